@@ -1,0 +1,2 @@
+//! Measurements of haul against its peers; started by `cargo xtask bench`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The laws of S3 multipart as values and pure functions.

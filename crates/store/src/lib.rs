@@ -1,0 +1,1 @@
+//! A crash-safe object store on one machine's disk: parts, publish, sweep.

@@ -1,0 +1,1 @@
+//! For our tests only: real servers, a chaos proxy, generators.
