@@ -1,0 +1,144 @@
+//! The name of a bucket, by S3's naming rules.
+//!
+//! Source: S3 User Guide, "General purpose bucket naming rules". The shape (length, characters, dots, no IP address) is
+//! checked by [`Bucket::new`]. The reserved beginnings and endings are not: `--x-s3` and `-s3alias` name things that exist
+//! and can be uploaded to, they only cannot be *created* as a bucket; [`Bucket::reserved`] tells. Names that only old
+//! us-east-1 buckets have (upper case, underscores) are refused.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::limits::{BUCKET_MAX_BYTES, BUCKET_MIN_BYTES};
+
+const RESERVED_STARTS: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+const RESERVED_ENDS: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+
+/// The name of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Bucket(String);
+
+/// Which rule a bucket name breaks.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BucketError {
+    /// Shorter than 3 or longer than 63 bytes.
+    #[error("bucket name {name:?} has {} bytes; bucket names have {BUCKET_MIN_BYTES} to {BUCKET_MAX_BYTES}", name.len())]
+    Length {
+        /// The name as it was given, cut off when it is long.
+        name: String,
+        /// Its length in bytes.
+        given_bytes: usize,
+    },
+    /// A character other than a-z, 0-9, `.` and `-`.
+    #[error("bucket name {name:?} contains {character:?}; only a-z, 0-9, '.' and '-' are allowed")]
+    Character {
+        /// The name as it was given.
+        name: String,
+        /// The first character that is not allowed.
+        character: char,
+    },
+    /// It begins or ends with `.` or `-`.
+    #[error("bucket name {name:?} must begin and end with a letter or digit")]
+    Edge {
+        /// The name as it was given.
+        name: String,
+    },
+    /// Two dots next to each other.
+    #[error("bucket name {name:?} has two dots next to each other")]
+    AdjacentDots {
+        /// The name as it was given.
+        name: String,
+    },
+    /// Four numbers with dots, as an IPv4 address is written.
+    #[error("bucket name {name:?} is formatted as an IP address")]
+    IpAddress {
+        /// The name as it was given.
+        name: String,
+    },
+}
+
+impl Bucket {
+    /// A bucket name, checked.
+    ///
+    /// # Errors
+    /// Names the first rule that it breaks.
+    pub fn new(name: impl Into<String>) -> Result<Self, BucketError> {
+        let name = name.into();
+        if !(BUCKET_MIN_BYTES..=BUCKET_MAX_BYTES).contains(&name.len()) {
+            let given_bytes = name.len();
+            return Err(BucketError::Length { name, given_bytes });
+        }
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
+        if let Some(character) = name.chars().find(|&c| !allowed(c)) {
+            return Err(BucketError::Character { name, character });
+        }
+        if name.starts_with(['.', '-']) || name.ends_with(['.', '-']) {
+            return Err(BucketError::Edge { name });
+        }
+        if name.contains("..") {
+            return Err(BucketError::AdjacentDots { name });
+        }
+        if name.parse::<Ipv4Addr>().is_ok() {
+            return Err(BucketError::IpAddress { name });
+        }
+        Ok(Self(name))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The beginning or ending that S3 keeps for itself, if the name has one: CreateBucket refuses such a name.
+    pub fn reserved(&self) -> Option<&'static str> {
+        let start = RESERVED_STARTS.into_iter().find(|start| self.0.starts_with(start));
+        start.or_else(|| RESERVED_ENDS.into_iter().find(|end| self.0.ends_with(end)))
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for Bucket {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Maps by bucket can be searched with a plain `&str`.
+impl Borrow<str> for Bucket {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Bucket {
+    type Err = BucketError;
+
+    fn from_str(name: &str) -> Result<Self, BucketError> {
+        Self::new(name)
+    }
+}
+
+impl TryFrom<String> for Bucket {
+    type Error = BucketError;
+
+    fn try_from(name: String) -> Result<Self, BucketError> {
+        Self::new(name)
+    }
+}
+
+impl From<Bucket> for String {
+    fn from(bucket: Bucket) -> String {
+        bucket.0
+    }
+}

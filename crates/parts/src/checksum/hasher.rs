@@ -1,0 +1,117 @@
+//! Hashing bytes as they pass, by one algorithm or several in one pass.
+//!
+//! Bytes should be read from memory once: [`MultiHasher`] walks its input in blocks small enough to stay in the first cache
+//! levels and feeds each block to every algorithm before the next one.
+
+use crc_fast::CrcAlgorithm;
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+use super::{Checksum, ChecksumAlgorithm};
+
+/// How much [`MultiHasher`] gives to one algorithm before the next gets the same bytes: half of a usual 32 KiB L1 cache.
+pub const MULTI_HASHER_BLOCK_BYTES: usize = 16 * 1024;
+
+/// One running checksum.
+#[derive(Clone)]
+pub struct Hasher {
+    algorithm: ChecksumAlgorithm,
+    state: State,
+}
+
+#[derive(Clone)]
+enum State {
+    Crc(crc_fast::Digest),
+    Sha1(Sha1),
+    Sha256(Sha256),
+    Md5(Md5),
+}
+
+impl Hasher {
+    /// Starts with no bytes.
+    pub fn new(algorithm: ChecksumAlgorithm) -> Self {
+        let crc = |crc_algorithm| State::Crc(crc_fast::Digest::new(crc_algorithm));
+        let state = match algorithm {
+            ChecksumAlgorithm::Crc64Nvme => crc(CrcAlgorithm::Crc64Nvme),
+            ChecksumAlgorithm::Crc32c => crc(CrcAlgorithm::Crc32Iscsi),
+            ChecksumAlgorithm::Crc32 => crc(CrcAlgorithm::Crc32IsoHdlc),
+            ChecksumAlgorithm::Sha1 => State::Sha1(Sha1::new()),
+            ChecksumAlgorithm::Sha256 => State::Sha256(Sha256::new()),
+            ChecksumAlgorithm::Md5 => State::Md5(Md5::new()),
+        };
+        Self { algorithm, state }
+    }
+
+    /// The checksum of one run of bytes.
+    pub fn checksum(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Checksum {
+        let mut hasher = Self::new(algorithm);
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// Which algorithm runs.
+    pub const fn algorithm(&self) -> ChecksumAlgorithm {
+        self.algorithm
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.state {
+            State::Crc(digest) => digest.update(bytes),
+            State::Sha1(digest) => digest.update(bytes),
+            State::Sha256(digest) => digest.update(bytes),
+            State::Md5(digest) => digest.update(bytes),
+        }
+    }
+
+    /// The checksum of all bytes taken.
+    pub fn finish(self) -> Checksum {
+        let checksum = match self.state {
+            State::Crc(digest) => return Checksum::from_crc(self.algorithm, digest.finalize()),
+            State::Sha1(digest) => Checksum::from_bytes(self.algorithm, &digest.finalize()),
+            State::Sha256(digest) => Checksum::from_bytes(self.algorithm, &digest.finalize()),
+            State::Md5(digest) => Checksum::from_bytes(self.algorithm, &digest.finalize()),
+        };
+        checksum.expect("the digest of an algorithm has the length of that algorithm")
+    }
+}
+
+impl std::fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hasher").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// Several running checksums over the same bytes.
+#[derive(Clone, Debug)]
+pub struct MultiHasher {
+    hashers: Vec<Hasher>,
+}
+
+impl MultiHasher {
+    /// Starts with no bytes; an algorithm named twice runs once.
+    pub fn new(algorithms: impl IntoIterator<Item = ChecksumAlgorithm>) -> Self {
+        let mut hashers: Vec<Hasher> = Vec::new();
+        for algorithm in algorithms {
+            if hashers.iter().all(|hasher| hasher.algorithm != algorithm) {
+                hashers.push(Hasher::new(algorithm));
+            }
+        }
+        Self { hashers }
+    }
+
+    /// Takes the next bytes, block by block.
+    pub fn update(&mut self, bytes: &[u8]) {
+        for block in bytes.chunks(MULTI_HASHER_BLOCK_BYTES) {
+            for hasher in &mut self.hashers {
+                hasher.update(block);
+            }
+        }
+    }
+
+    /// One checksum per algorithm, in the order they were named.
+    pub fn finish(self) -> Vec<Checksum> {
+        self.hashers.into_iter().map(Hasher::finish).collect()
+    }
+}

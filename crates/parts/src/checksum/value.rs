@@ -1,0 +1,189 @@
+//! A checksum: an algorithm and its bytes, always of the right length.
+//!
+//! S3 writes values in base64, big end first for the CRCs; that is the byte order kept here. Small and `Copy`, because one
+//! exists for every part of every upload.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::ChecksumAlgorithm;
+
+/// The longest digest, that of SHA-256.
+const DIGEST_MAX_BYTES: usize = 32;
+
+/// The value of one algorithm over some bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "ChecksumRecord", into = "ChecksumRecord")]
+pub struct Checksum {
+    algorithm: ChecksumAlgorithm,
+    /// The first `digest_len` bytes count, the others are zero.
+    bytes: [u8; DIGEST_MAX_BYTES],
+}
+
+/// What can be wrong with a checksum.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ChecksumError {
+    /// Not the name of an algorithm that Haul knows.
+    #[error("unknown checksum algorithm {name:?}; known are CRC64NVME, CRC32C, CRC32, SHA1, SHA256 and MD5")]
+    UnknownAlgorithm {
+        /// The name as it was given.
+        name: String,
+    },
+    /// Neither COMPOSITE nor FULL_OBJECT.
+    #[error("unknown checksum type {name:?}; known are COMPOSITE and FULL_OBJECT")]
+    UnknownType {
+        /// The name as it was given.
+        name: String,
+    },
+    /// Not base64 with padding.
+    #[error("{algorithm} value {text:?} is not base64")]
+    NotBase64 {
+        /// Of which algorithm a value was expected.
+        algorithm: ChecksumAlgorithm,
+        /// The text as it was given.
+        text: String,
+    },
+    /// Bytes, but not as many as the algorithm has.
+    #[error("a {algorithm} value has {} bytes, not {given_bytes}", algorithm.digest_len())]
+    WrongLength {
+        /// Of which algorithm a value was expected.
+        algorithm: ChecksumAlgorithm,
+        /// How many bytes were given.
+        given_bytes: usize,
+    },
+    /// Only CRCs can be combined.
+    #[error("{algorithm} values of parts cannot be combined into one of the whole object")]
+    NotCombinable {
+        /// The algorithm of the values.
+        algorithm: ChecksumAlgorithm,
+    },
+    /// Values of two algorithms where one was expected.
+    #[error("part {part} has a {found} value among {expected} ones")]
+    MixedAlgorithms {
+        /// The algorithm of the first part.
+        expected: ChecksumAlgorithm,
+        /// The one that differs.
+        found: ChecksumAlgorithm,
+        /// Which part differs, from 1.
+        part: usize,
+    },
+    /// No part, so no value.
+    #[error("there are no part checksums to make one of the whole object from")]
+    NoParts,
+    /// More parts than an upload can have.
+    #[error("{given} part checksums; an upload has at most 10000 parts")]
+    TooManyParts {
+        /// How many were given.
+        given: usize,
+    },
+    /// A composite value without `-N`, or with an impossible `N`.
+    #[error("composite {algorithm} value {text:?} does not end in '-' and a number of parts from 1 to 10000")]
+    NotComposite {
+        /// Of which algorithm a value was expected.
+        algorithm: ChecksumAlgorithm,
+        /// The text as it was given.
+        text: String,
+    },
+}
+
+impl Checksum {
+    /// A value from its bytes; for the CRCs big end first.
+    ///
+    /// # Errors
+    /// [`ChecksumError::WrongLength`] unless there are exactly [`ChecksumAlgorithm::digest_len`] bytes.
+    pub fn from_bytes(algorithm: ChecksumAlgorithm, digest: &[u8]) -> Result<Self, ChecksumError> {
+        if digest.len() != algorithm.digest_len() {
+            return Err(ChecksumError::WrongLength { algorithm, given_bytes: digest.len() });
+        }
+        let mut bytes = [0; DIGEST_MAX_BYTES];
+        bytes[..digest.len()].copy_from_slice(digest);
+        Ok(Self { algorithm, bytes })
+    }
+
+    /// A value as S3 writes it in headers and XML.
+    ///
+    /// # Errors
+    /// When it is not padded base64 of exactly the right number of bytes.
+    pub fn from_base64(algorithm: ChecksumAlgorithm, text: &str) -> Result<Self, ChecksumError> {
+        let bytes = STANDARD
+            .decode(text)
+            .map_err(|_| ChecksumError::NotBase64 { algorithm, text: text.to_owned() })?;
+        Self::from_bytes(algorithm, &bytes)
+    }
+
+    /// As S3 writes it in headers and XML.
+    pub fn to_base64(self) -> String {
+        STANDARD.encode(self.bytes())
+    }
+
+    /// Of which algorithm it is.
+    pub const fn algorithm(&self) -> ChecksumAlgorithm {
+        self.algorithm
+    }
+
+    /// The digest; for the CRCs big end first.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.algorithm.digest_len()]
+    }
+
+    /// The digest of an MD5, for comparing with an [`ETag`](crate::ETag); `None` for other algorithms.
+    pub fn as_md5(&self) -> Option<[u8; 16]> {
+        match self.algorithm {
+            ChecksumAlgorithm::Md5 => self.bytes().try_into().ok(),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a CRC as a number; zero-extended for the 32-bit ones.
+    pub(super) fn crc_value(&self) -> u64 {
+        self.bytes().iter().fold(0, |value, &byte| (value << 8) | u64::from(byte))
+    }
+
+    /// A CRC from its number.
+    pub(super) fn from_crc(algorithm: ChecksumAlgorithm, value: u64) -> Self {
+        let length = algorithm.digest_len();
+        debug_assert!(algorithm.combines(), "{algorithm} is not a CRC");
+        let mut bytes = [0; DIGEST_MAX_BYTES];
+        bytes[..length].copy_from_slice(&value.to_be_bytes()[8 - length..]);
+        Self { algorithm, bytes }
+    }
+}
+
+/// `CRC32C:yZRlqg==`
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.algorithm, self.to_base64())
+    }
+}
+
+impl fmt::Debug for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Checksum({self})")
+    }
+}
+
+/// What is written down of a checksum.
+#[derive(Serialize, Deserialize)]
+struct ChecksumRecord {
+    algorithm: ChecksumAlgorithm,
+    value: String,
+}
+
+impl From<Checksum> for ChecksumRecord {
+    fn from(checksum: Checksum) -> Self {
+        Self { algorithm: checksum.algorithm, value: checksum.to_base64() }
+    }
+}
+
+impl TryFrom<ChecksumRecord> for Checksum {
+    type Error = ChecksumError;
+
+    fn try_from(record: ChecksumRecord) -> Result<Self, ChecksumError> {
+        Self::from_base64(record.algorithm, &record.value)
+    }
+}

@@ -1,0 +1,120 @@
+//! The ETag of a part or an object: opaque, and given back as it came.
+//!
+//! It is an MD5 only for single parts of plain objects, `md5-of-md5s-N` for multipart on AWS and its close relatives, and
+//! anything at all elsewhere (encryption, directory buckets, other stores; even empty). So every text is an ETag; what it
+//! *might* be is asked for with [`ETag::as_md5`] and [`ETag::part_count`], and what it means is for the caller to decide.
+//! Quotes are the frame and not the value: two ETags are equal when they are equal without them.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
+
+/// An entity tag in the form it was given.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ETag(String);
+
+impl ETag {
+    /// Keeps `text` as it is, quoted or not.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The ETag that S3 gives to a single part: its MD5 in hex, quoted.
+    pub fn from_md5(digest: [u8; 16]) -> Self {
+        Self(format!("\"{}\"", hex::encode(digest)))
+    }
+
+    /// The ETag that S3 gives to a multipart object: the MD5 of the concatenated MD5s of its parts in order, then `-N`.
+    pub fn composite(part_md5s: impl IntoIterator<Item = [u8; 16]>) -> Self {
+        let mut hasher = Md5::new();
+        let mut part_count = 0_u32;
+        for digest in part_md5s {
+            hasher.update(digest);
+            part_count += 1;
+        }
+        Self(format!("\"{}-{part_count}\"", hex::encode(hasher.finalize())))
+    }
+
+    /// The text exactly as it was given.
+    pub fn as_given(&self) -> &str {
+        &self.0
+    }
+
+    /// With quotes around it, as HTTP wants it in headers. A weak tag (`W/"…"`) is quoted already.
+    pub fn quoted(&self) -> String {
+        if self.is_weak() { self.0.clone() } else { format!("\"{}\"", self.unquoted()) }
+    }
+
+    /// Without the surrounding quotes. A weak tag (`W/"…"`), which no S3 store gives but a proxy may make of one, stays
+    /// whole: it says that the bytes may differ and must not compare equal to the strong one.
+    pub fn unquoted(&self) -> &str {
+        self.0.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&self.0)
+    }
+
+    /// The MD5 that this ETag spells: exactly 32 hex digits, of either case.
+    pub fn as_md5(&self) -> Option<[u8; 16]> {
+        let mut digest = [0; 16];
+        hex::decode_to_slice(self.unquoted(), &mut digest).ok()?;
+        Some(digest)
+    }
+
+    /// `N` of an ETag `…-N`, when it is a possible number of parts.
+    pub fn part_count(&self) -> Option<u16> {
+        let (_, count) = self.unquoted().rsplit_once('-')?;
+        count.parse::<crate::PartNumber>().ok().map(crate::PartNumber::get)
+    }
+
+    /// Nothing between the quotes, or no text at all: some stores answer so.
+    pub fn is_empty(&self) -> bool {
+        self.unquoted().is_empty()
+    }
+
+    fn is_weak(&self) -> bool {
+        self.0.starts_with("W/\"") && self.0.ends_with('"') && self.0.len() >= 4
+    }
+}
+
+impl PartialEq for ETag {
+    fn eq(&self, other: &Self) -> bool {
+        self.unquoted() == other.unquoted()
+    }
+}
+
+impl Eq for ETag {}
+
+impl Hash for ETag {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.unquoted().hash(state);
+    }
+}
+
+/// Prints the text as it was given.
+impl fmt::Display for ETag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<String> for ETag {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for ETag {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl FromStr for ETag {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self::new(text))
+    }
+}

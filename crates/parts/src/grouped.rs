@@ -1,0 +1,37 @@
+//! Numbers for people: `10,001`, `5,242,880 bytes (5 MiB)`. Used in error texts only.
+
+use std::fmt;
+
+use crate::limits::{GIB, MIB, TIB};
+
+/// An integer written with a comma every three digits.
+pub(crate) struct Grouped(pub(crate) u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (i, digit) in digits.chars().enumerate() {
+            if i > 0 && (digits.len() - i).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A byte count, exact, with the binary unit behind it where that is exact too.
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.0 == 1 { "byte" } else { "bytes" };
+        write!(f, "{} {word}", Grouped(self.0))?;
+        for (unit, name) in [(TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB")] {
+            if self.0 >= unit && self.0.is_multiple_of(unit) {
+                return write!(f, " ({} {name})", Grouped(self.0 / unit));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! Decides part size and boundaries for an upload. Pure: same length, limits and wish, same plan.
+//!
+//! Guarantees: every byte is in exactly one part; all parts but the last are equal and inside the limits; the count is
+//! inside the limits. A wish is taken as it is or refused with the limit it breaks, never changed: whoever asked for
+//! 5 MiB and silently got 6 would look for the reason in the wrong place. An object of no bytes has one empty part, because
+//! CompleteMultipartUpload wants at least one. Deliberately unaware of files and networks.
+
+use std::num::NonZeroU64;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::PartNumber;
+use crate::grouped::{Bytes, Grouped};
+use crate::limits::{DEFAULT_PART_SIZE_BYTES, Limits, MIB, PART_COUNT_MAX};
+
+/// How an object of known size is cut into parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "PlanRecord", into = "PlanRecord")]
+pub struct PartPlan {
+    object_size_bytes: u64,
+    part_size_bytes: NonZeroU64,
+    part_count: u16,
+}
+
+/// One part of a plan: which bytes of the source it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PlannedPart {
+    /// Its number, from 1.
+    pub number: PartNumber,
+    /// Where it begins in the object.
+    pub offset_bytes: u64,
+    /// How long it is.
+    pub size_bytes: u64,
+}
+
+/// Why there is no plan: the limit, what was asked, and what would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The object is longer than the store takes.
+    #[error("an object of {} is too large: the store takes at most {}", Bytes(*object_size_bytes), Bytes(*object_size_max_bytes))]
+    ObjectTooLarge {
+        /// The length of the object.
+        object_size_bytes: u64,
+        /// The most that the limits allow.
+        object_size_max_bytes: u64,
+    },
+    /// The largest allowed parts, as many as allowed, do not hold the object.
+    #[error("an object of {} is too large: {} parts of at most {} do not hold it", Bytes(*object_size_bytes), Grouped(u64::from(*part_count_max)), Bytes(*part_size_max_bytes))]
+    PartsCannotHold {
+        /// The length of the object.
+        object_size_bytes: u64,
+        /// The most parts.
+        part_count_max: u16,
+        /// The largest part.
+        part_size_max_bytes: u64,
+    },
+    /// The wanted part size is below the smallest allowed.
+    #[error("a part size of {} is too small: the store takes parts of at least {}", Bytes(*part_size_bytes), Bytes(*part_size_min_bytes))]
+    PartSizeTooSmall {
+        /// The part size asked for.
+        part_size_bytes: u64,
+        /// The smallest allowed.
+        part_size_min_bytes: u64,
+    },
+    /// The wanted part size is above the largest allowed.
+    #[error("a part size of {} is too large: the store takes parts of at most {}", Bytes(*part_size_bytes), Bytes(*part_size_max_bytes))]
+    PartSizeTooLarge {
+        /// The part size asked for.
+        part_size_bytes: u64,
+        /// The largest allowed.
+        part_size_max_bytes: u64,
+    },
+    /// The wanted part size cuts the object into too many parts.
+    #[error("{} x {} parts: the store takes at most {} parts; use a part size of at least {}", Bytes(*part_size_bytes), Grouped(*part_count), Grouped(u64::from(*part_count_max)), Bytes(*part_size_needed_bytes))]
+    TooManyParts {
+        /// The part size asked for.
+        part_size_bytes: u64,
+        /// How many parts that would be.
+        part_count: u64,
+        /// The most parts.
+        part_count_max: u16,
+        /// A part size that would do: the least one, rounded up to a MiB where that is allowed.
+        part_size_needed_bytes: u64,
+    },
+    /// The limits themselves allow no part: a minimum of zero parts, or a smallest part above the largest.
+    #[error("limits that allow no part: at most {} parts of {} to {}", Grouped(u64::from(*part_count_max)), Bytes(*part_size_min_bytes), Bytes(*part_size_max_bytes))]
+    ImpossibleLimits {
+        /// The most parts.
+        part_count_max: u16,
+        /// The smallest part.
+        part_size_min_bytes: u64,
+        /// The largest part.
+        part_size_max_bytes: u64,
+    },
+    /// A recorded plan with a part size of zero.
+    #[error("a recorded plan has a part size of 0 bytes")]
+    RecordedPartSizeZero,
+}
+
+impl PartPlan {
+    /// Cuts `object_size_bytes` into parts within `limits`.
+    ///
+    /// Without a wish the part size is 8 MiB, or for long objects the least multiple of 1 MiB that needs no more than the
+    /// allowed number of parts; always inside the limits.
+    ///
+    /// # Errors
+    /// Names the limit that stands in the way, and for a wish that needs too many parts the size that would do.
+    pub fn new(
+        object_size_bytes: u64,
+        limits: &Limits,
+        wanted_part_size_bytes: Option<u64>,
+    ) -> Result<Self, PlanError> {
+        let part_count_max = limits.part_count_max.min(PART_COUNT_MAX);
+        let least = least_part_size_bytes(object_size_bytes, limits, part_count_max)?;
+        let part_size_bytes = match wanted_part_size_bytes {
+            None => least
+                .max(DEFAULT_PART_SIZE_BYTES.clamp(limits.part_size_min_bytes, limits.part_size_max_bytes)),
+            Some(wanted) => check_wish(wanted, object_size_bytes, limits, part_count_max, least)?,
+        };
+        let part_size_bytes = NonZeroU64::new(part_size_bytes).unwrap_or(NonZeroU64::MIN);
+        Self::cut(object_size_bytes, part_size_bytes, part_count_max)
+    }
+
+    /// The length of the whole object.
+    pub const fn object_size_bytes(&self) -> u64 {
+        self.object_size_bytes
+    }
+
+    /// The length of every part but the last; the only part of a short object is shorter than this.
+    pub const fn part_size_bytes(&self) -> u64 {
+        self.part_size_bytes.get()
+    }
+
+    /// How many parts there are: at least 1.
+    pub const fn part_count(&self) -> u16 {
+        self.part_count
+    }
+
+    /// All parts in order.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = PlannedPart> + DoubleEndedIterator + use<> {
+        let plan = *self;
+        (0..plan.part_count).map(move |index| plan.part_at(index))
+    }
+
+    /// The part with this number, unless the plan has fewer.
+    pub fn part(&self, number: PartNumber) -> Option<PlannedPart> {
+        let index = number.get() - 1;
+        (index < self.part_count).then(|| self.part_at(index))
+    }
+
+    fn part_at(&self, index: u16) -> PlannedPart {
+        let number = PartNumber::new(u32::from(index) + 1).expect("a plan has at most 10,000 parts");
+        let offset_bytes = u64::from(index) * self.part_size_bytes.get();
+        let size_bytes = self.part_size_bytes.get().min(self.object_size_bytes - offset_bytes);
+        PlannedPart { number, offset_bytes, size_bytes }
+    }
+
+    fn cut(
+        object_size_bytes: u64,
+        part_size_bytes: NonZeroU64,
+        part_count_max: u16,
+    ) -> Result<Self, PlanError> {
+        let part_count = part_count(object_size_bytes, part_size_bytes);
+        match u16::try_from(part_count) {
+            Ok(count) if count <= part_count_max => {
+                Ok(Self { object_size_bytes, part_size_bytes, part_count: count })
+            }
+            _ => Err(PlanError::TooManyParts {
+                part_size_bytes: part_size_bytes.get(),
+                part_count,
+                part_count_max,
+                part_size_needed_bytes: object_size_bytes.div_ceil(u64::from(part_count_max.max(1))),
+            }),
+        }
+    }
+}
+
+/// The least part size that cuts the object into no more parts than allowed: rounded up to 1 MiB, inside the limits.
+fn least_part_size_bytes(
+    object_size_bytes: u64,
+    limits: &Limits,
+    part_count_max: u16,
+) -> Result<u64, PlanError> {
+    let Limits { part_size_min_bytes, part_size_max_bytes, object_size_max_bytes, .. } = *limits;
+    if part_count_max == 0 || part_size_max_bytes == 0 || part_size_min_bytes > part_size_max_bytes {
+        return Err(PlanError::ImpossibleLimits { part_count_max, part_size_min_bytes, part_size_max_bytes });
+    }
+    if object_size_bytes > object_size_max_bytes {
+        return Err(PlanError::ObjectTooLarge { object_size_bytes, object_size_max_bytes });
+    }
+    let exact = object_size_bytes.div_ceil(u64::from(part_count_max));
+    if exact > part_size_max_bytes {
+        return Err(PlanError::PartsCannotHold { object_size_bytes, part_count_max, part_size_max_bytes });
+    }
+    let rounded = exact.checked_next_multiple_of(MIB).unwrap_or(exact);
+    Ok(rounded.clamp(part_size_min_bytes, part_size_max_bytes))
+}
+
+fn check_wish(
+    wanted: u64,
+    object_size_bytes: u64,
+    limits: &Limits,
+    part_count_max: u16,
+    least: u64,
+) -> Result<u64, PlanError> {
+    let Limits { part_size_min_bytes, part_size_max_bytes, .. } = *limits;
+    let Some(wanted_nonzero) = NonZeroU64::new(wanted).filter(|size| size.get() >= part_size_min_bytes)
+    else {
+        let part_size_min_bytes = part_size_min_bytes.max(1);
+        return Err(PlanError::PartSizeTooSmall { part_size_bytes: wanted, part_size_min_bytes });
+    };
+    if wanted > part_size_max_bytes {
+        return Err(PlanError::PartSizeTooLarge { part_size_bytes: wanted, part_size_max_bytes });
+    }
+    let part_count = part_count(object_size_bytes, wanted_nonzero);
+    if part_count > u64::from(part_count_max) {
+        return Err(PlanError::TooManyParts {
+            part_size_bytes: wanted,
+            part_count,
+            part_count_max,
+            part_size_needed_bytes: least,
+        });
+    }
+    Ok(wanted)
+}
+
+/// An object of no bytes still has one part.
+fn part_count(object_size_bytes: u64, part_size_bytes: NonZeroU64) -> u64 {
+    object_size_bytes.div_ceil(part_size_bytes.get()).max(1)
+}
+
+/// What is written down of a plan; the rest follows from it.
+#[derive(Serialize, Deserialize)]
+struct PlanRecord {
+    object_size_bytes: u64,
+    part_size_bytes: u64,
+}
+
+impl From<PartPlan> for PlanRecord {
+    fn from(plan: PartPlan) -> Self {
+        Self { object_size_bytes: plan.object_size_bytes, part_size_bytes: plan.part_size_bytes.get() }
+    }
+}
+
+/// A record was a plan once, under limits that are not recorded; only what no store allows is refused.
+impl TryFrom<PlanRecord> for PartPlan {
+    type Error = PlanError;
+
+    fn try_from(record: PlanRecord) -> Result<Self, PlanError> {
+        let part_size_bytes =
+            NonZeroU64::new(record.part_size_bytes).ok_or(PlanError::RecordedPartSizeZero)?;
+        Self::cut(record.object_size_bytes, part_size_bytes, PART_COUNT_MAX)
+    }
+}

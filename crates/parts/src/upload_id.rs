@@ -1,0 +1,87 @@
+//! The id that a store gives to a multipart upload: opaque text.
+//!
+//! Stores use everything from 32 hex digits to hundreds of characters of base64, so nothing is read out of it and
+//! nothing is normalised. Only emptiness is refused (an empty `uploadId` turns UploadPart into another operation) and a
+//! length that could not travel in a request line.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::limits::UPLOAD_ID_MAX_BYTES;
+
+/// The id of a multipart upload, as its store spelled it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UploadId(String);
+
+/// Why a text is not an upload id.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum UploadIdError {
+    /// No text at all.
+    #[error("the upload id is empty")]
+    Empty,
+    /// Longer than [`UPLOAD_ID_MAX_BYTES`].
+    #[error("the upload id is {given_bytes} bytes long; at most {UPLOAD_ID_MAX_BYTES} are taken")]
+    TooLong {
+        /// Its length in bytes.
+        given_bytes: usize,
+    },
+}
+
+impl UploadId {
+    /// An upload id from its text.
+    ///
+    /// # Errors
+    /// When it is empty or longer than [`UPLOAD_ID_MAX_BYTES`].
+    pub fn new(text: impl Into<String>) -> Result<Self, UploadIdError> {
+        let text = text.into();
+        match text.len() {
+            0 => Err(UploadIdError::Empty),
+            given_bytes if given_bytes > UPLOAD_ID_MAX_BYTES => Err(UploadIdError::TooLong { given_bytes }),
+            _ => Ok(Self(text)),
+        }
+    }
+
+    /// The text as the store gave it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for UploadId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for UploadId {
+    type Err = UploadIdError;
+
+    fn from_str(text: &str) -> Result<Self, UploadIdError> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for UploadId {
+    type Error = UploadIdError;
+
+    fn try_from(text: String) -> Result<Self, UploadIdError> {
+        Self::new(text)
+    }
+}
+
+impl From<UploadId> for String {
+    fn from(id: UploadId) -> String {
+        id.0
+    }
+}
