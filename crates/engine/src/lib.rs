@@ -1,1 +1,49 @@
-//! Moves files that are too big to fail into S3: the library.
+//! **Haul** moves files that are too big to fail into S3: in parts, in parallel, proving that what arrived
+//! is what was read, and leaving nothing behind.
+//!
+//! How a byte travels, folder by folder:
+//!
+//! ```text
+//! source/   where bytes come from, and whether they changed meanwhile
+//! buffer/   pooled slices, read and hashed once, under a memory permit
+//! upload/   the plan, the schedule (pure), the driver that carries it out, the abort that outlives its caller
+//! store/    what is asked of a store: one trait
+//! s3/       the trait over the network: control plane by the SDK, data plane on connections of our own
+//! memory/   the trait in memory, with faults on demand
+//! download/ the way back, verified
+//! ```
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), haul::Error> {
+//! let store = haul::S3Store::connect(haul::S3Options::default()).await?;
+//! let source = haul::FileSource::open("video.mov")?;
+//! let report = haul::upload(store, source, "s3://bucket/video.mov".parse()?, haul::UploadOptions::default()).await?;
+//! println!("{} bytes, {}", report.size_bytes, report.proof);
+//! # Ok(()) }
+//! ```
+//!
+//! The library never prints, reads no environment beyond what the AWS configuration chain does, and never
+//! exits. It runs inside a tokio runtime of the caller.
+
+pub mod buffer;
+pub mod download;
+mod error;
+mod events;
+pub mod memory;
+pub mod payload;
+mod proof;
+pub mod retry;
+pub mod s3;
+pub mod source;
+pub mod store;
+pub mod upload;
+
+pub use download::{DownloadOptions, DownloadReport, download};
+pub use error::{Advice, Error, ParseTargetError};
+pub use events::{Event, Events};
+pub use haul_parts as parts;
+pub use proof::{Proof, ProofCount};
+pub use s3::{Addressing, S3Options, S3Store};
+pub use source::{BytesSource, FileSource, Source};
+pub use store::{ObjectAttributes, ObjectRef, Store, StoreError, StoreErrorKind};
+pub use upload::{Progress, Upload, UploadOptions, UploadReport, upload};

@@ -1,0 +1,240 @@
+//! What can go wrong for the caller, with two answers each: one for machines ([`Error::advice`]) and one
+//! for people ([`Error::hint`]).
+
+use std::io;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use haul_parts::{Bucket, Key, PartNumber, UploadId};
+
+use crate::source::Change;
+use crate::store::{ObjectRef, StoreError};
+
+/// What to do after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// The same again may succeed, not before `after` if the store asked for that.
+    Retry {
+        /// `Retry-After`.
+        after: Option<Duration>,
+    },
+    /// Refresh credentials, clock or region, then the same again.
+    Refresh,
+    /// What is done is kept: continue when the cause is removed.
+    Resume,
+    /// The same again cannot succeed.
+    GiveUp,
+}
+
+/// Why an upload or a download did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The source cannot be opened or read.
+    #[error("cannot read {source_name}")]
+    SourceUnreadable {
+        /// The path.
+        source_name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A folder, a pipe, a device.
+    #[error("{} is not a regular file", path.display())]
+    NotAFile {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// P4: the source is not the one that was opened.
+    #[error("{source_name} changed while it was read")]
+    SourceChanged {
+        /// The path.
+        source_name: String,
+        /// What differs.
+        #[source]
+        change: Change,
+    },
+    /// The object does not fit the limits with the part size asked for.
+    #[error("cannot divide {source_name} into parts")]
+    Plan {
+        /// The path.
+        source_name: String,
+        /// Which limit.
+        source: haul_parts::PlanError,
+    },
+    /// A request failed for good.
+    #[error("{}", Place { object, part: *part, attempts: *attempts })]
+    Store {
+        /// The object it was for.
+        object: String,
+        /// The part it was for.
+        part: Option<PartNumber>,
+        /// How many times it was tried.
+        attempts: u32,
+        /// What the store said.
+        source: Box<StoreError>,
+    },
+    /// P6: the answer to Complete was lost and the object could not be examined afterwards.
+    #[error("{object}: it is not known whether the upload was completed; nothing was aborted")]
+    InDoubt {
+        /// The object.
+        object: ObjectRef,
+        /// To look for.
+        upload_id: UploadId,
+        /// Why it could not be settled.
+        source: Box<StoreError>,
+    },
+    /// The store lost the upload: it is neither there nor completed by us.
+    #[error("{object}: the upload is gone at the store and the object is not ours")]
+    UploadGone {
+        /// The object.
+        object: ObjectRef,
+        /// Which upload.
+        upload_id: UploadId,
+    },
+    /// `--require-proof`, and the store gave none.
+    #[error("{object}, part {part}: the store neither verified a checksum nor gave an MD5 as ETag")]
+    Unproven {
+        /// The object.
+        object: ObjectRef,
+        /// The part.
+        part: PartNumber,
+    },
+    /// The caller cancelled; nothing is left at the store.
+    #[error("{object}: cancelled; nothing was left at the store")]
+    Cancelled {
+        /// The object.
+        object: String,
+    },
+    /// The upload failed and cleaning up failed too: parts may be billed.
+    #[error("{object}: parts of upload {upload_id} could not be removed")]
+    LeftBehind {
+        /// The object.
+        object: ObjectRef,
+        /// Which upload.
+        upload_id: UploadId,
+        /// Why it could not be removed.
+        cleanup: Box<StoreError>,
+        /// Why the upload had failed.
+        source: Box<Error>,
+    },
+    /// What was downloaded is not what the store says it is.
+    #[error("{object}: what arrived is not what was stored: {detail}")]
+    Corrupt {
+        /// The object.
+        object: ObjectRef,
+        /// Which check failed.
+        detail: String,
+    },
+    /// The target of a download cannot be written.
+    #[error("cannot write {}", path.display())]
+    TargetUnwritable {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No store can be reached with this configuration.
+    #[error("the configuration of the store is incomplete: {0}")]
+    Configuration(String),
+    /// A task of ours ended in a way that it must not: a bug.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// "s3://bucket/key, part 7, after 3 attempts": where it failed.
+struct Place<'a> {
+    object: &'a str,
+    part: Option<PartNumber>,
+    attempts: u32,
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.object)?;
+        if let Some(part) = self.part {
+            write!(f, ", part {part}")?;
+        }
+        if self.attempts > 1 {
+            write!(f, ", after {} attempts", self.attempts)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error {
+    /// What to do next.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Store { source, .. } => source.advice(),
+            Self::InDoubt { .. } => Advice::Resume,
+            Self::SourceChanged { .. } | Self::UploadGone { .. } | Self::Corrupt { .. } => {
+                Advice::Retry { after: None }
+            }
+            _ => Advice::GiveUp,
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::SourceUnreadable { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => "check the path".into(),
+                io::ErrorKind::PermissionDenied => "this user may not read it; check its permissions".into(),
+                _ => return None,
+            },
+            Self::NotAFile { .. } => "haul cp takes one regular file".into(),
+            Self::SourceChanged { .. } => "run the same command again when nothing writes to the file".into(),
+            Self::Store { source, .. } => return source.hint().map(str::to_owned),
+            Self::InDoubt { object, .. } => {
+                format!("look at {object} before you send it again; the upload was not aborted")
+            }
+            Self::UploadGone { .. } => "run the same command again: it starts anew".into(),
+            Self::Unproven { .. } => "leave out --require-proof to accept the store's word".into(),
+            Self::LeftBehind { object, upload_id, .. } => format!(
+                "abort it when the store answers again: aws s3api abort-multipart-upload --bucket {} --key {} --upload-id {upload_id}",
+                object.bucket, object.key
+            ),
+            Self::Corrupt { .. } => "run the same command again; if it fails again, the stored object is damaged".into(),
+            Self::TargetUnwritable { .. } => "check the folder, its permissions and the free space".into(),
+            _ => return None,
+        })
+    }
+
+    /// A store error that concerns a whole bucket or the store itself.
+    pub fn of_store(place: impl Into<String>, source: StoreError) -> Self {
+        Self::Store { object: place.into(), part: None, attempts: 1, source: Box::new(source) }
+    }
+}
+
+/// Why a text is not `s3://bucket/key`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseTargetError {
+    /// Another scheme, or none.
+    #[error("{0} does not begin with s3://")]
+    Scheme(String),
+    /// Only a bucket, or a prefix that ends in a slash.
+    #[error("{0} names no object: a key is missing behind the bucket")]
+    NoKey(String),
+    /// S3 does not take that bucket name.
+    #[error(transparent)]
+    Bucket(#[from] haul_parts::BucketError),
+    /// S3 does not take that key.
+    #[error(transparent)]
+    Key(#[from] haul_parts::KeyError),
+}
+
+impl FromStr for ObjectRef {
+    type Err = ParseTargetError;
+
+    fn from_str(text: &str) -> Result<Self, ParseTargetError> {
+        let rest = text.strip_prefix("s3://").ok_or_else(|| ParseTargetError::Scheme(text.into()))?;
+        match rest.split_once('/') {
+            Some((bucket, key)) if !key.is_empty() => {
+                Ok(Self { bucket: Bucket::new(bucket)?, key: Key::new(key)? })
+            }
+            _ => Err(ParseTargetError::NoKey(text.into())),
+        }
+    }
+}

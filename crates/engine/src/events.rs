@@ -1,0 +1,128 @@
+//! What happens during an upload, for progress displays, NDJSON and tests.
+
+use std::time::Duration;
+
+use haul_parts::{PartNumber, UploadId};
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+use crate::proof::{Proof, ProofCount};
+
+/// One step of an upload. Durations are in milliseconds when serialised.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Event {
+    /// The plan stands; nothing was sent yet.
+    Started {
+        /// Where from.
+        source: String,
+        /// Where to.
+        target: String,
+        /// The whole object.
+        size_bytes: u64,
+        /// Of every part but the last; the whole size for a single PutObject.
+        part_size_bytes: u64,
+        /// 1 for a single PutObject.
+        part_count: u32,
+        /// False: one PutObject.
+        multipart: bool,
+    },
+    /// CreateMultipartUpload was answered.
+    UploadCreated {
+        /// The store's name for it.
+        upload_id: UploadId,
+    },
+    /// A part arrived.
+    PartSent {
+        /// Which.
+        part_number: PartNumber,
+        /// Its size.
+        size_bytes: u64,
+        /// Which try succeeded, from 1.
+        attempt: u32,
+        /// How it is known to be right.
+        proof: Proof,
+    },
+    /// A request failed and will be tried again.
+    Retrying {
+        /// What failed: a part's number, or none for Create, Complete and PutObject.
+        part_number: Option<PartNumber>,
+        /// Which try failed, from 1.
+        attempt: u32,
+        /// Until the next try.
+        #[serde(rename = "wait_ms", serialize_with = "as_millis")]
+        wait: Duration,
+        /// What the store said.
+        reason: String,
+    },
+    /// Every part is there; Complete was sent.
+    Completing,
+    /// The answer to Complete was lost; the object is being examined.
+    InDoubt {
+        /// What happened.
+        reason: String,
+    },
+    /// The object is there.
+    Completed {
+        /// As the store gave it.
+        etag: String,
+        /// The whole object.
+        size_bytes: u64,
+        /// How it was proven.
+        proof: ProofCount,
+    },
+    /// The upload failed or was cancelled; its parts are being removed.
+    Aborting {
+        /// Why.
+        reason: String,
+    },
+    /// ListParts answered NoSuchUpload: nothing is left.
+    Aborted,
+    /// Something a person should know.
+    Warning {
+        /// What.
+        message: String,
+    },
+}
+
+fn as_millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Events that a slow reader may fall behind; older ones are lost then, and counted.
+const EVENTS_BEHIND_MAX: usize = 16 * 1024;
+
+/// Sends events; never waits for a reader.
+#[derive(Clone, Debug)]
+pub(crate) struct EventSender(broadcast::Sender<Event>);
+
+impl EventSender {
+    pub(crate) fn new() -> (Self, Events) {
+        let (sender, receiver) = broadcast::channel(EVENTS_BEHIND_MAX);
+        (Self(sender), Events(receiver))
+    }
+
+    pub(crate) fn send(&self, event: Event) {
+        // No reader is no error.
+        let _ = self.0.send(event);
+    }
+}
+
+/// Receives the events of one upload.
+#[derive(Debug)]
+pub struct Events(broadcast::Receiver<Event>);
+
+impl Events {
+    /// The next event; `None` when the upload has ended. A reader that fell too far behind goes on with
+    /// the oldest event that is still there.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            match self.0.recv().await {
+                Ok(event) => return Some(event),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}

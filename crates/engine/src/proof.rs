@@ -1,0 +1,105 @@
+//! How it is known that the store holds the bytes that were read (P1).
+//!
+//! Detection is passive: nothing is asked of a store beyond the upload itself. A store that echoes the
+//! checksum has verified it. One that echoes none may ignore checksums altogether (Ceph RGW 16.2 answers 200
+//! to a wrong one); then the ETag is compared with the MD5 of what was sent. What neither proves is said.
+
+use std::fmt;
+
+use haul_parts::{Checksum, ChecksumAlgorithm};
+use serde::{Deserialize, Serialize};
+
+use crate::store::UploadedPart;
+
+/// Of one part, or of an object put in one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// The store verified the checksum that we sent, and echoed it.
+    Checksum,
+    /// The ETag is the MD5 of the bytes that were sent.
+    Md5,
+    /// The store gave neither.
+    Unproven,
+}
+
+/// What an answer says about the bytes that were sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// The answer settles it.
+    Proven(Proof),
+    /// It must be compared with an MD5 of the bytes.
+    NeedsMd5([u8; 16]),
+    /// The store holds other bytes than were sent.
+    Differs(String),
+}
+
+/// Judges an answer by what was sent; `md5` if it has been computed already.
+pub fn judge(answer: &UploadedPart, sent: Option<&Checksum>, md5: Option<&Checksum>) -> Judgement {
+    if let (Some(sent), Some(echoed)) = (sent, &answer.checksum)
+        && sent.algorithm() == echoed.algorithm()
+    {
+        return if sent == echoed {
+            Judgement::Proven(Proof::Checksum)
+        } else {
+            Judgement::Differs(format!("sent {sent}, the store computed {echoed}"))
+        };
+    }
+    // Encryption by KMS or by the customer's key makes the ETag another value, whatever its shape (trap 13).
+    let etag_md5 = if answer.etag_is_opaque { None } else { answer.etag.as_md5() };
+    match (etag_md5, md5) {
+        (None, _) => Judgement::Proven(Proof::Unproven),
+        (Some(etag), None) => Judgement::NeedsMd5(etag),
+        (Some(etag), Some(md5)) => judge_md5(etag, md5),
+    }
+}
+
+/// Judges an ETag that has the shape of an MD5.
+pub fn judge_md5(etag: [u8; 16], md5: &Checksum) -> Judgement {
+    debug_assert_eq!(md5.algorithm(), ChecksumAlgorithm::Md5);
+    if md5.bytes() == etag {
+        Judgement::Proven(Proof::Md5)
+    } else {
+        Judgement::Differs("the ETag is not the MD5 of what was sent".into())
+    }
+}
+
+/// How many parts were proven in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofCount {
+    /// By checksum.
+    pub checksum: u32,
+    /// By MD5.
+    pub md5: u32,
+    /// Not at all.
+    pub unproven: u32,
+}
+
+impl ProofCount {
+    /// Counts one more.
+    pub fn add(&mut self, proof: Proof) {
+        *match proof {
+            Proof::Checksum => &mut self.checksum,
+            Proof::Md5 => &mut self.md5,
+            Proof::Unproven => &mut self.unproven,
+        } += 1;
+    }
+}
+
+impl fmt::Display for ProofCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self { checksum, md5: 0, unproven: 0 } if checksum > 0 => {
+                f.write_str("every part proven by checksum")
+            }
+            Self { checksum: 0, md5, unproven: 0 } if md5 > 0 => f.write_str("every part proven by MD5"),
+            Self { checksum: 0, md5: 0, unproven } => write!(f, "{unproven} parts unproven"),
+            Self { checksum, md5, unproven: 0 } => {
+                write!(f, "every part proven: {checksum} by checksum, {md5} by MD5")
+            }
+            Self { checksum, md5, unproven } => {
+                write!(f, "{checksum} parts proven by checksum, {md5} by MD5, {unproven} unproven")
+            }
+        }
+    }
+}

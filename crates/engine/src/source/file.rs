@@ -1,0 +1,158 @@
+//! A file as a source: read by offset without a shared cursor, its identity watched.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Change, Source};
+use crate::error::Error;
+
+/// What tells one version of a file from another: place on disk, length, time of the last write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileIdentity {
+    /// Device and inode where the platform has them.
+    pub place: Option<(u64, u64)>,
+    /// Length.
+    pub size_bytes: u64,
+    /// Time of the last write, nanoseconds since 1970.
+    pub modified_ns: Option<u128>,
+}
+
+/// An open regular file.
+#[derive(Debug)]
+pub struct FileSource {
+    file: File,
+    path: PathBuf,
+    identity: FileIdentity,
+}
+
+impl FileSource {
+    /// Opens a regular file for reading; directories, devices and pipes are refused with a hint.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let unreadable = |source| Error::SourceUnreadable { source_name: path.display().to_string(), source };
+        // Looked at before opening: opening a pipe without a writer would wait for one.
+        let metadata = std::fs::metadata(path).map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(Error::NotAFile { path: path.to_owned() });
+        }
+        let file = File::open(path).map_err(unreadable)?;
+        let identity = FileIdentity::of(&file.metadata().map_err(unreadable)?);
+        Ok(Self { file, path: path.to_owned(), identity })
+    }
+
+    /// As it was when it was opened.
+    pub fn identity(&self) -> &FileIdentity {
+        &self.identity
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl FileIdentity {
+    fn of(metadata: &Metadata) -> Self {
+        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Self {
+            place: place(metadata),
+            size_bytes: metadata.len(),
+            modified_ns: modified.map(|since| since.as_nanos()),
+        }
+    }
+}
+
+impl Source for FileSource {
+    fn size_bytes(&self) -> u64 {
+        self.identity.size_bytes
+    }
+
+    fn read_exact_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        read_exact_at(&self.file, offset_bytes, buffer)
+    }
+
+    fn check_unchanged(&self) -> Result<(), Change> {
+        // The open file, not the path: a file replaced by rename is still the one we read.
+        let now = FileIdentity::of(&self.file.metadata().map_err(Change::Gone)?);
+        if now.size_bytes != self.identity.size_bytes {
+            return Err(Change::Size { before_bytes: self.identity.size_bytes, now_bytes: now.size_bytes });
+        }
+        if now != self.identity {
+            return Err(Change::Modified);
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+#[cfg(unix)]
+fn place(metadata: &Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn place(_: &Metadata) -> Option<(u64, u64)> {
+    None
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset_bytes)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut offset_bytes: u64, mut buffer: &mut [u8]) -> io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !buffer.is_empty() {
+        match file.seek_read(buffer, offset_bytes) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                buffer = &mut buffer[read..];
+                offset_bytes += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_grows_shrinks_or_is_written_to_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, b"0123456789").unwrap();
+        let source = FileSource::open(&path).unwrap();
+        source.check_unchanged().unwrap();
+
+        std::fs::write(&path, b"0123").unwrap();
+        assert!(matches!(source.check_unchanged(), Err(Change::Size { before_bytes: 10, now_bytes: 4 })));
+        let short = source.read_exact_at(0, &mut [0; 10]).unwrap_err();
+        assert_eq!(short.kind(), io::ErrorKind::UnexpectedEof);
+
+        std::fs::write(&path, b"9876543210").unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_modified(UNIX_EPOCH).unwrap();
+        assert!(matches!(source.check_unchanged(), Err(Change::Modified)));
+    }
+
+    #[test]
+    fn a_folder_and_a_missing_file_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(FileSource::open(folder.path()), Err(Error::NotAFile { .. })));
+        let missing = FileSource::open(folder.path().join("missing"));
+        assert!(matches!(missing, Err(Error::SourceUnreadable { .. })));
+    }
+}

@@ -1,0 +1,48 @@
+//! Where bytes come from. A source can be read at any offset, again and again, and knows whether it is
+//! still the one it was at the start (P4).
+//!
+//! Reads are synchronous and run on blocking threads: files have no asynchronous reads worth having.
+
+mod bytes;
+mod file;
+
+use std::io;
+
+pub use bytes::BytesSource;
+pub use file::{FileIdentity, FileSource};
+
+/// Bytes of a known length, readable at any offset from several threads at once.
+pub trait Source: Send + Sync + 'static {
+    /// The length at the moment the source was opened.
+    fn size_bytes(&self) -> u64;
+
+    /// Fills `buffer` from `offset_bytes` on. Fewer bytes than asked for are an error of kind
+    /// `UnexpectedEof`: the source was truncated.
+    fn read_exact_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// `Err` says what changed since the source was opened.
+    fn check_unchanged(&self) -> Result<(), Change>;
+
+    /// What to call it in messages: a path.
+    fn name(&self) -> String;
+}
+
+/// Why a source is no longer the one that was opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Change {
+    /// Another length.
+    #[error("its size changed from {before_bytes} to {now_bytes} bytes")]
+    Size {
+        /// When it was opened.
+        before_bytes: u64,
+        /// Now.
+        now_bytes: u64,
+    },
+    /// The same length, but written to.
+    #[error("it was modified")]
+    Modified,
+    /// Its metadata cannot be read any more.
+    #[error("it can no longer be examined: {0}")]
+    Gone(#[source] io::Error),
+}

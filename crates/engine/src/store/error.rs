@@ -1,0 +1,250 @@
+//! What a store (or the way to it) answered instead of success, and what that means for the caller.
+//!
+//! Kinds are decided once, where the answer is read; nobody above matches on strings.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Operation;
+use crate::error::Advice;
+
+/// What went wrong, for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// The upload was aborted, completed, expired, or never existed.
+    NoSuchUpload,
+    /// The bucket does not exist.
+    NoSuchBucket,
+    /// The object does not exist.
+    NoSuchKey,
+    /// 403: no right to do this (or, for HEAD, perhaps no such key: trap 27).
+    AccessDenied,
+    /// 401/403: the keys are unknown or the signature does not match.
+    BadCredentials,
+    /// The session token has ended; a refreshed one may work.
+    ExpiredCredentials,
+    /// `RequestTimeTooSkewed`.
+    ClockSkew,
+    /// 301/307 or `AuthorizationHeaderMalformed`: the bucket lives elsewhere.
+    WrongRegion,
+    /// 412: `If-Match` / `If-None-Match` did not hold.
+    PreconditionFailed,
+    /// 409 `ConditionalRequestConflict`: a new upload is needed (trap 5).
+    ConditionalConflict,
+    /// Complete named a part that the store does not have, or with another ETag.
+    InvalidPart,
+    /// A checksum or MD5 did not match the bytes that arrived.
+    BadDigest,
+    /// `SlowDown`, 429, 503: the store asks for less.
+    Throttled,
+    /// 5xx: the store failed.
+    Server,
+    /// `RequestTimeout`, or no progress on the connection.
+    Timeout,
+    /// The connection could not be made, or broke.
+    Connection,
+    /// No credentials were found, or their provider failed.
+    NoCredentials,
+    /// The store has no room.
+    StorageFull,
+    /// The store does not know the operation or one of its headers.
+    NotImplemented,
+    /// Any other 4xx: repeating it cannot help.
+    Rejected,
+    /// An answer that is not S3: no ETag, unreadable XML.
+    Malformed,
+    /// The bytes to send could not be read.
+    Source,
+}
+
+/// One failed request.
+#[derive(Debug)]
+pub struct StoreError {
+    /// Which operation.
+    pub operation: Operation,
+    /// What it means.
+    pub kind: StoreErrorKind,
+    /// HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// S3's error code, if the answer had one.
+    pub code: Option<String>,
+    /// What the store said, or what broke.
+    pub message: String,
+    /// `x-amz-request-id`, for the store's support.
+    pub request_id: Option<String>,
+    /// `Retry-After`, honoured when present (trap 40).
+    pub retry_after: Option<Duration>,
+    /// True when the request may have been carried out although no answer came.
+    pub outcome_unknown: bool,
+    /// True when it broke on a connection that had been idle: worth one try at once on a new one (trap 28).
+    pub reused_connection: bool,
+    /// What lies underneath.
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// An error without an answer from the store.
+    pub fn local(operation: Operation, kind: StoreErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            operation,
+            kind,
+            status: None,
+            code: None,
+            message: message.into(),
+            request_id: None,
+            retry_after: None,
+            outcome_unknown: false,
+            reused_connection: false,
+            source: None,
+        }
+    }
+
+    /// An error that the store answered with an S3 error document.
+    pub fn answered(operation: Operation, status: u16, code: Option<&str>, message: &str) -> Self {
+        Self {
+            status: Some(status),
+            code: code.map(str::to_owned),
+            ..Self::local(operation, classify(status, code), message)
+        }
+    }
+
+    /// With what lies underneath.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What to do next.
+    pub fn advice(&self) -> Advice {
+        use StoreErrorKind as K;
+        match self.kind {
+            K::Throttled | K::Server | K::Timeout | K::Connection | K::BadDigest => {
+                Advice::Retry { after: self.retry_after }
+            }
+            K::ExpiredCredentials | K::ClockSkew => Advice::Refresh,
+            K::NoCredentials => Advice::Resume,
+            _ => Advice::GiveUp,
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        use StoreErrorKind as K;
+        Some(match self.kind {
+            K::NoSuchBucket => "create it first: haul mb s3://BUCKET; or check its name and --endpoint",
+            K::NoSuchUpload => "the upload was aborted, completed or expired; run the same command again",
+            K::NoSuchKey => "list what is there: haul ls s3://BUCKET/PREFIX",
+            K::AccessDenied => {
+                "the keys in use may not do this here; check the bucket policy, or choose others with --profile"
+            }
+            K::BadCredentials => {
+                "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile with --profile"
+            }
+            K::ExpiredCredentials => "the session has ended; renew it (for SSO: aws sso login)",
+            K::ClockSkew => "this machine's clock differs too much from the store's; set it",
+            K::WrongRegion => "the bucket lives in another region; give it with --region",
+            K::Throttled => "the store asks for less; lower --concurrency",
+            K::Connection => "is the endpoint right and reachable? see --endpoint and AWS_ENDPOINT_URL",
+            K::Timeout => "the link or the store stopped moving; run the same command again",
+            K::NoCredentials => {
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile"
+            }
+            K::StorageFull => "free some space at the store, then run the same command again",
+            _ => return None,
+        })
+    }
+}
+
+/// S3's error codes and statuses → kinds. The code decides where there is one: clones differ in statuses.
+fn classify(status: u16, code: Option<&str>) -> StoreErrorKind {
+    use StoreErrorKind as K;
+    match code.unwrap_or_default() {
+        "NoSuchUpload" => K::NoSuchUpload,
+        "NoSuchBucket" => K::NoSuchBucket,
+        "NoSuchKey" => K::NoSuchKey,
+        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => K::AccessDenied,
+        "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" => K::BadCredentials,
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => K::ExpiredCredentials,
+        "RequestTimeTooSkewed" => K::ClockSkew,
+        "AuthorizationHeaderMalformed"
+        | "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "IllegalLocationConstraintException" => K::WrongRegion,
+        "PreconditionFailed" => K::PreconditionFailed,
+        "ConditionalRequestConflict" => K::ConditionalConflict,
+        "InvalidPart" | "InvalidPartOrder" => K::InvalidPart,
+        "BadDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" => K::BadDigest,
+        "SlowDown" | "SlowDownRead" | "SlowDownWrite" | "Throttling" | "ThrottlingException"
+        | "RequestLimitExceeded" | "BandwidthLimitExceeded" | "ServiceUnavailable" | "Busy" => K::Throttled,
+        "RequestTimeout" | "RequestTimeoutException" => K::Timeout,
+        "IncompleteBody" => K::Connection,
+        "InsufficientStorage" | "XMinioStorageFull" | "QuotaExceeded" => K::StorageFull,
+        "NotImplemented" => K::NotImplemented,
+        "InternalError" => K::Server,
+        _ => match status {
+            301 | 302 | 307 | 308 => K::WrongRegion,
+            401 => K::BadCredentials,
+            403 => K::AccessDenied,
+            404 => K::NoSuchKey,
+            408 => K::Timeout,
+            412 => K::PreconditionFailed,
+            429 | 503 => K::Throttled,
+            501 => K::NotImplemented,
+            507 => K::StorageFull,
+            500..=599 => K::Server,
+            _ => K::Rejected,
+        },
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.operation)?;
+        match (&self.code, self.status) {
+            (Some(code), Some(status)) => write!(f, "the store answered {status} {code}")?,
+            (None, Some(status)) => write!(f, "the store answered {status}")?,
+            _ => return write!(f, "{}", self.message),
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, " (request id {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_decides_before_the_status() {
+        assert_eq!(classify(400, Some("RequestTimeout")), StoreErrorKind::Timeout);
+        assert_eq!(classify(500, Some("NoSuchUpload")), StoreErrorKind::NoSuchUpload);
+        assert_eq!(classify(400, Some("ExpiredToken")), StoreErrorKind::ExpiredCredentials);
+        assert_eq!(classify(503, None), StoreErrorKind::Throttled);
+        assert_eq!(classify(418, None), StoreErrorKind::Rejected);
+    }
+
+    #[test]
+    fn four_hundreds_are_not_repeated_and_five_hundreds_are() {
+        let advice =
+            |status, code| StoreError::answered(Operation::UploadPart, status, code, "").advice();
+        assert_eq!(advice(403, Some("AccessDenied")), Advice::GiveUp);
+        assert_eq!(advice(400, Some("EntityTooSmall")), Advice::GiveUp);
+        assert_eq!(advice(400, Some("RequestTimeout")), Advice::Retry { after: None });
+        assert_eq!(advice(500, None), Advice::Retry { after: None });
+        assert_eq!(advice(429, None), Advice::Retry { after: None });
+        assert_eq!(advice(507, None), Advice::GiveUp);
+    }
+}

@@ -1,0 +1,65 @@
+//! What a caller may choose about an upload, with defaults that are right for most.
+
+use std::time::Duration;
+
+use haul_parts::limits::MIB;
+use haul_parts::{ChecksumAlgorithm, ETag, Limits};
+
+use crate::buffer::DEFAULT_BUDGET_BYTES;
+use crate::retry::RetryPolicy;
+use crate::store::ObjectAttributes;
+
+/// Sources below this go as one PutObject.
+pub const DEFAULT_MULTIPART_THRESHOLD_BYTES: u64 = 16 * MIB;
+
+/// Parts in flight unless the caller says otherwise: with parts of 8 MiB they fill the memory budget.
+pub const DEFAULT_CONCURRENCY: u32 = 16;
+
+/// How to upload. Construct with `..Default::default()`.
+#[derive(Clone, Debug)]
+pub struct UploadOptions {
+    /// Bytes of every part but the last; `None`: chosen from the length.
+    pub part_size_bytes: Option<u64>,
+    /// Sources below this go as one PutObject, unless a part size was asked for that is smaller.
+    pub multipart_threshold_bytes: u64,
+    /// Most parts in flight at once.
+    pub concurrency: u32,
+    /// Most bytes of parts held in memory at once.
+    pub memory_budget_bytes: u64,
+    /// What is sent with every part and checked by the store; `None`: nothing, only the MD5 in the ETag
+    /// is compared.
+    pub checksum: Option<ChecksumAlgorithm>,
+    /// What cannot be proven is an error.
+    pub require_proof: bool,
+    /// What the object carries beside its bytes.
+    pub attributes: ObjectAttributes,
+    /// `If-None-Match: *`: fail if the object exists.
+    pub if_none_match: bool,
+    /// `If-Match`: fail unless the object is still this version.
+    pub if_match: Option<ETag>,
+    /// When and how often to try again.
+    pub retry: RetryPolicy,
+    /// What the store takes.
+    pub limits: Limits,
+    /// How long to try to remove the parts of a failed upload.
+    pub abort_patience: Duration,
+}
+
+impl Default for UploadOptions {
+    fn default() -> Self {
+        Self {
+            part_size_bytes: None,
+            multipart_threshold_bytes: DEFAULT_MULTIPART_THRESHOLD_BYTES,
+            concurrency: DEFAULT_CONCURRENCY,
+            memory_budget_bytes: DEFAULT_BUDGET_BYTES,
+            checksum: Some(ChecksumAlgorithm::Crc64Nvme),
+            require_proof: false,
+            attributes: ObjectAttributes::default(),
+            if_none_match: false,
+            if_match: None,
+            retry: RetryPolicy::default(),
+            limits: Limits::AWS,
+            abort_patience: Duration::from_secs(60),
+        }
+    }
+}
