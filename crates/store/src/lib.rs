@@ -1,1 +1,37 @@
 //! A crash-safe object store on one machine's disk: parts, publish, sweep.
+//!
+//! The store answers in S3's words and has never heard of HTTP. Bytes go in by a [`PartWriter`], which hashes them in the
+//! same pass, and become visible only by [`Store::put_object`], [`Store::put_part`] or
+//! [`Store::complete_multipart_upload`]; when one of those returns, the result is on disk and stays after power loss.
+//! Complete writes no data: the object is a manifest over the files of its parts.
+//!
+//! Everything blocks. A [`Store`] is cheap to clone and may be used from any number of threads.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), haul_store::Error> {
+//! use haul_store::{PutOptions, ReadRange, Store, StoreOptions, WriteOptions};
+//! # let bucket = haul_parts::Bucket::new("demo").expect("a good name");
+//! # let key = haul_parts::Key::new("hello").expect("a good key");
+//! let store = Store::open("/var/lib/haul", StoreOptions::default())?;
+//! store.create_bucket(&bucket)?;
+//! let mut writer = store.begin_part(WriteOptions::default())?;
+//! writer.write(b"hello")?;
+//! store.put_object(&bucket, &key, writer.finish()?, PutOptions::default())?;
+//! let mut reader = store.read_object(&bucket, &key, ReadRange::Whole)?;
+//! let mut bytes = [0; 5];
+//! assert_eq!(reader.read(&mut bytes)?, 5);
+//! # Ok(())
+//! # }
+//! ```
+
+mod api;
+mod error;
+mod reader;
+mod store;
+mod writer;
+
+pub use api::*;
+pub use error::{Error, Result};
+pub use reader::ObjectReader;
+pub use store::Store;
+pub use writer::{PartWriter, StagedPart};

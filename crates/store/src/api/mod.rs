@@ -1,0 +1,23 @@
+//! The values that go in and out of the store: plain data, no behaviour beyond small questions about themselves.
+
+mod attributes;
+mod listing;
+mod object;
+mod options;
+mod settings;
+mod upload;
+
+pub use attributes::ObjectAttributes;
+pub use listing::{
+    BucketInfo, ListObjects, ListUploads, ObjectPage, ObjectSummary, PartPage, UploadMarker, UploadPage,
+};
+pub use object::{
+    CopyOptions, CopySource, Deleted, MetadataDirective, ObjectChecksum, ObjectInfo, ObjectPart,
+    ObjectPartPage, ObjectVersion, PutOptions, ReadRange, WriteCondition, WriteOptions,
+};
+pub use options::{Clock, StoreOptions};
+pub use settings::{CorsConfiguration, CorsRule, LifecycleConfiguration, LifecycleRule, RuleStatus};
+pub use upload::{
+    ChecksumOrigin, CompleteOptions, CompletedPart, PartInfo, UploadChecksum, UploadInfo, UploadOptions,
+    UploadRef,
+};
