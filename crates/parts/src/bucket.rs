@@ -30,10 +30,8 @@ pub enum BucketError {
     /// Shorter than 3 or longer than 63 bytes.
     #[error("bucket name {name:?} has {} bytes; bucket names have {BUCKET_MIN_BYTES} to {BUCKET_MAX_BYTES}", name.len())]
     Length {
-        /// The name as it was given, cut off when it is long.
+        /// The name as it was given.
         name: String,
-        /// Its length in bytes.
-        given_bytes: usize,
     },
     /// A character other than a-z, 0-9, `.` and `-`.
     #[error("bucket name {name:?} contains {character:?}; only a-z, 0-9, '.' and '-' are allowed")]
@@ -71,8 +69,7 @@ impl Bucket {
     pub fn new(name: impl Into<String>) -> Result<Self, BucketError> {
         let name = name.into();
         if !(BUCKET_MIN_BYTES..=BUCKET_MAX_BYTES).contains(&name.len()) {
-            let given_bytes = name.len();
-            return Err(BucketError::Length { name, given_bytes });
+            return Err(BucketError::Length { name });
         }
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
         if let Some(character) = name.chars().find(|&c| !allowed(c)) {

@@ -5,6 +5,7 @@
 //! 5 MiB and silently got 6 would look for the reason in the wrong place. An object of no bytes has one empty part, because
 //! CompleteMultipartUpload wants at least one. Deliberately unaware of files and networks.
 
+use std::fmt;
 use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
@@ -57,12 +58,14 @@ pub enum PlanError {
         part_size_max_bytes: u64,
     },
     /// The wanted part size is below the smallest allowed.
-    #[error("a part size of {} is too small: the store takes parts of at least {}", Bytes(*part_size_bytes), Bytes(*part_size_min_bytes))]
+    #[error("a part size of {} is too small: the store takes parts of at least {}{}", Bytes(*part_size_bytes), Bytes(*part_size_min_bytes), NeededBeyond { min: *part_size_min_bytes, needed: *part_size_needed_bytes })]
     PartSizeTooSmall {
         /// The part size asked for.
         part_size_bytes: u64,
         /// The smallest allowed.
         part_size_min_bytes: u64,
+        /// A part size that would do for this object: more than the smallest allowed when it is long.
+        part_size_needed_bytes: u64,
     },
     /// The wanted part size is above the largest allowed.
     #[error("a part size of {} is too large: the store takes parts of at most {}", Bytes(*part_size_bytes), Bytes(*part_size_max_bytes))]
@@ -84,7 +87,7 @@ pub enum PlanError {
         /// A part size that would do: the least one, rounded up to a MiB where that is allowed.
         part_size_needed_bytes: u64,
     },
-    /// The limits themselves allow no part: a minimum of zero parts, or a smallest part above the largest.
+    /// The limits themselves allow no part: none at all, none with a byte, or a smallest part above the largest.
     #[error("limits that allow no part: at most {} parts of {} to {}", Grouped(u64::from(*part_count_max)), Bytes(*part_size_min_bytes), Bytes(*part_size_max_bytes))]
     ImpossibleLimits {
         /// The most parts.
@@ -119,7 +122,8 @@ impl PartPlan {
                 .max(DEFAULT_PART_SIZE_BYTES.clamp(limits.part_size_min_bytes, limits.part_size_max_bytes)),
             Some(wanted) => check_wish(wanted, object_size_bytes, limits, part_count_max, least)?,
         };
-        let part_size_bytes = NonZeroU64::new(part_size_bytes).unwrap_or(NonZeroU64::MIN);
+        let part_size_bytes =
+            NonZeroU64::new(part_size_bytes).expect("limits with empty parts are refused above");
         Self::cut(object_size_bytes, part_size_bytes, part_count_max)
     }
 
@@ -178,6 +182,7 @@ impl PartPlan {
 }
 
 /// The least part size that cuts the object into no more parts than allowed: rounded up to 1 MiB, inside the limits.
+/// Fails when no part size could do.
 fn least_part_size_bytes(
     object_size_bytes: u64,
     limits: &Limits,
@@ -195,7 +200,7 @@ fn least_part_size_bytes(
         return Err(PlanError::PartsCannotHold { object_size_bytes, part_count_max, part_size_max_bytes });
     }
     let rounded = exact.checked_next_multiple_of(MIB).unwrap_or(exact);
-    Ok(rounded.clamp(part_size_min_bytes, part_size_max_bytes))
+    Ok(rounded.clamp(part_size_min_bytes.max(1), part_size_max_bytes))
 }
 
 fn check_wish(
@@ -208,8 +213,11 @@ fn check_wish(
     let Limits { part_size_min_bytes, part_size_max_bytes, .. } = *limits;
     let Some(wanted_nonzero) = NonZeroU64::new(wanted).filter(|size| size.get() >= part_size_min_bytes)
     else {
-        let part_size_min_bytes = part_size_min_bytes.max(1);
-        return Err(PlanError::PartSizeTooSmall { part_size_bytes: wanted, part_size_min_bytes });
+        return Err(PlanError::PartSizeTooSmall {
+            part_size_bytes: wanted,
+            part_size_min_bytes: part_size_min_bytes.max(1),
+            part_size_needed_bytes: least,
+        });
     };
     if wanted > part_size_max_bytes {
         return Err(PlanError::PartSizeTooLarge { part_size_bytes: wanted, part_size_max_bytes });
@@ -229,6 +237,21 @@ fn check_wish(
 /// An object of no bytes still has one part.
 fn part_count(object_size_bytes: u64, part_size_bytes: NonZeroU64) -> u64 {
     object_size_bytes.div_ceil(part_size_bytes.get()).max(1)
+}
+
+/// The end of a sentence about the smallest part size, when that one would not do either.
+struct NeededBeyond {
+    min: u64,
+    needed: u64,
+}
+
+impl fmt::Display for NeededBeyond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.needed > self.min {
+            write!(f, ", and an object of this length needs parts of at least {}", Bytes(self.needed))?;
+        }
+        Ok(())
+    }
 }
 
 /// What is written down of a plan; the rest follows from it.

@@ -1,0 +1,7 @@
+//! The laws of `haul-parts`, through its public API.
+
+mod checksum;
+mod etag;
+mod names;
+mod part_number;
+mod plan;
