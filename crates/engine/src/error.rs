@@ -195,7 +195,9 @@ impl Error {
                 "abort it when the store answers again: aws s3api abort-multipart-upload --bucket {} --key {} --upload-id {upload_id}",
                 object.bucket, object.key
             ),
-            Self::Corrupt { .. } => "run the same command again; if it fails again, the stored object is damaged".into(),
+            Self::Corrupt { .. } => {
+                "run the same command again; if it fails again, the stored object is damaged".into()
+            }
             Self::TargetUnwritable { .. } => "check the folder, its permissions and the free space".into(),
             _ => return None,
         })

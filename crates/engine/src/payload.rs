@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::buffer::{BufferPool, Permit, SLICE_BYTES};
 use crate::source::Source;
+use crate::store::Wire;
 
 /// Bytes to send, cheap to clone, sendable any number of times.
 #[derive(Clone)]
@@ -119,7 +120,12 @@ impl Payload {
 
     /// The bytes from the beginning, as an HTTP body.
     pub fn body(&self) -> PayloadBody {
-        PayloadBody { payload: self.clone(), sent_bytes: 0, next_slice: 0, reading: None }
+        self.counted_body(Wire::default())
+    }
+
+    /// As [`Payload::body`], telling `wire` of every byte that leaves.
+    pub fn counted_body(&self, wire: Wire) -> PayloadBody {
+        PayloadBody { payload: self.clone(), sent_bytes: 0, next_slice: 0, reading: None, wire }
     }
 
     fn range(&self, reread: &Reread) -> Range {
@@ -158,10 +164,7 @@ fn hold(
         slices.push(slice);
     })?;
     let held = Held { slices, _permit: Some(permit) };
-    Ok((
-        Payload { size_bytes: range.size_bytes, origin: Origin::Held(Arc::new(held)) },
-        hasher.finish(),
-    ))
+    Ok((Payload { size_bytes: range.size_bytes, origin: Origin::Held(Arc::new(held)) }, hasher.finish()))
 }
 
 fn hash(range: &Range, pool: &BufferPool, algorithms: &[ChecksumAlgorithm]) -> io::Result<Vec<Checksum>> {
@@ -183,7 +186,7 @@ fn each_slice(range: &Range, pool: &BufferPool, mut take: impl FnMut(Bytes)) -> 
 fn read_slice(range: &Range, pool: &BufferPool, done_bytes: u64) -> io::Result<Bytes> {
     let left = usize::try_from(range.size_bytes - done_bytes).unwrap_or(usize::MAX).min(SLICE_BYTES);
     let mut buffer = pool.buffer();
-    range.source.read_exact_at(range.offset_bytes + done_bytes, &mut buffer.as_mut()[..left])?;
+    range.source.read_exact_at(range.offset_bytes + done_bytes, &mut buffer.space()[..left])?;
     Ok(buffer.freeze(left))
 }
 
@@ -199,6 +202,7 @@ pub struct PayloadBody {
     sent_bytes: u64,
     next_slice: usize,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
+    wire: Wire,
 }
 
 impl Body for PayloadBody {
@@ -231,6 +235,7 @@ impl Body for PayloadBody {
             }
         };
         this.sent_bytes += slice.len() as u64;
+        this.wire.add(slice.len() as u64);
         Poll::Ready(Some(Ok(Frame::data(slice))))
     }
 

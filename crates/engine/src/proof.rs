@@ -25,7 +25,7 @@ pub enum Proof {
 
 /// What an answer says about the bytes that were sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Judgement {
+pub(crate) enum Judgement {
     /// The answer settles it.
     Proven(Proof),
     /// It must be compared with an MD5 of the bytes.
@@ -35,7 +35,7 @@ pub enum Judgement {
 }
 
 /// Judges an answer by what was sent; `md5` if it has been computed already.
-pub fn judge(answer: &UploadedPart, sent: Option<&Checksum>, md5: Option<&Checksum>) -> Judgement {
+pub(crate) fn judge(answer: &UploadedPart, sent: Option<&Checksum>, md5: Option<&Checksum>) -> Judgement {
     if let (Some(sent), Some(echoed)) = (sent, &answer.checksum)
         && sent.algorithm() == echoed.algorithm()
     {
@@ -55,7 +55,7 @@ pub fn judge(answer: &UploadedPart, sent: Option<&Checksum>, md5: Option<&Checks
 }
 
 /// Judges an ETag that has the shape of an MD5.
-pub fn judge_md5(etag: [u8; 16], md5: &Checksum) -> Judgement {
+pub(crate) fn judge_md5(etag: [u8; 16], md5: &Checksum) -> Judgement {
     debug_assert_eq!(md5.algorithm(), ChecksumAlgorithm::Md5);
     if md5.bytes() == etag {
         Judgement::Proven(Proof::Md5)

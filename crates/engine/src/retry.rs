@@ -102,10 +102,11 @@ impl RetryPolicy {
         for attempt in 1.. {
             match request().await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => match self.wait(attempt, &Failure::from(&error), &mut rand::rng()) {
-                    Some(wait) => tokio::time::sleep(wait).await,
-                    None => return Err(error),
-                },
+                Err(error) => {
+                    let wait = self.wait(attempt, &Failure::from(&error), &mut rand::rng());
+                    let Some(wait) = wait else { return Err(error) };
+                    tokio::time::sleep(wait).await;
+                }
             }
         }
         unreachable!("the loop ends only by returning")

@@ -86,7 +86,7 @@ fn slices_of(size_bytes: u64) -> u32 {
 
 impl PooledBuffer {
     /// The whole buffer, to read into.
-    pub fn as_mut(&mut self) -> &mut [u8] {
+    pub fn space(&mut self) -> &mut [u8] {
         self.buffer.as_deref_mut().unwrap_or_default()
     }
 
@@ -145,14 +145,14 @@ mod tests {
     fn buffers_are_used_again_after_their_last_view() {
         let pool = BufferPool::new(SLICE_BYTES as u64);
         let mut buffer = pool.buffer();
-        buffer.as_mut()[..3].copy_from_slice(b"abc");
-        let address = buffer.as_mut().as_ptr();
+        buffer.space()[..3].copy_from_slice(b"abc");
+        let address = buffer.space().as_ptr();
         let view = buffer.freeze(3);
         let clone = view.clone();
         drop(view);
         assert_eq!(&clone[..], b"abc");
         assert!(pool.free.buffers.lock().unwrap().is_empty());
         drop(clone);
-        assert_eq!(pool.buffer().as_mut().as_ptr(), address);
+        assert_eq!(pool.buffer().space().as_ptr(), address);
     }
 }

@@ -176,8 +176,15 @@ fn classify(status: u16, code: Option<&str>) -> StoreErrorKind {
         "ConditionalRequestConflict" => K::ConditionalConflict,
         "InvalidPart" | "InvalidPartOrder" => K::InvalidPart,
         "BadDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" => K::BadDigest,
-        "SlowDown" | "SlowDownRead" | "SlowDownWrite" | "Throttling" | "ThrottlingException"
-        | "RequestLimitExceeded" | "BandwidthLimitExceeded" | "ServiceUnavailable" | "Busy" => K::Throttled,
+        "SlowDown"
+        | "SlowDownRead"
+        | "SlowDownWrite"
+        | "Throttling"
+        | "ThrottlingException"
+        | "RequestLimitExceeded"
+        | "BandwidthLimitExceeded"
+        | "ServiceUnavailable"
+        | "Busy" => K::Throttled,
         "RequestTimeout" | "RequestTimeoutException" => K::Timeout,
         "IncompleteBody" => K::Connection,
         "InsufficientStorage" | "XMinioStorageFull" | "QuotaExceeded" => K::StorageFull,
@@ -238,8 +245,7 @@ mod tests {
 
     #[test]
     fn four_hundreds_are_not_repeated_and_five_hundreds_are() {
-        let advice =
-            |status, code| StoreError::answered(Operation::UploadPart, status, code, "").advice();
+        let advice = |status, code| StoreError::answered(Operation::UploadPart, status, code, "").advice();
         assert_eq!(advice(403, Some("AccessDenied")), Advice::GiveUp);
         assert_eq!(advice(400, Some("EntityTooSmall")), Advice::GiveUp);
         assert_eq!(advice(400, Some("RequestTimeout")), Advice::Retry { after: None });

@@ -34,8 +34,11 @@ pub trait Store: Send + Sync + 'static {
     async fn upload_part(&self, upload: &UploadRef, part: PartRequest) -> Result<UploadedPart, StoreError>;
 
     /// ListParts: the page of parts behind `after`, at most 1,000.
-    async fn list_parts(&self, upload: &UploadRef, after: Option<PartNumber>)
-    -> Result<PartsPage, StoreError>;
+    async fn list_parts(
+        &self,
+        upload: &UploadRef,
+        after: Option<PartNumber>,
+    ) -> Result<PartsPage, StoreError>;
 
     /// CompleteMultipartUpload. A 200 that carries an `<Error>` is an error (trap 1).
     async fn complete_multipart_upload(

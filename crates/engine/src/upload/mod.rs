@@ -72,6 +72,14 @@ impl Progress {
     pub fn parts_in_flight(&self) -> u32 {
         self.parts_in_flight.load(Ordering::Relaxed)
     }
+
+    fn arrived(&self, bytes: u64) {
+        self.arrived_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn set_parts_in_flight(&self, parts: u32) {
+        self.parts_in_flight.store(parts, Ordering::Relaxed);
+    }
 }
 
 /// A running upload. Await it for the report; drop it to cancel.
@@ -154,14 +162,7 @@ pub fn upload(
     let (events, receiver) = EventSender::new();
     let progress = Progress::default();
     let (cancel, cancelled) = watch::channel(false);
-    let job = Job {
-        store,
-        source: Arc::new(source),
-        object,
-        options,
-        events,
-        progress: progress.clone(),
-    };
+    let job = Job { store, source: Arc::new(source), object, options, events, progress: progress.clone() };
     Upload {
         task: tokio::spawn(run(job, cancelled)),
         cancel: Cancel(cancel),

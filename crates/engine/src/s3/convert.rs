@@ -1,0 +1,57 @@
+//! The SDK's generated types ↔ ours.
+
+use aws_sdk_s3::types as sdk;
+use aws_smithy_types::DateTime;
+use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
+use jiff::Timestamp;
+
+/// The checksum among the fields of a generated answer: each answer type has the same ones, and no trait.
+macro_rules! checksum_of {
+    ($answer:expr) => {
+        $crate::s3::convert::first_checksum([
+            (haul_parts::ChecksumAlgorithm::Crc64Nvme, $answer.checksum_crc64_nvme()),
+            (haul_parts::ChecksumAlgorithm::Crc32c, $answer.checksum_crc32_c()),
+            (haul_parts::ChecksumAlgorithm::Crc32, $answer.checksum_crc32()),
+            (haul_parts::ChecksumAlgorithm::Sha256, $answer.checksum_sha256()),
+            (haul_parts::ChecksumAlgorithm::Sha1, $answer.checksum_sha1()),
+        ])
+    };
+}
+pub(super) use checksum_of;
+
+/// The first value that can be read. A composite one ends in `-N` and cannot: it is left out.
+pub(super) fn first_checksum(values: [(ChecksumAlgorithm, Option<&str>); 5]) -> Option<Checksum> {
+    values.into_iter().find_map(|(algorithm, value)| Checksum::from_base64(algorithm, value?).ok())
+}
+
+pub(super) fn algorithm(algorithm: ChecksumAlgorithm) -> sdk::ChecksumAlgorithm {
+    sdk::ChecksumAlgorithm::from(algorithm.s3_name())
+}
+
+pub(super) fn algorithm_from(name: &sdk::ChecksumAlgorithm) -> Option<ChecksumAlgorithm> {
+    ChecksumAlgorithm::ALL.into_iter().find(|algorithm| algorithm.s3_name() == name.as_str())
+}
+
+pub(super) fn checksum_type(kind: ChecksumType) -> sdk::ChecksumType {
+    sdk::ChecksumType::from(kind.s3_name())
+}
+
+/// What a store that names no type means: a value without `-N` is of the full object.
+pub(super) fn checksum_type_from(kind: Option<&sdk::ChecksumType>) -> ChecksumType {
+    match kind {
+        Some(sdk::ChecksumType::Composite) => ChecksumType::Composite,
+        _ => ChecksumType::FullObject,
+    }
+}
+
+pub(super) fn timestamp(time: &DateTime) -> Option<Timestamp> {
+    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+}
+
+pub(super) fn etag(text: Option<&str>) -> Option<ETag> {
+    text.map(ETag::new).filter(|etag| !etag.is_empty())
+}
+
+pub(super) fn size_bytes(size: Option<i64>) -> u64 {
+    size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default()
+}

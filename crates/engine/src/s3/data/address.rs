@@ -1,0 +1,113 @@
+//! Where an object lives: scheme, host, path and signing region, as the SDK resolves them.
+//!
+//! The SDK is asked to presign an UploadPart, which sends nothing; its URL carries everything. The query of
+//! that URL is thrown away: its signature is for another purpose, and a presigned URL may carry the SDK's
+//! checksum of an empty body (trap 18).
+
+use std::time::Duration;
+
+use aws_sdk_s3::presigning::PresigningConfig;
+use http::Uri;
+use percent_encoding::percent_decode_str;
+
+use crate::s3::sdk_error;
+use crate::store::{ObjectRef, Operation, StoreError, StoreErrorKind};
+
+/// Whom to connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::s3) struct Origin {
+    pub(super) tls: bool,
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// As it stands in `Host` and in the signature.
+    pub(super) authority: String,
+}
+
+/// An object's address.
+#[derive(Clone, Debug)]
+pub(in crate::s3) struct Address {
+    pub(super) origin: Origin,
+    /// Percent-encoded, with the leading slash.
+    pub(super) path: String,
+    pub(super) region: String,
+    pub(super) service: String,
+}
+
+/// The URL is never used, so it may end soon.
+const PRESIGNED_FOR: Duration = Duration::from_secs(60);
+
+impl Address {
+    pub(in crate::s3) async fn resolve(
+        client: &aws_sdk_s3::Client,
+        object: &ObjectRef,
+    ) -> Result<Self, StoreError> {
+        let unusable =
+            |message: String| StoreError::local(Operation::UploadPart, StoreErrorKind::Malformed, message);
+        let config =
+            PresigningConfig::expires_in(PRESIGNED_FOR).map_err(|error| unusable(error.to_string()))?;
+        let presigned = client
+            .upload_part()
+            .bucket(object.bucket.as_str())
+            .key(object.key.as_str())
+            .upload_id("u")
+            .part_number(1)
+            .presigned(config)
+            .await
+            .map_err(|error| sdk_error::convert(Operation::UploadPart, error))?;
+        let uri: Uri = presigned.uri().parse().map_err(|error: http::uri::InvalidUri| {
+            unusable(format!("the endpoint is not a URL: {error}"))
+        })?;
+        Self::of(&uri).ok_or_else(|| unusable("the endpoint has no host".into()))
+    }
+
+    fn of(uri: &Uri) -> Option<Self> {
+        let tls = uri.scheme_str()? == "https";
+        let authority = uri.authority()?;
+        let default_port = if tls { 443 } else { 80 };
+        let credential = uri.query()?.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
+        let scope = percent_decode_str(credential).decode_utf8().ok()?.into_owned();
+        // KEYID/20261123/us-east-1/s3/aws4_request; a key id may contain slashes, so from the right.
+        let mut scope = scope.rsplit('/').skip(1);
+        let (service, region) = (scope.next()?.to_owned(), scope.next()?.to_owned());
+        Some(Self {
+            origin: Origin {
+                tls,
+                host: uri.host()?.trim_matches(['[', ']']).to_owned(),
+                port: uri.port_u16().unwrap_or(default_port),
+                authority: authority.as_str().to_owned(),
+            },
+            path: uri.path().to_owned(),
+            region,
+            service,
+        })
+    }
+
+    /// `https://host[:port]`.
+    pub(in crate::s3) fn origin(&self) -> String {
+        let scheme = if self.origin.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.origin.authority)
+    }
+
+    /// One of AWS's own hosts, which have wildcard DNS for buckets.
+    pub(in crate::s3) fn is_aws(&self) -> bool {
+        let host = &self.origin.host;
+        host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn") || host.ends_with(".aws.dev")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_presigned_url_says_where_and_in_which_region() {
+        let uri: Uri = "http://127.0.0.1:8014/b/a%20key?x-id=UploadPart&partNumber=1&uploadId=u&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AK%2FID%2F20261123%2Feu-central-1%2Fs3%2Faws4_request&X-Amz-Signature=0"
+            .parse()
+            .unwrap();
+        let address = Address::of(&uri).unwrap();
+        assert_eq!(address.origin(), "http://127.0.0.1:8014");
+        assert_eq!(address.path, "/b/a%20key");
+        assert_eq!((address.region.as_str(), address.service.as_str()), ("eu-central-1", "s3"));
+        assert!(!address.is_aws());
+    }
+}

@@ -1,0 +1,101 @@
+//! UploadPart and PutObject as HTTP requests, unsigned.
+
+use haul_parts::{ChecksumAlgorithm, ETag};
+use http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName,
+    IF_MATCH, IF_NONE_MATCH, USER_AGENT,
+};
+use http::{HeaderMap, HeaderValue, Method, Request};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::address::Address;
+use crate::payload::{Payload, PayloadBody};
+use crate::store::{ObjectAttributes, Operation, PartRequest, PutRequest, UploadRef, Wire};
+
+/// What RFC 3986 leaves unreserved; SigV4 wants everything else encoded.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// One request that carries bytes.
+pub(super) struct DataRequest {
+    pub(super) operation: Operation,
+    pub(super) fresh_connection: bool,
+    query: String,
+    headers: Vec<(HeaderName, String)>,
+    payload: Payload,
+    checksum: Option<haul_parts::Checksum>,
+    wire: Wire,
+}
+
+impl DataRequest {
+    pub(super) fn upload_part(upload: &UploadRef, part: PartRequest) -> Self {
+        let upload_id = utf8_percent_encode(upload.upload_id.as_str(), QUERY);
+        Self {
+            operation: Operation::UploadPart,
+            fresh_connection: part.fresh_connection,
+            query: format!("?partNumber={}&uploadId={upload_id}", part.number.get()),
+            headers: vec![],
+            payload: part.payload,
+            checksum: part.checksum,
+            wire: part.wire,
+        }
+    }
+
+    pub(super) fn put_object(put: PutRequest) -> Self {
+        let mut headers = attribute_headers(&put.attributes);
+        if put.if_none_match {
+            headers.push((IF_NONE_MATCH, "*".into()));
+        }
+        headers.extend(put.if_match.as_ref().map(|etag: &ETag| (IF_MATCH, etag.quoted())));
+        Self {
+            operation: Operation::PutObject,
+            fresh_connection: put.fresh_connection,
+            query: String::new(),
+            headers,
+            payload: put.payload,
+            checksum: put.checksum,
+            wire: put.wire,
+        }
+    }
+
+    /// Whose echo to look for in the answer.
+    pub(super) fn checksum_algorithm(&self) -> Option<ChecksumAlgorithm> {
+        self.checksum.map(|checksum| checksum.algorithm())
+    }
+
+    pub(super) fn into_http(self, address: &Address) -> Result<Request<PayloadBody>, http::Error> {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_str(&address.origin.authority)?);
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("haul/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(CONTENT_LENGTH, self.payload.size_bytes().into());
+        if let Some(checksum) = self.checksum {
+            let name = HeaderName::from_static(checksum.algorithm().header_name());
+            headers.insert(name, HeaderValue::from_str(&checksum.to_base64())?);
+        }
+        for (name, value) in self.headers {
+            headers.insert(name, HeaderValue::from_str(&value)?);
+        }
+        let mut request = Request::builder()
+            .method(Method::PUT)
+            .uri(format!("{}{}", address.path, self.query))
+            .body(self.payload.counted_body(self.wire))?;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+fn attribute_headers(attributes: &ObjectAttributes) -> Vec<(HeaderName, String)> {
+    let fixed = [
+        (CONTENT_TYPE, &attributes.content_type),
+        (CACHE_CONTROL, &attributes.cache_control),
+        (CONTENT_DISPOSITION, &attributes.content_disposition),
+        (CONTENT_ENCODING, &attributes.content_encoding),
+        (HeaderName::from_static("x-amz-storage-class"), &attributes.storage_class),
+    ];
+    let fixed = fixed.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+    let metadata = attributes.metadata.iter().filter_map(|(name, value)| {
+        // A name that is no header name was refused where it was typed in.
+        let name = HeaderName::from_bytes(format!("x-amz-meta-{name}").as_bytes()).ok()?;
+        Some((name, value.clone()))
+    });
+    fixed.chain(metadata).collect()
+}

@@ -1,0 +1,82 @@
+//! Signs a data request just before it is sent.
+//!
+//! The body is not hashed for the signature (`UNSIGNED-PAYLOAD`; every store that we know takes it, over
+//! plain HTTP too): its checksum stands in a header that *is* signed, and SHA-256 would cost more than
+//! everything else together.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4;
+use http::Request;
+
+use super::address::Address;
+use super::request::DataRequest;
+use crate::payload::PayloadBody;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// This machine's clock, corrected by what the store says of its own.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    offset_seconds: AtomicI64,
+}
+
+impl Clock {
+    pub(super) fn now(&self) -> SystemTime {
+        let offset = self.offset_seconds.load(Ordering::Relaxed);
+        let distance = Duration::from_secs(offset.unsigned_abs());
+        if offset < 0 { SystemTime::now() - distance } else { SystemTime::now() + distance }
+    }
+
+    /// The store's `Date`, from an answer that said `RequestTimeTooSkewed`.
+    pub(super) fn learn(&self, date: jiff::Timestamp) {
+        let offset = date.as_second() - jiff::Timestamp::now().as_second();
+        self.offset_seconds.store(offset, Ordering::Relaxed);
+    }
+}
+
+pub(super) fn signed(
+    address: &Address,
+    request: DataRequest,
+    credentials: &Credentials,
+    clock: &Clock,
+) -> Result<Request<PayloadBody>, StoreError> {
+    let operation = request.operation;
+    let unsignable = |message: String| StoreError::local(operation, StoreErrorKind::Rejected, message);
+    let mut http = request.into_http(address).map_err(|error| unsignable(error.to_string()))?;
+    let mut settings = SigningSettings::default();
+    settings.percent_encoding_mode = PercentEncodingMode::Single;
+    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    let identity = credentials.clone().into();
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(&address.region)
+        .name(&address.service)
+        .time(clock.now())
+        .settings(settings)
+        .build()
+        .map_err(|error| unsignable(error.to_string()))?
+        .into();
+    let headers: Vec<_> = http
+        .headers()
+        .iter()
+        .filter(|(name, _)| *name != http::header::CONTENT_LENGTH)
+        .map(|(name, value)| Ok((name.as_str(), value.to_str()?)))
+        .collect::<Result<_, http::header::ToStrError>>()
+        .map_err(|error| unsignable(error.to_string()))?;
+    let url = format!("{}{}", address.origin(), http.uri());
+    let signable =
+        SignableRequest::new(http.method().as_str(), url, headers.into_iter(), SignableBody::UnsignedPayload)
+            .map_err(|error| unsignable(error.to_string()))?;
+    let (instructions, _) =
+        sign(signable, &parameters).map_err(|error| unsignable(error.to_string()))?.into_parts();
+    instructions.apply_to_request_http1x(&mut http);
+    // The instructions are for an absolute URI; the request line wants the path.
+    Ok(http)
+}

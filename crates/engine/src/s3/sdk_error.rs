@@ -1,0 +1,83 @@
+//! The SDK's errors → ours.
+
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::RequestId;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use crate::store::{Operation, StoreError, StoreErrorKind};
+
+/// One failed SDK call.
+pub(super) fn convert<E>(operation: Operation, error: SdkError<E, HttpResponse>) -> StoreError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    if let Some(credentials) = find_credentials_error(&error) {
+        return StoreError::local(operation, StoreErrorKind::NoCredentials, credentials).with_source(error);
+    }
+    match &error {
+        SdkError::ServiceError(context) => {
+            let (answer, service) = (context.raw(), context.err());
+            let (status, code) = (answer.status().as_u16(), service.code());
+            // HEAD answers have no body, so the SDK makes up a code from the status: the status says more.
+            let code = code.filter(|code| *code != "NotFound" && *code != "Unknown");
+            let message = service.message().unwrap_or_default();
+            let mut converted = StoreError::answered(operation, status, code, message);
+            converted.request_id = service.meta().request_id().map(str::to_owned);
+            let seconds = answer.headers().get("retry-after").and_then(|value| value.parse().ok());
+            converted.retry_after = seconds.map(Duration::from_secs);
+            converted
+        }
+        SdkError::TimeoutError(_) => {
+            let message = "no answer in time";
+            StoreError {
+                outcome_unknown: true,
+                ..StoreError::local(operation, StoreErrorKind::Timeout, message).with_source(error)
+            }
+        }
+        SdkError::DispatchFailure(failure) => {
+            let kind =
+                if failure.is_timeout() { StoreErrorKind::Timeout } else { StoreErrorKind::Connection };
+            let message = innermost(&error);
+            StoreError {
+                outcome_unknown: true,
+                ..StoreError::local(operation, kind, message).with_source(error)
+            }
+        }
+        SdkError::ResponseError(context) => {
+            // An answer that is no S3: a proxy's page, or a connection that broke in the middle of it.
+            let status = context.raw().status().as_u16();
+            let kind = if status >= 500 { StoreErrorKind::Server } else { StoreErrorKind::Malformed };
+            let message = format!("the answer ({status}) cannot be read: {}", innermost(&error));
+            StoreError {
+                status: Some(status),
+                outcome_unknown: true,
+                ..StoreError::local(operation, kind, message).with_source(error)
+            }
+        }
+        _ => {
+            let message = innermost(&error);
+            StoreError::local(operation, StoreErrorKind::Rejected, message).with_source(error)
+        }
+    }
+}
+
+/// The last cause in the chain says most: "Connection refused (os error 111)".
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    chain(error).last().map_or_else(String::new, ToString::to_string)
+}
+
+fn find_credentials_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    chain(error).find_map(|cause| match cause.downcast_ref::<CredentialsError>()? {
+        CredentialsError::CredentialsNotLoaded(_) => Some("no credentials were found".into()),
+        other => Some(format!("the provider of credentials failed: {}", innermost(other))),
+    })
+}
+
+fn chain<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}

@@ -1,0 +1,101 @@
+//! A source below the threshold: one PutObject, which is whole or nothing by itself.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::part::{PartFailure, ReadBytes, prove, read};
+use super::{Job, UploadReport, driver};
+use crate::buffer::BufferPool;
+use crate::error::Error;
+use crate::events::Event;
+use crate::payload::Range;
+use crate::proof::{Proof, ProofCount};
+use crate::retry::Failure;
+use crate::store::{Operation, PutRequest, StoreError, UploadedPart};
+
+pub(super) async fn put(job: &Job, mut cancelled: watch::Receiver<bool>) -> Result<UploadReport, Error> {
+    let size_bytes = job.source.size_bytes();
+    job.events.send(Event::Started {
+        source: job.source.name(),
+        target: job.object.to_string(),
+        size_bytes,
+        part_size_bytes: size_bytes,
+        part_count: 1,
+        multipart: false,
+    });
+    tokio::select! {
+        report = attempts(job, size_bytes) => report,
+        // PutObject is atomic: a request that is dropped halfway leaves nothing at the store.
+        () = driver::until_cancelled(&mut cancelled) => {
+            Err(Error::Cancelled { object: job.object.to_string() })
+        }
+    }
+}
+
+async fn attempts(job: &Job, size_bytes: u64) -> Result<UploadReport, Error> {
+    let pool = BufferPool::new(job.options.memory_budget_bytes);
+    let range = Range { source: Arc::clone(&job.source), offset_bytes: 0, size_bytes };
+    let md5_wanted = job.options.checksum.is_none();
+    let bytes = read(range, &pool, job.options.checksum, md5_wanted).await?;
+    for attempt in 1.. {
+        let error = match attempt_once(job, &bytes, attempt).await {
+            Ok((answer, proof)) => return Ok(report(job, &bytes, answer, proof)),
+            Err(PartFailure::Source(error)) => return Err(error),
+            Err(PartFailure::Store(error)) => error,
+        };
+        let failure = Failure::from(&error);
+        let Some(wait) = job.options.retry.wait(attempt, &failure, &mut rand::rng()) else {
+            return Err(failed(job, attempt, error));
+        };
+        job.events.send(Event::Retrying { part_number: None, attempt, wait, reason: error.to_string() });
+        tokio::time::sleep(wait).await;
+    }
+    unreachable!("the loop ends only by returning")
+}
+
+async fn attempt_once(
+    job: &Job,
+    bytes: &ReadBytes,
+    attempt: u32,
+) -> Result<(UploadedPart, Proof), PartFailure> {
+    let request = PutRequest {
+        payload: bytes.payload.clone(),
+        attributes: job.options.attributes.clone(),
+        checksum: bytes.checksum,
+        if_none_match: job.options.if_none_match,
+        if_match: job.options.if_match.clone(),
+        fresh_connection: attempt > 1,
+        wire: job.progress.wire.clone(),
+    };
+    let answer = job.store.put_object(&job.object, request).await.map_err(PartFailure::Store)?;
+    let proof = prove(&answer, bytes, Operation::PutObject).await?;
+    if proof == Proof::Unproven && job.options.require_proof {
+        return Err(PartFailure::Source(Error::Unproven {
+            object: job.object.clone(),
+            part: haul_parts::PartNumber::MIN,
+        }));
+    }
+    Ok((answer, proof))
+}
+
+fn report(job: &Job, bytes: &ReadBytes, answer: UploadedPart, proof: Proof) -> UploadReport {
+    let size_bytes = bytes.payload.size_bytes();
+    let mut proofs = ProofCount::default();
+    proofs.add(proof);
+    job.progress.arrived(size_bytes);
+    job.events.send(Event::Completed { etag: answer.etag.unquoted().to_owned(), size_bytes, proof: proofs });
+    UploadReport {
+        object: job.object.clone(),
+        size_bytes,
+        etag: answer.etag,
+        part_count: 1,
+        upload_id: None,
+        proof: proofs,
+        checksum: bytes.checksum,
+    }
+}
+
+fn failed(job: &Job, attempts: u32, error: StoreError) -> Error {
+    Error::Store { object: job.object.to_string(), part: None, attempts, source: Box::new(error) }
+}
