@@ -50,6 +50,7 @@ pub struct DownloadReport {
 #[derive(Debug)]
 pub struct Download {
     task: JoinHandle<Result<DownloadReport, Error>>,
+    object: ObjectRef,
     progress: DownloadProgress,
 }
 
@@ -77,6 +78,11 @@ impl Download {
     pub fn progress(&self) -> DownloadProgress {
         self.progress.clone()
     }
+
+    /// Ends it; awaited afterwards it answers [`Error::Cancelled`], and the temporary file is gone by then.
+    pub fn cancel(&self) {
+        self.task.abort();
+    }
 }
 
 impl Future for Download {
@@ -84,7 +90,12 @@ impl Future for Download {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let ended = Pin::new(&mut self.task).poll(context);
-        ended.map(|ended| ended.unwrap_or_else(|error| Err(Error::Internal(error.to_string()))))
+        ended.map(|ended| {
+            ended.unwrap_or_else(|error| match error.is_cancelled() {
+                true => Err(Error::Cancelled { object: self.object.to_string() }),
+                false => Err(Error::Internal(error.to_string())),
+            })
+        })
     }
 }
 
@@ -102,8 +113,8 @@ pub fn download(
     options: DownloadOptions,
 ) -> Download {
     let progress = DownloadProgress::default();
-    let job = Job { store, object, path: target, options, progress: progress.clone() };
-    Download { task: tokio::spawn(async move { job.run().await }), progress }
+    let job = Job { store, object: object.clone(), path: target, options, progress: progress.clone() };
+    Download { task: tokio::spawn(async move { job.run().await }), object, progress }
 }
 
 struct Job {
