@@ -1,2 +1,59 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands: `cargo xtask test | check | servers | bench`.
+//!
+//! `test` is what a change must pass and all that CI runs. It sets up whatever it needs, in a cache, and fails when
+//! something cannot be had: nothing is skipped.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for developers: it talks to them")]
+
+mod bench;
+mod cache;
+mod cargo;
+mod check;
+mod debian;
+mod servers;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test [--full] [-- FILTER…]   everything a change must pass; --full adds Garage (its first build takes 40 minutes);
+                               what follows -- goes to cargo nextest run
+  check                        the invariants of absence, file lengths, and the tests that docs/semantics.md names
+  servers [--full]             start the shared servers, print their variables for a shell, stop them at end of input
+  bench client | server        measure haul and its peers in one run";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["test", options @ ..] => test::test(&test::Options::parse(options)?),
+        ["check"] => check::check(),
+        ["servers"] => servers::hold(servers::Range::Usual),
+        ["servers", "--full"] => servers::hold(servers::Range::Full),
+        ["bench", what @ ("client" | "server"), rest @ ..] => bench::bench(what, rest),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => bail!("wrong usage\n{USAGE}"),
+    }
+}
+
+/// Says what is being done, to standard error: standard output is for results.
+fn say(what: &str) {
+    eprintln!("xtask: {what}");
+}

@@ -1,0 +1,216 @@
+//! Runs a command to its end under a time limit, and measures it: wall time, CPU seconds, peak memory.
+//!
+//! The figures come from `/proc`: the child is waited for without being reaped, so that its final CPU times can still
+//! be read, and its peak memory (`VmHWM`, a high-water mark) is sampled while it runs. That misses what happens in the
+//! last few milliseconds of a process, and counts no grandchildren: give it the real binary, not a wrapper script.
+
+use std::fs;
+use std::io::Read;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+
+/// `USER_HZ`: the unit of the times in `/proc/PID/stat`, 100 on every Linux that user space sees.
+const TICKS_PER_SECOND: f64 = 100.0;
+const SAMPLE_PERIOD: Duration = Duration::from_millis(5);
+
+/// CPU time and memory that a process has used so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Usage {
+    /// CPU seconds in user mode, all threads.
+    pub user_seconds: f64,
+    /// CPU seconds in the kernel, all threads.
+    pub system_seconds: f64,
+    /// The most memory that was resident at one time, in bytes.
+    pub peak_memory_bytes: u64,
+}
+
+impl Usage {
+    /// User and system time together.
+    #[must_use]
+    pub fn cpu_seconds(&self) -> f64 {
+        self.user_seconds + self.system_seconds
+    }
+}
+
+/// What a finished command left.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained.
+    pub stderr: String,
+    /// From start to end.
+    pub wall: Duration,
+    /// What it used.
+    pub usage: Usage,
+}
+
+impl Finished {
+    /// The exit code, or `None` if a signal ended it.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// Itself if the command ended with 0, otherwise an error with all that it said.
+    ///
+    /// # Errors
+    /// When the exit code is not 0.
+    pub fn success(self) -> Result<Self> {
+        if self.status.success() {
+            return Ok(self);
+        }
+        bail!("ended with {}\nstdout:\n{}\nstderr:\n{}", self.status, self.stdout, self.stderr)
+    }
+}
+
+/// A command that has been started, with its output being collected.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    name: String,
+    started: Instant,
+    stdout: thread::JoinHandle<String>,
+    stderr: thread::JoinHandle<String>,
+}
+
+/// Starts `command` and waits for its end.
+///
+/// # Errors
+/// When it cannot be started, or has not ended after `limit`; then it is killed, and the error has what it said.
+pub fn run(command: &mut Command, limit: Duration) -> Result<Finished> {
+    Running::start(command)?.finish(limit)
+}
+
+impl Running {
+    /// Starts `command` with no standard input and both outputs collected.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(command: &mut Command) -> Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("start {name}"))?;
+        let stdout = collect(child.stdout.take().context("stdout was piped")?);
+        let stderr = collect(child.stderr.take().context("stderr was piped")?);
+        Ok(Self { child, name, started: Instant::now(), stdout, stderr })
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal, for example [`Signal::INT`] as Ctrl-C does.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(pid(self.child.id())?, signal).with_context(|| format!("signal {}", self.name))
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// When it has not ended after `limit`, counted from the start; then it is killed.
+    pub fn finish(mut self, limit: Duration) -> Result<Finished> {
+        let id = self.child.id();
+        let mut peak_memory_bytes = 0;
+        let in_time = loop {
+            peak_memory_bytes = peak_memory_bytes.max(peak_memory(id).unwrap_or(0));
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+            if waitid(WaitId::Pid(pid(id)?), options).context("waitid")?.is_some() {
+                break true;
+            }
+            if self.started.elapsed() > limit {
+                break false;
+            }
+            thread::sleep(SAMPLE_PERIOD);
+        };
+        let wall = self.started.elapsed();
+        let (user_seconds, system_seconds) = cpu_times(id).unwrap_or_default();
+        if !in_time {
+            self.child.kill().with_context(|| format!("kill {}", self.name))?;
+        }
+        let status = self.child.wait().with_context(|| format!("wait for {}", self.name))?;
+        let [stdout, stderr] = [self.stdout, self.stderr].map(|reader| reader.join().unwrap_or_default());
+        if !in_time {
+            bail!("{} was still running after {limit:?}\nstdout:\n{stdout}\nstderr:\n{stderr}", self.name);
+        }
+        let usage = Usage { user_seconds, system_seconds, peak_memory_bytes };
+        Ok(Finished { status, stdout, stderr, wall, usage })
+    }
+}
+
+/// What a running process has used so far.
+///
+/// # Errors
+/// When there is no such process.
+pub fn usage_of(id: u32) -> Result<Usage> {
+    let (user_seconds, system_seconds) = cpu_times(id)?;
+    Ok(Usage { user_seconds, system_seconds, peak_memory_bytes: peak_memory(id)? })
+}
+
+fn pid(id: u32) -> Result<Pid> {
+    i32::try_from(id).ok().and_then(Pid::from_raw).context("a process id fits into an i32 and is not 0")
+}
+
+fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut said = Vec::new();
+        // What was read before an error is worth more than the error.
+        let _ = pipe.read_to_end(&mut said);
+        String::from_utf8_lossy(&said).into_owned()
+    })
+}
+
+fn cpu_times(id: u32) -> Result<(f64, f64)> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).context("read /proc/PID/stat")?;
+    // The second field is the command in parentheses and may itself hold blanks and parentheses.
+    let (_, fields) = stat.rsplit_once(") ").context("/proc/PID/stat has no command")?;
+    let field = |number: usize| -> Result<f64> {
+        // proc(5) counts from 1, and `fields` starts with the third.
+        fields
+            .split(' ')
+            .nth(number - 3)
+            .and_then(|text| text.parse().ok())
+            .context("/proc/PID/stat is too short")
+    };
+    Ok((field(14)? / TICKS_PER_SECOND, field(15)? / TICKS_PER_SECOND))
+}
+
+fn peak_memory(id: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).context("read /proc/PID/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().context("VmHWM is no number")?;
+    Ok(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_measured() {
+        let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo done; echo no >&2; exit 3";
+        let finished = run(Command::new("sh").args(["-c", busy]), Duration::from_secs(60)).unwrap();
+        assert_eq!(finished.code(), Some(3));
+        assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("done\n", "no\n"));
+        assert!(finished.usage.cpu_seconds() >= 0.05, "{finished:?}");
+        assert!(finished.usage.peak_memory_bytes > 200_000, "{finished:?}");
+        assert!(finished.success().unwrap_err().to_string().contains("no"));
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_killed() {
+        let error = run(Command::new("sleep").arg("600"), Duration::from_millis(50)).unwrap_err();
+        assert!(error.to_string().contains("still running"), "{error}");
+    }
+}

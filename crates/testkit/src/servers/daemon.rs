@@ -1,0 +1,130 @@
+//! A server process: its output in a file, waited for until it is ready, killed when dropped, and killed by the kernel
+//! when whoever started it dies first.
+//!
+//! The last is done by `setpriv --pdeathsig` (util-linux): the signal is bound to the *thread* that started the server,
+//! so start it on one that lives as long as the server should.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+const SAID_BYTES: usize = 4000;
+
+/// A running server process.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    name: String,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts `command`, with what it says going to the end of the file `log`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(command: &Command, log: &Path) -> Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let said = File::options().create(true).append(true).open(log);
+        let said = said.with_context(|| format!("open {}", log.display()))?;
+        let mut command = dies_with_its_parent(command);
+        command.stdin(Stdio::null());
+        command.stdout(said.try_clone().context("second handle of the log")?).stderr(said);
+        let child = command.spawn().with_context(|| format!("start {name}"))?;
+        Ok(Self { child, name, log: log.to_owned() })
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it has said so far.
+    #[must_use]
+    pub fn said(&self) -> String {
+        fs::read(&self.log).map(|said| String::from_utf8_lossy(&said).into_owned()).unwrap_or_default()
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Asks `ready` again and again until it gives a value.
+    ///
+    /// # Errors
+    /// When the process ends, or `limit` is over; with the end of what it said.
+    pub fn wait_until<T>(&mut self, limit: Duration, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
+        let end = Instant::now() + limit;
+        loop {
+            if let Some(value) = ready() {
+                return Ok(value);
+            }
+            if !self.is_running() {
+                bail!("{} ended before it was ready; it said:\n{}", self.name, self.last_words());
+            }
+            if Instant::now() > end {
+                bail!("{} was not ready after {limit:?}; it said:\n{}", self.name, self.last_words());
+            }
+            thread::sleep(ASK_AGAIN_AFTER);
+        }
+    }
+
+    /// Kills it, as a crash would, and waits until it is gone.
+    pub fn kill(&mut self) {
+        // An error means that it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    fn last_words(&self) -> String {
+        let said = self.said();
+        let mut start = said.len().saturating_sub(SAID_BYTES);
+        while !said.is_char_boundary(start) {
+            start += 1;
+        }
+        said[start..].to_owned()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The same command, wrapped so that the kernel kills it when the thread that starts it ends.
+pub(super) fn dies_with_its_parent(command: &Command) -> Command {
+    let mut wrapped = Command::new("setpriv");
+    wrapped.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        wrapped.current_dir(folder);
+    }
+    wrapped
+}
+
+/// The body of the answer to `GET path`, if there is an answer at all.
+pub(super) fn http_get(address: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT).ok()?;
+    stream.set_read_timeout(Some(ANSWER_LIMIT)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
+}

@@ -1,0 +1,100 @@
+//! Garage 2.5.0, one node: a real distributed engine, strict about checksums, and forgetful about an open upload whose
+//! key is overwritten.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::daemon::http_get;
+use super::{Daemon, REGION, Store, free_port, loopback};
+use crate::files::random_hex;
+
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A running Garage.
+#[derive(Debug)]
+pub struct Garage {
+    daemon: Daemon,
+    store: Store,
+    folder: PathBuf,
+}
+
+impl Garage {
+    /// Starts the given binary with its data in `folder`, which is removed in the end.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(binary: &Path, folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+        let [api, rpc, admin] = [free_port()?, free_port()?, free_port()?];
+        let settings = folder.join("garage.toml");
+        fs::write(&settings, configuration(folder, [api, rpc, admin])?).context("write garage.toml")?;
+        let store = Store {
+            endpoint: format!("http://127.0.0.1:{api}"),
+            region: REGION.to_owned(),
+            access_key: format!("GK{}", random_hex(12)?),
+            secret_key: random_hex(32)?,
+        };
+        let garage = || {
+            let mut command = Command::new(binary);
+            command.arg("-c").arg(&settings);
+            command
+        };
+        let mut server = garage();
+        server.args(["server", "--single-node", "--default-bucket"]).envs([
+            ("GARAGE_DEFAULT_ACCESS_KEY", store.access_key.as_str()),
+            ("GARAGE_DEFAULT_SECRET_KEY", store.secret_key.as_str()),
+            ("GARAGE_DEFAULT_BUCKET", "default"),
+        ]);
+        let mut daemon = Daemon::start(&server, &folder.join("log"))?;
+        daemon.wait_until(START_LIMIT, || http_get(loopback(api), "/"))?;
+        // The key appears a moment after the API answers.
+        daemon.wait_until(START_LIMIT, || {
+            let allowed =
+                garage().args(["key", "allow", "--create-bucket", &store.access_key]).output().ok()?;
+            allowed.status.success().then_some(())
+        })?;
+        ensure!(daemon.is_running(), "garage ended: {}", daemon.said());
+        Ok(Self { daemon, store, folder: folder.to_owned() })
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
+fn configuration(folder: &Path, [api, rpc, admin]: [u16; 3]) -> Result<String> {
+    let (folder, secret, token) = (folder.display(), random_hex(32)?, random_hex(16)?);
+    Ok(format!(
+        r#"metadata_dir = "{folder}/meta"
+data_dir = "{folder}/data"
+db_engine = "lmdb"
+metadata_fsync = false
+data_fsync = false
+replication_factor = 1
+rpc_bind_addr = "127.0.0.1:{rpc}"
+rpc_public_addr = "127.0.0.1:{rpc}"
+rpc_secret = "{secret}"
+[s3_api]
+s3_region = "{REGION}"
+api_bind_addr = "127.0.0.1:{api}"
+root_domain = ".s3.garage.local"
+[admin]
+api_bind_addr = "127.0.0.1:{admin}"
+admin_token = "{token}"
+"#
+    ))
+}
+
+impl Drop for Garage {
+    fn drop(&mut self) {
+        self.daemon.kill();
+        // What cannot be removed now is swept by the next run.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}

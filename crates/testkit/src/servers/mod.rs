@@ -1,0 +1,102 @@
+//! Real servers: started, waited for, and gone when the test is.
+//!
+//! Each server is a type that owns its processes and its folder; dropping it ends both. Should the owner be killed
+//! instead, the kernel ends the processes ([`Daemon`]), so that nothing outlives a run.
+
+mod ceph_conf;
+mod daemon;
+mod garage;
+mod haul_serve;
+mod localstack;
+mod rgw;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use anyhow::{Context, Result};
+
+pub use daemon::Daemon;
+pub use garage::Garage;
+pub use haul_serve::HaulServe;
+pub use localstack::LocalStack;
+pub use rgw::Rgw;
+
+/// Where a store answers and with which keys: what a client has to know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// `http://127.0.0.1:PORT`.
+    pub endpoint: String,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// The access key id.
+    pub access_key: String,
+    /// The secret key; of a server that lives for one run.
+    pub secret_key: String,
+}
+
+impl Store {
+    /// The server that `cargo xtask test` started for all tests: `RGW`, `LOCALSTACK` or `GARAGE`.
+    ///
+    /// # Panics
+    /// When it was not started: a test that needs it fails and is never skipped.
+    #[must_use]
+    pub fn shared(name: &str) -> Self {
+        let [endpoint, access_key, secret_key] = ["ENDPOINT", "ACCESS_KEY", "SECRET_KEY"]
+            .map(|what| required_variable(&format!("HAUL_TEST_{name}_{what}")));
+        Self { endpoint, region: REGION.to_owned(), access_key, secret_key }
+    }
+
+    /// The variables by which [`Store::shared`] finds this store under `name`.
+    #[must_use]
+    pub fn variables(&self, name: &str) -> Vec<(String, String)> {
+        [("ENDPOINT", &self.endpoint), ("ACCESS_KEY", &self.access_key), ("SECRET_KEY", &self.secret_key)]
+            .map(|(what, value)| (format!("HAUL_TEST_{name}_{what}"), value.clone()))
+            .into()
+    }
+
+    /// What every S3 client reads its keys and region from, and nothing from the home folder of whoever runs the test.
+    #[must_use]
+    pub fn client_variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ACCESS_KEY_ID", self.access_key.clone()),
+            ("AWS_SECRET_ACCESS_KEY", self.secret_key.clone()),
+            ("AWS_REGION", self.region.clone()),
+            ("AWS_DEFAULT_REGION", self.region.clone()),
+            ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ]
+    }
+
+    /// The same store, reached through another address (a proxy in front of it).
+    #[must_use]
+    pub fn at(&self, endpoint: impl Into<String>) -> Self {
+        Self { endpoint: endpoint.into(), ..self.clone() }
+    }
+}
+
+/// The one region that all servers here are set up for.
+pub const REGION: &str = "us-east-1";
+
+/// A variable that `cargo xtask test` sets.
+///
+/// # Panics
+/// When it is not set.
+#[must_use]
+pub fn required_variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: this test needs servers and clients, run it through `cargo xtask test` (or take the variables from `cargo xtask servers`)")
+    })
+}
+
+/// A loopback port that was free a moment ago.
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
+    Ok(listener.local_addr().context("find a free port")?.port())
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}

@@ -1,0 +1,27 @@
+//! `cargo xtask bench client`: builds what is measured in release and hands it to `haul-bench`.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::cache::Cache;
+use crate::cargo::{cargo, metadata, metadata_path, succeed};
+use crate::tools;
+
+pub(crate) fn bench(what: &str, options: &[&str]) -> Result<()> {
+    let cache = Cache::open()?;
+    let venv = tools::peers(&cache)?;
+    succeed(cargo().args([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "haul-cli",
+        "--package",
+        "haul-bench",
+    ]))?;
+    let built = metadata_path(&metadata()?, "target_directory")?.join("release");
+    let mut command = Command::new(built.join("haul-bench"));
+    command.arg(what).arg("--haul").arg(built.join("haul")).arg("--venv").arg(venv).args(options);
+    succeed(&mut command)
+}

@@ -1,0 +1,82 @@
+//! What is expensive to make is made once per version, under `${XDG_CACHE_HOME:-$HOME/.cache}/haul`:
+//!
+//! ```text
+//! target/        compiled code, when .ci/run is used
+//! tools/NAME     one tool in one version; whole when it holds the file `.complete`
+//! run/PID        what one run needs; swept by later runs when that process is gone
+//! ```
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+const COMPLETE: &str = ".complete";
+
+/// The cache folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Cache {
+    root: PathBuf,
+}
+
+impl Cache {
+    pub(crate) fn open() -> Result<Self> {
+        let root = std::env::var_os("XDG_CACHE_HOME")
+            .filter(|folder| !folder.is_empty())
+            .map(PathBuf::from)
+            .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
+            .context("neither XDG_CACHE_HOME nor HOME is set: nowhere to keep tools")?
+            .join("haul");
+        fs::create_dir_all(root.join("tools")).with_context(|| format!("create {}", root.display()))?;
+        Ok(Self { root })
+    }
+
+    /// A place inside the cache.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The folder of a tool, made by `make` unless an earlier run has finished making it. Two runs at the same time
+    /// make it once: the second waits.
+    pub(crate) fn tool(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        let folder = self.root.join("tools").join(name);
+        let lock_path = self.root.join("tools").join(format!("{name}.lock"));
+        let lock = File::create(&lock_path).with_context(|| format!("create {}", lock_path.display()))?;
+        lock.lock().with_context(|| format!("lock {}", lock_path.display()))?;
+        if folder.join(COMPLETE).exists() {
+            return Ok(folder);
+        }
+        crate::say(&format!("making {}", folder.display()));
+        if folder.exists() {
+            fs::remove_dir_all(&folder)
+                .with_context(|| format!("remove the unfinished {}", folder.display()))?;
+        }
+        fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        make(&folder).with_context(|| format!("{name} cannot be had"))?;
+        File::create(folder.join(COMPLETE)).with_context(|| format!("finish {}", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// A new folder for what this run needs. Those of runs that are gone are removed first.
+    pub(crate) fn run_folder(&self) -> Result<PathBuf> {
+        let runs = self.root.join("run");
+        fs::create_dir_all(&runs).with_context(|| format!("create {}", runs.display()))?;
+        for run in fs::read_dir(&runs).with_context(|| format!("read {}", runs.display()))? {
+            let run = run.with_context(|| format!("read {}", runs.display()))?;
+            if !Path::new("/proc").join(run.file_name()).exists() {
+                fs::remove_dir_all(run.path()).with_context(|| format!("remove {}", run.path().display()))?;
+            }
+        }
+        let own = runs.join(std::process::id().to_string());
+        fs::create_dir_all(&own).with_context(|| format!("create {}", own.display()))?;
+        Ok(own)
+    }
+}
+
+/// A short name for a content: FNV-1a, which is good enough to tell our own versions of a file apart.
+pub(crate) fn fingerprint(content: &str) -> String {
+    let hash = content.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}

@@ -1,0 +1,58 @@
+//! Debian packages: Ceph's gateway, which nothing else offers.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::cargo::succeed;
+
+const CEPH_PACKAGES: [&str; 3] = ["radosgw", "ceph-mon", "ceph-osd"];
+const CEPH_VERSION: &str = "16.2.";
+
+/// Installs the parts of Ceph that one gateway needs, if they are not there.
+pub(crate) fn ceph() -> Result<()> {
+    let missing: Vec<&str> =
+        CEPH_PACKAGES.into_iter().filter(|package| installed_version(package).is_none()).collect();
+    if !missing.is_empty() {
+        install(&missing).with_context(|| {
+            format!(
+                "Ceph RGW {CEPH_VERSION}x cannot be had: it comes from the Debian packages {}",
+                CEPH_PACKAGES.join(", ")
+            )
+        })?;
+    }
+    for package in CEPH_PACKAGES {
+        let version =
+            installed_version(package).with_context(|| format!("{package} is still not installed"))?;
+        ensure!(
+            version.starts_with(CEPH_VERSION),
+            "{package} {version} is installed, but the tests know what Ceph {CEPH_VERSION}x answers (Debian 12 has it)"
+        );
+    }
+    Ok(())
+}
+
+fn installed_version(package: &str) -> Option<String> {
+    let output = Command::new("dpkg-query")
+        .args(["-W", "-f", "${db:Status-Status} ${Version}", package])
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.strip_prefix("installed ").map(str::to_owned)
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!("this machine has no apt-get");
+    }
+    let apt = || {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    let hint = "apt-get failed; it must run as root, and reach Debian's packages";
+    succeed(apt().args(["update", "--quiet"])).context(hint)?;
+    succeed(apt().args(["install", "--quiet", "--yes", "--no-install-recommends"]).args(packages))
+        .context(hint)
+}

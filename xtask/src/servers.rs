@@ -1,0 +1,96 @@
+//! The servers that all tests share: started once for a run, found by tests through variables, gone with us.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use haul_testkit::servers::{Garage, LocalStack, Rgw};
+
+use crate::cache::Cache;
+use crate::{debian, tools};
+
+/// Which servers are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Range {
+    /// Those that are quick to have: Ceph RGW and LocalStack.
+    Usual,
+    /// Garage too, which takes 40 minutes to build for the first time.
+    Full,
+}
+
+/// What has to be there before a server can start.
+#[derive(Debug)]
+pub(crate) struct Needs {
+    peers: PathBuf,
+    localstack: PathBuf,
+    garage: Option<PathBuf>,
+}
+
+impl Needs {
+    /// Has everything made or installed, or says what cannot be had.
+    pub(crate) fn meet(cache: &Cache, range: Range) -> Result<Self> {
+        let peers = tools::peers(cache)?;
+        let localstack = tools::localstack(cache)?;
+        debian::ceph()?;
+        let garage = (range == Range::Full).then(|| tools::garage(cache)).transpose()?;
+        Ok(Self { peers, localstack, garage })
+    }
+}
+
+/// The running servers; dropping them ends them.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    rgw: Rgw,
+    localstack: LocalStack,
+    garage: Option<Garage>,
+    peers: PathBuf,
+    folder: PathBuf,
+}
+
+impl Servers {
+    pub(crate) fn start(cache: &Cache, needs: Needs) -> Result<Self> {
+        let folder = cache.run_folder()?;
+        crate::say("starting LocalStack 4.14.0");
+        let localstack =
+            LocalStack::start(&needs.localstack, &folder.join("localstack")).context("LocalStack")?;
+        crate::say("starting Ceph RGW 16.2");
+        let rgw = Rgw::start(&folder.join("rgw")).context("Ceph RGW")?;
+        let garage = match needs.garage {
+            Some(binary) => {
+                crate::say("starting Garage");
+                Some(Garage::start(&binary, &folder.join("garage")).context("Garage")?)
+            }
+            None => None,
+        };
+        Ok(Self { rgw, localstack, garage, peers: needs.peers, folder })
+    }
+
+    /// How tests find them.
+    pub(crate) fn variables(&self) -> Vec<(String, String)> {
+        let mut variables = self.rgw.store().variables("RGW");
+        variables.extend(self.localstack.store().variables("LOCALSTACK"));
+        variables.extend(self.garage.iter().flat_map(|garage| garage.store().variables("GARAGE")));
+        variables.push(("HAUL_TEST_VENV".to_owned(), self.peers.display().to_string()));
+        variables
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        // The servers' own folders in it go when their fields are dropped; what is left is swept by the next run.
+        let _ = std::fs::remove_dir(&self.folder);
+    }
+}
+
+/// Starts the servers for a shell: prints the variables, and waits for the end of standard input.
+pub(crate) fn hold(range: Range) -> Result<()> {
+    let cache = Cache::open()?;
+    let needs = Needs::meet(&cache, range)?;
+    let servers = Servers::start(&cache, needs)?;
+    for (name, value) in servers.variables() {
+        println!("export {name}='{value}'");
+    }
+    crate::say("ready: run tests with these variables; end of input (Ctrl-D) or Ctrl-C stops the servers");
+    std::io::stdin().read_to_end(&mut Vec::new()).context("wait for the end of input")?;
+    Ok(())
+}
