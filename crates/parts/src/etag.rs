@@ -9,8 +9,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
+
+use crate::md5_lanes::Md5Stream;
 
 /// An entity tag in the form it was given.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,13 +31,13 @@ impl ETag {
 
     /// The ETag that S3 gives to a multipart object: the MD5 of the concatenated MD5s of its parts in order, then `-N`.
     pub fn composite(part_md5s: impl IntoIterator<Item = [u8; 16]>) -> Self {
-        let mut hasher = Md5::new();
+        let mut hasher = Md5Stream::new();
         let mut part_count = 0_u32;
         for digest in part_md5s {
-            hasher.update(digest);
+            hasher.update(&digest);
             part_count += 1;
         }
-        Self(format!("\"{}-{part_count}\"", hex::encode(hasher.finalize())))
+        Self(format!("\"{}-{part_count}\"", hex::encode(hasher.finish())))
     }
 
     /// The text exactly as it was given.

@@ -13,6 +13,7 @@ mod etag;
 mod grouped;
 mod key;
 pub mod limits;
+pub mod md5_lanes;
 mod part_number;
 mod plan;
 mod upload_id;

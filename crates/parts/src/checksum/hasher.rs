@@ -1,14 +1,15 @@
 //! Hashing bytes as they pass, by one algorithm or several in one pass.
 //!
 //! Bytes should be read from memory once: [`MultiHasher`] walks its input in blocks small enough to stay in the first cache
-//! levels and feeds each block to every algorithm before the next one.
+//! levels and feeds each block to every algorithm before the next one. MD5 of many streams at once is in
+//! [`md5_lanes`](crate::md5_lanes).
 
 use crc_fast::CrcAlgorithm;
-use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::{Checksum, ChecksumAlgorithm};
+use crate::md5_lanes::Md5Stream;
 
 /// How much [`MultiHasher`] gives to one algorithm before the next gets the same bytes: half of a usual 32 KiB L1 cache.
 pub const MULTI_HASHER_BLOCK_BYTES: usize = 16 * 1024;
@@ -25,7 +26,7 @@ enum State {
     Crc(crc_fast::Digest),
     Sha1(Sha1),
     Sha256(Sha256),
-    Md5(Md5),
+    Md5(Md5Stream),
 }
 
 impl Hasher {
@@ -38,7 +39,7 @@ impl Hasher {
             ChecksumAlgorithm::Crc32 => crc(CrcAlgorithm::Crc32IsoHdlc),
             ChecksumAlgorithm::Sha1 => State::Sha1(Sha1::new()),
             ChecksumAlgorithm::Sha256 => State::Sha256(Sha256::new()),
-            ChecksumAlgorithm::Md5 => State::Md5(Md5::new()),
+            ChecksumAlgorithm::Md5 => State::Md5(Md5Stream::new()),
         };
         Self { algorithm, state }
     }
@@ -61,7 +62,7 @@ impl Hasher {
             State::Crc(digest) => digest.update(bytes),
             State::Sha1(digest) => digest.update(bytes),
             State::Sha256(digest) => digest.update(bytes),
-            State::Md5(digest) => digest.update(bytes),
+            State::Md5(stream) => stream.update(bytes),
         }
     }
 
@@ -71,7 +72,7 @@ impl Hasher {
             State::Crc(digest) => return Checksum::from_crc(self.algorithm, digest.finalize()),
             State::Sha1(digest) => Checksum::from_bytes(self.algorithm, &digest.finalize()),
             State::Sha256(digest) => Checksum::from_bytes(self.algorithm, &digest.finalize()),
-            State::Md5(digest) => Checksum::from_bytes(self.algorithm, &digest.finalize()),
+            State::Md5(stream) => Checksum::from_bytes(self.algorithm, &stream.finish()),
         };
         checksum.expect("the digest of an algorithm has the length of that algorithm")
     }

@@ -1,0 +1,87 @@
+//! MD5 side by side is MD5, however the bytes are cut and whoever travels along.
+
+use haul_parts::md5_lanes::{Md5Job, Md5Lanes, Md5Stream, OneByOne, SideBySide};
+use md5::{Digest, Md5};
+use proptest::prelude::*;
+
+fn md5(bytes: &[u8]) -> [u8; 16] {
+    Md5::digest(bytes).into()
+}
+
+/// RFC 1321, appendix A.5.
+#[test]
+fn the_test_suite_of_rfc_1321() {
+    for (text, expected) in [
+        ("", "d41d8cd98f00b204e9800998ecf8427e"),
+        ("a", "0cc175b9c0f1b6a831c399e269772661"),
+        ("abc", "900150983cd24fb0d6963f7d28e17f72"),
+        ("message digest", "f96b697d7cb7938d525a2f31aaf161d0"),
+        ("abcdefghijklmnopqrstuvwxyz", "c3fcd3d76192e4007dfb496cca67e13b"),
+        (
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+            "d174ab98d277d9f5a5611c2c9f419d9f",
+        ),
+        (
+            "12345678901234567890123456789012345678901234567890123456789012345678901234567890",
+            "57edf4a22be3c955ac49da2e2107b67a",
+        ),
+    ] {
+        let mut stream = Md5Stream::new();
+        stream.update(text.as_bytes());
+        assert_eq!(hex::encode(stream.finish()), expected, "{text:?}");
+    }
+}
+
+/// Every place where padding or a block boundary may fall.
+#[test]
+fn every_length_up_to_four_blocks() {
+    let bytes: Vec<u8> = (0..=255).collect();
+    for length in 0..=bytes.len() {
+        let mut stream = Md5Stream::new();
+        stream.update(&bytes[..length]);
+        assert_eq!(stream.length_bytes(), length as u64);
+        assert_eq!(stream.finish(), md5(&bytes[..length]), "{length} bytes");
+    }
+}
+
+/// What the lanes are for: equal blocks of more streams than there are lanes, twice in a row.
+#[test]
+fn equal_blocks_of_many_streams() {
+    for count in 1..=20_u8 {
+        let blocks: Vec<Vec<u8>> = (0..count)
+            .map(|lane| (0..=250).cycle().map(|byte: u8| byte ^ lane).take(4096).collect())
+            .collect();
+        let mut streams = vec![Md5Stream::new(); blocks.len()];
+        for _ in 0..2 {
+            let jobs = streams.iter_mut().zip(&blocks);
+            let mut jobs: Vec<Md5Job<'_>> = jobs.map(|(stream, bytes)| Md5Job { stream, bytes }).collect();
+            SideBySide::new().update(&mut jobs);
+        }
+        for (stream, block) in streams.into_iter().zip(&blocks) {
+            assert_eq!(stream.finish(), md5(&[block.as_slice(), block].concat()));
+        }
+    }
+}
+
+proptest! {
+    /// Rounds of pieces of any length for several streams; some streams sit out a round.
+    #[test]
+    fn any_company_gives_the_same_digests(
+        rounds in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..400), 1..20), 1..5),
+    ) {
+        let count = rounds.iter().map(Vec::len).max().unwrap_or(0);
+        for lanes in [&OneByOne as &dyn Md5Lanes, &SideBySide::new()] {
+            let mut streams = vec![Md5Stream::new(); count];
+            for round in &rounds {
+                let jobs = streams.iter_mut().zip(round);
+                let mut jobs: Vec<Md5Job<'_>> = jobs.map(|(stream, bytes)| Md5Job { stream, bytes }).collect();
+                lanes.update(&mut jobs);
+            }
+            for (index, stream) in streams.into_iter().enumerate() {
+                let whole: Vec<u8> = rounds.iter().filter_map(|round| round.get(index)).flatten().copied().collect();
+                prop_assert_eq!(stream.length_bytes(), whole.len() as u64);
+                prop_assert_eq!(stream.finish(), md5(&whole), "stream {} of {}", index, count);
+            }
+        }
+    }
+}
