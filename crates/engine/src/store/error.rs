@@ -175,7 +175,9 @@ fn classify(status: u16, code: Option<&str>) -> StoreErrorKind {
         "PreconditionFailed" => K::PreconditionFailed,
         "ConditionalRequestConflict" => K::ConditionalConflict,
         "InvalidPart" | "InvalidPartOrder" => K::InvalidPart,
-        "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" => K::BadDigest,
+        "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" => {
+            K::BadDigest
+        }
         "SlowDown"
         | "SlowDownRead"
         | "SlowDownWrite"

@@ -149,6 +149,12 @@ pub struct Schedule {
     /// How many may be in flight now: halved when the store throttles, earned back by successes.
     allowed: u32,
     streak: u32,
+    /// Attempts begun so far, of all parts.
+    begun: u64,
+    /// `begun` when each part's last attempt began, by part index.
+    begun_at: Vec<u64>,
+    /// `begun` when `allowed` was last halved.
+    halved_at: u64,
     /// Failed tries of the request that the state is about: Create, Complete, Examine.
     tries: u32,
     /// Complete was sent and may have been carried out.
@@ -174,6 +180,9 @@ impl Schedule {
             concurrency_max: concurrency.max(1),
             allowed: concurrency.max(1),
             streak: 0,
+            begun: 0,
+            begun_at: vec![0; part_count as usize],
+            halved_at: 0,
             tries: 0,
             completion_possible: false,
             cancelled: false,
@@ -189,6 +198,10 @@ impl Schedule {
     pub fn on(&mut self, input: Input) -> Vec<Action> {
         match (self.state, input) {
             (State::Planned, Input::Start) => self.enter(State::Creating, Action::Create),
+            (State::Planned, Input::Cancel) => {
+                self.cancelled = true;
+                self.finish_without_upload()
+            }
             (State::Creating, Input::Created) => {
                 self.state = State::Sending;
                 self.tries = 0;
@@ -268,7 +281,9 @@ impl Schedule {
             && let Some(number) = self.ready.pop_front()
         {
             self.in_flight += 1;
-            let attempts = &mut self.attempts[usize::from(number.get()) - 1];
+            self.begun += 1;
+            self.begun_at[number.index()] = self.begun;
+            let attempts = &mut self.attempts[number.index()];
             *attempts += 1;
             actions.push(Action::SendPart(number, *attempts));
         }
@@ -294,10 +309,9 @@ impl Schedule {
     fn part_failed(&mut self, number: PartNumber, failure: &Failure) -> Vec<Action> {
         self.in_flight -= 1;
         if failure.throttled {
-            self.allowed = (self.allowed / 2).max(1);
-            self.streak = 0;
+            self.throttled(number);
         }
-        let attempt = self.attempts[usize::from(number.get()) - 1];
+        let attempt = self.attempts[number.index()];
         let Some(wait) = self.policy.wait(attempt, failure, &mut self.random) else { return self.abort() };
         if !self.budget.pay() {
             return self.abort();
@@ -305,6 +319,16 @@ impl Schedule {
         let mut actions = vec![Action::Wait(Waiting::Part(number), attempt, wait)];
         actions.append(&mut self.fill());
         actions
+    }
+
+    /// Halves what may be in flight: once for all attempts that were under way together. They meet the same
+    /// full store, and sixteen refusals in one breath are no reason to go on with a single part.
+    fn throttled(&mut self, number: PartNumber) {
+        self.streak = 0;
+        if self.begun_at[number.index()] > self.halved_at {
+            self.allowed = (self.allowed / 2).max(1);
+            self.halved_at = self.begun;
+        }
     }
 
     /// One more try of the request that the state is about, if the policy allows one.
