@@ -41,10 +41,9 @@ where
             let kind =
                 if failure.is_timeout() { StoreErrorKind::Timeout } else { StoreErrorKind::Connection };
             let message = innermost(&error);
-            StoreError {
-                outcome_unknown: true,
-                ..StoreError::local(operation, kind, message).with_source(error)
-            }
+            // A request that found no connection was not carried out.
+            let outcome_unknown = !chain(&error).any(is_connect);
+            StoreError { outcome_unknown, ..StoreError::local(operation, kind, message).with_source(error) }
         }
         SdkError::ResponseError(context) => {
             // An answer that is no S3: a proxy's page, or a connection that broke in the middle of it.
@@ -67,6 +66,10 @@ where
 /// The last cause in the chain says most: "Connection refused (os error 111)".
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     chain(error).last().map_or_else(String::new, ToString::to_string)
+}
+
+fn is_connect(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
 }
 
 fn find_credentials_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {

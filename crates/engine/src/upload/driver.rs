@@ -82,6 +82,8 @@ struct Driver {
     /// Everything else: requests about the upload itself, and waits.
     requests: JoinSet<Ended>,
     etag: Option<ETag>,
+    /// Failed tries of the request that is under way.
+    tries: u32,
     /// Why it is failing: the first error that could not be repaired.
     cause: Option<Error>,
     cleanup: Option<StoreError>,
@@ -116,6 +118,7 @@ impl Driver {
             parts: JoinSet::new(),
             requests: JoinSet::new(),
             etag: None,
+            tries: 0,
             cause: None,
             cleanup: None,
             plan,
@@ -273,7 +276,7 @@ impl Driver {
                     let message = "the answer to CreateMultipartUpload was lost: the store may keep an empty upload of this key";
                     self.job.events.send(Event::Warning { message: message.into() });
                 }
-                self.failed(None, 1, error);
+                self.request_failed(error);
                 Input::CreateFailed(failure)
             }
             Ended::Completed(Ok(object)) => {
@@ -285,13 +288,13 @@ impl Driver {
                 if failure.outcome_unknown {
                     self.job.events.send(Event::InDoubt { reason: error.to_string() });
                 }
-                self.failed(None, 1, error);
+                self.request_failed(error);
                 Input::CompleteFailed(failure)
             }
             Ended::Examined(finding, head) => {
                 match (&finding, head) {
                     (Finding::Ours, Ok(head)) => self.etag = Some(head.etag),
-                    (Finding::Unknown(_), head) => self.failed(None, 1, complete::unsettled(head)),
+                    (Finding::Unknown(_), head) => self.request_failed(complete::unsettled(head)),
                     _ => {}
                 }
                 Input::Examined(finding)
@@ -310,6 +313,7 @@ impl Driver {
 
     fn created(&mut self, created: CreatedUpload) -> Input {
         let job = &self.job;
+        self.tries = 0;
         self.declared = created.checksum.is_some();
         let upload_id = created.upload_id;
         job.events.send(Event::UploadCreated { upload_id: upload_id.clone() });
@@ -323,6 +327,11 @@ impl Driver {
             wire: job.progress.wire.clone(),
         }));
         Input::Created
+    }
+
+    fn request_failed(&mut self, error: StoreError) {
+        self.tries += 1;
+        self.failed(None, self.tries, error);
     }
 
     fn failed(&mut self, part: Option<PartNumber>, attempts: u32, source: StoreError) {
