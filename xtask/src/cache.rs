@@ -58,7 +58,7 @@ impl Cache {
     }
 
     /// A new folder for what this run needs. Those of runs that are gone are removed first.
-    pub(crate) fn run_folder(&self) -> Result<PathBuf> {
+    pub(crate) fn run_folder(&self) -> Result<RunFolder> {
         let runs = self.root.join("run");
         fs::create_dir_all(&runs).with_context(|| format!("create {}", runs.display()))?;
         for run in fs::read_dir(&runs).with_context(|| format!("read {}", runs.display()))? {
@@ -69,7 +69,24 @@ impl Cache {
         }
         let own = runs.join(std::process::id().to_string());
         fs::create_dir_all(&own).with_context(|| format!("create {}", own.display()))?;
-        Ok(own)
+        Ok(RunFolder(own))
+    }
+}
+
+/// The folder of this run, removed when dropped.
+#[derive(Debug)]
+pub(crate) struct RunFolder(PathBuf);
+
+impl RunFolder {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept by the next run.
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use haul_testkit::servers::{Garage, LocalStack, Rgw};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, RunFolder};
 use crate::{debian, tools};
 
 /// Which servers are wanted.
@@ -44,7 +44,8 @@ pub(crate) struct Servers {
     localstack: LocalStack,
     garage: Option<Garage>,
     peers: PathBuf,
-    folder: PathBuf,
+    /// Last, so that it is removed when the servers in it are gone.
+    _folder: RunFolder,
 }
 
 impl Servers {
@@ -52,17 +53,17 @@ impl Servers {
         let folder = cache.run_folder()?;
         crate::say("starting LocalStack 4.14.0");
         let localstack =
-            LocalStack::start(&needs.localstack, &folder.join("localstack")).context("LocalStack")?;
+            LocalStack::start(&needs.localstack, &folder.path("localstack")).context("LocalStack")?;
         crate::say("starting Ceph RGW 16.2");
-        let rgw = Rgw::start(&folder.join("rgw")).context("Ceph RGW")?;
+        let rgw = Rgw::start(&folder.path("rgw")).context("Ceph RGW")?;
         let garage = match needs.garage {
             Some(binary) => {
                 crate::say("starting Garage");
-                Some(Garage::start(&binary, &folder.join("garage")).context("Garage")?)
+                Some(Garage::start(&binary, &folder.path("garage")).context("Garage")?)
             }
             None => None,
         };
-        Ok(Self { rgw, localstack, garage, peers: needs.peers, folder })
+        Ok(Self { rgw, localstack, garage, peers: needs.peers, _folder: folder })
     }
 
     /// How tests find them.
@@ -72,13 +73,6 @@ impl Servers {
         variables.extend(self.garage.iter().flat_map(|garage| garage.store().variables("GARAGE")));
         variables.push(("HAUL_TEST_VENV".to_owned(), self.peers.display().to_string()));
         variables
-    }
-}
-
-impl Drop for Servers {
-    fn drop(&mut self) {
-        // The servers' own folders in it go when their fields are dropped; what is left is swept by the next run.
-        let _ = std::fs::remove_dir(&self.folder);
     }
 }
 

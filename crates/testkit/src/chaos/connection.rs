@@ -1,0 +1,178 @@
+//! One connection of a client: request after request, each with one on the other side, until someone closes or a fault
+//! says so.
+
+use std::io::{ErrorKind, Result};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, sink};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::exchange::{Damage, End, copy_body};
+use super::kind::part_number;
+use super::record::Record;
+use super::wire::{Framing, Head};
+use super::{Fault, Kind, Seen};
+
+const BUFFER_BYTES: usize = 256 * 1024;
+
+struct Side {
+    reader: BufReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+}
+
+impl Side {
+    fn new(stream: TcpStream) -> Self {
+        // Without it, small messages wait for each other; failing to set it costs time only.
+        let _ = stream.set_nodelay(true);
+        let (reader, writer) = stream.into_split();
+        Self { reader: BufReader::with_capacity(BUFFER_BYTES, reader), writer }
+    }
+}
+
+/// Whether the connections can carry another request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    KeepAlive,
+    Close,
+}
+
+/// Serves one client until it is over. Errors are what the client sees as a closed connection; there is no one to tell.
+pub(super) async fn serve(client: TcpStream, upstream: SocketAddr, record: Arc<Record>, connection: u64) {
+    let Ok(store) = TcpStream::connect(upstream).await else { return };
+    let mut link = Link { client: Side::new(client), store: Side::new(store), record, connection };
+    while let Ok(Next::KeepAlive) = link.exchange().await {}
+}
+
+struct Link {
+    client: Side,
+    store: Side,
+    record: Arc<Record>,
+    connection: u64,
+}
+
+impl Link {
+    async fn exchange(&mut self) -> Result<Next> {
+        let request = tokio::select! {
+            head = Head::read(&mut self.client.reader) => head?,
+            // Between requests the store has nothing to say: it is closing.
+            _ = self.store.reader.fill_buf() => None,
+        };
+        let Some(request) = request else { return Ok(Next::Close) };
+        let (index, fault) = self.record.admit(self.note(&request));
+        let mut damage = Damage::default();
+        match fault {
+            Some(Fault::Answer { status, body }) => return self.answer(&request, index, status, &body).await,
+            Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
+            Some(Fault::FlipBit { at_byte }) => damage.flip_bit_of = Some(at_byte),
+            Some(Fault::CutRequest { after_bytes } | Fault::Stall { after_bytes }) => {
+                damage.stop_after = Some(after_bytes);
+            }
+            Some(Fault::DropAnswer | Fault::CutAnswer { .. }) | None => {}
+        }
+        self.forward(&request, index, damage, fault.as_ref()).await
+    }
+
+    fn note(&self, request: &Head) -> Seen {
+        let [method, target, _] = request.first.clone();
+        Seen {
+            kind: Kind::of(&method, &target, request.header("x-amz-copy-source")),
+            part_number: part_number(&target),
+            method,
+            target,
+            headers: request.headers.clone(),
+            connection: self.connection,
+            body_bytes: 0,
+            status: None,
+            fault: None,
+        }
+    }
+
+    /// Takes the request in and answers it without the store.
+    async fn answer(&mut self, request: &Head, index: usize, status: u16, body: &str) -> Result<Next> {
+        // A client that waits for 100 Continue gets the answer instead, and keeps its body.
+        let waits = request.header("expect").is_some();
+        if !waits {
+            let Self { client, record, .. } = self;
+            let count = |bytes| record.count_body(index, bytes);
+            copy_body(&mut client.reader, &mut sink(), request.request_framing(), Damage::default(), count)
+                .await?;
+        }
+        let close = if waits { "Connection: close\r\n" } else { "" };
+        let is_head = request.first[0] == "HEAD";
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 {status} Chaos\r\nContent-Type: application/xml\r\nContent-Length: {length}\r\n{close}\r\n"
+        );
+        self.client.writer.write_all(head.as_bytes()).await?;
+        if !is_head {
+            self.client.writer.write_all(body.as_bytes()).await?;
+        }
+        self.record.answered(index, status);
+        Ok(if waits || request.closes() { Next::Close } else { Next::KeepAlive })
+    }
+
+    /// Sends the request on and the answer back, both at the same time: a store may answer before the body is over.
+    async fn forward(
+        &mut self,
+        request: &Head,
+        index: usize,
+        damage: Damage,
+        fault: Option<&Fault>,
+    ) -> Result<Next> {
+        let Self { client, store, record, .. } = self;
+        store.writer.write_all(&request.bytes).await?;
+        let framing = request.request_framing();
+        let count = |bytes| record.count_body(index, bytes);
+        let send = copy_body(&mut client.reader, &mut store.writer, framing, damage, count);
+        let relay = relay(&mut store.reader, &mut client.writer, record, index, request, fault);
+        tokio::pin!(send, relay);
+        tokio::select! {
+            biased;
+            sent = &mut send => match (sent, fault) {
+                (Ok(End::Whole), _) => relay.await,
+                (Ok(End::Stopped), Some(Fault::Stall { .. })) => std::future::pending().await,
+                (Ok(End::Stopped), _) => Ok(Next::Close),
+                // The store closed its side; it may have answered before that.
+                (Err(error), _) if error.kind() != ErrorKind::UnexpectedEof => relay.await.map(|_| Next::Close),
+                (Err(error), _) => Err(error),
+            },
+            // Answered early: what is left of the body would be taken for the next request.
+            relayed = &mut relay => relayed.map(|_| Next::Close),
+        }
+    }
+}
+
+async fn relay(
+    store: &mut BufReader<OwnedReadHalf>,
+    client: &mut OwnedWriteHalf,
+    record: &Record,
+    index: usize,
+    request: &Head,
+    fault: Option<&Fault>,
+) -> Result<Next> {
+    loop {
+        let head = Head::read(store).await?.ok_or(ErrorKind::UnexpectedEof)?;
+        let framing = head.answer_framing(&request.first[0]);
+        if matches!(fault, Some(Fault::DropAnswer)) && !head.is_interim() {
+            // Taken in to its end, so that the store has done all it was asked for.
+            copy_body(store, &mut sink(), framing, Damage::default(), |_| {}).await?;
+            return Ok(Next::Close);
+        }
+        client.write_all(&head.bytes).await?;
+        if head.is_interim() {
+            continue;
+        }
+        let stop_after = match fault {
+            Some(Fault::CutAnswer { after_bytes }) => Some(*after_bytes),
+            _ => None,
+        };
+        let damage = Damage { stop_after, flip_bit_of: None };
+        let end = copy_body(store, client, framing, damage, |_| {}).await?;
+        record.answered(index, head.status());
+        let over =
+            head.closes() || request.closes() || framing == Framing::UntilClosed || end == End::Stopped;
+        return Ok(if over { Next::Close } else { Next::KeepAlive });
+    }
+}

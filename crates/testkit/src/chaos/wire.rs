@@ -1,0 +1,88 @@
+//! As much HTTP/1.1 as is needed to know where a head ends and how long a body is. Bytes are kept as they came.
+
+use std::io::{Error, ErrorKind, Result};
+
+use tokio::io::{AsyncBufRead, AsyncBufReadExt};
+
+const HEAD_BYTES: usize = 64 * 1024;
+
+/// The head of a request or an answer.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    /// As it came, with the empty line at its end.
+    pub(super) bytes: Vec<u8>,
+    /// The three words of the first line.
+    pub(super) first: [String; 3],
+    /// Names in lower case.
+    pub(super) headers: Vec<(String, String)>,
+}
+
+/// How the end of a body is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    Length(u64),
+    Chunked,
+    UntilClosed,
+}
+
+impl Head {
+    /// Reads one; `None` when the other side closed before its first byte.
+    pub(super) async fn read(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Option<Self>> {
+        let mut head = Self::default();
+        loop {
+            let start = head.bytes.len();
+            if from.read_until(b'\n', &mut head.bytes).await? == 0 {
+                return if start == 0 { Ok(None) } else { Err(ErrorKind::UnexpectedEof.into()) };
+            }
+            if head.bytes.len() > HEAD_BYTES {
+                return Err(Error::new(ErrorKind::InvalidData, "the head is too long"));
+            }
+            let line = String::from_utf8_lossy(&head.bytes[start..]).trim_end().to_owned();
+            if start == 0 {
+                let mut words = line.splitn(3, ' ').map(str::to_owned);
+                head.first = std::array::from_fn(|_| words.next().unwrap_or_default());
+            } else if line.is_empty() {
+                return Ok(Some(head));
+            } else if let Some((name, value)) = line.split_once(':') {
+                head.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+            }
+        }
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(present, _)| present == name).map(|(_, value)| value.as_str())
+    }
+
+    fn framing(&self) -> Option<Framing> {
+        if self.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+            return Some(Framing::Chunked);
+        }
+        self.header("content-length")?.parse().ok().map(Framing::Length)
+    }
+
+    /// The body of this request.
+    pub(super) fn request_framing(&self) -> Framing {
+        self.framing().unwrap_or(Framing::Length(0))
+    }
+
+    /// The body of this answer to a request with `method`.
+    pub(super) fn answer_framing(&self, method: &str) -> Framing {
+        if method == "HEAD" || self.is_interim() || matches!(self.status(), 204 | 304) {
+            return Framing::Length(0);
+        }
+        self.framing().unwrap_or(Framing::UntilClosed)
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        self.first[1].parse().unwrap_or(0)
+    }
+
+    /// 100 Continue and its like: the real answer follows.
+    pub(super) fn is_interim(&self) -> bool {
+        (100..200).contains(&self.status())
+    }
+
+    pub(super) fn closes(&self) -> bool {
+        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    }
+}
