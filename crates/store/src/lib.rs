@@ -25,12 +25,21 @@
 //! ```
 
 mod api;
+mod clock;
+mod commit;
+mod core;
+pub mod disk;
 mod error;
+mod meta;
+mod ops;
 mod reader;
+mod reaper;
 mod store;
 mod writer;
 
 pub use api::*;
+pub use clock::Clock;
+pub(crate) use clock::time;
 pub use error::{Error, Result};
 pub use reader::ObjectReader;
 pub use store::Store;

@@ -1,17 +1,42 @@
 //! Bytes on their way out: across the extents of an object, at most one file open at a time.
 
+use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::{ObjectInfo, Result};
+use crate::disk::{DataFile, FileId};
+use crate::meta::Extent;
+use crate::reaper::Hold;
+use crate::store::Inner;
+use crate::{Error, ObjectInfo, Result};
 
 /// Reads one range of one version of an object; overwriting or deleting the object does not disturb it.
 #[derive(Debug)]
 pub struct ObjectReader {
     object: ObjectInfo,
     range: Range<u64>,
+    remaining_bytes: u64,
+    extents: VecDeque<Extent>,
+    open: Option<(FileId, Box<dyn DataFile>)>,
+    /// Before `inner`: letting go of files needs the store.
+    _hold: Hold,
+    inner: Arc<Inner>,
 }
 
 impl ObjectReader {
+    /// `extents` are exactly the bytes of `range`, and are held by `hold`.
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        object: ObjectInfo,
+        range: Range<u64>,
+        extents: VecDeque<Extent>,
+        hold: Hold,
+    ) -> Self {
+        let remaining_bytes = range.end - range.start;
+        debug_assert_eq!(extents.iter().map(|extent| extent.size_bytes).sum::<u64>(), remaining_bytes);
+        Self { object, range, remaining_bytes, extents, open: None, _hold: hold, inner }
+    }
+
     /// The object that is read.
     pub fn object(&self) -> &ObjectInfo {
         &self.object
@@ -24,14 +49,96 @@ impl ObjectReader {
 
     /// How many bytes are still to come.
     pub fn remaining_bytes(&self) -> u64 {
-        0
+        self.remaining_bytes
     }
 
     /// Fills the beginning of `buffer` with the next bytes and says how many; zero at the end (or for an empty buffer).
+    /// Gives less than the buffer holds at the end of a data file, so go on until zero.
     ///
     /// # Errors
     /// What the disk says, or that a file is shorter than it must be.
-    pub fn read(&mut self, _buffer: &mut [u8]) -> Result<usize> {
-        Ok(0)
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let Some(extent) = self.extents.front().copied() else { return Ok(0) };
+        let wanted = usize::try_from(extent.size_bytes).map_or(buffer.len(), |size| size.min(buffer.len()));
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let count = self
+            .file(extent.file)?
+            .read_at(&mut buffer[..wanted], extent.offset)
+            .map_err(Error::io("reading a data file"))?;
+        if count < wanted {
+            let what = format!("file {:016x} ends at {}", extent.file.0, extent.offset + count as u64);
+            return Err(Error::Damaged { what });
+        }
+        self.advance(count as u64);
+        Ok(count)
+    }
+
+    fn advance(&mut self, count: u64) {
+        self.remaining_bytes -= count;
+        if let Some(extent) = self.extents.front_mut() {
+            extent.offset += count;
+            extent.size_bytes -= count;
+            if extent.size_bytes == 0 {
+                self.extents.pop_front();
+            }
+        }
+    }
+
+    fn file(&mut self, file: FileId) -> Result<&dyn DataFile> {
+        if self.open.as_ref().is_none_or(|(open, _)| *open != file) {
+            let opened = self.inner.core.disk.open(file).map_err(Error::io("opening a data file"))?;
+            self.open = Some((file, opened));
+        }
+        let (_, file) = self.open.as_ref().expect("it was opened just now");
+        Ok(&**file)
+    }
+}
+
+/// The extents that hold exactly the bytes of `range` in a run of extents that begins at byte 0.
+pub(crate) fn cut<'e>(extents: impl Iterator<Item = &'e Extent>, range: &Range<u64>) -> VecDeque<Extent> {
+    let mut begin = 0;
+    let mut found = VecDeque::new();
+    for extent in extents {
+        let end = begin + extent.size_bytes;
+        let (from, to) = (range.start.max(begin), range.end.min(end));
+        if from < to {
+            let offset = extent.offset + (from - begin);
+            found.push_back(Extent { file: extent.file, offset, size_bytes: to - from });
+        }
+        if end >= range.end {
+            break;
+        }
+        begin = end;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Cutting a range out of extents gives the same bytes as cutting it out of what they hold together.
+        #[test]
+        fn a_cut_is_exactly_the_range(sizes in proptest::collection::vec(1..20_u64, 0..8), a in 0..200_u64, b in 0..200_u64) {
+            let mut extents = Vec::new();
+            let mut whole = Vec::new();
+            for (file, &size_bytes) in (0_u64..).zip(&sizes) {
+                extents.push(Extent { file: FileId(file), offset: 100 * file, size_bytes });
+                whole.extend((0..size_bytes).map(|at| (FileId(file), 100 * file + at)));
+            }
+            let end = whole.len() as u64;
+            let range = a.min(b).min(end)..a.max(b).min(end);
+            let cut: Vec<(FileId, u64)> = cut(extents.iter(), &range)
+                .iter()
+                .flat_map(|extent| (0..extent.size_bytes).map(|at| (extent.file, extent.offset + at)))
+                .collect();
+            let wanted = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+            prop_assert_eq!(cut, &whole[wanted]);
+        }
     }
 }

@@ -1,28 +1,73 @@
 //! Bytes on their way in: written to a file without a name, hashed in the same pass.
+//!
+//! Nothing is buffered: a slice is hashed while it is hot in cache and given to the disk. The file is made at the first
+//! byte, so zero bytes need none.
 
-use haul_parts::{Checksum, ChecksumAlgorithm, ETag};
+use std::sync::Arc;
 
-use crate::Result;
+use haul_parts::{Checksum, ChecksumAlgorithm, ETag, MultiHasher};
+
+use crate::disk::{FileId, FolderId, StagedFile};
+use crate::meta::Extent;
+use crate::store::Inner;
+use crate::{Error, Result, WriteOptions};
+
+/// How often the disk is asked whether the reserve is still free.
+const SPACE_CHECK_BYTES: u64 = 8 << 20;
 
 /// Takes the bytes of one part (or of one whole object). Dropping it leaves nothing behind.
 #[derive(Debug)]
 pub struct PartWriter {
-    _private: (),
+    inner: Arc<Inner>,
+    file: Option<Box<dyn StagedFile>>,
+    hasher: MultiHasher,
+    size_bytes: u64,
+    /// Up to here the disk had room when it was asked last.
+    checked_bytes: u64,
 }
 
 impl PartWriter {
+    pub(crate) fn new(inner: Arc<Inner>, options: WriteOptions) -> Result<Self> {
+        inner.core.check_writable()?;
+        let expected = options.size_hint_bytes.unwrap_or(0);
+        check_size(&inner, expected)?;
+        inner.core.check_space(expected)?;
+        let algorithms = std::iter::once(ChecksumAlgorithm::Md5).chain(options.checksums);
+        let hasher = MultiHasher::new(algorithms);
+        Ok(Self { inner, file: None, hasher, size_bytes: 0, checked_bytes: SPACE_CHECK_BYTES })
+    }
+
     /// Takes the next bytes.
     ///
     /// # Errors
     /// [`StorageFull`](crate::Error::StorageFull), [`EntityTooLarge`](crate::Error::EntityTooLarge) past 5 GiB, or what
     /// the disk says. After an error only dropping makes sense.
-    pub fn write(&mut self, _bytes: &[u8]) -> Result<()> {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let size_bytes = self.size_bytes + bytes.len() as u64;
+        check_size(&self.inner, size_bytes)?;
+        if size_bytes >= self.checked_bytes {
+            self.inner.core.check_space(bytes.len() as u64)?;
+            self.checked_bytes = size_bytes + SPACE_CHECK_BYTES;
+        }
+        self.hasher.update(bytes);
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let file = self.inner.core.disk.create().map_err(Error::io("making a data file"))?;
+                self.file.insert(file)
+            }
+        };
+        file.write(bytes).map_err(Error::io("writing a data file"))?;
+        self.size_bytes = size_bytes;
         Ok(())
     }
 
     /// How many bytes were taken.
     pub fn size_bytes(&self) -> u64 {
-        0
+        self.size_bytes
     }
 
     /// Brings the bytes to the disk and gives the file its name. Blocks until the bytes are safe.
@@ -30,13 +75,46 @@ impl PartWriter {
     /// # Errors
     /// [`StorageFull`](crate::Error::StorageFull), or that a sync failed.
     pub fn finish(self) -> Result<StagedPart> {
-        Err(crate::Error::Closed)
+        let core = &self.inner.core;
+        let mut checksums = self.hasher.finish();
+        let md5 = checksums[0].as_md5().expect("MD5 is the first algorithm of every writer");
+        let file = match self.file {
+            None => None,
+            Some(mut file) => {
+                core.check_writable()?;
+                file.sync().map_err(|error| core.sync_failed("syncing a data file", error))?;
+                Some(link(&self.inner, file)?)
+            }
+        };
+        checksums.remove(0);
+        Ok(StagedPart { inner: self.inner, file, checksums, md5, size_bytes: self.size_bytes })
     }
+}
+
+fn link(inner: &Arc<Inner>, file: Box<dyn StagedFile>) -> Result<FileId> {
+    let core = &inner.core;
+    let id = inner.next_file()?;
+    let linked = core
+        .disk
+        .make_folder(id.folder())
+        .map_err(|error| core.sync_failed("making a data folder", error))
+        .and_then(|()| file.link(id).map_err(Error::io("naming a data file")));
+    if linked.is_err() {
+        core.staged().remove(&id);
+    }
+    linked.map(|()| id)
+}
+
+fn check_size(inner: &Inner, size_bytes: u64) -> Result<()> {
+    let max_bytes = inner.core.options.limits.part_size_max_bytes;
+    if size_bytes > max_bytes { Err(Error::EntityTooLarge { size_bytes, max_bytes }) } else { Ok(()) }
 }
 
 /// Bytes that are on disk and belong to nothing yet. Dropping it removes them.
 #[derive(Debug)]
 pub struct StagedPart {
+    inner: Arc<Inner>,
+    file: Option<FileId>,
     checksums: Vec<Checksum>,
     md5: [u8; 16],
     size_bytes: u64,
@@ -58,13 +136,66 @@ impl StagedPart {
         ETag::from_md5(self.md5)
     }
 
-    /// What was asked for in [`WriteOptions::checksums`](crate::WriteOptions::checksums).
+    /// What was asked for in [`WriteOptions::checksums`], MD5 not among it.
     pub fn checksums(&self) -> &[Checksum] {
         &self.checksums
     }
 
     /// The one of this algorithm, MD5 included, when it was computed.
     pub fn checksum(&self, algorithm: ChecksumAlgorithm) -> Option<Checksum> {
+        if algorithm == ChecksumAlgorithm::Md5 {
+            return Checksum::from_bytes(algorithm, &self.md5).ok();
+        }
         self.checksums.iter().copied().find(|checksum| checksum.algorithm() == algorithm)
+    }
+
+    /// Compares with what the client says.
+    pub(crate) fn check(&self, given: Option<&Checksum>) -> Result<()> {
+        let Some(given) = given else { return Ok(()) };
+        let algorithm = given.algorithm();
+        match self.checksum(algorithm) {
+            None => Err(Error::ChecksumNotComputed { algorithm }),
+            Some(computed) if computed == *given => Ok(()),
+            Some(_) => Err(Error::BadDigest { algorithm }),
+        }
+    }
+
+    /// Where its name must be made safe before anything refers to it.
+    pub(crate) fn folder(&self) -> Option<FolderId> {
+        self.file.map(FileId::folder)
+    }
+
+    /// All its bytes.
+    pub(crate) fn extents(&self) -> Vec<Extent> {
+        let extent = |file| Extent { file, offset: 0, size_bytes: self.size_bytes };
+        self.file.map(extent).into_iter().collect()
+    }
+
+    /// To be called with what the commit answered. What was published stays; what was refused is removed. After a failure
+    /// in which nobody knows whether it was published, the file stays too: opening again decides.
+    pub(crate) fn settle<T>(mut self, result: Result<T>) -> Result<T> {
+        let Some(file) = self.file else { return result };
+        match &result {
+            Ok(_) => {
+                self.file = None;
+                self.inner.core.staged().remove(&file);
+            }
+            Err(Error::Closed | Error::Database { .. } | Error::ReadOnlyAfterSyncFailure { .. }) => {
+                self.file = None;
+            }
+            Err(Error::StorageFull) if self.inner.core.check_writable().is_err() => self.file = None,
+            Err(_) => {}
+        }
+        result
+    }
+}
+
+impl Drop for StagedPart {
+    fn drop(&mut self) {
+        let Some(file) = self.file else { return };
+        if let Err(error) = self.inner.core.disk.remove(file) {
+            tracing::warn!(file = file.0, %error, "a file that was not used could not be removed");
+        }
+        self.inner.core.staged().remove(&file);
     }
 }

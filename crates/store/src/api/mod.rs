@@ -15,7 +15,7 @@ pub use object::{
     CopyOptions, CopySource, Deleted, MetadataDirective, ObjectChecksum, ObjectInfo, ObjectPart,
     ObjectPartPage, ObjectVersion, PutOptions, ReadRange, WriteCondition, WriteOptions,
 };
-pub use options::{Clock, StoreOptions};
+pub use options::StoreOptions;
 pub use settings::{CorsConfiguration, CorsRule, LifecycleConfiguration, LifecycleRule, RuleStatus};
 pub use upload::{
     ChecksumOrigin, CompleteOptions, CompletedPart, PartInfo, UploadChecksum, UploadInfo, UploadOptions,

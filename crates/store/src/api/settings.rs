@@ -2,7 +2,11 @@
 //!
 //! The store acts on the lifecycle by itself; CORS it only keeps for the server.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde::{Deserialize, Serialize};
+
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 /// When to remove what, per bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,4 +61,48 @@ pub struct CorsRule {
     pub expose_headers: Vec<String>,
     /// How long a browser may keep the answer.
     pub max_age_seconds: Option<u32>,
+}
+
+impl LifecycleConfiguration {
+    /// When an upload of this key is aborted, and by which rule: the earliest of those that fit. As on AWS, the days are
+    /// counted from Create and rounded up to the next midnight UTC.
+    pub fn abort_due(&self, key: &str, initiated: SystemTime) -> Option<(SystemTime, &LifecycleRule)> {
+        self.rules
+            .iter()
+            .filter(|rule| rule.status == RuleStatus::Enabled && key.starts_with(&rule.prefix))
+            .filter_map(|rule| Some((midnight_after(initiated, rule.abort_incomplete_after_days?)?, rule)))
+            .min_by_key(|(due, _)| *due)
+    }
+}
+
+fn midnight_after(initiated: SystemTime, days: u32) -> Option<SystemTime> {
+    let since = initiated.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let due = (since + u64::from(days) * DAY_SECONDS).div_ceil(DAY_SECONDS) * DAY_SECONDS;
+    UNIX_EPOCH.checked_add(Duration::from_secs(due))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(id: &str, status: RuleStatus, prefix: &str, days: u32) -> LifecycleRule {
+        let abort_incomplete_after_days = Some(days);
+        LifecycleRule { id: id.to_owned(), status, prefix: prefix.to_owned(), abort_incomplete_after_days }
+    }
+
+    #[test]
+    fn the_earliest_rule_that_fits_decides() {
+        let lifecycle = LifecycleConfiguration {
+            rules: vec![
+                rule("all", RuleStatus::Enabled, "", 7),
+                rule("off", RuleStatus::Disabled, "tmp/", 1),
+                rule("tmp", RuleStatus::Enabled, "tmp/", 2),
+            ],
+        };
+        let noon = UNIX_EPOCH + Duration::from_secs(10 * DAY_SECONDS + DAY_SECONDS / 2);
+        let midnight = |day: u64| UNIX_EPOCH + Duration::from_secs(day * DAY_SECONDS);
+        let due = |key| lifecycle.abort_due(key, noon).map(|(due, rule)| (due, rule.id.as_str()));
+        assert_eq!(due("tmp/x"), Some((midnight(13), "tmp")));
+        assert_eq!(due("x"), Some((midnight(18), "all")));
+    }
 }

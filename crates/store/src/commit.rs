@@ -1,0 +1,177 @@
+//! Group commit: operations that arrive together are published by one transaction and one sync.
+//!
+//! One thread takes what is waiting, makes safe the folders of new files, lets each operation change the tables, commits,
+//! and only then answers. So the order that durability needs (bytes, name, metadata, answer) is in one place, and what
+//! one operation decides (a condition, a refusal) is decided before the next one looks.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::core::Core;
+use crate::disk::FolderId;
+use crate::meta::Batch;
+use crate::{Error, Result};
+
+/// How many operations one transaction takes.
+const BATCH_JOBS_MAX: usize = 256;
+/// How many may wait; who comes later waits before the queue.
+const QUEUE_JOBS_MAX: usize = 1024;
+
+/// The entrance to the commit thread.
+#[derive(Debug)]
+pub(crate) struct Committer {
+    queue: Option<SyncSender<Box<dyn Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// An operation that waits for its answer.
+trait Job: Send {
+    fn folder(&self) -> Option<FolderId>;
+    /// Runs it; the error (if any) is kept for the answer.
+    fn run(&mut self, batch: &mut Batch<'_>) -> Outcome;
+    /// Answers; a failure of the transaction comes before the result.
+    fn answer(self: Box<Self>, failure: Option<Error>);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    Refused,
+}
+
+struct Operation<T, F> {
+    folder: Option<FolderId>,
+    run: Option<F>,
+    result: Option<Result<T>>,
+    reply: SyncSender<Result<T>>,
+}
+
+impl<T: Send, F: FnOnce(&mut Batch<'_>) -> Result<T> + Send> Job for Operation<T, F> {
+    fn folder(&self) -> Option<FolderId> {
+        self.folder
+    }
+
+    fn run(&mut self, batch: &mut Batch<'_>) -> Outcome {
+        let Some(run) = self.run.take() else { return Outcome::Refused };
+        let result = run(batch);
+        let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Refused };
+        self.result = Some(result);
+        outcome
+    }
+
+    fn answer(self: Box<Self>, failure: Option<Error>) {
+        let result = match (failure, self.result) {
+            (None, Some(result)) => result,
+            // What was refused was refused, whatever became of the others.
+            (Some(_), Some(Err(refusal))) => Err(refusal),
+            (Some(failure), _) => Err(failure),
+            (None, None) => Err(Error::Closed),
+        };
+        // Nobody waits any more when the caller's thread died.
+        let _ = self.reply.send(result);
+    }
+}
+
+impl Committer {
+    pub(crate) fn start(core: Arc<Core>) -> std::io::Result<Self> {
+        let (queue, jobs) = sync_channel(QUEUE_JOBS_MAX);
+        let thread =
+            std::thread::Builder::new().name("haul-commit".to_owned()).spawn(move || run(&core, &jobs))?;
+        Ok(Self { queue: Some(queue), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs an operation in the next transaction. When this returns `Ok` the change is on disk. `folder` is where a new
+    /// file was linked: its name is made safe before.
+    pub(crate) fn commit<T: Send + 'static>(
+        &self,
+        folder: Option<FolderId>,
+        operation: impl FnOnce(&mut Batch<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = sync_channel(1);
+        let job = Operation { folder, run: Some(operation), result: None, reply };
+        let queue = self.queue.as_ref().ok_or(Error::Closed)?;
+        queue.send(Box::new(job)).map_err(|_| Error::Closed)?;
+        answer.recv().map_err(|_| Error::Closed)?
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It panicked only by a mistake of ours, which it has reported.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(core: &Core, jobs: &Receiver<Box<dyn Job>>) {
+    while let Ok(first) = jobs.recv() {
+        let mut batch = vec![first];
+        while batch.len() < BATCH_JOBS_MAX {
+            match jobs.try_recv() {
+                Ok(job) => batch.push(job),
+                Err(_) => break,
+            }
+        }
+        let failed = publish(core, &mut batch).err();
+        for job in batch {
+            job.answer(failed.as_ref().map(Failure::to_error));
+        }
+    }
+}
+
+/// Why a whole transaction failed: said to each of its operations.
+enum Failure {
+    StorageFull,
+    ReadOnly(String),
+    Given(String),
+}
+
+impl Failure {
+    fn to_error(&self) -> Error {
+        match self {
+            Self::StorageFull => Error::StorageFull,
+            Self::ReadOnly(reason) => Error::ReadOnlyAfterSyncFailure { reason: reason.clone() },
+            Self::Given(message) => Error::Database { message: message.clone() },
+        }
+    }
+}
+
+fn publish(core: &Core, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+    core.check_writable().map_err(|error| stop(core, &error))?;
+    let folders: BTreeSet<FolderId> = jobs.iter().filter_map(|job| job.folder()).collect();
+    for folder in folders {
+        core.disk.sync_folder(folder).map_err(|error| stop(core, &Error::io("syncing a folder")(error)))?;
+    }
+
+    let transaction = core.database.begin_write().map_err(|error| stop(core, &error.into()))?;
+    let mut batch =
+        Batch::open(&transaction, core.options.clock.now_ms()).map_err(|error| stop(core, &error))?;
+    for job in jobs {
+        let before = batch.writes();
+        if job.run(&mut batch) == Outcome::Refused && batch.writes() != before {
+            // Half an operation must not be published, and the tables cannot forget only that half.
+            return Err(Failure::Given("another operation of the same transaction failed midway".to_owned()));
+        }
+    }
+    let nothing_to_publish = batch.writes() == 0;
+    let released = batch.into_released();
+    if nothing_to_publish {
+        return transaction.abort().map_err(|error| stop(core, &error.into()));
+    }
+    // Whether a failed commit is on disk nobody knows: only opening again tells.
+    transaction.commit().map_err(|error| stop(core, &error.into()))?;
+    core.reaper.release(released);
+    Ok(())
+}
+
+/// The store takes no writes from here on.
+fn stop(core: &Core, error: &Error) -> Failure {
+    let full = matches!(error, Error::StorageFull);
+    let reason = core.stop_writes(error);
+    if full { Failure::StorageFull } else { Failure::ReadOnly(reason) }
+}

@@ -1,0 +1,101 @@
+//! What all operations of an open store share: the disk, the database, who may still write, and the numbers of files.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use redb::{Database, ReadableDatabase};
+
+use crate::disk::{Disk, DiskLock, FileId};
+use crate::meta::Snapshot;
+use crate::reaper::Reaper;
+use crate::{Error, Result, StoreOptions};
+
+/// The database before the lock: fields are dropped in this order, and the lock must be the last to go.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) database: Database,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) options: StoreOptions,
+    pub(crate) reaper: Arc<Reaper>,
+    /// Why no more writes are taken.
+    stopped: OnceLock<String>,
+    /// Files that are linked (or about to be) and belong to nothing yet: a sweep must leave them.
+    staged: Mutex<HashSet<FileId>>,
+    /// What stays free of the disk.
+    reserve_bytes: u64,
+    _lock: DiskLock,
+}
+
+impl Core {
+    pub(crate) fn new(
+        database: Database,
+        disk: Arc<dyn Disk>,
+        options: StoreOptions,
+        lock: DiskLock,
+    ) -> Result<Self> {
+        let space = disk.space().map_err(Error::io("asking how full the disk is"))?;
+        Ok(Self {
+            database,
+            disk,
+            reserve_bytes: options.reserve_bytes.min(space.total_bytes / 16),
+            options,
+            reaper: Arc::default(),
+            stopped: OnceLock::new(),
+            staged: Mutex::default(),
+            _lock: lock,
+        })
+    }
+
+    /// The metadata as it is now.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
+        Ok(Snapshot::new(self.database.begin_read()?))
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        match self.stopped.get() {
+            None => Ok(()),
+            Some(reason) => Err(Error::ReadOnlyAfterSyncFailure { reason: reason.clone() }),
+        }
+    }
+
+    /// From now on writes are refused. The first reason stays.
+    pub(crate) fn stop_writes(&self, error: &Error) -> String {
+        let reason = std::error::Error::source(error)
+            .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+        self.stopped
+            .get_or_init(|| {
+                tracing::error!(reason, "the store takes no more writes until it is opened again");
+                reason
+            })
+            .clone()
+    }
+
+    /// A sync failed. A disk that is full says so at once or at sync; then only these bytes are lost. Any other failure
+    /// means that the page cache cannot be believed any more.
+    pub(crate) fn sync_failed(&self, operation: &'static str, error: std::io::Error) -> Error {
+        let error = Error::io(operation)(error);
+        if matches!(error, Error::StorageFull) {
+            return error;
+        }
+        Error::ReadOnlyAfterSyncFailure { reason: self.stop_writes(&error) }
+    }
+
+    /// Whether so many bytes of an object fit and leave the reserve free.
+    pub(crate) fn check_space(&self, bytes: u64) -> Result<()> {
+        self.check_available(bytes.saturating_add(self.reserve_bytes))
+    }
+
+    /// Whether metadata can grow: into the reserve, of which half stays for deleting.
+    pub(crate) fn check_metadata_space(&self) -> Result<()> {
+        self.check_available(self.reserve_bytes / 2)
+    }
+
+    fn check_available(&self, wanted: u64) -> Result<()> {
+        let space = self.disk.space().map_err(Error::io("asking how full the disk is"))?;
+        if space.available_bytes < wanted { Err(Error::StorageFull) } else { Ok(()) }
+    }
+
+    pub(crate) fn staged(&self) -> MutexGuard<'_, HashSet<FileId>> {
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,328 @@
+//! The disk of the operating system: one folder with the lock, the database, the data files and a staging folder.
+//!
+//! ```text
+//! DIR/lock            who uses the store: its process id, held by a file lock
+//! DIR/meta.redb       the metadata
+//! DIR/staging/        data files being written, where they need a name; emptied at open
+//! DIR/data/000/004/0000000000001000     data file 0x1000, in folder 0x004 of group 0x000
+//! ```
+
+use std::collections::HashSet;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::unnamed::{self, Unnamed};
+use super::{DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, Space, StagedFile};
+
+/// A store folder on a file system.
+#[derive(Debug)]
+pub struct OsDisk {
+    root: PathBuf,
+    /// Folders known to be there, so that each is made and synced once.
+    made: Mutex<HashSet<FolderId>>,
+    next_staged: AtomicU64,
+}
+
+impl OsDisk {
+    /// The disk in this folder; nothing is touched yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), made: Mutex::default(), next_staged: AtomicU64::new(0) }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
+    fn staging(&self) -> PathBuf {
+        self.root.join("staging")
+    }
+
+    fn group_path(&self, folder: FolderId) -> PathBuf {
+        self.data().join(format!("{:03x}", folder.0 >> 10))
+    }
+
+    fn folder_path(&self, folder: FolderId) -> PathBuf {
+        self.group_path(folder).join(format!("{:03x}", folder.0 & 0x3ff))
+    }
+
+    fn file_path(&self, file: FileId) -> PathBuf {
+        self.folder_path(file.folder()).join(format!("{:016x}", file.0))
+    }
+
+    fn make_root(&self) -> io::Result<()> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        // Objects may be private; their folder is.
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&self.root)?;
+        // The way to the folder has to be safe too. Only the nearest parent: what is above was there or is not ours.
+        if let Some(parent) = self.root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_dir(parent)?;
+        }
+        Ok(())
+    }
+
+    fn make_layout(&self) -> io::Result<()> {
+        for dir in [self.data(), self.staging()] {
+            make_dir(&dir)?;
+        }
+        sync_dir(&self.root)?;
+        for entry in fs::read_dir(self.staging())? {
+            fs::remove_file(entry?.path())?;
+        }
+        Ok(())
+    }
+}
+
+impl Disk for OsDisk {
+    fn location(&self) -> PathBuf {
+        self.root.clone()
+    }
+
+    fn lock(&self) -> Result<DiskLock, LockError> {
+        self.make_root().map_err(LockError::Io)?;
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(self.root.join("lock"))
+            .map_err(LockError::Io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                // On Windows a locked file cannot be read; then nobody is named.
+                let _ = file.take(20).read_to_string(&mut pid);
+                return Err(LockError::Held(pid.trim().parse().ok()));
+            }
+            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+        }
+        let write_pid = |file: &mut File| {
+            file.set_len(0)?;
+            file.seek(SeekFrom::Start(0))?;
+            writeln!(file, "{}", std::process::id())
+        };
+        write_pid(&mut file).and_then(|()| self.make_layout()).map_err(LockError::Io)?;
+        Ok(Box::new(file))
+    }
+
+    fn open_database(&self) -> io::Result<Box<dyn DatabaseFile>> {
+        let path = self.root.join("meta.redb");
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        sync_dir(&self.root)?;
+        Ok(Box::new(OsFile(file)))
+    }
+
+    fn create(&self) -> io::Result<Box<dyn StagedFile>> {
+        let staging = self.staging();
+        let fallback = || staging.join(format!("{:016x}", self.next_staged.fetch_add(1, Ordering::Relaxed)));
+        let file = Unnamed::create(&staging, fallback)?;
+        Ok(Box::new(OsStagedFile { file, root: OsDisk::new(&self.root) }))
+    }
+
+    fn open(&self, file: FileId) -> io::Result<Box<dyn DataFile>> {
+        Ok(Box::new(OsFile(File::open(self.file_path(file))?)))
+    }
+
+    fn remove(&self, file: FileId) -> io::Result<()> {
+        absent_is_fine(fs::remove_file(self.file_path(file)))
+    }
+
+    fn make_folder(&self, folder: FolderId) -> io::Result<()> {
+        // Held while making: who comes second must not link before the folder is safe.
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.contains(&folder) {
+            return Ok(());
+        }
+        if make_dir(&self.group_path(folder))? {
+            sync_dir(&self.data())?;
+        }
+        make_dir(&self.folder_path(folder))?;
+        sync_dir(&self.group_path(folder))?;
+        made.insert(folder);
+        Ok(())
+    }
+
+    fn sync_folder(&self, folder: FolderId) -> io::Result<()> {
+        sync_dir(&self.folder_path(folder))
+    }
+
+    fn remove_empty_folder(&self, folder: FolderId) -> io::Result<bool> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        match fs::remove_dir(self.folder_path(folder)) {
+            Ok(()) => {
+                made.remove(&folder);
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn folders(&self) -> io::Result<Vec<FolderId>> {
+        let mut folders = Vec::new();
+        for group in numbered(&self.data())? {
+            let dir = self.data().join(format!("{group:03x}"));
+            folders.extend(numbered(&dir)?.into_iter().map(|number| FolderId((group << 10) | number)));
+        }
+        folders.sort_unstable();
+        Ok(folders)
+    }
+
+    fn files(&self, folder: FolderId) -> io::Result<Vec<FileId>> {
+        let mut files: Vec<FileId> = numbered(&self.folder_path(folder))?.into_iter().map(FileId).collect();
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        unnamed::space(&self.root)
+    }
+}
+
+/// A data file being written.
+#[derive(Debug)]
+struct OsStagedFile {
+    file: Unnamed,
+    root: OsDisk,
+}
+
+impl StagedFile for OsStagedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.file.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.file.sync_data()
+    }
+
+    fn link(self: Box<Self>, file: FileId) -> io::Result<()> {
+        self.file.link(&self.root.file_path(file))
+    }
+}
+
+/// An open file that is read and written by position.
+#[derive(Debug)]
+struct OsFile(File);
+
+impl DataFile for OsFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match read_at(&self.0, &mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+}
+
+impl DatabaseFile for OsFile {
+    fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn set_size(&self, size_bytes: u64) -> io::Result<()> {
+        self.0.set_len(size_bytes)
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        if DataFile::read_at(self, buffer, offset)? < buffer.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut written = 0;
+        while written < bytes.len() {
+            match write_at(&self.0, &bytes[written..], offset + written as u64) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}
+
+#[cfg(unix)]
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::write_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
+}
+
+/// Makes a folder, says whether it is new.
+fn make_dir(dir: &Path) -> io::Result<bool> {
+    match fs::create_dir(dir) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes safe which names are in a folder. Windows has no such thing: NTFS journals its names.
+#[cfg(unix)]
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_dir(_dir: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// The entries of a folder whose names are hex numbers as we write them. A folder that is not there has none.
+fn numbered(dir: &Path) -> io::Result<Vec<u64>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let hex =
+            name.to_str().filter(|name| name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+        numbers.extend(hex.and_then(|hex| u64::from_str_radix(hex, 16).ok()));
+    }
+    Ok(numbers)
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

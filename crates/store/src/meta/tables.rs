@@ -1,0 +1,143 @@
+//! Where what is kept. Keys sort as listings want them: by bucket, then by key in UTF-8 byte order, uploads then by the
+//! order of their Create.
+
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition};
+
+use haul_parts::{Bucket, Key};
+
+use super::{BucketRecord, Layout, ObjectRecord, UploadRecord, record::damaged, upload};
+use crate::{Error, Result, UploadRef};
+
+/// The format of the whole store; raised when an older Haul must not touch the folder.
+pub(crate) const FORMAT: u8 = 1;
+
+pub(crate) type Bytes = &'static [u8];
+pub(crate) type ObjectKey = (&'static str, &'static str);
+pub(crate) type UploadKey = (&'static str, &'static str, u64);
+
+/// `format`, `sequence`, `next file`.
+pub(crate) const META: TableDefinition<'static, &'static str, Bytes> = TableDefinition::new("meta");
+/// By name.
+pub(crate) const BUCKETS: TableDefinition<'static, &'static str, Bytes> = TableDefinition::new("buckets");
+/// By bucket and name of the setting.
+pub(crate) const SETTINGS: TableDefinition<'static, ObjectKey, Bytes> = TableDefinition::new("settings");
+/// By bucket and key.
+pub(crate) const OBJECTS: TableDefinition<'static, ObjectKey, Bytes> = TableDefinition::new("objects");
+/// By object version: layouts too long to stand in the object record.
+pub(crate) const LAYOUTS: TableDefinition<'static, u64, Bytes> = TableDefinition::new("layouts");
+/// By bucket, key and sequence.
+pub(crate) const UPLOADS: TableDefinition<'static, UploadKey, Bytes> = TableDefinition::new("uploads");
+/// From upload id (its bytes as a number, high end first) to sequence.
+pub(crate) const UPLOAD_IDS: TableDefinition<'static, u128, u64> = TableDefinition::new("upload ids");
+/// By the sequence of the upload and part number.
+pub(crate) const PARTS: TableDefinition<'static, (u64, u16), Bytes> = TableDefinition::new("parts");
+/// By file id.
+pub(crate) const FILES: TableDefinition<'static, u64, Bytes> = TableDefinition::new("files");
+
+/// The metadata at one instant.
+pub(crate) struct Snapshot {
+    transaction: ReadTransaction,
+}
+
+impl Snapshot {
+    pub(crate) fn new(transaction: ReadTransaction) -> Self {
+        Self { transaction }
+    }
+
+    pub(crate) fn buckets(&self) -> Result<ReadOnlyTable<&'static str, Bytes>> {
+        Ok(self.transaction.open_table(BUCKETS)?)
+    }
+
+    pub(crate) fn settings(&self) -> Result<ReadOnlyTable<ObjectKey, Bytes>> {
+        Ok(self.transaction.open_table(SETTINGS)?)
+    }
+
+    pub(crate) fn objects(&self) -> Result<ReadOnlyTable<ObjectKey, Bytes>> {
+        Ok(self.transaction.open_table(OBJECTS)?)
+    }
+
+    pub(crate) fn layouts(&self) -> Result<ReadOnlyTable<u64, Bytes>> {
+        Ok(self.transaction.open_table(LAYOUTS)?)
+    }
+
+    pub(crate) fn uploads(&self) -> Result<ReadOnlyTable<UploadKey, Bytes>> {
+        Ok(self.transaction.open_table(UPLOADS)?)
+    }
+
+    pub(crate) fn parts(&self) -> Result<ReadOnlyTable<(u64, u16), Bytes>> {
+        Ok(self.transaction.open_table(PARTS)?)
+    }
+
+    pub(crate) fn files(&self) -> Result<ReadOnlyTable<u64, Bytes>> {
+        Ok(self.transaction.open_table(FILES)?)
+    }
+
+    pub(crate) fn upload_ids(&self) -> Result<ReadOnlyTable<u128, u64>> {
+        Ok(self.transaction.open_table(UPLOAD_IDS)?)
+    }
+
+    pub(crate) fn bucket(&self, bucket: &Bucket) -> Result<BucketRecord> {
+        find_bucket(&self.buckets()?, bucket)
+    }
+
+    /// The object, having made sure of its bucket.
+    pub(crate) fn object(&self, bucket: &Bucket, key: &Key) -> Result<ObjectRecord> {
+        match find_object(&self.objects()?, bucket, key)? {
+            Some(record) => Ok(record),
+            None => {
+                self.bucket(bucket)?;
+                Err(Error::NoSuchKey { bucket: bucket.clone(), key: key.clone() })
+            }
+        }
+    }
+
+    pub(crate) fn layout(&self, object: &ObjectRecord) -> Result<Layout> {
+        find_layout(&self.layouts()?, object)
+    }
+
+    pub(crate) fn upload(&self, upload: &UploadRef) -> Result<(u64, UploadRecord)> {
+        self.bucket(&upload.bucket)?;
+        find_upload(&self.upload_ids()?, &self.uploads()?, upload)
+    }
+}
+
+pub(super) fn find_bucket(
+    buckets: &impl ReadableTable<&'static str, Bytes>,
+    bucket: &Bucket,
+) -> Result<BucketRecord> {
+    match buckets.get(bucket.as_str())? {
+        Some(record) => BucketRecord::decode(record.value()),
+        None => Err(Error::NoSuchBucket { bucket: bucket.clone() }),
+    }
+}
+
+pub(super) fn find_object(
+    objects: &impl ReadableTable<ObjectKey, Bytes>,
+    bucket: &Bucket,
+    key: &Key,
+) -> Result<Option<ObjectRecord>> {
+    objects
+        .get((bucket.as_str(), key.as_str()))?
+        .map(|record| ObjectRecord::decode(record.value()))
+        .transpose()
+}
+
+pub(super) fn find_layout(layouts: &impl ReadableTable<u64, Bytes>, object: &ObjectRecord) -> Result<Layout> {
+    if let Some(layout) = &object.layout {
+        return Ok(layout.clone());
+    }
+    let record = layouts.get(object.version)?.ok_or_else(|| damaged("layout"))?;
+    Layout::decode(record.value())
+}
+
+pub(super) fn find_upload(
+    upload_ids: &impl ReadableTable<u128, u64>,
+    uploads: &impl ReadableTable<UploadKey, Bytes>,
+    upload: &UploadRef,
+) -> Result<(u64, UploadRecord)> {
+    let none = || Error::NoSuchUpload { upload_id: upload.upload_id.clone() };
+    let id = upload::upload_id_bytes(&upload.upload_id).ok_or_else(none)?;
+    let sequence = upload_ids.get(u128::from_be_bytes(id))?.ok_or_else(none)?.value();
+    let record = uploads.get((upload.bucket.as_str(), upload.key.as_str(), sequence))?.ok_or_else(none)?;
+    Ok((sequence, UploadRecord::decode(record.value())?))
+}

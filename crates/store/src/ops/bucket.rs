@@ -1,0 +1,95 @@
+//! Buckets.
+
+use haul_parts::{Bucket, Key};
+use redb::ReadableTable;
+
+use crate::clock::time;
+use crate::meta::{Batch, BucketRecord, upload_id_text};
+use crate::{BucketInfo, Error, Result, Store, UploadRef};
+
+/// How many uploads go in one transaction when a bucket goes with many.
+const UPLOADS_PER_STEP: usize = 100;
+
+impl Store {
+    /// Creates a bucket.
+    ///
+    /// # Errors
+    /// [`Error::BucketAlreadyExists`].
+    pub fn create_bucket(&self, bucket: &Bucket) -> Result<BucketInfo> {
+        let bucket = bucket.clone();
+        self.inner.commit(None, move |batch| match batch.bucket(&bucket) {
+            Ok(_) => Err(Error::BucketAlreadyExists { bucket }),
+            Err(Error::NoSuchBucket { .. }) => {
+                let record = BucketRecord { created_ms: batch.now_ms };
+                batch.put_bucket(&bucket, &record)?;
+                Ok(BucketInfo { name: bucket, created: time(record.created_ms) })
+            }
+            Err(error) => Err(error),
+        })
+    }
+
+    /// Tells of a bucket.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`].
+    pub fn head_bucket(&self, bucket: &Bucket) -> Result<BucketInfo> {
+        let record = self.inner.core.snapshot()?.bucket(bucket)?;
+        Ok(BucketInfo { name: bucket.clone(), created: time(record.created_ms) })
+    }
+
+    /// Deletes a bucket without objects. Open uploads do not stand in the way: they go with it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::BucketNotEmpty`].
+    pub fn delete_bucket(&self, bucket: &Bucket) -> Result<()> {
+        // In steps, so that a bucket with thousands of uploads does not hold up everybody else. Each step looks again: an
+        // object that appeared in between keeps the bucket (though uploads of before are gone).
+        loop {
+            let bucket = bucket.clone();
+            match self.inner.commit_removal(move |batch| delete_step(batch, &bucket))? {
+                Step::Deleted => return Ok(()),
+                Step::MoreUploads => {}
+            }
+        }
+    }
+
+    /// All buckets by name.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn list_buckets(&self) -> Result<Vec<BucketInfo>> {
+        let buckets = self.inner.core.snapshot()?.buckets()?;
+        let mut list = Vec::new();
+        for row in buckets.iter()? {
+            let (name, record) = row?;
+            let name = Bucket::new(name.value())
+                .map_err(|error| Error::Damaged { what: format!("the name of a bucket: {error}") })?;
+            let record = BucketRecord::decode(record.value())?;
+            list.push(BucketInfo { name, created: time(record.created_ms) });
+        }
+        Ok(list)
+    }
+}
+
+enum Step {
+    Deleted,
+    MoreUploads,
+}
+
+fn delete_step(batch: &mut Batch<'_>, bucket: &Bucket) -> Result<Step> {
+    batch.bucket(bucket)?;
+    if batch.has_objects(bucket)? {
+        return Err(Error::BucketNotEmpty { bucket: bucket.clone() });
+    }
+    let uploads = batch.some_uploads(bucket, UPLOADS_PER_STEP)?;
+    if uploads.is_empty() {
+        batch.remove_bucket(bucket)?;
+        return Ok(Step::Deleted);
+    }
+    for (key, sequence, record) in uploads {
+        let key = Key::new(key).map_err(|error| Error::Damaged { what: format!("a key: {error}") })?;
+        let upload_id = upload_id_text(record.upload_id);
+        batch.abort_upload(&UploadRef { bucket: bucket.clone(), key, upload_id }, sequence)?;
+    }
+    Ok(Step::MoreUploads)
+}

@@ -1,0 +1,191 @@
+//! Removes the files of what was deleted, when nobody reads them any more.
+//!
+//! A thread of its own, because removing 10,000 large files takes seconds and the answer to Delete or Complete should not.
+//! Files wait while a reader holds them, and while a reader is being opened: it may have seen, in an older snapshot, an
+//! object that is gone. Nothing here is written down: what a crash leaves is swept at open.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::disk::{Disk, FileId};
+
+/// Knows who reads what, and what waits to be removed.
+#[derive(Debug, Default)]
+pub(crate) struct Reaper {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next_ticket: u64,
+    /// Readers being opened, by when they began.
+    opening: BTreeSet<u64>,
+    /// How many readers hold a file.
+    held: HashMap<FileId, u32>,
+    /// Let go, with the ticket from which on no new reader can have seen it; oldest first.
+    released: VecDeque<(u64, FileId)>,
+    /// Let go but held by readers.
+    waiting: HashSet<FileId>,
+    /// To be removed now.
+    free: Vec<FileId>,
+    removing: Removing,
+    closing: Closing,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Removing {
+    #[default]
+    No,
+    Yes,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Closing {
+    #[default]
+    No,
+    Yes,
+}
+
+/// While this lives, no file that a snapshot taken after it shows is removed.
+pub(crate) struct Opening {
+    reaper: Arc<Reaper>,
+    ticket: u64,
+}
+
+/// While this lives, these files are not removed.
+pub(crate) struct Hold {
+    reaper: Arc<Reaper>,
+    files: Vec<FileId>,
+}
+
+impl Reaper {
+    /// Starts the thread; it ends after [`Reaper::close`], when all that can be removed is.
+    pub(crate) fn start(self: &Arc<Self>, disk: Arc<dyn Disk>) -> std::io::Result<JoinHandle<()>> {
+        let reaper = Arc::clone(self);
+        std::thread::Builder::new().name("haul-reaper".to_owned()).spawn(move || reaper.run(&*disk))
+    }
+
+    pub(crate) fn close(&self) {
+        self.state().closing = Closing::Yes;
+        self.changed.notify_all();
+    }
+
+    /// To be called before the snapshot is taken that tells what to read.
+    pub(crate) fn opening(self: &Arc<Self>) -> Opening {
+        let mut state = self.state();
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.opening.insert(ticket);
+        Opening { reaper: Arc::clone(self), ticket }
+    }
+
+    /// Files that nothing refers to any more; called after that was published.
+    pub(crate) fn release(&self, files: impl IntoIterator<Item = FileId>) {
+        let mut state = self.state();
+        let ticket = state.next_ticket;
+        state.released.extend(files.into_iter().map(|file| (ticket, file)));
+        state.advance();
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Waits until everything is removed that no reader holds.
+    pub(crate) fn settle(&self) {
+        let mut state = self.state();
+        while !(state.released.is_empty() && state.free.is_empty() && state.removing == Removing::No) {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn run(&self, disk: &dyn Disk) {
+        let mut state = self.state();
+        loop {
+            if !state.free.is_empty() {
+                let free = std::mem::take(&mut state.free);
+                state.removing = Removing::Yes;
+                drop(state);
+                for file in free {
+                    if let Err(error) = disk.remove(file) {
+                        // It stays as an orphan, which the next sweep finds.
+                        tracing::warn!(file = file.0, %error, "a file that nothing refers to could not be removed");
+                    }
+                }
+                state = self.state();
+                state.removing = Removing::No;
+                self.changed.notify_all();
+            } else if state.closing == Closing::Yes {
+                return;
+            } else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Moves on what no reader being opened can have seen.
+    fn advance(&mut self) {
+        let oldest = self.opening.first().copied().unwrap_or(u64::MAX);
+        while let Some((_, file)) = self.released.pop_front_if(|(ticket, _)| *ticket <= oldest) {
+            if self.held.contains_key(&file) {
+                self.waiting.insert(file);
+            } else {
+                self.free.push(file);
+            }
+        }
+    }
+}
+
+impl Opening {
+    /// Holds the files that will be read.
+    pub(crate) fn hold(self, files: impl IntoIterator<Item = FileId>) -> Hold {
+        let files: Vec<FileId> = files.into_iter().collect();
+        let mut state = self.reaper.state();
+        for &file in &files {
+            *state.held.entry(file).or_default() += 1;
+        }
+        drop(state);
+        Hold { reaper: Arc::clone(&self.reaper), files }
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        let mut state = self.reaper.state();
+        state.opening.remove(&self.ticket);
+        state.advance();
+        drop(state);
+        self.reaper.changed.notify_all();
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut state = self.reaper.state();
+        for file in &self.files {
+            let Some(count) = state.held.get_mut(file) else { continue };
+            *count -= 1;
+            if *count == 0 {
+                state.held.remove(file);
+                if state.waiting.remove(file) {
+                    state.free.push(*file);
+                }
+            }
+        }
+        drop(state);
+        self.reaper.changed.notify_all();
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hold").field("files", &self.files.len()).finish_non_exhaustive()
+    }
+}

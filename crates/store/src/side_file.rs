@@ -1,0 +1,125 @@
+//! Small private files beside the data, for whoever runs the store: keys, the address of a server.
+//!
+//! They are replaced whole (a new file is written, synced and renamed over the old one) and only their owner may read
+//! them. Names are constants of the caller and never come from outside.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// The largest file that is read; what is longer is not one of ours.
+const READ_MAX_BYTES: u64 = 1 << 20;
+
+/// Writes `DIR/name`, readable by its owner only (0600 on Unix). The folder is made when it does not exist.
+///
+/// # Errors
+/// What the disk says.
+pub fn write(dir: &Path, name: &'static str, bytes: &[u8]) -> Result<()> {
+    replace(dir, name, bytes).map_err(Error::io("writing a private file of the store"))
+}
+
+/// Reads `DIR/name`; `None` when there is none.
+///
+/// # Errors
+/// What the disk says, or that it is larger than 1 MiB.
+pub fn read(dir: &Path, name: &'static str) -> Result<Option<Vec<u8>>> {
+    let path = dir.join(name);
+    let bytes = match fs::metadata(&path) {
+        Ok(metadata) if metadata.len() > READ_MAX_BYTES => Err(io::ErrorKind::FileTooLarge.into()),
+        Ok(_) => fs::read(&path).map(Some),
+        Err(error) => Err(error),
+    };
+    match bytes {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map_err(Error::io("reading a private file of the store")),
+    }
+}
+
+/// Removes `DIR/name`; that there is none is fine.
+///
+/// # Errors
+/// What the disk says.
+pub fn remove(dir: &Path, name: &'static str) -> Result<()> {
+    match fs::remove_file(dir.join(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io("removing a private file of the store")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a process holds the store in this folder at this moment.
+///
+/// # Errors
+/// What the disk says.
+pub fn is_in_use(dir: &Path) -> Result<bool> {
+    let file = match File::open(dir.join("lock")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file.map_err(Error::io("opening the lock of the store"))?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(Error::io("asking for the lock of the store")(error)),
+    }
+}
+
+fn replace(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    let new = dir.join(format!("{name}.new"));
+    // What a crash left behind may be readable by others: it is not written into.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, dir.join(name))?;
+    #[cfg(unix)]
+    File::open(dir)?.sync_all()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_file_is_replaced_whole_and_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read(dir.path(), "keys.json").unwrap(), None);
+        fs::write(dir.path().join("keys.json.new"), b"left by a crash").unwrap();
+        for bytes in [&b"one"[..], b"a longer two", b"3"] {
+            write(dir.path(), "keys.json", bytes).unwrap();
+            assert_eq!(read(dir.path(), "keys.json").unwrap().as_deref(), Some(bytes));
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(dir.path().join("keys.json")).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        remove(dir.path(), "keys.json").unwrap();
+        remove(dir.path(), "keys.json").unwrap();
+        assert_eq!(read(dir.path(), "keys.json").unwrap(), None);
+    }
+
+    #[test]
+    fn a_folder_is_in_use_while_its_lock_is_held() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!is_in_use(dir.path()).unwrap());
+        let lock = File::create(dir.path().join("lock")).unwrap();
+        assert!(!is_in_use(dir.path()).unwrap());
+        lock.try_lock().unwrap();
+        assert!(is_in_use(dir.path()).unwrap());
+        drop(lock);
+        assert!(!is_in_use(dir.path()).unwrap());
+    }
+}
