@@ -1,2 +1,70 @@
-//! The `haul` command.
-fn main() {}
+//! The `haul` command: words, colours, progress and exit codes around the engine and the endpoint.
+//!
+//! Only this crate prints, reads the environment and exits. What a byte goes through is decided in `haul`; here it is
+//! decided what a person sees of it.
+
+mod args;
+mod commands;
+mod data_dir;
+mod exit;
+mod failure;
+mod interrupt;
+mod logging;
+mod output;
+mod progress;
+mod size;
+mod store;
+mod target;
+mod transfer;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Mode, complain, paint, print_line};
+
+/// Tasks wait for the network most of the time; what computes and reads files has threads of its own.
+const WORKER_THREADS_MIN: usize = 2;
+const WORKER_THREADS_MAX: usize = 8;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mode = Mode::choose(cli.output.json, cli.output.quiet);
+    if let Err(problem) = logging::start(cli.output.verbose) {
+        complain(&format!("{}: {problem}", paint("error")));
+        return Exit::Usage.into();
+    }
+    match run(cli, mode) {
+        Ok(exit) => exit.into(),
+        Err(error) if output::is_closed_pipe(&error) => Exit::Done.into(),
+        Err(error) => report(&error, mode).into(),
+    }
+}
+
+fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.clamp(WORKER_THREADS_MIN, WORKER_THREADS_MAX))
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(commands::run(cli, mode));
+    // What had to end has ended by now; a second Ctrl-C waits for nothing at all.
+    runtime.shutdown_background();
+    result
+}
+
+/// Tells a failure to whoever listens.
+fn report(error: &anyhow::Error, mode: Mode) -> Exit {
+    let failure = Failure::of(error);
+    if mode == Mode::Json
+        && let Ok(line) = serde_json::to_string(&failure)
+    {
+        // The same is said on stderr: a closed stdout loses nothing.
+        let _ = print_line(&line);
+    }
+    complain(&failure.lines(paint));
+    failure.exit
+}

@@ -6,6 +6,7 @@
 //! ```text
 //! source/   where bytes come from, and whether they changed meanwhile
 //! buffer/   pooled slices, read and hashed once, under a memory permit
+//! journal/  what must be remembered to go on after a crash
 //! upload/   the plan, the schedule (pure), the driver that carries it out, the abort that outlives its caller
 //! store/    what is asked of a store: one trait
 //! s3/       the trait over the network: control plane by the SDK, data plane on connections of our own
@@ -14,10 +15,11 @@
 //! ```
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), haul::Error> {
-//! let store = haul::S3Store::connect(haul::S3Options::default()).await?;
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = std::sync::Arc::new(haul::S3Store::connect(haul::S3Options::default()).await?);
 //! let source = haul::FileSource::open("video.mov")?;
-//! let report = haul::upload(store, source, "s3://bucket/video.mov".parse()?, haul::UploadOptions::default()).await?;
+//! let target = "s3://bucket/video.mov".parse()?;
+//! let report = haul::upload(store, source, target, haul::UploadOptions::default()).await?;
 //! println!("{} bytes, {}", report.size_bytes, report.proof);
 //! # Ok(()) }
 //! ```
@@ -29,6 +31,7 @@ pub mod buffer;
 pub mod download;
 mod error;
 mod events;
+pub mod journal;
 pub mod memory;
 pub mod payload;
 mod proof;
@@ -47,3 +50,8 @@ pub use s3::{Addressing, S3Options, S3Store};
 pub use source::{BytesSource, FileSource, Source};
 pub use store::{ObjectAttributes, ObjectRef, Store, StoreError, StoreErrorKind};
 pub use upload::{Progress, Upload, UploadOptions, UploadReport, upload};
+
+/// The example in the README is compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,0 +1,288 @@
+//! The words of the command line. Declarations only; what they do stands in `commands/`.
+//!
+//! Doc comments here are the help texts: they are written for the reader of `haul --help` and pinned by a snapshot.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use haul::parts::ChecksumAlgorithm;
+
+use crate::size::{parse_size, parse_size_above_zero};
+use crate::target::{Address, Listed, Target};
+
+/// Moves files that are too big to fail into S3: in parts, in parallel, proving that what arrived is what was read.
+#[derive(Debug, Parser)]
+#[command(name = "haul", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(subcommand_value_name = "COMMAND", disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 interrupted, 4 outcome in doubt, \
+    5 parts left behind, 6 source changed, 7 not proven, 8 condition not met (docs/exit-codes.md).")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Copy a file to a store, or an object to a file
+    Cp(Box<CpArgs>),
+    /// List buckets, or the objects below a prefix
+    Ls(LsArgs),
+    /// Make a bucket
+    Mb(BucketArgs),
+    /// Remove an object
+    Rm(ObjectArgs),
+    /// Remove an empty bucket
+    Rb(BucketArgs),
+    /// Serve a folder of this machine as an S3 endpoint
+    Serve(ServeArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Which store, and who asks.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Store")]
+pub(crate) struct StoreArgs {
+    /// URL of the store [default: AWS_ENDPOINT_URL, the profile's, or AWS]
+    #[arg(long, global = true, value_name = "URL", alias = "endpoint-url")]
+    pub(crate) endpoint: Option<String>,
+    /// Region of the store [default: AWS_REGION, the profile's, or us-east-1]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) region: Option<String>,
+    /// Profile of ~/.aws/config and ~/.aws/credentials [default: AWS_PROFILE]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Bucket in the path: http://host/bucket/key [default but for AWS]
+    #[arg(long, global = true, conflicts_with = "virtual_host_style")]
+    pub(crate) path_style: bool,
+    /// Bucket in the host name: http://bucket.host/key [default for AWS]
+    #[arg(long, global = true)]
+    pub(crate) virtual_host_style: bool,
+    /// Folder of local:// and haul serve [default: $XDG_DATA_HOME/haul/store]
+    #[arg(long, global = true, value_name = "DIR", env = "HAUL_DATA_DIR", hide_env_values = true)]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// What is shown.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// One JSON object per line on stdout, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Nothing but errors
+    #[arg(short, long, global = true, conflicts_with_all = ["json", "verbose"])]
+    pub(crate) quiet: bool,
+    /// Log to stderr; twice for more (or a filter in HAUL_LOG)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CpArgs {
+    /// What to copy: a file, s3://BUCKET/KEY or local://BUCKET/KEY
+    #[arg(value_name = "SOURCE", value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
+    pub(crate) source: Target,
+    /// Where to; a bucket, a folder, or what ends in / gets the source's name behind it
+    #[arg(value_name = "TARGET", value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
+    pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+    #[command(flatten)]
+    pub(crate) object: ObjectOptionArgs,
+}
+
+/// How the bytes travel.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Transfer")]
+pub(crate) struct TransferArgs {
+    /// Size of parts: 8MiB, 64M or bytes [default: by length, 8MiB at least]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size_above_zero)]
+    pub(crate) part_size: Option<u64>,
+    /// Most parts in flight at once [default: 16]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) concurrency: Option<u32>,
+    /// Most bytes of parts held in memory [default: 128MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size_above_zero)]
+    pub(crate) memory: Option<u64>,
+    /// What the store checks every part with [default: crc64nvme]
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub(crate) checksum: Option<ChecksumChoice>,
+    /// Fail when a part cannot be proven to have arrived whole
+    #[arg(long)]
+    pub(crate) require_proof: bool,
+    /// Files smaller than this go in one request [default: 16MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) multipart_threshold: Option<u64>,
+    /// Tries of one request before giving up [default: 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) max_attempts: Option<u32>,
+}
+
+/// What the object carries, and when it may be written.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Object (uploads)")]
+pub(crate) struct ObjectOptionArgs {
+    /// Content-Type [default: guessed from the key's ending]
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) content_type: Option<String>,
+    /// Cache-Control
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) cache_control: Option<String>,
+    /// Content-Disposition
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) content_disposition: Option<String>,
+    /// Content-Encoding
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) content_encoding: Option<String>,
+    /// Storage class, such as STANDARD_IA
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) storage_class: Option<String>,
+    /// Metadata of the object (x-amz-meta-NAME); may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_metadata)]
+    pub(crate) metadata: Vec<(String, String)>,
+    /// Fail if the object exists already
+    #[arg(long, conflicts_with = "if_match")]
+    pub(crate) if_none_match: bool,
+    /// Fail unless the object is still this version
+    #[arg(long, value_name = "ETAG")]
+    pub(crate) if_match: Option<String>,
+}
+
+/// A checksum algorithm, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChecksumChoice {
+    Crc64nvme,
+    Crc32c,
+    Crc32,
+    Sha1,
+    Sha256,
+    Md5,
+    None,
+}
+
+impl ChecksumChoice {
+    /// As the engine takes it.
+    pub(crate) const fn algorithm(self) -> Option<ChecksumAlgorithm> {
+        match self {
+            Self::Crc64nvme => Some(ChecksumAlgorithm::Crc64Nvme),
+            Self::Crc32c => Some(ChecksumAlgorithm::Crc32c),
+            Self::Crc32 => Some(ChecksumAlgorithm::Crc32),
+            Self::Sha1 => Some(ChecksumAlgorithm::Sha1),
+            Self::Sha256 => Some(ChecksumAlgorithm::Sha256),
+            Self::Md5 => Some(ChecksumAlgorithm::Md5),
+            Self::None => None,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    /// A bucket or a prefix; without it the buckets are listed
+    #[arg(value_name = "ADDRESS", value_parser = Listed::parse)]
+    pub(crate) address: Option<Listed>,
+    /// Everything below the prefix, not only up to the next /
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BucketArgs {
+    /// s3://BUCKET or local://BUCKET
+    #[arg(value_name = "BUCKET", value_parser = Address::parse_bucket)]
+    pub(crate) bucket: Address,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ObjectArgs {
+    /// s3://BUCKET/KEY or local://BUCKET/KEY
+    #[arg(value_name = "OBJECT", value_parser = Address::parse_object)]
+    pub(crate) object: Address,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Address and port; port 0 lets the system choose
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8014")]
+    pub(crate) listen: SocketAddr,
+    /// Let other machines connect; bytes then cross the network unencrypted
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Reads `name=value`; names in lower case, as S3 stores them.
+fn parse_metadata(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    // What a header takes. Values beyond ASCII would arrive in an encoding that every client reads differently.
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if name.is_empty() || !name.bytes().all(token) {
+        return Err(format!("{name:?} cannot be the name of a header"));
+    }
+    if !value.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
+        return Err(format!("the value of {name} must be printable ASCII"));
+    }
+    Ok((name.to_ascii_lowercase(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_declarations_agree_with_each_other() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_texts() {
+        let mut text = String::new();
+        let mut command = Cli::command().term_width(100);
+        text += &command.render_help().to_string();
+        for name in ["cp", "ls", "serve"] {
+            let mut command = Cli::command().term_width(100);
+            command.build();
+            let command = command.find_subcommand_mut(name).unwrap();
+            text += &format!("\n=== haul {name} --help ===\n{}", command.render_help());
+        }
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn metadata_must_fit_a_header() {
+        assert_eq!(parse_metadata("Owner=me=you").unwrap(), ("owner".into(), "me=you".into()));
+        assert_eq!(parse_metadata("empty=").unwrap(), ("empty".into(), String::new()));
+        assert!(parse_metadata("no value").is_err());
+        assert!(parse_metadata("=x").is_err());
+        assert!(parse_metadata("a b=x").is_err());
+        assert!(parse_metadata("a=line\r\nx-evil: 1").is_err());
+        assert!(parse_metadata("a=ü").is_err());
+    }
+
+    #[test]
+    fn arguments_that_exclude_each_other_are_refused() {
+        let refused = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap_err().exit_code();
+        assert_eq!(refused("haul ls --path-style --virtual-host-style"), 2);
+        assert_eq!(refused("haul ls --json --quiet"), 2);
+        assert_eq!(refused("haul cp a s3://bucket --if-none-match --if-match x"), 2);
+        assert_eq!(refused("haul cp a s3://bucket --concurrency 0"), 2);
+        assert_eq!(refused("haul cp a s3://bucket --part-size 0"), 2);
+        assert_eq!(refused("haul rm s3://bucket"), 2);
+        assert_eq!(refused("haul mb s3://bucket/key"), 2);
+        assert!(Cli::try_parse_from(["haul", "--endpoint", "http://x", "cp", "a", "s3://bucket"]).is_ok());
+    }
+}

@@ -1,0 +1,284 @@
+//! `haul cp SOURCE TARGET`: a file into a store, or an object into a file.
+//!
+//! What cannot be done is refused before anything is sent or a store is asked. The rest is the engine's.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use haul::parts::limits::PUT_OBJECT_MAX_BYTES;
+use haul::retry::RetryPolicy;
+use haul::{DownloadOptions, FileSource, ObjectAttributes, StoreErrorKind, UploadOptions};
+
+use super::summary::{self, Journey};
+use crate::args::{CpArgs, ObjectOptionArgs, StoreArgs, TransferArgs};
+use crate::exit::Exit;
+use crate::failure::{Doing, Usage};
+use crate::interrupt::Interrupts;
+use crate::output::{Mode, visible};
+use crate::progress::View;
+use crate::size::human_size;
+use crate::store::{self, Opened};
+use crate::target::{Address, Target};
+use crate::transfer::drive;
+
+/// Copies.
+pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::Result<Exit> {
+    let CpArgs { source, target, transfer, object } = args;
+    match (source, target) {
+        (Target::Path(path), Target::Store(address)) => {
+            let options = upload_options(&transfer, object)?;
+            upload(store, &path, &address, options, mode).await
+        }
+        (Target::Store(address), Target::Path(path)) => {
+            let options = download_options(&transfer, &object)?;
+            download(store, &address, &path, options, mode).await
+        }
+        (Target::Stream, _) => Err(Usage::new(
+            "reading from standard input is not possible yet",
+            "write the bytes to a file first; streams of unknown length are planned",
+        )
+        .into()),
+        (_, Target::Stream) => Err(Usage::new(
+            "writing to standard output is not possible yet",
+            "name a file; streams are planned",
+        )
+        .into()),
+        (Target::Store(_), Target::Store(_)) => Err(Usage::new(
+            "copying from store to store is not possible yet",
+            "copy to a file and from there, in two commands; server-side copies are planned",
+        )
+        .into()),
+        (Target::Path(_), Target::Path(_)) => Err(Usage::new(
+            "both are files of this machine",
+            "one side must be s3://BUCKET/KEY or local://BUCKET/KEY",
+        )
+        .into()),
+    }
+}
+
+async fn upload(
+    args: &StoreArgs,
+    path: &Path,
+    address: &Address,
+    mut options: UploadOptions,
+    mode: Mode,
+) -> anyhow::Result<Exit> {
+    if path.is_dir() {
+        return Err(Usage::new(
+            format!("{} is a folder; haul cp copies one file", path.display()),
+            "name a file; copying whole folders is planned",
+        )
+        .into());
+    }
+    let address = address.for_file(path).map_err(Usage::from)?;
+    let object = address.exact_object().map_err(Usage::from)?;
+    let (from, to) = (visible(&path.display().to_string()), visible(&address.to_string()));
+    let doing = || Doing::at(format!("cannot copy {from} to {to}"), &address);
+
+    let file = FileSource::open(path).with_context(doing)?;
+    let content_type = &mut options.attributes.content_type;
+    *content_type = content_type.take().or_else(|| guess_content_type(&address.key, path));
+
+    let opened = store::open(address.scheme, args, mode).await?;
+    let started = Instant::now();
+    let mut view = View::new(mode, name_of(&from));
+    let report = async {
+        make_bucket_if_promised(&opened, &address).await?;
+        let mut interrupts = Interrupts::new()?;
+        let upload = haul::upload(Arc::clone(&opened.store), file, object, options);
+        drive(upload, mode, &mut view, &mut interrupts).await
+    };
+    let report = report.await;
+    let elapsed = started.elapsed();
+    opened.close().await;
+    let report = report.with_context(doing)?;
+
+    let journey = Journey { source: &from, target: &to, elapsed };
+    let (line, summary) = summary::uploaded(journey, &report, view.retries());
+    mode.event(&summary)?;
+    mode.result(&line)?;
+    Ok(Exit::Done)
+}
+
+async fn download(
+    args: &StoreArgs,
+    address: &Address,
+    path: &Path,
+    options: DownloadOptions,
+    mode: Mode,
+) -> anyhow::Result<Exit> {
+    let object = address.exact_object().map_err(Usage::from)?;
+    let path = address.file_for(path).map_err(Usage::from)?;
+    let (from, to) = (visible(&address.to_string()), visible(&path.display().to_string()));
+    let doing = || Doing::at(format!("cannot copy {from} to {to}"), address);
+
+    let opened = store::open(address.scheme, args, mode).await?;
+    let started = Instant::now();
+    let mut view = View::new(mode, name_of(&to));
+    let report = async {
+        let mut interrupts = Interrupts::new()?;
+        let download = haul::download(Arc::clone(&opened.store), object, path, options);
+        drive(download, mode, &mut view, &mut interrupts).await
+    };
+    let report = report.await;
+    let elapsed = started.elapsed();
+    opened.close().await;
+    let report = report.with_context(doing)?;
+
+    let journey = Journey { source: &from, target: &to, elapsed };
+    let (line, summary) = summary::downloaded(journey, &report);
+    mode.event(&summary)?;
+    mode.result(&line)?;
+    Ok(Exit::Done)
+}
+
+/// `local://` promises that nobody has to make a bucket; a `haul serve` that runs on the folder promises it not.
+async fn make_bucket_if_promised(opened: &Opened, address: &Address) -> Result<(), haul::Error> {
+    if !opened.makes_buckets {
+        return Ok(());
+    }
+    match opened.store.create_bucket(&address.bucket).await {
+        Err(error) if error.code.as_deref().is_some_and(|code| code.starts_with("BucketAlready")) => Ok(()),
+        Err(error) if error.kind == StoreErrorKind::NotImplemented => Ok(()),
+        Err(error) => Err(haul::Error::of_store(format!("{}{}", address.scheme, address.bucket), error)),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn upload_options(transfer: &TransferArgs, object: ObjectOptionArgs) -> Result<UploadOptions, Usage> {
+    let defaults = UploadOptions::default();
+    let multipart_threshold_bytes =
+        transfer.multipart_threshold.unwrap_or(defaults.multipart_threshold_bytes);
+    if multipart_threshold_bytes > PUT_OBJECT_MAX_BYTES {
+        return Err(Usage::new(
+            format!("a multipart threshold of {} is too large", human_size(multipart_threshold_bytes)),
+            format!("one request takes at most {}", human_size(PUT_OBJECT_MAX_BYTES)),
+        ));
+    }
+    Ok(UploadOptions {
+        part_size_bytes: transfer.part_size,
+        multipart_threshold_bytes,
+        concurrency: transfer.concurrency.unwrap_or(defaults.concurrency),
+        memory_budget_bytes: transfer.memory.unwrap_or(defaults.memory_budget_bytes),
+        checksum: transfer.checksum.map_or(defaults.checksum, crate::args::ChecksumChoice::algorithm),
+        require_proof: transfer.require_proof,
+        attributes: ObjectAttributes {
+            content_type: object.content_type,
+            cache_control: object.cache_control,
+            content_disposition: object.content_disposition,
+            content_encoding: object.content_encoding,
+            storage_class: object.storage_class,
+            metadata: object.metadata.into_iter().collect(),
+        },
+        if_none_match: object.if_none_match,
+        if_match: object.if_match.map(Into::into),
+        retry: retry_policy(transfer.max_attempts),
+        ..defaults
+    })
+}
+
+/// A download takes only what concerns every request. The rest is refused: an option that silently does nothing is a
+/// promise broken.
+fn download_options(transfer: &TransferArgs, object: &ObjectOptionArgs) -> Result<DownloadOptions, Usage> {
+    let given = [
+        (transfer.part_size.is_some(), "--part-size"),
+        (transfer.concurrency.is_some(), "--concurrency"),
+        (transfer.memory.is_some(), "--memory"),
+        (transfer.checksum.is_some(), "--checksum"),
+        (transfer.require_proof, "--require-proof"),
+        (transfer.multipart_threshold.is_some(), "--multipart-threshold"),
+        (object.content_type.is_some(), "--content-type"),
+        (object.cache_control.is_some(), "--cache-control"),
+        (object.content_disposition.is_some(), "--content-disposition"),
+        (object.content_encoding.is_some(), "--content-encoding"),
+        (object.storage_class.is_some(), "--storage-class"),
+        (!object.metadata.is_empty(), "--metadata"),
+        (object.if_none_match, "--if-none-match"),
+        (object.if_match.is_some(), "--if-match"),
+    ];
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, name)) => Err(Usage::new(
+            format!("{name} is for uploads; this is a download"),
+            "leave it out: a download is one stream for now, verified by what the store gives",
+        )),
+        None => Ok(DownloadOptions { retry: retry_policy(transfer.max_attempts) }),
+    }
+}
+
+fn retry_policy(attempts_max: Option<u32>) -> RetryPolicy {
+    let defaults = RetryPolicy::default();
+    RetryPolicy { attempts_max: attempts_max.unwrap_or(defaults.attempts_max), ..defaults }
+}
+
+/// By the ending of the key, which is what readers will see; else of the file.
+fn guess_content_type(key: &str, path: &Path) -> Option<String> {
+    let guess = mime_guess::from_path(key).first().or_else(|| mime_guess::from_path(path).first());
+    guess.map(|mime| mime.essence_str().to_owned())
+}
+
+/// What stands before a progress bar: the file's name without its folders.
+fn name_of(path: &str) -> String {
+    Path::new(path).file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn cp(line: &str) -> (TransferArgs, ObjectOptionArgs) {
+        let cli = Cli::try_parse_from(format!("haul cp a s3://bucket/b {line}").split_whitespace()).unwrap();
+        match cli.command {
+            Command::Cp(args) => (args.transfer, args.object),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_flags_the_engines_defaults_hold() {
+        let (transfer, object) = cp("");
+        let given = upload_options(&transfer, object).unwrap();
+        assert_eq!(format!("{given:?}"), format!("{:?}", UploadOptions::default()));
+    }
+
+    #[test]
+    fn flags_reach_the_engine() {
+        let (transfer, object) =
+            cp("--part-size 64M --concurrency 3 --memory 1GiB --checksum none --max-attempts 2 \
+             --metadata Owner=me --storage-class GLACIER --if-match abc --require-proof");
+        let given = upload_options(&transfer, object).unwrap();
+        assert_eq!(given.part_size_bytes, Some(64 << 20));
+        assert_eq!((given.concurrency, given.memory_budget_bytes), (3, 1 << 30));
+        assert_eq!((given.checksum, given.require_proof), (None, true));
+        assert_eq!(given.retry.attempts_max, 2);
+        assert_eq!(given.attributes.metadata["owner"], "me");
+        assert_eq!(given.attributes.storage_class.as_deref(), Some("GLACIER"));
+        assert_eq!(given.if_match, Some("\"abc\"".into()));
+    }
+
+    #[test]
+    fn a_threshold_above_what_one_request_takes_is_refused() {
+        let (transfer, object) = cp("--multipart-threshold 6GiB");
+        insta::assert_snapshot!(upload_options(&transfer, object).unwrap_err(), @"a multipart threshold of 6.0 GiB is too large");
+    }
+
+    #[test]
+    fn an_option_that_a_download_would_ignore_is_refused() {
+        let (transfer, object) = cp("--if-match abc");
+        insta::assert_snapshot!(download_options(&transfer, &object).unwrap_err(), @"--if-match is for uploads; this is a download");
+        let (transfer, object) = cp("--max-attempts 3");
+        assert_eq!(download_options(&transfer, &object).unwrap().retry.attempts_max, 3);
+    }
+
+    #[test]
+    fn content_types_come_from_the_key_then_from_the_file() {
+        let guess = |key: &str, path: &str| guess_content_type(key, Path::new(path));
+        assert_eq!(guess("a/photo.jpg", "tmp1234").as_deref(), Some("image/jpeg"));
+        assert_eq!(guess("backup", "notes.txt").as_deref(), Some("text/plain"));
+        assert_eq!(guess("backup", "tmp1234"), None);
+    }
+}

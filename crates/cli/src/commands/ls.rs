@@ -1,0 +1,172 @@
+//! `haul ls`: buckets, or the objects below a prefix, page by page as the store gives them.
+//!
+//! Printed as it arrives: a bucket of a billion objects needs no more memory than one page of it.
+
+use anyhow::Context;
+use haul::Store;
+use haul::store::{BucketInfo, ListingEntry};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::args::{LsArgs, StoreArgs};
+use crate::exit::Exit;
+use crate::failure::Doing;
+use crate::output::{Mode, visible};
+use crate::size::human_size;
+use crate::store;
+use crate::target::{Address, Listed, Scheme};
+
+/// One line of `--json`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+enum Line<'a> {
+    Bucket { name: &'a str, created: Option<String> },
+    Object { key: &'a str, size_bytes: u64, last_modified: Option<String>, etag: Option<&'a str> },
+    Prefix { prefix: &'a str },
+}
+
+/// Lists.
+pub(crate) async fn run(args: &StoreArgs, what: LsArgs, mode: Mode) -> anyhow::Result<Exit> {
+    let listed = what.address.unwrap_or(Listed::Buckets(Scheme::S3));
+    let scheme = match &listed {
+        Listed::Buckets(scheme) => *scheme,
+        Listed::Below(address) => address.scheme,
+    };
+    let opened = store::open(scheme, args, mode).await?;
+    let done = match &listed {
+        Listed::Buckets(_) => list_buckets(opened.store.as_ref(), mode).await,
+        Listed::Below(address) => list_objects(opened.store.as_ref(), address, what.recursive, mode).await,
+    };
+    opened.close().await;
+    done
+}
+
+async fn list_buckets(store: &dyn Store, mode: Mode) -> anyhow::Result<Exit> {
+    let buckets = store.list_buckets().await;
+    let buckets = buckets
+        .map_err(|error| haul::Error::of_store(store.endpoint(), error))
+        .context(Doing::of("cannot list the buckets"))?;
+    for BucketInfo { name, created } in &buckets {
+        mode.event(&Line::Bucket { name, created: rfc3339(*created) })?;
+        mode.result(&format!("{}  {}", time(*created, &TimeZone::system()), visible(name)))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn list_objects(
+    store: &dyn Store,
+    address: &Address,
+    recursive: bool,
+    mode: Mode,
+) -> anyhow::Result<Exit> {
+    let delimiter = if recursive { None } else { Some("/") };
+    // As `aws s3 ls` shows them: names below the folder that is looked at, whole keys when going deeper.
+    let folder = match (recursive, address.key.rfind('/')) {
+        (false, Some(slash)) => slash + 1,
+        _ => 0,
+    };
+    let zone = TimeZone::system();
+    let mut found = false;
+    let mut continuation = None;
+    loop {
+        let page =
+            store.list_objects(&address.bucket, &address.key, delimiter, continuation.as_deref()).await;
+        let page = page
+            .map_err(|error| haul::Error::of_store(address.to_string(), error))
+            .with_context(|| Doing::at(format!("cannot list {}", visible(&address.to_string())), address))?;
+        for entry in &page.entries {
+            found = true;
+            mode.event(&line(entry))?;
+            mode.result(&row(entry, folder, &zone))?;
+        }
+        continuation = page.next;
+        if continuation.is_none() {
+            break;
+        }
+    }
+    if found || address.key.is_empty() {
+        return Ok(Exit::Done);
+    }
+    mode.remark(&format!("nothing begins with {}", visible(&address.to_string())));
+    Ok(Exit::Failed)
+}
+
+fn line(entry: &ListingEntry) -> Line<'_> {
+    match entry {
+        ListingEntry::Object { key, size_bytes, last_modified, etag } => Line::Object {
+            key,
+            size_bytes: *size_bytes,
+            last_modified: rfc3339(*last_modified),
+            etag: etag.as_ref().map(haul::parts::ETag::unquoted),
+        },
+        ListingEntry::CommonPrefix(prefix) => Line::Prefix { prefix },
+    }
+}
+
+/// In UTC, for programs.
+fn rfc3339(timestamp: Option<Timestamp>) -> Option<String> {
+    timestamp.map(|timestamp| timestamp.to_string())
+}
+
+fn row(entry: &ListingEntry, folder: usize, zone: &TimeZone) -> String {
+    // A store may answer with keys that do not begin with what was asked for; they are shown whole.
+    let below = |name: &str| visible(name.get(folder..).unwrap_or(name));
+    match entry {
+        ListingEntry::Object { key, size_bytes, last_modified, .. } => format!(
+            "{}  {:>10}  {size_bytes:>15}  {}",
+            time(*last_modified, zone),
+            human_size(*size_bytes),
+            below(key)
+        ),
+        ListingEntry::CommonPrefix(prefix) => {
+            format!("{:19}  {:>10}  {:>15}  {}", "", "", "PRE", below(prefix))
+        }
+    }
+}
+
+/// In the time zone of the reader, as `aws s3 ls` prints it.
+fn time(timestamp: Option<Timestamp>, zone: &TimeZone) -> String {
+    match timestamp {
+        Some(timestamp) => timestamp.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        None => format!("{:19}", "-"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(key: &str) -> ListingEntry {
+        ListingEntry::Object {
+            key: key.into(),
+            size_bytes: 1_503_238_553,
+            last_modified: Some(Timestamp::from_second(1_790_000_000).unwrap()),
+            etag: Some("\"0cc175b9c0f1b6a831c399e269772661-3\"".into()),
+        }
+    }
+
+    #[test]
+    fn rows_are_aligned_and_names_are_below_the_folder() {
+        let prefix = ListingEntry::CommonPrefix("videos/2026/".into());
+        let rows = [
+            row(&object("videos/a.mov"), 7, &TimeZone::UTC),
+            row(&prefix, 7, &TimeZone::UTC),
+            row(&object("videos/a.mov"), 0, &TimeZone::UTC),
+            row(&object("\u{1b}[2Jx"), 0, &TimeZone::UTC),
+        ];
+        insta::assert_snapshot!(rows.join("\n"), @r"
+        2026-09-21 14:13:20     1.4 GiB       1503238553  a.mov
+                                                     PRE  2026/
+        2026-09-21 14:13:20     1.4 GiB       1503238553  videos/a.mov
+        2026-09-21 14:13:20     1.4 GiB       1503238553  \u{1b}[2Jx
+        ");
+    }
+
+    #[test]
+    fn json_lines_have_exact_bytes_and_bare_etags() {
+        insta::assert_snapshot!(serde_json::to_string(&line(&object("a"))).unwrap(), @r#"{"type":"object","key":"a","size_bytes":1503238553,"last_modified":"2026-09-21T14:13:20Z","etag":"0cc175b9c0f1b6a831c399e269772661-3"}"#);
+        let bucket = Line::Bucket { name: "demo", created: None };
+        insta::assert_snapshot!(serde_json::to_string(&bucket).unwrap(), @r#"{"type":"bucket","name":"demo","created":null}"#);
+    }
+}

@@ -1,0 +1,29 @@
+//! `haul mb s3://bucket`: makes a bucket.
+
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::args::StoreArgs;
+use crate::exit::Exit;
+use crate::failure::Doing;
+use crate::output::Mode;
+use crate::store;
+use crate::target::Address;
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "bucket-made")]
+struct Made {
+    bucket: String,
+}
+
+/// Makes it.
+pub(crate) async fn run(args: &StoreArgs, bucket: &Address, mode: Mode) -> anyhow::Result<Exit> {
+    let doing = || Doing::at(format!("cannot make bucket {}", bucket.bucket), bucket);
+    let opened = store::open(bucket.scheme, args, mode).await?;
+    let made = opened.store.create_bucket(&bucket.bucket).await;
+    opened.close().await;
+    made.map_err(|error| haul::Error::of_store(bucket.to_string(), error)).with_context(doing)?;
+    mode.event(&Made { bucket: bucket.bucket.to_string() })?;
+    mode.result(&format!("made {bucket}"))?;
+    Ok(Exit::Done)
+}

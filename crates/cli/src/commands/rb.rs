@@ -1,0 +1,29 @@
+//! `haul rb s3://bucket`: removes an empty bucket.
+
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::args::StoreArgs;
+use crate::exit::Exit;
+use crate::failure::Doing;
+use crate::output::Mode;
+use crate::store;
+use crate::target::Address;
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "bucket-removed")]
+struct Removed {
+    bucket: String,
+}
+
+/// Removes it.
+pub(crate) async fn run(args: &StoreArgs, bucket: &Address, mode: Mode) -> anyhow::Result<Exit> {
+    let doing = || Doing::at(format!("cannot remove bucket {}", bucket.bucket), bucket);
+    let opened = store::open(bucket.scheme, args, mode).await?;
+    let removed = opened.store.delete_bucket(&bucket.bucket).await;
+    opened.close().await;
+    removed.map_err(|error| haul::Error::of_store(bucket.to_string(), error)).with_context(doing)?;
+    mode.event(&Removed { bucket: bucket.bucket.to_string() })?;
+    mode.result(&format!("removed {bucket}"))?;
+    Ok(Exit::Done)
+}

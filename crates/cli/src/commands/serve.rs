@@ -1,0 +1,154 @@
+//! `haul serve`: this machine's folder as an S3 endpoint, until a signal ends it.
+//!
+//! What it prints is meant to be pasted: a stranger to Haul should have their own client talking to it in a minute.
+
+use anyhow::Context;
+use haul_server::ServerOptions;
+use serde::Serialize;
+
+use crate::args::{ServeArgs, StoreArgs};
+use crate::data_dir::data_dir;
+use crate::exit::Exit;
+use crate::failure::{Doing, Usage};
+use crate::interrupt::Interrupts;
+use crate::output::Mode;
+
+/// What a client must know.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "listening")]
+struct Listening {
+    endpoint: String,
+    region: String,
+    access_key_id: String,
+    secret_access_key: String,
+    data_dir: String,
+}
+
+/// Serves.
+pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyhow::Result<Exit> {
+    check(store, args)?;
+    let folder = data_dir(store.data.clone())?;
+    let mut options =
+        ServerOptions { listen: args.listen, data_dir: folder.clone(), ..ServerOptions::default() };
+    if let Some(region) = &store.region {
+        options.region.clone_from(region);
+    }
+    let region = options.region.clone();
+
+    // Before the address is known to anybody: a signal from now on ends it in order.
+    let mut interrupts = Interrupts::new()?;
+    let doing = || Doing::of(format!("cannot serve {} on {}", folder.display(), args.listen));
+    let server = haul_server::start(options).await.with_context(doing)?;
+    let keys = server.credentials();
+    let listening = Listening {
+        endpoint: server.endpoint(),
+        region,
+        access_key_id: keys.access_key_id.clone(),
+        secret_access_key: keys.secret_access_key.expose().to_owned(),
+        data_dir: folder.display().to_string(),
+    };
+    mode.event(&listening)?;
+    mode.result(&listening.page())?;
+
+    let signal = interrupts.next().await;
+    mode.remark(&format!("{signal}: finishing the requests in flight; once more ends at once"));
+    tokio::select! {
+        () = server.stop() => mode.remark("stopped"),
+        _ = interrupts.next() => mode.remark("ended at once; what was answered is safe"),
+    }
+    Ok(Exit::Done)
+}
+
+fn check(store: &StoreArgs, args: &ServeArgs) -> Result<(), Usage> {
+    let given = [
+        (store.endpoint.is_some(), "--endpoint"),
+        (store.profile.is_some(), "--profile"),
+        (store.path_style, "--path-style"),
+        (store.virtual_host_style, "--virtual-host-style"),
+    ];
+    if let Some((_, name)) = given.iter().find(|(given, _)| *given) {
+        return Err(Usage::new(
+            format!("{name} chooses a store to talk to; haul serve is one"),
+            "use --listen for the address and --data for the folder",
+        ));
+    }
+    if !args.listen.ip().is_loopback() && !args.allow_remote {
+        return Err(Usage::new(
+            format!("{} can be reached from other machines, and haul serve speaks plain HTTP", args.listen),
+            "listen on 127.0.0.1 behind a proxy with TLS, or add --allow-remote if the network is yours alone",
+        ));
+    }
+    Ok(())
+}
+
+impl Listening {
+    /// For a person: what it is, then lines to paste.
+    fn page(&self) -> String {
+        let Self { endpoint, region, access_key_id, secret_access_key, data_dir } = self;
+        format!(
+            "\
+haul serves {data_dir}
+
+  endpoint           {endpoint}
+  region             {region}
+  access key id      {access_key_id}
+  secret access key  {secret_access_key}
+
+Paste this into the shell that will talk to it:
+
+  export AWS_ENDPOINT_URL={endpoint} AWS_DEFAULT_REGION={region}
+  export AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY={secret_access_key}
+
+and then one of these:
+
+  haul    haul mb s3://demo && haul cp FILE s3://demo/
+  aws     aws s3 mb s3://demo && aws s3 cp FILE s3://demo/
+  boto3   boto3.client('s3').upload_file('FILE', 'demo', 'FILE')
+  s5cmd   s5cmd --endpoint-url {endpoint} cp FILE s3://demo/
+  rclone  rclone copy FILE ':s3,provider=Other,env_auth,endpoint=\"{endpoint}\":demo'
+
+Ctrl-C stops it."
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn refusal(line: &str) -> Option<String> {
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+        match cli.command {
+            Command::Serve(args) => check(&cli.store, &args).err().map(|usage| usage.to_string()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn other_machines_are_let_in_only_on_purpose() {
+        assert_eq!(refusal("haul serve"), None);
+        assert_eq!(refusal("haul serve --listen [::1]:0"), None);
+        assert_eq!(refusal("haul serve --listen 0.0.0.0:80 --allow-remote"), None);
+        insta::assert_snapshot!(refusal("haul serve --listen 0.0.0.0:80").unwrap(), @"0.0.0.0:80 can be reached from other machines, and haul serve speaks plain HTTP");
+        insta::assert_snapshot!(refusal("haul serve --endpoint http://x").unwrap(), @"--endpoint chooses a store to talk to; haul serve is one");
+    }
+
+    #[test]
+    fn the_page_can_be_pasted() {
+        let page = Listening {
+            endpoint: "http://127.0.0.1:8014".into(),
+            region: "us-east-1".into(),
+            access_key_id: "HAULEXAMPLE".into(),
+            secret_access_key: "secret".into(),
+            data_dir: "/data".into(),
+        }
+        .page();
+        assert!(
+            page.contains("  export AWS_ENDPOINT_URL=http://127.0.0.1:8014 AWS_DEFAULT_REGION=us-east-1\n")
+        );
+        assert!(page.contains("  export AWS_ACCESS_KEY_ID=HAULEXAMPLE AWS_SECRET_ACCESS_KEY=secret\n"));
+    }
+}

@@ -1,0 +1,148 @@
+//! The last line of a copy: what arrived, where, how fast, and how that was proven.
+
+use std::time::Duration;
+
+use haul::{DownloadReport, ProofCount, UploadReport};
+use serde::Serialize;
+
+use crate::size::{human_duration, human_rate, human_size};
+
+/// The last event of `--json`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(crate) enum Summary<'a> {
+    /// After the engine's own `completed`: what the report adds to it.
+    Uploaded {
+        source: &'a str,
+        target: &'a str,
+        size_bytes: u64,
+        elapsed_ms: u64,
+        part_count: u32,
+        etag: &'a str,
+        upload_id: Option<&'a str>,
+        checksum: Option<String>,
+        proof: ProofCount,
+        retries: u32,
+    },
+    /// The file has its name.
+    Downloaded { source: &'a str, target: &'a str, size_bytes: u64, elapsed_ms: u64, verified: String },
+}
+
+/// What both directions have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Journey<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) target: &'a str,
+    pub(crate) elapsed: Duration,
+}
+
+impl Journey<'_> {
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// `video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s)`
+    fn line(&self, size_bytes: u64) -> String {
+        format!(
+            "{} -> {}  {} in {} ({})",
+            self.source,
+            self.target,
+            human_size(size_bytes),
+            human_duration(self.elapsed),
+            human_rate(size_bytes, self.elapsed)
+        )
+    }
+}
+
+/// An upload's last line and event.
+pub(crate) fn uploaded<'a>(
+    journey: Journey<'a>,
+    report: &'a UploadReport,
+    retries: u32,
+) -> (String, Summary<'a>) {
+    let mut line = journey.line(report.size_bytes);
+    line += &match report.upload_id {
+        Some(_) => format!(", {}, {}", counted(report.part_count, "part"), report.proof),
+        None => format!(", one request, {}", proof_of_one(&report.proof)),
+    };
+    if retries > 0 {
+        line +=
+            &format!(", {}", if retries == 1 { "1 retry".to_owned() } else { format!("{retries} retries") });
+    }
+    let summary = Summary::Uploaded {
+        source: journey.source,
+        target: journey.target,
+        size_bytes: report.size_bytes,
+        elapsed_ms: journey.elapsed_ms(),
+        part_count: report.part_count,
+        etag: report.etag.unquoted(),
+        upload_id: report.upload_id.as_ref().map(haul::parts::UploadId::as_str),
+        checksum: report.checksum.map(|checksum| checksum.to_string()),
+        proof: report.proof,
+        retries,
+    };
+    (line, summary)
+}
+
+/// A download's last line and event.
+pub(crate) fn downloaded<'a>(journey: Journey<'a>, report: &DownloadReport) -> (String, Summary<'a>) {
+    let line = format!("{}, {}", journey.line(report.size_bytes), report.verified);
+    let summary = Summary::Downloaded {
+        source: journey.source,
+        target: journey.target,
+        size_bytes: report.size_bytes,
+        elapsed_ms: journey.elapsed_ms(),
+        verified: report.verified.to_string(),
+    };
+    (line, summary)
+}
+
+fn counted(count: u32, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn proof_of_one(proof: &ProofCount) -> &'static str {
+    match proof {
+        ProofCount { checksum: 1.., .. } => "proven by checksum",
+        ProofCount { md5: 1.., .. } => "proven by MD5",
+        _ => "unproven: the store verified no checksum and gave no MD5",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haul::parts::UploadId;
+
+    use super::*;
+
+    const JOURNEY: Journey<'static> =
+        Journey { source: "video.mov", target: "s3://b/video.mov", elapsed: Duration::from_millis(12_130) };
+
+    fn report(part_count: u32, proof: ProofCount) -> UploadReport {
+        UploadReport {
+            object: "s3://bucket/video.mov".parse().unwrap(),
+            size_bytes: 1_503_238_553,
+            etag: "\"0cc175b9c0f1b6a831c399e269772661-179\"".into(),
+            part_count,
+            upload_id: (part_count > 1).then(|| UploadId::new("u1").unwrap()),
+            proof,
+            checksum: None,
+        }
+    }
+
+    #[test]
+    fn last_lines() {
+        let all = ProofCount { checksum: 179, ..ProofCount::default() };
+        insta::assert_snapshot!(uploaded(JOURNEY, &report(179, all), 0).0, @"video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s), 179 parts, every part proven by checksum");
+        let none = ProofCount { unproven: 1, ..ProofCount::default() };
+        insta::assert_snapshot!(uploaded(JOURNEY, &report(1, none), 2).0, @"video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s), one request, unproven: the store verified no checksum and gave no MD5, 2 retries");
+    }
+
+    #[test]
+    fn last_events() {
+        let all = ProofCount { checksum: 179, ..ProofCount::default() };
+        let report = report(179, all);
+        let (_, summary) = uploaded(JOURNEY, &report, 1);
+        insta::assert_snapshot!(serde_json::to_string(&summary).unwrap(), @r#"{"event":"uploaded","source":"video.mov","target":"s3://b/video.mov","size_bytes":1503238553,"elapsed_ms":12130,"part_count":179,"etag":"0cc175b9c0f1b6a831c399e269772661-179","upload_id":"u1","checksum":null,"proof":{"checksum":179,"md5":0,"unproven":0},"retries":1}"#);
+    }
+}

@@ -1,0 +1,321 @@
+//! How a failure is told: `error: what failed`, then why, cause by cause, then `hint: what to do about it`.
+//!
+//! Commands return `anyhow::Error`; what it means is found by looking for the types that know: the engine's
+//! error, the endpoint's, and [`Usage`]. The same facts go to people on stderr and, with `--json`, to programs on
+//! stdout. Nothing here matches on texts.
+
+use std::fmt;
+
+use haul::{Advice, Error as EngineError, StoreErrorKind};
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::target::{Address, TargetError};
+
+/// What was being done, and with which address: the first line of an error.
+#[derive(Debug)]
+pub(crate) struct Doing {
+    action: String,
+    address: Option<Address>,
+}
+
+impl Doing {
+    /// Something about an object or a bucket.
+    pub(crate) fn at(action: impl Into<String>, address: &Address) -> Self {
+        Self { action: action.into(), address: Some(address.clone()) }
+    }
+
+    /// Something about no address in particular.
+    pub(crate) fn of(action: impl Into<String>) -> Self {
+        Self { action: action.into(), address: None }
+    }
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.action)
+    }
+}
+
+/// The command line asks for what cannot be done; nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Usage {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Usage {
+    /// With what to do instead.
+    pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()) }
+    }
+}
+
+impl From<TargetError> for Usage {
+    fn from(error: TargetError) -> Self {
+        Self { message: error.to_string(), hint: None }
+    }
+}
+
+/// A failure that knows its exit code and hint by itself: what happens outside the engine.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Ended {
+    pub(crate) exit: Exit,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+/// A failure, ready to be told.
+#[derive(Debug, Serialize)]
+pub(crate) struct Failure {
+    /// Always `failed`.
+    event: &'static str,
+    /// S3's error code if the store gave one, else our own word in the same spelling.
+    code: String,
+    /// What a program should do: `retry`, `refresh`, `resume`, `give-up`.
+    advice: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    exit_code: u8,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+    #[serde(skip)]
+    pub(crate) exit: Exit,
+}
+
+impl Failure {
+    /// Finds out what an error means.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        let mut failure = Self {
+            event: "failed",
+            code: "Failed".to_owned(),
+            advice: "give-up",
+            retry_after_ms: None,
+            exit_code: 0,
+            message: error.to_string(),
+            causes: causes(error),
+            hint: None,
+            exit: Exit::Failed,
+        };
+        if let Some(usage) = error.downcast_ref::<Usage>() {
+            failure.code = "Usage".to_owned();
+            failure.exit = Exit::Usage;
+            failure.hint.clone_from(&usage.hint);
+        } else if let Some(ended) = error.downcast_ref::<Ended>() {
+            failure.code = ended.code.to_owned();
+            failure.exit = ended.exit;
+            failure.hint.clone_from(&ended.hint);
+        } else if let Some(engine) = error.downcast_ref::<EngineError>() {
+            failure.code = code(engine);
+            failure.exit = exit(engine);
+            (failure.advice, failure.retry_after_ms) = advice(engine.advice());
+            let address = error.downcast_ref::<Doing>().and_then(|doing| doing.address.as_ref());
+            failure.hint = engine.hint().map(|hint| concrete(hint, address));
+        } else if let Some(server) = error.downcast_ref::<haul_server::Error>() {
+            failure.code = server_code(server).to_owned();
+            failure.hint = server.hint().map(str::to_owned);
+        }
+        failure.exit_code = failure.exit.code();
+        failure
+    }
+
+    /// The lines for a person; `paint` colours the words `error` and `hint`.
+    pub(crate) fn lines(&self, paint: impl Fn(&str) -> String) -> String {
+        let mut text = format!("{}: {}", paint("error"), self.message);
+        for cause in &self.causes {
+            // What others wrote may have several lines: they stay below their first one.
+            text += "\n  caused by: ";
+            text += &cause.replace('\n', "\n             ");
+        }
+        if let Some(hint) = &self.hint {
+            text += &format!("\n{}: {hint}", paint("hint"));
+        }
+        text
+    }
+}
+
+/// The chain below the first line, without what only repeats the line above it.
+fn causes(error: &anyhow::Error) -> Vec<String> {
+    let mut said = vec![error.to_string()];
+    for cause in error.chain().skip(1) {
+        let text = cause.to_string();
+        if !said.iter().any(|before| before.contains(&text)) {
+            said.push(text);
+        }
+    }
+    said.split_off(1)
+}
+
+fn advice(advice: Advice) -> (&'static str, Option<u64>) {
+    match advice {
+        Advice::Retry { after } => {
+            ("retry", after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)))
+        }
+        Advice::Refresh => ("refresh", None),
+        Advice::Resume => ("resume", None),
+        Advice::GiveUp => ("give-up", None),
+    }
+}
+
+fn exit(error: &EngineError) -> Exit {
+    match error {
+        EngineError::Plan { .. } | EngineError::NotAFile { .. } | EngineError::Configuration(_) => {
+            Exit::Usage
+        }
+        EngineError::Cancelled { .. } => Exit::Interrupted,
+        EngineError::InDoubt { .. } => Exit::InDoubt,
+        EngineError::LeftBehind { .. } => Exit::LeftBehind,
+        EngineError::SourceChanged { .. } => Exit::SourceChanged,
+        EngineError::Unproven { .. } | EngineError::Corrupt { .. } => Exit::NotProven,
+        EngineError::Store { source, .. }
+            if matches!(
+                source.kind,
+                StoreErrorKind::PreconditionFailed | StoreErrorKind::ConditionalConflict
+            ) =>
+        {
+            Exit::Precondition
+        }
+        _ => Exit::Failed,
+    }
+}
+
+fn code(error: &EngineError) -> String {
+    let name = match error {
+        EngineError::Store { source, .. } => {
+            return source.code.clone().unwrap_or_else(|| format!("{:?}", source.kind));
+        }
+        EngineError::SourceUnreadable { .. } => "SourceUnreadable",
+        EngineError::NotAFile { .. } => "NotAFile",
+        EngineError::SourceChanged { .. } => "SourceChanged",
+        EngineError::Plan { .. } => "Plan",
+        EngineError::InDoubt { .. } => "InDoubt",
+        EngineError::UploadGone { .. } => "UploadGone",
+        EngineError::Unproven { .. } => "Unproven",
+        EngineError::Cancelled { .. } => "Cancelled",
+        EngineError::LeftBehind { .. } => "LeftBehind",
+        EngineError::Corrupt { .. } => "Corrupt",
+        EngineError::TargetUnwritable { .. } => "TargetUnwritable",
+        EngineError::Configuration(_) => "Configuration",
+        _ => "Internal",
+    };
+    name.to_owned()
+}
+
+fn server_code(error: &haul_server::Error) -> &'static str {
+    match error {
+        haul_server::Error::Store(_) if error.is_locked() => "Locked",
+        haul_server::Error::Store(_) => "StoreUnusable",
+        haul_server::Error::Listen { .. } => "ListenFailed",
+        haul_server::Error::Keys { .. } => "KeysUnreadable",
+        _ => "Internal",
+    }
+}
+
+/// The engine hints at `s3://BUCKET/PREFIX`; here it is known what the person wrote.
+fn concrete(hint: String, address: Option<&Address>) -> String {
+    let Some(address) = address else { return hint };
+    let bucket = format!("{}{}", address.scheme, address.bucket);
+    let folder = address.key.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let prefix = if folder.is_empty() { format!("{bucket}/") } else { format!("{bucket}/{folder}/") };
+    hint.replace("s3://BUCKET/PREFIX", &prefix).replace("s3://BUCKET", &bucket)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+    use haul::store::Operation;
+    use haul::{StoreError, parts::UploadId};
+
+    use super::*;
+
+    fn told(error: EngineError, address: &str) -> String {
+        let address = Address::parse(address).unwrap();
+        let doing = Doing::at(format!("cannot upload video.mov to {address}"), &address);
+        let failed = Err::<(), _>(error).context(doing).unwrap_err();
+        let failure = Failure::of(&failed);
+        format!("{}\nexit {}, {}", failure.lines(str::to_owned), failure.exit_code, failure.code)
+    }
+
+    fn refused(status: u16, code: &str, message: &str) -> EngineError {
+        EngineError::Store {
+            object: "s3://bucket/video.mov".into(),
+            part: Some("7".parse().unwrap()),
+            attempts: 3,
+            source: Box::new(StoreError::answered(Operation::UploadPart, status, Some(code), message)),
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_where_why_and_what_next() {
+        insta::assert_snapshot!(
+            told(refused(403, "AccessDenied", "no"), "s3://bucket/video.mov"),
+            @r"
+        error: cannot upload video.mov to s3://bucket/video.mov
+          caused by: s3://bucket/video.mov, part 7, after 3 attempts
+          caused by: UploadPart: the store answered 403 AccessDenied: no
+        hint: the keys in use may not do this here; check the bucket policy, or choose others with --profile
+        exit 1, AccessDenied
+        "
+        );
+    }
+
+    #[test]
+    fn hints_name_the_persons_own_bucket() {
+        insta::assert_snapshot!(
+            told(EngineError::of_store("s3://demo/a", StoreError::answered(Operation::PutObject, 404, Some("NoSuchBucket"), "")), "local://demo/a"),
+            @r"
+        error: cannot upload video.mov to local://demo/a
+          caused by: s3://demo/a
+          caused by: PutObject: the store answered 404 NoSuchBucket
+        hint: create it first: haul mb local://demo; or check its name and --endpoint
+        exit 1, NoSuchBucket
+        "
+        );
+    }
+
+    #[test]
+    fn every_ending_that_a_script_must_tell_apart_has_its_code() {
+        let object: haul::ObjectRef = "s3://bucket/key".parse().unwrap();
+        let upload_id = UploadId::new("u").unwrap();
+        let gone = || Box::new(StoreError::local(Operation::HeadObject, StoreErrorKind::Connection, "gone"));
+        let check = |error: EngineError, expect: Exit| {
+            let error = anyhow::Error::from(error).context(Doing::of("failed"));
+            assert_eq!(Failure::of(&error).exit, expect, "{error:?}");
+        };
+        let cancelled = || EngineError::Cancelled { object: object.to_string() };
+        check(cancelled(), Exit::Interrupted);
+        check(
+            EngineError::InDoubt { object: object.clone(), upload_id: upload_id.clone(), source: gone() },
+            Exit::InDoubt,
+        );
+        check(
+            EngineError::LeftBehind {
+                object: object.clone(),
+                upload_id,
+                cleanup: gone(),
+                source: Box::new(cancelled()),
+            },
+            Exit::LeftBehind,
+        );
+        check(EngineError::Corrupt { object, detail: "CRC".into() }, Exit::NotProven);
+        check(refused(412, "PreconditionFailed", ""), Exit::Precondition);
+        check(refused(409, "ConditionalRequestConflict", ""), Exit::Precondition);
+        check(refused(500, "InternalError", ""), Exit::Failed);
+        check(EngineError::Configuration("no region".into()), Exit::Usage);
+        assert_eq!(Failure::of(&Usage::new("no", "yes").into()).exit, Exit::Usage);
+    }
+
+    #[test]
+    fn programs_get_the_same_facts() {
+        let error =
+            anyhow::Error::from(refused(503, "SlowDown", "later")).context(Doing::of("cannot upload"));
+        insta::assert_snapshot!(
+            serde_json::to_string(&Failure::of(&error)).unwrap(),
+            @r#"{"event":"failed","code":"SlowDown","advice":"retry","exit_code":1,"message":"cannot upload","causes":["s3://bucket/video.mov, part 7, after 3 attempts","UploadPart: the store answered 503 SlowDown: later"],"hint":"the store asks for less; lower --concurrency"}"#
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! Byte counts as people write and read them.
+//!
+//! Reading is exact where it can be: `8MiB`, `64M` and `67108864` are powers of two or plain bytes, `8MB` is the
+//! decimal one it claims to be. A letter alone is binary, as in rclone and dd: a part size of `5M` must not fall a
+//! quarter of a megabyte below the smallest part that S3 takes.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+/// Reads a byte count: plain bytes, or a number with K, M, G, T (binary), KiB, MiB, … or KB, MB, … (decimal).
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    let binary = match text.as_bytes() {
+        [.., digit, letter] if digit.is_ascii_digit() && b"kKmMgGtT".contains(letter) => format!("{text}iB"),
+        _ => text.to_owned(),
+    };
+    match binary.parse::<ByteSize>() {
+        // The parser multiplies without overflowing: what does not fit ends at the largest number there is.
+        Ok(ByteSize(u64::MAX)) => Err(format!("{text} is more bytes than can be counted")),
+        Ok(ByteSize(bytes)) => Ok(bytes),
+        Err(_) => Err("write a number of bytes, such as 8MiB, 64M or 67108864".to_owned()),
+    }
+}
+
+/// As [`parse_size`], but at least one byte.
+pub(crate) fn parse_size_above_zero(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        0 => Err("must be more than zero".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
+/// `1.4 GiB`, `512 B`.
+pub(crate) fn human_size(bytes: u64) -> String {
+    ByteSize(bytes).display().iec().to_string()
+}
+
+/// `118 MiB/s`: no decimals from 10 on, where they would only flicker.
+pub(crate) fn human_rate(bytes: u64, elapsed: Duration) -> String {
+    const UNITS: [&str; 5] = ["B/s", "KiB/s", "MiB/s", "GiB/s", "TiB/s"];
+    // Precision does not matter here: a rate is read by people.
+    #[allow(clippy::cast_precision_loss)]
+    let mut rate = bytes as f64 / elapsed.as_secs_f64().max(0.001);
+    let mut unit = 0;
+    while rate >= 1024.0 && unit + 1 < UNITS.len() {
+        rate /= 1024.0;
+        unit += 1;
+    }
+    if rate < 10.0 && unit > 0 {
+        format!("{rate:.1} {}", UNITS[unit])
+    } else {
+        format!("{rate:.0} {}", UNITS[unit])
+    }
+}
+
+/// `0.3 s`, `12.1 s`, `3 min 20 s`, `2 h 03 min`.
+pub(crate) fn human_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{:.1} s", duration.as_secs_f64()),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, bytes: u64) {
+        assert_eq!(parse_size(text).unwrap(), bytes, "{text}");
+    }
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        check("0", 0);
+        check("67108864", 64 << 20);
+        check("64M", 64 << 20);
+        check("64m", 64 << 20);
+        check("8MiB", 8 << 20);
+        check("8 MiB", 8 << 20);
+        check("8MB", 8_000_000);
+        check("5G", 5 << 30);
+        check("1.5GiB", 3 << 29);
+        check("48T", 48 << 40);
+    }
+
+    #[test]
+    fn what_is_no_size_is_refused() {
+        for text in ["", "M", "-1", "8 parts", "8MiBs", "1e9x", "∞"] {
+            let error = parse_size(text).unwrap_err();
+            assert!(error.contains("8MiB"), "{text}: {error}");
+        }
+        assert!(parse_size("99999999999T").unwrap_err().contains("more bytes"));
+        assert!(parse_size_above_zero("0").is_err());
+    }
+
+    #[test]
+    fn sizes_rates_and_times_are_short() {
+        insta::assert_snapshot!(human_size(0), @"0 B");
+        insta::assert_snapshot!(human_size(1_503_238_553), @"1.4 GiB");
+        insta::assert_snapshot!(human_rate(1_503_238_553, Duration::from_millis(12_100)), @"118 MiB/s");
+        insta::assert_snapshot!(human_rate(10_000, Duration::from_secs(1)), @"9.8 KiB/s");
+        insta::assert_snapshot!(human_rate(5, Duration::ZERO), @"4.9 KiB/s");
+        insta::assert_snapshot!(human_duration(Duration::from_millis(12_130)), @"12.1 s");
+        insta::assert_snapshot!(human_duration(Duration::from_secs(200)), @"3 min 20 s");
+        insta::assert_snapshot!(human_duration(Duration::from_secs(7400)), @"2 h 03 min");
+    }
+}

@@ -1,0 +1,141 @@
+//! From an address and the flags to a store that can be asked.
+//!
+//! `s3://` is whatever the flags and the AWS configuration chain say; `local://` is the endpoint of this machine.
+
+mod local;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use haul::s3::StaticCredentials;
+use haul::{Addressing, S3Options, S3Store, Store};
+
+use crate::args::StoreArgs;
+use crate::data_dir::data_dir;
+use crate::failure::{Doing, Usage};
+use crate::output::Mode;
+use crate::target::Scheme;
+
+/// A store, and what has to stay alive while it is used.
+pub(crate) struct Opened {
+    /// To be asked.
+    pub(crate) store: Arc<dyn Store>,
+    /// A bucket that is missing has to be made first: `local://` promises that nobody else must.
+    pub(crate) makes_buckets: bool,
+    inside: Option<local::Inside>,
+}
+
+impl Opened {
+    /// Ends the endpoint inside, if there is one. Everything it answered is on disk already.
+    pub(crate) async fn close(self) {
+        drop(self.store);
+        if let Some(inside) = self.inside {
+            inside.stop().await;
+        }
+    }
+}
+
+/// Opens the store of a scheme.
+pub(crate) async fn open(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow::Result<Opened> {
+    match scheme {
+        Scheme::S3 => {
+            let options = s3_options(args)?;
+            let store = connect(options).await?;
+            Ok(Opened { store, makes_buckets: false, inside: None })
+        }
+        Scheme::Local => {
+            refuse_for_local(args)?;
+            let folder = data_dir(args.data.clone())?;
+            let found = local::endpoint_of(&folder, mode).await?;
+            let options = S3Options {
+                endpoint_url: Some(found.endpoint),
+                region: Some(found.region),
+                addressing: Addressing::Path,
+                credentials: Some(found.credentials),
+                ..S3Options::default()
+            };
+            let makes_buckets = found.inside.is_none();
+            match connect(options).await {
+                Ok(store) => Ok(Opened { store, makes_buckets, inside: found.inside }),
+                Err(error) => {
+                    if let Some(inside) = found.inside {
+                        inside.stop().await;
+                    }
+                    Err(error)
+                }
+            }
+        }
+    }
+}
+
+async fn connect(options: S3Options) -> anyhow::Result<Arc<dyn Store>> {
+    let store = S3Store::connect(options).await.context(Doing::of("cannot connect to the store"))?;
+    Ok(Arc::new(store))
+}
+
+fn s3_options(args: &StoreArgs) -> Result<S3Options, Usage> {
+    if let Some(endpoint) = &args.endpoint {
+        check_endpoint(endpoint)?;
+    }
+    Ok(S3Options {
+        endpoint_url: args.endpoint.clone(),
+        region: args.region.clone(),
+        profile: args.profile.clone(),
+        addressing: match (args.path_style, args.virtual_host_style) {
+            (true, _) => Addressing::Path,
+            (_, true) => Addressing::Virtual,
+            _ => Addressing::Auto,
+        },
+        ..S3Options::default()
+    })
+}
+
+/// The most common slip is a host without `http://`; further down it would be a riddle.
+fn check_endpoint(endpoint: &str) -> Result<(), Usage> {
+    let host = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.starts_with('/') => Ok(()),
+        _ => Err(Usage::new(
+            format!("--endpoint {endpoint} is not the URL of a store"),
+            "write it with its scheme, such as http://127.0.0.1:8014 or https://s3.example.com",
+        )),
+    }
+}
+
+/// Flags that choose another store contradict `local://`.
+fn refuse_for_local(args: &StoreArgs) -> Result<(), Usage> {
+    let given = [
+        (args.endpoint.is_some(), "--endpoint"),
+        (args.profile.is_some(), "--profile"),
+        (args.virtual_host_style, "--virtual-host-style"),
+    ];
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, name)) => Err(Usage::new(
+            format!("{name} and local:// name two different stores"),
+            "write s3:// for the store that the flag names, or leave the flag out",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// What `local://` goes through.
+struct Found {
+    endpoint: String,
+    region: String,
+    credentials: StaticCredentials,
+    inside: Option<local::Inside>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_needs_its_scheme() {
+        assert!(check_endpoint("http://127.0.0.1:8014").is_ok());
+        assert!(check_endpoint("https://s3.example.com/").is_ok());
+        for slip in ["localhost:8014", "127.0.0.1:8014", "", "http://", "http:///x", "ftp://host"] {
+            assert!(check_endpoint(slip).is_err(), "{slip}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The endpoint behind `local://`: the one that `haul serve` runs on the folder, else one inside this process.
+//!
+//! Two processes with an endpoint inside take turns, by a lock of their own in the folder. Sharing the first one's
+//! endpoint would be quicker, but it would be gone from under the second when the first is done.
+
+use std::fs::{DirBuilder, File, TryLockError};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use haul::s3::StaticCredentials;
+use haul_server::{AutoCreateBuckets, RunningServer, ServerOptions};
+
+use super::Found;
+use crate::exit::Exit;
+use crate::failure::{Doing, Ended};
+use crate::output::Mode;
+
+/// Held by a process with an endpoint inside.
+const TURN_FILE: &str = "turn";
+
+/// A server that has just taken the folder tells its address a moment later.
+const LOOKS_FOR_ADDRESS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
+/// An endpoint inside this process.
+pub(crate) struct Inside {
+    server: RunningServer,
+    // Given back after the server has stopped.
+    turn: File,
+}
+
+impl Inside {
+    /// Ends it.
+    pub(crate) async fn stop(self) {
+        self.server.stop().await;
+        drop(self.turn);
+    }
+}
+
+/// Finds or starts the endpoint of a folder.
+pub(super) async fn endpoint_of(folder: &Path, mode: Mode) -> anyhow::Result<Found> {
+    let doing = || Doing::of(format!("cannot open the store in {}", folder.display()));
+    for _ in 0..LOOKS_FOR_ADDRESS {
+        let turn = take_turn(folder, mode).await.with_context(doing)?;
+        let options = ServerOptions {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            data_dir: folder.to_owned(),
+            auto_create_buckets: AutoCreateBuckets::OnFirstWrite,
+            ..ServerOptions::default()
+        };
+        let region = options.region.clone();
+        match haul_server::start(options).await {
+            Ok(server) => {
+                let keys = server.credentials().clone();
+                return Ok(Found {
+                    endpoint: server.endpoint(),
+                    region,
+                    credentials: static_credentials(&keys),
+                    inside: Some(Inside { server, turn }),
+                });
+            }
+            Err(error) if error.is_locked() => {
+                drop(turn);
+                if let Some(running) = haul_server::running_endpoint(folder).with_context(doing)? {
+                    return Ok(Found {
+                        endpoint: running.endpoint(),
+                        region: running.region,
+                        credentials: static_credentials(&running.credentials),
+                        inside: None,
+                    });
+                }
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+            Err(error) => return Err(error).with_context(doing),
+        }
+    }
+    Err(Ended {
+        exit: Exit::Failed,
+        code: "NoEndpoint",
+        message: format!("another process holds {} and does not say where it listens", folder.display()),
+        hint: Some("stop that process, or choose another folder with --data".to_owned()),
+    }
+    .into())
+}
+
+fn static_credentials(keys: &haul_server::Credentials) -> StaticCredentials {
+    StaticCredentials {
+        access_key_id: keys.access_key_id.clone(),
+        secret_access_key: keys.secret_access_key.expose().to_owned(),
+    }
+}
+
+/// Waits until no other process has an endpoint inside on this folder.
+async fn take_turn(folder: &Path, mode: Mode) -> std::io::Result<File> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    // Objects are private to their owner until somebody decides otherwise.
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
+    let file = File::options().create(true).truncate(false).write(true).open(folder.join(TURN_FILE))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            mode.remark(&format!("waiting for another haul that uses {}", folder.display()));
+            tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await?
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}

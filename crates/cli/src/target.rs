@@ -1,0 +1,319 @@
+//! What a person names on the command line: `s3://bucket/key`, `local://bucket/key`, a path, or `-`.
+//!
+//! As `aws s3 cp` reads it: a key that ends in `/`, or no key at all, is completed with the file's name. Keys are
+//! bytes and not paths: nothing is normalised. What looks like a URL of another kind is refused instead of being
+//! taken for a strange file name; `./` in front makes it a path.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use haul::ObjectRef;
+use haul::parts::{Bucket, BucketError, Key, KeyError};
+
+/// Which kind of store an address is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// AWS, or the endpoint that was given.
+    S3,
+    /// The endpoint inside this process.
+    Local,
+}
+
+/// An address in a store. The key may be empty, a prefix, or end in `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// Where the bucket is.
+    pub(crate) scheme: Scheme,
+    /// The bucket.
+    pub(crate) bucket: Bucket,
+    /// Everything behind `bucket/`, byte for byte.
+    pub(crate) key: String,
+}
+
+/// An argument of `haul cp`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// In a store.
+    Store(Address),
+    /// On this machine.
+    Path(PathBuf),
+    /// `-`: standard input or output.
+    Stream,
+}
+
+/// An argument of `haul ls`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// Every bucket of a store.
+    Buckets(Scheme),
+    /// What begins with an address.
+    Below(Address),
+}
+
+/// Why a text names nothing.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum TargetError {
+    #[error("{0} is neither s3:// nor local://; put ./ in front if it is a file")]
+    Scheme(String),
+    #[error("two slashes belong behind the colon: {0}//bucket/key")]
+    Slashes(String),
+    #[error("{0} is not an address; write s3://bucket/key or local://bucket/key")]
+    NotAnAddress(String),
+    #[error("{0} names no bucket; write {0}bucket/key")]
+    NoBucket(Scheme),
+    #[error("an address must be valid UTF-8")]
+    NotUtf8,
+    #[error("{0} names a whole bucket or folder; an object's key is missing")]
+    NoKey(Address),
+    #[error("{0} names more than a bucket; leave out everything behind {1}")]
+    NotABucket(Address, Bucket),
+    #[error("the name of {} is not valid UTF-8 and cannot be part of a key; write the whole key behind the bucket", .0.display())]
+    NameNotUtf8(PathBuf),
+    #[error("{} has no file name; write the whole key behind the bucket", .0.display())]
+    NoName(PathBuf),
+    #[error("the key of {0} ends in no usable file name; name the file to write, not only its folder")]
+    NoFileName(Address),
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+impl Scheme {
+    /// What addresses begin with.
+    pub(crate) const fn prefix(self) -> &'static str {
+        match self {
+            Self::S3 => "s3://",
+            Self::Local => "local://",
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.prefix())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}/{}", self.scheme, self.bucket, self.key)
+    }
+}
+
+/// The scheme and the rest, if the text is an address at all.
+fn split_scheme(text: &str) -> Result<Option<(Scheme, &str)>, TargetError> {
+    for scheme in [Scheme::S3, Scheme::Local] {
+        if let Some(rest) = text.strip_prefix(scheme.prefix()) {
+            return Ok(Some((scheme, rest)));
+        }
+        let (colon, _) = scheme.prefix().split_at(scheme.prefix().len() - 2);
+        if text.starts_with(colon) {
+            return Err(TargetError::Slashes(colon.to_owned()));
+        }
+    }
+    let is_scheme = |name: &str| {
+        name.len() > 1 && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+    };
+    match text.split_once("://") {
+        Some((name, _)) if is_scheme(name) => Err(TargetError::Scheme(format!("{name}://"))),
+        _ => Ok(None),
+    }
+}
+
+impl Address {
+    /// Reads `scheme://bucket`, `scheme://bucket/` and `scheme://bucket/key`.
+    pub(crate) fn parse(text: &str) -> Result<Self, TargetError> {
+        match split_scheme(text)? {
+            Some((scheme, rest)) => Self::behind(scheme, rest),
+            None => Err(TargetError::NotAnAddress(text.to_owned())),
+        }
+    }
+
+    /// Reads an address of exactly one object.
+    pub(crate) fn parse_object(text: &str) -> Result<Self, TargetError> {
+        let address = Self::parse(text)?;
+        address.exact_object().map(|_| address)
+    }
+
+    /// Reads an address of a bucket and nothing below it.
+    pub(crate) fn parse_bucket(text: &str) -> Result<Self, TargetError> {
+        let address = Self::parse(text)?;
+        if address.key.is_empty() {
+            return Ok(address);
+        }
+        let bucket = address.bucket.clone();
+        Err(TargetError::NotABucket(address, bucket))
+    }
+
+    fn behind(scheme: Scheme, rest: &str) -> Result<Self, TargetError> {
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(TargetError::NoBucket(scheme));
+        }
+        if key.len() > haul::parts::limits::KEY_MAX_BYTES {
+            return Err(KeyError::TooLong { given_bytes: key.len() }.into());
+        }
+        Ok(Self { scheme, bucket: Bucket::new(bucket)?, key: key.to_owned() })
+    }
+
+    /// The object of exactly this key. `rm s3://bucket/folder/` means that key and no more, slash included.
+    pub(crate) fn exact_object(&self) -> Result<ObjectRef, TargetError> {
+        if self.key.is_empty() {
+            return Err(TargetError::NoKey(self.clone()));
+        }
+        Ok(ObjectRef { bucket: self.bucket.clone(), key: Key::new(self.key.clone())? })
+    }
+
+    /// Whether a file's name is to be put behind it.
+    fn is_folder(&self) -> bool {
+        self.key.is_empty() || self.key.ends_with('/')
+    }
+
+    /// The address that a file gets: this one, or this folder with the file's name behind it.
+    pub(crate) fn for_file(&self, path: &Path) -> Result<Self, TargetError> {
+        if !self.is_folder() {
+            return Ok(self.clone());
+        }
+        let name = path.file_name().ok_or_else(|| TargetError::NoName(path.to_owned()))?;
+        let name = name.to_str().ok_or_else(|| TargetError::NameNotUtf8(path.to_owned()))?;
+        Ok(Self { key: format!("{}{name}", self.key), ..self.clone() })
+    }
+
+    /// The path that an object gets: `path` itself, or its name in the folder that `path` is.
+    ///
+    /// The name comes from a store that others write to: one that is no plain file name is refused.
+    pub(crate) fn file_for(&self, path: &Path) -> Result<PathBuf, TargetError> {
+        let ends_in_separator = path.as_os_str().as_encoded_bytes().last().is_some_and(|&b| b == b'/');
+        if !ends_in_separator && !path.is_dir() {
+            return Ok(path.to_owned());
+        }
+        let name = self.key.rsplit('/').next().unwrap_or_default();
+        let usable = !matches!(name, "" | "." | "..") && !name.contains(['\0', std::path::MAIN_SEPARATOR]);
+        if usable { Ok(path.join(name)) } else { Err(TargetError::NoFileName(self.clone())) }
+    }
+}
+
+impl Target {
+    /// Reads an argument of `haul cp`.
+    pub(crate) fn parse(text: &OsStr) -> Result<Self, TargetError> {
+        if text == "-" {
+            return Ok(Self::Stream);
+        }
+        match text.to_str() {
+            Some(text) => Ok(match split_scheme(text)? {
+                Some((scheme, rest)) => Self::Store(Address::behind(scheme, rest)?),
+                None => Self::Path(text.into()),
+            }),
+            None if [Scheme::S3, Scheme::Local]
+                .iter()
+                .any(|scheme| text.as_encoded_bytes().starts_with(scheme.prefix().as_bytes())) =>
+            {
+                Err(TargetError::NotUtf8)
+            }
+            None => Ok(Self::Path(text.into())),
+        }
+    }
+}
+
+impl Listed {
+    /// Reads an argument of `haul ls`.
+    pub(crate) fn parse(text: &str) -> Result<Self, TargetError> {
+        for scheme in [Scheme::S3, Scheme::Local] {
+            if text == scheme.prefix() {
+                return Ok(Self::Buckets(scheme));
+            }
+        }
+        Address::parse(text).map(Self::Below)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        Address::parse(text).unwrap()
+    }
+
+    #[test]
+    fn addresses_are_printed_as_they_were_written() {
+        for text in ["s3://bucket/key", "local://demo/a/b/", "s3://bucket//x", "s3://bucket/a b/ü?x=1#%20"] {
+            assert_eq!(address(text).to_string(), text);
+        }
+        assert_eq!(address("s3://bucket"), address("s3://bucket/"));
+    }
+
+    #[test]
+    fn what_is_no_address_says_what_to_write() {
+        let error = |text| Target::parse(OsStr::new(text)).unwrap_err().to_string();
+        insta::assert_snapshot!(error("gs://bucket/key"), @"gs:// is neither s3:// nor local://; put ./ in front if it is a file");
+        insta::assert_snapshot!(error("s3:/bucket/key"), @"two slashes belong behind the colon: s3://bucket/key");
+        insta::assert_snapshot!(error("s3://"), @"s3:// names no bucket; write s3://bucket/key");
+        insta::assert_snapshot!(error("local:///key"), @"local:// names no bucket; write local://bucket/key");
+        insta::assert_snapshot!(error("s3://My_Bucket/key"), @r#"bucket name "My_Bucket" contains 'M'; only a-z, 0-9, '.' and '-' are allowed"#);
+        insta::assert_snapshot!(Address::parse("bucket/key").unwrap_err(), @"bucket/key is not an address; write s3://bucket/key or local://bucket/key");
+        insta::assert_snapshot!(Address::parse_object("s3://bucket/").unwrap_err(), @"s3://bucket/ names a whole bucket or folder; an object's key is missing");
+        insta::assert_snapshot!(Address::parse_bucket("s3://bucket/key").unwrap_err(), @"s3://bucket/key names more than a bucket; leave out everything behind bucket");
+    }
+
+    #[test]
+    fn paths_stay_paths() {
+        for text in ["file", "./s3://odd", "/abs/olute", "a:b", "C:\\video.mov", "dir/with://inside"] {
+            assert_eq!(Target::parse(OsStr::new(text)).unwrap(), Target::Path(text.into()), "{text}");
+        }
+        assert_eq!(Target::parse(OsStr::new("-")).unwrap(), Target::Stream);
+    }
+
+    #[test]
+    fn a_folder_is_completed_with_the_files_name() {
+        let check = |target: &str, path: &str, expect: &str| {
+            assert_eq!(address(target).for_file(Path::new(path)).unwrap().to_string(), expect);
+        };
+        check("s3://bucket", "dir/video.mov", "s3://bucket/video.mov");
+        check("s3://bucket/", "video.mov", "s3://bucket/video.mov");
+        check("s3://bucket/videos/", "video.mov", "s3://bucket/videos/video.mov");
+        check("s3://bucket/videos", "video.mov", "s3://bucket/videos");
+        assert_eq!(
+            address("s3://bucket/").for_file(Path::new("..")),
+            Err(TargetError::NoName(PathBuf::from("..")))
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_not_utf8_cannot_become_keys_but_can_be_read() {
+        use std::os::unix::ffi::OsStrExt;
+        let name = OsStr::from_bytes(b"\xff.mov");
+        assert_eq!(Target::parse(name).unwrap(), Target::Path(name.into()));
+        assert!(matches!(
+            address("s3://bucket/").for_file(Path::new(name)),
+            Err(TargetError::NameNotUtf8(_))
+        ));
+        assert_eq!(address("s3://bucket/key").for_file(Path::new(name)).unwrap(), address("s3://bucket/key"));
+        assert_eq!(Target::parse(OsStr::from_bytes(b"s3://bucket/\xff")), Err(TargetError::NotUtf8));
+    }
+
+    #[test]
+    fn a_download_into_a_folder_takes_the_last_piece_of_the_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let file_for = |key: &str| address(key).file_for(folder.path());
+        assert_eq!(file_for("s3://bucket/a/b.mov").unwrap(), folder.path().join("b.mov"));
+        assert_eq!(
+            address("s3://bucket/a/b.mov").file_for(Path::new("new/")).unwrap(),
+            Path::new("new/b.mov")
+        );
+        assert_eq!(address("s3://bucket/a").file_for(Path::new("back")).unwrap(), Path::new("back"));
+        for escape in ["s3://bucket/a/..", "s3://bucket/a/", "s3://bucket/."] {
+            assert!(matches!(file_for(escape), Err(TargetError::NoFileName(_))), "{escape}");
+        }
+    }
+
+    #[test]
+    fn a_listing_may_begin_at_the_store_itself() {
+        assert_eq!(Listed::parse("s3://").unwrap(), Listed::Buckets(Scheme::S3));
+        assert_eq!(Listed::parse("local://").unwrap(), Listed::Buckets(Scheme::Local));
+        assert_eq!(Listed::parse("s3://bucket/pre").unwrap(), Listed::Below(address("s3://bucket/pre")));
+    }
+}
