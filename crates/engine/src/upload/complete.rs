@@ -50,22 +50,41 @@ pub(super) async fn examine(
     token: &str,
 ) -> (Finding, Result<ObjectHead, StoreError>) {
     let head = store.head_object(&upload.object).await;
-    let ours = |head: &ObjectHead| head.attributes.metadata.get(TOKEN_METADATA).is_some_and(|it| it == token);
     // A 403 to HEAD is not "absent" (trap 27).
     let hidden = match &head {
-        Ok(found) if ours(found) => return (Finding::Ours, head),
+        Ok(found) if is_ours(found, token) => return (Finding::Ours, head),
         Err(error) if error.kind == StoreErrorKind::AccessDenied => true,
         Err(error) if error.kind != StoreErrorKind::NoSuchKey => {
             return (Finding::Unknown(Failure::from(error)), head);
         }
         _ => false,
     };
-    let finding = match store.list_parts(upload, None).await {
-        Ok(_) => Finding::UploadOpen,
-        Err(error) if error.kind == StoreErrorKind::NoSuchUpload && !hidden => Finding::UploadGone,
-        Err(error) => Finding::Unknown(Failure::from(&error)),
+    match store.list_parts(upload, None).await {
+        Ok(_) => (Finding::UploadOpen, head),
+        Err(error) if error.kind == StoreErrorKind::NoSuchUpload && !hidden => {
+            look_again(store, upload, token).await
+        }
+        Err(error) => (Finding::Unknown(Failure::from(&error)), head),
+    }
+}
+
+/// The upload is gone and the object was not there before: Complete may have landed between the two looks.
+async fn look_again(
+    store: &dyn Store,
+    upload: &UploadRef,
+    token: &str,
+) -> (Finding, Result<ObjectHead, StoreError>) {
+    let head = store.head_object(&upload.object).await;
+    let finding = match &head {
+        Ok(found) if is_ours(found, token) => Finding::Ours,
+        Err(error) if error.kind != StoreErrorKind::NoSuchKey => Finding::Unknown(Failure::from(error)),
+        _ => Finding::UploadGone,
     };
     (finding, head)
+}
+
+fn is_ours(head: &ObjectHead, token: &str) -> bool {
+    head.attributes.metadata.get(TOKEN_METADATA).is_some_and(|it| it == token)
 }
 
 /// What to tell about a doubt that could not be settled.
