@@ -83,8 +83,10 @@ impl PartSender {
             fresh_connection: attempt > 1,
             wire: self.wire.clone(),
         };
-        let answer = self.store.upload_part(&self.upload, request).await.map_err(PartFailure::Store)?;
-        let proof = prove(&answer, &bytes, Operation::UploadPart).await?;
+        let answer = self.store.upload_part(&self.upload, request).await;
+        let answer = answer.map_err(|error| blame(self.source.as_ref(), PartFailure::Store(error)))?;
+        let proof = prove(&answer, &bytes, Operation::UploadPart).await;
+        let proof = proof.map_err(|failure| blame(self.source.as_ref(), failure))?;
         self.md5.learn(proof);
         Ok(SentPart {
             number: part.number,
@@ -133,6 +135,16 @@ fn unreadable(source: &dyn Source, error: io::Error) -> Error {
     match check_unchanged(source) {
         Err(changed) => changed,
         Ok(()) => Error::SourceUnreadable { source_name: source.name(), source: error },
+    }
+}
+
+/// A source that could not be read a second time, while it was sent, is no fault of the store.
+pub(super) fn blame(source: &dyn Source, failure: PartFailure) -> PartFailure {
+    match failure {
+        PartFailure::Store(error) if error.kind == StoreErrorKind::Source => {
+            PartFailure::Source(unreadable(source, io::Error::other(error)))
+        }
+        other => other,
     }
 }
 

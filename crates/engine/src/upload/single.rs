@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::part::{PartFailure, ReadBytes, prove, read};
+use super::part::{PartFailure, ReadBytes, blame, prove, read};
 use super::{Job, UploadReport, driver};
 use crate::buffer::BufferPool;
 use crate::error::Error;
@@ -39,7 +39,8 @@ async fn attempts(job: &Job, size_bytes: u64) -> Result<UploadReport, Error> {
     let md5_wanted = job.options.checksum.is_none();
     let bytes = read(range, &pool, job.options.checksum, md5_wanted).await?;
     for attempt in 1.. {
-        let error = match attempt_once(job, &bytes, attempt).await {
+        let result = attempt_once(job, &bytes, attempt).await;
+        let error = match result.map_err(|failure| blame(job.source.as_ref(), failure)) {
             Ok((answer, proof)) => return Ok(report(job, &bytes, answer, proof)),
             Err(PartFailure::Source(error)) => return Err(error),
             Err(PartFailure::Store(error)) => error,

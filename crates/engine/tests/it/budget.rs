@@ -1,0 +1,110 @@
+//! Memory and connections stay inside their limits, whatever the size of the object (P5).
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use haul::memory::{Fault, Faults};
+use haul::source::Change;
+use haul::store::Operation as O;
+use haul::{BytesSource, Source, UploadOptions, upload};
+
+use crate::harness::{arrives_with, aws, bytes, nothing_left, object, options};
+
+const MIB: u64 = 1 << 20;
+
+/// Counts what is read of it.
+struct CountingSource {
+    bytes: BytesSource,
+    read_bytes: Arc<AtomicU64>,
+}
+
+impl Source for CountingSource {
+    fn size_bytes(&self) -> u64 {
+        self.bytes.size_bytes()
+    }
+
+    fn read_exact_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.read_bytes.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+        self.bytes.read_exact_at(offset_bytes, buffer)
+    }
+
+    fn check_unchanged(&self) -> Result<(), Change> {
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        "counted".into()
+    }
+}
+
+/// The store takes nothing: what was read is what is held, and it is no more than the budget.
+#[tokio::test(start_paused = true)]
+async fn no_more_is_read_than_the_budget_holds() {
+    let store = aws(Faults::none().on_every(O::UploadPart, Fault::Stall));
+    let read_bytes = Arc::new(AtomicU64::new(0));
+    let source =
+        CountingSource { bytes: BytesSource::new(bytes(32 << 20)), read_bytes: Arc::clone(&read_bytes) };
+    let options = UploadOptions {
+        part_size_bytes: Some(MIB),
+        memory_budget_bytes: 6 * MIB + 1000,
+        concurrency: 16,
+        ..options()
+    };
+    let running = upload(Arc::new(store.clone()), source, object(), options);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(read_bytes.load(Ordering::Relaxed), 6 * MIB);
+    assert_eq!(store.parts_in_flight_most(), 6);
+    running.canceller().cancel();
+    running.await.unwrap_err();
+    nothing_left(&store);
+}
+
+/// A budget below one part: the parts are read twice instead of held, and arrive all the same.
+#[tokio::test(start_paused = true)]
+async fn parts_larger_than_the_budget_arrive() {
+    let faults = Faults::none()
+        .on(O::UploadPart, 2, Fault::CutBody)
+        .on(O::UploadPart, 3, Fault::FlipInTransit)
+        .on(O::UploadPart, 4, Fault::FlipAtRest);
+    let store = aws(faults);
+    let read_bytes = Arc::new(AtomicU64::new(0));
+    let content = bytes(5 << 20);
+    let source =
+        CountingSource { bytes: BytesSource::new(content.clone()), read_bytes: Arc::clone(&read_bytes) };
+    let options = UploadOptions { part_size_bytes: Some(MIB + 17), memory_budget_bytes: MIB, ..options() };
+    upload(Arc::new(store.clone()), source, object(), options).await.unwrap();
+    assert!(store.object(&object()).unwrap() == content);
+    assert!(read_bytes.load(Ordering::Relaxed) >= 10 * MIB, "each part is read to hash it and to send it");
+    // A permit of two slices per part: no more than two of them fit four slices.
+    assert!(store.parts_in_flight_most() <= 2);
+    nothing_left(&store);
+}
+
+/// The least budget there is: one slice.
+#[tokio::test(start_paused = true)]
+async fn the_smallest_budget_still_moves() {
+    let store = aws(Faults::none());
+    arrives_with(&store, UploadOptions { memory_budget_bytes: 0, ..options() }).await;
+    assert_eq!(store.parts_in_flight_most(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_parts_are_in_flight_than_asked_for() {
+    for concurrency in [0, 1, 3, 100] {
+        let faults = Faults::none().on_every(O::UploadPart, Fault::Delay(Duration::from_secs(1)));
+        let store = aws(faults);
+        arrives_with(&store, UploadOptions { concurrency, ..options() }).await;
+        assert_eq!(store.parts_in_flight_most(), concurrency.clamp(1, 11));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_impossible_plan_sends_nothing() {
+    let store = aws(Faults::none());
+    let options = UploadOptions { part_size_bytes: Some(1), ..options() };
+    let error = crate::harness::run(&store, 10_001, options).await.unwrap_err();
+    assert!(matches!(error, haul::Error::Plan { .. }));
+    assert_eq!(store.history(), vec![]);
+}

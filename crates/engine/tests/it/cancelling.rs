@@ -1,0 +1,141 @@
+//! Cancelling really reaches the store (P3), at any moment and in any way.
+
+use std::time::Duration;
+
+use haul::memory::{Fault, Faults};
+use haul::store::Operation as O;
+use haul::{Error, Event};
+
+use crate::harness::{arrives, aws, bytes, chain, nothing_left, object, options, start};
+
+/// A link on which every request takes a while, so that there are moments to cancel at.
+fn slow() -> Faults {
+    [O::CreateMultipartUpload, O::UploadPart, O::CompleteMultipartUpload, O::AbortMultipartUpload]
+        .into_iter()
+        .fold(Faults::none(), |faults, operation| {
+            faults.on_every(operation, Fault::Delay(Duration::from_millis(100)))
+        })
+}
+
+/// Long enough for everything that an upload left running.
+async fn settle() {
+    tokio::time::sleep(Duration::from_secs(600)).await;
+}
+
+/// Dropping the future is the hole of every async client: a dropped future cannot await its abort.
+#[tokio::test(start_paused = true)]
+async fn dropping_the_upload_aborts_it() {
+    let store = aws(slow());
+    let running = start(&store, &bytes(10_500), options());
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert_eq!(store.open_uploads().len(), 1);
+    drop(running);
+    settle().await;
+    nothing_left(&store);
+    assert_eq!(store.object(&object()), None);
+}
+
+/// As `tokio::select!` and `tokio::time::timeout` of a caller do.
+#[tokio::test(start_paused = true)]
+async fn a_timeout_of_the_caller_aborts_it() {
+    let store = aws(Faults::none().on_every(O::UploadPart, Fault::Stall));
+    let running = start(&store, &bytes(10_500), options());
+    assert!(tokio::time::timeout(Duration::from_secs(5), running).await.is_err());
+    settle().await;
+    nothing_left(&store);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_before_the_first_poll_leaves_nothing() {
+    let store = aws(slow());
+    drop(start(&store, &bytes(10_500), options()));
+    settle().await;
+    nothing_left(&store);
+    assert_eq!(store.object(&object()), None);
+}
+
+/// Every millisecond of an upload's life: it either succeeds, or is cancelled and leaves nothing.
+#[tokio::test(start_paused = true)]
+async fn cancelling_at_any_moment_leaves_nothing() {
+    let (mut cancelled, mut completed) = (0, 0);
+    for moment in 0..40 {
+        let store = aws(slow());
+        let running = start(&store, &bytes(10_500), options());
+        let canceller = running.canceller();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(moment * 10)).await;
+            canceller.cancel();
+        });
+        match running.await {
+            Ok(_) => {
+                completed += 1;
+                assert_eq!(store.object(&object()).unwrap(), bytes(10_500));
+            }
+            Err(Error::Cancelled { .. }) => {
+                cancelled += 1;
+                assert_eq!(store.object(&object()), None);
+            }
+            Err(error) => panic!("at {moment}: {}", chain(&error)),
+        }
+        nothing_left(&store);
+    }
+    assert!(cancelled > 5 && completed > 5, "{cancelled} cancelled, {completed} completed");
+}
+
+/// The answer to Create is on its way when the caller goes: the upload that it names is removed.
+#[tokio::test(start_paused = true)]
+async fn cancelling_during_create_removes_what_it_made() {
+    let store = aws(slow());
+    let running = start(&store, &bytes(10_500), options());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    running.canceller().cancel();
+    assert!(matches!(running.await, Err(Error::Cancelled { .. })));
+    assert_eq!((store.calls(O::CreateMultipartUpload), store.calls(O::UploadPart)), (1, 0));
+    nothing_left(&store);
+}
+
+/// Parts that stall for ever do not keep the abort waiting.
+#[tokio::test(start_paused = true)]
+async fn stalled_parts_are_stopped() {
+    let store = aws(Faults::none().on_calls(O::UploadPart, 5..=u64::MAX, Fault::Stall));
+    let mut running = start(&store, &bytes(10_500), options());
+    let mut events = running.take_events().unwrap();
+    let canceller = running.canceller();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    canceller.cancel();
+    canceller.cancel();
+    assert!(matches!(running.await, Err(Error::Cancelled { .. })));
+    nothing_left(&store);
+    let mut last = None;
+    while let Some(event) = events.next().await {
+        last = Some(event);
+    }
+    assert!(matches!(last, Some(Event::Aborted)), "{last:?}");
+}
+
+/// P6: Complete is under way; its outcome decides, and the abort never overtakes it.
+#[tokio::test(start_paused = true)]
+async fn cancelling_during_complete_waits_for_its_outcome() {
+    let faults = Faults::none().on_every(O::CompleteMultipartUpload, Fault::Delay(Duration::from_secs(300)));
+    let store = aws(faults);
+    let running = start(&store, &bytes(10_500), options());
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert_eq!(store.calls(O::CompleteMultipartUpload), 1);
+    running.canceller().cancel();
+    running.await.unwrap();
+    assert_eq!(store.object(&object()).unwrap(), bytes(10_500));
+    assert_eq!(store.calls(O::AbortMultipartUpload), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelling_after_the_end_changes_nothing() {
+    let store = aws(Faults::none());
+    let mut running = start(&store, &bytes(10_500), options());
+    let canceller = running.canceller();
+    (&mut running).await.unwrap();
+    canceller.cancel();
+    drop(running);
+    settle().await;
+    assert_eq!(store.object(&object()).unwrap(), bytes(10_500));
+    arrives(&store).await;
+}

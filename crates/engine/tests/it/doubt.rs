@@ -1,0 +1,174 @@
+//! A lost answer to Complete is reconciled, never guessed (P6). And lost answers to everything else.
+
+use std::time::Duration;
+
+use haul::memory::{Fault, Faults, Quirks, Refusal, RepeatedComplete};
+use haul::store::Operation as O;
+use haul::{Error, Event, StoreErrorKind};
+
+use crate::harness::{
+    arrives, arrives_with, aws, bytes, chain, fails, never_aborted_in_doubt, object, options, run, start,
+    store, store_kind,
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_to_complete_is_settled_by_head() {
+    let store = aws(Faults::none().on(O::CompleteMultipartUpload, 1, Fault::LoseAnswer));
+    arrives(&store).await;
+    assert_eq!(store.calls(O::CompleteMultipartUpload), 1, "it was there: nothing to repeat");
+    assert_eq!(store.calls(O::HeadObject), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_complete_that_never_arrived_is_repeated() {
+    let store = aws(Faults::none().on(O::CompleteMultipartUpload, 1, Fault::LoseRequest));
+    arrives(&store).await;
+    assert_eq!(store.calls(O::CompleteMultipartUpload), 2);
+}
+
+/// Looked for while the store still works on it: first not there, then there.
+#[tokio::test(start_paused = true)]
+async fn a_complete_that_lands_late_is_found() {
+    for repeated_complete in [RepeatedComplete::SameAnswer, RepeatedComplete::NoSuchUpload] {
+        for seconds in [1, 3, 10, 60] {
+            let fault = Fault::LandLate(Duration::from_secs(seconds));
+            let faults = Faults::none().on(O::CompleteMultipartUpload, 1, fault);
+            let store = store(Quirks { repeated_complete, ..Quirks::AWS }, faults);
+            arrives(&store).await;
+        }
+    }
+}
+
+/// The object appears between the HEAD that misses it and the ListParts that finds its upload gone.
+#[tokio::test(start_paused = true)]
+async fn a_complete_that_lands_between_head_and_list_parts_is_found() {
+    let faults = Faults::none()
+        .on(O::CompleteMultipartUpload, 1, Fault::LandLate(Duration::from_secs(5)))
+        .on(O::ListParts, 1, Fault::Delay(Duration::from_secs(10)));
+    arrives(&aws(faults)).await;
+}
+
+/// A proxy repeats the request, and Garage answers NoSuchUpload to the second one: the object is ours.
+#[tokio::test(start_paused = true)]
+async fn a_complete_that_arrives_twice_is_found() {
+    let faults = Faults::none().on(O::CompleteMultipartUpload, 1, Fault::Twice);
+    arrives(&store(Quirks::GARAGE_2, faults.clone())).await;
+    arrives(&store(Quirks::CEPH_RGW_16, faults)).await;
+}
+
+/// RGW 16.2 answers 500 to a Complete of an upload that is gone.
+#[tokio::test(start_paused = true)]
+async fn a_500_for_an_upload_that_is_gone_does_not_retry_for_ever() {
+    let store =
+        store(Quirks::CEPH_RGW_16, Faults::none().on(O::CompleteMultipartUpload, 1, Fault::ExpireUpload));
+    let error = fails(&store).await;
+    assert!(matches!(error, Error::UploadGone { .. }), "{}", chain(&error));
+    assert_eq!(store.calls(O::CompleteMultipartUpload), 1);
+}
+
+/// Trap 27: a 403 to HEAD is not "absent". Nothing is aborted, and the doubt is said.
+#[tokio::test(start_paused = true)]
+async fn a_doubt_that_cannot_be_settled_is_said_and_nothing_is_aborted() {
+    for lost in [Fault::LoseAnswer, Fault::LoseRequest] {
+        let faults = Faults::none()
+            .on_every(O::CompleteMultipartUpload, lost.clone())
+            .on_every(O::HeadObject, Fault::Answer(Refusal::ACCESS_DENIED));
+        let store = aws(faults);
+        match run(&store, 10_500, options()).await {
+            Err(Error::InDoubt { .. }) => {
+                assert_eq!(store.calls(O::AbortMultipartUpload), 0);
+            }
+            // ListParts may say that the upload is open, so that Complete is known not to have happened.
+            Err(error) => {
+                assert_eq!(lost, Fault::LoseRequest, "{}", chain(&error));
+                assert_eq!(store.object(&object()), None);
+            }
+            Ok(_) => panic!("nobody could know"),
+        }
+    }
+}
+
+/// The store stays silent: the doubt stays.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_falls_silent_during_complete_leaves_a_doubt() {
+    let silence = Fault::TimeOut(Duration::from_secs(30));
+    let faults = Faults::none()
+        .on(O::CompleteMultipartUpload, 1, Fault::LoseAnswer)
+        .on_every(O::HeadObject, silence.clone())
+        .on_every(O::ListParts, silence);
+    let store = aws(faults);
+    let mut running = start(&store, &bytes(10_500), options());
+    let mut events = running.take_events().unwrap();
+    let error = running.await.unwrap_err();
+    let Error::InDoubt { upload_id, .. } = &error else { panic!("{}", chain(&error)) };
+    assert!(!upload_id.as_str().is_empty() && error.hint().is_some());
+    assert_eq!(store.calls(O::AbortMultipartUpload), 0);
+    let mut said = false;
+    while let Some(event) = events.next().await {
+        said |= matches!(event, Event::InDoubt { .. });
+    }
+    assert!(said);
+}
+
+/// Somebody else overwrites the key before the look: the object is not ours, the upload is gone.
+#[tokio::test(start_paused = true)]
+async fn an_object_of_somebody_else_is_not_taken_for_ours() {
+    let store = aws(Faults::none().on(O::CompleteMultipartUpload, 1, Fault::ExpireUpload));
+    let foreign = b"somebody else's";
+    let single =
+        haul::UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
+    start(&store, foreign, single).await.unwrap();
+    let error = run(&store, 10_500, options()).await.unwrap_err();
+    let gone =
+        matches!(error, Error::UploadGone { .. }) || store_kind(&error) == Some(StoreErrorKind::NoSuchUpload);
+    assert!(gone, "{}", chain(&error));
+    assert_eq!(store.object(&object()).unwrap(), &foreign[..]);
+}
+
+/// Trap 25: nobody can abort an upload whose id was lost. It has no part, costs nothing, and is said.
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_to_create_leaves_at_most_an_empty_upload_and_says_so() {
+    let store = aws(Faults::none().on(O::CreateMultipartUpload, 1, Fault::LoseAnswer));
+    let mut running = start(&store, &bytes(10_500), options());
+    let mut events = running.take_events().unwrap();
+    running.await.unwrap();
+    assert_eq!(store.object(&object()).unwrap(), bytes(10_500));
+    let mut warned = false;
+    while let Some(event) = events.next().await {
+        warned |= matches!(event, Event::Warning { .. });
+    }
+    assert!(warned || store.open_uploads().is_empty(), "an upload is left and nobody was told");
+    assert!(store.open_uploads().len() <= 1);
+    never_aborted_in_doubt(&store.history());
+}
+
+/// Lost answers to parts cost one more sending of those parts, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn lost_answers_to_parts_send_only_those_parts_again() {
+    let store = aws(Faults::none().on_calls(O::UploadPart, 1..=3, Fault::LoseAnswer));
+    arrives(&store).await;
+    assert_eq!(store.calls(O::UploadPart), 11 + 3);
+}
+
+/// Losing the answers to Abort and to the look after it does not end the cleaning up.
+#[tokio::test(start_paused = true)]
+async fn lost_answers_to_abort_are_repeated() {
+    let faults = Faults::none()
+        .on_every(O::CompleteMultipartUpload, Fault::Answer(Refusal::ACCESS_DENIED))
+        .on_calls(O::AbortMultipartUpload, 1..=2, Fault::LoseAnswer)
+        .on_calls(O::ListParts, 1..=2, Fault::LoseAnswer);
+    fails(&aws(faults)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn if_none_match_holds_even_when_the_answer_is_lost() {
+    let guarded = || haul::UploadOptions { if_none_match: true, ..options() };
+    // Ours after a lost answer: a repeated Complete would fail with 412 on our own object.
+    let store = aws(Faults::none().on(O::CompleteMultipartUpload, 1, Fault::LoseAnswer));
+    arrives_with(&store, guarded()).await;
+    let before = store.object(&object()).unwrap();
+    let error = run(&store, 5000, guarded()).await.unwrap_err();
+    assert_eq!(store_kind(&error), Some(StoreErrorKind::PreconditionFailed), "{}", chain(&error));
+    assert_eq!(store.object(&object()).unwrap(), before);
+    assert_eq!(store.open_uploads(), vec![]);
+}

@@ -1,0 +1,163 @@
+//! What every test here needs: a small upload, a store with faults, and the checks that hold after any end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use haul::memory::{Call, EtagKind, Fate, Faults, MemoryStore, Quirks};
+use haul::parts::{Bucket, Key, Limits, UploadId};
+use haul::store::{CreateRequest, Operation, Store, StoreErrorKind, UploadRef};
+use haul::{BytesSource, Error, ObjectRef, Upload, UploadOptions, UploadReport, upload};
+
+pub(crate) const PART_BYTES: u64 = 1000;
+
+pub(crate) fn bucket() -> Bucket {
+    Bucket::new("bucket").unwrap()
+}
+
+pub(crate) fn object() -> ObjectRef {
+    ObjectRef { bucket: bucket(), key: Key::new("folder/key").unwrap() }
+}
+
+/// Bytes without a period that a part size could hide.
+pub(crate) fn bytes(size_bytes: usize) -> Vec<u8> {
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    };
+    std::iter::repeat_with(next).take(size_bytes).collect()
+}
+
+/// A store that takes parts of any size.
+pub(crate) fn store(quirks: Quirks, faults: Faults) -> MemoryStore {
+    let quirks = Quirks { part_size_min_bytes: 1, page_max: 3, ..quirks };
+    MemoryStore::new(quirks).with_bucket(&bucket()).with_faults(faults)
+}
+
+pub(crate) fn aws(faults: Faults) -> MemoryStore {
+    store(Quirks::AWS, faults)
+}
+
+/// In parts of [`PART_BYTES`], whatever the size.
+pub(crate) fn options() -> UploadOptions {
+    UploadOptions {
+        part_size_bytes: Some(PART_BYTES),
+        multipart_threshold_bytes: 1,
+        limits: Limits { part_size_min_bytes: 1, ..Limits::AWS },
+        ..UploadOptions::default()
+    }
+}
+
+pub(crate) fn start(store: &MemoryStore, bytes: &[u8], options: UploadOptions) -> Upload {
+    upload(Arc::new(store.clone()), BytesSource::new(bytes.to_vec()), object(), options)
+}
+
+/// Uploads so many bytes; an upload that hangs ends after a day of the paused clock.
+pub(crate) async fn run(
+    store: &MemoryStore,
+    size_bytes: usize,
+    options: UploadOptions,
+) -> Result<UploadReport, Error> {
+    let running = start(store, &bytes(size_bytes), options);
+    tokio::time::timeout(Duration::from_secs(86_400), running).await.expect("the upload hangs")
+}
+
+/// Uploads ten parts and a bit; it must arrive.
+pub(crate) async fn arrives(store: &MemoryStore) -> UploadReport {
+    arrives_with(store, options()).await
+}
+
+pub(crate) async fn arrives_with(store: &MemoryStore, options: UploadOptions) -> UploadReport {
+    let report = run(store, 10_500, options).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+    assert_eq!(store.object(&object()).expect("the object is there"), bytes(10_500));
+    assert_eq!(report.size_bytes, 10_500);
+    assert_eq!(report.part_count, 11);
+    nothing_left(store);
+    report
+}
+
+/// Uploads ten parts and a bit; it must fail, and nothing of it may be left.
+pub(crate) async fn fails(store: &MemoryStore) -> Error {
+    fails_with(store, options()).await
+}
+
+pub(crate) async fn fails_with(store: &MemoryStore, options: UploadOptions) -> Error {
+    let error = run(store, 10_500, options).await.expect_err("it must not succeed");
+    assert_eq!(store.object(&object()), None);
+    nothing_left(store);
+    assert!(!matches!(error, Error::Internal(_)), "{}", chain(&error));
+    error
+}
+
+/// P2, P3 and P6 as far as they can be seen at the store.
+pub(crate) fn nothing_left(store: &MemoryStore) {
+    assert_eq!(store.open_uploads(), vec![], "uploads are left behind (P3)");
+    assert_eq!(store.bytes_received_again(), 0, "a part was sent again after it was acknowledged (P2)");
+    never_aborted_in_doubt(&store.history());
+}
+
+/// P6: no Abort while Complete is under way, none while its outcome is unknown, none after it succeeded.
+pub(crate) fn never_aborted_in_doubt(history: &[Call]) {
+    for abort in history.iter().filter(|call| call.operation == Operation::AbortMultipartUpload) {
+        let of_upload = |call: &&Call| {
+            call.operation == Operation::CompleteMultipartUpload && call.upload_id == abort.upload_id
+        };
+        for complete in history.iter().filter(of_upload).filter(|complete| complete.began < abort.began) {
+            assert!(complete.ended < abort.began, "an abort while Complete was under way (P6)");
+            match complete.fate {
+                Fate::Succeeded => panic!("an abort after Complete had succeeded (P6)"),
+                Fate::Unknown | Fate::Abandoned => assert!(
+                    history
+                        .iter()
+                        .any(|call| settles(call) && call.began > complete.ended && call.ended < abort.began),
+                    "an abort before a lost Complete was looked into (P6)"
+                ),
+                Fate::Failed(_) => {}
+            }
+        }
+    }
+}
+
+/// An answer to HEAD that says whether the object is there.
+fn settles(call: &Call) -> bool {
+    call.operation == Operation::HeadObject
+        && matches!(call.fate, Fate::Succeeded | Fate::Failed(StoreErrorKind::NoSuchKey))
+}
+
+/// An upload of the same key that belongs to somebody else (trap 26).
+pub(crate) async fn foreign_upload(store: &MemoryStore) -> UploadRef {
+    let created = store.create_multipart_upload(&object(), &CreateRequest::default()).await.unwrap();
+    UploadRef { object: object(), upload_id: created.upload_id }
+}
+
+pub(crate) fn upload_ids(store: &MemoryStore) -> Vec<UploadId> {
+    store.open_uploads().into_iter().map(|upload| upload.upload_id).collect()
+}
+
+/// The store of that error, if it is one.
+pub(crate) fn store_kind(error: &Error) -> Option<StoreErrorKind> {
+    match error {
+        Error::Store { source, .. } => Some(source.kind),
+        _ => None,
+    }
+}
+
+/// As the command prints it.
+pub(crate) fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Whether such a store gives a proof of parts sent with such a checksum.
+pub(crate) fn provable(quirks: &Quirks, options: &UploadOptions) -> bool {
+    let echoes = quirks.echo_checksums
+        && options.checksum.is_some_and(|algorithm| algorithm != haul::parts::ChecksumAlgorithm::Md5);
+    echoes || quirks.etags == EtagKind::Md5
+}

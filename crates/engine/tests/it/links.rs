@@ -1,0 +1,201 @@
+//! Faults of the link and of the store, one by one.
+
+use std::time::Duration;
+
+use haul::memory::{Fault, Faults, Refusal};
+use haul::parts::PartNumber;
+use haul::store::Operation as O;
+use haul::{Error, Event, StoreErrorKind};
+
+use crate::harness::{
+    arrives, aws, bytes, chain, fails, foreign_upload, object, options, run, start, store_kind, upload_ids,
+};
+
+#[tokio::test(start_paused = true)]
+async fn without_faults_every_byte_is_sent_once() {
+    let store = aws(Faults::none());
+    let report = arrives(&store).await;
+    assert_eq!(store.bytes_received(), 10_500);
+    assert_eq!((store.calls(O::UploadPart), store.calls(O::CompleteMultipartUpload)), (11, 1));
+    assert_eq!(report.proof.checksum, 11);
+    assert_eq!(store.calls(O::AbortMultipartUpload) + store.calls(O::HeadObject), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_answered_503_twice_arrives_at_the_third_attempt() {
+    let part = PartNumber::new(4).unwrap();
+    let store = aws(Faults::none().on_part(part, 1..=2, Fault::Answer(Refusal::SLOW_DOWN)));
+    let mut running = start(&store, &bytes(10_500), options());
+    let mut events = running.take_events().unwrap();
+    running.await.unwrap();
+    assert_eq!(store.object(&object()).unwrap(), bytes(10_500));
+    let mut attempt_of_part_4 = None;
+    let mut retries = 0;
+    while let Some(event) = events.next().await {
+        match event {
+            Event::PartSent { part_number, attempt, .. } if part_number == part => {
+                attempt_of_part_4 = Some(attempt);
+            }
+            Event::Retrying { part_number: Some(number), .. } => {
+                assert_eq!(number, part);
+                retries += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((attempt_of_part_4, retries), (Some(3), 2));
+}
+
+/// Each of these strikes one request of each kind; each is survived.
+#[tokio::test(start_paused = true)]
+async fn whatever_may_pass_is_survived() {
+    let passing = [
+        Fault::Answer(Refusal::SLOW_DOWN),
+        Fault::Answer(Refusal::INTERNAL_ERROR),
+        Fault::Answer(Refusal::BAD_GATEWAY),
+        Fault::Answer(Refusal::EXPIRED_TOKEN),
+        Fault::Answer(Refusal::new(400, Some("RequestTimeout"))),
+        Fault::Answer(Refusal { retry_after: Some(Duration::from_secs(7)), ..Refusal::SLOW_DOWN }),
+        Fault::LoseRequest,
+        Fault::LoseAnswer,
+        Fault::CutBody,
+        Fault::Delay(Duration::from_secs(300)),
+        Fault::TimeOut(Duration::from_secs(30)),
+        Fault::FlipInTransit,
+        Fault::FlipAtRest,
+        Fault::LagListing(2),
+        Fault::LandLate(Duration::from_millis(1)),
+    ];
+    for fault in passing {
+        let store = aws(Faults::none().on(O::UploadPart, 3, fault.clone()));
+        arrives(&store).await;
+        assert!(store.calls(O::UploadPart) <= 12, "{fault:?}");
+    }
+}
+
+/// Half of all parts, each in another way.
+#[tokio::test(start_paused = true)]
+async fn many_faults_at_once_are_survived() {
+    let faults = Faults::none()
+        .on(O::CreateMultipartUpload, 1, Fault::Answer(Refusal::INTERNAL_ERROR))
+        .on(O::CreateMultipartUpload, 2, Fault::LoseRequest)
+        .on_calls(O::UploadPart, 1..=2, Fault::LoseAnswer)
+        .on_calls(O::UploadPart, 4..=5, Fault::CutBody)
+        .on_calls(O::UploadPart, 7..=8, Fault::Answer(Refusal::SLOW_DOWN))
+        .on(O::CompleteMultipartUpload, 1, Fault::Answer(Refusal::SLOW_DOWN))
+        .on(O::CompleteMultipartUpload, 2, Fault::LoseRequest)
+        .on(O::HeadObject, 1, Fault::Answer(Refusal::INTERNAL_ERROR));
+    arrives(&aws(faults)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_pass_is_not_tried_again() {
+    for operation in [O::CreateMultipartUpload, O::UploadPart, O::CompleteMultipartUpload] {
+        let store = aws(Faults::none().on_every(operation, Fault::Answer(Refusal::ACCESS_DENIED)));
+        let error = fails(&store).await;
+        assert_eq!(store_kind(&error), Some(StoreErrorKind::AccessDenied), "{}", chain(&error));
+        assert!(chain(&error).contains(object().key.as_str()), "{}", chain(&error));
+        assert!(chain(&error).contains(&operation.to_string()), "{}", chain(&error));
+        assert!(error.hint().is_some());
+        let tries_max = if operation == O::UploadPart { 11 } else { 1 };
+        assert!(store.calls(operation) <= tries_max);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_stays_down_is_given_up_within_its_budget() {
+    let store = aws(Faults::none().on_every(O::UploadPart, Fault::Answer(Refusal::INTERNAL_ERROR)));
+    let error = fails(&store).await;
+    assert_eq!(store_kind(&error), Some(StoreErrorKind::Server));
+    assert!(store.calls(O::UploadPart) <= 11 + 64, "{} attempts", store.calls(O::UploadPart));
+    assert!(chain(&error).contains("attempts"), "{}", chain(&error));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_bucket_is_a_clear_error() {
+    let store = haul::memory::MemoryStore::default();
+    let error = fails(&store).await;
+    assert_eq!(store_kind(&error), Some(StoreErrorKind::NoSuchBucket));
+    assert!(error.hint().unwrap().contains("haul mb"));
+}
+
+/// Trap 32: SlowDown lowers what is in flight, and does not only wait.
+#[tokio::test(start_paused = true)]
+async fn throttling_lowers_what_is_in_flight() {
+    // Sixteen refusals, then every part takes long enough to look: eight may be in flight.
+    let faults = Faults::none()
+        .on_calls(O::UploadPart, 1..=16, Fault::Answer(Refusal::SLOW_DOWN))
+        .on_every(O::UploadPart, Fault::Delay(Duration::from_secs(60)));
+    let store = aws(faults);
+    let mut running = start(&store, &bytes(100_000), options());
+    let progress = running.progress();
+    assert!(tokio::time::timeout(Duration::from_secs(50), &mut running).await.is_err());
+    let seen = progress.parts_in_flight();
+    assert!((1..=8).contains(&seen), "{seen} in flight after the throttling");
+    running.await.unwrap();
+}
+
+/// `Retry-After` is the least wait (trap 40).
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_waited_for() {
+    let busy = Refusal { retry_after: Some(Duration::from_secs(60)), ..Refusal::SLOW_DOWN };
+    let store = aws(Faults::none().on(O::CreateMultipartUpload, 1, Fault::Answer(busy)));
+    let begun = tokio::time::Instant::now();
+    arrives(&store).await;
+    assert!(begun.elapsed() >= Duration::from_secs(60));
+}
+
+/// A lifecycle rule or another program removes the upload under way: that is said, and nothing hangs.
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_expires_under_way_is_a_clear_error() {
+    for operation in [O::UploadPart, O::CompleteMultipartUpload] {
+        let store = aws(Faults::none().on(operation, 1, Fault::ExpireUpload));
+        let error = fails(&store).await;
+        let gone = matches!(error, Error::UploadGone { .. })
+            || store_kind(&error) == Some(StoreErrorKind::NoSuchUpload);
+        assert!(gone, "{}", chain(&error));
+        assert!(error.hint().unwrap().contains("run the same command again"));
+    }
+}
+
+/// Trap 23: a part lands after the first Abort; the second one removes it.
+#[tokio::test(start_paused = true)]
+async fn abort_is_repeated_until_nothing_is_left() {
+    let faults = Faults::none()
+        .on(O::UploadPart, 1, Fault::LandAfterAbort)
+        .on(O::CompleteMultipartUpload, 1, Fault::Answer(Refusal::ACCESS_DENIED))
+        .on(O::AbortMultipartUpload, 1, Fault::LoseRequest)
+        .on(O::AbortMultipartUpload, 2, Fault::Answer(Refusal::INTERNAL_ERROR))
+        .on(O::ListParts, 2, Fault::Answer(Refusal::SLOW_DOWN));
+    let store = aws(faults);
+    fails(&store).await;
+    assert!(store.calls(O::AbortMultipartUpload) >= 4);
+}
+
+/// Cleaning up cannot succeed: it is said what is left, and where.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_removed_is_named() {
+    let faults = Faults::none()
+        .on_every(O::CompleteMultipartUpload, Fault::Answer(Refusal::ACCESS_DENIED))
+        .on_every(O::AbortMultipartUpload, Fault::Answer(Refusal::ACCESS_DENIED));
+    let store = aws(faults);
+    let error = run(&store, 10_500, options()).await.unwrap_err();
+    let Error::LeftBehind { upload_id, .. } = &error else { panic!("{}", chain(&error)) };
+    assert_eq!(upload_ids(&store), [upload_id.clone()]);
+    assert!(error.hint().unwrap().contains(upload_id.as_str()));
+}
+
+/// Trap 26: uploads of the same key that are not ours stay.
+#[tokio::test(start_paused = true)]
+async fn an_upload_of_somebody_else_is_never_touched() {
+    for faults in [
+        Faults::none(),
+        Faults::none().on_every(O::CompleteMultipartUpload, Fault::Answer(Refusal::ACCESS_DENIED)),
+    ] {
+        let store = aws(Faults::none());
+        let foreign = foreign_upload(&store).await;
+        store.set_faults(faults);
+        let _ = run(&store, 10_500, options()).await;
+        assert_eq!(store.open_uploads(), [foreign]);
+    }
+}

@@ -1,0 +1,11 @@
+//! The engine against the in-memory store, under a paused clock: every fault ends in success with the right
+//! bytes, or in a clear error with nothing left behind.
+
+mod budget;
+mod cancelling;
+mod doubt;
+mod harness;
+mod links;
+mod simulation;
+mod source;
+mod stores;

@@ -1,0 +1,265 @@
+//! Whole uploads in random weather, one per seed, under a paused clock. After every run the promises that
+//! can be seen from outside are checked: P1, P2, P3, P5, P6.
+//!
+//! A failure prints its seed; `HAUL_SIMULATION_SEEDS=FIRST..END` runs others. A seed that failed becomes a
+//! named test at the end of this file.
+
+use std::fmt;
+use std::time::Duration;
+
+use haul::memory::{EtagKind, Fate, Faults, MemoryStore, Quirks, Weather};
+use haul::parts::ChecksumAlgorithm;
+use haul::store::Operation as O;
+use haul::{Error, UploadOptions, UploadReport};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::harness::{
+    bytes, chain, foreign_upload, never_aborted_in_doubt, object, options, provable, start, store,
+};
+
+const SEEDS: std::ops::Range<u64> = 0..1000;
+
+/// How the caller behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caller {
+    Waits,
+    Cancels { after: Duration },
+    Drops { after: Duration },
+}
+
+struct Scenario {
+    seed: u64,
+    quirks: Quirks,
+    weather: Weather,
+    options: UploadOptions,
+    size_bytes: usize,
+    caller: Caller,
+    /// What stands at the key before.
+    before: Option<Vec<u8>>,
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, quirks, weather, options, size_bytes, caller, before } = self;
+        let before = before.as_ref().map(Vec::len);
+        write!(
+            f,
+            "seed {seed}: {size_bytes} bytes, {caller:?}, before {before:?}\n{quirks:?}\n{weather:?}\n{options:?}"
+        )
+    }
+}
+
+impl Scenario {
+    fn of(seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let quirks = quirks(&mut random);
+        let part_size_bytes = random.random_range(1..3000);
+        let single = random.random_bool(0.1);
+        let parts = random.random_range(1..40);
+        let size_bytes = parts * part_size_bytes - random.random_range(0..part_size_bytes);
+        let checksum = match random.random_range(0..8) {
+            0 => None,
+            1 => Some(ChecksumAlgorithm::Md5),
+            2 => Some(ChecksumAlgorithm::Sha256),
+            3 => Some(ChecksumAlgorithm::Crc32c),
+            _ => Some(ChecksumAlgorithm::Crc64Nvme),
+        };
+        let options = UploadOptions {
+            part_size_bytes: if single { None } else { Some(part_size_bytes) },
+            multipart_threshold_bytes: if single { u64::MAX } else { 1 },
+            concurrency: random.random_range(1..20),
+            memory_budget_bytes: random.random_range(0..4 << 20),
+            checksum,
+            require_proof: random.random_bool(0.1),
+            if_none_match: random.random_bool(0.1),
+            ..options()
+        };
+        let after = Duration::from_millis(random.random_range(0..20_000));
+        let caller = match random.random_range(0..10) {
+            0 => Caller::Cancels { after },
+            1 => Caller::Drops { after },
+            _ => Caller::Waits,
+        };
+        let before = random.random_bool(0.2).then(|| b"what stood here before".to_vec());
+        let weather = weather(&mut random, provable(&quirks, &options));
+        Self {
+            seed,
+            quirks,
+            weather,
+            options,
+            size_bytes: usize::try_from(size_bytes).unwrap(),
+            caller,
+            before,
+        }
+    }
+
+    async fn run(&self) {
+        let store = store(self.quirks.clone(), Faults::none());
+        if let Some(before) = &self.before {
+            let single =
+                UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
+            start(&store, before, single).await.unwrap();
+        }
+        let foreign = foreign_upload(&store).await;
+        store.set_faults(Faults::seeded(self.seed, self.weather));
+
+        let content = bytes(self.size_bytes);
+        let result = self.upload(&store, &content).await;
+        // Whatever was left running by a caller that went away has ended by then.
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+
+        self.check_object(&store, &content, result.as_ref());
+        // Garage drops it when the key is overwritten.
+        let still_there = store.expire_upload(&foreign.upload_id);
+        assert!(still_there || self.quirks.overwriting_drops_uploads, "somebody else's upload was touched");
+        self.check_left_behind(&store, result.as_ref());
+        assert_eq!(store.bytes_received_again(), 0, "P2");
+        assert!(store.parts_in_flight_most() <= self.options.concurrency, "P5");
+        never_aborted_in_doubt(&store.history());
+    }
+
+    /// `None`: the caller did not wait for the result.
+    async fn upload(&self, store: &MemoryStore, content: &[u8]) -> Option<Result<UploadReport, Error>> {
+        let mut running = start(store, content, self.options.clone());
+        match self.caller {
+            Caller::Waits => {}
+            Caller::Cancels { after } => {
+                let canceller = running.canceller();
+                tokio::spawn(async move {
+                    tokio::time::sleep(after).await;
+                    canceller.cancel();
+                });
+            }
+            Caller::Drops { after } => {
+                let ended = tokio::time::timeout(after, &mut running).await;
+                return ended.ok();
+            }
+        }
+        Some(tokio::time::timeout(Duration::from_secs(86_400), running).await.expect("it hangs"))
+    }
+
+    /// P1: whole or nothing; and what is said is what is.
+    fn check_object(
+        &self,
+        store: &MemoryStore,
+        content: &[u8],
+        result: Option<&Result<UploadReport, Error>>,
+    ) {
+        let now = store.object(&object());
+        let ours = now.as_deref() == Some(content);
+        let untouched = now.as_deref() == self.before.as_deref();
+        assert!(ours || untouched, "P1: the object is neither what was read nor what was there before");
+        match result {
+            None | Some(Err(Error::InDoubt { .. })) => {}
+            Some(Ok(report)) => {
+                assert!(ours, "P1: it is said to have arrived and has not");
+                assert_eq!(report.size_bytes, content.len() as u64);
+                let proven = report.proof.checksum + report.proof.md5;
+                assert_eq!(proven + report.proof.unproven, report.part_count);
+                if provable(&self.quirks, &self.options) {
+                    assert_eq!(report.proof.unproven, 0);
+                }
+            }
+            // The answer to the last PutObject may have been lost: a single request cannot be taken back.
+            Some(Err(_)) if store.calls(O::PutObject) > 1 => {}
+            Some(Err(error)) => {
+                assert!(untouched, "P6: it arrived, and is said to have failed: {}", chain(error));
+                assert!(!matches!(error, Error::Internal(_)), "{}", chain(error));
+            }
+        }
+    }
+
+    /// P3: completed, aborted, or said to be there. The upload of a Create whose answer was lost cannot be
+    /// known; it has no part.
+    fn check_left_behind(&self, store: &MemoryStore, result: Option<&Result<UploadReport, Error>>) {
+        let history = store.history();
+        let created = |fate: Fate| {
+            let creates = history.iter().filter(|call| call.operation == O::CreateMultipartUpload);
+            creates.filter(|call| call.fate == fate).count()
+        };
+        let said = matches!(result, Some(Err(Error::LeftBehind { .. } | Error::InDoubt { .. })) | None);
+        let unknown =
+            created(Fate::Unknown) + usize::from(self.weather.twice > 0.0) * created(Fate::Succeeded);
+        let with_parts = store
+            .open_uploads()
+            .into_iter()
+            .filter(|upload| {
+                history.iter().any(|call| {
+                    call.operation == O::UploadPart && call.upload_id.as_ref() == Some(&upload.upload_id)
+                })
+            })
+            .count();
+        let left = store.open_uploads().len();
+        assert!(left <= unknown + usize::from(said), "P3: {left} uploads are left, {unknown} unknown");
+        assert!(with_parts <= usize::from(said), "P3: an upload with parts is left");
+    }
+}
+
+fn quirks(random: &mut StdRng) -> Quirks {
+    let quirks = match random.random_range(0..4) {
+        0 => Quirks::CEPH_RGW_16,
+        1 => Quirks::GARAGE_2,
+        _ => Quirks::AWS,
+    };
+    let etags = match random.random_range(0..10) {
+        0 => EtagKind::Opaque,
+        1 => EtagKind::Encrypted,
+        _ => EtagKind::Md5,
+    };
+    Quirks { etags, ..quirks }
+}
+
+/// From calm to foul. Bits flip only where a store gives the means to notice it.
+fn weather(random: &mut StdRng, provable: bool) -> Weather {
+    let foul = random.random_range(0.0..0.06);
+    let mut often = |most: f64| if random.random_bool(0.5) { most * random.random::<f64>() } else { 0.0 };
+    let flips = if provable { foul } else { 0.0 };
+    Weather {
+        slow_down: often(foul * 3.0),
+        server_error: often(foul),
+        lost_request: often(foul),
+        lost_answer: often(foul),
+        cut_body: often(foul),
+        delay: often(0.3),
+        time_out: often(foul),
+        flip_in_transit: often(flips),
+        flip_at_rest: often(flips),
+        twice: often(foul),
+        lagging_listing: often(foul),
+        expiry: often(foul / 20.0),
+        denied: often(foul / 20.0),
+    }
+}
+
+fn simulate(seed: u64) {
+    let scenario = Scenario::of(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime needs no more than memory");
+    let said = Said(&scenario);
+    runtime.block_on(scenario.run());
+    std::mem::forget(said);
+}
+
+/// Prints the scenario when a check panics.
+struct Said<'a>(&'a Scenario);
+
+impl Drop for Said<'_> {
+    fn drop(&mut self) {
+        eprintln!("\n{}\n", self.0);
+    }
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    let Ok(wanted) = std::env::var("HAUL_SIMULATION_SEEDS") else { return SEEDS };
+    let (first, end) = wanted.split_once("..").expect("HAUL_SIMULATION_SEEDS is FIRST..END");
+    first.parse().unwrap()..end.parse().unwrap()
+}
+
+#[test]
+fn every_seed_keeps_the_promises() {
+    seeds().for_each(simulate);
+}

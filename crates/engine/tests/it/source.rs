@@ -1,0 +1,136 @@
+//! A source that changes during the upload is noticed (P4), and one that cannot be read is said.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use haul::memory::{Faults, MemoryStore, Quirks};
+use haul::source::Change;
+use haul::{Error, Source, UploadOptions, upload};
+
+use crate::harness::{aws, bytes, chain, nothing_left, object, options, store};
+
+/// What happens to the source at one of its reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Event {
+    /// Written to: other bytes from now on, and its time of modification says so.
+    Modified,
+    /// Shorter from now on.
+    Truncated,
+    /// Reads fail, but it looks the same.
+    Broken,
+    /// A bug in a caller's source.
+    Panics,
+}
+
+struct TroubledSource {
+    bytes: Vec<u8>,
+    event: Event,
+    at_read: u32,
+    reads: AtomicU32,
+}
+
+impl TroubledSource {
+    fn has_happened(&self) -> bool {
+        self.reads.load(Ordering::SeqCst) >= self.at_read
+    }
+}
+
+impl Source for TroubledSource {
+    fn size_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read_exact_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        let offset = usize::try_from(offset_bytes).unwrap();
+        buffer.copy_from_slice(&self.bytes[offset..offset + buffer.len()]);
+        if self.has_happened() {
+            match self.event {
+                Event::Modified => buffer.iter_mut().for_each(|byte| *byte = !*byte),
+                Event::Truncated => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Event::Broken => return Err(io::Error::other("the disk is broken")),
+                Event::Panics => panic!("a bug in a source"),
+            }
+        }
+        Ok(())
+    }
+
+    fn check_unchanged(&self) -> Result<(), Change> {
+        match self.event {
+            _ if !self.has_happened() => Ok(()),
+            Event::Modified => Err(Change::Modified),
+            Event::Truncated => Err(Change::Size { before_bytes: self.size_bytes(), now_bytes: 1 }),
+            Event::Broken | Event::Panics => Ok(()),
+        }
+    }
+
+    fn name(&self) -> String {
+        "troubled.bin".into()
+    }
+}
+
+async fn fails(
+    store: &MemoryStore,
+    event: Event,
+    at_read: u32,
+    options: UploadOptions,
+    size: usize,
+) -> Error {
+    let source = TroubledSource { bytes: bytes(size), event, at_read, reads: AtomicU32::new(0) };
+    let error = upload(Arc::new(store.clone()), source, object(), options).await.unwrap_err();
+    assert_eq!(store.object(&object()), None, "{event:?} at read {at_read}: an object appeared");
+    nothing_left(store);
+    error
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_changes_at_any_read_is_noticed_and_nothing_is_left() {
+    for event in [Event::Modified, Event::Truncated] {
+        for at_read in 1..=11 {
+            let error = fails(&aws(Faults::none()), event, at_read, options(), 10_500).await;
+            assert!(matches!(error, Error::SourceChanged { .. }), "{}", chain(&error));
+            assert!(chain(&error).contains("troubled.bin"), "{}", chain(&error));
+        }
+    }
+}
+
+/// Parts that are read twice, to hash and to send: a change in between cannot pass either.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_changes_between_hashing_and_sending_is_noticed() {
+    let reread =
+        || UploadOptions { part_size_bytes: Some(600_000), memory_budget_bytes: 1 << 20, ..options() };
+    for quirks in [Quirks::AWS, Quirks::CEPH_RGW_16, Quirks::GARAGE_2] {
+        for event in [Event::Modified, Event::Truncated] {
+            // Three parts of three slices, each read twice, and one part that is held and read once.
+            for at_read in 1..=19 {
+                let store = store(quirks.clone(), Faults::none());
+                let error = fails(&store, event, at_read, reread(), 1_900_000).await;
+                assert!(matches!(error, Error::SourceChanged { .. }), "{}", chain(&error));
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_cannot_be_read_is_said() {
+    for at_read in [1, 5, 11] {
+        let error = fails(&aws(Faults::none()), Event::Broken, at_read, options(), 10_500).await;
+        assert!(matches!(error, Error::SourceUnreadable { .. }), "{}", chain(&error));
+        assert!(chain(&error).contains("the disk is broken"), "{}", chain(&error));
+    }
+}
+
+/// A caller's source may have bugs: the upload is cleaned up all the same.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_panics_leaves_nothing() {
+    fails(&aws(Faults::none()), Event::Panics, 5, options(), 10_500).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_source_that_changes_is_noticed() {
+    for event in [Event::Modified, Event::Truncated, Event::Broken] {
+        let single = UploadOptions { part_size_bytes: None, multipart_threshold_bytes: 1 << 20, ..options() };
+        fails(&aws(Faults::none()), event, 1, single, 500).await;
+    }
+}

@@ -1,0 +1,116 @@
+//! The same upload at stores that behave otherwise: it arrives, and the report says how it was proven.
+
+use haul::memory::{EtagKind, Fault, Faults, Quirks};
+use haul::parts::{ChecksumAlgorithm, ETag, Hasher};
+use haul::store::Operation as O;
+use haul::{Error, UploadOptions};
+
+use crate::harness::{arrives_with, bytes, chain, fails_with, object, options, run, start, store};
+
+fn with(checksum: Option<ChecksumAlgorithm>) -> UploadOptions {
+    UploadOptions { checksum, ..options() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_checksum_arrives_at_every_store() {
+    let checksums = ChecksumAlgorithm::ALL.into_iter().map(Some).chain([None]);
+    for checksum in checksums {
+        for quirks in [Quirks::AWS, Quirks::CEPH_RGW_16, Quirks::GARAGE_2] {
+            let by_checksum =
+                quirks.echo_checksums && checksum.is_some_and(|it| it != ChecksumAlgorithm::Md5);
+            let store = store(quirks, Faults::none());
+            let report = arrives_with(&store, with(checksum)).await;
+            let proven = if by_checksum { report.proof.checksum } else { report.proof.md5 };
+            assert_eq!(proven, 11, "{checksum:?}: {:?}", report.proof);
+            assert_eq!(store.calls(O::UploadPart), 11);
+        }
+    }
+}
+
+/// Ceph RGW 16.2 answers 200 to a wrong checksum: the ETag tells, and the part is sent again.
+#[tokio::test(start_paused = true)]
+async fn a_bit_flipped_on_the_way_to_a_store_that_ignores_checksums_is_noticed() {
+    for fault in [Fault::FlipInTransit, Fault::FlipAtRest] {
+        for checksum in [Some(ChecksumAlgorithm::Crc64Nvme), None] {
+            let store =
+                store(Quirks::CEPH_RGW_16, Faults::none().on_calls(O::UploadPart, 2..=4, fault.clone()));
+            let report = arrives_with(&store, with(checksum)).await;
+            assert_eq!(report.proof.md5, 11);
+            assert_eq!(store.calls(O::UploadPart), 14);
+        }
+    }
+}
+
+/// RGW 16.2 leaves the ETag of Complete empty; HEAD has it.
+#[tokio::test(start_paused = true)]
+async fn an_empty_etag_at_complete_is_filled_in() {
+    let report = arrives_with(&store(Quirks::CEPH_RGW_16, Faults::none()), options()).await;
+    let md5s = bytes(10_500).chunks(1000).map(md5).collect::<Vec<_>>();
+    assert_eq!(report.etag, ETag::composite(md5s));
+}
+
+#[tokio::test(start_paused = true)]
+async fn etags_that_are_no_md5_are_never_taken_for_one() {
+    for etags in [EtagKind::Encrypted, EtagKind::Opaque] {
+        let echoing = Quirks { etags, ..Quirks::AWS };
+        let report = arrives_with(&store(echoing.clone(), Faults::none()), options()).await;
+        assert_eq!(report.proof.checksum, 11);
+
+        let report = arrives_with(&store(echoing, Faults::none()), with(None)).await;
+        assert_eq!(report.proof.unproven, 11, "{:?}", report.proof);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn require_proof_refuses_what_is_not_proven() {
+    let silent = Quirks { etags: EtagKind::Opaque, ..Quirks::CEPH_RGW_16 };
+    let strict = UploadOptions { require_proof: true, ..options() };
+    let error = fails_with(&store(silent.clone(), Faults::none()), strict.clone()).await;
+    assert!(matches!(error, Error::Unproven { .. }), "{}", chain(&error));
+    arrives_with(&store(Quirks::CEPH_RGW_16, Faults::none()), strict).await;
+    let report = arrives_with(&store(silent, Faults::none()), options()).await;
+    assert!(report.proof.to_string().contains("unproven"), "what could not be proven is said");
+}
+
+/// Garage removes an open upload when its key is overwritten meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_drops_uploads_of_overwritten_keys_is_a_clear_error() {
+    let store = store(Quirks::GARAGE_2, Faults::none().on_every(O::UploadPart, slow()));
+    let running = start(&store, &bytes(10_500), options());
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    run(&store, 7, UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() })
+        .await
+        .unwrap();
+    let error = running.await.unwrap_err();
+    assert!(error.hint().unwrap().contains("run the same command again"), "{}", chain(&error));
+    assert_eq!(store.open_uploads(), vec![]);
+    assert_eq!(store.object(&object()).unwrap(), bytes(7));
+}
+
+fn slow() -> Fault {
+    Fault::Delay(std::time::Duration::from_secs(5))
+}
+
+fn md5(part: &[u8]) -> [u8; 16] {
+    Hasher::checksum(ChecksumAlgorithm::Md5, part).as_md5().unwrap()
+}
+
+/// Zero bytes and everything below the threshold: one PutObject.
+#[tokio::test(start_paused = true)]
+async fn small_objects_are_put_in_one_piece() {
+    for quirks in [Quirks::AWS, Quirks::CEPH_RGW_16, Quirks::GARAGE_2] {
+        for size in [0, 1, 999_999] {
+            let faults =
+                Faults::none().on(O::PutObject, 1, Fault::LoseAnswer).on(O::PutObject, 2, Fault::CutBody);
+            let store = store(quirks.clone(), faults);
+            let options =
+                UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
+            let report = run(&store, size, options).await.unwrap();
+            assert_eq!(store.object(&object()).unwrap(), bytes(size));
+            assert_eq!((report.part_count, report.upload_id), (1, None));
+            assert_eq!(report.proof.unproven, 0);
+            assert_eq!(store.calls(O::PutObject), 3);
+            assert_eq!(store.calls(O::CreateMultipartUpload), 0);
+        }
+    }
+}
