@@ -7,7 +7,7 @@
 //!
 //! A single stream is compressed by `md5-simd`, whose scalar kernel is a quarter faster than that of `md-5`. Its batch kernels take
 //! whole messages from the first byte to the last and cannot continue a stream (its `update_many` is a scalar loop), so
-//! the lanes are our own, in [`kernel`]. `examples/hash_speed.rs` measures both.
+//! the lanes are our own, in `kernel.rs`. `examples/hash_speed.rs` measures both.
 //!
 //! Which streams meet, and when, is for the caller to decide; nothing here waits or holds bytes back beyond one block.
 

@@ -132,6 +132,21 @@ fn combining_knows_no_length_limit() {
     }
 }
 
+#[test]
+fn a_composite_of_as_many_parts_as_an_upload_can_have() {
+    let part = Hasher::checksum(ChecksumAlgorithm::Sha256, b"a part");
+    let composite = CompositeChecksum::from_parts(vec![part; 10_000]).unwrap();
+    assert_eq!(composite.part_count(), 10_000);
+    assert_eq!(CompositeChecksum::parse(ChecksumAlgorithm::Sha256, &composite.to_string()), Ok(composite));
+}
+
+#[test]
+fn an_algorithm_named_twice_runs_once() {
+    let twice = [ChecksumAlgorithm::Md5, ChecksumAlgorithm::Crc32, ChecksumAlgorithm::Md5];
+    let algorithms: Vec<_> = MultiHasher::new(twice).finish().iter().map(Checksum::algorithm).collect();
+    assert_eq!(algorithms, twice[..2]);
+}
+
 /// S3 User Guide and API model: CRC64NVME is full-object only, SHA composite only, the other CRCs either.
 #[test]
 fn types_and_names_as_s3_has_them() {
