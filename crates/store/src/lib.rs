@@ -34,6 +34,7 @@ mod meta;
 mod ops;
 mod reader;
 mod reaper;
+pub mod side_file;
 mod store;
 mod writer;
 
