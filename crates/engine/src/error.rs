@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use haul_parts::{Bucket, Key, PartNumber, UploadId};
 
+use crate::journal::JournalError;
 use crate::source::Change;
 use crate::store::{ObjectRef, StoreError};
 
@@ -106,6 +107,23 @@ pub enum Error {
         /// The object.
         object: String,
     },
+    /// It stopped and can go on: what arrived is kept at the store and remembered here.
+    #[error("{object}: paused at {arrived_bytes} of {size_bytes} bytes")]
+    Paused {
+        /// The object.
+        object: ObjectRef,
+        /// The journal's id.
+        id: String,
+        /// What need not be sent again.
+        arrived_bytes: u64,
+        /// The whole.
+        size_bytes: u64,
+        /// Why it stopped, if nobody asked it to.
+        source: Option<Box<Error>>,
+    },
+    /// The journal cannot be used.
+    #[error("cannot remember the upload")]
+    Journal(#[from] JournalError),
     /// The upload failed and cleaning up failed too: parts may be billed.
     #[error("{object}: parts of upload {upload_id} could not be removed")]
     LeftBehind {
@@ -167,7 +185,7 @@ impl Error {
     pub fn advice(&self) -> Advice {
         match self {
             Self::Store { source, .. } => source.advice(),
-            Self::InDoubt { .. } => Advice::Resume,
+            Self::InDoubt { .. } | Self::Paused { .. } => Advice::Resume,
             Self::SourceChanged { .. } | Self::UploadGone { .. } | Self::Corrupt { .. } => {
                 Advice::Retry { after: None }
             }
@@ -186,9 +204,14 @@ impl Error {
             Self::NotAFile { .. } => "haul cp takes one regular file".into(),
             Self::SourceChanged { .. } => "run the same command again when nothing writes to the file".into(),
             Self::Store { source, .. } => return source.hint().map(str::to_owned),
-            Self::InDoubt { object, .. } => {
-                format!("look at {object} before you send it again; the upload was not aborted")
+            Self::InDoubt { .. } => {
+                "run the same command again, or haul resume: it finds out and goes on from there".into()
             }
+            Self::Paused { id, .. } => format!(
+                "run the same command again, or haul resume {id}; haul abort {id} removes what is there"
+            ),
+            Self::Journal(JournalError::Locked { .. }) => "wait for it, or end it first".into(),
+            Self::Journal(_) => "check the state folder and its free space, or use --no-journal".into(),
             Self::UploadGone { .. } => "run the same command again: it starts anew".into(),
             Self::Unproven { .. } => "leave out --require-proof to accept the store's word".into(),
             Self::LeftBehind { object, upload_id, .. } => format!(

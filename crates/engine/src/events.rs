@@ -28,6 +28,19 @@ pub enum Event {
         /// False: one PutObject.
         multipart: bool,
     },
+    /// An earlier run's upload goes on.
+    Resumed {
+        /// The store's name for it.
+        upload_id: UploadId,
+        /// What need not be sent again.
+        arrived_bytes: u64,
+        /// Parts that need not be sent again.
+        arrived_parts: u32,
+        /// Of these, parts that the journal did not know and that were compared with the source.
+        adopted_parts: u32,
+        /// Parts that were there but differ from the source as it is now.
+        differing_parts: Vec<PartNumber>,
+    },
     /// CreateMultipartUpload was answered.
     UploadCreated {
         /// The store's name for it.
@@ -79,6 +92,18 @@ pub enum Event {
     },
     /// ListParts answered NoSuchUpload: nothing is left.
     Aborted,
+    /// It stopped and can go on later.
+    Paused {
+        /// The journal's id.
+        id: String,
+        /// What need not be sent again.
+        arrived_bytes: u64,
+    },
+    /// The store lost the upload or wants a new one: every part is sent again.
+    Restarting {
+        /// Why.
+        reason: String,
+    },
     /// Something a person should know.
     Warning {
         /// What.

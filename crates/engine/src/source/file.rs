@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Source};
 use crate::error::Error;
+use crate::journal::SourceRecord;
 
 /// What tells one version of a file from another: place on disk, length, time of the last write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +90,12 @@ impl Source for FileSource {
 
     fn name(&self) -> String {
         self.path.display().to_string()
+    }
+
+    fn identity(&self) -> Option<SourceRecord> {
+        // A path that is no text cannot be written down; such a file is uploaded without a journal.
+        let path = std::path::absolute(&self.path).ok()?.to_str()?.to_owned();
+        Some(SourceRecord { path, identity: self.identity.clone() })
     }
 }
 

@@ -11,6 +11,8 @@ use std::io;
 pub use bytes::BytesSource;
 pub use file::{FileIdentity, FileSource};
 
+use crate::journal::SourceRecord;
+
 /// Bytes of a known length, readable at any offset from several threads at once.
 pub trait Source: Send + Sync + 'static {
     /// The length at the moment the source was opened.
@@ -25,6 +27,11 @@ pub trait Source: Send + Sync + 'static {
 
     /// What to call it in messages: a path.
     fn name(&self) -> String;
+
+    /// Which version of which file it is; `None` for a source that a later run could not find again.
+    fn identity(&self) -> Option<SourceRecord> {
+        None
+    }
 }
 
 /// Why a source is no longer the one that was opened.

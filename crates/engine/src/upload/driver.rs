@@ -157,6 +157,10 @@ impl Driver {
                     Ended::Aborted(abort_until_gone(job.store.as_ref(), &upload, patience).await)
                 });
             }
+            Action::Stop => {
+                self.parts.shutdown().await;
+                self.requests.shutdown().await;
+            }
             Action::Finish(_) => unreachable!("the loop of drive() ends with it"),
         }
     }
@@ -378,9 +382,15 @@ impl Driver {
                 Some(Error::Store { source, .. }) => Err(Error::InDoubt { object, upload_id, source }),
                 other => Err(other.unwrap_or_else(unexplained)),
             },
-            (Outcome::Failed | Outcome::UploadGone | Outcome::LeftBehind | Outcome::InDoubt, _) => {
-                Err(cause.unwrap_or_else(unexplained))
-            }
+            (
+                Outcome::Failed
+                | Outcome::UploadGone
+                | Outcome::LeftBehind
+                | Outcome::InDoubt
+                | Outcome::Restart
+                | Outcome::Paused,
+                _,
+            ) => Err(cause.unwrap_or_else(unexplained)),
         }
     }
 }

@@ -6,6 +6,7 @@ use haul_parts::limits::MIB;
 use haul_parts::{ChecksumAlgorithm, ETag, Limits};
 
 use crate::buffer::DEFAULT_BUDGET_BYTES;
+use crate::journal::JournalFolder;
 use crate::retry::RetryPolicy;
 use crate::store::ObjectAttributes;
 
@@ -43,6 +44,32 @@ pub struct UploadOptions {
     pub limits: Limits,
     /// How long to try to remove the parts of a failed upload.
     pub abort_patience: Duration,
+    /// Where to remember the upload, so that it can go on after a crash; `None`: nowhere, and whatever
+    /// fails is aborted. Only sources with an identity (files) can be remembered.
+    pub journal: Option<JournalOptions>,
+    /// When a remembered upload goes on and the source is another version now.
+    pub on_change: OnChange,
+    /// How long a pause waits for the parts in flight.
+    pub pause_grace: Duration,
+}
+
+/// Where an upload is remembered.
+#[derive(Clone, Debug)]
+pub struct JournalOptions {
+    /// The folder of all journals.
+    pub folder: JournalFolder,
+    /// How to connect again, in the caller's words; kept in the journal, so without secrets.
+    pub connection: serde_json::Value,
+}
+
+/// What to do about a source that changed between two runs (P4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnChange {
+    /// Compare every part anew and send those that differ.
+    #[default]
+    Resend,
+    /// Fail, saying so.
+    Fail,
 }
 
 impl Default for UploadOptions {
@@ -60,6 +87,9 @@ impl Default for UploadOptions {
             retry: RetryPolicy::default(),
             limits: Limits::AWS,
             abort_patience: Duration::from_secs(60),
+            journal: None,
+            on_change: OnChange::default(),
+            pause_grace: Duration::from_secs(5),
         }
     }
 }

@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! Planned → Creating → Sending → Completing → Done
-//!               │          │         ├→ InDoubt → Done | Completing | ended in doubt
-//!               └──────────┴─────────┴→ Aborting → Failed
+//!    └─ resumed ──────────┘│ │       ├→ InDoubt → Done | Completing | ended in doubt
+//!                          │ └→ Pausing → Paused
+//!                          └─────────┴→ Aborting → Failed | Cancelled | Restart
 //! ```
 //!
 //! Guarantees: at most `concurrency` parts in flight, fewer while the store throttles; a proven part is never
@@ -19,6 +20,7 @@ use haul_parts::PartNumber;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use crate::error::Advice;
 use crate::retry::{Failure, RetryBudget, RetryPolicy};
 use crate::store::StoreErrorKind;
 
@@ -48,8 +50,12 @@ pub enum Input {
     CompleteFailed(Failure),
     /// The object was examined after a lost answer.
     Examined(Finding),
-    /// The caller wants it to end.
+    /// The caller wants it to end with nothing left at the store.
     Cancel,
+    /// The caller wants it to stop and be resumable: parts in flight may still arrive.
+    Pause,
+    /// The caller waits no longer for the parts in flight.
+    PauseNow,
     /// The abort is confirmed.
     Aborted,
     /// The abort could not be confirmed within its own patience.
@@ -97,6 +103,8 @@ pub enum Action {
     Examine,
     /// Stop the parts in flight, wait until they have stopped, then abort until ListParts says it is gone.
     Abort,
+    /// Stop the parts in flight and the waits; nothing is told to the store.
+    Stop,
     /// The end.
     Finish(Outcome),
 }
@@ -112,7 +120,12 @@ pub enum Outcome {
     Cancelled,
     /// It failed, and what is at the store could not be removed.
     LeftBehind,
-    /// The store lost the upload; there is nothing to remove.
+    /// It stopped and can go on later; what arrived stays at the store.
+    Paused,
+    /// The store lost the upload before Complete, or wants a new one (409): nothing is left, all parts must
+    /// be sent again.
+    Restart,
+    /// After a doubt: the upload is gone, and the object is not ours.
     UploadGone,
     /// It is not known whether Complete was carried out.
     InDoubt,
@@ -123,10 +136,20 @@ enum State {
     Planned,
     Creating,
     Sending,
+    Pausing,
     Completing,
     InDoubt,
     Aborting,
     Ended,
+}
+
+/// What to do when the store cannot be reached or will not take parts, however often they are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenExhausted {
+    /// Remove what is there: nobody could find it again.
+    Abort,
+    /// Keep it: a journal remembers it.
+    Pause,
 }
 
 /// Successes in a row after which one more part may be in flight again.
@@ -159,7 +182,15 @@ pub struct Schedule {
     tries: u32,
     /// Complete was sent and may have been carried out.
     completion_possible: bool,
+    /// The refusal of the Complete that is being looked into, when its answer was not lost.
+    refusal: Option<Failure>,
     cancelled: bool,
+    paused: bool,
+    /// After the abort: begin anew instead of failing.
+    restart: bool,
+    /// Sent in an earlier run, whose upload goes on.
+    resumed: bool,
+    when_exhausted: WhenExhausted,
 }
 
 impl Schedule {
@@ -185,8 +216,31 @@ impl Schedule {
             halved_at: 0,
             tries: 0,
             completion_possible: false,
+            refusal: None,
             cancelled: false,
+            paused: false,
+            restart: false,
+            resumed: false,
+            when_exhausted: WhenExhausted::Abort,
         }
+    }
+
+    /// Goes on with an upload of which `is_sent` tells the parts that arrived. If Complete may have been
+    /// sent, the first thing is to look.
+    #[must_use]
+    pub fn resumed(mut self, is_sent: impl Fn(PartNumber) -> bool, completion_possible: bool) -> Self {
+        self.resumed = true;
+        self.completion_possible = completion_possible;
+        self.ready.retain(|number| !is_sent(*number));
+        self.left = self.ready.len();
+        self
+    }
+
+    /// What to do when trying again has come to its end; to abort unless said otherwise.
+    #[must_use]
+    pub fn when_exhausted(mut self, when: WhenExhausted) -> Self {
+        self.when_exhausted = when;
+        self
     }
 
     /// Parts being sent now.
@@ -197,21 +251,40 @@ impl Schedule {
     /// Takes one event; the answer is what to do next, in order.
     pub fn on(&mut self, input: Input) -> Vec<Action> {
         match (self.state, input) {
+            (State::Planned, Input::Start) if self.completion_possible => {
+                self.enter(State::InDoubt, Action::Examine)
+            }
+            (State::Planned, Input::Start) if self.resumed => self.send(),
             (State::Planned, Input::Start) => self.enter(State::Creating, Action::Create),
+            (State::Planned, Input::Cancel) if self.resumed => {
+                self.cancelled = true;
+                // In doubt it must be examined first: that is what Start does.
+                if self.completion_possible { vec![] } else { self.abort() }
+            }
             (State::Planned, Input::Cancel) => {
                 self.cancelled = true;
                 self.finish_without_upload()
             }
+            (State::Planned, Input::Pause | Input::PauseNow) => self.finish(Outcome::Paused),
             (State::Creating, Input::Created) => {
-                self.state = State::Sending;
                 self.tries = 0;
-                if self.cancelled { self.abort() } else { self.fill() }
+                match (self.cancelled, self.paused) {
+                    (true, _) => self.abort(),
+                    (false, true) => self.finish(Outcome::Paused),
+                    (false, false) => self.send(),
+                }
             }
             (State::Creating, Input::CreateFailed(failure)) => {
                 self.again(Waiting::Create, &failure).unwrap_or_else(|| self.finish_without_upload())
             }
-            (State::Creating, Input::Woke(Waiting::Create)) if self.cancelled => self.finish_without_upload(),
+            (State::Creating, Input::Woke(Waiting::Create)) if self.cancelled || self.paused => {
+                self.finish_without_upload()
+            }
             (State::Creating, Input::Woke(Waiting::Create)) => vec![Action::Create],
+            (State::Creating, Input::Pause | Input::PauseNow) => {
+                self.paused = true;
+                vec![]
+            }
             (State::Creating, Input::Cancel) => {
                 // The answer to Create may be on its way: it names an upload that must not be forgotten.
                 self.cancelled = true;
@@ -231,6 +304,25 @@ impl Schedule {
                 self.abort()
             }
 
+            (State::Sending, Input::Pause) => self.pause(),
+            (State::Sending, Input::PauseNow) => self.pause_now(),
+            (State::Pausing, Input::PartSent(_)) => {
+                self.left -= 1;
+                self.in_flight -= 1;
+                self.pause()
+            }
+            (State::Pausing, Input::PartFailed(number, _)) => {
+                self.ready.push_front(number);
+                self.in_flight -= 1;
+                self.pause()
+            }
+            (State::Pausing, Input::PartImpossible(_)) => self.abort(),
+            (State::Pausing, Input::PauseNow) => self.pause_now(),
+            (State::Pausing, Input::Cancel) => {
+                self.cancelled = true;
+                self.abort()
+            }
+
             (State::Completing, Input::Completed) => self.finish(Outcome::Done),
             (State::Completing, Input::CompleteFailed(failure)) => self.complete_failed(&failure),
             (State::Completing, Input::Woke(Waiting::Complete)) if self.cancelled => self.abort(),
@@ -242,14 +334,21 @@ impl Schedule {
                 self.cancelled = true;
                 vec![]
             }
-
-            (State::Aborting, Input::Aborted) => {
-                let outcome = if self.cancelled { Outcome::Cancelled } else { Outcome::Failed };
-                self.finish(outcome)
+            (State::Completing | State::InDoubt, Input::Pause) => {
+                self.paused = true;
+                vec![]
             }
+            // Nobody waits for the answer: the next run finds out.
+            (State::Completing | State::InDoubt, Input::PauseNow) => self.pause_now(),
+
+            (State::Aborting, Input::Aborted) => self.finish(match (self.cancelled, self.restart) {
+                (true, _) => Outcome::Cancelled,
+                (false, true) => Outcome::Restart,
+                (false, false) => Outcome::Failed,
+            }),
             (State::Aborting, Input::AbortFailed) => self.finish(Outcome::LeftBehind),
             // What was under way when the abort was decided comes in late and changes nothing.
-            (State::Planned | State::Sending | State::Aborting | State::Ended, _)
+            (State::Planned | State::Sending | State::Pausing | State::Aborting | State::Ended, _)
             | (State::Creating | State::Completing | State::InDoubt, Input::Woke(_)) => vec![],
             (state, input) => unreachable!("{input:?} cannot happen in {state:?}"),
         }
@@ -272,6 +371,39 @@ impl Schedule {
     fn abort(&mut self) -> Vec<Action> {
         self.in_flight = 0;
         self.enter(State::Aborting, Action::Abort)
+    }
+
+    /// Sends what is left; completes when nothing is.
+    fn send(&mut self) -> Vec<Action> {
+        if self.left == 0 {
+            return self.enter(State::Completing, Action::Complete);
+        }
+        self.state = State::Sending;
+        self.fill()
+    }
+
+    /// Starts nothing more; ends with the last part in flight.
+    fn pause(&mut self) -> Vec<Action> {
+        self.state = State::Pausing;
+        if self.in_flight == 0 { self.pause_now() } else { vec![] }
+    }
+
+    fn pause_now(&mut self) -> Vec<Action> {
+        self.in_flight = 0;
+        self.state = State::Ended;
+        vec![Action::Stop, Action::Finish(Outcome::Paused)]
+    }
+
+    /// Trying again has come to its end, or must not begin.
+    fn give_up(&mut self, failure: &Failure) -> Vec<Action> {
+        let hopeless = failure.advice == Advice::GiveUp;
+        match self.when_exhausted {
+            WhenExhausted::Pause if !hopeless && !self.cancelled => {
+                // What is in flight meets the same store: waiting for it would only take longer.
+                self.pause_now()
+            }
+            _ => self.abort(),
+        }
     }
 
     /// Sends as many parts as may be in flight.
@@ -311,11 +443,13 @@ impl Schedule {
         if failure.throttled {
             self.throttled(number);
         }
-        let attempt = self.attempts[number.index()];
-        let Some(wait) = self.policy.wait(attempt, failure, &mut self.random) else { return self.abort() };
-        if !self.budget.pay() {
+        if failure.kind == StoreErrorKind::NoSuchUpload {
+            self.restart = true;
             return self.abort();
         }
+        let attempt = self.attempts[number.index()];
+        let wait = self.policy.wait(attempt, failure, &mut self.random);
+        let Some(wait) = wait.filter(|_| self.budget.pay()) else { return self.give_up(failure) };
         let mut actions = vec![Action::Wait(Waiting::Part(number), attempt, wait)];
         actions.append(&mut self.fill());
         actions
@@ -339,31 +473,58 @@ impl Schedule {
     }
 
     fn complete_failed(&mut self, failure: &Failure) -> Vec<Action> {
-        let perhaps_done = failure.outcome_unknown
-            // RGW 16.2 answers 500 to an upload that is gone; a Complete that was carried out makes it so.
-            || failure.kind == StoreErrorKind::Server
-            || (failure.kind == StoreErrorKind::NoSuchUpload && self.completion_possible);
-        if perhaps_done {
-            self.completion_possible = true;
+        // RGW 16.2 answers 500 to an upload that is gone; a Complete that was carried out makes it so.
+        let lost = failure.outcome_unknown || failure.kind == StoreErrorKind::Server;
+        self.completion_possible |= lost;
+        // A proxy that repeats a request gets NoSuchUpload for the second, and after a lost Complete even a
+        // refusal proves nothing: the lost one may have been carried out since it was looked for.
+        if self.completion_possible || failure.kind == StoreErrorKind::NoSuchUpload {
+            self.refusal = Some(*failure).filter(|_| !lost);
             return self.enter(State::InDoubt, Action::Examine);
         }
-        if failure.kind == StoreErrorKind::NoSuchUpload {
-            return self.finish(Outcome::UploadGone);
+        self.complete_refused(failure)
+    }
+
+    /// Complete was certainly not carried out.
+    fn complete_refused(&mut self, failure: &Failure) -> Vec<Action> {
+        // 409 ConditionalRequestConflict: AWS wants a new upload with all its parts (trap 5).
+        if matches!(failure.kind, StoreErrorKind::NoSuchUpload | StoreErrorKind::ConditionalConflict) {
+            self.restart = true;
+            return self.abort();
         }
         match self.again(Waiting::Complete, failure) {
-            Some(actions) if !self.cancelled => actions,
-            _ => self.abort(),
+            Some(_) if self.cancelled => self.abort(),
+            Some(_) if self.paused => self.pause_now(),
+            Some(actions) => actions,
+            None => self.give_up(failure),
         }
     }
 
     fn examined(&mut self, finding: &Finding) -> Vec<Action> {
         match finding {
             Finding::Ours => self.finish(Outcome::Done),
-            Finding::UploadGone => self.finish(Outcome::UploadGone),
+            // Completed and overwritten since, or expired: sending it again might overwrite somebody's newer
+            // object, so that is for a person to decide.
+            Finding::UploadGone if self.completion_possible => self.finish(Outcome::UploadGone),
+            Finding::UploadGone => {
+                self.restart = true;
+                self.abort()
+            }
             Finding::UploadOpen if self.cancelled => self.abort(),
+            Finding::UploadOpen if self.left > 0 => {
+                self.completion_possible = false;
+                self.send()
+            }
+            Finding::UploadOpen if self.refusal.is_some_and(|refusal| refusal.advice == Advice::GiveUp) => {
+                let refusal = self.refusal.take().expect("it was just looked at");
+                self.complete_refused(&refusal)
+            }
             Finding::UploadOpen => {
                 if !self.budget.pay() {
                     return self.abort();
+                }
+                if self.paused {
+                    return self.pause_now();
                 }
                 self.state = State::Completing;
                 let wait = self.policy.throttled_base;

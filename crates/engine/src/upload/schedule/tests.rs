@@ -16,6 +16,8 @@ struct Climate {
     failing: f64,
     /// At every step, how often the caller cancels.
     cancelling: f64,
+    /// At every step, how often the caller pauses.
+    pausing: f64,
     /// Of stopped attempts and waits, how often their end comes in all the same.
     late: f64,
 }
@@ -114,6 +116,9 @@ impl Walk {
         if self.random.random_bool(self.climate.cancelling) {
             return Input::Cancel;
         }
+        if self.random.random_bool(self.climate.pausing) {
+            return if self.random.random_bool(0.2) { Input::PauseNow } else { Input::Pause };
+        }
         if !self.stopped.is_empty() && self.random.random_bool(self.climate.late) {
             let index = self.random.random_range(0..self.stopped.len());
             return self.stopped.swap_remove(index);
@@ -186,6 +191,19 @@ impl Walk {
         assert_eq!(self.schedule.in_flight() as usize, in_flight, "on {input:?}");
     }
 
+    /// In an earlier run some parts were sent; perhaps it ended in the middle of Complete.
+    fn resumed(mut self) -> Self {
+        let numbers = (1..=self.part_count).map(|number| PartNumber::new(number).unwrap());
+        let completing = self.random.random_bool(0.2);
+        let odds = if completing { 1.0 } else { 0.5 };
+        self.sent = numbers.filter(|_| self.random.random_bool(odds)).collect();
+        let sent = self.sent.clone();
+        self.schedule = self.schedule.resumed(|number| sent.contains(&number), completing);
+        self.schedule = self.schedule.when_exhausted(WhenExhausted::Pause);
+        self.in_doubt = completing;
+        self
+    }
+
     fn take(&mut self, action: Action) {
         match action {
             Action::SendPart(number, attempt) => {
@@ -200,7 +218,8 @@ impl Walk {
             Action::Finish(outcome) => {
                 assert_eq!(self.request, None, "it finishes while {:?} is under way", self.request);
                 assert!(self.parts.is_empty(), "it finishes while parts are in flight");
-                assert!(!self.in_doubt || outcome == Outcome::InDoubt, "{outcome:?} in doubt");
+                let may_be_in_doubt = matches!(outcome, Outcome::InDoubt | Outcome::Paused);
+                assert!(!self.in_doubt || may_be_in_doubt, "{outcome:?} in doubt");
                 self.finished = Some(outcome);
             }
             Action::Complete => {
@@ -214,6 +233,11 @@ impl Walk {
                 self.stopped.extend(std::mem::take(&mut self.parts).into_iter().map(Input::PartSent));
                 self.stopped.extend(std::mem::take(&mut self.waits).into_iter().map(Input::Woke));
                 self.ask(Action::Abort);
+            }
+            Action::Stop => {
+                self.stopped.extend(std::mem::take(&mut self.parts).into_iter().map(Input::PartSent));
+                self.stopped.extend(std::mem::take(&mut self.waits).into_iter().map(Input::Woke));
+                self.request = None;
             }
             request @ (Action::Create | Action::Examine) => self.ask(request),
         }
@@ -236,12 +260,31 @@ proptest! {
         seed: u64,
         failing in 0.0..0.6_f64,
         cancelling in prop_oneof![Just(0.0), Just(0.002), Just(0.05)],
+        pausing in prop_oneof![Just(0.0), Just(0.002), Just(0.05)],
         late in 0.0..1.0_f64,
     ) {
-        let outcome = Walk::new(part_count, concurrency, seed, Climate { failing, cancelling, late }).run();
+        let outcome = Walk::new(part_count, concurrency, seed, Climate { failing, cancelling, pausing, late }).run();
         if cancelling == 0.0 {
             prop_assert_ne!(outcome, Outcome::Cancelled);
         }
+    }
+}
+
+/// Pausing, and going on with what an earlier run left, keeps every law too.
+#[test]
+fn resumed_walks_keep_the_laws_and_end() {
+    let mut ends: Vec<Outcome> = vec![];
+    for seed in 0..3000 {
+        let cancelling = if seed % 3 == 0 { 0.01 } else { 0.0 };
+        let pausing = if seed % 5 == 0 { 0.02 } else { 0.0 };
+        let climate = Climate { failing: 0.3, cancelling, pausing, late: 0.5 };
+        let outcome = Walk::new(20, 4, seed, climate).resumed().run();
+        if !ends.contains(&outcome) {
+            ends.push(outcome);
+        }
+    }
+    for outcome in [Outcome::Done, Outcome::Paused, Outcome::Cancelled, Outcome::Restart, Outcome::InDoubt] {
+        assert!(ends.contains(&outcome), "no resumed walk ends with {outcome:?}");
     }
 }
 
@@ -251,7 +294,8 @@ fn walks_come_to_every_kind_of_end() {
     let mut ends: Vec<Outcome> = vec![];
     for seed in 0..3000 {
         let cancelling = if seed % 3 == 0 { 0.01 } else { 0.0 };
-        let outcome = Walk::new(10, 4, seed, Climate { failing: 0.3, cancelling, late: 0.5 }).run();
+        let outcome =
+            Walk::new(10, 4, seed, Climate { failing: 0.3, cancelling, pausing: 0.0, late: 0.5 }).run();
         if !ends.contains(&outcome) {
             ends.push(outcome);
         }
@@ -270,7 +314,7 @@ fn walks_come_to_every_kind_of_end() {
 
 #[test]
 fn without_faults_every_part_is_sent_once_and_all_connections_are_used() {
-    let calm = Climate { failing: 0.0, cancelling: 0.0, late: 0.0 };
+    let calm = Climate { failing: 0.0, cancelling: 0.0, pausing: 0.0, late: 0.0 };
     let mut walk = Walk::new(100, 16, 1, calm);
     walk.give(Input::Start);
     let created = walk.next();
@@ -290,7 +334,7 @@ impl Walk {
 
     /// Created, with as many parts in flight as there may be.
     fn sending(part_count: u32, concurrency: u32) -> Self {
-        let calm = Climate { failing: 0.0, cancelling: 0.0, late: 0.0 };
+        let calm = Climate { failing: 0.0, cancelling: 0.0, pausing: 0.0, late: 0.0 };
         let mut walk = Self::new(part_count, concurrency, 1, calm);
         walk.give(Input::Start);
         walk.request = None;

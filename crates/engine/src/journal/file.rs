@@ -1,0 +1,289 @@
+//! A journal on disk: named by source and target, locked by one process, appended to and synced.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use haul_parts::{ChecksumAlgorithm, Hasher, PartNumber, UploadId};
+
+use super::format::{self, FormatError, MAGIC};
+use super::record::{Beginning, PartRecord, Record};
+
+/// Where journals are kept: `$XDG_STATE_HOME/haul/uploads`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalFolder(PathBuf);
+
+/// An open, locked journal.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+/// What was found when a journal was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// To append to.
+    pub journal: Journal,
+    /// What it holds; empty for a new one, or one whose beginning did not survive.
+    pub records: Vec<Record>,
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// Another process has this upload.
+    #[error("{}", match pid { Some(pid) => format!("process {pid} is already working on this upload"), None => "another process is already working on this upload".into() })]
+    Locked {
+        /// Who, if its record was readable.
+        pid: Option<u32>,
+    },
+    /// The disk said no.
+    #[error("the journal {} cannot be {what}", path.display())]
+    Io {
+        /// Opened, written, synced…
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Written by another version.
+    #[error("the journal {} cannot be read", path.display())]
+    Format {
+        /// Where.
+        path: PathBuf,
+        /// What it is instead.
+        source: FormatError,
+    },
+    /// More metadata than S3 would take.
+    #[error("a record of the journal would be too long")]
+    RecordTooLong,
+}
+
+/// An unfinished upload of this machine.
+#[derive(Clone, Debug)]
+pub struct JournalSummary {
+    /// The name of its file: what `haul resume` and `haul abort` take.
+    pub id: String,
+    /// How it began.
+    pub beginning: Beginning,
+    /// If Create was answered.
+    pub upload_id: Option<UploadId>,
+    /// Parts that were recorded.
+    pub parts: BTreeMap<PartNumber, PartRecord>,
+    /// Complete was sent: the object may be there.
+    pub completing: bool,
+    /// Who works on it now.
+    pub running_pid: Option<u32>,
+    /// Why it stopped, if it stopped in good order.
+    pub paused: Option<String>,
+}
+
+const ENDING: &str = "journal";
+
+impl JournalFolder {
+    /// A folder; made when the first journal is.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The folder's path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The id of the upload of `source_path` to `object` at `endpoint`: the same for the same command.
+    pub fn id(source_path: &str, endpoint: &str, object: &crate::store::ObjectRef) -> String {
+        let identity = format!("{source_path}\0{endpoint}\0{}\0{}", object.bucket, object.key);
+        let digest = Hasher::checksum(ChecksumAlgorithm::Sha256, identity.as_bytes());
+        digest.bytes().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Opens, or begins, the journal `id` and locks it.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] while another process has it.
+    pub fn open(&self, id: &str) -> Result<Opened, JournalError> {
+        fs::create_dir_all(&self.0).map_err(io_error("created", &self.0))?;
+        let path = self.0.join(format!("{id}.{ENDING}"));
+        loop {
+            let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+            let mut file = file.map_err(io_error("opened", &path))?;
+            if let Err(error) = file.try_lock() {
+                return Err(match error {
+                    fs::TryLockError::WouldBlock => JournalError::Locked { pid: holder(&path) },
+                    fs::TryLockError::Error(error) => io_error("locked", &path)(error),
+                });
+            }
+            // Its last holder may have finished and removed it between our open and our lock.
+            if !same_file(&file, &path) {
+                continue;
+            }
+            let mut bytes = vec![];
+            file.read_to_end(&mut bytes).map_err(io_error("read", &path))?;
+            let (records, good_bytes) = match format::decode(&bytes) {
+                Ok(decoded) => (decoded.records, decoded.good_bytes),
+                Err(FormatError::Empty) => (vec![], 0),
+                Err(source) => return Err(JournalError::Format { path, source }),
+            };
+            let usable = matches!(records.first(), Some(Record::Begun(_)));
+            let mut journal = Journal { file, path };
+            journal.cut(if usable { good_bytes } else { 0 })?;
+            return Ok(Opened { journal, records: if usable { records } else { vec![] } });
+        }
+    }
+
+    /// Every unfinished upload of this machine, oldest first. Files that cannot be read are left out.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed; a missing folder is empty.
+    pub fn list(&self) -> Result<Vec<JournalSummary>, JournalError> {
+        let entries = match fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+            Err(error) => return Err(io_error("listed", &self.0)(error)),
+        };
+        let mut found: Vec<_> = entries
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let id = path.file_stem()?.to_str()?.to_owned();
+                (path.extension()? == ENDING).then(|| summary(id, &path)).flatten()
+            })
+            .collect();
+        found.sort_by_key(|summary| summary.beginning.begun_at);
+        Ok(found)
+    }
+}
+
+impl Journal {
+    /// Appends a record; it survives the end of this process.
+    ///
+    /// # Errors
+    /// When the disk is full or broken.
+    pub fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        let bytes = format::encode(record).ok_or(JournalError::RecordTooLong)?;
+        self.file.write_all(&bytes).map_err(io_error("written", &self.path))
+    }
+
+    /// Appends a record; it survives a power cut, and so does everything before it.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn append_synced(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.append(record)?;
+        self.file.sync_data().map_err(io_error("synced", &self.path))?;
+        Ok(())
+    }
+
+    /// Forgets everything and begins anew, keeping the lock.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn restart(&mut self, beginning: Beginning) -> Result<(), JournalError> {
+        self.cut(0)?;
+        self.append(&Record::Begun(Box::new(beginning)))?;
+        self.append_synced(&Record::Opened { pid: std::process::id() })?;
+        sync_folder(&self.path)
+    }
+
+    /// The upload has ended: nothing is left to remember.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn remove(self) -> Result<(), JournalError> {
+        fs::remove_file(&self.path).map_err(io_error("removed", &self.path))
+    }
+
+    /// Cuts off what is not good, and puts the magic where there is nothing.
+    fn cut(&mut self, good_bytes: usize) -> Result<(), JournalError> {
+        let path = &self.path;
+        self.file.set_len(good_bytes as u64).map_err(io_error("truncated", path))?;
+        self.file.seek(SeekFrom::End(0)).map_err(io_error("positioned", path))?;
+        if good_bytes == 0 {
+            self.file.write_all(&MAGIC).map_err(io_error("written", path))?;
+        }
+        Ok(())
+    }
+}
+
+fn summary(id: String, path: &Path) -> Option<JournalSummary> {
+    let records = format::decode(&fs::read(path).ok()?).ok()?.records;
+    let mut records = records.into_iter();
+    let Some(Record::Begun(beginning)) = records.next() else { return None };
+    let mut summary = JournalSummary {
+        id,
+        beginning: *beginning,
+        upload_id: None,
+        parts: BTreeMap::new(),
+        completing: false,
+        running_pid: None,
+        paused: None,
+    };
+    let mut last_pid = None;
+    for record in records {
+        match record {
+            Record::Opened { pid } => (last_pid, summary.paused) = (Some(pid), None),
+            Record::Created { upload_id, .. } => summary.upload_id = Some(upload_id),
+            Record::Part(part) => {
+                summary.parts.insert(part.number, part);
+            }
+            Record::Completing => summary.completing = true,
+            Record::Paused { reason } => summary.paused = Some(reason),
+            Record::SourceChanged { source, plan } => {
+                (summary.beginning.source, summary.beginning.plan) = (source, plan);
+            }
+            Record::Begun(_) | Record::Unknown => {}
+        }
+    }
+    summary.running_pid = last_pid.filter(|_| is_locked(path));
+    Some(summary)
+}
+
+fn is_locked(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock))
+}
+
+/// The process that took the upload up last.
+fn holder(path: &Path) -> Option<u32> {
+    let records = format::decode(&fs::read(path).ok()?).ok()?.records;
+    records.iter().rev().find_map(|record| match record {
+        Record::Opened { pid } => Some(*pid),
+        _ => None,
+    })
+}
+
+#[cfg(unix)]
+fn same_file(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn same_file(_: &File, path: &Path) -> bool {
+    // A file that is open cannot be removed there.
+    path.exists()
+}
+
+/// The file's name must survive a power cut too.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> Result<(), JournalError> {
+    let folder = path.parent().unwrap_or(path);
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("synced", folder))
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> Result<(), JournalError> {
+    Ok(())
+}
+
+fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError {
+    let path = path.to_owned();
+    move |source| JournalError::Io { what, path, source }
+}

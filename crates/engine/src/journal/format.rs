@@ -1,0 +1,97 @@
+//! How records lie in a journal file. Pure: bytes in, records out. Described byte by byte in
+//! `docs/formats.md`.
+//!
+//! ```text
+//! file    "HAULJNL" 0x01, then records
+//! record  length of payload, u32 LE │ CRC32C of payload, u32 LE │ payload: one JSON object
+//! ```
+//!
+//! Reading stops at the first record that is not whole and right: a torn tail is what a crash leaves, and
+//! what stands behind a damaged record cannot be trusted to belong here.
+
+use haul_parts::{ChecksumAlgorithm, Hasher};
+
+use super::record::Record;
+
+/// The first bytes of every journal; the last of them is the version of the format.
+pub const MAGIC: [u8; 8] = *b"HAULJNL\x01";
+
+/// No record is longer: metadata of an object is at most 2 KiB, a key 1 KiB, a path 4 KiB.
+pub const RECORD_BYTES_MAX: usize = 64 * 1024;
+
+const FRAME_BYTES: usize = 8;
+
+/// What a file holds.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// Whole and right, in order.
+    pub records: Vec<Record>,
+    /// Bytes up to the end of the last good record; what follows is to be cut off before appending.
+    pub good_bytes: usize,
+}
+
+/// Why a file is not a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// Empty, or shorter than its first eight bytes: a crash before anything was sent.
+    #[error("the journal is empty")]
+    Empty,
+    /// Other first bytes.
+    #[error("the file is not a journal")]
+    NotAJournal,
+    /// Written by another version of Haul.
+    #[error("the journal has format version {0}; this Haul reads version 1")]
+    Version(u8),
+}
+
+/// One record as bytes. `None` if it would be longer than [`RECORD_BYTES_MAX`].
+pub fn encode(record: &Record) -> Option<Vec<u8>> {
+    let payload = serde_json::to_vec(record).ok().filter(|payload| payload.len() <= RECORD_BYTES_MAX)?;
+    let mut bytes = Vec::with_capacity(FRAME_BYTES + payload.len());
+    bytes.extend(u32::try_from(payload.len()).ok()?.to_le_bytes());
+    bytes.extend(crc32c(&payload));
+    bytes.extend(payload);
+    Some(bytes)
+}
+
+/// All records up to the first that is torn or damaged.
+///
+/// # Errors
+/// When the file as a whole is not a journal of this version.
+pub fn decode(file: &[u8]) -> Result<Decoded, FormatError> {
+    let Some((magic, mut rest)) = file.split_first_chunk::<8>() else { return Err(FormatError::Empty) };
+    if magic[..7] != MAGIC[..7] {
+        return Err(FormatError::NotAJournal);
+    }
+    if magic[7] != MAGIC[7] {
+        return Err(FormatError::Version(magic[7]));
+    }
+    let mut records = vec![];
+    while let Some((record, after)) = decode_one(rest) {
+        records.push(record);
+        rest = after;
+    }
+    Ok(Decoded { records, good_bytes: file.len() - rest.len() })
+}
+
+fn decode_one(bytes: &[u8]) -> Option<(Record, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (checksum, rest) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    if length > RECORD_BYTES_MAX {
+        return None;
+    }
+    let (payload, rest) = rest.split_at_checked(length)?;
+    if crc32c(payload) != *checksum {
+        return None;
+    }
+    Some((serde_json::from_slice(payload).ok()?, rest))
+}
+
+fn crc32c(payload: &[u8]) -> [u8; 4] {
+    let checksum = Hasher::checksum(ChecksumAlgorithm::Crc32c, payload);
+    let mut bytes: [u8; 4] = checksum.bytes().try_into().unwrap_or_default();
+    bytes.reverse();
+    bytes
+}

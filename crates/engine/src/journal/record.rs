@@ -1,0 +1,102 @@
+//! What a journal remembers, in the order in which it happens.
+
+use haul_parts::{Checksum, ChecksumAlgorithm, ETag, PartNumber, PartPlan, UploadId};
+use serde::{Deserialize, Serialize};
+
+use crate::proof::Proof;
+use crate::source::FileIdentity;
+use crate::store::{ObjectAttributes, ObjectRef};
+
+/// One entry of a journal. Fields may be added with a default; a reader skips kinds that it does not know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Record {
+    /// Always the first: synced before Create is sent.
+    Begun(Box<Beginning>),
+    /// A process took the upload up. The last one names who holds the lock.
+    Opened {
+        /// Of the process.
+        pid: u32,
+    },
+    /// Create was answered: synced before the first part is sent.
+    Created {
+        /// The store's name for the upload.
+        upload_id: UploadId,
+        /// The store echoed our checksum algorithm.
+        declared: bool,
+    },
+    /// A part is at the store, and how that is known.
+    Part(PartRecord),
+    /// The source is another version now; parts recorded before are compared anew.
+    SourceChanged {
+        /// As it is now.
+        source: SourceRecord,
+        /// For its length.
+        plan: PartPlan,
+    },
+    /// Complete is about to be sent: from here on the object may be there.
+    Completing,
+    /// A process let go of the upload in good order.
+    Paused {
+        /// For a person.
+        reason: String,
+    },
+    /// Written by a newer Haul.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Everything that must be the same when an upload goes on. Never credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beginning {
+    /// Where from.
+    pub source: SourceRecord,
+    /// Where to.
+    pub object: ObjectRef,
+    /// `https://host`: which store.
+    pub endpoint: String,
+    /// Which bytes are which part.
+    pub plan: PartPlan,
+    /// What proves each part.
+    pub checksum: Option<ChecksumAlgorithm>,
+    /// What the object carries.
+    pub attributes: ObjectAttributes,
+    /// `If-None-Match: *`.
+    #[serde(default)]
+    pub if_none_match: bool,
+    /// `If-Match`.
+    #[serde(default)]
+    pub if_match: Option<ETag>,
+    /// Own token in the object's metadata: recognises a Complete whose answer was lost.
+    pub token: String,
+    /// How the caller connects, for `haul resume`; opaque to the engine, without secrets.
+    #[serde(default)]
+    pub connection: serde_json::Value,
+    /// Seconds since 1970.
+    pub begun_at: i64,
+}
+
+/// Which version of which file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRecord {
+    /// Absolute.
+    pub path: String,
+    /// What tells one version from another.
+    pub identity: FileIdentity,
+}
+
+/// A part that the store acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartRecord {
+    /// Which.
+    pub number: PartNumber,
+    /// Its length.
+    pub size_bytes: u64,
+    /// As the store gave it.
+    pub etag: ETag,
+    /// Of the bytes that were read.
+    pub checksum: Option<Checksum>,
+    /// How it is known to be right.
+    pub proof: Proof,
+}
