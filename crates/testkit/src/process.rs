@@ -11,7 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, waitid};
 
 /// `USER_HZ`: the unit of the times in `/proc/PID/stat`, 100 on every Linux that user space sees.
 const TICKS_PER_SECOND: f64 = 100.0;

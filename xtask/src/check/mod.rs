@@ -1,4 +1,35 @@
-//! placeholder
-pub(crate) fn check() -> anyhow::Result<()> {
-    Ok(())
+//! `cargo xtask check`: what must stay absent, stays absent; what is promised names a test that exists.
+//!
+//! The compiler and clippy see items; these rules are about who may know whom, which they do not see. Each rule reads
+//! `cargo metadata` or the sources as text ([`source`]); a violation says where and which sentence of ARCHITECTURE.md
+//! it breaks.
+
+mod dependencies;
+mod lengths;
+mod promises;
+mod source;
+mod words;
+
+use anyhow::{Result, bail};
+
+use crate::cargo::{metadata, metadata_path};
+use source::Tree;
+
+pub(crate) fn check() -> Result<()> {
+    let metadata = metadata()?;
+    let tree = Tree::read(&metadata_path(&metadata, "workspace_root")?)?;
+    let mut violations = dependencies::violations(&metadata)?;
+    violations.extend(words::violations(&tree));
+    violations.extend(lengths::violations(&tree));
+    violations.extend(promises::violations(&tree)?);
+    for violation in &violations {
+        eprintln!("{violation}");
+    }
+    match violations.len() {
+        0 => {
+            crate::say(&format!("check: {} files, every invariant of absence holds", tree.files.len()));
+            Ok(())
+        }
+        count => bail!("check: {count} violations"),
+    }
 }

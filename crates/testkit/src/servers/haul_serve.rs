@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{Daemon, REGION, Store};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
+const SERVE: [&str; 5] = ["serve", "--json", "--listen", "127.0.0.1:0", "--data"];
 
 /// A running `haul serve`.
 #[derive(Debug)]
@@ -24,12 +25,30 @@ impl HaulServe {
     /// # Errors
     /// When it does not start.
     pub fn start(binary: &Path, data: &Path) -> Result<Self> {
+        let mut command = Command::new(binary);
+        command.args(SERVE).arg(data);
+        Self::run(&command, data)
+    }
+
+    /// The same, on a disk of its own of `disk_bytes`: a tmpfs in a mount namespace that ends with the server, so that
+    /// nothing stays mounted whatever happens. Needs root.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_on_small_disk(binary: &Path, data: &Path, disk_bytes: u64) -> Result<Self> {
+        std::fs::create_dir_all(data).with_context(|| format!("create {}", data.display()))?;
+        let script = format!(r#"mount -t tmpfs -o size={disk_bytes} haul-test "$1" && shift && exec "$@""#);
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--", "sh", "-c", &script, "sh"]).arg(data);
+        command.arg(binary).args(SERVE).arg(data);
+        Self::run(&command, data)
+    }
+
+    fn run(command: &Command, data: &Path) -> Result<Self> {
         // Beside the data, not in it: what is in the folder is the server's own.
         let log = PathBuf::from(format!("{}.log", data.display()));
         let from = std::fs::metadata(&log).map_or(0, |log| log.len());
-        let mut command = Command::new(binary);
-        command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(data);
-        let mut daemon = Daemon::start(&command, &log)?;
+        let mut daemon = Daemon::start(command, &log)?;
         let told = daemon.wait_until(START_LIMIT, || first_line(&log, from))?;
         let field = |name: &str| -> Result<String> {
             let text = told.get(name).and_then(Value::as_str);
