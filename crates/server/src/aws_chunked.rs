@@ -1,0 +1,218 @@
+//! Stands in front of `s3s`'s reader of aws-chunked bodies, which holds each chunk whole before it lets it go.
+//!
+//! A signed chunk has to be held until its signature is checked, so its size gets a limit. An unsigned one need
+//! not be, and some SDKs send a whole 5 GiB part as one chunk: those are cut into chunks of what has arrived,
+//! without copying. Bytes after the last chunk (the trailers) pass unchanged. Knows framing only: signatures,
+//! trailers and the decoded length are checked behind it.
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes};
+
+/// Bytes of one chunk header: size, extension, CRLF.
+const HEADER_BYTES: usize = 1024;
+
+/// What may be done to the chunks on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chunks {
+    /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`: cut into small ones.
+    Unsigned,
+    /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD` and `-TRAILER`: passed as they are, up to this many bytes each.
+    Signed { limit_bytes: usize },
+}
+
+/// Why a body was refused by its framing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BadFraming {
+    /// A chunk header that is too long or is not a hexadecimal size.
+    Header,
+    /// No CRLF after the bytes of a chunk.
+    NoLineEnd,
+    /// A signed chunk larger than the limit.
+    ChunkTooLarge,
+}
+
+enum Place {
+    Header,
+    Data { left: usize },
+    LineEnd { left: usize },
+    Trailers,
+}
+
+/// Takes the pieces of a body as they arrive and gives the pieces to pass on.
+pub(crate) struct Reframer {
+    chunks: Chunks,
+    place: Place,
+    header: Vec<u8>,
+    ready: VecDeque<Bytes>,
+}
+
+impl Reframer {
+    pub(crate) fn new(chunks: Chunks) -> Self {
+        Self { chunks, place: Place::Header, header: Vec::new(), ready: VecDeque::new() }
+    }
+
+    /// The next piece to pass on, if one is ready.
+    pub(crate) fn next_ready(&mut self) -> Option<Bytes> {
+        self.ready.pop_front()
+    }
+
+    /// Takes a piece from the client.
+    pub(crate) fn push(&mut self, mut bytes: Bytes) -> Result<(), BadFraming> {
+        while !bytes.is_empty() {
+            match self.place {
+                Place::Header => self.take_header(&mut bytes)?,
+                Place::Data { left } => {
+                    let data = bytes.split_to(left.min(bytes.len()));
+                    let left = left - data.len();
+                    self.pass_data(data);
+                    self.place = if left > 0 { Place::Data { left } } else { Place::LineEnd { left: 2 } };
+                }
+                Place::LineEnd { left } => self.take_line_end(&mut bytes, left)?,
+                Place::Trailers => self.ready.push_back(std::mem::take(&mut bytes)),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_header(&mut self, bytes: &mut Bytes) -> Result<(), BadFraming> {
+        let line = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |end| end + 1);
+        if self.header.len() + line > HEADER_BYTES {
+            return Err(BadFraming::Header);
+        }
+        self.header.extend_from_slice(&bytes.split_to(line));
+        if self.header.last() != Some(&b'\n') {
+            return Ok(());
+        }
+        let header = std::mem::take(&mut self.header);
+        let size = chunk_size(&header)?;
+        match self.chunks {
+            // s3s reads eight digits and ignores the rest: a longer number would be one thing here and another there.
+            Chunks::Signed { .. } if digits(&header).len() > 8 => {
+                return Err(BadFraming::Header);
+            }
+            Chunks::Signed { limit_bytes } if size > limit_bytes => return Err(BadFraming::ChunkTooLarge),
+            Chunks::Signed { .. } => self.ready.push_back(header.into()),
+            Chunks::Unsigned if size == 0 => self.ready.push_back(header.into()),
+            // The pieces bring headers of their own.
+            Chunks::Unsigned => {}
+        }
+        self.place = if size == 0 { Place::Trailers } else { Place::Data { left: size } };
+        Ok(())
+    }
+
+    fn pass_data(&mut self, data: Bytes) {
+        match self.chunks {
+            Chunks::Signed { .. } => self.ready.push_back(data),
+            Chunks::Unsigned => {
+                self.ready.push_back(Bytes::from(format!("{:x}\r\n", data.len())));
+                self.ready.push_back(data);
+                self.ready.push_back(Bytes::from_static(b"\r\n"));
+            }
+        }
+    }
+
+    fn take_line_end(&mut self, bytes: &mut Bytes, left: usize) -> Result<(), BadFraming> {
+        let expected = if left == 2 { b'\r' } else { b'\n' };
+        if bytes[0] != expected {
+            return Err(BadFraming::NoLineEnd);
+        }
+        bytes.advance(1);
+        if left == 2 {
+            self.place = Place::LineEnd { left: 1 };
+            return Ok(());
+        }
+        if matches!(self.chunks, Chunks::Signed { .. }) {
+            self.ready.push_back(Bytes::from_static(b"\r\n"));
+        }
+        self.place = Place::Header;
+        Ok(())
+    }
+}
+
+/// The size in a chunk header such as `10000;chunk-signature=…\r\n`.
+fn chunk_size(header: &[u8]) -> Result<usize, BadFraming> {
+    if !header.ends_with(b"\r\n") {
+        return Err(BadFraming::Header);
+    }
+    let digits = std::str::from_utf8(digits(header)).map_err(|_| BadFraming::Header)?;
+    if digits.is_empty() || digits.len() > 16 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(BadFraming::Header);
+    }
+    usize::from_str_radix(digits, 16).map_err(|_| BadFraming::Header)
+}
+
+/// Everything before the extension or the line end.
+fn digits(header: &[u8]) -> &[u8] {
+    let end = header.iter().position(|b| matches!(b, b';' | b'\r')).unwrap_or(header.len());
+    &header[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds `body` in pieces of `step` bytes and joins what comes out.
+    fn run(chunks: Chunks, body: &[u8], step: usize) -> Result<(Vec<u8>, usize), BadFraming> {
+        let mut reframer = Reframer::new(chunks);
+        let (mut out, mut largest) = (Vec::new(), 0);
+        for piece in body.chunks(step) {
+            reframer.push(Bytes::copy_from_slice(piece))?;
+            while let Some(ready) = reframer.next_ready() {
+                largest = largest.max(ready.len());
+                out.extend_from_slice(&ready);
+            }
+        }
+        Ok((out, largest))
+    }
+
+    /// The bytes inside the chunks, by a reader as simple as can be.
+    fn decode(mut body: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let mut data = Vec::new();
+        loop {
+            let end = body.windows(2).position(|w| w == b"\r\n").unwrap();
+            let size = chunk_size(&body[..end + 2]).unwrap();
+            body = &body[end + 2..];
+            if size == 0 {
+                return (data, body.to_vec());
+            }
+            data.extend_from_slice(&body[..size]);
+            assert_eq!(&body[size..size + 2], b"\r\n");
+            body = &body[size + 2..];
+        }
+    }
+
+    #[test]
+    fn a_large_unsigned_chunk_is_cut_and_says_the_same() {
+        let payload: Vec<u8> = (0..100_000_u32).map(|i| (i % 251) as u8).collect();
+        let mut body = format!("{:x}\r\n", payload.len()).into_bytes();
+        body.extend_from_slice(&payload);
+        body.extend_from_slice(b"\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n");
+        for step in [1, 7, 4096, body.len()] {
+            let (out, largest) = run(Chunks::Unsigned, &body, step).unwrap();
+            assert!(largest <= step.max(64));
+            let (data, trailers) = decode(&out);
+            assert!(data == payload, "step {step}");
+            assert_eq!(trailers, b"x-amz-checksum-crc32:AAAAAA==\r\n\r\n");
+        }
+    }
+
+    #[test]
+    fn signed_chunks_pass_unchanged_up_to_their_limit() {
+        let body = b"4;chunk-signature=ab\r\nabcd\r\n0;chunk-signature=cd\r\n\r\n";
+        for step in [1, 3, body.len()] {
+            let (out, _) = run(Chunks::Signed { limit_bytes: 4 }, body, step).unwrap();
+            assert_eq!(out, body);
+            assert_eq!(run(Chunks::Signed { limit_bytes: 3 }, body, step), Err(BadFraming::ChunkTooLarge));
+        }
+    }
+
+    #[test]
+    fn bad_framing_is_refused() {
+        for body in
+            [&b"zz\r\n"[..], b"\r\n", b"4\r\nabcdXX", b"4\nabcd\r\n", b"11111111111111111\r\n", &[b'1'; 2000]]
+        {
+            assert!(run(Chunks::Unsigned, body, 5).is_err(), "{body:?}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Accepts connections and serves each with hyper's HTTP/1, inside limits.
+//!
+//! More connections than allowed wait in the listen queue: a permit is taken before the accept. Stopping asks every
+//! connection to finish the request it is in, and cuts off what is left after the grace time. Knows nothing of S3.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use s3s::Body;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::Limits;
+use crate::stalling_io::StallingIo;
+
+/// How long accepting pauses after an error such as "too many open files", which asking again at once cannot cure.
+const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
+/// Header lines of one request.
+const HEADER_LINES: usize = 256;
+
+/// An answer on its way.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+/// What answers requests.
+pub(crate) trait Answering: Send + Sync + 'static {
+    fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answer;
+}
+
+/// Serves until `stop` says so or its sender is gone.
+pub(crate) async fn serve<A: Answering>(
+    listener: TcpListener,
+    answering: Arc<A>,
+    limits: Limits,
+    mut stop: watch::Receiver<()>,
+) {
+    let permits = Arc::new(Semaphore::new(limits.connections));
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            _ = stop.changed() => break,
+            accepted = accept(&listener, &permits) => accepted,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+        };
+        let (stream, permit) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_ERROR_PAUSE).await;
+                continue;
+            }
+        };
+        let answering = Arc::clone(&answering);
+        let service = service_fn(move |request| answering.answer(request));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_headers(HEADER_LINES)
+            .serve_connection(StallingIo::new(TokioIo::new(stream), limits.stall_timeout), service);
+        let connection = graceful.watch(connection);
+        connections.spawn(async move {
+            // A connection that the peer broke off is no event of ours; what a request met is logged with the request.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended early");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    let finished = async {
+        graceful.shutdown().await;
+        while connections.join_next().await.is_some() {}
+    };
+    if tokio::time::timeout(limits.stop_grace, finished).await.is_err() {
+        tracing::warn!(grace = ?limits.stop_grace, "cutting off connections that did not finish in time");
+    }
+    connections.shutdown().await;
+}
+
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(permits).acquire_owned().await.expect("the semaphore is never closed");
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, permit))
+}

@@ -1,0 +1,71 @@
+//! The endpoint: a store, a region, and what to do about missing buckets. The operations in [`ops`](crate::ops) are
+//! its methods.
+//!
+//! The store blocks, so every call of it goes to the blocking threads; this is the one place that sends it there.
+
+use std::sync::Arc;
+
+use haul_parts::Bucket;
+use haul_store::Store;
+use s3s::S3Response;
+use tokio::sync::Semaphore;
+
+use crate::options::AutoCreateBuckets;
+use crate::refusal::Refusal;
+
+/// Bytes of one permit for bodies in memory.
+pub(crate) const PERMIT_BYTES: usize = 512 * 1024;
+
+/// What an operation answers.
+pub(crate) type Answered<T> = Result<S3Response<T>, Refusal>;
+
+/// One endpoint; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    pub(crate) store: Store,
+    pub(crate) region: Arc<str>,
+    pub(crate) auto_create: AutoCreateBuckets,
+    /// Permits for blocks of bodies on their way in, each of [`PERMIT_BYTES`].
+    pub(crate) blocks: Arc<Semaphore>,
+}
+
+impl Endpoint {
+    /// Calls the store on a thread that may block.
+    pub(crate) async fn on_store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> haul_store::Result<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let store = self.store.clone();
+        blocking(move || work(&store)).await
+    }
+
+    /// A bucket that is about to be written to: made if it is missing and that is wanted, else `NoSuchBucket` before
+    /// any byte of the body is taken.
+    pub(crate) async fn bucket_for_writing(&self, name: &str) -> Result<Bucket, Refusal> {
+        let bucket = crate::names::bucket(name)?;
+        let wanted = bucket.clone();
+        let auto_create = self.auto_create;
+        self.on_store(move |store| match (store.head_bucket(&wanted), auto_create) {
+            (Err(haul_store::Error::NoSuchBucket { .. }), AutoCreateBuckets::OnFirstWrite) => {
+                match store.create_bucket(&wanted) {
+                    // Somebody else was quicker.
+                    Err(haul_store::Error::BucketAlreadyExists { .. }) => Ok(()),
+                    created => created.map(drop),
+                }
+            }
+            (found, _) => found.map(drop),
+        })
+        .await?;
+        Ok(bucket)
+    }
+}
+
+/// Runs on a thread that may block, and turns the store's errors into refusals here, where the request's span is.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> haul_store::Result<T> + Send + 'static,
+) -> Result<T, Refusal> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(|error| Refusal::from_store(&error)),
+        Err(error) => Err(Refusal::internal("a store operation did not finish", &error)),
+    }
+}

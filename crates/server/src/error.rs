@@ -1,0 +1,60 @@
+//! What can go wrong in starting a server. What goes wrong in a request is answered to its client instead.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why a server did not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store cannot be opened; [`haul_store::Error::Locked`] when another process holds its folder.
+    #[error("cannot open the store")]
+    Store(#[from] haul_store::Error),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of keys in the folder is not what was written there.
+    #[error("{} is not readable as JSON at line {line}, column {column}", file.display())]
+    Keys {
+        /// Which file.
+        file: PathBuf,
+        /// Where in it.
+        line: usize,
+        /// Where in the line.
+        column: usize,
+    },
+    /// The system gave no random bytes for new keys.
+    #[error("no random bytes for new keys: {cause}")]
+    Random {
+        /// What the system said.
+        cause: String,
+    },
+}
+
+impl Error {
+    /// What a person can do about it, where that is not obvious.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                Some("another program listens there: stop it, or choose another address")
+            }
+            Self::Keys { .. } => Some("restore the file, or remove it to have new keys made"),
+            _ => None,
+        }
+    }
+
+    /// Whether another process holds the folder: then [`running_endpoint`](crate::running_endpoint) tells where it is.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Store(haul_store::Error::Locked { .. }))
+    }
+}

@@ -1,0 +1,188 @@
+//! The error document of S3: `Code`, `Message`, what the code adds, `Resource`, `RequestId`.
+//!
+//! `s3s` writes code and message only (and no message at all for most errors it finds itself), so every answer
+//! with an error passes here on its way out. Text that came with an unexpected cause is never added: whoever
+//! needs the cause looks for the request id in the log.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body_util::BodyExt;
+use s3s::Body;
+
+use crate::refusal::{Refusal, take_fields};
+
+/// Bytes of an error document of `s3s` that are read; they are a few hundred.
+const DOCUMENT_BYTES: usize = 64 * 1024;
+
+/// Where an error happened: what the document says besides code and message.
+pub(crate) struct Place<'a> {
+    pub(crate) method: &'a Method,
+    /// The path of the request, as sent.
+    pub(crate) resource: &'a str,
+    pub(crate) request_id: &'a str,
+}
+
+/// Marks an answer whose document is complete.
+#[derive(Clone, Copy)]
+struct Finished;
+
+/// The answer for a request that was refused before `s3s` saw it.
+pub(crate) fn refuse(refusal: &Refusal, place: &Place<'_>) -> Response<Body> {
+    let fields: Vec<(String, String)> =
+        refusal.fields().iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let message = refusal.message().map(escape);
+    let document = document(refusal.code(), message.as_deref(), &fields, place);
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = refusal.status();
+    response.extensions_mut().insert(Finished);
+    fill(&mut response, document, place);
+    response
+}
+
+/// Completes an answer of `s3s` if it is an error; leaves others alone.
+pub(crate) async fn complete(mut response: Response<Body>, place: &Place<'_>) -> Response<Body> {
+    let status = response.status();
+    if status == StatusCode::NOT_MODIFIED {
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(CONTENT_TYPE);
+        response.headers_mut().remove(CONTENT_LENGTH);
+        return response;
+    }
+    // What the front refused itself has its document already.
+    let finished = response.extensions().get::<Finished>().is_some();
+    if finished || !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let body = std::mem::take(response.body_mut());
+    let text = match http_body_util::Limited::new(body, DOCUMENT_BYTES).collect().await {
+        Ok(collected) => String::from_utf8_lossy(&collected.to_bytes()).into_owned(),
+        Err(_) => String::new(),
+    };
+    let code = element(&text, "Code").unwrap_or("InternalError").to_owned();
+    // What s3s says of its own internal errors may be about our insides.
+    let message = element(&text, "Message").filter(|_| !status.is_server_error() || code != "InternalError");
+    let fields = take_fields(response.headers_mut());
+    let document = document(&code, message, &fields, place);
+    fill(&mut response, document, place);
+    response
+}
+
+fn fill(response: &mut Response<Body>, document: String, place: &Place<'_>) {
+    response.headers_mut().remove(CONTENT_LENGTH);
+    if place.method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+        return;
+    }
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    *response.body_mut() = Body::from(Bytes::from(document));
+}
+
+/// `message` is escaped already.
+fn document(code: &str, message: Option<&str>, fields: &[(String, String)], place: &Place<'_>) -> String {
+    let mut text = String::with_capacity(512);
+    text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
+    let mut add = |name: &str, escaped: &str| {
+        for piece in ["<", name, ">", escaped, "</", name, ">"] {
+            text.push_str(piece);
+        }
+    };
+    add("Code", code);
+    add("Message", message.unwrap_or_else(|| usual_message(code)));
+    for (name, value) in fields {
+        add(name, &escape(value));
+    }
+    add("Resource", &escape(place.resource));
+    add("RequestId", place.request_id);
+    text.push_str("</Error>");
+    text
+}
+
+/// The text between `<name>` and `</name>`, still escaped.
+fn element<'a>(document: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = document.split_once(&format!("<{name}>"))?;
+    rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
+}
+
+/// What a document can hold of any text: markup escaped, what XML cannot say replaced.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\t' | '\n' | '\r' => escaped.push(c),
+            c if c.is_control() => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// AWS's own sentence for a code, from the S3 API Reference's list of error codes.
+#[rustfmt::skip]
+fn usual_message(code: &str) -> &'static str {
+    match code {
+        "AccessDenied" => "Access Denied",
+        "AuthorizationHeaderMalformed" => "The authorization header that you provided is not valid.",
+        "BadDigest" => "The Content-MD5 or checksum value that you specified did not match what the server received.",
+        "BucketAlreadyExists" => "The requested bucket name is not available.",
+        "BucketAlreadyOwnedByYou" => "Your previous request to create the named bucket succeeded and you already own it.",
+        "BucketNotEmpty" => "The bucket you tried to delete is not empty",
+        "ConditionalRequestConflict" => "The conditional request cannot succeed due to a conflicting operation against this resource.",
+        "EntityTooLarge" => "Your proposed upload exceeds the maximum allowed size",
+        "EntityTooSmall" => "Your proposed upload is smaller than the minimum allowed size",
+        "IncompleteBody" => "You did not provide the number of bytes specified by the Content-Length HTTP header",
+        "InsufficientStorage" => "There is not enough space left for this request.",
+        "InternalError" => "We encountered an internal error. Please try again.",
+        "InvalidAccessKeyId" => "The AWS Access Key Id you provided does not exist in our records.",
+        "InvalidArgument" => "Invalid Argument",
+        "InvalidBucketName" => "The specified bucket is not valid.",
+        "InvalidDigest" => "The Content-MD5 or checksum value that you specified is not valid.",
+        "InvalidPart" => "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+        "InvalidPartNumber" => "The requested partnumber is not satisfiable",
+        "InvalidPartOrder" => "The list of parts was not in ascending order. Parts must be ordered by part number.",
+        "InvalidRange" => "The requested range is not satisfiable",
+        "InvalidRequest" => "Invalid Request",
+        "InvalidURI" => "Couldn't parse the specified URI.",
+        "KeyTooLongError" => "Your key is too long",
+        "MalformedXML" => "The XML you provided was not well-formed or did not validate against our published schema",
+        "MaxMessageLengthExceeded" => "Your request was too large.",
+        "MetadataTooLarge" => "Your metadata headers exceed the maximum allowed metadata size",
+        "MethodNotAllowed" => "The specified method is not allowed against this resource.",
+        "MissingContentLength" => "You must provide the Content-Length HTTP header.",
+        "MissingRequestBodyError" => "Request body is empty.",
+        "NoSuchBucket" => "The specified bucket does not exist",
+        "NoSuchCORSConfiguration" => "The CORS configuration does not exist",
+        "NoSuchKey" => "The specified key does not exist.",
+        "NoSuchLifecycleConfiguration" => "The lifecycle configuration does not exist",
+        "NoSuchTagSet" => "The TagSet does not exist",
+        "NoSuchUpload" => "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
+        "NotImplemented" => "A header you provided implies functionality that is not implemented",
+        "PreconditionFailed" => "At least one of the pre-conditions you specified did not hold",
+        "RequestTimeout" => "Your socket connection to the server was not read from or written to within the timeout period.",
+        "RequestTimeTooSkewed" => "The difference between the request time and the current time is too large.",
+        "ServiceUnavailable" => "Service is unable to handle request.",
+        "SignatureDoesNotMatch" => "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+        "SlowDown" => "Please reduce your request rate.",
+        "XAmzContentSHA256Mismatch" => "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        _ => "The request was refused.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_escapes_what_it_quotes() {
+        let refusal = Refusal::with(s3s::S3ErrorCode::NoSuchKey, "a < b").field("Key", "<&\u{1}>");
+        let place = Place { method: &Method::GET, resource: "/b/<x>", request_id: "1" };
+        let fields: Vec<_> = refusal.fields().iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
+        let text = document(refusal.code(), Some(&escape("a < b")), &fields, &place);
+        assert!(text.contains("<Message>a &lt; b</Message><Key>&lt;&amp;\u{fffd}&gt;</Key>"), "{text}");
+        assert!(text.contains("<Resource>/b/&lt;x&gt;</Resource><RequestId>1</RequestId>"), "{text}");
+    }
+}

@@ -1,0 +1,121 @@
+//! Every request passes here on its way in, and every answer on its way out.
+//!
+//! In: a request id, the gate, the guarded body. Then `s3s` authenticates and calls the operations. Out: the error
+//! document completed, the request id shown, the status corrected where `s3s` cannot say it. One log line per
+//! request, without query (it may hold a signature) and without headers.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{EXPECT, SERVER};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use s3s::Body;
+use s3s::service::S3Service;
+use tracing::Instrument;
+
+use crate::aws_chunked::Chunks;
+use crate::connections::{Answer, Answering};
+use crate::endpoint::Endpoint;
+use crate::error_document::{self, Place};
+use crate::request_body::{ExpectsContinue, RequestBody};
+use crate::{Limits, cors, gate};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+
+/// A status that an operation asks for and `s3s` has no field for; travels in the answer's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StatusOverride(pub(crate) StatusCode);
+
+/// The outermost layer.
+pub(crate) struct Front {
+    pub(crate) s3: S3Service,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) limits: Limits,
+}
+
+impl Answering for Front {
+    fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answer {
+        let front = Arc::clone(self);
+        let id = format!("{:016X}", rand::random::<u64>());
+        let span = tracing::info_span!("request", id = %id);
+        Box::pin(async move { Ok::<_, Infallible>(front.handle(request, &id).await) }.instrument(span))
+    }
+}
+
+impl Front {
+    async fn handle(&self, request: Request<Incoming>, id: &str) -> Response<Body> {
+        let started = Instant::now();
+        let (parts, incoming) = request.into_parts();
+        let method = parts.method.clone();
+        let resource = parts.uri.path().to_owned();
+        let place = Place { method: &method, resource: &resource, request_id: id };
+
+        let cors = self.endpoint.cors_headers(&parts).await;
+        let mut body = self.guard_body(&parts, incoming);
+        let fate = body.fate();
+        let checked = gate::check(&parts, &self.limits)
+            .and_then(|()| gate::document_claims(&parts))
+            .map(|claims| body.check_document(claims));
+        let response = match checked {
+            Ok(()) if cors::is_preflight(&parts) => match self.endpoint.preflight(&parts).await {
+                Ok(response) => response,
+                Err(refusal) => error_document::refuse(&refusal, &place),
+            },
+            Ok(()) => self.call_s3(parts, body).await,
+            Err(refusal) => error_document::refuse(&refusal, &place),
+        };
+        let response = match fate.broken() {
+            Some(broken) if !response.status().is_success() => {
+                error_document::refuse(&broken.refusal(), &place)
+            }
+            _ => error_document::complete(response, &place).await,
+        };
+        let mut response = sign_off(response, id);
+        response.headers_mut().extend(cors);
+        let status = response.status().as_u16();
+        tracing::info!(%method, path = %resource, status, elapsed = ?started.elapsed(), "answered");
+        response
+    }
+
+    fn guard_body(&self, parts: &Parts, incoming: Incoming) -> RequestBody {
+        let expects_continue =
+            if parts.headers.contains_key(EXPECT) { ExpectsContinue::Yes } else { ExpectsContinue::No };
+        let chunks = chunks_of(&parts.headers, self.limits.signed_chunk_bytes);
+        RequestBody::new(incoming, chunks, expects_continue, &self.limits)
+    }
+
+    async fn call_s3(&self, parts: Parts, body: RequestBody) -> Response<Body> {
+        match self.s3.call(Request::from_parts(parts, Body::http_body(body))).await {
+            Ok(response) => response,
+            Err(error) => {
+                let error: Box<dyn std::error::Error + Send + Sync> = error.into();
+                tracing::error!(%error, "no answer from s3s");
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }
+        }
+    }
+}
+
+/// How the body is framed, by its declared payload hash.
+fn chunks_of(headers: &HeaderMap, limit_bytes: usize) -> Option<Chunks> {
+    match headers.get("x-amz-content-sha256")?.as_bytes() {
+        b"STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Some(Chunks::Unsigned),
+        kind if kind.starts_with(b"STREAMING-") => Some(Chunks::Signed { limit_bytes }),
+        _ => None,
+    }
+}
+
+fn sign_off(mut response: Response<Body>, id: &str) -> Response<Body> {
+    if let Some(StatusOverride(status)) = response.extensions_mut().remove() {
+        *response.status_mut() = status;
+    }
+    let id = HeaderValue::from_str(id).expect("a request id is hexadecimal");
+    response.headers_mut().insert(REQUEST_ID, id);
+    response.headers_mut().insert(SERVER, HeaderValue::from_static("Haul"));
+    response
+}

@@ -1,0 +1,304 @@
+//! What is refused before `s3s` sees it, because `s3s` 0.14.1 would let it pass.
+//!
+//! - Headers `x-amz-*` that the signature does not cover: with one of them (`x-amz-copy-source`) whoever holds a
+//!   presigned PUT could make it another operation. AWS refuses them, `s3s` does not look.
+//! - Signature version 2 (HMAC-SHA1, compared in variable time) and presigned URLs valid for more than seven days.
+//! - Browser form uploads, which `s3s` collects in memory whole and before it checks who sends them.
+//! - Sub-resources that nobody here knows: `PUT /bucket?something` would otherwise make a bucket, and
+//!   `DELETE /bucket/key?something` remove an object.
+//!
+//! Reads headers and the query only, decides nothing about who may do what.
+
+use haul_parts::Checksum;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
+use percent_encoding::percent_decode_str;
+use s3s::S3ErrorCode;
+
+use crate::Limits;
+use crate::integrity::Integrity;
+use crate::refusal::Refusal;
+
+/// The longest life of a presigned URL, by AWS's rule.
+const PRESIGNED_EXPIRY_MAX_SECONDS: u64 = 7 * 24 * 3600;
+
+/// Headers of the `x-amz-` family that need not be signed: one describes the payload (and is checked against it),
+/// the other is chatter of browsers.
+const NEED_NO_SIGNATURE: [&str; 2] = ["x-amz-content-sha256", "x-amz-user-agent"];
+
+/// Query parameters without a value that are an operation (of ours, or refused by name in the operations).
+const SUB_RESOURCES: [&str; 33] = [
+    "accelerate",
+    "acl",
+    "analytics",
+    "attributes",
+    "cors",
+    "delete",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "legal-hold",
+    "lifecycle",
+    "location",
+    "logging",
+    "metadataTable",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "replication",
+    "requestPayment",
+    "restore",
+    "retention",
+    "select",
+    "session",
+    "tagging",
+    "torrent",
+    "uploads",
+    "versioning",
+    "versions",
+    "website",
+];
+
+/// Refuses what must not reach `s3s`.
+pub(crate) fn check(request: &Parts, limits: &Limits) -> Result<(), Refusal> {
+    check_size(request, limits.header_bytes)?;
+    check_method(request)?;
+    let query = Query::parse(request.uri.query().unwrap_or(""));
+    check_signature_version(request, &query)?;
+    check_expiry(&query)?;
+    check_signed_headers(request, &query)?;
+    check_sub_resource(&request.method, &query)?;
+    check_document_size(request, &query, limits.xml_bytes)
+}
+
+/// The checksums that a request gives for a document in its body, as bucket settings and DeleteObjects have one.
+pub(crate) fn document_claims(request: &Parts) -> Result<Vec<Checksum>, Refusal> {
+    let query = Query::parse(request.uri.query().unwrap_or(""));
+    // Complete's body is a document too, but the checksum in its headers is that of the object.
+    if !is_document(request, &query) || query.has("uploadId") {
+        return Ok(Vec::new());
+    }
+    let integrity = Integrity::from_headers(&request.headers)?;
+    Ok([integrity.content_md5, integrity.checksum(None)?].into_iter().flatten().collect())
+}
+
+/// Whether the body is a document that `s3s` reads whole, and not the bytes of an object or part.
+fn is_document(request: &Parts, query: &Query) -> bool {
+    let of_bucket = !request.uri.path().trim_start_matches('/').contains('/');
+    let sub_resource =
+        |(name, value): &(String, String)| value.is_empty() && SUB_RESOURCES.contains(&name.as_str());
+    match request.method {
+        Method::POST => !query.has("uploads"),
+        Method::PUT => of_bucket || query.0.iter().any(sub_resource),
+        _ => false,
+    }
+}
+
+/// `s3s` answers a document that is too large, or has no length, with an internal error.
+fn check_document_size(request: &Parts, query: &Query, limit: usize) -> Result<(), Refusal> {
+    if !is_document(request, query) {
+        return Ok(());
+    }
+    if request.headers.contains_key(TRANSFER_ENCODING) {
+        return Err(Refusal::new(S3ErrorCode::MissingContentLength));
+    }
+    let length =
+        request.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > limit) {
+        return Err(Refusal::new(S3ErrorCode::MaxMessageLengthExceeded)
+            .field("MaxMessageLengthBytes", limit.to_string()));
+    }
+    Ok(())
+}
+
+fn check_size(request: &Parts, limit: usize) -> Result<(), Refusal> {
+    let line = request.uri.path_and_query().map_or(0, |p| p.as_str().len());
+    let headers: usize =
+        request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if line + headers > limit {
+        return Err(Refusal::custom(
+            "RequestHeaderSectionTooLarge",
+            StatusCode::BAD_REQUEST,
+            "Your request header section exceeds the maximum allowed request header section size.",
+        )
+        .field("MaxSizeAllowed", limit.to_string()));
+    }
+    Ok(())
+}
+
+fn check_method(request: &Parts) -> Result<(), Refusal> {
+    let known = [Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE, Method::OPTIONS];
+    if !known.contains(&request.method) {
+        return Err(Refusal::new(S3ErrorCode::MethodNotAllowed).field("Method", request.method.as_str()));
+    }
+    let form = request.headers.get(CONTENT_TYPE).is_some_and(|value| {
+        value.as_bytes().get(..19).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/form-data"))
+    });
+    if request.method == Method::POST && form {
+        return Err(Refusal::with(S3ErrorCode::NotImplemented, "Uploads by HTML form are not implemented."));
+    }
+    Ok(())
+}
+
+fn check_signature_version(request: &Parts, query: &Query) -> Result<(), Refusal> {
+    let header = authorization(&request.headers);
+    let old_header = header.is_some_and(|text| !text.starts_with("AWS4-HMAC-SHA256"));
+    if old_header || query.has("Signature") || query.has("AWSAccessKeyId") {
+        return Err(Refusal::invalid_request(
+            "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+        ));
+    }
+    Ok(())
+}
+
+fn check_expiry(query: &Query) -> Result<(), Refusal> {
+    let bad = |message: &str| {
+        Err(Refusal::custom("AuthorizationQueryParametersError", StatusCode::BAD_REQUEST, message))
+    };
+    let Some(text) = query.get("X-Amz-Expires") else { return Ok(()) };
+    match text.parse::<i64>() {
+        Err(_) => bad("X-Amz-Expires should be a number"),
+        Ok(seconds) if seconds < 0 => bad("X-Amz-Expires must be non-negative"),
+        Ok(seconds) if seconds.unsigned_abs() > PRESIGNED_EXPIRY_MAX_SECONDS => bad(
+            "X-Amz-Expires must be less than a week (in seconds) that is; the given X-Amz-Expires must be less than 604800 seconds",
+        ),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn check_signed_headers(request: &Parts, query: &Query) -> Result<(), Refusal> {
+    let header = authorization(&request.headers).and_then(signed_headers_of);
+    let Some(signed) = header.or_else(|| query.get("X-Amz-SignedHeaders")) else { return Ok(()) };
+    let is_signed = |name: &str| signed.split(';').any(|s| s.eq_ignore_ascii_case(name));
+    let missing: Vec<&str> = request
+        .headers
+        .keys()
+        .map(http::HeaderName::as_str)
+        .filter(|name| name.starts_with("x-amz-") && !NEED_NO_SIGNATURE.contains(name))
+        .chain(request.headers.contains_key(HOST).then_some("host"))
+        .filter(|name| !is_signed(name))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::with(
+        S3ErrorCode::AccessDenied,
+        "There were headers present in the request which were not signed",
+    )
+    .field("HeadersNotSigned", missing.join(", ")))
+}
+
+fn check_sub_resource(method: &Method, query: &Query) -> Result<(), Refusal> {
+    let reading = *method == Method::GET || *method == Method::HEAD;
+    let unknown =
+        query.0.iter().find(|(name, value)| value.is_empty() && !SUB_RESOURCES.contains(&name.as_str()));
+    match unknown {
+        // On reads an empty parameter is mostly an option left empty: `?prefix=&delimiter=`.
+        Some((name, _)) if !reading => Err(Refusal::with(
+            S3ErrorCode::NotImplemented,
+            "A parameter you provided implies functionality that is not implemented.",
+        )
+        .field("Parameter", name.as_str())),
+        _ => Ok(()),
+    }
+}
+
+fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION)?.to_str().ok()
+}
+
+/// `SignedHeaders=a;b;c` of an authorization header.
+fn signed_headers_of(authorization: &str) -> Option<&str> {
+    let (_, rest) = authorization.split_once("SignedHeaders=")?;
+    Some(rest.split([',', ' ']).next().unwrap_or(rest))
+}
+
+/// The query, decoded.
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn parse(text: &str) -> Self {
+        let decode =
+            |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        });
+        Self(pairs.collect())
+    }
+
+    pub(crate) fn into_pairs(self) -> Vec<(String, String)> {
+        self.0
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(n, _)| n == name)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(method: &str, uri: &str, headers: &[(&str, &str)]) -> Option<String> {
+        let mut builder = http::Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        let (parts, ()) = builder.body(()).unwrap().into_parts();
+        check(&parts, &Limits { header_bytes: 4096, ..Limits::default() })
+            .err()
+            .map(|refusal| refusal.code().to_owned())
+    }
+
+    const AUTH: &str =
+        "AWS4-HMAC-SHA256 Credential=a/b/c/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=0";
+
+    #[test]
+    fn what_s3s_would_let_pass_is_refused() {
+        type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
+        let cases: [Case<'_>; 14] = [
+            ("GET", "/b/k", &[("authorization", AUTH), ("host", "h"), ("x-amz-date", "d")], None),
+            ("GET", "/b?prefix=&delimiter=", &[], None),
+            (
+                "PUT",
+                "/b/k",
+                &[("authorization", AUTH), ("host", "h"), ("x-amz-copy-source", "b/k")],
+                Some("AccessDenied"),
+            ),
+            (
+                "PUT",
+                "/b/k?X-Amz-SignedHeaders=host&X-Amz-Expires=60",
+                &[("x-amz-copy-source", "x")],
+                Some("AccessDenied"),
+            ),
+            ("PUT", "/b/k?X-Amz-SignedHeaders=host&X-Amz-Expires=60", &[("host", "h")], None),
+            ("GET", "/b/k?X-Amz-Expires=604801", &[], Some("AuthorizationQueryParametersError")),
+            ("GET", "/b/k?X-Amz-Expires=604800", &[], None),
+            ("GET", "/b/k?X-Amz-Expires=soon", &[], Some("AuthorizationQueryParametersError")),
+            ("GET", "/b/k?AWSAccessKeyId=x&Signature=y", &[], Some("InvalidRequest")),
+            ("GET", "/b/k", &[("authorization", "AWS x:y")], Some("InvalidRequest")),
+            ("POST", "/b", &[("content-type", "Multipart/Form-Data; boundary=x")], Some("NotImplemented")),
+            ("DELETE", "/b/k?renameObject", &[], Some("NotImplemented")),
+            ("PATCH", "/b/k", &[], Some("MethodNotAllowed")),
+            ("DELETE", "/b/k?tagging", &[], None),
+        ];
+        for (method, uri, headers, expected) in cases {
+            assert_eq!(refused(method, uri, headers).as_deref(), expected, "{method} {uri} {headers:?}");
+        }
+        let long = "x".repeat(5000);
+        assert_eq!(
+            refused("GET", "/b", &[("x-long", &long)]).as_deref(),
+            Some("RequestHeaderSectionTooLarge")
+        );
+    }
+}

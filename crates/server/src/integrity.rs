@@ -1,0 +1,216 @@
+//! What a request says its bytes are: `Content-MD5`, `x-amz-checksum-*` in a header or announced for the trailer.
+//!
+//! Decided before the first byte, so that a request that contradicts itself costs nothing. The comparison with the
+//! bytes happens in the store, in the same pass that writes them; `x-amz-content-sha256` is compared by `s3s`
+//! as the bytes pass. Wording as recorded from AWS (`docs/s3-compatibility.md` names the tests).
+
+use haul_parts::{Checksum, ChecksumAlgorithm};
+use http::HeaderMap;
+use s3s::{S3ErrorCode, TrailingHeaders};
+
+use crate::refusal::Refusal;
+
+/// The prefix of headers that carry a value (and of three that do not).
+const CHECKSUM_PREFIX: &str = "x-amz-checksum-";
+/// Those three.
+const NOT_VALUES: [&str; 3] = ["algorithm", "type", "mode"];
+/// The algorithms of `x-amz-checksum-*` here.
+const ALGORITHMS: [ChecksumAlgorithm; 5] = [
+    ChecksumAlgorithm::Crc64Nvme,
+    ChecksumAlgorithm::Crc32c,
+    ChecksumAlgorithm::Crc32,
+    ChecksumAlgorithm::Sha1,
+    ChecksumAlgorithm::Sha256,
+];
+
+/// The claims of one request about its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Integrity {
+    /// `Content-MD5`.
+    pub(crate) content_md5: Option<Checksum>,
+    claim: Claim,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    None,
+    Header(Checksum),
+    Trailer(ChecksumAlgorithm),
+}
+
+impl Integrity {
+    /// Reads and checks the headers.
+    ///
+    /// # Errors
+    /// `InvalidDigest` for an impossible Content-MD5, `InvalidRequest` for everything else that cannot be meant.
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let claim = claim(headers)?;
+        check_announced(headers, claim)?;
+        Ok(Self { content_md5: content_md5(headers)?, claim })
+    }
+
+    /// The algorithm of the checksum that came or will come.
+    pub(crate) fn algorithm(&self) -> Option<ChecksumAlgorithm> {
+        match self.claim {
+            Claim::None => None,
+            Claim::Header(checksum) => Some(checksum.algorithm()),
+            Claim::Trailer(algorithm) => Some(algorithm),
+        }
+    }
+
+    /// The value, once the body has been read to its end.
+    pub(crate) fn checksum(&self, trailers: Option<&TrailingHeaders>) -> Result<Option<Checksum>, Refusal> {
+        let algorithm = match self.claim {
+            Claim::None => return Ok(None),
+            Claim::Header(checksum) => return Ok(Some(checksum)),
+            Claim::Trailer(algorithm) => algorithm,
+        };
+        let text = trailers.and_then(|trailers| {
+            trailers
+                .read(|map| map.get(algorithm.header_name()).map(|value| value.as_bytes().to_vec()))
+                .flatten()
+        });
+        match text {
+            Some(text) => parse(algorithm, &text).map(Some),
+            None => Err(Refusal::custom(
+                "MalformedTrailerError",
+                http::StatusCode::BAD_REQUEST,
+                "The request contained trailing data that was not well-formed or did not conform to our published schema.",
+            )),
+        }
+    }
+}
+
+/// The checksum of a whole object as given at Complete: one header at most, never a trailer.
+pub(crate) fn object_checksum(headers: &HeaderMap) -> Result<Option<Checksum>, Refusal> {
+    match claim(headers)? {
+        Claim::Header(checksum) => Ok(Some(checksum)),
+        Claim::None | Claim::Trailer(_) => Ok(None),
+    }
+}
+
+/// A value as it stands in a header, a trailer or an XML element.
+pub(crate) fn parse(algorithm: ChecksumAlgorithm, text: &[u8]) -> Result<Checksum, Refusal> {
+    std::str::from_utf8(text).ok().and_then(|text| Checksum::from_base64(algorithm, text).ok()).ok_or_else(
+        || Refusal::invalid_request(format!("Value for {} header is invalid.", algorithm.header_name())),
+    )
+}
+
+fn content_md5(headers: &HeaderMap) -> Result<Option<Checksum>, Refusal> {
+    let Some(value) = headers.get("content-md5") else { return Ok(None) };
+    let md5 = value.to_str().ok().and_then(|text| Checksum::from_base64(ChecksumAlgorithm::Md5, text).ok());
+    match md5 {
+        Some(md5) => Ok(Some(md5)),
+        None => Err(Refusal::with(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified was invalid.")
+            .field("Content-MD5", String::from_utf8_lossy(value.as_bytes()))),
+    }
+}
+
+fn claim(headers: &HeaderMap) -> Result<Claim, Refusal> {
+    let values: Vec<(&str, &http::HeaderValue)> = headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().strip_prefix(CHECKSUM_PREFIX)?, value)))
+        .filter(|(name, _)| !NOT_VALUES.contains(name))
+        .collect();
+    let trailer = trailer_algorithm(headers)?;
+    match (values.as_slice(), trailer) {
+        ([], None) => Ok(Claim::None),
+        ([], Some(algorithm)) => Ok(Claim::Trailer(algorithm)),
+        ([(name, value)], None) => parse(algorithm_of(name)?, value.as_bytes()).map(Claim::Header),
+        _ => Err(Refusal::invalid_request(
+            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+        )),
+    }
+}
+
+fn algorithm_of(name: &str) -> Result<ChecksumAlgorithm, Refusal> {
+    ALGORITHMS
+        .into_iter()
+        .find(|algorithm| algorithm.header_name().strip_prefix(CHECKSUM_PREFIX) == Some(name))
+        .ok_or_else(|| {
+            Refusal::with(S3ErrorCode::NotImplemented, "This checksum algorithm is not implemented.")
+                .field("Header", format!("{CHECKSUM_PREFIX}{name}"))
+        })
+}
+
+/// Which checksum `x-amz-trailer` announces.
+fn trailer_algorithm(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, Refusal> {
+    let Some(value) = headers.get("x-amz-trailer") else { return Ok(None) };
+    let names = value.to_str().unwrap_or("").to_ascii_lowercase();
+    let Some(name) = names.trim().strip_prefix(CHECKSUM_PREFIX) else {
+        return Err(Refusal::invalid_request(
+            "The value specified in the x-amz-trailer header is not supported",
+        ));
+    };
+    algorithm_of(name).map(Some)
+}
+
+/// `x-amz-sdk-checksum-algorithm` is what an SDK believes it sends: it has to be there.
+fn check_announced(headers: &HeaderMap, claim: Claim) -> Result<(), Refusal> {
+    let Some(value) = headers.get("x-amz-sdk-checksum-algorithm") else { return Ok(()) };
+    let announced = value.to_str().ok().and_then(|text| text.parse::<ChecksumAlgorithm>().ok());
+    let given = match claim {
+        // SDKs that leave the checksum to Content-MD5 announce that too.
+        Claim::None if announced == Some(ChecksumAlgorithm::Md5) => return Ok(()),
+        Claim::None => {
+            return Err(Refusal::invalid_request(
+                "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.",
+            ));
+        }
+        Claim::Header(checksum) => checksum.algorithm(),
+        Claim::Trailer(algorithm) => algorithm,
+    };
+    if announced == Some(given) {
+        return Ok(());
+    }
+    Err(Refusal::invalid_request("Value for x-amz-sdk-checksum-algorithm header is invalid."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(headers: &[(&'static str, &str)]) -> Result<Integrity, (String, Option<String>)> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        Integrity::from_headers(&map).map_err(|r| (r.code().to_owned(), r.message().map(str::to_owned)))
+    }
+
+    #[test]
+    fn one_claim_is_read_and_contradictions_are_refused() {
+        use ChecksumAlgorithm::{Crc32, Crc64Nvme};
+        let crc32 = ("x-amz-checksum-crc32", "AAAAAA==");
+        assert_eq!(read(&[]).unwrap().algorithm(), None);
+        assert_eq!(read(&[crc32]).unwrap().algorithm(), Some(Crc32));
+        assert_eq!(
+            read(&[crc32, ("x-amz-sdk-checksum-algorithm", "crc32")]).unwrap().algorithm(),
+            Some(Crc32)
+        );
+        assert_eq!(
+            read(&[("x-amz-trailer", "x-amz-checksum-crc64nvme")]).unwrap().algorithm(),
+            Some(Crc64Nvme)
+        );
+        assert_eq!(read(&[("x-amz-checksum-type", "FULL_OBJECT")]).unwrap().algorithm(), None);
+
+        let refused: [(&[(&'static str, &str)], &str); 8] = [
+            (&[("x-amz-checksum-crc32", "AAAA")], "Value for x-amz-checksum-crc32 header is invalid."),
+            (&[("x-amz-checksum-crc32", "?")], "Value for x-amz-checksum-crc32 header is invalid."),
+            (&[crc32, ("x-amz-checksum-crc32c", "AAAAAA==")], "Expecting a single x-amz-checksum- header."),
+            (
+                &[crc32, ("x-amz-trailer", "x-amz-checksum-crc32")],
+                "Expecting a single x-amz-checksum- header.",
+            ),
+            (&[("x-amz-trailer", "x-other")], "The value specified in the x-amz-trailer"),
+            (&[("x-amz-sdk-checksum-algorithm", "CRC32")], "x-amz-sdk-checksum-algorithm specified, but"),
+            (&[crc32, ("x-amz-sdk-checksum-algorithm", "SHA1")], "Value for x-amz-sdk-checksum-algorithm"),
+            (&[("x-amz-checksum-xxhash3", "AAAA")], "This checksum algorithm is not implemented."),
+        ];
+        for (headers, message) in refused {
+            let (_, said) = read(headers).unwrap_err();
+            assert!(said.as_deref().unwrap_or("").starts_with(message), "{headers:?}: {said:?}");
+        }
+        assert_eq!(read(&[("content-md5", "AAAA")]).unwrap_err().0, "InvalidDigest");
+    }
+}

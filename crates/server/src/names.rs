@@ -1,0 +1,60 @@
+//! From the texts of a request to names that cannot hold nonsense, with S3's error for each that can.
+
+use haul_parts::{Bucket, Key, PartNumber, UploadId};
+use haul_store::UploadRef;
+use s3s::S3ErrorCode;
+
+use crate::refusal::Refusal;
+
+pub(crate) fn bucket(name: &str) -> Result<Bucket, Refusal> {
+    Bucket::new(name).map_err(|_| Refusal::new(S3ErrorCode::InvalidBucketName).field("BucketName", name))
+}
+
+pub(crate) fn key(text: &str) -> Result<Key, Refusal> {
+    Key::new(text).map_err(|error| match error {
+        haul_parts::KeyError::TooLong { given_bytes } => Refusal::new(S3ErrorCode::KeyTooLongError)
+            .field("Size", given_bytes.to_string())
+            .field("MaxSizeAllowed", haul_parts::limits::KEY_MAX_BYTES.to_string()),
+        _ => Refusal::invalid_request("The object key is empty."),
+    })
+}
+
+/// An upload id that cannot be one names no upload.
+pub(crate) fn upload(bucket_name: &str, key_text: &str, upload_id: &str) -> Result<UploadRef, Refusal> {
+    let id = UploadId::new(upload_id)
+        .map_err(|_| Refusal::new(S3ErrorCode::NoSuchUpload).field("UploadId", upload_id))?;
+    Ok(UploadRef { bucket: bucket(bucket_name)?, key: key(key_text)?, upload_id: id })
+}
+
+pub(crate) fn part_number(number: i32) -> Result<PartNumber, Refusal> {
+    u32::try_from(number).ok().and_then(|number| PartNumber::new(number).ok()).ok_or_else(|| {
+        Refusal::invalid_argument(
+            "partNumber",
+            number.to_string(),
+            "Part number must be an integer between 1 and 10000, inclusive",
+        )
+    })
+}
+
+/// A version id: there are no versions here, so only the one that unversioned objects have is known.
+pub(crate) fn unversioned(version_id: Option<&str>) -> Result<(), Refusal> {
+    match version_id {
+        None | Some("null" | "") => Ok(()),
+        Some(other) => Err(Refusal::invalid_argument("versionId", other, "Invalid version id specified")),
+    }
+}
+
+/// How many entries a page may have: what was asked for, at most 1,000.
+pub(crate) fn page_size(name: &'static str, asked: Option<i32>) -> Result<u16, Refusal> {
+    match asked {
+        None => Ok(1000),
+        Some(asked) => match u32::try_from(asked) {
+            Ok(asked) => Ok(u16::try_from(asked.min(1000)).expect("1000 fits")),
+            Err(_) => Err(Refusal::invalid_argument(
+                name,
+                asked.to_string(),
+                format!("Argument {name} must be an integer between 0 and 2147483647"),
+            )),
+        },
+    }
+}

@@ -1,0 +1,96 @@
+//! Conditional headers: on reads and copies decided here on what the store says of the object, on writes handed to
+//! the store, which decides in the instant of the write.
+
+use std::time::{Duration, SystemTime};
+
+use haul_parts::ETag;
+use haul_store::{ObjectInfo, WriteCondition};
+use s3s::S3ErrorCode;
+use s3s::dto::{ETagCondition, Timestamp};
+
+use crate::refusal::Refusal;
+
+/// The four headers of a read, or their `x-amz-copy-source-` twins.
+#[derive(Default)]
+pub(super) struct ReadConditions {
+    pub(super) if_match: Option<ETagCondition>,
+    pub(super) if_none_match: Option<ETagCondition>,
+    pub(super) if_modified_since: Option<Timestamp>,
+    pub(super) if_unmodified_since: Option<Timestamp>,
+}
+
+/// What the conditions say of an object.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Met,
+    /// The reader has this version already.
+    NotModified,
+    /// The header that does not hold.
+    Failed(&'static str),
+}
+
+impl ReadConditions {
+    /// By RFC 9110 §13.2.2, which AWS follows: an ETag decides alone where both it and a date are given.
+    pub(super) fn decide(&self, object: &ObjectInfo) -> Verdict {
+        match (&self.if_match, &self.if_unmodified_since) {
+            (Some(condition), _) if !matches(condition, &object.etag) => return Verdict::Failed("If-Match"),
+            (None, Some(since)) if modified_after(object, since) => {
+                return Verdict::Failed("If-Unmodified-Since");
+            }
+            _ => {}
+        }
+        match (&self.if_none_match, &self.if_modified_since) {
+            (Some(condition), _) if matches(condition, &object.etag) => Verdict::NotModified,
+            (None, Some(since)) if !modified_after(object, since) => Verdict::NotModified,
+            _ => Verdict::Met,
+        }
+    }
+
+    /// For a copy there is no "not modified": what does not hold has failed.
+    pub(super) fn decide_copy(&self, object: &ObjectInfo) -> Result<(), Refusal> {
+        match self.decide(object) {
+            Verdict::Met => Ok(()),
+            Verdict::NotModified if self.if_none_match.is_some() => {
+                Err(Refusal::precondition("x-amz-copy-source-If-None-Match"))
+            }
+            Verdict::NotModified => Err(Refusal::precondition("x-amz-copy-source-If-Modified-Since")),
+            Verdict::Failed("If-Match") => Err(Refusal::precondition("x-amz-copy-source-If-Match")),
+            Verdict::Failed(_) => Err(Refusal::precondition("x-amz-copy-source-If-Unmodified-Since")),
+        }
+    }
+}
+
+fn matches(condition: &ETagCondition, etag: &ETag) -> bool {
+    match condition {
+        ETagCondition::Any => true,
+        ETagCondition::ETag(wanted) => wanted.value() == etag.unquoted(),
+    }
+}
+
+/// Dates in headers have whole seconds, the store's have milliseconds: compared as the client saw them.
+fn modified_after(object: &ObjectInfo, since: &Timestamp) -> bool {
+    let seconds =
+        |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d: Duration| d.as_secs());
+    let modified =
+        Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds(object.last_modified)));
+    modified > *since
+}
+
+/// The condition of a write: `If-None-Match: *` or `If-Match: "etag"`, as S3 has them and nothing else.
+pub(super) fn write_condition(
+    if_match: Option<ETagCondition>,
+    if_none_match: Option<ETagCondition>,
+) -> Result<WriteCondition, Refusal> {
+    let not_implemented = |header: &'static str| {
+        Refusal::new(S3ErrorCode::NotImplemented)
+            .field("Header", header)
+            .field("additionalMessage", "We don't accept the provided value of this header for this API")
+    };
+    match (if_match, if_none_match) {
+        (None, None) => Ok(WriteCondition::Always),
+        (None, Some(ETagCondition::Any)) => Ok(WriteCondition::IfNoneMatch),
+        (Some(ETagCondition::ETag(etag)), None) => Ok(WriteCondition::IfMatch(ETag::new(etag.value()))),
+        (_, Some(_)) => Err(not_implemented("If-None-Match")),
+        (Some(ETagCondition::Any), None) => Err(not_implemented("If-Match")),
+    }
+}

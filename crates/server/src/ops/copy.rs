@@ -1,0 +1,201 @@
+//! CopyObject and UploadPartCopy: no byte is read, source and copy share their files.
+//!
+//! Conditions are decided on what the store says of the source, and the copy is made of exactly that version: if it
+//! changed in between, the store says so.
+
+use std::ops::RangeInclusive;
+
+use haul_store::{
+    CopyOptions, CopySource as Source, MetadataDirective as Directive, ObjectAttributes, ObjectInfo,
+};
+use s3s::dto::{CopySource, *};
+use s3s::{S3ErrorCode, S3Request, S3Response};
+
+use super::conditions::{ReadConditions, write_condition};
+use crate::endpoint::{Answered, Endpoint};
+use crate::refusal::Refusal;
+use crate::wire::{self, ChecksumFields};
+use crate::{attributes, names};
+
+/// The largest source of one copy, by AWS's rule.
+const SOURCE_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;
+
+impl Endpoint {
+    pub(crate) async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> Answered<CopyObjectOutput> {
+        let given = attributes::read(&req.headers)?;
+        let condition =
+            write_condition(header_condition(&req, "if-match")?, header_condition(&req, "if-none-match")?)?;
+        let input = req.input;
+        let conditions = ReadConditions {
+            if_match: input.copy_source_if_match,
+            if_none_match: input.copy_source_if_none_match,
+            if_modified_since: input.copy_source_if_modified_since,
+            if_unmodified_since: input.copy_source_if_unmodified_since,
+        };
+        let (source, object) = self.copy_source(&input.copy_source, &conditions).await?;
+        if object.size_bytes > SOURCE_MAX_BYTES {
+            return Err(source_too_large());
+        }
+        let replace_metadata =
+            replaces(input.metadata_directive.as_ref().map(MetadataDirective::as_str), "metadata")?;
+        let replace_tags =
+            replaces(input.tagging_directive.as_ref().map(TaggingDirective::as_str), "tagging")?;
+        let wanted = copied_attributes(&object.attributes, given, replace_metadata, replace_tags);
+
+        let key = names::key(&input.key)?;
+        let bucket = self.bucket_for_writing(&input.bucket).await?;
+        let onto_itself = source.bucket == bucket && source.key == key;
+        if onto_itself && replace_metadata == Replace::No && wanted == object.attributes {
+            return Err(Refusal::invalid_request(
+                "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+            ));
+        }
+        let options = CopyOptions { metadata: Directive::Replace(Box::new(wanted)), condition };
+        let copy = self.on_store(move |store| store.copy_object(source, &bucket, &key, options)).await?;
+
+        let fields = ChecksumFields::of_object(copy.checksum.as_ref());
+        let result = CopyObjectResult {
+            checksum_crc32: fields.crc32,
+            checksum_crc32c: fields.crc32c,
+            checksum_crc64nvme: fields.crc64nvme,
+            checksum_sha1: fields.sha1,
+            checksum_sha256: fields.sha256,
+            checksum_type: copy
+                .checksum
+                .as_ref()
+                .map(|checksum| wire::checksum_type(checksum.checksum_type())),
+            e_tag: Some(wire::etag(&copy.etag)),
+            last_modified: Some(copy.last_modified.into()),
+        };
+        Ok(S3Response::new(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }))
+    }
+
+    pub(crate) async fn upload_part_copy(
+        &self,
+        req: S3Request<UploadPartCopyInput>,
+    ) -> Answered<UploadPartCopyOutput> {
+        let input = req.input;
+        let upload = names::upload(&input.bucket, &input.key, &input.upload_id)?;
+        let part_number = names::part_number(input.part_number)?;
+        let conditions = ReadConditions {
+            if_match: input.copy_source_if_match,
+            if_none_match: input.copy_source_if_none_match,
+            if_modified_since: input.copy_source_if_modified_since,
+            if_unmodified_since: input.copy_source_if_unmodified_since,
+        };
+        // A missing upload counts before a missing source.
+        let found = upload.clone();
+        self.on_store(move |store| store.head_multipart_upload(&found)).await?;
+        let (source, object) = self.copy_source(&input.copy_source, &conditions).await?;
+        let range = input.copy_source_range.as_deref().map(|text| copy_range(text, &object)).transpose()?;
+        if range.is_none() && object.size_bytes > SOURCE_MAX_BYTES {
+            return Err(source_too_large());
+        }
+        let part =
+            self.on_store(move |store| store.upload_part_copy(&upload, part_number, source, range)).await?;
+        let fields = ChecksumFields::of(Some(&part.checksum));
+        let result = CopyPartResult {
+            checksum_crc32: fields.crc32,
+            checksum_crc32c: fields.crc32c,
+            checksum_crc64nvme: fields.crc64nvme,
+            checksum_sha1: fields.sha1,
+            checksum_sha256: fields.sha256,
+            e_tag: Some(wire::etag(&part.etag)),
+            last_modified: Some(part.last_modified.into()),
+        };
+        Ok(S3Response::new(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() }))
+    }
+
+    /// Finds a source and decides the conditions on it.
+    async fn copy_source(
+        &self,
+        source: &CopySource,
+        conditions: &ReadConditions,
+    ) -> Result<(Source, ObjectInfo), Refusal> {
+        let CopySource::Bucket { bucket, key, version_id } = source else {
+            return Err(Refusal::with(
+                S3ErrorCode::NotImplemented,
+                "Copy sources by ARN are not implemented.",
+            ));
+        };
+        names::unversioned(version_id.as_deref())?;
+        let (bucket, key) = (names::bucket(bucket)?, names::key(key)?);
+        let (in_bucket, of_key) = (bucket.clone(), key.clone());
+        let object = self.on_store(move |store| store.head_object(&in_bucket, &of_key)).await?;
+        conditions.decide_copy(&object)?;
+        Ok((Source { bucket, key, version: Some(object.version) }, object))
+    }
+}
+
+/// What a directive says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replace {
+    Yes,
+    No,
+}
+
+fn replaces(directive: Option<&str>, which: &'static str) -> Result<Replace, Refusal> {
+    match directive {
+        None | Some("COPY") => Ok(Replace::No),
+        Some("REPLACE") => Ok(Replace::Yes),
+        Some(other) => {
+            Err(Refusal::invalid_argument("x-amz-directive", other, format!("Unknown {which} directive.")))
+        }
+    }
+}
+
+/// A copy's attributes: the source's or the request's, tags decided apart, and the storage class always the request's.
+fn copied_attributes(
+    source: &ObjectAttributes,
+    given: ObjectAttributes,
+    metadata: Replace,
+    tagging: Replace,
+) -> ObjectAttributes {
+    let tags = match tagging {
+        Replace::Yes => given.tags.clone(),
+        Replace::No => source.tags.clone(),
+    };
+    let storage_class = given.storage_class.clone();
+    let base = match metadata {
+        Replace::Yes => given,
+        Replace::No => source.clone(),
+    };
+    ObjectAttributes { tags, storage_class, ..base }
+}
+
+/// A conditional header that `s3s` has no field for on this operation.
+fn header_condition<T>(req: &S3Request<T>, name: &'static str) -> Result<Option<ETagCondition>, Refusal> {
+    let Some(value) = req.headers.get(name) else { return Ok(None) };
+    let condition = ETagCondition::parse_http_header(value.as_bytes());
+    condition.map(Some).map_err(|_| {
+        Refusal::invalid_argument(name, String::from_utf8_lossy(value.as_bytes()), "Invalid Argument")
+    })
+}
+
+/// `bytes=first-last`, and nothing else that a `Range` may say.
+fn copy_range(text: &str, object: &ObjectInfo) -> Result<RangeInclusive<u64>, Refusal> {
+    let bounds = text.strip_prefix("bytes=").and_then(|bounds| bounds.split_once('-'));
+    let bounds =
+        bounds.and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));
+    match bounds {
+        Some((first, last)) if first <= last => {
+            if first >= object.size_bytes {
+                return Err(Refusal::invalid_request(
+                    "The specified copy range is invalid for the source object size.",
+                ));
+            }
+            Ok(first..=last)
+        }
+        _ => Err(Refusal::invalid_argument(
+            "x-amz-copy-source-range",
+            text,
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
+        )),
+    }
+}
+
+fn source_too_large() -> Refusal {
+    Refusal::invalid_request(format!(
+        "The specified copy source is larger than the maximum allowable size for a copy source: {SOURCE_MAX_BYTES}"
+    ))
+}

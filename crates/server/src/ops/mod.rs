@@ -1,0 +1,13 @@
+//! The operations of S3, each a method of [`Endpoint`](crate::endpoint::Endpoint), grouped by what they act on.
+
+mod buckets;
+mod conditions;
+mod copy;
+mod cors;
+mod lifecycle;
+mod list;
+mod list_uploads;
+mod objects;
+mod read;
+mod unconfigured;
+mod uploads;

@@ -1,0 +1,101 @@
+//! PutObject, DeleteObject, DeleteObjects.
+
+use haul_parts::ChecksumAlgorithm;
+use haul_store::{ObjectChecksum, PutOptions};
+use s3s::dto::*;
+use s3s::{S3ErrorCode, S3Request, S3Response};
+
+use super::conditions::write_condition;
+use crate::endpoint::{Answered, Endpoint};
+use crate::integrity::Integrity;
+use crate::receive::Arriving;
+use crate::refusal::Refusal;
+use crate::{attributes, names, wire};
+
+/// Keys in one DeleteObjects, by AWS's rule.
+const DELETE_KEYS: usize = 1000;
+
+impl Endpoint {
+    pub(crate) async fn put_object(&self, req: S3Request<PutObjectInput>) -> Answered<PutObjectOutput> {
+        let PutObjectInput { bucket, key, body, if_match, if_none_match, .. } = req.input;
+        let integrity = Integrity::from_headers(&req.headers)?;
+        let attributes = attributes::read(&req.headers)?;
+        let condition = write_condition(if_match, if_none_match)?;
+        let key = names::key(&key)?;
+        let bucket = self.bucket_for_writing(&bucket).await?;
+
+        let received = self
+            .receive(Arriving {
+                body,
+                headers: &req.headers,
+                integrity: &integrity,
+                trailers: req.trailing_headers.as_ref(),
+                // What AWS keeps when the client names nothing.
+                checksums: vec![integrity.algorithm().unwrap_or(ChecksumAlgorithm::Crc64Nvme)],
+            })
+            .await?;
+        let options = PutOptions { attributes, checksum: received.checksum, condition };
+        let object =
+            self.on_store(move |store| store.put_object(&bucket, &key, received.staged, options)).await?;
+
+        let mut response =
+            S3Response::new(PutObjectOutput { e_tag: Some(wire::etag(&object.etag)), ..Default::default() });
+        if let Some(checksum @ ObjectChecksum::FullObject(_)) = &object.checksum {
+            wire::set_object_checksum(&mut response.headers, checksum);
+        }
+        Ok(response)
+    }
+
+    pub(crate) async fn delete_object(
+        &self,
+        req: S3Request<DeleteObjectInput>,
+    ) -> Answered<DeleteObjectOutput> {
+        let input = req.input;
+        names::unversioned(input.version_id.as_deref())?;
+        if input.if_match_last_modified_time.is_some() || input.if_match_size.is_some() {
+            // AWS has these on directory buckets only.
+            return Err(Refusal::new(S3ErrorCode::NotImplemented).field("Header", "x-amz-if-match-*"));
+        }
+        let condition = write_condition(input.if_match, None)?;
+        let (bucket, key) = (names::bucket(&input.bucket)?, names::key(&input.key)?);
+        self.on_store(move |store| store.delete_object(&bucket, &key, condition)).await?;
+        Ok(S3Response::new(DeleteObjectOutput::default()))
+    }
+
+    pub(crate) async fn delete_objects(
+        &self,
+        req: S3Request<DeleteObjectsInput>,
+    ) -> Answered<DeleteObjectsOutput> {
+        let DeleteObjectsInput { bucket, delete, .. } = req.input;
+        let bucket = names::bucket(&bucket)?;
+        if delete.objects.is_empty() || delete.objects.len() > DELETE_KEYS {
+            return Err(Refusal::new(S3ErrorCode::MalformedXML));
+        }
+        let (mut keys, mut errors) = (Vec::new(), Vec::new());
+        for object in delete.objects {
+            let checked =
+                names::unversioned(object.version_id.as_deref()).and_then(|()| names::key(&object.key));
+            match checked {
+                Ok(key) => keys.push(key),
+                Err(refusal) => errors.push(Error {
+                    code: Some(refusal.code().to_owned()),
+                    key: Some(object.key),
+                    message: refusal.message().map(str::to_owned),
+                    version_id: object.version_id,
+                }),
+            }
+        }
+        let names = keys.clone();
+        self.on_store(move |store| store.delete_objects(&bucket, keys)).await?;
+        let deleted = names
+            .into_iter()
+            .filter(|_| delete.quiet != Some(true))
+            .map(|key| DeletedObject { key: Some(key.into()), ..Default::default() })
+            .collect();
+        Ok(S3Response::new(DeleteObjectsOutput {
+            deleted: Some(deleted),
+            errors: Some(errors),
+            request_charged: None,
+        }))
+    }
+}

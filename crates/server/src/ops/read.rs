@@ -1,0 +1,244 @@
+//! GetObject, HeadObject, GetObjectAttributes.
+//!
+//! Both reads open the object the same way (HEAD takes no byte of it), so they cannot answer differently. Headers are
+//! set here and not through `s3s`'s fields: the kept ones go out as they came in.
+
+use haul_parts::PartNumber;
+use haul_store::{ObjectReader, ReadRange};
+use http::{HeaderMap, StatusCode};
+use s3s::dto::{Range, *};
+use s3s::{S3ErrorCode, S3Request, S3Response};
+
+use super::conditions::{ReadConditions, Verdict};
+use crate::endpoint::{Answered, Endpoint};
+use crate::front::StatusOverride;
+use crate::gate::Query;
+use crate::object_stream::object_stream;
+use crate::refusal::Refusal;
+use crate::wire::{self, ChecksumFields};
+use crate::{attributes, names};
+
+/// What GET and HEAD have in common.
+struct Reading {
+    bucket: String,
+    key: String,
+    version_id: Option<String>,
+    range: Option<Range>,
+    part_number: Option<i32>,
+    conditions: ReadConditions,
+    checksum_mode: Option<ChecksumMode>,
+    query: Query,
+}
+
+/// An object ready to be read, and the headers that announce it.
+struct Opened {
+    reader: ObjectReader,
+    headers: HeaderMap,
+    status: StatusCode,
+}
+
+impl Endpoint {
+    pub(crate) async fn get_object(&self, req: S3Request<GetObjectInput>) -> Answered<GetObjectOutput> {
+        let query = Query::parse(req.uri.query().unwrap_or(""));
+        let input = req.input;
+        let opened = self
+            .open(Reading {
+                bucket: input.bucket,
+                key: input.key,
+                version_id: input.version_id,
+                range: input.range,
+                part_number: input.part_number,
+                conditions: ReadConditions {
+                    if_match: input.if_match,
+                    if_none_match: input.if_none_match,
+                    if_modified_since: input.if_modified_since,
+                    if_unmodified_since: input.if_unmodified_since,
+                },
+                checksum_mode: input.checksum_mode,
+                query,
+            })
+            .await?;
+        let body = (opened.status != StatusCode::NOT_MODIFIED).then(|| object_stream(opened.reader));
+        let mut response = S3Response::new(GetObjectOutput { body, ..Default::default() });
+        response.headers = opened.headers;
+        response.extensions.insert(StatusOverride(opened.status));
+        Ok(response)
+    }
+
+    pub(crate) async fn head_object(&self, req: S3Request<HeadObjectInput>) -> Answered<HeadObjectOutput> {
+        let query = Query::parse(req.uri.query().unwrap_or(""));
+        let input = req.input;
+        let opened = self
+            .open(Reading {
+                bucket: input.bucket,
+                key: input.key,
+                version_id: input.version_id,
+                range: input.range,
+                part_number: input.part_number,
+                conditions: ReadConditions {
+                    if_match: input.if_match,
+                    if_none_match: input.if_none_match,
+                    if_modified_since: input.if_modified_since,
+                    if_unmodified_since: input.if_unmodified_since,
+                },
+                checksum_mode: input.checksum_mode,
+                query,
+            })
+            .await?;
+        let mut response = S3Response::new(HeadObjectOutput::default());
+        response.headers = opened.headers;
+        response.extensions.insert(StatusOverride(opened.status));
+        Ok(response)
+    }
+
+    async fn open(&self, reading: Reading) -> Result<Opened, Refusal> {
+        let Reading { bucket, key, version_id, range, part_number, conditions, checksum_mode, query } =
+            reading;
+        names::unversioned(version_id.as_deref())?;
+        let part = part_number.map(names::part_number).transpose()?;
+        let wanted = wanted_range(range, part)?;
+        let partial = wanted != ReadRange::Whole;
+        let (bucket, key) = (names::bucket(&bucket)?, names::key(&key)?);
+        let text = range.map(|range| range.to_header_string());
+        let reader = self.on_store(move |store| store.read_object(&bucket, &key, wanted)).await.map_err(
+            |refusal| match text {
+                Some(text) if refusal.code() == "InvalidRange" => refusal.field("RangeRequested", text),
+                _ => refusal,
+            },
+        )?;
+
+        let object = reader.object();
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::LAST_MODIFIED, wire::http_date(object.last_modified));
+        wire::set(&mut headers, "etag", object.etag.quoted());
+        match conditions.decide(object) {
+            Verdict::Met => {}
+            Verdict::NotModified => return Ok(Opened { reader, headers, status: StatusCode::NOT_MODIFIED }),
+            Verdict::Failed(condition) => return Err(Refusal::precondition(condition)),
+        }
+
+        wire::set(&mut headers, "accept-ranges", "bytes");
+        attributes::write(&object.attributes, &query, &mut headers);
+        let bytes = reader.range();
+        headers.insert(http::header::CONTENT_LENGTH, (bytes.end - bytes.start).into());
+        if partial && !bytes.is_empty() {
+            let content_range = format!("bytes {}-{}/{}", bytes.start, bytes.end - 1, object.size_bytes);
+            wire::set(&mut headers, "content-range", content_range);
+        }
+        if let (Some(_), Some(count)) = (part, object.part_count) {
+            headers.insert("x-amz-mp-parts-count", count.into());
+        }
+        // The checksum is that of the whole object, so it would contradict the bytes of a part of it.
+        let whole = bytes == (0..object.size_bytes);
+        if let (Some(_), Some(checksum), true) = (checksum_mode, &object.checksum, whole) {
+            wire::set_object_checksum(&mut headers, checksum);
+        }
+        let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+        Ok(Opened { reader, headers, status })
+    }
+
+    pub(crate) async fn get_object_attributes(
+        &self,
+        req: S3Request<GetObjectAttributesInput>,
+    ) -> Answered<GetObjectAttributesOutput> {
+        let input = req.input;
+        names::unversioned(input.version_id.as_deref())?;
+        let max_parts = names::page_size("max-parts", input.max_parts)?;
+        let marker = input.part_number_marker.unwrap_or(0);
+        let after = (marker > 0).then(|| names::part_number(marker)).transpose()?;
+        let asked = attributes_asked(&input.object_attributes)?;
+        let (bucket, key) = (names::bucket(&input.bucket)?, names::key(&input.key)?);
+        let page =
+            self.on_store(move |store| store.object_parts(&bucket, &key, after, Some(max_parts))).await?;
+
+        let object = &page.object;
+        let mut output = GetObjectAttributesOutput {
+            last_modified: Some(object.last_modified.into()),
+            ..Default::default()
+        };
+        for attribute in asked {
+            match attribute.as_str() {
+                "ETag" => output.e_tag = Some(wire::etag(&object.etag)),
+                "Checksum" => output.checksum = object.checksum.as_ref().map(checksum_element),
+                "ObjectSize" => output.object_size = Some(wire::length(object.size_bytes)),
+                "StorageClass" => {
+                    let class = object.attributes.storage_class.clone();
+                    output.storage_class = Some(class.unwrap_or_else(|| "STANDARD".to_owned()).into());
+                }
+                _ => output.object_parts = parts_element(&page, marker, max_parts),
+            }
+        }
+        Ok(S3Response::new(output))
+    }
+}
+
+fn wanted_range(range: Option<Range>, part: Option<PartNumber>) -> Result<ReadRange, Refusal> {
+    match (range, part) {
+        (Some(_), Some(_)) => {
+            Err(Refusal::invalid_request("Cannot specify both Range header and partNumber query parameter"))
+        }
+        (None, Some(part)) => Ok(ReadRange::Part(part)),
+        (None, None) => Ok(ReadRange::Whole),
+        (Some(Range::Int { first, last: Some(last) }), None) => Ok(ReadRange::Bytes(first..=last)),
+        (Some(Range::Int { first, last: None }), None) => Ok(ReadRange::From(first)),
+        (Some(Range::Suffix { length }), None) => Ok(ReadRange::Suffix(length)),
+    }
+}
+
+/// The names in `x-amz-object-attributes`, which come separated by commas as often as in several headers.
+fn attributes_asked(given: &[ObjectAttributes]) -> Result<Vec<String>, Refusal> {
+    let known = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"];
+    let asked: Vec<String> =
+        given.iter().flat_map(|names| names.as_str().split(',')).map(|name| name.trim().to_owned()).collect();
+    match asked.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(_) => Err(Refusal::with(S3ErrorCode::InvalidArgument, "Invalid attribute name specified.")
+            .field("ArgumentName", "x-amz-object-attributes")),
+        None => Ok(asked),
+    }
+}
+
+fn checksum_element(checksum: &haul_store::ObjectChecksum) -> Checksum {
+    let fields = ChecksumFields::of_object(Some(checksum));
+    Checksum {
+        checksum_crc32: fields.crc32,
+        checksum_crc32c: fields.crc32c,
+        checksum_crc64nvme: fields.crc64nvme,
+        checksum_sha1: fields.sha1,
+        checksum_sha256: fields.sha256,
+        checksum_type: Some(wire::checksum_type(checksum.checksum_type())),
+    }
+}
+
+/// Only objects that came in parts have this element.
+fn parts_element(
+    page: &haul_store::ObjectPartPage,
+    marker: i32,
+    max_parts: u16,
+) -> Option<GetObjectAttributesParts> {
+    let count = page.object.part_count?;
+    let parts = page
+        .parts
+        .iter()
+        .map(|part| {
+            let fields = ChecksumFields::of(part.checksum.as_ref());
+            ObjectPart {
+                checksum_crc32: fields.crc32,
+                checksum_crc32c: fields.crc32c,
+                checksum_crc64nvme: fields.crc64nvme,
+                checksum_sha1: fields.sha1,
+                checksum_sha256: fields.sha256,
+                part_number: Some(part.part_number.get().into()),
+                size: Some(wire::length(part.size_bytes)),
+            }
+        })
+        .collect();
+    let last = page.parts.last().map_or(0, |part| part.part_number.get());
+    Some(GetObjectAttributesParts {
+        is_truncated: Some(page.next.is_some()),
+        max_parts: Some(max_parts.into()),
+        next_part_number_marker: Some(page.next.map_or(last, PartNumber::get).into()),
+        part_number_marker: Some(marker),
+        parts: Some(parts),
+        total_parts_count: Some(count.into()),
+    })
+}

@@ -1,0 +1,106 @@
+//! What clients ask in passing, answered as AWS does for a bucket with nothing configured.
+//!
+//! Each looks whether the bucket (or object) exists first: an answer about a bucket that is not there would mislead.
+//! What is not here is `NotImplemented` by `s3s`'s default.
+
+use http::StatusCode;
+use s3s::dto::*;
+use s3s::{S3Request, S3Response};
+
+use crate::endpoint::{Answered, Endpoint};
+use crate::names;
+use crate::refusal::Refusal;
+use crate::wire;
+
+impl Endpoint {
+    /// That the bucket exists.
+    pub(super) async fn existing_bucket(&self, name: &str) -> Result<(), Refusal> {
+        let bucket = names::bucket(name)?;
+        self.on_store(move |store| store.head_bucket(&bucket)).await.map(drop)
+    }
+
+    /// `code`, if the bucket exists.
+    pub(crate) async fn unconfigured<T>(
+        &self,
+        bucket: &str,
+        code: &'static str,
+        message: &'static str,
+    ) -> Answered<T> {
+        self.existing_bucket(bucket).await?;
+        Err(Refusal::custom(code, StatusCode::NOT_FOUND, message).field("BucketName", bucket))
+    }
+
+    /// The answer that a bucket without any setting gives.
+    pub(crate) async fn empty<T: Default>(&self, bucket: &str) -> Answered<T> {
+        self.existing_bucket(bucket).await?;
+        Ok(S3Response::new(T::default()))
+    }
+
+    pub(crate) async fn get_bucket_acl(
+        &self,
+        req: S3Request<GetBucketAclInput>,
+    ) -> Answered<GetBucketAclOutput> {
+        self.existing_bucket(&req.input.bucket).await?;
+        Ok(S3Response::new(GetBucketAclOutput {
+            grants: Some(vec![full_control()]),
+            owner: Some(wire::owner()),
+        }))
+    }
+
+    pub(crate) async fn get_object_acl(
+        &self,
+        req: S3Request<GetObjectAclInput>,
+    ) -> Answered<GetObjectAclOutput> {
+        self.existing_object(&req.input.bucket, &req.input.key, req.input.version_id.as_deref()).await?;
+        Ok(S3Response::new(GetObjectAclOutput {
+            grants: Some(vec![full_control()]),
+            owner: Some(wire::owner()),
+            request_charged: None,
+        }))
+    }
+
+    pub(crate) async fn get_object_tagging(
+        &self,
+        req: S3Request<GetObjectTaggingInput>,
+    ) -> Answered<GetObjectTaggingOutput> {
+        let object =
+            self.existing_object(&req.input.bucket, &req.input.key, req.input.version_id.as_deref()).await?;
+        let tags = object.attributes.tags.into_iter();
+        let tag_set = tags.map(|(key, value)| Tag { key: Some(key), value: Some(value) }).collect();
+        Ok(S3Response::new(GetObjectTaggingOutput { tag_set, version_id: None }))
+    }
+
+    pub(crate) async fn get_bucket_request_payment(
+        &self,
+        req: S3Request<GetBucketRequestPaymentInput>,
+    ) -> Answered<GetBucketRequestPaymentOutput> {
+        self.existing_bucket(&req.input.bucket).await?;
+        let payer = Payer::from_static(Payer::BUCKET_OWNER);
+        Ok(S3Response::new(GetBucketRequestPaymentOutput { payer: Some(payer) }))
+    }
+
+    async fn existing_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        version_id: Option<&str>,
+    ) -> Result<haul_store::ObjectInfo, Refusal> {
+        names::unversioned(version_id)?;
+        let (bucket, key) = (names::bucket(bucket)?, names::key(key)?);
+        self.on_store(move |store| store.head_object(&bucket, &key)).await
+    }
+}
+
+fn full_control() -> Grant {
+    let owner = wire::owner();
+    Grant {
+        grantee: Some(Grantee {
+            display_name: owner.display_name,
+            email_address: None,
+            id: owner.id,
+            type_: Type::from_static(Type::CANONICAL_USER),
+            uri: None,
+        }),
+        permission: Some(Permission::from_static(Permission::FULL_CONTROL)),
+    }
+}

@@ -1,0 +1,96 @@
+//! What a server is started with: address, folder, region, and every limit by its name.
+//!
+//! Everything that can grow has its limit here, with its unit in the name, so that one page answers
+//! "how much can a stranger make this process hold?". Values only: enforcing stands where the thing grows.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The port of `haul serve` when none is given.
+pub const DEFAULT_PORT: u16 = 8014;
+
+/// How to start a server; see [`start`](crate::start).
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Where to listen. Port 0 lets the system choose; the default is 127.0.0.1:8014.
+    pub listen: SocketAddr,
+    /// The folder of the store: data, keys and the address file. One process at a time.
+    pub data_dir: PathBuf,
+    /// The region that buckets say they are in. Signatures for any region are accepted, as clients of
+    /// self-hosted stores rarely set one.
+    pub region: String,
+    /// What a write into a bucket that does not exist does.
+    pub auto_create_buckets: AutoCreateBuckets,
+    /// Unfinished uploads older than this are aborted by a background sweep, in every bucket whose own
+    /// lifecycle rules do not say otherwise. `None`: kept until somebody aborts them.
+    pub expire_uploads: Option<Duration>,
+    /// The bounds on memory, connections and patience.
+    pub limits: Limits,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT),
+            data_dir: PathBuf::from("haul-data"),
+            region: "us-east-1".to_owned(),
+            auto_create_buckets: AutoCreateBuckets::Never,
+            expire_uploads: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Whether the first write into a missing bucket makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AutoCreateBuckets {
+    /// `NoSuchBucket`, as AWS answers. For `haul serve`.
+    Never,
+    /// The bucket is made. For `local://`, where nobody wants to make one first.
+    OnFirstWrite,
+}
+
+/// Bounds on what clients can make the server hold or wait for.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections served at once; more wait in the listen queue of the system.
+    pub connections: usize,
+    /// Bytes of request line and headers together; more is answered 400 `RequestHeaderSectionTooLarge`.
+    pub header_bytes: usize,
+    /// Bytes of an XML document in a request (a Complete of 10,000 parts with SHA-256 needs about 3 MiB).
+    pub xml_bytes: usize,
+    /// Bytes of one signed aws-chunked chunk, which has to be held whole until its signature is checked.
+    pub signed_chunk_bytes: usize,
+    /// Bytes of bodies held in memory by all requests together, in either direction.
+    pub in_flight_bytes: usize,
+    /// How long a client may take to send its headers, or to start the next request on a kept connection.
+    pub header_timeout: Duration,
+    /// The span in which a sender owes [`slow_sender_bytes`](Self::slow_sender_bytes) while we wait for it,
+    /// and a receiver owes us any progress.
+    pub stall_timeout: Duration,
+    /// Bytes that a waiting server must get within [`stall_timeout`](Self::stall_timeout): a sender of one byte
+    /// now and then is dropped too.
+    pub slow_sender_bytes: u64,
+    /// Bytes of a refused body that are read and thrown away so that the client sees the answer and not a reset.
+    pub drain_bytes: u64,
+    /// How long stopping waits for requests in flight before it cuts them off.
+    pub stop_grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            header_bytes: 32 * 1024,
+            xml_bytes: 6 * 1024 * 1024,
+            signed_chunk_bytes: 16 * 1024 * 1024,
+            in_flight_bytes: 96 * 1024 * 1024,
+            header_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(30),
+            slow_sender_bytes: 1024,
+            drain_bytes: 32 * 1024 * 1024,
+            stop_grace: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Brings a body from the socket to the store, without ever holding it.
+//!
+//! Pieces are gathered into blocks as they come (no copy), and each block is written and hashed on a blocking thread
+//! while the next is gathered: two blocks per request are the most that is held, and a permit is taken for each. A
+//! thread is busy only while there is something to write, so slow senders cannot use them up.
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use haul_parts::{Checksum, ChecksumAlgorithm};
+use haul_store::{PartWriter, StagedPart, WriteOptions};
+use http::HeaderMap;
+use s3s::dto::StreamingBlob;
+use s3s::{S3ErrorCode, TrailingHeaders};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+
+use crate::endpoint::{Endpoint, PERMIT_BYTES, blocking};
+use crate::integrity::Integrity;
+use crate::refusal::Refusal;
+use crate::store_refusals::bad_digest;
+
+/// The most that one request may bring: a part or an object of one PutObject.
+const BODY_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;
+
+/// A body and what was said about it.
+pub(crate) struct Arriving<'a> {
+    pub(crate) body: Option<StreamingBlob>,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) integrity: &'a Integrity,
+    pub(crate) trailers: Option<&'a TrailingHeaders>,
+    /// What to compute, the claimed algorithm among it.
+    pub(crate) checksums: Vec<ChecksumAlgorithm>,
+}
+
+/// Bytes on disk that are what their sender said.
+pub(crate) struct Received {
+    pub(crate) staged: StagedPart,
+    pub(crate) checksum: Option<Checksum>,
+}
+
+impl Endpoint {
+    /// Takes a body and proves it.
+    ///
+    /// # Errors
+    /// Everything that can be wrong with a body; nothing of it is left then.
+    pub(crate) async fn receive(&self, arriving: Arriving<'_>) -> Result<Received, Refusal> {
+        let declared = declared_length(arriving.headers)?;
+        let options = WriteOptions { size_hint_bytes: Some(declared), checksums: arriving.checksums };
+        let writer = self.on_store(move |store| store.begin_part(options)).await?;
+        let writer = self.write_all(arriving.body, writer, declared).await?;
+        let checksum = arriving.integrity.checksum(arriving.trailers)?;
+        let staged = blocking(move || writer.finish()).await?;
+        for claimed in [arriving.integrity.content_md5, checksum].into_iter().flatten() {
+            let algorithm = claimed.algorithm();
+            let computed = match algorithm {
+                ChecksumAlgorithm::Md5 => staged.md5() == claimed.bytes(),
+                _ => staged.checksum(algorithm) == Some(claimed),
+            };
+            if !computed {
+                return Err(bad_digest(algorithm));
+            }
+        }
+        Ok(Received { staged, checksum })
+    }
+
+    async fn write_all(
+        &self,
+        body: Option<StreamingBlob>,
+        writer: PartWriter,
+        declared: u64,
+    ) -> Result<PartWriter, Refusal> {
+        let mut blocks = Blocks { body, left: declared };
+        let mut writing = Writing::Idle(writer);
+        while blocks.has_more() {
+            let permit = std::sync::Arc::clone(&self.blocks)
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
+            let block = blocks.next().await?;
+            if block.is_empty() {
+                break;
+            }
+            writing = Writing::start(writing.finish().await?, block, permit);
+        }
+        blocks.expect_end()?;
+        writing.finish().await
+    }
+}
+
+/// The writer, here or away on a blocking thread.
+enum Writing {
+    Idle(PartWriter),
+    Busy(JoinHandle<haul_store::Result<PartWriter>>),
+}
+
+impl Writing {
+    fn start(mut writer: PartWriter, block: Vec<Bytes>, permit: OwnedSemaphorePermit) -> Self {
+        Self::Busy(tokio::task::spawn_blocking(move || {
+            for piece in &block {
+                writer.write(piece)?;
+            }
+            drop(block);
+            drop(permit);
+            Ok(writer)
+        }))
+    }
+
+    async fn finish(self) -> Result<PartWriter, Refusal> {
+        match self {
+            Self::Idle(writer) => Ok(writer),
+            Self::Busy(handle) => match handle.await {
+                Ok(written) => written.map_err(|error| Refusal::from_store(&error)),
+                Err(error) => Err(Refusal::internal("writing a block did not finish", &error)),
+            },
+        }
+    }
+}
+
+/// Gathers pieces into blocks and counts them against the declared length.
+struct Blocks {
+    body: Option<StreamingBlob>,
+    left: u64,
+}
+
+impl Blocks {
+    fn has_more(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// The next block; empty at the end.
+    async fn next(&mut self) -> Result<Vec<Bytes>, Refusal> {
+        let mut block = Vec::new();
+        let mut gathered = 0;
+        while gathered < PERMIT_BYTES {
+            let Some(body) = self.body.as_mut() else { break };
+            match body.next().await {
+                Some(Ok(piece)) => {
+                    gathered += piece.len();
+                    self.left = self.left.checked_sub(piece.len() as u64).ok_or_else(wrong_length)?;
+                    block.push(piece);
+                }
+                Some(Err(error)) => return Err(broken(&*error)),
+                // Read to the very end even when all bytes are here: signatures and trailers come last.
+                None => self.body = None,
+            }
+        }
+        Ok(block)
+    }
+
+    fn expect_end(&self) -> Result<(), Refusal> {
+        if self.left == 0 { Ok(()) } else { Err(wrong_length()) }
+    }
+}
+
+fn wrong_length() -> Refusal {
+    Refusal::new(S3ErrorCode::IncompleteBody)
+}
+
+/// How many bytes the object or part will have, by its headers.
+fn declared_length(headers: &HeaderMap) -> Result<u64, Refusal> {
+    let value = headers
+        .get("x-amz-decoded-content-length")
+        .or_else(|| headers.get(http::header::CONTENT_LENGTH))
+        .ok_or_else(|| Refusal::new(S3ErrorCode::MissingContentLength))?;
+    let length = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+    let length = length.ok_or_else(|| Refusal::invalid_request("The Content-Length is not a number."))?;
+    if length > BODY_MAX_BYTES {
+        return Err(Refusal::new(S3ErrorCode::EntityTooLarge)
+            .field("ProposedSize", length.to_string())
+            .field("MaxSizeAllowed", BODY_MAX_BYTES.to_string()));
+    }
+    Ok(length)
+}
+
+/// What broke off a body, as far as `s3s` says: its stream errors have no public types, only names in their text.
+/// (What [`RequestBody`](crate::request_body::RequestBody) broke off itself is answered by the front.)
+fn broken(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    let text = error.to_string();
+    tracing::debug!(%text, "the body broke off");
+    if text.contains("Sha256Mismatch") {
+        return Refusal::new(S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into()))
+            .with_status(http::StatusCode::BAD_REQUEST);
+    }
+    if text.contains("SignatureMismatch") {
+        return Refusal::new(S3ErrorCode::SignatureDoesNotMatch);
+    }
+    if text.contains("FormatError") || text.contains("TooLarge") || text.contains("TooMany") {
+        return Refusal::invalid_request("The body of your request is not well-formed aws-chunked data.");
+    }
+    wrong_length()
+}

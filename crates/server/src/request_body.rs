@@ -1,0 +1,271 @@
+//! The body of a request between the socket and `s3s`: patience, framing, and a polite end.
+//!
+//! Three things happen here because nobody behind can do them. A sender that stops (or drips) is given up after
+//! [`stall_timeout`](crate::Limits::stall_timeout) of *waiting*: time in which we do not ask for bytes is not held
+//! against it. aws-chunked framing passes [`Reframer`]. And a body that was refused half-way is read on for a while
+//! after it is dropped, for a client that is still sending would otherwise see a reset instead of the answer.
+//!
+//! Documents (DeleteObjects, bucket settings) are compared with their checksums here too: `s3s` gives the operations
+//! the parsed document and not its bytes. Objects and parts are not: the store hashes those while it writes.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use haul_parts::{Checksum, ChecksumAlgorithm, MultiHasher};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use s3s::S3ErrorCode;
+use tokio::time::{Instant, Sleep};
+
+use crate::Limits;
+use crate::aws_chunked::{BadFraming, Chunks, Reframer};
+use crate::refusal::Refusal;
+use crate::store_refusals::bad_digest;
+
+/// How long a refused body is read on.
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+
+/// What broke a body off. Whoever was reading it sees an opaque error of `s3s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BrokenBody {
+    #[error("the sender made no progress")]
+    Stalled,
+    #[error("bad aws-chunked framing: {0:?}")]
+    Framing(BadFraming),
+    #[error("the connection ended before the body did")]
+    CutShort,
+    #[error("the {0} of the document is another")]
+    Digest(ChecksumAlgorithm),
+}
+
+impl BrokenBody {
+    /// What the client is told.
+    pub(crate) fn refusal(self) -> Refusal {
+        match self {
+            Self::Stalled => Refusal::new(S3ErrorCode::RequestTimeout),
+            Self::Framing(BadFraming::ChunkTooLarge) => {
+                Refusal::invalid_request("A signed chunk of your request is larger than the server holds.")
+            }
+            Self::Framing(_) => {
+                Refusal::invalid_request("The body of your request is not well-formed aws-chunked data.")
+            }
+            Self::CutShort => Refusal::new(S3ErrorCode::IncompleteBody),
+            Self::Digest(algorithm) => bad_digest(algorithm),
+        }
+    }
+}
+
+/// Shared between a body and the front, which answers for it when it broke off.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BodyFate(Arc<OnceLock<BrokenBody>>);
+
+impl BodyFate {
+    /// What broke the body off, if it did.
+    pub(crate) fn broken(&self) -> Option<BrokenBody> {
+        self.0.get().copied()
+    }
+
+    fn set(&self, broken: BrokenBody) -> BrokenBody {
+        *self.0.get_or_init(|| broken)
+    }
+}
+
+/// The guarded body.
+pub(crate) struct RequestBody {
+    incoming: Option<Incoming>,
+    reframer: Option<Reframer>,
+    patience: Patience,
+    fate: BodyFate,
+    document: Option<DocumentCheck>,
+    /// Whether reading on after a refusal makes sense: not if the client still waits for `100 Continue`.
+    client_is_sending: bool,
+    drain_bytes: u64,
+}
+
+impl RequestBody {
+    pub(crate) fn new(
+        incoming: Incoming,
+        chunks: Option<Chunks>,
+        expects_continue: ExpectsContinue,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            incoming: Some(incoming),
+            reframer: chunks.map(Reframer::new),
+            patience: Patience::new(limits.stall_timeout, limits.slow_sender_bytes),
+            fate: BodyFate::default(),
+            document: None,
+            client_is_sending: expects_continue == ExpectsContinue::No,
+            drain_bytes: limits.drain_bytes,
+        }
+    }
+
+    /// Compares the whole body with these at its end.
+    pub(crate) fn check_document(&mut self, claimed: Vec<Checksum>) {
+        if !claimed.is_empty() {
+            let hasher = MultiHasher::new(claimed.iter().map(Checksum::algorithm));
+            self.document = Some(DocumentCheck { hasher, claimed });
+        }
+    }
+
+    /// A handle that outlives the body.
+    pub(crate) fn fate(&self) -> BodyFate {
+        self.fate.clone()
+    }
+}
+
+/// A document being hashed, and what it should come to.
+struct DocumentCheck {
+    hasher: MultiHasher,
+    claimed: Vec<Checksum>,
+}
+
+impl DocumentCheck {
+    /// The first algorithm whose value is another.
+    fn finish(self) -> Result<(), ChecksumAlgorithm> {
+        let computed = self.hasher.finish();
+        match self.claimed.iter().find(|claimed| !computed.contains(claimed)) {
+            Some(wrong) => Err(wrong.algorithm()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether the client sends its body only after `100 Continue`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExpectsContinue {
+    Yes,
+    No,
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BrokenBody;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
+        let this = &mut *self;
+        loop {
+            if let Some(ready) = this.reframer.as_mut().and_then(Reframer::next_ready) {
+                return Poll::Ready(Some(Ok(Frame::data(ready))));
+            }
+            let Some(incoming) = this.incoming.as_mut() else { return Poll::Ready(None) };
+            this.client_is_sending = true;
+            let frame = match Pin::new(incoming).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => frame,
+                Poll::Ready(Some(Err(_))) => {
+                    this.incoming = None;
+                    return Poll::Ready(Some(Err(this.fate.set(BrokenBody::CutShort))));
+                }
+                Poll::Ready(None) => {
+                    this.incoming = None;
+                    let checked = this.document.take().map_or(Ok(()), DocumentCheck::finish);
+                    return Poll::Ready(
+                        checked.err().map(|algorithm| Err(this.fate.set(BrokenBody::Digest(algorithm)))),
+                    );
+                }
+                Poll::Pending if this.patience.poll_out(cx).is_ready() => {
+                    this.incoming = None;
+                    return Poll::Ready(Some(Err(this.fate.set(BrokenBody::Stalled))));
+                }
+                Poll::Pending => return Poll::Pending,
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            this.patience.progress(data.len());
+            if let Some(document) = this.document.as_mut() {
+                document.hasher.update(&data);
+            }
+            let Some(reframer) = this.reframer.as_mut() else {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            };
+            if let Err(bad) = reframer.push(data) {
+                return Poll::Ready(Some(Err(this.fate.set(BrokenBody::Framing(bad)))));
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match (&self.incoming, &self.reframer) {
+            (None, None) => true,
+            (Some(incoming), None) => incoming.is_end_stream(),
+            (_, Some(_)) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (&self.incoming, &self.reframer) {
+            (Some(incoming), None) => incoming.size_hint(),
+            (None, None) => SizeHint::with_exact(0),
+            (_, Some(_)) => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let Some(incoming) = self.incoming.take() else { return };
+        if incoming.is_end_stream()
+            || !self.client_is_sending
+            || incoming.size_hint().lower() > self.drain_bytes
+        {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(tokio::time::timeout(DRAIN_TIME, drain(incoming, self.drain_bytes)));
+        }
+    }
+}
+
+async fn drain(mut incoming: Incoming, limit_bytes: u64) {
+    let mut drained = 0;
+    while let Some(Ok(frame)) = incoming.frame().await {
+        drained += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if drained > limit_bytes {
+            return;
+        }
+    }
+}
+
+/// Runs only while we wait: each `span` of waiting must bring `least` bytes.
+struct Patience {
+    span: Duration,
+    least: u64,
+    got: u64,
+    deadline: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    fn new(span: Duration, least: u64) -> Self {
+        Self { span, least, got: 0, deadline: None, timer: None }
+    }
+
+    fn progress(&mut self, bytes: usize) {
+        self.got += bytes as u64;
+        if self.got >= self.least {
+            self.got = 0;
+            self.deadline = None;
+        }
+    }
+
+    /// Ready when patience has run out; otherwise the task is woken when it does. The timer is not touched per
+    /// piece of body: it fires at the deadline of some earlier wait and is moved then.
+    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + self.span);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        while timer.as_mut().poll(cx).is_ready() {
+            if timer.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}

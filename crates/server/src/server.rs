@@ -1,0 +1,229 @@
+//! Starting and stopping: the store's folder, the keys, the socket, and the file that tells other processes where.
+//!
+//! The lock of the folder decides who serves it. The file with address and keys is removed right after the lock is
+//! taken and written once the socket listens, so while the lock is held it is either absent or true.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use haul_store::{Store, StoreOptions, side_file};
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::service::{S3Service, S3ServiceBuilder};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::access::KeyRing;
+use crate::endpoint::{Endpoint, PERMIT_BYTES};
+use crate::front::Front;
+use crate::keys::Credentials;
+use crate::options::ServerOptions;
+use crate::service::Service;
+use crate::{Error, connections};
+
+const KEYS_FILE: &str = "keys.json";
+const ENDPOINT_FILE: &str = "endpoint.json";
+
+/// How often uploads are looked through for those whose time has come.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
+
+/// Where a running server is, as it says in its folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EndpointFile {
+    /// The address it listens on.
+    pub address: SocketAddr,
+    /// The region it says it is in.
+    pub region: String,
+    /// The owner's keys.
+    #[serde(flatten)]
+    pub credentials: Credentials,
+}
+
+impl EndpointFile {
+    /// `http://ADDRESS`, reachable from this machine.
+    pub fn endpoint(&self) -> String {
+        endpoint_url(self.address)
+    }
+}
+
+/// A server that runs until it is stopped or dropped.
+///
+/// Dropping it stops accepting and lets requests in flight end with the runtime; [`stop`](Self::stop) waits for them.
+#[derive(Debug)]
+pub struct RunningServer {
+    address: SocketAddr,
+    credentials: Arc<Credentials>,
+    data_dir: PathBuf,
+    stop: watch::Sender<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Opens the folder, listens, and serves in tasks of the current runtime.
+///
+/// # Errors
+/// [`Error::Store`] (with [`haul_store::Error::Locked`] when another process holds the folder), [`Error::Listen`],
+/// [`Error::Keys`], [`Error::Random`].
+pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
+    let dir = options.data_dir.clone();
+    let (store, credentials) = blocking(move || open(&dir)).await?;
+    let credentials = Arc::new(credentials);
+
+    let listener = TcpListener::bind(options.listen).await;
+    let listener = listener.map_err(|source| Error::Listen { address: options.listen, source })?;
+    let address =
+        listener.local_addr().map_err(|source| Error::Listen { address: options.listen, source })?;
+    let file = EndpointFile { address, region: options.region.clone(), credentials: (*credentials).clone() };
+    let dir = options.data_dir.clone();
+    blocking(move || write_json(&dir, ENDPOINT_FILE, &file)).await?;
+
+    let endpoint = Endpoint {
+        store: store.clone(),
+        region: options.region.as_str().into(),
+        auto_create: options.auto_create_buckets,
+        blocks: Arc::new(Semaphore::new((options.limits.in_flight_bytes / PERMIT_BYTES).max(2))),
+    };
+    let s3 = s3_service(endpoint.clone(), &credentials, &options);
+    let front = Front { s3, endpoint, limits: options.limits.clone() };
+    let (stop, stopped) = watch::channel(());
+    let tasks = vec![
+        tokio::spawn(connections::serve(listener, Arc::new(front), options.limits, stopped.clone())),
+        tokio::spawn(expire(store, options.expire_uploads, stopped)),
+    ];
+    tracing::info!(%address, dir = %options.data_dir.display(), "serving");
+    Ok(RunningServer { address, credentials, data_dir: options.data_dir, stop, tasks })
+}
+
+impl RunningServer {
+    /// Where it listens, with the port that the system chose if it was asked to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://ADDRESS`, reachable from this machine also when it listens on all interfaces.
+    pub fn endpoint(&self) -> String {
+        endpoint_url(self.address)
+    }
+
+    /// The owner's keys.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Stops accepting, waits for requests in flight (up to the grace time of the limits), and lets the folder go.
+    pub async fn stop(self) {
+        // Before the lock is let go: the next holder writes its own.
+        let dir = self.data_dir;
+        if let Err(error) = blocking(move || Ok(side_file::remove(&dir, ENDPOINT_FILE)?)).await {
+            tracing::warn!(%error, "cannot remove the address file");
+        }
+        drop(self.stop);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the server failed");
+            }
+        }
+        tracing::info!(address = %self.address, "stopped");
+    }
+}
+
+/// The server that holds a folder, if one does.
+///
+/// `None` also while that server is still starting: whoever could not open the folder may ask again a moment later.
+///
+/// # Errors
+/// [`Error::Store`] when the folder cannot be read, [`Error::Keys`] when the file is not what a server writes.
+pub fn running_endpoint(data_dir: impl AsRef<Path>) -> Result<Option<EndpointFile>, Error> {
+    let dir = data_dir.as_ref();
+    if !side_file::is_in_use(dir)? {
+        return Ok(None);
+    }
+    read_json(dir, ENDPOINT_FILE)
+}
+
+fn open(dir: &Path) -> Result<(Store, Credentials), Error> {
+    let store = Store::open(dir, StoreOptions::default())?;
+    // What a killed server left is not true any more.
+    side_file::remove(dir, ENDPOINT_FILE)?;
+    let credentials = match read_json(dir, KEYS_FILE)? {
+        Some(credentials) => credentials,
+        None => {
+            let credentials = Credentials::random()?;
+            write_json(dir, KEYS_FILE, &credentials)?;
+            credentials
+        }
+    };
+    Ok((store, credentials))
+}
+
+fn s3_service(endpoint: Endpoint, credentials: &Arc<Credentials>, options: &ServerOptions) -> S3Service {
+    let mut config = S3Config::default();
+    config.xml_max_body_size = options.limits.xml_bytes;
+    let keys = KeyRing::new(Arc::clone(credentials));
+    let mut builder = S3ServiceBuilder::new(Service(endpoint));
+    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+    builder.set_auth(keys.clone());
+    builder.set_access(keys);
+    builder.build()
+}
+
+/// Aborts uploads whose time has come, now and then, until the server stops.
+async fn expire(store: Store, older_than: Option<Duration>, mut stop: watch::Receiver<()>) {
+    let mut interval = tokio::time::interval(EXPIRY_INTERVAL);
+    loop {
+        tokio::select! {
+            _ = stop.changed() => return,
+            _ = interval.tick() => {}
+        }
+        let store = store.clone();
+        let expired = blocking(move || {
+            let by_rule = store.apply_lifecycles()?;
+            let by_age = older_than.map_or(Ok(0), |age| store.expire_uploads(age))?;
+            Ok(by_rule + by_age)
+        });
+        match expired.await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "aborted unfinished uploads whose time had come"),
+            Err(error) => tracing::error!(%error, "cannot look for uploads whose time has come"),
+        }
+    }
+}
+
+fn endpoint_url(address: SocketAddr) -> String {
+    let mut reachable = address;
+    if address.ip().is_unspecified() {
+        reachable.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{reachable}")
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(dir: &Path, name: &'static str) -> Result<Option<T>, Error> {
+    let Some(bytes) = side_file::read(dir, name)? else { return Ok(None) };
+    // The error of serde_json may quote what it read: only the place in the file is passed on.
+    let parsed = serde_json::from_slice(&bytes);
+    parsed.map(Some).map_err(|error| Error::Keys {
+        file: dir.join(name),
+        line: error.line(),
+        column: error.column(),
+    })
+}
+
+fn write_json<T: Serialize>(dir: &Path, name: &'static str, value: &T) -> Result<(), Error> {
+    let mut bytes = serde_json::to_vec_pretty(value).expect("plain values have a JSON form");
+    bytes.push(b'\n');
+    Ok(side_file::write(dir, name, &bytes)?)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

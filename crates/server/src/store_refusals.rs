@@ -1,0 +1,87 @@
+//! What the store's errors become in S3's words: the code is the store's, the extra elements are added here.
+
+use haul_store::Error;
+use http::StatusCode;
+use s3s::S3ErrorCode;
+
+use crate::refusal::Refusal;
+
+impl Refusal {
+    /// The refusal for an error of the store. An error that is not the client's doing is logged here.
+    pub(crate) fn from_store(error: &Error) -> Self {
+        match error {
+            Error::NoSuchBucket { bucket }
+            | Error::BucketNotEmpty { bucket }
+            | Error::BucketAlreadyExists { bucket } => usual(error).field("BucketName", bucket.as_str()),
+            Error::NoSuchSetting { bucket, .. } => usual(error).field("BucketName", bucket.as_str()),
+            Error::NoSuchKey { key, .. } => usual(error).field("Key", key.as_str()),
+            Error::NoSuchUpload { upload_id } => usual(error).field("UploadId", upload_id.as_str()),
+            Error::InvalidPart { part_number, etag, upload_id } => usual(error)
+                .field("ETag", etag.unquoted())
+                .field("PartNumber", part_number.get().to_string())
+                .field("UploadId", upload_id.as_str()),
+            Error::EntityTooSmall { part_number, etag, size_bytes, min_bytes } => usual(error)
+                .field("ProposedSize", size_bytes.to_string())
+                .field("MinSizeAllowed", min_bytes.to_string())
+                .field("PartNumber", part_number.get().to_string())
+                .field("ETag", etag.unquoted()),
+            Error::EntityTooLarge { size_bytes, max_bytes } => usual(error)
+                .field("ProposedSize", size_bytes.to_string())
+                .field("MaxSizeAllowed", max_bytes.to_string()),
+            Error::PreconditionFailed { condition } => Self::precondition(condition),
+            Error::ConditionalRequestConflict { condition, key } => {
+                usual(error).field("Condition", *condition).field("Key", key.as_str())
+            }
+            Error::SourceChanged { .. } => Self::precondition("x-amz-copy-source-If-Match"),
+            Error::InvalidRange { size_bytes } => {
+                usual(error).field("ActualObjectSize", size_bytes.to_string())
+            }
+            Error::InvalidPartNumber { part_number, part_count } => Self::custom(
+                "InvalidPartNumber",
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "The requested partnumber is not satisfiable",
+            )
+            .field("PartNumberRequested", part_number.get().to_string())
+            .field("ActualPartCount", part_count.to_string()),
+            Error::NoPartsListed
+            | Error::ObjectSizeMismatch { .. }
+            | Error::ChecksumPair { .. }
+            | Error::ChecksumAlgorithmMismatch { .. }
+            | Error::ChecksumTypeMismatch { .. }
+            | Error::MissingPartChecksum { .. } => Self::invalid_request(error.to_string()),
+            Error::BadDigest { algorithm } => bad_digest(*algorithm),
+            Error::InvalidCopyRange { .. } | Error::InvalidUploadIdMarker => {
+                Self::with(S3ErrorCode::InvalidArgument, error.to_string())
+            }
+            Error::InvalidPartOrder { .. } => usual(error),
+            Error::StorageFull => {
+                tracing::error!("the disk of the store is full");
+                Self::custom(
+                    "InsufficientStorage",
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    "There is not enough space left for this request.",
+                )
+            }
+            Error::ReadOnlyAfterSyncFailure { .. } | Error::Closed => {
+                tracing::error!(%error, "the store takes no writes");
+                Self::new(S3ErrorCode::ServiceUnavailable)
+            }
+            error => Self::internal("the store failed", error),
+        }
+    }
+}
+
+/// `BadDigest` in AWS's two wordings.
+pub(crate) fn bad_digest(algorithm: haul_parts::ChecksumAlgorithm) -> Refusal {
+    let message = match algorithm {
+        haul_parts::ChecksumAlgorithm::Md5 => {
+            "The Content-MD5 you specified did not match what we received.".to_owned()
+        }
+        other => format!("The {} you specified did not match the calculated checksum.", other.s3_name()),
+    };
+    Refusal::with(S3ErrorCode::BadDigest, message)
+}
+
+fn usual(error: &Error) -> Refusal {
+    Refusal::new(error.s3_code().parse().unwrap_or(S3ErrorCode::InternalError))
+}

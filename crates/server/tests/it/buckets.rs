@@ -1,0 +1,166 @@
+//! Buckets: making, finding, removing, and what is asked of them in passing.
+
+use crate::fixture::Fixture;
+use haul_server::AutoCreateBuckets;
+
+#[tokio::test]
+async fn buckets_are_made_found_listed_and_removed() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    let head = c.request("HEAD", "/bkt").expect(200).await;
+    assert_eq!(head.header("x-amz-bucket-region"), Some("us-east-1"));
+    c.request("HEAD", "/missing").expect(404).await;
+    c.request("PUT", "/another.one").expect(200).await;
+    let list = c.request("GET", "/").expect(200).await;
+    assert_eq!(list.elements("Name"), ["another.one", "bkt"].map(str::to_owned).to_vec().as_slice());
+    let page = c.request("GET", "/?max-buckets=1").expect(200).await;
+    assert_eq!(page.elements("Name"), ["another.one"]);
+    let token = page.element("ContinuationToken").unwrap();
+    let page = c.request("GET", &format!("/?continuation-token={token}&max-buckets=1")).expect(200).await;
+    assert_eq!(page.elements("Name"), ["bkt"]);
+    assert_eq!(page.element("ContinuationToken"), None);
+    c.request("DELETE", "/another.one").expect(204).await;
+    c.request("DELETE", "/another.one").refused(404, "NoSuchBucket").await;
+}
+
+#[tokio::test]
+async fn a_bucket_made_again_is_no_error_in_us_east_1_only() {
+    let f = Fixture::new().await;
+    f.client.request("PUT", "/bkt").expect(200).await;
+    let f = Fixture::with(|options| options.region = "eu-west-1".to_owned()).await;
+    f.client.request("PUT", "/bkt").refused(409, "BucketAlreadyOwnedByYou").await;
+    let location = f.client.request("GET", "/bkt?location").expect(200).await;
+    assert!(location.text().contains(">eu-west-1</LocationConstraint>"), "{}", location.text());
+}
+
+#[tokio::test]
+async fn any_location_constraint_is_taken() {
+    let f = Fixture::new().await;
+    let body = "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>eu-west-3</LocationConstraint></CreateBucketConfiguration>";
+    f.client.request("PUT", "/there").body(body).expect(200).await;
+    let location = f.client.request("GET", "/there?location").expect(200).await;
+    assert!(location.text().contains("LocationConstraint"), "{}", location.text());
+    assert!(!location.text().contains("eu-west-3"));
+}
+
+#[tokio::test]
+async fn bad_bucket_names_are_refused() {
+    let f = Fixture::new().await;
+    for name in ["ab", "Upper", "a..b", "192.168.0.1", "xn--x", "-a-", "x-s3alias", "sthree-x"] {
+        f.client.request("PUT", &format!("/{name}")).refused(400, "InvalidBucketName").await;
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_with_objects_is_not_deleted_one_with_uploads_is() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    c.request("PUT", "/bkt/k").body("x").expect(200).await;
+    c.request("DELETE", "/bkt").refused(409, "BucketNotEmpty").await;
+    c.request("DELETE", "/bkt/k").expect(204).await;
+    c.request("POST", "/bkt/k?uploads").expect(200).await;
+    c.request("DELETE", "/bkt").expect(204).await;
+}
+
+#[tokio::test]
+async fn a_missing_bucket_is_refused_before_the_body_or_made_if_wished() {
+    let f = Fixture::new().await;
+    f.client.request("PUT", "/missing/k").body("x").refused(404, "NoSuchBucket").await;
+    f.client.request("POST", "/missing/k?uploads").refused(404, "NoSuchBucket").await;
+    f.client.request("GET", "/missing?list-type=2").refused(404, "NoSuchBucket").await;
+
+    let f = Fixture::with(|options| options.auto_create_buckets = AutoCreateBuckets::OnFirstWrite).await;
+    f.client.request("PUT", "/first/k").body("x").expect(200).await;
+    f.client.request("POST", "/second/k?uploads").expect(200).await;
+    f.client.request("GET", "/third/k").refused(404, "NoSuchBucket").await;
+    f.client.request("HEAD", "/third").expect(404).await;
+    assert_eq!(f.client.get("/").await.elements("Name"), ["bkt", "first", "second"]);
+}
+
+#[tokio::test]
+async fn what_clients_ask_in_passing_is_answered_as_for_an_unconfigured_bucket() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    c.request("PUT", "/bkt/k").header("x-amz-tagging", "a=1&b=two%20words").body("x").expect(200).await;
+    for (query, status, code) in [
+        ("acl", 200, None),
+        ("versioning", 200, None),
+        ("logging", 200, None),
+        ("notification", 200, None),
+        ("accelerate", 200, None),
+        ("requestPayment", 200, None),
+        ("policy", 404, Some("NoSuchBucketPolicy")),
+        ("policyStatus", 404, Some("NoSuchBucketPolicy")),
+        ("tagging", 404, Some("NoSuchTagSet")),
+        ("encryption", 404, Some("ServerSideEncryptionConfigurationNotFoundError")),
+        ("publicAccessBlock", 404, Some("NoSuchPublicAccessBlockConfiguration")),
+        ("website", 404, Some("NoSuchWebsiteConfiguration")),
+        ("replication", 404, Some("ReplicationConfigurationNotFoundError")),
+        ("ownershipControls", 404, Some("OwnershipControlsNotFoundError")),
+        ("object-lock", 404, Some("ObjectLockConfigurationNotFoundError")),
+        ("lifecycle", 404, Some("NoSuchLifecycleConfiguration")),
+        ("cors", 404, Some("NoSuchCORSConfiguration")),
+        ("inventory", 501, Some("NotImplemented")),
+    ] {
+        let answer = c.request("GET", &format!("/bkt?{query}")).expect(status).await;
+        assert_eq!(answer.element("Code").as_deref(), code, "{query}");
+        let missing = c.request("GET", &format!("/missing?{query}")).send().await;
+        assert!(missing.status == 404 || missing.status == 501, "{query}: {}", missing.text());
+    }
+    let acl = c.request("GET", "/bkt/k?acl").expect(200).await;
+    assert_eq!(acl.element("Permission").as_deref(), Some("FULL_CONTROL"));
+    let tagging = c.request("GET", "/bkt/k?tagging").expect(200).await;
+    assert_eq!(tagging.elements("Value"), ["1", "two words"]);
+    assert_eq!(c.request("HEAD", "/bkt/k").expect(200).await.header("x-amz-tagging-count"), Some("2"));
+}
+
+#[tokio::test]
+async fn a_sub_resource_nobody_knows_makes_and_removes_nothing() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    c.request("PUT", "/new-bucket?somethingNew").refused(501, "NotImplemented").await;
+    c.request("HEAD", "/new-bucket").expect(404).await;
+    c.request("PUT", "/bkt/k").body("x").expect(200).await;
+    c.request("DELETE", "/bkt/k?somethingNew").refused(501, "NotImplemented").await;
+    c.request("DELETE", "/bkt/k?versionId=other").refused(400, "InvalidArgument").await;
+    c.request("HEAD", "/bkt/k").expect(200).await;
+}
+
+#[tokio::test]
+async fn a_lifecycle_is_kept_and_shown_as_far_as_it_is_executed() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    let rule = |id: &str, prefix: &str, days: &str| {
+        format!(
+            "<Rule><ID>{id}</ID><Filter><Prefix>{prefix}</Prefix></Filter><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>{days}</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>"
+        )
+    };
+    let document = |rules: &str| format!("<LifecycleConfiguration>{rules}</LifecycleConfiguration>");
+    let two = document(&(rule("all", "", "7") + &rule("tmp", "tmp/", "2")));
+    c.request("PUT", "/bkt?lifecycle").body(two).expect(200).await;
+    let shown = c.request("GET", "/bkt?lifecycle").expect(200).await;
+    assert_eq!(shown.elements("ID"), ["all", "tmp"]);
+    assert_eq!(shown.elements("DaysAfterInitiation"), ["7", "2"]);
+
+    let created = c.request("POST", "/bkt/tmp/x?uploads").expect(200).await;
+    assert_eq!(created.header("x-amz-abort-rule-id"), Some("tmp"));
+    assert!(created.header("x-amz-abort-date").unwrap().ends_with(" 00:00:00 GMT"), "{created:?}");
+    let created = c.request("POST", "/bkt/x?uploads").expect(200).await;
+    assert_eq!(created.header("x-amz-abort-rule-id"), Some("all"));
+
+    c.request("PUT", "/bkt?lifecycle")
+        .body(document(&rule("zero", "", "0")))
+        .refused(400, "InvalidArgument")
+        .await;
+    let twice = document(&(rule("same", "", "1") + &rule("same", "x", "1")));
+    c.request("PUT", "/bkt?lifecycle").body(twice).refused(400, "InvalidArgument").await;
+    let expiration = document(
+        "<Rule><ID>e</ID><Filter><Prefix></Prefix></Filter><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule>",
+    );
+    c.request("PUT", "/bkt?lifecycle").body(expiration).refused(501, "NotImplemented").await;
+    c.request("PUT", "/bkt?lifecycle").body("<Lifecycle").refused(400, "MalformedXML").await;
+    c.request("DELETE", "/bkt?lifecycle").expect(204).await;
+    c.request("GET", "/bkt?lifecycle").refused(404, "NoSuchLifecycleConfiguration").await;
+    let created = c.request("POST", "/bkt/x?uploads").expect(200).await;
+    assert_eq!(created.header("x-amz-abort-rule-id"), None);
+}

@@ -1,0 +1,51 @@
+//! A server on a folder of its own, and a client of it.
+
+use haul_server::{RunningServer, ServerOptions, start};
+use tempfile::TempDir;
+
+use crate::client::Client;
+
+pub(crate) struct Fixture {
+    pub(crate) dir: TempDir,
+    pub(crate) server: RunningServer,
+    pub(crate) client: Client,
+}
+
+impl Fixture {
+    /// With the bucket `bkt`.
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut ServerOptions)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = options(&dir);
+        change(&mut options);
+        let server = start(options).await.unwrap();
+        let client = Client::new(&server);
+        client.request("PUT", "/bkt").expect(200).await;
+        Self { dir, server, client }
+    }
+}
+
+pub(crate) fn options(dir: &TempDir) -> ServerOptions {
+    ServerOptions {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        data_dir: dir.path().join("store"),
+        ..ServerOptions::default()
+    }
+}
+
+/// Bytes that do not repeat soon.
+pub(crate) fn bytes(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}

@@ -1,0 +1,316 @@
+//! Bytes that are not what their sender says leave nothing; those that are say so in the answer.
+
+use haul_parts::{ChecksumAlgorithm, Hasher};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::client::{Request, Response, UNSIGNED, hmac};
+use crate::fixture::{Fixture, bytes};
+
+const ALGORITHMS: [ChecksumAlgorithm; 5] = [
+    ChecksumAlgorithm::Crc32,
+    ChecksumAlgorithm::Crc32c,
+    ChecksumAlgorithm::Crc64Nvme,
+    ChecksumAlgorithm::Sha1,
+    ChecksumAlgorithm::Sha256,
+];
+
+fn value(algorithm: ChecksumAlgorithm, data: &[u8]) -> String {
+    Hasher::checksum(algorithm, data).to_base64()
+}
+
+#[tokio::test]
+async fn every_checksum_in_a_header_is_verified_and_echoed() {
+    let f = Fixture::new().await;
+    let data = bytes(100_000);
+    for algorithm in ALGORITHMS {
+        let header = algorithm.header_name();
+        let put = |value: &str| {
+            f.client.request("PUT", "/bkt/k").payload(UNSIGNED).header(header, value).body(data.clone())
+        };
+        let right = value(algorithm, &data);
+        let answer =
+            put(&right).header("x-amz-sdk-checksum-algorithm", algorithm.s3_name()).expect(200).await;
+        assert_eq!(answer.header(header), Some(right.as_str()));
+        assert_eq!(answer.header("x-amz-checksum-type"), Some("FULL_OBJECT"));
+        f.client.request("DELETE", "/bkt/k").expect(204).await;
+        let refused = put(&value(algorithm, b"other")).refused(400, "BadDigest").await;
+        let message =
+            format!("The {} you specified did not match the calculated checksum.", algorithm.s3_name());
+        assert_eq!(refused.element("Message"), Some(message));
+        let refused = put("short").refused(400, "InvalidRequest").await;
+        assert_eq!(refused.element("Message"), Some(format!("Value for {header} header is invalid.")));
+        f.client.request("HEAD", "/bkt/k").expect(404).await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_part_checksum_leaves_no_part() {
+    let f = Fixture::new().await;
+    let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
+    let target = format!("/bkt/k?partNumber=1&uploadId={id}");
+    let part = |header: &str, value: &str| {
+        f.client.request("PUT", &target).payload(UNSIGNED).header(header, value).body("bytes")
+    };
+    for algorithm in ALGORITHMS {
+        part(algorithm.header_name(), &value(algorithm, b"other")).refused(400, "BadDigest").await;
+    }
+    part("content-md5", &value(ChecksumAlgorithm::Md5, b"other")).refused(400, "BadDigest").await;
+    let list = f.client.get(&format!("/bkt/k?uploadId={id}")).await;
+    assert!(list.elements("PartNumber").is_empty());
+    let right = value(ChecksumAlgorithm::Crc64Nvme, b"bytes");
+    let answer = part("x-amz-checksum-crc64nvme", &right).expect(200).await;
+    assert_eq!(answer.header("x-amz-checksum-crc64nvme"), Some(right.as_str()));
+}
+
+#[tokio::test]
+async fn content_md5_is_verified() {
+    let f = Fixture::new().await;
+    let put = |md5: &str| f.client.request("PUT", "/bkt/k").header("content-md5", md5).body("bytes");
+    put(&value(ChecksumAlgorithm::Md5, b"other")).refused(400, "BadDigest").await;
+    put("not base64").refused(400, "InvalidDigest").await;
+    put("AAAA").refused(400, "InvalidDigest").await;
+    f.client.request("HEAD", "/bkt/k").expect(404).await;
+    put(&value(ChecksumAlgorithm::Md5, b"bytes")).expect(200).await;
+}
+
+#[tokio::test]
+async fn a_payload_hash_of_other_bytes_is_refused() {
+    let f = Fixture::new().await;
+    let other = hex::encode(Sha256::digest(b"other"));
+    f.client
+        .request("PUT", "/bkt/k")
+        .payload(&other)
+        .body("bytes")
+        .refused(400, "XAmzContentSHA256Mismatch")
+        .await;
+    f.client.request("HEAD", "/bkt/k").expect(404).await;
+}
+
+#[tokio::test]
+async fn claims_that_contradict_each_other_are_refused() {
+    let f = Fixture::new().await;
+    let crc = value(ChecksumAlgorithm::Crc32, b"bytes");
+    let put = || f.client.request("PUT", "/bkt/k").body("bytes").header("x-amz-checksum-crc32", &crc);
+    put().header("x-amz-checksum-crc32c", "AAAAAA==").refused(400, "InvalidRequest").await;
+    put().header("x-amz-trailer", "x-amz-checksum-crc32").refused(400, "InvalidRequest").await;
+    put().header("x-amz-sdk-checksum-algorithm", "SHA1").refused(400, "InvalidRequest").await;
+    let bare =
+        f.client.request("PUT", "/bkt/k").body("bytes").header("x-amz-sdk-checksum-algorithm", "CRC32");
+    bare.refused(400, "InvalidRequest").await;
+}
+
+/// A body in aws-chunked framing without signatures.
+fn chunked(data: &[u8], chunk: usize, trailers: &str) -> Vec<u8> {
+    let mut body = Vec::new();
+    for chunk in data.chunks(chunk) {
+        body.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        body.extend_from_slice(chunk);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("0\r\n{trailers}\r\n").as_bytes());
+    body
+}
+
+fn unsigned_trailer(f: &Fixture, data: &[u8], algorithm: ChecksumAlgorithm, trailers: &str) -> Request {
+    f.client
+        .request("PUT", "/bkt/k")
+        .payload("STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+        .header("content-encoding", "aws-chunked")
+        .header("x-amz-decoded-content-length", &data.len().to_string())
+        .header("x-amz-trailer", algorithm.header_name())
+        .body(chunked(data, 64 * 1024, trailers))
+}
+
+#[tokio::test]
+async fn every_checksum_in_a_trailer_is_verified_and_echoed() {
+    let f = Fixture::new().await;
+    let data = bytes(200_000);
+    for algorithm in ALGORITHMS {
+        let header = algorithm.header_name();
+        let right = value(algorithm, &data);
+        let answer =
+            unsigned_trailer(&f, &data, algorithm, &format!("{header}:{right}\r\n")).expect(200).await;
+        assert_eq!(answer.header(header), Some(right.as_str()));
+        let get = f.client.request("GET", "/bkt/k").expect(200).await;
+        assert!(get.body == data);
+        assert_eq!(get.header("content-encoding"), None);
+        f.client.request("DELETE", "/bkt/k").expect(204).await;
+        let wrong = value(algorithm, b"other");
+        unsigned_trailer(&f, &data, algorithm, &format!("{header}:{wrong}\r\n"))
+            .refused(400, "BadDigest")
+            .await;
+        unsigned_trailer(&f, &data, algorithm, &format!("{header}:short\r\n"))
+            .refused(400, "InvalidRequest")
+            .await;
+        unsigned_trailer(&f, &data, algorithm, "").refused(400, "MalformedTrailerError").await;
+        f.client.request("HEAD", "/bkt/k").expect(404).await;
+    }
+}
+
+#[tokio::test]
+async fn one_huge_unsigned_chunk_is_taken() {
+    let f = Fixture::new().await;
+    let data = bytes(20 * 1024 * 1024);
+    let right = value(ChecksumAlgorithm::Crc32, &data);
+    let request = unsigned_trailer(&f, &data, ChecksumAlgorithm::Crc32, "");
+    let body = chunked(&data, data.len(), &format!("x-amz-checksum-crc32:{right}\r\n"));
+    request.body(body).expect(200).await;
+    assert!(f.client.get("/bkt/k").await.body == data);
+}
+
+#[tokio::test]
+async fn a_decoded_length_that_is_wrong_is_refused() {
+    let f = Fixture::new().await;
+    for (said, had) in [("10", "12345"), ("3", "12345")] {
+        let crc = value(ChecksumAlgorithm::Crc32, had.as_bytes());
+        let request = unsigned_trailer(
+            &f,
+            had.as_bytes(),
+            ChecksumAlgorithm::Crc32,
+            &format!("x-amz-checksum-crc32:{crc}\r\n"),
+        );
+        request.header("x-amz-decoded-content-length", said).refused(400, "IncompleteBody").await;
+    }
+    let request = unsigned_trailer(&f, b"12345", ChecksumAlgorithm::Crc32, "");
+    request.body("5\r\n12345XX0\r\n\r\n").refused(400, "InvalidRequest").await;
+    f.client.request("HEAD", "/bkt/k").expect(404).await;
+}
+
+/// Signs and sends a body in signed chunks; `spoil` may change the chunks before they are joined.
+async fn signed_chunks(
+    f: &Fixture,
+    data: &[u8],
+    trailer: Option<(&str, &str)>,
+    spoil: impl FnOnce(&mut Vec<String>),
+) -> Response {
+    let kind = match trailer {
+        Some(_) => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+        None => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+    };
+    let mut request = f
+        .client
+        .request("PUT", "/bkt/k")
+        .payload(kind)
+        .header("content-encoding", "aws-chunked")
+        .header("x-amz-decoded-content-length", &data.len().to_string());
+    if let Some((name, _)) = trailer {
+        request = request.header("x-amz-trailer", name);
+    }
+    // The length is not signed, so the head can be signed before the body is known.
+    let signed = request.clone().sign();
+    let empty = hex::encode(Sha256::digest(b""));
+    let mut previous = signed.signature.clone();
+    let mut signatures = Vec::new();
+    let chunks: Vec<&[u8]> = data.chunks(64 * 1024).chain([&b""[..]]).collect();
+    for chunk in &chunks {
+        let hash = hex::encode(Sha256::digest(chunk));
+        let (timestamp, scope) = (&signed.timestamp, &signed.scope);
+        let to_sign = format!("AWS4-HMAC-SHA256-PAYLOAD\n{timestamp}\n{scope}\n{previous}\n{empty}\n{hash}");
+        previous = hex::encode(hmac(&signed.signing_key, to_sign.as_bytes()));
+        signatures.push(previous.clone());
+    }
+    spoil(&mut signatures);
+    let mut body = Vec::new();
+    for (chunk, signature) in chunks.iter().zip(&signatures) {
+        body.extend_from_slice(format!("{:x};chunk-signature={signature}\r\n", chunk.len()).as_bytes());
+        body.extend_from_slice(chunk);
+        if !chunk.is_empty() {
+            body.extend_from_slice(b"\r\n");
+        }
+    }
+    if let Some((name, value)) = trailer {
+        let hash = hex::encode(Sha256::digest(format!("{name}:{value}\n").as_bytes()));
+        let (timestamp, scope) = (&signed.timestamp, &signed.scope);
+        let to_sign = format!("AWS4-HMAC-SHA256-TRAILER\n{timestamp}\n{scope}\n{previous}\n{hash}");
+        let signature = hex::encode(hmac(&signed.signing_key, to_sign.as_bytes()));
+        body.extend_from_slice(
+            format!("{name}:{value}\r\nx-amz-trailer-signature:{signature}\r\n").as_bytes(),
+        );
+    }
+    body.extend_from_slice(b"\r\n");
+    let head = signed.head.replace("content-length: 0", &format!("content-length: {}", body.len()));
+    f.client.raw(&[head.into_bytes(), body].concat()).await
+}
+
+#[tokio::test]
+async fn signed_chunks_are_verified_one_by_one() {
+    let f = Fixture::new().await;
+    let data = bytes(150_000);
+    let answer = signed_chunks(&f, &data, None, |_| {}).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(f.client.get("/bkt/k").await.body == data);
+    f.client.request("DELETE", "/bkt/k").expect(204).await;
+    for wrong in 0..4 {
+        let answer = signed_chunks(&f, &data, None, |signatures| signatures[wrong] = "0".repeat(64)).await;
+        assert_eq!((answer.status, answer.element("Code").as_deref()), (403, Some("SignatureDoesNotMatch")));
+        f.client.request("HEAD", "/bkt/k").expect(404).await;
+    }
+}
+
+#[tokio::test]
+async fn signed_chunks_with_a_trailer_are_verified() {
+    let f = Fixture::new().await;
+    let data = bytes(100_000);
+    let right = value(ChecksumAlgorithm::Sha256, &data);
+    let answer = signed_chunks(&f, &data, Some(("x-amz-checksum-sha256", &right)), |_| {}).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-amz-checksum-sha256"), Some(right.as_str()));
+    let wrong = value(ChecksumAlgorithm::Sha256, b"other");
+    let answer = signed_chunks(&f, &data, Some(("x-amz-checksum-sha256", &wrong)), |_| {}).await;
+    assert_eq!(answer.element("Code").as_deref(), Some("BadDigest"));
+}
+
+#[tokio::test]
+async fn a_body_cut_short_leaves_nothing() {
+    let f = Fixture::new().await;
+    let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
+    for target in ["/bkt/k".to_owned(), format!("/bkt/k?partNumber=1&uploadId={id}")] {
+        let request = f.client.request("PUT", &target).payload(UNSIGNED).content_length(1_000_000);
+        let mut stream = TcpStream::connect(f.client.address).await.unwrap();
+        stream.write_all(request.sign().head.as_bytes()).await.unwrap();
+        stream.write_all(&bytes(400_000)).await.unwrap();
+        stream.shutdown().await.unwrap();
+        // The answer may not come through a connection that is half gone; if it does, it says why.
+        if let Some(answer) = Response::read(&mut stream, false).await {
+            assert_eq!((answer.status, answer.element("Code").as_deref()), (400, Some("IncompleteBody")));
+        }
+    }
+    f.client.request("HEAD", "/bkt/k").expect(404).await;
+    assert!(f.client.get(&format!("/bkt/k?uploadId={id}")).await.elements("PartNumber").is_empty());
+}
+
+#[tokio::test]
+async fn a_body_without_a_length_is_refused() {
+    let f = Fixture::new().await;
+    let request = f.client.request("PUT", "/bkt/k").payload(UNSIGNED).header("transfer-encoding", "chunked");
+    request.body("5\r\nbytes\r\n0\r\n\r\n").refused(411, "MissingContentLength").await;
+}
+
+#[tokio::test]
+async fn a_part_above_the_limit_is_refused_by_its_headers() {
+    let f = Fixture::new().await;
+    let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
+    let request = f.client.request("PUT", &format!("/bkt/k?partNumber=1&uploadId={id}")).payload(UNSIGNED);
+    let request = request.header("expect", "100-continue").content_length(5 * 1024 * 1024 * 1024 + 1);
+    request.refused(400, "EntityTooLarge").await;
+}
+
+#[tokio::test]
+async fn expect_100_continue_is_answered_before_the_body_and_a_refusal_without_it() {
+    let f = Fixture::new().await;
+    let put = |target: &str| {
+        f.client.request("PUT", target).payload(UNSIGNED).header("expect", "100-continue").content_length(5)
+    };
+    let mut stream = TcpStream::connect(f.client.address).await.unwrap();
+    stream.write_all(put("/bkt/k").sign().head.as_bytes()).await.unwrap();
+    let go_on = Response::read(&mut stream, false).await.unwrap();
+    assert_eq!(go_on.status, 100);
+    stream.write_all(b"bytes").await.unwrap();
+    assert_eq!(Response::read(&mut stream, false).await.unwrap().status, 200);
+
+    let mut stream = TcpStream::connect(f.client.address).await.unwrap();
+    stream.write_all(put("/missing/k").sign().head.as_bytes()).await.unwrap();
+    assert_eq!(Response::read(&mut stream, false).await.unwrap().status, 404);
+}

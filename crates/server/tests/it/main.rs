@@ -1,0 +1,16 @@
+//! The protocol's corners over real sockets and a real store; what ordinary clients do is tested by ordinary clients in
+//! `crates/cli/tests`. Each row of `docs/s3-compatibility.md` names one of these tests.
+// `allow-unwrap-in-tests` knows functions marked as tests only, and this whole binary is one.
+#![allow(clippy::unwrap_used)]
+
+mod auth;
+mod buckets;
+mod client;
+mod cors;
+mod fixture;
+mod integrity;
+mod limits;
+mod listing;
+mod multipart;
+mod objects;
+mod start;

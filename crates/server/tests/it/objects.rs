@@ -1,0 +1,337 @@
+//! Objects of one request: writing, reading back, ranges, conditions, copies, keys, deletions.
+
+use haul_parts::{Checksum, ChecksumAlgorithm, Hasher};
+
+use crate::client::Client;
+use crate::fixture::{Fixture, bytes};
+
+fn crc64(data: &[u8]) -> Checksum {
+    Hasher::checksum(ChecksumAlgorithm::Crc64Nvme, data)
+}
+
+#[tokio::test]
+async fn an_object_comes_back_with_what_was_said_about_it() {
+    let f = Fixture::new().await;
+    let data = bytes(3_000_000);
+    let put = f
+        .client
+        .request("PUT", "/bkt/dir/an%20object%2Bplus")
+        .header("content-type", "text/plain")
+        .header("cache-control", "no-store")
+        .header("content-encoding", "gzip")
+        .header("content-disposition", "attachment")
+        .header("x-amz-meta-color", "blue")
+        .header("x-amz-storage-class", "STANDARD_IA")
+        .body(data.clone())
+        .expect(200)
+        .await;
+    assert_eq!(put.header("x-amz-checksum-crc64nvme"), Some(crc64(&data).to_base64().as_str()));
+    let get = f.client.get("/bkt/dir/an%20object%2Bplus").await;
+    assert_eq!(get.status, 200);
+    assert!(get.body == data);
+    for (name, value) in [
+        ("content-type", "text/plain"),
+        ("cache-control", "no-store"),
+        ("content-encoding", "gzip"),
+        ("content-disposition", "attachment"),
+        ("x-amz-meta-color", "blue"),
+        ("x-amz-storage-class", "STANDARD_IA"),
+        ("accept-ranges", "bytes"),
+        ("etag", &put.etag()),
+    ] {
+        assert_eq!(get.header(name), Some(value), "{name}");
+    }
+    assert_eq!(get.header("x-amz-checksum-crc64nvme"), None);
+    let head = f
+        .client
+        .request("HEAD", "/bkt/dir/an%20object%2Bplus")
+        .header("x-amz-checksum-mode", "ENABLED")
+        .expect(200)
+        .await;
+    assert_eq!(head.header("content-length"), Some("3000000"));
+    assert_eq!(head.header("x-amz-checksum-crc64nvme"), Some(crc64(&data).to_base64().as_str()));
+    assert_eq!(head.header("x-amz-checksum-type"), Some("FULL_OBJECT"));
+    let changed = f
+        .client
+        .get("/bkt/dir/an%20object%2Bplus?response-content-type=x%2Fy&response-cache-control=max-age%3D1")
+        .await;
+    assert_eq!(changed.header("content-type"), Some("x/y"));
+    assert_eq!(changed.header("cache-control"), Some("max-age=1"));
+}
+
+#[tokio::test]
+async fn an_empty_object_is_an_object() {
+    let f = Fixture::new().await;
+    let put = f.client.request("PUT", "/bkt/empty").expect(200).await;
+    assert_eq!(put.etag(), "\"d41d8cd98f00b204e9800998ecf8427e\"");
+    let get = f.client.request("GET", "/bkt/empty").expect(200).await;
+    assert!(get.body.is_empty());
+    assert_eq!(get.header("content-length"), Some("0"));
+    assert_eq!(get.header("content-type"), Some("binary/octet-stream"));
+    f.client.request("GET", "/bkt/empty").header("range", "bytes=0-0").refused(416, "InvalidRange").await;
+}
+
+#[tokio::test]
+async fn ranges_are_cut_from_the_object() {
+    let f = Fixture::new().await;
+    let data = bytes(1_000_000);
+    f.client.request("PUT", "/bkt/k").body(data.clone()).expect(200).await;
+    for (range, from, to) in [
+        ("bytes=0-0", 0, 1),
+        ("bytes=10-19", 10, 20),
+        ("bytes=999990-", 999_990, 1_000_000),
+        ("bytes=999990-2000000", 999_990, 1_000_000),
+        ("bytes=-5", 999_995, 1_000_000),
+        ("bytes=-5000000", 0, 1_000_000),
+        ("bytes=262143-524288", 262_143, 524_289),
+    ] {
+        let get = f.client.request("GET", "/bkt/k").header("range", range).expect(206).await;
+        assert!(get.body == data[from..to], "{range}");
+        let expected = format!("bytes {from}-{}/1000000", to - 1);
+        assert_eq!(get.header("content-range"), Some(expected.as_str()));
+        let head = f.client.request("HEAD", "/bkt/k").header("range", range).expect(206).await;
+        assert_eq!(head.header("content-length"), Some((to - from).to_string().as_str()));
+    }
+    let past = f
+        .client
+        .request("GET", "/bkt/k")
+        .header("range", "bytes=1000000-")
+        .refused(416, "InvalidRange")
+        .await;
+    assert_eq!(past.element("ActualObjectSize").as_deref(), Some("1000000"));
+    assert_eq!(past.element("RangeRequested").as_deref(), Some("bytes=1000000-"));
+    f.client.request("GET", "/bkt/k").header("range", "bytes=-0").refused(416, "InvalidRange").await;
+    f.client
+        .request("GET", "/bkt/k?partNumber=1")
+        .header("range", "bytes=0-1")
+        .refused(400, "InvalidRequest")
+        .await;
+}
+
+#[tokio::test]
+async fn reads_obey_their_conditions() {
+    let f = Fixture::new().await;
+    let etag = f.client.put("/bkt/k", "x").await.etag();
+    let modified =
+        f.client.request("HEAD", "/bkt/k").expect(200).await.header("last-modified").unwrap().to_owned();
+    let (past, future) = ("Thu, 01 Jan 1998 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT");
+    let other = "\"00000000000000000000000000000000\"";
+    let cases: [(&[(&str, &str)], u16); 13] = [
+        (&[("if-match", &etag)], 200),
+        (&[("if-match", other)], 412),
+        (&[("if-match", "*")], 200),
+        (&[("if-none-match", &etag)], 304),
+        (&[("if-none-match", other)], 200),
+        (&[("if-none-match", "*")], 304),
+        (&[("if-modified-since", past)], 200),
+        (&[("if-modified-since", &modified)], 304),
+        (&[("if-unmodified-since", past)], 412),
+        (&[("if-unmodified-since", future)], 200),
+        (&[("if-match", &etag), ("if-unmodified-since", past)], 200),
+        (&[("if-none-match", &etag), ("if-modified-since", past)], 304),
+        (&[("if-none-match", other), ("if-modified-since", future)], 200),
+    ];
+    for (headers, status) in cases {
+        for method in ["GET", "HEAD"] {
+            let mut request = f.client.request(method, "/bkt/k");
+            for (name, value) in headers {
+                request = request.header(name, value);
+            }
+            let answer = request.expect(status).await;
+            if status == 304 {
+                assert_eq!(answer.etag(), etag);
+                assert!(answer.body.is_empty());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn writes_obey_their_conditions() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    let put = |name: &'static str, value: &str| c.request("PUT", "/bkt/k").header(name, value).body("new");
+    put("if-match", "\"00000000000000000000000000000000\"").refused(404, "NoSuchKey").await;
+    let etag = put("if-none-match", "*").expect(200).await.etag();
+    let refused = put("if-none-match", "*").refused(412, "PreconditionFailed").await;
+    assert_eq!(refused.element("Condition").as_deref(), Some("If-None-Match"));
+    put("if-match", "\"00000000000000000000000000000000\"").refused(412, "PreconditionFailed").await;
+    put("if-match", &etag).expect(200).await;
+    put("if-none-match", &etag).refused(501, "NotImplemented").await;
+    let delete = |value: &str| c.request("DELETE", "/bkt/k").header("if-match", value);
+    delete("\"00000000000000000000000000000000\"").refused(412, "PreconditionFailed").await;
+    delete(&etag).expect(204).await;
+}
+
+#[tokio::test]
+async fn of_many_writers_who_want_to_be_first_one_is() {
+    let f = Fixture::new().await;
+    let writers = (0..12).map(|writer: u8| {
+        let client = f.client.clone();
+        tokio::spawn(async move {
+            client
+                .request("PUT", "/bkt/lock")
+                .header("if-none-match", "*")
+                .body(vec![writer; 100_000])
+                .send()
+                .await
+                .status
+        })
+    });
+    let mut statuses = Vec::new();
+    for writer in writers.collect::<Vec<_>>() {
+        statuses.push(writer.await.unwrap());
+    }
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 409, 412].contains(status)), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_promised_is_refused() {
+    let f = Fixture::new().await;
+    let put = |name: &str, value: &str| f.client.request("PUT", "/bkt/k").header(name, value).body("x");
+    put("x-amz-server-side-encryption", "AES256").refused(501, "NotImplemented").await;
+    put("x-amz-server-side-encryption-customer-algorithm", "AES256").refused(501, "NotImplemented").await;
+    put("x-amz-object-lock-mode", "GOVERNANCE").refused(400, "InvalidRequest").await;
+    put("x-amz-acl", "public-read").refused(400, "AccessControlListNotSupported").await;
+    put("x-amz-acl", "private").expect(200).await;
+    put("x-amz-meta-big", &"x".repeat(2100)).refused(400, "MetadataTooLarge").await;
+    put("x-amz-tagging", "a=1&a=2").refused(400, "InvalidTag").await;
+}
+
+#[tokio::test]
+async fn keys_are_bytes_and_never_paths() {
+    let f = Fixture::new().await;
+    let long = "%C3%A4".repeat(512);
+    let keys = [
+        "../../etc/passwd",
+        "a//b",
+        "/leading",
+        "trailing/",
+        "%00",
+        "%01%7F",
+        "a%20b%2Bc%25d%26e%3Df",
+        "%F0%9F%9A%9A",
+        "%3Cxml%3E%26",
+        "a/./b/../c",
+        "con",
+        "%5C..%5C",
+        &long,
+    ];
+    for (index, key) in keys.iter().enumerate() {
+        f.client.request("PUT", &format!("/bkt/{key}")).body(format!("{index}")).expect(200).await;
+    }
+    for (index, key) in keys.iter().enumerate() {
+        assert_eq!(f.client.get(&format!("/bkt/{key}")).await.text(), index.to_string(), "{key}");
+    }
+    let list = f.client.request("GET", "/bkt?list-type=2&encoding-type=url").expect(200).await;
+    let mut expected: Vec<Vec<u8>> = keys.iter().map(|key| decode(key)).collect();
+    expected.sort();
+    let listed: Vec<Vec<u8>> = list.elements("Key").iter().map(|key| decode(key)).collect();
+    assert_eq!(listed, expected);
+    f.client.request("PUT", &format!("/bkt/{}", "x".repeat(1025))).refused(400, "KeyTooLongError").await;
+    f.client.request("PUT", "/bkt/%FF").refused(400, "InvalidURI").await;
+}
+
+fn decode(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        if first == b'%' {
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&after[..2]).unwrap(), 16).unwrap());
+            rest = &after[2..];
+        } else {
+            bytes.push(first);
+            rest = after;
+        }
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn deleting_is_idempotent_and_batches_say_what_they_did() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    f.client.request("DELETE", "/bkt/nothing").expect(204).await;
+    for key in ["one", "two%20words", "three"] {
+        c.put(&format!("/bkt/{key}"), "x").await;
+    }
+    let list = |extra: &str| {
+        format!(
+            "<Delete>{extra}<Object><Key>one</Key></Object><Object><Key>two words</Key></Object><Object><Key>absent</Key></Object></Delete>"
+        )
+    };
+    let answer = c.request("POST", "/bkt?delete").body(list("")).expect(200).await;
+    assert_eq!(answer.elements("Key"), ["one", "two words", "absent"]);
+    let quiet = c.request("POST", "/bkt?delete").body(list("<Quiet>true</Quiet>")).expect(200).await;
+    assert!(quiet.elements("Key").is_empty(), "{}", quiet.text());
+    assert_eq!(c.get("/bkt").await.elements("Key"), ["three"]);
+    let many = |count: usize| format!("<Delete>{}</Delete>", "<Object><Key>x</Key></Object>".repeat(count));
+    c.request("POST", "/bkt?delete").body(many(1000)).expect(200).await;
+    c.request("POST", "/bkt?delete").body(many(1001)).refused(400, "MalformedXML").await;
+    let other_md5 =
+        c.request("POST", "/bkt?delete").body(list("")).header("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==");
+    other_md5.refused(400, "BadDigest").await;
+}
+
+#[tokio::test]
+async fn a_copy_is_the_same_bytes() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    let data = bytes(700_000);
+    let put = c
+        .request("PUT", "/bkt/from%20here")
+        .header("x-amz-meta-a", "1")
+        .header("content-type", "x/y")
+        .body(data.clone());
+    let etag = put.expect(200).await.etag();
+    let copy = |source: &str| c.request("PUT", "/bkt/copy").header("x-amz-copy-source", source);
+    let answer = copy("/bkt/from%20here").expect(200).await;
+    assert_eq!(answer.element("ETag").unwrap(), etag);
+    let get = c.get("/bkt/copy").await;
+    assert!(get.body == data);
+    assert_eq!((get.header("x-amz-meta-a"), get.header("content-type")), (Some("1"), Some("x/y")));
+
+    copy("bkt/from%20here")
+        .header("x-amz-metadata-directive", "REPLACE")
+        .header("x-amz-meta-b", "2")
+        .expect(200)
+        .await;
+    let get = c.get("/bkt/copy").await;
+    assert_eq!((get.header("x-amz-meta-a"), get.header("x-amz-meta-b")), (None, Some("2")));
+
+    copy("/bkt/absent").refused(404, "NoSuchKey").await;
+    copy("/absent/x").refused(404, "NoSuchBucket").await;
+    copy("/bkt/from%20here")
+        .header("x-amz-copy-source-if-match", "\"0\"")
+        .refused(412, "PreconditionFailed")
+        .await;
+    copy("/bkt/from%20here")
+        .header("x-amz-copy-source-if-none-match", &etag)
+        .refused(412, "PreconditionFailed")
+        .await;
+    copy("/bkt/from%20here").header("if-none-match", "*").refused(412, "PreconditionFailed").await;
+    let onto_itself = |c: &Client| c.request("PUT", "/bkt/copy").header("x-amz-copy-source", "/bkt/copy");
+    onto_itself(c).refused(400, "InvalidRequest").await;
+    onto_itself(c)
+        .header("x-amz-metadata-directive", "REPLACE")
+        .header("content-type", "z/z")
+        .expect(200)
+        .await;
+    assert_eq!(c.request("HEAD", "/bkt/copy").expect(200).await.header("content-type"), Some("z/z"));
+    assert!(c.get("/bkt/copy").await.body == data);
+}
+
+#[tokio::test]
+async fn errors_say_what_where_and_which_request() {
+    let f = Fixture::new().await;
+    let answer = f.client.request("GET", "/bkt/not%20there").refused(404, "NoSuchKey").await;
+    assert_eq!(answer.element("Message").as_deref(), Some("The specified key does not exist."));
+    assert_eq!(answer.element("Key").as_deref(), Some("not there"));
+    assert_eq!(answer.element("Resource").as_deref(), Some("/bkt/not%20there"));
+    assert_eq!(answer.element("RequestId").as_deref(), answer.header("x-amz-request-id"));
+    assert_eq!(answer.header("content-type"), Some("application/xml"));
+    let head = f.client.request("HEAD", "/bkt/absent").expect(404).await;
+    assert!(head.header("x-amz-request-id").is_some());
+    f.client.request("POST", "/bkt/k").refused(501, "NotImplemented").await;
+}
