@@ -93,6 +93,14 @@ pub enum Error {
         /// Which upload.
         upload_id: UploadId,
     },
+    /// The store lost the upload again and again.
+    #[error("{object}: the store lost the upload {times} times")]
+    Restarted {
+        /// The object.
+        object: ObjectRef,
+        /// How often it was begun.
+        times: u32,
+    },
     /// `--require-proof`, and the store gave none.
     #[error("{object}, part {part}: the store neither verified a checksum nor gave an MD5 as ETag")]
     Unproven {

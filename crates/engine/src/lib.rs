@@ -45,11 +45,11 @@ pub use download::{DownloadOptions, DownloadReport, download};
 pub use error::{Advice, Error, ParseTargetError};
 pub use events::{Event, Events};
 pub use haul_parts as parts;
-pub use proof::{Proof, ProofCount};
+pub use proof::{Proof, ProofCount, WholeProof};
 pub use s3::{Addressing, S3Options, S3Store};
 pub use source::{BytesSource, FileSource, Source};
 pub use store::{ObjectAttributes, ObjectRef, Store, StoreError, StoreErrorKind};
-pub use upload::{Progress, Upload, UploadOptions, UploadReport, upload};
+pub use upload::{Cancel, JournalOptions, OnChange, Progress, Upload, UploadOptions, UploadReport, upload};
 
 /// The example in the README is compiled too.
 #[cfg(doctest)]

@@ -151,6 +151,25 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     }
 }
 
+/// Digests of a range of a source, nothing held.
+///
+/// # Errors
+/// As [`Source::read_exact_at`].
+pub async fn digest(
+    range: Range,
+    pool: &BufferPool,
+    algorithms: &[ChecksumAlgorithm],
+) -> io::Result<Vec<Checksum>> {
+    let permit = pool.permit(REREAD_SLICES * SLICE_BYTES as u64).await;
+    let (pool, algorithms) = (pool.clone(), algorithms.to_vec());
+    blocking(move || {
+        let digests = hash(&range, &pool, &algorithms);
+        drop(permit);
+        digests
+    })
+    .await
+}
+
 fn hold(
     range: &Range,
     pool: &BufferPool,

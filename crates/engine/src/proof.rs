@@ -64,6 +64,19 @@ pub(crate) fn judge_md5(etag: [u8; 16], md5: &Checksum) -> Judgement {
     }
 }
 
+/// What HeadObject said of the whole object after Complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WholeProof {
+    /// Its full-object checksum is the one computed from the parts.
+    Checksum,
+    /// Its ETag is the hash of the parts' MD5s.
+    ETag,
+    /// Nothing that could be compared.
+    #[default]
+    NotShown,
+}
+
 /// How many parts were proven in which way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofCount {

@@ -7,8 +7,8 @@ use haul_parts::{PartNumber, UploadId};
 
 use crate::store::{Operation, StoreErrorKind};
 
-/// Calls that [`MemoryStore::history`](super::MemoryStore::history) remembers; older ones are forgotten.
-const HISTORY_MAX: usize = 100_000;
+/// Calls and published objects that the store remembers; older ones are forgotten.
+pub(super) const HISTORY_MAX: usize = 100_000;
 
 /// One request that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -32,7 +32,7 @@ mod world;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use haul_parts::{Bucket, UploadId};
+use haul_parts::{Bucket, Checksum, UploadId};
 
 use crate::store::{ObjectRef, Operation, UploadRef};
 
@@ -93,6 +93,13 @@ impl MemoryStore {
     /// The bytes of an object, if it is there.
     pub fn object(&self, object: &ObjectRef) -> Option<Bytes> {
         self.world().object_bytes(object)
+    }
+
+    /// The CRC64NVME of everything that ever stood at a key, oldest first; a bounded memory. What was visible
+    /// for a moment counts (P1).
+    pub fn published(&self, object: &ObjectRef) -> Vec<Checksum> {
+        let world = self.world();
+        world.published.iter().filter(|(at, _)| at == object).map(|(_, checksum)| *checksum).collect()
     }
 
     /// Every unfinished upload, sorted by bucket, key and time of initiation.

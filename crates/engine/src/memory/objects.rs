@@ -14,6 +14,7 @@ pub(super) struct Put {
     pub(super) bytes: Bytes,
     pub(super) attributes: ObjectAttributes,
     pub(super) checksum: Option<Checksum>,
+    pub(super) md5: Option<Checksum>,
     pub(super) if_none_match: bool,
     pub(super) if_match: Option<ETag>,
 }
@@ -22,6 +23,7 @@ impl World {
     pub(super) fn put_object(&mut self, object: &ObjectRef, put: &Put) -> Result<UploadedPart, StoreError> {
         let operation = Operation::PutObject;
         self.check_body(operation, &put.bytes, put.checksum.as_ref())?;
+        self.check_body(operation, &put.bytes, put.md5.as_ref())?;
         let present = self.bucket(operation, &object.bucket)?.objects.get(&object.key);
         let holds = match (&put.if_match, present) {
             (None, _) => true,

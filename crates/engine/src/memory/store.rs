@@ -91,8 +91,8 @@ impl Store for MemoryStore {
     async fn put_object(&self, object: &ObjectRef, request: PutRequest) -> Result<UploadedPart, StoreError> {
         let mut asked = self.ask(Operation::PutObject);
         let bytes = asked.receive(&request.payload, &request.wire).await?;
-        let PutRequest { attributes, checksum, if_none_match, if_match, .. } = request;
-        let put = Put { bytes, attributes, checksum, if_none_match, if_match };
+        let PutRequest { attributes, checksum, md5, if_none_match, if_match, .. } = request;
+        let put = Put { bytes, attributes, checksum, md5, if_none_match, if_match };
         let object = object.clone();
         asked.carry_out_received(move |world| world.put_object(&object, &put))
     }

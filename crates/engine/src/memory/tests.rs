@@ -230,6 +230,7 @@ async fn overwriting_a_key_drops_its_uploads_where_the_store_does_so() {
             payload: Payload::from_bytes(Bytes::new()),
             attributes: crate::ObjectAttributes::default(),
             checksum: None,
+            md5: None,
             if_none_match: false,
             if_match: None,
             fresh_connection: false,

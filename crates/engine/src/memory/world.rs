@@ -3,7 +3,7 @@
 //! Each operation is one call that sees and leaves a whole world; there is nothing half-done to observe.
 //! Deliberately unaware of faults, links and counters.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use bytes::Bytes;
 use haul_parts::{
@@ -12,6 +12,7 @@ use haul_parts::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::ledger::HISTORY_MAX;
 use super::quirks::{EtagKind, Quirks};
 use crate::store::{
     BucketInfo, CompleteRequest, CompletedObject, ObjectAttributes, ObjectRef, Operation, StoreError,
@@ -22,6 +23,8 @@ use crate::store::{
 pub(super) struct World {
     pub(super) quirks: Quirks,
     buckets: BTreeMap<Bucket, BucketWorld>,
+    /// The CRC64NVME of everything that was ever published, oldest first.
+    pub(super) published: VecDeque<(ObjectRef, Checksum)>,
     /// Counts every change, so that "since" has an answer even when the clock stands.
     sequence: u64,
     epoch: Timestamp,
@@ -85,6 +88,7 @@ impl World {
         Self {
             quirks,
             buckets: BTreeMap::new(),
+            published: VecDeque::new(),
             sequence: 0,
             epoch: Timestamp::now(),
             started: Instant::now(),
@@ -195,6 +199,11 @@ impl World {
         published: Object,
     ) -> Result<(), StoreError> {
         let drops_uploads = self.quirks.overwriting_drops_uploads;
+        if self.published.len() == HISTORY_MAX {
+            self.published.pop_front();
+        }
+        let digest = Hasher::checksum(ChecksumAlgorithm::Crc64Nvme, &published.bytes);
+        self.published.push_back((object.clone(), digest));
         let bucket = self.bucket(operation, &object.bucket)?;
         if drops_uploads {
             bucket.uploads.retain(|(key, _), _| *key != object.key);

@@ -1,7 +1,10 @@
 //! From options and the AWS configuration chain to a client.
 
 use aws_config::BehaviorVersion;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Region, RequestChecksumCalculation, ResponseChecksumValidation};
@@ -15,6 +18,9 @@ use crate::store::ObjectRef;
 
 /// Where nothing says which region: what clones of S3 expect, and where AWS redirects from.
 const DEFAULT_REGION: &str = "us-east-1";
+
+/// A bucket to resolve addresses with; nothing is asked of it.
+const PROBE_BUCKET: &str = "haul-probe";
 
 pub(super) async fn connect(options: S3Options) -> Result<S3Store, Error> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest());
@@ -32,9 +38,12 @@ pub(super) async fn connect(options: S3Options) -> Result<S3Store, Error> {
         loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "options"));
     }
     let sdk = loader.load().await;
-    let provider = sdk
-        .credentials_provider()
-        .ok_or_else(|| Error::Configuration("no provider of credentials".into()))?;
+    let provider = match (&options.profile, &options.credentials) {
+        (Some(profile), None) => profile_credentials(profile, sdk.region().cloned()),
+        _ => sdk
+            .credentials_provider()
+            .ok_or_else(|| Error::Configuration("no provider of credentials".into()))?,
+    };
     let region = sdk.region().map_or(DEFAULT_REGION, |region| region.as_ref()).to_owned();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(options.connect_timeout)
@@ -43,6 +52,7 @@ pub(super) async fn connect(options: S3Options) -> Result<S3Store, Error> {
     // The SDK's checksums are for its own bodies; ours are sent by the data plane and named at Complete.
     let config = aws_sdk_s3::config::Builder::from(&sdk)
         .region(Region::new(region.clone()))
+        .credentials_provider(provider.clone())
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -57,16 +67,25 @@ pub(super) async fn connect(options: S3Options) -> Result<S3Store, Error> {
             if probe(&virtual_style).await?.is_aws() { virtual_style } else { with_style(true) }
         }
     };
-    let endpoint = probe(&client).await?.origin();
+    // Of a store that puts buckets into its host names, the name without the probe's bucket.
+    let endpoint = probe(&client).await?.origin().replacen(&format!("{PROBE_BUCKET}."), "", 1);
     let complete_timeout = options.complete_timeout;
     Ok(S3Store { data: DataPlane::new(provider, &options)?, client, region, endpoint, complete_timeout })
+}
+
+/// A profile that was named wins over keys in the environment, as with the AWS CLI: who says `production` must not
+/// write with whatever keys the shell happens to hold. The SDK's own chain would ask the environment first.
+fn profile_credentials(profile: &str, region: Option<Region>) -> SharedCredentialsProvider {
+    let config = ProviderConfig::without_region().with_region(region);
+    let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&config).build();
+    SharedCredentialsProvider::new(provider)
 }
 
 /// Where the SDK would send a request: resolved, not sent.
 async fn probe(client: &aws_sdk_s3::Client) -> Result<Address, Error> {
     let object = ObjectRef {
-        bucket: Bucket::new("haul-probe").map_err(|error| Error::Configuration(error.to_string()))?,
+        bucket: Bucket::new(PROBE_BUCKET).map_err(|error| Error::Configuration(error.to_string()))?,
         key: Key::new("probe").map_err(|error| Error::Configuration(error.to_string()))?,
     };
-    Address::resolve(client, &object).await.map_err(|error| Error::of_store("s3://", error))
+    Address::resolve(client, &object).await.map_err(|error| Error::of_store("the store", error))
 }

@@ -202,6 +202,7 @@ fn put_request(bytes: &Bytes) -> PutRequest {
         payload: Payload::from_bytes(bytes.clone()),
         attributes: attributes(),
         checksum: Some(crc64(bytes)),
+        md5: Some(Hasher::checksum(ChecksumAlgorithm::Md5, bytes)),
         if_none_match: false,
         if_match: None,
         fresh_connection: false,

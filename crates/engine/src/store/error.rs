@@ -210,7 +210,9 @@ fn classify(status: u16, code: Option<&str>) -> StoreErrorKind {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.operation)?;
+        if self.kind != StoreErrorKind::NoCredentials {
+            write!(f, "{}: ", self.operation)?;
+        }
         match (&self.code, self.status) {
             (Some(code), Some(status)) => write!(f, "the store answered {status} {code}")?,
             (None, Some(status)) => write!(f, "the store answered {status}")?,

@@ -213,6 +213,9 @@ pub struct PutRequest {
     pub attributes: ObjectAttributes,
     /// Of these bytes, sent in a signed header.
     pub checksum: Option<Checksum>,
+    /// Of these bytes too, sent as `Content-MD5`: what is put in one piece is visible at once, so a store that
+    /// ignores checksums (Ceph RGW 16.2) must be given the one that it does check. `None` if `checksum` is it.
+    pub md5: Option<Checksum>,
     /// `If-None-Match: *`: do not overwrite.
     pub if_none_match: bool,
     /// `If-Match`: overwrite only this version.

@@ -1,8 +1,9 @@
 //! CompleteMultipartUpload: the list, and what to believe when its answer is lost (P6).
 
-use haul_parts::{Checksum, combine_full_object};
+use haul_parts::{Checksum, ChecksumType, ETag, combine_full_object};
 
 use super::part::SentPart;
+use crate::proof::WholeProof;
 use crate::retry::Failure;
 use crate::store::{
     CompleteRequest, CompletedPart, ObjectHead, Operation, Store, StoreError, StoreErrorKind, UploadRef,
@@ -43,16 +44,81 @@ pub(super) fn full_object(parts: &[SentPart]) -> Option<Checksum> {
     combine_full_object(of_parts).ok()
 }
 
+/// By what an object is recognised as the one that this upload makes.
+#[derive(Clone, Debug)]
+pub(super) struct Expected {
+    token: String,
+    size_bytes: Option<u64>,
+    checksum: Option<Checksum>,
+    etag: Option<ETag>,
+}
+
+impl Expected {
+    /// `parts`: all of them, or none if they are not known.
+    pub(super) fn new(token: &str, parts: &[SentPart]) -> Self {
+        let md5s: Option<Vec<_>> = parts.iter().map(|part| part.etag.as_md5()).collect();
+        Self {
+            token: token.to_owned(),
+            size_bytes: (!parts.is_empty()).then(|| parts.iter().map(|part| part.size_bytes).sum()),
+            checksum: full_object(parts),
+            etag: md5s.filter(|md5s| !md5s.is_empty()).map(ETag::composite),
+        }
+    }
+
+    /// The token is proof. Without one (an upload that was adopted) the length and a hash of everything are.
+    fn is(&self, head: &ObjectHead) -> bool {
+        if let Some(found) = head.attributes.metadata.get(TOKEN_METADATA) {
+            return *found == self.token;
+        }
+        self.size_bytes == Some(head.size_bytes)
+            && (self.etag.as_ref() == Some(&head.etag) || self.same_checksum(head) == Some(true))
+    }
+
+    /// `None`: there is nothing to compare.
+    fn same_checksum(&self, head: &ObjectHead) -> Option<bool> {
+        match (self.checksum, head.checksum) {
+            (Some(ours), Some((theirs, ChecksumType::FullObject)))
+                if ours.algorithm() == theirs.algorithm() =>
+            {
+                Some(ours == theirs)
+            }
+            _ => None,
+        }
+    }
+
+    /// Closes the chain after Complete: the object that is there now is what was read.
+    ///
+    /// # Errors
+    /// What differs.
+    pub(super) fn close(&self, head: &ObjectHead) -> Result<WholeProof, String> {
+        if !self.is(head) {
+            // Somebody wrote the key again since: nothing can be said of ours.
+            return Ok(WholeProof::NotShown);
+        }
+        if let Some(size_bytes) = self.size_bytes
+            && size_bytes != head.size_bytes
+        {
+            return Err(format!("it has {} bytes instead of {size_bytes}", head.size_bytes));
+        }
+        match self.same_checksum(head) {
+            Some(true) => Ok(WholeProof::Checksum),
+            Some(false) => Err("its checksum is not that of its parts".into()),
+            None if self.etag.as_ref() == Some(&head.etag) => Ok(WholeProof::ETag),
+            None => Ok(WholeProof::NotShown),
+        }
+    }
+}
+
 /// After a lost answer: is the object ours, is the upload still open?
 pub(super) async fn examine(
     store: &dyn Store,
     upload: &UploadRef,
-    token: &str,
+    expected: &Expected,
 ) -> (Finding, Result<ObjectHead, StoreError>) {
     let head = store.head_object(&upload.object).await;
     // A 403 to HEAD is not "absent" (trap 27).
     let hidden = match &head {
-        Ok(found) if is_ours(found, token) => return (Finding::Ours, head),
+        Ok(found) if expected.is(found) => return (Finding::Ours, head),
         Err(error) if error.kind == StoreErrorKind::AccessDenied => true,
         Err(error) if error.kind != StoreErrorKind::NoSuchKey => {
             return (Finding::Unknown(Failure::from(error)), head);
@@ -62,7 +128,7 @@ pub(super) async fn examine(
     match store.list_parts(upload, None).await {
         Ok(_) => (Finding::UploadOpen, head),
         Err(error) if error.kind == StoreErrorKind::NoSuchUpload && !hidden => {
-            look_again(store, upload, token).await
+            look_again(store, upload, expected).await
         }
         Err(error) => (Finding::Unknown(Failure::from(&error)), head),
     }
@@ -72,19 +138,15 @@ pub(super) async fn examine(
 async fn look_again(
     store: &dyn Store,
     upload: &UploadRef,
-    token: &str,
+    expected: &Expected,
 ) -> (Finding, Result<ObjectHead, StoreError>) {
     let head = store.head_object(&upload.object).await;
     let finding = match &head {
-        Ok(found) if is_ours(found, token) => Finding::Ours,
+        Ok(found) if expected.is(found) => Finding::Ours,
         Err(error) if error.kind != StoreErrorKind::NoSuchKey => Finding::Unknown(Failure::from(error)),
         _ => Finding::UploadGone,
     };
     (finding, head)
-}
-
-fn is_ours(head: &ObjectHead, token: &str) -> bool {
-    head.attributes.metadata.get(TOKEN_METADATA).is_some_and(|it| it == token)
 }
 
 /// What to tell about a doubt that could not be settled.

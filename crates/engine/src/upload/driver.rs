@@ -1,69 +1,96 @@
 //! Carries out what [`super::schedule`] decides: runs requests as tasks, feeds their ends back as inputs.
 //!
-//! The driver owns the upload. It ends only when the object is there, when nothing is left at the store, or
-//! when it must say that it does not know.
+//! The driver owns the upload. It ends only when the object is there, when nothing is left at the store, when
+//! what is left is remembered and can go on, or when it must say that it does not know.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use haul_parts::{ChecksumType, ETag, PartNumber, PartPlan};
+use haul_parts::{ETag, PartNumber, PartPlan};
 use rand::Rng;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use super::abort::abort_until_gone;
-use super::complete::{self, TOKEN_METADATA};
+use super::complete::{self, Expected};
+use super::ending::Ending;
+use super::memory::Memory;
 use super::part::{Md5Wish, PartFailure, PartSender, SentPart, check_unchanged};
-use super::schedule::{Action, Finding, Input, Outcome, Schedule, Waiting};
-use super::{Job, UploadReport};
+use super::resume::Resumed;
+use super::schedule::{Action, Finding, Input, Outcome, Schedule, Waiting, WhenExhausted};
+use super::start::create_request;
+use super::{Job, UploadReport, Wish};
 use crate::buffer::BufferPool;
 use crate::error::Error;
 use crate::events::Event;
-use crate::proof::{Proof, ProofCount};
+use crate::proof::Proof;
 use crate::retry::Failure;
-use crate::store::{CompletedObject, CreateRequest, CreatedUpload, ObjectHead, StoreError, UploadRef};
+use crate::store::{CompletedObject, CreatedUpload, ObjectHead, StoreError, UploadRef};
+
+pub(super) use super::ending::Driven;
+pub(super) use super::start::Start;
 
 /// Uploads in parts; returns when the schedule has finished.
 pub(super) async fn drive(
-    job: Job,
-    plan: PartPlan,
-    mut cancelled: watch::Receiver<bool>,
-) -> Result<UploadReport, Error> {
+    job: &Arc<Job>,
+    start: Start,
+    memory: Memory,
+    mut wishes: watch::Receiver<Wish>,
+) -> Result<Driven, Error> {
     job.events.send(Event::Started {
         source: job.source.name(),
         target: job.object.to_string(),
-        size_bytes: plan.object_size_bytes(),
-        part_size_bytes: plan.part_size_bytes(),
-        part_count: plan.part_count().into(),
+        size_bytes: start.plan.object_size_bytes(),
+        part_size_bytes: start.plan.part_size_bytes(),
+        part_count: start.plan.part_count().into(),
         multipart: true,
     });
-    let mut driver = Driver::new(job, plan);
+    let mut driver = Driver::new(Arc::clone(job), start, memory);
     let mut actions = driver.schedule.on(Input::Start);
-    let mut cancel_seen = false;
+    let mut wish = Wish::GoOn;
     loop {
         for action in actions {
             if let Action::Finish(outcome) = action {
-                return driver.finish(outcome);
+                return driver.finish(outcome).await;
             }
             driver.act(action).await;
         }
-        driver.job.progress.set_parts_in_flight(driver.schedule.in_flight());
-        let input = tokio::select! {
-            Some(ended) = driver.parts.join_next() => driver.part_ended(ended),
-            Some(ended) = driver.requests.join_next() => driver.request_ended(ended)?,
-            () = until_cancelled(&mut cancelled), if !cancel_seen => {
-                cancel_seen = true;
-                Input::Cancel
-            }
+        job.progress.set_parts_in_flight(driver.schedule.in_flight());
+        let input = match driver.impossible.take() {
+            Some(number) => Input::PartImpossible(number),
+            None => tokio::select! {
+                Some(ended) = driver.parts.join_next() => driver.part_ended(ended),
+                Some(ended) = driver.requests.join_next() => driver.request_ended(ended)?,
+                stronger = until_stronger(&mut wishes, wish) => {
+                    wish = stronger;
+                    driver.wished(wish)
+                }
+            },
         };
         actions = driver.schedule.on(input);
     }
 }
 
-/// Resolves when the caller has cancelled; never when it can no longer do so.
-pub(super) async fn until_cancelled(cancelled: &mut watch::Receiver<bool>) {
-    if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
-        std::future::pending::<()>().await;
+/// The object was there already: only the answer of an earlier run's Complete had been lost.
+pub(super) async fn already_done(job: &Job, resumed: Resumed, memory: Memory) -> Result<UploadReport, Error> {
+    let head = job.store.head_object(&job.object).await;
+    let head = head.map_err(|error| Error::of_store(job.object.to_string(), error))?;
+    let parts: Vec<_> = resumed.sent.into_iter().flatten().collect();
+    let plan = resumed.plan;
+    Ending { job, upload: Some(resumed.upload), memory, cause: None }.done(
+        plan,
+        &parts,
+        head.etag,
+        Default::default(),
+    )
+}
+
+/// Resolves when the caller wants more than `wish`; never when it can no longer say so.
+pub(super) async fn until_stronger(wishes: &mut watch::Receiver<Wish>, wish: Wish) -> Wish {
+    let wanted = wishes.wait_for(|wanted| *wanted > wish).await.map(|wanted| *wanted);
+    match wanted {
+        Ok(wanted) => wanted,
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -72,6 +99,7 @@ struct Driver {
     plan: PartPlan,
     schedule: Schedule,
     pool: BufferPool,
+    memory: Memory,
     token: String,
     sender: Option<Arc<PartSender>>,
     /// The store echoed our checksum algorithm at Create.
@@ -81,7 +109,10 @@ struct Driver {
     parts: JoinSet<(PartNumber, u32, Result<SentPart, PartFailure>)>,
     /// Everything else: requests about the upload itself, and waits.
     requests: JoinSet<Ended>,
+    /// The upload cannot go on for a reason of ours: told to the schedule before anything else.
+    impossible: Option<PartNumber>,
     etag: Option<ETag>,
+    whole: Option<ObjectHead>,
     /// Failed tries of the request that is under way.
     tries: u32,
     /// Why it is failing: the first error that could not be repaired.
@@ -92,37 +123,64 @@ struct Driver {
 /// A request or a wait that has ended.
 enum Ended {
     Created(Result<CreatedUpload, StoreError>),
-    Completed(Result<CompletedObject, StoreError>),
+    Completed(Result<CompletedObject, StoreError>, Option<ObjectHead>),
     Examined(Finding, Result<ObjectHead, StoreError>),
     Aborted(Result<(), StoreError>),
     Woke(Waiting),
+    GraceOver,
 }
 
 impl Driver {
-    fn new(job: Job, plan: PartPlan) -> Self {
-        let mut random = rand::rng();
+    fn new(job: Arc<Job>, start: Start, memory: Memory) -> Self {
         let options = &job.options;
-        let schedule = Schedule::new(
-            plan.part_count().into(),
-            options.concurrency,
-            options.retry.clone(),
-            random.random(),
-        );
-        Self {
-            schedule,
+        let (plan, seed) = (start.plan, rand::rng().random());
+        let mut schedule =
+            Schedule::new(plan.part_count().into(), options.concurrency, options.retry.clone(), seed);
+        if memory.id().is_some() {
+            schedule = schedule.when_exhausted(WhenExhausted::Pause);
+        }
+        let mut driver = Self {
             pool: BufferPool::new(options.memory_budget_bytes),
-            token: format!("{:032x}", random.random::<u128>()),
+            memory,
+            token: start.token,
             sender: None,
             declared: false,
             sent: vec![None; plan.part_count().into()],
             parts: JoinSet::new(),
             requests: JoinSet::new(),
+            impossible: None,
             etag: None,
+            whole: None,
             tries: 0,
             cause: None,
             cleanup: None,
+            schedule,
             plan,
-            job: Arc::new(job),
+            job,
+        };
+        if let Some(earlier) = start.earlier {
+            driver.send_with(earlier.upload, earlier.declared);
+            driver.sent = earlier.sent;
+            let is_sent = |number: PartNumber| driver.sent[number.index()].is_some();
+            driver.schedule = driver.schedule.resumed(is_sent, earlier.completion_possible);
+        }
+        driver
+    }
+
+    fn wished(&mut self, wish: Wish) -> Input {
+        match wish {
+            // Without a journal nobody could find it again.
+            Wish::Pause | Wish::PauseNow if self.memory.id().is_none() => Input::Cancel,
+            Wish::Pause => {
+                let grace = self.job.options.pause_grace;
+                self.requests.spawn(async move {
+                    tokio::time::sleep(grace).await;
+                    Ended::GraceOver
+                });
+                Input::Pause
+            }
+            Wish::PauseNow => Input::PauseNow,
+            Wish::Abort | Wish::GoOn => Input::Cancel,
         }
     }
 
@@ -130,7 +188,7 @@ impl Driver {
         let job = Arc::clone(&self.job);
         match action {
             Action::Create => {
-                let request = self.create_request();
+                let request = create_request(&job, &self.token);
                 self.requests.spawn(async move {
                     Ended::Created(job.store.create_multipart_upload(&job.object, &request).await)
                 });
@@ -140,11 +198,15 @@ impl Driver {
             Action::Complete => self.complete(),
             Action::Examine => {
                 let Some(upload) = self.upload() else { return };
-                let token = self.token.clone();
+                let expected = self.expected();
                 self.requests.spawn(async move {
-                    let (finding, head) = complete::examine(job.store.as_ref(), &upload, &token).await;
+                    let (finding, head) = complete::examine(job.store.as_ref(), &upload, &expected).await;
                     Ended::Examined(finding, head)
                 });
+            }
+            Action::Stop => {
+                self.parts.shutdown().await;
+                self.requests.shutdown().await;
             }
             Action::Abort => {
                 self.parts.shutdown().await;
@@ -157,30 +219,18 @@ impl Driver {
                     Ended::Aborted(abort_until_gone(job.store.as_ref(), &upload, patience).await)
                 });
             }
-            Action::Stop => {
-                self.parts.shutdown().await;
-                self.requests.shutdown().await;
-            }
             Action::Finish(_) => unreachable!("the loop of drive() ends with it"),
         }
     }
 
-    fn create_request(&self) -> CreateRequest {
-        let options = &self.job.options;
-        let mut attributes = options.attributes.clone();
-        attributes.metadata.insert(TOKEN_METADATA.into(), self.token.clone());
-        // Content-MD5 is not declared: it belongs to single requests, not to the object.
-        let declarable =
-            options.checksum.filter(|algorithm| *algorithm != haul_parts::ChecksumAlgorithm::Md5);
-        let checksum = declarable.map(|algorithm| {
-            let kind = if algorithm.combines() { ChecksumType::FullObject } else { ChecksumType::Composite };
-            (algorithm, kind)
-        });
-        CreateRequest { attributes, checksum }
-    }
-
     fn upload(&self) -> Option<UploadRef> {
         self.sender.as_ref().map(|sender| sender.upload.clone())
+    }
+
+    /// By what the finished object is recognised; only the token while parts are missing.
+    fn expected(&self) -> Expected {
+        let parts: Option<Vec<_>> = self.sent.iter().cloned().collect();
+        Expected::new(&self.token, &parts.unwrap_or_default())
     }
 
     fn send_part(&mut self, number: PartNumber, attempt: u32) {
@@ -190,7 +240,7 @@ impl Driver {
     }
 
     fn wait(&mut self, waiting: Waiting, attempt: u32, wait: Duration) {
-        let reason = self.cause.take().map_or_else(String::new, |cause| match cause {
+        let reason = self.cause.as_ref().map_or_else(String::new, |cause| match cause {
             Error::Store { source, .. } => source.to_string(),
             other => other.to_string(),
         });
@@ -206,19 +256,20 @@ impl Driver {
         let Some(upload) = self.upload() else { return };
         let parts: Vec<_> = self.sent.iter().flatten().cloned().collect();
         assert_eq!(parts.len(), self.sent.len(), "Complete names every part of the plan");
+        if let Err(error) = self.memory.completing() {
+            self.job.events.send(Event::Warning { message: error.to_string() });
+        }
         let request = complete::request(&parts, self.declared, &self.job.options);
         let job = Arc::clone(&self.job);
         job.events.send(Event::Completing);
         self.requests.spawn(async move {
-            let mut completed = job.store.complete_multipart_upload(&upload, &request).await;
-            // Ceph RGW 16.2 leaves the ETag of its first answer empty.
-            if let Ok(object) = &mut completed
-                && object.etag.is_none()
-                && let Ok(head) = job.store.head_object(&job.object).await
-            {
-                object.etag = Some(head.etag);
-            }
-            Ended::Completed(completed)
+            let completed = job.store.complete_multipart_upload(&upload, &request).await;
+            // Closes the chain, and gives the ETag that Ceph RGW 16.2 leaves out of its first answer.
+            let head = match &completed {
+                Ok(_) => job.store.head_object(&job.object).await.ok(),
+                Err(_) => None,
+            };
+            Ended::Completed(completed, head)
         });
     }
 
@@ -253,6 +304,7 @@ impl Driver {
 
     fn part_sent(&mut self, part: SentPart) -> Input {
         let number = part.number;
+        self.memory.part(&self.job, &part);
         self.job.progress.arrived(part.size_bytes);
         self.job.events.send(Event::PartSent {
             part_number: number,
@@ -260,7 +312,7 @@ impl Driver {
             attempt: part.attempt,
             proof: part.proof,
         });
-        self.sent[usize::from(number.get()) - 1] = Some(part);
+        self.sent[number.index()] = Some(part);
         // The last look at the source before the object can appear (P4).
         if self.sent.iter().all(Option::is_some)
             && let Err(changed) = check_unchanged(self.job.source.as_ref())
@@ -283,11 +335,12 @@ impl Driver {
                 self.request_failed(error);
                 Input::CreateFailed(failure)
             }
-            Ended::Completed(Ok(object)) => {
-                self.etag = object.etag;
+            Ended::Completed(Ok(object), head) => {
+                self.etag = object.etag.or_else(|| Some(head.as_ref()?.etag.clone()));
+                self.whole = head;
                 Input::Completed
             }
-            Ended::Completed(Err(error)) => {
+            Ended::Completed(Err(error), _) => {
                 let failure = Failure::from(&error);
                 if failure.outcome_unknown {
                     self.job.events.send(Event::InDoubt { reason: error.to_string() });
@@ -297,7 +350,10 @@ impl Driver {
             }
             Ended::Examined(finding, head) => {
                 match (&finding, head) {
-                    (Finding::Ours, Ok(head)) => self.etag = Some(head.etag),
+                    (Finding::Ours, Ok(head)) => {
+                        self.etag = Some(head.etag.clone());
+                        self.whole = Some(head);
+                    }
                     (Finding::Unknown(_), head) => self.request_failed(complete::unsettled(head)),
                     _ => {}
                 }
@@ -312,25 +368,35 @@ impl Driver {
                 Input::AbortFailed
             }
             Ended::Woke(waiting) => Input::Woke(waiting),
+            Ended::GraceOver => Input::PauseNow,
         })
     }
 
     fn created(&mut self, created: CreatedUpload) -> Input {
-        let job = &self.job;
         self.tries = 0;
-        self.declared = created.checksum.is_some();
-        let upload_id = created.upload_id;
-        job.events.send(Event::UploadCreated { upload_id: upload_id.clone() });
-        self.sender = Some(Arc::new(PartSender {
-            store: Arc::clone(&job.store),
-            source: Arc::clone(&job.source),
-            pool: self.pool.clone(),
-            upload: UploadRef { object: job.object.clone(), upload_id },
-            checksum: job.options.checksum,
-            md5: Md5Wish::new(!self.declared),
-            wire: job.progress.wire.clone(),
-        }));
+        let upload = UploadRef { object: self.job.object.clone(), upload_id: created.upload_id };
+        let declared = created.checksum.is_some();
+        // Before the first part leaves: an upload that nobody remembers must not hold any.
+        if let Err(error) = self.memory.created(&upload, declared) {
+            self.cause = Some(error);
+            self.impossible = Some(PartNumber::MIN);
+        }
+        self.job.events.send(Event::UploadCreated { upload_id: upload.upload_id.clone() });
+        self.send_with(upload, declared);
         Input::Created
+    }
+
+    fn send_with(&mut self, upload: UploadRef, declared: bool) {
+        self.declared = declared;
+        self.sender = Some(Arc::new(PartSender {
+            store: Arc::clone(&self.job.store),
+            source: Arc::clone(&self.job.source),
+            pool: self.pool.clone(),
+            upload,
+            checksum: self.job.options.checksum,
+            md5: Md5Wish::new(!declared),
+            wire: self.job.progress.wire.clone(),
+        }));
     }
 
     fn request_failed(&mut self, error: StoreError) {
@@ -343,54 +409,25 @@ impl Driver {
         self.cause = Some(Error::Store { object, part, attempts, source: Box::new(source) });
     }
 
-    fn finish(self, outcome: Outcome) -> Result<UploadReport, Error> {
-        let object = self.job.object.clone();
-        let upload_id = self.upload().map(|upload| upload.upload_id);
-        let cause = self.cause;
-        let unexplained = || Error::Internal("the upload failed without a reason".into());
-        match (outcome, upload_id) {
-            (Outcome::Done, upload_id) => {
-                let parts: Vec<_> = self.sent.into_iter().flatten().collect();
-                let mut proof = ProofCount::default();
-                parts.iter().for_each(|part| proof.add(part.proof));
-                let size_bytes = self.plan.object_size_bytes();
+    async fn finish(mut self, outcome: Outcome) -> Result<Driven, Error> {
+        // Dropped tasks would be detached; nothing of this upload may go on behind its end.
+        self.parts.shutdown().await;
+        self.requests.shutdown().await;
+        let (upload, expected) = (self.upload(), self.expected());
+        let parts: Vec<_> = self.sent.into_iter().flatten().collect();
+        let ending = Ending { job: &self.job, upload, memory: self.memory, cause: self.cause };
+        match outcome {
+            Outcome::Done => {
+                let whole = match self.whole.map(|head| expected.close(&head)).transpose() {
+                    Ok(whole) => whole.unwrap_or_default(),
+                    Err(detail) => return Err(ending.corrupt(detail)),
+                };
                 let etag = self.etag.unwrap_or_else(|| ETag::new(""));
-                let event_etag = etag.unquoted().to_owned();
-                self.job.events.send(Event::Completed { etag: event_etag, size_bytes, proof });
-                Ok(UploadReport {
-                    object,
-                    size_bytes,
-                    etag,
-                    part_count: self.plan.part_count().into(),
-                    upload_id,
-                    proof,
-                    checksum: complete::full_object(&parts),
-                })
+                Ok(Driven::Done(Box::new(ending.done(self.plan, &parts, etag, whole)?)))
             }
-            (Outcome::Cancelled, _) => Err(Error::Cancelled { object: object.to_string() }),
-            (Outcome::UploadGone, Some(upload_id)) => Err(Error::UploadGone { object, upload_id }),
-            (Outcome::LeftBehind, Some(upload_id)) => match self.cleanup {
-                Some(cleanup) => Err(Error::LeftBehind {
-                    object: object.clone(),
-                    upload_id,
-                    cleanup: Box::new(cleanup),
-                    source: Box::new(cause.unwrap_or(Error::Cancelled { object: object.to_string() })),
-                }),
-                None => Err(cause.unwrap_or_else(unexplained)),
-            },
-            (Outcome::InDoubt, Some(upload_id)) => match cause {
-                Some(Error::Store { source, .. }) => Err(Error::InDoubt { object, upload_id, source }),
-                other => Err(other.unwrap_or_else(unexplained)),
-            },
-            (
-                Outcome::Failed
-                | Outcome::UploadGone
-                | Outcome::LeftBehind
-                | Outcome::InDoubt
-                | Outcome::Restart
-                | Outcome::Paused,
-                _,
-            ) => Err(cause.unwrap_or_else(unexplained)),
+            Outcome::Restart => Ok(ending.restart()),
+            Outcome::Paused => Err(ending.paused(self.plan, &parts)),
+            outcome => Err(ending.failed(outcome, self.cleanup)),
         }
     }
 }

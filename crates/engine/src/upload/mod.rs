@@ -2,15 +2,20 @@
 //!
 //! The plan says which bytes are which part, [`schedule`] decides what happens next, [`driver`] carries it
 //! out on a task of its own: whoever drops the [`Upload`] cancels it, and the task stays behind until
-//! nothing is left at the store (P3). A dropped future cannot await; a task can.
+//! nothing is left at the store (P3). A dropped future cannot await; a task can. With a journal ([`memory`]),
+//! what stops can go on ([`resume`]), and dropping pauses instead of cancelling.
 
 mod abort;
 mod complete;
 mod driver;
+mod ending;
+mod memory;
 mod options;
 mod part;
+mod resume;
 pub mod schedule;
 mod single;
+mod start;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,13 +27,18 @@ use haul_parts::{ETag, PartPlan, UploadId};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use self::driver::{Driven, Start};
+use self::memory::Memory;
+use self::resume::Resumption;
 use crate::error::Error;
-use crate::events::{EventSender, Events};
-use crate::proof::ProofCount;
+use crate::events::{Event, EventSender, Events};
+use crate::proof::{ProofCount, WholeProof};
 use crate::source::Source;
 use crate::store::{ObjectRef, Store, Wire};
 
-pub use options::{DEFAULT_CONCURRENCY, DEFAULT_MULTIPART_THRESHOLD_BYTES, UploadOptions};
+pub use options::{
+    DEFAULT_CONCURRENCY, DEFAULT_MULTIPART_THRESHOLD_BYTES, JournalOptions, OnChange, UploadOptions,
+};
 
 /// What an upload came to.
 #[derive(Clone, Debug)]
@@ -45,6 +55,10 @@ pub struct UploadReport {
     pub upload_id: Option<UploadId>,
     /// How the parts were proven.
     pub proof: ProofCount,
+    /// What the store says of the whole object.
+    pub whole: WholeProof,
+    /// Bytes that an earlier run had sent.
+    pub resumed_bytes: u64,
     /// The full-object checksum, `ALGORITHM value`, if there is one.
     pub checksum: Option<haul_parts::Checksum>,
 }
@@ -82,7 +96,8 @@ impl Progress {
     }
 }
 
-/// A running upload. Await it for the report; drop it to cancel.
+/// A running upload. Await it for the report. Dropped, it stops: with a journal it is paused, without one what
+/// is at the store is removed.
 #[derive(Debug)]
 pub struct Upload {
     task: JoinHandle<Result<UploadReport, Error>>,
@@ -92,15 +107,45 @@ pub struct Upload {
     finished: bool,
 }
 
-/// Cancels an upload from anywhere; clones cancel the same one.
+/// What the caller wants of a running upload; a later wish may only be stronger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Wish {
+    #[default]
+    GoOn,
+    Pause,
+    PauseNow,
+    Abort,
+}
+
+/// Stops an upload from anywhere; clones stop the same one.
 #[derive(Clone, Debug)]
-pub struct Cancel(watch::Sender<bool>);
+pub struct Cancel(watch::Sender<Wish>);
 
 impl Cancel {
     /// Asks the upload to end: parts in flight are stopped, what is at the store is removed. The upload then
     /// answers [`Error::Cancelled`], unless it was complete already.
     pub fn cancel(&self) {
-        self.0.send_replace(true);
+        self.wish(Wish::Abort);
+    }
+
+    /// Asks the upload to stop and be resumable: parts in flight may still arrive for
+    /// [`UploadOptions::pause_grace`]. The upload then answers [`Error::Paused`]. Without a journal nobody
+    /// could find it again: then this cancels.
+    pub fn pause(&self) {
+        self.wish(Wish::Pause);
+    }
+
+    /// As [`Cancel::pause`], without waiting for the parts in flight.
+    pub fn pause_now(&self) {
+        self.wish(Wish::PauseNow);
+    }
+
+    fn wish(&self, wish: Wish) {
+        self.0.send_if_modified(|current| {
+            let stronger = wish > *current;
+            *current = wish.max(*current);
+            stronger
+        });
     }
 }
 
@@ -115,7 +160,7 @@ impl Upload {
         self.progress.clone()
     }
 
-    /// A handle to cancel it with.
+    /// A handle to stop it with.
     pub fn canceller(&self) -> Cancel {
         self.cancel.clone()
     }
@@ -135,7 +180,8 @@ impl Future for Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         if !self.finished {
-            self.cancel.cancel();
+            // With a journal this pauses; without one the driver makes it a cancel.
+            self.cancel.pause_now();
         }
     }
 }
@@ -161,10 +207,10 @@ pub fn upload(
 ) -> Upload {
     let (events, receiver) = EventSender::new();
     let progress = Progress::default();
-    let (cancel, cancelled) = watch::channel(false);
+    let (cancel, wishes) = watch::channel(Wish::GoOn);
     let job = Job { store, source: Arc::new(source), object, options, events, progress: progress.clone() };
     Upload {
-        task: tokio::spawn(run(job, cancelled)),
+        task: tokio::spawn(run(job, wishes)),
         cancel: Cancel(cancel),
         events: Some(receiver),
         progress,
@@ -172,12 +218,51 @@ pub fn upload(
     }
 }
 
-async fn run(job: Job, cancelled: watch::Receiver<bool>) -> Result<UploadReport, Error> {
+/// An upload that the store loses again and again is not begun anew for ever.
+const RESTARTS_MAX: u32 = 3;
+
+async fn run(mut job: Job, wishes: watch::Receiver<Wish>) -> Result<UploadReport, Error> {
     let size_bytes = job.source.size_bytes();
     let one_piece = size_bytes == 0
         || (size_bytes < job.options.multipart_threshold_bytes
             && job.options.part_size_bytes.is_none_or(|part| part >= size_bytes));
     let plan = PartPlan::new(size_bytes, &job.options.limits, job.options.part_size_bytes)
         .map_err(|source| Error::Plan { source_name: job.source.name(), source })?;
-    if one_piece { single::put(&job, cancelled).await } else { driver::drive(job, plan, cancelled).await }
+    if one_piece {
+        return single::put(&job, wishes).await;
+    }
+    let (mut memory, records) = match job.source.identity() {
+        Some(source) => Memory::open(&job, &source)?,
+        None => Default::default(),
+    };
+    // What binds an upload is decided once, when it is begun.
+    if let Some(beginning) = resume::beginning(&records) {
+        job.options.checksum = beginning.checksum;
+        job.options.attributes = beginning.attributes.clone();
+        job.options.if_none_match = beginning.if_none_match;
+        job.options.if_match = beginning.if_match.clone();
+    }
+    let mut start = match resume::reconcile(&job, records, &mut memory).await? {
+        Resumption::Anew(reason) => {
+            if let Some(reason) = reason {
+                job.events.send(Event::Restarting { reason });
+            }
+            Start::anew(plan)
+        }
+        Resumption::GoOn(resumed) => Start::resumed(*resumed),
+        Resumption::AlreadyDone(resumed) => return driver::already_done(&job, *resumed, memory).await,
+    };
+    let job = Arc::new(job);
+    for _ in 0..RESTARTS_MAX {
+        start.remember(&job, &mut memory)?;
+        match driver::drive(&job, start, memory, wishes.clone()).await? {
+            Driven::Done(report) => return Ok(*report),
+            Driven::Restart { reason, memory: kept } => {
+                job.events.send(Event::Restarting { reason });
+                memory = kept;
+                start = Start::anew(plan);
+            }
+        }
+    }
+    Err(Error::Restarted { object: job.object.clone(), times: RESTARTS_MAX })
 }

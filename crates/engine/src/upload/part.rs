@@ -8,6 +8,7 @@ use haul_parts::{Checksum, ChecksumAlgorithm, ETag, PartNumber, PlannedPart};
 
 use crate::buffer::BufferPool;
 use crate::error::Error;
+use crate::journal::PartRecord;
 use crate::payload::{Payload, Range};
 use crate::proof::{self, Judgement, Proof};
 use crate::source::Source;
@@ -40,6 +41,20 @@ pub(super) struct SentPart {
     pub(super) etag: ETag,
     pub(super) checksum: Option<Checksum>,
     pub(super) proof: Proof,
+}
+
+impl SentPart {
+    /// As the journal remembers it; no attempt of this run.
+    pub(super) fn from_record(record: &PartRecord) -> Self {
+        Self {
+            number: record.number,
+            size_bytes: record.size_bytes,
+            attempt: 0,
+            etag: record.etag.clone(),
+            checksum: record.checksum,
+            proof: record.proof,
+        }
+    }
 }
 
 /// Why an attempt failed.
@@ -103,7 +118,7 @@ impl PartSender {
 pub(super) struct ReadBytes {
     pub(super) payload: Payload,
     pub(super) checksum: Option<Checksum>,
-    md5: Option<Checksum>,
+    pub(super) md5: Option<Checksum>,
 }
 
 /// Reads a range, hashes it, and makes sure that the source is still the one it was (P4).
@@ -131,7 +146,7 @@ pub(super) fn check_unchanged(source: &dyn Source) -> Result<(), Error> {
 }
 
 /// A read that failed: truncated meanwhile, or unreadable.
-fn unreadable(source: &dyn Source, error: io::Error) -> Error {
+pub(super) fn unreadable(source: &dyn Source, error: io::Error) -> Error {
     match check_unchanged(source) {
         Err(changed) => changed,
         Ok(()) => Error::SourceUnreadable { source_name: source.name(), source: error },

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
+use haul_parts::ChecksumAlgorithm;
 use tokio::sync::watch;
 
+use super::complete::TOKEN_METADATA;
 use super::part::{PartFailure, ReadBytes, blame, prove, read};
-use super::{Job, UploadReport, driver};
+use super::{Job, UploadReport, Wish, driver};
 use crate::buffer::BufferPool;
 use crate::error::Error;
 use crate::events::Event;
 use crate::payload::Range;
-use crate::proof::{Proof, ProofCount};
+use crate::proof::{Proof, ProofCount, WholeProof};
 use crate::retry::Failure;
 use crate::store::{Operation, PutRequest, StoreError, UploadedPart};
 
-pub(super) async fn put(job: &Job, mut cancelled: watch::Receiver<bool>) -> Result<UploadReport, Error> {
+pub(super) async fn put(job: &Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadReport, Error> {
     let size_bytes = job.source.size_bytes();
     job.events.send(Event::Started {
         source: job.source.name(),
@@ -27,7 +29,7 @@ pub(super) async fn put(job: &Job, mut cancelled: watch::Receiver<bool>) -> Resu
     tokio::select! {
         report = attempts(job, size_bytes) => report,
         // PutObject is atomic: a request that is dropped halfway leaves nothing at the store.
-        () = driver::until_cancelled(&mut cancelled) => {
+        _ = driver::until_stronger(&mut wishes, Wish::GoOn) => {
             Err(Error::Cancelled { object: job.object.to_string() })
         }
     }
@@ -36,10 +38,13 @@ pub(super) async fn put(job: &Job, mut cancelled: watch::Receiver<bool>) -> Resu
 async fn attempts(job: &Job, size_bytes: u64) -> Result<UploadReport, Error> {
     let pool = BufferPool::new(job.options.memory_budget_bytes);
     let range = Range { source: Arc::clone(&job.source), offset_bytes: 0, size_bytes };
-    let md5_wanted = job.options.checksum.is_none();
-    let bytes = read(range, &pool, job.options.checksum, md5_wanted).await?;
+    // A put object is visible before its answer can be judged: the store must refuse wrong bytes itself.
+    let bytes = read(range, &pool, job.options.checksum, true).await?;
+    // A condition that our own lost attempt has made untrue is met again by the next one: 412 on our own object.
+    let conditional = job.options.if_none_match || job.options.if_match.is_some();
+    let token = conditional.then(|| format!("{:032x}", rand::random::<u128>()));
     for attempt in 1.. {
-        let result = attempt_once(job, &bytes, attempt).await;
+        let result = attempt_once(job, &bytes, token.as_deref(), attempt).await;
         let error = match result.map_err(|failure| blame(job.source.as_ref(), failure)) {
             Ok((answer, proof)) => return Ok(report(job, &bytes, answer, proof)),
             Err(PartFailure::Source(error)) => return Err(error),
@@ -47,7 +52,10 @@ async fn attempts(job: &Job, size_bytes: u64) -> Result<UploadReport, Error> {
         };
         let failure = Failure::from(&error);
         let Some(wait) = job.options.retry.wait(attempt, &failure, &mut rand::rng()) else {
-            return Err(failed(job, attempt, error));
+            return match find_ours(job, &bytes, token.as_deref()).await {
+                Some((answer, proof)) => Ok(report(job, &bytes, answer, proof)),
+                None => Err(failed(job, attempt, error)),
+            };
         };
         job.events.send(Event::Retrying { part_number: None, attempt, wait, reason: error.to_string() });
         tokio::time::sleep(wait).await;
@@ -58,12 +66,16 @@ async fn attempts(job: &Job, size_bytes: u64) -> Result<UploadReport, Error> {
 async fn attempt_once(
     job: &Job,
     bytes: &ReadBytes,
+    token: Option<&str>,
     attempt: u32,
 ) -> Result<(UploadedPart, Proof), PartFailure> {
+    let mut attributes = job.options.attributes.clone();
+    attributes.metadata.extend(token.map(|token| (TOKEN_METADATA.to_owned(), token.to_owned())));
     let request = PutRequest {
         payload: bytes.payload.clone(),
-        attributes: job.options.attributes.clone(),
+        attributes,
         checksum: bytes.checksum,
+        md5: bytes.md5.filter(|_| job.options.checksum != Some(ChecksumAlgorithm::Md5)),
         if_none_match: job.options.if_none_match,
         if_match: job.options.if_match.clone(),
         fresh_connection: attempt > 1,
@@ -80,6 +92,24 @@ async fn attempt_once(
     Ok((answer, proof))
 }
 
+/// The object at the key, if it is the one that this upload put: an attempt was carried out, and its answer
+/// lost (P6).
+async fn find_ours(job: &Job, bytes: &ReadBytes, token: Option<&str>) -> Option<(UploadedPart, Proof)> {
+    let token = token?;
+    let head = job.options.retry.run(|| job.store.head_object(&job.object)).await.ok()?;
+    if head.attributes.metadata.get(TOKEN_METADATA)? != token {
+        return None;
+    }
+    let answer = UploadedPart {
+        // HEAD does not say whether the ETag is an MD5.
+        etag_is_opaque: head.etag.as_md5() != bytes.md5.and_then(|md5| md5.as_md5()),
+        etag: head.etag,
+        checksum: head.checksum.map(|(checksum, _)| checksum),
+    };
+    let proof = prove(&answer, bytes, Operation::HeadObject).await.ok()?;
+    Some((answer, proof))
+}
+
 fn report(job: &Job, bytes: &ReadBytes, answer: UploadedPart, proof: Proof) -> UploadReport {
     let size_bytes = bytes.payload.size_bytes();
     let mut proofs = ProofCount::default();
@@ -93,6 +123,8 @@ fn report(job: &Job, bytes: &ReadBytes, answer: UploadedPart, proof: Proof) -> U
         part_count: 1,
         upload_id: None,
         proof: proofs,
+        whole: WholeProof::NotShown,
+        resumed_bytes: 0,
         checksum: bytes.checksum,
     }
 }

@@ -46,6 +46,10 @@ impl DataRequest {
             headers.push((IF_NONE_MATCH, "*".into()));
         }
         headers.extend(put.if_match.as_ref().map(|etag: &ETag| (IF_MATCH, etag.quoted())));
+        headers.extend(
+            put.md5
+                .map(|md5| (HeaderName::from_static(ChecksumAlgorithm::Md5.header_name()), md5.to_base64())),
+        );
         Self {
             operation: Operation::PutObject,
             fresh_connection: put.fresh_connection,

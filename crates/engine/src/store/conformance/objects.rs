@@ -152,12 +152,17 @@ pub(super) async fn wrong_checksums(suite: &Suite) -> Result<(), String> {
     }
     for checksum in wrong {
         let mut request = put_request(&bytes);
+        request.md5 = None;
         request.checksum = Some(checksum);
         let put = suite.store.put_object(&object, request).await;
         fails(&format!("PutObject with {checksum}"), put, StoreErrorKind::BadDigest)?;
         fails("HEAD of it", suite.store.head_object(&object).await, StoreErrorKind::NoSuchKey)?;
     }
-    Ok(())
+    let mut request = put_request(&bytes);
+    request.md5 = Some(Hasher::checksum(ChecksumAlgorithm::Md5, b"other bytes"));
+    let put = suite.store.put_object(&object, request).await;
+    fails("PutObject with a right checksum and a wrong MD5", put, StoreErrorKind::BadDigest)?;
+    fails("HEAD of it", suite.store.head_object(&object).await, StoreErrorKind::NoSuchKey)
 }
 
 pub(super) async fn conditional_put(suite: &Suite) -> Result<(), String> {

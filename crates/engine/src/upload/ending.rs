@@ -1,0 +1,134 @@
+//! How a run of an upload ends: what is reported, and what the journal keeps.
+//!
+//! Done, failed, cancelled: nothing is left at the store, nothing is remembered. Paused, in doubt, left
+//! behind: the journal stays, so that what is at the store is listed and can go on or be removed (P3).
+
+use haul_parts::{ETag, PartPlan};
+
+use super::complete;
+use super::memory::Memory;
+use super::part::SentPart;
+use super::schedule::Outcome;
+use super::{Job, UploadReport};
+use crate::error::Error;
+use crate::events::Event;
+use crate::proof::{ProofCount, WholeProof};
+use crate::store::{StoreError, UploadRef};
+
+/// How the driver ended without an error.
+pub(super) enum Driven {
+    Done(Box<UploadReport>),
+    /// The store lost the upload or wants a new one.
+    Restart {
+        reason: String,
+        memory: Memory,
+    },
+}
+
+/// The end of a run.
+pub(super) struct Ending<'a> {
+    pub(super) job: &'a Job,
+    pub(super) upload: Option<UploadRef>,
+    pub(super) memory: Memory,
+    pub(super) cause: Option<Error>,
+}
+
+impl Ending<'_> {
+    pub(super) fn done(
+        self,
+        plan: PartPlan,
+        parts: &[SentPart],
+        etag: ETag,
+        whole: WholeProof,
+    ) -> Result<UploadReport, Error> {
+        let mut proof = ProofCount::default();
+        parts.iter().for_each(|part| proof.add(part.proof));
+        let size_bytes = plan.object_size_bytes();
+        self.memory.forget(self.job);
+        let event_etag = etag.unquoted().to_owned();
+        self.job.events.send(Event::Completed { etag: event_etag, size_bytes, proof });
+        Ok(UploadReport {
+            object: self.job.object.clone(),
+            size_bytes,
+            etag,
+            part_count: plan.part_count().into(),
+            upload_id: self.upload.map(|upload| upload.upload_id),
+            proof,
+            whole,
+            // No attempt of this run sent them.
+            resumed_bytes: parts.iter().filter(|part| part.attempt == 0).map(|part| part.size_bytes).sum(),
+            checksum: complete::full_object(parts),
+        })
+    }
+
+    /// The object that is there is not what was read: the store damaged it after it had acknowledged it.
+    pub(super) fn corrupt(self, detail: String) -> Error {
+        self.memory.forget(self.job);
+        Error::Corrupt { object: self.job.object.clone(), detail }
+    }
+
+    pub(super) fn restart(self) -> Driven {
+        let reason = self.cause.map_or_else(String::new, |cause| match cause {
+            Error::Store { source, .. } => source.to_string(),
+            other => other.to_string(),
+        });
+        Driven::Restart { reason, memory: self.memory }
+    }
+
+    pub(super) fn paused(mut self, plan: PartPlan, parts: &[SentPart]) -> Error {
+        let object = self.job.object.clone();
+        let Some(id) = self.memory.id().map(str::to_owned) else {
+            return self.cause.unwrap_or(Error::Cancelled { object: object.to_string() });
+        };
+        let arrived_bytes = parts.iter().map(|part| part.size_bytes).sum();
+        if self.upload.is_none() {
+            // Nothing is at the store yet: nothing to go on with.
+            self.memory.forget(self.job);
+            return self.cause.unwrap_or(Error::Cancelled { object: object.to_string() });
+        }
+        let reason = self.cause.as_ref().map_or("interrupted".into(), describe);
+        self.memory.paused(self.job, reason);
+        self.job.events.send(Event::Paused { id: id.clone(), arrived_bytes });
+        let (size_bytes, source) = (plan.object_size_bytes(), self.cause.map(Box::new));
+        Error::Paused { object, id, arrived_bytes, size_bytes, source }
+    }
+
+    pub(super) fn failed(mut self, outcome: Outcome, cleanup: Option<StoreError>) -> Error {
+        let object = self.job.object.clone();
+        let upload_id = self.upload.map(|upload| upload.upload_id);
+        let cause = self.cause.take();
+        let error = match (outcome, upload_id, cleanup, cause) {
+            (Outcome::Cancelled, ..) => Error::Cancelled { object: object.to_string() },
+            (Outcome::UploadGone, Some(upload_id), ..) => Error::UploadGone { object, upload_id },
+            (Outcome::LeftBehind, Some(upload_id), Some(cleanup), cause) => Error::LeftBehind {
+                upload_id,
+                cleanup: Box::new(cleanup),
+                source: Box::new(cause.unwrap_or(Error::Cancelled { object: object.to_string() })),
+                object,
+            },
+            (Outcome::InDoubt, Some(upload_id), _, Some(Error::Store { source, .. })) => {
+                Error::InDoubt { object, upload_id, source }
+            }
+            (_, _, _, Some(cause)) => cause,
+            (_, _, _, None) => Error::Internal("the upload failed without a reason".into()),
+        };
+        match &error {
+            Error::LeftBehind { .. } | Error::InDoubt { .. } => {
+                self.memory.paused(self.job, describe(&error));
+            }
+            _ => self.memory.forget(self.job),
+        }
+        error
+    }
+}
+
+/// An error in one line.
+fn describe(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

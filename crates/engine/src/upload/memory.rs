@@ -1,0 +1,117 @@
+//! What one upload writes into its journal, and when. Without a journal every method does nothing.
+//!
+//! Synced: the beginning, before Create is sent; the UploadId, before the first part is; the announcement of
+//! Complete. Parts are only appended: a part whose record a power cut takes is found again by ListParts.
+
+use haul_parts::PartPlan;
+
+use super::Job;
+use super::part::SentPart;
+use crate::error::Error;
+use crate::events::Event;
+use crate::journal::{Beginning, Journal, JournalError, JournalFolder, PartRecord, Record, SourceRecord};
+use crate::store::UploadRef;
+
+/// The journal of one upload, if it has one.
+#[derive(Debug, Default)]
+pub(super) struct Memory(Option<Open>);
+
+#[derive(Debug)]
+struct Open {
+    id: String,
+    journal: Journal,
+    /// A part could not be recorded; said once.
+    lame: bool,
+}
+
+impl Memory {
+    /// Opens the journal that belongs to this source and target, and gives what it remembers.
+    pub(super) fn open(job: &Job, source: &SourceRecord) -> Result<(Self, Vec<Record>), Error> {
+        let Some(options) = &job.options.journal else { return Ok((Self(None), vec![])) };
+        let id = JournalFolder::id(&source.path, &job.store.endpoint(), &job.object);
+        let opened = options.folder.open(&id)?;
+        Ok((Self(Some(Open { id, journal: opened.journal, lame: false })), opened.records))
+    }
+
+    /// The journal's id, if there is a journal.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.0.as_ref().map(|open| open.id.as_str())
+    }
+
+    /// Forgets what was, remembers how it begins.
+    pub(super) fn begin(&mut self, beginning: Beginning) -> Result<(), Error> {
+        match &mut self.0 {
+            Some(open) => Ok(open.journal.restart(beginning)?),
+            None => Ok(()),
+        }
+    }
+
+    /// This process takes a remembered upload up.
+    pub(super) fn opened(&mut self) -> Result<(), Error> {
+        self.synced(&Record::Opened { pid: std::process::id() })
+    }
+
+    /// The source is another version now, cut into parts by this plan.
+    pub(super) fn source_changed(&mut self, source: SourceRecord, plan: PartPlan) -> Result<(), Error> {
+        self.synced(&Record::SourceChanged { source, plan })
+    }
+
+    pub(super) fn created(&mut self, upload: &UploadRef, declared: bool) -> Result<(), Error> {
+        self.synced(&Record::Created { upload_id: upload.upload_id.clone(), declared })
+    }
+
+    /// A part that cannot be recorded (a full disk) is no reason to stop: ListParts knows it too.
+    pub(super) fn part(&mut self, job: &Job, part: &SentPart) {
+        let Some(open) = &mut self.0 else { return };
+        let record = Record::Part(PartRecord {
+            number: part.number,
+            size_bytes: part.size_bytes,
+            etag: part.etag.clone(),
+            checksum: part.checksum,
+            proof: part.proof,
+        });
+        if let Err(error) = open.journal.append(&record)
+            && !std::mem::replace(&mut open.lame, true)
+        {
+            let message = format!("{}; a resume will have to compare parts with the source", chain(&error));
+            job.events.send(Event::Warning { message });
+        }
+    }
+
+    /// From here on the object may be there.
+    pub(super) fn completing(&mut self) -> Result<(), Error> {
+        self.synced(&Record::Completing)
+    }
+
+    pub(super) fn paused(&mut self, job: &Job, reason: String) {
+        if let Err(Error::Journal(error)) = self.synced(&Record::Paused { reason }) {
+            job.events.send(Event::Warning { message: chain(&error) });
+        }
+    }
+
+    /// Nothing is left to remember.
+    pub(super) fn forget(self, job: &Job) {
+        if let Some(open) = self.0
+            && let Err(error) = open.journal.remove()
+        {
+            job.events.send(Event::Warning { message: chain(&error) });
+        }
+    }
+
+    fn synced(&mut self, record: &Record) -> Result<(), Error> {
+        match &mut self.0 {
+            Some(open) => Ok(open.journal.append_synced(record)?),
+            None => Ok(()),
+        }
+    }
+}
+
+fn chain(error: &JournalError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

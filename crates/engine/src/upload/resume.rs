@@ -1,0 +1,333 @@
+//! Going on with what an earlier run left: journal and ListParts against the source as it is now.
+//!
+//! The journal is the truth about the plan and the UploadId; ListParts, all pages of it, is the truth about
+//! parts. A part counts when journal and list agree on number, size and ETag (and checksum, where both have
+//! one) and the source is still the same version. What the list has and the journal does not – a kill between
+//! answer and record –, and everything once the source has changed, is read again and compared with what the
+//! store keeps. A part that does not belong to the plan never reaches Complete: the upload begins anew.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use haul_parts::{ChecksumAlgorithm, PartNumber, PartPlan, PlannedPart, UploadId};
+
+use super::Job;
+use super::abort::abort_until_gone;
+use super::complete;
+use super::memory::Memory;
+use super::part::{SentPart, unreadable};
+use super::schedule::Finding;
+use crate::buffer::BufferPool;
+use crate::error::Error;
+use crate::events::Event;
+use crate::journal::{Beginning, PartRecord, Record};
+use crate::payload::{self, Range};
+use crate::proof::Proof;
+use crate::source::Change;
+use crate::store::{StoreError, StoreErrorKind, StoredPart, UploadRef};
+use crate::upload::options::OnChange;
+
+/// Parts compared at once: the work is reading and hashing.
+const COMPARED_AT_ONCE: usize = 4;
+
+/// An upload that goes on.
+pub(super) struct Resumed {
+    pub(super) plan: PartPlan,
+    pub(super) upload: UploadRef,
+    pub(super) declared: bool,
+    pub(super) token: String,
+    pub(super) sent: Vec<Option<SentPart>>,
+    pub(super) completion_possible: bool,
+}
+
+/// What can be done with what is remembered.
+pub(super) enum Resumption {
+    /// Nothing: begin anew. The reason is for a person; none when nothing had been sent.
+    Anew(Option<String>),
+    /// Go on.
+    GoOn(Box<Resumed>),
+    /// Complete had been carried out; only its answer was lost.
+    AlreadyDone(Box<Resumed>),
+}
+
+/// The records of a journal, folded.
+struct Remembered {
+    beginning: Beginning,
+    created: Option<(UploadId, bool)>,
+    parts: BTreeMap<PartNumber, PartRecord>,
+    completing: bool,
+}
+
+impl Remembered {
+    fn fold(records: Vec<Record>) -> Option<Self> {
+        let mut records = records.into_iter();
+        let Some(Record::Begun(beginning)) = records.next() else { return None };
+        let mut folded =
+            Self { beginning: *beginning, created: None, parts: BTreeMap::new(), completing: false };
+        for record in records {
+            match record {
+                Record::Created { upload_id, declared } => folded.created = Some((upload_id, declared)),
+                Record::Part(part) => {
+                    folded.parts.insert(part.number, part);
+                }
+                Record::SourceChanged { source, plan } => {
+                    folded.parts.clear();
+                    (folded.beginning.source, folded.beginning.plan) = (source, plan);
+                }
+                Record::Completing => folded.completing = true,
+                Record::Begun(_) | Record::Opened { .. } | Record::Paused { .. } | Record::Unknown => {}
+            }
+        }
+        Some(folded)
+    }
+}
+
+/// The beginning that a journal remembers: its options bind the next run.
+pub(super) fn beginning(records: &[Record]) -> Option<&Beginning> {
+    match records.first() {
+        Some(Record::Begun(beginning)) => Some(beginning),
+        _ => None,
+    }
+}
+
+/// Decides what to do with what is remembered.
+pub(super) async fn reconcile(
+    job: &Job,
+    records: Vec<Record>,
+    memory: &mut Memory,
+) -> Result<Resumption, Error> {
+    let Some(remembered) = Remembered::fold(records) else { return Ok(Resumption::Anew(None)) };
+    let Some((upload_id, declared)) = remembered.created.clone() else { return Ok(Resumption::Anew(None)) };
+    let upload = UploadRef { object: job.object.clone(), upload_id };
+    let change = change_since(job, &remembered.beginning);
+    let mut resumed = Resumed {
+        plan: remembered.beginning.plan,
+        upload,
+        declared,
+        token: remembered.beginning.token.clone(),
+        sent: vec![],
+        completion_possible: remembered.completing,
+    };
+    let listed = match list_all(job, &resumed.upload).await {
+        Ok(listed) => listed,
+        Err(error) if error.kind == StoreErrorKind::NoSuchUpload => {
+            return gone(job, resumed, &remembered, change.is_some()).await;
+        }
+        Err(error) => return Err(Error::of_store(job.object.to_string(), error)),
+    };
+    if let Some(change) = &change {
+        let source_name = job.source.name();
+        if job.options.on_change == OnChange::Fail {
+            let change = match change {
+                Change::Size { before_bytes, now_bytes } => {
+                    Change::Size { before_bytes: *before_bytes, now_bytes: *now_bytes }
+                }
+                _ => Change::Modified,
+            };
+            return Err(Error::SourceChanged { source_name, change });
+        }
+        let message = format!("{source_name}: {change} since it was begun; every part is compared anew");
+        job.events.send(Event::Warning { message });
+        let part_size = Some(resumed.plan.part_size_bytes());
+        match PartPlan::new(job.source.size_bytes(), &job.options.limits, part_size) {
+            Ok(plan) => resumed.plan = plan,
+            Err(_) => return anew(job, &resumed.upload, "the source no longer fits the parts").await,
+        }
+    }
+    let foreign = listed.iter().find(|part| resumed.plan.part(part.number).is_none());
+    if let Some(part) = foreign {
+        // Ceph RGW 16.2 wants every part in the list of Complete, so this one cannot just be left out.
+        let reason = format!("part {} is at the store and does not belong to the plan", part.number);
+        return anew(job, &resumed.upload, &reason).await;
+    }
+    let known = if change.is_some() { BTreeMap::new() } else { remembered.parts };
+    let (adopted, differing) = compare(job, &mut resumed, listed, &known).await?;
+    if change.is_some()
+        && let Some(source) = job.source.identity()
+    {
+        memory.source_changed(source, resumed.plan)?;
+    }
+    memory.opened()?;
+    for part in resumed.sent.iter().flatten().filter(|part| !known.contains_key(&part.number)) {
+        memory.part(job, part);
+    }
+    announce(job, &resumed, adopted, differing);
+    Ok(Resumption::GoOn(Box::new(resumed)))
+}
+
+/// What changed since the journal was begun.
+fn change_since(job: &Job, beginning: &Beginning) -> Option<Change> {
+    let now = job.source.identity()?;
+    let (before_bytes, now_bytes) = (beginning.source.identity.size_bytes, now.identity.size_bytes);
+    if before_bytes != now_bytes {
+        return Some(Change::Size { before_bytes, now_bytes });
+    }
+    (now.identity != beginning.source.identity).then_some(Change::Modified)
+}
+
+/// The store does not know the upload any more: completed by us, or gone.
+async fn gone(
+    job: &Job,
+    mut resumed: Resumed,
+    remembered: &Remembered,
+    changed: bool,
+) -> Result<Resumption, Error> {
+    if !remembered.completing {
+        let reason = "the store no longer has the upload: it was aborted or expired";
+        return Ok(Resumption::Anew(Some(reason.into())));
+    }
+    let expected = complete::Expected::new(&resumed.token, &[]);
+    let (finding, head) = complete::examine(job.store.as_ref(), &resumed.upload, &expected).await;
+    match finding {
+        Finding::Ours if changed => Ok(Resumption::Anew(Some(
+            "the upload had been completed, but the source has changed since".into(),
+        ))),
+        Finding::Ours => {
+            let parts = remembered.parts.values().map(|part| Some(SentPart::from_record(part)));
+            resumed.sent = parts.collect();
+            Ok(Resumption::AlreadyDone(Box::new(resumed)))
+        }
+        Finding::Unknown(_) => Err(Error::InDoubt {
+            object: job.object.clone(),
+            upload_id: resumed.upload.upload_id,
+            source: Box::new(complete::unsettled(head)),
+        }),
+        Finding::UploadGone | Finding::UploadOpen => Ok(Resumption::Anew(Some(
+            "the store no longer has the upload, and the object is not ours".into(),
+        ))),
+    }
+}
+
+/// Removes an upload that cannot go on. It is ours: the journal names it.
+async fn anew(job: &Job, upload: &UploadRef, reason: &str) -> Result<Resumption, Error> {
+    let aborted = abort_until_gone(job.store.as_ref(), upload, job.options.abort_patience).await;
+    aborted.map_err(|error| Error::of_store(job.object.to_string(), error))?;
+    Ok(Resumption::Anew(Some(reason.into())))
+}
+
+/// ListParts, all pages.
+pub(super) async fn list_all(job: &Job, upload: &UploadRef) -> Result<Vec<StoredPart>, StoreError> {
+    let mut parts = vec![];
+    let mut after = None;
+    loop {
+        let page = job.options.retry.run(|| job.store.list_parts(upload, after)).await?;
+        parts.extend(page.parts);
+        match page.next {
+            // A marker that does not move would never end.
+            Some(next) if after.is_none_or(|after| after < next) => after = Some(next),
+            _ => return Ok(parts),
+        }
+    }
+}
+
+/// Fills in the parts that count; gives how many were adopted and which differ from the source.
+async fn compare(
+    job: &Job,
+    resumed: &mut Resumed,
+    listed: Vec<StoredPart>,
+    known: &BTreeMap<PartNumber, PartRecord>,
+) -> Result<(u32, Vec<PartNumber>), Error> {
+    let plan = resumed.plan;
+    resumed.sent = vec![None; plan.part_count().into()];
+    let mut doubtful = vec![];
+    for stored in listed {
+        let Some(planned) = plan.part(stored.number) else { continue };
+        match known.get(&stored.number).filter(|record| agree(record, &stored, planned)) {
+            Some(record) => resumed.sent[stored.number.index()] = Some(SentPart::from_record(record)),
+            None => doubtful.push((planned, stored)),
+        }
+    }
+    let pool = BufferPool::new(job.options.memory_budget_bytes);
+    let checksum = job.options.checksum;
+    let mut compared = stream::iter(doubtful)
+        .map(|(planned, stored)| {
+            let pool = pool.clone();
+            async move {
+                let number = planned.number;
+                (number, adopt(job, planned, stored, checksum, &pool).await)
+            }
+        })
+        .buffered(COMPARED_AT_ONCE);
+    let (mut adopted, mut differing) = (0, vec![]);
+    while let Some((number, part)) = compared.next().await {
+        match part? {
+            Some(part) => {
+                adopted += 1;
+                resumed.sent[number.index()] = Some(part);
+            }
+            None => differing.push(number),
+        }
+    }
+    Ok((adopted, differing))
+}
+
+/// Journal and list speak of the same part.
+fn agree(record: &PartRecord, stored: &StoredPart, planned: PlannedPart) -> bool {
+    let same_checksum = match (&record.checksum, &stored.checksum) {
+        (Some(ours), Some(theirs)) if ours.algorithm() == theirs.algorithm() => ours == theirs,
+        _ => true,
+    };
+    record.etag == stored.etag
+        && record.size_bytes == stored.size_bytes
+        && stored.size_bytes == planned.size_bytes
+        && same_checksum
+}
+
+/// Reads the source's bytes of a part and compares them with what the store keeps. `None`: they differ, or
+/// nothing there can prove that they do not.
+pub(super) async fn adopt(
+    job: &Job,
+    planned: PlannedPart,
+    stored: StoredPart,
+    checksum: Option<ChecksumAlgorithm>,
+    pool: &BufferPool,
+) -> Result<Option<SentPart>, Error> {
+    if stored.size_bytes != planned.size_bytes {
+        return Ok(None);
+    }
+    let Some((algorithm, proof)) = stored
+        .checksum
+        .map(|checksum| (checksum.algorithm(), Proof::Checksum))
+        .or_else(|| stored.etag.as_md5().map(|_| (ChecksumAlgorithm::Md5, Proof::Md5)))
+    else {
+        return Ok(None);
+    };
+    let range = Range {
+        source: Arc::clone(&job.source),
+        offset_bytes: planned.offset_bytes,
+        size_bytes: planned.size_bytes,
+    };
+    // Ours is needed too: it goes into the list of Complete and into the object's checksum.
+    let algorithms: Vec<_> = std::iter::once(algorithm).chain(checksum).collect();
+    let digests = payload::digest(range, pool, &algorithms)
+        .await
+        .map_err(|error| unreadable(job.source.as_ref(), error))?;
+    let find = |wanted| digests.iter().find(|digest| digest.algorithm() == wanted).copied();
+    let same = match stored.checksum {
+        Some(stored) => find(algorithm) == Some(stored),
+        None => find(algorithm).and_then(|md5| md5.as_md5()) == stored.etag.as_md5(),
+    };
+    Ok(same.then(|| SentPart {
+        number: planned.number,
+        size_bytes: planned.size_bytes,
+        attempt: 0,
+        etag: stored.etag,
+        checksum: checksum.and_then(find),
+        proof,
+    }))
+}
+
+pub(super) fn announce(job: &Job, resumed: &Resumed, adopted_parts: u32, differing_parts: Vec<PartNumber>) {
+    let arrived = resumed.sent.iter().flatten();
+    let arrived_bytes = arrived.clone().map(|part| part.size_bytes).sum();
+    let arrived_parts = u32::try_from(arrived.count()).unwrap_or(u32::MAX);
+    job.progress.arrived(arrived_bytes);
+    job.events.send(Event::Resumed {
+        upload_id: resumed.upload.upload_id.clone(),
+        arrived_bytes,
+        arrived_parts,
+        adopted_parts,
+        differing_parts,
+    });
+}
