@@ -25,6 +25,7 @@
 //! ```
 
 mod api;
+mod check;
 mod clock;
 mod commit;
 mod core;
@@ -39,6 +40,7 @@ mod store;
 mod writer;
 
 pub use api::*;
+pub use check::{CheckReport, Problem, Repair, check};
 pub use clock::Clock;
 pub(crate) use clock::time;
 pub use error::{Error, Result};

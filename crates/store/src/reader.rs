@@ -68,7 +68,7 @@ impl ObjectReader {
             .read_at(&mut buffer[..wanted], extent.offset)
             .map_err(Error::io("reading a data file"))?;
         if count < wanted {
-            let what = format!("file {:016x} ends at {}", extent.file.0, extent.offset + count as u64);
+            let what = format!("data file {} ends at {}", extent.file, extent.offset + count as u64);
             return Err(Error::Damaged { what });
         }
         self.advance(count as u64);

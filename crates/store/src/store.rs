@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use redb::Database;
+use redb::{Database, ReadableDatabase};
 
 use crate::commit::Committer;
 use crate::core::Core;
 use crate::disk::{Disk, FileId, FolderId, LockError, OsDisk};
-use crate::meta::{Backend, Batch};
+use crate::meta::{Backend, Batch, FORMAT, Snapshot};
 use crate::{Error, Result, StoreOptions};
 
 /// How many file numbers are taken from the metadata at a time: one folder full.
@@ -52,29 +52,65 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_on(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<Self> {
+        let store = Self::start(disk, options)?;
+        store.sweep_at_open()?;
+        Ok(store)
+    }
+
+    /// Opens the store and leaves orphaned files where they are: for looking at it.
+    pub(crate) fn open_unswept(dir: &Path, options: StoreOptions) -> Result<Self> {
+        Self::start(Arc::new(OsDisk::new(dir)), options)
+    }
+
+    fn start(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<Self> {
         let lock = disk.lock().map_err(|error| match error {
             LockError::Held(pid) => Error::Locked { dir: disk.location(), pid },
             LockError::Io(error) => Error::io("locking the store")(error),
         })?;
-        let file = disk.open_database().map_err(Error::io("opening the metadata database"))?;
-        let database =
-            Database::builder().set_cache_size(options.cache_bytes).create_with_backend(Backend(file))?;
+        let database = open_database(&*disk, &options)?;
         let core = Arc::new(Core::new(database, disk, options, lock)?);
         let start = Error::io("starting a thread");
         let committer = Committer::start(Arc::clone(&core)).map_err(start)?;
         let start = Error::io("starting a thread");
         let reaper = core.reaper.start(Arc::clone(&core.disk)).map_err(start)?;
         let inner = Inner { committer, reaper: Some(reaper), core, numbers: Mutex::default() };
-        inner.commit(None, |batch| batch.check_format())?;
-        let store = Self { inner: Arc::new(inner) };
-        store.sweep_at_open()?;
-        Ok(store)
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Waits until the files of everything deleted so far are gone, except those that are being read.
     pub fn settle(&self) {
         self.inner.core.reaper.settle();
     }
+}
+
+/// Opens the metadata, or makes it.
+fn open_database(disk: &dyn Disk, options: &StoreOptions) -> Result<Database> {
+    let opening = "opening the metadata database";
+    let open =
+        |file| Database::builder().set_cache_size(options.cache_bytes).create_with_backend(Backend(file));
+    if let Some(file) = disk.open_database().map_err(Error::io(opening))? {
+        let database = open(file)?;
+        check_format(&database)?;
+        return Ok(database);
+    }
+    let making = "making the metadata database";
+    let database = open(disk.create_database().map_err(Error::io(making))?)?;
+    let transaction = database.begin_write()?;
+    Batch::open(&transaction, options.clock.now_ms())?.mark_format()?;
+    transaction.commit()?;
+    drop(database);
+    disk.name_database().map_err(Error::io(making))?;
+    let file = disk.open_database().map_err(Error::io(opening))?;
+    Ok(open(file.ok_or_else(|| Error::Damaged { what: "the metadata database vanished".to_owned() })?)?)
+}
+
+/// Makes sure that this Haul can read the folder, before anything else of it is looked at.
+fn check_format(database: &Database) -> Result<()> {
+    let found = Snapshot::new(database.begin_read()?).format()?;
+    if found > FORMAT {
+        return Err(Error::FormatTooNew { what: "the store", found, known: FORMAT });
+    }
+    Ok(())
 }
 
 impl Inner {
@@ -94,6 +130,13 @@ impl Inner {
         operation: impl FnOnce(&mut Batch<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.committer.commit(None, operation)
+    }
+
+    /// Whether a file that an older snapshot does not know belongs to something all the same: it is on its way, or came
+    /// later.
+    pub(crate) fn is_in_use(&self, file: FileId) -> Result<bool> {
+        // In this order, as in the sweep: a file goes from staged into the metadata.
+        Ok(self.core.staged().contains(&file) || self.core.snapshot()?.files()?.get(file.0)?.is_some())
     }
 
     /// A number for a new file, which counts as staged from here on.

@@ -25,6 +25,13 @@ pub use os::OsDisk;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u64);
 
+/// As it is named on disk: 16 hex digits.
+impl fmt::Display for FileId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 /// A folder of 1,024 consecutive data files. Files that are written together lie together, so that one sync of one folder
 /// makes many names safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,11 +76,24 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// [`LockError::Held`], or what the disk says.
     fn lock(&self) -> Result<DiskLock, LockError>;
 
-    /// Opens the file of the metadata database, empty when it is new. Its name is safe on return.
+    /// Opens the file of the metadata database; `None` when there is none yet.
     ///
     /// # Errors
     /// What the disk says.
-    fn open_database(&self) -> io::Result<Box<dyn DatabaseFile>>;
+    fn open_database(&self) -> io::Result<Option<Box<dyn DatabaseFile>>>;
+
+    /// Makes an empty database file under a provisional name; one left over from before goes. A database that is cut off
+    /// while it is made cannot be opened, so it gets its name only when it is whole.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn create_database(&self) -> io::Result<Box<dyn DatabaseFile>>;
+
+    /// Gives the provisional database file its name. Bytes and name are safe on return.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn name_database(&self) -> io::Result<()>;
 
     /// Makes a data file without a name; it vanishes unless it is linked.
     ///

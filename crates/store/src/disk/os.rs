@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/lock            who uses the store: its process id, held by a file lock
-//! DIR/meta.redb       the metadata
+//! DIR/meta.redb       the metadata; meta.redb.new while it is made for the first time
 //! DIR/staging/        data files being written, where they need a name; emptied at open
 //! DIR/data/000/004/0000000000001000     data file 0x1000, in folder 0x004 of group 0x000
 //! ```
@@ -16,6 +16,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::unnamed::{self, Unnamed};
 use super::{DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, Space, StagedFile};
+
+const DATABASE: &str = "meta.redb";
+const DATABASE_PROVISIONAL: &str = "meta.redb.new";
 
 /// A store folder on a file system.
 #[derive(Debug)]
@@ -111,11 +114,25 @@ impl Disk for OsDisk {
         Ok(Box::new(file))
     }
 
-    fn open_database(&self) -> io::Result<Box<dyn DatabaseFile>> {
-        let path = self.root.join("meta.redb");
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
-        sync_dir(&self.root)?;
+    fn open_database(&self) -> io::Result<Option<Box<dyn DatabaseFile>>> {
+        match File::options().read(true).write(true).open(self.root.join(DATABASE)) {
+            Ok(file) => Ok(Some(Box::new(OsFile(file)))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create_database(&self) -> io::Result<Box<dyn DatabaseFile>> {
+        let path = self.root.join(DATABASE_PROVISIONAL);
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
         Ok(Box::new(OsFile(file)))
+    }
+
+    fn name_database(&self) -> io::Result<()> {
+        let provisional = self.root.join(DATABASE_PROVISIONAL);
+        File::options().write(true).open(&provisional)?.sync_all()?;
+        fs::rename(provisional, self.root.join(DATABASE))?;
+        sync_dir(&self.root)
     }
 
     fn create(&self) -> io::Result<Box<dyn StagedFile>> {

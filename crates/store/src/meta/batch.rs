@@ -16,7 +16,6 @@ use crate::{Error, Result, UploadRef, WriteCondition};
 
 const SEQUENCE: &str = "sequence";
 const NEXT_FILE: &str = "next file";
-const FORMAT: &str = "format";
 
 /// A layout of so few extents stands in the object record.
 const INLINE_EXTENTS_MAX: usize = 4;
@@ -65,20 +64,11 @@ impl<'t> Batch<'t> {
         self.released
     }
 
-    /// Makes sure that this store can read the folder, and marks a new one.
-    pub(crate) fn check_format(&mut self) -> Result<()> {
-        let found = self.meta.get(FORMAT)?.map(|value| value.value().first().copied().unwrap_or(u8::MAX));
-        match found {
-            Some(found) if found > tables::FORMAT => {
-                Err(Error::FormatTooNew { what: "the store", found, known: tables::FORMAT })
-            }
-            Some(_) => Ok(()),
-            None => {
-                self.writes += 1;
-                self.meta.insert(FORMAT, [tables::FORMAT].as_slice())?;
-                Ok(())
-            }
-        }
+    /// Marks a new store.
+    pub(crate) fn mark_format(&mut self) -> Result<()> {
+        self.writes += 1;
+        self.meta.insert(tables::FORMAT_NAME, [tables::FORMAT].as_slice())?;
+        Ok(())
     }
 
     /// A number never given before, for object versions and uploads: who comes later has the higher one.
@@ -309,7 +299,7 @@ impl Batch<'_> {
         let old = self.files.insert(file.0, record.encode().as_slice())?;
         match old {
             None => Ok(()),
-            Some(_) => Err(Error::Damaged { what: format!("file {:016x} is added twice", file.0) }),
+            Some(_) => Err(Error::Damaged { what: format!("file {file} is added twice") }),
         }
     }
 
@@ -334,7 +324,7 @@ impl Batch<'_> {
         for (file, count) in count(extents) {
             let mut record = self.file(file)?;
             record.references = record.references.checked_sub(count).ok_or_else(|| Error::Damaged {
-                what: format!("file {:016x} has fewer references than extents", file.0),
+                what: format!("file {file} has fewer references than extents"),
             })?;
             self.writes += 1;
             if record.references == 0 {
@@ -350,9 +340,7 @@ impl Batch<'_> {
     fn file(&self, file: FileId) -> Result<FileRecord> {
         match self.files.get(file.0)? {
             Some(record) => FileRecord::decode(record.value()),
-            None => {
-                Err(Error::Damaged { what: format!("file {:016x} is referred to but not known", file.0) })
-            }
+            None => Err(Error::Damaged { what: format!("file {file} is referred to but not known") }),
         }
     }
 }

@@ -22,5 +22,5 @@ pub(crate) use layout::{Extent, Layout, LayoutPart};
 pub(crate) use object::{CompletedUpload, ObjectRecord};
 pub(crate) use part::PartRecord;
 pub(crate) use record::damaged;
-pub(crate) use tables::Snapshot;
+pub(crate) use tables::{FORMAT, Snapshot};
 pub(crate) use upload::{KeyHistory, UploadRecord, upload_id_bytes, upload_id_text};

@@ -77,9 +77,9 @@ impl PartRecord {
         }
     }
 
-    pub(crate) fn into_layout(self, number: PartNumber) -> LayoutPart {
+    pub(crate) fn into_layout(self, number: u16) -> LayoutPart {
         LayoutPart {
-            number: number.get(),
+            number,
             size_bytes: self.size_bytes,
             md5: self.md5,
             checksum: Some(self.checksum),

@@ -10,6 +10,7 @@ use crate::{Error, Result, UploadRef};
 
 /// The format of the whole store; raised when an older Haul must not touch the folder.
 pub(crate) const FORMAT: u8 = 1;
+pub(super) const FORMAT_NAME: &str = "format";
 
 pub(crate) type Bytes = &'static [u8];
 pub(crate) type ObjectKey = (&'static str, &'static str);
@@ -42,6 +43,13 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     pub(crate) fn new(transaction: ReadTransaction) -> Self {
         Self { transaction }
+    }
+
+    /// The format of the store.
+    pub(crate) fn format(&self) -> Result<u8> {
+        let meta = self.transaction.open_table(META)?;
+        let format = meta.get(FORMAT_NAME)?.and_then(|value| value.value().first().copied());
+        format.ok_or_else(|| damaged("format"))
     }
 
     pub(crate) fn buckets(&self) -> Result<ReadOnlyTable<&'static str, Bytes>> {

@@ -77,7 +77,7 @@ fn complete(
         completed: Some(CompletedUpload { upload_id: record.upload_id, list: list_digest(listed) }),
     };
     let layout =
-        Layout { parts: chosen.into_iter().map(|(number, part)| part.into_layout(number)).collect() };
+        Layout { parts: chosen.into_iter().map(|(number, part)| part.into_layout(number.get())).collect() };
     Ok(batch.publish(&upload.bucket, &upload.key, object, layout)?.info())
 }
 

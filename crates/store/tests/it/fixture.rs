@@ -4,7 +4,7 @@ use std::path::Path;
 
 use haul_parts::{Bucket, ChecksumAlgorithm, Key, Limits, PartNumber};
 use haul_store::{
-    CompletedPart, ObjectInfo, PartInfo, PutOptions, ReadRange, StagedPart, Store, StoreOptions,
+    CompletedPart, Error, ObjectInfo, PartInfo, PutOptions, ReadRange, StagedPart, Store, StoreOptions,
     UploadOptions, UploadRef, WriteOptions,
 };
 use tempfile::TempDir;
@@ -146,4 +146,30 @@ pub(crate) fn pattern(seed: u64, length: usize) -> Vec<u8> {
             state.to_le_bytes()[3]
         })
         .collect()
+}
+
+/// Puts an object, or says why not.
+pub(crate) fn try_put(store: &Store, bucket: &Bucket, name: &str, bytes: &[u8]) -> Result<ObjectInfo, Error> {
+    store.put_object(bucket, &key(name), try_stage(store, bytes)?, PutOptions::default())
+}
+
+/// Puts a part, or says why not.
+pub(crate) fn try_put_part(
+    store: &Store,
+    upload: &UploadRef,
+    number: u32,
+    bytes: &[u8],
+) -> Result<PartInfo, Error> {
+    store.put_part(upload, part_number(number), try_stage(store, bytes)?, None)
+}
+
+fn try_stage(store: &Store, bytes: &[u8]) -> Result<StagedPart, Error> {
+    let mut writer = store.begin_part(WriteOptions {
+        size_hint_bytes: Some(bytes.len() as u64),
+        checksums: vec![ChecksumAlgorithm::Crc64Nvme],
+    })?;
+    let (head, tail) = bytes.split_at(bytes.len() / 3);
+    writer.write(head)?;
+    writer.write(tail)?;
+    writer.finish()
 }

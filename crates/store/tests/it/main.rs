@@ -4,3 +4,5 @@
 
 mod basics;
 mod fixture;
+mod power;
+mod sim_disk;

@@ -1,0 +1,40 @@
+//! `check`: reads everything and believes nothing.
+//!
+//! Every part of every object and upload is read and hashed again; ETags and checksums of objects are made again from those
+//! of their parts; every reference to a data file is counted and compared. It works on one snapshot, so it may run while
+//! the store is used; what is written meanwhile is not looked at.
+
+mod hashes;
+mod report;
+mod walk;
+
+use std::path::Path;
+
+pub use report::{CheckReport, Problem, Repair};
+
+use crate::{Result, Store, StoreOptions};
+
+/// Checks the store in a folder that nobody else uses.
+///
+/// # Errors
+/// [`Error::Locked`](crate::Error::Locked), or that the metadata cannot be read at all. What is found wrong is not an
+/// error but in the report.
+pub fn check(dir: impl AsRef<Path>, options: StoreOptions, repair: Repair) -> Result<CheckReport> {
+    let store = Store::open_unswept(dir.as_ref(), options)?;
+    let mut report = store.check()?;
+    if repair == Repair::RemoveOrphans {
+        report.removed_orphans = store.sweep()?;
+        store.settle();
+    }
+    Ok(report)
+}
+
+impl Store {
+    /// Reads everything and verifies every checksum. Takes as long as reading the disk; holds nobody up.
+    ///
+    /// # Errors
+    /// That the metadata cannot be read at all. What is found wrong is not an error but in the report.
+    pub fn check(&self) -> Result<CheckReport> {
+        walk::Walk::new(&self.inner)?.run()
+    }
+}

@@ -1,0 +1,314 @@
+//! The walk over all records, and what must hold of each.
+
+use std::collections::{HashMap, HashSet};
+
+use haul_parts::{CompositeChecksum, ETag, combine_full_object};
+use redb::ReadableTable;
+
+use super::hashes::{file_size, hash_extents};
+use super::report::{CheckReport, Problem};
+use crate::disk::FileId;
+use crate::meta::{
+    BucketRecord, Extent, FileRecord, Layout, LayoutPart, ObjectRecord, PartRecord, Snapshot, UploadRecord,
+};
+use crate::reaper::Hold;
+use crate::store::Inner;
+use crate::{Error, ObjectChecksum, Result};
+
+/// One check under way.
+pub(super) struct Walk<'s> {
+    inner: &'s Inner,
+    snapshot: Snapshot,
+    report: CheckReport,
+    /// What the metadata says of files, and what was found of them so far.
+    files: HashMap<FileId, Found>,
+    /// Until the end nothing of the snapshot is removed.
+    _hold: Hold,
+}
+
+struct Found {
+    record: FileRecord,
+    counted: u64,
+    hashed: Hashed,
+}
+
+#[derive(PartialEq, Eq)]
+enum Hashed {
+    NotYet,
+    Sound,
+}
+
+impl<'s> Walk<'s> {
+    pub(super) fn new(inner: &'s Inner) -> Result<Self> {
+        let opening = inner.core.reaper.opening();
+        let snapshot = inner.core.snapshot()?;
+        let mut files = HashMap::new();
+        let mut report = CheckReport::default();
+        for row in snapshot.files()?.iter()? {
+            let (file, record) = row?;
+            let file = FileId(file.value());
+            match FileRecord::decode(record.value()) {
+                Ok(record) => {
+                    files.insert(file, Found { record, counted: 0, hashed: Hashed::NotYet });
+                }
+                Err(error) => report.contradiction(format!("data file {file}: {error}")),
+            }
+        }
+        let hold = opening.hold(files.keys().copied());
+        Ok(Self { inner, snapshot, report, files, _hold: hold })
+    }
+
+    pub(super) fn run(mut self) -> Result<CheckReport> {
+        let buckets = self.buckets()?;
+        let versions = self.objects(&buckets)?;
+        self.layouts(&versions)?;
+        let sequences = self.uploads(&buckets)?;
+        self.parts(&sequences)?;
+        self.known_files();
+        self.orphans()?;
+        Ok(self.report)
+    }
+
+    fn buckets(&mut self) -> Result<HashSet<String>> {
+        let mut buckets = HashSet::new();
+        for row in self.snapshot.buckets()?.iter()? {
+            let (name, record) = row?;
+            if let Err(error) = BucketRecord::decode(record.value()) {
+                self.report.contradiction(format!("bucket {}: {error}", name.value()));
+            }
+            buckets.insert(name.value().to_owned());
+        }
+        Ok(buckets)
+    }
+
+    /// Every object; returns the versions whose layout stands in a table of its own.
+    fn objects(&mut self, buckets: &HashSet<String>) -> Result<HashSet<u64>> {
+        let mut versions = HashSet::new();
+        for row in self.snapshot.objects()?.iter()? {
+            let (at, record) = row?;
+            let (bucket, key) = at.value();
+            let owner = format!("{bucket}/{key}");
+            self.report.objects += 1;
+            if !buckets.contains(bucket) {
+                self.report.contradiction(format!("{owner} is in no bucket"));
+            }
+            let found = ObjectRecord::decode(record.value())
+                .and_then(|object| Ok((self.snapshot.layout(&object)?, object)));
+            match found {
+                Ok((layout, object)) => {
+                    if object.layout.is_none() {
+                        versions.insert(object.version);
+                    }
+                    self.object(&owner, &object, &layout);
+                }
+                Err(error) => self.report.contradiction(format!("{owner}: {error}")),
+            }
+        }
+        Ok(versions)
+    }
+
+    fn object(&mut self, owner: &str, object: &ObjectRecord, layout: &Layout) {
+        for part in &layout.parts {
+            self.part(owner, part);
+        }
+        let size_bytes: u64 = layout.parts.iter().map(|part| part.size_bytes).sum();
+        if size_bytes != object.size_bytes {
+            let what = format!("{owner} has {size_bytes} bytes, {} are recorded", object.size_bytes);
+            self.report.contradiction(what);
+        }
+        if let Some(etag) = etag_of(object, layout)
+            && etag != object.etag
+        {
+            self.report.contradiction(format!("{owner} has ETag {etag}, {} is recorded", object.etag));
+        }
+        if let Some(checksum) = &object.checksum
+            && !checksum_fits(checksum, layout)
+        {
+            self.report.contradiction(format!("{owner} has not the checksum {checksum} that is recorded"));
+        }
+    }
+
+    /// Layouts that no object refers to.
+    fn layouts(&mut self, versions: &HashSet<u64>) -> Result<()> {
+        for row in self.snapshot.layouts()?.iter()? {
+            let version = row?.0.value();
+            if !versions.contains(&version) {
+                self.report.contradiction(format!("the layout of version {version} belongs to no object"));
+            }
+        }
+        Ok(())
+    }
+
+    fn uploads(&mut self, buckets: &HashSet<String>) -> Result<HashMap<u64, String>> {
+        let ids = self.snapshot.upload_ids()?;
+        let mut sequences = HashMap::new();
+        for row in self.snapshot.uploads()?.iter()? {
+            let (at, record) = row?;
+            let (bucket, key, sequence) = at.value();
+            let owner = format!("{bucket}/{key} (upload {sequence})");
+            self.report.uploads += 1;
+            if !buckets.contains(bucket) {
+                self.report.contradiction(format!("{owner} is in no bucket"));
+            }
+            match UploadRecord::decode(record.value()) {
+                Ok(upload) => {
+                    let found = ids.get(u128::from_be_bytes(upload.upload_id))?.map(|found| found.value());
+                    if found != Some(sequence) {
+                        self.report.contradiction(format!("{owner} is not found by its id"));
+                    }
+                }
+                Err(error) => self.report.contradiction(format!("{owner}: {error}")),
+            }
+            sequences.insert(sequence, owner);
+        }
+        for row in ids.iter()? {
+            let sequence = row?.1.value();
+            if !sequences.contains_key(&sequence) {
+                self.report
+                    .contradiction(format!("an upload id leads to upload {sequence}, which is not there"));
+            }
+        }
+        Ok(sequences)
+    }
+
+    fn parts(&mut self, sequences: &HashMap<u64, String>) -> Result<()> {
+        for row in self.snapshot.parts()?.iter()? {
+            let (at, record) = row?;
+            let (sequence, number) = at.value();
+            self.report.parts += 1;
+            let Some(owner) = sequences.get(&sequence) else {
+                self.report
+                    .contradiction(format!("part {number} belongs to upload {sequence}, which is not there"));
+                continue;
+            };
+            match PartRecord::decode(record.value()) {
+                Ok(part) => self.part(owner, &part.into_layout(number)),
+                Err(error) => self.report.contradiction(format!("part {number} of {owner}: {error}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// A part: its extents lie in their files and are as long as it, and its bytes have its hashes.
+    fn part(&mut self, owner: &str, part: &LayoutPart) {
+        let mut inside = 0;
+        for extent in &part.extents {
+            inside += extent.size_bytes;
+            match self.files.get_mut(&extent.file) {
+                Some(found) => {
+                    found.counted += 1;
+                    let end = extent.offset.checked_add(extent.size_bytes);
+                    if end.is_none_or(|end| end > found.record.size_bytes) {
+                        let what = format!("lies outside data file {}", extent.file);
+                        self.report.damaged_part(owner, part.number, what);
+                    }
+                }
+                None => {
+                    let what = format!("is in data file {}, which is not known", extent.file);
+                    self.report.damaged_part(owner, part.number, what);
+                }
+            }
+        }
+        if inside != part.size_bytes {
+            let what = format!("has {inside} bytes, {} are recorded", part.size_bytes);
+            self.report.damaged_part(owner, part.number, what);
+        }
+        self.hash(owner, part);
+    }
+
+    fn hash(&mut self, owner: &str, part: &LayoutPart) {
+        let algorithm = part.checksum.map(|checksum| checksum.algorithm());
+        match hash_extents(self.inner, &part.extents, algorithm, &mut self.report.read_bytes) {
+            Err(what) => self.report.damaged_part(owner, part.number, what),
+            Ok(hashes) if hashes.md5 != part.md5 => {
+                self.report.damaged_part(owner, part.number, "its bytes have another MD5".to_owned());
+            }
+            Ok(hashes) if hashes.checksum != part.checksum => {
+                self.report.damaged_part(owner, part.number, "its bytes have another checksum".to_owned());
+            }
+            Ok(_) => self.whole_file_is_sound(part),
+        }
+    }
+
+    /// A part that is a whole file proves the file too, so that it need not be read again.
+    fn whole_file_is_sound(&mut self, part: &LayoutPart) {
+        let [Extent { file, offset: 0, size_bytes }] = part.extents[..] else { return };
+        if let Some(found) = self.files.get_mut(&file)
+            && found.record.size_bytes == size_bytes
+            && found.record.md5 == part.md5
+        {
+            found.hashed = Hashed::Sound;
+        }
+    }
+
+    fn known_files(&mut self) {
+        let mut files: Vec<(FileId, Found)> = self.files.drain().collect();
+        files.sort_unstable_by_key(|(file, _)| *file);
+        self.report.files = files.len() as u64;
+        for (file, found) in files {
+            let recorded = found.record.references;
+            if recorded != found.counted {
+                let counted = found.counted;
+                self.report.problem(Problem::WrongReferences { file, recorded, counted });
+            }
+            if let Err(what) = self.file(file, &found) {
+                self.report.problem(Problem::DamagedFile { file, what });
+            }
+        }
+    }
+
+    fn file(&mut self, file: FileId, found: &Found) -> Result<(), String> {
+        let size_bytes = file_size(self.inner, file)?;
+        if size_bytes != found.record.size_bytes {
+            return Err(format!("has {size_bytes} bytes, {} are recorded", found.record.size_bytes));
+        }
+        if found.hashed == Hashed::NotYet {
+            let whole = [Extent { file, offset: 0, size_bytes }];
+            let hashes = hash_extents(self.inner, &whole, None, &mut self.report.read_bytes)?;
+            if hashes.md5 != found.record.md5 {
+                return Err("its bytes have another MD5".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn orphans(&mut self) -> Result<()> {
+        let disk = &self.inner.core.disk;
+        let files = self.snapshot.files()?;
+        for folder in disk.folders().map_err(Error::io("listing data folders"))? {
+            for file in disk.files(folder).map_err(Error::io("listing a data folder"))? {
+                if files.get(file.0)?.is_none() && !self.inner.is_in_use(file)? {
+                    self.report.orphan(file);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The ETag that the layout makes; `None` when it cannot be said (an object without parts has none to check).
+fn etag_of(object: &ObjectRecord, layout: &Layout) -> Option<ETag> {
+    match object.part_count {
+        Some(_) => Some(ETag::composite(layout.parts.iter().map(|part| part.md5))),
+        None => layout.parts.first().map(|part| ETag::from_md5(part.md5)),
+    }
+}
+
+fn checksum_fits(checksum: &ObjectChecksum, layout: &Layout) -> bool {
+    let Some(parts) =
+        layout.parts.iter().map(|part| Some((part.checksum?, part.size_bytes))).collect::<Option<Vec<_>>>()
+    else {
+        return false;
+    };
+    match (checksum, &parts[..]) {
+        // The checksum of one piece is its own, also for algorithms that cannot be combined.
+        (ObjectChecksum::FullObject(checksum), [(only, _)]) => only == checksum,
+        (ObjectChecksum::FullObject(checksum), _) => {
+            combine_full_object(parts.iter().copied()).is_ok_and(|whole| whole == *checksum)
+        }
+        (ObjectChecksum::Composite(composite), _) => {
+            CompositeChecksum::from_parts(parts.iter().map(|(checksum, _)| *checksum))
+                .is_ok_and(|whole| whole == *composite)
+        }
+    }
+}

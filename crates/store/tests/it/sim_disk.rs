@@ -1,0 +1,529 @@
+//! A disk in memory that forgets: what was not synced when the power went may be there, may be missing, or may be there in
+//! part.
+//!
+//! Every write, sync, link, removal and change of size is one *step*. The power can be cut at any of them: that step and
+//! all later ones fail, and [`SimDisk::power_on`] gives the disk as it is found afterwards. By a seed it decides for every
+//! pending write whether it reached the disk, whole or only some of its 512-byte sectors, and for every pending name
+//! whether it is there. Steps that were synced are there, always.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use haul_store::disk::{
+    DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, Space, StagedFile,
+};
+
+const SECTOR_BYTES: usize = 512;
+
+/// A simulated disk; clones are the same disk.
+#[derive(Clone, Debug)]
+pub(crate) struct SimDisk {
+    state: Arc<Mutex<State>>,
+    locked: Arc<AtomicBool>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    steps: u64,
+    fault: Fault,
+    database: Option<Shared>,
+    /// The database before it has its name.
+    provisional: Option<Shared>,
+    database_name: DatabaseName,
+    folders: BTreeMap<FolderId, Folder>,
+    capacity_bytes: Option<u64>,
+}
+
+/// Whether the name of the database is safe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum DatabaseName {
+    #[default]
+    Pending,
+    Safe,
+}
+
+/// What goes wrong, and at which step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Fault {
+    #[default]
+    None,
+    /// The power goes at this step.
+    CutAt(u64),
+    /// The power is off.
+    Off,
+    /// The first sync from this step on fails, the power stays.
+    SyncFailsFrom(u64),
+}
+
+type Shared = Arc<Mutex<Inode>>;
+
+/// The bytes of a file: as read now, as they are safe, and what was done since.
+#[derive(Clone, Debug, Default)]
+struct Inode {
+    now: Vec<u8>,
+    safe: Vec<u8>,
+    pending: Vec<Change>,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Write { offset: usize, bytes: Vec<u8> },
+    Resize(usize),
+}
+
+/// The names in a folder: now, safe, and what was done since.
+#[derive(Clone, Debug, Default)]
+struct Folder {
+    now: BTreeMap<FileId, Shared>,
+    safe: BTreeMap<FileId, Shared>,
+    pending: Vec<Name>,
+}
+
+#[derive(Clone, Debug)]
+enum Name {
+    Add(FileId, Shared),
+    Remove(FileId),
+}
+
+/// Decides by a seed.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % bound
+    }
+}
+
+impl Inode {
+    fn apply(bytes: &mut Vec<u8>, change: &Change) {
+        match change {
+            Change::Write { offset, bytes: written } => {
+                let end = offset + written.len();
+                if bytes.len() < end {
+                    bytes.resize(end, 0);
+                }
+                bytes[*offset..end].copy_from_slice(written);
+            }
+            Change::Resize(size) => bytes.resize(*size, 0),
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        Self::apply(&mut self.now, &change);
+        self.pending.push(change);
+    }
+
+    fn sync(&mut self) {
+        for change in self.pending.drain(..) {
+            Self::apply(&mut self.safe, &change);
+        }
+    }
+
+    /// The bytes as they are found after the power went.
+    fn found(&self, dice: &mut Dice) -> Vec<u8> {
+        let mut bytes = self.safe.clone();
+        for change in &self.pending {
+            match change {
+                Change::Resize(_) if dice.below(2) == 0 => {}
+                Change::Resize(_) => Self::apply(&mut bytes, change),
+                Change::Write { offset, bytes: written } => match dice.below(4) {
+                    0 => {}
+                    1 => tear(&mut bytes, *offset, written, dice),
+                    _ => Self::apply(&mut bytes, change),
+                },
+            }
+        }
+        bytes
+    }
+}
+
+/// Some of the sectors of a write.
+fn tear(bytes: &mut Vec<u8>, offset: usize, written: &[u8], dice: &mut Dice) {
+    let mut at = 0;
+    while at < written.len() {
+        // Sectors lie on the disk, not in the write.
+        let end = ((offset + at) / SECTOR_BYTES + 1) * SECTOR_BYTES - offset;
+        let end = end.min(written.len());
+        if dice.below(2) == 0 {
+            let change = Change::Write { offset: offset + at, bytes: written[at..end].to_vec() };
+            Inode::apply(bytes, &change);
+        }
+        at = end;
+    }
+}
+
+impl Folder {
+    fn change(&mut self, change: Name) {
+        Self::apply(&mut self.now, &change);
+        self.pending.push(change);
+    }
+
+    fn apply(names: &mut BTreeMap<FileId, Shared>, change: &Name) {
+        match change {
+            Name::Add(file, inode) => drop(names.insert(*file, Arc::clone(inode))),
+            Name::Remove(file) => drop(names.remove(file)),
+        }
+    }
+}
+
+fn power_is_off() -> io::Error {
+    io::Error::other("the power is off")
+}
+
+impl State {
+    /// Counts a step; fails when the power is off or goes now.
+    fn step(&mut self) -> io::Result<()> {
+        let step = self.steps;
+        self.steps += 1;
+        match self.fault {
+            Fault::Off => Err(power_is_off()),
+            Fault::CutAt(cut) if step >= cut => {
+                self.fault = Fault::Off;
+                Err(power_is_off())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A step that makes something safe.
+    fn sync_step(&mut self) -> io::Result<()> {
+        self.step()?;
+        match self.fault {
+            Fault::SyncFailsFrom(from) if self.steps > from => {
+                self.fault = Fault::None;
+                Err(io::Error::other("the disk reports a write error"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn used_bytes(&self) -> u64 {
+        let files: usize = self
+            .folders
+            .values()
+            .flat_map(|folder| folder.now.values())
+            .map(|inode| lock(inode).now.len())
+            .sum();
+        let databases = [&self.database, &self.provisional].into_iter().flatten();
+        let databases: usize = databases.map(|inode| lock(inode).now.len()).sum();
+        (files + databases) as u64
+    }
+
+    fn check_capacity(&self, more: usize) -> io::Result<()> {
+        match self.capacity_bytes {
+            Some(capacity) if self.used_bytes() + more as u64 > capacity => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl SimDisk {
+    pub(crate) fn new() -> Self {
+        Self::holding(State::default())
+    }
+
+    fn holding(state: State) -> Self {
+        Self { state: Arc::new(Mutex::new(state)), locked: Arc::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// How many steps were taken.
+    pub(crate) fn steps(&self) -> u64 {
+        self.state().steps
+    }
+
+    pub(crate) fn set_fault(&self, fault: Fault) {
+        self.state().fault = fault;
+    }
+
+    pub(crate) fn is_off(&self) -> bool {
+        self.state().fault == Fault::Off
+    }
+
+    pub(crate) fn set_capacity(&self, capacity_bytes: Option<u64>) {
+        self.state().capacity_bytes = capacity_bytes;
+    }
+
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.state().used_bytes()
+    }
+
+    /// Which data files there are.
+    pub(crate) fn data_files(&self) -> BTreeSet<FileId> {
+        self.state().folders.values().flat_map(|folder| folder.now.keys().copied()).collect()
+    }
+
+    /// Changes one byte of a data file, as a disk does that rots.
+    pub(crate) fn rot(&self, file: FileId, offset: usize) {
+        let state = self.state();
+        let inode = &state.folders[&file.folder()].now[&file];
+        lock(inode).now[offset] ^= 1;
+    }
+
+    /// Takes a data file away, as nobody should.
+    pub(crate) fn lose(&self, file: FileId) {
+        let mut state = self.state();
+        state.folders.get_mut(&file.folder()).unwrap().now.remove(&file);
+    }
+
+    /// Puts a file there that belongs to nothing.
+    pub(crate) fn litter(&self, file: FileId) {
+        let mut state = self.state();
+        state.folders.entry(file.folder()).or_default().now.insert(file, Shared::default());
+    }
+
+    /// The disk as it is found after the power went; `seed` decides what of the unsynced is there.
+    pub(crate) fn power_on(&self, seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let state = self.state();
+        let settled = |bytes: Vec<u8>| Inode { now: bytes.clone(), safe: bytes, pending: Vec::new() };
+        let mut folders = BTreeMap::new();
+        for (id, folder) in &state.folders {
+            let mut names = folder.safe.clone();
+            for change in &folder.pending {
+                if dice.below(2) == 0 {
+                    Folder::apply(&mut names, change);
+                }
+            }
+            let names: BTreeMap<FileId, Shared> = names
+                .into_iter()
+                .map(|(file, inode)| (file, Arc::new(Mutex::new(settled(lock(&inode).found(&mut dice))))))
+                .collect();
+            folders.insert(*id, Folder { now: names.clone(), safe: names, pending: Vec::new() });
+        }
+        let mut keep = |inode: &Shared| Arc::new(Mutex::new(settled(lock(inode).found(&mut dice))));
+        let mut database = state.database.as_ref().map(&mut keep);
+        let mut provisional = state.provisional.as_ref().map(&mut keep);
+        if state.database_name == DatabaseName::Pending && dice.below(2) == 0 {
+            provisional = provisional.or(database.take());
+        }
+        let database_name = DatabaseName::Safe;
+        Self::holding(State { database, provisional, database_name, folders, ..State::default() })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap()
+}
+
+/// Gives the lock back.
+struct Lock(Arc<AtomicBool>);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Disk for SimDisk {
+    fn location(&self) -> PathBuf {
+        PathBuf::from("simulated")
+    }
+
+    fn lock(&self) -> Result<DiskLock, LockError> {
+        if self.locked.swap(true, Ordering::SeqCst) {
+            return Err(LockError::Held(None));
+        }
+        Ok(Box::new(Lock(Arc::clone(&self.locked))))
+    }
+
+    fn open_database(&self) -> io::Result<Option<Box<dyn DatabaseFile>>> {
+        let inode = self.state().database.clone();
+        Ok(inode.map(|inode| Box::new(SimDatabase { disk: self.clone(), inode }) as Box<dyn DatabaseFile>))
+    }
+
+    fn create_database(&self) -> io::Result<Box<dyn DatabaseFile>> {
+        let mut state = self.state();
+        state.step()?;
+        let inode = Shared::default();
+        state.provisional = Some(Arc::clone(&inode));
+        Ok(Box::new(SimDatabase { disk: self.clone(), inode }))
+    }
+
+    fn name_database(&self) -> io::Result<()> {
+        let mut state = self.state();
+        state.sync_step()?;
+        let inode = state.provisional.take().ok_or(io::ErrorKind::NotFound)?;
+        lock(&inode).sync();
+        state.database = Some(inode);
+        state.database_name = DatabaseName::Pending;
+        state.sync_step()?;
+        state.database_name = DatabaseName::Safe;
+        Ok(())
+    }
+
+    fn create(&self) -> io::Result<Box<dyn StagedFile>> {
+        self.state().step()?;
+        Ok(Box::new(SimStaged { disk: self.clone(), inode: Shared::default() }))
+    }
+
+    fn open(&self, file: FileId) -> io::Result<Box<dyn DataFile>> {
+        let state = self.state();
+        let inode = state.folders.get(&file.folder()).and_then(|folder| folder.now.get(&file));
+        let inode = inode.ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(SimFile(Arc::clone(inode))))
+    }
+
+    fn remove(&self, file: FileId) -> io::Result<()> {
+        let mut state = self.state();
+        state.step()?;
+        if let Some(folder) = state.folders.get_mut(&file.folder())
+            && folder.now.contains_key(&file)
+        {
+            folder.change(Name::Remove(file));
+        }
+        Ok(())
+    }
+
+    fn make_folder(&self, folder: FolderId) -> io::Result<()> {
+        let mut state = self.state();
+        if !state.folders.contains_key(&folder) {
+            state.sync_step()?;
+            state.folders.insert(folder, Folder::default());
+        }
+        Ok(())
+    }
+
+    fn sync_folder(&self, folder: FolderId) -> io::Result<()> {
+        let mut state = self.state();
+        state.sync_step()?;
+        let folder = state.folders.get_mut(&folder).ok_or(io::ErrorKind::NotFound)?;
+        folder.safe = folder.now.clone();
+        folder.pending.clear();
+        Ok(())
+    }
+
+    fn remove_empty_folder(&self, folder: FolderId) -> io::Result<bool> {
+        let mut state = self.state();
+        state.step()?;
+        let empty = state.folders.get(&folder).is_some_and(|folder| folder.now.is_empty());
+        if empty {
+            state.folders.remove(&folder);
+        }
+        Ok(empty)
+    }
+
+    fn folders(&self) -> io::Result<Vec<FolderId>> {
+        Ok(self.state().folders.keys().copied().collect())
+    }
+
+    fn files(&self, folder: FolderId) -> io::Result<Vec<FileId>> {
+        let state = self.state();
+        Ok(state.folders.get(&folder).map(|folder| folder.now.keys().copied().collect()).unwrap_or_default())
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        let state = self.state();
+        let total_bytes = state.capacity_bytes.unwrap_or(u64::MAX);
+        Ok(Space { available_bytes: total_bytes.saturating_sub(state.used_bytes()), total_bytes })
+    }
+}
+
+#[derive(Debug)]
+struct SimStaged {
+    disk: SimDisk,
+    inode: Shared,
+}
+
+impl StagedFile for SimStaged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.disk.state();
+        let step = state.step();
+        let mut inode = lock(&self.inode);
+        state.check_capacity(inode.now.len() + bytes.len())?;
+        let offset = inode.now.len();
+        // A write during which the power goes may have reached the disk in part.
+        inode.change(Change::Write { offset, bytes: bytes.to_vec() });
+        step
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.disk.state().sync_step()?;
+        lock(&self.inode).sync();
+        Ok(())
+    }
+
+    fn link(self: Box<Self>, file: FileId) -> io::Result<()> {
+        let mut state = self.disk.state();
+        let step = state.step();
+        let folder = state.folders.get_mut(&file.folder()).ok_or(io::ErrorKind::NotFound)?;
+        assert!(!folder.now.contains_key(&file), "file {file} is linked twice");
+        folder.change(Name::Add(file, Arc::clone(&self.inode)));
+        step
+    }
+}
+
+#[derive(Debug)]
+struct SimFile(Shared);
+
+impl DataFile for SimFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let inode = lock(&self.0);
+        let rest = inode.now.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        Ok(lock(&self.0).now.len() as u64)
+    }
+}
+
+#[derive(Debug)]
+struct SimDatabase {
+    disk: SimDisk,
+    inode: Shared,
+}
+
+impl DatabaseFile for SimDatabase {
+    fn size_bytes(&self) -> io::Result<u64> {
+        Ok(lock(&self.inode).now.len() as u64)
+    }
+
+    fn set_size(&self, size_bytes: u64) -> io::Result<()> {
+        let mut state = self.disk.state();
+        let step = state.step();
+        let size = usize::try_from(size_bytes).unwrap();
+        let more = size.saturating_sub(lock(&self.inode).now.len());
+        state.check_capacity(more)?;
+        lock(&self.inode).change(Change::Resize(size));
+        step
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let inode = lock(&self.inode);
+        let start = usize::try_from(offset).unwrap();
+        let bytes = inode.now.get(start..start + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        buffer.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let step = self.disk.state().step();
+        let offset = usize::try_from(offset).unwrap();
+        lock(&self.inode).change(Change::Write { offset, bytes: bytes.to_vec() });
+        step
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.disk.state().sync_step()?;
+        lock(&self.inode).sync();
+        Ok(())
+    }
+}
