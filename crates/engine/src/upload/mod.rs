@@ -223,8 +223,10 @@ const RESTARTS_MAX: u32 = 3;
 
 async fn run(mut job: Job, wishes: watch::Receiver<Wish>) -> Result<UploadReport, Error> {
     let size_bytes = job.source.size_bytes();
+    // What is put in one piece is visible before it can be judged: who insists on proof gets parts.
     let one_piece = size_bytes == 0
         || (size_bytes < job.options.multipart_threshold_bytes
+            && !job.options.require_proof
             && job.options.part_size_bytes.is_none_or(|part| part >= size_bytes));
     let plan = PartPlan::new(size_bytes, &job.options.limits, job.options.part_size_bytes)
         .map_err(|source| Error::Plan { source_name: job.source.name(), source })?;

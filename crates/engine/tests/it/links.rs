@@ -18,7 +18,8 @@ async fn without_faults_every_byte_is_sent_once() {
     assert_eq!(store.bytes_received(), 10_500);
     assert_eq!((store.calls(O::UploadPart), store.calls(O::CompleteMultipartUpload)), (11, 1));
     assert_eq!(report.proof.checksum, 11);
-    assert_eq!(store.calls(O::AbortMultipartUpload) + store.calls(O::HeadObject), 0);
+    assert_eq!((store.calls(O::AbortMultipartUpload), store.calls(O::HeadObject)), (0, 1));
+    assert_eq!(report.whole, haul::WholeProof::Checksum);
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,15 +148,28 @@ async fn retry_after_is_waited_for() {
 
 /// A lifecycle rule or another program removes the upload under way: that is said, and nothing hangs.
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_expires_under_way_is_a_clear_error() {
+async fn an_upload_that_expires_under_way_is_begun_anew_and_said() {
     for operation in [O::UploadPart, O::CompleteMultipartUpload] {
         let store = aws(Faults::none().on(operation, 1, Fault::ExpireUpload));
-        let error = fails(&store).await;
-        let gone = matches!(error, Error::UploadGone { .. })
-            || store_kind(&error) == Some(StoreErrorKind::NoSuchUpload);
-        assert!(gone, "{}", chain(&error));
-        assert!(error.hint().unwrap().contains("run the same command again"));
+        let mut running = start(&store, &bytes(10_500), options());
+        let mut events = running.take_events().unwrap();
+        running.await.unwrap();
+        let mut restarted = false;
+        while let Some(event) = events.next().await {
+            restarted |= matches!(event, Event::Restarting { .. });
+        }
+        assert!(restarted && store.calls(O::CreateMultipartUpload) == 2);
+        assert_eq!(store.open_uploads(), vec![]);
+        assert_eq!(store.object(&object()).unwrap(), bytes(10_500));
     }
+}
+
+/// A store that loses every upload is not asked for ever.
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_always_expires_is_a_clear_error() {
+    let store = aws(Faults::none().on_every(O::UploadPart, Fault::ExpireUpload));
+    let error = fails(&store).await;
+    assert!(matches!(error, Error::Restarted { times: 3, .. }), "{}", chain(&error));
 }
 
 /// Trap 23: a part lands after the first Abort; the second one removes it.

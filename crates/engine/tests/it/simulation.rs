@@ -7,8 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use haul::memory::{EtagKind, Fate, Faults, MemoryStore, Quirks, Weather};
-use haul::parts::ChecksumAlgorithm;
+use haul::memory::{Call, EtagKind, Fate, Faults, MemoryStore, Quirks, Weather};
+use haul::parts::{Checksum, ChecksumAlgorithm, Hasher};
 use haul::store::Operation as O;
 use haul::{Error, UploadOptions, UploadReport};
 use rand::rngs::StdRng;
@@ -150,6 +150,10 @@ impl Scenario {
         let ours = now.as_deref() == Some(content);
         let untouched = now.as_deref() == self.before.as_deref();
         assert!(ours || untouched, "P1: the object is neither what was read nor what was there before");
+        let right = [Some(content), self.before.as_deref()].map(|bytes| bytes.map(crc64));
+        for published in store.published(&object()) {
+            assert!(right.contains(&Some(published)), "P1: something else was visible for a moment");
+        }
         match result {
             None | Some(Err(Error::InDoubt { .. })) => {}
             Some(Ok(report)) => {
@@ -161,13 +165,18 @@ impl Scenario {
                     assert_eq!(report.proof.unproven, 0);
                 }
             }
-            // The answer to the last PutObject may have been lost: a single request cannot be taken back.
-            Some(Err(_)) if store.calls(O::PutObject) > 1 => {}
+            // The answers to all PutObjects may have been lost: a single request cannot be taken back.
+            Some(Err(_)) if self.lost_puts(store) > 0 && !self.options.if_none_match => {}
             Some(Err(error)) => {
                 assert!(untouched, "P6: it arrived, and is said to have failed: {}", chain(error));
                 assert!(!matches!(error, Error::Internal(_)), "{}", chain(error));
             }
         }
+    }
+
+    fn lost_puts(&self, store: &MemoryStore) -> usize {
+        let lost = |call: &&Call| call.operation == O::PutObject && call.fate != Fate::Succeeded;
+        store.history().iter().filter(lost).count()
     }
 
     /// P3: completed, aborted, or said to be there. The upload of a Create whose answer was lost cannot be
@@ -194,6 +203,10 @@ impl Scenario {
         assert!(left <= unknown + usize::from(said), "P3: {left} uploads are left, {unknown} unknown");
         assert!(with_parts <= usize::from(said), "P3: an upload with parts is left");
     }
+}
+
+fn crc64(bytes: &[u8]) -> Checksum {
+    Hasher::checksum(ChecksumAlgorithm::Crc64Nvme, bytes)
 }
 
 fn quirks(random: &mut StdRng) -> Quirks {
