@@ -1,1 +1,213 @@
+//! The journal on a real disk: what is written comes back, what a crash or a bad disk did to it never makes
+//! more than parts sent again.
 
+use haul_parts::{Checksum, ChecksumAlgorithm, ETag, Hasher, Limits, PartNumber, PartPlan, UploadId};
+use proptest::prelude::*;
+
+use super::format::{self, FormatError, MAGIC};
+use super::*;
+use crate::proof::Proof;
+use crate::source::FileIdentity;
+use crate::store::ObjectAttributes;
+
+fn beginning() -> Beginning {
+    Beginning {
+        source: SourceRecord {
+            path: "/data/big.iso".into(),
+            identity: FileIdentity { place: Some((1, 2)), size_bytes: 20 << 20, modified_ns: Some(3) },
+        },
+        object: "s3://bucket/big.iso".parse().unwrap(),
+        endpoint: "http://127.0.0.1:8014".into(),
+        plan: PartPlan::new(20 << 20, &Limits::AWS, None).unwrap(),
+        checksum: Some(ChecksumAlgorithm::Crc64Nvme),
+        attributes: ObjectAttributes::default(),
+        if_none_match: false,
+        if_match: None,
+        token: "00112233".into(),
+        connection: serde_json::Value::Null,
+        begun_at: 1_700_000_000,
+    }
+}
+
+fn checksum(bytes: &[u8]) -> Checksum {
+    Hasher::checksum(ChecksumAlgorithm::Crc64Nvme, bytes)
+}
+
+fn part(number: u32) -> Record {
+    Record::Part(PartRecord {
+        number: PartNumber::new(number).unwrap(),
+        size_bytes: 8 << 20,
+        etag: ETag::new(format!("\"{number:032x}\"")),
+        checksum: Some(checksum(&number.to_le_bytes())),
+        proof: Proof::Checksum,
+    })
+}
+
+fn records() -> Vec<Record> {
+    vec![
+        Record::Begun(Box::new(beginning())),
+        Record::Opened { pid: 42 },
+        Record::Created { upload_id: UploadId::new("upload-1").unwrap(), declared: true },
+        part(2),
+        part(1),
+        Record::Paused { reason: "interrupted".into() },
+        Record::Opened { pid: 43 },
+        part(3),
+        Record::Completing,
+    ]
+}
+
+fn file_of(records: &[Record]) -> Vec<u8> {
+    let mut file = MAGIC.to_vec();
+    records.iter().for_each(|record| file.extend(format::encode(record).unwrap()));
+    file
+}
+
+#[test]
+fn what_is_written_comes_back() {
+    let file = file_of(&records());
+    let decoded = format::decode(&file).unwrap();
+    assert_eq!(decoded.records, records());
+    assert_eq!(decoded.good_bytes, file.len());
+}
+
+#[test]
+fn other_files_and_other_versions_are_told_apart() {
+    assert_eq!(format::decode(b""), Err(FormatError::Empty));
+    assert_eq!(format::decode(b"HAULJNL"), Err(FormatError::Empty));
+    assert_eq!(format::decode(b"#!/bin/sh\n"), Err(FormatError::NotAJournal));
+    assert_eq!(format::decode(b"HAULJNL\x02rest"), Err(FormatError::Version(2)));
+}
+
+#[test]
+fn a_record_of_a_newer_haul_is_skipped_and_not_an_end() {
+    let mut file = file_of(&records()[..3]);
+    let payload = br#"{"record":"from-the-future","field":1}"#;
+    let crc = Hasher::checksum(ChecksumAlgorithm::Crc32c, payload);
+    file.extend(u32::try_from(payload.len()).unwrap().to_le_bytes());
+    file.extend(crc.bytes().iter().rev());
+    file.extend(payload);
+    file.extend(format::encode(&part(1)).unwrap());
+    let decoded = format::decode(&file).unwrap().records;
+    assert_eq!(decoded[3..], [Record::Unknown, part(1)]);
+}
+
+#[test]
+fn a_torn_tail_is_cut_off_at_every_byte() {
+    let (records, file) = (records(), file_of(&records()));
+    for end in MAGIC.len()..file.len() {
+        let decoded = format::decode(&file[..end]).unwrap();
+        assert!(decoded.good_bytes <= end);
+        assert_eq!(decoded.records[..], records[..decoded.records.len()], "cut at {end}");
+    }
+}
+
+#[test]
+fn a_flipped_byte_anywhere_loses_records_and_never_changes_one() {
+    let (records, file) = (records(), file_of(&records()));
+    for place in 0..file.len() {
+        for flip in [0x01, 0x80, 0xff] {
+            let mut damaged = file.clone();
+            damaged[place] ^= flip;
+            let Ok(decoded) = format::decode(&damaged) else { continue };
+            assert_eq!(decoded.records[..], records[..decoded.records.len()], "byte {place} ^ {flip:#x}");
+            assert!(decoded.records.len() < records.len(), "byte {place} ^ {flip:#x} went unnoticed");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let mut file = MAGIC.to_vec();
+        file.extend(bytes);
+        let decoded = format::decode(&file).unwrap();
+        prop_assert!(decoded.good_bytes <= file.len());
+    }
+}
+
+fn open(folder: &JournalFolder) -> Opened {
+    folder.open("id").unwrap()
+}
+
+#[test]
+fn a_journal_is_found_again_with_all_that_was_appended() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = JournalFolder::new(folder.path().join("uploads"));
+    let mut opened = open(&folder);
+    assert_eq!(opened.records, vec![]);
+    opened.journal.restart(beginning()).unwrap();
+    opened.journal.append(&part(1)).unwrap();
+    drop(opened);
+    let again = open(&folder);
+    let own = Record::Opened { pid: std::process::id() };
+    assert_eq!(again.records, [Record::Begun(Box::new(beginning())), own, part(1)]);
+    again.journal.remove().unwrap();
+    assert_eq!(open(&folder).records, vec![]);
+}
+
+#[test]
+fn appending_after_a_torn_tail_makes_a_good_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = JournalFolder::new(folder.path());
+    let mut torn = file_of(&records()[..4]);
+    torn.truncate(torn.len() - 3);
+    std::fs::write(folder.path().join("id.journal"), torn).unwrap();
+    let mut opened = open(&folder);
+    assert_eq!(opened.records, records()[..3]);
+    opened.journal.append_synced(&part(7)).unwrap();
+    drop(opened);
+    assert_eq!(open(&folder).records[3..], [part(7)]);
+}
+
+#[test]
+fn a_journal_without_its_beginning_is_a_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = JournalFolder::new(folder.path());
+    std::fs::write(folder.path().join("id.journal"), file_of(&[part(1), part(2)])).unwrap();
+    assert_eq!(open(&folder).records, vec![]);
+    assert_eq!(std::fs::read(folder.path().join("id.journal")).unwrap(), MAGIC);
+}
+
+#[test]
+fn a_second_opener_is_told_who_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = JournalFolder::new(folder.path());
+    let mut first = open(&folder);
+    first.journal.restart(beginning()).unwrap();
+    let pid = std::process::id();
+    match folder.open("id") {
+        Err(JournalError::Locked { pid: Some(holder) }) => assert_eq!(holder, pid),
+        other => panic!("{other:?}"),
+    }
+    let listed = folder.list().unwrap();
+    assert_eq!(listed[0].running_pid, Some(pid));
+    drop(first);
+    assert_eq!(folder.list().unwrap()[0].running_pid, None);
+}
+
+#[test]
+fn the_list_tells_how_far_each_upload_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = JournalFolder::new(folder.path());
+    assert!(folder.list().unwrap().is_empty());
+    std::fs::write(folder.path().join("a.journal"), file_of(&records()[..6])).unwrap();
+    std::fs::write(folder.path().join("b.journal"), b"something else").unwrap();
+    std::fs::write(folder.path().join("notes.txt"), file_of(&records())).unwrap();
+    let listed = folder.list().unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].id.as_str(), listed[0].parts.len()), ("a", 2));
+    assert_eq!(listed[0].paused.as_deref(), Some("interrupted"));
+    assert!(!listed[0].completing);
+    assert_eq!(listed[0].upload_id.as_ref().unwrap().as_str(), "upload-1");
+}
+
+#[test]
+fn the_id_is_of_source_and_target() {
+    let object = "s3://bucket/key".parse().unwrap();
+    let id = JournalFolder::id("/a", "http://h", &object);
+    assert_eq!(id, JournalFolder::id("/a", "http://h", &object));
+    assert_ne!(id, JournalFolder::id("/b", "http://h", &object));
+    assert_ne!(id, JournalFolder::id("/a", "http://i", &object));
+    assert_ne!(id, JournalFolder::id("/a", "http://h", &"s3://bucket/key2".parse().unwrap()));
+}

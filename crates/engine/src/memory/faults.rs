@@ -30,6 +30,8 @@ pub enum Fault {
     CutBody,
     /// Carried out, but only after a while.
     Delay(Duration),
+    /// Carried out at once; the answer comes only after a while.
+    DelayAnswer(Duration),
     /// Nothing moves for that long, then the client gives up; never carried out.
     TimeOut(Duration),
     /// Nothing moves until the client gives up by itself.
@@ -100,6 +102,8 @@ pub struct Weather {
     pub cut_body: f64,
     /// [`Fault::Delay`], up to two seconds.
     pub delay: f64,
+    /// [`Fault::DelayAnswer`], up to two seconds.
+    pub delayed_answer: f64,
     /// [`Fault::TimeOut`], after twenty seconds.
     pub time_out: f64,
     /// [`Fault::FlipInTransit`], of UploadPart and PutObject.
@@ -215,6 +219,7 @@ impl Weather {
             (self.lagging_listing, is_part),
             (self.expiry, is_part || operation == O::CompleteMultipartUpload),
             (self.denied, true),
+            (self.delayed_answer, true),
         ];
         let mut drawn = random.random::<f64>();
         let kind = kinds.iter().position(|(probability, _)| {
@@ -237,7 +242,8 @@ impl Weather {
             9 => Fault::Twice,
             10 => Fault::LagListing(random.random_range(1..4)),
             11 => Fault::ExpireUpload,
-            _ => Fault::Answer(Refusal::ACCESS_DENIED),
+            12 => Fault::Answer(Refusal::ACCESS_DENIED),
+            _ => Fault::DelayAnswer(Duration::from_millis(random.random_range(1..2000))),
         })
     }
 }

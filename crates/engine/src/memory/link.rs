@@ -95,12 +95,13 @@ impl Request {
         W: Fn(&mut World) -> Result<T, StoreError> + Send + 'static,
     {
         self.reach().await?;
-        self.carry_out_received(work)
+        self.carry_out_received(work).await
     }
 
     /// Carries out a request whose body has been received.
-    pub(super) fn carry_out_received<T, W>(mut self, work: W) -> Result<T, StoreError>
+    pub(super) async fn carry_out_received<T, W>(mut self, work: W) -> Result<T, StoreError>
     where
+        T: Send,
         W: Fn(&mut World) -> Result<T, StoreError> + Send + 'static,
     {
         if let Some(Fault::LandLate(after)) = self.fault {
@@ -115,6 +116,9 @@ impl Request {
         let mut answer = work(&mut self.store.world());
         if self.fault == Some(Fault::Twice) {
             answer = work(&mut self.store.world());
+        }
+        if let Some(Fault::DelayAnswer(by)) = self.fault {
+            tokio::time::sleep(by).await;
         }
         if self.fault == Some(Fault::LoseAnswer) {
             return Err(self.broken());

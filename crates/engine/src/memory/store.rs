@@ -42,9 +42,11 @@ impl Store for MemoryStore {
         };
         let unharmed = !matches!(asked.fault(), Some(Fault::FlipInTransit | Fault::FlipAtRest));
         let (number, checksum, to) = (part.number, part.checksum, upload.clone());
-        let answer = asked.carry_out_received(move |world| {
-            world.upload_part(&to, number, &bytes, checksum.as_ref(), landing)
-        })?;
+        let answer = asked
+            .carry_out_received(move |world| {
+                world.upload_part(&to, number, &bytes, checksum.as_ref(), landing)
+            })
+            .await?;
         if unharmed {
             self.ledger().acknowledge(&upload.upload_id, number);
         }
@@ -94,7 +96,7 @@ impl Store for MemoryStore {
         let PutRequest { attributes, checksum, md5, if_none_match, if_match, .. } = request;
         let put = Put { bytes, attributes, checksum, md5, if_none_match, if_match };
         let object = object.clone();
-        asked.carry_out_received(move |world| world.put_object(&object, &put))
+        asked.carry_out_received(move |world| world.put_object(&object, &put)).await
     }
 
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {

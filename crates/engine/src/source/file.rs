@@ -19,7 +19,7 @@ pub struct FileIdentity {
     /// Length.
     pub size_bytes: u64,
     /// Time of the last write, nanoseconds since 1970.
-    pub modified_ns: Option<u128>,
+    pub modified_ns: Option<u64>,
 }
 
 /// An open regular file.
@@ -62,7 +62,7 @@ impl FileIdentity {
         Self {
             place: place(metadata),
             size_bytes: metadata.len(),
-            modified_ns: modified.map(|since| since.as_nanos()),
+            modified_ns: modified.and_then(|since| u64::try_from(since.as_nanos()).ok()),
         }
     }
 }

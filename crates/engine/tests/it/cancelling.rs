@@ -94,6 +94,19 @@ async fn cancelling_during_create_removes_what_it_made() {
     nothing_left(&store);
 }
 
+/// The same when the store has carried Create out, and only its answer is on its way.
+#[tokio::test(start_paused = true)]
+async fn cancelling_before_the_answer_to_create_removes_what_it_made() {
+    let late = Fault::DelayAnswer(Duration::from_secs(10));
+    let store = aws(Faults::none().on(O::CreateMultipartUpload, 1, late));
+    let running = start(&store, &bytes(10_500), options());
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(store.open_uploads().len(), 1);
+    drop(running);
+    settle().await;
+    nothing_left(&store);
+}
+
 /// Parts that stall for ever do not keep the abort waiting.
 #[tokio::test(start_paused = true)]
 async fn stalled_parts_are_stopped() {

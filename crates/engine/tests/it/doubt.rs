@@ -114,9 +114,11 @@ async fn a_store_that_falls_silent_during_complete_leaves_a_doubt() {
 /// not ours, and sending it again might overwrite something newer.
 #[tokio::test(start_paused = true)]
 async fn an_object_of_somebody_else_is_not_taken_for_ours() {
-    let faults = Faults::none()
-        .on(O::CompleteMultipartUpload, 1, Fault::LoseRequest)
-        .on(O::ListParts, 1, Fault::ExpireUpload);
+    let faults = Faults::none().on(O::CompleteMultipartUpload, 1, Fault::LoseRequest).on(
+        O::ListParts,
+        1,
+        Fault::ExpireUpload,
+    );
     let store = aws(faults);
     let foreign = b"somebody else's";
     let single =

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use haul::memory::{Fault, Faults, Refusal};
 use haul::parts::PartNumber;
-use haul::store::Operation as O;
-use haul::{Error, Event, StoreErrorKind};
+use haul::store::{Operation as O, Store};
+use haul::{Error, Event, StoreErrorKind, UploadOptions};
 
 use crate::harness::{
-    arrives, aws, bytes, chain, fails, foreign_upload, object, options, run, start, store_kind, upload_ids,
+    arrives, aws, bytes, chain, fails, foreign_upload, nothing_left, object, options, run, start, store_kind,
+    upload_ids,
 };
 
 #[tokio::test(start_paused = true)]
@@ -170,6 +171,22 @@ async fn an_upload_that_always_expires_is_a_clear_error() {
     let store = aws(Faults::none().on_every(O::UploadPart, Fault::ExpireUpload));
     let error = fails(&store).await;
     assert!(matches!(error, Error::Restarted { times: 3, .. }), "{}", chain(&error));
+}
+
+/// Trap 5: 409 ConditionalRequestConflict means a new upload with all its parts.
+#[tokio::test(start_paused = true)]
+async fn a_conflict_of_conditions_begins_anew() {
+    let store = aws(Faults::none().on_every(O::UploadPart, Fault::Delay(Duration::from_secs(1))));
+    let single = UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
+    run(&store, 10, single).await.unwrap();
+    let guarded = UploadOptions { if_none_match: true, concurrency: 2, ..options() };
+    let running = start(&store, &bytes(10_500), guarded);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    store.delete_object(&object()).await.unwrap();
+    running.await.unwrap();
+    assert_eq!(store.object(&object()).unwrap(), bytes(10_500));
+    assert_eq!(store.calls(O::CreateMultipartUpload), 2);
+    nothing_left(&store);
 }
 
 /// Trap 23: a part lands after the first Abort; the second one removes it.

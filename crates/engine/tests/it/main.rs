@@ -3,6 +3,7 @@
 
 mod budget;
 mod cancelling;
+mod crashes;
 mod doubt;
 mod harness;
 mod links;

@@ -1,0 +1,357 @@
+//! Process death at any moment, and the same command again (P2, P3, P4): with the journal as the disk kept it.
+//!
+//! A process dies when its runtime is dropped with everything in it: no destructor of the upload runs, no
+//! request is answered any more; the store stays. Each seed kills an upload a few times, in random weather,
+//! and lets the last run go on to its end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haul::journal::{JournalFolder, SourceRecord};
+use haul::memory::{Fate, Faults, MemoryStore, Quirks, Weather};
+use haul::source::{Change, FileIdentity};
+use haul::store::Operation as O;
+use haul::upload::JournalOptions;
+use haul::{BytesSource, Error, Source, UploadOptions, UploadReport, upload};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::harness::{bytes, chain, never_aborted_in_doubt, object, options, provable, store};
+
+/// Split over two tests, which run at the same time.
+const SEEDS: std::ops::Range<u64> = 0..1000;
+
+/// A file, of which a later run finds the same version again, or another.
+#[derive(Clone)]
+struct File {
+    content: Vec<u8>,
+    version: u128,
+}
+
+struct FileLike {
+    bytes: BytesSource,
+    version: u128,
+}
+
+impl Source for FileLike {
+    fn size_bytes(&self) -> u64 {
+        self.bytes.size_bytes()
+    }
+
+    fn read_exact_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.bytes.read_exact_at(offset_bytes, buffer)
+    }
+
+    fn check_unchanged(&self) -> Result<(), Change> {
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        "/a/file".into()
+    }
+
+    fn identity(&self) -> Option<SourceRecord> {
+        let size_bytes = self.size_bytes();
+        let identity = FileIdentity { place: Some((1, 2)), size_bytes, modified_ns: Some(self.version) };
+        Some(SourceRecord { path: "/a/file".into(), identity })
+    }
+}
+
+/// What ends a run.
+#[derive(Clone, Copy, Debug)]
+enum Fall {
+    /// `kill -9`: the journal is as it was written.
+    Killed {
+        after: Duration,
+    },
+    /// The caller drops the upload, or presses Ctrl-C once or twice.
+    Dropped {
+        after: Duration,
+    },
+    Paused {
+        after: Duration,
+    },
+    /// The source is written to, and then the process is killed.
+    KilledAndSourceChanged {
+        after: Duration,
+    },
+}
+
+struct Scenario {
+    seed: u64,
+    quirks: Quirks,
+    weather: Weather,
+    options: UploadOptions,
+    size_bytes: usize,
+    falls: Vec<Fall>,
+    /// The last run is cancelled instead of left to its end.
+    cancelled_at_last: Option<Duration>,
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, quirks, weather, options, size_bytes, falls, cancelled_at_last } = self;
+        write!(
+            f,
+            "seed {seed}: {size_bytes} bytes, {falls:?}, cancelled at last {cancelled_at_last:?}\n{quirks:?}\n{weather:?}\n{options:?}"
+        )
+    }
+}
+
+impl Scenario {
+    fn of(seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed ^ 0xC0FF_EE00);
+        let quirks = match random.random_range(0..4) {
+            0 => Quirks::CEPH_RGW_16,
+            1 => Quirks::GARAGE_2,
+            _ => Quirks::AWS,
+        };
+        let part_size_bytes = random.random_range(10..3000);
+        let parts = random.random_range(2..40);
+        let size_bytes = parts * part_size_bytes - random.random_range(0..part_size_bytes);
+        let options = UploadOptions {
+            part_size_bytes: Some(part_size_bytes),
+            concurrency: random.random_range(1..20),
+            if_none_match: random.random_bool(0.2),
+            ..options()
+        };
+        let falls = random.random_range(1..5);
+        let falls = (0..falls)
+            .map(|_| {
+                let after = Duration::from_millis(random.random_range(0..6000));
+                match random.random_range(0..10) {
+                    0 => Fall::Dropped { after },
+                    1 => Fall::Paused { after },
+                    2 => Fall::KilledAndSourceChanged { after },
+                    _ => Fall::Killed { after },
+                }
+            })
+            .collect();
+        let cancelled = random.random_bool(0.1);
+        let cancelled_at_last = cancelled.then(|| Duration::from_millis(random.random_range(0..6000)));
+        let foul = 0.05 * random.random::<f64>();
+        let weather = Weather {
+            // Every request takes its time, before or after it is carried out: a kill finds it anywhere.
+            delay: 0.4,
+            delayed_answer: 0.4,
+            server_error: foul / 2.0,
+            slow_down: foul / 2.0,
+            lost_request: foul,
+            lost_answer: foul,
+            cut_body: foul / 2.0,
+            expiry: foul / 50.0,
+            ..Weather::default()
+        };
+        Self {
+            seed,
+            quirks,
+            weather,
+            options,
+            size_bytes: usize::try_from(size_bytes).unwrap(),
+            falls,
+            cancelled_at_last,
+        }
+    }
+
+    fn run(&self) -> &'static str {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(self.quirks.clone(), Faults::seeded(self.seed, self.weather));
+        let mut file = File { content: bytes(self.size_bytes), version: 1 };
+        let mut versions = vec![file.content.clone()];
+        let mut end = None;
+        for fall in &self.falls {
+            end = self.one_run(&store, folder.path(), &file, Some(*fall));
+            match &end {
+                // The next command would send it anew, as it should: nothing of the first is left to see.
+                Some(Ok(_)) => break,
+                Some(Err(error)) if !is_resumable(error) => break,
+                _ => {}
+            }
+            if matches!(fall, Fall::KilledAndSourceChanged { .. }) {
+                file.version += 1;
+                change(&mut file.content, file.version);
+                versions.push(file.content.clone());
+            }
+            end = None;
+        }
+        // The same command again, until it says that it is done, or why not.
+        for _ in 0..20 {
+            if end.as_ref().is_some_and(|end| !end.as_ref().is_err_and(is_resumable)) {
+                break;
+            }
+            end = self.one_run(&store, folder.path(), &file, None);
+        }
+        let end = end.expect("the last run was left to its end");
+        self.check(&store, folder.path(), &file, &versions, &end);
+        name(&end)
+    }
+
+    /// One process. `None`: it died.
+    fn one_run(
+        &self,
+        store: &MemoryStore,
+        folder: &Path,
+        file: &File,
+        fall: Option<Fall>,
+    ) -> Option<Result<UploadReport, Error>> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime needs no more than memory");
+        let journal =
+            JournalOptions { folder: JournalFolder::new(folder), connection: serde_json::Value::Null };
+        let options = UploadOptions { journal: Some(journal), ..self.options.clone() };
+        runtime.block_on(async {
+            let source = FileLike { bytes: BytesSource::new(file.content.clone()), version: file.version };
+            let mut running = upload(Arc::new(store.clone()), source, object(), options);
+            let canceller = running.canceller();
+            match fall {
+                Some(Fall::Killed { after } | Fall::KilledAndSourceChanged { after }) => {
+                    let end = tokio::time::timeout(after, &mut running).await.ok();
+                    // A process that dies runs no destructors.
+                    std::mem::forget(running);
+                    return end;
+                }
+                Some(Fall::Dropped { after }) => {
+                    let end = tokio::time::timeout(after, &mut running).await.ok();
+                    drop(running);
+                    // As long as a program lives that goes on with other things.
+                    tokio::time::sleep(Duration::from_secs(600)).await;
+                    return end;
+                }
+                Some(Fall::Paused { after }) => {
+                    tokio::spawn(async move {
+                        tokio::time::sleep(after).await;
+                        canceller.pause();
+                        tokio::time::sleep(after).await;
+                        canceller.pause_now();
+                    });
+                }
+                None => {
+                    if let Some(after) = self.cancelled_at_last {
+                        tokio::spawn(async move {
+                            tokio::time::sleep(after).await;
+                            canceller.cancel();
+                        });
+                    }
+                }
+            }
+            Some(tokio::time::timeout(Duration::from_secs(86_400), running).await.expect("it hangs"))
+        })
+    }
+
+    fn check(
+        &self,
+        store: &MemoryStore,
+        folder: &Path,
+        file: &File,
+        versions: &[Vec<u8>],
+        end: &Result<UploadReport, Error>,
+    ) {
+        let now = store.object(&object());
+        let whole = |bytes: &[u8]| versions.iter().any(|version| version == bytes);
+        assert!(now.as_deref().is_none_or(whole), "P1, P4: the object is no version of the file");
+        let journals = JournalFolder::new(folder).list().expect("the folder can be read");
+        if let Ok(report) = end {
+            assert!(now.as_deref() == Some(file.content.as_slice()), "P4: it is not the last version");
+            assert_eq!(report.size_bytes, file.content.len() as u64);
+        }
+        let remembered = end.as_ref().is_err_and(|error| {
+            matches!(error, Error::Paused { .. } | Error::InDoubt { .. } | Error::LeftBehind { .. })
+        });
+        assert_eq!(journals.len(), usize::from(remembered), "P3: what is remembered, after {}", name(end));
+        // P3: an upload that is open is remembered; one whose Create was never answered cannot be known.
+        let history = store.history();
+        let unknown = history.iter().filter(|call| {
+            call.operation == O::CreateMultipartUpload && matches!(call.fate, Fate::Unknown | Fate::Abandoned)
+        });
+        let left = store.open_uploads().len();
+        assert!(left <= unknown.count() + usize::from(remembered), "P3: {left} uploads are left");
+        for open in store.open_uploads() {
+            let remembered = journals.iter().any(|it| it.upload_id.as_ref() == Some(&open.upload_id));
+            let has_parts = history.iter().any(|call| {
+                call.operation == O::UploadPart && call.upload_id.as_ref() == Some(&open.upload_id)
+            });
+            assert!(remembered || !has_parts, "P3: an upload with parts is left and forgotten");
+        }
+        if provable(&self.quirks, &self.options) && versions.len() == 1 {
+            assert_eq!(store.bytes_received_again(), 0, "P2: a part was sent again");
+        }
+        never_aborted_in_doubt(&history);
+    }
+}
+
+/// A few bytes in the middle; now and then the length, too.
+fn change(content: &mut Vec<u8>, version: u128) {
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    if version % 3 == 0 {
+        content.truncate(middle + 1);
+    }
+    if version % 3 == 1 {
+        content.extend_from_slice(&bytes(777));
+    }
+}
+
+/// The same command again is what the error asks for.
+fn is_resumable(error: &Error) -> bool {
+    matches!(error, Error::Paused { .. } | Error::InDoubt { .. } | Error::Store { .. })
+        || matches!(error, Error::UploadGone { .. } | Error::Restarted { .. })
+}
+
+fn name(end: &Result<UploadReport, Error>) -> &'static str {
+    match end {
+        Ok(report) if report.resumed_bytes > 0 => "resumed and completed",
+        Ok(_) => "completed",
+        Err(Error::Cancelled { .. }) => "cancelled",
+        Err(Error::Paused { .. }) => "paused",
+        Err(Error::InDoubt { .. }) => "in doubt",
+        Err(Error::LeftBehind { .. }) => "left behind",
+        Err(Error::Store { .. }) => "failed",
+        Err(Error::UploadGone { .. }) => "gone",
+        Err(error) => panic!("no run should end so: {}", chain(error)),
+    }
+}
+
+fn simulate(seed: u64) -> &'static str {
+    let scenario = Scenario::of(seed);
+    let said = Said(&scenario);
+    let end = scenario.run();
+    std::mem::forget(said);
+    end
+}
+
+/// Prints the scenario when a check panics.
+struct Said<'a>(&'a Scenario);
+
+impl Drop for Said<'_> {
+    fn drop(&mut self) {
+        eprintln!("\n{}\n", self.0);
+    }
+}
+
+fn half(index: u64) {
+    let mut ends = BTreeMap::<_, u32>::new();
+    for seed in crate::simulation::seeds_or(SEEDS).filter(|seed| seed % 2 == index) {
+        *ends.entry(simulate(seed)).or_default() += 1;
+    }
+    println!("{ends:?}");
+    for end in ["resumed and completed", "completed", "cancelled"] {
+        assert!(ends.contains_key(end), "no seed ended so: {end}; they ended {ends:?}");
+    }
+}
+
+#[test]
+fn every_seed_survives_its_crashes_first_half() {
+    half(0);
+}
+
+#[test]
+fn every_seed_survives_its_crashes_second_half() {
+    half(1);
+}
