@@ -1,4 +1,4 @@
-//! `cargo xtask bench client`: builds what is measured in release and hands it to `haul-bench`.
+//! `cargo xtask bench client|server`: builds what is measured in release and hands it to `haul-bench`.
 
 use std::process::Command;
 
@@ -22,6 +22,10 @@ pub(crate) fn bench(what: &str, options: &[&str]) -> Result<()> {
     ]))?;
     let built = metadata_path(&metadata()?, "target_directory")?.join("release");
     let mut command = Command::new(built.join("haul-bench"));
-    command.arg(what).arg("--haul").arg(built.join("haul")).arg("--venv").arg(venv).args(options);
+    command.arg(what).arg("--haul").arg(built.join("haul")).arg("--venv").arg(venv);
+    if what == "server" {
+        command.arg("--s3s-fs").arg(tools::s3s_fs(&cache)?);
+    }
+    command.args(options);
     succeed(&mut command)
 }

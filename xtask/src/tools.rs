@@ -11,6 +11,7 @@ use crate::cargo::{cargo, succeed};
 const PEERS: &str = include_str!("../python/peers.txt");
 const LOCALSTACK: &str = include_str!("../python/localstack.txt");
 const GARAGE_VERSION: &str = "2.5.0";
+const S3S_FS_VERSION: &str = "0.14.1";
 const NEXTEST_VERSION: &str = "0.9.143";
 
 /// Prints a Python's version, and fails if it cannot make a virtual environment with pip.
@@ -98,6 +99,14 @@ pub(crate) fn garage(cache: &Cache) -> Result<PathBuf> {
         std::fs::remove_dir_all(&build).with_context(|| format!("remove {}", build.display()))
     })?;
     Ok(folder.join("bin/garage"))
+}
+
+/// s3s-fs, the server that our own is measured against: about 5 minutes on two idle cores.
+pub(crate) fn s3s_fs(cache: &Cache) -> Result<PathBuf> {
+    let folder = cache.tool(&format!("s3s-fs-{S3S_FS_VERSION}"), |folder| {
+        succeed(install("s3s-fs", S3S_FS_VERSION, folder).args(["--features", "binary"]))
+    })?;
+    Ok(folder.join("bin/s3s-fs"))
 }
 
 /// `cargo nextest`: the machine's own, or one built into the cache.

@@ -1,2 +1,35 @@
-//! Measurements of haul against its peers; started by `cargo xtask bench`.
-fn main() {}
+//! Measurements of haul against its peers, in one run on one machine; started by `cargo xtask bench`.
+//!
+//! Figures of different runs are not compared anywhere: this machine tomorrow is another machine. What is promised is a
+//! ratio between two programs that did the same work minutes apart, in alternating order.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for developers: it talks to them")]
+
+mod client;
+mod options;
+mod server;
+mod table;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use options::Options;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    match arguments.split_first() {
+        Some((what, rest)) if what == "client" => client::bench(&Options::parse(rest)?),
+        Some((what, rest)) if what == "server" => server::bench(&Options::parse(rest)?),
+        _ => bail!("{}", options::USAGE),
+    }
+}

@@ -8,6 +8,7 @@ mod dependencies;
 mod lengths;
 mod promises;
 mod source;
+mod supply;
 mod words;
 
 use anyhow::{Result, bail};
@@ -17,8 +18,10 @@ use source::Tree;
 
 pub(crate) fn check() -> Result<()> {
     let metadata = metadata()?;
-    let tree = Tree::read(&metadata_path(&metadata, "workspace_root")?)?;
+    let root = metadata_path(&metadata, "workspace_root")?;
+    let tree = Tree::read(&root)?;
     let mut violations = dependencies::violations(&metadata)?;
+    violations.extend(supply::violations(&metadata, &root)?);
     violations.extend(words::violations(&tree));
     violations.extend(lengths::violations(&tree));
     violations.extend(promises::violations(&tree)?);

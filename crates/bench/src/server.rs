@@ -1,0 +1,140 @@
+//! The server: s5cmd, then haul, send a file in 16 MiB parts with 8 in flight to `haul serve` and to s3s-fs, and the
+//! servers are measured while they take it.
+//!
+//! s3s-fs is the sample that the same protocol library ships: it never syncs and copies every part again at Complete.
+//! The time of Complete is taken by boto3 around that one request, over parts sent before.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use haul_testkit::Store;
+use haul_testkit::files::{random_hex, write_random};
+use haul_testkit::process::{Usage, run, usage_of};
+use haul_testkit::python::Venv;
+use haul_testkit::servers::{Daemon, HaulServe, REGION, free_port};
+
+use crate::client::haul;
+use crate::options::Options;
+use crate::table::Row;
+
+const UPLOAD_LIMIT: Duration = Duration::from_secs(900);
+const START_LIMIT: Duration = Duration::from_secs(30);
+const BUCKET: &str = "bench";
+const COMPLETE_PARTS_BYTES: u64 = 16 << 20;
+
+/// Times one Complete over parts that are already there, by boto3: Create, parts, and the clock around Complete.
+const COMPLETE: &str = r#"
+import time
+bucket, path, part_size = args[0], args[1], int(args[2])
+upload = s3.create_multipart_upload(Bucket=bucket, Key="complete")["UploadId"]
+parts = []
+with open(path, "rb") as file:
+    while part := file.read(part_size):
+        number = len(parts) + 1
+        sent = s3.upload_part(Bucket=bucket, Key="complete", UploadId=upload, PartNumber=number, Body=part)
+        parts.append({"PartNumber": number, "ETag": sent["ETag"]})
+start = time.perf_counter()
+s3.complete_multipart_upload(Bucket=bucket, Key="complete", UploadId=upload, MultipartUpload={"Parts": parts})
+seconds = time.perf_counter() - start
+s3.delete_object(Bucket=bucket, Key="complete")
+answer(seconds)
+"#;
+
+/// A server under measurement.
+struct Subject {
+    name: &'static str,
+    store: Store,
+    id: u32,
+    // Held, not used: the server ends with it.
+    _server: Server,
+}
+
+enum Server {
+    Haul { _server: HaulServe },
+    S3sFs { _server: Daemon },
+}
+
+pub(crate) fn bench(options: &Options) -> Result<()> {
+    let bytes = options.gib.unwrap_or(4) << 30;
+    let folder = tempfile::tempdir().context("make a folder")?;
+    let file = folder.path().join("file");
+    eprintln!("bench: writing {} GiB of random bytes", bytes >> 30);
+    write_random(&file, bytes, 1)?;
+
+    println!("{}  (of the server)", Row::head());
+    let mut complete = Vec::new();
+    for client in ["s5cmd", "haul"] {
+        for subject in [start_haul(options, folder.path())?, start_s3s_fs(options, folder.path())?] {
+            println!("{client} to {}", subject.name);
+            let row = measure(options, &subject, client, &file, bytes)?;
+            println!("{}", row.line());
+            let arguments = [BUCKET, &file.display().to_string(), &COMPLETE_PARTS_BYTES.to_string()];
+            let venv = Venv::at(&options.venv);
+            let seconds = venv.run(COMPLETE, &subject.store, &arguments, UPLOAD_LIMIT)?;
+            complete.push((subject.name, seconds.as_f64().context("no time")?));
+        }
+    }
+    println!();
+    for (name, seconds) in complete {
+        println!("Complete of {} GiB at {name}: {:.1} ms", bytes >> 30, seconds * 1000.0);
+    }
+    Ok(())
+}
+
+fn start_haul(options: &Options, folder: &Path) -> Result<Subject> {
+    let data = folder.join(random_hex(8)?);
+    let server = HaulServe::start(&options.haul, &data)?;
+    let store = server.store().clone();
+    Ok(Subject { name: "haul serve", store, id: server.id(), _server: Server::Haul { _server: server } })
+}
+
+fn start_s3s_fs(options: &Options, folder: &Path) -> Result<Subject> {
+    let binary = options.s3s_fs.as_ref().context("bench server needs --s3s-fs")?;
+    let data = folder.join(random_hex(8)?);
+    std::fs::create_dir_all(&data).context("make a folder for s3s-fs")?;
+    let port = free_port()?;
+    let store = Store {
+        endpoint: format!("http://127.0.0.1:{port}"),
+        region: REGION.to_owned(),
+        access_key: random_hex(10)?,
+        secret_key: random_hex(20)?,
+    };
+    let mut command = Command::new(binary);
+    command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+    command.args(["--access-key", &store.access_key, "--secret-key", &store.secret_key]).arg(&data);
+    let mut server = Daemon::start(&command, &folder.join("s3s-fs.log"))?;
+    server.wait_until(START_LIMIT, || std::net::TcpStream::connect(("127.0.0.1", port)).ok())?;
+    let id = server.id();
+    Ok(Subject { name: "s3s-fs", store, id, _server: Server::S3sFs { _server: server } })
+}
+
+fn measure(options: &Options, subject: &Subject, client: &str, file: &Path, bytes: u64) -> Result<Row> {
+    let store = &subject.store;
+    let home = file.parent().context("the file is in a folder")?;
+    run(haul(&options.haul, store, home).args(["mb", &format!("s3://{BUCKET}")]), UPLOAD_LIMIT)?.success()?;
+    let url = format!("s3://{BUCKET}/file");
+    let mut command = if client == "haul" {
+        let mut command = haul(&options.haul, store, home);
+        command.args(["cp", "--quiet", "--part-size", "16MiB", "--concurrency", "8"]).arg(file).arg(&url);
+        command
+    } else {
+        let mut command = Venv::at(&options.venv).s5cmd(store)?;
+        command.args(["--endpoint-url", &store.endpoint, "cp", "--part-size", "16", "--concurrency", "8"]);
+        command.arg(file).arg(&url);
+        command
+    };
+    let before = usage_of(subject.id)?;
+    let start = Instant::now();
+    run(&mut command, UPLOAD_LIMIT)?.success().with_context(|| format!("{client} to {}", subject.name))?;
+    let wall = start.elapsed();
+    let after = usage_of(subject.id)?;
+    let usage = Usage {
+        user_seconds: after.user_seconds - before.user_seconds,
+        system_seconds: after.system_seconds - before.system_seconds,
+        peak_memory_bytes: after.peak_memory_bytes,
+    };
+    run(haul(&options.haul, store, home).args(["rm", &url]), UPLOAD_LIMIT)?.success()?;
+    Ok(Row { who: subject.name, bytes, wall, usage })
+}
