@@ -1,8 +1,15 @@
-//! The store by its public face: real files in real folders.
+//! The store by its public face: real files in real folders, and a simulated disk where power goes and bytes rot.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod basics;
+mod complete;
+mod damage;
+mod expiry;
 mod fixture;
+mod listing;
+mod model;
 mod power;
+mod races;
+mod scale;
 mod sim_disk;

@@ -1,0 +1,238 @@
+//! Random operations against the store and against a plain model of it: whatever the order, both answer the same.
+//!
+//! Every client has keys of its own, so that what it sees is decided by what it did; what clients share (commits, files of
+//! copies, the sweep) is what the test is about.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use haul_parts::ETag;
+use haul_store::{
+    CompleteOptions, CopyOptions, CopySource, Deleted, Error, ListObjects, ReadRange, Store, UploadRef,
+    WriteCondition,
+};
+
+use crate::fixture::{bucket, key, listed, options, part_number, pattern, read, try_put, try_put_part};
+use crate::sim_disk::{Dice, SimDisk};
+
+const CLIENTS: u64 = 4;
+const STEPS: usize = 1500;
+const KEYS: u64 = 6;
+
+/// What one client thinks is there.
+#[derive(Default)]
+struct Model {
+    objects: BTreeMap<String, Vec<u8>>,
+    uploads: Vec<(UploadRef, BTreeMap<u32, Vec<u8>>)>,
+}
+
+struct Client {
+    store: Store,
+    number: u64,
+    dice: Dice,
+    model: Model,
+}
+
+impl Client {
+    fn name(&mut self) -> String {
+        format!("client-{}/key-{}", self.number, self.dice.below(KEYS))
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        let length = usize::try_from(self.dice.below(300)).unwrap();
+        pattern(self.dice.below(u64::MAX >> 12), length)
+    }
+
+    fn step(&mut self) {
+        match self.dice.below(12) {
+            0 | 1 => self.put(),
+            2 => self.delete(),
+            3 => self.copy(),
+            4 => self.create(),
+            5 | 6 => self.put_part(),
+            7 => self.copy_part(),
+            8 => self.complete(),
+            9 => self.abort(),
+            10 => self.read_range(),
+            _ => self.look(),
+        }
+    }
+
+    fn put(&mut self) {
+        let (name, bytes) = (self.name(), self.bytes());
+        try_put(&self.store, &bucket("model"), &name, &bytes).unwrap();
+        self.model.objects.insert(name, bytes);
+    }
+
+    fn delete(&mut self) {
+        let name = self.name();
+        let deleted =
+            self.store.delete_object(&bucket("model"), &key(&name), WriteCondition::Always).unwrap();
+        let was_there = self.model.objects.remove(&name).is_some();
+        assert_eq!(deleted == Deleted::Removed, was_there);
+    }
+
+    fn copy(&mut self) {
+        let (from, to) = (self.name(), self.name());
+        let source = CopySource { bucket: bucket("model"), key: key(&from), version: None };
+        let copied = self.store.copy_object(source, &bucket("model"), &key(&to), CopyOptions::default());
+        match (copied, self.model.objects.get(&from).cloned()) {
+            (Ok(_), Some(bytes)) => drop(self.model.objects.insert(to, bytes)),
+            (Err(Error::NoSuchKey { .. }), None) => {}
+            (answer, model) => panic!("{answer:?} but {}", model.is_some()),
+        }
+    }
+
+    fn create(&mut self) {
+        if self.model.uploads.len() < 5 {
+            let name = self.name();
+            let upload =
+                self.store.create_multipart_upload(&bucket("model"), &key(&name), Default::default());
+            self.model.uploads.push((upload.unwrap().upload, BTreeMap::new()));
+        }
+    }
+
+    fn upload(&mut self) -> Option<usize> {
+        let count = self.model.uploads.len() as u64;
+        (count > 0).then(|| usize::try_from(self.dice.below(count)).unwrap())
+    }
+
+    fn put_part(&mut self) {
+        let Some(index) = self.upload() else { return };
+        let number = u32::try_from(self.dice.below(5)).unwrap() + 1;
+        let mut bytes = self.bytes();
+        bytes.extend(pattern(1, 16));
+        let (upload, parts) = &mut self.model.uploads[index];
+        try_put_part(&self.store, upload, number, &bytes).unwrap();
+        parts.insert(number, bytes);
+    }
+
+    fn copy_part(&mut self) {
+        let Some(index) = self.upload() else { return };
+        let name = self.name();
+        let number = u32::try_from(self.dice.below(5)).unwrap() + 1;
+        let Some(object) = self.model.objects.get(&name).filter(|object| object.len() > 40) else { return };
+        let first = usize::try_from(self.dice.below(20)).unwrap();
+        let last = object.len() - 1 - usize::try_from(self.dice.below(4)).unwrap();
+        let copied = object[first..=last].to_vec();
+        let source = CopySource { bucket: bucket("model"), key: key(&name), version: None };
+        let (upload, parts) = &mut self.model.uploads[index];
+        let range = Some(first as u64..=last as u64);
+        self.store.upload_part_copy(upload, part_number(number), source, range).unwrap();
+        parts.insert(number, copied);
+    }
+
+    fn complete(&mut self) {
+        let Some(index) = self.upload() else { return };
+        let (upload, parts) = &self.model.uploads[index];
+        let mut page = self.store.list_parts(upload, None, None).unwrap();
+        let numbers: Vec<u32> = page.parts.iter().map(|part| part.part_number.into()).collect();
+        assert_eq!(numbers, parts.keys().copied().collect::<Vec<_>>());
+        if self.dice.below(3) == 0 && page.parts.len() > 1 {
+            page.parts.remove(0);
+        }
+        let list = listed(&page.parts);
+        let completed = self.store.complete_multipart_upload(upload, list, CompleteOptions::default());
+        if page.parts.is_empty() {
+            assert!(matches!(completed, Err(Error::NoPartsListed)));
+            return;
+        }
+        completed.unwrap();
+        let whole = page.parts.iter().flat_map(|part| parts[&part.part_number.into()].clone()).collect();
+        self.model.objects.insert(upload.key.to_string(), whole);
+        self.model.uploads.remove(index);
+    }
+
+    fn abort(&mut self) {
+        let Some(index) = self.upload() else { return };
+        let (upload, _) = self.model.uploads.remove(index);
+        self.store.abort_multipart_upload(&upload).unwrap();
+        let again = self.store.abort_multipart_upload(&upload).unwrap_err();
+        assert!(matches!(again, Error::NoSuchUpload { .. }));
+    }
+
+    fn read_range(&mut self) {
+        let name = self.name();
+        let (first, length) = (self.dice.below(400), self.dice.below(400));
+        let range = ReadRange::Bytes(first..=first + length);
+        let Some(object) = self.model.objects.get(&name) else {
+            let missing = self.store.read_object(&bucket("model"), &key(&name), range).unwrap_err();
+            assert!(matches!(missing, Error::NoSuchKey { .. }));
+            return;
+        };
+        let first = usize::try_from(first).unwrap();
+        if first >= object.len() {
+            let outside = self.store.read_object(&bucket("model"), &key(&name), range).unwrap_err();
+            assert!(matches!(outside, Error::InvalidRange { .. }));
+        } else {
+            let end = (first + usize::try_from(length).unwrap() + 1).min(object.len());
+            assert_eq!(read(&self.store, &bucket("model"), &name, range), object[first..end]);
+        }
+    }
+
+    /// Everything of this client is as the model says.
+    fn look(&mut self) {
+        let prefix = format!("client-{}/", self.number);
+        let what = ListObjects { prefix, ..ListObjects::default() };
+        let page = self.store.list_objects(&bucket("model"), what).unwrap();
+        let found: Vec<(&str, u64)> =
+            page.objects.iter().map(|object| (object.key.as_str(), object.size_bytes)).collect();
+        let expected: Vec<(&str, u64)> =
+            self.model.objects.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64)).collect();
+        assert_eq!(found, expected);
+        for (name, bytes) in &self.model.objects {
+            assert_eq!(read(&self.store, &bucket("model"), name, ReadRange::Whole), *bytes);
+        }
+    }
+}
+
+fn run(seed: u64) {
+    let disk = SimDisk::new();
+    let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
+    store.create_bucket(&bucket("model")).unwrap();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            let dice = Dice::new(seed * 1000 + number);
+            let mut client = Client { store: store.clone(), number, dice, model: Model::default() };
+            std::thread::spawn(move || {
+                for _ in 0..STEPS {
+                    client.step();
+                }
+                client.look();
+                client
+            })
+        })
+        .collect();
+    // And somebody who sweeps all the time must not take anything away.
+    for _ in 0..50 {
+        store.sweep().unwrap();
+    }
+    let clients: Vec<Client> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+
+    let report = store.check().unwrap();
+    assert!(report.is_sound(), "seed {seed}: {:?}", report.problems);
+    store.settle();
+    assert_eq!(disk.data_files().len() as u64, report.files, "seed {seed}: files that nothing refers to");
+    for mut client in clients {
+        while !client.model.uploads.is_empty() {
+            client.abort();
+        }
+        for name in std::mem::take(&mut client.model.objects).into_keys() {
+            let etag = store.head_object(&bucket("model"), &key(&name)).unwrap().etag;
+            let wrong = WriteCondition::IfMatch(ETag::new("another"));
+            assert!(store.delete_object(&bucket("model"), &key(&name), wrong).is_err());
+            let right = WriteCondition::IfMatch(etag);
+            store.delete_object(&bucket("model"), &key(&name), right).unwrap();
+        }
+    }
+    store.settle();
+    assert!(disk.data_files().is_empty(), "seed {seed}: space that was not given back");
+    store.delete_bucket(&bucket("model")).unwrap();
+}
+
+#[test]
+fn random_operations_agree_with_the_model() {
+    for seed in 0..3 {
+        run(seed);
+    }
+}
