@@ -49,7 +49,10 @@ pub use proof::{Proof, ProofCount, WholeProof};
 pub use s3::{Addressing, S3Options, S3Store};
 pub use source::{BytesSource, FileSource, Source};
 pub use store::{ObjectAttributes, ObjectRef, Store, StoreError, StoreErrorKind};
-pub use upload::{Cancel, JournalOptions, OnChange, Progress, Upload, UploadOptions, UploadReport, upload};
+pub use upload::{
+    Abandoned, Cancel, JournalOptions, OnChange, Progress, Upload, UploadOptions, UploadReport, abandon,
+    upload,
+};
 
 /// The example in the README is compiled too.
 #[cfg(doctest)]

@@ -95,9 +95,9 @@ impl JournalFolder {
         &self.0
     }
 
-    /// The id of the upload of `source_path` to `object` at `endpoint`: the same for the same command.
-    pub fn id(source_path: &str, endpoint: &str, object: &crate::store::ObjectRef) -> String {
-        let identity = format!("{source_path}\0{endpoint}\0{}\0{}", object.bucket, object.key);
+    /// The id of the upload of `source_path` to `object` at a store: the same for the same command.
+    pub fn id(source_path: &str, store: &str, object: &crate::store::ObjectRef) -> String {
+        let identity = format!("{source_path}\0{store}\0{}\0{}", object.bucket, object.key);
         let digest = Hasher::checksum(ChecksumAlgorithm::Sha256, identity.as_bytes());
         digest.bytes().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
@@ -134,6 +134,17 @@ impl JournalFolder {
             journal.cut(if usable { good_bytes } else { 0 })?;
             return Ok(Opened { journal, records: if usable { records } else { vec![] } });
         }
+    }
+
+    /// Opens the journal `id` only if there is one.
+    ///
+    /// # Errors
+    /// As [`JournalFolder::open`].
+    pub fn open_existing(&self, id: &str) -> Result<Option<Opened>, JournalError> {
+        if !self.0.join(format!("{id}.{ENDING}")).is_file() {
+            return Ok(None);
+        }
+        self.open(id).map(Some)
     }
 
     /// Every unfinished upload of this machine, oldest first. Files that cannot be read are left out.

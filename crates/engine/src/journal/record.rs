@@ -54,8 +54,8 @@ pub struct Beginning {
     pub source: SourceRecord,
     /// Where to.
     pub object: ObjectRef,
-    /// `https://host`: which store.
-    pub endpoint: String,
+    /// Which store: its endpoint, or a name that stays the same where that does not.
+    pub store: String,
     /// Which bytes are which part.
     pub plan: PartPlan,
     /// What proves each part.

@@ -17,7 +17,7 @@ fn beginning() -> Beginning {
             identity: FileIdentity { place: Some((1, 2)), size_bytes: 20 << 20, modified_ns: Some(3) },
         },
         object: "s3://bucket/big.iso".parse().unwrap(),
-        endpoint: "http://127.0.0.1:8014".into(),
+        store: "http://127.0.0.1:8014".into(),
         plan: PartPlan::new(20 << 20, &Limits::AWS, None).unwrap(),
         checksum: Some(ChecksumAlgorithm::Crc64Nvme),
         attributes: ObjectAttributes::default(),

@@ -28,7 +28,7 @@ impl Memory {
     /// Opens the journal that belongs to this source and target, and gives what it remembers.
     pub(super) fn open(job: &Job, source: &SourceRecord) -> Result<(Self, Vec<Record>), Error> {
         let Some(options) = &job.options.journal else { return Ok((Self(None), vec![])) };
-        let id = JournalFolder::id(&source.path, &job.store.endpoint(), &job.object);
+        let id = JournalFolder::id(&source.path, &store_name(job), &job.object);
         let opened = options.folder.open(&id)?;
         Ok((Self(Some(Open { id, journal: opened.journal, lame: false })), opened.records))
     }
@@ -104,6 +104,12 @@ impl Memory {
             None => Ok(()),
         }
     }
+}
+
+/// Which store, the same from run to run.
+pub(super) fn store_name(job: &Job) -> String {
+    let name = job.options.journal.as_ref().and_then(|journal| journal.store_name.clone());
+    name.unwrap_or_else(|| job.store.endpoint())
 }
 
 fn chain(error: &JournalError) -> String {

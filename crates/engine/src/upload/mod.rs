@@ -5,6 +5,7 @@
 //! nothing is left at the store (P3). A dropped future cannot await; a task can. With a journal ([`memory`]),
 //! what stops can go on ([`resume`]), and dropping pauses instead of cancelling.
 
+mod abandon;
 mod abort;
 mod complete;
 mod driver;
@@ -36,6 +37,7 @@ use crate::proof::{ProofCount, WholeProof};
 use crate::source::Source;
 use crate::store::{ObjectRef, Store, Wire};
 
+pub use abandon::{Abandoned, abandon};
 pub use options::{
     DEFAULT_CONCURRENCY, DEFAULT_MULTIPART_THRESHOLD_BYTES, JournalOptions, OnChange, UploadOptions,
 };

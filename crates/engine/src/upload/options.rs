@@ -58,6 +58,9 @@ pub struct UploadOptions {
 pub struct JournalOptions {
     /// The folder of all journals.
     pub folder: JournalFolder,
+    /// A name of the store that stays the same from run to run; `None`: its endpoint. An endpoint on a port
+    /// that changes needs one.
+    pub store_name: Option<String>,
     /// How to connect again, in the caller's words; kept in the journal, so without secrets.
     pub connection: serde_json::Value,
 }

@@ -5,7 +5,7 @@ use rand::Rng;
 
 use super::Job;
 use super::complete::TOKEN_METADATA;
-use super::memory::Memory;
+use super::memory::{Memory, store_name};
 use super::part::SentPart;
 use super::resume::Resumed;
 use crate::error::Error;
@@ -44,7 +44,7 @@ impl Start {
         memory.begin(Beginning {
             source,
             object: job.object.clone(),
-            endpoint: job.store.endpoint(),
+            store: store_name(job),
             plan: self.plan,
             checksum: job.options.checksum,
             attributes: job.options.attributes.clone(),

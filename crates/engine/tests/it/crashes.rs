@@ -29,12 +29,12 @@ const SEEDS: std::ops::Range<u64> = 0..1000;
 #[derive(Clone)]
 struct File {
     content: Vec<u8>,
-    version: u128,
+    version: u64,
 }
 
 struct FileLike {
     bytes: BytesSource,
-    version: u128,
+    version: u64,
 }
 
 impl Source for FileLike {
@@ -204,7 +204,7 @@ impl Scenario {
             .build()
             .expect("a runtime needs no more than memory");
         let journal =
-            JournalOptions { folder: JournalFolder::new(folder), connection: serde_json::Value::Null };
+            JournalOptions { folder: JournalFolder::new(folder), store_name: None, connection: serde_json::Value::Null };
         let options = UploadOptions { journal: Some(journal), ..self.options.clone() };
         runtime.block_on(async {
             let source = FileLike { bytes: BytesSource::new(file.content.clone()), version: file.version };
@@ -287,7 +287,7 @@ impl Scenario {
 }
 
 /// A few bytes in the middle; now and then the length, too.
-fn change(content: &mut Vec<u8>, version: u128) {
+fn change(content: &mut Vec<u8>, version: u64) {
     let middle = content.len() / 2;
     content[middle] ^= 1;
     if version % 3 == 0 {

@@ -120,10 +120,15 @@ pub(crate) fn never_aborted_in_doubt(history: &[Call]) {
     }
 }
 
-/// An answer to HEAD that says whether the object is there.
+/// An answer that says whether the object is there, or that the upload is still open.
 fn settles(call: &Call) -> bool {
-    call.operation == Operation::HeadObject
-        && matches!(call.fate, Fate::Succeeded | Fate::Failed(StoreErrorKind::NoSuchKey))
+    match call.operation {
+        Operation::HeadObject => {
+            matches!(call.fate, Fate::Succeeded | Fate::Failed(StoreErrorKind::NoSuchKey))
+        }
+        Operation::ListParts => call.fate == Fate::Succeeded,
+        _ => false,
+    }
 }
 
 /// An upload of the same key that belongs to somebody else (trap 26).

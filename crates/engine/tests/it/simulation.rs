@@ -246,7 +246,7 @@ fn weather(random: &mut StdRng, provable: bool) -> Weather {
         twice: often(foul),
         lagging_listing: often(foul),
         expiry: often(foul / 20.0),
-        denied: often(foul / 20.0),
+        denied: often(foul / 5.0),
     }
 }
 
