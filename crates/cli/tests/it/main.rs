@@ -1,1 +1,15 @@
 //! The whole program, against real servers and real clients.
+//!
+//! Everything here runs the `haul` binary as a user would and looks at the result with programs that share no code with
+//! it. Run through `cargo xtask test`, which starts the servers and makes the clients; a test that does not find them
+//! fails.
+
+mod clients;
+mod failures;
+mod interrupts;
+mod limits;
+mod local;
+mod output;
+mod stores;
+mod weather;
+mod world;

@@ -1,0 +1,176 @@
+//! What cannot succeed must end, say why, and leave nothing behind.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use haul_testkit::Store;
+use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
+use haul_testkit::files::MIB;
+use haul_testkit::process::Finished;
+use haul_testkit::servers::HaulServe;
+
+use crate::world::{
+    PART, World, assert_keys, assert_no_upload_left, copy, finish, haul_binary, make_bucket, read_back,
+    upload,
+};
+
+/// A clear error has a first line that says what failed, and names the object and the store's own code.
+fn assert_clear_error(finished: &Finished, exit_code: i32, words: &[&str]) {
+    assert_eq!(finished.code(), Some(exit_code), "{}", finished.stderr);
+    assert!(finished.stderr.starts_with("error: "), "{}", finished.stderr);
+    assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
+    for word in words {
+        assert!(finished.stderr.contains(word), "{word} is missing in:\n{}", finished.stderr);
+    }
+}
+
+#[test]
+fn a_store_that_refuses_parts_is_not_asked_twice() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    let proxy = ChaosProxy::start(&server.store().endpoint).unwrap();
+    proxy.add(Rule::on(Kind::UploadPart, Fault::error(403, "AccessDenied")).part(2).always());
+    let store = server.store().at(proxy.endpoint());
+    let sample = world.sample("file", 6 * PART);
+
+    let url = format!("s3://{bucket}/file");
+    let finished = finish(copy(&world, &store, &sample.path, &url).args(["--part-size", "8MiB"]));
+
+    assert_clear_error(&finished, 1, &["AccessDenied", "part 2", "hint: "]);
+    let struck = proxy.seen().iter().filter(|request| request.fault.is_some()).count();
+    assert_eq!(struck, 1, "a 403 is final");
+    assert_keys(server.store(), &bucket, &[]);
+    assert_no_upload_left(server.store(), &bucket);
+}
+
+#[test]
+fn wrong_keys_are_refused_by_haul_serve_and_ceph_rgw() {
+    let world = World::new();
+    let server = world.serve();
+    for store in [server.store().clone(), Store::shared("RGW")] {
+        let bucket = make_bucket(&world, &store);
+        let sample = world.sample("file", 20 * MIB);
+        let stranger = Store { secret_key: "not the secret".to_owned(), ..store.clone() };
+        let finished = finish(&mut copy(&world, &stranger, &sample.path, &format!("s3://{bucket}/file")));
+        assert_clear_error(&finished, 1, &["SignatureDoesNotMatch", "hint: "]);
+        assert!(!finished.stderr.contains("not the secret"), "{}", finished.stderr);
+        assert_no_upload_left(&store, &bucket);
+    }
+}
+
+#[test]
+fn a_bucket_that_does_not_exist() {
+    let world = World::new();
+    let server = world.serve();
+    for store in [server.store().clone(), Store::shared("RGW"), Store::shared("LOCALSTACK")] {
+        for length_bytes in [1000, 20 * MIB] {
+            let sample = world.sample("file", length_bytes);
+            let finished = finish(&mut copy(&world, &store, &sample.path, "s3://no-such-bucket-here/file"));
+            assert_clear_error(&finished, 1, &["NoSuchBucket", "haul mb s3://no-such-bucket-here"]);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    let sample = world.sample("secret", 20 * MIB);
+    std::fs::set_permissions(&sample.path, PermissionsExt::from_mode(0o000)).unwrap();
+    let url = format!("s3://{bucket}/secret");
+
+    let finished = finish(&mut without_root_privilege(&copy(&world, server.store(), &sample.path, &url)));
+    assert_clear_error(&finished, 1, &["secret", "Permission denied"]);
+
+    let finished = finish(&mut copy(&world, server.store(), "does-not-exist", &url));
+    assert_clear_error(&finished, 1, &["does-not-exist", "No such file"]);
+    assert_keys(server.store(), &bucket, &[]);
+    assert_no_upload_left(server.store(), &bucket);
+}
+
+/// Root reads every file, so that privilege is given up first.
+fn without_root_privilege(command: &Command) -> Command {
+    if std::fs::read("/proc/1/mem").is_err() && std::fs::File::open("/etc/shadow").is_err() {
+        let mut same = Command::new(command.get_program());
+        same.args(command.get_args());
+        return with_surroundings_of(same, command);
+    }
+    let mut unprivileged = Command::new("setpriv");
+    unprivileged.args(["--bounding-set", "-dac_override,-dac_read_search", "--"]);
+    unprivileged.arg(command.get_program()).args(command.get_args());
+    with_surroundings_of(unprivileged, command)
+}
+
+fn with_surroundings_of(mut command: Command, other: &Command) -> Command {
+    command.env_clear().envs(other.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(other.get_current_dir().unwrap_or(Path::new("/")));
+    command
+}
+
+#[test]
+fn a_file_that_is_cut_short_while_it_is_sent() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    let proxy = ChaosProxy::start(&server.store().endpoint).unwrap();
+    // One part at a time, and the first stalls: nothing of the file's end has been read when it is cut off.
+    proxy.add(Rule::on(Kind::UploadPart, Fault::Delay(std::time::Duration::from_secs(2))).part(1));
+    let sample = world.sample("file", 12 * PART);
+    let store = server.store().at(proxy.endpoint());
+    let url = format!("s3://{bucket}/file");
+    let mut command = copy(&world, &store, &sample.path, &url);
+    let running =
+        haul_testkit::process::Running::start(command.args(["--part-size", "8MiB", "--concurrency", "1"]))
+            .unwrap();
+    assert!(
+        proxy.wait_until(crate::world::LIMIT, |seen| seen
+            .iter()
+            .any(|request| request.kind == Kind::UploadPart))
+    );
+    std::fs::File::options().write(true).open(&sample.path).unwrap().set_len(6 * PART).unwrap();
+
+    let finished = running.finish(crate::world::LIMIT).unwrap();
+    assert_clear_error(&finished, 6, &["file"]);
+    assert_keys(server.store(), &bucket, &[]);
+    assert_no_upload_left(server.store(), &bucket);
+}
+
+#[test]
+fn a_full_disk_at_the_endpoint() {
+    let world = World::new();
+    let server = HaulServe::start_on_small_disk(haul_binary(), &world.path("small"), 64 * MIB).unwrap();
+    let store = server.store();
+    let bucket = make_bucket(&world, store);
+    let sample = world.sample("file", 128 * MIB);
+
+    let url = format!("s3://{bucket}/file");
+    let finished = finish(copy(&world, store, &sample.path, &url).args(["--part-size", "8MiB"]));
+    assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
+    assert_clear_error(&finished, 1, &["file"]);
+    assert_keys(store, &bucket, &[]);
+    assert_no_upload_left(store, &bucket);
+
+    // The endpoint is alive, and what the parts took is free again.
+    let small = world.sample("small-file", 24 * MIB);
+    upload(&world, store, &small.path, &format!("s3://{bucket}/small-file"));
+    assert_eq!(read_back(store, &bucket, "small-file").sha256, small.sha256);
+}
+
+#[test]
+fn an_endpoint_that_is_not_there() {
+    let world = World::new();
+    let port = haul_testkit::servers::free_port().unwrap();
+    let store = Store {
+        endpoint: format!("http://127.0.0.1:{port}"),
+        region: "us-east-1".to_owned(),
+        access_key: "key".to_owned(),
+        secret_key: "secret".to_owned(),
+    };
+    let sample = world.sample("file", 20 * MIB);
+    let finished =
+        finish(copy(&world, &store, &sample.path, "s3://bucket/file").args(["--max-attempts", "3"]));
+    assert_clear_error(&finished, 1, &["Connection refused", "endpoint", "hint: "]);
+}
