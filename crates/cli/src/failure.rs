@@ -6,28 +6,40 @@
 
 use std::fmt;
 
-use haul::{Advice, Error as EngineError, StoreErrorKind};
+use haul::{Advice, Error as EngineError, StoreError, StoreErrorKind};
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::target::{Address, TargetError};
+use crate::target::{Address, Scheme, TargetError};
 
 /// What was being done, and with which address: the first line of an error.
 #[derive(Debug)]
 pub(crate) struct Doing {
     action: String,
     address: Option<Address>,
+    endpoint: Option<String>,
+    hint: Option<String>,
 }
 
 impl Doing {
     /// Something about an object or a bucket.
     pub(crate) fn at(action: impl Into<String>, address: &Address) -> Self {
-        Self { action: action.into(), address: Some(address.clone()) }
+        Self { address: Some(address.clone()), ..Self::of(action) }
     }
 
     /// Something about no address in particular.
     pub(crate) fn of(action: impl Into<String>) -> Self {
-        Self { action: action.into(), address: None }
+        Self { action: action.into(), address: None, endpoint: None, hint: None }
+    }
+
+    /// With the store that was asked.
+    pub(crate) fn through(self, endpoint: impl Into<String>) -> Self {
+        Self { endpoint: Some(endpoint.into()), ..self }
+    }
+
+    /// With a better hint than the engine, which knows less, can give.
+    pub(crate) fn hinting(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
     }
 }
 
@@ -90,6 +102,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// Finds out what an error means.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
+        let doing = error.downcast_ref::<Doing>();
         let mut failure = Self {
             event: "failed",
             code: "Failed".to_owned(),
@@ -97,7 +110,7 @@ impl Failure {
             retry_after_ms: None,
             exit_code: 0,
             message: error.to_string(),
-            causes: causes(error),
+            causes: causes(error, doing.and_then(|doing| doing.address.as_ref())),
             hint: None,
             exit: Exit::Failed,
         };
@@ -113,8 +126,7 @@ impl Failure {
             failure.code = code(engine);
             failure.exit = exit(engine);
             (failure.advice, failure.retry_after_ms) = advice(engine.advice());
-            let address = error.downcast_ref::<Doing>().and_then(|doing| doing.address.as_ref());
-            failure.hint = engine.hint().map(|hint| concrete(hint, address));
+            failure.hint = hint(engine, doing);
         } else if let Some(server) = error.downcast_ref::<haul_server::Error>() {
             failure.code = server_code(server).to_owned();
             failure.hint = server.hint().map(str::to_owned);
@@ -138,16 +150,36 @@ impl Failure {
     }
 }
 
-/// The chain below the first line, without what only repeats the line above it.
-fn causes(error: &anyhow::Error) -> Vec<String> {
-    let mut said = vec![error.to_string()];
-    for cause in error.chain().skip(1) {
-        let text = cause.to_string();
-        if !said.iter().any(|before| before.contains(&text)) {
+/// The chain below the first line, without what only repeats a line above it.
+///
+/// Below the store's error come the layers of the SDK, each saying that the next one failed; only the last one, where
+/// it began, is worth a line (of credentials the last two: what could not be done, and why).
+fn causes(error: &anyhow::Error, address: Option<&Address>) -> Vec<String> {
+    // The engine knows only S3; the person wrote `local://`.
+    let as_written = |text: String| match address {
+        Some(address) if address.scheme == Scheme::Local => text.replace(
+            &format!("{}{}", Scheme::S3, address.bucket),
+            &format!("{}{}", Scheme::Local, address.bucket),
+        ),
+        _ => text,
+    };
+    let chain: Vec<_> = error.chain().collect();
+    let store = chain.iter().position(|cause| cause.is::<StoreError>() || cause.is::<Box<StoreError>>());
+    let told = store.map_or(chain.len(), |store| store + 1);
+    let root = chain.len() - if lost_credentials(error) { 2 } else { 1 };
+    let mut said: Vec<String> = Vec::new();
+    for (place, cause) in chain.iter().enumerate() {
+        let text = as_written(cause.to_string());
+        if (place < told || place >= root) && !said.iter().any(|before| before.contains(&text)) {
             said.push(text);
         }
     }
     said.split_off(1)
+}
+
+fn lost_credentials(error: &anyhow::Error) -> bool {
+    let engine = error.downcast_ref::<EngineError>();
+    matches!(engine, Some(EngineError::Store { source, .. }) if source.kind == StoreErrorKind::NoCredentials)
 }
 
 fn advice(advice: Advice) -> (&'static str, Option<u64>) {
@@ -166,7 +198,7 @@ fn exit(error: &EngineError) -> Exit {
         EngineError::Plan { .. } | EngineError::NotAFile { .. } | EngineError::Configuration(_) => {
             Exit::Usage
         }
-        EngineError::Cancelled { .. } => Exit::Interrupted,
+        EngineError::Cancelled { .. } | EngineError::Paused { .. } => Exit::Interrupted,
         EngineError::InDoubt { .. } => Exit::InDoubt,
         EngineError::LeftBehind { .. } => Exit::LeftBehind,
         EngineError::SourceChanged { .. } => Exit::SourceChanged,
@@ -194,6 +226,9 @@ fn code(error: &EngineError) -> String {
         EngineError::Plan { .. } => "Plan",
         EngineError::InDoubt { .. } => "InDoubt",
         EngineError::UploadGone { .. } => "UploadGone",
+        EngineError::Restarted { .. } => "Restarted",
+        EngineError::Paused { .. } => "Paused",
+        EngineError::Journal(_) => "Journal",
         EngineError::Unproven { .. } => "Unproven",
         EngineError::Cancelled { .. } => "Cancelled",
         EngineError::LeftBehind { .. } => "LeftBehind",
@@ -215,20 +250,45 @@ fn server_code(error: &haul_server::Error) -> &'static str {
     }
 }
 
-/// The engine hints at `s3://BUCKET/PREFIX`; here it is known what the person wrote.
-fn concrete(hint: String, address: Option<&Address>) -> String {
-    let Some(address) = address else { return hint };
-    let bucket = format!("{}{}", address.scheme, address.bucket);
-    let folder = address.key.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let prefix = if folder.is_empty() { format!("{bucket}/") } else { format!("{bucket}/{folder}/") };
-    hint.replace("s3://BUCKET/PREFIX", &prefix).replace("s3://BUCKET", &bucket)
+/// What to do about it: from whoever knows most.
+fn hint(error: &EngineError, doing: Option<&Doing>) -> Option<String> {
+    if let Some(better) = doing.and_then(|doing| doing.hint.clone()) {
+        return Some(better);
+    }
+    if exit(error) == Exit::Precondition {
+        let hint =
+            "the object stays as it was: it exists (--if-none-match) or is another version (--if-match)";
+        return Some(hint.to_owned());
+    }
+    let hint = match error {
+        EngineError::Store { source, .. } if source.code.as_deref() == Some("BucketNotEmpty") => {
+            Some("remove its objects first; haul ls -r s3://BUCKET shows them".to_owned())
+        }
+        _ => error.hint(),
+    };
+    hint.map(|hint| doing.map_or(hint.clone(), |doing| concrete(&hint, doing)))
+}
+
+/// The engine hints at `s3://BUCKET/PREFIX` and at "the endpoint"; here it is known what the person wrote.
+fn concrete(hint: &str, doing: &Doing) -> String {
+    let mut hint = hint.to_owned();
+    if let Some(endpoint) = &doing.endpoint {
+        hint = hint.replace("is the endpoint right", &format!("is {endpoint} right"));
+    }
+    if let Some(address) = &doing.address {
+        let bucket = format!("{}{}", address.scheme, address.bucket);
+        let folder = address.key.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+        hint = hint.replace("s3://BUCKET/PREFIX", &format!("{bucket}/{folder}"));
+        hint = hint.replace("s3://BUCKET", &bucket);
+    }
+    hint
 }
 
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
+    use haul::parts::UploadId;
     use haul::store::Operation;
-    use haul::{StoreError, parts::UploadId};
 
     use super::*;
 
@@ -264,12 +324,30 @@ mod tests {
     }
 
     #[test]
+    fn of_the_layers_below_the_store_only_the_root_is_told() {
+        let root = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let layers = anyhow::Error::from(root).context("io error").context("dispatch failure");
+        let error =
+            StoreError::local(Operation::UploadPart, StoreErrorKind::Connection, "the connection broke")
+                .with_source(layers);
+        insta::assert_snapshot!(
+            told(EngineError::of_store("s3://bucket/a", error), "s3://bucket/a"),
+            @r"
+        error: cannot upload video.mov to s3://bucket/a
+          caused by: UploadPart: the connection broke
+          caused by: connection reset
+        hint: is the endpoint right and reachable? see --endpoint and AWS_ENDPOINT_URL
+        exit 1, Connection
+        "
+        );
+    }
+
+    #[test]
     fn hints_name_the_persons_own_bucket() {
         insta::assert_snapshot!(
             told(EngineError::of_store("s3://demo/a", StoreError::answered(Operation::PutObject, 404, Some("NoSuchBucket"), "")), "local://demo/a"),
             @r"
         error: cannot upload video.mov to local://demo/a
-          caused by: s3://demo/a
           caused by: PutObject: the store answered 404 NoSuchBucket
         hint: create it first: haul mb local://demo; or check its name and --endpoint
         exit 1, NoSuchBucket

@@ -80,6 +80,7 @@ impl View {
             Event::InDoubt { reason } => {
                 self.warn(&format!("the answer was lost, looking at the object: {}", visible(reason)));
             }
+            Event::Restarting { reason } => self.say(&format!("beginning anew: {}", visible(reason))),
             Event::Warning { message } => self.warn(&visible(message)),
             _ => {}
         }

@@ -53,11 +53,12 @@ pub(crate) fn human_rate(bytes: u64, elapsed: Duration) -> String {
     }
 }
 
-/// `0.3 s`, `12.1 s`, `3 min 20 s`, `2 h 03 min`.
+/// `340 ms`, `12.1 s`, `3 min 20 s`, `2 h 03 min`.
 pub(crate) fn human_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
-        0..60 => format!("{:.1} s", duration.as_secs_f64()),
+        0 => format!("{} ms", duration.as_millis()),
+        1..60 => format!("{:.1} s", duration.as_secs_f64()),
         60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
     }
@@ -103,6 +104,7 @@ mod tests {
         insta::assert_snapshot!(human_rate(1_503_238_553, Duration::from_millis(12_100)), @"118 MiB/s");
         insta::assert_snapshot!(human_rate(10_000, Duration::from_secs(1)), @"9.8 KiB/s");
         insta::assert_snapshot!(human_rate(5, Duration::ZERO), @"4.9 KiB/s");
+        insta::assert_snapshot!(human_duration(Duration::from_millis(340)), @"340 ms");
         insta::assert_snapshot!(human_duration(Duration::from_millis(12_130)), @"12.1 s");
         insta::assert_snapshot!(human_duration(Duration::from_secs(200)), @"3 min 20 s");
         insta::assert_snapshot!(human_duration(Duration::from_secs(7400)), @"2 h 03 min");

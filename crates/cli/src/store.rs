@@ -69,7 +69,13 @@ pub(crate) async fn open(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow
 }
 
 async fn connect(options: S3Options) -> anyhow::Result<Arc<dyn Store>> {
-    let store = S3Store::connect(options).await.context(Doing::of("cannot connect to the store"))?;
+    let doing = match &options.profile {
+        Some(profile) => Doing::of(format!("cannot connect to the store with profile {profile}")).hinting(format!(
+            "look for {profile} in ~/.aws/config and ~/.aws/credentials; for SSO: aws sso login --profile {profile}"
+        )),
+        None => Doing::of("cannot connect to the store"),
+    };
+    let store = S3Store::connect(options).await.context(doing)?;
     Ok(Arc::new(store))
 }
 

@@ -98,7 +98,8 @@ impl fmt::Display for Scheme {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}/{}", self.scheme, self.bucket, self.key)
+        write!(f, "{}{}", self.scheme, self.bucket)?;
+        if self.key.is_empty() { Ok(()) } else { write!(f, "/{}", self.key) }
     }
 }
 
@@ -254,7 +255,7 @@ mod tests {
         insta::assert_snapshot!(error("local:///key"), @"local:// names no bucket; write local://bucket/key");
         insta::assert_snapshot!(error("s3://My_Bucket/key"), @r#"bucket name "My_Bucket" contains 'M'; only a-z, 0-9, '.' and '-' are allowed"#);
         insta::assert_snapshot!(Address::parse("bucket/key").unwrap_err(), @"bucket/key is not an address; write s3://bucket/key or local://bucket/key");
-        insta::assert_snapshot!(Address::parse_object("s3://bucket/").unwrap_err(), @"s3://bucket/ names a whole bucket or folder; an object's key is missing");
+        insta::assert_snapshot!(Address::parse_object("s3://bucket/").unwrap_err(), @"s3://bucket names a whole bucket or folder; an object's key is missing");
         insta::assert_snapshot!(Address::parse_bucket("s3://bucket/key").unwrap_err(), @"s3://bucket/key names more than a bucket; leave out everything behind bucket");
     }
 

@@ -79,7 +79,7 @@ impl Left {
     fn event(&mut self, event: &Event) {
         match event {
             Event::UploadCreated { upload_id } => self.upload_id = Some(upload_id.to_string()),
-            Event::Aborted | Event::Completed { .. } => self.upload_id = None,
+            Event::Aborted | Event::Paused { .. } | Event::Completed { .. } => self.upload_id = None,
             _ => {}
         }
     }

@@ -82,6 +82,7 @@ async fn upload(
     *content_type = content_type.take().or_else(|| guess_content_type(&address.key, path));
 
     let opened = store::open(address.scheme, args, mode).await?;
+    let endpoint = opened.store.endpoint();
     let started = Instant::now();
     let mut view = View::new(mode, name_of(&from));
     let report = async {
@@ -93,7 +94,7 @@ async fn upload(
     let report = report.await;
     let elapsed = started.elapsed();
     opened.close().await;
-    let report = report.with_context(doing)?;
+    let report = report.with_context(|| doing().through(endpoint))?;
 
     let journey = Journey { source: &from, target: &to, elapsed };
     let (line, summary) = summary::uploaded(journey, &report, view.retries());
@@ -115,6 +116,7 @@ async fn download(
     let doing = || Doing::at(format!("cannot copy {from} to {to}"), address);
 
     let opened = store::open(address.scheme, args, mode).await?;
+    let endpoint = opened.store.endpoint();
     let started = Instant::now();
     let mut view = View::new(mode, name_of(&to));
     let report = async {
@@ -125,7 +127,7 @@ async fn download(
     let report = report.await;
     let elapsed = started.elapsed();
     opened.close().await;
-    let report = report.with_context(doing)?;
+    let report = report.with_context(|| doing().through(endpoint))?;
 
     let journey = Journey { source: &from, target: &to, elapsed };
     let (line, summary) = summary::downloaded(journey, &report);

@@ -46,7 +46,7 @@ async fn list_buckets(store: &dyn Store, mode: Mode) -> anyhow::Result<Exit> {
     let buckets = store.list_buckets().await;
     let buckets = buckets
         .map_err(|error| haul::Error::of_store(store.endpoint(), error))
-        .context(Doing::of("cannot list the buckets"))?;
+        .with_context(|| Doing::of("cannot list the buckets").through(store.endpoint()))?;
     for BucketInfo { name, created } in &buckets {
         mode.event(&Line::Bucket { name, created: rfc3339(*created) })?;
         mode.result(&format!("{}  {}", time(*created, &TimeZone::system()), visible(name)))?;
@@ -72,9 +72,11 @@ async fn list_objects(
     loop {
         let page =
             store.list_objects(&address.bucket, &address.key, delimiter, continuation.as_deref()).await;
-        let page = page
-            .map_err(|error| haul::Error::of_store(address.to_string(), error))
-            .with_context(|| Doing::at(format!("cannot list {}", visible(&address.to_string())), address))?;
+        let page =
+            page.map_err(|error| haul::Error::of_store(address.to_string(), error)).with_context(|| {
+                let action = format!("cannot list {}", visible(&address.to_string()));
+                Doing::at(action, address).through(store.endpoint())
+            })?;
         for entry in &page.entries {
             found = true;
             mode.event(&line(entry))?;

@@ -18,11 +18,11 @@ struct Made {
 
 /// Makes it.
 pub(crate) async fn run(args: &StoreArgs, bucket: &Address, mode: Mode) -> anyhow::Result<Exit> {
-    let doing = || Doing::at(format!("cannot make bucket {}", bucket.bucket), bucket);
     let opened = store::open(bucket.scheme, args, mode).await?;
+    let doing = Doing::at(format!("cannot make {bucket}"), bucket).through(opened.store.endpoint());
     let made = opened.store.create_bucket(&bucket.bucket).await;
     opened.close().await;
-    made.map_err(|error| haul::Error::of_store(bucket.to_string(), error)).with_context(doing)?;
+    made.map_err(|error| haul::Error::of_store(bucket.to_string(), error)).context(doing)?;
     mode.event(&Made { bucket: bucket.bucket.to_string() })?;
     mode.result(&format!("made {bucket}"))?;
     Ok(Exit::Done)

@@ -18,11 +18,11 @@ struct Removed {
 
 /// Removes it.
 pub(crate) async fn run(args: &StoreArgs, bucket: &Address, mode: Mode) -> anyhow::Result<Exit> {
-    let doing = || Doing::at(format!("cannot remove bucket {}", bucket.bucket), bucket);
     let opened = store::open(bucket.scheme, args, mode).await?;
+    let doing = Doing::at(format!("cannot remove {bucket}"), bucket).through(opened.store.endpoint());
     let removed = opened.store.delete_bucket(&bucket.bucket).await;
     opened.close().await;
-    removed.map_err(|error| haul::Error::of_store(bucket.to_string(), error)).with_context(doing)?;
+    removed.map_err(|error| haul::Error::of_store(bucket.to_string(), error)).context(doing)?;
     mode.event(&Removed { bucket: bucket.bucket.to_string() })?;
     mode.result(&format!("removed {bucket}"))?;
     Ok(Exit::Done)

@@ -24,11 +24,10 @@ pub(crate) async fn run(args: &StoreArgs, address: &Address, mode: Mode) -> anyh
     let shown = visible(&address.to_string());
     let object = address.exact_object().map_err(Usage::from)?;
     let opened = store::open(address.scheme, args, mode).await?;
+    let doing = Doing::at(format!("cannot remove {shown}"), address).through(opened.store.endpoint());
     let removed = opened.store.delete_object(&object).await;
     opened.close().await;
-    removed
-        .map_err(|error| haul::Error::of_store(address.to_string(), error))
-        .with_context(|| Doing::at(format!("cannot remove {shown}"), address))?;
+    removed.map_err(|error| haul::Error::of_store(address.to_string(), error)).context(doing)?;
     mode.event(&Removed { bucket: object.bucket.as_str(), key: object.key.as_str() })?;
     mode.result(&format!("removed {shown}"))?;
     Ok(Exit::Done)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use haul::{DownloadReport, ProofCount, UploadReport};
+use haul::{DownloadReport, ProofCount, UploadReport, WholeProof};
 use serde::Serialize;
 
 use crate::size::{human_duration, human_rate, human_size};
@@ -22,6 +22,7 @@ pub(crate) enum Summary<'a> {
         upload_id: Option<&'a str>,
         checksum: Option<String>,
         proof: ProofCount,
+        whole: WholeProof,
         retries: u32,
     },
     /// The file has its name.
@@ -43,14 +44,12 @@ impl Journey<'_> {
 
     /// `video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s)`
     fn line(&self, size_bytes: u64) -> String {
-        format!(
-            "{} -> {}  {} in {} ({})",
-            self.source,
-            self.target,
-            human_size(size_bytes),
-            human_duration(self.elapsed),
-            human_rate(size_bytes, self.elapsed)
-        )
+        let (size, time) = (human_size(size_bytes), human_duration(self.elapsed));
+        let rate = match size_bytes {
+            0 => String::new(),
+            _ => format!(" ({})", human_rate(size_bytes, self.elapsed)),
+        };
+        format!("{} -> {}  {size} in {time}{rate}", self.source, self.target)
     }
 }
 
@@ -64,6 +63,11 @@ pub(crate) fn uploaded<'a>(
     line += &match report.upload_id {
         Some(_) => format!(", {}, {}", counted(report.part_count, "part"), report.proof),
         None => format!(", one request, {}", proof_of_one(&report.proof)),
+    };
+    line += match (&report.upload_id, report.whole) {
+        (Some(_), WholeProof::Checksum) => ", the object too",
+        (Some(_), WholeProof::ETag) => ", the object by its ETag",
+        _ => "",
     };
     if retries > 0 {
         line +=
@@ -79,6 +83,7 @@ pub(crate) fn uploaded<'a>(
         upload_id: report.upload_id.as_ref().map(haul::parts::UploadId::as_str),
         checksum: report.checksum.map(|checksum| checksum.to_string()),
         proof: report.proof,
+        whole: report.whole,
         retries,
     };
     (line, summary)
@@ -126,6 +131,8 @@ mod tests {
             part_count,
             upload_id: (part_count > 1).then(|| UploadId::new("u1").unwrap()),
             proof,
+            whole: WholeProof::Checksum,
+            resumed_bytes: 0,
             checksum: None,
         }
     }
@@ -133,7 +140,7 @@ mod tests {
     #[test]
     fn last_lines() {
         let all = ProofCount { checksum: 179, ..ProofCount::default() };
-        insta::assert_snapshot!(uploaded(JOURNEY, &report(179, all), 0).0, @"video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s), 179 parts, every part proven by checksum");
+        insta::assert_snapshot!(uploaded(JOURNEY, &report(179, all), 0).0, @"video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s), 179 parts, every part proven by checksum, the object too");
         let none = ProofCount { unproven: 1, ..ProofCount::default() };
         insta::assert_snapshot!(uploaded(JOURNEY, &report(1, none), 2).0, @"video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s), one request, unproven: the store verified no checksum and gave no MD5, 2 retries");
     }
@@ -143,6 +150,6 @@ mod tests {
         let all = ProofCount { checksum: 179, ..ProofCount::default() };
         let report = report(179, all);
         let (_, summary) = uploaded(JOURNEY, &report, 1);
-        insta::assert_snapshot!(serde_json::to_string(&summary).unwrap(), @r#"{"event":"uploaded","source":"video.mov","target":"s3://b/video.mov","size_bytes":1503238553,"elapsed_ms":12130,"part_count":179,"etag":"0cc175b9c0f1b6a831c399e269772661-179","upload_id":"u1","checksum":null,"proof":{"checksum":179,"md5":0,"unproven":0},"retries":1}"#);
+        insta::assert_snapshot!(serde_json::to_string(&summary).unwrap(), @r#"{"event":"uploaded","source":"video.mov","target":"s3://b/video.mov","size_bytes":1503238553,"elapsed_ms":12130,"part_count":179,"etag":"0cc175b9c0f1b6a831c399e269772661-179","upload_id":"u1","checksum":null,"proof":{"checksum":179,"md5":0,"unproven":0},"whole":"checksum","retries":1}"#);
     }
 }
