@@ -96,10 +96,10 @@ enum Writing {
 impl Writing {
     fn start(mut writer: PartWriter, block: Vec<Bytes>, permit: OwnedSemaphorePermit) -> Self {
         Self::Busy(tokio::task::spawn_blocking(move || {
-            for piece in &block {
-                writer.write(piece)?;
+            // The store holds pieces a while (within a limit of its own) to hash them with those of other parts.
+            for piece in block {
+                writer.write_block(piece)?;
             }
-            drop(block);
             drop(permit);
             Ok(writer)
         }))

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use redb::{Database, ReadableDatabase};
 
 use crate::disk::{Disk, DiskLock, FileId};
+use crate::md5_pool::Md5Pool;
 use crate::meta::Snapshot;
 use crate::reaper::Reaper;
 use crate::{Error, Result, StoreOptions};
@@ -17,6 +18,7 @@ pub(crate) struct Core {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: StoreOptions,
     pub(crate) reaper: Arc<Reaper>,
+    pub(crate) md5s: Arc<Md5Pool>,
     /// Why no more writes are taken.
     stopped: OnceLock<String>,
     /// Files that are linked (or about to be) and belong to nothing yet: a sweep must leave them.
@@ -40,6 +42,7 @@ impl Core {
             reserve_bytes: options.reserve_bytes.min(space.total_bytes / 16),
             options,
             reaper: Arc::default(),
+            md5s: Arc::new(Md5Pool::new()),
             stopped: OnceLock::new(),
             staged: Mutex::default(),
             _lock: lock,

@@ -31,6 +31,7 @@ mod commit;
 mod core;
 pub mod disk;
 mod error;
+mod md5_pool;
 mod meta;
 mod ops;
 mod reader;
