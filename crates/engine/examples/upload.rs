@@ -1,4 +1,5 @@
 //! Uploads a file, the shortest way: `cargo run -p haul --example upload -- FILE s3://bucket/key`.
+#![allow(clippy::print_stdout, reason = "an example tells its reader what happened")]
 
 use std::sync::Arc;
 
