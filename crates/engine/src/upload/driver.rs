@@ -117,6 +117,8 @@ struct Driver {
     tries: u32,
     /// Why it is failing: the first error that could not be repaired.
     cause: Option<Error>,
+    /// How the Complete failed that is being looked into.
+    doubted: Option<Error>,
     cleanup: Option<StoreError>,
 }
 
@@ -153,6 +155,7 @@ impl Driver {
             whole: None,
             tries: 0,
             cause: None,
+            doubted: None,
             cleanup: None,
             schedule,
             plan,
@@ -345,6 +348,7 @@ impl Driver {
                 if failure.outcome_unknown {
                     self.job.events.send(Event::InDoubt { reason: error.to_string() });
                 }
+                self.doubted = None;
                 self.request_failed(error);
                 Input::CompleteFailed(failure)
             }
@@ -354,7 +358,12 @@ impl Driver {
                         self.etag = Some(head.etag.clone());
                         self.whole = Some(head);
                     }
-                    (Finding::Unknown(_), head) => self.request_failed(complete::unsettled(head)),
+                    (Finding::Unknown(_), head) => {
+                        self.doubted = self.doubted.take().or(self.cause.take());
+                        self.request_failed(complete::unsettled(head));
+                    }
+                    // Complete was refused after all: that is why, and not that looking was difficult.
+                    (Finding::UploadOpen, _) => self.cause = self.doubted.take().or(self.cause.take()),
                     _ => {}
                 }
                 Input::Examined(finding)

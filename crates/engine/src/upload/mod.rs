@@ -10,6 +10,7 @@ mod abort;
 mod complete;
 mod driver;
 mod ending;
+mod interrupted;
 mod memory;
 mod options;
 mod part;
@@ -29,6 +30,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::driver::{Driven, Start};
+use self::interrupted::Stopped;
 use self::memory::Memory;
 use self::resume::Resumption;
 use crate::error::Error;
@@ -223,7 +225,7 @@ pub fn upload(
 /// An upload that the store loses again and again is not begun anew for ever.
 const RESTARTS_MAX: u32 = 3;
 
-async fn run(mut job: Job, wishes: watch::Receiver<Wish>) -> Result<UploadReport, Error> {
+async fn run(mut job: Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadReport, Error> {
     let size_bytes = job.source.size_bytes();
     // What is put in one piece is visible before it can be judged: who insists on proof gets parts.
     let one_piece = size_bytes == 0
@@ -246,7 +248,15 @@ async fn run(mut job: Job, wishes: watch::Receiver<Wish>) -> Result<UploadReport
         job.options.if_none_match = beginning.if_none_match;
         job.options.if_match = beginning.if_match.clone();
     }
-    let mut start = match resume::reconcile(&job, records, &mut memory).await? {
+    let stopped = Stopped::of(&records);
+    let reconciled = tokio::select! {
+        reconciled = resume::reconcile(&job, records, &mut memory) => reconciled?,
+        // Comparing parts with the source takes as long as reading it.
+        wish = driver::until_stronger(&mut wishes, Wish::GoOn), if !stopped.completing => {
+            return Err(stopped.end(job, memory, wish).await);
+        }
+    };
+    let mut start = match reconciled {
         Resumption::Anew(reason) => {
             if let Some(reason) = reason {
                 job.events.send(Event::Restarting { reason });

@@ -14,7 +14,7 @@ use std::time::Duration;
 use haul::journal::{JournalFolder, SourceRecord};
 use haul::memory::{Fate, Faults, MemoryStore, Quirks, Weather};
 use haul::source::{Change, FileIdentity};
-use haul::store::Operation as O;
+use haul::store::{Operation as O, StoreErrorKind};
 use haul::upload::JournalOptions;
 use haul::{BytesSource, Error, Source, UploadOptions, UploadReport, upload};
 use rand::rngs::StdRng;
@@ -158,7 +158,7 @@ impl Scenario {
     }
 
     fn run(&self) -> &'static str {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let store = store(self.quirks.clone(), Faults::seeded(self.seed, self.weather));
         let mut file = File { content: bytes(self.size_bytes), version: 1 };
         let mut versions = vec![file.content.clone()];
@@ -203,8 +203,11 @@ impl Scenario {
             .start_paused(true)
             .build()
             .expect("a runtime needs no more than memory");
-        let journal =
-            JournalOptions { folder: JournalFolder::new(folder), store_name: None, connection: serde_json::Value::Null };
+        let journal = JournalOptions {
+            folder: JournalFolder::new(folder),
+            store_name: None,
+            connection: serde_json::Value::Null,
+        };
         let options = UploadOptions { journal: Some(journal), ..self.options.clone() };
         runtime.block_on(async {
             let source = FileLike { bytes: BytesSource::new(file.content.clone()), version: file.version };
@@ -261,6 +264,18 @@ impl Scenario {
             assert!(now.as_deref() == Some(file.content.as_slice()), "P4: it is not the last version");
             assert_eq!(report.size_bytes, file.content.len() as u64);
         }
+        if let Err(Error::Store { source, .. }) = end {
+            // An earlier run had completed it – and then the source changed, or its caller had not waited to
+            // hear it: the condition forbids another one.
+            let forbidden = source.kind == StoreErrorKind::PreconditionFailed && self.options.if_none_match;
+            let unheard = self.falls.iter().any(|fall| matches!(fall, Fall::Dropped { .. }));
+            assert!(
+                forbidden && (versions.len() > 1 || unheard),
+                "{}",
+                chain(end.as_ref().expect_err("it failed"))
+            );
+            assert!(now.is_some());
+        }
         let remembered = end.as_ref().is_err_and(|error| {
             matches!(error, Error::Paused { .. } | Error::InDoubt { .. } | Error::LeftBehind { .. })
         });
@@ -284,6 +299,12 @@ impl Scenario {
         }
         never_aborted_in_doubt(&history);
     }
+}
+
+/// In memory where the system has such a place: thousands of journals are synced.
+fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
 /// A few bytes in the middle; now and then the length, too.

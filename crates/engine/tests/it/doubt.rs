@@ -201,3 +201,14 @@ async fn if_none_match_of_a_small_object_holds_even_when_the_answer_is_lost() {
         assert_eq!(store.object(&object()).unwrap(), bytes(500));
     }
 }
+
+/// Seed 748 of the crashes: Complete was refused with 412 after a doubt, and the error said that HEAD had failed.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_named_and_not_the_trouble_of_looking() {
+    let faults = Faults::none()
+        .on(O::CompleteMultipartUpload, 1, Fault::LoseRequest)
+        .on(O::CompleteMultipartUpload, 2, Fault::Answer(Refusal::ACCESS_DENIED))
+        .on_calls(O::HeadObject, 2..=4, Fault::Answer(Refusal::BAD_GATEWAY));
+    let error = fails(&aws(faults)).await;
+    assert_eq!(store_kind(&error), Some(StoreErrorKind::AccessDenied), "{}", chain(&error));
+}

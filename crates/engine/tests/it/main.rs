@@ -7,6 +7,7 @@ mod crashes;
 mod doubt;
 mod harness;
 mod links;
+mod resuming;
 mod simulation;
 mod source;
 mod stores;
