@@ -1,51 +1,148 @@
 //! Who may come in: key pairs by id for `s3s`'s signature check, and the decision after it.
 //!
-//! Nobody is let in without a signature. The secret is given to `s3s` only for the one request that names its id;
-//! signatures are compared there, in constant time.
+//! Nobody is let in without a signature, except to read objects of buckets that were made public by name. The secret
+//! is given to `s3s` only for the one request that names its id; signatures are compared there, in constant time.
+//! What a request touches is decided from its path, and for copies and batches from their input too.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
+use haul_parts::Bucket;
 use s3s::access::{S3Access, S3AccessContext};
-use s3s::auth::{S3Auth, SecretKey};
-use s3s::{S3ErrorCode, S3Result};
+use s3s::auth::{Credentials as Proven, S3Auth, SecretKey};
+use s3s::dto::{CopyObjectInput, CopySource, DeleteObjectsInput, UploadPartCopyInput};
+use s3s::path::S3Path;
+use s3s::{S3ErrorCode, S3Request, S3Result};
 
-use crate::keys::Credentials;
+use crate::gate::Query;
+use crate::grants::Grant;
 use crate::refusal::Refusal;
 
-/// The keys of this endpoint.
+/// Listings, which a key with a prefix may make below its prefix.
+const LISTINGS: [&str; 4] = ["ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"];
+/// What a key with a prefix may ask of the bucket itself: clients do before anything else.
+const ABOUT_BUCKET: [&str; 2] = ["HeadBucket", "GetBucketLocation"];
+/// What anybody may do in a public bucket.
+const PUBLIC: [&str; 2] = ["GetObject", "HeadObject"];
+
+/// The keys of this endpoint; clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyRing {
-    owner: Arc<Credentials>,
+    owner: Arc<Grant>,
+    grants: Arc<RwLock<HashMap<String, Arc<Grant>>>>,
+    public: Arc<[Bucket]>,
 }
 
 impl KeyRing {
-    pub(crate) fn new(owner: Arc<Credentials>) -> Self {
-        Self { owner }
+    pub(crate) fn new(owner: Grant, grants: Vec<Grant>, public: Vec<Bucket>) -> Self {
+        let ring = Self { owner: Arc::new(owner), grants: Arc::default(), public: public.into() };
+        ring.replace(grants);
+        ring
+    }
+
+    /// Takes the place of all grants but the owner's, for requests that come from now on.
+    pub(crate) fn replace(&self, grants: Vec<Grant>) {
+        let grants =
+            grants.into_iter().map(|grant| (grant.credentials.access_key_id.clone(), Arc::new(grant)));
+        *self.grants.write().unwrap_or_else(PoisonError::into_inner) = grants.collect();
+    }
+
+    /// The grant of an access key id. The owner's cannot be shadowed.
+    pub(crate) fn grant(&self, access_key_id: &str) -> Option<Arc<Grant>> {
+        if access_key_id == self.owner.credentials.access_key_id {
+            return Some(Arc::clone(&self.owner));
+        }
+        self.grants.read().unwrap_or_else(PoisonError::into_inner).get(access_key_id).cloned()
+    }
+
+    /// The grant of a request, or the refusal of one that has none.
+    fn of(&self, credentials: Option<&Proven>) -> Result<Arc<Grant>, Refusal> {
+        credentials.and_then(|proven| self.grant(&proven.access_key)).ok_or_else(denied)
+    }
+
+    fn check_source(&self, credentials: Option<&Proven>, source: &CopySource) -> Result<(), Refusal> {
+        match source {
+            CopySource::Bucket { bucket, key, .. } if self.of(credentials)?.covers(bucket, key) => Ok(()),
+            _ => Err(denied()),
+        }
+    }
+}
+
+fn denied() -> Refusal {
+    Refusal::new(S3ErrorCode::AccessDenied)
+}
+
+/// Whether a grant covers an operation on a path.
+fn allows(grant: &Grant, operation: &str, path: &S3Path, query: &Query) -> bool {
+    let reads = ["Get", "Head", "List"].iter().any(|verb| operation.starts_with(verb));
+    if !reads && !grant.writes() {
+        return false;
+    }
+    match path {
+        // The list shows each key its own buckets.
+        S3Path::Root => operation == "ListBuckets",
+        S3Path::Object { bucket, key } => grant.covers(bucket, key),
+        S3Path::Bucket { bucket } if LISTINGS.contains(&operation) => {
+            grant.covers(bucket, query.get("prefix").unwrap_or(""))
+        }
+        S3Path::Bucket { bucket } if ABOUT_BUCKET.contains(&operation) => grant.sees_bucket(bucket),
+        // Each key of the batch is looked at when the document has been read.
+        S3Path::Bucket { bucket } if operation == "DeleteObjects" => grant.sees_bucket(bucket),
+        S3Path::Bucket { bucket } => grant.covers(bucket, ""),
     }
 }
 
 #[async_trait]
 impl S3Auth for KeyRing {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        if access_key == self.owner.access_key_id {
-            return Ok(SecretKey::from(self.owner.secret_access_key.expose()));
+        match self.grant(access_key) {
+            Some(grant) => Ok(SecretKey::from(grant.credentials.secret_access_key.expose())),
+            None => {
+                Err(Refusal::new(S3ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", access_key).into())
+            }
         }
-        Err(Refusal::new(S3ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", access_key).into())
     }
 }
 
 #[async_trait]
 impl S3Access for KeyRing {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
-        if cx.credentials().is_none() {
-            return Err(Refusal::new(S3ErrorCode::AccessDenied).into());
+        let operation = cx.s3_op().name();
+        let Some(proven) = cx.credentials() else {
+            let public = |name: &str| self.public.iter().any(|bucket| bucket.as_str() == name);
+            return match cx.s3_path() {
+                S3Path::Object { bucket, .. } if PUBLIC.contains(&operation) && public(bucket) => Ok(()),
+                _ => Err(denied().into()),
+            };
+        };
+        let grant = self.of(Some(proven))?;
+        let query = Query::parse(cx.uri().query().unwrap_or(""));
+        if !allows(&grant, operation, cx.s3_path(), &query) {
+            return Err(denied().into());
         }
         let empty = cx.headers().get(http::header::CONTENT_LENGTH).is_some_and(|length| length == "0");
-        if cx.s3_op().name() == "CompleteMultipartUpload" && empty {
+        if operation == "CompleteMultipartUpload" && empty {
             // s3s would call the missing list malformed XML; here is the last place before it looks.
             return Err(Refusal::invalid_request("You must specify at least one part").into());
         }
         Ok(())
+    }
+
+    async fn copy_object(&self, req: &mut S3Request<CopyObjectInput>) -> S3Result<()> {
+        Ok(self.check_source(req.credentials.as_ref(), &req.input.copy_source)?)
+    }
+
+    async fn upload_part_copy(&self, req: &mut S3Request<UploadPartCopyInput>) -> S3Result<()> {
+        Ok(self.check_source(req.credentials.as_ref(), &req.input.copy_source)?)
+    }
+
+    async fn delete_objects(&self, req: &mut S3Request<DeleteObjectsInput>) -> S3Result<()> {
+        let grant = self.of(req.credentials.as_ref())?;
+        let bucket = &req.input.bucket;
+        match req.input.delete.objects.iter().find(|object| !grant.covers(bucket, &object.key)) {
+            Some(outside) => Err(denied().field("Key", outside.key.as_str()).into()),
+            None => Ok(()),
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -15,14 +16,16 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use s3s::Body;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::Limits;
+use crate::metrics::Metrics;
 use crate::stalling_io::StallingIo;
+use crate::tls::Transport;
 
 /// How long accepting pauses after an error such as "too many open files", which asking again at once cannot cure.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
@@ -37,13 +40,22 @@ pub(crate) trait Answering: Send + Sync + 'static {
     fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answer;
 }
 
+/// How connections are served.
+#[derive(Clone)]
+pub(crate) struct Manner {
+    pub(crate) transport: Transport,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) limits: Limits,
+}
+
 /// Serves until `stop` says so or its sender is gone.
 pub(crate) async fn serve<A: Answering>(
     listener: TcpListener,
     answering: Arc<A>,
-    limits: Limits,
+    manner: Manner,
     mut stop: watch::Receiver<()>,
 ) {
+    let limits = &manner.limits;
     let permits = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -61,18 +73,11 @@ pub(crate) async fn serve<A: Answering>(
                 continue;
             }
         };
-        let answering = Arc::clone(&answering);
-        let service = service_fn(move |request| answering.answer(request));
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
-            .max_headers(HEADER_LINES)
-            .serve_connection(StallingIo::new(TokioIo::new(stream), limits.stall_timeout), service);
-        let connection = graceful.watch(connection);
+        let connection = one(stream, Arc::clone(&answering), manner.clone(), graceful.watcher());
         connections.spawn(async move {
             // A connection that the peer broke off is no event of ours; what a request met is logged with the request.
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended early");
+                tracing::debug!(error, "connection ended early");
             }
             drop(permit);
         });
@@ -86,6 +91,41 @@ pub(crate) async fn serve<A: Answering>(
         tracing::warn!(grace = ?limits.stop_grace, "cutting off connections that did not finish in time");
     }
     connections.shutdown().await;
+}
+
+/// One connection, from the handshake to its end.
+async fn one<A: Answering>(
+    stream: TcpStream,
+    answering: Arc<A>,
+    manner: Manner,
+    watcher: Watcher,
+) -> Result<(), String> {
+    let Manner { transport, metrics, limits } = manner;
+    let _open = Open::new(&metrics);
+    let stream = transport.connect(stream, limits.header_timeout).await.map_err(|error| error.to_string())?;
+    let io = StallingIo::new(TokioIo::new(stream), limits.stall_timeout, Arc::clone(&metrics));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_headers(HEADER_LINES)
+        .serve_connection(io, service_fn(move |request| answering.answer(request)));
+    watcher.watch(connection).await.map_err(|error| error.to_string())
+}
+
+/// Counts a connection as long as it lives.
+struct Open<'a>(&'a Metrics);
+
+impl<'a> Open<'a> {
+    fn new(metrics: &'a Metrics) -> Self {
+        metrics.connections.fetch_add(1, Relaxed);
+        Self(metrics)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Relaxed);
+    }
 }
 
 async fn accept(

@@ -10,6 +10,7 @@ use haul_store::Store;
 use s3s::S3Response;
 use tokio::sync::Semaphore;
 
+use crate::access::KeyRing;
 use crate::options::AutoCreateBuckets;
 use crate::refusal::Refusal;
 
@@ -24,7 +25,11 @@ pub(crate) type Answered<T> = Result<S3Response<T>, Refusal>;
 pub(crate) struct Endpoint {
     pub(crate) store: Store,
     pub(crate) region: Arc<str>,
+    /// `http` or `https`.
+    pub(crate) scheme: &'static str,
     pub(crate) auto_create: AutoCreateBuckets,
+    /// Whose buckets a list shows.
+    pub(crate) keys: KeyRing,
     /// Permits for blocks of bodies on their way in, each of [`PERMIT_BYTES`].
     pub(crate) blocks: Arc<Semaphore>,
 }

@@ -32,6 +32,12 @@ pub enum Error {
         /// Where in the line.
         column: usize,
     },
+    /// The certificate or its key cannot be used.
+    #[error("TLS: {what}")]
+    Tls {
+        /// Why not.
+        what: String,
+    },
     /// The system gave no random bytes for new keys.
     #[error("no random bytes for new keys: {cause}")]
     Random {

@@ -20,6 +20,7 @@ use crate::aws_chunked::Chunks;
 use crate::connections::{Answer, Answering};
 use crate::endpoint::Endpoint;
 use crate::error_document::{self, Place};
+use crate::metrics::Metrics;
 use crate::request_body::{ExpectsContinue, RequestBody};
 use crate::{Limits, cors, gate};
 
@@ -34,6 +35,7 @@ pub(crate) struct Front {
     pub(crate) s3: S3Service,
     pub(crate) endpoint: Endpoint,
     pub(crate) limits: Limits,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Answering for Front {
@@ -76,6 +78,7 @@ impl Front {
         let mut response = sign_off(response, id);
         response.headers_mut().extend(cors);
         let status = response.status().as_u16();
+        self.metrics.answered(method.as_str(), status, started.elapsed());
         tracing::info!(%method, path = %resource, status, elapsed = ?started.elapsed(), "answered");
         response
     }
@@ -84,7 +87,7 @@ impl Front {
         let expects_continue =
             if parts.headers.contains_key(EXPECT) { ExpectsContinue::Yes } else { ExpectsContinue::No };
         let chunks = chunks_of(&parts.headers, self.limits.signed_chunk_bytes);
-        RequestBody::new(incoming, chunks, expects_continue, &self.limits)
+        RequestBody::new(incoming, chunks, expects_continue, &self.limits, Arc::clone(&self.metrics))
     }
 
     async fn call_s3(&self, parts: Parts, body: RequestBody) -> Response<Body> {

@@ -8,6 +8,7 @@
 //! [`ops`] → `haul-store`; the answer's way back passes [`error_document`].
 
 mod access;
+mod admin;
 mod attributes;
 mod aws_chunked;
 mod connections;
@@ -17,8 +18,10 @@ mod error;
 mod error_document;
 mod front;
 mod gate;
+mod grants;
 mod integrity;
 mod keys;
+mod metrics;
 mod names;
 mod object_stream;
 mod ops;
@@ -30,9 +33,12 @@ mod server;
 mod service;
 mod stalling_io;
 mod store_refusals;
+mod tls;
 mod wire;
 
 pub use error::Error;
+pub use grants::{AccessLevel, Grant, GrantsError, Scope};
 pub use keys::{Credentials, Secret};
 pub use options::{AutoCreateBuckets, DEFAULT_PORT, Limits, ServerOptions};
 pub use server::{EndpointFile, RunningServer, running_endpoint, start};
+pub use tls::TlsPem;

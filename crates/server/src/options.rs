@@ -7,6 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use haul_parts::Bucket;
+
+use crate::grants::Grant;
+use crate::tls::TlsPem;
+
 /// The port of `haul serve` when none is given.
 pub const DEFAULT_PORT: u16 = 8014;
 
@@ -22,9 +27,17 @@ pub struct ServerOptions {
     pub region: String,
     /// What a write into a bucket that does not exist does.
     pub auto_create_buckets: AutoCreateBuckets,
-    /// Unfinished uploads older than this are aborted by a background sweep, in every bucket whose own
-    /// lifecycle rules do not say otherwise. `None`: kept until somebody aborts them.
+    /// Unfinished uploads older than this are aborted, in every bucket and whatever its lifecycle says. `None`: kept
+    /// until somebody aborts them or a lifecycle rule does.
     pub expire_uploads: Option<Duration>,
+    /// Key pairs beside the owner's, which are made by the server itself.
+    pub grants: Vec<Grant>,
+    /// Buckets whose objects anybody may read without a signature. Listing them still needs one.
+    pub public_read_buckets: Vec<Bucket>,
+    /// A certificate and key to serve `https` with; without, `http`.
+    pub tls: Option<TlsPem>,
+    /// Where `/health` and `/metrics` are answered, in plain `http` and to anybody who can connect. `None`: nowhere.
+    pub admin_listen: Option<SocketAddr>,
     /// The bounds on memory, connections and patience.
     pub limits: Limits,
 }
@@ -37,6 +50,10 @@ impl Default for ServerOptions {
             region: "us-east-1".to_owned(),
             auto_create_buckets: AutoCreateBuckets::Never,
             expire_uploads: None,
+            grants: Vec::new(),
+            public_read_buckets: Vec::new(),
+            tls: None,
+            admin_listen: None,
             limits: Limits::default(),
         }
     }

@@ -10,6 +10,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::Limits;
 use crate::aws_chunked::{BadFraming, Chunks, Reframer};
+use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 use crate::store_refusals::bad_digest;
 
@@ -85,6 +87,7 @@ pub(crate) struct RequestBody {
     /// Whether reading on after a refusal makes sense: not if the client still waits for `100 Continue`.
     client_is_sending: bool,
     drain_bytes: u64,
+    metrics: Arc<Metrics>,
 }
 
 impl RequestBody {
@@ -93,6 +96,7 @@ impl RequestBody {
         chunks: Option<Chunks>,
         expects_continue: ExpectsContinue,
         limits: &Limits,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             incoming: Some(incoming),
@@ -102,6 +106,7 @@ impl RequestBody {
             document: None,
             client_is_sending: expects_continue == ExpectsContinue::No,
             drain_bytes: limits.drain_bytes,
+            metrics,
         }
     }
 
@@ -179,6 +184,7 @@ impl Body for RequestBody {
             };
             let Ok(data) = frame.into_data() else { continue };
             this.patience.progress(data.len());
+            this.metrics.received_bytes.fetch_add(data.len() as u64, Relaxed);
             if let Some(document) = this.document.as_mut() {
                 document.hasher.update(&data);
             }

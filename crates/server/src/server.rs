@@ -17,11 +17,16 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::access::KeyRing;
+use crate::admin::Admin;
+use crate::connections::Manner;
 use crate::endpoint::{Endpoint, PERMIT_BYTES};
 use crate::front::Front;
+use crate::grants::Grant;
 use crate::keys::Credentials;
+use crate::metrics::Metrics;
 use crate::options::ServerOptions;
 use crate::service::Service;
+use crate::tls::Transport;
 use crate::{Error, connections};
 
 const KEYS_FILE: &str = "keys.json";
@@ -33,6 +38,8 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
 /// Where a running server is, as it says in its folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EndpointFile {
+    /// `http` or `https`.
+    pub scheme: String,
     /// The address it listens on.
     pub address: SocketAddr,
     /// The region it says it is in.
@@ -43,9 +50,9 @@ pub struct EndpointFile {
 }
 
 impl EndpointFile {
-    /// `http://ADDRESS`, reachable from this machine.
+    /// `http://ADDRESS` (with TLS `https://`), reachable from this machine.
     pub fn endpoint(&self) -> String {
-        endpoint_url(self.address)
+        endpoint_url(&self.scheme, self.address)
     }
 }
 
@@ -54,8 +61,11 @@ impl EndpointFile {
 /// Dropping it stops accepting and lets requests in flight end with the runtime; [`stop`](Self::stop) waits for them.
 #[derive(Debug)]
 pub struct RunningServer {
+    scheme: String,
     address: SocketAddr,
+    admin_address: Option<SocketAddr>,
     credentials: Arc<Credentials>,
+    keys: KeyRing,
     data_dir: PathBuf,
     stop: watch::Sender<()>,
     tasks: Vec<JoinHandle<()>>,
@@ -65,35 +75,72 @@ pub struct RunningServer {
 ///
 /// # Errors
 /// [`Error::Store`] (with [`haul_store::Error::Locked`] when another process holds the folder), [`Error::Listen`],
-/// [`Error::Keys`], [`Error::Random`].
+/// [`Error::Keys`], [`Error::Tls`], [`Error::Random`].
 pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
+    let transport = Transport::new(options.tls.as_ref())?;
     let dir = options.data_dir.clone();
     let (store, credentials) = blocking(move || open(&dir)).await?;
     let credentials = Arc::new(credentials);
 
-    let listener = TcpListener::bind(options.listen).await;
-    let listener = listener.map_err(|source| Error::Listen { address: options.listen, source })?;
-    let address =
-        listener.local_addr().map_err(|source| Error::Listen { address: options.listen, source })?;
-    let file = EndpointFile { address, region: options.region.clone(), credentials: (*credentials).clone() };
+    let (listener, address) = listen(options.listen).await?;
+    let admin = match options.admin_listen {
+        Some(wanted) => Some(listen(wanted).await?),
+        None => None,
+    };
+    let scheme = transport.scheme();
+    let file = EndpointFile {
+        scheme: scheme.to_owned(),
+        address,
+        region: options.region.clone(),
+        credentials: (*credentials).clone(),
+    };
     let dir = options.data_dir.clone();
     blocking(move || write_json(&dir, ENDPOINT_FILE, &file)).await?;
 
+    let owner = Grant::owner((*credentials).clone());
+    let keys = KeyRing::new(owner, options.grants.clone(), options.public_read_buckets.clone());
     let endpoint = Endpoint {
         store: store.clone(),
+        keys: keys.clone(),
         region: options.region.as_str().into(),
+        scheme,
         auto_create: options.auto_create_buckets,
         blocks: Arc::new(Semaphore::new((options.limits.in_flight_bytes / PERMIT_BYTES).max(2))),
     };
-    let s3 = s3_service(endpoint.clone(), &credentials, &options);
-    let front = Front { s3, endpoint, limits: options.limits.clone() };
+    let s3 = s3_service(endpoint.clone(), &options);
+    let metrics = Arc::new(Metrics::default());
+    let front = Front {
+        s3,
+        endpoint: endpoint.clone(),
+        limits: options.limits.clone(),
+        metrics: Arc::clone(&metrics),
+    };
+    let manner = Manner { transport, metrics: Arc::clone(&metrics), limits: options.limits.clone() };
     let (stop, stopped) = watch::channel(());
-    let tasks = vec![
-        tokio::spawn(connections::serve(listener, Arc::new(front), options.limits, stopped.clone())),
-        tokio::spawn(expire(store, options.expire_uploads, stopped)),
+    let mut tasks = vec![
+        tokio::spawn(connections::serve(listener, Arc::new(front), manner, stopped.clone())),
+        tokio::spawn(expire(store, options.expire_uploads, stopped.clone())),
     ];
+    let admin_address = admin.as_ref().map(|(_, address)| *address);
+    if let Some((listener, _)) = admin {
+        // Counts of its own: looking at the counts should not change them.
+        let metrics_of_admin = Arc::new(Metrics::default());
+        let manner =
+            Manner { transport: Transport::Plain, metrics: metrics_of_admin, limits: options.limits };
+        let admin = Arc::new(Admin { endpoint, metrics });
+        tasks.push(tokio::spawn(connections::serve(listener, admin, manner, stopped)));
+    }
     tracing::info!(%address, dir = %options.data_dir.display(), "serving");
-    Ok(RunningServer { address, credentials, data_dir: options.data_dir, stop, tasks })
+    Ok(RunningServer {
+        scheme: scheme.to_owned(),
+        address,
+        admin_address,
+        credentials,
+        keys,
+        data_dir: options.data_dir,
+        stop,
+        tasks,
+    })
 }
 
 impl RunningServer {
@@ -102,14 +149,26 @@ impl RunningServer {
         self.address
     }
 
-    /// `http://ADDRESS`, reachable from this machine also when it listens on all interfaces.
+    /// `http://ADDRESS` (with TLS `https://`), reachable from this machine also when it listens on all interfaces.
     pub fn endpoint(&self) -> String {
-        endpoint_url(self.address)
+        endpoint_url(&self.scheme, self.address)
+    }
+
+    /// Where `/health` and `/metrics` are, if they were asked for.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
     }
 
     /// The owner's keys.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// Takes these key pairs in the place of those that [`ServerOptions::grants`] or the last call gave. Requests under way
+    /// end as they began. The owner's keys stay.
+    pub fn replace_grants(&self, grants: Vec<Grant>) {
+        tracing::info!(keys = grants.len(), "key pairs replaced");
+        self.keys.replace(grants);
     }
 
     /// Stops accepting, waits for requests in flight (up to the grace time of the limits), and lets the folder go.
@@ -143,6 +202,13 @@ pub fn running_endpoint(data_dir: impl AsRef<Path>) -> Result<Option<EndpointFil
     read_json(dir, ENDPOINT_FILE)
 }
 
+async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let bad = |source| Error::Listen { address: wanted, source };
+    let listener = TcpListener::bind(wanted).await.map_err(bad)?;
+    let address = listener.local_addr().map_err(bad)?;
+    Ok((listener, address))
+}
+
 fn open(dir: &Path) -> Result<(Store, Credentials), Error> {
     let store = Store::open(dir, StoreOptions::default())?;
     // What a killed server left is not true any more.
@@ -158,10 +224,10 @@ fn open(dir: &Path) -> Result<(Store, Credentials), Error> {
     Ok((store, credentials))
 }
 
-fn s3_service(endpoint: Endpoint, credentials: &Arc<Credentials>, options: &ServerOptions) -> S3Service {
+fn s3_service(endpoint: Endpoint, options: &ServerOptions) -> S3Service {
     let mut config = S3Config::default();
     config.xml_max_body_size = options.limits.xml_bytes;
-    let keys = KeyRing::new(Arc::clone(credentials));
+    let keys = endpoint.keys.clone();
     let mut builder = S3ServiceBuilder::new(Service(endpoint));
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
     builder.set_auth(keys.clone());
@@ -191,7 +257,7 @@ async fn expire(store: Store, older_than: Option<Duration>, mut stop: watch::Rec
     }
 }
 
-fn endpoint_url(address: SocketAddr) -> String {
+fn endpoint_url(scheme: &str, address: SocketAddr) -> String {
     let mut reachable = address;
     if address.ip().is_unspecified() {
         reachable.set_ip(match address {
@@ -199,7 +265,7 @@ fn endpoint_url(address: SocketAddr) -> String {
             SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
         });
     }
-    format!("http://{reachable}")
+    format!("{scheme}://{reachable}")
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(dir: &Path, name: &'static str) -> Result<Option<T>, Error> {

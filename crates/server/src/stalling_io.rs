@@ -1,4 +1,4 @@
-//! Gives up a connection whose reader takes nothing for too long.
+//! Gives up a connection whose reader takes nothing for too long, and counts the bytes that go out.
 //!
 //! A client that asks for a large object and then does not read would otherwise hold its buffers and its connection
 //! for ever. Only writes are timed: how long a *sender* may be silent depends on what is awaited from it, and is
@@ -7,24 +7,35 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep};
 
+use crate::metrics::Metrics;
+
 /// A connection with a patience for writes.
 pub(crate) struct StallingIo<T> {
     io: T,
     span: Duration,
+    metrics: Arc<Metrics>,
     /// Runs while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
 }
 
 impl<T> StallingIo<T> {
-    pub(crate) fn new(io: T, span: Duration) -> Self {
-        Self { io, span, timer: None, waiting: false }
+    pub(crate) fn new(io: T, span: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { io, span, metrics, timer: None, waiting: false }
+    }
+
+    fn count_sent(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.metrics.sent_bytes.fetch_add(*bytes as u64, Relaxed);
+        }
     }
 
     /// Passes a finished write on; turns one that waited too long into an error.
@@ -57,6 +68,7 @@ impl<T: Read + Unpin> Read for StallingIo<T> {
 impl<T: Write + Unpin> Write for StallingIo<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.count_sent(&result);
         self.timed(cx, result)
     }
 
@@ -80,6 +92,7 @@ impl<T: Write + Unpin> Write for StallingIo<T> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.count_sent(&result);
         self.timed(cx, result)
     }
 }

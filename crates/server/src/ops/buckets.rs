@@ -55,6 +55,8 @@ impl Endpoint {
     }
 
     pub(crate) async fn list_buckets(&self, req: S3Request<ListBucketsInput>) -> Answered<ListBucketsOutput> {
+        let grant = req.credentials.as_ref().and_then(|proven| self.keys.grant(&proven.access_key));
+        let grant = grant.ok_or_else(|| Refusal::new(S3ErrorCode::AccessDenied))?;
         let ListBucketsInput { continuation_token, max_buckets, prefix, .. } = req.input;
         let limit = match max_buckets {
             None => usize::MAX,
@@ -69,7 +71,8 @@ impl Endpoint {
         let buckets = self.on_store(haul_store::Store::list_buckets).await?;
         let mut wanted = buckets.into_iter().filter(|bucket| {
             let name = bucket.name.as_str();
-            prefix.as_deref().is_none_or(|prefix| name.starts_with(prefix))
+            grant.sees_bucket(name)
+                && prefix.as_deref().is_none_or(|prefix| name.starts_with(prefix))
                 && continuation_token.as_deref().is_none_or(|after| name > after)
         });
         let page: Vec<_> = wanted.by_ref().take(limit).collect();

@@ -1,9 +1,10 @@
 //! The lifecycle of a bucket, as far as it is executed: AbortIncompleteMultipartUpload with a prefix.
 //!
 //! A rule that asks for anything else is refused: a rule that is taken and not executed would be a promise broken
-//! in silence. The store acts on the rules; the `x-amz-abort-date` of Create and ListParts is computed here.
+//! in silence. The store acts on the rules, and tells when it will: that is the `x-amz-abort-date` of Create and
+//! ListParts.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use haul_store::{LifecycleConfiguration, LifecycleRule as StoredRule, RuleStatus, UploadInfo};
 use s3s::dto::*;
@@ -17,8 +18,6 @@ use crate::refusal::Refusal;
 const RULES: usize = 1000;
 const ID_CHARS: usize = 255;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
-
 /// When an upload will be aborted, and by which rule.
 pub(super) struct AbortRule {
     pub(super) date: SystemTime,
@@ -31,13 +30,8 @@ impl Endpoint {
     pub(super) async fn abort_rule(&self, upload: &UploadInfo) -> Option<AbortRule> {
         let bucket = upload.upload.bucket.clone();
         let lifecycle = self.on_store(move |store| store.bucket_lifecycle(&bucket)).await.ok()?;
-        let key = upload.upload.key.as_str();
-        let rules = lifecycle.rules.into_iter().filter(|rule| rule.status == RuleStatus::Enabled);
-        let (days, rule) = rules
-            .filter(|rule| key.starts_with(&rule.prefix))
-            .filter_map(|rule| Some((rule.abort_incomplete_after_days?, rule)))
-            .min_by_key(|(days, _)| *days)?;
-        Some(AbortRule { date: next_midnight(upload.initiated + DAY * days), rule_id: rule.id })
+        let (date, rule) = lifecycle.abort_due(upload.upload.key.as_str(), upload.initiated)?;
+        Some(AbortRule { date, rule_id: rule.id.clone() })
     }
 
     pub(crate) async fn get_bucket_lifecycle_configuration(
@@ -84,12 +78,6 @@ impl Endpoint {
         self.on_store(move |store| store.set_bucket_lifecycle(&bucket, None)).await?;
         Ok(S3Response::new(DeleteBucketLifecycleOutput::default()))
     }
-}
-
-/// AWS acts, and says that it acts, at the midnight (UTC) after the days have passed.
-fn next_midnight(time: SystemTime) -> SystemTime {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    UNIX_EPOCH + Duration::from_secs((since.as_secs() / DAY.as_secs() + 1) * DAY.as_secs())
 }
 
 fn read_rule(rule: LifecycleRule) -> Result<StoredRule, Refusal> {

@@ -3,8 +3,8 @@
 //! Both reads open the object the same way (HEAD takes no byte of it), so they cannot answer differently. Headers are
 //! set here and not through `s3s`'s fields: the kept ones go out as they came in.
 
-use haul_parts::PartNumber;
-use haul_store::{ObjectReader, ReadRange};
+use haul_parts::{Bucket, Key, PartNumber};
+use haul_store::{ObjectInfo, ObjectReader, ReadRange};
 use http::{HeaderMap, StatusCode};
 use s3s::dto::{Range, *};
 use s3s::{S3ErrorCode, S3Request, S3Response};
@@ -99,6 +99,7 @@ impl Endpoint {
         let wanted = wanted_range(range, part)?;
         let partial = wanted != ReadRange::Whole;
         let (bucket, key) = (names::bucket(&bucket)?, names::key(&key)?);
+        let of = (bucket.clone(), key.clone());
         let text = range.map(|range| range.to_header_string());
         let reader = self.on_store(move |store| store.read_object(&bucket, &key, wanted)).await.map_err(
             |refusal| match text {
@@ -128,13 +129,35 @@ impl Endpoint {
         if let (Some(_), Some(count)) = (part, object.part_count) {
             headers.insert("x-amz-mp-parts-count", count.into());
         }
-        // The checksum is that of the whole object, so it would contradict the bytes of a part of it.
-        let whole = bytes == (0..object.size_bytes);
-        if let (Some(_), Some(checksum), true) = (checksum_mode, &object.checksum, whole) {
-            wire::set_object_checksum(&mut headers, checksum);
+        if checksum_mode.is_some() {
+            match part.filter(|_| object.part_count.is_some()) {
+                Some(part) => self.set_part_checksum(&of, object, part, &mut headers).await,
+                None => set_whole_checksum(object, &bytes, &mut headers),
+            }
         }
         let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         Ok(Opened { reader, headers, status })
+    }
+
+    /// A part is shown with its own checksum, as long as the object is still the one that is read.
+    async fn set_part_checksum(
+        &self,
+        (bucket, key): &(Bucket, Key),
+        object: &ObjectInfo,
+        part: PartNumber,
+        headers: &mut HeaderMap,
+    ) {
+        let (bucket, key) = (bucket.clone(), key.clone());
+        let before = PartNumber::new(u32::from(part.get()) - 1).ok();
+        let page = self.on_store(move |store| store.object_parts(&bucket, &key, before, Some(1))).await;
+        // The object may be gone meanwhile; what is read stays readable, without this header.
+        let Ok(page) = page else { return };
+        if page.object.version == object.version
+            && let Some(checksum) = page.parts.first().and_then(|part| part.checksum)
+        {
+            wire::set_checksum(headers, &checksum);
+            wire::set(headers, "x-amz-checksum-type", object_type(object));
+        }
     }
 
     pub(crate) async fn get_object_attributes(
@@ -170,6 +193,17 @@ impl Endpoint {
         }
         Ok(S3Response::new(output))
     }
+}
+
+/// The checksum is that of the whole object, so it would contradict the bytes of a range of it.
+fn set_whole_checksum(object: &ObjectInfo, bytes: &std::ops::Range<u64>, headers: &mut HeaderMap) {
+    if let Some(checksum) = object.checksum.as_ref().filter(|_| *bytes == (0..object.size_bytes)) {
+        wire::set_object_checksum(headers, checksum);
+    }
+}
+
+fn object_type(object: &ObjectInfo) -> &'static str {
+    object.checksum.as_ref().map_or("FULL_OBJECT", |checksum| checksum.checksum_type().s3_name())
 }
 
 fn wanted_range(range: Option<Range>, part: Option<PartNumber>) -> Result<ReadRange, Refusal> {

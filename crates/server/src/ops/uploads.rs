@@ -96,7 +96,7 @@ impl Endpoint {
             self.on_store(move |store| store.complete_multipart_upload(&upload, parts, options)).await?;
 
         let fields = ChecksumFields::of_object(object.checksum.as_ref());
-        let location = format!("http://{host}/{}/{}", input.bucket, wire::url_encoded(&input.key));
+        let location = format!("{}://{host}/{}/{}", self.scheme, input.bucket, wire::url_encoded(&input.key));
         Ok(S3Response::new(CompleteMultipartUploadOutput {
             bucket: Some(input.bucket),
             checksum_crc32: fields.crc32,

@@ -2,7 +2,7 @@
 
 use crate::client::{Auth, Client};
 use crate::fixture::Fixture;
-use haul_server::Secret;
+use haul_server::{Credentials, Grant, Secret};
 
 #[tokio::test]
 async fn nobody_comes_in_without_a_signature() {
@@ -89,4 +89,116 @@ async fn old_signatures_and_forms_are_refused() {
         .auth(Auth::None)
         .header("content-type", "multipart/form-data; boundary=x");
     form.body("--x--").refused(501, "NotImplemented").await;
+}
+
+/// A client with the keys of a file.
+fn with_key(f: &Fixture, id: &str) -> Client {
+    let secret_access_key = Secret::new(format!("secret of {id}"));
+    Client {
+        credentials: Credentials { access_key_id: id.to_owned(), secret_access_key },
+        ..f.client.clone()
+    }
+}
+
+fn grants() -> Vec<Grant> {
+    let key = |id: &str, rest: &str| {
+        format!("[[keys]]\naccess_key_id = \"{id}\"\nsecret_access_key = \"secret of {id}\"\n{rest}\n")
+    };
+    let file = key("READER", "access = \"read-only\"") + &key("SCOPED", "scopes = [\"bkt/mine/\", \"own\"]");
+    Grant::parse_file(&file).unwrap()
+}
+
+#[tokio::test]
+async fn a_read_only_key_changes_nothing() {
+    let f = Fixture::with(|options| options.grants = grants()).await;
+    f.client.put("/bkt/k", "x").await;
+    let reader = with_key(&f, "READER");
+    assert_eq!(reader.request("GET", "/bkt/k").expect(200).await.text(), "x");
+    reader.request("GET", "/bkt?list-type=2").expect(200).await;
+    reader.request("GET", "/bkt?uploads").expect(200).await;
+    for (method, target) in [
+        ("PUT", "/bkt/k"),
+        ("DELETE", "/bkt/k"),
+        ("POST", "/bkt/k?uploads"),
+        ("POST", "/bkt?delete"),
+        ("PUT", "/new"),
+        ("DELETE", "/bkt"),
+        ("PUT", "/bkt?cors"),
+        ("PUT", "/bkt/k?partNumber=1&uploadId=x"),
+        ("DELETE", "/bkt/k?uploadId=x"),
+    ] {
+        reader.request(method, target).body("<x/>").refused(403, "AccessDenied").await;
+    }
+}
+
+#[tokio::test]
+async fn a_scoped_key_stays_in_its_scope() {
+    let f = Fixture::with(|options| options.grants = grants()).await;
+    f.client.put("/bkt/mine/a", "a").await;
+    f.client.put("/bkt/theirs", "b").await;
+    f.client.request("PUT", "/other").expect(200).await;
+    let scoped = with_key(&f, "SCOPED");
+    scoped.request("GET", "/bkt/mine/a").expect(200).await;
+    scoped.request("PUT", "/bkt/mine/b").body("x").expect(200).await;
+    scoped.request("GET", "/bkt/theirs").refused(403, "AccessDenied").await;
+    scoped.request("PUT", "/bkt/mine").refused(403, "AccessDenied").await;
+    scoped.request("GET", "/bkt?list-type=2&prefix=mine%2F").expect(200).await;
+    scoped.request("GET", "/bkt?list-type=2").refused(403, "AccessDenied").await;
+    scoped.request("GET", "/bkt?list-type=2&prefix=min").refused(403, "AccessDenied").await;
+    scoped.request("HEAD", "/bkt").expect(200).await;
+    scoped.request("HEAD", "/other").expect(403).await;
+    scoped.request("DELETE", "/bkt").refused(403, "AccessDenied").await;
+    scoped.request("PUT", "/own").expect(200).await;
+    assert_eq!(scoped.get("/").await.elements("Name"), ["bkt", "own"]);
+
+    let copy = |source: &str| scoped.request("PUT", "/bkt/mine/copy").header("x-amz-copy-source", source);
+    copy("/bkt/theirs").refused(403, "AccessDenied").await;
+    copy("/bkt/mine/a").expect(200).await;
+    let id = scoped.post("/bkt/mine/up?uploads", "").await.element("UploadId").unwrap();
+    let part = format!("/bkt/mine/up?partNumber=1&uploadId={id}");
+    scoped
+        .request("PUT", &part)
+        .header("x-amz-copy-source", "/bkt/theirs")
+        .refused(403, "AccessDenied")
+        .await;
+    let delete = |key: &str| {
+        scoped
+            .request("POST", "/bkt?delete")
+            .body(format!("<Delete><Object><Key>{key}</Key></Object></Delete>"))
+    };
+    delete("theirs").refused(403, "AccessDenied").await;
+    delete("mine/a").expect(200).await;
+    f.client.request("HEAD", "/bkt/theirs").expect(200).await;
+}
+
+#[tokio::test]
+async fn replaced_keys_count_from_the_next_request() {
+    let f = Fixture::with(|options| options.grants = grants()).await;
+    let reader = with_key(&f, "READER");
+    reader.request("GET", "/bkt").expect(200).await;
+    f.server.replace_grants(Vec::new());
+    reader.request("GET", "/bkt").refused(403, "InvalidAccessKeyId").await;
+    f.server.replace_grants(grants());
+    reader.request("GET", "/bkt").expect(200).await;
+    f.client.request("GET", "/bkt").expect(200).await;
+}
+
+#[tokio::test]
+async fn a_public_bucket_is_read_by_anybody_and_only_read() {
+    let f = Fixture::with(|options| options.public_read_buckets = vec!["bkt".parse().unwrap()]).await;
+    f.client.put("/bkt/k", "x").await;
+    let anybody = |method: &str, target: &str| f.client.request(method, target).auth(Auth::None);
+    assert_eq!(anybody("GET", "/bkt/k").expect(200).await.text(), "x");
+    anybody("HEAD", "/bkt/k").expect(200).await;
+    anybody("GET", "/bkt/absent").refused(404, "NoSuchKey").await;
+    for (method, target) in [
+        ("GET", "/bkt"),
+        ("PUT", "/bkt/k"),
+        ("DELETE", "/bkt/k"),
+        ("GET", "/"),
+        ("GET", "/other/k"),
+        ("GET", "/bkt/k?acl"),
+    ] {
+        anybody(method, target).refused(403, "AccessDenied").await;
+    }
 }

@@ -3,10 +3,12 @@
 // `allow-unwrap-in-tests` knows functions marked as tests only, and this whole binary is one.
 #![allow(clippy::unwrap_used)]
 
+mod admin;
 mod auth;
 mod buckets;
 mod client;
 mod cors;
+mod docs;
 mod fixture;
 mod integrity;
 mod limits;

@@ -279,6 +279,26 @@ async fn conditions_are_decided_at_complete() {
 }
 
 #[tokio::test]
+async fn a_key_that_changed_since_create_is_a_conflict() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    let first = c.put("/bkt/k", "first").await.etag();
+    let upload = Upload::create(c, &[]).await;
+    let etag = upload.part(1, "x").expect(200).await.etag();
+    c.request("DELETE", "/bkt/k").expect(204).await;
+    let complete = |upload: &Upload| upload.complete(&[(1, &etag, "")]);
+    complete(&upload).header("if-none-match", "*").refused(409, "ConditionalRequestConflict").await;
+    complete(&upload).header("if-match", &first).refused(404, "NoSuchKey").await;
+
+    let second = c.put("/bkt/k", "second").await.etag();
+    let refused =
+        complete(&upload).header("if-match", &second).refused(409, "ConditionalRequestConflict").await;
+    assert_eq!(refused.element("Condition").as_deref(), Some("If-Match"));
+    complete(&upload).header("if-match", &first).refused(412, "PreconditionFailed").await;
+    complete(&upload).expect(200).await;
+}
+
+#[tokio::test]
 async fn parts_are_listed_in_order_page_by_page() {
     let f = Fixture::new().await;
     let upload = Upload::create(&f.client, &[("x-amz-storage-class", "STANDARD_IA")]).await;
@@ -370,7 +390,14 @@ async fn objects_are_read_back_part_by_part() {
     assert_eq!(done.element("ChecksumSHA256"), Some(composite.to_string()));
     assert_eq!(done.element("ChecksumType").as_deref(), Some("COMPOSITE"));
 
-    let second = f.client.request("GET", "/bkt/k?partNumber=2").expect(206).await;
+    let second = f
+        .client
+        .request("GET", "/bkt/k?partNumber=2")
+        .header("x-amz-checksum-mode", "ENABLED")
+        .expect(206)
+        .await;
+    let value = sum(ChecksumAlgorithm::Sha256, &parts[1]).to_base64();
+    assert_eq!(second.header("x-amz-checksum-sha256"), Some(value.as_str()));
     assert!(second.body == parts[1]);
     assert_eq!(second.header("x-amz-mp-parts-count"), Some("3"));
     let range = format!("bytes {MIN}-{}/{}", 2 * MIN, 2 * MIN + 11);

@@ -1,0 +1,200 @@
+//! What a key pair may do: read or also write, in which buckets and under which prefixes.
+//!
+//! Pure decisions on names: no request, no clock, no file. The text of a keys file is parsed here, but read by whoever
+//! runs the server. A grant without scopes covers everything; the owner's keys are such a grant and are in no file.
+
+use haul_parts::Bucket;
+use serde::Deserialize;
+
+use crate::keys::{Credentials, Secret};
+
+/// Whether a key pair may change things.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessLevel {
+    /// Reading and listing.
+    ReadOnly,
+    /// Everything inside its scopes.
+    #[default]
+    ReadWrite,
+}
+
+/// A bucket, or the keys of one that begin in a certain way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Which bucket.
+    pub bucket: Bucket,
+    /// How its keys begin; empty is all of them.
+    pub prefix: String,
+}
+
+/// One key pair and what it may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The pair.
+    pub credentials: Credentials,
+    /// Reading, or also writing.
+    pub access: AccessLevel,
+    /// Where; nowhere named is everywhere.
+    pub scopes: Vec<Scope>,
+}
+
+/// Why a keys file is not one. Nothing of the file is quoted, for it holds secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrantsError {
+    /// Not TOML, or not of this shape.
+    #[error("the keys file is not understood{}", line.map(|line| format!(" at line {line}")).unwrap_or_default())]
+    Shape {
+        /// The line, when it is known, counted from 1.
+        line: Option<usize>,
+    },
+    /// A scope whose bucket cannot be one.
+    #[error("key {access_key_id}: {scope:?} is not BUCKET or BUCKET/PREFIX")]
+    Scope {
+        /// Of which key.
+        access_key_id: String,
+        /// The scope.
+        scope: String,
+    },
+    /// An empty id or secret, or an id that is there twice.
+    #[error("key {access_key_id:?} is empty or given twice")]
+    Key {
+        /// Which key.
+        access_key_id: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    keys: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    access_key_id: String,
+    secret_access_key: Secret,
+    #[serde(default)]
+    access: AccessLevel,
+    #[serde(default)]
+    scopes: Vec<String>,
+}
+
+impl Grant {
+    /// The grants of a keys file:
+    ///
+    /// ```toml
+    /// [[keys]]
+    /// access_key_id = "BACKUP"
+    /// secret_access_key = "…"
+    /// access = "read-write"                  # or "read-only"
+    /// scopes = ["photos", "logs/2026/"]      # none: everything
+    /// ```
+    ///
+    /// # Errors
+    /// [`GrantsError`], which quotes no secret.
+    pub fn parse_file(text: &str) -> Result<Vec<Self>, GrantsError> {
+        let file: File = toml::from_str(text).map_err(|error| GrantsError::Shape {
+            line: error
+                .span()
+                .map(|span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1),
+        })?;
+        let mut grants: Vec<Self> = Vec::new();
+        for entry in file.keys {
+            let twice = grants.iter().any(|grant| grant.credentials.access_key_id == entry.access_key_id);
+            if twice || entry.access_key_id.is_empty() || entry.secret_access_key.expose().is_empty() {
+                return Err(GrantsError::Key { access_key_id: entry.access_key_id });
+            }
+            let scopes = entry.scopes.iter().map(|scope| {
+                let (bucket, prefix) = scope.split_once('/').unwrap_or((scope, ""));
+                let bucket = Bucket::new(bucket).map_err(|_| GrantsError::Scope {
+                    access_key_id: entry.access_key_id.clone(),
+                    scope: scope.clone(),
+                })?;
+                Ok(Scope { bucket, prefix: prefix.to_owned() })
+            });
+            let scopes = scopes.collect::<Result<_, _>>()?;
+            let credentials = Credentials {
+                access_key_id: entry.access_key_id,
+                secret_access_key: entry.secret_access_key,
+            };
+            grants.push(Self { credentials, access: entry.access, scopes });
+        }
+        Ok(grants)
+    }
+
+    /// Everything, for the owner.
+    pub(crate) fn owner(credentials: Credentials) -> Self {
+        Self { credentials, access: AccessLevel::ReadWrite, scopes: Vec::new() }
+    }
+
+    /// Whether anything in the bucket is covered.
+    pub(crate) fn sees_bucket(&self, bucket: &str) -> bool {
+        self.scopes.is_empty() || self.scopes.iter().any(|scope| scope.bucket.as_str() == bucket)
+    }
+
+    /// Whether every key of the bucket that begins so is covered.
+    pub(crate) fn covers(&self, bucket: &str, prefix: &str) -> bool {
+        let covers = |scope: &Scope| scope.bucket.as_str() == bucket && prefix.starts_with(&scope.prefix);
+        self.scopes.is_empty() || self.scopes.iter().any(covers)
+    }
+
+    /// Whether changes are allowed.
+    pub(crate) fn writes(&self) -> bool {
+        self.access == AccessLevel::ReadWrite
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+        [[keys]]
+        access_key_id = "A"
+        secret_access_key = "hidden"
+        [[keys]]
+        access_key_id = "B"
+        secret_access_key = "hidden"
+        access = "read-only"
+        scopes = ["photos", "logs/2026/"]
+    "#;
+
+    #[test]
+    fn a_scope_covers_its_bucket_or_prefix_and_nothing_beside() {
+        let grants = Grant::parse_file(FILE).unwrap();
+        let [all, some] = &grants[..] else { panic!("two keys") };
+        assert!(all.writes() && all.covers("any", "") && all.sees_bucket("any"));
+        assert!(!some.writes());
+        for (bucket, prefix, expected) in [
+            ("photos", "", true),
+            ("photos", "x", true),
+            ("logs", "2026/x", true),
+            ("logs", "2026/", true),
+            ("logs", "2026", false),
+            ("logs", "", false),
+            ("photos2", "", false),
+        ] {
+            assert_eq!(some.covers(bucket, prefix), expected, "{bucket}/{prefix}");
+        }
+        assert!(some.sees_bucket("logs") && !some.sees_bucket("other"));
+    }
+
+    #[test]
+    fn a_bad_file_is_refused_without_quoting_it() {
+        let cases = [
+            FILE.replace("read-only", "hidden"),
+            FILE.replace("access_key_id = \"B\"", "access_key_id = \"A\""),
+            FILE.replace("\"photos\"", "\"Not a bucket\""),
+            FILE.replace("[[keys]]", "[[hidden]]"),
+            FILE.replace("secret_access_key = \"hidden\"", "secret_access_key = hidden"),
+        ];
+        for text in cases {
+            let error = Grant::parse_file(&text).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hidden"), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! TLS, when the server is given a certificate: rustls with the provider that the client side of Haul uses too.
+//!
+//! The texts of the files come from whoever runs the server; no file is read here. A handshake has the patience of a
+//! request's headers. Connections with and without TLS are one type from here on.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::Error;
+use crate::keys::Secret;
+
+/// A certificate chain and its private key, as PEM texts.
+#[derive(Clone, Debug)]
+pub struct TlsPem {
+    /// The chain, the server's own certificate first.
+    pub certificates: String,
+    /// The key, in PKCS#8, PKCS#1 or SEC1 form.
+    pub private_key: Secret,
+}
+
+/// Turns accepted sockets into connections.
+#[derive(Clone)]
+pub(crate) enum Transport {
+    Plain,
+    Tls(TlsAcceptor),
+}
+
+impl Transport {
+    /// TLS 1.2 and 1.3 with this certificate, or none without.
+    ///
+    /// # Errors
+    /// [`Error::Tls`] when the texts hold no certificate or key, or they do not belong together.
+    pub(crate) fn new(pem: Option<&TlsPem>) -> Result<Self, Error> {
+        let Some(pem) = pem else { return Ok(Self::Plain) };
+        let bad = |what: &str| Error::Tls { what: what.to_owned() };
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem.certificates.as_bytes())
+            .collect::<Result<_, _>>()
+            .map_err(|_| bad("the certificate is not PEM"))?;
+        if chain.is_empty() {
+            return Err(bad("there is no certificate in the file"));
+        }
+        // What the parser says of a key may quote it.
+        let key = PrivateKeyDer::from_pem_slice(pem.private_key.expose().as_bytes())
+            .map_err(|_| bad("there is no private key in the file"))?;
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+            .map_err(|error| bad(&error.to_string()))?;
+        Ok(Self::Tls(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    /// Shakes hands, if that is to be done.
+    pub(crate) async fn connect(&self, stream: TcpStream, patience: Duration) -> io::Result<Connection> {
+        match self {
+            Self::Plain => Ok(Connection::Plain(stream)),
+            Self::Tls(acceptor) => match tokio::time::timeout(patience, acceptor.accept(stream)).await {
+                Ok(shaken) => shaken.map(|stream| Connection::Tls(Box::new(stream))),
+                Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            },
+        }
+    }
+
+    /// `http` or `https`.
+    pub(crate) fn scheme(&self) -> &'static str {
+        match self {
+            Self::Plain => "http",
+            Self::Tls(_) => "https",
+        }
+    }
+}
+
+/// One connection.
+pub(crate) enum Connection {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+}

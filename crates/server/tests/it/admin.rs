@@ -1,0 +1,92 @@
+//! `/health`, `/metrics`, and TLS: what surrounds the protocol.
+
+use std::sync::Arc;
+
+use haul_server::{Secret, TlsPem};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::client::{Auth, Client};
+use crate::fixture::{Fixture, options};
+
+const CA: &str = include_str!("tls/ca.pem");
+const CERTIFICATE: &str = include_str!("tls/server.pem");
+const KEY: &str = include_str!("tls/server-test-only.key");
+
+#[tokio::test]
+async fn health_and_metrics_have_an_address_of_their_own() {
+    let f = Fixture::with(|options| options.admin_listen = Some("127.0.0.1:0".parse().unwrap())).await;
+    f.client.put("/bkt/k", vec![7; 1000]).await;
+    f.client.request("GET", "/bkt/absent").expect(404).await;
+    let admin = Client { address: f.server.admin_address().unwrap(), ..f.client.clone() };
+    let ask = |method: &str, path: &str| admin.request(method, path).auth(Auth::None);
+    assert!(ask("GET", "/health").expect(200).await.text().contains("ok"));
+    let metrics = ask("GET", "/metrics").expect(200).await.text();
+    for line in [
+        "haul_requests_total{method=\"PUT\",status=\"2xx\"} 2",
+        "haul_requests_total{method=\"GET\",status=\"4xx\"} 1",
+        "haul_received_bytes_total 1000",
+        "haul_request_duration_seconds_count{method=\"PUT\"} 2",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
+    }
+    ask("GET", "/bkt/k").expect(404).await;
+    ask("PUT", "/health").expect(405).await;
+    // And the endpoint itself knows no such path without a signature.
+    f.client.request("GET", "/metrics").auth(Auth::None).refused(403, "AccessDenied").await;
+}
+
+#[tokio::test]
+async fn with_a_certificate_the_endpoint_speaks_tls() {
+    let pem = TlsPem { certificates: CERTIFICATE.to_owned(), private_key: Secret::new(KEY) };
+    let dir = tempfile::tempdir().unwrap();
+    let mut tls = options(&dir);
+    tls.tls = Some(pem);
+    let server = haul_server::start(tls).await.unwrap();
+    assert!(server.endpoint().starts_with("https://127.0.0.1:"));
+    let client = Client::new(&server);
+
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(CA.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let connector = TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth()));
+    for (request, expected) in [
+        (client.request("PUT", "/bkt"), "HTTP/1.1 200"),
+        (client.request("PUT", "/bkt/k").body(""), "HTTP/1.1 200"),
+        (client.request("GET", "/bkt/absent"), "HTTP/1.1 404"),
+    ] {
+        let stream = TcpStream::connect(server.address()).await.unwrap();
+        let name = ServerName::IpAddress(server.address().ip().into());
+        let mut stream = connector.connect(name, stream).await.unwrap();
+        stream.write_all(request.sign().head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
+        assert!(String::from_utf8_lossy(&answer).starts_with(expected));
+    }
+    // Plain http is no handshake: the connection ends without an answer.
+    let mut plain = TcpStream::connect(server.address()).await.unwrap();
+    plain.write_all(client.request("GET", "/bkt").sign().head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP/"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_used_is_refused_at_start() {
+    let bad = [(CERTIFICATE, "no key"), ("no certificate", KEY), (CA, KEY)];
+    for (certificates, private_key) in bad {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = options(&dir);
+        options.tls =
+            Some(TlsPem { certificates: certificates.to_owned(), private_key: Secret::new(private_key) });
+        let error = haul_server::start(options).await.unwrap_err();
+        assert!(error.to_string().starts_with("TLS: "), "{error}");
+        assert!(!format!("{error:?}").contains("PRIVATE"), "{error:?}");
+    }
+}
