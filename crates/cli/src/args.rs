@@ -31,6 +31,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Copy a file to a store, or an object to a file
     Cp(Box<CpArgs>),
+    /// List this machine's unfinished uploads
+    Uploads,
+    /// Go on with an unfinished upload
+    Resume(ResumeArgs),
+    /// Remove an unfinished upload at the store, then forget it here
+    Abort(AbortArgs),
     /// List buckets, or the objects below a prefix
     Ls(LsArgs),
     /// Make a bucket
@@ -95,7 +101,43 @@ pub(crate) struct CpArgs {
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
     #[command(flatten)]
+    pub(crate) remember: RememberArgs,
+    #[command(flatten)]
     pub(crate) object: ObjectOptionArgs,
+}
+
+/// What becomes of an upload that does not reach its end.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Interruptions (uploads)")]
+pub(crate) struct RememberArgs {
+    /// Remember nothing: whatever fails or is interrupted is removed at the store
+    #[arg(long)]
+    pub(crate) no_journal: bool,
+    /// Ctrl-C removes what was sent, instead of pausing
+    #[arg(long)]
+    pub(crate) abort_on_interrupt: bool,
+    /// When an upload goes on and the file is another version now [default: resend]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub(crate) on_change: Option<OnChangeChoice>,
+}
+
+/// What to do about a file that changed between two runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnChangeChoice {
+    /// Compare every part anew and send those that differ
+    #[default]
+    Resend,
+    /// Stop, saying so
+    Fail,
+}
+
+impl From<OnChangeChoice> for haul::OnChange {
+    fn from(choice: OnChangeChoice) -> Self {
+        match choice {
+            OnChangeChoice::Resend => Self::Resend,
+            OnChangeChoice::Fail => Self::Fail,
+        }
+    }
 }
 
 /// How the bytes travel.
@@ -190,6 +232,26 @@ pub(crate) struct LsArgs {
     /// Everything below the prefix, not only up to the next /
     #[arg(short, long)]
     pub(crate) recursive: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// Which one, by the id that haul uploads shows, or its beginning
+    #[arg(value_name = "ID", conflicts_with = "all")]
+    pub(crate) id: Option<String>,
+    /// All that nobody is working on, one after the other
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// When the file is another version now
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub(crate) on_change: OnChangeChoice,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AbortArgs {
+    /// Which one, by the id that haul uploads shows, or its beginning
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
 }
 
 #[derive(Debug, Args)]

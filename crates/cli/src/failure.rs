@@ -10,6 +10,7 @@ use haul::{Advice, Error as EngineError, StoreError, StoreErrorKind};
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::size::human_size;
 use crate::target::{Address, Scheme, TargetError};
 
 /// What was being done, and with which address: the first line of an error.
@@ -97,6 +98,9 @@ pub(crate) struct Failure {
     hint: Option<String>,
     #[serde(skip)]
     pub(crate) exit: Exit,
+    /// The word before the first line.
+    #[serde(skip)]
+    label: &'static str,
 }
 
 impl Failure {
@@ -113,6 +117,7 @@ impl Failure {
             causes: causes(error, doing.and_then(|doing| doing.address.as_ref())),
             hint: None,
             exit: Exit::Failed,
+            label: "error",
         };
         if let Some(usage) = error.downcast_ref::<Usage>() {
             failure.code = "Usage".to_owned();
@@ -127,17 +132,38 @@ impl Failure {
             failure.exit = exit(engine);
             (failure.advice, failure.retry_after_ms) = advice(engine.advice());
             failure.hint = hint(engine, doing);
+            let address = doing.and_then(|doing| doing.address.as_ref());
+            failure.call_an_interruption_by_its_name(engine, address);
         } else if let Some(server) = error.downcast_ref::<haul_server::Error>() {
             failure.code = server_code(server).to_owned();
             failure.hint = server.hint().map(str::to_owned);
         }
+        failure.hint = failure.hint.or_else(|| doing?.hint.clone());
         failure.exit_code = failure.exit.code();
         failure
     }
 
-    /// The lines for a person; `paint` colours the words `error` and `hint`.
+    /// What a person asked for is no error: it is said in one line, without the chain.
+    fn call_an_interruption_by_its_name(&mut self, error: &EngineError, address: Option<&Address>) {
+        let said = match error {
+            EngineError::Paused { object, arrived_bytes, size_bytes, source: None, .. } => {
+                self.label = "paused";
+                let (arrived, size) = (human_size(*arrived_bytes), human_size(*size_bytes));
+                format!("{object} at {arrived} of {size}")
+            }
+            EngineError::Cancelled { object } => {
+                self.label = "interrupted";
+                format!("{object}: nothing is left of it")
+            }
+            _ => return,
+        };
+        self.message = as_written(&said, address);
+        self.causes.clear();
+    }
+
+    /// The lines for a person; `paint` colours the first word and `hint`.
     pub(crate) fn lines(&self, paint: impl Fn(&str) -> String) -> String {
-        let mut text = format!("{}: {}", paint("error"), self.message);
+        let mut text = format!("{}: {}", paint(self.label), self.message);
         for cause in &self.causes {
             // What others wrote may have several lines: they stay below their first one.
             text += "\n  caused by: ";
@@ -155,26 +181,28 @@ impl Failure {
 /// Below the store's error come the layers of the SDK, each saying that the next one failed; only the last one, where
 /// it began, is worth a line (of credentials the last two: what could not be done, and why).
 fn causes(error: &anyhow::Error, address: Option<&Address>) -> Vec<String> {
-    // The engine knows only S3; the person wrote `local://`.
-    let as_written = |text: String| match address {
-        Some(address) if address.scheme == Scheme::Local => text.replace(
-            &format!("{}{}", Scheme::S3, address.bucket),
-            &format!("{}{}", Scheme::Local, address.bucket),
-        ),
-        _ => text,
-    };
     let chain: Vec<_> = error.chain().collect();
     let store = chain.iter().position(|cause| cause.is::<StoreError>() || cause.is::<Box<StoreError>>());
     let told = store.map_or(chain.len(), |store| store + 1);
     let root = chain.len() - if lost_credentials(error) { 2 } else { 1 };
     let mut said: Vec<String> = Vec::new();
     for (place, cause) in chain.iter().enumerate() {
-        let text = as_written(cause.to_string());
+        let text = as_written(&cause.to_string(), address);
         if (place < told || place >= root) && !said.iter().any(|before| before.contains(&text)) {
             said.push(text);
         }
     }
     said.split_off(1)
+}
+
+/// The engine knows only S3; the person may have written `local://`.
+fn as_written(text: &str, address: Option<&Address>) -> String {
+    match address {
+        Some(Address { scheme: Scheme::Local, bucket, .. }) => {
+            text.replace(&format!("{}{bucket}", Scheme::S3), &format!("{}{bucket}", Scheme::Local))
+        }
+        _ => text.to_owned(),
+    }
 }
 
 fn lost_credentials(error: &anyhow::Error) -> bool {
@@ -340,6 +368,27 @@ mod tests {
         exit 1, Connection
         "
         );
+    }
+
+    #[test]
+    fn what_a_person_asked_for_is_no_error() {
+        let paused = EngineError::Paused {
+            object: "s3://demo/a".parse().unwrap(),
+            id: "0e50c57f2f7a".into(),
+            arrived_bytes: 293_601_280,
+            size_bytes: 3 << 30,
+            source: None,
+        };
+        insta::assert_snapshot!(told(paused, "local://demo/a"), @r"
+        paused: local://demo/a at 280.0 MiB of 3.0 GiB
+        hint: run the same command again, or haul resume 0e50c57f2f7a; haul abort 0e50c57f2f7a removes what is there
+        exit 3, Paused
+        ");
+        let cancelled = EngineError::Cancelled { object: "s3://demo/a".into() };
+        insta::assert_snapshot!(told(cancelled, "s3://demo/a"), @r"
+        interrupted: s3://demo/a: nothing is left of it
+        exit 3, Cancelled
+        ");
     }
 
     #[test]

@@ -5,14 +5,17 @@
 
 mod args;
 mod commands;
+mod connection;
 mod data_dir;
 mod exit;
 mod failure;
 mod interrupt;
 mod logging;
 mod output;
+mod pace;
 mod progress;
 mod size;
+mod state_dir;
 mod store;
 mod target;
 mod transfer;

@@ -72,14 +72,14 @@ pub(crate) fn complain(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// Colours a label for stderr: `error` red, `warning` yellow, others cyan; plain where colours are not wanted.
+/// Colours a label for stderr: `error` red, warnings and interruptions yellow, others cyan; plain where colours are not wanted.
 pub(crate) fn paint(label: &str) -> String {
     if !io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
         return label.to_owned();
     }
     let color = match label {
         "error" => AnsiColor::Red,
-        "warning" => AnsiColor::Yellow,
+        "warning" | "paused" | "interrupted" => AnsiColor::Yellow,
         _ => AnsiColor::Cyan,
     };
     let style = Style::new().fg_color(Some(color.into())).bold();

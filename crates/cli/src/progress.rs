@@ -6,9 +6,11 @@
 use std::time::{Duration, Instant};
 
 use haul::Event;
+use haul::parts::PartNumber;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::{Mode, complain, paint, visible};
+use crate::pace::Pace;
 use crate::size::{human_duration, human_rate, human_size};
 
 /// Between two looks at the numbers: often enough to seem alive, rarely enough to cost nothing.
@@ -35,10 +37,12 @@ pub(crate) struct View {
     mode: Mode,
     label: String,
     bar: Option<ProgressBar>,
-    started: Instant,
+    pace: Pace,
     last_line: Instant,
     size_bytes: Option<u64>,
     part_size_bytes: u64,
+    /// What an earlier run had sent: it is there, but did not travel now.
+    resumed_bytes: u64,
     retries: u32,
     trouble: Option<String>,
 }
@@ -51,10 +55,11 @@ impl View {
             mode,
             label,
             bar: None,
-            started: now,
+            pace: Pace::default(),
             last_line: now,
             size_bytes: None,
             part_size_bytes: 0,
+            resumed_bytes: 0,
             retries: 0,
             trouble: None,
         }
@@ -80,22 +85,32 @@ impl View {
             Event::InDoubt { reason } => {
                 self.warn(&format!("the answer was lost, looking at the object: {}", visible(reason)));
             }
-            Event::Restarting { reason } => self.say(&format!("beginning anew: {}", visible(reason))),
+            Event::Resumed { size_bytes, arrived_bytes, differing_parts, .. } => {
+                self.resumed_bytes = *arrived_bytes;
+                self.pace.forget();
+                self.say(&resuming(*arrived_bytes, *size_bytes, differing_parts));
+            }
+            Event::Restarting { reason } => {
+                self.resumed_bytes = 0;
+                self.pace.forget();
+                self.say(&format!("beginning anew: {}", visible(reason)));
+            }
             Event::Warning { message } => self.warn(&visible(message)),
             _ => {}
         }
     }
 
     fn start(&mut self, size_bytes: u64, part_size_bytes: u64) {
+        // An upload that begins anew starts twice.
+        self.finish();
         self.size_bytes = Some(size_bytes);
         self.part_size_bytes = part_size_bytes;
         if self.mode == Mode::Terminal {
             let bar = ProgressBar::with_draw_target(Some(size_bytes), ProgressDrawTarget::stderr());
-            let template = "{prefix} {bar:24} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {wide_msg}";
-            if let Ok(style) = ProgressStyle::with_template(template) {
+            if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:20} {wide_msg}") {
                 bar.set_style(style.progress_chars("━╸─"));
             }
-            bar.set_prefix(self.label.clone());
+            bar.set_prefix(shortened(&self.label));
             self.bar = Some(bar);
         }
     }
@@ -107,42 +122,47 @@ impl View {
         }
         let Some(size_bytes) = self.size_bytes else { return };
         let position = self.position(snapshot, size_bytes);
+        self.pace.see(Instant::now(), position);
         if let Some(bar) = &self.bar {
             bar.set_position(position);
-            bar.set_message(self.remark(snapshot, bar.eta()));
+            bar.set_message(self.beside_the_bar(position, size_bytes, snapshot.parts_in_flight));
         } else if self.mode == Mode::Plain && self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
-            complain(&self.line(position, size_bytes, self.started.elapsed()));
+            complain(&self.line(position, size_bytes));
         }
     }
 
     fn position(&self, snapshot: Snapshot, size_bytes: u64) -> u64 {
         let on_the_way = u64::from(snapshot.parts_in_flight).saturating_mul(self.part_size_bytes);
         let most = snapshot.arrived_bytes.saturating_add(on_the_way).min(size_bytes);
-        snapshot.moved_bytes.clamp(snapshot.arrived_bytes.min(most), most)
+        let moved = snapshot.moved_bytes.saturating_add(self.resumed_bytes);
+        moved.clamp(snapshot.arrived_bytes.min(most), most)
     }
 
-    fn remark(&self, snapshot: Snapshot, eta: Duration) -> String {
-        match &self.trouble {
-            Some(trouble) => trouble.clone(),
-            None if eta.is_zero() => String::new(),
-            None => match snapshot.parts_in_flight {
-                0 => format!("{} left", human_eta(eta)),
-                1 => format!("{} left  1 part in flight", human_eta(eta)),
-                parts => format!("{} left  {parts} parts in flight", human_eta(eta)),
-            },
+    /// The most important first: a narrow terminal cuts off what is behind.
+    fn beside_the_bar(&self, position: u64, size_bytes: u64, parts_in_flight: u32) -> String {
+        let mut text = format!("{} of {}", human_size(position), human_size(size_bytes));
+        if let Some(trouble) = &self.trouble {
+            return text + "  " + trouble;
         }
+        let (bytes, time) = self.pace.lately();
+        if let Some(left) = self.pace.left(size_bytes - position) {
+            text += &format!("  {}  {} left", human_rate(bytes, time), human_eta(left));
+        }
+        if parts_in_flight > 0 {
+            text += &format!("  {parts_in_flight} in flight");
+        }
+        text
     }
 
-    fn line(&self, position: u64, size_bytes: u64, elapsed: Duration) -> String {
-        let percent = position.saturating_mul(100).checked_div(size_bytes).unwrap_or(100);
-        let mut line = format!(
-            "{}  {percent}%  {} of {}  {}",
-            self.label,
-            human_size(position),
-            human_size(size_bytes),
-            human_rate(position, elapsed)
-        );
+    fn line(&self, position: u64, size_bytes: u64) -> String {
+        let percent = (u128::from(position) * 100).checked_div(u128::from(size_bytes)).unwrap_or(100);
+        let (position, size) = (human_size(position), human_size(size_bytes));
+        let mut line = format!("{}  {percent}%  {position} of {size}", self.label);
+        let (bytes, time) = self.pace.lately();
+        if !time.is_zero() {
+            line += &format!("  {}", human_rate(bytes, time));
+        }
         if let Some(trouble) = &self.trouble {
             line += &format!("  ({trouble})");
         }
@@ -170,12 +190,36 @@ impl View {
     }
 }
 
+/// A name that leaves room for the bar: its beginning and its end, which tell files apart.
+fn shortened(name: &str) -> String {
+    const LONGEST: usize = 24;
+    let letters: Vec<char> = name.chars().collect();
+    if letters.len() <= LONGEST {
+        return name.to_owned();
+    }
+    let half = (LONGEST - 1) / 2;
+    letters[..half].iter().chain(['…'].iter()).chain(&letters[letters.len() - half..]).collect()
+}
+
 /// Whole seconds: tenths of a guess only flicker.
 fn human_eta(eta: Duration) -> String {
     match eta.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
         _ => human_duration(eta),
     }
+}
+
+/// `resuming: 61 % already there`
+fn resuming(arrived_bytes: u64, size_bytes: u64, differing: &[PartNumber]) -> String {
+    const NAMED_MAX: usize = 10;
+    let percent = u128::from(arrived_bytes) * 100 / u128::from(size_bytes.max(1));
+    let mut text = format!("resuming: {percent} % already there");
+    if !differing.is_empty() {
+        let named: Vec<_> = differing.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+        let more = if differing.len() > NAMED_MAX { ", …" } else { "" };
+        text += &format!("; parts that differ and are sent again: {}{more}", named.join(", "));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -218,8 +262,15 @@ mod tests {
     #[test]
     fn lines_say_how_far_how_fast_and_what_is_wrong() {
         let mut view = view();
+        let now = Instant::now();
+        view.pace.see(now, 0);
+        view.pace.see(now + Duration::from_secs(5), 25 * MIB);
         insta::assert_snapshot!(
-            view.line(25 * MIB, 100 * MIB, Duration::from_secs(5)),
+            view.beside_the_bar(25 * MIB, 100 * MIB, 16),
+            @"25.0 MiB of 100.0 MiB  5.0 MiB/s  15 s left  16 in flight"
+        );
+        insta::assert_snapshot!(
+            view.line(25 * MIB, 100 * MIB),
             @"video.mov  25%  25.0 MiB of 100.0 MiB  5.0 MiB/s"
         );
         view.event(&Event::Retrying {
@@ -229,14 +280,34 @@ mod tests {
             reason: "UploadPart: the store answered 503 SlowDown".into(),
         });
         insta::assert_snapshot!(
-            view.line(25 * MIB, 100 * MIB, Duration::from_secs(5)),
+            view.line(25 * MIB, 100 * MIB),
             @"video.mov  25%  25.0 MiB of 100.0 MiB  5.0 MiB/s  (part 3 again in 1.5 s: UploadPart: the store answered 503 SlowDown)"
         );
         assert_eq!(view.retries(), 1);
     }
 
     #[test]
+    fn what_an_earlier_run_had_sent_is_there_but_no_speed() {
+        let mut view = view();
+        view.resumed_bytes = 40 * MIB;
+        let snapshot = |moved_bytes| Snapshot {
+            moved_bytes,
+            arrived_bytes: 40 * MIB,
+            parts_in_flight: 2,
+            size_bytes: None,
+        };
+        assert_eq!(view.position(snapshot(0), 100 * MIB), 40 * MIB);
+        assert_eq!(view.position(snapshot(3 * MIB), 100 * MIB), 43 * MIB);
+    }
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        assert_eq!(shortened("video.mov"), "video.mov");
+        assert_eq!(shortened("a-very-long-name-of-a-video-part-0001.mov"), "a-very-long…rt-0001.mov");
+    }
+
+    #[test]
     fn an_empty_object_is_all_there() {
-        assert!(view().line(0, 0, Duration::ZERO).contains("100%"));
+        assert!(view().line(0, 0).contains("100%"));
     }
 }

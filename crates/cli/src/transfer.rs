@@ -25,6 +25,19 @@ pub(crate) trait Transfer: Future<Output = Result<Self::Report, haul::Error>> + 
     fn snapshot(&self) -> Snapshot;
     /// Asks it to end; it then ends by itself.
     fn cancel(&self);
+    /// Asks it to stop and be resumable; what cannot be resumed is cancelled.
+    fn pause(&self) {
+        self.cancel();
+    }
+}
+
+/// What the first signal does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnInterrupt {
+    /// The parts in flight may still arrive; then it says how to go on.
+    Pause,
+    /// What was sent is removed.
+    Abort,
 }
 
 impl Transfer for haul::Upload {
@@ -46,6 +59,10 @@ impl Transfer for haul::Upload {
 
     fn cancel(&self) {
         self.canceller().cancel();
+    }
+
+    fn pause(&self) {
+        self.canceller().pause();
     }
 }
 
@@ -78,15 +95,24 @@ struct Left {
 impl Left {
     fn event(&mut self, event: &Event) {
         match event {
-            Event::UploadCreated { upload_id } => self.upload_id = Some(upload_id.to_string()),
+            Event::UploadCreated { upload_id } | Event::Resumed { upload_id, .. } => {
+                self.upload_id = Some(upload_id.to_string());
+            }
             Event::Aborted | Event::Paused { .. } | Event::Completed { .. } => self.upload_id = None,
             _ => {}
         }
     }
 
     /// The end by a second signal.
-    fn ended(self, signal: &str) -> Ended {
+    fn ended(self, signal: &str, on_interrupt: OnInterrupt) -> Ended {
         match self.upload_id {
+            // The journal remembers it.
+            Some(_) if on_interrupt == OnInterrupt::Pause => Ended {
+                exit: Exit::Interrupted,
+                code: "Paused",
+                message: format!("{signal} again: ended at once; what arrived is kept"),
+                hint: Some("run the same command again, or haul resume; haul uploads lists it".to_owned()),
+            },
             Some(upload_id) => Ended {
                 exit: Exit::LeftBehind,
                 code: "LeftBehind",
@@ -111,6 +137,7 @@ pub(crate) async fn drive<T: Transfer>(
     mode: Mode,
     view: &mut View,
     interrupts: &mut Interrupts,
+    on_interrupt: OnInterrupt,
 ) -> anyhow::Result<T::Report> {
     let mut events = transfer.take_events();
     let mut left = Left::default();
@@ -123,11 +150,19 @@ pub(crate) async fn drive<T: Transfer>(
             signal = interrupts.next() => {
                 if interrupted {
                     view.finish();
-                    return Err(left.ended(signal).into());
+                    return Err(left.ended(signal, on_interrupt).into());
                 }
                 interrupted = true;
-                transfer.cancel();
-                view.say(&format!("{signal}: removing what was sent; once more ends at once"));
+                match on_interrupt {
+                    OnInterrupt::Pause => {
+                        transfer.pause();
+                        view.say(&format!("{signal}: waiting for the parts in flight; once more ends at once"));
+                    }
+                    OnInterrupt::Abort => {
+                        transfer.cancel();
+                        view.say(&format!("{signal}: removing what was sent; once more ends at once"));
+                    }
+                }
             }
             Some(event) = next(&mut events) => take(&event, mode, view, &mut left)?,
             result = &mut transfer => break result,
@@ -161,12 +196,12 @@ mod tests {
     fn a_second_signal_says_what_may_be_left() {
         let mut left = Left::default();
         left.event(&Event::UploadCreated { upload_id: "abc".parse().unwrap() });
-        let ended = left.ended("Ctrl-C");
+        let ended = left.ended("Ctrl-C", OnInterrupt::Abort);
         assert_eq!(ended.exit, Exit::LeftBehind);
         insta::assert_snapshot!(ended, @"Ctrl-C again: parts of upload abc may be left at the store");
 
         let mut left = Left { upload_id: Some("abc".into()) };
         left.event(&Event::Aborted);
-        assert_eq!(left.ended("Ctrl-C").exit, Exit::Interrupted);
+        assert_eq!(left.ended("Ctrl-C", OnInterrupt::Abort).exit, Exit::Interrupted);
     }
 }

@@ -32,6 +32,8 @@ pub enum Event {
     Resumed {
         /// The store's name for it.
         upload_id: UploadId,
+        /// The whole object.
+        size_bytes: u64,
         /// What need not be sent again.
         arrived_bytes: u64,
         /// Parts that need not be sent again.

@@ -275,7 +275,7 @@ mod tests {
     use crate::source::BytesSource;
 
     fn range(size: usize) -> (Vec<u8>, Range) {
-        let bytes: Vec<u8> = (0..size).map(|index| (index * 31 % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..size).map(|index| (index * 31 % 251).to_le_bytes()[0]).collect();
         let source = Arc::new(BytesSource::new(bytes.clone()));
         let from = 7.min(size);
         (

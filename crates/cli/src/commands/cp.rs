@@ -9,27 +9,29 @@ use std::time::Instant;
 use anyhow::Context;
 use haul::parts::limits::PUT_OBJECT_MAX_BYTES;
 use haul::retry::RetryPolicy;
-use haul::{DownloadOptions, FileSource, ObjectAttributes, StoreErrorKind, UploadOptions};
+use haul::{DownloadOptions, ObjectAttributes, UploadOptions};
 
 use super::summary::{self, Journey};
-use crate::args::{CpArgs, ObjectOptionArgs, StoreArgs, TransferArgs};
+use super::upload::{Sending, send};
+use crate::args::{CpArgs, ObjectOptionArgs, RememberArgs, StoreArgs, TransferArgs};
 use crate::exit::Exit;
 use crate::failure::{Doing, Usage};
 use crate::interrupt::Interrupts;
 use crate::output::{Mode, visible};
 use crate::progress::View;
 use crate::size::human_size;
-use crate::store::{self, Opened};
+use crate::store;
 use crate::target::{Address, Target};
-use crate::transfer::drive;
+use crate::transfer::{OnInterrupt, drive};
 
 /// Copies.
 pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::Result<Exit> {
-    let CpArgs { source, target, transfer, object } = args;
+    let CpArgs { source, target, transfer, remember, object } = args;
     match (source, target) {
         (Target::Path(path), Target::Store(address)) => {
-            let options = upload_options(&transfer, object)?;
-            upload(store, &path, &address, options, mode).await
+            let mut options = upload_options(&transfer, object)?;
+            options.on_change = remember.on_change.unwrap_or_default().into();
+            upload(store, &path, &address, options, &remember, mode).await
         }
         (Target::Store(address), Target::Path(path)) => {
             let options = download_options(&transfer, &object)?;
@@ -63,6 +65,7 @@ async fn upload(
     path: &Path,
     address: &Address,
     mut options: UploadOptions,
+    remember: &RememberArgs,
     mode: Mode,
 ) -> anyhow::Result<Exit> {
     if path.is_dir() {
@@ -73,34 +76,16 @@ async fn upload(
         .into());
     }
     let address = address.for_file(path).map_err(Usage::from)?;
-    let object = address.exact_object().map_err(Usage::from)?;
-    let (from, to) = (visible(&path.display().to_string()), visible(&address.to_string()));
-    let doing = || Doing::at(format!("cannot copy {from} to {to}"), &address);
-
-    let file = FileSource::open(path).with_context(doing)?;
     let content_type = &mut options.attributes.content_type;
     *content_type = content_type.take().or_else(|| guess_content_type(&address.key, path));
-
-    let opened = store::open(address.scheme, args, mode).await?;
-    let endpoint = opened.store.endpoint();
-    let started = Instant::now();
-    let mut view = View::new(mode, name_of(&from));
-    let report = async {
-        make_bucket_if_promised(&opened, &address).await?;
-        let mut interrupts = Interrupts::new()?;
-        let upload = haul::upload(Arc::clone(&opened.store), file, object, options);
-        drive(upload, mode, &mut view, &mut interrupts).await
+    let sending = Sending {
+        path: path.to_owned(),
+        address,
+        options,
+        remember: !remember.no_journal,
+        abort_on_interrupt: remember.abort_on_interrupt,
     };
-    let report = report.await;
-    let elapsed = started.elapsed();
-    opened.close().await;
-    let report = report.with_context(|| doing().through(endpoint))?;
-
-    let journey = Journey { source: &from, target: &to, elapsed };
-    let (line, summary) = summary::uploaded(journey, &report, view.retries());
-    mode.event(&summary)?;
-    mode.result(&line)?;
-    Ok(Exit::Done)
+    Box::pin(send(args, sending, mode)).await
 }
 
 async fn download(
@@ -118,11 +103,11 @@ async fn download(
     let opened = store::open(address.scheme, args, mode).await?;
     let endpoint = opened.store.endpoint();
     let started = Instant::now();
-    let mut view = View::new(mode, name_of(&to));
+    let mut view = View::new(mode, super::name_of(&to));
     let report = async {
         let mut interrupts = Interrupts::new()?;
         let download = haul::download(Arc::clone(&opened.store), object, path, options);
-        drive(download, mode, &mut view, &mut interrupts).await
+        drive(download, mode, &mut view, &mut interrupts, OnInterrupt::Abort).await
     };
     let report = report.await;
     let elapsed = started.elapsed();
@@ -134,19 +119,6 @@ async fn download(
     mode.event(&summary)?;
     mode.result(&line)?;
     Ok(Exit::Done)
-}
-
-/// `local://` promises that nobody has to make a bucket; a `haul serve` that runs on the folder promises it not.
-async fn make_bucket_if_promised(opened: &Opened, address: &Address) -> Result<(), haul::Error> {
-    if !opened.makes_buckets {
-        return Ok(());
-    }
-    match opened.store.create_bucket(&address.bucket).await {
-        Err(error) if error.code.as_deref().is_some_and(|code| code.starts_with("BucketAlready")) => Ok(()),
-        Err(error) if error.kind == StoreErrorKind::NotImplemented => Ok(()),
-        Err(error) => Err(haul::Error::of_store(format!("{}{}", address.scheme, address.bucket), error)),
-        Ok(()) => Ok(()),
-    }
 }
 
 fn upload_options(transfer: &TransferArgs, object: ObjectOptionArgs) -> Result<UploadOptions, Usage> {
@@ -218,11 +190,6 @@ fn retry_policy(attempts_max: Option<u32>) -> RetryPolicy {
 fn guess_content_type(key: &str, path: &Path) -> Option<String> {
     let guess = mime_guess::from_path(key).first().or_else(|| mime_guess::from_path(path).first());
     guess.map(|mime| mime.essence_str().to_owned())
-}
-
-/// What stands before a progress bar: the file's name without its folders.
-fn name_of(path: &str) -> String {
-    Path::new(path).file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

@@ -1,13 +1,17 @@
 //! One file per command; each returns how the process ends.
 
+mod abort;
 mod completions;
 mod cp;
 mod ls;
 mod mb;
 mod rb;
+mod resume;
 mod rm;
 mod serve;
 mod summary;
+mod upload;
+mod uploads;
 
 use crate::args::{Cli, Command};
 use crate::exit::Exit;
@@ -18,6 +22,9 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
     let Cli { store, command, .. } = cli;
     match command {
         Command::Cp(args) => cp::run(&store, *args, mode).await,
+        Command::Uploads => uploads::run(mode),
+        Command::Resume(args) => resume::run(&store, args, mode).await,
+        Command::Abort(args) => abort::run(&store, &args.id, mode).await,
         Command::Ls(args) => ls::run(&store, args, mode).await,
         Command::Mb(args) => mb::run(&store, &args.bucket, mode).await,
         Command::Rm(args) => rm::run(&store, &args.object, mode).await,
@@ -25,4 +32,10 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
         Command::Serve(args) => serve::run(&store, &args, mode).await,
         Command::Completions(args) => completions::run(args.shell),
     }
+}
+
+/// What stands before a progress bar: the file's name without its folders.
+fn name_of(path: &str) -> String {
+    let name = std::path::Path::new(path).file_name();
+    name.map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned())
 }

@@ -21,6 +21,7 @@ pub(crate) enum Summary<'a> {
         etag: &'a str,
         upload_id: Option<&'a str>,
         checksum: Option<String>,
+        resumed_bytes: u64,
         proof: ProofCount,
         whole: WholeProof,
         retries: u32,
@@ -42,12 +43,12 @@ impl Journey<'_> {
         u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// `video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s)`
-    fn line(&self, size_bytes: u64) -> String {
+    /// `video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s)`; the speed is of what travelled now.
+    fn line(&self, size_bytes: u64, travelled_bytes: u64) -> String {
         let (size, time) = (human_size(size_bytes), human_duration(self.elapsed));
-        let rate = match size_bytes {
+        let rate = match travelled_bytes {
             0 => String::new(),
-            _ => format!(" ({})", human_rate(size_bytes, self.elapsed)),
+            _ => format!(" ({})", human_rate(travelled_bytes, self.elapsed)),
         };
         format!("{} -> {}  {size} in {time}{rate}", self.source, self.target)
     }
@@ -59,7 +60,10 @@ pub(crate) fn uploaded<'a>(
     report: &'a UploadReport,
     retries: u32,
 ) -> (String, Summary<'a>) {
-    let mut line = journey.line(report.size_bytes);
+    let mut line = journey.line(report.size_bytes, report.size_bytes.saturating_sub(report.resumed_bytes));
+    if report.resumed_bytes > 0 {
+        line += &format!(", {} were there already", human_size(report.resumed_bytes));
+    }
     line += &match report.upload_id {
         Some(_) => format!(", {}, {}", counted(report.part_count, "part"), report.proof),
         None => format!(", one request, {}", proof_of_one(&report.proof)),
@@ -82,6 +86,7 @@ pub(crate) fn uploaded<'a>(
         etag: report.etag.unquoted(),
         upload_id: report.upload_id.as_ref().map(haul::parts::UploadId::as_str),
         checksum: report.checksum.map(|checksum| checksum.to_string()),
+        resumed_bytes: report.resumed_bytes,
         proof: report.proof,
         whole: report.whole,
         retries,
@@ -91,7 +96,7 @@ pub(crate) fn uploaded<'a>(
 
 /// A download's last line and event.
 pub(crate) fn downloaded<'a>(journey: Journey<'a>, report: &DownloadReport) -> (String, Summary<'a>) {
-    let line = format!("{}, {}", journey.line(report.size_bytes), report.verified);
+    let line = format!("{}, {}", journey.line(report.size_bytes, report.size_bytes), report.verified);
     let summary = Summary::Downloaded {
         source: journey.source,
         target: journey.target,
@@ -146,10 +151,17 @@ mod tests {
     }
 
     #[test]
+    fn a_resumed_upload_says_what_was_there() {
+        let all = ProofCount { checksum: 179, ..ProofCount::default() };
+        let resumed = UploadReport { resumed_bytes: 1 << 30, ..report(179, all) };
+        insta::assert_snapshot!(uploaded(JOURNEY, &resumed, 0).0, @"video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (34 MiB/s), 1.0 GiB were there already, 179 parts, every part proven by checksum, the object too");
+    }
+
+    #[test]
     fn last_events() {
         let all = ProofCount { checksum: 179, ..ProofCount::default() };
         let report = report(179, all);
         let (_, summary) = uploaded(JOURNEY, &report, 1);
-        insta::assert_snapshot!(serde_json::to_string(&summary).unwrap(), @r#"{"event":"uploaded","source":"video.mov","target":"s3://b/video.mov","size_bytes":1503238553,"elapsed_ms":12130,"part_count":179,"etag":"0cc175b9c0f1b6a831c399e269772661-179","upload_id":"u1","checksum":null,"proof":{"checksum":179,"md5":0,"unproven":0},"whole":"checksum","retries":1}"#);
+        insta::assert_snapshot!(serde_json::to_string(&summary).unwrap(), @r#"{"event":"uploaded","source":"video.mov","target":"s3://b/video.mov","size_bytes":1503238553,"elapsed_ms":12130,"part_count":179,"etag":"0cc175b9c0f1b6a831c399e269772661-179","upload_id":"u1","checksum":null,"resumed_bytes":0,"proof":{"checksum":179,"md5":0,"unproven":0},"whole":"checksum","retries":1}"#);
     }
 }

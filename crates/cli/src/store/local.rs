@@ -41,7 +41,10 @@ impl Inside {
 
 /// Finds or starts the endpoint of a folder.
 pub(super) async fn endpoint_of(folder: &Path, mode: Mode) -> anyhow::Result<Found> {
-    let doing = || Doing::of(format!("cannot open the store in {}", folder.display()));
+    let doing = || {
+        Doing::of(format!("cannot open the store in {}", folder.display()))
+            .hinting("check the folder, or choose another one with --data or HAUL_DATA_DIR")
+    };
     for _ in 0..LOOKS_FOR_ADDRESS {
         let turn = take_turn(folder, mode).await.with_context(doing)?;
         let options = ServerOptions {

@@ -325,6 +325,7 @@ pub(super) fn announce(job: &Job, resumed: &Resumed, adopted_parts: u32, differi
     job.progress.arrived(arrived_bytes);
     job.events.send(Event::Resumed {
         upload_id: resumed.upload.upload_id.clone(),
+        size_bytes: resumed.plan.object_size_bytes(),
         arrived_bytes,
         arrived_parts,
         adopted_parts,

@@ -31,6 +31,7 @@ pub(crate) fn bytes(size_bytes: usize) -> Vec<u8> {
 }
 
 /// A store that takes parts of any size.
+#[allow(clippy::needless_pass_by_value, reason = "a preset reads better without a borrow")]
 pub(crate) fn store(quirks: Quirks, faults: Faults) -> MemoryStore {
     let quirks = Quirks { part_size_min_bytes: 1, page_max: 3, ..quirks };
     MemoryStore::new(quirks).with_bucket(&bucket()).with_faults(faults)

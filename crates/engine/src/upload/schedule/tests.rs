@@ -181,14 +181,15 @@ impl Walk {
     }
 
     fn give(&mut self, input: Input) {
-        for action in self.schedule.on(input.clone()) {
-            assert_eq!(self.finished, None, "{action:?} after the end, on {input:?}");
+        let cause = input.clone();
+        for action in self.schedule.on(input) {
+            assert_eq!(self.finished, None, "{action:?} after the end, on {cause:?}");
             self.take(action);
         }
         let in_flight = self.parts.len();
         self.most_in_flight = self.most_in_flight.max(in_flight);
-        assert!(in_flight <= self.concurrency as usize, "{in_flight} parts in flight on {input:?}");
-        assert_eq!(self.schedule.in_flight() as usize, in_flight, "on {input:?}");
+        assert!(in_flight <= self.concurrency as usize, "{in_flight} parts in flight on {cause:?}");
+        assert_eq!(self.schedule.in_flight() as usize, in_flight, "on {cause:?}");
     }
 
     /// In an earlier run some parts were sent; perhaps it ended in the middle of Complete.

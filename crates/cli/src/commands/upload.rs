@@ -1,0 +1,85 @@
+//! One upload from the command line: what `haul cp` and `haul resume` have in common.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use haul::{FileSource, JournalOptions, StoreErrorKind, UploadOptions};
+
+use super::summary::{self, Journey};
+use crate::args::StoreArgs;
+use crate::connection::Connection;
+use crate::exit::Exit;
+use crate::failure::{Doing, Usage};
+use crate::interrupt::Interrupts;
+use crate::output::{Mode, visible};
+use crate::progress::View;
+use crate::state_dir::journal_folder;
+use crate::store::{self, Opened};
+use crate::target::Address;
+use crate::transfer::{OnInterrupt, drive};
+
+/// What is to be sent.
+pub(super) struct Sending {
+    pub(super) path: PathBuf,
+    pub(super) address: Address,
+    pub(super) options: UploadOptions,
+    /// In a journal, so that it can go on later.
+    pub(super) remember: bool,
+    /// Instead of pausing.
+    pub(super) abort_on_interrupt: bool,
+}
+
+/// Sends it, and says what came of it.
+pub(super) async fn send(args: &StoreArgs, sending: Sending, mode: Mode) -> anyhow::Result<Exit> {
+    let Sending { path, address, mut options, remember, abort_on_interrupt } = sending;
+    let object = address.exact_object().map_err(Usage::from)?;
+    let (from, to) = (visible(&path.display().to_string()), visible(&address.to_string()));
+    let doing = || Doing::at(format!("cannot copy {from} to {to}"), &address);
+    let file = FileSource::open(&path).with_context(doing)?;
+
+    let opened = store::open(address.scheme, args, mode).await?;
+    let endpoint = opened.store.endpoint();
+    let started = Instant::now();
+    let mut view = View::new(mode, super::name_of(&from));
+    let report = async {
+        if remember {
+            let connection = Connection::of(address.scheme, args, &endpoint)?;
+            options.journal = Some(JournalOptions {
+                folder: journal_folder()?,
+                store_name: connection.store_name(),
+                connection: serde_json::to_value(&connection)?,
+            });
+        }
+        make_bucket_if_promised(&opened, &address).await?;
+        let mut interrupts = Interrupts::new()?;
+        let on_interrupt =
+            if remember && !abort_on_interrupt { OnInterrupt::Pause } else { OnInterrupt::Abort };
+        let upload = haul::upload(Arc::clone(&opened.store), file, object, options);
+        drive(upload, mode, &mut view, &mut interrupts, on_interrupt).await
+    };
+    let report = report.await;
+    let elapsed = started.elapsed();
+    opened.close().await;
+    let report = report.with_context(|| doing().through(endpoint))?;
+
+    let journey = Journey { source: &from, target: &to, elapsed };
+    let (line, summary) = summary::uploaded(journey, &report, view.retries());
+    mode.event(&summary)?;
+    mode.result(&line)?;
+    Ok(Exit::Done)
+}
+
+/// `local://` promises that nobody has to make a bucket; a `haul serve` that runs on the folder promises it not.
+async fn make_bucket_if_promised(opened: &Opened, address: &Address) -> Result<(), haul::Error> {
+    if !opened.makes_buckets {
+        return Ok(());
+    }
+    match opened.store.create_bucket(&address.bucket).await {
+        Err(error) if error.code.as_deref().is_some_and(|code| code.starts_with("BucketAlready")) => Ok(()),
+        Err(error) if error.kind == StoreErrorKind::NotImplemented => Ok(()),
+        Err(error) => Err(haul::Error::of_store(format!("{}{}", address.scheme, address.bucket), error)),
+        Ok(()) => Ok(()),
+    }
+}

@@ -1,0 +1,104 @@
+//! `haul uploads`: what is unfinished on this machine, and why.
+
+use haul::journal::JournalSummary;
+use serde::Serialize;
+
+use crate::connection::Connection;
+use crate::exit::Exit;
+use crate::failure::Ended;
+use crate::output::{Mode, visible};
+use crate::size::{human_duration, human_size};
+use crate::state_dir::journal_folder;
+
+/// One unfinished upload.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "upload")]
+struct Unfinished {
+    id: String,
+    source: String,
+    target: String,
+    store: String,
+    upload_id: Option<String>,
+    size_bytes: u64,
+    arrived_bytes: u64,
+    begun_at: i64,
+    running_pid: Option<u32>,
+    state: String,
+}
+
+/// Lists them.
+pub(crate) fn run(mode: Mode) -> anyhow::Result<Exit> {
+    let unfinished = journal_folder()?.list().map_err(haul::Error::from)?;
+    if unfinished.is_empty() {
+        mode.result("no unfinished uploads")?;
+    }
+    let now = jiff::Timestamp::now().as_second();
+    for summary in unfinished {
+        let upload = Unfinished::of(&summary);
+        mode.event(&upload)?;
+        mode.result(&upload.line(now))?;
+    }
+    Ok(Exit::Done)
+}
+
+impl Unfinished {
+    fn of(summary: &JournalSummary) -> Self {
+        let beginning = &summary.beginning;
+        let state = match (summary.running_pid, summary.completing, &summary.paused) {
+            (Some(pid), ..) => format!("running (process {pid})"),
+            (None, _, Some(reason)) => reason.clone(),
+            (None, true, None) => "ended while it was being completed".into(),
+            (None, false, None) => "ended without a word (killed?)".into(),
+        };
+        Self {
+            id: summary.id.clone(),
+            source: beginning.source.path.clone(),
+            target: Connection::remembered(beginning).address(beginning).to_string(),
+            store: beginning.store.clone(),
+            upload_id: summary.upload_id.as_ref().map(ToString::to_string),
+            size_bytes: beginning.plan.object_size_bytes(),
+            arrived_bytes: summary.parts.values().map(|part| part.size_bytes).sum(),
+            begun_at: beginning.begun_at,
+            running_pid: summary.running_pid,
+            state,
+        }
+    }
+
+    /// `1a2b3c4d5e6f  61 % of 4.0 GiB  3.2 h ago  big.iso -> s3://bucket/big.iso  interrupted`
+    fn line(&self, now: i64) -> String {
+        let percent = match self.size_bytes {
+            0 => 100,
+            size => u64::try_from(u128::from(self.arrived_bytes) * 100 / u128::from(size)).unwrap_or(100),
+        };
+        let age = std::time::Duration::from_secs(u64::try_from(now - self.begun_at).unwrap_or_default());
+        format!(
+            "{}  {percent:>3} % of {}  {} ago  {} -> {}  {}",
+            self.id,
+            human_size(self.size_bytes),
+            human_duration(age),
+            visible(&self.source),
+            visible(&self.target),
+            visible(&self.state),
+        )
+    }
+}
+
+/// The one journal that an id, or its beginning, names.
+pub(super) fn find(id: &str) -> anyhow::Result<JournalSummary> {
+    let mut found = journal_folder()?.list().map_err(haul::Error::from)?;
+    found.retain(|summary| summary.id.starts_with(id));
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(no_such(format!("no unfinished upload of this machine has the id {id}")).into()),
+        several => Err(no_such(format!("{several} unfinished uploads have ids that begin with {id}")).into()),
+    }
+}
+
+fn no_such(message: String) -> Ended {
+    Ended {
+        exit: Exit::Usage,
+        code: "NoSuchUpload",
+        message,
+        hint: Some("list them with haul uploads".to_owned()),
+    }
+}

@@ -1,0 +1,98 @@
+//! How fast bytes arrive *now*: over the last seconds, so that neither a slow start nor what an earlier run had sent
+//! distorts what is still to wait for. Pure: the time is given.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Long enough to be steady with parts that arrive in bunches, short enough to notice a change.
+const WINDOW: Duration = Duration::from_secs(8);
+
+/// Positions of the last seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    seen: VecDeque<(Instant, u64)>,
+}
+
+impl Pace {
+    /// Takes a position.
+    pub(crate) fn see(&mut self, now: Instant, position: u64) {
+        // Bytes that were lost with a broken part come again: they are no negative speed.
+        while self.seen.back().is_some_and(|(_, last)| *last > position) {
+            self.seen.pop_back();
+        }
+        self.seen.push_back((now, position));
+        while self.seen.len() > 2 && self.seen.front().is_some_and(|(first, _)| now - *first > WINDOW) {
+            self.seen.pop_front();
+        }
+    }
+
+    /// Forgets what was seen: the position has jumped.
+    pub(crate) fn forget(&mut self) {
+        self.seen.clear();
+    }
+
+    /// What arrived, and in which time.
+    pub(crate) fn lately(&self) -> (u64, Duration) {
+        match (self.seen.front(), self.seen.back()) {
+            (Some((first, from)), Some((last, to))) => (to - from, *last - *first),
+            _ => (0, Duration::ZERO),
+        }
+    }
+
+    /// How long the rest takes at this pace; `None` before there is one.
+    pub(crate) fn left(&self, rest_bytes: u64) -> Option<Duration> {
+        let (bytes, time) = self.lately();
+        if bytes == 0 {
+            return None;
+        }
+        let millis = u128::from(rest_bytes) * time.as_millis() / u128::from(bytes);
+        Some(Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn only_the_last_seconds_count() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        assert_eq!(pace.left(100), None);
+        for second in 0..=20 {
+            // Ten a second at first, a hundred later.
+            let position = if second <= 10 { second * 10 } else { 100 + (second - 10) * 100 };
+            pace.see(after(start, second), position);
+        }
+        assert_eq!(pace.lately(), (800, Duration::from_secs(8)));
+        assert_eq!(pace.left(1000), Some(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn what_goes_back_or_jumps_is_no_speed() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        pace.see(start, 100);
+        pace.see(after(start, 1), 300);
+        pace.see(after(start, 2), 200);
+        assert_eq!(pace.lately(), (100, Duration::from_secs(2)));
+        pace.forget();
+        pace.see(after(start, 3), 9000);
+        assert_eq!(pace.lately(), (0, Duration::ZERO));
+        assert_eq!(pace.left(1), None);
+    }
+
+    #[test]
+    fn a_stall_has_no_end_in_sight() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        for second in 0..60 {
+            pace.see(after(start, second), 5);
+        }
+        assert_eq!(pace.left(1), None);
+    }
+}
