@@ -139,7 +139,7 @@ impl Scenario {
                     0 => Fall::Dropped { after },
                     1 => Fall::Paused { after },
                     2 => Fall::KilledAndSourceChanged { after },
-                    3..6 if seed % 8 == 0 => Fall::KilledAndJournalDamaged {
+                    3..6 if seed.is_multiple_of(8) => Fall::KilledAndJournalDamaged {
                         after,
                         damage: if random.random_bool(0.5) { Damage::Cut } else { Damage::Flip },
                         place: random.random(),
@@ -290,9 +290,12 @@ impl Scenario {
         }
         if let Err(Error::Store { source, .. }) = end {
             // An earlier run had completed it – and then the source changed, or its caller had not waited to
-            // hear it: the condition forbids another one.
+            // hear it, or the journal forgot it: the condition forbids another one.
             let forbidden = source.kind == StoreErrorKind::PreconditionFailed && self.options.if_none_match;
-            let unheard = self.falls.iter().any(|fall| matches!(fall, Fall::Dropped { .. }));
+            let unheard = self
+                .falls
+                .iter()
+                .any(|fall| matches!(fall, Fall::Dropped { .. } | Fall::KilledAndJournalDamaged { .. }));
             assert!(
                 forbidden && (versions.len() > 1 || unheard),
                 "{}",
