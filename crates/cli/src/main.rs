@@ -13,6 +13,7 @@ mod interrupt;
 mod logging;
 mod output;
 mod pace;
+mod pace;
 mod progress;
 mod size;
 mod state_dir;
