@@ -13,7 +13,6 @@ mod interrupt;
 mod logging;
 mod output;
 mod pace;
-mod pace;
 mod progress;
 mod size;
 mod state_dir;
