@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use redb::{Database, ReadableDatabase};
 
+use crate::database::reserve_bytes;
 use crate::disk::{Disk, DiskLock, FileId};
 use crate::md5_pool::Md5Pool;
 use crate::meta::Snapshot;
@@ -35,11 +36,10 @@ impl Core {
         options: StoreOptions,
         lock: DiskLock,
     ) -> Result<Self> {
-        let space = disk.space().map_err(Error::io("asking how full the disk is"))?;
         Ok(Self {
             database,
+            reserve_bytes: reserve_bytes(&*disk, &options)?,
             disk,
-            reserve_bytes: options.reserve_bytes.min(space.total_bytes / 16),
             options,
             reaper: Arc::default(),
             md5s: Arc::new(Md5Pool::new()),

@@ -29,6 +29,7 @@ mod check;
 mod clock;
 mod commit;
 mod core;
+mod database;
 pub mod disk;
 mod error;
 mod md5_pool;

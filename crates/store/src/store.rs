@@ -5,12 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use redb::{Database, ReadableDatabase};
-
 use crate::commit::Committer;
 use crate::core::Core;
+use crate::database::open_database;
 use crate::disk::{Disk, FileId, FolderId, LockError, OsDisk};
-use crate::meta::{Backend, Batch, FORMAT, Snapshot};
+use crate::meta::Batch;
 use crate::{Error, Result, StoreOptions};
 
 /// How many file numbers are taken from the metadata at a time: one folder full.
@@ -81,36 +80,6 @@ impl Store {
     pub fn settle(&self) {
         self.inner.core.reaper.settle();
     }
-}
-
-/// Opens the metadata, or makes it.
-fn open_database(disk: &dyn Disk, options: &StoreOptions) -> Result<Database> {
-    let opening = "opening the metadata database";
-    let open =
-        |file| Database::builder().set_cache_size(options.cache_bytes).create_with_backend(Backend(file));
-    if let Some(file) = disk.open_database().map_err(Error::io(opening))? {
-        let database = open(file)?;
-        check_format(&database)?;
-        return Ok(database);
-    }
-    let making = "making the metadata database";
-    let database = open(disk.create_database().map_err(Error::io(making))?)?;
-    let transaction = database.begin_write()?;
-    Batch::open(&transaction, options.clock.now_ms())?.mark_format()?;
-    transaction.commit()?;
-    drop(database);
-    disk.name_database().map_err(Error::io(making))?;
-    let file = disk.open_database().map_err(Error::io(opening))?;
-    Ok(open(file.ok_or_else(|| Error::Damaged { what: "the metadata database vanished".to_owned() })?)?)
-}
-
-/// Makes sure that this Haul can read the folder, before anything else of it is looked at.
-fn check_format(database: &Database) -> Result<()> {
-    let found = Snapshot::new(database.begin_read()?).format()?;
-    if found > FORMAT {
-        return Err(Error::FormatTooNew { what: "the store", found, known: FORMAT });
-    }
-    Ok(())
 }
 
 impl Inner {

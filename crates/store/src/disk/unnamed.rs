@@ -26,12 +26,15 @@ impl Unnamed {
         match rustix::fs::open(staging, flags, Mode::RUSR | Mode::WUSR) {
             Ok(fd) => Ok(Self { file: File::from(fd), fallback: None }),
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
-                let path = fallback();
-                let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-                Ok(Self { file, fallback: Some(path) })
+                Self::named(fallback())
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn named(path: PathBuf) -> io::Result<Self> {
+        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        Ok(Self { file, fallback: Some(path) })
     }
 
     /// Gives it its name. Fails when there is a file of that name.
@@ -67,4 +70,40 @@ pub(super) fn space(dir: &Path) -> io::Result<Space> {
         available_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
         total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn both(dir: &Path) -> [Unnamed; 2] {
+        let unnamed = Unnamed::create(dir, || unreachable!("this disk has files without a name")).unwrap();
+        [unnamed, Unnamed::named(dir.join("staged")).unwrap()]
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(dir).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_linked_file_has_its_bytes_under_its_name_only() {
+        for index in 0..2 {
+            let dir = tempfile::tempdir().unwrap();
+            let mut file = both(dir.path()).into_iter().nth(index).unwrap();
+            file.file.write_all(b"bytes").unwrap();
+            file.link(&dir.path().join("linked")).unwrap();
+            assert_eq!(names(dir.path()), ["linked"]);
+            assert_eq!(std::fs::read(dir.path().join("linked")).unwrap(), b"bytes");
+        }
+    }
+
+    #[test]
+    fn a_dropped_file_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(both(dir.path()));
+        assert!(names(dir.path()).is_empty());
+    }
 }

@@ -276,3 +276,38 @@ fn a_full_disk_refuses_and_goes_on() {
     let page = store.list_objects(&bucket, ListObjects::default()).unwrap();
     assert_eq!(page.objects.len(), 1);
 }
+
+/// Metadata alone fills the disk: it stops before the database does, and deleting goes on.
+#[test]
+fn a_disk_full_of_metadata_refuses_and_goes_on() {
+    let disk = SimDisk::new();
+    disk.set_capacity(Some(8 << 20));
+    let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
+    let bucket = bucket("power");
+    store.create_bucket(&bucket).unwrap();
+    let mut put = 0;
+    let full = loop {
+        let name = format!("{put:05}{}", "-".repeat(900));
+        match try_put(&store, &bucket, &name, b"") {
+            Ok(_) => put += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(full, Error::StorageFull), "after {put}: {full:?}");
+    assert!(put > 1000, "only {put} objects fit");
+    let report = store.check().unwrap();
+    assert_eq!((report.objects, report.problem_count), (put, 0));
+    assert!(try_put(&store, &bucket, "still full", b"").is_err());
+    for number in 0..put {
+        let name = format!("{number:05}{}", "-".repeat(900));
+        delete(&store, &bucket, &name).unwrap();
+    }
+    // The room is the database's own until the store is opened again.
+    drop(store);
+    let full_bytes = disk.used_bytes();
+    disk.set_capacity(Some(full_bytes + (64 << 10)));
+    let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
+    assert!(disk.used_bytes() < full_bytes / 2, "{} of {full_bytes}", disk.used_bytes());
+    try_put(&store, &bucket, "room", b"").unwrap();
+    assert_eq!(store.check().unwrap().objects, 1);
+}

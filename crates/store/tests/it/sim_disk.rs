@@ -17,6 +17,12 @@ use haul_store::disk::{
 };
 
 const SECTOR_BYTES: usize = 512;
+const PAGE_BYTES: usize = 4096;
+
+/// Which pages some bytes touch.
+fn pages(offset: usize, length: usize) -> std::ops::Range<usize> {
+    offset / PAGE_BYTES..(offset + length).div_ceil(PAGE_BYTES)
+}
 
 /// A simulated disk; clones are the same disk.
 #[derive(Clone, Debug)]
@@ -66,6 +72,8 @@ struct Inode {
     now: Vec<u8>,
     safe: Vec<u8>,
     pending: Vec<Change>,
+    /// Which pages were ever written: the others are holes, which take no room.
+    pages: BTreeSet<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -119,6 +127,10 @@ impl Inode {
     }
 
     fn change(&mut self, change: Change) {
+        match &change {
+            Change::Write { offset, bytes } => self.pages.extend(pages(*offset, bytes.len())),
+            Change::Resize(size) => drop(self.pages.split_off(&size.div_ceil(PAGE_BYTES))),
+        }
         Self::apply(&mut self.now, &change);
         self.pending.push(change);
     }
@@ -215,8 +227,8 @@ impl State {
             .map(|inode| lock(inode).now.len())
             .sum();
         let databases = [&self.database, &self.provisional].into_iter().flatten();
-        let databases: usize = databases.map(|inode| lock(inode).now.len()).sum();
-        (files + databases) as u64
+        let pages: usize = databases.map(|inode| lock(inode).pages.len()).sum();
+        (files + pages * PAGE_BYTES) as u64
     }
 
     fn check_capacity(&self, more: usize) -> io::Result<()> {
@@ -291,7 +303,10 @@ impl SimDisk {
     pub(crate) fn power_on(&self, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let state = self.state();
-        let settled = |bytes: Vec<u8>| Inode { now: bytes.clone(), safe: bytes, pending: Vec::new() };
+        let settled = |bytes: Vec<u8>| {
+            let pages = pages(0, bytes.len()).collect();
+            Inode { now: bytes.clone(), safe: bytes, pending: Vec::new(), pages }
+        };
         let mut folders = BTreeMap::new();
         for (id, folder) in &state.folders {
             let mut names = folder.safe.clone();
@@ -500,8 +515,6 @@ impl DatabaseFile for SimDatabase {
         let mut state = self.disk.state();
         let step = state.step();
         let size = usize::try_from(size_bytes).unwrap();
-        let more = size.saturating_sub(lock(&self.inode).now.len());
-        state.check_capacity(more)?;
         lock(&self.inode).change(Change::Resize(size));
         step
     }
@@ -515,8 +528,11 @@ impl DatabaseFile for SimDatabase {
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let step = self.disk.state().step();
+        let mut state = self.disk.state();
+        let step = state.step();
         let offset = usize::try_from(offset).unwrap();
+        let new = pages(offset, bytes.len()).filter(|page| !lock(&self.inode).pages.contains(page)).count();
+        state.check_capacity(new * PAGE_BYTES)?;
         lock(&self.inode).change(Change::Write { offset, bytes: bytes.to_vec() });
         step
     }
