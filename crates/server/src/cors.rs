@@ -13,6 +13,7 @@ use s3s::{Body, S3ErrorCode};
 
 use crate::endpoint::Endpoint;
 use crate::refusal::Refusal;
+use crate::target::Target;
 use crate::wire::set;
 
 /// What varies an answer with CORS, as AWS says it.
@@ -21,7 +22,11 @@ const VARIES_WITH: HeaderValue =
 
 impl Endpoint {
     /// The answer to `OPTIONS`.
-    pub(crate) async fn preflight(&self, request: &Parts) -> Result<Response<Body>, Refusal> {
+    pub(crate) async fn preflight(
+        &self,
+        request: &Parts,
+        target: &Target,
+    ) -> Result<Response<Body>, Refusal> {
         let origin = text(&request.headers, &ORIGIN).ok_or_else(|| {
             Refusal::with(
                 S3ErrorCode::InvalidRequest,
@@ -35,7 +40,7 @@ impl Endpoint {
         let headers: Vec<&str> = wanted.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
 
         let cors =
-            self.cors_of(request).await.ok_or_else(|| forbidden("CORS is not enabled for this bucket."))?;
+            self.cors_of(target).await.ok_or_else(|| forbidden("CORS is not enabled for this bucket."))?;
         let rule = cors.rules.iter().find(|rule| {
             allows(rule, origin, method) && headers.iter().all(|name| allows_header(rule, name))
         });
@@ -54,10 +59,10 @@ impl Endpoint {
     }
 
     /// The headers that let a script see the answer to its request; none without an `Origin` or a rule.
-    pub(crate) async fn cors_headers(&self, request: &Parts) -> HeaderMap {
+    pub(crate) async fn cors_headers(&self, request: &Parts, target: &Target) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let Some(origin) = text(&request.headers, &ORIGIN) else { return headers };
-        if let Some(cors) = self.cors_of(request).await
+        if let Some(cors) = self.cors_of(target).await
             && let Some(rule) = cors.rules.iter().find(|rule| allows(rule, origin, request.method.as_str()))
         {
             show(rule, origin, &mut headers);
@@ -65,9 +70,8 @@ impl Endpoint {
         headers
     }
 
-    async fn cors_of(&self, request: &Parts) -> Option<CorsConfiguration> {
-        let name = request.uri.path().trim_start_matches('/').split('/').next()?;
-        let bucket = crate::names::bucket(name).ok()?;
+    async fn cors_of(&self, target: &Target) -> Option<CorsConfiguration> {
+        let bucket = crate::names::bucket(target.bucket.as_deref()?).ok()?;
         self.on_store(move |store| store.bucket_cors(&bucket)).await.ok()
     }
 }

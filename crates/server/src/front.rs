@@ -22,6 +22,7 @@ use crate::endpoint::Endpoint;
 use crate::error_document::{self, Place};
 use crate::metrics::Metrics;
 use crate::request_body::{ExpectsContinue, RequestBody};
+use crate::target::Domains;
 use crate::{Limits, cors, gate};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -34,6 +35,7 @@ pub(crate) struct StatusOverride(pub(crate) StatusCode);
 pub(crate) struct Front {
     pub(crate) s3: S3Service,
     pub(crate) endpoint: Endpoint,
+    pub(crate) domains: Domains,
     pub(crate) limits: Limits,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -50,19 +52,23 @@ impl Answering for Front {
 impl Front {
     async fn handle(&self, request: Request<Incoming>, id: &str) -> Response<Body> {
         let started = Instant::now();
-        let (parts, incoming) = request.into_parts();
+        let (mut parts, incoming) = request.into_parts();
         let method = parts.method.clone();
         let resource = parts.uri.path().to_owned();
         let place = Place { method: &method, resource: &resource, request_id: id };
 
-        let cors = self.endpoint.cors_headers(&parts).await;
+        let target = self.domains.target(&parts);
+        let cors = self.endpoint.cors_headers(&parts, &target).await;
         let mut body = self.guard_body(&parts, incoming);
         let fate = body.fate();
-        let checked = gate::check(&parts, &self.limits)
-            .and_then(|()| gate::document_claims(&parts))
+        let checked = gate::check(&parts, &target, &self.limits)
+            .and_then(|()| {
+                gate::take_presigned_headers(&mut parts);
+                gate::document_claims(&parts, &target)
+            })
             .map(|claims| body.check_document(claims));
         let response = match checked {
-            Ok(()) if cors::is_preflight(&parts) => match self.endpoint.preflight(&parts).await {
+            Ok(()) if cors::is_preflight(&parts) => match self.endpoint.preflight(&parts, &target).await {
                 Ok(response) => response,
                 Err(refusal) => error_document::refuse(&refusal, &place),
             },

@@ -14,13 +14,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use haul_parts::Checksum;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use s3s::S3ErrorCode;
 
 use crate::Limits;
 use crate::integrity::Integrity;
 use crate::refusal::Refusal;
+use crate::target::{Names, Target};
 
 /// The longest life of a presigned URL, by AWS's rule.
 const PRESIGNED_EXPIRY_MAX_SECONDS: u64 = 7 * 24 * 3600;
@@ -28,6 +29,19 @@ const PRESIGNED_EXPIRY_MAX_SECONDS: u64 = 7 * 24 * 3600;
 /// Headers of the `x-amz-` family that need not be signed: one describes the payload (and is checked against it),
 /// the other is chatter of browsers.
 const NEED_NO_SIGNATURE: [&str; 2] = ["x-amz-content-sha256", "x-amz-user-agent"];
+
+/// Parameters that belong to presigning itself.
+const OF_PRESIGNING: [&str; 9] = [
+    "x-amz-algorithm",
+    "x-amz-content-sha256",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+    "x-amz-user-agent",
+];
 
 /// Query parameters without a value that are an operation (of ours, or refused by name in the operations).
 const SUB_RESOURCES: [&str; 33] = [
@@ -67,22 +81,42 @@ const SUB_RESOURCES: [&str; 33] = [
 ];
 
 /// Refuses what must not reach `s3s`.
-pub(crate) fn check(request: &Parts, limits: &Limits) -> Result<(), Refusal> {
+pub(crate) fn check(request: &Parts, target: &Target, limits: &Limits) -> Result<(), Refusal> {
     check_size(request, limits.header_bytes)?;
     check_method(request)?;
     let query = Query::parse(request.uri.query().unwrap_or(""));
-    check_signature_version(request, &query)?;
+    check_signature_version(request, target, &query)?;
     check_expiry(&query)?;
     check_signed_headers(request, &query)?;
     check_sub_resource(&request.method, &query)?;
-    check_document_size(request, &query, limits.xml_bytes)
+    check_document_size(request, target, &query, limits.xml_bytes)
+}
+
+/// Makes headers of the `x-amz-` parameters of a presigned URL, where SDKs put what they cannot make the caller send:
+/// AWS takes them as headers, `s3s` does not look. The signature covers them, as it does the whole query.
+pub(crate) fn take_presigned_headers(request: &mut Parts) {
+    let query = Query::parse(request.uri.query().unwrap_or(""));
+    if !query.has("X-Amz-Signature") {
+        return;
+    }
+    for (name, value) in query.0 {
+        let name = name.to_ascii_lowercase();
+        if !name.starts_with("x-amz-") || OF_PRESIGNING.contains(&name.as_str()) {
+            continue;
+        }
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
+            && !request.headers.contains_key(&name)
+        {
+            request.headers.insert(name, value);
+        }
+    }
 }
 
 /// The checksums that a request gives for a document in its body, as bucket settings and DeleteObjects have one.
-pub(crate) fn document_claims(request: &Parts) -> Result<Vec<Checksum>, Refusal> {
+pub(crate) fn document_claims(request: &Parts, target: &Target) -> Result<Vec<Checksum>, Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or(""));
     // Complete's body is a document too, but the checksum in its headers is that of the object.
-    if !is_document(request, &query) || query.has("uploadId") {
+    if !is_document(request, target, &query) || query.has("uploadId") {
         return Ok(Vec::new());
     }
     let integrity = Integrity::from_headers(&request.headers)?;
@@ -90,8 +124,8 @@ pub(crate) fn document_claims(request: &Parts) -> Result<Vec<Checksum>, Refusal>
 }
 
 /// Whether the body is a document that `s3s` reads whole, and not the bytes of an object or part.
-fn is_document(request: &Parts, query: &Query) -> bool {
-    let of_bucket = !request.uri.path().trim_start_matches('/').contains('/');
+fn is_document(request: &Parts, target: &Target, query: &Query) -> bool {
+    let of_bucket = target.names != Names::Object;
     let sub_resource =
         |(name, value): &(String, String)| value.is_empty() && SUB_RESOURCES.contains(&name.as_str());
     match request.method {
@@ -102,8 +136,8 @@ fn is_document(request: &Parts, query: &Query) -> bool {
 }
 
 /// `s3s` answers a document that is too large, or has no length, with an internal error.
-fn check_document_size(request: &Parts, query: &Query, limit: usize) -> Result<(), Refusal> {
-    if !is_document(request, query) {
+fn check_document_size(request: &Parts, target: &Target, query: &Query, limit: usize) -> Result<(), Refusal> {
+    if !is_document(request, target, query) {
         return Ok(());
     }
     if request.headers.contains_key(TRANSFER_ENCODING) {
@@ -149,11 +183,10 @@ fn check_method(request: &Parts) -> Result<(), Refusal> {
 
 /// Version 2 is taken in one place only: presigned URLs of objects, which boto3 still makes by default in the older
 /// regions. It covers all `x-amz-` headers by itself; its expiry is a moment, so the seven days are counted from now.
-fn check_signature_version(request: &Parts, query: &Query) -> Result<(), Refusal> {
+fn check_signature_version(request: &Parts, target: &Target, query: &Query) -> Result<(), Refusal> {
     let header = authorization(&request.headers);
     let old_query = query.has("Signature") || query.has("AWSAccessKeyId");
-    let of_object =
-        request.uri.path().trim_start_matches('/').split_once('/').is_some_and(|(_, key)| !key.is_empty());
+    let of_object = target.names == Names::Object;
     if header.is_some_and(|text| !text.starts_with("AWS4-HMAC-SHA256")) || (old_query && !of_object) {
         return Err(Refusal::invalid_request(
             "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
@@ -272,7 +305,8 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
-        check(&parts, &Limits { header_bytes: 4096, ..Limits::default() })
+        let target = crate::target::Domains::new(&[]).target(&parts);
+        check(&parts, &target, &Limits { header_bytes: 4096, ..Limits::default() })
             .err()
             .map(|refusal| refusal.code().to_owned())
     }

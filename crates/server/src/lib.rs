@@ -33,6 +33,7 @@ mod server;
 mod service;
 mod stalling_io;
 mod store_refusals;
+mod target;
 mod tls;
 mod wire;
 

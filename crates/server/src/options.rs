@@ -25,6 +25,9 @@ pub struct ServerOptions {
     /// The region that buckets say they are in. Signatures for any region are accepted, as clients of
     /// self-hosted stores rarely set one.
     pub region: String,
+    /// Domains before which a bucket may stand in the host name, beside the path: `bucket.localhost`. A domain that
+    /// is not a name of this machine for its clients does no good here.
+    pub domains: Vec<String>,
     /// What a write into a bucket that does not exist does.
     pub auto_create_buckets: AutoCreateBuckets,
     /// Unfinished uploads older than this are aborted, in every bucket and whatever its lifecycle says. `None`: kept
@@ -48,6 +51,7 @@ impl Default for ServerOptions {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT),
             data_dir: PathBuf::from("haul-data"),
             region: "us-east-1".to_owned(),
+            domains: vec!["localhost".to_owned()],
             auto_create_buckets: AutoCreateBuckets::Never,
             expire_uploads: None,
             grants: Vec::new(),

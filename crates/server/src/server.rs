@@ -26,11 +26,16 @@ use crate::keys::Credentials;
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
 use crate::service::Service;
+use crate::target::Domains;
 use crate::tls::Transport;
 use crate::{Error, connections};
 
 const KEYS_FILE: &str = "keys.json";
 const ENDPOINT_FILE: &str = "endpoint.json";
+
+/// How long stopping waits for the folder to be let go: so many looks, so far apart.
+const LOCK_LOOKS: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// How often uploads are looked through for those whose time has come.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
@@ -112,6 +117,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
     let front = Front {
         s3,
         endpoint: endpoint.clone(),
+        domains: Domains::new(&options.domains),
         limits: options.limits.clone(),
         metrics: Arc::clone(&metrics),
     };
@@ -174,7 +180,7 @@ impl RunningServer {
     /// Stops accepting, waits for requests in flight (up to the grace time of the limits), and lets the folder go.
     pub async fn stop(self) {
         // Before the lock is let go: the next holder writes its own.
-        let dir = self.data_dir;
+        let dir = self.data_dir.clone();
         if let Err(error) = blocking(move || Ok(side_file::remove(&dir, ENDPOINT_FILE)?)).await {
             tracing::warn!(%error, "cannot remove the address file");
         }
@@ -183,6 +189,14 @@ impl RunningServer {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task of the server failed");
             }
+        }
+        // A write that was cut off may still be on its way out of the store; whoever waits for us wants the folder.
+        for _ in 0..LOCK_LOOKS {
+            let dir = self.data_dir.clone();
+            if !matches!(blocking(move || Ok(side_file::is_in_use(&dir)?)).await, Ok(true)) {
+                break;
+            }
+            tokio::time::sleep(LOCK_PAUSE).await;
         }
         tracing::info!(address = %self.address, "stopped");
     }
@@ -230,6 +244,7 @@ fn s3_service(endpoint: Endpoint, options: &ServerOptions) -> S3Service {
     let keys = endpoint.keys.clone();
     let mut builder = S3ServiceBuilder::new(Service(endpoint));
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+    builder.set_host(Domains::new(&options.domains));
     builder.set_auth(keys.clone());
     builder.set_access(keys);
     builder.build()

@@ -202,3 +202,41 @@ async fn a_public_bucket_is_read_by_anybody_and_only_read() {
         anybody(method, target).refused(403, "AccessDenied").await;
     }
 }
+
+#[tokio::test]
+async fn parameters_of_a_presigned_url_count_as_headers() {
+    let f = Fixture::new().await;
+    let put = |query: &str| {
+        let request = f.client.request("PUT", &format!("/bkt/k?{query}"));
+        request.auth(Auth::Presigned { expires: 60 }).body("bytes")
+    };
+    put("x-amz-meta-color=blue&X-Amz-Storage-Class=STANDARD_IA").expect(200).await;
+    let head = f.client.request("HEAD", "/bkt/k").expect(200).await;
+    assert_eq!(head.header("x-amz-meta-color"), Some("blue"));
+    assert_eq!(head.header("x-amz-storage-class"), Some("STANDARD_IA"));
+    // The checksum of an empty body that some SDKs presign with.
+    put("x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32")
+        .refused(400, "BadDigest")
+        .await;
+}
+
+#[tokio::test]
+async fn a_bucket_may_stand_in_the_host_name() {
+    let f = Fixture::new().await;
+    let host = format!("bkt.localhost:{}", f.client.address.port());
+    let ask = |method: &str, target: &str| f.client.request(method, target).header("host", &host);
+    // Larger than a document may be: it is an object, though its path has one part only.
+    ask("PUT", "/key").body(vec![7; 7_000_000]).expect(200).await;
+    assert_eq!(ask("GET", "/key").expect(200).await.body.len(), 7_000_000);
+    assert_eq!(f.client.request("GET", "/bkt/key").expect(200).await.body.len(), 7_000_000);
+    assert_eq!(ask("GET", "/?list-type=2").expect(200).await.elements("Key"), ["key"]);
+    ask("GET", "/key").auth(Auth::Presigned { expires: 60 }).expect(200).await;
+    ask("GET", "/key").auth(Auth::None).refused(403, "AccessDenied").await;
+}
+
+#[tokio::test]
+async fn a_signature_for_any_region_is_taken() {
+    // The client of these tests signs for us-east-1.
+    let f = Fixture::with(|options| options.region = "eu-central-1".to_owned()).await;
+    f.client.request("GET", "/bkt").expect(200).await;
+}

@@ -177,7 +177,7 @@ impl Request {
         let payload = self.payload.clone().unwrap_or_else(|| hex::encode(Sha256::digest(&self.body)));
 
         let mut headers = self.headers.clone();
-        headers.insert("host".to_owned(), self.client.address.to_string());
+        headers.entry("host".to_owned()).or_insert_with(|| self.client.address.to_string());
         let mut query = self.query.clone();
         let key_id = &self.client.credentials.access_key_id;
         let payload_signed = match &self.auth {
