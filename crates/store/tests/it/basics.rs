@@ -222,3 +222,19 @@ fn several_objects_go_in_one_step() {
     assert_eq!(deleted, [Deleted::Removed, Deleted::WasAbsent, Deleted::Removed, Deleted::WasAbsent]);
     assert_eq!(fixture.data_files(), (0, 0));
 }
+
+/// A folder of a newer Haul is left alone, and says so.
+#[test]
+fn a_newer_format_is_refused() {
+    let fixture = Fixture::new();
+    let dir = fixture.store_dir();
+    drop(fixture.store);
+    let meta: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
+    let database = redb::Database::open(dir.join("meta.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(meta).unwrap().insert("format", [2].as_slice()).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let error = Store::open(&dir, options()).unwrap_err();
+    assert!(matches!(error, Error::FormatTooNew { found: 2, known: 1, .. }), "{error}");
+}

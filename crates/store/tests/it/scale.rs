@@ -42,7 +42,9 @@ fn ten_thousand_parts_complete_without_writing_data() {
     let bucket = bucket("scale");
     store.create_bucket(&bucket).unwrap();
     let upload = store.create_multipart_upload(&bucket, &key("large"), Default::default()).unwrap().upload;
+    let begin = Instant::now();
     let parts = upload_parts(&store, &upload);
+    let (uploading, steps) = (begin.elapsed(), disk.steps());
     let files = disk.data_files();
     assert_eq!(files.len(), 10_000);
 
@@ -51,8 +53,10 @@ fn ten_thousand_parts_complete_without_writing_data() {
     let object = store.complete_multipart_upload(&upload, list, CompleteOptions::default()).unwrap();
     let took = begin.elapsed();
     println!("Complete of {PARTS} parts: {took:?}");
-    // The promise is 100 ms in release; here it is built with less care and shares two cores with other tests.
-    assert!(took.as_millis() < 2000, "Complete took {took:?}");
+    // The promise is 100 ms in release. Here it is built with less care and shares two cores with other tests, so it is
+    // held against the upload, and against what it asks of the disk.
+    assert!(took < uploading / 5, "Complete took {took:?}, the upload {uploading:?}");
+    assert!(disk.steps() - steps < 1000, "Complete took {} steps on the disk", disk.steps() - steps);
     assert_eq!(object.part_count, Some(10_000));
     assert_eq!(disk.data_files(), files, "no data file was made, moved or removed");
 

@@ -1,0 +1,98 @@
+//! `kill -9` of a real process that writes to a real folder, again and again to the same one: what it promised is there.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use haul_store::{Error, ReadRange, Repair, Store, check};
+
+use crate::fixture::{bucket, key, options, read};
+
+const ROUNDS: u64 = 12;
+
+/// What one key may be: promised, or what an operation that began and never answered would make of it.
+#[derive(Clone, Debug, Default)]
+struct Promise {
+    object: Option<(u64, usize)>,
+    in_doubt: bool,
+}
+
+/// The program beside this test, built together with it.
+fn keep_writing() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
+    profile.join("examples").join(format!("keep_writing{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// Runs it until it has said so many lines, kills it, and notes all that it said.
+fn run_and_kill(dir: &std::path::Path, seed: u64, lines: usize, promises: &mut HashMap<String, Promise>) {
+    let mut child = Command::new(keep_writing())
+        .arg(dir)
+        .arg(seed.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}", keep_writing().display()));
+    let output = BufReader::new(child.stdout.take().unwrap());
+    for (count, line) in output.lines().enumerate() {
+        if count == lines {
+            child.kill().unwrap();
+        }
+        note(&line.unwrap(), promises);
+    }
+    assert!(!child.wait().unwrap().success(), "it was killed, or it failed by itself");
+}
+
+fn note(line: &str, promises: &mut HashMap<String, Promise>) {
+    let words: Vec<&str> = line.split(' ').collect();
+    let promise = promises.entry(words[1].to_owned()).or_default();
+    match words[..] {
+        ["begin", _] => promise.in_doubt = true,
+        ["delete", _] => *promise = Promise::default(),
+        ["put", _, seed, length] => {
+            let object = Some((seed.parse().unwrap(), length.parse().unwrap()));
+            *promise = Promise { object, in_doubt: false };
+        }
+        _ => panic!("{line}"),
+    }
+}
+
+/// The same sum is in the program.
+fn bytes(seed: u64, length: usize) -> Vec<u8> {
+    (0..length as u64).map(|at| (at.wrapping_mul(seed | 1) >> 3).to_le_bytes()[0]).collect()
+}
+
+#[test]
+fn what_a_killed_process_promised_is_there() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("store");
+    let mut promises = HashMap::new();
+    let mut kept = 0;
+    for round in 0..ROUNDS {
+        let lines = 5 + usize::try_from(round * 13 % 90).unwrap();
+        run_and_kill(&dir, round + 1, lines, &mut promises);
+        let report = check(&dir, options(), Repair::ReportOnly).unwrap();
+        assert!(report.is_sound(), "round {round}: {:?}", report.problems);
+        let store = Store::open(&dir, options()).unwrap();
+        assert_eq!(store.check().unwrap().orphan_count, 0, "round {round}");
+        for (name, promise) in &mut promises {
+            let found = match store.head_object(&bucket("killed"), &key(name)) {
+                Ok(_) => Some(read(&store, &bucket("killed"), name, ReadRange::Whole)),
+                Err(Error::NoSuchKey { .. }) => None,
+                Err(error) => panic!("round {round}: {name}: {error}"),
+            };
+            let promised = promise.object.map(|(seed, length)| bytes(seed, length));
+            if promise.in_doubt && found != promised {
+                // The operation that never answered happened; that it is whole the check has seen. It is replaced, so
+                // that the next round knows what to expect.
+                crate::fixture::try_put(&store, &bucket("killed"), name, &bytes(1, 10)).unwrap();
+                *promise = Promise { object: Some((1, 10)), in_doubt: false };
+                continue;
+            }
+            assert!(found == promised, "round {round}: {name} is not what was promised");
+            promise.in_doubt = false;
+            kept += 1;
+        }
+    }
+    assert!(kept > 50, "only {kept} promises were looked at");
+}
