@@ -127,6 +127,9 @@ impl Failure {
             failure.code = ended.code.to_owned();
             failure.exit = ended.exit;
             failure.hint.clone_from(&ended.hint);
+            if ended.exit == Exit::Interrupted {
+                failure.call_it("interrupted", ended.message.clone());
+            }
         } else if let Some(engine) = error.downcast_ref::<EngineError>() {
             failure.code = code(engine);
             failure.exit = exit(engine);
@@ -144,21 +147,23 @@ impl Failure {
     }
 
     /// What a person asked for is no error: it is said in one line, without the chain.
+    fn call_it(&mut self, label: &'static str, message: String) {
+        self.label = label;
+        self.message = message;
+        self.causes.clear();
+    }
+
     fn call_an_interruption_by_its_name(&mut self, error: &EngineError, address: Option<&Address>) {
-        let said = match error {
+        match error {
             EngineError::Paused { object, arrived_bytes, size_bytes, source: None, .. } => {
-                self.label = "paused";
                 let (arrived, size) = (human_size(*arrived_bytes), human_size(*size_bytes));
-                format!("{object} at {arrived} of {size}")
+                self.call_it("paused", as_written(&format!("{object} at {arrived} of {size}"), address));
             }
             EngineError::Cancelled { object } => {
-                self.label = "interrupted";
-                format!("{object}: nothing is left of it")
+                self.call_it("interrupted", as_written(&format!("{object}: nothing is left of it"), address));
             }
-            _ => return,
-        };
-        self.message = as_written(&said, address);
-        self.causes.clear();
+            _ => {}
+        }
     }
 
     /// The lines for a person; `paint` colours the first word and `hint`.

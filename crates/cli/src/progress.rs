@@ -107,7 +107,7 @@ impl View {
         self.part_size_bytes = part_size_bytes;
         if self.mode == Mode::Terminal {
             let bar = ProgressBar::with_draw_target(Some(size_bytes), ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:20} {wide_msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:16} {wide_msg}") {
                 bar.set_style(style.progress_chars("━╸─"));
             }
             bar.set_prefix(shortened(&self.label));
