@@ -6,6 +6,9 @@
 //! pending write whether it reached the disk, whole or only some of its 512-byte sectors, and for every pending name
 //! whether it is there. Steps that were synced are there, always.
 
+mod content;
+mod handles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
@@ -16,13 +19,9 @@ use haul_store::disk::{
     DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, Space, StagedFile,
 };
 
-const SECTOR_BYTES: usize = 512;
-const PAGE_BYTES: usize = 4096;
-
-/// Which pages some bytes touch.
-fn pages(offset: usize, length: usize) -> std::ops::Range<usize> {
-    offset / PAGE_BYTES..(offset + length).div_ceil(PAGE_BYTES)
-}
+pub(crate) use content::Dice;
+use content::{Folder, Inode, Name, PAGE_BYTES, Shared, pages};
+use handles::{SimDatabase, SimFile, SimStaged};
 
 /// A simulated disk; clones are the same disk.
 #[derive(Clone, Debug)]
@@ -62,130 +61,6 @@ pub(crate) enum Fault {
     Off,
     /// The first sync from this step on fails, the power stays.
     SyncFailsFrom(u64),
-}
-
-type Shared = Arc<Mutex<Inode>>;
-
-/// The bytes of a file: as read now, as they are safe, and what was done since.
-#[derive(Clone, Debug, Default)]
-struct Inode {
-    now: Vec<u8>,
-    safe: Vec<u8>,
-    pending: Vec<Change>,
-    /// Which pages were ever written: the others are holes, which take no room.
-    pages: BTreeSet<usize>,
-}
-
-#[derive(Clone, Debug)]
-enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
-    Resize(usize),
-}
-
-/// The names in a folder: now, safe, and what was done since.
-#[derive(Clone, Debug, Default)]
-struct Folder {
-    now: BTreeMap<FileId, Shared>,
-    safe: BTreeMap<FileId, Shared>,
-    pending: Vec<Name>,
-}
-
-#[derive(Clone, Debug)]
-enum Name {
-    Add(FileId, Shared),
-    Remove(FileId),
-}
-
-/// Decides by a seed.
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % bound
-    }
-}
-
-impl Inode {
-    fn apply(bytes: &mut Vec<u8>, change: &Change) {
-        match change {
-            Change::Write { offset, bytes: written } => {
-                let end = offset + written.len();
-                if bytes.len() < end {
-                    bytes.resize(end, 0);
-                }
-                bytes[*offset..end].copy_from_slice(written);
-            }
-            Change::Resize(size) => bytes.resize(*size, 0),
-        }
-    }
-
-    fn change(&mut self, change: Change) {
-        match &change {
-            Change::Write { offset, bytes } => self.pages.extend(pages(*offset, bytes.len())),
-            Change::Resize(size) => drop(self.pages.split_off(&size.div_ceil(PAGE_BYTES))),
-        }
-        Self::apply(&mut self.now, &change);
-        self.pending.push(change);
-    }
-
-    fn sync(&mut self) {
-        for change in self.pending.drain(..) {
-            Self::apply(&mut self.safe, &change);
-        }
-    }
-
-    /// The bytes as they are found after the power went.
-    fn found(&self, dice: &mut Dice) -> Vec<u8> {
-        let mut bytes = self.safe.clone();
-        for change in &self.pending {
-            match change {
-                Change::Resize(_) if dice.below(2) == 0 => {}
-                Change::Resize(_) => Self::apply(&mut bytes, change),
-                Change::Write { offset, bytes: written } => match dice.below(4) {
-                    0 => {}
-                    1 => tear(&mut bytes, *offset, written, dice),
-                    _ => Self::apply(&mut bytes, change),
-                },
-            }
-        }
-        bytes
-    }
-}
-
-/// Some of the sectors of a write.
-fn tear(bytes: &mut Vec<u8>, offset: usize, written: &[u8], dice: &mut Dice) {
-    let mut at = 0;
-    while at < written.len() {
-        // Sectors lie on the disk, not in the write.
-        let end = ((offset + at) / SECTOR_BYTES + 1) * SECTOR_BYTES - offset;
-        let end = end.min(written.len());
-        if dice.below(2) == 0 {
-            let change = Change::Write { offset: offset + at, bytes: written[at..end].to_vec() };
-            Inode::apply(bytes, &change);
-        }
-        at = end;
-    }
-}
-
-impl Folder {
-    fn change(&mut self, change: Name) {
-        Self::apply(&mut self.now, &change);
-        self.pending.push(change);
-    }
-
-    fn apply(names: &mut BTreeMap<FileId, Shared>, change: &Name) {
-        match change {
-            Name::Add(file, inode) => drop(names.insert(*file, Arc::clone(inode))),
-            Name::Remove(file) => drop(names.remove(file)),
-        }
-    }
 }
 
 fn power_is_off() -> io::Error {
@@ -446,100 +321,5 @@ impl Disk for SimDisk {
         let state = self.state();
         let total_bytes = state.capacity_bytes.unwrap_or(u64::MAX);
         Ok(Space { available_bytes: total_bytes.saturating_sub(state.used_bytes()), total_bytes })
-    }
-}
-
-#[derive(Debug)]
-struct SimStaged {
-    disk: SimDisk,
-    inode: Shared,
-}
-
-impl StagedFile for SimStaged {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut state = self.disk.state();
-        let step = state.step();
-        let mut inode = lock(&self.inode);
-        state.check_capacity(inode.now.len() + bytes.len())?;
-        let offset = inode.now.len();
-        // A write during which the power goes may have reached the disk in part.
-        inode.change(Change::Write { offset, bytes: bytes.to_vec() });
-        step
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.disk.state().sync_step()?;
-        lock(&self.inode).sync();
-        Ok(())
-    }
-
-    fn link(self: Box<Self>, file: FileId) -> io::Result<()> {
-        let mut state = self.disk.state();
-        let step = state.step();
-        let folder = state.folders.get_mut(&file.folder()).ok_or(io::ErrorKind::NotFound)?;
-        assert!(!folder.now.contains_key(&file), "file {file} is linked twice");
-        folder.change(Name::Add(file, Arc::clone(&self.inode)));
-        step
-    }
-}
-
-#[derive(Debug)]
-struct SimFile(Shared);
-
-impl DataFile for SimFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let inode = lock(&self.0);
-        let rest = inode.now.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
-    }
-
-    fn size_bytes(&self) -> io::Result<u64> {
-        Ok(lock(&self.0).now.len() as u64)
-    }
-}
-
-#[derive(Debug)]
-struct SimDatabase {
-    disk: SimDisk,
-    inode: Shared,
-}
-
-impl DatabaseFile for SimDatabase {
-    fn size_bytes(&self) -> io::Result<u64> {
-        Ok(lock(&self.inode).now.len() as u64)
-    }
-
-    fn set_size(&self, size_bytes: u64) -> io::Result<()> {
-        let mut state = self.disk.state();
-        let step = state.step();
-        let size = usize::try_from(size_bytes).unwrap();
-        lock(&self.inode).change(Change::Resize(size));
-        step
-    }
-
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let inode = lock(&self.inode);
-        let start = usize::try_from(offset).unwrap();
-        let bytes = inode.now.get(start..start + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
-        buffer.copy_from_slice(bytes);
-        Ok(())
-    }
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut state = self.disk.state();
-        let step = state.step();
-        let offset = usize::try_from(offset).unwrap();
-        let new = pages(offset, bytes.len()).filter(|page| !lock(&self.inode).pages.contains(page)).count();
-        state.check_capacity(new * PAGE_BYTES)?;
-        lock(&self.inode).change(Change::Write { offset, bytes: bytes.to_vec() });
-        step
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.disk.state().sync_step()?;
-        lock(&self.inode).sync();
-        Ok(())
     }
 }
