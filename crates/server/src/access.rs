@@ -15,8 +15,8 @@ use s3s::dto::{CopyObjectInput, CopySource, DeleteObjectsInput, UploadPartCopyIn
 use s3s::path::S3Path;
 use s3s::{S3ErrorCode, S3Request, S3Result};
 
-use crate::gate::Query;
 use crate::grants::Grant;
+use crate::query::Query;
 use crate::refusal::Refusal;
 
 /// Listings, which a key with a prefix may make below its prefix.

@@ -9,7 +9,7 @@ use haul_store::ObjectAttributes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use s3s::S3ErrorCode;
 
-use crate::gate::Query;
+use crate::query::Query;
 use crate::refusal::Refusal;
 
 /// Bytes of user metadata, names and values together, by AWS's rule.

@@ -15,11 +15,11 @@ use haul_parts::Checksum;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use percent_encoding::percent_decode_str;
 use s3s::S3ErrorCode;
 
 use crate::Limits;
 use crate::integrity::Integrity;
+use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::target::{Names, Target};
 
@@ -99,7 +99,7 @@ pub(crate) fn take_presigned_headers(request: &mut Parts) {
     if !query.has("X-Amz-Signature") {
         return;
     }
-    for (name, value) in query.0 {
+    for (name, value) in query.into_pairs() {
         let name = name.to_ascii_lowercase();
         if !name.starts_with("x-amz-") || OF_PRESIGNING.contains(&name.as_str()) {
             continue;
@@ -130,7 +130,7 @@ fn is_document(request: &Parts, target: &Target, query: &Query) -> bool {
         |(name, value): &(String, String)| value.is_empty() && SUB_RESOURCES.contains(&name.as_str());
     match request.method {
         Method::POST => !query.has("uploads"),
-        Method::PUT => of_bucket || query.0.iter().any(sub_resource),
+        Method::PUT => of_bucket || query.pairs().iter().any(sub_resource),
         _ => false,
     }
 }
@@ -245,8 +245,10 @@ fn check_signed_headers(request: &Parts, query: &Query) -> Result<(), Refusal> {
 
 fn check_sub_resource(method: &Method, query: &Query) -> Result<(), Refusal> {
     let reading = *method == Method::GET || *method == Method::HEAD;
-    let unknown =
-        query.0.iter().find(|(name, value)| value.is_empty() && !SUB_RESOURCES.contains(&name.as_str()));
+    let unknown = query
+        .pairs()
+        .iter()
+        .find(|(name, value)| value.is_empty() && !SUB_RESOURCES.contains(&name.as_str()));
     match unknown {
         // On reads an empty parameter is mostly an option left empty: `?prefix=&delimiter=`.
         Some((name, _)) if !reading => Err(Refusal::with(
@@ -266,33 +268,6 @@ fn authorization(headers: &HeaderMap) -> Option<&str> {
 fn signed_headers_of(authorization: &str) -> Option<&str> {
     let (_, rest) = authorization.split_once("SignedHeaders=")?;
     Some(rest.split([',', ' ']).next().unwrap_or(rest))
-}
-
-/// The query, decoded.
-pub(crate) struct Query(Vec<(String, String)>);
-
-impl Query {
-    pub(crate) fn parse(text: &str) -> Self {
-        let decode =
-            |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name), decode(value))
-        });
-        Self(pairs.collect())
-    }
-
-    pub(crate) fn into_pairs(self) -> Vec<(String, String)> {
-        self.0
-    }
-
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(n, _)| n == name)
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
-    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod names;
 mod object_stream;
 mod ops;
 mod options;
+mod query;
 mod receive;
 mod refusal;
 mod request_body;

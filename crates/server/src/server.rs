@@ -1,9 +1,9 @@
 //! Starting and stopping: the store's folder, the keys, the socket, and the file that tells other processes where.
 //!
-//! The lock of the folder decides who serves it. The file with address and keys is removed right after the lock is
-//! taken and written once the socket listens, so while the lock is held it is either absent or true.
+//! The lock of the folder decides who serves it. The file with address and keys is removed when the lock has been
+//! taken and written once the socket listens; it names its process, so one that a killed server left is not believed.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,11 @@ use crate::{Error, connections};
 
 const KEYS_FILE: &str = "keys.json";
 const ENDPOINT_FILE: &str = "endpoint.json";
+/// The store's: the process that holds it wrote its id there, where the system lets others read it.
+const LOCK_FILE: &str = "lock";
+
+/// How long a server may take to let a knock in; it is on this machine.
+const KNOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long stopping waits for the folder to be let go: so many looks, so far apart.
 const LOCK_LOOKS: u32 = 100;
@@ -47,6 +52,8 @@ pub struct EndpointFile {
     pub scheme: String,
     /// The address it listens on.
     pub address: SocketAddr,
+    /// The process that runs it.
+    pub pid: u32,
     /// The region it says it is in.
     pub region: String,
     /// The owner's keys.
@@ -95,6 +102,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
     let scheme = transport.scheme();
     let file = EndpointFile {
         scheme: scheme.to_owned(),
+        pid: std::process::id(),
         address,
         region: options.region.clone(),
         credentials: (*credentials).clone(),
@@ -205,15 +213,22 @@ impl RunningServer {
 /// The server that holds a folder, if one does.
 ///
 /// `None` also while that server is still starting: whoever could not open the folder may ask again a moment later.
+/// Blocks, for a second at most.
 ///
 /// # Errors
 /// [`Error::Store`] when the folder cannot be read, [`Error::Keys`] when the file is not what a server writes.
 pub fn running_endpoint(data_dir: impl AsRef<Path>) -> Result<Option<EndpointFile>, Error> {
     let dir = data_dir.as_ref();
-    if !side_file::is_in_use(dir)? {
+    let Some(file) = read_json::<EndpointFile>(dir, ENDPOINT_FILE)? else { return Ok(None) };
+    // Knock first: asking for the lock takes it for an instant, and would be in the way of a server that is starting.
+    if TcpStream::connect_timeout(&reachable(file.address), KNOCK_PATIENCE).is_err()
+        || !side_file::is_in_use(dir)?
+    {
         return Ok(None);
     }
-    read_json(dir, ENDPOINT_FILE)
+    let holder = side_file::read(dir, LOCK_FILE).ok().flatten();
+    let holder = holder.and_then(|pid| String::from_utf8_lossy(&pid).trim().parse::<u32>().ok());
+    Ok(holder.is_none_or(|holder| holder == file.pid).then_some(file))
 }
 
 async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
@@ -273,14 +288,18 @@ async fn expire(store: Store, older_than: Option<Duration>, mut stop: watch::Rec
 }
 
 fn endpoint_url(scheme: &str, address: SocketAddr) -> String {
-    let mut reachable = address;
+    format!("{scheme}://{}", reachable(address))
+}
+
+/// An address that this machine can connect to, of one that may mean all interfaces.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
-        reachable.set_ip(match address {
+        address.set_ip(match address {
             SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
             SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
         });
     }
-    format!("{scheme}://{reachable}")
+    address
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(dir: &Path, name: &'static str) -> Result<Option<T>, Error> {

@@ -155,6 +155,17 @@ impl Request {
         Response::read(&mut stream, self.method == "HEAD").await.expect("an answer")
     }
 
+    /// As `send`, to a server that may be gone at any moment: `None` without a whole answer.
+    pub(crate) async fn try_send(self) -> Option<Response> {
+        let mut bytes = self.sign().head.into_bytes();
+        bytes.extend_from_slice(&self.body);
+        let mut stream = TcpStream::connect(self.client.address).await.ok()?;
+        let _ = stream.write_all(&bytes).await;
+        let response = Response::read(&mut stream, self.method == "HEAD").await?;
+        let length = response.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        (response.body.len() == length).then_some(response)
+    }
+
     pub(crate) async fn expect(self, status: u16) -> Response {
         let what = format!("{} {}", self.method, self.path);
         let response = self.send().await;

@@ -11,6 +11,7 @@ mod cors;
 mod docs;
 mod fixture;
 mod integrity;
+mod kill;
 mod limits;
 mod listing;
 mod multipart;
