@@ -61,12 +61,18 @@ impl OsDisk {
         // Objects may be private; their folder is.
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        // The way to the folder has to be safe too: every level that is new, in the one above it. The folder itself always,
+        // for whoever made it may have been killed before it was safe.
+        let new: Vec<&Path> = self.root.ancestors().take_while(|dir| !dir.exists()).collect();
         builder.create(&self.root)?;
-        // The way to the folder has to be safe too. Only the nearest parent: what is above was there or is not ours.
-        if let Some(parent) = self.root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            sync_dir(parent)?;
+        for dir in new {
+            sync_parent(dir)?;
         }
-        Ok(())
+        match sync_parent(&self.root) {
+            // It was there, in a folder that we may pass but not open: then it is old enough to be safe.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            result => result,
+        }
     }
 
     fn make_layout(&self) -> io::Result<()> {
@@ -306,6 +312,15 @@ fn make_dir(dir: &Path) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// Makes safe that a folder is where it is.
+fn sync_parent(dir: &Path) -> io::Result<()> {
+    match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => sync_dir(Path::new(".")),
+        Some(parent) => sync_dir(parent),
+        None => Ok(()),
     }
 }
 

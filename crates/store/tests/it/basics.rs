@@ -238,3 +238,17 @@ fn a_newer_format_is_refused() {
     let error = Store::open(&dir, options()).unwrap_err();
     assert!(matches!(error, Error::FormatTooNew { found: 2, known: 1, .. }), "{error}");
 }
+
+#[test]
+fn the_folder_is_made_with_all_that_leads_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("data/haul/store");
+    drop(Store::open(&deep, options()).unwrap());
+    assert!(deep.join("meta.redb").exists());
+    assert!(!deep.join("meta.redb.new").exists());
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&deep.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o700, "objects may be private");
+    }
+}
