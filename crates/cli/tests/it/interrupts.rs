@@ -6,7 +6,7 @@ use haul_testkit::process::{Running, Signal};
 use crate::world::{LIMIT, PART, World, assert_keys, assert_no_upload_left, copy, make_bucket};
 
 #[test]
-fn an_interrupted_upload_leaves_nothing_and_ends_with_3() {
+fn an_interrupted_upload_that_shall_be_aborted_leaves_nothing_and_ends_with_3() {
     for signal in [Signal::INT, Signal::TERM] {
         let world = World::new();
         let server = world.serve();
@@ -16,8 +16,12 @@ fn an_interrupted_upload_leaves_nothing_and_ends_with_3() {
         let sample = world.sample("file", 8 * PART);
         let store = server.store().at(proxy.endpoint());
         let url = format!("s3://{bucket}/file");
-        let running =
-            Running::start(copy(&world, &store, &sample.path, &url).args(["--part-size", "8MiB"])).unwrap();
+        let running = Running::start(copy(&world, &store, &sample.path, &url).args([
+            "--part-size",
+            "8MiB",
+            "--abort-on-interrupt",
+        ]))
+        .unwrap();
         assert!(proxy.wait_until(LIMIT, |seen| seen.iter().any(|request| request.part_number == Some(5))));
         running.signal(signal).unwrap();
 

@@ -6,11 +6,14 @@
 #![allow(clippy::unwrap_used, reason = "what cannot go on in a test has failed")]
 
 mod clients;
+mod conformance;
 mod failures;
 mod interrupts;
+mod kills;
 mod limits;
 mod local;
 mod output;
+mod resume;
 mod stores;
 mod weather;
 mod world;
