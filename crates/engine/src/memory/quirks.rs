@@ -26,6 +26,8 @@ pub struct Quirks {
     pub repeated_complete: RepeatedComplete,
     /// What any other Complete of an upload that is gone gets.
     pub complete_of_gone_upload: GoneUpload,
+    /// The S3 code when ListParts is asked of an upload that is gone.
+    pub list_of_gone_upload_code: &'static str,
     /// Complete must name every part that was uploaded (InvalidPart).
     pub complete_wants_all_parts: bool,
     /// `x-amz-mp-object-size` is compared.
@@ -78,6 +80,7 @@ impl Quirks {
         empty_etag_at_complete: false,
         repeated_complete: RepeatedComplete::SameAnswer,
         complete_of_gone_upload: GoneUpload::NoSuchUpload,
+        list_of_gone_upload_code: "NoSuchUpload",
         complete_wants_all_parts: false,
         check_object_size: true,
         conditional_complete: true,
@@ -91,6 +94,7 @@ impl Quirks {
         default_checksum: None,
         empty_etag_at_complete: true,
         complete_of_gone_upload: GoneUpload::InternalError,
+        list_of_gone_upload_code: "NoSuchKey",
         complete_wants_all_parts: true,
         check_object_size: false,
         conditional_complete: false,

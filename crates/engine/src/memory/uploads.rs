@@ -5,8 +5,8 @@ use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, Hasher, Key, P
 
 use super::world::{BucketWorld, OpenUpload, Part, World, md5};
 use crate::store::{
-    CreateRequest, CreatedUpload, ObjectRef, Operation, PartsPage, StoreError, StoredPart, UploadRef,
-    UploadedPart,
+    CreateRequest, CreatedUpload, ObjectRef, Operation, PartsPage, StoreError, StoreErrorKind, StoredPart,
+    UploadRef, UploadedPart,
 };
 
 /// How the part of one request is kept.
@@ -92,8 +92,12 @@ impl World {
         upload: &UploadRef,
         after: Option<PartNumber>,
     ) -> Result<PartsPage, StoreError> {
-        let page_max = self.quirks.page_max;
-        let open = self.open_upload(Operation::ListParts, upload)?;
+        let operation = Operation::ListParts;
+        let (page_max, gone) = (self.quirks.page_max, self.quirks.list_of_gone_upload_code);
+        let open = self.open_upload(operation, upload).map_err(|error| match error.kind {
+            StoreErrorKind::NoSuchUpload => StoreError::answered(operation, 404, Some(gone), ""),
+            _ => error,
+        })?;
         let behind = |number: &PartNumber| after.is_none_or(|after| *number > after);
         let mut visible = open
             .parts

@@ -28,6 +28,8 @@ pub struct Expectations {
     pub part_size_min_bytes: u64,
     /// Smaller parts are refused at Complete.
     pub enforces_part_size: bool,
+    /// Parts that are not in ascending order are refused at Complete.
+    pub enforces_part_order: bool,
     /// Entries in a page of a listing; the suite makes a few more than this.
     pub page_max: u16,
     /// Checksums are verified and echoed. MD5 (`Content-MD5`) must be verified by every store.
@@ -57,6 +59,7 @@ impl Expectations {
     pub const AWS: Expectations = Expectations {
         part_size_min_bytes: PART_SIZE_MIN_BYTES,
         enforces_part_size: true,
+        enforces_part_order: true,
         page_max: LIST_PAGE_MAX,
         checksums: true,
         md5_etags: true,
@@ -72,6 +75,7 @@ impl Expectations {
 
     /// Ceph RGW 16.2.15.
     pub const CEPH_RGW_16: Expectations = Expectations {
+        enforces_part_order: false,
         checksums: false,
         etag_at_complete: false,
         complete_of_gone_upload: StoreErrorKind::Server,

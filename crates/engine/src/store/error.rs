@@ -105,7 +105,7 @@ impl StoreError {
         Self {
             status: Some(status),
             code: code.map(str::to_owned),
-            ..Self::local(operation, classify(status, code), message)
+            ..Self::local(operation, classify_of(operation, status, code), message)
         }
     }
 
@@ -154,6 +154,18 @@ impl StoreError {
             K::StorageFull => "free some space at the store, then run the same command again",
             _ => return None,
         })
+    }
+}
+
+/// As [`classify`], where the operation makes a difference.
+fn classify_of(operation: Operation, status: u16, code: Option<&str>) -> StoreErrorKind {
+    use Operation as O;
+    match (operation, code) {
+        // Ceph RGW 16.2 says so when the upload is gone. For these no object needs to exist.
+        (O::UploadPart | O::ListParts | O::AbortMultipartUpload, Some("NoSuchKey")) => {
+            StoreErrorKind::NoSuchUpload
+        }
+        _ => classify(status, code),
     }
 }
 
@@ -245,6 +257,15 @@ mod tests {
         assert_eq!(classify(400, Some("ExpiredToken")), StoreErrorKind::ExpiredCredentials);
         assert_eq!(classify(503, None), StoreErrorKind::Throttled);
         assert_eq!(classify(418, None), StoreErrorKind::Rejected);
+    }
+
+    /// Found by the conformance suite at Ceph RGW 16.2: ListParts after Complete is 404 NoSuchKey there.
+    #[test]
+    fn no_such_key_means_no_such_upload_where_only_an_upload_can_be_missing() {
+        let kind = |operation| StoreError::answered(operation, 404, Some("NoSuchKey"), "").kind;
+        assert_eq!(kind(Operation::ListParts), StoreErrorKind::NoSuchUpload);
+        assert_eq!(kind(Operation::HeadObject), StoreErrorKind::NoSuchKey);
+        assert_eq!(kind(Operation::CompleteMultipartUpload), StoreErrorKind::NoSuchKey);
     }
 
     #[test]

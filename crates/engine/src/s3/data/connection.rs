@@ -60,6 +60,11 @@ impl Connection {
         !self.sender.is_closed()
     }
 
+    /// Whether the peer still listens, as far as is known here.
+    pub(super) async fn is_ready(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+
     pub(super) fn idle_for(&self) -> Duration {
         self.idle_since.elapsed()
     }

@@ -31,8 +31,11 @@ impl ConnectionPool {
 
     /// An idle connection, or a new one. `fresh`: a new one in any case.
     pub(super) async fn checkout(&self, operation: Operation, fresh: bool) -> Result<Connection, StoreError> {
-        if !fresh && let Some(idle) = self.take_idle() {
-            return Ok(idle);
+        while !fresh && let Some(mut idle) = self.take_idle() {
+            // LocalStack closes connections without saying so: that is seen before anything is sent.
+            if idle.is_ready().await {
+                return Ok(idle);
+            }
         }
         match tokio::time::timeout(self.timeouts.connect, self.connect(operation)).await {
             Ok(connected) => connected,
