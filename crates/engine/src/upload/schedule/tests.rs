@@ -466,3 +466,17 @@ fn a_500_to_complete_is_examined_before_anything_else() {
     assert_eq!(schedule.on(failed), [Action::Examine]);
     assert_eq!(schedule.on(Input::Examined(Finding::Ours)), [Action::Finish(Outcome::Done)]);
 }
+
+/// P6: an earlier run may have completed it, so even a cancel before the start looks first.
+#[test]
+fn cancelling_a_resumed_upload_looks_first_where_it_may_be_complete() {
+    let resumed = || Schedule::new(3, 2, RetryPolicy::default(), 1).resumed(|_| true, true);
+    let mut open = resumed();
+    assert_eq!(open.on(Input::Cancel), []);
+    assert_eq!(open.on(Input::Start), [Action::Examine]);
+    assert_eq!(open.on(Input::Examined(Finding::UploadOpen)), [Action::Abort]);
+    let mut done = resumed();
+    done.on(Input::Cancel);
+    done.on(Input::Start);
+    assert_eq!(done.on(Input::Examined(Finding::Ours)), [Action::Finish(Outcome::Done)]);
+}
