@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test | check | servers | bench`.
+//! The project's own commands: `cargo xtask test | check | servers | bench | hunt`.
 //!
 //! `test` is what a change must pass and all that CI runs. It sets up whatever it needs, in a cache, and fails when
 //! something cannot be had: nothing is skipped.
@@ -9,6 +9,7 @@ mod cache;
 mod cargo;
 mod check;
 mod debian;
+mod hunt;
 mod servers;
 mod test;
 mod tools;
@@ -24,7 +25,8 @@ usage: cargo xtask COMMAND
                                what follows -- goes to cargo nextest run
   check                        the invariants of absence, file lengths, and the tests that docs/semantics.md names
   servers [--full]             start the shared servers, print their variables for a shell, stop them at end of input
-  bench client | server        measure haul and its peers in one run";
+  bench client | server        measure haul and its peers in one run
+  hunt [--seeds N] [--from S]  simulate uploads, faults and crashes over other seeds than a test run does";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,6 +47,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["servers"] => servers::hold(servers::Range::Usual),
         ["servers", "--full"] => servers::hold(servers::Range::Full),
         ["bench", what @ ("client" | "server"), rest @ ..] => bench::bench(what, rest),
+        ["hunt", options @ ..] => hunt::hunt(hunt::Options::parse(options)?),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

@@ -22,8 +22,8 @@ use rand::{Rng, SeedableRng};
 
 use crate::harness::{bytes, chain, never_aborted_in_doubt, object, options, provable, store};
 
-/// Split over two tests, which run at the same time.
-const SEEDS: std::ops::Range<u64> = 0..1000;
+/// Split over four tests, which run at the same time.
+const SEEDS: std::ops::Range<u64> = 0..2000;
 
 /// A file, of which a later run finds the same version again, or another.
 #[derive(Clone)]
@@ -406,23 +406,36 @@ impl Drop for Said<'_> {
     }
 }
 
-fn half(index: u64) {
+/// Runs every fourth seed; the run must come to every usual end, or it proves less than it seems to.
+fn quarter(index: u64) {
     let mut ends = BTreeMap::<_, u32>::new();
-    for seed in crate::simulation::seeds_or(SEEDS).filter(|seed| seed % 2 == index) {
+    let seeds = crate::simulation::seeds_or(SEEDS);
+    let many = seeds.end - seeds.start >= SEEDS.end;
+    for seed in seeds.filter(|seed| seed % 4 == index) {
         *ends.entry(simulate(seed)).or_default() += 1;
     }
     println!("{ends:?}");
     for end in ["resumed and completed", "completed", "cancelled"] {
-        assert!(ends.contains_key(end), "no seed ended so: {end}; they ended {ends:?}");
+        assert!(!many || ends.contains_key(end), "no seed ended so: {end}; they ended {ends:?}");
     }
 }
 
 #[test]
-fn every_seed_survives_its_crashes_first_half() {
-    half(0);
+fn every_seed_survives_its_crashes_first_quarter() {
+    quarter(0);
 }
 
 #[test]
-fn every_seed_survives_its_crashes_second_half() {
-    half(1);
+fn every_seed_survives_its_crashes_second_quarter() {
+    quarter(1);
+}
+
+#[test]
+fn every_seed_survives_its_crashes_third_quarter() {
+    quarter(2);
+}
+
+#[test]
+fn every_seed_survives_its_crashes_fourth_quarter() {
+    quarter(3);
 }

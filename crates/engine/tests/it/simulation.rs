@@ -1,8 +1,8 @@
 //! Whole uploads in random weather, one per seed, under a paused clock. After every run the promises that
 //! can be seen from outside are checked: P1, P2, P3, P5, P6.
 //!
-//! A failure prints its seed; `HAUL_SIMULATION_SEEDS=FIRST..END` runs others. A seed that failed becomes a
-//! named test at the end of this file.
+//! A failure prints its seed; `cargo xtask hunt` runs others (by `HAUL_SIMULATION_SEEDS=FIRST..END`). A seed
+//! that failed becomes a named test beside those of its kind.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -297,14 +297,17 @@ pub(crate) fn seeds_or(usual: std::ops::Range<u64>) -> std::ops::Range<u64> {
 /// Runs every fourth seed; the run must come to every kind of end, or it proves less than it seems to.
 fn quarter(index: u64) {
     let mut ends = BTreeMap::<_, u32>::new();
-    for seed in seeds_or(SEEDS).filter(|seed| seed % 4 == index) {
+    let seeds = seeds_or(SEEDS);
+    let many = seeds.end - seeds.start >= SEEDS.end;
+    for seed in seeds.filter(|seed| seed % 4 == index) {
         *ends.entry(simulate(seed)).or_default() += 1;
     }
     println!("{ends:?}");
     for end in ["put", "completed", "failed", "cancelled", "dropped", "unproven"] {
-        assert!(ends.contains_key(end), "no seed ended so: {end}; they ended {ends:?}");
+        assert!(!many || ends.contains_key(end), "no seed ended so: {end}; they ended {ends:?}");
     }
-    assert!(ends["completed"] * 2 > ends.values().sum(), "{ends:?}");
+    let completed = ends.get("completed").copied().unwrap_or_default();
+    assert!(!many || completed * 2 > ends.values().sum(), "{ends:?}");
 }
 
 #[test]
