@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -273,9 +274,27 @@ pub(crate) struct ServeArgs {
     /// Address and port; port 0 lets the system choose
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8014")]
     pub(crate) listen: SocketAddr,
-    /// Let other machines connect; bytes then cross the network unencrypted
+    /// Let other machines connect without TLS; bytes then cross the network unencrypted
     #[arg(long)]
     pub(crate) allow_remote: bool,
+    /// Certificate chain to serve https with, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Private key of the certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// More key pairs, each with what it may do, as TOML; read again on SIGHUP
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: Option<PathBuf>,
+    /// Bucket whose objects anybody may read without keys; may be repeated
+    #[arg(long, value_name = "BUCKET")]
+    pub(crate) public_read: Vec<haul_parts::Bucket>,
+    /// Abort uploads that are not finished after this time: 36h, 7d
+    #[arg(long, value_name = "AGE", value_parser = parse_age)]
+    pub(crate) expire_uploads: Option<Duration>,
+    /// Address of /health and /metrics, in plain http [default: nowhere]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin_listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]
@@ -283,6 +302,16 @@ pub(crate) struct CompletionsArgs {
     /// Which shell
     #[arg(value_enum)]
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// Reads `36h` or `7d`; a day has 24 hours.
+fn parse_age(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<jiff::Span>().map_err(|_| "write a time such as 36h or 7d")?;
+    let age = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
+    match age.map(Duration::try_from) {
+        Ok(Ok(age)) if !age.is_zero() => Ok(age),
+        _ => Err("write a time above zero in weeks, days, hours, minutes or seconds".to_owned()),
+    }
 }
 
 /// Reads `name=value`; names in lower case, as S3 stores them.
@@ -322,6 +351,17 @@ mod tests {
             text += &format!("\n=== haul {name} --help ===\n{}", command.render_help());
         }
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn ages_are_read_in_the_usual_units() {
+        let hours = |hours: u64| Ok(Duration::from_secs(hours * 3600));
+        assert_eq!(parse_age("36h"), hours(36));
+        assert_eq!(parse_age("7d"), hours(7 * 24));
+        assert_eq!(parse_age("1w"), hours(7 * 24));
+        for bad in ["", "7", "0d", "-1d", "a week", "1mo"] {
+            assert!(parse_age(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

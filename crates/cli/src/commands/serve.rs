@@ -2,8 +2,10 @@
 //!
 //! What it prints is meant to be pasted: a stranger to Haul should have their own client talking to it in a minute.
 
+use std::path::Path;
+
 use anyhow::Context;
-use haul_server::ServerOptions;
+use haul_server::{Grant, RunningServer, Secret, ServerOptions, TlsPem};
 use serde::Serialize;
 
 use crate::args::{ServeArgs, StoreArgs};
@@ -28,8 +30,16 @@ struct Listening {
 pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyhow::Result<Exit> {
     check(store, args)?;
     let folder = data_dir(store.data.clone())?;
-    let mut options =
-        ServerOptions { listen: args.listen, data_dir: folder.clone(), ..ServerOptions::default() };
+    let mut options = ServerOptions {
+        listen: args.listen,
+        data_dir: folder.clone(),
+        tls: read_tls(args)?,
+        grants: read_grants(args)?,
+        public_read_buckets: args.public_read.clone(),
+        expire_uploads: args.expire_uploads,
+        admin_listen: args.admin_listen,
+        ..ServerOptions::default()
+    };
     if let Some(region) = &store.region {
         options.region.clone_from(region);
     }
@@ -50,13 +60,44 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
     mode.event(&listening)?;
     mode.result(&listening.page())?;
 
-    let signal = interrupts.next().await;
+    let signal = loop {
+        match interrupts.next().await {
+            "SIGHUP" if args.keys.is_some() => reload(&server, args, mode),
+            signal => break signal,
+        }
+    };
     mode.remark(&format!("{signal}: finishing the requests in flight; once more ends at once"));
     tokio::select! {
         () = server.stop() => mode.remark("stopped"),
         _ = interrupts.next() => mode.remark("ended at once; what was answered is safe"),
     }
     Ok(Exit::Done)
+}
+
+fn read_tls(args: &ServeArgs) -> anyhow::Result<Option<TlsPem>> {
+    let (Some(certificates), Some(private_key)) = (&args.tls_cert, &args.tls_key) else { return Ok(None) };
+    Ok(Some(TlsPem { certificates: read(certificates)?, private_key: Secret::new(read(private_key)?) }))
+}
+
+fn read_grants(args: &ServeArgs) -> anyhow::Result<Vec<Grant>> {
+    let Some(file) = &args.keys else { return Ok(Vec::new()) };
+    let doing = || Doing::of(format!("cannot use the keys of {}", file.display()));
+    Grant::parse_file(&read(file)?).with_context(doing)
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| Doing::of(format!("cannot read {}", file.display())))
+}
+
+/// Keys that cannot be read leave the old ones in force: a slip in the file should lock nobody out.
+fn reload(server: &RunningServer, args: &ServeArgs, mode: Mode) {
+    match read_grants(args) {
+        Ok(grants) => {
+            mode.remark(&format!("SIGHUP: {} key pairs beside the owner's", grants.len()));
+            server.replace_grants(grants);
+        }
+        Err(error) => mode.remark(&format!("SIGHUP: the keys stay as they were: {error:#}")),
+    }
 }
 
 fn check(store: &StoreArgs, args: &ServeArgs) -> Result<(), Usage> {
@@ -72,10 +113,14 @@ fn check(store: &StoreArgs, args: &ServeArgs) -> Result<(), Usage> {
             "use --listen for the address and --data for the folder",
         ));
     }
-    if !args.listen.ip().is_loopback() && !args.allow_remote {
+    let encrypted = args.tls_cert.is_some();
+    let open = [Some(args.listen).filter(|_| !encrypted), args.admin_listen];
+    if let Some(address) = open.into_iter().flatten().find(|address| !address.ip().is_loopback())
+        && !args.allow_remote
+    {
         return Err(Usage::new(
-            format!("{} can be reached from other machines, and haul serve speaks plain HTTP", args.listen),
-            "listen on 127.0.0.1 behind a proxy with TLS, or add --allow-remote if the network is yours alone",
+            format!("{address} can be reached from other machines, and haul serve speaks plain HTTP there"),
+            "give --tls-cert and --tls-key, listen on 127.0.0.1, or add --allow-remote if the network is yours alone",
         ));
     }
     Ok(())
@@ -132,7 +177,9 @@ mod tests {
         assert_eq!(refusal("haul serve"), None);
         assert_eq!(refusal("haul serve --listen [::1]:0"), None);
         assert_eq!(refusal("haul serve --listen 0.0.0.0:80 --allow-remote"), None);
-        insta::assert_snapshot!(refusal("haul serve --listen 0.0.0.0:80").unwrap(), @"0.0.0.0:80 can be reached from other machines, and haul serve speaks plain HTTP");
+        assert_eq!(refusal("haul serve --listen 0.0.0.0:443 --tls-cert c --tls-key k"), None);
+        assert!(refusal("haul serve --tls-cert c --tls-key k --admin-listen 0.0.0.0:1").is_some());
+        insta::assert_snapshot!(refusal("haul serve --listen 0.0.0.0:80").unwrap(), @"0.0.0.0:80 can be reached from other machines, and haul serve speaks plain HTTP there");
         insta::assert_snapshot!(refusal("haul serve --endpoint http://x").unwrap(), @"--endpoint chooses a store to talk to; haul serve is one");
     }
 
