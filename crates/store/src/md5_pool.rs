@@ -2,17 +2,30 @@
 //!
 //! MD5 is the most expensive thing done to a byte here, and one stream of it cannot be made parallel; eight streams side by
 //! side cost little more than one. So blocks are not hashed as they come but *wait*, up to a limit per part and one for
-//! all. Who reaches a limit, or needs its result, advances every part that has blocks waiting by the same number of bytes:
-//! the work is done by whoever needs it, with company where there is some, and nobody waits for time to pass.
+//! all. Who has enough waiting and company, reaches a limit, or needs its result, advances every part that has blocks
+//! waiting by the same number of bytes, and goes on while enough of them take part.
+//!
+//! Threads run in slices of milliseconds, in which one part takes megabytes while the others stand still. With small limits
+//! it was therefore mostly alone (measured: three quarters of the MD5 time went into single streams); hence the distance
+//! between the two limits, and the moment that a part waits for company before it is hashed alone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use haul_parts::md5_lanes::{Md5Job, Md5Lanes, Md5Stream, SideBySide};
 
+/// With so much waiting a part is worth advancing, if there is company.
+const PART_WAITING_ENOUGH_BYTES: usize = 1 << 20;
 /// How much of one part waits at most; a block more while it is being added.
-const PART_WAITING_MAX_BYTES: usize = 1 << 20;
+const PART_WAITING_MAX_BYTES: usize = 4 << 20;
+/// How many streams side by side are company.
+const COMPANY_STREAMS: usize = 4;
+/// With so much waiting a part is company for others.
+const COMPANY_WAITING_BYTES: usize = 256 << 10;
+/// How long a part that is full and alone waits for others: about what hashing it alone takes.
+const COMPANY_AWAITED: Duration = Duration::from_millis(1);
 /// How much of all parts waits at most.
 const POOL_WAITING_MAX_BYTES: usize = 32 << 20;
 
@@ -118,10 +131,12 @@ impl Md5Pool {
         }
     }
 
-    /// Advances a group side by side until its first part has only `keep_bytes` left. Returns how much was hashed.
+    /// Advances a group side by side until its first part has only `keep_bytes` left, and on while there is company.
+    /// Returns how much was hashed.
     fn hash(&self, group: &mut [Member], keep_bytes: usize) -> usize {
         let mut hashed_bytes = 0;
-        while group[0].waiting.size_bytes > keep_bytes {
+        let streams = |group: &[Member]| group.iter().filter(|member| member.waiting.size_bytes > 0).count();
+        while group[0].waiting.size_bytes > keep_bytes || streams(group) >= COMPANY_STREAMS {
             // As far as all of them go without a change of block: each turn uses up a block at least.
             let fronts = group.iter().map(|member| member.waiting.front().len());
             let step = fronts.filter(|&length| length > 0).min().unwrap_or(0);
@@ -149,6 +164,14 @@ struct Member {
 }
 
 impl Parts {
+    /// Whether advancing this part now would advance enough others with it.
+    fn has_company(&self, number: u64) -> bool {
+        let others = self.by_number.iter().filter(|(other, part)| {
+            **other != number && part.stream.is_some() && part.waiting.size_bytes >= COMPANY_WAITING_BYTES
+        });
+        others.take(COMPANY_STREAMS - 1).count() == COMPANY_STREAMS - 1
+    }
+
     /// Takes a part, which must be there, and those with most waiting besides it; the part comes first.
     fn take_group(&mut self, number: u64, size: usize) -> Vec<Member> {
         let mut others: Vec<(usize, u64)> = self
@@ -194,10 +217,21 @@ impl PartMd5 {
         let full = parts.waiting_bytes > POOL_WAITING_MAX_BYTES;
         let Some(part) = parts.by_number.get_mut(&self.number) else { return };
         part.waiting.push(block);
+        let waiting_bytes = part.waiting.size_bytes;
         if full {
             drop(self.pool.advance(parts, self.number, 0));
-        } else if part.waiting.size_bytes > PART_WAITING_MAX_BYTES {
-            drop(self.pool.advance(parts, self.number, PART_WAITING_MAX_BYTES / 2));
+            return;
+        }
+        if waiting_bytes > PART_WAITING_MAX_BYTES
+            && !parts.has_company(self.number)
+            && parts.by_number.len() > 1
+        {
+            let waited = self.pool.returned.wait_timeout(parts, COMPANY_AWAITED);
+            parts = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let enough = waiting_bytes > PART_WAITING_ENOUGH_BYTES && parts.has_company(self.number);
+        if enough || waiting_bytes > PART_WAITING_MAX_BYTES {
+            drop(self.pool.advance(parts, self.number, PART_WAITING_ENOUGH_BYTES));
         }
     }
 

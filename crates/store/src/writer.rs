@@ -57,7 +57,7 @@ impl PartWriter {
     }
 
     /// Takes the next bytes and may hold them a while: their MD5 is made together with that of other parts, which is several
-    /// times cheaper. At most 1 MiB of a part, and 32 MiB of all, are held.
+    /// times cheaper. At most 4 MiB of a part, and 32 MiB of all, are held.
     ///
     /// # Errors
     /// As [`PartWriter::write`].
@@ -101,16 +101,15 @@ impl PartWriter {
     /// [`StorageFull`](crate::Error::StorageFull), or that a sync failed.
     pub fn finish(self) -> Result<StagedPart> {
         let core = &self.inner.core;
-        let md5 = self.md5.finish();
         let checksums = self.hasher.finish();
-        let file = match self.file {
-            None => None,
-            Some(mut file) => {
-                core.check_writable()?;
-                file.sync().map_err(|error| core.sync_failed("syncing a data file", error))?;
-                Some(link(&self.inner, file)?)
-            }
-        };
+        let mut file = self.file;
+        if let Some(file) = &mut file {
+            core.check_writable()?;
+            file.sync().map_err(|error| core.sync_failed("syncing a data file", error))?;
+        }
+        // Only now: while the disk was at work, others have taken along what of this part was still to be hashed.
+        let md5 = self.md5.finish();
+        let file = file.map(|file| link(&self.inner, file)).transpose()?;
         Ok(StagedPart { inner: self.inner, file, checksums, md5, size_bytes: self.size_bytes })
     }
 }
