@@ -117,6 +117,9 @@ pub(crate) struct RememberArgs {
     /// Ctrl-C removes what was sent, instead of pausing
     #[arg(long)]
     pub(crate) abort_on_interrupt: bool,
+    /// Go on with an unfinished upload of the key that is at the store and not remembered here, if it is of this file
+    #[arg(long, conflicts_with = "no_journal")]
+    pub(crate) adopt: bool,
     /// When an upload goes on and the file is another version now [default: resend]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub(crate) on_change: Option<OnChangeChoice>,

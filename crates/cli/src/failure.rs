@@ -234,7 +234,7 @@ fn exit(error: &EngineError) -> Exit {
         EngineError::Cancelled { .. } | EngineError::Paused { .. } => Exit::Interrupted,
         EngineError::InDoubt { .. } => Exit::InDoubt,
         EngineError::LeftBehind { .. } => Exit::LeftBehind,
-        EngineError::SourceChanged { .. } => Exit::SourceChanged,
+        EngineError::SourceChanged { .. } | EngineError::SourceChangedSince { .. } => Exit::SourceChanged,
         EngineError::Unproven { .. } | EngineError::Corrupt { .. } => Exit::NotProven,
         EngineError::Store { source, .. }
             if matches!(
@@ -255,7 +255,7 @@ fn code(error: &EngineError) -> String {
         }
         EngineError::SourceUnreadable { .. } => "SourceUnreadable",
         EngineError::NotAFile { .. } => "NotAFile",
-        EngineError::SourceChanged { .. } => "SourceChanged",
+        EngineError::SourceChanged { .. } | EngineError::SourceChangedSince { .. } => "SourceChanged",
         EngineError::Plan { .. } => "Plan",
         EngineError::InDoubt { .. } => "InDoubt",
         EngineError::UploadGone { .. } => "UploadGone",

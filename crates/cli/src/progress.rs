@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use haul::Event;
 use haul::parts::PartNumber;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
 
 use crate::output::{Mode, complain, paint, visible};
 use crate::pace::Pace;
@@ -95,6 +96,7 @@ impl View {
                 self.pace.forget();
                 self.say(&format!("beginning anew: {}", visible(reason)));
             }
+            Event::UnfinishedFound { count, initiated } => self.warn(&unfinished(*count, *initiated)),
             Event::Warning { message } => self.warn(&visible(message)),
             _ => {}
         }
@@ -220,6 +222,22 @@ fn resuming(arrived_bytes: u64, size_bytes: u64, differing: &[PartNumber]) -> St
         text += &format!("; parts that differ and are sent again: {}{more}", named.join(", "));
     }
     text
+}
+
+/// Uploads of the key that nobody here remembers, and what can be done about them.
+fn unfinished(count: usize, initiated: Option<Timestamp>) -> String {
+    let begun = initiated.map_or_else(String::new, |time| {
+        let age = Timestamp::now().duration_since(time).unsigned_abs();
+        format!(", begun {} ago", human_duration(age))
+    });
+    let (what, of_it) = match count {
+        1 => (format!("an unfinished upload of this key{begun}, is"), "go on with it, if it is"),
+        _ => (
+            format!("{count} unfinished uploads of this key, the last{begun}, are"),
+            "go on with one that is",
+        ),
+    };
+    format!("{what} at the store; Ctrl-C and the same command with --adopt {of_it} of this file")
 }
 
 #[cfg(test)]

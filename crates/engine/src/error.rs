@@ -55,6 +55,15 @@ pub enum Error {
         #[source]
         change: Change,
     },
+    /// P4, between two runs: the source is not the one that the upload was begun with, and that was to be an error.
+    #[error("{source_name} changed since the upload was begun")]
+    SourceChangedSince {
+        /// The path.
+        source_name: String,
+        /// What differs.
+        #[source]
+        change: Change,
+    },
     /// The object does not fit the limits with the part size asked for.
     #[error("cannot divide {source_name} into parts")]
     Plan {
@@ -194,6 +203,7 @@ impl Error {
         match self {
             Self::Store { source, .. } => source.advice(),
             Self::InDoubt { .. } | Self::Paused { .. } => Advice::Resume,
+            Self::SourceChangedSince { .. } => Advice::Resume,
             Self::SourceChanged { .. } | Self::UploadGone { .. } | Self::Corrupt { .. } => {
                 Advice::Retry { after: None }
             }
@@ -210,6 +220,10 @@ impl Error {
                 _ => return None,
             },
             Self::NotAFile { .. } => "haul cp takes one regular file".into(),
+            Self::SourceChangedSince { .. } => {
+                "leave out --on-change fail to send only the parts that differ, or haul abort the upload"
+                    .into()
+            }
             Self::SourceChanged { .. } => "run the same command again when nothing writes to the file".into(),
             Self::Store { source, .. } => return source.hint().map(str::to_owned),
             Self::InDoubt { .. } => {

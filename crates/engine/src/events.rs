@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use haul_parts::{PartNumber, UploadId};
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -106,6 +107,14 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// Unfinished uploads of the key are at the store that no journal of this machine remembers.
+    UnfinishedFound {
+        /// How many; at least this many where the store has more than a page of them.
+        count: usize,
+        /// When the newest of them was begun.
+        #[serde(serialize_with = "as_text")]
+        initiated: Option<Timestamp>,
+    },
     /// Something a person should know.
     Warning {
         /// What.
@@ -115,6 +124,13 @@ pub enum Event {
 
 fn as_millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn as_text<S: serde::Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serializer.collect_str(time),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Events that a slow reader may fall behind; older ones are lost then, and counted.

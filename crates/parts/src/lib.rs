@@ -12,6 +12,7 @@ pub mod checksum;
 mod etag;
 mod grouped;
 mod key;
+pub mod layout;
 pub mod limits;
 pub mod md5_lanes;
 mod part_number;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Context;
 use haul::parts::limits::PUT_OBJECT_MAX_BYTES;
 use haul::retry::RetryPolicy;
-use haul::{DownloadOptions, ObjectAttributes, UploadOptions};
+use haul::{DownloadOptions, ObjectAttributes, Unfinished, UploadOptions};
 
 use super::summary::{self, Journey};
 use super::upload::{Sending, send};
@@ -31,10 +31,11 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
         (Target::Path(path), Target::Store(address)) => {
             let mut options = upload_options(&transfer, object)?;
             options.on_change = remember.on_change.unwrap_or_default().into();
+            options.unfinished = if remember.adopt { Unfinished::Adopt } else { Unfinished::Tell };
             upload(store, &path, &address, options, &remember, mode).await
         }
         (Target::Store(address), Target::Path(path)) => {
-            let options = download_options(&transfer, &object)?;
+            let options = download_options(&transfer, &remember, &object)?;
             download(store, &address, &path, options, mode).await
         }
         (Target::Stream, _) => Err(Usage::new(
@@ -155,7 +156,11 @@ fn upload_options(transfer: &TransferArgs, object: ObjectOptionArgs) -> Result<U
 
 /// A download takes only what concerns every request. The rest is refused: an option that silently does nothing is a
 /// promise broken.
-fn download_options(transfer: &TransferArgs, object: &ObjectOptionArgs) -> Result<DownloadOptions, Usage> {
+fn download_options(
+    transfer: &TransferArgs,
+    remember: &RememberArgs,
+    object: &ObjectOptionArgs,
+) -> Result<DownloadOptions, Usage> {
     let given = [
         (transfer.part_size.is_some(), "--part-size"),
         (transfer.concurrency.is_some(), "--concurrency"),
@@ -163,6 +168,10 @@ fn download_options(transfer: &TransferArgs, object: &ObjectOptionArgs) -> Resul
         (transfer.checksum.is_some(), "--checksum"),
         (transfer.require_proof, "--require-proof"),
         (transfer.multipart_threshold.is_some(), "--multipart-threshold"),
+        (remember.adopt, "--adopt"),
+        (remember.on_change.is_some(), "--on-change"),
+        (remember.abort_on_interrupt, "--abort-on-interrupt"),
+        (remember.no_journal, "--no-journal"),
         (object.content_type.is_some(), "--content-type"),
         (object.cache_control.is_some(), "--cache-control"),
         (object.content_disposition.is_some(), "--content-disposition"),
@@ -200,9 +209,14 @@ mod tests {
     use crate::args::{Cli, Command};
 
     fn cp(line: &str) -> (TransferArgs, ObjectOptionArgs) {
+        let args = cp_args(line);
+        (args.transfer, args.object)
+    }
+
+    fn cp_args(line: &str) -> CpArgs {
         let cli = Cli::try_parse_from(format!("haul cp a s3://bucket/b {line}").split_whitespace()).unwrap();
         match cli.command {
-            Command::Cp(args) => (args.transfer, args.object),
+            Command::Cp(args) => *args,
             other => panic!("{other:?}"),
         }
     }
@@ -237,10 +251,13 @@ mod tests {
 
     #[test]
     fn an_option_that_a_download_would_ignore_is_refused() {
-        let (transfer, object) = cp("--if-match abc");
-        insta::assert_snapshot!(download_options(&transfer, &object).unwrap_err(), @"--if-match is for uploads; this is a download");
-        let (transfer, object) = cp("--max-attempts 3");
-        assert_eq!(download_options(&transfer, &object).unwrap().retry.attempts_max, 3);
+        let options = |line: &str| {
+            let CpArgs { transfer, remember, object, .. } = cp_args(line);
+            download_options(&transfer, &remember, &object)
+        };
+        insta::assert_snapshot!(options("--if-match abc").unwrap_err(), @"--if-match is for uploads; this is a download");
+        insta::assert_snapshot!(options("--adopt").unwrap_err(), @"--adopt is for uploads; this is a download");
+        assert_eq!(options("--max-attempts 3").unwrap().retry.attempts_max, 3);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! fails.
 #![allow(clippy::unwrap_used, reason = "what cannot go on in a test has failed")]
 
+mod adoption;
 mod clients;
 mod conformance;
 mod failures;

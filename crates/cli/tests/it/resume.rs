@@ -135,6 +135,7 @@ fn a_source_that_changed_is_compared_and_only_what_differs_is_sent_again() {
     let mut strict = stopped.command();
     let refused = finish(strict.args(["--on-change", "fail"]));
     assert_eq!(refused.code(), Some(6), "{}", refused.stderr);
+    assert!(refused.stdout.contains("changed since the upload was begun"), "{}", refused.stdout);
 
     let finished = succeed(&mut stopped.command());
     assert_eq!(event(&finished, "resumed")["differing_parts"], serde_json::json!([3]));

@@ -1,6 +1,6 @@
 //! What a journal remembers, in the order in which it happens.
 
-use haul_parts::{Checksum, ChecksumAlgorithm, ETag, PartNumber, PartPlan, UploadId};
+use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, PartNumber, PartPlan, UploadId};
 use serde::{Deserialize, Serialize};
 
 use crate::proof::Proof;
@@ -23,8 +23,12 @@ pub enum Record {
     Created {
         /// The store's name for the upload.
         upload_id: UploadId,
-        /// The store echoed our checksum algorithm.
+        /// The store knows our checksum algorithm: it echoed it at Create, or lists it.
         declared: bool,
+        /// How the object's checksum is made of those of the parts, where that is not Haul's own choice: of an
+        /// upload that somebody else began.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checksum_type: Option<ChecksumType>,
     },
     /// A part is at the store, and how that is known.
     Part(PartRecord),
@@ -68,7 +72,8 @@ pub struct Beginning {
     /// `If-Match`.
     #[serde(default)]
     pub if_match: Option<ETag>,
-    /// Own token in the object's metadata: recognises a Complete whose answer was lost.
+    /// Own token in the object's metadata: recognises a Complete whose answer was lost. Empty for an upload that
+    /// was adopted: whoever began it knew nothing of tokens, or the token is lost.
     pub token: String,
     /// How the caller connects, for `haul resume`; opaque to the engine, without secrets.
     #[serde(default)]

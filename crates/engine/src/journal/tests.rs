@@ -47,7 +47,11 @@ fn records() -> Vec<Record> {
     vec![
         Record::Begun(Box::new(beginning())),
         Record::Opened { pid: 42 },
-        Record::Created { upload_id: UploadId::new("upload-1").unwrap(), declared: true },
+        Record::Created {
+            upload_id: UploadId::new("upload-1").unwrap(),
+            declared: true,
+            checksum_type: None,
+        },
         part(2),
         part(1),
         Record::Paused { reason: "interrupted".into() },

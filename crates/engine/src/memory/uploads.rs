@@ -94,6 +94,7 @@ impl World {
     ) -> Result<PartsPage, StoreError> {
         let operation = Operation::ListParts;
         let (page_max, gone) = (self.quirks.page_max, self.quirks.list_of_gone_upload_code);
+        let echo = self.quirks.echo_checksums;
         let open = self.open_upload(operation, upload).map_err(|error| match error.kind {
             StoreErrorKind::NoSuchUpload => StoreError::answered(operation, 404, Some(gone), ""),
             _ => error,
@@ -112,7 +113,8 @@ impl World {
                 part.hidden_listings = part.hidden_listings.saturating_sub(1);
             });
         }
-        Ok(PartsPage { parts, next })
+        let checksum_type = open.declared.map(|(_, kind)| kind).filter(|_| echo);
+        Ok(PartsPage { parts, next, checksum_type })
     }
 
     pub(super) fn abort_upload(&mut self, upload: &UploadRef) -> Result<(), StoreError> {

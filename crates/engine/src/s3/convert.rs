@@ -44,6 +44,15 @@ pub(super) fn checksum_type_from(kind: Option<&sdk::ChecksumType>) -> ChecksumTy
     }
 }
 
+/// What was declared at Create, where a store says so.
+pub(super) fn declared_type(kind: &sdk::ChecksumType) -> Option<ChecksumType> {
+    match kind {
+        sdk::ChecksumType::Composite => Some(ChecksumType::Composite),
+        sdk::ChecksumType::FullObject => Some(ChecksumType::FullObject),
+        _ => None,
+    }
+}
+
 pub(super) fn timestamp(time: &DateTime) -> Option<Timestamp> {
     Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
 }

@@ -43,7 +43,8 @@ pub(super) async fn list_parts(
     } else {
         None
     };
-    Ok(PartsPage { parts, next })
+    let checksum_type = answer.checksum_type().and_then(convert::declared_type);
+    Ok(PartsPage { parts, next, checksum_type })
 }
 
 pub(super) async fn list_multipart_uploads(

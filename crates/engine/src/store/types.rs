@@ -165,6 +165,9 @@ pub struct PartsPage {
     pub parts: Vec<StoredPart>,
     /// Ask again behind this number; `None` on the last page.
     pub next: Option<PartNumber>,
+    /// How the checksum that was declared at Create is made of those of the parts; `None`: the store says nothing
+    /// of it, or none was declared.
+    pub checksum_type: Option<ChecksumType>,
 }
 
 /// A part in the list of Complete.

@@ -1,6 +1,6 @@
 //! CompleteMultipartUpload: the list, and what to believe when its answer is lost (P6).
 
-use haul_parts::{Checksum, ChecksumType, ETag, combine_full_object};
+use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, combine_full_object};
 
 use super::part::SentPart;
 use crate::proof::WholeProof;
@@ -14,9 +14,18 @@ use crate::upload::schedule::Finding;
 /// Metadata by which a lost Complete is recognised as ours: `x-amz-meta-haul-upload`.
 pub(crate) const TOKEN_METADATA: &str = "haul-upload";
 
-/// The list and everything that lets the store check it. `declared`: the store echoed our checksum
-/// algorithm at Create, so it wants the parts' values back (Swift refuses a list that has any).
-pub(super) fn request(parts: &[SentPart], declared: bool, options: &UploadOptions) -> CompleteRequest {
+/// The type that Haul declares at Create: of the full object where the algorithm allows that.
+pub(super) fn own_type(algorithm: ChecksumAlgorithm) -> ChecksumType {
+    if algorithm.combines() { ChecksumType::FullObject } else { ChecksumType::Composite }
+}
+
+/// The list and everything that lets the store check it. `declared`: the store knows our checksum
+/// algorithm since Create, so it wants the parts' values back (Swift refuses a list that has any).
+pub(super) fn request(
+    parts: &[SentPart],
+    declared: Option<ChecksumType>,
+    options: &UploadOptions,
+) -> CompleteRequest {
     let object_size_bytes = parts.iter().map(|part| part.size_bytes).sum();
     CompleteRequest {
         parts: parts
@@ -24,10 +33,10 @@ pub(super) fn request(parts: &[SentPart], declared: bool, options: &UploadOption
             .map(|part| CompletedPart {
                 number: part.number,
                 etag: part.etag.clone(),
-                checksum: part.checksum.filter(|_| declared),
+                checksum: part.checksum.filter(|_| declared.is_some()),
             })
             .collect(),
-        full_object_checksum: full_object(parts).filter(|_| declared),
+        full_object_checksum: full_object(parts).filter(|_| declared == Some(ChecksumType::FullObject)),
         object_size_bytes: Some(object_size_bytes),
         if_none_match: options.if_none_match,
         if_match: options.if_match.clone(),
@@ -65,9 +74,12 @@ impl Expected {
         }
     }
 
-    /// The token is proof. Without one (an upload that was adopted) the length and a hash of everything are.
+    /// The token is proof. Without one of ours (an upload that was adopted) or theirs (a store without
+    /// metadata) the length and a hash of everything are.
     fn is(&self, head: &ObjectHead) -> bool {
-        if let Some(found) = head.attributes.metadata.get(TOKEN_METADATA) {
+        if let Some(found) = head.attributes.metadata.get(TOKEN_METADATA)
+            && !self.token.is_empty()
+        {
             return *found == self.token;
         }
         self.size_bytes == Some(head.size_bytes)

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haul_parts::{ETag, PartNumber, PartPlan};
+use haul_parts::{ChecksumType, ETag, PartNumber, PartPlan};
 use rand::Rng;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -102,8 +102,8 @@ struct Driver {
     memory: Memory,
     token: String,
     sender: Option<Arc<PartSender>>,
-    /// The store echoed our checksum algorithm at Create.
-    declared: bool,
+    /// The store knows our checksum algorithm since Create.
+    declared: Option<ChecksumType>,
     sent: Vec<Option<SentPart>>,
     /// Attempts to send parts: stopped before an abort.
     parts: JoinSet<(PartNumber, u32, Result<SentPart, PartFailure>)>,
@@ -139,14 +139,17 @@ impl Driver {
         let mut schedule =
             Schedule::new(plan.part_count().into(), options.concurrency, options.retry.clone(), seed);
         if memory.id().is_some() {
-            schedule = schedule.when_exhausted(WhenExhausted::Pause);
+            // An adopted upload (no token of ours) holds what others have sent: only whoever asks for it removes that.
+            let adopted = start.token.is_empty();
+            schedule =
+                schedule.when_exhausted(if adopted { WhenExhausted::Keep } else { WhenExhausted::Pause });
         }
         let mut driver = Self {
             pool: BufferPool::new(options.memory_budget_bytes),
             memory,
             token: start.token,
             sender: None,
-            declared: false,
+            declared: None,
             sent: vec![None; plan.part_count().into()],
             parts: JoinSet::new(),
             requests: JoinSet::new(),
@@ -384,7 +387,7 @@ impl Driver {
     fn created(&mut self, created: CreatedUpload) -> Input {
         self.tries = 0;
         let upload = UploadRef { object: self.job.object.clone(), upload_id: created.upload_id };
-        let declared = created.checksum.is_some();
+        let declared = created.checksum.map(complete::own_type);
         // Before the first part leaves: an upload that nobody remembers must not hold any.
         if let Err(error) = self.memory.created(&upload, declared) {
             self.cause = Some(error);
@@ -395,7 +398,7 @@ impl Driver {
         Input::Created
     }
 
-    fn send_with(&mut self, upload: UploadRef, declared: bool) {
+    fn send_with(&mut self, upload: UploadRef, declared: Option<ChecksumType>) {
         self.declared = declared;
         self.sender = Some(Arc::new(PartSender {
             store: Arc::clone(&self.job.store),
@@ -403,7 +406,7 @@ impl Driver {
             pool: self.pool.clone(),
             upload,
             checksum: self.job.options.checksum,
-            md5: Md5Wish::new(!declared),
+            md5: Md5Wish::new(declared.is_none()),
             wire: self.job.progress.wire.clone(),
         }));
     }

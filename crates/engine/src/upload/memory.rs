@@ -3,7 +3,7 @@
 //! Synced: the beginning, before Create is sent; the UploadId, before the first part is; the announcement of
 //! Complete. Parts are only appended: a part whose record a power cut takes is found again by ListParts.
 
-use haul_parts::PartPlan;
+use haul_parts::{ChecksumType, PartPlan};
 
 use super::Job;
 use super::part::SentPart;
@@ -56,8 +56,16 @@ impl Memory {
         self.synced(&Record::SourceChanged { source, plan })
     }
 
-    pub(super) fn created(&mut self, upload: &UploadRef, declared: bool) -> Result<(), Error> {
-        self.synced(&Record::Created { upload_id: upload.upload_id.clone(), declared })
+    pub(super) fn created(
+        &mut self,
+        upload: &UploadRef,
+        declared: Option<ChecksumType>,
+    ) -> Result<(), Error> {
+        self.synced(&Record::Created {
+            upload_id: upload.upload_id.clone(),
+            declared: declared.is_some(),
+            checksum_type: declared,
+        })
     }
 
     /// A part that cannot be recorded (a full disk) is no reason to stop: ListParts knows it too.

@@ -7,6 +7,7 @@
 
 mod abandon;
 mod abort;
+mod adoption;
 mod complete;
 mod driver;
 mod ending;
@@ -35,13 +36,15 @@ use self::memory::Memory;
 use self::resume::Resumption;
 use crate::error::Error;
 use crate::events::{Event, EventSender, Events};
+use crate::journal::Record;
 use crate::proof::{ProofCount, WholeProof};
 use crate::source::Source;
 use crate::store::{ObjectRef, Store, Wire};
 
 pub use abandon::{Abandoned, abandon};
 pub use options::{
-    DEFAULT_CONCURRENCY, DEFAULT_MULTIPART_THRESHOLD_BYTES, JournalOptions, OnChange, UploadOptions,
+    DEFAULT_CONCURRENCY, DEFAULT_MULTIPART_THRESHOLD_BYTES, JournalOptions, OnChange, Unfinished,
+    UploadOptions,
 };
 
 /// What an upload came to.
@@ -225,6 +228,26 @@ pub fn upload(
 /// An upload that the store loses again and again is not begun anew for ever.
 const RESTARTS_MAX: u32 = 3;
 
+/// What is remembered here, and, if that is wished, what is at the store and remembered by nobody.
+async fn begin(job: &mut Job, records: Vec<Record>, memory: &mut Memory) -> Result<Resumption, Error> {
+    let remembered = resume::reconcile(job, records, memory).await?;
+    match (job.options.unfinished, remembered) {
+        (Unfinished::Adopt, Resumption::Anew(reason)) => {
+            let adopted = adoption::adopt(job, memory, None).await?;
+            Ok(adopted.unwrap_or(Resumption::Anew(reason)))
+        }
+        (Unfinished::Adopt, Resumption::GoOn(ours)) => {
+            let adopted = adoption::adopt(job, memory, Some(&ours)).await?;
+            Ok(adopted.unwrap_or(Resumption::GoOn(ours)))
+        }
+        (Unfinished::Tell, Resumption::Anew(reason)) => {
+            adoption::tell(job, memory).await;
+            Ok(Resumption::Anew(reason))
+        }
+        (_, remembered) => Ok(remembered),
+    }
+}
+
 async fn run(mut job: Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadReport, Error> {
     let size_bytes = job.source.size_bytes();
     // What is put in one piece is visible before it can be judged: who insists on proof gets parts.
@@ -234,7 +257,8 @@ async fn run(mut job: Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadRe
             && job.options.part_size_bytes.is_none_or(|part| part >= size_bytes));
     let plan = PartPlan::new(size_bytes, &job.options.limits, job.options.part_size_bytes)
         .map_err(|source| Error::Plan { source_name: job.source.name(), source })?;
-    if one_piece {
+    let adopt = job.options.unfinished == Unfinished::Adopt && size_bytes > 0;
+    if one_piece && !adopt {
         return single::put(&job, wishes).await;
     }
     let (mut memory, records) = match job.source.identity() {
@@ -250,7 +274,7 @@ async fn run(mut job: Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadRe
     }
     let stopped = Stopped::of(&records);
     let reconciled = tokio::select! {
-        reconciled = resume::reconcile(&job, records, &mut memory) => reconciled?,
+        reconciled = begin(&mut job, records, &mut memory) => reconciled?,
         // Comparing parts with the source takes as long as reading it.
         wish = driver::until_stronger(&mut wishes, Wish::GoOn), if !stopped.completing => {
             return Err(stopped.end(job, memory, wish).await);
@@ -260,6 +284,15 @@ async fn run(mut job: Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadRe
         Resumption::Anew(reason) => {
             if let Some(reason) = reason {
                 job.events.send(Event::Restarting { reason });
+            }
+            if one_piece {
+                // Nothing was found that could have been adopted.
+                memory.forget(&job);
+                return single::put(&job, wishes).await;
+            }
+            if let Err(error) = start::check_condition(&job).await {
+                memory.forget(&job);
+                return Err(error);
             }
             Start::anew(plan)
         }

@@ -49,6 +49,8 @@ pub struct UploadOptions {
     pub journal: Option<JournalOptions>,
     /// When a remembered upload goes on and the source is another version now.
     pub on_change: OnChange,
+    /// What to do about unfinished uploads of the key that no journal remembers.
+    pub unfinished: Unfinished,
     /// How long a pause waits for the parts in flight.
     pub pause_grace: Duration,
 }
@@ -75,6 +77,22 @@ pub enum OnChange {
     Fail,
 }
 
+/// What to do about unfinished uploads of the same key that are at the store and in no journal: another machine's,
+/// another tool's, or our own after the journal was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unfinished {
+    /// Do not look for them.
+    #[default]
+    Ignore,
+    /// Say that there are some ([`crate::Event::UnfinishedFound`]) and begin anew. Costs one request, whose failure
+    /// is no failure of the upload.
+    Tell,
+    /// Compare their parts with the source and go on with the one that has most of it, if more of its bytes are
+    /// proven to be the source's than not; the others are not touched. Attributes and checksum of the object stay
+    /// those with which it was begun. What fails then keeps the parts, if there is a journal.
+    Adopt,
+}
+
 impl Default for UploadOptions {
     fn default() -> Self {
         Self {
@@ -92,6 +110,7 @@ impl Default for UploadOptions {
             abort_patience: Duration::from_secs(60),
             journal: None,
             on_change: OnChange::default(),
+            unfinished: Unfinished::default(),
             pause_grace: Duration::from_secs(5),
         }
     }

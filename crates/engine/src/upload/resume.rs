@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use haul_parts::{ChecksumAlgorithm, PartNumber, PartPlan, PlannedPart, UploadId};
+use haul_parts::{ChecksumAlgorithm, ChecksumType, PartNumber, PartPlan, PlannedPart, UploadId};
 
 use super::Job;
 use super::abort::abort_until_gone;
@@ -25,7 +25,7 @@ use crate::journal::{Beginning, PartRecord, Record};
 use crate::payload::{self, Range};
 use crate::proof::Proof;
 use crate::source::Change;
-use crate::store::{StoreError, StoreErrorKind, StoredPart, UploadRef};
+use crate::store::{PartsPage, StoreError, StoreErrorKind, StoredPart, UploadRef};
 use crate::upload::options::OnChange;
 
 /// Parts compared at once: the work is reading and hashing.
@@ -35,7 +35,7 @@ const COMPARED_AT_ONCE: usize = 4;
 pub(super) struct Resumed {
     pub(super) plan: PartPlan,
     pub(super) upload: UploadRef,
-    pub(super) declared: bool,
+    pub(super) declared: Option<ChecksumType>,
     pub(super) token: String,
     pub(super) sent: Vec<Option<SentPart>>,
     pub(super) completion_possible: bool,
@@ -54,7 +54,7 @@ pub(super) enum Resumption {
 /// The records of a journal, folded.
 struct Remembered {
     beginning: Beginning,
-    created: Option<(UploadId, bool)>,
+    created: Option<(UploadId, Option<ChecksumType>)>,
     parts: BTreeMap<PartNumber, PartRecord>,
     completing: bool,
 }
@@ -67,7 +67,10 @@ impl Remembered {
             Self { beginning: *beginning, created: None, parts: BTreeMap::new(), completing: false };
         for record in records {
             match record {
-                Record::Created { upload_id, declared } => folded.created = Some((upload_id, declared)),
+                Record::Created { upload_id, declared, checksum_type } => {
+                    let own = || folded.beginning.checksum.map(complete::own_type);
+                    folded.created = Some((upload_id, checksum_type.or_else(own).filter(|_| declared)));
+                }
                 Record::Part(part) => {
                     folded.parts.insert(part.number, part);
                 }
@@ -110,22 +113,17 @@ pub(super) async fn reconcile(
         completion_possible: remembered.completing,
     };
     let listed = match list_all(job, &resumed.upload).await {
-        Ok(listed) => listed,
+        Ok(listed) => listed.parts,
         Err(error) if error.kind == StoreErrorKind::NoSuchUpload => {
             return gone(job, resumed, &remembered, change.is_some()).await;
         }
         Err(error) => return Err(Error::of_store(job.object.to_string(), error)),
     };
-    if let Some(change) = &change {
+    let changed = change.is_some();
+    if let Some(change) = change {
         let source_name = job.source.name();
         if job.options.on_change == OnChange::Fail {
-            let change = match change {
-                Change::Size { before_bytes, now_bytes } => {
-                    Change::Size { before_bytes: *before_bytes, now_bytes: *now_bytes }
-                }
-                _ => Change::Modified,
-            };
-            return Err(Error::SourceChanged { source_name, change });
+            return Err(Error::SourceChangedSince { source_name, change });
         }
         let message = format!("{source_name}: {change} since it was begun; every part is compared anew");
         job.events.send(Event::Warning { message });
@@ -141,11 +139,10 @@ pub(super) async fn reconcile(
         let reason = format!("part {} is at the store and does not belong to the plan", part.number);
         return anew(job, &resumed.upload, &reason).await;
     }
-    let known = if change.is_some() { BTreeMap::new() } else { remembered.parts };
-    let (adopted, differing) = compare(job, &mut resumed, listed, &known).await?;
-    if change.is_some()
-        && let Some(source) = job.source.identity()
-    {
+    let known = if changed { BTreeMap::new() } else { remembered.parts };
+    let checksum = job.options.checksum;
+    let (adopted, differing) = compare(job, &mut resumed, listed, &known, checksum).await?;
+    if changed && let Some(source) = job.source.identity() {
         memory.source_changed(source, resumed.plan)?;
     }
     memory.opened()?;
@@ -206,27 +203,29 @@ async fn anew(job: &Job, upload: &UploadRef, reason: &str) -> Result<Resumption,
     Ok(Resumption::Anew(Some(reason.into())))
 }
 
-/// ListParts, all pages.
-pub(super) async fn list_all(job: &Job, upload: &UploadRef) -> Result<Vec<StoredPart>, StoreError> {
-    let mut parts = vec![];
+/// ListParts, all pages in one.
+pub(super) async fn list_all(job: &Job, upload: &UploadRef) -> Result<PartsPage, StoreError> {
+    let mut listed = PartsPage::default();
     let mut after = None;
     loop {
         let page = job.options.retry.run(|| job.store.list_parts(upload, after)).await?;
-        parts.extend(page.parts);
+        listed.parts.extend(page.parts);
+        listed.checksum_type = listed.checksum_type.or(page.checksum_type);
         match page.next {
             // A marker that does not move would never end.
             Some(next) if after.is_none_or(|after| after < next) => after = Some(next),
-            _ => return Ok(parts),
+            _ => return Ok(listed),
         }
     }
 }
 
 /// Fills in the parts that count; gives how many were adopted and which differ from the source.
-async fn compare(
+pub(super) async fn compare(
     job: &Job,
     resumed: &mut Resumed,
     listed: Vec<StoredPart>,
     known: &BTreeMap<PartNumber, PartRecord>,
+    checksum: Option<ChecksumAlgorithm>,
 ) -> Result<(u32, Vec<PartNumber>), Error> {
     let plan = resumed.plan;
     resumed.sent = vec![None; plan.part_count().into()];
@@ -239,7 +238,6 @@ async fn compare(
         }
     }
     let pool = BufferPool::new(job.options.memory_budget_bytes);
-    let checksum = job.options.checksum;
     let mut compared = stream::iter(doubtful)
         .map(|(planned, stored)| {
             let pool = pool.clone();

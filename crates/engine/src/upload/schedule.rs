@@ -148,8 +148,10 @@ enum State {
 pub enum WhenExhausted {
     /// Remove what is there: nobody could find it again.
     Abort,
-    /// Keep it: a journal remembers it.
+    /// Keep it: a journal remembers it. What can never succeed is still removed.
     Pause,
+    /// Keep it whatever happens: a journal remembers it, and somebody else had begun it.
+    Keep,
 }
 
 /// Successes in a row after which one more part may be in flight again.
@@ -293,7 +295,7 @@ impl Schedule {
 
             (State::Sending, Input::PartSent(_)) => self.part_sent(),
             (State::Sending, Input::PartFailed(number, failure)) => self.part_failed(number, &failure),
-            (State::Sending, Input::PartImpossible(_)) => self.abort(),
+            (State::Sending | State::Pausing, Input::PartImpossible(_)) => self.give_up(Advice::GiveUp),
             (State::Sending, Input::Woke(Waiting::Part(number))) => {
                 // Before the untried ones: its neighbours are done, and the end is nearer.
                 self.ready.push_front(number);
@@ -316,7 +318,6 @@ impl Schedule {
                 self.in_flight -= 1;
                 self.pause()
             }
-            (State::Pausing, Input::PartImpossible(_)) => self.abort(),
             (State::Pausing, Input::PauseNow) => self.pause_now(),
             (State::Pausing, Input::Cancel) => {
                 self.cancelled = true;
@@ -395,15 +396,14 @@ impl Schedule {
     }
 
     /// Trying again has come to its end, or must not begin.
-    fn give_up(&mut self, failure: &Failure) -> Vec<Action> {
-        let hopeless = failure.advice == Advice::GiveUp;
-        match self.when_exhausted {
-            WhenExhausted::Pause if !hopeless && !self.cancelled => {
-                // What is in flight meets the same store: waiting for it would only take longer.
-                self.pause_now()
-            }
-            _ => self.abort(),
-        }
+    fn give_up(&mut self, advice: Advice) -> Vec<Action> {
+        let keep = match self.when_exhausted {
+            WhenExhausted::Abort => false,
+            WhenExhausted::Pause => advice != Advice::GiveUp,
+            WhenExhausted::Keep => true,
+        };
+        // What is in flight meets the same store: waiting for it would only take longer.
+        if keep && !self.cancelled { self.pause_now() } else { self.abort() }
     }
 
     /// Sends as many parts as may be in flight.
@@ -449,7 +449,9 @@ impl Schedule {
         }
         let attempt = self.attempts[number.index()];
         let wait = self.policy.wait(attempt, failure, &mut self.random);
-        let Some(wait) = wait.filter(|_| self.budget.pay()) else { return self.give_up(failure) };
+        let Some(wait) = wait.filter(|_| self.budget.pay()) else {
+            return self.give_up(failure.advice);
+        };
         let mut actions = vec![Action::Wait(Waiting::Part(number), attempt, wait)];
         actions.append(&mut self.fill());
         actions
@@ -496,7 +498,7 @@ impl Schedule {
             Some(_) if self.cancelled => self.abort(),
             Some(_) if self.paused => self.pause_now(),
             Some(actions) => actions,
-            None => self.give_up(failure),
+            None => self.give_up(failure.advice),
         }
     }
 
@@ -521,7 +523,7 @@ impl Schedule {
             }
             Finding::UploadOpen => {
                 if !self.budget.pay() {
-                    return self.abort();
+                    return self.give_up(Advice::Retry { after: None });
                 }
                 if self.paused {
                     return self.pause_now();

@@ -4,13 +4,13 @@ use haul_parts::{ChecksumAlgorithm, ChecksumType, PartPlan};
 use rand::Rng;
 
 use super::Job;
-use super::complete::TOKEN_METADATA;
+use super::complete::{TOKEN_METADATA, own_type};
 use super::memory::{Memory, store_name};
 use super::part::SentPart;
 use super::resume::Resumed;
 use crate::error::Error;
 use crate::journal::Beginning;
-use crate::store::{CreateRequest, UploadRef};
+use crate::store::{CreateRequest, Operation, StoreError, StoreErrorKind, UploadRef};
 
 /// What the driver begins with.
 pub(super) struct Start {
@@ -22,7 +22,7 @@ pub(super) struct Start {
 /// What an earlier run left.
 pub(super) struct Earlier {
     pub(super) upload: UploadRef,
-    pub(super) declared: bool,
+    pub(super) declared: Option<ChecksumType>,
     pub(super) sent: Vec<Option<SentPart>>,
     pub(super) completion_possible: bool,
 }
@@ -39,22 +39,47 @@ impl Start {
 
     /// Writes the journal's first record; one that goes on is written already.
     pub(super) fn remember(&self, job: &Job, memory: &mut Memory) -> Result<(), Error> {
-        let (None, Some(source)) = (&self.earlier, job.source.identity()) else { return Ok(()) };
-        let connection = job.options.journal.as_ref().map(|journal| journal.connection.clone());
-        memory.begin(Beginning {
-            source,
-            object: job.object.clone(),
-            store: store_name(job),
-            plan: self.plan,
-            checksum: job.options.checksum,
-            attributes: job.options.attributes.clone(),
-            if_none_match: job.options.if_none_match,
-            if_match: job.options.if_match.clone(),
-            token: self.token.clone(),
-            connection: connection.unwrap_or_default(),
-            begun_at: jiff::Timestamp::now().as_second(),
-        })
+        if self.earlier.is_some() {
+            return Ok(());
+        }
+        begin(job, memory, self.plan, &self.token)
     }
+}
+
+/// Writes the journal's first record, if there is a journal.
+pub(super) fn begin(job: &Job, memory: &mut Memory, plan: PartPlan, token: &str) -> Result<(), Error> {
+    let Some(source) = job.source.identity() else { return Ok(()) };
+    let connection = job.options.journal.as_ref().map(|journal| journal.connection.clone());
+    memory.begin(Beginning {
+        source,
+        object: job.object.clone(),
+        store: store_name(job),
+        plan,
+        checksum: job.options.checksum,
+        attributes: job.options.attributes.clone(),
+        if_none_match: job.options.if_none_match,
+        if_match: job.options.if_match.clone(),
+        token: token.to_owned(),
+        connection: connection.unwrap_or_default(),
+        begun_at: jiff::Timestamp::now().as_second(),
+    })
+}
+
+/// A condition that does not hold now will hardly hold in the end: better said before terabytes are sent. Only the
+/// store's word at Complete counts, so whatever else this look meets is no reason to stop.
+pub(super) async fn check_condition(job: &Job) -> Result<(), Error> {
+    let options = &job.options;
+    if !options.if_none_match && options.if_match.is_none() {
+        return Ok(());
+    }
+    let message = match (job.store.head_object(&job.object).await, &options.if_match) {
+        (Ok(_), None) => "the object exists",
+        (Ok(head), Some(wanted)) if head.etag != *wanted => "the object is another version",
+        (Err(error), Some(_)) if error.kind == StoreErrorKind::NoSuchKey => "the object does not exist",
+        _ => return Ok(()),
+    };
+    let error = StoreError::local(Operation::HeadObject, StoreErrorKind::PreconditionFailed, message);
+    Err(Error::of_store(job.object.to_string(), error))
 }
 
 /// CreateMultipartUpload, with our token in the object's metadata.
@@ -64,9 +89,6 @@ pub(super) fn create_request(job: &Job, token: &str) -> CreateRequest {
     attributes.metadata.insert(TOKEN_METADATA.into(), token.to_owned());
     // Content-MD5 is not declared: it belongs to single requests, not to the object.
     let declarable = options.checksum.filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5);
-    let checksum = declarable.map(|algorithm| {
-        let kind = if algorithm.combines() { ChecksumType::FullObject } else { ChecksumType::Composite };
-        (algorithm, kind)
-    });
+    let checksum = declarable.map(|algorithm| (algorithm, own_type(algorithm)));
     CreateRequest { attributes, checksum }
 }

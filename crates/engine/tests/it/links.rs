@@ -178,15 +178,33 @@ async fn an_upload_that_always_expires_is_a_clear_error() {
 async fn a_conflict_of_conditions_begins_anew() {
     let store = aws(Faults::none().on_every(O::UploadPart, Fault::Delay(Duration::from_secs(1))));
     let single = UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
-    run(&store, 10, single).await.unwrap();
     let guarded = UploadOptions { if_none_match: true, concurrency: 2, ..options() };
     let running = start(&store, &bytes(10_500), guarded);
     tokio::time::sleep(Duration::from_secs(2)).await;
+    run(&store, 10, single).await.unwrap();
     store.delete_object(&object()).await.unwrap();
     running.await.unwrap();
     assert_eq!(store.object(&object()).unwrap(), bytes(10_500));
     assert_eq!(store.calls(O::CreateMultipartUpload), 2);
     nothing_left(&store);
+}
+
+/// What cannot come true is said before anything is sent.
+#[tokio::test(start_paused = true)]
+async fn a_condition_that_does_not_hold_sends_nothing() {
+    let guarded = UploadOptions { if_none_match: true, ..options() };
+    let matching = |etag: &str| UploadOptions { if_match: Some(etag.into()), ..options() };
+    let store = aws(Faults::none());
+    let refused = |error: Error| {
+        assert_eq!(store_kind(&error), Some(StoreErrorKind::PreconditionFailed), "{}", chain(&error));
+    };
+    refused(run(&store, 10_500, matching("\"a\"")).await.unwrap_err());
+    let there = run(&store, 10_500, options()).await.unwrap();
+    let sent = store.bytes_received();
+    refused(run(&store, 10_500, guarded).await.unwrap_err());
+    refused(run(&store, 10_500, matching("\"a\"")).await.unwrap_err());
+    assert_eq!((store.bytes_received(), store.calls(O::CreateMultipartUpload)), (sent, 1));
+    run(&store, 10_500, matching(there.etag.as_given())).await.unwrap();
 }
 
 /// Trap 23: a part lands after the first Abort; the second one removes it.

@@ -4,6 +4,7 @@
 // A test that fails panics, and says what it saw; helpers of tests are no different.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod adoption;
 mod budget;
 mod cancelling;
 mod crashes;

@@ -2,6 +2,7 @@
 
 mod checksum;
 mod etag;
+mod layout;
 mod md5_lanes;
 mod names;
 mod part_number;

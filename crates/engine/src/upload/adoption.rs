@@ -1,0 +1,229 @@
+//! Resume with no journal: an unfinished upload of the key, found at the store, whose parts are the source's.
+//!
+//! Another machine's, another tool's, or our own after the journal was lost. Which one it is decides the proof and
+//! nothing else: part sizes suggest a plan, and the source is read and compared with the checksum or the MD5 that
+//! ListParts gives for each part. An upload of which less is proven than differs, or that a journal of this machine
+//! remembers, is never touched. What is adopted keeps what was bound at its Create: plan, checksum, attributes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use haul_parts::layout::plans_of_layout;
+use haul_parts::{ChecksumAlgorithm, ChecksumType, PartPlan, UploadId};
+
+use super::Job;
+use super::abort::abort_until_gone;
+use super::complete::own_type;
+use super::memory::Memory;
+use super::resume::{self, Resumed, Resumption, announce, compare, list_all};
+use super::start::begin;
+use crate::buffer::BufferPool;
+use crate::error::Error;
+use crate::events::Event;
+use crate::store::{
+    PartsPage, StoreError, StoreErrorKind, StoredPart, UploadMarker, UploadRef, UploadSummary,
+};
+
+/// Uploads of one key that are looked at; a key that has more is not being uploaded, it is being forgotten.
+const CANDIDATES_MAX: usize = 100;
+
+/// Parts compared before the rest of an upload is: enough to tell another file, and cheap.
+const SAMPLES: usize = 3;
+
+/// A request that only serves to tell may not hold anybody up.
+const TELL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// An upload with parts, and the plan it may follow.
+struct Candidate {
+    upload: UploadRef,
+    plan: PartPlan,
+    parts: Vec<StoredPart>,
+    /// That was declared at its Create; none where the store lists none.
+    declared: Option<(ChecksumAlgorithm, ChecksumType)>,
+    listed_bytes: u64,
+}
+
+/// A candidate whose parts were compared with the source.
+struct Compared {
+    resumed: Resumed,
+    checksum: Option<ChecksumAlgorithm>,
+    proven_bytes: u64,
+    adopted_parts: u32,
+    differing_parts: Vec<haul_parts::PartNumber>,
+}
+
+/// Goes on with the upload at the store that has most of the source: more than `ours`, which is removed then.
+pub(super) async fn adopt(
+    job: &mut Job,
+    memory: &mut Memory,
+    ours: Option<&Resumed>,
+) -> Result<Option<Resumption>, Error> {
+    let failed = |error| Error::of_store(job.object.to_string(), error);
+    let uploads = job.options.retry.run(|| uploads_of_key(job)).await.map_err(failed)?;
+    let uploads = of_nobody_here(job, memory, uploads, ours);
+    let seen = uploads.len();
+    let candidates = candidates(job, uploads).await.map_err(failed)?;
+    let ours_bytes = ours.map_or(0, |ours| ours.sent.iter().flatten().map(|part| part.size_bytes).sum());
+    let Some(best) = best(job, candidates, ours_bytes).await? else {
+        let message = match seen {
+            0 => format!("{}: no unfinished upload to adopt is at the store", job.object),
+            _ => format!("{}: {seen} unfinished at the store, none proven to be of this source", job.object),
+        };
+        job.events.send(Event::Warning { message });
+        return Ok(None);
+    };
+    if let Some(ours) = ours {
+        abort_until_gone(job.store.as_ref(), &ours.upload, job.options.abort_patience)
+            .await
+            .map_err(failed)?;
+    }
+    let Compared { resumed, checksum, adopted_parts, differing_parts, .. } = best;
+    // From here on as if we had begun it ourselves; only the token that recognises the object is missing.
+    job.options.checksum = checksum;
+    begin(job, memory, resumed.plan, &resumed.token)?;
+    memory.created(&resumed.upload, resumed.declared)?;
+    for part in resumed.sent.iter().flatten() {
+        memory.part(job, part);
+    }
+    announce(job, &resumed, adopted_parts, differing_parts);
+    Ok(Some(Resumption::GoOn(Box::new(resumed))))
+}
+
+/// Says that there are unfinished uploads of the key. Whatever goes wrong here is no business of the upload.
+pub(super) async fn tell(job: &Job, memory: &Memory) {
+    let Ok(Ok(uploads)) = tokio::time::timeout(TELL_PATIENCE, uploads_of_key(job)).await else { return };
+    let uploads = of_nobody_here(job, memory, uploads, None);
+    if !uploads.is_empty() {
+        let initiated = uploads.iter().filter_map(|upload| upload.initiated).max();
+        job.events.send(Event::UnfinishedFound { count: uploads.len(), initiated });
+    }
+}
+
+/// The key's unfinished uploads. Keys that only begin like it are listed too, and skipped.
+async fn uploads_of_key(job: &Job) -> Result<Vec<UploadSummary>, StoreError> {
+    let key = job.object.key.as_str();
+    let mut found = vec![];
+    let mut after: Option<UploadMarker> = None;
+    loop {
+        let page = job.store.list_multipart_uploads(&job.object.bucket, key, after.as_ref()).await?;
+        // Not every store sorts (Garage 2.5 does not), so a greater key is no reason to stop.
+        found.extend(page.uploads.into_iter().filter(|upload| upload.key == key));
+        match page.next {
+            // A marker that does not move would never end.
+            Some(next) if found.len() < CANDIDATES_MAX && after.as_ref() != Some(&next) => after = Some(next),
+            _ => break,
+        }
+    }
+    found.truncate(CANDIDATES_MAX);
+    Ok(found)
+}
+
+/// Without those that a journal of this machine remembers: they have an owner, who may be at work.
+fn of_nobody_here(
+    job: &Job,
+    memory: &Memory,
+    mut uploads: Vec<UploadSummary>,
+    ours: Option<&Resumed>,
+) -> Vec<UploadSummary> {
+    let journals = job.options.journal.as_ref().and_then(|journal| journal.folder.list().ok());
+    let owned: BTreeSet<UploadId> = journals
+        .into_iter()
+        .flatten()
+        .filter(|journal| Some(journal.id.as_str()) != memory.id())
+        .filter_map(|journal| journal.upload_id)
+        .chain(ours.map(|ours| ours.upload.upload_id.clone()))
+        .collect();
+    uploads.retain(|upload| !owned.contains(&upload.upload_id));
+    uploads
+}
+
+/// Those whose parts fit a plan for the source, the one with most bytes first.
+async fn candidates(job: &Job, uploads: Vec<UploadSummary>) -> Result<Vec<Candidate>, StoreError> {
+    let mut candidates = vec![];
+    for summary in uploads {
+        let upload = UploadRef { object: job.object.clone(), upload_id: summary.upload_id };
+        let listed = match list_all(job, &upload).await {
+            Ok(listed) => listed,
+            // Completed or aborted meanwhile, by whoever owns it.
+            Err(error) if error.kind == StoreErrorKind::NoSuchUpload => continue,
+            Err(error) => return Err(error),
+        };
+        let layout: Vec<_> = listed.parts.iter().map(|part| (part.number, part.size_bytes)).collect();
+        let size_bytes = job.source.size_bytes();
+        for plan in plans_of_layout(size_bytes, &job.options.limits, &layout) {
+            candidates.push(Candidate {
+                upload: upload.clone(),
+                plan,
+                declared: declared(&listed),
+                listed_bytes: layout.iter().map(|(_, size_bytes)| size_bytes).sum(),
+                parts: listed.parts.clone(),
+            });
+        }
+    }
+    candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.listed_bytes));
+    Ok(candidates)
+}
+
+/// What was declared at Create: seen by the checksums of the parts, for ListParts of few stores names it.
+fn declared(listed: &PartsPage) -> Option<(ChecksumAlgorithm, ChecksumType)> {
+    let algorithm = listed.parts.iter().find_map(|part| part.checksum)?.algorithm();
+    let of_old = match algorithm {
+        // Before there were types, and still where nobody asks for one (S3 API, CreateMultipartUpload).
+        ChecksumAlgorithm::Crc32 | ChecksumAlgorithm::Crc32c => ChecksumType::Composite,
+        other => own_type(other),
+    };
+    Some((algorithm, listed.checksum_type.unwrap_or(of_old)))
+}
+
+/// The candidate with most proven bytes, more than `least_bytes`.
+async fn best(job: &Job, candidates: Vec<Candidate>, least_bytes: u64) -> Result<Option<Compared>, Error> {
+    let mut best: Option<Compared> = None;
+    for candidate in candidates {
+        let beaten = best.as_ref().map_or(least_bytes, |best| best.proven_bytes);
+        // They come in the order of what they can have at most.
+        if candidate.listed_bytes <= beaten {
+            break;
+        }
+        if !looks_alike(job, &candidate).await? {
+            continue;
+        }
+        let compared = compare_all(job, candidate).await?;
+        best = compared.filter(|compared| compared.proven_bytes > beaten).or(best);
+    }
+    Ok(best)
+}
+
+/// One of a few parts is the source's.
+async fn looks_alike(job: &Job, candidate: &Candidate) -> Result<bool, Error> {
+    let pool = BufferPool::new(job.options.memory_budget_bytes);
+    let count = candidate.parts.len();
+    let places: BTreeSet<_> = (0..SAMPLES).map(|sample| sample * (count - 1) / (SAMPLES - 1)).collect();
+    for place in places {
+        let stored = candidate.parts[place].clone();
+        let Some(planned) = candidate.plan.part(stored.number) else { continue };
+        if resume::adopt(job, planned, stored, None, &pool).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Reads what the parts should hold. `None`: more of it differs than is proven.
+async fn compare_all(job: &Job, candidate: Candidate) -> Result<Option<Compared>, Error> {
+    let Candidate { upload, plan, parts, declared, listed_bytes } = candidate;
+    // An upload for which no algorithm was declared may refuse every checksum but Content-MD5.
+    let checksum = declared.map_or(Some(ChecksumAlgorithm::Md5), |(algorithm, _)| Some(algorithm));
+    let mut resumed = Resumed {
+        plan,
+        upload,
+        declared: declared.map(|(_, kind)| kind),
+        token: String::new(),
+        sent: vec![],
+        completion_possible: false,
+    };
+    let known = BTreeMap::new();
+    let (adopted_parts, differing_parts) = compare(job, &mut resumed, parts, &known, checksum).await?;
+    let proven_bytes = resumed.sent.iter().flatten().map(|part| part.size_bytes).sum();
+    let enough = proven_bytes > listed_bytes - proven_bytes;
+    Ok(enough.then_some(Compared { resumed, checksum, proven_bytes, adopted_parts, differing_parts }))
+}
