@@ -25,6 +25,7 @@ pub(crate) fn bench(what: &str, options: &[&str]) -> Result<()> {
     command.arg(what).arg("--haul").arg(built.join("haul")).arg("--venv").arg(venv);
     if what == "server" {
         command.arg("--s3s-fs").arg(tools::s3s_fs(&cache)?);
+        command.arg("--garage").arg(tools::garage(&cache)?);
     }
     command.args(options);
     succeed(&mut command)

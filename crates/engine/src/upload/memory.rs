@@ -7,9 +7,9 @@ use haul_parts::{ChecksumType, PartPlan};
 
 use super::Job;
 use super::part::SentPart;
-use crate::error::Error;
+use crate::error::{Error, in_one_line};
 use crate::events::Event;
-use crate::journal::{Beginning, Journal, JournalError, JournalFolder, PartRecord, Record, SourceRecord};
+use crate::journal::{Beginning, Journal, JournalFolder, PartRecord, Record, SourceRecord};
 use crate::store::UploadRef;
 
 /// The journal of one upload, if it has one.
@@ -81,7 +81,8 @@ impl Memory {
         if let Err(error) = open.journal.append(&record)
             && !std::mem::replace(&mut open.lame, true)
         {
-            let message = format!("{}; a resume will have to compare parts with the source", chain(&error));
+            let message =
+                format!("{}; a resume will have to compare parts with the source", in_one_line(&error));
             job.events.send(Event::Warning { message });
         }
     }
@@ -93,7 +94,7 @@ impl Memory {
 
     pub(super) fn paused(&mut self, job: &Job, reason: String) {
         if let Err(Error::Journal(error)) = self.synced(&Record::Paused { reason }) {
-            job.events.send(Event::Warning { message: chain(&error) });
+            job.events.send(Event::Warning { message: in_one_line(&error) });
         }
     }
 
@@ -102,7 +103,7 @@ impl Memory {
         if let Some(open) = self.0
             && let Err(error) = open.journal.remove()
         {
-            job.events.send(Event::Warning { message: chain(&error) });
+            job.events.send(Event::Warning { message: in_one_line(&error) });
         }
     }
 
@@ -118,14 +119,4 @@ impl Memory {
 pub(super) fn store_name(job: &Job) -> String {
     let name = job.options.journal.as_ref().and_then(|journal| journal.store_name.clone());
     name.unwrap_or_else(|| job.store.endpoint())
-}
-
-fn chain(error: &JournalError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -61,6 +61,12 @@ impl Garage {
         Ok(Self { daemon, store, folder: folder.to_owned() })
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.daemon.id()
+    }
+
     /// Where it answers.
     #[must_use]
     pub fn store(&self) -> &Store {
