@@ -57,7 +57,7 @@ impl PartWriter {
     }
 
     /// Takes the next bytes and may hold them a while: their MD5 is made together with that of other parts, which is several
-    /// times cheaper. At most 4 MiB of a part, and 32 MiB of all, are held.
+    /// times cheaper. At most 16 MiB of a part, and 64 MiB of all, are held.
     ///
     /// # Errors
     /// As [`PartWriter::write`].
