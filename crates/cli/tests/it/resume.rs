@@ -159,7 +159,7 @@ fn an_upload_that_is_gone_is_begun_anew_and_said() {
 /// A journal that was damaged costs parts, never the object.
 #[test]
 fn a_damaged_journal_never_makes_a_wrong_object() {
-    for place in [3, 20, 300, 700] {
+    for place in [3, 7, 20, 300, 700] {
         let stopped = Stopped::by(Signal::KILL);
         let folder = stopped.world.path(".local/state/haul/uploads");
         let journal = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();

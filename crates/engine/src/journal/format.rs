@@ -13,7 +13,8 @@ use haul_parts::{ChecksumAlgorithm, Hasher};
 
 use super::record::Record;
 
-/// The first bytes of every journal; the last of them is the version of the format.
+/// The first bytes of every journal; the last of them is the version of the format. A new version must compute the
+/// checksums of its records over more than the payload, so that its files are never taken for damaged ones of this.
 pub const MAGIC: [u8; 8] = *b"HAULJNL\x01";
 
 /// No record is longer: metadata of an object is at most 2 KiB, a key 1 KiB, a path 4 KiB.
@@ -61,13 +62,11 @@ pub fn encode(record: &Record) -> Option<Vec<u8>> {
 /// When the file as a whole is not a journal of this version.
 pub fn decode(file: &[u8]) -> Result<Decoded, FormatError> {
     let Some((magic, mut rest)) = file.split_first_chunk::<8>() else { return Err(FormatError::Empty) };
-    if magic[..7] != MAGIC[..7] {
-        // A flipped bit here is no reason to forget an upload: its records say for themselves that they are whole.
-        if decode_one(rest).is_none() {
-            return Err(FormatError::NotAJournal);
-        }
-    } else if magic[7] != MAGIC[7] {
-        return Err(FormatError::Version(magic[7]));
+    // A flipped bit here is no reason to forget an upload: its records say for themselves that they are whole, and of
+    // this version. Another version computes its checksums over something else.
+    if *magic != MAGIC && decode_one(rest).is_none() {
+        let same_kind = magic[..7] == MAGIC[..7];
+        return Err(if same_kind { FormatError::Version(magic[7]) } else { FormatError::NotAJournal });
     }
     let mut records = vec![];
     while let Some((record, after)) = decode_one(rest) {

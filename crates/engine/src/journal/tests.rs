@@ -113,11 +113,11 @@ fn a_flipped_byte_anywhere_loses_records_and_never_changes_one() {
         for flip in [0x01, 0x80, 0xff] {
             let mut damaged = file.clone();
             damaged[place] ^= flip;
-            let Ok(decoded) = format::decode(&damaged) else { continue };
+            let decoded = format::decode(&damaged).unwrap();
             assert_eq!(decoded.records[..], records[..decoded.records.len()], "byte {place} ^ {flip:#x}");
             // In the magic nothing need be lost: the records say for themselves that they are whole.
             let lost = decoded.records.len() < records.len();
-            assert!(lost || place < MAGIC.len() - 1, "byte {place} ^ {flip:#x} went unnoticed");
+            assert!(lost || place < MAGIC.len(), "byte {place} ^ {flip:#x} went unnoticed");
         }
     }
 }
