@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use haul::journal::{JournalError, JournalFolder, SourceRecord};
 use haul::memory::{Fate, Faults, MemoryStore, Quirks, Weather};
+use haul::parts::PartNumber;
+use haul::payload::Payload;
 use haul::source::{Change, FileIdentity};
-use haul::store::{Operation as O, StoreErrorKind};
+use haul::store::{CreateRequest, Operation as O, PartRequest, Store, StoreErrorKind, UploadRef, Wire};
 use haul::upload::JournalOptions;
-use haul::{BytesSource, Error, Source, UploadOptions, UploadReport, upload};
+use haul::{BytesSource, Error, Source, Unfinished, UploadOptions, UploadReport, upload};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -85,6 +87,10 @@ enum Fall {
         damage: Damage,
         place: f64,
     },
+    /// All journals are gone: what is at the store has to be adopted.
+    KilledAndJournalLost {
+        after: Duration,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -125,10 +131,12 @@ impl Scenario {
         let part_size_bytes = random.random_range(10..3000);
         let parts = random.random_range(2..40);
         let size_bytes = parts * part_size_bytes - random.random_range(0..part_size_bytes);
+        let loses_journals = seed % 8 == 4;
         let options = UploadOptions {
             part_size_bytes: Some(part_size_bytes),
             concurrency: random.random_range(1..20),
             if_none_match: random.random_bool(0.2),
+            unfinished: if loses_journals { Unfinished::Adopt } else { Unfinished::Ignore },
             ..options()
         };
         let falls = random.random_range(1..5);
@@ -144,6 +152,7 @@ impl Scenario {
                         damage: if random.random_bool(0.5) { Damage::Cut } else { Damage::Flip },
                         place: random.random(),
                     },
+                    3..8 if loses_journals => Fall::KilledAndJournalLost { after },
                     _ => Fall::Killed { after },
                 }
             })
@@ -160,7 +169,8 @@ impl Scenario {
             lost_request: foul,
             lost_answer: foul,
             cut_body: foul / 2.0,
-            expiry: foul / 50.0,
+            // It would strike the upload of somebody else, too, which nobody but the weather may touch.
+            expiry: if loses_journals { 0.0 } else { foul / 50.0 },
             ..Weather::default()
         };
         Self {
@@ -180,6 +190,7 @@ impl Scenario {
         let mut file = File { content: bytes(self.size_bytes), version: 1 };
         let mut versions = vec![file.content.clone()];
         let mut end = None;
+        let foreign = self.foreign_upload(&store);
         for fall in &self.falls {
             end = self.one_run(&store, folder.path(), &file, Some(*fall));
             match &end {
@@ -190,6 +201,9 @@ impl Scenario {
             }
             if let Fall::KilledAndJournalDamaged { damage, place, .. } = fall {
                 damage_journals(folder.path(), *damage, *place);
+            }
+            if matches!(fall, Fall::KilledAndJournalLost { .. }) {
+                forget_journals(folder.path());
             }
             if matches!(fall, Fall::KilledAndSourceChanged { .. }) {
                 file.version += 1;
@@ -207,7 +221,44 @@ impl Scenario {
         }
         let end = end.expect("the last run was left to its end");
         self.check(&store, folder.path(), &file, &versions, &end);
+        if let Some((foreign, since)) = foreign {
+            let touched = store.history().into_iter().find(|call| {
+                let of_it = call.upload_id.as_ref() == Some(&foreign.upload_id) && call.began > since;
+                of_it && call.operation != O::ListParts
+            });
+            assert_eq!(touched, None, "trap 26: an upload of another source was touched");
+        }
         name(&end)
+    }
+
+    /// Where uploads are adopted: one of the same key and the same layout, of another file. With the moment after which
+    /// it must only be looked at.
+    fn foreign_upload(&self, store: &MemoryStore) -> Option<(UploadRef, u64)> {
+        if self.options.unfinished != Unfinished::Adopt {
+            return None;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        store.set_faults(Faults::none());
+        let foreign = runtime.block_on(async {
+            let created = store.create_multipart_upload(&object(), &CreateRequest::default()).await.unwrap();
+            let upload = UploadRef { object: object(), upload_id: created.upload_id };
+            let part_bytes = usize::try_from(self.options.part_size_bytes.unwrap()).unwrap();
+            let other: Vec<u8> = bytes(self.size_bytes).iter().map(|byte| !byte).collect();
+            for (number, part) in (1..).zip(other.chunks(part_bytes)) {
+                let request = PartRequest {
+                    number: PartNumber::new(number).unwrap(),
+                    payload: Payload::from_bytes(part.to_vec().into()),
+                    checksum: None,
+                    fresh_connection: false,
+                    wire: Wire::default(),
+                };
+                store.upload_part(&upload, request).await.unwrap();
+            }
+            upload
+        });
+        store.set_faults(Faults::seeded(self.seed, self.weather));
+        let since = store.history().iter().map(|call| call.began).max();
+        Some((foreign, since.unwrap_or_default()))
     }
 
     /// One process. `None`: it died.
@@ -237,7 +288,8 @@ impl Scenario {
                 Some(
                     Fall::Killed { after }
                     | Fall::KilledAndSourceChanged { after }
-                    | Fall::KilledAndJournalDamaged { after, .. },
+                    | Fall::KilledAndJournalDamaged { after, .. }
+                    | Fall::KilledAndJournalLost { after },
                 ) => {
                     let end = tokio::time::timeout(after, &mut running).await.ok();
                     // A process that dies runs no destructors.
@@ -284,7 +336,8 @@ impl Scenario {
         let whole = |bytes: &[u8]| versions.iter().any(|version| version == bytes);
         assert!(now.as_deref().is_none_or(whole), "P1, P4: the object is no version of the file");
         let journals = JournalFolder::new(folder).list().expect("the folder can be read");
-        let damaged = self.falls.iter().any(|fall| matches!(fall, Fall::KilledAndJournalDamaged { .. }));
+        let damaged = self.options.unfinished == Unfinished::Adopt
+            || self.falls.iter().any(|fall| matches!(fall, Fall::KilledAndJournalDamaged { .. }));
         // Only a flipped version says nothing of what it was.
         assert!(damaged || name(end) != "unreadable journal");
         if let Ok(report) = end {
@@ -295,10 +348,12 @@ impl Scenario {
             // An earlier run had completed it – and then the source changed, or its caller had not waited to
             // hear it, or the journal forgot it: the condition forbids another one.
             let forbidden = source.kind == StoreErrorKind::PreconditionFailed && self.options.if_none_match;
-            let unheard = self
-                .falls
-                .iter()
-                .any(|fall| matches!(fall, Fall::Dropped { .. } | Fall::KilledAndJournalDamaged { .. }));
+            let unheard = self.falls.iter().any(|fall| {
+                !matches!(
+                    fall,
+                    Fall::Killed { .. } | Fall::Paused { .. } | Fall::KilledAndSourceChanged { .. }
+                )
+            });
             assert!(
                 forbidden && (versions.len() > 1 || unheard),
                 "{}",
@@ -340,6 +395,12 @@ impl Scenario {
 fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
+
+fn forget_journals(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
 }
 
 fn damage_journals(folder: &Path, damage: Damage, place: f64) {
