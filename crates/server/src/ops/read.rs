@@ -18,18 +18,6 @@ use crate::refusal::Refusal;
 use crate::wire::{self, ChecksumFields};
 use crate::{attributes, names};
 
-/// What GET and HEAD have in common.
-struct Reading {
-    bucket: String,
-    key: String,
-    version_id: Option<String>,
-    range: Option<Range>,
-    part_number: Option<i32>,
-    conditions: ReadConditions,
-    checksum_mode: Option<ChecksumMode>,
-    query: Query,
-}
-
 /// An object ready to be read, and the headers that announce it.
 struct Opened {
     reader: ObjectReader,
@@ -39,25 +27,7 @@ struct Opened {
 
 impl Endpoint {
     pub(crate) async fn get_object(&self, req: S3Request<GetObjectInput>) -> Answered<GetObjectOutput> {
-        let query = Query::parse(req.uri.query().unwrap_or(""));
-        let input = req.input;
-        let opened = self
-            .open(Reading {
-                bucket: input.bucket,
-                key: input.key,
-                version_id: input.version_id,
-                range: input.range,
-                part_number: input.part_number,
-                conditions: ReadConditions {
-                    if_match: input.if_match,
-                    if_none_match: input.if_none_match,
-                    if_modified_since: input.if_modified_since,
-                    if_unmodified_since: input.if_unmodified_since,
-                },
-                checksum_mode: input.checksum_mode,
-                query,
-            })
-            .await?;
+        let opened = self.open(&req.uri, req.input).await?;
         let body = (opened.status != StatusCode::NOT_MODIFIED).then(|| object_stream(opened.reader));
         let mut response = S3Response::new(GetObjectOutput { body, ..Default::default() });
         response.headers = opened.headers;
@@ -66,34 +36,22 @@ impl Endpoint {
     }
 
     pub(crate) async fn head_object(&self, req: S3Request<HeadObjectInput>) -> Answered<HeadObjectOutput> {
-        let query = Query::parse(req.uri.query().unwrap_or(""));
-        let input = req.input;
-        let opened = self
-            .open(Reading {
-                bucket: input.bucket,
-                key: input.key,
-                version_id: input.version_id,
-                range: input.range,
-                part_number: input.part_number,
-                conditions: ReadConditions {
-                    if_match: input.if_match,
-                    if_none_match: input.if_none_match,
-                    if_modified_since: input.if_modified_since,
-                    if_unmodified_since: input.if_unmodified_since,
-                },
-                checksum_mode: input.checksum_mode,
-                query,
-            })
-            .await?;
+        let opened = self.open(&req.uri, as_get(req.input)).await?;
         let mut response = S3Response::new(HeadObjectOutput::default());
         response.headers = opened.headers;
         response.extensions.insert(StatusOverride(opened.status));
         Ok(response)
     }
 
-    async fn open(&self, reading: Reading) -> Result<Opened, Refusal> {
-        let Reading { bucket, key, version_id, range, part_number, conditions, checksum_mode, query } =
-            reading;
+    async fn open(&self, uri: &http::Uri, input: GetObjectInput) -> Result<Opened, Refusal> {
+        let GetObjectInput { bucket, key, version_id, range, part_number, checksum_mode, .. } = input;
+        let conditions = ReadConditions {
+            if_match: input.if_match,
+            if_none_match: input.if_none_match,
+            if_modified_since: input.if_modified_since,
+            if_unmodified_since: input.if_unmodified_since,
+        };
+        let query = Query::parse(uri.query().unwrap_or(""));
         names::unversioned(version_id.as_deref())?;
         let part = part_number.map(names::part_number).transpose()?;
         let wanted = wanted_range(range, part)?;
@@ -192,6 +150,23 @@ impl Endpoint {
             }
         }
         Ok(S3Response::new(output))
+    }
+}
+
+/// What HEAD asks is what GET asks.
+fn as_get(input: HeadObjectInput) -> GetObjectInput {
+    GetObjectInput {
+        bucket: input.bucket,
+        key: input.key,
+        version_id: input.version_id,
+        range: input.range,
+        part_number: input.part_number,
+        if_match: input.if_match,
+        if_none_match: input.if_none_match,
+        if_modified_since: input.if_modified_since,
+        if_unmodified_since: input.if_unmodified_since,
+        checksum_mode: input.checksum_mode,
+        ..Default::default()
     }
 }
 
