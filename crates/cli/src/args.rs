@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Rb(BucketArgs),
     /// Serve a folder of this machine as an S3 endpoint
     Serve(ServeArgs),
+    /// Look after the folder of haul serve and local://
+    Store(FolderArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -301,6 +303,29 @@ pub(crate) struct ServeArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(subcommand_value_name = "COMMAND", disable_help_subcommand = true)]
+pub(crate) struct FolderArgs {
+    #[command(subcommand)]
+    pub(crate) command: FolderCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FolderCommand {
+    /// Read everything, verify every checksum, say what is wrong
+    Check(CheckArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The folder [default: --data, HAUL_DATA_DIR, or $XDG_DATA_HOME/haul/store]
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Remove files that nothing refers to; what is damaged stays as it is
+    #[arg(long)]
+    pub(crate) repair: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// Which shell
     #[arg(value_enum)]
@@ -347,10 +372,12 @@ mod tests {
         let mut text = String::new();
         let mut command = Cli::command().term_width(100);
         text += &command.render_help().to_string();
-        for name in ["cp", "ls", "serve"] {
+        for name in ["cp", "ls", "serve", "store check"] {
             let mut command = Cli::command().term_width(100);
             command.build();
-            let command = command.find_subcommand_mut(name).unwrap();
+            let command = name
+                .split(' ')
+                .fold(&mut command, |command, name| command.find_subcommand_mut(name).unwrap());
             text += &format!("\n=== haul {name} --help ===\n{}", command.render_help());
         }
         insta::assert_snapshot!(text);

@@ -140,6 +140,12 @@ impl Failure {
         } else if let Some(server) = error.downcast_ref::<haul_server::Error>() {
             failure.code = server_code(server).to_owned();
             failure.hint = server.hint().map(str::to_owned);
+        } else if let Some(store) = error.downcast_ref::<haul_store::Error>() {
+            let (code, exit) = of_store(store);
+            failure.code = code.to_owned();
+            failure.exit = exit;
+            let better = doing.and_then(|doing| doing.hint.clone());
+            failure.hint = better.or_else(|| store.hint().map(str::to_owned));
         }
         failure.hint = failure.hint.or_else(|| doing?.hint.clone());
         failure.exit_code = failure.exit.code();
@@ -280,6 +286,18 @@ fn server_code(error: &haul_server::Error) -> &'static str {
         haul_server::Error::Listen { .. } => "ListenFailed",
         haul_server::Error::Keys { .. } => "KeysUnreadable",
         _ => "Internal",
+    }
+}
+
+/// Of a folder that is looked at without a server.
+fn of_store(error: &haul_store::Error) -> (&'static str, Exit) {
+    use haul_store::Error;
+    match error {
+        Error::Locked { .. } => ("Locked", Exit::Failed),
+        Error::NotAStore { .. } => ("NotAStore", Exit::Usage),
+        // The metadata cannot even be opened.
+        Error::Damaged { .. } | Error::Database { .. } => ("Damaged", Exit::NotProven),
+        _ => ("StoreUnusable", Exit::Failed),
     }
 }
 

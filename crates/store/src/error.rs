@@ -24,6 +24,12 @@ pub enum Error {
         /// Which process wrote itself into the lock file, when that could be read.
         pid: Option<u32>,
     },
+    /// The folder has no store in it, and was to have one.
+    #[error("there is no store in {}", dir.display())]
+    NotAStore {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// The folder was written by a newer Haul.
     #[error("{what} has format version {found}, this Haul reads up to {known}")]
     FormatTooNew {
@@ -300,6 +306,7 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Locked { .. } => Some("stop the other process, or use it through its address"),
+            Self::NotAStore { .. } => Some("name the folder that haul serve or local:// keeps its data in"),
             Self::FormatTooNew { .. } => Some("open this folder with the Haul that wrote it, or a newer one"),
             Self::Damaged { .. } => Some("run `haul store check` on the folder"),
             Self::StorageFull => Some("delete objects or unfinished uploads, or give the disk more space"),

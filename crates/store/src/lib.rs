@@ -32,6 +32,8 @@ mod core;
 mod database;
 pub mod disk;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod md5_pool;
 mod meta;
 mod ops;
@@ -42,7 +44,7 @@ mod store;
 mod writer;
 
 pub use api::*;
-pub use check::{CheckReport, Problem, Repair, check};
+pub use check::{CheckProgress, CheckReport, Owner, Problem, Repair, check};
 pub use clock::Clock;
 pub(crate) use clock::time;
 pub use error::{Error, Result};

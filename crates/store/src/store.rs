@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use redb::Database;
+
 use crate::commit::Committer;
 use crate::core::Core;
 use crate::database::open_database;
-use crate::disk::{Disk, FileId, FolderId, LockError, OsDisk};
+use crate::disk::{Disk, DiskLock, FileId, FolderId, LockError, OsDisk};
 use crate::meta::Batch;
 use crate::{Error, Result, StoreOptions};
 
@@ -28,6 +30,15 @@ pub(crate) struct Inner {
     reaper: Option<JoinHandle<()>>,
     pub(crate) core: Arc<Core>,
     numbers: Mutex<FileNumbers>,
+}
+
+/// What the pages of the metadata database were found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pages {
+    /// As they were written.
+    Sound,
+    /// Not so; what could be taken from others was.
+    Repaired,
 }
 
 /// The file numbers that are taken and not used yet.
@@ -56,17 +67,31 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens the store and leaves orphaned files where they are: for looking at it.
-    pub(crate) fn open_unswept(dir: &Path, options: StoreOptions) -> Result<Self> {
-        Self::start(Arc::new(OsDisk::new(dir)), options)
+    /// Opens a store that is there for looking at it: makes none, leaves orphaned files where they are, and says whether
+    /// the pages of the metadata are what was written there.
+    pub(crate) fn open_for_check(dir: &Path, options: StoreOptions) -> Result<(Self, Pages)> {
+        let disk = OsDisk::new(dir);
+        if !disk.has_store().map_err(Error::io("looking for the store"))? {
+            return Err(Error::NotAStore { dir: dir.to_owned() });
+        }
+        let lock = lock(&disk)?;
+        let mut database = open_database(&disk, &options)?;
+        let pages = if database.check_integrity()? { Pages::Sound } else { Pages::Repaired };
+        Ok((Self::with_database(database, Arc::new(disk), options, lock)?, pages))
     }
 
     fn start(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<Self> {
-        let lock = disk.lock().map_err(|error| match error {
-            LockError::Held(pid) => Error::Locked { dir: disk.location(), pid },
-            LockError::Io(error) => Error::io("locking the store")(error),
-        })?;
+        let lock = lock(&*disk)?;
         let database = open_database(&*disk, &options)?;
+        Self::with_database(database, disk, options, lock)
+    }
+
+    fn with_database(
+        database: Database,
+        disk: Arc<dyn Disk>,
+        options: StoreOptions,
+        lock: DiskLock,
+    ) -> Result<Self> {
         let core = Arc::new(Core::new(database, disk, options, lock)?);
         let start = Error::io("starting a thread");
         let committer = Committer::start(Arc::clone(&core)).map_err(start)?;
@@ -80,6 +105,13 @@ impl Store {
     pub fn settle(&self) {
         self.inner.core.reaper.settle();
     }
+}
+
+fn lock(disk: &dyn Disk) -> Result<DiskLock> {
+    disk.lock().map_err(|error| match error {
+        LockError::Held(pid) => Error::Locked { dir: disk.location(), pid },
+        LockError::Io(error) => Error::io("locking the store")(error),
+    })
 }
 
 impl Inner {

@@ -9,11 +9,12 @@ mod rb;
 mod resume;
 mod rm;
 mod serve;
+mod store_check;
 mod summary;
 mod upload;
 mod uploads;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, FolderCommand};
 use crate::exit::Exit;
 use crate::output::Mode;
 
@@ -30,6 +31,9 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
         Command::Rm(args) => rm::run(&store, &args.object, mode).await,
         Command::Rb(args) => rb::run(&store, &args.bucket, mode).await,
         Command::Serve(args) => serve::run(&store, &args, mode).await,
+        Command::Store(args) => match args.command {
+            FolderCommand::Check(args) => store_check::run(&store, args, mode).await,
+        },
         Command::Completions(args) => completions::run(args.shell),
     }
 }

@@ -2,7 +2,7 @@
 
 use haul_parts::{Checksum, ChecksumAlgorithm, MultiHasher};
 
-use crate::Result;
+use super::progress::CheckProgress;
 use crate::disk::FileId;
 use crate::meta::Extent;
 use crate::store::Inner;
@@ -11,7 +11,7 @@ use crate::store::Inner;
 const READ_BYTES: usize = 256 << 10;
 
 /// What some bytes hash to, or why they could not be read.
-pub(super) type Hashed = std::result::Result<Hashes, String>;
+pub(super) type Hashed = Result<Hashes, String>;
 
 /// The MD5 of some bytes, and one more checksum.
 pub(super) struct Hashes {
@@ -24,12 +24,12 @@ pub(super) fn hash_extents(
     inner: &Inner,
     extents: &[Extent],
     algorithm: Option<ChecksumAlgorithm>,
-    read_bytes: &mut u64,
+    progress: &CheckProgress,
 ) -> Hashed {
     let mut hasher = MultiHasher::new([Some(ChecksumAlgorithm::Md5), algorithm].into_iter().flatten());
     let mut buffer = vec![0; READ_BYTES];
     for extent in extents {
-        hash_extent(inner, extent, &mut hasher, &mut buffer, read_bytes)?;
+        hash_extent(inner, extent, &mut hasher, &mut buffer, progress)?;
     }
     let checksums = hasher.finish();
     let md5 = checksums[0].as_md5().ok_or("MD5 was not computed")?;
@@ -43,9 +43,9 @@ fn hash_extent(
     extent: &Extent,
     hasher: &mut MultiHasher,
     buffer: &mut [u8],
-    read_bytes: &mut u64,
-) -> std::result::Result<(), String> {
-    let failed = |error| format!("data file {} cannot be read: {error}", extent.file);
+    progress: &CheckProgress,
+) -> Result<(), String> {
+    let failed = |error| format!("{} cannot be read: {error}", extent.file.path().display());
     let file = inner.core.disk.open(extent.file).map_err(failed)?;
     let mut done = 0;
     while done < extent.size_bytes {
@@ -53,11 +53,12 @@ fn hash_extent(
             usize::try_from(extent.size_bytes - done).map_or(buffer.len(), |left| left.min(buffer.len()));
         let count = file.read_at(&mut buffer[..left], extent.offset + done).map_err(failed)?;
         if count < left {
-            return Err(format!("data file {} ends at {}", extent.file, extent.offset + done + count as u64));
+            let end = extent.offset + done + count as u64;
+            return Err(format!("{} ends at byte {end}", extent.file.path().display()));
         }
         hasher.update(&buffer[..count]);
         done += count as u64;
-        *read_bytes += count as u64;
+        progress.read(count as u64);
     }
     Ok(())
 }

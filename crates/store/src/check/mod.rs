@@ -5,23 +5,34 @@
 //! the store is used; what is written meanwhile is not looked at.
 
 mod hashes;
+mod progress;
 mod report;
 mod walk;
 
 use std::path::Path;
 
-pub use report::{CheckReport, Problem, Repair};
+pub use progress::CheckProgress;
+pub use report::{CheckReport, Owner, Problem, Repair};
 
+use crate::store::Pages;
 use crate::{Result, Store, StoreOptions};
 
-/// Checks the store in a folder that nobody else uses.
+/// Checks the store in a folder that nobody else uses: its data files, its records, and the pages that they are on.
 ///
 /// # Errors
-/// [`Error::Locked`](crate::Error::Locked), or that the metadata cannot be read at all. What is found wrong is not an
-/// error but in the report.
-pub fn check(dir: impl AsRef<Path>, options: StoreOptions, repair: Repair) -> Result<CheckReport> {
-    let store = Store::open_unswept(dir.as_ref(), options)?;
-    let mut report = store.check()?;
+/// [`Error::NotAStore`](crate::Error::NotAStore), [`Error::Locked`](crate::Error::Locked), or that the metadata cannot be
+/// read at all. What is found wrong is not an error but in the report.
+pub fn check(
+    dir: impl AsRef<Path>,
+    options: StoreOptions,
+    repair: Repair,
+    progress: &CheckProgress,
+) -> Result<CheckReport> {
+    let (store, pages) = Store::open_for_check(dir.as_ref(), options)?;
+    let mut report = walk::Walk::new(&store.inner, progress)?.run()?;
+    if pages == Pages::Repaired {
+        report.contradiction("the pages of the metadata were damaged, and made again from others".to_owned());
+    }
     if repair == Repair::RemoveOrphans {
         report.removed_orphans = store.sweep()?;
         store.settle();
@@ -35,6 +46,6 @@ impl Store {
     /// # Errors
     /// That the metadata cannot be read at all. What is found wrong is not an error but in the report.
     pub fn check(&self) -> Result<CheckReport> {
-        walk::Walk::new(&self.inner)?.run()
+        walk::Walk::new(&self.inner, &CheckProgress::default())?.run()
     }
 }

@@ -42,14 +42,25 @@ pub struct CheckReport {
     pub removed_orphans: u64,
 }
 
+/// To which object or open upload something belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Its bucket.
+    pub bucket: String,
+    /// Its key.
+    pub key: String,
+    /// Which upload, when it is an open one; `unknown` when even that cannot be read.
+    pub upload_id: Option<String>,
+}
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
     /// The bytes of a part are not those that were written.
     DamagedPart {
-        /// Of which object or upload: `bucket/key`, with the upload id.
-        owner: String,
+        /// Of which object or upload.
+        owner: Owner,
         /// Which part, as it was numbered when it was uploaded.
         part_number: u16,
         /// What does not fit.
@@ -95,8 +106,8 @@ impl CheckReport {
         self.problem(Problem::Contradiction { what });
     }
 
-    pub(super) fn damaged_part(&mut self, owner: &str, part_number: u16, what: String) {
-        self.problem(Problem::DamagedPart { owner: owner.to_owned(), part_number, what });
+    pub(super) fn damaged_part(&mut self, owner: &Owner, part_number: u16, what: String) {
+        self.problem(Problem::DamagedPart { owner: owner.clone(), part_number, what });
     }
 
     pub(super) fn orphan(&mut self, file: FileId) {
@@ -107,15 +118,25 @@ impl CheckReport {
     }
 }
 
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.bucket, self.key)?;
+        match &self.upload_id {
+            Some(upload_id) => write!(f, " (open upload {upload_id})"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DamagedPart { owner, part_number, what } => {
                 write!(f, "part {part_number} of {owner}: {what}")
             }
-            Self::DamagedFile { file, what } => write!(f, "data file {file}: {what}"),
+            Self::DamagedFile { file, what } => write!(f, "{}: {what}", file.path().display()),
             Self::WrongReferences { file, recorded, counted } => {
-                write!(f, "data file {file} has {counted} references, {recorded} are recorded")
+                write!(f, "{} has {counted} references, {recorded} are recorded", file.path().display())
             }
             Self::Contradiction { what } => f.write_str(what),
         }

@@ -6,10 +6,12 @@ use haul_parts::{CompositeChecksum, ETag, combine_full_object};
 use redb::ReadableTable;
 
 use super::hashes::{file_size, hash_extents};
-use super::report::{CheckReport, Problem};
+use super::progress::CheckProgress;
+use super::report::{CheckReport, Owner, Problem};
 use crate::disk::FileId;
 use crate::meta::{
     BucketRecord, Extent, FileRecord, Layout, LayoutPart, ObjectRecord, PartRecord, Snapshot, UploadRecord,
+    upload_id_text,
 };
 use crate::reaper::Hold;
 use crate::store::Inner;
@@ -20,6 +22,7 @@ pub(super) struct Walk<'s> {
     inner: &'s Inner,
     snapshot: Snapshot,
     report: CheckReport,
+    progress: &'s CheckProgress,
     /// What the metadata says of files, and what was found of them so far.
     files: HashMap<FileId, Found>,
     /// Until the end nothing of the snapshot is removed.
@@ -39,7 +42,7 @@ enum Hashed {
 }
 
 impl<'s> Walk<'s> {
-    pub(super) fn new(inner: &'s Inner) -> Result<Self> {
+    pub(super) fn new(inner: &'s Inner, progress: &'s CheckProgress) -> Result<Self> {
         let opening = inner.core.reaper.opening();
         let snapshot = inner.core.snapshot()?;
         let mut files = HashMap::new();
@@ -51,11 +54,13 @@ impl<'s> Walk<'s> {
                 Ok(record) => {
                     files.insert(file, Found { record, counted: 0, hashed: Hashed::NotYet });
                 }
-                Err(error) => report.contradiction(format!("data file {file}: {error}")),
+                Err(error) => report.contradiction(format!("{}: {error}", file.path().display())),
             }
         }
+        let sizes = files.values().map(|found| found.record.size_bytes);
+        progress.expect(sizes.fold(0, u64::saturating_add));
         let hold = opening.hold(files.keys().copied());
-        Ok(Self { inner, snapshot, report, files, _hold: hold })
+        Ok(Self { inner, snapshot, report, progress, files, _hold: hold })
     }
 
     pub(super) fn run(mut self) -> Result<CheckReport> {
@@ -66,6 +71,7 @@ impl<'s> Walk<'s> {
         self.parts(&sequences)?;
         self.known_files();
         self.orphans()?;
+        self.report.read_bytes = self.progress.read_bytes();
         Ok(self.report)
     }
 
@@ -87,7 +93,7 @@ impl<'s> Walk<'s> {
         for row in self.snapshot.objects()?.iter()? {
             let (at, record) = row?;
             let (bucket, key) = at.value();
-            let owner = format!("{bucket}/{key}");
+            let owner = Owner { bucket: bucket.to_owned(), key: key.to_owned(), upload_id: None };
             self.report.objects += 1;
             if !buckets.contains(bucket) {
                 self.report.contradiction(format!("{owner} is in no bucket"));
@@ -107,11 +113,11 @@ impl<'s> Walk<'s> {
         Ok(versions)
     }
 
-    fn object(&mut self, owner: &str, object: &ObjectRecord, layout: &Layout) {
+    fn object(&mut self, owner: &Owner, object: &ObjectRecord, layout: &Layout) {
         for part in &layout.parts {
             self.part(owner, part);
         }
-        let size_bytes: u64 = layout.parts.iter().map(|part| part.size_bytes).sum();
+        let size_bytes = layout.parts.iter().map(|part| part.size_bytes).fold(0, u64::saturating_add);
         if size_bytes != object.size_bytes {
             let what = format!("{owner} has {size_bytes} bytes, {} are recorded", object.size_bytes);
             self.report.contradiction(what);
@@ -139,18 +145,23 @@ impl<'s> Walk<'s> {
         Ok(())
     }
 
-    fn uploads(&mut self, buckets: &HashSet<String>) -> Result<HashMap<u64, String>> {
+    fn uploads(&mut self, buckets: &HashSet<String>) -> Result<HashMap<u64, Owner>> {
         let ids = self.snapshot.upload_ids()?;
         let mut sequences = HashMap::new();
         for row in self.snapshot.uploads()?.iter()? {
             let (at, record) = row?;
             let (bucket, key, sequence) = at.value();
-            let owner = format!("{bucket}/{key} (upload {sequence})");
+            let upload = UploadRecord::decode(record.value());
+            let upload_id = upload.as_ref().map_or_else(
+                |_| "unknown".to_owned(),
+                |upload| upload_id_text(upload.upload_id).as_str().to_owned(),
+            );
+            let owner = Owner { bucket: bucket.to_owned(), key: key.to_owned(), upload_id: Some(upload_id) };
             self.report.uploads += 1;
             if !buckets.contains(bucket) {
                 self.report.contradiction(format!("{owner} is in no bucket"));
             }
-            match UploadRecord::decode(record.value()) {
+            match upload {
                 Ok(upload) => {
                     let found = ids.get(u128::from_be_bytes(upload.upload_id))?.map(|found| found.value());
                     if found != Some(sequence) {
@@ -171,7 +182,7 @@ impl<'s> Walk<'s> {
         Ok(sequences)
     }
 
-    fn parts(&mut self, sequences: &HashMap<u64, String>) -> Result<()> {
+    fn parts(&mut self, sequences: &HashMap<u64, Owner>) -> Result<()> {
         for row in self.snapshot.parts()?.iter()? {
             let (at, record) = row?;
             let (sequence, number) = at.value();
@@ -190,21 +201,22 @@ impl<'s> Walk<'s> {
     }
 
     /// A part: its extents lie in their files and are as long as it, and its bytes have its hashes.
-    fn part(&mut self, owner: &str, part: &LayoutPart) {
+    fn part(&mut self, owner: &Owner, part: &LayoutPart) {
         let mut inside = 0;
         for extent in &part.extents {
-            inside += extent.size_bytes;
+            // Saturating here and below: the records of a damaged store may say anything.
+            inside = u64::saturating_add(inside, extent.size_bytes);
             match self.files.get_mut(&extent.file) {
                 Some(found) => {
                     found.counted += 1;
                     let end = extent.offset.checked_add(extent.size_bytes);
                     if end.is_none_or(|end| end > found.record.size_bytes) {
-                        let what = format!("lies outside data file {}", extent.file);
+                        let what = format!("lies outside {}", extent.file.path().display());
                         self.report.damaged_part(owner, part.number, what);
                     }
                 }
                 None => {
-                    let what = format!("is in data file {}, which is not known", extent.file);
+                    let what = format!("is in {}, which is not known", extent.file.path().display());
                     self.report.damaged_part(owner, part.number, what);
                 }
             }
@@ -216,15 +228,17 @@ impl<'s> Walk<'s> {
         self.hash(owner, part);
     }
 
-    fn hash(&mut self, owner: &str, part: &LayoutPart) {
+    fn hash(&mut self, owner: &Owner, part: &LayoutPart) {
         let algorithm = part.checksum.map(|checksum| checksum.algorithm());
-        match hash_extents(self.inner, &part.extents, algorithm, &mut self.report.read_bytes) {
+        match hash_extents(self.inner, &part.extents, algorithm, self.progress) {
             Err(what) => self.report.damaged_part(owner, part.number, what),
             Ok(hashes) if hashes.md5 != part.md5 => {
-                self.report.damaged_part(owner, part.number, "its bytes have another MD5".to_owned());
+                let what = format!("its bytes in {} have another MD5", files_of(part));
+                self.report.damaged_part(owner, part.number, what);
             }
             Ok(hashes) if hashes.checksum != part.checksum => {
-                self.report.damaged_part(owner, part.number, "its bytes have another checksum".to_owned());
+                let what = format!("its bytes in {} have another checksum", files_of(part));
+                self.report.damaged_part(owner, part.number, what);
             }
             Ok(_) => self.whole_file_is_sound(part),
         }
@@ -264,7 +278,7 @@ impl<'s> Walk<'s> {
         }
         if found.hashed == Hashed::NotYet {
             let whole = [Extent { file, offset: 0, size_bytes }];
-            let hashes = hash_extents(self.inner, &whole, None, &mut self.report.read_bytes)?;
+            let hashes = hash_extents(self.inner, &whole, None, self.progress)?;
             if hashes.md5 != found.record.md5 {
                 return Err("its bytes have another MD5".to_owned());
             }
@@ -284,6 +298,13 @@ impl<'s> Walk<'s> {
         }
         Ok(())
     }
+}
+
+/// Where the bytes of a part lie, for a message.
+fn files_of(part: &LayoutPart) -> String {
+    let files: Vec<String> =
+        part.extents.iter().map(|extent| extent.file.path().display().to_string()).collect();
+    files.join(", ")
 }
 
 /// The ETag that the layout makes; `None` when it cannot be said (an object without parts has none to check).

@@ -21,6 +21,9 @@ use std::path::PathBuf;
 
 pub use os::OsDisk;
 
+/// The folder of all data files.
+const DATA: &str = "data";
+
 /// The number of a data file; used once in the life of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u64);
@@ -38,9 +41,26 @@ impl fmt::Display for FileId {
 pub struct FolderId(pub u64);
 
 impl FileId {
+    /// Where it lies in the folder of a store: `data/000/004/0000000000001000`.
+    pub fn path(self) -> PathBuf {
+        self.folder().path().join(self.to_string())
+    }
+
     /// In which folder it lies.
     pub const fn folder(self) -> FolderId {
         FolderId(self.0 >> 10)
+    }
+}
+
+impl FolderId {
+    /// Where it lies in the folder of a store: `data/000/004`.
+    pub fn path(self) -> PathBuf {
+        self.group_path().join(format!("{:03x}", self.0 & 0x3ff))
+    }
+
+    /// The folder that it lies in, with up to 1,023 others.
+    fn group_path(self) -> PathBuf {
+        PathBuf::from(DATA).join(format!("{:03x}", self.0 >> 10))
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::unnamed::{self, Unnamed};
-use super::{DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, Space, StagedFile};
+use super::{DATA, DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, Space, StagedFile};
 
 const DATABASE: &str = "meta.redb";
 const DATABASE_PROVISIONAL: &str = "meta.redb.new";
@@ -35,8 +35,13 @@ impl OsDisk {
         Self { root: root.into(), made: Mutex::default(), next_staged: AtomicU64::new(0) }
     }
 
+    /// Whether there is a store in the folder; nothing is touched.
+    pub(crate) fn has_store(&self) -> io::Result<bool> {
+        self.root.join(DATABASE).try_exists()
+    }
+
     fn data(&self) -> PathBuf {
-        self.root.join("data")
+        self.root.join(DATA)
     }
 
     fn staging(&self) -> PathBuf {
@@ -44,15 +49,15 @@ impl OsDisk {
     }
 
     fn group_path(&self, folder: FolderId) -> PathBuf {
-        self.data().join(format!("{:03x}", folder.0 >> 10))
+        self.root.join(folder.group_path())
     }
 
     fn folder_path(&self, folder: FolderId) -> PathBuf {
-        self.group_path(folder).join(format!("{:03x}", folder.0 & 0x3ff))
+        self.root.join(folder.path())
     }
 
     fn file_path(&self, file: FileId) -> PathBuf {
-        self.folder_path(file.folder()).join(format!("{:016x}", file.0))
+        self.root.join(file.path())
     }
 
     fn make_root(&self) -> io::Result<()> {

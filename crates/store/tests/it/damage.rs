@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use haul_store::disk::FileId;
-use haul_store::{CompleteOptions, CopyOptions, CopySource, Problem, Repair, Store, check};
+use haul_store::{CompleteOptions, CopyOptions, CopySource, Error, Problem, Repair, Store, check};
 
 use crate::fixture::{Fixture, bucket, key, listed, options, part_number, pattern, try_put, try_put_part};
 use crate::sim_disk::SimDisk;
@@ -76,14 +76,14 @@ fn orphans_are_told_and_removed_only_when_asked() {
     let stray = dir.join("data/000/000/00000000000003ff");
     drop(fixture.store);
     std::fs::write(&stray, b"belongs to nothing").unwrap();
-    let report = check(&dir, options(), Repair::ReportOnly).unwrap();
+    let report = check(&dir, options(), Repair::ReportOnly, &Default::default()).unwrap();
     assert!(report.is_sound());
     assert_eq!(report.orphans, [FileId(0x3ff)]);
     assert!(stray.exists());
-    let report = check(&dir, options(), Repair::RemoveOrphans).unwrap();
+    let report = check(&dir, options(), Repair::RemoveOrphans, &Default::default()).unwrap();
     assert_eq!((report.orphan_count, report.removed_orphans), (1, 1));
     assert!(!stray.exists());
-    let report = check(&dir, options(), Repair::ReportOnly).unwrap();
+    let report = check(&dir, options(), Repair::ReportOnly, &Default::default()).unwrap();
     assert_eq!((report.orphan_count, report.files, report.objects), (0, 1, 1));
 }
 
@@ -102,4 +102,14 @@ fn a_sweep_removes_orphans_and_nothing_else() {
     store.settle();
     assert_eq!(disk.data_files(), before);
     assert!(store.check().unwrap().is_sound());
+}
+
+#[test]
+fn a_folder_without_a_store_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    for folder in [dir.path().to_owned(), dir.path().join("absent")] {
+        let error = check(&folder, options(), Repair::RemoveOrphans, &Default::default()).unwrap_err();
+        assert!(matches!(error, Error::NotAStore { .. }), "{error:?}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }

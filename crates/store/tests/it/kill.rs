@@ -71,7 +71,7 @@ fn what_a_killed_process_promised_is_there() {
     for round in 0..ROUNDS {
         let lines = 5 + usize::try_from(round * 13 % 90).unwrap();
         run_and_kill(&dir, round + 1, lines, &mut promises);
-        let report = check(&dir, options(), Repair::ReportOnly).unwrap();
+        let report = check(&dir, options(), Repair::ReportOnly, &Default::default()).unwrap();
         assert!(report.is_sound(), "round {round}: {:?}", report.problems);
         let store = Store::open(&dir, options()).unwrap();
         assert_eq!(store.check().unwrap().orphan_count, 0, "round {round}");

@@ -7,6 +7,7 @@ mod complete;
 mod damage;
 mod expiry;
 mod fixture;
+mod fuzz_seeds;
 mod kill;
 mod listing;
 mod model;

@@ -1,0 +1,245 @@
+//! `haul store check`: the folder of the endpoint is read whole and held against what was written there.
+//!
+//! Damage is listed and never touched: which copy of an object is the good one only people know. With `--repair` files that
+//! nothing refers to are removed, which is what opening the store would do too.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use haul_store::{CheckProgress, CheckReport, Problem, Repair, StoreOptions};
+use serde::Serialize;
+
+use crate::args::{CheckArgs, StoreArgs};
+use crate::data_dir::data_dir;
+use crate::exit::Exit;
+use crate::failure::{Doing, Ended};
+use crate::interrupt::Interrupts;
+use crate::output::{Mode, visible};
+use crate::progress::{Snapshot, TICK, View};
+use crate::size::{human_duration, human_rate, human_size};
+
+/// Checks.
+pub(crate) async fn run(store: &StoreArgs, args: CheckArgs, mode: Mode) -> anyhow::Result<Exit> {
+    let folder = data_dir(args.dir.or_else(|| store.data.clone()))?;
+    let repair = if args.repair { Repair::RemoveOrphans } else { Repair::ReportOnly };
+    let started = std::time::Instant::now();
+    let report = checked(&folder, repair, mode).await?;
+    for problem in &report.problems {
+        mode.event(&ProblemLine::of(problem))?;
+        mode.result(&format!("damaged  {}", visible(&problem.to_string())))?;
+    }
+    for orphan in &report.orphans {
+        let file = orphan.path().display().to_string();
+        mode.result(&format!("orphan   {file}"))?;
+        mode.event(&Orphan { file })?;
+    }
+    mode.event(&Checked::of(&report))?;
+    mode.result(&summary(&report, repair, started.elapsed()))?;
+    if report.is_sound() {
+        return Ok(Exit::Done);
+    }
+    let count = report.problem_count;
+    let things = if count == 1 { "1 thing is".to_owned() } else { format!("{count} things are") };
+    Err(Ended {
+        exit: Exit::NotProven,
+        code: "Damaged",
+        message: format!("{things} not as written in {}", folder.display()),
+        hint: Some("upload the objects named above again; what is not named is sound".to_owned()),
+    }
+    .into())
+}
+
+/// Reads on a thread of its own, shown as it goes. It changes nothing, so that a signal may end it anywhere.
+async fn checked(folder: &Path, repair: Repair, mode: Mode) -> anyhow::Result<CheckReport> {
+    let mut interrupts = Interrupts::new()?;
+    let progress = CheckProgress::default();
+    let reading = tokio::task::spawn_blocking({
+        let (folder, progress) = (folder.to_owned(), progress.clone());
+        move || haul_store::check(folder, StoreOptions::default(), repair, &progress)
+    });
+    tokio::pin!(reading);
+    let mut view = View::new(mode, crate::commands::name_of(&folder.to_string_lossy()));
+    let mut ticks = tokio::time::interval(TICK);
+    let report = loop {
+        tokio::select! {
+            report = &mut reading => break report?,
+            signal = interrupts.next() => {
+                view.finish();
+                let message = format!("{signal}: the check did not reach its end");
+                return Err(Ended { exit: Exit::Interrupted, code: "Cancelled", message, hint: None }.into());
+            }
+            _ = ticks.tick() => view.tick(snapshot(&progress)),
+        }
+    };
+    view.finish();
+    report.with_context(|| doing(folder))
+}
+
+fn snapshot(progress: &CheckProgress) -> Snapshot {
+    let total = progress.total_bytes();
+    Snapshot {
+        moved_bytes: progress.read_bytes(),
+        arrived_bytes: progress.read_bytes(),
+        parts_in_flight: 0,
+        size_bytes: (total > 0).then_some(total),
+    }
+}
+
+/// What was tried; a server that holds the folder is named by its address.
+fn doing(folder: &Path) -> Doing {
+    let doing = Doing::of(format!("cannot check {}", folder.display()));
+    match haul_server::running_endpoint(folder) {
+        Ok(Some(running)) => doing.hinting(format!(
+            "process {} serves it at {}: stop that first, and start it again after the check",
+            running.pid,
+            running.endpoint()
+        )),
+        _ => doing,
+    }
+}
+
+/// `sound: 3 objects, 1 open upload with 2 parts, 5 data files; 1.4 GiB read in 3.1 s (460 MiB/s)`
+fn summary(report: &CheckReport, repair: Repair, time: Duration) -> String {
+    let count = |count: u64, one: &str| {
+        if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+    };
+    let verdict = if report.is_sound() { "sound" } else { "DAMAGED" };
+    let mut text = format!(
+        "{verdict}: {}, {} with {}, {}; {} read in {} ({})",
+        count(report.objects, "object"),
+        count(report.uploads, "open upload"),
+        count(report.parts, "part"),
+        count(report.files, "data file"),
+        human_size(report.read_bytes),
+        human_duration(time),
+        human_rate(report.read_bytes, time),
+    );
+    let unnamed = report.problem_count - report.problems.len() as u64;
+    if unnamed > 0 {
+        text += &format!("; {unnamed} more problems are not listed");
+    }
+    match (report.orphan_count, repair) {
+        (0, _) => {}
+        (orphans, Repair::ReportOnly) => {
+            text += &format!(
+                "; {} that nothing refers to: harmless, --repair removes",
+                count(orphans, "orphaned file")
+            );
+        }
+        (_, Repair::RemoveOrphans) => {
+            text += &format!("; {} removed", count(report.removed_orphans, "orphaned file"));
+        }
+    }
+    text
+}
+
+/// What is wrong, for a program.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "problem")]
+struct ProblemLine<'a> {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part_number: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    message: String,
+}
+
+impl<'a> ProblemLine<'a> {
+    fn of(problem: &'a Problem) -> Self {
+        let message = problem.to_string();
+        let line = Self {
+            kind: "contradiction",
+            bucket: None,
+            key: None,
+            upload_id: None,
+            part_number: None,
+            file: None,
+            message,
+        };
+        let path = |file: &haul_store::disk::FileId| Some(file.path().display().to_string());
+        match problem {
+            Problem::DamagedPart { owner, part_number, .. } => Self {
+                kind: "damaged-part",
+                bucket: Some(&owner.bucket),
+                key: Some(&owner.key),
+                upload_id: owner.upload_id.as_deref(),
+                part_number: Some(*part_number),
+                ..line
+            },
+            Problem::DamagedFile { file, .. } => Self { kind: "damaged-file", file: path(file), ..line },
+            Problem::WrongReferences { file, .. } => {
+                Self { kind: "wrong-references", file: path(file), ..line }
+            }
+            _ => line,
+        }
+    }
+}
+
+/// A file that nothing refers to, for a program.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "orphan")]
+struct Orphan {
+    file: String,
+}
+
+/// The counts, for a program.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "checked")]
+struct Checked {
+    sound: bool,
+    objects: u64,
+    uploads: u64,
+    parts: u64,
+    files: u64,
+    read_bytes: u64,
+    problems: u64,
+    orphans: u64,
+    removed_orphans: u64,
+}
+
+impl Checked {
+    fn of(report: &CheckReport) -> Self {
+        Self {
+            sound: report.is_sound(),
+            objects: report.objects,
+            uploads: report.uploads,
+            parts: report.parts,
+            files: report.files,
+            read_bytes: report.read_bytes,
+            problems: report.problem_count,
+            orphans: report.orphan_count,
+            removed_orphans: report.removed_orphans,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_counts_and_says_what_to_do_about_orphans() {
+        let mut report = CheckReport { objects: 1, uploads: 2, parts: 3, files: 4, ..CheckReport::default() };
+        report.read_bytes = 100 << 20;
+        let line = |report: &CheckReport, repair| summary(report, repair, Duration::from_secs(2));
+        insta::assert_snapshot!(
+            line(&report, Repair::ReportOnly),
+            @"sound: 1 object, 2 open uploads with 3 parts, 4 data files; 100.0 MiB read in 2.0 s (50 MiB/s)"
+        );
+        report.orphan_count = 2;
+        report.problem_count = 1;
+        assert!(line(&report, Repair::ReportOnly).ends_with(
+            "; 1 more problems are not listed; 2 orphaned files that nothing refers to: harmless, --repair removes"
+        ));
+        report.removed_orphans = 2;
+        assert!(line(&report, Repair::RemoveOrphans).ends_with("; 2 orphaned files removed"));
+    }
+}
