@@ -31,6 +31,8 @@ pub mod buffer;
 pub mod download;
 mod error;
 mod events;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod journal;
 pub mod memory;
 pub mod payload;

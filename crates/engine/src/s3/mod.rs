@@ -25,6 +25,7 @@ use crate::store::{
     UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 use data::DataPlane;
+pub(crate) use data::judge;
 
 /// How a bucket stands in a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

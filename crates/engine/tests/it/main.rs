@@ -9,6 +9,7 @@ mod budget;
 mod cancelling;
 mod crashes;
 mod doubt;
+mod fuzz_seeds;
 mod harness;
 mod links;
 mod resuming;

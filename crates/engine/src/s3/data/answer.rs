@@ -69,6 +69,22 @@ impl Answer {
     }
 }
 
+/// Reads an answer that nobody sent: whatever it says, it is an answer with an ETag or an error that names the status.
+pub(crate) fn judge(head: Parts, body: Bytes) {
+    let (status, succeeded) = (head.status, head.status.is_success());
+    let answer = Answer::new(head, body);
+    // A clock that says nonsense is none.
+    let _ = answer.date();
+    match answer.uploaded(Operation::UploadPart, Some(ChecksumAlgorithm::Crc64Nvme)) {
+        Ok(part) => assert!(succeeded && !part.etag.as_given().is_empty()),
+        Err(error) if succeeded => assert_eq!(error.kind, StoreErrorKind::Malformed),
+        Err(error) => {
+            assert_eq!(error.status, Some(status.as_u16()));
+            let _ = (error.to_string(), error.advice());
+        }
+    }
+}
+
 /// An S3 error document, as far as it can be read.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct ErrorDocument {

@@ -22,6 +22,7 @@ use std::time::Duration;
 use aws_credential_types::provider::SharedCredentialsProvider;
 
 use self::address::{Address, Origin};
+pub(crate) use self::answer::judge;
 use self::credentials::CredentialCache;
 use self::pool::ConnectionPool;
 use self::request::DataRequest;

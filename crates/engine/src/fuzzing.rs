@@ -1,0 +1,55 @@
+//! What `fuzz/` and the tests feed with bytes that nobody wrote: journals, and answers of stores.
+//!
+//! No part of the API. The functions are here because what they call is nobody else's business.
+
+use haul_parts::{ChecksumAlgorithm, Hasher};
+
+use crate::journal::format::{MAGIC, decode, encode};
+
+/// A journal. The first byte says what the rest is: 0 a file as it is, else payloads, one a line, which get their frames
+/// here: no fuzzer guesses a CRC. What is taken comes out of its own encoding as it is.
+pub fn journal(input: &[u8]) {
+    let Some((kind, rest)) = input.split_first() else { return };
+    let file = if *kind == 0 { rest.to_vec() } else { framed(rest) };
+    let Ok(decoded) = decode(&file) else { return };
+    assert!(decoded.good_bytes <= file.len());
+    let mut again = MAGIC.to_vec();
+    for record in &decoded.records {
+        // Text that was written with fewer bytes than it is written here may be too long now.
+        let Some(bytes) = encode(record) else { return };
+        again.extend(bytes);
+    }
+    let second = decode(&again).expect("what is written here is read here");
+    assert_eq!(second.records, decoded.records);
+    assert_eq!(second.good_bytes, again.len());
+}
+
+fn framed(payloads: &[u8]) -> Vec<u8> {
+    let mut file = MAGIC.to_vec();
+    for payload in payloads.split(|byte| *byte == b'\n') {
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        file.extend(length.to_le_bytes());
+        let crc = Hasher::checksum(ChecksumAlgorithm::Crc32c, payload);
+        file.extend(crc.bytes().iter().rev());
+        file.extend(payload);
+    }
+    file
+}
+
+/// The answer to a part: a status, lines of headers, an empty line, a document.
+pub fn answer(input: &[u8]) {
+    let Some((head, body)) = split_head(input) else { return };
+    let mut lines = head.lines();
+    let Some(status) = lines.next().and_then(|status| status.parse::<u16>().ok()) else { return };
+    let mut response = http::Response::builder().status(status);
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+        response = response.header(name, value);
+    }
+    let Ok(response) = response.body(()) else { return };
+    crate::s3::judge(response.into_parts().0, body.to_vec().into());
+}
+
+fn split_head(input: &[u8]) -> Option<(&str, &[u8])> {
+    let end = input.windows(2).position(|bytes| bytes == b"\n\n")?;
+    Some((std::str::from_utf8(&input[..end]).ok()?, &input[end + 2..]))
+}
