@@ -1,4 +1,4 @@
-//! The log: stderr, off unless asked for by `-v` or `HAUL_LOG`.
+//! The log: stderr, off unless asked for by `-v` or `HAUL_LOG`; with `--json` each line is an object.
 //!
 //! Secrets never reach it. Our own crates keep them in types without `Display`; the HTTP and signing layers below
 //! print whole requests at their finest levels, so those levels stay closed whatever `HAUL_LOG` says.
@@ -10,6 +10,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::output::Mode;
+
 /// Layers whose finest levels print headers and canonical requests.
 const TALKATIVE: [&str; 6] =
     ["aws_sigv4", "aws_runtime", "aws_smithy_runtime", "aws_smithy_http_client", "hyper", "s3s"];
@@ -18,7 +20,7 @@ const TALKATIVE: [&str; 6] =
 ///
 /// # Errors
 /// Says what is wrong with `HAUL_LOG`.
-pub(crate) fn start(verbosity: u8) -> Result<(), String> {
+pub(crate) fn start(verbosity: u8, mode: Mode) -> Result<(), String> {
     let text = match std::env::var("HAUL_LOG") {
         Ok(text) if !text.is_empty() => text,
         _ => default_filter(verbosity).to_owned(),
@@ -31,8 +33,11 @@ pub(crate) fn start(verbosity: u8) -> Result<(), String> {
         wanted.and(filter_fn(|metadata: &Metadata<'_>| may_speak(metadata.target(), *metadata.level())));
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(crate::output::paint("log") != "log")
-        .with_filter(filter);
+        .with_ansi(crate::output::paint("log") != "log");
+    let layer = match mode {
+        Mode::Json => layer.json().with_filter(filter).boxed(),
+        _ => layer.with_filter(filter).boxed(),
+    };
     tracing_subscriber::registry().with(layer).init();
     Ok(())
 }

@@ -36,7 +36,7 @@ const WORKER_THREADS_MAX: usize = 8;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mode = Mode::choose(cli.output.json, cli.output.quiet);
-    if let Err(problem) = logging::start(cli.output.verbose) {
+    if let Err(problem) = logging::start(cli.output.verbose, mode) {
         complain(&format!("{}: {problem}", paint("error")));
         return Exit::Usage.into();
     }

@@ -120,18 +120,24 @@ fn user_metadata(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Refusa
 }
 
 fn tags(value: &HeaderValue) -> Result<BTreeMap<String, String>, Refusal> {
-    let bad = |message: &str| Refusal::custom("InvalidTag", http::StatusCode::BAD_REQUEST, message);
-    let text = value.to_str().map_err(|_| bad("The header 'x-amz-tagging' is not ASCII."))?;
+    let text = value.to_str().map_err(|_| bad_tag("The header 'x-amz-tagging' is not ASCII."))?;
+    check_tags(Query::parse(text).into_pairs())
+}
+
+/// Takes tags as AWS does: each name once, none too long, at most ten.
+pub(crate) fn check_tags(
+    pairs: impl IntoIterator<Item = (String, String)>,
+) -> Result<BTreeMap<String, String>, Refusal> {
     let mut tags = BTreeMap::new();
-    for (key, value) in Query::parse(text).into_pairs() {
+    for (key, value) in pairs {
         if key.is_empty() || key.chars().count() > TAG_KEY_CHARS {
-            return Err(bad("The TagKey you have provided is invalid"));
+            return Err(bad_tag("The TagKey you have provided is invalid"));
         }
         if value.chars().count() > TAG_VALUE_CHARS {
-            return Err(bad("The TagValue you have provided is invalid"));
+            return Err(bad_tag("The TagValue you have provided is invalid"));
         }
         if tags.insert(key, value).is_some() {
-            return Err(bad("Cannot provide multiple Tags with the same key"));
+            return Err(bad_tag("Cannot provide multiple Tags with the same key"));
         }
     }
     if tags.len() > TAGS {
@@ -142,6 +148,10 @@ fn tags(value: &HeaderValue) -> Result<BTreeMap<String, String>, Refusal> {
         ));
     }
     Ok(tags)
+}
+
+fn bad_tag(message: &str) -> Refusal {
+    Refusal::custom("InvalidTag", http::StatusCode::BAD_REQUEST, message)
 }
 
 /// Refuses what would be a promise that is not kept: better an error than an object believed to be encrypted.

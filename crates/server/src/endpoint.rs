@@ -8,7 +8,7 @@ use std::sync::Arc;
 use haul_parts::Bucket;
 use haul_store::Store;
 use s3s::S3Response;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::access::KeyRing;
 use crate::options::AutoCreateBuckets;
@@ -28,6 +28,8 @@ pub(crate) struct Endpoint {
     /// `http` or `https`.
     pub(crate) scheme: &'static str,
     pub(crate) auto_create: AutoCreateBuckets,
+    /// Told when a bucket gets a lifecycle: the uploads it is about may be old already.
+    pub(crate) expiry_wanted: Arc<Notify>,
     /// Whose buckets a list shows.
     pub(crate) keys: KeyRing,
     /// Permits for blocks of bodies on their way in, each of [`PERMIT_BYTES`].

@@ -16,7 +16,10 @@ mod cors;
 mod endpoint;
 mod error;
 mod error_document;
+mod expiry;
 mod front;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod grants;
 mod integrity;

@@ -33,6 +33,8 @@ pub struct ServerOptions {
     /// Unfinished uploads older than this are aborted, in every bucket and whatever its lifecycle says. `None`: kept
     /// until somebody aborts them or a lifecycle rule does.
     pub expire_uploads: Option<Duration>,
+    /// How often uploads are looked through for those whose time has come; every minute. A new lifecycle is looked at at once.
+    pub expiry_interval: Duration,
     /// Key pairs beside the owner's, which are made by the server itself.
     pub grants: Vec<Grant>,
     /// Buckets whose objects anybody may read without a signature. Listing them still needs one.
@@ -54,6 +56,7 @@ impl Default for ServerOptions {
             domains: vec!["localhost".to_owned()],
             auto_create_buckets: AutoCreateBuckets::Never,
             expire_uploads: None,
+            expiry_interval: Duration::from_secs(60),
             grants: Vec::new(),
             public_read_buckets: Vec::new(),
             tls: None,

@@ -20,6 +20,7 @@ use crate::access::KeyRing;
 use crate::admin::Admin;
 use crate::connections::Manner;
 use crate::endpoint::{Endpoint, PERMIT_BYTES};
+use crate::expiry::Expiry;
 use crate::front::Front;
 use crate::grants::Grant;
 use crate::keys::Credentials;
@@ -41,9 +42,6 @@ const KNOCK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long stopping waits for the folder to be let go: so many looks, so far apart.
 const LOCK_LOOKS: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-
-/// How often uploads are looked through for those whose time has come.
-const EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
 
 /// Where a running server is, as it says in its folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -118,7 +116,14 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
         region: options.region.as_str().into(),
         scheme,
         auto_create: options.auto_create_buckets,
+        expiry_wanted: Arc::default(),
         blocks: Arc::new(Semaphore::new((options.limits.in_flight_bytes / PERMIT_BYTES).max(2))),
+    };
+    let expiry = Expiry {
+        store,
+        older_than: options.expire_uploads,
+        interval: options.expiry_interval,
+        wanted: Arc::clone(&endpoint.expiry_wanted),
     };
     let s3 = s3_service(endpoint.clone(), &options);
     let metrics = Arc::new(Metrics::default());
@@ -133,7 +138,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
     let (stop, stopped) = watch::channel(());
     let mut tasks = vec![
         tokio::spawn(connections::serve(listener, Arc::new(front), manner, stopped.clone())),
-        tokio::spawn(expire(store, options.expire_uploads, stopped.clone())),
+        tokio::spawn(expiry.run(stopped.clone())),
     ];
     let admin_address = admin.as_ref().map(|(_, address)| *address);
     if let Some((listener, _)) = admin {
@@ -263,28 +268,6 @@ fn s3_service(endpoint: Endpoint, options: &ServerOptions) -> S3Service {
     builder.set_auth(keys.clone());
     builder.set_access(keys);
     builder.build()
-}
-
-/// Aborts uploads whose time has come, now and then, until the server stops.
-async fn expire(store: Store, older_than: Option<Duration>, mut stop: watch::Receiver<()>) {
-    let mut interval = tokio::time::interval(EXPIRY_INTERVAL);
-    loop {
-        tokio::select! {
-            _ = stop.changed() => return,
-            _ = interval.tick() => {}
-        }
-        let store = store.clone();
-        let expired = blocking(move || {
-            let by_rule = store.apply_lifecycles()?;
-            let by_age = older_than.map_or(Ok(0), |age| store.expire_uploads(age))?;
-            Ok(by_rule + by_age)
-        });
-        match expired.await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "aborted unfinished uploads whose time had come"),
-            Err(error) => tracing::error!(%error, "cannot look for uploads whose time has come"),
-        }
-    }
 }
 
 fn endpoint_url(scheme: &str, address: SocketAddr) -> String {

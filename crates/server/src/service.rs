@@ -209,6 +209,20 @@ impl S3 for Service {
         Ok(self.0.get_object_tagging(req).await?)
     }
 
+    async fn put_object_tagging(
+        &self,
+        req: S3Request<PutObjectTaggingInput>,
+    ) -> S3Result<S3Response<PutObjectTaggingOutput>> {
+        Ok(self.0.put_object_tagging(req).await?)
+    }
+
+    async fn delete_object_tagging(
+        &self,
+        req: S3Request<DeleteObjectTaggingInput>,
+    ) -> S3Result<S3Response<DeleteObjectTaggingOutput>> {
+        Ok(self.0.delete_object_tagging(req).await?)
+    }
+
     async fn get_bucket_request_payment(
         &self,
         req: S3Request<GetBucketRequestPaymentInput>,

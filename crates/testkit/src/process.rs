@@ -114,7 +114,7 @@ impl Running {
     /// # Errors
     /// When the process is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        kill_process(pid(self.child.id())?, signal).with_context(|| format!("signal {}", self.name))
+        send(self.child.id(), signal).with_context(|| format!("signal {}", self.name))
     }
 
     /// Waits for the end.
@@ -157,6 +157,14 @@ impl Running {
 pub fn usage_of(id: u32) -> Result<Usage> {
     let (user_seconds, system_seconds) = cpu_times(id)?;
     Ok(Usage { user_seconds, system_seconds, peak_memory_bytes: peak_memory(id)? })
+}
+
+/// Sends a signal to the process with this id.
+///
+/// # Errors
+/// When it is gone.
+pub fn send(id: u32, signal: Signal) -> Result<()> {
+    kill_process(pid(id)?, signal).context("send a signal")
 }
 
 fn pid(id: u32) -> Result<Pid> {

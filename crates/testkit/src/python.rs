@@ -3,8 +3,9 @@
 //! A script finds `s3` (a boto3 client that does not retry, so that what the store says is what the test sees), `args`
 //! (a list of strings), and ends by calling `answer(value)` once.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -76,12 +77,67 @@ impl Venv {
     /// # Errors
     /// When it fails, takes longer than `limit`, or answers no JSON.
     pub fn run(&self, script: &str, store: &Store, arguments: &[&str], limit: Duration) -> Result<Value> {
-        let mut command = self.command("python", store);
-        command.env("HAUL_TEST_ENDPOINT", &store.endpoint);
-        command.arg("-c").arg(format!("{PRELUDE}\n{script}")).args(arguments);
+        let mut command = self.script(script, store, arguments);
         let finished = process::run(&mut command, limit)?;
         ensure!(finished.status.success(), "the script failed:\n{}", finished.stderr);
         let line = finished.stdout.lines().last().context("the script answered nothing")?;
         serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))
+    }
+
+    fn script(&self, script: &str, store: &Store, arguments: &[&str]) -> Command {
+        let mut command = self.command("python", store);
+        command.env("HAUL_TEST_ENDPOINT", &store.endpoint);
+        command.arg("-c").arg(format!("{PRELUDE}\n{script}")).args(arguments);
+        command
+    }
+}
+
+/// A script that is talked to, line by line; killed when dropped.
+#[derive(Debug)]
+pub struct Talk {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Talk {
+    /// Starts `script` against `store`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(venv: &Venv, script: &str, store: &Store, arguments: &[&str]) -> Result<Self> {
+        let mut command = venv.script(script, store, arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().context("start Python")?;
+        let to = child.stdin.take().context("stdin was piped")?;
+        let from = BufReader::new(child.stdout.take().context("stdout was piped")?);
+        Ok(Self { child, to, from })
+    }
+
+    /// Says a line to it.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn say(&mut self, line: &str) -> Result<()> {
+        writeln!(self.to, "{line}").with_context(|| format!("say {line}"))
+    }
+
+    /// Waits for its next line.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.from.read_line(&mut line).context("listen to the script")?;
+        ensure!(line.ends_with('\n'), "the script has ended");
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -62,7 +62,7 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
 
     let signal = loop {
         match interrupts.next().await {
-            "SIGHUP" if args.keys.is_some() => reload(&server, args, mode),
+            "SIGHUP" if args.keys.is_some() => reload(&server, args, mode)?,
             signal => break signal,
         }
     };
@@ -89,15 +89,30 @@ fn read(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| Doing::of(format!("cannot read {}", file.display())))
 }
 
+/// What became of a SIGHUP.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Reloaded {
+    KeysReplaced { key_pairs: usize },
+    KeysKept { reason: String },
+}
+
 /// Keys that cannot be read leave the old ones in force: a slip in the file should lock nobody out.
-fn reload(server: &RunningServer, args: &ServeArgs, mode: Mode) {
-    match read_grants(args) {
+fn reload(server: &RunningServer, args: &ServeArgs, mode: Mode) -> anyhow::Result<()> {
+    let reloaded = match read_grants(args) {
         Ok(grants) => {
-            mode.remark(&format!("SIGHUP: {} key pairs beside the owner's", grants.len()));
+            let key_pairs = grants.len();
+            mode.remark(&format!("SIGHUP: {key_pairs} key pairs beside the owner's"));
             server.replace_grants(grants);
+            Reloaded::KeysReplaced { key_pairs }
         }
-        Err(error) => mode.remark(&format!("SIGHUP: the keys stay as they were: {error:#}")),
-    }
+        Err(error) => {
+            let reason = format!("{error:#}");
+            mode.remark(&format!("SIGHUP: the keys stay as they were: {reason}"));
+            Reloaded::KeysKept { reason }
+        }
+    };
+    Ok(mode.event(&reloaded)?)
 }
 
 fn check(store: &StoreArgs, args: &ServeArgs) -> Result<(), Usage> {

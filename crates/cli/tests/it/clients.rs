@@ -129,3 +129,24 @@ fn rclone() {
     rclone(&["deletefile", &remote]);
     scene.assert_back_and_deleted();
 }
+
+/// boto3 signs URLs with version 2 wherever nobody tells it otherwise; whoever uses them knows nothing of S3.
+#[test]
+fn a_url_that_boto3_signed_the_old_way() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    let told = python(server.store(), include_str!("py/presigned_v2.py"), &[&bucket]);
+    assert_eq!(told["put"], 200, "{told}");
+    assert_eq!(told["get"], serde_json::json!([200, "sent"]), "{told}");
+    for (what, code) in [
+        ("other_key", "SignatureDoesNotMatch"),
+        ("other_method", "SignatureDoesNotMatch"),
+        ("expired", "AccessDenied"),
+        ("a_month", "AccessDenied"),
+    ] {
+        assert_eq!(told[what][0], 403, "{what}: {told}");
+        let document = told[what][1].as_str().unwrap();
+        assert!(document.contains(&format!("<Code>{code}</Code>")), "{what}: {document}");
+    }
+}

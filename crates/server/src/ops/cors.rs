@@ -47,7 +47,7 @@ impl Endpoint {
     }
 }
 
-fn read_rule(rule: CORSRule) -> Result<StoredRule, Refusal> {
+pub(crate) fn read_rule(rule: CORSRule) -> Result<StoredRule, Refusal> {
     if rule.allowed_origins.is_empty() || rule.allowed_methods.is_empty() {
         return Err(Refusal::new(S3ErrorCode::MalformedXML));
     }
@@ -84,7 +84,7 @@ fn read_rule(rule: CORSRule) -> Result<StoredRule, Refusal> {
     })
 }
 
-fn shown(rule: StoredRule) -> CORSRule {
+pub(crate) fn shown(rule: StoredRule) -> CORSRule {
     let some = |list: Vec<String>| (!list.is_empty()).then_some(list);
     CORSRule {
         allowed_headers: some(rule.allowed_headers),

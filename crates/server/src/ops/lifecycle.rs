@@ -67,6 +67,7 @@ impl Endpoint {
         }
         let lifecycle = LifecycleConfiguration { rules };
         self.on_store(move |store| store.set_bucket_lifecycle(&bucket, Some(lifecycle))).await?;
+        self.expiry_wanted.notify_one();
         Ok(S3Response::new(PutBucketLifecycleConfigurationOutput::default()))
     }
 
@@ -80,7 +81,7 @@ impl Endpoint {
     }
 }
 
-fn read_rule(rule: LifecycleRule) -> Result<StoredRule, Refusal> {
+pub(crate) fn read_rule(rule: LifecycleRule) -> Result<StoredRule, Refusal> {
     let other_action = rule.expiration.is_some()
         || rule.transitions.is_some_and(|t| !t.is_empty())
         || rule.noncurrent_version_expiration.is_some()
@@ -143,7 +144,7 @@ fn no_action() -> Refusal {
     Refusal::invalid_request("At least one action needs to be specified in a rule.")
 }
 
-fn shown(rule: StoredRule) -> LifecycleRule {
+pub(crate) fn shown(rule: StoredRule) -> LifecycleRule {
     let days = rule.abort_incomplete_after_days.map(|days| i32::try_from(days).unwrap_or(i32::MAX));
     LifecycleRule {
         abort_incomplete_multipart_upload: Some(AbortIncompleteMultipartUpload {

@@ -3,11 +3,12 @@
 mod buckets;
 mod conditions;
 mod copy;
-mod cors;
-mod lifecycle;
+pub(crate) mod cors;
+pub(crate) mod lifecycle;
 mod list;
 mod list_uploads;
 mod objects;
 mod read;
+mod tagging;
 mod unconfigured;
-mod uploads;
+pub(crate) mod uploads;

@@ -59,17 +59,6 @@ impl Endpoint {
         }))
     }
 
-    pub(crate) async fn get_object_tagging(
-        &self,
-        req: S3Request<GetObjectTaggingInput>,
-    ) -> Answered<GetObjectTaggingOutput> {
-        let object =
-            self.existing_object(&req.input.bucket, &req.input.key, req.input.version_id.as_deref()).await?;
-        let tags = object.attributes.tags.into_iter();
-        let tag_set = tags.map(|(key, value)| Tag { key: Some(key), value: Some(value) }).collect();
-        Ok(S3Response::new(GetObjectTaggingOutput { tag_set, version_id: None }))
-    }
-
     pub(crate) async fn get_bucket_request_payment(
         &self,
         req: S3Request<GetBucketRequestPaymentInput>,
@@ -79,7 +68,7 @@ impl Endpoint {
         Ok(S3Response::new(GetBucketRequestPaymentOutput { payer: Some(payer) }))
     }
 
-    async fn existing_object(
+    pub(super) async fn existing_object(
         &self,
         bucket: &str,
         key: &str,

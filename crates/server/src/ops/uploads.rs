@@ -156,7 +156,7 @@ fn object_size(given: i64) -> Result<u64, Refusal> {
 }
 
 /// The list of a Complete: each part with number and ETag, one checksum at most.
-fn listed_parts(
+pub(crate) fn listed_parts(
     list: Option<CompletedMultipartUpload>,
     upload: &UploadRef,
 ) -> Result<Vec<ListedPart>, Refusal> {

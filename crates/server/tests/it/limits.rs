@@ -66,6 +66,27 @@ async fn a_reader_that_stops_is_dropped() {
 }
 
 #[tokio::test]
+async fn connections_above_the_limit_wait_for_their_turn() {
+    let f = Fixture::with(|options| options.limits.connections = 2).await;
+    // Both are open and kept, as every client keeps some.
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(f.client.address).await.unwrap();
+        stream.write_all(f.client.request("GET", "/bkt").sign().head.as_bytes()).await.unwrap();
+        assert_eq!(Response::read(&mut stream, false).await.unwrap().status, 200);
+        kept.push(stream);
+    }
+    let mut third = TcpStream::connect(f.client.address).await.unwrap();
+    third.write_all(f.client.request("GET", "/bkt").sign().head.as_bytes()).await.unwrap();
+    let mut byte = [0];
+    let waited = tokio::time::timeout(Duration::from_millis(300), third.peek(&mut byte)).await;
+    assert!(waited.is_err(), "a third connection was answered while two were open");
+    kept.pop();
+    let answer = tokio::time::timeout(Duration::from_secs(10), Response::read(&mut third, false)).await;
+    assert_eq!(answer.expect("its turn has come").unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn headers_that_do_not_come_or_do_not_end_are_refused() {
     let f = Fixture::with(|options| options.limits.header_timeout = Duration::from_millis(300)).await;
     let mut idle = TcpStream::connect(f.client.address).await.unwrap();

@@ -13,6 +13,7 @@ mod read;
 mod rollup;
 mod settings;
 mod sweep;
+mod tags;
 mod upload;
 
 use haul_parts::limits::LIST_PAGE_MAX;

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::process::{Signal, send};
+
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 const SAID_BYTES: usize = 4000;
@@ -84,6 +86,32 @@ impl Daemon {
         // An error means that it is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        send(self.child.id(), signal).with_context(|| format!("signal {}", self.name))
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    /// When it does not end within `limit`, or not well; with the end of what it said.
+    pub fn ended(&mut self, limit: Duration) -> Result<()> {
+        let end = Instant::now() + limit;
+        loop {
+            match self.child.try_wait().with_context(|| format!("wait for {}", self.name))? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => bail!("{} ended with {status}; it said:\n{}", self.name, self.last_words()),
+                None if Instant::now() > end => {
+                    bail!("{} did not end within {limit:?}; it said:\n{}", self.name, self.last_words())
+                }
+                None => thread::sleep(ASK_AGAIN_AFTER),
+            }
+        }
     }
 
     fn last_words(&self) -> String {

@@ -8,15 +8,18 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{Daemon, REGION, Store};
+use crate::process::Signal;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
-const SERVE: [&str; 5] = ["serve", "--json", "--listen", "127.0.0.1:0", "--data"];
+const SERVE: [&str; 3] = ["serve", "--json", "--data"];
+const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
 
 /// A running `haul serve`.
 #[derive(Debug)]
 pub struct HaulServe {
     daemon: Daemon,
     store: Store,
+    log: PathBuf,
 }
 
 impl HaulServe {
@@ -25,8 +28,24 @@ impl HaulServe {
     /// # Errors
     /// When it does not start.
     pub fn start(binary: &Path, data: &Path) -> Result<Self> {
+        Self::start_with(binary, data, &ANY_PORT)
+    }
+
+    /// The same, on a port that it shall come back to.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_at(binary: &Path, data: &Path, port: u16) -> Result<Self> {
+        Self::start_with(binary, data, &["--listen", &format!("127.0.0.1:{port}")])
+    }
+
+    /// The same, with these arguments, `--listen` among them.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_with(binary: &Path, data: &Path, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(binary);
-        command.args(SERVE).arg(data);
+        command.args(SERVE).arg(data).args(arguments);
         Self::run(&command, data)
     }
 
@@ -40,7 +59,7 @@ impl HaulServe {
         let script = format!(r#"mount -t tmpfs -o size={disk_bytes} haul-test "$1" && shift && exec "$@""#);
         let mut command = Command::new("unshare");
         command.args(["--mount", "--", "sh", "-c", &script, "sh"]).arg(data);
-        command.arg(binary).args(SERVE).arg(data);
+        command.arg(binary).args(SERVE).arg(data).args(ANY_PORT);
         Self::run(&command, data)
     }
 
@@ -49,7 +68,8 @@ impl HaulServe {
         let log = PathBuf::from(format!("{}.log", data.display()));
         let from = std::fs::metadata(&log).map_or(0, |log| log.len());
         let mut daemon = Daemon::start(command, &log)?;
-        let told = daemon.wait_until(START_LIMIT, || first_line(&log, from))?;
+        let listening = || events(&log, from).into_iter().find(|said| said["event"] == "listening");
+        let told = daemon.wait_until(START_LIMIT, listening)?;
         let field = |name: &str| -> Result<String> {
             let text = told.get(name).and_then(Value::as_str);
             Ok(text.with_context(|| format!("haul serve did not say its {name}: {told}"))?.to_owned())
@@ -60,7 +80,7 @@ impl HaulServe {
             access_key: field("access_key_id")?,
             secret_key: field("secret_access_key")?,
         };
-        Ok(Self { daemon, store })
+        Ok(Self { daemon, store, log })
     }
 
     /// Where it answers.
@@ -80,6 +100,31 @@ impl HaulServe {
         self.daemon.kill();
     }
 
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.daemon.signal(signal)
+    }
+
+    /// Waits until it has ended by itself, and well.
+    ///
+    /// # Errors
+    /// When it does not within `limit`.
+    pub fn ended(&mut self, limit: Duration) -> Result<()> {
+        self.daemon.ended(limit)
+    }
+
+    /// Waits until it has said a line of JSON with this in its field `event`, and gives the last one.
+    ///
+    /// # Errors
+    /// When it does not within `limit`.
+    pub fn event(&mut self, name: &str, limit: Duration) -> Result<Value> {
+        let log = self.log.clone();
+        self.daemon.wait_until(limit, || events(&log, 0).into_iter().rev().find(|said| said["event"] == name))
+    }
+
     /// Everything it has said so far, the line with its keys included.
     #[must_use]
     pub fn said(&self) -> String {
@@ -87,12 +132,10 @@ impl HaulServe {
     }
 }
 
-/// The first whole line of JSON after the first `from` bytes: standard error goes to the same file.
-fn first_line(log: &Path, from: u64) -> Option<Value> {
-    let said = std::fs::read(log).ok()?;
-    let said = said.get(usize::try_from(from).ok()?..)?;
-    let (whole, _) = said.split_at(said.iter().rposition(|byte| *byte == b'\n')?);
-    whole
-        .split(|byte| *byte == b'\n')
-        .find_map(|line| serde_json::from_slice::<Value>(line).ok().filter(Value::is_object))
+/// The whole lines of JSON after the first `from` bytes: standard error goes to the same file.
+fn events(log: &Path, from: u64) -> Vec<Value> {
+    let said = std::fs::read(log).unwrap_or_default();
+    let said = usize::try_from(from).ok().and_then(|from| said.get(from..)).unwrap_or_default();
+    let whole = said.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &said[..end]);
+    whole.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }

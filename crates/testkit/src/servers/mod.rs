@@ -12,7 +12,7 @@ mod rgw;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 pub use daemon::Daemon;
 pub use garage::Garage;
@@ -95,6 +95,24 @@ pub fn required_variable(name: &str) -> String {
 pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
     Ok(listener.local_addr().context("find a free port")?.port())
+}
+
+/// A free loopback port for a server that ends and comes back on it: none that the system gives to outgoing connections, so
+/// that nobody takes it meanwhile.
+///
+/// # Errors
+/// When there is none.
+pub fn lasting_port() -> Result<u16> {
+    const BELOW_EPHEMERAL: std::ops::Range<u32> = 10_000..30_000;
+    for _ in 0..100 {
+        let random = u32::from_str_radix(&crate::files::random_hex(4)?, 16).context("hexadecimal digits")?;
+        let port = BELOW_EPHEMERAL.start + random % (BELOW_EPHEMERAL.end - BELOW_EPHEMERAL.start);
+        let port = u16::try_from(port).context("below 30,000")?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port between 10,000 and 30,000 is free")
 }
 
 fn loopback(port: u16) -> SocketAddr {

@@ -63,6 +63,13 @@ impl Batch<'_> {
         Ok(record)
     }
 
+    /// Writes the record of an object again, for what may change of it: its bytes and version stay.
+    pub(crate) fn rewrite(&mut self, bucket: &Bucket, key: &Key, record: &ObjectRecord) -> Result<()> {
+        self.writes += 1;
+        self.objects.insert((bucket.as_str(), key.as_str()), record.encode().as_slice())?;
+        Ok(())
+    }
+
     /// Removes an object; uploads of its key remember that.
     pub(crate) fn remove_object(&mut self, bucket: &Bucket, key: &Key, record: &ObjectRecord) -> Result<()> {
         self.writes += 1;

@@ -1,0 +1,152 @@
+//! `haul serve` as a program: its signals, its keys file, its log, and a disk that is full.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use haul_testkit::Store;
+use haul_testkit::files::MIB;
+use haul_testkit::process::Signal;
+use haul_testkit::python::{Talk, Venv};
+use haul_testkit::servers::HaulServe;
+use serde_json::{Value, json};
+
+use crate::world::{LIMIT, World, copy, finish, haul_binary, make_bucket, python, read_back, succeed};
+
+fn keys(pairs: &[(&str, &str, &str)]) -> String {
+    let pair = |(id, access, scope): &(&str, &str, &str)| {
+        format!(
+            "[[keys]]\naccess_key_id = \"{id}\"\nsecret_access_key = \"secret-of-{id}\"\naccess = \"{access}\"\nscopes = [{scope:?}]\n"
+        )
+    };
+    pairs.iter().map(pair).collect()
+}
+
+/// The same store, for somebody else.
+fn known_as(store: &Store, id: &str) -> Store {
+    Store { access_key: id.to_owned(), secret_key: format!("secret-of-{id}"), ..store.clone() }
+}
+
+#[test]
+fn sighup_reads_the_keys_again_and_a_slip_locks_nobody_out() {
+    let world = World::new();
+    let file = world.path("keys.toml");
+    fs::write(&file, keys(&[("READER", "read-only", "photos")])).unwrap();
+    let arguments = ["--listen", "127.0.0.1:0", "--keys", file.to_str().unwrap()];
+    let mut server = HaulServe::start_with(haul_binary(), &world.path("data"), &arguments).unwrap();
+    let owner = server.store().clone();
+    succeed(world.haul(&owner).args(["mb", "s3://photos"]));
+    let sample = world.sample("file", MIB);
+    succeed(&mut copy(&world, &owner, &sample.path, "s3://photos/2026/a"));
+    let may_write = |id: &str, to: &str| {
+        let finished = finish(&mut copy(&world, &known_as(&owner, id), &sample.path, to));
+        if finished.code() != Some(0) {
+            assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
+            assert!(finished.stderr.contains(" 403 "), "{}", finished.stderr);
+        }
+        finished.code() == Some(0)
+    };
+
+    succeed(world.haul(&known_as(&owner, "READER")).args(["cp", "s3://photos/2026/a", "back"]));
+    assert!(!may_write("READER", "s3://photos/2026/b"), "a read-only key wrote");
+    assert!(!may_write("WRITER", "s3://photos/2026/b"), "a key wrote that nobody gave");
+
+    // In the place of the old ones, and only below its prefix.
+    fs::write(&file, keys(&[("WRITER", "read-write", "photos/2026/"), ("OTHER", "read-write", "x-y-z")]))
+        .unwrap();
+    server.signal(Signal::HUP).unwrap();
+    assert_eq!(server.event("keys-replaced", LIMIT).unwrap()["key_pairs"], 2);
+    assert!(may_write("WRITER", "s3://photos/2026/b"));
+    assert!(!may_write("WRITER", "s3://photos/2025/b"), "a key wrote outside its prefix");
+    assert!(!may_write("OTHER", "s3://photos/2026/b"), "a key wrote outside its bucket");
+    let gone = finish(world.haul(&known_as(&owner, "READER")).args(["ls", "s3://photos"]));
+    assert!(gone.stderr.contains("InvalidAccessKeyId"), "{}", gone.stderr);
+
+    fs::write(&file, "[[keys]]\naccess_key_id = \"secret-of-nobody\nscopes").unwrap();
+    server.signal(Signal::HUP).unwrap();
+    let kept = server.event("keys-kept", LIMIT).unwrap();
+    let reason = kept["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("keys.toml") && reason.contains("at line ") && !reason.contains("secret"),
+        "{reason}"
+    );
+    assert!(may_write("WRITER", "s3://photos/2026/c"));
+    assert!(!server.said().contains("secret-of-WRITER"));
+}
+
+#[test]
+fn sigterm_lets_a_running_upload_end_and_takes_no_new_one() {
+    let world = World::new();
+    let mut server = world.serve();
+    let store = server.store().clone();
+    let bucket = make_bucket(&world, &store);
+    let mut upload =
+        Talk::start(&Venv::shared(), include_str!("py/slow_upload.py"), &store, &[&bucket]).unwrap();
+    assert_eq!(upload.line().unwrap(), "half");
+    server.signal(Signal::TERM).unwrap();
+    let address: SocketAddr = store.endpoint.strip_prefix("http://").unwrap().parse().unwrap();
+    let end = Instant::now() + LIMIT;
+    while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
+        assert!(Instant::now() < end, "new connections are still taken");
+    }
+    upload.say("go on").unwrap();
+    assert_eq!(upload.line().unwrap(), "200");
+    server.ended(LIMIT).unwrap();
+
+    let server = world.serve();
+    assert!(read_back(&server.store().clone(), &bucket, "slow").etag.len() > 30);
+    let checked = finish(world.haul_without_store().args(["store", "check", "data"]));
+    assert!(checked.stderr.contains("in use"), "{}", checked.stderr);
+}
+
+#[test]
+fn every_request_has_a_line_in_the_log_with_its_id() {
+    let world = World::new();
+    let arguments = ["--listen", "127.0.0.1:0", "-v"];
+    let server = HaulServe::start_with(haul_binary(), &world.path("data"), &arguments).unwrap();
+    let bucket = make_bucket(&world, server.store());
+    let script = r#"
+ids = {"put": s3.put_object(Bucket=args[0], Key="key", Body=b"x", Metadata={"private": "hush"})}
+try:
+    s3.get_object(Bucket=args[0], Key="absent")
+except botocore.exceptions.ClientError as error:
+    ids["get"] = error.response
+answer({name: answer["ResponseMetadata"]["RequestId"] for name, answer in ids.items()})
+"#;
+    let ids = python(server.store(), script, &[&bucket]);
+    // A line is written before its answer leaves.
+    let said = server.said();
+    let lines: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let line_of = |id: &Value| {
+        let of = |line: &&Value| line["span"]["id"] == *id && line["fields"]["message"] == "answered";
+        lines.iter().find(of).unwrap_or_else(|| panic!("{id} is not in:\n{said}"))
+    };
+    for (name, method, path, status) in [("put", "PUT", "key", 200), ("get", "GET", "absent", 404)] {
+        let fields = &line_of(&ids[name])["fields"];
+        assert_eq!((&fields["method"], &fields["status"]), (&json!(method), &json!(status)), "{fields}");
+        assert_eq!(fields["path"], json!(format!("/{bucket}/{path}")));
+    }
+    // The line with the keys is the result and no log; nothing else may name the secret, nor what clients say of objects.
+    let secret = &server.store().secret_key;
+    assert_eq!(said.lines().filter(|line| line.contains(secret)).count(), 1, "{said}");
+    assert!(!said.contains("hush"), "{said}");
+}
+
+#[test]
+fn a_full_disk_is_answered_507_and_spares_what_is_there() {
+    let world = World::new();
+    let data = world.path("small");
+    let server = HaulServe::start_on_small_disk(haul_binary(), &data, 64 * MIB).unwrap();
+    let bucket = make_bucket(&world, server.store());
+    // The disk is mounted for the server alone; through its root others can look at it.
+    let disk = format!("/proc/{}/root{}", server.id(), data.display());
+    let told = python(server.store(), include_str!("py/full_disk.py"), &[&bucket, &disk]);
+    assert_eq!((&told["status"], &told["code"]), (&json!(507), &json!("InsufficientStorage")), "{told}");
+    assert!(told["taken"].as_u64().unwrap() >= 3, "{told}");
+    for name in ["listed_are_taken", "before_is_intact", "after_is_intact"] {
+        assert_eq!(told[name], true, "{name}: {told}");
+    }
+    // What the refused part had taken is free again, but for a page or two of metadata.
+    assert!(told["lost_bytes"].as_i64().unwrap() < 1 << 20, "{told}");
+    assert_eq!(told["again"], 507, "{told}");
+}

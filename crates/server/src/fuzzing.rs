@@ -1,0 +1,189 @@
+//! What `fuzz/` and the tests feed with bytes that nobody wrote: everything here that reads what strangers send.
+//!
+//! No part of the API. The functions are here because what they call is nobody else's business.
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use http::Request;
+use http::request::Parts;
+use s3s::dto::{BucketLifecycleConfiguration, CORSConfiguration, CompletedMultipartUpload, Tagging};
+use s3s::xml::{Deserialize, Deserializer};
+
+use crate::aws_chunked::{BadFraming, Chunks, Reframer};
+use crate::integrity::Integrity;
+use crate::ops::{cors, lifecycle, uploads};
+use crate::query::Query;
+use crate::refusal::Refusal;
+use crate::target::Domains;
+use crate::{AccessLevel, Grant, Limits, attributes, gate, names};
+
+/// A request head: `METHOD URI`, then lines of headers. Whatever passes the gate keeps its rules.
+pub fn request_head(input: &[u8]) {
+    let Some(mut parts) = head(input) else { return };
+    let domains = Domains::new(&["localhost".to_owned(), "s3.example".to_owned()]);
+    let target = domains.target(&parts);
+    if let Some(bucket) = &target.bucket {
+        assert!(!bucket.is_empty());
+        let _ = names::bucket(bucket);
+    }
+    let limits = Limits::default();
+    if gate::check(&parts, &target, &limits).is_err() {
+        return;
+    }
+    let query = Query::parse(parts.uri.query().unwrap_or(""));
+    if let Some(seconds) = query.get("X-Amz-Expires") {
+        assert!((0..=604_800).contains(&seconds.parse::<i64>().expect("the gate lets numbers pass")));
+    }
+    let sent = parts.headers.clone();
+    gate::take_presigned_headers(&mut parts);
+    for (name, value) in &sent {
+        assert!(parts.headers.get_all(name).iter().any(|kept| kept == value), "{name} was sent and is gone");
+    }
+    let added = parts.headers.keys().filter(|name| !sent.contains_key(*name));
+    assert!(
+        added.into_iter().all(|name| name.as_str().starts_with("x-amz-") && query.has("X-Amz-Signature"))
+    );
+    let _ = gate::document_claims(&parts, &target);
+    let _ = Integrity::from_headers(&parts.headers).and_then(|integrity| integrity.checksum(None));
+    if let Ok(kept) = attributes::read(&parts.headers) {
+        let mut shown = http::HeaderMap::new();
+        attributes::write(&kept, &query, &mut shown);
+        let mut plain = http::HeaderMap::new();
+        attributes::write(&kept, &Query::parse(""), &mut plain);
+        // What is shown is taken again as the same, if a client copies an object by hand.
+        let again = attributes::read(&plain).expect("what was taken once");
+        assert_eq!((&again.user_metadata, &again.cache_control), (&kept.user_metadata, &kept.cache_control));
+    }
+}
+
+fn head(input: &[u8]) -> Option<Parts> {
+    let text = std::str::from_utf8(input).ok()?;
+    let mut lines = text.lines();
+    let (method, uri) = lines.next()?.split_once(' ')?;
+    let mut request = Request::builder().method(method).uri(uri);
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+        request = request.header(name, value);
+    }
+    Some(request.body(()).ok()?.into_parts().0)
+}
+
+/// An aws-chunked body. The first byte says of which kind, the second in which pieces it arrives: what is passed on is the same
+/// in any pieces.
+pub fn aws_chunked(input: &[u8]) {
+    let [kind, step, body @ ..] = input else { return };
+    let chunks = if kind % 2 == 0 { Chunks::Unsigned } else { Chunks::Signed { limit_bytes: 64 } };
+    let (whole, whole_end) = reframed(chunks, body, body.len().max(1));
+    let (pieces, pieces_end) = reframed(chunks, body, usize::from(*step).max(1));
+    assert_eq!(whole_end, pieces_end);
+    match chunks {
+        Chunks::Signed { .. } => {
+            assert!(body.starts_with(&pieces), "signed chunks pass as they are");
+            if whole_end.is_ok() {
+                assert_eq!(whole, pieces);
+            }
+        }
+        // Cut elsewhere, but the same bytes: put together again, they are.
+        Chunks::Unsigned if whole_end.is_ok() => {
+            let (again, end) = reframed(chunks, &pieces, 1);
+            assert!(end.is_ok(), "what is passed on is well-formed");
+            assert_eq!(payload(&again), payload(&pieces));
+            assert_eq!(payload(&whole), payload(&pieces));
+        }
+        Chunks::Unsigned => {}
+    }
+}
+
+fn reframed(chunks: Chunks, body: &[u8], step: usize) -> (Vec<u8>, Result<(), BadFraming>) {
+    let mut reframer = Reframer::new(chunks);
+    let mut passed = Vec::new();
+    for piece in body.chunks(step) {
+        let pushed = reframer.push(Bytes::copy_from_slice(piece));
+        while let Some(ready) = reframer.next_ready() {
+            passed.extend_from_slice(&ready);
+        }
+        if pushed.is_err() {
+            return (passed, pushed);
+        }
+    }
+    (passed, Ok(()))
+}
+
+/// The bytes inside chunks that this server made itself, and what stands behind the last one.
+fn payload(mut body: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let mut data = Vec::new();
+    while let Some(end) = body.windows(2).position(|bytes| bytes == b"\r\n") {
+        let digits = body[..end].split(|byte| *byte == b';').next().unwrap_or_default();
+        let size = std::str::from_utf8(digits).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
+        let size = size.expect("a size in hexadecimal digits");
+        body = &body[end + 2..];
+        if size == 0 {
+            return (data, body.to_vec());
+        }
+        data.extend_from_slice(&body[..size.min(body.len())]);
+        body = body.get(size + 2..).unwrap_or_default();
+    }
+    (data, Vec::new())
+}
+
+/// A file of keys. What is refused says nothing of what is in it.
+pub fn keys_file(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Ok(grants) = Grant::parse_file(text) else { return };
+    for (at, grant) in grants.iter().enumerate() {
+        let id = &grant.credentials.access_key_id;
+        assert!(!id.is_empty() && !grant.credentials.secret_access_key.expose().is_empty());
+        assert!(
+            grants[..at].iter().all(|other| other.credentials.access_key_id != *id),
+            "an id is given twice"
+        );
+        assert_eq!(grant.writes(), grant.access == AccessLevel::ReadWrite);
+        for scope in &grant.scopes {
+            assert!(grant.sees_bucket(scope.bucket.as_str()));
+            assert!(grant.covers(scope.bucket.as_str(), &scope.prefix));
+            assert!(!grant.covers("another-bucket-that-is-no-scope", &scope.prefix));
+        }
+    }
+}
+
+/// A document: the lifecycle or CORS of a bucket, tags, the list of a Complete. `s3s` reads the XML, this crate what it says;
+/// what is kept is shown as what would be kept again.
+pub fn documents(input: &[u8]) {
+    if let Some(document) = xml::<BucketLifecycleConfiguration>(input) {
+        is_stable(document.rules, lifecycle::read_rule, lifecycle::shown);
+    }
+    if let Some(document) = xml::<CORSConfiguration>(input) {
+        is_stable(document.cors_rules, cors::read_rule, cors::shown);
+    }
+    if let Some(document) = xml::<Tagging>(input) {
+        let pairs = document
+            .tag_set
+            .into_iter()
+            .map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
+        if let Ok(tags) = attributes::check_tags(pairs) {
+            assert_eq!(attributes::check_tags(tags.clone()).expect("what was taken once"), tags);
+        }
+    }
+    if let Some(document) = xml::<CompletedMultipartUpload>(input) {
+        let upload = names::upload("bucket", "key", "upload").expect("plain names");
+        let _ = uploads::listed_parts(Some(document), &upload);
+    }
+}
+
+fn xml<T: for<'xml> Deserialize<'xml>>(input: &[u8]) -> Option<T> {
+    let mut deserializer = Deserializer::new(input);
+    let document = T::deserialize(&mut deserializer).ok()?;
+    deserializer.expect_eof().ok()?;
+    Some(document)
+}
+
+fn is_stable<Sent, Kept: Clone + Debug + PartialEq>(
+    rules: Vec<Sent>,
+    read: impl Fn(Sent) -> Result<Kept, Refusal>,
+    show: impl Fn(Kept) -> Sent,
+) {
+    for kept in rules.into_iter().filter_map(|rule| read(rule).ok()) {
+        let again = read(show(kept.clone())).ok();
+        assert_eq!(again, Some(kept));
+    }
+}

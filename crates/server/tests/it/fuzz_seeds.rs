@@ -1,0 +1,39 @@
+//! The seeds of `fuzz/`, and what a fuzzer once found, run here too: on the usual compiler, in every run of the tests.
+
+use std::fs;
+use std::path::Path;
+
+/// Feeds every seed of a target; there must be some.
+fn feed(target: &str, take: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
+    let seeds: Vec<_> = fs::read_dir(&folder).unwrap().map(|seed| seed.unwrap().path()).collect();
+    assert!(!seeds.is_empty(), "{} has no seeds", folder.display());
+    for seed in seeds {
+        let bytes = fs::read(&seed).unwrap();
+        take(&bytes);
+        // And cut off anywhere.
+        for end in 0..bytes.len() {
+            take(&bytes[..end]);
+        }
+    }
+}
+
+#[test]
+fn request_head() {
+    feed("request_head", haul_server::fuzzing::request_head);
+}
+
+#[test]
+fn aws_chunked() {
+    feed("aws_chunked", haul_server::fuzzing::aws_chunked);
+}
+
+#[test]
+fn keys_file() {
+    feed("keys_file", haul_server::fuzzing::keys_file);
+}
+
+#[test]
+fn documents() {
+    feed("documents", haul_server::fuzzing::documents);
+}

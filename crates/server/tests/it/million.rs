@@ -1,0 +1,121 @@
+//! A bucket of a million objects, listed to its end through the endpoint: in bounded memory, and no page slower for standing
+//! far behind.
+//!
+//! The objects are empty, which makes them quick to write: listing looks at records and never at bytes. They are put by the
+//! store's own API, each by itself and on disk when it is acknowledged, from so many threads that commits are shared.
+
+use std::time::{Duration, Instant};
+
+use haul_server::start;
+use haul_store::{PutOptions, Store, StoreOptions, WriteOptions};
+
+use crate::client::{Client, Response};
+use crate::fixture::options;
+
+/// Folders, and objects in each: `folder-0123/object-0456`.
+const FOLDERS: usize = 1_000;
+const IN_EACH: usize = 1_000;
+const OBJECTS: usize = FOLDERS * IN_EACH;
+const WRITERS: usize = 256;
+
+/// How much the process may grow while it lists: the cache of the metadata (64 MiB), one page, and some room. All keys
+/// of the bucket with what is listed of each would be more than three times that.
+const GROWTH_BYTES: u64 = 96 << 20;
+
+fn key(number: usize) -> String {
+    format!("folder-{:04}/object-{:04}", number / IN_EACH, number % IN_EACH)
+}
+
+/// Makes the bucket, with the store closed again.
+fn fill(store: &Store) {
+    let bucket = "bkt".parse().unwrap();
+    store.create_bucket(&bucket).unwrap();
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (store, bucket) = (store.clone(), &bucket);
+            scope.spawn(move || {
+                for number in (writer..OBJECTS).step_by(WRITERS) {
+                    let part = store.begin_part(WriteOptions::default()).unwrap().finish().unwrap();
+                    let key = key(number).parse().unwrap();
+                    store.put_object(bucket, &key, part, PutOptions::default()).unwrap();
+                }
+            });
+        }
+    });
+}
+
+/// What this process has in memory now.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// Every page of a listing: the answers' parts are given to `see`; how long each page took is returned.
+async fn list(client: &Client, query: &str, mut see: impl FnMut(&Response)) -> Vec<Duration> {
+    let (mut token, mut times) = (String::new(), Vec::new());
+    loop {
+        let begin = Instant::now();
+        let page = client.get(&format!("/bkt?list-type=2{query}{token}")).await;
+        times.push(begin.elapsed());
+        assert_eq!(page.status, 200, "{}", page.text());
+        see(&page);
+        match page.element("NextContinuationToken") {
+            Some(next) => token = format!("&continuation-token={next}"),
+            None => return times,
+        }
+    }
+}
+
+fn median(times: &[Duration]) -> Duration {
+    let mut times = times.to_vec();
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_million_objects_are_listed_in_bounded_memory_and_no_page_costs_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(&dir);
+    let begin = Instant::now();
+    fill(&Store::open(&options.data_dir, StoreOptions::default()).unwrap());
+    println!("{OBJECTS} objects made in {:?}", begin.elapsed());
+    let server = start(options).await.unwrap();
+    let client = Client::new(&server);
+    let before = resident_bytes();
+    let mut most = before;
+
+    let mut count = 0;
+    let begin = Instant::now();
+    let times = list(&client, "", |page| {
+        for listed in page.elements("Key") {
+            assert_eq!(listed, key(count));
+            count += 1;
+        }
+        most = most.max(resident_bytes());
+    })
+    .await;
+    println!("{} pages in {:?}, {} MiB more", times.len(), begin.elapsed(), (most - before) >> 20);
+    assert_eq!((count, times.len()), (OBJECTS, OBJECTS / 1000));
+    // Every page looks at what it lists: the last hundred take no longer than the first, but for the noise of a machine.
+    let (first, last) = (median(&times[..100]), median(&times[times.len() - 100..]));
+    println!("a page among the first: {first:?}, among the last: {last:?}");
+    assert!(last < first * 3, "{first:?} a page at first, {last:?} in the end");
+
+    // Rolled up, a page of folders is one step per folder, whatever is in them: a thousand times a thousand keys are passed by.
+    let mut folders = 0;
+    let rolled = list(&client, "&delimiter=%2F&max-keys=100", |page| {
+        folders += page.elements("Prefix").iter().filter(|prefix| !prefix.is_empty()).count();
+        most = most.max(resident_bytes());
+    })
+    .await;
+    assert_eq!(folders, FOLDERS);
+    let (first, last) = (median(&rolled[..5]), median(&rolled[rolled.len() - 5..]));
+    println!("a page of 100 folders among the first: {first:?}, among the last: {last:?}");
+    assert!(last < first * 3, "{first:?} a page of folders at first, {last:?} in the end");
+    let plain = median(&times);
+    assert!(median(&rolled) < plain * 3, "{rolled:?} for pages of folders, {plain:?} for one of keys");
+
+    let growth = most - before;
+    assert!(growth < GROWTH_BYTES, "listing took {} MiB of memory", growth >> 20);
+}
