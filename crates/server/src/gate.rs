@@ -4,8 +4,8 @@
 //!   presigned PUT could make it another operation. AWS refuses them, `s3s` does not look.
 //! - Signature version 2 in headers, and presigned URLs valid for more than seven days.
 //! - Browser form uploads, which `s3s` collects in memory whole and before it checks who sends them.
-//! - Sub-resources that nobody here knows: `PUT /bucket?something` would otherwise make a bucket, and
-//!   `DELETE /bucket/key?something` remove an object.
+//! - Sub-resources that nobody here knows, or not with this method: `PUT /bucket?something` would otherwise make a bucket,
+//!   and `DELETE /bucket/key?acl` remove an object. The same for a PUT with half of what UploadPart needs.
 //!
 //! Reads headers, the query and the time only, decides nothing about who may do what.
 
@@ -21,6 +21,7 @@ use crate::Limits;
 use crate::integrity::Integrity;
 use crate::query::Query;
 use crate::refusal::Refusal;
+use crate::sub_resource;
 use crate::target::{Names, Target};
 
 /// The longest life of a presigned URL, by AWS's rule.
@@ -43,43 +44,6 @@ const OF_PRESIGNING: [&str; 9] = [
     "x-amz-user-agent",
 ];
 
-/// Query parameters without a value that are an operation (of ours, or refused by name in the operations).
-const SUB_RESOURCES: [&str; 33] = [
-    "accelerate",
-    "acl",
-    "analytics",
-    "attributes",
-    "cors",
-    "delete",
-    "encryption",
-    "intelligent-tiering",
-    "inventory",
-    "legal-hold",
-    "lifecycle",
-    "location",
-    "logging",
-    "metadataTable",
-    "metrics",
-    "notification",
-    "object-lock",
-    "ownershipControls",
-    "policy",
-    "policyStatus",
-    "publicAccessBlock",
-    "replication",
-    "requestPayment",
-    "restore",
-    "retention",
-    "select",
-    "session",
-    "tagging",
-    "torrent",
-    "uploads",
-    "versioning",
-    "versions",
-    "website",
-];
-
 /// Refuses what must not reach `s3s`.
 pub(crate) fn check(request: &Parts, target: &Target, limits: &Limits) -> Result<(), Refusal> {
     check_size(request, limits.header_bytes)?;
@@ -88,7 +52,8 @@ pub(crate) fn check(request: &Parts, target: &Target, limits: &Limits) -> Result
     check_signature_version(request, target, &query)?;
     check_expiry(&query)?;
     check_signed_headers(request, &query)?;
-    check_sub_resource(&request.method, &query)?;
+    sub_resource::check(&request.method, target.names, &query)?;
+    check_part(&request.method, target.names, &query)?;
     check_document_size(request, target, &query, limits.xml_bytes)
 }
 
@@ -126,8 +91,7 @@ pub(crate) fn document_claims(request: &Parts, target: &Target) -> Result<Vec<Ch
 /// Whether the body is a document that `s3s` reads whole, and not the bytes of an object or part.
 fn is_document(request: &Parts, target: &Target, query: &Query) -> bool {
     let of_bucket = target.names != Names::Object;
-    let sub_resource =
-        |(name, value): &(String, String)| value.is_empty() && SUB_RESOURCES.contains(&name.as_str());
+    let sub_resource = |(name, _): &(String, String)| sub_resource::is_one(name);
     match request.method {
         Method::POST => !query.has("uploads"),
         Method::PUT => of_bucket || query.pairs().iter().any(sub_resource),
@@ -243,21 +207,19 @@ fn check_signed_headers(request: &Parts, query: &Query) -> Result<(), Refusal> {
     .field("HeadersNotSigned", missing.join(", ")))
 }
 
-fn check_sub_resource(method: &Method, query: &Query) -> Result<(), Refusal> {
-    let reading = *method == Method::GET || *method == Method::HEAD;
-    let unknown = query
-        .pairs()
-        .iter()
-        .find(|(name, value)| value.is_empty() && !SUB_RESOURCES.contains(&name.as_str()));
-    match unknown {
-        // On reads an empty parameter is mostly an option left empty: `?prefix=&delimiter=`.
-        Some((name, _)) if !reading => Err(Refusal::with(
-            S3ErrorCode::NotImplemented,
-            "A parameter you provided implies functionality that is not implemented.",
-        )
-        .field("Parameter", name.as_str())),
-        _ => Ok(()),
+/// With one of the two alone `s3s` would take a part for a whole object.
+fn check_part(method: &Method, names: Names, query: &Query) -> Result<(), Refusal> {
+    let writes_object = *method == Method::PUT && names == Names::Object;
+    let (given, missing) = match (query.has("uploadId"), query.has("partNumber")) {
+        (true, false) => ("uploadId", "partNumber"),
+        (false, true) => ("partNumber", "uploadId"),
+        _ => return Ok(()),
+    };
+    if !writes_object {
+        return Ok(());
     }
+    let value = query.get(given).unwrap_or_default();
+    Err(Refusal::invalid_argument(given, value, format!("This operation needs {missing} beside {given}")))
 }
 
 fn authorization(headers: &HeaderMap) -> Option<&str> {
@@ -292,7 +254,7 @@ mod tests {
     #[test]
     fn what_s3s_would_let_pass_is_refused() {
         type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
-        let cases: [Case<'_>; 18] = [
+        let cases: [Case<'_>; 26] = [
             ("GET", "/b/k", &[("authorization", AUTH), ("host", "h"), ("x-amz-date", "d")], None),
             ("GET", "/b?prefix=&delimiter=", &[], None),
             (
@@ -321,6 +283,14 @@ mod tests {
             ("DELETE", "/b/k?renameObject", &[], Some("NotImplemented")),
             ("PATCH", "/b/k", &[], Some("MethodNotAllowed")),
             ("DELETE", "/b/k?tagging", &[], None),
+            ("DELETE", "/b/k?acl", &[], Some("MethodNotAllowed")),
+            ("DELETE", "/b/k?acl=1", &[], Some("MethodNotAllowed")),
+            ("DELETE", "/b?versions", &[], Some("MethodNotAllowed")),
+            ("PUT", "/b/k?uploads", &[], Some("MethodNotAllowed")),
+            ("PUT", "/b?location", &[], Some("MethodNotAllowed")),
+            ("PUT", "/b/k?uploadId=u", &[], Some("InvalidArgument")),
+            ("PUT", "/b/k?partNumber=1", &[], Some("InvalidArgument")),
+            ("DELETE", "/b/k?x-id=DeleteObject&versionId=null", &[], None),
         ];
         for (method, uri, headers, expected) in cases {
             assert_eq!(refused(method, uri, headers).as_deref(), expected, "{method} {uri} {headers:?}");

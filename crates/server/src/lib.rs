@@ -37,6 +37,7 @@ mod server;
 mod service;
 mod stalling_io;
 mod store_refusals;
+mod sub_resource;
 mod target;
 mod tls;
 mod wire;

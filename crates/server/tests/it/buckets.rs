@@ -114,6 +114,78 @@ async fn what_clients_ask_in_passing_is_answered_as_for_an_unconfigured_bucket()
     assert_eq!(c.request("HEAD", "/bkt/k").expect(200).await.header("x-amz-tagging-count"), Some("2"));
 }
 
+/// Whatever sub-resource is asked for, and however: AWS's answer, or that it is not there. Never a failure of ours.
+///
+/// `DELETE /bucket/key?acl` once removed the object, and `PUT /bucket?location` made a bucket: the sub-resource was known, though
+/// not with that method, and what was left of the request was another one.
+#[tokio::test]
+async fn no_sub_resource_fails_and_none_harms() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    c.put("/bkt/k", "kept").await;
+    let sub_resources = [
+        "accelerate",
+        "acl",
+        "analytics",
+        "attributes",
+        "cors",
+        "delete",
+        "encryption",
+        "intelligent-tiering",
+        "inventory",
+        "legal-hold",
+        "lifecycle",
+        "location",
+        "logging",
+        "metadataTable",
+        "metrics",
+        "notification",
+        "object-lock",
+        "ownershipControls",
+        "policy",
+        "policyStatus",
+        "publicAccessBlock",
+        "replication",
+        "requestPayment",
+        "restore",
+        "retention",
+        "select",
+        "session",
+        "tagging",
+        "torrent",
+        "uploads",
+        "versioning",
+        "versions",
+        "website",
+    ];
+    let bodies = [
+        "",
+        "{}",
+        "<X/>",
+        "<Tagging><TagSet></TagSet></Tagging>",
+        "<AccessControlPolicy></AccessControlPolicy>",
+    ];
+    for name in sub_resources {
+        for method in ["GET", "HEAD", "PUT", "POST", "DELETE"] {
+            for target in ["/bkt", "/bkt/k", "/bkt/absent", "/missing"] {
+                for body in
+                    bodies.iter().take(if method == "PUT" || method == "POST" { bodies.len() } else { 1 })
+                {
+                    let answer = c.request(method, &format!("{target}?{name}")).body(*body).send().await;
+                    assert_ne!(answer.status, 500, "{method} {target}?{name} {body}: {}", answer.text());
+                    assert_ne!(answer.status, 503, "{method} {target}?{name} {body}: {}", answer.text());
+                }
+            }
+        }
+    }
+    // A part without its upload, or an upload without its part, is no object either.
+    c.request("PUT", "/bkt/k?partNumber=1").body("part").refused(400, "InvalidArgument").await;
+    c.request("PUT", "/bkt/k?uploadId=u").body("part").refused(400, "InvalidArgument").await;
+    assert_eq!(c.get("/bkt/k").await.text(), "kept");
+    c.request("HEAD", "/missing").expect(404).await;
+    c.request("HEAD", "/bkt/absent").expect(404).await;
+}
+
 #[tokio::test]
 async fn a_sub_resource_nobody_knows_makes_and_removes_nothing() {
     let f = Fixture::new().await;

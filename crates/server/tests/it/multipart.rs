@@ -93,6 +93,10 @@ async fn an_unknown_upload_is_no_upload() {
         let body = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>";
         c.request(method, &target).body(body).refused(404, "NoSuchUpload").await;
     }
+    // The same key in another bucket.
+    c.request("PUT", "/bkt2").expect(200).await;
+    c.request("GET", &format!("/bkt2/k?uploadId={}", upload.id)).refused(404, "NoSuchUpload").await;
+    upload.part(1, "x").expect(200).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,128 @@
+//! Sub-resources: parameters of the query that make another operation of a request (`?acl`, `?tagging`, …).
+//!
+//! `s3s` looks for those that it expects with a method and passes over all others: what is left is then the plain operation, and
+//! `DELETE /bucket/key?acl` would remove the object. So a change has to name one that fits, or none.
+
+use http::Method;
+use s3s::S3ErrorCode;
+
+use crate::query::Query;
+use crate::refusal::Refusal;
+use crate::target::Names;
+
+/// Query parameters that are an operation of their own (of ours, or refused by name in the operations), whatever their value.
+const SUB_RESOURCES: [&str; 33] = [
+    "accelerate",
+    "acl",
+    "analytics",
+    "attributes",
+    "cors",
+    "delete",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "legal-hold",
+    "lifecycle",
+    "location",
+    "logging",
+    "metadataTable",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "replication",
+    "requestPayment",
+    "restore",
+    "retention",
+    "select",
+    "session",
+    "tagging",
+    "torrent",
+    "uploads",
+    "versioning",
+    "versions",
+    "website",
+];
+
+/// Those that a change may be about, by method and target. `s3s` takes any other for none at all.
+const PUT_OF_BUCKET: [&str; 20] = [
+    "accelerate",
+    "acl",
+    "analytics",
+    "cors",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "lifecycle",
+    "logging",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "publicAccessBlock",
+    "replication",
+    "requestPayment",
+    "tagging",
+    "versioning",
+    "website",
+];
+const PUT_OF_OBJECT: [&str; 4] = ["acl", "legal-hold", "retention", "tagging"];
+const POST_OF_BUCKET: [&str; 2] = ["delete", "metadataTable"];
+const POST_OF_OBJECT: [&str; 3] = ["restore", "select", "uploads"];
+const DELETE_OF_BUCKET: [&str; 14] = [
+    "analytics",
+    "cors",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "lifecycle",
+    "metadataTable",
+    "metrics",
+    "ownershipControls",
+    "policy",
+    "publicAccessBlock",
+    "replication",
+    "tagging",
+    "website",
+];
+const DELETE_OF_OBJECT: [&str; 1] = ["tagging"];
+
+/// Whether a parameter of this name is an operation.
+pub(crate) fn is_one(name: &str) -> bool {
+    SUB_RESOURCES.contains(&name)
+}
+
+/// Refuses a change whose sub-resource `s3s` would pass over, and with it do another one.
+pub(crate) fn check(method: &Method, names: Names, query: &Query) -> Result<(), Refusal> {
+    let fitting: &[&str] = match (method, names) {
+        (&Method::PUT, Names::Bucket) => &PUT_OF_BUCKET,
+        (&Method::PUT, Names::Object) => &PUT_OF_OBJECT,
+        (&Method::POST, Names::Bucket) => &POST_OF_BUCKET,
+        (&Method::POST, Names::Object) => &POST_OF_OBJECT,
+        (&Method::DELETE, Names::Bucket) => &DELETE_OF_BUCKET,
+        (&Method::DELETE, Names::Object) => &DELETE_OF_OBJECT,
+        // On reads an empty parameter is mostly an option left empty: `?prefix=&delimiter=`.
+        _ => return Ok(()),
+    };
+    for (name, value) in query.pairs() {
+        let known = is_one(name);
+        if fitting.contains(&name.as_str()) || !known && !value.is_empty() {
+            continue;
+        }
+        if known {
+            return Err(Refusal::new(S3ErrorCode::MethodNotAllowed)
+                .field("Method", method.as_str())
+                .field("ResourceType", name.to_uppercase()));
+        }
+        return Err(Refusal::with(
+            S3ErrorCode::NotImplemented,
+            "A parameter you provided implies functionality that is not implemented.",
+        )
+        .field("Parameter", name.as_str()));
+    }
+    Ok(())
+}
