@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test | check | servers | bench | hunt`.
+//! The project's own commands: `cargo xtask test | check | servers | bench | hunt | fuzz`.
 //!
 //! `test` is what a change must pass and all that CI runs. It sets up whatever it needs, in a cache, and fails when
 //! something cannot be had: nothing is skipped.
@@ -9,6 +9,7 @@ mod cache;
 mod cargo;
 mod check;
 mod debian;
+mod fuzz;
 mod hunt;
 mod servers;
 mod test;
@@ -26,7 +27,8 @@ usage: cargo xtask COMMAND
   check                        the invariants of absence, file lengths, and the tests that docs/semantics.md names
   servers [--full]             start the shared servers, print their variables for a shell, stop them at end of input
   bench client | server        measure haul and its peers in one run
-  hunt [--seeds N] [--from S]  simulate uploads, faults and crashes over other seeds than a test run does";
+  hunt [--seeds N] [--from S]  simulate uploads, faults and crashes over other seeds than a test run does
+  fuzz [--seconds N] [TARGET…] run the fuzz targets one after the other, 60 seconds each (nightly, cargo-fuzz)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -48,6 +50,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["servers", "--full"] => servers::hold(servers::Range::Full),
         ["bench", what @ ("client" | "server"), rest @ ..] => bench::bench(what, rest),
         ["hunt", options @ ..] => hunt::hunt(hunt::Options::parse(options)?),
+        ["fuzz", options @ ..] => fuzz::fuzz(&fuzz::Options::parse(options)?),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())
