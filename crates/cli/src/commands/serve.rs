@@ -24,6 +24,8 @@ struct Listening {
     access_key_id: String,
     secret_access_key: String,
     data_dir: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_endpoint: Option<String>,
 }
 
 /// Serves.
@@ -56,6 +58,7 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
         access_key_id: keys.access_key_id.clone(),
         secret_access_key: keys.secret_access_key.expose().to_owned(),
         data_dir: folder.display().to_string(),
+        admin_endpoint: server.admin_address().map(|address| format!("http://{address}")),
     };
     mode.event(&listening)?;
     mode.result(&listening.page())?;
@@ -144,7 +147,10 @@ fn check(store: &StoreArgs, args: &ServeArgs) -> Result<(), Usage> {
 impl Listening {
     /// For a person: what it is, then lines to paste.
     fn page(&self) -> String {
-        let Self { endpoint, region, access_key_id, secret_access_key, data_dir } = self;
+        let Self { endpoint, region, access_key_id, secret_access_key, data_dir, admin_endpoint } = self;
+        let admin = admin_endpoint.as_ref();
+        let admin = admin
+            .map_or_else(String::new, |url| format!("\n  health and metrics {url}/health, {url}/metrics"));
         format!(
             "\
 haul serves {data_dir}
@@ -152,7 +158,7 @@ haul serves {data_dir}
   endpoint           {endpoint}
   region             {region}
   access key id      {access_key_id}
-  secret access key  {secret_access_key}
+  secret access key  {secret_access_key}{admin}
 
 Paste this into the shell that will talk to it:
 
@@ -206,8 +212,12 @@ mod tests {
             access_key_id: "HAULEXAMPLE".into(),
             secret_access_key: "secret".into(),
             data_dir: "/data".into(),
+            admin_endpoint: Some("http://127.0.0.1:9000".into()),
         }
         .page();
+        assert!(page.contains(
+            "\n  health and metrics http://127.0.0.1:9000/health, http://127.0.0.1:9000/metrics\n"
+        ));
         assert!(
             page.contains("  export AWS_ENDPOINT_URL=http://127.0.0.1:8014 AWS_DEFAULT_REGION=us-east-1\n")
         );

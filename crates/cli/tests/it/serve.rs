@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use haul_testkit::Store;
 use haul_testkit::files::MIB;
-use haul_testkit::process::Signal;
+use haul_testkit::process::{Signal, usage_of};
 use haul_testkit::python::{Talk, Venv};
 use haul_testkit::servers::HaulServe;
 use serde_json::{Value, json};
@@ -149,4 +149,63 @@ fn a_full_disk_is_answered_507_and_spares_what_is_there() {
     // What the refused part had taken is free again, but for a page or two of metadata.
     assert!(told["lost_bytes"].as_i64().unwrap() < 1 << 20, "{told}");
     assert_eq!(told["again"], 507, "{told}");
+}
+
+#[test]
+fn boto3_comes_in_by_https_and_metrics_are_elsewhere() {
+    let world = World::new();
+    let tls = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/tests/it/tls");
+    let file = |name: &str| tls.join(name).display().to_string();
+    let (certificate, key) = (file("server.pem"), file("server-test-only.key"));
+    let arguments = [
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+        "--tls-cert",
+        &certificate,
+        "--tls-key",
+        &key,
+    ];
+    let mut server = HaulServe::start_with(haul_binary(), &world.path("data"), &arguments).unwrap();
+    let store = server.store().clone();
+    assert!(store.endpoint.starts_with("https://127.0.0.1:"), "{}", store.endpoint);
+    let script = r#"
+import urllib.request
+https = boto3.client("s3", endpoint_url=os.environ["HAUL_TEST_ENDPOINT"], verify=args[0],
+                     config=Config(s3={"addressing_style": "path"}))
+https.create_bucket(Bucket="secured")
+# Over https boto3 sends a trailer instead of a header, which it does not over http.
+https.put_object(Bucket="secured", Key="key", Body=b"sent", ChecksumAlgorithm="SHA256")
+ask = lambda path: urllib.request.urlopen(args[1] + path).read().decode()
+answer({"read": https.get_object(Bucket="secured", Key="key", ChecksumMode="ENABLED")["Body"].read().decode(),
+        "health": ask("/health"), "metrics": ask("/metrics")})
+"#;
+    let admin = server.event("listening", LIMIT).unwrap();
+    let told = python(&store, script, &[&file("ca.pem"), admin["admin_endpoint"].as_str().unwrap()]);
+    assert_eq!(told["read"], "sent");
+    assert!(told["health"].as_str().unwrap().contains("ok"), "{told}");
+    let metrics = told["metrics"].as_str().unwrap();
+    assert!(metrics.contains("haul_requests_total{method=\"PUT\",status=\"2xx\"} 2\n"), "{metrics}");
+}
+
+/// 768 MiB in three parts at once would be that much memory in a server that holds a part whole.
+#[test]
+fn memory_stays_small_whatever_the_size_of_parts() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    // Nothing but zeroes: it costs no room here, and the server is none the wiser.
+    fs::File::create(world.path("file")).unwrap().set_len(768 * MIB).unwrap();
+    for (part_size, concurrency) in [("256MiB", "3"), ("8MiB", "16")] {
+        let to = format!("s3://{bucket}/{part_size}");
+        let mut command = copy(&world, server.store(), world.path("file"), &to);
+        succeed(command.args(["--part-size", part_size, "--concurrency", concurrency, "--memory", "1GiB"]));
+        succeed(world.haul(server.store()).args(["cp", &to, "back"]));
+        fs::remove_file(world.path("back")).unwrap();
+        succeed(world.haul(server.store()).args(["rm", &to]));
+    }
+    let peak_mib = usage_of(server.id()).unwrap().peak_memory_bytes / MIB;
+    println!("peak memory: {peak_mib} MiB");
+    assert!(peak_mib < 200, "{peak_mib} MiB");
 }
