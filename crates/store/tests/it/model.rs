@@ -23,6 +23,8 @@ const KEYS: u64 = 6;
 #[derive(Default)]
 struct Model {
     objects: BTreeMap<String, Vec<u8>>,
+    /// The one tag of an object, if it was given one.
+    tags: BTreeMap<String, String>,
     uploads: Vec<(UploadRef, BTreeMap<u32, Vec<u8>>)>,
 }
 
@@ -44,7 +46,7 @@ impl Client {
     }
 
     fn step(&mut self) {
-        match self.dice.below(12) {
+        match self.dice.below(13) {
             0 | 1 => self.put(),
             2 => self.delete(),
             3 => self.copy(),
@@ -54,6 +56,7 @@ impl Client {
             8 => self.complete(),
             9 => self.abort(),
             10 => self.read_range(),
+            11 => self.tag(),
             _ => self.look(),
         }
     }
@@ -61,7 +64,19 @@ impl Client {
     fn put(&mut self) {
         let (name, bytes) = (self.name(), self.bytes());
         try_put(&self.store, &bucket("model"), &name, &bytes).unwrap();
+        self.model.tags.remove(&name);
         self.model.objects.insert(name, bytes);
+    }
+
+    fn tag(&mut self) {
+        let (name, value) = (self.name(), self.dice.below(100).to_string());
+        let tags = BTreeMap::from([("tag".to_owned(), value.clone())]);
+        match self.store.set_object_tags(&bucket("model"), &key(&name), tags) {
+            Ok(()) => drop(self.model.tags.insert(name.clone(), value)),
+            Err(Error::NoSuchKey { .. }) => {}
+            Err(other) => panic!("{other:?}"),
+        }
+        assert_eq!(self.model.objects.contains_key(&name), self.model.tags.contains_key(&name));
     }
 
     fn delete(&mut self) {
@@ -69,6 +84,7 @@ impl Client {
         let deleted =
             self.store.delete_object(&bucket("model"), &key(&name), WriteCondition::Always).unwrap();
         let was_there = self.model.objects.remove(&name).is_some();
+        self.model.tags.remove(&name);
         assert_eq!(deleted == Deleted::Removed, was_there);
     }
 
@@ -77,7 +93,14 @@ impl Client {
         let source = CopySource { bucket: bucket("model"), key: key(&from), version: None };
         let copied = self.store.copy_object(source, &bucket("model"), &key(&to), CopyOptions::default());
         match (copied, self.model.objects.get(&from).cloned()) {
-            (Ok(_), Some(bytes)) => drop(self.model.objects.insert(to, bytes)),
+            (Ok(_), Some(bytes)) => {
+                // Tags go with a copy unless the request says otherwise.
+                match self.model.tags.get(&from).cloned() {
+                    Some(tag) => self.model.tags.insert(to.clone(), tag),
+                    None => self.model.tags.remove(&to),
+                };
+                self.model.objects.insert(to, bytes);
+            }
             (Err(Error::NoSuchKey { .. }), None) => {}
             (answer, model) => panic!("{answer:?} but {}", model.is_some()),
         }
@@ -140,6 +163,7 @@ impl Client {
         completed.unwrap();
         let whole = page.parts.iter().flat_map(|part| parts[&part.part_number.into()].clone()).collect();
         self.model.objects.insert(upload.key.to_string(), whole);
+        self.model.tags.remove(upload.key.as_str());
         self.model.uploads.remove(index);
     }
 
@@ -182,6 +206,8 @@ impl Client {
         assert_eq!(found, expected);
         for (name, bytes) in &self.model.objects {
             assert_eq!(read(&self.store, &bucket("model"), name, ReadRange::Whole), *bytes);
+            let tags = self.store.head_object(&bucket("model"), &key(name)).unwrap().attributes.tags;
+            assert_eq!(tags.get("tag"), self.model.tags.get(name), "{name}");
         }
     }
 }
