@@ -541,3 +541,33 @@ async fn checksum_rules_of_an_upload_are_kept() {
     upload.complete(&[(1, &etag, &with(&other))]).refused(400, "InvalidPart").await;
     upload.complete(&[(1, &etag, &with(&sha))]).expect(200).await;
 }
+
+/// Without an algorithm at Create the object has a CRC64NVME; what a part brought besides is verified, echoed, and no part of the
+/// list. With one, the parts of a list with checksums are numbered without a gap.
+#[tokio::test]
+async fn other_checksums_of_parts_are_echoed_and_checksums_allow_no_gaps() {
+    let f = Fixture::new().await;
+    let upload = Upload::create(&f.client, &[]).await;
+    let crc = sum(ChecksumAlgorithm::Crc32c, b"x").to_base64();
+    let part = upload.part(1, "x").header("x-amz-checksum-crc32c", &crc).expect(200).await;
+    assert_eq!(part.header("x-amz-checksum-crc32c"), Some(crc.as_str()));
+    let named = format!("<ChecksumCRC32C>{crc}</ChecksumCRC32C>");
+    upload.complete(&[(1, &part.etag(), &named)]).refused(400, "InvalidPart").await;
+    let done = upload.complete(&[(1, &part.etag(), "")]).expect(200).await;
+    let whole = sum(ChecksumAlgorithm::Crc64Nvme, b"x").to_base64();
+    assert_eq!(done.element("ChecksumCRC64NVME"), Some(whole));
+    assert_eq!(done.element("ChecksumCRC32C"), None);
+
+    let upload = Upload::create(&f.client, &[("x-amz-checksum-algorithm", "SHA256")]).await;
+    let data = bytes(5 * 1024 * 1024);
+    let sha = sum(ChecksumAlgorithm::Sha256, &data).to_base64();
+    let mut list = Vec::new();
+    for number in [1, 3] {
+        let part = upload.part(number, data.clone()).header("x-amz-checksum-sha256", &sha).expect(200).await;
+        list.push((number, part.etag(), format!("<ChecksumSHA256>{sha}</ChecksumSHA256>")));
+    }
+    let list: Vec<_> =
+        list.iter().map(|(number, etag, sum)| (*number, etag.as_str(), sum.as_str())).collect();
+    upload.complete(&list).refused(400, "InvalidPartOrder").await;
+    upload.complete(&list[..1]).expect(200).await;
+}
