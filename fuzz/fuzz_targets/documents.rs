@@ -4,4 +4,6 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| haul_server::fuzzing::documents(input));
+fuzz_target!(|input: &[u8]| {
+    haul_server::fuzzing::documents(input);
+});

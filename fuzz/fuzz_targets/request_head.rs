@@ -4,4 +4,6 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| haul_server::fuzzing::request_head(input));
+fuzz_target!(|input: &[u8]| {
+    haul_server::fuzzing::request_head(input);
+});

@@ -7,21 +7,23 @@ use haul_parts::{ChecksumAlgorithm, Hasher};
 use crate::journal::format::{MAGIC, decode, encode};
 
 /// A journal. The first byte says what the rest is: 0 a file as it is, else payloads, one a line, which get their frames
-/// here: no fuzzer guesses a CRC. What is taken comes out of its own encoding as it is.
-pub fn journal(input: &[u8]) {
-    let Some((kind, rest)) = input.split_first() else { return };
+/// here: no fuzzer guesses a CRC. What is taken comes out of its own encoding as it is. Says whether
+/// there was a record to take.
+pub fn journal(input: &[u8]) -> bool {
+    let Some((kind, rest)) = input.split_first() else { return false };
     let file = if *kind == 0 { rest.to_vec() } else { framed(rest) };
-    let Ok(decoded) = decode(&file) else { return };
+    let Ok(decoded) = decode(&file) else { return false };
     assert!(decoded.good_bytes <= file.len());
     let mut again = MAGIC.to_vec();
     for record in &decoded.records {
         // Text that was written with fewer bytes than it is written here may be too long now.
-        let Some(bytes) = encode(record) else { return };
+        let Some(bytes) = encode(record) else { return false };
         again.extend(bytes);
     }
     let second = decode(&again).expect("what is written here is read here");
     assert_eq!(second.records, decoded.records);
     assert_eq!(second.good_bytes, again.len());
+    !decoded.records.is_empty()
 }
 
 fn framed(payloads: &[u8]) -> Vec<u8> {
@@ -36,17 +38,18 @@ fn framed(payloads: &[u8]) -> Vec<u8> {
     file
 }
 
-/// The answer to a part: a status, lines of headers, an empty line, a document.
-pub fn answer(input: &[u8]) {
-    let Some((head, body)) = split_head(input) else { return };
+/// The answer to a part: a status, lines of headers, an empty line, a document. Says whether it is one at all.
+pub fn answer(input: &[u8]) -> bool {
+    let Some((head, body)) = split_head(input) else { return false };
     let mut lines = head.lines();
-    let Some(status) = lines.next().and_then(|status| status.parse::<u16>().ok()) else { return };
+    let Some(status) = lines.next().and_then(|status| status.parse::<u16>().ok()) else { return false };
     let mut response = http::Response::builder().status(status);
     for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
         response = response.header(name, value);
     }
-    let Ok(response) = response.body(()) else { return };
+    let Ok(response) = response.body(()) else { return false };
     crate::s3::judge(response.into_parts().0, body.to_vec().into());
+    true
 }
 
 fn split_head(input: &[u8]) -> Option<(&str, &[u8])> {

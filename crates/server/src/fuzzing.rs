@@ -1,6 +1,6 @@
 //! What `fuzz/` and the tests feed with bytes that nobody wrote: everything here that reads what strangers send.
 //!
-//! No part of the API. The functions are here because what they call is nobody else's business.
+//! No part of the API. Each function says whether the input was taken. They are here because what they call is nobody else's business.
 
 use std::fmt::Debug;
 
@@ -19,8 +19,8 @@ use crate::target::Domains;
 use crate::{AccessLevel, Grant, Limits, attributes, gate, names};
 
 /// A request head: `METHOD URI`, then lines of headers. Whatever passes the gate keeps its rules.
-pub fn request_head(input: &[u8]) {
-    let Some(mut parts) = head(input) else { return };
+pub fn request_head(input: &[u8]) -> bool {
+    let Some(mut parts) = head(input) else { return false };
     let domains = Domains::new(&["localhost".to_owned(), "s3.example".to_owned()]);
     let target = domains.target(&parts);
     if let Some(bucket) = &target.bucket {
@@ -29,7 +29,7 @@ pub fn request_head(input: &[u8]) {
     }
     let limits = Limits::default();
     if gate::check(&parts, &target, &limits).is_err() {
-        return;
+        return false;
     }
     let query = Query::parse(parts.uri.query().unwrap_or(""));
     if let Some(seconds) = query.get("X-Amz-Expires") {
@@ -55,6 +55,7 @@ pub fn request_head(input: &[u8]) {
         let again = attributes::read(&plain).expect("what was taken once");
         assert_eq!((&again.user_metadata, &again.cache_control), (&kept.user_metadata, &kept.cache_control));
     }
+    true
 }
 
 fn head(input: &[u8]) -> Option<Parts> {
@@ -70,8 +71,8 @@ fn head(input: &[u8]) -> Option<Parts> {
 
 /// An aws-chunked body. The first byte says of which kind, the second in which pieces it arrives: what is passed on is the same
 /// in any pieces.
-pub fn aws_chunked(input: &[u8]) {
-    let [kind, step, body @ ..] = input else { return };
+pub fn aws_chunked(input: &[u8]) -> bool {
+    let [kind, step, body @ ..] = input else { return false };
     let chunks = if kind % 2 == 0 { Chunks::Unsigned } else { Chunks::Signed { limit_bytes: 64 } };
     let (whole, whole_end) = reframed(chunks, body, body.len().max(1));
     let (pieces, pieces_end) = reframed(chunks, body, usize::from(*step).max(1));
@@ -92,6 +93,7 @@ pub fn aws_chunked(input: &[u8]) {
         }
         Chunks::Unsigned => {}
     }
+    whole_end.is_ok()
 }
 
 fn reframed(chunks: Chunks, body: &[u8], step: usize) -> (Vec<u8>, Result<(), BadFraming>) {
@@ -127,9 +129,9 @@ fn payload(mut body: &[u8]) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// A file of keys. What is refused says nothing of what is in it.
-pub fn keys_file(input: &[u8]) {
-    let Ok(text) = std::str::from_utf8(input) else { return };
-    let Ok(grants) = Grant::parse_file(text) else { return };
+pub fn keys_file(input: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(input) else { return false };
+    let Ok(grants) = Grant::parse_file(text) else { return false };
     for (at, grant) in grants.iter().enumerate() {
         let id = &grant.credentials.access_key_id;
         assert!(!id.is_empty() && !grant.credentials.secret_access_key.expose().is_empty());
@@ -144,30 +146,28 @@ pub fn keys_file(input: &[u8]) {
             assert!(!grant.covers("another-bucket-that-is-no-scope", &scope.prefix));
         }
     }
+    !grants.is_empty()
 }
 
 /// A document: the lifecycle or CORS of a bucket, tags, the list of a Complete. `s3s` reads the XML, this crate what it says;
 /// what is kept is shown as what would be kept again.
-pub fn documents(input: &[u8]) {
-    if let Some(document) = xml::<BucketLifecycleConfiguration>(input) {
-        is_stable(document.rules, lifecycle::read_rule, lifecycle::shown);
-    }
-    if let Some(document) = xml::<CORSConfiguration>(input) {
-        is_stable(document.cors_rules, cors::read_rule, cors::shown);
-    }
-    if let Some(document) = xml::<Tagging>(input) {
-        let pairs = document
-            .tag_set
-            .into_iter()
-            .map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
-        if let Ok(tags) = attributes::check_tags(pairs) {
-            assert_eq!(attributes::check_tags(tags.clone()).expect("what was taken once"), tags);
-        }
-    }
-    if let Some(document) = xml::<CompletedMultipartUpload>(input) {
+pub fn documents(input: &[u8]) -> bool {
+    let lifecycle = xml::<BucketLifecycleConfiguration>(input)
+        .is_some_and(|document| is_stable(document.rules, lifecycle::read_rule, lifecycle::shown));
+    let cors = xml::<CORSConfiguration>(input)
+        .is_some_and(|document| is_stable(document.cors_rules, cors::read_rule, cors::shown));
+    let tags = xml::<Tagging>(input).is_some_and(|document| {
+        let pairs = document.tag_set.into_iter();
+        let pairs = pairs.map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
+        let Ok(tags) = attributes::check_tags(pairs) else { return false };
+        assert_eq!(attributes::check_tags(tags.clone()).expect("what was taken once"), tags);
+        true
+    });
+    let list = xml::<CompletedMultipartUpload>(input).is_some_and(|document| {
         let upload = names::upload("bucket", "key", "upload").expect("plain names");
-        let _ = uploads::listed_parts(Some(document), &upload);
-    }
+        uploads::listed_parts(Some(document), &upload).is_ok()
+    });
+    lifecycle || cors || tags || list
 }
 
 fn xml<T: for<'xml> Deserialize<'xml>>(input: &[u8]) -> Option<T> {
@@ -181,9 +181,12 @@ fn is_stable<Sent, Kept: Clone + Debug + PartialEq>(
     rules: Vec<Sent>,
     read: impl Fn(Sent) -> Result<Kept, Refusal>,
     show: impl Fn(Kept) -> Sent,
-) {
+) -> bool {
+    let mut taken = false;
     for kept in rules.into_iter().filter_map(|rule| read(rule).ok()) {
         let again = read(show(kept.clone())).ok();
         assert_eq!(again, Some(kept));
+        taken = true;
     }
+    taken
 }

@@ -7,9 +7,10 @@ use std::fmt::Debug;
 use crate::Result;
 use crate::meta::{BucketRecord, FileRecord, Layout, ObjectRecord, PartRecord, UploadRecord};
 
-/// The first byte chooses the kind, the rest is the record. One that is taken comes out of its own encoding as it is.
-pub fn store_records(input: &[u8]) {
-    let Some((kind, record)) = input.split_first() else { return };
+/// The first byte chooses the kind, the rest is the record. One that is taken comes out of its own encoding as it is. Says
+/// whether it was taken.
+pub fn store_records(input: &[u8]) -> bool {
+    let Some((kind, record)) = input.split_first() else { return false };
     match kind % 6 {
         0 => is_stable(record, BucketRecord::decode, BucketRecord::encode),
         1 => is_stable(record, FileRecord::decode, |record| record.encode().to_vec()),
@@ -24,8 +25,9 @@ fn is_stable<T: Debug + PartialEq>(
     record: &[u8],
     decode: impl Fn(&[u8]) -> Result<T>,
     encode: impl Fn(&T) -> Vec<u8>,
-) {
-    let Ok(decoded) = decode(record) else { return };
+) -> bool {
+    let Ok(decoded) = decode(record) else { return false };
     let again = decode(&encode(&decoded)).expect("what is written here is read here");
     assert_eq!(again, decoded);
+    true
 }
