@@ -23,7 +23,7 @@ pub(crate) enum Exit {
     LeftBehind = 5,
     /// The source changed while it was read.
     SourceChanged = 6,
-    /// What arrived is wrong, or could not be proven where proof was required.
+    /// What arrived (or is kept) is wrong, or could not be proven where proof was required.
     NotProven = 7,
     /// `--if-none-match` or `--if-match` did not hold: the object stays as it was.
     Precondition = 8,

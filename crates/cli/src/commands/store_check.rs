@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::args::{CheckArgs, StoreArgs};
 use crate::data_dir::data_dir;
 use crate::exit::Exit;
-use crate::failure::{Doing, Ended};
+use crate::failure::{Doing, Ended, Usage};
 use crate::interrupt::Interrupts;
 use crate::output::{Mode, visible};
 use crate::progress::{Snapshot, TICK, View};
@@ -21,6 +21,7 @@ use crate::size::{human_duration, human_rate, human_size};
 
 /// Checks.
 pub(crate) async fn run(store: &StoreArgs, args: CheckArgs, mode: Mode) -> anyhow::Result<Exit> {
+    refuse_a_store_elsewhere(store)?;
     let folder = data_dir(args.dir.or_else(|| store.data.clone()))?;
     let repair = if args.repair { Repair::RemoveOrphans } else { Repair::ReportOnly };
     let started = std::time::Instant::now();
@@ -45,9 +46,26 @@ pub(crate) async fn run(store: &StoreArgs, args: CheckArgs, mode: Mode) -> anyho
         exit: Exit::NotProven,
         code: "Damaged",
         message: format!("{things} not as written in {}", folder.display()),
-        hint: Some("upload the objects named above again; what is not named is sound".to_owned()),
+        hint: Some("upload the named objects again; everything else is sound".to_owned()),
     }
     .into())
+}
+
+/// Flags that choose a store to talk to contradict a folder.
+fn refuse_a_store_elsewhere(store: &StoreArgs) -> Result<(), Usage> {
+    let given = [
+        (store.endpoint.is_some(), "--endpoint"),
+        (store.profile.is_some(), "--profile"),
+        (store.path_style, "--path-style"),
+        (store.virtual_host_style, "--virtual-host-style"),
+    ];
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, name)) => Err(Usage::new(
+            format!("{name} chooses a store to talk to; haul store check reads a folder"),
+            "leave it out, and name the folder",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Reads on a thread of its own, shown as it goes. It changes nothing, so that a signal may end it anywhere.

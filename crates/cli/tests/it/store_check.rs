@@ -198,6 +198,9 @@ fn what_is_no_store_is_not_made_one() {
             told.stderr
         );
     }
+    let told = check(&world, &["empty", "--endpoint", "http://127.0.0.1:1"]);
+    assert_eq!(told.code(), Some(2), "{}", told.stderr);
+    assert!(told.stderr.contains("--endpoint chooses a store"), "{}", told.stderr);
     // The default folder, which nobody has used yet.
     assert_eq!(check(&world, &[]).code(), Some(2));
     assert!(!world.path("absent").exists() && !world.path(".local").exists());
