@@ -81,7 +81,8 @@ async fn it_conforms_as_ceph() {
 /// (Not named after Garage: tests of that name need one that runs.)
 #[tokio::test]
 async fn it_conforms_as_a_store_that_drops_overwritten_uploads() {
-    let expectations = Expectations { conditional_put: true, ..Expectations::GARAGE_2 };
+    let expectations =
+        Expectations { conditional_put: true, put_is_one_part: false, ..Expectations::GARAGE_2 };
     conforms(Quirks::GARAGE_2, expectations).await;
 }
 

@@ -62,7 +62,7 @@ pub(super) async fn list_multipart_uploads(
         .send()
         .await
         .map_err(|error| failed(Operation::ListMultipartUploads, error))?;
-    let uploads = answer
+    let mut uploads: Vec<_> = answer
         .uploads()
         .iter()
         .filter_map(|upload| {
@@ -74,6 +74,9 @@ pub(super) async fn list_multipart_uploads(
             })
         })
         .collect();
+    // Garage 2.5 sorts the uploads of a page by their ids; its pages follow each other by key.
+    uploads
+        .sort_by(|one: &UploadSummary, other| (&one.key, one.initiated).cmp(&(&other.key, other.initiated)));
     let next = match (answer.is_truncated(), answer.next_key_marker()) {
         (Some(true), Some(key)) => Some(UploadMarker {
             key: key.to_owned(),

@@ -48,6 +48,8 @@ pub struct Expectations {
     pub conditional_complete: bool,
     /// HeadObject knows `partNumber`.
     pub heads_parts: bool,
+    /// An object that was put in one piece has one part for HeadObject; at AWS it has none.
+    pub put_is_one_part: bool,
     /// Buckets may be made and removed.
     pub makes_buckets: bool,
     /// Keys that this store cannot hold.
@@ -69,6 +71,7 @@ impl Expectations {
         conditional_put: true,
         conditional_complete: true,
         heads_parts: true,
+        put_is_one_part: false,
         makes_buckets: true,
         refused_keys: &[],
     };
@@ -86,12 +89,14 @@ impl Expectations {
         ..Expectations::AWS
     };
 
-    /// Garage 2.5.0.
+    /// Garage 2.5.0. It also gives the uploads of one page of ListMultipartUploads in the order of their ids
+    /// (the pages follow each other by key): that is put right where the page is read.
     pub const GARAGE_2: Expectations = Expectations {
         enforces_part_size: false,
         checks_object_size: false,
         conditional_put: false,
         conditional_complete: false,
+        put_is_one_part: true,
         ..Expectations::AWS
     };
 }
