@@ -1,4 +1,4 @@
-//! Debian packages: Ceph's gateway, which nothing else offers.
+//! Debian packages: Ceph's gateway, which nothing else offers, and a clock that is wrong on purpose.
 
 use std::path::Path;
 use std::process::Command;
@@ -29,6 +29,15 @@ pub(crate) fn ceph() -> Result<()> {
             version.starts_with(CEPH_VERSION),
             "{package} {version} is installed, but the tests know what Ceph {CEPH_VERSION}x answers (Debian 12 has it)"
         );
+    }
+    Ok(())
+}
+
+/// Installs `faketime`, with which a test runs `haul` as if the clock of this machine were off.
+pub(crate) fn faketime() -> Result<()> {
+    if installed_version("faketime").is_none() {
+        install(&["faketime"])
+            .context("faketime cannot be had: it comes from the Debian package of that name")?;
     }
     Ok(())
 }

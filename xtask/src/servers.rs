@@ -32,6 +32,7 @@ impl Needs {
         let peers = tools::peers(cache)?;
         let localstack = tools::localstack(cache)?;
         debian::ceph()?;
+        debian::faketime()?;
         let garage = (range == Range::Full).then(|| tools::garage(cache)).transpose()?;
         Ok(Self { peers, localstack, garage })
     }

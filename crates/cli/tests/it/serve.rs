@@ -32,7 +32,7 @@ fn sighup_reads_the_keys_again_and_a_slip_locks_nobody_out() {
     let world = World::new();
     let file = world.path("keys.toml");
     fs::write(&file, keys(&[("READER", "read-only", "photos")])).unwrap();
-    let arguments = ["--listen", "127.0.0.1:0", "--keys", file.to_str().unwrap()];
+    let arguments = ["--keys", file.to_str().unwrap()];
     let mut server = HaulServe::start_with(haul_binary(), &world.path("data"), &arguments).unwrap();
     let owner = server.store().clone();
     succeed(world.haul(&owner).args(["mb", "s3://photos"]));
@@ -102,7 +102,7 @@ fn sigterm_lets_a_running_upload_end_and_takes_no_new_one() {
 #[test]
 fn every_request_has_a_line_in_the_log_with_its_id() {
     let world = World::new();
-    let arguments = ["--listen", "127.0.0.1:0", "-v"];
+    let arguments = ["-v"];
     let server = HaulServe::start_with(haul_binary(), &world.path("data"), &arguments).unwrap();
     let bucket = make_bucket(&world, server.store());
     let script = r#"
@@ -158,8 +158,6 @@ fn boto3_comes_in_by_https_and_metrics_are_elsewhere() {
     let file = |name: &str| tls.join(name).display().to_string();
     let (certificate, key) = (file("server.pem"), file("server-test-only.key"));
     let arguments = [
-        "--listen",
-        "127.0.0.1:0",
         "--admin-listen",
         "127.0.0.1:0",
         "--tls-cert",

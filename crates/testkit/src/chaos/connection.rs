@@ -4,6 +4,7 @@
 use std::io::{ErrorKind, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, sink};
 use tokio::net::TcpStream;
@@ -41,15 +42,18 @@ enum Next {
 /// Serves one client until it is over. Errors are what the client sees as a closed connection; there is no one to tell.
 pub(super) async fn serve(client: TcpStream, upstream: SocketAddr, record: Arc<Record>, connection: u64) {
     let Ok(store) = TcpStream::connect(upstream).await else { return };
-    let mut link = Link { client: Side::new(client), store: Side::new(store), record, connection };
+    let (client, store) = (Side::new(client), Side::new(store));
+    let mut link = Link { client, store, upstream, record, connection, idle_since: None };
     while let Ok(Next::KeepAlive) = link.exchange().await {}
 }
 
 struct Link {
     client: Side,
     store: Side,
+    upstream: SocketAddr,
     record: Arc<Record>,
     connection: u64,
+    idle_since: Option<Instant>,
 }
 
 impl Link {
@@ -61,17 +65,30 @@ impl Link {
         };
         let Some(request) = request else { return Ok(Next::Close) };
         let (index, fault) = self.record.admit(self.note(&request));
+        let next = self.carry(&request, index, fault).await;
+        self.record.over(index);
+        self.idle_since = Some(Instant::now());
+        next
+    }
+
+    async fn carry(&mut self, request: &Head, index: usize, fault: Option<Fault>) -> Result<Next> {
         let mut damage = Damage::default();
         match fault {
-            Some(Fault::Answer { status, body }) => return self.answer(&request, index, status, &body).await,
+            Some(Fault::Answer { status, headers, body, after }) => {
+                self.take_in(request, index).await?;
+                tokio::time::sleep(after).await;
+                return self.answer(request, index, status, &headers, &body).await;
+            }
             Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
+            Some(Fault::Hold) => self.record.released().await,
             Some(Fault::FlipBit { at_byte }) => damage.flip_bit_of = Some(at_byte),
             Some(Fault::CutRequest { after_bytes } | Fault::Stall { after_bytes }) => {
                 damage.stop_after = Some(after_bytes);
             }
-            Some(Fault::DropAnswer | Fault::CutAnswer { .. }) | None => {}
+            Some(Fault::Twice) => return self.forward_twice(request, index).await,
+            Some(Fault::DropAnswer | Fault::CutAnswer { .. } | Fault::KeepAlive { .. }) | None => {}
         }
-        self.forward(&request, index, damage, fault.as_ref()).await
+        self.forward(request, index, damage, fault.as_ref()).await
     }
 
     fn note(&self, request: &Head) -> Seen {
@@ -83,27 +100,43 @@ impl Link {
             target,
             headers: request.headers.clone(),
             connection: self.connection,
+            at: Instant::now(),
+            idle: self.idle_since.map(|since| since.elapsed()),
+            in_flight: 0,
+            under_way: true,
             body_bytes: 0,
             status: None,
             fault: None,
         }
     }
 
-    /// Takes the request in and answers it without the store.
-    async fn answer(&mut self, request: &Head, index: usize, status: u16, body: &str) -> Result<Next> {
-        // A client that waits for 100 Continue gets the answer instead, and keeps its body.
-        let waits = request.header("expect").is_some();
-        if !waits {
-            let Self { client, record, .. } = self;
-            let count = |bytes| record.count_body(index, bytes);
-            copy_body(&mut client.reader, &mut sink(), request.request_framing(), Damage::default(), count)
-                .await?;
+    /// Reads the body; of a client that waits for 100 Continue there is none: it gets the answer instead.
+    async fn take_in(&mut self, request: &Head, index: usize) -> Result<()> {
+        if waits(request) {
+            return Ok(());
         }
+        let Self { client, record, .. } = self;
+        let count = |bytes| record.count_body(index, bytes);
+        let framing = request.request_framing();
+        copy_body(&mut client.reader, &mut sink(), framing, Damage::default(), count).await.map(drop)
+    }
+
+    /// Answers without the store.
+    async fn answer(
+        &mut self,
+        request: &Head,
+        index: usize,
+        status: u16,
+        headers: &[(&'static str, String)],
+        body: &str,
+    ) -> Result<Next> {
+        let waits = waits(request);
         let close = if waits { "Connection: close\r\n" } else { "" };
         let is_head = request.first[0] == "HEAD";
         let length = body.len();
+        let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!(
-            "HTTP/1.1 {status} Chaos\r\nContent-Type: application/xml\r\nContent-Length: {length}\r\n{close}\r\n"
+            "HTTP/1.1 {status} Chaos\r\nContent-Type: application/xml\r\nContent-Length: {length}\r\n{more}{close}\r\n"
         );
         self.client.writer.write_all(head.as_bytes()).await?;
         if !is_head {
@@ -111,6 +144,22 @@ impl Link {
         }
         self.record.answered(index, status);
         Ok(if waits || request.closes() { Next::Close } else { Next::KeepAlive })
+    }
+
+    async fn forward_twice(&mut self, request: &Head, index: usize) -> Result<Next> {
+        let Self { client, store, record, .. } = self;
+        let mut bytes = request.bytes.clone();
+        let count = |bytes| record.count_body(index, bytes);
+        copy_body(&mut client.reader, &mut bytes, request.request_framing(), Damage::default(), count)
+            .await?;
+        store.writer.write_all(&bytes).await?;
+        let head = Head::read(&mut store.reader).await?.ok_or(ErrorKind::UnexpectedEof)?;
+        let framing = head.answer_framing(&request.first[0]);
+        copy_body(&mut store.reader, &mut sink(), framing, Damage::default(), |_| {}).await?;
+        // On a connection of its own: a store may have closed the first one.
+        *store = Side::new(TcpStream::connect(self.upstream).await?);
+        store.writer.write_all(&bytes).await?;
+        relay(&mut store.reader, &mut client.writer, record, index, request, None).await
     }
 
     /// Sends the request on and the answer back, both at the same time: a store may answer before the body is over.
@@ -144,6 +193,10 @@ impl Link {
     }
 }
 
+fn waits(request: &Head) -> bool {
+    request.header("expect").is_some()
+}
+
 async fn relay(
     store: &mut BufReader<OwnedReadHalf>,
     client: &mut OwnedWriteHalf,
@@ -158,6 +211,13 @@ async fn relay(
         if matches!(fault, Some(Fault::DropAnswer)) && !head.is_interim() {
             // Taken in to its end, so that the store has done all it was asked for.
             copy_body(store, &mut sink(), framing, Damage::default(), |_| {}).await?;
+            return Ok(Next::Close);
+        }
+        if let (Some(Fault::KeepAlive { every, blanks }), 200) = (fault, head.status()) {
+            let mut body = Vec::new();
+            copy_body(store, &mut body, framing, Damage::default(), |_| {}).await?;
+            blanks_then(client, &body, *every, *blanks).await?;
+            record.answered(index, 200);
             return Ok(Next::Close);
         }
         client.write_all(&head.bytes).await?;
@@ -175,4 +235,18 @@ async fn relay(
             head.closes() || request.closes() || framing == Framing::UntilClosed || end == End::Stopped;
         return Ok(if over { Next::Close } else { Next::KeepAlive });
     }
+}
+
+/// An answer that keeps the connection alive before it says anything. The XML declaration comes first: behind blanks it
+/// would not be well-formed.
+async fn blanks_then(client: &mut OwnedWriteHalf, body: &[u8], every: Duration, blanks: u32) -> Result<()> {
+    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nConnection: close\r\n\r\n\
+        <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+    client.write_all(HEAD).await?;
+    for _ in 0..blanks {
+        tokio::time::sleep(every).await;
+        client.write_all(b" ").await?;
+    }
+    let declared = body.starts_with(b"<?xml").then(|| body.windows(2).position(|two| two == b"?>")).flatten();
+    client.write_all(&body[declared.map_or(0, |end| end + 2)..]).await
 }

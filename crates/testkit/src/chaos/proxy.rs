@@ -68,6 +68,13 @@ impl ChaosProxy {
         self.record.add(rule);
     }
 
+    /// Lets requests go on that [`Fault::Hold`] holds, and holds none from now on.
+    ///
+    /// [`Fault::Hold`]: super::Fault::Hold
+    pub fn release(&self) {
+        self.record.release();
+    }
+
     /// Everything that was asked so far, in order of arrival.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {

@@ -3,6 +3,8 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use super::{Fault, Kind, Rule};
 
 /// One request.
@@ -20,6 +22,14 @@ pub struct Seen {
     pub headers: Vec<(String, String)>,
     /// Which connection it came on, counted from 0.
     pub connection: u64,
+    /// When its head had been read.
+    pub at: Instant,
+    /// How long its connection had carried nothing; none for the first request of a connection.
+    pub idle: Option<Duration>,
+    /// How many requests of its kind were under way then, this one included.
+    pub in_flight: usize,
+    /// Whether it is under way.
+    pub under_way: bool,
     /// Bytes of its body that the proxy has read.
     pub body_bytes: u64,
     /// The status of the answer that reached the client.
@@ -40,6 +50,7 @@ impl Seen {
 struct State {
     rules: Vec<Rule>,
     seen: Vec<Seen>,
+    released: bool,
 }
 
 /// Rules and requests, shared by all connections of a proxy.
@@ -47,6 +58,7 @@ struct State {
 pub(super) struct Record {
     state: Mutex<State>,
     changed: Condvar,
+    let_go: Notify,
 }
 
 impl Record {
@@ -62,8 +74,9 @@ impl Record {
     /// Notes a new request and decides its fate: the first rule that applies.
     pub(super) fn admit(&self, mut request: Seen) -> (usize, Option<Fault>) {
         let mut state = self.state();
-        let (kind, part_number) = (request.kind, request.part_number);
-        request.fault = state.rules.iter_mut().find_map(|rule| rule.strike(kind, part_number));
+        let beside = |other: &&Seen| other.under_way && other.kind == request.kind;
+        request.in_flight = 1 + state.seen.iter().filter(beside).count();
+        request.fault = state.rules.iter_mut().find_map(|rule| rule.strike(&request));
         let fault = request.fault.clone();
         state.seen.push(request);
         self.changed.notify_all();
@@ -78,6 +91,32 @@ impl Record {
     pub(super) fn answered(&self, index: usize, status: u16) {
         self.state().seen[index].status = Some(status);
         self.changed.notify_all();
+    }
+
+    /// Its exchange has come to an end, whatever end.
+    pub(super) fn over(&self, index: usize) {
+        self.state().seen[index].under_way = false;
+        self.changed.notify_all();
+    }
+
+    /// Lets go of what is held, now and from now on.
+    pub(super) fn release(&self) {
+        self.state().released = true;
+        self.let_go.notify_waiters();
+    }
+
+    /// Returns once [`Record::release`] was called.
+    pub(super) async fn released(&self) {
+        loop {
+            let notified = self.let_go.notified();
+            tokio::pin!(notified);
+            // Listening first: a release between the look and the wait would be missed.
+            notified.as_mut().enable();
+            if self.state().released {
+                return;
+            }
+            notified.await;
+        }
     }
 
     pub(super) fn seen(&self) -> Vec<Seen> {

@@ -1,5 +1,6 @@
 //! `haul serve` as a user starts it: the binary, a data folder, a free loopback port.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::process::Signal;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const SERVE: [&str; 3] = ["serve", "--json", "--data"];
-const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
+const ANY_PORT: &str = "127.0.0.1:0";
 
 /// A running `haul serve`.
 #[derive(Debug)]
@@ -20,6 +21,9 @@ pub struct HaulServe {
     daemon: Daemon,
     store: Store,
     log: PathBuf,
+    /// All words of the command but the address.
+    again: Vec<OsString>,
+    data: PathBuf,
 }
 
 impl HaulServe {
@@ -28,7 +32,7 @@ impl HaulServe {
     /// # Errors
     /// When it does not start.
     pub fn start(binary: &Path, data: &Path) -> Result<Self> {
-        Self::start_with(binary, data, &ANY_PORT)
+        Self::start_with(binary, data, &[])
     }
 
     /// The same, on a port that it shall come back to.
@@ -36,17 +40,26 @@ impl HaulServe {
     /// # Errors
     /// When it does not start.
     pub fn start_at(binary: &Path, data: &Path, port: u16) -> Result<Self> {
-        Self::start_with(binary, data, &["--listen", &format!("127.0.0.1:{port}")])
+        Self::run(words(binary, data, &[]), data, &format!("127.0.0.1:{port}"))
     }
 
-    /// The same, with these arguments, `--listen` among them.
+    /// The same, on any port and with more words on its command line.
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start_with(binary: &Path, data: &Path, arguments: &[&str]) -> Result<Self> {
-        let mut command = Command::new(binary);
-        command.args(SERVE).arg(data).args(arguments);
-        Self::run(&command, data)
+    pub fn start_with(binary: &Path, data: &Path, more: &[&str]) -> Result<Self> {
+        Self::run(words(binary, data, more), data, ANY_PORT)
+    }
+
+    /// Kills it as `kill -9` does, and starts it again on the same folder and port.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill();
+        let address = self.store.endpoint.trim_start_matches("http://").to_owned();
+        *self = Self::run(std::mem::take(&mut self.again), &self.data, &address)?;
+        Ok(())
     }
 
     /// The same, on a disk of its own of `disk_bytes`: a tmpfs in a mount namespace that ends with the server, so that
@@ -57,17 +70,20 @@ impl HaulServe {
     pub fn start_on_small_disk(binary: &Path, data: &Path, disk_bytes: u64) -> Result<Self> {
         std::fs::create_dir_all(data).with_context(|| format!("create {}", data.display()))?;
         let script = format!(r#"mount -t tmpfs -o size={disk_bytes} haul-test "$1" && shift && exec "$@""#);
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--", "sh", "-c", &script, "sh"]).arg(data);
-        command.arg(binary).args(SERVE).arg(data).args(ANY_PORT);
-        Self::run(&command, data)
+        let mut all: Vec<OsString> =
+            ["unshare", "--mount", "--", "sh", "-c", &script, "sh"].map(OsString::from).into();
+        all.push(data.into());
+        all.extend(words(binary, data, &[]));
+        Self::run(all, data, ANY_PORT)
     }
 
-    fn run(command: &Command, data: &Path) -> Result<Self> {
+    fn run(words: Vec<OsString>, data: &Path, listen: &str) -> Result<Self> {
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(["--listen", listen]);
         // Beside the data, not in it: what is in the folder is the server's own.
         let log = PathBuf::from(format!("{}.log", data.display()));
         let from = std::fs::metadata(&log).map_or(0, |log| log.len());
-        let mut daemon = Daemon::start(command, &log)?;
+        let mut daemon = Daemon::start(&command, &log)?;
         let listening = || events(&log, from).into_iter().find(|said| said["event"] == "listening");
         let told = daemon.wait_until(START_LIMIT, listening)?;
         let field = |name: &str| -> Result<String> {
@@ -80,7 +96,7 @@ impl HaulServe {
             access_key: field("access_key_id")?,
             secret_key: field("secret_access_key")?,
         };
-        Ok(Self { daemon, store, log })
+        Ok(Self { daemon, store, log, again: words, data: data.to_owned() })
     }
 
     /// Where it answers.
@@ -130,6 +146,15 @@ impl HaulServe {
     pub fn said(&self) -> String {
         self.daemon.said()
     }
+}
+
+/// The command but for its address.
+fn words(binary: &Path, data: &Path, more: &[&str]) -> Vec<OsString> {
+    let mut words: Vec<OsString> = vec![binary.into()];
+    words.extend(SERVE.map(OsString::from));
+    words.push(data.into());
+    words.extend(more.iter().map(OsString::from));
+    words
 }
 
 /// The whole lines of JSON after the first `from` bytes: standard error goes to the same file.
