@@ -7,11 +7,18 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{Region, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::config::{
+    IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+};
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use haul_parts::{Bucket, Key};
 
-use super::data::DataPlane;
+use super::clock::Clock;
+use super::credentials::CredentialCache;
 use super::data::address::Address;
+use super::data::{DataPlane, IDLE_MAX};
+use super::place::Places;
 use super::{Addressing, S3Options, S3Store};
 use crate::error::Error;
 use crate::store::ObjectRef;
@@ -44,6 +51,8 @@ pub(super) async fn connect(options: S3Options) -> Result<S3Store, Error> {
             .credentials_provider()
             .ok_or_else(|| Error::Configuration("no provider of credentials".into()))?,
     };
+    let clock = Clock::default();
+    let credentials = CredentialCache::new(provider);
     let region = sdk.region().map_or(DEFAULT_REGION, |region| region.as_ref()).to_owned();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(options.connect_timeout)
@@ -52,7 +61,14 @@ pub(super) async fn connect(options: S3Options) -> Result<S3Store, Error> {
     // The SDK's checksums are for its own bodies; ours are sent by the data plane and named at Complete.
     let config = aws_sdk_s3::config::Builder::from(&sdk)
         .region(Region::new(region.clone()))
-        .credentials_provider(provider.clone())
+        .credentials_provider(credentials.clone())
+        // Ours is the cache: it can be told that a session has ended.
+        .identity_cache(IdentityCache::no_cache())
+        // And the clock: the SDK corrects its own from every answer, and both corrections together would be one too
+        // many.
+        .time_source(clock.clone())
+        .disable_clock_skew_correction(true)
+        .http_client(http_client())
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -70,7 +86,23 @@ pub(super) async fn connect(options: S3Options) -> Result<S3Store, Error> {
     // Of a store that puts buckets into its host names, the name without the probe's bucket.
     let endpoint = probe(&client).await?.origin().replacen(&format!("{PROBE_BUCKET}."), "", 1);
     let complete_timeout = options.complete_timeout;
-    Ok(S3Store { data: DataPlane::new(provider, &options)?, client, region, endpoint, complete_timeout })
+    Ok(S3Store {
+        data: DataPlane::new(credentials.clone(), clock.clone(), &options)?,
+        places: Places::new(client, region),
+        clock,
+        credentials,
+        endpoint,
+        complete_timeout,
+    })
+}
+
+/// The SDK's own, but for how long an idle connection is trusted: between Create and Complete lie minutes, in which
+/// the store or a firewall has dropped it, and 90 seconds (its default) would let Complete be the one to find out.
+fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .pool_idle_timeout(IDLE_MAX)
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .build_https()
 }
 
 /// A profile that was named wins over keys in the environment, as with the AWS CLI: who says `production` must not
@@ -88,4 +120,29 @@ async fn probe(client: &aws_sdk_s3::Client) -> Result<Address, Error> {
         key: Key::new("probe").map_err(|error| Error::Configuration(error.to_string()))?,
     };
     Address::resolve(client, &object).await.map_err(|error| Error::of_store("the store", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::s3::StaticCredentials;
+
+    /// A bucket that turns out to be elsewhere: AWS's host of that region, and signatures for it.
+    #[tokio::test]
+    async fn a_region_that_was_learnt_makes_the_host_of_aws() {
+        let keys = StaticCredentials { access_key_id: "AK".into(), secret_access_key: "SK".into() };
+        let options =
+            S3Options { region: Some("us-east-1".into()), credentials: Some(keys), ..S3Options::default() };
+        let here = S3Store::connect(options).await.unwrap();
+        let object =
+            ObjectRef { bucket: Bucket::new("holiday-films").unwrap(), key: Key::new("a film").unwrap() };
+        let before = Address::resolve(&here.places.of(&object.bucket).client, &object).await.unwrap();
+        assert_eq!(before.origin(), "https://holiday-films.s3.us-east-1.amazonaws.com");
+        here.places.learn(&object.bucket, "eu-central-1");
+        let place = here.places.of(&object.bucket);
+        let after = Address::resolve(&place.client, &object).await.unwrap();
+        assert_eq!(after.origin(), "https://holiday-films.s3.eu-central-1.amazonaws.com");
+        assert_eq!(after.region(), "eu-central-1");
+        assert_eq!(here.places.home().region, "us-east-1", "other buckets stay where they were");
+    }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -86,7 +87,12 @@ pub(super) async fn complete_multipart_upload(
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(timeout).build();
     let answer = call
         .customize()
-        .config_override(aws_sdk_s3::config::Builder::new().timeout_config(timeouts))
+        .config_override(
+            aws_sdk_s3::config::Builder::new()
+                .timeout_config(timeouts)
+                // Its answer is a blank now and then for minutes: no stream that stalled.
+                .stalled_stream_protection(StalledStreamProtectionConfig::disabled()),
+        )
         .send()
         .await
         .map_err(|error| failed(Operation::CompleteMultipartUpload, error))?;

@@ -3,13 +3,19 @@
 //! *Control plane* ([`control`], [`listing`]): the official SDK, which knows regions, endpoints, credentials
 //! and the odd answers. *Data plane* ([`data`]): the bytes of UploadPart and PutObject, on connections that we
 //! own, signed with the SDK's signer; addresses are taken from the SDK, never made up. Each method is one
-//! request; the SDK's own retries are switched off, so that one policy decides (see [`crate::retry`]).
+//! request; the SDK's own retries are switched off, so that one policy decides (see [`crate::retry`]). Region,
+//! clock and credentials are shared by both planes, and what a refusal says of them is followed ([`ask`]).
 
+mod ask;
+mod clock;
 mod connect;
 mod control;
 mod convert;
+mod credentials;
 mod data;
+mod document;
 mod listing;
+mod place;
 mod sdk_error;
 
 use std::fmt;
@@ -24,8 +30,11 @@ use crate::store::{
     ObjectBody, ObjectHead, ObjectRef, PartRequest, PartsPage, PutRequest, Store, StoreError, StoredPart,
     UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
+use clock::Clock;
+use credentials::CredentialCache;
 use data::DataPlane;
 pub(crate) use data::judge;
+use place::Places;
 
 /// How a bucket stands in a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,9 +108,10 @@ impl Default for S3Options {
 /// A real S3 store. Cheap to share behind an `Arc`; connections are reused among its uploads.
 #[derive(Debug)]
 pub struct S3Store {
-    client: aws_sdk_s3::Client,
+    places: Places,
     data: DataPlane,
-    region: String,
+    clock: Clock,
+    credentials: CredentialCache,
     endpoint: String,
     complete_timeout: Duration,
 }
@@ -123,11 +133,18 @@ impl Store for S3Store {
         object: &ObjectRef,
         request: &CreateRequest,
     ) -> Result<CreatedUpload, StoreError> {
-        control::create_multipart_upload(&self.client, object, request).await
+        self.ask(&object.bucket, |place| async move {
+            control::create_multipart_upload(&place.client, object, request).await
+        })
+        .await
     }
 
     async fn upload_part(&self, upload: &UploadRef, part: PartRequest) -> Result<UploadedPart, StoreError> {
-        self.data.upload_part(&self.client, upload, part).await
+        self.ask(&upload.object.bucket, |place| {
+            let part = part.clone();
+            async move { self.data.upload_part(&place, upload, part).await }
+        })
+        .await
     }
 
     async fn list_parts(
@@ -135,7 +152,10 @@ impl Store for S3Store {
         upload: &UploadRef,
         after: Option<PartNumber>,
     ) -> Result<PartsPage, StoreError> {
-        listing::list_parts(&self.client, upload, after).await
+        self.ask(&upload.object.bucket, |place| async move {
+            listing::list_parts(&place.client, upload, after).await
+        })
+        .await
     }
 
     async fn complete_multipart_upload(
@@ -143,11 +163,18 @@ impl Store for S3Store {
         upload: &UploadRef,
         request: &CompleteRequest,
     ) -> Result<CompletedObject, StoreError> {
-        control::complete_multipart_upload(&self.client, upload, request, self.complete_timeout).await
+        let timeout = self.complete_timeout;
+        self.ask(&upload.object.bucket, |place| async move {
+            control::complete_multipart_upload(&place.client, upload, request, timeout).await
+        })
+        .await
     }
 
     async fn abort_multipart_upload(&self, upload: &UploadRef) -> Result<(), StoreError> {
-        control::abort_multipart_upload(&self.client, upload).await
+        self.ask(&upload.object.bucket, |place| async move {
+            control::abort_multipart_upload(&place.client, upload).await
+        })
+        .await
     }
 
     async fn list_multipart_uploads(
@@ -156,15 +183,23 @@ impl Store for S3Store {
         prefix: &str,
         after: Option<&UploadMarker>,
     ) -> Result<UploadsPage, StoreError> {
-        listing::list_multipart_uploads(&self.client, bucket, prefix, after).await
+        self.ask(bucket, |place| async move {
+            listing::list_multipart_uploads(&place.client, bucket, prefix, after).await
+        })
+        .await
     }
 
     async fn put_object(&self, object: &ObjectRef, request: PutRequest) -> Result<UploadedPart, StoreError> {
-        self.data.put_object(&self.client, object, request).await
+        self.ask(&object.bucket, |place| {
+            let request = request.clone();
+            async move { self.data.put_object(&place, object, request).await }
+        })
+        .await
     }
 
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
-        control::head_object(&self.client, object).await
+        self.ask(&object.bucket, |place| async move { control::head_object(&place.client, object).await })
+            .await
     }
 
     async fn head_part(
@@ -172,11 +207,19 @@ impl Store for S3Store {
         object: &ObjectRef,
         number: PartNumber,
     ) -> Result<Option<StoredPart>, StoreError> {
-        control::head_part(&self.client, object, number).await
+        self.ask(
+            &object.bucket,
+            |place| async move { control::head_part(&place.client, object, number).await },
+        )
+        .await
     }
 
     async fn get_object(&self, object: &ObjectRef, request: &GetRequest) -> Result<ObjectBody, StoreError> {
-        control::get_object(&self.client, object, request).await
+        self.ask(
+            &object.bucket,
+            |place| async move { control::get_object(&place.client, object, request).await },
+        )
+        .await
     }
 
     async fn list_objects(
@@ -186,23 +229,30 @@ impl Store for S3Store {
         delimiter: Option<&str>,
         continuation: Option<&str>,
     ) -> Result<Listing, StoreError> {
-        listing::list_objects(&self.client, bucket, prefix, delimiter, continuation).await
+        self.ask(bucket, |place| async move {
+            listing::list_objects(&place.client, bucket, prefix, delimiter, continuation).await
+        })
+        .await
     }
 
     async fn delete_object(&self, object: &ObjectRef) -> Result<(), StoreError> {
-        control::delete_object(&self.client, object).await
+        self.ask(&object.bucket, |place| async move { control::delete_object(&place.client, object).await })
+            .await
     }
 
     async fn create_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {
-        control::create_bucket(&self.client, bucket, &self.region).await
+        self.ask_home(
+            |place| async move { control::create_bucket(&place.client, bucket, &place.region).await },
+        )
+        .await
     }
 
     async fn delete_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {
-        control::delete_bucket(&self.client, bucket).await
+        self.ask(bucket, |place| async move { control::delete_bucket(&place.client, bucket).await }).await
     }
 
     async fn list_buckets(&self) -> Result<Vec<BucketInfo>, StoreError> {
-        listing::list_buckets(&self.client).await
+        self.ask_home(|place| async move { listing::list_buckets(&place.client).await }).await
     }
 
     fn endpoint(&self) -> String {

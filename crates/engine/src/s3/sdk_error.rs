@@ -7,7 +7,9 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::store::{Operation, StoreError, StoreErrorKind};
+use super::clock;
+use super::document::{BUCKET_REGION, ErrorDocument};
+use crate::store::{Guidance, Operation, StoreError, StoreErrorKind};
 
 /// One failed SDK call.
 pub(super) fn convert<E>(operation: Operation, error: SdkError<E, HttpResponse>) -> StoreError
@@ -28,7 +30,7 @@ where
             converted.request_id = service.meta().request_id().map(str::to_owned);
             let seconds = answer.headers().get("retry-after").and_then(|value| value.parse().ok());
             converted.retry_after = seconds.map(Duration::from_secs);
-            converted
+            converted.guided(guidance(answer))
         }
         SdkError::TimeoutError(_) => {
             let message = "no answer in time";
@@ -60,6 +62,15 @@ where
             let message = innermost(&error);
             StoreError::local(operation, StoreErrorKind::Rejected, message).with_source(error)
         }
+    }
+}
+
+fn guidance(answer: &HttpResponse) -> Guidance {
+    let header = |name: &str| answer.headers().get(name);
+    let in_document = || ErrorDocument::read(answer.body().bytes()?).bucket_region();
+    Guidance {
+        bucket_region: header(BUCKET_REGION).map(str::to_owned).or_else(in_document),
+        store_time: header("date").and_then(clock::date),
     }
 }
 

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Operation;
 use crate::error::Advice;
 
@@ -58,6 +60,15 @@ pub enum StoreErrorKind {
     Source,
 }
 
+/// What an answer says of how to ask better, beside its error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guidance {
+    /// `x-amz-bucket-region`, or the region that the error document names.
+    pub bucket_region: Option<String>,
+    /// `Date`: the store's clock.
+    pub store_time: Option<Timestamp>,
+}
+
 /// One failed request.
 #[derive(Debug)]
 pub struct StoreError {
@@ -79,6 +90,8 @@ pub struct StoreError {
     pub outcome_unknown: bool,
     /// True when it broke on a connection that had been idle: worth one try at once on a new one (trap 28).
     pub reused_connection: bool,
+    /// What the answer says of how to ask better.
+    pub guidance: Box<Guidance>,
     /// What lies underneath.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -96,6 +109,7 @@ impl StoreError {
             retry_after: None,
             outcome_unknown: false,
             reused_connection: false,
+            guidance: Box::default(),
             source: None,
         }
     }
@@ -107,6 +121,17 @@ impl StoreError {
             code: code.map(str::to_owned),
             ..Self::local(operation, classify_of(operation, status, code), message)
         }
+    }
+
+    /// With what the answer says of how to ask better.
+    #[must_use]
+    pub fn guided(mut self, guidance: Guidance) -> Self {
+        // AWS answers HEAD in the wrong region with a bare 400 and the region.
+        if self.status == Some(400) && self.code.is_none() && guidance.bucket_region.is_some() {
+            self.kind = StoreErrorKind::WrongRegion;
+        }
+        *self.guidance = guidance;
+        self
     }
 
     /// With what lies underneath.
@@ -233,6 +258,9 @@ impl fmt::Display for StoreError {
         if !self.message.is_empty() {
             write!(f, ": {}", self.message)?;
         }
+        if let (StoreErrorKind::WrongRegion, Some(region)) = (self.kind, &self.guidance.bucket_region) {
+            write!(f, " (the bucket is in {region})")?;
+        }
         if let Some(id) = &self.request_id {
             write!(f, " (request id {id})")?;
         }
@@ -266,6 +294,17 @@ mod tests {
         assert_eq!(kind(Operation::ListParts), StoreErrorKind::NoSuchUpload);
         assert_eq!(kind(Operation::HeadObject), StoreErrorKind::NoSuchKey);
         assert_eq!(kind(Operation::CompleteMultipartUpload), StoreErrorKind::NoSuchKey);
+    }
+
+    #[test]
+    fn a_bare_400_that_names_a_region_means_another_region() {
+        let bare = StoreError::answered(Operation::HeadObject, 400, None, "");
+        let guidance = Guidance { bucket_region: Some("eu-west-3".into()), store_time: None };
+        let guided = bare.guided(guidance.clone());
+        assert_eq!(guided.kind, StoreErrorKind::WrongRegion);
+        assert!(guided.to_string().ends_with("(the bucket is in eu-west-3)"), "{guided}");
+        let refused = StoreError::answered(Operation::UploadPart, 400, Some("EntityTooSmall"), "");
+        assert_eq!(refused.guided(guidance).kind, StoreErrorKind::Rejected);
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod types;
 use async_trait::async_trait;
 use haul_parts::{Bucket, PartNumber};
 
-pub use error::{StoreError, StoreErrorKind};
+pub use error::{Guidance, StoreError, StoreErrorKind};
 pub use types::{
     BucketInfo, CompleteRequest, CompletedObject, CompletedPart, CreateRequest, CreatedUpload, GetRequest,
     Listing, ListingEntry, ObjectAttributes, ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest,
@@ -20,7 +20,8 @@ pub use types::{
     Wire,
 };
 
-/// One S3-speaking store. Every method is a single request (a listing: a single page) without retries.
+/// One S3-speaking store. Every method is a single request (a listing: a single page) without retries; only an
+/// answer that says how to ask better (another region, another time, an ended session) is followed at once.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// CreateMultipartUpload.

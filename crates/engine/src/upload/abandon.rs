@@ -55,7 +55,7 @@ pub async fn abandon(store: Arc<dyn Store>, folder: &JournalFolder, id: &str) ->
         let (finding, head) = complete::examine(store.as_ref(), &upload, &expected).await;
         match finding {
             Finding::UploadOpen => {}
-            Finding::Ours | Finding::UploadGone => {
+            Finding::Ours | Finding::UploadGone | Finding::NothingThere => {
                 opened.journal.remove()?;
                 let ours = finding == Finding::Ours;
                 return Ok(if ours { Abandoned::WasComplete } else { Abandoned::NothingThere });

@@ -155,8 +155,9 @@ async fn look_again(
     let head = store.head_object(&upload.object).await;
     let finding = match &head {
         Ok(found) if expected.is(found) => Finding::Ours,
-        Err(error) if error.kind != StoreErrorKind::NoSuchKey => Finding::Unknown(Failure::from(error)),
-        _ => Finding::UploadGone,
+        Ok(_) => Finding::UploadGone,
+        Err(error) if error.kind == StoreErrorKind::NoSuchKey => Finding::NothingThere,
+        Err(error) => Finding::Unknown(Failure::from(error)),
     };
     (finding, head)
 }

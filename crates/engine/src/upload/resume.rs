@@ -190,6 +190,9 @@ async fn gone(
             upload_id: resumed.upload.upload_id,
             source: Box::new(complete::unsettled(head)),
         }),
+        Finding::NothingThere => {
+            Ok(Resumption::Anew(Some("the store has neither the upload nor the object".into())))
+        }
         Finding::UploadGone | Finding::UploadOpen => Ok(Resumption::Anew(Some(
             "the store no longer has the upload, and the object is not ours".into(),
         ))),

@@ -71,6 +71,8 @@ pub enum Finding {
     UploadOpen,
     /// The object is not ours and the upload is gone.
     UploadGone,
+    /// The upload is gone and there is no object of this key: it was aborted or has expired.
+    NothingThere,
     /// The store would not say.
     Unknown(Failure),
 }
@@ -170,6 +172,9 @@ pub struct Schedule {
     attempts: Vec<u32>,
     left: usize,
     in_flight: u32,
+    /// Parts that wait for their next try. They keep their place among those in flight: in a store that is away,
+    /// the untried parts behind them would fail in no time, one after the other, and use up the budget of all.
+    waiting: u32,
     concurrency_max: u32,
     /// How many may be in flight now: halved when the store throttles, earned back by successes.
     allowed: u32,
@@ -203,13 +208,14 @@ impl Schedule {
         });
         Self {
             state: State::Planned,
-            budget: RetryBudget::new(&policy),
+            budget: RetryBudget::new(&policy, concurrency.max(1)),
             policy,
             random: StdRng::seed_from_u64(seed),
             ready: numbers.collect(),
             attempts: vec![0; part_count as usize],
             left: part_count as usize,
             in_flight: 0,
+            waiting: 0,
             concurrency_max: concurrency.max(1),
             allowed: concurrency.max(1),
             streak: 0,
@@ -298,6 +304,7 @@ impl Schedule {
             (State::Sending | State::Pausing, Input::PartImpossible(_)) => self.give_up(Advice::GiveUp),
             (State::Sending, Input::Woke(Waiting::Part(number))) => {
                 // Before the untried ones: its neighbours are done, and the end is nearer.
+                self.waiting -= 1;
                 self.ready.push_front(number);
                 self.fill()
             }
@@ -409,7 +416,7 @@ impl Schedule {
     /// Sends as many parts as may be in flight.
     fn fill(&mut self) -> Vec<Action> {
         let mut actions = vec![];
-        while self.in_flight < self.allowed
+        while self.in_flight + self.waiting < self.allowed
             && let Some(number) = self.ready.pop_front()
         {
             self.in_flight += 1;
@@ -452,6 +459,7 @@ impl Schedule {
         let Some(wait) = wait.filter(|_| self.budget.pay()) else {
             return self.give_up(failure.advice);
         };
+        self.waiting += 1;
         let mut actions = vec![Action::Wait(Waiting::Part(number), attempt, wait)];
         actions.append(&mut self.fill());
         actions
@@ -508,7 +516,9 @@ impl Schedule {
             // Completed and overwritten since, or expired: sending it again might overwrite somebody's newer
             // object, so that is for a person to decide.
             Finding::UploadGone if self.completion_possible => self.finish(Outcome::UploadGone),
-            Finding::UploadGone => {
+            // Nobody's object can be overwritten. RGW 16.2 says 500 to a Complete of an upload that somebody aborted:
+            // without this the whole upload would fail for a refusal that is no doubt at all.
+            Finding::UploadGone | Finding::NothingThere => {
                 self.restart = true;
                 self.abort()
             }

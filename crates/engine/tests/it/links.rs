@@ -109,7 +109,7 @@ async fn a_store_that_stays_down_is_given_up_within_its_budget() {
     let store = aws(Faults::none().on_every(O::UploadPart, Fault::Answer(Refusal::INTERNAL_ERROR)));
     let error = fails(&store).await;
     assert_eq!(store_kind(&error), Some(StoreErrorKind::Server));
-    assert!(store.calls(O::UploadPart) <= 11 + 64, "{} attempts", store.calls(O::UploadPart));
+    assert!(store.calls(O::UploadPart) <= 11 * 8, "{} attempts", store.calls(O::UploadPart));
     assert!(chain(&error).contains("attempts"), "{}", chain(&error));
 }
 

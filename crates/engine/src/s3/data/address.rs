@@ -88,6 +88,12 @@ impl Address {
         format!("{scheme}://{}", self.origin.authority)
     }
 
+    /// What signatures are for.
+    #[cfg(test)]
+    pub(in crate::s3) fn region(&self) -> &str {
+        &self.region
+    }
+
     /// One of AWS's own hosts, which have wildcard DNS for buckets.
     pub(in crate::s3) fn is_aws(&self) -> bool {
         let host = &self.origin.host;

@@ -7,7 +7,6 @@
 pub(super) mod address;
 mod answer;
 mod connection;
-mod credentials;
 mod pool;
 mod progress;
 mod request;
@@ -19,15 +18,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_credential_types::provider::SharedCredentialsProvider;
-
 use self::address::{Address, Origin};
 pub(crate) use self::answer::judge;
-use self::credentials::CredentialCache;
 use self::pool::ConnectionPool;
+pub(super) use self::pool::IDLE_MAX;
 use self::request::DataRequest;
-use self::sign::Clock;
 use super::S3Options;
+use super::clock::Clock;
+use super::credentials::CredentialCache;
+use super::place::Place;
 use crate::error::Error;
 use crate::store::{
     ObjectRef, Operation, PartRequest, PutRequest, StoreError, StoreErrorKind, UploadRef, UploadedPart,
@@ -48,15 +47,19 @@ pub(super) struct DataPlane {
     timeouts: Timeouts,
     tls: Arc<rustls::ClientConfig>,
     pools: Mutex<HashMap<Origin, Arc<ConnectionPool>>>,
-    /// The address of the last object: all parts of an upload share it.
-    last: Mutex<Option<(ObjectRef, Arc<Address>)>>,
+    /// The address of the last object, and the region it was resolved for: all parts of an upload share it.
+    last: Mutex<Option<(ObjectRef, String, Arc<Address>)>>,
 }
 
 impl DataPlane {
-    pub(super) fn new(provider: SharedCredentialsProvider, options: &S3Options) -> Result<Self, Error> {
+    pub(super) fn new(
+        credentials: CredentialCache,
+        clock: Clock,
+        options: &S3Options,
+    ) -> Result<Self, Error> {
         Ok(Self {
-            credentials: CredentialCache::new(provider),
-            clock: Clock::default(),
+            credentials,
+            clock,
             timeouts: Timeouts {
                 connect: options.connect_timeout,
                 idle: options.idle_timeout,
@@ -70,21 +73,21 @@ impl DataPlane {
 
     pub(super) async fn upload_part(
         &self,
-        client: &aws_sdk_s3::Client,
+        place: &Place,
         upload: &UploadRef,
         part: PartRequest,
     ) -> Result<UploadedPart, StoreError> {
-        let address = self.address(client, &upload.object).await?;
+        let address = self.address(place, &upload.object).await?;
         self.send(&address, DataRequest::upload_part(upload, part)).await
     }
 
     pub(super) async fn put_object(
         &self,
-        client: &aws_sdk_s3::Client,
+        place: &Place,
         object: &ObjectRef,
         request: PutRequest,
     ) -> Result<UploadedPart, StoreError> {
-        let address = self.address(client, object).await?;
+        let address = self.address(place, object).await?;
         self.send(&address, DataRequest::put_object(request)).await
     }
 
@@ -96,38 +99,17 @@ impl DataPlane {
         let signed = sign::signed(address, request, &credentials, &self.clock)?;
         let answer = connection.send(operation, signed, self.timeouts).await?;
         self.pool(address).check_in(connection);
-        let result = answer.uploaded(operation, algorithm);
-        if let Err(error) = &result {
-            self.learn_from(error, answer.date());
-        }
-        result
+        answer.uploaded(operation, algorithm)
     }
 
-    /// What an error teaches for the next try.
-    fn learn_from(&self, error: &StoreError, date: Option<jiff::Timestamp>) {
-        match error.kind {
-            StoreErrorKind::ExpiredCredentials | StoreErrorKind::BadCredentials => self.credentials.forget(),
-            StoreErrorKind::ClockSkew => {
-                if let Some(date) = date {
-                    self.clock.learn(date);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    async fn address(
-        &self,
-        client: &aws_sdk_s3::Client,
-        object: &ObjectRef,
-    ) -> Result<Arc<Address>, StoreError> {
-        if let Some((known, address)) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
-            && known == object
+    async fn address(&self, place: &Place, object: &ObjectRef) -> Result<Arc<Address>, StoreError> {
+        if let Some((known, region, address)) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
+            && (known, region) == (object, &place.region)
         {
             return Ok(Arc::clone(address));
         }
-        let address = Arc::new(Address::resolve(client, object).await?);
-        let entry = Some((object.clone(), Arc::clone(&address)));
+        let address = Arc::new(Address::resolve(&place.client, object).await?);
+        let entry = Some((object.clone(), place.region.clone(), Arc::clone(&address)));
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = entry;
         Ok(address)
     }

@@ -13,7 +13,7 @@ use super::{Timeouts, broken};
 use crate::store::{Operation, StoreError};
 
 /// AWS closes idle connections after about five seconds; older ones are not trusted (trap 28).
-const IDLE_MAX: Duration = Duration::from_secs(4);
+pub(in crate::s3) const IDLE_MAX: Duration = Duration::from_secs(4);
 
 pub(super) struct ConnectionPool {
     origin: Origin,

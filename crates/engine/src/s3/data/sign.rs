@@ -4,15 +4,13 @@
 //! plain HTTP too): its checksum stands in a header that *is* signed, and SHA-256 would cost more than
 //! everything else together.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime};
-
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
     UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
+use aws_smithy_async::time::TimeSource;
 use http::Request;
 
 use super::address::Address;
@@ -20,31 +18,11 @@ use super::request::DataRequest;
 use crate::payload::PayloadBody;
 use crate::store::{StoreError, StoreErrorKind};
 
-/// This machine's clock, corrected by what the store says of its own.
-#[derive(Debug, Default)]
-pub(super) struct Clock {
-    offset_seconds: AtomicI64,
-}
-
-impl Clock {
-    pub(super) fn now(&self) -> SystemTime {
-        let offset = self.offset_seconds.load(Ordering::Relaxed);
-        let distance = Duration::from_secs(offset.unsigned_abs());
-        if offset < 0 { SystemTime::now() - distance } else { SystemTime::now() + distance }
-    }
-
-    /// The store's `Date`, from an answer that said `RequestTimeTooSkewed`.
-    pub(super) fn learn(&self, date: jiff::Timestamp) {
-        let offset = date.as_second() - jiff::Timestamp::now().as_second();
-        self.offset_seconds.store(offset, Ordering::Relaxed);
-    }
-}
-
 pub(super) fn signed(
     address: &Address,
     request: DataRequest,
     credentials: &Credentials,
-    clock: &Clock,
+    clock: &dyn TimeSource,
 ) -> Result<Request<PayloadBody>, StoreError> {
     let operation = request.operation;
     let unsignable = |message: String| StoreError::local(operation, StoreErrorKind::Rejected, message);

@@ -1,0 +1,91 @@
+//! Asking again, better: some refusals say what was wrong with the question, and cost no try.
+//!
+//! Another region, another time, other credentials: what the answer teaches is learnt, and the same request is sent
+//! again at once. What teaches nothing new goes up to the caller, whose retry policy decides.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use aws_credential_types::Credentials;
+use haul_parts::Bucket;
+
+use super::S3Store;
+use super::place::Place;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// Of one request: the region, the time and the credentials may all be wrong, and the region twice.
+const LESSONS_MAX: u32 = 4;
+
+impl S3Store {
+    /// Sends a request about a bucket to where the bucket is.
+    pub(super) async fn ask<T, Answer>(
+        &self,
+        bucket: &Bucket,
+        request: impl Fn(Arc<Place>) -> Answer,
+    ) -> Result<T, StoreError>
+    where
+        Answer: Future<Output = Result<T, StoreError>>,
+    {
+        self.ask_at(self.places.of(bucket), Some(bucket), request).await
+    }
+
+    /// Sends a request about no bucket that exists yet.
+    pub(super) async fn ask_home<T, Answer>(
+        &self,
+        request: impl Fn(Arc<Place>) -> Answer,
+    ) -> Result<T, StoreError>
+    where
+        Answer: Future<Output = Result<T, StoreError>>,
+    {
+        self.ask_at(self.places.home(), None, request).await
+    }
+
+    async fn ask_at<T, Answer>(
+        &self,
+        mut place: Arc<Place>,
+        bucket: Option<&Bucket>,
+        request: impl Fn(Arc<Place>) -> Answer,
+    ) -> Result<T, StoreError>
+    where
+        Answer: Future<Output = Result<T, StoreError>>,
+    {
+        for _ in 0..LESSONS_MAX {
+            let credentials = self.credentials.current().await;
+            let error = match request(Arc::clone(&place)).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            match self.learn(&place, bucket, credentials, &error).await {
+                Some(better) => place = better,
+                None => return Err(error),
+            }
+        }
+        request(place).await
+    }
+
+    /// Where to ask again, if the answer taught anything.
+    async fn learn(
+        &self,
+        place: &Arc<Place>,
+        bucket: Option<&Bucket>,
+        used: Option<Credentials>,
+        error: &StoreError,
+    ) -> Option<Arc<Place>> {
+        let learnt = match error.kind {
+            StoreErrorKind::WrongRegion => {
+                let region = error.guidance.bucket_region.as_ref().filter(|region| **region != place.region);
+                return Some(self.places.learn(bucket?, region?));
+            }
+            StoreErrorKind::ClockSkew => error.guidance.store_time.is_some_and(|time| self.clock.learn(time)),
+            StoreErrorKind::ExpiredCredentials | StoreErrorKind::BadCredentials => {
+                self.credentials.renew(used).await
+            }
+            // An answer to HEAD has no body that could say `RequestTimeTooSkewed`.
+            StoreErrorKind::AccessDenied if error.code.is_none() => {
+                error.guidance.store_time.is_some_and(|time| self.clock.learn(time))
+            }
+            _ => false,
+        };
+        learnt.then(|| Arc::clone(place))
+    }
+}

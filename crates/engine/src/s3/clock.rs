@@ -1,0 +1,78 @@
+//! This machine's clock, corrected by what the store says of its own: one for both planes.
+//!
+//! S3 refuses signatures that are more than fifteen minutes off. A laptop that slept, a container without time
+//! service: the store's `Date` says what time to sign with, and the upload goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_async::time::TimeSource;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+
+/// From here on the store's clock counts as another one. Below AWS's limit of 900 seconds: `Date` has whole
+/// seconds, and an answer takes its time.
+const SKEW_SECONDS: i64 = 840;
+
+/// Shared by everything that signs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Clock {
+    offset_seconds: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// Takes over the store's time, from an answer that refused ours. False when that changes nothing: then the
+    /// clock is not what is wrong.
+    pub(super) fn learn(&self, date: Timestamp) -> bool {
+        if !self.is_skewed(date) {
+            return false;
+        }
+        let offset = date.as_second() - Timestamp::now().as_second();
+        self.offset_seconds.store(offset, Ordering::Relaxed);
+        true
+    }
+
+    /// Whether the store's time is so far from ours that it refuses our signatures.
+    fn is_skewed(&self, date: Timestamp) -> bool {
+        let ours = Timestamp::now().as_second() + self.offset_seconds.load(Ordering::Relaxed);
+        (date.as_second() - ours).abs() > SKEW_SECONDS
+    }
+}
+
+impl TimeSource for Clock {
+    fn now(&self) -> SystemTime {
+        let offset = self.offset_seconds.load(Ordering::Relaxed);
+        let distance = Duration::from_secs(offset.unsigned_abs());
+        if offset < 0 { SystemTime::now() - distance } else { SystemTime::now() + distance }
+    }
+}
+
+/// The value of a `Date` header.
+pub(super) fn date(value: &str) -> Option<Timestamp> {
+    Some(DateTimeParser::new().parse_zoned(value).ok()?.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_far_off_is_learnt_once() {
+        let clock = Clock::default();
+        let now = Timestamp::now();
+        assert!(!clock.learn(now + jiff::SignedDuration::from_mins(10)), "within what S3 allows");
+        let ahead = now + jiff::SignedDuration::from_mins(20);
+        assert!(clock.learn(ahead));
+        let told = Timestamp::try_from(clock.now()).unwrap();
+        assert!((told.as_second() - ahead.as_second()).abs() < 60, "{told} for {ahead}");
+        assert!(!clock.learn(ahead), "the second time it changes nothing");
+        assert!(clock.learn(now), "and back");
+    }
+
+    #[test]
+    fn a_date_header_is_read() {
+        assert_eq!(date("Mon, 23 Nov 2026 04:30:14 GMT"), "2026-11-23T04:30:14Z".parse().ok());
+        assert_eq!(date("yesterday"), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! S3's error documents, and what they say of where a bucket lives.
+
+use aws_smithy_xml::decode::{Document, try_data};
+
+/// The header in which AWS says where a bucket is.
+pub(super) const BUCKET_REGION: &str = "x-amz-bucket-region";
+
+/// An S3 error document, as far as it can be read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct ErrorDocument {
+    pub(super) code: Option<String>,
+    pub(super) message: Option<String>,
+    pub(super) request_id: Option<String>,
+    /// Of `AuthorizationHeaderMalformed`: the region to sign for.
+    pub(super) region: Option<String>,
+    /// Of a redirect: the host that has the bucket.
+    pub(super) endpoint: Option<String>,
+}
+
+impl ErrorDocument {
+    /// Never fails: what a proxy or a broken store sends instead is no document, and the status decides.
+    pub(super) fn read(body: &[u8]) -> Self {
+        let mut found = Self::default();
+        let Ok(text) = std::str::from_utf8(body) else { return found };
+        let mut document = Document::new(text);
+        let Ok(mut root) = document.root_element() else { return found };
+        if !root.start_el().matches("Error") {
+            return found;
+        }
+        while let Some(mut element) = root.next_tag() {
+            let name = element.start_el().local().to_owned();
+            let Ok(value) = try_data(&mut element) else { return found };
+            let value = Some(value.into_owned());
+            match name.as_str() {
+                "Code" => found.code = value,
+                "Message" => found.message = value,
+                "RequestId" => found.request_id = value,
+                "Region" => found.region = value,
+                "Endpoint" => found.endpoint = value,
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// The bucket's region, by itself or in the name of AWS's host.
+    pub(super) fn bucket_region(&self) -> Option<String> {
+        self.region.clone().or_else(|| region_of_host(self.endpoint.as_deref()?))
+    }
+}
+
+/// `bucket.s3.eu-central-1.amazonaws.com`, or as it was written once, `bucket.s3-eu-central-1.amazonaws.com`.
+fn region_of_host(host: &str) -> Option<String> {
+    let host = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
+    let (_, last) = host.rsplit_once('.').unwrap_or(("", host));
+    let region = last.strip_prefix("s3-").unwrap_or(last);
+    (region != "s3" && region.contains('-')).then(|| region.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_document_is_read_and_anything_else_is_not() {
+        let document = ErrorDocument::read(
+            b"<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>SlowDown</Code><Message>Less &amp; slower</Message><RequestId>7</RequestId></Error>",
+        );
+        assert_eq!(document.code.as_deref(), Some("SlowDown"));
+        assert_eq!(document.message.as_deref(), Some("Less & slower"));
+        assert_eq!(document.request_id.as_deref(), Some("7"));
+        assert_eq!(document.bucket_region(), None);
+        for other in [&b""[..], b"<html><body>502</body></html>", b"\xff\xfe", b"<Error><Code>", b"<Error"] {
+            assert_eq!(ErrorDocument::read(other).message, None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_region_stands_in_an_element_or_in_the_name_of_a_host() {
+        let region = |elements: &str| {
+            ErrorDocument::read(format!("<Error>{elements}</Error>").as_bytes()).bucket_region()
+        };
+        assert_eq!(region("<Region>eu-west-3</Region>").as_deref(), Some("eu-west-3"));
+        let host = |host: &str| region(&format!("<Endpoint>{host}</Endpoint>"));
+        assert_eq!(host("my.bucket.s3.eu-central-1.amazonaws.com").as_deref(), Some("eu-central-1"));
+        assert_eq!(host("bucket.s3-us-west-2.amazonaws.com").as_deref(), Some("us-west-2"));
+        assert_eq!(host("s3.cn-north-1.amazonaws.com.cn").as_deref(), Some("cn-north-1"));
+        for elsewhere in ["bucket.s3.amazonaws.com", "s3.amazonaws.com", "storage.example.com", ""] {
+            assert_eq!(host(elsewhere), None, "{elsewhere}");
+        }
+    }
+}
