@@ -1,5 +1,10 @@
 //! Bad weather that an upload must survive: overloaded stores, cut connections, lost answers, damaged bytes.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use haul::s3::StaticCredentials;
+use haul::{Event, FileSource, S3Options, S3Store, UploadOptions};
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
 use haul_testkit::files::MIB;
 use haul_testkit::servers::HaulServe;
@@ -134,4 +139,116 @@ fn ceph_rgw_without_checksums_a_flipped_bit_is_noticed_by_md5() {
     assert_eq!(read_back(&rgw, &bucket, "file").sha256, sample.sha256);
     assert!(proxy.count(Kind::UploadPart) > PARTS, "the damaged part was sent again");
     assert_no_upload_left(&rgw, &bucket);
+}
+
+/// `Retry-After` is the least wait, in both planes: of Create by the SDK, of a part on our own connections.
+#[test]
+fn retry_after_is_waited_for() {
+    let scene = Scene::new();
+    let wait = Duration::from_secs(3);
+    let busy = Fault::slow_down().with_header("Retry-After", "3");
+    scene.proxy.add(Rule::on(Kind::CreateMultipartUpload, busy.clone()));
+    scene.assert_survives(Rule::on(Kind::UploadPart, busy).part(2));
+    assert_eq!(scene.struck(), 2);
+    let seen = scene.proxy.seen();
+    for (kind, part) in [(Kind::CreateMultipartUpload, None), (Kind::UploadPart, Some(2))] {
+        let tries: Vec<_> =
+            seen.iter().filter(|it| it.kind == kind && it.part_number == part).map(|it| it.at).collect();
+        let [first, second] = tries[..] else { panic!("{} tries", tries.len()) };
+        assert!(second - first >= wait, "{kind:?} again after {:?}", second - first);
+    }
+}
+
+/// Eight parts at once are too many for the store: from then on there are four, not eight again and again.
+#[test]
+fn throttling_lowers_the_parts_in_flight() {
+    let scene = Scene::new();
+    let many = scene.world.sample("many", 24 * 5 * MIB);
+    let busy = Fault::slow_down().kept_back(Duration::from_secs(2));
+    scene.proxy.add(Rule::on(Kind::UploadPart, busy).times(8));
+    // Long enough for the others to arrive meanwhile.
+    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Delay(Duration::from_millis(300))).always());
+    let url = format!("s3://{}/many", scene.bucket);
+    let mut command = scene.world.haul(&scene.store);
+    succeed(command.args(["cp", "many", &url, "--part-size", "5MiB", "--concurrency", "8"]));
+    let parts: Vec<_> = scene
+        .proxy
+        .seen()
+        .into_iter()
+        .filter(|it| it.kind == Kind::UploadPart)
+        .map(|it| it.in_flight)
+        .collect();
+    let (throttled, after) = parts.split_at(8);
+    assert!(throttled.iter().max() >= Some(&7), "there was nothing to lower: {throttled:?}");
+    // Eight successes later it tries one more.
+    assert!(after[..8].iter().all(|in_flight| *in_flight <= 4), "{after:?}");
+    assert!(after.iter().max() >= Some(&3), "and not one by one: {after:?}");
+    assert_eq!(read_back(&scene.store, &scene.bucket, "many").sha256, many.sha256);
+}
+
+/// AWS closes idle connections after about five seconds, a firewall forgets them without a word: nothing is sent on
+/// one that has been idle for that long, least of all Complete on the one of Create.
+#[test]
+fn a_connection_that_was_idle_for_seconds_is_not_trusted() {
+    let scene = Scene::new();
+    let pause = Fault::Delay(Duration::from_secs(6));
+    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::slow_down().with_header("Retry-After", "6")).part(6));
+    scene.assert_survives(Rule::on(Kind::UploadPart, pause).part(5));
+    let seen = scene.proxy.seen();
+    let at = |kind| seen.iter().find(|it| it.kind == kind).unwrap().at;
+    assert!(at(Kind::CompleteMultipartUpload) - at(Kind::CreateMultipartUpload) >= Duration::from_secs(6));
+    for request in &seen {
+        assert!(request.idle.is_none_or(|idle| idle < Duration::from_secs(5)), "{request:?}");
+    }
+}
+
+/// S3 sends blanks while it completes, for minutes if need be. They are no answer and no silence.
+#[test]
+fn complete_that_keeps_the_connection_alive_is_waited_for() {
+    let scene = Scene::new();
+    let alive = Fault::KeepAlive { every: Duration::from_millis(200), blanks: 15 };
+    scene.assert_survives(Rule::on(Kind::CompleteMultipartUpload, alive));
+    assert_eq!((scene.struck(), scene.proxy.count(Kind::CompleteMultipartUpload)), (1, 1));
+}
+
+/// Complete has a time-out of its own: what is too slow for any other answer is not too slow for this one.
+#[test]
+fn complete_has_a_long_time_out_of_its_own() {
+    for (complete_timeout, doubts) in [(Duration::from_secs(60), 0), (Duration::from_secs(1), 1)] {
+        let scene = Scene::new();
+        let alive = Fault::KeepAlive { every: Duration::from_millis(500), blanks: 6 };
+        scene.proxy.add(Rule::on(Kind::CompleteMultipartUpload, alive));
+        let options = S3Options {
+            endpoint_url: Some(scene.store.endpoint.clone()),
+            region: Some(scene.store.region.clone()),
+            credentials: Some(StaticCredentials {
+                access_key_id: scene.store.access_key.clone(),
+                secret_access_key: scene.store.secret_key.clone(),
+            }),
+            answer_timeout: Duration::from_secs(1),
+            complete_timeout,
+            ..S3Options::default()
+        };
+        let object = format!("s3://{}/file", scene.bucket).parse().unwrap();
+        let upload = async {
+            let store = Arc::new(S3Store::connect(options).await.unwrap());
+            let source = FileSource::open(&scene.sample.path).unwrap();
+            let mut upload = haul::upload(store, source, object, UploadOptions::default());
+            let mut events = upload.take_events().unwrap();
+            let report = upload.await.unwrap();
+            let mut doubts = 0;
+            while let Some(event) = events.next().await {
+                doubts += usize::from(matches!(event, Event::InDoubt { .. }));
+            }
+            (report, doubts)
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let (report, seen) = runtime.block_on(upload);
+        assert_eq!(report.size_bytes, FILE_BYTES);
+        // Given up too soon, it is looked for and found; it is not sent again.
+        assert_eq!(seen, doubts, "{complete_timeout:?}");
+        assert_eq!(scene.proxy.count(Kind::CompleteMultipartUpload), 1);
+        assert_eq!(read_back(&scene.store, &scene.bucket, "file").sha256, scene.sample.sha256);
+        assert_no_upload_left(&scene.store, &scene.bucket);
+    }
 }

@@ -86,6 +86,19 @@ impl World {
     }
 }
 
+/// The same command on a machine whose clock is off by this much: `+20m`, `-20m`.
+pub(crate) fn at_another_time(command: &Command, offset: &str) -> Command {
+    let mut shifted = Command::new("faketime");
+    shifted.args(["--exclude-monotonic", "-f", offset]).arg(command.get_program()).args(command.get_args());
+    shifted.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    // Times of files are what they are.
+    shifted.env("NO_FAKE_STAT", "1");
+    if let Some(folder) = command.get_current_dir() {
+        shifted.current_dir(folder);
+    }
+    shifted
+}
+
 /// Runs it under the time limit, whatever it ends with.
 pub(crate) fn finish(command: &mut Command) -> Finished {
     run(command, LIMIT).unwrap()

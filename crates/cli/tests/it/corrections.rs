@@ -1,0 +1,265 @@
+//! Refusals that say how to ask better are followed at once: another region, another time, ended credentials. The same
+//! request is sent again, by whatever command it was; nothing is aborted, and it is no failed try.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::Duration;
+
+use haul_testkit::chaos::{Fault, Kind, Rule};
+use haul_testkit::process::Finished;
+
+use crate::scene::{KEY, Scene};
+use crate::world::{World, at_another_time, event, events, finish, read_back, succeed};
+
+const ELSEWHERE: &str = "eu-central-1";
+
+fn assert_no_try_failed(finished: &Finished) {
+    let retries: Vec<_> = events(finished).into_iter().filter(|event| event["event"] == "retrying").collect();
+    assert_eq!(retries, Vec::<serde_json::Value>::new());
+}
+
+/// The bucket is elsewhere, as AWS says it: whoever does not sign for that region gets `fault`.
+fn bucket_is_elsewhere(scene: &Scene, kind: Option<Kind>, fault: &Fault) {
+    let rule = kind.map_or_else(|| Rule::on_any(fault.clone()), |kind| Rule::on(kind, fault.clone()));
+    scene.proxy.add(rule.not_signed_with(&format!("/{ELSEWHERE}/s3/")).always());
+}
+
+fn turned_away(scene: &Scene) -> usize {
+    scene.proxy.seen().iter().filter(|request| request.fault.is_some()).count()
+}
+
+/// Every command finds the bucket with one request more, whatever its first request is.
+fn every_command_follows(scene: &Scene) {
+    let url = scene.url();
+    let mut before = 0;
+    let mut once_more = |what: &str| {
+        let now = turned_away(scene);
+        assert_eq!(now - before, 1, "{what} was turned away {} times", now - before);
+        before = now;
+    };
+    // CreateMultipartUpload first, then parts on the data plane.
+    let finished = succeed(&mut scene.command());
+    assert_no_try_failed(&finished);
+    scene.assert_arrived();
+    once_more("an upload in parts");
+    let haul = |words: &[&str]| succeed(scene.world.haul(&scene.store).args(words));
+    // PutObject first, on the data plane.
+    let small = scene.world.sample("small", 70_000);
+    haul(&["cp", "small", &format!("s3://{}/small", scene.bucket)]);
+    assert_eq!(read_back(&scene.real, &scene.bucket, "small").sha256, small.sha256);
+    once_more("an upload in one piece");
+    assert!(haul(&["ls", &format!("s3://{}/", scene.bucket)]).stdout.contains(KEY));
+    once_more("a listing");
+    // HeadObject or GetObject first.
+    haul(&["cp", &url, "back"]);
+    assert_eq!(haul_testkit::files::sha256(&scene.world.path("back")).unwrap(), scene.sample.sha256);
+    once_more("a download");
+    haul(&["rm", &url]);
+    once_more("a deletion");
+}
+
+/// A new process goes on with an upload: ListParts first.
+fn a_resumed_upload_follows(scene: &Scene) {
+    scene.kill_before_the_last_part();
+    assert_eq!(turned_away(scene) - 1, 1, "the stalled part, and the first request");
+    event(&succeed(&mut scene.command()), "resumed");
+    scene.assert_arrived();
+    assert_eq!(turned_away(scene) - 1, 2);
+}
+
+fn everything_follows(front: impl Fn(&Scene)) {
+    for follows in [every_command_follows, a_resumed_upload_follows] {
+        let scene = Scene::at_haul_serve();
+        front(&scene);
+        follows(&scene);
+    }
+}
+
+#[test]
+fn a_permanent_redirect_with_the_regions_header_is_followed() {
+    let front = |scene: &Scene| {
+        let fault = Fault::error(301, "PermanentRedirect").with_header("x-amz-bucket-region", ELSEWHERE);
+        bucket_is_elsewhere(scene, None, &fault);
+    };
+    everything_follows(front);
+}
+
+/// What AWS says while a new bucket's name is not known everywhere. HEAD has no document, only the header.
+#[test]
+fn a_temporary_redirect_to_the_host_of_another_region_is_followed() {
+    let front = |scene: &Scene| {
+        let moved = Fault::error(307, "TemporaryRedirect");
+        let bare = moved.clone().with_header("x-amz-bucket-region", ELSEWHERE);
+        bucket_is_elsewhere(scene, Some(Kind::HeadObject), &bare);
+        let host = format!("{}.s3-{ELSEWHERE}.amazonaws.com", scene.bucket);
+        bucket_is_elsewhere(scene, None, &moved.with_element("Endpoint", &host));
+    };
+    everything_follows(front);
+}
+
+#[test]
+fn a_malformed_authorization_that_names_the_region_is_signed_anew() {
+    let front = |scene: &Scene| {
+        let bare = Fault::error(400, "").with_header("x-amz-bucket-region", ELSEWHERE);
+        bucket_is_elsewhere(scene, Some(Kind::HeadObject), &bare);
+        let malformed = Fault::error(400, "AuthorizationHeaderMalformed").with_element("Region", ELSEWHERE);
+        bucket_is_elsewhere(scene, None, &malformed);
+    };
+    everything_follows(front);
+}
+
+/// A store that sends everybody away, wherever they come from: no endless loop, and a clear end.
+#[test]
+fn a_redirect_that_leads_nowhere_ends_with_the_region_in_the_error() {
+    let scene = Scene::at_haul_serve();
+    let fault = Fault::error(301, "PermanentRedirect").with_header("x-amz-bucket-region", ELSEWHERE);
+    scene.proxy.add(Rule::on_any(fault).always());
+    let finished = finish(&mut scene.command());
+    assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
+    assert!(finished.stderr.contains("the bucket is in eu-central-1"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("hint: "), "{}", finished.stderr);
+    assert_eq!(turned_away(&scene), 2);
+}
+
+/// A machine whose clock is 20 minutes off: `haul serve` refuses its signatures as AWS does, and its `Date` says what
+/// time it is.
+#[test]
+fn a_wrong_clock_is_set_by_the_date_of_the_store() {
+    for offset in ["+20m", "-20m"] {
+        let scene = Scene::at_haul_serve();
+        let url = scene.url();
+        let finished = succeed(&mut at_another_time(&scene.command(), offset));
+        assert_no_try_failed(&finished);
+        scene.assert_arrived();
+        let refused = |scene: &Scene| scene.proxy.seen().iter().filter(|it| it.status == Some(403)).count();
+        assert_eq!(refused(&scene), 1, "{offset}: told once, known by both planes");
+        for (told, words) in
+            [(2, ["cp", &url, "back"].as_slice()), (3, &["ls", &url]), (4, &["cp", "small", &url])]
+        {
+            scene.world.sample("small", 70_000);
+            succeed(&mut at_another_time(scene.world.haul(&scene.store).args(words), offset));
+            assert_eq!(refused(&scene), told, "{offset}: {words:?}");
+        }
+    }
+}
+
+/// `haul serve` with two more key pairs, A and B, and a profile whose `credential_process` gives them out.
+struct Chain {
+    scene: Scene,
+}
+
+impl Chain {
+    /// What the process says is a shell script's business; it finds how often it was asked before in `$asked`.
+    fn new(gives: &str) -> Self {
+        let world = World::new();
+        let keys = world.path("keys.toml");
+        let pair = |name: &str| {
+            format!(
+                "[[keys]]\naccess_key_id = \"KEY{name}\"\nsecret_access_key = \"{0}\"\naccess = \"read-write\"\n",
+                secret(name)
+            )
+        };
+        fs::write(&keys, pair("A") + &pair("B")).unwrap();
+        fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+        let script = world.path("credentials.sh");
+        let lines = format!(
+            "#!/bin/sh\ncd {folder}\nasked=$(wc -l < asked)\necho again >> asked\n{gives}\n\
+             case $key in A) secret={a} ;; B) secret={b} ;; esac\n\
+             echo \"{{\\\"Version\\\": 1, \\\"AccessKeyId\\\": \\\"KEY$key\\\", \\\"SecretAccessKey\\\": \\\"$secret\\\", \
+             \\\"Expiration\\\": \\\"$(date -u -d \"$ends\" +%Y-%m-%dT%H:%M:%SZ)\\\"}}\"\n",
+            folder = world.path("").display(),
+            a = secret("A"),
+            b = secret("B"),
+        );
+        fs::write(&script, lines).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::write(world.path("asked"), "").unwrap();
+        let config = format!("[default]\nregion = us-east-1\ncredential_process = {}\n", script.display());
+        fs::write(world.path("aws.config"), config).unwrap();
+        let scene = Scene::at_haul_serve_with(world, &["--keys", keys.to_str().unwrap()]);
+        Self { scene }
+    }
+
+    /// The upload with nothing but the profile to get keys from.
+    fn command(&self) -> Command {
+        let mut command = self.scene.command();
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            command.env_remove(name);
+        }
+        command.env("AWS_CONFIG_FILE", self.scene.world.path("aws.config"));
+        command
+    }
+
+    fn asked(&self) -> usize {
+        fs::read_to_string(self.scene.world.path("asked")).unwrap().lines().count()
+    }
+
+    /// From its request number `requests` on, the store calls A's session ended.
+    fn ends_a_after(&self, requests: u64) {
+        let ended = Fault::error(400, "ExpiredToken");
+        self.scene.proxy.add(Rule::on_any(ended).signed_with("Credential=KEYA/").after(requests).always());
+    }
+
+    fn signed_by(&self, name: &str, kind: Kind) -> usize {
+        let credential = format!("Credential=KEY{name}/");
+        let signed = |value: &str| value.contains(&credential);
+        let seen = self.scene.proxy.seen();
+        seen.iter().filter(|it| it.kind == kind && it.header("authorization").is_some_and(signed)).count()
+    }
+
+    fn assert_never_aborted(&self) {
+        assert_eq!(self.scene.proxy.count(Kind::AbortMultipartUpload), 0);
+        assert_eq!(self.scene.proxy.count(Kind::CreateMultipartUpload), 1);
+        self.scene.assert_arrived();
+    }
+}
+
+/// Not secret: made up for the test.
+fn secret(name: &str) -> String {
+    name.repeat(32)
+}
+
+/// The session ends in the middle of the upload, sooner than it had said: the chain is asked again, once, and the
+/// upload goes on with what it gives.
+#[test]
+fn a_session_that_ends_during_an_upload_is_renewed_by_its_chain() {
+    // In the middle of the parts; and just before Complete, which is the other plane.
+    for requests in [3, 7] {
+        let chain = Chain::new("ends='+1 hour'\nif [ $asked -eq 0 ]; then key=A; else key=B; fi");
+        chain.ends_a_after(requests);
+        let finished = succeed(&mut chain.command());
+        assert_no_try_failed(&finished);
+        assert_eq!(chain.asked(), 2, "once in the beginning and once when it had ended");
+        assert!(chain.signed_by("A", Kind::UploadPart) >= 2);
+        assert_eq!(chain.signed_by("B", Kind::CompleteMultipartUpload), 1);
+        chain.assert_never_aborted();
+    }
+}
+
+/// A session that says when it ends is renewed before: the store never sees an ended one.
+#[test]
+fn a_session_is_renewed_before_it_ends() {
+    let chain =
+        Chain::new("if [ $asked -eq 0 ]; then key=A; ends='+4 seconds'; else key=B; ends='+1 hour'; fi");
+    chain.scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Delay(Duration::from_secs(5))).part(6));
+    succeed(&mut chain.command());
+    assert_eq!(chain.asked(), 2);
+    assert_eq!((chain.signed_by("A", Kind::CreateMultipartUpload), turned_away(&chain.scene)), (1, 1));
+    assert_eq!(chain.signed_by("B", Kind::CompleteMultipartUpload), 1);
+    chain.assert_never_aborted();
+}
+
+/// The chain has nothing newer to give: the upload pauses, and goes on when it has.
+#[test]
+fn a_session_that_nobody_renews_pauses_the_upload() {
+    let chain = Chain::new("ends='+1 hour'\nif [ -e renewed ]; then key=B; else key=A; fi");
+    chain.ends_a_after(4);
+    let paused = finish(chain.command().args(["--max-attempts", "2"]));
+    assert_eq!(paused.code(), Some(3), "{}", paused.stderr);
+    assert!(paused.stderr.contains("ExpiredToken"), "{}", paused.stderr);
+    fs::write(chain.scene.world.path("renewed"), "").unwrap();
+    let finished = succeed(&mut chain.command());
+    event(&finished, "resumed");
+    chain.assert_never_aborted();
+}

@@ -1,0 +1,165 @@
+//! What Ceph RGW 16.2, Garage 2.5 and LocalStack do that AWS does not, and how an upload ends right all the same, and
+//! says so. That a flipped bit is noticed at RGW, which verifies no checksum, is
+//! `weather::ceph_rgw_without_checksums_a_flipped_bit_is_noticed_by_md5`.
+
+use haul_testkit::chaos::{Fault, Kind, Rule};
+use haul_testkit::process::Finished;
+
+use crate::scene::{KEY, PART_BYTES, PARTS, Scene};
+use crate::world::{event, events, expected_etag, finish, read_back, succeed};
+
+/// RGW 16.2 answers Complete with `<ETag></ETag>`; the report has the object's.
+#[test]
+fn ceph_rgw_gives_an_empty_etag_and_the_report_has_the_right_one() {
+    let scene = Scene::at("RGW");
+    let given = scene.python(
+        "upload = s3.create_multipart_upload(Bucket=args[0], Key='other')['UploadId']\n\
+         part = s3.upload_part(Bucket=args[0], Key='other', UploadId=upload, PartNumber=1, Body=b'x')\n\
+         parts = {'Parts': [{'PartNumber': 1, 'ETag': part['ETag']}]}\n\
+         done = s3.complete_multipart_upload(Bucket=args[0], Key='other', UploadId=upload, MultipartUpload=parts)\n\
+         answer(done.get('ETag', ''))\n",
+    );
+    assert_eq!(given.as_str().unwrap().trim_matches('"'), "", "else this test is about nothing");
+
+    let finished = succeed(&mut scene.command());
+    let etag = expected_etag(&scene.real, &scene.sample.path, PART_BYTES);
+    assert_eq!(event(&finished, "uploaded")["etag"], etag.trim_matches('"'));
+    assert_eq!(event(&finished, "uploaded")["whole"], "e-tag");
+    scene.assert_arrived();
+}
+
+#[test]
+fn ceph_rgw_an_upload_aborted_between_two_runs_is_begun_anew() {
+    let scene = Scene::at("RGW");
+    scene.kill_before_the_last_part();
+    scene.abort_behind_its_back();
+    scene.assert_begun_anew(&finish(&mut scene.command()), "no longer has the upload");
+}
+
+#[test]
+fn ceph_rgw_an_upload_aborted_while_it_is_sent_is_begun_anew() {
+    let scene = Scene::at("RGW");
+    let finished = scene.run_while(Kind::UploadPart, Some(PARTS), Scene::abort_behind_its_back);
+    scene.assert_begun_anew(&finished, "UploadPart");
+}
+
+/// RGW 16.2 says 500 InternalError to a Complete whose upload is gone, again and again. No object is there: nothing of
+/// ours can have been made and nobody's be overwritten.
+#[test]
+fn ceph_rgw_an_upload_aborted_before_complete_is_begun_anew() {
+    let scene = Scene::at("RGW");
+    let finished = scene.run_while(Kind::CompleteMultipartUpload, None, Scene::abort_behind_its_back);
+    let refused = scene.proxy.seen().into_iter().find(|it| it.kind == Kind::CompleteMultipartUpload).unwrap();
+    assert_eq!(refused.status, Some(500), "else this test is about nothing");
+    scene.assert_begun_anew(&finished, "CompleteMultipartUpload");
+}
+
+/// RGW 16.2 refuses a Complete that does not name every part it has. A part that somebody else put into the upload
+/// cannot be taken out of it, and is not made part of the object.
+#[test]
+fn ceph_rgw_a_foreign_part_in_a_paused_upload_makes_it_begin_anew() {
+    let scene = Scene::at("RGW");
+    scene.kill_before_the_last_part();
+    scene.python(
+        "upload = s3.list_multipart_uploads(Bucket=args[0])['Uploads'][0]['UploadId']\n\
+         s3.upload_part(Bucket=args[0], Key=args[1], UploadId=upload, PartNumber=99, Body=b'foreign')\n\
+         answer(True)\n",
+    );
+    scene.assert_begun_anew(&finish(&mut scene.command()), "part 99");
+}
+
+/// The same number as one of ours: compared, and replaced.
+#[test]
+fn ceph_rgw_a_part_that_somebody_replaced_is_sent_again() {
+    let scene = Scene::at("RGW");
+    scene.kill_before_the_last_part();
+    scene.python(
+        "upload = s3.list_multipart_uploads(Bucket=args[0])['Uploads'][0]['UploadId']\n\
+         s3.upload_part(Bucket=args[0], Key=args[1], UploadId=upload, PartNumber=2, Body=b'x' * 5242880)\n\
+         answer(True)\n",
+    );
+    let finished = succeed(&mut scene.command());
+    assert_eq!(event(&finished, "resumed")["differing_parts"], serde_json::json!([2]));
+    assert_eq!(scene.proxy.count(Kind::CreateMultipartUpload), 1);
+    scene.assert_arrived();
+}
+
+/// Garage forgets an open upload when its key is written.
+fn overwrite(scene: &Scene) {
+    scene.python("s3.put_object(Bucket=args[0], Key=args[1], Body=b'somebody else')\nanswer(True)\n");
+}
+
+#[test]
+fn garage_drops_an_upload_whose_key_is_overwritten_while_it_is_sent() {
+    let scene = Scene::at("GARAGE");
+    let finished = scene.run_while(Kind::UploadPart, Some(PARTS), overwrite);
+    scene.assert_begun_anew(&finished, "NoSuchUpload");
+}
+
+#[test]
+fn garage_drops_an_upload_whose_key_is_overwritten_between_two_runs() {
+    let scene = Scene::at("GARAGE");
+    scene.kill_before_the_last_part();
+    overwrite(&scene);
+    scene.assert_begun_anew(&finish(&mut scene.command()), "no longer has the upload");
+}
+
+/// Overwritten between the last part and Complete: refused for certain, so it is begun anew like everywhere else.
+#[test]
+fn garage_drops_an_upload_whose_key_is_overwritten_before_complete() {
+    let scene = Scene::at("GARAGE");
+    let finished = scene.run_while(Kind::CompleteMultipartUpload, None, overwrite);
+    scene.assert_begun_anew(&finished, "NoSuchUpload");
+}
+
+/// A Complete that is repeated on its way: carried out, its answer lost, and the second one refused.
+fn repeated_on_its_way(scene: &Scene) -> Finished {
+    scene.proxy.add(Rule::on(Kind::CompleteMultipartUpload, Fault::Twice));
+    let finished = succeed(&mut scene.command());
+    let complete =
+        scene.proxy.seen().into_iter().find(|it| it.kind == Kind::CompleteMultipartUpload).unwrap();
+    assert_eq!(complete.status, Some(404), "else this test is about nothing");
+    assert_settled(scene, &finished);
+    finished
+}
+
+/// The answer is lost, and so is the one to the first look.
+fn lost(scene: &Scene) {
+    scene.proxy.add(Rule::on(Kind::CompleteMultipartUpload, Fault::DropAnswer));
+    scene.proxy.add(Rule::on(Kind::HeadObject, Fault::slow_down()));
+    let finished = succeed(&mut scene.command());
+    event(&finished, "in-doubt");
+    assert_settled(scene, &finished);
+}
+
+/// By HEAD: nothing was sent again, nothing aborted, nothing begun anew.
+fn assert_settled(scene: &Scene, finished: &Finished) {
+    assert_eq!(scene.body_bytes(), scene.sample_bytes());
+    assert_eq!(scene.proxy.count(Kind::CreateMultipartUpload), 1);
+    assert_eq!(scene.proxy.count(Kind::AbortMultipartUpload), 0);
+    assert!(scene.proxy.count(Kind::HeadObject) >= 1);
+    assert!(events(finished).iter().all(|event| event["event"] != "restarting"), "{}", finished.stdout);
+    let etag = read_back(&scene.real, &scene.bucket, KEY).etag;
+    assert_eq!(event(finished, "uploaded")["etag"], etag.trim_matches('"'));
+    scene.assert_arrived();
+}
+
+#[test]
+fn garage_says_no_such_upload_to_a_repeated_complete() {
+    repeated_on_its_way(&Scene::at("GARAGE"));
+}
+
+#[test]
+fn garage_a_lost_answer_to_complete_is_settled_by_head() {
+    lost(&Scene::at("GARAGE"));
+}
+
+#[test]
+fn localstack_says_no_such_upload_to_a_repeated_complete() {
+    repeated_on_its_way(&Scene::at("LOCALSTACK"));
+}
+
+#[test]
+fn localstack_a_lost_answer_to_complete_is_settled_by_head() {
+    lost(&Scene::at("LOCALSTACK"));
+}

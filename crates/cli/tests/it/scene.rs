@@ -1,0 +1,148 @@
+//! One upload through a proxy: what happens before, while and after something happens to it.
+
+use std::process::Command;
+
+use haul_testkit::Store;
+use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule, Seen};
+use haul_testkit::files::MIB;
+use haul_testkit::process::{Finished, Running, Signal};
+use haul_testkit::servers::HaulServe;
+
+use crate::world::{
+    LIMIT, Sample, World, assert_no_upload_left, copy, event, events, haul_binary, make_bucket, python,
+    read_back, succeed,
+};
+
+/// The least that AWS allows, so that many parts are few bytes.
+pub(crate) const PART_BYTES: u64 = 5 * MIB;
+pub(crate) const PARTS: u32 = 6;
+pub(crate) const IN_FLIGHT: u32 = 3;
+
+/// The key of every scene.
+pub(crate) const KEY: &str = "file";
+
+/// Nothing else of ours has this name; what others do to it is done by boto3.
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    /// Without the proxy.
+    pub(crate) real: Store,
+    /// Through it.
+    pub(crate) store: Store,
+    pub(crate) proxy: ChaosProxy,
+    pub(crate) bucket: String,
+    pub(crate) sample: Sample,
+    pub(crate) server: Option<HaulServe>,
+}
+
+impl Scene {
+    /// At a store that all tests share.
+    pub(crate) fn at(store: &str) -> Self {
+        Self::of(World::new(), Store::shared(store), None)
+    }
+
+    /// At a `haul serve` of its own.
+    pub(crate) fn at_haul_serve() -> Self {
+        let world = World::new();
+        let server = world.serve();
+        Self::of(world, server.store().clone(), Some(server))
+    }
+
+    /// At a `haul serve` with more words on its command line.
+    pub(crate) fn at_haul_serve_with(world: World, more: &[&str]) -> Self {
+        let server = HaulServe::start_with(haul_binary(), &world.path("data"), more).unwrap();
+        Self::of(world, server.store().clone(), Some(server))
+    }
+
+    fn of(world: World, real: Store, server: Option<HaulServe>) -> Self {
+        let bucket = make_bucket(&world, &real);
+        let proxy = ChaosProxy::start(&real.endpoint).unwrap();
+        let store = real.at(proxy.endpoint());
+        let sample = world.sample(KEY, u64::from(PARTS - 1) * PART_BYTES + 12_345);
+        Self { world, real, store, proxy, bucket, sample, server }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("s3://{}/{KEY}", self.bucket)
+    }
+
+    /// The upload, always with the same words.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = copy(&self.world, &self.store, &self.sample.path, &self.url());
+        command.args(["--part-size", "5MiB", "--concurrency", &IN_FLIGHT.to_string(), "--json"]);
+        command
+    }
+
+    /// Starts it, and stops it as a power failure would when it stands before the last part.
+    pub(crate) fn kill_before_the_last_part(&self) {
+        self.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(PARTS));
+        let running = Running::start(&mut self.command()).unwrap();
+        self.wait_for(|seen| {
+            let sent = |part| seen.iter().any(|it| it.part_number == Some(part) && it.status == Some(200));
+            (1..PARTS).all(sent) && seen.iter().any(|it| it.part_number == Some(PARTS))
+        });
+        running.signal(Signal::KILL).unwrap();
+        running.finish(LIMIT).unwrap();
+    }
+
+    /// Runs it while `meanwhile` happens, which begins when the first request of this kind (and part) stands in the
+    /// proxy and has not reached the store.
+    pub(crate) fn run_while(&self, held: Kind, part: Option<u32>, meanwhile: impl FnOnce(&Self)) -> Finished {
+        let rule = Rule::on(held, Fault::Hold);
+        self.proxy.add(part.map_or_else(|| rule.clone(), |part| rule.clone().part(part)));
+        let running = Running::start(&mut self.command()).unwrap();
+        self.wait_for(|seen| seen.iter().any(|it| it.fault == Some(Fault::Hold)));
+        meanwhile(self);
+        self.proxy.release();
+        running.finish(LIMIT).unwrap()
+    }
+
+    pub(crate) fn wait_for(&self, enough: impl FnMut(&[Seen]) -> bool) {
+        assert!(
+            self.proxy.wait_until(LIMIT, enough),
+            "waited in vain; the last: {:?}",
+            self.proxy.seen().last()
+        );
+    }
+
+    /// boto3, past the proxy.
+    pub(crate) fn python(&self, script: &str) -> serde_json::Value {
+        python(&self.real, script, &[&self.bucket, KEY])
+    }
+
+    /// Somebody else aborts every upload of the key.
+    pub(crate) fn abort_behind_its_back(&self) {
+        let aborted = self.python(
+            "found = s3.list_multipart_uploads(Bucket=args[0]).get('Uploads', [])\n\
+             for upload in found:\n    \
+                 s3.abort_multipart_upload(Bucket=args[0], Key=upload['Key'], UploadId=upload['UploadId'])\n\
+             answer(len(found))\n",
+        );
+        assert_eq!(aborted, 1, "there was one upload to abort");
+    }
+
+    pub(crate) fn sample_bytes(&self) -> u64 {
+        std::fs::metadata(&self.sample.path).unwrap().len()
+    }
+
+    /// That came in the bodies of parts.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.proxy.body_bytes(Kind::UploadPart)
+    }
+
+    /// It ended well, said that it began anew, and did so once.
+    pub(crate) fn assert_begun_anew(&self, finished: &Finished, why: &str) {
+        assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
+        let reason = event(finished, "restarting")["reason"].to_string();
+        assert!(reason.contains(why), "{reason}");
+        assert_eq!(self.proxy.count(Kind::CreateMultipartUpload), 2);
+        self.assert_arrived();
+    }
+
+    /// The object is the file, nothing is left at the store and nothing remembered here.
+    pub(crate) fn assert_arrived(&self) {
+        assert_eq!(read_back(&self.real, &self.bucket, KEY).sha256, self.sample.sha256);
+        assert_no_upload_left(&self.real, &self.bucket);
+        let listed = succeed(self.world.haul(&self.store).args(["uploads", "--json"]));
+        assert_eq!(events(&listed), Vec::<serde_json::Value>::new(), "the journal is gone");
+    }
+}

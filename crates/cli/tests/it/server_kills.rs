@@ -1,0 +1,129 @@
+//! `kill -9` of `haul serve` under an upload, and the same folder and port again: the client rides it out, or pauses
+//! and goes on. What the server acknowledged is there after its crash, so nothing of it is sent again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use haul_testkit::chaos::{Fault, Kind, Rule, Seen};
+use haul_testkit::process::{Finished, Running};
+
+use crate::scene::{IN_FLIGHT, PART_BYTES, PARTS, Scene};
+use crate::world::{LIMIT, copy, event, finish, read_back, succeed};
+
+/// Longer than a restart takes, shorter than the tries of a request last.
+const AWAY: Duration = Duration::from_secs(4);
+
+fn completes(seen: &[Seen]) -> bool {
+    seen.iter().any(|it| it.kind == Kind::CompleteMultipartUpload)
+}
+
+fn sent(seen: &[Seen]) -> u64 {
+    seen.iter().filter(|it| it.kind == Kind::UploadPart).map(|it| it.body_bytes).sum()
+}
+
+/// No part was answered 200 twice: what was acknowledged is kept by the server and not sent again by the client.
+fn assert_nothing_twice(scene: &Scene, kills: u64) {
+    let mut acknowledged = BTreeMap::<Option<u32>, u32>::new();
+    for part in scene.proxy.seen().iter().filter(|it| it.kind == Kind::UploadPart && it.status == Some(200)) {
+        *acknowledged.entry(part.part_number).or_default() += 1;
+    }
+    assert_eq!(acknowledged.len(), PARTS as usize);
+    assert!(acknowledged.values().all(|times| *times == 1), "{acknowledged:?}");
+    let allowed = scene.sample_bytes() + kills * u64::from(IN_FLIGHT) * PART_BYTES;
+    assert!(scene.body_bytes() <= allowed, "{} bytes sent, {allowed} allowed", scene.body_bytes());
+}
+
+/// Ended well, or resumable: then the same command again ends it.
+fn assert_ends(scene: &Scene, finished: &Finished) {
+    match finished.code() {
+        Some(0) => {}
+        Some(3) => drop(succeed(&mut scene.command())),
+        other => panic!("{other:?}: {}", finished.stderr),
+    }
+    scene.assert_arrived();
+}
+
+#[test]
+fn haul_serve_is_killed_while_an_upload_runs() {
+    // Thirds of the file from the first byte to the last part, twice in each run.
+    for (first, second) in [(0, 1), (1, 2), (2, 5), (3, 4), (4, 5), (5, 6)] {
+        let mut scene = Scene::at_haul_serve();
+        let running = Running::start(&mut scene.command()).unwrap();
+        for sixth in [first, second] {
+            let enough = 1 + sixth * scene.sample_bytes() / 6;
+            scene.wait_for(|seen| sent(seen) >= enough || completes(seen));
+            scene.server.as_mut().unwrap().restart().unwrap();
+        }
+        let finished = running.finish(LIMIT).unwrap();
+        assert_ends(&scene, &finished);
+        assert_nothing_twice(&scene, 2);
+    }
+}
+
+/// Killed when Complete has left the client and not reached the server; then when it has just reached it.
+#[test]
+fn haul_serve_is_killed_around_complete() {
+    let mut scene = Scene::at_haul_serve();
+    scene.proxy.add(Rule::on(Kind::CompleteMultipartUpload, Fault::Hold));
+    let running = Running::start(&mut scene.command()).unwrap();
+    scene.wait_for(completes);
+    scene.server.as_mut().unwrap().restart().unwrap();
+    scene.proxy.release();
+    let finished = running.finish(LIMIT).unwrap();
+    assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
+    scene.assert_arrived();
+    assert_nothing_twice(&scene, 0);
+
+    for _ in 0..4 {
+        let mut scene = Scene::at_haul_serve();
+        let running = Running::start(&mut scene.command()).unwrap();
+        scene.wait_for(completes);
+        scene.server.as_mut().unwrap().restart().unwrap();
+        let finished = running.finish(LIMIT).unwrap();
+        assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
+        scene.assert_arrived();
+        assert_nothing_twice(&scene, 0);
+    }
+}
+
+/// A client with its usual sixteen parts in flight and many more to send: once, the untried parts failed one after the
+/// other in no time, and the budget of the whole upload was gone before the server was back.
+#[test]
+fn haul_serve_is_away_for_seconds_and_nobody_notices() {
+    let mut scene = Scene::at_haul_serve();
+    let sample = scene.world.sample("many-parts", 40 * PART_BYTES);
+    let url = format!("s3://{}/many-parts", scene.bucket);
+    let mut command = copy(&scene.world, &scene.store, &sample.path, &url);
+    let running = Running::start(command.args(["--part-size", "5MiB", "--json"])).unwrap();
+    scene.wait_for(|seen| sent(seen) >= 8 * PART_BYTES);
+    scene.server.as_mut().unwrap().kill();
+    std::thread::sleep(AWAY);
+    scene.server.as_mut().unwrap().restart().unwrap();
+    let finished = running.finish(LIMIT).unwrap();
+    assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
+    assert_eq!(read_back(&scene.real, &scene.bucket, "many-parts").sha256, sample.sha256);
+    assert!(scene.body_bytes() <= (40 + 16) * PART_BYTES, "{} bytes", scene.body_bytes());
+}
+
+/// Away for longer than the tries last: paused, and the next run sends only what is missing.
+#[test]
+fn haul_serve_stays_away_and_the_upload_pauses() {
+    let mut scene = Scene::at_haul_serve();
+    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(PARTS));
+    let mut command = scene.command();
+    let running = Running::start(command.args(["--max-attempts", "2"])).unwrap();
+    scene.wait_for(|seen| {
+        let arrived = |part| seen.iter().any(|it| it.part_number == Some(part) && it.status == Some(200));
+        (1..PARTS).all(arrived) && seen.iter().any(|it| it.part_number == Some(PARTS))
+    });
+    scene.server.as_mut().unwrap().kill();
+    scene.proxy.release();
+    let finished = running.finish(LIMIT).unwrap();
+    assert_eq!(finished.code(), Some(3), "{}", finished.stderr);
+    event(&finished, "paused");
+    scene.server.as_mut().unwrap().restart().unwrap();
+    let again = finish(&mut scene.command());
+    assert_eq!(event(&again, "resumed")["arrived_parts"], PARTS - 1);
+    scene.assert_arrived();
+    assert_nothing_twice(&scene, 1);
+}
