@@ -53,6 +53,15 @@ pub(super) fn date(value: &str) -> Option<Timestamp> {
     Some(DateTimeParser::new().parse_zoned(value).ok()?.timestamp())
 }
 
+/// The value of a `Retry-After` header: seconds, or the time until which to wait, by the store's own clock.
+pub(super) fn retry_after(value: &str, store_time: Option<Timestamp>) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let wait = date(value)?.duration_since(store_time.unwrap_or_else(Timestamp::now));
+    Some(Duration::try_from(wait).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +83,15 @@ mod tests {
     fn a_date_header_is_read() {
         assert_eq!(date("Mon, 23 Nov 2026 04:30:14 GMT"), "2026-11-23T04:30:14Z".parse().ok());
         assert_eq!(date("yesterday"), None);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = date("Mon, 23 Nov 2026 04:30:14 GMT");
+        let wait = |value| retry_after(value, now);
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(wait("Mon, 23 Nov 2026 04:31:14 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(wait("Mon, 23 Nov 2026 04:00:00 GMT"), Some(Duration::ZERO), "over already");
+        assert_eq!(wait("soon"), None);
     }
 }

@@ -1,7 +1,5 @@
 //! The SDK's errors → ours.
 
-use std::time::Duration;
-
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
@@ -28,9 +26,10 @@ where
             let message = service.message().unwrap_or_default();
             let mut converted = StoreError::answered(operation, status, code, message);
             converted.request_id = service.meta().request_id().map(str::to_owned);
-            let seconds = answer.headers().get("retry-after").and_then(|value| value.parse().ok());
-            converted.retry_after = seconds.map(Duration::from_secs);
-            converted.guided(guidance(answer))
+            let guidance = guidance(answer);
+            let wait = answer.headers().get("retry-after");
+            converted.retry_after = wait.and_then(|wait| clock::retry_after(wait, guidance.store_time));
+            converted.guided(guidance)
         }
         SdkError::TimeoutError(_) => {
             let message = "no answer in time";

@@ -1,7 +1,5 @@
 //! What the store answered to a data request.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, ETag};
 use http::header::{DATE, ETAG, RETRY_AFTER};
@@ -57,9 +55,9 @@ impl Answer {
         let mut error = StoreError::answered(operation, status, document.code.as_deref(), message);
         let region = self.header(BUCKET_REGION).map(str::to_owned).or_else(|| document.bucket_region());
         error.request_id = self.header("x-amz-request-id").map(str::to_owned).or(document.request_id);
-        let seconds = self.header(RETRY_AFTER.as_str()).and_then(|value| value.parse().ok());
-        error.retry_after = seconds.map(Duration::from_secs);
         let store_time = self.header(DATE.as_str()).and_then(clock::date);
+        let wait = self.header(RETRY_AFTER.as_str());
+        error.retry_after = wait.and_then(|wait| clock::retry_after(wait, store_time));
         error.guided(Guidance { bucket_region: region, store_time })
     }
 }
