@@ -2,114 +2,87 @@
 
 use std::process::Command;
 
-use haul_testkit::Store;
-use haul_testkit::chaos::{ChaosProxy, Kind};
+use haul_testkit::chaos::Kind;
 use haul_testkit::files::{MIB, sha256};
 use haul_testkit::python::Venv;
-use haul_testkit::servers::HaulServe;
 
-use crate::world::{
-    Sample, World, assert_keys, assert_no_upload_left, make_bucket, python, read_back, succeed,
-};
+use crate::scene::Scene;
+use crate::world::{assert_keys, assert_no_upload_left, python, read_back, succeed};
 
 const FILE_BYTES: u64 = 64 * MIB;
 const KEY: &str = "folder/with blank/file+ü.bin";
 
-/// A server, a proxy that counts, and what a client needs.
-struct Scene {
-    world: World,
-    // Held, not used: the server ends with it.
-    _server: HaulServe,
-    proxy: ChaosProxy,
-    store: Store,
-    bucket: String,
-    sample: Sample,
-    url: String,
+fn url(scene: &Scene) -> String {
+    format!("s3://{}/{KEY}", scene.bucket)
 }
 
-impl Scene {
-    fn new() -> Self {
-        let world = World::new();
-        let server = world.serve();
-        let bucket = make_bucket(&world, server.store());
-        let proxy = ChaosProxy::start(&server.store().endpoint).unwrap();
-        let store = server.store().at(proxy.endpoint());
-        let sample = world.sample("file.bin", FILE_BYTES);
-        let url = format!("s3://{bucket}/{KEY}");
-        Self { world, _server: server, proxy, store, bucket, sample, url }
-    }
+fn assert_stored_in_parts(scene: &Scene) {
+    let proxy = &scene.proxy;
+    assert!(proxy.count(Kind::UploadPart) >= 2, "not sent in several parts: {:?}", proxy.seen());
+    assert_eq!(proxy.count(Kind::CompleteMultipartUpload), 1);
+    assert_eq!(read_back(&scene.store, &scene.bucket, KEY).sha256, scene.sample.sha256);
+}
 
-    fn assert_stored_in_parts(&self) {
-        assert!(
-            self.proxy.count(Kind::UploadPart) >= 2,
-            "not sent in several parts: {:?}",
-            self.proxy.seen()
-        );
-        assert_eq!(self.proxy.count(Kind::CompleteMultipartUpload), 1);
-        assert_eq!(read_back(&self.store, &self.bucket, KEY).sha256, self.sample.sha256);
-    }
+fn assert_back_and_deleted(scene: &Scene) {
+    assert_eq!(sha256(&scene.world.path("back.bin")).unwrap(), scene.sample.sha256);
+    assert_keys(&scene.store, &scene.bucket, &[]);
+    assert_no_upload_left(&scene.store, &scene.bucket);
+}
 
-    fn assert_back_and_deleted(&self) {
-        assert_eq!(sha256(&self.world.path("back.bin")).unwrap(), self.sample.sha256);
-        assert_keys(&self.store, &self.bucket, &[]);
-        assert_no_upload_left(&self.store, &self.bucket);
-    }
-
-    fn run(&self, command: &mut Command, arguments: &[&str]) -> String {
-        succeed(command.current_dir(self.world.path("")).args(arguments)).stdout
-    }
+fn run(scene: &Scene, command: &mut Command, arguments: &[&str]) -> String {
+    succeed(command.current_dir(scene.world.path("")).args(arguments)).stdout
 }
 
 #[test]
 fn the_aws_command_line() {
-    let scene = Scene::new();
+    let scene = Scene::of_file(FILE_BYTES);
     let aws = |arguments: &[&str]| {
         let mut command = Venv::shared().command("aws", &scene.store);
         command.args(["--endpoint-url", &scene.store.endpoint]);
-        scene.run(&mut command, arguments)
+        run(&scene, &mut command, arguments)
     };
-    aws(&["s3", "cp", "file.bin", &scene.url]);
-    scene.assert_stored_in_parts();
+    aws(&["s3", "cp", "file", &url(&scene)]);
+    assert_stored_in_parts(&scene);
     let listed = aws(&["s3", "ls", "--recursive", &format!("s3://{}", scene.bucket)]);
     assert!(listed.contains(KEY) && listed.contains("67108864"), "{listed}");
-    aws(&["s3", "cp", &scene.url, "back.bin"]);
-    aws(&["s3", "rm", &scene.url]);
-    scene.assert_back_and_deleted();
+    aws(&["s3", "cp", &url(&scene), "back.bin"]);
+    aws(&["s3", "rm", &url(&scene)]);
+    assert_back_and_deleted(&scene);
 }
 
 #[test]
 fn boto3_upload_fileobj() {
-    let scene = Scene::new();
+    let scene = Scene::of_file(FILE_BYTES);
     let path = |name: &str| scene.world.path(name).to_str().unwrap().to_owned();
-    let run = |script: &str, file: &str| python(&scene.store, script, &[&scene.bucket, KEY, &path(file)]);
-    run(include_str!("py/upload_fileobj.py"), "file.bin");
-    scene.assert_stored_in_parts();
+    let boto3 = |script: &str, file: &str| python(&scene.store, script, &[&scene.bucket, KEY, &path(file)]);
+    boto3(include_str!("py/upload_fileobj.py"), "file");
+    assert_stored_in_parts(&scene);
     assert_keys(&scene.store, &scene.bucket, &[KEY]);
-    run(include_str!("py/download_fileobj.py"), "back.bin");
-    run("s3.delete_object(Bucket=args[0], Key=args[1])\nanswer(True)", "");
-    scene.assert_back_and_deleted();
+    boto3(include_str!("py/download_fileobj.py"), "back.bin");
+    boto3("s3.delete_object(Bucket=args[0], Key=args[1])\nanswer(True)", "");
+    assert_back_and_deleted(&scene);
 }
 
 #[test]
 fn s5cmd() {
-    let scene = Scene::new();
+    let scene = Scene::of_file(FILE_BYTES);
     let s5cmd = |arguments: &[&str]| {
         let mut command = Venv::shared().s5cmd(&scene.store).unwrap();
         command.args(["--endpoint-url", &scene.store.endpoint]);
-        scene.run(&mut command, arguments)
+        run(&scene, &mut command, arguments)
     };
-    s5cmd(&["cp", "--part-size", "8", "file.bin", &scene.url]);
-    scene.assert_stored_in_parts();
+    s5cmd(&["cp", "--part-size", "8", "file", &url(&scene)]);
+    assert_stored_in_parts(&scene);
     let listed = s5cmd(&["ls", &format!("s3://{}/folder/*", scene.bucket)]);
     assert!(listed.contains("file+ü.bin") && listed.contains("67108864"), "{listed}");
-    s5cmd(&["cp", "--part-size", "8", &scene.url, "back.bin"]);
-    s5cmd(&["rm", &scene.url]);
-    scene.assert_back_and_deleted();
+    s5cmd(&["cp", "--part-size", "8", &url(&scene), "back.bin"]);
+    s5cmd(&["rm", &url(&scene)]);
+    assert_back_and_deleted(&scene);
 }
 
 #[test]
 fn rclone() {
-    let scene = Scene::new();
+    let scene = Scene::of_file(FILE_BYTES);
     let rclone = |arguments: &[&str]| {
         let mut command = Venv::shared().command("rclone", &scene.store);
         command.args(["--config", "/dev/null", "--s3-chunk-size", "8M", "--s3-upload-cutoff", "8M"]).envs([
@@ -118,16 +91,16 @@ fn rclone() {
             ("RCLONE_CONFIG_HAUL_ENV_AUTH", "true"),
             ("RCLONE_CONFIG_HAUL_ENDPOINT", scene.store.endpoint.as_str()),
         ]);
-        scene.run(&mut command, arguments)
+        run(&scene, &mut command, arguments)
     };
     let remote = format!("haul:{}/{KEY}", scene.bucket);
-    rclone(&["copyto", "file.bin", &remote]);
-    scene.assert_stored_in_parts();
+    rclone(&["copyto", "file", &remote]);
+    assert_stored_in_parts(&scene);
     let listed = rclone(&["ls", &format!("haul:{}", scene.bucket)]);
     assert!(listed.contains(KEY) && listed.contains("67108864"), "{listed}");
     rclone(&["copyto", &remote, "back.bin"]);
     rclone(&["deletefile", &remote]);
-    scene.assert_back_and_deleted();
+    assert_back_and_deleted(&scene);
 }
 
 /// boto3 signs URLs with version 2 wherever nobody tells it otherwise; whoever uses them knows nothing of S3.

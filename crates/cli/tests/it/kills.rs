@@ -28,10 +28,10 @@ fn body_bytes(seen: &[Seen]) -> u64 {
 }
 
 /// xorshift: the moments are other ones for each seed, and the same for the same.
-struct Moments(u64);
+pub(crate) struct Moments(pub(crate) u64);
 
 impl Moments {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

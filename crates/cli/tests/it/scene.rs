@@ -18,7 +18,9 @@ pub(crate) const PART_BYTES: u64 = 5 * MIB;
 pub(crate) const PARTS: u32 = 6;
 pub(crate) const IN_FLIGHT: u32 = 3;
 
-/// The key of every scene.
+const FILE_BYTES: u64 = (PARTS as u64 - 1) * PART_BYTES + 12_345;
+
+/// The file of every scene, and its key.
 pub(crate) const KEY: &str = "file";
 
 /// Nothing else of ours has this name; what others do to it is done by boto3.
@@ -37,27 +39,32 @@ pub(crate) struct Scene {
 impl Scene {
     /// At a store that all tests share.
     pub(crate) fn at(store: &str) -> Self {
-        Self::of(World::new(), Store::shared(store), None)
+        Self::of(World::new(), Store::shared(store), None, FILE_BYTES)
     }
 
     /// At a `haul serve` of its own.
     pub(crate) fn at_haul_serve() -> Self {
+        Self::of_file(FILE_BYTES)
+    }
+
+    /// The same with a file of another length.
+    pub(crate) fn of_file(length_bytes: u64) -> Self {
         let world = World::new();
         let server = world.serve();
-        Self::of(world, server.store().clone(), Some(server))
+        Self::of(world, server.store().clone(), Some(server), length_bytes)
     }
 
     /// At a `haul serve` with more words on its command line.
     pub(crate) fn at_haul_serve_with(world: World, more: &[&str]) -> Self {
         let server = HaulServe::start_with(haul_binary(), &world.path("data"), more).unwrap();
-        Self::of(world, server.store().clone(), Some(server))
+        Self::of(world, server.store().clone(), Some(server), FILE_BYTES)
     }
 
-    fn of(world: World, real: Store, server: Option<HaulServe>) -> Self {
+    fn of(world: World, real: Store, server: Option<HaulServe>, length_bytes: u64) -> Self {
         let bucket = make_bucket(&world, &real);
         let proxy = ChaosProxy::start(&real.endpoint).unwrap();
         let store = real.at(proxy.endpoint());
-        let sample = world.sample(KEY, u64::from(PARTS - 1) * PART_BYTES + 12_345);
+        let sample = world.sample(KEY, length_bytes);
         Self { world, real, store, proxy, bucket, sample, server }
     }
 

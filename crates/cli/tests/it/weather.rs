@@ -7,54 +7,30 @@ use haul::s3::StaticCredentials;
 use haul::{Event, FileSource, S3Options, S3Store, UploadOptions};
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
 use haul_testkit::files::MIB;
-use haul_testkit::servers::HaulServe;
 use haul_testkit::{Store, process::Finished};
 
+use crate::scene::Scene;
 use crate::world::{
-    PART, Sample, World, assert_no_upload_left, events, expected_etag, make_bucket, read_back, succeed,
-    upload,
+    PART, World, assert_no_upload_left, events, expected_etag, make_bucket, read_back, succeed, upload,
 };
 
 const FILE_BYTES: u64 = 5 * PART + 12_345;
 const PARTS: usize = 6;
 
-struct Scene {
-    world: World,
-    // Held, not used: the server ends with it.
-    _server: HaulServe,
-    proxy: ChaosProxy,
-    store: Store,
-    bucket: String,
-    sample: Sample,
+/// Uploads through the proxy, and whatever the weather the object must be right and nothing be left.
+fn assert_survives(scene: &Scene, rule: Rule) -> Finished {
+    scene.proxy.add(rule);
+    let mut command = scene.world.haul(&scene.store);
+    let finished = succeed(command.args(["cp", "file", &scene.url(), "--part-size", "8MiB", "--json"]));
+    let found = read_back(&scene.store, &scene.bucket, "file");
+    assert_eq!(found.sha256, scene.sample.sha256);
+    assert_eq!(found.etag, expected_etag(&scene.store, &scene.sample.path, PART));
+    assert_no_upload_left(&scene.store, &scene.bucket);
+    finished
 }
 
-impl Scene {
-    fn new() -> Self {
-        let world = World::new();
-        let server = world.serve();
-        let bucket = make_bucket(&world, server.store());
-        let proxy = ChaosProxy::start(&server.store().endpoint).unwrap();
-        let store = server.store().at(proxy.endpoint());
-        let sample = world.sample("file", FILE_BYTES);
-        Self { world, _server: server, proxy, store, bucket, sample }
-    }
-
-    /// Uploads through the proxy, and whatever the weather the object must be right and nothing be left.
-    fn assert_survives(&self, rule: Rule) -> Finished {
-        self.proxy.add(rule);
-        let url = format!("s3://{}/file", self.bucket);
-        let mut command = self.world.haul(&self.store);
-        let finished = succeed(command.args(["cp", "file", &url, "--part-size", "8MiB", "--json"]));
-        let found = read_back(&self.store, &self.bucket, "file");
-        assert_eq!(found.sha256, self.sample.sha256);
-        assert_eq!(found.etag, expected_etag(&self.store, &self.sample.path, PART));
-        assert_no_upload_left(&self.store, &self.bucket);
-        finished
-    }
-
-    fn struck(&self) -> usize {
-        self.proxy.seen().iter().filter(|request| request.fault.is_some()).count()
-    }
+fn struck(scene: &Scene) -> usize {
+    scene.proxy.seen().iter().filter(|request| request.fault.is_some()).count()
 }
 
 fn retries_of(finished: &Finished) -> usize {
@@ -63,40 +39,40 @@ fn retries_of(finished: &Finished) -> usize {
 
 #[test]
 fn a_part_is_answered_503_twice_and_then_200() {
-    let scene = Scene::new();
-    let finished = scene.assert_survives(Rule::on(Kind::UploadPart, Fault::slow_down()).part(3).times(2));
-    assert_eq!((scene.struck(), retries_of(&finished)), (2, 2));
+    let scene = Scene::of_file(FILE_BYTES);
+    let finished = assert_survives(&scene, Rule::on(Kind::UploadPart, Fault::slow_down()).part(3).times(2));
+    assert_eq!((struck(&scene), retries_of(&finished)), (2, 2));
     assert_eq!(scene.proxy.count(Kind::UploadPart), PARTS + 2);
 }
 
 #[test]
 fn a_connection_is_cut_in_the_middle_of_a_part() {
-    let scene = Scene::new();
+    let scene = Scene::of_file(FILE_BYTES);
     let cut = Fault::CutRequest { after_bytes: 3 * MIB };
-    let finished = scene.assert_survives(Rule::on(Kind::UploadPart, cut).part(2));
-    assert_eq!((scene.struck(), retries_of(&finished)), (1, 1));
+    let finished = assert_survives(&scene, Rule::on(Kind::UploadPart, cut).part(2));
+    assert_eq!((struck(&scene), retries_of(&finished)), (1, 1));
     assert_eq!(scene.proxy.count(Kind::UploadPart), PARTS + 1, "only the part that was cut is sent again");
 }
 
 #[test]
 fn a_part_whose_answer_is_lost_is_sent_again() {
-    let scene = Scene::new();
-    scene.assert_survives(Rule::on(Kind::UploadPart, Fault::DropAnswer).part(6));
-    assert_eq!((scene.struck(), scene.proxy.count(Kind::UploadPart)), (1, PARTS + 1));
+    let scene = Scene::of_file(FILE_BYTES);
+    assert_survives(&scene, Rule::on(Kind::UploadPart, Fault::DropAnswer).part(6));
+    assert_eq!((struck(&scene), scene.proxy.count(Kind::UploadPart)), (1, PARTS + 1));
 }
 
 #[test]
 fn a_flipped_bit_is_noticed_and_the_part_sent_again() {
-    let scene = Scene::new();
-    scene.assert_survives(Rule::on(Kind::UploadPart, Fault::FlipBit { at_byte: 4_000_000 }).part(4));
-    assert_eq!((scene.struck(), scene.proxy.count(Kind::UploadPart)), (1, PARTS + 1));
+    let scene = Scene::of_file(FILE_BYTES);
+    assert_survives(&scene, Rule::on(Kind::UploadPart, Fault::FlipBit { at_byte: 4_000_000 }).part(4));
+    assert_eq!((struck(&scene), scene.proxy.count(Kind::UploadPart)), (1, PARTS + 1));
 }
 
 #[test]
 fn a_lost_answer_to_complete_is_settled_without_sending_anything_again() {
-    let scene = Scene::new();
-    scene.assert_survives(Rule::on(Kind::CompleteMultipartUpload, Fault::DropAnswer));
-    assert_eq!((scene.struck(), scene.proxy.count(Kind::UploadPart)), (1, PARTS));
+    let scene = Scene::of_file(FILE_BYTES);
+    assert_survives(&scene, Rule::on(Kind::CompleteMultipartUpload, Fault::DropAnswer));
+    assert_eq!((struck(&scene), scene.proxy.count(Kind::UploadPart)), (1, PARTS));
     assert_eq!(
         scene.proxy.count(Kind::AbortMultipartUpload),
         0,
@@ -106,26 +82,26 @@ fn a_lost_answer_to_complete_is_settled_without_sending_anything_again() {
 
 #[test]
 fn complete_answers_200_with_an_error_inside_and_is_repeated() {
-    let scene = Scene::new();
+    let scene = Scene::of_file(FILE_BYTES);
     let inside = Fault::error(200, "InternalError");
-    scene.assert_survives(Rule::on(Kind::CompleteMultipartUpload, inside));
-    assert_eq!((scene.struck(), scene.proxy.count(Kind::CompleteMultipartUpload)), (1, 2));
+    assert_survives(&scene, Rule::on(Kind::CompleteMultipartUpload, inside));
+    assert_eq!((struck(&scene), scene.proxy.count(Kind::CompleteMultipartUpload)), (1, 2));
 }
 
 #[test]
 fn create_and_complete_are_answered_503() {
-    let scene = Scene::new();
+    let scene = Scene::of_file(FILE_BYTES);
     scene.proxy.add(Rule::on(Kind::CreateMultipartUpload, Fault::slow_down()));
-    scene.assert_survives(Rule::on(Kind::CompleteMultipartUpload, Fault::slow_down()));
-    assert_eq!((scene.struck(), scene.proxy.count(Kind::UploadPart)), (2, PARTS));
+    assert_survives(&scene, Rule::on(Kind::CompleteMultipartUpload, Fault::slow_down()));
+    assert_eq!((struck(&scene), scene.proxy.count(Kind::UploadPart)), (2, PARTS));
 }
 
 #[test]
 fn a_stalled_part_is_given_up_for_lack_of_progress() {
-    let scene = Scene::new();
+    let scene = Scene::of_file(FILE_BYTES);
     let finished =
-        scene.assert_survives(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: MIB }).part(1));
-    assert_eq!((scene.struck(), retries_of(&finished)), (1, 1));
+        assert_survives(&scene, Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: MIB }).part(1));
+    assert_eq!((struck(&scene), retries_of(&finished)), (1, 1));
 }
 
 #[test]
@@ -144,12 +120,12 @@ fn ceph_rgw_without_checksums_a_flipped_bit_is_noticed_by_md5() {
 /// `Retry-After` is the least wait, in both planes: of Create by the SDK, of a part on our own connections.
 #[test]
 fn retry_after_is_waited_for() {
-    let scene = Scene::new();
+    let scene = Scene::of_file(FILE_BYTES);
     let wait = Duration::from_secs(3);
     let busy = Fault::slow_down().with_header("Retry-After", "3");
     scene.proxy.add(Rule::on(Kind::CreateMultipartUpload, busy.clone()));
-    scene.assert_survives(Rule::on(Kind::UploadPart, busy).part(2));
-    assert_eq!(scene.struck(), 2);
+    assert_survives(&scene, Rule::on(Kind::UploadPart, busy).part(2));
+    assert_eq!(struck(&scene), 2);
     let seen = scene.proxy.seen();
     for (kind, part) in [(Kind::CreateMultipartUpload, None), (Kind::UploadPart, Some(2))] {
         let tries: Vec<_> =
@@ -162,7 +138,7 @@ fn retry_after_is_waited_for() {
 /// Eight parts at once are too many for the store: from then on there are four, not eight again and again.
 #[test]
 fn throttling_lowers_the_parts_in_flight() {
-    let scene = Scene::new();
+    let scene = Scene::of_file(FILE_BYTES);
     let many = scene.world.sample("many", 24 * 5 * MIB);
     let busy = Fault::slow_down().kept_back(Duration::from_secs(2));
     scene.proxy.add(Rule::on(Kind::UploadPart, busy).times(8));
@@ -190,10 +166,10 @@ fn throttling_lowers_the_parts_in_flight() {
 /// one that has been idle for that long, least of all Complete on the one of Create.
 #[test]
 fn a_connection_that_was_idle_for_seconds_is_not_trusted() {
-    let scene = Scene::new();
+    let scene = Scene::of_file(FILE_BYTES);
     let pause = Fault::Delay(Duration::from_secs(6));
     scene.proxy.add(Rule::on(Kind::UploadPart, Fault::slow_down().with_header("Retry-After", "6")).part(6));
-    scene.assert_survives(Rule::on(Kind::UploadPart, pause).part(5));
+    assert_survives(&scene, Rule::on(Kind::UploadPart, pause).part(5));
     let seen = scene.proxy.seen();
     let at = |kind| seen.iter().find(|it| it.kind == kind).unwrap().at;
     assert!(at(Kind::CompleteMultipartUpload) - at(Kind::CreateMultipartUpload) >= Duration::from_secs(6));
@@ -205,17 +181,17 @@ fn a_connection_that_was_idle_for_seconds_is_not_trusted() {
 /// S3 sends blanks while it completes, for minutes if need be. They are no answer and no silence.
 #[test]
 fn complete_that_keeps_the_connection_alive_is_waited_for() {
-    let scene = Scene::new();
+    let scene = Scene::of_file(FILE_BYTES);
     let alive = Fault::KeepAlive { every: Duration::from_millis(200), blanks: 15 };
-    scene.assert_survives(Rule::on(Kind::CompleteMultipartUpload, alive));
-    assert_eq!((scene.struck(), scene.proxy.count(Kind::CompleteMultipartUpload)), (1, 1));
+    assert_survives(&scene, Rule::on(Kind::CompleteMultipartUpload, alive));
+    assert_eq!((struck(&scene), scene.proxy.count(Kind::CompleteMultipartUpload)), (1, 1));
 }
 
 /// Complete has a time-out of its own: what is too slow for any other answer is not too slow for this one.
 #[test]
 fn complete_has_a_long_time_out_of_its_own() {
     for (complete_timeout, doubts) in [(Duration::from_secs(60), 0), (Duration::from_secs(1), 1)] {
-        let scene = Scene::new();
+        let scene = Scene::of_file(FILE_BYTES);
         let alive = Fault::KeepAlive { every: Duration::from_millis(500), blanks: 6 };
         scene.proxy.add(Rule::on(Kind::CompleteMultipartUpload, alive));
         let options = S3Options {
