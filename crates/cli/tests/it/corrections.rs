@@ -115,7 +115,7 @@ fn a_redirect_that_leads_nowhere_ends_with_the_region_in_the_error() {
     let scene = Scene::at_haul_serve();
     let fault = Fault::error(301, "PermanentRedirect").with_header("x-amz-bucket-region", ELSEWHERE);
     scene.proxy.add(Rule::on_any(fault).always());
-    let finished = finish(&mut scene.command());
+    let finished = finish(scene.world.haul(&scene.store).args(["ls", &scene.url()]));
     assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
     assert!(finished.stderr.contains("the bucket is in eu-central-1"), "{}", finished.stderr);
     assert!(finished.stderr.contains("hint: "), "{}", finished.stderr);
