@@ -119,11 +119,7 @@ fn a_redirect_that_leads_nowhere_ends_with_the_region_in_the_error() {
     assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
     assert!(finished.stderr.contains("the bucket is in eu-central-1"), "{}", finished.stderr);
     assert!(finished.stderr.contains("hint: "), "{}", finished.stderr);
-    assert_eq!(
-        scene.proxy.count(Kind::CreateMultipartUpload),
-        2,
-        "once to the region that was named, no further"
-    );
+    assert_eq!(turned_away(&scene), 2, "once to the region that was named, no further");
 }
 
 /// A machine whose clock is 20 minutes off: `haul serve` refuses its signatures as AWS does, and its `Date` says what
