@@ -7,7 +7,7 @@ use haul_testkit::files::{MIB, sha256};
 use haul_testkit::python::Venv;
 
 use crate::scene::Scene;
-use crate::world::{assert_keys, assert_no_upload_left, python, read_back, succeed};
+use crate::world::{World, assert_keys, assert_no_upload_left, make_bucket, python, read_back, succeed};
 
 const FILE_BYTES: u64 = 64 * MIB;
 const KEY: &str = "folder/with blank/file+ü.bin";

@@ -157,14 +157,7 @@ fn boto3_comes_in_by_https_and_metrics_are_elsewhere() {
     let tls = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/tests/it/tls");
     let file = |name: &str| tls.join(name).display().to_string();
     let (certificate, key) = (file("server.pem"), file("server-test-only.key"));
-    let arguments = [
-        "--admin-listen",
-        "127.0.0.1:0",
-        "--tls-cert",
-        &certificate,
-        "--tls-key",
-        &key,
-    ];
+    let arguments = ["--admin-listen", "127.0.0.1:0", "--tls-cert", &certificate, "--tls-key", &key];
     let mut server = HaulServe::start_with(haul_binary(), &world.path("data"), &arguments).unwrap();
     let store = server.store().clone();
     assert!(store.endpoint.starts_with("https://127.0.0.1:"), "{}", store.endpoint);
