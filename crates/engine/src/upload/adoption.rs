@@ -60,7 +60,7 @@ pub(super) async fn adopt(
 ) -> Result<Option<Resumption>, Error> {
     let failed = |error| Error::of_store(job.object.to_string(), error);
     let uploads = job.options.retry.run(|| uploads_of_key(job)).await.map_err(failed)?;
-    let uploads = of_nobody_here(job, memory, uploads, ours);
+    let uploads = of_nobody_here(job, uploads, ours);
     let seen = uploads.len();
     let candidates = candidates(job, uploads).await.map_err(failed)?;
     let ours_bytes = ours.map_or(0, |ours| ours.sent.iter().flatten().map(|part| part.size_bytes).sum());
@@ -90,9 +90,9 @@ pub(super) async fn adopt(
 }
 
 /// Says that there are unfinished uploads of the key. Whatever goes wrong here is no business of the upload.
-pub(super) async fn tell(job: &Job, memory: &Memory) {
+pub(super) async fn tell(job: &Job) {
     let Ok(Ok(uploads)) = tokio::time::timeout(TELL_PATIENCE, uploads_of_key(job)).await else { return };
-    let uploads = of_nobody_here(job, memory, uploads, None);
+    let uploads = of_nobody_here(job, uploads, None);
     if !uploads.is_empty() {
         let initiated = uploads.iter().filter_map(|upload| upload.initiated).max();
         job.events.send(Event::UnfinishedFound { count: uploads.len(), initiated });
@@ -100,7 +100,7 @@ pub(super) async fn tell(job: &Job, memory: &Memory) {
 }
 
 /// The key's unfinished uploads. Keys that only begin like it are listed too, and skipped.
-async fn uploads_of_key(job: &Job) -> Result<Vec<UploadSummary>, StoreError> {
+pub(super) async fn uploads_of_key(job: &Job) -> Result<Vec<UploadSummary>, StoreError> {
     let key = job.object.key.as_str();
     let mut found = vec![];
     let mut after: Option<UploadMarker> = None;
@@ -119,22 +119,17 @@ async fn uploads_of_key(job: &Job) -> Result<Vec<UploadSummary>, StoreError> {
 }
 
 /// Without those that a journal of this machine remembers: they have an owner, who may be at work.
-fn of_nobody_here(
-    job: &Job,
-    memory: &Memory,
-    mut uploads: Vec<UploadSummary>,
-    ours: Option<&Resumed>,
-) -> Vec<UploadSummary> {
-    let journals = job.options.journal.as_ref().and_then(|journal| journal.folder.list().ok());
-    let owned: BTreeSet<UploadId> = journals
-        .into_iter()
-        .flatten()
-        .filter(|journal| Some(journal.id.as_str()) != memory.id())
-        .filter_map(|journal| journal.upload_id)
-        .chain(ours.map(|ours| ours.upload.upload_id.clone()))
-        .collect();
-    uploads.retain(|upload| !owned.contains(&upload.upload_id));
+fn of_nobody_here(job: &Job, mut uploads: Vec<UploadSummary>, ours: Option<&Resumed>) -> Vec<UploadSummary> {
+    let owned = remembered_here(job);
+    let ours = ours.map(|ours| &ours.upload.upload_id);
+    uploads.retain(|upload| !owned.contains(&upload.upload_id) && Some(&upload.upload_id) != ours);
     uploads
+}
+
+/// The uploads that journals of this machine remember.
+pub(super) fn remembered_here(job: &Job) -> BTreeSet<UploadId> {
+    let journals = job.options.journal.as_ref().and_then(|journal| journal.folder.list().ok());
+    journals.into_iter().flatten().filter_map(|journal| journal.upload_id).collect()
 }
 
 /// Those whose parts fit a plan for the source, the one with most bytes first.

@@ -14,6 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::abort::abort_until_gone;
 use super::complete::{self, Expected};
 use super::ending::Ending;
+use super::lost_create::{self, LostCreates};
 use super::memory::Memory;
 use super::part::{Md5Wish, PartFailure, PartSender, SentPart, check_unchanged};
 use super::resume::Resumed;
@@ -120,6 +121,7 @@ struct Driver {
     /// How the Complete failed that is being looked into.
     doubted: Option<Error>,
     cleanup: Option<StoreError>,
+    creates: LostCreates,
 }
 
 /// A request or a wait that has ended.
@@ -160,6 +162,7 @@ impl Driver {
             cause: None,
             doubted: None,
             cleanup: None,
+            creates: LostCreates::default(),
             schedule,
             plan,
             job,
@@ -194,6 +197,7 @@ impl Driver {
         let job = Arc::clone(&self.job);
         match action {
             Action::Create => {
+                self.creates.trying();
                 let request = create_request(&job, &self.token);
                 self.requests.spawn(async move {
                     Ended::Created(job.store.create_multipart_upload(&job.object, &request).await)
@@ -220,7 +224,11 @@ impl Driver {
                 let Some(upload) = self.upload() else { return };
                 let reason = self.cause.as_ref().map_or("cancelled".into(), ToString::to_string);
                 job.events.send(Event::Aborting { reason });
+                let creates = std::mem::take(&mut self.creates);
                 self.requests.spawn(async move {
+                    if creates.any() {
+                        lost_create::sweep(&job, &upload, creates).await;
+                    }
                     let patience = job.options.abort_patience;
                     Ended::Aborted(abort_until_gone(job.store.as_ref(), &upload, patience).await)
                 });
@@ -268,7 +276,11 @@ impl Driver {
         let request = complete::request(&parts, self.declared, &self.job.options);
         let job = Arc::clone(&self.job);
         job.events.send(Event::Completing);
+        let creates = std::mem::take(&mut self.creates);
         self.requests.spawn(async move {
+            if creates.any() {
+                lost_create::sweep(&job, &upload, creates).await;
+            }
             let completed = job.store.complete_multipart_upload(&upload, &request).await;
             // Closes the chain, and gives the ETag that Ceph RGW 16.2 leaves out of its first answer.
             let head = match &completed {
@@ -335,8 +347,7 @@ impl Driver {
             Ended::Created(Err(error)) => {
                 let failure = Failure::from(&error);
                 if error.outcome_unknown {
-                    let message = "the answer to CreateMultipartUpload was lost: the store may keep an empty upload of this key";
-                    self.job.events.send(Event::Warning { message: message.into() });
+                    self.creates.lost();
                 }
                 self.request_failed(error);
                 Input::CreateFailed(failure)
@@ -386,6 +397,7 @@ impl Driver {
 
     fn created(&mut self, created: CreatedUpload) -> Input {
         self.tries = 0;
+        self.creates.answered();
         let upload = UploadRef { object: self.job.object.clone(), upload_id: created.upload_id };
         let declared = created.checksum.map(complete::own_type);
         // Before the first part leaves: an upload that nobody remembers must not hold any.
@@ -425,6 +437,9 @@ impl Driver {
         // Dropped tasks would be detached; nothing of this upload may go on behind its end.
         self.parts.shutdown().await;
         self.requests.shutdown().await;
+        if self.creates.any() {
+            lost_create::say(&self.job);
+        }
         let (upload, expected) = (self.upload(), self.expected());
         let parts: Vec<_> = self.sent.into_iter().flatten().collect();
         let ending = Ending { job: &self.job, upload, memory: self.memory, cause: self.cause };

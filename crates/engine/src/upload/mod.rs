@@ -12,6 +12,7 @@ mod complete;
 mod driver;
 mod ending;
 mod interrupted;
+mod lost_create;
 mod memory;
 mod options;
 mod part;
@@ -241,7 +242,7 @@ async fn begin(job: &mut Job, records: Vec<Record>, memory: &mut Memory) -> Resu
             Ok(adopted.unwrap_or(Resumption::GoOn(ours)))
         }
         (Unfinished::Tell, Resumption::Anew(reason)) => {
-            adoption::tell(job, memory).await;
+            adoption::tell(job).await;
             Ok(Resumption::Anew(reason))
         }
         (_, remembered) => Ok(remembered),

@@ -105,6 +105,8 @@ impl Scenario {
             start(&store, before, single).await.unwrap();
         }
         let foreign = foreign_upload(&store).await;
+        // Not in the same second: it could not be told from one of ours whose answer was lost.
+        tokio::time::sleep(std::time::Duration::from_secs(600)).await;
         store.set_faults(Faults::seeded(self.seed, self.weather));
 
         let content = bytes(self.size_bytes);
