@@ -12,6 +12,7 @@ mod doubt;
 mod fuzz_seeds;
 mod harness;
 mod links;
+mod promises;
 mod resuming;
 mod simulation;
 mod source;
