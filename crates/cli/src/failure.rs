@@ -296,7 +296,9 @@ fn of_store(error: &haul_store::Error) -> (&'static str, Exit) {
         Error::Locked { .. } => ("Locked", Exit::Failed),
         Error::NotAStore { .. } => ("NotAStore", Exit::Usage),
         // The metadata cannot even be opened.
-        Error::Damaged { .. } | Error::Database { .. } => ("Damaged", Exit::NotProven),
+        Error::Damaged { .. } | Error::MetadataDamaged { .. } | Error::Database { .. } => {
+            ("Damaged", Exit::NotProven)
+        }
         _ => ("StoreUnusable", Exit::Failed),
     }
 }

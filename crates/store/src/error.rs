@@ -46,6 +46,12 @@ pub enum Error {
         /// What does not fit.
         what: String,
     },
+    /// The metadata is not what was written there, and nothing of it is believed.
+    #[error("the metadata of the store, meta.redb, is not what was written there: {message}")]
+    MetadataDamaged {
+        /// What the database says.
+        message: String,
+    },
 
     /// The bucket does not exist.
     #[error("bucket {bucket} does not exist")]
@@ -309,6 +315,9 @@ impl Error {
             Self::NotAStore { .. } => Some("name the folder that haul serve or local:// keeps its data in"),
             Self::FormatTooNew { .. } => Some("open this folder with the Haul that wrote it, or a newer one"),
             Self::Damaged { .. } => Some("run `haul store check` on the folder"),
+            Self::MetadataDamaged { .. } => Some(
+                "nothing was changed, and the bytes of every part are still under data/: bring meta.redb back from a backup",
+            ),
             Self::StorageFull => Some("delete objects or unfinished uploads, or give the disk more space"),
             Self::ReadOnlyAfterSyncFailure { .. } => Some("look at the disk, then start the store again"),
             Self::ConditionalRequestConflict { .. } => Some("create a new upload and send every part again"),
@@ -325,7 +334,7 @@ impl Error {
     }
 }
 
-/// redb has an error type per step; all that matters here is whether the disk was full.
+/// redb has an error type per step; all that matters here is whether the disk was full, or the file damaged.
 macro_rules! database_errors {
     ($($name:ty),*) => {$(
         impl From<$name> for Error {
@@ -346,6 +355,16 @@ database_errors!(
 fn from_database(error: redb::Error) -> Error {
     match error {
         redb::Error::Io(source) if source.kind() == io::ErrorKind::StorageFull => Error::StorageFull,
+        redb::Error::Corrupted(message) => Error::MetadataDamaged { message },
+        // A file that does not begin like one of its own, or says that it is longer than it is.
+        redb::Error::Io(source)
+            if matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
+        {
+            Error::MetadataDamaged { message: source.to_string() }
+        }
+        redb::Error::UpgradeRequired(version) => Error::MetadataDamaged {
+            message: format!("it says that it has format version {version} of redb"),
+        },
         other => Error::Database { message: other.to_string() },
     }
 }

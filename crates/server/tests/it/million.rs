@@ -84,7 +84,9 @@ async fn a_million_objects_are_listed_in_bounded_memory_and_no_page_costs_more()
     let begin = Instant::now();
     fill(&Store::open(&options.data_dir, StoreOptions::default()).unwrap());
     println!("{OBJECTS} objects made in {:?}", begin.elapsed());
+    let begin = Instant::now();
     let server = start(options).await.unwrap();
+    println!("opened in {:?}", begin.elapsed());
     let client = Client::new(&server);
     let before = resident_bytes();
     let mut most = before;

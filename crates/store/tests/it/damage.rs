@@ -1,5 +1,6 @@
 //! `check` finds what is wrong, names it, and takes nothing for wrong that is right.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use haul_store::disk::FileId;
@@ -112,4 +113,59 @@ fn a_folder_without_a_store_is_refused_and_left_as_it_is() {
         assert!(matches!(error, Error::NotAStore { .. }), "{error:?}");
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+/// Metadata that is not what was written is never believed, whichever byte of it changed: either opening says so, or the
+/// byte was one that nothing reads. The state before the last transaction, which the database still has, does not stand in
+/// for the last: what happened since was acknowledged.
+#[test]
+fn a_changed_byte_of_the_metadata_never_turns_back_what_was_acknowledged() {
+    let fixture = Fixture::new();
+    fixture.put("one", &pattern(1, 1000));
+    let upload = fixture.create("two");
+    let parts: Vec<_> = (1..=2).map(|number| fixture.put_part(&upload, number, &pattern(2, 500))).collect();
+    fixture.store.complete_multipart_upload(&upload, listed(&parts), CompleteOptions::default()).unwrap();
+    // As `kill -9` leaves it: what is on disk while it is open.
+    let killed = fixture.dir.path().join("killed");
+    copy_folder(&fixture.store_dir().join("data"), &killed.join("data"));
+    let metadata = std::fs::read(fixture.store_dir().join("meta.redb")).unwrap();
+
+    let mut found = 0;
+    for (at, bit) in changes(&metadata) {
+        let mut damaged = metadata.clone();
+        damaged[at] ^= bit;
+        std::fs::write(killed.join("meta.redb"), damaged).unwrap();
+        match check(&killed, options(), Repair::ReportOnly, &Default::default()) {
+            Err(Error::MetadataDamaged { .. }) => found += 1,
+            Err(error) => panic!("byte {at}, bit {bit}: {error:?}"),
+            Ok(report) => {
+                assert!(report.is_sound(), "byte {at}, bit {bit}: {:?}", report.problems);
+                let counts = (report.objects, report.uploads, report.parts, report.files);
+                assert_eq!(counts, (2, 0, 0, 3), "byte {at}, bit {bit}");
+            }
+        }
+    }
+    assert!(found > 20, "{found} changes were found");
+}
+
+/// Every bit of the header, and every 41st byte of the pages; where all is zero there is nothing.
+fn changes(metadata: &[u8]) -> impl Iterator<Item = (usize, u8)> {
+    const HEADER_BYTES: usize = 512;
+    /// Which of the two headers is the newer: redb has no checksum over this bit.
+    const WHICH_HEADER: (usize, u8) = (9, 1);
+    let header = (0..HEADER_BYTES).flat_map(|at| (0..8).map(move |bit| (at, 1 << bit)));
+    let pages = (HEADER_BYTES..metadata.len()).filter(|at| metadata[*at] != 0).step_by(41).map(|at| (at, 4));
+    header.chain(pages).filter(|change| *change != WHICH_HEADER)
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
 }
