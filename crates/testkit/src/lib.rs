@@ -9,6 +9,7 @@
 pub mod files;
 pub mod process;
 pub mod python;
+pub mod seeds;
 pub mod servers;
 
 #[cfg(feature = "chaos")]

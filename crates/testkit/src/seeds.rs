@@ -1,0 +1,31 @@
+//! The seeds of `fuzz/`, and what a fuzzer once found, for the tests of the crates: on the usual compiler, in every run.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+/// Feeds every seed of a target; there must be some. All are taken but those that are named for being refused: a seed that says
+/// nothing any more helps no fuzzer.
+///
+/// # Errors
+/// When there is no seed, one cannot be read, or one is taken that is named for being refused, or the other way round.
+pub fn feed(target: &str, take: fn(&[u8]) -> bool) -> Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
+    let seeds = fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?;
+    let mut fed = 0;
+    for seed in seeds {
+        let path = seed.with_context(|| format!("read {}", folder.display()))?.path();
+        let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let taken = take(&bytes);
+        ensure!(taken != name.starts_with("refused"), "{}: taken is {taken}", path.display());
+        // And cut off anywhere: taken or refused, never a panic.
+        for end in 0..bytes.len() {
+            take(&bytes[..end]);
+        }
+        fed += 1;
+    }
+    ensure!(fed > 0, "{} has no seeds", folder.display());
+    Ok(())
+}
