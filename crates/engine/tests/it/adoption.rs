@@ -4,18 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use haul::journal::JournalFolder;
 use haul::memory::{EtagKind, Fault, Faults, MemoryStore, Quirks, Refusal};
 use haul::parts::{ChecksumAlgorithm as A, ChecksumType as T, Hasher, PartNumber, UploadId};
 use haul::payload::Payload;
 use haul::store::{CreateRequest, Operation as O, PartRequest, Store, UploadRef, Wire};
-use haul::{
-    Error, Event, FileSource, JournalOptions, Unfinished, Upload, UploadOptions, UploadReport, upload,
-};
+use haul::{Error, Event, Unfinished, UploadOptions, UploadReport};
 
-use crate::harness::{aws, bytes, chain, nothing_left, object, options, store};
+use crate::harness::{aws, bytes, chain, differing_parts, heard, nothing_left, object, store};
+use crate::machine::{Machine, SIZE, start_file};
 
-const SIZE: usize = 10_500;
 /// Not ours: 15 parts.
 const OTHER_PART: usize = 700;
 
@@ -50,70 +47,30 @@ impl OtherTool {
     }
 }
 
-/// A file, and a place for journals.
-struct Machine(tempfile::TempDir);
-
-impl Machine {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("file"), bytes(SIZE)).unwrap();
-        Self(folder)
-    }
-
-    fn journals(&self) -> JournalFolder {
-        JournalFolder::new(self.0.path().join("journals"))
-    }
-
-    fn lose_journals(&self) {
-        std::fs::remove_dir_all(self.journals().path()).unwrap();
-    }
-
-    fn options(&self, unfinished: Unfinished) -> UploadOptions {
-        let journal =
-            JournalOptions { folder: self.journals(), store_name: None, connection: serde_json::Value::Null };
-        UploadOptions { journal: Some(journal), concurrency: 1, unfinished, ..options() }
-    }
-
-    fn start(&self, store: &MemoryStore, options: UploadOptions) -> Upload {
-        let source = FileSource::open(self.0.path().join("file")).unwrap();
-        upload(Arc::new(store.clone()), source, object(), options)
-    }
-
-    async fn adopts(&self, store: &MemoryStore) -> UploadReport {
-        let report = self.start(store, self.options(Unfinished::Adopt)).await;
-        let report = report.unwrap_or_else(|error| panic!("{}", chain(&error)));
-        assert_eq!(store.object(&object()).unwrap(), bytes(SIZE));
-        assert_eq!(self.journals().list().unwrap().len(), 0);
-        report
-    }
-
-    /// Some parts arrive, then it is paused.
-    async fn paused_after(&self, store: &MemoryStore, parts: u64) {
-        store.set_faults(Faults::none().on_calls(O::UploadPart, parts + 1..=u64::MAX, Fault::Stall));
-        let running = self.start(store, self.options(Unfinished::Ignore));
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        running.canceller().pause_now();
-        assert!(matches!(running.await, Err(Error::Paused { .. })));
-        store.set_faults(Faults::none());
-    }
+/// The options of the machine, and what is done about unfinished uploads that are at the store.
+fn with(machine: &Machine, unfinished: Unfinished) -> UploadOptions {
+    UploadOptions { unfinished, ..machine.options() }
 }
 
-async fn events_of(upload: &mut Upload) -> Vec<Event> {
-    let mut events = upload.take_events().unwrap();
-    let mut seen = vec![];
-    while let Some(event) = events.next().await {
-        seen.push(event);
-    }
-    seen
+async fn adopts(machine: &Machine, store: &MemoryStore) -> UploadReport {
+    let report = machine.start_with(store, with(machine, Unfinished::Adopt)).await;
+    let report = report.unwrap_or_else(|error| panic!("{}", chain(&error)));
+    assert_eq!(store.object(&object()).unwrap(), bytes(SIZE));
+    assert_eq!(machine.journals().list().unwrap().len(), 0);
+    report
+}
+
+fn lose_journals(machine: &Machine) {
+    std::fs::remove_dir_all(machine.journals().path()).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_the_journal_is_lost_the_store_alone_is_enough() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
-    machine.paused_after(&store, 5).await;
-    machine.lose_journals();
+    machine.stops_after(&store, 5).await;
+    lose_journals(&machine);
     let before = store.bytes_received();
-    let report = machine.adopts(&store).await;
+    let report = adopts(&machine, &store).await;
     assert_eq!(report.resumed_bytes, 5000);
     assert_eq!(store.bytes_received() - before, 5500);
     assert_eq!(report.proof.checksum, 11);
@@ -134,7 +91,7 @@ async fn an_upload_of_another_tool_is_finished_as_it_was_begun() {
         let (machine, store) = (Machine::new(), aws(Faults::none()));
         tool.begins(&store, &bytes(SIZE), &[1, 3]).await;
         let before = store.bytes_received();
-        let report = machine.adopts(&store).await;
+        let report = adopts(&machine, &store).await;
         let there = tool.part_bytes + tool.part_bytes.min(SIZE - 2 * tool.part_bytes);
         assert_eq!(report.resumed_bytes, there as u64, "{:?}", tool.declared);
         assert_eq!(store.bytes_received() - before, (SIZE - there) as u64, "{:?}", tool.declared);
@@ -166,7 +123,7 @@ async fn only_what_is_proven_to_be_of_this_source_is_touched() {
     ];
     let mine = tool.begins(&store, &bytes(SIZE), &[2, 15]).await;
 
-    let report = machine.adopts(&store).await;
+    let report = adopts(&machine, &store).await;
     assert_eq!(report.upload_id, Some(mine));
     assert_eq!(report.resumed_bytes, 2 * OTHER_PART as u64);
     let left: Vec<_> = store.open_uploads().into_iter().map(|upload| upload.upload_id).collect();
@@ -192,7 +149,7 @@ async fn of_several_the_one_with_most_of_the_source_goes_on() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     let few = OtherTool::NONE.begins(&store, &bytes(SIZE), &[1, 2]).await;
     let many = OtherTool::COMPOSITE_CRC32.begins(&store, &bytes(SIZE), &[4, 5, 6, 7]).await;
-    let report = machine.adopts(&store).await;
+    let report = adopts(&machine, &store).await;
     assert_eq!(report.upload_id, Some(many));
     let left: Vec<_> = store.open_uploads().into_iter().map(|upload| upload.upload_id).collect();
     assert_eq!(left, [few]);
@@ -205,16 +162,11 @@ async fn a_part_that_differs_is_sent_again_and_named() {
     let mut older = bytes(SIZE);
     older[OTHER_PART] ^= 0xff;
     OtherTool::NONE.begins(&store, &older, &[1, 2, 3]).await;
-    let mut running = machine.start(&store, machine.options(Unfinished::Adopt));
-    let events = events_of(&mut running).await;
-    let report = running.await.unwrap();
+    let (ended, said) = heard(machine.start_with(&store, with(&machine, Unfinished::Adopt))).await;
+    let report = ended.unwrap();
     assert_eq!(report.resumed_bytes, 2 * OTHER_PART as u64);
     assert_eq!(store.object(&object()).unwrap(), bytes(SIZE));
-    let named = events.iter().find_map(|event| match event {
-        Event::Resumed { differing_parts, .. } => Some(differing_parts.clone()),
-        _ => None,
-    });
-    assert_eq!(named, Some(vec![PartNumber::new(2).unwrap()]));
+    assert_eq!(differing_parts(&said), [PartNumber::new(2).unwrap()]);
 }
 
 /// Told of an unfinished upload, somebody stops the new one and adopts: the new one, which has less, is removed.
@@ -222,16 +174,16 @@ async fn a_part_that_differs_is_sent_again_and_named() {
 async fn what_our_own_journal_has_less_of_gives_way() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     let theirs = OtherTool::NONE.begins(&store, &bytes(SIZE), &[1, 2, 3, 4, 5, 6, 7]).await;
-    machine.paused_after(&store, 2).await;
-    let report = machine.adopts(&store).await;
+    machine.stops_after(&store, 2).await;
+    let report = adopts(&machine, &store).await;
     assert_eq!(report.upload_id, Some(theirs));
     assert_eq!(store.open_uploads(), vec![]);
 
     // And the other way round: ours has more, and theirs is left alone.
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     let theirs = OtherTool::NONE.begins(&store, &bytes(SIZE), &[1, 2]).await;
-    machine.paused_after(&store, 5).await;
-    let report = machine.adopts(&store).await;
+    machine.stops_after(&store, 5).await;
+    let report = adopts(&machine, &store).await;
     assert_ne!(report.upload_id, Some(theirs));
     assert_eq!(report.resumed_bytes, 5000);
     assert_eq!(store.open_uploads().len(), 1);
@@ -241,12 +193,11 @@ async fn what_our_own_journal_has_less_of_gives_way() {
 #[tokio::test(start_paused = true)]
 async fn what_another_journal_remembers_is_not_adopted() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
-    machine.paused_after(&store, 5).await;
+    machine.stops_after(&store, 5).await;
     let theirs = store.open_uploads();
-    std::fs::copy(machine.0.path().join("file"), machine.0.path().join("copy")).unwrap();
-    let source = FileSource::open(machine.0.path().join("copy")).unwrap();
-    let running = upload(Arc::new(store.clone()), source, object(), machine.options(Unfinished::Adopt));
-    let report = running.await.unwrap();
+    let copy = machine.file().with_file_name("copy");
+    std::fs::copy(machine.file(), &copy).unwrap();
+    let report = start_file(&copy, &store, with(&machine, Unfinished::Adopt)).await.unwrap();
     assert_eq!(report.resumed_bytes, 0);
     assert_eq!(store.open_uploads(), theirs);
 }
@@ -258,7 +209,7 @@ async fn an_adopted_upload_goes_on_after_an_interruption_too() {
     OtherTool::COMPOSITE_CRC32.begins(&store, &bytes(SIZE), &[1, 2, 3]).await;
     let already = store.calls(O::UploadPart);
     store.set_faults(Faults::none().on_calls(O::UploadPart, 4..=u64::MAX, Fault::Stall));
-    let running = machine.start(&store, machine.options(Unfinished::Adopt));
+    let running = machine.start_with(&store, with(&machine, Unfinished::Adopt));
     tokio::time::sleep(Duration::from_secs(60)).await;
     running.canceller().pause_now();
     let error = running.await.unwrap_err();
@@ -266,7 +217,7 @@ async fn an_adopted_upload_goes_on_after_an_interruption_too() {
     assert_eq!(already, 3);
 
     store.set_faults(Faults::none());
-    let report = machine.start(&store, machine.options(Unfinished::Ignore)).await.unwrap();
+    let report = machine.start(&store).await.unwrap();
     assert_eq!(report.resumed_bytes, 4200);
     assert_eq!(store.object(&object()).unwrap(), bytes(SIZE));
     nothing_left(&store);
@@ -279,7 +230,7 @@ async fn an_adopted_upload_that_is_refused_keeps_its_parts() {
     let theirs = OtherTool::NONE.begins(&store, &bytes(SIZE), &[1, 2, 3]).await;
     let refused = Fault::Answer(Refusal::ACCESS_DENIED);
     store.set_faults(Faults::none().on_every(O::UploadPart, refused));
-    let error = machine.start(&store, machine.options(Unfinished::Adopt)).await.unwrap_err();
+    let error = machine.start_with(&store, with(&machine, Unfinished::Adopt)).await.unwrap_err();
     assert!(matches!(error, Error::Paused { source: Some(_), .. }), "{}", chain(&error));
     assert_eq!(store.open_uploads()[0].upload_id, theirs);
     assert_eq!(store.calls(O::AbortMultipartUpload), 0);
@@ -296,16 +247,16 @@ async fn a_lost_answer_to_complete_of_an_adopted_upload_is_settled() {
         let (machine, store) = (Machine::new(), aws(Faults::none()));
         tool.begins(&store, &bytes(SIZE), &[1, 2, 3]).await;
         store.set_faults(Faults::none().on(O::CompleteMultipartUpload, 1, Fault::LoseAnswer));
-        machine.adopts(&store).await;
+        adopts(&machine, &store).await;
         assert_eq!(store.calls(O::CompleteMultipartUpload), 1);
         nothing_left(&store);
     }
     // Our own upload after its journal was lost: its object carries a token that nobody knows any more.
     let (machine, store) = (Machine::new(), aws(Faults::none()));
-    machine.paused_after(&store, 5).await;
-    machine.lose_journals();
+    machine.stops_after(&store, 5).await;
+    lose_journals(&machine);
     store.set_faults(Faults::none().on(O::CompleteMultipartUpload, 1, Fault::LoseAnswer));
-    machine.adopts(&store).await;
+    adopts(&machine, &store).await;
     nothing_left(&store);
 }
 
@@ -315,14 +266,14 @@ async fn without_checksums_the_md5_of_the_etag_decides() {
     let machine = Machine::new();
     let rgw = store(Quirks::CEPH_RGW_16, Faults::none());
     OtherTool::COMPOSITE_CRC32.begins(&rgw, &bytes(SIZE), &[1, 2, 3]).await;
-    let report = machine.adopts(&rgw).await;
+    let report = adopts(&machine, &rgw).await;
     assert_eq!(report.resumed_bytes, 3 * OTHER_PART as u64);
     assert_eq!(report.proof.md5, 15);
 
     let opaque = Quirks { etags: EtagKind::Opaque, ..Quirks::CEPH_RGW_16 };
     let opaque = store(opaque, Faults::none());
     OtherTool::NONE.begins(&opaque, &bytes(SIZE), &[1, 2, 3]).await;
-    let report = machine.adopts(&opaque).await;
+    let report = adopts(&machine, &opaque).await;
     assert_eq!(report.resumed_bytes, 0);
     assert_eq!(opaque.open_uploads().len(), 1);
 }
@@ -331,18 +282,17 @@ async fn without_checksums_the_md5_of_the_etag_decides() {
 async fn without_adopt_it_is_said_and_left_alone() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     let theirs = OtherTool::NONE.begins(&store, &bytes(SIZE), &[1, 2, 3]).await;
-    let mut running = machine.start(&store, machine.options(Unfinished::Tell));
-    let events = events_of(&mut running).await;
-    assert_eq!(running.await.unwrap().resumed_bytes, 0);
+    let (ended, said) = heard(machine.start_with(&store, with(&machine, Unfinished::Tell))).await;
+    assert_eq!(ended.unwrap().resumed_bytes, 0);
     assert!(
-        events.iter().any(|event| matches!(event, Event::UnfinishedFound { count: 1, initiated: Some(_) }))
+        said.iter().any(|event| matches!(event, Event::UnfinishedFound { count: 1, initiated: Some(_) }))
     );
     assert_eq!(store.open_uploads()[0].upload_id, theirs);
 
     // A store that will not list is no reason not to upload, and neither is one that does not answer.
     for fault in [Fault::Answer(Refusal::ACCESS_DENIED), Fault::Stall] {
         store.set_faults(Faults::none().on_every(O::ListMultipartUploads, fault));
-        machine.start(&store, machine.options(Unfinished::Tell)).await.unwrap();
+        machine.start_with(&store, with(&machine, Unfinished::Tell)).await.unwrap();
     }
 }
 
@@ -353,14 +303,14 @@ async fn a_small_file_is_adopted_too_and_put_in_one_piece_if_there_is_nothing() 
     let small = UploadOptions {
         multipart_threshold_bytes: 1 << 20,
         part_size_bytes: None,
-        ..machine.options(Unfinished::Adopt)
+        ..with(&machine, Unfinished::Adopt)
     };
-    let report = machine.start(&store, small.clone()).await.unwrap();
+    let report = machine.start_with(&store, small.clone()).await.unwrap();
     assert_eq!((report.upload_id, report.part_count), (None, 1));
     assert_eq!(machine.journals().list().unwrap().len(), 0);
 
     let theirs = OtherTool::NONE.begins(&store, &bytes(SIZE), &[1, 2, 3]).await;
-    let report = machine.start(&store, small).await.unwrap();
+    let report = machine.start_with(&store, small).await.unwrap();
     assert_eq!(report.upload_id, Some(theirs));
     nothing_left(&store);
 }

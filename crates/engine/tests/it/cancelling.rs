@@ -6,7 +6,7 @@ use haul::memory::{Fault, Faults};
 use haul::store::Operation as O;
 use haul::{Error, Event};
 
-use crate::harness::{arrives, aws, bytes, chain, nothing_left, object, options, start};
+use crate::harness::{arrives, aws, bytes, chain, heard, nothing_left, object, options, start};
 
 /// A link on which every request takes a while, so that there are moments to cancel at.
 fn slow() -> Faults {
@@ -111,19 +111,15 @@ async fn cancelling_before_the_answer_to_create_removes_what_it_made() {
 #[tokio::test(start_paused = true)]
 async fn stalled_parts_are_stopped() {
     let store = aws(Faults::none().on_calls(O::UploadPart, 5..=u64::MAX, Fault::Stall));
-    let mut running = start(&store, &bytes(10_500), options());
-    let mut events = running.take_events().unwrap();
+    let running = start(&store, &bytes(10_500), options());
     let canceller = running.canceller();
     tokio::time::sleep(Duration::from_secs(3600)).await;
     canceller.cancel();
     canceller.cancel();
-    assert!(matches!(running.await, Err(Error::Cancelled { .. })));
+    let (ended, said) = heard(running).await;
+    assert!(matches!(ended, Err(Error::Cancelled { .. })));
     nothing_left(&store);
-    let mut last = None;
-    while let Some(event) = events.next().await {
-        last = Some(event);
-    }
-    assert!(matches!(last, Some(Event::Aborted)), "{last:?}");
+    assert!(matches!(said.last(), Some(Event::Aborted)), "{:?}", said.last());
 }
 
 /// P6: Complete is under way; its outcome decides, and the abort never overtakes it.

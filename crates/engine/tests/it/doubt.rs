@@ -7,8 +7,8 @@ use haul::store::Operation as O;
 use haul::{Error, Event, StoreErrorKind};
 
 use crate::harness::{
-    arrives, arrives_with, aws, bytes, chain, fails, foreign_upload, object, options, run, start, store,
-    store_kind,
+    arrives, arrives_with, aws, bytes, chain, fails, foreign_upload, heard, object, options, run, start,
+    store, store_kind, warned,
 };
 
 #[tokio::test(start_paused = true)]
@@ -97,17 +97,12 @@ async fn a_store_that_falls_silent_during_complete_leaves_a_doubt() {
         .on_every(O::HeadObject, silence.clone())
         .on_every(O::ListParts, silence);
     let store = aws(faults);
-    let mut running = start(&store, &bytes(10_500), options());
-    let mut events = running.take_events().unwrap();
-    let error = running.await.unwrap_err();
+    let (ended, said) = heard(start(&store, &bytes(10_500), options())).await;
+    let error = ended.unwrap_err();
     let Error::InDoubt { upload_id, .. } = &error else { panic!("{}", chain(&error)) };
     assert!(!upload_id.as_str().is_empty() && error.hint().is_some());
     assert_eq!(store.calls(O::AbortMultipartUpload), 0);
-    let mut said = false;
-    while let Some(event) = events.next().await {
-        said |= matches!(event, Event::InDoubt { .. });
-    }
-    assert!(said);
+    assert!(said.iter().any(|event| matches!(event, Event::InDoubt { .. })));
 }
 
 /// Complete was lost, the upload expired, and somebody else overwrote the key before the look: the object is
@@ -140,14 +135,9 @@ async fn what_a_lost_answer_to_create_left_is_removed() {
     let lost = || Faults::none().on(O::CreateMultipartUpload, 1, Fault::LoseAnswer);
     fails(&aws(lost().on_every(O::UploadPart, refused.clone()))).await;
     let store = aws(lost().on_calls(O::CreateMultipartUpload, 2..=9, refused));
-    let mut running = start(&store, &bytes(10_500), options());
-    let mut events = running.take_events().unwrap();
-    running.await.unwrap_err();
-    let mut warned = false;
-    while let Some(event) = events.next().await {
-        warned |= matches!(event, Event::Warning { .. });
-    }
-    assert!(warned, "an upload is left and nobody was told");
+    let (ended, said) = heard(start(&store, &bytes(10_500), options())).await;
+    ended.unwrap_err();
+    assert!(warned(&said), "an upload is left and nobody was told");
 }
 
 /// Trap 26: what may be somebody else's is not removed: older, with parts, or more than answers were lost.
@@ -164,15 +154,10 @@ async fn what_may_be_somebody_elses_is_not_taken_for_a_lost_create() {
     let store = aws(Faults::none());
     let at_once = foreign_upload(&store).await;
     store.set_faults(lost());
-    let mut running = start(&store, &bytes(10_500), options());
-    let mut events = running.take_events().unwrap();
-    running.await.unwrap();
+    let (ended, said) = heard(start(&store, &bytes(10_500), options())).await;
+    ended.unwrap();
     assert!(store.open_uploads().contains(&at_once), "one of the two is ours, and nobody can say which");
-    let mut warned = false;
-    while let Some(event) = events.next().await {
-        warned |= matches!(event, Event::Warning { .. });
-    }
-    assert!(warned);
+    assert!(warned(&said));
 }
 
 /// Lost answers to parts cost one more sending of those parts, and nothing else.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haul::memory::{Call, EtagKind, Fate, Faults, MemoryStore, Quirks};
-use haul::parts::{Bucket, Key, Limits, UploadId};
+use haul::parts::{Bucket, Key, Limits, PartNumber, UploadId};
 use haul::store::{CreateRequest, Operation, Store, StoreErrorKind, UploadRef};
-use haul::{BytesSource, Error, ObjectRef, Upload, UploadOptions, UploadReport, upload};
+use haul::{BytesSource, Error, Event, ObjectRef, Upload, UploadOptions, UploadReport, upload};
 
 pub(crate) const PART_BYTES: u64 = 1000;
 
@@ -63,6 +63,30 @@ pub(crate) async fn run(
 ) -> Result<UploadReport, Error> {
     let running = start(store, &bytes(size_bytes), options);
     tokio::time::timeout(Duration::from_secs(86_400), running).await.expect("the upload hangs")
+}
+
+/// How it ended, and all that it said until then.
+pub(crate) async fn heard(mut running: Upload) -> (Result<UploadReport, Error>, Vec<Event>) {
+    let mut events = running.take_events().unwrap();
+    let mut said = vec![];
+    while let Some(event) = events.next().await {
+        said.push(event);
+    }
+    (running.await, said)
+}
+
+/// Whether it warned of something.
+pub(crate) fn warned(said: &[Event]) -> bool {
+    said.iter().any(|event| matches!(event, Event::Warning { .. }))
+}
+
+/// The parts that a resumed upload found to differ from the source.
+pub(crate) fn differing_parts(said: &[Event]) -> Vec<PartNumber> {
+    let named = said.iter().find_map(|event| match event {
+        Event::Resumed { differing_parts, .. } => Some(differing_parts.clone()),
+        _ => None,
+    });
+    named.expect("it was resumed")
 }
 
 /// Uploads ten parts and a bit; it must arrive.

@@ -8,8 +8,8 @@ use haul::store::{Operation as O, Store};
 use haul::{Error, Event, StoreErrorKind, UploadOptions};
 
 use crate::harness::{
-    arrives, aws, bytes, chain, fails, foreign_upload, nothing_left, object, options, run, start, store_kind,
-    upload_ids,
+    arrives, aws, bytes, chain, fails, foreign_upload, heard, nothing_left, object, options, run, start,
+    store_kind, upload_ids,
 };
 
 #[tokio::test(start_paused = true)]
@@ -27,13 +27,12 @@ async fn without_faults_every_byte_is_sent_once() {
 async fn a_part_answered_503_twice_arrives_at_the_third_attempt() {
     let part = PartNumber::new(4).unwrap();
     let store = aws(Faults::none().on_part(part, 1..=2, Fault::Answer(Refusal::SLOW_DOWN)));
-    let mut running = start(&store, &bytes(10_500), options());
-    let mut events = running.take_events().unwrap();
-    running.await.unwrap();
+    let (ended, said) = heard(start(&store, &bytes(10_500), options())).await;
+    ended.unwrap();
     assert_eq!(store.object(&object()).unwrap(), bytes(10_500));
     let mut attempt_of_part_4 = None;
     let mut retries = 0;
-    while let Some(event) = events.next().await {
+    for event in said {
         match event {
             Event::PartSent { part_number, attempt, .. } if part_number == part => {
                 attempt_of_part_4 = Some(attempt);
@@ -152,13 +151,9 @@ async fn retry_after_is_waited_for() {
 async fn an_upload_that_expires_under_way_is_begun_anew_and_said() {
     for operation in [O::UploadPart, O::CompleteMultipartUpload] {
         let store = aws(Faults::none().on(operation, 1, Fault::ExpireUpload));
-        let mut running = start(&store, &bytes(10_500), options());
-        let mut events = running.take_events().unwrap();
-        running.await.unwrap();
-        let mut restarted = false;
-        while let Some(event) = events.next().await {
-            restarted |= matches!(event, Event::Restarting { .. });
-        }
+        let (ended, said) = heard(start(&store, &bytes(10_500), options())).await;
+        ended.unwrap();
+        let restarted = said.iter().any(|event| matches!(event, Event::Restarting { .. }));
         assert!(restarted && store.calls(O::CreateMultipartUpload) == 2);
         assert_eq!(store.open_uploads(), vec![]);
         assert_eq!(store.object(&object()).unwrap(), bytes(10_500));

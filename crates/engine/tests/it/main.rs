@@ -12,6 +12,7 @@ mod doubt;
 mod fuzz_seeds;
 mod harness;
 mod links;
+mod machine;
 mod promises;
 mod resuming;
 mod simulation;

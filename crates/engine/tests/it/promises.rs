@@ -1,47 +1,18 @@
 //! P1 to P6 of `docs/semantics.md`, one test of each name: the shortest story that shows it. What can happen besides
 //! stands in the other modules, and in the simulations.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use haul::journal::JournalFolder;
-use haul::memory::{Fault, Faults, MemoryStore, Refusal};
-use haul::parts::{ChecksumAlgorithm, Hasher};
+use haul::memory::{Fault, Faults, Refusal};
+use haul::parts::{ChecksumAlgorithm, Hasher, PartNumber};
 use haul::store::Operation as O;
-use haul::{Error, Event, FileSource, JournalOptions, Upload, UploadOptions, WholeProof, upload};
+use haul::{Error, UploadOptions, WholeProof};
 
-use crate::harness::{PART_BYTES, arrives, aws, bytes, chain, nothing_left, object, options};
-
-const SIZE: usize = 10_500;
-
-/// A file, and a journal for it.
-struct Machine(tempfile::TempDir);
-
-impl Machine {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("file"), bytes(SIZE)).unwrap();
-        Self(folder)
-    }
-
-    fn start(&self, store: &MemoryStore) -> Upload {
-        let folder = JournalFolder::new(self.0.path().join("journals"));
-        let journal = JournalOptions { folder, store_name: None, connection: serde_json::Value::Null };
-        let options = UploadOptions { journal: Some(journal), concurrency: 1, ..options() };
-        let source = FileSource::open(self.0.path().join("file")).unwrap();
-        upload(Arc::new(store.clone()), source, object(), options)
-    }
-
-    /// The process dies with five parts at the store.
-    async fn dies_after_five_parts(&self, store: &MemoryStore) {
-        store.set_faults(Faults::none().on_calls(O::UploadPart, 6..=u64::MAX, Fault::Stall));
-        let mut running = self.start(store);
-        assert!(tokio::time::timeout(Duration::from_secs(10), &mut running).await.is_err());
-        running.canceller().pause_now();
-        running.await.unwrap_err();
-        store.set_faults(Faults::none());
-    }
-}
+use crate::harness::{
+    PART_BYTES, arrives, arrives_with, aws, bytes, chain, differing_parts, heard, nothing_left, object,
+    options,
+};
+use crate::machine::{Machine, SIZE};
 
 /// P1: nothing is visible before every part is proven, and what is visible then is what was read.
 #[tokio::test(start_paused = true)]
@@ -65,7 +36,7 @@ async fn p1_whole_or_nothing() {
 #[tokio::test(start_paused = true)]
 async fn p2_never_twice() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
-    machine.dies_after_five_parts(&store).await;
+    machine.stops_after(&store, 5).await;
     let before = store.bytes_received();
     let report = machine.start(&store).await.unwrap();
     assert_eq!((report.resumed_bytes, store.bytes_received() - before), (5 * PART_BYTES, 5500));
@@ -85,8 +56,8 @@ async fn p3_nothing_left_behind() {
     assert_eq!(store.open_uploads(), vec![], "aborted");
 
     let (machine, store) = (Machine::new(), aws(Faults::none()));
-    machine.dies_after_five_parts(&store).await;
-    let listed = JournalFolder::new(machine.0.path().join("journals")).list().unwrap();
+    machine.stops_after(&store, 5).await;
+    let listed = machine.journals().list().unwrap();
     let open = store.open_uploads();
     assert_eq!(listed.len(), 1);
     assert_eq!(
@@ -99,23 +70,16 @@ async fn p3_nothing_left_behind() {
 #[tokio::test(start_paused = true)]
 async fn p4_never_mixed() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
-    machine.dies_after_five_parts(&store).await;
+    machine.stops_after(&store, 5).await;
     let mut changed = bytes(SIZE);
     changed[2500] ^= 1;
-    std::fs::write(machine.0.path().join("file"), &changed).unwrap();
+    std::fs::write(machine.file(), &changed).unwrap();
     let before = store.bytes_received();
-    let mut running = machine.start(&store);
-    let mut events = running.take_events().unwrap();
-    running.await.unwrap();
+    let (ended, said) = heard(machine.start(&store)).await;
+    ended.unwrap();
     assert_eq!(store.object(&object()).unwrap(), changed);
     assert_eq!(store.bytes_received() - before, 5500 + PART_BYTES, "the part that differs, and the rest");
-    let mut named = None;
-    while let Some(event) = events.next().await {
-        if let Event::Resumed { differing_parts, .. } = event {
-            named = Some(differing_parts);
-        }
-    }
-    assert_eq!(named.unwrap().iter().map(ToString::to_string).collect::<Vec<_>>(), ["3"]);
+    assert_eq!(differing_parts(&said), [PartNumber::new(3).unwrap()]);
 }
 
 /// P5: no more parts in flight, and no more bytes in memory, than was said.
@@ -123,7 +87,7 @@ async fn p4_never_mixed() {
 async fn p5_bounded() {
     let store = aws(Faults::none().on_every(O::UploadPart, Fault::Delay(Duration::from_secs(1))));
     let bounded = UploadOptions { concurrency: 100, memory_budget_bytes: 3 * PART_BYTES, ..options() };
-    crate::harness::arrives_with(&store, bounded).await;
+    arrives_with(&store, bounded).await;
     assert!(store.parts_in_flight_most() <= 3, "{}", store.parts_in_flight_most());
 }
 

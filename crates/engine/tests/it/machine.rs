@@ -1,0 +1,65 @@
+//! A computer of a user: a file on its disk, and the journals of its uploads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use haul::journal::JournalFolder;
+use haul::memory::{Fault, Faults, MemoryStore};
+use haul::store::Operation;
+use haul::{Error, FileSource, JournalOptions, Upload, UploadOptions, upload};
+
+use crate::harness::{PART_BYTES, bytes, chain, object, options};
+
+/// Of the file: ten parts and a bit.
+pub(crate) const SIZE: usize = 10_500;
+
+pub(crate) struct Machine(tempfile::TempDir);
+
+impl Machine {
+    pub(crate) fn new() -> Self {
+        let machine = Self(tempfile::tempdir().unwrap());
+        std::fs::write(machine.file(), bytes(SIZE)).unwrap();
+        machine
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.0.path().join("file")
+    }
+
+    pub(crate) fn journals(&self) -> JournalFolder {
+        JournalFolder::new(self.0.path().join("journals"))
+    }
+
+    /// With a journal, and one part after the other, so that it is known which have arrived.
+    pub(crate) fn options(&self) -> UploadOptions {
+        let journal =
+            JournalOptions { folder: self.journals(), store_name: None, connection: serde_json::Value::Null };
+        UploadOptions { journal: Some(journal), concurrency: 1, ..options() }
+    }
+
+    pub(crate) fn start(&self, store: &MemoryStore) -> Upload {
+        self.start_with(store, self.options())
+    }
+
+    pub(crate) fn start_with(&self, store: &MemoryStore, options: UploadOptions) -> Upload {
+        start_file(&self.file(), store, options)
+    }
+
+    /// So many parts arrive, then it stops where it stands. The store has no faults afterwards.
+    pub(crate) async fn stops_after(&self, store: &MemoryStore, parts: u64) {
+        store.set_faults(Faults::none().on_calls(Operation::UploadPart, parts + 1..=u64::MAX, Fault::Stall));
+        let running = self.start(store);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        running.canceller().pause_now();
+        let error = running.await.unwrap_err();
+        let Error::Paused { arrived_bytes, .. } = error else { panic!("{}", chain(&error)) };
+        assert_eq!(arrived_bytes, parts * PART_BYTES);
+        store.set_faults(Faults::none());
+    }
+}
+
+/// Uploads a file to the one object.
+pub(crate) fn start_file(file: &Path, store: &MemoryStore, options: UploadOptions) -> Upload {
+    upload(Arc::new(store.clone()), FileSource::open(file).unwrap(), object(), options)
+}
