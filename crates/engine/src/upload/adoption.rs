@@ -20,6 +20,7 @@ use super::start::begin;
 use crate::buffer::BufferPool;
 use crate::error::Error;
 use crate::events::Event;
+use crate::retry::RetryPolicy;
 use crate::store::{
     PartsPage, StoreError, StoreErrorKind, StoredPart, UploadMarker, UploadRef, UploadSummary,
 };
@@ -59,7 +60,7 @@ pub(super) async fn adopt(
     ours: Option<&Resumed>,
 ) -> Result<Option<Resumption>, Error> {
     let failed = |error| Error::of_store(job.object.to_string(), error);
-    let uploads = job.options.retry.run(|| uploads_of_key(job)).await.map_err(failed)?;
+    let uploads = uploads_of_key(job, &job.options.retry).await.map_err(failed)?;
     let uploads = of_nobody_here(job, uploads, ours);
     let seen = uploads.len();
     let candidates = candidates(job, uploads).await.map_err(failed)?;
@@ -91,7 +92,10 @@ pub(super) async fn adopt(
 
 /// Says that there are unfinished uploads of the key. Whatever goes wrong here is no business of the upload.
 pub(super) async fn tell(job: &Job) {
-    let Ok(Ok(uploads)) = tokio::time::timeout(TELL_PATIENCE, uploads_of_key(job)).await else { return };
+    let once = RetryPolicy { attempts_max: 1, ..job.options.retry.clone() };
+    let Ok(Ok(uploads)) = tokio::time::timeout(TELL_PATIENCE, uploads_of_key(job, &once)).await else {
+        return;
+    };
     let uploads = of_nobody_here(job, uploads, None);
     if !uploads.is_empty() {
         let initiated = uploads.iter().filter_map(|upload| upload.initiated).max();
@@ -100,13 +104,14 @@ pub(super) async fn tell(job: &Job) {
 }
 
 /// The key's unfinished uploads. Keys that only begin like it are listed too, and skipped.
-pub(super) async fn uploads_of_key(job: &Job) -> Result<Vec<UploadSummary>, StoreError> {
+pub(super) async fn uploads_of_key(job: &Job, retry: &RetryPolicy) -> Result<Vec<UploadSummary>, StoreError> {
     let key = job.object.key.as_str();
     let mut found = vec![];
     let mut after: Option<UploadMarker> = None;
     loop {
-        let page = job.store.list_multipart_uploads(&job.object.bucket, key, after.as_ref()).await?;
-        // Not every store sorts (Garage 2.5 does not), so a greater key is no reason to stop.
+        let list = || job.store.list_multipart_uploads(&job.object.bucket, key, after.as_ref());
+        let page = retry.run(list).await?;
+        // The pages of Ceph RGW 16.2 have `a-b` before `a`, so a greater key is no reason to stop.
         found.extend(page.uploads.into_iter().filter(|upload| upload.key == key));
         match page.next {
             // A marker that does not move would never end.
@@ -118,7 +123,8 @@ pub(super) async fn uploads_of_key(job: &Job) -> Result<Vec<UploadSummary>, Stor
     Ok(found)
 }
 
-/// Without those that a journal of this machine remembers: they have an owner, who may be at work.
+/// Without those that a journal of this machine remembers, which have an owner who may be at work, and without `ours`,
+/// with which they are to be compared.
 fn of_nobody_here(job: &Job, mut uploads: Vec<UploadSummary>, ours: Option<&Resumed>) -> Vec<UploadSummary> {
     let owned = remembered_here(job);
     let ours = ours.map(|ours| &ours.upload.upload_id);

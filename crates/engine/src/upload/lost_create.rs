@@ -73,7 +73,7 @@ pub(super) fn say(job: &Job) {
 }
 
 async fn find(job: &Job, ours: &UploadRef, creates: LostCreates) -> Result<Vec<UploadRef>, StoreError> {
-    let uploads = job.options.retry.run(|| uploads_of_key(job)).await?;
+    let uploads = uploads_of_key(job, &job.options.retry).await?;
     let own = uploads.iter().find(|upload| upload.upload_id == ours.upload_id);
     let Some(dated) = own.and_then(|own| own.initiated) else { return Ok(vec![]) };
     let remembered = remembered_here(job);

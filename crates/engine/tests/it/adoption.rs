@@ -155,6 +155,19 @@ async fn of_several_the_one_with_most_of_the_source_goes_on() {
     assert_eq!(left, [few]);
 }
 
+/// A listing that breaks off is gone on with: once it began again from its first page.
+#[tokio::test(start_paused = true)]
+async fn only_the_page_that_failed_is_listed_again() {
+    let (machine, store) = (Machine::new(), aws(Faults::none()));
+    for _ in 0..7 {
+        OtherTool::NONE.begins(&store, &bytes(SIZE), &[]).await;
+    }
+    let mine = OtherTool::NONE.begins(&store, &bytes(SIZE), &[1]).await;
+    store.set_faults(Faults::none().on(O::ListMultipartUploads, 3, Fault::Answer(Refusal::INTERNAL_ERROR)));
+    assert_eq!(adopts(&machine, &store).await.upload_id, Some(mine));
+    assert_eq!(store.calls(O::ListMultipartUploads), 3 + 1, "three pages of three");
+}
+
 /// A part that was damaged, or of an older version of the file, is named and sent again.
 #[tokio::test(start_paused = true)]
 async fn a_part_that_differs_is_sent_again_and_named() {
