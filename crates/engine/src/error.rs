@@ -254,7 +254,7 @@ impl Error {
     }
 }
 
-/// An error and all its causes, for a journal or a remark.
+/// An error and all its causes: "connection error: Connection reset by peer (os error 104)".
 pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -5,8 +5,6 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types as sdk;
 use bytes::Bytes;
 use futures_util::stream;
@@ -134,6 +132,27 @@ pub(super) async fn abort_multipart_upload(client: &Client, upload: &UploadRef) 
     sent.map(drop).map_err(|error| failed(Operation::AbortMultipartUpload, error))
 }
 
+/// The head of an object, from the answer to HeadObject or to GetObject: the same fields, and no trait.
+macro_rules! head_of {
+    ($answer:expr) => {
+        ObjectHead {
+            size_bytes: convert::size_bytes($answer.content_length),
+            etag: ETag::new($answer.e_tag().unwrap_or_default()),
+            checksum: checksum_of!($answer)
+                .map(|checksum| (checksum, convert::checksum_type_from($answer.checksum_type()))),
+            last_modified: $answer.last_modified().and_then(convert::timestamp),
+            attributes: ObjectAttributes {
+                content_type: $answer.content_type,
+                cache_control: $answer.cache_control,
+                content_disposition: $answer.content_disposition,
+                content_encoding: $answer.content_encoding,
+                storage_class: $answer.storage_class.map(|class| class.as_str().to_owned()),
+                metadata: $answer.metadata.unwrap_or_default().into_iter().collect(),
+            },
+        }
+    };
+}
+
 pub(super) async fn head_object(client: &Client, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
     let answer = client
         .head_object()
@@ -143,25 +162,7 @@ pub(super) async fn head_object(client: &Client, object: &ObjectRef) -> Result<O
         .send()
         .await
         .map_err(|error| failed(Operation::HeadObject, error))?;
-    Ok(head_of(answer))
-}
-
-fn head_of(answer: HeadObjectOutput) -> ObjectHead {
-    let kind = convert::checksum_type_from(answer.checksum_type());
-    ObjectHead {
-        size_bytes: convert::size_bytes(answer.content_length),
-        etag: ETag::new(answer.e_tag().unwrap_or_default()),
-        checksum: checksum_of!(answer).map(|checksum| (checksum, kind)),
-        last_modified: answer.last_modified().and_then(convert::timestamp),
-        attributes: ObjectAttributes {
-            content_type: answer.content_type,
-            cache_control: answer.cache_control,
-            content_disposition: answer.content_disposition,
-            content_encoding: answer.content_encoding,
-            storage_class: answer.storage_class.map(|class| class.as_str().to_owned()),
-            metadata: answer.metadata.unwrap_or_default().into_iter().collect(),
-        },
-    }
+    Ok(head_of!(answer))
 }
 
 pub(super) async fn head_part(
@@ -217,6 +218,9 @@ pub(super) async fn get_object(
         .await
         .map_err(|error| failed(Operation::GetObject, error))?;
     let body = std::mem::take(&mut answer.body);
+    let mut head = head_of!(answer);
+    // The length is of what comes, from the offset on.
+    head.size_bytes += request.offset_bytes;
     let bytes = stream::try_unfold(body, |mut body| async move {
         let next = body.next().await.transpose().map_err(|error| {
             StoreError::local(Operation::GetObject, StoreErrorKind::Connection, error.to_string())
@@ -224,25 +228,7 @@ pub(super) async fn get_object(
         })?;
         Ok::<Option<(Bytes, _)>, StoreError>(next.map(|bytes| (bytes, body)))
     });
-    Ok(ObjectBody { head: head_of_get(answer, request), bytes: Box::pin(bytes) })
-}
-
-fn head_of_get(answer: GetObjectOutput, request: &GetRequest) -> ObjectHead {
-    let kind = convert::checksum_type_from(answer.checksum_type());
-    ObjectHead {
-        size_bytes: convert::size_bytes(answer.content_length) + request.offset_bytes,
-        etag: ETag::new(answer.e_tag().unwrap_or_default()),
-        checksum: checksum_of!(answer).map(|checksum| (checksum, kind)),
-        last_modified: answer.last_modified().and_then(convert::timestamp),
-        attributes: ObjectAttributes {
-            content_type: answer.content_type,
-            cache_control: answer.cache_control,
-            content_disposition: answer.content_disposition,
-            content_encoding: answer.content_encoding,
-            storage_class: answer.storage_class.map(|class| class.as_str().to_owned()),
-            metadata: answer.metadata.unwrap_or_default().into_iter().collect(),
-        },
-    }
+    Ok(ObjectBody { head, bytes: Box::pin(bytes) })
 }
 
 pub(super) async fn delete_object(client: &Client, object: &ObjectRef) -> Result<(), StoreError> {

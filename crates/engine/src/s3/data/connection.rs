@@ -19,6 +19,7 @@ use super::address::Origin;
 use super::answer::Answer;
 use super::progress::{Progress, Watched};
 use super::{Timeouts, broken};
+use crate::error::in_one_line;
 use crate::payload::PayloadBody;
 use crate::store::{Operation, StoreError, StoreErrorKind};
 
@@ -95,7 +96,7 @@ impl ExchangeFailure {
     fn into_store_error(self, operation: Operation, reused: bool) -> StoreError {
         let error = match self {
             Self::Http(error) => {
-                let mut failed = broken(operation, describe(&error));
+                let mut failed = broken(operation, in_one_line(&error));
                 // Nothing came back on a connection that had been idle: the peer had closed it.
                 failed.reused_connection =
                     reused && (error.is_canceled() || error.is_incomplete_message() || error.is_closed());
@@ -113,17 +114,6 @@ impl ExchangeFailure {
         };
         StoreError { outcome_unknown: true, ..error }
     }
-}
-
-/// "connection error: Connection reset by peer (os error 104)".
-fn describe(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 async fn exchange(
