@@ -44,6 +44,16 @@ pub(crate) fn unversioned(version_id: Option<&str>) -> Result<(), Refusal> {
     }
 }
 
+/// The object of a request that may name a version of it.
+pub(crate) fn object(
+    bucket_name: &str,
+    key_text: &str,
+    version_id: Option<&str>,
+) -> Result<(Bucket, Key), Refusal> {
+    unversioned(version_id)?;
+    Ok((bucket(bucket_name)?, key(key_text)?))
+}
+
 /// How many entries a page may have: what was asked for, at most 1,000.
 pub(crate) fn page_size(name: &'static str, asked: Option<i32>) -> Result<u16, Refusal> {
     match asked {

@@ -47,40 +47,14 @@ const SUB_RESOURCES: [&str; 33] = [
     "website",
 ];
 
-/// Those that a change may be about, by method and target. `s3s` takes any other for none at all.
-const PUT_OF_BUCKET: [&str; 20] = [
-    "accelerate",
-    "acl",
+/// What a bucket is configured with, by PUT; DELETE takes it away again.
+const SETTINGS_OF_BUCKET: [&str; 13] = [
     "analytics",
     "cors",
     "encryption",
     "intelligent-tiering",
     "inventory",
     "lifecycle",
-    "logging",
-    "metrics",
-    "notification",
-    "object-lock",
-    "ownershipControls",
-    "policy",
-    "publicAccessBlock",
-    "replication",
-    "requestPayment",
-    "tagging",
-    "versioning",
-    "website",
-];
-const PUT_OF_OBJECT: [&str; 4] = ["acl", "legal-hold", "retention", "tagging"];
-const POST_OF_BUCKET: [&str; 2] = ["delete", "metadataTable"];
-const POST_OF_OBJECT: [&str; 3] = ["restore", "select", "uploads"];
-const DELETE_OF_BUCKET: [&str; 14] = [
-    "analytics",
-    "cors",
-    "encryption",
-    "intelligent-tiering",
-    "inventory",
-    "lifecycle",
-    "metadataTable",
     "metrics",
     "ownershipControls",
     "policy",
@@ -89,7 +63,10 @@ const DELETE_OF_BUCKET: [&str; 14] = [
     "tagging",
     "website",
 ];
-const DELETE_OF_OBJECT: [&str; 1] = ["tagging"];
+
+/// What every bucket has: PUT changes it, and there is no DELETE.
+const STATES_OF_BUCKET: [&str; 7] =
+    ["accelerate", "acl", "logging", "notification", "object-lock", "requestPayment", "versioning"];
 
 /// Whether a parameter of this name is an operation.
 pub(crate) fn is_one(name: &str) -> bool {
@@ -98,19 +75,20 @@ pub(crate) fn is_one(name: &str) -> bool {
 
 /// Refuses a change whose sub-resource `s3s` would pass over, and with it do another one.
 pub(crate) fn check(method: &Method, names: Names, query: &Query) -> Result<(), Refusal> {
-    let fitting: &[&str] = match (method, names) {
-        (&Method::PUT, Names::Bucket) => &PUT_OF_BUCKET,
-        (&Method::PUT, Names::Object) => &PUT_OF_OBJECT,
-        (&Method::POST, Names::Bucket) => &POST_OF_BUCKET,
-        (&Method::POST, Names::Object) => &POST_OF_OBJECT,
-        (&Method::DELETE, Names::Bucket) => &DELETE_OF_BUCKET,
-        (&Method::DELETE, Names::Object) => &DELETE_OF_OBJECT,
+    // Those that a change may be about: `s3s` takes any other for none at all.
+    let fitting: [&[&str]; 2] = match (method, names) {
+        (&Method::PUT, Names::Bucket) => [&SETTINGS_OF_BUCKET, &STATES_OF_BUCKET],
+        (&Method::PUT, Names::Object) => [&["acl", "legal-hold", "retention", "tagging"], &[]],
+        (&Method::POST, Names::Bucket) => [&["delete", "metadataTable"], &[]],
+        (&Method::POST, Names::Object) => [&["restore", "select", "uploads"], &[]],
+        (&Method::DELETE, Names::Bucket) => [&SETTINGS_OF_BUCKET, &["metadataTable"]],
+        (&Method::DELETE, Names::Object) => [&["tagging"], &[]],
         // On reads an empty parameter is mostly an option left empty: `?prefix=&delimiter=`.
         _ => return Ok(()),
     };
     for (name, value) in query.pairs() {
         let known = is_one(name);
-        if fitting.contains(&name.as_str()) || !known && !value.is_empty() {
+        if fitting.iter().any(|some| some.contains(&name.as_str())) || !known && !value.is_empty() {
             continue;
         }
         if known {

@@ -118,8 +118,7 @@ impl Endpoint {
                 "Copy sources by ARN are not implemented.",
             ));
         };
-        names::unversioned(version_id.as_deref())?;
-        let (bucket, key) = (names::bucket(bucket)?, names::key(key)?);
+        let (bucket, key) = names::object(bucket, key, version_id.as_deref())?;
         let (in_bucket, of_key) = (bucket.clone(), key.clone());
         let object = self.on_store(move |store| store.head_object(&in_bucket, &of_key)).await?;
         conditions.decide_copy(&object)?;

@@ -26,8 +26,7 @@ impl Endpoint {
         let pairs = input.tagging.tag_set.into_iter();
         let pairs = pairs.map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
         let tags = attributes::check_tags(pairs)?;
-        names::unversioned(input.version_id.as_deref())?;
-        let (bucket, key) = (names::bucket(&input.bucket)?, names::key(&input.key)?);
+        let (bucket, key) = names::object(&input.bucket, &input.key, input.version_id.as_deref())?;
         self.on_store(move |store| store.set_object_tags(&bucket, &key, tags)).await?;
         Ok(S3Response::new(PutObjectTaggingOutput::default()))
     }
@@ -37,8 +36,7 @@ impl Endpoint {
         req: S3Request<DeleteObjectTaggingInput>,
     ) -> Answered<DeleteObjectTaggingOutput> {
         let input = req.input;
-        names::unversioned(input.version_id.as_deref())?;
-        let (bucket, key) = (names::bucket(&input.bucket)?, names::key(&input.key)?);
+        let (bucket, key) = names::object(&input.bucket, &input.key, input.version_id.as_deref())?;
         self.on_store(move |store| store.set_object_tags(&bucket, &key, Default::default())).await?;
         Ok(S3Response::new(DeleteObjectTaggingOutput::default()))
     }

@@ -74,8 +74,7 @@ impl Endpoint {
         key: &str,
         version_id: Option<&str>,
     ) -> Result<haul_store::ObjectInfo, Refusal> {
-        names::unversioned(version_id)?;
-        let (bucket, key) = (names::bucket(bucket)?, names::key(key)?);
+        let (bucket, key) = names::object(bucket, key, version_id)?;
         self.on_store(move |store| store.head_object(&bucket, &key)).await
     }
 }
