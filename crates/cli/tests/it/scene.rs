@@ -81,12 +81,14 @@ impl Scene {
 
     /// Starts it, and stops it as a power failure would when it stands before the last part.
     pub(crate) fn kill_before_the_last_part(&self) {
-        self.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(PARTS));
+        self.kill_without_part(PARTS);
+    }
+
+    /// Starts it, and stops it as a power failure would when this part is the only one that has not arrived.
+    pub(crate) fn kill_without_part(&self, missing: u32) {
+        self.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(missing));
         let running = Running::start(&mut self.command()).unwrap();
-        self.wait_for(|seen| {
-            let sent = |part| seen.iter().any(|it| it.part_number == Some(part) && it.status == Some(200));
-            (1..PARTS).all(sent) && seen.iter().any(|it| it.part_number == Some(PARTS))
-        });
+        self.wait_for(|seen| all_arrived_but(missing, seen));
         running.signal(Signal::KILL).unwrap();
         running.finish(LIMIT).unwrap();
     }
@@ -152,4 +154,11 @@ impl Scene {
         let listed = succeed(self.world.haul(&self.store).args(["uploads", "--json"]));
         assert_eq!(events(&listed), Vec::<serde_json::Value>::new(), "the journal is gone");
     }
+}
+
+/// This part has been sent, and all others were answered.
+pub(crate) fn all_arrived_but(missing: u32, seen: &[Seen]) -> bool {
+    let arrived = |part| seen.iter().any(|it| it.part_number == Some(part) && it.status == Some(200));
+    (1..=PARTS).filter(|part| *part != missing).all(arrived)
+        && seen.iter().any(|it| it.part_number == Some(missing))
 }
