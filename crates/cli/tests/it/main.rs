@@ -5,7 +5,9 @@
 //! fails.
 #![allow(clippy::unwrap_used, reason = "what cannot go on in a test has failed")]
 
+mod acknowledged_stays;
 mod adoption;
+mod client_rides_out;
 mod clients;
 mod conformance;
 mod corrections;
@@ -19,8 +21,6 @@ mod output;
 mod resume;
 mod scene;
 mod serve;
-mod serve_kills;
-mod server_kills;
 mod store_check;
 mod stores;
 mod weather;

@@ -41,7 +41,7 @@ fn thirty_kills_of_haul_serve_under_boto3_and_haul() {
     let store = server.store().clone();
     let bucket = make_bucket(&world, &store);
     let sample = world.sample("file", FILE_BYTES);
-    let script = include_str!("py/serve_kills.py");
+    let script = include_str!("py/acknowledged_stays.py");
     let mut boto3 = Talk::start(&Venv::shared(), script, &store, &[&bucket]).unwrap();
     // The moments are other ones in every run; what happened is told by the clients' records.
     let mut seed = u64::from_str_radix(&random_hex(8).unwrap(), 16).unwrap();

@@ -8,7 +8,7 @@ use haul_testkit::chaos::{Fault, Kind, Rule, Seen};
 use haul_testkit::process::{Finished, Running};
 
 use crate::kills::Moments;
-use crate::scene::{IN_FLIGHT, PART_BYTES, PARTS, Scene};
+use crate::scene::{IN_FLIGHT, PART_BYTES, PARTS, Scene, all_arrived_but};
 use crate::world::{LIMIT, copy, event, finish, read_back, succeed};
 
 /// Longer than a restart takes, shorter than the tries of a request last.
@@ -115,10 +115,7 @@ fn haul_serve_stays_away_and_the_upload_pauses() {
     scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(PARTS));
     let mut command = scene.command();
     let running = Running::start(command.args(["--max-attempts", "2"])).unwrap();
-    scene.wait_for(|seen| {
-        let arrived = |part| seen.iter().any(|it| it.part_number == Some(part) && it.status == Some(200));
-        (1..PARTS).all(arrived) && seen.iter().any(|it| it.part_number == Some(PARTS))
-    });
+    scene.wait_for(|seen| all_arrived_but(PARTS, seen));
     scene.server.as_mut().unwrap().kill();
     scene.proxy.release();
     let finished = running.finish(LIMIT).unwrap();
