@@ -4,7 +4,6 @@
 //! request is answered any more; the store stays. Each seed kills an upload a few times, in random weather,
 //! and lets the last run go on to its end.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -23,6 +22,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::harness::{bytes, chain, never_aborted_in_doubt, object, options, provable, store};
+use crate::seeds::{self, said};
 
 /// Split over four tests, which run at the same time.
 const SEEDS: std::ops::Range<u64> = 0..2000;
@@ -452,33 +452,11 @@ fn name(end: &Result<UploadReport, Error>) -> &'static str {
 
 fn simulate(seed: u64) -> &'static str {
     let scenario = Scenario::of(seed);
-    let said = Said(&scenario);
-    let end = scenario.run();
-    std::mem::forget(said);
-    end
+    said(&scenario, || scenario.run())
 }
 
-/// Prints the scenario when a check panics.
-struct Said<'a>(&'a Scenario);
-
-impl Drop for Said<'_> {
-    fn drop(&mut self) {
-        eprintln!("\n{}\n", self.0);
-    }
-}
-
-/// Runs every fourth seed; the run must come to every usual end, or it proves less than it seems to.
 fn quarter(index: u64) {
-    let mut ends = BTreeMap::<_, u32>::new();
-    let seeds = crate::simulation::seeds_or(SEEDS);
-    let many = seeds.end - seeds.start >= SEEDS.end;
-    for seed in seeds.filter(|seed| seed % 4 == index) {
-        *ends.entry(simulate(seed)).or_default() += 1;
-    }
-    println!("{ends:?}");
-    for end in ["resumed and completed", "completed", "cancelled"] {
-        assert!(!many || ends.contains_key(end), "no seed ended so: {end}; they ended {ends:?}");
-    }
+    seeds::quarter(index, SEEDS, simulate, &["resumed and completed", "completed", "cancelled"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod links;
 mod machine;
 mod promises;
 mod resuming;
+mod seeds;
 mod simulation;
 mod source;
 mod stores;

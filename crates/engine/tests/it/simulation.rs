@@ -4,7 +4,6 @@
 //! A failure prints its seed; `cargo xtask hunt` runs others (by `HAUL_SIMULATION_SEEDS=FIRST..END`). A seed
 //! that failed becomes a named test beside those of its kind.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use rand::{Rng, SeedableRng};
 use crate::harness::{
     bytes, chain, foreign_upload, never_aborted_in_doubt, object, options, provable, start, store,
 };
+use crate::seeds::{self, said};
 
 /// Split over four tests, which run at the same time.
 const SEEDS: std::ops::Range<u64> = 0..5000;
@@ -274,42 +274,14 @@ fn simulate(seed: u64) -> &'static str {
         .start_paused(true)
         .build()
         .expect("a runtime needs no more than memory");
-    let said = Said(&scenario);
-    let end = runtime.block_on(scenario.run());
-    std::mem::forget(said);
-    end
+    said(&scenario, || runtime.block_on(scenario.run()))
 }
 
-/// Prints the scenario when a check panics.
-struct Said<'a>(&'a Scenario);
-
-impl Drop for Said<'_> {
-    fn drop(&mut self) {
-        eprintln!("\n{}\n", self.0);
-    }
-}
-
-/// Those that the environment wants, or these.
-pub(crate) fn seeds_or(usual: std::ops::Range<u64>) -> std::ops::Range<u64> {
-    let Ok(wanted) = std::env::var("HAUL_SIMULATION_SEEDS") else { return usual };
-    let (first, end) = wanted.split_once("..").expect("HAUL_SIMULATION_SEEDS is FIRST..END");
-    first.parse().unwrap()..end.parse().unwrap()
-}
-
-/// Runs every fourth seed; the run must come to every kind of end, or it proves less than it seems to.
 fn quarter(index: u64) {
-    let mut ends = BTreeMap::<_, u32>::new();
-    let seeds = seeds_or(SEEDS);
-    let many = seeds.end - seeds.start >= SEEDS.end;
-    for seed in seeds.filter(|seed| seed % 4 == index) {
-        *ends.entry(simulate(seed)).or_default() += 1;
-    }
-    println!("{ends:?}");
-    for end in ["put", "completed", "failed", "cancelled", "dropped", "unproven"] {
-        assert!(!many || ends.contains_key(end), "no seed ended so: {end}; they ended {ends:?}");
-    }
+    let wanted = ["put", "completed", "failed", "cancelled", "dropped", "unproven"];
+    let Some(ends) = seeds::quarter(index, SEEDS, simulate, &wanted) else { return };
     let completed = ends.get("completed").copied().unwrap_or_default();
-    assert!(!many || completed * 2 > ends.values().sum(), "{ends:?}");
+    assert!(completed * 2 > ends.values().sum(), "{ends:?}");
 }
 
 #[test]
