@@ -6,14 +6,13 @@
 //! us-east-1 buckets have (upper case, underscores) are refused.
 
 use std::borrow::Borrow;
-use std::fmt;
 use std::net::Ipv4Addr;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::limits::{BUCKET_MAX_BYTES, BUCKET_MIN_BYTES};
+use crate::text::checked_text;
 
 const RESERVED_STARTS: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
 const RESERVED_ENDS: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
@@ -99,43 +98,11 @@ impl Bucket {
     }
 }
 
-impl fmt::Display for Bucket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl AsRef<str> for Bucket {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
+checked_text!(Bucket, BucketError);
 
 /// Maps by bucket can be searched with a plain `&str`.
 impl Borrow<str> for Bucket {
     fn borrow(&self) -> &str {
         &self.0
-    }
-}
-
-impl FromStr for Bucket {
-    type Err = BucketError;
-
-    fn from_str(name: &str) -> Result<Self, BucketError> {
-        Self::new(name)
-    }
-}
-
-impl TryFrom<String> for Bucket {
-    type Error = BucketError;
-
-    fn try_from(name: String) -> Result<Self, BucketError> {
-        Self::new(name)
-    }
-}
-
-impl From<Bucket> for String {
-    fn from(bucket: Bucket) -> String {
-        bucket.0
     }
 }

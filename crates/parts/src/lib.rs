@@ -17,6 +17,7 @@ pub mod limits;
 pub mod md5_lanes;
 mod part_number;
 mod plan;
+mod text;
 mod upload_id;
 
 pub use bucket::{Bucket, BucketError};

@@ -4,13 +4,11 @@
 //! nothing is normalised. Only emptiness is refused (an empty `uploadId` turns UploadPart into another operation) and a
 //! length that could not travel in a request line.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::limits::UPLOAD_ID_MAX_BYTES;
+use crate::text::checked_text;
 
 /// The id of a multipart upload, as its store spelled it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,36 +50,4 @@ impl UploadId {
     }
 }
 
-impl fmt::Display for UploadId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl AsRef<str> for UploadId {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for UploadId {
-    type Err = UploadIdError;
-
-    fn from_str(text: &str) -> Result<Self, UploadIdError> {
-        Self::new(text)
-    }
-}
-
-impl TryFrom<String> for UploadId {
-    type Error = UploadIdError;
-
-    fn try_from(text: String) -> Result<Self, UploadIdError> {
-        Self::new(text)
-    }
-}
-
-impl From<UploadId> for String {
-    fn from(id: UploadId) -> String {
-        id.0
-    }
-}
+checked_text!(UploadId, UploadIdError);
