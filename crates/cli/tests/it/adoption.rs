@@ -7,7 +7,7 @@ use haul_testkit::process::{Running, Signal};
 use haul_testkit::python::Venv;
 use serde_json::{Value, json};
 
-use crate::scene::{KEY, PART_BYTES, PARTS, Scene};
+use crate::scene::{KEY, PART_BYTES, PARTS, Scene, arrived};
 use crate::world::{LIMIT, PART, Sample, copy, event, events, python, succeed};
 
 /// Begins an upload as boto3 does by default, or with a checksum, and sends these parts.
@@ -97,10 +97,7 @@ fn killed(scene: &Scene, program: &str) {
         _ => command.args(["s3", "cp", KEY, &scene.url()]),
     };
     let running = Running::start(&mut command).unwrap();
-    let enough = |seen: &[Seen]| {
-        let ok = |part| seen.iter().any(|it| it.part_number == Some(part) && it.status == Some(200));
-        (1..=4).all(ok)
-    };
+    let enough = |seen: &[Seen]| (1..=4).all(|part| arrived(seen, part));
     assert!(proxy.wait_until(LIMIT, enough), "{:?}", proxy.seen());
     running.signal(Signal::KILL).unwrap();
     running.finish(LIMIT).unwrap();

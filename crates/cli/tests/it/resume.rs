@@ -9,7 +9,7 @@ use haul_testkit::chaos::{Fault, Kind, Rule};
 use haul_testkit::process::{Finished, Running, Signal};
 use serde_json::Value;
 
-use crate::scene::{KEY, Scene};
+use crate::scene::{KEY, Scene, arrived};
 use crate::world::{
     LIMIT, PART, assert_keys, assert_no_upload_left, copy, event, events, finish, read_back, succeed,
 };
@@ -22,8 +22,7 @@ fn stopped_by(signal: Signal) -> Scene {
     scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(5));
     let running = Running::start(&mut command(&scene)).unwrap();
     scene.wait_for(|seen| {
-        let ok = |part: u32| seen.iter().any(|it| it.part_number == Some(part) && it.status == Some(200));
-        (1..=4).all(ok) && seen.iter().any(|it| it.part_number == Some(5))
+        (1..=4).all(|part| arrived(seen, part)) && seen.iter().any(|it| it.part_number == Some(5))
     });
     running.signal(signal).unwrap();
     let finished = running.finish(LIMIT).unwrap();
