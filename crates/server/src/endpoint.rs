@@ -6,16 +6,13 @@
 use std::sync::Arc;
 
 use haul_parts::Bucket;
-use haul_store::Store;
+use haul_store::{BlockPool, Store};
 use s3s::S3Response;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::access::KeyRing;
 use crate::options::AutoCreateBuckets;
 use crate::refusal::Refusal;
-
-/// Bytes of one permit for bodies in memory.
-pub(crate) const PERMIT_BYTES: usize = 512 * 1024;
 
 /// What an operation answers.
 pub(crate) type Answered<T> = Result<S3Response<T>, Refusal>;
@@ -32,8 +29,10 @@ pub(crate) struct Endpoint {
     pub(crate) expiry_wanted: Arc<Notify>,
     /// Whose buckets a list shows.
     pub(crate) keys: KeyRing,
-    /// Permits for blocks of bodies on their way in, each of [`PERMIT_BYTES`].
+    /// Permits for blocks of bodies on their way in, each of [`BLOCK_BYTES`](haul_store::BLOCK_BYTES).
     pub(crate) blocks: Arc<Semaphore>,
+    /// Their memory.
+    pub(crate) pool: BlockPool,
 }
 
 impl Endpoint {

@@ -1,20 +1,22 @@
 //! Brings a body from the socket to the store, without ever holding it.
 //!
-//! Pieces are gathered into blocks as they come (no copy), and each block is written and hashed on a blocking thread
-//! while the next is gathered: two blocks per request are the most that is held, and a permit is taken for each. A
-//! thread is busy only while there is something to write, so slow senders cannot use them up.
+//! Pieces are gathered into blocks as they come, and each block is written and hashed on a blocking thread while the next
+//! is gathered: two blocks per request are the most that is held, and a permit is taken for each. A thread is busy only
+//! while there is something to write, so slow senders cannot use them up.
+//!
+//! Gathering copies. It costs a tenth of what it saves: the disk takes whole blocks as they are, past the page cache.
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use haul_parts::{Checksum, ChecksumAlgorithm};
-use haul_store::{PartWriter, StagedPart, WriteOptions};
+use haul_store::{BlockPool, PartWriter, StagedPart, WriteOptions};
 use http::HeaderMap;
 use s3s::dto::StreamingBlob;
 use s3s::{S3ErrorCode, TrailingHeaders};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
-use crate::endpoint::{Endpoint, PERMIT_BYTES, blocking};
+use crate::endpoint::{Endpoint, blocking};
 use crate::integrity::Integrity;
 use crate::refusal::Refusal;
 use crate::store_refusals::bad_digest;
@@ -69,17 +71,14 @@ impl Endpoint {
         writer: PartWriter,
         declared: u64,
     ) -> Result<PartWriter, Refusal> {
-        let mut blocks = Blocks { body, left: declared };
+        let mut blocks = Blocks { body, piece: Bytes::new(), left: declared, pool: self.pool.clone() };
         let mut writing = Writing::Idle(writer);
         while blocks.has_more() {
             let permit = std::sync::Arc::clone(&self.blocks)
                 .acquire_owned()
                 .await
                 .expect("the semaphore is never closed");
-            let block = blocks.next().await?;
-            if block.is_empty() {
-                break;
-            }
+            let Some(block) = blocks.next().await? else { break };
             writing = Writing::start(writing.finish().await?, block, permit);
         }
         blocks.expect_end()?;
@@ -94,12 +93,10 @@ enum Writing {
 }
 
 impl Writing {
-    fn start(mut writer: PartWriter, block: Vec<Bytes>, permit: OwnedSemaphorePermit) -> Self {
+    fn start(mut writer: PartWriter, block: Bytes, permit: OwnedSemaphorePermit) -> Self {
         Self::Busy(tokio::task::spawn_blocking(move || {
-            // The store holds pieces a while (within a limit of its own) to hash them with those of other parts.
-            for piece in block {
-                writer.write_block(piece)?;
-            }
+            // The store holds it a while (within a limit of its own) to hash it with those of other parts.
+            writer.write_block(block)?;
             drop(permit);
             Ok(writer)
         }))
@@ -119,32 +116,35 @@ impl Writing {
 /// Gathers pieces into blocks and counts them against the declared length.
 struct Blocks {
     body: Option<StreamingBlob>,
+    /// What did not fit into the last block.
+    piece: Bytes,
     left: u64,
+    pool: BlockPool,
 }
 
 impl Blocks {
     fn has_more(&self) -> bool {
-        self.body.is_some()
+        self.body.is_some() || !self.piece.is_empty()
     }
 
-    /// The next block; empty at the end.
-    async fn next(&mut self) -> Result<Vec<Bytes>, Refusal> {
-        let mut block = Vec::new();
-        let mut gathered = 0;
-        while gathered < PERMIT_BYTES {
+    /// The next block; none at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        let mut block = self.pool.take();
+        block.fill(&mut self.piece);
+        while !block.is_full() {
             let Some(body) = self.body.as_mut() else { break };
             match body.next().await {
                 Some(Ok(piece)) => {
-                    gathered += piece.len();
                     self.left = self.left.checked_sub(piece.len() as u64).ok_or_else(wrong_length)?;
-                    block.push(piece);
+                    self.piece = piece;
+                    block.fill(&mut self.piece);
                 }
                 Some(Err(error)) => return Err(broken(&*error)),
                 // Read to the very end even when all bytes are here: signatures and trailers come last.
                 None => self.body = None,
             }
         }
-        Ok(block)
+        Ok((!block.is_empty()).then(|| block.freeze()))
     }
 
     fn expect_end(&self) -> Result<(), Refusal> {

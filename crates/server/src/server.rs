@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use haul_store::{Store, StoreOptions, side_file};
+use haul_store::{BLOCK_BYTES, BlockPool, Store, StoreOptions, side_file};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::access::KeyRing;
 use crate::admin::Admin;
 use crate::connections::Manner;
-use crate::endpoint::{Endpoint, PERMIT_BYTES};
+use crate::endpoint::Endpoint;
 use crate::expiry::Expiry;
 use crate::front::Front;
 use crate::grants::Grant;
@@ -117,7 +117,8 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
         scheme,
         auto_create: options.auto_create_buckets,
         expiry_wanted: Arc::default(),
-        blocks: Arc::new(Semaphore::new((options.limits.in_flight_bytes / PERMIT_BYTES).max(2))),
+        blocks: Arc::new(Semaphore::new((options.limits.in_flight_bytes / BLOCK_BYTES).max(2))),
+        pool: BlockPool::default(),
     };
     let expiry = Expiry {
         store,

@@ -25,6 +25,7 @@
 //! ```
 
 mod api;
+mod block;
 mod check;
 mod clock;
 mod commit;
@@ -44,6 +45,7 @@ mod store;
 mod writer;
 
 pub use api::*;
+pub use block::{BLOCK_BYTES, Block, BlockPool};
 pub use check::{CheckProgress, CheckReport, Owner, Problem, Repair, check};
 pub use clock::Clock;
 pub(crate) use clock::time;

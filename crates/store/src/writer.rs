@@ -26,6 +26,7 @@ pub struct PartWriter {
     /// All checksums but MD5.
     hasher: MultiHasher,
     size_bytes: u64,
+    expected_bytes: u64,
     /// Up to here the disk had room when it was asked last.
     checked_bytes: u64,
 }
@@ -39,7 +40,15 @@ impl PartWriter {
         let others = options.checksums.into_iter().filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5);
         let hasher = MultiHasher::new(others);
         let md5 = inner.core.md5s.part();
-        Ok(Self { inner, file: None, md5, hasher, size_bytes: 0, checked_bytes: SPACE_CHECK_BYTES })
+        Ok(Self {
+            inner,
+            file: None,
+            md5,
+            hasher,
+            size_bytes: 0,
+            expected_bytes: expected,
+            checked_bytes: SPACE_CHECK_BYTES,
+        })
     }
 
     /// Takes the next bytes.
@@ -57,7 +66,8 @@ impl PartWriter {
     }
 
     /// Takes the next bytes and may hold them a while: their MD5 is made together with that of other parts, which is several
-    /// times cheaper. At most 16 MiB of a part, and 64 MiB of all, are held.
+    /// times cheaper. At most 16 MiB of a part, and 64 MiB of all, are held. Whole [`Block`](crate::Block)s also reach the disk the
+    /// shortest way.
     ///
     /// # Errors
     /// As [`PartWriter::write`].
@@ -81,7 +91,8 @@ impl PartWriter {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
-                let file = self.inner.core.disk.create().map_err(Error::io("making a data file"))?;
+                let file = self.inner.core.disk.create(self.expected_bytes);
+                let file = file.map_err(Error::io("making a data file"))?;
                 self.file.insert(file)
             }
         };

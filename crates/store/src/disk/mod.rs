@@ -7,11 +7,16 @@
 //! What a disk promises: bytes written are safe after `sync`; a name is safe after [`Disk::sync_folder`] of its folder;
 //! before that both may be there, or not, or (bytes) in part.
 
-mod os;
+#[cfg(not(target_os = "linux"))]
+#[path = "cached.rs"]
+mod direct;
 #[cfg(target_os = "linux")]
-mod unnamed;
+mod direct;
+mod os;
 #[cfg(not(target_os = "linux"))]
 #[path = "named.rs"]
+mod unnamed;
+#[cfg(target_os = "linux")]
 mod unnamed;
 
 use std::any::Any;
@@ -115,11 +120,11 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// What the disk says.
     fn name_database(&self) -> io::Result<()>;
 
-    /// Makes a data file without a name; it vanishes unless it is linked.
+    /// Makes a data file without a name, which will probably have so many bytes; it vanishes unless it is linked.
     ///
     /// # Errors
     /// What the disk says.
-    fn create(&self) -> io::Result<Box<dyn StagedFile>>;
+    fn create(&self, expected_bytes: u64) -> io::Result<Box<dyn StagedFile>>;
 
     /// Opens a linked file.
     ///
@@ -172,7 +177,7 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
 
 /// A data file being written.
 pub trait StagedFile: fmt::Debug + Send {
-    /// Appends.
+    /// Appends; quickest from whole [`Block`](crate::Block)s.
     ///
     /// # Errors
     /// What the disk says.

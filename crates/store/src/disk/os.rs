@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::direct::Appender;
 use super::unnamed::{self, Unnamed};
 use super::{DATA, DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, Space, StagedFile};
 
@@ -146,11 +147,12 @@ impl Disk for OsDisk {
         sync_dir(&self.root)
     }
 
-    fn create(&self) -> io::Result<Box<dyn StagedFile>> {
+    fn create(&self, expected_bytes: u64) -> io::Result<Box<dyn StagedFile>> {
         let staging = self.staging();
         let fallback = || staging.join(format!("{:016x}", self.next_staged.fetch_add(1, Ordering::Relaxed)));
         let file = Unnamed::create(&staging, fallback)?;
-        Ok(Box::new(OsStagedFile { file, root: OsDisk::new(&self.root) }))
+        let appender = Appender::new(&file.file, expected_bytes);
+        Ok(Box::new(OsStagedFile { file, appender, root: OsDisk::new(&self.root) }))
     }
 
     fn open(&self, file: FileId) -> io::Result<Box<dyn DataFile>> {
@@ -217,12 +219,13 @@ impl Disk for OsDisk {
 #[derive(Debug)]
 struct OsStagedFile {
     file: Unnamed,
+    appender: Appender,
     root: OsDisk,
 }
 
 impl StagedFile for OsStagedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.file.write_all(bytes)
+        self.appender.append(&mut self.file.file, bytes)
     }
 
     fn sync(&mut self) -> io::Result<()> {

@@ -257,7 +257,7 @@ impl Disk for SimDisk {
         Ok(())
     }
 
-    fn create(&self) -> io::Result<Box<dyn StagedFile>> {
+    fn create(&self, _expected_bytes: u64) -> io::Result<Box<dyn StagedFile>> {
         self.state().step()?;
         Ok(Box::new(SimStaged { disk: self.clone(), inode: Shared::default() }))
     }

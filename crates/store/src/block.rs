@@ -1,0 +1,129 @@
+//! Blocks: where bytes are gathered on their way from a socket to the disk.
+//!
+//! A disk takes memory past the page cache only when it begins and ends at its own boundaries, so a block does. Blocks are
+//! used again and again: fresh memory costs the system about as much as filling it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Buf, Bytes};
+
+/// How many bytes a block holds.
+pub const BLOCK_BYTES: usize = 1 << 20;
+/// Where a block begins: a page of memory, which is a multiple of every disk's own unit.
+pub(crate) const BLOCK_ALIGNMENT: usize = 4096;
+/// How many unused blocks are kept.
+const KEPT_BLOCKS_MAX: usize = 64;
+
+/// Where blocks come from and return to. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct BlockPool {
+    unused: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl BlockPool {
+    /// An empty block.
+    pub fn take(&self) -> Block {
+        let memory = self.unused.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let memory = memory.unwrap_or_else(|| vec![0; BLOCK_BYTES + BLOCK_ALIGNMENT]);
+        // At most the length when it cannot be known, which only an interpreter of Rust does.
+        let start = memory.as_ptr().align_offset(BLOCK_ALIGNMENT).min(BLOCK_ALIGNMENT);
+        Block { memory, start, filled: 0, pool: self.clone() }
+    }
+}
+
+/// Memory for [`BLOCK_BYTES`] that is being filled.
+#[derive(Debug)]
+pub struct Block {
+    memory: Vec<u8>,
+    start: usize,
+    filled: usize,
+    pool: BlockPool,
+}
+
+impl Block {
+    /// Copies from the front of `bytes` what there is room for, and removes it there.
+    pub fn fill(&mut self, bytes: &mut Bytes) {
+        let count = bytes.len().min(BLOCK_BYTES - self.filled);
+        let from = self.start + self.filled;
+        self.memory[from..from + count].copy_from_slice(&bytes[..count]);
+        bytes.advance(count);
+        self.filled += count;
+    }
+
+    /// Whether there is no more room.
+    pub fn is_full(&self) -> bool {
+        self.filled == BLOCK_BYTES
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
+    /// What is in it, without a copy. The memory returns to its pool with the last clone.
+    pub fn freeze(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Block {
+    fn as_ref(&self) -> &[u8] {
+        &self.memory[self.start..self.start + self.filled]
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let mut unused = self.pool.unused.lock().unwrap_or_else(PoisonError::into_inner);
+        if unused.len() < KEPT_BLOCKS_MAX {
+            unused.push(std::mem::take(&mut self.memory));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_takes_what_fits_and_is_aligned() {
+        let pool = BlockPool::default();
+        let mut block = pool.take();
+        assert!(block.is_empty());
+        let mut first = Bytes::from(vec![1; BLOCK_BYTES - 5]);
+        let mut second = Bytes::from_static(b"0123456789");
+        block.fill(&mut first);
+        assert!(first.is_empty() && !block.is_full());
+        block.fill(&mut second);
+        assert!(block.is_full());
+        assert_eq!(&second[..], b"56789");
+        let bytes = block.freeze();
+        assert_eq!((bytes.len(), bytes[0], &bytes[BLOCK_BYTES - 5..]), (BLOCK_BYTES, 1, &b"01234"[..]));
+        assert_eq!(bytes.as_ptr().align_offset(BLOCK_ALIGNMENT), 0);
+    }
+
+    #[test]
+    fn memory_returns_with_the_last_clone_and_is_used_again() {
+        let pool = BlockPool::default();
+        let mut block = pool.take();
+        block.fill(&mut Bytes::from_static(b"secret of another request"));
+        let bytes = block.freeze();
+        let (clone, place) = (bytes.slice(1..3), bytes.as_ptr());
+        drop(bytes);
+        assert_eq!(pool.unused.lock().unwrap().len(), 0);
+        drop(clone);
+        assert_eq!(pool.unused.lock().unwrap().len(), 1);
+        // Used again, it shows nothing of what was in it.
+        let block = pool.take();
+        assert_eq!(block.as_ref().as_ptr(), place);
+        assert!(block.as_ref().is_empty());
+    }
+
+    #[test]
+    fn only_so_many_are_kept() {
+        let pool = BlockPool::default();
+        let blocks: Vec<Block> = (0..KEPT_BLOCKS_MAX + 3).map(|_| pool.take()).collect();
+        drop(blocks);
+        assert_eq!(pool.unused.lock().unwrap().len(), KEPT_BLOCKS_MAX);
+    }
+}
