@@ -197,6 +197,8 @@ fn measure(options: &Options, subject: &Subject, client: &str, file: &Path, byte
         command.arg(file).arg(&url);
         command
     };
+    // What others left to be written goes to the disk first: the next would pay for it, and only one of the three syncs.
+    run(&mut Command::new("sync"), UPLOAD_LIMIT)?.success()?;
     let before = usage_of(subject.id)?;
     let start = Instant::now();
     run(&mut command, UPLOAD_LIMIT)?.success().with_context(|| format!("{client} to {}", subject.name))?;

@@ -19,7 +19,7 @@ pub(crate) struct Core {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: StoreOptions,
     pub(crate) reaper: Arc<Reaper>,
-    pub(crate) md5s: Arc<Md5Pool>,
+    pub(crate) md5s: Md5Pool,
     /// Why no more writes are taken.
     stopped: OnceLock<String>,
     /// Files that are linked (or about to be) and belong to nothing yet: a sweep must leave them.
@@ -42,7 +42,7 @@ impl Core {
             disk,
             options,
             reaper: Arc::default(),
-            md5s: Arc::new(Md5Pool::new()),
+            md5s: Md5Pool::default(),
             stopped: OnceLock::new(),
             staged: Mutex::default(),
             _lock: lock,

@@ -1,0 +1,302 @@
+//! MD5 of the parts that arrive together, in SIMD lanes.
+//!
+//! MD5 is the most expensive thing done to a byte here, and one stream of it cannot be made parallel; eight streams side by
+//! side cost little more than one. So blocks are not hashed as they come but *wait*, up to a limit per part and one for all,
+//! and threads of low priority advance those that wait, together. As long as others need the processors these threads hardly
+//! run, more parts arrive meanwhile, and the company grows; when everybody waits for them, they have the processors for
+//! themselves. On a machine with processors to spare they run at once.
+//!
+//! Clients that send their parts in bursts (sign 16 MiB, send 16 MiB) never have more than two or three on the way at a
+//! time: hashed by whoever came to an end first, most parts were mostly alone.
+
+mod parts;
+mod threads;
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use haul_parts::md5_lanes::{Md5Job, Md5Lanes, Md5Stream, SideBySide};
+
+use self::parts::{COMPANY_WAITING_BYTES, Member, POOL_WAITING_MAX_BYTES, Part, Parts, Urgency};
+use self::threads::Threads;
+
+/// What is left of a part at its end is hashed by whoever waits for it, up to this: cheaper than calling somebody.
+const LITTLE_BYTES: usize = 256 << 10;
+/// A part with so much waiting is hashed even without company, until little is left.
+const PART_WAITING_ENOUGH_BYTES: usize = 12 << 20;
+/// The same of the only part: nobody else will come along.
+const ONLY_PART_WAITING_ENOUGH_BYTES: usize = 1 << 20;
+/// How much of one part waits at most; a block more while it is being added.
+const PART_WAITING_MAX_BYTES: usize = 16 << 20;
+
+/// The parts that are being hashed, and the threads that do it. They start with the first part worth it, and end with the pool.
+#[derive(Debug, Default)]
+pub(crate) struct Md5Pool {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    lanes: SideBySide,
+    parts: Mutex<Parts>,
+    /// Something may be worth hashing now.
+    work: Condvar,
+    /// Something was hashed.
+    hashed: Condvar,
+}
+
+/// One part of the pool. Dropping it forgets the part.
+#[derive(Debug)]
+pub(crate) struct PartMd5 {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Md5Pool {
+    pub(crate) fn part(&self) -> PartMd5 {
+        let mut parts = self.shared.parts();
+        let number = parts.next;
+        parts.next += 1;
+        let part = Part { stream: Some(Md5Stream::new()), ..Part::default() };
+        parts.by_number.insert(number, part);
+        PartMd5 { shared: Arc::clone(&self.shared), number }
+    }
+}
+
+impl Drop for Md5Pool {
+    fn drop(&mut self) {
+        self.shared.parts().threads = Threads::Ended;
+        self.shared.work.notify_all();
+        self.shared.hashed.notify_all();
+    }
+}
+
+impl Shared {
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls for the threads, which are started by the first call.
+    fn call(self: &Arc<Self>, parts: &mut Parts) {
+        if parts.threads == Threads::NotStarted {
+            parts.threads = threads::start(self);
+        }
+        self.work.notify_one();
+    }
+
+    /// Waits until something was hashed, or hashes.
+    fn wait<'p>(&'p self, mut parts: MutexGuard<'p, Parts>) -> MutexGuard<'p, Parts> {
+        if parts.threads == Threads::Running {
+            return self.hashed.wait(parts).unwrap_or_else(PoisonError::into_inner);
+        }
+        match parts.take_group(self.lanes.lanes()) {
+            Some(group) => self.advance(parts, group),
+            // What is waited for is away with another who waits.
+            None => self.hashed.wait(parts).unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Advances a group side by side, as far as all of it goes without a change of block.
+    fn advance<'p>(&'p self, parts: MutexGuard<'p, Parts>, mut group: Vec<Member>) -> MutexGuard<'p, Parts> {
+        drop(parts);
+        let step = group.iter().map(|member| member.waiting.front().len()).min().unwrap_or(0);
+        let mut jobs: Vec<Md5Job<'_>> = group
+            .iter_mut()
+            .map(|Member { stream, waiting, .. }| Md5Job { stream, bytes: &waiting.front()[..step] })
+            .collect();
+        self.lanes.update(&mut jobs);
+        let hashed_bytes = step * jobs.len();
+        group.iter_mut().for_each(|member| member.waiting.advance(step));
+        let mut parts = self.parts();
+        parts.give_back(group, hashed_bytes);
+        self.hashed.notify_all();
+        parts
+    }
+}
+
+impl PartMd5 {
+    /// Takes the next bytes; they are hashed now or later, and held until then. Waits when too much is held.
+    pub(crate) fn take(&self, block: Bytes) {
+        let mut parts = self.shared.parts();
+        parts.waiting_bytes += block.len();
+        let enough = if parts.by_number.len() == 1 {
+            ONLY_PART_WAITING_ENOUGH_BYTES
+        } else {
+            PART_WAITING_ENOUGH_BYTES
+        };
+        let Some(part) = parts.by_number.get_mut(&self.number) else { return };
+        part.waiting.push(block);
+        // What is away is not counted here; it comes back, and then more of it is.
+        if part.waiting.size_bytes > enough && part.urgency == Urgency::None {
+            part.urgency = Urgency::Full;
+        }
+        if part.waiting.size_bytes >= COMPANY_WAITING_BYTES || parts.waiting_bytes > POOL_WAITING_MAX_BYTES {
+            self.shared.call(&mut parts);
+        }
+        while parts.waiting_bytes > POOL_WAITING_MAX_BYTES
+            || parts.waiting_of(self.number) > PART_WAITING_MAX_BYTES
+        {
+            parts = self.shared.wait(parts);
+        }
+    }
+
+    /// Hashes the next bytes now: for those that cannot be held.
+    pub(crate) fn update(&self, bytes: &[u8]) {
+        let Some(mut stream) = self.catch_up() else { return };
+        stream.update(bytes);
+        if let Some(part) = self.shared.parts().by_number.get_mut(&self.number) {
+            part.stream = Some(stream);
+            part.urgency = Urgency::None;
+        }
+    }
+
+    /// The MD5 of all bytes taken.
+    pub(crate) fn finish(self) -> [u8; 16] {
+        let stream = self.catch_up();
+        stream.expect("a part stays in the pool as long as its handle lives").finish()
+    }
+
+    /// The stream with everything hashed that was taken.
+    fn catch_up(&self) -> Option<Md5Stream> {
+        let mut parts = self.shared.parts();
+        loop {
+            let part = parts.by_number.get_mut(&self.number)?;
+            if let Some(mut stream) = part.stream.take_if(|_| part.waiting.size_bytes <= LITTLE_BYTES) {
+                let little = std::mem::take(&mut part.waiting);
+                parts.waiting_bytes -= little.size_bytes;
+                drop(parts);
+                little.blocks.iter().for_each(|block| stream.update(block));
+                return Some(stream);
+            }
+            if part.urgency != Urgency::Ending {
+                part.urgency = Urgency::Ending;
+                self.shared.call(&mut parts);
+            }
+            parts = self.shared.wait(parts);
+        }
+    }
+}
+
+impl Drop for PartMd5 {
+    fn drop(&mut self) {
+        let mut parts = self.shared.parts();
+        if let Some(part) = parts.by_number.remove(&self.number) {
+            parts.waiting_bytes -= part.waiting.size_bytes;
+            self.shared.hashed.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haul_parts::{ChecksumAlgorithm, Hasher};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn md5(bytes: &[u8]) -> [u8; 16] {
+        Hasher::checksum(ChecksumAlgorithm::Md5, bytes).as_md5().unwrap()
+    }
+
+    /// What is done to one of several parts.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Take(usize, Vec<u8>),
+        Update(usize, Vec<u8>),
+        Drop(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let bytes = || {
+            prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..300),
+                (any::<u8>(), 100_000..700_000_usize).prop_map(|(byte, length)| vec![byte; length]),
+            ]
+        };
+        prop_oneof![
+            8 => (0..10_usize, bytes()).prop_map(|(part, bytes)| Step::Take(part, bytes)),
+            1 => (0..10_usize, bytes()).prop_map(|(part, bytes)| Step::Update(part, bytes)),
+            1 => (0..10_usize).prop_map(Step::Drop),
+        ]
+    }
+
+    /// The parts at a moment in which none is away.
+    fn at_rest(pool: &Md5Pool) -> MutexGuard<'_, Parts> {
+        let away = |parts: &mut Parts| parts.by_number.values().any(|part| part.stream.is_none());
+        pool.shared.hashed.wait_while(pool.shared.parts(), away).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+        #[test]
+        fn parts_hashed_in_company_are_hashed_right(
+            steps in proptest::collection::vec(step(), 1..60),
+            threads in prop_oneof![Just(Threads::NotStarted), Just(Threads::Refused)],
+        ) {
+            let pool = Md5Pool::default();
+            pool.shared.parts().threads = threads;
+            let mut parts: Vec<(PartMd5, Vec<u8>)> = (0..10).map(|_| (pool.part(), Vec::new())).collect();
+            for step in steps {
+                match step {
+                    Step::Take(index, bytes) => {
+                        parts[index].1.extend_from_slice(&bytes);
+                        parts[index].0.take(Bytes::from(bytes));
+                    }
+                    Step::Update(index, bytes) => {
+                        parts[index].1.extend_from_slice(&bytes);
+                        parts[index].0.update(&bytes);
+                    }
+                    Step::Drop(index) => parts[index] = (pool.part(), Vec::new()),
+                }
+                let parts = at_rest(&pool);
+                let waiting: usize = parts.by_number.values().map(|part| part.waiting.size_bytes).sum();
+                prop_assert_eq!(parts.waiting_bytes, waiting);
+                prop_assert!(waiting <= POOL_WAITING_MAX_BYTES);
+            }
+            for (part, bytes) in parts {
+                prop_assert_eq!(part.finish(), md5(&bytes));
+            }
+            prop_assert_eq!(pool.shared.parts().waiting_bytes, 0);
+        }
+    }
+
+    #[test]
+    fn threads_meet_and_part_without_mixing_bytes() {
+        let pool = Arc::new(Md5Pool::default());
+        let threads: Vec<_> = (0..12_u8)
+            .map(|thread| {
+                let pool = Arc::clone(&pool);
+                std::thread::spawn(move || {
+                    for round in 0..6_usize {
+                        let part = pool.part();
+                        let block = Bytes::from(vec![thread; 90_001 + 1000 * round]);
+                        let whole = block.repeat(20 + usize::from(thread));
+                        for _ in 0..20 + thread {
+                            part.take(block.clone());
+                        }
+                        // Some are given up.
+                        if round % 3 < 2 {
+                            assert_eq!(part.finish(), md5(&whole));
+                        }
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let parts = pool.shared.parts();
+        assert!(parts.by_number.is_empty());
+        assert_eq!(parts.waiting_bytes, 0);
+    }
+
+    #[test]
+    fn what_waits_is_bounded_for_any_number_of_parts() {
+        let pool = Md5Pool::default();
+        let parts: Vec<PartMd5> = (0..200).map(|_| pool.part()).collect();
+        for round in 0..8 {
+            for part in &parts {
+                part.take(Bytes::from(vec![round; 64 << 10]));
+                assert!(pool.shared.parts().waiting_bytes <= POOL_WAITING_MAX_BYTES);
+            }
+        }
+    }
+}

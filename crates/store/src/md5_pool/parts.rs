@@ -1,0 +1,131 @@
+//! The parts of the pool: what waits of each, and which of them are worth advancing together now.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::{Buf, Bytes};
+use haul_parts::md5_lanes::Md5Stream;
+
+use super::threads::Threads;
+
+/// With so much waiting a part is company for others.
+pub(super) const COMPANY_WAITING_BYTES: usize = 256 << 10;
+/// How much of all parts waits at most.
+pub(super) const POOL_WAITING_MAX_BYTES: usize = 64 << 20;
+
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub(super) next: u64,
+    pub(super) waiting_bytes: usize,
+    pub(super) by_number: BTreeMap<u64, Part>,
+    pub(super) threads: Threads,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    /// `None` while somebody advances it.
+    pub(super) stream: Option<Md5Stream>,
+    pub(super) waiting: Waiting,
+    pub(super) urgency: Urgency,
+}
+
+/// Why a part is hashed even alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Urgency {
+    #[default]
+    None,
+    /// Too much of it waits.
+    Full,
+    /// Somebody waits for its end.
+    Ending,
+}
+
+/// Bytes that are still to be hashed, in order.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    pub(super) blocks: VecDeque<Bytes>,
+    pub(super) size_bytes: usize,
+}
+
+/// A part that is away from the pool while it is advanced.
+pub(super) struct Member {
+    pub(super) number: u64,
+    pub(super) stream: Md5Stream,
+    pub(super) waiting: Waiting,
+}
+
+impl Waiting {
+    pub(super) fn push(&mut self, block: Bytes) {
+        if !block.is_empty() {
+            self.size_bytes += block.len();
+            self.blocks.push_back(block);
+        }
+    }
+
+    pub(super) fn front(&self) -> &[u8] {
+        self.blocks.front().map_or(&[], |block| block)
+    }
+
+    pub(super) fn advance(&mut self, count: usize) {
+        self.size_bytes -= count;
+        if let Some(block) = self.blocks.front_mut() {
+            block.advance(count);
+            if block.is_empty() {
+                self.blocks.pop_front();
+            }
+        }
+    }
+}
+
+impl Parts {
+    /// Takes the parts that are to be advanced now, if that is worth it: the urgent ones first, then those with most
+    /// waiting.
+    pub(super) fn take_group(&mut self, lanes: usize) -> Option<Vec<Member>> {
+        let full = self.waiting_bytes > POOL_WAITING_MAX_BYTES;
+        let mut ready: Vec<(Urgency, usize, u64)> = self
+            .by_number
+            .iter()
+            .filter(|(_, part)| part.stream.is_some() && part.waiting.size_bytes > 0)
+            .map(|(number, part)| (part.urgency, part.waiting.size_bytes, *number))
+            .collect();
+        ready.sort_unstable_by(|a, b| b.cmp(a));
+        let company = ready.iter().filter(|(_, bytes, _)| *bytes >= COMPANY_WAITING_BYTES).count();
+        let urgent = ready.first().is_some_and(|(urgency, ..)| *urgency != Urgency::None);
+        if !(urgent || full || company >= lanes) {
+            return None;
+        }
+        ready.truncate(lanes);
+        let group: Vec<Member> = ready
+            .into_iter()
+            .filter_map(|(_, _, number)| {
+                let part = self.by_number.get_mut(&number)?;
+                let stream = part.stream.take()?;
+                Some(Member { number, stream, waiting: std::mem::take(&mut part.waiting) })
+            })
+            .collect();
+        (!group.is_empty()).then_some(group)
+    }
+
+    pub(super) fn waiting_of(&self, number: u64) -> usize {
+        self.by_number.get(&number).map_or(0, |part| part.waiting.size_bytes)
+    }
+
+    pub(super) fn give_back(&mut self, group: Vec<Member>, hashed_bytes: usize) {
+        self.waiting_bytes -= hashed_bytes;
+        for mut member in group {
+            match self.by_number.get_mut(&member.number) {
+                Some(part) => {
+                    // What came meanwhile comes after what is left.
+                    let came = std::mem::take(&mut part.waiting);
+                    came.blocks.into_iter().for_each(|block| member.waiting.push(block));
+                    if part.urgency == Urgency::Full && member.waiting.size_bytes < COMPANY_WAITING_BYTES {
+                        part.urgency = Urgency::None;
+                    }
+                    part.stream = Some(member.stream);
+                    part.waiting = member.waiting;
+                }
+                // It was dropped meanwhile; what it had left was counted until now.
+                None => self.waiting_bytes -= member.waiting.size_bytes,
+            }
+        }
+    }
+}
