@@ -45,27 +45,28 @@ s3.delete_object(Bucket=bucket, Key="complete")
 answer(seconds)
 "#;
 
-/// The same of 10,000 parts, each a copy of one object of 5 MiB.
+/// The same of 10,000 parts, each a copy of one object of 5 MiB; as often as asked for.
 const COMPLETE_MANY: &str = r#"
 import time
 from concurrent.futures import ThreadPoolExecutor
-bucket, count = args[0], int(args[1])
+bucket, count, rounds = args[0], int(args[1]), int(args[2])
 s3.put_object(Bucket=bucket, Key="five", Body=os.urandom(5 << 20))
-upload = s3.create_multipart_upload(Bucket=bucket, Key="many")["UploadId"]
-def copy(number):
-    done = s3.upload_part_copy(Bucket=bucket, Key="many", UploadId=upload, PartNumber=number,
-                               CopySource={"Bucket": bucket, "Key": "five"})
-    return {"PartNumber": number, "ETag": done["CopyPartResult"]["ETag"]}
-with ThreadPoolExecutor(8) as pool:
-    parts = list(pool.map(copy, range(1, count + 1)))
 moments = []
 # From the request's first byte to the whole answer: what Python takes to write 10,000 parts as XML is not the server's.
 for moment in "before-send.s3.CompleteMultipartUpload", "response-received.s3.CompleteMultipartUpload":
     s3.meta.events.register(moment, lambda **_: moments.append(time.perf_counter()) or None)
-s3.complete_multipart_upload(Bucket=bucket, Key="many", UploadId=upload, MultipartUpload={"Parts": parts})
-seconds = moments[-1] - moments[0]
-assert s3.head_object(Bucket=bucket, Key="many")["ContentLength"] == count * (5 << 20)
-answer(seconds)
+def complete():
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="many")["UploadId"]
+    def copy(number):
+        done = s3.upload_part_copy(Bucket=bucket, Key="many", UploadId=upload, PartNumber=number,
+                                   CopySource={"Bucket": bucket, "Key": "five"})
+        return {"PartNumber": number, "ETag": done["CopyPartResult"]["ETag"]}
+    with ThreadPoolExecutor(8) as pool:
+        parts = list(pool.map(copy, range(1, count + 1)))
+    s3.complete_multipart_upload(Bucket=bucket, Key="many", UploadId=upload, MultipartUpload={"Parts": parts})
+    assert s3.head_object(Bucket=bucket, Key="many")["ContentLength"] == count * (5 << 20)
+    return moments[-1] - moments[-2]
+answer([complete() for _ in range(rounds)])
 "#;
 
 const MANY_PARTS: u32 = 10_000;
@@ -124,13 +125,21 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     )?
     .success()?;
     let venv = Venv::at(&options.venv);
-    let seconds =
-        venv.run(COMPLETE_MANY, &subject.store, &[BUCKET, &MANY_PARTS.to_string()], UPLOAD_LIMIT)?;
-    let seconds = seconds.as_f64().context("no time")?;
-    println!("Complete of {MANY_PARTS} parts at {}: {:.1} ms", subject.name, seconds * 1000.0);
+    write_what_is_left()?;
+    let arguments = [BUCKET, &MANY_PARTS.to_string(), &options.rounds.to_string()];
+    let seconds = venv.run(COMPLETE_MANY, &subject.store, &arguments, UPLOAD_LIMIT)?;
+    for seconds in seconds.as_array().context("no times")? {
+        let seconds = seconds.as_f64().context("no time")?;
+        println!("Complete of {MANY_PARTS} parts at {}: {:.1} ms", subject.name, seconds * 1000.0);
+    }
     println!();
     compare(&rows);
     Ok(())
+}
+
+/// What others left to be written goes to the disk first: the next would pay for it, and only one of the three syncs.
+fn write_what_is_left() -> Result<()> {
+    run(&mut Command::new("sync"), UPLOAD_LIMIT)?.success().map(drop)
 }
 
 /// What the goals are about: haul serve against the best of the others, by client.
@@ -207,8 +216,7 @@ fn measure(
         command.arg(file).arg(&url);
         command
     };
-    // What others left to be written goes to the disk first: the next would pay for it, and only one of the three syncs.
-    run(&mut Command::new("sync"), UPLOAD_LIMIT)?.success()?;
+    write_what_is_left()?;
     let before = usage_of(subject.id)?;
     let start = Instant::now();
     run(&mut command, UPLOAD_LIMIT)?.success().with_context(|| format!("{client} to {}", subject.name))?;
