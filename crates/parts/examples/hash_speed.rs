@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use haul_parts::md5_lanes::{Md5Job, Md5Lanes, Md5Stream, OneByOne, SideBySide};
+use haul_parts::lanes::{Hash, Job, Lanes, Md5, OneByOne, Sha256, SideBySide, Stream};
 use haul_parts::{Checksum, ChecksumAlgorithm, Hasher, MultiHasher, combine_full_object};
 
 const SLICE_BYTES: usize = 256 * 1024;
@@ -33,8 +33,8 @@ fn main() {
     });
 
     for streams in [1, 2, 4, 8, 16] {
-        md5_streams("one by one", &OneByOne, &buffer, streams);
-        md5_streams("side by side", &SideBySide::new(), &buffer, streams);
+        side_by_side::<Md5>("MD5", &buffer, streams);
+        side_by_side::<Sha256>("SHA-256", &buffer, streams);
     }
     for streams in [8, 16] {
         let messages: Vec<&[u8]> = buffer.chunks(BUFFER_BYTES / streams).collect();
@@ -53,18 +53,20 @@ fn main() {
 }
 
 /// As many streams as asked for, each given 256 KiB in every round.
-fn md5_streams(name: &str, lanes: &dyn Md5Lanes, buffer: &[u8], count: usize) {
-    measure(&format!("MD5 {name}, {count} streams"), BUFFER_BYTES, || {
-        let mut streams = vec![Md5Stream::new(); count];
-        for round in buffer.chunks(SLICE_BYTES * count) {
-            let pairs = streams.iter_mut().zip(round.chunks(SLICE_BYTES));
-            let mut jobs: Vec<Md5Job<'_>> = pairs.map(|(stream, bytes)| Md5Job { stream, bytes }).collect();
-            lanes.update(&mut jobs);
-        }
-        for stream in streams {
-            black_box(stream.finish());
-        }
-    });
+fn side_by_side<H: Hash>(hash: &str, buffer: &[u8], count: usize) {
+    for (name, lanes) in [("one by one", &OneByOne as &dyn Lanes<H>), ("side by side", &SideBySide::new())] {
+        measure(&format!("{hash} {name}, {count} streams"), BUFFER_BYTES, || {
+            let mut streams = vec![Stream::<H>::new(); count];
+            for round in buffer.chunks(SLICE_BYTES * count) {
+                let pairs = streams.iter_mut().zip(round.chunks(SLICE_BYTES));
+                let mut jobs: Vec<Job<'_, H>> = pairs.map(|(stream, bytes)| Job { stream, bytes }).collect();
+                lanes.update(&mut jobs);
+            }
+            for stream in streams {
+                black_box(stream.finish());
+            }
+        });
+    }
 }
 
 fn measure(name: &str, bytes: usize, mut pass: impl FnMut()) {

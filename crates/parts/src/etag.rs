@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::md5_lanes::Md5Stream;
+use crate::lanes::Md5Stream;
 
 /// An entity tag in the form it was given.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -2,14 +2,14 @@
 //!
 //! Bytes should be read from memory once: [`MultiHasher`] walks its input in blocks small enough to stay in the first cache
 //! levels and feeds each block to every algorithm before the next one. MD5 of many streams at once is in
-//! [`md5_lanes`](crate::md5_lanes).
+//! [`lanes`](crate::lanes).
 
 use crc_fast::CrcAlgorithm;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::{Checksum, ChecksumAlgorithm};
-use crate::md5_lanes::Md5Stream;
+use crate::lanes::Md5Stream;
 
 /// How much [`MultiHasher`] gives to one algorithm before the next gets the same bytes: half of a usual 32 KiB L1 cache.
 pub const MULTI_HASHER_BLOCK_BYTES: usize = 16 * 1024;

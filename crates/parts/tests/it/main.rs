@@ -2,8 +2,8 @@
 
 mod checksum;
 mod etag;
+mod lanes;
 mod layout;
-mod md5_lanes;
 mod names;
 mod part_number;
 mod plan;

@@ -10,13 +10,14 @@ use std::hint::black_box;
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, Simd, dispatch, u32x8};
 
-use super::{BLOCK_BYTES, State};
+use super::BLOCK_BYTES;
+use super::md5::State;
 
 /// How many streams go side by side.
 pub(super) const LANES: usize = 8;
 
 /// Advances eight states over as many blocks as the first lane has; all lanes must have the same number.
-pub(super) fn compress(level: Level, states: &mut [State; LANES], blocks: [&[[u8; BLOCK_BYTES]]; LANES]) {
+pub(super) fn compress(level: Level, states: &mut [State; LANES], blocks: &[&[[u8; BLOCK_BYTES]]; LANES]) {
     debug_assert!(blocks.iter().all(|lane| lane.len() == blocks[0].len()), "lanes of different length");
     // The compiler would turn constants that it can see into vectors of eight equal words each, and be a seventh slower.
     let sines = black_box(&SINES);
@@ -30,7 +31,7 @@ pub(super) fn compress(level: Level, states: &mut [State; LANES], blocks: [&[[u8
 fn compress_with<S: Simd>(
     simd: S,
     states: &mut [State; LANES],
-    blocks: [&[[u8; BLOCK_BYTES]]; LANES],
+    blocks: &[&[[u8; BLOCK_BYTES]]; LANES],
     sines: &[u32; 64],
 ) {
     let mut v = [u32x8::splat(simd, 0); 4];

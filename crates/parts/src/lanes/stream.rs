@@ -1,0 +1,102 @@
+//! One stream of a hash: its state after the whole blocks so far, and the block that is begun.
+
+use super::sealed::Compression;
+use super::{BLOCK_BYTES, Block, Hash};
+
+/// The hash of one stream of bytes so far.
+pub struct Stream<H: Hash> {
+    pub(super) state: H::State,
+    pub(super) length_bytes: u64,
+    /// The begun block: its first `length_bytes % 64` bytes count.
+    begun: Block,
+}
+
+impl<H: Hash> Stream<H> {
+    /// A stream with no bytes yet.
+    pub const fn new() -> Self {
+        Self { state: <H as Compression>::INITIAL, length_bytes: 0, begun: [0; BLOCK_BYTES] }
+    }
+
+    /// How many bytes it has taken.
+    pub const fn length_bytes(&self) -> u64 {
+        self.length_bytes
+    }
+
+    /// Takes the next bytes, alone.
+    pub fn update(&mut self, bytes: &[u8]) {
+        let rest = self.fill_begun_block(bytes);
+        let (blocks, end) = rest.as_chunks::<BLOCK_BYTES>();
+        self.compress(blocks);
+        self.begin_block(end);
+    }
+
+    /// The hash of all bytes taken.
+    pub fn finish(mut self) -> H::Digest {
+        let length = H::length(self.length_bytes.wrapping_mul(8));
+        let mut padding = [0; BLOCK_BYTES];
+        padding[0] = 0x80;
+        // Up to the last eight bytes of a block: of this one or, when they are begun, of the next.
+        let begun_bytes = self.begun_bytes();
+        let count = if begun_bytes < 56 { 56 - begun_bytes } else { 120 - begun_bytes };
+        self.update(&padding[..count]);
+        self.update(&length);
+        debug_assert_eq!(self.begun_bytes(), 0, "padding ends with a block");
+        H::digest(self.state)
+    }
+
+    fn begun_bytes(&self) -> usize {
+        usize::try_from(self.length_bytes % BLOCK_BYTES as u64).expect("less than 64")
+    }
+
+    /// Completes the begun block, if there is one, and returns what is left of `bytes`.
+    pub(super) fn fill_begun_block<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let begun_bytes = self.begun_bytes();
+        if begun_bytes == 0 {
+            return bytes;
+        }
+        let (now, rest) = bytes.split_at(bytes.len().min(BLOCK_BYTES - begun_bytes));
+        self.begun[begun_bytes..begun_bytes + now.len()].copy_from_slice(now);
+        self.length_bytes += now.len() as u64;
+        if self.begun_bytes() == 0 && !now.is_empty() {
+            H::compress(&mut self.state, &[self.begun]);
+        }
+        rest
+    }
+
+    pub(super) fn compress(&mut self, blocks: &[Block]) {
+        if blocks.is_empty() {
+            return;
+        }
+        debug_assert_eq!(self.begun_bytes(), 0, "whole blocks follow whole blocks");
+        H::compress(&mut self.state, blocks);
+        self.length_bytes += blocks.as_flattened().len() as u64;
+    }
+
+    /// Keeps the end of some bytes that is less than a block.
+    pub(super) fn begin_block(&mut self, end: &[u8]) {
+        if end.is_empty() {
+            return;
+        }
+        debug_assert_eq!(self.begun_bytes(), 0, "a block begins where the last one ended");
+        self.begun[..end.len()].copy_from_slice(end);
+        self.length_bytes += end.len() as u64;
+    }
+}
+
+impl<H: Hash> Clone for Stream<H> {
+    fn clone(&self) -> Self {
+        Self { ..*self }
+    }
+}
+
+impl<H: Hash> Default for Stream<H> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<H: Hash> std::fmt::Debug for Stream<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("length_bytes", &self.length_bytes).finish_non_exhaustive()
+    }
+}
