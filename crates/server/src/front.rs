@@ -22,6 +22,7 @@ use crate::endpoint::Endpoint;
 use crate::error_document::{self, Place};
 use crate::metrics::Metrics;
 use crate::request_body::{ExpectsContinue, RequestBody};
+use crate::signed_payload::SignedPayload;
 use crate::target::Domains;
 use crate::{Limits, cors, gate};
 
@@ -96,8 +97,9 @@ impl Front {
         RequestBody::new(incoming, chunks, expects_continue, &self.limits, Arc::clone(&self.metrics))
     }
 
-    async fn call_s3(&self, parts: Parts, body: RequestBody) -> Response<Body> {
-        match self.s3.call(Request::from_parts(parts, Body::http_body(body))).await {
+    async fn call_s3(&self, mut parts: Parts, body: RequestBody) -> Response<Body> {
+        let body = SignedPayload::share(&mut parts, body);
+        match self.s3.call(Request::from_parts(parts, body)).await {
             Ok(response) => response,
             Err(error) => {
                 let error: Box<dyn std::error::Error + Send + Sync> = error.into();

@@ -11,7 +11,6 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use haul_parts::Checksum;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -21,8 +20,9 @@ use crate::Limits;
 use crate::integrity::Integrity;
 use crate::query::Query;
 use crate::refusal::Refusal;
-use crate::sub_resource;
+use crate::request_body::DocumentClaims;
 use crate::target::{Names, Target};
+use crate::{signed_payload, sub_resource};
 
 /// The longest life of a presigned URL, by AWS's rule.
 const PRESIGNED_EXPIRY_MAX_SECONDS: u64 = 7 * 24 * 3600;
@@ -77,15 +77,20 @@ pub(crate) fn take_presigned_headers(request: &mut Parts) {
     }
 }
 
-/// The checksums that a request gives for a document in its body, as bucket settings and DeleteObjects have one.
-pub(crate) fn document_claims(request: &Parts, target: &Target) -> Result<Vec<Checksum>, Refusal> {
+/// What a request says of a document in its body, as bucket settings, DeleteObjects and Complete have one.
+pub(crate) fn document_claims(request: &Parts, target: &Target) -> Result<DocumentClaims, Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or(""));
-    // Complete's body is a document too, but the checksum in its headers is that of the object.
-    if !is_document(request, target, &query) || query.has("uploadId") {
-        return Ok(Vec::new());
+    if !is_document(request, target, &query) {
+        return Ok(DocumentClaims::default());
+    }
+    let payload_sha256 = signed_payload::claimed(&request.headers);
+    // The checksum in the headers of a Complete is that of the object.
+    if query.has("uploadId") {
+        return Ok(DocumentClaims { payload_sha256, checksums: Vec::new() });
     }
     let integrity = Integrity::from_headers(&request.headers)?;
-    Ok([integrity.content_md5, integrity.checksum(None)?].into_iter().flatten().collect())
+    let checksums = [integrity.content_md5, integrity.checksum(None)?].into_iter().flatten().collect();
+    Ok(DocumentClaims { payload_sha256, checksums })
 }
 
 /// Whether the body is a document that `s3s` reads whole, and not the bytes of an object or part.

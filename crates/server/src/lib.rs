@@ -35,6 +35,7 @@ mod refusal;
 mod request_body;
 mod server;
 mod service;
+mod signed_payload;
 mod stalling_io;
 mod store_refusals;
 mod sub_resource;

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use crate::endpoint::{Endpoint, blocking};
 use crate::integrity::Integrity;
 use crate::refusal::Refusal;
+use crate::signed_payload::SignedPayload;
 use crate::store_refusals::bad_digest;
 
 /// The most that one request may bring: a part or an object of one PutObject.
@@ -27,6 +28,8 @@ const BODY_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;
 /// A body and what was said about it.
 pub(crate) struct Arriving<'a> {
     pub(crate) body: Option<StreamingBlob>,
+    /// The same body, when its SHA-256 was signed.
+    pub(crate) payload: Option<&'a SignedPayload>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) integrity: &'a Integrity,
     pub(crate) trailers: Option<&'a TrailingHeaders>,
@@ -47,11 +50,22 @@ impl Endpoint {
     /// Everything that can be wrong with a body; nothing of it is left then.
     pub(crate) async fn receive(&self, arriving: Arriving<'_>) -> Result<Received, Refusal> {
         let declared = declared_length(arriving.headers)?;
-        let options = WriteOptions { size_hint_bytes: Some(declared), checksums: arriving.checksums };
+        let mut checksums = arriving.checksums;
+        let body = match arriving.payload {
+            Some(payload) => {
+                checksums.push(ChecksumAlgorithm::Sha256);
+                Some(payload.bytes())
+            }
+            None => arriving.body,
+        };
+        let options = WriteOptions { size_hint_bytes: Some(declared), checksums };
         let writer = self.on_store(move |store| store.begin_part(options)).await?;
-        let writer = self.write_all(arriving.body, writer, declared).await?;
+        let writer = self.write_all(body, writer, declared).await?;
         let checksum = arriving.integrity.checksum(arriving.trailers)?;
         let staged = blocking(move || writer.finish()).await?;
+        if let Some(payload) = arriving.payload {
+            payload.check(staged.checksum(ChecksumAlgorithm::Sha256))?;
+        }
         for claimed in [arriving.integrity.content_md5, checksum].into_iter().flatten() {
             let algorithm = claimed.algorithm();
             let computed = match algorithm {
@@ -177,10 +191,6 @@ fn declared_length(headers: &HeaderMap) -> Result<u64, Refusal> {
 fn broken(error: &(dyn std::error::Error + 'static)) -> Refusal {
     let text = error.to_string();
     tracing::debug!(%text, "the body broke off");
-    if text.contains("Sha256Mismatch") {
-        return Refusal::new(S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into()))
-            .with_status(http::StatusCode::BAD_REQUEST);
-    }
     if text.contains("SignatureMismatch") {
         return Refusal::new(S3ErrorCode::SignatureDoesNotMatch);
     }

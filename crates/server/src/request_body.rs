@@ -27,6 +27,7 @@ use crate::Limits;
 use crate::aws_chunked::{BadFraming, Chunks, Reframer};
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
+use crate::signed_payload;
 use crate::store_refusals::bad_digest;
 
 /// How long a refused body is read on.
@@ -43,6 +44,8 @@ pub(crate) enum BrokenBody {
     CutShort,
     #[error("the {0} of the document is another")]
     Digest(ChecksumAlgorithm),
+    #[error("the document is another than the signed one")]
+    Payload { claimed: Checksum, computed: Checksum },
 }
 
 impl BrokenBody {
@@ -58,6 +61,7 @@ impl BrokenBody {
             }
             Self::CutShort => Refusal::new(S3ErrorCode::IncompleteBody),
             Self::Digest(algorithm) => bad_digest(algorithm),
+            Self::Payload { claimed, computed } => signed_payload::mismatch(claimed, computed),
         }
     }
 }
@@ -111,10 +115,11 @@ impl RequestBody {
     }
 
     /// Compares the whole body with these at its end.
-    pub(crate) fn check_document(&mut self, claimed: Vec<Checksum>) {
-        if !claimed.is_empty() {
-            let hasher = MultiHasher::new(claimed.iter().map(Checksum::algorithm));
-            self.document = Some(DocumentCheck { hasher, claimed });
+    pub(crate) fn check_document(&mut self, claims: DocumentClaims) {
+        let mut algorithms = claims.all().map(|claimed| claimed.algorithm()).peekable();
+        if algorithms.peek().is_some() {
+            let hasher = MultiHasher::new(algorithms);
+            self.document = Some(DocumentCheck { hasher, claims });
         }
     }
 
@@ -124,18 +129,42 @@ impl RequestBody {
     }
 }
 
+/// What a request says of the document in its body.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DocumentClaims {
+    /// `x-amz-content-sha256`.
+    pub(crate) payload_sha256: Option<Checksum>,
+    /// Content-MD5 and `x-amz-checksum-*`.
+    pub(crate) checksums: Vec<Checksum>,
+}
+
+impl DocumentClaims {
+    fn all(&self) -> impl Iterator<Item = Checksum> {
+        self.payload_sha256.into_iter().chain(self.checksums.iter().copied())
+    }
+}
+
 /// A document being hashed, and what it should come to.
 struct DocumentCheck {
     hasher: MultiHasher,
-    claimed: Vec<Checksum>,
+    claims: DocumentClaims,
 }
 
 impl DocumentCheck {
-    /// The first algorithm whose value is another.
-    fn finish(self) -> Result<(), ChecksumAlgorithm> {
+    /// The first claim that is wrong.
+    fn finish(self) -> Result<(), BrokenBody> {
         let computed = self.hasher.finish();
-        match self.claimed.iter().find(|claimed| !computed.contains(claimed)) {
-            Some(wrong) => Err(wrong.algorithm()),
+        let other = |claimed: &Checksum| {
+            let of_algorithm = computed.iter().find(|computed| computed.algorithm() == claimed.algorithm());
+            of_algorithm.copied().filter(|computed| computed != claimed)
+        };
+        if let Some(claimed) = self.claims.payload_sha256
+            && let Some(computed) = other(&claimed)
+        {
+            return Err(BrokenBody::Payload { claimed, computed });
+        }
+        match self.claims.checksums.iter().find(|claimed| other(claimed).is_some()) {
+            Some(wrong) => Err(BrokenBody::Digest(wrong.algorithm())),
             None => Ok(()),
         }
     }
@@ -172,9 +201,7 @@ impl Body for RequestBody {
                 Poll::Ready(None) => {
                     this.incoming = None;
                     let checked = this.document.take().map_or(Ok(()), DocumentCheck::finish);
-                    return Poll::Ready(
-                        checked.err().map(|algorithm| Err(this.fate.set(BrokenBody::Digest(algorithm)))),
-                    );
+                    return Poll::Ready(checked.err().map(|broken| Err(this.fate.set(broken))));
                 }
                 Poll::Pending if this.patience.poll_out(cx).is_ready() => {
                     this.incoming = None;
@@ -185,8 +212,14 @@ impl Body for RequestBody {
             let Ok(data) = frame.into_data() else { continue };
             this.patience.progress(data.len());
             this.metrics.received_bytes.fetch_add(data.len() as u64, Relaxed);
-            if let Some(document) = this.document.as_mut() {
+            if let Some(mut document) = this.document.take() {
                 document.hasher.update(&data);
+                if !this.incoming.as_ref().is_some_and(Incoming::is_end_stream) {
+                    this.document = Some(document);
+                } else if let Err(broken) = document.finish() {
+                    // With the last bytes: s3s does not ask for the end when it finds them wrong itself.
+                    return Poll::Ready(Some(Err(this.fate.set(broken))));
+                }
             }
             let Some(reframer) = this.reframer.as_mut() else {
                 return Poll::Ready(Some(Ok(Frame::data(data))));

@@ -78,14 +78,64 @@ async fn content_md5_is_verified() {
 #[tokio::test]
 async fn a_payload_hash_of_other_bytes_is_refused() {
     let f = Fixture::new().await;
-    let other = hex::encode(Sha256::digest(b"other"));
-    f.client
-        .request("PUT", "/bkt/k")
-        .payload(&other)
-        .body("bytes")
-        .refused(400, "XAmzContentSHA256Mismatch")
-        .await;
+    let (claimed, computed) = (hex::encode(Sha256::digest(b"other")), hex::encode(Sha256::digest(b"bytes")));
+    let put = f.client.request("PUT", "/bkt/k").payload(&claimed).body("bytes");
+    let refused = put.refused(400, "XAmzContentSHA256Mismatch").await;
+    assert_eq!(refused.element("ClientComputedContentSHA256"), Some(claimed.clone()));
+    assert_eq!(refused.element("S3ComputedContentSHA256"), Some(computed));
     f.client.request("HEAD", "/bkt/k").expect(404).await;
+    f.client.request("PUT", "/bkt/k").payload(&claimed).refused(400, "XAmzContentSHA256Mismatch").await;
+}
+
+#[tokio::test]
+async fn a_payload_hash_of_another_document_is_refused() {
+    let f = Fixture::new().await;
+    let other = hex::encode(Sha256::digest(b"other"));
+    let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
+    let part = f.client.put(&format!("/bkt/k?partNumber=1&uploadId={id}"), "bytes").await;
+    let list = format!(
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
+        part.etag()
+    );
+    let tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+    let complete = || f.client.request("POST", &format!("/bkt/k?uploadId={id}")).body(list.as_str());
+    let delete = || {
+        let body = "<Delete><Object><Key>k</Key></Object></Delete>";
+        f.client.request("POST", "/bkt?delete").body(body)
+    };
+    let tag = || f.client.request("PUT", "/bkt/k?tagging").body(tags);
+    complete().payload(&other).refused(400, "XAmzContentSHA256Mismatch").await;
+    complete().expect(200).await;
+    tag().payload(&other).refused(400, "XAmzContentSHA256Mismatch").await;
+    delete().payload(&other).refused(400, "XAmzContentSHA256Mismatch").await;
+    f.client.request("HEAD", "/bkt/k").expect(200).await;
+    delete().expect(200).await;
+    f.client.request("HEAD", "/bkt/k").expect(404).await;
+}
+
+/// Parts that are on their way together are hashed side by side: each is compared with its own hash all the same.
+#[tokio::test]
+async fn of_signed_parts_sent_together_the_wrong_one_is_refused() {
+    let f = Fixture::new().await;
+    let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
+    let parts: Vec<Vec<u8>> = (1..=7).map(|part| bytes(3_000_000 + 100_003 * part)).collect();
+    let send = |(index, part): (usize, &Vec<u8>)| {
+        let mut body = part.clone();
+        let hash = hex::encode(Sha256::digest(part));
+        if index == 4 {
+            body[2_222_222] ^= 1;
+        }
+        let uri = format!("/bkt/k?partNumber={}&uploadId={id}", index + 1);
+        f.client.request("PUT", &uri).payload(&hash).body(body).send()
+    };
+    let answers = futures_util::future::join_all(parts.iter().enumerate().map(send)).await;
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 400, 200, 200]);
+    let list = f.client.get(&format!("/bkt/k?uploadId={id}")).await;
+    assert_eq!(list.elements("PartNumber"), ["1", "2", "3", "4", "6", "7"]);
+    let md5 = |index: usize| Hasher::checksum(ChecksumAlgorithm::Md5, &parts[index]).as_md5().unwrap();
+    let etags = [0, 1, 2, 3, 5, 6].map(|index| format!("\"{}\"", hex::encode(md5(index))));
+    assert_eq!(list.elements("ETag"), etags);
 }
 
 #[tokio::test]

@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, PoisonError};
 
-use haul_parts::md5_lanes::Md5Lanes;
-
 use super::Shared;
 
 /// The most threads; there are no more than processors.
@@ -27,7 +25,7 @@ pub(super) fn start(shared: &Arc<Shared>) -> Threads {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let start = |_| {
         let shared = Arc::clone(shared);
-        std::thread::Builder::new().name("haul-md5".to_owned()).spawn(move || run(&shared)).ok()
+        std::thread::Builder::new().name("haul-hash".to_owned()).spawn(move || run(&shared)).ok()
     };
     // Whoever is started is enough.
     if (0..processors.min(THREADS_MAX)).filter_map(start).count() == 0 {
@@ -41,7 +39,7 @@ fn run(shared: &Shared) {
     be_nice();
     let mut parts = shared.parts();
     while parts.threads != Threads::Ended {
-        parts = match parts.take_group(shared.lanes.lanes()) {
+        parts = match parts.take_group(shared.company()) {
             Some(group) => shared.advance(parts, group),
             None => shared.work.wait(parts).unwrap_or_else(PoisonError::into_inner),
         };

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::{Buf, Bytes};
-use haul_parts::md5_lanes::Md5Stream;
-
+use super::hashes::Hashes;
 use super::threads::Threads;
+use bytes::{Buf, Bytes};
 
 /// With so much waiting a part is company for others.
 pub(super) const COMPANY_WAITING_BYTES: usize = 256 << 10;
@@ -23,7 +22,7 @@ pub(super) struct Parts {
 #[derive(Debug, Default)]
 pub(super) struct Part {
     /// `None` while somebody advances it.
-    pub(super) stream: Option<Md5Stream>,
+    pub(super) hashes: Option<Hashes>,
     pub(super) waiting: Waiting,
     pub(super) urgency: Urgency,
 }
@@ -49,7 +48,7 @@ pub(super) struct Waiting {
 /// A part that is away from the pool while it is advanced.
 pub(super) struct Member {
     pub(super) number: u64,
-    pub(super) stream: Md5Stream,
+    pub(super) hashes: Hashes,
     pub(super) waiting: Waiting,
 }
 
@@ -84,7 +83,7 @@ impl Parts {
         let mut ready: Vec<(Urgency, usize, u64)> = self
             .by_number
             .iter()
-            .filter(|(_, part)| part.stream.is_some() && part.waiting.size_bytes > 0)
+            .filter(|(_, part)| part.hashes.is_some() && part.waiting.size_bytes > 0)
             .map(|(number, part)| (part.urgency, part.waiting.size_bytes, *number))
             .collect();
         ready.sort_unstable_by(|a, b| b.cmp(a));
@@ -98,8 +97,8 @@ impl Parts {
             .into_iter()
             .filter_map(|(_, _, number)| {
                 let part = self.by_number.get_mut(&number)?;
-                let stream = part.stream.take()?;
-                Some(Member { number, stream, waiting: std::mem::take(&mut part.waiting) })
+                let hashes = part.hashes.take()?;
+                Some(Member { number, hashes, waiting: std::mem::take(&mut part.waiting) })
             })
             .collect();
         (!group.is_empty()).then_some(group)
@@ -120,7 +119,7 @@ impl Parts {
                     if part.urgency == Urgency::Full && member.waiting.size_bytes < COMPANY_WAITING_BYTES {
                         part.urgency = Urgency::None;
                     }
-                    part.stream = Some(member.stream);
+                    part.hashes = Some(member.hashes);
                     part.waiting = member.waiting;
                 }
                 // It was dropped meanwhile; what it had left was counted until now.

@@ -1,7 +1,8 @@
-//! MD5 of the parts that arrive together, in SIMD lanes.
+//! The hashes of the parts that arrive together, side by side.
 //!
 //! MD5 is the most expensive thing done to a byte here, and one stream of it cannot be made parallel; eight streams side by
-//! side cost little more than one. So blocks are not hashed as they come but *wait*, up to a limit per part and one for all,
+//! side cost little more than one. Of SHA-256, with which clients without TLS sign their payload, two cost what one does.
+//! So blocks are not hashed as they come but *wait*, up to a limit per part and one for all,
 //! and threads of low priority advance those that wait, together. As long as others need the processors these threads hardly
 //! run, more parts arrive meanwhile, and the company grows; when everybody waits for them, they have the processors for
 //! themselves. On a machine with processors to spare they run at once.
@@ -9,6 +10,7 @@
 //! Clients that send their parts in bursts (sign 16 MiB, send 16 MiB) never have more than two or three on the way at a
 //! time: hashed by whoever came to an end first, most parts were mostly alone.
 
+mod hashes;
 mod parts;
 mod threads;
 
@@ -16,8 +18,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use haul_parts::md5_lanes::{Md5Job, Md5Lanes, Md5Stream, SideBySide};
+use haul_parts::lanes::{Lanes, Md5, Sha256Stream, SideBySide};
 
+pub(crate) use self::hashes::Digests;
+use self::hashes::Hashes;
 use self::parts::{COMPANY_WAITING_BYTES, Member, POOL_WAITING_MAX_BYTES, Part, Parts, Urgency};
 use self::threads::Threads;
 
@@ -35,7 +39,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The parts that are being hashed, and the threads that do it. They start with the first part worth it, and end with the pool.
 #[derive(Debug, Default)]
-pub(crate) struct Md5Pool {
+pub(crate) struct HashPool {
     shared: Arc<Shared>,
 }
 
@@ -51,23 +55,28 @@ struct Shared {
 
 /// One part of the pool. Dropping it forgets the part.
 #[derive(Debug)]
-pub(crate) struct PartMd5 {
+pub(crate) struct PartHashes {
     shared: Arc<Shared>,
     number: u64,
+    /// The SHA-256 of a part that began alone.
+    own_sha256: Option<Sha256Stream>,
 }
 
-impl Md5Pool {
-    pub(crate) fn part(&self) -> PartMd5 {
+impl HashPool {
+    /// A part that begins. Its MD5 is always made, its SHA-256 when it is wanted.
+    pub(crate) fn part(&self, wants_sha256: bool) -> PartHashes {
         let mut parts = self.shared.parts();
         let number = parts.next;
         parts.next += 1;
-        let part = Part { stream: Some(Md5Stream::new()), ..Part::default() };
-        parts.by_number.insert(number, part);
-        PartMd5 { shared: Arc::clone(&self.shared), number }
+        // Alone there is nothing to gain from company: better one hash by who brings the bytes, and one by the threads.
+        let own = wants_sha256 && parts.by_number.is_empty();
+        let hashes = Hashes::new(wants_sha256 && !own);
+        parts.by_number.insert(number, Part { hashes: Some(hashes), ..Part::default() });
+        PartHashes { shared: Arc::clone(&self.shared), number, own_sha256: own.then(Sha256Stream::new) }
     }
 }
 
-impl Drop for Md5Pool {
+impl Drop for HashPool {
     fn drop(&mut self) {
         self.shared.parts().threads = Threads::Ended;
         self.shared.work.notify_all();
@@ -78,6 +87,11 @@ impl Drop for Md5Pool {
 impl Shared {
     fn parts(&self) -> MutexGuard<'_, Parts> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many parts advance for about the price of one: MD5 gains from more than SHA-256 does.
+    fn company(&self) -> usize {
+        Lanes::<Md5>::lanes(&self.lanes)
     }
 
     /// Calls for the threads, which are started by the first call.
@@ -95,7 +109,7 @@ impl Shared {
             let waited = self.hashed.wait_timeout(parts, patience);
             return waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        match parts.take_group(self.lanes.lanes()) {
+        match parts.take_group(self.company()) {
             Some(group) => self.advance(parts, group),
             // What is waited for is away.
             None => self.hashed.wait(parts).unwrap_or_else(PoisonError::into_inner),
@@ -106,12 +120,12 @@ impl Shared {
     fn advance<'p>(&'p self, parts: MutexGuard<'p, Parts>, mut group: Vec<Member>) -> MutexGuard<'p, Parts> {
         drop(parts);
         let step = group.iter().map(|member| member.waiting.front().len()).min().unwrap_or(0);
-        let mut jobs: Vec<Md5Job<'_>> = group
+        let mut together: Vec<(&mut Hashes, &[u8])> = group
             .iter_mut()
-            .map(|Member { stream, waiting, .. }| Md5Job { stream, bytes: &waiting.front()[..step] })
+            .map(|Member { hashes, waiting, .. }| (hashes, &waiting.front()[..step]))
             .collect();
-        self.lanes.update(&mut jobs);
-        let hashed_bytes = step * jobs.len();
+        hashes::advance(self.lanes, &mut together);
+        let hashed_bytes = step * together.len();
         group.iter_mut().for_each(|member| member.waiting.advance(step));
         let mut parts = self.parts();
         parts.give_back(group, hashed_bytes);
@@ -120,9 +134,12 @@ impl Shared {
     }
 }
 
-impl PartMd5 {
+impl PartHashes {
     /// Takes the next bytes; they are hashed now or later, and held until then. Waits when too much is held.
-    pub(crate) fn take(&self, block: Bytes) {
+    pub(crate) fn take(&mut self, block: Bytes) {
+        if let Some(sha256) = &mut self.own_sha256 {
+            sha256.update(&block);
+        }
         let mut parts = self.shared.parts();
         parts.waiting_bytes += block.len();
         let enough = if parts.by_number.len() == 1 {
@@ -151,33 +168,40 @@ impl PartMd5 {
     }
 
     /// Hashes the next bytes now: for those that cannot be held.
-    pub(crate) fn update(&self, bytes: &[u8]) {
-        let Some(mut stream) = self.catch_up() else { return };
-        stream.update(bytes);
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        if let Some(sha256) = &mut self.own_sha256 {
+            sha256.update(bytes);
+        }
+        let Some(mut hashes) = self.catch_up() else { return };
+        hashes.update(bytes);
         if let Some(part) = self.shared.parts().by_number.get_mut(&self.number) {
-            part.stream = Some(stream);
+            part.hashes = Some(hashes);
             part.urgency = Urgency::None;
         }
     }
 
-    /// The MD5 of all bytes taken.
-    pub(crate) fn finish(self) -> [u8; 16] {
-        let stream = self.catch_up();
-        stream.expect("a part stays in the pool as long as its handle lives").finish()
+    /// The hashes of all bytes taken.
+    pub(crate) fn finish(mut self) -> Digests {
+        let hashes = self.catch_up();
+        let mut digests = hashes.expect("a part stays in the pool as long as its handle lives").finish();
+        if let Some(own) = self.own_sha256.take() {
+            digests.sha256 = Some(own.finish());
+        }
+        digests
     }
 
-    /// The stream with everything hashed that was taken.
-    fn catch_up(&self) -> Option<Md5Stream> {
+    /// The hashes of everything that was taken.
+    fn catch_up(&self) -> Option<Hashes> {
         let since = Instant::now();
         let mut parts = self.shared.parts();
         loop {
             let part = parts.by_number.get_mut(&self.number)?;
-            if let Some(mut stream) = part.stream.take_if(|_| part.waiting.size_bytes <= LITTLE_BYTES) {
+            if let Some(mut hashes) = part.hashes.take_if(|_| part.waiting.size_bytes <= LITTLE_BYTES) {
                 let little = std::mem::take(&mut part.waiting);
                 parts.waiting_bytes -= little.size_bytes;
                 drop(parts);
-                little.blocks.iter().for_each(|block| stream.update(block));
-                return Some(stream);
+                little.blocks.iter().for_each(|block| hashes.update(block));
+                return Some(hashes);
             }
             if part.urgency != Urgency::Ending {
                 part.urgency = Urgency::Ending;
@@ -188,7 +212,7 @@ impl PartMd5 {
     }
 }
 
-impl Drop for PartMd5 {
+impl Drop for PartHashes {
     fn drop(&mut self) {
         let mut parts = self.shared.parts();
         if let Some(part) = parts.by_number.remove(&self.number) {
@@ -205,8 +229,10 @@ mod tests {
 
     use super::*;
 
-    fn md5(bytes: &[u8]) -> [u8; 16] {
-        Hasher::checksum(ChecksumAlgorithm::Md5, bytes).as_md5().unwrap()
+    fn digests(bytes: &[u8], wants_sha256: bool) -> Digests {
+        let of = |algorithm| Hasher::checksum(algorithm, bytes);
+        let sha256 = || of(ChecksumAlgorithm::Sha256).bytes().try_into().unwrap();
+        Digests { md5: of(ChecksumAlgorithm::Md5).as_md5().unwrap(), sha256: wants_sha256.then(sha256) }
     }
 
     /// What is done to one of several parts.
@@ -232,10 +258,10 @@ mod tests {
     }
 
     /// The parts when none is away any more, not even one that was dropped meanwhile: what waits is what is counted.
-    fn at_rest(pool: &Md5Pool) -> MutexGuard<'_, Parts> {
+    fn at_rest(pool: &HashPool) -> MutexGuard<'_, Parts> {
         let away = |parts: &mut Parts| {
             let waiting: usize = parts.by_number.values().map(|part| part.waiting.size_bytes).sum();
-            parts.waiting_bytes != waiting || parts.by_number.values().any(|part| part.stream.is_none())
+            parts.waiting_bytes != waiting || parts.by_number.values().any(|part| part.hashes.is_none())
         };
         let limit = Duration::from_secs(20);
         let (parts, timeout) =
@@ -250,10 +276,11 @@ mod tests {
         fn parts_hashed_in_company_are_hashed_right(
             steps in proptest::collection::vec(step(), 1..60),
             threads in prop_oneof![Just(Threads::NotStarted), Just(Threads::Refused)],
+            wants_sha256 in any::<[bool; 10]>(),
         ) {
-            let pool = Md5Pool::default();
+            let pool = HashPool::default();
             pool.shared.parts().threads = threads;
-            let mut parts: Vec<(PartMd5, Vec<u8>)> = (0..10).map(|_| (pool.part(), Vec::new())).collect();
+            let mut parts: Vec<(PartHashes, Vec<u8>)> = (0..10).map(|index| (pool.part(wants_sha256[index]), Vec::new())).collect();
             for step in steps {
                 match step {
                     Step::Take(index, bytes) => {
@@ -264,12 +291,12 @@ mod tests {
                         parts[index].1.extend_from_slice(&bytes);
                         parts[index].0.update(&bytes);
                     }
-                    Step::Drop(index) => parts[index] = (pool.part(), Vec::new()),
+                    Step::Drop(index) => parts[index] = (pool.part(wants_sha256[index]), Vec::new()),
                 }
                 prop_assert!(at_rest(&pool).waiting_bytes <= POOL_WAITING_MAX_BYTES);
             }
-            for (part, bytes) in parts {
-                prop_assert_eq!(part.finish(), md5(&bytes));
+            for ((part, bytes), wants_sha256) in parts.into_iter().zip(wants_sha256) {
+                prop_assert_eq!(part.finish(), digests(&bytes, wants_sha256));
             }
             prop_assert_eq!(at_rest(&pool).waiting_bytes, 0);
         }
@@ -277,13 +304,13 @@ mod tests {
 
     #[test]
     fn threads_meet_and_part_without_mixing_bytes() {
-        let pool = Arc::new(Md5Pool::default());
+        let pool = Arc::new(HashPool::default());
         let threads: Vec<_> = (0..12_u8)
             .map(|thread| {
                 let pool = Arc::clone(&pool);
                 std::thread::spawn(move || {
                     for round in 0..6_usize {
-                        let part = pool.part();
+                        let mut part = pool.part(thread % 2 == 0);
                         let block = Bytes::from(vec![thread; 90_001 + 1000 * round]);
                         let whole = block.repeat(20 + usize::from(thread));
                         for _ in 0..20 + thread {
@@ -291,7 +318,7 @@ mod tests {
                         }
                         // Some are given up.
                         if round % 3 < 2 {
-                            assert_eq!(part.finish(), md5(&whole));
+                            assert_eq!(part.finish(), digests(&whole, thread % 2 == 0));
                         }
                     }
                 })
@@ -306,24 +333,24 @@ mod tests {
     /// As on a machine where others leave the threads nothing.
     #[test]
     fn who_has_waited_long_enough_hashes() {
-        let pool = Md5Pool::default();
+        let pool = HashPool::default();
         pool.shared.parts().threads = Threads::Running;
-        let part = pool.part();
+        let mut part = pool.part(true);
         let block = Bytes::from(vec![7; 1 << 20]);
         let blocks = 2 * (PART_WAITING_MAX_BYTES >> 20);
         for _ in 0..blocks {
             part.take(block.clone());
             assert!(pool.shared.parts().waiting_bytes <= PART_WAITING_MAX_BYTES);
         }
-        assert_eq!(part.finish(), md5(&block.repeat(blocks)));
+        assert_eq!(part.finish(), digests(&block.repeat(blocks), true));
     }
 
     #[test]
     fn what_waits_is_bounded_for_any_number_of_parts() {
-        let pool = Md5Pool::default();
-        let parts: Vec<PartMd5> = (0..200).map(|_| pool.part()).collect();
+        let pool = HashPool::default();
+        let mut parts: Vec<PartHashes> = (0..200).map(|_| pool.part(false)).collect();
         for round in 0..8 {
-            for part in &parts {
+            for part in &mut parts {
                 part.take(Bytes::from(vec![round; 64 << 10]));
                 assert!(pool.shared.parts().waiting_bytes <= POOL_WAITING_MAX_BYTES);
             }
