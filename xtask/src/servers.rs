@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use haul_testkit::servers::{Garage, LocalStack, Rgw};
+use haul_testkit::servers::{Fsync, Garage, LocalStack, Rgw};
 
 use crate::cache::{Cache, RunFolder};
 use crate::{debian, tools};
@@ -60,7 +60,7 @@ impl Servers {
         let garage = match needs.garage {
             Some(binary) => {
                 crate::say("starting Garage");
-                Some(Garage::start(&binary, &folder.path("garage")).context("Garage")?)
+                Some(Garage::start(&binary, &folder.path("garage"), Fsync::Never).context("Garage")?)
             }
             None => None,
         };

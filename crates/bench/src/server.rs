@@ -3,7 +3,7 @@
 //! others left unwritten is written before, so that each pays for itself only.
 //!
 //! s3s-fs is the sample that the same protocol library ships: it never syncs and copies every part again at Complete.
-//! Garage runs without fsync too, as it does by default. `haul serve` syncs everything, always. The time of Complete is
+//! Garage runs without fsync, as it does by default, and with it. `haul serve` syncs everything, always. The time of Complete is
 //! taken by boto3 around that one request, over parts sent before; that of 10,000 parts at `haul serve` alone, where
 //! they are made by UploadPartCopy and so take no disk.
 
@@ -16,7 +16,7 @@ use haul_testkit::Store;
 use haul_testkit::files::{random_hex, write_random};
 use haul_testkit::process::{Usage, run, usage_of};
 use haul_testkit::python::Venv;
-use haul_testkit::servers::{Daemon, Garage, HaulServe, REGION, free_port};
+use haul_testkit::servers::{Daemon, Fsync, Garage, HaulServe, REGION, free_port};
 
 use crate::client::haul;
 use crate::options::Options;
@@ -98,7 +98,8 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     write_random(&file, bytes, 1)?;
 
     println!("{}  (of the server)", Row::head());
-    let starts: [fn(&Options, &Path) -> Result<Subject>; 3] = [start_haul, start_s3s_fs, start_garage];
+    let starts: [fn(&Options, &Path) -> Result<Subject>; 4] =
+        [start_haul, start_s3s_fs, start_garage, start_garage_with_fsync];
     let (mut rows, mut complete) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds {
         for client in ["s5cmd", "haul"] {
@@ -151,13 +152,18 @@ fn compare(rows: &[(&str, Row)]) {
                 .map(|(_, row)| *row)
                 .collect::<Vec<_>>()
         };
-        let (ours, peers) = (of("haul serve"), [of("s3s-fs"), of("garage")].concat());
+        let (ours, syncing) = (of("haul serve"), of("garage, fsync"));
+        let peers = [of("s3s-fs"), of("garage"), syncing.clone()].concat();
         let cpu = |rows: &[Row]| rows.iter().map(Row::cpu_per_gib).fold(f64::INFINITY, f64::min);
         let wall = |rows: &[Row]| rows.iter().map(|row| row.wall.as_secs_f64()).fold(f64::INFINITY, f64::min);
         println!(
             "from {client}: CPU of haul serve against the best peer {:.2} (goal 0.25), throughput {:.1} times (goal 3)",
             cpu(&ours) / cpu(&peers),
             wall(&peers) / wall(&ours)
+        );
+        println!(
+            "from {client}: throughput against the peer that syncs before it answers, as haul serve does, {:.1} times",
+            wall(&syncing) / wall(&ours)
         );
     }
 }
@@ -190,10 +196,18 @@ fn start_s3s_fs(options: &Options, folder: &Path) -> Result<Subject> {
 }
 
 fn start_garage(options: &Options, folder: &Path) -> Result<Subject> {
+    garage(options, folder, "garage", Fsync::Never)
+}
+
+fn start_garage_with_fsync(options: &Options, folder: &Path) -> Result<Subject> {
+    garage(options, folder, "garage, fsync", Fsync::Always)
+}
+
+fn garage(options: &Options, folder: &Path, name: &'static str, fsync: Fsync) -> Result<Subject> {
     let binary = options.garage.as_ref().context("bench server needs --garage")?;
-    let server = Garage::start(binary, &folder.join(random_hex(8)?))?;
+    let server = Garage::start(binary, &folder.join(random_hex(8)?), fsync)?;
     let (store, id) = (server.store().clone(), server.id());
-    Ok(Subject { name: "garage", store, id, _server: Server::Garage { _server: server } })
+    Ok(Subject { name, store, id, _server: Server::Garage { _server: server } })
 }
 
 fn measure(

@@ -19,7 +19,7 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) fn head() -> String {
         format!(
-            "{:<10} {:>8} {:>10} {:>14} {:>10} {:>10}",
+            "{:<13} {:>8} {:>10} {:>14} {:>10} {:>10}",
             "", "wall s", "MiB/s", "CPU-s per GiB", "(user)", "peak MiB"
         )
     }
@@ -39,7 +39,7 @@ impl Row {
     pub(crate) fn line(&self) -> String {
         let wall = self.wall.as_secs_f64();
         format!(
-            "{:<10} {wall:>8.2} {:>10.0} {:>14.2} {:>10.2} {:>10.0}",
+            "{:<13} {wall:>8.2} {:>10.0} {:>14.2} {:>10.2} {:>10.0}",
             self.who,
             as_float(self.bytes) / MIB / wall,
             self.cpu_per_gib(),

@@ -14,6 +14,15 @@ use crate::files::random_hex;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
+/// Whether Garage brings what it acknowledges to the disk. Its own default is to leave that to the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fsync {
+    /// Data and metadata are synced before the answer.
+    Always,
+    /// Neither is.
+    Never,
+}
+
 /// A running Garage.
 #[derive(Debug)]
 pub struct Garage {
@@ -27,11 +36,12 @@ impl Garage {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start(binary: &Path, folder: &Path) -> Result<Self> {
+    pub fn start(binary: &Path, folder: &Path, fsync: Fsync) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
         let [api, rpc, admin] = [free_port()?, free_port()?, free_port()?];
         let settings = folder.join("garage.toml");
-        fs::write(&settings, configuration(folder, [api, rpc, admin])?).context("write garage.toml")?;
+        fs::write(&settings, configuration(folder, [api, rpc, admin], fsync)?)
+            .context("write garage.toml")?;
         let store = Store {
             endpoint: format!("http://127.0.0.1:{api}"),
             region: REGION.to_owned(),
@@ -74,14 +84,15 @@ impl Garage {
     }
 }
 
-fn configuration(folder: &Path, [api, rpc, admin]: [u16; 3]) -> Result<String> {
+fn configuration(folder: &Path, [api, rpc, admin]: [u16; 3], fsync: Fsync) -> Result<String> {
+    let fsync = fsync == Fsync::Always;
     let (folder, secret, token) = (folder.display(), random_hex(32)?, random_hex(16)?);
     Ok(format!(
         r#"metadata_dir = "{folder}/meta"
 data_dir = "{folder}/data"
 db_engine = "lmdb"
-metadata_fsync = false
-data_fsync = false
+metadata_fsync = {fsync}
+data_fsync = {fsync}
 replication_factor = 1
 rpc_bind_addr = "127.0.0.1:{rpc}"
 rpc_public_addr = "127.0.0.1:{rpc}"

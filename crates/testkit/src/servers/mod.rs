@@ -15,7 +15,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use anyhow::{Context, Result, bail};
 
 pub use daemon::Daemon;
-pub use garage::Garage;
+pub use garage::{Fsync, Garage};
 pub use haul_serve::HaulServe;
 pub use localstack::LocalStack;
 pub use rgw::Rgw;
