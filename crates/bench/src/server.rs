@@ -138,7 +138,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What others left to be written goes to the disk first: the next would pay for it, and only one of the three syncs.
+/// What others left to be written goes to the disk first: the next would pay for it, and only two of the four sync.
 fn write_what_is_left() -> Result<()> {
     run(&mut Command::new("sync"), UPLOAD_LIMIT)?.success().map(drop)
 }

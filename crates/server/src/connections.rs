@@ -30,7 +30,8 @@ use crate::tls::Transport;
 /// How long accepting pauses after an error such as "too many open files", which asking again at once cannot cure.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
 /// How much is read from a connection at once. The bytes are copied on into blocks, so the buffer is better small enough
-/// to stay in the cache; much smaller, and asking the system costs more than that gains.
+/// to stay in the cache; much smaller, and asking the system costs more than that gains. Also where hyper ends a request head
+/// (431) that our own limit would have to refuse, and how much of an answer it holds.
 const READ_MAX_BYTES: usize = 160 << 10;
 /// Header lines of one request.
 const HEADER_LINES: usize = 256;
@@ -111,7 +112,7 @@ async fn one<A: Answering>(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_headers(HEADER_LINES)
-        .max_buf_size(READ_MAX_BYTES)
+        .max_buf_size(READ_MAX_BYTES.max(2 * limits.header_bytes))
         .serve_connection(io, service_fn(move |request| answering.answer(request)));
     watcher.watch(connection).await.map_err(|error| error.to_string())
 }

@@ -67,7 +67,7 @@ impl Front {
                 gate::take_presigned_headers(&mut parts);
                 gate::document_claims(&parts, &target)
             })
-            .map(|claims| body.check_document(claims));
+            .and_then(|claims| body.check_document(claims));
         let response = match checked {
             Ok(()) if cors::is_preflight(&parts) => match self.endpoint.preflight(&parts, &target).await {
                 Ok(response) => response,

@@ -1,7 +1,8 @@
 //! What a request says its bytes are: `Content-MD5`, `x-amz-checksum-*` in a header or announced for the trailer.
 //!
 //! Decided before the first byte, so that a request that contradicts itself costs nothing. The comparison with the
-//! bytes happens in the store, in the same pass that writes them; for `x-amz-content-sha256` see `signed_payload`. Wording as recorded from AWS (`docs/s3-compatibility.md` names the tests).
+//! bytes happens in the store, in the same pass that writes them; for `x-amz-content-sha256` see
+//! [`signed_payload`](crate::signed_payload). Wording as recorded from AWS (`docs/s3-compatibility.md` names the tests).
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
 use http::HeaderMap;

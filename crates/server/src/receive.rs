@@ -191,6 +191,10 @@ fn declared_length(headers: &HeaderMap) -> Result<u64, Refusal> {
 fn broken(error: &(dyn std::error::Error + 'static)) -> Refusal {
     let text = error.to_string();
     tracing::debug!(%text, "the body broke off");
+    if text.contains("Sha256Mismatch") {
+        return Refusal::new(S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into()))
+            .with_status(http::StatusCode::BAD_REQUEST);
+    }
     if text.contains("SignatureMismatch") {
         return Refusal::new(S3ErrorCode::SignatureDoesNotMatch);
     }

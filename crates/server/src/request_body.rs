@@ -5,8 +5,9 @@
 //! against it. aws-chunked framing passes [`Reframer`]. And a body that was refused half-way is read on for a while
 //! after it is dropped, for a client that is still sending would otherwise see a reset instead of the answer.
 //!
-//! Documents (DeleteObjects, bucket settings) are compared with their checksums here too: `s3s` gives the operations
-//! the parsed document and not its bytes. Objects and parts are not: the store hashes those while it writes.
+//! Documents (Complete, DeleteObjects, bucket settings) are compared with the hash that was signed and with their checksums
+//! here too: of the first `s3s` has only an internal error to say, and it gives the operations the parsed document and not its
+//! bytes. Objects and parts are not: the store hashes those while it writes.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -114,13 +115,21 @@ impl RequestBody {
         }
     }
 
-    /// Compares the whole body with these at its end.
-    pub(crate) fn check_document(&mut self, claims: DocumentClaims) {
+    /// Compares the whole body with these, at its end; an empty one now, because nobody may come to ask for its end.
+    ///
+    /// # Errors
+    /// The refusal of an empty body that has another hash.
+    pub(crate) fn check_document(&mut self, claims: DocumentClaims) -> Result<(), Refusal> {
         let mut algorithms = claims.all().map(|claimed| claimed.algorithm()).peekable();
-        if algorithms.peek().is_some() {
-            let hasher = MultiHasher::new(algorithms);
-            self.document = Some(DocumentCheck { hasher, claims });
+        if algorithms.peek().is_none() {
+            return Ok(());
         }
+        let check = DocumentCheck { hasher: MultiHasher::new(algorithms), claims };
+        if self.is_end_stream() {
+            return check.finish().map_err(BrokenBody::refusal);
+        }
+        self.document = Some(check);
+        Ok(())
     }
 
     /// A handle that outlives the body.
@@ -154,18 +163,14 @@ impl DocumentCheck {
     /// The first claim that is wrong.
     fn finish(self) -> Result<(), BrokenBody> {
         let computed = self.hasher.finish();
-        let other = |claimed: &Checksum| {
-            let of_algorithm = computed.iter().find(|computed| computed.algorithm() == claimed.algorithm());
-            of_algorithm.copied().filter(|computed| computed != claimed)
-        };
-        if let Some(claimed) = self.claims.payload_sha256
-            && let Some(computed) = other(&claimed)
-        {
-            return Err(BrokenBody::Payload { claimed, computed });
-        }
-        match self.claims.checksums.iter().find(|claimed| other(claimed).is_some()) {
-            Some(wrong) => Err(BrokenBody::Digest(wrong.algorithm())),
-            None => Ok(()),
+        let wrong = self.claims.all().find(|claimed| !computed.contains(claimed));
+        let Some(claimed) = wrong else { return Ok(()) };
+        let same_algorithm = |computed: &&Checksum| computed.algorithm() == claimed.algorithm();
+        match computed.iter().find(same_algorithm) {
+            Some(computed) if self.claims.payload_sha256 == Some(claimed) => {
+                Err(BrokenBody::Payload { claimed, computed: *computed })
+            }
+            _ => Err(BrokenBody::Digest(claimed.algorithm())),
         }
     }
 }

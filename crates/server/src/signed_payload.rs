@@ -4,7 +4,7 @@
 //! two streams side by side cost half (`haul_parts::lanes`), and only the store knows which parts are on their way together. So
 //! the body goes to `s3s` as ever, which checks the signature that covers the hash, and to the operation in the extensions of the
 //! request, which reads it there and has the store make the hash. Whoever does not read it there gets it from `s3s`,
-//! compared. Bodies that are documents are read so; [`RequestBody`] compares them first, because `s3s` has only an internal error
+//! compared if version 4 signed it. Bodies that are documents are read so; [`RequestBody`] compares them first, because `s3s` has only an internal error
 //! to say of it.
 
 use std::pin::Pin;

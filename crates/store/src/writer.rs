@@ -9,7 +9,7 @@ use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, ETag, MultiHasher};
 
 use crate::disk::{FileId, FolderId, StagedFile};
-use crate::hash_pool::{Digests, PartHashes};
+use crate::hash_pool::{Digests, PartHashes, Wanted};
 use crate::meta::Extent;
 use crate::store::Inner;
 use crate::{Error, Result, WriteOptions};
@@ -39,7 +39,9 @@ impl PartWriter {
         check_size(&inner, expected)?;
         inner.core.check_space(expected)?;
         let in_company = [ChecksumAlgorithm::Md5, ChecksumAlgorithm::Sha256];
-        let hashes = inner.core.hashes.part(options.checksums.contains(&ChecksumAlgorithm::Sha256));
+        let wants_sha256 = options.checksums.contains(&ChecksumAlgorithm::Sha256);
+        let wanted = if wants_sha256 { Wanted::Md5AndSha256 } else { Wanted::Md5 };
+        let hashes = inner.core.hashes.part(wanted);
         let others = options.checksums.into_iter().filter(|algorithm| !in_company.contains(algorithm));
         let hasher = MultiHasher::new(others);
         Ok(Self {
@@ -67,8 +69,8 @@ impl PartWriter {
         Ok(())
     }
 
-    /// Takes the next bytes and may hold them a while: their MD5 (and SHA-256) is made together with that of other parts, which is
-    /// several times cheaper. At most 16 MiB of a part, and 64 MiB of all, are held. Whole [`Block`](crate::Block)s also reach the disk the
+    /// Takes the next bytes and may hold them a while: their MD5 (and SHA-256) is made together with that of other parts, which
+    /// costs a fraction (and half). At most 16 MiB of a part, and 64 MiB of all, are held. Whole [`Block`](crate::Block)s also reach the disk the
     /// shortest way.
     ///
     /// # Errors

@@ -68,6 +68,18 @@ fn the_examples_of_fips_180_4() {
     }
 }
 
+/// Otherwise the tests below would pass without the kernel on a machine that has it.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn sha256_goes_in_pairs_where_the_processor_can() {
+    let can = is_x86_feature_detected!("sha")
+        && is_x86_feature_detected!("avx512bitalg")
+        && is_x86_feature_detected!("avx512vbmi2")
+        && is_x86_feature_detected!("gfni")
+        && is_x86_feature_detected!("vaes");
+    assert_eq!(Lanes::<Sha256>::lanes(&SideBySide::new()), if can { 2 } else { 1 });
+}
+
 /// Every place where padding or a block boundary may fall.
 fn every_length_up_to_four_blocks<H: Hash>(expected: fn(&[u8]) -> Vec<u8>, finish: fn(Stream<H>) -> Vec<u8>) {
     let bytes: Vec<u8> = (0..=255).collect();

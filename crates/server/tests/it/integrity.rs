@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::client::{Request, Response, UNSIGNED, hmac};
+use crate::client::{Auth, Request, Response, UNSIGNED, hmac};
 use crate::fixture::{Fixture, bytes};
 
 const ALGORITHMS: [ChecksumAlgorithm; 5] = [
@@ -104,6 +104,10 @@ async fn a_payload_hash_of_another_document_is_refused() {
         f.client.request("POST", "/bkt?delete").body(body)
     };
     let tag = || f.client.request("PUT", "/bkt/k?tagging").body(tags);
+    let bucket = || f.client.request("PUT", "/bkt2");
+    bucket().payload(&other).refused(400, "XAmzContentSHA256Mismatch").await;
+    f.client.request("HEAD", "/bkt2").expect(404).await;
+    bucket().expect(200).await;
     complete().payload(&other).refused(400, "XAmzContentSHA256Mismatch").await;
     complete().expect(200).await;
     tag().payload(&other).refused(400, "XAmzContentSHA256Mismatch").await;
@@ -111,6 +115,30 @@ async fn a_payload_hash_of_another_document_is_refused() {
     f.client.request("HEAD", "/bkt/k").expect(200).await;
     delete().expect(200).await;
     f.client.request("HEAD", "/bkt/k").expect(404).await;
+}
+
+#[tokio::test]
+async fn however_a_payload_hash_comes_other_bytes_are_refused() {
+    let f = Fixture::new().await;
+    let (right, other) = (hex::encode(Sha256::digest(b"bytes")), hex::encode(Sha256::digest(b"other")));
+    let put = || f.client.request("PUT", "/bkt/k").body("bytes");
+    let presigned = |hash: &str| {
+        put().auth(Auth::Presigned { expires: 60 }).unsigned_header("x-amz-content-sha256", hash)
+    };
+    presigned(&other).refused(400, "XAmzContentSHA256Mismatch").await;
+    // Forms in which AWS does not give it: whoever takes one has to compare it.
+    let upper = other.to_uppercase();
+    for request in [
+        put().payload(&upper),
+        put().payload(&right).unsigned_header("x-amz-content-sha256", &other),
+        put().payload(&other).unsigned_header("x-amz-content-sha256", &right),
+        put().payload(&other).unsigned_header("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
+    ] {
+        let answer = request.send().await;
+        assert!((400..500).contains(&answer.status), "{}", answer.text());
+    }
+    f.client.request("HEAD", "/bkt/k").expect(404).await;
+    presigned(&right).expect(200).await;
 }
 
 /// Parts that are on their way together are hashed side by side: each is compared with its own hash all the same.

@@ -5,6 +5,13 @@ use haul_parts::lanes::{Job, Lanes, Md5Stream, Sha256Stream, SideBySide};
 /// How much of each stream goes through one hash before the other gets the same bytes: eight of them fit a usual L2 cache.
 const SLICE_BYTES: usize = 64 << 10;
 
+/// Which hashes of a part are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Md5,
+    Md5AndSha256,
+}
+
 #[derive(Debug)]
 pub(super) struct Hashes {
     md5: Md5Stream,
@@ -20,8 +27,9 @@ pub(crate) struct Digests {
 }
 
 impl Hashes {
-    pub(super) fn new(wants_sha256: bool) -> Self {
-        Self { md5: Md5Stream::new(), sha256: wants_sha256.then(Sha256Stream::new) }
+    pub(super) fn new(wanted: Wanted) -> Self {
+        let sha256 = (wanted == Wanted::Md5AndSha256).then(Sha256Stream::new);
+        Self { md5: Md5Stream::new(), sha256 }
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) {

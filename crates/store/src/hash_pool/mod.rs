@@ -18,10 +18,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use haul_parts::lanes::{Lanes, Md5, Sha256Stream, SideBySide};
+use haul_parts::lanes::{Lanes, Md5, Sha256, Sha256Stream, SideBySide};
 
-pub(crate) use self::hashes::Digests;
 use self::hashes::Hashes;
+pub(crate) use self::hashes::{Digests, Wanted};
 use self::parts::{COMPANY_WAITING_BYTES, Member, POOL_WAITING_MAX_BYTES, Part, Parts, Urgency};
 use self::threads::Threads;
 
@@ -58,21 +58,22 @@ struct Shared {
 pub(crate) struct PartHashes {
     shared: Arc<Shared>,
     number: u64,
-    /// The SHA-256 of a part that began alone.
+    /// The SHA-256 when it gains nothing from company.
     own_sha256: Option<Sha256Stream>,
 }
 
 impl HashPool {
-    /// A part that begins. Its MD5 is always made, its SHA-256 when it is wanted.
-    pub(crate) fn part(&self, wants_sha256: bool) -> PartHashes {
+    /// A part that begins.
+    pub(crate) fn part(&self, wanted: Wanted) -> PartHashes {
         let mut parts = self.shared.parts();
         let number = parts.next;
         parts.next += 1;
-        // Alone there is nothing to gain from company: better one hash by who brings the bytes, and one by the threads.
-        let own = wants_sha256 && parts.by_number.is_empty();
-        let hashes = Hashes::new(wants_sha256 && !own);
+        // Where company gains nothing, one hash is better made by who brings the bytes, and one by the threads.
+        let alone = parts.by_number.is_empty() || Lanes::<Sha256>::lanes(&self.shared.lanes) == 1;
+        let own_sha256 = (alone && wanted == Wanted::Md5AndSha256).then(Sha256Stream::new);
+        let hashes = Hashes::new(if own_sha256.is_some() { Wanted::Md5 } else { wanted });
         parts.by_number.insert(number, Part { hashes: Some(hashes), ..Part::default() });
-        PartHashes { shared: Arc::clone(&self.shared), number, own_sha256: own.then(Sha256Stream::new) }
+        PartHashes { shared: Arc::clone(&self.shared), number, own_sha256 }
     }
 }
 
@@ -229,10 +230,17 @@ mod tests {
 
     use super::*;
 
-    fn digests(bytes: &[u8], wants_sha256: bool) -> Digests {
+    fn wanted() -> impl Strategy<Value = Wanted> {
+        prop_oneof![Just(Wanted::Md5), Just(Wanted::Md5AndSha256)]
+    }
+
+    fn digests(bytes: &[u8], wanted: Wanted) -> Digests {
         let of = |algorithm| Hasher::checksum(algorithm, bytes);
         let sha256 = || of(ChecksumAlgorithm::Sha256).bytes().try_into().unwrap();
-        Digests { md5: of(ChecksumAlgorithm::Md5).as_md5().unwrap(), sha256: wants_sha256.then(sha256) }
+        Digests {
+            md5: of(ChecksumAlgorithm::Md5).as_md5().unwrap(),
+            sha256: (wanted == Wanted::Md5AndSha256).then(sha256),
+        }
     }
 
     /// What is done to one of several parts.
@@ -276,11 +284,11 @@ mod tests {
         fn parts_hashed_in_company_are_hashed_right(
             steps in proptest::collection::vec(step(), 1..60),
             threads in prop_oneof![Just(Threads::NotStarted), Just(Threads::Refused)],
-            wants_sha256 in any::<[bool; 10]>(),
+            wanted in proptest::collection::vec(wanted(), 10),
         ) {
             let pool = HashPool::default();
             pool.shared.parts().threads = threads;
-            let mut parts: Vec<(PartHashes, Vec<u8>)> = (0..10).map(|index| (pool.part(wants_sha256[index]), Vec::new())).collect();
+            let mut parts: Vec<(PartHashes, Vec<u8>)> = (0..10).map(|index| (pool.part(wanted[index]), Vec::new())).collect();
             for step in steps {
                 match step {
                     Step::Take(index, bytes) => {
@@ -291,12 +299,12 @@ mod tests {
                         parts[index].1.extend_from_slice(&bytes);
                         parts[index].0.update(&bytes);
                     }
-                    Step::Drop(index) => parts[index] = (pool.part(wants_sha256[index]), Vec::new()),
+                    Step::Drop(index) => parts[index] = (pool.part(wanted[index]), Vec::new()),
                 }
                 prop_assert!(at_rest(&pool).waiting_bytes <= POOL_WAITING_MAX_BYTES);
             }
-            for ((part, bytes), wants_sha256) in parts.into_iter().zip(wants_sha256) {
-                prop_assert_eq!(part.finish(), digests(&bytes, wants_sha256));
+            for ((part, bytes), wanted) in parts.into_iter().zip(wanted) {
+                prop_assert_eq!(part.finish(), digests(&bytes, wanted));
             }
             prop_assert_eq!(at_rest(&pool).waiting_bytes, 0);
         }
@@ -309,8 +317,9 @@ mod tests {
             .map(|thread| {
                 let pool = Arc::clone(&pool);
                 std::thread::spawn(move || {
+                    let wanted = if thread % 2 == 0 { Wanted::Md5AndSha256 } else { Wanted::Md5 };
                     for round in 0..6_usize {
-                        let mut part = pool.part(thread % 2 == 0);
+                        let mut part = pool.part(wanted);
                         let block = Bytes::from(vec![thread; 90_001 + 1000 * round]);
                         let whole = block.repeat(20 + usize::from(thread));
                         for _ in 0..20 + thread {
@@ -318,7 +327,7 @@ mod tests {
                         }
                         // Some are given up.
                         if round % 3 < 2 {
-                            assert_eq!(part.finish(), digests(&whole, thread % 2 == 0));
+                            assert_eq!(part.finish(), digests(&whole, wanted));
                         }
                     }
                 })
@@ -335,20 +344,20 @@ mod tests {
     fn who_has_waited_long_enough_hashes() {
         let pool = HashPool::default();
         pool.shared.parts().threads = Threads::Running;
-        let mut part = pool.part(true);
+        let mut part = pool.part(Wanted::Md5AndSha256);
         let block = Bytes::from(vec![7; 1 << 20]);
         let blocks = 2 * (PART_WAITING_MAX_BYTES >> 20);
         for _ in 0..blocks {
             part.take(block.clone());
             assert!(pool.shared.parts().waiting_bytes <= PART_WAITING_MAX_BYTES);
         }
-        assert_eq!(part.finish(), digests(&block.repeat(blocks), true));
+        assert_eq!(part.finish(), digests(&block.repeat(blocks), Wanted::Md5AndSha256));
     }
 
     #[test]
     fn what_waits_is_bounded_for_any_number_of_parts() {
         let pool = HashPool::default();
-        let mut parts: Vec<PartHashes> = (0..200).map(|_| pool.part(false)).collect();
+        let mut parts: Vec<PartHashes> = (0..200).map(|_| pool.part(Wanted::Md5)).collect();
         for round in 0..8 {
             for part in &mut parts {
                 part.take(Bytes::from(vec![round; 64 << 10]));

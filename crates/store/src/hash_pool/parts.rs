@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::{Buf, Bytes};
+
 use super::hashes::Hashes;
 use super::threads::Threads;
-use bytes::{Buf, Bytes};
 
 /// With so much waiting a part is company for others.
 pub(super) const COMPANY_WAITING_BYTES: usize = 256 << 10;
