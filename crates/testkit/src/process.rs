@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -115,6 +116,25 @@ impl Running {
     /// When the process is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         send(self.child.id(), signal).with_context(|| format!("signal {}", self.name))
+    }
+
+    /// Kills it as `kill -9` does and waits for that.
+    ///
+    /// # Errors
+    /// When it had ended by itself: then nothing was killed.
+    pub fn kill(self, limit: Duration) -> Result<Finished> {
+        self.signal(Signal::KILL)?;
+        let name = self.name.clone();
+        let finished = self.finish(limit)?;
+        if finished.status.signal() == Some(Signal::KILL.as_raw()) {
+            return Ok(finished);
+        }
+        bail!(
+            "{name} was to be killed and ended by itself: {}\nstdout:\n{}\nstderr:\n{}",
+            finished.status,
+            finished.stdout,
+            finished.stderr
+        )
     }
 
     /// Waits for the end.

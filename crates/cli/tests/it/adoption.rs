@@ -3,7 +3,7 @@
 //! The uploads are begun by programs that share no code with us, and killed where they stand.
 
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule, Seen};
-use haul_testkit::process::{Running, Signal};
+use haul_testkit::process::Running;
 use haul_testkit::python::Venv;
 use serde_json::{Value, json};
 
@@ -99,8 +99,7 @@ fn killed(scene: &Scene, program: &str) {
     let running = Running::start(&mut command).unwrap();
     let enough = |seen: &[Seen]| (1..=4).all(|part| arrived(seen, part));
     assert!(proxy.wait_until(LIMIT, enough), "{:?}", proxy.seen());
-    running.signal(Signal::KILL).unwrap();
-    running.finish(LIMIT).unwrap();
+    running.kill(LIMIT).unwrap();
 }
 
 /// `aws s3 cp` and `s5cmd cp` cannot go on after a kill. Haul goes on for them, in their parts of 8 MiB.

@@ -124,8 +124,7 @@ fn killed_during_complete() {
                 count(Kind::CompleteMultipartUpload) >= completes && count(Kind::HeadObject) >= heads
             };
             assert!(proxy.wait_until(LIMIT, enough), "{:?}", proxy.seen().last());
-            running.signal(Signal::KILL).unwrap();
-            running.finish(LIMIT).unwrap();
+            running.kill(LIMIT).unwrap();
         }
         let sent = body_bytes(&proxy.seen());
         let finished = succeed(&mut command(&world, &through, "file", &bucket));

@@ -29,6 +29,8 @@ fn stopped_by(signal: Signal) -> Scene {
     if signal == Signal::INT {
         assert_eq!(finished.code(), Some(3), "{}", finished.stderr);
         assert!(finished.stderr.contains("haul resume"), "it says how to go on: {}", finished.stderr);
+    } else {
+        assert_eq!(finished.code(), None, "a signal ended it");
     }
     scene
 }
@@ -175,8 +177,7 @@ fn a_second_process_is_told_who_has_it() {
     let second = finish(&mut plain(&scene));
     assert_eq!(second.code(), Some(1), "{}", second.stderr);
     assert!(second.stderr.contains(&format!("process {}", first.id())), "{}", second.stderr);
-    first.signal(Signal::KILL).unwrap();
-    first.finish(LIMIT).unwrap();
+    first.kill(LIMIT).unwrap();
     succeed(&mut plain(&scene));
     assert_arrived(&scene);
 }

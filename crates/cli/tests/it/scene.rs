@@ -5,7 +5,7 @@ use std::process::Command;
 use haul_testkit::Store;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule, Seen};
 use haul_testkit::files::MIB;
-use haul_testkit::process::{Finished, Running, Signal};
+use haul_testkit::process::{Finished, Running};
 use haul_testkit::servers::HaulServe;
 
 use crate::world::{
@@ -89,8 +89,7 @@ impl Scene {
         self.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(missing));
         let running = Running::start(&mut self.command()).unwrap();
         self.wait_for(|seen| all_arrived_but(missing, seen));
-        running.signal(Signal::KILL).unwrap();
-        running.finish(LIMIT).unwrap();
+        running.kill(LIMIT).unwrap();
     }
 
     /// Runs it while `meanwhile` happens, which begins when the first request of this kind (and part) stands in the

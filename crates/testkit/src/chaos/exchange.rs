@@ -56,10 +56,14 @@ impl<Count: FnMut(u64)> Copy<'_, Count> {
         to: &mut (impl AsyncWrite + Unpin),
         mut left: u64,
     ) -> Result<End> {
-        while left > 0 {
+        loop {
             let allowed = self.damage.stop_after.map_or(u64::MAX, |stop| stop.saturating_sub(self.moved));
+            // First of all: a body may be empty, or end where the stop is.
             if allowed == 0 {
                 return Ok(End::Stopped);
+            }
+            if left == 0 {
+                break;
             }
             let present = from.fill_buf().await?;
             if present.is_empty() {

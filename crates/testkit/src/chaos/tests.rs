@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::kind::part_number;
-use super::{ChaosProxy, Fault, Kind, Rule};
+use super::{ChaosProxy, Fault, Kind, Rule, Seen};
 
 const PART: &str = "/bucket/key?partNumber=3&uploadId=x";
 
@@ -139,6 +139,19 @@ fn what_passes_can_be_waited_for() {
         !proxy
             .wait_until(Duration::from_millis(50), |seen| seen.iter().any(|request| request.body_bytes > 10))
     );
+}
+
+#[test]
+fn a_request_without_a_body_stalls_too() {
+    let (endpoint, _received) = server();
+    let proxy = ChaosProxy::start(&endpoint).unwrap();
+    proxy.add(Rule::on(Kind::HeadObject, Fault::Stall { after_bytes: 0 }));
+    let endpoint = proxy.endpoint();
+    let mut stream = TcpStream::connect(endpoint.trim_start_matches("http://")).unwrap();
+    write!(stream, "HEAD /b/k HTTP/1.1\r\n\r\n").unwrap();
+    let answered = |seen: &[Seen]| seen.iter().any(|request| request.status.is_some());
+    assert!(proxy.wait_until(Duration::from_secs(10), |seen| seen.len() == 1));
+    assert!(!proxy.wait_until(Duration::from_millis(50), answered));
 }
 
 #[test]
