@@ -10,9 +10,9 @@ use haul_store::{BlockPool, Store};
 use s3s::S3Response;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::access::KeyRing;
+use crate::answer::refusal::Refusal;
+use crate::auth::access::KeyRing;
 use crate::options::AutoCreateBuckets;
-use crate::refusal::Refusal;
 
 /// What an operation answers.
 pub(crate) type Answered<T> = Result<S3Response<T>, Refusal>;
@@ -48,7 +48,7 @@ impl Endpoint {
     /// A bucket that is about to be written to: made if it is missing and that is wanted, else `NoSuchBucket` before
     /// any byte of the body is taken.
     pub(crate) async fn bucket_for_writing(&self, name: &str) -> Result<Bucket, Refusal> {
-        let bucket = crate::names::bucket(name)?;
+        let bucket = crate::ops::names::bucket(name)?;
         let wanted = bucket.clone();
         let auto_create = self.auto_create;
         self.on_store(move |store| match (store.head_bucket(&wanted), auto_create) {

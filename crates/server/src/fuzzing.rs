@@ -10,13 +10,15 @@ use http::request::Parts;
 use s3s::dto::{BucketLifecycleConfiguration, CORSConfiguration, CompletedMultipartUpload, Tagging};
 use s3s::xml::{Deserialize, Deserializer};
 
-use crate::aws_chunked::{BadFraming, Chunks, Reframer};
-use crate::integrity::Integrity;
+use crate::answer::refusal::Refusal;
+use crate::body::aws_chunked::{BadFraming, Chunks, Reframer};
+use crate::body::integrity::Integrity;
+use crate::front::gate;
+use crate::front::query::Query;
+use crate::front::target::Domains;
+use crate::ops::{attributes, names};
 use crate::ops::{cors, lifecycle, uploads};
-use crate::query::Query;
-use crate::refusal::Refusal;
-use crate::target::Domains;
-use crate::{AccessLevel, Grant, Limits, attributes, gate, names};
+use crate::{AccessLevel, Grant, Limits};
 
 /// A request head: `METHOD URI`, then lines of headers. Whatever passes the gate keeps its rules.
 pub fn request_head(input: &[u8]) -> bool {

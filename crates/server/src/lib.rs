@@ -4,48 +4,28 @@
 //! The protocol's parsing and signatures are `s3s`'s, guarded where it needs guarding; the bytes and
 //! their safety are `haul-store`'s. This crate touches no file.
 //!
-//! A request's way: [`connections`] → [`front`] ([`gate`], [`request_body`]) → `s3s` ([`access`]) → [`service`] →
-//! [`ops`] → `haul-store`; the answer's way back passes [`error_document`].
+//! A request's way: [`socket`] → [`front`] → `s3s`, which asks [`auth`] → [`service`] → [`ops`], with the [`body`] of an
+//! object or part read on the way → `haul-store`; the answer passes [`front`] again, and [`answer`] when it is a refusal.
 
-mod access;
 mod admin;
-mod attributes;
-mod aws_chunked;
-mod connections;
-mod cors;
+mod answer;
+mod auth;
+mod body;
 mod endpoint;
 mod error;
-mod error_document;
 mod expiry;
 mod front;
 #[doc(hidden)]
 pub mod fuzzing;
-mod gate;
-mod grants;
-mod integrity;
-mod keys;
-mod metrics;
-mod names;
-mod object_stream;
 mod ops;
 mod options;
-mod query;
-mod receive;
-mod refusal;
-mod request_body;
 mod server;
 mod service;
-mod signed_payload;
-mod stalling_io;
-mod store_refusals;
-mod sub_resource;
-mod target;
-mod tls;
-mod wire;
+mod socket;
 
+pub use auth::grants::{AccessLevel, Grant, GrantsError, Scope};
+pub use auth::keys::{Credentials, Secret};
 pub use error::Error;
-pub use grants::{AccessLevel, Grant, GrantsError, Scope};
-pub use keys::{Credentials, Secret};
 pub use options::{AutoCreateBuckets, DEFAULT_PORT, Limits, ServerOptions};
 pub use server::{EndpointFile, RunningServer, running_endpoint, start};
-pub use tls::TlsPem;
+pub use socket::tls::TlsPem;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use haul_parts::Bucket;
 
-use crate::grants::Grant;
-use crate::tls::TlsPem;
+use crate::auth::grants::Grant;
+use crate::socket::tls::TlsPem;
 
 /// The port of `haul serve` when none is given.
 pub const DEFAULT_PORT: u16 = 8014;

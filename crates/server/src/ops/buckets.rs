@@ -3,10 +3,10 @@
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
+use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
-use crate::names;
-use crate::refusal::Refusal;
-use crate::wire::{self, owner};
+use crate::ops::names;
+use crate::ops::wire::{self, owner};
 
 /// The region whose location constraint is empty, and in which creating one's own bucket again is no error.
 const OLDEST_REGION: &str = "us-east-1";

@@ -8,7 +8,7 @@ use haul_store::{ObjectInfo, WriteCondition};
 use s3s::S3ErrorCode;
 use s3s::dto::{ETagCondition, Timestamp};
 
-use crate::refusal::Refusal;
+use crate::answer::refusal::Refusal;
 
 /// The four headers of a read, or their `x-amz-copy-source-` twins.
 #[derive(Default)]

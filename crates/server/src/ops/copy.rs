@@ -12,10 +12,10 @@ use s3s::dto::{CopySource, *};
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
 use super::conditions::{ReadConditions, write_condition};
+use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
-use crate::refusal::Refusal;
-use crate::wire::{self, ChecksumFields};
-use crate::{attributes, names};
+use crate::ops::wire::{self, ChecksumFields};
+use crate::ops::{attributes, names};
 
 /// The largest source of one copy, by AWS's rule.
 const SOURCE_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;

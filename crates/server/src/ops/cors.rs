@@ -1,12 +1,12 @@
-//! Put/Get/DeleteBucketCors. What the rules do is decided in [`cors`](crate::cors).
+//! Put/Get/DeleteBucketCors. What the rules do is decided in [`cors`](crate::front::cors).
 
 use haul_store::{CorsConfiguration as Stored, CorsRule as StoredRule};
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
+use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
-use crate::names;
-use crate::refusal::Refusal;
+use crate::ops::names;
 
 /// Rules of one bucket, by AWS's rule.
 const RULES: usize = 100;

@@ -10,9 +10,9 @@ use haul_store::{LifecycleConfiguration, LifecycleRule as StoredRule, RuleStatus
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
+use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
-use crate::names;
-use crate::refusal::Refusal;
+use crate::ops::names;
 
 /// Rules of one bucket, and characters of a rule's name, by AWS's rule.
 const RULES: usize = 1000;

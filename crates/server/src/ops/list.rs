@@ -6,9 +6,9 @@ use haul_store::{ListObjects, ObjectPage, ObjectSummary};
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
+use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
-use crate::refusal::Refusal;
-use crate::{names, wire};
+use crate::ops::{names, wire};
 
 /// How names stand in the document.
 #[derive(Clone, Copy)]

@@ -6,10 +6,10 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
 use super::list::Encoding;
+use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
-use crate::names;
-use crate::refusal::Refusal;
-use crate::wire::{self, ChecksumFields};
+use crate::ops::names;
+use crate::ops::wire::{self, ChecksumFields};
 
 impl Endpoint {
     pub(crate) async fn list_parts(&self, req: S3Request<ListPartsInput>) -> Answered<ListPartsOutput> {

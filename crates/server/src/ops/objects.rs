@@ -6,11 +6,11 @@ use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
 use super::conditions::write_condition;
+use crate::answer::refusal::Refusal;
+use crate::body::integrity::Integrity;
+use crate::body::receive::Arriving;
 use crate::endpoint::{Answered, Endpoint};
-use crate::integrity::Integrity;
-use crate::receive::Arriving;
-use crate::refusal::Refusal;
-use crate::{attributes, names, wire};
+use crate::ops::{attributes, names, wire};
 
 /// Keys in one DeleteObjects, by AWS's rule.
 const DELETE_KEYS: usize = 1000;

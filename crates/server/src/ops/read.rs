@@ -10,13 +10,13 @@ use s3s::dto::{Range, *};
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
 use super::conditions::{ReadConditions, Verdict};
+use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
 use crate::front::StatusOverride;
-use crate::object_stream::object_stream;
-use crate::query::Query;
-use crate::refusal::Refusal;
-use crate::wire::{self, ChecksumFields};
-use crate::{attributes, names};
+use crate::front::query::Query;
+use crate::ops::object_stream::object_stream;
+use crate::ops::wire::{self, ChecksumFields};
+use crate::ops::{attributes, names};
 
 /// An object ready to be read, and the headers that announce it.
 struct Opened {

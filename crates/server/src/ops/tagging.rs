@@ -4,7 +4,7 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
 use crate::endpoint::{Answered, Endpoint};
-use crate::{attributes, names};
+use crate::ops::{attributes, names};
 
 impl Endpoint {
     pub(crate) async fn get_object_tagging(

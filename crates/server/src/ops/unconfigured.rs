@@ -7,10 +7,10 @@ use http::StatusCode;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
+use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
-use crate::names;
-use crate::refusal::Refusal;
-use crate::wire;
+use crate::ops::names;
+use crate::ops::wire;
 
 impl Endpoint {
     /// That the bucket exists.

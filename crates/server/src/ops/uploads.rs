@@ -7,12 +7,12 @@ use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
 use super::conditions::write_condition;
+use crate::answer::refusal::Refusal;
+use crate::body::integrity::{self, Integrity};
+use crate::body::receive::Arriving;
 use crate::endpoint::{Answered, Endpoint};
-use crate::integrity::{self, Integrity};
-use crate::receive::Arriving;
-use crate::refusal::Refusal;
-use crate::wire::{self, ChecksumFields};
-use crate::{attributes, names};
+use crate::ops::wire::{self, ChecksumFields};
+use crate::ops::{attributes, names};
 
 impl Endpoint {
     pub(crate) async fn create_multipart_upload(

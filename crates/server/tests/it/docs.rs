@@ -25,8 +25,8 @@ fn every_row_names_a_test_that_exists() {
         for name in names {
             let place = PLACES.iter().find_map(|(mark, folder)| Some((name.strip_prefix(mark)?, *folder)));
             let (test, folder) = place.unwrap_or((name, "tests/it"));
-            let (module, test) = test.split_once("::").unwrap();
-            let path = root.join(folder).join(format!("{module}.rs"));
+            let (module, test) = test.rsplit_once("::").unwrap();
+            let path = root.join(folder).join(format!("{}.rs", module.replace("::", "/")));
             let source = fs::read_to_string(&path)
                 .unwrap_or_else(|error| panic!("{name}: {}: {error}", path.display()));
             assert!(source.contains(&format!("fn {test}()")), "{name} is not in {}", path.display());

@@ -16,11 +16,11 @@ use s3s::{S3ErrorCode, TrailingHeaders};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
+use crate::answer::refusal::Refusal;
+use crate::answer::store_refusals::bad_digest;
+use crate::body::integrity::Integrity;
+use crate::body::signed_payload::SignedPayload;
 use crate::endpoint::{Endpoint, blocking};
-use crate::integrity::Integrity;
-use crate::refusal::Refusal;
-use crate::signed_payload::SignedPayload;
-use crate::store_refusals::bad_digest;
 
 /// The most that one request may bring: a part or an object of one PutObject.
 const BODY_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;
@@ -187,7 +187,7 @@ fn declared_length(headers: &HeaderMap) -> Result<u64, Refusal> {
 }
 
 /// What broke off a body, as far as `s3s` says: its stream errors have no public types, only names in their text.
-/// (What [`RequestBody`](crate::request_body::RequestBody) broke off itself is answered by the front.)
+/// (What [`RequestBody`](crate::body::request_body::RequestBody) broke off itself is answered by the front.)
 fn broken(error: &(dyn std::error::Error + 'static)) -> Refusal {
     let text = error.to_string();
     tracing::debug!(%text, "the body broke off");

@@ -1,5 +1,7 @@
 //! `/health` and `/metrics`, on an address of their own: neither is for the clients of the endpoint.
 
+pub(crate) mod metrics;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -8,9 +10,9 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use s3s::Body;
 
-use crate::connections::{Answer, Answering};
+use crate::admin::metrics::Metrics;
 use crate::endpoint::Endpoint;
-use crate::metrics::Metrics;
+use crate::socket::connections::{Answer, Answering};
 
 /// The admin address.
 pub(crate) struct Admin {

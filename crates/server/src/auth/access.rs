@@ -15,9 +15,9 @@ use s3s::dto::{CopyObjectInput, CopySource, DeleteObjectsInput, UploadPartCopyIn
 use s3s::path::S3Path;
 use s3s::{S3ErrorCode, S3Request, S3Result};
 
-use crate::grants::Grant;
-use crate::query::Query;
-use crate::refusal::Refusal;
+use crate::answer::refusal::Refusal;
+use crate::auth::grants::Grant;
+use crate::front::query::Query;
 
 /// Listings, which a key with a prefix may make below its prefix.
 const LISTINGS: [&str; 4] = ["ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"];

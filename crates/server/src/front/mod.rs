@@ -4,6 +4,12 @@
 //! document completed, the request id shown, the status corrected where `s3s` cannot say it. One log line per
 //! request, without query (it may hold a signature) and without headers.
 
+mod cors;
+pub(crate) mod gate;
+pub(crate) mod query;
+mod sub_resource;
+pub(crate) mod target;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,15 +22,15 @@ use s3s::Body;
 use s3s::service::S3Service;
 use tracing::Instrument;
 
-use crate::aws_chunked::Chunks;
-use crate::connections::{Answer, Answering};
+use crate::Limits;
+use crate::admin::metrics::Metrics;
+use crate::answer::error_document::{self, Place};
+use crate::body::aws_chunked::Chunks;
+use crate::body::request_body::{ExpectsContinue, RequestBody};
+use crate::body::signed_payload::SignedPayload;
 use crate::endpoint::Endpoint;
-use crate::error_document::{self, Place};
-use crate::metrics::Metrics;
-use crate::request_body::{ExpectsContinue, RequestBody};
-use crate::signed_payload::SignedPayload;
-use crate::target::Domains;
-use crate::{Limits, cors, gate};
+use crate::front::target::Domains;
+use crate::socket::connections::{Answer, Answering};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 

@@ -6,7 +6,7 @@
 use haul_parts::Bucket;
 use serde::Deserialize;
 
-use crate::keys::{Credentials, Secret};
+use crate::auth::keys::{Credentials, Secret};
 
 /// Whether a key pair may change things.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto;
 
-use crate::refusal::Refusal;
+use crate::answer::refusal::Refusal;
 
 /// The one owner of everything here: 64 hexadecimal digits, as clients expect of a canonical user id.
 const OWNER_ID: &str = "6861756c6861756c6861756c6861756c6861756c6861756c6861756c6861756c";
@@ -111,7 +111,7 @@ impl ChecksumFields {
         if given.next().is_some() {
             return Err(Refusal::invalid_request("Multiple checksum Types are not allowed."));
         }
-        crate::integrity::parse(algorithm, value.as_bytes()).map(Some)
+        crate::body::integrity::parse(algorithm, value.as_bytes()).map(Some)
     }
 }
 

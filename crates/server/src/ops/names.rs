@@ -4,7 +4,7 @@ use haul_parts::{Bucket, Key, PartNumber, UploadId};
 use haul_store::UploadRef;
 use s3s::S3ErrorCode;
 
-use crate::refusal::Refusal;
+use crate::answer::refusal::Refusal;
 
 pub(crate) fn bucket(name: &str) -> Result<Bucket, Refusal> {
     Bucket::new(name).map_err(|_| Refusal::new(S3ErrorCode::InvalidBucketName).field("BucketName", name))

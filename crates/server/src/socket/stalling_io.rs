@@ -2,7 +2,7 @@
 //!
 //! A client that asks for a large object and then does not read would otherwise hold its buffers and its connection
 //! for ever. Only writes are timed: how long a *sender* may be silent depends on what is awaited from it, and is
-//! decided by hyper (headers) and [`RequestBody`](crate::request_body::RequestBody).
+//! decided by hyper (headers) and [`RequestBody`](crate::body::request_body::RequestBody).
 
 use std::future::Future;
 use std::io;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep};
 
-use crate::metrics::Metrics;
+use crate::admin::metrics::Metrics;
 
 /// A connection with a patience for writes.
 pub(crate) struct StallingIo<T> {

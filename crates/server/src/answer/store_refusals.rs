@@ -4,7 +4,7 @@ use haul_store::Error;
 use http::StatusCode;
 use s3s::S3ErrorCode;
 
-use crate::refusal::Refusal;
+use crate::answer::refusal::Refusal;
 
 impl Refusal {
     /// The refusal for an error of the store. An error that is not the client's doing is logged here.

@@ -23,9 +23,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::Limits;
-use crate::metrics::Metrics;
-use crate::stalling_io::StallingIo;
-use crate::tls::Transport;
+use crate::admin::metrics::Metrics;
+use crate::socket::stalling_io::StallingIo;
+use crate::socket::tls::Transport;
 
 /// How long accepting pauses after an error such as "too many open files", which asking again at once cannot cure.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);

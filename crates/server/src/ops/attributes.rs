@@ -9,8 +9,8 @@ use haul_store::ObjectAttributes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use s3s::S3ErrorCode;
 
-use crate::query::Query;
-use crate::refusal::Refusal;
+use crate::answer::refusal::Refusal;
+use crate::front::query::Query;
 
 /// Bytes of user metadata, names and values together, by AWS's rule.
 const USER_METADATA_BYTES: usize = 2048;

@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::Error;
-use crate::keys::Secret;
+use crate::auth::keys::Secret;
 
 /// A certificate chain and its private key, as PEM texts.
 #[derive(Clone, Debug)]

@@ -19,8 +19,8 @@ use http_body::{Frame, SizeHint};
 use s3s::dto::StreamingBlob;
 use s3s::{Body, S3ErrorCode};
 
-use crate::refusal::Refusal;
-use crate::request_body::{BrokenBody, RequestBody};
+use crate::answer::refusal::Refusal;
+use crate::body::request_body::{BrokenBody, RequestBody};
 
 /// A body that two may read, and what it has to come to. All clones are the same body.
 #[derive(Clone)]

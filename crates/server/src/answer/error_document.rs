@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt;
 use s3s::Body;
 
-use crate::refusal::{Refusal, take_fields};
+use crate::answer::refusal::{Refusal, take_fields};
 
 /// Bytes of an error document of `s3s` that are read; they are a few hundred.
 const DOCUMENT_BYTES: usize = 64 * 1024;

@@ -11,10 +11,10 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use s3s::{Body, S3ErrorCode};
 
+use crate::answer::refusal::Refusal;
 use crate::endpoint::Endpoint;
-use crate::refusal::Refusal;
-use crate::target::Target;
-use crate::wire::set;
+use crate::front::target::Target;
+use crate::ops::wire::set;
 
 /// What varies an answer with CORS, as AWS says it.
 const VARIES_WITH: HeaderValue =
@@ -71,7 +71,7 @@ impl Endpoint {
     }
 
     async fn cors_of(&self, target: &Target) -> Option<CorsConfiguration> {
-        let bucket = crate::names::bucket(target.bucket.as_deref()?).ok()?;
+        let bucket = crate::ops::names::bucket(target.bucket.as_deref()?).ok()?;
         self.on_store(move |store| store.bucket_cors(&bucket)).await.ok()
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! Decided before the first byte, so that a request that contradicts itself costs nothing. The comparison with the
 //! bytes happens in the store, in the same pass that writes them; for `x-amz-content-sha256` see
-//! [`signed_payload`](crate::signed_payload). Wording as recorded from AWS (`docs/s3-compatibility.md` names the tests).
+//! [`signed_payload`](crate::body::signed_payload). Wording as recorded from AWS (`docs/s3-compatibility.md` names the tests).
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
 use http::HeaderMap;
 use s3s::{S3ErrorCode, TrailingHeaders};
 
-use crate::refusal::Refusal;
+use crate::answer::refusal::Refusal;
 
 /// The prefix of headers that carry a value (and of three that do not).
 const CHECKSUM_PREFIX: &str = "x-amz-checksum-";

@@ -25,11 +25,11 @@ use s3s::S3ErrorCode;
 use tokio::time::{Instant, Sleep};
 
 use crate::Limits;
-use crate::aws_chunked::{BadFraming, Chunks, Reframer};
-use crate::metrics::Metrics;
-use crate::refusal::Refusal;
-use crate::signed_payload;
-use crate::store_refusals::bad_digest;
+use crate::admin::metrics::Metrics;
+use crate::answer::refusal::Refusal;
+use crate::answer::store_refusals::bad_digest;
+use crate::body::aws_chunked::{BadFraming, Chunks, Reframer};
+use crate::body::signed_payload;
 
 /// How long a refused body is read on.
 const DRAIN_TIME: Duration = Duration::from_secs(10);

@@ -16,13 +16,14 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use s3s::S3ErrorCode;
 
+use super::sub_resource;
 use crate::Limits;
-use crate::integrity::Integrity;
-use crate::query::Query;
-use crate::refusal::Refusal;
-use crate::request_body::DocumentClaims;
-use crate::target::{Names, Target};
-use crate::{signed_payload, sub_resource};
+use crate::answer::refusal::Refusal;
+use crate::body::integrity::Integrity;
+use crate::body::request_body::DocumentClaims;
+use crate::body::signed_payload;
+use crate::front::query::Query;
+use crate::front::target::{Names, Target};
 
 /// The longest life of a presigned URL, by AWS's rule.
 const PRESIGNED_EXPIRY_MAX_SECONDS: u64 = 7 * 24 * 3600;
@@ -247,7 +248,7 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
-        let target = crate::target::Domains::new(&[]).target(&parts);
+        let target = crate::front::target::Domains::new(&[]).target(&parts);
         check(&parts, &target, &Limits { header_bytes: 4096, ..Limits::default() })
             .err()
             .map(|refusal| refusal.code().to_owned())

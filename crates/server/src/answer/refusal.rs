@@ -2,7 +2,7 @@
 //!
 //! A [`Refusal`] is an error code, a message and the extra elements that AWS puts into some error documents
 //! (`<UploadId>`, `<PartNumber>`, …). `s3s` has no place for those elements, so they travel as private headers of
-//! its error value and are taken off again in [`error_document`](crate::error_document). Causes that are ours
+//! its error value and are taken off again in [`error_document`](crate::answer::error_document). Causes that are ours
 //! (a disk error) stay in the log beside the request id: the client gets `InternalError` and the id.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};

@@ -1,0 +1,7 @@
+//! The bytes of an object or part: from the socket, out of their chunks, held against what was promised of them, to the store.
+
+pub(crate) mod aws_chunked;
+pub(crate) mod integrity;
+pub(crate) mod receive;
+pub(crate) mod request_body;
+pub(crate) mod signed_payload;
