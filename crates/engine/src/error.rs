@@ -109,6 +109,8 @@ pub enum Error {
         object: ObjectRef,
         /// How often it was begun.
         times: u32,
+        /// What ended the last one.
+        source: Option<Box<Error>>,
     },
     /// `--require-proof`, and the store gave none.
     #[error("{object}, part {part}: the store neither verified a checksum nor gave an MD5 as ETag")]

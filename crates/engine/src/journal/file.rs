@@ -19,6 +19,10 @@ pub struct JournalFolder(PathBuf);
 pub struct Journal {
     file: File,
     path: PathBuf,
+    /// Up to here the file is whole.
+    good_bytes: u64,
+    /// Behind that is the beginning of a record that found no room.
+    torn: bool,
 }
 
 /// What was found when a journal was opened.
@@ -130,8 +134,8 @@ impl JournalFolder {
                 Err(source) => return Err(JournalError::Format { path, source }),
             };
             let usable = matches!(records.first(), Some(Record::Begun(_)));
-            let mut journal = Journal { file, path };
-            journal.cut(if usable { good_bytes } else { 0 })?;
+            let mut journal = Journal { file, path, good_bytes: 0, torn: false };
+            journal.cut(if usable { good_bytes as u64 } else { 0 })?;
             return Ok(Opened { journal, records: if usable { records } else { vec![] } });
         }
     }
@@ -141,10 +145,15 @@ impl JournalFolder {
     /// # Errors
     /// As [`JournalFolder::open`].
     pub fn open_existing(&self, id: &str) -> Result<Option<Opened>, JournalError> {
-        if !self.0.join(format!("{id}.{ENDING}")).is_file() {
+        if !self.has(id) {
             return Ok(None);
         }
         self.open(id).map(Some)
+    }
+
+    /// Whether there is a journal `id`; what it holds is another question.
+    pub fn has(&self, id: &str) -> bool {
+        self.0.join(format!("{id}.{ENDING}")).is_file()
     }
 
     /// Every unfinished upload of this machine, oldest first. Files that cannot be read are left out.
@@ -173,10 +182,28 @@ impl Journal {
     /// Appends a record; it survives the end of this process.
     ///
     /// # Errors
-    /// When the disk is full or broken.
+    /// When the disk is full or broken. Later records may find room again: what this one left is cut off, for a
+    /// reader stops at a torn record.
     pub fn append(&mut self, record: &Record) -> Result<(), JournalError> {
         let bytes = format::encode(record).ok_or(JournalError::RecordTooLong)?;
-        self.file.write_all(&bytes).map_err(io_error("written", &self.path))
+        if self.torn {
+            self.cut(self.good_bytes)?;
+        }
+        if let Err(error) = self.file.write_all(&bytes) {
+            self.torn = true;
+            // If that fails too, the next append begins with it.
+            let _ = self.cut(self.good_bytes);
+            return Err(io_error("written", &self.path)(error));
+        }
+        self.good_bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// What a disk that is full leaves behind.
+    #[cfg(test)]
+    pub(super) fn tear(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.torn = true;
+        self.file.write_all(bytes)
     }
 
     /// Appends a record; it survives a power cut, and so does everything before it.
@@ -209,13 +236,16 @@ impl Journal {
     }
 
     /// Cuts off what is not good, and puts the magic where there is nothing.
-    fn cut(&mut self, good_bytes: usize) -> Result<(), JournalError> {
+    fn cut(&mut self, good_bytes: u64) -> Result<(), JournalError> {
         let path = &self.path;
-        self.file.set_len(good_bytes as u64).map_err(io_error("truncated", path))?;
+        self.file.set_len(good_bytes).map_err(io_error("truncated", path))?;
         self.file.seek(SeekFrom::End(0)).map_err(io_error("positioned", path))?;
+        self.good_bytes = good_bytes;
         if good_bytes == 0 {
             self.file.write_all(&MAGIC).map_err(io_error("written", path))?;
+            self.good_bytes = MAGIC.len() as u64;
         }
+        self.torn = false;
         Ok(())
     }
 }
@@ -244,7 +274,13 @@ fn summary(id: String, path: &Path) -> Option<JournalSummary> {
             Record::Completing => summary.completing = true,
             Record::Paused { reason } => summary.paused = Some(reason),
             Record::SourceChanged { source, plan } => {
+                summary.parts.clear();
                 (summary.beginning.source, summary.beginning.plan) = (source, plan);
+            }
+            Record::Conditions { if_none_match, if_match, require_proof } => {
+                summary.beginning.if_none_match = if_none_match;
+                summary.beginning.if_match = if_match;
+                summary.beginning.require_proof = require_proof;
             }
             Record::Begun(_) | Record::Unknown => {}
         }

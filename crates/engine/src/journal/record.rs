@@ -39,6 +39,15 @@ pub enum Record {
         /// For its length.
         plan: PartPlan,
     },
+    /// A later run asks for other conditions, or for proof: these hold from here on.
+    Conditions {
+        /// `If-None-Match: *`.
+        if_none_match: bool,
+        /// `If-Match`.
+        if_match: Option<ETag>,
+        /// What cannot be proven is an error.
+        require_proof: bool,
+    },
     /// Complete is about to be sent: from here on the object may be there.
     Completing,
     /// A process let go of the upload in good order.
@@ -72,6 +81,9 @@ pub struct Beginning {
     /// `If-Match`.
     #[serde(default)]
     pub if_match: Option<ETag>,
+    /// What cannot be proven is an error.
+    #[serde(default)]
+    pub require_proof: bool,
     /// Own token in the object's metadata: recognises a Complete whose answer was lost. Empty for an upload that
     /// was adopted: whoever began it knew nothing of tokens, or the token is lost.
     pub token: String,

@@ -23,6 +23,7 @@ fn beginning() -> Beginning {
         attributes: ObjectAttributes::default(),
         if_none_match: false,
         if_match: None,
+        require_proof: false,
         token: "00112233".into(),
         connection: serde_json::Value::Null,
         begun_at: 1_700_000_000,
@@ -164,6 +165,31 @@ fn appending_after_a_torn_tail_makes_a_good_journal() {
     opened.journal.append_synced(&part(7)).unwrap();
     drop(opened);
     assert_eq!(open(&folder).records[3..], [part(7)]);
+}
+
+/// The state folder was full for a while: what was written then must not hide what is written later.
+#[test]
+fn a_record_that_found_no_room_hides_none_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = JournalFolder::new(folder.path());
+    let mut opened = open(&folder);
+    opened.journal.restart(beginning()).unwrap();
+    let half = format::encode(&part(1)).unwrap();
+    opened.journal.tear(&half[..half.len() / 2]).unwrap();
+    opened.journal.append_synced(&Record::Completing).unwrap();
+    drop(opened);
+    assert_eq!(open(&folder).records.last(), Some(&Record::Completing));
+}
+
+#[test]
+fn what_was_recorded_of_another_version_of_the_source_no_longer_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = JournalFolder::new(folder.path());
+    let Beginning { source, plan, .. } = beginning();
+    let changed = Record::SourceChanged { source, plan };
+    let records = [Record::Begun(Box::new(beginning())), part(1), part(2), changed, part(2)];
+    std::fs::write(folder.path().join("a.journal"), file_of(&records)).unwrap();
+    assert_eq!(folder.list().unwrap()[0].parts.len(), 1);
 }
 
 #[test]

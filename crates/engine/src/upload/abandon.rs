@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::abort::abort_until_gone;
-use super::complete::{self, Expected};
+use super::complete;
+use super::remembered::Remembered;
 use super::schedule::Finding;
 use crate::error::Error;
-use crate::journal::{JournalFolder, Record};
+use crate::journal::JournalFolder;
 use crate::store::{Store, UploadRef};
 
 /// What giving up came to.
@@ -34,24 +35,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// whether it was completed; [`Error::Store`] when it cannot be removed. The journal stays then.
 pub async fn abandon(store: Arc<dyn Store>, folder: &JournalFolder, id: &str) -> Result<Abandoned, Error> {
     let Some(opened) = folder.open_existing(id)? else { return Ok(Abandoned::NothingThere) };
-    let mut upload = None;
-    let mut begun = None;
-    let mut completing = false;
-    for record in opened.records {
-        match record {
-            Record::Begun(beginning) => begun = Some(*beginning),
-            Record::Created { upload_id, .. } => upload = Some(upload_id),
-            Record::Completing => completing = true,
-            _ => {}
-        }
-    }
-    let (Some(beginning), Some(upload_id)) = (begun, upload) else {
+    let remembered = Remembered::fold(&opened.records);
+    let Some((remembered, (upload_id, _))) =
+        remembered.and_then(|mut remembered| remembered.created.take().map(|created| (remembered, created)))
+    else {
         opened.journal.remove()?;
         return Ok(Abandoned::NothingThere);
     };
-    let upload = UploadRef { object: beginning.object, upload_id };
-    if completing {
-        let expected = Expected::new(&beginning.token, &[]);
+    let expected = remembered.expected();
+    let upload = UploadRef { object: remembered.beginning.object, upload_id };
+    if remembered.completing {
         let (finding, head) = complete::examine(store.as_ref(), &upload, &expected).await;
         match finding {
             Finding::UploadOpen => {}
@@ -73,5 +66,8 @@ pub async fn abandon(store: Arc<dyn Store>, folder: &JournalFolder, id: &str) ->
         .await
         .map_err(|error| Error::of_store(upload.object.to_string(), error))?;
     opened.journal.remove()?;
-    Ok(Abandoned::Removed)
+    // A Complete that was on its way may have been quicker than the abort.
+    let head = if remembered.completing { store.head_object(&upload.object).await.ok() } else { None };
+    let complete = head.is_some_and(|head| expected.is(&head));
+    Ok(if complete { Abandoned::WasComplete } else { Abandoned::Removed })
 }

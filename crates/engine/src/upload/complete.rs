@@ -76,7 +76,7 @@ impl Expected {
 
     /// The token is proof. Without one of ours (an upload that was adopted) or theirs (a store without
     /// metadata) the length and a hash of everything are.
-    fn is(&self, head: &ObjectHead) -> bool {
+    pub(super) fn is(&self, head: &ObjectHead) -> bool {
         if let Some(found) = head.attributes.metadata.get(TOKEN_METADATA)
             && !self.token.is_empty()
         {

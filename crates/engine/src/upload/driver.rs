@@ -17,12 +17,11 @@ use super::ending::Ending;
 use super::lost_create::{self, LostCreates};
 use super::memory::Memory;
 use super::part::{Md5Wish, PartFailure, PartSender, SentPart, check_unchanged};
-use super::resume::Resumed;
 use super::schedule::{Action, Finding, Input, Outcome, Schedule, Waiting, WhenExhausted};
 use super::start::create_request;
-use super::{Job, UploadReport, Wish};
+use super::{Job, Wish};
 use crate::buffer::BufferPool;
-use crate::error::Error;
+use crate::error::{Advice, Error};
 use crate::events::Event;
 use crate::proof::Proof;
 use crate::retry::Failure;
@@ -58,7 +57,7 @@ pub(super) async fn drive(
         }
         job.progress.set_parts_in_flight(driver.schedule.in_flight());
         let input = match driver.impossible.take() {
-            Some(number) => Input::PartImpossible(number),
+            Some(input) => input,
             None => tokio::select! {
                 Some(ended) = driver.parts.join_next() => driver.part_ended(ended),
                 Some(ended) = driver.requests.join_next() => driver.request_ended(ended)?,
@@ -70,20 +69,6 @@ pub(super) async fn drive(
         };
         actions = driver.schedule.on(input);
     }
-}
-
-/// The object was there already: only the answer of an earlier run's Complete had been lost.
-pub(super) async fn already_done(job: &Job, resumed: Resumed, memory: Memory) -> Result<UploadReport, Error> {
-    let head = job.store.head_object(&job.object).await;
-    let head = head.map_err(|error| Error::of_store(job.object.to_string(), error))?;
-    let parts: Vec<_> = resumed.sent.into_iter().flatten().collect();
-    let plan = resumed.plan;
-    Ending { job, upload: Some(resumed.upload), memory, cause: None }.done(
-        plan,
-        &parts,
-        head.etag,
-        Default::default(),
-    )
 }
 
 /// Resolves when the caller wants more than `wish`; never when it can no longer say so.
@@ -111,7 +96,9 @@ struct Driver {
     /// Everything else: requests about the upload itself, and waits.
     requests: JoinSet<Ended>,
     /// The upload cannot go on for a reason of ours: told to the schedule before anything else.
-    impossible: Option<PartNumber>,
+    impossible: Option<Input>,
+    /// Complete has been sent: the object may be there.
+    completing: bool,
     etag: Option<ETag>,
     whole: Option<ObjectHead>,
     /// Failed tries of the request that is under way.
@@ -130,6 +117,7 @@ enum Ended {
     Completed(Result<CompletedObject, StoreError>, Option<ObjectHead>),
     Examined(Finding, Result<ObjectHead, StoreError>),
     Aborted(Result<(), StoreError>),
+    CompletedAfterAll(ObjectHead),
     Woke(Waiting),
     GraceOver,
 }
@@ -156,6 +144,7 @@ impl Driver {
             parts: JoinSet::new(),
             requests: JoinSet::new(),
             impossible: None,
+            completing: false,
             etag: None,
             whole: None,
             tries: 0,
@@ -172,6 +161,7 @@ impl Driver {
             driver.sent = earlier.sent;
             let is_sent = |number: PartNumber| driver.sent[number.index()].is_some();
             driver.schedule = driver.schedule.resumed(is_sent, earlier.completion_possible);
+            driver.completing = earlier.completion_possible;
         }
         driver
     }
@@ -225,12 +215,21 @@ impl Driver {
                 let reason = self.cause.as_ref().map_or("cancelled".into(), ToString::to_string);
                 job.events.send(Event::Aborting { reason });
                 let creates = std::mem::take(&mut self.creates);
+                let expected = self.completing.then(|| self.expected());
                 self.requests.spawn(async move {
                     if creates.any() {
                         lost_create::sweep(&job, &upload, creates).await;
                     }
                     let patience = job.options.abort_patience;
-                    Ended::Aborted(abort_until_gone(job.store.as_ref(), &upload, patience).await)
+                    let aborted = abort_until_gone(job.store.as_ref(), &upload, patience).await;
+                    // A Complete that was on its way may have been quicker than the abort.
+                    if let (Ok(()), Some(expected)) = (&aborted, expected)
+                        && let Ok(head) = job.store.head_object(&job.object).await
+                        && expected.is(&head)
+                    {
+                        return Ended::CompletedAfterAll(head);
+                    }
+                    Ended::Aborted(aborted)
                 });
             }
             Action::Finish(_) => unreachable!("the loop of drive() ends with it"),
@@ -270,6 +269,15 @@ impl Driver {
         let Some(upload) = self.upload() else { return };
         let parts: Vec<_> = self.sent.iter().flatten().cloned().collect();
         assert_eq!(parts.len(), self.sent.len(), "Complete names every part of the plan");
+        // The last look at the source before the object can appear (P4). Once it may be there it is too late for that:
+        // then only the list counts, and that is of one version.
+        if !std::mem::replace(&mut self.completing, true)
+            && let Err(changed) = check_unchanged(self.job.source.as_ref())
+        {
+            self.completing = false;
+            self.impossible = Some(self.source_failed(PartNumber::MIN, changed));
+            return;
+        }
         if let Err(error) = self.memory.completing() {
             self.job.events.send(Event::Warning { message: error.to_string() });
         }
@@ -299,13 +307,13 @@ impl Driver {
             Ok(ended) => ended,
             Err(error) => {
                 self.cause = Some(Error::Internal(error.to_string()));
-                return Input::PartImpossible(PartNumber::MIN);
+                return Input::PartImpossible(PartNumber::MIN, Advice::GiveUp);
             }
         };
         match result {
             Ok(part) if part.proof == Proof::Unproven && self.job.options.require_proof => {
                 self.cause = Some(Error::Unproven { object: self.job.object.clone(), part: number });
-                Input::PartImpossible(number)
+                Input::PartImpossible(number, Advice::GiveUp)
             }
             Ok(part) => self.part_sent(part),
             Err(PartFailure::Store(error)) => {
@@ -313,11 +321,16 @@ impl Driver {
                 self.failed(Some(number), attempt, error);
                 Input::PartFailed(number, failure)
             }
-            Err(PartFailure::Source(error)) => {
-                self.cause = Some(error);
-                Input::PartImpossible(number)
-            }
+            Err(PartFailure::Source(error)) => self.source_failed(number, error),
         }
+    }
+
+    /// What arrived of another version is compared by the next run, if there is a journal: only what differs has to be
+    /// sent again. What cannot be read at all is given up.
+    fn source_failed(&mut self, number: PartNumber, error: Error) -> Input {
+        let changed = matches!(error, Error::SourceChanged { .. });
+        self.cause = Some(error);
+        Input::PartImpossible(number, if changed { Advice::Resume } else { Advice::GiveUp })
     }
 
     fn part_sent(&mut self, part: SentPart) -> Input {
@@ -331,13 +344,6 @@ impl Driver {
             proof: part.proof,
         });
         self.sent[number.index()] = Some(part);
-        // The last look at the source before the object can appear (P4).
-        if self.sent.iter().all(Option::is_some)
-            && let Err(changed) = check_unchanged(self.job.source.as_ref())
-        {
-            self.cause = Some(changed);
-            return Input::PartImpossible(number);
-        }
         Input::PartSent(number)
     }
 
@@ -390,6 +396,11 @@ impl Driver {
                 self.cleanup = Some(error);
                 Input::AbortFailed
             }
+            Ended::CompletedAfterAll(head) => {
+                self.etag = Some(head.etag.clone());
+                self.whole = Some(head);
+                Input::Completed
+            }
             Ended::Woke(waiting) => Input::Woke(waiting),
             Ended::GraceOver => Input::PauseNow,
         })
@@ -403,7 +414,7 @@ impl Driver {
         // Before the first part leaves: an upload that nobody remembers must not hold any.
         if let Err(error) = self.memory.created(&upload, declared) {
             self.cause = Some(error);
-            self.impossible = Some(PartNumber::MIN);
+            self.impossible = Some(Input::PartImpossible(PartNumber::MIN, Advice::GiveUp));
         }
         self.job.events.send(Event::UploadCreated { upload_id: upload.upload_id.clone() });
         self.send_with(upload, declared);

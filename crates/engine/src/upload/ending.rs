@@ -5,15 +5,16 @@
 
 use haul_parts::{ETag, PartPlan};
 
-use super::complete;
+use super::complete::{self, Expected};
 use super::memory::Memory;
 use super::part::SentPart;
+use super::resume::Resumed;
 use super::schedule::Outcome;
 use super::{Job, UploadReport};
-use crate::error::{Error, in_one_line};
+use crate::error::Error;
 use crate::events::Event;
-use crate::proof::{ProofCount, WholeProof};
-use crate::store::{StoreError, UploadRef};
+use crate::proof::{Proof, ProofCount, WholeProof};
+use crate::store::{ObjectHead, StoreError, UploadRef};
 
 /// How the driver ended without an error.
 pub(super) enum Driven {
@@ -22,6 +23,7 @@ pub(super) enum Driven {
     Restart {
         reason: String,
         memory: Memory,
+        cause: Option<Error>,
     },
 }
 
@@ -34,6 +36,34 @@ pub(super) struct Ending<'a> {
 }
 
 impl Ending<'_> {
+    /// The object was there already: only the answer of an earlier run's Complete had been lost. Whether it is what was
+    /// read is looked at all the same.
+    pub(super) fn of_earlier(
+        job: &Job,
+        memory: Memory,
+        resumed: Resumed,
+        head: &ObjectHead,
+        expected: &Expected,
+    ) -> Result<UploadReport, Error> {
+        let Resumed { plan, upload, sent, .. } = resumed;
+        let parts: Vec<_> = sent.into_iter().flatten().collect();
+        let ending = Ending { job, upload: Some(upload), memory, cause: None };
+        let whole = match expected.close(head) {
+            Ok(whole) => whole,
+            Err(detail) => return Err(ending.corrupt(detail)),
+        };
+        let unproven = parts.iter().find(|part| part.proof == Proof::Unproven);
+        if let Some(part) = unproven
+            && job.options.require_proof
+            && whole == WholeProof::NotShown
+        {
+            // The object is there and stays; there is nothing left to go on with.
+            ending.memory.forget(job);
+            return Err(Error::Unproven { object: job.object.clone(), part: part.number });
+        }
+        ending.done(plan, &parts, head.etag.clone(), whole)
+    }
+
     pub(super) fn done(
         self,
         plan: PartPlan,
@@ -68,11 +98,11 @@ impl Ending<'_> {
     }
 
     pub(super) fn restart(self) -> Driven {
-        let reason = self.cause.map_or_else(String::new, |cause| match cause {
+        let reason = self.cause.as_ref().map_or_else(String::new, |cause| match cause {
             Error::Store { source, .. } => source.to_string(),
             other => other.to_string(),
         });
-        Driven::Restart { reason, memory: self.memory }
+        Driven::Restart { reason, memory: self.memory, cause: self.cause }
     }
 
     pub(super) fn paused(mut self, plan: PartPlan, parts: &[SentPart]) -> Error {
@@ -86,8 +116,10 @@ impl Ending<'_> {
             self.memory.forget(self.job);
             return self.cause.unwrap_or(Error::Cancelled { object: object.to_string() });
         }
-        let reason = self.cause.as_ref().map_or("interrupted".into(), |cause| in_one_line(cause));
-        self.memory.paused(self.job, reason);
+        match &self.cause {
+            Some(cause) => self.memory.paused(self.job, cause),
+            None => self.memory.interrupted(self.job),
+        }
         self.job.events.send(Event::Paused { id: id.clone(), arrived_bytes });
         let (size_bytes, source) = (plan.object_size_bytes(), self.cause.map(Box::new));
         Error::Paused { object, id, arrived_bytes, size_bytes, source }
@@ -114,7 +146,7 @@ impl Ending<'_> {
         };
         match &error {
             Error::LeftBehind { .. } | Error::InDoubt { .. } => {
-                self.memory.paused(self.job, in_one_line(&error));
+                self.memory.paused(self.job, &error);
             }
             _ => self.memory.forget(self.job),
         }

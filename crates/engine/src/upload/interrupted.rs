@@ -1,49 +1,64 @@
-//! A resumed upload that is stopped again before it has begun to send: while the store is listed and parts are
+//! A resumed upload that stops again before it has begun to send: while the store is listed and parts are
 //! compared with the source.
 //!
-//! Nothing has changed at the store by then, so a pause only lets go, and a cancel removes what the journal
-//! remembers. Where Complete may have been carried out this is not done at all: the look at it comes first (P6).
+//! Nothing has changed at the store by then, so a pause only lets go, a failure of the store leaves everything as it
+//! is, and a cancel removes what the journal remembers. Where Complete may have been carried out nobody can stop it:
+//! the look at that comes first (P6).
 
 use super::abandon::abandon;
 use super::memory::Memory;
+use super::remembered::Remembered;
 use super::{Job, Wish};
 use crate::error::Error;
-use crate::journal::Record;
 
 /// What there is to stop.
+#[derive(Default)]
 pub(super) struct Stopped {
     /// Complete may have been sent by an earlier run.
     pub(super) completing: bool,
+    /// There is an upload at the store.
+    created: bool,
     arrived_bytes: u64,
 }
 
 impl Stopped {
-    pub(super) fn of(records: &[Record]) -> Self {
-        let parts = records.iter().map(|record| match record {
-            Record::Part(part) => part.size_bytes,
-            _ => 0,
-        });
-        Self {
-            completing: records.iter().any(|record| matches!(record, Record::Completing)),
-            arrived_bytes: parts.sum(),
+    pub(super) fn of(remembered: Option<&Remembered>) -> Self {
+        remembered.map_or_else(Self::default, |remembered| Self {
+            completing: remembered.completing,
+            created: remembered.created.is_some(),
+            arrived_bytes: remembered.arrived_bytes(),
+        })
+    }
+
+    /// The store would not say what it has: everything stays, and can go on another time.
+    pub(super) fn failed(self, job: &Job, memory: &mut Memory, error: Error) -> Error {
+        match (memory.id().map(str::to_owned), error) {
+            (Some(id), error @ Error::Store { .. }) if self.created => {
+                memory.paused(job, &error);
+                self.paused(job, id, Some(Box::new(error)))
+            }
+            (_, error) => error,
         }
     }
 
     /// Stops as wished.
     pub(super) async fn end(self, job: Job, memory: Memory, wish: Wish) -> Error {
-        let object = job.object.clone();
-        let cancelled = Error::Cancelled { object: object.to_string() };
+        let cancelled = Error::Cancelled { object: job.object.to_string() };
         let Some(id) = memory.id().map(str::to_owned) else { return cancelled };
         // Its lock is let go with it.
         drop(memory);
         if wish < Wish::Abort {
-            let size_bytes = job.source.size_bytes();
-            return Error::Paused { object, id, arrived_bytes: self.arrived_bytes, size_bytes, source: None };
+            return self.paused(&job, id, None);
         }
         let Some(journal) = &job.options.journal else { return cancelled };
         match abandon(job.store, &journal.folder, &id).await {
             Ok(_) => cancelled,
             Err(error) => error,
         }
+    }
+
+    fn paused(self, job: &Job, id: String, source: Option<Box<Error>>) -> Error {
+        let (object, size_bytes) = (job.object.clone(), job.source.size_bytes());
+        Error::Paused { object, id, arrived_bytes: self.arrived_bytes, size_bytes, source }
     }
 }

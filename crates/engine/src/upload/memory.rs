@@ -6,6 +6,7 @@
 use haul_parts::{ChecksumType, PartPlan};
 
 use super::Job;
+use super::UploadOptions;
 use super::part::SentPart;
 use crate::error::{Error, in_one_line};
 use crate::events::Event;
@@ -30,7 +31,12 @@ impl Memory {
         let Some(options) = &job.options.journal else { return Ok((Self(None), vec![])) };
         let id = JournalFolder::id(&source.path, &store_name(job), &job.object);
         let opened = options.folder.open(&id)?;
-        Ok((Self(Some(Open { id, journal: opened.journal, lame: false })), opened.records))
+        let mut memory = Self(Some(Open { id, journal: opened.journal, lame: false }));
+        if !opened.records.is_empty() {
+            // At once: whoever is refused from here on is told the right process.
+            memory.said(job, &Record::Opened { pid: std::process::id() });
+        }
+        Ok((memory, opened.records))
     }
 
     /// The journal's id, if there is a journal.
@@ -46,9 +52,13 @@ impl Memory {
         }
     }
 
-    /// This process takes a remembered upload up.
-    pub(super) fn opened(&mut self) -> Result<(), Error> {
-        self.synced(&Record::Opened { pid: std::process::id() })
+    /// What this run asks for and the beginning did not say.
+    pub(super) fn conditions(&mut self, options: &UploadOptions) -> Result<(), Error> {
+        self.synced(&Record::Conditions {
+            if_none_match: options.if_none_match,
+            if_match: options.if_match.clone(),
+            require_proof: options.require_proof,
+        })
     }
 
     /// The source is another version now, cut into parts by this plan.
@@ -92,8 +102,19 @@ impl Memory {
         self.synced(&Record::Completing)
     }
 
-    pub(super) fn paused(&mut self, job: &Job, reason: String) {
-        if let Err(Error::Journal(error)) = self.synced(&Record::Paused { reason }) {
+    /// It stops in good order, and why.
+    pub(super) fn paused(&mut self, job: &Job, why: &dyn std::error::Error) {
+        self.said(job, &Record::Paused { reason: in_one_line(why) });
+    }
+
+    /// The caller wanted it to stop.
+    pub(super) fn interrupted(&mut self, job: &Job) {
+        self.said(job, &Record::Paused { reason: "interrupted".into() });
+    }
+
+    /// What only people read is no reason to stop when it cannot be written.
+    fn said(&mut self, job: &Job, record: &Record) {
+        if let Err(Error::Journal(error)) = self.synced(record) {
             job.events.send(Event::Warning { message: in_one_line(&error) });
         }
     }
@@ -113,6 +134,12 @@ impl Memory {
             None => Ok(()),
         }
     }
+}
+
+/// Whether there is a journal of this source and target.
+pub(super) fn remembers(job: &Job) -> bool {
+    let (Some(options), Some(source)) = (&job.options.journal, job.source.identity()) else { return false };
+    options.folder.has(&JournalFolder::id(&source.path, &store_name(job), &job.object))
 }
 
 /// Which store, the same from run to run.

@@ -16,6 +16,7 @@ mod lost_create;
 mod memory;
 mod options;
 mod part;
+mod remembered;
 mod resume;
 pub mod schedule;
 mod single;
@@ -32,15 +33,17 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::driver::{Driven, Start};
+use self::ending::Ending;
 use self::interrupted::Stopped;
 use self::memory::Memory;
+use self::remembered::Remembered;
 use self::resume::Resumption;
 use crate::error::Error;
 use crate::events::{Event, EventSender, Events};
-use crate::journal::Record;
+use crate::journal::JournalFolder;
 use crate::proof::{ProofCount, WholeProof};
-use crate::source::Source;
-use crate::store::{ObjectRef, Store, Wire};
+use crate::source::{Change, Source};
+use crate::store::{ObjectRef, Store, StoreErrorKind, Wire};
 
 pub use abandon::{Abandoned, abandon};
 pub use options::{
@@ -230,8 +233,12 @@ pub fn upload(
 const RESTARTS_MAX: u32 = 3;
 
 /// What is remembered here, and, if that is wished, what is at the store and remembered by nobody.
-async fn begin(job: &mut Job, records: Vec<Record>, memory: &mut Memory) -> Result<Resumption, Error> {
-    let remembered = resume::reconcile(job, records, memory).await?;
+async fn begin(
+    job: &mut Job,
+    remembered: Option<Remembered>,
+    memory: &mut Memory,
+) -> Result<Resumption, Error> {
+    let remembered = resume::reconcile(job, remembered, memory).await?;
     match (job.options.unfinished, remembered) {
         (Unfinished::Adopt, Resumption::Anew(reason)) => {
             let adopted = adoption::adopt(job, memory, None).await?;
@@ -258,24 +265,27 @@ async fn run(mut job: Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadRe
             && job.options.part_size_bytes.is_none_or(|part| part >= size_bytes));
     let plan = PartPlan::new(size_bytes, &job.options.limits, job.options.part_size_bytes)
         .map_err(|source| Error::Plan { source_name: job.source.name(), source })?;
-    let adopt = job.options.unfinished == Unfinished::Adopt && size_bytes > 0;
-    if one_piece && !adopt {
+    let adopt = job.options.unfinished == Unfinished::Adopt;
+    // What was begun in parts while the file was larger may still be at the store.
+    if one_piece && (size_bytes == 0 || !adopt) && !memory::remembers(&job) {
+        return single::put(&job, wishes).await;
+    }
+    if size_bytes == 0 {
+        give_up_earlier(&job).await?;
         return single::put(&job, wishes).await;
     }
     let (mut memory, records) = match job.source.identity() {
         Some(source) => Memory::open(&job, &source)?,
         None => Default::default(),
     };
-    // What binds an upload is decided once, when it is begun.
-    if let Some(beginning) = resume::beginning(&records) {
-        job.options.checksum = beginning.checksum;
-        job.options.attributes = beginning.attributes.clone();
-        job.options.if_none_match = beginning.if_none_match;
-        job.options.if_match = beginning.if_match.clone();
-    }
-    let stopped = Stopped::of(&records);
+    let remembered = Remembered::fold(&records);
+    let news = remembered.as_ref().is_some_and(|remembered| remembered.bind(&mut job.options));
+    let stopped = Stopped::of(remembered.as_ref());
     let reconciled = tokio::select! {
-        reconciled = begin(&mut job, records, &mut memory) => reconciled?,
+        reconciled = begin(&mut job, remembered, &mut memory) => match reconciled {
+            Ok(reconciled) => reconciled,
+            Err(error) => return Err(stopped.failed(&job, &mut memory, error)),
+        },
         // Comparing parts with the source takes as long as reading it.
         wish = driver::until_stronger(&mut wishes, Wish::GoOn), if !stopped.completing => {
             return Err(stopped.end(job, memory, wish).await);
@@ -297,20 +307,56 @@ async fn run(mut job: Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadRe
             }
             Start::anew(plan)
         }
-        Resumption::GoOn(resumed) => Start::resumed(*resumed),
-        Resumption::AlreadyDone(resumed) => return driver::already_done(&job, *resumed, memory).await,
+        Resumption::GoOn(resumed) => {
+            if news {
+                memory.conditions(&job.options)?;
+            }
+            Start::resumed(*resumed)
+        }
+        Resumption::AlreadyDone(resumed, head, expected) => {
+            return Ending::of_earlier(&job, memory, *resumed, &head, &expected);
+        }
     };
     let job = Arc::new(job);
+    let mut last = None;
     for _ in 0..RESTARTS_MAX {
         start.remember(&job, &mut memory)?;
         match driver::drive(&job, start, memory, wishes.clone()).await? {
             Driven::Done(report) => return Ok(*report),
-            Driven::Restart { reason, memory: kept } => {
+            Driven::Restart { reason, memory: kept, cause } => {
                 job.events.send(Event::Restarting { reason });
-                memory = kept;
+                (memory, last) = (kept, cause);
                 start = Start::anew(plan);
             }
         }
     }
-    Err(Error::Restarted { object: job.object.clone(), times: RESTARTS_MAX })
+    // Each was removed before the next was begun.
+    memory.forget(&job);
+    Err(match last {
+        // Somebody else is always quicker: that is the condition's answer, and no whim of the store.
+        Some(Error::Store { source, object, .. }) if source.kind == StoreErrorKind::ConditionalConflict => {
+            Error::Store { object, part: None, attempts: RESTARTS_MAX, source }
+        }
+        last => {
+            Error::Restarted { object: job.object.clone(), times: RESTARTS_MAX, source: last.map(Box::new) }
+        }
+    })
+}
+
+/// An earlier run began it in parts; now there is nothing to make parts of.
+async fn give_up_earlier(job: &Job) -> Result<(), Error> {
+    let (Some(journal), Some(source)) = (&job.options.journal, job.source.identity()) else { return Ok(()) };
+    if job.options.on_change == OnChange::Fail {
+        let opened = Memory::open(job, &source)?;
+        let before = Remembered::fold(&opened.1).map(|remembered| remembered.beginning.source);
+        if let Some(before) = before {
+            let change = Change::Size { before_bytes: before.identity.size_bytes, now_bytes: 0 };
+            return Err(Error::SourceChangedSince { source_name: job.source.name(), change });
+        }
+    }
+    let id = JournalFolder::id(&source.path, &memory::store_name(job), &job.object);
+    abandon(Arc::clone(&job.store), &journal.folder, &id).await?;
+    let reason = "the source is empty now: what had arrived of it was removed".into();
+    job.events.send(Event::Restarting { reason });
+    Ok(())
 }

@@ -10,22 +10,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use haul_parts::{ChecksumAlgorithm, ChecksumType, PartNumber, PartPlan, PlannedPart, UploadId};
+use haul_parts::{ChecksumAlgorithm, ChecksumType, PartNumber, PartPlan, PlannedPart};
 
 use super::Job;
 use super::abort::abort_until_gone;
-use super::complete;
+use super::complete::{self, Expected};
 use super::memory::Memory;
-use super::part::{SentPart, unreadable};
+use super::part::{SentPart, check_unchanged, unreadable};
+use super::remembered::Remembered;
 use super::schedule::Finding;
 use crate::buffer::BufferPool;
 use crate::error::Error;
 use crate::events::Event;
-use crate::journal::{Beginning, PartRecord, Record};
+use crate::journal::{Beginning, PartRecord};
 use crate::payload::{self, Range};
 use crate::proof::Proof;
 use crate::source::Change;
-use crate::store::{PartsPage, StoreError, StoreErrorKind, StoredPart, UploadRef};
+use crate::store::{ObjectHead, PartsPage, StoreError, StoreErrorKind, StoredPart, UploadRef};
 use crate::upload::options::OnChange;
 
 /// Parts compared at once: the work is reading and hashing.
@@ -48,59 +49,16 @@ pub(super) enum Resumption {
     /// Go on.
     GoOn(Box<Resumed>),
     /// Complete had been carried out; only its answer was lost.
-    AlreadyDone(Box<Resumed>),
-}
-
-/// The records of a journal, folded.
-struct Remembered {
-    beginning: Beginning,
-    created: Option<(UploadId, Option<ChecksumType>)>,
-    parts: BTreeMap<PartNumber, PartRecord>,
-    completing: bool,
-}
-
-impl Remembered {
-    fn fold(records: Vec<Record>) -> Option<Self> {
-        let mut records = records.into_iter();
-        let Some(Record::Begun(beginning)) = records.next() else { return None };
-        let mut folded =
-            Self { beginning: *beginning, created: None, parts: BTreeMap::new(), completing: false };
-        for record in records {
-            match record {
-                Record::Created { upload_id, declared, checksum_type } => {
-                    let own = || folded.beginning.checksum.map(complete::own_type);
-                    folded.created = Some((upload_id, checksum_type.or_else(own).filter(|_| declared)));
-                }
-                Record::Part(part) => {
-                    folded.parts.insert(part.number, part);
-                }
-                Record::SourceChanged { source, plan } => {
-                    folded.parts.clear();
-                    (folded.beginning.source, folded.beginning.plan) = (source, plan);
-                }
-                Record::Completing => folded.completing = true,
-                Record::Begun(_) | Record::Opened { .. } | Record::Paused { .. } | Record::Unknown => {}
-            }
-        }
-        Some(folded)
-    }
-}
-
-/// The beginning that a journal remembers: its options bind the next run.
-pub(super) fn beginning(records: &[Record]) -> Option<&Beginning> {
-    match records.first() {
-        Some(Record::Begun(beginning)) => Some(beginning),
-        _ => None,
-    }
+    AlreadyDone(Box<Resumed>, Box<ObjectHead>, Expected),
 }
 
 /// Decides what to do with what is remembered.
 pub(super) async fn reconcile(
     job: &Job,
-    records: Vec<Record>,
+    remembered: Option<Remembered>,
     memory: &mut Memory,
 ) -> Result<Resumption, Error> {
-    let Some(remembered) = Remembered::fold(records) else { return Ok(Resumption::Anew(None)) };
+    let Some(remembered) = remembered else { return Ok(Resumption::Anew(None)) };
     let Some((upload_id, declared)) = remembered.created.clone() else { return Ok(Resumption::Anew(None)) };
     let upload = UploadRef { object: job.object.clone(), upload_id };
     let change = change_since(job, &remembered.beginning);
@@ -115,7 +73,7 @@ pub(super) async fn reconcile(
     let listed = match list_all(job, &resumed.upload).await {
         Ok(listed) => listed.parts,
         Err(error) if error.kind == StoreErrorKind::NoSuchUpload => {
-            return gone(job, resumed, &remembered, change.is_some()).await;
+            return gone(job, resumed, remembered, change.is_some()).await;
         }
         Err(error) => return Err(Error::of_store(job.object.to_string(), error)),
     };
@@ -145,7 +103,6 @@ pub(super) async fn reconcile(
     if changed && let Some(source) = job.source.identity() {
         memory.source_changed(source, resumed.plan)?;
     }
-    memory.opened()?;
     for part in resumed.sent.iter().flatten().filter(|part| !known.contains_key(&part.number)) {
         memory.part(job, part);
     }
@@ -167,33 +124,39 @@ fn change_since(job: &Job, beginning: &Beginning) -> Option<Change> {
 async fn gone(
     job: &Job,
     mut resumed: Resumed,
-    remembered: &Remembered,
+    remembered: Remembered,
     changed: bool,
 ) -> Result<Resumption, Error> {
-    if !remembered.completing {
-        let reason = "the store no longer has the upload: it was aborted or expired";
-        return Ok(Resumption::Anew(Some(reason.into())));
-    }
-    let expected = complete::Expected::new(&resumed.token, &[]);
-    let (finding, head) = complete::examine(job.store.as_ref(), &resumed.upload, &expected).await;
-    match finding {
-        Finding::Ours if changed => Ok(Resumption::Anew(Some(
+    let expected = remembered.expected();
+    let (finding, head) = if remembered.completing {
+        complete::examine(job.store.as_ref(), &resumed.upload, &expected).await
+    } else {
+        // Complete may have been sent all the same: its announcement is lost where the journal's disk was full.
+        let head = job.store.head_object(&job.object).await;
+        let ours = head.as_ref().is_ok_and(|head| expected.is(head));
+        (if ours { Finding::Ours } else { Finding::NothingThere }, head)
+    };
+    match (finding, head) {
+        (Finding::Ours, _) if changed => Ok(Resumption::Anew(Some(
             "the upload had been completed, but the source has changed since".into(),
         ))),
-        Finding::Ours => {
-            let parts = remembered.parts.values().map(|part| Some(SentPart::from_record(part)));
-            resumed.sent = parts.collect();
-            Ok(Resumption::AlreadyDone(Box::new(resumed)))
+        (Finding::Ours, Ok(head)) => {
+            resumed.sent = remembered.sent().into_iter().map(Some).collect();
+            Ok(Resumption::AlreadyDone(Box::new(resumed), Box::new(head), expected))
         }
-        Finding::Unknown(_) => Err(Error::InDoubt {
+        (Finding::Unknown(_), head) => Err(Error::InDoubt {
             object: job.object.clone(),
             upload_id: resumed.upload.upload_id,
             source: Box::new(complete::unsettled(head)),
         }),
-        Finding::NothingThere => {
+        _ if !remembered.completing => {
+            let reason = "the store no longer has the upload: it was aborted or expired";
+            Ok(Resumption::Anew(Some(reason.into())))
+        }
+        (Finding::NothingThere, _) => {
             Ok(Resumption::Anew(Some("the store has neither the upload nor the object".into())))
         }
-        Finding::UploadGone | Finding::UploadOpen => Ok(Resumption::Anew(Some(
+        _ => Ok(Resumption::Anew(Some(
             "the store no longer has the upload, and the object is not ours".into(),
         ))),
     }
@@ -235,7 +198,10 @@ pub(super) async fn compare(
     let mut doubtful = vec![];
     for stored in listed {
         let Some(planned) = plan.part(stored.number) else { continue };
-        match known.get(&stored.number).filter(|record| agree(record, &stored, planned)) {
+        // Proof that is demanded now may be had now: of what the store lists.
+        let enough = |record: &&PartRecord| record.proof != Proof::Unproven || !job.options.require_proof;
+        let known = known.get(&stored.number).filter(enough);
+        match known.filter(|record| agree(record, &stored, planned)) {
             Some(record) => resumed.sent[stored.number.index()] = Some(SentPart::from_record(record)),
             None => doubtful.push((planned, stored)),
         }
@@ -304,6 +270,8 @@ pub(super) async fn adopt(
     let digests = payload::digest(range, pool, &algorithms)
         .await
         .map_err(|error| unreadable(job.source.as_ref(), error))?;
+    // What was read is compared with a part of the version that was opened, and of no other (P4).
+    check_unchanged(job.source.as_ref())?;
     let find = |wanted| digests.iter().find(|digest| digest.algorithm() == wanted).copied();
     let same = match stored.checksum {
         Some(stored) => find(algorithm) == Some(stored),

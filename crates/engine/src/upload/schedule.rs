@@ -40,8 +40,10 @@ pub enum Input {
     PartSent(PartNumber),
     /// An attempt to send a part failed.
     PartFailed(PartNumber, Failure),
-    /// A part can never be sent: the source is unreadable or changed, or proof was required.
-    PartImpossible(PartNumber),
+    /// A part can never be sent by this run: the source is unreadable, proof was required; or, with
+    /// [`Advice::Resume`], the source has changed and another run can compare. Also instead of Complete, which
+    /// was not sent then.
+    PartImpossible(PartNumber, Advice),
     /// A wait is over.
     Woke(Waiting),
     /// Complete was answered.
@@ -191,6 +193,8 @@ pub struct Schedule {
     completion_possible: bool,
     /// The refusal of the Complete that is being looked into, when its answer was not lost.
     refusal: Option<Failure>,
+    /// How Complete failed last, and how often it was found not to have been carried out.
+    unheard: (Option<Failure>, u32),
     cancelled: bool,
     paused: bool,
     /// After the abort: begin anew instead of failing.
@@ -225,6 +229,7 @@ impl Schedule {
             tries: 0,
             completion_possible: false,
             refusal: None,
+            unheard: (None, 0),
             cancelled: false,
             paused: false,
             restart: false,
@@ -301,7 +306,9 @@ impl Schedule {
 
             (State::Sending, Input::PartSent(_)) => self.part_sent(),
             (State::Sending, Input::PartFailed(number, failure)) => self.part_failed(number, &failure),
-            (State::Sending | State::Pausing, Input::PartImpossible(_)) => self.give_up(Advice::GiveUp),
+            (State::Sending | State::Pausing | State::Completing, Input::PartImpossible(_, advice)) => {
+                self.give_up(advice)
+            }
             (State::Sending, Input::Woke(Waiting::Part(number))) => {
                 // Before the untried ones: its neighbours are done, and the end is nearer.
                 self.waiting -= 1;
@@ -355,6 +362,8 @@ impl Schedule {
                 (false, false) => Outcome::Failed,
             }),
             (State::Aborting, Input::AbortFailed) => self.finish(Outcome::LeftBehind),
+            // The Complete that had been looked for in vain landed before the abort.
+            (State::Aborting, Input::Completed) => self.finish(Outcome::Done),
             // What was under way when the abort was decided comes in late and changes nothing.
             (State::Planned | State::Sending | State::Pausing | State::Aborting | State::Ended, _)
             | (State::Creating | State::Completing | State::InDoubt, Input::Woke(_)) => vec![],
@@ -485,6 +494,7 @@ impl Schedule {
     fn complete_failed(&mut self, failure: &Failure) -> Vec<Action> {
         // RGW 16.2 answers 500 to an upload that is gone; a Complete that was carried out makes it so.
         let lost = failure.outcome_unknown || failure.kind == StoreErrorKind::Server;
+        self.unheard.0 = Some(*failure);
         self.completion_possible |= lost;
         // A proxy that repeats a request gets NoSuchUpload for the second, and after a lost Complete even a
         // refusal proves nothing: the lost one may have been carried out since it was looked for.
@@ -532,15 +542,21 @@ impl Schedule {
                 self.complete_refused(&refusal)
             }
             Finding::UploadOpen => {
-                if !self.budget.pay() {
+                self.unheard.1 += 1;
+                let (failure, tries) = self.unheard;
+                let wait = match failure {
+                    Some(failure) => self.policy.wait(tries, &failure, &mut self.random),
+                    // It was an earlier run's.
+                    None => Some(self.policy.throttled_base),
+                };
+                let Some(wait) = wait.filter(|_| self.budget.pay()) else {
                     return self.give_up(Advice::Retry { after: None });
-                }
+                };
                 if self.paused {
                     return self.pause_now();
                 }
                 self.state = State::Completing;
-                let wait = self.policy.throttled_base;
-                vec![Action::Wait(Waiting::Complete, 1, wait)]
+                vec![Action::Wait(Waiting::Complete, tries, wait)]
             }
             Finding::Unknown(failure) => {
                 self.again(Waiting::Examine, failure).unwrap_or_else(|| self.finish(Outcome::InDoubt))

@@ -59,6 +59,7 @@ pub(super) fn begin(job: &Job, memory: &mut Memory, plan: PartPlan, token: &str)
         attributes: job.options.attributes.clone(),
         if_none_match: job.options.if_none_match,
         if_match: job.options.if_match.clone(),
+        require_proof: job.options.require_proof,
         token: token.to_owned(),
         connection: connection.unwrap_or_default(),
         begun_at: jiff::Timestamp::now().as_second(),

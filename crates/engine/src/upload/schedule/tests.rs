@@ -145,7 +145,9 @@ impl Walk {
     fn part_ends(&mut self, number: PartNumber) -> Input {
         match self.fails() {
             Some(failure) => Input::PartFailed(number, failure),
-            None if self.random.random_bool(self.climate.failing / 50.0) => Input::PartImpossible(number),
+            None if self.random.random_bool(self.climate.failing / 50.0) => {
+                Input::PartImpossible(number, Advice::GiveUp)
+            }
             None => {
                 self.sent.insert(number);
                 Input::PartSent(number)
