@@ -327,3 +327,24 @@ async fn a_small_file_is_adopted_too_and_put_in_one_piece_if_there_is_nothing() 
     assert_eq!(report.upload_id, Some(theirs));
     nothing_left(&store);
 }
+
+/// It has no token of ours: length and checksum of the parts tell whose the object is.
+#[tokio::test(start_paused = true)]
+async fn an_adopted_upload_that_was_completed_unheard_is_found() {
+    for tool in [OtherTool::COMPOSITE_CRC32, OtherTool::NONE] {
+        let (machine, store) = (Machine::new(), aws(Faults::none()));
+        tool.begins(&store, &bytes(SIZE), &[1, 2, 3]).await;
+        store.set_faults(
+            Faults::none()
+                .on(O::CompleteMultipartUpload, 1, Fault::LoseAnswer)
+                .on_every(O::HeadObject, Fault::Answer(Refusal::BAD_GATEWAY)),
+        );
+        let error = machine.start_with(&store, with(&machine, Unfinished::Adopt)).await.unwrap_err();
+        assert!(matches!(error, Error::InDoubt { .. }), "{}", chain(&error));
+        store.set_faults(Faults::none());
+        let sent = store.bytes_received();
+        machine.start(&store).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+        assert_eq!(store.bytes_received(), sent, "{:?}", tool.declared);
+        assert_eq!(machine.journals().list().unwrap().len(), 0);
+    }
+}

@@ -1,15 +1,18 @@
 //! A lost answer to Complete is reconciled, never guessed (P6). And lost answers to everything else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use haul::memory::{Fault, Faults, Quirks, Refusal, RepeatedComplete};
+use haul::memory::{Fault, Faults, MemoryStore, Quirks, Refusal, RepeatedComplete};
 use haul::store::Operation as O;
-use haul::{Error, Event, StoreErrorKind};
+use haul::upload::{Abandoned, abandon};
+use haul::{Error, Event, StoreErrorKind, WholeProof};
 
 use crate::harness::{
     arrives, arrives_with, aws, bytes, chain, fails, foreign_upload, heard, object, options, run, start,
     store, store_kind, warned,
 };
+use crate::machine::{Machine, SIZE};
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_to_complete_is_settled_by_head() {
@@ -225,4 +228,74 @@ async fn a_refusal_is_named_and_not_the_trouble_of_looking() {
         .on_calls(O::HeadObject, 2..=4, Fault::Answer(Refusal::BAD_GATEWAY));
     let error = fails(&aws(faults)).await;
     assert_eq!(store_kind(&error), Some(StoreErrorKind::AccessDenied), "{}", chain(&error));
+}
+
+/// The machine's upload, completed without its answer being heard; the journal says that it was on its way.
+async fn completed_unheard() -> (Machine, MemoryStore) {
+    let (machine, store) = (Machine::new(), aws(Faults::none()));
+    store.set_faults(
+        Faults::none()
+            .on(O::CompleteMultipartUpload, 1, Fault::LoseAnswer)
+            .on_every(O::HeadObject, Fault::Answer(Refusal::BAD_GATEWAY)),
+    );
+    let error = machine.start(&store).await.unwrap_err();
+    assert!(matches!(error, Error::InDoubt { .. }), "{}", chain(&error));
+    store.set_faults(Faults::none());
+    (machine, store)
+}
+
+/// The chain is closed by the run that hears of it: the object's checksum is that of its parts.
+#[tokio::test(start_paused = true)]
+async fn a_complete_that_the_next_run_finds_is_proven_like_any_other() {
+    let (machine, store) = completed_unheard().await;
+    let sent = store.bytes_received();
+    let report = machine.start(&store).await.unwrap();
+    assert_eq!((report.whole, report.proof.checksum), (WholeProof::Checksum, 11));
+    assert_eq!(store.bytes_received(), sent);
+}
+
+/// The disk of the journal was full when Complete was announced: the token tells all the same whose object it is.
+#[tokio::test(start_paused = true)]
+async fn a_complete_that_was_never_announced_is_found() {
+    let (machine, store) = completed_unheard().await;
+    let journal = std::fs::read_dir(machine.journals().path()).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&journal).unwrap();
+    let announced = br#"{"record":"completing"}"#;
+    let place = bytes.windows(announced.len()).position(|text| text == announced).unwrap();
+    // Before each record stand its length and its checksum.
+    bytes.truncate(place - 8);
+    std::fs::write(&journal, bytes).unwrap();
+    assert!(!machine.journals().list().unwrap()[0].completing);
+    let sent = store.bytes_received();
+    machine.start(&store).await.unwrap();
+    assert_eq!(store.bytes_received(), sent);
+    assert_eq!(machine.journals().list().unwrap().len(), 0);
+}
+
+/// Looked for in vain, and quicker than the abort: the object is there, and nobody says that nothing is left.
+#[tokio::test(start_paused = true)]
+async fn a_complete_that_lands_before_the_abort_is_said() {
+    let late = || {
+        Faults::none()
+            .on(O::CompleteMultipartUpload, 1, Fault::LandLate(Duration::from_secs(30)))
+            .on(O::HeadObject, 1, Fault::Delay(Duration::from_secs(5)))
+            .on(O::AbortMultipartUpload, 1, Fault::Delay(Duration::from_secs(60)))
+    };
+    let (machine, store) = (Machine::new(), aws(late()));
+    let running = machine.start(&store);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(store.calls(O::CompleteMultipartUpload), 1);
+    running.canceller().cancel();
+    running.await.unwrap();
+    assert_eq!(store.object(&object()).unwrap(), bytes(SIZE));
+
+    let (machine, store) = (Machine::new(), aws(late()));
+    let running = machine.start(&store);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    running.canceller().pause_now();
+    running.await.unwrap_err();
+    let id = machine.journals().list().unwrap()[0].id.clone();
+    let given_up = abandon(Arc::new(store.clone()), &machine.journals(), &id).await.unwrap();
+    assert_eq!(given_up, Abandoned::WasComplete);
+    assert_eq!(store.object(&object()).unwrap(), bytes(SIZE));
 }

@@ -15,6 +15,7 @@ mod links;
 mod machine;
 mod promises;
 mod resuming;
+mod second_run;
 mod seeds;
 mod simulation;
 mod source;

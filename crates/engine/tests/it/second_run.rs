@@ -1,0 +1,246 @@
+//! What the first run was promised holds in the second: conditions, proof, a source that stays the same, the shortest
+//! way to the end.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use haul::journal::SourceRecord;
+use haul::memory::{EtagKind, Fault, Faults, MemoryStore, Quirks, Refusal};
+use haul::source::{Change, FileIdentity};
+use haul::store::Operation as O;
+use haul::{BytesSource, Error, Source, StoreErrorKind, Upload, UploadOptions, upload};
+
+use crate::harness::{
+    PART_BYTES, aws, bytes, chain, differing_parts, heard, nothing_left, object, options, start, store,
+    store_kind,
+};
+use crate::machine::{Machine, SIZE};
+
+/// A file that somebody writes to after so many looks at it.
+struct Wavering {
+    bytes: BytesSource,
+    version: u64,
+    looks_left: AtomicU32,
+}
+
+impl Wavering {
+    fn new(version: u64, looks: u32) -> Self {
+        let mut content = bytes(SIZE);
+        if version > 1 {
+            content[2500] ^= 1;
+        }
+        Self { bytes: BytesSource::new(content), version, looks_left: AtomicU32::new(looks) }
+    }
+}
+
+impl Source for Wavering {
+    fn size_bytes(&self) -> u64 {
+        self.bytes.size_bytes()
+    }
+
+    fn read_exact_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.bytes.read_exact_at(offset_bytes, buffer)
+    }
+
+    fn check_unchanged(&self) -> Result<(), Change> {
+        let one_less = |looks: u32| looks.checked_sub(1);
+        let looked = self.looks_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        looked.map(drop).map_err(|_| Change::Modified)
+    }
+
+    fn name(&self) -> String {
+        "/a/file".into()
+    }
+
+    fn identity(&self) -> Option<SourceRecord> {
+        let size_bytes = self.size_bytes();
+        let identity = FileIdentity { place: Some((1, 2)), size_bytes, modified_ns: Some(self.version) };
+        Some(SourceRecord { path: "/a/file".into(), identity })
+    }
+}
+
+const FOR_EVER: u32 = u32::MAX;
+
+fn start_wavering(machine: &Machine, store: &MemoryStore, version: u64, looks: u32) -> Upload {
+    let source = Wavering::new(version, looks);
+    upload(Arc::new(store.clone()), source, object(), machine.options())
+}
+
+/// Lets it run for a minute, then pauses it at once.
+async fn paused(running: Upload) -> Error {
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    running.canceller().pause_now();
+    running.await.unwrap_err()
+}
+
+fn stalls_from(part: u64) -> Faults {
+    Faults::none().on_calls(O::UploadPart, part..=u64::MAX, Fault::Stall)
+}
+
+/// A condition is asked at Complete: the one of the command that gets there, and no run forgets it.
+#[tokio::test(start_paused = true)]
+async fn a_condition_of_a_later_run_holds_and_is_remembered() {
+    let (machine, store) = (Machine::new(), aws(Faults::none()));
+    machine.stops_after(&store, 5).await;
+    let foreign = b"somebody else's";
+    let single = UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
+    start(&store, foreign, single).await.unwrap();
+
+    store.set_faults(stalls_from(1));
+    let careful = UploadOptions { if_none_match: true, ..machine.options() };
+    paused(machine.start_with(&store, careful)).await;
+    store.set_faults(Faults::none());
+    let error = machine.start(&store).await.unwrap_err();
+    assert_eq!(store_kind(&error), Some(StoreErrorKind::PreconditionFailed), "{}", chain(&error));
+    assert_eq!(store.object(&object()).unwrap(), &foreign[..]);
+    nothing_left(&store);
+}
+
+/// P1: proof that is demanded now is demanded of what an earlier run sent, too.
+#[tokio::test(start_paused = true)]
+async fn demanded_proof_is_of_all_parts() {
+    let mute = Quirks { echo_checksums: false, etags: EtagKind::Opaque, ..Quirks::AWS };
+    let (machine, store) = (Machine::new(), store(mute, Faults::none()));
+    machine.stops_after(&store, 5).await;
+    let strict = UploadOptions { require_proof: true, ..machine.options() };
+    let error = machine.start_with(&store, strict).await.unwrap_err();
+    assert!(matches!(error, Error::Unproven { .. }), "{}", chain(&error));
+    assert_eq!(store.object(&object()), None);
+
+    // And what was demanded at the beginning stays demanded.
+    let (machine, store) = (Machine::new(), aws(stalls_from(6)));
+    let strict = UploadOptions { require_proof: true, ..machine.options() };
+    paused(machine.start_with(&store, strict)).await;
+    assert!(machine.journals().list().unwrap()[0].beginning.require_proof);
+}
+
+/// P4: written to while parts of it are compared with the store's.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_changes_while_it_is_compared_is_not_completed() {
+    let (machine, store) = (Machine::new(), aws(stalls_from(11)));
+    paused(start_wavering(&machine, &store, 1, FOR_EVER)).await;
+    store.set_faults(Faults::none());
+    let error = start_wavering(&machine, &store, 2, 3).await.unwrap_err();
+    assert!(matches!(error, Error::SourceChanged { .. }), "{}", chain(&error));
+    assert_eq!(store.calls(O::CompleteMultipartUpload), 0);
+    assert_eq!(store.open_uploads().len(), 1);
+    let (ended, said) = heard(start_wavering(&machine, &store, 2, FOR_EVER)).await;
+    ended.unwrap();
+    assert_eq!(differing_parts(&said).len(), 1);
+    assert_eq!(store.object(&object()).unwrap()[2500], bytes(SIZE)[2500] ^ 1);
+}
+
+/// P4: every part is there and known; the only look left is the one before Complete.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_changed_before_complete_is_not_completed() {
+    let (machine, store) = (Machine::new(), aws(Faults::none()));
+    store.set_faults(Faults::none().on(O::UploadPart, 11, Fault::DelayAnswer(Duration::from_secs(3))));
+    let running = start_wavering(&machine, &store, 1, FOR_EVER);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    running.canceller().pause();
+    let error = running.await.unwrap_err();
+    assert!(matches!(error, Error::Paused { arrived_bytes: 10_500, .. }), "{}", chain(&error));
+    let error = start_wavering(&machine, &store, 1, 0).await.unwrap_err();
+    let Error::Paused { source: Some(cause), .. } = &error else { panic!("{}", chain(&error)) };
+    assert!(matches!(**cause, Error::SourceChanged { .. }), "{}", chain(&error));
+    assert_eq!(store.calls(O::CompleteMultipartUpload), 0);
+    start_wavering(&machine, &store, 1, FOR_EVER).await.unwrap();
+    nothing_left(&store);
+}
+
+/// P4 and P2: written to during the run. What arrived stays, and the next run sends only what differs.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_changes_during_a_run_keeps_what_arrived() {
+    let (machine, store) = (Machine::new(), aws(Faults::none()));
+    let error = start_wavering(&machine, &store, 1, 6).await.unwrap_err();
+    let Error::Paused { arrived_bytes, source: Some(cause), .. } = &error else {
+        panic!("{}", chain(&error))
+    };
+    assert!(matches!(**cause, Error::SourceChanged { .. }), "{}", chain(&error));
+    assert_eq!(*arrived_bytes, 6 * PART_BYTES);
+    let before = store.bytes_received();
+    start_wavering(&machine, &store, 2, FOR_EVER).await.unwrap();
+    assert_eq!(store.bytes_received() - before, 4500 + PART_BYTES, "the rest, and the part that differs");
+    assert_eq!(store.object(&object()).unwrap()[2500], bytes(SIZE)[2500] ^ 1);
+    assert_eq!(machine.journals().list().unwrap().len(), 0);
+}
+
+/// The look at what is there fails: everything stays, and the error says how to go on.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_list_leaves_the_upload_paused() {
+    for refusal in [Refusal::ACCESS_DENIED, Refusal::EXPIRED_TOKEN, Refusal::BAD_GATEWAY] {
+        let (machine, store) = (Machine::new(), aws(Faults::none()));
+        machine.stops_after(&store, 5).await;
+        store.set_faults(Faults::none().on_every(O::ListParts, Fault::Answer(refusal)));
+        let error = machine.start(&store).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Paused { arrived_bytes: 5000, source: Some(_), .. }),
+            "{}",
+            chain(&error)
+        );
+        store.set_faults(Faults::none());
+        assert_eq!(machine.start(&store).await.unwrap().resumed_bytes, 5000);
+        nothing_left(&store);
+    }
+}
+
+/// 409 to every Complete: each upload was removed before the next was begun, and the condition is what is said.
+#[tokio::test(start_paused = true)]
+async fn a_conflict_that_never_ends_is_said_and_forgotten() {
+    let (machine, store) = (Machine::new(), aws(Faults::none()));
+    let conflict = Fault::Answer(Refusal::new(409, Some("ConditionalRequestConflict")));
+    store.set_faults(Faults::none().on_every(O::CompleteMultipartUpload, conflict));
+    let careful = UploadOptions { if_none_match: true, ..machine.options() };
+    let error = machine.start_with(&store, careful).await.unwrap_err();
+    assert_eq!(store_kind(&error), Some(StoreErrorKind::ConditionalConflict), "{}", chain(&error));
+    assert_eq!(machine.journals().list().unwrap().len(), 0);
+    assert!(store.open_uploads().is_empty());
+}
+
+/// What an older version of the file had is no part of the figure.
+#[tokio::test(start_paused = true)]
+async fn the_figure_of_a_pause_counts_no_part_twice() {
+    let (machine, store) = (Machine::new(), aws(stalls_from(6)));
+    paused(start_wavering(&machine, &store, 1, FOR_EVER)).await;
+    store.set_faults(stalls_from(1));
+    paused(start_wavering(&machine, &store, 2, FOR_EVER)).await;
+    store.set_faults(Faults::none().on_every(O::ListParts, Fault::Stall));
+    let error = paused(start_wavering(&machine, &store, 2, FOR_EVER)).await;
+    assert!(matches!(error, Error::Paused { arrived_bytes: 4000, .. }), "{}", chain(&error));
+    assert_eq!(machine.journals().list().unwrap()[0].parts.len(), 4);
+}
+
+/// One request is enough now: what was begun in parts is not forgotten for that.
+#[tokio::test(start_paused = true)]
+async fn a_file_that_shrank_below_the_threshold_leaves_no_parts() {
+    for size in [300, 0] {
+        let (machine, store) = (Machine::new(), aws(Faults::none()));
+        machine.stops_after(&store, 5).await;
+        std::fs::write(machine.file(), bytes(size)).unwrap();
+        let usual =
+            UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..machine.options() };
+        machine.start_with(&store, usual).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+        assert_eq!(store.object(&object()).unwrap(), bytes(size));
+        assert_eq!(machine.journals().list().unwrap().len(), 0);
+        nothing_left(&store);
+    }
+}
+
+/// A Complete that the store fails to carry out is repeated as often as anything else, and no more.
+#[tokio::test(start_paused = true)]
+async fn a_complete_that_always_fails_pauses_in_the_end() {
+    let (machine, store) = (Machine::new(), aws(Faults::none()));
+    store.set_faults(
+        Faults::none().on_every(O::CompleteMultipartUpload, Fault::Answer(Refusal::INTERNAL_ERROR)),
+    );
+    let error = machine.start(&store).await.unwrap_err();
+    assert!(matches!(error, Error::Paused { source: Some(_), .. }), "{}", chain(&error));
+    let tries = u64::from(machine.options().retry.attempts_max);
+    assert_eq!(store.calls(O::CompleteMultipartUpload), tries);
+    store.set_faults(Faults::none());
+    let sent = store.bytes_received();
+    machine.start(&store).await.unwrap();
+    assert_eq!(store.bytes_received(), sent);
+}
