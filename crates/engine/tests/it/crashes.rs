@@ -53,15 +53,17 @@ struct FileLike {
     file: Arc<Mutex<File>>,
     size_bytes: u64,
     version: u64,
+    /// Reads until somebody writes to it.
+    reads_left: Mutex<Option<u32>>,
 }
 
 impl FileLike {
-    fn open(file: &Arc<Mutex<File>>) -> Self {
+    fn open(file: &Arc<Mutex<File>>, reads_left: Option<u32>) -> Self {
         let (size_bytes, version) = {
             let file = file.lock().unwrap();
             (file.content.len() as u64, file.version)
         };
-        Self { file: Arc::clone(file), size_bytes, version }
+        Self { file: Arc::clone(file), size_bytes, version, reads_left: Mutex::new(reads_left) }
     }
 }
 
@@ -72,9 +74,14 @@ impl Source for FileLike {
 
     fn read_exact_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
         let start = usize::try_from(offset_bytes).unwrap();
-        let file = self.file.lock().unwrap();
+        let mut file = self.file.lock().unwrap();
         let bytes = file.content.get(start..start + buffer.len());
         buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        let mut left = self.reads_left.lock().unwrap();
+        *left = left.and_then(|left| left.checked_sub(1));
+        if *left == Some(0) {
+            file.is_written_to();
+        }
         Ok(())
     }
 
@@ -112,9 +119,9 @@ enum Fall {
     KilledAndSourceChanged {
         after: Duration,
     },
-    /// The source is written to while it is sent.
+    /// The source is written to right behind that many reads: of parts that are sent, or compared.
     SourceChanges {
-        after: Duration,
+        after_reads: u32,
     },
     /// The disk forgets the end of the journal, or flips a bit of it; the place is a share of its length.
     KilledAndJournalDamaged {
@@ -180,7 +187,7 @@ impl Scenario {
             .map(|_| {
                 let after = Duration::from_millis(random.random_range(0..6000));
                 match random.random_range(0..11) {
-                    10 => Fall::SourceChanges { after },
+                    10 => Fall::SourceChanges { after_reads: random.random_range(1..60) },
                     0 => Fall::Dropped { after },
                     1 => Fall::Paused { after },
                     2 => Fall::KilledAndSourceChanged { after },
@@ -321,8 +328,12 @@ impl Scenario {
             connection: serde_json::Value::Null,
         };
         let options = UploadOptions { journal: Some(journal), ..self.options.clone() };
+        let reads = match fall {
+            Some(Fall::SourceChanges { after_reads }) => Some(after_reads),
+            _ => None,
+        };
         runtime.block_on(async {
-            let mut running = upload(Arc::new(store.clone()), FileLike::open(file), object(), options);
+            let mut running = upload(Arc::new(store.clone()), FileLike::open(file, reads), object(), options);
             let canceller = running.canceller();
             match fall {
                 Some(
@@ -351,13 +362,7 @@ impl Scenario {
                         canceller.pause_now();
                     });
                 }
-                Some(Fall::SourceChanges { after }) => {
-                    let file = Arc::clone(file);
-                    tokio::spawn(async move {
-                        tokio::time::sleep(after).await;
-                        file.lock().unwrap().is_written_to();
-                    });
-                }
+                Some(Fall::SourceChanges { .. }) => {}
                 None => {
                     if let Some(after) = self.cancelled_at_last {
                         tokio::spawn(async move {
@@ -471,8 +476,11 @@ fn damage_journals(folder: &Path, damage: Damage, place: f64) {
     }
 }
 
-/// A few bytes in the middle; now and then the length, too.
+/// A few bytes in the middle; now and then the length, too, or nothing but the time.
 fn change(content: &mut Vec<u8>, version: u64) {
+    if version.is_multiple_of(2) {
+        return;
+    }
     let middle = content.len() / 2;
     content[middle] ^= 1;
     if version.is_multiple_of(3) {
