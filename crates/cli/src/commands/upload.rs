@@ -31,8 +31,14 @@ pub(super) struct Sending {
     pub(super) abort_on_interrupt: bool,
 }
 
-/// Sends it, and says what came of it.
-pub(super) async fn send(args: &StoreArgs, sending: Sending, mode: Mode) -> anyhow::Result<Exit> {
+/// Sends it, and says what came of it. `interrupts` are taken over when there is something to stop, and stay so: whoever
+/// sends several files one after the other loses no signal between them.
+pub(super) async fn send(
+    args: &StoreArgs,
+    sending: Sending,
+    mode: Mode,
+    interrupts: &mut Option<Interrupts>,
+) -> anyhow::Result<Exit> {
     let Sending { path, address, mut options, remember, abort_on_interrupt } = sending;
     let object = address.exact_object().map_err(Usage::from)?;
     let (from, to) = (visible(&path.display().to_string()), visible(&address.to_string()));
@@ -53,11 +59,14 @@ pub(super) async fn send(args: &StoreArgs, sending: Sending, mode: Mode) -> anyh
             });
         }
         make_bucket_if_promised(&opened, &address).await?;
-        let mut interrupts = Interrupts::new()?;
+        let interrupts = match interrupts {
+            Some(interrupts) => interrupts,
+            None => interrupts.insert(Interrupts::new()?),
+        };
         let on_interrupt =
             if remember && !abort_on_interrupt { OnInterrupt::Pause } else { OnInterrupt::Abort };
         let upload = haul::upload(Arc::clone(&opened.store), file, object, options);
-        drive(upload, mode, &mut view, &mut interrupts, on_interrupt).await
+        drive(upload, mode, &mut view, interrupts, on_interrupt).await
     };
     let report = report.await;
     let elapsed = started.elapsed();

@@ -19,6 +19,7 @@ mod local;
 mod odd_stores;
 mod output;
 mod resume;
+mod resume_all;
 mod scene;
 mod serve;
 mod store_check;
