@@ -241,7 +241,9 @@ fn exit(error: &EngineError) -> Exit {
         EngineError::InDoubt { .. } => Exit::InDoubt,
         EngineError::LeftBehind { .. } => Exit::LeftBehind,
         EngineError::SourceChanged { .. } | EngineError::SourceChangedSince { .. } => Exit::SourceChanged,
-        EngineError::Unproven { .. } | EngineError::Corrupt { .. } => Exit::NotProven,
+        EngineError::Unproven { .. } | EngineError::Corrupt { .. } | EngineError::CorruptObject { .. } => {
+            Exit::NotProven
+        }
         EngineError::Store { source, .. }
             if matches!(
                 source.kind,
@@ -271,7 +273,7 @@ fn code(error: &EngineError) -> String {
         EngineError::Unproven { .. } => "Unproven",
         EngineError::Cancelled { .. } => "Cancelled",
         EngineError::LeftBehind { .. } => "LeftBehind",
-        EngineError::Corrupt { .. } => "Corrupt",
+        EngineError::Corrupt { .. } | EngineError::CorruptObject { .. } => "Corrupt",
         EngineError::TargetUnwritable { .. } => "TargetUnwritable",
         EngineError::Configuration(_) => "Configuration",
         _ => "Internal",
@@ -453,7 +455,8 @@ mod tests {
             },
             Exit::LeftBehind,
         );
-        check(EngineError::Corrupt { object, detail: "CRC".into() }, Exit::NotProven);
+        check(EngineError::Corrupt { object: object.clone(), detail: "CRC".into() }, Exit::NotProven);
+        check(EngineError::CorruptObject { object, detail: "CRC".into() }, Exit::NotProven);
         check(refused(412, "PreconditionFailed", ""), Exit::Precondition);
         check(refused(409, "ConditionalRequestConflict", ""), Exit::Precondition);
         check(refused(500, "InternalError", ""), Exit::Failed);

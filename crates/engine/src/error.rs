@@ -9,6 +9,7 @@ use std::time::Duration;
 use haul_parts::{Bucket, Key, PartNumber, UploadId};
 
 use crate::journal::JournalError;
+use crate::journal::format::FormatError;
 use crate::source::Change;
 use crate::store::{ObjectRef, StoreError};
 
@@ -161,6 +162,14 @@ pub enum Error {
         /// Which check failed.
         detail: String,
     },
+    /// What is at the store after an upload is not what was read.
+    #[error("{object}: the object at the store is not what was sent: {detail}")]
+    CorruptObject {
+        /// The object.
+        object: ObjectRef,
+        /// Which check failed.
+        detail: String,
+    },
     /// The target of a download cannot be written.
     #[error("cannot write {}", path.display())]
     TargetUnwritable {
@@ -204,9 +213,10 @@ impl Error {
             Self::Store { source, .. } => source.advice(),
             Self::InDoubt { .. } | Self::Paused { .. } => Advice::Resume,
             Self::SourceChangedSince { .. } => Advice::Resume,
-            Self::SourceChanged { .. } | Self::UploadGone { .. } | Self::Corrupt { .. } => {
-                Advice::Retry { after: None }
-            }
+            Self::SourceChanged { .. }
+            | Self::UploadGone { .. }
+            | Self::Corrupt { .. }
+            | Self::CorruptObject { .. } => Advice::Retry { after: None },
             _ => Advice::GiveUp,
         }
     }
@@ -233,6 +243,13 @@ impl Error {
                 "run the same command again, or haul resume {id}; haul abort {id} removes what is there"
             ),
             Self::Journal(JournalError::Locked { .. }) => "wait for it, or end it first".into(),
+            Self::Journal(JournalError::Format { path, source }) => {
+                let first = if matches!(source, FormatError::Version(_)) { "use the Haul that wrote it, or " } else { "" };
+                format!(
+                    "{first}remove {}; haul cp --adopt then goes on with what is at the store",
+                    path.display()
+                )
+            }
             Self::Journal(_) => "check the state folder and its free space, or use --no-journal".into(),
             Self::UploadGone { .. } => "run the same command again: it starts anew".into(),
             Self::Unproven { .. } => "leave out --require-proof to accept the store's word".into(),
@@ -242,6 +259,10 @@ impl Error {
             ),
             Self::Corrupt { .. } => {
                 "run the same command again; if it fails again, the stored object is damaged".into()
+            }
+            Self::CorruptObject { .. } => {
+                "do not use that object; run the same command again to write it anew; if it fails again, the store is damaged"
+                    .into()
             }
             Self::TargetUnwritable { .. } => "check the folder, its permissions and the free space".into(),
             _ => return None,

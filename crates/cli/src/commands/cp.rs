@@ -11,7 +11,7 @@ use haul::parts::limits::PUT_OBJECT_MAX_BYTES;
 use haul::{DownloadOptions, ObjectAttributes, Unfinished, UploadOptions};
 
 use super::summary::{self, Journey};
-use super::upload::{Sending, send};
+use super::upload::{Origin, Sending, send};
 use crate::args::{CpArgs, ObjectOptionArgs, RememberArgs, StoreArgs, TransferArgs};
 use crate::exit::Exit;
 use crate::failure::{Doing, Usage};
@@ -79,7 +79,7 @@ async fn upload(
     let content_type = &mut options.attributes.content_type;
     *content_type = content_type.take().or_else(|| guess_content_type(&address.key, path));
     let sending = Sending {
-        path: path.to_owned(),
+        file: Origin::Path(path.to_owned()),
         address,
         options,
         remember: !remember.no_journal,

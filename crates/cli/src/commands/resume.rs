@@ -2,15 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
 
 use haul::UploadOptions;
 use haul::journal::{JournalError, JournalSummary};
 use serde::Serialize;
 
 use super::summary::counted;
-use super::upload::{Sending, send};
-use super::uploads::find;
+use super::upload::{Origin, Sending, send};
+use super::uploads::{find, unreadable};
 use crate::args::{ResumeArgs, StoreArgs};
 use crate::connection::Connection;
 use crate::exit::Exit;
@@ -49,15 +48,20 @@ struct Skipped<'a> {
 }
 
 async fn all(args: &StoreArgs, options: &UploadOptions, mode: Mode) -> anyhow::Result<Exit> {
-    let unfinished = journal_folder()?.list().map_err(haul::Error::from)?;
-    if unfinished.is_empty() {
+    let folder = journal_folder()?;
+    let unfinished = folder.list().map_err(haul::Error::from)?;
+    let unreadable = unreadable(&folder)?;
+    if unfinished.is_empty() && unreadable.is_empty() {
         mode.result("no unfinished uploads")?;
+    }
+    let mut exit = Exit::Done;
+    for error in unreadable {
+        exit = tell(&error, mode)?;
     }
     let (running, mut left): (Vec<_>, VecDeque<_>) = sorted_out(unfinished);
     for (id, pid) in running {
         skip(&id, Some(pid), mode)?;
     }
-    let mut exit = Exit::Done;
     let mut interrupts = None;
     while let Some(summary) = left.pop_front() {
         let id = summary.id.clone();
@@ -124,7 +128,7 @@ async fn resume(
 ) -> anyhow::Result<Exit> {
     let connection = Connection::remembered(&summary.beginning);
     let sending = Sending {
-        path: PathBuf::from(&summary.beginning.source.path),
+        file: Origin::Journal(summary.beginning.source.clone()),
         address: connection.address(&summary.beginning),
         options: options.clone(),
         remember: true,

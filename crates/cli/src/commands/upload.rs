@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use haul::journal::SourceRecord;
 use haul::{FileSource, JournalOptions, StoreErrorKind, UploadOptions};
 
 use super::summary::{self, Journey};
@@ -22,13 +23,30 @@ use crate::transfer::{OnInterrupt, drive};
 
 /// What is to be sent.
 pub(super) struct Sending {
-    pub(super) path: PathBuf,
+    pub(super) file: Origin,
     pub(super) address: Address,
     pub(super) options: UploadOptions,
     /// In a journal, so that it can go on later.
     pub(super) remember: bool,
     /// Instead of pausing.
     pub(super) abort_on_interrupt: bool,
+}
+
+/// Where it comes from.
+pub(super) enum Origin {
+    /// As the command line names it.
+    Path(PathBuf),
+    /// As a journal remembers it.
+    Journal(SourceRecord),
+}
+
+impl Origin {
+    fn open(&self) -> Result<FileSource, haul::Error> {
+        match self {
+            Self::Path(path) => FileSource::open(path),
+            Self::Journal(source) => FileSource::remembered(source),
+        }
+    }
 }
 
 /// Sends it, and says what came of it. `interrupts` are taken over when there is something to stop, and stay so: whoever
@@ -39,11 +57,15 @@ pub(super) async fn send(
     mode: Mode,
     interrupts: &mut Option<Interrupts>,
 ) -> anyhow::Result<Exit> {
-    let Sending { path, address, mut options, remember, abort_on_interrupt } = sending;
+    let Sending { file, address, mut options, remember, abort_on_interrupt } = sending;
     let object = address.exact_object().map_err(Usage::from)?;
-    let (from, to) = (visible(&path.display().to_string()), visible(&address.to_string()));
+    let from = match &file {
+        Origin::Path(path) => visible(&path.display().to_string()),
+        Origin::Journal(source) => visible(&source.path),
+    };
+    let to = visible(&address.to_string());
     let doing = || Doing::at(format!("cannot copy {from} to {to}"), &address);
-    let file = FileSource::open(&path).with_context(doing)?;
+    let file = file.open().with_context(doing)?;
 
     let opened = store::open(address.scheme, args, mode).await?;
     let endpoint = opened.store.endpoint();

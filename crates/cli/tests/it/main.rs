@@ -11,6 +11,7 @@ mod client_rides_out;
 mod clients;
 mod conformance;
 mod corrections;
+mod damaged_journals;
 mod failures;
 mod interrupts;
 mod kills;
