@@ -143,7 +143,7 @@ pub enum Error {
     #[error("cannot remember the upload")]
     Journal(#[from] JournalError),
     /// The upload failed and cleaning up failed too: parts may be billed.
-    #[error("{object}: parts of upload {upload_id} could not be removed")]
+    #[error("{object}: parts of upload {upload_id} could not be removed: {}", with_its_root(cleanup))]
     LeftBehind {
         /// The object.
         object: ObjectRef,
@@ -231,13 +231,13 @@ impl Error {
             },
             Self::NotAFile { .. } => "haul cp takes one regular file".into(),
             Self::SourceChangedSince { .. } => {
-                "leave out --on-change fail to send only the parts that differ, or haul abort the upload"
+                "leave out --on-change fail to send only the parts that differ, or abort the upload"
                     .into()
             }
             Self::SourceChanged { .. } => "run the same command again when nothing writes to the file".into(),
             Self::Store { source, .. } => return source.hint().map(str::to_owned),
             Self::InDoubt { .. } => {
-                "run the same command again, or haul resume: it finds out and goes on from there".into()
+                "run the same command again: with a journal it finds out and goes on from there".into()
             }
             Self::Paused { id, .. } => format!(
                 "run the same command again, or haul resume {id}; haul abort {id} removes what is there"
@@ -254,7 +254,7 @@ impl Error {
             Self::UploadGone { .. } => "run the same command again: it starts anew".into(),
             Self::Unproven { .. } => "leave out --require-proof to accept the store's word".into(),
             Self::LeftBehind { object, upload_id, .. } => format!(
-                "abort it when the store answers again: aws s3api abort-multipart-upload --bucket {} --key {} --upload-id {upload_id}",
+                "abort it when the store lets you: bucket {}, key {}, upload id {upload_id}",
                 object.bucket, object.key
             ),
             Self::Corrupt { .. } => {
@@ -284,6 +284,15 @@ pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// An error and where it began: "AbortMultipartUpload: the connection broke (connection refused)".
+fn with_its_root(error: &StoreError) -> String {
+    use std::error::Error as _;
+    match std::iter::successors(error.source(), |cause| (*cause).source()).last() {
+        Some(root) => format!("{error} ({root})"),
+        None => error.to_string(),
+    }
 }
 
 /// Why a text is not `s3://bucket/key`.

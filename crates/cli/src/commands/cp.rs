@@ -16,12 +16,13 @@ use crate::args::{CpArgs, ObjectOptionArgs, RememberArgs, StoreArgs, TransferArg
 use crate::exit::Exit;
 use crate::failure::{Doing, Usage};
 use crate::interrupt::Interrupts;
+use crate::left::Left;
 use crate::output::{Mode, visible};
 use crate::progress::View;
 use crate::size::human_size;
 use crate::store;
 use crate::target::{Address, Target};
-use crate::transfer::{OnInterrupt, drive};
+use crate::transfer::drive;
 
 /// Copies.
 pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::Result<Exit> {
@@ -107,7 +108,7 @@ async fn download(
     let report = async {
         let mut interrupts = Interrupts::new()?;
         let download = haul::download(Arc::clone(&opened.store), object, path, options);
-        drive(download, mode, &mut view, &mut interrupts, OnInterrupt::Abort).await
+        drive(download, mode, &mut view, &mut interrupts, Left::nothing()).await
     };
     let report = report.await;
     let elapsed = started.elapsed();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use haul::journal::SourceRecord;
-use haul::{FileSource, JournalOptions, StoreErrorKind, UploadOptions};
+use haul::journal::{JournalFolder, SourceRecord};
+use haul::{FileSource, JournalOptions, Source, StoreErrorKind, UploadOptions};
 
 use super::summary::{self, Journey};
 use crate::args::StoreArgs;
@@ -14,12 +14,14 @@ use crate::connection::Connection;
 use crate::exit::Exit;
 use crate::failure::{Doing, Usage};
 use crate::interrupt::Interrupts;
+use crate::left::{Left, OnInterrupt};
 use crate::output::{Mode, visible};
 use crate::progress::View;
 use crate::state_dir::journal_folder;
 use crate::store::{self, Opened};
 use crate::target::Address;
-use crate::transfer::{OnInterrupt, drive};
+use crate::trail::Trail;
+use crate::transfer::drive;
 
 /// What is to be sent.
 pub(super) struct Sending {
@@ -71,12 +73,20 @@ pub(super) async fn send(
     let endpoint = opened.store.endpoint();
     let started = Instant::now();
     let mut view = View::new(mode, super::name_of(&from));
+    let mut trail =
+        Trail::Store { object: object.clone(), endpoint: opened.reach(), profile: args.profile.clone() };
     let report = async {
         if remember {
             let connection = Connection::of(address.scheme, args, &endpoint)?;
+            let store_name = connection.store_name();
+            // A file whose path is no text has no journal.
+            if let Some(source) = Source::identity(&file) {
+                let store = store_name.as_deref().unwrap_or(&endpoint);
+                trail = Trail::Journal(JournalFolder::id(&source.path, store, &object));
+            }
             options.journal = Some(JournalOptions {
                 folder: journal_folder()?,
-                store_name: connection.store_name(),
+                store_name,
                 connection: serde_json::to_value(&connection)?,
             });
         }
@@ -85,15 +95,16 @@ pub(super) async fn send(
             Some(interrupts) => interrupts,
             None => interrupts.insert(Interrupts::new()?),
         };
-        let on_interrupt =
-            if remember && !abort_on_interrupt { OnInterrupt::Pause } else { OnInterrupt::Abort };
+        let can_pause = trail.resume().is_some() && !abort_on_interrupt;
+        let on_interrupt = if can_pause { OnInterrupt::Pause } else { OnInterrupt::Abort };
+        let left = Left::of_upload(on_interrupt, trail.clone());
         let upload = haul::upload(Arc::clone(&opened.store), file, object, options);
-        drive(upload, mode, &mut view, interrupts, on_interrupt).await
+        drive(upload, mode, &mut view, interrupts, left).await
     };
     let report = report.await;
     let elapsed = started.elapsed();
     opened.close().await;
-    let report = report.with_context(|| doing().through(endpoint))?;
+    let report = report.with_context(|| doing().through(endpoint).found_by(trail))?;
 
     let journey = Journey { source: &from, target: &to, elapsed };
     let (line, summary) = summary::uploaded(journey, &report, view.retries());

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use haul_testkit::files::MIB;
 use haul_testkit::process::Finished;
 
 use crate::scene::Scene;
@@ -42,7 +41,7 @@ fn assert_says(finished: &Finished, code: i32, words: &[&str]) {
 /// "no unfinished uploads", said of a machine that had one and could not read its journal.
 #[test]
 fn a_journal_that_cannot_be_read_is_listed_and_told_what_to_do_about() {
-    let zeros = vec![0; MIB as usize];
+    let zeros = vec![0; 1 << 20];
     let cases: [(&[u8], &str); 3] = [
         (&zeros, "the file is not a journal"),
         (b"HAULJNL\x01damaged", "its beginning is damaged"),

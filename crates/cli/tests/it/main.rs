@@ -13,6 +13,7 @@ mod conformance;
 mod corrections;
 mod damaged_journals;
 mod failures;
+mod hints;
 mod interrupts;
 mod kills;
 mod limits;

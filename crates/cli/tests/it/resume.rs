@@ -148,6 +148,8 @@ fn a_source_that_changed_is_compared_and_only_what_differs_is_sent_again() {
     let refused = finish(strict.args(["--on-change", "fail"]));
     assert_eq!(refused.code(), Some(6), "{}", refused.stderr);
     assert!(refused.stdout.contains("changed since the upload was begun"), "{}", refused.stdout);
+    let id = listed(&stopped)[0]["id"].as_str().unwrap().to_owned();
+    assert!(refused.stderr.contains(&format!("haul abort {id}")), "{}", refused.stderr);
 
     let finished = succeed(&mut command(&stopped));
     assert_eq!(event(&finished, "resumed")["differing_parts"], serde_json::json!([3]));

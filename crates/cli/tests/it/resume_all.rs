@@ -2,7 +2,8 @@
 //! has is said and left alone.
 
 use haul_testkit::Store;
-use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
+use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule, Seen};
+use haul_testkit::files::sha256;
 use haul_testkit::process::{Running, Signal};
 use haul_testkit::servers::HaulServe;
 
@@ -71,8 +72,8 @@ fn a_store_that_fails_does_not_keep_the_others_from_arriving() {
     let codes: Vec<_> = failed.iter().map(|failed| failed["exit_code"].as_u64().unwrap()).collect();
     assert_eq!(codes, [1, 3], "{}", finished.stdout);
     assert_eq!(files.unfinished(), ["dead", "failing"]);
-    let sha256 = haul_testkit::files::sha256(&files.world.path("healthy")).unwrap();
-    assert_eq!(read_back(files.server.store(), &files.bucket, "healthy").sha256, sha256);
+    let expected = sha256(&files.world.path("healthy")).unwrap();
+    assert_eq!(read_back(files.server.store(), &files.bucket, "healthy").sha256, expected);
 }
 
 /// The store fails at the same moment, so the upload pauses with a cause: it is the person's wish all the same.
@@ -88,7 +89,7 @@ fn ctrl_c_ends_all_of_them() {
     let store = files.through(&proxy);
     let running =
         Running::start(files.world.haul(&store).args(["resume", "--all", "--max-attempts", "1000"])).unwrap();
-    let refused = |seen: &[haul_testkit::chaos::Seen]| {
+    let refused = |seen: &[Seen]| {
         seen.iter().skip(before).any(|it| it.kind == Kind::UploadPart && it.status == Some(503))
     };
     assert!(proxy.wait_until(LIMIT, refused), "{:?}", proxy.seen().last());
