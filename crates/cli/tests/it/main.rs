@@ -9,6 +9,7 @@ mod acknowledged_stays;
 mod adoption;
 mod client_rides_out;
 mod clients;
+mod conditions;
 mod conformance;
 mod corrections;
 mod damaged_journals;
