@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use haul::UploadOptions;
 use haul::parts::ChecksumAlgorithm;
+use haul::retry::RetryPolicy;
 
 use crate::size::{parse_size, parse_size_above_zero};
 use crate::target::{Address, Listed, Target};
@@ -153,12 +155,8 @@ pub(crate) struct TransferArgs {
     /// Size of parts: 8MiB, 64M or bytes [default: by length, 8MiB at least]
     #[arg(long, value_name = "SIZE", value_parser = parse_size_above_zero)]
     pub(crate) part_size: Option<u64>,
-    /// Most parts in flight at once [default: 16]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(crate) concurrency: Option<u32>,
-    /// Most bytes of parts held in memory [default: 128MiB]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size_above_zero)]
-    pub(crate) memory: Option<u64>,
+    #[command(flatten)]
+    pub(crate) effort: EffortArgs,
     /// What the store checks every part with [default: crc64nvme]
     #[arg(long, value_name = "NAME", value_enum)]
     pub(crate) checksum: Option<ChecksumChoice>,
@@ -168,9 +166,39 @@ pub(crate) struct TransferArgs {
     /// Files smaller than this go in one request [default: 16MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) multipart_threshold: Option<u64>,
+}
+
+/// How hard one run tries: of the run and not of the upload, so an upload that goes on may be given others.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Transfer")]
+pub(crate) struct EffortArgs {
+    /// Most parts in flight at once [default: 16]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) concurrency: Option<u32>,
+    /// Most bytes of parts held in memory [default: 128MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size_above_zero)]
+    pub(crate) memory: Option<u64>,
     /// Tries of one request before giving up [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) max_attempts: Option<u32>,
+}
+
+impl EffortArgs {
+    /// When and how often to try again.
+    pub(crate) fn retry(&self) -> RetryPolicy {
+        let defaults = RetryPolicy::default();
+        RetryPolicy { attempts_max: self.max_attempts.unwrap_or(defaults.attempts_max), ..defaults }
+    }
+
+    /// These options, with as much effort as was asked for.
+    pub(crate) fn apply(&self, options: UploadOptions) -> UploadOptions {
+        UploadOptions {
+            concurrency: self.concurrency.unwrap_or(options.concurrency),
+            memory_budget_bytes: self.memory.unwrap_or(options.memory_budget_bytes),
+            retry: self.retry(),
+            ..options
+        }
+    }
 }
 
 /// What the object carries, and when it may be written.
@@ -251,6 +279,8 @@ pub(crate) struct ResumeArgs {
     /// When the file is another version now
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub(crate) on_change: OnChangeChoice,
+    #[command(flatten)]
+    pub(crate) effort: EffortArgs,
 }
 
 #[derive(Debug, Args)]
@@ -372,7 +402,7 @@ mod tests {
         let mut text = String::new();
         let mut command = Cli::command().term_width(100);
         text += &command.render_help().to_string();
-        for name in ["cp", "ls", "serve", "store check"] {
+        for name in ["cp", "resume", "ls", "serve", "store check"] {
             let mut command = Cli::command().term_width(100);
             command.build();
             let command = name

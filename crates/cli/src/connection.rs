@@ -79,6 +79,6 @@ impl Connection {
 }
 
 /// AWS's endpoints have the bucket in their name: the SDK makes them up from region and bucket.
-fn is_aws(endpoint: &str) -> bool {
+pub(crate) fn is_aws(endpoint: &str) -> bool {
     endpoint.contains(".amazonaws.com")
 }

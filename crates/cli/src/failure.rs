@@ -4,14 +4,19 @@
 //! error, the endpoint's, and [`Usage`]. The same facts go to people on stderr and, with `--json`, to programs on
 //! stdout. Nothing here matches on texts.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
+use haul::store::Operation;
 use haul::{Advice, Error as EngineError, StoreError, StoreErrorKind};
 use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::size::human_size;
 use crate::target::{Address, Scheme, TargetError};
+use crate::trail::Trail;
 
 /// What was being done, and with which address: the first line of an error.
 #[derive(Debug)]
@@ -19,6 +24,7 @@ pub(crate) struct Doing {
     action: String,
     address: Option<Address>,
     endpoint: Option<String>,
+    trail: Option<Trail>,
     hint: Option<String>,
 }
 
@@ -30,12 +36,17 @@ impl Doing {
 
     /// Something about no address in particular.
     pub(crate) fn of(action: impl Into<String>) -> Self {
-        Self { action: action.into(), address: None, endpoint: None, hint: None }
+        Self { action: action.into(), address: None, endpoint: None, trail: None, hint: None }
     }
 
     /// With the store that was asked.
     pub(crate) fn through(self, endpoint: impl Into<String>) -> Self {
         Self { endpoint: Some(endpoint.into()), ..self }
+    }
+
+    /// With what leads back to the upload.
+    pub(crate) fn found_by(self, trail: Trail) -> Self {
+        Self { trail: Some(trail), ..self }
     }
 
     /// With a better hint than the engine, which knows less, can give.
@@ -241,16 +252,21 @@ fn exit(error: &EngineError) -> Exit {
         EngineError::InDoubt { .. } => Exit::InDoubt,
         EngineError::LeftBehind { .. } => Exit::LeftBehind,
         EngineError::SourceChanged { .. } | EngineError::SourceChangedSince { .. } => Exit::SourceChanged,
-        EngineError::Unproven { .. } | EngineError::Corrupt { .. } => Exit::NotProven,
-        EngineError::Store { source, .. }
-            if matches!(
-                source.kind,
-                StoreErrorKind::PreconditionFailed | StoreErrorKind::ConditionalConflict
-            ) =>
-        {
-            Exit::Precondition
+        EngineError::Unproven { .. } | EngineError::Corrupt { .. } | EngineError::CorruptObject { .. } => {
+            Exit::NotProven
         }
+        EngineError::Store { source, .. } if is_unmet_condition(source) => Exit::Precondition,
         _ => Exit::Failed,
+    }
+}
+
+fn is_unmet_condition(error: &StoreError) -> bool {
+    let is_write = matches!(error.operation, Operation::PutObject | Operation::CompleteMultipartUpload);
+    match error.kind {
+        StoreErrorKind::PreconditionFailed | StoreErrorKind::ConditionalConflict => true,
+        // S3's answer to If-Match where there is no object; a write misses a key for no other reason.
+        StoreErrorKind::NoSuchKey => is_write,
+        _ => false,
     }
 }
 
@@ -271,7 +287,7 @@ fn code(error: &EngineError) -> String {
         EngineError::Unproven { .. } => "Unproven",
         EngineError::Cancelled { .. } => "Cancelled",
         EngineError::LeftBehind { .. } => "LeftBehind",
-        EngineError::Corrupt { .. } => "Corrupt",
+        EngineError::Corrupt { .. } | EngineError::CorruptObject { .. } => "Corrupt",
         EngineError::TargetUnwritable { .. } => "TargetUnwritable",
         EngineError::Configuration(_) => "Configuration",
         _ => "Internal",
@@ -308,9 +324,11 @@ fn hint(error: &EngineError, doing: Option<&Doing>) -> Option<String> {
     if let Some(better) = doing.and_then(|doing| doing.hint.clone()) {
         return Some(better);
     }
+    if let Some(pasted) = doing.and_then(|doing| doing.trail.as_ref()?.hint(error)) {
+        return Some(pasted);
+    }
     if exit(error) == Exit::Precondition {
-        let hint =
-            "the object stays as it was: it exists (--if-none-match) or is another version (--if-match)";
+        let hint = "the object stays as it was: it exists (--if-none-match), is another version or is not there (--if-match)";
         return Some(hint.to_owned());
     }
     let hint = match error {
@@ -335,139 +353,4 @@ fn concrete(hint: &str, doing: &Doing) -> String {
         hint = hint.replace("s3://BUCKET", &bucket);
     }
     hint
-}
-
-#[cfg(test)]
-mod tests {
-    use anyhow::Context;
-    use haul::parts::UploadId;
-    use haul::store::Operation;
-
-    use super::*;
-
-    fn told(error: EngineError, address: &str) -> String {
-        let address = Address::parse(address).unwrap();
-        let doing = Doing::at(format!("cannot upload video.mov to {address}"), &address);
-        let failed = Err::<(), _>(error).context(doing).unwrap_err();
-        let failure = Failure::of(&failed);
-        format!("{}\nexit {}, {}", failure.lines(str::to_owned), failure.exit_code, failure.code)
-    }
-
-    fn refused(status: u16, code: &str, message: &str) -> EngineError {
-        EngineError::Store {
-            object: "s3://bucket/video.mov".into(),
-            part: Some("7".parse().unwrap()),
-            attempts: 3,
-            source: Box::new(StoreError::answered(Operation::UploadPart, status, Some(code), message)),
-        }
-    }
-
-    #[test]
-    fn a_refusal_says_what_where_why_and_what_next() {
-        insta::assert_snapshot!(
-            told(refused(403, "AccessDenied", "no"), "s3://bucket/video.mov"),
-            @r"
-        error: cannot upload video.mov to s3://bucket/video.mov
-          caused by: s3://bucket/video.mov, part 7, after 3 attempts
-          caused by: UploadPart: the store answered 403 AccessDenied: no
-        hint: the keys in use may not do this here; check the bucket policy, or choose others with --profile
-        exit 1, AccessDenied
-        "
-        );
-    }
-
-    #[test]
-    fn of_the_layers_below_the_store_only_the_root_is_told() {
-        let root = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-        let layers = anyhow::Error::from(root).context("io error").context("dispatch failure");
-        let error =
-            StoreError::local(Operation::UploadPart, StoreErrorKind::Connection, "the connection broke")
-                .with_source(layers);
-        insta::assert_snapshot!(
-            told(EngineError::of_store("s3://bucket/a", error), "s3://bucket/a"),
-            @r"
-        error: cannot upload video.mov to s3://bucket/a
-          caused by: UploadPart: the connection broke
-          caused by: connection reset
-        hint: is the endpoint right and reachable? see --endpoint and AWS_ENDPOINT_URL
-        exit 1, Connection
-        "
-        );
-    }
-
-    #[test]
-    fn what_a_person_asked_for_is_no_error() {
-        let paused = EngineError::Paused {
-            object: "s3://demo/a".parse().unwrap(),
-            id: "0e50c57f2f7a".into(),
-            arrived_bytes: 293_601_280,
-            size_bytes: 3 << 30,
-            source: None,
-        };
-        insta::assert_snapshot!(told(paused, "local://demo/a"), @r"
-        paused: local://demo/a at 280.0 MiB of 3.0 GiB
-        hint: run the same command again, or haul resume 0e50c57f2f7a; haul abort 0e50c57f2f7a removes what is there
-        exit 3, Paused
-        ");
-        let cancelled = EngineError::Cancelled { object: "s3://demo/a".into() };
-        insta::assert_snapshot!(told(cancelled, "s3://demo/a"), @r"
-        interrupted: s3://demo/a: nothing is left of it
-        exit 3, Cancelled
-        ");
-    }
-
-    #[test]
-    fn hints_name_the_persons_own_bucket() {
-        insta::assert_snapshot!(
-            told(EngineError::of_store("s3://demo/a", StoreError::answered(Operation::PutObject, 404, Some("NoSuchBucket"), "")), "local://demo/a"),
-            @r"
-        error: cannot upload video.mov to local://demo/a
-          caused by: PutObject: the store answered 404 NoSuchBucket
-        hint: create it first: haul mb local://demo; or check its name and --endpoint
-        exit 1, NoSuchBucket
-        "
-        );
-    }
-
-    #[test]
-    fn every_ending_that_a_script_must_tell_apart_has_its_code() {
-        let object: haul::ObjectRef = "s3://bucket/key".parse().unwrap();
-        let upload_id = UploadId::new("u").unwrap();
-        let gone = || Box::new(StoreError::local(Operation::HeadObject, StoreErrorKind::Connection, "gone"));
-        let check = |error: EngineError, expect: Exit| {
-            let error = anyhow::Error::from(error).context(Doing::of("failed"));
-            assert_eq!(Failure::of(&error).exit, expect, "{error:?}");
-        };
-        let cancelled = || EngineError::Cancelled { object: object.to_string() };
-        check(cancelled(), Exit::Interrupted);
-        check(
-            EngineError::InDoubt { object: object.clone(), upload_id: upload_id.clone(), source: gone() },
-            Exit::InDoubt,
-        );
-        check(
-            EngineError::LeftBehind {
-                object: object.clone(),
-                upload_id,
-                cleanup: gone(),
-                source: Box::new(cancelled()),
-            },
-            Exit::LeftBehind,
-        );
-        check(EngineError::Corrupt { object, detail: "CRC".into() }, Exit::NotProven);
-        check(refused(412, "PreconditionFailed", ""), Exit::Precondition);
-        check(refused(409, "ConditionalRequestConflict", ""), Exit::Precondition);
-        check(refused(500, "InternalError", ""), Exit::Failed);
-        check(EngineError::Configuration("no region".into()), Exit::Usage);
-        assert_eq!(Failure::of(&Usage::new("no", "yes").into()).exit, Exit::Usage);
-    }
-
-    #[test]
-    fn programs_get_the_same_facts() {
-        let error =
-            anyhow::Error::from(refused(503, "SlowDown", "later")).context(Doing::of("cannot upload"));
-        insta::assert_snapshot!(
-            serde_json::to_string(&Failure::of(&error)).unwrap(),
-            @r#"{"event":"failed","code":"SlowDown","advice":"retry","exit_code":1,"message":"cannot upload","causes":["s3://bucket/video.mov, part 7, after 3 attempts","UploadPart: the store answered 503 SlowDown: later"],"hint":"the store asks for less; lower --concurrency"}"#
-        );
-    }
 }

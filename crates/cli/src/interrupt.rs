@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Waits for signals that ask the process to end.
 #[derive(Debug)]
 pub(crate) struct Interrupts {
+    came: bool,
     #[cfg(unix)]
     interrupt: Signal,
     #[cfg(unix)]
@@ -25,6 +26,7 @@ impl Interrupts {
         // `nohup haul …` must survive its terminal: an ignored hang-up stays ignored.
         let hangup = if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(Self {
+            came: false,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup,
@@ -34,12 +36,23 @@ impl Interrupts {
     /// Takes the signals over.
     #[cfg(not(unix))]
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self {})
+        Ok(Self { came: false })
+    }
+
+    /// Whether a person has asked to end: a failure of the store may end with the same exit code.
+    pub(crate) fn came(&self) -> bool {
+        self.came
     }
 
     /// The next signal, by the name a person knows.
-    #[cfg(unix)]
     pub(crate) async fn next(&mut self) -> &'static str {
+        let name = self.wait().await;
+        self.came = true;
+        name
+    }
+
+    #[cfg(unix)]
+    async fn wait(&mut self) -> &'static str {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -53,9 +66,8 @@ impl Interrupts {
         }
     }
 
-    /// The next signal, by the name a person knows.
     #[cfg(not(unix))]
-    pub(crate) async fn next(&mut self) -> &'static str {
+    async fn wait(&mut self) -> &'static str {
         match tokio::signal::ctrl_c().await {
             Ok(()) => "Ctrl-C",
             Err(_) => std::future::pending().await,

@@ -10,6 +10,7 @@ mod data_dir;
 mod exit;
 mod failure;
 mod interrupt;
+mod left;
 mod logging;
 mod output;
 mod pace;
@@ -18,6 +19,7 @@ mod size;
 mod state_dir;
 mod store;
 mod target;
+mod trail;
 mod transfer;
 
 use std::process::ExitCode;

@@ -11,10 +11,12 @@ use haul::s3::StaticCredentials;
 use haul::{Addressing, S3Options, S3Store, Store};
 
 use crate::args::StoreArgs;
+use crate::connection::is_aws;
 use crate::data_dir::data_dir;
 use crate::failure::{Doing, Usage};
 use crate::output::Mode;
 use crate::target::Scheme;
+use crate::trail::Reach;
 
 /// A store, and what has to stay alive while it is used.
 pub(crate) struct Opened {
@@ -26,6 +28,16 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
+    /// How the store is reached when this command has ended.
+    pub(crate) fn reach(&self) -> Reach {
+        let endpoint = self.store.endpoint();
+        match &self.inside {
+            Some(_) => Reach::Inside,
+            None if is_aws(&endpoint) => Reach::Aws,
+            None => Reach::Url(endpoint),
+        }
+    }
+
     /// Ends the endpoint inside, if there is one. Everything it answered is on disk already.
     pub(crate) async fn close(self) {
         drop(self.store);

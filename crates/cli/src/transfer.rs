@@ -9,9 +9,8 @@ use std::io;
 use haul::{Event, Events};
 use tokio::time::MissedTickBehavior;
 
-use crate::exit::Exit;
-use crate::failure::Ended;
 use crate::interrupt::Interrupts;
+use crate::left::{Left, OnInterrupt};
 use crate::output::Mode;
 use crate::progress::{Snapshot, TICK, View};
 
@@ -29,15 +28,6 @@ pub(crate) trait Transfer: Future<Output = Result<Self::Report, haul::Error>> + 
     fn pause(&self) {
         self.cancel();
     }
-}
-
-/// What the first signal does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OnInterrupt {
-    /// The parts in flight may still arrive; then it says how to go on.
-    Pause,
-    /// What was sent is removed.
-    Abort,
 }
 
 impl Transfer for haul::Upload {
@@ -86,61 +76,15 @@ impl Transfer for haul::download::Download {
     }
 }
 
-/// What may be left at the store when the process ends now.
-#[derive(Debug, Default)]
-struct Left {
-    upload_id: Option<String>,
-}
-
-impl Left {
-    fn event(&mut self, event: &Event) {
-        match event {
-            Event::UploadCreated { upload_id } | Event::Resumed { upload_id, .. } => {
-                self.upload_id = Some(upload_id.to_string());
-            }
-            Event::Aborted | Event::Paused { .. } | Event::Completed { .. } => self.upload_id = None,
-            _ => {}
-        }
-    }
-
-    /// The end by a second signal.
-    fn ended(self, signal: &str, on_interrupt: OnInterrupt) -> Ended {
-        match self.upload_id {
-            // The journal remembers it.
-            Some(_) if on_interrupt == OnInterrupt::Pause => Ended {
-                exit: Exit::Interrupted,
-                code: "Paused",
-                message: format!("{signal} again: ended at once; what arrived is kept"),
-                hint: Some("run the same command again, or haul resume; haul uploads lists it".to_owned()),
-            },
-            Some(upload_id) => Ended {
-                exit: Exit::LeftBehind,
-                code: "LeftBehind",
-                message: format!("{signal} again: parts of upload {upload_id} may be left at the store"),
-                hint: Some(
-                    "abort it with: aws s3api abort-multipart-upload --bucket BUCKET --key KEY --upload-id ID".to_owned(),
-                ),
-            },
-            None => Ended {
-                exit: Exit::Interrupted,
-                code: "Interrupted",
-                message: format!("{signal} again: ended at once"),
-                hint: None,
-            },
-        }
-    }
-}
-
 /// Drives `transfer` to its end.
 pub(crate) async fn drive<T: Transfer>(
     mut transfer: T,
     mode: Mode,
     view: &mut View,
     interrupts: &mut Interrupts,
-    on_interrupt: OnInterrupt,
+    mut left: Left,
 ) -> anyhow::Result<T::Report> {
     let mut events = transfer.take_events();
-    let mut left = Left::default();
     let mut interrupted = false;
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -150,19 +94,14 @@ pub(crate) async fn drive<T: Transfer>(
             signal = interrupts.next() => {
                 if interrupted {
                     view.finish();
-                    return Err(left.ended(signal, on_interrupt).into());
+                    return Err(left.ended(signal).into());
                 }
                 interrupted = true;
-                match on_interrupt {
-                    OnInterrupt::Pause => {
-                        transfer.pause();
-                        view.say(&format!("{signal}: waiting for the parts in flight; once more ends at once"));
-                    }
-                    OnInterrupt::Abort => {
-                        transfer.cancel();
-                        view.say(&format!("{signal}: removing what was sent; once more ends at once"));
-                    }
+                match left.on_interrupt() {
+                    OnInterrupt::Pause => transfer.pause(),
+                    OnInterrupt::Abort => transfer.cancel(),
                 }
+                view.say(&left.stopping(signal));
             }
             Some(event) = next(&mut events) => take(&event, mode, view, &mut left)?,
             result = &mut transfer => break result,
@@ -186,22 +125,4 @@ fn take(event: &Event, mode: Mode, view: &mut View, left: &mut Left) -> io::Resu
     left.event(event);
     view.event(event);
     mode.event(event)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_second_signal_says_what_may_be_left() {
-        let mut left = Left::default();
-        left.event(&Event::UploadCreated { upload_id: "abc".parse().unwrap() });
-        let ended = left.ended("Ctrl-C", OnInterrupt::Abort);
-        assert_eq!(ended.exit, Exit::LeftBehind);
-        insta::assert_snapshot!(ended, @"Ctrl-C again: parts of upload abc may be left at the store");
-
-        let mut left = Left { upload_id: Some("abc".into()) };
-        left.event(&Event::Aborted);
-        assert_eq!(left.ended("Ctrl-C", OnInterrupt::Abort).exit, Exit::Interrupted);
-    }
 }

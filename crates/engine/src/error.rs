@@ -9,6 +9,7 @@ use std::time::Duration;
 use haul_parts::{Bucket, Key, PartNumber, UploadId};
 
 use crate::journal::JournalError;
+use crate::journal::format::FormatError;
 use crate::source::Change;
 use crate::store::{ObjectRef, StoreError};
 
@@ -144,7 +145,7 @@ pub enum Error {
     #[error("cannot remember the upload")]
     Journal(#[from] JournalError),
     /// The upload failed and cleaning up failed too: parts may be billed.
-    #[error("{object}: parts of upload {upload_id} could not be removed")]
+    #[error("{object}: parts of upload {upload_id} could not be removed: {}", with_its_root(cleanup))]
     LeftBehind {
         /// The object.
         object: ObjectRef,
@@ -158,6 +159,14 @@ pub enum Error {
     /// What was downloaded is not what the store says it is.
     #[error("{object}: what arrived is not what was stored: {detail}")]
     Corrupt {
+        /// The object.
+        object: ObjectRef,
+        /// Which check failed.
+        detail: String,
+    },
+    /// What is at the store after an upload is not what was read.
+    #[error("{object}: the object at the store is not what was sent: {detail}")]
+    CorruptObject {
         /// The object.
         object: ObjectRef,
         /// Which check failed.
@@ -206,9 +215,10 @@ impl Error {
             Self::Store { source, .. } => source.advice(),
             Self::InDoubt { .. } | Self::Paused { .. } => Advice::Resume,
             Self::SourceChangedSince { .. } => Advice::Resume,
-            Self::SourceChanged { .. } | Self::UploadGone { .. } | Self::Corrupt { .. } => {
-                Advice::Retry { after: None }
-            }
+            Self::SourceChanged { .. }
+            | Self::UploadGone { .. }
+            | Self::Corrupt { .. }
+            | Self::CorruptObject { .. } => Advice::Retry { after: None },
             _ => Advice::GiveUp,
         }
     }
@@ -223,27 +233,38 @@ impl Error {
             },
             Self::NotAFile { .. } => "haul cp takes one regular file".into(),
             Self::SourceChangedSince { .. } => {
-                "leave out --on-change fail to send only the parts that differ, or haul abort the upload"
+                "leave out --on-change fail to send only the parts that differ, or abort the upload"
                     .into()
             }
             Self::SourceChanged { .. } => "run the same command again when nothing writes to the file".into(),
             Self::Store { source, .. } => return source.hint().map(str::to_owned),
             Self::InDoubt { .. } => {
-                "run the same command again, or haul resume: it finds out and goes on from there".into()
+                "run the same command again: with a journal it finds out and goes on from there".into()
             }
             Self::Paused { id, .. } => format!(
                 "run the same command again, or haul resume {id}; haul abort {id} removes what is there"
             ),
             Self::Journal(JournalError::Locked { .. }) => "wait for it, or end it first".into(),
+            Self::Journal(JournalError::Format { path, source }) => {
+                let first = if matches!(source, FormatError::Version(_)) { "use the Haul that wrote it, or " } else { "" };
+                format!(
+                    "{first}remove {}; haul cp --adopt then goes on with what is at the store",
+                    path.display()
+                )
+            }
             Self::Journal(_) => "check the state folder and its free space, or use --no-journal".into(),
             Self::UploadGone { .. } => "run the same command again: it starts anew".into(),
             Self::Unproven { .. } => "leave out --require-proof to accept the store's word".into(),
             Self::LeftBehind { object, upload_id, .. } => format!(
-                "abort it when the store answers again: aws s3api abort-multipart-upload --bucket {} --key {} --upload-id {upload_id}",
+                "abort it when the store lets you: bucket {}, key {}, upload id {upload_id}",
                 object.bucket, object.key
             ),
             Self::Corrupt { .. } => {
                 "run the same command again; if it fails again, the stored object is damaged".into()
+            }
+            Self::CorruptObject { .. } => {
+                "do not use that object; run the same command again to write it anew; if it fails again, the store is damaged"
+                    .into()
             }
             Self::TargetUnwritable { .. } => "check the folder, its permissions and the free space".into(),
             _ => return None,
@@ -265,6 +286,15 @@ pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// An error and where it began: "AbortMultipartUpload: the connection broke (connection refused)".
+fn with_its_root(error: &StoreError) -> String {
+    use std::error::Error as _;
+    match std::iter::successors(error.source(), |cause| (*cause).source()).last() {
+        Some(root) => format!("{error} ({root})"),
+        None => error.to_string(),
+    }
 }
 
 /// Why a text is not `s3://bucket/key`.

@@ -102,17 +102,47 @@ impl ProofCount {
 impl fmt::Display for ProofCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self { checksum, md5: 0, unproven: 0 } if checksum > 0 => {
-                f.write_str("every part proven by checksum")
+            // Complete was an earlier run's, and its journal lost the parts.
+            Self { checksum: 0, md5: 0, unproven: 0 } => {
+                f.write_str("how its parts were proven is not recorded")
             }
-            Self { checksum: 0, md5, unproven: 0 } if md5 > 0 => f.write_str("every part proven by MD5"),
-            Self { checksum: 0, md5: 0, unproven } => write!(f, "{unproven} parts unproven"),
+            Self { md5: 0, unproven: 0, .. } => f.write_str("every part proven by checksum"),
+            Self { checksum: 0, unproven: 0, .. } => f.write_str("every part proven by MD5"),
             Self { checksum, md5, unproven: 0 } => {
                 write!(f, "every part proven: {checksum} by checksum, {md5} by MD5")
             }
+            Self { checksum: 0, md5: 0, unproven } => write!(f, "{} unproven", parts(unproven)),
+            Self { checksum, md5: 0, unproven } => {
+                write!(f, "{} proven by checksum, {unproven} unproven", parts(checksum))
+            }
+            Self { checksum: 0, md5, unproven } => {
+                write!(f, "{} proven by MD5, {unproven} unproven", parts(md5))
+            }
             Self { checksum, md5, unproven } => {
-                write!(f, "{checksum} parts proven by checksum, {md5} by MD5, {unproven} unproven")
+                write!(f, "{} proven by checksum, {md5} by MD5, {unproven} unproven", parts(checksum))
             }
         }
+    }
+}
+
+fn parts(count: u32) -> String {
+    format!("{count} part{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_said_without_zeros_and_in_the_right_number() {
+        let said = |checksum, md5, unproven| ProofCount { checksum, md5, unproven }.to_string();
+        assert_eq!(said(3, 0, 0), "every part proven by checksum");
+        assert_eq!(said(0, 3, 0), "every part proven by MD5");
+        assert_eq!(said(2, 1, 0), "every part proven: 2 by checksum, 1 by MD5");
+        assert_eq!(said(1, 0, 2), "1 part proven by checksum, 2 unproven");
+        assert_eq!(said(0, 2, 1), "2 parts proven by MD5, 1 unproven");
+        assert_eq!(said(2, 1, 1), "2 parts proven by checksum, 1 by MD5, 1 unproven");
+        assert_eq!(said(0, 0, 0), "how its parts were proven is not recorded");
+        assert_eq!((said(0, 0, 1), said(0, 0, 2)), ("1 part unproven".into(), "2 parts unproven".into()));
     }
 }

@@ -12,6 +12,7 @@ use crate::failure::Doing;
 use crate::output::{Mode, visible};
 use crate::state_dir::journal_folder;
 use crate::store;
+use crate::trail::Trail;
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "upload-aborted")]
@@ -29,6 +30,7 @@ pub(crate) async fn run(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Resul
     let opened = store::open(address.scheme, &connection.store_args(args), mode).await?;
     let doing =
         Doing::at(format!("cannot abort the upload of {shown}"), &address).through(opened.store.endpoint());
+    let doing = doing.found_by(Trail::Journal(summary.id.clone()));
     let done = haul::abandon(std::sync::Arc::clone(&opened.store), &journal_folder()?, &summary.id).await;
     opened.close().await;
     let done = done.context(doing)?;

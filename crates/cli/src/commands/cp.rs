@@ -8,21 +8,21 @@ use std::time::Instant;
 
 use anyhow::Context;
 use haul::parts::limits::PUT_OBJECT_MAX_BYTES;
-use haul::retry::RetryPolicy;
 use haul::{DownloadOptions, ObjectAttributes, Unfinished, UploadOptions};
 
 use super::summary::{self, Journey};
-use super::upload::{Sending, send};
+use super::upload::{Origin, Sending, send};
 use crate::args::{CpArgs, ObjectOptionArgs, RememberArgs, StoreArgs, TransferArgs};
 use crate::exit::Exit;
 use crate::failure::{Doing, Usage};
 use crate::interrupt::Interrupts;
+use crate::left::Left;
 use crate::output::{Mode, visible};
 use crate::progress::View;
 use crate::size::human_size;
 use crate::store;
 use crate::target::{Address, Target};
-use crate::transfer::{OnInterrupt, drive};
+use crate::transfer::drive;
 
 /// Copies.
 pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::Result<Exit> {
@@ -80,13 +80,13 @@ async fn upload(
     let content_type = &mut options.attributes.content_type;
     *content_type = content_type.take().or_else(|| guess_content_type(&address.key, path));
     let sending = Sending {
-        path: path.to_owned(),
+        file: Origin::Path(path.to_owned()),
         address,
         options,
         remember: !remember.no_journal,
         abort_on_interrupt: remember.abort_on_interrupt,
     };
-    Box::pin(send(args, sending, mode)).await
+    Box::pin(send(args, sending, mode, &mut None)).await
 }
 
 async fn download(
@@ -108,7 +108,7 @@ async fn download(
     let report = async {
         let mut interrupts = Interrupts::new()?;
         let download = haul::download(Arc::clone(&opened.store), object, path, options);
-        drive(download, mode, &mut view, &mut interrupts, OnInterrupt::Abort).await
+        drive(download, mode, &mut view, &mut interrupts, Left::nothing()).await
     };
     let report = report.await;
     let elapsed = started.elapsed();
@@ -132,11 +132,9 @@ fn upload_options(transfer: &TransferArgs, object: ObjectOptionArgs) -> Result<U
             format!("one request takes at most {}", human_size(PUT_OBJECT_MAX_BYTES)),
         ));
     }
-    Ok(UploadOptions {
+    Ok(transfer.effort.apply(UploadOptions {
         part_size_bytes: transfer.part_size,
         multipart_threshold_bytes,
-        concurrency: transfer.concurrency.unwrap_or(defaults.concurrency),
-        memory_budget_bytes: transfer.memory.unwrap_or(defaults.memory_budget_bytes),
         checksum: transfer.checksum.map_or(defaults.checksum, crate::args::ChecksumChoice::algorithm),
         require_proof: transfer.require_proof,
         attributes: ObjectAttributes {
@@ -149,9 +147,8 @@ fn upload_options(transfer: &TransferArgs, object: ObjectOptionArgs) -> Result<U
         },
         if_none_match: object.if_none_match,
         if_match: object.if_match.map(Into::into),
-        retry: retry_policy(transfer.max_attempts),
         ..defaults
-    })
+    }))
 }
 
 /// A download takes only what concerns every request. The rest is refused: an option that silently does nothing is a
@@ -163,8 +160,8 @@ fn download_options(
 ) -> Result<DownloadOptions, Usage> {
     let given = [
         (transfer.part_size.is_some(), "--part-size"),
-        (transfer.concurrency.is_some(), "--concurrency"),
-        (transfer.memory.is_some(), "--memory"),
+        (transfer.effort.concurrency.is_some(), "--concurrency"),
+        (transfer.effort.memory.is_some(), "--memory"),
         (transfer.checksum.is_some(), "--checksum"),
         (transfer.require_proof, "--require-proof"),
         (transfer.multipart_threshold.is_some(), "--multipart-threshold"),
@@ -186,13 +183,8 @@ fn download_options(
             format!("{name} is for uploads; this is a download"),
             "leave it out: a download is one stream for now, verified by what the store gives",
         )),
-        None => Ok(DownloadOptions { retry: retry_policy(transfer.max_attempts) }),
+        None => Ok(DownloadOptions { retry: transfer.effort.retry() }),
     }
-}
-
-fn retry_policy(attempts_max: Option<u32>) -> RetryPolicy {
-    let defaults = RetryPolicy::default();
-    RetryPolicy { attempts_max: attempts_max.unwrap_or(defaults.attempts_max), ..defaults }
 }
 
 /// By the ending of the key, which is what readers will see; else of the file.

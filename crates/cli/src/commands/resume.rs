@@ -1,66 +1,155 @@
 //! `haul resume ID` and `haul resume --all`: goes on with what was interrupted on this machine.
 
-use std::path::PathBuf;
+use std::collections::VecDeque;
+use std::io;
 
 use haul::UploadOptions;
-use haul::journal::JournalSummary;
+use haul::journal::{JournalError, JournalSummary};
+use serde::Serialize;
 
-use super::upload::{Sending, send};
-use super::uploads::find;
+use super::summary::counted;
+use super::upload::{Origin, Sending, send};
+use super::uploads::{find, unreadable};
 use crate::args::{ResumeArgs, StoreArgs};
 use crate::connection::Connection;
 use crate::exit::Exit;
 use crate::failure::{Failure, Usage};
+use crate::interrupt::Interrupts;
 use crate::output::{Mode, complain, paint};
 use crate::state_dir::journal_folder;
 
 /// Goes on with one, or with all that nobody is working on.
 pub(crate) async fn run(args: &StoreArgs, wanted: ResumeArgs, mode: Mode) -> anyhow::Result<Exit> {
+    let options = options(&wanted);
     match wanted.id {
-        Some(id) => resume(args, find(&id)?, &wanted.on_change.into(), mode).await,
-        None if wanted.all => all(args, &wanted.on_change.into(), mode).await,
+        Some(id) => resume(args, find(&id)?, &options, mode, &mut None).await,
+        None if wanted.all => all(args, &options, mode).await,
         None => {
             Err(Usage::new("which upload?", "name its id (haul uploads lists them), or say --all").into())
         }
     }
 }
 
-async fn all(args: &StoreArgs, on_change: &haul::OnChange, mode: Mode) -> anyhow::Result<Exit> {
-    let mut exit = Exit::Done;
-    let unfinished = journal_folder()?.list().map_err(haul::Error::from)?;
-    if unfinished.is_empty() {
+/// What is of this run; part size, checksum and attributes come from the journal.
+fn options(wanted: &ResumeArgs) -> UploadOptions {
+    wanted.effort.apply(UploadOptions {
+        multipart_threshold_bytes: 1,
+        on_change: wanted.on_change.into(),
+        ..UploadOptions::default()
+    })
+}
+
+/// One that another process works on.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "upload-skipped")]
+struct Skipped<'a> {
+    id: &'a str,
+    running_pid: Option<u32>,
+}
+
+async fn all(args: &StoreArgs, options: &UploadOptions, mode: Mode) -> anyhow::Result<Exit> {
+    let folder = journal_folder()?;
+    let unfinished = folder.list().map_err(haul::Error::from)?;
+    let unreadable = unreadable(&folder)?;
+    if unfinished.is_empty() && unreadable.is_empty() {
         mode.result("no unfinished uploads")?;
     }
-    for summary in unfinished.into_iter().filter(|summary| summary.running_pid.is_none()) {
-        if let Err(error) = resume(args, summary, on_change, mode).await {
-            let failure = Failure::of(&error);
-            mode.event(&failure)?;
-            complain(&failure.lines(paint));
-            // Interrupted by a person: the others are not begun.
-            if failure.exit == Exit::Interrupted {
-                return Ok(failure.exit);
+    let mut exit = Exit::Done;
+    for error in unreadable {
+        exit = tell(&error, mode)?;
+    }
+    let (running, mut left): (Vec<_>, VecDeque<_>) = sorted_out(unfinished);
+    for (id, pid) in running {
+        skip(&id, Some(pid), mode)?;
+    }
+    let mut interrupts = None;
+    while let Some(summary) = left.pop_front() {
+        let id = summary.id.clone();
+        let result = resume(args, summary, options, mode, &mut interrupts).await;
+        let interrupted = interrupts.as_ref().is_some_and(Interrupts::came);
+        match result {
+            Ok(_) if interrupted => exit = Exit::Interrupted,
+            Ok(_) => {}
+            Err(error) => match taken_meanwhile(&error) {
+                Some(pid) => skip(&id, pid, mode)?,
+                None => exit = tell(&error, mode)?,
+            },
+        }
+        if interrupted {
+            if !left.is_empty() {
+                mode.remark(&format!("interrupted: {} not begun", counted(left.len(), "upload")));
             }
-            exit = failure.exit;
+            break;
         }
     }
     Ok(exit)
 }
 
+/// Those that another process works on, and the others.
+fn sorted_out(unfinished: Vec<JournalSummary>) -> (Vec<(String, u32)>, VecDeque<JournalSummary>) {
+    let (mut running, mut free) = (vec![], VecDeque::new());
+    for summary in unfinished {
+        match summary.running_pid {
+            Some(pid) => running.push((summary.id, pid)),
+            None => free.push_back(summary),
+        }
+    }
+    (running, free)
+}
+
+/// Another process took the upload up after it was listed.
+fn taken_meanwhile(error: &anyhow::Error) -> Option<Option<u32>> {
+    match error.downcast_ref::<haul::Error>()? {
+        haul::Error::Journal(JournalError::Locked { pid }) => Some(*pid),
+        _ => None,
+    }
+}
+
+fn skip(id: &str, running_pid: Option<u32>, mode: Mode) -> io::Result<()> {
+    mode.event(&Skipped { id, running_pid })?;
+    let who = running_pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    mode.result(&format!("{id}  skipped: {who} is working on it"))
+}
+
+/// The failure of one is not the end of all.
+fn tell(error: &anyhow::Error, mode: Mode) -> io::Result<Exit> {
+    let failure = Failure::of(error);
+    mode.event(&failure)?;
+    complain(&failure.lines(paint));
+    Ok(failure.exit)
+}
+
 async fn resume(
     args: &StoreArgs,
     summary: JournalSummary,
-    on_change: &haul::OnChange,
+    options: &UploadOptions,
     mode: Mode,
+    interrupts: &mut Option<Interrupts>,
 ) -> anyhow::Result<Exit> {
     let connection = Connection::remembered(&summary.beginning);
-    // Part size, checksum and attributes come from the journal.
-    let options = UploadOptions { on_change: *on_change, ..UploadOptions::default() };
     let sending = Sending {
-        path: PathBuf::from(&summary.beginning.source.path),
+        file: Origin::Journal(summary.beginning.source.clone()),
         address: connection.address(&summary.beginning),
-        options: UploadOptions { multipart_threshold_bytes: 1, ..options },
+        options: options.clone(),
         remember: true,
         abort_on_interrupt: false,
     };
-    Box::pin(send(&connection.store_args(args), sending, mode)).await
+    Box::pin(send(&connection.store_args(args), sending, mode, interrupts)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    #[test]
+    fn flags_of_this_run_reach_the_engine() {
+        let line = "haul resume --all --concurrency 3 --memory 1GiB --max-attempts 2 --on-change fail";
+        let Command::Resume(wanted) = Cli::try_parse_from(line.split(' ')).unwrap().command else { panic!() };
+        let given = options(&wanted);
+        assert_eq!((given.concurrency, given.memory_budget_bytes), (3, 1 << 30));
+        assert_eq!((given.retry.attempts_max, given.on_change), (2, haul::OnChange::Fail));
+    }
 }

@@ -107,7 +107,9 @@ pub(crate) fn downloaded<'a>(journey: Journey<'a>, report: &DownloadReport) -> (
     (line, summary)
 }
 
-fn counted(count: u32, what: &str) -> String {
+/// `1 part`, `2 parts`.
+pub(super) fn counted(count: impl TryInto<u64>, what: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 

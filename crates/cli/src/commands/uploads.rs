@@ -1,11 +1,13 @@
 //! `haul uploads`: what is unfinished on this machine, and why.
 
-use haul::journal::JournalSummary;
+use std::error::Error as _;
+
+use haul::journal::{JournalFolder, JournalSummary, UnreadableJournal};
 use serde::Serialize;
 
 use crate::connection::Connection;
 use crate::exit::Exit;
-use crate::failure::Ended;
+use crate::failure::{Doing, Ended};
 use crate::output::{Mode, visible};
 use crate::size::{human_duration, human_size};
 use crate::state_dir::journal_folder;
@@ -26,10 +28,21 @@ struct Unfinished {
     state: String,
 }
 
+/// A journal that cannot be read: what it remembers may be at a store.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "unreadable-journal")]
+struct Unreadable {
+    id: String,
+    file: String,
+    reason: String,
+}
+
 /// Lists them.
 pub(crate) fn run(mode: Mode) -> anyhow::Result<Exit> {
-    let unfinished = journal_folder()?.list().map_err(haul::Error::from)?;
-    if unfinished.is_empty() {
+    let folder = journal_folder()?;
+    let unfinished = folder.list().map_err(haul::Error::from)?;
+    let unreadable = folder.unreadable().map_err(haul::Error::from)?;
+    if unfinished.is_empty() && unreadable.is_empty() {
         mode.result("no unfinished uploads")?;
     }
     let now = jiff::Timestamp::now().as_second();
@@ -38,7 +51,28 @@ pub(crate) fn run(mode: Mode) -> anyhow::Result<Exit> {
         mode.event(&upload)?;
         mode.result(&upload.line(now))?;
     }
+    for journal in unreadable {
+        let unreadable = Unreadable::of(&journal);
+        mode.event(&unreadable)?;
+        mode.result(&unreadable.line())?;
+    }
     Ok(Exit::Done)
+}
+
+impl Unreadable {
+    fn of(journal: &UnreadableJournal) -> Self {
+        let causes = std::iter::successors(journal.error.source(), |cause| (*cause).source());
+        Self {
+            id: journal.id.clone(),
+            file: journal.path.display().to_string(),
+            reason: causes.last().map_or_else(|| journal.error.to_string(), ToString::to_string),
+        }
+    }
+
+    /// `1a2b3c4d5e6f  cannot be read: the file is not a journal (/home/me/.local/state/…)`
+    fn line(&self) -> String {
+        format!("{}  cannot be read: {} ({})", visible(&self.id), self.reason, visible(&self.file))
+    }
 }
 
 impl Unfinished {
@@ -85,13 +119,31 @@ impl Unfinished {
 
 /// The one journal that an id, or its beginning, names.
 pub(super) fn find(id: &str) -> anyhow::Result<JournalSummary> {
-    let mut found = journal_folder()?.list().map_err(haul::Error::from)?;
+    let folder = journal_folder()?;
+    let mut found = folder.list().map_err(haul::Error::from)?;
     found.retain(|summary| summary.id.starts_with(id));
-    match found.len() {
-        1 => Ok(found.remove(0)),
-        0 => Err(no_such(format!("no unfinished upload of this machine has the id {id}")).into()),
-        several => Err(no_such(format!("{several} unfinished uploads have ids that begin with {id}")).into()),
+    let mut unreadable = folder.unreadable().map_err(haul::Error::from)?;
+    unreadable.retain(|journal| journal.id.starts_with(id));
+    match (found.len(), unreadable.len()) {
+        (1, 0) => Ok(found.remove(0)),
+        (0, 1) => Err(cannot_be_read(unreadable.remove(0))),
+        (0, 0) => Err(no_such(format!("no unfinished upload of this machine has the id {id}")).into()),
+        (some, more) => {
+            let several = some + more;
+            Err(no_such(format!("{several} unfinished uploads have ids that begin with {id}")).into())
+        }
     }
+}
+
+/// Those that `--all` cannot take up, as failures.
+pub(super) fn unreadable(folder: &JournalFolder) -> anyhow::Result<Vec<anyhow::Error>> {
+    let unreadable = folder.unreadable().map_err(haul::Error::from)?;
+    Ok(unreadable.into_iter().map(cannot_be_read).collect())
+}
+
+fn cannot_be_read(journal: UnreadableJournal) -> anyhow::Error {
+    let doing = Doing::of(format!("cannot tell what upload {} is", visible(&journal.id)));
+    anyhow::Error::from(haul::Error::from(journal.error)).context(doing)
 }
 
 fn no_such(message: String) -> Ended {

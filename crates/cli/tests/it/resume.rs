@@ -106,6 +106,22 @@ fn haul_resume_goes_on_without_the_command() {
     assert_arrived(&stopped);
 }
 
+/// Each of these begun everything anew, beside what had arrived.
+#[test]
+fn the_same_file_by_another_path_is_the_same_upload() {
+    let stopped = stopped_by(Signal::KILL);
+    std::fs::create_dir(stopped.world.path("w")).unwrap();
+    std::os::unix::fs::symlink(".", stopped.world.path("link")).unwrap();
+    stopped.proxy.add(Rule::on(Kind::UploadPart, Fault::slow_down()).always());
+    for path in ["./file", "w/../file", "link/file"] {
+        let mut command = copy(&stopped.world, &stopped.store, path, &stopped.url());
+        command.args(["--part-size", "8MiB", "--max-attempts", "1", "--json"]);
+        event(&finish(&mut command), "resumed");
+    }
+    assert_eq!(stopped.proxy.count(Kind::CreateMultipartUpload), 1);
+    assert_eq!(listed(&stopped).len(), 1);
+}
+
 #[test]
 fn haul_abort_removes_it_at_the_store_and_forgets_it() {
     let stopped = stopped_by(Signal::KILL);
@@ -132,6 +148,8 @@ fn a_source_that_changed_is_compared_and_only_what_differs_is_sent_again() {
     let refused = finish(strict.args(["--on-change", "fail"]));
     assert_eq!(refused.code(), Some(6), "{}", refused.stderr);
     assert!(refused.stdout.contains("changed since the upload was begun"), "{}", refused.stdout);
+    let id = listed(&stopped)[0]["id"].as_str().unwrap().to_owned();
+    assert!(refused.stderr.contains(&format!("haul abort {id}")), "{}", refused.stderr);
 
     let finished = succeed(&mut command(&stopped));
     assert_eq!(event(&finished, "resumed")["differing_parts"], serde_json::json!([3]));

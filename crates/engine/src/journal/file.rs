@@ -9,6 +9,7 @@ use haul_parts::{ChecksumAlgorithm, Hasher, PartNumber, UploadId};
 
 use super::format::{self, FormatError, MAGIC};
 use super::record::{Beginning, PartRecord, Record};
+use super::unreadable::{self, MovedAside};
 
 /// Where journals are kept: `$XDG_STATE_HOME/haul/uploads`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +31,10 @@ pub struct Journal {
 pub struct Opened {
     /// To append to.
     pub journal: Journal,
-    /// What it holds; empty for a new one, or one whose beginning did not survive.
+    /// What it holds; empty for a new one.
     pub records: Vec<Record>,
+    /// The damaged one that had its place.
+    pub moved_aside: Option<MovedAside>,
 }
 
 /// Why a journal cannot be used.
@@ -54,7 +57,7 @@ pub enum JournalError {
         /// What the system said.
         source: io::Error,
     },
-    /// Written by another version.
+    /// Damaged, or written by another version.
     #[error("the journal {} cannot be read", path.display())]
     Format {
         /// Where.
@@ -86,7 +89,7 @@ pub struct JournalSummary {
     pub paused: Option<String>,
 }
 
-const ENDING: &str = "journal";
+pub(super) const ENDING: &str = "journal";
 
 impl JournalFolder {
     /// A folder; made when the first journal is.
@@ -106,57 +109,53 @@ impl JournalFolder {
         digest.bytes().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Opens, or begins, the journal `id` and locks it.
+    /// Opens, or begins, the journal `id` and locks it. A file that is not a journal (zeros after a power cut) is moved
+    /// aside to `ID.damaged`.
     ///
     /// # Errors
-    /// [`JournalError::Locked`] while another process has it.
+    /// [`JournalError::Locked`] while another process has it, [`JournalError::Format`] if another version wrote it.
     pub fn open(&self, id: &str) -> Result<Opened, JournalError> {
         fs::create_dir_all(&self.0).map_err(io_error("created", &self.0))?;
-        let path = self.0.join(format!("{id}.{ENDING}"));
+        let path = self.file_of(id);
+        let mut moved_aside = None;
         loop {
-            let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-            let mut file = file.map_err(io_error("opened", &path))?;
-            if let Err(error) = file.try_lock() {
-                return Err(match error {
-                    fs::TryLockError::WouldBlock => JournalError::Locked { pid: holder(&path) },
-                    fs::TryLockError::Error(error) => io_error("locked", &path)(error),
-                });
+            let (file, bytes) = lock_and_read(&path)?;
+            match unreadable::read(&bytes) {
+                Ok(good) => return Opened::new(file, path, good, moved_aside),
+                Err(source @ FormatError::Version(_)) => return Err(JournalError::Format { path, source }),
+                // Locked until it has its other name: nobody else appends to it.
+                Err(reason) => moved_aside = Some(unreadable::move_aside(&path, reason)?),
             }
-            // Its last holder may have finished and removed it between our open and our lock.
-            if !same_file(&file, &path) {
-                continue;
-            }
-            let mut bytes = vec![];
-            file.read_to_end(&mut bytes).map_err(io_error("read", &path))?;
-            let (records, good_bytes) = match format::decode(&bytes) {
-                Ok(decoded) => (decoded.records, decoded.good_bytes),
-                Err(FormatError::Empty) => (vec![], 0),
-                Err(source) => return Err(JournalError::Format { path, source }),
-            };
-            let usable = matches!(records.first(), Some(Record::Begun(_)));
-            let mut journal = Journal { file, path, good_bytes: 0, torn: false };
-            journal.cut(if usable { good_bytes as u64 } else { 0 })?;
-            return Ok(Opened { journal, records: if usable { records } else { vec![] } });
         }
     }
 
     /// Opens the journal `id` only if there is one.
     ///
     /// # Errors
-    /// As [`JournalFolder::open`].
+    /// As [`JournalFolder::open`], and [`JournalError::Format`] for any file that cannot be read: it stays.
     pub fn open_existing(&self, id: &str) -> Result<Option<Opened>, JournalError> {
-        if !self.has(id) {
+        let path = self.file_of(id);
+        if !path.is_file() {
             return Ok(None);
         }
-        self.open(id).map(Some)
+        let (file, bytes) = lock_and_read(&path)?;
+        match unreadable::read(&bytes) {
+            Ok(good) => Opened::new(file, path, good, None).map(Some),
+            Err(source) => Err(JournalError::Format { path, source }),
+        }
     }
 
     /// Whether there is a journal `id`; what it holds is another question.
     pub fn has(&self, id: &str) -> bool {
-        self.0.join(format!("{id}.{ENDING}")).is_file()
+        self.file_of(id).is_file()
     }
 
-    /// Every unfinished upload of this machine, oldest first. Files that cannot be read are left out.
+    fn file_of(&self, id: &str) -> PathBuf {
+        self.0.join(format!("{id}.{ENDING}"))
+    }
+
+    /// Every unfinished upload of this machine, oldest first. Files that cannot be read are left out:
+    /// [`JournalFolder::unreadable`] has them.
     ///
     /// # Errors
     /// When the folder cannot be listed; a missing folder is empty.
@@ -175,6 +174,40 @@ impl JournalFolder {
             .collect();
         found.sort_by_key(|summary| summary.beginning.begun_at);
         Ok(found)
+    }
+}
+
+/// Locks a file, which is made if there is none, and reads it.
+fn lock_and_read(path: &Path) -> Result<(File, Vec<u8>), JournalError> {
+    loop {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let mut file = file.map_err(io_error("opened", path))?;
+        if let Err(error) = file.try_lock() {
+            return Err(match error {
+                fs::TryLockError::WouldBlock => JournalError::Locked { pid: holder(path) },
+                fs::TryLockError::Error(error) => io_error("locked", path)(error),
+            });
+        }
+        // Its last holder may have finished and removed it between our open and our lock.
+        if !same_file(&file, path) {
+            continue;
+        }
+        let mut bytes = vec![];
+        file.read_to_end(&mut bytes).map_err(io_error("read", path))?;
+        return Ok((file, bytes));
+    }
+}
+
+impl Opened {
+    fn new(
+        file: File,
+        path: PathBuf,
+        (records, good_bytes): (Vec<Record>, usize),
+        moved_aside: Option<MovedAside>,
+    ) -> Result<Self, JournalError> {
+        let mut journal = Journal { file, path, good_bytes: 0, torn: false };
+        journal.cut(good_bytes as u64)?;
+        Ok(Self { journal, records, moved_aside })
     }
 }
 
@@ -289,7 +322,7 @@ fn summary(id: String, path: &Path) -> Option<JournalSummary> {
     Some(summary)
 }
 
-fn is_locked(path: &Path) -> bool {
+pub(super) fn is_locked(path: &Path) -> bool {
     let Ok(file) = File::open(path) else { return false };
     matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock))
 }
@@ -330,7 +363,7 @@ fn sync_folder(_: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError {
+pub(super) fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError {
     let path = path.to_owned();
     move |source| JournalError::Io { what, path, source }
 }

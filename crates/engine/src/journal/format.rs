@@ -41,6 +41,9 @@ pub enum FormatError {
     /// Other first bytes.
     #[error("the file is not a journal")]
     NotAJournal,
+    /// The right first bytes, and nothing whole behind them.
+    #[error("its beginning is damaged")]
+    Beginning,
     /// Written by another version of Haul.
     #[error("the journal has format version {0}; this Haul reads version 1")]
     Version(u8),

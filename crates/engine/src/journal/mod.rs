@@ -1,7 +1,7 @@
 //! What the client must remember to go on after `kill -9`, a power cut or a closed lid.
 //!
 //! One append-only file per upload under the state folder: [`record`] says what is remembered, [`format`] how
-//! it lies on disk, [`file`] how it is written, locked and found again. The journal is never the truth about
+//! it lies on disk, [`file`] how it is written, locked and found again, [`unreadable`] what becomes of one that cannot be read. The journal is never the truth about
 //! parts – ListParts is – but it is the truth about the plan, the source and the UploadId. A journal that is
 //! lost or damaged costs parts sent again, never a wrong object.
 //!
@@ -10,9 +10,11 @@
 mod file;
 pub mod format;
 mod record;
+mod unreadable;
 
 #[cfg(test)]
 mod tests;
 
 pub use file::{Journal, JournalError, JournalFolder, JournalSummary, Opened};
 pub use record::{Beginning, PartRecord, Record, SourceRecord};
+pub use unreadable::{MovedAside, UnreadableJournal};

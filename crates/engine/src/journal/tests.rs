@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::format::{self, FormatError, MAGIC};
 use super::*;
+use crate::error::in_one_line;
 use crate::proof::Proof;
 use crate::source::FileIdentity;
 use crate::store::ObjectAttributes;
@@ -199,6 +200,76 @@ fn a_journal_without_its_beginning_is_a_new_one() {
     std::fs::write(folder.path().join("id.journal"), file_of(&[part(1), part(2)])).unwrap();
     assert_eq!(open(&folder).records, vec![]);
     assert_eq!(std::fs::read(folder.path().join("id.journal")).unwrap(), MAGIC);
+}
+
+/// After a power cut a file may have its length and none of its bytes: every run then failed, for ever.
+#[test]
+fn a_file_that_is_no_journal_is_moved_aside_and_only_the_last_one_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let journals = JournalFolder::new(folder.path());
+    let beginning_lost = file_of(&records()[1..]);
+    for (damaged, reason) in [
+        (vec![0; 700], FormatError::NotAJournal),
+        (b"something else".to_vec(), FormatError::NotAJournal),
+        (beginning_lost, FormatError::Beginning),
+    ] {
+        std::fs::write(folder.path().join("id.journal"), &damaged).unwrap();
+        let opened = open(&journals);
+        assert_eq!(opened.records, vec![]);
+        let aside = opened.moved_aside.unwrap();
+        assert_eq!(
+            (aside.path.as_path(), aside.reason),
+            (folder.path().join("id.damaged").as_path(), reason)
+        );
+        assert_eq!(std::fs::read(&aside.path).unwrap(), damaged);
+        assert!(matches!(journals.open("id"), Err(JournalError::Locked { .. })), "the new one is locked");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+/// It may be all that is known of parts at a store.
+#[test]
+fn a_journal_of_another_version_is_an_error_and_stays_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let journals = JournalFolder::new(folder.path());
+    let newer = b"HAULJNL\x02what only it understands";
+    std::fs::write(folder.path().join("id.journal"), newer).unwrap();
+    for result in [journals.open("id").map(Some), journals.open_existing("id")] {
+        let Err(JournalError::Format { source: FormatError::Version(2), .. }) = result else {
+            panic!("{result:?}");
+        };
+    }
+    assert_eq!(std::fs::read(folder.path().join("id.journal")).unwrap(), newer);
+}
+
+#[test]
+fn what_the_list_leaves_out_is_named_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let journals = JournalFolder::new(folder.path());
+    assert_eq!(journals.unreadable().unwrap().len(), 0);
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    write("good.journal", &file_of(&records()));
+    write("nothing-sent.journal", b"");
+    write("nothing-sent-either.journal", &MAGIC);
+    write("moved.damaged", b"something else");
+    write("a-zeros.journal", &[0; 700]);
+    write("b-newer.journal", b"HAULJNL\x02rest");
+    write("c-beginning.journal", &file_of(&records()[1..]));
+    write("d-running.journal", &file_of(&records()[1..]));
+    let running = std::fs::File::open(folder.path().join("d-running.journal")).unwrap();
+    running.lock().unwrap();
+
+    let told: Vec<_> =
+        journals.unreadable().unwrap().into_iter().map(|it| (it.id, in_one_line(&it.error))).collect();
+    let reasons = ["the file is not a journal", "format version 2", "its beginning is damaged"];
+    assert_eq!(told.len(), reasons.len(), "{told:?}");
+    for ((id, said), (name, reason)) in
+        told.iter().zip(["a-zeros", "b-newer", "c-beginning"].iter().zip(reasons))
+    {
+        assert!(id == name && said.contains(reason), "{id}: {said}");
+    }
+    assert!(journals.open_existing("a-zeros").is_err(), "what is to be given up is not begun anew");
+    assert!(folder.path().join("a-zeros.journal").exists());
 }
 
 #[test]

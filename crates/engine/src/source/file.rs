@@ -27,6 +27,8 @@ pub struct FileIdentity {
 pub struct FileSource {
     file: File,
     path: PathBuf,
+    /// By which it is remembered.
+    settled: PathBuf,
     identity: FileIdentity,
 }
 
@@ -42,7 +44,13 @@ impl FileSource {
         }
         let file = File::open(path).map_err(unreadable)?;
         let identity = FileIdentity::of(&file.metadata().map_err(unreadable)?);
-        Ok(Self { file, path: path.to_owned(), identity })
+        Ok(Self { file, path: path.to_owned(), settled: settled(path), identity })
+    }
+
+    /// The file that a journal remembers: as [`FileSource::open`], but its path is taken as it stands there, so that
+    /// the same journal is found even if a folder on the way has become a link since.
+    pub fn remembered(source: &SourceRecord) -> Result<Self, Error> {
+        Ok(Self { settled: PathBuf::from(&source.path), ..Self::open(&source.path)? })
     }
 
     /// As it was when it was opened.
@@ -94,8 +102,18 @@ impl Source for FileSource {
 
     fn identity(&self) -> Option<SourceRecord> {
         // A path that is no text cannot be written down; such a file is uploaded without a journal.
-        let path = std::path::absolute(&self.path).ok()?.to_str()?.to_owned();
+        let path = self.settled.to_str()?.to_owned();
         Some(SourceRecord { path, identity: self.identity.clone() })
+    }
+}
+
+/// The path that is the same however the same file is named: `f`, `./f`, `w/../f`, through a folder that is a link. The
+/// last piece stays as it is written: where a link leads may change between two runs of one command.
+fn settled(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match (absolute.parent().map(Path::canonicalize), absolute.file_name()) {
+        (Some(Ok(folder)), Some(name)) => folder.join(name),
+        _ => absolute,
     }
 }
 
@@ -153,6 +171,29 @@ mod tests {
         let file = File::options().write(true).open(&path).unwrap();
         file.set_modified(UNIX_EPOCH).unwrap();
         assert!(matches!(source.check_unchanged(), Err(Change::Modified)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_one_path_however_it_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("w")).unwrap();
+        std::fs::write(root.join("w/f"), b"x").unwrap();
+        std::os::unix::fs::symlink("w", root.join("folder-link")).unwrap();
+        std::os::unix::fs::symlink("w/f", root.join("link")).unwrap();
+        let path = |name: &str| Source::identity(&FileSource::open(root.join(name)).unwrap()).unwrap().path;
+        for name in ["w/f", "./w/./f", "w/../w/f", "folder-link/f", "folder-link/../w/f"] {
+            assert_eq!(Path::new(&path(name)), root.join("w/f"), "{name}");
+        }
+        // The same command tomorrow, when it leads to another file, is still the same command.
+        assert_eq!(Path::new(&path("link")), root.join("link"));
+
+        // A journal's path stays what it was, whatever has become of the folders.
+        let mut record = Source::identity(&FileSource::open(root.join("w/f")).unwrap()).unwrap();
+        record.path = root.join("folder-link/f").to_str().unwrap().to_owned();
+        let remembered = FileSource::remembered(&record).unwrap();
+        assert_eq!(Source::identity(&remembered).unwrap().path, record.path);
     }
 
     #[test]

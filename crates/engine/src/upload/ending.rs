@@ -94,7 +94,7 @@ impl Ending<'_> {
     /// The object that is there is not what was read: the store damaged it after it had acknowledged it.
     pub(super) fn corrupt(self, detail: String) -> Error {
         self.memory.forget(self.job);
-        Error::Corrupt { object: self.job.object.clone(), detail }
+        Error::CorruptObject { object: self.job.object.clone(), detail }
     }
 
     pub(super) fn restart(self) -> Driven {

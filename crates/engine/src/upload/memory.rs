@@ -10,7 +10,7 @@ use super::UploadOptions;
 use super::part::SentPart;
 use crate::error::{Error, in_one_line};
 use crate::events::Event;
-use crate::journal::{Beginning, Journal, JournalFolder, PartRecord, Record, SourceRecord};
+use crate::journal::{Beginning, Journal, JournalFolder, MovedAside, PartRecord, Record, SourceRecord};
 use crate::store::UploadRef;
 
 /// The journal of one upload, if it has one.
@@ -31,6 +31,11 @@ impl Memory {
         let Some(options) = &job.options.journal else { return Ok((Self(None), vec![])) };
         let id = JournalFolder::id(&source.path, &store_name(job), &job.object);
         let opened = options.folder.open(&id)?;
+        if let Some(MovedAside { path, reason }) = opened.moved_aside {
+            let message =
+                format!("what was remembered cannot be read ({reason}) and is kept as {}", path.display());
+            job.events.send(Event::Warning { message });
+        }
         let mut memory = Self(Some(Open { id, journal: opened.journal, lame: false }));
         if !opened.records.is_empty() {
             // At once: whoever is refused from here on is told the right process.

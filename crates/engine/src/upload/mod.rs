@@ -40,7 +40,6 @@ use self::remembered::Remembered;
 use self::resume::Resumption;
 use crate::error::Error;
 use crate::events::{Event, EventSender, Events};
-use crate::journal::JournalFolder;
 use crate::proof::{ProofCount, WholeProof};
 use crate::source::{Change, Source};
 use crate::store::{ObjectRef, Store, StoreErrorKind, Wire};
@@ -346,15 +345,17 @@ async fn run(mut job: Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadRe
 /// An earlier run began it in parts; now there is nothing to make parts of.
 async fn give_up_earlier(job: &Job) -> Result<(), Error> {
     let (Some(journal), Some(source)) = (&job.options.journal, job.source.identity()) else { return Ok(()) };
-    if job.options.on_change == OnChange::Fail {
-        let opened = Memory::open(job, &source)?;
-        let before = Remembered::fold(&opened.1).map(|remembered| remembered.beginning.source);
-        if let Some(before) = before {
-            let change = Change::Size { before_bytes: before.identity.size_bytes, now_bytes: 0 };
-            return Err(Error::SourceChangedSince { source_name: job.source.name(), change });
-        }
+    let (memory, records) = Memory::open(job, &source)?;
+    let Some(id) = memory.id().map(str::to_owned) else { return Ok(()) };
+    if let Some(remembered) = Remembered::fold(&records)
+        && job.options.on_change == OnChange::Fail
+    {
+        let before_bytes = remembered.beginning.source.identity.size_bytes;
+        let change = Change::Size { before_bytes, now_bytes: 0 };
+        return Err(Error::SourceChangedSince { source_name: job.source.name(), change });
     }
-    let id = JournalFolder::id(&source.path, &memory::store_name(job), &job.object);
+    // Its lock is let go with it.
+    drop(memory);
     abandon(Arc::clone(&job.store), &journal.folder, &id).await?;
     let reason = "the source is empty now: what had arrived of it was removed".into();
     job.events.send(Event::Restarting { reason });

@@ -1,0 +1,180 @@
+//! What a person and a program are told.
+
+use anyhow::Context;
+use haul::parts::UploadId;
+use haul::store::Operation;
+
+use super::*;
+
+fn told(error: EngineError, address: &str) -> String {
+    let address = Address::parse(address).unwrap();
+    let doing = Doing::at(format!("cannot upload video.mov to {address}"), &address);
+    let failed = Err::<(), _>(error).context(doing).unwrap_err();
+    let failure = Failure::of(&failed);
+    format!("{}\nexit {}, {}", failure.lines(str::to_owned), failure.exit_code, failure.code)
+}
+
+fn refused(status: u16, code: &str, message: &str) -> EngineError {
+    EngineError::Store {
+        object: "s3://bucket/video.mov".into(),
+        part: Some("7".parse().unwrap()),
+        attempts: 3,
+        source: Box::new(StoreError::answered(Operation::UploadPart, status, Some(code), message)),
+    }
+}
+
+#[test]
+fn a_refusal_says_what_where_why_and_what_next() {
+    insta::assert_snapshot!(
+        told(refused(403, "AccessDenied", "no"), "s3://bucket/video.mov"),
+        @r"
+    error: cannot upload video.mov to s3://bucket/video.mov
+      caused by: s3://bucket/video.mov, part 7, after 3 attempts
+      caused by: UploadPart: the store answered 403 AccessDenied: no
+    hint: the keys in use may not do this here; check the bucket policy, or choose others with --profile
+    exit 1, AccessDenied
+    "
+    );
+}
+
+#[test]
+fn of_the_layers_below_the_store_only_the_root_is_told() {
+    let root = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    let layers = anyhow::Error::from(root).context("io error").context("dispatch failure");
+    let error = StoreError::local(Operation::UploadPart, StoreErrorKind::Connection, "the connection broke")
+        .with_source(layers);
+    insta::assert_snapshot!(
+        told(EngineError::of_store("s3://bucket/a", error), "s3://bucket/a"),
+        @r"
+    error: cannot upload video.mov to s3://bucket/a
+      caused by: UploadPart: the connection broke
+      caused by: connection reset
+    hint: is the endpoint right and reachable? see --endpoint and AWS_ENDPOINT_URL
+    exit 1, Connection
+    "
+    );
+}
+
+#[test]
+fn what_a_person_asked_for_is_no_error() {
+    let paused = EngineError::Paused {
+        object: "s3://demo/a".parse().unwrap(),
+        id: "0e50c57f2f7a".into(),
+        arrived_bytes: 293_601_280,
+        size_bytes: 3 << 30,
+        source: None,
+    };
+    insta::assert_snapshot!(told(paused, "local://demo/a"), @r"
+    paused: local://demo/a at 280.0 MiB of 3.0 GiB
+    hint: run the same command again, or haul resume 0e50c57f2f7a; haul abort 0e50c57f2f7a removes what is there
+    exit 3, Paused
+    ");
+    let cancelled = EngineError::Cancelled { object: "s3://demo/a".into() };
+    insta::assert_snapshot!(told(cancelled, "s3://demo/a"), @r"
+    interrupted: s3://demo/a: nothing is left of it
+    exit 3, Cancelled
+    ");
+}
+
+#[test]
+fn hints_name_the_persons_own_bucket() {
+    insta::assert_snapshot!(
+        told(EngineError::of_store("s3://demo/a", StoreError::answered(Operation::PutObject, 404, Some("NoSuchBucket"), "")), "local://demo/a"),
+        @r"
+    error: cannot upload video.mov to local://demo/a
+      caused by: PutObject: the store answered 404 NoSuchBucket
+    hint: create it first: haul mb local://demo; or check its name and --endpoint
+    exit 1, NoSuchBucket
+    "
+    );
+}
+
+/// Two things failed: why it was to be removed, and why it could not be.
+#[test]
+fn what_was_left_behind_is_told_with_both_causes_and_how_to_remove_it() {
+    let denied =
+        StoreError::answered(haul::store::Operation::AbortMultipartUpload, 403, Some("AccessDenied"), "no");
+    let error = EngineError::LeftBehind {
+        object: "s3://bucket/a".parse().unwrap(),
+        upload_id: UploadId::new("u").unwrap(),
+        cleanup: Box::new(denied),
+        source: Box::new(refused(500, "InternalError", "later")),
+    };
+    let address = Address::parse("s3://bucket/a").unwrap();
+    let doing = Doing::at("cannot copy a to s3://bucket/a", &address);
+    let doing = doing.found_by(Trail::Journal("0e50c57f2f7a".into()));
+    let failed = Err::<(), _>(error).context(doing).unwrap_err();
+    insta::assert_snapshot!(Failure::of(&failed).lines(str::to_owned), @r"
+    error: cannot copy a to s3://bucket/a
+      caused by: s3://bucket/a: parts of upload u could not be removed: AbortMultipartUpload: the store answered 403 AccessDenied: no
+      caused by: s3://bucket/video.mov, part 7, after 3 attempts
+      caused by: UploadPart: the store answered 500 InternalError: later
+    hint: abort it with keys that may do so (--profile): haul abort 0e50c57f2f7a
+    ");
+}
+
+#[test]
+fn every_ending_that_a_script_must_tell_apart_has_its_code() {
+    let object: haul::ObjectRef = "s3://bucket/key".parse().unwrap();
+    let upload_id = UploadId::new("u").unwrap();
+    let gone = || Box::new(StoreError::local(Operation::HeadObject, StoreErrorKind::Connection, "gone"));
+    let check = |error: EngineError, expect: Exit| {
+        let error = anyhow::Error::from(error).context(Doing::of("failed"));
+        assert_eq!(Failure::of(&error).exit, expect, "{error:?}");
+    };
+    let cancelled = || EngineError::Cancelled { object: object.to_string() };
+    check(cancelled(), Exit::Interrupted);
+    check(
+        EngineError::InDoubt { object: object.clone(), upload_id: upload_id.clone(), source: gone() },
+        Exit::InDoubt,
+    );
+    check(
+        EngineError::LeftBehind {
+            object: object.clone(),
+            upload_id,
+            cleanup: gone(),
+            source: Box::new(cancelled()),
+        },
+        Exit::LeftBehind,
+    );
+    check(EngineError::Corrupt { object: object.clone(), detail: "CRC".into() }, Exit::NotProven);
+    check(EngineError::CorruptObject { object, detail: "CRC".into() }, Exit::NotProven);
+    check(refused(412, "PreconditionFailed", ""), Exit::Precondition);
+    let missing = StoreError::answered(Operation::PutObject, 404, Some("NoSuchKey"), "");
+    check(EngineError::of_store("s3://bucket/key", missing), Exit::Precondition);
+    let missing = StoreError::answered(Operation::GetObject, 404, Some("NoSuchKey"), "");
+    check(EngineError::of_store("s3://bucket/key", missing), Exit::Failed);
+    check(refused(409, "ConditionalRequestConflict", ""), Exit::Precondition);
+    check(refused(500, "InternalError", ""), Exit::Failed);
+    check(EngineError::Configuration("no region".into()), Exit::Usage);
+    assert_eq!(Failure::of(&Usage::new("no", "yes").into()).exit, Exit::Usage);
+}
+
+/// A download and an upload that came out wrong are different things to do something about.
+#[test]
+fn what_is_not_as_it_was_is_told_of_the_right_side() {
+    let object: haul::ObjectRef = "s3://bucket/a".parse().unwrap();
+    let detail = "its checksum is not that of its parts".to_owned();
+    insta::assert_snapshot!(told(EngineError::CorruptObject { object: object.clone(), detail }, "s3://bucket/a"), @r"
+    error: cannot upload video.mov to s3://bucket/a
+      caused by: s3://bucket/a: the object at the store is not what was sent: its checksum is not that of its parts
+    hint: do not use that object; run the same command again to write it anew; if it fails again, the store is damaged
+    exit 7, Corrupt
+    ");
+    let detail = "its ETag is not the MD5 of what arrived".to_owned();
+    insta::assert_snapshot!(told(EngineError::Corrupt { object, detail }, "s3://bucket/a"), @r"
+    error: cannot upload video.mov to s3://bucket/a
+      caused by: s3://bucket/a: what arrived is not what was stored: its ETag is not the MD5 of what arrived
+    hint: run the same command again; if it fails again, the stored object is damaged
+    exit 7, Corrupt
+    ");
+}
+
+#[test]
+fn programs_get_the_same_facts() {
+    let error = anyhow::Error::from(refused(503, "SlowDown", "later")).context(Doing::of("cannot upload"));
+    insta::assert_snapshot!(
+        serde_json::to_string(&Failure::of(&error)).unwrap(),
+        @r#"{"event":"failed","code":"SlowDown","advice":"retry","exit_code":1,"message":"cannot upload","causes":["s3://bucket/video.mov, part 7, after 3 attempts","UploadPart: the store answered 503 SlowDown: later"],"hint":"the store asks for less; lower --concurrency"}"#
+    );
+}

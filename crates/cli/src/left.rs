@@ -1,0 +1,159 @@
+//! What may be left at the store when a signal ends the command, and what is said about it.
+
+use haul::Event;
+use haul::parts::UploadId;
+
+use crate::exit::Exit;
+use crate::failure::Ended;
+use crate::trail::Trail;
+
+/// What the first signal does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnInterrupt {
+    /// The parts in flight may still arrive; then it says how to go on.
+    Pause,
+    /// What was sent is removed.
+    Abort,
+}
+
+/// What may be left at the store when the process ends now.
+#[derive(Debug)]
+pub(crate) struct Left {
+    on_interrupt: OnInterrupt,
+    /// None: a download, which leaves nothing at a store.
+    trail: Option<Trail>,
+    upload_id: Option<UploadId>,
+    /// In parts; unknown until it has started.
+    multipart: Option<bool>,
+}
+
+impl Left {
+    /// Of an upload.
+    pub(crate) fn of_upload(on_interrupt: OnInterrupt, trail: Trail) -> Self {
+        Self { on_interrupt, trail: Some(trail), upload_id: None, multipart: None }
+    }
+
+    /// Of a download: nothing.
+    pub(crate) fn nothing() -> Self {
+        Self { on_interrupt: OnInterrupt::Abort, trail: None, upload_id: None, multipart: None }
+    }
+
+    /// What the first signal does.
+    pub(crate) fn on_interrupt(&self) -> OnInterrupt {
+        self.on_interrupt
+    }
+
+    /// Takes note of what the engine reports.
+    pub(crate) fn event(&mut self, event: &Event) {
+        match event {
+            Event::Started { multipart, .. } => self.multipart = Some(*multipart),
+            Event::UploadCreated { upload_id } | Event::Resumed { upload_id, .. } => {
+                self.upload_id = Some(upload_id.clone());
+            }
+            Event::Aborted | Event::Paused { .. } | Event::Completed { .. } => self.upload_id = None,
+            _ => {}
+        }
+    }
+
+    /// What the first signal does, in words.
+    pub(crate) fn stopping(&self, signal: &str) -> String {
+        let in_parts = self.trail.is_some() && self.multipart != Some(false);
+        let what = match self.on_interrupt {
+            OnInterrupt::Pause if self.multipart == Some(true) => "waiting for the parts in flight",
+            OnInterrupt::Abort if in_parts => "removing what was sent",
+            // One request leaves nothing, a download removes its file, an upload that has not begun has nothing in flight.
+            _ => "stopping",
+        };
+        format!("{signal}: {what}; once more ends at once")
+    }
+
+    /// The end by a second signal.
+    pub(crate) fn ended(self, signal: &str) -> Ended {
+        match (self.upload_id, self.trail) {
+            (Some(upload_id), Some(trail)) => match trail.resume() {
+                Some(resume) if self.on_interrupt == OnInterrupt::Pause => Ended {
+                    exit: Exit::Interrupted,
+                    code: "Paused",
+                    message: format!("{signal} again: ended at once; what arrived is kept"),
+                    hint: Some(format!(
+                        "run the same command again, or {resume}; {} removes what is there",
+                        trail.abort(&upload_id)
+                    )),
+                },
+                _ => Ended {
+                    exit: Exit::LeftBehind,
+                    code: "LeftBehind",
+                    message: format!("{signal} again: parts of upload {upload_id} may be left at the store"),
+                    hint: Some(format!("abort it: {}", trail.how_to_abort(&upload_id))),
+                },
+            },
+            _ => Ended {
+                exit: Exit::Interrupted,
+                code: "Interrupted",
+                message: format!("{signal} again: ended at once"),
+                hint: None,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trail::Reach;
+
+    fn left(on_interrupt: OnInterrupt, trail: Trail) -> Left {
+        let mut left = Left::of_upload(on_interrupt, trail);
+        left.event(&started(true));
+        left.event(&Event::UploadCreated { upload_id: "abc".parse().unwrap() });
+        left
+    }
+
+    fn started(multipart: bool) -> Event {
+        let (source, target) = ("file".into(), "s3://bucket/key".into());
+        Event::Started { source, target, size_bytes: 9, part_size_bytes: 9, part_count: 1, multipart }
+    }
+
+    fn journal() -> Trail {
+        Trail::Journal("0e50c57f2f7a".into())
+    }
+
+    fn store() -> Trail {
+        let object = "s3://bucket/key".parse().unwrap();
+        Trail::Store { object, endpoint: Reach::Url("http://127.0.0.1:8014".into()), profile: None }
+    }
+
+    #[test]
+    fn a_second_signal_says_what_may_be_left_and_how_to_remove_it() {
+        let ended = left(OnInterrupt::Pause, journal()).ended("Ctrl-C");
+        assert_eq!(ended.exit, Exit::Interrupted);
+        insta::assert_snapshot!(ended.hint.unwrap(), @"run the same command again, or haul resume 0e50c57f2f7a; haul abort 0e50c57f2f7a removes what is there");
+
+        let ended = left(OnInterrupt::Abort, journal()).ended("Ctrl-C");
+        assert_eq!(ended.exit, Exit::LeftBehind);
+        insta::assert_snapshot!(ended, @"Ctrl-C again: parts of upload abc may be left at the store");
+        insta::assert_snapshot!(ended.hint.unwrap(), @"abort it: haul abort 0e50c57f2f7a");
+
+        let ended = left(OnInterrupt::Abort, store()).ended("Ctrl-C");
+        assert_eq!(ended.exit, Exit::LeftBehind);
+        insta::assert_snapshot!(ended.hint.unwrap(), @"abort it: aws s3api abort-multipart-upload --endpoint-url http://127.0.0.1:8014 --bucket bucket --key key --upload-id abc");
+
+        let mut gone = left(OnInterrupt::Abort, journal());
+        gone.event(&Event::Aborted);
+        assert_eq!(gone.ended("Ctrl-C").exit, Exit::Interrupted);
+    }
+
+    #[test]
+    fn the_first_signal_says_what_is_waited_for() {
+        insta::assert_snapshot!(left(OnInterrupt::Pause, journal()).stopping("Ctrl-C"), @"Ctrl-C: waiting for the parts in flight; once more ends at once");
+        insta::assert_snapshot!(left(OnInterrupt::Abort, store()).stopping("Ctrl-C"), @"Ctrl-C: removing what was sent; once more ends at once");
+        for on_interrupt in [OnInterrupt::Pause, OnInterrupt::Abort] {
+            let mut one_request = Left::of_upload(on_interrupt, journal());
+            one_request.event(&started(false));
+            insta::allow_duplicates!(
+                insta::assert_snapshot!(one_request.stopping("Ctrl-C"), @"Ctrl-C: stopping; once more ends at once")
+            );
+        }
+        insta::assert_snapshot!(Left::nothing().stopping("Ctrl-C"), @"Ctrl-C: stopping; once more ends at once");
+    }
+}

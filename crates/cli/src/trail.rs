@@ -1,0 +1,168 @@
+//! How an upload that did not end well is found again, in words that work when they are pasted into a shell: by the id of
+//! its journal, or, where nothing here remembers it, by what the store calls it.
+
+use haul::parts::UploadId;
+use haul::{Advice, Error as EngineError, ObjectRef, StoreError, StoreErrorKind};
+
+use crate::output::visible;
+
+/// Where `haul serve` listens unless it is told otherwise.
+const SERVE_ENDPOINT: &str = "http://127.0.0.1:8014";
+
+/// What leads back to one upload.
+#[derive(Clone, Debug)]
+pub(crate) enum Trail {
+    /// `haul resume ID` and `haul abort ID` find it.
+    Journal(String),
+    /// Only the store knows it.
+    Store {
+        /// Its object.
+        object: ObjectRef,
+        /// Where the store answers.
+        endpoint: Reach,
+        /// `--profile`, if one was named.
+        profile: Option<String>,
+    },
+}
+
+/// How a store is reached when this command has ended.
+#[derive(Clone, Debug)]
+pub(crate) enum Reach {
+    /// AWS: by its bucket alone.
+    Aws,
+    /// By this URL.
+    Url(String),
+    /// It was inside this command: `haul serve` has to open the folder first.
+    Inside,
+}
+
+impl Trail {
+    /// The command that goes on with it, if anything does.
+    pub(crate) fn resume(&self) -> Option<String> {
+        match self {
+            Self::Journal(id) => Some(format!("haul resume {id}")),
+            Self::Store { .. } => None,
+        }
+    }
+
+    /// The command that removes it.
+    pub(crate) fn abort(&self, upload_id: &UploadId) -> String {
+        let (object, endpoint, profile) = match self {
+            Self::Journal(id) => return format!("haul abort {id}"),
+            Self::Store { object, endpoint, profile } => (object, endpoint, profile),
+        };
+        let mut line = "aws s3api abort-multipart-upload".to_owned();
+        let url = match endpoint {
+            Reach::Aws => None,
+            Reach::Url(url) => Some(url.as_str()),
+            Reach::Inside => Some(SERVE_ENDPOINT),
+        };
+        let words = [
+            ("--endpoint-url", url),
+            ("--profile", profile.as_deref()),
+            ("--bucket", Some(object.bucket.as_str())),
+            ("--key", Some(object.key.as_str())),
+            ("--upload-id", Some(upload_id.as_str())),
+        ];
+        for (name, value) in words {
+            if let Some(value) = value {
+                line += &format!(" {name} {}", quoted(value));
+            }
+        }
+        line
+    }
+
+    /// `abort` in a sentence.
+    pub(crate) fn how_to_abort(&self, upload_id: &UploadId) -> String {
+        let line = self.abort(upload_id);
+        match self {
+            Self::Store { endpoint: Reach::Inside, .. } => {
+                format!("start haul serve on the folder, then with its keys: {line}")
+            }
+            _ => line,
+        }
+    }
+
+    /// What to do about an error of the engine, where the way back is part of it.
+    pub(crate) fn hint(&self, error: &EngineError) -> Option<String> {
+        Some(match error {
+            EngineError::InDoubt { upload_id, .. } => match self.resume() {
+                Some(resume) => {
+                    format!("run the same command again, or {resume}: it finds out and goes on from there")
+                }
+                None => format!(
+                    "nothing here remembers the upload: look at the object before sending it again; if it is not \
+                     there, remove what was sent: {}",
+                    self.how_to_abort(upload_id)
+                ),
+            },
+            EngineError::LeftBehind { upload_id, cleanup, .. } => {
+                format!("{}: {}", when(cleanup), self.how_to_abort(upload_id))
+            }
+            EngineError::SourceChangedSince { .. } => match self {
+                Self::Journal(id) => format!(
+                    "leave out --on-change fail to send only the parts that differ, or remove what was sent: haul abort {id}"
+                ),
+                Self::Store { .. } => return None,
+            },
+            _ => return None,
+        })
+    }
+}
+
+/// What has to be otherwise before an abort can succeed.
+fn when(cleanup: &StoreError) -> &'static str {
+    match (cleanup.kind, cleanup.advice()) {
+        (StoreErrorKind::AccessDenied, _) => "abort it with keys that may do so (--profile)",
+        (_, Advice::GiveUp) => "abort it",
+        _ => "abort it when the store answers again",
+    }
+}
+
+/// One word for a POSIX shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", visible(text).replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use haul::store::Operation;
+
+    use super::*;
+
+    fn left_behind(status: u16, code: &str) -> EngineError {
+        EngineError::LeftBehind {
+            object: "s3://bucket/key".parse().unwrap(),
+            upload_id: UploadId::new("u").unwrap(),
+            cleanup: Box::new(StoreError::answered(Operation::AbortMultipartUpload, status, Some(code), "")),
+            source: Box::new(EngineError::Cancelled { object: "s3://bucket/key".into() }),
+        }
+    }
+
+    fn at_store(key: &str, endpoint: Reach) -> Trail {
+        let object = format!("s3://bucket/{key}").parse().unwrap();
+        Trail::Store { object, endpoint, profile: None }
+    }
+
+    #[test]
+    fn what_is_remembered_is_found_by_its_id() {
+        let trail = Trail::Journal("0e50c57f2f7a".into());
+        let hint = |error| trail.hint(&error).unwrap();
+        insta::assert_snapshot!(hint(left_behind(503, "SlowDown")), @"abort it when the store answers again: haul abort 0e50c57f2f7a");
+        insta::assert_snapshot!(hint(left_behind(403, "AccessDenied")), @"abort it with keys that may do so (--profile): haul abort 0e50c57f2f7a");
+        assert_eq!(trail.resume().as_deref(), Some("haul resume 0e50c57f2f7a"));
+    }
+
+    #[test]
+    fn what_is_not_remembered_is_named_as_the_store_names_it() {
+        let upload_id = UploadId::new("2~a b").unwrap();
+        let url = || Reach::Url("http://127.0.0.1:9000".into());
+        insta::assert_snapshot!(at_store("it's here", url()).abort(&upload_id), @r"aws s3api abort-multipart-upload --endpoint-url http://127.0.0.1:9000 --bucket bucket --key 'it'\''s here' --upload-id '2~a b'");
+        insta::assert_snapshot!(at_store("key", Reach::Aws).abort(&upload_id), @"aws s3api abort-multipart-upload --bucket bucket --key key --upload-id '2~a b'");
+        insta::assert_snapshot!(at_store("key", Reach::Inside).how_to_abort(&upload_id), @"start haul serve on the folder, then with its keys: aws s3api abort-multipart-upload --endpoint-url http://127.0.0.1:8014 --bucket bucket --key key --upload-id '2~a b'");
+    }
+}

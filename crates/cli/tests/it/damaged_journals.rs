@@ -1,0 +1,98 @@
+//! What cannot be read among the journals is named, never hidden, and never in the way for ever.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use haul_testkit::process::Finished;
+
+use crate::scene::Scene;
+use crate::world::{event, events, finish, succeed};
+
+/// The only journal of a scene.
+fn journal(scene: &Scene) -> PathBuf {
+    let folder = scene.world.path(".local/state/haul/uploads");
+    let mut journals = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    journals.find(|path| path.extension().is_some_and(|ending| ending == "journal")).unwrap()
+}
+
+/// A killed upload whose journal was then overwritten with this; gives its id and file.
+fn overwritten(content: &[u8]) -> (Scene, String, PathBuf) {
+    let scene = Scene::at_haul_serve();
+    scene.kill_before_the_last_part();
+    let file = journal(&scene);
+    std::fs::write(&file, content).unwrap();
+    let id = file.file_stem().unwrap().to_str().unwrap().to_owned();
+    (scene, id, file)
+}
+
+fn haul(scene: &Scene, words: &[&str]) -> Command {
+    let mut command = scene.world.haul(&scene.store);
+    command.args(words);
+    command
+}
+
+fn assert_says(finished: &Finished, code: i32, words: &[&str]) {
+    assert_eq!(finished.code(), Some(code), "{}", finished.stderr);
+    for word in words {
+        assert!(finished.stderr.contains(word), "{word} is missing in:\n{}", finished.stderr);
+    }
+}
+
+/// "no unfinished uploads", said of a machine that had one and could not read its journal.
+#[test]
+fn a_journal_that_cannot_be_read_is_listed_and_told_what_to_do_about() {
+    let zeros = vec![0; 1 << 20];
+    let cases: [(&[u8], &str); 3] = [
+        (&zeros, "the file is not a journal"),
+        (b"HAULJNL\x01damaged", "its beginning is damaged"),
+        (b"HAULJNL\x02newer", "the journal has format version 2; this Haul reads version 1"),
+    ];
+    for (content, reason) in cases {
+        let (scene, id, file) = overwritten(content);
+        let file = file.to_str().unwrap();
+        let listed = succeed(&mut haul(&scene, &["uploads"]));
+        assert_eq!(listed.stdout.trim_end(), format!("{id}  cannot be read: {reason} ({file})"));
+        let listed = events(&succeed(&mut haul(&scene, &["uploads", "--json"])));
+        let expected =
+            serde_json::json!([{"event": "unreadable-journal", "id": id, "file": file, "reason": reason}]);
+        assert_eq!(serde_json::json!(listed), expected);
+        for words in [["resume", &id[..6]], ["abort", &id], ["resume", "--all"]] {
+            let refused = finish(&mut haul(&scene, &words));
+            assert_says(&refused, 1, &[&id, reason, &format!("remove {file}"), "haul cp --adopt"]);
+        }
+        assert_eq!(std::fs::read(file).unwrap(), content, "nobody touched it");
+    }
+}
+
+/// Zeros after a power cut: `haul cp` failed with 1 on every run, until somebody found the file and removed it.
+#[test]
+fn a_file_that_is_no_journal_is_moved_aside_and_the_upload_begins_anew() {
+    for content in [&[0; 700][..], b"something else", b"HAULJNL\x01damaged"] {
+        let (scene, id, file) = overwritten(content);
+        let finished = succeed(&mut scene.command());
+        let aside = file.with_file_name(format!("{id}.damaged"));
+        let said = event(&finished, "warning")["message"].as_str().unwrap().to_owned();
+        assert!(said.contains("cannot be read") && said.contains(aside.to_str().unwrap()), "{said}");
+        assert_eq!(std::fs::read(aside).unwrap(), content);
+        assert!(!file.exists(), "the new one is gone with its upload");
+        // What the lost journal knew is at the store still, and said.
+        event(&finished, "unfinished-found");
+        scene.abort_behind_its_back();
+        scene.assert_arrived();
+    }
+}
+
+/// The hint is the way out: without the file, `--adopt` goes on with what had arrived.
+#[test]
+fn a_journal_of_a_newer_haul_stays_and_without_it_adopt_goes_on() {
+    let newer = b"HAULJNL\x02what only it understands";
+    let (scene, _, file) = overwritten(newer);
+    let refused = finish(&mut scene.command());
+    assert_says(&refused, 1, &["format version 2", "use the Haul that wrote it", file.to_str().unwrap()]);
+    assert_eq!(std::fs::read(&file).unwrap(), newer);
+
+    std::fs::remove_file(&file).unwrap();
+    let finished = succeed(scene.command().arg("--adopt"));
+    assert!(event(&finished, "resumed")["adopted_parts"].as_u64().unwrap() >= 3);
+    scene.assert_arrived();
+}
