@@ -202,7 +202,7 @@ impl EffortArgs {
 }
 
 /// What the object carries, and when it may be written.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Object (uploads)")]
 pub(crate) struct ObjectOptionArgs {
     /// Content-Type [default: guessed from the key's ending]

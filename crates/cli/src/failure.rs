@@ -248,6 +248,9 @@ fn exit(error: &EngineError) -> Exit {
         EngineError::Plan { .. } | EngineError::NotAFile { .. } | EngineError::Configuration(_) => {
             Exit::Usage
         }
+        EngineError::Paused { source: Some(cause), .. } if exit(cause) == Exit::SourceChanged => {
+            Exit::SourceChanged
+        }
         EngineError::Cancelled { .. } | EngineError::Paused { .. } => Exit::Interrupted,
         EngineError::InDoubt { .. } => Exit::InDoubt,
         EngineError::LeftBehind { .. } => Exit::LeftBehind,

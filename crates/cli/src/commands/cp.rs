@@ -10,6 +10,7 @@ use anyhow::Context;
 use haul::parts::limits::PUT_OBJECT_MAX_BYTES;
 use haul::{DownloadOptions, ObjectAttributes, Unfinished, UploadOptions};
 
+use super::insisted::Insisted;
 use super::summary::{self, Journey};
 use super::upload::{Origin, Sending, send};
 use crate::args::{CpArgs, ObjectOptionArgs, RememberArgs, StoreArgs, TransferArgs};
@@ -29,10 +30,11 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
     let CpArgs { source, target, transfer, remember, object } = args;
     match (source, target) {
         (Target::Path(path), Target::Store(address)) => {
+            let insisted = Insisted::of(&transfer, &object);
             let mut options = upload_options(&transfer, object)?;
             options.on_change = remember.on_change.unwrap_or_default().into();
             options.unfinished = if remember.adopt { Unfinished::Adopt } else { Unfinished::Tell };
-            upload(store, &path, &address, options, &remember, mode).await
+            upload(store, &path, &address, (options, insisted), &remember, mode).await
         }
         (Target::Store(address), Target::Path(path)) => {
             let options = download_options(&transfer, &remember, &object)?;
@@ -65,7 +67,7 @@ async fn upload(
     args: &StoreArgs,
     path: &Path,
     address: &Address,
-    mut options: UploadOptions,
+    (mut options, insisted): (UploadOptions, Insisted),
     remember: &RememberArgs,
     mode: Mode,
 ) -> anyhow::Result<Exit> {
@@ -83,6 +85,7 @@ async fn upload(
         file: Origin::Path(path.to_owned()),
         address,
         options,
+        insisted,
         remember: !remember.no_journal,
         abort_on_interrupt: remember.abort_on_interrupt,
     };

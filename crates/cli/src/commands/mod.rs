@@ -3,6 +3,7 @@
 mod abort;
 mod completions;
 mod cp;
+mod insisted;
 mod ls;
 mod mb;
 mod rb;

@@ -7,6 +7,7 @@ use haul::UploadOptions;
 use haul::journal::{JournalError, JournalSummary};
 use serde::Serialize;
 
+use super::insisted::Insisted;
 use super::summary::counted;
 use super::upload::{Origin, Sending, send};
 use super::uploads::{find, unreadable};
@@ -131,6 +132,7 @@ async fn resume(
         file: Origin::Journal(summary.beginning.source.clone()),
         address: connection.address(&summary.beginning),
         options: options.clone(),
+        insisted: Insisted::default(),
         remember: true,
         abort_on_interrupt: false,
     };

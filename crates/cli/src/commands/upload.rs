@@ -8,6 +8,7 @@ use anyhow::Context;
 use haul::journal::{JournalFolder, SourceRecord};
 use haul::{FileSource, JournalOptions, Source, StoreErrorKind, UploadOptions};
 
+use super::insisted::Insisted;
 use super::summary::{self, Journey};
 use crate::args::StoreArgs;
 use crate::connection::Connection;
@@ -28,6 +29,8 @@ pub(super) struct Sending {
     pub(super) file: Origin,
     pub(super) address: Address,
     pub(super) options: UploadOptions,
+    /// What a remembered upload must agree with.
+    pub(super) insisted: Insisted,
     /// In a journal, so that it can go on later.
     pub(super) remember: bool,
     /// Instead of pausing.
@@ -59,7 +62,7 @@ pub(super) async fn send(
     mode: Mode,
     interrupts: &mut Option<Interrupts>,
 ) -> anyhow::Result<Exit> {
-    let Sending { file, address, mut options, remember, abort_on_interrupt } = sending;
+    let Sending { file, address, mut options, insisted, remember, abort_on_interrupt } = sending;
     let object = address.exact_object().map_err(Usage::from)?;
     let from = match &file {
         Origin::Path(path) => visible(&path.display().to_string()),
@@ -82,7 +85,12 @@ pub(super) async fn send(
             // A file whose path is no text has no journal.
             if let Some(source) = Source::identity(&file) {
                 let store = store_name.as_deref().unwrap_or(&endpoint);
-                trail = Trail::Journal(JournalFolder::id(&source.path, store, &object));
+                let id = JournalFolder::id(&source.path, store, &object);
+                let unfinished = journal_folder()?.list().map_err(haul::Error::from)?;
+                if let Some(unfinished) = unfinished.iter().find(|unfinished| unfinished.id == id) {
+                    insisted.agrees(unfinished)?;
+                }
+                trail = Trail::Journal(id);
             }
             options.journal = Some(JournalOptions {
                 folder: journal_folder()?,

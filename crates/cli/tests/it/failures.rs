@@ -12,7 +12,7 @@ use haul_testkit::servers::HaulServe;
 
 use crate::world::{
     PART, World, assert_keys, assert_no_upload_left, copy, finish, haul_binary, make_bucket, read_back,
-    upload,
+    succeed, upload,
 };
 
 /// A clear error has a first line that says what failed, and names the object and the store's own code.
@@ -110,8 +110,15 @@ fn with_surroundings_of(mut command: Command, other: &Command) -> Command {
     command
 }
 
+/// Remembered, what arrived of it is compared by the next run; with `--no-journal` nothing is left.
 #[test]
 fn a_file_that_is_cut_short_while_it_is_sent() {
+    for words in [&[][..], &["--no-journal"]] {
+        cut_short_while_it_is_sent(words);
+    }
+}
+
+fn cut_short_while_it_is_sent(words: &[&str]) {
     let world = World::new();
     let server = world.serve();
     let bucket = make_bucket(&world, server.store());
@@ -122,9 +129,10 @@ fn a_file_that_is_cut_short_while_it_is_sent() {
     let store = server.store().at(proxy.endpoint());
     let url = format!("s3://{bucket}/file");
     let mut command = copy(&world, &store, &sample.path, &url);
-    let running =
-        haul_testkit::process::Running::start(command.args(["--part-size", "8MiB", "--concurrency", "1"]))
-            .unwrap();
+    let running = haul_testkit::process::Running::start(
+        command.args(["--part-size", "8MiB", "--concurrency", "1"]).args(words),
+    )
+    .unwrap();
     assert!(
         proxy.wait_until(crate::world::LIMIT, |seen| seen
             .iter()
@@ -135,6 +143,12 @@ fn a_file_that_is_cut_short_while_it_is_sent() {
     let finished = running.finish(crate::world::LIMIT).unwrap();
     assert_clear_error(&finished, 6, &["file"]);
     assert_keys(server.store(), &bucket, &[]);
+    if words.is_empty() {
+        succeed(copy(&world, &store, &sample.path, &url).args(["--part-size", "8MiB"]));
+        assert_eq!(std::fs::metadata(&sample.path).unwrap().len(), 6 * PART);
+        let expected = haul_testkit::files::sha256(&sample.path).unwrap();
+        assert_eq!(read_back(server.store(), &bucket, "file").sha256, expected);
+    }
     assert_no_upload_left(server.store(), &bucket);
 }
 

@@ -200,6 +200,38 @@ fn a_second_process_is_told_who_has_it() {
     assert_arrived(&scene);
 }
 
+/// The one that has it now, and not the one that had it before.
+#[test]
+fn a_process_that_still_looks_is_the_one_that_is_named() {
+    let (scene, first) = stalled_at_part_2(&[]);
+    first.kill(LIMIT).unwrap();
+    scene.proxy.add(Rule::on(Kind::ListParts, Fault::Stall { after_bytes: 0 }));
+    let second = Running::start(&mut plain(&scene)).unwrap();
+    scene.wait_for(|seen| seen.iter().any(|request| request.kind == Kind::ListParts));
+    let third = finish(&mut plain(&scene));
+    assert_eq!(third.code(), Some(1), "{}", third.stderr);
+    assert!(third.stderr.contains(&format!("process {}", second.id())), "{}", third.stderr);
+    second.kill(LIMIT).unwrap();
+    succeed(&mut plain(&scene));
+    assert_arrived(&scene);
+}
+
+/// What is bound when an upload is begun cannot be had otherwise by asking later; what is asked at Complete can.
+#[test]
+fn an_option_that_contradicts_what_was_begun_is_refused() {
+    let stopped = stopped_by(Signal::KILL);
+    let sent = parts_sent(&stopped);
+    for words in [["--checksum", "sha256"], ["--metadata", "owner=me"], ["--content-type", "video/x-new"]] {
+        let refused = finish(plain(&stopped).args(words));
+        assert_eq!(refused.code(), Some(2), "{}", refused.stderr);
+        assert!(refused.stderr.contains(words[0]), "{}", refused.stderr);
+        assert!(refused.stderr.contains("haul abort "), "{}", refused.stderr);
+    }
+    assert_eq!(parts_sent(&stopped), sent, "nothing was sent");
+    succeed(command(&stopped).args(["--checksum", "crc64nvme", "--require-proof", "--if-none-match"]));
+    assert_arrived(&stopped);
+}
+
 /// `--no-journal`: as before there were journals, what is interrupted is removed.
 #[test]
 fn without_a_journal_what_is_interrupted_is_removed() {
