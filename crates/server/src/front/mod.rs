@@ -7,6 +7,7 @@
 mod cors;
 pub(crate) mod gate;
 pub(crate) mod query;
+pub(crate) mod signature;
 mod sub_resource;
 pub(crate) mod target;
 
