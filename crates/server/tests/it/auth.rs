@@ -241,6 +241,26 @@ async fn a_public_bucket_is_read_by_anybody_and_only_read() {
 }
 
 #[tokio::test]
+async fn anybody_reads_a_public_object_as_what_it_is() {
+    let f = Fixture::with(|options| options.public_read_buckets = vec!["bkt".parse().unwrap()]).await;
+    f.client.put("/bkt/k", "<script/>").await;
+    for parameter in
+        ["content-type=text%2Fhtml", "content-disposition=attachment", "expires=x", "cache-control="]
+    {
+        let target = format!("/bkt/k?response-{parameter}");
+        let anybody = f.client.request("GET", &target).auth(Auth::None);
+        let refused = anybody.refused(400, "InvalidRequest").await;
+        let message = "Request specific response headers cannot be used for anonymous GET requests.";
+        assert_eq!(refused.element("Message").as_deref(), Some(message));
+    }
+    let signed = "/bkt/k?response-content-type=text%2Fhtml";
+    for auth in [Auth::Header, Auth::Presigned { expires: 60 }] {
+        let answer = f.client.request("GET", signed).auth(auth).expect(200).await;
+        assert_eq!(answer.header("content-type"), Some("text/html"));
+    }
+}
+
+#[tokio::test]
 async fn parameters_of_a_presigned_url_count_as_headers() {
     let f = Fixture::new().await;
     let put = |query: &str| {
