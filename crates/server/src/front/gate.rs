@@ -23,6 +23,7 @@ use crate::body::signed_payload;
 use crate::front::query::Query;
 use crate::front::signature::Signature;
 use crate::front::target::{Names, Target};
+use crate::ops::names::part_number_text;
 
 /// Parameters that belong to presigning itself.
 const OF_PRESIGNING: [&str; 9] = [
@@ -44,7 +45,7 @@ pub(crate) fn check(request: &Parts, target: &Target, limits: &Limits) -> Result
     let query = Query::parse(request.uri.query().unwrap_or(""));
     Signature::of(request, &query)?.check(request, target, &query)?;
     sub_resource::check(&request.method, target.names, &query)?;
-    check_part(&request.method, target.names, &query)?;
+    check_part(request, target.names, &query)?;
     check_document_size(request, target, &query, limits.xml_bytes)
 }
 
@@ -141,8 +142,23 @@ fn check_method(request: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// With one of the two alone `s3s` would take a part for a whole object.
-fn check_part(method: &Method, names: Names, query: &Query) -> Result<(), Refusal> {
+/// Part numbers are looked at here, because `s3s` takes whatever Rust takes for a number, and has no words of S3 for the rest.
+/// With one of the two alone it would take a part for a whole object.
+fn check_part(request: &Parts, names: Names, query: &Query) -> Result<(), Refusal> {
+    if names == Names::Object
+        && let Some(number) = query.get("partNumber")
+    {
+        part_number_text(number)?;
+    }
+    let range = request.headers.get("x-amz-copy-source-range");
+    if let Some(range) = range.filter(|range| range.as_bytes().contains(&b'+')) {
+        return Err(Refusal::invalid_argument(
+            "x-amz-copy-source-range",
+            String::from_utf8_lossy(range.as_bytes()),
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
+        ));
+    }
+    let method = &request.method;
     let writes_object = *method == Method::PUT && names == Names::Object;
     let (given, missing) = match (query.has("uploadId"), query.has("partNumber")) {
         (true, false) => ("uploadId", "partNumber"),
