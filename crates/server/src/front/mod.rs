@@ -11,21 +11,25 @@ pub(crate) mod signature;
 mod sub_resource;
 pub(crate) mod target;
 
+use std::any::Any;
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::FutureExt;
 use http::header::{EXPECT, SERVER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use s3s::Body;
 use s3s::service::S3Service;
+use s3s::{Body, S3ErrorCode};
 use tracing::Instrument;
 
 use crate::Limits;
 use crate::admin::metrics::Metrics;
 use crate::answer::error_document::{self, Place};
+use crate::answer::refusal::Refusal;
 use crate::body::aws_chunked::Chunks;
 use crate::body::request_body::{ExpectsContinue, RequestBody};
 use crate::body::signed_payload::SignedPayload;
@@ -60,11 +64,25 @@ impl Answering for Front {
 impl Front {
     async fn handle(&self, request: Request<Incoming>, id: &str) -> Response<Body> {
         let started = Instant::now();
-        let (mut parts, incoming) = request.into_parts();
+        let (parts, incoming) = request.into_parts();
         let method = parts.method.clone();
         let resource = parts.uri.path().to_owned();
         let place = Place { method: &method, resource: &resource, request_id: id };
+        // A mistake of ours ends one request, and not the connection with whatever the client has on it.
+        let answered = AssertUnwindSafe(self.answer_to(parts, incoming, &place)).catch_unwind().await;
+        let response = answered.unwrap_or_else(|panic| {
+            tracing::error!(%method, path = %resource, panic = message_of(&*panic), "answering panicked");
+            error_document::refuse(&Refusal::new(S3ErrorCode::InternalError), &place)
+        });
+        let response = sign_off(response, id);
+        let status = response.status().as_u16();
+        self.metrics.answered(method.as_str(), status, started.elapsed());
+        tracing::info!(%method, path = %resource, status, elapsed = ?started.elapsed(), "answered");
+        response
+    }
 
+    /// The answer, with all but what every answer has.
+    async fn answer_to(&self, mut parts: Parts, incoming: Incoming, place: &Place<'_>) -> Response<Body> {
         let target = self.domains.target(&parts);
         let cors = self.endpoint.cors_headers(&parts, &target).await;
         let mut body = self.guard_body(&parts, incoming);
@@ -78,22 +96,19 @@ impl Front {
         let response = match checked {
             Ok(()) if cors::is_preflight(&parts) => match self.endpoint.preflight(&parts, &target).await {
                 Ok(response) => response,
-                Err(refusal) => error_document::refuse(&refusal, &place),
+                Err(refusal) => error_document::refuse(&refusal, place),
             },
             Ok(()) => self.call_s3(parts, body).await,
-            Err(refusal) => error_document::refuse(&refusal, &place),
+            Err(refusal) => error_document::refuse(&refusal, place),
         };
         let response = match fate.broken() {
             Some(broken) if !response.status().is_success() => {
-                error_document::refuse(&broken.refusal(), &place)
+                error_document::refuse(&broken.refusal(), place)
             }
-            _ => error_document::complete(response, &place).await,
+            _ => error_document::complete(response, place).await,
         };
-        let mut response = sign_off(response, id);
+        let mut response = response;
         response.headers_mut().extend(cors);
-        let status = response.status().as_u16();
-        self.metrics.answered(method.as_str(), status, started.elapsed());
-        tracing::info!(%method, path = %resource, status, elapsed = ?started.elapsed(), "answered");
         response
     }
 
@@ -128,6 +143,12 @@ fn chunks_of(headers: &HeaderMap, limit_bytes: usize) -> Option<Chunks> {
     }
 }
 
+/// What a panic said.
+fn message_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
 fn sign_off(mut response: Response<Body>, id: &str) -> Response<Body> {
     if let Some(StatusOverride(status)) = response.extensions_mut().remove() {
         *response.status_mut() = status;
@@ -137,3 +158,6 @@ fn sign_off(mut response: Response<Body>, id: &str) -> Response<Body> {
     response.headers_mut().insert(SERVER, HeaderValue::from_static("Haul"));
     response
 }
+
+#[cfg(test)]
+mod tests;
