@@ -30,6 +30,7 @@ use crate::Limits;
 use crate::admin::metrics::Metrics;
 use crate::answer::error_document::{self, Place};
 use crate::answer::refusal::Refusal;
+use crate::answer::xml_characters;
 use crate::body::aws_chunked::Chunks;
 use crate::body::request_body::{ExpectsContinue, RequestBody};
 use crate::body::signed_payload::SignedPayload;
@@ -107,7 +108,7 @@ impl Front {
             }
             _ => error_document::complete(response, place).await,
         };
-        let mut response = response;
+        let mut response = xml_characters::refer(response);
         response.headers_mut().extend(cors);
         response
     }
