@@ -47,7 +47,7 @@ pub fn request_head(input: &[u8]) -> bool {
     assert!(
         added.into_iter().all(|name| name.as_str().starts_with("x-amz-") && query.has("X-Amz-Signature"))
     );
-    let _ = gate::document_claims(&parts, &target);
+    let _ = gate::document(&parts, &target);
     let _ = Integrity::from_headers(&parts.headers).and_then(|integrity| integrity.checksum(None));
     if let Ok(kept) = attributes::read(&parts.headers) {
         let mut shown = http::HeaderMap::new();

@@ -18,7 +18,7 @@ use super::sub_resource;
 use crate::Limits;
 use crate::answer::refusal::Refusal;
 use crate::body::integrity::Integrity;
-use crate::body::request_body::DocumentClaims;
+use crate::body::request_body::{Document, DocumentClaims};
 use crate::body::signed_payload;
 use crate::front::query::Query;
 use crate::front::signature::Signature;
@@ -69,12 +69,17 @@ pub(crate) fn take_presigned_headers(request: &mut Parts) {
     }
 }
 
-/// What a request says of a document in its body, as bucket settings, DeleteObjects and Complete have one.
-pub(crate) fn document_claims(request: &Parts, target: &Target) -> Result<DocumentClaims, Refusal> {
+/// The document in the body of a request, as bucket settings, DeleteObjects and Complete have one, and what is said of it.
+pub(crate) fn document(request: &Parts, target: &Target) -> Result<Option<Document>, Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or(""));
     if !is_document(request, target, &query) {
-        return Ok(DocumentClaims::default());
+        return Ok(None);
     }
+    let length_bytes = content_length(request).unwrap_or(0);
+    Ok(Some(Document { length_bytes, claims: document_claims(request, &query)? }))
+}
+
+fn document_claims(request: &Parts, query: &Query) -> Result<DocumentClaims, Refusal> {
     let payload_sha256 = signed_payload::claimed(&request.headers);
     // The checksum in the headers of a Complete is that of the object.
     if query.has("uploadId") {
@@ -104,13 +109,15 @@ fn check_document_size(request: &Parts, target: &Target, query: &Query, limit: u
     if request.headers.contains_key(TRANSFER_ENCODING) {
         return Err(Refusal::new(S3ErrorCode::MissingContentLength));
     }
-    let length =
-        request.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > limit) {
+    if content_length(request).is_some_and(|length| length > limit) {
         return Err(Refusal::new(S3ErrorCode::MaxMessageLengthExceeded)
             .field("MaxMessageLengthBytes", limit.to_string()));
     }
     Ok(())
+}
+
+fn content_length(request: &Parts) -> Option<usize> {
+    request.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn check_size(request: &Parts, limit: usize) -> Result<(), Refusal> {

@@ -20,7 +20,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use http::header::{EXPECT, SERVER};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use s3s::service::S3Service;
 use s3s::{Body, S3ErrorCode};
@@ -33,6 +33,7 @@ use crate::answer::refusal::Refusal;
 use crate::answer::xml_characters;
 use crate::body::aws_chunked::Chunks;
 use crate::body::request_body::{ExpectsContinue, RequestBody};
+use crate::body::room::Room;
 use crate::body::signed_payload::SignedPayload;
 use crate::endpoint::Endpoint;
 use crate::front::target::Domains;
@@ -50,6 +51,8 @@ pub(crate) struct Front {
     pub(crate) endpoint: Endpoint,
     pub(crate) domains: Domains,
     pub(crate) limits: Limits,
+    /// For documents, which `s3s` reads whole.
+    pub(crate) document_room: Room,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -87,13 +90,16 @@ impl Front {
         let target = self.domains.target(&parts);
         let cors = self.endpoint.cors_headers(&parts, &target).await;
         let mut body = self.guard_body(&parts, incoming);
-        let fate = body.fate();
+        // Both end with this function: what was read of a document lives until it is answered.
+        let (fate, _room) = (body.fate(), body.held());
         let checked = gate::check(&parts, &target, &self.limits)
             .and_then(|()| {
                 gate::take_presigned_headers(&mut parts);
-                gate::document_claims(&parts, &target)
+                gate::document(&parts, &target)
             })
-            .and_then(|claims| body.check_document(claims));
+            .and_then(|document| {
+                document.map_or(Ok(()), |document| body.expect_document(document, &self.document_room))
+            });
         let response = match checked {
             Ok(()) if cors::is_preflight(&parts) => match self.endpoint.preflight(&parts, &target).await {
                 Ok(response) => response,
@@ -116,7 +122,7 @@ impl Front {
     fn guard_body(&self, parts: &Parts, incoming: Incoming) -> RequestBody {
         let expects_continue =
             if parts.headers.contains_key(EXPECT) { ExpectsContinue::Yes } else { ExpectsContinue::No };
-        let chunks = chunks_of(&parts.headers, self.limits.signed_chunk_bytes);
+        let chunks = Chunks::of(&parts.headers, self.limits.signed_chunk_bytes);
         RequestBody::new(incoming, chunks, expects_continue, &self.limits, Arc::clone(&self.metrics))
     }
 
@@ -132,15 +138,6 @@ impl Front {
                 response
             }
         }
-    }
-}
-
-/// How the body is framed, by its declared payload hash.
-fn chunks_of(headers: &HeaderMap, limit_bytes: usize) -> Option<Chunks> {
-    match headers.get("x-amz-content-sha256")?.as_bytes() {
-        b"STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Some(Chunks::Unsigned),
-        kind if kind.starts_with(b"STREAMING-") => Some(Chunks::Signed { limit_bytes }),
-        _ => None,
     }
 }
 

@@ -37,6 +37,8 @@ fn front(store: Store, limits: &Limits, metrics: &Arc<Metrics>) -> Front {
         expiry_wanted: Arc::default(),
         keys: KeyRing::new(owner, Vec::new(), Vec::new()),
         blocks: Arc::new(Semaphore::new(2)),
+        chunk_room: Room::new(1),
+        signed_chunk_bytes: 1,
         pool: BlockPool::default(),
     };
     Front {
@@ -44,6 +46,7 @@ fn front(store: Store, limits: &Limits, metrics: &Arc<Metrics>) -> Front {
         endpoint,
         domains: Domains::new(&[]),
         limits: limits.clone(),
+        document_room: Room::new(1),
         metrics: Arc::clone(metrics),
     }
 }
