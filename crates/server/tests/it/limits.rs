@@ -104,6 +104,25 @@ async fn headers_that_do_not_come_or_do_not_end_are_refused() {
     request.refused(400, "RequestHeaderSectionTooLarge").await;
 }
 
+/// Beyond what is read at all, hyper answers by itself: the status only.
+#[tokio::test]
+async fn heads_beyond_what_is_read_are_answered_431_without_a_document() {
+    let f = Fixture::new().await;
+    let lines: String = (0..300).map(|n| format!("x-{n}: a\r\n")).collect();
+    let long = format!("x-long: {}\r\n", "x".repeat(400_000));
+    for headers in [lines, long] {
+        let head = format!("GET /bkt HTTP/1.1\r\nhost: {}\r\n{headers}\r\n", f.client.address);
+        let mut stream = TcpStream::connect(f.client.address).await.unwrap();
+        // The answer may come, and the connection go, before all is written; then the system may throw the answer away.
+        let written = stream.write_all(head.as_bytes()).await;
+        match Response::read(&mut stream, false).await {
+            Some(answer) => assert_eq!((answer.status, answer.body.len()), (431, 0)),
+            None => assert!(head.len() > 160 << 10, "no answer, {written:?}"),
+        }
+    }
+    f.client.request("GET", "/bkt").expect(200).await;
+}
+
 #[tokio::test]
 async fn documents_and_signed_chunks_have_a_size() {
     let f = Fixture::with(|options| {
