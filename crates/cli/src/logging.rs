@@ -1,7 +1,9 @@
-//! The log: stderr, off unless asked for by `-v` or `HAUL_LOG`; with `--json` each line is an object.
+//! The log: stderr, asked for by `-v` or `HAUL_LOG`; with `--json` each line is an object. Unasked, `haul serve` tells of what
+//! its operator has to see to (a full disk, a store that takes no writes); the other commands say what went wrong by themselves.
 //!
 //! Secrets never reach it. Our own crates keep them in types without `Display`; the HTTP and signing layers below
-//! print whole requests at their finest levels, so those levels stay closed whatever `HAUL_LOG` says.
+//! print whole requests at their finest levels, and `s3s` a document that it cannot read, whole and at any level. So those
+//! stay closed whatever `HAUL_LOG` says; what a request came to is in a line of `haul-server`'s own.
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
@@ -13,17 +15,28 @@ use tracing_subscriber::{EnvFilter, Layer};
 use crate::output::Mode;
 
 /// Layers whose finest levels print headers and canonical requests.
-const TALKATIVE: [&str; 6] =
-    ["aws_sigv4", "aws_runtime", "aws_smithy_runtime", "aws_smithy_http_client", "hyper", "s3s"];
+const TALKATIVE: [&str; 5] =
+    ["aws_sigv4", "aws_runtime", "aws_smithy_runtime", "aws_smithy_http_client", "hyper"];
+/// Prints what clients send, at `ERROR` too.
+const CARELESS: &str = "s3s";
+
+/// What is logged when nobody asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unasked {
+    /// Nothing.
+    Nothing,
+    /// What an operator has to see to.
+    Warnings,
+}
 
 /// Starts the log. `verbosity` counts the `-v`.
 ///
 /// # Errors
 /// Says what is wrong with `HAUL_LOG`.
-pub(crate) fn start(verbosity: u8, mode: Mode) -> Result<(), String> {
+pub(crate) fn start(verbosity: u8, unasked: Unasked, mode: Mode) -> Result<(), String> {
     let text = match std::env::var("HAUL_LOG") {
         Ok(text) if !text.is_empty() => text,
-        _ => default_filter(verbosity).to_owned(),
+        _ => default_filter(verbosity, unasked).to_owned(),
     };
     let wanted = EnvFilter::builder()
         .with_default_directive(LevelFilter::OFF.into())
@@ -42,9 +55,10 @@ pub(crate) fn start(verbosity: u8, mode: Mode) -> Result<(), String> {
     Ok(())
 }
 
-fn default_filter(verbosity: u8) -> &'static str {
+fn default_filter(verbosity: u8, unasked: Unasked) -> &'static str {
     match verbosity {
-        0 => "off",
+        0 if unasked == Unasked::Nothing => "off",
+        0 => "off,haul=warn,haul_server=warn,haul_store=warn",
         1 => "warn,haul=info,haul_server=info,haul_store=info",
         2 => "info,haul=debug,haul_server=debug,haul_store=debug",
         _ => "debug,haul=trace,haul_server=trace,haul_store=trace",
@@ -52,7 +66,8 @@ fn default_filter(verbosity: u8) -> &'static str {
 }
 
 fn may_speak(target: &str, level: Level) -> bool {
-    level <= Level::INFO || !TALKATIVE.iter().any(|layer| target.starts_with(layer))
+    let talkative = TALKATIVE.iter().any(|layer| target.starts_with(layer));
+    !target.starts_with(CARELESS) && (level <= Level::INFO || !talkative)
 }
 
 #[cfg(test)]
@@ -66,12 +81,16 @@ mod tests {
         assert!(may_speak("aws_smithy_runtime", Level::WARN));
         assert!(may_speak("aws_config::profile", Level::DEBUG));
         assert!(may_speak("haul::upload", Level::TRACE));
+        assert!(!may_speak("s3s::http::de", Level::ERROR));
+        assert!(may_speak("haul_server::front", Level::TRACE));
     }
 
     #[test]
     fn every_default_filter_can_be_read() {
         for verbosity in 0..5 {
-            EnvFilter::builder().parse(default_filter(verbosity)).unwrap();
+            for unasked in [Unasked::Nothing, Unasked::Warnings] {
+                EnvFilter::builder().parse(default_filter(verbosity, unasked)).unwrap();
+            }
         }
     }
 }

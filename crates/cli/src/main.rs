@@ -26,9 +26,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::Cli;
+use crate::args::{Cli, Command};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::logging::Unasked;
 use crate::output::{Mode, complain, paint, print_line};
 
 /// Tasks wait for the network most of the time; what computes and reads files has threads of its own.
@@ -38,7 +39,12 @@ const WORKER_THREADS_MAX: usize = 8;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mode = Mode::choose(cli.output.json, cli.output.quiet);
-    if let Err(problem) = logging::start(cli.output.verbose, mode) {
+    // A server has nobody else to tell; `--quiet` means no word but errors, and these are some.
+    let unasked = match cli.command {
+        Command::Serve(_) => Unasked::Warnings,
+        _ => Unasked::Nothing,
+    };
+    if let Err(problem) = logging::start(cli.output.verbose, unasked, mode) {
         complain(&format!("{}: {problem}", paint("error")));
         return Exit::Usage.into();
     }

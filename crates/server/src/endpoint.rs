@@ -12,6 +12,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::answer::refusal::Refusal;
 use crate::auth::access::KeyRing;
+use crate::body::room::Room;
 use crate::options::AutoCreateBuckets;
 
 /// What an operation answers.
@@ -31,7 +32,10 @@ pub(crate) struct Endpoint {
     pub(crate) keys: KeyRing,
     /// Permits for blocks of bodies on their way in, each of [`BLOCK_BYTES`](haul_store::BLOCK_BYTES).
     pub(crate) blocks: Arc<Semaphore>,
-    /// Their memory.
+    /// For signed chunks, of which each request holds one whole.
+    pub(crate) chunk_room: Room,
+    pub(crate) signed_chunk_bytes: usize,
+    /// The memory of blocks.
     pub(crate) pool: BlockPool,
 }
 

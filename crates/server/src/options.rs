@@ -84,9 +84,13 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Bytes of an XML document in a request (a Complete of 10,000 parts with SHA-256 needs about 3 MiB).
     pub xml_bytes: usize,
-    /// Bytes of one signed aws-chunked chunk, which has to be held whole until its signature is checked.
+    /// Bytes of one signed aws-chunked chunk, which has to be held whole until its signature is checked. SDKs send 64 or
+    /// 128 KiB.
     pub signed_chunk_bytes: usize,
-    /// Bytes of bodies held in memory by all requests together, in either direction.
+    /// Bytes of request bodies held in memory by all requests together. Two thirds of it are for blocks on their way to the
+    /// disk, a quarter for signed chunks and the rest for documents, and in each at least what one request needs. A request
+    /// that finds no room is not read from until there is some. Not counted are what the system and a connection buffer (160 KiB
+    /// each), up to 64 MiB that wait to be hashed together, and two blocks of 256 KiB for each object that is being sent.
     pub in_flight_bytes: usize,
     /// How long a client may take to send its headers, or to start the next request on a kept connection.
     pub header_timeout: Duration,
@@ -108,13 +112,33 @@ impl Default for Limits {
             connections: 1024,
             header_bytes: 32 * 1024,
             xml_bytes: 6 * 1024 * 1024,
-            signed_chunk_bytes: 16 * 1024 * 1024,
+            signed_chunk_bytes: 512 * 1024,
             in_flight_bytes: 96 * 1024 * 1024,
             header_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
             slow_sender_bytes: 1024,
             drain_bytes: 32 * 1024 * 1024,
             stop_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How [`Limits::in_flight_bytes`] is divided. What needs two kinds of room takes them in one order, so that nobody waits in a
+/// circle: that is why there are kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shares {
+    pub(crate) blocks_bytes: usize,
+    pub(crate) signed_chunks_bytes: usize,
+    pub(crate) documents_bytes: usize,
+}
+
+impl Limits {
+    pub(crate) fn shares(&self) -> Shares {
+        let all = self.in_flight_bytes;
+        Shares {
+            blocks_bytes: all / 3 * 2,
+            signed_chunks_bytes: (all / 4).max(self.signed_chunk_bytes),
+            documents_bytes: (all / 12).max(self.xml_bytes),
         }
     }
 }

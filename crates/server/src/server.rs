@@ -22,6 +22,7 @@ use crate::admin::metrics::Metrics;
 use crate::auth::access::KeyRing;
 use crate::auth::grants::Grant;
 use crate::auth::keys::Credentials;
+use crate::body::room::Room;
 use crate::endpoint::Endpoint;
 use crate::expiry::Expiry;
 use crate::front::Front;
@@ -111,6 +112,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
 
     let owner = Grant::owner((*credentials).clone());
     let keys = KeyRing::new(owner, options.grants.clone(), options.public_read_buckets.clone());
+    let shares = options.limits.shares();
     let endpoint = Endpoint {
         store: store.clone(),
         keys: keys.clone(),
@@ -118,7 +120,9 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
         scheme,
         auto_create: options.auto_create_buckets,
         expiry_wanted: Arc::default(),
-        blocks: Arc::new(Semaphore::new((options.limits.in_flight_bytes / BLOCK_BYTES).max(2))),
+        blocks: Arc::new(Semaphore::new((shares.blocks_bytes / BLOCK_BYTES).max(2))),
+        chunk_room: Room::new(shares.signed_chunks_bytes),
+        signed_chunk_bytes: options.limits.signed_chunk_bytes,
         pool: BlockPool::default(),
     };
     let expiry = Expiry {
@@ -134,6 +138,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
         endpoint: endpoint.clone(),
         domains: Domains::new(&options.domains),
         limits: options.limits.clone(),
+        document_room: Room::new(shares.documents_bytes),
         metrics: Arc::clone(&metrics),
     };
     let manner = Manner { transport, metrics: Arc::clone(&metrics), limits: options.limits.clone() };

@@ -123,3 +123,22 @@ fn a_url_that_boto3_signed_the_old_way() {
         assert!(document.contains(&format!("<Code>{code}</Code>")), "{what}: {document}");
     }
 }
+
+/// A raw `\r` in a document is a `\n` to a parser: what boto3 had listed was another key, and could not be aborted or deleted.
+#[test]
+fn boto3_aborts_what_it_listed_whatever_is_in_the_key() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    let script = r#"
+keys = ["a\rb", "c\r\nd", "e\tf", "g\nh", "i \x7f\x85j"]
+for key in keys:
+    s3.create_multipart_upload(Bucket=args[0], Key=key)
+uploads = s3.list_multipart_uploads(Bucket=args[0])["Uploads"]
+for upload in uploads:
+    s3.abort_multipart_upload(Bucket=args[0], Key=upload["Key"], UploadId=upload["UploadId"])
+left = s3.list_multipart_uploads(Bucket=args[0]).get("Uploads", [])
+answer([sorted(upload["Key"] for upload in uploads) == sorted(keys), left])
+"#;
+    assert_eq!(python(server.store(), script, &[&bucket]), serde_json::json!([true, []]));
+}

@@ -132,6 +132,32 @@ answer({name: answer["ResponseMetadata"]["RequestId"] for name, answer in ids.it
     assert!(!said.contains("hush"), "{said}");
 }
 
+/// A document that could not be read once stood in the log, whole, with whatever its sender had put into it.
+#[test]
+fn no_document_reaches_the_log() {
+    let world = World::new();
+    let server = HaulServe::start_with(haul_binary(), &world.path("data"), &["-vvv"]).unwrap();
+    let bucket = make_bucket(&world, server.store());
+    let script = r#"
+import urllib.error, urllib.request
+signing = boto3.client("s3", endpoint_url=os.environ["HAUL_TEST_ENDPOINT"],
+                       config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
+upload = s3.create_multipart_upload(Bucket=args[0], Key="key")["UploadId"]
+def is_malformed(method, operation, **params):
+    url = signing.generate_presigned_url(operation, Params=dict(Bucket=args[0], **params))
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, b"<Document><hush-hush", method=method))
+    except urllib.error.HTTPError as error:
+        return "<Code>MalformedXML</Code>" in error.read().decode()
+answer([is_malformed("POST", "complete_multipart_upload", Key="key", UploadId=upload),
+        is_malformed("PUT", "put_bucket_lifecycle_configuration")])
+"#;
+    assert_eq!(python(server.store(), script, &[&bucket]), json!([true, true]));
+    let said = server.said();
+    assert!(said.contains("\"status\":400"), "{said}");
+    assert!(!said.contains("hush"), "{said}");
+}
+
 #[test]
 fn a_full_disk_is_answered_507_and_spares_what_is_there() {
     let world = World::new();
@@ -149,6 +175,10 @@ fn a_full_disk_is_answered_507_and_spares_what_is_there() {
     // What the refused part had taken is free again, but for a page or two of metadata.
     assert!(told["lost_bytes"].as_i64().unwrap() < 1 << 20, "{told}");
     assert_eq!(told["again"], 507, "{told}");
+    // Whoever runs the server has to see to it, and did not ask for a log.
+    let said = server.said();
+    assert!(said.contains("the disk of the store is full"), "{said}");
+    assert!(!said.contains("answered"), "{said}");
 }
 
 #[test]

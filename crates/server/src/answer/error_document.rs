@@ -104,7 +104,8 @@ fn element<'a>(document: &'a str, name: &str) -> Option<&'a str> {
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }
 
-/// What a document can hold of any text: markup escaped, what XML cannot say replaced.
+/// What a document can hold of any text: markup escaped, what XML cannot say replaced, for a client that cannot read the document
+/// does not learn the code either.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

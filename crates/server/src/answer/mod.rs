@@ -3,3 +3,4 @@
 pub(crate) mod error_document;
 pub(crate) mod refusal;
 pub(crate) mod store_refusals;
+pub(crate) mod xml_characters;

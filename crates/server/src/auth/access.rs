@@ -69,6 +69,16 @@ impl KeyRing {
     }
 }
 
+/// A link to a public object must not make it a page, or a download, of another kind: only who may sign can say so.
+fn check_anonymous(query: &Query) -> Result<(), Refusal> {
+    if query.pairs().iter().any(|(name, _)| name.starts_with("response-")) {
+        return Err(Refusal::invalid_request(
+            "Request specific response headers cannot be used for anonymous GET requests.",
+        ));
+    }
+    Ok(())
+}
+
 fn denied() -> Refusal {
     Refusal::new(S3ErrorCode::AccessDenied)
 }
@@ -111,8 +121,11 @@ impl S3Access for KeyRing {
         let operation = cx.s3_op().name();
         let Some(proven) = cx.credentials() else {
             let public = |name: &str| self.public.iter().any(|bucket| bucket.as_str() == name);
+            let query = Query::parse(cx.uri().query().unwrap_or(""));
             return match cx.s3_path() {
-                S3Path::Object { bucket, .. } if PUBLIC.contains(&operation) && public(bucket) => Ok(()),
+                S3Path::Object { bucket, .. } if PUBLIC.contains(&operation) && public(bucket) => {
+                    Ok(check_anonymous(&query)?)
+                }
                 _ => Err(denied().into()),
             };
         };

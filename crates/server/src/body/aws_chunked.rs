@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
+use http::HeaderMap;
 
 /// Bytes of one chunk header: size, extension, CRLF.
 const HEADER_BYTES: usize = 1024;
@@ -19,6 +20,17 @@ pub(crate) enum Chunks {
     Unsigned,
     /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD` and `-TRAILER`: passed as they are, up to this many bytes each.
     Signed { limit_bytes: usize },
+}
+
+impl Chunks {
+    /// How a body is framed, by its declared payload hash.
+    pub(crate) fn of(headers: &HeaderMap, limit_bytes: usize) -> Option<Self> {
+        match headers.get("x-amz-content-sha256")?.as_bytes() {
+            b"STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Some(Self::Unsigned),
+            kind if kind.starts_with(b"STREAMING-") => Some(Self::Signed { limit_bytes }),
+            _ => None,
+        }
+    }
 }
 
 /// Why a body was refused by its framing.

@@ -4,4 +4,5 @@ pub(crate) mod aws_chunked;
 pub(crate) mod integrity;
 pub(crate) mod receive;
 pub(crate) mod request_body;
+pub(crate) mod room;
 pub(crate) mod signed_payload;

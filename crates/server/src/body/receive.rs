@@ -2,7 +2,8 @@
 //!
 //! Pieces are gathered into blocks as they come, and each block is written and hashed on a blocking thread while the next
 //! is gathered: two blocks per request are the most that is held, and a permit is taken for each. A thread is busy only
-//! while there is something to write, so slow senders cannot use them up.
+//! while there is something to write, so slow senders cannot use them up. What stands in front holds a signed chunk whole
+//! besides, and there has to be room for one before the first byte is asked for.
 //!
 //! Gathering copies. It costs a tenth of what it saves: the disk takes whole blocks as they are, past the page cache.
 
@@ -18,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::answer::refusal::Refusal;
 use crate::answer::store_refusals::bad_digest;
+use crate::body::aws_chunked::Chunks;
 use crate::body::integrity::Integrity;
 use crate::body::signed_payload::SignedPayload;
 use crate::endpoint::{Endpoint, blocking};
@@ -60,6 +62,11 @@ impl Endpoint {
         };
         let options = WriteOptions { size_hint_bytes: Some(declared), checksums };
         let writer = self.on_store(move |store| store.begin_part(options)).await?;
+        // Before any block, and until the end: see `Room`.
+        let _room = match Chunks::of(arriving.headers, self.signed_chunk_bytes) {
+            Some(Chunks::Signed { limit_bytes }) => Some(self.chunk_room.clone().take(limit_bytes).await),
+            _ => None,
+        };
         let writer = self.write_all(body, writer, declared).await?;
         let checksum = arriving.integrity.checksum(arriving.trailers)?;
         let staged = blocking(move || writer.finish()).await?;

@@ -13,7 +13,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +29,7 @@ use crate::admin::metrics::Metrics;
 use crate::answer::refusal::Refusal;
 use crate::answer::store_refusals::bad_digest;
 use crate::body::aws_chunked::{BadFraming, Chunks, Reframer};
+use crate::body::room::{Room, Taken};
 use crate::body::signed_payload;
 
 /// How long a refused body is read on.
@@ -89,6 +90,9 @@ pub(crate) struct RequestBody {
     patience: Patience,
     fate: BodyFate,
     document: Option<DocumentCheck>,
+    /// Asked for with the first byte of a document: `s3s` reads none before it knows who sends it.
+    room_wanted: Option<Pin<Box<dyn Future<Output = Taken> + Send + Sync>>>,
+    held: Held,
     /// Whether reading on after a refusal makes sense: not if the client still waits for `100 Continue`.
     client_is_sending: bool,
     drain_bytes: u64,
@@ -109,17 +113,24 @@ impl RequestBody {
             patience: Patience::new(limits.stall_timeout, limits.slow_sender_bytes),
             fate: BodyFate::default(),
             document: None,
+            room_wanted: None,
+            held: Held::default(),
             client_is_sending: expects_continue == ExpectsContinue::No,
             drain_bytes: limits.drain_bytes,
             metrics,
         }
     }
 
-    /// Compares the whole body with these, at its end; an empty one now, because nobody may come to ask for its end.
+    /// Reads a document once there is room for it, and compares the whole of it with what was said of it, at its end; an empty
+    /// one now, because nobody may come to ask for its end.
     ///
     /// # Errors
     /// The refusal of an empty body that has another hash.
-    pub(crate) fn check_document(&mut self, claims: DocumentClaims) -> Result<(), Refusal> {
+    pub(crate) fn expect_document(&mut self, document: Document, room: &Room) -> Result<(), Refusal> {
+        if !self.is_end_stream() {
+            self.room_wanted = Some(Box::pin(room.clone().take(document.length_bytes)));
+        }
+        let claims = document.claims;
         let mut algorithms = claims.all().map(|claimed| claimed.algorithm()).peekable();
         if algorithms.peek().is_none() {
             return Ok(());
@@ -132,10 +143,27 @@ impl RequestBody {
         Ok(())
     }
 
+    /// The room that a document takes, for whoever lets it go when it is answered.
+    pub(crate) fn held(&self) -> Held {
+        Held(Arc::clone(&self.held.0))
+    }
+
     /// A handle that outlives the body.
     pub(crate) fn fate(&self) -> BodyFate {
         self.fate.clone()
     }
+}
+
+/// Room taken by a document, until its last handle is gone.
+#[derive(Debug, Default)]
+pub(crate) struct Held(Arc<OnceLock<Taken>>);
+
+/// A document in the body of a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Document {
+    /// As declared; the body cannot have more.
+    pub(crate) length_bytes: usize,
+    pub(crate) claims: DocumentClaims,
 }
 
 /// What a request says of the document in its body.
@@ -191,6 +219,11 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
         let this = &mut *self;
+        if let Some(room_wanted) = this.room_wanted.as_mut() {
+            let taken = ready!(room_wanted.as_mut().poll(cx));
+            this.room_wanted = None;
+            this.held.0.set(taken).expect("room is taken once");
+        }
         loop {
             if let Some(ready) = this.reframer.as_mut().and_then(Reframer::next_ready) {
                 return Poll::Ready(Some(Ok(Frame::data(ready))));

@@ -1,36 +1,29 @@
 //! What is refused before `s3s` sees it, because `s3s` 0.14.1 would let it pass.
 //!
-//! - Headers `x-amz-*` that the signature does not cover: with one of them (`x-amz-copy-source`) whoever holds a
-//!   presigned PUT could make it another operation. AWS refuses them, `s3s` does not look.
-//! - Signature version 2 in headers, and presigned URLs valid for more than seven days.
+//! - More than one signature, and headers `x-amz-*` that it does not cover: with one of them (`x-amz-copy-source`) whoever holds
+//!   a presigned PUT could make it another operation. AWS refuses them, `s3s` does not look.
+//! - Signature version 2 in headers, and presigned URLs valid for more than seven days. See [`signature`](super::signature).
 //! - Browser form uploads, which `s3s` collects in memory whole and before it checks who sends them.
 //! - Sub-resources that nobody here knows, or not with this method: `PUT /bucket?something` would otherwise make a bucket,
 //!   and `DELETE /bucket/key?acl` remove an object. The same for a PUT with half of what UploadPart needs.
 //!
 //! Reads headers, the query and the time only, decides nothing about who may do what.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use s3s::S3ErrorCode;
 
 use super::sub_resource;
 use crate::Limits;
 use crate::answer::refusal::Refusal;
 use crate::body::integrity::Integrity;
-use crate::body::request_body::DocumentClaims;
+use crate::body::request_body::{Document, DocumentClaims};
 use crate::body::signed_payload;
 use crate::front::query::Query;
+use crate::front::signature::Signature;
 use crate::front::target::{Names, Target};
-
-/// The longest life of a presigned URL, by AWS's rule.
-const PRESIGNED_EXPIRY_MAX_SECONDS: u64 = 7 * 24 * 3600;
-
-/// Headers of the `x-amz-` family that need not be signed: one describes the payload (and is checked against it),
-/// the other is chatter of browsers.
-const NEED_NO_SIGNATURE: [&str; 2] = ["x-amz-content-sha256", "x-amz-user-agent"];
+use crate::ops::names::part_number_text;
 
 /// Parameters that belong to presigning itself.
 const OF_PRESIGNING: [&str; 9] = [
@@ -50,11 +43,9 @@ pub(crate) fn check(request: &Parts, target: &Target, limits: &Limits) -> Result
     check_size(request, limits.header_bytes)?;
     check_method(request)?;
     let query = Query::parse(request.uri.query().unwrap_or(""));
-    check_signature_version(request, target, &query)?;
-    check_expiry(&query)?;
-    check_signed_headers(request, &query)?;
+    Signature::of(request, &query)?.check(request, target, &query)?;
     sub_resource::check(&request.method, target.names, &query)?;
-    check_part(&request.method, target.names, &query)?;
+    check_part(request, target.names, &query)?;
     check_document_size(request, target, &query, limits.xml_bytes)
 }
 
@@ -78,12 +69,17 @@ pub(crate) fn take_presigned_headers(request: &mut Parts) {
     }
 }
 
-/// What a request says of a document in its body, as bucket settings, DeleteObjects and Complete have one.
-pub(crate) fn document_claims(request: &Parts, target: &Target) -> Result<DocumentClaims, Refusal> {
+/// The document in the body of a request, as bucket settings, DeleteObjects and Complete have one, and what is said of it.
+pub(crate) fn document(request: &Parts, target: &Target) -> Result<Option<Document>, Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or(""));
     if !is_document(request, target, &query) {
-        return Ok(DocumentClaims::default());
+        return Ok(None);
     }
+    let length_bytes = content_length(request).unwrap_or(0);
+    Ok(Some(Document { length_bytes, claims: document_claims(request, &query)? }))
+}
+
+fn document_claims(request: &Parts, query: &Query) -> Result<DocumentClaims, Refusal> {
     let payload_sha256 = signed_payload::claimed(&request.headers);
     // The checksum in the headers of a Complete is that of the object.
     if query.has("uploadId") {
@@ -113,13 +109,15 @@ fn check_document_size(request: &Parts, target: &Target, query: &Query, limit: u
     if request.headers.contains_key(TRANSFER_ENCODING) {
         return Err(Refusal::new(S3ErrorCode::MissingContentLength));
     }
-    let length =
-        request.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > limit) {
+    if content_length(request).is_some_and(|length| length > limit) {
         return Err(Refusal::new(S3ErrorCode::MaxMessageLengthExceeded)
             .field("MaxMessageLengthBytes", limit.to_string()));
     }
     Ok(())
+}
+
+fn content_length(request: &Parts) -> Option<usize> {
+    request.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn check_size(request: &Parts, limit: usize) -> Result<(), Refusal> {
@@ -151,70 +149,23 @@ fn check_method(request: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Version 2 is taken in one place only: presigned URLs of objects, which boto3 still makes by default in the older
-/// regions. It covers all `x-amz-` headers by itself; its expiry is a moment, so the seven days are counted from now.
-fn check_signature_version(request: &Parts, target: &Target, query: &Query) -> Result<(), Refusal> {
-    let header = authorization(&request.headers);
-    let old_query = query.has("Signature") || query.has("AWSAccessKeyId");
-    let of_object = target.names == Names::Object;
-    if header.is_some_and(|text| !text.starts_with("AWS4-HMAC-SHA256")) || (old_query && !of_object) {
-        return Err(Refusal::invalid_request(
-            "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+/// Part numbers are looked at here, because `s3s` takes whatever Rust takes for a number, and has no words of S3 for the rest.
+/// With one of the two alone it would take a part for a whole object.
+fn check_part(request: &Parts, names: Names, query: &Query) -> Result<(), Refusal> {
+    if names == Names::Object
+        && let Some(number) = query.get("partNumber")
+    {
+        part_number_text(number)?;
+    }
+    let range = request.headers.get("x-amz-copy-source-range");
+    if let Some(range) = range.filter(|range| range.as_bytes().contains(&b'+')) {
+        return Err(Refusal::invalid_argument(
+            "x-amz-copy-source-range",
+            String::from_utf8_lossy(range.as_bytes()),
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
         ));
     }
-    if !old_query {
-        return Ok(());
-    }
-    let latest = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-        + PRESIGNED_EXPIRY_MAX_SECONDS;
-    match query.get("Expires").and_then(|expires| expires.parse::<u64>().ok()) {
-        Some(expires) if expires <= latest => Ok(()),
-        Some(_) => {
-            Err(Refusal::with(S3ErrorCode::AccessDenied, "Request would be valid for more than a week"))
-        }
-        None => Err(Refusal::with(S3ErrorCode::AccessDenied, "Query-string authentication requires Expires")),
-    }
-}
-
-fn check_expiry(query: &Query) -> Result<(), Refusal> {
-    let bad = |message: &str| {
-        Err(Refusal::custom("AuthorizationQueryParametersError", StatusCode::BAD_REQUEST, message))
-    };
-    let Some(text) = query.get("X-Amz-Expires") else { return Ok(()) };
-    match text.parse::<i64>() {
-        Err(_) => bad("X-Amz-Expires should be a number"),
-        Ok(seconds) if seconds < 0 => bad("X-Amz-Expires must be non-negative"),
-        Ok(seconds) if seconds.unsigned_abs() > PRESIGNED_EXPIRY_MAX_SECONDS => bad(
-            "X-Amz-Expires must be less than a week (in seconds) that is; the given X-Amz-Expires must be less than 604800 seconds",
-        ),
-        Ok(_) => Ok(()),
-    }
-}
-
-fn check_signed_headers(request: &Parts, query: &Query) -> Result<(), Refusal> {
-    let header = authorization(&request.headers).and_then(signed_headers_of);
-    let Some(signed) = header.or_else(|| query.get("X-Amz-SignedHeaders")) else { return Ok(()) };
-    let is_signed = |name: &str| signed.split(';').any(|s| s.eq_ignore_ascii_case(name));
-    let missing: Vec<&str> = request
-        .headers
-        .keys()
-        .map(http::HeaderName::as_str)
-        .filter(|name| name.starts_with("x-amz-") && !NEED_NO_SIGNATURE.contains(name))
-        .chain(request.headers.contains_key(HOST).then_some("host"))
-        .filter(|name| !is_signed(name))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(Refusal::with(
-        S3ErrorCode::AccessDenied,
-        "There were headers present in the request which were not signed",
-    )
-    .field("HeadersNotSigned", missing.join(", ")))
-}
-
-/// With one of the two alone `s3s` would take a part for a whole object.
-fn check_part(method: &Method, names: Names, query: &Query) -> Result<(), Refusal> {
+    let method = &request.method;
     let writes_object = *method == Method::PUT && names == Names::Object;
     let (given, missing) = match (query.has("uploadId"), query.has("partNumber")) {
         (true, false) => ("uploadId", "partNumber"),
@@ -226,16 +177,6 @@ fn check_part(method: &Method, names: Names, query: &Query) -> Result<(), Refusa
     }
     let value = query.get(given).unwrap_or_default();
     Err(Refusal::invalid_argument(given, value, format!("This operation needs {missing} beside {given}")))
-}
-
-fn authorization(headers: &HeaderMap) -> Option<&str> {
-    headers.get(AUTHORIZATION)?.to_str().ok()
-}
-
-/// `SignedHeaders=a;b;c` of an authorization header.
-fn signed_headers_of(authorization: &str) -> Option<&str> {
-    let (_, rest) = authorization.split_once("SignedHeaders=")?;
-    Some(rest.split([',', ' ']).next().unwrap_or(rest))
 }
 
 #[cfg(test)]
@@ -256,11 +197,15 @@ mod tests {
 
     const AUTH: &str =
         "AWS4-HMAC-SHA256 Credential=a/b/c/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=0";
+    /// Invented, to say that everything is covered.
+    const COVERING: &str = "AWS4-HMAC-SHA256 Credential=a/b/c/s3/aws4_request, SignedHeaders=host;x-amz-copy-source, Signature=0";
+    const PRESIGNED: &str = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a&X-Amz-Date=d&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=0";
 
     #[test]
     fn what_s3s_would_let_pass_is_refused() {
         type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
-        let cases: [Case<'_>; 26] = [
+        let presigned = format!("/b/k?{PRESIGNED}");
+        let cases: [Case<'_>; 39] = [
             ("GET", "/b/k", &[("authorization", AUTH), ("host", "h"), ("x-amz-date", "d")], None),
             ("GET", "/b?prefix=&delimiter=", &[], None),
             (
@@ -269,13 +214,36 @@ mod tests {
                 &[("authorization", AUTH), ("host", "h"), ("x-amz-copy-source", "b/k")],
                 Some("AccessDenied"),
             ),
+            ("PUT", &presigned, &[("x-amz-copy-source", "x")], Some("AccessDenied")),
+            ("PUT", &presigned, &[("host", "h")], None),
             (
                 "PUT",
-                "/b/k?X-Amz-SignedHeaders=host&X-Amz-Expires=60",
+                &presigned,
+                &[("host", "h"), ("x-amz-copy-source", "x"), ("authorization", COVERING)],
+                Some("InvalidArgument"),
+            ),
+            ("PUT", &presigned, &[("authorization", "")], Some("InvalidArgument")),
+            ("PUT", &format!("{presigned}&AWSAccessKeyId=x"), &[], Some("InvalidArgument")),
+            ("PUT", &format!("{presigned}&Signature=x"), &[], Some("InvalidArgument")),
+            ("PUT", &format!("{presigned}&X-Amz-Signature=0"), &[], Some("InvalidArgument")),
+            (
+                "PUT",
+                &format!("{presigned}&X-Amz-SignedHeaders=host%3Bx-amz-copy-source"),
+                &[("x-amz-copy-source", "x")],
+                Some("InvalidArgument"),
+            ),
+            ("PUT", &format!("{presigned}&%58-Amz-Signature=0"), &[], Some("InvalidArgument")),
+            ("PUT", "/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256", &[], Some("AuthorizationQueryParametersError")),
+            ("PUT", "/b/k", &[("authorization", AUTH), ("authorization", AUTH)], Some("InvalidArgument")),
+            ("PUT", "/b/k?Signature=x", &[("authorization", AUTH)], Some("InvalidArgument")),
+            ("GET", "/b/k?AWSAccessKeyId=x&Signature=y&Signature=z&Expires=1", &[], Some("InvalidArgument")),
+            ("PUT", "/b/k", &[("authorization", "AWS4-HMAC-SHA256 x")], Some("AuthorizationHeaderMalformed")),
+            (
+                "PUT",
+                &presigned.replace("=host", "=host%3BX-Amz-Copy-Source"),
                 &[("x-amz-copy-source", "x")],
                 Some("AccessDenied"),
             ),
-            ("PUT", "/b/k?X-Amz-SignedHeaders=host&X-Amz-Expires=60", &[("host", "h")], None),
             ("GET", "/b/k?X-Amz-Expires=604801", &[], Some("AuthorizationQueryParametersError")),
             ("GET", "/b/k?X-Amz-Expires=604800", &[], None),
             ("GET", "/b/k?X-Amz-Expires=soon", &[], Some("AuthorizationQueryParametersError")),

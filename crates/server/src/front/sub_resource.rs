@@ -73,7 +73,8 @@ pub(crate) fn is_one(name: &str) -> bool {
     SUB_RESOURCES.contains(&name)
 }
 
-/// Refuses a change whose sub-resource `s3s` would pass over, and with it do another one.
+/// Refuses a change whose sub-resource `s3s` would pass over, and with it do another one. An empty `uploadId` is none: it names
+/// an upload that is not there.
 pub(crate) fn check(method: &Method, names: Names, query: &Query) -> Result<(), Refusal> {
     // Those that a change may be about: `s3s` takes any other for none at all.
     let fitting: [&[&str]; 2] = match (method, names) {
@@ -88,7 +89,10 @@ pub(crate) fn check(method: &Method, names: Names, query: &Query) -> Result<(), 
     };
     for (name, value) in query.pairs() {
         let known = is_one(name);
-        if fitting.iter().any(|some| some.contains(&name.as_str())) || !known && !value.is_empty() {
+        let of_upload = ["uploadId", "partNumber"].contains(&name.as_str());
+        if fitting.iter().any(|some| some.contains(&name.as_str()))
+            || !known && (!value.is_empty() || of_upload)
+        {
             continue;
         }
         if known {

@@ -5,10 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use haul_parts::ETag;
 use haul_store::{ObjectInfo, WriteCondition};
+use http::HeaderValue;
 use s3s::S3ErrorCode;
 use s3s::dto::{ETagCondition, Timestamp};
 
 use crate::answer::refusal::Refusal;
+use crate::ops::wire;
 
 /// The four headers of a read, or their `x-amz-copy-source-` twins.
 #[derive(Default)]
@@ -58,6 +60,13 @@ impl ReadConditions {
             Verdict::Failed(_) => Err(Refusal::precondition("x-amz-copy-source-If-Unmodified-Since")),
         }
     }
+}
+
+/// `If-Range`: whether the object is still the one of which somebody has a beginning. By RFC 9110 §13.1.5 a weak ETag never is,
+/// and a date only if it is the one that was told.
+pub(super) fn is_still(if_range: &HeaderValue, object: &ObjectInfo) -> bool {
+    let told = if_range.as_bytes();
+    told == object.etag.quoted().as_bytes() || told == wire::http_date(object.last_modified).as_bytes()
 }
 
 fn matches(condition: &ETagCondition, etag: &ETag) -> bool {

@@ -4,7 +4,7 @@
 //! in silence. The store acts on the rules, and tells when it will: that is the `x-amz-abort-date` of Create and
 //! ListParts.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use haul_store::{LifecycleConfiguration, LifecycleRule as StoredRule, RuleStatus, UploadInfo};
 use s3s::dto::*;
@@ -18,6 +18,10 @@ use crate::ops::names;
 const RULES: usize = 1000;
 const ID_CHARS: usize = 255;
 
+/// The year 9999 ends here, and with it the dates that an answer can have; more panics in being converted. A rule with more
+/// days was taken as any other, and is executed in its time, but nothing can be said of it.
+const LAST_DATE_SECONDS: u64 = 253_402_300_799;
+
 /// When an upload will be aborted, and by which rule.
 pub(super) struct AbortRule {
     pub(super) date: SystemTime,
@@ -30,7 +34,9 @@ impl Endpoint {
     pub(super) async fn abort_rule(&self, upload: &UploadInfo) -> Option<AbortRule> {
         let bucket = upload.upload.bucket.clone();
         let lifecycle = self.on_store(move |store| store.bucket_lifecycle(&bucket)).await.ok()?;
-        let (date, rule) = lifecycle.abort_due(upload.upload.key.as_str(), upload.initiated)?;
+        let due = lifecycle.abort_due(upload.upload.key.as_str(), upload.initiated);
+        let (date, rule) =
+            due.filter(|(date, _)| *date <= UNIX_EPOCH + Duration::from_secs(LAST_DATE_SECONDS))?;
         Some(AbortRule { date, rule_id: rule.id.clone() })
     }
 

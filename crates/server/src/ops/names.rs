@@ -27,13 +27,23 @@ pub(crate) fn upload(bucket_name: &str, key_text: &str, upload_id: &str) -> Resu
 }
 
 pub(crate) fn part_number(number: i32) -> Result<PartNumber, Refusal> {
-    u32::try_from(number).ok().and_then(|number| PartNumber::new(number).ok()).ok_or_else(|| {
-        Refusal::invalid_argument(
-            "partNumber",
-            number.to_string(),
-            "Part number must be an integer between 1 and 10000, inclusive",
-        )
-    })
+    let known = u32::try_from(number).ok().and_then(|number| PartNumber::new(number).ok());
+    known.ok_or_else(|| no_part_number(&number.to_string()))
+}
+
+/// A part number as the query has it: digits, and nothing else that Rust would take for a number.
+pub(crate) fn part_number_text(text: &str) -> Result<PartNumber, Refusal> {
+    let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = digits.and_then(|digits| PartNumber::new(digits.parse().ok()?).ok());
+    number.ok_or_else(|| no_part_number(text))
+}
+
+fn no_part_number(given: &str) -> Refusal {
+    Refusal::invalid_argument(
+        "partNumber",
+        given,
+        "Part number must be an integer between 1 and 10000, inclusive",
+    )
 }
 
 /// A version id: there are no versions here, so only the one that unversioned objects have is known.

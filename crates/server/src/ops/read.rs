@@ -5,11 +5,12 @@
 
 use haul_parts::{Bucket, Key, PartNumber};
 use haul_store::{ObjectInfo, ObjectReader, ReadRange};
-use http::{HeaderMap, StatusCode};
+use http::header::IF_RANGE;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use s3s::dto::{Range, *};
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
-use super::conditions::{ReadConditions, Verdict};
+use super::conditions::{ReadConditions, Verdict, is_still};
 use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
 use crate::front::StatusOverride;
@@ -27,7 +28,7 @@ struct Opened {
 
 impl Endpoint {
     pub(crate) async fn get_object(&self, req: S3Request<GetObjectInput>) -> Answered<GetObjectOutput> {
-        let opened = self.open(&req.uri, req.input).await?;
+        let opened = self.open(&req.uri, &req.headers, req.input).await?;
         let body = (opened.status != StatusCode::NOT_MODIFIED).then(|| object_stream(opened.reader));
         let mut response = S3Response::new(GetObjectOutput { body, ..Default::default() });
         response.headers = opened.headers;
@@ -36,14 +37,19 @@ impl Endpoint {
     }
 
     pub(crate) async fn head_object(&self, req: S3Request<HeadObjectInput>) -> Answered<HeadObjectOutput> {
-        let opened = self.open(&req.uri, as_get(req.input)).await?;
+        let opened = self.open(&req.uri, &req.headers, as_get(req.input)).await?;
         let mut response = S3Response::new(HeadObjectOutput::default());
         response.headers = opened.headers;
         response.extensions.insert(StatusOverride(opened.status));
         Ok(response)
     }
 
-    async fn open(&self, uri: &http::Uri, input: GetObjectInput) -> Result<Opened, Refusal> {
+    async fn open(
+        &self,
+        uri: &http::Uri,
+        request: &HeaderMap,
+        input: GetObjectInput,
+    ) -> Result<Opened, Refusal> {
         let GetObjectInput { bucket, key, version_id, range, part_number, checksum_mode, .. } = input;
         let conditions = ReadConditions {
             if_match: input.if_match,
@@ -55,16 +61,21 @@ impl Endpoint {
         names::unversioned(version_id.as_deref())?;
         let part = part_number.map(names::part_number).transpose()?;
         let wanted = wanted_range(range, part)?;
-        let partial = wanted != ReadRange::Whole;
+        let if_range = request.get(IF_RANGE).filter(|_| range.is_some());
         let (bucket, key) = (names::bucket(&bucket)?, names::key(&key)?);
         let of = (bucket.clone(), key.clone());
         let text = range.map(|range| range.to_header_string());
-        let reader = self.on_store(move |store| store.read_object(&bucket, &key, wanted)).await.map_err(
-            |refusal| match text {
-                Some(text) if refusal.code() == "InvalidRange" => refusal.field("RangeRequested", text),
-                _ => refusal,
-            },
-        )?;
+        let mut partial = wanted != ReadRange::Whole;
+        let mut opened = self.on_store(move |store| store.read_object(&bucket, &key, wanted)).await;
+        if let Some(if_range) = if_range
+            && let Some(whole) = self.whole_if_another(&of, &opened, if_range).await?
+        {
+            (opened, partial) = (Ok(whole), false);
+        }
+        let reader = opened.map_err(|refusal| match text {
+            Some(text) if refusal.code() == "InvalidRange" => refusal.field("RangeRequested", text),
+            _ => refusal,
+        })?;
 
         let object = reader.object();
         let mut headers = HeaderMap::new();
@@ -95,6 +106,25 @@ impl Endpoint {
         }
         let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         Ok(Opened { reader, headers, status })
+    }
+
+    /// The whole object, if it is not the one that `If-Range` is about: whoever has a beginning of another one cannot use the
+    /// rest of this. The range may lie outside of it, too.
+    async fn whole_if_another(
+        &self,
+        (bucket, key): &(Bucket, Key),
+        opened: &Result<ObjectReader, Refusal>,
+        if_range: &HeaderValue,
+    ) -> Result<Option<ObjectReader>, Refusal> {
+        match opened {
+            Ok(reader) if is_still(if_range, reader.object()) => return Ok(None),
+            Err(refusal) if refusal.code() != "InvalidRange" => return Ok(None),
+            _ => {}
+        }
+        let (bucket, key) = (bucket.clone(), key.clone());
+        let whole = self.on_store(move |store| store.read_object(&bucket, &key, ReadRange::Whole)).await?;
+        let outside = opened.is_err() && is_still(if_range, whole.object());
+        Ok((!outside).then_some(whole))
     }
 
     /// A part is shown with its own checksum, as long as the object is still the one that is read.

@@ -77,6 +77,43 @@ async fn headers_of_s3_have_to_be_signed() {
     put.refused(403, "AccessDenied").await;
 }
 
+/// `s3s` verifies the signature in the query, so an invented one in the header must have no say in what is covered: with it, a
+/// presigned PUT of one key once copied another.
+#[tokio::test]
+async fn a_request_is_signed_in_one_way_only() {
+    let f = Fixture::new().await;
+    f.client.put("/bkt/secret", "secret").await;
+    let id = f.client.post("/bkt/mine?uploads", "").await.element("UploadId").unwrap();
+    let part = format!("/bkt/mine?partNumber=1&uploadId={id}");
+    let invented = "AWS4-HMAC-SHA256 Credential=a/20261123/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-copy-source;x-amz-date, Signature=00";
+    for target in ["/bkt/mine", &part] {
+        let put = f.client.request("PUT", target).auth(Auth::Presigned { expires: 60 });
+        let copying = put.clone().unsigned_header("x-amz-copy-source", "/bkt/secret");
+        let refused =
+            copying.unsigned_header("authorization", invented).refused(400, "InvalidArgument").await;
+        assert!(refused.element("Message").unwrap().starts_with("Only one auth mechanism allowed;"));
+        assert_eq!(refused.element("ArgumentName").as_deref(), Some("Authorization"));
+        // By the query too, and without any other header.
+        put.clone().unsigned_header("authorization", "").refused(400, "InvalidArgument").await;
+        for added in ["X-Amz-Signature=00", "X-Amz-SignedHeaders=host", "Signature=x", "AWSAccessKeyId=x"] {
+            let head = put.sign().head.replacen("X-Amz-Algorithm", &format!("{added}&X-Amz-Algorithm"), 1);
+            let refused = f.client.raw(head.as_bytes()).await;
+            assert_eq!(
+                (refused.status, refused.element("Code").as_deref()),
+                (400, Some("InvalidArgument")),
+                "{added}"
+            );
+        }
+        put.body("x").expect(200).await;
+    }
+    // And two headers are not one of them.
+    let signed = f.client.request("GET", "/bkt");
+    signed.clone().unsigned_header("authorization", invented).refused(400, "InvalidArgument").await;
+    signed.expect(200).await;
+    let listed = f.client.get(&format!("/bkt/mine?uploadId={id}")).await;
+    assert_eq!(listed.elements("Size"), ["1"]);
+}
+
 #[tokio::test]
 async fn old_signatures_and_forms_are_refused() {
     let f = Fixture::new().await;
@@ -200,6 +237,26 @@ async fn a_public_bucket_is_read_by_anybody_and_only_read() {
         ("GET", "/bkt/k?acl"),
     ] {
         anybody(method, target).refused(403, "AccessDenied").await;
+    }
+}
+
+#[tokio::test]
+async fn anybody_reads_a_public_object_as_what_it_is() {
+    let f = Fixture::with(|options| options.public_read_buckets = vec!["bkt".parse().unwrap()]).await;
+    f.client.put("/bkt/k", "<script/>").await;
+    for parameter in
+        ["content-type=text%2Fhtml", "content-disposition=attachment", "expires=x", "cache-control="]
+    {
+        let target = format!("/bkt/k?response-{parameter}");
+        let anybody = f.client.request("GET", &target).auth(Auth::None);
+        let refused = anybody.refused(400, "InvalidRequest").await;
+        let message = "Request specific response headers cannot be used for anonymous GET requests.";
+        assert_eq!(refused.element("Message").as_deref(), Some(message));
+    }
+    let signed = "/bkt/k?response-content-type=text%2Fhtml";
+    for auth in [Auth::Header, Auth::Presigned { expires: 60 }] {
+        let answer = f.client.request("GET", signed).auth(auth).expect(200).await;
+        assert_eq!(answer.header("content-type"), Some("text/html"));
     }
 }
 

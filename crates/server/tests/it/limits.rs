@@ -2,10 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+use haul_testkit::files::MIB;
+use haul_testkit::process::usage_of;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
-use crate::client::{Response, UNSIGNED};
+use crate::client::{Auth, Client, Request, Response, UNSIGNED};
 use crate::fixture::{Fixture, bytes};
 
 #[tokio::test]
@@ -100,6 +104,25 @@ async fn headers_that_do_not_come_or_do_not_end_are_refused() {
     request.refused(400, "RequestHeaderSectionTooLarge").await;
 }
 
+/// Beyond what is read at all, hyper answers by itself: the status only.
+#[tokio::test]
+async fn heads_beyond_what_is_read_are_answered_431_without_a_document() {
+    let f = Fixture::new().await;
+    let lines: String = (0..300).map(|n| format!("x-{n}: a\r\n")).collect();
+    let long = format!("x-long: {}\r\n", "x".repeat(400_000));
+    for headers in [lines, long] {
+        let head = format!("GET /bkt HTTP/1.1\r\nhost: {}\r\n{headers}\r\n", f.client.address);
+        let mut stream = TcpStream::connect(f.client.address).await.unwrap();
+        // The answer may come, and the connection go, before all is written; then the system may throw the answer away.
+        let written = stream.write_all(head.as_bytes()).await;
+        match Response::read(&mut stream, false).await {
+            Some(answer) => assert_eq!((answer.status, answer.body.len()), (431, 0)),
+            None => assert!(head.len() > 160 << 10, "no answer, {written:?}"),
+        }
+    }
+    f.client.request("GET", "/bkt").expect(200).await;
+}
+
 #[tokio::test]
 async fn documents_and_signed_chunks_have_a_size() {
     let f = Fixture::with(|options| {
@@ -130,4 +153,91 @@ async fn a_refused_body_is_read_on_and_the_connection_kept() {
     assert_eq!(Response::read(&mut stream, false).await.unwrap().status, 404);
     stream.write_all(f.client.request("GET", "/bkt").sign().head.as_bytes()).await.unwrap();
     assert_eq!(Response::read(&mut stream, false).await.unwrap().status, 200);
+}
+
+/// Sends a request without the end of its body, and waits until it is refused or the sender's patience ends.
+async fn hold_back(f: &Fixture, request: Request, body: &[u8]) -> Response {
+    let mut stream = TcpStream::connect(f.client.address).await.unwrap();
+    stream.write_all(request.sign().head.as_bytes()).await.unwrap();
+    // A refusal may come, and the connection go, before all is written.
+    let _ = stream.write_all(body).await;
+    Response::read(&mut stream, false).await.expect("an answer")
+}
+
+/// 24 connections, each with all but the end of a signed chunk of 15 MiB, once took 375 MB; documents of 6 MiB took 165 MB.
+#[tokio::test]
+async fn what_has_to_be_held_whole_is_held_within_the_limit() {
+    const SENDERS: usize = 12;
+    let f = Fixture::with(|options| options.limits.stall_timeout = Duration::from_millis(300)).await;
+    let peak = || usage_of(std::process::id()).unwrap().peak_memory_bytes / MIB;
+    let chunk =
+        format!("f00000;chunk-signature={}\r\n{}", "0".repeat(64), "x".repeat(15_700_000)).into_bytes();
+    let document = vec![b' '; 6_200_000];
+    // So much stays in buffers of ours and of the connections.
+    f.client.put("/bkt/k", chunk.clone()).await;
+    let before = peak();
+
+    let put = f.client.request("PUT", "/bkt/k").payload("STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
+    let put = put.header("x-amz-decoded-content-length", "15728640").content_length(15_729_000);
+    let answers = join_all((0..SENDERS).map(|_| hold_back(&f, put.clone(), &chunk))).await;
+    for answer in answers {
+        assert_eq!(answer.element("Code").as_deref(), Some("InvalidRequest"), "{}", answer.text());
+    }
+    let post = f.client.request("POST", "/bkt?delete").payload(UNSIGNED).content_length(6_200_001);
+    let answers = join_all((0..SENDERS).map(|_| hold_back(&f, post.clone(), &document))).await;
+    for answer in answers {
+        assert_eq!(answer.element("Code").as_deref(), Some("RequestTimeout"), "{}", answer.text());
+    }
+    let grown = peak() - before;
+    assert!(grown < 48, "{grown} MiB");
+}
+
+/// So many bytes of bodies were read.
+async fn received(admin: &Client) -> usize {
+    let metrics = admin.request("GET", "/metrics").auth(Auth::None).expect(200).await.text();
+    let line = metrics.lines().find_map(|line| line.strip_prefix("haul_received_bytes_total "));
+    line.unwrap().parse().unwrap()
+}
+
+/// With room for one at a time the others are not read from, and come through when it is done.
+#[tokio::test]
+async fn who_finds_no_room_waits_for_it() {
+    let f = Fixture::with(|options| {
+        options.limits.in_flight_bytes = 2 << 20;
+        options.limits.xml_bytes = 100_000;
+        options.limits.signed_chunk_bytes = 500_000;
+        options.admin_listen = Some("127.0.0.1:0".parse().unwrap());
+    })
+    .await;
+    let admin = Client { address: f.server.admin_address().unwrap(), ..f.client.clone() };
+    let objects = format!("<Object><Key>{}</Key></Object>", "x".repeat(900)).repeat(100);
+    let document = format!("<Delete>{objects}</Delete>").into_bytes();
+    let post = f.client.request("POST", "/bkt?delete").body(document.clone());
+    let chunk = format!("{:x};chunk-signature={}\r\n{}\r\n", 400_000, "0".repeat(64), "x".repeat(400_000));
+    let put = f.client.request("PUT", "/bkt/k").payload("STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
+    let put = put.header("x-amz-decoded-content-length", "400000").body(chunk.clone());
+    for (request, body, status) in [(post, document, 200), (put, chunk.into_bytes(), 403)] {
+        let before = received(&admin).await;
+        let (last, others) = body.split_last().unwrap();
+        let mut first = TcpStream::connect(f.client.address).await.unwrap();
+        first.write_all(request.sign().head.as_bytes()).await.unwrap();
+        first.write_all(others).await.unwrap();
+        let mut looks = tokio::time::interval(Duration::from_millis(10));
+        while received(&admin).await < before + others.len() {
+            looks.tick().await;
+        }
+        let mut waiting = JoinSet::new();
+        for _ in 0..3 {
+            waiting.spawn(request.clone().send());
+        }
+        let answered = tokio::time::timeout(Duration::from_millis(300), waiting.join_next()).await;
+        assert!(answered.is_err(), "answered without room: {answered:?}");
+        assert_eq!(received(&admin).await, before + others.len());
+        first.write_all(&[*last]).await.unwrap();
+        assert_eq!(Response::read(&mut first, false).await.unwrap().status, status);
+        let rest = tokio::time::timeout(Duration::from_secs(20), waiting.join_all()).await;
+        for answer in rest.expect("all find room in the end") {
+            assert_eq!(answer.status, status, "{}", answer.text());
+        }
+    }
 }

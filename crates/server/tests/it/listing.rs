@@ -82,6 +82,27 @@ async fn pages_lose_and_repeat_nothing() {
     }
 }
 
+/// A parser reads a raw `\r` as `\n`: what a client listed and then aborted was another key, and never went.
+#[tokio::test]
+async fn control_characters_of_keys_are_references() {
+    let f = with_keys(&["a%0Db", "c%01%1Fd", "e%09%0Af"]).await;
+    f.client.post("/bkt/a%0Db?uploads", "").await;
+    let referred = ["a&#13;b", "c&#x1;&#x1f;d", "e\t\nf"];
+    assert_eq!(f.client.get("/bkt?list-type=2").await.elements("Key"), referred);
+    assert_eq!(f.client.get("/bkt").await.elements("Key"), referred);
+    assert_eq!(f.client.get("/bkt?uploads").await.elements("Key"), referred[..1]);
+    assert_eq!(
+        f.client.get("/bkt?list-type=2&prefix=a%0D").await.element("Prefix").as_deref(),
+        Some("a&#13;")
+    );
+    let refused = f.client.request("GET", "/bkt/g%0Dh").refused(404, "NoSuchKey").await;
+    assert!(!refused.body.contains(&b'\r'), "{}", refused.text());
+    // And an object is its bytes, whatever it says it is.
+    let put = f.client.request("PUT", "/bkt/document").header("content-type", "application/xml");
+    put.body("<a>\r\u{1}</a>").expect(200).await;
+    assert_eq!(f.client.get("/bkt/document").await.text(), "<a>\r\u{1}</a>");
+}
+
 #[tokio::test]
 async fn names_are_encoded_when_asked() {
     let f = with_keys(&["a%20b/%2B%25%C3%A4", "plain"]).await;

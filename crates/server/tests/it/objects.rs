@@ -146,6 +146,47 @@ async fn reads_obey_their_conditions() {
     }
 }
 
+/// Whoever has a beginning of the old object got the rest of the new one, and put them together.
+#[tokio::test]
+async fn the_rest_of_another_object_is_not_sent() {
+    let f = Fixture::new().await;
+    let old = f.client.put("/bkt/k", "the old bytes").await.etag();
+    let etag = f.client.put("/bkt/k", "new bytes").await.etag();
+    let head = f.client.request("HEAD", "/bkt/k").expect(200).await;
+    let modified = head.header("last-modified").unwrap().to_owned();
+    let weak = format!("W/{etag}");
+    let (past, future) = ("Thu, 01 Jan 1998 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT");
+    for (validator, still) in [
+        (&*etag, true),
+        (&*modified, true),
+        (&*old, false),
+        (&*weak, false),
+        (past, false),
+        (future, false),
+        ("*", false),
+    ] {
+        let ask = |range: &str| {
+            f.client.request("GET", "/bkt/k").header("range", range).header("if-range", validator)
+        };
+        let answer = ask("bytes=4-").send().await;
+        let expected = if still { (206, "bytes") } else { (200, "new bytes") };
+        assert_eq!((answer.status, &*answer.text()), expected, "{validator}");
+        assert_eq!(answer.header("content-range").is_some(), still, "{validator}");
+        // Inside the old one, outside the new one.
+        let answer = ask("bytes=10-").send().await;
+        assert_eq!(answer.status, if still { 416 } else { 200 }, "{validator}: {}", answer.text());
+    }
+    // Without a range there is nothing to decide.
+    let whole = f.client.request("GET", "/bkt/k").header("if-range", &etag).expect(200).await;
+    assert_eq!(whole.text(), "new bytes");
+    f.client
+        .request("GET", "/bkt/absent")
+        .header("range", "bytes=1-")
+        .header("if-range", &etag)
+        .refused(404, "NoSuchKey")
+        .await;
+}
+
 #[tokio::test]
 async fn writes_obey_their_conditions() {
     let f = Fixture::new().await;

@@ -1,0 +1,53 @@
+//! Control characters in the documents that go out, as AWS writes them: `&#13;`, `&#x1;`.
+//!
+//! Keys may hold any. `s3s` writes them as they are: a parser has to read a raw `\r` as `\n`, and the key that a client then
+//! aborts or deletes is another one. The others are in no document of XML 1.0, neither raw nor so; lenient parsers take the
+//! references, and `encoding-type=url` is for the rest. Objects are no documents: they leave as they came.
+
+use bytes::Bytes;
+use http::Response;
+use http::header::CONTENT_LENGTH;
+use s3s::Body;
+
+/// Writes control characters of a document as references. Documents are held in one piece, objects are streams.
+pub(crate) fn refer(mut response: Response<Body>) -> Response<Body> {
+    let document = response.body().bytes();
+    if let Some(written) = document.and_then(|document| referred(&document)) {
+        response.headers_mut().remove(CONTENT_LENGTH);
+        *response.body_mut() = Body::from(Bytes::from(written));
+    }
+    response
+}
+
+/// The document with references; none if it needs none, as nearly all.
+fn referred(document: &[u8]) -> Option<Vec<u8>> {
+    let first = document.iter().position(|byte| needs_reference(*byte))?;
+    let mut written = Vec::with_capacity(document.len() + 64);
+    written.extend_from_slice(&document[..first]);
+    for byte in &document[first..] {
+        match byte {
+            b'\r' => written.extend_from_slice(b"&#13;"),
+            byte if needs_reference(*byte) => written.extend_from_slice(format!("&#x{byte:x};").as_bytes()),
+            byte => written.push(*byte),
+        }
+    }
+    Some(written)
+}
+
+/// Bytes below a blank stand for themselves in UTF-8, wherever they are.
+fn needs_reference(byte: u8) -> bool {
+    byte < b' ' && byte != b'\t' && byte != b'\n'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_become_references() {
+        let document = "<Key>a\rb\u{1}\u{1f}\t\nä</Key>";
+        let written = referred(document.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(written).unwrap(), "<Key>a&#13;b&#x1;&#x1f;\t\nä</Key>");
+        assert_eq!(referred("<Key>ä\t\n</Key>".as_bytes()), None);
+    }
+}

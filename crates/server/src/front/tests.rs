@@ -1,0 +1,84 @@
+//! A panic anywhere behind the front is an answer.
+
+use async_trait::async_trait;
+use haul_store::{BlockPool, Store, StoreOptions};
+use s3s::dto::{ListBucketsInput, ListBucketsOutput};
+use s3s::service::S3ServiceBuilder;
+use s3s::{S3, S3Request, S3Response, S3Result};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use super::*;
+use crate::auth::access::KeyRing;
+use crate::auth::grants::Grant;
+use crate::auth::keys::Credentials;
+use crate::options::AutoCreateBuckets;
+use crate::socket::connections::{self, Manner};
+use crate::socket::tls::Transport;
+
+/// Operations that fail in a way that nobody thought of.
+struct Panicking;
+
+#[async_trait]
+impl S3 for Panicking {
+    async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
+        panic!("nobody thought of this")
+    }
+}
+
+fn front(store: Store, limits: &Limits, metrics: &Arc<Metrics>) -> Front {
+    let owner = Grant::owner(Credentials::random().unwrap());
+    let endpoint = Endpoint {
+        store,
+        region: "us-east-1".into(),
+        scheme: "http",
+        auto_create: AutoCreateBuckets::Never,
+        expiry_wanted: Arc::default(),
+        keys: KeyRing::new(owner, Vec::new(), Vec::new()),
+        blocks: Arc::new(Semaphore::new(2)),
+        chunk_room: Room::new(1),
+        signed_chunk_bytes: 1,
+        pool: BlockPool::default(),
+    };
+    Front {
+        s3: S3ServiceBuilder::new(Panicking).build(),
+        endpoint,
+        domains: Domains::new(&[]),
+        limits: limits.clone(),
+        document_room: Room::new(1),
+        metrics: Arc::clone(metrics),
+    }
+}
+
+/// Dates after the year 9999 once panicked in the middle of an answer, and the client saw a closed connection.
+#[tokio::test]
+async fn a_panic_is_answered_500_and_counted_and_the_connection_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path().join("store"), StoreOptions::default()).unwrap();
+    let (limits, metrics) = (Limits::default(), Arc::new(Metrics::default()));
+    let front = Arc::new(front(store, &limits, &metrics));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let manner = Manner { transport: Transport::Plain, metrics: Arc::clone(&metrics), limits };
+    let (_stop, stopped) = watch::channel(());
+    tokio::spawn(connections::serve(listener, front, manner, stopped));
+
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    for count in 1..=2 {
+        let head = format!("GET / HTTP/1.1\r\nhost: {address}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("</Error>") {
+            let mut bytes = [0; 4096];
+            let read = stream.read(&mut bytes).await.unwrap();
+            assert!(read > 0, "the connection ended after {answer:?}");
+            answer.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+        }
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+        assert!(answer.contains("<Code>InternalError</Code>") && answer.contains("<RequestId>"), "{answer}");
+        assert!(!answer.contains("nobody thought"), "{answer}");
+        let counted = format!("haul_requests_total{{method=\"GET\",status=\"5xx\"}} {count}\n");
+        assert!(metrics.text().contains(&counted), "{}", metrics.text());
+    }
+}
