@@ -322,6 +322,44 @@ async fn a_copy_is_the_same_bytes() {
     assert!(c.get("/bkt/copy").await.body == data);
 }
 
+/// A copy used to be pinned to the version that was looked at first: with a writer beside it one CopyObject of six failed
+/// with a condition that nobody had sent.
+#[tokio::test]
+async fn a_source_that_is_overwritten_meanwhile_is_copied_in_one_of_its_versions() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    let versions = [bytes(30_000), bytes(70_000)];
+    c.put("/bkt/source", versions[0].clone()).await;
+    let upload = c.post("/bkt/parts?uploads", "").await.element("UploadId").unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let writer = tokio::spawn({
+        let (client, versions) = (c.clone(), versions.clone());
+        async move {
+            let mut written = 0;
+            while stopped.is_empty() {
+                client.request("PUT", "/bkt/source").body(versions[written % 2].clone()).expect(200).await;
+                written += 1;
+            }
+            written
+        }
+    });
+    for round in 0..60 {
+        let copy = c.request("PUT", "/bkt/copy").header("x-amz-copy-source", "/bkt/source").expect(200).await;
+        let got = c.get("/bkt/copy").await;
+        assert_eq!(copy.element("ETag"), Some(got.etag()));
+        assert!(versions.contains(&got.body), "round {round}: {} bytes of neither", got.body.len());
+        let part = c.request("PUT", &format!("/bkt/parts?partNumber=1&uploadId={upload}"));
+        let part = part.header("x-amz-copy-source", "/bkt/source");
+        part.header("x-amz-copy-source-range", "bytes=100-29999").expect(200).await;
+        // A condition that somebody did send counts on every version.
+        let never = c.request("PUT", "/bkt/copy").header("x-amz-copy-source", "/bkt/source");
+        never.header("x-amz-copy-source-if-match", "\"0\"").refused(412, "PreconditionFailed").await;
+    }
+    stop.send(()).unwrap();
+    let written = writer.await.unwrap();
+    assert!(written > 20, "the source was written {written} times only");
+}
+
 /// AWS computes the ETag of a copy from its bytes; here no byte is read, so the copy has the ETag and the checksum that its
 /// source came with. Clients that compare an ETag of that form with an MD5 would err with the source too.
 #[tokio::test]
