@@ -274,6 +274,50 @@ async fn deleting_is_idempotent_and_batches_say_what_they_did() {
     other_md5.refused(400, "BadDigest").await;
 }
 
+/// The ETag of an entry used to be read over, and the object deleted whatever it was.
+#[tokio::test]
+async fn an_etag_in_a_batch_of_deletes_is_a_condition() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    let etag = c.put("/bkt/right", "one").await.etag();
+    c.put("/bkt/wrong", "two").await;
+    let entry = |key: &str, more: &str| format!("<Object><Key>{key}</Key>{more}</Object>");
+    let if_match = format!("<ETag>{}</ETag>", etag.replace('"', "&quot;"));
+    let batch = |entries: &[String]| {
+        let quiet = "<Quiet>true</Quiet>";
+        c.request("POST", "/bkt?delete").body(format!("<Delete>{quiet}{}</Delete>", entries.concat()))
+    };
+    let told = batch(&[
+        entry("wrong", &if_match),
+        entry("right", &if_match),
+        entry("absent", &if_match),
+        entry("wrong", "<ETag>*</ETag>"),
+        entry("wrong", "<Size>3</Size>"),
+        entry("wrong", "<LastModifiedTime>Wed, 21 Oct 2015 07:28:00 GMT</LastModifiedTime>"),
+    ])
+    .expect(200)
+    .await;
+    let mut refused: Vec<_> = told.elements("Key").into_iter().zip(told.elements("Code")).collect();
+    refused.sort();
+    let expected = [
+        ("absent", "NoSuchKey"),
+        ("wrong", "NotImplemented"),
+        ("wrong", "NotImplemented"),
+        ("wrong", "NotImplemented"),
+        ("wrong", "PreconditionFailed"),
+    ];
+    assert_eq!(refused, expected.map(|(key, code)| (key.to_owned(), code.to_owned())), "{}", told.text());
+    assert!(told.elements("Message").iter().all(|message| !message.is_empty()), "{}", told.text());
+    assert_eq!(c.get("/bkt").await.elements("Key"), ["wrong"]);
+    // Without quotes it is the same one.
+    let bare = format!(
+        "<ETag>{}</ETag>",
+        c.request("HEAD", "/bkt/wrong").expect(200).await.etag().trim_matches('"')
+    );
+    batch(&[entry("wrong", &bare)]).expect(200).await;
+    assert!(c.get("/bkt").await.elements("Key").is_empty());
+}
+
 #[tokio::test]
 async fn a_copy_is_the_same_bytes() {
     let f = Fixture::new().await;
