@@ -502,6 +502,57 @@ async fn full_object_checksums_are_compared_at_complete() {
     }
 }
 
+/// Clients send back what they were answered: `value-N` used to be no base64 and was refused.
+#[tokio::test]
+async fn a_composite_checksum_at_complete_may_say_of_how_many_parts_it_is() {
+    let f = Fixture::new().await;
+    for (name, algorithm) in [
+        ("SHA256", ChecksumAlgorithm::Sha256),
+        ("SHA1", ChecksumAlgorithm::Sha1),
+        ("CRC32C", ChecksumAlgorithm::Crc32c),
+    ] {
+        let upload = Upload::create(&f.client, &[("x-amz-checksum-algorithm", name)]).await;
+        let header = algorithm.header_name();
+        let (mut list, mut sums) = (Vec::new(), Vec::new());
+        for (number, body) in [(1, bytes(MIN)), (2, bytes(100))] {
+            let value = sum(algorithm, &body);
+            let part = upload.part(number, body).header(header, &value.to_base64()).expect(200).await;
+            list.push((
+                number,
+                part.etag(),
+                format!("<Checksum{name}>{}</Checksum{name}>", value.to_base64()),
+            ));
+            sums.push(value);
+        }
+        let list: Vec<_> =
+            list.iter().map(|(number, etag, sum)| (*number, etag.as_str(), sum.as_str())).collect();
+        let composite = CompositeChecksum::from_parts(sums).unwrap();
+        let value = composite.checksum().to_base64();
+        let complete = |value: &str| upload.complete(&list).header(header, value);
+        for count in [1, 3, 10_000] {
+            complete(&format!("{value}-{count}")).refused(400, "BadDigest").await;
+        }
+        let other = sum(algorithm, b"other").to_base64();
+        complete(&format!("{other}-2")).refused(400, "BadDigest").await;
+        for odd in ["-", "-0", "-+2", "-2-2", "-x", "-99999"] {
+            complete(&format!("{value}{odd}")).refused(400, "InvalidRequest").await;
+        }
+        let full = complete(&format!("{value}-2")).header("x-amz-checksum-type", "FULL_OBJECT");
+        full.refused(400, "InvalidRequest").await;
+        let done = complete(&format!("{value}-2")).expect(200).await;
+        assert_eq!(done.element(&format!("Checksum{name}")), Some(format!("{value}-2")));
+    }
+    // Of a whole object there is no such form, and a part has it in no case.
+    let created = [("x-amz-checksum-algorithm", "CRC32C"), ("x-amz-checksum-type", "FULL_OBJECT")];
+    let upload = Upload::create(&f.client, &created).await;
+    let value = sum(ChecksumAlgorithm::Crc32c, b"x").to_base64();
+    let counted = format!("{value}-1");
+    upload.part(1, "x").header("x-amz-checksum-crc32c", &counted).refused(400, "InvalidRequest").await;
+    let etag = upload.part(1, "x").header("x-amz-checksum-crc32c", &value).expect(200).await.etag();
+    let complete = upload.complete(&[(1, &etag, "")]).header("x-amz-checksum-crc32c", &counted);
+    complete.refused(400, "InvalidRequest").await;
+}
+
 #[tokio::test]
 async fn checksum_rules_of_an_upload_are_kept() {
     let f = Fixture::new().await;
