@@ -48,7 +48,7 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
     let region = options.region.clone();
 
     // Before the address is known to anybody: a signal from now on ends it in order.
-    let mut interrupts = Interrupts::new()?;
+    let mut interrupts = if args.keys.is_some() { Interrupts::with_hangup()? } else { Interrupts::new()? };
     let doing = || Doing::of(format!("cannot serve {} on {}", folder.display(), args.listen));
     let server = haul_server::start(options).await.with_context(doing)?;
     let keys = server.credentials();

@@ -74,6 +74,29 @@ fn sighup_reads_the_keys_again_and_a_slip_locks_nobody_out() {
     assert!(!server.said().contains("secret-of-WRITER"));
 }
 
+/// Under `nohup` the signal was ignored with all others of its kind, and a key that was taken back stayed valid.
+#[test]
+fn sighup_reads_the_keys_again_under_nohup_too() {
+    let world = World::new();
+    let file = world.path("keys.toml");
+    fs::write(&file, keys(&[("LEAVER", "read-write", "photos")])).unwrap();
+    let arguments = ["--keys", file.to_str().unwrap()];
+    let mut server = HaulServe::start_under_nohup(haul_binary(), &world.path("data"), &arguments).unwrap();
+    let ignored = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let ignored = ignored.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+    assert_eq!(u64::from_str_radix(ignored, 16).unwrap() & 1, 0, "SIGHUP is still ignored");
+    let owner = server.store().clone();
+    succeed(world.haul(&owner).args(["mb", "s3://photos"]));
+    let list = || finish(world.haul(&known_as(&owner, "LEAVER")).args(["ls", "s3://photos"]));
+    assert_eq!(list().code(), Some(0));
+
+    fs::write(&file, keys(&[("OTHER", "read-write", "photos")])).unwrap();
+    server.signal(Signal::HUP).unwrap();
+    assert_eq!(server.event("keys-replaced", LIMIT).unwrap()["key_pairs"], 1);
+    let gone = list();
+    assert!(gone.stderr.contains("InvalidAccessKeyId"), "{}", gone.stderr);
+}
+
 #[test]
 fn sigterm_lets_a_running_upload_end_and_takes_no_new_one() {
     let world = World::new();
