@@ -25,6 +25,18 @@ impl Interrupts {
     pub(crate) fn new() -> io::Result<Self> {
         // `nohup haul …` must survive its terminal: an ignored hang-up stays ignored.
         let hangup = if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+        Self::with(hangup)
+    }
+
+    /// Takes the signals over, the hang-up in any case: for whom it is a message and no wish to end. Under `nohup` it would
+    /// go unheard, and a key that was taken back would stay valid without a word.
+    #[cfg(unix)]
+    pub(crate) fn with_hangup() -> io::Result<Self> {
+        Self::with(Some(signal(SignalKind::hangup())?))
+    }
+
+    #[cfg(unix)]
+    fn with(hangup: Option<Signal>) -> io::Result<Self> {
         Ok(Self {
             came: false,
             interrupt: signal(SignalKind::interrupt())?,
@@ -42,6 +54,12 @@ impl Interrupts {
     /// Whether a person has asked to end: a failure of the store may end with the same exit code.
     pub(crate) fn came(&self) -> bool {
         self.came
+    }
+
+    /// Takes the signals over; there is no hang-up here.
+    #[cfg(not(unix))]
+    pub(crate) fn with_hangup() -> io::Result<Self> {
+        Self::new()
     }
 
     /// The next signal, by the name a person knows.

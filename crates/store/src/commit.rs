@@ -82,6 +82,12 @@ impl Committer {
         Ok(Self { queue: Some(queue), thread: Mutex::new(Some(thread)) })
     }
 
+    /// Whether there is somebody to answer: a mistake of ours may have ended the thread.
+    pub(crate) fn is_running(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// Runs an operation in the next transaction. When this returns `Ok` the change is on disk. `folder` is where a new
     /// file was linked: its name is made safe before.
     pub(crate) fn commit<T: Send + 'static>(

@@ -101,6 +101,11 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Whether it takes writes. After a failed sync it does not, until it is opened again: what is there can be read.
+    pub fn is_writable(&self) -> bool {
+        self.inner.core.check_writable().is_ok() && self.inner.committer.is_running()
+    }
+
     /// Waits until the files of everything deleted so far are gone, except those that are being read.
     pub fn settle(&self) {
         self.inner.core.reaper.settle();

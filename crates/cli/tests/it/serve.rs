@@ -74,6 +74,51 @@ fn sighup_reads_the_keys_again_and_a_slip_locks_nobody_out() {
     assert!(!server.said().contains("secret-of-WRITER"));
 }
 
+/// Under `nohup` the signal was ignored with all others of its kind, and a key that was taken back stayed valid.
+#[test]
+fn sighup_reads_the_keys_again_under_nohup_too() {
+    let world = World::new();
+    let file = world.path("keys.toml");
+    fs::write(&file, keys(&[("LEAVER", "read-write", "photos")])).unwrap();
+    let arguments = ["--keys", file.to_str().unwrap()];
+    let mut server = HaulServe::start_under_nohup(haul_binary(), &world.path("data"), &arguments).unwrap();
+    let ignored = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let ignored = ignored.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+    assert_eq!(u64::from_str_radix(ignored, 16).unwrap() & 1, 0, "SIGHUP is still ignored");
+    let owner = server.store().clone();
+    succeed(world.haul(&owner).args(["mb", "s3://photos"]));
+    let list = || finish(world.haul(&known_as(&owner, "LEAVER")).args(["ls", "s3://photos"]));
+    assert_eq!(list().code(), Some(0));
+
+    fs::write(&file, keys(&[("OTHER", "read-write", "photos")])).unwrap();
+    server.signal(Signal::HUP).unwrap();
+    assert_eq!(server.event("keys-replaced", LIMIT).unwrap()["key_pairs"], 1);
+    let gone = list();
+    assert!(gone.stderr.contains("InvalidAccessKeyId"), "{}", gone.stderr);
+}
+
+/// The owner's own key was counted among those replaced, and went on to be what it was.
+#[test]
+fn a_keys_file_with_the_owners_key_is_refused() {
+    let world = World::new();
+    let file = world.path("keys.toml");
+    fs::write(&file, keys(&[("WRITER", "read-write", "photos")])).unwrap();
+    let arguments = ["--keys", file.to_str().unwrap()];
+    let mut server = HaulServe::start_with(haul_binary(), &world.path("data"), &arguments).unwrap();
+    let owner = server.store().clone();
+    fs::write(&file, keys(&[(&owner.access_key, "read-only", "photos")])).unwrap();
+    server.signal(Signal::HUP).unwrap();
+    let kept = server.event("keys-kept", LIMIT).unwrap();
+    assert!(kept["reason"].as_str().unwrap().contains("is the owner's own"), "{kept}");
+    succeed(world.haul(&owner).args(["mb", "s3://photos"]));
+    succeed(world.haul(&known_as(&owner, "WRITER")).args(["ls", "s3://photos"]));
+    drop(server);
+    let mut serve = world.haul_without_store();
+    let refused = finish(serve.args(["serve", "--data", "data", "--listen", "127.0.0.1:0"]).args(arguments));
+    assert_eq!(refused.code(), Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("is the owner's own"), "{}", refused.stderr);
+}
+
 #[test]
 fn sigterm_lets_a_running_upload_end_and_takes_no_new_one() {
     let world = World::new();

@@ -66,8 +66,7 @@ impl Metrics {
             line(&mut text, format_args!("{name}_sum{{method=\"{method}\"}} {sum}"));
             line(&mut text, format_args!("{name}_count{{method=\"{method}\"}} {so_far}"));
         }
-        head(&mut text, "haul_connections", "gauge", "Connections open.");
-        line(&mut text, format_args!("haul_connections {}", self.connections.load(Relaxed)));
+        gauge(&mut text, "haul_connections", "Connections open.", self.connections.load(Relaxed));
         for (name, help, count) in [
             ("haul_received_bytes_total", "Bytes of request bodies, as they came.", &self.received_bytes),
             ("haul_sent_bytes_total", "Bytes written to connections.", &self.sent_bytes),
@@ -77,6 +76,12 @@ impl Metrics {
         }
         text
     }
+}
+
+/// One number that goes up and down.
+pub(crate) fn gauge(text: &mut String, name: &str, help: &str, value: i64) {
+    head(text, name, "gauge", help);
+    line(text, format_args!("{name} {value}"));
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {

@@ -28,26 +28,34 @@ impl Answering for Admin {
 }
 
 impl Admin {
-    async fn handle(&self, request: &Request<Incoming>) -> Response<Body> {
+    async fn handle<B: Sync>(&self, request: &Request<B>) -> Response<Body> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             return text(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET only\n".to_owned());
         }
         match request.uri().path() {
             "/health" => self.health().await,
-            "/metrics" => text(StatusCode::OK, "text/plain; version=0.0.4", self.metrics.text()),
+            "/metrics" => text(StatusCode::OK, "text/plain; version=0.0.4", self.metrics()),
             _ => text(StatusCode::NOT_FOUND, "text/plain", "/health or /metrics\n".to_owned()),
         }
     }
 
-    /// Healthy is: the store answers.
+    /// Healthy is: the store answers, and takes writes.
     async fn health(&self) -> Response<Body> {
-        match self.endpoint.on_store(haul_store::Store::list_buckets).await {
-            Ok(_) => text(StatusCode::OK, "application/json", "{\"status\":\"ok\"}\n".to_owned()),
-            Err(_) => {
-                let body = "{\"status\":\"the store does not answer\"}\n";
-                text(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_owned())
-            }
-        }
+        let answered = self.endpoint.on_store(haul_store::Store::list_buckets).await;
+        let (status, said) = match answered {
+            Ok(_) if self.endpoint.store.is_writable() => (StatusCode::OK, "ok"),
+            Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store takes no writes until it is started again"),
+            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer"),
+        };
+        text(status, "application/json", format!("{{\"status\":\"{said}\"}}\n"))
+    }
+
+    /// The counts, and what is asked of the store in the instant.
+    fn metrics(&self) -> String {
+        let mut text = self.metrics.text();
+        let help = "Whether the store takes writes: 1, or 0 after a failed sync, until it is started again.";
+        metrics::gauge(&mut text, "haul_store_writable", help, i64::from(self.endpoint.store.is_writable()));
+        text
     }
 }
 
@@ -57,4 +65,69 @@ fn text(status: StatusCode, content_type: &'static str, body: String) -> Respons
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use haul_store::{BlockPool, PutOptions, Store, StoreOptions, WriteOptions};
+    use http_body_util::BodyExt;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::auth::access::KeyRing;
+    use crate::auth::grants::Grant;
+    use crate::auth::keys::Credentials;
+    use crate::body::room::Room;
+    use crate::options::AutoCreateBuckets;
+
+    fn admin(store: Store) -> Admin {
+        let owner = Grant::owner(Credentials::random().unwrap());
+        let endpoint = Endpoint {
+            store,
+            region: "us-east-1".into(),
+            scheme: "http",
+            auto_create: AutoCreateBuckets::Never,
+            expiry_wanted: Arc::default(),
+            keys: KeyRing::new(owner, Vec::new(), Vec::new()),
+            blocks: Arc::new(Semaphore::new(2)),
+            pool: BlockPool::default(),
+            chunk_room: Room::new(1),
+            signed_chunk_bytes: 1,
+        };
+        Admin { endpoint, metrics: Arc::default() }
+    }
+
+    async fn ask(admin: &Admin, path: &str) -> (u16, String) {
+        let answer = admin.handle(&Request::get(path).body(()).unwrap()).await;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    /// Reads go on after a failed sync, and whoever watches was told that all is well.
+    #[tokio::test]
+    async fn a_store_that_takes_no_writes_is_not_healthy() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
+        let admin = admin(store.clone());
+        assert_eq!(ask(&admin, "/health").await.0, 200);
+        let metrics = ask(&admin, "/metrics").await.1;
+        assert!(metrics.ends_with("\nhaul_store_writable 1\n"), "{metrics}");
+
+        let bucket = "bkt".parse().unwrap();
+        store.create_bucket(&bucket).unwrap();
+        let mut writer = store.begin_part(WriteOptions::default()).unwrap();
+        writer.write(b"bytes").unwrap();
+        let staged = writer.finish().unwrap();
+        // The sync of a folder that is not there fails as that of a broken disk does.
+        std::fs::remove_dir_all(dir.path().join("data/000/000")).unwrap();
+        store.put_object(&bucket, &"k".parse().unwrap(), staged, PutOptions::default()).unwrap_err();
+
+        let (status, said) = ask(&admin, "/health").await;
+        assert_eq!(status, 503, "{said}");
+        assert!(said.contains("takes no writes"), "{said}");
+        let metrics = ask(&admin, "/metrics").await.1;
+        assert!(metrics.ends_with("\nhaul_store_writable 0\n"), "{metrics}");
+        store.head_bucket(&bucket).unwrap();
+    }
 }

@@ -124,7 +124,8 @@ pub(crate) fn escape(text: &str) -> String {
 
 /// AWS's own sentence for a code, from the S3 API Reference's list of error codes.
 #[rustfmt::skip]
-fn usual_message(code: &str) -> &'static str {
+/// What AWS says with a code, where nothing more is known.
+pub(crate) fn usual_message(code: &str) -> &'static str {
     match code {
         "AccessDenied" => "Access Denied",
         "AuthorizationHeaderMalformed" => "The authorization header that you provided is not valid.",

@@ -32,7 +32,6 @@ impl Refusal {
             Error::ConditionalRequestConflict { condition, key } => {
                 usual(error).field("Condition", *condition).field("Key", key.as_str())
             }
-            Error::SourceChanged { .. } => Self::precondition("x-amz-copy-source-If-Match"),
             Error::InvalidRange { size_bytes } => {
                 usual(error).field("ActualObjectSize", size_bytes.to_string())
             }

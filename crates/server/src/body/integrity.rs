@@ -4,7 +4,7 @@
 //! bytes happens in the store, in the same pass that writes them; for `x-amz-content-sha256` see
 //! [`signed_payload`](crate::body::signed_payload). Wording as recorded from AWS (`docs/s3-compatibility.md` names the tests).
 
-use haul_parts::{Checksum, ChecksumAlgorithm};
+use haul_parts::{Checksum, ChecksumAlgorithm, CompositeChecksum};
 use http::HeaderMap;
 use s3s::{S3ErrorCode, TrailingHeaders};
 
@@ -81,11 +81,30 @@ impl Integrity {
     }
 }
 
-/// The checksum of a whole object as given at Complete: one header at most, never a trailer.
-pub(crate) fn object_checksum(headers: &HeaderMap) -> Result<Option<Checksum>, Refusal> {
-    match claim(headers)? {
-        Claim::Header(checksum) => Ok(Some(checksum)),
-        Claim::None | Claim::Trailer(_) => Ok(None),
+/// The checksum of a whole object as given at Complete: one header at most, never a trailer. A composite value may say of
+/// how many parts it is, as it is answered: `value-N`.
+pub(crate) fn object_checksum(headers: &HeaderMap) -> Result<Option<ObjectClaim>, Refusal> {
+    match claimed(headers)? {
+        Claimed::Header(algorithm, text) => object_claim(algorithm, text).map(Some),
+        Claimed::None | Claimed::Trailer(_) => Ok(None),
+    }
+}
+
+/// What Complete says of the whole object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ObjectClaim {
+    pub(crate) checksum: Checksum,
+    /// The `N` of `value-N`.
+    pub(crate) part_count: Option<u16>,
+}
+
+fn object_claim(algorithm: ChecksumAlgorithm, text: &[u8]) -> Result<ObjectClaim, Refusal> {
+    let counted = std::str::from_utf8(text).ok();
+    match counted.and_then(|text| CompositeChecksum::parse(algorithm, text).ok()) {
+        Some(composite) => {
+            Ok(ObjectClaim { checksum: composite.checksum(), part_count: Some(composite.part_count()) })
+        }
+        None => Ok(ObjectClaim { checksum: parse(algorithm, text)?, part_count: None }),
     }
 }
 
@@ -107,6 +126,21 @@ fn content_md5(headers: &HeaderMap) -> Result<Option<Checksum>, Refusal> {
 }
 
 fn claim(headers: &HeaderMap) -> Result<Claim, Refusal> {
+    Ok(match claimed(headers)? {
+        Claimed::None => Claim::None,
+        Claimed::Header(algorithm, text) => Claim::Header(parse(algorithm, text)?),
+        Claimed::Trailer(algorithm) => Claim::Trailer(algorithm),
+    })
+}
+
+/// The one claim of a request, its value as it was sent.
+enum Claimed<'h> {
+    None,
+    Header(ChecksumAlgorithm, &'h [u8]),
+    Trailer(ChecksumAlgorithm),
+}
+
+fn claimed(headers: &HeaderMap) -> Result<Claimed<'_>, Refusal> {
     let values: Vec<(&str, &http::HeaderValue)> = headers
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().strip_prefix(CHECKSUM_PREFIX)?, value)))
@@ -114,9 +148,9 @@ fn claim(headers: &HeaderMap) -> Result<Claim, Refusal> {
         .collect();
     let trailer = trailer_algorithm(headers)?;
     match (values.as_slice(), trailer) {
-        ([], None) => Ok(Claim::None),
-        ([], Some(algorithm)) => Ok(Claim::Trailer(algorithm)),
-        ([(name, value)], None) => parse(algorithm_of(name)?, value.as_bytes()).map(Claim::Header),
+        ([], None) => Ok(Claimed::None),
+        ([], Some(algorithm)) => Ok(Claimed::Trailer(algorithm)),
+        ([(name, value)], None) => Ok(Claimed::Header(algorithm_of(name)?, value.as_bytes())),
         _ => Err(Refusal::invalid_request(
             "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
         )),

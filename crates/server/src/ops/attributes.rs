@@ -11,6 +11,7 @@ use s3s::S3ErrorCode;
 
 use crate::answer::refusal::Refusal;
 use crate::front::query::Query;
+use crate::ops::acl;
 
 /// Bytes of user metadata, names and values together, by AWS's rule.
 const USER_METADATA_BYTES: usize = 2048;
@@ -19,6 +20,18 @@ const TAGS: usize = 10;
 const TAG_KEY_CHARS: usize = 128;
 const TAG_VALUE_CHARS: usize = 256;
 
+/// The classes of general purpose buckets. They are kept and shown; where the bytes lie is the same for all.
+const STORAGE_CLASSES: [&str; 8] = [
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "GLACIER_IR",
+    "DEEP_ARCHIVE",
+];
+
 const META_PREFIX: &str = "x-amz-meta-";
 /// What an object is when nobody says.
 const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
@@ -26,7 +39,7 @@ const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 /// Reads what a write says about its object.
 ///
 /// # Errors
-/// `MetadataTooLarge`, `InvalidTag`, or an error for what this server cannot promise (encryption, locks, public ACLs).
+/// `MetadataTooLarge`, `InvalidTag`, `InvalidStorageClass`, or an error for what this server cannot promise (encryption, locks, ACLs).
 pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
     refuse_promises(headers)?;
     Ok(ObjectAttributes {
@@ -37,7 +50,7 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
         content_language: text(headers, "content-language"),
         expires: text(headers, "expires"),
         website_redirect_location: text(headers, "x-amz-website-redirect-location"),
-        storage_class: text(headers, "x-amz-storage-class"),
+        storage_class: storage_class(headers)?,
         user_metadata: user_metadata(headers)?,
         tags: match headers.get("x-amz-tagging") {
             Some(value) => tags(value)?,
@@ -85,6 +98,15 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?;
     (!value.is_empty()).then(|| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+fn storage_class(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let Some(class) = text(headers, "x-amz-storage-class") else { return Ok(None) };
+    if STORAGE_CLASSES.contains(&class.as_str()) {
+        return Ok(Some(class));
+    }
+    let message = "The storage class you specified is not valid";
+    Err(Refusal::with(S3ErrorCode::InvalidStorageClass, message).field("StorageClassRequested", class))
 }
 
 /// `aws-chunked` is the framing of the request and not of the object.
@@ -167,15 +189,7 @@ fn refuse_promises(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.keys().any(|name| name.as_str().starts_with("x-amz-object-lock-")) {
         return Err(Refusal::invalid_request("Bucket is missing Object Lock Configuration"));
     }
-    let public = |name: &str| headers.get(name).is_some_and(|acl| acl.as_bytes().starts_with(b"public-"));
-    if public("x-amz-acl") {
-        return Err(Refusal::custom(
-            "AccessControlListNotSupported",
-            http::StatusCode::BAD_REQUEST,
-            "The bucket does not allow ACLs",
-        ));
-    }
-    Ok(())
+    acl::check_object(headers)
 }
 
 #[cfg(test)]

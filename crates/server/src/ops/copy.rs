@@ -1,12 +1,14 @@
 //! CopyObject and UploadPartCopy: no byte is read, source and copy share their files.
 //!
-//! Conditions are decided on what the store says of the source, and the copy is made of exactly that version: if it
-//! changed in between, the store says so.
+//! Conditions are decided on what the store says of the source, and the copy is made of exactly that version. If it was
+//! replaced in between, everything is decided again on the new one: the client gets one of the versions, as on AWS, and
+//! hears of a condition only when it gave one.
 
 use std::ops::RangeInclusive;
 
 use haul_store::{
     CopyOptions, CopySource as Source, MetadataDirective as Directive, ObjectAttributes, ObjectInfo,
+    PartInfo, Store, WriteCondition,
 };
 use s3s::dto::{CopySource, *};
 use s3s::{S3ErrorCode, S3Request, S3Response};
@@ -19,18 +21,35 @@ use crate::ops::{attributes, names};
 
 /// The largest source of one copy, by AWS's rule.
 const SOURCE_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;
+/// How often a copy begins again because its source was replaced under it. A look and a copy are some milliseconds apart,
+/// so even a source that is written without a pause gives way long before.
+const ATTEMPTS_MAX: usize = 200;
 
 impl Endpoint {
     pub(crate) async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> Answered<CopyObjectOutput> {
         let given = attributes::read(&req.headers)?;
         let condition =
             write_condition(header_condition(&req, "if-match")?, header_condition(&req, "if-none-match")?)?;
-        let input = req.input;
+        for _ in 0..ATTEMPTS_MAX {
+            if let Some(copy) = self.try_copy(&req.input, given.clone(), condition.clone()).await? {
+                return Ok(copied(&copy));
+            }
+        }
+        Err(source_never_rests())
+    }
+
+    /// Copies the version that is there now; `None` when it was replaced before it was copied.
+    async fn try_copy(
+        &self,
+        input: &CopyObjectInput,
+        given: ObjectAttributes,
+        condition: WriteCondition,
+    ) -> Result<Option<ObjectInfo>, Refusal> {
         let conditions = ReadConditions {
-            if_match: input.copy_source_if_match,
-            if_none_match: input.copy_source_if_none_match,
-            if_modified_since: input.copy_source_if_modified_since,
-            if_unmodified_since: input.copy_source_if_unmodified_since,
+            if_match: input.copy_source_if_match.clone(),
+            if_none_match: input.copy_source_if_none_match.clone(),
+            if_modified_since: input.copy_source_if_modified_since.clone(),
+            if_unmodified_since: input.copy_source_if_unmodified_since.clone(),
         };
         let (source, object) = self.copy_source(&input.copy_source, &conditions).await?;
         if object.size_bytes > SOURCE_MAX_BYTES {
@@ -51,23 +70,7 @@ impl Endpoint {
             ));
         }
         let options = CopyOptions { metadata: Directive::Replace(Box::new(wanted)), condition };
-        let copy = self.on_store(move |store| store.copy_object(source, &bucket, &key, options)).await?;
-
-        let fields = ChecksumFields::of_object(copy.checksum.as_ref());
-        let result = CopyObjectResult {
-            checksum_crc32: fields.crc32,
-            checksum_crc32c: fields.crc32c,
-            checksum_crc64nvme: fields.crc64nvme,
-            checksum_sha1: fields.sha1,
-            checksum_sha256: fields.sha256,
-            checksum_type: copy
-                .checksum
-                .as_ref()
-                .map(|checksum| wire::checksum_type(checksum.checksum_type())),
-            e_tag: Some(wire::etag(&copy.etag)),
-            last_modified: Some(copy.last_modified.into()),
-        };
-        Ok(S3Response::new(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }))
+        self.on_store(move |store| unless_replaced(store.copy_object(source, &bucket, &key, options))).await
     }
 
     pub(crate) async fn upload_part_copy(
@@ -86,24 +89,22 @@ impl Endpoint {
         // A missing upload counts before a missing source.
         let found = upload.clone();
         self.on_store(move |store| store.head_multipart_upload(&found)).await?;
-        let (source, object) = self.copy_source(&input.copy_source, &conditions).await?;
-        let range = input.copy_source_range.as_deref().map(|text| copy_range(text, &object)).transpose()?;
-        if range.is_none() && object.size_bytes > SOURCE_MAX_BYTES {
-            return Err(source_too_large());
+        for _ in 0..ATTEMPTS_MAX {
+            let (source, object) = self.copy_source(&input.copy_source, &conditions).await?;
+            let range =
+                input.copy_source_range.as_deref().map(|text| copy_range(text, &object)).transpose()?;
+            if range.is_none() && object.size_bytes > SOURCE_MAX_BYTES {
+                return Err(source_too_large());
+            }
+            let upload = upload.clone();
+            let copy = move |store: &Store| {
+                unless_replaced(store.upload_part_copy(&upload, part_number, source, range))
+            };
+            if let Some(part) = self.on_store(copy).await? {
+                return Ok(copied_part(&part));
+            }
         }
-        let part =
-            self.on_store(move |store| store.upload_part_copy(&upload, part_number, source, range)).await?;
-        let fields = ChecksumFields::of(Some(&part.checksum));
-        let result = CopyPartResult {
-            checksum_crc32: fields.crc32,
-            checksum_crc32c: fields.crc32c,
-            checksum_crc64nvme: fields.crc64nvme,
-            checksum_sha1: fields.sha1,
-            checksum_sha256: fields.sha256,
-            e_tag: Some(wire::etag(&part.etag)),
-            last_modified: Some(part.last_modified.into()),
-        };
-        Ok(S3Response::new(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() }))
+        Err(source_never_rests())
     }
 
     /// Finds a source and decides the conditions on it.
@@ -124,6 +125,49 @@ impl Endpoint {
         conditions.decide_copy(&object)?;
         Ok((Source { bucket, key, version: Some(object.version) }, object))
     }
+}
+
+/// What CopyObject answers.
+fn copied(copy: &ObjectInfo) -> S3Response<CopyObjectOutput> {
+    let fields = ChecksumFields::of_object(copy.checksum.as_ref());
+    let result = CopyObjectResult {
+        checksum_crc32: fields.crc32,
+        checksum_crc32c: fields.crc32c,
+        checksum_crc64nvme: fields.crc64nvme,
+        checksum_sha1: fields.sha1,
+        checksum_sha256: fields.sha256,
+        checksum_type: copy.checksum.as_ref().map(|checksum| wire::checksum_type(checksum.checksum_type())),
+        e_tag: Some(wire::etag(&copy.etag)),
+        last_modified: Some(copy.last_modified.into()),
+    };
+    S3Response::new(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() })
+}
+
+/// What UploadPartCopy answers.
+fn copied_part(part: &PartInfo) -> S3Response<UploadPartCopyOutput> {
+    let fields = ChecksumFields::of(Some(&part.checksum));
+    let result = CopyPartResult {
+        checksum_crc32: fields.crc32,
+        checksum_crc32c: fields.crc32c,
+        checksum_crc64nvme: fields.crc64nvme,
+        checksum_sha1: fields.sha1,
+        checksum_sha256: fields.sha256,
+        e_tag: Some(wire::etag(&part.etag)),
+        last_modified: Some(part.last_modified.into()),
+    };
+    S3Response::new(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() })
+}
+
+/// `None` for a copy that has to begin again, because its source is another one by now.
+fn unless_replaced<T>(copied: haul_store::Result<T>) -> haul_store::Result<Option<T>> {
+    match copied {
+        Err(haul_store::Error::SourceChanged { .. }) => Ok(None),
+        copied => copied.map(Some),
+    }
+}
+
+fn source_never_rests() -> Refusal {
+    Refusal::with(S3ErrorCode::SlowDown, "The copy source is being replaced too often to be copied.")
 }
 
 /// What a directive says.

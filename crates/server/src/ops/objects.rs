@@ -1,11 +1,12 @@
 //! PutObject, DeleteObject, DeleteObjects.
 
-use haul_parts::ChecksumAlgorithm;
-use haul_store::{ObjectChecksum, PutOptions};
+use haul_parts::{ChecksumAlgorithm, Key};
+use haul_store::{ObjectChecksum, PutOptions, WriteCondition};
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
 use super::conditions::write_condition;
+use crate::answer::error_document::usual_message;
 use crate::answer::refusal::Refusal;
 use crate::body::integrity::Integrity;
 use crate::body::receive::Arriving;
@@ -72,31 +73,49 @@ impl Endpoint {
         if delete.objects.is_empty() || delete.objects.len() > DELETE_KEYS {
             return Err(Refusal::new(S3ErrorCode::MalformedXML));
         }
-        let (mut keys, mut errors) = (Vec::new(), Vec::new());
+        let (mut wanted, mut errors) = (Vec::new(), Vec::new());
         for object in delete.objects {
-            let checked =
-                names::unversioned(object.version_id.as_deref()).and_then(|()| names::key(&object.key));
-            match checked {
-                Ok(key) => keys.push(key),
-                Err(refusal) => errors.push(Error {
-                    code: Some(refusal.code().to_owned()),
-                    key: Some(object.key),
-                    message: refusal.message().map(str::to_owned),
-                    version_id: object.version_id,
-                }),
+            match conditional_delete(&object) {
+                Ok(checked) => wanted.push(checked),
+                Err(refusal) => errors.push(failed_delete(object.key, object.version_id, &refusal)),
             }
         }
-        let names = keys.clone();
-        self.on_store(move |store| store.delete_objects(&bucket, keys)).await?;
-        let deleted = names
-            .into_iter()
-            .filter(|_| delete.quiet != Some(true))
-            .map(|key| DeletedObject { key: Some(key.into()), ..Default::default() })
-            .collect();
+        let keys = wanted.clone();
+        let outcomes = self.on_store(move |store| store.delete_objects(&bucket, keys)).await?;
+        let mut deleted = Vec::new();
+        for ((key, _), outcome) in wanted.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(_) if delete.quiet == Some(true) => {}
+                Ok(_) => deleted.push(DeletedObject { key: Some(key.into()), ..Default::default() }),
+                Err(error) => errors.push(failed_delete(key.into(), None, &Refusal::from_store(&error))),
+            }
+        }
         Ok(S3Response::new(DeleteObjectsOutput {
             deleted: Some(deleted),
             errors: Some(errors),
             request_charged: None,
         }))
     }
+}
+
+/// One entry of a DeleteObjects: its key, and its ETag as what If-Match is on a DeleteObject.
+fn conditional_delete(object: &ObjectIdentifier) -> Result<(Key, WriteCondition), Refusal> {
+    names::unversioned(object.version_id.as_deref())?;
+    if object.last_modified_time.is_some() || object.size.is_some() {
+        // AWS has these on directory buckets only.
+        return Err(Refusal::new(S3ErrorCode::NotImplemented));
+    }
+    let if_match = object.e_tag.clone().map(|etag| match etag.value() {
+        "*" => ETagCondition::Any,
+        _ => ETagCondition::ETag(etag),
+    });
+    let condition = write_condition(if_match, None)?;
+    Ok((names::key(&object.key)?, condition))
+}
+
+/// The line of an object that was not deleted.
+fn failed_delete(key: String, version_id: Option<String>, refusal: &Refusal) -> Error {
+    let code = refusal.code().to_owned();
+    let message = refusal.message().unwrap_or_else(|| usual_message(&code)).to_owned();
+    Error { code: Some(code), key: Some(key), message: Some(message), version_id }
 }

@@ -90,7 +90,8 @@ impl Endpoint {
         let options = CompleteOptions {
             mpu_object_size_bytes: input.mpu_object_size.map(object_size).transpose()?,
             condition: write_condition(input.if_match, input.if_none_match)?,
-            checksum,
+            checksum: checksum.map(|claim| claim.checksum),
+            checksum_part_count: checksum.and_then(|claim| claim.part_count),
             checksum_type: read_type(input.checksum_type.as_ref())?,
         };
         let object =

@@ -213,10 +213,25 @@ async fn replaced_keys_count_from_the_next_request() {
     let f = Fixture::with(|options| options.grants = grants()).await;
     let reader = with_key(&f, "READER");
     reader.request("GET", "/bkt").expect(200).await;
-    f.server.replace_grants(Vec::new());
+    f.server.replace_grants(Vec::new()).unwrap();
     reader.request("GET", "/bkt").refused(403, "InvalidAccessKeyId").await;
-    f.server.replace_grants(grants());
+    f.server.replace_grants(grants()).unwrap();
     reader.request("GET", "/bkt").expect(200).await;
+    // The owner's keys cannot be narrowed: a file that would is refused whole, and the others stay.
+    let mut owners = grants();
+    owners[0].credentials = f.server.credentials().clone();
+    let refused = f.server.replace_grants(owners.clone()).unwrap_err().to_string();
+    assert!(refused.contains("is the owner's own"), "{refused}");
+    reader.request("GET", "/bkt").expect(200).await;
+    let dir = f.dir.path().join("store");
+    f.server.stop().await;
+    let mut options = crate::fixture::options(&f.dir);
+    options.grants = owners;
+    let error = haul_server::start(options.clone()).await.unwrap_err();
+    assert!(matches!(error, haul_server::Error::Grants(_)), "{error:?} in {}", dir.display());
+    options.grants = grants();
+    let server = haul_server::start(options).await.unwrap();
+    let f = Fixture { client: crate::client::Client::new(&server), server, dir: f.dir };
     f.client.request("GET", "/bkt").expect(200).await;
 }
 
@@ -296,4 +311,32 @@ async fn a_signature_for_any_region_is_taken() {
     // The client of these tests signs for us-east-1.
     let f = Fixture::with(|options| options.region = "eu-central-1".to_owned()).await;
     f.client.request("GET", "/bkt").expect(200).await;
+}
+
+/// `x-amz-expected-bucket-owner` was read over: who took care not to write into somebody else's bucket took it in vain.
+#[tokio::test]
+async fn a_bucket_of_another_account_than_expected_is_denied() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    c.put("/bkt/source", "x").await;
+    let owner = c.request("GET", "/").expect(200).await.element("ID").unwrap();
+    let requests = [
+        ("GET", "/bkt", "x-amz-expected-bucket-owner", 200),
+        ("PUT", "/bkt/k", "x-amz-expected-bucket-owner", 200),
+        ("GET", "/bkt/source", "x-amz-expected-bucket-owner", 200),
+        ("POST", "/bkt/k?uploads", "x-amz-expected-bucket-owner", 200),
+        ("PUT", "/bkt/copy", "x-amz-source-expected-bucket-owner", 200),
+        ("DELETE", "/bkt/source", "x-amz-expected-bucket-owner", 204),
+    ];
+    for (method, target, name, status) in requests {
+        let request = |expected: &str| {
+            let request = c.request(method, target).header(name, expected);
+            if target == "/bkt/copy" { request.header("x-amz-copy-source", "/bkt/source") } else { request }
+        };
+        for other in ["111122223333", ""] {
+            request(other).refused(403, "AccessDenied").await;
+        }
+        request(&owner).expect(status).await;
+    }
+    c.request("HEAD", "/bkt/source").expect(404).await;
 }

@@ -259,7 +259,12 @@ async fn completing_again_answers_the_same_while_it_is_the_object() {
     let etag = upload.part(1, "x").expect(200).await.etag();
     let first = upload.complete(&[(1, &etag, "")]).expect(200).await.element("ETag");
     assert_eq!(upload.complete(&[(1, &etag, "")]).expect(200).await.element("ETag"), first);
+    // What makes it the same is the list, by numbers and ETags; all else was decided the first time.
+    let again = upload.complete(&[(1, etag.trim_matches('"'), "<ChecksumCRC32>AAAAAA==</ChecksumCRC32>")]);
+    let again = again.header("x-amz-mp-object-size", "7").header("if-none-match", "*");
+    assert_eq!(again.header("x-amz-checksum-crc32", "AAAAAA==").expect(200).await.element("ETag"), first);
     upload.complete(&[(1, "\"0\"", "")]).refused(404, "NoSuchUpload").await;
+    upload.complete(&[(1, &etag, ""), (2, &etag, "")]).refused(404, "NoSuchUpload").await;
     f.client.put("/bkt/k", "another").await;
     upload.complete(&[(1, &etag, "")]).refused(404, "NoSuchUpload").await;
 }
@@ -503,6 +508,30 @@ async fn a_part_is_copied_whole_or_by_range() {
     assert!(body == [&data[..], &data[5..10]].concat());
 }
 
+/// GetObjectAttributes used to refuse what ListParts takes.
+#[tokio::test]
+async fn part_markers_past_the_last_number_leave_nothing() {
+    let f = Fixture::new().await;
+    let upload = Upload::create(&f.client, &[]).await;
+    let etag = upload.part(1, "x").expect(200).await.etag();
+    let attributes = |marker: &str| {
+        let request = f.client.request("GET", "/bkt/k?attributes");
+        request.header("x-amz-object-attributes", "ObjectParts").header("x-amz-part-number-marker", marker)
+    };
+    for marker in ["10000", "10001", "2147483647"] {
+        let page = upload.list(&format!("&part-number-marker={marker}")).expect(200).await;
+        assert!(page.elements("PartNumber").is_empty(), "{}", page.text());
+    }
+    upload.complete(&[(1, &etag, "")]).expect(200).await;
+    for marker in ["10000", "10001", "2147483647"] {
+        let page = attributes(marker).expect(200).await;
+        assert!(page.elements("PartNumber").is_empty(), "{}", page.text());
+        assert_eq!(page.element("PartNumberMarker").as_deref(), Some(marker));
+    }
+    let page = attributes("0").expect(200).await;
+    assert_eq!(page.elements("PartNumber"), ["1"]);
+}
+
 #[tokio::test]
 async fn full_object_checksums_are_compared_at_complete() {
     for (name, algorithm) in [
@@ -540,6 +569,57 @@ async fn full_object_checksums_are_compared_at_complete() {
         let done = right.header("x-amz-mp-object-size", &size).expect(200).await;
         assert_eq!(done.element(&format!("Checksum{name}")), Some(value));
     }
+}
+
+/// Clients send back what they were answered: `value-N` used to be no base64 and was refused.
+#[tokio::test]
+async fn a_composite_checksum_at_complete_may_say_of_how_many_parts_it_is() {
+    let f = Fixture::new().await;
+    for (name, algorithm) in [
+        ("SHA256", ChecksumAlgorithm::Sha256),
+        ("SHA1", ChecksumAlgorithm::Sha1),
+        ("CRC32C", ChecksumAlgorithm::Crc32c),
+    ] {
+        let upload = Upload::create(&f.client, &[("x-amz-checksum-algorithm", name)]).await;
+        let header = algorithm.header_name();
+        let (mut list, mut sums) = (Vec::new(), Vec::new());
+        for (number, body) in [(1, bytes(MIN)), (2, bytes(100))] {
+            let value = sum(algorithm, &body);
+            let part = upload.part(number, body).header(header, &value.to_base64()).expect(200).await;
+            list.push((
+                number,
+                part.etag(),
+                format!("<Checksum{name}>{}</Checksum{name}>", value.to_base64()),
+            ));
+            sums.push(value);
+        }
+        let list: Vec<_> =
+            list.iter().map(|(number, etag, sum)| (*number, etag.as_str(), sum.as_str())).collect();
+        let composite = CompositeChecksum::from_parts(sums).unwrap();
+        let value = composite.checksum().to_base64();
+        let complete = |value: &str| upload.complete(&list).header(header, value);
+        for count in [1, 3, 10_000] {
+            complete(&format!("{value}-{count}")).refused(400, "BadDigest").await;
+        }
+        let other = sum(algorithm, b"other").to_base64();
+        complete(&format!("{other}-2")).refused(400, "BadDigest").await;
+        for odd in ["-", "-0", "-+2", "-2-2", "-x", "-99999"] {
+            complete(&format!("{value}{odd}")).refused(400, "InvalidRequest").await;
+        }
+        let full = complete(&format!("{value}-2")).header("x-amz-checksum-type", "FULL_OBJECT");
+        full.refused(400, "InvalidRequest").await;
+        let done = complete(&format!("{value}-2")).expect(200).await;
+        assert_eq!(done.element(&format!("Checksum{name}")), Some(format!("{value}-2")));
+    }
+    // Of a whole object there is no such form, and a part has it in no case.
+    let created = [("x-amz-checksum-algorithm", "CRC32C"), ("x-amz-checksum-type", "FULL_OBJECT")];
+    let upload = Upload::create(&f.client, &created).await;
+    let value = sum(ChecksumAlgorithm::Crc32c, b"x").to_base64();
+    let counted = format!("{value}-1");
+    upload.part(1, "x").header("x-amz-checksum-crc32c", &counted).refused(400, "InvalidRequest").await;
+    let etag = upload.part(1, "x").header("x-amz-checksum-crc32c", &value).expect(200).await.etag();
+    let complete = upload.complete(&[(1, &etag, "")]).header("x-amz-checksum-crc32c", &counted);
+    complete.refused(400, "InvalidRequest").await;
 }
 
 #[tokio::test]

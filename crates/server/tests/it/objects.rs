@@ -234,10 +234,44 @@ async fn what_cannot_be_promised_is_refused() {
     put("x-amz-server-side-encryption", "AES256").refused(501, "NotImplemented").await;
     put("x-amz-server-side-encryption-customer-algorithm", "AES256").refused(501, "NotImplemented").await;
     put("x-amz-object-lock-mode", "GOVERNANCE").refused(400, "InvalidRequest").await;
-    put("x-amz-acl", "public-read").refused(400, "AccessControlListNotSupported").await;
-    put("x-amz-acl", "private").expect(200).await;
+    for class in ["BOGUS", "standard", "OUTPOSTS"] {
+        put("x-amz-storage-class", class).refused(400, "InvalidStorageClass").await;
+        let create = f.client.request("POST", "/bkt/k?uploads").header("x-amz-storage-class", class);
+        let refused = create.refused(400, "InvalidStorageClass").await;
+        assert_eq!(refused.element("StorageClassRequested").as_deref(), Some(class));
+    }
+    put("x-amz-storage-class", "GLACIER_IR").expect(200).await;
     put("x-amz-meta-big", &"x".repeat(2100)).refused(400, "MetadataTooLarge").await;
     put("x-amz-tagging", "a=1&a=2").refused(400, "InvalidTag").await;
+}
+
+/// Only lists that begin with `public-` used to be looked at: whoever granted something was told that it was so.
+#[tokio::test]
+async fn access_control_lists_that_give_something_away_are_refused() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    let everybody = "uri=http://acs.amazonaws.com/groups/global/AllUsers";
+    let copied = |key: &str| c.request("PUT", key).header("x-amz-copy-source", "/bkt/source");
+    c.put("/bkt/source", "x").await;
+    for (name, value, code) in [
+        ("x-amz-acl", "public-read", "AccessControlListNotSupported"),
+        ("x-amz-acl", "authenticated-read", "AccessControlListNotSupported"),
+        ("x-amz-grant-read", everybody, "AccessControlListNotSupported"),
+        ("x-amz-grant-full-control", "id=somebody", "AccessControlListNotSupported"),
+        ("x-amz-acl", "bogus", "InvalidArgument"),
+    ] {
+        c.request("PUT", "/bkt/k").header(name, value).body("x").refused(400, code).await;
+        c.request("POST", "/bkt/k?uploads").header(name, value).refused(400, code).await;
+        copied("/bkt/k").header(name, value).refused(400, code).await;
+        let of_bucket = if code == "InvalidArgument" { code } else { "InvalidBucketAclWithObjectOwnership" };
+        c.request("PUT", "/given-away").header(name, value).refused(400, of_bucket).await;
+    }
+    c.request("HEAD", "/bkt/k").expect(404).await;
+    c.request("HEAD", "/given-away").expect(404).await;
+    for value in ["private", "bucket-owner-full-control"] {
+        c.request("PUT", "/bkt/k").header("x-amz-acl", value).body("x").expect(200).await;
+    }
+    c.request("PUT", "/kept-private").header("x-amz-acl", "private").expect(200).await;
 }
 
 #[tokio::test]
@@ -315,6 +349,50 @@ async fn deleting_is_idempotent_and_batches_say_what_they_did() {
     other_md5.refused(400, "BadDigest").await;
 }
 
+/// The ETag of an entry used to be read over, and the object deleted whatever it was.
+#[tokio::test]
+async fn an_etag_in_a_batch_of_deletes_is_a_condition() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    let etag = c.put("/bkt/right", "one").await.etag();
+    c.put("/bkt/wrong", "two").await;
+    let entry = |key: &str, more: &str| format!("<Object><Key>{key}</Key>{more}</Object>");
+    let if_match = format!("<ETag>{}</ETag>", etag.replace('"', "&quot;"));
+    let batch = |entries: &[String]| {
+        let quiet = "<Quiet>true</Quiet>";
+        c.request("POST", "/bkt?delete").body(format!("<Delete>{quiet}{}</Delete>", entries.concat()))
+    };
+    let told = batch(&[
+        entry("wrong", &if_match),
+        entry("right", &if_match),
+        entry("absent", &if_match),
+        entry("wrong", "<ETag>*</ETag>"),
+        entry("wrong", "<Size>3</Size>"),
+        entry("wrong", "<LastModifiedTime>Wed, 21 Oct 2015 07:28:00 GMT</LastModifiedTime>"),
+    ])
+    .expect(200)
+    .await;
+    let mut refused: Vec<_> = told.elements("Key").into_iter().zip(told.elements("Code")).collect();
+    refused.sort();
+    let expected = [
+        ("absent", "NoSuchKey"),
+        ("wrong", "NotImplemented"),
+        ("wrong", "NotImplemented"),
+        ("wrong", "NotImplemented"),
+        ("wrong", "PreconditionFailed"),
+    ];
+    assert_eq!(refused, expected.map(|(key, code)| (key.to_owned(), code.to_owned())), "{}", told.text());
+    assert!(told.elements("Message").iter().all(|message| !message.is_empty()), "{}", told.text());
+    assert_eq!(c.get("/bkt").await.elements("Key"), ["wrong"]);
+    // Without quotes it is the same one.
+    let bare = format!(
+        "<ETag>{}</ETag>",
+        c.request("HEAD", "/bkt/wrong").expect(200).await.etag().trim_matches('"')
+    );
+    batch(&[entry("wrong", &bare)]).expect(200).await;
+    assert!(c.get("/bkt").await.elements("Key").is_empty());
+}
+
 #[tokio::test]
 async fn a_copy_is_the_same_bytes() {
     let f = Fixture::new().await;
@@ -361,6 +439,44 @@ async fn a_copy_is_the_same_bytes() {
         .await;
     assert_eq!(c.request("HEAD", "/bkt/copy").expect(200).await.header("content-type"), Some("z/z"));
     assert!(c.get("/bkt/copy").await.body == data);
+}
+
+/// A copy used to be pinned to the version that was looked at first: with a writer beside it one CopyObject of six failed
+/// with a condition that nobody had sent.
+#[tokio::test]
+async fn a_source_that_is_overwritten_meanwhile_is_copied_in_one_of_its_versions() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    let versions = [bytes(30_000), bytes(70_000)];
+    c.put("/bkt/source", versions[0].clone()).await;
+    let upload = c.post("/bkt/parts?uploads", "").await.element("UploadId").unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let writer = tokio::spawn({
+        let (client, versions) = (c.clone(), versions.clone());
+        async move {
+            let mut written = 0;
+            while stopped.is_empty() {
+                client.request("PUT", "/bkt/source").body(versions[written % 2].clone()).expect(200).await;
+                written += 1;
+            }
+            written
+        }
+    });
+    for round in 0..60 {
+        let copy = c.request("PUT", "/bkt/copy").header("x-amz-copy-source", "/bkt/source").expect(200).await;
+        let got = c.get("/bkt/copy").await;
+        assert_eq!(copy.element("ETag"), Some(got.etag()));
+        assert!(versions.contains(&got.body), "round {round}: {} bytes of neither", got.body.len());
+        let part = c.request("PUT", &format!("/bkt/parts?partNumber=1&uploadId={upload}"));
+        let part = part.header("x-amz-copy-source", "/bkt/source");
+        part.header("x-amz-copy-source-range", "bytes=100-29999").expect(200).await;
+        // A condition that somebody did send counts on every version.
+        let never = c.request("PUT", "/bkt/copy").header("x-amz-copy-source", "/bkt/source");
+        never.header("x-amz-copy-source-if-match", "\"0\"").refused(412, "PreconditionFailed").await;
+    }
+    stop.send(()).unwrap();
+    let written = writer.await.unwrap();
+    assert!(written > 20, "the source was written {written} times only");
 }
 
 /// AWS computes the ETag of a copy from its bytes; here no byte is read, so the copy has the ETag and the checksum that its

@@ -123,6 +123,8 @@ pub struct CompleteOptions {
     /// `x-amz-checksum-*`: the checksum of the whole object (for composite uploads the checksum of checksums, without
     /// `-N`).
     pub checksum: Option<Checksum>,
+    /// The `N` of a composite checksum that is given as `value-N`: it is compared with the number of parts.
+    pub checksum_part_count: Option<u16>,
     /// `x-amz-checksum-type`.
     pub checksum_type: Option<ChecksumType>,
 }

@@ -230,23 +230,28 @@ fn object_checksum(chosen: &[(PartNumber, PartRecord)], checksum: &UploadChecksu
     whole.map_err(|error| Error::Damaged { what: format!("the checksums of the parts: {error}") })
 }
 
-/// Compares with what the client says of the whole object. A value without a type has the default type of its algorithm,
-/// as on AWS.
+/// Compares with what the client says of the whole object. `value-N` is composite; a value without `N` and without a type
+/// has the default type of its algorithm, as on AWS.
 fn check_object_checksum(options: &CompleteOptions, computed: &ObjectChecksum) -> Result<()> {
     let expected = computed.checksum_type();
-    let given_type =
-        options.checksum_type.or_else(|| options.checksum.map(|given| given.algorithm().default_type()));
-    if given_type.is_some_and(|given| given != expected) {
+    let by_value = match (options.checksum, options.checksum_part_count) {
+        (Some(_), Some(_)) => Some(ChecksumType::Composite),
+        (given, None) => given.map(|given| given.algorithm().default_type()),
+        (None, Some(_)) => None,
+    };
+    if options.checksum_type.or(by_value).is_some_and(|given| given != expected) {
         return Err(Error::ChecksumTypeMismatch { expected });
     }
     let Some(given) = options.checksum else { return Ok(()) };
-    let value: Checksum = match computed {
-        ObjectChecksum::FullObject(checksum) => *checksum,
-        ObjectChecksum::Composite(composite) => composite.checksum(),
+    let (value, part_count): (Checksum, Option<u16>) = match computed {
+        ObjectChecksum::FullObject(checksum) => (*checksum, None),
+        ObjectChecksum::Composite(composite) => (composite.checksum(), Some(composite.part_count())),
     };
     if given.algorithm() != value.algorithm() {
         let (expected, actual) = (value.algorithm(), Some(given.algorithm()));
         return Err(Error::ChecksumAlgorithmMismatch { expected, actual });
     }
-    if given == value { Ok(()) } else { Err(Error::BadDigest { algorithm: given.algorithm() }) }
+    // Another number of parts is another value, whatever stands before the dash.
+    let counted = options.checksum_part_count.is_none_or(|given| Some(given) == part_count);
+    if given == value && counted { Ok(()) } else { Err(Error::BadDigest { algorithm: given.algorithm() }) }
 }

@@ -21,15 +21,29 @@ impl Store {
         })
     }
 
-    /// Deletes several objects in one step, all or none; answers in the order of the keys. S3 allows 1,000 at a time.
+    /// Deletes several objects in one step, each under its condition; answers in the order of the keys. An object whose
+    /// condition does not hold stays, with the error that [`Store::delete_object`] would have, and the others go. S3 allows
+    /// 1,000 at a time.
     ///
     /// # Errors
-    /// [`NoSuchBucket`](crate::Error::NoSuchBucket).
-    pub fn delete_objects(&self, bucket: &Bucket, keys: Vec<Key>) -> Result<Vec<Deleted>> {
+    /// [`NoSuchBucket`](crate::Error::NoSuchBucket); none of the objects is deleted then.
+    pub fn delete_objects(
+        &self,
+        bucket: &Bucket,
+        keys: Vec<(Key, WriteCondition)>,
+    ) -> Result<Vec<Result<Deleted>>> {
         let bucket = bucket.clone();
         self.inner.commit_removal(move |batch| {
             batch.bucket(&bucket)?;
-            keys.iter().map(|key| delete(batch, &bucket, key)).collect()
+            let mut deleted = Vec::with_capacity(keys.len());
+            for (key, condition) in &keys {
+                let current = batch.object(&bucket, key)?;
+                deleted.push(match Batch::check_condition(condition, current.as_ref(), &bucket, key) {
+                    Ok(()) => Ok(delete(batch, &bucket, key)?),
+                    Err(refused) => Err(refused),
+                });
+            }
+            Ok(deleted)
         })
     }
 }

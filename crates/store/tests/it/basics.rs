@@ -217,10 +217,29 @@ fn several_objects_go_in_one_step() {
     let fixture = Fixture::new();
     fixture.put("a", b"a");
     fixture.put("b", b"b");
-    let keys = ["a", "nothing", "b", "a"].map(key).to_vec();
+    let keys = ["a", "nothing", "b", "a"].map(|name| (key(name), WriteCondition::Always)).to_vec();
     let deleted = fixture.store.delete_objects(&fixture.bucket, keys).unwrap();
+    let deleted: Vec<Deleted> = deleted.into_iter().map(Result::unwrap).collect();
     assert_eq!(deleted, [Deleted::Removed, Deleted::WasAbsent, Deleted::Removed, Deleted::WasAbsent]);
     assert_eq!(fixture.data_files(), (0, 0));
+}
+
+/// One whose condition does not hold stays; the others go, in the same step.
+#[test]
+fn each_of_several_objects_has_a_condition_of_its_own() {
+    let fixture = Fixture::new();
+    let etag = fixture.put("a", b"a").etag;
+    fixture.put("b", b"b");
+    let if_match = |name| (key(name), WriteCondition::IfMatch(etag.clone()));
+    let keys =
+        vec![if_match("b"), if_match("a"), if_match("absent"), (key("absent"), WriteCondition::Always)];
+    let outcomes = fixture.store.delete_objects(&fixture.bucket, keys).unwrap();
+    let codes: Vec<_> =
+        outcomes.iter().map(|outcome| outcome.as_ref().map_err(|error| error.s3_code()).copied()).collect();
+    let expected =
+        [Err("PreconditionFailed"), Ok(Deleted::Removed), Err("NoSuchKey"), Ok(Deleted::WasAbsent)];
+    assert_eq!(codes, expected);
+    assert_eq!(fixture.get("b"), b"b");
 }
 
 /// A folder of a newer Haul is left alone, and says so.

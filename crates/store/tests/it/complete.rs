@@ -264,9 +264,16 @@ fn composite_checksums_want_one_per_part() {
     let mut wrong = upload.list_with_checksums();
     wrong[2].checksum = Some(Hasher::checksum(algorithm, b"other bytes"));
     assert_eq!(upload.complete(wrong).unwrap_err().s3_code(), "InvalidPart");
-    upload.complete(upload.list_with_checksums()).unwrap();
-    let head = upload.fixture.store.head_object(&upload.fixture.bucket, &key("object")).unwrap();
     let composite = CompositeChecksum::from_parts(upload.parts.iter().map(|part| part.checksum)).unwrap();
+    let of_parts = |count| CompleteOptions {
+        checksum: Some(composite.checksum()),
+        checksum_part_count: Some(count),
+        ..CompleteOptions::default()
+    };
+    let error = upload.complete_with(upload.list_with_checksums(), of_parts(2)).unwrap_err();
+    assert!(matches!(error, Error::BadDigest { .. }), "{error}");
+    upload.complete_with(upload.list_with_checksums(), of_parts(3)).unwrap();
+    let head = upload.fixture.store.head_object(&upload.fixture.bucket, &key("object")).unwrap();
     assert_eq!(head.checksum, Some(ObjectChecksum::Composite(composite)));
     assert!(head.checksum.unwrap().to_string().ends_with("-3"));
 }

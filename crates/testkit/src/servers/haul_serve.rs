@@ -51,6 +51,16 @@ impl HaulServe {
         Self::run(words(binary, data, more), data, ANY_PORT)
     }
 
+    /// The same, with SIGHUP ignored as `nohup` leaves it.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_under_nohup(binary: &Path, data: &Path, more: &[&str]) -> Result<Self> {
+        let mut all = vec![OsString::from("nohup")];
+        all.extend(words(binary, data, more));
+        Self::run(all, data, ANY_PORT)
+    }
+
     /// Kills it as `kill -9` does, and starts it again on the same folder and port.
     ///
     /// # Errors
