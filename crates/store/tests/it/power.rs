@@ -1,141 +1,68 @@
-//! Power cuts: at every step of a script, and at random steps of several clients at once. After opening again, everything
-//! that was acknowledged is there and right, nothing is half there, and nothing unneeded is left on the disk.
+//! Power cuts: at every step of a script and of random workloads, of what opens the store again afterwards, and at random
+//! steps of several clients at once. After opening again, everything that was acknowledged is there and right, nothing is
+//! half there, and nothing unneeded is left on the disk.
 
-use std::collections::BTreeMap;
+mod promises;
+mod workload;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use haul_parts::{Bucket, ETag};
+use haul_parts::Bucket;
 use haul_store::{
-    CompleteOptions, CopyOptions, CopySource, Error, ListObjects, ReadRange, Store, UploadOptions, UploadRef,
+    CompleteOptions, CopyOptions, CopySource, Error, ListObjects, ReadRange, Store, UploadOptions,
     WriteCondition, WriteOptions,
 };
+use promises::{Object, Phase, Promises, Upload};
+use workload::{Client, Company, Hours};
 
-use crate::fixture::{bucket, key, listed, options, part_number, pattern, read, try_put, try_put_part};
+use crate::fixture::{bucket, key, listed, options, pattern, read, try_put, try_put_part};
 use crate::sim_disk::{Dice, Fault, SimDisk};
-
-/// What a client was promised of one key: its object now, and, when the last answer never came, what else it may be.
-#[derive(Clone, Debug, Default)]
-struct Promise {
-    object: Option<Vec<u8>>,
-    in_doubt: Option<Option<Vec<u8>>>,
-}
-
-#[derive(Debug, Default)]
-struct Promises {
-    keys: BTreeMap<String, Promise>,
-    /// Open uploads with the parts that were acknowledged.
-    uploads: Vec<(UploadRef, BTreeMap<u32, ETag>)>,
-}
-
-impl Promises {
-    /// Tries to change a key, and remembers what was promised of it.
-    fn change(
-        &mut self,
-        name: &str,
-        to: Option<Vec<u8>>,
-        operation: impl FnOnce() -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let promise = self.keys.entry(name.to_owned()).or_default();
-        match operation() {
-            Ok(()) => {
-                promise.object = to;
-                Ok(())
-            }
-            Err(error) => {
-                promise.in_doubt = Some(to);
-                Err(error)
-            }
-        }
-    }
-
-    /// Opens the disk again and holds it to what was promised.
-    fn verify(&self, disk: &SimDisk, seed: u64, case: &str) {
-        let disk = disk.power_on(seed);
-        let store = Store::open_on(Arc::new(disk.clone()), options())
-            .unwrap_or_else(|error| panic!("{case}: the store does not open: {error:?}"));
-        let report = store.check().unwrap();
-        assert!(report.is_sound(), "{case}: {:?}", report.problems);
-        assert_eq!(report.orphan_count, 0, "{case}: files that nothing refers to");
-        assert_eq!(disk.data_files().len() as u64, report.files, "{case}: swept space is free");
-        let bucket = bucket("power");
-        for (name, promise) in &self.keys {
-            let found = match store.read_object(&bucket, &key(name), ReadRange::Whole) {
-                Ok(_) => Some(read(&store, &bucket, name, ReadRange::Whole)),
-                Err(Error::NoSuchKey { .. } | Error::NoSuchBucket { .. }) => None,
-                Err(error) => panic!("{case}: {name}: {error}"),
-            };
-            let allowed = found == promise.object || Some(&found) == promise.in_doubt.as_ref();
-            assert!(allowed, "{case}: {name} is neither what was promised nor what was in doubt");
-        }
-        for (upload, parts) in &self.uploads {
-            self.verify_upload(&store, upload, parts, case);
-        }
-        // And it still works.
-        if store.head_bucket(&bucket).is_ok() {
-            try_put(&store, &bucket, "after", b"after the cut").unwrap();
-        }
-    }
-
-    fn verify_upload(&self, store: &Store, upload: &UploadRef, parts: &BTreeMap<u32, ETag>, case: &str) {
-        let page = match store.list_parts(upload, None, None) {
-            Ok(page) => page,
-            // Completing or aborting it was in doubt, or done.
-            Err(Error::NoSuchUpload { .. }) if parts.is_empty() => return,
-            Err(error) => panic!("{case}: {upload:?}: {error}"),
-        };
-        for (number, etag) in parts {
-            let found = page.parts.iter().find(|part| part.part_number == part_number(*number));
-            assert_eq!(found.map(|part| &part.etag), Some(etag), "{case}: part {number}");
-        }
-    }
-}
 
 /// Does a little of everything, until it is done or the power goes.
 fn script(store: &Store, promises: &mut Promises) -> Result<(), Error> {
     let bucket = bucket("power");
     store.create_bucket(&bucket)?;
-    let small = pattern(1, 700);
-    promises.change("small", Some(small.clone()), || try_put(store, &bucket, "small", &small).map(drop))?;
-    let second = pattern(2, 3000);
-    promises.change("small", Some(second.clone()), || try_put(store, &bucket, "small", &second).map(drop))?;
-    promises.change("empty", Some(Vec::new()), || try_put(store, &bucket, "empty", b"").map(drop))?;
+    for (name, bytes) in [("small", pattern(1, 700)), ("small", pattern(2, 3000)), ("empty", Vec::new())] {
+        promises.change(name, Some(Object::of(&bytes)), try_put(store, &bucket, name, &bytes))?;
+    }
 
     let created = store.create_multipart_upload(&bucket, &key("large"), UploadOptions::default())?;
     let upload = created.upload;
-    promises.uploads.push((upload.clone(), BTreeMap::new()));
+    promises.uploads.push(Upload::new(upload.clone()));
     let bytes: Vec<Vec<u8>> = (0..4).map(|seed| pattern(10 + seed, 600)).collect();
     let mut parts = Vec::new();
-    for (number, bytes) in (1..).zip(&bytes) {
+    // The last one is part 2 again: its old file goes.
+    for (number, bytes) in [(1, &bytes[0]), (2, &bytes[1]), (3, &bytes[2]), (4, &bytes[0]), (2, &bytes[3])] {
+        promises.uploads[0].part_in_doubt = Some(number);
         let part = try_put_part(store, &upload, number, bytes)?;
-        promises.uploads[0].1.insert(number, part.etag.clone());
+        promises.uploads[0].part_in_doubt = None;
+        promises.uploads[0].parts.insert(number, (part.etag.clone(), bytes.clone()));
         parts.push(part);
         store.settle();
     }
-    // One again: the old file goes. Until the answer both are possible, so nothing is promised of it.
-    promises.uploads[0].1.remove(&2);
-    parts[1] = try_put_part(store, &upload, 2, &bytes[3])?;
-    promises.uploads[0].1.insert(2, parts[1].etag.clone());
-    store.settle();
 
-    let large = [&bytes[0][..], &bytes[3], &bytes[2]].concat();
-    promises.uploads[0].1.clear();
-    let list = listed(&parts[..3]);
-    promises.change("large", Some(large.clone()), || {
-        store.complete_multipart_upload(&upload, list, CompleteOptions::default()).map(drop)
-    })?;
+    let large = Object::of(&[&bytes[0][..], &bytes[3], &bytes[2]].concat());
+    let list = listed([&parts[0], &parts[4], &parts[2]]);
+    let done = store.complete_multipart_upload(&upload, list, CompleteOptions::default());
+    promises.uploads[0].phase.change(Phase::Ended, &done);
+    promises.change("large", Some(large.clone()), done)?;
     store.settle();
-    promises.change("copy", Some(large.clone()), || {
-        let source = CopySource { bucket: bucket.clone(), key: key("large"), version: None };
-        store.copy_object(source, &bucket, &key("copy"), CopyOptions::default()).map(drop)
-    })?;
-    promises.change("large", None, || delete(store, &bucket, "large"))?;
+    let source = CopySource { bucket: bucket.clone(), key: key("large"), version: None };
+    let copied = store.copy_object(source, &bucket, &key("copy"), CopyOptions::default());
+    promises.change("copy", Some(large), copied)?;
+    promises.change("large", None, delete(store, &bucket, "large"))?;
     store.settle();
 
     let aborted = store.create_multipart_upload(&bucket, &key("aborted"), UploadOptions::default())?.upload;
     try_put_part(store, &aborted, 7, &bytes[0])?;
-    store.abort_multipart_upload(&aborted)?;
+    promises.uploads.push(Upload::new(aborted.clone()));
+    promises.uploads[1].part_in_doubt = Some(7);
+    let ended = store.abort_multipart_upload(&aborted);
+    promises.uploads[1].phase.change(Phase::Ended, &ended);
+    ended?;
     store.settle();
-    promises.change("copy", None, || delete(store, &bucket, "copy"))?;
+    promises.change("copy", None, delete(store, &bucket, "copy"))?;
     store.settle();
     Ok(())
 }
@@ -169,12 +96,100 @@ fn a_cut_at_every_step_of_a_script_loses_nothing() {
     }
 }
 
+/// Recovery and sweep write too. What they had done when the power went again must not be taken for what was promised.
+#[test]
+fn a_cut_at_every_step_of_opening_again_loses_nothing() {
+    let (whole, _, _) = run_script(Fault::None);
+    let mut cuts = 0;
+    for first in (0..whole.steps()).step_by(3) {
+        let (cut_once, promises, _) = run_script(Fault::CutAt(first));
+        let opened = cut_once.power_on(first);
+        open(&opened).unwrap();
+        for second in 0..opened.steps() {
+            let again = cut_once.power_on(first);
+            again.set_fault(Fault::CutAt(second));
+            let _ = open(&again);
+            promises.verify(&again, second, &format!("cut at step {first}, and at step {second} of opening"));
+            cuts += 1;
+        }
+    }
+    assert!(cuts > 300, "opening was cut {cuts} times only");
+}
+
+/// Opens, and closes when everything is swept.
+fn open(disk: &SimDisk) -> Result<(), Error> {
+    Store::open_on(Arc::new(disk.clone()), options()).map(|store| store.settle())
+}
+
+/// Everything that writes, in an order that nobody thought of; each seed is another one.
+#[test]
+fn a_cut_at_every_step_of_random_workloads_loses_nothing() {
+    let mut done = BTreeSet::new();
+    for seed in 0..WORKLOADS {
+        let whole = run_workload(seed, Power::Stays);
+        whole.promises.verify(&whole.disk, seed, &format!("workload {seed}, no cut"));
+        done.extend(whole.done);
+        for cut in 0..whole.steps {
+            let case = format!("workload {seed}, cut at step {cut} of {}", whole.steps);
+            let run = run_workload(seed, Power::GoesAfter(cut));
+            run.promises.verify(&run.disk, cut, &case);
+            // And it goes again while the store is opened.
+            let again = run.disk.power_on(cut);
+            again.set_fault(Fault::CutAt(Dice::new(cut).below(40)));
+            let _ = open(&again);
+            run.promises.verify(&again, cut, &format!("{case}, and in opening"));
+        }
+    }
+    assert_eq!(done.len() as u64, workload::KINDS, "the workloads did only {done:?}");
+}
+
+const WORKLOADS: u64 = 6;
+const OPERATIONS: usize = 40;
+
+#[derive(Clone, Copy)]
+enum Power {
+    Stays,
+    GoesAfter(u64),
+}
+
+struct Run {
+    disk: SimDisk,
+    promises: Promises,
+    /// Which kinds of operations there were.
+    done: BTreeSet<u64>,
+    steps: u64,
+}
+
+/// One client alone, until it has done enough or the power goes.
+fn run_workload(seed: u64, power: Power) -> Run {
+    let disk = SimDisk::new();
+    let hours = Hours::default();
+    let store = Store::open_on(Arc::new(disk.clone()), hours.options()).unwrap();
+    store.create_bucket(&bucket("power")).unwrap();
+    let first = disk.steps();
+    if let Power::GoesAfter(steps) = power {
+        disk.set_fault(Fault::CutAt(first + steps));
+    }
+    let mut client = Client::new(store, 0, seed, hours, Company::Alone);
+    for _ in 0..OPERATIONS {
+        if let Err(error) = client.step() {
+            assert!(disk.is_off(), "workload {seed}: {error:?}");
+            break;
+        }
+        // So that a step is the same one in every run.
+        client.store.settle();
+    }
+    let Client { promises, done, .. } = client;
+    let steps = disk.steps() - first;
+    Run { disk, promises, done, steps }
+}
+
 /// A store that goes on after a failed sync may call something safe that the disk has dropped.
 #[test]
 fn after_a_failed_sync_nothing_more_is_written_and_nothing_is_lost() {
     let (whole, _, _) = run_script(Fault::None);
     let mut stopped = 0;
-    for step in (0..whole.steps()).step_by(3) {
+    for step in 0..whole.steps() {
         let disk = SimDisk::new();
         disk.set_fault(Fault::SyncFailsFrom(step));
         let mut promises = Promises::default();
@@ -183,68 +198,38 @@ fn after_a_failed_sync_nothing_more_is_written_and_nothing_is_lost() {
             stopped += 1;
             let refused = try_put(&store, &bucket("power"), "more", b"more").unwrap_err();
             assert!(matches!(refused, Error::ReadOnlyAfterSyncFailure { .. }), "step {step}: {refused:?}");
+            assert!(!store.is_writable());
             drop(store);
             promises.verify(&disk, step, &format!("sync failed from step {step}"));
         }
     }
-    assert!(stopped > 10, "only {stopped} syncs failed");
+    assert!(stopped > 30, "only {stopped} syncs failed");
 }
 
 /// Several clients, each with keys of its own, until the power goes somewhere.
 #[test]
 fn a_cut_under_several_clients_loses_nothing() {
-    for round in 0..40 {
+    for round in 0..60 {
         let disk = SimDisk::new();
-        let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
+        let hours = Hours::default();
+        let store = Store::open_on(Arc::new(disk.clone()), hours.options()).unwrap();
         store.create_bucket(&bucket("power")).unwrap();
         let mut dice = Dice::new(round);
         disk.set_fault(Fault::CutAt(disk.steps() + 20 + dice.below(600)));
         let clients: Vec<_> = (0..4)
-            .map(|client| {
-                let (store, disk) = (store.clone(), disk.clone());
-                std::thread::spawn(move || random_client(&store, &disk, client, round))
+            .map(|number| {
+                let (disk, seed) = (disk.clone(), round * 100 + number);
+                let mut client = Client::new(store.clone(), number, seed, hours.clone(), Company::Others);
+                std::thread::spawn(move || {
+                    while !disk.is_off() && client.step().is_ok() {}
+                    client.promises
+                })
             })
             .collect();
         drop(store);
         let promises: Vec<Promises> = clients.into_iter().map(|client| client.join().unwrap()).collect();
         for (client, promises) in promises.iter().enumerate() {
             promises.verify(&disk, round, &format!("round {round}, client {client}"));
-        }
-    }
-}
-
-fn random_client(store: &Store, disk: &SimDisk, client: u64, round: u64) -> Promises {
-    let mut dice = Dice::new(round * 100 + client);
-    let mut promises = Promises::default();
-    while !disk.is_off() {
-        // One that fails ends the client: its last promise is in doubt.
-        if random_step(store, &mut dice, client, &mut promises).is_err() {
-            break;
-        }
-    }
-    promises
-}
-
-fn random_step(store: &Store, dice: &mut Dice, client: u64, promises: &mut Promises) -> Result<(), Error> {
-    let bucket = bucket("power");
-    let name = format!("client-{client}/{}", dice.below(3));
-    let bytes = pattern(dice.below(1 << 40), usize::try_from(dice.below(2000)).unwrap());
-    match dice.below(4) {
-        0 | 1 => {
-            promises.change(&name, Some(bytes.clone()), || try_put(store, &bucket, &name, &bytes).map(drop))
-        }
-        2 => promises.change(&name, None, || delete(store, &bucket, &name)),
-        _ => {
-            let upload =
-                store.create_multipart_upload(&bucket, &key(&name), UploadOptions::default())?.upload;
-            let first = try_put_part(store, &upload, 1, &pattern(client, 500))?;
-            let last = try_put_part(store, &upload, 3, &bytes)?;
-            let whole = [pattern(client, 500), bytes].concat();
-            promises.change(&name, Some(whole), || {
-                store
-                    .complete_multipart_upload(&upload, listed([&first, &last]), CompleteOptions::default())
-                    .map(drop)
-            })
         }
     }
 }

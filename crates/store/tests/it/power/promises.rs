@@ -1,0 +1,175 @@
+//! What clients were promised, and whether a disk keeps it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use haul_parts::{Bucket, ETag};
+use haul_store::{Error, LifecycleConfiguration, ReadRange, Store, UploadRef};
+
+use crate::fixture::{bucket, key, options, part_number, read, try_put};
+use crate::sim_disk::SimDisk;
+
+/// One thing: as it was acknowledged, and, when the last answer never came, what else it may be.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Promise<T> {
+    pub(super) acknowledged: T,
+    pub(super) in_doubt: Option<T>,
+}
+
+impl<T: PartialEq> Promise<T> {
+    pub(super) fn of(acknowledged: T) -> Self {
+        Self { acknowledged, in_doubt: None }
+    }
+
+    /// It was to become `to`: remembers what the answer promises.
+    pub(super) fn change<U>(&mut self, to: T, answer: &Result<U, Error>) {
+        match answer {
+            Ok(_) => self.acknowledged = to,
+            Err(_) => self.in_doubt = Some(to),
+        }
+    }
+
+    fn allows(&self, found: &T) -> bool {
+        *found == self.acknowledged || self.in_doubt.as_ref() == Some(found)
+    }
+}
+
+/// An object: its bytes, and the value of its one tag.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Object {
+    pub(super) bytes: Vec<u8>,
+    pub(super) tag: Option<String>,
+}
+
+impl Object {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.to_vec(), tag: None }
+    }
+}
+
+/// Whether an upload can be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    Ended,
+}
+
+/// An upload with the parts that were acknowledged: ETag and bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Upload {
+    pub(super) upload: UploadRef,
+    pub(super) phase: Promise<Phase>,
+    pub(super) parts: BTreeMap<u32, (ETag, Vec<u8>)>,
+    /// The one that was on its way when the power went: nothing is promised of it.
+    pub(super) part_in_doubt: Option<u32>,
+}
+
+impl Upload {
+    pub(super) fn new(upload: UploadRef) -> Self {
+        Self { upload, phase: Promise::of(Phase::Open), parts: BTreeMap::new(), part_in_doubt: None }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.phase.acknowledged == Phase::Open
+    }
+
+    fn verify(&self, store: &Store, case: &str) {
+        let upload = &self.upload;
+        let page = match store.list_parts(upload, None, None) {
+            Ok(page) => Some(page),
+            Err(Error::NoSuchUpload { .. } | Error::NoSuchBucket { .. }) => None,
+            Err(error) => panic!("{case}: {upload:?}: {error}"),
+        };
+        let found = if page.is_some() { Phase::Open } else { Phase::Ended };
+        assert!(self.phase.allows(&found), "{case}: {upload:?} is {found:?} against {:?}", self.phase);
+        let Some(page) = page else { return };
+        let mut others = 0;
+        for part in &page.parts {
+            let number = u32::from(part.part_number.get());
+            match self.parts.get(&number) {
+                _ if self.part_in_doubt == Some(number) => others += 1,
+                Some((etag, _)) => assert_eq!(&part.etag, etag, "{case}: part {number}"),
+                None => panic!("{case}: {upload:?} has a part {number} that nobody sent"),
+            }
+        }
+        let promised = self.parts.keys().filter(|number| self.part_in_doubt != Some(**number)).count();
+        assert_eq!(page.parts.len() - others, promised, "{case}: {upload:?} lost a part");
+    }
+}
+
+/// Everything that one client was promised.
+#[derive(Debug, Default)]
+pub(super) struct Promises {
+    pub(super) keys: BTreeMap<String, Promise<Option<Object>>>,
+    pub(super) uploads: Vec<Upload>,
+    pub(super) buckets: BTreeMap<String, Promise<bool>>,
+    pub(super) lifecycle: Promise<Option<LifecycleConfiguration>>,
+}
+
+impl Promises {
+    /// A key was to become `to`: remembers what the answer promises.
+    pub(super) fn change<U>(
+        &mut self,
+        name: &str,
+        to: Option<Object>,
+        answer: Result<U, Error>,
+    ) -> Result<(), Error> {
+        self.keys.entry(name.to_owned()).or_default().change(to, &answer);
+        answer.map(drop)
+    }
+
+    /// The object under a key, as it was acknowledged.
+    pub(super) fn object(&self, name: &str) -> Option<Object> {
+        self.keys.get(name).and_then(|promise| promise.acknowledged.clone())
+    }
+
+    /// Opens the disk again after a cut and holds it to what was promised.
+    pub(super) fn verify(&self, disk: &SimDisk, seed: u64, case: &str) {
+        let disk = disk.power_on(seed);
+        let store = Store::open_on(Arc::new(disk.clone()), options())
+            .unwrap_or_else(|error| panic!("{case}: the store does not open: {error:?}"));
+        let report = store.check().unwrap();
+        assert!(report.is_sound(), "{case}: {:?}", report.problems);
+        assert_eq!(report.orphan_count, 0, "{case}: files that nothing refers to");
+        assert_eq!(disk.data_files().len() as u64, report.files, "{case}: swept space is free");
+        let bucket = bucket("power");
+        for (name, promise) in &self.keys {
+            let found = look(&store, &bucket, name, case);
+            assert!(promise.allows(&found), "{case}: {name} is neither what was promised nor in doubt");
+        }
+        for upload in &self.uploads {
+            upload.verify(&store, case);
+        }
+        for (name, promise) in &self.buckets {
+            let found = store.head_bucket(&crate::fixture::bucket(name)).is_ok();
+            assert!(promise.allows(&found), "{case}: bucket {name}: {found} against {promise:?}");
+        }
+        let lifecycle = store.bucket_lifecycle(&bucket).ok();
+        assert!(self.lifecycle.allows(&lifecycle), "{case}: {lifecycle:?} against {:?}", self.lifecycle);
+        // And it still works.
+        if store.head_bucket(&bucket).is_ok() {
+            try_put(&store, &bucket, "after", b"after the cut").unwrap();
+        }
+    }
+}
+
+fn look(store: &Store, bucket: &Bucket, name: &str, case: &str) -> Option<Object> {
+    match store.read_object(bucket, &key(name), ReadRange::Whole) {
+        Ok(reader) => {
+            let tag = reader.object().attributes.tags.get("tag").cloned();
+            Some(Object { bytes: read(store, bucket, name, ReadRange::Whole), tag })
+        }
+        Err(Error::NoSuchKey { .. } | Error::NoSuchBucket { .. }) => None,
+        Err(error) => panic!("{case}: {name}: {error}"),
+    }
+}
+
+/// What Complete is told of the parts that were acknowledged, and the bytes that it makes of them.
+pub(super) fn completed(upload: &Upload) -> (Vec<haul_store::CompletedPart>, Vec<u8>) {
+    let list = upload.parts.iter().map(|(number, (etag, _))| haul_store::CompletedPart {
+        part_number: part_number(*number),
+        etag: etag.clone(),
+        checksum: None,
+    });
+    (list.collect(), upload.parts.values().flat_map(|(_, bytes)| bytes.clone()).collect())
+}
