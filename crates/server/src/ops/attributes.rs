@@ -11,6 +11,7 @@ use s3s::S3ErrorCode;
 
 use crate::answer::refusal::Refusal;
 use crate::front::query::Query;
+use crate::ops::acl;
 
 /// Bytes of user metadata, names and values together, by AWS's rule.
 const USER_METADATA_BYTES: usize = 2048;
@@ -26,7 +27,7 @@ const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 /// Reads what a write says about its object.
 ///
 /// # Errors
-/// `MetadataTooLarge`, `InvalidTag`, or an error for what this server cannot promise (encryption, locks, public ACLs).
+/// `MetadataTooLarge`, `InvalidTag`, or an error for what this server cannot promise (encryption, locks, ACLs).
 pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
     refuse_promises(headers)?;
     Ok(ObjectAttributes {
@@ -167,15 +168,7 @@ fn refuse_promises(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.keys().any(|name| name.as_str().starts_with("x-amz-object-lock-")) {
         return Err(Refusal::invalid_request("Bucket is missing Object Lock Configuration"));
     }
-    let public = |name: &str| headers.get(name).is_some_and(|acl| acl.as_bytes().starts_with(b"public-"));
-    if public("x-amz-acl") {
-        return Err(Refusal::custom(
-            "AccessControlListNotSupported",
-            http::StatusCode::BAD_REQUEST,
-            "The bucket does not allow ACLs",
-        ));
-    }
-    Ok(())
+    acl::check_object(headers)
 }
 
 #[cfg(test)]

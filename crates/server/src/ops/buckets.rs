@@ -5,8 +5,8 @@ use s3s::{S3ErrorCode, S3Request, S3Response};
 
 use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
-use crate::ops::names;
 use crate::ops::wire::{self, owner};
+use crate::ops::{acl, names};
 
 /// The region whose location constraint is empty, and in which creating one's own bucket again is no error.
 const OLDEST_REGION: &str = "us-east-1";
@@ -27,6 +27,7 @@ impl Endpoint {
                 Refusal::new(S3ErrorCode::NotImplemented).field("Header", "x-amz-bucket-object-lock-enabled")
             );
         }
+        acl::check_bucket(&req.headers)?;
         let location = format!("/{bucket}");
         let again_is_fine = &*self.region == OLDEST_REGION;
         self.on_store(move |store| match store.create_bucket(&bucket) {

@@ -1,5 +1,6 @@
 //! The operations of S3, each a method of [`Endpoint`](crate::endpoint::Endpoint), grouped by what they act on.
 
+pub(crate) mod acl;
 pub(crate) mod attributes;
 mod buckets;
 mod conditions;

@@ -11,7 +11,7 @@ use s3s::dto;
 use crate::answer::refusal::Refusal;
 
 /// The one owner of everything here: 64 hexadecimal digits, as clients expect of a canonical user id.
-const OWNER_ID: &str = "6861756c6861756c6861756c6861756c6861756c6861756c6861756c6861756c";
+pub(crate) const OWNER_ID: &str = "6861756c6861756c6861756c6861756c6861756c6861756c6861756c6861756c";
 const OWNER_NAME: &str = "haul";
 
 /// What `encoding-type=url` leaves as it is; clients decode `+` as a space, so it is not among it.

@@ -193,10 +193,37 @@ async fn what_cannot_be_promised_is_refused() {
     put("x-amz-server-side-encryption", "AES256").refused(501, "NotImplemented").await;
     put("x-amz-server-side-encryption-customer-algorithm", "AES256").refused(501, "NotImplemented").await;
     put("x-amz-object-lock-mode", "GOVERNANCE").refused(400, "InvalidRequest").await;
-    put("x-amz-acl", "public-read").refused(400, "AccessControlListNotSupported").await;
-    put("x-amz-acl", "private").expect(200).await;
     put("x-amz-meta-big", &"x".repeat(2100)).refused(400, "MetadataTooLarge").await;
     put("x-amz-tagging", "a=1&a=2").refused(400, "InvalidTag").await;
+}
+
+/// Only lists that begin with `public-` used to be looked at: whoever granted something was told that it was so.
+#[tokio::test]
+async fn access_control_lists_that_give_something_away_are_refused() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    let everybody = "uri=http://acs.amazonaws.com/groups/global/AllUsers";
+    let copied = |key: &str| c.request("PUT", key).header("x-amz-copy-source", "/bkt/source");
+    c.put("/bkt/source", "x").await;
+    for (name, value, code) in [
+        ("x-amz-acl", "public-read", "AccessControlListNotSupported"),
+        ("x-amz-acl", "authenticated-read", "AccessControlListNotSupported"),
+        ("x-amz-grant-read", everybody, "AccessControlListNotSupported"),
+        ("x-amz-grant-full-control", "id=somebody", "AccessControlListNotSupported"),
+        ("x-amz-acl", "bogus", "InvalidArgument"),
+    ] {
+        c.request("PUT", "/bkt/k").header(name, value).body("x").refused(400, code).await;
+        c.request("POST", "/bkt/k?uploads").header(name, value).refused(400, code).await;
+        copied("/bkt/k").header(name, value).refused(400, code).await;
+        let of_bucket = if code == "InvalidArgument" { code } else { "InvalidBucketAclWithObjectOwnership" };
+        c.request("PUT", "/given-away").header(name, value).refused(400, of_bucket).await;
+    }
+    c.request("HEAD", "/bkt/k").expect(404).await;
+    c.request("HEAD", "/given-away").expect(404).await;
+    for value in ["private", "bucket-owner-full-control"] {
+        c.request("PUT", "/bkt/k").header("x-amz-acl", value).body("x").expect(200).await;
+    }
+    c.request("PUT", "/kept-private").header("x-amz-acl", "private").expect(200).await;
 }
 
 #[tokio::test]
