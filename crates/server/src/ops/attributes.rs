@@ -20,6 +20,18 @@ const TAGS: usize = 10;
 const TAG_KEY_CHARS: usize = 128;
 const TAG_VALUE_CHARS: usize = 256;
 
+/// The classes of general purpose buckets. They are kept and shown; where the bytes lie is the same for all.
+const STORAGE_CLASSES: [&str; 8] = [
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "GLACIER_IR",
+    "DEEP_ARCHIVE",
+];
+
 const META_PREFIX: &str = "x-amz-meta-";
 /// What an object is when nobody says.
 const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
@@ -27,7 +39,7 @@ const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 /// Reads what a write says about its object.
 ///
 /// # Errors
-/// `MetadataTooLarge`, `InvalidTag`, or an error for what this server cannot promise (encryption, locks, ACLs).
+/// `MetadataTooLarge`, `InvalidTag`, `InvalidStorageClass`, or an error for what this server cannot promise (encryption, locks, ACLs).
 pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
     refuse_promises(headers)?;
     Ok(ObjectAttributes {
@@ -38,7 +50,7 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
         content_language: text(headers, "content-language"),
         expires: text(headers, "expires"),
         website_redirect_location: text(headers, "x-amz-website-redirect-location"),
-        storage_class: text(headers, "x-amz-storage-class"),
+        storage_class: storage_class(headers)?,
         user_metadata: user_metadata(headers)?,
         tags: match headers.get("x-amz-tagging") {
             Some(value) => tags(value)?,
@@ -86,6 +98,15 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?;
     (!value.is_empty()).then(|| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+fn storage_class(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let Some(class) = text(headers, "x-amz-storage-class") else { return Ok(None) };
+    if STORAGE_CLASSES.contains(&class.as_str()) {
+        return Ok(Some(class));
+    }
+    let message = "The storage class you specified is not valid";
+    Err(Refusal::with(S3ErrorCode::InvalidStorageClass, message).field("StorageClassRequested", class))
 }
 
 /// `aws-chunked` is the framing of the request and not of the object.

@@ -193,6 +193,13 @@ async fn what_cannot_be_promised_is_refused() {
     put("x-amz-server-side-encryption", "AES256").refused(501, "NotImplemented").await;
     put("x-amz-server-side-encryption-customer-algorithm", "AES256").refused(501, "NotImplemented").await;
     put("x-amz-object-lock-mode", "GOVERNANCE").refused(400, "InvalidRequest").await;
+    for class in ["BOGUS", "standard", "OUTPOSTS"] {
+        put("x-amz-storage-class", class).refused(400, "InvalidStorageClass").await;
+        let create = f.client.request("POST", "/bkt/k?uploads").header("x-amz-storage-class", class);
+        let refused = create.refused(400, "InvalidStorageClass").await;
+        assert_eq!(refused.element("StorageClassRequested").as_deref(), Some(class));
+    }
+    put("x-amz-storage-class", "GLACIER_IR").expect(200).await;
     put("x-amz-meta-big", &"x".repeat(2100)).refused(400, "MetadataTooLarge").await;
     put("x-amz-tagging", "a=1&a=2").refused(400, "InvalidTag").await;
 }
