@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use haul_parts::Bucket;
+use http::HeaderMap;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{Credentials as Proven, S3Auth, SecretKey};
 use s3s::dto::{CopyObjectInput, CopySource, DeleteObjectsInput, UploadPartCopyInput};
@@ -18,11 +19,14 @@ use s3s::{S3ErrorCode, S3Request, S3Result};
 use crate::answer::refusal::Refusal;
 use crate::auth::grants::Grant;
 use crate::front::query::Query;
+use crate::ops::wire::OWNER_ID;
 
 /// Listings, which a key with a prefix may make below its prefix.
 const LISTINGS: [&str; 4] = ["ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"];
 /// What a key with a prefix may ask of the bucket itself: clients do before anything else.
 const ABOUT_BUCKET: [&str; 2] = ["HeadBucket", "GetBucketLocation"];
+/// Of which account the bucket, or that of a copy's source, has to be.
+const EXPECTED_OWNER: [&str; 2] = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
 /// What anybody may do in a public bucket.
 const PUBLIC: [&str; 2] = ["GetObject", "HeadObject"];
 
@@ -69,6 +73,15 @@ impl KeyRing {
     }
 }
 
+/// Whoever names the account that the bucket must be of wants nothing of another's: writing into it least of all.
+fn check_expected_owner(headers: &HeaderMap) -> Result<(), Refusal> {
+    let values = EXPECTED_OWNER.iter().flat_map(|name| headers.get_all(*name));
+    match values.into_iter().find(|expected| expected.as_bytes() != OWNER_ID.as_bytes()) {
+        Some(_) => Err(denied()),
+        None => Ok(()),
+    }
+}
+
 fn denied() -> Refusal {
     Refusal::new(S3ErrorCode::AccessDenied)
 }
@@ -109,6 +122,7 @@ impl S3Auth for KeyRing {
 impl S3Access for KeyRing {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let operation = cx.s3_op().name();
+        check_expected_owner(cx.headers())?;
         let Some(proven) = cx.credentials() else {
             let public = |name: &str| self.public.iter().any(|bucket| bucket.as_str() == name);
             return match cx.s3_path() {

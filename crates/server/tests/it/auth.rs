@@ -240,3 +240,31 @@ async fn a_signature_for_any_region_is_taken() {
     let f = Fixture::with(|options| options.region = "eu-central-1".to_owned()).await;
     f.client.request("GET", "/bkt").expect(200).await;
 }
+
+/// `x-amz-expected-bucket-owner` was read over: who took care not to write into somebody else's bucket took it in vain.
+#[tokio::test]
+async fn a_bucket_of_another_account_than_expected_is_denied() {
+    let f = Fixture::new().await;
+    let c = &f.client;
+    c.put("/bkt/source", "x").await;
+    let owner = c.request("GET", "/").expect(200).await.element("ID").unwrap();
+    let requests = [
+        ("GET", "/bkt", "x-amz-expected-bucket-owner", 200),
+        ("PUT", "/bkt/k", "x-amz-expected-bucket-owner", 200),
+        ("GET", "/bkt/source", "x-amz-expected-bucket-owner", 200),
+        ("POST", "/bkt/k?uploads", "x-amz-expected-bucket-owner", 200),
+        ("PUT", "/bkt/copy", "x-amz-source-expected-bucket-owner", 200),
+        ("DELETE", "/bkt/source", "x-amz-expected-bucket-owner", 204),
+    ];
+    for (method, target, name, status) in requests {
+        let request = |expected: &str| {
+            let request = c.request(method, target).header(name, expected);
+            if target == "/bkt/copy" { request.header("x-amz-copy-source", "/bkt/source") } else { request }
+        };
+        for other in ["111122223333", ""] {
+            request(other).refused(403, "AccessDenied").await;
+        }
+        request(&owner).expect(status).await;
+    }
+    c.request("HEAD", "/bkt/source").expect(404).await;
+}
