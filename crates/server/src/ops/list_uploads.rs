@@ -101,7 +101,7 @@ impl Endpoint {
 }
 
 /// Zero (or less) is the beginning; what is past the last number leaves nothing.
-fn part_marker(marker: i32) -> Result<Option<PartNumber>, Refusal> {
+pub(super) fn part_marker(marker: i32) -> Result<Option<PartNumber>, Refusal> {
     match marker {
         ..=0 => Ok(None),
         _ => names::part_number(marker.min(haul_parts::limits::PART_COUNT_MAX.into())).map(Some),

@@ -10,6 +10,7 @@ use s3s::dto::{Range, *};
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
 use super::conditions::{ReadConditions, Verdict};
+use super::list_uploads::part_marker;
 use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
 use crate::front::StatusOverride;
@@ -126,7 +127,7 @@ impl Endpoint {
         names::unversioned(input.version_id.as_deref())?;
         let max_parts = names::page_size("max-parts", input.max_parts)?;
         let marker = input.part_number_marker.unwrap_or(0);
-        let after = (marker > 0).then(|| names::part_number(marker)).transpose()?;
+        let after = part_marker(marker)?;
         let asked = attributes_asked(&input.object_attributes)?;
         let (bucket, key) = (names::bucket(&input.bucket)?, names::key(&input.key)?);
         let page =

@@ -463,6 +463,30 @@ async fn a_part_is_copied_whole_or_by_range() {
     assert!(body == [&data[..], &data[5..10]].concat());
 }
 
+/// GetObjectAttributes used to refuse what ListParts takes.
+#[tokio::test]
+async fn part_markers_past_the_last_number_leave_nothing() {
+    let f = Fixture::new().await;
+    let upload = Upload::create(&f.client, &[]).await;
+    let etag = upload.part(1, "x").expect(200).await.etag();
+    let attributes = |marker: &str| {
+        let request = f.client.request("GET", "/bkt/k?attributes");
+        request.header("x-amz-object-attributes", "ObjectParts").header("x-amz-part-number-marker", marker)
+    };
+    for marker in ["10000", "10001", "2147483647"] {
+        let page = upload.list(&format!("&part-number-marker={marker}")).expect(200).await;
+        assert!(page.elements("PartNumber").is_empty(), "{}", page.text());
+    }
+    upload.complete(&[(1, &etag, "")]).expect(200).await;
+    for marker in ["10000", "10001", "2147483647"] {
+        let page = attributes(marker).expect(200).await;
+        assert!(page.elements("PartNumber").is_empty(), "{}", page.text());
+        assert_eq!(page.element("PartNumberMarker").as_deref(), Some(marker));
+    }
+    let page = attributes("0").expect(200).await;
+    assert_eq!(page.elements("PartNumber"), ["1"]);
+}
+
 #[tokio::test]
 async fn full_object_checksums_are_compared_at_complete() {
     for (name, algorithm) in [
