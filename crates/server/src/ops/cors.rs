@@ -10,6 +10,7 @@ use crate::ops::names;
 
 /// Rules of one bucket, by AWS's rule.
 const RULES: usize = 100;
+const ID_CHARS: usize = 255;
 const METHODS: [&str; 5] = ["GET", "PUT", "HEAD", "POST", "DELETE"];
 
 impl Endpoint {
@@ -33,6 +34,13 @@ impl Endpoint {
             return Err(Refusal::new(S3ErrorCode::MalformedXML));
         }
         let rules = rules.into_iter().map(read_rule).collect::<Result<Vec<_>, _>>()?;
+        let mut ids: Vec<&str> = rules.iter().filter_map(|rule| rule.id.as_deref()).collect();
+        ids.sort_unstable();
+        if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Refusal::invalid_request(
+                "Rule ID must be unique. Found same ID for more than one rule",
+            ));
+        }
         self.on_store(move |store| store.set_bucket_cors(&bucket, Some(Stored { rules }))).await?;
         Ok(S3Response::new(PutBucketCorsOutput::default()))
     }
@@ -51,6 +59,14 @@ pub(crate) fn read_rule(rule: CORSRule) -> Result<StoredRule, Refusal> {
     if rule.allowed_origins.is_empty() || rule.allowed_methods.is_empty() {
         return Err(Refusal::new(S3ErrorCode::MalformedXML));
     }
+    if rule.id.as_ref().is_some_and(|id| id.chars().count() > ID_CHARS) {
+        return Err(Refusal::invalid_request("ID length should not exceed allowed limit of 255"));
+    }
+    let max_age_seconds = match rule.max_age_seconds.map(u32::try_from) {
+        None => None,
+        Some(Ok(seconds)) => Some(seconds),
+        Some(Err(_)) => return Err(Refusal::new(S3ErrorCode::MalformedXML)),
+    };
     if let Some(method) = rule.allowed_methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
         return Err(Refusal::invalid_request(format!(
             "Found unsupported HTTP method in CORS config. Unsupported method is {method}"
@@ -80,7 +96,7 @@ pub(crate) fn read_rule(rule: CORSRule) -> Result<StoredRule, Refusal> {
         allowed_methods: rule.allowed_methods,
         allowed_headers,
         expose_headers,
-        max_age_seconds: rule.max_age_seconds.and_then(|seconds| u32::try_from(seconds).ok()),
+        max_age_seconds,
     })
 }
 

@@ -119,7 +119,12 @@ pub(crate) fn read_rule(rule: LifecycleRule) -> Result<StoredRule, Refusal> {
 }
 
 fn rule_prefix(filter: Option<LifecycleRuleFilter>, old_style: Option<String>) -> Result<String, Refusal> {
-    let Some(filter) = filter else { return Ok(old_style.unwrap_or_default()) };
+    let filter = match (filter, old_style) {
+        (Some(filter), None) => filter,
+        (None, Some(prefix)) => return Ok(prefix),
+        // One of the two says for which keys the rule is, and only one.
+        (Some(_), Some(_)) | (None, None) => return Err(Refusal::new(S3ErrorCode::MalformedXML)),
+    };
     if filter.tag.is_some() || filter.and.is_some() {
         return Err(Refusal::invalid_request(
             "AbortIncompleteMultipartUpload cannot be specified with Tags.",
@@ -130,7 +135,7 @@ fn rule_prefix(filter: Option<LifecycleRuleFilter>, old_style: Option<String>) -
             "AbortIncompleteMultipartUpload cannot be specified with Object Size.",
         ));
     }
-    Ok(filter.prefix.or(old_style).unwrap_or_default())
+    Ok(filter.prefix.unwrap_or_default())
 }
 
 fn only_abort() -> Refusal {

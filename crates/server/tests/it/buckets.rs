@@ -224,6 +224,18 @@ async fn a_lifecycle_is_kept_and_shown_as_far_as_it_is_executed() {
         .body(document(&rule("zero", "", "0")))
         .refused(400, "InvalidArgument")
         .await;
+    // For which keys it is stands in Filter or, in the old style, in Prefix: in exactly one.
+    let filter = "<Filter><Prefix>tmp/</Prefix></Filter>";
+    let put = |place: &str| {
+        let body = document(&rule("r", "tmp/", "1").replace(filter, place));
+        c.request("PUT", "/bkt?lifecycle").body(body)
+    };
+    put(&format!("{filter}<Prefix>tmp/</Prefix>")).refused(400, "MalformedXML").await;
+    put("<Filter></Filter><Prefix></Prefix>").refused(400, "MalformedXML").await;
+    put("").refused(400, "MalformedXML").await;
+    for place in ["<Prefix>tmp/</Prefix>", "<Prefix></Prefix>", "<Filter></Filter>", filter] {
+        put(place).expect(200).await;
+    }
     let twice = document(&(rule("same", "", "1") + &rule("same", "x", "1")));
     c.request("PUT", "/bkt?lifecycle").body(twice).refused(400, "InvalidArgument").await;
     let expiration = document(

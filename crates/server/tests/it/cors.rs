@@ -23,6 +23,13 @@ async fn cors_rules_are_kept_and_shown() {
     put(&RULES.replace("<AllowedMethod>GET", "<AllowedMethod>PATCH")).refused(400, "InvalidRequest").await;
     put(&RULES.replace("https://*.example", "https://*.*.example")).refused(400, "InvalidRequest").await;
     put(&RULES.replace(">ETag<", ">x-*<")).refused(400, "InvalidRequest").await;
+    put(&RULES.replace("600", "-1")).refused(400, "MalformedXML").await;
+    put(&RULES.replace(">page<", &format!(">{}<", "x".repeat(256)))).refused(400, "InvalidRequest").await;
+    let rule = RULES.trim_start_matches("<CORSConfiguration>").trim_end_matches("</CORSConfiguration>");
+    put(&format!("<CORSConfiguration>{rule}{rule}</CORSConfiguration>")).refused(400, "InvalidRequest").await;
+    let unnamed = rule.replace("<ID>page</ID>", "");
+    put(&format!("<CORSConfiguration>{unnamed}{unnamed}</CORSConfiguration>")).expect(200).await;
+    put(RULES).expect(200).await;
     put(RULES).header("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==").refused(400, "BadDigest").await;
     f.client.request("DELETE", "/bkt?cors").expect(204).await;
     f.client.request("GET", "/bkt?cors").refused(404, "NoSuchCORSConfiguration").await;

@@ -105,4 +105,17 @@ mod tests {
         assert_eq!(due("tmp/x"), Some((midnight(13), "tmp")));
         assert_eq!(due("x"), Some((midnight(18), "all")));
     }
+
+    /// Far beyond what any calendar shows, and no trouble.
+    #[test]
+    fn so_many_days_overflow_nothing() {
+        for days in [i32::MAX as u32, u32::MAX] {
+            let lifecycle =
+                LifecycleConfiguration { rules: vec![rule("far", RuleStatus::Enabled, "", days)] };
+            for initiated in [UNIX_EPOCH, crate::clock::time(u64::MAX)] {
+                let due = lifecycle.abort_due("x", initiated).map(|(due, _)| due);
+                assert!(due.is_none_or(|due| due > SystemTime::now()), "{days}: {due:?}");
+            }
+        }
+    }
 }
