@@ -285,6 +285,7 @@ fn server_code(error: &haul_server::Error) -> &'static str {
         haul_server::Error::Store(_) => "StoreUnusable",
         haul_server::Error::Listen { .. } => "ListenFailed",
         haul_server::Error::Keys { .. } => "KeysUnreadable",
+        haul_server::Error::Grants(_) => "KeysRefused",
         _ => "Internal",
     }
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::auth::grants::GrantsError;
+
 /// Why a server did not start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -32,6 +34,9 @@ pub enum Error {
         /// Where in the line.
         column: usize,
     },
+    /// The key pairs cannot be given.
+    #[error(transparent)]
+    Grants(#[from] GrantsError),
     /// The certificate or its key cannot be used.
     #[error("TLS: {what}")]
     Tls {

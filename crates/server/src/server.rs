@@ -20,7 +20,7 @@ use crate::Error;
 use crate::admin::Admin;
 use crate::admin::metrics::Metrics;
 use crate::auth::access::KeyRing;
-use crate::auth::grants::Grant;
+use crate::auth::grants::{Grant, GrantsError};
 use crate::auth::keys::Credentials;
 use crate::endpoint::Endpoint;
 use crate::expiry::Expiry;
@@ -86,11 +86,12 @@ pub struct RunningServer {
 ///
 /// # Errors
 /// [`Error::Store`] (with [`haul_store::Error::Locked`] when another process holds the folder), [`Error::Listen`],
-/// [`Error::Keys`], [`Error::Tls`], [`Error::Random`].
+/// [`Error::Keys`], [`Error::Grants`], [`Error::Tls`], [`Error::Random`].
 pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
     let transport = Transport::new(options.tls.as_ref())?;
     let dir = options.data_dir.clone();
     let (store, credentials) = blocking(move || open(&dir)).await?;
+    Grant::check_owner_is_not_among(&options.grants, &credentials)?;
     let credentials = Arc::new(credentials);
 
     let (listener, address) = listen(options.listen).await?;
@@ -187,9 +188,14 @@ impl RunningServer {
 
     /// Takes these key pairs in the place of those that [`ServerOptions::grants`] or the last call gave. Requests under way
     /// end as they began. The owner's keys stay.
-    pub fn replace_grants(&self, grants: Vec<Grant>) {
+    ///
+    /// # Errors
+    /// [`GrantsError::OwnersKey`]; the key pairs stay as they were.
+    pub fn replace_grants(&self, grants: Vec<Grant>) -> Result<(), GrantsError> {
+        Grant::check_owner_is_not_among(&grants, &self.credentials)?;
         tracing::info!(keys = grants.len(), "key pairs replaced");
         self.keys.replace(grants);
+        Ok(())
     }
 
     /// Stops accepting, waits for requests in flight (up to the grace time of the limits), and lets the folder go.

@@ -102,11 +102,14 @@ enum Reloaded {
 
 /// Keys that cannot be read leave the old ones in force: a slip in the file should lock nobody out.
 fn reload(server: &RunningServer, args: &ServeArgs, mode: Mode) -> anyhow::Result<()> {
-    let reloaded = match read_grants(args) {
-        Ok(grants) => {
-            let key_pairs = grants.len();
+    let replaced = read_grants(args).and_then(|grants| {
+        let key_pairs = grants.len();
+        server.replace_grants(grants)?;
+        Ok(key_pairs)
+    });
+    let reloaded = match replaced {
+        Ok(key_pairs) => {
             mode.remark(&format!("SIGHUP: {key_pairs} key pairs beside the owner's"));
-            server.replace_grants(grants);
             Reloaded::KeysReplaced { key_pairs }
         }
         Err(error) => {

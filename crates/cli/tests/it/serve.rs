@@ -97,6 +97,28 @@ fn sighup_reads_the_keys_again_under_nohup_too() {
     assert!(gone.stderr.contains("InvalidAccessKeyId"), "{}", gone.stderr);
 }
 
+/// The owner's own key was counted among those replaced, and went on to be what it was.
+#[test]
+fn a_keys_file_with_the_owners_key_is_refused() {
+    let world = World::new();
+    let file = world.path("keys.toml");
+    fs::write(&file, keys(&[("WRITER", "read-write", "photos")])).unwrap();
+    let arguments = ["--keys", file.to_str().unwrap()];
+    let mut server = HaulServe::start_with(haul_binary(), &world.path("data"), &arguments).unwrap();
+    let owner = server.store().clone();
+    fs::write(&file, keys(&[(&owner.access_key, "read-only", "photos")])).unwrap();
+    server.signal(Signal::HUP).unwrap();
+    let kept = server.event("keys-kept", LIMIT).unwrap();
+    assert!(kept["reason"].as_str().unwrap().contains("is the owner's own"), "{kept}");
+    succeed(world.haul(&owner).args(["mb", "s3://photos"]));
+    succeed(world.haul(&known_as(&owner, "WRITER")).args(["ls", "s3://photos"]));
+    drop(server);
+    let mut serve = world.haul_without_store();
+    let refused = finish(serve.args(["serve", "--data", "data", "--listen", "127.0.0.1:0"]).args(arguments));
+    assert_eq!(refused.code(), Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("is the owner's own"), "{}", refused.stderr);
+}
+
 #[test]
 fn sigterm_lets_a_running_upload_end_and_takes_no_new_one() {
     let world = World::new();

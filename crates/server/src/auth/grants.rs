@@ -57,6 +57,12 @@ pub enum GrantsError {
         /// The scope.
         scope: String,
     },
+    /// The owner's id, whose keys may everything whatever a file says.
+    #[error("key {access_key_id} is the owner's own: it may everything, and belongs in no keys file")]
+    OwnersKey {
+        /// The owner's.
+        access_key_id: String,
+    },
     /// An empty id or secret, or an id that is there twice.
     #[error("key {access_key_id:?} is empty or given twice")]
     Key {
@@ -124,6 +130,14 @@ impl Grant {
             grants.push(Self { credentials, access: entry.access, scopes });
         }
         Ok(grants)
+    }
+
+    /// Refuses grants of the owner's id: they would be read over, and whoever wrote them believed in.
+    pub(crate) fn check_owner_is_not_among(grants: &[Self], owner: &Credentials) -> Result<(), GrantsError> {
+        match grants.iter().find(|grant| grant.credentials.access_key_id == owner.access_key_id) {
+            Some(_) => Err(GrantsError::OwnersKey { access_key_id: owner.access_key_id.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// Everything, for the owner.

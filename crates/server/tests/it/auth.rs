@@ -176,10 +176,25 @@ async fn replaced_keys_count_from_the_next_request() {
     let f = Fixture::with(|options| options.grants = grants()).await;
     let reader = with_key(&f, "READER");
     reader.request("GET", "/bkt").expect(200).await;
-    f.server.replace_grants(Vec::new());
+    f.server.replace_grants(Vec::new()).unwrap();
     reader.request("GET", "/bkt").refused(403, "InvalidAccessKeyId").await;
-    f.server.replace_grants(grants());
+    f.server.replace_grants(grants()).unwrap();
     reader.request("GET", "/bkt").expect(200).await;
+    // The owner's keys cannot be narrowed: a file that would is refused whole, and the others stay.
+    let mut owners = grants();
+    owners[0].credentials = f.server.credentials().clone();
+    let refused = f.server.replace_grants(owners.clone()).unwrap_err().to_string();
+    assert!(refused.contains("is the owner's own"), "{refused}");
+    reader.request("GET", "/bkt").expect(200).await;
+    let dir = f.dir.path().join("store");
+    f.server.stop().await;
+    let mut options = crate::fixture::options(&f.dir);
+    options.grants = owners;
+    let error = haul_server::start(options.clone()).await.unwrap_err();
+    assert!(matches!(error, haul_server::Error::Grants(_)), "{error:?} in {}", dir.display());
+    options.grants = grants();
+    let server = haul_server::start(options).await.unwrap();
+    let f = Fixture { client: crate::client::Client::new(&server), server, dir: f.dir };
     f.client.request("GET", "/bkt").expect(200).await;
 }
 
