@@ -35,6 +35,11 @@ pub(crate) async fn run(store: &StoreArgs, args: CheckArgs, mode: Mode) -> anyho
         mode.result(&format!("orphan   {file}"))?;
         mode.event(&Orphan { file })?;
     }
+    for stranger in &report.strangers {
+        let file = stranger.display().to_string();
+        mode.result(&format!("stranger {}", visible(&file)))?;
+        mode.event(&Stranger { file })?;
+    }
     mode.event(&Checked::of(&report))?;
     mode.result(&summary(&report, repair, started.elapsed()))?;
     if report.is_sound() {
@@ -147,7 +152,14 @@ fn summary(report: &CheckReport, repair: Repair, time: Duration) -> String {
         }
         (_, Repair::RemoveOrphans) => {
             text += &format!("; {} removed", count(report.removed_orphans, "orphaned file"));
+            let left = report.orphan_count.saturating_sub(report.removed_orphans);
+            if left > 0 {
+                text += &format!(", {left} could not be");
+            }
         }
+    }
+    if report.stranger_count > 0 {
+        text += &format!("; {} left alone: none of this store", count(report.stranger_count, "stranger"));
     }
     text
 }
@@ -208,6 +220,13 @@ struct Orphan {
     file: String,
 }
 
+/// What is among the data files and none of them, for a program.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "stranger")]
+struct Stranger {
+    file: String,
+}
+
 /// The counts, for a program.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "checked")]
@@ -221,6 +240,7 @@ struct Checked {
     problems: u64,
     orphans: u64,
     removed_orphans: u64,
+    strangers: u64,
 }
 
 impl Checked {
@@ -235,6 +255,7 @@ impl Checked {
             problems: report.problem_count,
             orphans: report.orphan_count,
             removed_orphans: report.removed_orphans,
+            strangers: report.stranger_count,
         }
     }
 }

@@ -136,6 +136,17 @@ fn an_orphan_is_no_damage_and_goes_only_when_asked() {
     assert_eq!(told.code(), Some(0), "{}", told.stderr);
     assert_eq!(event(&told, "checked")["removed_orphans"], 1);
     assert!(!orphan.exists());
+    // In the wrong folder it is none of ours, whatever its name: it is named by where it is, and stays.
+    let stranger = orphan.with_file_name("0000000000fffffe");
+    fs::write(&stranger, "of somebody else").unwrap();
+    let told = check(&world, &["data", "--repair"]);
+    assert_eq!(told.code(), Some(0), "{}", told.stderr);
+    assert!(told.stdout.starts_with(&format!("stranger {}\n", shown(&world, &stranger))), "{}", told.stdout);
+    assert!(told.stdout.contains("; 1 stranger left alone"), "{}", told.stdout);
+    assert!(!told.stdout.contains("orphan"), "{}", told.stdout);
+    assert_eq!(event(&check(&world, &["data", "--json"]), "checked")["strangers"], 1);
+    fs::remove_file(&stranger).unwrap();
+
     let told = check(&world, &["data"]);
     assert!(
         told.stdout.starts_with("sound: 2 objects") && !told.stdout.contains("orphan"),

@@ -1,11 +1,12 @@
 //! What a check found.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::disk::FileId;
 
 /// How many problems and orphans are named; the rest is only counted.
-const NAMED_MAX: usize = 1000;
+pub(super) const NAMED_MAX: usize = 1000;
 
 /// Whether a check may change anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +39,12 @@ pub struct CheckReport {
     pub orphans: Vec<FileId>,
     /// How many orphans there are in all.
     pub orphan_count: u64,
-    /// How many orphans were removed.
+    /// What lies among the data files and is none by its name and place, as found below the folder of the store. Nobody here
+    /// made it, so nobody here removes it. At most 1,000 are named.
+    pub strangers: Vec<PathBuf>,
+    /// How many strangers there are in all.
+    pub stranger_count: u64,
+    /// How many orphans were removed, and are gone.
     pub removed_orphans: u64,
 }
 

@@ -7,7 +7,7 @@ use redb::ReadableTable;
 
 use super::hashes::{file_size, hash_extents};
 use super::progress::CheckProgress;
-use super::report::{CheckReport, Owner, Problem};
+use super::report::{CheckReport, NAMED_MAX, Owner, Problem};
 use crate::disk::FileId;
 use crate::meta::{
     BucketRecord, Extent, FileRecord, Layout, LayoutPart, ObjectRecord, PartRecord, Snapshot, UploadRecord,
@@ -71,6 +71,9 @@ impl<'s> Walk<'s> {
         self.parts(&sequences)?;
         self.known_files();
         self.orphans()?;
+        let strangers = self.inner.core.disk.strangers(NAMED_MAX);
+        let strangers = strangers.map_err(Error::io("looking for strangers among the data files"))?;
+        (self.report.strangers, self.report.stranger_count) = strangers;
         self.report.read_bytes = self.progress.read_bytes();
         Ok(self.report)
     }
@@ -298,6 +301,17 @@ impl<'s> Walk<'s> {
         }
         Ok(())
     }
+}
+
+/// How many data files nothing refers to now.
+pub(super) fn count_orphans(inner: &Inner) -> Result<u64> {
+    let mut count = 0;
+    for folder in inner.core.disk.folders().map_err(Error::io("listing data folders"))? {
+        for file in inner.core.disk.files(folder).map_err(Error::io("listing a data folder"))? {
+            count += u64::from(!inner.is_in_use(file)?);
+        }
+    }
+    Ok(count)
 }
 
 /// Where the bytes of a part lie, for a message.

@@ -13,6 +13,7 @@ mod direct;
 #[cfg(target_os = "linux")]
 mod direct;
 mod os;
+mod strangers;
 #[cfg(not(target_os = "linux"))]
 #[path = "named.rs"]
 mod unnamed;
@@ -167,6 +168,12 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// What the disk says.
     fn files(&self, folder: FolderId) -> io::Result<Vec<FileId>>;
+
+    /// What lies among the data files and is none by its name and place, at most so many, in order; and how many there are.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn strangers(&self, named_max: usize) -> io::Result<(Vec<PathBuf>, u64)>;
 
     /// How full it is.
     ///

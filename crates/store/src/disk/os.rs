@@ -196,18 +196,27 @@ impl Disk for OsDisk {
 
     fn folders(&self) -> io::Result<Vec<FolderId>> {
         let mut folders = Vec::new();
-        for group in numbered(&self.data())? {
+        for group in numbered(&self.data(), 3)? {
             let dir = self.data().join(format!("{group:03x}"));
-            folders.extend(numbered(&dir)?.into_iter().map(|number| FolderId((group << 10) | number)));
+            // Only where it is looked for again: a folder in the wrong place is a stranger.
+            let is_folder = |number: &u64| *number < 1024 && dir.join(format!("{number:03x}")).is_dir();
+            let here = numbered(&dir, 3)?.into_iter().filter(is_folder);
+            folders.extend(here.map(|number| FolderId((group << 10) | number)));
         }
         folders.sort_unstable();
         Ok(folders)
     }
 
     fn files(&self, folder: FolderId) -> io::Result<Vec<FileId>> {
-        let mut files: Vec<FileId> = numbered(&self.folder_path(folder))?.into_iter().map(FileId).collect();
+        let mut files: Vec<FileId> =
+            numbered(&self.folder_path(folder), 16)?.into_iter().map(FileId).collect();
+        files.retain(|file| file.folder() == folder);
         files.sort_unstable();
         Ok(files)
+    }
+
+    fn strangers(&self, named_max: usize) -> io::Result<(Vec<PathBuf>, u64)> {
+        super::strangers::find(&self.root, named_max)
     }
 
     fn space(&self) -> io::Result<Space> {
@@ -343,18 +352,22 @@ fn sync_dir(_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The entries of a folder whose names are hex numbers as we write them. A folder that is not there has none.
-fn numbered(dir: &Path) -> io::Result<Vec<u64>> {
+/// The entries of a folder whose names are hex numbers as we write them, of so many digits at least. What is no folder has none.
+fn numbered(dir: &Path, digits: usize) -> io::Result<Vec<u64>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
         Err(error) => return Err(error),
     };
     let mut numbers = Vec::new();
     for entry in entries {
         let name = entry?.file_name();
-        let hex =
-            name.to_str().filter(|name| name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+        let hex = name
+            .to_str()
+            .filter(|name| name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+            .filter(|name| name.len() == digits || name.len() > digits && !name.starts_with('0'));
         numbers.extend(hex.and_then(|hex| u64::from_str_radix(hex, 16).ok()));
     }
     Ok(numbers)

@@ -88,6 +88,52 @@ fn orphans_are_told_and_removed_only_when_asked() {
     assert_eq!((report.orphan_count, report.files, report.objects), (0, 1, 1));
 }
 
+/// A file with a name of ours in the wrong folder was looked for where it belongs, counted as removed, and stayed.
+#[test]
+fn strangers_among_the_data_files_are_named_and_stay() {
+    let fixture = Fixture::new();
+    fixture.put("kept", b"kept");
+    let dir = fixture.store_dir();
+    drop(fixture.store);
+    std::fs::create_dir_all(dir.join("data/zzz/000")).unwrap();
+    std::fs::create_dir_all(dir.join("data/000/fff")).unwrap();
+    let strangers = [
+        "data/000/000/0000000000fffffe",
+        "data/000/000/3ff",
+        "data/000/000/junk.txt",
+        "data/000/3fe",
+        "data/000/fff",
+        "data/001",
+        "data/junk.txt",
+        "data/zzz",
+    ];
+    for file in strangers.iter().filter(|name| !dir.join(name).exists()) {
+        std::fs::write(dir.join(file), b"of somebody else").unwrap();
+    }
+    std::fs::write(dir.join("data/000/000/00000000000003ff"), b"belongs to nothing").unwrap();
+    let report = check(&dir, options(), Repair::RemoveOrphans, &Default::default()).unwrap();
+    assert!(report.is_sound(), "{:?}", report.problems);
+    assert_eq!((&report.orphans[..], report.removed_orphans), (&[FileId(0x3ff)][..], 1));
+    assert_eq!(report.strangers, strangers.map(std::path::PathBuf::from));
+    assert_eq!(report.stranger_count, 8);
+    assert!(strangers.iter().all(|name| dir.join(name).exists()));
+    assert!(!dir.join("data/000/000/00000000000003ff").exists());
+    drop(Store::open(&dir, options()).unwrap());
+    assert!(strangers.iter().all(|name| dir.join(name).exists()));
+}
+
+/// What the disk does not give up was not removed.
+#[test]
+fn an_orphan_that_cannot_be_removed_is_not_called_removed() {
+    let fixture = Fixture::new();
+    let dir = fixture.store_dir();
+    drop(fixture.store);
+    // Unlinking a folder fails, for whoever runs the test.
+    std::fs::create_dir_all(dir.join("data/000/000/00000000000003ff")).unwrap();
+    let report = check(&dir, options(), Repair::RemoveOrphans, &Default::default()).unwrap();
+    assert_eq!((report.orphan_count, report.removed_orphans), (1, 0));
+}
+
 #[test]
 fn a_sweep_removes_orphans_and_nothing_else() {
     let (disk, store) = filled();

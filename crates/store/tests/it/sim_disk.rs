@@ -317,6 +317,10 @@ impl Disk for SimDisk {
         Ok(state.folders.get(&folder).map(|folder| folder.now.keys().copied().collect()).unwrap_or_default())
     }
 
+    fn strangers(&self, _named_max: usize) -> io::Result<(Vec<PathBuf>, u64)> {
+        Ok((Vec::new(), 0))
+    }
+
     fn space(&self) -> io::Result<Space> {
         let state = self.state();
         let total_bytes = state.capacity_bytes.unwrap_or(u64::MAX);

@@ -1,0 +1,87 @@
+//! What lies under `data/` and is no data file: somebody put it there, or moved it. It is named by where it was found and
+//! never touched.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{DATA, FileId, FolderId};
+
+/// A folder of ours.
+#[derive(Clone, Copy)]
+enum Place {
+    Data,
+    Group(u64),
+    Folder(FolderId),
+}
+
+/// What an entry of one is by its name.
+enum Entry {
+    Place(Place),
+    DataFile,
+    Stranger,
+}
+
+impl Place {
+    fn entry(self, name: &str) -> Entry {
+        match self {
+            Self::Data => hex(name, 3).map_or(Entry::Stranger, |group| Entry::Place(Self::Group(group))),
+            Self::Group(group) => match hex(name, 3).filter(|number| *number < 1024) {
+                Some(number) => Entry::Place(Self::Folder(FolderId((group << 10) | number))),
+                None => Entry::Stranger,
+            },
+            Self::Folder(folder) => match hex(name, 16) {
+                Some(file) if FileId(file).folder() == folder => Entry::DataFile,
+                _ => Entry::Stranger,
+            },
+        }
+    }
+}
+
+/// Below the folder of a store: at most so many by name, in order, and how many there are.
+pub(super) fn find(root: &Path, named_max: usize) -> io::Result<(Vec<PathBuf>, u64)> {
+    let mut strangers = Strangers { root, named_max, named: Vec::new(), count: 0 };
+    strangers.look(Place::Data, Path::new(DATA))?;
+    Ok((strangers.named, strangers.count))
+}
+
+struct Strangers<'r> {
+    root: &'r Path,
+    named_max: usize,
+    named: Vec<PathBuf>,
+    count: u64,
+}
+
+impl Strangers<'_> {
+    /// Looks through a folder, given from the root on, and those in it that are ours.
+    fn look(&mut self, place: Place, folder: &Path) -> io::Result<()> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.root.join(folder))? {
+            let entry = entry?;
+            names.push((entry.file_name(), entry.file_type()?.is_dir()));
+        }
+        names.sort_unstable();
+        for (name, is_folder) in names {
+            let path = folder.join(&name);
+            match (place.entry(name.to_str().unwrap_or("")), is_folder) {
+                (Entry::Place(place), true) => self.look(place, &path)?,
+                (Entry::DataFile, false) => {}
+                _ => self.stranger(path),
+            }
+        }
+        Ok(())
+    }
+
+    fn stranger(&mut self, path: PathBuf) {
+        self.count += 1;
+        if self.named.len() < self.named_max {
+            self.named.push(path);
+        }
+    }
+}
+
+/// A number as we write it: lower case, so many digits at least and no zero too many.
+fn hex(name: &str, digits: usize) -> Option<u64> {
+    let number = u64::from_str_radix(name, 16).ok()?;
+    (format!("{number:0digits$x}") == name).then_some(number)
+}
