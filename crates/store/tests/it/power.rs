@@ -146,6 +146,7 @@ fn a_cut_at_every_step_of_random_workloads_loses_nothing() {
 const WORKLOADS: u64 = 6;
 const OPERATIONS: usize = 40;
 
+#[derive(Clone, Copy)]
 enum Power {
     Stays,
     GoesAfter(u64),
