@@ -124,7 +124,6 @@ pub(crate) fn escape(text: &str) -> String {
 
 /// AWS's own sentence for a code, from the S3 API Reference's list of error codes.
 #[rustfmt::skip]
-/// What AWS says with a code, where nothing more is known.
 pub(crate) fn usual_message(code: &str) -> &'static str {
     match code {
         "AccessDenied" => "Access Denied",

@@ -18,5 +18,6 @@ mod limits;
 mod listing;
 mod million;
 mod multipart;
+mod multipart_checksums;
 mod objects;
 mod start;
