@@ -1,5 +1,7 @@
 //! What a store does differently from AWS, as data. Source: `reference/stores.md`, each seen on a real server.
 
+use std::time::Duration;
+
 use haul_parts::ChecksumAlgorithm;
 use haul_parts::limits::{LIST_PAGE_MAX, PART_SIZE_MIN_BYTES};
 
@@ -36,6 +38,8 @@ pub struct Quirks {
     pub conditional_complete: bool,
     /// Writing a key removes the open uploads of that key.
     pub overwriting_drops_uploads: bool,
+    /// Create says that a lifecycle rule will remove the upload after so long (`x-amz-abort-date`); nothing does.
+    pub aborts_after: Option<Duration>,
 }
 
 /// What ETags are.
@@ -85,6 +89,7 @@ impl Quirks {
         check_object_size: true,
         conditional_complete: true,
         overwriting_drops_uploads: false,
+        aborts_after: None,
     };
 
     /// Ceph RGW 16.2.15: takes wrong checksums, answers 500 where 404 belongs, wants every part listed.

@@ -50,7 +50,8 @@ impl World {
         };
         self.bucket(operation, &object.bucket)?.uploads.insert((object.key.clone(), sequence), upload);
         let checksum = request.checksum.map(|(algorithm, _)| algorithm).filter(|_| echo);
-        Ok(CreatedUpload { upload_id, checksum, abort_date: None })
+        let abort_date = self.quirks.aborts_after.map(|after| jiff::Timestamp::now() + after);
+        Ok(CreatedUpload { upload_id, checksum, abort_date })
     }
 
     pub(super) fn upload_part(

@@ -14,6 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::abort::abort_until_gone;
 use super::complete::{self, Expected};
 use super::ending::Ending;
+use super::expiry;
 use super::lost_create::{self, LostCreates};
 use super::memory::Memory;
 use super::part::{Md5Wish, PartFailure, PartSender, SentPart, check_unchanged};
@@ -417,6 +418,9 @@ impl Driver {
             self.impossible = Some(Input::PartImpossible(PartNumber::MIN, Advice::GiveUp));
         }
         self.job.events.send(Event::UploadCreated { upload_id: upload.upload_id.clone() });
+        if let Some(message) = created.abort_date.and_then(|date| expiry::warning(date, self.plan)) {
+            self.job.events.send(Event::Warning { message: format!("{}: {message}", self.job.object) });
+        }
         self.send_with(upload, declared);
         Input::Created
     }

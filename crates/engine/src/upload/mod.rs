@@ -11,6 +11,7 @@ mod adoption;
 mod complete;
 mod driver;
 mod ending;
+mod expiry;
 mod interrupted;
 mod lost_create;
 mod memory;

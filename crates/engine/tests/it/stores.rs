@@ -1,11 +1,15 @@
 //! The same upload at stores that behave otherwise: it arrives, and the report says how it was proven.
 
+use std::time::Duration;
+
 use haul::memory::{EtagKind, Fault, Faults, Quirks};
 use haul::parts::{ChecksumAlgorithm, ETag, Hasher};
 use haul::store::Operation as O;
 use haul::{Error, UploadOptions};
 
-use crate::harness::{arrives_with, bytes, chain, fails_with, object, options, run, start, store};
+use crate::harness::{
+    arrives_with, bytes, chain, fails_with, heard, object, options, run, start, store, warned,
+};
 
 fn with(checksum: Option<ChecksumAlgorithm>) -> UploadOptions {
     UploadOptions { checksum, ..options() }
@@ -24,6 +28,17 @@ async fn every_checksum_arrives_at_every_store() {
             assert_eq!(proven, 11, "{checksum:?}: {:?}", report.proof);
             assert_eq!(store.calls(O::UploadPart), 11);
         }
+    }
+}
+
+/// Trap 24: the store says when it will remove what is not complete.
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_may_strike_before_the_end_is_said() {
+    for (aborts_after, said_so) in [(Duration::ZERO, true), (Duration::from_secs(86_400), false)] {
+        let store = store(Quirks { aborts_after: Some(aborts_after), ..Quirks::AWS }, Faults::none());
+        let (ended, said) = heard(start(&store, &bytes(10_500), options())).await;
+        ended.unwrap();
+        assert_eq!(warned(&said), said_so);
     }
 }
 

@@ -1,0 +1,38 @@
+//! A lifecycle rule of the bucket that may strike before the upload is done (trap 24).
+
+use haul_parts::PartPlan;
+use haul_parts::limits::MIB;
+use jiff::{SignedDuration, Timestamp};
+
+/// What a bad link carries: an upload that would take longer than the rule waits at this rate is worth a word.
+const SLOW_BYTES_PER_SECOND: u64 = 4 * MIB;
+
+/// What to say of a rule that removes the unfinished upload at `date` (`x-amz-abort-date`, S3 API,
+/// CreateMultipartUpload); nothing where there is time enough.
+pub(super) fn warning(date: Timestamp, plan: PartPlan) -> Option<String> {
+    let seconds = plan.object_size_bytes() / SLOW_BYTES_PER_SECOND;
+    let needed = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+    (Timestamp::now().duration_until(date) < needed).then(|| {
+        format!(
+            "a lifecycle rule of the bucket removes this upload if it is not complete at {}",
+            date.strftime("%Y-%m-%d %H:%M UTC")
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use haul_parts::Limits;
+
+    use super::*;
+
+    #[test]
+    fn only_a_rule_that_may_be_quicker_is_worth_a_word() {
+        let plan = |gib: u64| PartPlan::new(gib << 30, &Limits::AWS, None).unwrap();
+        let in_days = |days: i64| Timestamp::now() + SignedDuration::from_hours(24 * days);
+        assert_eq!(warning(in_days(1), plan(100)), None);
+        assert_eq!(warning(in_days(7), plan(1000)), None);
+        let said = warning(in_days(7), plan(5000)).unwrap();
+        assert!(said.contains("lifecycle rule") && said.ends_with("UTC"), "{said}");
+    }
+}
