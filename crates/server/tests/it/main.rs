@@ -18,5 +18,6 @@ mod limits;
 mod listing;
 mod million;
 mod multipart;
+mod names;
 mod objects;
 mod start;
