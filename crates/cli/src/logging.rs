@@ -27,6 +27,8 @@ pub(crate) enum Unasked {
     Nothing,
     /// What an operator has to see to.
     Warnings,
+    /// Of that, what has failed.
+    Errors,
 }
 
 /// Starts the log. `verbosity` counts the `-v`.
@@ -58,6 +60,7 @@ pub(crate) fn start(verbosity: u8, unasked: Unasked, mode: Mode) -> Result<(), S
 fn default_filter(verbosity: u8, unasked: Unasked) -> &'static str {
     match verbosity {
         0 if unasked == Unasked::Nothing => "off",
+        0 if unasked == Unasked::Errors => "off,haul=error,haul_server=error,haul_store=error",
         0 => "off,haul=warn,haul_server=warn,haul_store=warn",
         1 => "warn,haul=info,haul_server=info,haul_store=info",
         2 => "info,haul=debug,haul_server=debug,haul_store=debug",
@@ -88,7 +91,7 @@ mod tests {
     #[test]
     fn every_default_filter_can_be_read() {
         for verbosity in 0..5 {
-            for unasked in [Unasked::Nothing, Unasked::Warnings] {
+            for unasked in [Unasked::Nothing, Unasked::Warnings, Unasked::Errors] {
                 EnvFilter::builder().parse(default_filter(verbosity, unasked)).unwrap();
             }
         }

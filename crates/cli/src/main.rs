@@ -39,8 +39,9 @@ const WORKER_THREADS_MAX: usize = 8;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mode = Mode::choose(cli.output.json, cli.output.quiet);
-    // A server has nobody else to tell; `--quiet` means no word but errors, and these are some.
+    // A server has nobody else to tell.
     let unasked = match cli.command {
+        Command::Serve(_) if cli.output.quiet => Unasked::Errors,
         Command::Serve(_) => Unasked::Warnings,
         _ => Unasked::Nothing,
     };

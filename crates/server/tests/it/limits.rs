@@ -231,7 +231,7 @@ async fn who_finds_no_room_waits_for_it() {
             waiting.spawn(request.clone().send());
         }
         let answered = tokio::time::timeout(Duration::from_millis(300), waiting.join_next()).await;
-        assert!(answered.is_err(), "answered without room: {answered:?}");
+        assert!(answered.is_err(), "one was answered without room");
         assert_eq!(received(&admin).await, before + others.len());
         first.write_all(&[*last]).await.unwrap();
         assert_eq!(Response::read(&mut first, false).await.unwrap().status, status);

@@ -19,5 +19,6 @@ mod listing;
 mod million;
 mod multipart;
 mod multipart_checksums;
+mod names;
 mod objects;
 mod start;

@@ -2,7 +2,7 @@
 
 use haul_parts::{Checksum, ChecksumAlgorithm, CompositeChecksum, ETag, Hasher};
 
-use crate::client::{Auth, Client, Response};
+use crate::client::{Client, Response};
 use crate::fixture::{Fixture, bytes};
 
 pub(crate) const MIN: usize = 5 * 1024 * 1024;
@@ -121,47 +121,7 @@ async fn part_numbers_are_one_to_ten_thousand() {
         upload.complete(&[(number, "x", "")]).refused(400, "InvalidArgument").await;
     }
     let etag = upload.part(10_000, "x").expect(200).await.etag();
-    // What is no number, and what only a program takes for one.
-    for text in ["abc", "", "%2B1", "%201", "1.0", "0x1", "2147483648", "99999999999999999999", "%C3%A4"] {
-        let target = format!("/bkt/k?partNumber={text}&uploadId={}", upload.id);
-        let get = f.client.request("GET", &format!("/bkt/k?partNumber={text}"));
-        for request in [f.client.request("PUT", &target).body("x"), get] {
-            let refused = request.refused(400, "InvalidArgument").await;
-            let message = "Part number must be an integer between 1 and 10000, inclusive";
-            assert_eq!(refused.element("Message").as_deref(), Some(message), "{text}");
-            assert_eq!(refused.element("ArgumentName").as_deref(), Some("partNumber"));
-            let given = text.replace("%2B", "+").replace("%20", " ").replace("%C3%A4", "ä");
-            assert_eq!(refused.element("ArgumentValue").as_deref(), Some(&*given));
-        }
-    }
-    f.client.put("/bkt/source", "0123456789").await;
-    for range in ["bytes=+0-5", "bytes=0-+5"] {
-        let copy = f.client.request("PUT", &format!("/bkt/k?partNumber=1&uploadId={}", upload.id));
-        let copy = copy.header("x-amz-copy-source", "/bkt/source").header("x-amz-copy-source-range", range);
-        let refused = copy.refused(400, "InvalidArgument").await;
-        assert_eq!(refused.element("ArgumentName").as_deref(), Some("x-amz-copy-source-range"));
-    }
     upload.complete(&[(10_000, &etag, "")]).expect(200).await;
-}
-
-#[tokio::test]
-async fn an_empty_upload_id_is_that_of_no_upload() {
-    let f = Fixture::new().await;
-    let etag = f.client.put("/bkt/k", "kept").await.etag();
-    let list = format!(
-        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
-    );
-    for (method, target, body) in [
-        ("DELETE", "/bkt/k?uploadId=", ""),
-        ("DELETE", "/bkt/k?uploadId", ""),
-        ("GET", "/bkt/k?uploadId=", ""),
-        ("PUT", "/bkt/k?partNumber=1&uploadId=", "x"),
-        ("POST", "/bkt/k?uploadId=", &list),
-    ] {
-        f.client.request(method, target).body(body).refused(404, "NoSuchUpload").await;
-        f.client.request(method, target).auth(Auth::None).refused(403, "AccessDenied").await;
-    }
-    assert_eq!(f.client.get("/bkt/k").await.text(), "kept");
 }
 
 #[tokio::test]
