@@ -11,6 +11,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
@@ -70,16 +71,25 @@ impl BrokenBody {
 
 /// Shared between a body and the front, which answers for it when it broke off.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct BodyFate(Arc<OnceLock<BrokenBody>>);
+pub(crate) struct BodyFate {
+    broken: Arc<OnceLock<BrokenBody>>,
+    left_unread: Arc<AtomicBool>,
+}
 
 impl BodyFate {
     /// What broke the body off, if it did.
     pub(crate) fn broken(&self) -> Option<BrokenBody> {
-        self.0.get().copied()
+        self.broken.get().copied()
+    }
+
+    /// Whether the body was dropped and nobody reads it on: the connection cannot go on behind it, and the client has to be
+    /// told, or its next request on it would find it closed.
+    pub(crate) fn is_left_unread(&self) -> bool {
+        self.left_unread.load(Relaxed)
     }
 
     fn set(&self, broken: BrokenBody) -> BrokenBody {
-        *self.0.get_or_init(|| broken)
+        *self.broken.get_or_init(|| broken)
     }
 }
 
@@ -288,10 +298,11 @@ impl Body for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         let Some(incoming) = self.incoming.take() else { return };
-        if incoming.is_end_stream()
-            || !self.client_is_sending
-            || incoming.size_hint().lower() > self.drain_bytes
-        {
+        if incoming.is_end_stream() {
+            return;
+        }
+        if !self.client_is_sending || incoming.size_hint().lower() > self.drain_bytes {
+            self.fate.left_unread.store(true, Relaxed);
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use http::header::{EXPECT, SERVER};
+use http::header::{CONNECTION, EXPECT, SERVER};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -106,7 +106,10 @@ impl Front {
                 Err(refusal) => error_document::refuse(&refusal, place),
             },
             Ok(()) => self.call_s3(parts, body).await,
-            Err(refusal) => error_document::refuse(&refusal, place),
+            Err(refusal) => {
+                drop(body);
+                error_document::refuse(&refusal, place)
+            }
         };
         let response = match fate.broken() {
             Some(broken) if !response.status().is_success() => {
@@ -116,6 +119,9 @@ impl Front {
         };
         let mut response = xml_characters::refer(response);
         response.headers_mut().extend(cors);
+        if fate.is_left_unread() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 
