@@ -66,6 +66,10 @@ pub(super) async fn adopt(
     let candidates = candidates(job, uploads).await.map_err(failed)?;
     let ours_bytes = ours.map_or(0, |ours| ours.sent.iter().flatten().map(|part| part.size_bytes).sum());
     let Some(best) = best(job, candidates, ours_bytes).await? else {
+        // Ours goes on instead: the others had less, or something else.
+        if ours.is_some() {
+            return Ok(None);
+        }
         let message = match seen {
             0 => format!("{}: no unfinished upload to adopt is at the store", job.object),
             _ => format!("{}: {seen} unfinished at the store, none proven to be of this source", job.object),

@@ -5,6 +5,8 @@
 //! is, and a cancel removes what the journal remembers. Where Complete may have been carried out nobody can stop it:
 //! the look at that comes first (P6).
 
+use haul_parts::UploadId;
+
 use super::abandon::abandon;
 use super::memory::Memory;
 use super::remembered::Remembered;
@@ -16,8 +18,8 @@ use crate::error::Error;
 pub(super) struct Stopped {
     /// Complete may have been sent by an earlier run.
     pub(super) completing: bool,
-    /// There is an upload at the store.
-    created: bool,
+    /// The upload at the store.
+    created: Option<UploadId>,
     arrived_bytes: u64,
 }
 
@@ -25,7 +27,7 @@ impl Stopped {
     pub(super) fn of(remembered: Option<&Remembered>) -> Self {
         remembered.map_or_else(Self::default, |remembered| Self {
             completing: remembered.completing,
-            created: remembered.created.is_some(),
+            created: remembered.created.as_ref().map(|(upload_id, _)| upload_id.clone()),
             arrived_bytes: remembered.arrived_bytes(),
         })
     }
@@ -33,7 +35,7 @@ impl Stopped {
     /// The store would not say what it has: everything stays, and can go on another time.
     pub(super) fn failed(self, job: &Job, memory: &mut Memory, error: Error) -> Error {
         match (memory.id().map(str::to_owned), error) {
-            (Some(id), error @ Error::Store { .. }) if self.created => {
+            (Some(id), error @ Error::Store { .. }) if self.created.is_some() => {
                 memory.paused(job, &error);
                 self.paused(job, id, Some(Box::new(error)))
             }
@@ -43,7 +45,8 @@ impl Stopped {
 
     /// Stops as wished.
     pub(super) async fn end(self, job: Job, memory: Memory, wish: Wish) -> Error {
-        let cancelled = Error::Cancelled { object: job.object.to_string() };
+        let object = job.object.clone();
+        let cancelled = Error::Cancelled { object: object.to_string() };
         let Some(id) = memory.id().map(str::to_owned) else { return cancelled };
         // Its lock is let go with it.
         drop(memory);
@@ -51,9 +54,13 @@ impl Stopped {
             return self.paused(&job, id, None);
         }
         let Some(journal) = &job.options.journal else { return cancelled };
-        match abandon(job.store, &journal.folder, &id).await {
-            Ok(_) => cancelled,
-            Err(error) => error,
+        match (abandon(job.store, &journal.folder, &id).await, self.created) {
+            (Ok(_), _) => cancelled,
+            // The journal stays, and so do the parts.
+            (Err(Error::Store { source: cleanup, .. }), Some(upload_id)) => {
+                Error::LeftBehind { object, upload_id, cleanup, source: Box::new(cancelled) }
+            }
+            (Err(error), _) => error,
         }
     }
 

@@ -186,6 +186,24 @@ async fn a_store_that_does_not_list_leaves_the_upload_paused() {
     }
 }
 
+/// Cancelled before it has begun to send, and the store does not let go of the parts either.
+#[tokio::test(start_paused = true)]
+async fn a_cancel_that_cannot_remove_the_parts_says_so() {
+    let (machine, store) = (Machine::new(), aws(Faults::none()));
+    machine.stops_after(&store, 5).await;
+    store.set_faults(
+        Faults::none()
+            .on(O::ListParts, 1, Fault::Stall)
+            .on_every(O::AbortMultipartUpload, Fault::Answer(Refusal::ACCESS_DENIED)),
+    );
+    let running = machine.start(&store);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    running.canceller().cancel();
+    let error = running.await.unwrap_err();
+    assert!(matches!(error, Error::LeftBehind { .. }), "{}", chain(&error));
+    assert_eq!(machine.journals().list().unwrap().len(), 1);
+}
+
 /// 409 to every Complete: each upload was removed before the next was begun, and the condition is what is said.
 #[tokio::test(start_paused = true)]
 async fn a_conflict_that_never_ends_is_said_and_forgotten() {
