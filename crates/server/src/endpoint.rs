@@ -79,3 +79,26 @@ pub(crate) async fn blocking<T: Send + 'static>(
         Err(error) => Err(Refusal::internal("a store operation did not finish", &error)),
     }
 }
+
+#[cfg(test)]
+impl Endpoint {
+    /// Over this store, of an owner whom nobody knows, with next to no memory.
+    pub(crate) fn for_test(store: haul_store::Store) -> Self {
+        use crate::auth::grants::Grant;
+        use crate::auth::keys::Credentials;
+
+        let owner = Grant::owner(Credentials::random().expect("the system has randomness"));
+        Self {
+            store,
+            region: "us-east-1".into(),
+            scheme: "http",
+            auto_create: AutoCreateBuckets::Never,
+            expiry_wanted: Arc::default(),
+            keys: KeyRing::new(owner, Vec::new(), Vec::new()),
+            blocks: Arc::new(Semaphore::new(2)),
+            chunk_room: Room::new(1),
+            signed_chunk_bytes: 1,
+            pool: BlockPool::default(),
+        }
+    }
+}

@@ -9,6 +9,7 @@ use haul_parts::{ChecksumAlgorithm, Hasher, PartNumber, UploadId};
 
 use super::format::{self, FormatError, MAGIC};
 use super::record::{Beginning, PartRecord, Record};
+use super::remembered::Remembered;
 use super::unreadable::{self, MovedAside};
 
 /// Where journals are kept: `$XDG_STATE_HOME/haul/uploads`.
@@ -284,42 +285,20 @@ impl Journal {
 }
 
 fn summary(id: String, path: &Path) -> Option<JournalSummary> {
-    let records = format::decode(&fs::read(path).ok()?).ok()?.records;
-    let mut records = records.into_iter();
-    let Some(Record::Begun(beginning)) = records.next() else { return None };
-    let mut summary = JournalSummary {
+    let Remembered { beginning, created, parts, completing, last_pid, paused } = read(path)?;
+    Some(JournalSummary {
         id,
-        beginning: *beginning,
-        upload_id: None,
-        parts: BTreeMap::new(),
-        completing: false,
-        running_pid: None,
-        paused: None,
-    };
-    let mut last_pid = None;
-    for record in records {
-        match record {
-            Record::Opened { pid } => (last_pid, summary.paused) = (Some(pid), None),
-            Record::Created { upload_id, .. } => summary.upload_id = Some(upload_id),
-            Record::Part(part) => {
-                summary.parts.insert(part.number, part);
-            }
-            Record::Completing => summary.completing = true,
-            Record::Paused { reason } => summary.paused = Some(reason),
-            Record::SourceChanged { source, plan } => {
-                summary.parts.clear();
-                (summary.beginning.source, summary.beginning.plan) = (source, plan);
-            }
-            Record::Conditions { if_none_match, if_match, require_proof } => {
-                summary.beginning.if_none_match = if_none_match;
-                summary.beginning.if_match = if_match;
-                summary.beginning.require_proof = require_proof;
-            }
-            Record::Begun(_) | Record::Unknown => {}
-        }
-    }
-    summary.running_pid = last_pid.filter(|_| is_locked(path));
-    Some(summary)
+        beginning,
+        upload_id: created.map(|created| created.upload_id),
+        parts,
+        completing,
+        running_pid: last_pid.filter(|_| is_locked(path)),
+        paused,
+    })
+}
+
+fn read(path: &Path) -> Option<Remembered> {
+    Remembered::fold(format::decode(&fs::read(path).ok()?).ok()?.records)
 }
 
 pub(super) fn is_locked(path: &Path) -> bool {
@@ -329,11 +308,7 @@ pub(super) fn is_locked(path: &Path) -> bool {
 
 /// The process that took the upload up last.
 fn holder(path: &Path) -> Option<u32> {
-    let records = format::decode(&fs::read(path).ok()?).ok()?.records;
-    records.iter().rev().find_map(|record| match record {
-        Record::Opened { pid } => Some(*pid),
-        _ => None,
-    })
+    read(path)?.last_pid
 }
 
 #[cfg(unix)]

@@ -35,15 +35,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// whether it was completed; [`Error::Store`] when it cannot be removed. The journal stays then.
 pub async fn abandon(store: Arc<dyn Store>, folder: &JournalFolder, id: &str) -> Result<Abandoned, Error> {
     let Some(opened) = folder.open_existing(id)? else { return Ok(Abandoned::NothingThere) };
-    let remembered = Remembered::fold(&opened.records);
-    let Some((remembered, (upload_id, _))) =
+    let remembered = Remembered::fold(opened.records);
+    let Some((remembered, created)) =
         remembered.and_then(|mut remembered| remembered.created.take().map(|created| (remembered, created)))
     else {
         opened.journal.remove()?;
         return Ok(Abandoned::NothingThere);
     };
     let expected = remembered.expected();
-    let upload = UploadRef { object: remembered.beginning.object, upload_id };
+    let upload = UploadRef { object: remembered.beginning.object, upload_id: created.upload_id };
     if remembered.completing {
         let (finding, head) = complete::examine(store.as_ref(), &upload, &expected).await;
         match finding {

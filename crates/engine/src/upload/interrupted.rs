@@ -27,7 +27,7 @@ impl Stopped {
     pub(super) fn of(remembered: Option<&Remembered>) -> Self {
         remembered.map_or_else(Self::default, |remembered| Self {
             completing: remembered.completing,
-            created: remembered.created.as_ref().map(|(upload_id, _)| upload_id.clone()),
+            created: remembered.created.as_ref().map(|created| created.upload_id.clone()),
             arrived_bytes: remembered.arrived_bytes(),
         })
     }

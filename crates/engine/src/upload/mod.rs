@@ -278,7 +278,7 @@ async fn run(mut job: Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadRe
         Some(source) => Memory::open(&job, &source)?,
         None => Default::default(),
     };
-    let remembered = Remembered::fold(&records);
+    let remembered = Remembered::fold(records);
     let news = remembered.as_ref().is_some_and(|remembered| remembered.bind(&mut job.options));
     let stopped = Stopped::of(remembered.as_ref());
     let reconciled = tokio::select! {
@@ -348,7 +348,7 @@ async fn give_up_earlier(job: &Job) -> Result<(), Error> {
     let (Some(journal), Some(source)) = (&job.options.journal, job.source.identity()) else { return Ok(()) };
     let (memory, records) = Memory::open(job, &source)?;
     let Some(id) = memory.id().map(str::to_owned) else { return Ok(()) };
-    if let Some(remembered) = Remembered::fold(&records)
+    if let Some(remembered) = Remembered::fold(records)
         && job.options.on_change == OnChange::Fail
     {
         let before_bytes = remembered.beginning.source.identity.size_bytes;

@@ -1,60 +1,18 @@
-//! The records of a journal, folded into what is known of the upload.
+//! What an earlier run knew, for the run that goes on: what binds it, and by what its object is recognised.
 
-use std::collections::BTreeMap;
-
-use haul_parts::{ChecksumType, PartNumber, UploadId};
+use haul_parts::ChecksumType;
 
 use super::UploadOptions;
 use super::complete::{Expected, own_type};
 use super::part::SentPart;
-use crate::journal::{Beginning, PartRecord, Record};
 
-/// What an earlier run knew of its upload.
-pub(super) struct Remembered {
-    /// With the source, the plan and the conditions that held last.
-    pub(super) beginning: Beginning,
-    /// If Create was answered.
-    pub(super) created: Option<(UploadId, Option<ChecksumType>)>,
-    pub(super) parts: BTreeMap<PartNumber, PartRecord>,
-    /// Complete was about to be sent: the object may be there.
-    pub(super) completing: bool,
-}
+pub(super) use crate::journal::Remembered;
 
 impl Remembered {
-    /// `None`: there is no beginning, so there is nothing.
-    pub(super) fn fold(records: &[Record]) -> Option<Self> {
-        let mut records = records.iter();
-        let Some(Record::Begun(beginning)) = records.next() else { return None };
-        let mut folded = Self {
-            beginning: (**beginning).clone(),
-            created: None,
-            parts: BTreeMap::new(),
-            completing: false,
-        };
-        for record in records {
-            match record {
-                Record::Created { upload_id, declared, checksum_type } => {
-                    let own = || folded.beginning.checksum.map(own_type);
-                    let declared = checksum_type.or_else(own).filter(|_| *declared);
-                    folded.created = Some((upload_id.clone(), declared));
-                }
-                Record::Part(part) => {
-                    folded.parts.insert(part.number, part.clone());
-                }
-                Record::SourceChanged { source, plan } => {
-                    folded.parts.clear();
-                    (folded.beginning.source, folded.beginning.plan) = (source.clone(), *plan);
-                }
-                Record::Conditions { if_none_match, if_match, require_proof } => {
-                    folded.beginning.if_none_match = *if_none_match;
-                    folded.beginning.if_match.clone_from(if_match);
-                    folded.beginning.require_proof = *require_proof;
-                }
-                Record::Completing => folded.completing = true,
-                Record::Begun(_) | Record::Opened { .. } | Record::Paused { .. } | Record::Unknown => {}
-            }
-        }
-        Some(folded)
+    /// How the object's checksum is made of those of its parts; `None`: the store knows no algorithm.
+    pub(super) fn declared(&self) -> Option<ChecksumType> {
+        let created = self.created.as_ref().filter(|created| created.declared)?;
+        created.checksum_type.or_else(|| self.beginning.checksum.map(own_type))
     }
 
     /// What was decided when it was begun holds for this run too. Conditions are asked at Complete, so this run's are

@@ -59,8 +59,9 @@ pub(super) async fn reconcile(
     memory: &mut Memory,
 ) -> Result<Resumption, Error> {
     let Some(remembered) = remembered else { return Ok(Resumption::Anew(None)) };
-    let Some((upload_id, declared)) = remembered.created.clone() else { return Ok(Resumption::Anew(None)) };
-    let upload = UploadRef { object: job.object.clone(), upload_id };
+    let Some(created) = &remembered.created else { return Ok(Resumption::Anew(None)) };
+    let declared = remembered.declared();
+    let upload = UploadRef { object: job.object.clone(), upload_id: created.upload_id.clone() };
     let change = change_since(job, &remembered.beginning);
     let mut resumed = Resumed {
         plan: remembered.beginning.plan,

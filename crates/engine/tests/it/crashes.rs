@@ -14,14 +14,14 @@ use haul::journal::{JournalError, JournalFolder, SourceRecord};
 use haul::memory::{Fate, Faults, MemoryStore, Quirks, Weather};
 use haul::parts::{PartNumber, UploadId};
 use haul::payload::Payload;
-use haul::source::{Change, FileIdentity};
+use haul::source::Change;
 use haul::store::{CreateRequest, Operation as O, PartRequest, Store, StoreErrorKind, UploadRef, Wire};
 use haul::upload::JournalOptions;
 use haul::{Error, Source, Unfinished, UploadOptions, UploadReport, upload};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::harness::{bytes, chain, never_aborted_in_doubt, object, options, provable, store};
+use crate::harness::{bytes, chain, identity, never_aborted_in_doubt, object, options, provable, store};
 use crate::seeds::{self, said};
 
 /// Split over four tests, which run at the same time.
@@ -95,9 +95,7 @@ impl Source for FileLike {
     }
 
     fn identity(&self) -> Option<SourceRecord> {
-        let size_bytes = self.size_bytes();
-        let identity = FileIdentity { place: Some((1, 2)), size_bytes, modified_ns: Some(self.version) };
-        Some(SourceRecord { path: "/a/file".into(), identity })
+        identity(self.size_bytes(), self.version)
     }
 }
 

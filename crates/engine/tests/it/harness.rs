@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use haul::journal::SourceRecord;
 use haul::memory::{Call, EtagKind, Fate, Faults, MemoryStore, Quirks};
 use haul::parts::{Bucket, Key, Limits, PartNumber, UploadId};
+use haul::source::FileIdentity;
 use haul::store::{CreateRequest, Operation, Store, StoreErrorKind, UploadRef};
 use haul::{BytesSource, Error, Event, ObjectRef, Upload, UploadOptions, UploadReport, upload};
 
@@ -190,4 +192,10 @@ pub(crate) fn provable(quirks: &Quirks, options: &UploadOptions) -> bool {
     let echoes = quirks.echo_checksums
         && options.checksum.is_some_and(|algorithm| algorithm != haul::parts::ChecksumAlgorithm::Md5);
     echoes || quirks.etags == EtagKind::Md5
+}
+
+/// That of a file that exists only in a test; the version stands for the time of the last write.
+pub(crate) fn identity(size_bytes: u64, version: u64) -> Option<SourceRecord> {
+    let identity = FileIdentity { place: Some((1, 2)), size_bytes, modified_ns: Some(version) };
+    Some(SourceRecord { path: "/a/file".into(), identity })
 }

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use haul::journal::SourceRecord;
 use haul::memory::{EtagKind, Fault, Faults, MemoryStore, Quirks, Refusal};
-use haul::source::{Change, FileIdentity};
+use haul::source::Change;
 use haul::store::Operation as O;
 use haul::{BytesSource, Error, Source, StoreErrorKind, Upload, UploadOptions, upload};
 
 use crate::harness::{
-    PART_BYTES, aws, bytes, chain, differing_parts, heard, nothing_left, object, options, start, store,
-    store_kind,
+    PART_BYTES, aws, bytes, chain, differing_parts, heard, identity, nothing_left, object, options, start,
+    store, store_kind,
 };
 use crate::machine::{Machine, SIZE};
 
@@ -55,9 +55,7 @@ impl Source for Wavering {
     }
 
     fn identity(&self) -> Option<SourceRecord> {
-        let size_bytes = self.size_bytes();
-        let identity = FileIdentity { place: Some((1, 2)), size_bytes, modified_ns: Some(self.version) };
-        Some(SourceRecord { path: "/a/file".into(), identity })
+        identity(self.size_bytes(), self.version)
     }
 }
 

@@ -69,31 +69,13 @@ fn text(status: StatusCode, content_type: &'static str, body: String) -> Respons
 
 #[cfg(test)]
 mod tests {
-    use haul_store::{BlockPool, PutOptions, Store, StoreOptions, WriteOptions};
+    use haul_store::{PutOptions, Store, StoreOptions, WriteOptions};
     use http_body_util::BodyExt;
-    use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::auth::access::KeyRing;
-    use crate::auth::grants::Grant;
-    use crate::auth::keys::Credentials;
-    use crate::body::room::Room;
-    use crate::options::AutoCreateBuckets;
 
     fn admin(store: Store) -> Admin {
-        let owner = Grant::owner(Credentials::random().unwrap());
-        let endpoint = Endpoint {
-            store,
-            region: "us-east-1".into(),
-            scheme: "http",
-            auto_create: AutoCreateBuckets::Never,
-            expiry_wanted: Arc::default(),
-            keys: KeyRing::new(owner, Vec::new(), Vec::new()),
-            blocks: Arc::new(Semaphore::new(2)),
-            pool: BlockPool::default(),
-            chunk_room: Room::new(1),
-            signed_chunk_bytes: 1,
-        };
+        let endpoint = Endpoint::for_test(store);
         Admin { endpoint, metrics: Arc::default() }
     }
 

@@ -1,19 +1,15 @@
 //! A panic anywhere behind the front is an answer.
 
 use async_trait::async_trait;
-use haul_store::{BlockPool, Store, StoreOptions};
+use haul_store::{Store, StoreOptions};
 use s3s::dto::{ListBucketsInput, ListBucketsOutput};
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3, S3Request, S3Response, S3Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::*;
-use crate::auth::access::KeyRing;
-use crate::auth::grants::Grant;
-use crate::auth::keys::Credentials;
-use crate::options::AutoCreateBuckets;
 use crate::socket::connections::{self, Manner};
 use crate::socket::tls::Transport;
 
@@ -28,19 +24,7 @@ impl S3 for Panicking {
 }
 
 fn front(store: Store, limits: &Limits, metrics: &Arc<Metrics>) -> Front {
-    let owner = Grant::owner(Credentials::random().unwrap());
-    let endpoint = Endpoint {
-        store,
-        region: "us-east-1".into(),
-        scheme: "http",
-        auto_create: AutoCreateBuckets::Never,
-        expiry_wanted: Arc::default(),
-        keys: KeyRing::new(owner, Vec::new(), Vec::new()),
-        blocks: Arc::new(Semaphore::new(2)),
-        chunk_room: Room::new(1),
-        signed_chunk_bytes: 1,
-        pool: BlockPool::default(),
-    };
+    let endpoint = Endpoint::for_test(store);
     Front {
         s3: S3ServiceBuilder::new(Panicking).build(),
         endpoint,
