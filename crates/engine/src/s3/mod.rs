@@ -7,6 +7,7 @@
 //! clock and credentials are shared by both planes, and what a refusal says of them is followed ([`ask`]).
 
 mod ask;
+mod aws;
 mod clock;
 mod connect;
 mod control;
@@ -15,6 +16,7 @@ mod credentials;
 mod data;
 mod document;
 mod listing;
+mod location;
 mod place;
 mod sdk_error;
 
@@ -34,6 +36,7 @@ use clock::Clock;
 use credentials::CredentialCache;
 use data::DataPlane;
 pub(crate) use data::judge;
+pub use location::{Location, normalised};
 use place::Places;
 
 /// How a bucket stands in a request.
@@ -69,14 +72,20 @@ impl fmt::Debug for StaticCredentials {
 /// profile, SSO, container and instance metadata.
 #[derive(Clone, Debug)]
 pub struct S3Options {
-    /// `http://127.0.0.1:8014`; `None`: AWS, or what the profile says.
+    /// `http://127.0.0.1:8014`, also with a path; `None`: what environment and profile say, else AWS.
     pub endpoint_url: Option<String>,
+    /// What environment and profile say of an endpoint does not count: without `endpoint_url` it is AWS's own.
+    pub ignore_configured_endpoint: bool,
     /// `eu-central-1`; `us-east-1` when nothing says otherwise.
     pub region: Option<String>,
     /// A name in `~/.aws/config`.
     pub profile: Option<String>,
     /// Path or virtual-host style.
     pub addressing: Addressing,
+    /// AWS's endpoints for FIPS 140; `None`: what environment and profile say.
+    pub fips: Option<bool>,
+    /// AWS's endpoints that have IPv6; `None`: what environment and profile say.
+    pub dual_stack: Option<bool>,
     /// Instead of the chain.
     pub credentials: Option<StaticCredentials>,
     /// For a new connection, TLS included.
@@ -93,9 +102,12 @@ impl Default for S3Options {
     fn default() -> Self {
         Self {
             endpoint_url: None,
+            ignore_configured_endpoint: false,
             region: None,
             profile: None,
             addressing: Addressing::default(),
+            fips: None,
+            dual_stack: None,
             credentials: None,
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
@@ -112,7 +124,7 @@ pub struct S3Store {
     data: DataPlane,
     clock: Clock,
     credentials: CredentialCache,
-    endpoint: String,
+    location: Location,
     complete_timeout: Duration,
 }
 
@@ -123,6 +135,11 @@ impl S3Store {
     /// [`Error::Configuration`] and [`Error::Store`] with `NoCredentials`.
     pub async fn connect(options: S3Options) -> Result<Self, Error> {
         connect::connect(options).await
+    }
+
+    /// Which store it asks.
+    pub fn location(&self) -> &Location {
+        &self.location
     }
 }
 
@@ -256,6 +273,6 @@ impl Store for S3Store {
     }
 
     fn endpoint(&self) -> String {
-        self.endpoint.clone()
+        self.location.endpoint.clone()
     }
 }

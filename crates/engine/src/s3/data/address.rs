@@ -10,7 +10,7 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
-use crate::s3::sdk_error;
+use crate::s3::{aws, sdk_error};
 use crate::store::{ObjectRef, Operation, StoreError, StoreErrorKind};
 
 /// Whom to connect to.
@@ -88,16 +88,27 @@ impl Address {
         format!("{scheme}://{}", self.origin.authority)
     }
 
+    #[cfg(test)]
+    pub(in crate::s3) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// What signatures are for.
     #[cfg(test)]
     pub(in crate::s3) fn region(&self) -> &str {
         &self.region
     }
 
-    /// One of AWS's own hosts, which have wildcard DNS for buckets.
+    /// `https://host[:port]/path`: without what stands for the object, and without a slash at its end. `None` where the
+    /// path does not end with the object.
+    pub(in crate::s3) fn base(&self, object: &ObjectRef) -> Option<String> {
+        let path = self.path.strip_suffix(&format!("{}/{}", object.bucket, object.key))?;
+        Some(format!("{}{}", self.origin(), path.trim_end_matches('/')))
+    }
+
+    /// A host of AWS's S3, which has wildcard DNS for buckets.
     pub(in crate::s3) fn is_aws(&self) -> bool {
-        let host = &self.origin.host;
-        host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn") || host.ends_with(".aws.dev")
+        aws::domain_of_s3(&self.origin.host).is_some()
     }
 }
 
