@@ -7,7 +7,7 @@ use redb::{Database, ReadableDatabase};
 
 use crate::database::reserve_bytes;
 use crate::disk::{Disk, DiskLock, FileId};
-use crate::hash_pool::HashPool;
+use crate::md5_pool::Md5Pool;
 use crate::meta::Snapshot;
 use crate::reaper::Reaper;
 use crate::{Error, Result, StoreOptions};
@@ -19,7 +19,7 @@ pub(crate) struct Core {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: StoreOptions,
     pub(crate) reaper: Arc<Reaper>,
-    pub(crate) hashes: HashPool,
+    pub(crate) md5s: Md5Pool,
     /// Why no more writes are taken.
     stopped: OnceLock<String>,
     /// Files that are linked (or about to be) and belong to nothing yet: a sweep must leave them.
@@ -42,7 +42,7 @@ impl Core {
             disk,
             options,
             reaper: Arc::default(),
-            hashes: HashPool::default(),
+            md5s: Md5Pool::default(),
             stopped: OnceLock::new(),
             staged: Mutex::default(),
             _lock: lock,

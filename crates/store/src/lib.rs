@@ -35,7 +35,7 @@ pub mod disk;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
-mod hash_pool;
+mod md5_pool;
 mod meta;
 mod ops;
 mod reader;

@@ -1,7 +1,7 @@
 //! Bytes on their way in: written to a file without a name, hashed in the same pass.
 //!
-//! Nothing is copied: a slice is hashed while it is hot in cache and given to the disk. Only MD5 and SHA-256 may come later,
-//! together with those of other parts (see `hash_pool`). The file is made at the first byte, so zero bytes need none.
+//! Nothing is copied: a slice is hashed while it is hot in cache and given to the disk. Only MD5 may come later,
+//! together with that of other parts (see `md5_pool`). The file is made at the first byte, so zero bytes need none.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, ETag, MultiHasher};
 
 use crate::disk::{FileId, FolderId, StagedFile};
-use crate::hash_pool::{Digests, PartHashes, Wanted};
+use crate::md5_pool::PartMd5;
 use crate::meta::Extent;
 use crate::store::Inner;
 use crate::{Error, Result, WriteOptions};
@@ -22,8 +22,7 @@ const SPACE_CHECK_BYTES: u64 = 8 << 20;
 pub struct PartWriter {
     inner: Arc<Inner>,
     file: Option<Box<dyn StagedFile>>,
-    /// MD5, and SHA-256 if it was asked for.
-    hashes: PartHashes,
+    md5: PartMd5,
     /// All other checksums.
     hasher: MultiHasher,
     size_bytes: u64,
@@ -38,16 +37,13 @@ impl PartWriter {
         let expected = options.size_hint_bytes.unwrap_or(0);
         check_size(&inner, expected)?;
         inner.core.check_space(expected)?;
-        let in_company = [ChecksumAlgorithm::Md5, ChecksumAlgorithm::Sha256];
-        let wants_sha256 = options.checksums.contains(&ChecksumAlgorithm::Sha256);
-        let wanted = if wants_sha256 { Wanted::Md5AndSha256 } else { Wanted::Md5 };
-        let hashes = inner.core.hashes.part(wanted);
-        let others = options.checksums.into_iter().filter(|algorithm| !in_company.contains(algorithm));
+        let md5 = inner.core.md5s.part();
+        let others = options.checksums.into_iter().filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5);
         let hasher = MultiHasher::new(others);
         Ok(Self {
             inner,
             file: None,
-            hashes,
+            md5,
             hasher,
             size_bytes: 0,
             expected_bytes: expected,
@@ -65,12 +61,12 @@ impl PartWriter {
             return Ok(());
         }
         self.append(bytes)?;
-        self.hashes.update(bytes);
+        self.md5.update(bytes);
         Ok(())
     }
 
-    /// Takes the next bytes and may hold them a while: their MD5 (and SHA-256) is made together with that of other parts, which
-    /// costs a fraction (and half). At most 16 MiB of a part, and 64 MiB of all, are held. Whole [`Block`](crate::Block)s also reach the disk the
+    /// Takes the next bytes and may hold them a while: their MD5 is made together with that of other parts, which
+    /// costs a fraction. At most 16 MiB of a part, and 64 MiB of all, are held. Whole [`Block`](crate::Block)s also reach the disk the
     /// shortest way.
     ///
     /// # Errors
@@ -80,7 +76,7 @@ impl PartWriter {
             return Ok(());
         }
         self.append(&block)?;
-        self.hashes.take(block);
+        self.md5.take(block);
         Ok(())
     }
 
@@ -116,17 +112,14 @@ impl PartWriter {
     /// [`StorageFull`](crate::Error::StorageFull), or that a sync failed.
     pub fn finish(self) -> Result<StagedPart> {
         let core = &self.inner.core;
-        let mut checksums = self.hasher.finish();
+        let checksums = self.hasher.finish();
         let mut file = self.file;
         if let Some(file) = &mut file {
             core.check_writable()?;
             file.sync().map_err(|error| core.sync_failed("syncing a data file", error))?;
         }
         // Only now: while the disk was at work, others have taken along what of this part was still to be hashed.
-        let Digests { md5, sha256 } = self.hashes.finish();
-        checksums.extend(sha256.map(|digest| {
-            Checksum::from_bytes(ChecksumAlgorithm::Sha256, &digest).expect("a SHA-256 has 32 bytes")
-        }));
+        let md5 = self.md5.finish();
         let file = file.map(|file| link(&self.inner, file)).transpose()?;
         Ok(StagedPart { inner: self.inner, file, checksums, md5, size_bytes: self.size_bytes })
     }

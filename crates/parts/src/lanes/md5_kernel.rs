@@ -10,8 +10,7 @@ use std::hint::black_box;
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, Simd, dispatch, u32x8};
 
-use super::BLOCK_BYTES;
-use super::md5::State;
+use super::{BLOCK_BYTES, State};
 
 /// How many streams go side by side.
 pub(super) const LANES: usize = 8;

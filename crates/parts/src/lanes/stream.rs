@@ -1,20 +1,23 @@
-//! One stream of a hash: its state after the whole blocks so far, and the block that is begun.
+//! One stream of MD5 (RFC 1321): its state after the whole blocks so far, and the block that is begun.
 
-use super::sealed::Compression;
-use super::{BLOCK_BYTES, Block, Hash};
+use super::{BLOCK_BYTES, Block, State};
 
-/// The hash of one stream of bytes so far.
-pub struct Stream<H: Hash> {
-    pub(super) state: H::State,
+/// The state before the first block.
+const INITIAL: State = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
+
+/// The MD5 of one stream of bytes so far.
+#[derive(Clone)]
+pub struct Md5Stream {
+    pub(super) state: State,
     pub(super) length_bytes: u64,
     /// The begun block: its first `length_bytes % 64` bytes count.
     begun: Block,
 }
 
-impl<H: Hash> Stream<H> {
+impl Md5Stream {
     /// A stream with no bytes yet.
     pub const fn new() -> Self {
-        Self { state: <H as Compression>::INITIAL, length_bytes: 0, begun: [0; BLOCK_BYTES] }
+        Self { state: INITIAL, length_bytes: 0, begun: [0; BLOCK_BYTES] }
     }
 
     /// How many bytes it has taken.
@@ -30,9 +33,9 @@ impl<H: Hash> Stream<H> {
         self.begin_block(end);
     }
 
-    /// The hash of all bytes taken.
-    pub fn finish(mut self) -> H::Digest {
-        let length = H::length(self.length_bytes.wrapping_mul(8));
+    /// The MD5 of all bytes taken.
+    pub fn finish(mut self) -> [u8; 16] {
+        let length = self.length_bytes.wrapping_mul(8).to_le_bytes();
         let mut padding = [0; BLOCK_BYTES];
         padding[0] = 0x80;
         // Up to the last eight bytes of a block: of this one or, when they are begun, of the next.
@@ -41,7 +44,11 @@ impl<H: Hash> Stream<H> {
         self.update(&padding[..count]);
         self.update(&length);
         debug_assert_eq!(self.begun_bytes(), 0, "padding ends with a block");
-        H::digest(self.state)
+        let mut digest = [0; 16];
+        for (bytes, word) in digest.as_chunks_mut::<4>().0.iter_mut().zip(self.state) {
+            *bytes = word.to_le_bytes();
+        }
+        digest
     }
 
     fn begun_bytes(&self) -> usize {
@@ -58,7 +65,7 @@ impl<H: Hash> Stream<H> {
         self.begun[begun_bytes..begun_bytes + now.len()].copy_from_slice(now);
         self.length_bytes += now.len() as u64;
         if self.begun_bytes() == 0 && !now.is_empty() {
-            H::compress(&mut self.state, &[self.begun]);
+            md5_simd::hazmat::compress_blocks(&mut self.state, &self.begun);
         }
         rest
     }
@@ -68,7 +75,7 @@ impl<H: Hash> Stream<H> {
             return;
         }
         debug_assert_eq!(self.begun_bytes(), 0, "whole blocks follow whole blocks");
-        H::compress(&mut self.state, blocks);
+        md5_simd::hazmat::compress_blocks(&mut self.state, blocks.as_flattened());
         self.length_bytes += blocks.as_flattened().len() as u64;
     }
 
@@ -83,20 +90,14 @@ impl<H: Hash> Stream<H> {
     }
 }
 
-impl<H: Hash> Clone for Stream<H> {
-    fn clone(&self) -> Self {
-        Self { ..*self }
-    }
-}
-
-impl<H: Hash> Default for Stream<H> {
+impl Default for Md5Stream {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<H: Hash> std::fmt::Debug for Stream<H> {
+impl std::fmt::Debug for Md5Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("length_bytes", &self.length_bytes).finish_non_exhaustive()
+        f.debug_struct("Md5Stream").field("length_bytes", &self.length_bytes).finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Decided before the first byte, so that a request that contradicts itself costs nothing. The comparison with the
 //! bytes happens in the store, in the same pass that writes them; for `x-amz-content-sha256` see
-//! [`signed_payload`](crate::body::signed_payload). Wording as recorded from AWS (`docs/s3-compatibility.md` names the tests).
+//! [`payload_hash`](crate::body::payload_hash). Wording as recorded from AWS (`docs/s3-compatibility.md` names the tests).
 
 use haul_parts::{Checksum, ChecksumAlgorithm, CompositeChecksum};
 use http::HeaderMap;

@@ -2,7 +2,7 @@
 
 pub(crate) mod aws_chunked;
 pub(crate) mod integrity;
+pub(crate) mod payload_hash;
 pub(crate) mod receive;
 pub(crate) mod request_body;
 pub(crate) mod room;
-pub(crate) mod signed_payload;

@@ -21,7 +21,7 @@ use crate::answer::refusal::Refusal;
 use crate::answer::store_refusals::bad_digest;
 use crate::body::aws_chunked::Chunks;
 use crate::body::integrity::Integrity;
-use crate::body::signed_payload::SignedPayload;
+use crate::body::payload_hash;
 use crate::endpoint::{Endpoint, blocking};
 
 /// The most that one request may bring: a part or an object of one PutObject.
@@ -30,8 +30,6 @@ const BODY_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;
 /// A body and what was said about it.
 pub(crate) struct Arriving<'a> {
     pub(crate) body: Option<StreamingBlob>,
-    /// The same body, when its SHA-256 was signed.
-    pub(crate) payload: Option<&'a SignedPayload>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) integrity: &'a Integrity,
     pub(crate) trailers: Option<&'a TrailingHeaders>,
@@ -52,27 +50,23 @@ impl Endpoint {
     /// Everything that can be wrong with a body; nothing of it is left then.
     pub(crate) async fn receive(&self, arriving: Arriving<'_>) -> Result<Received, Refusal> {
         let declared = declared_length(arriving.headers)?;
-        let mut checksums = arriving.checksums;
-        let body = match arriving.payload {
-            Some(payload) => {
-                checksums.push(ChecksumAlgorithm::Sha256);
-                Some(payload.bytes())
-            }
-            None => arriving.body,
-        };
-        let options = WriteOptions { size_hint_bytes: Some(declared), checksums };
+        let options = WriteOptions { size_hint_bytes: Some(declared), checksums: arriving.checksums };
         let writer = self.on_store(move |store| store.begin_part(options)).await?;
         // Before any block, and until the end: see `Room`.
         let _room = match Chunks::of(arriving.headers, self.signed_chunk_bytes) {
             Some(Chunks::Signed { limit_bytes }) => Some(self.chunk_room.clone().take(limit_bytes).await),
             _ => None,
         };
-        let writer = self.write_all(body, writer, declared).await?;
+        let blocks = Blocks {
+            body: arriving.body,
+            piece: Bytes::new(),
+            left: declared,
+            claimed_sha256: payload_hash::claimed(arriving.headers),
+            pool: self.pool.clone(),
+        };
+        let writer = self.write_all(blocks, writer).await?;
         let checksum = arriving.integrity.checksum(arriving.trailers)?;
         let staged = blocking(move || writer.finish()).await?;
-        if let Some(payload) = arriving.payload {
-            payload.check(staged.checksum(ChecksumAlgorithm::Sha256))?;
-        }
         for claimed in [arriving.integrity.content_md5, checksum].into_iter().flatten() {
             let algorithm = claimed.algorithm();
             let computed = match algorithm {
@@ -86,13 +80,7 @@ impl Endpoint {
         Ok(Received { staged, checksum })
     }
 
-    async fn write_all(
-        &self,
-        body: Option<StreamingBlob>,
-        writer: PartWriter,
-        declared: u64,
-    ) -> Result<PartWriter, Refusal> {
-        let mut blocks = Blocks { body, piece: Bytes::new(), left: declared, pool: self.pool.clone() };
+    async fn write_all(&self, mut blocks: Blocks, writer: PartWriter) -> Result<PartWriter, Refusal> {
         let mut writing = Writing::Idle(writer);
         while blocks.has_more() {
             let permit = std::sync::Arc::clone(&self.blocks)
@@ -140,6 +128,8 @@ struct Blocks {
     /// What did not fit into the last block.
     piece: Bytes,
     left: u64,
+    /// What the client says the bytes come to; `s3s` compares it.
+    claimed_sha256: Option<Checksum>,
     pool: BlockPool,
 }
 
@@ -160,7 +150,7 @@ impl Blocks {
                     self.piece = piece;
                     block.fill(&mut self.piece);
                 }
-                Some(Err(error)) => return Err(broken(&*error)),
+                Some(Err(error)) => return Err(broken(&*error, self.claimed_sha256)),
                 // Read to the very end even when all bytes are here: signatures and trailers come last.
                 None => self.body = None,
             }
@@ -195,12 +185,11 @@ fn declared_length(headers: &HeaderMap) -> Result<u64, Refusal> {
 
 /// What broke off a body, as far as `s3s` says: its stream errors have no public types, only names in their text.
 /// (What [`RequestBody`](crate::body::request_body::RequestBody) broke off itself is answered by the front.)
-fn broken(error: &(dyn std::error::Error + 'static)) -> Refusal {
+fn broken(error: &(dyn std::error::Error + 'static), claimed_sha256: Option<Checksum>) -> Refusal {
     let text = error.to_string();
     tracing::debug!(%text, "the body broke off");
     if text.contains("Sha256Mismatch") {
-        return Refusal::new(S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into()))
-            .with_status(http::StatusCode::BAD_REQUEST);
+        return payload_hash::mismatch_of(claimed_sha256);
     }
     if text.contains("SignatureMismatch") {
         return Refusal::new(S3ErrorCode::SignatureDoesNotMatch);

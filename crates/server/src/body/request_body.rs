@@ -30,8 +30,8 @@ use crate::admin::metrics::Metrics;
 use crate::answer::refusal::Refusal;
 use crate::answer::store_refusals::bad_digest;
 use crate::body::aws_chunked::{BadFraming, Chunks, Reframer};
+use crate::body::payload_hash;
 use crate::body::room::{Room, Taken};
-use crate::body::signed_payload;
 
 /// How long a refused body is read on.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
@@ -64,7 +64,7 @@ impl BrokenBody {
             }
             Self::CutShort => Refusal::new(S3ErrorCode::IncompleteBody),
             Self::Digest(algorithm) => bad_digest(algorithm),
-            Self::Payload { claimed, computed } => signed_payload::mismatch(claimed, computed),
+            Self::Payload { claimed, computed } => payload_hash::mismatch(claimed, computed),
         }
     }
 }

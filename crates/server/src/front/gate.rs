@@ -18,8 +18,8 @@ use super::sub_resource;
 use crate::Limits;
 use crate::answer::refusal::Refusal;
 use crate::body::integrity::Integrity;
+use crate::body::payload_hash;
 use crate::body::request_body::{Document, DocumentClaims};
-use crate::body::signed_payload;
 use crate::front::query::Query;
 use crate::front::signature::Signature;
 use crate::front::target::{Names, Target};
@@ -80,7 +80,7 @@ pub(crate) fn document(request: &Parts, target: &Target) -> Result<Option<Docume
 }
 
 fn document_claims(request: &Parts, query: &Query) -> Result<DocumentClaims, Refusal> {
-    let payload_sha256 = signed_payload::claimed(&request.headers);
+    let payload_sha256 = payload_hash::claimed(&request.headers);
     // The checksum in the headers of a Complete is that of the object.
     if query.has("uploadId") {
         return Ok(DocumentClaims { payload_sha256, checksums: Vec::new() });

@@ -34,7 +34,6 @@ use crate::answer::xml_characters;
 use crate::body::aws_chunked::Chunks;
 use crate::body::request_body::{ExpectsContinue, RequestBody};
 use crate::body::room::Room;
-use crate::body::signed_payload::SignedPayload;
 use crate::endpoint::Endpoint;
 use crate::front::target::Domains;
 use crate::socket::connections::{Answer, Answering};
@@ -132,9 +131,8 @@ impl Front {
         RequestBody::new(incoming, chunks, expects_continue, &self.limits, Arc::clone(&self.metrics))
     }
 
-    async fn call_s3(&self, mut parts: Parts, body: RequestBody) -> Response<Body> {
-        let body = SignedPayload::share(&mut parts, body);
-        match self.s3.call(Request::from_parts(parts, body)).await {
+    async fn call_s3(&self, parts: Parts, body: RequestBody) -> Response<Body> {
+        match self.s3.call(Request::from_parts(parts, Body::http_body(body))).await {
             Ok(response) => response,
             Err(error) => {
                 let error: Box<dyn std::error::Error + Send + Sync> = error.into();

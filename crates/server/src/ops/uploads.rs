@@ -60,7 +60,6 @@ impl Endpoint {
         let received = self
             .receive(Arriving {
                 body,
-                payload: req.extensions.get(),
                 headers: &req.headers,
                 integrity: &integrity,
                 trailers: req.trailing_headers.as_ref(),

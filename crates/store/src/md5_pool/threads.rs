@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use super::Shared;
+use super::measured::LANES;
 
 /// The most threads; there are no more than processors.
 const THREADS_MAX: usize = 8;
@@ -25,7 +26,7 @@ pub(super) fn start(shared: &Arc<Shared>) -> Threads {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let start = |_| {
         let shared = Arc::clone(shared);
-        std::thread::Builder::new().name("haul-hash".to_owned()).spawn(move || run(&shared)).ok()
+        std::thread::Builder::new().name("haul-md5".to_owned()).spawn(move || run(&shared)).ok()
     };
     // Whoever is started is enough.
     if (0..processors.min(THREADS_MAX)).filter_map(start).count() == 0 {
@@ -39,7 +40,7 @@ fn run(shared: &Shared) {
     be_nice();
     let mut parts = shared.parts();
     while parts.threads != Threads::Ended {
-        parts = match parts.take_group(shared.company()) {
+        parts = match parts.take_group(LANES.streams()) {
             Some(group) => shared.advance(parts, group),
             None => shared.work.wait(parts).unwrap_or_else(PoisonError::into_inner),
         };

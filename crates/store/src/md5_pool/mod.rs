@@ -1,16 +1,16 @@
-//! The hashes of the parts that arrive together, side by side.
+//! The MD5 of the parts that arrive together, side by side.
 //!
 //! MD5 is the most expensive thing done to a byte here, and one stream of it cannot be made parallel; eight streams side by
-//! side cost little more than one. Of SHA-256, with which clients without TLS sign their payload, two cost what one does.
-//! So blocks are not hashed as they come but *wait*, up to a limit per part and one for all,
+//! side cost little more than one. So blocks are not hashed as they come but *wait*, up to a limit per part and one for all,
 //! and threads of low priority advance those that wait, together. As long as others need the processors these threads hardly
 //! run, more parts arrive meanwhile, and the company grows; when everybody waits for them, they have the processors for
-//! themselves. On a machine with processors to spare they run at once.
+//! themselves. On a machine with processors to spare they run at once. Where side by side gains nothing (see `measured`),
+//! the same threads advance one part after the other.
 //!
 //! Clients that send their parts in bursts (sign 16 MiB, send 16 MiB) never have more than two or three on the way at a
-//! time: hashed by whoever came to an end first, most parts were mostly alone.
+//! time: hashed by whichever came to an end first, most parts were mostly alone.
 
-mod hashes;
+mod measured;
 mod parts;
 mod threads;
 
@@ -18,10 +18,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use haul_parts::lanes::{Lanes, Md5, Sha256, Sha256Stream, SideBySide};
+use haul_parts::lanes::{Job, Md5Stream};
 
-use self::hashes::Hashes;
-pub(crate) use self::hashes::{Digests, Wanted};
+use self::measured::LANES;
 use self::parts::{COMPANY_WAITING_BYTES, Member, POOL_WAITING_MAX_BYTES, Part, Parts, Urgency};
 use self::threads::Threads;
 
@@ -39,13 +38,12 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The parts that are being hashed, and the threads that do it. They start with the first part worth it, and end with the pool.
 #[derive(Debug, Default)]
-pub(crate) struct HashPool {
+pub(crate) struct Md5Pool {
     shared: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    lanes: SideBySide,
     parts: Mutex<Parts>,
     /// Something may be worth hashing now.
     work: Condvar,
@@ -55,29 +53,23 @@ struct Shared {
 
 /// One part of the pool. Dropping it forgets the part.
 #[derive(Debug)]
-pub(crate) struct PartHashes {
+pub(crate) struct PartMd5 {
     shared: Arc<Shared>,
     number: u64,
-    /// The SHA-256 when it gains nothing from company.
-    own_sha256: Option<Sha256Stream>,
 }
 
-impl HashPool {
+impl Md5Pool {
     /// A part that begins.
-    pub(crate) fn part(&self, wanted: Wanted) -> PartHashes {
+    pub(crate) fn part(&self) -> PartMd5 {
         let mut parts = self.shared.parts();
         let number = parts.next;
         parts.next += 1;
-        // Where company gains nothing, one hash is better made by who brings the bytes, and one by the threads.
-        let alone = parts.by_number.is_empty() || Lanes::<Sha256>::lanes(&self.shared.lanes) == 1;
-        let own_sha256 = (alone && wanted == Wanted::Md5AndSha256).then(Sha256Stream::new);
-        let hashes = Hashes::new(if own_sha256.is_some() { Wanted::Md5 } else { wanted });
-        parts.by_number.insert(number, Part { hashes: Some(hashes), ..Part::default() });
-        PartHashes { shared: Arc::clone(&self.shared), number, own_sha256 }
+        parts.by_number.insert(number, Part { md5: Some(Md5Stream::new()), ..Part::default() });
+        PartMd5 { shared: Arc::clone(&self.shared), number }
     }
 }
 
-impl Drop for HashPool {
+impl Drop for Md5Pool {
     fn drop(&mut self) {
         self.shared.parts().threads = Threads::Ended;
         self.shared.work.notify_all();
@@ -88,11 +80,6 @@ impl Drop for HashPool {
 impl Shared {
     fn parts(&self) -> MutexGuard<'_, Parts> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How many parts advance for about the price of one: MD5 gains from more than SHA-256 does.
-    fn company(&self) -> usize {
-        Lanes::<Md5>::lanes(&self.lanes)
     }
 
     /// Calls for the threads, which are started by the first call.
@@ -110,7 +97,7 @@ impl Shared {
             let waited = self.hashed.wait_timeout(parts, patience);
             return waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        match parts.take_group(self.company()) {
+        match parts.take_group(LANES.streams()) {
             Some(group) => self.advance(parts, group),
             // What is waited for is away.
             None => self.hashed.wait(parts).unwrap_or_else(PoisonError::into_inner),
@@ -121,12 +108,12 @@ impl Shared {
     fn advance<'p>(&'p self, parts: MutexGuard<'p, Parts>, mut group: Vec<Member>) -> MutexGuard<'p, Parts> {
         drop(parts);
         let step = group.iter().map(|member| member.waiting.front().len()).min().unwrap_or(0);
-        let mut together: Vec<(&mut Hashes, &[u8])> = group
+        let mut jobs: Vec<Job<'_>> = group
             .iter_mut()
-            .map(|Member { hashes, waiting, .. }| (hashes, &waiting.front()[..step]))
+            .map(|Member { md5, waiting, .. }| Job { stream: md5, bytes: &waiting.front()[..step] })
             .collect();
-        hashes::advance(self.lanes, &mut together);
-        let hashed_bytes = step * together.len();
+        LANES.update(&mut jobs);
+        let hashed_bytes = step * jobs.len();
         group.iter_mut().for_each(|member| member.waiting.advance(step));
         let mut parts = self.parts();
         parts.give_back(group, hashed_bytes);
@@ -135,12 +122,9 @@ impl Shared {
     }
 }
 
-impl PartHashes {
+impl PartMd5 {
     /// Takes the next bytes; they are hashed now or later, and held until then. Waits when too much is held.
     pub(crate) fn take(&mut self, block: Bytes) {
-        if let Some(sha256) = &mut self.own_sha256 {
-            sha256.update(&block);
-        }
         let mut parts = self.shared.parts();
         parts.waiting_bytes += block.len();
         let enough = if parts.by_number.len() == 1 {
@@ -170,39 +154,31 @@ impl PartHashes {
 
     /// Hashes the next bytes now: for those that cannot be held.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
-        if let Some(sha256) = &mut self.own_sha256 {
-            sha256.update(bytes);
-        }
-        let Some(mut hashes) = self.catch_up() else { return };
-        hashes.update(bytes);
+        let Some(mut md5) = self.catch_up() else { return };
+        md5.update(bytes);
         if let Some(part) = self.shared.parts().by_number.get_mut(&self.number) {
-            part.hashes = Some(hashes);
+            part.md5 = Some(md5);
             part.urgency = Urgency::None;
         }
     }
 
-    /// The hashes of all bytes taken.
-    pub(crate) fn finish(mut self) -> Digests {
-        let hashes = self.catch_up();
-        let mut digests = hashes.expect("a part stays in the pool as long as its handle lives").finish();
-        if let Some(own) = self.own_sha256.take() {
-            digests.sha256 = Some(own.finish());
-        }
-        digests
+    /// The MD5 of all bytes taken.
+    pub(crate) fn finish(self) -> [u8; 16] {
+        self.catch_up().expect("a part stays in the pool as long as its handle lives").finish()
     }
 
-    /// The hashes of everything that was taken.
-    fn catch_up(&self) -> Option<Hashes> {
+    /// The stream after everything that was taken.
+    fn catch_up(&self) -> Option<Md5Stream> {
         let since = Instant::now();
         let mut parts = self.shared.parts();
         loop {
             let part = parts.by_number.get_mut(&self.number)?;
-            if let Some(mut hashes) = part.hashes.take_if(|_| part.waiting.size_bytes <= LITTLE_BYTES) {
+            if let Some(mut md5) = part.md5.take_if(|_| part.waiting.size_bytes <= LITTLE_BYTES) {
                 let little = std::mem::take(&mut part.waiting);
                 parts.waiting_bytes -= little.size_bytes;
                 drop(parts);
-                little.blocks.iter().for_each(|block| hashes.update(block));
-                return Some(hashes);
+                little.blocks.iter().for_each(|block| md5.update(block));
+                return Some(md5);
             }
             if part.urgency != Urgency::Ending {
                 part.urgency = Urgency::Ending;
@@ -213,7 +189,7 @@ impl PartHashes {
     }
 }
 
-impl Drop for PartHashes {
+impl Drop for PartMd5 {
     fn drop(&mut self) {
         let mut parts = self.shared.parts();
         if let Some(part) = parts.by_number.remove(&self.number) {
@@ -230,17 +206,8 @@ mod tests {
 
     use super::*;
 
-    fn wanted() -> impl Strategy<Value = Wanted> {
-        prop_oneof![Just(Wanted::Md5), Just(Wanted::Md5AndSha256)]
-    }
-
-    fn digests(bytes: &[u8], wanted: Wanted) -> Digests {
-        let of = |algorithm| Hasher::checksum(algorithm, bytes);
-        let sha256 = || of(ChecksumAlgorithm::Sha256).bytes().try_into().unwrap();
-        Digests {
-            md5: of(ChecksumAlgorithm::Md5).as_md5().unwrap(),
-            sha256: (wanted == Wanted::Md5AndSha256).then(sha256),
-        }
+    fn md5(bytes: &[u8]) -> [u8; 16] {
+        Hasher::checksum(ChecksumAlgorithm::Md5, bytes).as_md5().unwrap()
     }
 
     /// What is done to one of several parts.
@@ -266,10 +233,10 @@ mod tests {
     }
 
     /// The parts when none is away any more, not even one that was dropped meanwhile: what waits is what is counted.
-    fn at_rest(pool: &HashPool) -> MutexGuard<'_, Parts> {
+    fn at_rest(pool: &Md5Pool) -> MutexGuard<'_, Parts> {
         let away = |parts: &mut Parts| {
             let waiting: usize = parts.by_number.values().map(|part| part.waiting.size_bytes).sum();
-            parts.waiting_bytes != waiting || parts.by_number.values().any(|part| part.hashes.is_none())
+            parts.waiting_bytes != waiting || parts.by_number.values().any(|part| part.md5.is_none())
         };
         let limit = Duration::from_secs(20);
         let (parts, timeout) =
@@ -284,11 +251,10 @@ mod tests {
         fn parts_hashed_in_company_are_hashed_right(
             steps in proptest::collection::vec(step(), 1..60),
             threads in prop_oneof![Just(Threads::NotStarted), Just(Threads::Refused)],
-            wanted in proptest::collection::vec(wanted(), 10),
         ) {
-            let pool = HashPool::default();
+            let pool = Md5Pool::default();
             pool.shared.parts().threads = threads;
-            let mut parts: Vec<(PartHashes, Vec<u8>)> = (0..10).map(|index| (pool.part(wanted[index]), Vec::new())).collect();
+            let mut parts: Vec<(PartMd5, Vec<u8>)> = (0..10).map(|_| (pool.part(), Vec::new())).collect();
             for step in steps {
                 match step {
                     Step::Take(index, bytes) => {
@@ -299,12 +265,12 @@ mod tests {
                         parts[index].1.extend_from_slice(&bytes);
                         parts[index].0.update(&bytes);
                     }
-                    Step::Drop(index) => parts[index] = (pool.part(wanted[index]), Vec::new()),
+                    Step::Drop(index) => parts[index] = (pool.part(), Vec::new()),
                 }
                 prop_assert!(at_rest(&pool).waiting_bytes <= POOL_WAITING_MAX_BYTES);
             }
-            for ((part, bytes), wanted) in parts.into_iter().zip(wanted) {
-                prop_assert_eq!(part.finish(), digests(&bytes, wanted));
+            for (part, bytes) in parts {
+                prop_assert_eq!(part.finish(), md5(&bytes));
             }
             prop_assert_eq!(at_rest(&pool).waiting_bytes, 0);
         }
@@ -312,14 +278,13 @@ mod tests {
 
     #[test]
     fn threads_meet_and_part_without_mixing_bytes() {
-        let pool = Arc::new(HashPool::default());
+        let pool = Arc::new(Md5Pool::default());
         let threads: Vec<_> = (0..12_u8)
             .map(|thread| {
                 let pool = Arc::clone(&pool);
                 std::thread::spawn(move || {
-                    let wanted = if thread % 2 == 0 { Wanted::Md5AndSha256 } else { Wanted::Md5 };
                     for round in 0..6_usize {
-                        let mut part = pool.part(wanted);
+                        let mut part = pool.part();
                         let block = Bytes::from(vec![thread; 90_001 + 1000 * round]);
                         let whole = block.repeat(20 + usize::from(thread));
                         for _ in 0..20 + thread {
@@ -327,7 +292,7 @@ mod tests {
                         }
                         // Some are given up.
                         if round % 3 < 2 {
-                            assert_eq!(part.finish(), digests(&whole, wanted));
+                            assert_eq!(part.finish(), md5(&whole));
                         }
                     }
                 })
@@ -342,22 +307,22 @@ mod tests {
     /// As on a machine where others leave the threads nothing.
     #[test]
     fn who_has_waited_long_enough_hashes() {
-        let pool = HashPool::default();
+        let pool = Md5Pool::default();
         pool.shared.parts().threads = Threads::Running;
-        let mut part = pool.part(Wanted::Md5AndSha256);
+        let mut part = pool.part();
         let block = Bytes::from(vec![7; 1 << 20]);
         let blocks = 2 * (PART_WAITING_MAX_BYTES >> 20);
         for _ in 0..blocks {
             part.take(block.clone());
             assert!(pool.shared.parts().waiting_bytes <= PART_WAITING_MAX_BYTES);
         }
-        assert_eq!(part.finish(), digests(&block.repeat(blocks), Wanted::Md5AndSha256));
+        assert_eq!(part.finish(), md5(&block.repeat(blocks)));
     }
 
     #[test]
     fn what_waits_is_bounded_for_any_number_of_parts() {
-        let pool = HashPool::default();
-        let mut parts: Vec<PartHashes> = (0..200).map(|_| pool.part(Wanted::Md5)).collect();
+        let pool = Md5Pool::default();
+        let mut parts: Vec<PartMd5> = (0..200).map(|_| pool.part()).collect();
         for round in 0..8 {
             for part in &mut parts {
                 part.take(Bytes::from(vec![round; 64 << 10]));

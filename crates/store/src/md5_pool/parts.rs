@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Buf, Bytes};
+use haul_parts::lanes::Md5Stream;
 
-use super::hashes::Hashes;
 use super::threads::Threads;
 
 /// With so much waiting a part is company for others.
@@ -23,7 +23,7 @@ pub(super) struct Parts {
 #[derive(Debug, Default)]
 pub(super) struct Part {
     /// `None` while somebody advances it.
-    pub(super) hashes: Option<Hashes>,
+    pub(super) md5: Option<Md5Stream>,
     pub(super) waiting: Waiting,
     pub(super) urgency: Urgency,
 }
@@ -49,7 +49,7 @@ pub(super) struct Waiting {
 /// A part that is away from the pool while it is advanced.
 pub(super) struct Member {
     pub(super) number: u64,
-    pub(super) hashes: Hashes,
+    pub(super) md5: Md5Stream,
     pub(super) waiting: Waiting,
 }
 
@@ -84,7 +84,7 @@ impl Parts {
         let mut ready: Vec<(Urgency, usize, u64)> = self
             .by_number
             .iter()
-            .filter(|(_, part)| part.hashes.is_some() && part.waiting.size_bytes > 0)
+            .filter(|(_, part)| part.md5.is_some() && part.waiting.size_bytes > 0)
             .map(|(number, part)| (part.urgency, part.waiting.size_bytes, *number))
             .collect();
         ready.sort_unstable_by(|a, b| b.cmp(a));
@@ -98,8 +98,8 @@ impl Parts {
             .into_iter()
             .filter_map(|(_, _, number)| {
                 let part = self.by_number.get_mut(&number)?;
-                let hashes = part.hashes.take()?;
-                Some(Member { number, hashes, waiting: std::mem::take(&mut part.waiting) })
+                let md5 = part.md5.take()?;
+                Some(Member { number, md5, waiting: std::mem::take(&mut part.waiting) })
             })
             .collect();
         (!group.is_empty()).then_some(group)
@@ -120,7 +120,7 @@ impl Parts {
                     if part.urgency == Urgency::Full && member.waiting.size_bytes < COMPANY_WAITING_BYTES {
                         part.urgency = Urgency::None;
                     }
-                    part.hashes = Some(member.hashes);
+                    part.md5 = Some(member.md5);
                     part.waiting = member.waiting;
                 }
                 // It was dropped meanwhile; what it had left was counted until now.
