@@ -15,12 +15,12 @@ use haul::retry::RetryPolicy;
 use crate::size::{parse_size, parse_size_above_zero};
 use crate::target::{Address, Listed, Target};
 
-/// Moves files that are too big to fail into S3: in parts, in parallel, proving that what arrived is what was read.
+/// Reliable S3 transfers for files that are too big to fail: in parts, in parallel, every part proven
 #[derive(Debug, Parser)]
 #[command(name = "haul", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(subcommand_value_name = "COMMAND", disable_help_subcommand = true)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 interrupted, 4 outcome in doubt, \
-    5 parts left behind, 6 source changed, 7 not proven, 8 condition not met (docs/exit-codes.md).")]
+    5 parts left behind, 6 source changed, 7 not proven, 8 condition not met.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
@@ -90,7 +90,7 @@ pub(crate) struct OutputArgs {
     /// Nothing but errors
     #[arg(short, long, global = true, conflicts_with_all = ["json", "verbose"])]
     pub(crate) quiet: bool,
-    /// Log to stderr; twice for more (or a filter in HAUL_LOG)
+    /// Log requests to stderr; -vv: retries and decisions; -vvv: the wire, without secrets
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 }

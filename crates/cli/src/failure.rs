@@ -25,7 +25,19 @@ pub(crate) struct Doing {
     address: Option<Address>,
     endpoint: Option<String>,
     trail: Option<Trail>,
+    condition: Option<Condition>,
+    /// Of a download: the file it writes.
+    target: Option<String>,
     hint: Option<String>,
+}
+
+/// A condition that the command line demanded of the object's present state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// `--if-none-match`: nothing may have the key.
+    Absent,
+    /// `--if-match`: the key holds a certain version.
+    Version,
 }
 
 impl Doing {
@@ -36,12 +48,30 @@ impl Doing {
 
     /// Something about no address in particular.
     pub(crate) fn of(action: impl Into<String>) -> Self {
-        Self { action: action.into(), address: None, endpoint: None, trail: None, hint: None }
+        Self {
+            action: action.into(),
+            address: None,
+            endpoint: None,
+            trail: None,
+            condition: None,
+            target: None,
+            hint: None,
+        }
     }
 
     /// With the store that was asked.
     pub(crate) fn through(self, endpoint: impl Into<String>) -> Self {
         Self { endpoint: Some(endpoint.into()), ..self }
+    }
+
+    /// Under this condition, if one was demanded.
+    pub(crate) fn under(self, condition: Option<Condition>) -> Self {
+        Self { condition, ..self }
+    }
+
+    /// Into this file.
+    pub(crate) fn into_file(self, shown: impl Into<String>) -> Self {
+        Self { target: Some(shown.into()), ..self }
     }
 
     /// With what leads back to the upload.
@@ -115,6 +145,11 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// A command line that cannot be read.
+    pub(crate) fn usage(message: String) -> Self {
+        Self::of(&Usage { message, hint: None }.into())
+    }
+
     /// Finds out what an error means.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         let doing = error.downcast_ref::<Doing>();
@@ -146,8 +181,7 @@ impl Failure {
             failure.exit = exit(engine);
             (failure.advice, failure.retry_after_ms) = advice(engine.advice());
             failure.hint = hint(engine, doing);
-            let address = doing.and_then(|doing| doing.address.as_ref());
-            failure.call_an_interruption_by_its_name(engine, address);
+            failure.call_an_interruption_by_its_name(engine, doing);
         } else if let Some(server) = error.downcast_ref::<haul_server::Error>() {
             failure.code = server_code(server).to_owned();
             failure.hint = server.hint().map(str::to_owned);
@@ -170,14 +204,20 @@ impl Failure {
         self.causes.clear();
     }
 
-    fn call_an_interruption_by_its_name(&mut self, error: &EngineError, address: Option<&Address>) {
+    fn call_an_interruption_by_its_name(&mut self, error: &EngineError, doing: Option<&Doing>) {
+        let address = doing.and_then(|doing| doing.address.as_ref());
+        let target = doing.and_then(|doing| doing.target.as_deref());
         match error {
             EngineError::Paused { object, arrived_bytes, size_bytes, source: None, .. } => {
                 let (arrived, size) = (human_size(*arrived_bytes), human_size(*size_bytes));
                 self.call_it("paused", as_written(&format!("{object} at {arrived} of {size}"), address));
             }
             EngineError::Cancelled { object } => {
-                self.call_it("interrupted", as_written(&format!("{object}: nothing is left of it"), address));
+                let message = match target {
+                    Some(target) => format!("{object}: the download stopped; {target} was not replaced"),
+                    None => format!("{object}: the upload stopped; nothing of it is left at the store"),
+                };
+                self.call_it("interrupted", as_written(&message, address));
             }
             _ => {}
         }
@@ -210,7 +250,12 @@ fn causes(error: &anyhow::Error, address: Option<&Address>) -> Vec<String> {
     let mut said: Vec<String> = Vec::new();
     for (place, cause) in chain.iter().enumerate() {
         let text = as_written(&cause.to_string(), address);
-        if (place < told || place >= root) && !said.iter().any(|before| before.contains(&text)) {
+        // The SDK's word for an error it has no name for explains nothing.
+        let is_empty_word = text == "other";
+        if (place < told || place >= root)
+            && !is_empty_word
+            && !said.iter().any(|before| before.contains(&text))
+        {
             said.push(text);
         }
     }
@@ -332,7 +377,13 @@ fn hint(error: &EngineError, doing: Option<&Doing>) -> Option<String> {
         return Some(pasted);
     }
     if exit(error) == Exit::Precondition {
-        let hint = "the object stays as it was: it exists (--if-none-match), is another version or is not there (--if-match)";
+        let hint = match doing.and_then(|doing| doing.condition) {
+            Some(Condition::Absent) => "an object with this key exists and stays as it was (--if-none-match)",
+            Some(Condition::Version) => {
+                "the key holds another version or none, and stays as it was (--if-match)"
+            }
+            None => "the condition of this upload does not hold: the object stays as it was",
+        };
         return Some(hint.to_owned());
     }
     let hint = match error {

@@ -1,75 +1,88 @@
-//! Ctrl-C, SIGTERM and a closed terminal, as one stream of wishes to end.
+//! Ctrl-C, SIGTERM and a closed terminal, as one stream of requests to end.
 //!
-//! Once this exists, a signal no longer ends the process: whoever holds it must do so.
+//! Once this exists, a signal no longer ends the process: its holder must do so. Three habits of shells are respected:
+//!
+//! - `timeout 5 haul …` signals the process and then its whole group, so one request arrives twice within milliseconds.
+//!   A second one counts only after [`ONE_REQUEST`].
+//! - `for f in *; do haul cp "$f" …; done`: a shell ends the loop only if the command *died of* SIGINT. In the
+//!   foreground of a terminal the process therefore ends itself with that signal when everything else is done.
+//! - `nohup haul …` must survive its terminal: an ignored hang-up stays ignored.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-#[cfg(unix)]
+use rustix::process::getpgrp;
+use rustix::termios::tcgetpgrp;
+use signal_hook::consts::SIGINT;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits for signals that ask the process to end.
+/// Signals that come within this time of each other are one request.
+const ONE_REQUEST: Duration = Duration::from_millis(500);
+
+/// A Ctrl-C was handled here, and the shell does not know of it yet.
+static CTRL_C: AtomicBool = AtomicBool::new(false);
+
+/// Receives the signals that ask the process to end.
 #[derive(Debug)]
 pub(crate) struct Interrupts {
-    came: bool,
-    #[cfg(unix)]
+    last: Option<Instant>,
     interrupt: Signal,
-    #[cfg(unix)]
     terminate: Signal,
-    #[cfg(unix)]
     hangup: Option<Signal>,
+    role: Role,
+}
+
+/// What the process is doing while it listens for signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Work that ends by itself: a Ctrl-C ends the shell loop around it too.
+    Work,
+    /// A server: a signal is how it is meant to end.
+    Server,
+    /// A server whose hang-up asks it to read its keys again, also under `nohup`.
+    ServerWithKeys,
 }
 
 impl Interrupts {
     /// Takes the signals over.
-    #[cfg(unix)]
-    pub(crate) fn new() -> io::Result<Self> {
-        // `nohup haul …` must survive its terminal: an ignored hang-up stays ignored.
-        let hangup = if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
-        Self::with(hangup)
-    }
-
-    /// Takes the signals over, the hang-up in any case: for whom it is a message and no wish to end. Under `nohup` it would
-    /// go unheard, and a key that was taken back would stay valid without a word.
-    #[cfg(unix)]
-    pub(crate) fn with_hangup() -> io::Result<Self> {
-        Self::with(Some(signal(SignalKind::hangup())?))
-    }
-
-    #[cfg(unix)]
-    fn with(hangup: Option<Signal>) -> io::Result<Self> {
+    pub(crate) fn new(role: Role) -> io::Result<Self> {
+        let ignored = role != Role::ServerWithKeys && hangup_is_ignored();
+        let hangup = if ignored { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(Self {
-            came: false,
+            last: None,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup,
+            role,
         })
-    }
-
-    /// Takes the signals over.
-    #[cfg(not(unix))]
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { came: false })
     }
 
     /// Whether a person has asked to end: a failure of the store may end with the same exit code.
     pub(crate) fn came(&self) -> bool {
-        self.came
-    }
-
-    /// Takes the signals over; there is no hang-up here.
-    #[cfg(not(unix))]
-    pub(crate) fn with_hangup() -> io::Result<Self> {
-        Self::new()
+        self.last.is_some()
     }
 
     /// The next signal, by the name a person knows.
     pub(crate) async fn next(&mut self) -> &'static str {
-        let name = self.wait().await;
-        self.came = true;
-        name
+        loop {
+            let name = self.wait().await;
+            if self.role == Role::ServerWithKeys && name == "SIGHUP" {
+                return name;
+            }
+            let now = Instant::now();
+            let again = self.last.is_some_and(|last| now.duration_since(last) < ONE_REQUEST);
+            if again {
+                continue;
+            }
+            self.last = Some(now);
+            if name == "Ctrl-C" && self.role == Role::Work {
+                CTRL_C.store(true, Ordering::Relaxed);
+            }
+            return name;
+        }
     }
 
-    #[cfg(unix)]
     async fn wait(&mut self) -> &'static str {
         let hangup = async {
             match &mut self.hangup {
@@ -83,31 +96,37 @@ impl Interrupts {
             _ = hangup => "SIGHUP",
         }
     }
+}
 
-    #[cfg(not(unix))]
-    async fn wait(&mut self) -> &'static str {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => "Ctrl-C",
-            Err(_) => std::future::pending().await,
-        }
+/// Ends the process by SIGINT if a Ctrl-C ended the work and a shell in front of a terminal waits for it.
+///
+/// Returns otherwise: in a pipeline of a service or under `kill -INT` the exit code says more.
+pub(crate) fn end_the_loop_around_us() {
+    if CTRL_C.load(Ordering::Relaxed) && is_in_foreground() {
+        // If this fails, the exit code still reports the interruption.
+        let _ = signal_hook::low_level::emulate_default_handler(SIGINT);
     }
 }
 
+/// Whether the terminal that controls us gives its Ctrl-C to our process group.
+fn is_in_foreground() -> bool {
+    let Ok(terminal) = std::fs::File::open("/dev/tty") else { return false };
+    tcgetpgrp(&terminal).is_ok_and(|group| group == getpgrp())
+}
+
 /// Where the system tells it without `unsafe`: on Linux, in the mask of ignored signals.
-#[cfg(unix)]
 fn hangup_is_ignored() -> bool {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
     ignores(&status, 1)
 }
 
-#[cfg(unix)]
 fn ignores(status: &str, signal_number: u32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     mask & (1 << (signal_number - 1)) != 0
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

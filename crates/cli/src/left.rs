@@ -64,7 +64,7 @@ impl Left {
             // One request leaves nothing, a download removes its file, an upload that has not begun has nothing in flight.
             _ => "stopping",
         };
-        format!("{signal}: {what}; once more ends at once")
+        format!("{signal}: {what}; press again to quit immediately")
     }
 
     /// The end by a second signal.
@@ -74,7 +74,7 @@ impl Left {
                 Some(resume) if self.on_interrupt == OnInterrupt::Pause => Ended {
                     exit: Exit::Interrupted,
                     code: "Paused",
-                    message: format!("{signal} again: ended at once; what arrived is kept"),
+                    message: format!("{signal} again: quit immediately; what arrived is kept"),
                     hint: Some(format!(
                         "run the same command again, or {resume}; {} removes what is there",
                         trail.abort(&upload_id)
@@ -90,7 +90,7 @@ impl Left {
             _ => Ended {
                 exit: Exit::Interrupted,
                 code: "Interrupted",
-                message: format!("{signal} again: ended at once"),
+                message: format!("{signal} again: quit immediately"),
                 hint: None,
             },
         }
@@ -145,15 +145,15 @@ mod tests {
 
     #[test]
     fn the_first_signal_says_what_is_waited_for() {
-        insta::assert_snapshot!(left(OnInterrupt::Pause, journal()).stopping("Ctrl-C"), @"Ctrl-C: waiting for the parts in flight; once more ends at once");
-        insta::assert_snapshot!(left(OnInterrupt::Abort, store()).stopping("Ctrl-C"), @"Ctrl-C: removing what was sent; once more ends at once");
+        insta::assert_snapshot!(left(OnInterrupt::Pause, journal()).stopping("Ctrl-C"), @"Ctrl-C: waiting for the parts in flight; press again to quit immediately");
+        insta::assert_snapshot!(left(OnInterrupt::Abort, store()).stopping("Ctrl-C"), @"Ctrl-C: removing what was sent; press again to quit immediately");
         for on_interrupt in [OnInterrupt::Pause, OnInterrupt::Abort] {
             let mut one_request = Left::of_upload(on_interrupt, journal());
             one_request.event(&started(false));
             insta::allow_duplicates!(
-                insta::assert_snapshot!(one_request.stopping("Ctrl-C"), @"Ctrl-C: stopping; once more ends at once")
+                insta::assert_snapshot!(one_request.stopping("Ctrl-C"), @"Ctrl-C: stopping; press again to quit immediately")
             );
         }
-        insta::assert_snapshot!(Left::nothing().stopping("Ctrl-C"), @"Ctrl-C: stopping; once more ends at once");
+        insta::assert_snapshot!(Left::nothing().stopping("Ctrl-C"), @"Ctrl-C: stopping; press again to quit immediately");
     }
 }

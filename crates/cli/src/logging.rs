@@ -1,5 +1,6 @@
-//! The log: stderr, asked for by `-v` or `HAUL_LOG`; with `--json` each line is an object. Unasked, `haul serve` tells of what
-//! its operator has to see to (a full disk, a store that takes no writes); the other commands say what went wrong by themselves.
+//! The log: stderr, asked for by `-v` or `HAUL_LOG`; with `--json` each line is an object. `-v` shows one line per request,
+//! `-vv` retries and decisions too, `-vvv` the wire. Unasked, `haul serve` logs what its operator has to see to (a full disk, a
+//! store that takes no writes); the other commands report failures by themselves.
 //!
 //! Secrets never reach it. Our own crates keep them in types without `Display`; the HTTP and signing layers below
 //! print whole requests at their finest levels, and `s3s` a document that it cannot read, whole and at any level. So those
@@ -48,6 +49,8 @@ pub(crate) fn start(verbosity: u8, unasked: Unasked, mode: Mode) -> Result<(), S
         wanted.and(filter_fn(|metadata: &Metadata<'_>| may_speak(metadata.target(), *metadata.level())));
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        // A stderr that was closed must not panic the layer's own report of it.
+        .log_internal_errors(false)
         .with_ansi(crate::output::paint("log") != "log");
     let layer = match mode {
         Mode::Json => layer.json().with_filter(filter).boxed(),

@@ -21,23 +21,26 @@ mod store;
 mod target;
 mod trail;
 mod transfer;
+mod usage;
+mod waiting;
 
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use crate::args::{Cli, Command};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::logging::Unasked;
-use crate::output::{Mode, complain, paint, print_line};
+use crate::output::{Mode, complain, paint};
 
 /// Tasks wait for the network most of the time; what computes and reads files has threads of its own.
 const WORKER_THREADS_MIN: usize = 2;
 const WORKER_THREADS_MAX: usize = 8;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match usage::parse() {
+        Ok(cli) => cli,
+        Err(exit) => return exit.into(),
+    };
     let mode = Mode::choose(cli.output.json, cli.output.quiet);
     // A server has nobody else to tell.
     let unasked = match cli.command {
@@ -49,11 +52,13 @@ fn main() -> ExitCode {
         complain(&format!("{}: {problem}", paint("error")));
         return Exit::Usage.into();
     }
-    match run(cli, mode) {
-        Ok(exit) => exit.into(),
-        Err(error) if output::is_closed_pipe(&error) => Exit::Done.into(),
-        Err(error) => report(&error, mode).into(),
-    }
+    let exit = match run(cli, mode) {
+        Ok(exit) => exit,
+        Err(error) if output::is_closed_pipe(&error) => Exit::Done,
+        Err(error) => report(&error, mode),
+    };
+    interrupt::end_the_loop_around_us();
+    exit.into()
 }
 
 fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
@@ -68,15 +73,10 @@ fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
     result
 }
 
-/// Tells a failure to whoever listens.
+/// Reports a failure: the whole of it on stderr, and with `--json` as the last event on stdout.
 fn report(error: &anyhow::Error, mode: Mode) -> Exit {
     let failure = Failure::of(error);
-    if mode == Mode::Json
-        && let Ok(line) = serde_json::to_string(&failure)
-    {
-        // The same is said on stderr: a closed stdout loses nothing.
-        let _ = print_line(&line);
-    }
+    mode.event(&failure);
     complain(&failure.lines(paint));
     failure.exit
 }

@@ -1,10 +1,16 @@
 //! Where words go: results on stdout, everything else on stderr; what is shown and in which colours.
 //!
-//! A pipe that was closed by its reader (`haul ls | head`) is no failure. Names come from stores that others write
-//! to: what could move the cursor or colour a terminal is escaped before a person sees it.
+//! Two kinds of commands print. One *acts* (cp, rm, abort, serve): [`Mode::result`] and [`Mode::event`] cannot fail,
+//! because a stdout that is full or was closed by its reader must stop the printing and never the action; its exit code
+//! stays the action's. The other *reports* (ls, uploads): printing is its work, so [`Mode::row`] and [`Mode::record`]
+//! return a [`StdoutError`], and a reader that has seen enough (`haul ls | head`) ends the command with 0.
+//!
+//! Names come from stores that others write to: what could move the cursor or colour a terminal is escaped before a
+//! person sees it.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
@@ -34,18 +40,37 @@ impl Mode {
         }
     }
 
-    /// A result for a person: stdout, unless programs or nobody reads.
-    pub(crate) fn result(self, line: &str) -> io::Result<()> {
+    /// Prints what an action came to, for a person.
+    pub(crate) fn result(self, line: &str) {
+        if matches!(self, Self::Terminal | Self::Plain) {
+            print_if_possible(line);
+        }
+    }
+
+    /// Prints what an action came to, for a program.
+    pub(crate) fn event(self, event: &impl Serialize) {
+        if self == Self::Json
+            && let Ok(line) = serde_json::to_string(event)
+        {
+            print_if_possible(&line);
+        }
+    }
+
+    /// Prints a line of a report, for a person.
+    pub(crate) fn row(self, line: &str) -> Result<(), StdoutError> {
         match self {
-            Self::Terminal | Self::Plain => print_line(line),
+            Self::Terminal | Self::Plain => print_line(line).map_err(StdoutError),
             Self::Json | Self::Quiet => Ok(()),
         }
     }
 
-    /// A line for a program.
-    pub(crate) fn event(self, event: &impl Serialize) -> io::Result<()> {
+    /// Prints a line of a report, for a program.
+    pub(crate) fn record(self, record: &impl Serialize) -> Result<(), StdoutError> {
         match self {
-            Self::Json => print_line(&serde_json::to_string(event)?),
+            Self::Json => {
+                let line = serde_json::to_string(record).map_err(|error| StdoutError(error.into()))?;
+                print_line(&line).map_err(StdoutError)
+            }
             Self::Terminal | Self::Plain | Self::Quiet => Ok(()),
         }
     }
@@ -59,6 +84,27 @@ impl Mode {
     }
 }
 
+/// A report could not be printed: the disk below stdout is full, or its reader has gone.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+pub(crate) struct StdoutError(#[source] pub(crate) io::Error);
+
+/// Set by the first line that could not be printed; nothing more is printed after it.
+static STDOUT_IS_GONE: AtomicBool = AtomicBool::new(false);
+
+/// Prints a line of an action. The first failure is reported on stderr, unless the reader simply left, and is the last
+/// attempt.
+fn print_if_possible(line: &str) {
+    if STDOUT_IS_GONE.load(Ordering::Relaxed) {
+        return;
+    }
+    let Err(error) = print_line(line) else { return };
+    STDOUT_IS_GONE.store(true, Ordering::Relaxed);
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        complain(&format!("{}: cannot write to standard output: {error}", paint("warning")));
+    }
+}
+
 /// Writes a line to stdout.
 pub(crate) fn print_line(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -67,7 +113,7 @@ pub(crate) fn print_line(line: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes a line to stderr. When that is gone there is nobody left to tell.
+/// Writes a line to stderr. A failure is ignored: no other channel is left to report it on.
 pub(crate) fn complain(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
@@ -100,9 +146,11 @@ pub(crate) fn visible(name: &str) -> String {
     text
 }
 
-/// Whether an error only means that the reader of stdout went away.
+/// Whether an error only means that the reader of a report left early.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    error
+        .downcast_ref::<StdoutError>()
+        .is_some_and(|StdoutError(error)| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

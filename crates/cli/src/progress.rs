@@ -1,24 +1,32 @@
-//! How far a transfer is, for a person: a bar on a terminal, a line now and then elsewhere.
+//! How far a transfer is: a bar on a terminal, a line every ten seconds elsewhere, an event every second for programs.
 //!
 //! Everything is drawn by the loop in `transfer.rs`; there are no threads here. The position never runs ahead of
 //! what can still arrive: bytes on the wire count, repeated ones do not.
+
+mod line;
+mod status;
 
 use std::time::{Duration, Instant};
 
 use haul::Event;
 use haul::parts::PartNumber;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
+use serde::Serialize;
 
+use self::line::{Line, cut};
+use self::status::Status;
 use crate::output::{Mode, complain, paint, visible};
 use crate::pace::Pace;
-use crate::size::{human_duration, human_rate, human_size};
+use crate::size::{human_age, human_duration, human_rate, human_size};
 
 /// Between two looks at the numbers: often enough to seem alive, rarely enough to cost nothing.
 pub(crate) const TICK: Duration = Duration::from_millis(200);
 
-/// Between two lines where nobody watches.
+/// Between two lines in a log file.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Between two events of a program's progress.
+const EVENT_EVERY: Duration = Duration::from_secs(1);
 
 /// What the engine says about itself at one moment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,11 +41,26 @@ pub(crate) struct Snapshot {
     pub(crate) size_bytes: Option<u64>,
 }
 
+/// How far a transfer is, for a program: once a second while it runs.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename = "progress")]
+struct ProgressEvent {
+    /// Bytes that travelled, repeated attempts included.
+    moved_bytes: u64,
+    /// Bytes that are there for good.
+    arrived_bytes: u64,
+    size_bytes: u64,
+    parts_in_flight: u32,
+    /// Over the last seconds.
+    bytes_per_second: u64,
+}
+
 /// Shows one transfer.
 pub(crate) struct View {
     mode: Mode,
     label: String,
-    bar: Option<ProgressBar>,
+    /// What stands on the terminal now; only in [`Mode::Terminal`].
+    status: Status,
     pace: Pace,
     last_line: Instant,
     size_bytes: Option<u64>,
@@ -55,7 +78,7 @@ impl View {
         Self {
             mode,
             label,
-            bar: None,
+            status: Status::default(),
             pace: Pace::default(),
             last_line: now,
             size_bytes: None,
@@ -94,7 +117,7 @@ impl View {
             Event::Restarting { reason } => {
                 self.resumed_bytes = 0;
                 self.pace.forget();
-                self.say(&format!("beginning anew: {}", visible(reason)));
+                self.say(&format!("restarting: {}", visible(reason)));
             }
             Event::UnfinishedFound { count, initiated } => self.warn(&unfinished(*count, *initiated)),
             Event::Warning { message } => self.warn(&visible(message)),
@@ -103,18 +126,10 @@ impl View {
     }
 
     fn start(&mut self, size_bytes: u64, part_size_bytes: u64) {
-        // An upload that begins anew starts twice.
+        // An upload that restarts starts twice.
         self.finish();
         self.size_bytes = Some(size_bytes);
         self.part_size_bytes = part_size_bytes;
-        if self.mode == Mode::Terminal {
-            let bar = ProgressBar::with_draw_target(Some(size_bytes), ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:16} {wide_msg}") {
-                bar.set_style(style.progress_chars("━╸─"));
-            }
-            bar.set_prefix(shortened(&self.label));
-            self.bar = Some(bar);
-        }
     }
 
     /// Draws the present state.
@@ -125,12 +140,39 @@ impl View {
         let Some(size_bytes) = self.size_bytes else { return };
         let position = self.position(snapshot, size_bytes);
         self.pace.see(Instant::now(), position);
-        if let Some(bar) = &self.bar {
-            bar.set_position(position);
-            bar.set_message(self.beside_the_bar(position, size_bytes, snapshot.parts_in_flight));
-        } else if self.mode == Mode::Plain && self.last_line.elapsed() >= LINE_EVERY {
-            self.last_line = Instant::now();
-            complain(&self.line(position, size_bytes));
+        match self.mode {
+            Mode::Terminal => self.draw(position, size_bytes),
+            Mode::Plain if self.last_line.elapsed() >= LINE_EVERY => {
+                self.last_line = Instant::now();
+                complain(&self.line(position, size_bytes));
+            }
+            Mode::Json if self.last_line.elapsed() >= EVENT_EVERY => {
+                self.last_line = Instant::now();
+                self.mode.event(&self.progress_event(snapshot, size_bytes));
+            }
+            Mode::Plain | Mode::Json | Mode::Quiet => {}
+        }
+    }
+
+    /// The bar, and below it the trouble of the moment.
+    fn draw(&mut self, position: u64, size_bytes: u64) {
+        let columns = Status::columns();
+        let (lately, left) = (self.pace.lately(), self.pace.left(size_bytes - position));
+        let line = Line { name: &self.label, position, size_bytes, lately, left };
+        let mut lines = vec![line.fit(columns)];
+        lines.extend(self.trouble.as_ref().map(|trouble| cut(&format!("  {trouble}"), columns)));
+        self.status.draw(&lines);
+    }
+
+    fn progress_event(&self, snapshot: Snapshot, size_bytes: u64) -> ProgressEvent {
+        let (bytes, time) = self.pace.lately();
+        let millis = time.as_millis().max(1);
+        ProgressEvent {
+            moved_bytes: snapshot.moved_bytes,
+            arrived_bytes: snapshot.arrived_bytes,
+            size_bytes,
+            parts_in_flight: snapshot.parts_in_flight,
+            bytes_per_second: u64::try_from(u128::from(bytes) * 1000 / millis).unwrap_or(u64::MAX),
         }
     }
 
@@ -139,22 +181,6 @@ impl View {
         let most = snapshot.arrived_bytes.saturating_add(on_the_way).min(size_bytes);
         let moved = snapshot.moved_bytes.saturating_add(self.resumed_bytes);
         moved.clamp(snapshot.arrived_bytes.min(most), most)
-    }
-
-    /// The most important first: a narrow terminal cuts off what is behind.
-    fn beside_the_bar(&self, position: u64, size_bytes: u64, parts_in_flight: u32) -> String {
-        let mut text = format!("{} of {}", human_size(position), human_size(size_bytes));
-        if let Some(trouble) = &self.trouble {
-            return text + "  " + trouble;
-        }
-        let (bytes, time) = self.pace.lately();
-        if let Some(left) = self.pace.left(size_bytes - position) {
-            text += &format!("  {}  {} left", human_rate(bytes, time), human_eta(left));
-        }
-        if parts_in_flight > 0 {
-            text += &format!("  {parts_in_flight} in flight");
-        }
-        text
     }
 
     fn line(&self, position: u64, size_bytes: u64) -> String {
@@ -172,42 +198,19 @@ impl View {
     }
 
     /// Something a person should know now.
-    pub(crate) fn warn(&self, message: &str) {
+    pub(crate) fn warn(&mut self, message: &str) {
         self.say(&format!("{}: {message}", paint("warning")));
     }
 
-    /// A line that does not tear the bar.
-    pub(crate) fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| complain(line)),
-            None => self.mode.remark(line),
-        }
+    /// A line above the bar, which is drawn again by the next tick.
+    pub(crate) fn say(&mut self, line: &str) {
+        self.finish();
+        self.mode.remark(line);
     }
 
     /// Takes the bar away: what follows are last lines.
-    pub(crate) fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// A name that leaves room for the bar: its beginning and its end, which tell files apart.
-fn shortened(name: &str) -> String {
-    const LONGEST: usize = 24;
-    let letters: Vec<char> = name.chars().collect();
-    if letters.len() <= LONGEST {
-        return name.to_owned();
-    }
-    let half = (LONGEST - 1) / 2;
-    letters[..half].iter().chain(['…'].iter()).chain(&letters[letters.len() - half..]).collect()
-}
-
-/// Whole seconds: tenths of a guess only flicker.
-fn human_eta(eta: Duration) -> String {
-    match eta.as_secs() {
-        seconds @ 0..60 => format!("{seconds} s"),
-        _ => human_duration(eta),
+    pub(crate) fn finish(&mut self) {
+        self.status.clear();
     }
 }
 
@@ -227,17 +230,13 @@ fn resuming(arrived_bytes: u64, size_bytes: u64, differing: &[PartNumber]) -> St
 /// Uploads of the key that nobody here remembers, and what can be done about them.
 fn unfinished(count: usize, initiated: Option<Timestamp>) -> String {
     let begun = initiated.map_or_else(String::new, |time| {
-        let age = Timestamp::now().duration_since(time).unsigned_abs();
-        format!(", begun {} ago", human_duration(age))
+        format!(", begun {}", human_age(Timestamp::now().duration_since(time).unsigned_abs()))
     });
     let (what, of_it) = match count {
-        1 => (format!("an unfinished upload of this key{begun}, is"), "go on with it, if it is"),
-        _ => (
-            format!("{count} unfinished uploads of this key, the last{begun}, are"),
-            "go on with one that is",
-        ),
+        1 => (format!("an unfinished upload of this key{begun}, is"), "it if it is"),
+        _ => (format!("{count} unfinished uploads of this key, the last{begun}, are"), "one that is"),
     };
-    format!("{what} at the store; Ctrl-C and the same command with --adopt {of_it} of this file")
+    format!("{what} at the store; Ctrl-C and the same command with --adopt resumes {of_it} of this file")
 }
 
 #[cfg(test)]
@@ -278,15 +277,11 @@ mod tests {
     }
 
     #[test]
-    fn lines_say_how_far_how_fast_and_what_is_wrong() {
+    fn lines_report_position_rate_and_trouble() {
         let mut view = view();
         let now = Instant::now();
         view.pace.see(now, 0);
         view.pace.see(now + Duration::from_secs(5), 25 * MIB);
-        insta::assert_snapshot!(
-            view.beside_the_bar(25 * MIB, 100 * MIB, 16),
-            @"25.0 MiB of 100.0 MiB  5.0 MiB/s  15 s left  16 in flight"
-        );
         insta::assert_snapshot!(
             view.line(25 * MIB, 100 * MIB),
             @"video.mov  25%  25.0 MiB of 100.0 MiB  5.0 MiB/s"
@@ -316,16 +311,5 @@ mod tests {
         };
         assert_eq!(view.position(snapshot(0), 100 * MIB), 40 * MIB);
         assert_eq!(view.position(snapshot(3 * MIB), 100 * MIB), 43 * MIB);
-    }
-
-    #[test]
-    fn long_names_keep_both_ends() {
-        assert_eq!(shortened("video.mov"), "video.mov");
-        assert_eq!(shortened("a-very-long-name-of-a-video-part-0001.mov"), "a-very-long…rt-0001.mov");
-    }
-
-    #[test]
-    fn an_empty_object_is_all_there() {
-        assert!(view().line(0, 0).contains("100%"));
     }
 }

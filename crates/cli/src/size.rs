@@ -35,21 +35,53 @@ pub(crate) fn human_size(bytes: u64) -> String {
     ByteSize(bytes).display().iec().to_string()
 }
 
-/// `118 MiB/s`: no decimals from 10 on, where they would only flicker.
+/// `118 MiB/s`.
 pub(crate) fn human_rate(bytes: u64, elapsed: Duration) -> String {
-    const UNITS: [&str; 5] = ["B/s", "KiB/s", "MiB/s", "GiB/s", "TiB/s"];
     // Precision does not matter here: a rate is read by people.
     #[allow(clippy::cast_precision_loss)]
-    let mut rate = bytes as f64 / elapsed.as_secs_f64().max(0.001);
+    let rate = bytes as f64 / elapsed.as_secs_f64().max(0.001);
+    format!("{}/s", rounded(rate))
+}
+
+/// `128 MiB`, `1.9 GiB`: as short as a progress bar needs it.
+pub(crate) fn short_size(bytes: u64) -> String {
+    #[allow(clippy::cast_precision_loss)]
+    rounded(bytes as f64)
+}
+
+/// No decimals from 10 on, where they would only flicker.
+fn rounded(mut bytes: f64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut unit = 0;
-    while rate >= 1024.0 && unit + 1 < UNITS.len() {
-        rate /= 1024.0;
+    while bytes >= 1024.0 && unit + 1 < UNITS.len() {
+        bytes /= 1024.0;
         unit += 1;
     }
-    if rate < 10.0 && unit > 0 {
-        format!("{rate:.1} {}", UNITS[unit])
+    if bytes < 10.0 && unit > 0 {
+        format!("{bytes:.1} {}", UNITS[unit])
     } else {
-        format!("{rate:.0} {}", UNITS[unit])
+        format!("{bytes:.0} {}", UNITS[unit])
+    }
+}
+
+/// `0:07`, `1:50`, `12:03:00`: a time that counts down.
+pub(crate) fn human_clock(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds / 3600 {
+        0 => format!("{}:{:02}", seconds / 60, seconds % 60),
+        hours => format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60),
+    }
+}
+
+/// `just now`, `45 s ago`, `3 min ago`, `2 h ago`, `5 days ago`: how long ago, as a person would say it.
+pub(crate) fn human_age(age: Duration) -> String {
+    let seconds = age.as_secs();
+    match seconds {
+        0..5 => "just now".to_owned(),
+        5..60 => format!("{seconds} s ago"),
+        60..3600 => format!("{} min ago", seconds / 60),
+        3600..172_800 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} days ago", seconds / 86_400),
     }
 }
 
@@ -104,6 +136,12 @@ mod tests {
         insta::assert_snapshot!(human_rate(1_503_238_553, Duration::from_millis(12_100)), @"118 MiB/s");
         insta::assert_snapshot!(human_rate(10_000, Duration::from_secs(1)), @"9.8 KiB/s");
         insta::assert_snapshot!(human_rate(5, Duration::ZERO), @"4.9 KiB/s");
+        assert_eq!([128 << 20, 2_040_109_466, 512].map(short_size), ["128 MiB", "1.9 GiB", "512 B"]);
+        let clock = |seconds| human_clock(Duration::from_secs(seconds));
+        assert_eq!([7, 110, 43_380].map(clock), ["0:07", "1:50", "12:03:00"]);
+        let age = |seconds| human_age(Duration::from_secs(seconds));
+        assert_eq!([0, 45, 200, 7400].map(age), ["just now", "45 s ago", "3 min ago", "2 h ago"]);
+        assert_eq!(age(5 * 86_400), "5 days ago");
         insta::assert_snapshot!(human_duration(Duration::from_millis(340)), @"340 ms");
         insta::assert_snapshot!(human_duration(Duration::from_millis(12_130)), @"12.1 s");
         insta::assert_snapshot!(human_duration(Duration::from_secs(200)), @"3 min 20 s");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use haul::s3::StaticCredentials;
+use haul::store::LoggedStore;
 use haul::{Addressing, S3Options, S3Store, Store};
 
 use crate::args::StoreArgs;
@@ -88,7 +89,7 @@ async fn connect(options: S3Options) -> anyhow::Result<Arc<dyn Store>> {
         None => Doing::of("cannot connect to the store"),
     };
     let store = S3Store::connect(options).await.context(doing)?;
-    Ok(Arc::new(store))
+    Ok(Arc::new(LoggedStore(store)))
 }
 
 fn s3_options(args: &StoreArgs) -> Result<S3Options, Usage> {

@@ -4,7 +4,6 @@
 //! (P3); the second ends at once and says what may be left.
 
 use std::future::Future;
-use std::io;
 
 use haul::{Event, Events};
 use tokio::time::MissedTickBehavior;
@@ -103,14 +102,14 @@ pub(crate) async fn drive<T: Transfer>(
                 }
                 view.say(&left.stopping(signal));
             }
-            Some(event) = next(&mut events) => take(&event, mode, view, &mut left)?,
+            Some(event) = next(&mut events) => take(&event, mode, view, &mut left),
             result = &mut transfer => break result,
             _ = ticks.tick() => view.tick(transfer.snapshot()),
         }
     };
     // The engine's task is over, so the queue has an end.
     while let Some(event) = next(&mut events).await {
-        take(&event, mode, view, &mut left)?;
+        take(&event, mode, view, &mut left);
     }
     view.tick(transfer.snapshot());
     view.finish();
@@ -121,8 +120,8 @@ async fn next(events: &mut Option<Events>) -> Option<Event> {
     events.as_mut()?.next().await
 }
 
-fn take(event: &Event, mode: Mode, view: &mut View, left: &mut Left) -> io::Result<()> {
+fn take(event: &Event, mode: Mode, view: &mut View, left: &mut Left) {
     left.event(event);
     view.event(event);
-    mode.event(event)
+    mode.event(event);
 }

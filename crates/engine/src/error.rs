@@ -128,7 +128,7 @@ pub enum Error {
         object: String,
     },
     /// It stopped and can go on: what arrived is kept at the store and remembered here.
-    #[error("{object}: paused at {arrived_bytes} of {size_bytes} bytes")]
+    #[error("{object}: paused with {} of it at the store", share(*arrived_bytes, *size_bytes))]
     Paused {
         /// The object.
         object: ObjectRef,
@@ -275,6 +275,12 @@ impl Error {
     pub fn of_store(place: impl Into<String>, source: StoreError) -> Self {
         Self::Store { object: place.into(), part: None, attempts: 1, source: Box::new(source) }
     }
+}
+
+/// `61 %`, rounded down.
+fn share(arrived_bytes: u64, size_bytes: u64) -> String {
+    let percent = u128::from(arrived_bytes) * 100 / u128::from(size_bytes.max(1));
+    format!("{percent} %")
 }
 
 /// An error and all its causes: "connection error: Connection reset by peer (os error 104)".

@@ -147,6 +147,7 @@ impl EventSender {
     }
 
     pub(crate) fn send(&self, event: Event) {
+        tracing::debug!(target: "haul::decision", "{event:?}");
         // No reader is no error.
         let _ = self.0.send(event);
     }

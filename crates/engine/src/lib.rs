@@ -1,5 +1,5 @@
-//! **Haul** moves files that are too big to fail into S3: in parts, in parallel, proving that what arrived
-//! is what was read, and leaving nothing behind.
+//! **Haul** is for files that are too big to fail: it uploads them to S3 and downloads them again, in parts, in
+//! parallel, proving that what arrived is what was read, and leaving nothing behind.
 //!
 //! How a byte travels, folder by folder:
 //!

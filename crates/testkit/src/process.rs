@@ -118,6 +118,19 @@ impl Running {
         send(self.child.id(), signal).with_context(|| format!("signal {}", self.name))
     }
 
+    /// Sends a signal again and again until it has ended, as a person presses Ctrl-C who is in a hurry.
+    ///
+    /// # Errors
+    /// When it has not ended after `limit`, counted from the start; then it is killed.
+    pub fn signal_until_it_ends(self, signal: Signal, limit: Duration) -> Result<Finished> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        while self.started.elapsed() < limit && waitid(WaitId::Pid(pid(self.id())?), options)?.is_none() {
+            self.signal(signal)?;
+            thread::sleep(SAMPLE_PERIOD);
+        }
+        self.finish(limit)
+    }
+
     /// Kills it as `kill -9` does and waits for that.
     ///
     /// # Errors

@@ -34,11 +34,11 @@ pub(crate) async fn run(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Resul
     let done = haul::abandon(std::sync::Arc::clone(&opened.store), &journal_folder()?, &summary.id).await;
     opened.close().await;
     let done = done.context(doing)?;
-    mode.event(&Aborted { id: &summary.id, was_complete: done == Abandoned::WasComplete })?;
+    mode.event(&Aborted { id: &summary.id, was_complete: done == Abandoned::WasComplete });
     mode.result(&match done {
         Abandoned::Removed => format!("aborted the upload of {shown}: nothing of it is left at the store"),
         Abandoned::NothingThere => format!("nothing of the upload of {shown} was at the store; forgotten"),
         Abandoned::WasComplete => format!("{shown} had been completed and stays; the upload is forgotten"),
-    })?;
+    });
     Ok(Exit::Done)
 }

@@ -16,7 +16,7 @@ use super::upload::{Origin, Sending, send};
 use crate::args::{CpArgs, ObjectOptionArgs, RememberArgs, StoreArgs, TransferArgs};
 use crate::exit::Exit;
 use crate::failure::{Doing, Usage};
-use crate::interrupt::Interrupts;
+use crate::interrupt::{Interrupts, Role};
 use crate::left::Left;
 use crate::output::{Mode, visible};
 use crate::progress::View;
@@ -102,14 +102,14 @@ async fn download(
     let object = address.exact_object().map_err(Usage::from)?;
     let path = address.file_for(path).map_err(Usage::from)?;
     let (from, to) = (visible(&address.to_string()), visible(&path.display().to_string()));
-    let doing = || Doing::at(format!("cannot copy {from} to {to}"), address);
+    let doing = || Doing::at(format!("cannot copy {from} to {to}"), address).into_file(to.clone());
 
     let opened = store::open(address.scheme, args, mode).await?;
     let endpoint = opened.store.endpoint();
     let started = Instant::now();
     let mut view = View::new(mode, super::name_of(&to));
     let report = async {
-        let mut interrupts = Interrupts::new()?;
+        let mut interrupts = Interrupts::new(Role::Work)?;
         let download = haul::download(Arc::clone(&opened.store), object, path, options);
         drive(download, mode, &mut view, &mut interrupts, Left::nothing()).await
     };
@@ -120,8 +120,8 @@ async fn download(
 
     let journey = Journey { source: &from, target: &to, elapsed };
     let (line, summary) = summary::downloaded(journey, &report);
-    mode.event(&summary)?;
-    mode.result(&line)?;
+    mode.event(&summary);
+    mode.result(&line);
     Ok(Exit::Done)
 }
 

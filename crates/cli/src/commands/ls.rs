@@ -11,11 +11,12 @@ use serde::Serialize;
 
 use crate::args::{LsArgs, StoreArgs};
 use crate::exit::Exit;
-use crate::failure::Doing;
+use crate::failure::{Doing, Ended};
 use crate::output::{Mode, visible};
 use crate::size::human_size;
 use crate::store;
 use crate::target::{Address, Listed, Scheme};
+use crate::waiting::noted;
 
 /// One line of `--json`.
 #[derive(Debug, Serialize)]
@@ -43,13 +44,13 @@ pub(crate) async fn run(args: &StoreArgs, what: LsArgs, mode: Mode) -> anyhow::R
 }
 
 async fn list_buckets(store: &dyn Store, mode: Mode) -> anyhow::Result<Exit> {
-    let buckets = store.list_buckets().await;
+    let buckets = noted(mode, store.list_buckets()).await;
     let buckets = buckets
         .map_err(|error| haul::Error::of_store(store.endpoint(), error))
         .with_context(|| Doing::of("cannot list the buckets").through(store.endpoint()))?;
     for BucketInfo { name, created } in &buckets {
-        mode.event(&Line::Bucket { name, created: rfc3339(*created) })?;
-        mode.result(&format!("{}  {}", time(*created, &TimeZone::system()), visible(name)))?;
+        mode.record(&Line::Bucket { name, created: rfc3339(*created) })?;
+        mode.row(&format!("{}  {}", time(*created, &TimeZone::system()), visible(name)))?;
     }
     Ok(Exit::Done)
 }
@@ -70,8 +71,8 @@ async fn list_objects(
     let mut found = false;
     let mut continuation = None;
     loop {
-        let page =
-            store.list_objects(&address.bucket, &address.key, delimiter, continuation.as_deref()).await;
+        let page = store.list_objects(&address.bucket, &address.key, delimiter, continuation.as_deref());
+        let page = noted(mode, page).await;
         let page =
             page.map_err(|error| haul::Error::of_store(address.to_string(), error)).with_context(|| {
                 let action = format!("cannot list {}", visible(&address.to_string()));
@@ -79,8 +80,8 @@ async fn list_objects(
             })?;
         for entry in &page.entries {
             found = true;
-            mode.event(&line(entry))?;
-            mode.result(&row(entry, folder, &zone))?;
+            mode.record(&line(entry))?;
+            mode.row(&row(entry, folder, &zone))?;
         }
         continuation = page.next;
         if continuation.is_none() {
@@ -90,8 +91,13 @@ async fn list_objects(
     if found || address.key.is_empty() {
         return Ok(Exit::Done);
     }
-    mode.remark(&format!("nothing begins with {}", visible(&address.to_string())));
-    Ok(Exit::Failed)
+    Err(Ended {
+        exit: Exit::Failed,
+        code: "NothingFound",
+        message: format!("nothing begins with {}", visible(&address.to_string())),
+        hint: None,
+    }
+    .into())
 }
 
 fn line(entry: &ListingEntry) -> Line<'_> {

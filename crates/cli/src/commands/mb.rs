@@ -23,7 +23,7 @@ pub(crate) async fn run(args: &StoreArgs, bucket: &Address, mode: Mode) -> anyho
     let made = opened.store.create_bucket(&bucket.bucket).await;
     opened.close().await;
     made.map_err(|error| haul::Error::of_store(bucket.to_string(), error)).context(doing)?;
-    mode.event(&Made { bucket: bucket.bucket.to_string() })?;
-    mode.result(&format!("made {bucket}"))?;
+    mode.event(&Made { bucket: bucket.bucket.to_string() });
+    mode.result(&format!("made {bucket}"));
     Ok(Exit::Done)
 }

@@ -18,6 +18,7 @@ mod uploads;
 use crate::args::{Cli, Command, FolderCommand};
 use crate::exit::Exit;
 use crate::output::Mode;
+use crate::waiting::noted;
 
 /// Does what the command line says.
 pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
@@ -26,11 +27,11 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
         Command::Cp(args) => cp::run(&store, *args, mode).await,
         Command::Uploads => uploads::run(mode),
         Command::Resume(args) => resume::run(&store, args, mode).await,
-        Command::Abort(args) => abort::run(&store, &args.id, mode).await,
+        Command::Abort(args) => noted(mode, abort::run(&store, &args.id, mode)).await,
         Command::Ls(args) => ls::run(&store, args, mode).await,
-        Command::Mb(args) => mb::run(&store, &args.bucket, mode).await,
-        Command::Rm(args) => rm::run(&store, &args.object, mode).await,
-        Command::Rb(args) => rb::run(&store, &args.bucket, mode).await,
+        Command::Mb(args) => noted(mode, mb::run(&store, &args.bucket, mode)).await,
+        Command::Rm(args) => noted(mode, rm::run(&store, &args.object, mode)).await,
+        Command::Rb(args) => noted(mode, rb::run(&store, &args.bucket, mode)).await,
         Command::Serve(args) => serve::run(&store, &args, mode).await,
         Command::Store(args) => match args.command {
             FolderCommand::Check(args) => store_check::run(&store, args, mode).await,

@@ -23,7 +23,7 @@ pub(crate) async fn run(args: &StoreArgs, bucket: &Address, mode: Mode) -> anyho
     let removed = opened.store.delete_bucket(&bucket.bucket).await;
     opened.close().await;
     removed.map_err(|error| haul::Error::of_store(bucket.to_string(), error)).context(doing)?;
-    mode.event(&Removed { bucket: bucket.bucket.to_string() })?;
-    mode.result(&format!("removed {bucket}"))?;
+    mode.event(&Removed { bucket: bucket.bucket.to_string() });
+    mode.result(&format!("removed {bucket}"));
     Ok(Exit::Done)
 }

@@ -1,7 +1,6 @@
 //! `haul resume ID` and `haul resume --all`: goes on with what was interrupted on this machine.
 
 use std::collections::VecDeque;
-use std::io;
 
 use haul::UploadOptions;
 use haul::journal::{JournalError, JournalSummary};
@@ -53,15 +52,15 @@ async fn all(args: &StoreArgs, options: &UploadOptions, mode: Mode) -> anyhow::R
     let unfinished = folder.list().map_err(haul::Error::from)?;
     let unreadable = unreadable(&folder)?;
     if unfinished.is_empty() && unreadable.is_empty() {
-        mode.result("no unfinished uploads")?;
+        mode.result("no unfinished uploads");
     }
     let mut exit = Exit::Done;
     for error in unreadable {
-        exit = tell(&error, mode)?;
+        exit = tell(&error, mode);
     }
     let (running, mut left): (Vec<_>, VecDeque<_>) = sorted_out(unfinished);
     for (id, pid) in running {
-        skip(&id, Some(pid), mode)?;
+        skip(&id, Some(pid), mode);
     }
     let mut interrupts = None;
     while let Some(summary) = left.pop_front() {
@@ -72,8 +71,8 @@ async fn all(args: &StoreArgs, options: &UploadOptions, mode: Mode) -> anyhow::R
             Ok(_) if interrupted => exit = Exit::Interrupted,
             Ok(_) => {}
             Err(error) => match taken_meanwhile(&error) {
-                Some(pid) => skip(&id, pid, mode)?,
-                None => exit = tell(&error, mode)?,
+                Some(pid) => skip(&id, pid, mode),
+                None => exit = tell(&error, mode),
             },
         }
         if interrupted {
@@ -106,18 +105,18 @@ fn taken_meanwhile(error: &anyhow::Error) -> Option<Option<u32>> {
     }
 }
 
-fn skip(id: &str, running_pid: Option<u32>, mode: Mode) -> io::Result<()> {
-    mode.event(&Skipped { id, running_pid })?;
+fn skip(id: &str, running_pid: Option<u32>, mode: Mode) {
+    mode.event(&Skipped { id, running_pid });
     let who = running_pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-    mode.result(&format!("{id}  skipped: {who} is working on it"))
+    mode.result(&format!("{id}  skipped: {who} is working on it"));
 }
 
 /// The failure of one is not the end of all.
-fn tell(error: &anyhow::Error, mode: Mode) -> io::Result<Exit> {
+fn tell(error: &anyhow::Error, mode: Mode) -> Exit {
     let failure = Failure::of(error);
-    mode.event(&failure)?;
+    mode.event(&failure);
     complain(&failure.lines(paint));
-    Ok(failure.exit)
+    failure.exit
 }
 
 async fn resume(

@@ -28,7 +28,7 @@ pub(crate) async fn run(args: &StoreArgs, address: &Address, mode: Mode) -> anyh
     let removed = opened.store.delete_object(&object).await;
     opened.close().await;
     removed.map_err(|error| haul::Error::of_store(address.to_string(), error)).context(doing)?;
-    mode.event(&Removed { bucket: object.bucket.as_str(), key: object.key.as_str() })?;
-    mode.result(&format!("removed {shown}"))?;
+    mode.event(&Removed { bucket: object.bucket.as_str(), key: object.key.as_str() });
+    mode.result(&format!("removed {shown}"));
     Ok(Exit::Done)
 }

@@ -12,7 +12,7 @@ use crate::args::{ServeArgs, StoreArgs};
 use crate::data_dir::data_dir;
 use crate::exit::Exit;
 use crate::failure::{Doing, Usage};
-use crate::interrupt::Interrupts;
+use crate::interrupt::{Interrupts, Role};
 use crate::output::Mode;
 
 /// What a client must know.
@@ -48,7 +48,8 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
     let region = options.region.clone();
 
     // Before the address is known to anybody: a signal from now on ends it in order.
-    let mut interrupts = if args.keys.is_some() { Interrupts::with_hangup()? } else { Interrupts::new()? };
+    let role = if args.keys.is_some() { Role::ServerWithKeys } else { Role::Server };
+    let mut interrupts = Interrupts::new(role)?;
     let doing = || Doing::of(format!("cannot serve {} on {}", folder.display(), args.listen));
     let server = haul_server::start(options).await.with_context(doing)?;
     let keys = server.credentials();
@@ -60,19 +61,19 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
         data_dir: folder.display().to_string(),
         admin_endpoint: server.admin_address().map(|address| format!("http://{address}")),
     };
-    mode.event(&listening)?;
-    mode.result(&listening.page())?;
+    mode.event(&listening);
+    mode.result(&listening.page());
 
     let signal = loop {
         match interrupts.next().await {
-            "SIGHUP" if args.keys.is_some() => reload(&server, args, mode)?,
+            "SIGHUP" if args.keys.is_some() => reload(&server, args, mode),
             signal => break signal,
         }
     };
-    mode.remark(&format!("{signal}: finishing the requests in flight; once more ends at once"));
+    mode.remark(&format!("{signal}: finishing the requests in flight; press again to quit immediately"));
     tokio::select! {
         () = server.stop() => mode.remark("stopped"),
-        _ = interrupts.next() => mode.remark("ended at once; what was answered is safe"),
+        _ = interrupts.next() => mode.remark("quit immediately; what was answered is safe"),
     }
     Ok(Exit::Done)
 }
@@ -101,7 +102,7 @@ enum Reloaded {
 }
 
 /// Keys that cannot be read leave the old ones in force: a slip in the file should lock nobody out.
-fn reload(server: &RunningServer, args: &ServeArgs, mode: Mode) -> anyhow::Result<()> {
+fn reload(server: &RunningServer, args: &ServeArgs, mode: Mode) {
     let replaced = read_grants(args).and_then(|grants| {
         let key_pairs = grants.len();
         server.replace_grants(grants)?;
@@ -118,7 +119,7 @@ fn reload(server: &RunningServer, args: &ServeArgs, mode: Mode) -> anyhow::Resul
             Reloaded::KeysKept { reason }
         }
     };
-    Ok(mode.event(&reloaded)?)
+    mode.event(&reloaded);
 }
 
 fn check(store: &StoreArgs, args: &ServeArgs) -> Result<(), Usage> {

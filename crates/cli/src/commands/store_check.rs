@@ -14,7 +14,7 @@ use crate::args::{CheckArgs, StoreArgs};
 use crate::data_dir::data_dir;
 use crate::exit::Exit;
 use crate::failure::{Doing, Ended, Usage};
-use crate::interrupt::Interrupts;
+use crate::interrupt::{Interrupts, Role};
 use crate::output::{Mode, visible};
 use crate::progress::{Snapshot, TICK, View};
 use crate::size::{human_duration, human_rate, human_size};
@@ -27,21 +27,21 @@ pub(crate) async fn run(store: &StoreArgs, args: CheckArgs, mode: Mode) -> anyho
     let started = std::time::Instant::now();
     let report = checked(&folder, repair, mode).await?;
     for problem in &report.problems {
-        mode.event(&ProblemLine::of(problem))?;
-        mode.result(&format!("damaged  {}", visible(&problem.to_string())))?;
+        mode.event(&ProblemLine::of(problem));
+        mode.result(&format!("damaged  {}", visible(&problem.to_string())));
     }
     for orphan in &report.orphans {
         let file = orphan.path().display().to_string();
-        mode.result(&format!("orphan   {file}"))?;
-        mode.event(&Orphan { file })?;
+        mode.result(&format!("orphan   {file}"));
+        mode.event(&Orphan { file });
     }
     for stranger in &report.strangers {
         let file = stranger.display().to_string();
-        mode.result(&format!("stranger {}", visible(&file)))?;
-        mode.event(&Stranger { file })?;
+        mode.result(&format!("stranger {}", visible(&file)));
+        mode.event(&Stranger { file });
     }
-    mode.event(&Checked::of(&report))?;
-    mode.result(&summary(&report, repair, started.elapsed()))?;
+    mode.event(&Checked::of(&report));
+    mode.result(&summary(&report, repair, started.elapsed()));
     if report.is_sound() {
         return Ok(Exit::Done);
     }
@@ -75,7 +75,7 @@ fn refuse_a_store_elsewhere(store: &StoreArgs) -> Result<(), Usage> {
 
 /// Reads on a thread of its own, shown as it goes. It changes nothing, so that a signal may end it anywhere.
 async fn checked(folder: &Path, repair: Repair, mode: Mode) -> anyhow::Result<CheckReport> {
-    let mut interrupts = Interrupts::new()?;
+    let mut interrupts = Interrupts::new(Role::Work)?;
     let progress = CheckProgress::default();
     let reading = tokio::task::spawn_blocking({
         let (folder, progress) = (folder.to_owned(), progress.clone());

@@ -13,8 +13,8 @@ use super::summary::{self, Journey};
 use crate::args::StoreArgs;
 use crate::connection::Connection;
 use crate::exit::Exit;
-use crate::failure::{Doing, Usage};
-use crate::interrupt::Interrupts;
+use crate::failure::{Condition, Doing, Usage};
+use crate::interrupt::{Interrupts, Role};
 use crate::left::{Left, OnInterrupt};
 use crate::output::{Mode, visible};
 use crate::progress::View;
@@ -69,7 +69,12 @@ pub(super) async fn send(
         Origin::Journal(source) => visible(&source.path),
     };
     let to = visible(&address.to_string());
-    let doing = || Doing::at(format!("cannot copy {from} to {to}"), &address);
+    let condition = match (options.if_none_match, &options.if_match) {
+        (true, _) => Some(Condition::Absent),
+        (false, Some(_)) => Some(Condition::Version),
+        (false, None) => None,
+    };
+    let doing = || Doing::at(format!("cannot copy {from} to {to}"), &address).under(condition);
     let file = file.open().with_context(doing)?;
 
     let opened = store::open(address.scheme, args, mode).await?;
@@ -101,7 +106,7 @@ pub(super) async fn send(
         make_bucket_if_promised(&opened, &address).await?;
         let interrupts = match interrupts {
             Some(interrupts) => interrupts,
-            None => interrupts.insert(Interrupts::new()?),
+            None => interrupts.insert(Interrupts::new(Role::Work)?),
         };
         let can_pause = trail.resume().is_some() && !abort_on_interrupt;
         let on_interrupt = if can_pause { OnInterrupt::Pause } else { OnInterrupt::Abort };
@@ -116,8 +121,8 @@ pub(super) async fn send(
 
     let journey = Journey { source: &from, target: &to, elapsed };
     let (line, summary) = summary::uploaded(journey, &report, view.retries());
-    mode.event(&summary)?;
-    mode.result(&line)?;
+    mode.event(&summary);
+    mode.result(&line);
     Ok(Exit::Done)
 }
 

@@ -9,7 +9,7 @@ use crate::connection::Connection;
 use crate::exit::Exit;
 use crate::failure::{Doing, Ended};
 use crate::output::{Mode, visible};
-use crate::size::{human_duration, human_size};
+use crate::size::{human_age, human_size};
 use crate::state_dir::journal_folder;
 
 /// One unfinished upload.
@@ -43,18 +43,18 @@ pub(crate) fn run(mode: Mode) -> anyhow::Result<Exit> {
     let unfinished = folder.list().map_err(haul::Error::from)?;
     let unreadable = folder.unreadable().map_err(haul::Error::from)?;
     if unfinished.is_empty() && unreadable.is_empty() {
-        mode.result("no unfinished uploads")?;
+        mode.row("no unfinished uploads")?;
     }
     let now = jiff::Timestamp::now().as_second();
     for summary in unfinished {
         let upload = Unfinished::of(&summary);
-        mode.event(&upload)?;
-        mode.result(&upload.line(now))?;
+        mode.record(&upload)?;
+        mode.row(&upload.line(now))?;
     }
     for journal in unreadable {
         let unreadable = Unreadable::of(&journal);
-        mode.event(&unreadable)?;
-        mode.result(&unreadable.line())?;
+        mode.record(&unreadable)?;
+        mode.row(&unreadable.line())?;
     }
     Ok(Exit::Done)
 }
@@ -82,7 +82,7 @@ impl Unfinished {
             (Some(pid), ..) => format!("running (process {pid})"),
             (None, _, Some(reason)) => reason.clone(),
             (None, true, None) => "ended while it was being completed".into(),
-            (None, false, None) => "ended without a word (killed?)".into(),
+            (None, false, None) => "killed or power lost".into(),
         };
         Self {
             id: summary.id.clone(),
@@ -98,7 +98,7 @@ impl Unfinished {
         }
     }
 
-    /// `1a2b3c4d5e6f  61 % of 4.0 GiB  3.2 h ago  big.iso -> s3://bucket/big.iso  interrupted`
+    /// `1a2b3c4d5e6f  61 % of 4.0 GiB  3 h ago  big.iso -> s3://bucket/big.iso  interrupted`
     fn line(&self, now: i64) -> String {
         let percent = match self.size_bytes {
             0 => 100,
@@ -106,10 +106,10 @@ impl Unfinished {
         };
         let age = std::time::Duration::from_secs(u64::try_from(now - self.begun_at).unwrap_or_default());
         format!(
-            "{}  {percent:>3} % of {}  {} ago  {} -> {}  {}",
+            "{}  {percent:>3} % of {}  {}  {} -> {}  {}",
             self.id,
             human_size(self.size_bytes),
-            human_duration(age),
+            human_age(age),
             visible(&self.source),
             visible(&self.target),
             visible(&self.state),

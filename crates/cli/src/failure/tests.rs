@@ -71,7 +71,7 @@ fn what_a_person_asked_for_is_no_error() {
     ");
     let cancelled = EngineError::Cancelled { object: "s3://demo/a".into() };
     insta::assert_snapshot!(told(cancelled, "s3://demo/a"), @r"
-    interrupted: s3://demo/a: nothing is left of it
+    interrupted: s3://demo/a: the upload stopped; nothing of it is left at the store
     exit 3, Cancelled
     ");
 }

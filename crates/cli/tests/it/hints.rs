@@ -53,24 +53,20 @@ fn interrupted_twice_while_aborting(command: &mut Command, scene: &Scene) -> Fin
     let running = stalled(command, scene);
     running.signal(Signal::INT).unwrap();
     scene.wait_for(|seen| seen.iter().any(|it| it.kind == Kind::AbortMultipartUpload));
-    running.signal(Signal::INT).unwrap();
-    let finished = running.finish(LIMIT).unwrap();
+    let finished = running.signal_until_it_ends(Signal::INT, LIMIT).unwrap();
     assert_eq!(finished.code(), Some(5), "{}", finished.stderr);
     assert!(finished.stderr.contains("Ctrl-C again: parts of upload"), "{}", finished.stderr);
     finished
 }
 
-/// It said `haul resume`, which alone is wrong usage. Two signals of the same kind that come at once are one, so the
-/// second is another one.
+/// It said `haul resume`, which alone is wrong usage.
 #[test]
 fn a_second_signal_ends_at_once_and_says_how_to_go_on() {
     let scene = Scene::at_haul_serve();
     let running = stalled(&mut scene.command(), &scene);
-    running.signal(Signal::INT).unwrap();
-    running.signal(Signal::TERM).unwrap();
-    let finished = running.finish(LIMIT).unwrap();
+    let finished = running.signal_until_it_ends(Signal::INT, LIMIT).unwrap();
     assert_eq!(finished.code(), Some(3), "{}", finished.stderr);
-    assert!(finished.stderr.contains("again: ended at once; what arrived is kept"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("again: quit immediately; what arrived is kept"), "{}", finished.stderr);
     let line = pasted(&finished, "haul resume");
     assert_eq!(line, format!("haul resume {}", id(&scene)));
     paste(&scene, &line);
@@ -143,6 +139,10 @@ fn an_interrupted_single_request_speaks_of_no_parts() {
     running.signal(Signal::INT).unwrap();
     let finished = running.finish(LIMIT).unwrap();
     assert_eq!(finished.code(), Some(3), "{}", finished.stderr);
-    assert!(finished.stderr.contains("Ctrl-C: stopping; once more ends at once\n"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("Ctrl-C: stopping; press again to quit immediately\n"),
+        "{}",
+        finished.stderr
+    );
     assert!(!finished.stderr.contains("parts"), "{}", finished.stderr);
 }

@@ -1,7 +1,11 @@
 //! What is printed where, and how the process ends: what scripts rely on.
 
+use std::time::Duration;
+
+use haul_testkit::chaos::{Fault, Kind, Rule};
 use haul_testkit::files::MIB;
 
+use crate::scene::Scene;
 use crate::world::{World, copy, event, events, finish, make_bucket, succeed};
 
 #[test]
@@ -17,6 +21,8 @@ fn json_is_one_event_per_line_in_order() {
     assert_eq!(finished.stderr, "");
     let names: Vec<String> =
         events(&finished).iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect();
+    // On a busy machine the upload takes more than a second, and then it reports its progress.
+    let names: Vec<_> = names.into_iter().filter(|name| name != "progress").collect();
     assert_eq!(
         names,
         [
@@ -83,6 +89,54 @@ fn a_failure_in_json_is_the_last_line_and_carries_the_exit_code() {
     assert!(failed["hint"].as_str().unwrap().contains("haul mb"), "{failed}");
 }
 
+/// On a slow link `--json` was silent between two parts, for minutes: a supervisor took that for a hang.
+#[test]
+fn json_reports_progress_every_second_of_a_slow_part() {
+    let scene = Scene::at_haul_serve();
+    let late = Fault::Delay(Duration::from_millis(3500));
+    scene.proxy.add(Rule::on(Kind::UploadPart, late).part(2));
+    let finished = succeed(&mut scene.command());
+    let progress: Vec<_> =
+        events(&finished).into_iter().filter(|event| event["event"] == "progress").collect();
+    assert!((2..=6).contains(&progress.len()), "{progress:?}");
+    let last = progress.last().unwrap();
+    assert_eq!(last["size_bytes"], scene.sample_bytes());
+    assert!(last["arrived_bytes"].as_u64().unwrap() > 0, "{last}");
+}
+
+/// A program that reads `--json` got nothing at all when the command line was wrong, or when `ls` found nothing.
+#[test]
+fn every_failure_with_json_has_its_event() {
+    let world = World::new();
+    let usage = finish(world.haul_without_store().args(["--json", "cp", "file"]));
+    assert_eq!(usage.code(), Some(2));
+    let failed = event(&usage, "failed");
+    assert_eq!((&failed["code"], &failed["exit_code"]), (&"Usage".into(), &2.into()));
+    assert!(failed["message"].as_str().unwrap().contains("required arguments"), "{failed}");
+
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    let nothing =
+        finish(world.haul(server.store()).args(["ls", "--json"]).arg(format!("s3://{bucket}/none")));
+    assert_eq!(nothing.code(), Some(1));
+    assert_eq!(event(&nothing, "failed")["code"], "NothingFound");
+}
+
+/// `haul abort` with the endpoint down printed nothing for 56 s.
+#[test]
+fn a_command_that_waits_for_the_store_reports_it() {
+    let scene = Scene::at_haul_serve();
+    scene.kill_before_the_last_part();
+    let id = event(&succeed(scene.world.haul(&scene.store).args(["uploads", "--json"])), "upload")["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let late = Fault::Delay(Duration::from_millis(4000));
+    scene.proxy.add(Rule::on(Kind::AbortMultipartUpload, late));
+    let aborted = succeed(scene.world.haul(&scene.store).args(["abort", &id]));
+    assert!(aborted.stderr.contains("still waiting for the store after 3 s"), "{}", aborted.stderr);
+}
+
 #[test]
 fn wrong_usage_ends_with_2() {
     let world = World::new();
@@ -99,6 +153,27 @@ fn wrong_usage_ends_with_2() {
         assert_eq!(finished.code(), Some(2), "{usage:?}: {}", finished.stderr);
         assert!(!finished.stderr.is_empty() && finished.stdout.is_empty(), "{usage:?}");
     }
+}
+
+/// `-v` and `-vv` printed nothing at all for `cp` and `ls`.
+#[test]
+fn verbose_logs_requests_then_decisions() {
+    let scene = Scene::at_haul_serve();
+    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::slow_down()).part(2));
+    let mut upload = copy(&scene.world, &scene.store, &scene.sample.path, &scene.url());
+    let once = succeed(upload.args(["--part-size", "5MiB", "-v"])).stderr;
+    let count = |what: &str| once.matches(what).count();
+    assert_eq!((count("CreateMultipartUpload s3://"), count(" part 3: ok in ")), (1, 1), "{once}");
+    assert!(once.contains("503 SlowDown"), "{once}");
+    assert_eq!(count("haul::decision"), 0, "{once}");
+
+    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::slow_down()).part(2));
+    let twice = succeed(upload.arg("-v")).stderr;
+    assert!(twice.contains("haul::decision") && twice.contains("Retrying"), "{twice}");
+    let list =
+        succeed(scene.world.haul(&scene.store).args(["ls", "-v"]).arg(format!("s3://{}", scene.bucket)));
+    assert!(list.stderr.contains("ListObjectsV2 "), "{}", list.stderr);
+    assert!(!(once + &twice).contains(&scene.store.secret_key));
 }
 
 #[test]

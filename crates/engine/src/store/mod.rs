@@ -7,12 +7,14 @@
 
 pub mod conformance;
 mod error;
+mod logged;
 mod types;
 
 use async_trait::async_trait;
 use haul_parts::{Bucket, PartNumber};
 
 pub use error::{Guidance, StoreError, StoreErrorKind};
+pub use logged::LoggedStore;
 pub use types::{
     BucketInfo, CompleteRequest, CompletedObject, CompletedPart, CreateRequest, CreatedUpload, GetRequest,
     Listing, ListingEntry, ObjectAttributes, ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest,

@@ -16,6 +16,8 @@ use crate::error::Error;
 /// What there is to stop.
 #[derive(Default)]
 pub(super) struct Stopped {
+    /// An earlier run left a record: there is something to resume, be it only a Create whose answer was lost.
+    begun: bool,
     /// Complete may have been sent by an earlier run.
     pub(super) completing: bool,
     /// The upload at the store.
@@ -26,6 +28,7 @@ pub(super) struct Stopped {
 impl Stopped {
     pub(super) fn of(remembered: Option<&Remembered>) -> Self {
         remembered.map_or_else(Self::default, |remembered| Self {
+            begun: true,
             completing: remembered.completing,
             created: remembered.created.as_ref().map(|created| created.upload_id.clone()),
             arrived_bytes: remembered.arrived_bytes(),
@@ -48,6 +51,11 @@ impl Stopped {
         let object = job.object.clone();
         let cancelled = Error::Cancelled { object: object.to_string() };
         let Some(id) = memory.id().map(str::to_owned) else { return cancelled };
+        if !self.begun {
+            // Stopped before Create: an id that names nothing must not be offered for a resume.
+            memory.forget(&job);
+            return cancelled;
+        }
         // Its lock is let go with it.
         drop(memory);
         if wish < Wish::Abort {

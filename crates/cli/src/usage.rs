@@ -1,0 +1,103 @@
+//! Reads the command line, and reports a wrong one: on stderr for a person, and with `--json` as the one
+//! event that a program waits for.
+//!
+//! The text is clap's, without its guesses: `tip: to pass '--dryrun' as a value, use '-- --dryrun'` is
+//! rarely what was meant, and a suggestion helps only where it is one slip away from what was typed.
+
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
+
+use crate::args::Cli;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Mode;
+
+/// Letters by which a suggestion may differ from what was typed.
+const SLIP_MAX: usize = 2;
+
+/// The command line, or the exit code after help, a version or an error was printed.
+pub(crate) fn parse() -> Result<Cli, Exit> {
+    Cli::try_parse().map_err(|mut error| {
+        if !error.use_stderr() {
+            // Help and version are what was asked for; a reader who leaves early has seen enough.
+            let _ = error.print();
+            return Exit::Done;
+        }
+        without_guesses(&mut error);
+        if error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && json_is_wanted() {
+            Mode::Json.event(&Failure::usage(first_line(&error)));
+        }
+        let _ = error.print();
+        Exit::Usage
+    })
+}
+
+/// Clap cannot say what it had read before it failed.
+fn json_is_wanted() -> bool {
+    std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
+}
+
+fn without_guesses(error: &mut Error) {
+    error.remove(ContextKind::Suggested);
+    let kinds = [
+        (ContextKind::InvalidArg, ContextKind::SuggestedArg),
+        (ContextKind::InvalidSubcommand, ContextKind::SuggestedSubcommand),
+        (ContextKind::InvalidValue, ContextKind::SuggestedValue),
+    ];
+    for (typed, suggested) in kinds {
+        let Some(typed) = words(error.get(typed)).into_iter().next() else { continue };
+        let close = |word: &String| strsim::damerau_levenshtein(&typed, word) <= SLIP_MAX;
+        let suggestions = words(error.get(suggested));
+        if suggestions.iter().any(|word| !close(word)) {
+            error.remove(suggested);
+            let close: Vec<String> = suggestions.into_iter().filter(close).collect();
+            if !close.is_empty() {
+                error.insert(suggested, ContextValue::Strings(close));
+            }
+        }
+    }
+}
+
+fn words(value: Option<&ContextValue>) -> Vec<String> {
+    match value {
+        Some(ContextValue::String(word)) => vec![word.clone()],
+        Some(ContextValue::Strings(words)) => words.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// `unexpected argument '--dryrun' found`.
+fn first_line(error: &Error) -> String {
+    let text = error.render().to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(line: &str) -> String {
+        let mut error = Cli::try_parse_from(line.split_whitespace()).unwrap_err();
+        without_guesses(&mut error);
+        error.render().to_string()
+    }
+
+    #[test]
+    fn only_suggestions_one_slip_away_are_shown() {
+        let far = complaint("haul cp a s3://b/k --dryrun");
+        assert!(far.contains("unexpected argument '--dryrun' found"), "{far}");
+        assert!(!far.contains("tip") && !far.contains("similar"), "{far}");
+        let content = complaint("haul cp a s3://b/k --content text/plain");
+        assert!(!content.contains("--content-type") || content.contains("Usage"), "{content}");
+        assert!(!content.contains("tip"), "{content}");
+        let slip = complaint("haul cp a s3://b/k --part-sise 8M");
+        assert!(slip.contains("--part-size"), "{slip}");
+    }
+
+    #[test]
+    fn the_first_line_stands_alone() {
+        let error = Cli::try_parse_from(["haul", "fly"]).unwrap_err();
+        assert_eq!(first_line(&error), "unrecognized subcommand 'fly'");
+    }
+}

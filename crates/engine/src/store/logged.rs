@@ -1,0 +1,144 @@
+//! A store whose every request is a line in the log: what was asked, how it ended, how long it took.
+//!
+//! A decorator, so that no implementation has to remember it. Logs at `INFO` under the target `haul::request`; never headers,
+//! bodies or credentials. What the engine makes of an answer is logged by `events.rs`.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use haul_parts::{Bucket, PartNumber};
+
+use super::{
+    BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, Listing,
+    ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest, PartsPage, PutRequest, Store, StoreError,
+    StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
+};
+
+/// Logs every request to the store inside.
+#[derive(Debug)]
+pub struct LoggedStore<S>(pub S);
+
+/// Waits for the answer and logs it.
+async fn logged<T>(
+    operation: Operation,
+    what: impl fmt::Display,
+    request: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let started = Instant::now();
+    let answer = request.await;
+    let millis = started.elapsed().as_millis();
+    match &answer {
+        Ok(_) => tracing::info!(target: "haul::request", "{operation} {what}: ok in {millis} ms"),
+        Err(error) => {
+            let request_id =
+                error.request_id.as_deref().map_or_else(String::new, |id| format!(", request id {id}"));
+            tracing::info!(target: "haul::request", "{what}: {error} after {millis} ms{request_id}");
+        }
+    }
+    answer
+}
+
+#[async_trait]
+impl<S: Store> Store for LoggedStore<S> {
+    async fn create_multipart_upload(
+        &self,
+        object: &ObjectRef,
+        request: &CreateRequest,
+    ) -> Result<CreatedUpload, StoreError> {
+        let answer = self.0.create_multipart_upload(object, request);
+        logged(Operation::CreateMultipartUpload, object, answer).await
+    }
+
+    async fn upload_part(&self, upload: &UploadRef, part: PartRequest) -> Result<UploadedPart, StoreError> {
+        let what = format!("{} part {}", upload.object, part.number);
+        logged(Operation::UploadPart, what, self.0.upload_part(upload, part)).await
+    }
+
+    async fn list_parts(
+        &self,
+        upload: &UploadRef,
+        after: Option<PartNumber>,
+    ) -> Result<PartsPage, StoreError> {
+        logged(Operation::ListParts, &upload.object, self.0.list_parts(upload, after)).await
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        upload: &UploadRef,
+        request: &CompleteRequest,
+    ) -> Result<CompletedObject, StoreError> {
+        let answer = self.0.complete_multipart_upload(upload, request);
+        logged(Operation::CompleteMultipartUpload, &upload.object, answer).await
+    }
+
+    async fn abort_multipart_upload(&self, upload: &UploadRef) -> Result<(), StoreError> {
+        let answer = self.0.abort_multipart_upload(upload);
+        logged(Operation::AbortMultipartUpload, &upload.object, answer).await
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        bucket: &Bucket,
+        prefix: &str,
+        after: Option<&UploadMarker>,
+    ) -> Result<UploadsPage, StoreError> {
+        let what = format!("s3://{bucket}/{prefix}");
+        logged(Operation::ListMultipartUploads, what, self.0.list_multipart_uploads(bucket, prefix, after))
+            .await
+    }
+
+    async fn put_object(&self, object: &ObjectRef, request: PutRequest) -> Result<UploadedPart, StoreError> {
+        logged(Operation::PutObject, object, self.0.put_object(object, request)).await
+    }
+
+    async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
+        logged(Operation::HeadObject, object, self.0.head_object(object)).await
+    }
+
+    async fn head_part(
+        &self,
+        object: &ObjectRef,
+        number: PartNumber,
+    ) -> Result<Option<StoredPart>, StoreError> {
+        let what = format!("{object} part {number}");
+        logged(Operation::HeadObject, what, self.0.head_part(object, number)).await
+    }
+
+    async fn get_object(&self, object: &ObjectRef, request: &GetRequest) -> Result<ObjectBody, StoreError> {
+        logged(Operation::GetObject, object, self.0.get_object(object, request)).await
+    }
+
+    async fn list_objects(
+        &self,
+        bucket: &Bucket,
+        prefix: &str,
+        delimiter: Option<&str>,
+        continuation: Option<&str>,
+    ) -> Result<Listing, StoreError> {
+        let what = format!("s3://{bucket}/{prefix}");
+        let answer = self.0.list_objects(bucket, prefix, delimiter, continuation);
+        logged(Operation::ListObjectsV2, what, answer).await
+    }
+
+    async fn delete_object(&self, object: &ObjectRef) -> Result<(), StoreError> {
+        logged(Operation::DeleteObject, object, self.0.delete_object(object)).await
+    }
+
+    async fn create_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {
+        logged(Operation::CreateBucket, format!("s3://{bucket}"), self.0.create_bucket(bucket)).await
+    }
+
+    async fn delete_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {
+        logged(Operation::DeleteBucket, format!("s3://{bucket}"), self.0.delete_bucket(bucket)).await
+    }
+
+    async fn list_buckets(&self) -> Result<Vec<BucketInfo>, StoreError> {
+        logged(Operation::ListBuckets, self.0.endpoint(), self.0.list_buckets()).await
+    }
+
+    fn endpoint(&self) -> String {
+        self.0.endpoint()
+    }
+}
