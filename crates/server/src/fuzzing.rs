@@ -7,13 +7,15 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use http::Request;
 use http::request::Parts;
-use s3s::dto::{BucketLifecycleConfiguration, CORSConfiguration, CompletedMultipartUpload, Tagging};
+use s3s::dto::{BucketLifecycleConfiguration, CORSConfiguration, CompletedMultipartUpload, Delete, Tagging};
 use s3s::xml::{Deserialize, Deserializer};
 
 use crate::answer::refusal::Refusal;
+use crate::body::document;
 use crate::body::aws_chunked::{BadFraming, Chunks, Reframer};
 use crate::body::integrity::Integrity;
 use crate::front::gate;
+use crate::front::mended;
 use crate::front::query::Query;
 use crate::front::target::Domains;
 use crate::ops::{attributes, names};
@@ -38,16 +40,12 @@ pub fn request_head(input: &[u8]) -> bool {
         assert!((0..=604_800).contains(&seconds.parse::<i64>().expect("the gate lets numbers pass")));
     }
     check_signature(&parts, &query);
-    let sent = parts.headers.clone();
-    gate::take_presigned_headers(&mut parts);
-    for (name, value) in &sent {
-        assert!(parts.headers.get_all(name).iter().any(|kept| kept == value), "{name} was sent and is gone");
-    }
-    let added = parts.headers.keys().filter(|name| !sent.contains_key(*name));
-    assert!(
-        added.into_iter().all(|name| name.as_str().starts_with("x-amz-") && query.has("X-Amz-Signature"))
-    );
     let _ = gate::document(&parts, &target);
+    let sent = parts.headers.clone();
+    if mended::mend(&mut parts).is_err() {
+        return false;
+    }
+    check_mended(&sent, &parts, &query);
     let _ = Integrity::from_headers(&parts.headers).and_then(|integrity| integrity.checksum(None));
     if let Ok(kept) = attributes::read(&parts.headers) {
         let mut shown = http::HeaderMap::new();
@@ -59,6 +57,19 @@ pub fn request_head(input: &[u8]) -> bool {
         assert_eq!((&again.user_metadata, &again.cache_control), (&kept.user_metadata, &kept.cache_control));
     }
     true
+}
+
+/// A mended request has every header that was sent but its signature, and no other without a signature in the query.
+fn check_mended(sent: &http::HeaderMap, parts: &Parts, query: &Query) {
+    for (name, value) in sent.iter().filter(|(name, _)| *name != "authorization" && *name != "x-amz-copy-source") {
+        assert!(parts.headers.get_all(name).iter().any(|kept| kept == value), "{name} was sent and is gone");
+    }
+    let is_signed = query.has("X-Amz-Signature") || query.has("Signature");
+    let mut added = parts.headers.keys().filter(|name| !sent.contains_key(*name));
+    assert!(is_signed || added.next().is_none(), "a header was made of the query of a request without a signature");
+    let left = Query::parse(parts.uri.query().unwrap_or(""));
+    assert!(!left.has("X-Amz-Signature") && !left.has("Signature") || !is_signed, "a signature is left");
+    assert!(!parts.uri.path().contains('+') && !parts.headers.contains_key("authorization"));
 }
 
 /// Nothing passes with two signatures, or with a header of S3's that the one does not cover. `s3s` verifies what it finds first of
@@ -173,7 +184,8 @@ pub fn keys_file(input: &[u8]) -> bool {
     !grants.is_empty()
 }
 
-/// A document: the lifecycle or CORS of a bucket, tags, the list of a Complete. `s3s` reads the XML, this crate what it says;
+/// A document: the lifecycle or CORS of a bucket, tags, a batch of deletes, the list of a Complete. This crate rewrites the XML,
+/// `s3s` reads it, and this crate reads what it says;
 /// what is kept is shown as what would be kept again.
 pub fn documents(input: &[u8]) -> bool {
     let lifecycle = xml::<BucketLifecycleConfiguration>(input)
@@ -187,14 +199,19 @@ pub fn documents(input: &[u8]) -> bool {
         assert_eq!(attributes::check_tags(tags.clone()).expect("what was taken once"), tags);
         true
     });
+    let deleted = xml::<Delete>(input).is_some_and(|document| !document.objects.is_empty());
     let list = xml::<CompletedMultipartUpload>(input).is_some_and(|document| {
         let upload = names::upload("bucket", "key", "upload").expect("plain names");
         uploads::listed_parts(Some(document), &upload).is_ok()
     });
-    lifecycle || cors || tags || list
+    lifecycle || cors || tags || deleted || list
 }
 
+/// As the server reads a document: rewritten first, which makes no difference the second time.
 fn xml<T: for<'xml> Deserialize<'xml>>(input: &[u8]) -> Option<T> {
+    let rewritten = document::rewrite(input).ok()?;
+    assert_eq!(document::rewrite(&rewritten).ok().as_deref(), Some(&*rewritten));
+    let input = &rewritten;
     let mut deserializer = Deserializer::new(input);
     let document = T::deserialize(&mut deserializer).ok()?;
     deserializer.expect_eof().ok()?;

@@ -27,6 +27,7 @@ use crate::endpoint::Endpoint;
 use crate::expiry::Expiry;
 use crate::front::Front;
 use crate::front::target::Domains;
+use crate::front::verified::{BehindSignature, NoOperations, Operations};
 use crate::options::ServerOptions;
 use crate::service::Service;
 use crate::socket::connections;
@@ -132,10 +133,11 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
         interval: options.expiry_interval,
         wanted: Arc::clone(&endpoint.expiry_wanted),
     };
-    let s3 = s3_service(endpoint.clone(), &options);
+    let (verifier, operations) = s3_services(endpoint.clone(), &options);
     let metrics = Arc::new(Metrics::default());
     let front = Front {
-        s3,
+        verifier,
+        operations,
         endpoint: endpoint.clone(),
         domains: Domains::new(&options.domains),
         limits: options.limits.clone(),
@@ -271,16 +273,27 @@ fn open(dir: &Path) -> Result<(Store, Credentials), Error> {
     Ok((store, credentials))
 }
 
-fn s3_service(endpoint: Endpoint, options: &ServerOptions) -> S3Service {
+/// The service that verifies signatures, and the operations behind it.
+fn s3_services(endpoint: Endpoint, options: &ServerOptions) -> (S3Service, Operations) {
     let mut config = S3Config::default();
-    config.xml_max_body_size = options.limits.xml_bytes;
+    // A document is written again before s3s reads it, and may have become longer.
+    config.xml_max_body_size = options.limits.xml_bytes * 8;
+    let config = Arc::new(StaticConfigProvider::new(Arc::new(config)));
     let keys = endpoint.keys.clone();
     let mut builder = S3ServiceBuilder::new(Service(endpoint));
-    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+    builder.set_config(Arc::clone(&config) as _);
     builder.set_host(Domains::new(&options.domains));
+    // Asked for no secret here: s3s decides about access only where it could have verified.
     builder.set_auth(keys.clone());
-    builder.set_access(keys);
-    builder.build()
+    builder.set_access(keys.clone());
+    let operations = Operations(builder.build());
+
+    let mut builder = S3ServiceBuilder::new(NoOperations);
+    builder.set_config(config);
+    builder.set_host(Domains::new(&options.domains));
+    builder.set_auth(keys);
+    builder.set_route(BehindSignature(operations.clone()));
+    (builder.build(), operations)
 }
 
 fn endpoint_url(scheme: &str, address: SocketAddr) -> String {

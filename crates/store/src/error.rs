@@ -6,7 +6,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use haul_parts::{Bucket, ChecksumAlgorithm, ChecksumType, ETag, Key, PartNumber, UploadId};
+use haul_parts::{Bucket, Checksum, ChecksumAlgorithm, ChecksumType, ETag, Key, PartNumber, UploadId};
 use thiserror::Error;
 
 /// The result of everything in this crate.
@@ -186,10 +186,12 @@ pub enum Error {
         part_number: PartNumber,
     },
     /// The bytes have another checksum than the client says.
-    #[error("The {} you specified did not match the calculated checksum.", algorithm.s3_name())]
+    #[error("The {} you specified did not match the calculated checksum.", claimed.algorithm().s3_name())]
     BadDigest {
-        /// Of which algorithm; [`ChecksumAlgorithm::Md5`] means `Content-MD5`.
-        algorithm: ChecksumAlgorithm,
+        /// The client's; [`ChecksumAlgorithm::Md5`] means `Content-MD5`.
+        claimed: Checksum,
+        /// That of the bytes, by the same algorithm.
+        computed: Checksum,
     },
     /// The caller names a checksum that it did not have computed while writing. A mistake of the caller.
     #[error("the {algorithm} of these bytes was not computed while they were written")]

@@ -190,7 +190,7 @@ impl StagedPart {
         match self.checksum(algorithm) {
             None => Err(Error::ChecksumNotComputed { algorithm }),
             Some(computed) if computed == *given => Ok(()),
-            Some(_) => Err(Error::BadDigest { algorithm }),
+            Some(computed) => Err(Error::BadDigest { claimed: *given, computed }),
         }
     }
 

@@ -112,7 +112,11 @@ fn a_url_that_boto3_signed_the_old_way() {
     let told = python(server.store(), include_str!("py/presigned_v2.py"), &[&bucket]);
     assert_eq!(told["put"], 200, "{told}");
     assert_eq!(told["get"], serde_json::json!([200, "sent"]), "{told}");
+    let described = serde_json::json!([200, {"color": "blue"}, "text/plain", "STANDARD_IA"]);
+    assert_eq!(told["described"], described, "{told}");
+    assert_eq!(told["tags"][0], 400, "{told}");
     for (what, code) in [
+        ("changed", "SignatureDoesNotMatch"),
         ("other_key", "SignatureDoesNotMatch"),
         ("other_method", "SignatureDoesNotMatch"),
         ("expired", "AccessDenied"),
@@ -122,6 +126,16 @@ fn a_url_that_boto3_signed_the_old_way() {
         let document = told[what][1].as_str().unwrap();
         assert!(document.contains(&format!("<Code>{code}</Code>")), "{what}: {document}");
     }
+}
+
+/// boto3 signs a condition into the URL, and a client that knows nothing of S3 uses it: the second one must not overwrite.
+#[test]
+fn a_url_that_boto3_signed_with_a_condition() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    let told = python(server.store(), include_str!("py/presigned_condition.py"), &[&bucket]);
+    assert_eq!(told, serde_json::json!({"in_query": true, "first": 200, "second": 412, "kept": "first"}));
 }
 
 /// A raw `\r` in a document is a `\n` to a parser: what boto3 had listed was another key, and could not be aborted or deleted.

@@ -171,6 +171,13 @@ answer({name: answer["ResponseMetadata"]["RequestId"] for name, answer in ids.it
         assert_eq!((&fields["method"], &fields["status"]), (&json!(method), &json!(status)), "{fields}");
         assert_eq!(fields["path"], json!(format!("/{bucket}/{path}")));
     }
+    // Bytes above ASCII pass hyper, and a terminal obeys some of them.
+    let address = server.store().endpoint.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /bkt/\xc2\x9b31m\xc3\xa4 HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    let said = server.said();
+    assert!(!said.contains('\u{9b}') && said.contains(r#""path":"/bkt/\\u{9b}31mä""#), "{said}");
     // The line with the keys is the result and no log; nothing else may name the secret, nor what clients say of objects.
     let secret = &server.store().secret_key;
     assert_eq!(said.lines().filter(|line| line.contains(secret)).count(), 1, "{said}");

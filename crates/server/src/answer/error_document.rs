@@ -62,8 +62,10 @@ pub(crate) async fn complete(mut response: Response<Body>, place: &Place<'_>) ->
     let code = element(&text, "Code").unwrap_or("InternalError").to_owned();
     // What s3s says of its own internal errors may be about our insides.
     let message = element(&text, "Message").filter(|_| !status.is_server_error() || code != "InternalError");
+    // s3s quotes values of the query as they came.
+    let message = message.map(|text| text.replace(|c| !is_of_xml(c), "\u{fffd}"));
     let fields = take_fields(response.headers_mut());
-    let document = document(&code, message, &fields, place);
+    let document = document(&code, message.as_deref(), &fields, place);
     fill(&mut response, document, place);
     response
 }
@@ -115,11 +117,16 @@ pub(crate) fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\t' | '\n' | '\r' => escaped.push(c),
-            c if c.is_control() => escaped.push('\u{fffd}'),
+            c if !is_of_xml(c) => escaped.push('\u{fffd}'),
             c => escaped.push(c),
         }
     }
     escaped
+}
+
+/// Whether a document can hold a character. Those from U+0080 to U+009F it can, and no reader of an error wants them.
+fn is_of_xml(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r') || !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
 /// AWS's own sentence for a code, from the S3 API Reference's list of error codes.

@@ -1,5 +1,6 @@
 //! What the store's errors become in S3's words: the code is the store's, the extra elements are added here.
 
+use haul_parts::{Checksum, ChecksumAlgorithm};
 use haul_store::Error;
 use http::StatusCode;
 use s3s::S3ErrorCode;
@@ -48,7 +49,7 @@ impl Refusal {
             | Error::ChecksumAlgorithmMismatch { .. }
             | Error::ChecksumTypeMismatch { .. }
             | Error::MissingPartChecksum { .. } => Self::invalid_request(error.to_string()),
-            Error::BadDigest { algorithm } => bad_digest(*algorithm),
+            Error::BadDigest { claimed, computed } => bad_digest(claimed, computed),
             Error::InvalidCopyRange { .. } | Error::InvalidUploadIdMarker => {
                 Self::with(S3ErrorCode::InvalidArgument, error.to_string())
             }
@@ -70,15 +71,22 @@ impl Refusal {
     }
 }
 
-/// `BadDigest` in AWS's two wordings.
-pub(crate) fn bad_digest(algorithm: haul_parts::ChecksumAlgorithm) -> Refusal {
-    let message = match algorithm {
-        haul_parts::ChecksumAlgorithm::Md5 => {
-            "The Content-MD5 you specified did not match what we received.".to_owned()
-        }
-        other => format!("The {} you specified did not match the calculated checksum.", other.s3_name()),
+/// `BadDigest` in AWS's two wordings, with both digests. AWS writes the MD5 that was expected in hexadecimal digits and the one
+/// that it calculated in base64.
+pub(crate) fn bad_digest(claimed: &Checksum, computed: &Checksum) -> Refusal {
+    let (message, expected) = match claimed.algorithm() {
+        ChecksumAlgorithm::Md5 => (
+            "The Content-MD5 you specified did not match what we received.".to_owned(),
+            hex::encode(claimed.bytes()),
+        ),
+        other => (
+            format!("The {} you specified did not match the calculated checksum.", other.s3_name()),
+            claimed.to_base64(),
+        ),
     };
     Refusal::with(S3ErrorCode::BadDigest, message)
+        .field("CalculatedDigest", computed.to_base64())
+        .field("ExpectedDigest", expected)
 }
 
 fn usual(error: &Error) -> Refusal {

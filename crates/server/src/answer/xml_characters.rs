@@ -1,4 +1,4 @@
-//! Control characters in the documents that go out, as AWS writes them: `&#13;`, `&#x1;`.
+//! Characters that XML 1.0 cannot hold in the documents that go out, as AWS writes them: `&#13;`, `&#x1;`, `&#xffff;`.
 //!
 //! Keys may hold any. `s3s` writes them as they are: a parser has to read a raw `\r` as `\n`, and the key that a client then
 //! aborts or deletes is another one. The others are in no document of XML 1.0, neither raw nor so; lenient parsers take the
@@ -24,7 +24,7 @@ pub(crate) fn refer(mut response: Response<Body>) -> Response<Body> {
 /// The document with references; none if it needs none, as nearly all.
 fn referred(document: &[u8]) -> Option<Vec<u8>> {
     // A stride is looked at to its end, which the compiler does with many bytes at a time: a listing has 300 KB.
-    let plain = |stride: &&[u8]| !stride.iter().fold(false, |found, byte| found | needs_reference(*byte));
+    let plain = |stride: &&[u8]| !stride.iter().fold(false, |found, byte| found | may_need_reference(*byte));
     let first = document.chunks(STRIDE_BYTES).take_while(plain).count() * STRIDE_BYTES;
     if first >= document.len() {
         return None;
@@ -34,6 +34,11 @@ fn referred(document: &[u8]) -> Option<Vec<u8>> {
     for byte in &document[first..] {
         match byte {
             b'\r' => written.extend_from_slice(b"&#13;"),
+            // U+FFFE and U+FFFF are EF BF BE and EF BF BF: the first two are written already.
+            0xbe | 0xbf if written.ends_with(&[0xef, 0xbf]) => {
+                written.truncate(written.len() - 2);
+                written.extend_from_slice(format!("&#xff{:x};", byte | 0x40).as_bytes());
+            }
             byte if needs_reference(*byte) => written.extend_from_slice(format!("&#x{byte:x};").as_bytes()),
             byte => written.push(*byte),
         }
@@ -46,6 +51,11 @@ fn needs_reference(byte: u8) -> bool {
     byte < b' ' && byte != b'\t' && byte != b'\n'
 }
 
+/// Whether a byte is of a character that has to be looked at: a control character, or one of U+F000 to U+FFFF.
+fn may_need_reference(byte: u8) -> bool {
+    needs_reference(byte) || byte == 0xef
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +65,12 @@ mod tests {
         let document = "<Key>a\rb\u{1}\u{1f}\t\nä</Key>";
         let written = referred(document.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(written).unwrap(), "<Key>a&#13;b&#x1;&#x1f;\t\nä</Key>");
+        let document = "\u{fffd}\u{fffe}\u{ffff}\u{ffbf}！\u{f000}\u{10ffff}";
+        let written = referred(document.as_bytes()).unwrap();
+        assert_eq!(
+            String::from_utf8(written).unwrap(),
+            "\u{fffd}&#xfffe;&#xffff;\u{ffbf}！\u{f000}\u{10ffff}"
+        );
         for length in [0, 1, 63, 64, 65, 200] {
             let plain = "ä\t\nx".repeat(length);
             assert_eq!(referred(plain.as_bytes()), None, "{length}");

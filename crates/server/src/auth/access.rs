@@ -1,7 +1,8 @@
 //! Who may come in: key pairs by id for `s3s`'s signature check, and the decision after it.
 //!
 //! Nobody is let in without a signature, except to read objects of buckets that were made public by name. The secret
-//! is given to `s3s` only for the one request that names its id; signatures are compared there, in constant time.
+//! is given to `s3s` only for the one request that names its id; version 4 is compared there, in constant time, version 2
+//! in [`version_2`](crate::auth::version_2).
 //! What a request touches is decided from its path, and for copies and batches from their input too.
 
 use std::collections::HashMap;
@@ -9,14 +10,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use haul_parts::Bucket;
-use http::HeaderMap;
+use http::{Extensions, HeaderMap};
 use s3s::access::{S3Access, S3AccessContext};
-use s3s::auth::{Credentials as Proven, S3Auth, SecretKey};
+use s3s::auth::{S3Auth, SecretKey};
 use s3s::dto::{CopyObjectInput, CopySource, DeleteObjectsInput, UploadPartCopyInput};
 use s3s::path::S3Path;
 use s3s::{S3ErrorCode, S3Request, S3Result};
 
 use crate::answer::refusal::Refusal;
+use crate::auth::caller::Caller;
 use crate::auth::grants::Grant;
 use crate::front::query::Query;
 use crate::ops::wire::OWNER_ID;
@@ -61,13 +63,13 @@ impl KeyRing {
     }
 
     /// The grant of a request, or the refusal of one that has none.
-    fn of(&self, credentials: Option<&Proven>) -> Result<Arc<Grant>, Refusal> {
-        credentials.and_then(|proven| self.grant(&proven.access_key)).ok_or_else(denied)
+    pub(crate) fn of(&self, extensions: &Extensions) -> Result<Arc<Grant>, Refusal> {
+        Caller::of(extensions).and_then(|Caller(id)| self.grant(id)).ok_or_else(denied)
     }
 
-    fn check_source(&self, credentials: Option<&Proven>, source: &CopySource) -> Result<(), Refusal> {
+    fn check_source(&self, extensions: &Extensions, source: &CopySource) -> Result<(), Refusal> {
         match source {
-            CopySource::Bucket { bucket, key, .. } if self.of(credentials)?.covers(bucket, key) => Ok(()),
+            CopySource::Bucket { bucket, key, .. } if self.of(extensions)?.covers(bucket, key) => Ok(()),
             _ => Err(denied()),
         }
     }
@@ -131,9 +133,10 @@ impl S3Auth for KeyRing {
 #[async_trait]
 impl S3Access for KeyRing {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let caller = Caller::of(cx.extensions_mut()).cloned();
         let operation = cx.s3_op().name();
         check_expected_owner(cx.headers())?;
-        let Some(proven) = cx.credentials() else {
+        let Some(caller) = caller else {
             let public = |name: &str| self.public.iter().any(|bucket| bucket.as_str() == name);
             let query = Query::parse(cx.uri().query().unwrap_or(""));
             return match cx.s3_path() {
@@ -143,7 +146,7 @@ impl S3Access for KeyRing {
                 _ => Err(denied().into()),
             };
         };
-        let grant = self.of(Some(proven))?;
+        let grant = self.grant(&caller.0).ok_or_else(denied)?;
         let query = Query::parse(cx.uri().query().unwrap_or(""));
         if !allows(&grant, operation, cx.s3_path(), &query) {
             return Err(denied().into());
@@ -157,15 +160,15 @@ impl S3Access for KeyRing {
     }
 
     async fn copy_object(&self, req: &mut S3Request<CopyObjectInput>) -> S3Result<()> {
-        Ok(self.check_source(req.credentials.as_ref(), &req.input.copy_source)?)
+        Ok(self.check_source(&req.extensions, &req.input.copy_source)?)
     }
 
     async fn upload_part_copy(&self, req: &mut S3Request<UploadPartCopyInput>) -> S3Result<()> {
-        Ok(self.check_source(req.credentials.as_ref(), &req.input.copy_source)?)
+        Ok(self.check_source(&req.extensions, &req.input.copy_source)?)
     }
 
     async fn delete_objects(&self, req: &mut S3Request<DeleteObjectsInput>) -> S3Result<()> {
-        let grant = self.of(req.credentials.as_ref())?;
+        let grant = self.of(&req.extensions)?;
         let bucket = &req.input.bucket;
         match req.input.delete.objects.iter().find(|object| !grant.covers(bucket, &object.key)) {
             Some(outside) => Err(denied().field("Key", outside.key.as_str()).into()),

@@ -1,5 +1,8 @@
 //! Who asks, and what they may: key pairs, what each is granted, and the decision about a request.
 
 pub(crate) mod access;
+pub(crate) mod caller;
 pub(crate) mod grants;
 pub(crate) mod keys;
+pub(crate) mod mismatch;
+pub(crate) mod version_2;

@@ -42,6 +42,8 @@ pub(crate) enum BadFraming {
     NoLineEnd,
     /// A signed chunk larger than the limit.
     ChunkTooLarge,
+    /// The body ends without a chunk of no bytes. Of signed chunks that one says, under a signature, that none is missing.
+    NoFinalChunk,
 }
 
 enum Place {
@@ -85,6 +87,14 @@ impl Reframer {
             }
         }
         Ok(())
+    }
+
+    /// To be called at the end of the body.
+    pub(crate) fn finish(&self) -> Result<(), BadFraming> {
+        match self.place {
+            Place::Trailers => Ok(()),
+            _ => Err(BadFraming::NoFinalChunk),
+        }
     }
 
     fn take_header(&mut self, bytes: &mut Bytes) -> Result<(), BadFraming> {
@@ -218,6 +228,22 @@ mod tests {
             let (out, _) = run(Chunks::Signed { limit_bytes: 4 }, body, step).unwrap();
             assert_eq!(out, body);
             assert_eq!(run(Chunks::Signed { limit_bytes: 3 }, body, step), Err(BadFraming::ChunkTooLarge));
+        }
+    }
+
+    #[test]
+    fn a_body_without_a_final_chunk_is_not_whole() {
+        for (body, expected) in [
+            ("4\r\nabcd\r\n0\r\n", Ok(())),
+            ("4\r\nabcd\r\n0\r\n\r\n", Ok(())),
+            ("4\r\nabcd\r\n0\r", Err(BadFraming::NoFinalChunk)),
+            ("4\r\nabcd\r\n", Err(BadFraming::NoFinalChunk)),
+            ("4\r\nabc", Err(BadFraming::NoFinalChunk)),
+            ("", Err(BadFraming::NoFinalChunk)),
+        ] {
+            let mut reframer = Reframer::new(Chunks::Unsigned);
+            reframer.push(Bytes::copy_from_slice(body.as_bytes())).unwrap();
+            assert_eq!(reframer.finish(), expected, "{body:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The bytes of an object or part: from the socket, out of their chunks, held against what was promised of them, to the store.
 
 pub(crate) mod aws_chunked;
+pub(crate) mod document;
 pub(crate) mod integrity;
 pub(crate) mod payload_hash;
 pub(crate) mod receive;

@@ -68,13 +68,10 @@ impl Endpoint {
         let checksum = arriving.integrity.checksum(arriving.trailers)?;
         let staged = blocking(move || writer.finish()).await?;
         for claimed in [arriving.integrity.content_md5, checksum].into_iter().flatten() {
-            let algorithm = claimed.algorithm();
-            let computed = match algorithm {
-                ChecksumAlgorithm::Md5 => staged.md5() == claimed.bytes(),
-                _ => staged.checksum(algorithm) == Some(claimed),
-            };
-            if !computed {
-                return Err(bad_digest(algorithm));
+            match staged.checksum(claimed.algorithm()) {
+                Some(computed) if computed == claimed => {}
+                Some(computed) => return Err(bad_digest(&claimed, &computed)),
+                None => return Err(Refusal::new(S3ErrorCode::InternalError)),
             }
         }
         Ok(Received { staged, checksum })

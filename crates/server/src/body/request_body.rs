@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use haul_parts::{Checksum, ChecksumAlgorithm, MultiHasher};
+use haul_parts::{Checksum, MultiHasher};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -45,8 +45,8 @@ pub(crate) enum BrokenBody {
     Framing(BadFraming),
     #[error("the connection ended before the body did")]
     CutShort,
-    #[error("the {0} of the document is another")]
-    Digest(ChecksumAlgorithm),
+    #[error("the {} of the document is another", claimed.algorithm())]
+    Digest { claimed: Checksum, computed: Checksum },
     #[error("the document is another than the signed one")]
     Payload { claimed: Checksum, computed: Checksum },
 }
@@ -59,11 +59,12 @@ impl BrokenBody {
             Self::Framing(BadFraming::ChunkTooLarge) => {
                 Refusal::invalid_request("A signed chunk of your request is larger than the server holds.")
             }
+            Self::Framing(BadFraming::NoFinalChunk) => Refusal::new(S3ErrorCode::IncompleteBody),
             Self::Framing(_) => {
                 Refusal::invalid_request("The body of your request is not well-formed aws-chunked data.")
             }
             Self::CutShort => Refusal::new(S3ErrorCode::IncompleteBody),
-            Self::Digest(algorithm) => bad_digest(algorithm),
+            Self::Digest { claimed, computed } => bad_digest(&claimed, &computed),
             Self::Payload { claimed, computed } => payload_hash::mismatch(claimed, computed),
         }
     }
@@ -173,6 +174,8 @@ pub(crate) struct Held(Arc<OnceLock<Taken>>);
 pub(crate) struct Document {
     /// As declared; the body cannot have more.
     pub(crate) length_bytes: usize,
+    /// Whether it is XML, as all but bucket policies.
+    pub(crate) is_xml: bool,
     pub(crate) claims: DocumentClaims,
 }
 
@@ -205,10 +208,11 @@ impl DocumentCheck {
         let Some(claimed) = wrong else { return Ok(()) };
         let same_algorithm = |computed: &&Checksum| computed.algorithm() == claimed.algorithm();
         match computed.iter().find(same_algorithm) {
-            Some(computed) if self.claims.payload_sha256 == Some(claimed) => {
-                Err(BrokenBody::Payload { claimed, computed: *computed })
+            Some(&computed) if self.claims.payload_sha256 == Some(claimed) => {
+                Err(BrokenBody::Payload { claimed, computed })
             }
-            _ => Err(BrokenBody::Digest(claimed.algorithm())),
+            Some(&computed) => Err(BrokenBody::Digest { claimed, computed }),
+            None => unreachable!("every claim has its hash computed"),
         }
     }
 }
@@ -248,6 +252,9 @@ impl Body for RequestBody {
                 }
                 Poll::Ready(None) => {
                     this.incoming = None;
+                    if let Some(bad) = this.reframer.as_ref().and_then(|reframer| reframer.finish().err()) {
+                        return Poll::Ready(Some(Err(this.fate.set(BrokenBody::Framing(bad)))));
+                    }
                     let checked = this.document.take().map_or(Ok(()), DocumentCheck::finish);
                     return Poll::Ready(checked.err().map(|broken| Err(this.fate.set(broken))));
                 }

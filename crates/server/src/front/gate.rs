@@ -2,6 +2,7 @@
 //!
 //! - More than one signature, and headers `x-amz-*` that it does not cover: with one of them (`x-amz-copy-source`) whoever holds
 //!   a presigned PUT could make it another operation. AWS refuses them, `s3s` does not look.
+//! - Parameters that are given twice: what verifies and what decides may read another of the two each.
 //! - Signature version 2 in headers, and presigned URLs valid for more than seven days. See [`signature`](super::signature).
 //! - Browser form uploads, which `s3s` collects in memory whole and before it checks who sends them.
 //! - Sub-resources that nobody here knows, or not with this method: `PUT /bucket?something` would otherwise make a bucket,
@@ -11,7 +12,7 @@
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 use s3s::S3ErrorCode;
 
 use super::sub_resource;
@@ -25,48 +26,16 @@ use crate::front::signature::Signature;
 use crate::front::target::{Names, Target};
 use crate::ops::names::part_number_text;
 
-/// Parameters that belong to presigning itself.
-const OF_PRESIGNING: [&str; 9] = [
-    "x-amz-algorithm",
-    "x-amz-content-sha256",
-    "x-amz-credential",
-    "x-amz-date",
-    "x-amz-expires",
-    "x-amz-security-token",
-    "x-amz-signature",
-    "x-amz-signedheaders",
-    "x-amz-user-agent",
-];
-
 /// Refuses what must not reach `s3s`.
 pub(crate) fn check(request: &Parts, target: &Target, limits: &Limits) -> Result<(), Refusal> {
     check_size(request, limits.header_bytes)?;
     check_method(request)?;
     let query = Query::parse(request.uri.query().unwrap_or(""));
+    query.check_repeats()?;
     Signature::of(request, &query)?.check(request, target, &query)?;
     sub_resource::check(&request.method, target.names, &query)?;
     check_part(request, target.names, &query)?;
     check_document_size(request, target, &query, limits.xml_bytes)
-}
-
-/// Makes headers of the `x-amz-` parameters of a presigned URL, where SDKs put what they cannot make the caller send:
-/// AWS takes them as headers, `s3s` does not look. The signature covers them, as it does the whole query.
-pub(crate) fn take_presigned_headers(request: &mut Parts) {
-    let query = Query::parse(request.uri.query().unwrap_or(""));
-    if !query.has("X-Amz-Signature") {
-        return;
-    }
-    for (name, value) in query.into_pairs() {
-        let name = name.to_ascii_lowercase();
-        if !name.starts_with("x-amz-") || OF_PRESIGNING.contains(&name.as_str()) {
-            continue;
-        }
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
-            && !request.headers.contains_key(&name)
-        {
-            request.headers.insert(name, value);
-        }
-    }
 }
 
 /// The document in the body of a request, as bucket settings, DeleteObjects and Complete have one, and what is said of it.
@@ -76,7 +45,9 @@ pub(crate) fn document(request: &Parts, target: &Target) -> Result<Option<Docume
         return Ok(None);
     }
     let length_bytes = content_length(request).unwrap_or(0);
-    Ok(Some(Document { length_bytes, claims: document_claims(request, &query)? }))
+    // The one document of S3 that is JSON.
+    let is_xml = !query.has("policy");
+    Ok(Some(Document { length_bytes, is_xml, claims: document_claims(request, &query)? }))
 }
 
 fn document_claims(request: &Parts, query: &Query) -> Result<DocumentClaims, Refusal> {

@@ -1,15 +1,17 @@
 //! Every request passes here on its way in, and every answer on its way out.
 //!
-//! In: a request id, the gate, the guarded body. Then `s3s` authenticates and calls the operations. Out: the error
-//! document completed, the request id shown, the status corrected where `s3s` cannot say it. One log line per
+//! In: a request id, the gate, the guarded body. Then the signature is verified and the operation called (see
+//! [`verified`]). Out: the error document completed, the request id shown, the status corrected where `s3s` cannot say it. One log line per
 //! request, without query (it may hold a signature) and without headers.
 
 mod cors;
 pub(crate) mod gate;
+pub(crate) mod mended;
 pub(crate) mod query;
 pub(crate) mod signature;
-mod sub_resource;
+pub(crate) mod sub_resource;
 pub(crate) mod target;
+pub(crate) mod verified;
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -31,11 +33,15 @@ use crate::admin::metrics::Metrics;
 use crate::answer::error_document::{self, Place};
 use crate::answer::refusal::Refusal;
 use crate::answer::xml_characters;
+use crate::auth::{mismatch, version_2};
 use crate::body::aws_chunked::Chunks;
 use crate::body::request_body::{ExpectsContinue, RequestBody};
 use crate::body::room::Room;
 use crate::endpoint::Endpoint;
+use crate::front::query::Query;
+use crate::front::signature::Signature;
 use crate::front::target::Domains;
+use crate::front::verified::{HasXml, Operations, is_mismatch};
 use crate::socket::connections::{Answer, Answering};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -46,7 +52,9 @@ pub(crate) struct StatusOverride(pub(crate) StatusCode);
 
 /// The outermost layer.
 pub(crate) struct Front {
-    pub(crate) s3: S3Service,
+    /// Verifies version 4 of the signature, and hands over to the operations.
+    pub(crate) verifier: S3Service,
+    pub(crate) operations: Operations,
     pub(crate) endpoint: Endpoint,
     pub(crate) domains: Domains,
     pub(crate) limits: Limits,
@@ -74,13 +82,14 @@ impl Front {
         // A mistake of ours ends one request, and not the connection with whatever the client has on it.
         let answered = AssertUnwindSafe(self.answer_to(parts, incoming, &place)).catch_unwind().await;
         let response = answered.unwrap_or_else(|panic| {
-            tracing::error!(%method, path = %resource, panic = message_of(&*panic), "answering panicked");
+            tracing::error!(%method, path = %printable(&resource), panic = message_of(&*panic), "answering panicked");
             error_document::refuse(&Refusal::new(S3ErrorCode::InternalError), &place)
         });
         let response = sign_off(response, id);
         let status = response.status().as_u16();
         self.metrics.answered(method.as_str(), status, started.elapsed());
-        tracing::info!(%method, path = %resource, status, elapsed = ?started.elapsed(), "answered");
+        let path = printable(&resource);
+        tracing::info!(%method, %path, status, elapsed = ?started.elapsed(), "answered");
         response
     }
 
@@ -92,19 +101,23 @@ impl Front {
         // Both end with this function: what was read of a document lives until it is answered.
         let (fate, _room) = (body.fate(), body.held());
         let checked = gate::check(&parts, &target, &self.limits)
-            .and_then(|()| {
-                gate::take_presigned_headers(&mut parts);
-                gate::document(&parts, &target)
-            })
+            .and_then(|()| gate::document(&parts, &target))
             .and_then(|document| {
-                document.map_or(Ok(()), |document| body.expect_document(document, &self.document_room))
+                let Some(document) = document else { return Ok(()) };
+                if document.is_xml {
+                    parts.extensions.insert(HasXml);
+                }
+                body.expect_document(document, &self.document_room)
             });
         let response = match checked {
             Ok(()) if cors::is_preflight(&parts) => match self.endpoint.preflight(&parts, &target).await {
                 Ok(response) => response,
                 Err(refusal) => error_document::refuse(&refusal, place),
             },
-            Ok(()) => self.call_s3(parts, body).await,
+            Ok(()) => match self.call_s3(parts, body).await {
+                Ok(response) => response,
+                Err(refusal) => error_document::refuse(&refusal, place),
+            },
             Err(refusal) => {
                 drop(body);
                 error_document::refuse(&refusal, place)
@@ -131,18 +144,45 @@ impl Front {
         RequestBody::new(incoming, chunks, expects_continue, &self.limits, Arc::clone(&self.metrics))
     }
 
-    async fn call_s3(&self, parts: Parts, body: RequestBody) -> Response<Body> {
-        match self.s3.call(Request::from_parts(parts, Body::http_body(body))).await {
-            Ok(response) => response,
+    /// Verifies the signature, and answers.
+    async fn call_s3(&self, parts: Parts, body: RequestBody) -> Result<Response<Body>, Refusal> {
+        let query = Query::parse(parts.uri.query().unwrap_or(""));
+        let signature = Signature::of(&parts, &query)?;
+        let (is_version_4, is_version_2) = (signature.is_version_4(), signature == Signature::OldQuery);
+        let caller = if is_version_2 {
+            let bucket = self.domains.bucket_in_host(&parts);
+            Some(version_2::verify(&parts, bucket, &self.endpoint.keys)?)
+        } else {
+            None
+        };
+        let body = Body::http_body(body);
+        if !is_version_4 {
+            return self.operations.answer(parts, body, caller).await;
+        }
+        let sent = parts.clone();
+        match self.verifier.call(Request::from_parts(parts, body)).await {
+            Ok(response) if is_mismatch(&response) => match mismatch::of_version_4(&sent) {
+                Some(refusal) => Err(refusal),
+                None => Ok(response),
+            },
+            Ok(response) => Ok(response),
             Err(error) => {
                 let error: Box<dyn std::error::Error + Send + Sync> = error.into();
                 tracing::error!(%error, "no answer from s3s");
-                let mut response = Response::new(Body::empty());
-                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                response
+                Err(Refusal::new(S3ErrorCode::InternalError))
             }
         }
     }
+}
+
+/// A path as it may stand in a log: hyper lets bytes above ASCII pass, and among them are control characters that a terminal
+/// obeys.
+fn printable(path: &str) -> String {
+    let escaped = path.chars().map(|c| match c {
+        '"' | '\'' | '\\' => c.to_string(),
+        c => c.escape_debug().to_string(),
+    });
+    escaped.collect()
 }
 
 /// What a panic said.

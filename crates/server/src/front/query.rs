@@ -1,8 +1,12 @@
 //! The query of a request, decoded: `+` is a space, what is not UTF-8 is replaced.
 //!
-//! For looking at it only; signatures are computed by `s3s` from the text itself.
+//! For looking at it only; signatures of version 4 are computed by `s3s` from the text itself.
+
+use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode_str;
+
+use crate::answer::refusal::Refusal;
 
 /// The query, decoded.
 pub(crate) struct Query(Vec<(String, String)>);
@@ -20,6 +24,25 @@ impl Query {
 
     pub(crate) fn pairs(&self) -> &[(String, String)] {
         &self.0
+    }
+
+    /// Refuses a parameter that is given twice. One reader takes the first of them and another none: a presigned URL could be
+    /// turned into another operation by appending `&tagging&tagging`. Names of the `x-amz-` family stand for headers, so
+    /// their case counts for nothing.
+    pub(crate) fn check_repeats(&self) -> Result<(), Refusal> {
+        let folded = |name: &str| {
+            let of_amz = name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"));
+            if of_amz { name.to_ascii_lowercase() } else { name.to_owned() }
+        };
+        let mut names = BTreeSet::new();
+        match self.0.iter().find(|(name, _)| !names.insert(folded(name))) {
+            Some((name, value)) => Err(Refusal::invalid_argument(
+                "parameter",
+                format!("{name}={value}"),
+                format!("The parameter {name} is given more than once"),
+            )),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn into_pairs(self) -> Vec<(String, String)> {

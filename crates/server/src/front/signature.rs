@@ -48,6 +48,11 @@ pub(crate) enum Signature<'a> {
 }
 
 impl<'a> Signature<'a> {
+    /// Whether it is of version 4.
+    pub(crate) fn is_version_4(&self) -> bool {
+        matches!(self, Self::Header { .. } | Self::Query { .. })
+    }
+
     /// The signature of a request, which is whole and the only one.
     pub(crate) fn of(request: &'a Parts, query: &'a Query) -> Result<Self, Refusal> {
         let in_query = query.has("X-Amz-Signature") || query.has("X-Amz-Algorithm");

@@ -45,6 +45,11 @@ impl Domains {
         self.0.iter().find_map(under).filter(|bucket| !bucket.is_empty())
     }
 
+    /// The bucket that the host name of a request has.
+    pub(crate) fn bucket_in_host<'a>(&self, request: &'a Parts) -> Option<&'a str> {
+        self.bucket_of(request.headers.get(HOST)?.to_str().ok()?)
+    }
+
     /// What a request names.
     pub(crate) fn target(&self, request: &Parts) -> Target {
         let path = request.uri.path().strip_prefix('/').unwrap_or("");

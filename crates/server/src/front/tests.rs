@@ -26,7 +26,8 @@ impl S3 for Panicking {
 fn front(store: Store, limits: &Limits, metrics: &Arc<Metrics>) -> Front {
     let endpoint = Endpoint::for_test(store);
     Front {
-        s3: S3ServiceBuilder::new(Panicking).build(),
+        verifier: S3ServiceBuilder::new(Panicking).build(),
+        operations: Operations(S3ServiceBuilder::new(Panicking).build()),
         endpoint,
         domains: Domains::new(&[]),
         limits: limits.clone(),

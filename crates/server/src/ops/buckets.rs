@@ -56,8 +56,7 @@ impl Endpoint {
     }
 
     pub(crate) async fn list_buckets(&self, req: S3Request<ListBucketsInput>) -> Answered<ListBucketsOutput> {
-        let grant = req.credentials.as_ref().and_then(|proven| self.keys.grant(&proven.access_key));
-        let grant = grant.ok_or_else(|| Refusal::new(S3ErrorCode::AccessDenied))?;
+        let grant = self.keys.of(&req.extensions)?;
         let ListBucketsInput { continuation_token, max_buckets, prefix, .. } = req.input;
         let limit = match max_buckets {
             None => usize::MAX,
@@ -82,7 +81,7 @@ impl Endpoint {
             .into_iter()
             .map(|bucket| Bucket {
                 bucket_region: Some(self.region.to_string()),
-                creation_date: Some(bucket.created.into()),
+                creation_date: Some(wire::document_time(bucket.created)),
                 name: Some(bucket.name.to_string()),
             })
             .collect();

@@ -43,7 +43,8 @@ impl ReadConditions {
         }
         match (&self.if_none_match, &self.if_modified_since) {
             (Some(condition), _) if matches(condition, &object.etag) => Verdict::NotModified,
-            (None, Some(since)) if !modified_after(object, since) => Verdict::NotModified,
+            // RFC 9110 §13.1.3: a date that has not come yet is no date.
+            (None, Some(since)) if is_past(since) && !modified_after(object, since) => Verdict::NotModified,
             _ => Verdict::Met,
         }
     }
@@ -83,6 +84,10 @@ fn modified_after(object: &ObjectInfo, since: &Timestamp) -> bool {
     let modified =
         Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds(object.last_modified)));
     modified > *since
+}
+
+fn is_past(time: &Timestamp) -> bool {
+    *time <= Timestamp::from(SystemTime::now())
 }
 
 /// The condition of a write: `If-None-Match: *` or `If-Match: "etag"`, as S3 has them and nothing else.

@@ -138,7 +138,7 @@ fn copied(copy: &ObjectInfo) -> S3Response<CopyObjectOutput> {
         checksum_sha256: fields.sha256,
         checksum_type: copy.checksum.as_ref().map(|checksum| wire::checksum_type(checksum.checksum_type())),
         e_tag: Some(wire::etag(&copy.etag)),
-        last_modified: Some(copy.last_modified.into()),
+        last_modified: Some(wire::document_time(copy.last_modified)),
     };
     S3Response::new(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() })
 }
@@ -153,7 +153,7 @@ fn copied_part(part: &PartInfo) -> S3Response<UploadPartCopyOutput> {
         checksum_sha1: fields.sha1,
         checksum_sha256: fields.sha256,
         e_tag: Some(wire::etag(&part.etag)),
-        last_modified: Some(part.last_modified.into()),
+        last_modified: Some(wire::document_time(part.last_modified)),
     };
     S3Response::new(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() })
 }

@@ -125,6 +125,7 @@ impl Endpoint {
             ..
         } = req.input;
         let encoding = Encoding::read(encoding_type.as_ref())?;
+        check_version_marker(version_id_marker.as_deref(), key_marker.as_deref())?;
         let max_keys = names::page_size("maxKeys", max_keys)?;
         let page = self.page(&bucket, &prefix, &delimiter, key_marker.clone(), max_keys).await?;
         let next = page.next.clone();
@@ -135,7 +136,7 @@ impl Endpoint {
                 e_tag: Some(wire::etag(&object.etag)),
                 is_latest: Some(true),
                 key: Some(encoding.apply(String::from(object.key))),
-                last_modified: Some(object.last_modified.into()),
+                last_modified: Some(wire::document_time(object.last_modified)),
                 owner: Some(wire::owner()),
                 size: Some(wire::length(object.size_bytes)),
                 storage_class: Some(ObjectVersionStorageClass::from_static(
@@ -200,13 +201,24 @@ fn contents(objects: Vec<ObjectSummary>, encoding: Encoding, owners: Owners) -> 
         checksum_type: object.checksum.map(|(_, checksum_type)| wire::checksum_type(checksum_type)),
         e_tag: Some(wire::etag(&object.etag)),
         key: Some(encoding.apply(String::from(object.key))),
-        last_modified: Some(object.last_modified.into()),
+        last_modified: Some(wire::document_time(object.last_modified)),
         owner: (owners == Owners::Shown).then(wire::owner),
         restore_status: None,
         size: Some(wire::length(object.size_bytes)),
         storage_class: Some(object.storage_class.unwrap_or_else(|| "STANDARD".to_owned()).into()),
     };
     objects.into_iter().map(object).collect()
+}
+
+/// The one version of an object is named `null`.
+fn check_version_marker(version_id: Option<&str>, key: Option<&str>) -> Result<(), Refusal> {
+    let Some(version_id) = version_id else { return Ok(()) };
+    let message = match (version_id, key) {
+        (_, None | Some("")) => "A version-id marker cannot be specified without a key marker.",
+        ("null", _) => return Ok(()),
+        _ => "Invalid version id specified",
+    };
+    Err(Refusal::invalid_argument("version-id-marker", version_id, message))
 }
 
 fn read_token(token: &str) -> Result<String, Refusal> {

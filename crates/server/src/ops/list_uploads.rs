@@ -94,7 +94,8 @@ impl Endpoint {
             next_upload_id_marker: Some(next_upload),
             prefix: Some(encoding.apply(prefix.unwrap_or_default())),
             request_charged: None,
-            upload_id_marker: Some(upload_id_marker.unwrap_or_default()),
+            // Ignored without a key marker, so it may be any text.
+            upload_id_marker: Some(encoding.apply(upload_id_marker.unwrap_or_default())),
             uploads: Some(page.uploads.into_iter().map(|info| upload(info, encoding)).collect()),
         }))
     }
@@ -131,7 +132,7 @@ fn part(part: &PartInfo) -> Part {
         checksum_sha1: fields.sha1,
         checksum_sha256: fields.sha256,
         e_tag: Some(wire::etag(&part.etag)),
-        last_modified: Some(part.last_modified.into()),
+        last_modified: Some(wire::document_time(part.last_modified)),
         part_number: Some(part.part_number.get().into()),
         size: Some(wire::length(part.size_bytes)),
     }
@@ -142,7 +143,7 @@ fn upload(info: UploadInfo, encoding: Encoding) -> MultipartUpload {
     MultipartUpload {
         checksum_algorithm: Some(wire::checksum_algorithm(info.checksum.algorithm)),
         checksum_type: Some(wire::checksum_type(info.checksum.checksum_type)),
-        initiated: Some(info.initiated.into()),
+        initiated: Some(wire::document_time(info.initiated)),
         initiator: Some(wire::initiator()),
         key: Some(encoding.apply(String::from(info.upload.key))),
         owner: Some(wire::owner()),

@@ -30,7 +30,7 @@ impl Endpoint {
                 body,
                 headers: &req.headers,
                 integrity: &integrity,
-                trailers: req.trailing_headers.as_ref(),
+                trailers: req.extensions.get(),
                 // What AWS keeps when the client names nothing.
                 checksums: vec![integrity.algorithm().unwrap_or(ChecksumAlgorithm::Crc64Nvme)],
             })

@@ -62,7 +62,7 @@ impl Endpoint {
                 body,
                 headers: &req.headers,
                 integrity: &integrity,
-                trailers: req.trailing_headers.as_ref(),
+                trailers: req.extensions.get(),
                 checksums,
             })
             .await?;

@@ -1,6 +1,6 @@
 //! Small values between the store's types and those of `s3s`: ETags, times, checksums, the owner.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use haul_parts::{Checksum, ChecksumAlgorithm, ETag};
 use haul_store::ObjectChecksum;
@@ -28,6 +28,12 @@ pub(crate) fn initiator() -> dto::Initiator {
 
 pub(crate) fn etag(etag: &ETag) -> dto::ETag {
     dto::ETag::Strong(etag.unquoted().to_owned())
+}
+
+/// A time as documents have it: in whole seconds, as AWS's are (`.000Z`), and so the same as in `Last-Modified`.
+pub(crate) fn document_time(time: SystemTime) -> dto::Timestamp {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    (SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())).into()
 }
 
 /// As `Last-Modified` has it.

@@ -36,6 +36,8 @@ async fn every_checksum_in_a_header_is_verified_and_echoed() {
         assert_eq!(answer.header("x-amz-checksum-type"), Some("FULL_OBJECT"));
         f.client.request("DELETE", "/bkt/k").expect(204).await;
         let refused = put(&value(algorithm, b"other")).refused(400, "BadDigest").await;
+        assert_eq!(refused.element("ExpectedDigest"), Some(value(algorithm, b"other")));
+        assert_eq!(refused.element("CalculatedDigest"), Some(right.clone()));
         let message =
             format!("The {} you specified did not match the calculated checksum.", algorithm.s3_name());
         assert_eq!(refused.element("Message"), Some(message));
@@ -68,7 +70,11 @@ async fn a_wrong_part_checksum_leaves_no_part() {
 async fn content_md5_is_verified() {
     let f = Fixture::new().await;
     let put = |md5: &str| f.client.request("PUT", "/bkt/k").header("content-md5", md5).body("bytes");
-    put(&value(ChecksumAlgorithm::Md5, b"other")).refused(400, "BadDigest").await;
+    let refused = put(&value(ChecksumAlgorithm::Md5, b"other")).refused(400, "BadDigest").await;
+    // AWS writes the one in hexadecimal digits and the other in base64.
+    let expected = hex::encode(Hasher::checksum(ChecksumAlgorithm::Md5, b"other").bytes());
+    assert_eq!(refused.element("ExpectedDigest"), Some(expected));
+    assert_eq!(refused.element("CalculatedDigest"), Some(value(ChecksumAlgorithm::Md5, b"bytes")));
     put("not base64").refused(400, "InvalidDigest").await;
     put("AAAA").refused(400, "InvalidDigest").await;
     f.client.request("HEAD", "/bkt/k").expect(404).await;
@@ -257,12 +263,27 @@ async fn a_decoded_length_that_is_wrong_is_refused() {
     f.client.request("HEAD", "/bkt/k").expect(404).await;
 }
 
-/// Signs and sends a body in signed chunks; `spoil` may change the chunks before they are joined.
+/// Signs and sends a body in signed chunks; `spoil` may change the signatures before they are joined.
 async fn signed_chunks(
     f: &Fixture,
     data: &[u8],
     trailer: Option<(&str, &str)>,
     spoil: impl FnOnce(&mut Vec<String>),
+) -> Response {
+    send_signed_chunks(f, data, trailer, spoil, |_| {}).await
+}
+
+/// The same without a trailer; `change` may change the body, whose length is then declared.
+async fn signed_body(f: &Fixture, data: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Response {
+    send_signed_chunks(f, data, None, |_| {}, change).await
+}
+
+async fn send_signed_chunks(
+    f: &Fixture,
+    data: &[u8],
+    trailer: Option<(&str, &str)>,
+    spoil: impl FnOnce(&mut Vec<String>),
+    change: impl FnOnce(&mut Vec<u8>),
 ) -> Response {
     let kind = match trailer {
         Some(_) => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
@@ -309,6 +330,7 @@ async fn signed_chunks(
         );
     }
     body.extend_from_slice(b"\r\n");
+    change(&mut body);
     let head = signed.head.replace("content-length: 0", &format!("content-length: {}", body.len()));
     f.client.raw(&[head.into_bytes(), body].concat()).await
 }
@@ -326,6 +348,53 @@ async fn signed_chunks_are_verified_one_by_one() {
         assert_eq!((answer.status, answer.element("Code").as_deref()), (403, Some("SignatureDoesNotMatch")));
         f.client.request("HEAD", "/bkt/k").expect(404).await;
     }
+}
+
+/// Each chunk was verified, and that none is missing only the last one says: a stream that was cut between two chunks, with a
+/// declared length to match, was taken for whole.
+#[tokio::test]
+async fn a_stream_without_its_final_chunk_is_not_whole() {
+    let f = Fixture::new().await;
+    let data = bytes(150_000);
+    let final_chunk = |body: &[u8]| body.windows(5).rposition(|part| part == b"\r\n0;c").map(|at| at + 2);
+    for cut in [Some(0), Some(2), None] {
+        let answer = signed_body(&f, &data, |body| {
+            if let (Some(kept), Some(at)) = (cut, final_chunk(body)) {
+                body.truncate(at + kept);
+            }
+        })
+        .await;
+        let expected = if cut.is_some() { (400, Some("IncompleteBody".to_owned())) } else { (200, None) };
+        assert_eq!((answer.status, answer.element("Code")), expected, "{cut:?}");
+        f.client.request("HEAD", "/bkt/k").expect(if cut.is_some() { 404 } else { 200 }).await;
+    }
+    f.client.request("DELETE", "/bkt/k").expect(204).await;
+    let whole = chunked(&data, 64 * 1024, "");
+    let without = whole[..whole.len() - b"0\r\n\r\n".len()].to_vec();
+    let algorithm = ChecksumAlgorithm::Crc32;
+    unsigned_trailer(&f, &data, algorithm, "").body(without).refused(400, "IncompleteBody").await;
+    unsigned_trailer(&f, &[], algorithm, "").body("").refused(400, "IncompleteBody").await;
+    f.client.request("HEAD", "/bkt/k").expect(404).await;
+}
+
+/// What the table says of newer algorithms holds for MD5, in a header and in a trailer.
+#[tokio::test]
+async fn checksums_of_other_algorithms_are_not_implemented() {
+    let f = Fixture::new().await;
+    for name in ["md5", "sha512", "xxhash64", "xxhash3", "xxhash128"] {
+        let header = format!("x-amz-checksum-{name}");
+        f.client.request("PUT", "/bkt/k").header(&header, "AAAA").body("x").refused(501, "NotImplemented").await;
+        let md5 = value(ChecksumAlgorithm::Md5, b"x");
+        for announced in [Some(name.to_uppercase()), None] {
+            let mut put = unsigned_trailer(&f, b"x", ChecksumAlgorithm::Crc32, &format!("{header}:{md5}\r\n"));
+            put = put.header("x-amz-trailer", &header);
+            if let Some(announced) = &announced {
+                put = put.header("x-amz-sdk-checksum-algorithm", announced);
+            }
+            put.refused(501, "NotImplemented").await;
+        }
+    }
+    f.client.request("HEAD", "/bkt/k").expect(404).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Listings: order, prefixes, delimiters, markers, encodings, paging that loses nothing.
 
+use crate::client::Response;
 use crate::fixture::Fixture;
 
 async fn with_keys(keys: &[&str]) -> Fixture {
@@ -115,4 +116,120 @@ async fn names_are_encoded_when_asked() {
     let versions = f.client.get("/bkt?versions&encoding-type=url").await;
     assert_eq!(versions.elements("VersionId"), ["null", "null"]);
     assert_eq!(versions.elements("IsLatest"), ["true", "true"]);
+}
+
+/// Every character that XML cannot hold or that means something in it, as a key in percent-encoding.
+fn odd_keys() -> Vec<String> {
+    let odd = (1..=0x20).chain([0x22, 0x25, 0x26, 0x27, 0x2b, 0x3c, 0x3e, 0x7f, 0x85, 0x9b, 0x2028]);
+    let odd = odd.chain([0xd7ff, 0xe000, 0xfffd, 0xfffe, 0xffff, 0x1f600, 0xfffff, 0x10ffff]);
+    let odd = odd.map(|code| char::from_u32(code).unwrap().to_string()).chain(["]]>".into(), "&#1;".into()]);
+    let one = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    let encoded = |text: String| text.bytes().map(one).collect();
+    odd.map(encoded).collect()
+}
+
+#[track_caller]
+fn assert_well_formed(answer: &Response) {
+    let parsed = roxmltree::Document::parse(std::str::from_utf8(&answer.body).unwrap()).map(drop);
+    assert_eq!(parsed, Ok(()), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn listings_in_url_encoding_are_well_formed_for_every_key() {
+    let f = Fixture::new().await;
+    let keys = odd_keys();
+    for key in &keys {
+        f.client.request("PUT", &format!("/bkt/{key}")).body("x").expect(200).await;
+        f.client.request("POST", &format!("/bkt/{key}?uploads")).expect(200).await;
+    }
+    for what in ["list-type=2", "", "versions", "uploads"] {
+        let answer = f.client.get(&format!("/bkt?{what}&encoding-type=url")).await;
+        assert_well_formed(&answer);
+        let mut listed = answer.elements("Key");
+        let decoded = |text: &String| percent_decode(text);
+        listed.sort_by_key(decoded);
+        let mut expected: Vec<_> = keys.iter().map(decoded).collect();
+        expected.sort();
+        assert_eq!(listed.iter().map(decoded).collect::<Vec<_>>(), expected, "{what}");
+        for key in &keys {
+            for query in [
+                format!("prefix={key}"),
+                format!("delimiter={key}"),
+                format!("marker={key}&key-marker={key}&start-after={key}"),
+                format!("upload-id-marker={key}"),
+                format!("version-id-marker={key}"),
+                format!("continuation-token={key}"),
+                format!("max-keys={key}&max-uploads={key}"),
+            ] {
+                assert_well_formed(&f.client.get(&format!("/bkt?{what}&encoding-type=url&{query}")).await);
+            }
+        }
+    }
+    // Without it, as AWS writes them, which most parsers refuse.
+    let keys = f.client.get("/bkt?list-type=2&start-after=%EF%BF%BC&max-keys=3").await.elements("Key");
+    assert_eq!(keys, ["\u{fffd}", "&#xfffe;", "&#xffff;"]);
+}
+
+fn percent_decode(text: &String) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first == b'%' {
+            let digits = std::str::from_utf8(&after[..2]).unwrap();
+            bytes.push(u8::from_str_radix(digits, 16).unwrap());
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    bytes
+}
+
+/// AWS lists whole seconds; a client that compared the milliseconds with `Last-Modified` found everything changed.
+#[tokio::test]
+async fn times_in_documents_are_whole_seconds() {
+    let f = with_keys(&["k"]).await;
+    let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
+    let part = format!("/bkt/k?partNumber=1&uploadId={id}");
+    f.client.put(&part, "x").await;
+    let copy = |target: &str| f.client.request("PUT", target).header("x-amz-copy-source", "bkt/k");
+    let answers = [
+        (f.client.get("/bkt?list-type=2").await, "LastModified"),
+        (f.client.get("/bkt").await, "LastModified"),
+        (f.client.get("/bkt?versions").await, "LastModified"),
+        (f.client.get("/bkt?uploads").await, "Initiated"),
+        (f.client.get(&format!("/bkt/k?uploadId={id}")).await, "LastModified"),
+        (f.client.get("/").await, "CreationDate"),
+        (copy("/bkt/copy").expect(200).await, "LastModified"),
+        (copy(&part).expect(200).await, "LastModified"),
+    ];
+    for (answer, name) in answers {
+        let times = answer.elements(name);
+        assert!(!times.is_empty() && times.iter().all(|time| time.ends_with(".000Z")), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn empty_parameters_of_listings_are_absent() {
+    let f = with_keys(&["a/b", "c"]).await;
+    let list = f.client.request("GET", "/bkt?list-type=2&delimiter=&max-keys=&start-after=&encoding-type=&fetch-owner=");
+    let list = list.expect(200).await;
+    assert_eq!(list.elements("Key"), ["a/b", "c"]);
+    assert_eq!(list.element("MaxKeys").as_deref(), Some("1000"));
+    assert_eq!((list.element("Delimiter"), list.element("EncodingType")), (None, None));
+    let list = f.client.request("GET", "/bkt?delimiter&max-keys").expect(200).await;
+    assert_eq!((list.elements("Key").len(), list.element("Delimiter")), (2, None));
+    let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
+    f.client.put(&format!("/bkt/k?partNumber=1&uploadId={id}"), "x").await;
+    let parts = f.client.request("GET", &format!("/bkt/k?uploadId={id}&part-number-marker=&max-parts="));
+    let parts = parts.expect(200).await;
+    assert_eq!(parts.elements("PartNumber"), ["1"]);
+    assert_eq!(parts.element("MaxParts").as_deref(), Some("1000"));
+    let uploads = f.client.request("GET", "/bkt?uploads&max-uploads=&delimiter=&upload-id-marker=&key-marker=");
+    assert_eq!(uploads.expect(200).await.elements("Key"), ["k"]);
+    f.client.request("GET", "/?max-buckets=").expect(200).await;
 }

@@ -116,7 +116,7 @@ async fn reads_obey_their_conditions() {
         f.client.request("HEAD", "/bkt/k").expect(200).await.header("last-modified").unwrap().to_owned();
     let (past, future) = ("Thu, 01 Jan 1998 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT");
     let other = "\"00000000000000000000000000000000\"";
-    let cases: [(&[(&str, &str)], u16); 13] = [
+    let cases: [(&[(&str, &str)], u16); 14] = [
         (&[("if-match", &etag)], 200),
         (&[("if-match", other)], 412),
         (&[("if-match", "*")], 200),
@@ -125,6 +125,8 @@ async fn reads_obey_their_conditions() {
         (&[("if-none-match", "*")], 304),
         (&[("if-modified-since", past)], 200),
         (&[("if-modified-since", &modified)], 304),
+        // A date that has not come yet is none.
+        (&[("if-modified-since", future)], 200),
         (&[("if-unmodified-since", past)], 412),
         (&[("if-unmodified-since", future)], 200),
         (&[("if-match", &etag), ("if-unmodified-since", past)], 200),
@@ -430,6 +432,10 @@ async fn a_copy_is_the_same_bytes() {
         .refused(412, "PreconditionFailed")
         .await;
     copy("/bkt/from%20here").header("if-none-match", "*").refused(412, "PreconditionFailed").await;
+    let since = |date: &str| copy("/bkt/from%20here").header("x-amz-copy-source-if-modified-since", date);
+    let modified = c.request("HEAD", "/bkt/from%20here").expect(200).await;
+    since(modified.header("last-modified").unwrap()).refused(412, "PreconditionFailed").await;
+    since("Fri, 01 Jan 2100 00:00:00 GMT").expect(200).await;
     let onto_itself = |c: &Client| c.request("PUT", "/bkt/copy").header("x-amz-copy-source", "/bkt/copy");
     onto_itself(c).refused(400, "InvalidRequest").await;
     onto_itself(c)

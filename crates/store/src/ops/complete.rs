@@ -253,5 +253,5 @@ fn check_object_checksum(options: &CompleteOptions, computed: &ObjectChecksum) -
     }
     // Another number of parts is another value, whatever stands before the dash.
     let counted = options.checksum_part_count.is_none_or(|given| Some(given) == part_count);
-    if given == value && counted { Ok(()) } else { Err(Error::BadDigest { algorithm: given.algorithm() }) }
+    if given == value && counted { Ok(()) } else { Err(Error::BadDigest { claimed: given, computed: value }) }
 }

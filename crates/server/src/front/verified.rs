@@ -1,0 +1,122 @@
+//! From the signature to the operations.
+//!
+//! `s3s` runs twice for a request that is signed with version 4. The first service only verifies: its one route takes every
+//! request, after the signature and before anything is made of it. The second service knows the operations and sees no signature;
+//! in between the request is [mended](super::mended) and its document [rewritten](crate::body::document). Requests with
+//! version 2 or without a signature begin in between. Who sent the request travels as a [`Caller`].
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body_util::BodyExt;
+use s3s::route::S3Route;
+use s3s::service::S3Service;
+use s3s::{Body, S3, S3ErrorCode, S3Request, S3Response, S3Result};
+
+use crate::answer::refusal::Refusal;
+use crate::auth::caller::Caller;
+use crate::body::document;
+use crate::front::mended;
+
+/// Marks a request whose body is a document of XML.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HasXml;
+
+/// Marks an answer to a request whose signature was right.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WasVerified;
+
+/// The operations, for requests that are verified or have no signature.
+#[derive(Clone)]
+pub(crate) struct Operations(pub(crate) S3Service);
+
+/// The route behind the signature check of version 4.
+pub(crate) struct BehindSignature(pub(crate) Operations);
+
+/// The operations of the service that only verifies: none, for its route takes every request.
+pub(crate) struct NoOperations;
+
+impl S3 for NoOperations {}
+
+impl Operations {
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// A refusal of the request as it stands; those of the operations are answers already.
+    pub(crate) async fn answer(
+        &self,
+        mut parts: Parts,
+        body: Body,
+        caller: Option<Caller>,
+    ) -> Result<Response<Body>, Refusal> {
+        mended::mend(&mut parts)?;
+        // Without a caller the operations refuse what has a document, and nothing of it is read.
+        let rewrites = parts.extensions.remove::<HasXml>().is_some() && caller.is_some();
+        let body = if rewrites { rewritten(body).await? } else { body };
+        if let Some(caller) = caller {
+            parts.extensions.insert(caller);
+        }
+        match self.0.call(Request::from_parts(parts, body)).await {
+            Ok(response) => Ok(response),
+            Err(error) => {
+                let error: Box<dyn std::error::Error + Send + Sync> = error.into();
+                tracing::error!(%error, "no answer from s3s");
+                Err(Refusal::new(S3ErrorCode::InternalError))
+            }
+        }
+    }
+}
+
+/// The document in a form that `s3s` reads right. Its size was limited by the gate.
+async fn rewritten(body: Body) -> Result<Body, Refusal> {
+    // What broke the body off is known to the front, which answers for it.
+    let broken = |_| Refusal::new(S3ErrorCode::IncompleteBody);
+    let document = body.collect().await.map_err(broken)?.to_bytes();
+    if document.is_empty() {
+        return Ok(Body::empty());
+    }
+    Ok(Body::from(Bytes::from(document::rewrite(&document)?)))
+}
+
+#[async_trait]
+impl S3Route for BehindSignature {
+    fn is_match(&self, _: &Method, _: &Uri, _: &HeaderMap, _: &mut Extensions) -> bool {
+        true
+    }
+
+    async fn check_access(&self, _: &mut S3Request<Body>) -> S3Result<()> {
+        Ok(())
+    }
+
+    async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.method = request.method;
+        parts.uri = request.uri;
+        parts.headers = request.headers;
+        parts.extensions = request.extensions;
+        if let Some(trailers) = request.trailing_headers {
+            parts.extensions.insert(trailers);
+        }
+        let caller = request.credentials.map(|proven| Caller(proven.access_key));
+        let answered = self.0.answer(parts, request.input, caller).await;
+        let mut response = match answered {
+            Ok(response) => response,
+            Err(refusal) => return Err(refusal.into()),
+        };
+        response.extensions_mut().insert(WasVerified);
+        let (head, body) = response.into_parts();
+        let mut response = S3Response::with_headers(body, head.headers);
+        response.status = Some(head.status);
+        response.extensions = head.extensions;
+        Ok(response)
+    }
+}
+
+/// Whether an answer is the one to a signature that is wrong.
+pub(crate) fn is_mismatch(response: &Response<Body>) -> bool {
+    const CODE: &[u8] = b"<Code>SignatureDoesNotMatch</Code>";
+    response.status() == StatusCode::FORBIDDEN
+        && response.extensions().get::<WasVerified>().is_none()
+        && response.body().bytes().is_some_and(|document| document.windows(CODE.len()).any(|part| part == CODE))
+}
