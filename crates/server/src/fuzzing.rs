@@ -11,8 +11,8 @@ use s3s::dto::{BucketLifecycleConfiguration, CORSConfiguration, CompletedMultipa
 use s3s::xml::{Deserialize, Deserializer};
 
 use crate::answer::refusal::Refusal;
-use crate::body::document;
 use crate::body::aws_chunked::{BadFraming, Chunks, Reframer};
+use crate::body::document;
 use crate::body::integrity::Integrity;
 use crate::front::gate;
 use crate::front::mended;
@@ -61,12 +61,17 @@ pub fn request_head(input: &[u8]) -> bool {
 
 /// A mended request has every header that was sent but its signature, and no other without a signature in the query.
 fn check_mended(sent: &http::HeaderMap, parts: &Parts, query: &Query) {
-    for (name, value) in sent.iter().filter(|(name, _)| *name != "authorization" && *name != "x-amz-copy-source") {
+    for (name, value) in
+        sent.iter().filter(|(name, _)| *name != "authorization" && *name != "x-amz-copy-source")
+    {
         assert!(parts.headers.get_all(name).iter().any(|kept| kept == value), "{name} was sent and is gone");
     }
     let is_signed = query.has("X-Amz-Signature") || query.has("Signature");
     let mut added = parts.headers.keys().filter(|name| !sent.contains_key(*name));
-    assert!(is_signed || added.next().is_none(), "a header was made of the query of a request without a signature");
+    assert!(
+        is_signed || added.next().is_none(),
+        "a header was made of the query of a request without a signature"
+    );
     let left = Query::parse(parts.uri.query().unwrap_or(""));
     assert!(!left.has("X-Amz-Signature") && !left.has("Signature") || !is_signed, "a signature is left");
     assert!(!parts.uri.path().contains('+') && !parts.headers.contains_key("authorization"));

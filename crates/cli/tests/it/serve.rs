@@ -1,6 +1,7 @@
 //! `haul serve` as a program: its signals, its keys file, its log, and a disk that is full.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -174,7 +175,9 @@ answer({name: answer["ResponseMetadata"]["RequestId"] for name, answer in ids.it
     // Bytes above ASCII pass hyper, and a terminal obeys some of them.
     let address = server.store().endpoint.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(b"GET /bkt/\xc2\x9b31m\xc3\xa4 HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET /bkt/\xc2\x9b31m\xc3\xa4 HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")
+        .unwrap();
     stream.read_to_end(&mut Vec::new()).unwrap();
     let said = server.said();
     assert!(!said.contains('\u{9b}') && said.contains(r#""path":"/bkt/\\u{9b}31mä""#), "{said}");

@@ -66,7 +66,11 @@ const COVERED: [&str; 35] = [
 /// # Errors
 /// `AccessDenied` for an expired URL and for a sub-resource that the signature cannot cover, `InvalidAccessKeyId`,
 /// `SignatureDoesNotMatch` with what should have been signed, `NotImplemented` for signed chunks.
-pub(crate) fn verify(request: &Parts, bucket_in_host: Option<&str>, keys: &KeyRing) -> Result<Caller, Refusal> {
+pub(crate) fn verify(
+    request: &Parts,
+    bucket_in_host: Option<&str>,
+    keys: &KeyRing,
+) -> Result<Caller, Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or(""));
     check_sub_resources(&query)?;
     check_framing(&request.headers)?;
@@ -173,7 +177,8 @@ fn parameter<'a>(query: &'a Query, name: &str) -> Option<&'a [u8]> {
 fn amz_headers(headers: &HeaderMap, query: &Query) -> BTreeMap<String, Vec<u8>> {
     let mut family = BTreeMap::new();
     for name in headers.keys().filter(|name| name.as_str().starts_with("x-amz-")) {
-        let values: Vec<&[u8]> = headers.get_all(name).iter().map(|value| value.as_bytes().trim_ascii()).collect();
+        let values: Vec<&[u8]> =
+            headers.get_all(name).iter().map(|value| value.as_bytes().trim_ascii()).collect();
         family.insert(name.as_str().to_owned(), values.join(&b','));
     }
     for (name, value) in query.pairs() {

@@ -2,7 +2,7 @@
 //!
 //! The reader of `s3s` 0.14.1 passes over CDATA (`ab<![CDATA[x]]>cd` is `abcd` to it, and DeleteObjects would delete another
 //! key), refuses references from U+10000 to U+FFFFF, and takes `1x` for a number. So a document is read here first, by
-//! `roxmltree`, which knows what is well-formed; what goes on is its elements and their texts and nothing else: no comments, no
+//! `roxmltree`, which knows what is well-formed; its elements and their texts are passed on and nothing else: no comments, no
 //! CDATA, no prefixes of names.
 //!
 //! Limits: the size is the gate's ([`Limits::xml_bytes`](crate::Limits::xml_bytes)); elements and depth are limited here. A
@@ -44,7 +44,8 @@ pub(crate) fn rewrite(document: &[u8]) -> Result<Vec<u8>, Refusal> {
     check_references(text)?;
     let nodes_limit = u32::try_from(document.len() / NODE_BYTES_MIN + 16).unwrap_or(u32::MAX);
     let options = ParsingOptions { nodes_limit, ..ParsingOptions::default() };
-    let parsed = Document::parse_with_options(text, options).map_err(|_| malformed("it is not well-formed"))?;
+    let parsed =
+        Document::parse_with_options(text, options).map_err(|_| malformed("it is not well-formed"))?;
     let root = parsed.root_element();
     // An empty document type is no error to the parser.
     if text.get(..root.range().start).is_some_and(|prolog| prolog.contains("<!DOCTYPE")) {
@@ -189,7 +190,10 @@ mod tests {
                 "<A>&#x1F600;&#128512;&#xFFFFF;&#x10FFFF;&#13;\r\n&quot;&apos;&#38;&lt;</A>",
                 "<A>\u{1F600}\u{1F600}\u{FFFFF}\u{10FFFF}&#13;\n&quot;'&amp;&lt;</A>",
             ),
-            ("<A><PartNumber>10</PartNumber><Days>-1</Days></A>", "<A><PartNumber>10</PartNumber><Days>-1</Days></A>"),
+            (
+                "<A><PartNumber>10</PartNumber><Days>-1</Days></A>",
+                "<A><PartNumber>10</PartNumber><Days>-1</Days></A>",
+            ),
             ("\u{feff}<A/>", "<A></A>"),
             ("<A><!-- &#xD800; --><![CDATA[&#xD800;]]><?x &#xD800;?></A>", "<A>&amp;#xD800;</A>"),
         ] {
@@ -204,10 +208,32 @@ mod tests {
         assert!(rewritten(&deep(DEPTH_MAX)).is_some());
         let entity = "<!DOCTYPE a [<!ENTITY e \"x\">]><a>&e;</a>";
         for document in [
-            "", " ", "x", "<a>", "<a></b>", "<a/><b/>", "<a/>x", "<a>&x;</a>", "<a>&</a>", "<a>&#1;</a>", "<a>\u{1}</a>",
-            "<a>&#xD800;</a>", "<a>&#x110000;</a>", "<a>\u{ffff}</a>", "<a x=\"1\" x=\"2\"/>", "<a x=1/>", "<x:a/>",
-            "<a><![CDATA[x</a>", "<a>]]></a>", "<!DOCTYPE a><a/>", "<a><PartNumber>1x</PartNumber></a>",
-            "<a><Size></Size></a>", entity, &deep(DEPTH_MAX + 1), &deep(100_000), &format!("<a>{}</a>", "<b/>".repeat(1000)),
+            "",
+            " ",
+            "x",
+            "<a>",
+            "<a></b>",
+            "<a/><b/>",
+            "<a/>x",
+            "<a>&x;</a>",
+            "<a>&</a>",
+            "<a>&#1;</a>",
+            "<a>\u{1}</a>",
+            "<a>&#xD800;</a>",
+            "<a>&#x110000;</a>",
+            "<a>\u{ffff}</a>",
+            "<a x=\"1\" x=\"2\"/>",
+            "<a x=1/>",
+            "<x:a/>",
+            "<a><![CDATA[x</a>",
+            "<a>]]></a>",
+            "<!DOCTYPE a><a/>",
+            "<a><PartNumber>1x</PartNumber></a>",
+            "<a><Size></Size></a>",
+            entity,
+            &deep(DEPTH_MAX + 1),
+            &deep(100_000),
+            &format!("<a>{}</a>", "<b/>".repeat(1000)),
         ] {
             assert_eq!(rewritten(document), None, "{:.60}", document);
         }

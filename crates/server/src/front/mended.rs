@@ -171,7 +171,10 @@ mod tests {
             "/b/k?uploadId=a%2Bb&X-Amz-Signature=0&X-Amz-Meta-A=1&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&If-None-Match=*&X-Amz-Date=d&content-type=t",
             &[],
         );
-        assert_eq!(parts.uri, "/b/k?uploadId=a%2Bb&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&content-type=t");
+        assert_eq!(
+            parts.uri,
+            "/b/k?uploadId=a%2Bb&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&content-type=t"
+        );
         let names: Vec<_> = parts.headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(names.len(), 2, "{names:?}");
         assert_eq!(parts.headers["x-amz-meta-a"], "1");
@@ -183,9 +186,15 @@ mod tests {
 
         // Without a signature in the query nothing in it is a header, and a header is never replaced.
         let parts = mended("/b/k?x-amz-acl=private&If-Match=x&Expires=1", &[("authorization", "s")]);
-        assert_eq!((parts.uri.query(), parts.headers.len()), (Some("x-amz-acl=private&If-Match=x&Expires=1"), 0));
+        assert_eq!(
+            (parts.uri.query(), parts.headers.len()),
+            (Some("x-amz-acl=private&If-Match=x&Expires=1"), 0)
+        );
         let parts = mended("/b/k?X-Amz-Signature=0&x-amz-meta-a=1", &[("x-amz-meta-a", "2")]);
-        assert_eq!((parts.uri.query(), &parts.headers["x-amz-meta-a"]), (None, &HeaderValue::from_static("2")));
+        assert_eq!(
+            (parts.uri.query(), &parts.headers["x-amz-meta-a"]),
+            (None, &HeaderValue::from_static("2"))
+        );
     }
 
     #[test]

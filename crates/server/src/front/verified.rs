@@ -118,5 +118,8 @@ pub(crate) fn is_mismatch(response: &Response<Body>) -> bool {
     const CODE: &[u8] = b"<Code>SignatureDoesNotMatch</Code>";
     response.status() == StatusCode::FORBIDDEN
         && response.extensions().get::<WasVerified>().is_none()
-        && response.body().bytes().is_some_and(|document| document.windows(CODE.len()).any(|part| part == CODE))
+        && response
+            .body()
+            .bytes()
+            .is_some_and(|document| document.windows(CODE.len()).any(|part| part == CODE))
 }

@@ -25,7 +25,8 @@ async fn cdata_in_a_batch_of_deletes_is_part_of_the_key() {
 #[tokio::test]
 async fn references_to_all_of_unicode_are_read() {
     let f = Fixture::new().await;
-    let characters = ['\u{e4}', '\u{fffd}', '\u{10000}', '\u{1f600}', '\u{fffff}', '\u{100000}', '\u{10ffff}'];
+    let characters =
+        ['\u{e4}', '\u{fffd}', '\u{10000}', '\u{1f600}', '\u{fffff}', '\u{100000}', '\u{10ffff}'];
     for c in characters {
         for reference in [format!("&#{};", c as u32), format!("&#x{:X};", c as u32), c.to_string()] {
             let encoded: String = c.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
@@ -51,7 +52,10 @@ async fn every_document_may_have_cdata_comments_and_prefixes() {
     let tags = "<Tagging><TagSet><Tag><Key>a<![CDATA[b]]></Key><Value>&#x41;<!-- no -->c</Value></Tag></TagSet></Tagging>";
     c.request("PUT", "/bkt/k?tagging").body(tags).expect(200).await;
     let shown = c.get("/bkt/k?tagging").await;
-    assert_eq!((shown.element("Key").as_deref(), shown.element("Value").as_deref()), (Some("ab"), Some("Ac")));
+    assert_eq!(
+        (shown.element("Key").as_deref(), shown.element("Value").as_deref()),
+        (Some("ab"), Some("Ac"))
+    );
 
     let cors = "<CORSConfiguration><CORSRule><AllowedOrigin>http://<![CDATA[a.example]]></AllowedOrigin><AllowedMethod><![CDATA[GET]]></AllowedMethod></CORSRule></CORSConfiguration>";
     c.request("PUT", "/bkt?cors").body(cors).expect(200).await;
@@ -60,7 +64,10 @@ async fn every_document_may_have_cdata_comments_and_prefixes() {
     let lifecycle = "<LifecycleConfiguration><Rule><ID>a<![CDATA[&]]>b</ID><Filter><Prefix>&#x1F600;</Prefix></Filter><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>";
     c.request("PUT", "/bkt?lifecycle").body(lifecycle).expect(200).await;
     let shown = c.get("/bkt?lifecycle").await;
-    assert_eq!((shown.element("ID").as_deref(), shown.element("Prefix").as_deref()), (Some("a&b"), Some("\u{1f600}")));
+    assert_eq!(
+        (shown.element("ID").as_deref(), shown.element("Prefix").as_deref()),
+        (Some("a&b"), Some("\u{1f600}"))
+    );
 
     let location = "<CreateBucketConfiguration><LocationConstraint><![CDATA[eu-central-1]]></LocationConstraint></CreateBucketConfiguration>";
     c.request("PUT", "/bkt2").body(location).expect(200).await;
@@ -105,5 +112,10 @@ async fn a_document_that_is_not_well_formed_changes_nothing() {
     }
     assert_eq!(f.client.get("/bkt/k").await.text(), "kept");
     // And nothing of a document is looked at before it is known who sends it.
-    f.client.request("POST", "/bkt?delete").auth(Auth::None).body("not XML").refused(403, "AccessDenied").await;
+    f.client
+        .request("POST", "/bkt?delete")
+        .auth(Auth::None)
+        .body("not XML")
+        .refused(403, "AccessDenied")
+        .await;
 }

@@ -383,10 +383,16 @@ async fn checksums_of_other_algorithms_are_not_implemented() {
     let f = Fixture::new().await;
     for name in ["md5", "sha512", "xxhash64", "xxhash3", "xxhash128"] {
         let header = format!("x-amz-checksum-{name}");
-        f.client.request("PUT", "/bkt/k").header(&header, "AAAA").body("x").refused(501, "NotImplemented").await;
+        f.client
+            .request("PUT", "/bkt/k")
+            .header(&header, "AAAA")
+            .body("x")
+            .refused(501, "NotImplemented")
+            .await;
         let md5 = value(ChecksumAlgorithm::Md5, b"x");
         for announced in [Some(name.to_uppercase()), None] {
-            let mut put = unsigned_trailer(&f, b"x", ChecksumAlgorithm::Crc32, &format!("{header}:{md5}\r\n"));
+            let mut put =
+                unsigned_trailer(&f, b"x", ChecksumAlgorithm::Crc32, &format!("{header}:{md5}\r\n"));
             put = put.header("x-amz-trailer", &header);
             if let Some(announced) = &announced {
                 put = put.header("x-amz-sdk-checksum-algorithm", announced);

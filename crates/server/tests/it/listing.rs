@@ -216,7 +216,9 @@ async fn times_in_documents_are_whole_seconds() {
 #[tokio::test]
 async fn empty_parameters_of_listings_are_absent() {
     let f = with_keys(&["a/b", "c"]).await;
-    let list = f.client.request("GET", "/bkt?list-type=2&delimiter=&max-keys=&start-after=&encoding-type=&fetch-owner=");
+    let list = f
+        .client
+        .request("GET", "/bkt?list-type=2&delimiter=&max-keys=&start-after=&encoding-type=&fetch-owner=");
     let list = list.expect(200).await;
     assert_eq!(list.elements("Key"), ["a/b", "c"]);
     assert_eq!(list.element("MaxKeys").as_deref(), Some("1000"));
@@ -229,7 +231,8 @@ async fn empty_parameters_of_listings_are_absent() {
     let parts = parts.expect(200).await;
     assert_eq!(parts.elements("PartNumber"), ["1"]);
     assert_eq!(parts.element("MaxParts").as_deref(), Some("1000"));
-    let uploads = f.client.request("GET", "/bkt?uploads&max-uploads=&delimiter=&upload-id-marker=&key-marker=");
+    let uploads =
+        f.client.request("GET", "/bkt?uploads&max-uploads=&delimiter=&upload-id-marker=&key-marker=");
     assert_eq!(uploads.expect(200).await.elements("Key"), ["k"]);
     f.client.request("GET", "/?max-buckets=").expect(200).await;
 }

@@ -242,7 +242,10 @@ fn full_object_checksums_are_combined_and_compared() {
         };
         let wrong = Hasher::checksum(algorithm, b"something else");
         let error = upload.complete_with(upload.list(), options(wrong)).unwrap_err();
-        assert!(matches!(error, Error::BadDigest { claimed, computed } if claimed == wrong && computed == right), "{error}");
+        assert!(
+            matches!(error, Error::BadDigest { claimed, computed } if claimed == wrong && computed == right),
+            "{error}"
+        );
         let composite = CompleteOptions { checksum_type: Some(ChecksumType::Composite), ..options(right) };
         let error = upload.complete_with(upload.list(), composite).unwrap_err();
         assert!(matches!(error, Error::ChecksumTypeMismatch { expected: ChecksumType::FullObject }));
