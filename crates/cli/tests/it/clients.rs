@@ -128,16 +128,6 @@ fn a_url_that_boto3_signed_the_old_way() {
     }
 }
 
-/// boto3 signs a condition into the URL, and a client that knows nothing of S3 uses it: the second one must not overwrite.
-#[test]
-fn a_url_that_boto3_signed_with_a_condition() {
-    let world = World::new();
-    let server = world.serve();
-    let bucket = make_bucket(&world, server.store());
-    let told = python(server.store(), include_str!("py/presigned_condition.py"), &[&bucket]);
-    assert_eq!(told, serde_json::json!({"in_query": true, "first": 200, "second": 412, "kept": "first"}));
-}
-
 /// A raw `\r` in a document is a `\n` to a parser: what boto3 had listed was another key, and could not be aborted or deleted.
 #[test]
 fn boto3_aborts_what_it_listed_whatever_is_in_the_key() {
