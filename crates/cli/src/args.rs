@@ -75,8 +75,8 @@ pub(crate) struct StoreArgs {
     /// Bucket in the host name: http://bucket.host/key [default for AWS]
     #[arg(long, global = true)]
     pub(crate) virtual_host_style: bool,
-    /// Folder of local:// and haul serve [default: $XDG_DATA_HOME/haul/store]
-    #[arg(long, global = true, value_name = "DIR", env = "HAUL_DATA_DIR", hide_env_values = true)]
+    /// Folder of local:// and haul serve [default: $XDG_DATA_HOME/haul/store] [env: HAUL_DATA_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 }
 
@@ -276,6 +276,9 @@ pub(crate) struct ResumeArgs {
     /// All that nobody is working on, one after the other
     #[arg(long)]
     pub(crate) all: bool,
+    /// Where the file is now, if it was moved or renamed; what arrived is compared with it
+    #[arg(long, value_name = "PATH", conflicts_with = "all")]
+    pub(crate) source: Option<PathBuf>,
     /// When the file is another version now
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub(crate) on_change: OnChangeChoice,

@@ -1,84 +1,306 @@
-//! How to find a store again in a later run: written into the journal, without anything secret.
+//! How to find the store of an unfinished upload again: written into its journal, without anything secret.
+//!
+//! An upload is resumed and aborted at the store where it was begun, whatever this shell's environment, the profiles and
+//! the flags say today. So everything that those came to is recorded: the endpoint as it was resolved, the region, how
+//! buckets are addressed, the profile and the file of trusted certificates by name. Not recorded: credentials, and
+//! whether certificates were to be checked at all. A flag that contradicts the record is refused.
 
 use std::path::PathBuf;
 
-use haul::journal::Beginning;
+use haul::journal::{Beginning, path_text};
+use haul::s3::{Location, normalised};
+use haul::{Addressing, S3Options};
 use serde::{Deserialize, Serialize};
 
 use crate::args::StoreArgs;
 use crate::data_dir::data_dir;
-use crate::failure::Ended;
+use crate::exit::Exit;
+use crate::failure::{Ended, Usage};
 use crate::target::{Address, Scheme};
 
-/// The flags that chose the store, and the scheme of the address.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Connection {
-    #[serde(default)]
-    local: bool,
-    #[serde(default)]
-    endpoint: Option<String>,
-    #[serde(default)]
-    region: Option<String>,
-    #[serde(default)]
-    profile: Option<String>,
-    #[serde(default)]
+/// The store of an upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "scheme", rename_all = "kebab-case")]
+pub(crate) enum Connection {
+    /// `local://`: the endpoint of a folder of this machine.
+    Local {
+        #[serde(with = "path_text")]
+        data: PathBuf,
+    },
+    /// `s3://`.
+    S3(S3Connection),
+}
+
+/// A store that is reached over the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct S3Connection {
+    endpoint: String,
+    /// False: AWS's own, which follows from the region.
+    endpoint_given: bool,
+    region: String,
     path_style: bool,
     #[serde(default)]
-    virtual_host_style: bool,
+    fips: bool,
     #[serde(default)]
-    data: Option<PathBuf>,
+    dual_stack: bool,
+    #[serde(default)]
+    profile: Option<String>,
+    /// By `--profile`: it wins over keys in the environment. `AWS_PROFILE` does not.
+    #[serde(default)]
+    profile_named: bool,
+    #[serde(default, with = "path_text::optional")]
+    ca_bundle: Option<PathBuf>,
 }
 
 impl Connection {
-    /// As this run connects. What the environment or the profile said is said again by them; only the endpoint
-    /// that it came to is written down, so that a later run cannot send the rest elsewhere.
-    pub(crate) fn of(scheme: Scheme, args: &StoreArgs, endpoint: &str) -> Result<Self, Ended> {
-        let local = scheme == Scheme::Local;
-        Ok(Self {
-            local,
-            endpoint: (!local).then(|| endpoint.to_owned()),
-            region: args.region.clone(),
-            profile: args.profile.clone(),
-            path_style: args.path_style,
-            virtual_host_style: args.virtual_host_style,
-            data: if local { Some(data_dir(args.data.clone())?) } else { None },
+    /// As this run connects to `local://`.
+    pub(crate) fn local(args: &StoreArgs) -> Result<Self, Ended> {
+        Ok(Self::Local { data: data_dir(args.data.clone())? })
+    }
+
+    /// As this run connects to `s3://`.
+    pub(crate) fn s3(args: &StoreArgs, location: &Location) -> Self {
+        let of_environment = || std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
+        Self::S3(S3Connection {
+            endpoint: location.endpoint.clone(),
+            endpoint_given: location.endpoint_given,
+            region: location.region.clone(),
+            path_style: location.addressing == Addressing::Path,
+            fips: location.fips,
+            dual_stack: location.dual_stack,
+            profile: args.profile.clone().or_else(of_environment),
+            profile_named: args.profile.is_some(),
+            ca_bundle: None,
         })
     }
 
-    /// A name of the store that stays the same from run to run: the endpoint of `local://` has another port each time.
-    pub(crate) fn store_name(&self) -> Option<String> {
-        self.data.as_ref().map(|data| format!("local:{}", data.display()))
+    /// Of a journal.
+    ///
+    /// # Errors
+    /// When another program that embeds the engine wrote it.
+    pub(crate) fn recorded(id: &str, beginning: &Beginning) -> Result<Self, Ended> {
+        serde_json::from_value(beginning.connection.clone()).map_err(|_| Ended {
+            exit: Exit::Failed,
+            code: "Journal",
+            message: format!("the journal {id} does not say how its store is reached"),
+            hint: Some("resume it with the program that began it".to_owned()),
+        })
     }
 
-    /// Of a journal; one that cannot be read counts as the plain defaults.
-    pub(crate) fn remembered(beginning: &Beginning) -> Self {
-        serde_json::from_value(beginning.connection.clone()).unwrap_or_default()
+    /// The scheme of the address on the command line.
+    pub(crate) fn scheme(&self) -> Scheme {
+        match self {
+            Self::Local { .. } => Scheme::Local,
+            Self::S3(_) => Scheme::S3,
+        }
+    }
+
+    /// A name of the store that stays the same from run to run: the endpoint of `local://` has another port each time.
+    pub(crate) fn store_name(&self) -> String {
+        match self {
+            Self::Local { data } => match data.to_str() {
+                Some(text) => format!("local:{text}"),
+                None => format!("local:{data:?}"),
+            },
+            Self::S3(s3) => s3.location().store_name(),
+        }
     }
 
     /// The address that was written on the command line.
     pub(crate) fn address(&self, beginning: &Beginning) -> Address {
-        Address {
-            scheme: if self.local { Scheme::Local } else { Scheme::S3 },
-            bucket: beginning.object.bucket.clone(),
-            key: beginning.object.key.as_str().to_owned(),
+        address(self.scheme(), beginning)
+    }
+
+    /// The profile that credentials are asked of.
+    pub(crate) fn profile(&self) -> Option<String> {
+        match self {
+            Self::Local { .. } => None,
+            Self::S3(s3) => s3.profile.clone(),
         }
     }
 
-    /// The flags of the first run, as far as this one gives no others: keys may have moved to another profile.
-    pub(crate) fn store_args(&self, given: &StoreArgs) -> StoreArgs {
-        let aws = self.endpoint.as_deref().is_some_and(is_aws);
-        StoreArgs {
-            endpoint: given.endpoint.clone().or_else(|| self.endpoint.clone().filter(|_| !aws)),
-            region: given.region.clone().or_else(|| self.region.clone()),
-            profile: given.profile.clone().or_else(|| self.profile.clone()),
-            path_style: given.path_style || self.path_style,
-            virtual_host_style: given.virtual_host_style || self.virtual_host_style,
-            data: given.data.clone().or_else(|| self.data.clone()),
+    /// Refuses flags of this command that name another store than the one of upload `id`.
+    ///
+    /// # Errors
+    /// Which flag, and what was recorded.
+    pub(crate) fn refuse_another(&self, id: &str, given: &StoreArgs) -> Result<(), Usage> {
+        let contradiction = match self {
+            Self::Local { data } => contradiction_of_local(data, given),
+            Self::S3(s3) => s3.contradiction(given),
+        };
+        match contradiction {
+            None => Ok(()),
+            Some((flag, recorded)) => Err(Usage::new(
+                format!("{flag} contradicts upload {id}, which was begun {recorded}"),
+                format!("leave {flag} out: the upload stays at the store where it was begun"),
+            )),
         }
     }
 }
 
-/// AWS's endpoints have the bucket in their name: the SDK makes them up from region and bucket.
-pub(crate) fn is_aws(endpoint: &str) -> bool {
-    endpoint.contains(".amazonaws.com")
+/// The target of a journal, also of one that says nothing else of its store.
+pub(crate) fn address(scheme: Scheme, beginning: &Beginning) -> Address {
+    Address { scheme, bucket: beginning.object.bucket.clone(), key: beginning.object.key.as_str().to_owned() }
+}
+
+fn contradiction_of_local(data: &PathBuf, given: &StoreArgs) -> Option<(&'static str, String)> {
+    let other = |folder: &PathBuf| std::path::absolute(folder).ok().as_ref() != Some(data);
+    let flags = [
+        (given.endpoint.is_some(), "--endpoint"),
+        (given.profile.is_some(), "--profile"),
+        (given.virtual_host_style, "--virtual-host-style"),
+        (given.data.as_ref().is_some_and(other), "--data"),
+    ];
+    let flag = flags.into_iter().find_map(|(contradicts, flag)| contradicts.then_some(flag))?;
+    Some((flag, format!("in the store of this machine in {}", data.display())))
+}
+
+impl S3Connection {
+    fn location(&self) -> Location {
+        Location {
+            endpoint: self.endpoint.clone(),
+            endpoint_given: self.endpoint_given,
+            region: self.region.clone(),
+            addressing: if self.path_style { Addressing::Path } else { Addressing::Virtual },
+            fips: self.fips,
+            dual_stack: self.dual_stack,
+        }
+    }
+
+    /// Options that lead there, with the profile of this run where none was recorded: it only brings credentials.
+    pub(crate) fn options(&self, given: &StoreArgs) -> S3Options {
+        self.location().options(S3Options {
+            profile: self.profile_to_use(given, std::env::var_os("AWS_ACCESS_KEY_ID").is_some()),
+            ..S3Options::default()
+        })
+    }
+
+    /// A profile that only the environment named was asked for credentials only where the environment had no keys.
+    fn profile_to_use(&self, given: &StoreArgs, keys_in_environment: bool) -> Option<String> {
+        let recorded = self.profile.clone().filter(|_| self.profile_named || !keys_in_environment);
+        given.profile.clone().or(recorded)
+    }
+
+    fn contradiction(&self, given: &StoreArgs) -> Option<(&'static str, String)> {
+        let other_endpoint = |url: &String| normalised(url) != normalised(&self.endpoint);
+        if given.endpoint.as_ref().is_some_and(other_endpoint) {
+            return Some(("--endpoint", format!("at {}", self.endpoint)));
+        }
+        if given.region.as_ref().is_some_and(|region| *region != self.region) {
+            return Some(("--region", format!("in region {}", self.region)));
+        }
+        if given.path_style && !self.path_style {
+            return Some(("--path-style", "with the bucket in the host name".to_owned()));
+        }
+        if given.virtual_host_style && self.path_style {
+            return Some(("--virtual-host-style", "with the bucket in the path".to_owned()));
+        }
+        match (&given.profile, &self.profile) {
+            (Some(given), Some(recorded)) if given != recorded => {
+                Some(("--profile", format!("with profile {recorded}")))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::Cli;
+
+    fn given(flags: &str) -> StoreArgs {
+        Cli::try_parse_from(format!("haul uploads {flags}").split_whitespace()).unwrap().store
+    }
+
+    fn recorded() -> S3Connection {
+        S3Connection {
+            endpoint: "https://gw:8443/storage/v1/s3".into(),
+            endpoint_given: true,
+            region: "eu-central-1".into(),
+            path_style: true,
+            fips: false,
+            dual_stack: false,
+            profile: Some("backup".into()),
+            profile_named: true,
+            ca_bundle: None,
+        }
+    }
+
+    /// `--endpoint http://localhost:P resume ID` after a start on `127.0.0.1:P` began a second upload, and overwrote the
+    /// object that `--if-none-match` protects.
+    #[test]
+    fn a_flag_that_contradicts_the_record_is_refused() {
+        let refused = |connection: &Connection, flags: &str| {
+            connection.refuse_another("0e50c57f2f7a", &given(flags)).err().map(|error| error.to_string())
+        };
+        let s3 = Connection::S3(recorded());
+        for flags in [
+            "--endpoint http://gw:8443/storage/v1/s3",
+            "--endpoint https://gw:8443",
+            "--region us-east-1",
+            "--virtual-host-style",
+            "--profile other",
+        ] {
+            let flag = flags.split(' ').next().unwrap();
+            assert!(refused(&s3, flags).is_some_and(|said| said.starts_with(flag)), "{flags}");
+        }
+        for flags in [
+            "",
+            "--endpoint https://GW:8443/storage/v1/s3/ --region eu-central-1 --path-style",
+            "--profile backup",
+        ] {
+            assert_eq!(refused(&s3, flags), None, "{flags}");
+        }
+        let local = Connection::Local { data: "/srv/store".into() };
+        assert!(refused(&local, "--data /srv/other").is_some());
+        assert!(refused(&local, "--endpoint http://127.0.0.1:8014").is_some());
+        assert_eq!(refused(&local, "--data /srv/store"), None);
+        insta::assert_snapshot!(refused(&s3, "--region us-east-1").unwrap(), @"--region contradicts upload 0e50c57f2f7a, which was begun in region eu-central-1");
+    }
+
+    #[test]
+    fn the_record_leads_to_the_same_store() {
+        let options = recorded().options(&given(""));
+        assert_eq!(options.endpoint_url.as_deref(), Some("https://gw:8443/storage/v1/s3"));
+        assert_eq!(options.region.as_deref(), Some("eu-central-1"));
+        assert_eq!((options.addressing, options.ignore_configured_endpoint), (Addressing::Path, true));
+        assert_eq!(options.profile.as_deref(), Some("backup"));
+
+        let aws = S3Connection {
+            endpoint: "https://s3.eu-central-1.amazonaws.com".into(),
+            endpoint_given: false,
+            ..recorded()
+        };
+        assert_eq!(
+            aws.options(&given("")).endpoint_url,
+            None,
+            "AWS's own, and no other that an environment names"
+        );
+        assert_eq!(Connection::S3(aws).store_name(), "https://s3.amazonaws.com");
+    }
+
+    /// Keys in the environment win over `AWS_PROFILE`, and not over `--profile`: later as at first.
+    #[test]
+    fn credentials_come_from_where_they_came_from() {
+        let by_environment = S3Connection { profile_named: false, ..recorded() };
+        assert_eq!(recorded().profile_to_use(&given(""), true).as_deref(), Some("backup"));
+        assert_eq!(by_environment.profile_to_use(&given(""), false).as_deref(), Some("backup"));
+        assert_eq!(by_environment.profile_to_use(&given(""), true), None);
+        let none = S3Connection { profile: None, ..recorded() };
+        assert_eq!(none.profile_to_use(&given("--profile new"), true).as_deref(), Some("new"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_whose_name_is_no_text_is_recorded() {
+        use std::os::unix::ffi::OsStrExt;
+        let data = PathBuf::from(std::ffi::OsStr::from_bytes(b"/srv/caf\xe9"));
+        let connection = Connection::Local { data };
+        let value = serde_json::to_value(&connection).unwrap();
+        assert_eq!(serde_json::from_value::<Connection>(value).unwrap(), connection);
+        assert_eq!(connection.store_name(), r#"local:"/srv/caf\xE9""#);
+    }
 }

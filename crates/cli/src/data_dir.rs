@@ -7,9 +7,11 @@ use etcetera::BaseStrategy;
 use crate::exit::Exit;
 use crate::failure::Ended;
 
-/// Where objects of this machine are kept, given what the command line and the environment say.
+/// Where objects of this machine are kept, given what the command line says; else what the environment says.
 pub(crate) fn data_dir(given: Option<PathBuf>) -> Result<PathBuf, Ended> {
-    if let Some(given) = given {
+    let of_environment =
+        || std::env::var_os("HAUL_DATA_DIR").filter(|given| !given.is_empty()).map(PathBuf::from);
+    if let Some(given) = given.or_else(of_environment) {
         // Absolute, so that messages and the address file name the same place from everywhere.
         return Ok(std::path::absolute(&given).unwrap_or(given));
     }

@@ -15,6 +15,7 @@ mod logging;
 mod output;
 mod pace;
 mod progress;
+mod related;
 mod size;
 mod state_dir;
 mod store;

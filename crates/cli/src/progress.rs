@@ -17,6 +17,7 @@ use self::line::{Line, cut};
 use self::status::Status;
 use crate::output::{Mode, complain, paint, visible};
 use crate::pace::Pace;
+use crate::related::related;
 use crate::size::{human_age, human_duration, human_rate, human_size};
 
 /// Between two looks at the numbers: often enough to seem alive, rarely enough to cost nothing.
@@ -59,6 +60,8 @@ struct ProgressEvent {
 pub(crate) struct View {
     mode: Mode,
     label: String,
+    /// The file, as a command line names it.
+    source: String,
     /// What stands on the terminal now; only in [`Mode::Terminal`].
     status: Status,
     pace: Pace,
@@ -77,6 +80,7 @@ impl View {
         let now = Instant::now();
         Self {
             mode,
+            source: label.clone(),
             label,
             status: Status::default(),
             pace: Pace::default(),
@@ -87,6 +91,11 @@ impl View {
             retries: 0,
             trouble: None,
         }
+    }
+
+    /// The same of a file that messages may have to name in a command.
+    pub(crate) fn of_source(mode: Mode, label: String, source: String) -> Self {
+        Self { source, ..Self::new(mode, label) }
     }
 
     /// How often something had to be sent again.
@@ -120,6 +129,7 @@ impl View {
                 self.say(&format!("restarting: {}", visible(reason)));
             }
             Event::UnfinishedFound { count, initiated } => self.warn(&unfinished(*count, *initiated)),
+            Event::RelatedJournal { .. } => self.warn(&related(event, &self.source)),
             Event::Warning { message } => self.warn(&visible(message)),
             _ => {}
         }

@@ -12,7 +12,7 @@ use haul::store::LoggedStore;
 use haul::{Addressing, S3Options, S3Store, Store};
 
 use crate::args::StoreArgs;
-use crate::connection::is_aws;
+use crate::connection::Connection;
 use crate::data_dir::data_dir;
 use crate::failure::{Doing, Usage};
 use crate::output::Mode;
@@ -23,20 +23,22 @@ use crate::trail::Reach;
 pub(crate) struct Opened {
     /// To be asked.
     pub(crate) store: Arc<dyn Store>,
+    /// How a later run finds it again.
+    pub(crate) connection: Connection,
+    /// How it is reached when this command has ended.
+    pub(crate) reach: Reach,
     /// A bucket that is missing has to be made first: `local://` promises that nobody else must.
     pub(crate) makes_buckets: bool,
     inside: Option<local::Inside>,
 }
 
 impl Opened {
-    /// How the store is reached when this command has ended.
-    pub(crate) fn reach(&self) -> Reach {
-        let endpoint = self.store.endpoint();
-        match &self.inside {
-            Some(_) => Reach::Inside,
-            None if is_aws(&endpoint) => Reach::Aws,
-            None => Reach::Url(endpoint),
-        }
+    fn over_the_network(store: S3Store, connection: Connection) -> Self {
+        let reach = match store.location().endpoint_given {
+            false => Reach::Aws,
+            true => Reach::Url(store.endpoint()),
+        };
+        Self { store: Arc::new(LoggedStore(store)), connection, reach, makes_buckets: false, inside: None }
     }
 
     /// Ends the endpoint inside, if there is one. Everything it answered is on disk already.
@@ -52,13 +54,14 @@ impl Opened {
 pub(crate) async fn open(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow::Result<Opened> {
     match scheme {
         Scheme::S3 => {
-            let options = s3_options(args)?;
-            let store = connect(options).await?;
-            Ok(Opened { store, makes_buckets: false, inside: None })
+            let store = connect(s3_options(args)?).await?;
+            let connection = Connection::s3(args, store.location());
+            Ok(Opened::over_the_network(store, connection))
         }
         Scheme::Local => {
             refuse_for_local(args)?;
             let folder = data_dir(args.data.clone())?;
+            let connection = Connection::local(args)?;
             let found = local::endpoint_of(&folder, mode).await?;
             let options = S3Options {
                 endpoint_url: Some(found.endpoint),
@@ -69,7 +72,16 @@ pub(crate) async fn open(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow
             };
             let makes_buckets = found.inside.is_none();
             match connect(options).await {
-                Ok(store) => Ok(Opened { store, makes_buckets, inside: found.inside }),
+                Ok(store) => Ok(Opened {
+                    reach: match &found.inside {
+                        Some(_) => Reach::Inside,
+                        None => Reach::Url(store.endpoint()),
+                    },
+                    store: Arc::new(LoggedStore(store)),
+                    connection,
+                    makes_buckets,
+                    inside: found.inside,
+                }),
                 Err(error) => {
                     if let Some(inside) = found.inside {
                         inside.stop().await;
@@ -81,15 +93,33 @@ pub(crate) async fn open(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow
     }
 }
 
-async fn connect(options: S3Options) -> anyhow::Result<Arc<dyn Store>> {
+/// Opens the store of a journal: the one where its upload was begun, and no other. `args` are this run's, which contradict
+/// nothing that was recorded.
+pub(crate) async fn open_recorded(
+    connection: &Connection,
+    args: &StoreArgs,
+    mode: Mode,
+) -> anyhow::Result<Opened> {
+    match connection {
+        Connection::Local { data } => {
+            let args = StoreArgs { data: Some(data.clone()), ..args.clone() };
+            open(Scheme::Local, &args, mode).await
+        }
+        Connection::S3(s3) => {
+            let store = connect(s3.options(args)).await?;
+            Ok(Opened::over_the_network(store, connection.clone()))
+        }
+    }
+}
+
+async fn connect(options: S3Options) -> anyhow::Result<S3Store> {
     let doing = match &options.profile {
         Some(profile) => Doing::of(format!("cannot connect to the store with profile {profile}")).hinting(format!(
             "look for {profile} in ~/.aws/config and ~/.aws/credentials; for SSO: aws sso login --profile {profile}"
         )),
         None => Doing::of("cannot connect to the store"),
     };
-    let store = S3Store::connect(options).await.context(doing)?;
-    Ok(Arc::new(LoggedStore(store)))
+    S3Store::connect(options).await.context(doing)
 }
 
 fn s3_options(args: &StoreArgs) -> Result<S3Options, Usage> {

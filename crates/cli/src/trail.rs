@@ -113,14 +113,14 @@ impl Trail {
 /// What has to be otherwise before an abort can succeed.
 fn when(cleanup: &StoreError) -> &'static str {
     match (cleanup.kind, cleanup.advice()) {
-        (StoreErrorKind::AccessDenied, _) => "abort it with keys that may do so (--profile)",
+        (StoreErrorKind::AccessDenied, _) => "abort it with keys that may do so",
         (_, Advice::GiveUp) => "abort it",
         _ => "abort it when the store answers again",
     }
 }
 
 /// One word for a POSIX shell.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
@@ -153,7 +153,7 @@ mod tests {
         let trail = Trail::Journal("0e50c57f2f7a".into());
         let hint = |error| trail.hint(&error).unwrap();
         insta::assert_snapshot!(hint(left_behind(503, "SlowDown")), @"abort it when the store answers again: haul abort 0e50c57f2f7a");
-        insta::assert_snapshot!(hint(left_behind(403, "AccessDenied")), @"abort it with keys that may do so (--profile): haul abort 0e50c57f2f7a");
+        insta::assert_snapshot!(hint(left_behind(403, "AccessDenied")), @"abort it with keys that may do so: haul abort 0e50c57f2f7a");
         assert_eq!(trail.resume().as_deref(), Some("haul resume 0e50c57f2f7a"));
     }
 

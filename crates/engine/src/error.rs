@@ -252,6 +252,10 @@ impl Error {
                     path.display()
                 )
             }
+            Self::Journal(JournalError::NotPrivate { .. }) => {
+                "run as its owner, or name a folder of this user's with HAUL_STATE_DIR".into()
+            }
+            Self::Journal(JournalError::Missing { .. }) => "haul uploads lists those that are left".into(),
             Self::Journal(_) => "check the state folder and its free space, or use --no-journal".into(),
             Self::UploadGone { .. } => "run the same command again: it starts anew".into(),
             Self::Unproven { .. } => "leave out --require-proof to accept the store's word".into(),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
+use crate::journal::Relation;
 use crate::proof::{Proof, ProofCount};
 
 /// One step of an upload. Durations are in milliseconds when serialised.
@@ -114,6 +115,25 @@ pub enum Event {
         /// When the newest of them was begun.
         #[serde(serialize_with = "as_text")]
         initiated: Option<Timestamp>,
+    },
+    /// Another unfinished upload of this machine concerns this one: of the same key, or of the same file.
+    RelatedJournal {
+        /// Its journal.
+        id: String,
+        /// Why it concerns this one.
+        relation: Relation,
+        /// Where it comes from.
+        source: String,
+        /// Where it goes.
+        target: String,
+        /// At which store.
+        store: String,
+        /// Its whole object.
+        size_bytes: u64,
+        /// What need not be sent again.
+        arrived_bytes: u64,
+        /// The process that works on it now.
+        running_pid: Option<u32>,
     },
     /// Something a person should know.
     Warning {

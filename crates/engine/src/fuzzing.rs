@@ -2,9 +2,7 @@
 //!
 //! No part of the API. The functions are here because what they call is nobody else's business.
 
-use haul_parts::{ChecksumAlgorithm, Hasher};
-
-use crate::journal::format::{MAGIC, decode, encode};
+use crate::journal::format::{MAGIC, decode, encode, frame};
 
 /// A journal. The first byte says what the rest is: 0 a file as it is, else payloads, one a line, which get their frames
 /// here: no fuzzer guesses a CRC. What is taken comes out of its own encoding as it is. Says whether
@@ -29,11 +27,7 @@ pub fn journal(input: &[u8]) -> bool {
 fn framed(payloads: &[u8]) -> Vec<u8> {
     let mut file = MAGIC.to_vec();
     for payload in payloads.split(|byte| *byte == b'\n') {
-        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        file.extend(length.to_le_bytes());
-        let crc = Hasher::checksum(ChecksumAlgorithm::Crc32c, payload);
-        file.extend(crc.bytes().iter().rev());
-        file.extend(payload);
+        file.extend(frame(payload));
     }
     file
 }

@@ -52,8 +52,8 @@ pub use s3::{Addressing, S3Options, S3Store};
 pub use source::{BytesSource, FileSource, Source};
 pub use store::{ObjectAttributes, ObjectRef, Store, StoreError, StoreErrorKind};
 pub use upload::{
-    Abandoned, Cancel, JournalOptions, OnChange, Progress, Unfinished, Upload, UploadOptions, UploadReport,
-    abandon, upload,
+    Abandoned, Cancel, JournalChoice, JournalOptions, OnChange, Progress, Unfinished, Upload, UploadOptions,
+    UploadReport, abandon, upload,
 };
 
 /// The example in the README is compiled too.

@@ -2,13 +2,14 @@
 
 use anyhow::Context;
 use haul::Abandoned;
+use haul::parts::UploadId;
 use serde::Serialize;
 
 use super::uploads::find;
 use crate::args::StoreArgs;
 use crate::connection::Connection;
 use crate::exit::Exit;
-use crate::failure::Doing;
+use crate::failure::{Doing, Ended};
 use crate::output::{Mode, visible};
 use crate::state_dir::journal_folder;
 use crate::store;
@@ -24,21 +25,50 @@ struct Aborted<'a> {
 /// Removes it.
 pub(crate) async fn run(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Result<Exit> {
     let summary = find(id)?;
-    let connection = Connection::remembered(&summary.beginning);
+    let connection = Connection::recorded(&summary.id, &summary.beginning)?;
+    connection.refuse_another(&summary.id, args)?;
     let address = connection.address(&summary.beginning);
     let shown = visible(&address.to_string());
-    let opened = store::open(address.scheme, &connection.store_args(args), mode).await?;
+    let opened = store::open_recorded(&connection, args, mode).await?;
     let doing =
         Doing::at(format!("cannot abort the upload of {shown}"), &address).through(opened.store.endpoint());
     let doing = doing.found_by(Trail::Journal(summary.id.clone()));
     let done = haul::abandon(std::sync::Arc::clone(&opened.store), &journal_folder()?, &summary.id).await;
+    let trail = Trail::Store {
+        object: summary.beginning.object.clone(),
+        endpoint: opened.reach.clone(),
+        profile: connection.profile(),
+    };
     opened.close().await;
     let done = done.context(doing)?;
+    if let Abandoned::Unclear(uploads) = &done {
+        return Err(unclear(&summary.id, &shown, uploads, &trail).into());
+    }
     mode.event(&Aborted { id: &summary.id, was_complete: done == Abandoned::WasComplete });
     mode.result(&match done {
         Abandoned::Removed => format!("aborted the upload of {shown}: nothing of it is left at the store"),
-        Abandoned::NothingThere => format!("nothing of the upload of {shown} was at the store; forgotten"),
+        Abandoned::NothingThere => {
+            format!("asked the store, which has nothing of the upload of {shown}; forgotten")
+        }
         Abandoned::WasComplete => format!("{shown} had been completed and stays; the upload is forgotten"),
+        Abandoned::Unclear(_) => return Ok(Exit::LeftBehind),
     });
     Ok(Exit::Done)
+}
+
+/// Several empty uploads may be what an unheard Create left: a person has to choose.
+fn unclear(id: &str, shown: &str, uploads: &[UploadId], trail: &Trail) -> Ended {
+    let lines: Vec<_> = uploads.iter().map(|upload| format!("\n  {}", trail.how_to_abort(upload))).collect();
+    Ended {
+        exit: Exit::LeftBehind,
+        code: "LeftBehind",
+        message: format!(
+            "{} empty uploads of {shown} were begun when {id} was, and nothing tells which one is ours",
+            uploads.len()
+        ),
+        hint: Some(format!(
+            "remove those that no other program is sending, then haul abort {id} again:{}",
+            lines.concat()
+        )),
+    }
 }

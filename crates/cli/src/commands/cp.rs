@@ -12,7 +12,7 @@ use haul::{DownloadOptions, ObjectAttributes, Unfinished, UploadOptions};
 
 use super::insisted::Insisted;
 use super::summary::{self, Journey};
-use super::upload::{Origin, Sending, send};
+use super::upload::{Origin, Remembering, Sending, send};
 use crate::args::{CpArgs, ObjectOptionArgs, RememberArgs, StoreArgs, TransferArgs};
 use crate::exit::Exit;
 use crate::failure::{Doing, Usage};
@@ -85,8 +85,7 @@ async fn upload(
         file: Origin::Path(path.to_owned()),
         address,
         options,
-        insisted,
-        remember: !remember.no_journal,
+        journal: if remember.no_journal { Remembering::Nothing } else { Remembering::OfSource(insisted) },
         abort_on_interrupt: remember.abort_on_interrupt,
     };
     Box::pin(send(args, sending, mode, &mut None)).await

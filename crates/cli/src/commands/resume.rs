@@ -1,14 +1,14 @@
 //! `haul resume ID` and `haul resume --all`: goes on with what was interrupted on this machine.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 
 use haul::UploadOptions;
 use haul::journal::{JournalError, JournalSummary};
 use serde::Serialize;
 
-use super::insisted::Insisted;
 use super::summary::counted;
-use super::upload::{Origin, Sending, send};
+use super::upload::{Origin, Remembering, Sending, send};
 use super::uploads::{find, unreadable};
 use crate::args::{ResumeArgs, StoreArgs};
 use crate::connection::Connection;
@@ -22,7 +22,7 @@ use crate::state_dir::journal_folder;
 pub(crate) async fn run(args: &StoreArgs, wanted: ResumeArgs, mode: Mode) -> anyhow::Result<Exit> {
     let options = options(&wanted);
     match wanted.id {
-        Some(id) => resume(args, find(&id)?, &options, mode, &mut None).await,
+        Some(id) => resume(args, find(&id)?, wanted.source, &options, mode, &mut None).await,
         None if wanted.all => all(args, &options, mode).await,
         None => {
             Err(Usage::new("which upload?", "name its id (haul uploads lists them), or say --all").into())
@@ -60,12 +60,12 @@ async fn all(args: &StoreArgs, options: &UploadOptions, mode: Mode) -> anyhow::R
     }
     let (running, mut left): (Vec<_>, VecDeque<_>) = sorted_out(unfinished);
     for (id, pid) in running {
-        skip(&id, Some(pid), mode);
+        skip(&id, pid, mode);
     }
     let mut interrupts = None;
     while let Some(summary) = left.pop_front() {
         let id = summary.id.clone();
-        let result = resume(args, summary, options, mode, &mut interrupts).await;
+        let result = resume(args, summary, None, options, mode, &mut interrupts).await;
         let interrupted = interrupts.as_ref().is_some_and(Interrupts::came);
         match result {
             Ok(_) if interrupted => exit = Exit::Interrupted,
@@ -86,12 +86,12 @@ async fn all(args: &StoreArgs, options: &UploadOptions, mode: Mode) -> anyhow::R
 }
 
 /// Those that another process works on, and the others.
-fn sorted_out(unfinished: Vec<JournalSummary>) -> (Vec<(String, u32)>, VecDeque<JournalSummary>) {
+fn sorted_out(unfinished: Vec<JournalSummary>) -> (Vec<(String, Option<u32>)>, VecDeque<JournalSummary>) {
     let (mut running, mut free) = (vec![], VecDeque::new());
     for summary in unfinished {
-        match summary.running_pid {
-            Some(pid) => running.push((summary.id, pid)),
-            None => free.push_back(summary),
+        match summary.running {
+            true => running.push((summary.id, summary.running_pid)),
+            false => free.push_back(summary),
         }
     }
     (running, free)
@@ -122,20 +122,27 @@ fn tell(error: &anyhow::Error, mode: Mode) -> Exit {
 async fn resume(
     args: &StoreArgs,
     summary: JournalSummary,
+    source: Option<PathBuf>,
     options: &UploadOptions,
     mode: Mode,
     interrupts: &mut Option<Interrupts>,
 ) -> anyhow::Result<Exit> {
-    let connection = Connection::remembered(&summary.beginning);
+    let JournalSummary { id, beginning, .. } = summary;
+    let connection = Connection::recorded(&id, &beginning)?;
+    connection.refuse_another(&id, args)?;
     let sending = Sending {
-        file: Origin::Journal(summary.beginning.source.clone()),
-        address: connection.address(&summary.beginning),
-        options: options.clone(),
-        insisted: Insisted::default(),
-        remember: true,
+        file: source.map_or(Origin::Journal(beginning.source.clone()), Origin::Path),
+        address: connection.address(&beginning),
+        // Those of the journal hold; here they only name themselves if they are not met.
+        options: UploadOptions {
+            if_none_match: beginning.if_none_match,
+            if_match: beginning.if_match.clone(),
+            ..options.clone()
+        },
+        journal: Remembering::Given { id, connection: Box::new(connection) },
         abort_on_interrupt: false,
     };
-    Box::pin(send(&connection.store_args(args), sending, mode, interrupts)).await
+    Box::pin(send(args, sending, mode, interrupts)).await
 }
 
 #[cfg(test)]

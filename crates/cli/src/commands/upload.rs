@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use haul::journal::{JournalFolder, SourceRecord};
-use haul::{FileSource, JournalOptions, Source, StoreErrorKind, UploadOptions};
+use haul::journal::SourceRecord;
+use haul::{FileSource, JournalChoice, JournalOptions, ObjectRef, Source, StoreErrorKind, UploadOptions};
 
 use super::insisted::Insisted;
 use super::summary::{self, Journey};
@@ -29,12 +29,20 @@ pub(super) struct Sending {
     pub(super) file: Origin,
     pub(super) address: Address,
     pub(super) options: UploadOptions,
-    /// What a remembered upload must agree with.
-    pub(super) insisted: Insisted,
-    /// In a journal, so that it can go on later.
-    pub(super) remember: bool,
+    /// Where it is remembered, so that it can be resumed later.
+    pub(super) journal: Remembering,
     /// Instead of pausing.
     pub(super) abort_on_interrupt: bool,
+}
+
+/// Which journal an upload has.
+pub(super) enum Remembering {
+    /// None.
+    Nothing,
+    /// The one of source and target, which must agree with what the command line insists on.
+    OfSource(Insisted),
+    /// This one, at the store that it names.
+    Given { id: String, connection: Box<Connection> },
 }
 
 /// Where it comes from.
@@ -62,11 +70,11 @@ pub(super) async fn send(
     mode: Mode,
     interrupts: &mut Option<Interrupts>,
 ) -> anyhow::Result<Exit> {
-    let Sending { file, address, mut options, insisted, remember, abort_on_interrupt } = sending;
+    let Sending { file, address, mut options, journal, abort_on_interrupt } = sending;
     let object = address.exact_object().map_err(Usage::from)?;
     let from = match &file {
         Origin::Path(path) => visible(&path.display().to_string()),
-        Origin::Journal(source) => visible(&source.path),
+        Origin::Journal(source) => visible(&source.path.display().to_string()),
     };
     let to = visible(&address.to_string());
     let condition = match (options.if_none_match, &options.if_match) {
@@ -75,32 +83,33 @@ pub(super) async fn send(
         (false, None) => None,
     };
     let doing = || Doing::at(format!("cannot copy {from} to {to}"), &address).under(condition);
-    let file = file.open().with_context(doing)?;
+    let file = file.open().with_context(|| match &journal {
+        Remembering::Given { id, .. } => doing().hinting(format!(
+            "if the file was moved or renamed: haul resume {id} --source PATH; haul abort {id} removes what arrived"
+        )),
+        _ => doing(),
+    })?;
 
-    let opened = store::open(address.scheme, args, mode).await?;
+    let opened = match &journal {
+        Remembering::Given { connection, .. } => store::open_recorded(connection, args, mode).await?,
+        _ => store::open(address.scheme, args, mode).await?,
+    };
     let endpoint = opened.store.endpoint();
     let started = Instant::now();
-    let mut view = View::new(mode, super::name_of(&from));
-    let mut trail =
-        Trail::Store { object: object.clone(), endpoint: opened.reach(), profile: args.profile.clone() };
+    let mut view = View::of_source(mode, super::name_of(&from), from.clone());
+    let mut trail = Trail::Store {
+        object: object.clone(),
+        endpoint: opened.reach.clone(),
+        profile: args.profile.clone(),
+    };
     let report = async {
-        if remember {
-            let connection = Connection::of(address.scheme, args, &endpoint)?;
-            let store_name = connection.store_name();
-            // A file whose path is no text has no journal.
-            if let Some(source) = Source::identity(&file) {
-                let store = store_name.as_deref().unwrap_or(&endpoint);
-                let id = JournalFolder::id(&source.path, store, &object);
-                let unfinished = journal_folder()?.list().map_err(haul::Error::from)?;
-                if let Some(unfinished) = unfinished.iter().find(|unfinished| unfinished.id == id) {
-                    insisted.agrees(unfinished)?;
-                }
-                trail = Trail::Journal(id);
-            }
+        if let Some((choice, id)) = choice(&journal, &file, &opened, &object)? {
+            trail = id.map_or(trail.clone(), Trail::Journal);
             options.journal = Some(JournalOptions {
                 folder: journal_folder()?,
-                store_name,
-                connection: serde_json::to_value(&connection)?,
+                store_name: Some(opened.connection.store_name()),
+                connection: serde_json::to_value(&opened.connection)?,
+                choice,
             });
         }
         make_bucket_if_promised(&opened, &address).await?;
@@ -124,6 +133,29 @@ pub(super) async fn send(
     mode.event(&summary);
     mode.result(&line);
     Ok(Exit::Done)
+}
+
+/// Which journal the engine is to use, and its id, if the source can have one at all.
+fn choice(
+    journal: &Remembering,
+    file: &FileSource,
+    opened: &Opened,
+    object: &ObjectRef,
+) -> anyhow::Result<Option<(JournalChoice, Option<String>)>> {
+    let insisted = match journal {
+        Remembering::Nothing => return Ok(None),
+        Remembering::Given { id, .. } => {
+            return Ok(Some((JournalChoice::Given(id.clone()), Some(id.clone()))));
+        }
+        Remembering::OfSource(insisted) => insisted,
+    };
+    let Some(source) = Source::identity(file) else { return Ok(Some((JournalChoice::OfSource, None))) };
+    let found = journal_folder()?.find(&source, &opened.connection.store_name(), object);
+    let found = found.map_err(haul::Error::from)?;
+    if let Some(unfinished) = &found.summary {
+        insisted.agrees(unfinished)?;
+    }
+    Ok(Some((JournalChoice::OfSource, Some(found.id))))
 }
 
 /// `local://` promises that nobody has to make a bucket; a `haul serve` that runs on the folder promises it not.

@@ -5,12 +5,13 @@ use std::error::Error as _;
 use haul::journal::{JournalFolder, JournalSummary, UnreadableJournal};
 use serde::Serialize;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, address};
 use crate::exit::Exit;
 use crate::failure::{Doing, Ended};
 use crate::output::{Mode, visible};
 use crate::size::{human_age, human_size};
 use crate::state_dir::journal_folder;
+use crate::target::{Address, Scheme};
 
 /// One unfinished upload.
 #[derive(Serialize)]
@@ -80,14 +81,18 @@ impl Unfinished {
         let beginning = &summary.beginning;
         let state = match (summary.running_pid, summary.completing, &summary.paused) {
             (Some(pid), ..) => format!("running (process {pid})"),
+            (None, ..) if summary.running => "running".into(),
             (None, _, Some(reason)) => reason.clone(),
             (None, true, None) => "ended while it was being completed".into(),
+            (None, false, None) if summary.upload_id.is_none() => {
+                "ended before the store's answer to Create was recorded".into()
+            }
             (None, false, None) => "killed or power lost".into(),
         };
         Self {
             id: summary.id.clone(),
-            source: beginning.source.path.clone(),
-            target: Connection::remembered(beginning).address(beginning).to_string(),
+            source: beginning.source.path.display().to_string(),
+            target: target(summary).to_string(),
             store: beginning.store.clone(),
             upload_id: summary.upload_id.as_ref().map(ToString::to_string),
             size_bytes: beginning.plan.object_size_bytes(),
@@ -115,6 +120,12 @@ impl Unfinished {
             visible(&self.state),
         )
     }
+}
+
+/// As it was written on the command line, as far as the journal says.
+fn target(summary: &JournalSummary) -> Address {
+    let scheme = Connection::recorded(&summary.id, &summary.beginning).map(|connection| connection.scheme());
+    address(scheme.unwrap_or(Scheme::S3), &summary.beginning)
 }
 
 /// The one journal that an id, or its beginning, names.

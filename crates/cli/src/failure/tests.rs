@@ -109,7 +109,7 @@ fn what_was_left_behind_is_told_with_both_causes_and_how_to_remove_it() {
       caused by: s3://bucket/a: parts of upload u could not be removed: AbortMultipartUpload: the store answered 403 AccessDenied: no
       caused by: s3://bucket/video.mov, part 7, after 3 attempts
       caused by: UploadPart: the store answered 500 InternalError: later
-    hint: abort it with keys that may do so (--profile): haul abort 0e50c57f2f7a
+    hint: abort it with keys that may do so: haul abort 0e50c57f2f7a
     ");
 }
 

@@ -42,10 +42,11 @@ fn assert_says(finished: &Finished, code: i32, words: &[&str]) {
 #[test]
 fn a_journal_that_cannot_be_read_is_listed_and_told_what_to_do_about() {
     let zeros = vec![0; 1 << 20];
-    let cases: [(&[u8], &str); 3] = [
+    let cases: [(&[u8], &str); 4] = [
         (&zeros, "the file is not a journal"),
-        (b"HAULJNL\x01damaged", "its beginning is damaged"),
-        (b"HAULJNL\x02newer", "the journal has format version 2; this Haul reads version 1"),
+        (b"HAULJNL\x02damaged", "its beginning is damaged"),
+        (b"HAULJNL\x03newer", "the journal has format version 3; this Haul reads version 2"),
+        (b"HAULJNL\x01older", "the journal has format version 1; this Haul reads version 2"),
     ];
     for (content, reason) in cases {
         let (scene, id, file) = overwritten(content);
@@ -67,7 +68,7 @@ fn a_journal_that_cannot_be_read_is_listed_and_told_what_to_do_about() {
 /// Zeros after a power cut: `haul cp` failed with 1 on every run, until somebody found the file and removed it.
 #[test]
 fn a_file_that_is_no_journal_is_moved_aside_and_the_upload_begins_anew() {
-    for content in [&[0; 700][..], b"something else", b"HAULJNL\x01damaged"] {
+    for content in [&[0; 700][..], b"something else", b"HAULJNL\x02damaged"] {
         let (scene, id, file) = overwritten(content);
         let finished = succeed(&mut scene.command());
         let aside = file.with_file_name(format!("{id}.damaged"));
@@ -85,10 +86,10 @@ fn a_file_that_is_no_journal_is_moved_aside_and_the_upload_begins_anew() {
 /// The hint is the way out: without the file, `--adopt` goes on with what had arrived.
 #[test]
 fn a_journal_of_a_newer_haul_stays_and_without_it_adopt_goes_on() {
-    let newer = b"HAULJNL\x02what only it understands";
+    let newer = b"HAULJNL\x03what only it understands";
     let (scene, _, file) = overwritten(newer);
     let refused = finish(&mut scene.command());
-    assert_says(&refused, 1, &["format version 2", "use the Haul that wrote it", file.to_str().unwrap()]);
+    assert_says(&refused, 1, &["format version 3", "use the Haul that wrote it", file.to_str().unwrap()]);
     assert_eq!(std::fs::read(&file).unwrap(), newer);
 
     std::fs::remove_file(&file).unwrap();

@@ -14,6 +14,7 @@ mod conditions;
 mod conformance;
 mod corrections;
 mod damaged_journals;
+mod elsewhere;
 mod failures;
 mod hints;
 mod interrupts;

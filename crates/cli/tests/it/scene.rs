@@ -86,8 +86,13 @@ impl Scene {
 
     /// Starts it, and stops it as a power failure would when this part is the only one that has not arrived.
     pub(crate) fn kill_without_part(&self, missing: u32) {
+        self.kill_command_without_part(&mut self.command(), missing);
+    }
+
+    /// The same of another command that uploads the file.
+    pub(crate) fn kill_command_without_part(&self, command: &mut Command, missing: u32) {
         self.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(missing));
-        let running = Running::start(&mut self.command()).unwrap();
+        let running = Running::start(command).unwrap();
         self.wait_for(|seen| all_arrived_but(missing, seen));
         running.kill(LIMIT).unwrap();
     }

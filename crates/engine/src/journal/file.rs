@@ -1,20 +1,12 @@
-//! A journal on disk: named by source and target, locked by one process, appended to and synced.
+//! One journal on disk: locked by one process, appended to and synced.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use haul_parts::{ChecksumAlgorithm, Hasher, PartNumber, UploadId};
-
 use super::format::{self, FormatError, MAGIC};
-use super::record::{Beginning, PartRecord, Record};
-use super::remembered::Remembered;
-use super::unreadable::{self, MovedAside};
-
-/// Where journals are kept: `$XDG_STATE_HOME/haul/uploads`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JournalFolder(PathBuf);
+use super::record::{Beginning, Record};
+use super::unreadable::MovedAside;
 
 /// An open, locked journal.
 #[derive(Debug)]
@@ -66,141 +58,27 @@ pub enum JournalError {
         /// What it is instead.
         source: FormatError,
     },
+    /// It is not this user's alone.
+    #[error("{} is not used: {reason}", path.display())]
+    NotPrivate {
+        /// A journal, or the folder of all.
+        path: PathBuf,
+        /// Whose it is, or what.
+        reason: String,
+    },
+    /// The one that was asked for is not there: its upload has ended.
+    #[error("there is no journal {id}: its upload was completed or aborted meanwhile")]
+    Missing {
+        /// Its name.
+        id: String,
+    },
     /// More metadata than S3 would take.
     #[error("a record of the journal would be too long")]
     RecordTooLong,
 }
 
-/// An unfinished upload of this machine.
-#[derive(Clone, Debug)]
-pub struct JournalSummary {
-    /// The name of its file: what `haul resume` and `haul abort` take.
-    pub id: String,
-    /// How it began.
-    pub beginning: Beginning,
-    /// If Create was answered.
-    pub upload_id: Option<UploadId>,
-    /// Parts that were recorded.
-    pub parts: BTreeMap<PartNumber, PartRecord>,
-    /// Complete was sent: the object may be there.
-    pub completing: bool,
-    /// Who works on it now.
-    pub running_pid: Option<u32>,
-    /// Why it stopped, if it stopped in good order.
-    pub paused: Option<String>,
-}
-
-pub(super) const ENDING: &str = "journal";
-
-impl JournalFolder {
-    /// A folder; made when the first journal is.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
-    }
-
-    /// The folder's path.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// The id of the upload of `source_path` to `object` at a store: the same for the same command.
-    pub fn id(source_path: &str, store: &str, object: &crate::store::ObjectRef) -> String {
-        let identity = format!("{source_path}\0{store}\0{}\0{}", object.bucket, object.key);
-        let digest = Hasher::checksum(ChecksumAlgorithm::Sha256, identity.as_bytes());
-        digest.bytes().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// Opens, or begins, the journal `id` and locks it. A file that is not a journal (zeros after a power cut) is moved
-    /// aside to `ID.damaged`.
-    ///
-    /// # Errors
-    /// [`JournalError::Locked`] while another process has it, [`JournalError::Format`] if another version wrote it.
-    pub fn open(&self, id: &str) -> Result<Opened, JournalError> {
-        fs::create_dir_all(&self.0).map_err(io_error("created", &self.0))?;
-        let path = self.file_of(id);
-        let mut moved_aside = None;
-        loop {
-            let (file, bytes) = lock_and_read(&path)?;
-            match unreadable::read(&bytes) {
-                Ok(good) => return Opened::new(file, path, good, moved_aside),
-                Err(source @ FormatError::Version(_)) => return Err(JournalError::Format { path, source }),
-                // Locked until it has its other name: nobody else appends to it.
-                Err(reason) => moved_aside = Some(unreadable::move_aside(&path, reason)?),
-            }
-        }
-    }
-
-    /// Opens the journal `id` only if there is one.
-    ///
-    /// # Errors
-    /// As [`JournalFolder::open`], and [`JournalError::Format`] for any file that cannot be read: it stays.
-    pub fn open_existing(&self, id: &str) -> Result<Option<Opened>, JournalError> {
-        let path = self.file_of(id);
-        if !path.is_file() {
-            return Ok(None);
-        }
-        let (file, bytes) = lock_and_read(&path)?;
-        match unreadable::read(&bytes) {
-            Ok(good) => Opened::new(file, path, good, None).map(Some),
-            Err(source) => Err(JournalError::Format { path, source }),
-        }
-    }
-
-    /// Whether there is a journal `id`; what it holds is another question.
-    pub fn has(&self, id: &str) -> bool {
-        self.file_of(id).is_file()
-    }
-
-    fn file_of(&self, id: &str) -> PathBuf {
-        self.0.join(format!("{id}.{ENDING}"))
-    }
-
-    /// Every unfinished upload of this machine, oldest first. Files that cannot be read are left out:
-    /// [`JournalFolder::unreadable`] has them.
-    ///
-    /// # Errors
-    /// When the folder cannot be listed; a missing folder is empty.
-    pub fn list(&self) -> Result<Vec<JournalSummary>, JournalError> {
-        let entries = match fs::read_dir(&self.0) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-            Err(error) => return Err(io_error("listed", &self.0)(error)),
-        };
-        let mut found: Vec<_> = entries
-            .filter_map(|entry| {
-                let path = entry.ok()?.path();
-                let id = path.file_stem()?.to_str()?.to_owned();
-                (path.extension()? == ENDING).then(|| summary(id, &path)).flatten()
-            })
-            .collect();
-        found.sort_by_key(|summary| summary.beginning.begun_at);
-        Ok(found)
-    }
-}
-
-/// Locks a file, which is made if there is none, and reads it.
-fn lock_and_read(path: &Path) -> Result<(File, Vec<u8>), JournalError> {
-    loop {
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = file.map_err(io_error("opened", path))?;
-        if let Err(error) = file.try_lock() {
-            return Err(match error {
-                fs::TryLockError::WouldBlock => JournalError::Locked { pid: holder(path) },
-                fs::TryLockError::Error(error) => io_error("locked", path)(error),
-            });
-        }
-        // Its last holder may have finished and removed it between our open and our lock.
-        if !same_file(&file, path) {
-            continue;
-        }
-        let mut bytes = vec![];
-        file.read_to_end(&mut bytes).map_err(io_error("read", path))?;
-        return Ok((file, bytes));
-    }
-}
-
 impl Opened {
-    fn new(
+    pub(super) fn new(
         file: File,
         path: PathBuf,
         (records, good_bytes): (Vec<Record>, usize),
@@ -282,48 +160,6 @@ impl Journal {
         self.torn = false;
         Ok(())
     }
-}
-
-fn summary(id: String, path: &Path) -> Option<JournalSummary> {
-    let Remembered { beginning, created, parts, completing, last_pid, paused } = read(path)?;
-    Some(JournalSummary {
-        id,
-        beginning,
-        upload_id: created.map(|created| created.upload_id),
-        parts,
-        completing,
-        running_pid: last_pid.filter(|_| is_locked(path)),
-        paused,
-    })
-}
-
-fn read(path: &Path) -> Option<Remembered> {
-    Remembered::fold(format::decode(&fs::read(path).ok()?).ok()?.records)
-}
-
-pub(super) fn is_locked(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock))
-}
-
-/// The process that took the upload up last.
-fn holder(path: &Path) -> Option<u32> {
-    read(path)?.last_pid
-}
-
-#[cfg(unix)]
-fn same_file(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-        _ => false,
-    }
-}
-
-#[cfg(not(unix))]
-fn same_file(_: &File, path: &Path) -> bool {
-    // A file that is open cannot be removed there.
-    path.exists()
 }
 
 /// The file's name must survive a power cut too.

@@ -2,8 +2,8 @@
 //! `docs/formats.md`.
 //!
 //! ```text
-//! file    "HAULJNL" 0x01, then records
-//! record  length of payload, u32 LE │ CRC32C of payload, u32 LE │ payload: one JSON object
+//! file    "HAULJNL" 0x02, then records
+//! record  length of payload, u32 LE │ CRC32C of 0x02 and payload, u32 LE │ payload: one JSON object
 //! ```
 //!
 //! Reading stops at the first record that is not whole and right: a torn tail is what a crash leaves, and
@@ -13,9 +13,12 @@ use haul_parts::{ChecksumAlgorithm, Hasher};
 
 use super::record::Record;
 
-/// The first bytes of every journal; the last of them is the version of the format. A new version must compute the
-/// checksums of its records over more than the payload, so that its files are never taken for damaged ones of this.
-pub const MAGIC: [u8; 8] = *b"HAULJNL\x01";
+/// The version of the format. It is part of what the checksums of records are computed over, so that a file of another
+/// version is never taken for a damaged one of this. Version 1 did not record which store its environment had meant.
+pub const VERSION: u8 = 2;
+
+/// The first bytes of every journal.
+pub const MAGIC: [u8; 8] = [b'H', b'A', b'U', b'L', b'J', b'N', b'L', VERSION];
 
 /// No record is longer: metadata of an object is at most 2 KiB, a key 1 KiB, a path 4 KiB.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
@@ -45,18 +48,23 @@ pub enum FormatError {
     #[error("its beginning is damaged")]
     Beginning,
     /// Written by another version of Haul.
-    #[error("the journal has format version {0}; this Haul reads version 1")]
+    #[error("the journal has format version {0}; this Haul reads version 2")]
     Version(u8),
 }
 
 /// One record as bytes. `None` if it would be longer than [`RECORD_BYTES_MAX`].
 pub fn encode(record: &Record) -> Option<Vec<u8>> {
     let payload = serde_json::to_vec(record).ok().filter(|payload| payload.len() <= RECORD_BYTES_MAX)?;
+    Some(frame(&payload))
+}
+
+/// A payload with its length and checksum in front.
+pub(crate) fn frame(payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(FRAME_BYTES + payload.len());
-    bytes.extend(u32::try_from(payload.len()).ok()?.to_le_bytes());
-    bytes.extend(crc32c(&payload));
+    bytes.extend(u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+    bytes.extend(crc32c(payload));
     bytes.extend(payload);
-    Some(bytes)
+    bytes
 }
 
 /// All records up to the first that is torn or damaged.
@@ -94,7 +102,10 @@ fn decode_one(bytes: &[u8]) -> Option<(Record, &[u8])> {
 }
 
 fn crc32c(payload: &[u8]) -> [u8; 4] {
-    let checksum = Hasher::checksum(ChecksumAlgorithm::Crc32c, payload);
+    let mut hasher = Hasher::new(ChecksumAlgorithm::Crc32c);
+    hasher.update(&[VERSION]);
+    hasher.update(payload);
+    let checksum = hasher.finish();
     let mut bytes: [u8; 4] = checksum.bytes().try_into().unwrap_or_default();
     bytes.reverse();
     bytes

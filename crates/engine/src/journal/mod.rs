@@ -1,15 +1,18 @@
 //! What the client must remember to go on after `kill -9`, a power cut or a closed lid.
 //!
-//! One append-only file per upload under the state folder: [`record`] says what is remembered, [`format`] how
-//! it lies on disk, [`file`] how it is written, locked and found again, [`remembered`] what all records come to,
-//! [`unreadable`] what becomes of a file that cannot be read. The journal is never the truth about parts – ListParts
-//! is – but it is the truth about the plan, the source and the UploadId. A journal that is lost or damaged costs
-//! parts sent again, never a wrong object.
-//!
-//! The file's name is made of source and target, so the same command again finds it without a search.
+//! One append-only file per upload under the state folder: [`record`] says what is remembered, [`format`] how it lies on
+//! disk, [`file`] how it is written, [`lock`] who has it, [`private`] whose it must be, [`find`] which one belongs to a
+//! source and a target, [`remembered`] what all records come to, [`unreadable`] what becomes of a file that cannot be
+//! read. The journal is never the truth about parts – ListParts is – but it is the truth about the plan, the source, the
+//! store and the UploadId. A journal that is lost or damaged costs parts sent again, never a wrong object.
 
 mod file;
+mod find;
+mod folder;
 pub mod format;
+mod lock;
+pub mod path_text;
+mod private;
 mod record;
 mod remembered;
 mod unreadable;
@@ -17,7 +20,9 @@ mod unreadable;
 #[cfg(test)]
 mod tests;
 
-pub use file::{Journal, JournalError, JournalFolder, JournalSummary, Opened};
+pub use file::{Journal, JournalError, Opened};
+pub use find::{FoundJournal, RelatedJournal, Relation};
+pub use folder::{JournalFolder, JournalSummary};
 pub(crate) use remembered::Remembered;
 
 pub use record::{Beginning, PartRecord, Record, SourceRecord};

@@ -1,8 +1,11 @@
 //! What a journal remembers, in the order in which it happens.
 
+use std::path::PathBuf;
+
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, PartNumber, PartPlan, UploadId};
 use serde::{Deserialize, Serialize};
 
+use super::path_text;
 use crate::proof::Proof;
 use crate::source::FileIdentity;
 use crate::store::{ObjectAttributes, ObjectRef};
@@ -39,6 +42,11 @@ pub enum Record {
         /// For its length.
         plan: PartPlan,
     },
+    /// The same version of the source has another name now: parts recorded before still count.
+    SourceMoved {
+        /// As it is called now.
+        source: SourceRecord,
+    },
     /// A later run asks for other conditions, or for proof: these hold from here on.
     Conditions {
         /// `If-None-Match: *`.
@@ -71,6 +79,9 @@ pub struct Beginning {
     pub store: String,
     /// Which bytes are which part.
     pub plan: PartPlan,
+    /// The part size that was asked for, if one was.
+    #[serde(default)]
+    pub part_size_bytes: Option<u64>,
     /// What proves each part.
     pub checksum: Option<ChecksumAlgorithm>,
     /// What the object carries.
@@ -90,15 +101,19 @@ pub struct Beginning {
     /// How the caller connects, for `haul resume`; opaque to the engine, without secrets.
     #[serde(default)]
     pub connection: serde_json::Value,
-    /// Seconds since 1970.
+    /// Seconds since 1970, by this machine's clock.
     pub begun_at: i64,
+    /// The same of earlier tries to begin it whose Create got no answer: each may have left an upload without parts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<i64>,
 }
 
 /// Which version of which file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRecord {
     /// Absolute.
-    pub path: String,
+    #[serde(with = "path_text")]
+    pub path: PathBuf,
     /// What tells one version from another.
     pub identity: FileIdentity,
 }

@@ -1,5 +1,5 @@
-//! The records of a journal, folded into what is known of its upload. Whoever reads a journal reads it so: one rule for what
-//! a later record does to an earlier one.
+//! The records of a journal, folded into what is known of its upload: the one rule for what a later record does to an
+//! earlier one.
 
 use std::collections::BTreeMap;
 
@@ -62,6 +62,7 @@ impl Remembered {
                 self.parts.clear();
                 (beginning.source, beginning.plan) = (source, plan);
             }
+            Record::SourceMoved { source } => beginning.source = source,
             Record::Conditions { if_none_match, if_match, require_proof } => {
                 (beginning.if_none_match, beginning.if_match) = (if_none_match, if_match);
                 beginning.require_proof = require_proof;

@@ -15,11 +15,17 @@ fn beginning() -> Beginning {
     Beginning {
         source: SourceRecord {
             path: "/data/big.iso".into(),
-            identity: FileIdentity { place: Some((1, 2)), size_bytes: 20 << 20, modified_ns: Some(3) },
+            identity: FileIdentity {
+                place: Some((1, 2)),
+                size_bytes: 20 << 20,
+                modified_ns: Some(3),
+                changed_ns: Some(4),
+            },
         },
         object: "s3://bucket/big.iso".parse().unwrap(),
         store: "http://127.0.0.1:8014".into(),
         plan: PartPlan::new(20 << 20, &Limits::AWS, None).unwrap(),
+        part_size_bytes: None,
         checksum: Some(ChecksumAlgorithm::Crc64Nvme),
         attributes: ObjectAttributes::default(),
         if_none_match: false,
@@ -28,6 +34,7 @@ fn beginning() -> Beginning {
         token: "00112233".into(),
         connection: serde_json::Value::Null,
         begun_at: 1_700_000_000,
+        unanswered: vec![],
     }
 }
 
@@ -82,17 +89,14 @@ fn other_files_and_other_versions_are_told_apart() {
     assert_eq!(format::decode(b""), Err(FormatError::Empty));
     assert_eq!(format::decode(b"HAULJNL"), Err(FormatError::Empty));
     assert_eq!(format::decode(b"#!/bin/sh\n"), Err(FormatError::NotAJournal));
-    assert_eq!(format::decode(b"HAULJNL\x02rest"), Err(FormatError::Version(2)));
+    assert_eq!(format::decode(b"HAULJNL\x03rest"), Err(FormatError::Version(3)));
 }
 
 #[test]
 fn a_record_of_a_newer_haul_is_skipped_and_not_an_end() {
     let mut file = file_of(&records()[..3]);
     let payload = br#"{"record":"from-the-future","field":1}"#;
-    let crc = Hasher::checksum(ChecksumAlgorithm::Crc32c, payload);
-    file.extend(u32::try_from(payload.len()).unwrap().to_le_bytes());
-    file.extend(crc.bytes().iter().rev());
-    file.extend(payload);
+    file.extend(format::frame(payload));
     file.extend(format::encode(&part(1)).unwrap());
     let decoded = format::decode(&file).unwrap().records;
     assert_eq!(decoded[3..], [Record::Unknown, part(1)]);
@@ -232,10 +236,10 @@ fn a_file_that_is_no_journal_is_moved_aside_and_only_the_last_one_is_kept() {
 fn a_journal_of_another_version_is_an_error_and_stays_untouched() {
     let folder = tempfile::tempdir().unwrap();
     let journals = JournalFolder::new(folder.path());
-    let newer = b"HAULJNL\x02what only it understands";
+    let newer = b"HAULJNL\x03what only it understands";
     std::fs::write(folder.path().join("id.journal"), newer).unwrap();
     for result in [journals.open("id").map(Some), journals.open_existing("id")] {
-        let Err(JournalError::Format { source: FormatError::Version(2), .. }) = result else {
+        let Err(JournalError::Format { source: FormatError::Version(3), .. }) = result else {
             panic!("{result:?}");
         };
     }
@@ -253,7 +257,7 @@ fn what_the_list_leaves_out_is_named_with_the_reason() {
     write("nothing-sent-either.journal", &MAGIC);
     write("moved.damaged", b"something else");
     write("a-zeros.journal", &[0; 700]);
-    write("b-newer.journal", b"HAULJNL\x02rest");
+    write("b-newer.journal", b"HAULJNL\x03rest");
     write("c-beginning.journal", &file_of(&records()[1..]));
     write("d-running.journal", &file_of(&records()[1..]));
     let running = std::fs::File::open(folder.path().join("d-running.journal")).unwrap();
@@ -261,7 +265,7 @@ fn what_the_list_leaves_out_is_named_with_the_reason() {
 
     let told: Vec<_> =
         journals.unreadable().unwrap().into_iter().map(|it| (it.id, in_one_line(&it.error))).collect();
-    let reasons = ["the file is not a journal", "format version 2", "its beginning is damaged"];
+    let reasons = ["the file is not a journal", "format version 3", "its beginning is damaged"];
     assert_eq!(told.len(), reasons.len(), "{told:?}");
     for ((id, said), (name, reason)) in
         told.iter().zip(["a-zeros", "b-newer", "c-beginning"].iter().zip(reasons))
@@ -305,12 +309,31 @@ fn the_list_tells_how_far_each_upload_is() {
     assert_eq!(listed[0].upload_id.as_ref().unwrap().as_str(), "upload-1");
 }
 
+/// A file of an archive from an old system had no journal, and nothing said so: its upload could not be resumed.
+#[cfg(unix)]
 #[test]
-fn the_id_is_of_source_and_target() {
-    let object = "s3://bucket/key".parse().unwrap();
-    let id = JournalFolder::id("/a", "http://h", &object);
-    assert_eq!(id, JournalFolder::id("/a", "http://h", &object));
-    assert_ne!(id, JournalFolder::id("/b", "http://h", &object));
-    assert_ne!(id, JournalFolder::id("/a", "http://i", &object));
-    assert_ne!(id, JournalFolder::id("/a", "http://h", &"s3://bucket/key2".parse().unwrap()));
+fn a_path_that_is_no_text_is_written_down_and_read_back() {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(b"/data/caf\xe9.iso"));
+    let source = SourceRecord { path: path.to_owned(), ..beginning().source };
+    let moved = Record::SourceMoved { source };
+    let file = file_of(&[Record::Begun(Box::new(beginning())), moved.clone()]);
+    assert_eq!(format::decode(&file).unwrap().records[1], moved);
+}
+
+/// Version 1 is refused in those words and stays: it does not say which store its environment had meant.
+#[test]
+fn a_journal_of_version_1_is_refused_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let journals = JournalFolder::new(folder.path());
+    let payload = br#"{"record":"begun","store":"http://127.0.0.1:8014"}"#;
+    let mut old = b"HAULJNL\x01".to_vec();
+    old.extend(u32::try_from(payload.len()).unwrap().to_le_bytes());
+    old.extend(Hasher::checksum(ChecksumAlgorithm::Crc32c, payload).bytes().iter().rev());
+    old.extend(payload);
+    std::fs::write(folder.path().join("id.journal"), &old).unwrap();
+    let refused = journals.open("id").unwrap_err();
+    assert!(in_one_line(&refused).contains("format version 1; this Haul reads version 2"), "{refused:?}");
+    assert_eq!(std::fs::read(folder.path().join("id.journal")).unwrap(), old);
+    assert_eq!(journals.unreadable().unwrap().len(), 1);
 }

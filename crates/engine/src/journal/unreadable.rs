@@ -1,4 +1,4 @@
-//! Files among the journals that cannot be gone on with: damaged, or of another version of Haul.
+//! Files among the journals that cannot be resumed: damaged, of another version of Haul, or of another user.
 //!
 //! They may be all that is known of parts at a store, so they are listed and never removed: a damaged one is moved
 //! aside when its upload begins anew, one of another version stays where it is.
@@ -7,8 +7,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::file::{ENDING, JournalError, JournalFolder, io_error, is_locked};
+use super::file::{JournalError, io_error};
+use super::folder::JournalFolder;
 use super::format::{self, FormatError, MAGIC};
+use super::lock::is_locked;
+use super::private;
 use super::record::Record;
 
 /// Of the last one that was moved aside for its upload: `ID.damaged`.
@@ -21,7 +24,7 @@ pub struct UnreadableJournal {
     pub id: String,
     /// Where it is.
     pub path: PathBuf,
-    /// Why: the disk, or what it holds.
+    /// Why: the disk, what it holds, or whose it is.
     pub error: JournalError,
 }
 
@@ -38,36 +41,30 @@ impl JournalFolder {
     /// What [`JournalFolder::list`] leaves out because it cannot be read, by id.
     ///
     /// # Errors
-    /// When the folder cannot be listed; a missing folder is empty.
+    /// When the folder cannot be listed, or is another user's; a missing folder is empty.
     pub fn unreadable(&self) -> Result<Vec<UnreadableJournal>, JournalError> {
-        let entries = match fs::read_dir(self.path()) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-            Err(error) => return Err(io_error("listed", self.path())(error)),
-        };
-        let mut found: Vec<_> = entries
-            .filter_map(|entry| {
-                let path = entry.ok()?.path();
-                let id = path.file_stem()?.to_str()?.to_owned();
-                (path.extension()? == ENDING).then(|| examine(id, path)).flatten()
-            })
-            .collect();
+        let mut found: Vec<_> =
+            self.files()?.into_iter().filter_map(|(id, path)| examine(id, path)).collect();
         found.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(found)
     }
 }
 
 fn examine(id: String, path: PathBuf) -> Option<UnreadableJournal> {
-    let error = match fs::read(&path) {
+    let error = match private::read(&path) {
         Ok(bytes) => {
             let source = read(&bytes).err()?;
             JournalError::Format { path: path.clone(), source }
         }
         // Its upload has just ended.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => io_error("read", &path)(error),
+        Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return None,
+        Err(JournalError::NotPrivate { path: file, reason }) => {
+            let error = JournalError::NotPrivate { path: file, reason };
+            return Some(UnreadableJournal { id, path, error });
+        }
+        Err(error) => error,
     };
-    // Somebody is writing its beginning right now.
+    // A process is writing its beginning right now.
     if is_locked(&path) { None } else { Some(UnreadableJournal { id, path, error }) }
 }
 

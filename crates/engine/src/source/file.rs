@@ -1,26 +1,13 @@
 //! A file as a source: read by offset without a shared cursor, its identity watched.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
-use serde::{Deserialize, Serialize};
-
+use super::identity::{FileIdentity, settle};
 use super::{Change, Source};
 use crate::error::Error;
 use crate::journal::SourceRecord;
-
-/// What tells one version of a file from another: place on disk, length, time of the last write.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileIdentity {
-    /// Device and inode where the platform has them.
-    pub place: Option<(u64, u64)>,
-    /// Length.
-    pub size_bytes: u64,
-    /// Time of the last write, nanoseconds since 1970.
-    pub modified_ns: Option<u64>,
-}
 
 /// An open regular file.
 #[derive(Debug)]
@@ -33,7 +20,8 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    /// Opens a regular file for reading; directories, devices and pipes are refused with a hint.
+    /// Opens a regular file for reading; directories, devices and pipes are refused with a hint. What the page cache
+    /// still holds of it is written to disk first, which may take a while: see [`FileIdentity`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let unreadable = |source| Error::SourceUnreadable { source_name: path.display().to_string(), source };
@@ -43,14 +31,14 @@ impl FileSource {
             return Err(Error::NotAFile { path: path.to_owned() });
         }
         let file = File::open(path).map_err(unreadable)?;
-        let identity = FileIdentity::of(&file.metadata().map_err(unreadable)?);
+        let identity = FileIdentity::of(&settle(&file).map_err(unreadable)?);
         Ok(Self { file, path: path.to_owned(), settled: settled(path), identity })
     }
 
     /// The file that a journal remembers: as [`FileSource::open`], but its path is taken as it stands there, so that
     /// the same journal is found even if a folder on the way has become a link since.
     pub fn remembered(source: &SourceRecord) -> Result<Self, Error> {
-        Ok(Self { settled: PathBuf::from(&source.path), ..Self::open(&source.path)? })
+        Ok(Self { settled: source.path.clone(), ..Self::open(&source.path)? })
     }
 
     /// As it was when it was opened.
@@ -61,17 +49,6 @@ impl FileSource {
     /// The path it was opened by.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-}
-
-impl FileIdentity {
-    fn of(metadata: &Metadata) -> Self {
-        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        Self {
-            place: place(metadata),
-            size_bytes: metadata.len(),
-            modified_ns: modified.and_then(|since| u64::try_from(since.as_nanos()).ok()),
-        }
     }
 }
 
@@ -87,13 +64,7 @@ impl Source for FileSource {
     fn check_unchanged(&self) -> Result<(), Change> {
         // The open file, not the path: a file replaced by rename is still the one we read.
         let now = FileIdentity::of(&self.file.metadata().map_err(Change::Gone)?);
-        if now.size_bytes != self.identity.size_bytes {
-            return Err(Change::Size { before_bytes: self.identity.size_bytes, now_bytes: now.size_bytes });
-        }
-        if now != self.identity {
-            return Err(Change::Modified);
-        }
-        Ok(())
+        self.identity.change_to(&now).map_or(Ok(()), Err)
     }
 
     fn name(&self) -> String {
@@ -101,9 +72,9 @@ impl Source for FileSource {
     }
 
     fn identity(&self) -> Option<SourceRecord> {
-        // A path that is no text cannot be written down; such a file is uploaded without a journal.
-        let path = self.settled.to_str()?.to_owned();
-        Some(SourceRecord { path, identity: self.identity.clone() })
+        // Where names are not bytes, one that is no text cannot be written down.
+        let writable = cfg!(unix) || self.settled.to_str().is_some();
+        writable.then(|| SourceRecord { path: self.settled.clone(), identity: self.identity.clone() })
     }
 }
 
@@ -115,17 +86,6 @@ fn settled(path: &Path) -> PathBuf {
         (Some(Ok(folder)), Some(name)) => folder.join(name),
         _ => absolute,
     }
-}
-
-#[cfg(unix)]
-fn place(metadata: &Metadata) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
-    Some((metadata.dev(), metadata.ino()))
-}
-
-#[cfg(not(unix))]
-fn place(_: &Metadata) -> Option<(u64, u64)> {
-    None
 }
 
 #[cfg(unix)]
@@ -169,7 +129,7 @@ mod tests {
 
         std::fs::write(&path, b"9876543210").unwrap();
         let file = File::options().write(true).open(&path).unwrap();
-        file.set_modified(UNIX_EPOCH).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
         assert!(matches!(source.check_unchanged(), Err(Change::Modified)));
     }
 
@@ -184,14 +144,14 @@ mod tests {
         std::os::unix::fs::symlink("w/f", root.join("link")).unwrap();
         let path = |name: &str| Source::identity(&FileSource::open(root.join(name)).unwrap()).unwrap().path;
         for name in ["w/f", "./w/./f", "w/../w/f", "folder-link/f", "folder-link/../w/f"] {
-            assert_eq!(Path::new(&path(name)), root.join("w/f"), "{name}");
+            assert_eq!(path(name), root.join("w/f"), "{name}");
         }
         // The same command tomorrow, when it leads to another file, is still the same command.
-        assert_eq!(Path::new(&path("link")), root.join("link"));
+        assert_eq!(path("link"), root.join("link"));
 
         // A journal's path stays what it was, whatever has become of the folders.
         let mut record = Source::identity(&FileSource::open(root.join("w/f")).unwrap()).unwrap();
-        record.path = root.join("folder-link/f").to_str().unwrap().to_owned();
+        record.path = root.join("folder-link/f");
         let remembered = FileSource::remembered(&record).unwrap();
         assert_eq!(Source::identity(&remembered).unwrap().path, record.path);
     }

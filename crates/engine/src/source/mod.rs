@@ -5,11 +5,13 @@
 
 mod bytes;
 mod file;
+mod identity;
 
 use std::io;
 
 pub use bytes::BytesSource;
-pub use file::{FileIdentity, FileSource};
+pub use file::FileSource;
+pub use identity::FileIdentity;
 
 use crate::journal::SourceRecord;
 
@@ -28,7 +30,7 @@ pub trait Source: Send + Sync + 'static {
     /// What to call it in messages: a path.
     fn name(&self) -> String;
 
-    /// Which version of which file it is; `None` for a source that a later run could not find again.
+    /// Which version of which file it is; `None` for a source that a later run could not find again: it has no journal.
     fn identity(&self) -> Option<SourceRecord> {
         None
     }
@@ -49,6 +51,12 @@ pub enum Change {
     /// The same length, but written to.
     #[error("it was modified")]
     Modified,
+    /// The same length and time of the last write, but another device or inode.
+    #[error("it is another file of the same length")]
+    Replaced,
+    /// Only the time of the last change of its inode (ctime) differs.
+    #[error("its inode changed (renamed, linked, other permissions, or written to and its time restored)")]
+    Inode,
     /// Its metadata cannot be read any more.
     #[error("it can no longer be examined: {0}")]
     Gone(#[source] io::Error),

@@ -2,10 +2,11 @@
 //!
 //! Another machine's, another tool's, or our own after the journal was lost. Which one it is decides the proof and
 //! nothing else: part sizes suggest a plan, and the source is read and compared with the checksum or the MD5 that
-//! ListParts gives for each part. An upload of which less is proven than differs, or that a journal of this machine
-//! remembers, is never touched. What is adopted keeps what was bound at its Create: plan, checksum, attributes.
+//! ListParts gives for each part. An upload of which less is proven than differs is never touched, and neither is one that
+//! another process of this machine works on; one that another journal remembers gives that journal up. What is adopted
+//! keeps what was bound at its Create: plan, checksum, attributes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use haul_parts::layout::plans_of_layout;
@@ -15,14 +16,17 @@ use super::Job;
 use super::abort::abort_until_gone;
 use super::complete::own_type;
 use super::memory::Memory;
-use super::resume::{self, Resumed, Resumption, announce, compare, list_all};
+use super::remembered::Remembered;
+use super::resume::{self, Known, Resumed, Resumption, announce, compare, list_all};
 use super::start::begin;
 use crate::buffer::BufferPool;
 use crate::error::Error;
 use crate::events::Event;
+use crate::journal::{Journal, JournalFolder};
 use crate::retry::RetryPolicy;
 use crate::store::{
-    PartsPage, StoreError, StoreErrorKind, StoredPart, UploadMarker, UploadRef, UploadSummary,
+    ObjectRef, PartsPage, Store, StoreError, StoreErrorKind, StoredPart, UploadMarker, UploadRef,
+    UploadSummary,
 };
 
 /// Uploads of one key that are looked at; a key that has more is not being uploaded, it is being forgotten.
@@ -60,8 +64,9 @@ pub(super) async fn adopt(
     ours: Option<&Resumed>,
 ) -> Result<Option<Resumption>, Error> {
     let failed = |error| Error::of_store(job.object.to_string(), error);
-    let uploads = uploads_of_key(job, &job.options.retry).await.map_err(failed)?;
-    let uploads = of_nobody_here(job, uploads, ours);
+    let uploads =
+        uploads_of_key(job.store.as_ref(), &job.object, &job.options.retry).await.map_err(failed)?;
+    let (uploads, held) = free(job, uploads, ours);
     let seen = uploads.len();
     let candidates = candidates(job, uploads).await.map_err(failed)?;
     let ours_bytes = ours.map_or(0, |ours| ours.sent.iter().flatten().map(|part| part.size_bytes).sum());
@@ -70,10 +75,16 @@ pub(super) async fn adopt(
         if ours.is_some() {
             return Ok(None);
         }
-        let message = match seen {
-            0 => format!("{}: no unfinished upload to adopt is at the store", job.object),
+        let message = match (seen, held) {
+            (0, 0) => format!("{}: no unfinished upload to adopt is at the store", job.object),
+            (0, _) => format!("{}: another process works on the unfinished upload at the store", job.object),
             _ => format!("{}: {seen} unfinished at the store, none proven to be of this source", job.object),
         };
+        job.events.send(Event::Warning { message });
+        return Ok(None);
+    };
+    let Some(earlier) = take_over(job, &best.resumed.upload) else {
+        let message = format!("{}: another process has just taken the unfinished upload up", job.object);
         job.events.send(Event::Warning { message });
         return Ok(None);
     };
@@ -82,13 +93,25 @@ pub(super) async fn adopt(
             .await
             .map_err(failed)?;
     }
-    let Compared { resumed, checksum, adopted_parts, differing_parts, .. } = best;
-    // From here on as if we had begun it ourselves; only the token that recognises the object is missing.
+    let Compared { mut resumed, checksum, adopted_parts, differing_parts, .. } = best;
+    // From here on as if we had begun it ourselves; only the token that recognises the object may be missing.
     job.options.checksum = checksum;
-    begin(job, memory, resumed.plan, &resumed.token)?;
+    if let Some((_, remembered)) = &earlier {
+        remembered.bind(&mut job.options);
+        resumed.declared = remembered.declared();
+        resumed.token.clone_from(&remembered.beginning.token);
+        resumed.completion_possible = remembered.completing;
+    }
+    begin(job, memory, resumed.plan, &resumed.token, &[])?;
     memory.created(&resumed.upload, resumed.declared)?;
     for part in resumed.sent.iter().flatten() {
         memory.part(job, part);
+    }
+    if resumed.completion_possible {
+        memory.completing()?;
+    }
+    if let Some((journal, _)) = earlier {
+        journal.remove()?;
     }
     announce(job, &resumed, adopted_parts, differing_parts);
     Ok(Some(Resumption::GoOn(Box::new(resumed))))
@@ -97,10 +120,11 @@ pub(super) async fn adopt(
 /// Says that there are unfinished uploads of the key. Whatever goes wrong here is no business of the upload.
 pub(super) async fn tell(job: &Job) {
     let once = RetryPolicy { attempts_max: 1, ..job.options.retry.clone() };
-    let Ok(Ok(uploads)) = tokio::time::timeout(TELL_PATIENCE, uploads_of_key(job, &once)).await else {
-        return;
-    };
-    let uploads = of_nobody_here(job, uploads, None);
+    let uploads = uploads_of_key(job.store.as_ref(), &job.object, &once);
+    let Ok(Ok(mut uploads)) = tokio::time::timeout(TELL_PATIENCE, uploads).await else { return };
+    // Those of other journals are reported as such.
+    let remembered = remembered_here(job.options.journal.as_ref().map(|journal| &journal.folder));
+    uploads.retain(|upload| !remembered.contains(&upload.upload_id));
     if !uploads.is_empty() {
         let initiated = uploads.iter().filter_map(|upload| upload.initiated).max();
         job.events.send(Event::UnfinishedFound { count: uploads.len(), initiated });
@@ -108,12 +132,16 @@ pub(super) async fn tell(job: &Job) {
 }
 
 /// The key's unfinished uploads. Keys that only begin like it are listed too, and skipped.
-pub(super) async fn uploads_of_key(job: &Job, retry: &RetryPolicy) -> Result<Vec<UploadSummary>, StoreError> {
-    let key = job.object.key.as_str();
+pub(super) async fn uploads_of_key(
+    store: &dyn Store,
+    object: &ObjectRef,
+    retry: &RetryPolicy,
+) -> Result<Vec<UploadSummary>, StoreError> {
+    let key = object.key.as_str();
     let mut found = vec![];
     let mut after: Option<UploadMarker> = None;
     loop {
-        let list = || job.store.list_multipart_uploads(&job.object.bucket, key, after.as_ref());
+        let list = || store.list_multipart_uploads(&object.bucket, key, after.as_ref());
         let page = retry.run(list).await?;
         // The pages of Ceph RGW 16.2 have `a-b` before `a`, so a greater key is no reason to stop.
         found.extend(page.uploads.into_iter().filter(|upload| upload.key == key));
@@ -127,18 +155,34 @@ pub(super) async fn uploads_of_key(job: &Job, retry: &RetryPolicy) -> Result<Vec
     Ok(found)
 }
 
-/// Without those that a journal of this machine remembers, which have an owner who may be at work, and without `ours`,
-/// with which they are to be compared.
-fn of_nobody_here(job: &Job, mut uploads: Vec<UploadSummary>, ours: Option<&Resumed>) -> Vec<UploadSummary> {
-    let owned = remembered_here(job);
+/// Without those that another process of this machine works on, and without `ours`, with which they are to be compared.
+/// Gives how many other processes have, too.
+fn free(job: &Job, mut uploads: Vec<UploadSummary>, ours: Option<&Resumed>) -> (Vec<UploadSummary>, usize) {
+    let journals = job.options.journal.as_ref().and_then(|journal| journal.folder.list().ok());
+    let running = journals.into_iter().flatten().filter(|journal| journal.running);
     let ours = ours.map(|ours| &ours.upload.upload_id);
-    uploads.retain(|upload| !owned.contains(&upload.upload_id) && Some(&upload.upload_id) != ours);
-    uploads
+    let running: BTreeSet<_> =
+        running.filter_map(|journal| journal.upload_id).filter(|id| Some(id) != ours).collect();
+    uploads.retain(|upload| Some(&upload.upload_id) != ours);
+    let all = uploads.len();
+    uploads.retain(|upload| !running.contains(&upload.upload_id));
+    let held = all - uploads.len();
+    (uploads, held)
+}
+
+/// The journal that remembers an upload, locked, if one does. `None`: another process was quicker.
+fn take_over(job: &Job, upload: &UploadRef) -> Option<Option<(Journal, Remembered)>> {
+    let folder = job.options.journal.as_ref().map(|journal| &journal.folder);
+    let journals = folder.and_then(|folder| folder.list().ok()).unwrap_or_default();
+    let journal = journals.into_iter().find(|journal| journal.upload_id.as_ref() == Some(&upload.upload_id));
+    let (Some(folder), Some(journal)) = (folder, journal) else { return Some(None) };
+    let opened = folder.open_existing(&journal.id).ok()??;
+    Some(Some((opened.journal, Remembered::fold(opened.records)?)))
 }
 
 /// The uploads that journals of this machine remember.
-pub(super) fn remembered_here(job: &Job) -> BTreeSet<UploadId> {
-    let journals = job.options.journal.as_ref().and_then(|journal| journal.folder.list().ok());
+pub(super) fn remembered_here(folder: Option<&JournalFolder>) -> BTreeSet<UploadId> {
+    let journals = folder.and_then(|folder| folder.list().ok());
     journals.into_iter().flatten().filter_map(|journal| journal.upload_id).collect()
 }
 
@@ -226,7 +270,7 @@ async fn compare_all(job: &Job, candidate: Candidate) -> Result<Option<Compared>
         sent: vec![],
         completion_possible: false,
     };
-    let known = BTreeMap::new();
+    let known = Known::default();
     let (adopted_parts, differing_parts) = compare(job, &mut resumed, parts, &known, checksum).await?;
     let proven_bytes = resumed.sent.iter().flatten().map(|part| part.size_bytes).sum();
     let enough = proven_bytes > listed_bytes - proven_bytes;

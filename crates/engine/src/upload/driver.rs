@@ -152,7 +152,7 @@ impl Driver {
             cause: None,
             doubted: None,
             cleanup: None,
-            creates: LostCreates::default(),
+            creates: start.creates,
             schedule,
             plan,
             job,
@@ -452,12 +452,13 @@ impl Driver {
         // Dropped tasks would be detached; nothing of this upload may go on behind its end.
         self.parts.shutdown().await;
         self.requests.shutdown().await;
-        if self.creates.any() {
+        let unheard = self.creates.any();
+        if unheard && (self.upload().is_some() || self.memory.id().is_none()) {
             lost_create::say(&self.job);
         }
         let (upload, expected) = (self.upload(), self.expected());
         let parts: Vec<_> = self.sent.into_iter().flatten().collect();
-        let ending = Ending { job: &self.job, upload, memory: self.memory, cause: self.cause };
+        let ending = Ending { job: &self.job, upload, memory: self.memory, cause: self.cause, unheard };
         match outcome {
             Outcome::Done => {
                 let whole = match self.whole.map(|head| expected.close(&head)).transpose() {
@@ -468,6 +469,8 @@ impl Driver {
                 Ok(Driven::Done(Box::new(ending.done(self.plan, &parts, etag, whole)?)))
             }
             Outcome::Restart => Ok(ending.restart()),
+            Outcome::Cancelled if ending.may_be_left() => Err(ending.cancelled_unheard(self.plan).await),
+            Outcome::Failed if ending.may_be_left() => Err(ending.paused(self.plan, &parts)),
             Outcome::Paused => Err(ending.paused(self.plan, &parts)),
             outcome => Err(ending.failed(outcome, self.cleanup)),
         }

@@ -3,8 +3,11 @@
 //! Done, failed, cancelled: nothing is left at the store, nothing is remembered. Paused, in doubt, left
 //! behind: the journal stays, so that what is at the store is listed and can go on or be removed (P3).
 
+use std::sync::Arc;
+
 use haul_parts::{ETag, PartPlan};
 
+use super::abandon::{Abandoned, abandon};
 use super::complete::{self, Expected};
 use super::memory::Memory;
 use super::part::SentPart;
@@ -33,6 +36,8 @@ pub(super) struct Ending<'a> {
     pub(super) upload: Option<UploadRef>,
     pub(super) memory: Memory,
     pub(super) cause: Option<Error>,
+    /// Answers to Create were lost, and what they left was not looked for.
+    pub(super) unheard: bool,
 }
 
 impl Ending<'_> {
@@ -47,7 +52,7 @@ impl Ending<'_> {
     ) -> Result<UploadReport, Error> {
         let Resumed { plan, upload, sent, .. } = resumed;
         let parts: Vec<_> = sent.into_iter().flatten().collect();
-        let ending = Ending { job, upload: Some(upload), memory, cause: None };
+        let ending = Ending { job, upload: Some(upload), memory, cause: None, unheard: false };
         let whole = match expected.close(head) {
             Ok(whole) => whole,
             Err(detail) => return Err(ending.corrupt(detail)),
@@ -111,8 +116,8 @@ impl Ending<'_> {
             return self.cause.unwrap_or(Error::Cancelled { object: object.to_string() });
         };
         let arrived_bytes = parts.iter().map(|part| part.size_bytes).sum();
-        if self.upload.is_none() {
-            // Nothing is at the store yet: nothing to go on with.
+        if self.upload.is_none() && !self.unheard {
+            // Nothing is at the store yet: nothing to resume.
             self.memory.forget(self.job);
             return self.cause.unwrap_or(Error::Cancelled { object: object.to_string() });
         }
@@ -123,6 +128,30 @@ impl Ending<'_> {
         self.job.events.send(Event::Paused { id: id.clone(), arrived_bytes });
         let (size_bytes, source) = (plan.object_size_bytes(), self.cause.map(Box::new));
         Error::Paused { object, id, arrived_bytes, size_bytes, source }
+    }
+
+    /// No answer to Create was heard, so an upload may be left that only the journal can lead to.
+    pub(super) fn may_be_left(&self) -> bool {
+        self.unheard && self.upload.is_none() && self.memory.id().is_some()
+    }
+
+    /// Cancelled, and [`Ending::may_be_left`]: looks for it. The journal stays if nobody can tell.
+    pub(super) async fn cancelled_unheard(self, plan: PartPlan) -> Error {
+        let object = self.job.object.clone();
+        let cancelled = Error::Cancelled { object: object.to_string() };
+        let journal = self.job.options.journal.as_ref();
+        let (Some(journal), Some(id)) = (journal, self.memory.id().map(str::to_owned)) else {
+            return cancelled;
+        };
+        // Its lock is let go with it.
+        drop(self.memory);
+        let source = match abandon(Arc::clone(&self.job.store), &journal.folder, &id).await {
+            Ok(Abandoned::Unclear(_)) => self.cause,
+            Ok(_) => return cancelled,
+            Err(error) => Some(error),
+        };
+        let size_bytes = plan.object_size_bytes();
+        Error::Paused { object, id, arrived_bytes: 0, size_bytes, source: source.map(Box::new) }
     }
 
     pub(super) fn failed(mut self, outcome: Outcome, cleanup: Option<StoreError>) -> Error {

@@ -5,9 +5,12 @@
 //! is, and a cancel removes what the journal remembers. Where Complete may have been carried out nobody can stop it:
 //! the look at that comes first (P6).
 
+use std::sync::Arc;
+
 use haul_parts::UploadId;
 
-use super::abandon::abandon;
+use super::abandon::{Abandoned, abandon};
+use super::lost_create;
 use super::memory::Memory;
 use super::remembered::Remembered;
 use super::{Job, Wish};
@@ -62,7 +65,11 @@ impl Stopped {
             return self.paused(&job, id, None);
         }
         let Some(journal) = &job.options.journal else { return cancelled };
-        match (abandon(job.store, &journal.folder, &id).await, self.created) {
+        match (abandon(Arc::clone(&job.store), &journal.folder, &id).await, self.created) {
+            (Ok(Abandoned::Unclear(_)), _) => {
+                lost_create::say(&job);
+                cancelled
+            }
             (Ok(_), _) => cancelled,
             // The journal stays, and so do the parts.
             (Err(Error::Store { source: cleanup, .. }), Some(upload_id)) => {

@@ -5,12 +5,11 @@
 
 use haul_parts::{ChecksumType, PartPlan};
 
-use super::Job;
-use super::UploadOptions;
 use super::part::SentPart;
+use super::{Job, JournalChoice, UploadOptions, related};
 use crate::error::{Error, in_one_line};
 use crate::events::Event;
-use crate::journal::{Beginning, Journal, JournalFolder, MovedAside, PartRecord, Record, SourceRecord};
+use crate::journal::{Beginning, Journal, JournalError, MovedAside, PartRecord, Record, SourceRecord};
 use crate::store::UploadRef;
 
 /// The journal of one upload, if it has one.
@@ -26,11 +25,23 @@ struct Open {
 }
 
 impl Memory {
-    /// Opens the journal that belongs to this source and target, and gives what it remembers.
+    /// Opens the journal that was asked for, or the one that belongs to this source and target, and gives what it
+    /// remembers. Others that concern the upload are reported.
     pub(super) fn open(job: &Job, source: &SourceRecord) -> Result<(Self, Vec<Record>), Error> {
         let Some(options) = &job.options.journal else { return Ok((Self(None), vec![])) };
-        let id = JournalFolder::id(&source.path, &store_name(job), &job.object);
-        let opened = options.folder.open(&id)?;
+        let (id, opened) = match &options.choice {
+            JournalChoice::OfSource => {
+                let found = options.folder.find(source, &store_name(job), &job.object)?;
+                related::report(job, &found.others);
+                let opened = options.folder.open(&found.id)?;
+                (found.id, opened)
+            }
+            JournalChoice::Given(id) => {
+                let opened = options.folder.open_existing(id)?;
+                related::report_beside(job, source, id);
+                (id.clone(), opened.ok_or_else(|| JournalError::Missing { id: id.clone() })?)
+            }
+        };
         if let Some(MovedAside { path, reason }) = opened.moved_aside {
             let message =
                 format!("what was remembered cannot be read ({reason}) and is kept as {}", path.display());
@@ -69,6 +80,11 @@ impl Memory {
     /// The source is another version now, cut into parts by this plan.
     pub(super) fn source_changed(&mut self, source: SourceRecord, plan: PartPlan) -> Result<(), Error> {
         self.synced(&Record::SourceChanged { source, plan })
+    }
+
+    /// The same version of the source has another name now.
+    pub(super) fn source_moved(&mut self, source: SourceRecord) -> Result<(), Error> {
+        self.synced(&Record::SourceMoved { source })
     }
 
     pub(super) fn created(
@@ -144,7 +160,14 @@ impl Memory {
 /// Whether there is a journal of this source and target.
 pub(super) fn remembers(job: &Job) -> bool {
     let (Some(options), Some(source)) = (&job.options.journal, job.source.identity()) else { return false };
-    options.folder.has(&JournalFolder::id(&source.path, &store_name(job), &job.object))
+    match &options.choice {
+        JournalChoice::Given(id) => options.folder.has(id),
+        JournalChoice::OfSource => {
+            let found = options.folder.find(&source, &store_name(job), &job.object);
+            // What cannot be listed, or read, is reported where it is opened.
+            found.map_or(true, |found| options.folder.has(&found.id))
+        }
+    }
 }
 
 /// Which store, the same from run to run.

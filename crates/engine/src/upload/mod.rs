@@ -17,6 +17,7 @@ mod lost_create;
 mod memory;
 mod options;
 mod part;
+mod related;
 mod remembered;
 mod resume;
 pub mod schedule;
@@ -36,6 +37,7 @@ use tokio::task::JoinHandle;
 use self::driver::{Driven, Start};
 use self::ending::Ending;
 use self::interrupted::Stopped;
+use self::lost_create::LostCreates;
 use self::memory::Memory;
 use self::remembered::Remembered;
 use self::resume::Resumption;
@@ -47,8 +49,8 @@ use crate::store::{ObjectRef, Store, StoreErrorKind, Wire};
 
 pub use abandon::{Abandoned, abandon};
 pub use options::{
-    DEFAULT_CONCURRENCY, DEFAULT_MULTIPART_THRESHOLD_BYTES, JournalOptions, OnChange, Unfinished,
-    UploadOptions,
+    DEFAULT_CONCURRENCY, DEFAULT_MULTIPART_THRESHOLD_BYTES, JournalChoice, JournalOptions, OnChange,
+    Unfinished, UploadOptions,
 };
 
 /// What an upload came to.
@@ -276,10 +278,16 @@ async fn run(mut job: Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadRe
     }
     let (mut memory, records) = match job.source.identity() {
         Some(source) => Memory::open(&job, &source)?,
-        None => Default::default(),
+        None => {
+            warn_of_no_journal(&job);
+            Default::default()
+        }
     };
     let remembered = Remembered::fold(records);
+    let creates = remembered.as_ref().map(Remembered::creates).unwrap_or_default();
     let news = remembered.as_ref().is_some_and(|remembered| remembered.bind(&mut job.options));
+    // If it has to begin again after all, it does so with the part size that was asked for at first.
+    let plan = PartPlan::new(size_bytes, &job.options.limits, job.options.part_size_bytes).unwrap_or(plan);
     let stopped = Stopped::of(remembered.as_ref());
     let reconciled = tokio::select! {
         reconciled = begin(&mut job, remembered, &mut memory) => match reconciled {
@@ -298,20 +306,20 @@ async fn run(mut job: Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadRe
             }
             if one_piece {
                 // Nothing was found that could have been adopted.
-                memory.forget(&job);
+                forget(&job, memory, &creates).await;
                 return single::put(&job, wishes).await;
             }
             if let Err(error) = start::check_condition(&job).await {
-                memory.forget(&job);
+                forget(&job, memory, &creates).await;
                 return Err(error);
             }
-            Start::anew(plan)
+            Start::anew(plan, creates.clone())
         }
         Resumption::GoOn(resumed) => {
             if news {
                 memory.conditions(&job.options)?;
             }
-            Start::resumed(*resumed)
+            Start::resumed(*resumed, creates.clone())
         }
         Resumption::AlreadyDone(resumed, head, expected) => {
             return Ending::of_earlier(&job, memory, *resumed, &head, &expected);
@@ -326,7 +334,7 @@ async fn run(mut job: Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadRe
             Driven::Restart { reason, memory: kept, cause } => {
                 job.events.send(Event::Restarting { reason });
                 (memory, last) = (kept, cause);
-                start = Start::anew(plan);
+                start = Start::anew(plan, creates.clone());
             }
         }
     }
@@ -343,6 +351,33 @@ async fn run(mut job: Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadRe
     })
 }
 
+/// A journal was asked for, and the source cannot have one.
+fn warn_of_no_journal(job: &Job) {
+    if job.options.journal.is_some() {
+        let message = format!(
+            "{} cannot be recognised by a later run: the upload has no journal, and is removed if it stops",
+            job.source.name()
+        );
+        job.events.send(Event::Warning { message });
+    }
+}
+
+/// Removes the journal of an upload that is not begun; first what tries to create it may have left whose answers nobody
+/// heard.
+async fn forget(job: &Job, memory: Memory, creates: &LostCreates) {
+    let (Some(journal), Some(id), true) =
+        (&job.options.journal, memory.id().map(str::to_owned), creates.any())
+    else {
+        return memory.forget(job);
+    };
+    // Its lock is let go with it.
+    drop(memory);
+    let given_up = abandon(Arc::clone(&job.store), &journal.folder, &id).await;
+    if matches!(given_up, Err(_) | Ok(Abandoned::Unclear(_))) {
+        lost_create::say(job);
+    }
+}
+
 /// An earlier run began it in parts; now there is nothing to make parts of.
 async fn give_up_earlier(job: &Job) -> Result<(), Error> {
     let (Some(journal), Some(source)) = (&job.options.journal, job.source.identity()) else { return Ok(()) };
@@ -357,7 +392,10 @@ async fn give_up_earlier(job: &Job) -> Result<(), Error> {
     }
     // Its lock is let go with it.
     drop(memory);
-    abandon(Arc::clone(&job.store), &journal.folder, &id).await?;
+    if let Abandoned::Unclear(_) = abandon(Arc::clone(&job.store), &journal.folder, &id).await? {
+        lost_create::say(job);
+        return Ok(());
+    }
     let reason = "the source is empty now: what had arrived of it was removed".into();
     job.events.send(Event::Restarting { reason });
     Ok(())

@@ -65,6 +65,18 @@ pub struct JournalOptions {
     pub store_name: Option<String>,
     /// How to connect again, in the caller's words; kept in the journal, so without secrets.
     pub connection: serde_json::Value,
+    /// Which journal of the folder.
+    pub choice: JournalChoice,
+}
+
+/// Which journal an upload has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum JournalChoice {
+    /// The one of its source and target, made if there is none.
+    #[default]
+    OfSource,
+    /// This one, which must exist, whatever its source is called now. What was recorded when it was begun holds.
+    Given(String),
 }
 
 /// What to do about a source that changed between two runs (P4).

@@ -1,9 +1,11 @@
-//! What an earlier run knew, for the run that goes on: what binds it, and by what its object is recognised.
+//! State restored from the journal for a resumed upload: the options that it keeps, and how to recognise the finished
+//! object.
 
 use haul_parts::ChecksumType;
 
 use super::UploadOptions;
 use super::complete::{Expected, own_type};
+use super::lost_create::LostCreates;
 use super::part::SentPart;
 
 pub(super) use crate::journal::Remembered;
@@ -21,6 +23,7 @@ impl Remembered {
         let beginning = &self.beginning;
         options.checksum = beginning.checksum;
         options.attributes = beginning.attributes.clone();
+        options.part_size_bytes = options.part_size_bytes.or(beginning.part_size_bytes);
         if !options.if_none_match && options.if_match.is_none() {
             options.if_none_match = beginning.if_none_match;
             options.if_match.clone_from(&beginning.if_match);
@@ -29,6 +32,20 @@ impl Remembered {
         options.if_none_match != beginning.if_none_match
             || options.if_match != beginning.if_match
             || options.require_proof != beginning.require_proof
+    }
+
+    /// When tries to create it began of which no answer is recorded: each may have left an upload without parts.
+    pub(super) fn unanswered(&self) -> Vec<i64> {
+        let mut times = self.beginning.unanswered.clone();
+        if self.created.is_none() {
+            times.push(self.beginning.begun_at);
+        }
+        times
+    }
+
+    /// The same for a run that may find out.
+    pub(super) fn creates(&self) -> LostCreates {
+        LostCreates::after(self.unanswered(), self.beginning.begun_at)
     }
 
     /// The parts as they were recorded.

@@ -3,14 +3,15 @@
 //! The journal is the truth about the plan and the UploadId; ListParts, all pages of it, is the truth about
 //! parts. A part counts when journal and list agree on number, size and ETag (and checksum, where both have
 //! one) and the source is still the same version. What the list has and the journal does not – a kill between
-//! answer and record –, and everything once the source has changed, is read again and compared with what the
-//! store keeps. A part that does not belong to the plan never reaches Complete: the upload begins anew.
+//! answer and record –, and everything once the source shows any difference, is read again and compared with the
+//! checksum that the journal recorded, else with what the store keeps. A part that does not belong to the plan never
+//! reaches Complete: the upload begins anew.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use haul_parts::{ChecksumAlgorithm, ChecksumType, PartNumber, PartPlan, PlannedPart};
+use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, PartNumber, PartPlan, PlannedPart};
 
 use super::Job;
 use super::abort::abort_until_gone;
@@ -22,7 +23,7 @@ use super::schedule::Finding;
 use crate::buffer::BufferPool;
 use crate::error::Error;
 use crate::events::Event;
-use crate::journal::{Beginning, PartRecord};
+use crate::journal::{Beginning, PartRecord, SourceRecord};
 use crate::payload::{self, Range};
 use crate::proof::Proof;
 use crate::source::Change;
@@ -63,6 +64,8 @@ pub(super) async fn reconcile(
     let declared = remembered.declared();
     let upload = UploadRef { object: job.object.clone(), upload_id: created.upload_id.clone() };
     let change = change_since(job, &remembered.beginning);
+    let before = remembered.beginning.source.clone();
+    report_new_name(job, &before);
     let mut resumed = Resumed {
         plan: remembered.beginning.plan,
         upload,
@@ -79,13 +82,17 @@ pub(super) async fn reconcile(
         Err(error) => return Err(Error::of_store(job.object.to_string(), error)),
     };
     let changed = change.is_some();
+    let may_differ = job.options.on_change == OnChange::Resend;
+    // A new name or other permissions are no other version: what is there has to differ for that.
+    let mut harmless = None;
     if let Some(change) = change {
         let source_name = job.source.name();
-        if job.options.on_change == OnChange::Fail {
+        if !may_differ && !matches!(change, Change::Inode) {
             return Err(Error::SourceChangedSince { source_name, change });
         }
-        let message = format!("{source_name}: {change} since it was begun; every part is compared anew");
+        let message = format!("{source_name}: since the upload was begun, {change}; every part is compared");
         job.events.send(Event::Warning { message });
+        harmless = Some(change);
         let part_size = Some(resumed.plan.part_size_bytes());
         match PartPlan::new(job.source.size_bytes(), &job.options.limits, part_size) {
             Ok(plan) => resumed.plan = plan,
@@ -98,27 +105,47 @@ pub(super) async fn reconcile(
         let reason = format!("part {} is at the store and does not belong to the plan", part.number);
         return anew(job, &resumed.upload, &reason).await;
     }
-    let known = if changed { BTreeMap::new() } else { remembered.parts };
+    let known = Known { parts: remembered.parts, of_this_version: !changed };
     let checksum = job.options.checksum;
     let (adopted, differing) = compare(job, &mut resumed, listed, &known, checksum).await?;
-    if changed && let Some(source) = job.source.identity() {
-        memory.source_changed(source, resumed.plan)?;
+    if let Some(change) = harmless
+        && !may_differ
+        && !differing.is_empty()
+    {
+        return Err(Error::SourceChangedSince { source_name: job.source.name(), change });
     }
-    for part in resumed.sent.iter().flatten().filter(|part| !known.contains_key(&part.number)) {
-        memory.part(job, part);
+    if let Some(source) = job.source.identity() {
+        if changed {
+            memory.source_changed(source, resumed.plan)?;
+        } else if source.path != before.path {
+            memory.source_moved(source)?;
+        }
+    }
+    for part in resumed.sent.iter().flatten() {
+        if changed || !known.parts.contains_key(&part.number) {
+            memory.part(job, part);
+        }
     }
     announce(job, &resumed, adopted, differing);
     Ok(Resumption::GoOn(Box::new(resumed)))
 }
 
+/// The file itself led to its journal, not its path.
+fn report_new_name(job: &Job, before: &SourceRecord) {
+    if let Some(now) = job.source.identity()
+        && now.path != before.path
+        && now.identity.is_same_file(&before.identity)
+    {
+        let message =
+            format!("{} was {} when its upload was begun", job.source.name(), before.path.display());
+        job.events.send(Event::Warning { message });
+    }
+}
+
 /// What changed since the journal was begun.
 fn change_since(job: &Job, beginning: &Beginning) -> Option<Change> {
     let now = job.source.identity()?;
-    let (before_bytes, now_bytes) = (beginning.source.identity.size_bytes, now.identity.size_bytes);
-    if before_bytes != now_bytes {
-        return Some(Change::Size { before_bytes, now_bytes });
-    }
-    (now.identity != beginning.source.identity).then_some(Change::Modified)
+    beginning.source.identity.change_to(&now.identity)
 }
 
 /// The store does not know the upload any more: completed by us, or gone.
@@ -186,12 +213,20 @@ pub(super) async fn list_all(job: &Job, upload: &UploadRef) -> Result<PartsPage,
     }
 }
 
-/// Fills in the parts that count; gives how many were adopted and which differ from the source.
+/// Parts that a journal recorded.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) parts: BTreeMap<PartNumber, PartRecord>,
+    /// The source shows no difference since. Otherwise their checksums say which of its bytes are still the same.
+    pub(super) of_this_version: bool,
+}
+
+/// Fills in the parts that count; gives how many were read and found right, and which differ from the source.
 pub(super) async fn compare(
     job: &Job,
     resumed: &mut Resumed,
     listed: Vec<StoredPart>,
-    known: &BTreeMap<PartNumber, PartRecord>,
+    known: &Known,
     checksum: Option<ChecksumAlgorithm>,
 ) -> Result<(u32, Vec<PartNumber>), Error> {
     let plan = resumed.plan;
@@ -201,19 +236,26 @@ pub(super) async fn compare(
         let Some(planned) = plan.part(stored.number) else { continue };
         // Proof that is demanded now may be had now: of what the store lists.
         let enough = |record: &&PartRecord| record.proof != Proof::Unproven || !job.options.require_proof;
-        let known = known.get(&stored.number).filter(enough);
-        match known.filter(|record| agree(record, &stored, planned)) {
-            Some(record) => resumed.sent[stored.number.index()] = Some(SentPart::from_record(record)),
-            None => doubtful.push((planned, stored)),
+        let recorded = known.parts.get(&stored.number).filter(enough);
+        let recorded = recorded.filter(|record| agree(record, &stored, planned));
+        match recorded {
+            Some(record) if known.of_this_version => {
+                resumed.sent[stored.number.index()] = Some(SentPart::from_record(record));
+            }
+            _ => doubtful.push((planned, stored, recorded.cloned())),
         }
     }
     let pool = BufferPool::new(job.options.memory_budget_bytes);
     let mut compared = stream::iter(doubtful)
-        .map(|(planned, stored)| {
+        .map(|(planned, stored, recorded)| {
             let pool = pool.clone();
             async move {
                 let number = planned.number;
-                (number, adopt(job, planned, stored, checksum, &pool).await)
+                let part = match recorded.filter(|record| record.checksum.is_some()) {
+                    Some(record) => again(job, planned, record, &pool).await,
+                    None => adopt(job, planned, stored, checksum, &pool).await,
+                };
+                (number, part)
             }
         })
         .buffered(COMPARED_AT_ONCE);
@@ -242,6 +284,37 @@ fn agree(record: &PartRecord, stored: &StoredPart, planned: PlannedPart) -> bool
         && same_checksum
 }
 
+/// Reads the source's bytes of a part and compares them with the checksum of those that were sent. `None`: they differ.
+async fn again(
+    job: &Job,
+    planned: PlannedPart,
+    record: PartRecord,
+    pool: &BufferPool,
+) -> Result<Option<SentPart>, Error> {
+    let algorithms: Vec<_> = record.checksum.iter().map(Checksum::algorithm).collect();
+    let digests = digests(job, planned, &algorithms, pool).await?;
+    let same = record.checksum.is_some_and(|checksum| digests.contains(&checksum));
+    Ok(same.then(|| SentPart::from_record(&record)))
+}
+
+/// Reads the source's bytes of a part, which must be of the version that was opened (P4).
+async fn digests(
+    job: &Job,
+    planned: PlannedPart,
+    algorithms: &[ChecksumAlgorithm],
+    pool: &BufferPool,
+) -> Result<Vec<Checksum>, Error> {
+    let range = Range {
+        source: Arc::clone(&job.source),
+        offset_bytes: planned.offset_bytes,
+        size_bytes: planned.size_bytes,
+    };
+    let digests = payload::digest(range, pool, algorithms).await;
+    let digests = digests.map_err(|error| unreadable(job.source.as_ref(), error))?;
+    check_unchanged(job.source.as_ref())?;
+    Ok(digests)
+}
+
 /// Reads the source's bytes of a part and compares them with what the store keeps. `None`: they differ, or
 /// nothing there can prove that they do not.
 pub(super) async fn adopt(
@@ -261,18 +334,9 @@ pub(super) async fn adopt(
     else {
         return Ok(None);
     };
-    let range = Range {
-        source: Arc::clone(&job.source),
-        offset_bytes: planned.offset_bytes,
-        size_bytes: planned.size_bytes,
-    };
     // Ours is needed too: it goes into the list of Complete and into the object's checksum.
     let algorithms: Vec<_> = std::iter::once(algorithm).chain(checksum).collect();
-    let digests = payload::digest(range, pool, &algorithms)
-        .await
-        .map_err(|error| unreadable(job.source.as_ref(), error))?;
-    // What was read is compared with a part of the version that was opened, and of no other (P4).
-    check_unchanged(job.source.as_ref())?;
+    let digests = digests(job, planned, &algorithms, pool).await?;
     let find = |wanted| digests.iter().find(|digest| digest.algorithm() == wanted).copied();
     let same = match stored.checksum {
         Some(stored) => find(algorithm) == Some(stored),

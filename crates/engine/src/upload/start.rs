@@ -5,6 +5,7 @@ use rand::Rng;
 
 use super::Job;
 use super::complete::{TOKEN_METADATA, own_type};
+use super::lost_create::LostCreates;
 use super::memory::{Memory, store_name};
 use super::part::SentPart;
 use super::resume::Resumed;
@@ -12,11 +13,16 @@ use crate::error::Error;
 use crate::journal::Beginning;
 use crate::store::{CreateRequest, Operation, StoreError, StoreErrorKind, UploadRef};
 
+/// Most unanswered tries that a journal names: the last ones.
+const UNANSWERED_MAX: usize = 8;
+
 /// What the driver begins with.
 pub(super) struct Start {
     pub(super) plan: PartPlan,
     pub(super) token: String,
     pub(super) earlier: Option<Earlier>,
+    /// Tries to create it that may have left something.
+    pub(super) creates: LostCreates,
 }
 
 /// What an earlier run left.
@@ -28,13 +34,14 @@ pub(super) struct Earlier {
 }
 
 impl Start {
-    pub(super) fn anew(plan: PartPlan) -> Self {
-        Self { plan, token: format!("{:032x}", rand::rng().random::<u128>()), earlier: None }
+    pub(super) fn anew(plan: PartPlan, creates: LostCreates) -> Self {
+        Self { plan, token: format!("{:032x}", rand::rng().random::<u128>()), earlier: None, creates }
     }
 
-    pub(super) fn resumed(resumed: Resumed) -> Self {
+    pub(super) fn resumed(resumed: Resumed, creates: LostCreates) -> Self {
         let Resumed { plan, upload, declared, token, sent, completion_possible } = resumed;
-        Self { plan, token, earlier: Some(Earlier { upload, declared, sent, completion_possible }) }
+        let earlier = Some(Earlier { upload, declared, sent, completion_possible });
+        Self { plan, token, earlier, creates }
     }
 
     /// Writes the journal's first record; one that goes on is written already.
@@ -42,12 +49,18 @@ impl Start {
         if self.earlier.is_some() {
             return Ok(());
         }
-        begin(job, memory, self.plan, &self.token)
+        begin(job, memory, self.plan, &self.token, self.creates.earlier())
     }
 }
 
 /// Writes the journal's first record, if there is a journal.
-pub(super) fn begin(job: &Job, memory: &mut Memory, plan: PartPlan, token: &str) -> Result<(), Error> {
+pub(super) fn begin(
+    job: &Job,
+    memory: &mut Memory,
+    plan: PartPlan,
+    token: &str,
+    unanswered: &[i64],
+) -> Result<(), Error> {
     let Some(source) = job.source.identity() else { return Ok(()) };
     let connection = job.options.journal.as_ref().map(|journal| journal.connection.clone());
     memory.begin(Beginning {
@@ -55,6 +68,7 @@ pub(super) fn begin(job: &Job, memory: &mut Memory, plan: PartPlan, token: &str)
         object: job.object.clone(),
         store: store_name(job),
         plan,
+        part_size_bytes: job.options.part_size_bytes,
         checksum: job.options.checksum,
         attributes: job.options.attributes.clone(),
         if_none_match: job.options.if_none_match,
@@ -63,6 +77,7 @@ pub(super) fn begin(job: &Job, memory: &mut Memory, plan: PartPlan, token: &str)
         token: token.to_owned(),
         connection: connection.unwrap_or_default(),
         begun_at: jiff::Timestamp::now().as_second(),
+        unanswered: unanswered[unanswered.len().saturating_sub(UNANSWERED_MAX)..].to_vec(),
     })
 }
 

@@ -11,7 +11,7 @@ use haul::store::{CreateRequest, Operation as O, PartRequest, Store, UploadRef, 
 use haul::{Error, Event, Unfinished, UploadOptions, UploadReport};
 
 use crate::harness::{aws, bytes, chain, differing_parts, heard, nothing_left, object, store};
-use crate::machine::{Machine, SIZE, start_file};
+use crate::machine::{Machine, SIZE};
 
 /// Not ours: 15 parts.
 const OTHER_PART: usize = 700;
@@ -200,19 +200,6 @@ async fn what_our_own_journal_has_less_of_gives_way() {
     assert_ne!(report.upload_id, Some(theirs));
     assert_eq!(report.resumed_bytes, 5000);
     assert_eq!(store.open_uploads().len(), 1);
-}
-
-/// Another process of this machine may be at work on it.
-#[tokio::test(start_paused = true)]
-async fn what_another_journal_remembers_is_not_adopted() {
-    let (machine, store) = (Machine::new(), aws(Faults::none()));
-    machine.stops_after(&store, 5).await;
-    let theirs = store.open_uploads();
-    let copy = machine.file().with_file_name("copy");
-    std::fs::copy(machine.file(), &copy).unwrap();
-    let report = start_file(&copy, &store, with(&machine, Unfinished::Adopt)).await.unwrap();
-    assert_eq!(report.resumed_bytes, 0);
-    assert_eq!(store.open_uploads(), theirs);
 }
 
 /// Once adopted it has a journal, and is as resumable as one of our own.

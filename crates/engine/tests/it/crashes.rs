@@ -16,7 +16,7 @@ use haul::parts::{PartNumber, UploadId};
 use haul::payload::Payload;
 use haul::source::Change;
 use haul::store::{CreateRequest, Operation as O, PartRequest, Store, StoreErrorKind, UploadRef, Wire};
-use haul::upload::JournalOptions;
+use haul::upload::{JournalChoice, JournalOptions};
 use haul::{Error, Source, Unfinished, UploadOptions, UploadReport, upload};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -324,6 +324,7 @@ impl Scenario {
             folder: JournalFolder::new(folder),
             store_name: None,
             connection: serde_json::Value::Null,
+            choice: JournalChoice::OfSource,
         };
         let options = UploadOptions { journal: Some(journal), ..self.options.clone() };
         let reads = match fall {

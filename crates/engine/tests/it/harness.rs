@@ -196,6 +196,11 @@ pub(crate) fn provable(quirks: &Quirks, options: &UploadOptions) -> bool {
 
 /// That of a file that exists only in a test; the version stands for the time of the last write.
 pub(crate) fn identity(size_bytes: u64, version: u64) -> Option<SourceRecord> {
-    let identity = FileIdentity { place: Some((1, 2)), size_bytes, modified_ns: Some(version) };
+    let identity = FileIdentity {
+        place: Some((1, 2)),
+        size_bytes,
+        modified_ns: Some(version),
+        changed_ns: Some(version),
+    };
     Some(SourceRecord { path: "/a/file".into(), identity })
 }

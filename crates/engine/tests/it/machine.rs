@@ -7,7 +7,7 @@ use std::time::Duration;
 use haul::journal::JournalFolder;
 use haul::memory::{Fault, Faults, MemoryStore};
 use haul::store::Operation;
-use haul::{Error, FileSource, JournalOptions, Upload, UploadOptions, upload};
+use haul::{Error, FileSource, JournalChoice, JournalOptions, Upload, UploadOptions, upload};
 
 use crate::harness::{PART_BYTES, bytes, chain, object, options};
 
@@ -33,9 +33,18 @@ impl Machine {
 
     /// With a journal, and one part after the other, so that it is known which have arrived.
     pub(crate) fn options(&self) -> UploadOptions {
-        let journal =
-            JournalOptions { folder: self.journals(), store_name: None, connection: serde_json::Value::Null };
-        UploadOptions { journal: Some(journal), concurrency: 1, ..options() }
+        UploadOptions { journal: Some(self.journal(JournalChoice::OfSource)), concurrency: 1, ..options() }
+    }
+
+    /// As `haul resume ID` has it.
+    pub(crate) fn resuming(&self, id: &str) -> UploadOptions {
+        let journal = self.journal(JournalChoice::Given(id.to_owned()));
+        UploadOptions { journal: Some(journal), ..self.options() }
+    }
+
+    fn journal(&self, choice: JournalChoice) -> JournalOptions {
+        let connection = serde_json::Value::Null;
+        JournalOptions { folder: self.journals(), store_name: None, connection, choice }
     }
 
     pub(crate) fn start(&self, store: &MemoryStore) -> Upload {
@@ -48,8 +57,13 @@ impl Machine {
 
     /// So many parts arrive, then it stops where it stands. The store has no faults afterwards.
     pub(crate) async fn stops_after(&self, store: &MemoryStore, parts: u64) {
+        self.stops_after_with(store, parts, self.options()).await;
+    }
+
+    /// The same of an upload with other options.
+    pub(crate) async fn stops_after_with(&self, store: &MemoryStore, parts: u64, options: UploadOptions) {
         store.set_faults(Faults::none().on_calls(Operation::UploadPart, parts + 1..=u64::MAX, Fault::Stall));
-        let running = self.start(store);
+        let running = self.start_with(store, options);
         tokio::time::sleep(Duration::from_secs(60)).await;
         running.canceller().pause_now();
         let error = running.await.unwrap_err();

@@ -1,0 +1,297 @@
+//! Which journal belongs to a source and a target.
+//!
+//! By the file itself first: device, inode, length and mtime, so that one with another name is found. Then by its path:
+//! the same command with another version of the file. A new journal is named after source and target, so that two
+//! processes with the same command meet at one file, and its lock decides.
+
+use std::path::Path;
+
+use haul_parts::{ChecksumAlgorithm, Hasher};
+use serde::Serialize;
+
+use super::file::JournalError;
+use super::folder::{JournalFolder, JournalSummary};
+use super::record::SourceRecord;
+use crate::source::FileIdentity;
+use crate::store::ObjectRef;
+
+/// The journal of one upload among all of this user's.
+#[derive(Clone, Debug)]
+pub struct FoundJournal {
+    /// Its name; where there is none yet, the one that it will have.
+    pub id: String,
+    /// What it holds, if it exists.
+    pub summary: Option<JournalSummary>,
+    /// Others that concern the same key, or the same file: see [`Relation`].
+    pub others: Vec<RelatedJournal>,
+}
+
+/// A journal that is not the upload's own and still concerns it.
+#[derive(Clone, Debug)]
+pub struct RelatedJournal {
+    /// What it holds.
+    pub summary: JournalSummary,
+    /// Why it concerns the upload.
+    pub relation: Relation,
+}
+
+/// What another journal has to do with an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Relation {
+    /// The same key of the same store, from another source.
+    SameKey,
+    /// The same key of the same store, from a source that is no longer where it was.
+    SameKeySourceMoved,
+    /// The same key from the same source, at a store with another name: another spelling of its address, perhaps.
+    OtherStore,
+    /// The same file, which is no longer where it was, on its way to another key.
+    FileMoved,
+}
+
+impl JournalFolder {
+    /// Finds the journal of a source and a target.
+    ///
+    /// # Errors
+    /// As [`JournalFolder::list`].
+    pub fn find(
+        &self,
+        source: &SourceRecord,
+        store: &str,
+        object: &ObjectRef,
+    ) -> Result<FoundJournal, JournalError> {
+        let mut all = self.list()?;
+        let own = own(&all, source, store, object).map(|index| all.swap_remove(index));
+        let id = match &own {
+            Some(own) => own.id.clone(),
+            None => new_id(&all, &source.path, store, object),
+        };
+        let others = all
+            .into_iter()
+            .filter_map(|summary| {
+                let relation = relation(&summary, source, store, object)?;
+                Some(RelatedJournal { summary, relation })
+            })
+            .collect();
+        Ok(FoundJournal { id, summary: own, others })
+    }
+}
+
+/// The same file wins over the same path; of several the one with most parts.
+fn own(all: &[JournalSummary], source: &SourceRecord, store: &str, object: &ObjectRef) -> Option<usize> {
+    let rank = |summary: &JournalSummary| {
+        let begun = &summary.beginning;
+        if (&begun.object, begun.store.as_str()) != (object, store) {
+            return None;
+        }
+        let same_file = begun.source.identity.is_same_file(&source.identity);
+        let same_path = begun.source.path == source.path;
+        (same_file || same_path).then_some((same_file, same_path, summary.parts.len()))
+    };
+    let ranked = all.iter().enumerate().filter_map(|(index, summary)| Some((rank(summary)?, index)));
+    ranked.max().map(|(_, index)| index)
+}
+
+/// The same for the same command, unless a journal of that name has another source by now.
+fn new_id(all: &[JournalSummary], path: &Path, store: &str, object: &ObjectRef) -> String {
+    let path = path.as_os_str().as_encoded_bytes();
+    let taken = |id: &String| all.iter().any(|summary| summary.id == *id);
+    let ids = (0..).map(|nth: u32| {
+        let mut hasher = Hasher::new(ChecksumAlgorithm::Sha256);
+        hasher.update(path);
+        hasher.update(format!("\0{store}\0{}\0{}", object.bucket, object.key).as_bytes());
+        if nth > 0 {
+            hasher.update(&nth.to_le_bytes());
+        }
+        hasher.finish().bytes().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    });
+    ids.skip_while(taken).next().unwrap_or_default()
+}
+
+fn relation(
+    other: &JournalSummary,
+    source: &SourceRecord,
+    store: &str,
+    object: &ObjectRef,
+) -> Option<Relation> {
+    let begun = &other.beginning;
+    let same_file = begun.source.identity.is_same_file(&source.identity);
+    let moved = || begun.source.path != source.path && !is_there(&begun.source);
+    match (begun.object == *object, begun.store == store) {
+        (true, true) if moved() => Some(Relation::SameKeySourceMoved),
+        (true, true) => Some(Relation::SameKey),
+        (true, false) if !other.running && (same_file || begun.source.path == source.path) => {
+            Some(Relation::OtherStore)
+        }
+        (false, true) if !other.running && same_file && moved() => Some(Relation::FileMoved),
+        _ => None,
+    }
+}
+
+/// The file that was recorded, or a later version of it, has its path still.
+fn is_there(source: &SourceRecord) -> bool {
+    let place = |identity: FileIdentity| identity.place;
+    let now = std::fs::metadata(&source.path).ok().map(|metadata| FileIdentity::of(&metadata));
+    now.is_some_and(|now| place(now) == source.identity.place)
+}
+
+#[cfg(test)]
+mod tests {
+    use haul_parts::{Limits, PartPlan};
+
+    use super::*;
+    use crate::journal::Beginning;
+    use crate::store::ObjectAttributes;
+
+    const STORE: &str = "http://h";
+
+    /// Journals of a user, and what is looked up in them.
+    struct Desk {
+        root: tempfile::TempDir,
+        journals: JournalFolder,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let root = tempfile::tempdir().unwrap();
+            let journals = JournalFolder::new(root.path().join("uploads"));
+            Self { root, journals }
+        }
+
+        /// A file of this name, as a source.
+        fn file(&self, name: &str, content: &[u8]) -> SourceRecord {
+            std::fs::write(self.root.path().join(name), content).unwrap();
+            self.source(name)
+        }
+
+        fn source(&self, name: &str) -> SourceRecord {
+            let path = self.root.path().join(name);
+            let identity = FileIdentity::of(&std::fs::metadata(&path).unwrap());
+            SourceRecord { path, identity }
+        }
+
+        fn rename(&self, from: &str, to: &str) {
+            std::fs::rename(self.root.path().join(from), self.root.path().join(to)).unwrap();
+        }
+
+        fn find(&self, source: &SourceRecord, store: &str, key: &str) -> FoundJournal {
+            self.journals.find(source, store, &object(key)).unwrap()
+        }
+
+        /// An upload that was begun and stopped; gives its id.
+        fn begun(&self, source: &SourceRecord, store: &str, key: &str) -> String {
+            let id = self.find(source, store, key).id;
+            let mut opened = self.journals.open(&id).unwrap();
+            opened.journal.restart(beginning(source, store, key)).unwrap();
+            id
+        }
+
+        fn relations(&self, source: &SourceRecord, store: &str, key: &str) -> Vec<Relation> {
+            self.find(source, store, key).others.into_iter().map(|other| other.relation).collect()
+        }
+    }
+
+    fn object(key: &str) -> ObjectRef {
+        format!("s3://bucket/{key}").parse().unwrap()
+    }
+
+    fn beginning(source: &SourceRecord, store: &str, key: &str) -> Beginning {
+        Beginning {
+            source: source.clone(),
+            object: object(key),
+            store: store.into(),
+            plan: PartPlan::new(20 << 20, &Limits::AWS, None).unwrap(),
+            part_size_bytes: None,
+            checksum: None,
+            attributes: ObjectAttributes::default(),
+            if_none_match: false,
+            if_match: None,
+            require_proof: false,
+            token: "00112233".into(),
+            connection: serde_json::Value::Null,
+            begun_at: 1_700_000_000,
+            unanswered: vec![],
+        }
+    }
+
+    /// A renamed file was sent again from its first byte, and nothing said that most of it had arrived.
+    #[test]
+    fn a_renamed_file_finds_its_journal() {
+        let desk = Desk::new();
+        let id = desk.begun(&desk.file("old", b"film"), STORE, "key");
+        desk.rename("old", "new");
+        let found = desk.find(&desk.source("new"), STORE, "key");
+        assert_eq!((found.id.as_str(), found.others.len()), (id.as_str(), 0));
+        assert!(found.summary.is_some());
+    }
+
+    #[test]
+    fn the_same_path_finds_its_journal_with_another_version() {
+        let desk = Desk::new();
+        let id = desk.begun(&desk.file("file", b"film"), STORE, "key");
+        std::fs::remove_file(desk.root.path().join("file")).unwrap();
+        let other = desk.file("file", b"another film");
+        assert_eq!(desk.find(&other, STORE, "key").id, id);
+    }
+
+    /// The file that is there wins over the name that it had.
+    #[test]
+    fn the_file_itself_wins_over_its_path() {
+        let desk = Desk::new();
+        let first = desk.begun(&desk.file("a", b"first"), STORE, "key");
+        let second = desk.begun(&desk.file("b", b"second"), STORE, "key");
+        desk.rename("b", "a");
+        let found = desk.find(&desk.source("a"), STORE, "key");
+        assert_eq!(found.id, second);
+        assert_eq!(found.others[0].summary.id, first);
+    }
+
+    /// Where the file went that the name belonged to, its journal goes too: the name is free for another one.
+    #[test]
+    fn a_new_journal_takes_no_name_that_is_in_use() {
+        let desk = Desk::new();
+        let id = desk.begun(&desk.file("a", b"first"), STORE, "key");
+        desk.rename("a", "b");
+        let moved = desk.source("b");
+        let mut opened = desk.journals.open(&id).unwrap();
+        opened.journal.append(&crate::journal::Record::SourceMoved { source: moved }).unwrap();
+        drop(opened);
+        let found = desk.find(&desk.file("a", b"a new one"), STORE, "key");
+        assert_ne!(found.id, id);
+        assert_eq!(found.summary.map(|summary| summary.id), None);
+        assert_eq!(found.others[0].relation, Relation::SameKey);
+        assert_eq!(desk.find(&desk.source("b"), STORE, "key").id, id);
+    }
+
+    #[test]
+    fn the_id_is_of_source_store_and_key() {
+        let desk = Desk::new();
+        let (a, b) = (desk.file("a", b"a"), desk.file("b", b"bb"));
+        let id = |source, store, key| desk.find(source, store, key).id;
+        assert_eq!(id(&a, STORE, "key"), id(&a, STORE, "key"));
+        assert_eq!(id(&a, STORE, "key").len(), 12);
+        for other in [id(&b, STORE, "key"), id(&a, "http://i", "key"), id(&a, STORE, "key2")] {
+            assert_ne!(other, id(&a, STORE, "key"));
+        }
+    }
+
+    #[test]
+    fn what_concerns_an_upload_is_named_and_nothing_else() {
+        let desk = Desk::new();
+        let file = desk.file("file", b"film");
+        desk.begun(&file, STORE, "key");
+        let copy = desk.file("copy", b"a film");
+        // Two uploads of one key.
+        assert_eq!(desk.relations(&copy, STORE, "key"), [Relation::SameKey]);
+        // The same file under another spelling of the store's address.
+        assert_eq!(desk.relations(&file, "http://localhost", "key"), [Relation::OtherStore]);
+        // One file goes to many keys, and many files to one store: nothing to speak of.
+        assert_eq!(desk.relations(&file, STORE, "other-key"), []);
+        assert_eq!(desk.relations(&copy, "http://i", "key"), []);
+        // But not under its old name.
+        desk.rename("file", "moved");
+        assert_eq!(desk.relations(&desk.source("moved"), STORE, "moved"), [Relation::FileMoved]);
+        assert_eq!(desk.relations(&copy, STORE, "key"), [Relation::SameKeySourceMoved]);
+    }
+}

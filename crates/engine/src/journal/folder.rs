@@ -1,0 +1,150 @@
+//! The folder of all journals of a user: opening one by its name, listing them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use haul_parts::{PartNumber, UploadId};
+
+use super::file::{JournalError, Opened, io_error};
+use super::format::{self, FormatError};
+use super::lock::{is_locked, lock_and_read};
+use super::private;
+use super::record::{Beginning, PartRecord};
+use super::remembered::Remembered;
+use super::unreadable;
+
+/// Where journals are kept: `$XDG_STATE_HOME/haul/uploads`. Nobody but its user may have access.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalFolder(PathBuf);
+
+/// An unfinished upload of this machine.
+#[derive(Clone, Debug)]
+pub struct JournalSummary {
+    /// The name of its file: what `haul resume` and `haul abort` take.
+    pub id: String,
+    /// How it began, with the source as it was found last.
+    pub beginning: Beginning,
+    /// If Create was answered.
+    pub upload_id: Option<UploadId>,
+    /// Parts that were recorded.
+    pub parts: BTreeMap<PartNumber, PartRecord>,
+    /// Complete was sent: the object may be there.
+    pub completing: bool,
+    /// A process works on it now.
+    pub running: bool,
+    /// Which, if it runs.
+    pub running_pid: Option<u32>,
+    /// Why it stopped, if it stopped in good order.
+    pub paused: Option<String>,
+}
+
+pub(super) const ENDING: &str = "journal";
+
+impl JournalFolder {
+    /// A folder; made when the first journal is.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The folder's path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Opens, or begins, the journal `id` and locks it. A file that is not a journal (zeros after a power cut) is moved
+    /// aside to `ID.damaged`.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] while another process has it, [`JournalError::Format`] if another version wrote it,
+    /// [`JournalError::NotPrivate`] if it, or the folder, is another user's.
+    pub fn open(&self, id: &str) -> Result<Opened, JournalError> {
+        private::make_folder(&self.0)?;
+        let path = self.file_of(id);
+        let mut moved_aside = None;
+        loop {
+            let (file, bytes) = lock_and_read(&path, true)?;
+            match unreadable::read(&bytes) {
+                Ok(good) => return Opened::new(file, path, good, moved_aside),
+                Err(source @ FormatError::Version(_)) => return Err(JournalError::Format { path, source }),
+                // Locked until it has its other name: nobody else appends to it.
+                Err(reason) => moved_aside = Some(unreadable::move_aside(&path, reason)?),
+            }
+        }
+    }
+
+    /// Opens the journal `id` only if there is one.
+    ///
+    /// # Errors
+    /// As [`JournalFolder::open`], and [`JournalError::Format`] for any file that cannot be read: it stays.
+    pub fn open_existing(&self, id: &str) -> Result<Option<Opened>, JournalError> {
+        let path = self.file_of(id);
+        if !private::check_folder(&self.0)? || fs::symlink_metadata(&path).is_err() {
+            return Ok(None);
+        }
+        let (file, bytes) = match lock_and_read(&path, false) {
+            Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            locked => locked?,
+        };
+        match unreadable::read(&bytes) {
+            Ok(good) => Opened::new(file, path, good, None).map(Some),
+            Err(source) => Err(JournalError::Format { path, source }),
+        }
+    }
+
+    /// Whether there is a journal `id`; what it holds is another question.
+    pub fn has(&self, id: &str) -> bool {
+        self.file_of(id).is_file()
+    }
+
+    pub(super) fn file_of(&self, id: &str) -> PathBuf {
+        self.0.join(format!("{id}.{ENDING}"))
+    }
+
+    /// Every unfinished upload of this machine, oldest first. Files that cannot be read are left out:
+    /// [`JournalFolder::unreadable`] has them.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed, or is another user's; a missing folder is empty.
+    pub fn list(&self) -> Result<Vec<JournalSummary>, JournalError> {
+        let mut found: Vec<_> =
+            self.files()?.into_iter().filter_map(|(id, path)| summary(id, &path)).collect();
+        found.sort_by_key(|summary| summary.beginning.begun_at);
+        Ok(found)
+    }
+
+    /// Every journal by name and path; none if there is no folder.
+    pub(super) fn files(&self) -> Result<Vec<(String, PathBuf)>, JournalError> {
+        if !private::check_folder(&self.0)? {
+            return Ok(vec![]);
+        }
+        let entries = fs::read_dir(&self.0).map_err(io_error("listed", &self.0))?;
+        let journal = |path: PathBuf| {
+            let id = path.file_stem()?.to_str()?.to_owned();
+            (path.extension()? == ENDING).then_some((id, path))
+        };
+        Ok(entries.filter_map(|entry| journal(entry.ok()?.path())).collect())
+    }
+}
+
+fn summary(id: String, path: &Path) -> Option<JournalSummary> {
+    let Remembered { beginning, created, parts, completing, last_pid, paused } = read(path)?;
+    let running = is_locked(path);
+    Some(JournalSummary {
+        id,
+        beginning,
+        upload_id: created.map(|created| created.upload_id),
+        parts,
+        completing,
+        running,
+        running_pid: last_pid.filter(|_| running),
+        paused,
+    })
+}
+
+pub(super) fn read(path: &Path) -> Option<Remembered> {
+    Remembered::fold(format::decode(&private::read(path).ok()?).ok()?.records)
+}

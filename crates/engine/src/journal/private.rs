@@ -1,0 +1,166 @@
+//! Journals are their user's alone: 0600 in a folder of 0700, and nothing of another user is followed.
+//!
+//! A journal says which file is read and where it is sent. One that somebody else wrote would make root's `resume --all`
+//! send root's files to a store of that person's choice. A folder that is a link is taken if link and target are this
+//! user's (a state folder moved to another disk); a journal that is a link never is.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use super::file::{JournalError, io_error};
+
+/// Makes the folder, or makes sure of one that is there.
+pub(super) fn make_folder(folder: &Path) -> Result<(), JournalError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(io_error("created", folder))?;
+    check_folder(folder).map(drop)
+}
+
+/// Refuses a folder of another user, and takes rights away from others on one of this user's. False: there is none.
+pub(super) fn check_folder(folder: &Path) -> Result<bool, JournalError> {
+    let link = match fs::symlink_metadata(folder) {
+        Ok(link) => link,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(io_error("examined", folder)(error)),
+    };
+    refuse_strangers(folder, &link)?;
+    let metadata = fs::metadata(folder).map_err(io_error("examined", folder))?;
+    refuse_strangers(folder, &metadata)?;
+    tighten(folder, &metadata, 0o700);
+    Ok(true)
+}
+
+/// Opens a journal that is there, or with `create` one that is not, if it is a file of this user's and no link.
+pub(super) fn open(path: &Path, create: bool) -> Result<File, JournalError> {
+    if let Ok(there) = fs::symlink_metadata(path) {
+        check_file(path, &there)?;
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(create);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(io_error("opened", path))?;
+    let metadata = file.metadata().map_err(io_error("examined", path))?;
+    check_file(path, &metadata)?;
+    tighten(path, &metadata, 0o600);
+    Ok(file)
+}
+
+/// Reads a journal that is there, under the same conditions.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, JournalError> {
+    let there = fs::symlink_metadata(path).map_err(io_error("read", path))?;
+    check_file(path, &there)?;
+    tighten(path, &there, 0o600);
+    fs::read(path).map_err(io_error("read", path))
+}
+
+fn check_file(path: &Path, metadata: &fs::Metadata) -> Result<(), JournalError> {
+    if !metadata.is_file() {
+        let what = if metadata.is_symlink() { "it is a symbolic link" } else { "it is no regular file" };
+        return Err(JournalError::NotPrivate { path: path.to_owned(), reason: what.to_owned() });
+    }
+    refuse_strangers(path, metadata)
+}
+
+#[cfg(unix)]
+fn refuse_strangers(path: &Path, metadata: &fs::Metadata) -> Result<(), JournalError> {
+    use std::os::unix::fs::MetadataExt;
+    let (owner, own) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner == own {
+        return Ok(());
+    }
+    let reason = format!("it belongs to user {owner}, and this process runs as user {own}");
+    Err(JournalError::NotPrivate { path: path.to_owned(), reason })
+}
+
+#[cfg(not(unix))]
+fn refuse_strangers(_: &Path, _: &fs::Metadata) -> Result<(), JournalError> {
+    // The user's folders are nobody else's there.
+    Ok(())
+}
+
+/// Earlier versions left folders and journals readable by everybody. Where that cannot be changed (a file system without
+/// rights), it cannot be helped.
+#[cfg(unix)]
+fn tighten(path: &Path, metadata: &fs::Metadata, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    }
+}
+
+#[cfg(not(unix))]
+fn tighten(_: &Path, _: &fs::Metadata, _: u32) {}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    use super::super::JournalFolder;
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    /// Journals were 0644 in folders of 0755: everybody on the machine could read where which file goes.
+    #[test]
+    fn journals_and_their_folders_are_their_users_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = JournalFolder::new(root.path().join("state/haul/uploads"));
+        let journal = folder.open("id").unwrap().journal;
+        let file = folder.path().join("id.journal");
+        assert_eq!((mode(&file), mode(folder.path())), (0o600, 0o700));
+        assert_eq!(mode(&root.path().join("state/haul")), 0o700);
+        drop(journal);
+
+        // As an earlier version left them: whatever looks at them first takes the rights away.
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        folder.list().unwrap();
+        assert_eq!((mode(&file), mode(folder.path())), (0o600, 0o700));
+    }
+
+    /// Root's `haul resume --all` followed a journal that another user had put there.
+    #[test]
+    fn what_is_not_the_users_own_is_refused_and_named() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = JournalFolder::new(root.path().join("uploads"));
+        drop(folder.open("own").unwrap());
+        symlink(folder.path().join("own.journal"), folder.path().join("link.journal")).unwrap();
+        let pipe = folder.path().join("pipe.journal");
+        rustix::fs::mknodat(rustix::fs::CWD, pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        for (id, reason) in [("link", "a symbolic link"), ("pipe", "no regular file")] {
+            for refused in [folder.open(id).map(drop), folder.open_existing(id).map(drop)] {
+                assert!(refused.unwrap_err().to_string().contains(reason), "{id}");
+            }
+        }
+        let named: Vec<_> = folder.unreadable().unwrap().into_iter().map(|journal| journal.id).collect();
+        assert_eq!(named, ["link", "pipe"]);
+
+        // Only root can give a file away; the tests of the command do, where they run as root.
+        if rustix::process::geteuid().is_root() {
+            rustix::fs::chown(folder.path().join("own.journal"), Some(rustix::fs::Uid::from_raw(4242)), None)
+                .unwrap();
+            let refused = folder.open_existing("own").unwrap_err().to_string();
+            assert!(refused.contains("belongs to user 4242"), "{refused}");
+            rustix::fs::chown(folder.path(), Some(rustix::fs::Uid::from_raw(4242)), None).unwrap();
+            assert!(folder.list().unwrap_err().to_string().contains("belongs to user 4242"));
+            assert!(folder.open("new").is_err());
+        }
+    }
+
+    #[test]
+    fn a_folder_that_its_user_linked_elsewhere_is_taken() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("other-disk")).unwrap();
+        symlink("other-disk", root.path().join("uploads")).unwrap();
+        let folder = JournalFolder::new(root.path().join("uploads"));
+        folder.open("id").unwrap();
+        assert!(root.path().join("other-disk/id.journal").is_file());
+    }
+}
