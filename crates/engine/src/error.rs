@@ -253,7 +253,7 @@ impl Error {
                 )
             }
             Self::Journal(JournalError::NotPrivate { .. }) => {
-                "run as its owner, or name a folder of this user's with HAUL_STATE_DIR".into()
+                "run as its owner, name a folder of this user's with HAUL_STATE_DIR, or use --no-journal".into()
             }
             Self::Journal(JournalError::Missing { .. }) => "haul uploads lists those that are left".into(),
             Self::Journal(_) => "check the state folder and its free space, or use --no-journal".into(),

@@ -97,7 +97,7 @@ fn own(all: &[JournalSummary], source: &SourceRecord, store: &str, object: &Obje
 fn new_id(all: &[JournalSummary], path: &Path, store: &str, object: &ObjectRef) -> String {
     let path = path.as_os_str().as_encoded_bytes();
     let taken = |id: &String| all.iter().any(|summary| summary.id == *id);
-    let ids = (0..).map(|nth: u32| {
+    let mut ids = (0..).map(|nth: u32| {
         let mut hasher = Hasher::new(ChecksumAlgorithm::Sha256);
         hasher.update(path);
         hasher.update(format!("\0{store}\0{}\0{}", object.bucket, object.key).as_bytes());
@@ -106,7 +106,7 @@ fn new_id(all: &[JournalSummary], path: &Path, store: &str, object: &ObjectRef) 
         }
         hasher.finish().bytes().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     });
-    ids.skip_while(taken).next().unwrap_or_default()
+    ids.find(|id| !taken(id)).unwrap_or_default()
 }
 
 fn relation(

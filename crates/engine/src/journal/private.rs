@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().mode() & 0o777
+        fs::metadata(path).expect("it is there").mode() & 0o777
     }
 
     /// Journals were 0644 in folders of 0755: everybody on the machine could read where which file goes.

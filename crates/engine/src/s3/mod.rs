@@ -134,7 +134,8 @@ impl S3Store {
     /// # Errors
     /// [`Error::Configuration`] and [`Error::Store`] with `NoCredentials`.
     pub async fn connect(options: S3Options) -> Result<Self, Error> {
-        connect::connect(options).await
+        // Boxed: reading the chain and resolving addresses make a large future.
+        Box::pin(connect::connect(options)).await
     }
 
     /// Which store it asks.
