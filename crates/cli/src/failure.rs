@@ -184,6 +184,11 @@ impl Failure {
             failure.call_an_interruption_by_its_name(engine, doing);
         } else if let Some(server) = error.downcast_ref::<haul_server::Error>() {
             failure.code = server_code(server).to_owned();
+            if let haul_server::Error::Store(store) = server
+                && let Some(code) = refused_folder(store)
+            {
+                (failure.code, failure.exit) = (code.to_owned(), Exit::Usage);
+            }
             failure.hint = server.hint().map(str::to_owned);
         } else if let Some(store) = error.downcast_ref::<haul_store::Error>() {
             let (code, exit) = of_store(store);
@@ -354,16 +359,31 @@ fn server_code(error: &haul_server::Error) -> &'static str {
     }
 }
 
+/// Of a folder that is not opened as it is: something has to be put right first.
+fn refused_folder(error: &haul_store::Error) -> Option<&'static str> {
+    use haul_store::Error;
+    match error {
+        Error::MetadataLost { .. } => Some("MetadataLost"),
+        Error::ForeignMetadata { .. } => Some("ForeignMetadata"),
+        Error::NotPlain { .. } => Some("NotFollowed"),
+        _ => None,
+    }
+}
+
 /// Of a folder that is looked at without a server.
 fn of_store(error: &haul_store::Error) -> (&'static str, Exit) {
     use haul_store::Error;
+    if let Some(code) = refused_folder(error) {
+        return (code, Exit::Usage);
+    }
     match error {
         Error::Locked { .. } => ("Locked", Exit::Failed),
         Error::NotAStore { .. } => ("NotAStore", Exit::Usage),
         // The metadata cannot even be opened.
-        Error::Damaged { .. } | Error::MetadataDamaged { .. } | Error::Database { .. } => {
-            ("Damaged", Exit::NotProven)
-        }
+        Error::Damaged { .. }
+        | Error::DamagedFile { .. }
+        | Error::MetadataDamaged { .. }
+        | Error::Database { .. } => ("Damaged", Exit::NotProven),
         _ => ("StoreUnusable", Exit::Failed),
     }
 }

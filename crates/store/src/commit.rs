@@ -16,6 +16,8 @@ use crate::{Error, Result};
 
 /// How many operations one transaction takes.
 const BATCH_JOBS_MAX: usize = 256;
+/// How many removed files one transaction drops from the metadata.
+const GONE_MAX: usize = 4096;
 /// How many may wait; who comes later waits before the queue.
 const QUEUE_JOBS_MAX: usize = 1024;
 
@@ -168,6 +170,11 @@ fn publish(core: &Core, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
         }
     }
     let nothing_to_publish = batch.writes() == 0;
+    if !nothing_to_publish {
+        // Along with what is published anyway. If that fails, opening finds them gone.
+        let gone = core.reaper.take_gone(GONE_MAX);
+        batch.removed(&gone).map_err(|error| stop(core, &error))?;
+    }
     let released = batch.into_released();
     if nothing_to_publish {
         return transaction.abort().map_err(|error| stop(core, &error.into()));

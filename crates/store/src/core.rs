@@ -1,6 +1,7 @@
 //! What all operations of an open store share: the disk, the database, who may still write, and the numbers of files.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use redb::{Database, ReadableDatabase};
@@ -10,6 +11,7 @@ use crate::disk::{Disk, DiskLock, FileId};
 use crate::md5_pool::Md5Pool;
 use crate::meta::Snapshot;
 use crate::reaper::Reaper;
+use crate::store_id::StoreId;
 use crate::{Error, Result, StoreOptions};
 
 /// The database before the lock: fields are dropped in this order, and the lock must be the last to go.
@@ -24,20 +26,24 @@ pub(crate) struct Core {
     stopped: OnceLock<String>,
     /// Files that are linked (or about to be) and belong to nothing yet: a sweep must leave them.
     staged: Mutex<HashSet<FileId>>,
+    /// How often bytes were read that are not those that were written.
+    damage_found: AtomicU64,
     /// What stays free of the disk.
     reserve_bytes: u64,
+    pub(crate) store_id: StoreId,
     _lock: DiskLock,
 }
 
 impl Core {
     pub(crate) fn new(
-        database: Database,
+        (database, store_id): (Database, StoreId),
         disk: Arc<dyn Disk>,
         options: StoreOptions,
         lock: DiskLock,
     ) -> Result<Self> {
         Ok(Self {
             database,
+            store_id,
             reserve_bytes: reserve_bytes(&*disk, &options)?,
             disk,
             options,
@@ -45,6 +51,7 @@ impl Core {
             md5s: Md5Pool::default(),
             stopped: OnceLock::new(),
             staged: Mutex::default(),
+            damage_found: AtomicU64::new(0),
             _lock: lock,
         })
     }
@@ -96,6 +103,18 @@ impl Core {
     fn check_available(&self, wanted: u64) -> Result<()> {
         let space = self.disk.space().map_err(Error::io("asking how full the disk is"))?;
         if space.available_bytes < wanted { Err(Error::StorageFull) } else { Ok(()) }
+    }
+
+    /// Logs and counts damage to a data file, on its way to whoever reads.
+    pub(crate) fn damage_found(&self, error: Error) -> Error {
+        self.damage_found.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(%error, "a data file is damaged: its bytes are not given out");
+        error
+    }
+
+    /// How often damage was found.
+    pub(crate) fn damage_count(&self) -> u64 {
+        self.damage_found.load(Ordering::Relaxed)
     }
 
     pub(crate) fn staged(&self) -> MutexGuard<'_, HashSet<FileId>> {

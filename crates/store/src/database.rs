@@ -1,9 +1,14 @@
-//! Opening the metadata: making it the first time, refusing what is too new, and giving room back to a full disk.
+//! Opening the metadata: making it the first time, refusing what is too new or of another store, and giving room back to a
+//! full disk.
+//!
+//! New metadata is made only where there are no data files: metadata that is lost must not be replaced by an empty one, by
+//! which every data file would belong to nothing.
 
 use redb::{Database, ReadableDatabase};
 
 use crate::disk::{DatabaseFile, Disk};
 use crate::meta::{Backend, Batch, FORMAT, Snapshot};
+use crate::store_id::StoreId;
 use crate::{Error, Result, StoreOptions};
 
 const OPENING: &str = "opening the metadata database";
@@ -15,26 +20,74 @@ pub(crate) fn reserve_bytes(disk: &dyn Disk, options: &StoreOptions) -> Result<u
     Ok(options.reserve_bytes.min(space.total_bytes / 16))
 }
 
-/// Opens the metadata, or makes it.
-pub(crate) fn open_database(disk: &dyn Disk, options: &StoreOptions) -> Result<Database> {
+/// Opens the metadata, or makes it. Returns it with the id of the store.
+pub(crate) fn open_database(disk: &dyn Disk, options: &StoreOptions) -> Result<(Database, StoreId)> {
     if let Some(file) = disk.open_database().map_err(Error::io(OPENING))? {
+        // An empty file would become an empty database.
+        if file.size_bytes().map_err(Error::io(OPENING))? == 0 {
+            return Err(Error::MetadataDamaged { message: "it is empty".to_owned() });
+        }
         let database = open(file, options)?;
         check_format(&database)?;
-        return give_room_back(database, disk, options);
+        let id = Snapshot::new(database.begin_read()?).store_id()?;
+        check_store_id(disk, id)?;
+        return Ok((give_room_back(database, disk, options)?, id));
     }
+    refuse_lost_metadata(disk)?;
+    let id = StoreId::random();
     let database = open(disk.create_database().map_err(Error::io(MAKING))?, options)?;
     let transaction = database.begin_write()?;
-    Batch::open(&transaction, options.clock.now_ms())?.mark_format()?;
+    Batch::open(&transaction, options.clock.now_ms())?.mark_format(id)?;
     transaction.commit()?;
     database.close()?;
     disk.name_database().map_err(Error::io(MAKING))?;
-    reopen(disk, options)
+    disk.write_store_id(id.file_text().as_bytes()).map_err(Error::io(MAKING))?;
+    Ok((reopen(disk, options)?, id))
+}
+
+/// Makes sure that no metadata is missing: there are no data files, and no store was ever made here.
+pub(crate) fn refuse_lost_metadata(disk: &dyn Disk) -> Result<()> {
+    let files = count_data_files(disk)?;
+    if files > 0 || read_store_id(disk)?.is_some() {
+        return Err(Error::MetadataLost { dir: disk.location(), files });
+    }
+    Ok(())
+}
+
+/// Makes sure that the data files are those of this metadata.
+fn check_store_id(disk: &dyn Disk, id: StoreId) -> Result<()> {
+    let beside = read_store_id(disk)?;
+    if beside.as_deref().and_then(StoreId::from_file_text) == Some(id) {
+        return Ok(());
+    }
+    // The power may go between making the metadata and naming the store beside the data files, which comes before the first
+    // of those.
+    if beside.is_none() && count_data_files(disk)? == 0 {
+        return disk.write_store_id(id.file_text().as_bytes()).map_err(Error::io(MAKING));
+    }
+    let data = beside.map(|line| match StoreId::from_file_text(&line) {
+        Some(id) => id.to_string(),
+        None => String::from_utf8_lossy(&line).trim_end().to_owned(),
+    });
+    Err(Error::ForeignMetadata { dir: disk.location(), metadata: id.to_string(), data })
+}
+
+fn read_store_id(disk: &dyn Disk) -> Result<Option<Vec<u8>>> {
+    disk.read_store_id().map_err(Error::io("reading data/store-id"))
+}
+
+fn count_data_files(disk: &dyn Disk) -> Result<u64> {
+    let mut count = 0;
+    for folder in disk.folders().map_err(Error::io("listing data folders"))? {
+        count += disk.files(folder).map_err(Error::io("listing a data folder"))?.len() as u64;
+    }
+    Ok(count)
 }
 
 fn open(file: Box<dyn DatabaseFile>, options: &StoreOptions) -> Result<Database> {
     let mut builder = Database::builder();
     // Every page against its checksum, which takes 0.1 s per million objects: a changed one could make data files look
-    // like orphans, and the sweep that follows would remove them.
+    // like orphans.
     builder.set_cache_size(options.cache_bytes).set_check_integrity_on_open(true);
     Ok(builder.create_with_backend(Backend(file))?)
 }
@@ -50,6 +103,9 @@ fn check_format(database: &Database) -> Result<()> {
     let found = Snapshot::new(database.begin_read()?).format()?;
     if found > FORMAT {
         return Err(Error::FormatTooNew { what: "the store", found, known: FORMAT });
+    }
+    if found < FORMAT {
+        return Err(Error::FormatTooOld { what: "the store", found, oldest: FORMAT });
     }
     Ok(())
 }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use haul_parts::{Bucket, Checksum, ChecksumAlgorithm, ChecksumType, ETag, Key, PartNumber, UploadId};
 use thiserror::Error;
 
+use crate::disk::{FileId, NotPlain};
+
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -39,6 +41,56 @@ pub enum Error {
         found: u8,
         /// The newest version known.
         known: u8,
+    },
+    /// The folder was written by an older Haul, whose format this one does not read.
+    #[error("{what} has format version {found}, this Haul reads {oldest} and later")]
+    FormatTooOld {
+        /// Which folder.
+        what: &'static str,
+        /// The version found.
+        found: u8,
+        /// The oldest version known.
+        oldest: u8,
+    },
+    /// There are data files, and no metadata that knows them.
+    #[error("{} holds the data of a store ({files} data files) without its metadata, meta.redb", dir.display())]
+    MetadataLost {
+        /// The folder.
+        dir: PathBuf,
+        /// How many data files there are.
+        files: u64,
+    },
+    /// The metadata is of another store than the data files.
+    #[error(
+        "the metadata in {} is of store {metadata}, its data files are of {}",
+        dir.display(),
+        data.as_deref().map_or_else(|| "a store that is not named (data/store-id is missing)".to_owned(), |id| format!("store {id}"))
+    )]
+    ForeignMetadata {
+        /// The folder.
+        dir: PathBuf,
+        /// The id in the metadata.
+        metadata: String,
+        /// The id beside the data files; `None` when there is none.
+        data: Option<String>,
+    },
+    /// Something in the folder of the store is a link, or another thing than it must be.
+    #[error("{} is a {found} where a {expected} is expected", path.display())]
+    NotPlain {
+        /// What.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A data file is not what was written. None of its wrong bytes were given out.
+    #[error("{}: {what}", file.path().display())]
+    DamagedFile {
+        /// Which file.
+        file: FileId,
+        /// What does not fit.
+        what: String,
     },
     /// Data on disk is not what was written there.
     #[error("the store is damaged: {what}")]
@@ -316,6 +368,21 @@ impl Error {
             Self::Locked { .. } => Some("stop the other process, or use it through its address"),
             Self::NotAStore { .. } => Some("name the folder that haul serve or local:// keeps its data in"),
             Self::FormatTooNew { .. } => Some("open this folder with the Haul that wrote it, or a newer one"),
+            Self::FormatTooOld { .. } => {
+                Some("copy the objects out with the Haul that wrote it, into a store of this one")
+            }
+            Self::MetadataLost { .. } => Some(
+                "nothing was changed: bring meta.redb back from a backup; `haul store check` on the folder lists the files",
+            ),
+            Self::ForeignMetadata { .. } => {
+                Some("nothing was changed: bring back meta.redb and data/ of one and the same store")
+            }
+            Self::NotPlain { .. } => Some(
+                "links are not followed there, and nothing was changed: put the file or folder itself in its place",
+            ),
+            Self::DamagedFile { .. } => {
+                Some("run `haul store check` on the folder, which names the objects that are damaged")
+            }
             Self::Damaged { .. } => Some("run `haul store check` on the folder"),
             Self::MetadataDamaged { .. } => Some(
                 "nothing was changed, and the bytes of every part are still under data/: bring meta.redb back from a backup",
@@ -331,7 +398,14 @@ impl Error {
     pub(crate) fn io(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
-            _ => Self::Io { operation, source },
+            _ => match source.get_ref().and_then(|inner| inner.downcast_ref::<NotPlain>()) {
+                Some(not_plain) => Self::NotPlain {
+                    path: not_plain.path.clone(),
+                    found: not_plain.found,
+                    expected: not_plain.expected,
+                },
+                None => Self::Io { operation, source },
+            },
         }
     }
 }

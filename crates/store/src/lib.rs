@@ -41,12 +41,14 @@ mod ops;
 mod reader;
 mod reaper;
 pub mod side_file;
+mod spans;
 mod store;
+mod store_id;
 mod writer;
 
 pub use api::*;
 pub use block::{BLOCK_BYTES, Block, BlockPool};
-pub use check::{CheckProgress, CheckReport, Owner, Problem, Repair, check};
+pub use check::{CheckProgress, CheckReport, Owner, Problem, Repair, check, data_files};
 pub use clock::Clock;
 pub(crate) use clock::time;
 pub use error::{Error, Result};

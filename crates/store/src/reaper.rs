@@ -2,14 +2,18 @@
 //!
 //! A thread of its own, because removing 10,000 large files takes seconds and the answer to Delete or Complete should not.
 //! Files wait while a reader holds them, and while a reader is being opened: it may have seen, in an older snapshot, an
-//! object that is gone. Nothing here is written down: what a crash leaves is swept at open.
+//! object that is gone. What is to be removed stands in the metadata until it is gone and that is safe, so opening after a
+//! crash finishes it.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::disk::{Disk, FileId};
+use crate::disk::{Disk, FileId, FolderId};
+
+/// So many removals are made safe together. Syncing a folder costs as much as answering a client.
+const SYNC_REMOVED: usize = 256;
 
 /// Knows who reads what, and what waits to be removed.
 #[derive(Debug, Default)]
@@ -31,6 +35,10 @@ struct State {
     waiting: HashSet<FileId>,
     /// To be removed now.
     free: Vec<FileId>,
+    /// Removed, which is not safe yet.
+    unsynced: Vec<FileId>,
+    /// Gone for good: the metadata need not remember them.
+    gone: Vec<FileId>,
     removing: Removing,
     closing: Closing,
 }
@@ -92,6 +100,13 @@ impl Reaper {
         self.changed.notify_all();
     }
 
+    /// Files that are gone for good, at most so many; each is returned once.
+    pub(crate) fn take_gone(&self, count_max: usize) -> Vec<FileId> {
+        let mut state = self.state();
+        let count = state.gone.len().min(count_max);
+        state.gone.drain(..count).collect()
+    }
+
     /// Waits until everything is removed that no reader holds.
     pub(crate) fn settle(&self) {
         let mut state = self.state();
@@ -105,15 +120,15 @@ impl Reaper {
         loop {
             if !state.free.is_empty() {
                 let free = std::mem::take(&mut state.free);
+                let mut unsynced = std::mem::take(&mut state.unsynced);
                 state.removing = Removing::Yes;
                 drop(state);
-                for file in free {
-                    if let Err(error) = disk.remove(file) {
-                        // It stays as an orphan, which the next sweep finds.
-                        tracing::warn!(file = file.0, %error, "a file that nothing refers to could not be removed");
-                    }
-                }
+                unsynced.extend(free.into_iter().filter(|file| remove(disk, *file)));
+                let gone =
+                    if unsynced.len() >= SYNC_REMOVED { sync(disk, &mut unsynced) } else { Vec::new() };
                 state = self.state();
+                state.unsynced = unsynced;
+                state.gone.extend(gone);
                 state.removing = Removing::No;
                 self.changed.notify_all();
             } else if state.closing == Closing::Yes {
@@ -127,6 +142,28 @@ impl Reaper {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Removes a file, says whether it is gone. What the disk does not give up is tried again by the next opening.
+fn remove(disk: &dyn Disk, file: FileId) -> bool {
+    let removed = disk.remove(file);
+    if let Err(error) = &removed {
+        tracing::warn!(file = file.0, %error, "a file that nothing refers to could not be removed");
+    }
+    removed.is_ok()
+}
+
+/// Makes removals safe and returns those that are. The metadata remembers the others until the next opening.
+fn sync(disk: &dyn Disk, unsynced: &mut Vec<FileId>) -> Vec<FileId> {
+    let mut gone = std::mem::take(unsynced);
+    let folders: BTreeSet<FolderId> = gone.iter().map(|file| file.folder()).collect();
+    for folder in folders {
+        if let Err(error) = disk.sync_folder(folder) {
+            tracing::warn!(folder = folder.0, %error, "removals from a data folder could not be made safe");
+            gone.retain(|file| file.folder() != folder);
+        }
+    }
+    gone
 }
 
 impl State {

@@ -1,12 +1,13 @@
 //! Small private files beside the data, for whoever runs the store: keys, the address of a server.
 //!
 //! They are replaced whole (a new file is written, synced and renamed over the old one) and only their owner may read
-//! them. Names are constants of the caller and never come from outside.
+//! them. Names are constants of the caller and never come from outside. Links in their place are not followed.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::fs::{self, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
+use crate::disk::plain;
 use crate::{Error, Result};
 
 /// The largest file that is read; what is longer is not one of ours.
@@ -26,15 +27,19 @@ pub fn write(dir: &Path, name: &'static str, bytes: &[u8]) -> Result<()> {
 /// What the disk says, or that it is larger than 1 MiB.
 pub fn read(dir: &Path, name: &'static str) -> Result<Option<Vec<u8>>> {
     let path = dir.join(name);
-    let bytes = match fs::metadata(&path) {
-        Ok(metadata) if metadata.len() > READ_MAX_BYTES => Err(io::ErrorKind::FileTooLarge.into()),
-        Ok(_) => fs::read(&path).map(Some),
-        Err(error) => Err(error),
-    };
-    match bytes {
+    match read_whole(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        result => result.map_err(Error::io("reading a private file of the store")),
+        result => result.map(Some).map_err(Error::io("reading a private file of the store")),
     }
+}
+
+fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    plain::open_to_read(path)?.take(READ_MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > READ_MAX_BYTES {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
 }
 
 /// Removes `DIR/name`; that there is none is fine.
@@ -50,12 +55,22 @@ pub fn remove(dir: &Path, name: &'static str) -> Result<()> {
     }
 }
 
+/// Opens `DIR/name` for locking, and makes it if it does not exist. The folder must exist.
+///
+/// # Errors
+/// What the disk says.
+pub fn open_for_locking(dir: &Path, name: &'static str) -> Result<fs::File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    plain::open(&dir.join(name), &mut options).map_err(Error::io("opening a lock file of the store"))
+}
+
 /// Whether a process holds the store in this folder at this moment.
 ///
 /// # Errors
 /// What the disk says.
 pub fn is_in_use(dir: &Path) -> Result<bool> {
-    let file = match File::open(dir.join("lock")) {
+    let file = match plain::open_to_read(&dir.join("lock")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         file => file.map_err(Error::io("opening the lock of the store"))?,
     };
@@ -78,12 +93,12 @@ fn replace(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&new)?;
+    let mut file = plain::open(&new, &mut options)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, dir.join(name))?;
     #[cfg(unix)]
-    File::open(dir)?.sync_all()?;
+    fs::File::open(dir)?.sync_all()?;
     Ok(())
 }
 
@@ -115,7 +130,7 @@ mod tests {
     fn a_folder_is_in_use_while_its_lock_is_held() {
         let dir = tempfile::tempdir().unwrap();
         assert!(!is_in_use(dir.path()).unwrap());
-        let lock = File::create(dir.path().join("lock")).unwrap();
+        let lock = fs::File::create(dir.path().join("lock")).unwrap();
         assert!(!is_in_use(dir.path()).unwrap());
         lock.try_lock().unwrap();
         assert!(is_in_use(dir.path()).unwrap());

@@ -9,9 +9,10 @@ use redb::Database;
 
 use crate::commit::Committer;
 use crate::core::Core;
-use crate::database::open_database;
+use crate::database::{open_database, refuse_lost_metadata};
 use crate::disk::{Disk, DiskLock, FileId, FolderId, LockError, OsDisk};
 use crate::meta::Batch;
+use crate::store_id::StoreId;
 use crate::{Error, Result, StoreOptions};
 
 /// How many file numbers are taken from the metadata at a time: one folder full.
@@ -49,10 +50,13 @@ struct FileNumbers {
 }
 
 impl Store {
-    /// Opens the store in a folder, which is made when it does not exist: locks it, recovers, removes orphaned files.
+    /// Opens the store in a folder, which is made when it does not exist: locks it, recovers, removes the files that were
+    /// let go before. Files that the metadata does not know are left, counted and logged.
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process (or this one) holds it, [`Error::FormatTooNew`], or what the disk says.
+    /// [`Error::Locked`] when another process (or this one) holds it, [`Error::MetadataLost`] and [`Error::ForeignMetadata`]
+    /// when data files are there without their metadata, [`Error::NotPlain`], [`Error::FormatTooNew`],
+    /// [`Error::FormatTooOld`], or what the disk says.
     pub fn open(dir: impl AsRef<Path>, options: StoreOptions) -> Result<Self> {
         Self::open_on(Arc::new(OsDisk::new(dir.as_ref())), options)
     }
@@ -63,21 +67,22 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_on(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<Self> {
         let store = Self::start(disk, options)?;
-        store.sweep_at_open()?;
+        store.recover_files()?;
         Ok(store)
     }
 
-    /// Opens a store that is there for looking at it: makes none, leaves orphaned files where they are, and says whether
+    /// Opens a store that is there for looking at it: makes none, leaves all files where they are, and says whether
     /// the pages of the metadata are what was written there.
     pub(crate) fn open_for_check(dir: &Path, options: StoreOptions) -> Result<(Self, Pages)> {
         let disk = OsDisk::new(dir);
         if !disk.has_store().map_err(Error::io("looking for the store"))? {
+            refuse_lost_metadata(&disk)?;
             return Err(Error::NotAStore { dir: dir.to_owned() });
         }
         let lock = lock(&disk)?;
-        let mut database = open_database(&disk, &options)?;
+        let (mut database, id) = open_database(&disk, &options)?;
         let pages = if database.check_integrity()? { Pages::Sound } else { Pages::Repaired };
-        Ok((Self::with_database(database, Arc::new(disk), options, lock)?, pages))
+        Ok((Self::with_database((database, id), Arc::new(disk), options, lock)?, pages))
     }
 
     fn start(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<Self> {
@@ -87,7 +92,7 @@ impl Store {
     }
 
     fn with_database(
-        database: Database,
+        database: (Database, StoreId),
         disk: Arc<dyn Disk>,
         options: StoreOptions,
         lock: DiskLock,
@@ -104,6 +109,11 @@ impl Store {
     /// Whether it takes writes. After a failed sync it does not, until it is opened again: what is there can be read.
     pub fn is_writable(&self) -> bool {
         self.inner.core.check_writable().is_ok() && self.inner.committer.is_running()
+    }
+
+    /// How often bytes of data files were found to be other than what was written, since the store was opened.
+    pub fn damage_count(&self) -> u64 {
+        self.inner.core.damage_count()
     }
 
     /// Waits until the files of everything deleted so far are gone, except those that are being read.
@@ -138,11 +148,14 @@ impl Inner {
         self.committer.commit(None, operation)
     }
 
-    /// Whether a file that an older snapshot does not know belongs to something all the same: it is on its way, or came
-    /// later.
+    /// Whether the store knows a file: something refers to it, it is on its way, or it waits to be removed.
     pub(crate) fn is_in_use(&self, file: FileId) -> Result<bool> {
         // In this order, as in the sweep: a file goes from staged into the metadata.
-        Ok(self.core.staged().contains(&file) || self.core.snapshot()?.files()?.get(file.0)?.is_some())
+        if self.core.staged().contains(&file) {
+            return Ok(true);
+        }
+        let snapshot = self.core.snapshot()?;
+        Ok(snapshot.files()?.get(file.0)?.is_some() || snapshot.removals()?.get(file.0)?.is_some())
     }
 
     /// A number for a new file, which counts as staged from here on.

@@ -1,6 +1,7 @@
 //! Bytes on their way in: written to a file without a name, hashed in the same pass.
 //!
-//! Nothing is copied: a slice is hashed while it is hot in cache and given to the disk. Only MD5 may come later,
+//! Nothing is copied: a slice is hashed while it is hot in cache and given to the disk. The checksums by which its spans are
+//! verified whenever they are read (see `spans`) are made in the same pass and written behind the bytes. Only MD5 may come later,
 //! together with that of other parts (see `md5_pool`). The file is made at the first byte, so zero bytes need none.
 
 use std::sync::Arc;
@@ -8,9 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, ETag, MultiHasher};
 
+use crate::core::Core;
 use crate::disk::{FileId, FolderId, StagedFile};
 use crate::md5_pool::PartMd5;
 use crate::meta::Extent;
+use crate::spans::SpanSums;
 use crate::store::Inner;
 use crate::{Error, Result, WriteOptions};
 
@@ -21,7 +24,7 @@ const SPACE_CHECK_BYTES: u64 = 8 << 20;
 #[derive(Debug)]
 pub struct PartWriter {
     inner: Arc<Inner>,
-    file: Option<Box<dyn StagedFile>>,
+    file: Option<NewFile>,
     md5: PartMd5,
     /// All other checksums.
     hasher: MultiHasher,
@@ -91,12 +94,12 @@ impl PartWriter {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
-                let file = self.inner.core.disk.create(self.expected_bytes);
-                let file = file.map_err(Error::io("making a data file"))?;
+                let file = NewFile::create(&self.inner, self.expected_bytes)?;
                 self.file.insert(file)
             }
         };
-        file.write(bytes).map_err(Error::io("writing a data file"))?;
+        file.sums.update(bytes);
+        file.file.write(bytes).map_err(Error::io("writing a data file"))?;
         self.size_bytes = size_bytes;
         Ok(())
     }
@@ -113,30 +116,86 @@ impl PartWriter {
     pub fn finish(self) -> Result<StagedPart> {
         let core = &self.inner.core;
         let checksums = self.hasher.finish();
-        let mut file = self.file;
-        if let Some(file) = &mut file {
-            core.check_writable()?;
-            file.sync().map_err(|error| core.sync_failed("syncing a data file", error))?;
-        }
+        let file = match self.file {
+            Some(file) => {
+                core.check_writable()?;
+                Some(file.sync(core)?)
+            }
+            None => None,
+        };
         // Only now: while the disk was at work, others have taken along what of this part was still to be hashed.
         let md5 = self.md5.finish();
-        let file = file.map(|file| link(&self.inner, file)).transpose()?;
+        let file = file.map(|file| file.link(core)).transpose()?;
         Ok(StagedPart { inner: self.inner, file, checksums, md5, size_bytes: self.size_bytes })
     }
 }
 
-fn link(inner: &Arc<Inner>, file: Box<dyn StagedFile>) -> Result<FileId> {
-    let core = &inner.core;
-    let id = inner.next_file()?;
-    let linked = core
-        .disk
-        .make_folder(id.folder())
-        .map_err(|error| core.sync_failed("making a data folder", error))
-        .and_then(|()| file.link(id).map_err(Error::io("naming a data file")));
-    if linked.is_err() {
-        core.staged().remove(&id);
+/// A data file on its way. It has its number from the beginning, because its checksums cover that.
+#[derive(Debug)]
+struct NewFile {
+    number: StagedNumber,
+    file: Box<dyn StagedFile>,
+    sums: SpanSums,
+}
+
+impl NewFile {
+    fn create(inner: &Arc<Inner>, expected_bytes: u64) -> Result<Self> {
+        let id = inner.next_file()?;
+        let number = StagedNumber { inner: Arc::clone(inner), id, kept: false };
+        let core = &inner.core;
+        let file = core.disk.create(expected_bytes).map_err(Error::io("making a data file"))?;
+        Ok(Self { number, file, sums: SpanSums::new(core.store_id, id) })
     }
-    linked.map(|()| id)
+
+    /// Writes the checksums behind the bytes and makes all of it safe.
+    fn sync(self, core: &Core) -> Result<SyncedFile> {
+        let Self { number, mut file, sums } = self;
+        file.write(&sums.finish()).map_err(Error::io("writing a data file"))?;
+        file.sync().map_err(|error| core.sync_failed("syncing a data file", error))?;
+        Ok(SyncedFile { number, file })
+    }
+}
+
+/// A data file that is whole and has no name yet.
+struct SyncedFile {
+    number: StagedNumber,
+    file: Box<dyn StagedFile>,
+}
+
+impl SyncedFile {
+    /// Gives it its name. Its number stays staged, until it is settled what becomes of it.
+    fn link(self, core: &Core) -> Result<FileId> {
+        let id = self.number.id;
+        core.disk
+            .make_folder(id.folder())
+            .map_err(|error| core.sync_failed("making a data folder", error))?;
+        self.file.link(id).map_err(Error::io("naming a data file"))?;
+        self.number.keep();
+        Ok(id)
+    }
+}
+
+/// The number of a file that is not linked yet; given up when this is dropped.
+#[derive(Debug)]
+struct StagedNumber {
+    inner: Arc<Inner>,
+    id: FileId,
+    kept: bool,
+}
+
+impl StagedNumber {
+    /// The number stays staged.
+    fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for StagedNumber {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.inner.core.staged().remove(&self.id);
+        }
+    }
 }
 
 fn check_size(inner: &Inner, size_bytes: u64) -> Result<()> {

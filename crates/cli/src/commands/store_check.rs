@@ -1,7 +1,8 @@
 //! `haul store check`: the folder of the endpoint is read whole and held against what was written there.
 //!
 //! Damage is listed and never touched: which copy of an object is the good one only people know. With `--repair` files that
-//! nothing refers to are removed, which is what opening the store would do too.
+//! nothing refers to are removed, which nothing else does. Data files without metadata are listed and never removed: they are
+//! all that is left of a store.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,19 +20,30 @@ use crate::output::{Mode, visible};
 use crate::progress::{Snapshot, TICK, View};
 use crate::size::{human_duration, human_rate, human_size};
 
+/// How many data files without metadata are named.
+const DATA_FILES_NAMED_MAX: usize = 1000;
+
 /// Checks.
 pub(crate) async fn run(store: &StoreArgs, args: CheckArgs, mode: Mode) -> anyhow::Result<Exit> {
     refuse_a_store_elsewhere(store)?;
     let folder = data_dir(args.dir.or_else(|| store.data.clone()))?;
     let repair = if args.repair { Repair::RemoveOrphans } else { Repair::ReportOnly };
     let started = std::time::Instant::now();
-    let report = checked(&folder, repair, mode).await?;
+    let report = match checked(&folder, repair, mode).await {
+        Ok(report) => report,
+        Err(error) => {
+            if let Some(haul_store::Error::MetadataLost { .. }) = error.downcast_ref() {
+                list_data_files(&folder, mode)?;
+            }
+            return Err(error);
+        }
+    };
     for problem in &report.problems {
         mode.event(&ProblemLine::of(problem));
         mode.result(&format!("damaged  {}", visible(&problem.to_string())));
     }
     for orphan in &report.orphans {
-        let file = orphan.path().display().to_string();
+        let file = orphan.display().to_string();
         mode.result(&format!("orphan   {file}"));
         mode.event(&Orphan { file });
     }
@@ -54,6 +66,21 @@ pub(crate) async fn run(store: &StoreArgs, args: CheckArgs, mode: Mode) -> anyho
         hint: Some("upload the named objects again; everything else is sound".to_owned()),
     }
     .into())
+}
+
+/// Names the data files of a folder that has lost its metadata.
+fn list_data_files(folder: &Path, mode: Mode) -> anyhow::Result<()> {
+    let (files, count) = haul_store::data_files(folder, DATA_FILES_NAMED_MAX)?;
+    for file in &files {
+        let file = file.display().to_string();
+        mode.result(&format!("file     {file}"));
+        mode.event(&DataFile { file });
+    }
+    let unnamed = count - files.len() as u64;
+    if unnamed > 0 {
+        mode.result(&format!("{unnamed} more are not listed"));
+    }
+    Ok(())
 }
 
 /// Flags that choose a store to talk to contradict a folder.
@@ -217,6 +244,13 @@ impl<'a> ProblemLine<'a> {
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "orphan")]
 struct Orphan {
+    file: String,
+}
+
+/// A data file without metadata that knows it, for a program.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "data-file")]
+struct DataFile {
     file: String,
 }
 

@@ -96,20 +96,20 @@ fn static_credentials(keys: &haul_server::Credentials) -> StaticCredentials {
 }
 
 /// Waits until no other process has an endpoint inside on this folder.
-async fn take_turn(folder: &Path, mode: Mode) -> std::io::Result<File> {
+async fn take_turn(folder: &Path, mode: Mode) -> anyhow::Result<File> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     // Objects are private to their owner until somebody decides otherwise.
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)?;
-    let file = File::options().create(true).truncate(false).write(true).open(folder.join(TURN_FILE))?;
+    let file = haul_store::side_file::open_for_locking(folder, TURN_FILE)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             mode.remark(&format!("waiting for another haul that uses {}", folder.display()));
-            tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await?
+            Ok(tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await??)
         }
-        Err(TryLockError::Error(error)) => Err(error),
+        Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }

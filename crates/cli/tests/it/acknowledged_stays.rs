@@ -80,12 +80,14 @@ fn thirty_kills_of_haul_serve_under_boto3_and_haul() {
     let open: Vec<&str> = open.as_array().unwrap().iter().filter_map(|key| key.as_str()).collect();
     assert!(!open.iter().any(|key| key.starts_with("haul/")), "{open:?}");
 
-    // The last start has swept; ended in order, nothing may be left that nothing refers to.
+    // Ended in order, nothing may be left that nothing refers to but what a kill left between a link and its commit: at most
+    // one file for each of the requests that were under way.
     server.signal(Signal::TERM).unwrap();
     server.ended(LIMIT).unwrap();
     let told = finish(world.haul_without_store().args(["store", "check", "data", "--json"]));
     assert_eq!(told.code(), Some(0), "{}\n{}", told.stdout, told.stderr);
     let checked = event(&told, "checked");
-    assert_eq!((checked["orphans"].as_u64(), checked["problems"].as_u64()), (Some(0), Some(0)), "{checked}");
+    assert_eq!(checked["problems"], 0, "{checked}");
+    assert!(checked["orphans"].as_u64().unwrap() <= ROUNDS, "{checked}");
     assert_eq!(checked["sound"], true);
 }

@@ -51,7 +51,9 @@ fn data_files(folder: &Path) -> Vec<PathBuf> {
 /// The one data file of this length.
 fn data_file(world: &World, length_bytes: u64) -> PathBuf {
     let mut files = data_files(&world.path("data/data"));
-    files.retain(|file| file.metadata().unwrap().len() == length_bytes);
+    // Behind each 64 KiB that it holds, or the rest of them, a data file has four bytes of checksum.
+    let file_bytes = length_bytes + 4 * length_bytes.div_ceil(64 << 10);
+    files.retain(|file| file.metadata().unwrap().len() == file_bytes);
     assert_eq!(files.len(), 1, "{files:?}");
     files.remove(0)
 }
@@ -95,10 +97,12 @@ fn a_flipped_bit_and_a_lost_file_are_named() {
     assert_eq!(told.code(), Some(7), "{}", told.stderr);
     let (rotten, lost) = (shown(&world, &rotten), shown(&world, &lost));
     for line in [
-        format!("damaged  part 3 of {bucket}/parts: its bytes in {rotten} have another MD5"),
-        format!("damaged  {rotten}: its bytes have another MD5"),
         format!(
-            "damaged  part 1 of {bucket}/whole: {lost} cannot be read: No such file or directory (os error 2)"
+            "damaged  part 3 of {bucket}/parts: {rotten}: bytes 0 to 65535 are not those that were written"
+        ),
+        format!("damaged  {rotten}: bytes 0 to 65535 are not those that were written"),
+        format!(
+            "damaged  part 1 of {bucket}/whole: {lost}: cannot be read: No such file or directory (os error 2)"
         ),
     ] {
         assert!(told.stdout.lines().any(|told| told == line), "{line} is not in:\n{}", told.stdout);
@@ -182,6 +186,55 @@ fn damaged_metadata_is_found_and_no_crash() {
         }
     }
     assert!(found > 0, "no damage was found");
+}
+
+/// `rm DIR/meta.redb; haul ls --data DIR local://` made new metadata and removed all data files as orphans, with exit code 0
+/// and not a word. A link that leads nowhere in the place of the metadata did the same.
+#[test]
+fn a_folder_without_its_metadata_is_refused_by_every_command() {
+    let world = World::new();
+    filled(&world);
+    let metadata = world.path("data/meta.redb");
+    let kept = fs::read(&metadata).unwrap();
+    fs::remove_file(&metadata).unwrap();
+    let before = data_files(&world.path("data/data"));
+    let refused = |words: &str, arguments: &[&str]| {
+        let told = finish(world.haul_without_store().args(arguments));
+        assert_eq!(told.code(), Some(2), "{arguments:?}: {}", told.stderr);
+        assert!(
+            told.stderr.contains(words) && told.stderr.contains("hint: "),
+            "{arguments:?}: {}",
+            told.stderr
+        );
+        assert_eq!(data_files(&world.path("data/data")), before, "{arguments:?}");
+        told
+    };
+    let commands: [&[&str]; 3] = [
+        &["ls", "--data", "data", "local://"],
+        &["serve", "--data", "data", "--listen", "127.0.0.1:0"],
+        &["store", "check", "data", "--repair"],
+    ];
+    for arguments in commands {
+        refused("without its metadata, meta.redb", arguments);
+        assert!(!metadata.exists(), "{arguments:?}");
+    }
+    // The check names every file that it finds.
+    let told = check(&world, &["data"]);
+    for file in before.iter().filter(|file| !file.ends_with("store-id")) {
+        let line = format!("file     {}", shown(&world, file));
+        assert!(told.stdout.lines().any(|told| told == line), "{line} is not in:\n{}", told.stdout);
+    }
+    let told = check(&world, &["data", "--json"]);
+    assert_eq!(event(&told, "failed")["code"], "MetadataLost");
+
+    std::os::unix::fs::symlink(world.path("nowhere"), &metadata).unwrap();
+    for arguments in commands {
+        refused("meta.redb is a symbolic link where a regular file is expected", arguments);
+    }
+    assert!(!world.path("nowhere").exists());
+    fs::remove_file(&metadata).unwrap();
+    fs::write(&metadata, kept).unwrap();
+    assert_eq!(check(&world, &["data"]).code(), Some(0));
 }
 
 #[test]

@@ -78,6 +78,12 @@ impl Metrics {
     }
 }
 
+/// One number that only grows.
+pub(crate) fn counter(text: &mut String, name: &str, help: &str, value: u64) {
+    head(text, name, "counter", help);
+    line(text, format_args!("{name} {value}"));
+}
+
 /// One number that goes up and down.
 pub(crate) fn gauge(text: &mut String, name: &str, help: &str, value: i64) {
     head(text, name, "gauge", help);

@@ -53,6 +53,8 @@ impl Admin {
     /// The counts, and what is asked of the store in the instant.
     fn metrics(&self) -> String {
         let mut text = self.metrics.text();
+        let help = "Reads of data files that found other bytes than were written; none of those left.";
+        metrics::counter(&mut text, "haul_damaged_reads_total", help, self.endpoint.store.damage_count());
         let help = "Whether the store takes writes: 1, or 0 after a failed sync, until it is started again.";
         metrics::gauge(&mut text, "haul_store_writable", help, i64::from(self.endpoint.store.is_writable()));
         text

@@ -30,7 +30,10 @@ struct Opened {
 impl Endpoint {
     pub(crate) async fn get_object(&self, req: S3Request<GetObjectInput>) -> Answered<GetObjectOutput> {
         let opened = self.open(&req.uri, &req.headers, req.input).await?;
-        let body = (opened.status != StatusCode::NOT_MODIFIED).then(|| object_stream(opened.reader));
+        let body = match opened.status {
+            StatusCode::NOT_MODIFIED => None,
+            _ => Some(object_stream(opened.reader).await?),
+        };
         let mut response = S3Response::new(GetObjectOutput { body, ..Default::default() });
         response.headers = opened.headers;
         response.extensions.insert(StatusOverride(opened.status));

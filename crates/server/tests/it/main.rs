@@ -8,6 +8,7 @@ mod auth;
 mod buckets;
 mod client;
 mod cors;
+mod damage;
 mod docs;
 mod documents;
 mod expiry;

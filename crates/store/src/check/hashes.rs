@@ -1,17 +1,27 @@
-//! Reading bytes again and hashing them.
+//! Reading bytes again, comparing the checksums of their spans, and hashing them.
 
 use haul_parts::{Checksum, ChecksumAlgorithm, MultiHasher};
 
 use super::progress::CheckProgress;
+use crate::Error;
 use crate::disk::FileId;
 use crate::meta::Extent;
+use crate::spans::VerifiedFile;
 use crate::store::Inner;
 
 /// How much is read at a time.
 const READ_BYTES: usize = 256 << 10;
 
 /// What some bytes hash to, or why they could not be read.
-pub(super) type Hashed = Result<Hashes, String>;
+pub(super) type Hashed = Result<Hashes, Unreadable>;
+
+/// A data file that cannot be read, or holds other bytes than were written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {what}", file.path().display())]
+pub(super) struct Unreadable {
+    file: FileId,
+    pub(super) what: String,
+}
 
 /// The MD5 of some bytes, and one more checksum.
 pub(super) struct Hashes {
@@ -32,7 +42,7 @@ pub(super) fn hash_extents(
         hash_extent(inner, extent, &mut hasher, &mut buffer, progress)?;
     }
     let checksums = hasher.finish();
-    let md5 = checksums[0].as_md5().ok_or("MD5 was not computed")?;
+    let md5 = checksums[0].as_md5().expect("MD5 is the first algorithm of this hasher");
     let checksum =
         algorithm.and_then(|wanted| checksums.into_iter().find(|found| found.algorithm() == wanted));
     Ok(Hashes { md5, checksum })
@@ -44,27 +54,30 @@ fn hash_extent(
     hasher: &mut MultiHasher,
     buffer: &mut [u8],
     progress: &CheckProgress,
-) -> Result<(), String> {
-    let failed = |error| format!("{} cannot be read: {error}", extent.file.path().display());
-    let file = inner.core.disk.open(extent.file).map_err(failed)?;
-    let mut done = 0;
-    while done < extent.size_bytes {
-        let left =
-            usize::try_from(extent.size_bytes - done).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let count = file.read_at(&mut buffer[..left], extent.offset + done).map_err(failed)?;
-        if count < left {
-            let end = extent.offset + done + count as u64;
-            return Err(format!("{} ends at byte {end}", extent.file.path().display()));
-        }
+) -> Result<(), Unreadable> {
+    let unreadable = |error: Error| Unreadable { file: extent.file, what: in_words(&error) };
+    let mut file = VerifiedFile::open(&inner.core, extent.file).map_err(unreadable)?;
+    let end = extent.offset.saturating_add(extent.size_bytes);
+    let mut offset = extent.offset;
+    while offset < end {
+        let left = usize::try_from(end - offset).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let count = file.read_at(&mut buffer[..left], offset, end).map_err(unreadable)?;
         hasher.update(&buffer[..count]);
-        done += count as u64;
+        offset += count as u64;
         progress.read(count as u64);
     }
     Ok(())
 }
 
-/// How long a data file really is.
+/// How many bytes a data file holds.
 pub(super) fn file_size(inner: &Inner, file: FileId) -> Result<u64, String> {
-    let size = inner.core.disk.open(file).and_then(|file| file.size_bytes());
-    size.map_err(|error| format!("cannot be opened: {error}"))
+    VerifiedFile::open(&inner.core, file).map(|file| file.size_bytes()).map_err(|error| in_words(&error))
+}
+
+fn in_words(error: &Error) -> String {
+    match error {
+        Error::DamagedFile { what, .. } => what.clone(),
+        Error::Io { source, .. } => format!("cannot be read: {source}"),
+        other => other.to_string(),
+    }
 }

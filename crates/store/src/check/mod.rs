@@ -9,18 +9,19 @@ mod progress;
 mod report;
 mod walk;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use progress::CheckProgress;
 pub use report::{CheckReport, Owner, Problem, Repair};
 
+use crate::disk::{Disk, FileId, OsDisk};
 use crate::store::Pages;
-use crate::{Result, Store, StoreOptions};
+use crate::{Error, Result, Store, StoreOptions};
 
 /// Checks the store in a folder that nobody else uses: its data files, its records, and the pages that they are on.
 ///
 /// # Errors
-/// [`Error::NotAStore`](crate::Error::NotAStore), [`Error::Locked`](crate::Error::Locked), or that the metadata cannot be
+/// [`Error::NotAStore`], [`Error::Locked`], [`Error::MetadataLost`] and the others of [`Store::open`], or that the metadata cannot be
 /// read at all. What is found wrong is not an error but in the report.
 pub fn check(
     dir: impl AsRef<Path>,
@@ -34,12 +35,30 @@ pub fn check(
         report.contradiction("the pages of the metadata were damaged, and made again from others".to_owned());
     }
     if repair == Repair::RemoveOrphans {
+        store.finish_removals()?;
         store.sweep()?;
         store.settle();
         // What the disk refused to remove is there still: only what is gone was removed.
         report.removed_orphans = report.orphan_count.saturating_sub(walk::count_orphans(&store.inner)?);
     }
     Ok(report)
+}
+
+/// The data files in a folder, whether or not there is metadata that knows them: at most so many by name, in order, and how
+/// many there are. Nothing is changed.
+///
+/// # Errors
+/// What the disk says.
+pub fn data_files(dir: impl AsRef<Path>, named_max: usize) -> Result<(Vec<PathBuf>, u64)> {
+    let disk = OsDisk::new(dir.as_ref());
+    let (mut named, mut count) = (Vec::new(), 0);
+    for folder in disk.folders().map_err(Error::io("listing data folders"))? {
+        let files = disk.files(folder).map_err(Error::io("listing a data folder"))?;
+        count += files.len() as u64;
+        let room = named_max - named.len();
+        named.extend(files.into_iter().take(room).map(FileId::path));
+    }
+    Ok((named, count))
 }
 
 impl Store {

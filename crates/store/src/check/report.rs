@@ -35,8 +35,10 @@ pub struct CheckReport {
     pub problems: Vec<Problem>,
     /// How much is wrong in all.
     pub problem_count: u64,
-    /// Files that nothing refers to: harmless, they only take space. At most 1,000 are named.
-    pub orphans: Vec<FileId>,
+    /// Files that nothing refers to, from the folder of the store on: data files that the metadata does not know, and what a
+    /// crash left in the staging folder. They only take space, unless the metadata is from a backup and older than they
+    /// are. At most 1,000 are named.
+    pub orphans: Vec<PathBuf>,
     /// How many orphans there are in all.
     pub orphan_count: u64,
     /// What lies among the data files and is none by its name and place, as found below the folder of the store. Nobody here
@@ -116,7 +118,7 @@ impl CheckReport {
         self.problem(Problem::DamagedPart { owner: owner.clone(), part_number, what });
     }
 
-    pub(super) fn orphan(&mut self, file: FileId) {
+    pub(super) fn orphan(&mut self, file: PathBuf) {
         self.orphan_count += 1;
         if self.orphans.len() < NAMED_MAX {
             self.orphans.push(file);

@@ -234,7 +234,7 @@ impl<'s> Walk<'s> {
     fn hash(&mut self, owner: &Owner, part: &LayoutPart) {
         let algorithm = part.checksum.map(|checksum| checksum.algorithm());
         match hash_extents(self.inner, &part.extents, algorithm, self.progress) {
-            Err(what) => self.report.damaged_part(owner, part.number, what),
+            Err(unreadable) => self.report.damaged_part(owner, part.number, unreadable.to_string()),
             Ok(hashes) if hashes.md5 != part.md5 => {
                 let what = format!("its bytes in {} have another MD5", files_of(part));
                 self.report.damaged_part(owner, part.number, what);
@@ -281,7 +281,8 @@ impl<'s> Walk<'s> {
         }
         if found.hashed == Hashed::NotYet {
             let whole = [Extent { file, offset: 0, size_bytes }];
-            let hashes = hash_extents(self.inner, &whole, None, self.progress)?;
+            let hashes = hash_extents(self.inner, &whole, None, self.progress);
+            let hashes = hashes.map_err(|unreadable| unreadable.what)?;
             if hashes.md5 != found.record.md5 {
                 return Err("its bytes have another MD5".to_owned());
             }
@@ -295,9 +296,12 @@ impl<'s> Walk<'s> {
         for folder in disk.folders().map_err(Error::io("listing data folders"))? {
             for file in disk.files(folder).map_err(Error::io("listing a data folder"))? {
                 if files.get(file.0)?.is_none() && !self.inner.is_in_use(file)? {
-                    self.report.orphan(file);
+                    self.report.orphan(file.path());
                 }
             }
+        }
+        for leftover in disk.leftovers().map_err(Error::io("listing the staging folder"))? {
+            self.report.orphan(leftover);
         }
         Ok(())
     }
@@ -311,7 +315,8 @@ pub(super) fn count_orphans(inner: &Inner) -> Result<u64> {
             count += u64::from(!inner.is_in_use(file)?);
         }
     }
-    Ok(count)
+    let leftovers = inner.core.disk.leftovers().map_err(Error::io("listing the staging folder"))?;
+    Ok(count + leftovers.len() as u64)
 }
 
 /// Where the bytes of a part lie, for a message.

@@ -13,6 +13,7 @@ mod direct;
 #[cfg(target_os = "linux")]
 mod direct;
 mod os;
+pub(crate) mod plain;
 mod strangers;
 #[cfg(not(target_os = "linux"))]
 #[path = "named.rs"]
@@ -23,12 +24,15 @@ mod unnamed;
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use os::OsDisk;
+pub(crate) use plain::NotPlain;
 
 /// The folder of all data files.
 const DATA: &str = "data";
+/// Beside the data files: the line that names their store.
+const STORE_ID: &str = "store-id";
 
 /// The number of a data file; used once in the life of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,6 +125,18 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// What the disk says.
     fn name_database(&self) -> io::Result<()>;
 
+    /// Reads the line that stands beside the data files and names their store; `None` when there is none.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn read_store_id(&self) -> io::Result<Option<Vec<u8>>>;
+
+    /// Writes that line. It is there whole or not at all, and safe on return.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn write_store_id(&self, line: &[u8]) -> io::Result<()>;
+
     /// Makes a data file without a name, which will probably have so many bytes; it vanishes unless it is linked.
     ///
     /// # Errors
@@ -133,7 +149,7 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// `NotFound`, or what the disk says.
     fn open(&self, file: FileId) -> io::Result<Box<dyn DataFile>>;
 
-    /// Removes a linked file; one that is not there is removed already. Not synced: what comes back is swept at open.
+    /// Removes a linked file; one that is not there is removed already. Safe only after the folder is synced.
     ///
     /// # Errors
     /// What the disk says.
@@ -174,6 +190,18 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// What the disk says.
     fn strangers(&self, named_max: usize) -> io::Result<(Vec<PathBuf>, u64)>;
+
+    /// Files that a crash left in the staging folder, from the folder of the store on, in order.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn leftovers(&self) -> io::Result<Vec<PathBuf>>;
+
+    /// Removes one of them.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn remove_leftover(&self, leftover: &Path) -> io::Result<()>;
 
     /// How full it is.
     ///

@@ -1,5 +1,5 @@
 //! The portable stand-in for files without a name: a named file in the staging folder, moved to its place when it is
-//! linked, removed on drop, and by the next open after a crash.
+//! linked, and removed on drop. What a crash leaves is listed by `haul store check` and removed by its repair.
 
 use std::fs::File;
 use std::io;
@@ -35,7 +35,7 @@ impl Unnamed {
 impl Drop for Unnamed {
     fn drop(&mut self) {
         if let Some(path) = &self.staged {
-            // What stays is removed by the next open.
+            // What stays is found by `check`.
             let _ = std::fs::remove_file(path);
         }
     }

@@ -3,23 +3,31 @@
 //! ```text
 //! DIR/lock            who uses the store: its process id, held by a file lock
 //! DIR/meta.redb       the metadata; meta.redb.new while it is made for the first time
-//! DIR/staging/        data files being written, where they need a name; emptied at open
+//! DIR/staging/        data files being written, where they need a name
+//! DIR/data/store-id   the id of the store, which stands in the metadata too
 //! DIR/data/000/004/0000000000001000     data file 0x1000, in folder 0x004 of group 0x000
 //! ```
+//!
+//! DIR may be reached by a link. Below it nothing is: see [`plain`].
 
 use std::collections::HashSet;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, FileType, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::direct::Appender;
 use super::unnamed::{self, Unnamed};
-use super::{DATA, DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, Space, StagedFile};
+use super::{
+    DATA, DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, STORE_ID, Space, StagedFile,
+    plain,
+};
 
 const DATABASE: &str = "meta.redb";
 const DATABASE_PROVISIONAL: &str = "meta.redb.new";
+const STAGING: &str = "staging";
+/// More than the line that names the store ever has.
+const STORE_ID_MAX_BYTES: u64 = 256;
 
 /// A store folder on a file system.
 #[derive(Debug)]
@@ -27,18 +35,23 @@ pub struct OsDisk {
     root: PathBuf,
     /// Folders known to be there, so that each is made and synced once.
     made: Mutex<HashSet<FolderId>>,
-    next_staged: AtomicU64,
+    /// Folders known to be no links, so that each is looked at once.
+    real: Mutex<HashSet<FolderId>>,
 }
 
 impl OsDisk {
     /// The disk in this folder; nothing is touched yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), made: Mutex::default(), next_staged: AtomicU64::new(0) }
+        Self { root: root.into(), made: Mutex::default(), real: Mutex::default() }
     }
 
-    /// Whether there is a store in the folder; nothing is touched.
+    /// Whether there is metadata of a store in the folder, be it a link that leads nowhere; nothing is touched.
     pub(crate) fn has_store(&self) -> io::Result<bool> {
-        self.root.join(DATABASE).try_exists()
+        match fs::symlink_metadata(self.root.join(DATABASE)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn data(&self) -> PathBuf {
@@ -46,7 +59,7 @@ impl OsDisk {
     }
 
     fn staging(&self) -> PathBuf {
-        self.root.join("staging")
+        self.root.join(STAGING)
     }
 
     fn group_path(&self, folder: FolderId) -> PathBuf {
@@ -57,8 +70,21 @@ impl OsDisk {
         self.root.join(folder.path())
     }
 
-    fn file_path(&self, file: FileId) -> PathBuf {
-        self.root.join(file.path())
+    /// Where a data file lies, in a folder that is none by a link.
+    fn file_path(&self, file: FileId) -> io::Result<PathBuf> {
+        Ok(self.real_folder(file.folder())?.join(file.to_string()))
+    }
+
+    /// A folder of data files, once it is known that neither it nor the one around it is a link.
+    fn real_folder(&self, folder: FolderId) -> io::Result<PathBuf> {
+        let path = self.folder_path(folder);
+        let mut real = self.real.lock().unwrap_or_else(PoisonError::into_inner);
+        if !real.contains(&folder) {
+            plain::expect_folder(&self.group_path(folder))?;
+            plain::expect_folder(&path)?;
+            real.insert(folder);
+        }
+        Ok(path)
     }
 
     fn make_root(&self) -> io::Result<()> {
@@ -85,11 +111,7 @@ impl OsDisk {
         for dir in [self.data(), self.staging()] {
             make_dir(&dir)?;
         }
-        sync_dir(&self.root)?;
-        for entry in fs::read_dir(self.staging())? {
-            fs::remove_file(entry?.path())?;
-        }
-        Ok(())
+        sync_dir(&self.root)
     }
 }
 
@@ -100,13 +122,9 @@ impl Disk for OsDisk {
 
     fn lock(&self) -> Result<DiskLock, LockError> {
         self.make_root().map_err(LockError::Io)?;
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(self.root.join("lock"))
-            .map_err(LockError::Io)?;
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = plain::open(&self.root.join("lock"), &mut options).map_err(LockError::Io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -127,7 +145,7 @@ impl Disk for OsDisk {
     }
 
     fn open_database(&self) -> io::Result<Option<Box<dyn DatabaseFile>>> {
-        match File::options().read(true).write(true).open(self.root.join(DATABASE)) {
+        match plain::open(&self.root.join(DATABASE), File::options().read(true).write(true)) {
             Ok(file) => Ok(Some(Box::new(OsFile(file)))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -136,31 +154,54 @@ impl Disk for OsDisk {
 
     fn create_database(&self) -> io::Result<Box<dyn DatabaseFile>> {
         let path = self.root.join(DATABASE_PROVISIONAL);
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
-        Ok(Box::new(OsFile(file)))
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(true);
+        Ok(Box::new(OsFile(plain::open(&path, &mut options)?)))
     }
 
     fn name_database(&self) -> io::Result<()> {
         let provisional = self.root.join(DATABASE_PROVISIONAL);
-        File::options().write(true).open(&provisional)?.sync_all()?;
+        plain::open(&provisional, File::options().write(true))?.sync_all()?;
         fs::rename(provisional, self.root.join(DATABASE))?;
         sync_dir(&self.root)
     }
 
+    fn read_store_id(&self) -> io::Result<Option<Vec<u8>>> {
+        let line = self.data().join(STORE_ID);
+        let file = match plain::expect_folder(&self.data()).and_then(|()| plain::open_to_read(&line)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let mut line = Vec::new();
+        file.take(STORE_ID_MAX_BYTES).read_to_end(&mut line)?;
+        Ok(Some(line))
+    }
+
+    fn write_store_id(&self, line: &[u8]) -> io::Result<()> {
+        let (path, new) = (self.data().join(STORE_ID), self.data().join(format!("{STORE_ID}.new")));
+        absent_is_fine(fs::remove_file(&new))?;
+        let mut file = plain::open(&new, File::options().write(true).create_new(true))?;
+        file.write_all(line)?;
+        file.sync_all()?;
+        fs::rename(new, path)?;
+        sync_dir(&self.data())
+    }
+
     fn create(&self, expected_bytes: u64) -> io::Result<Box<dyn StagedFile>> {
         let staging = self.staging();
-        let fallback = || staging.join(format!("{:016x}", self.next_staged.fetch_add(1, Ordering::Relaxed)));
+        // Not counted: what a crash left there must not be in the way.
+        let fallback = || staging.join(format!("{:016x}", rand::random::<u64>()));
         let file = Unnamed::create(&staging, fallback)?;
         let appender = Appender::new(&file.file, expected_bytes);
         Ok(Box::new(OsStagedFile { file, appender, root: OsDisk::new(&self.root) }))
     }
 
     fn open(&self, file: FileId) -> io::Result<Box<dyn DataFile>> {
-        Ok(Box::new(OsFile(File::open(self.file_path(file))?)))
+        Ok(Box::new(OsFile(plain::open_to_read(&self.file_path(file)?)?)))
     }
 
     fn remove(&self, file: FileId) -> io::Result<()> {
-        absent_is_fine(fs::remove_file(self.file_path(file)))
+        absent_is_fine(self.file_path(file).and_then(fs::remove_file))
     }
 
     fn make_folder(&self, folder: FolderId) -> io::Result<()> {
@@ -179,7 +220,7 @@ impl Disk for OsDisk {
     }
 
     fn sync_folder(&self, folder: FolderId) -> io::Result<()> {
-        sync_dir(&self.folder_path(folder))
+        sync_dir(&self.real_folder(folder)?)
     }
 
     fn remove_empty_folder(&self, folder: FolderId) -> io::Result<bool> {
@@ -187,6 +228,7 @@ impl Disk for OsDisk {
         match fs::remove_dir(self.folder_path(folder)) {
             Ok(()) => {
                 made.remove(&folder);
+                self.real.lock().unwrap_or_else(PoisonError::into_inner).remove(&folder);
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
@@ -196,11 +238,14 @@ impl Disk for OsDisk {
 
     fn folders(&self) -> io::Result<Vec<FolderId>> {
         let mut folders = Vec::new();
-        for group in numbered(&self.data(), 3)? {
+        match plain::expect_folder(&self.data()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(folders),
+            result => result?,
+        }
+        for group in numbered(&self.data(), 3, FileType::is_dir)? {
             let dir = self.data().join(format!("{group:03x}"));
             // Only where it is looked for again: a folder in the wrong place is a stranger.
-            let is_folder = |number: &u64| *number < 1024 && dir.join(format!("{number:03x}")).is_dir();
-            let here = numbered(&dir, 3)?.into_iter().filter(is_folder);
+            let here = numbered(&dir, 3, FileType::is_dir)?.into_iter().filter(|number| *number < 1024);
             folders.extend(here.map(|number| FolderId((group << 10) | number)));
         }
         folders.sort_unstable();
@@ -209,7 +254,7 @@ impl Disk for OsDisk {
 
     fn files(&self, folder: FolderId) -> io::Result<Vec<FileId>> {
         let mut files: Vec<FileId> =
-            numbered(&self.folder_path(folder), 16)?.into_iter().map(FileId).collect();
+            numbered(&self.real_folder(folder)?, 16, FileType::is_file)?.into_iter().map(FileId).collect();
         files.retain(|file| file.folder() == folder);
         files.sort_unstable();
         Ok(files)
@@ -217,6 +262,20 @@ impl Disk for OsDisk {
 
     fn strangers(&self, named_max: usize) -> io::Result<(Vec<PathBuf>, u64)> {
         super::strangers::find(&self.root, named_max)
+    }
+
+    fn leftovers(&self) -> io::Result<Vec<PathBuf>> {
+        plain::expect_folder(&self.staging())?;
+        let names = numbered(&self.staging(), 16, FileType::is_file)?.into_iter();
+        let mut leftovers: Vec<PathBuf> =
+            names.map(|number| Path::new(STAGING).join(format!("{number:016x}"))).collect();
+        leftovers.sort_unstable();
+        Ok(leftovers)
+    }
+
+    fn remove_leftover(&self, leftover: &Path) -> io::Result<()> {
+        plain::expect_folder(&self.staging())?;
+        absent_is_fine(fs::remove_file(self.root.join(leftover)))
     }
 
     fn space(&self) -> io::Result<Space> {
@@ -242,7 +301,7 @@ impl StagedFile for OsStagedFile {
     }
 
     fn link(self: Box<Self>, file: FileId) -> io::Result<()> {
-        self.file.link(&self.root.file_path(file))
+        self.file.link(&self.root.file_path(file)?)
     }
 }
 
@@ -323,11 +382,13 @@ fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
 }
 
-/// Makes a folder, says whether it is new.
+/// Makes a folder, says whether it is new. What is there already must be one.
 fn make_dir(dir: &Path) -> io::Result<bool> {
     match fs::create_dir(dir) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            plain::expect_folder(dir).map(|()| false)
+        }
         Err(error) => Err(error),
     }
 }
@@ -352,8 +413,9 @@ fn sync_dir(_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The entries of a folder whose names are hex numbers as we write them, of so many digits at least. What is no folder has none.
-fn numbered(dir: &Path, digits: usize) -> io::Result<Vec<u64>> {
+/// The entries of a folder that are of a kind (no link is one) and whose names are hex numbers as we write them, of so many
+/// digits at least. What is no folder has none.
+fn numbered(dir: &Path, digits: usize, is: impl Fn(&FileType) -> bool) -> io::Result<Vec<u64>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -363,7 +425,11 @@ fn numbered(dir: &Path, digits: usize) -> io::Result<Vec<u64>> {
     };
     let mut numbers = Vec::new();
     for entry in entries {
-        let name = entry?.file_name();
+        let entry = entry?;
+        if !is(&entry.file_type()?) {
+            continue;
+        }
+        let name = entry.file_name();
         let hex = name
             .to_str()
             .filter(|name| name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))

@@ -1,11 +1,11 @@
-//! What lies under `data/` and is no data file: somebody put it there, or moved it. It is named by where it was found and
-//! never touched.
+//! What lies under `data/` and is no data file: somebody put it there, or moved it. A link or a special file is one too,
+//! whatever its name. It is named by where it was found and never touched or followed.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{DATA, FileId, FolderId};
+use super::{DATA, FileId, FolderId, STORE_ID};
 
 /// A folder of ours.
 #[derive(Clone, Copy)]
@@ -18,20 +18,21 @@ enum Place {
 /// What an entry of one is by its name.
 enum Entry {
     Place(Place),
-    DataFile,
+    File,
     Stranger,
 }
 
 impl Place {
     fn entry(self, name: &str) -> Entry {
         match self {
+            Self::Data if name == STORE_ID => Entry::File,
             Self::Data => hex(name, 3).map_or(Entry::Stranger, |group| Entry::Place(Self::Group(group))),
             Self::Group(group) => match hex(name, 3).filter(|number| *number < 1024) {
                 Some(number) => Entry::Place(Self::Folder(FolderId((group << 10) | number))),
                 None => Entry::Stranger,
             },
             Self::Folder(folder) => match hex(name, 16) {
-                Some(file) if FileId(file).folder() == folder => Entry::DataFile,
+                Some(file) if FileId(file).folder() == folder => Entry::File,
                 _ => Entry::Stranger,
             },
         }
@@ -58,14 +59,14 @@ impl Strangers<'_> {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.root.join(folder))? {
             let entry = entry?;
-            names.push((entry.file_name(), entry.file_type()?.is_dir()));
+            names.push((entry.file_name(), entry.file_type()?));
         }
-        names.sort_unstable();
-        for (name, is_folder) in names {
+        names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for (name, kind) in names {
             let path = folder.join(&name);
-            match (place.entry(name.to_str().unwrap_or("")), is_folder) {
-                (Entry::Place(place), true) => self.look(place, &path)?,
-                (Entry::DataFile, false) => {}
+            match place.entry(name.to_str().unwrap_or("")) {
+                Entry::Place(place) if kind.is_dir() => self.look(place, &path)?,
+                Entry::File if kind.is_file() => {}
                 _ => self.stranger(path),
             }
         }

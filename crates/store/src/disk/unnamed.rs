@@ -1,6 +1,6 @@
 //! Files without a name until they are linked: what only Linux has (`O_TMPFILE`, `linkat`). A crash leaves nothing of
 //! them behind. File systems without `O_TMPFILE` (some overlays and network file systems) get a named file instead, which
-//! is removed on drop, and by the next open after a crash.
+//! is removed on drop; what a crash leaves is listed by `haul store check` and removed by its repair.
 
 use std::fs::File;
 use std::io;
@@ -57,7 +57,7 @@ impl Unnamed {
 impl Drop for Unnamed {
     fn drop(&mut self) {
         if let Some(path) = &self.fallback {
-            // What stays is removed by the next open.
+            // What stays is found by `check`.
             let _ = std::fs::remove_file(path);
         }
     }

@@ -14,9 +14,9 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use super::tables::{self, Bytes, ObjectKey, UploadKey};
 use crate::Result;
 use crate::disk::FileId;
+use crate::store_id::StoreId;
 
 const SEQUENCE: &str = "sequence";
-const NEXT_FILE: &str = "next file";
 
 /// The tables of a write transaction.
 pub(crate) struct Batch<'t> {
@@ -30,6 +30,7 @@ pub(crate) struct Batch<'t> {
     upload_ids: Table<'t, u128, u64>,
     parts: Table<'t, (u64, u16), Bytes>,
     files: Table<'t, u64, Bytes>,
+    removals: Table<'t, u64, ()>,
     released: Vec<FileId>,
     writes: u64,
 }
@@ -47,6 +48,7 @@ impl<'t> Batch<'t> {
             upload_ids: transaction.open_table(tables::UPLOAD_IDS)?,
             parts: transaction.open_table(tables::PARTS)?,
             files: transaction.open_table(tables::FILES)?,
+            removals: transaction.open_table(tables::REMOVALS)?,
             released: Vec::new(),
             writes: 0,
         })
@@ -63,9 +65,10 @@ impl<'t> Batch<'t> {
     }
 
     /// Marks a new store.
-    pub(crate) fn mark_format(&mut self) -> Result<()> {
+    pub(crate) fn mark_format(&mut self, id: StoreId) -> Result<()> {
         self.writes += 1;
         self.meta.insert(tables::FORMAT_NAME, [tables::FORMAT].as_slice())?;
+        self.meta.insert(tables::STORE_ID_NAME, id.bytes().as_slice())?;
         Ok(())
     }
 
@@ -78,15 +81,19 @@ impl<'t> Batch<'t> {
 
     /// Takes so many file ids that were never used; the first of them is returned.
     pub(crate) fn reserve_files(&mut self, count: u64) -> Result<FileId> {
-        let first = self.counter(NEXT_FILE)?;
-        self.set_counter(NEXT_FILE, first + count)?;
+        let first = self.counter(tables::NEXT_FILE_NAME)?;
+        self.set_counter(tables::NEXT_FILE_NAME, first + count)?;
         Ok(FileId(first))
     }
 
+    /// Gives no file a number up to this one any more: there is a file of that number, which this metadata has never heard of.
+    pub(crate) fn skip_files(&mut self, last: FileId) -> Result<()> {
+        let next = self.counter(tables::NEXT_FILE_NAME)?.max(last.0.saturating_add(1));
+        self.set_counter(tables::NEXT_FILE_NAME, next)
+    }
+
     fn counter(&self, name: &str) -> Result<u64> {
-        let Some(value) = self.meta.get(name)? else { return Ok(0) };
-        let bytes = value.value().try_into().map_err(|_| super::record::damaged("counter"))?;
-        Ok(u64::from_le_bytes(bytes))
+        tables::counter(self.meta.get(name)?.as_ref().map(|value| value.value()))
     }
 
     fn set_counter(&mut self, name: &str, value: u64) -> Result<()> {

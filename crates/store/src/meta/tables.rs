@@ -6,17 +6,22 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition};
 use haul_parts::{Bucket, Key};
 
 use super::{BucketRecord, Layout, ObjectRecord, UploadRecord, record::damaged, upload};
+use crate::disk::FileId;
+use crate::store_id::StoreId;
 use crate::{Error, Result, UploadRef};
 
-/// The format of the whole store; raised when an older Haul must not touch the folder.
-pub(crate) const FORMAT: u8 = 1;
+/// The format of the whole store; raised when an older Haul must not touch the folder. Format 1, which no release wrote, had
+/// no checksums in its data files.
+pub(crate) const FORMAT: u8 = 2;
 pub(super) const FORMAT_NAME: &str = "format";
+pub(super) const STORE_ID_NAME: &str = "store";
+pub(super) const NEXT_FILE_NAME: &str = "next file";
 
 pub(crate) type Bytes = &'static [u8];
 pub(crate) type ObjectKey = (&'static str, &'static str);
 pub(crate) type UploadKey = (&'static str, &'static str, u64);
 
-/// `format`, `sequence`, `next file`.
+/// `format`, `store`, `sequence`, `next file`.
 pub(crate) const META: TableDefinition<'static, &'static str, Bytes> = TableDefinition::new("meta");
 /// By name.
 pub(crate) const BUCKETS: TableDefinition<'static, &'static str, Bytes> = TableDefinition::new("buckets");
@@ -34,6 +39,8 @@ pub(crate) const UPLOAD_IDS: TableDefinition<'static, u128, u64> = TableDefiniti
 pub(crate) const PARTS: TableDefinition<'static, (u64, u16), Bytes> = TableDefinition::new("parts");
 /// By file id.
 pub(crate) const FILES: TableDefinition<'static, u64, Bytes> = TableDefinition::new("files");
+/// By file id: files that nothing refers to any more and that are to be removed.
+pub(crate) const REMOVALS: TableDefinition<'static, u64, ()> = TableDefinition::new("removals");
 
 /// The metadata at one instant.
 pub(crate) struct Snapshot {
@@ -50,6 +57,13 @@ impl Snapshot {
         let meta = self.transaction.open_table(META)?;
         let format = meta.get(FORMAT_NAME)?.and_then(|value| value.value().first().copied());
         format.ok_or_else(|| damaged("format"))
+    }
+
+    /// The id of the store.
+    pub(crate) fn store_id(&self) -> Result<StoreId> {
+        let meta = self.transaction.open_table(META)?;
+        let id = meta.get(STORE_ID_NAME)?.and_then(|value| value.value().try_into().ok());
+        id.map(StoreId::new).ok_or_else(|| damaged("store id"))
     }
 
     pub(crate) fn buckets(&self) -> Result<ReadOnlyTable<&'static str, Bytes>> {
@@ -80,6 +94,16 @@ impl Snapshot {
         Ok(self.transaction.open_table(FILES)?)
     }
 
+    pub(crate) fn removals(&self) -> Result<ReadOnlyTable<u64, ()>> {
+        Ok(self.transaction.open_table(REMOVALS)?)
+    }
+
+    /// The number from which on no data file was ever given one.
+    pub(crate) fn next_file(&self) -> Result<FileId> {
+        let meta = self.transaction.open_table(META)?;
+        counter(meta.get(NEXT_FILE_NAME)?.as_ref().map(|value| value.value())).map(FileId)
+    }
+
     pub(crate) fn upload_ids(&self) -> Result<ReadOnlyTable<u128, u64>> {
         Ok(self.transaction.open_table(UPLOAD_IDS)?)
     }
@@ -107,6 +131,12 @@ impl Snapshot {
         self.bucket(&upload.bucket)?;
         find_upload(&self.upload_ids()?, &self.uploads()?, upload)
     }
+}
+
+/// The value of a counter; one that was never set is 0.
+pub(super) fn counter(value: Option<&[u8]>) -> Result<u64> {
+    let Some(value) = value else { return Ok(0) };
+    value.try_into().map(u64::from_le_bytes).map_err(|_| damaged("counter"))
 }
 
 pub(super) fn find_bucket(

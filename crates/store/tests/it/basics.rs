@@ -242,20 +242,35 @@ fn each_of_several_objects_has_a_condition_of_its_own() {
     assert_eq!(fixture.get("b"), b"b");
 }
 
-/// A folder of a newer Haul is left alone, and says so.
-#[test]
-fn a_newer_format_is_refused() {
+/// Writes a format into the metadata of a store, and opens it.
+fn open_with_format(format: u8) -> Error {
     let fixture = Fixture::new();
+    fixture.put("kept", b"kept");
     let dir = fixture.store_dir();
     drop(fixture.store);
     let meta: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
     let database = redb::Database::open(dir.join("meta.redb")).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(meta).unwrap().insert("format", [2].as_slice()).unwrap();
+    transaction.open_table(meta).unwrap().insert("format", [format].as_slice()).unwrap();
     transaction.commit().unwrap();
     drop(database);
     let error = Store::open(&dir, options()).unwrap_err();
-    assert!(matches!(error, Error::FormatTooNew { found: 2, known: 1, .. }), "{error}");
+    assert!(dir.join("data/000/000/0000000000000000").exists());
+    error
+}
+
+/// A folder of a newer Haul is left alone, and says so.
+#[test]
+fn a_newer_format_is_refused() {
+    let error = open_with_format(3);
+    assert!(matches!(error, Error::FormatTooNew { found: 3, known: 2, .. }), "{error}");
+}
+
+/// Format 1 had no checksums in its data files: read as format 2, all of them would seem damaged.
+#[test]
+fn an_older_format_is_refused() {
+    let error = open_with_format(1);
+    assert!(matches!(error, Error::FormatTooOld { found: 1, oldest: 2, .. }), "{error}");
 }
 
 #[test]

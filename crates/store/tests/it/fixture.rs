@@ -63,7 +63,7 @@ impl Fixture {
         self.store.put_part(upload, part_number(number), stage(&self.store, bytes), None).unwrap()
     }
 
-    /// How many data files there are, and their bytes.
+    /// How many data files there are, and the bytes that they hold.
     pub(crate) fn data_files(&self) -> (usize, u64) {
         self.store.settle();
         count_files(&self.store_dir().join("data"))
@@ -78,9 +78,11 @@ fn count_files(dir: &Path) -> (usize, u64) {
             let inside = count_files(&entry.path());
             files += inside.0;
             bytes += inside.1;
-        } else {
+        } else if entry.file_name() != "store-id" {
             files += 1;
-            bytes += entry.metadata().unwrap().len();
+            let length = entry.metadata().unwrap().len();
+            // Behind each 64 KiB that it holds, or the rest of them, four bytes of checksum.
+            bytes += length - 4 * length.div_ceil((64 << 10) + 4);
         }
     }
     (files, bytes)

@@ -11,7 +11,7 @@ mod handles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -38,6 +38,9 @@ struct State {
     /// The database before it has its name.
     provisional: Option<Shared>,
     database_name: DatabaseName,
+    /// The line that names the store, and the one that is safe.
+    store_id: Option<Vec<u8>>,
+    safe_store_id: Option<Vec<u8>>,
     folders: BTreeMap<FolderId, Folder>,
     capacity_bytes: Option<u64>,
 }
@@ -155,6 +158,20 @@ impl SimDisk {
         self.state().folders.values().flat_map(|folder| folder.now.keys().copied()).collect()
     }
 
+    /// Exchanges the bytes of two data files, as a restored backup may do.
+    pub(crate) fn swap(&self, one: FileId, other: FileId) {
+        let state = self.state();
+        let inode = |file: FileId| lock(&state.folders[&file.folder()].now[&file]).now.clone();
+        let (first, second) = (inode(one), inode(other));
+        lock(&state.folders[&one.folder()].now[&one]).now = second;
+        lock(&state.folders[&other.folder()].now[&other]).now = first;
+    }
+
+    /// Takes the database away, as nobody should.
+    pub(crate) fn lose_database(&self) {
+        self.state().database = None;
+    }
+
     /// Changes one byte of a data file, as a disk does that rots.
     pub(crate) fn rot(&self, file: FileId, offset: usize) {
         let state = self.state();
@@ -203,7 +220,18 @@ impl SimDisk {
             provisional = provisional.or(database.take());
         }
         let database_name = DatabaseName::Safe;
-        Self::holding(State { database, provisional, database_name, folders, ..State::default() })
+        let store_id = if dice.below(2) == 0 { state.store_id.clone() } else { state.safe_store_id.clone() };
+        let safe_store_id = store_id.clone();
+        let found = State {
+            database,
+            provisional,
+            database_name,
+            store_id,
+            safe_store_id,
+            folders,
+            ..State::default()
+        };
+        Self::holding(found)
     }
 }
 
@@ -254,6 +282,19 @@ impl Disk for SimDisk {
         state.database_name = DatabaseName::Pending;
         state.sync_step()?;
         state.database_name = DatabaseName::Safe;
+        Ok(())
+    }
+
+    fn read_store_id(&self) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.state().store_id.clone())
+    }
+
+    fn write_store_id(&self, line: &[u8]) -> io::Result<()> {
+        let mut state = self.state();
+        state.sync_step()?;
+        state.store_id = Some(line.to_vec());
+        state.sync_step()?;
+        state.safe_store_id = state.store_id.clone();
         Ok(())
     }
 
@@ -319,6 +360,14 @@ impl Disk for SimDisk {
 
     fn strangers(&self, _named_max: usize) -> io::Result<(Vec<PathBuf>, u64)> {
         Ok((Vec::new(), 0))
+    }
+
+    fn leftovers(&self) -> io::Result<Vec<PathBuf>> {
+        Ok(Vec::new())
+    }
+
+    fn remove_leftover(&self, _leftover: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::NotFound.into())
     }
 
     fn space(&self) -> io::Result<Space> {

@@ -47,10 +47,21 @@ impl Batch<'_> {
             self.writes += 1;
             if record.references == 0 {
                 self.files.remove(file.0)?;
+                // Until it is gone from the disk: opening finishes what a crash cut off, and removes nothing else.
+                self.removals.insert(file.0, ())?;
                 self.released.push(file);
             } else {
                 self.files.insert(file.0, record.encode().as_slice())?;
             }
+        }
+        Ok(())
+    }
+
+    /// Files that are gone from the disk, and stay gone: nothing has to be remembered of them.
+    pub(crate) fn removed(&mut self, files: &[FileId]) -> Result<()> {
+        self.writes += 1;
+        for file in files {
+            self.removals.remove(file.0)?;
         }
         Ok(())
     }

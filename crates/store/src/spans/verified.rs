@@ -1,0 +1,158 @@
+//! Reading a data file: bytes come out only after their checksum was compared.
+
+use std::sync::Arc;
+
+use super::{Place, SPAN_BYTES, SUM_BYTES, Sum, held_bytes};
+use crate::core::Core;
+use crate::disk::{DataFile, FileId};
+use crate::{Error, Result};
+
+/// How many checksums are loaded at a time: those of 64 MiB.
+const SUMS_LOADED_MAX: u64 = 1024;
+
+/// An open data file.
+#[derive(Debug)]
+pub(crate) struct VerifiedFile {
+    core: Arc<Core>,
+    place: Place,
+    file: Box<dyn DataFile>,
+    /// How many bytes it holds, checksums not counted.
+    size_bytes: u64,
+    /// Checksums of some spans, and which is the first of them.
+    sums: Vec<u8>,
+    sums_from: u64,
+    /// A span that is read in pieces: its number and its bytes.
+    held: Option<(u64, Vec<u8>)>,
+}
+
+impl VerifiedFile {
+    /// Opens a file.
+    pub(crate) fn open(core: &Arc<Core>, file: FileId) -> Result<Self> {
+        let opened = core.disk.open(file).map_err(Error::io("opening a data file"))?;
+        let length = opened.size_bytes().map_err(Error::io("opening a data file"))?;
+        let Some(size_bytes) = held_bytes(length) else {
+            return Err(core.damage_found(Error::DamagedFile {
+                file,
+                what: format!("has {length} bytes, which no data file has"),
+            }));
+        };
+        Ok(Self {
+            core: Arc::clone(core),
+            place: Place { store: core.store_id, file },
+            file: opened,
+            size_bytes,
+            sums: Vec::new(),
+            sums_from: 0,
+            held: None,
+        })
+    }
+
+    /// Which file it is.
+    pub(crate) fn id(&self) -> FileId {
+        self.place.file
+    }
+
+    /// How many bytes it holds.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Reads some of the bytes from `offset` on, at least one. `end` is how far the caller means to read: checksums are
+    /// loaded up to there. The buffer must not be empty nor reach beyond `end`.
+    ///
+    /// # Errors
+    /// [`Error::DamagedFile`] when the next bytes are not those that were written, or what the disk says.
+    pub(crate) fn read_at(&mut self, buffer: &mut [u8], offset: u64, end: u64) -> Result<usize> {
+        debug_assert!(!buffer.is_empty() && offset + buffer.len() as u64 <= end, "a read within its range");
+        if end > self.size_bytes {
+            return Err(self.damaged(format!("ends at byte {}", self.size_bytes)));
+        }
+        let (span, within) = (offset / SPAN_BYTES, offset % SPAN_BYTES);
+        if within == 0 {
+            let whole = self.whole_spans(offset, buffer.len());
+            if whole > 0 {
+                return self.read_whole(&mut buffer[..whole], span, end);
+            }
+        }
+        let within = usize::try_from(within).expect("less than a span");
+        let bytes = self.hold(span, end)?;
+        let count = buffer.len().min(bytes.len() - within);
+        buffer[..count].copy_from_slice(&bytes[within..within + count]);
+        Ok(count)
+    }
+
+    /// How many of so many bytes from the beginning of a span on are whole spans; the last of the file may be short.
+    fn whole_spans(&self, offset: u64, length: usize) -> usize {
+        if offset + length as u64 == self.size_bytes {
+            return length;
+        }
+        let span = usize::try_from(SPAN_BYTES).expect("a span fits memory");
+        length / span * span
+    }
+
+    /// Reads whole spans where they are wanted, and says how many bytes are good.
+    fn read_whole(&mut self, buffer: &mut [u8], first: u64, end: u64) -> Result<usize> {
+        self.read_exactly(buffer, first * SPAN_BYTES)?;
+        let span_bytes = usize::try_from(SPAN_BYTES).expect("a span fits memory");
+        let mut good = 0;
+        for (span, bytes) in (first..).zip(buffer.chunks(span_bytes)) {
+            if !self.is_as_written(span, bytes, end)? {
+                // What is good may leave; the next read fails.
+                return if good > 0 { Ok(good) } else { Err(self.damaged_span(span, bytes.len())) };
+            }
+            good += bytes.len();
+        }
+        Ok(good)
+    }
+
+    /// The bytes of a span, read once for all its pieces.
+    fn hold(&mut self, span: u64, end: u64) -> Result<&[u8]> {
+        let mut bytes = match self.held.take() {
+            Some(held) if held.0 == span => return Ok(&self.held.insert(held).1),
+            Some((_, bytes)) => bytes,
+            None => Vec::new(),
+        };
+        let length = (self.size_bytes - span * SPAN_BYTES).min(SPAN_BYTES);
+        bytes.resize(usize::try_from(length).expect("a span fits memory"), 0);
+        self.read_exactly(&mut bytes, span * SPAN_BYTES)?;
+        if !self.is_as_written(span, &bytes, end)? {
+            return Err(self.damaged_span(span, bytes.len()));
+        }
+        Ok(&self.held.insert((span, bytes)).1)
+    }
+
+    fn is_as_written(&mut self, span: u64, bytes: &[u8], end: u64) -> Result<bool> {
+        Ok(self.place.sum(span, bytes) == self.recorded_sum(span, end)?)
+    }
+
+    /// The checksum that was written with a span.
+    fn recorded_sum(&mut self, span: u64, end: u64) -> Result<Sum> {
+        let loaded = self.sums.len() as u64 / SUM_BYTES;
+        if span < self.sums_from || span >= self.sums_from + loaded {
+            let wanted = end.div_ceil(SPAN_BYTES).saturating_sub(span).clamp(1, SUMS_LOADED_MAX);
+            let mut sums = vec![0; usize::try_from(wanted * SUM_BYTES).expect("a few kilobytes")];
+            self.read_exactly(&mut sums, self.size_bytes + span * SUM_BYTES)?;
+            (self.sums, self.sums_from) = (sums, span);
+        }
+        let at = usize::try_from((span - self.sums_from) * SUM_BYTES).expect("a few kilobytes");
+        Ok(self.sums[at..at + 4].try_into().expect("four bytes"))
+    }
+
+    fn read_exactly(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        let count = self.file.read_at(buffer, offset).map_err(Error::io("reading a data file"))?;
+        if count < buffer.len() {
+            return Err(self.damaged(format!("ends at byte {}", offset + count as u64)));
+        }
+        Ok(())
+    }
+
+    fn damaged_span(&self, span: u64, length: usize) -> Error {
+        let first = span * SPAN_BYTES;
+        let last = first + length as u64 - 1;
+        self.damaged(format!("bytes {first} to {last} are not those that were written"))
+    }
+
+    fn damaged(&self, what: String) -> Error {
+        self.core.damage_found(Error::DamagedFile { file: self.place.file, what })
+    }
+}

@@ -1,0 +1,65 @@
+//! The id of a store: made once, and written both in the metadata and beside the data files, so that neither is ever used
+//! with those of another store.
+
+use std::fmt;
+
+/// The first words of the file in which the id stands.
+const FILE_PREFIX: &str = "haul store ";
+
+/// Sixteen random bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StoreId([u8; 16]);
+
+impl StoreId {
+    pub(crate) const fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// An id that no other store has.
+    pub(crate) fn random() -> Self {
+        Self(rand::random())
+    }
+
+    pub(crate) const fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// As it stands beside the data files: one line of text.
+    pub(crate) fn file_text(self) -> String {
+        format!("{FILE_PREFIX}{self}\n")
+    }
+
+    /// Reads the line; `None` for anything else.
+    pub(crate) fn from_file_text(bytes: &[u8]) -> Option<Self> {
+        let text = str::from_utf8(bytes).ok()?.strip_prefix(FILE_PREFIX)?;
+        let mut id = [0; 16];
+        hex::decode_to_slice(text.trim_end(), &mut id).ok()?;
+        Some(Self(id))
+    }
+}
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreId({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_back_from_its_line() {
+        let id = StoreId::random();
+        assert_eq!(StoreId::from_file_text(id.file_text().as_bytes()), Some(id));
+        for other in ["", "haul store ", "haul store 0123", "0123456789abcdef0123456789abcdef"] {
+            assert_eq!(StoreId::from_file_text(other.as_bytes()), None, "{other:?}");
+        }
+    }
+}

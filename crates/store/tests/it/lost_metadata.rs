@@ -1,0 +1,110 @@
+//! Data files without their metadata: nothing is made new, and nothing removed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use haul_store::{Error, Repair, Store, check, data_files};
+
+use crate::fixture::{Fixture, bucket, options, pattern, try_put};
+use crate::sim_disk::SimDisk;
+
+/// A closed store with three objects, and its folder.
+fn closed() -> (tempfile::TempDir, std::path::PathBuf) {
+    let fixture = Fixture::new();
+    for number in 0..3 {
+        fixture.put(&format!("object{number}"), &pattern(number, 3000));
+    }
+    let dir = fixture.store_dir();
+    let Fixture { store, dir: temp, .. } = fixture;
+    drop(store);
+    (temp, dir)
+}
+
+/// Everything below a folder, with its bytes.
+fn contents(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(contents(&entry.path()));
+        } else if entry.file_name() != "lock" {
+            found.push((entry.path(), std::fs::read(entry.path()).unwrap_or_default()));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// `rm meta.redb` and one command later all data files were gone, with exit code 0: new metadata was made, and every file
+/// removed that it did not know.
+#[test]
+fn data_files_without_metadata_are_refused_and_stay() {
+    let (_temp, dir) = closed();
+    std::fs::remove_file(dir.join("meta.redb")).unwrap();
+    let before = contents(&dir);
+    for _ in 0..2 {
+        let error = Store::open(&dir, options()).unwrap_err();
+        assert!(matches!(error, Error::MetadataLost { files: 3, .. }), "{error:?}");
+        let error = check(&dir, options(), Repair::RemoveOrphans, &Default::default()).unwrap_err();
+        assert!(matches!(error, Error::MetadataLost { files: 3, .. }), "{error:?}");
+    }
+    assert!(contents(&dir) == before, "something changed");
+    let (named, count) = data_files(&dir, 2).unwrap();
+    assert_eq!((named.len(), count), (2, 3));
+    assert!(dir.join(&named[0]).exists());
+}
+
+/// Metadata that was cut to nothing is no reason to begin with an empty store either.
+#[test]
+fn empty_metadata_is_damaged_and_not_made_new() {
+    let (_temp, dir) = closed();
+    std::fs::write(dir.join("meta.redb"), b"").unwrap();
+    let before = contents(&dir);
+    let error = Store::open(&dir, options()).unwrap_err();
+    assert!(matches!(error, Error::MetadataDamaged { .. }), "{error:?}");
+    assert!(contents(&dir) == before, "something changed");
+}
+
+/// A store whose objects are all empty has no data files, and is a store all the same.
+#[test]
+fn a_store_without_data_files_is_not_made_twice() {
+    let fixture = Fixture::new();
+    let dir = fixture.store_dir();
+    drop(fixture.store);
+    std::fs::remove_file(dir.join("meta.redb")).unwrap();
+    let error = Store::open(&dir, options()).unwrap_err();
+    assert!(matches!(error, Error::MetadataLost { files: 0, .. }), "{error:?}");
+}
+
+#[test]
+fn metadata_of_another_store_is_refused() {
+    let ((_one, dir), (_other, other)) = (closed(), closed());
+    let own = std::fs::read(dir.join("meta.redb")).unwrap();
+    std::fs::copy(other.join("meta.redb"), dir.join("meta.redb")).unwrap();
+    let before = contents(&dir.join("data"));
+    let error = Store::open(&dir, options()).unwrap_err();
+    assert!(matches!(error, Error::ForeignMetadata { data: Some(_), .. }), "{error:?}");
+    assert!(contents(&dir.join("data")) == before, "data files changed");
+    // Without the line beside the data files nobody knows whose they are.
+    std::fs::remove_file(dir.join("data/store-id")).unwrap();
+    let error = Store::open(&dir, options()).unwrap_err();
+    assert!(matches!(error, Error::ForeignMetadata { data: None, .. }), "{error:?}");
+
+    std::fs::write(dir.join("meta.redb"), own).unwrap();
+    let (path, line) = before.iter().find(|(path, _)| path.ends_with("store-id")).unwrap();
+    std::fs::write(path, line).unwrap();
+    assert!(Store::open(&dir, options()).unwrap().check().unwrap().is_sound());
+}
+
+#[test]
+fn a_simulated_disk_without_its_database_is_refused() {
+    let disk = SimDisk::new();
+    let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
+    store.create_bucket(&bucket("lost")).unwrap();
+    try_put(&store, &bucket("lost"), "object", b"bytes").unwrap();
+    drop(store);
+    let files = disk.data_files();
+    disk.lose_database();
+    let error = Store::open_on(Arc::new(disk.clone()), options()).unwrap_err();
+    assert!(matches!(error, Error::MetadataLost { files: 1, .. }), "{error:?}");
+    assert_eq!(disk.data_files(), files);
+}
