@@ -128,7 +128,7 @@ pub enum Error {
     NoSuchSetting {
         /// The bucket asked for.
         bucket: Bucket,
-        /// Which one: `lifecycle` or `CORS`.
+        /// Which one: `lifecycle`, `CORS`, `tags`, `ownership controls` or `public access block`.
         setting: &'static str,
     },
     /// The object does not exist.
@@ -218,13 +218,15 @@ pub enum Error {
         /// What the part came with.
         actual: Option<ChecksumAlgorithm>,
     },
-    /// Complete names another checksum type than Create did.
+    /// Complete names another checksum type than Create did. An upload that was created without an algorithm has none
+    /// to name: AWS calls its type `null`.
     #[error(
-        "The upload was created using the {expected} checksum mode. The complete request must use the same checksum mode."
+        "The upload was created using the {} checksum mode. The complete request must use the same checksum mode.",
+        expected.map_or("null", |expected| expected.s3_name())
     )]
     ChecksumTypeMismatch {
         /// What the upload was created with.
-        expected: ChecksumType,
+        expected: Option<ChecksumType>,
     },
     /// A composite upload is completed without the checksum of each part.
     #[error(
@@ -243,6 +245,14 @@ pub enum Error {
         /// The client's; [`ChecksumAlgorithm::Md5`] means `Content-MD5`.
         claimed: Checksum,
         /// That of the bytes, by the same algorithm.
+        computed: Checksum,
+    },
+    /// The object has another checksum than Complete says. AWS spells the algorithm in lower case here.
+    #[error("The {} you specified did not match the calculated checksum.", computed.algorithm().s3_name().to_lowercase())]
+    BadObjectDigest {
+        /// What the client says.
+        claimed: Checksum,
+        /// What the parts come to, of the algorithm that the upload was created with.
         computed: Checksum,
     },
     /// The caller names a checksum that it did not have computed while writing. A mistake of the caller.
@@ -336,8 +346,13 @@ impl Error {
             Self::NoSuchBucket { .. } => "NoSuchBucket",
             Self::BucketAlreadyExists { .. } => "BucketAlreadyOwnedByYou",
             Self::BucketNotEmpty { .. } => "BucketNotEmpty",
-            Self::NoSuchSetting { setting: "CORS", .. } => "NoSuchCORSConfiguration",
-            Self::NoSuchSetting { .. } => "NoSuchLifecycleConfiguration",
+            Self::NoSuchSetting { setting, .. } => match *setting {
+                "CORS" => "NoSuchCORSConfiguration",
+                "tags" => "NoSuchTagSet",
+                "ownership controls" => "OwnershipControlsNotFoundError",
+                "public access block" => "NoSuchPublicAccessBlockConfiguration",
+                _ => "NoSuchLifecycleConfiguration",
+            },
             Self::NoSuchKey { .. } => "NoSuchKey",
             Self::NoSuchUpload { .. } => "NoSuchUpload",
             Self::InvalidPart { .. } => "InvalidPart",
@@ -350,7 +365,7 @@ impl Error {
             | Self::ChecksumAlgorithmMismatch { .. }
             | Self::ChecksumTypeMismatch { .. }
             | Self::MissingPartChecksum { .. } => "InvalidRequest",
-            Self::BadDigest { .. } => "BadDigest",
+            Self::BadDigest { .. } | Self::BadObjectDigest { .. } => "BadDigest",
             Self::PreconditionFailed { .. } | Self::SourceChanged { .. } => "PreconditionFailed",
             Self::ConditionalRequestConflict { .. } => "ConditionalRequestConflict",
             Self::InvalidRange { .. } => "InvalidRange",

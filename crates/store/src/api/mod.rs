@@ -16,7 +16,10 @@ pub use object::{
     ObjectPartPage, ObjectVersion, PutOptions, ReadRange, WriteCondition, WriteOptions,
 };
 pub use options::StoreOptions;
-pub use settings::{CorsConfiguration, CorsRule, LifecycleConfiguration, LifecycleRule, RuleStatus};
+pub use settings::{
+    BucketOptions, CorsConfiguration, CorsRule, LifecycleConfiguration, LifecycleRule, ObjectOwnership,
+    PublicAccessBlock, RuleStatus,
+};
 pub use upload::{
     ChecksumOrigin, CompleteOptions, CompletedPart, PartInfo, UploadChecksum, UploadInfo, UploadOptions,
     UploadRef,

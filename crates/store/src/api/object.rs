@@ -89,6 +89,8 @@ pub enum WriteCondition {
     IfNoneMatch,
     /// `If-Match`: only when the key has the object with this ETag.
     IfMatch(ETag),
+    /// `If-Match: *`: only when the key has an object.
+    IfMatchAny,
 }
 
 /// How to put an object.

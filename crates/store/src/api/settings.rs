@@ -1,7 +1,8 @@
-//! The settings of a bucket: when unfinished uploads are removed, and what browsers may do.
+//! The settings of a bucket: when unfinished uploads are removed, what browsers may do, and what clients say about it.
 //!
-//! The store acts on the lifecycle by itself; CORS it only keeps for the server.
+//! The store acts on the lifecycle by itself; everything else it only keeps for the server.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,53 @@ pub struct CorsRule {
     pub expose_headers: Vec<String>,
     /// How long a browser may keep the answer.
     pub max_age_seconds: Option<u32>,
+}
+
+/// Who owns objects that others write into a bucket. Everything here has one owner, so it is kept and shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ObjectOwnership {
+    /// The bucket's owner; access control lists are off. New buckets have this.
+    #[default]
+    BucketOwnerEnforced,
+    /// The bucket's owner, where the writer agrees.
+    BucketOwnerPreferred,
+    /// The writer.
+    ObjectWriter,
+}
+
+/// What a bucket refuses of public access. Kept and shown; nothing here is public but what the operator names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PublicAccessBlock {
+    /// `BlockPublicAcls`.
+    pub block_public_acls: bool,
+    /// `IgnorePublicAcls`.
+    pub ignore_public_acls: bool,
+    /// `BlockPublicPolicy`.
+    pub block_public_policy: bool,
+    /// `RestrictPublicBuckets`.
+    pub restrict_public_buckets: bool,
+}
+
+/// That of a new bucket: everything is blocked.
+impl Default for PublicAccessBlock {
+    fn default() -> Self {
+        Self {
+            block_public_acls: true,
+            ignore_public_acls: true,
+            block_public_policy: true,
+            restrict_public_buckets: true,
+        }
+    }
+}
+
+/// What a bucket is created with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BucketOptions {
+    /// Its object ownership.
+    pub ownership: ObjectOwnership,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
 }
 
 impl LifecycleConfiguration {

@@ -3,25 +3,35 @@
 use haul_parts::{Bucket, Key};
 use redb::ReadableTable;
 
+use super::settings::set_at_creation;
 use crate::clock::time;
 use crate::meta::{Batch, BucketRecord, upload_id_text};
-use crate::{BucketInfo, Error, Result, Store, UploadRef};
+use crate::{BucketInfo, BucketOptions, Error, Result, Store, UploadRef};
 
 /// How many uploads go in one transaction when a bucket goes with many.
 const UPLOADS_PER_STEP: usize = 100;
 
 impl Store {
-    /// Creates a bucket.
+    /// Creates a bucket with the settings that every bucket has.
     ///
     /// # Errors
     /// [`Error::BucketAlreadyExists`].
     pub fn create_bucket(&self, bucket: &Bucket) -> Result<BucketInfo> {
+        self.create_bucket_with(bucket, BucketOptions::default())
+    }
+
+    /// Creates a bucket.
+    ///
+    /// # Errors
+    /// [`Error::BucketAlreadyExists`]; the settings of that one stay.
+    pub fn create_bucket_with(&self, bucket: &Bucket, options: BucketOptions) -> Result<BucketInfo> {
         let bucket = bucket.clone();
         self.inner.commit(None, move |batch| match batch.bucket(&bucket) {
             Ok(_) => Err(Error::BucketAlreadyExists { bucket }),
             Err(Error::NoSuchBucket { .. }) => {
                 let record = BucketRecord { created_ms: batch.now_ms };
                 batch.put_bucket(&bucket, &record)?;
+                set_at_creation(batch, &bucket, &options)?;
                 Ok(BucketInfo { name: bucket, created: time(record.created_ms) })
             }
             Err(error) => Err(error),

@@ -60,7 +60,7 @@ fn complete(
         return Err(Error::ObjectSizeMismatch { given_bytes, computed_bytes: size_bytes });
     }
     let checksum = object_checksum(&chosen, &record.checksum)?;
-    check_object_checksum(options, &checksum)?;
+    check_object_checksum(options, &checksum, record.checksum.origin)?;
 
     batch.retire_upload(upload, sequence)?;
     batch.release(unlisted.iter().flat_map(|part| &part.extents))?;
@@ -231,27 +231,36 @@ fn object_checksum(chosen: &[(PartNumber, PartRecord)], checksum: &UploadChecksu
 }
 
 /// Compares with what the client says of the whole object. `value-N` is composite; a value without `N` and without a type
-/// has the default type of its algorithm, as on AWS.
-fn check_object_checksum(options: &CompleteOptions, computed: &ObjectChecksum) -> Result<()> {
+/// has the default type of its algorithm, as on AWS, which then finds another value: `BadDigest`.
+fn check_object_checksum(
+    options: &CompleteOptions,
+    computed: &ObjectChecksum,
+    origin: ChecksumOrigin,
+) -> Result<()> {
     let expected = computed.checksum_type();
-    let by_value = match (options.checksum, options.checksum_part_count) {
-        (Some(_), Some(_)) => Some(ChecksumType::Composite),
-        (given, None) => given.map(|given| given.algorithm().default_type()),
-        (None, Some(_)) => None,
-    };
-    if options.checksum_type.or(by_value).is_some_and(|given| given != expected) {
-        return Err(Error::ChecksumTypeMismatch { expected });
+    let counted = options.checksum_part_count.map(|_| ChecksumType::Composite);
+    match (options.checksum_type, origin) {
+        (Some(_), ChecksumOrigin::Default) => return Err(Error::ChecksumTypeMismatch { expected: None }),
+        (named, ChecksumOrigin::Requested) if named.or(counted).is_some_and(|given| given != expected) => {
+            return Err(Error::ChecksumTypeMismatch { expected: Some(expected) });
+        }
+        _ => {}
     }
     let Some(given) = options.checksum else { return Ok(()) };
     let (value, part_count): (Checksum, Option<u16>) = match computed {
         ObjectChecksum::FullObject(checksum) => (*checksum, None),
         ObjectChecksum::Composite(composite) => (composite.checksum(), Some(composite.part_count())),
     };
-    if given.algorithm() != value.algorithm() {
-        let (expected, actual) = (value.algorithm(), Some(given.algorithm()));
-        return Err(Error::ChecksumAlgorithmMismatch { expected, actual });
+    if origin == ChecksumOrigin::Default && given.algorithm() != value.algorithm() {
+        // AWS compares no other algorithm than the one it chose itself.
+        return Ok(());
     }
+    let given_type = options.checksum_type.or(counted).unwrap_or(given.algorithm().default_type());
     // Another number of parts is another value, whatever stands before the dash.
-    let counted = options.checksum_part_count.is_none_or(|given| Some(given) == part_count);
-    if given == value && counted { Ok(()) } else { Err(Error::BadDigest { claimed: given, computed: value }) }
+    let same_count = options.checksum_part_count.is_none_or(|given| Some(given) == part_count);
+    if given == value && given_type == expected && same_count {
+        Ok(())
+    } else {
+        Err(Error::BadObjectDigest { claimed: given, computed: value })
+    }
 }

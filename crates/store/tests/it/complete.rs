@@ -243,12 +243,12 @@ fn full_object_checksums_are_combined_and_compared() {
         let wrong = Hasher::checksum(algorithm, b"something else");
         let error = upload.complete_with(upload.list(), options(wrong)).unwrap_err();
         assert!(
-            matches!(error, Error::BadDigest { claimed, computed } if claimed == wrong && computed == right),
+            matches!(error, Error::BadObjectDigest { claimed, computed } if claimed == wrong && computed == right),
             "{error}"
         );
         let composite = CompleteOptions { checksum_type: Some(ChecksumType::Composite), ..options(right) };
         let error = upload.complete_with(upload.list(), composite).unwrap_err();
-        assert!(matches!(error, Error::ChecksumTypeMismatch { expected: ChecksumType::FullObject }));
+        assert!(matches!(error, Error::ChecksumTypeMismatch { expected: Some(ChecksumType::FullObject) }));
         upload.complete_with(upload.list_with_checksums(), options(right)).unwrap();
         let head = upload.fixture.store.head_object(&upload.fixture.bucket, &key("object")).unwrap();
         assert_eq!(head.checksum, Some(ObjectChecksum::FullObject(right)));
@@ -274,7 +274,7 @@ fn composite_checksums_want_one_per_part() {
         ..CompleteOptions::default()
     };
     let error = upload.complete_with(upload.list_with_checksums(), of_parts(2)).unwrap_err();
-    assert!(matches!(error, Error::BadDigest { .. }), "{error}");
+    assert!(matches!(error, Error::BadObjectDigest { .. }), "{error}");
     upload.complete_with(upload.list_with_checksums(), of_parts(3)).unwrap();
     let head = upload.fixture.store.head_object(&upload.fixture.bucket, &key("object")).unwrap();
     assert_eq!(head.checksum, Some(ObjectChecksum::Composite(composite)));
@@ -316,7 +316,17 @@ fn by_default_there_is_a_crc64nvme_of_the_whole() {
     let mut list = upload.list();
     list[2].checksum = Some(sha1);
     assert_eq!(upload.complete(list).unwrap_err().s3_code(), "InvalidPart");
-    upload.complete(upload.list()).unwrap();
+    // No type was chosen, so Complete has none to name; another algorithm's value is not compared.
+    for checksum_type in [ChecksumType::FullObject, ChecksumType::Composite] {
+        let named = CompleteOptions { checksum_type: Some(checksum_type), ..CompleteOptions::default() };
+        let error = upload.complete_with(upload.list(), named).unwrap_err();
+        assert!(matches!(error, Error::ChecksumTypeMismatch { expected: None }), "{error}");
+    }
+    let wrong = Hasher::checksum(ChecksumAlgorithm::Crc64Nvme, b"other");
+    let options = |checksum| CompleteOptions { checksum: Some(checksum), ..CompleteOptions::default() };
+    let error = upload.complete_with(upload.list(), options(wrong)).unwrap_err();
+    assert!(matches!(error, Error::BadObjectDigest { .. }), "{error}");
+    upload.complete_with(upload.list(), options(sha1)).unwrap();
     let whole: Vec<u8> = (1..=3).flat_map(|seed| pattern(seed, 100)).collect();
     let head = upload.fixture.store.head_object(&upload.fixture.bucket, &key("object")).unwrap();
     let crc = Hasher::checksum(ChecksumAlgorithm::Crc64Nvme, &whole);

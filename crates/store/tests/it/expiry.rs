@@ -1,12 +1,13 @@
 //! Unfinished uploads go when their time has come; bucket settings stay until they are changed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use haul_store::{
-    Clock, CorsConfiguration, CorsRule, LifecycleConfiguration, LifecycleRule, RuleStatus, Store,
-    StoreOptions,
+    BucketOptions, Clock, CorsConfiguration, CorsRule, LifecycleConfiguration, LifecycleRule,
+    ObjectOwnership, PublicAccessBlock, RuleStatus, Store, StoreOptions,
 };
 
 use crate::fixture::{Fixture, bucket, key, options, try_put_part};
@@ -91,4 +92,40 @@ fn settings_survive_and_go_with_their_bucket() {
     fixture.store.delete_bucket(&fixture.bucket).unwrap();
     fixture.store.create_bucket(&fixture.bucket).unwrap();
     assert!(fixture.store.bucket_cors(&fixture.bucket).is_err());
+}
+
+/// A bucket has ownership and public access block from the start; deleting them is something else than never having set them.
+#[test]
+fn settings_that_every_bucket_has_can_be_taken_away() {
+    let fixture = Fixture::new();
+    let (store, bucket) = (&fixture.store, &fixture.bucket);
+    assert_eq!(store.bucket_ownership(bucket).unwrap(), ObjectOwnership::BucketOwnerEnforced);
+    assert_eq!(store.bucket_public_access_block(bucket).unwrap(), PublicAccessBlock::default());
+    assert_eq!(store.bucket_tags(bucket).unwrap_err().s3_code(), "NoSuchTagSet");
+    store.set_bucket_ownership(bucket, None).unwrap();
+    let open = PublicAccessBlock { block_public_acls: false, ..PublicAccessBlock::default() };
+    store.set_bucket_public_access_block(bucket, Some(open)).unwrap();
+    let made = haul_parts::Bucket::new("made-with-more").unwrap();
+    let tags = BTreeMap::from([("team".to_owned(), "storage".to_owned())]);
+    let options = BucketOptions { ownership: ObjectOwnership::ObjectWriter, tags: tags.clone() };
+    store.create_bucket_with(&made, options.clone()).unwrap();
+
+    let fixture = fixture.reopen();
+    let (store, bucket) = (&fixture.store, &fixture.bucket);
+    let code = store.bucket_ownership(bucket).unwrap_err().s3_code();
+    assert_eq!(code, "OwnershipControlsNotFoundError");
+    assert_eq!(store.bucket_public_access_block(bucket).unwrap(), open);
+    store.set_bucket_public_access_block(bucket, None).unwrap();
+    let code = store.bucket_public_access_block(bucket).unwrap_err().s3_code();
+    assert_eq!(code, "NoSuchPublicAccessBlockConfiguration");
+    assert_eq!(store.bucket_ownership(&made).unwrap(), ObjectOwnership::ObjectWriter);
+    assert_eq!(store.bucket_tags(&made).unwrap(), tags);
+    store.set_bucket_tags(&made, BTreeMap::new()).unwrap();
+    assert_eq!(store.bucket_tags(&made).unwrap_err().s3_code(), "NoSuchTagSet");
+    // Made again, a bucket has nothing of what it had.
+    for bucket in [bucket, &made] {
+        store.delete_bucket(bucket).unwrap();
+        store.create_bucket(bucket).unwrap();
+        assert_eq!(store.bucket_ownership(bucket).unwrap(), ObjectOwnership::default());
+    }
 }

@@ -32,9 +32,10 @@ impl Batch<'_> {
             (WriteCondition::IfNoneMatch, Some(_)) => {
                 Err(Error::PreconditionFailed { condition: "If-None-Match" })
             }
-            (WriteCondition::IfMatch(_), None) => {
+            (WriteCondition::IfMatch(_) | WriteCondition::IfMatchAny, None) => {
                 Err(Error::NoSuchKey { bucket: bucket.clone(), key: key.clone() })
             }
+            (WriteCondition::IfMatchAny, Some(_)) => Ok(()),
             (WriteCondition::IfMatch(etag), Some(current)) if *etag == current.etag => Ok(()),
             (WriteCondition::IfMatch(_), Some(_)) => Err(Error::PreconditionFailed { condition: "If-Match" }),
         }
