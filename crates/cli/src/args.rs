@@ -327,6 +327,9 @@ pub(crate) struct ServeArgs {
     /// Bucket whose objects anybody may read without keys; may be repeated
     #[arg(long, value_name = "BUCKET")]
     pub(crate) public_read: Vec<haul_parts::Bucket>,
+    /// Say that the folder lies on an encrypted volume: x-amz-server-side-encryption: AES256 is then taken
+    #[arg(long)]
+    pub(crate) volume_is_encrypted: bool,
     /// Abort uploads that are not finished after this time: 36h, 7d
     #[arg(long, value_name = "AGE", value_parser = parse_age)]
     pub(crate) expire_uploads: Option<Duration>,

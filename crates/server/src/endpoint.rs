@@ -13,6 +13,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::answer::refusal::Refusal;
 use crate::auth::access::KeyRing;
 use crate::body::room::Room;
+use crate::ops::encryption::Volume;
 use crate::options::AutoCreateBuckets;
 
 /// What an operation answers.
@@ -26,6 +27,8 @@ pub(crate) struct Endpoint {
     /// `http` or `https`.
     pub(crate) scheme: &'static str,
     pub(crate) auto_create: AutoCreateBuckets,
+    /// What the operator says of the volume below the store.
+    pub(crate) volume: Volume,
     /// Told when a bucket gets a lifecycle: the uploads it is about may be old already.
     pub(crate) expiry_wanted: Arc<Notify>,
     /// Whose buckets a list shows.
@@ -93,6 +96,7 @@ impl Endpoint {
             region: "us-east-1".into(),
             scheme: "http",
             auto_create: AutoCreateBuckets::Never,
+            volume: Volume::Unknown,
             expiry_wanted: Arc::default(),
             keys: KeyRing::new(owner, Vec::new(), Vec::new()),
             blocks: Arc::new(Semaphore::new(2)),

@@ -18,6 +18,7 @@ use crate::front::gate;
 use crate::front::mended;
 use crate::front::query::Query;
 use crate::front::target::Domains;
+use crate::ops::tags::{self, TagsOf};
 use crate::ops::{attributes, names};
 use crate::ops::{cors, lifecycle, uploads};
 use crate::{AccessLevel, Grant, Limits};
@@ -53,8 +54,11 @@ pub fn request_head(input: &[u8]) -> bool {
         let mut plain = http::HeaderMap::new();
         attributes::write(&kept, &Query::parse(""), &mut plain);
         // What is shown is taken again as the same, if a client copies an object by hand.
-        let again = attributes::read(&plain).expect("what was taken once");
-        assert_eq!((&again.user_metadata, &again.cache_control), (&kept.user_metadata, &kept.cache_control));
+        if let Ok(again) = attributes::read(&plain) {
+            // What is not ASCII leaves as RFC 2047, and may then be too long.
+            assert!(again.user_metadata.keys().eq(kept.user_metadata.keys()));
+            assert_eq!(again.cache_control, kept.cache_control);
+        }
     }
     true
 }
@@ -198,10 +202,8 @@ pub fn documents(input: &[u8]) -> bool {
     let cors = xml::<CORSConfiguration>(input)
         .is_some_and(|document| is_stable(document.cors_rules, cors::read_rule, cors::shown));
     let tags = xml::<Tagging>(input).is_some_and(|document| {
-        let pairs = document.tag_set.into_iter();
-        let pairs = pairs.map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
-        let Ok(tags) = attributes::check_tags(pairs) else { return false };
-        assert_eq!(attributes::check_tags(tags.clone()).expect("what was taken once"), tags);
+        let Ok(kept) = TagsOf::Object.check(document.tag_set) else { return false };
+        assert_eq!(TagsOf::Object.check(tags::shown(kept.clone())).expect("what was taken once"), kept);
         true
     });
     let deleted = xml::<Delete>(input).is_some_and(|document| !document.objects.is_empty());

@@ -30,6 +30,9 @@ pub struct ServerOptions {
     pub domains: Vec<String>,
     /// What a write into a bucket that does not exist does.
     pub auto_create_buckets: AutoCreateBuckets,
+    /// Whether the volume that [`data_dir`](Self::data_dir) lies on is encrypted. The server does not look and encrypts
+    /// nothing itself: it takes `x-amz-server-side-encryption: AES256` then, and says so of every object.
+    pub volume_is_encrypted: bool,
     /// Unfinished uploads older than this are aborted, in every bucket and whatever its lifecycle says. `None`: kept
     /// until somebody aborts them or a lifecycle rule does.
     pub expire_uploads: Option<Duration>,
@@ -55,6 +58,7 @@ impl Default for ServerOptions {
             region: "us-east-1".to_owned(),
             domains: vec!["localhost".to_owned()],
             auto_create_buckets: AutoCreateBuckets::Never,
+            volume_is_encrypted: false,
             expire_uploads: None,
             expiry_interval: Duration::from_secs(60),
             grants: Vec::new(),

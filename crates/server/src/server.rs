@@ -28,6 +28,7 @@ use crate::expiry::Expiry;
 use crate::front::Front;
 use crate::front::target::Domains;
 use crate::front::verified::{BehindSignature, NoOperations, Operations};
+use crate::ops::encryption::Volume;
 use crate::options::ServerOptions;
 use crate::service::Service;
 use crate::socket::connections;
@@ -121,6 +122,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
         region: options.region.as_str().into(),
         scheme,
         auto_create: options.auto_create_buckets,
+        volume: if options.volume_is_encrypted { Volume::Encrypted } else { Volume::Unknown },
         expiry_wanted: Arc::default(),
         blocks: Arc::new(Semaphore::new((shares.blocks_bytes / BLOCK_BYTES).max(2))),
         chunk_room: Room::new(shares.signed_chunks_bytes),

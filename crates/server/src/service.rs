@@ -278,28 +278,91 @@ impl S3 for Service {
         &self,
         req: S3Request<GetBucketTaggingInput>,
     ) -> S3Result<S3Response<GetBucketTaggingOutput>> {
-        let (code, message) = ("NoSuchTagSet", "The TagSet does not exist");
-        Ok(self.0.unconfigured(&req.input.bucket, code, message).await?)
+        Ok(self.0.get_bucket_tagging(req).await?)
     }
 
-    async fn get_bucket_encryption(
+    async fn get_bucket_ownership_controls(
         &self,
-        req: S3Request<GetBucketEncryptionInput>,
-    ) -> S3Result<S3Response<GetBucketEncryptionOutput>> {
-        let (code, message) = (
-            "ServerSideEncryptionConfigurationNotFoundError",
-            "The server side encryption configuration was not found",
-        );
-        Ok(self.0.unconfigured(&req.input.bucket, code, message).await?)
+        req: S3Request<GetBucketOwnershipControlsInput>,
+    ) -> S3Result<S3Response<GetBucketOwnershipControlsOutput>> {
+        Ok(self.0.get_bucket_ownership_controls(req).await?)
     }
 
     async fn get_public_access_block(
         &self,
         req: S3Request<GetPublicAccessBlockInput>,
     ) -> S3Result<S3Response<GetPublicAccessBlockOutput>> {
-        let (code, message) =
-            ("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found");
-        Ok(self.0.unconfigured(&req.input.bucket, code, message).await?)
+        Ok(self.0.get_public_access_block(req).await?)
+    }
+
+    async fn put_bucket_tagging(
+        &self,
+        req: S3Request<PutBucketTaggingInput>,
+    ) -> S3Result<S3Response<PutBucketTaggingOutput>> {
+        Ok(self.0.put_bucket_tagging(req).await?)
+    }
+
+    async fn put_bucket_ownership_controls(
+        &self,
+        req: S3Request<PutBucketOwnershipControlsInput>,
+    ) -> S3Result<S3Response<PutBucketOwnershipControlsOutput>> {
+        Ok(self.0.put_bucket_ownership_controls(req).await?)
+    }
+
+    async fn put_public_access_block(
+        &self,
+        req: S3Request<PutPublicAccessBlockInput>,
+    ) -> S3Result<S3Response<PutPublicAccessBlockOutput>> {
+        Ok(self.0.put_public_access_block(req).await?)
+    }
+
+    async fn delete_bucket_tagging(
+        &self,
+        req: S3Request<DeleteBucketTaggingInput>,
+    ) -> S3Result<S3Response<DeleteBucketTaggingOutput>> {
+        Ok(self.0.delete_bucket_tagging(req).await?)
+    }
+
+    async fn delete_bucket_ownership_controls(
+        &self,
+        req: S3Request<DeleteBucketOwnershipControlsInput>,
+    ) -> S3Result<S3Response<DeleteBucketOwnershipControlsOutput>> {
+        Ok(self.0.delete_bucket_ownership_controls(req).await?)
+    }
+
+    async fn delete_public_access_block(
+        &self,
+        req: S3Request<DeletePublicAccessBlockInput>,
+    ) -> S3Result<S3Response<DeletePublicAccessBlockOutput>> {
+        Ok(self.0.delete_public_access_block(req).await?)
+    }
+
+    async fn put_bucket_acl(
+        &self,
+        req: S3Request<PutBucketAclInput>,
+    ) -> S3Result<S3Response<PutBucketAclOutput>> {
+        Ok(self.0.put_bucket_acl(req).await?)
+    }
+
+    async fn put_object_acl(
+        &self,
+        req: S3Request<PutObjectAclInput>,
+    ) -> S3Result<S3Response<PutObjectAclOutput>> {
+        Ok(self.0.put_object_acl(req).await?)
+    }
+
+    async fn get_bucket_encryption(
+        &self,
+        req: S3Request<GetBucketEncryptionInput>,
+    ) -> S3Result<S3Response<GetBucketEncryptionOutput>> {
+        Ok(self.0.get_bucket_encryption(req).await?)
+    }
+
+    async fn put_bucket_encryption(
+        &self,
+        req: S3Request<PutBucketEncryptionInput>,
+    ) -> S3Result<S3Response<PutBucketEncryptionOutput>> {
+        Ok(self.0.put_bucket_encryption(req).await?)
     }
 
     async fn get_bucket_website(
@@ -320,15 +383,6 @@ impl S3 for Service {
         Ok(self.0.unconfigured(&req.input.bucket, code, message).await?)
     }
 
-    async fn get_bucket_ownership_controls(
-        &self,
-        req: S3Request<GetBucketOwnershipControlsInput>,
-    ) -> S3Result<S3Response<GetBucketOwnershipControlsOutput>> {
-        let (code, message) =
-            ("OwnershipControlsNotFoundError", "The bucket ownership controls were not found");
-        Ok(self.0.unconfigured(&req.input.bucket, code, message).await?)
-    }
-
     async fn get_object_lock_configuration(
         &self,
         req: S3Request<GetObjectLockConfigurationInput>,
@@ -338,5 +392,35 @@ impl S3 for Service {
             "Object Lock configuration does not exist for this bucket",
         );
         Ok(self.0.unconfigured(&req.input.bucket, code, message).await?)
+    }
+
+    // There is none to delete, which AWS answers as if there had been one.
+
+    async fn delete_bucket_encryption(
+        &self,
+        req: S3Request<DeleteBucketEncryptionInput>,
+    ) -> S3Result<S3Response<DeleteBucketEncryptionOutput>> {
+        Ok(self.0.empty(&req.input.bucket).await?)
+    }
+
+    async fn delete_bucket_policy(
+        &self,
+        req: S3Request<DeleteBucketPolicyInput>,
+    ) -> S3Result<S3Response<DeleteBucketPolicyOutput>> {
+        Ok(self.0.empty(&req.input.bucket).await?)
+    }
+
+    async fn delete_bucket_replication(
+        &self,
+        req: S3Request<DeleteBucketReplicationInput>,
+    ) -> S3Result<S3Response<DeleteBucketReplicationOutput>> {
+        Ok(self.0.empty(&req.input.bucket).await?)
+    }
+
+    async fn delete_bucket_website(
+        &self,
+        req: S3Request<DeleteBucketWebsiteInput>,
+    ) -> S3Result<S3Response<DeleteBucketWebsiteOutput>> {
+        Ok(self.0.empty(&req.input.bucket).await?)
     }
 }

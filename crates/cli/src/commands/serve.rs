@@ -38,6 +38,7 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
         tls: read_tls(args)?,
         grants: read_grants(args)?,
         public_read_buckets: args.public_read.clone(),
+        volume_is_encrypted: args.volume_is_encrypted,
         expire_uploads: args.expire_uploads,
         admin_listen: args.admin_listen,
         ..ServerOptions::default()

@@ -14,7 +14,10 @@ impl Refusal {
             Error::NoSuchBucket { bucket }
             | Error::BucketNotEmpty { bucket }
             | Error::BucketAlreadyExists { bucket } => usual(error).field("BucketName", bucket.as_str()),
-            Error::NoSuchSetting { bucket, .. } => usual(error).field("BucketName", bucket.as_str()),
+            // Some of these codes s3s does not know, nor that they are 404.
+            Error::NoSuchSetting { bucket, .. } => {
+                usual(error).with_status(StatusCode::NOT_FOUND).field("BucketName", bucket.as_str())
+            }
             Error::NoSuchKey { key, .. } => usual(error).field("Key", key.as_str()),
             Error::NoSuchUpload { upload_id } => usual(error).field("UploadId", upload_id.as_str()),
             Error::InvalidPart { part_number, etag, upload_id } => usual(error)
@@ -50,6 +53,11 @@ impl Refusal {
             | Error::ChecksumTypeMismatch { .. }
             | Error::MissingPartChecksum { .. } => Self::invalid_request(error.to_string()),
             Error::BadDigest { claimed, computed } => bad_digest(claimed, computed),
+            Error::BadObjectDigest { claimed, computed } => with_digests(
+                Self::with(S3ErrorCode::BadDigest, error.to_string()),
+                claimed.to_base64(),
+                computed,
+            ),
             Error::InvalidCopyRange { .. } | Error::InvalidUploadIdMarker => {
                 Self::with(S3ErrorCode::InvalidArgument, error.to_string())
             }
@@ -84,9 +92,11 @@ pub(crate) fn bad_digest(claimed: &Checksum, computed: &Checksum) -> Refusal {
             claimed.to_base64(),
         ),
     };
-    Refusal::with(S3ErrorCode::BadDigest, message)
-        .field("CalculatedDigest", computed.to_base64())
-        .field("ExpectedDigest", expected)
+    with_digests(Refusal::with(S3ErrorCode::BadDigest, message), expected, computed)
+}
+
+fn with_digests(refusal: Refusal, expected: String, computed: &Checksum) -> Refusal {
+    refusal.field("CalculatedDigest", computed.to_base64()).field("ExpectedDigest", expected)
 }
 
 fn usual(error: &Error) -> Refusal {

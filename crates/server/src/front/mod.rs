@@ -8,6 +8,7 @@ mod cors;
 pub(crate) mod gate;
 pub(crate) mod mended;
 pub(crate) mod query;
+pub(crate) mod set_aside;
 pub(crate) mod signature;
 pub(crate) mod sub_resource;
 pub(crate) mod target;
@@ -19,6 +20,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{CONNECTION, EXPECT, SERVER};
 use http::request::Parts;
@@ -49,6 +51,22 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 /// A status that an operation asks for and `s3s` has no field for; travels in the answer's extensions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StatusOverride(pub(crate) StatusCode);
+
+/// A document that an operation writes itself, because `s3s` would write it otherwise than AWS; travels like the status.
+#[derive(Clone, Debug)]
+pub(crate) struct DocumentOverride(Bytes);
+
+impl DocumentOverride {
+    /// # Errors
+    /// An internal error when the document cannot be written, which writing into memory always can.
+    pub(crate) fn of(document: &impl s3s::xml::Serialize) -> Result<Self, Refusal> {
+        let mut text = Vec::with_capacity(512);
+        let mut serializer = s3s::xml::Serializer::new(&mut text);
+        let written = serializer.decl().and_then(|()| document.serialize(&mut serializer));
+        written.map_err(|error| Refusal::internal("a document cannot be written", &error))?;
+        Ok(Self(text.into()))
+    }
+}
 
 /// The outermost layer.
 pub(crate) struct Front {

@@ -2,11 +2,10 @@
 //!
 //! `s3s` runs twice for a request that is signed with version 4. The first service only verifies: its one route takes every
 //! request, after the signature and before anything is made of it. The second service knows the operations and sees no signature;
-//! in between the request is [mended](super::mended) and its document [rewritten](crate::body::document). Requests with
+//! in between the request is [mended](super::mended), what `s3s` cannot read [set aside](super::set_aside) and its document [rewritten](crate::body::document). Requests with
 //! version 2 or without a signature begin in between. Who sent the request travels as a [`Caller`].
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
@@ -17,7 +16,7 @@ use s3s::{Body, S3, S3ErrorCode, S3Request, S3Response, S3Result};
 use crate::answer::refusal::Refusal;
 use crate::auth::caller::Caller;
 use crate::body::document;
-use crate::front::mended;
+use crate::front::{DocumentOverride, mended, set_aside};
 
 /// Marks a request whose body is a document of XML.
 #[derive(Clone, Copy, Debug)]
@@ -51,14 +50,20 @@ impl Operations {
         caller: Option<Caller>,
     ) -> Result<Response<Body>, Refusal> {
         mended::mend(&mut parts)?;
+        set_aside::headers(&mut parts);
         // Without a caller the operations refuse what has a document, and nothing of it is read.
         let rewrites = parts.extensions.remove::<HasXml>().is_some() && caller.is_some();
-        let body = if rewrites { rewritten(body).await? } else { body };
+        let body = if rewrites { rewritten(&mut parts, body).await? } else { body };
         if let Some(caller) = caller {
             parts.extensions.insert(caller);
         }
         match self.0.call(Request::from_parts(parts, body)).await {
-            Ok(response) => Ok(response),
+            Ok(mut response) => {
+                if let Some(DocumentOverride(document)) = response.extensions_mut().remove() {
+                    *response.body_mut() = Body::from(document);
+                }
+                Ok(response)
+            }
             Err(error) => {
                 let error: Box<dyn std::error::Error + Send + Sync> = error.into();
                 tracing::error!(%error, "no answer from s3s");
@@ -69,14 +74,14 @@ impl Operations {
 }
 
 /// The document in a form that `s3s` reads right. Its size was limited by the gate.
-async fn rewritten(body: Body) -> Result<Body, Refusal> {
+async fn rewritten(parts: &mut Parts, body: Body) -> Result<Body, Refusal> {
     // What broke the body off is known to the front, which answers for it.
     let broken = |_| Refusal::new(S3ErrorCode::IncompleteBody);
     let document = body.collect().await.map_err(broken)?.to_bytes();
     if document.is_empty() {
-        return Ok(Body::empty());
+        return Ok(set_aside::missing_list(parts).map_or_else(Body::empty, Body::from));
     }
-    Ok(Body::from(Bytes::from(document::rewrite(&document)?)))
+    Ok(Body::from(set_aside::document(parts, document::rewrite(&document)?)))
 }
 
 #[async_trait]

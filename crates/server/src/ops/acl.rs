@@ -1,10 +1,13 @@
-//! Access control lists in the headers of a write. Everything here belongs to one owner, as in a bucket of AWS whose
-//! ownership is `BucketOwnerEnforced` (the default there): a list that grants nothing to anybody else is taken, for some
-//! clients always send one; every other is refused, since it would be believed.
+//! Access control lists: in the headers of a write, and PutBucketAcl and PutObjectAcl. Everything here belongs to one owner,
+//! as in a bucket of AWS whose ownership is `BucketOwnerEnforced` (the default there): a list that grants nothing to anybody
+//! else is taken, for some clients always send one; every other is refused, since it would be believed.
 
 use http::{HeaderMap, StatusCode};
+use s3s::dto::*;
+use s3s::{S3ErrorCode, S3Request, S3Response};
 
 use crate::answer::refusal::Refusal;
+use crate::endpoint::{Answered, Endpoint};
 use crate::ops::wire::OWNER_ID;
 
 const CANNED: &str = "x-amz-acl";
@@ -25,19 +28,89 @@ const FULL_CONTROL: &str = "x-amz-grant-full-control";
 const GRANTS: [&str; 5] =
     [FULL_CONTROL, "x-amz-grant-read", "x-amz-grant-read-acp", "x-amz-grant-write", "x-amz-grant-write-acp"];
 
+impl Endpoint {
+    pub(crate) async fn put_bucket_acl(
+        &self,
+        req: S3Request<PutBucketAclInput>,
+    ) -> Answered<PutBucketAclOutput> {
+        self.existing_bucket(&req.input.bucket).await?;
+        check_change(&req.headers, req.input.access_control_policy)?;
+        Ok(S3Response::new(PutBucketAclOutput::default()))
+    }
+
+    pub(crate) async fn put_object_acl(
+        &self,
+        req: S3Request<PutObjectAclInput>,
+    ) -> Answered<PutObjectAclOutput> {
+        let input = req.input;
+        self.existing_object(&input.bucket, &input.key, input.version_id.as_deref()).await?;
+        check_change(&req.headers, input.access_control_policy)?;
+        Ok(S3Response::new(PutObjectAclOutput::default()))
+    }
+}
+
+/// A list that stands in the headers or in the document, and in one of them only. One that leaves everything to the owner
+/// changes nothing; what it is stays as GetBucketAcl and GetObjectAcl show it.
+fn check_change(headers: &HeaderMap, policy: Option<AccessControlPolicy>) -> Result<(), Refusal> {
+    let canned = headers.contains_key(CANNED);
+    let granted = GRANTS.iter().any(|name| headers.contains_key(*name));
+    match (policy, canned, granted) {
+        (_, true, true) => {
+            Err(Refusal::invalid_request("Specifying both Canned ACLs and Header Grants is not allowed"))
+        }
+        (Some(_), true, _) | (Some(_), _, true) => Err(Refusal::custom(
+            "UnexpectedContent",
+            StatusCode::BAD_REQUEST,
+            "This request does not support content",
+        )),
+        (Some(policy), false, false) => check_policy(policy),
+        (None, false, false) => Err(Refusal::custom(
+            "MissingSecurityHeader",
+            StatusCode::BAD_REQUEST,
+            "Your request was missing a required header",
+        )
+        .field("MissingHeaderName", CANNED)),
+        (None, _, _) => check_object(headers),
+    }
+}
+
+fn check_policy(policy: AccessControlPolicy) -> Result<(), Refusal> {
+    let (Some(_), Some(grants)) = (policy.owner, policy.grants) else {
+        return Err(Refusal::new(S3ErrorCode::MalformedACLError));
+    };
+    let to_owner = |grant: &Grant| {
+        let grantee = grant.grantee.as_ref().and_then(|grantee| grantee.id.as_deref());
+        let permission = grant.permission.as_ref().map(Permission::as_str);
+        grantee == Some(OWNER_ID) && permission == Some(Permission::FULL_CONTROL)
+    };
+    if grants.iter().all(to_owner) { Ok(()) } else { Err(not_supported()) }
+}
+
+fn not_supported() -> Refusal {
+    Refusal::custom(
+        "AccessControlListNotSupported",
+        StatusCode::BAD_REQUEST,
+        "The bucket does not allow ACLs",
+    )
+}
+
 /// Refuses an object's list that gives anything away.
 pub(crate) fn check_object(headers: &HeaderMap) -> Result<(), Refusal> {
-    check(headers, "AccessControlListNotSupported", "The bucket does not allow ACLs")
+    check(headers, not_supported)
 }
 
 /// Refuses a new bucket's list that gives anything away.
 pub(crate) fn check_bucket(headers: &HeaderMap) -> Result<(), Refusal> {
-    let message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
-    check(headers, "InvalidBucketAclWithObjectOwnership", message)
+    check(headers, || {
+        Refusal::custom(
+            "InvalidBucketAclWithObjectOwnership",
+            StatusCode::BAD_REQUEST,
+            "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+        )
+    })
 }
 
-fn check(headers: &HeaderMap, code: &'static str, message: &str) -> Result<(), Refusal> {
-    let not_supported = || Refusal::custom(code, StatusCode::BAD_REQUEST, message);
+fn check(headers: &HeaderMap, not_supported: impl Fn() -> Refusal) -> Result<(), Refusal> {
     for value in headers.get_all(CANNED) {
         match CANNED_LISTS.iter().position(|known| known.as_bytes() == value.as_bytes()) {
             Some(..OF_THE_OWNER) => {}

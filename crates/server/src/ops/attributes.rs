@@ -7,18 +7,14 @@ use std::collections::BTreeMap;
 
 use haul_store::ObjectAttributes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use s3s::S3ErrorCode;
+use s3s::dto::{Timestamp, TimestampFormat};
+use s3s::{S3ErrorCode, S3Request};
 
 use crate::answer::refusal::Refusal;
+use crate::endpoint::Endpoint;
 use crate::front::query::Query;
-use crate::ops::acl;
-
-/// Bytes of user metadata, names and values together, by AWS's rule.
-const USER_METADATA_BYTES: usize = 2048;
-/// Tags of one object, bytes of a tag's name and value.
-const TAGS: usize = 10;
-const TAG_KEY_CHARS: usize = 128;
-const TAG_VALUE_CHARS: usize = 256;
+use crate::front::set_aside::ObjectHeaders;
+use crate::ops::{acl, tags, user_metadata};
 
 /// The classes of general purpose buckets. They are kept and shown; where the bytes lie is the same for all.
 const STORAGE_CLASSES: [&str; 8] = [
@@ -32,14 +28,42 @@ const STORAGE_CLASSES: [&str; 8] = [
     "DEEP_ARCHIVE",
 ];
 
-const META_PREFIX: &str = "x-amz-meta-";
+/// The headers kept as they are, all of them text.
+const KEPT: [&str; 7] = [
+    "content-type",
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "expires",
+    "x-amz-website-redirect-location",
+];
 /// What an object is when nobody says.
 const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
+
+impl Endpoint {
+    /// What a write says about its object.
+    ///
+    /// # Errors
+    /// As [`read`], and for an encryption that the object would not get.
+    pub(super) fn attributes_of<T>(&self, request: &S3Request<T>) -> Result<ObjectAttributes, Refusal> {
+        self.volume.check_write(&request.headers)?;
+        match request.extensions.get::<ObjectHeaders>() {
+            None => read(&request.headers),
+            Some(ObjectHeaders(of_object)) => {
+                let mut headers = request.headers.clone();
+                headers.extend(of_object.clone());
+                read(&headers)
+            }
+        }
+    }
+}
 
 /// Reads what a write says about its object.
 ///
 /// # Errors
-/// `MetadataTooLarge`, `InvalidTag`, `InvalidStorageClass`, or an error for what this server cannot promise (encryption, locks, ACLs).
+/// `MetadataTooLarge`, `InvalidTag`, `InvalidStorageClass`, `InvalidRedirectLocation`, or an error for what this server cannot
+/// promise (locks, ACLs).
 pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
     refuse_promises(headers)?;
     Ok(ObjectAttributes {
@@ -49,11 +73,11 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
         content_encoding: text(headers, "content-encoding").and_then(|value| without_aws_chunked(&value)),
         content_language: text(headers, "content-language"),
         expires: text(headers, "expires"),
-        website_redirect_location: text(headers, "x-amz-website-redirect-location"),
+        website_redirect_location: redirect_location(headers)?,
         storage_class: storage_class(headers)?,
-        user_metadata: user_metadata(headers)?,
+        user_metadata: user_metadata::read(headers)?,
         tags: match headers.get("x-amz-tagging") {
-            Some(value) => tags(value)?,
+            Some(value) => tags::from_header(value)?,
             None => BTreeMap::new(),
         },
     })
@@ -78,11 +102,7 @@ pub(crate) fn write(attributes: &ObjectAttributes, query: &Query, headers: &mut 
     // AWS leaves the header out for the standard class.
     let class = attributes.storage_class.as_deref().filter(|class| *class != "STANDARD");
     insert(headers, HeaderName::from_static("x-amz-storage-class"), class);
-    for (name, value) in &attributes.user_metadata {
-        if let Ok(name) = HeaderName::try_from(format!("{META_PREFIX}{name}")) {
-            insert(headers, name, Some(value));
-        }
-    }
+    user_metadata::write(&attributes.user_metadata, headers);
     if !attributes.tags.is_empty() {
         headers.insert("x-amz-tagging-count", attributes.tags.len().into());
     }
@@ -97,7 +117,44 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?;
-    (!value.is_empty()).then(|| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    (!value.is_empty()).then(|| decoded(value))
+}
+
+/// The text of a value. What is not UTF-8 is ISO 8859-1, as HTTP once had it.
+pub(super) fn decoded(value: &HeaderValue) -> String {
+    let bytes = value.as_bytes();
+    std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned)
+}
+
+/// Whether a header belongs to the object, and to nothing else that is done with the request.
+pub(crate) fn is_of_object(name: &HeaderName) -> bool {
+    KEPT.contains(&name.as_str()) || name.as_str().starts_with(user_metadata::PREFIX)
+}
+
+/// Whether `s3s` refuses to read one of the headers of an object: it wants ASCII, each name once, a date in `Expires`, and
+/// well-formed RFC 2047 in user metadata. AWS keeps them all.
+pub(crate) fn are_unreadable(headers: &HeaderMap) -> bool {
+    headers.keys().filter(|name| is_of_object(name)).any(|name| {
+        let twice = headers.get_all(name).iter().nth(1).is_some();
+        let Some(Ok(value)) = headers.get(name).map(HeaderValue::to_str) else { return true };
+        let odd = match name.as_str() {
+            "expires" => !value.is_empty() && Timestamp::parse(TimestampFormat::HttpDate, value).is_err(),
+            _ => name.as_str().starts_with(user_metadata::PREFIX) && value.contains("=?"),
+        };
+        twice || odd
+    })
+}
+
+fn redirect_location(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let Some(location) = text(headers, "x-amz-website-redirect-location") else { return Ok(None) };
+    if ["/", "http://", "https://"].iter().any(|start| location.starts_with(start)) {
+        return Ok(Some(location));
+    }
+    Err(Refusal::custom(
+        "InvalidRedirectLocation",
+        http::StatusCode::BAD_REQUEST,
+        "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+    ))
 }
 
 fn storage_class(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
@@ -119,72 +176,12 @@ fn without_aws_chunked(value: &str) -> Option<String> {
     (!rest.is_empty()).then(|| rest.join(", "))
 }
 
-fn user_metadata(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Refusal> {
-    let mut metadata: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in headers {
-        let Some(name) = name.as_str().strip_prefix(META_PREFIX) else { continue };
-        let value = String::from_utf8_lossy(value.as_bytes());
-        metadata
-            .entry(name.to_owned())
-            .and_modify(|kept| {
-                kept.push(',');
-                kept.push_str(&value);
-            })
-            .or_insert_with(|| value.into_owned());
-    }
-    let size: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if size > USER_METADATA_BYTES {
-        return Err(Refusal::new(S3ErrorCode::MetadataTooLarge)
-            .field("Size", size.to_string())
-            .field("MaxSizeAllowed", USER_METADATA_BYTES.to_string()));
-    }
-    Ok(metadata)
-}
-
-fn tags(value: &HeaderValue) -> Result<BTreeMap<String, String>, Refusal> {
-    let text = value.to_str().map_err(|_| bad_tag("The header 'x-amz-tagging' is not ASCII."))?;
-    check_tags(Query::parse(text).into_pairs())
-}
-
-/// Takes tags as AWS does: each name once, none too long, at most ten.
-pub(crate) fn check_tags(
-    pairs: impl IntoIterator<Item = (String, String)>,
-) -> Result<BTreeMap<String, String>, Refusal> {
-    let mut tags = BTreeMap::new();
-    for (key, value) in pairs {
-        if key.is_empty() || key.chars().count() > TAG_KEY_CHARS {
-            return Err(bad_tag("The TagKey you have provided is invalid"));
-        }
-        if value.chars().count() > TAG_VALUE_CHARS {
-            return Err(bad_tag("The TagValue you have provided is invalid"));
-        }
-        if tags.insert(key, value).is_some() {
-            return Err(bad_tag("Cannot provide multiple Tags with the same key"));
-        }
-    }
-    if tags.len() > TAGS {
-        return Err(Refusal::custom(
-            "BadRequest",
-            http::StatusCode::BAD_REQUEST,
-            "Object tags cannot be greater than 10",
-        ));
-    }
-    Ok(tags)
-}
-
-fn bad_tag(message: &str) -> Refusal {
-    Refusal::custom("InvalidTag", http::StatusCode::BAD_REQUEST, message)
-}
-
-/// Refuses what would be a promise that is not kept: better an error than an object believed to be encrypted.
+/// Refuses what would be a promise that is not kept. Encryption is looked at in [`encryption`](super::encryption), where it
+/// is known what the operator says of the volume.
 fn refuse_promises(headers: &HeaderMap) -> Result<(), Refusal> {
-    let not_implemented = headers.keys().map(HeaderName::as_str).find(|name| {
-        name.starts_with("x-amz-server-side-encryption")
-            || name.starts_with("x-amz-copy-source-server-side-encryption")
-            || *name == "x-amz-write-offset-bytes"
-    });
-    if let Some(name) = not_implemented {
-        return Err(Refusal::new(S3ErrorCode::NotImplemented).field("Header", name));
+    const APPEND: &str = "x-amz-write-offset-bytes";
+    if headers.contains_key(APPEND) {
+        return Err(Refusal::new(S3ErrorCode::NotImplemented).field("Header", APPEND));
     }
     if headers.keys().any(|name| name.as_str().starts_with("x-amz-object-lock-")) {
         return Err(Refusal::invalid_request("Bucket is missing Object Lock Configuration"));

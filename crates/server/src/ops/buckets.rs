@@ -1,12 +1,15 @@
 //! CreateBucket, HeadBucket, DeleteBucket, ListBuckets, GetBucketLocation.
 
+use haul_store::BucketOptions;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
 use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
+use crate::front::set_aside::NewBucketTags;
+use crate::ops::tags::{Tags, TagsOf};
 use crate::ops::wire::{self, owner};
-use crate::ops::{acl, names};
+use crate::ops::{acl, bucket_settings, names};
 
 /// The region whose location constraint is empty, and in which creating one's own bucket again is no error.
 const OLDEST_REGION: &str = "us-east-1";
@@ -28,9 +31,15 @@ impl Endpoint {
             );
         }
         acl::check_bucket(&req.headers)?;
+        let ownership = bucket_settings::new_ownership(&req.headers)?;
+        let tags = match req.extensions.get::<NewBucketTags>() {
+            Some(NewBucketTags(tags)) => TagsOf::Bucket.check(tags.iter().cloned())?,
+            None => Tags::new(),
+        };
+        let options = BucketOptions { ownership, tags };
         let location = format!("/{bucket}");
         let again_is_fine = &*self.region == OLDEST_REGION;
-        self.on_store(move |store| match store.create_bucket(&bucket) {
+        self.on_store(move |store| match store.create_bucket_with(&bucket, options) {
             Err(haul_store::Error::BucketAlreadyExists { .. }) if again_is_fine => Ok(()),
             created => created.map(drop),
         })
@@ -57,7 +66,9 @@ impl Endpoint {
 
     pub(crate) async fn list_buckets(&self, req: S3Request<ListBucketsInput>) -> Answered<ListBucketsOutput> {
         let grant = self.keys.of(&req.extensions)?;
-        let ListBucketsInput { continuation_token, max_buckets, prefix, .. } = req.input;
+        let ListBucketsInput { bucket_region, continuation_token, max_buckets, prefix } = req.input;
+        // All buckets here are in one region.
+        let in_region = bucket_region.as_deref().is_none_or(|asked| asked == &*self.region);
         let limit = match max_buckets {
             None => usize::MAX,
             Some(asked) => match usize::try_from(asked) {
@@ -71,7 +82,8 @@ impl Endpoint {
         let buckets = self.on_store(haul_store::Store::list_buckets).await?;
         let mut wanted = buckets.into_iter().filter(|bucket| {
             let name = bucket.name.as_str();
-            grant.sees_bucket(name)
+            in_region
+                && grant.sees_bucket(name)
                 && prefix.as_deref().is_none_or(|prefix| name.starts_with(prefix))
                 && continuation_token.as_deref().is_none_or(|after| name > after)
         });

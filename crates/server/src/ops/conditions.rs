@@ -95,16 +95,34 @@ pub(super) fn write_condition(
     if_match: Option<ETagCondition>,
     if_none_match: Option<ETagCondition>,
 ) -> Result<WriteCondition, Refusal> {
-    let not_implemented = |header: &'static str| {
-        Refusal::new(S3ErrorCode::NotImplemented)
-            .field("Header", header)
-            .field("additionalMessage", "We don't accept the provided value of this header for this API")
-    };
     match (if_match, if_none_match) {
         (None, None) => Ok(WriteCondition::Always),
         (None, Some(ETagCondition::Any)) => Ok(WriteCondition::IfNoneMatch),
         (Some(ETagCondition::ETag(etag)), None) => Ok(WriteCondition::IfMatch(ETag::new(etag.value()))),
-        (_, Some(_)) => Err(not_implemented("If-None-Match")),
-        (Some(ETagCondition::Any), None) => Err(not_implemented("If-Match")),
+        (Some(_), Some(_)) => Err(not_implemented(
+            "If-Match,If-None-Match",
+            "Multiple conditional request headers present in the request",
+        )),
+        (None, Some(_)) => Err(not_implemented(
+            "If-None-Match",
+            "We don't accept the provided value of If-None-Match header for this API",
+        )),
+        (Some(ETagCondition::Any), None) => Err(not_implemented(
+            "If-Match",
+            "We don't accept the provided value of If-Match header for this API",
+        )),
     }
+}
+
+/// The condition of a delete: `If-Match` only, and `*` means any object.
+pub(super) fn delete_condition(if_match: Option<ETagCondition>) -> WriteCondition {
+    match if_match {
+        None => WriteCondition::Always,
+        Some(ETagCondition::Any) => WriteCondition::IfMatchAny,
+        Some(ETagCondition::ETag(etag)) => WriteCondition::IfMatch(ETag::new(etag.value())),
+    }
+}
+
+fn not_implemented(header: &'static str, more: &str) -> Refusal {
+    Refusal::new(S3ErrorCode::NotImplemented).field("Header", header).field("additionalMessage", more)
 }

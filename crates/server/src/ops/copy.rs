@@ -17,7 +17,7 @@ use super::conditions::{ReadConditions, write_condition};
 use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
 use crate::ops::wire::{self, ChecksumFields};
-use crate::ops::{attributes, names};
+use crate::ops::{encryption, names};
 
 /// The largest source of one copy, by AWS's rule.
 const SOURCE_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;
@@ -27,12 +27,14 @@ const ATTEMPTS_MAX: usize = 200;
 
 impl Endpoint {
     pub(crate) async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> Answered<CopyObjectOutput> {
-        let given = attributes::read(&req.headers)?;
+        let given = self.attributes_of(&req)?;
         let condition =
             write_condition(header_condition(&req, "if-match")?, header_condition(&req, "if-none-match")?)?;
         for _ in 0..ATTEMPTS_MAX {
             if let Some(copy) = self.try_copy(&req.input, given.clone(), condition.clone()).await? {
-                return Ok(copied(&copy));
+                let mut response = copied(&copy);
+                self.volume.announce(&mut response.headers);
+                return Ok(response);
             }
         }
         Err(source_never_rests())
@@ -59,12 +61,17 @@ impl Endpoint {
             replaces(input.metadata_directive.as_ref().map(MetadataDirective::as_str), "metadata")?;
         let replace_tags =
             replaces(input.tagging_directive.as_ref().map(TaggingDirective::as_str), "tagging")?;
+        // AWS asks whether the request says something of the copy, not whether that is anything new.
+        let changes = replace_metadata == Replace::Yes
+            || input.server_side_encryption.is_some()
+            || given.storage_class.is_some()
+            || given.website_redirect_location.is_some();
         let wanted = copied_attributes(&object.attributes, given, replace_metadata, replace_tags);
 
         let key = names::key(&input.key)?;
         let bucket = self.bucket_for_writing(&input.bucket).await?;
         let onto_itself = source.bucket == bucket && source.key == key;
-        if onto_itself && replace_metadata == Replace::No && wanted == object.attributes {
+        if onto_itself && !changes && wanted.tags == object.attributes.tags {
             return Err(Refusal::invalid_request(
                 "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
             ));
@@ -77,6 +84,7 @@ impl Endpoint {
         &self,
         req: S3Request<UploadPartCopyInput>,
     ) -> Answered<UploadPartCopyOutput> {
+        encryption::check_customer_keys(&req.headers)?;
         let input = req.input;
         let upload = names::upload(&input.bucket, &input.key, &input.upload_id)?;
         let part_number = names::part_number(input.part_number)?;
@@ -101,7 +109,9 @@ impl Endpoint {
                 unless_replaced(store.upload_part_copy(&upload, part_number, source, range))
             };
             if let Some(part) = self.on_store(copy).await? {
-                return Ok(copied_part(&part));
+                let mut response = copied_part(&part);
+                self.volume.announce(&mut response.headers);
+                return Ok(response);
             }
         }
         Err(source_never_rests())
@@ -187,7 +197,7 @@ fn replaces(directive: Option<&str>, which: &'static str) -> Result<Replace, Ref
     }
 }
 
-/// A copy's attributes: the source's or the request's, tags decided apart, and the storage class always the request's.
+/// A copy's attributes: the source's or the request's, tags decided apart, storage class and redirect always the request's.
 fn copied_attributes(
     source: &ObjectAttributes,
     given: ObjectAttributes,
@@ -199,11 +209,12 @@ fn copied_attributes(
         Replace::No => source.tags.clone(),
     };
     let storage_class = given.storage_class.clone();
+    let website_redirect_location = given.website_redirect_location.clone();
     let base = match metadata {
         Replace::Yes => given,
         Replace::No => source.clone(),
     };
-    ObjectAttributes { tags, storage_class, ..base }
+    ObjectAttributes { tags, storage_class, website_redirect_location, ..base }
 }
 
 /// A conditional header that `s3s` has no field for on this operation.
@@ -224,7 +235,7 @@ fn copy_range(text: &str, object: &ObjectInfo) -> Result<RangeInclusive<u64>, Re
         Some((first, last)) if first <= last => {
             if first >= object.size_bytes {
                 return Err(Refusal::invalid_request(
-                    "The specified copy range is invalid for the source object size.",
+                    "The specified copy range is invalid for the source object size",
                 ));
             }
             Ok(first..=last)

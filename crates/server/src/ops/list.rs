@@ -49,10 +49,11 @@ impl Endpoint {
     pub(crate) async fn list_objects(&self, req: S3Request<ListObjectsInput>) -> Answered<ListObjectsOutput> {
         let ListObjectsInput { bucket, delimiter, encoding_type, marker, max_keys, prefix, .. } = req.input;
         let encoding = Encoding::read(encoding_type.as_ref())?;
+        let delimiter = given(delimiter);
         let max_keys = names::page_size("maxKeys", max_keys)?;
         let page = self.page(&bucket, &prefix, &delimiter, marker.clone(), max_keys).await?;
         // Without a delimiter the last key is the next marker, and AWS leaves it to the client to see that.
-        let next_marker = page.next.clone().filter(|_| delimiter.as_deref().is_some_and(|d| !d.is_empty()));
+        let next_marker = page.next.clone().filter(|_| delimiter.is_some());
         Ok(S3Response::new(ListObjectsOutput {
             name: Some(bucket),
             prefix: Some(encoding.apply(prefix.unwrap_or_default())),
@@ -84,6 +85,7 @@ impl Endpoint {
             ..
         } = req.input;
         let encoding = Encoding::read(encoding_type.as_ref())?;
+        let delimiter = given(delimiter);
         let max_keys = names::page_size("maxKeys", max_keys)?;
         let after = match &continuation_token {
             Some(token) => Some(read_token(token)?),
@@ -126,6 +128,7 @@ impl Endpoint {
         } = req.input;
         let encoding = Encoding::read(encoding_type.as_ref())?;
         check_version_marker(version_id_marker.as_deref(), key_marker.as_deref())?;
+        let delimiter = given(delimiter);
         let max_keys = names::page_size("maxKeys", max_keys)?;
         let page = self.page(&bucket, &prefix, &delimiter, key_marker.clone(), max_keys).await?;
         let next = page.next.clone();
@@ -133,15 +136,17 @@ impl Endpoint {
             .objects
             .into_iter()
             .map(|object| ObjectVersion {
+                checksum_algorithm: object
+                    .checksum
+                    .map(|(algorithm, _)| vec![wire::checksum_algorithm(algorithm)]),
+                checksum_type: object.checksum.map(|(_, checksum_type)| wire::checksum_type(checksum_type)),
                 e_tag: Some(wire::etag(&object.etag)),
                 is_latest: Some(true),
                 key: Some(encoding.apply(String::from(object.key))),
                 last_modified: Some(wire::document_time(object.last_modified)),
                 owner: Some(wire::owner()),
                 size: Some(wire::length(object.size_bytes)),
-                storage_class: Some(ObjectVersionStorageClass::from_static(
-                    ObjectVersionStorageClass::STANDARD,
-                )),
+                storage_class: Some(object.storage_class.unwrap_or_else(|| "STANDARD".to_owned()).into()),
                 version_id: Some("null".to_owned()),
                 ..Default::default()
             })
@@ -186,6 +191,11 @@ impl Endpoint {
         })
         .await
     }
+}
+
+/// An empty delimiter is none, and is not shown in the answer.
+pub(super) fn given(delimiter: Option<String>) -> Option<String> {
+    delimiter.filter(|delimiter| !delimiter.is_empty())
 }
 
 /// Whether the document names the owner of each object.

@@ -1,11 +1,11 @@
 //! ListParts and ListMultipartUploads.
 
 use haul_parts::{PartNumber, UploadId};
-use haul_store::{ListUploads, PartInfo, UploadInfo, UploadPage};
+use haul_store::{ChecksumOrigin, ListUploads, PartInfo, UploadChecksum, UploadInfo, UploadPage};
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
-use super::list::Encoding;
+use super::list::{Encoding, given};
 use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
 use crate::ops::names;
@@ -23,12 +23,13 @@ impl Endpoint {
         let last = page.parts.last().map_or(0, |part| part.part_number.get());
         let class = page.upload.attributes.storage_class.clone().unwrap_or_else(|| "STANDARD".to_owned());
         let abort = self.abort_rule(&page.upload).await;
+        let chosen = chosen(&page.upload);
         Ok(S3Response::new(ListPartsOutput {
             abort_date: abort.as_ref().map(|abort| abort.date.into()),
             abort_rule_id: abort.map(|abort| abort.rule_id),
             bucket: Some(input.bucket),
-            checksum_algorithm: Some(wire::checksum_algorithm(page.upload.checksum.algorithm)),
-            checksum_type: Some(wire::checksum_type(page.upload.checksum.checksum_type)),
+            checksum_algorithm: chosen.map(|chosen| wire::checksum_algorithm(chosen.algorithm)),
+            checksum_type: chosen.map(|chosen| wire::checksum_type(chosen.checksum_type)),
             initiator: Some(wire::initiator()),
             is_truncated: Some(page.next.is_some()),
             key: Some(input.key),
@@ -36,7 +37,7 @@ impl Endpoint {
             next_part_number_marker: Some(page.next.map_or(last, PartNumber::get).into()),
             owner: Some(wire::owner()),
             part_number_marker: Some(marker),
-            parts: Some(page.parts.iter().map(part).collect()),
+            parts: Some(page.parts.iter().map(|info| part(info, chosen)).collect()),
             request_charged: None,
             storage_class: Some(class.into()),
             upload_id: Some(input.upload_id),
@@ -58,6 +59,7 @@ impl Endpoint {
             ..
         } = req.input;
         let encoding = Encoding::read(encoding_type.as_ref())?;
+        let delimiter = given(delimiter);
         let max_uploads = names::page_size("max-uploads", max_uploads)?;
         let what = ListUploads {
             prefix: prefix.clone().unwrap_or_default(),
@@ -119,12 +121,14 @@ fn read_upload_marker(upload_id: Option<&str>, key: Option<&str>) -> Result<Opti
     }
 }
 
-fn part(part: &PartInfo) -> Part {
-    // The other algorithm's value was checked too, so it is listed beside the upload's own.
-    let mut fields = ChecksumFields::of(Some(&part.checksum));
-    if let Some(other) = &part.other_checksum {
-        fields.set(other.algorithm(), other.to_base64());
-    }
+/// The checksum that Create named. Lists show no other, as on AWS: neither the one chosen by default nor what single
+/// parts came with.
+fn chosen(info: &UploadInfo) -> Option<UploadChecksum> {
+    Some(info.checksum).filter(|checksum| checksum.origin == ChecksumOrigin::Requested)
+}
+
+fn part(part: &PartInfo, chosen: Option<UploadChecksum>) -> Part {
+    let fields = ChecksumFields::of(chosen.map(|_| &part.checksum));
     Part {
         checksum_crc32: fields.crc32,
         checksum_crc32c: fields.crc32c,
@@ -139,10 +143,11 @@ fn part(part: &PartInfo) -> Part {
 }
 
 fn upload(info: UploadInfo, encoding: Encoding) -> MultipartUpload {
+    let chosen = chosen(&info);
     let class = info.attributes.storage_class.unwrap_or_else(|| "STANDARD".to_owned());
     MultipartUpload {
-        checksum_algorithm: Some(wire::checksum_algorithm(info.checksum.algorithm)),
-        checksum_type: Some(wire::checksum_type(info.checksum.checksum_type)),
+        checksum_algorithm: chosen.map(|chosen| wire::checksum_algorithm(chosen.algorithm)),
+        checksum_type: chosen.map(|chosen| wire::checksum_type(chosen.checksum_type)),
         initiated: Some(wire::document_time(info.initiated)),
         initiator: Some(wire::initiator()),
         key: Some(encoding.apply(String::from(info.upload.key))),

@@ -2,18 +2,23 @@
 
 pub(crate) mod acl;
 pub(crate) mod attributes;
+mod bucket_settings;
 mod buckets;
 mod conditions;
 mod copy;
 pub(crate) mod cors;
+pub(crate) mod encryption;
 pub(crate) mod lifecycle;
 mod list;
 mod list_uploads;
 pub(crate) mod names;
+mod object_attributes;
 mod object_stream;
 mod objects;
 mod read;
 mod tagging;
+pub(crate) mod tags;
 mod unconfigured;
 pub(crate) mod uploads;
+mod user_metadata;
 pub(crate) mod wire;

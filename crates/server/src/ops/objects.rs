@@ -2,25 +2,26 @@
 
 use haul_parts::{ChecksumAlgorithm, Key};
 use haul_store::{ObjectChecksum, PutOptions, WriteCondition};
+use http::HeaderMap;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
-use super::conditions::write_condition;
+use super::conditions::{delete_condition, write_condition};
 use crate::answer::error_document::usual_message;
 use crate::answer::refusal::Refusal;
 use crate::body::integrity::Integrity;
 use crate::body::receive::Arriving;
 use crate::endpoint::{Answered, Endpoint};
-use crate::ops::{attributes, names, wire};
+use crate::ops::{names, wire};
 
 /// Keys in one DeleteObjects, by AWS's rule.
 const DELETE_KEYS: usize = 1000;
 
 impl Endpoint {
     pub(crate) async fn put_object(&self, req: S3Request<PutObjectInput>) -> Answered<PutObjectOutput> {
+        let attributes = self.attributes_of(&req)?;
         let PutObjectInput { bucket, key, body, if_match, if_none_match, .. } = req.input;
         let integrity = Integrity::from_headers(&req.headers)?;
-        let attributes = attributes::read(&req.headers)?;
         let condition = write_condition(if_match, if_none_match)?;
         let key = names::key(&key)?;
         let bucket = self.bucket_for_writing(&bucket).await?;
@@ -44,6 +45,7 @@ impl Endpoint {
         if let Some(checksum @ ObjectChecksum::FullObject(_)) = &object.checksum {
             wire::set_object_checksum(&mut response.headers, checksum);
         }
+        self.volume.announce(&mut response.headers);
         Ok(response)
     }
 
@@ -51,13 +53,14 @@ impl Endpoint {
         &self,
         req: S3Request<DeleteObjectInput>,
     ) -> Answered<DeleteObjectOutput> {
+        check_no_bypass(&req.headers)?;
         let input = req.input;
         names::unversioned(input.version_id.as_deref())?;
         if input.if_match_last_modified_time.is_some() || input.if_match_size.is_some() {
             // AWS has these on directory buckets only.
             return Err(Refusal::new(S3ErrorCode::NotImplemented).field("Header", "x-amz-if-match-*"));
         }
-        let condition = write_condition(input.if_match, None)?;
+        let condition = delete_condition(input.if_match);
         let (bucket, key) = (names::bucket(&input.bucket)?, names::key(&input.key)?);
         self.on_store(move |store| store.delete_object(&bucket, &key, condition)).await?;
         Ok(S3Response::new(DeleteObjectOutput::default()))
@@ -67,6 +70,7 @@ impl Endpoint {
         &self,
         req: S3Request<DeleteObjectsInput>,
     ) -> Answered<DeleteObjectsOutput> {
+        check_no_bypass(&req.headers)?;
         let DeleteObjectsInput { bucket, delete, .. } = req.input;
         let bucket = names::bucket(&bucket)?;
         if delete.objects.is_empty() || delete.objects.len() > DELETE_KEYS {
@@ -97,9 +101,22 @@ impl Endpoint {
     }
 }
 
+/// No bucket has Object Lock, so there is nothing to bypass; AWS says so whatever the value is.
+fn check_no_bypass(headers: &HeaderMap) -> Result<(), Refusal> {
+    const BYPASS: &str = "x-amz-bypass-governance-retention";
+    if !headers.contains_key(BYPASS) {
+        return Ok(());
+    }
+    let message = format!("{BYPASS} is only applicable to Object Lock enabled buckets.");
+    Err(Refusal::with(S3ErrorCode::InvalidArgument, message).field("ArgumentName", BYPASS))
+}
+
 /// One entry of a DeleteObjects: its key, and its ETag as what If-Match is on a DeleteObject.
 fn conditional_delete(object: &ObjectIdentifier) -> Result<(Key, WriteCondition), Refusal> {
-    names::unversioned(object.version_id.as_deref())?;
+    if !matches!(object.version_id.as_deref(), None | Some("null" | "")) {
+        // Without versions there is none of this name; AWS says so per entry.
+        return Err(Refusal::new(S3ErrorCode::NoSuchVersion));
+    }
     if object.last_modified_time.is_some() || object.size.is_some() {
         // AWS has these on directory buckets only.
         return Err(Refusal::new(S3ErrorCode::NotImplemented));
@@ -108,8 +125,7 @@ fn conditional_delete(object: &ObjectIdentifier) -> Result<(Key, WriteCondition)
         "*" => ETagCondition::Any,
         _ => ETagCondition::ETag(etag),
     });
-    let condition = write_condition(if_match, None)?;
-    Ok((names::key(&object.key)?, condition))
+    Ok((names::key(&object.key)?, delete_condition(if_match)))
 }
 
 /// The line of an object that was not deleted.

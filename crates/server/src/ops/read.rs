@@ -1,4 +1,4 @@
-//! GetObject, HeadObject, GetObjectAttributes.
+//! GetObject, HeadObject.
 //!
 //! Both reads open the object the same way (HEAD takes no byte of it), so they cannot answer differently. Headers are
 //! set here and not through `s3s`'s fields: the kept ones go out as they came in.
@@ -8,17 +8,15 @@ use haul_store::{ObjectInfo, ObjectReader, ReadRange};
 use http::header::IF_RANGE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use s3s::dto::{Range, *};
-use s3s::{S3ErrorCode, S3Request, S3Response};
+use s3s::{S3Request, S3Response};
 
 use super::conditions::{ReadConditions, Verdict, is_still};
-use super::list_uploads::part_marker;
 use crate::answer::refusal::Refusal;
 use crate::endpoint::{Answered, Endpoint};
 use crate::front::StatusOverride;
 use crate::front::query::Query;
 use crate::ops::object_stream::object_stream;
-use crate::ops::wire::{self, ChecksumFields};
-use crate::ops::{attributes, names};
+use crate::ops::{attributes, encryption, names, wire};
 
 /// An object ready to be read, and the headers that announce it.
 struct Opened {
@@ -54,6 +52,7 @@ impl Endpoint {
         request: &HeaderMap,
         input: GetObjectInput,
     ) -> Result<Opened, Refusal> {
+        encryption::check_read(request)?;
         let GetObjectInput { bucket, key, version_id, range, part_number, checksum_mode, .. } = input;
         let conditions = ReadConditions {
             if_match: input.if_match,
@@ -92,6 +91,7 @@ impl Endpoint {
         }
 
         wire::set(&mut headers, "accept-ranges", "bytes");
+        self.volume.announce(&mut headers);
         attributes::write(&object.attributes, &query, &mut headers);
         let bytes = reader.range();
         headers.insert(http::header::CONTENT_LENGTH, (bytes.end - bytes.start).into());
@@ -151,40 +151,6 @@ impl Endpoint {
             wire::set(headers, "x-amz-checksum-type", object_type(object));
         }
     }
-
-    pub(crate) async fn get_object_attributes(
-        &self,
-        req: S3Request<GetObjectAttributesInput>,
-    ) -> Answered<GetObjectAttributesOutput> {
-        let input = req.input;
-        names::unversioned(input.version_id.as_deref())?;
-        let max_parts = names::page_size("max-parts", input.max_parts)?;
-        let marker = input.part_number_marker.unwrap_or(0);
-        let after = part_marker(marker)?;
-        let asked = attributes_asked(&input.object_attributes)?;
-        let (bucket, key) = (names::bucket(&input.bucket)?, names::key(&input.key)?);
-        let page =
-            self.on_store(move |store| store.object_parts(&bucket, &key, after, Some(max_parts))).await?;
-
-        let object = &page.object;
-        let mut output = GetObjectAttributesOutput {
-            last_modified: Some(object.last_modified.into()),
-            ..Default::default()
-        };
-        for attribute in asked {
-            match attribute.as_str() {
-                "ETag" => output.e_tag = Some(wire::etag(&object.etag)),
-                "Checksum" => output.checksum = object.checksum.as_ref().map(checksum_element),
-                "ObjectSize" => output.object_size = Some(wire::length(object.size_bytes)),
-                "StorageClass" => {
-                    let class = object.attributes.storage_class.clone();
-                    output.storage_class = Some(class.unwrap_or_else(|| "STANDARD".to_owned()).into());
-                }
-                _ => output.object_parts = parts_element(&page, marker, max_parts),
-            }
-        }
-        Ok(S3Response::new(output))
-    }
 }
 
 /// What HEAD asks is what GET asks.
@@ -226,62 +192,4 @@ fn wanted_range(range: Option<Range>, part: Option<PartNumber>) -> Result<ReadRa
         (Some(Range::Int { first, last: None }), None) => Ok(ReadRange::From(first)),
         (Some(Range::Suffix { length }), None) => Ok(ReadRange::Suffix(length)),
     }
-}
-
-/// The names in `x-amz-object-attributes`, which come separated by commas as often as in several headers.
-fn attributes_asked(given: &[ObjectAttributes]) -> Result<Vec<String>, Refusal> {
-    let known = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"];
-    let asked: Vec<String> =
-        given.iter().flat_map(|names| names.as_str().split(',')).map(|name| name.trim().to_owned()).collect();
-    match asked.iter().find(|name| !known.contains(&name.as_str())) {
-        Some(_) => Err(Refusal::with(S3ErrorCode::InvalidArgument, "Invalid attribute name specified.")
-            .field("ArgumentName", "x-amz-object-attributes")),
-        None => Ok(asked),
-    }
-}
-
-fn checksum_element(checksum: &haul_store::ObjectChecksum) -> Checksum {
-    let fields = ChecksumFields::of_object(Some(checksum));
-    Checksum {
-        checksum_crc32: fields.crc32,
-        checksum_crc32c: fields.crc32c,
-        checksum_crc64nvme: fields.crc64nvme,
-        checksum_sha1: fields.sha1,
-        checksum_sha256: fields.sha256,
-        checksum_type: Some(wire::checksum_type(checksum.checksum_type())),
-    }
-}
-
-/// Only objects that came in parts have this element.
-fn parts_element(
-    page: &haul_store::ObjectPartPage,
-    marker: i32,
-    max_parts: u16,
-) -> Option<GetObjectAttributesParts> {
-    let count = page.object.part_count?;
-    let parts = page
-        .parts
-        .iter()
-        .map(|part| {
-            let fields = ChecksumFields::of(part.checksum.as_ref());
-            ObjectPart {
-                checksum_crc32: fields.crc32,
-                checksum_crc32c: fields.crc32c,
-                checksum_crc64nvme: fields.crc64nvme,
-                checksum_sha1: fields.sha1,
-                checksum_sha256: fields.sha256,
-                part_number: Some(part.part_number.get().into()),
-                size: Some(wire::length(part.size_bytes)),
-            }
-        })
-        .collect();
-    let last = page.parts.last().map_or(0, |part| part.part_number.get());
-    Some(GetObjectAttributesParts {
-        is_truncated: Some(page.next.is_some()),
-        max_parts: Some(max_parts.into()),
-        next_part_number_marker: Some(page.next.map_or(last, PartNumber::get).into()),
-        part_number_marker: Some(marker),
-        parts: Some(parts),
-        total_parts_count: Some(count.into()),
-    })
 }

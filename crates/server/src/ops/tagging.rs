@@ -4,7 +4,8 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
 use crate::endpoint::{Answered, Endpoint};
-use crate::ops::{attributes, names};
+use crate::ops::names;
+use crate::ops::tags::{self, TagsOf};
 
 impl Endpoint {
     pub(crate) async fn get_object_tagging(
@@ -13,8 +14,7 @@ impl Endpoint {
     ) -> Answered<GetObjectTaggingOutput> {
         let input = req.input;
         let object = self.existing_object(&input.bucket, &input.key, input.version_id.as_deref()).await?;
-        let tags = object.attributes.tags.into_iter();
-        let tag_set = tags.map(|(key, value)| Tag { key: Some(key), value: Some(value) }).collect();
+        let tag_set = tags::shown(object.attributes.tags);
         Ok(S3Response::new(GetObjectTaggingOutput { tag_set, version_id: None }))
     }
 
@@ -23,9 +23,7 @@ impl Endpoint {
         req: S3Request<PutObjectTaggingInput>,
     ) -> Answered<PutObjectTaggingOutput> {
         let input = req.input;
-        let pairs = input.tagging.tag_set.into_iter();
-        let pairs = pairs.map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
-        let tags = attributes::check_tags(pairs)?;
+        let tags = TagsOf::Object.check(input.tagging.tag_set)?;
         let (bucket, key) = names::object(&input.bucket, &input.key, input.version_id.as_deref())?;
         self.on_store(move |store| store.set_object_tags(&bucket, &key, tags)).await?;
         Ok(S3Response::new(PutObjectTaggingOutput::default()))

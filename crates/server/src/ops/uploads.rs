@@ -11,16 +11,17 @@ use crate::answer::refusal::Refusal;
 use crate::body::integrity::{self, Integrity};
 use crate::body::receive::Arriving;
 use crate::endpoint::{Answered, Endpoint};
+use crate::front::set_aside::NoPartList;
 use crate::ops::wire::{self, ChecksumFields};
-use crate::ops::{attributes, names};
+use crate::ops::{encryption, names};
 
 impl Endpoint {
     pub(crate) async fn create_multipart_upload(
         &self,
         req: S3Request<CreateMultipartUploadInput>,
     ) -> Answered<CreateMultipartUploadOutput> {
+        let attributes = self.attributes_of(&req)?;
         let input = req.input;
-        let attributes = attributes::read(&req.headers)?;
         let checksum_algorithm = upload_algorithm(input.checksum_algorithm.as_ref())?;
         let checksum_type = read_type(input.checksum_type.as_ref())?;
         if checksum_type.is_some() && checksum_algorithm.is_none() {
@@ -35,7 +36,7 @@ impl Endpoint {
             self.on_store(move |store| store.create_multipart_upload(&bucket, &key, options)).await?;
         let abort = self.abort_rule(&upload).await;
         let requested = upload.checksum.origin == ChecksumOrigin::Requested;
-        Ok(S3Response::new(CreateMultipartUploadOutput {
+        let mut response = S3Response::new(CreateMultipartUploadOutput {
             abort_date: abort.as_ref().map(|abort| abort.date.into()),
             abort_rule_id: abort.map(|abort| abort.rule_id),
             bucket: Some(input.bucket),
@@ -44,10 +45,13 @@ impl Endpoint {
             key: Some(input.key),
             upload_id: Some(upload.upload.upload_id.into()),
             ..Default::default()
-        }))
+        });
+        self.volume.announce(&mut response.headers);
+        Ok(response)
     }
 
     pub(crate) async fn upload_part(&self, req: S3Request<UploadPartInput>) -> Answered<UploadPartOutput> {
+        encryption::check_customer_keys(&req.headers)?;
         let UploadPartInput { bucket, key, body, part_number, upload_id, .. } = req.input;
         let upload = names::upload(&bucket, &key, &upload_id)?;
         let part_number = names::part_number(part_number)?;
@@ -73,6 +77,7 @@ impl Endpoint {
         let mut response =
             S3Response::new(UploadPartOutput { e_tag: Some(wire::etag(&part.etag)), ..Default::default() });
         wire::set_checksum(&mut response.headers, &given.unwrap_or(part.checksum));
+        self.volume.announce(&mut response.headers);
         Ok(response)
     }
 
@@ -80,11 +85,17 @@ impl Endpoint {
         &self,
         req: S3Request<CompleteMultipartUploadInput>,
     ) -> Answered<CompleteMultipartUploadOutput> {
+        encryption::check_customer_keys(&req.headers)?;
         let checksum = integrity::object_checksum(&req.headers)?;
         let host =
             req.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost").to_owned();
         let input = req.input;
         let upload = names::upload(&input.bucket, &input.key, &input.upload_id)?;
+        if req.extensions.get::<NoPartList>().is_some() {
+            // An upload that is not there counts before a list that is not.
+            self.on_store(move |store| store.head_multipart_upload(&upload)).await?;
+            return Err(Refusal::invalid_request("You must specify at least one part"));
+        }
         let parts = listed_parts(input.multipart_upload, &upload)?;
         let options = CompleteOptions {
             mpu_object_size_bytes: input.mpu_object_size.map(object_size).transpose()?,
@@ -98,7 +109,7 @@ impl Endpoint {
 
         let fields = ChecksumFields::of_object(object.checksum.as_ref());
         let location = format!("{}://{host}/{}/{}", self.scheme, input.bucket, wire::url_encoded(&input.key));
-        Ok(S3Response::new(CompleteMultipartUploadOutput {
+        let mut response = S3Response::new(CompleteMultipartUploadOutput {
             bucket: Some(input.bucket),
             checksum_crc32: fields.crc32,
             checksum_crc32c: fields.crc32c,
@@ -113,7 +124,9 @@ impl Endpoint {
             key: Some(input.key),
             location: Some(location),
             ..Default::default()
-        }))
+        });
+        self.volume.announce(&mut response.headers);
+        Ok(response)
     }
 
     pub(crate) async fn abort_multipart_upload(

@@ -19,6 +19,10 @@ async fn buckets_are_made_found_listed_and_removed() {
     let page = c.request("GET", &format!("/?continuation-token={token}&max-buckets=1")).expect(200).await;
     assert_eq!(page.elements("Name"), ["bkt"]);
     assert_eq!(page.element("ContinuationToken"), None);
+    for (region, names) in [("us-east-1", vec!["another.one", "bkt"]), ("eu-west-1", vec![])] {
+        let there = c.request("GET", &format!("/?bucket-region={region}")).expect(200).await;
+        assert_eq!(there.elements("Name"), names, "{region}");
+    }
     c.request("DELETE", "/another.one").expect(204).await;
     c.request("DELETE", "/another.one").refused(404, "NoSuchBucket").await;
 }
@@ -93,10 +97,10 @@ async fn what_clients_ask_in_passing_is_answered_as_for_an_unconfigured_bucket()
         ("policyStatus", 404, Some("NoSuchBucketPolicy")),
         ("tagging", 404, Some("NoSuchTagSet")),
         ("encryption", 404, Some("ServerSideEncryptionConfigurationNotFoundError")),
-        ("publicAccessBlock", 404, Some("NoSuchPublicAccessBlockConfiguration")),
+        ("publicAccessBlock", 200, None),
         ("website", 404, Some("NoSuchWebsiteConfiguration")),
         ("replication", 404, Some("ReplicationConfigurationNotFoundError")),
-        ("ownershipControls", 404, Some("OwnershipControlsNotFoundError")),
+        ("ownershipControls", 200, None),
         ("object-lock", 404, Some("ObjectLockConfigurationNotFoundError")),
         ("lifecycle", 404, Some("NoSuchLifecycleConfiguration")),
         ("cors", 404, Some("NoSuchCORSConfiguration")),

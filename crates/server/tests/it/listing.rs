@@ -236,3 +236,21 @@ async fn empty_parameters_of_listings_are_absent() {
     assert_eq!(uploads.expect(200).await.elements("Key"), ["k"]);
     f.client.request("GET", "/?max-buckets=").expect(200).await;
 }
+
+/// Tools compare the checksum of a version with the one they know; and what is empty is as good as absent.
+#[tokio::test]
+async fn versions_carry_checksums_and_an_empty_delimiter_is_none() {
+    let f = with_keys(&["plain"]).await;
+    let c = &f.client;
+    let put = c.request("PUT", "/bkt/summed").header("x-amz-storage-class", "STANDARD_IA");
+    let sha1 = haul_parts::Hasher::checksum(haul_parts::ChecksumAlgorithm::Sha1, b"x").to_base64();
+    put.header("x-amz-checksum-sha1", &sha1).body("x").expect(200).await;
+    let versions = c.get("/bkt?versions&delimiter=").await;
+    assert_eq!(versions.elements("ChecksumAlgorithm"), ["CRC64NVME", "SHA1"]);
+    assert_eq!(versions.elements("ChecksumType"), ["FULL_OBJECT", "FULL_OBJECT"]);
+    assert_eq!(versions.elements("StorageClass"), ["STANDARD", "STANDARD_IA"]);
+    for query in ["versions&delimiter=", "delimiter=", "list-type=2&delimiter=", "uploads&delimiter="] {
+        let list = c.request("GET", &format!("/bkt?{query}")).expect(200).await;
+        assert!(!list.text().contains("Delimiter"), "{query}: {}", list.text());
+    }
+}

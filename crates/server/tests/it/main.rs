@@ -5,12 +5,15 @@
 
 mod admin;
 mod auth;
+mod bucket_settings;
 mod buckets;
 mod client;
 mod cors;
 mod damage;
+mod deletes;
 mod docs;
 mod documents;
+mod encryption;
 mod expiry;
 mod fixture;
 mod fuzz_seeds;
@@ -22,6 +25,8 @@ mod million;
 mod multipart;
 mod multipart_checksums;
 mod names;
+mod object_headers;
 mod objects;
 mod signatures;
 mod start;
+mod tags;

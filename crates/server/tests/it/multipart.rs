@@ -85,6 +85,10 @@ async fn an_unknown_upload_is_no_upload() {
     let refused = unknown.part(1, "x").refused(404, "NoSuchUpload").await;
     assert_eq!(refused.element("UploadId").as_deref(), Some("unknown"));
     unknown.complete(&[(1, "x", "")]).refused(404, "NoSuchUpload").await;
+    // Also where the list is missing, which is another mistake only where there is an upload.
+    let without_list = c.request("POST", "/bkt/k?uploadId=unknown");
+    let refused = without_list.refused(404, "NoSuchUpload").await;
+    assert_eq!(refused.element("UploadId").as_deref(), Some("unknown"));
     unknown.list("").refused(404, "NoSuchUpload").await;
     c.request("DELETE", "/bkt/k?uploadId=unknown").refused(404, "NoSuchUpload").await;
     // The id of another key.
@@ -169,7 +173,8 @@ async fn a_wrong_list_is_refused_and_leaves_the_upload() {
     upload.complete(&[(1, e, ""), (1, e, "")]).refused(400, "InvalidPartOrder").await;
     let id = &upload.id;
     let complete = |body: &str| f.client.request("POST", &format!("/bkt/k?uploadId={id}")).body(body);
-    complete("").refused(400, "InvalidRequest").await;
+    let refused = complete("").refused(400, "InvalidRequest").await;
+    assert_eq!(refused.element("Message").as_deref(), Some("You must specify at least one part"));
     complete("<CompleteMultipartUpload></CompleteMultipartUpload>").refused(400, "MalformedXML").await;
     complete("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>")
         .refused(400, "MalformedXML")
@@ -310,7 +315,8 @@ async fn a_key_that_changed_since_create_is_a_conflict() {
 #[tokio::test]
 async fn parts_are_listed_in_order_page_by_page() {
     let f = Fixture::new().await;
-    let upload = Upload::create(&f.client, &[("x-amz-storage-class", "STANDARD_IA")]).await;
+    let created = [("x-amz-storage-class", "STANDARD_IA"), ("x-amz-checksum-algorithm", "CRC64NVME")];
+    let upload = Upload::create(&f.client, &created).await;
     let empty = upload.list("").expect(200).await;
     assert_eq!(empty.element("NextPartNumberMarker").as_deref(), Some("0"));
     for number in [3, 1, 10, 2, 7] {
@@ -423,7 +429,8 @@ async fn objects_are_read_back_part_by_part() {
     let all = attributes("").expect(200).await;
     assert_eq!(all.element("ObjectSize"), Some((2 * MIN + 11).to_string()));
     assert_eq!(all.elements("PartNumber"), ["1", "2", "3"]);
-    assert_eq!(all.element("ChecksumSHA256"), Some(composite.to_string()));
+    assert_eq!(all.element("ChecksumSHA256"), Some(composite.checksum().to_base64()));
+    assert_eq!(all.element("ETag").as_deref(), Some(done.element("ETag").unwrap().trim_matches('"')));
     assert_eq!(all.element("PartsCount").as_deref(), Some("3"), "{}", all.text());
     let page = f
         .client
@@ -472,8 +479,9 @@ async fn a_part_is_copied_whole_or_by_range() {
 #[tokio::test]
 async fn part_markers_past_the_last_number_leave_nothing() {
     let f = Fixture::new().await;
-    let upload = Upload::create(&f.client, &[]).await;
-    let etag = upload.part(1, "x").expect(200).await.etag();
+    let upload = Upload::create(&f.client, &[("x-amz-checksum-algorithm", "SHA256")]).await;
+    let value = sum(ChecksumAlgorithm::Sha256, b"x").to_base64();
+    let etag = upload.part(1, "x").header("x-amz-checksum-sha256", &value).expect(200).await.etag();
     let attributes = |marker: &str| {
         let request = f.client.request("GET", "/bkt/k?attributes");
         request.header("x-amz-object-attributes", "ObjectParts").header("x-amz-part-number-marker", marker)
@@ -482,7 +490,8 @@ async fn part_markers_past_the_last_number_leave_nothing() {
         let page = upload.list(&format!("&part-number-marker={marker}")).expect(200).await;
         assert!(page.elements("PartNumber").is_empty(), "{}", page.text());
     }
-    upload.complete(&[(1, &etag, "")]).expect(200).await;
+    let named = format!("<ChecksumSHA256>{value}</ChecksumSHA256>");
+    upload.complete(&[(1, &etag, &named)]).expect(200).await;
     for marker in ["10000", "10001", "2147483647"] {
         let page = attributes(marker).expect(200).await;
         assert!(page.elements("PartNumber").is_empty(), "{}", page.text());
@@ -490,4 +499,46 @@ async fn part_markers_past_the_last_number_leave_nothing() {
     }
     let page = attributes("0").expect(200).await;
     assert_eq!(page.elements("PartNumber"), ["1"]);
+}
+
+/// GetObjectAttributes wrote the ETag in quotes, `-N` behind composite checksums, and the parts of every upload: a client
+/// that compares the ETag with the one it knows found another one.
+#[tokio::test]
+async fn attributes_have_a_bare_etag_and_parts_of_composites() {
+    let f = Fixture::new().await;
+    let attributes = || {
+        let request = f.client.request("GET", "/bkt/k?attributes");
+        request.header("x-amz-object-attributes", "ETag,Checksum,ObjectParts,StorageClass,ObjectSize")
+    };
+    let etag = f.client.put("/bkt/k", "in one piece").await.etag();
+    let whole = attributes().expect(200).await;
+    assert_eq!(whole.element("ETag").as_deref(), Some(etag.trim_matches('"')));
+    assert!(!whole.text().contains("<ObjectParts>"), "{}", whole.text());
+    for (algorithm, checksum_type, parts) in [
+        (None, None, 0),
+        (Some("CRC32C"), Some("FULL_OBJECT"), 0),
+        (Some("CRC32C"), Some("COMPOSITE"), 1),
+        (Some("CRC64NVME"), None, 0),
+    ] {
+        let mut created = Vec::new();
+        created.extend(algorithm.map(|name| ("x-amz-checksum-algorithm", name)));
+        created.extend(checksum_type.map(|name| ("x-amz-checksum-type", name)));
+        let upload = Upload::create(&f.client, &created).await;
+        let crc = sum(ChecksumAlgorithm::Crc32c, b"x").to_base64();
+        let part = upload.part(1, "x");
+        let part =
+            if algorithm == Some("CRC32C") { part.header("x-amz-checksum-crc32c", &crc) } else { part };
+        let etag = part.expect(200).await.etag();
+        let named = format!("<ChecksumCRC32C>{crc}</ChecksumCRC32C>");
+        let named = if algorithm == Some("CRC32C") { named.as_str() } else { "" };
+        let done = upload.complete(&[(1, &etag, named)]).expect(200).await;
+        let shown = attributes().expect(200).await;
+        assert_eq!(shown.element("ETag"), Some(done.element("ETag").unwrap().replace('"', "")));
+        assert_eq!(shown.elements("PartNumber").len(), parts, "{created:?}: {}", shown.text());
+        assert_eq!(shown.element("MaxParts").is_some(), parts > 0, "{created:?}: {}", shown.text());
+        assert_eq!(shown.element("PartsCount").as_deref(), Some("1"), "{created:?}: {}", shown.text());
+        let name = if algorithm == Some("CRC32C") { "ChecksumCRC32C" } else { "ChecksumCRC64NVME" };
+        let value = done.element(name).unwrap();
+        assert_eq!(shown.element(name).as_deref(), value.split('-').next(), "{created:?}");
+    }
 }

@@ -37,6 +37,17 @@ async fn full_object_checksums_are_compared_at_complete() {
                 "The upload was created using the FULL_OBJECT checksum mode. The complete request must use the same checksum mode."
             )
         );
+        // Without a type the value counts as one of the default type, and of another algorithm it is none.
+        let untyped = complete().header(header, &value);
+        if algorithm.default_type() != haul_parts::ChecksumType::FullObject {
+            let refused = untyped.refused(400, "BadDigest").await;
+            let message =
+                format!("The {} you specified did not match the calculated checksum.", name.to_lowercase());
+            assert_eq!(refused.element("Message"), Some(message));
+        }
+        let other_algorithm = sum(ChecksumAlgorithm::Sha1, &data).to_base64();
+        let other = complete().header("x-amz-checksum-sha1", &other_algorithm);
+        other.header("x-amz-checksum-type", "FULL_OBJECT").refused(400, "BadDigest").await;
         let size = data.len().to_string();
         let right = complete().header(header, &value).header("x-amz-checksum-type", "FULL_OBJECT");
         let done = right.header("x-amz-mp-object-size", &size).expect(200).await;
@@ -146,7 +157,26 @@ async fn other_checksums_of_parts_are_echoed_and_checksums_allow_no_gaps() {
     assert_eq!(part.header("x-amz-checksum-crc32c"), Some(crc.as_str()));
     let named = format!("<ChecksumCRC32C>{crc}</ChecksumCRC32C>");
     upload.complete(&[(1, &part.etag(), &named)]).refused(400, "InvalidPart").await;
-    let done = upload.complete(&[(1, &part.etag(), "")]).expect(200).await;
+    // Lists show only what Create named.
+    let listed = upload.list("").expect(200).await;
+    assert!(!listed.text().contains("Checksum"), "{}", listed.text());
+    let uploads = f.client.get("/bkt?uploads").await;
+    assert!(!uploads.text().contains("Checksum"), "{}", uploads.text());
+    let complete = || upload.complete(&[(1, &part.etag(), "")]);
+    for checksum_type in ["FULL_OBJECT", "COMPOSITE"] {
+        let refused =
+            complete().header("x-amz-checksum-type", checksum_type).refused(400, "InvalidRequest").await;
+        assert_eq!(
+            refused.element("Message").as_deref(),
+            Some(
+                "The upload was created using the null checksum mode. The complete request must use the same checksum mode."
+            )
+        );
+    }
+    let wrong = sum(ChecksumAlgorithm::Crc64Nvme, b"y").to_base64();
+    complete().header("x-amz-checksum-crc64nvme", &wrong).refused(400, "BadDigest").await;
+    // Another algorithm's value is not compared.
+    let done = complete().header("x-amz-checksum-crc32c", "AAAAAA==").expect(200).await;
     let whole = sum(ChecksumAlgorithm::Crc64Nvme, b"x").to_base64();
     assert_eq!(done.element("ChecksumCRC64NVME"), Some(whole));
     assert_eq!(done.element("ChecksumCRC32C"), None);
