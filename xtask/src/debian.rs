@@ -42,6 +42,15 @@ pub(crate) fn faketime() -> Result<()> {
     Ok(())
 }
 
+/// Installs `openssl`, with which tests make certificates as people make them.
+pub(crate) fn openssl() -> Result<()> {
+    if installed_version("openssl").is_none() {
+        install(&["openssl"])
+            .context("openssl cannot be had: it comes from the Debian package of that name")?;
+    }
+    Ok(())
+}
+
 fn installed_version(package: &str) -> Option<String> {
     let output = Command::new("dpkg-query")
         .args(["-W", "-f", "${db:Status-Status} ${Version}", package])

@@ -33,6 +33,7 @@ impl Needs {
         let localstack = tools::localstack(cache)?;
         debian::ceph()?;
         debian::faketime()?;
+        debian::openssl()?;
         let garage = (range == Range::Full).then(|| tools::garage(cache)).transpose()?;
         Ok(Self { peers, localstack, garage })
     }

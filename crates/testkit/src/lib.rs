@@ -7,6 +7,7 @@
 //! ([`Store::shared`]); a test that does not find them fails and says so, it never skips.
 
 pub mod files;
+pub mod network;
 pub mod process;
 pub mod python;
 pub mod seeds;

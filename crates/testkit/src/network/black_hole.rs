@@ -1,0 +1,36 @@
+//! An address that drops every SYN, as a machine behind a wrong route does.
+
+use std::net::{SocketAddr, TcpStream};
+
+use anyhow::{Context, Result};
+use socket2::{Domain, Socket, Type};
+
+/// A listener whose queue is full: the kernel drops what comes. No namespace or firewall is needed.
+#[derive(Debug)]
+pub struct BlackHole {
+    address: SocketAddr,
+    _listener: Socket,
+    _fills_the_queue: TcpStream,
+}
+
+impl BlackHole {
+    /// At this address; port 0 lets the system choose.
+    ///
+    /// # Errors
+    /// When the address is taken.
+    pub fn dig(at: SocketAddr) -> Result<Self> {
+        let listener = Socket::new(Domain::for_address(at), Type::STREAM, None).context("make a socket")?;
+        listener.bind(&at.into()).with_context(|| format!("bind {at}"))?;
+        // Zero still leaves room for one connection that is not accepted.
+        listener.listen(0).context("listen")?;
+        let address = listener.local_addr().context("the address")?.as_socket().context("an IP address")?;
+        let fills_the_queue = TcpStream::connect(address).context("fill the queue")?;
+        Ok(Self { address, _listener: listener, _fills_the_queue: fills_the_queue })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
