@@ -183,6 +183,14 @@ pub enum Error {
     /// No store can be reached with this configuration.
     #[error("the configuration of the store is incomplete: {0}")]
     Configuration(String),
+    /// A setting of the environment, a profile or the caller cannot be used. Nothing was sent.
+    #[error("{problem}")]
+    BadSetting {
+        /// Which one, and what is wrong with it.
+        problem: String,
+        /// What to write instead.
+        hint: String,
+    },
     /// A task of ours ended in a way that it must not: a bug.
     #[error("internal error: {0}")]
     Internal(String),
@@ -237,7 +245,7 @@ impl Error {
                     .into()
             }
             Self::SourceChanged { .. } => "run the same command again when nothing writes to the file".into(),
-            Self::Store { source, .. } => return source.hint().map(str::to_owned),
+            Self::Store { source, .. } => return source.hint().map(Into::into),
             Self::InDoubt { .. } => {
                 "run the same command again: with a journal it finds out and goes on from there".into()
             }
@@ -270,6 +278,7 @@ impl Error {
                 "do not use that object; run the same command again to write it anew; if it fails again, the store is damaged"
                     .into()
             }
+            Self::BadSetting { hint, .. } => hint.clone(),
             Self::TargetUnwritable { .. } => "check the folder, its permissions and the free space".into(),
             _ => return None,
         })

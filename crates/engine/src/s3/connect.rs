@@ -1,5 +1,7 @@
 //! From options and the AWS configuration chain to a client.
 
+use std::sync::Arc;
+
 use aws_config::BehaviorVersion;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
@@ -10,58 +12,67 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     Builder, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
 };
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use haul_parts::{Bucket, Key};
 
 use super::clock::Clock;
 use super::credentials::CredentialCache;
+use super::data::DataPlane;
 use super::data::address::Address;
-use super::data::{DataPlane, IDLE_MAX};
 use super::location::Location;
 use super::place::Places;
+use super::settings::Settings;
+use super::transport::{ControlConnections, LimitAnswers, Resolver, Transport, Trust, client_config};
 use super::{Addressing, S3Options, S3Store};
 use crate::error::Error;
 use crate::store::ObjectRef;
 
-/// Where nothing says which region: what clones of S3 expect, and where AWS redirects from.
-const DEFAULT_REGION: &str = "us-east-1";
-
 /// A bucket to resolve addresses with; nothing is asked of it.
 const PROBE_BUCKET: &str = "haul-probe";
 
-pub(super) async fn connect(mut options: S3Options) -> Result<S3Store, Error> {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest());
+pub(super) async fn connect(options: S3Options) -> Result<S3Store, Error> {
+    connect_through(Resolver::System, options).await
+}
+
+async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Store, Error> {
+    let mut options = without_empty(options);
+    let settings = Settings::read(&options).await?;
+    let ca_bundle = settings.ca_bundle(&options);
+    let trust = match &ca_bundle {
+        _ if options.accept_any_certificate => Trust::Anything,
+        Some(path) => Trust::Bundle(path),
+        None => Trust::System,
+    };
+    let tls = client_config(trust)?;
+    let transport = Arc::new(Transport::new(resolver, tls, options.proxies.clone(), options.idle_timeout));
+    let http = SharedHttpClient::new(ControlConnections::new(Arc::clone(&transport)));
+    let region = settings.region(&options, http.clone()).await;
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .env(settings.env.clone())
+        .http_client(http.clone())
+        .region(Region::new(region.clone()));
     if let Some(profile) = &options.profile {
         loader = loader.profile_name(profile);
-    }
-    if let Some(endpoint) = &options.endpoint_url {
-        loader = loader.endpoint_url(endpoint);
-    }
-    if let Some(region) = &options.region {
-        loader = loader.region(Region::new(region.clone()));
     }
     if let Some(keys) = &options.credentials {
         let (id, secret) = (keys.access_key_id.clone(), keys.secret_access_key.clone());
         loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "options"));
     }
     let sdk = loader.load().await;
+    let endpoint_url = settings.endpoint(&options, &sdk)?;
     let provider = match (&options.profile, &options.credentials) {
-        (Some(profile), None) => profile_credentials(profile, sdk.region().cloned()),
+        (Some(profile), None) => profile_credentials(profile, sdk.region().cloned(), http),
         _ => sdk
             .credentials_provider()
             .ok_or_else(|| Error::Configuration("no provider of credentials".into()))?,
     };
     let clock = Clock::default();
     let credentials = CredentialCache::new(provider);
-    let region = sdk.region().map_or(DEFAULT_REGION, |region| region.as_ref()).to_owned();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(options.connect_timeout)
         .operation_attempt_timeout(options.answer_timeout)
         .build();
     // The SDK's checksums are for its own bodies; ours are sent by the data plane and named at Complete.
-    let config = Builder::from(&sdk)
-        .region(Region::new(region.clone()))
+    let mut config = Builder::from(&sdk)
         .credentials_provider(credentials.clone())
         // Ours is the cache: it can be told that a session has ended.
         .identity_cache(IdentityCache::no_cache())
@@ -69,36 +80,29 @@ pub(super) async fn connect(mut options: S3Options) -> Result<S3Store, Error> {
         // many.
         .time_source(clock.clone())
         .disable_clock_skew_correction(true)
-        .http_client(http_client())
+        .interceptor(LimitAnswers)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+    config.set_endpoint_url(endpoint_url);
     options.fips = options.fips.or(sdk.use_fips());
     options.dual_stack = options.dual_stack.or(sdk.use_dual_stack());
-    let config = with_endpoint(config, &options);
+    config.set_use_fips(options.fips);
+    config.set_use_dual_stack(options.dual_stack);
     let (config, location) = located(config, &options, region.clone()).await?;
     let path_style = location.addressing == Addressing::Path;
     let client = aws_sdk_s3::Client::from_conf(config.force_path_style(path_style).build());
     let complete_timeout = options.complete_timeout;
     Ok(S3Store {
-        data: DataPlane::new(credentials.clone(), clock.clone(), &options)?,
+        data: DataPlane::new(credentials.clone(), clock.clone(), transport, &options),
         places: Places::new(client, region),
         clock,
         credentials,
         location,
+        ca_bundle,
         complete_timeout,
     })
-}
-
-/// What the options say of the endpoint, before what the chain says.
-fn with_endpoint(mut config: Builder, options: &S3Options) -> Builder {
-    if options.ignore_configured_endpoint {
-        config.set_endpoint_url(options.endpoint_url.clone());
-    }
-    config.set_use_fips(options.fips);
-    config.set_use_dual_stack(options.dual_stack);
-    config
 }
 
 /// Finds out which store options and chain came to, and makes sure that the SDK keeps the path of its endpoint: without
@@ -142,19 +146,26 @@ async fn base(config: &Builder) -> Result<(String, bool), Error> {
     Ok((base, address.is_aws()))
 }
 
-/// The SDK's own, but for how long an idle connection is trusted: between Create and Complete lie minutes, in which
-/// the store or a firewall has dropped it, and 90 seconds (its default) would let Complete be the one to find out.
-fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .pool_idle_timeout(IDLE_MAX)
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .build_https()
+/// An empty option means that nothing was chosen, as an empty variable does.
+fn without_empty(options: S3Options) -> S3Options {
+    let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    S3Options {
+        endpoint_url: given(options.endpoint_url),
+        region: given(options.region),
+        profile: given(options.profile),
+        ca_bundle: options.ca_bundle.filter(|path| !path.as_os_str().is_empty()),
+        ..options
+    }
 }
 
 /// A profile that was named wins over keys in the environment, as with the AWS CLI: who says `production` must not
 /// write with whatever keys the shell happens to hold. The SDK's own chain would ask the environment first.
-fn profile_credentials(profile: &str, region: Option<Region>) -> SharedCredentialsProvider {
-    let config = ProviderConfig::without_region().with_region(region);
+fn profile_credentials(
+    profile: &str,
+    region: Option<Region>,
+    http: SharedHttpClient,
+) -> SharedCredentialsProvider {
+    let config = ProviderConfig::without_region().with_region(region).with_http_client(http);
     let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&config).build();
     SharedCredentialsProvider::new(provider)
 }
@@ -169,8 +180,16 @@ fn probe() -> Result<ObjectRef, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::io::Write;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::{Duration, Instant};
+
+    use haul_testkit::network::{BlackHole, CannedServer};
+
     use super::*;
-    use crate::s3::StaticCredentials;
+    use crate::s3::{Environment, StaticCredentials};
+    use crate::store::{Store, StoreErrorKind};
 
     async fn store(options: S3Options) -> S3Store {
         let keys = StaticCredentials { access_key_id: "AK".into(), secret_access_key: "SK".into() };
@@ -270,5 +289,54 @@ mod tests {
         assert_eq!(after.origin(), "https://holiday-films.s3.eu-central-1.amazonaws.com");
         assert_eq!(after.region(), "eu-central-1");
         assert_eq!(here.places.home().region, "us-east-1", "other buckets stay where they were");
+    }
+
+    fn options(endpoint: &str) -> S3Options {
+        let keys = StaticCredentials { access_key_id: "AK".into(), secret_access_key: "SK".into() };
+        S3Options {
+            endpoint_url: Some(endpoint.into()),
+            credentials: Some(keys),
+            environment: Some(Environment::default()),
+            ..S3Options::default()
+        }
+    }
+
+    /// The SDK's own client raced families, not addresses: one that dropped SYNs cost each request its whole time-out.
+    #[tokio::test]
+    async fn the_control_plane_survives_an_address_that_drops_packets() {
+        let hole = BlackHole::dig(([127, 0, 0, 2], 0).into()).unwrap();
+        let document = "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>";
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{document}", document.len());
+        let server = CannedServer::always(answer).unwrap();
+        let table = HashMap::from([("two.test".to_owned(), vec![hole.address(), server.address()])]);
+        let store = connect_through(Resolver::Fixed(table), options("http://two.test")).await.unwrap();
+        let began = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(store.list_buckets().await.unwrap(), vec![]);
+        }
+        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    }
+
+    /// A listing without end was read into memory until the machine had none left: 5.9 GB were measured.
+    #[tokio::test]
+    async fn a_listing_without_end_is_cut_off() {
+        const MIB: usize = 1024 * 1024;
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&sent);
+        let server = CannedServer::start(move |_, stream| {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<ListBucketResult>")?;
+            // As much as a machine has, or until the client hangs up.
+            while counted.fetch_add(MIB, Ordering::Relaxed) < 2048 * MIB {
+                stream.write_all(&vec![b' '; MIB])?;
+            }
+            Ok(())
+        })
+        .unwrap();
+        let store = S3Store::connect(options(&server.url())).await.unwrap();
+        let bucket = Bucket::new("bucket").unwrap();
+        let error = store.list_objects(&bucket, "", None, None).await.unwrap_err();
+        assert_eq!(error.kind, StoreErrorKind::Malformed, "{error:?}");
+        assert_eq!(error.to_string(), "ListObjectsV2: an answer of more than 16777216 bytes");
+        assert!(sent.load(Ordering::Relaxed) < 64 * MIB, "{} bytes were sent", sent.load(Ordering::Relaxed));
     }
 }

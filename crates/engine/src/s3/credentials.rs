@@ -11,6 +11,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use tokio::sync::Mutex;
 
+use super::transport::find;
 use crate::store::{Operation, StoreError, StoreErrorKind};
 
 /// Refreshed this long before they end: a part may be on its way for a while.
@@ -51,16 +52,20 @@ impl CredentialCache {
             return true;
         }
         // What fails now fails again, and says why, when the next request asks.
-        let Ok(now) = self.provider.provide_credentials().await else { return false };
+        let Ok(now) = self.provide().await else { return false };
         let refused = refused.or(before.map(|before| before.credentials));
         let others = refused.is_some_and(|refused| !same(&refused, &now));
         *cached = Some(Cached::new(now));
         others
     }
 
-    /// What is remembered, without asking anybody.
+    /// What is cached, without asking the provider.
     pub(super) async fn current(&self) -> Option<Credentials> {
         self.cached.lock().await.as_ref().map(|cached| cached.credentials.clone())
+    }
+
+    async fn provide(&self) -> Result<Credentials, CredentialsError> {
+        usable(&self.provider.provide_credentials().await?).map_err(CredentialsError::invalid_configuration)
     }
 
     async fn fetch(&self) -> Result<Credentials, CredentialsError> {
@@ -68,7 +73,7 @@ impl CredentialCache {
         if let Some(cached) = cached.as_ref().filter(|cached| cached.is_fresh()) {
             return Ok(cached.credentials.clone());
         }
-        match self.provider.provide_credentials().await {
+        match self.provide().await {
             Ok(credentials) => {
                 *cached = Some(Cached::new(credentials.clone()));
                 Ok(credentials)
@@ -117,11 +122,82 @@ fn same(one: &Credentials, other: &Credentials) -> bool {
         && one.session_token() == other.session_token()
 }
 
+/// Credentials that cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {what} {problem}")]
+pub(super) struct UnusableCredentials {
+    what: &'static str,
+    problem: &'static str,
+}
+
+/// Without the blanks around them: a secret of Kubernetes ends in a newline as often as not, and no key contains one.
+/// The SDK panics when it puts a key id with a newline into a header.
+fn usable(given: &Credentials) -> Result<Credentials, UnusableCredentials> {
+    let id = printable("access key id", given.access_key_id())?;
+    let secret = given.secret_access_key().trim();
+    if secret.is_empty() {
+        return Err(UnusableCredentials { what: "secret access key", problem: "is empty" });
+    }
+    let token = given.session_token().filter(|token| !token.trim().is_empty());
+    let token = token.map(|token| printable("session token", token)).transpose()?;
+    if (id, secret, token) == (given.access_key_id(), given.secret_access_key(), given.session_token()) {
+        return Ok(given.clone());
+    }
+    Ok(Credentials::new(id, secret, token.map(str::to_owned), given.expiry(), "trimmed"))
+}
+
+fn printable<'a>(what: &'static str, value: &'a str) -> Result<&'a str, UnusableCredentials> {
+    let value = value.trim();
+    if value.is_empty() {
+        return Err(UnusableCredentials { what, problem: "is empty" });
+    }
+    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(UnusableCredentials {
+            what,
+            problem: "has a blank, a line break or a letter beyond ASCII in it",
+        });
+    }
+    Ok(value)
+}
+
 fn convert(operation: Operation, error: CredentialsError) -> StoreError {
     let message = match &error {
         CredentialsError::CredentialsNotLoaded(_) => "no credentials were found",
         CredentialsError::ProviderTimedOut(_) => "the provider of credentials did not answer",
+        CredentialsError::InvalidConfiguration(_) if find::<UnusableCredentials>(&error).is_some() => {
+            "the credentials cannot be used"
+        }
         _ => "the provider of credentials failed",
     };
     StoreError::local(operation, StoreErrorKind::NoCredentials, message).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials(id: &str, secret: &str, token: Option<&str>) -> Credentials {
+        Credentials::new(id, secret, token.map(str::to_owned), None, "test")
+    }
+
+    /// A Kubernetes secret made with `echo` ends in a newline: the SDK's signer panicked, and `haul` ended with 101.
+    #[test]
+    fn blanks_around_keys_are_trimmed() {
+        let usable = usable(&credentials(" AK\n", "secret\r\n", Some("token\n"))).unwrap();
+        assert_eq!((usable.access_key_id(), usable.secret_access_key()), ("AK", "secret"));
+        assert_eq!(usable.session_token(), Some("token"));
+    }
+
+    #[test]
+    fn keys_that_no_header_takes_are_refused() {
+        let problem = |id, secret, token| usable(&credentials(id, secret, token)).unwrap_err().to_string();
+        assert_eq!(
+            problem("A\nK", "s", None),
+            "the access key id has a blank, a line break or a letter beyond ASCII in it"
+        );
+        assert_eq!(problem(" \n", "s", None), "the access key id is empty");
+        assert_eq!(problem("AK", "\n", None), "the secret access key is empty");
+        assert!(problem("AK", "s", Some("t\u{e4}")).starts_with("the session token has"));
+        assert_eq!(usable(&credentials("AK", "s", Some("\n"))).unwrap().session_token(), None);
+    }
 }

@@ -49,6 +49,18 @@ impl ErrorDocument {
     }
 }
 
+/// The hint for a redirect that is none of S3's: a login page, a moved host. `None` for one that names a region or a code.
+pub(super) fn redirect_remedy(
+    status: u16,
+    code: Option<&str>,
+    region: Option<&str>,
+    location: Option<&str>,
+) -> Option<String> {
+    let is_foreign = (300..400).contains(&status) && code.is_none() && region.is_none();
+    let location = location.filter(|_| is_foreign)?;
+    Some(format!("the endpoint redirects to {location}: name the store itself with --endpoint"))
+}
+
 /// `bucket.s3.eu-central-1.amazonaws.com`, or as it was written once, `bucket.s3-eu-central-1.amazonaws.com`.
 fn region_of_host(host: &str) -> Option<String> {
     let host = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
@@ -73,6 +85,17 @@ mod tests {
         for other in [&b""[..], b"<html><body>502</body></html>", b"\xff\xfe", b"<Error><Code>", b"<Error"] {
             assert_eq!(ErrorDocument::read(other).message, None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_redirect_without_a_region_is_told_by_its_target() {
+        let remedy =
+            |status, code, region| redirect_remedy(status, code, region, Some("https://login.test/"));
+        let expected = "the endpoint redirects to https://login.test/: name the store itself with --endpoint";
+        assert_eq!(remedy(302, None, None).as_deref(), Some(expected));
+        assert_eq!(remedy(301, Some("PermanentRedirect"), None), None);
+        assert_eq!(remedy(301, None, Some("eu-west-3")), None);
+        assert_eq!(remedy(200, None, None), None);
     }
 
     #[test]

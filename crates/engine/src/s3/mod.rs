@@ -4,7 +4,8 @@
 //! and the odd answers. *Data plane* ([`data`]): the bytes of UploadPart and PutObject, on connections that we
 //! own, signed with the SDK's signer; addresses are taken from the SDK, never made up. Each method is one
 //! request; the SDK's own retries are switched off, so that one policy decides (see [`crate::retry`]). Region,
-//! clock and credentials are shared by both planes, and what a refusal says of them is followed ([`ask`]).
+//! clock and credentials are shared by both planes, and what a refusal says of them is followed ([`ask`]). Both
+//! planes connect in one way ([`transport`]); what was configured, and where, is read once ([`settings`]).
 
 mod ask;
 mod aws;
@@ -17,10 +18,13 @@ mod data;
 mod document;
 mod listing;
 mod location;
+mod options;
 mod place;
 mod sdk_error;
+mod settings;
+mod transport;
 
-use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,85 +41,9 @@ use credentials::CredentialCache;
 use data::DataPlane;
 pub(crate) use data::judge;
 pub use location::{Location, normalised};
+pub use options::{Addressing, Environment, S3Options, StaticCredentials};
 use place::Places;
-
-/// How a bucket stands in a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Addressing {
-    /// `bucket.host` at AWS, `host/bucket` everywhere else: most stores that are not AWS have no wildcard DNS.
-    #[default]
-    Auto,
-    /// `host/bucket/key`.
-    Path,
-    /// `bucket.host/key`.
-    Virtual,
-}
-
-/// Keys given by the caller instead of the AWS configuration chain.
-#[derive(Clone)]
-pub struct StaticCredentials {
-    /// `AWS_ACCESS_KEY_ID`.
-    pub access_key_id: String,
-    /// `AWS_SECRET_ACCESS_KEY`; never shown.
-    pub secret_access_key: String,
-}
-
-impl fmt::Debug for StaticCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StaticCredentials")
-            .field("access_key_id", &self.access_key_id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Which store, and how to talk to it. What is `None` comes from the AWS configuration chain: environment,
-/// profile, SSO, container and instance metadata.
-#[derive(Clone, Debug)]
-pub struct S3Options {
-    /// `http://127.0.0.1:8014`, also with a path; `None`: what environment and profile say, else AWS.
-    pub endpoint_url: Option<String>,
-    /// What environment and profile say of an endpoint does not count: without `endpoint_url` it is AWS's own.
-    pub ignore_configured_endpoint: bool,
-    /// `eu-central-1`; `us-east-1` when nothing says otherwise.
-    pub region: Option<String>,
-    /// A name in `~/.aws/config`.
-    pub profile: Option<String>,
-    /// Path or virtual-host style.
-    pub addressing: Addressing,
-    /// AWS's endpoints for FIPS 140; `None`: what environment and profile say.
-    pub fips: Option<bool>,
-    /// AWS's endpoints that have IPv6; `None`: what environment and profile say.
-    pub dual_stack: Option<bool>,
-    /// Instead of the chain.
-    pub credentials: Option<StaticCredentials>,
-    /// For a new connection, TLS included.
-    pub connect_timeout: Duration,
-    /// No byte moved for this long while a body is being sent: the connection is dead. Never a total time.
-    pub idle_timeout: Duration,
-    /// From the last byte of a request to its answer.
-    pub answer_timeout: Duration,
-    /// For CompleteMultipartUpload, which may take minutes.
-    pub complete_timeout: Duration,
-}
-
-impl Default for S3Options {
-    fn default() -> Self {
-        Self {
-            endpoint_url: None,
-            ignore_configured_endpoint: false,
-            region: None,
-            profile: None,
-            addressing: Addressing::default(),
-            fips: None,
-            dual_stack: None,
-            credentials: None,
-            connect_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(30),
-            answer_timeout: Duration::from_secs(120),
-            complete_timeout: Duration::from_secs(15 * 60),
-        }
-    }
-}
+pub use transport::{NoProxy, Proxies, Proxy, ProxyError};
 
 /// A real S3 store. Cheap to share behind an `Arc`; connections are reused among its uploads.
 #[derive(Debug)]
@@ -125,6 +53,7 @@ pub struct S3Store {
     clock: Clock,
     credentials: CredentialCache,
     location: Location,
+    ca_bundle: Option<PathBuf>,
     complete_timeout: Duration,
 }
 
@@ -141,6 +70,11 @@ impl S3Store {
     /// Which store it asks.
     pub fn location(&self) -> &Location {
         &self.location
+    }
+
+    /// The file of trusted certificates, where one was configured.
+    pub fn ca_bundle(&self) -> Option<&Path> {
+        self.ca_bundle.as_deref()
     }
 }
 

@@ -6,7 +6,9 @@ use aws_sdk_s3::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::clock;
-use super::document::{BUCKET_REGION, ErrorDocument};
+use super::credentials::UnusableCredentials;
+use super::document::{BUCKET_REGION, ErrorDocument, redirect_remedy};
+use super::transport::{ConnectError, answer_bytes_max, find};
 use crate::store::{Guidance, Operation, StoreError, StoreErrorKind};
 
 /// One failed SDK call.
@@ -17,6 +19,14 @@ where
     if let Some(credentials) = find_credentials_error(&error) {
         return StoreError::local(operation, StoreErrorKind::NoCredentials, credentials).with_source(error);
     }
+    if let Some(cause) = find::<ConnectError>(&error) {
+        return cause.to_store_error(operation).with_source(error);
+    }
+    if find::<http_body_util::LengthLimitError>(&error).is_some() {
+        let message = format!("an answer of more than {} bytes", answer_bytes_max(&operation.to_string()));
+        let failed = StoreError::local(operation, StoreErrorKind::Malformed, message).with_source(error);
+        return StoreError { outcome_unknown: true, ..failed };
+    }
     match &error {
         SdkError::ServiceError(context) => {
             let (answer, service) = (context.raw(), context.err());
@@ -26,7 +36,7 @@ where
             let message = service.message().unwrap_or_default();
             let mut converted = StoreError::answered(operation, status, code, message);
             converted.request_id = service.meta().request_id().map(str::to_owned);
-            let guidance = guidance(answer);
+            let guidance = guidance(answer, code);
             let wait = answer.headers().get("retry-after");
             converted.retry_after = wait.and_then(|wait| clock::retry_after(wait, guidance.store_time));
             converted.guided(guidance)
@@ -42,8 +52,8 @@ where
             let kind =
                 if failure.is_timeout() { StoreErrorKind::Timeout } else { StoreErrorKind::Connection };
             let message = innermost(&error);
-            // A request that found no connection was not carried out.
-            let outcome_unknown = !chain(&error).any(is_connect);
+            // No connection at all is a `ConnectError`.
+            let outcome_unknown = true;
             StoreError { outcome_unknown, ..StoreError::local(operation, kind, message).with_source(error) }
         }
         SdkError::ResponseError(context) => {
@@ -64,11 +74,14 @@ where
     }
 }
 
-fn guidance(answer: &HttpResponse) -> Guidance {
+fn guidance(answer: &HttpResponse, code: Option<&str>) -> Guidance {
     let header = |name: &str| answer.headers().get(name);
     let in_document = || ErrorDocument::read(answer.body().bytes()?).bucket_region();
+    let bucket_region = header(BUCKET_REGION).map(str::to_owned).or_else(in_document);
+    let status = answer.status().as_u16();
     Guidance {
-        bucket_region: header(BUCKET_REGION).map(str::to_owned).or_else(in_document),
+        remedy: redirect_remedy(status, code, bucket_region.as_deref(), header("location")),
+        bucket_region,
         store_time: header("date").and_then(clock::date),
     }
 }
@@ -78,13 +91,10 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     chain(error).last().map_or_else(String::new, ToString::to_string)
 }
 
-fn is_connect(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
-}
-
 fn find_credentials_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     chain(error).find_map(|cause| match cause.downcast_ref::<CredentialsError>()? {
         CredentialsError::CredentialsNotLoaded(_) => Some("no credentials were found".into()),
+        other if find::<UnusableCredentials>(other).is_some() => Some(innermost(other)),
         other => Some(format!("the provider of credentials failed: {}", innermost(other))),
     })
 }

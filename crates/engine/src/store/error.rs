@@ -2,6 +2,7 @@
 //!
 //! Kinds are decided once, where the answer is read; nobody above matches on strings.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -46,6 +47,14 @@ pub enum StoreErrorKind {
     Timeout,
     /// The connection could not be made, or broke.
     Connection,
+    /// TLS cannot be agreed on: the store's certificate is not trusted, expired, or for another host.
+    BadCertificate,
+    /// `https://` to a port that speaks plain HTTP, or the reverse.
+    WrongScheme,
+    /// The proxy refuses to connect, or wants a password.
+    ProxyRefused,
+    /// 413: a proxy before the store takes no request of this size.
+    TooLarge,
     /// No credentials were found, or their provider failed.
     NoCredentials,
     /// The store has no room.
@@ -67,6 +76,8 @@ pub struct Guidance {
     pub bucket_region: Option<String>,
     /// `Date`: the store's clock.
     pub store_time: Option<Timestamp>,
+    /// What a person can do about it, where only this failure knows: the URL with the right scheme.
+    pub remedy: Option<String>,
 }
 
 /// One failed request.
@@ -149,15 +160,19 @@ impl StoreError {
                 Advice::Retry { after: self.retry_after }
             }
             K::ExpiredCredentials | K::ClockSkew => Advice::Refresh,
-            K::NoCredentials => Advice::Resume,
+            // Nothing to try again, and nothing that speaks against the upload.
+            K::NoCredentials | K::BadCertificate | K::WrongScheme | K::ProxyRefused => Advice::Resume,
             _ => Advice::GiveUp,
         }
     }
 
     /// What a person can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<Cow<'_, str>> {
         use StoreErrorKind as K;
-        Some(match self.kind {
+        if let Some(remedy) = &self.guidance.remedy {
+            return Some(remedy.into());
+        }
+        Some(Cow::Borrowed(match self.kind {
             K::NoSuchBucket => "create it first: haul mb s3://BUCKET; or check its name and --endpoint",
             K::NoSuchUpload => "the upload was aborted, completed or expired; run the same command again",
             K::NoSuchKey => "list what is there: haul ls s3://BUCKET/PREFIX",
@@ -177,8 +192,13 @@ impl StoreError {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile"
             }
             K::StorageFull => "free some space at the store, then run the same command again",
+            K::ProxyRefused => "check HTTPS_PROXY and HTTP_PROXY; NO_PROXY lists hosts to reach without",
+            K::TooLarge => {
+                "a proxy before the store limits requests: lower --part-size and --multipart-threshold, or raise \
+                 its limit (nginx: client_max_body_size)"
+            }
             _ => return None,
-        })
+        }))
     }
 }
 
@@ -234,6 +254,8 @@ fn classify(status: u16, code: Option<&str>) -> StoreErrorKind {
             401 => K::BadCredentials,
             403 => K::AccessDenied,
             404 => K::NoSuchKey,
+            407 => K::ProxyRefused,
+            413 => K::TooLarge,
             408 => K::Timeout,
             412 => K::PreconditionFailed,
             429 | 503 => K::Throttled,
@@ -299,7 +321,7 @@ mod tests {
     #[test]
     fn a_bare_400_that_names_a_region_means_another_region() {
         let bare = StoreError::answered(Operation::HeadObject, 400, None, "");
-        let guidance = Guidance { bucket_region: Some("eu-west-3".into()), store_time: None };
+        let guidance = Guidance { bucket_region: Some("eu-west-3".into()), ..Guidance::default() };
         let guided = bare.guided(guidance.clone());
         assert_eq!(guided.kind, StoreErrorKind::WrongRegion);
         assert!(guided.to_string().ends_with("(the bucket is in eu-west-3)"), "{guided}");

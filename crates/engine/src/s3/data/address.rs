@@ -10,18 +10,9 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
+use crate::s3::transport::Origin;
 use crate::s3::{aws, sdk_error};
 use crate::store::{ObjectRef, Operation, StoreError, StoreErrorKind};
-
-/// Whom to connect to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(in crate::s3) struct Origin {
-    pub(super) tls: bool,
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// As it stands in `Host` and in the signature.
-    pub(super) authority: String,
-}
 
 /// An object's address.
 #[derive(Clone, Debug)]
@@ -61,31 +52,18 @@ impl Address {
     }
 
     fn of(uri: &Uri) -> Option<Self> {
-        let tls = uri.scheme_str()? == "https";
-        let authority = uri.authority()?;
-        let default_port = if tls { 443 } else { 80 };
+        let origin = Origin::of(uri)?;
         let credential = uri.query()?.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
         let scope = percent_decode_str(credential).decode_utf8().ok()?.into_owned();
         // KEYID/20261123/us-east-1/s3/aws4_request; a key id may contain slashes, so from the right.
         let mut scope = scope.rsplit('/').skip(1);
         let (service, region) = (scope.next()?.to_owned(), scope.next()?.to_owned());
-        Some(Self {
-            origin: Origin {
-                tls,
-                host: uri.host()?.trim_matches(['[', ']']).to_owned(),
-                port: uri.port_u16().unwrap_or(default_port),
-                authority: authority.as_str().to_owned(),
-            },
-            path: uri.path().to_owned(),
-            region,
-            service,
-        })
+        Some(Self { origin, path: uri.path().to_owned(), region, service })
     }
 
     /// `https://host[:port]`.
     pub(in crate::s3) fn origin(&self) -> String {
-        let scheme = if self.origin.tls { "https" } else { "http" };
-        format!("{scheme}://{}", self.origin.authority)
+        self.origin.url()
     }
 
     #[cfg(test)]

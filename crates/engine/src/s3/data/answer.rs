@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, ETag};
-use http::header::{DATE, ETAG, RETRY_AFTER};
+use http::header::{DATE, ETAG, LOCATION, RETRY_AFTER};
 use http::response::Parts;
 
 use crate::s3::clock;
-use crate::s3::document::{BUCKET_REGION, ErrorDocument};
+use crate::s3::document::{BUCKET_REGION, ErrorDocument, redirect_remedy};
+use crate::s3::transport::{ConnectError, Origin, wrong_scheme};
 use crate::store::{Guidance, Operation, StoreError, StoreErrorKind, UploadedPart};
 
 pub(super) struct Answer {
@@ -38,6 +39,11 @@ impl Answer {
         Ok(UploadedPart { etag: ETag::new(etag), checksum, etag_is_opaque: self.is_encrypted() })
     }
 
+    /// What the answer says of the scheme of the URL.
+    pub(super) fn wrong_scheme(&self, origin: &Origin) -> Option<ConnectError> {
+        wrong_scheme::of_answer(origin, self.head.status, &self.head.headers, &self.body)
+    }
+
     fn is_encrypted(&self) -> bool {
         let by_kms = |value: &str| value.starts_with("aws:kms");
         self.header("x-amz-server-side-encryption").is_some_and(by_kms)
@@ -58,7 +64,9 @@ impl Answer {
         let store_time = self.header(DATE.as_str()).and_then(clock::date);
         let wait = self.header(RETRY_AFTER.as_str());
         error.retry_after = wait.and_then(|wait| clock::retry_after(wait, store_time));
-        error.guided(Guidance { bucket_region: region, store_time })
+        let location = self.header(LOCATION.as_str());
+        let remedy = redirect_remedy(status, document.code.as_deref(), region.as_deref(), location);
+        error.guided(Guidance { bucket_region: region, store_time, remedy })
     }
 }
 

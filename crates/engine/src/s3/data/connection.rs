@@ -1,60 +1,57 @@
 //! One HTTP/1.1 connection that we own.
 
-use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::header::{HeaderValue, PROXY_AUTHORIZATION};
+use http::{Request, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::address::Origin;
 use super::answer::Answer;
-use super::progress::{Progress, Watched};
 use super::{Timeouts, broken};
 use crate::error::in_one_line;
 use crate::payload::PayloadBody;
+use crate::s3::transport::{ConnectError, Link, Origin, Progress, Proxy, Transport, find};
 use crate::store::{Operation, StoreError, StoreErrorKind};
 
 /// An answer to UploadPart or PutObject is a few headers, or an error document.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
-/// The kernel asks an idle peer whether it is still there.
-const KEEPALIVE: Duration = Duration::from_secs(15);
-
 pub(super) struct Connection {
     sender: SendRequest<PayloadBody>,
     progress: Progress,
+    forwarding: Option<Forwarding>,
     used: bool,
     idle_since: Instant,
 }
 
+/// A proxy that passes requests on: it wants the whole URL in them, and perhaps a password.
+struct Forwarding {
+    origin_url: String,
+    authorization: Option<HeaderValue>,
+}
+
 impl Connection {
     pub(super) async fn open(
+        transport: &Transport,
         origin: &Origin,
-        address: SocketAddr,
-        tls: &Arc<ClientConfig>,
-        timeouts: Timeouts,
-    ) -> io::Result<Self> {
-        let tcp = TcpStream::connect(address).await?;
-        tune(&tcp, timeouts)?;
-        let progress = Progress::new();
-        let tcp = Watched::new(tcp, progress.clone());
-        let sender = if origin.tls {
-            let name = ServerName::try_from(origin.host.clone()).map_err(io::Error::other)?;
-            let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
-            handshake(connector.connect(name, tcp).await?).await?
-        } else {
-            handshake(tcp).await?
-        };
-        Ok(Self { sender, progress, used: false, idle_since: Instant::now() })
+        limit: Duration,
+    ) -> Result<Self, ConnectError> {
+        let Link { io, progress } = transport.connect(origin, limit).await?;
+        let forwarding = io.is_forwarded().then(|| Forwarding {
+            origin_url: origin.url(),
+            authorization: transport.proxy_of(origin).and_then(Proxy::authorization).cloned(),
+        });
+        let shaken = http1::Builder::new().handshake(TokioIo::new(io)).await;
+        let (sender, connection) = shaken.map_err(|error| ConnectError::Unreachable {
+            to: origin.authority.clone(),
+            cause: std::io::Error::other(error),
+        })?;
+        // Ends with the sender; its error reaches the request that was under way.
+        tokio::spawn(connection);
+        Ok(Self { sender, progress, forwarding, used: false, idle_since: Instant::now() })
     }
 
     pub(super) fn is_reusable(&self) -> bool {
@@ -74,14 +71,28 @@ impl Connection {
     pub(super) async fn send(
         &mut self,
         operation: Operation,
-        request: Request<PayloadBody>,
+        mut request: Request<PayloadBody>,
         timeouts: Timeouts,
     ) -> Result<Answer, StoreError> {
+        if let Some(forwarding) = &self.forwarding {
+            forwarding.address(&mut request).map_err(|error| broken(operation, error.to_string()))?;
+        }
         let reused = std::mem::replace(&mut self.used, true);
         self.progress.mark();
         let sent = watch(self.progress.clone(), timeouts, exchange(&mut self.sender, request)).await;
         self.idle_since = Instant::now();
         sent.map_err(|failure| failure.into_store_error(operation, reused))
+    }
+}
+
+impl Forwarding {
+    /// Changes a signed request for the proxy. The signature is of neither the URL's host nor this header.
+    fn address(&self, request: &mut Request<PayloadBody>) -> Result<(), http::uri::InvalidUri> {
+        *request.uri_mut() = format!("{}{}", self.origin_url, request.uri()).parse::<Uri>()?;
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
+        Ok(())
     }
 }
 
@@ -96,6 +107,9 @@ impl ExchangeFailure {
     fn into_store_error(self, operation: Operation, reused: bool) -> StoreError {
         let error = match self {
             Self::Http(error) => {
+                if let Some(cause) = find::<ConnectError>(&error) {
+                    return cause.to_store_error(operation);
+                }
                 let mut failed = broken(operation, in_one_line(&error));
                 // Nothing came back on a connection that had been idle: the peer had closed it.
                 failed.reused_connection =
@@ -155,26 +169,4 @@ async fn watch<T>(
             }
         }
     }
-}
-
-fn tune(tcp: &TcpStream, timeouts: Timeouts) -> io::Result<()> {
-    tcp.set_nodelay(true)?;
-    let socket = socket2::SockRef::from(tcp);
-    socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
-    // Bytes that the peer's kernel does not acknowledge for this long: the link is gone.
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(timeouts.idle))?;
-    let _ = timeouts;
-    Ok(())
-}
-
-async fn handshake<T>(io: T) -> io::Result<SendRequest<PayloadBody>>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, connection) =
-        http1::Builder::new().handshake(TokioIo::new(io)).await.map_err(io::Error::other)?;
-    // Ends with the sender; its error reaches the request that was under way.
-    tokio::spawn(connection);
-    Ok(sender)
 }

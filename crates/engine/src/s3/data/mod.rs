@@ -8,26 +8,23 @@ pub(super) mod address;
 mod answer;
 mod connection;
 mod pool;
-mod progress;
 mod request;
 mod sign;
-mod tls;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use self::address::{Address, Origin};
+use self::address::Address;
 pub(crate) use self::answer::judge;
 use self::pool::ConnectionPool;
-pub(super) use self::pool::IDLE_MAX;
 use self::request::DataRequest;
 use super::S3Options;
 use super::clock::Clock;
 use super::credentials::CredentialCache;
 use super::place::Place;
-use crate::error::Error;
+use super::transport::{Origin, Transport};
 use crate::store::{
     ObjectRef, Operation, PartRequest, PutRequest, StoreError, StoreErrorKind, UploadRef, UploadedPart,
 };
@@ -45,7 +42,7 @@ pub(super) struct DataPlane {
     credentials: CredentialCache,
     clock: Clock,
     timeouts: Timeouts,
-    tls: Arc<rustls::ClientConfig>,
+    transport: Arc<Transport>,
     pools: Mutex<HashMap<Origin, Arc<ConnectionPool>>>,
     /// The address of the last object, and the region it was resolved for: all parts of an upload share it.
     last: Mutex<Option<(ObjectRef, String, Arc<Address>)>>,
@@ -55,9 +52,10 @@ impl DataPlane {
     pub(super) fn new(
         credentials: CredentialCache,
         clock: Clock,
+        transport: Arc<Transport>,
         options: &S3Options,
-    ) -> Result<Self, Error> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             credentials,
             clock,
             timeouts: Timeouts {
@@ -65,10 +63,10 @@ impl DataPlane {
                 idle: options.idle_timeout,
                 answer: options.answer_timeout,
             },
-            tls: tls::client_config()?,
+            transport,
             pools: Mutex::default(),
             last: Mutex::default(),
-        })
+        }
     }
 
     pub(super) async fn upload_part(
@@ -97,9 +95,27 @@ impl DataPlane {
         let algorithm = request.checksum_algorithm();
         let mut connection = self.pool(address).checkout(operation, request.fresh_connection).await?;
         let signed = sign::signed(address, request, &credentials, &self.clock)?;
-        let answer = connection.send(operation, signed, self.timeouts).await?;
+        let answer = match connection.send(operation, signed, self.timeouts).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.blamed(address, error).await),
+        };
         self.pool(address).check_in(connection);
+        if let Some(cause) = answer.wrong_scheme(&address.origin) {
+            return Err(cause.to_store_error(operation));
+        }
+        self.transport.heard(&address.origin);
         answer.uploaded(operation, algorithm)
+    }
+
+    /// The failure, or what is behind it: a plain request to a port that speaks TLS often ends without a word.
+    async fn blamed(&self, address: &Address, error: StoreError) -> StoreError {
+        if error.kind != StoreErrorKind::Connection || address.origin.tls {
+            return error;
+        }
+        match self.transport.diagnose(&address.origin).await {
+            Some(cause) => cause.to_store_error(error.operation),
+            None => error,
+        }
     }
 
     async fn address(&self, place: &Place, object: &ObjectRef) -> Result<Arc<Address>, StoreError> {
@@ -117,7 +133,8 @@ impl DataPlane {
     fn pool(&self, address: &Address) -> Arc<ConnectionPool> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         let pool = pools.entry(address.origin.clone()).or_insert_with(|| {
-            Arc::new(ConnectionPool::new(address.origin.clone(), Arc::clone(&self.tls), self.timeouts))
+            let transport = Arc::clone(&self.transport);
+            Arc::new(ConnectionPool::new(address.origin.clone(), transport, self.timeouts))
         });
         Arc::clone(pool)
     }

@@ -10,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::address::Address;
 use crate::payload::{Payload, PayloadBody};
+use crate::s3::transport::USER_AGENT_NAME;
 use crate::store::{ObjectAttributes, Operation, PartRequest, PutRequest, UploadRef, Wire};
 
 /// What RFC 3986 leaves unreserved; SigV4 wants everything else encoded.
@@ -69,7 +70,7 @@ impl DataRequest {
     pub(super) fn into_http(self, address: &Address) -> Result<Request<PayloadBody>, http::Error> {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_str(&address.origin.authority)?);
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("haul/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_NAME));
         headers.insert(CONTENT_LENGTH, self.payload.size_bytes().into());
         if let Some(checksum) = self.checksum {
             let name = HeaderName::from_static(checksum.algorithm().header_name());

@@ -1,0 +1,66 @@
+//! How long an answer of the control plane may be, by its kind.
+//!
+//! The SDK reads a document into memory before it parses it. A broken or hostile store could send gigabytes; what a
+//! page of a list can really need is known.
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+
+const MIB: usize = 1024 * 1024;
+
+/// Most bytes of one document. The answer to GetObject is one only when it is an error.
+pub(in crate::s3) fn answer_bytes_max(operation: &str) -> usize {
+    match operation {
+        // 1,000 keys of 1,024 bytes, of which XML makes up to six times as many, with what stands around them.
+        "ListObjectsV2" | "ListObjects" | "ListMultipartUploads" => 16 * MIB,
+        // 1,000 parts, each with an ETag and a checksum.
+        "ListParts" => 2 * MIB,
+        // Up to 10,000 buckets with names of 63 bytes.
+        "ListBuckets" => 8 * MIB,
+        // A few fields, or an error. Complete sends a blank now and then for minutes.
+        _ => MIB,
+    }
+}
+
+/// Put into each request of the SDK's S3 client: how long its answer may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AnswerLimit {
+    pub(super) bytes_max: usize,
+    /// A successful answer is an object, and no document.
+    pub(super) carries_an_object: bool,
+}
+
+impl Default for AnswerLimit {
+    /// For the services that credentials come from.
+    fn default() -> Self {
+        Self { bytes_max: MIB, carries_an_object: false }
+    }
+}
+
+/// Tells the connector which operation a request is of.
+#[derive(Debug)]
+pub(in crate::s3) struct LimitAnswers;
+
+impl Intercept for LimitAnswers {
+    fn name(&self) -> &'static str {
+        "LimitAnswers"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let operation = settings.load::<Metadata>().map_or("", Metadata::name);
+        context.request_mut().add_extension(AnswerLimit {
+            bytes_max: answer_bytes_max(operation),
+            carries_an_object: operation == "GetObject",
+        });
+        Ok(())
+    }
+}

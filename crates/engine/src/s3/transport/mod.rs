@@ -1,0 +1,215 @@
+//! The one way from here to a store.
+//!
+//! Both planes connect through it, and so do the services that credentials come from: one resolver, one memory of
+//! addresses, one TLS configuration, one rule about proxies. The planes differ only in their pools: the data plane
+//! owns its connections ([`super::data`]), the SDK's are kept by [`connector`].
+
+mod addresses;
+mod answer_limit;
+mod certificate;
+mod connector;
+mod error;
+mod no_proxy;
+mod origin;
+mod proxy;
+mod race;
+mod resolve;
+mod socket;
+mod tls;
+mod tunnel;
+mod verify;
+pub(super) mod wrong_scheme;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use self::addresses::AddressBook;
+pub(super) use self::answer_limit::{LimitAnswers, answer_bytes_max};
+use self::certificate::CertificateProblem;
+pub(super) use self::connector::ControlConnections;
+pub(super) use self::error::{ConnectError, find};
+pub use self::no_proxy::NoProxy;
+pub(super) use self::origin::Origin;
+pub use self::proxy::{Proxies, Proxy, ProxyError};
+pub(super) use self::resolve::Resolver;
+pub(super) use self::socket::Progress;
+use self::socket::Socket;
+pub(super) use self::tls::{Trust, client_config};
+use self::wrong_scheme::Heard;
+
+/// AWS closes idle connections after about five seconds; older ones are not trusted (trap 28).
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(4);
+
+/// For clients of the SDK that ask for no time-out of their own.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// As it stands in `User-Agent`.
+pub(super) const USER_AGENT_NAME: &str = concat!("haul/", env!("CARGO_PKG_VERSION"));
+
+/// Bytes in both directions, whatever lies below.
+pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {
+    /// True if a proxy at the other end takes requests with whole URLs.
+    fn is_forwarded(&self) -> bool;
+}
+
+pub(super) type BoxIo = Box<dyn Io>;
+
+impl Io for Socket {
+    fn is_forwarded(&self) -> bool {
+        Self::is_forwarded(self)
+    }
+}
+
+impl Io for TlsStream<BoxIo> {
+    fn is_forwarded(&self) -> bool {
+        self.get_ref().0.is_forwarded()
+    }
+}
+
+/// A tunnel through a proxy, which sees no request.
+impl Io for hyper_util::rt::TokioIo<hyper::upgrade::Upgraded> {
+    fn is_forwarded(&self) -> bool {
+        false
+    }
+}
+
+/// A new connection.
+pub(super) struct Link {
+    pub(super) io: BoxIo,
+    /// Of the socket below.
+    pub(super) progress: Progress,
+}
+
+/// Makes connections; shared by everything that talks to a network.
+pub(super) struct Transport {
+    addresses: AddressBook,
+    tls: Arc<ClientConfig>,
+    proxies: Proxies,
+    heard: Heard,
+    /// A link whose peer acknowledges nothing for this long is gone.
+    unacknowledged_max: Duration,
+}
+
+impl Transport {
+    pub(super) fn new(
+        resolver: Resolver,
+        tls: Arc<ClientConfig>,
+        proxies: Proxies,
+        unacknowledged_max: Duration,
+    ) -> Self {
+        let (addresses, heard) = (AddressBook::new(resolver), Heard::default());
+        Self { addresses, tls, proxies, heard, unacknowledged_max }
+    }
+
+    /// The proxy that requests to an origin go through.
+    pub(super) fn proxy_of(&self, origin: &Origin) -> Option<&Proxy> {
+        self.proxies.of(origin)
+    }
+
+    /// Connects to an origin, through its proxy if it has one. Ends within `limit`, TLS included.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; nothing was sent then but greetings.
+    pub(super) async fn connect(&self, origin: &Origin, limit: Duration) -> Result<Link, ConnectError> {
+        let deadline = Instant::now() + limit;
+        let proxy = self.proxies.of(origin);
+        let hop = proxy.map_or(origin, Proxy::origin);
+        let too_late = |_| ConnectError::TimedOut { to: hop.authority.clone(), after: limit };
+        let (tcp, address) = timeout_at(deadline, self.dial(hop, limit / 2)).await.map_err(too_late)??;
+        let secured = timeout_at(deadline, self.secure(tcp, hop, origin, proxy)).await;
+        let error = match secured {
+            Ok(Ok(link)) => return Ok(link),
+            Ok(Err(error)) => error,
+            Err(elapsed) => too_late(elapsed),
+        };
+        self.addresses.avoid(address);
+        match error {
+            ConnectError::Unreachable { .. } if origin.tls => {
+                Err(self.diagnose(origin).await.unwrap_or(error))
+            }
+            error => Err(error),
+        }
+    }
+
+    /// Half the time for one attempt: an address that swallows packets leaves time for the others.
+    async fn dial(
+        &self,
+        hop: &Origin,
+        attempt_timeout: Duration,
+    ) -> Result<(TcpStream, std::net::SocketAddr), ConnectError> {
+        let found = self.addresses.addresses(&hop.host, hop.port).await;
+        let found = found.map_err(|cause| ConnectError::Lookup { host: hop.host.clone(), cause })?;
+        let dialled = self.addresses.dial(&hop.host, hop.port, found, attempt_timeout).await;
+        dialled.map_err(|cause| ConnectError::Unreachable { to: hop.authority.clone(), cause })
+    }
+
+    async fn secure(
+        &self,
+        tcp: TcpStream,
+        hop: &Origin,
+        origin: &Origin,
+        proxy: Option<&Proxy>,
+    ) -> Result<Link, ConnectError> {
+        let forwarded = proxy.is_some() && !origin.tls;
+        let socket = Socket::new(tcp, hop, forwarded, self.unacknowledged_max)
+            .map_err(|cause| ConnectError::Unreachable { to: hop.authority.clone(), cause })?;
+        let progress = socket.progress();
+        let mut io: BoxIo = Box::new(socket);
+        if hop.tls {
+            io = self.shake_hands(io, hop).await?;
+        }
+        if let Some(proxy) = proxy.filter(|_| origin.tls) {
+            io = tunnel::open(io, origin, proxy).await?;
+            io = self.shake_hands(io, origin).await?;
+        }
+        Ok(Link { io, progress })
+    }
+
+    async fn shake_hands(&self, io: BoxIo, to: &Origin) -> Result<BoxIo, ConnectError> {
+        let name = server_name(to)?;
+        match TlsConnector::from(Arc::clone(&self.tls)).connect(name, io).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) => Err(handshake_error(error, to)),
+        }
+    }
+}
+
+fn server_name(to: &Origin) -> Result<ServerName<'static>, ConnectError> {
+    let unusable = |error| ConnectError::Unreachable {
+        to: to.authority.clone(),
+        cause: io::Error::new(io::ErrorKind::InvalidInput, error),
+    };
+    ServerName::try_from(to.host.clone()).map_err(unusable)
+}
+
+/// Of what the handshake says, the part that helps.
+fn handshake_error(error: io::Error, to: &Origin) -> ConnectError {
+    match find::<rustls::Error>(&error) {
+        Some(rustls::Error::InvalidCertificate(reason)) => {
+            ConnectError::Certificate { to: to.clone(), problem: CertificateProblem::of(reason) }
+        }
+        Some(other) => ConnectError::Tls { to: to.authority.clone(), cause: other.clone() },
+        None => match find::<ConnectError>(&error) {
+            Some(ConnectError::Scheme { to, speaks }) => {
+                ConnectError::Scheme { to: to.clone(), speaks: *speaks }
+            }
+            _ => ConnectError::Unreachable { to: to.authority.clone(), cause: error },
+        },
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("proxies", &self.proxies).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,66 @@
+//! The TLS configuration of both planes: which certificates are trusted.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::verify::{NoVerification, Verifier};
+use crate::error::Error;
+
+/// Which certificates of stores are accepted.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::s3) enum Trust<'a> {
+    /// Those of the system's CAs.
+    System,
+    /// Those of the CAs in this file, and those that are in it themselves.
+    Bundle(&'a Path),
+    /// All: for tests on one's own machines.
+    Anything,
+}
+
+/// TLS 1.2 and 1.3, HTTP/1.1 only.
+///
+/// # Errors
+/// [`Error::Configuration`] when the bundle cannot be read or holds no certificate.
+pub(in crate::s3) fn client_config(trust: Trust<'_>) -> Result<Arc<ClientConfig>, Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let unusable = |error: &dyn std::fmt::Display| Error::Configuration(format!("TLS: {error}"));
+    let verifier = verifier(trust, &provider)?;
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable(&error))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn verifier(trust: Trust<'_>, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+    let certificates = match trust {
+        Trust::Anything => return Ok(Arc::new(NoVerification::new(provider))),
+        Trust::System => rustls_native_certs::load_native_certs().certs,
+        Trust::Bundle(path) => bundle(path)?,
+    };
+    let mut roots = RootCertStore::empty();
+    // A certificate that cannot be parsed is left out, as every client does. None at all shows at the first TLS
+    // connection, and plain HTTP needs none.
+    let (_, _) = roots.add_parsable_certificates(certificates.iter().cloned());
+    Ok(Arc::new(Verifier::new(roots, certificates, provider)))
+}
+
+fn bundle(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let unusable = |why: &dyn std::fmt::Display| {
+        Error::Configuration(format!("the CA bundle {} cannot be used: {why}", path.display()))
+    };
+    let text = std::fs::read(path).map_err(|error| unusable(&error))?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
+        .map_err(|_| unusable(&"it is not PEM"))?;
+    if certificates.is_empty() { Err(unusable(&"it holds no certificate in PEM")) } else { Ok(certificates) }
+}
