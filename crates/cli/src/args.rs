@@ -75,6 +75,12 @@ pub(crate) struct StoreArgs {
     /// Bucket in the host name: http://bucket.host/key [default for AWS]
     #[arg(long, global = true)]
     pub(crate) virtual_host_style: bool,
+    /// PEM file of CAs to trust [default: AWS_CA_BUNDLE, or the system's]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca_bundle: Option<PathBuf>,
+    /// Accept every certificate: others may then read and change what is sent
+    #[arg(long, global = true, conflicts_with = "ca_bundle")]
+    pub(crate) no_verify_ssl: bool,
     /// Folder of local:// and haul serve [default: $XDG_DATA_HOME/haul/store] [env: HAUL_DATA_DIR]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use haul::journal::{Beginning, path_text};
 use haul::s3::{Location, normalised};
-use haul::{Addressing, S3Options};
+use haul::{Addressing, S3Options, S3Store};
 use serde::{Deserialize, Serialize};
 
 use crate::args::StoreArgs;
@@ -59,8 +59,9 @@ impl Connection {
     }
 
     /// As this run connects to `s3://`.
-    pub(crate) fn s3(args: &StoreArgs, location: &Location) -> Self {
+    pub(crate) fn s3(args: &StoreArgs, store: &S3Store) -> Self {
         let of_environment = || std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
+        let location = store.location();
         Self::S3(S3Connection {
             endpoint: location.endpoint.clone(),
             endpoint_given: location.endpoint_given,
@@ -70,7 +71,7 @@ impl Connection {
             dual_stack: location.dual_stack,
             profile: args.profile.clone().or_else(of_environment),
             profile_named: args.profile.is_some(),
-            ca_bundle: None,
+            ca_bundle: store.ca_bundle().and_then(|path| std::path::absolute(path).ok()),
         })
     }
 
@@ -167,11 +168,14 @@ impl S3Connection {
         }
     }
 
-    /// Options that lead there, with the profile of this run where none was recorded: it only brings credentials.
-    pub(crate) fn options(&self, given: &StoreArgs) -> S3Options {
+    /// Options that lead there, with the profile and the certificates of this run where none were recorded: they only
+    /// bring credentials and trust.
+    pub(crate) fn options(&self, given: &StoreArgs, run: S3Options) -> S3Options {
+        let keys = std::env::var_os("AWS_ACCESS_KEY_ID").is_some_and(|id| !id.is_empty());
         self.location().options(S3Options {
-            profile: self.profile_to_use(given, std::env::var_os("AWS_ACCESS_KEY_ID").is_some()),
-            ..S3Options::default()
+            profile: self.profile_to_use(given, keys),
+            ca_bundle: run.ca_bundle.or_else(|| self.ca_bundle.clone()),
+            ..run
         })
     }
 
@@ -225,7 +229,7 @@ mod tests {
             dual_stack: false,
             profile: Some("backup".into()),
             profile_named: true,
-            ca_bundle: None,
+            ca_bundle: Some("/etc/gw.pem".into()),
         }
     }
 
@@ -263,11 +267,12 @@ mod tests {
 
     #[test]
     fn the_record_leads_to_the_same_store() {
-        let options = recorded().options(&given(""));
+        let options = recorded().options(&given(""), S3Options::default());
         assert_eq!(options.endpoint_url.as_deref(), Some("https://gw:8443/storage/v1/s3"));
         assert_eq!(options.region.as_deref(), Some("eu-central-1"));
         assert_eq!((options.addressing, options.ignore_configured_endpoint), (Addressing::Path, true));
         assert_eq!(options.profile.as_deref(), Some("backup"));
+        assert_eq!(options.ca_bundle, Some("/etc/gw.pem".into()));
 
         let aws = S3Connection {
             endpoint: "https://s3.eu-central-1.amazonaws.com".into(),
@@ -275,7 +280,7 @@ mod tests {
             ..recorded()
         };
         assert_eq!(
-            aws.options(&given("")).endpoint_url,
+            aws.options(&given(""), S3Options::default()).endpoint_url,
             None,
             "AWS's own, and no other that an environment names"
         );

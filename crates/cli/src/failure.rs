@@ -295,9 +295,10 @@ fn advice(advice: Advice) -> (&'static str, Option<u64>) {
 
 fn exit(error: &EngineError) -> Exit {
     match error {
-        EngineError::Plan { .. } | EngineError::NotAFile { .. } | EngineError::Configuration(_) => {
-            Exit::Usage
-        }
+        EngineError::Plan { .. }
+        | EngineError::NotAFile { .. }
+        | EngineError::Configuration(_)
+        | EngineError::BadSetting { .. } => Exit::Usage,
         EngineError::Paused { source: Some(cause), .. } if exit(cause) == Exit::SourceChanged => {
             Exit::SourceChanged
         }
@@ -342,7 +343,7 @@ fn code(error: &EngineError) -> String {
         EngineError::LeftBehind { .. } => "LeftBehind",
         EngineError::Corrupt { .. } | EngineError::CorruptObject { .. } => "Corrupt",
         EngineError::TargetUnwritable { .. } => "TargetUnwritable",
-        EngineError::Configuration(_) => "Configuration",
+        EngineError::Configuration(_) | EngineError::BadSetting { .. } => "Configuration",
         _ => "Internal",
     };
     name.to_owned()
@@ -390,6 +391,9 @@ fn of_store(error: &haul_store::Error) -> (&'static str, Exit) {
 
 /// What to do about it: from whoever knows most.
 fn hint(error: &EngineError, doing: Option<&Doing>) -> Option<String> {
+    if let Some(only) = own_hint(error) {
+        return Some(only);
+    }
     if let Some(better) = doing.and_then(|doing| doing.hint.clone()) {
         return Some(better);
     }
@@ -413,6 +417,15 @@ fn hint(error: &EngineError, doing: Option<&Doing>) -> Option<String> {
         _ => error.hint(),
     };
     hint.map(|hint| doing.map_or(hint.clone(), |doing| concrete(&hint, doing)))
+}
+
+/// A hint that only the failure itself can give, such as the URL with the right scheme.
+fn own_hint(error: &EngineError) -> Option<String> {
+    match error {
+        EngineError::BadSetting { hint, .. } => Some(hint.clone()),
+        EngineError::Store { source, .. } => source.guidance.remedy.clone(),
+        _ => None,
+    }
 }
 
 /// The engine hints at `s3://BUCKET/PREFIX` and at "the endpoint"; here it is known what the person wrote.

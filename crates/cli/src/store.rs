@@ -3,11 +3,13 @@
 //! `s3://` is whatever the flags and the AWS configuration chain say; `local://` is the endpoint of this machine.
 
 mod local;
+mod proxies;
 
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use anyhow::Context;
-use haul::s3::StaticCredentials;
+use haul::s3::{Environment, StaticCredentials};
 use haul::store::LoggedStore;
 use haul::{Addressing, S3Options, S3Store, Store};
 
@@ -54,8 +56,8 @@ impl Opened {
 pub(crate) async fn open(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow::Result<Opened> {
     match scheme {
         Scheme::S3 => {
-            let store = connect(s3_options(args)?).await?;
-            let connection = Connection::s3(args, store.location());
+            let store = connect(s3_options(args, mode)?).await?;
+            let connection = Connection::s3(args, &store);
             Ok(Opened::over_the_network(store, connection))
         }
         Scheme::Local => {
@@ -68,6 +70,8 @@ pub(crate) async fn open(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow
                 region: Some(found.region),
                 addressing: Addressing::Path,
                 credentials: Some(found.credentials),
+                // Nothing of what is set for other stores: no profile, no proxy, no certificates.
+                environment: Some(Environment::default()),
                 ..S3Options::default()
             };
             let makes_buckets = found.inside.is_none();
@@ -106,7 +110,7 @@ pub(crate) async fn open_recorded(
             open(Scheme::Local, &args, mode).await
         }
         Connection::S3(s3) => {
-            let store = connect(s3.options(args)).await?;
+            let store = connect(s3.options(args, run_options(args, mode)?)).await?;
             Ok(Opened::over_the_network(store, connection.clone()))
         }
     }
@@ -122,10 +126,7 @@ async fn connect(options: S3Options) -> anyhow::Result<S3Store> {
     S3Store::connect(options).await.context(doing)
 }
 
-fn s3_options(args: &StoreArgs) -> Result<S3Options, Usage> {
-    if let Some(endpoint) = &args.endpoint {
-        check_endpoint(endpoint)?;
-    }
+fn s3_options(args: &StoreArgs, mode: Mode) -> Result<S3Options, Usage> {
     Ok(S3Options {
         endpoint_url: args.endpoint.clone(),
         region: args.region.clone(),
@@ -135,20 +136,29 @@ fn s3_options(args: &StoreArgs) -> Result<S3Options, Usage> {
             (_, true) => Addressing::Virtual,
             _ => Addressing::Auto,
         },
+        ..run_options(args, mode)?
+    })
+}
+
+/// What belongs to this run and not to the store: how it is reached from here, and what is trusted.
+fn run_options(args: &StoreArgs, mode: Mode) -> Result<S3Options, Usage> {
+    if args.no_verify_ssl {
+        mode.remark("warning: certificates are not verified (--no-verify-ssl)");
+    }
+    Ok(S3Options {
+        environment: Some(environment()),
+        ca_bundle: args.ca_bundle.clone(),
+        accept_any_certificate: args.no_verify_ssl,
+        proxies: proxies::from_environment()?,
         ..S3Options::default()
     })
 }
 
-/// The most common slip is a host without `http://`; further down it would be a riddle.
-fn check_endpoint(endpoint: &str) -> Result<(), Usage> {
-    let host = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
-    match host {
-        Some(host) if !host.is_empty() && !host.starts_with('/') => Ok(()),
-        _ => Err(Usage::new(
-            format!("--endpoint {endpoint} is not the URL of a store"),
-            "write it with its scheme, such as http://127.0.0.1:8014 or https://s3.example.com",
-        )),
-    }
+/// What the AWS configuration chain may see. A variable that is not UTF-8 is none of its.
+fn environment() -> Environment {
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
 }
 
 /// Flags that choose another store contradict `local://`.
@@ -157,6 +167,8 @@ fn refuse_for_local(args: &StoreArgs) -> Result<(), Usage> {
         (args.endpoint.is_some(), "--endpoint"),
         (args.profile.is_some(), "--profile"),
         (args.virtual_host_style, "--virtual-host-style"),
+        (args.ca_bundle.is_some(), "--ca-bundle"),
+        (args.no_verify_ssl, "--no-verify-ssl"),
     ];
     match given.iter().find(|(given, _)| *given) {
         Some((_, name)) => Err(Usage::new(
@@ -173,18 +185,4 @@ struct Found {
     region: String,
     credentials: StaticCredentials,
     inside: Option<local::Inside>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_endpoint_needs_its_scheme() {
-        assert!(check_endpoint("http://127.0.0.1:8014").is_ok());
-        assert!(check_endpoint("https://s3.example.com/").is_ok());
-        for slip in ["localhost:8014", "127.0.0.1:8014", "", "http://", "http:///x", "ftp://host"] {
-            assert!(check_endpoint(slip).is_err(), "{slip}");
-        }
-    }
 }

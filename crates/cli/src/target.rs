@@ -74,10 +74,25 @@ pub(crate) enum TargetError {
     NoName(PathBuf),
     #[error("the key of {0} ends in no usable file name; name the file to write, not only its folder")]
     NoFileName(Address),
+    #[error("{arn} is an access point: write its alias as the bucket, which ends in -s3alias ({})", how_to_find_alias(.arn))]
+    AccessPoint { arn: String },
     #[error(transparent)]
     Bucket(#[from] BucketError),
     #[error(transparent)]
     Key(#[from] KeyError),
+}
+
+/// `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME` of what may have a key behind it.
+fn access_point(text: &str) -> &str {
+    let slashes: Vec<_> = text.match_indices('/').map(|(at, _)| at).collect();
+    slashes.get(1).map_or(text, |key| &text[..*key])
+}
+
+fn how_to_find_alias(arn: &str) -> String {
+    let fields: Vec<_> = arn.splitn(6, ':').collect();
+    let name = fields.get(5).and_then(|resource| resource.split(['/', ':']).nth(1)).unwrap_or("NAME");
+    let account = fields.get(4).filter(|account| !account.is_empty()).unwrap_or(&"ACCOUNT");
+    format!("aws s3control get-access-point --account-id {account} --name {name} --query Alias")
 }
 
 impl Scheme {
@@ -149,6 +164,9 @@ impl Address {
     }
 
     fn behind(scheme: Scheme, rest: &str) -> Result<Self, TargetError> {
+        if rest.starts_with("arn:") {
+            return Err(TargetError::AccessPoint { arn: access_point(rest).to_owned() });
+        }
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
             return Err(TargetError::NoBucket(scheme));
@@ -236,6 +254,20 @@ mod tests {
 
     fn address(text: &str) -> Address {
         Address::parse(text).unwrap()
+    }
+
+    #[test]
+    fn an_access_point_is_refused_with_the_way_to_its_alias() {
+        let arn = "arn:aws:s3:eu-west-3:123456789012:accesspoint/films";
+        let refused = Address::parse(&format!("s3://{arn}/2026/a.mov")).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            format!(
+                "{arn} is an access point: write its alias as the bucket, which ends in -s3alias \
+                 (aws s3control get-access-point --account-id 123456789012 --name films --query Alias)"
+            )
+        );
+        assert!(Address::parse("s3://films-abcdefgh-s3alias/2026/a.mov").is_ok());
     }
 
     #[test]

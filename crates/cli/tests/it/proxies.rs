@@ -1,0 +1,87 @@
+//! Through the proxy that the environment names, to a host that only the proxy can find.
+
+use std::net::SocketAddr;
+
+use haul_testkit::Store;
+use haul_testkit::files::MIB;
+use haul_testkit::network::{HttpProxy, self_signed};
+use haul_testkit::servers::HaulServe;
+
+use crate::world::{World, copy, finish, haul_binary, make_bucket, succeed};
+
+/// `alice:secret` as Basic authorization.
+const AUTHORIZATION: &str = "Basic YWxpY2U6c2VjcmV0";
+
+fn address(store: &Store) -> SocketAddr {
+    store.endpoint.rsplit_once('/').unwrap().1.parse().unwrap()
+}
+
+/// `HTTP_PROXY` and its siblings were ignored: behind a company's proxy nothing worked.
+#[test]
+fn plain_requests_of_both_planes_go_through_the_proxy() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    let proxy = HttpProxy::start_with_password(address(server.store()), AUTHORIZATION).unwrap();
+    let store = server.store().at("http://store.test:9000");
+    let sample = world.sample("file", 20 * MIB);
+
+    let url = format!("http://alice:secret@{}", proxy.address());
+    let finished = succeed(
+        copy(&world, &store, &sample.path, &format!("s3://{bucket}/file"))
+            .args(["-vvv"])
+            .env("http_proxy", &url),
+    );
+
+    let heads = proxy.heads();
+    let parts = heads.iter().filter(|head| head.starts_with("PUT http://store.test:9000/")).count();
+    assert_eq!(parts, 3, "{heads:?}");
+    assert!(heads.iter().any(|head| head.starts_with("POST http://store.test:9000/")), "{heads:?}");
+    assert!(!finished.stderr.contains("secret"), "a log with a password:\n{}", finished.stderr);
+}
+
+#[test]
+fn https_goes_through_a_tunnel() {
+    let world = World::new();
+    let san = ["-addext", "subjectAltName=DNS:store.test,IP:127.0.0.1"];
+    let certificate = self_signed(&world.path(""), "store.test", &san).unwrap();
+    let [pem, key] = [&certificate.certificate, &certificate.key].map(|path| path.to_str().unwrap());
+    let more = ["--tls-cert", pem, "--tls-key", key];
+    let server = HaulServe::start_with(haul_binary(), &world.path("data"), &more).unwrap();
+    succeed(world.haul(server.store()).args(["mb", "s3://bucket", "--ca-bundle", pem]));
+    let proxy = HttpProxy::start_with_password(address(server.store()), AUTHORIZATION).unwrap();
+    let store = server.store().at("https://store.test");
+    let sample = world.sample("file", 20 * MIB);
+
+    let url = format!("http://alice:secret@{}", proxy.address());
+    let upload = || {
+        let mut upload = copy(&world, &store, &sample.path, "s3://bucket/file");
+        upload.args(["--ca-bundle", pem]);
+        upload
+    };
+    succeed(upload().env("HTTPS_PROXY", &url));
+    let heads = proxy.heads();
+    assert!(heads.len() >= 2, "each plane has connections of its own: {heads:?}");
+    assert!(heads.iter().all(|head| head.starts_with("CONNECT store.test:443 HTTP/1.1\r\n")), "{heads:?}");
+
+    let without_password = finish(upload().env("ALL_PROXY", proxy.address().to_string()));
+    assert_eq!(without_password.code(), Some(1), "{}", without_password.stderr);
+    for said in ["it wants another user or password (407)", "hint: check HTTPS_PROXY"] {
+        assert!(without_password.stderr.contains(said), "{}", without_password.stderr);
+    }
+}
+
+#[test]
+fn hosts_of_no_proxy_and_local_stores_are_reached_directly() {
+    let world = World::new();
+    let server = world.serve();
+    let nowhere = "http://127.0.0.1:9";
+    for direct in ["127.0.0.1", "127.0.0.0/8", "*"] {
+        succeed(world.haul(server.store()).arg("ls").env("HTTP_PROXY", nowhere).env("NO_PROXY", direct));
+    }
+    succeed(world.haul_without_store().args(["ls", "local://"]).env("HTTP_PROXY", nowhere));
+    let refused = finish(world.haul(server.store()).args(["ls"]).env("HTTP_PROXY", "socks5://u:secret@x"));
+    assert_eq!(refused.code(), Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("HTTP_PROXY cannot be used"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("secret"), "{}", refused.stderr);
+}
