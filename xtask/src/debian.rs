@@ -51,6 +51,15 @@ pub(crate) fn openssl() -> Result<()> {
     Ok(())
 }
 
+/// Installs `strace`, with which a test sees in which order a download is written, renamed and synced.
+pub(crate) fn strace() -> Result<()> {
+    if installed_version("strace").is_none() {
+        install(&["strace"])
+            .context("strace cannot be had: it comes from the Debian package of that name")?;
+    }
+    Ok(())
+}
+
 fn installed_version(package: &str) -> Option<String> {
     let output = Command::new("dpkg-query")
         .args(["-W", "-f", "${db:Status-Status} ${Version}", package])

@@ -34,6 +34,7 @@ impl Needs {
         debian::ceph()?;
         debian::faketime()?;
         debian::openssl()?;
+        debian::strace()?;
         let garage = (range == Range::Full).then(|| tools::garage(cache)).transpose()?;
         Ok(Self { peers, localstack, garage })
     }

@@ -305,7 +305,9 @@ fn exit(error: &EngineError) -> Exit {
         EngineError::Cancelled { .. } | EngineError::Paused { .. } => Exit::Interrupted,
         EngineError::InDoubt { .. } => Exit::InDoubt,
         EngineError::LeftBehind { .. } => Exit::LeftBehind,
-        EngineError::SourceChanged { .. } | EngineError::SourceChangedSince { .. } => Exit::SourceChanged,
+        EngineError::SourceChanged { .. }
+        | EngineError::SourceChangedSince { .. }
+        | EngineError::ObjectChanged { .. } => Exit::SourceChanged,
         EngineError::Unproven { .. } | EngineError::Corrupt { .. } | EngineError::CorruptObject { .. } => {
             Exit::NotProven
         }
@@ -317,7 +319,9 @@ fn exit(error: &EngineError) -> Exit {
 fn is_unmet_condition(error: &StoreError) -> bool {
     let is_write = matches!(error.operation, Operation::PutObject | Operation::CompleteMultipartUpload);
     match error.kind {
-        StoreErrorKind::PreconditionFailed | StoreErrorKind::ConditionalConflict => true,
+        // A download has no flag for a condition.
+        StoreErrorKind::PreconditionFailed => error.operation != Operation::GetObject,
+        StoreErrorKind::ConditionalConflict => true,
         // S3's answer to If-Match where there is no object; a write misses a key for no other reason.
         StoreErrorKind::NoSuchKey => is_write,
         _ => false,
@@ -332,6 +336,7 @@ fn code(error: &EngineError) -> String {
         EngineError::SourceUnreadable { .. } => "SourceUnreadable",
         EngineError::NotAFile { .. } => "NotAFile",
         EngineError::SourceChanged { .. } | EngineError::SourceChangedSince { .. } => "SourceChanged",
+        EngineError::ObjectChanged { .. } => "ObjectChanged",
         EngineError::Plan { .. } => "Plan",
         EngineError::InDoubt { .. } => "InDoubt",
         EngineError::UploadGone { .. } => "UploadGone",

@@ -164,6 +164,14 @@ pub enum Error {
         /// Which check failed.
         detail: String,
     },
+    /// The object is not the one that the download began with.
+    #[error("{object} changed at the store while it was downloaded: {detail}")]
+    ObjectChanged {
+        /// The object.
+        object: ObjectRef,
+        /// What differs.
+        detail: String,
+    },
     /// What is at the store after an upload is not what was read.
     #[error("{object}: the object at the store is not what was sent: {detail}")]
     CorruptObject {
@@ -226,6 +234,7 @@ impl Error {
             Self::SourceChanged { .. }
             | Self::UploadGone { .. }
             | Self::Corrupt { .. }
+            | Self::ObjectChanged { .. }
             | Self::CorruptObject { .. } => Advice::Retry { after: None },
             _ => Advice::GiveUp,
         }
@@ -279,6 +288,7 @@ impl Error {
                     .into()
             }
             Self::BadSetting { hint, .. } => hint.clone(),
+            Self::ObjectChanged { .. } => "run the same command again to get the version that is there now".into(),
             Self::TargetUnwritable { .. } => "check the folder, its permissions and the free space".into(),
             _ => return None,
         })

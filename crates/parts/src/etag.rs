@@ -74,6 +74,17 @@ impl ETag {
         self.unquoted().is_empty()
     }
 
+    /// Whether `If-Match` may name it: neither weak nor empty. A weak tag never matches there (RFC 9110, 13.1.1).
+    pub fn is_strong(&self) -> bool {
+        !self.is_weak() && !self.is_empty()
+    }
+
+    /// The text between the quotes, of a weak tag too: what a weak comparison (RFC 9110, 8.8.3.2) looks at.
+    pub fn opaque(&self) -> &str {
+        let strong = if self.is_weak() { &self.0[2..] } else { &self.0 };
+        strong.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(strong)
+    }
+
     fn is_weak(&self) -> bool {
         self.0.starts_with("W/\"") && self.0.ends_with('"') && self.0.len() >= 4
     }

@@ -16,6 +16,8 @@ mod connecting;
 mod corrections;
 mod damaged_journals;
 mod elsewhere;
+mod download_targets;
+mod downloads;
 mod failures;
 mod hints;
 mod interrupts;

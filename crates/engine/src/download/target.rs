@@ -1,12 +1,16 @@
-//! The file that a download becomes: temporary until it is whole and verified.
+//! What the bytes of a download are written to, and the comparison that they must pass.
+//!
+//! A file is temporary until it is whole and verified. A pipe or a device gets the bytes in order as they arrive, so they
+//! are verified when they are there already: the error says so.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use rand::Rng;
 
+use super::place::Place;
+use super::temporary::Temporary;
 use super::verify::{Verified, Verifier};
 use crate::error::Error;
 use crate::store::ObjectRef;
@@ -16,11 +20,21 @@ const BLOCK_BYTES: usize = 1024 * 1024;
 
 pub(super) struct Target {
     path: PathBuf,
-    temporary: Temporary,
+    end: End,
     sink: Option<Sink>,
     gathered: Vec<Bytes>,
     gathered_bytes: usize,
     written_bytes: u64,
+}
+
+/// What happens to the file when all of it is there.
+enum End {
+    /// It gets its name.
+    Rename(Temporary),
+    /// It is synced and stays where it is.
+    Sync,
+    /// Nothing: what went into a pipe is gone.
+    Leave,
 }
 
 /// What the blocking side works on.
@@ -29,33 +43,15 @@ struct Sink {
     verifier: Verifier,
 }
 
-/// Removes the file unless it was given its name.
-struct Temporary(Option<PathBuf>);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if let Some(path) = self.0.take() {
-            // Nobody is left to tell; the name says what it is.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
 impl Target {
-    pub(super) async fn create(path: &Path, verifier: Verifier) -> Result<Self, Error> {
-        let unwritable = |source| Error::TargetUnwritable { path: path.to_owned(), source };
-        if path.is_dir() {
-            return Err(unwritable(io::ErrorKind::IsADirectory.into()));
-        }
-        let name = path.file_name().ok_or_else(|| unwritable(io::ErrorKind::InvalidFilename.into()))?;
-        let mut temporary = std::ffi::OsString::from(".");
-        temporary.push(name);
-        temporary.push(format!(".haul-{:08x}", rand::rng().random::<u32>()));
-        let temporary = path.with_file_name(temporary);
-        let file = File::options().write(true).create_new(true).open(&temporary).map_err(unwritable)?;
+    /// Opens it. Of a pipe this waits for a reader.
+    pub(super) async fn open(path: &Path, place: Place, verifier: Verifier) -> Result<Self, Error> {
+        let opened = in_background(move || open(place)).await?;
+        let (file, end) =
+            opened.map_err(|source| Error::TargetUnwritable { path: path.to_owned(), source })?;
         Ok(Self {
             path: path.to_owned(),
-            temporary: Temporary(Some(temporary)),
+            end,
             sink: Some(Sink { file, verifier }),
             gathered: vec![],
             gathered_bytes: 0,
@@ -66,6 +62,11 @@ impl Target {
     /// Bytes in the file; what is gathered counts only after [`Target::flush`].
     pub(super) fn written_bytes(&self) -> u64 {
         self.written_bytes
+    }
+
+    /// Bytes that were given, gathered ones included.
+    pub(super) fn given_bytes(&self) -> u64 {
+        self.written_bytes + self.gathered_bytes as u64
     }
 
     pub(super) async fn push(&mut self, bytes: Bytes) -> Result<(), Error> {
@@ -88,25 +89,40 @@ impl Target {
         Ok(())
     }
 
+    /// An error about the content; it names where bytes are that cannot be taken back.
+    pub(super) fn corrupt(&self, object: &ObjectRef, detail: String) -> Error {
+        let detail = match self.end {
+            End::Rename(_) => detail,
+            End::Sync | End::Leave if self.written_bytes == 0 => detail,
+            End::Sync | End::Leave => {
+                format!("{detail}; {} bytes are in {} already", self.written_bytes, self.path.display())
+            }
+        };
+        Error::Corrupt { object: object.clone(), detail }
+    }
+
     /// Compares what arrived with what the store said, syncs, and gives the file its name.
     pub(super) async fn publish(
         mut self,
         object: &ObjectRef,
         expected_bytes: u64,
     ) -> Result<Verified, Error> {
-        let corrupt = |detail| Error::Corrupt { object: object.clone(), detail };
         if self.written_bytes != expected_bytes {
-            return Err(corrupt(format!("{} bytes instead of {expected_bytes}", self.written_bytes)));
+            let detail = format!("{} bytes instead of {expected_bytes}", self.written_bytes);
+            return Err(self.corrupt(object, detail));
         }
-        self.blocking(|sink| sink.file.sync_all()).await?;
+        if !matches!(self.end, End::Leave) {
+            self.blocking(|sink| sink.file.sync_all()).await?;
+        }
         let Some(sink) = self.sink.take() else {
             return Err(Error::Internal("a download was published twice".into()));
         };
-        let verified = sink.verifier.finish().map_err(corrupt)?;
-        if let Some(temporary) = &self.temporary.0 {
-            std::fs::rename(temporary, &self.path).map_err(|error| self.unwritable(error))?;
+        let verified = sink.verifier.finish().map_err(|detail| self.corrupt(object, detail))?;
+        let Self { path, end, .. } = self;
+        if let End::Rename(temporary) = end {
+            let published = in_background(move || temporary.publish()).await?;
+            published.map_err(|source| Error::TargetUnwritable { path, source })?;
         }
-        self.temporary.0 = None;
         Ok(verified)
     }
 
@@ -115,18 +131,31 @@ impl Target {
         work: impl FnOnce(&mut Sink) -> io::Result<()> + Send + 'static,
     ) -> Result<(), Error> {
         let Some(mut sink) = self.sink.take() else {
-            return Err(Error::Internal("a download went on after it had failed".into()));
+            return Err(Error::Internal("a download was continued after it had failed".into()));
         };
-        let task = tokio::task::spawn_blocking(move || {
+        let (sink, done) = in_background(move || {
             let done = work(&mut sink);
             (sink, done)
-        });
-        let (sink, done) = task.await.map_err(|error| Error::Internal(error.to_string()))?;
+        })
+        .await?;
         self.sink = Some(sink);
-        done.map_err(|error| self.unwritable(error))
+        done.map_err(|source| Error::TargetUnwritable { path: self.path.clone(), source })
     }
+}
 
-    fn unwritable(&self, source: io::Error) -> Error {
-        Error::TargetUnwritable { path: self.path.clone(), source }
+fn open(place: Place) -> io::Result<(File, End)> {
+    match place {
+        Place::File { path, permissions } => {
+            let (temporary, file) = Temporary::create(&path, permissions.as_ref())?;
+            Ok((file, End::Rename(temporary)))
+        }
+        Place::Stream { path, syncs } => {
+            let file = File::options().write(true).open(path)?;
+            Ok((file, if syncs { End::Sync } else { End::Leave }))
+        }
     }
+}
+
+async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(error.to_string()))
 }

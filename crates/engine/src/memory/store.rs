@@ -132,7 +132,8 @@ impl Store for MemoryStore {
             _ => {}
         }
         let slices = slices(bytes).map(Ok).chain(end);
-        Ok(ObjectBody { head, bytes: Box::pin(stream::iter(slices)) })
+        let announced_bytes = Some(head.size_bytes);
+        Ok(ObjectBody { head, announced_bytes, bytes: Box::pin(stream::iter(slices)) })
     }
 
     async fn list_objects(

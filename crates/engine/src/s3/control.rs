@@ -6,11 +6,13 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::types as sdk;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::stream;
 use haul_parts::{Bucket, ChecksumAlgorithm, ETag, PartNumber, UploadId};
 
 use super::convert::{self, checksum_of};
+use super::extent::Extent;
+use super::genuine::{self, signs_of};
 use super::sdk_error::convert as failed;
 use crate::store::{
     CompleteRequest, CompletedObject, CompletedPart, CreateRequest, CreatedUpload, GetRequest,
@@ -154,6 +156,7 @@ macro_rules! head_of {
 }
 
 pub(super) async fn head_object(client: &Client, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
+    let operation = Operation::HeadObject;
     let answer = client
         .head_object()
         .bucket(object.bucket.as_str())
@@ -161,7 +164,13 @@ pub(super) async fn head_object(client: &Client, object: &ObjectRef) -> Result<O
         .checksum_mode(sdk::ChecksumMode::Enabled)
         .send()
         .await
-        .map_err(|error| failed(Operation::HeadObject, error))?;
+        .map_err(|error| failed(operation, error))?;
+    genuine::check(operation, &signs_of!(answer))?;
+    // Without it the object would be taken for an empty one.
+    if answer.content_length().is_none() {
+        let message = "the answer announces no length (Content-Length)";
+        return Err(StoreError::local(operation, StoreErrorKind::Malformed, message));
+    }
     Ok(head_of!(answer))
 }
 
@@ -200,6 +209,7 @@ pub(super) async fn get_object(
     object: &ObjectRef,
     request: &GetRequest,
 ) -> Result<ObjectBody, StoreError> {
+    let operation = Operation::GetObject;
     let range = (request.offset_bytes > 0).then(|| format!("bytes={}-", request.offset_bytes));
     let mut answer = client
         .get_object()
@@ -216,19 +226,25 @@ pub(super) async fn get_object(
         )
         .send()
         .await
-        .map_err(|error| failed(Operation::GetObject, error))?;
+        .map_err(|error| failed(operation, error))?;
+    genuine::check(operation, &signs_of!(answer))?;
     let body = std::mem::take(&mut answer.body);
+    let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
+    let extent = Extent::of(request.offset_bytes, answer.content_range(), length)
+        .map_err(|message| StoreError::local(operation, StoreErrorKind::Malformed, message))?;
     let mut head = head_of!(answer);
-    // The length is of what comes, from the offset on.
-    head.size_bytes += request.offset_bytes;
-    let bytes = stream::try_unfold(body, |mut body| async move {
+    head.size_bytes = extent.object_bytes.unwrap_or_default();
+    let bytes = stream::try_unfold((body, extent.skipped_bytes), |(mut body, skip)| async move {
         let next = body.next().await.transpose().map_err(|error| {
             StoreError::local(Operation::GetObject, StoreErrorKind::Connection, error.to_string())
                 .with_source(error)
         })?;
-        Ok::<Option<(Bytes, _)>, StoreError>(next.map(|bytes| (bytes, body)))
+        let Some(mut bytes) = next else { return Ok::<Option<(Bytes, _)>, StoreError>(None) };
+        let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(bytes.len());
+        bytes.advance(skipped);
+        Ok(Some((bytes, (body, skip - skipped as u64))))
     });
-    Ok(ObjectBody { head, bytes: Box::pin(bytes) })
+    Ok(ObjectBody { head, announced_bytes: extent.object_bytes, bytes: Box::pin(bytes) })
 }
 
 pub(super) async fn delete_object(client: &Client, object: &ObjectRef) -> Result<(), StoreError> {

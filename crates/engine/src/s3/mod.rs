@@ -16,6 +16,8 @@ mod convert;
 mod credentials;
 mod data;
 mod document;
+mod extent;
+mod genuine;
 mod listing;
 mod location;
 mod options;

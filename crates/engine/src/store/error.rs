@@ -191,6 +191,9 @@ impl StoreError {
             K::NoCredentials => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile"
             }
+            K::Malformed => {
+                "is the endpoint the S3 port of the store? a console or a proxy may answer there; see --endpoint"
+            }
             K::StorageFull => "free some space at the store, then run the same command again",
             K::ProxyRefused => "check HTTPS_PROXY and HTTP_PROXY; NO_PROXY lists hosts to reach without",
             K::TooLarge => {
@@ -273,6 +276,9 @@ impl fmt::Display for StoreError {
             write!(f, "{}: ", self.operation)?;
         }
         match (&self.code, self.status) {
+            // The document is what failed, so the status would only confuse.
+            (Some(code), Some(200..=299)) => write!(f, "the store answered {code} although the status was of success")?,
+            (None, Some(200..=299)) => return write!(f, "{}", self.message),
             (Some(code), Some(status)) => write!(f, "the store answered {status} {code}")?,
             (None, Some(status)) => write!(f, "the store answered {status}")?,
             _ => return write!(f, "{}", self.message),
@@ -327,6 +333,18 @@ mod tests {
         assert!(guided.to_string().ends_with("(the bucket is in eu-west-3)"), "{guided}");
         let refused = StoreError::answered(Operation::UploadPart, 400, Some("EntityTooSmall"), "");
         assert_eq!(refused.guided(guidance).kind, StoreErrorKind::Rejected);
+    }
+
+    /// "the store answered 200" was all that `haul ls` said of a list that it could not read.
+    #[test]
+    fn a_status_of_success_is_never_the_reason() {
+        let unreadable = StoreError {
+            status: Some(200),
+            ..StoreError::local(Operation::ListObjectsV2, StoreErrorKind::Malformed, "it is empty")
+        };
+        assert_eq!(unreadable.to_string(), "ListObjectsV2: it is empty");
+        let refused = StoreError::answered(Operation::CompleteMultipartUpload, 200, Some("InternalError"), "");
+        assert!(!refused.to_string().contains("200"), "{refused}");
     }
 
     #[test]

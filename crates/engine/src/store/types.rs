@@ -255,8 +255,10 @@ pub struct GetRequest {
 
 /// Answer of GetObject.
 pub struct ObjectBody {
-    /// As of HeadObject; `size_bytes` is that of the whole object.
+    /// As of HeadObject; `size_bytes` is that of the whole object, 0 if this answer announces none.
     pub head: ObjectHead,
+    /// Bytes of the whole object as this answer announces them; `None`: it has no `Content-Length`.
+    pub announced_bytes: Option<u64>,
     /// The bytes from `offset_bytes` on.
     pub bytes: Pin<Box<dyn Stream<Item = Result<Bytes, super::StoreError>> + Send>>,
 }

@@ -1,0 +1,112 @@
+//! Where a download goes: a file that is replaced in one step, or a pipe or device that is written in order.
+//!
+//! Symbolic links are followed: the link stays, and the file that it names is replaced in that file's own folder. A link
+//! to a file that does not exist makes that file. Nothing that is no regular file is ever replaced.
+
+use std::fs::{self, Metadata, Permissions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// As many as Linux follows.
+const LINKS_MAX: usize = 40;
+
+/// What the target of a download is.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// A regular file, or none yet. The path has no link at its end.
+    File {
+        path: PathBuf,
+        /// Of the file that is there.
+        permissions: Option<Permissions>,
+    },
+    /// A pipe, a terminal, a device: opened and written as it is.
+    Stream {
+        path: PathBuf,
+        /// A block device keeps what it is given, so it is synced.
+        syncs: bool,
+    },
+}
+
+impl Place {
+    /// Looks at the target without opening it.
+    pub(super) fn find(path: &Path) -> io::Result<Self> {
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self::File { path: follow(path)?, permissions: None });
+            }
+            Err(error) => return Err(error),
+        };
+        if metadata.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if is_socket(&metadata) {
+            return Err(io::Error::other("it is a socket; name a file, a pipe or a device"));
+        }
+        if !metadata.is_file() {
+            return Ok(Self::Stream { path: path.to_owned(), syncs: is_block_device(&metadata) });
+        }
+        let settled = follow(path)?;
+        match fs::symlink_metadata(&settled) {
+            Ok(found) if same_file(&found, &metadata) => {
+                Ok(Self::File { path: settled, permissions: Some(metadata.permissions()) })
+            }
+            // The text of a link below /proc need not be the path of its file (`/dev/stdout` of a removed file).
+            _ => Ok(Self::Stream { path: path.to_owned(), syncs: true }),
+        }
+    }
+}
+
+/// The path at the end of a chain of links. Folders on the way may be links: the system resolves those.
+fn follow(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_symlink() => {
+                let target = fs::read_link(&path)?;
+                path = path.parent().unwrap_or(Path::new("")).join(target);
+            }
+            Ok(_) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return creatable(path),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("too many symbolic links lead from one to the next"))
+}
+
+/// A path that names no file yet: one that ends in `/` could only become a folder.
+fn creatable(path: PathBuf) -> io::Result<PathBuf> {
+    let is_folder = path.as_os_str().as_encoded_bytes().last() == Some(&b'/');
+    if is_folder || path.file_name().is_none() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(path) }
+}
+
+#[cfg(unix)]
+fn is_socket(metadata: &Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type())
+}
+
+#[cfg(unix)]
+fn is_block_device(metadata: &Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_block_device(&metadata.file_type())
+}
+
+#[cfg(unix)]
+pub(super) fn same_file(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_socket(_: &Metadata) -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+fn is_block_device(_: &Metadata) -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+pub(super) fn same_file(one: &Metadata, other: &Metadata) -> bool {
+    one.is_file() == other.is_file() && one.len() == other.len()
+}

@@ -1,0 +1,232 @@
+//! The temporary file of a download, and those that killed downloads left.
+//!
+//! It lies beside its target, so that a rename puts it there, and has one of few names made of a hash of the target's
+//! name: short enough for any file system, however long the target's name is, and found again without reading the folder.
+//! Its lock says that its process lives. A file without a holder is what a killed download of the same target left, and
+//! is removed by the next one.
+//!
+//! Only a process that holds the lock of the file that has a name may remove that name. Between making a file and locking
+//! it another process may do so; a maker therefore looks, once it has the lock, whether the name is still its file's.
+
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use haul_parts::{ChecksumAlgorithm, Hasher};
+
+use super::place::same_file;
+
+/// Downloads of one target that may run at once.
+const SLOTS: usize = 16;
+
+/// A locked temporary file; removed when dropped, unless it was given its name.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    path: PathBuf,
+    target: PathBuf,
+    /// Holds the lock until the file has its name or is removed.
+    lock: File,
+    published: bool,
+}
+
+impl Temporary {
+    /// Makes one for `target`, and removes those that killed downloads of it left.
+    pub(super) fn create(target: &Path, permissions: Option<&Permissions>) -> io::Result<(Self, File)> {
+        let mut made = None;
+        for path in names(target)? {
+            remove_if_abandoned(&path);
+            if made.is_none()
+                && let Some(file) = claim(&path, permissions)?
+            {
+                made = Some((path, file));
+            }
+        }
+        let (path, file) = made.ok_or_else(|| {
+            io::Error::other(format!("{SLOTS} other downloads to this file are under way"))
+        })?;
+        let lock = file.try_clone()?;
+        Ok((Self { path, target: target.to_owned(), lock, published: false }, file))
+    }
+
+    /// Gives the file its name and makes that last: a rename is on disk only when its folder is.
+    pub(super) fn publish(mut self) -> io::Result<()> {
+        fs::rename(&self.path, &self.target)?;
+        self.published = true;
+        sync_folder(folder(&self.target))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.published {
+            // A failure here has no one to be reported to; the next download of the same target removes the file.
+            let _ = fs::remove_file(&self.path);
+        }
+        let _ = self.lock.unlock();
+    }
+}
+
+/// `.haul-0123456789abcdef-0.part` and so on.
+fn names(target: &Path) -> io::Result<impl Iterator<Item = PathBuf>> {
+    let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+    let hash = Hasher::checksum(ChecksumAlgorithm::Sha256, name.as_encoded_bytes());
+    let hash: String = hash.bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let folder = folder(target).to_owned();
+    Ok((0..SLOTS).map(move |slot| folder.join(format!(".haul-{hash}-{slot}.part"))))
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// A new file of this name with its lock. `None`: another process has the name.
+fn claim(path: &Path, permissions: Option<&Permissions>) -> io::Result<Option<File>> {
+    let file = match options(permissions).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock() {
+        // Another process looks whether it is abandoned, and may have found so.
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        // A file system without locks: then nobody can take this file for abandoned.
+        Ok(()) | Err(TryLockError::Error(_)) => {}
+    }
+    if !has_name(&file, path) {
+        return Ok(None);
+    }
+    if let Some(permissions) = permissions {
+        // The umask does not narrow what the replaced file had. Not every file system can do this.
+        let _ = file.set_permissions(permissions.clone());
+    }
+    Ok(Some(file))
+}
+
+/// Removes a file that no process holds. Whatever cannot be removed stays, and its name is not used.
+fn remove_if_abandoned(path: &Path) {
+    // Looked at before opening: a link or a pipe of this name is not ours.
+    if !fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
+        return;
+    }
+    // NFS locks only what is open for writing; the file may be as read-only as the one that it was to replace.
+    let opened = File::options().read(true).write(true).open(path).or_else(|_| File::open(path));
+    let Ok(file) = opened else { return };
+    if file.try_lock().is_ok() && has_name(&file, path) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+fn has_name(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(open), Ok(named)) => same_file(&open, &named),
+        _ => false,
+    }
+}
+
+#[cfg(unix)]
+fn options(permissions: Option<&Permissions>) -> OpenOptions {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    // From the first byte on: what only its owner could read must not be readable by others meanwhile.
+    if let Some(permissions) = permissions {
+        options.mode(permissions.mode() & 0o777);
+    }
+    options
+}
+
+#[cfg(not(unix))]
+fn options(_: Option<&Permissions>) -> OpenOptions {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    options
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    // A folder that may be written but not read cannot be opened, and some file systems sync no folders.
+    let Ok(folder) = File::open(folder) else { return Ok(()) };
+    match folder.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        done => done,
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files_in(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// A download that was killed left its temporary file for ever: `.video.mov.haul-1a2b3c4d`, as large as what had
+    /// arrived, one more with every kill. A file whose process lives must stay, whatever its age.
+    #[test]
+    fn what_killed_downloads_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("video.mov");
+        let (live, _file) = Temporary::create(&target, None).unwrap();
+        // As `kill -9` leaves it: the file, and no lock.
+        let killed: Vec<_> = names(&target).unwrap().skip(1).take(3).collect();
+        killed.iter().for_each(|path| fs::write(path, "half of it").unwrap());
+        let (other, _other_file) = Temporary::create(&folder.path().join("other.mov"), None).unwrap();
+
+        let (next, mut file) = Temporary::create(&target, None).unwrap();
+        io::Write::write_all(&mut file, b"whole").unwrap();
+        assert!(live.path.exists() && other.path.exists(), "live downloads keep their files");
+        assert_eq!(files_in(folder.path()).len(), 3, "{:?}", files_in(folder.path()));
+        next.publish().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"whole");
+        drop((live, other));
+        assert_eq!(files_in(folder.path()), ["video.mov"]);
+    }
+
+    #[test]
+    fn names_of_temporary_files_are_short_and_differ_by_target() {
+        let of = |name: &str| names(Path::new(name)).unwrap().next().unwrap();
+        let long = "x".repeat(255);
+        assert!(of(&long).as_os_str().len() < 40);
+        assert_ne!(of(&long), of(&"x".repeat(254)));
+        assert_eq!(of("a/video.mov").parent(), Some(Path::new("a")));
+    }
+
+    #[test]
+    fn more_downloads_of_one_file_than_slots_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("video.mov");
+        let held: Vec<_> = (0..SLOTS).map(|_| Temporary::create(&target, None).unwrap()).collect();
+        assert!(Temporary::create(&target, None).unwrap_err().to_string().contains("16 other downloads"));
+        drop(held);
+        assert_eq!(files_in(folder.path()), Vec::<String>::new());
+    }
+
+    /// A link of the temporary name must not lead the download elsewhere.
+    #[cfg(unix)]
+    #[test]
+    fn a_link_of_a_temporary_name_is_neither_followed_nor_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, victim) = (folder.path().join("video.mov"), folder.path().join("victim"));
+        fs::write(&victim, "mine").unwrap();
+        let first = names(&target).unwrap().next().unwrap();
+        std::os::unix::fs::symlink(&victim, &first).unwrap();
+        let (made, _file) = Temporary::create(&target, None).unwrap();
+        assert_ne!(made.path, first);
+        drop(made);
+        assert_eq!(fs::read(&victim).unwrap(), b"mine");
+        assert!(first.is_symlink());
+    }
+}

@@ -1,0 +1,60 @@
+//! Which bytes of an object the body of a GetObject holds.
+
+/// What an answer says of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// The whole object; `None`: the answer announces no length.
+    pub(super) object_bytes: Option<u64>,
+    /// To be left out at the beginning of the body: the store ignored `Range` and sends everything.
+    pub(super) skipped_bytes: u64,
+}
+
+impl Extent {
+    /// Of the answer to a request for everything from `offset_bytes` on. `Err` says what is wrong with it.
+    pub(super) fn of(
+        offset_bytes: u64,
+        content_range: Option<&str>,
+        content_length: Option<u64>,
+    ) -> Result<Self, String> {
+        let Some(range) = content_range else {
+            return Ok(Self { object_bytes: content_length, skipped_bytes: offset_bytes });
+        };
+        let wrong = || format!("bytes from {offset_bytes} on were asked for, and the answer has {range:?}");
+        let (first, object_bytes) = parse(range).ok_or_else(wrong)?;
+        if first != offset_bytes {
+            return Err(wrong());
+        }
+        let by_length = content_length.map(|length| length.saturating_add(offset_bytes));
+        Ok(Self { object_bytes: object_bytes.or(by_length), skipped_bytes: 0 })
+    }
+}
+
+/// `bytes 7-99/100`, or `bytes 7-99/*`: the first byte, and the length of the whole.
+fn parse(range: &str) -> Option<(u64, Option<u64>)> {
+    let (bytes, whole) = range.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, _) = bytes.split_once('-')?;
+    let whole = if whole == "*" { None } else { Some(whole.parse().ok()?) };
+    Some((first.parse().ok()?, whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_what_was_asked_for_or_the_whole_object() {
+        let extent = |object_bytes, skipped_bytes| Ok(Extent { object_bytes, skipped_bytes });
+        assert_eq!(Extent::of(0, None, Some(100)), extent(Some(100), 0));
+        assert_eq!(Extent::of(0, None, None), extent(None, 0));
+        assert_eq!(Extent::of(7, Some("bytes 7-99/100"), Some(93)), extent(Some(100), 0));
+        assert_eq!(Extent::of(7, Some("bytes 7-99/*"), Some(93)), extent(Some(100), 0));
+        assert_eq!(Extent::of(7, None, Some(100)), extent(Some(100), 7), "Range was ignored");
+    }
+
+    #[test]
+    fn a_body_of_other_bytes_is_refused() {
+        for range in ["bytes 0-99/100", "bytes 8-99/100", "bytes */100", "pages 7-9/10", ""] {
+            assert!(Extent::of(7, Some(range), Some(93)).is_err(), "{range}");
+        }
+    }
+}
