@@ -4,7 +4,7 @@
 
 use anyhow::Context;
 use haul::Store;
-use haul::store::{BucketInfo, ListingEntry};
+use haul::store::{BucketInfo, ListingEntry, Operation, PageGuard};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: &StoreArgs, what: LsArgs, mode: Mode) -> anyhow::R
 }
 
 async fn list_buckets(store: &dyn Store, mode: Mode) -> anyhow::Result<Exit> {
-    let buckets = noted(mode, store.list_buckets()).await;
+    let buckets = noted(mode, super::brief_retry().run(|| store.list_buckets())).await;
     let buckets = buckets
         .map_err(|error| haul::Error::of_store(store.endpoint(), error))
         .with_context(|| Doing::of("cannot list the buckets").through(store.endpoint()))?;
@@ -70,23 +70,25 @@ async fn list_objects(
     let zone = TimeZone::system();
     let mut found = false;
     let mut continuation = None;
+    let mut guard = PageGuard::new(Operation::ListObjectsV2);
+    let retry = super::brief_retry();
+    let failed = |error| {
+        let action = format!("cannot list {}", visible(&address.to_string()));
+        let error = haul::Error::of_store(address.to_string(), error);
+        anyhow::Error::from(error).context(Doing::at(action, address).through(store.endpoint()))
+    };
     loop {
-        let page = store.list_objects(&address.bucket, &address.key, delimiter, continuation.as_deref());
-        let page = noted(mode, page).await;
-        let page =
-            page.map_err(|error| haul::Error::of_store(address.to_string(), error)).with_context(|| {
-                let action = format!("cannot list {}", visible(&address.to_string()));
-                Doing::at(action, address).through(store.endpoint())
-            })?;
+        let list =
+            || store.list_objects(&address.bucket, &address.key, delimiter, continuation.as_deref());
+        let page = noted(mode, retry.run(list)).await.map_err(failed)?;
         for entry in &page.entries {
             found = true;
             mode.record(&line(entry))?;
             mode.row(&row(entry, folder, &zone))?;
         }
-        continuation = page.next;
-        if continuation.is_none() {
-            break;
-        }
+        let Some(next) = page.next else { break };
+        guard.advance(page.entries.first().map(ListingEntry::name), &next).map_err(failed)?;
+        continuation = Some(next);
     }
     if found || address.key.is_empty() {
         return Ok(Exit::Done);

@@ -15,6 +15,8 @@ mod summary;
 mod upload;
 mod uploads;
 
+use haul::retry::RetryPolicy;
+
 use crate::args::{Cli, Command, FolderCommand};
 use crate::exit::Exit;
 use crate::output::Mode;
@@ -38,6 +40,11 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
         },
         Command::Completions(args) => completions::run(args.shell),
     }
+}
+
+/// Of a request that a person waits for without seeing anything: what passes within a second or two is tried again.
+fn brief_retry() -> RetryPolicy {
+    RetryPolicy { attempts_max: 3, ..RetryPolicy::default() }
 }
 
 /// What stands before a progress bar: the file's name without its folders.

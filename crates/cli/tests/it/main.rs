@@ -23,6 +23,7 @@ mod hints;
 mod interrupts;
 mod kills;
 mod limits;
+mod listings;
 mod local;
 mod odd_stores;
 mod output;

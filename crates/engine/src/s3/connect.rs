@@ -22,6 +22,7 @@ use super::location::Location;
 use super::place::Places;
 use super::settings::Settings;
 use super::transport::{ControlConnections, LimitAnswers, Resolver, Transport, Trust, client_config};
+use super::whole::WholeDocuments;
 use super::{Addressing, S3Options, S3Store};
 use crate::error::Error;
 use crate::store::ObjectRef;
@@ -81,6 +82,7 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
         .time_source(clock.clone())
         .disable_clock_skew_correction(true)
         .interceptor(LimitAnswers)
+        .interceptor(WholeDocuments)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)

@@ -61,6 +61,24 @@ pub(super) fn redirect_remedy(
     Some(format!("the endpoint redirects to {location}: name the store itself with --endpoint"))
 }
 
+/// What a person sees at once in a document that is not one of S3; `None`: it takes a parser to tell.
+pub(super) fn fault_of_document(media_type: Option<&str>, body: &[u8]) -> Option<String> {
+    /// As much of it as tells what it is.
+    const SHOWN_CHARS: usize = 40;
+    let Ok(text) = std::str::from_utf8(body) else { return Some("it is not UTF-8 text".to_owned()) };
+    let text = text.trim_start_matches('\u{feff}').trim();
+    if text.is_empty() {
+        return Some("it is empty".to_owned());
+    }
+    let declared_page = media_type.is_some_and(|kind| kind.to_ascii_lowercase().contains("html"));
+    let start: String = text.chars().take(SHOWN_CHARS).collect();
+    let lower = start.to_ascii_lowercase();
+    if declared_page || lower.starts_with("<!doctype html") || lower.starts_with("<html") {
+        return Some("it is a web page".to_owned());
+    }
+    (!text.starts_with('<')).then(|| format!("it is no XML and begins with {start:?}"))
+}
+
 /// `bucket.s3.eu-central-1.amazonaws.com`, or as it was written once, `bucket.s3-eu-central-1.amazonaws.com`.
 fn region_of_host(host: &str) -> Option<String> {
     let host = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
@@ -96,6 +114,17 @@ mod tests {
         assert_eq!(remedy(301, Some("PermanentRedirect"), None), None);
         assert_eq!(remedy(301, None, Some("eu-west-3")), None);
         assert_eq!(remedy(200, None, None), None);
+    }
+
+    #[test]
+    fn a_document_that_is_none_is_told_apart() {
+        let fault = |body: &[u8]| fault_of_document(None, body).unwrap();
+        assert_eq!(fault(b" \n"), "it is empty");
+        assert_eq!(fault(b"\xff\xfe"), "it is not UTF-8 text");
+        assert_eq!(fault(b"\n<!DOCTYPE html><html>"), "it is a web page");
+        assert_eq!(fault(b"{\"status\": 200}"), "it is no XML and begins with \"{\\\"status\\\": 200}\"");
+        assert_eq!(fault_of_document(Some("text/html"), b"<div>").unwrap(), "it is a web page");
+        assert_eq!(fault_of_document(Some("application/xml"), b"<?xml version='1.0'?><List"), None);
     }
 
     #[test]

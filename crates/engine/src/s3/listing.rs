@@ -1,13 +1,15 @@
-//! The control plane's lists, one page at a time.
+//! The control plane's lists of parts, uploads and buckets, one page at a time.
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::types::EncodingType;
 use haul_parts::{Bucket, ETag, PartNumber, UploadId};
 
 use super::convert::{self, checksum_of};
+use super::encoding::Encoding;
 use super::sdk_error::convert as failed;
 use crate::store::{
-    BucketInfo, Listing, ListingEntry, Operation, PartsPage, StoreError, StoredPart, UploadMarker, UploadRef,
-    UploadSummary, UploadsPage,
+    BucketInfo, Operation, PageGuard, PartsPage, StoreError, StoreErrorKind, StoredPart, UploadMarker,
+    UploadRef, UploadSummary, UploadsPage,
 };
 
 pub(super) async fn list_parts(
@@ -39,7 +41,9 @@ pub(super) async fn list_parts(
         .collect();
     let next = if answer.is_truncated().unwrap_or_default() {
         let marker = answer.next_part_number_marker().and_then(|marker| marker.parse().ok());
-        marker.or_else(|| parts.last().map(|part| part.number))
+        let next = marker.or_else(|| parts.last().map(|part| part.number));
+        // Part numbers only grow, so one look at two of them is enough.
+        Some(advancing(Operation::ListParts, next, |next| after.is_none_or(|after| after < *next))?)
     } else {
         None
     };
@@ -56,79 +60,64 @@ pub(super) async fn list_multipart_uploads(
     let answer = client
         .list_multipart_uploads()
         .bucket(bucket.as_str())
+        .encoding_type(EncodingType::Url)
         .set_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
         .set_key_marker(after.map(|marker| marker.key.clone()))
         .set_upload_id_marker(after.map(|marker| marker.upload_id.clone()))
         .send()
         .await
         .map_err(|error| failed(Operation::ListMultipartUploads, error))?;
+    let encoding = Encoding::of(answer.encoding_type());
     let mut uploads: Vec<_> = answer
         .uploads()
         .iter()
         .filter_map(|upload| {
             Some(UploadSummary {
-                key: upload.key()?.to_owned(),
+                key: encoding.decode(upload.key()?),
                 upload_id: UploadId::new(upload.upload_id()?).ok()?,
                 initiated: upload.initiated().and_then(convert::timestamp),
                 storage_class: upload.storage_class().map(|class| class.as_str().to_owned()),
             })
         })
         .collect();
+    let next = if answer.is_truncated().unwrap_or_default() {
+        let marker = answer.next_key_marker().filter(|key| !key.is_empty()).map(|key| UploadMarker {
+            key: encoding.decode(key),
+            upload_id: answer.next_upload_id_marker().unwrap_or_default().to_owned(),
+        });
+        let last = || {
+            let last = uploads.last()?;
+            Some(UploadMarker { key: last.key.clone(), upload_id: last.upload_id.as_str().to_owned() })
+        };
+        let next = marker.or_else(last);
+        Some(advancing(Operation::ListMultipartUploads, next, |next| after != Some(next))?)
+    } else {
+        None
+    };
     // Garage 2.5 sorts the uploads of a page by their ids; its pages follow each other by key.
     uploads
         .sort_by(|one: &UploadSummary, other| (&one.key, one.initiated).cmp(&(&other.key, other.initiated)));
-    let next = match (answer.is_truncated(), answer.next_key_marker()) {
-        (Some(true), Some(key)) => Some(UploadMarker {
-            key: key.to_owned(),
-            upload_id: answer.next_upload_id_marker().unwrap_or_default().to_owned(),
-        }),
-        _ => None,
-    };
     Ok(UploadsPage { uploads, next })
 }
 
-pub(super) async fn list_objects(
-    client: &Client,
-    bucket: &Bucket,
-    prefix: &str,
-    delimiter: Option<&str>,
-    continuation: Option<&str>,
-) -> Result<Listing, StoreError> {
-    let answer = client
-        .list_objects_v2()
-        .bucket(bucket.as_str())
-        .set_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
-        .set_delimiter(delimiter.map(str::to_owned))
-        .set_continuation_token(continuation.map(str::to_owned))
-        .send()
-        .await
-        .map_err(|error| failed(Operation::ListObjectsV2, error))?;
-    let prefixes = answer.common_prefixes().iter().filter_map(|prefix| prefix.prefix());
-    let prefixes = prefixes.map(|prefix| ListingEntry::CommonPrefix(prefix.to_owned()));
-    let objects = answer.contents().iter().filter_map(|object| {
-        Some(ListingEntry::Object {
-            key: object.key()?.to_owned(),
-            size_bytes: convert::size_bytes(object.size()),
-            last_modified: object.last_modified().and_then(convert::timestamp),
-            etag: convert::etag(object.e_tag()),
-        })
-    });
-    let mut entries: Vec<_> = prefixes.chain(objects).collect();
-    entries.sort_by(|one, other| name(one).cmp(name(other)));
-    let next = answer.next_continuation_token().map(str::to_owned);
-    Ok(Listing { entries, next: next.filter(|_| answer.is_truncated().unwrap_or_default()) })
-}
-
-fn name(entry: &ListingEntry) -> &str {
-    match entry {
-        ListingEntry::Object { key, .. } => key,
-        ListingEntry::CommonPrefix(prefix) => prefix,
+/// Where a truncated list is continued: somewhere, and not where this page was to begin.
+fn advancing<T>(
+    operation: Operation,
+    next: Option<T>,
+    advances: impl FnOnce(&T) -> bool,
+) -> Result<T, StoreError> {
+    let malformed = |message| Err(StoreError::local(operation, StoreErrorKind::Malformed, message));
+    match next {
+        Some(next) if advances(&next) => Ok(next),
+        Some(_) => malformed("the list does not advance: the page ends where it was to begin"),
+        None => malformed("the list is cut off (IsTruncated) and does not say where it is continued"),
     }
 }
 
 pub(super) async fn list_buckets(client: &Client) -> Result<Vec<BucketInfo>, StoreError> {
     let mut buckets = vec![];
     let mut continuation = None;
+    let mut guard = PageGuard::new(Operation::ListBuckets);
     loop {
         let answer = client
             .list_buckets()
@@ -142,9 +131,10 @@ pub(super) async fn list_buckets(client: &Client) -> Result<Vec<BucketInfo>, Sto
                 created: bucket.creation_date().and_then(convert::timestamp),
             })
         }));
-        continuation = answer.continuation_token().map(str::to_owned);
-        if continuation.is_none() {
+        let Some(next) = answer.continuation_token().filter(|token| !token.is_empty()) else {
             return Ok(buckets);
-        }
+        };
+        guard.advance(answer.buckets().first().and_then(|bucket| bucket.name()), next)?;
+        continuation = Some(next.to_owned());
     }
 }

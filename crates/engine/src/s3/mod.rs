@@ -1,6 +1,6 @@
 //! The store trait over the network, in two planes.
 //!
-//! *Control plane* ([`control`], [`listing`]): the official SDK, which knows regions, endpoints, credentials
+//! *Control plane* ([`control`], [`listing`], [`objects`]): the official SDK, which knows regions, endpoints, credentials
 //! and the odd answers. *Data plane* ([`data`]): the bytes of UploadPart and PutObject, on connections that we
 //! own, signed with the SDK's signer; addresses are taken from the SDK, never made up. Each method is one
 //! request; the SDK's own retries are switched off, so that one policy decides (see [`crate::retry`]). Region,
@@ -16,15 +16,18 @@ mod convert;
 mod credentials;
 mod data;
 mod document;
+mod encoding;
 mod extent;
 mod genuine;
 mod listing;
 mod location;
+mod objects;
 mod options;
 mod place;
 mod sdk_error;
 mod settings;
 mod transport;
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -184,7 +187,8 @@ impl Store for S3Store {
         continuation: Option<&str>,
     ) -> Result<Listing, StoreError> {
         self.ask(bucket, |place| async move {
-            listing::list_objects(&place.client, bucket, prefix, delimiter, continuation).await
+            let query = objects::Query { bucket, prefix, delimiter };
+            objects::list_objects(&place.client, query, continuation).await
         })
         .await
     }

@@ -7,8 +7,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::clock;
 use super::credentials::UnusableCredentials;
-use super::document::{BUCKET_REGION, ErrorDocument, redirect_remedy};
+use super::document::{BUCKET_REGION, ErrorDocument, fault_of_document, redirect_remedy};
 use super::transport::{ConnectError, answer_bytes_max, find};
+use super::whole::CutOff;
 use crate::store::{Guidance, Operation, StoreError, StoreErrorKind};
 
 /// One failed SDK call.
@@ -31,6 +32,9 @@ where
         SdkError::ServiceError(context) => {
             let (answer, service) = (context.raw(), context.err());
             let (status, code) = (answer.status().as_u16(), service.code());
+            if answer.status().is_success() && code.is_none() {
+                return unreadable(operation, answer, service).with_source(error);
+            }
             // HEAD answers have no body, so the SDK makes up a code from the status: the status says more.
             let code = code.filter(|code| *code != "NotFound" && *code != "Unknown");
             let message = service.message().unwrap_or_default();
@@ -59,7 +63,12 @@ where
         SdkError::ResponseError(context) => {
             // An answer that is no S3: a proxy's page, or a connection that broke in the middle of it.
             let status = context.raw().status().as_u16();
-            let kind = if status >= 500 { StoreErrorKind::Server } else { StoreErrorKind::Malformed };
+            let cut_off = chain(&error).any(|cause| cause.is::<CutOff>());
+            let kind = match status {
+                500.. => StoreErrorKind::Server,
+                _ if cut_off => StoreErrorKind::Connection,
+                _ => StoreErrorKind::Malformed,
+            };
             let message = format!("the answer ({status}) cannot be read: {}", innermost(&error));
             StoreError {
                 status: Some(status),
@@ -72,6 +81,21 @@ where
             StoreError::local(operation, StoreErrorKind::Rejected, message).with_source(error)
         }
     }
+}
+
+/// An answer of success whose document is not the one of the operation. The request was probably carried out.
+fn unreadable(
+    operation: Operation,
+    answer: &HttpResponse,
+    service: &(dyn std::error::Error + 'static),
+) -> StoreError {
+    let media_type = answer.headers().get("content-type");
+    let wrong = fault_of_document(media_type, answer.body().bytes().unwrap_or_default());
+    let message = match wrong {
+        Some(wrong) => format!("the answer is not a document of S3: {wrong}"),
+        None => format!("the answer is not the document that belongs to it: {}", innermost(service)),
+    };
+    StoreError { outcome_unknown: true, ..StoreError::local(operation, StoreErrorKind::Malformed, message) }
 }
 
 fn guidance(answer: &HttpResponse, code: Option<&str>) -> Guidance {

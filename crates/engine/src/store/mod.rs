@@ -8,6 +8,7 @@
 pub mod conformance;
 mod error;
 mod logged;
+mod pages;
 mod types;
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use haul_parts::{Bucket, PartNumber};
 
 pub use error::{Guidance, StoreError, StoreErrorKind};
 pub use logged::LoggedStore;
+pub use pages::PageGuard;
 pub use types::{
     BucketInfo, CompleteRequest, CompletedObject, CompletedPart, CreateRequest, CreatedUpload, GetRequest,
     Listing, ListingEntry, ObjectAttributes, ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest,

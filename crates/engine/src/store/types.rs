@@ -327,6 +327,16 @@ pub enum ListingEntry {
     CommonPrefix(String),
 }
 
+impl ListingEntry {
+    /// The key, or the common prefix.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Object { key, .. } => key,
+            Self::CommonPrefix(prefix) => prefix,
+        }
+    }
+}
+
 /// A page of ListObjectsV2.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {

@@ -25,7 +25,8 @@ use crate::events::Event;
 use crate::journal::{Journal, JournalFolder};
 use crate::retry::RetryPolicy;
 use crate::store::{
-    ObjectRef, PartsPage, Store, StoreError, StoreErrorKind, StoredPart, UploadMarker, UploadRef,
+    ObjectRef, Operation, PageGuard, PartsPage, Store, StoreError, StoreErrorKind, StoredPart, UploadMarker,
+    UploadRef,
     UploadSummary,
 };
 
@@ -140,14 +141,18 @@ pub(super) async fn uploads_of_key(
     let key = object.key.as_str();
     let mut found = vec![];
     let mut after: Option<UploadMarker> = None;
+    let mut guard = PageGuard::new(Operation::ListMultipartUploads);
     loop {
         let list = || store.list_multipart_uploads(&object.bucket, key, after.as_ref());
         let page = retry.run(list).await?;
+        let first = page.uploads.first().map(|upload| format!("{} {}", upload.key, upload.upload_id));
         // The pages of Ceph RGW 16.2 have `a-b` before `a`, so a greater key is no reason to stop.
         found.extend(page.uploads.into_iter().filter(|upload| upload.key == key));
         match page.next {
-            // A marker that does not move would never end.
-            Some(next) if found.len() < CANDIDATES_MAX && after.as_ref() != Some(&next) => after = Some(next),
+            Some(next) if found.len() < CANDIDATES_MAX => {
+                guard.advance(first.as_deref(), &format!("{} {}", next.key, next.upload_id))?;
+                after = Some(next);
+            }
             _ => break,
         }
     }

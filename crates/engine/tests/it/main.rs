@@ -13,6 +13,7 @@ mod fuzz_seeds;
 mod given;
 mod harness;
 mod links;
+mod listings;
 mod machine;
 mod promises;
 mod resuming;
