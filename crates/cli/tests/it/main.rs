@@ -28,6 +28,7 @@ mod local;
 mod odd_stores;
 mod output;
 mod proxies;
+mod removing;
 mod resume;
 mod resume_all;
 mod scene;
