@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use haul::store::Operation;
@@ -14,6 +15,7 @@ use haul::{Advice, Error as EngineError, StoreError, StoreErrorKind};
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::output::Shown;
 use crate::size::human_size;
 use crate::target::{Address, Scheme, TargetError};
 use crate::trail::Trail;
@@ -229,17 +231,28 @@ impl Failure {
     }
 
     /// The lines for a person; `paint` colours the first word and `hint`.
-    pub(crate) fn lines(&self, paint: impl Fn(&str) -> String) -> String {
-        let mut text = format!("{}: {}", paint(self.label), self.message);
+    pub(crate) fn lines(&self, paint: impl Fn(&str) -> String) -> Shown {
+        let mut text = Shown::default().labelled(&paint(self.label), &self.message);
         for cause in &self.causes {
             // What others wrote may have several lines: they stay below their first one.
-            text += "\n  caused by: ";
-            text += &cause.replace('\n', "\n             ");
+            for (number, line) in shortened(cause).lines().enumerate() {
+                let before = if number == 0 { "  caused by: " } else { "             " };
+                text = text.line(&format!("{before}{line}"));
+            }
         }
-        if let Some(hint) = &self.hint {
-            text += &format!("\n{}: {hint}", paint("hint"));
+        match &self.hint {
+            Some(hint) => text.labelled(&paint("hint"), hint),
+            None => text,
         }
-        text
+    }
+}
+
+/// A store may answer with a message of any length.
+fn shortened(text: &str) -> Cow<'_, str> {
+    const LONGEST_CHARS: usize = 2000;
+    match text.char_indices().nth(LONGEST_CHARS) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
     }
 }
 

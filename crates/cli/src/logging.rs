@@ -6,6 +6,10 @@
 //! print whole requests at their finest levels, and `s3s` a document that it cannot read, whole and at any level. So those
 //! stay closed whatever `HAUL_LOG` says; what a request came to is in a line of `haul-server`'s own.
 
+mod escaping;
+
+use std::io::stderr;
+
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
@@ -14,6 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::output::Mode;
+use escaping::Escaping;
 
 /// Layers whose finest levels print headers and canonical requests.
 const TALKATIVE: [&str; 5] =
@@ -47,14 +52,14 @@ pub(crate) fn start(verbosity: u8, unasked: Unasked, mode: Mode) -> Result<(), S
         .map_err(|error| format!("HAUL_LOG={text:?}: {error}"))?;
     let filter =
         wanted.and(filter_fn(|metadata: &Metadata<'_>| may_speak(metadata.target(), *metadata.level())));
+    let ansi = crate::output::paint("log") != "log";
     let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
         // A stderr that was closed must not panic the layer's own report of it.
         .log_internal_errors(false)
-        .with_ansi(crate::output::paint("log") != "log");
+        .with_ansi(ansi);
     let layer = match mode {
-        Mode::Json => layer.json().with_filter(filter).boxed(),
-        _ => layer.with_filter(filter).boxed(),
+        Mode::Json => layer.json().with_writer(|| Escaping::json(stderr())).with_filter(filter).boxed(),
+        _ => layer.with_writer(|| Escaping::text(stderr())).with_filter(filter).boxed(),
     };
     tracing_subscriber::registry().with(layer).init();
     Ok(())

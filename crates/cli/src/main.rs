@@ -31,7 +31,7 @@ use crate::args::{Cli, Command};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::logging::Unasked;
-use crate::output::{Mode, complain, paint};
+use crate::output::{Mode, Shown, paint};
 
 /// Tasks wait for the network most of the time; what computes and reads files has threads of its own.
 const WORKER_THREADS_MIN: usize = 2;
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         _ => Unasked::Nothing,
     };
     if let Err(problem) = logging::start(cli.output.verbose, unasked, mode) {
-        complain(&format!("{}: {problem}", paint("error")));
+        Shown::default().labelled(&paint("error"), &problem).complain();
         return Exit::Usage.into();
     }
     let exit = match run(cli, mode) {
@@ -78,6 +78,6 @@ fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
 fn report(error: &anyhow::Error, mode: Mode) -> Exit {
     let failure = Failure::of(error);
     mode.event(&failure);
-    complain(&failure.lines(paint));
+    failure.lines(paint).complain();
     failure.exit
 }

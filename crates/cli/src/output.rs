@@ -5,10 +5,11 @@
 //! stays the action's. The other *reports* (ls, uploads): printing is its work, so [`Mode::row`] and [`Mode::record`]
 //! return a [`StdoutError`], and a reader that has seen enough (`haul ls | head`) ends the command with 0.
 //!
-//! Names come from stores that others write to: what could move the cursor or colour a terminal is escaped before a
-//! person sees it.
+//! Names, error texts, ids and regions come from stores that others write to. Every line for a person is printed here,
+//! and what could move the cursor, colour a terminal or turn the order of letters is escaped on its way, in JSON as
+//! `\u009b`.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -43,14 +44,14 @@ impl Mode {
     /// Prints what an action came to, for a person.
     pub(crate) fn result(self, line: &str) {
         if matches!(self, Self::Terminal | Self::Plain) {
-            print_if_possible(line);
+            print_if_possible(&shown(line));
         }
     }
 
     /// Prints what an action came to, for a program.
     pub(crate) fn event(self, event: &impl Serialize) {
         if self == Self::Json
-            && let Ok(line) = serde_json::to_string(event)
+            && let Ok(line) = json(event)
         {
             print_if_possible(&line);
         }
@@ -59,7 +60,7 @@ impl Mode {
     /// Prints a line of a report, for a person.
     pub(crate) fn row(self, line: &str) -> Result<(), StdoutError> {
         match self {
-            Self::Terminal | Self::Plain => print_line(line).map_err(StdoutError),
+            Self::Terminal | Self::Plain => print_line(&shown(line)).map_err(StdoutError),
             Self::Json | Self::Quiet => Ok(()),
         }
     }
@@ -67,10 +68,7 @@ impl Mode {
     /// Prints a line of a report, for a program.
     pub(crate) fn record(self, record: &impl Serialize) -> Result<(), StdoutError> {
         match self {
-            Self::Json => {
-                let line = serde_json::to_string(record).map_err(|error| StdoutError(error.into()))?;
-                print_line(&line).map_err(StdoutError)
-            }
+            Self::Json => json(record).and_then(|line| print_line(&line)).map_err(StdoutError),
             Self::Terminal | Self::Plain | Self::Quiet => Ok(()),
         }
     }
@@ -101,12 +99,13 @@ fn print_if_possible(line: &str) {
     let Err(error) = print_line(line) else { return };
     STDOUT_IS_GONE.store(true, Ordering::Relaxed);
     if error.kind() != io::ErrorKind::BrokenPipe {
-        complain(&format!("{}: cannot write to standard output: {error}", paint("warning")));
+        let problem = format!("cannot write to standard output: {error}");
+        Shown::default().labelled(&paint("warning"), &problem).complain();
     }
 }
 
 /// Writes a line to stdout.
-pub(crate) fn print_line(line: &str) -> io::Result<()> {
+fn print_line(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(line.as_bytes())?;
     out.write_all(b"\n")?;
@@ -115,7 +114,46 @@ pub(crate) fn print_line(line: &str) -> io::Result<()> {
 
 /// Writes a line to stderr. A failure is ignored: no other channel is left to report it on.
 pub(crate) fn complain(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    Shown::default().line(line).complain();
+}
+
+/// Text for stderr in which nothing but our own labels can command a terminal.
+#[derive(Debug, Default)]
+pub(crate) struct Shown(String);
+
+impl Shown {
+    /// With one more line.
+    pub(crate) fn line(mut self, text: &str) -> Self {
+        self.begin_line();
+        self.0 += &shown(text);
+        self
+    }
+
+    /// With one more line behind a label, as `paint` gives it.
+    pub(crate) fn labelled(mut self, label: &str, text: &str) -> Self {
+        self.begin_line();
+        self.0 += label;
+        self.0 += ": ";
+        self.0 += &shown(text);
+        self
+    }
+
+    fn begin_line(&mut self) {
+        if !self.0.is_empty() {
+            self.0.push('\n');
+        }
+    }
+
+    /// Writes it to stderr. When that is gone there is no one left to write to.
+    pub(crate) fn complain(&self) {
+        let _ = writeln!(io::stderr().lock(), "{self}");
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// Colours a label for stderr: `error` red, warnings and interruptions yellow, others cyan; plain where colours are not wanted.
@@ -132,18 +170,51 @@ pub(crate) fn paint(label: &str) -> String {
     format!("{style}{label}{style:#}")
 }
 
-/// A name as it can be shown: control characters escaped.
+/// Text as it can be shown: what commands a terminal is escaped. Twice is the same as once.
+pub(crate) fn shown(text: &str) -> String {
+    escaped(text, |c| is_unsafe(c).then(|| c.escape_default().to_string()))
+}
+
+/// A name as it can be shown. A backslash is doubled, so that no two names look the same: a line break is `\n`, a
+/// backslash and an n are `\\n`.
 pub(crate) fn visible(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for c in name.chars() {
-        // The bidirectional controls turn the order of what follows: `gpj.exe` would read `exe.jpg`.
-        if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-            let _ = write!(text, "{}", c.escape_default());
-        } else {
-            text.push(c);
+    escaped(name, |c| (c == '\\' || is_unsafe(c)).then(|| c.escape_default().to_string()))
+}
+
+/// A value as JSON on one line.
+pub(crate) fn json(value: &impl Serialize) -> io::Result<String> {
+    Ok(json_escape(&serde_json::to_string(value)?))
+}
+
+/// JSON with everything escaped that a terminal obeys: `serde_json` escapes only what is below 0x20. Such characters
+/// stand in strings; between them there is at most a line break.
+pub(crate) fn json_escape(text: &str) -> String {
+    let unit = |unit: &u16| format!("\\u{unit:04x}");
+    escaped(text, |c| {
+        (c != '\n' && is_unsafe(c)).then(|| c.encode_utf16(&mut [0; 2]).iter().map(unit).collect())
+    })
+}
+
+fn escaped(text: &str, escape: impl Fn(char) -> Option<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match escape(c) {
+            Some(escape) => out += &escape,
+            None => out.push(c),
         }
     }
-    text
+    out
+}
+
+/// What a terminal obeys instead of showing it, and what it shows as nothing.
+pub(crate) fn is_unsafe(c: char) -> bool {
+    // C0, DEL and C1.
+    c.is_control()
+        // The bidirectional controls turn the order of what follows: `gpj.exe` would read `exe.jpg`.
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        // Line and paragraph separator, byte order mark, interlinear annotations, noncharacters.
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fdd0}'..='\u{fdef}')
+        || u32::from(c) & 0xfffe == 0xfffe
 }
 
 /// Whether an error only means that the reader of a report left early.
@@ -162,5 +233,36 @@ mod tests {
         assert_eq!(visible("a b/ü.mov"), "a b/ü.mov");
         assert_eq!(visible("\u{1b}[2Jgone\n"), "\\u{1b}[2Jgone\\n");
         assert_eq!(visible("\u{202e}gpj.exe"), "\\u{202e}gpj.exe");
+        assert_eq!(visible("\u{9b}2J\u{7f}\u{fffe}"), "\\u{9b}2J\\u{7f}\\u{fffe}");
+    }
+
+    /// A key with a line break and one with a backslash and an n looked the same in `haul ls`.
+    #[test]
+    fn no_two_names_look_the_same() {
+        assert_eq!(visible("a\nb"), r"a\nb");
+        assert_eq!(visible(r"a\nb"), r"a\\nb");
+        assert_eq!(visible(r"a\u{1b}"), r"a\\u{1b}");
+    }
+
+    #[test]
+    fn text_is_escaped_once() {
+        let once = shown("\u{1b}[31mred\u{85}");
+        assert_eq!(once, r"\u{1b}[31mred\u{85}");
+        assert_eq!(shown(&once), once);
+        assert_eq!(shown(&visible("a\\\n")), visible("a\\\n"));
+    }
+
+    #[test]
+    fn json_escapes_what_a_terminal_obeys_and_keeps_the_value() {
+        let text = "\u{1b}[2J\u{9b}2J\u{7f}\u{202e}\u{fffe}\u{1fffe}ü";
+        let line = json(&text).unwrap();
+        assert_eq!(line, "\"\\u001b[2J\\u009b2J\\u007f\\u202e\\ufffe\\ud83f\\udffeü\"");
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+    }
+
+    #[test]
+    fn only_labels_of_ours_are_coloured() {
+        let lines = Shown::default().labelled("\u{1b}[31merror\u{1b}[0m", "\u{1b}[2J").line("two\nlines");
+        assert_eq!(lines.to_string(), "\u{1b}[31merror\u{1b}[0m: \\u{1b}[2J\ntwo\\nlines");
     }
 }

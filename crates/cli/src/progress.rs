@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use self::line::{Line, cut};
 use self::status::Status;
-use crate::output::{Mode, complain, paint, visible};
+use crate::output::{Mode, Shown, complain, paint};
 use crate::pace::Pace;
 use crate::related::related;
 use crate::size::{human_age, human_duration, human_rate, human_size};
@@ -112,11 +112,11 @@ impl View {
                 self.retries += 1;
                 let what =
                     part_number.map_or_else(|| "again".to_owned(), |number| format!("part {number} again"));
-                self.trouble = Some(format!("{what} in {}: {}", human_duration(*wait), visible(reason)));
+                self.trouble = Some(format!("{what} in {}: {}", human_duration(*wait), reason));
             }
             Event::Completing => self.trouble = Some("completing".to_owned()),
             Event::InDoubt { reason } => {
-                self.warn(&format!("the answer was lost, looking at the object: {}", visible(reason)));
+                self.warn(&format!("the answer was lost, looking at the object: {}", reason));
             }
             Event::Resumed { size_bytes, arrived_bytes, differing_parts, .. } => {
                 self.resumed_bytes = *arrived_bytes;
@@ -126,11 +126,11 @@ impl View {
             Event::Restarting { reason } => {
                 self.resumed_bytes = 0;
                 self.pace.forget();
-                self.say(&format!("restarting: {}", visible(reason)));
+                self.say(&format!("restarting: {}", reason));
             }
             Event::UnfinishedFound { count, initiated } => self.warn(&unfinished(*count, *initiated)),
             Event::RelatedJournal { .. } => self.warn(&related(event, &self.source)),
-            Event::Warning { message } => self.warn(&visible(message)),
+            Event::Warning { message } => self.warn(&message),
             _ => {}
         }
     }
@@ -209,13 +209,19 @@ impl View {
 
     /// Something a person should know now.
     pub(crate) fn warn(&mut self, message: &str) {
-        self.say(&format!("{}: {message}", paint("warning")));
+        self.show(&Shown::default().labelled(&paint("warning"), message));
     }
 
     /// A line above the bar, which is drawn again by the next tick.
     pub(crate) fn say(&mut self, line: &str) {
+        self.show(&Shown::default().line(line));
+    }
+
+    fn show(&mut self, lines: &Shown) {
         self.finish();
-        self.mode.remark(line);
+        if matches!(self.mode, Mode::Terminal | Mode::Plain) {
+            lines.complain();
+        }
     }
 
     /// Takes the bar away: what follows are last lines.

@@ -4,7 +4,7 @@
 use haul::parts::UploadId;
 use haul::{Advice, Error as EngineError, ObjectRef, StoreError, StoreErrorKind};
 
-use crate::output::visible;
+use crate::output::is_unsafe;
 
 /// Where `haul serve` listens unless it is told otherwise.
 const SERVE_ENDPOINT: &str = "http://127.0.0.1:8014";
@@ -119,13 +119,31 @@ fn when(cleanup: &StoreError) -> &'static str {
     }
 }
 
-/// One word for a POSIX shell.
+/// One word for a shell. Only what a terminal would obey needs `$'…'`, which dash does not know.
 pub(crate) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }
-    format!("'{}'", visible(text).replace('\'', r"'\''"))
+    if !text.contains(is_unsafe) {
+        return format!("'{}'", text.replace('\'', r"'\''"));
+    }
+    let mut word = "$'".to_owned();
+    for c in text.chars() {
+        match c {
+            '\'' | '\\' => word.extend(['\\', c]),
+            _ if is_unsafe(c) => {
+                let bytes = c
+                    .encode_utf8(&mut [0; 4])
+                    .bytes()
+                    .map(|byte| format!("\\{byte:03o}"))
+                    .collect::<String>();
+                word += &bytes;
+            }
+            _ => word.push(c),
+        }
+    }
+    word + "'"
 }
 
 #[cfg(test)]
@@ -155,6 +173,27 @@ mod tests {
         insta::assert_snapshot!(hint(left_behind(503, "SlowDown")), @"abort it when the store answers again: haul abort 0e50c57f2f7a");
         insta::assert_snapshot!(hint(left_behind(403, "AccessDenied")), @"abort it with keys that may do so: haul abort 0e50c57f2f7a");
         assert_eq!(trail.resume().as_deref(), Some("haul resume 0e50c57f2f7a"));
+    }
+
+    /// A key with a line break was pasted with a backslash and an n in its place: another key.
+    #[test]
+    fn a_pasted_word_is_the_same_word() {
+        let words = [
+            "plain",
+            "",
+            "two words",
+            "it's",
+            r"back\slash",
+            "line\nbreak",
+            "\u{1b}[2J'\\",
+            "\u{9b}ü\u{fffe}",
+        ];
+        for word in words {
+            let script = format!("printf %s {}", quoted(word));
+            let printed = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(printed.stdout).unwrap(), word, "{script}");
+            assert!(!script.contains(is_unsafe), "{script:?}");
+        }
     }
 
     #[test]

@@ -78,8 +78,7 @@ async fn list_objects(
         anyhow::Error::from(error).context(Doing::at(action, address).through(store.endpoint()))
     };
     loop {
-        let list =
-            || store.list_objects(&address.bucket, &address.key, delimiter, continuation.as_deref());
+        let list = || store.list_objects(&address.bucket, &address.key, delimiter, continuation.as_deref());
         let page = noted(mode, retry.run(list)).await.map_err(failed)?;
         for entry in &page.entries {
             found = true;

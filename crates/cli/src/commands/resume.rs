@@ -15,7 +15,7 @@ use crate::connection::Connection;
 use crate::exit::Exit;
 use crate::failure::{Failure, Usage};
 use crate::interrupt::Interrupts;
-use crate::output::{Mode, complain, paint};
+use crate::output::{Mode, paint};
 use crate::state_dir::journal_folder;
 
 /// Goes on with one, or with all that nobody is working on.
@@ -115,7 +115,7 @@ fn skip(id: &str, running_pid: Option<u32>, mode: Mode) {
 fn tell(error: &anyhow::Error, mode: Mode) -> Exit {
     let failure = Failure::of(error);
     mode.event(&failure);
-    complain(&failure.lines(paint));
+    failure.lines(paint).complain();
     failure.exit
 }
 

@@ -104,7 +104,7 @@ fn what_was_left_behind_is_told_with_both_causes_and_how_to_remove_it() {
     let doing = Doing::at("cannot copy a to s3://bucket/a", &address);
     let doing = doing.found_by(Trail::Journal("0e50c57f2f7a".into()));
     let failed = Err::<(), _>(error).context(doing).unwrap_err();
-    insta::assert_snapshot!(Failure::of(&failed).lines(str::to_owned), @r"
+    insta::assert_snapshot!(Failure::of(&failed).lines(str::to_owned).to_string(), @r"
     error: cannot copy a to s3://bucket/a
       caused by: s3://bucket/a: parts of upload u could not be removed: AbortMultipartUpload: the store answered 403 AccessDenied: no
       caused by: s3://bucket/video.mov, part 7, after 3 attempts
@@ -177,4 +177,25 @@ fn programs_get_the_same_facts() {
         serde_json::to_string(&Failure::of(&error)).unwrap(),
         @r#"{"event":"failed","code":"SlowDown","advice":"retry","exit_code":1,"message":"cannot upload","causes":["s3://bucket/video.mov, part 7, after 3 attempts","UploadPart: the store answered 503 SlowDown: later"],"hint":"the store asks for less; lower --concurrency"}"#
     );
+}
+
+/// `<Message>` of an error document cleared the terminal, and its line break forged a second error.
+#[test]
+fn a_store_cannot_command_the_terminal_by_its_error() {
+    let hostile = refused(403, "Denied\u{9b}2J", "no\u{1b}[2J\u{202e}\nerror: all is lost\r");
+    let address = Address::parse("s3://bucket/video.mov").unwrap();
+    let failed = Err::<(), _>(hostile).context(Doing::at("cannot upload", &address)).unwrap_err();
+    insta::assert_snapshot!(Failure::of(&failed).lines(str::to_owned).to_string(), @r"
+    error: cannot upload
+      caused by: s3://bucket/video.mov, part 7, after 3 attempts
+      caused by: UploadPart: the store answered 403 Denied\u{9b}2J: no\u{1b}[2J\u{202e}
+                 error: all is lost\r
+    hint: the keys in use may not do this here; check the bucket policy, or choose others with --profile
+    ");
+}
+
+#[test]
+fn a_message_without_end_is_cut_off() {
+    let long = told(refused(403, "AccessDenied", &"x".repeat(1 << 20)), "s3://bucket/video.mov");
+    assert!(long.len() < 3000 && long.contains("xxx…"), "{} bytes", long.len());
 }

@@ -8,6 +8,8 @@ use std::io::{self, Write};
 use rustix::termios::tcgetwinsize;
 use unicode_width::UnicodeWidthStr;
 
+use crate::output::shown;
+
 /// Where the terminal does not say how wide it is.
 const COLUMNS_DEFAULT: usize = 80;
 
@@ -27,6 +29,8 @@ impl Status {
 
     /// Draws these lines in place of the former ones.
     pub(super) fn draw(&mut self, lines: &[String]) {
+        // The bar has names and error texts of the store in it.
+        let lines: Vec<_> = lines.iter().map(|line| shown(line)).collect();
         let text = self.erasing(Self::columns() + 1) + &lines.join("\n");
         self.drawn = lines.iter().map(|line| line.width()).collect();
         write(&text);

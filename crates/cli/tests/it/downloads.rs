@@ -172,9 +172,8 @@ fn a_page_is_not_taken_for_an_object() {
     let page = |_: &Request| Reply::of(PAGE).with("Content-Type", "text/html; charset=utf-8");
     download(page).assert_failed(1, "a page (text/html; charset=utf-8) without ETag and Last-Modified");
     download(move |request| page(request).with("Last-Modified", THEN)).assert_failed(1, "a page");
-    let of_a_web_server = move |request: &Request| {
-        page(request).with("Last-Modified", THEN).with("ETag", "\"6561a2b6-25\"")
-    };
+    let of_a_web_server =
+        move |request: &Request| page(request).with("Last-Modified", THEN).with("ETag", "\"6561a2b6-25\"");
     download(of_a_web_server).assert_failed(1, "a page");
     // The session ended between the two requests, and a proxy answers with its form.
     let later = move |request: &Request| match request.method.as_str() {

@@ -21,7 +21,9 @@ fn page(keys: &[&str], rest: &str) -> Reply {
 }
 
 fn keys(finished: &Finished) -> Vec<String> {
-    let key = |event: serde_json::Value| event.get("key").or(event.get("prefix")).unwrap().as_str().unwrap().to_owned();
+    let key = |event: serde_json::Value| {
+        event.get("key").or(event.get("prefix")).unwrap().as_str().unwrap().to_owned()
+    };
     events(finished).into_iter().map(key).collect()
 }
 
@@ -34,8 +36,16 @@ fn keys_that_xml_cannot_hold_are_listed() {
     let bucket = make_bucket(&world, server.store());
     world.sample("file", MIB / 1024);
     let mut wanted = [
-        "odd/\u{fffe}", "odd/\u{ffff}x", "odd/\u{1}\u{1b}[2J", "odd/a+b", "odd/a b", "odd/100%25", "odd/%2B",
-        "odd/line\nbreak", "odd/<&>\"'", "odd/ü/deep",
+        "odd/\u{fffe}",
+        "odd/\u{ffff}x",
+        "odd/\u{1}\u{1b}[2J",
+        "odd/a+b",
+        "odd/a b",
+        "odd/100%25",
+        "odd/%2B",
+        "odd/line\nbreak",
+        "odd/<&>\"'",
+        "odd/ü/deep",
     ];
     wanted.sort_unstable();
     for key in wanted {

@@ -190,11 +190,7 @@ impl Job {
     }
 
     /// Streams from where the file ends to the end of the object. The outer error is final, the inner one perhaps not.
-    async fn stream(
-        &self,
-        version: &Version,
-        target: &mut Target,
-    ) -> Result<Result<(), StoreError>, Error> {
+    async fn stream(&self, version: &Version, target: &mut Target) -> Result<Result<(), StoreError>, Error> {
         let request = GetRequest { offset_bytes: target.written_bytes(), if_match: version.if_match() };
         let mut body = match self.store.get_object(&self.object, &request).await {
             Ok(body) => body,
@@ -234,7 +230,10 @@ impl Job {
 
     fn too_long(&self, version: &Version, target: &Target) -> Error {
         let announced = version.size_bytes();
-        target.corrupt(&self.object, format!("more arrives than the {announced} bytes that the store announced"))
+        target.corrupt(
+            &self.object,
+            format!("more arrives than the {announced} bytes that the store announced"),
+        )
     }
 
     fn changed(&self, detail: String) -> Error {

@@ -41,9 +41,8 @@ impl Temporary {
                 made = Some((path, file));
             }
         }
-        let (path, file) = made.ok_or_else(|| {
-            io::Error::other(format!("{SLOTS} other downloads to this file are under way"))
-        })?;
+        let (path, file) = made
+            .ok_or_else(|| io::Error::other(format!("{SLOTS} other downloads to this file are under way")))?;
         let lock = file.try_clone()?;
         Ok((Self { path, target: target.to_owned(), lock, published: false }, file))
     }
@@ -150,7 +149,9 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     // A folder that may be written but not read cannot be opened, and some file systems sync no folders.
     let Ok(folder) = File::open(folder) else { return Ok(()) };
     match folder.sync_all() {
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
         done => done,
     }
 }

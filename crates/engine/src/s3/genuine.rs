@@ -54,7 +54,8 @@ fn is_genuine(signs: &Signs<'_>) -> bool {
         return true;
     }
     let media_type = signs.content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let is_page = ["text/html", "application/xhtml+xml"].iter().any(|page| media_type.eq_ignore_ascii_case(page));
+    let is_page =
+        ["text/html", "application/xhtml+xml"].iter().any(|page| media_type.eq_ignore_ascii_case(page));
     match signs.etag {
         Some(etag) if is_page => has_the_shape_of_s3(etag),
         Some(_) => true,

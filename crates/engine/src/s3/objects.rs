@@ -146,11 +146,7 @@ async fn version_1(client: &Client, query: Query<'_>, marker: &str) -> Result<Pa
     })
 }
 
-fn entries(
-    encoding: Encoding,
-    prefixes: &[sdk::CommonPrefix],
-    objects: &[sdk::Object],
-) -> Vec<ListingEntry> {
+fn entries(encoding: Encoding, prefixes: &[sdk::CommonPrefix], objects: &[sdk::Object]) -> Vec<ListingEntry> {
     let prefixes = prefixes.iter().filter_map(|prefix| prefix.prefix());
     let prefixes = prefixes.map(|prefix| ListingEntry::CommonPrefix(encoding.decode(prefix)));
     let objects = objects.iter().filter_map(|object| {

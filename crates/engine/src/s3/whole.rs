@@ -57,7 +57,8 @@ fn is_cut_off(body: &[u8]) -> bool {
 
 /// Where the first tag begins, behind the declaration and comments.
 fn root_position(body: &[u8]) -> Option<usize> {
-    let starts = |at: &usize| body.get(at + 1).is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_');
+    let starts =
+        |at: &usize| body.get(at + 1).is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_');
     body.iter().enumerate().filter(|(_, byte)| **byte == b'<').map(|(at, _)| at).find(starts)
 }
 

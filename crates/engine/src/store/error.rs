@@ -277,7 +277,9 @@ impl fmt::Display for StoreError {
         }
         match (&self.code, self.status) {
             // The document is what failed, so the status would only confuse.
-            (Some(code), Some(200..=299)) => write!(f, "the store answered {code} although the status was of success")?,
+            (Some(code), Some(200..=299)) => {
+                write!(f, "the store answered {code} although the status was of success")?
+            }
             (None, Some(200..=299)) => return write!(f, "{}", self.message),
             (Some(code), Some(status)) => write!(f, "the store answered {status} {code}")?,
             (None, Some(status)) => write!(f, "the store answered {status}")?,
@@ -343,7 +345,8 @@ mod tests {
             ..StoreError::local(Operation::ListObjectsV2, StoreErrorKind::Malformed, "it is empty")
         };
         assert_eq!(unreadable.to_string(), "ListObjectsV2: it is empty");
-        let refused = StoreError::answered(Operation::CompleteMultipartUpload, 200, Some("InternalError"), "");
+        let refused =
+            StoreError::answered(Operation::CompleteMultipartUpload, 200, Some("InternalError"), "");
         assert!(!refused.to_string().contains("200"), "{refused}");
     }
 

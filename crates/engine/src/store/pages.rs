@@ -30,9 +30,8 @@ impl PageGuard {
     /// # Errors
     /// [`StoreErrorKind::Malformed`]: the listing does not advance.
     pub fn advance(&mut self, first: Option<&str>, next: &str) -> Result<(), StoreError> {
-        let stuck = |message: &str| {
-            Err(StoreError::local(self.operation, StoreErrorKind::Malformed, message))
-        };
+        let stuck =
+            |message: &str| Err(StoreError::local(self.operation, StoreErrorKind::Malformed, message));
         if self.tokens.repeats(next) {
             return stuck("the list does not end: it is continued where it was continued before");
         }

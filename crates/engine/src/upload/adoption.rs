@@ -26,8 +26,7 @@ use crate::journal::{Journal, JournalFolder};
 use crate::retry::RetryPolicy;
 use crate::store::{
     ObjectRef, Operation, PageGuard, PartsPage, Store, StoreError, StoreErrorKind, StoredPart, UploadMarker,
-    UploadRef,
-    UploadSummary,
+    UploadRef, UploadSummary,
 };
 
 /// Uploads of one key that are looked at; a key that has more is not being uploaded, it is being forgotten.
