@@ -9,6 +9,8 @@ use bytes::{Buf, Bytes};
 
 /// How many bytes a block holds.
 pub const BLOCK_BYTES: usize = 1 << 20;
+/// How many bytes a small block holds.
+pub const SMALL_BLOCK_BYTES: usize = 32 << 10;
 /// Where a block begins: a page of memory, which is a multiple of every disk's own unit.
 pub(crate) const BLOCK_ALIGNMENT: usize = 4096;
 /// How many unused blocks are kept.
@@ -25,25 +27,35 @@ impl BlockPool {
     pub fn take(&self) -> Block {
         let memory = self.unused.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let memory = memory.unwrap_or_else(|| vec![0; BLOCK_BYTES + BLOCK_ALIGNMENT]);
-        // At most the length when it cannot be known, which only an interpreter of Rust does.
-        let start = memory.as_ptr().align_offset(BLOCK_ALIGNMENT).min(BLOCK_ALIGNMENT);
-        Block { memory, start, filled: 0, pool: self.clone() }
+        Block::new(memory, BLOCK_BYTES, self)
+    }
+
+    /// An empty block of [`SMALL_BLOCK_BYTES`], for senders that would take long to fill a large one.
+    pub fn take_small(&self) -> Block {
+        Block::new(vec![0; SMALL_BLOCK_BYTES + BLOCK_ALIGNMENT], SMALL_BLOCK_BYTES, self)
     }
 }
 
-/// Memory for [`BLOCK_BYTES`] that is being filled.
+/// Memory for [`BLOCK_BYTES`] or [`SMALL_BLOCK_BYTES`] that is being filled.
 #[derive(Debug)]
 pub struct Block {
     memory: Vec<u8>,
     start: usize,
+    capacity: usize,
     filled: usize,
     pool: BlockPool,
 }
 
 impl Block {
+    fn new(memory: Vec<u8>, capacity: usize, pool: &BlockPool) -> Self {
+        // At most the length when it cannot be known, which only an interpreter of Rust does.
+        let start = memory.as_ptr().align_offset(BLOCK_ALIGNMENT).min(BLOCK_ALIGNMENT);
+        Self { memory, start, capacity, filled: 0, pool: pool.clone() }
+    }
+
     /// Copies from the front of `bytes` what there is room for, and removes it there.
     pub fn fill(&mut self, bytes: &mut Bytes) {
-        let count = bytes.len().min(BLOCK_BYTES - self.filled);
+        let count = bytes.len().min(self.capacity - self.filled);
         let from = self.start + self.filled;
         self.memory[from..from + count].copy_from_slice(&bytes[..count]);
         bytes.advance(count);
@@ -52,12 +64,19 @@ impl Block {
 
     /// Whether there is no more room.
     pub fn is_full(&self) -> bool {
-        self.filled == BLOCK_BYTES
+        self.filled == self.capacity
     }
 
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.filled == 0
+    }
+
+    /// What the disk takes at once of what is in it, without a copy, and the few bytes behind that.
+    pub fn freeze_aligned(self) -> (Bytes, Bytes) {
+        let mut whole = self.freeze();
+        let rest = whole.split_off(whole.len() / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT);
+        (whole, rest)
     }
 
     /// What is in it, without a copy. The memory returns to its pool with the last clone.
@@ -74,6 +93,9 @@ impl AsRef<[u8]> for Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
+        if self.capacity < BLOCK_BYTES {
+            return;
+        }
         let mut unused = self.pool.unused.lock().unwrap_or_else(PoisonError::into_inner);
         if unused.len() < KEPT_BLOCKS_MAX {
             unused.push(std::mem::take(&mut self.memory));
@@ -117,6 +139,22 @@ mod tests {
         let block = pool.take();
         assert_eq!(block.as_ref().as_ptr(), place);
         assert!(block.as_ref().is_empty());
+    }
+
+    #[test]
+    fn a_small_block_is_aligned_and_not_kept() {
+        let pool = BlockPool::default();
+        let mut block = pool.take_small();
+        block.fill(&mut Bytes::from(vec![1; 5000]));
+        let (whole, rest) = block.freeze_aligned();
+        assert_eq!((whole.len(), rest.len()), (BLOCK_ALIGNMENT, 5000 - BLOCK_ALIGNMENT));
+        assert_eq!(whole.as_ptr().align_offset(BLOCK_ALIGNMENT), 0);
+        drop((whole, rest));
+        let mut block = pool.take_small();
+        block.fill(&mut Bytes::from(vec![1; BLOCK_BYTES]));
+        assert!(block.is_full());
+        assert_eq!(block.freeze().len(), SMALL_BLOCK_BYTES);
+        assert_eq!(pool.unused.lock().unwrap().len(), 0);
     }
 
     #[test]

@@ -135,6 +135,7 @@ fn run(core: &Core, jobs: &Receiver<Box<dyn Job>>) {
 /// Why a whole transaction failed: said to each of its operations.
 enum Failure {
     StorageFull,
+    TooManyOpenFiles,
     ReadOnly(String),
     Given(String),
 }
@@ -143,6 +144,7 @@ impl Failure {
     fn to_error(&self) -> Error {
         match self {
             Self::StorageFull => Error::StorageFull,
+            Self::TooManyOpenFiles => Error::TooManyOpenFiles,
             Self::ReadOnly(reason) => Error::ReadOnlyAfterSyncFailure { reason: reason.clone() },
             Self::Given(message) => Error::Database { message: message.clone() },
         }
@@ -153,7 +155,11 @@ fn publish(core: &Core, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
     core.check_writable().map_err(|error| stop(core, &error))?;
     let folders: BTreeSet<FolderId> = jobs.iter().filter_map(|job| job.folder()).collect();
     for folder in folders {
-        core.disk.sync_folder(folder).map_err(|error| stop(core, &Error::io("syncing a folder")(error)))?;
+        core.disk.sync_folder(folder).map_err(|error| match Error::io("syncing a folder")(error) {
+            // The folder could not be opened, so no sync was tried.
+            Error::TooManyOpenFiles => Failure::TooManyOpenFiles,
+            error => stop(core, &error),
+        })?;
     }
 
     let mut transaction = core.database.begin_write().map_err(|error| stop(core, &error.into()))?;

@@ -84,7 +84,8 @@ impl Core {
     /// means that the page cache cannot be believed any more.
     pub(crate) fn sync_failed(&self, operation: &'static str, error: std::io::Error) -> Error {
         let error = Error::io(operation)(error);
-        if matches!(error, Error::StorageFull) {
+        // Without a free file number the folder could not even be opened: no sync was tried.
+        if matches!(error, Error::StorageFull | Error::TooManyOpenFiles) {
             return error;
         }
         Error::ReadOnlyAfterSyncFailure { reason: self.stop_writes(&error) }

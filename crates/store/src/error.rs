@@ -312,6 +312,10 @@ pub enum Error {
     /// No space left; earlier data is intact, and the space of what failed was given back.
     #[error("the disk of the store is full")]
     StorageFull,
+    /// This process, or the whole system, has as many files open as it may. Nothing is wrong with the store: the same
+    /// call works once some are closed.
+    #[error("too many files are open")]
+    TooManyOpenFiles,
     /// A sync failed earlier: what the page cache says can no longer be believed, so nothing more is written until the
     /// store is opened again. Reading goes on where it can.
     #[error("the store takes no writes until it is opened again: {reason}")]
@@ -372,6 +376,7 @@ impl Error {
             Self::InvalidPartNumber { .. } => "InvalidPartNumber",
             Self::InvalidCopyRange { .. } | Self::InvalidUploadIdMarker => "InvalidArgument",
             Self::StorageFull => "InsufficientStorage",
+            Self::TooManyOpenFiles => "SlowDown",
             Self::ReadOnlyAfterSyncFailure { .. } | Self::Closed => "ServiceUnavailable",
             _ => "InternalError",
         }
@@ -402,6 +407,9 @@ impl Error {
             Self::MetadataDamaged { .. } => Some(
                 "nothing was changed, and the bytes of every part are still under data/: bring meta.redb back from a backup",
             ),
+            Self::TooManyOpenFiles => {
+                Some("raise the limit of open files (ulimit -n), or send fewer requests at once")
+            }
             Self::StorageFull => Some("delete objects or unfinished uploads, or give the disk more space"),
             Self::ReadOnlyAfterSyncFailure { .. } => Some("look at the disk, then start the store again"),
             Self::ConditionalRequestConflict { .. } => Some("create a new upload and send every part again"),
@@ -409,10 +417,11 @@ impl Error {
         }
     }
 
-    /// A failed file operation; a full disk gets its own name.
+    /// A failed file operation; a full disk and too many open files get their own names.
     pub(crate) fn io(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
+            _ if is_out_of_files(&source) => Self::TooManyOpenFiles,
             _ => match source.get_ref().and_then(|inner| inner.downcast_ref::<NotPlain>()) {
                 Some(not_plain) => Self::NotPlain {
                     path: not_plain.path.clone(),
@@ -423,6 +432,11 @@ impl Error {
             },
         }
     }
+}
+
+/// `EMFILE` and `ENFILE`, for which the standard library has no names; the numbers are those of every Unix.
+fn is_out_of_files(error: &io::Error) -> bool {
+    cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 /// redb has an error type per step; all that matters here is whether the disk was full, or the file damaged.

@@ -47,7 +47,7 @@ mod store_id;
 mod writer;
 
 pub use api::*;
-pub use block::{BLOCK_BYTES, Block, BlockPool};
+pub use block::{BLOCK_BYTES, Block, BlockPool, SMALL_BLOCK_BYTES};
 pub use check::{CheckProgress, CheckReport, Owner, Problem, Repair, check, data_files};
 pub use clock::Clock;
 pub(crate) use clock::time;

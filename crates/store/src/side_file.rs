@@ -3,11 +3,11 @@
 //! They are replaced whole (a new file is written, synced and renamed over the old one) and only their owner may read
 //! them. Names are constants of the caller and never come from outside. Links in their place are not followed.
 
-use std::fs::{self, OpenOptions, TryLockError};
+use std::fs::{self, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use crate::disk::plain;
+use crate::disk::{plain, private};
 use crate::{Error, Result};
 
 /// The largest file that is read; what is longer is not one of ours.
@@ -60,7 +60,7 @@ pub fn remove(dir: &Path, name: &'static str) -> Result<()> {
 /// # Errors
 /// What the disk says.
 pub fn open_for_locking(dir: &Path, name: &'static str) -> Result<fs::File> {
-    let mut options = OpenOptions::new();
+    let mut options = private::file_options();
     options.create(true).truncate(false).write(true);
     plain::open(&dir.join(name), &mut options).map_err(Error::io("opening a lock file of the store"))
 }
@@ -82,18 +82,14 @@ pub fn is_in_use(dir: &Path) -> Result<bool> {
 }
 
 fn replace(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    fs::create_dir_all(dir)?;
+    private::make_dirs(dir)?;
     let new = dir.join(format!("{name}.new"));
     // What a crash left behind may be readable by others: it is not written into.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = plain::open(&new, &mut options)?;
+    let mut file = plain::open(&new, private::file_options().write(true).create_new(true))?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, dir.join(name))?;

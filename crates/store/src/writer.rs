@@ -69,7 +69,7 @@ impl PartWriter {
     }
 
     /// Takes the next bytes and may hold them a while: their MD5 is made together with that of other parts, which
-    /// costs a fraction. At most 16 MiB of a part, and 64 MiB of all, are held. Whole [`Block`](crate::Block)s also reach the disk the
+    /// costs a fraction. At most 16 MiB of a part, and 24 MiB of all, are held. Whole [`Block`](crate::Block)s also reach the disk the
     /// shortest way.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod direct;
 mod direct;
 mod os;
 pub(crate) mod plain;
+pub(crate) mod private;
 mod strangers;
 #[cfg(not(target_os = "linux"))]
 #[path = "named.rs"]

@@ -18,7 +18,7 @@ impl Unnamed {
     /// A new one, under the name `fallback` in the staging folder.
     pub(super) fn create(_staging: &Path, fallback: impl FnOnce() -> PathBuf) -> io::Result<Self> {
         let path = fallback();
-        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        let file = super::private::file_options().read(true).write(true).create_new(true).open(&path)?;
         Ok(Self { file, staged: Some(path) })
     }
 

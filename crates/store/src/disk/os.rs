@@ -20,7 +20,7 @@ use super::direct::Appender;
 use super::unnamed::{self, Unnamed};
 use super::{
     DATA, DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, STORE_ID, Space, StagedFile,
-    plain,
+    plain, private,
 };
 
 const DATABASE: &str = "meta.redb";
@@ -88,15 +88,10 @@ impl OsDisk {
     }
 
     fn make_root(&self) -> io::Result<()> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        // Objects may be private; their folder is.
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         // The way to the folder has to be safe too: every level that is new, in the one above it. The folder itself always,
         // for whoever made it may have been killed before it was safe.
         let new: Vec<&Path> = self.root.ancestors().take_while(|dir| !dir.exists()).collect();
-        builder.create(&self.root)?;
+        private::make_dirs(&self.root)?;
         for dir in new {
             sync_parent(dir)?;
         }
@@ -122,7 +117,7 @@ impl Disk for OsDisk {
 
     fn lock(&self) -> Result<DiskLock, LockError> {
         self.make_root().map_err(LockError::Io)?;
-        let mut options = File::options();
+        let mut options = private::file_options();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = plain::open(&self.root.join("lock"), &mut options).map_err(LockError::Io)?;
         match file.try_lock() {
@@ -154,7 +149,7 @@ impl Disk for OsDisk {
 
     fn create_database(&self) -> io::Result<Box<dyn DatabaseFile>> {
         let path = self.root.join(DATABASE_PROVISIONAL);
-        let mut options = File::options();
+        let mut options = private::file_options();
         options.read(true).write(true).create(true).truncate(true);
         Ok(Box::new(OsFile(plain::open(&path, &mut options)?)))
     }
@@ -180,7 +175,7 @@ impl Disk for OsDisk {
     fn write_store_id(&self, line: &[u8]) -> io::Result<()> {
         let (path, new) = (self.data().join(STORE_ID), self.data().join(format!("{STORE_ID}.new")));
         absent_is_fine(fs::remove_file(&new))?;
-        let mut file = plain::open(&new, File::options().write(true).create_new(true))?;
+        let mut file = plain::open(&new, private::file_options().write(true).create_new(true))?;
         file.write_all(line)?;
         file.sync_all()?;
         fs::rename(new, path)?;
@@ -210,9 +205,9 @@ impl Disk for OsDisk {
         if made.contains(&folder) {
             return Ok(());
         }
-        if make_dir(&self.group_path(folder))? {
-            sync_dir(&self.data())?;
-        }
+        // Synced even if it was there: an earlier attempt may have failed between the two.
+        make_dir(&self.group_path(folder))?;
+        sync_dir(&self.data())?;
         make_dir(&self.folder_path(folder))?;
         sync_dir(&self.group_path(folder))?;
         made.insert(folder);
@@ -384,13 +379,11 @@ fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
 
 /// Makes a folder, says whether it is new. What is there already must be one.
 fn make_dir(dir: &Path) -> io::Result<bool> {
-    match fs::create_dir(dir) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            plain::expect_folder(dir).map(|()| false)
-        }
-        Err(error) => Err(error),
+    let is_new = private::make_dir(dir)?;
+    if !is_new {
+        plain::expect_folder(dir)?;
     }
+    Ok(is_new)
 }
 
 /// Makes safe that a folder is where it is.

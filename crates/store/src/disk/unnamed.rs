@@ -33,7 +33,7 @@ impl Unnamed {
     }
 
     fn named(path: PathBuf) -> io::Result<Self> {
-        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        let file = super::private::file_options().read(true).write(true).create_new(true).open(&path)?;
         Ok(Self { file, fallback: Some(path) })
     }
 

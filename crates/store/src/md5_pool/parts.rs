@@ -10,7 +10,7 @@ use super::threads::Threads;
 /// With so much waiting a part is company for others.
 pub(super) const COMPANY_WAITING_BYTES: usize = 256 << 10;
 /// How much of all parts waits at most.
-pub(super) const POOL_WAITING_MAX_BYTES: usize = 64 << 20;
+pub(super) const POOL_WAITING_MAX_BYTES: usize = 24 << 20;
 
 #[derive(Debug, Default)]
 pub(super) struct Parts {
