@@ -6,14 +6,15 @@
 use std::sync::Arc;
 
 use haul_parts::Bucket;
-use haul_store::{BlockPool, Store};
+use haul_store::Store;
 use s3s::S3Response;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use crate::answer::refusal::Refusal;
 use crate::auth::access::KeyRing;
-use crate::body::room::Room;
+use crate::body::gather::BlockRoom;
 use crate::ops::encryption::Volume;
+use crate::ops::object_stream::SendRoom;
 use crate::options::AutoCreateBuckets;
 
 /// What an operation answers.
@@ -33,13 +34,10 @@ pub(crate) struct Endpoint {
     pub(crate) expiry_wanted: Arc<Notify>,
     /// Whose buckets a list shows.
     pub(crate) keys: KeyRing,
-    /// Permits for blocks of bodies on their way in, each of [`BLOCK_BYTES`](haul_store::BLOCK_BYTES).
-    pub(crate) blocks: Arc<Semaphore>,
-    /// For signed chunks, of which each request holds one whole.
-    pub(crate) chunk_room: Room,
-    pub(crate) signed_chunk_bytes: usize,
-    /// The memory of blocks.
-    pub(crate) pool: BlockPool,
+    /// For bodies on their way to the disk.
+    pub(crate) blocks: BlockRoom,
+    /// For objects on their way out.
+    pub(crate) sends: SendRoom,
 }
 
 impl Endpoint {
@@ -99,10 +97,8 @@ impl Endpoint {
             volume: Volume::Unknown,
             expiry_wanted: Arc::default(),
             keys: KeyRing::new(owner, Vec::new(), Vec::new()),
-            blocks: Arc::new(Semaphore::new(2)),
-            chunk_room: Room::new(1),
-            signed_chunk_bytes: 1,
-            pool: BlockPool::default(),
+            blocks: BlockRoom::new(2 * haul_store::BLOCK_BYTES),
+            sends: SendRoom::new(0),
         }
     }
 }

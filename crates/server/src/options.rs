@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use haul_parts::Bucket;
+use haul_store::BLOCK_BYTES;
 
 use crate::auth::grants::Grant;
 use crate::socket::tls::TlsPem;
@@ -91,19 +92,20 @@ pub struct Limits {
     /// Bytes of one signed aws-chunked chunk, which has to be held whole until its signature is checked. SDKs send 64 or
     /// 128 KiB.
     pub signed_chunk_bytes: usize,
-    /// Bytes of request bodies held in memory by all requests together. Two thirds of it are for blocks on their way to the
-    /// disk, a quarter for signed chunks and the rest for documents, and in each at least what one request needs. A request
-    /// that finds no room is not read from until there is some. Not counted are what the system and a connection buffer (160 KiB
-    /// each), up to 64 MiB that wait to be hashed together, and two blocks of 256 KiB for each object that is being sent.
+    /// Bytes of bodies held in memory by all requests together: 5/12 for blocks on their way to the disk, a third for what
+    /// is held whole (documents, signed chunks), a quarter for objects on their way out, and in each at least what one
+    /// request needs. Room is taken for bytes that are there, and no key pair gets all of it. Not counted are 32 KiB that each
+    /// request may hold besides, what the system and a connection buffer (up to three times 64 KiB each), and up to
+    /// 24 MiB that wait to be hashed together.
     pub in_flight_bytes: usize,
     /// How long a client may take to send its headers, or to start the next request on a kept connection.
     pub header_timeout: Duration,
-    /// The span in which a sender owes [`slow_sender_bytes`](Self::slow_sender_bytes) while we wait for it,
-    /// and a receiver owes us any progress.
+    /// How long a sender may keep us waiting before [`slow_sender_bytes_per_second`](Self::slow_sender_bytes_per_second)
+    /// counts, and how long a receiver may make no progress.
     pub stall_timeout: Duration,
-    /// Bytes that a waiting server must get within [`stall_timeout`](Self::stall_timeout): a sender of one byte
-    /// now and then is dropped too.
-    pub slow_sender_bytes: u64,
+    /// The rate that a sender owes on the average of the time that we wait for it, after
+    /// [`stall_timeout`](Self::stall_timeout); below it the request ends with 400 `RequestTimeout`.
+    pub slow_sender_bytes_per_second: u64,
     /// Bytes of a refused body that are read and thrown away so that the client sees the answer and not a reset.
     pub drain_bytes: u64,
     /// How long stopping waits for requests in flight before it cuts them off.
@@ -117,32 +119,59 @@ impl Default for Limits {
             header_bytes: 32 * 1024,
             xml_bytes: 6 * 1024 * 1024,
             signed_chunk_bytes: 512 * 1024,
-            in_flight_bytes: 96 * 1024 * 1024,
+            in_flight_bytes: 64 * 1024 * 1024,
             header_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
-            slow_sender_bytes: 1024,
+            slow_sender_bytes_per_second: 1024,
             drain_bytes: 32 * 1024 * 1024,
             stop_grace: Duration::from_secs(10),
         }
     }
 }
 
-/// How [`Limits::in_flight_bytes`] is divided. What needs two kinds of room takes them in one order, so that nobody waits in a
-/// circle: that is why there are kinds.
+/// How [`Limits::in_flight_bytes`] is divided. Each kind comes free in another way, so they do not wait for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shares {
     pub(crate) blocks_bytes: usize,
-    pub(crate) signed_chunks_bytes: usize,
-    pub(crate) documents_bytes: usize,
+    pub(crate) held_bytes: usize,
+    pub(crate) sends_bytes: usize,
 }
 
+/// Files that are open beside those of connections: standard streams, sockets that listen, the metadata, the lock, what
+/// the runtime needs, a folder that is being synced, connections of the admin address.
+const FILES_BESIDE_CONNECTIONS: u64 = 48;
+/// A connection is one file itself, and a copy on it reads one and writes another.
+const FILES_PER_CONNECTION: u64 = 3;
+
 impl Limits {
+    /// Lowers [`connections`](Self::connections) to what so many open files are enough for, so that a connection can
+    /// always be accepted and its request be served.
+    pub fn fit_open_files(&mut self, files: u64) {
+        let enough_for = files.saturating_sub(FILES_BESIDE_CONNECTIONS) / FILES_PER_CONNECTION;
+        let enough_for = usize::try_from(enough_for).unwrap_or(usize::MAX).max(1);
+        self.connections = self.connections.min(enough_for);
+    }
+
     pub(crate) fn shares(&self) -> Shares {
         let all = self.in_flight_bytes;
         Shares {
-            blocks_bytes: all / 3 * 2,
-            signed_chunks_bytes: (all / 4).max(self.signed_chunk_bytes),
-            documents_bytes: (all / 12).max(self.xml_bytes),
+            blocks_bytes: (all / 12 * 5).max(2 * BLOCK_BYTES),
+            held_bytes: (all / 3).max(self.xml_bytes).max(self.signed_chunk_bytes),
+            sends_bytes: all / 4,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_stay_below_what_open_files_are_enough_for() {
+        for (files, connections) in [(1 << 20, 1024), (1024, 325), (256, 69), (64, 5), (10, 1)] {
+            let mut limits = Limits::default();
+            limits.fit_open_files(files);
+            assert_eq!(limits.connections, connections, "{files}");
         }
     }
 }

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use haul_store::{BLOCK_BYTES, BlockPool, Store, StoreOptions, side_file};
+use haul_store::{Store, StoreOptions, side_file};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::Error;
@@ -22,14 +22,17 @@ use crate::admin::metrics::Metrics;
 use crate::auth::access::KeyRing;
 use crate::auth::grants::{Grant, GrantsError};
 use crate::auth::keys::Credentials;
-use crate::body::room::Room;
+use crate::auth::places::Places;
+use crate::body::gather::BlockRoom;
+use crate::body::holding::HeldRoom;
 use crate::endpoint::Endpoint;
 use crate::expiry::Expiry;
 use crate::front::Front;
 use crate::front::target::Domains;
 use crate::front::verified::{BehindSignature, NoOperations, Operations};
 use crate::ops::encryption::Volume;
-use crate::options::ServerOptions;
+use crate::ops::object_stream::SendRoom;
+use crate::options::{Limits, ServerOptions};
 use crate::service::Service;
 use crate::socket::connections;
 use crate::socket::connections::Manner;
@@ -39,6 +42,9 @@ const KEYS_FILE: &str = "keys.json";
 const ENDPOINT_FILE: &str = "endpoint.json";
 /// The store's: the process that holds it wrote its id there, where the system lets others read it.
 const LOCK_FILE: &str = "lock";
+
+/// Connections of the admin address served at once.
+const ADMIN_CONNECTIONS_MAX: usize = 16;
 
 /// How long a server may take to let a knock in; it is on this machine.
 const KNOCK_PATIENCE: Duration = Duration::from_secs(1);
@@ -124,10 +130,8 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
         auto_create: options.auto_create_buckets,
         volume: if options.volume_is_encrypted { Volume::Encrypted } else { Volume::Unknown },
         expiry_wanted: Arc::default(),
-        blocks: Arc::new(Semaphore::new((shares.blocks_bytes / BLOCK_BYTES).max(2))),
-        chunk_room: Room::new(shares.signed_chunks_bytes),
-        signed_chunk_bytes: options.limits.signed_chunk_bytes,
-        pool: BlockPool::default(),
+        blocks: BlockRoom::new(shares.blocks_bytes),
+        sends: SendRoom::new(shares.sends_bytes),
     };
     let expiry = Expiry {
         store,
@@ -137,16 +141,18 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
     };
     let (verifier, operations) = s3_services(endpoint.clone(), &options);
     let metrics = Arc::new(Metrics::default());
+    let places = Places::new(options.limits.connections);
     let front = Front {
         verifier,
         operations,
         endpoint: endpoint.clone(),
         domains: Domains::new(&options.domains),
         limits: options.limits.clone(),
-        document_room: Room::new(shares.documents_bytes),
+        places: places.clone(),
+        held_room: HeldRoom::new(shares.held_bytes),
         metrics: Arc::clone(&metrics),
     };
-    let manner = Manner { transport, metrics: Arc::clone(&metrics), limits: options.limits.clone() };
+    let manner = Manner { transport, places, metrics: Arc::clone(&metrics), limits: options.limits.clone() };
     let (stop, stopped) = watch::channel(());
     let mut tasks = vec![
         tokio::spawn(connections::serve(listener, Arc::new(front), manner, stopped.clone())),
@@ -156,8 +162,10 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
     if let Some((listener, _)) = admin {
         // Counts of its own: looking at the counts should not change them.
         let metrics_of_admin = Arc::new(Metrics::default());
-        let manner =
-            Manner { transport: Transport::Plain, metrics: metrics_of_admin, limits: options.limits };
+        let connections = options.limits.connections.min(ADMIN_CONNECTIONS_MAX);
+        let limits = Limits { connections, ..options.limits };
+        let places = Places::new(connections);
+        let manner = Manner { transport: Transport::Plain, places, metrics: metrics_of_admin, limits };
         let admin = Arc::new(Admin { endpoint, metrics });
         tasks.push(tokio::spawn(connections::serve(listener, admin, manner, stopped)));
     }
@@ -193,6 +201,11 @@ impl RunningServer {
     /// The owner's keys.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// Where the owner's keys are kept.
+    pub fn keys_file(&self) -> PathBuf {
+        self.data_dir.join(KEYS_FILE)
     }
 
     /// Takes these key pairs in the place of those that [`ServerOptions::grants`] or the last call gave. Requests under way

@@ -70,6 +70,10 @@ impl Refusal {
                     "There is not enough space left for this request.",
                 )
             }
+            Error::TooManyOpenFiles => {
+                tracing::warn!("too many files are open: a request was answered SlowDown");
+                Self::new(S3ErrorCode::SlowDown)
+            }
             Error::ReadOnlyAfterSyncFailure { .. } | Error::Closed => {
                 tracing::error!(%error, "the store takes no writes");
                 Self::new(S3ErrorCode::ServiceUnavailable)

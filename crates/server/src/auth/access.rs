@@ -20,6 +20,7 @@ use s3s::{S3ErrorCode, S3Request, S3Result};
 use crate::answer::refusal::Refusal;
 use crate::auth::caller::Caller;
 use crate::auth::grants::Grant;
+use crate::auth::requester::Requester;
 use crate::front::query::Query;
 use crate::ops::wire::OWNER_ID;
 
@@ -60,6 +61,11 @@ impl KeyRing {
             return Some(Arc::clone(&self.owner));
         }
         self.grants.read().unwrap_or_else(PoisonError::into_inner).get(access_key_id).cloned()
+    }
+
+    /// Whether others than the owner may come in: otherwise one key pair could only be in its own way.
+    fn is_shared(&self) -> bool {
+        !self.public.is_empty() || !self.grants.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// The grant of a request, or the refusal of one that has none.
@@ -134,6 +140,10 @@ impl S3Auth for KeyRing {
 impl S3Access for KeyRing {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let caller = Caller::of(cx.extensions_mut()).cloned();
+        let requester = cx.extensions_mut().get::<Requester>();
+        if requester.is_some_and(|requester| !requester.has_place()) && self.is_shared() {
+            return Err(Refusal::new(S3ErrorCode::SlowDown).into());
+        }
         let operation = cx.s3_op().name();
         check_expected_owner(cx.headers())?;
         let Some(caller) = caller else {

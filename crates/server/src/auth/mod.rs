@@ -5,4 +5,6 @@ pub(crate) mod caller;
 pub(crate) mod grants;
 pub(crate) mod keys;
 pub(crate) mod mismatch;
+pub(crate) mod places;
+pub(crate) mod requester;
 pub(crate) mod version_2;

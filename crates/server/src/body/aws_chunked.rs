@@ -71,6 +71,11 @@ impl Reframer {
         self.ready.pop_front()
     }
 
+    /// Whether all chunks that began have passed.
+    pub(crate) fn is_between_chunks(&self) -> bool {
+        self.ready.is_empty() && matches!(self.place, Place::Header | Place::Trailers)
+    }
+
     /// Takes a piece from the client.
     pub(crate) fn push(&mut self, mut bytes: Bytes) -> Result<(), BadFraming> {
         while !bytes.is_empty() {

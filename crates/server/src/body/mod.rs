@@ -2,7 +2,10 @@
 
 pub(crate) mod aws_chunked;
 pub(crate) mod document;
+pub(crate) mod gather;
+pub(crate) mod holding;
 pub(crate) mod integrity;
+pub(crate) mod patience;
 pub(crate) mod payload_hash;
 pub(crate) mod receive;
 pub(crate) mod request_body;

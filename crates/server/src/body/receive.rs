@@ -1,25 +1,22 @@
 //! Brings a body from the socket to the store, without ever holding it.
 //!
-//! Pieces are gathered into blocks as they come, and each block is written and hashed on a blocking thread while the next
-//! is gathered: two blocks per request are the most that is held, and a permit is taken for each. A thread is busy only
-//! while there is something to write, so slow senders cannot use them up. What stands in front holds a signed chunk whole
-//! besides, and there has to be room for one before the first byte is asked for.
+//! Pieces are gathered into blocks as they come ([`gather`](super::gather)), and each large block is written and hashed on a
+//! blocking thread while the next is gathered: two blocks per request are the most that is held, and there is room for
+//! each. A thread is busy only while there is something to write, so slow senders cannot use them up.
 //!
 //! Gathering copies. It costs a tenth of what it saves: the disk takes whole blocks as they are, past the page cache.
 
-use bytes::Bytes;
-use futures_util::StreamExt;
 use haul_parts::{Checksum, ChecksumAlgorithm};
-use haul_store::{BlockPool, PartWriter, StagedPart, WriteOptions};
+use haul_store::{PartWriter, StagedPart, WriteOptions};
 use http::HeaderMap;
 use s3s::dto::StreamingBlob;
 use s3s::{S3ErrorCode, TrailingHeaders};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use crate::answer::refusal::Refusal;
 use crate::answer::store_refusals::bad_digest;
-use crate::body::aws_chunked::Chunks;
+use crate::auth::requester::Requester;
+use crate::body::gather::{Gathered, Gathering, Source};
 use crate::body::integrity::Integrity;
 use crate::body::payload_hash;
 use crate::endpoint::{Endpoint, blocking};
@@ -30,6 +27,8 @@ const BODY_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;
 /// A body and what was said about it.
 pub(crate) struct Arriving<'a> {
     pub(crate) body: Option<StreamingBlob>,
+    /// Whose room its bytes take.
+    pub(crate) requester: Option<&'a Requester>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) integrity: &'a Integrity,
     pub(crate) trailers: Option<&'a TrailingHeaders>,
@@ -52,18 +51,13 @@ impl Endpoint {
         let declared = declared_length(arriving.headers)?;
         let options = WriteOptions { size_hint_bytes: Some(declared), checksums: arriving.checksums };
         let writer = self.on_store(move |store| store.begin_part(options)).await?;
-        // Before any block, and until the end: see `Room`.
-        let _room = match Chunks::of(arriving.headers, self.signed_chunk_bytes) {
-            Some(Chunks::Signed { limit_bytes }) => Some(self.chunk_room.clone().take(limit_bytes).await),
-            _ => None,
-        };
-        let blocks = Blocks {
+        let source = Source {
             body: arriving.body,
-            piece: Bytes::new(),
-            left: declared,
+            length_bytes: declared,
             claimed_sha256: payload_hash::claimed(arriving.headers),
-            pool: self.pool.clone(),
         };
+        let key_pair = arriving.requester.map(Requester::key_pair).unwrap_or_default();
+        let blocks = Gathering::new(source, self.blocks.clone(), key_pair);
         let writer = self.write_all(blocks, writer).await?;
         let checksum = arriving.integrity.checksum(arriving.trailers)?;
         let staged = blocking(move || writer.finish()).await?;
@@ -77,17 +71,16 @@ impl Endpoint {
         Ok(Received { staged, checksum })
     }
 
-    async fn write_all(&self, mut blocks: Blocks, writer: PartWriter) -> Result<PartWriter, Refusal> {
+    async fn write_all(&self, mut blocks: Gathering, writer: PartWriter) -> Result<PartWriter, Refusal> {
         let mut writing = Writing::Idle(writer);
-        while blocks.has_more() {
-            let permit = std::sync::Arc::clone(&self.blocks)
-                .acquire_owned()
-                .await
-                .expect("the semaphore is never closed");
-            let Some(block) = blocks.next().await? else { break };
-            writing = Writing::start(writing.finish().await?, block, permit);
+        while let Some(block) = blocks.next().await? {
+            let is_small = block.room.is_none();
+            writing = Writing::start(writing.finish().await?, block);
+            if is_small {
+                // One at a time: it is all that the request may hold.
+                writing = Writing::Idle(writing.finish().await?);
+            }
         }
-        blocks.expect_end()?;
         writing.finish().await
     }
 }
@@ -99,11 +92,14 @@ enum Writing {
 }
 
 impl Writing {
-    fn start(mut writer: PartWriter, block: Bytes, permit: OwnedSemaphorePermit) -> Self {
+    fn start(mut writer: PartWriter, block: Gathered) -> Self {
         Self::Busy(tokio::task::spawn_blocking(move || {
-            // The store holds it a while (within a limit of its own) to hash it with those of other parts.
-            writer.write_block(block)?;
-            drop(permit);
+            let Gathered { bytes, room } = block;
+            match room {
+                // The store holds it a while (within a limit of its own) to hash it with those of other parts.
+                Some(_room) => writer.write_block(bytes)?,
+                None => writer.write(&bytes)?,
+            }
             Ok(writer)
         }))
     }
@@ -119,48 +115,7 @@ impl Writing {
     }
 }
 
-/// Gathers pieces into blocks and counts them against the declared length.
-struct Blocks {
-    body: Option<StreamingBlob>,
-    /// What did not fit into the last block.
-    piece: Bytes,
-    left: u64,
-    /// What the client says the bytes come to; `s3s` compares it.
-    claimed_sha256: Option<Checksum>,
-    pool: BlockPool,
-}
-
-impl Blocks {
-    fn has_more(&self) -> bool {
-        self.body.is_some() || !self.piece.is_empty()
-    }
-
-    /// The next block; none at the end.
-    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
-        let mut block = self.pool.take();
-        block.fill(&mut self.piece);
-        while !block.is_full() {
-            let Some(body) = self.body.as_mut() else { break };
-            match body.next().await {
-                Some(Ok(piece)) => {
-                    self.left = self.left.checked_sub(piece.len() as u64).ok_or_else(wrong_length)?;
-                    self.piece = piece;
-                    block.fill(&mut self.piece);
-                }
-                Some(Err(error)) => return Err(broken(&*error, self.claimed_sha256)),
-                // Read to the very end even when all bytes are here: signatures and trailers come last.
-                None => self.body = None,
-            }
-        }
-        Ok((!block.is_empty()).then(|| block.freeze()))
-    }
-
-    fn expect_end(&self) -> Result<(), Refusal> {
-        if self.left == 0 { Ok(()) } else { Err(wrong_length()) }
-    }
-}
-
-fn wrong_length() -> Refusal {
+pub(super) fn wrong_length() -> Refusal {
     Refusal::new(S3ErrorCode::IncompleteBody)
 }
 
@@ -182,7 +137,7 @@ fn declared_length(headers: &HeaderMap) -> Result<u64, Refusal> {
 
 /// What broke off a body, as far as `s3s` says: its stream errors have no public types, only names in their text.
 /// (What [`RequestBody`](crate::body::request_body::RequestBody) broke off itself is answered by the front.)
-fn broken(error: &(dyn std::error::Error + 'static), claimed_sha256: Option<Checksum>) -> Refusal {
+pub(super) fn broken(error: &(dyn std::error::Error + 'static), claimed_sha256: Option<Checksum>) -> Refusal {
     let text = error.to_string();
     tracing::debug!(%text, "the body broke off");
     if text.contains("Sha256Mismatch") {

@@ -1,20 +1,19 @@
 //! The body of a request between the socket and `s3s`: patience, framing, and a polite end.
 //!
-//! Three things happen here because nobody behind can do them. A sender that stops (or drips) is given up after
-//! [`stall_timeout`](crate::Limits::stall_timeout) of *waiting*: time in which we do not ask for bytes is not held
-//! against it. aws-chunked framing passes [`Reframer`]. And a body that was refused half-way is read on for a while
-//! after it is dropped, for a client that is still sending would otherwise see a reset instead of the answer.
+//! Four things happen here because nobody behind can do them. A sender that stops, or is slower than the minimum
+//! rate, is given up ([`Patience`]). aws-chunked framing passes [`Reframer`]. What is held whole behind us (documents, signed
+//! chunks) takes room as it comes ([`Holding`]). And a body that was refused half-way is read on for a while after it is
+//! dropped, for a client that is still sending would otherwise see a reset instead of the answer.
 //!
 //! Documents (Complete, DeleteObjects, bucket settings) are compared with the hash that was signed and with their checksums
 //! here too: of the first `s3s` has only an internal error to say, and it gives the operations the parsed document and not its
 //! bytes. Objects and parts are not: the store hashes those while it writes.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,24 +22,30 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use s3s::S3ErrorCode;
-use tokio::time::{Instant, Sleep};
 
 use crate::Limits;
 use crate::admin::metrics::Metrics;
 use crate::answer::refusal::Refusal;
 use crate::answer::store_refusals::bad_digest;
+use crate::auth::requester::Requester;
 use crate::body::aws_chunked::{BadFraming, Chunks, Reframer};
+use crate::body::holding::{Displaced, HeldRoom, Holding};
+use crate::body::patience::Patience;
 use crate::body::payload_hash;
-use crate::body::room::{Room, Taken};
+use crate::body::room::Taken;
 
 /// How long a refused body is read on.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
+/// How long it is waited for meanwhile.
+const DRAIN_IDLE_TIME: Duration = Duration::from_secs(2);
 
 /// What broke a body off. Whoever was reading it sees an opaque error of `s3s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BrokenBody {
-    #[error("the sender made no progress")]
+    #[error("the sender was too slow")]
     Stalled,
+    #[error("it held room that others waited for, and did not send")]
+    Displaced,
     #[error("bad aws-chunked framing: {0:?}")]
     Framing(BadFraming),
     #[error("the connection ended before the body did")]
@@ -56,6 +61,7 @@ impl BrokenBody {
     pub(crate) fn refusal(self) -> Refusal {
         match self {
             Self::Stalled => Refusal::new(S3ErrorCode::RequestTimeout),
+            Self::Displaced => Refusal::new(S3ErrorCode::SlowDown),
             Self::Framing(BadFraming::ChunkTooLarge) => {
                 Refusal::invalid_request("A signed chunk of your request is larger than the server holds.")
             }
@@ -101,8 +107,11 @@ pub(crate) struct RequestBody {
     patience: Patience,
     fate: BodyFate,
     document: Option<DocumentCheck>,
-    /// Asked for with the first byte of a document: `s3s` reads none before it knows who sends it.
-    room_wanted: Option<Pin<Box<dyn Future<Output = Taken> + Send + Sync>>>,
+    /// For bytes that are held whole behind us. `s3s` asks for none before it knows who sends them.
+    holding: Option<Holding>,
+    /// Bytes that there is no room for yet.
+    came: Option<Bytes>,
+    requester: Requester,
     held: Held,
     /// Whether reading on after a refusal makes sense: not if the client still waits for `100 Continue`.
     client_is_sending: bool,
@@ -115,16 +124,20 @@ impl RequestBody {
         incoming: Incoming,
         chunks: Option<Chunks>,
         expects_continue: ExpectsContinue,
+        (room, requester): (&HeldRoom, Requester),
         limits: &Limits,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             incoming: Some(incoming),
+            holding: matches!(chunks, Some(Chunks::Signed { .. }))
+                .then(|| room.holding(limits.signed_chunk_bytes)),
             reframer: chunks.map(Reframer::new),
-            patience: Patience::new(limits.stall_timeout, limits.slow_sender_bytes),
+            patience: Patience::new(limits.stall_timeout, limits.slow_sender_bytes_per_second),
             fate: BodyFate::default(),
             document: None,
-            room_wanted: None,
+            came: None,
+            requester,
             held: Held::default(),
             client_is_sending: expects_continue == ExpectsContinue::No,
             drain_bytes: limits.drain_bytes,
@@ -132,14 +145,15 @@ impl RequestBody {
         }
     }
 
-    /// Reads a document once there is room for it, and compares the whole of it with what was said of it, at its end; an empty
+    /// Takes room for a document as it comes, and compares the whole of it with what was said of it, at its end; an empty
     /// one now, because nobody may come to ask for its end.
     ///
     /// # Errors
     /// The refusal of an empty body that has another hash.
-    pub(crate) fn expect_document(&mut self, document: Document, room: &Room) -> Result<(), Refusal> {
+    pub(crate) fn expect_document(&mut self, document: Document, room: &HeldRoom) -> Result<(), Refusal> {
         if !self.is_end_stream() {
-            self.room_wanted = Some(Box::pin(room.clone().take(document.length_bytes)));
+            let announced_bytes = self.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
+            self.holding = Some(room.holding(announced_bytes.unwrap_or(usize::MAX)));
         }
         let claims = document.claims;
         let mut algorithms = claims.all().map(|claimed| claimed.algorithm()).peekable();
@@ -159,6 +173,33 @@ impl RequestBody {
         Held(Arc::clone(&self.held.0))
     }
 
+    /// Takes room for bytes that came, if what is behind us holds them.
+    fn take_room(&mut self, bytes: usize, cx: &mut Context<'_>) -> Poll<Result<(), Displaced>> {
+        match self.holding.as_mut() {
+            Some(holding) => holding.poll_take(&self.requester.key_pair(), bytes, cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn is_displaced(&mut self, cx: &mut Context<'_>) -> bool {
+        self.holding.as_mut().is_some_and(|holding| holding.poll_displaced(cx).is_ready())
+    }
+
+    /// All has come: the room stays until the request is answered.
+    fn keep_room(&mut self) {
+        if let Some(mut holding) = self.holding.take() {
+            self.held.keep(holding.finish());
+        }
+    }
+
+    /// Ends a body whose rest is not waited for. The connection ends with it.
+    fn give_up(&mut self, broken: BrokenBody) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
+        self.incoming = None;
+        self.holding = None;
+        self.fate.left_unread.store(true, Relaxed);
+        Poll::Ready(Some(Err(self.fate.set(broken))))
+    }
+
     /// A handle that outlives the body.
     pub(crate) fn fate(&self) -> BodyFate {
         self.fate.clone()
@@ -167,13 +208,17 @@ impl RequestBody {
 
 /// Room taken by a document, until its last handle is gone.
 #[derive(Debug, Default)]
-pub(crate) struct Held(Arc<OnceLock<Taken>>);
+pub(crate) struct Held(Arc<Mutex<Option<Taken>>>);
+
+impl Held {
+    fn keep(&self, taken: Option<Taken>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = taken;
+    }
+}
 
 /// A document in the body of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Document {
-    /// As declared; the body cannot have more.
-    pub(crate) length_bytes: usize,
     /// Whether it is XML, as all but bucket policies.
     pub(crate) is_xml: bool,
     pub(crate) claims: DocumentClaims,
@@ -233,14 +278,35 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
         let this = &mut *self;
-        if let Some(room_wanted) = this.room_wanted.as_mut() {
-            let taken = ready!(room_wanted.as_mut().poll(cx));
-            this.room_wanted = None;
-            this.held.0.set(taken).expect("room is taken once");
-        }
         loop {
+            if let Some(came) = this.came.take() {
+                match this.take_room(came.len(), cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(Displaced)) => return this.give_up(BrokenBody::Displaced),
+                    Poll::Pending => {
+                        this.came = Some(came);
+                        return Poll::Pending;
+                    }
+                }
+                let Some(reframer) = this.reframer.as_mut() else {
+                    // With the last bytes: their end may never be asked for.
+                    if this.incoming.as_ref().is_none_or(Incoming::is_end_stream) {
+                        this.keep_room();
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(came))));
+                };
+                if let Err(bad) = reframer.push(came) {
+                    return Poll::Ready(Some(Err(this.fate.set(BrokenBody::Framing(bad)))));
+                }
+            }
             if let Some(ready) = this.reframer.as_mut().and_then(Reframer::next_ready) {
                 return Poll::Ready(Some(Ok(Frame::data(ready))));
+            }
+            if let (Some(holding), Some(reframer)) = (this.holding.as_mut(), this.reframer.as_ref())
+                && reframer.is_between_chunks()
+            {
+                // Who asks for more has checked the chunks before and passed them on.
+                holding.release();
             }
             let Some(incoming) = this.incoming.as_mut() else { return Poll::Ready(None) };
             this.client_is_sending = true;
@@ -255,13 +321,14 @@ impl Body for RequestBody {
                     if let Some(bad) = this.reframer.as_ref().and_then(|reframer| reframer.finish().err()) {
                         return Poll::Ready(Some(Err(this.fate.set(BrokenBody::Framing(bad)))));
                     }
+                    this.keep_room();
                     let checked = this.document.take().map_or(Ok(()), DocumentCheck::finish);
                     return Poll::Ready(checked.err().map(|broken| Err(this.fate.set(broken))));
                 }
                 Poll::Pending if this.patience.poll_out(cx).is_ready() => {
-                    this.incoming = None;
-                    return Poll::Ready(Some(Err(this.fate.set(BrokenBody::Stalled))));
+                    return this.give_up(BrokenBody::Stalled);
                 }
+                Poll::Pending if this.is_displaced(cx) => return this.give_up(BrokenBody::Displaced),
                 Poll::Pending => return Poll::Pending,
             };
             let Ok(data) = frame.into_data() else { continue };
@@ -276,20 +343,16 @@ impl Body for RequestBody {
                     return Poll::Ready(Some(Err(this.fate.set(broken))));
                 }
             }
-            let Some(reframer) = this.reframer.as_mut() else {
-                return Poll::Ready(Some(Ok(Frame::data(data))));
-            };
-            if let Err(bad) = reframer.push(data) {
-                return Poll::Ready(Some(Err(this.fate.set(BrokenBody::Framing(bad)))));
-            }
+            this.came = Some(data);
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match (&self.incoming, &self.reframer) {
+            (_, Some(_)) => false,
+            _ if self.came.is_some() => false,
             (None, None) => true,
             (Some(incoming), None) => incoming.is_end_stream(),
-            (_, Some(_)) => false,
         }
     }
 
@@ -320,47 +383,11 @@ impl Drop for RequestBody {
 
 async fn drain(mut incoming: Incoming, limit_bytes: u64) {
     let mut drained = 0;
-    while let Some(Ok(frame)) = incoming.frame().await {
+    // One that does not send has time to read the answer, and its connection is wanted by others.
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(DRAIN_IDLE_TIME, incoming.frame()).await {
         drained += frame.data_ref().map_or(0, |data| data.len() as u64);
         if drained > limit_bytes {
             return;
         }
-    }
-}
-
-/// Runs only while we wait: each `span` of waiting must bring `least` bytes.
-struct Patience {
-    span: Duration,
-    least: u64,
-    got: u64,
-    deadline: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Patience {
-    fn new(span: Duration, least: u64) -> Self {
-        Self { span, least, got: 0, deadline: None, timer: None }
-    }
-
-    fn progress(&mut self, bytes: usize) {
-        self.got += bytes as u64;
-        if self.got >= self.least {
-            self.got = 0;
-            self.deadline = None;
-        }
-    }
-
-    /// Ready when patience has run out; otherwise the task is woken when it does. The timer is not touched per
-    /// piece of body: it fires at the deadline of some earlier wait and is moved then.
-    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + self.span);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        while timer.as_mut().poll(cx).is_ready() {
-            if timer.deadline() >= deadline {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(deadline);
-        }
-        Poll::Pending
     }
 }

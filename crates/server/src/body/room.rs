@@ -1,42 +1,303 @@
-//! Room in memory for what has to be held whole: signed chunks until their signature is checked, documents until they are
-//! answered. Bodies that pass in blocks have permits of their own, for each block.
+//! Room in memory for the bytes of requests, shared fairly among key pairs.
 //!
-//! Whoever takes room here holds no permit for a block: so those with a block never wait for room, and nobody waits for
-//! somebody who waits for them.
+//! Room is taken for bytes that are there, never for bytes that are announced: a sender that waits holds none beyond
+//! [`ALLOWANCE_BYTES`]. A key pair may hold up to [`SHARE`] times what is free (the dynamic threshold of Choudhury and
+//! Hahne, IEEE/ACM Transactions on Networking, 1998): one alone gets three quarters, two get three sevenths each, and
+//! there is always something left for the next one.
+//!
+//! Knows nothing of bodies. Who makes a waiting request wait no longer is decided in [`holding`](super::holding).
 
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+/// What every request may hold without asking: so much that most documents, and senders of any patience, never wait.
+pub(crate) const ALLOWANCE_BYTES: usize = 32 << 10;
+/// How many times the free room one key pair may hold.
+const SHARE: usize = 3;
 
-/// What is counted at once.
-const UNIT_BYTES: usize = 4096;
+/// Access key id of a requester; empty for one without a signature.
+pub(crate) type KeyPair = Arc<str>;
 
 /// So many bytes; clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
-    units: Arc<Semaphore>,
-    total: u32,
+    state: Arc<Mutex<State>>,
 }
 
-/// Some of it, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Taken(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+struct State {
+    free_bytes: usize,
+    held_bytes: HashMap<KeyPair, usize>,
+    queue: VecDeque<Asking>,
+    next_number: u64,
+}
+
+/// A request that waits for room.
+#[derive(Debug)]
+struct Asking {
+    number: u64,
+    want: Want,
+    granted: bool,
+    waker: Waker,
+}
+
+#[derive(Clone, Debug)]
+struct Want {
+    key_pair: KeyPair,
+    bytes: usize,
+    /// What the same request holds already.
+    own_bytes: usize,
+    /// What it may come to: who wants least goes first.
+    announced_bytes: usize,
+}
 
 impl Room {
     /// Room for `bytes`.
     pub(crate) fn new(bytes: usize) -> Self {
-        let total = units(bytes);
-        Self { units: Arc::new(Semaphore::new(total as usize)), total }
+        let state =
+            State { free_bytes: bytes, held_bytes: HashMap::new(), queue: VecDeque::new(), next_number: 0 };
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Waits for room, in the order of coming. More than there is counts as all of it.
-    pub(crate) async fn take(self, bytes: usize) -> Taken {
-        let wanted = units(bytes).min(self.total);
-        let permit = self.units.acquire_many_owned(wanted).await;
-        Taken(permit.expect("the semaphore is never closed"))
+    /// Takes room if there is some and nobody waits for it.
+    pub(crate) fn try_take(&self, key_pair: &KeyPair, bytes: usize) -> Option<Taken> {
+        let want = Want { key_pair: Arc::clone(key_pair), bytes, own_bytes: 0, announced_bytes: bytes };
+        let mut state = self.state();
+        (state.queue.is_empty() && state.grant(&want)).then(|| Taken { room: self.clone(), want })
+    }
+
+    /// Waits for room, in the order of coming among those whose share allows it.
+    pub(crate) fn take(&self, key_pair: &KeyPair, bytes: usize) -> Take {
+        self.take_more(key_pair, 0, bytes, bytes)
+    }
+
+    /// The same for a request that holds `own_bytes` already and may come to `announced_bytes`: those that announced less go
+    /// first. The only request of its key pair may hold all there is.
+    pub(crate) fn take_more(
+        &self,
+        key_pair: &KeyPair,
+        own_bytes: usize,
+        bytes: usize,
+        announced_bytes: usize,
+    ) -> Take {
+        let want = Want { key_pair: Arc::clone(key_pair), bytes, own_bytes, announced_bytes };
+        Take { room: self.clone(), want, number: None }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn units(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(UNIT_BYTES).max(1)).unwrap_or(u32::MAX)
+impl State {
+    /// Takes what is wanted if it fits.
+    fn grant(&mut self, want: &Want) -> bool {
+        let held = self.held_bytes.get(&want.key_pair).copied().unwrap_or(0);
+        let Some(left) = self.free_bytes.checked_sub(want.bytes) else { return false };
+        let is_only_one = held == want.own_bytes;
+        if !is_only_one && held + want.bytes > left.saturating_mul(SHARE) {
+            return false;
+        }
+        self.free_bytes = left;
+        self.held_bytes.insert(Arc::clone(&want.key_pair), held + want.bytes);
+        true
+    }
+
+    fn give_back(&mut self, key_pair: &KeyPair, bytes: usize) {
+        self.free_bytes += bytes;
+        if let Some(held) = self.held_bytes.get_mut(key_pair) {
+            *held -= bytes;
+            if *held == 0 {
+                self.held_bytes.remove(key_pair);
+            }
+        }
+        let mut queue = std::mem::take(&mut self.queue);
+        for asking in queue.iter_mut().filter(|asking| !asking.granted) {
+            // One whose key pair holds its share does not stand in the way of others.
+            if self.grant(&asking.want) {
+                asking.granted = true;
+                asking.waker.wake_by_ref();
+            }
+        }
+        self.queue = queue;
+    }
+}
+
+/// Future of [`Room::take`].
+#[derive(Debug)]
+pub(crate) struct Take {
+    room: Room,
+    want: Want,
+    /// In the queue.
+    number: Option<u64>,
+}
+
+impl Future for Take {
+    type Output = Taken;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Taken> {
+        let this = &mut *self;
+        let mut state = this.room.state();
+        let granted = match this.number {
+            None => !state.is_behind_others(&this.want) && state.grant(&this.want),
+            Some(number) => state.leave_if_granted(number, cx.waker()),
+        };
+        if granted {
+            this.number = None;
+            drop(state);
+            return Poll::Ready(Taken { room: this.room.clone(), want: this.want.clone() });
+        }
+        if this.number.is_none() {
+            let number = state.next_number;
+            state.next_number += 1;
+            let waker = cx.waker().clone();
+            state.join(Asking { number, want: this.want.clone(), granted: false, waker });
+            this.number = Some(number);
+        }
+        Poll::Pending
+    }
+}
+
+impl State {
+    /// Whether one that waits comes before it.
+    fn is_behind_others(&self, want: &Want) -> bool {
+        let before = |asking: &Asking| !asking.granted && asking.want.announced_bytes <= want.announced_bytes;
+        self.queue.iter().any(before)
+    }
+
+    fn join(&mut self, asking: Asking) {
+        let is_after = |other: &Asking| other.want.announced_bytes > asking.want.announced_bytes;
+        let at = self.queue.iter().position(is_after).unwrap_or(self.queue.len());
+        self.queue.insert(at, asking);
+    }
+
+    fn leave_if_granted(&mut self, number: u64, waker: &Waker) -> bool {
+        let Some(at) = self.queue.iter().position(|asking| asking.number == number) else { return false };
+        let asking = &mut self.queue[at];
+        if !asking.granted {
+            asking.waker.clone_from(waker);
+            return false;
+        }
+        self.queue.remove(at);
+        true
+    }
+}
+
+impl Drop for Take {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        let mut state = self.room.state();
+        let Some(at) = state.queue.iter().position(|asking| asking.number == number) else { return };
+        if state.queue.remove(at).is_some_and(|asking| asking.granted) {
+            state.give_back(&self.want.key_pair, self.want.bytes);
+        }
+    }
+}
+
+/// Room that a request holds, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    room: Room,
+    want: Want,
+}
+
+impl Taken {
+    /// How much.
+    pub(crate) fn bytes(&self) -> usize {
+        self.want.bytes
+    }
+
+    /// Adds what the same request took after it.
+    pub(crate) fn absorb(&mut self, mut more: Self) {
+        self.want.bytes += std::mem::take(&mut more.want.bytes);
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if self.want.bytes > 0 {
+            self.room.state().give_back(&self.want.key_pair, self.want.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn held(room: &Room, key_pair: &KeyPair, bytes: usize) -> Vec<Taken> {
+        std::iter::from_fn(|| room.try_take(key_pair, bytes)).collect()
+    }
+
+    #[test]
+    fn one_key_pair_leaves_room_for_the_next() {
+        let room = Room::new(84);
+        let (one, two, three) = ("one".into(), "two".into(), "three".into());
+        let first = held(&room, &one, 1);
+        assert_eq!(first.len(), 63, "three quarters");
+        let second = held(&room, &two, 1);
+        assert_eq!(second.len(), 15, "three quarters of what was left");
+        assert_eq!(held(&room, &three, 1).len(), 4);
+        drop(first);
+        assert_eq!(held(&room, &three, 1).len(), 51, "three quarters of 69, rounded down");
+        drop(second);
+    }
+
+    #[test]
+    fn the_only_request_of_its_key_pair_may_hold_all() {
+        let room = Room::new(10);
+        let key_pair = KeyPair::default();
+        let mut taken = room.try_take(&key_pair, 9).unwrap();
+        assert!(room.try_take(&key_pair, 1).is_none(), "another request of it");
+        taken.absorb(room.take_more(&key_pair, 9, 1, 10).now_or_never().unwrap());
+        assert_eq!(taken.bytes(), 10);
+        assert!(room.take_more(&key_pair, 10, 1, 11).now_or_never().is_none(), "more than there is");
+        drop(taken);
+        assert!(room.try_take(&key_pair, 10).is_some());
+    }
+
+    #[test]
+    fn who_announced_less_goes_first() {
+        let room = Room::new(10);
+        let key_pair = KeyPair::default();
+        let some = room.try_take(&key_pair, 2).unwrap();
+        let _other = room.try_take(&"other".into(), 8).unwrap();
+        let mut large = room.take_more(&key_pair, 0, 2, 6);
+        let mut small = room.take_more(&key_pair, 0, 2, 3);
+        assert!((&mut large).now_or_never().is_none());
+        assert!((&mut small).now_or_never().is_none());
+        drop(some);
+        let taken = (&mut small).now_or_never();
+        assert!(taken.is_some() && (&mut large).now_or_never().is_none());
+        drop(taken);
+        assert!((&mut large).now_or_never().is_some());
+    }
+
+    #[test]
+    fn room_is_given_in_order_but_for_those_who_hold_their_share() {
+        let room = Room::new(8);
+        let (one, two) = ("one".into(), "two".into());
+        let mut first = held(&room, &one, 2);
+        assert_eq!(first.len(), 3);
+        let (mut again, mut other) = (room.take(&one, 2), room.take(&two, 2));
+        assert!((&mut again).now_or_never().is_none());
+        // Behind one that waits, though there would be room.
+        assert!((&mut other).now_or_never().is_none());
+        first.pop();
+        assert!((&mut again).now_or_never().is_some(), "it was first");
+        assert!((&mut other).now_or_never().is_some());
+        drop((first, again, other));
+        // Given up while it waits, and after it was granted: nothing is lost.
+        let all: Vec<Taken> = held(&room, &one, 2);
+        let mut given_up = room.take(&two, 8);
+        assert!((&mut given_up).now_or_never().is_none());
+        drop(all);
+        drop(given_up);
+        assert!(room.try_take(&two, 8).is_some());
+    }
 }

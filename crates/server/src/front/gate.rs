@@ -44,10 +44,9 @@ pub(crate) fn document(request: &Parts, target: &Target) -> Result<Option<Docume
     if !is_document(request, target, &query) {
         return Ok(None);
     }
-    let length_bytes = content_length(request).unwrap_or(0);
     // The one document of S3 that is JSON.
     let is_xml = !query.has("policy");
-    Ok(Some(Document { length_bytes, is_xml, claims: document_claims(request, &query)? }))
+    Ok(Some(Document { is_xml, claims: document_claims(request, &query)? }))
 }
 
 fn document_claims(request: &Parts, query: &Query) -> Result<DocumentClaims, Refusal> {

@@ -22,10 +22,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CONNECTION, EXPECT, SERVER};
+use http::header::{CONNECTION, RETRY_AFTER, SERVER};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use s3s::service::S3Service;
 use s3s::{Body, S3ErrorCode};
 use tracing::Instrument;
@@ -35,18 +35,24 @@ use crate::admin::metrics::Metrics;
 use crate::answer::error_document::{self, Place};
 use crate::answer::refusal::Refusal;
 use crate::answer::xml_characters;
+use crate::auth::places::Places;
+use crate::auth::requester::Requester;
 use crate::auth::{mismatch, version_2};
 use crate::body::aws_chunked::Chunks;
+use crate::body::holding::HeldRoom;
 use crate::body::request_body::{ExpectsContinue, RequestBody};
-use crate::body::room::Room;
 use crate::endpoint::Endpoint;
 use crate::front::query::Query;
 use crate::front::signature::Signature;
 use crate::front::target::Domains;
 use crate::front::verified::{HasXml, Operations, is_mismatch};
 use crate::socket::connections::{Answer, Answering};
+use crate::socket::interim::{self, Interim};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+
+/// When a request that was refused for want of room is worth trying again, in seconds.
+const RETRY_AFTER_SECONDS: &str = "1";
 
 /// A status that an operation asks for and `s3s` has no field for; travels in the answer's extensions.
 #[derive(Clone, Copy, Debug)]
@@ -76,8 +82,9 @@ pub(crate) struct Front {
     pub(crate) endpoint: Endpoint,
     pub(crate) domains: Domains,
     pub(crate) limits: Limits,
-    /// For documents, which `s3s` reads whole.
-    pub(crate) document_room: Room,
+    pub(crate) places: Places,
+    /// For documents, which `s3s` reads whole, and signed chunks, which it holds until their signature is checked.
+    pub(crate) held_room: HeldRoom,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -93,7 +100,14 @@ impl Answering for Front {
 impl Front {
     async fn handle(&self, request: Request<Incoming>, id: &str) -> Response<Body> {
         let started = Instant::now();
-        let (parts, incoming) = request.into_parts();
+        let (mut parts, incoming) = request.into_parts();
+        // hyper does it for every other body, when that is first read.
+        if let Some(interim) = parts.extensions.remove::<Interim>()
+            && incoming.is_end_stream()
+            && interim::is_expected(parts.version, &parts.headers)
+        {
+            interim.send_continue().await;
+        }
         let method = parts.method.clone();
         let resource = parts.uri.path().to_owned();
         let place = Place { method: &method, resource: &resource, request_id: id };
@@ -115,7 +129,9 @@ impl Front {
     async fn answer_to(&self, mut parts: Parts, incoming: Incoming, place: &Place<'_>) -> Response<Body> {
         let target = self.domains.target(&parts);
         let cors = self.endpoint.cors_headers(&parts, &target).await;
-        let mut body = self.guard_body(&parts, incoming);
+        let requester = Requester::new(&self.places);
+        parts.extensions.insert(requester.clone());
+        let mut body = self.guard_body(&parts, incoming, requester);
         // Both end with this function: what was read of a document lives until it is answered.
         let (fate, _room) = (body.fate(), body.held());
         let checked = gate::check(&parts, &target, &self.limits)
@@ -125,7 +141,7 @@ impl Front {
                 if document.is_xml {
                     parts.extensions.insert(HasXml);
                 }
-                body.expect_document(document, &self.document_room)
+                body.expect_document(document, &self.held_room)
             });
         let response = match checked {
             Ok(()) if cors::is_preflight(&parts) => match self.endpoint.preflight(&parts, &target).await {
@@ -149,17 +165,27 @@ impl Front {
         };
         let mut response = xml_characters::refer(response);
         response.headers_mut().extend(cors);
-        if fate.is_left_unread() {
+        // A connection that is kept without a request would hold its place while others wait for one.
+        if fate.is_left_unread() || self.places.are_all_taken() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 
-    fn guard_body(&self, parts: &Parts, incoming: Incoming) -> RequestBody {
-        let expects_continue =
-            if parts.headers.contains_key(EXPECT) { ExpectsContinue::Yes } else { ExpectsContinue::No };
+    fn guard_body(&self, parts: &Parts, incoming: Incoming, requester: Requester) -> RequestBody {
+        let expects_continue = match interim::is_expected(parts.version, &parts.headers) {
+            true => ExpectsContinue::Yes,
+            false => ExpectsContinue::No,
+        };
         let chunks = Chunks::of(&parts.headers, self.limits.signed_chunk_bytes);
-        RequestBody::new(incoming, chunks, expects_continue, &self.limits, Arc::clone(&self.metrics))
+        RequestBody::new(
+            incoming,
+            chunks,
+            expects_continue,
+            (&self.held_room, requester),
+            &self.limits,
+            Arc::clone(&self.metrics),
+        )
     }
 
     /// Verifies the signature, and answers.
@@ -212,6 +238,9 @@ fn message_of(panic: &(dyn Any + Send)) -> &str {
 fn sign_off(mut response: Response<Body>, id: &str) -> Response<Body> {
     if let Some(StatusOverride(status)) = response.extensions_mut().remove() {
         *response.status_mut() = status;
+    }
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().entry(RETRY_AFTER).or_insert(HeaderValue::from_static(RETRY_AFTER_SECONDS));
     }
     let id = HeaderValue::from_str(id).expect("a request id is hexadecimal");
     response.headers_mut().insert(REQUEST_ID, id);

@@ -31,7 +31,8 @@ fn front(store: Store, limits: &Limits, metrics: &Arc<Metrics>) -> Front {
         endpoint,
         domains: Domains::new(&[]),
         limits: limits.clone(),
-        document_room: Room::new(1),
+        places: Places::new(8),
+        held_room: HeldRoom::new(1),
         metrics: Arc::clone(metrics),
     }
 }
@@ -45,7 +46,8 @@ async fn a_panic_is_answered_500_and_counted_and_the_connection_stays() {
     let front = Arc::new(front(store, &limits, &metrics));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let manner = Manner { transport: Transport::Plain, metrics: Arc::clone(&metrics), limits };
+    let places = Places::new(8);
+    let manner = Manner { transport: Transport::Plain, places, metrics: Arc::clone(&metrics), limits };
     let (_stop, stopped) = watch::channel(());
     tokio::spawn(connections::serve(listener, front, manner, stopped));
 

@@ -15,6 +15,7 @@ use s3s::{Body, S3, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use crate::answer::refusal::Refusal;
 use crate::auth::caller::Caller;
+use crate::auth::requester::Requester;
 use crate::body::document;
 use crate::front::{DocumentOverride, mended, set_aside};
 
@@ -53,6 +54,9 @@ impl Operations {
         set_aside::headers(&mut parts);
         // Without a caller the operations refuse what has a document, and nothing of it is read.
         let rewrites = parts.extensions.remove::<HasXml>().is_some() && caller.is_some();
+        if let (Some(caller), Some(requester)) = (&caller, parts.extensions.get::<Requester>()) {
+            requester.identify(&caller.0);
+        }
         let body = if rewrites { rewritten(&mut parts, body).await? } else { body };
         if let Some(caller) = caller {
             parts.extensions.insert(caller);

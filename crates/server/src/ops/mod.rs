@@ -13,7 +13,7 @@ mod list;
 mod list_uploads;
 pub(crate) mod names;
 mod object_attributes;
-mod object_stream;
+pub(crate) mod object_stream;
 mod objects;
 mod read;
 mod tagging;

@@ -1,16 +1,20 @@
 //! An object on its way to the socket, block by block.
 //!
-//! One block is read on a blocking thread while the one before it is being sent; two blocks per request are held,
-//! whatever the size of the object. The first one is read before the answer begins, so that an object whose beginning is
-//! damaged is refused with an error document. An error later cuts the connection before the bad bytes leave: the status is
-//! long gone, and the missing bytes are the only way left to say it.
+//! One block is read on a blocking thread while the one before it is being sent, as long as there is room for both: a reader
+//! that takes nothing leaves two blocks in memory for as long as it likes. Without room the object goes in small
+//! blocks, one at a time, which need none. The first block is read before the answer begins, so that an object whose
+//! beginning is damaged is refused with an error document. An error later cuts the connection before the bad bytes
+//! leave: the status is long gone, and the missing bytes are the only way left to say it.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_core::Stream;
+use futures_util::task::AtomicWaker;
 use haul_store::ObjectReader;
 use s3s::StdError;
 use s3s::dto::StreamingBlob;
@@ -18,54 +22,167 @@ use s3s::stream::{ByteStream, RemainingLength};
 use tokio::task::JoinHandle;
 
 use crate::answer::refusal::Refusal;
+use crate::auth::requester::Requester;
+use crate::body::room::{KeyPair, Room, Taken};
 
 /// Bytes of a block: large enough that going to a thread for each is cheap, small enough to stay in cache.
 const BLOCK_BYTES: usize = 256 * 1024;
+/// Bytes of a block that needs no room: what the store verifies at once.
+const SMALL_BLOCK_BYTES: usize = 64 * 1024;
+/// How many unused blocks are kept: fresh memory costs the system about as much as filling it.
+const KEPT_BLOCKS_MAX: usize = 32;
+
+/// Memory and room for blocks; clones share both.
+#[derive(Clone, Debug)]
+pub(crate) struct SendRoom {
+    room: Room,
+    unused: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl SendRoom {
+    /// For so many bytes beside the small blocks.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { room: Room::new(bytes), unused: Arc::default() }
+    }
+
+    fn memory(&self) -> Vec<u8> {
+        let unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        unused.unwrap_or_else(|| vec![0; BLOCK_BYTES])
+    }
+}
 
 /// The bytes of a reader as a body.
 ///
 /// # Errors
 /// That the first block cannot be read, or is damaged.
-pub(crate) async fn object_stream(reader: ObjectReader) -> Result<StreamingBlob, Refusal> {
+pub(crate) async fn object_stream(
+    reader: ObjectReader,
+    sends: &SendRoom,
+    requester: Option<Requester>,
+) -> Result<StreamingBlob, Refusal> {
     let left = reader.remaining_bytes();
-    let mut stream = ObjectStream { first: None, next: None, left };
+    let mut stream = ObjectStream {
+        first: None,
+        state: State::Done,
+        left,
+        sends: sends.clone(),
+        key_pair: requester.as_ref().map(Requester::key_pair).unwrap_or_default(),
+        small: Arc::default(),
+        _requester: requester,
+    };
     if left > 0 {
-        let first = read_block(reader, BytesMut::new()).await;
+        stream.read_next(reader);
+    }
+    // Its small block is free, so it does not wait.
+    if let State::Reading(first) = std::mem::replace(&mut stream.state, State::Done) {
+        let first = first.await;
         let first = first.map_err(|error| Refusal::internal("reading a block did not finish", &error))?;
-        let (reader, buffer, block) = first.map_err(|error| Refusal::from_store(&error))?;
-        if left > block.len() as u64 {
-            stream.next = Some(read_block(reader, buffer));
+        let (reader, block) = first.map_err(|error| Refusal::from_store(&error))?;
+        if reader.remaining_bytes() > 0 {
+            stream.read_next(reader);
         }
         stream.first = Some(block);
     }
     Ok(StreamingBlob::new(stream))
 }
 
-type Block = haul_store::Result<(ObjectReader, BytesMut, Bytes)>;
+type Read = haul_store::Result<(ObjectReader, SendBlock)>;
 
 struct ObjectStream {
-    first: Option<Bytes>,
-    next: Option<JoinHandle<Block>>,
+    first: Option<SendBlock>,
+    state: State,
     left: u64,
+    sends: SendRoom,
+    key_pair: KeyPair,
+    small: Arc<SmallBlock>,
+    /// The request takes its place until all is sent.
+    _requester: Option<Requester>,
 }
 
-fn read_block(mut reader: ObjectReader, mut buffer: BytesMut) -> JoinHandle<Block> {
-    tokio::task::spawn_blocking(move || {
-        let size = usize::try_from(reader.remaining_bytes()).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
-        // Takes the same memory again when the block before was sent meanwhile.
-        buffer.clear();
-        buffer.resize(size, 0);
-        let mut filled = 0;
-        while filled < size {
-            let read = reader.read(&mut buffer[filled..])?;
-            if read == 0 {
-                break;
+enum State {
+    Reading(JoinHandle<Read>),
+    /// For the small block that is being sent.
+    Waiting(ObjectReader),
+    Done,
+}
+
+/// The small block of one stream.
+#[derive(Debug, Default)]
+struct SmallBlock {
+    is_in_use: AtomicBool,
+    free: AtomicWaker,
+}
+
+/// Bytes that are being sent. Its room is given back when the connection has taken them.
+struct SendBlock {
+    memory: Vec<u8>,
+    filled: usize,
+    source: BlockSource,
+}
+
+enum BlockSource {
+    Room(SendRoom, #[allow(dead_code, reason = "held for its drop")] Taken),
+    Small(Arc<SmallBlock>),
+}
+
+impl AsRef<[u8]> for SendBlock {
+    fn as_ref(&self) -> &[u8] {
+        &self.memory[..self.filled]
+    }
+}
+
+impl Drop for SendBlock {
+    fn drop(&mut self) {
+        match &self.source {
+            BlockSource::Room(sends, _) => {
+                let mut unused = sends.unused.lock().unwrap_or_else(PoisonError::into_inner);
+                if unused.len() < KEPT_BLOCKS_MAX {
+                    unused.push(std::mem::take(&mut self.memory));
+                }
             }
-            filled += read;
+            BlockSource::Small(small) => {
+                small.is_in_use.store(false, Ordering::Release);
+                small.free.wake();
+            }
         }
-        let block = buffer.split_to(filled).freeze();
-        Ok((reader, buffer, block))
-    })
+    }
+}
+
+impl ObjectStream {
+    /// Starts to read the next block, or waits for the small one.
+    fn read_next(&mut self, reader: ObjectReader) {
+        self.state = match self.block(reader.remaining_bytes()) {
+            Some(block) => State::Reading(tokio::task::spawn_blocking(move || read(reader, block))),
+            None => State::Waiting(reader),
+        };
+    }
+
+    fn block(&self, left: u64) -> Option<SendBlock> {
+        let wanted = usize::try_from(left).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
+        if let Some(taken) = self.sends.room.try_take(&self.key_pair, wanted) {
+            let source = BlockSource::Room(self.sends.clone(), taken);
+            return Some(SendBlock { memory: self.sends.memory(), filled: wanted, source });
+        }
+        let is_free = !self.small.is_in_use.swap(true, Ordering::Acquire);
+        is_free.then(|| SendBlock {
+            memory: vec![0; SMALL_BLOCK_BYTES],
+            filled: wanted.min(SMALL_BLOCK_BYTES),
+            source: BlockSource::Small(Arc::clone(&self.small)),
+        })
+    }
+}
+
+/// Fills a block, up to the length it was made with.
+fn read(mut reader: ObjectReader, mut block: SendBlock) -> Read {
+    let size = std::mem::take(&mut block.filled);
+    while block.filled < size {
+        let count = reader.read(&mut block.memory[block.filled..size])?;
+        if count == 0 {
+            break;
+        }
+        block.filled += count;
+    }
+    Ok((reader, block))
 }
 
 impl Stream for ObjectStream {
@@ -73,29 +190,39 @@ impl Stream for ObjectStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Some(first) = self.first.take() {
-            self.left = self.left.saturating_sub(first.len() as u64);
-            return Poll::Ready(Some(Ok(first)));
+            self.left = self.left.saturating_sub(first.filled as u64);
+            return Poll::Ready(Some(Ok(Bytes::from_owner(first))));
         }
-        let Some(next) = self.next.as_mut() else { return Poll::Ready(None) };
-        let block = ready!(Pin::new(next).poll(cx));
-        self.next = None;
-        let (reader, buffer, block) = match block {
-            Ok(Ok(block)) => block,
+        if matches!(self.state, State::Waiting(_)) {
+            // Before the look, so that a block that comes free in between is not missed.
+            self.small.free.register(cx.waker());
+            if let State::Waiting(reader) = std::mem::replace(&mut self.state, State::Done) {
+                self.read_next(reader);
+            }
+        }
+        let read = match &mut self.state {
+            State::Reading(read) => ready!(Pin::new(read).poll(cx)),
+            State::Waiting(_) => return Poll::Pending,
+            State::Done => return Poll::Ready(None),
+        };
+        self.state = State::Done;
+        let (reader, block) = match read {
+            Ok(Ok(read)) => read,
             Ok(Err(error)) => {
                 tracing::error!(%error, "an object could not be read to its end");
                 return Poll::Ready(Some(Err(Box::new(error))));
             }
             Err(error) => return Poll::Ready(Some(Err(Box::new(error)))),
         };
-        self.left = self.left.saturating_sub(block.len() as u64);
-        if block.is_empty() {
+        self.left = self.left.saturating_sub(block.filled as u64);
+        if block.filled == 0 {
             // hyper sees too few bytes for the Content-Length and cuts the connection.
             return Poll::Ready(None);
         }
         if self.left > 0 {
-            self.next = Some(read_block(reader, buffer));
+            self.read_next(reader);
         }
-        Poll::Ready(Some(Ok(block)))
+        Poll::Ready(Some(Ok(Bytes::from_owner(block))))
     }
 }
 

@@ -29,6 +29,7 @@ impl Endpoint {
         let received = self
             .receive(Arriving {
                 body,
+                requester: req.extensions.get(),
                 headers: &req.headers,
                 integrity: &integrity,
                 trailers: req.extensions.get(),

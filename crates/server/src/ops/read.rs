@@ -12,6 +12,7 @@ use s3s::{S3Request, S3Response};
 
 use super::conditions::{ReadConditions, Verdict, is_still};
 use crate::answer::refusal::Refusal;
+use crate::auth::requester::Requester;
 use crate::endpoint::{Answered, Endpoint};
 use crate::front::StatusOverride;
 use crate::front::query::Query;
@@ -28,9 +29,10 @@ struct Opened {
 impl Endpoint {
     pub(crate) async fn get_object(&self, req: S3Request<GetObjectInput>) -> Answered<GetObjectOutput> {
         let opened = self.open(&req.uri, &req.headers, req.input).await?;
+        let requester = req.extensions.get::<Requester>().cloned();
         let body = match opened.status {
             StatusCode::NOT_MODIFIED => None,
-            _ => Some(object_stream(opened.reader).await?),
+            _ => Some(object_stream(opened.reader, &self.sends, requester).await?),
         };
         let mut response = S3Response::new(GetObjectOutput { body, ..Default::default() });
         response.headers = opened.headers;

@@ -24,15 +24,18 @@ use tokio::task::JoinSet;
 
 use crate::Limits;
 use crate::admin::metrics::Metrics;
+use crate::auth::places::Places;
+use crate::socket::interim::Interim;
 use crate::socket::stalling_io::StallingIo;
 use crate::socket::tls::Transport;
 
 /// How long accepting pauses after an error such as "too many open files", which asking again at once cannot cure.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
-/// How much is read from a connection at once. The bytes are copied on into blocks, so the buffer is better small enough
-/// to stay in the cache; much smaller, and asking the system costs more than that gains. Also where hyper ends a request head
-/// (431) that our own limit would have to refuse, and how much of an answer it holds.
-const READ_MAX_BYTES: usize = 160 << 10;
+/// How much is read from a connection at once. A connection that sends holds up to three of these (hyper's, one on its
+/// way from there, one that is being copied into a block), so they count where there are hundreds; much smaller, and asking
+/// the system costs more than that gains. Also where hyper ends a request head (431) that our own limit would have to
+/// refuse, and how much of an answer it holds.
+const READ_MAX_BYTES: usize = 64 << 10;
 /// Header lines of one request.
 const HEADER_LINES: usize = 256;
 
@@ -48,6 +51,7 @@ pub(crate) trait Answering: Send + Sync + 'static {
 #[derive(Clone)]
 pub(crate) struct Manner {
     pub(crate) transport: Transport,
+    pub(crate) places: Places,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
 }
@@ -60,7 +64,7 @@ pub(crate) async fn serve<A: Answering>(
     mut stop: watch::Receiver<()>,
 ) {
     let limits = &manner.limits;
-    let permits = Arc::new(Semaphore::new(limits.connections));
+    let permits = Arc::clone(manner.places.connections());
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     loop {
@@ -104,16 +108,22 @@ async fn one<A: Answering>(
     manner: Manner,
     watcher: Watcher,
 ) -> Result<(), String> {
-    let Manner { transport, metrics, limits } = manner;
+    let Manner { transport, metrics, limits, places: _ } = manner;
     let _open = Open::new(&metrics);
     let stream = transport.connect(stream, limits.header_timeout).await.map_err(|error| error.to_string())?;
-    let io = StallingIo::new(TokioIo::new(stream), limits.stall_timeout, Arc::clone(&metrics));
+    let interim = Interim::default();
+    let io =
+        StallingIo::new(TokioIo::new(stream), limits.stall_timeout, Arc::clone(&metrics), interim.clone());
+    let answer = |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(interim.clone());
+        answering.answer(request)
+    };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_headers(HEADER_LINES)
         .max_buf_size(READ_MAX_BYTES.max(2 * limits.header_bytes))
-        .serve_connection(io, service_fn(move |request| answering.answer(request)));
+        .serve_connection(io, service_fn(answer));
     watcher.watch(connection).await.map_err(|error| error.to_string())
 }
 

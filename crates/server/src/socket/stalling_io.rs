@@ -16,20 +16,22 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep};
 
 use crate::admin::metrics::Metrics;
+use crate::socket::interim::Interim;
 
 /// A connection with a patience for writes.
 pub(crate) struct StallingIo<T> {
     io: T,
     span: Duration,
     metrics: Arc<Metrics>,
+    interim: Interim,
     /// Runs while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
 }
 
 impl<T> StallingIo<T> {
-    pub(crate) fn new(io: T, span: Duration, metrics: Arc<Metrics>) -> Self {
-        Self { io, span, metrics, timer: None, waiting: false }
+    pub(crate) fn new(io: T, span: Duration, metrics: Arc<Metrics>, interim: Interim) -> Self {
+        Self { io, span, metrics, interim, timer: None, waiting: false }
     }
 
     fn count_sent(&self, written: &Poll<io::Result<usize>>) {
@@ -73,8 +75,13 @@ impl<T: Write + Unpin> Write for StallingIo<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.io).poll_flush(cx);
-        self.timed(cx, result)
+        let this = &mut *self;
+        // hyper flushes when it has written all that it had: the end of an answer, or the moment before one.
+        let result = match this.interim.poll_write(Pin::new(&mut this.io), cx) {
+            Poll::Ready(Ok(())) => Pin::new(&mut this.io).poll_flush(cx),
+            unsent => unsent,
+        };
+        this.timed(cx, result)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

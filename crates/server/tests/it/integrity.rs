@@ -264,7 +264,7 @@ async fn a_decoded_length_that_is_wrong_is_refused() {
 }
 
 /// Signs and sends a body in signed chunks; `spoil` may change the signatures before they are joined.
-async fn signed_chunks(
+pub(crate) async fn signed_chunks(
     f: &Fixture,
     data: &[u8],
     trailer: Option<(&str, &str)>,

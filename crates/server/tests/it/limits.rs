@@ -7,9 +7,8 @@ use haul_testkit::files::MIB;
 use haul_testkit::process::usage_of;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 
-use crate::client::{Auth, Client, Request, Response, UNSIGNED};
+use crate::client::{Request, Response, UNSIGNED};
 use crate::fixture::{Fixture, bytes};
 
 #[tokio::test]
@@ -69,23 +68,27 @@ async fn a_reader_that_stops_is_dropped() {
     assert_eq!(waiting.await.expect("not for ever").status, 200);
 }
 
+/// Connections that were kept without a request on them held their places for as long as their clients liked.
 #[tokio::test]
 async fn connections_above_the_limit_wait_for_their_turn() {
     let f = Fixture::with(|options| options.limits.connections = 2).await;
-    // Both are open and kept, as every client keeps some.
-    let mut kept = Vec::new();
-    for _ in 0..2 {
+    let put = |key: &str| f.client.request("PUT", key).payload(UNSIGNED).content_length(5);
+    let mut busy = Vec::new();
+    for key in ["/bkt/1", "/bkt/2"] {
         let mut stream = TcpStream::connect(f.client.address).await.unwrap();
-        stream.write_all(f.client.request("GET", "/bkt").sign().head.as_bytes()).await.unwrap();
-        assert_eq!(Response::read(&mut stream, false).await.unwrap().status, 200);
-        kept.push(stream);
+        stream.write_all(put(key).header("expect", "100-continue").sign().head.as_bytes()).await.unwrap();
+        assert_eq!(Response::read(&mut stream, false).await.unwrap().status, 100);
+        busy.push(stream);
     }
     let mut third = TcpStream::connect(f.client.address).await.unwrap();
     third.write_all(f.client.request("GET", "/bkt").sign().head.as_bytes()).await.unwrap();
     let mut byte = [0];
     let waited = tokio::time::timeout(Duration::from_millis(300), third.peek(&mut byte)).await;
-    assert!(waited.is_err(), "a third connection was answered while two were open");
-    kept.pop();
+    assert!(waited.is_err(), "a third connection was answered while two were busy");
+    // Its client would keep this connection, which others wait for.
+    busy[0].write_all(b"bytes").await.unwrap();
+    let answer = Response::read(&mut busy[0], false).await.unwrap();
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     let answer = tokio::time::timeout(Duration::from_secs(10), Response::read(&mut third, false)).await;
     assert_eq!(answer.expect("its turn has come").unwrap().status, 200);
 }
@@ -117,7 +120,7 @@ async fn heads_beyond_what_is_read_are_answered_431_without_a_document() {
         let written = stream.write_all(head.as_bytes()).await;
         match Response::read(&mut stream, false).await {
             Some(answer) => assert_eq!((answer.status, answer.body.len()), (431, 0)),
-            None => assert!(head.len() > 160 << 10, "no answer, {written:?}"),
+            None => assert!(head.len() > 64 << 10, "no answer, {written:?}"),
         }
     }
     f.client.request("GET", "/bkt").expect(200).await;
@@ -168,7 +171,11 @@ async fn hold_back(f: &Fixture, request: Request, body: &[u8]) -> Response {
 #[tokio::test]
 async fn what_has_to_be_held_whole_is_held_within_the_limit() {
     const SENDERS: usize = 12;
-    let f = Fixture::with(|options| options.limits.stall_timeout = Duration::from_millis(300)).await;
+    let f = Fixture::with(|options| {
+        options.limits.stall_timeout = Duration::from_millis(300);
+        options.limits.in_flight_bytes = 48 << 20; // a third of it
+    })
+    .await;
     let peak = || usage_of(std::process::id()).unwrap().peak_memory_bytes / MIB;
     let chunk =
         format!("f00000;chunk-signature={}\r\n{}", "0".repeat(64), "x".repeat(15_700_000)).into_bytes();
@@ -186,58 +193,10 @@ async fn what_has_to_be_held_whole_is_held_within_the_limit() {
     let post = f.client.request("POST", "/bkt?delete").payload(UNSIGNED).content_length(6_200_001);
     let answers = join_all((0..SENDERS).map(|_| hold_back(&f, post.clone(), &document))).await;
     for answer in answers {
-        assert_eq!(answer.element("Code").as_deref(), Some("RequestTimeout"), "{}", answer.text());
+        // Some wait for room that others hold, until one of them has to make way.
+        let code = answer.element("Code").unwrap_or_default();
+        assert!(["RequestTimeout", "SlowDown"].contains(&code.as_str()), "{}", answer.text());
     }
     let grown = peak() - before;
     assert!(grown < 48, "{grown} MiB");
-}
-
-/// So many bytes of bodies were read.
-async fn received(admin: &Client) -> usize {
-    let metrics = admin.request("GET", "/metrics").auth(Auth::None).expect(200).await.text();
-    let line = metrics.lines().find_map(|line| line.strip_prefix("haul_received_bytes_total "));
-    line.unwrap().parse().unwrap()
-}
-
-/// With room for one at a time the others are not read from, and come through when it is done.
-#[tokio::test]
-async fn who_finds_no_room_waits_for_it() {
-    let f = Fixture::with(|options| {
-        options.limits.in_flight_bytes = 2 << 20;
-        options.limits.xml_bytes = 100_000;
-        options.limits.signed_chunk_bytes = 500_000;
-        options.admin_listen = Some("127.0.0.1:0".parse().unwrap());
-    })
-    .await;
-    let admin = Client { address: f.server.admin_address().unwrap(), ..f.client.clone() };
-    let objects = format!("<Object><Key>{}</Key></Object>", "x".repeat(900)).repeat(100);
-    let document = format!("<Delete>{objects}</Delete>").into_bytes();
-    let post = f.client.request("POST", "/bkt?delete").body(document.clone());
-    let chunk = format!("{:x};chunk-signature={}\r\n{}\r\n", 400_000, "0".repeat(64), "x".repeat(400_000));
-    let put = f.client.request("PUT", "/bkt/k").payload("STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
-    let put = put.header("x-amz-decoded-content-length", "400000").body(chunk.clone());
-    for (request, body, status) in [(post, document, 200), (put, chunk.into_bytes(), 403)] {
-        let before = received(&admin).await;
-        let (last, others) = body.split_last().unwrap();
-        let mut first = TcpStream::connect(f.client.address).await.unwrap();
-        first.write_all(request.sign().head.as_bytes()).await.unwrap();
-        first.write_all(others).await.unwrap();
-        let mut looks = tokio::time::interval(Duration::from_millis(10));
-        while received(&admin).await < before + others.len() {
-            looks.tick().await;
-        }
-        let mut waiting = JoinSet::new();
-        for _ in 0..3 {
-            waiting.spawn(request.clone().send());
-        }
-        let answered = tokio::time::timeout(Duration::from_millis(300), waiting.join_next()).await;
-        assert!(answered.is_err(), "one was answered without room");
-        assert_eq!(received(&admin).await, before + others.len());
-        first.write_all(&[*last]).await.unwrap();
-        assert_eq!(Response::read(&mut first, false).await.unwrap().status, status);
-        let rest = tokio::time::timeout(Duration::from_secs(20), waiting.join_all()).await;
-        for answer in rest.expect("all find room in the end") {
-            assert_eq!(answer.status, status, "{}", answer.text());
-        }
-    }
 }

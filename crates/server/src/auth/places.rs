@@ -1,0 +1,92 @@
+//! Places for requests, shared among key pairs.
+//!
+//! When all connections are taken, others wait in the listen queue, and nobody can tell whose they are. So a key pair that
+//! has [`SHARE_PERCENT`] of the places then gets no further one: its request is answered `503 SlowDown` and the
+//! connection closed, which lets the next one in.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use crate::body::room::KeyPair;
+
+/// How much of all places one key pair may have while others wait.
+const SHARE_PERCENT: usize = 75;
+
+/// Connections, and whose requests are served on them; clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    connections: Arc<Semaphore>,
+    share: usize,
+    taken: Arc<Mutex<HashMap<KeyPair, usize>>>,
+}
+
+/// Place of one request, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    places: Places,
+    key_pair: KeyPair,
+}
+
+impl Places {
+    /// For so many connections.
+    pub(crate) fn new(connections: usize) -> Self {
+        let share = (connections * SHARE_PERCENT / 100).max(1);
+        Self { connections: Arc::new(Semaphore::new(connections)), share, taken: Arc::default() }
+    }
+
+    /// A permit for each connection.
+    pub(crate) fn connections(&self) -> &Arc<Semaphore> {
+        &self.connections
+    }
+
+    /// Whether the next connection has to wait for one of these to end.
+    pub(crate) fn are_all_taken(&self) -> bool {
+        self.connections.available_permits() == 0
+    }
+
+    /// A place, unless others may be waiting for it and the key pair has its share.
+    pub(crate) fn take(&self, key_pair: &KeyPair) -> Option<Place> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(Arc::clone(key_pair)).or_default();
+        if *count >= self.share && self.are_all_taken() {
+            return None;
+        }
+        *count += 1;
+        Some(Place { places: self.clone(), key_pair: Arc::clone(key_pair) })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.key_pair) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.key_pair);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_pair_gets_its_share_of_places_while_others_wait() {
+        let places = Places::new(8);
+        let (one, other) = ("one".into(), "other".into());
+        let all: Vec<Place> = (0..8).map_while(|_| places.take(&one)).collect();
+        assert_eq!(all.len(), 8, "nobody waits");
+        let _connections = Arc::clone(places.connections()).try_acquire_many_owned(8).unwrap();
+        assert!(places.take(&one).is_none());
+        assert!(places.take(&other).is_some());
+        drop(all);
+        let some: Vec<Place> = (0..8).map_while(|_| places.take(&one)).collect();
+        assert_eq!(some.len(), 6);
+        drop(some);
+        assert!(places.taken.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,160 @@
+//! Gathers the pieces of a body into blocks, in room that is taken when the bytes are there.
+//!
+//! A sender begins with a small block, which needs no room. One that fills it in no time gets room for a large
+//! block, and the next one at once with its first bytes. A large block is held for [`FILL_TIME`] at most: what has come
+//! until then is written, and the sender begins again with a small block. So room is never held by a sender that waits,
+//! and one that finds none goes on in small blocks, which cost more per byte but hold up nobody.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use haul_parts::Checksum;
+use haul_store::{BLOCK_BYTES, Block, BlockPool};
+use s3s::dto::StreamingBlob;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::answer::refusal::Refusal;
+use crate::body::receive::{broken, wrong_length};
+use crate::body::room::{KeyPair, Room, Taken};
+
+/// How long a block may take to be filled.
+const FILL_TIME: Duration = Duration::from_millis(250);
+/// How long a sender whose bytes are there waits for room before it goes on without.
+const ROOM_TIME: Duration = Duration::from_millis(500);
+
+/// Memory and room for blocks; clones share both.
+#[derive(Clone, Debug)]
+pub(crate) struct BlockRoom {
+    pool: BlockPool,
+    room: Room,
+}
+
+impl BlockRoom {
+    /// For so many bytes in large blocks.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { pool: BlockPool::default(), room: Room::new(bytes) }
+    }
+}
+
+/// Bytes to write.
+pub(super) struct Gathered {
+    pub(super) bytes: Bytes,
+    /// For as long as they are held; none for a small block.
+    pub(super) room: Option<Taken>,
+}
+
+/// A body, and what was declared of it.
+pub(super) struct Source {
+    pub(super) body: Option<StreamingBlob>,
+    pub(super) length_bytes: u64,
+    /// What the client says the bytes come to; `s3s` compares it.
+    pub(super) claimed_sha256: Option<Checksum>,
+}
+
+/// A body on its way into blocks, counted against its declared length.
+pub(super) struct Gathering {
+    body: Option<StreamingBlob>,
+    claimed_sha256: Option<Checksum>,
+    /// What is not in a block yet.
+    piece: Bytes,
+    left: u64,
+    blocks: BlockRoom,
+    key_pair: KeyPair,
+    /// Whether the last block was filled in time.
+    is_quick: bool,
+}
+
+impl Gathering {
+    pub(super) fn new(source: Source, blocks: BlockRoom, key_pair: KeyPair) -> Self {
+        let Source { body, length_bytes, claimed_sha256 } = source;
+        Self {
+            body,
+            claimed_sha256,
+            piece: Bytes::new(),
+            left: length_bytes,
+            blocks,
+            key_pair,
+            is_quick: false,
+        }
+    }
+
+    /// The next block; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Gathered>, Refusal> {
+        while self.fetch().await? {
+            let deadline = Instant::now() + FILL_TIME;
+            let filled = match self.room_if_quick().await {
+                Some(room) => self.fill_large(self.blocks.pool.take(), room, deadline).await?,
+                None => self.fill_small(deadline).await?,
+            };
+            if filled.is_some() {
+                return Ok(filled);
+            }
+        }
+        if self.left > 0 { Err(wrong_length()) } else { Ok(None) }
+    }
+
+    async fn fill_small(&mut self, deadline: Instant) -> Result<Option<Gathered>, Refusal> {
+        let mut block = self.blocks.pool.take_small();
+        block.fill(&mut self.piece);
+        while !block.is_full() && self.fetch().await? {
+            block.fill(&mut self.piece);
+        }
+        self.is_quick = block.is_full() && Instant::now() < deadline;
+        if let Some(room) = self.room_if_quick().await {
+            let mut large = self.blocks.pool.take();
+            large.fill(&mut block.freeze());
+            return self.fill_large(large, room, Instant::now() + FILL_TIME).await;
+        }
+        Ok(Some(Gathered { bytes: block.freeze(), room: None }))
+    }
+
+    /// `None` when so little has come that it belongs into a small block.
+    async fn fill_large(
+        &mut self,
+        mut block: Block,
+        room: Taken,
+        deadline: Instant,
+    ) -> Result<Option<Gathered>, Refusal> {
+        block.fill(&mut self.piece);
+        while !block.is_full() {
+            match timeout_at(deadline, self.fetch()).await {
+                Ok(Ok(true)) => block.fill(&mut self.piece),
+                Ok(Ok(false)) => break,
+                Ok(Err(refusal)) => return Err(refusal),
+                Err(_) => {
+                    self.is_quick = false;
+                    let (bytes, rest) = block.freeze_aligned();
+                    // A copy, so that the memory of the block comes free.
+                    self.piece = Bytes::copy_from_slice(&rest);
+                    return Ok((!bytes.is_empty()).then_some(Gathered { bytes, room: Some(room) }));
+                }
+            }
+        }
+        Ok(Some(Gathered { bytes: block.freeze(), room: Some(room) }))
+    }
+
+    async fn room_if_quick(&self) -> Option<Taken> {
+        if !self.is_quick {
+            return None;
+        }
+        timeout(ROOM_TIME, self.blocks.room.take(&self.key_pair, BLOCK_BYTES)).await.ok()
+    }
+
+    /// Waits until there are bytes; false at the end of the body. Nothing is lost when it is dropped.
+    async fn fetch(&mut self) -> Result<bool, Refusal> {
+        while self.piece.is_empty() {
+            // Read to the very end even when all bytes are here: signatures and trailers come last.
+            let Some(body) = self.body.as_mut() else { return Ok(false) };
+            match body.next().await {
+                Some(Ok(piece)) => {
+                    self.left = self.left.checked_sub(piece.len() as u64).ok_or_else(wrong_length)?;
+                    self.piece = piece;
+                }
+                Some(Err(error)) => return Err(broken(&*error, self.claimed_sha256)),
+                None => self.body = None,
+            }
+        }
+        Ok(true)
+    }
+}
