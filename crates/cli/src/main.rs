@@ -12,8 +12,10 @@ mod failure;
 mod interrupt;
 mod left;
 mod logging;
+mod open_files;
 mod output;
 mod pace;
+mod private;
 mod progress;
 mod related;
 mod size;
@@ -36,6 +38,8 @@ use crate::output::{Mode, Shown, paint};
 /// Tasks wait for the network most of the time; what computes and reads files has threads of its own.
 const WORKER_THREADS_MIN: usize = 2;
 const WORKER_THREADS_MAX: usize = 8;
+/// Threads for what blocks: reading, writing and hashing files. More of them would not be quicker, and each costs memory.
+const BLOCKING_THREADS_MAX: usize = 128;
 
 fn main() -> ExitCode {
     let cli = match usage::parse() {
@@ -66,6 +70,7 @@ fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.clamp(WORKER_THREADS_MIN, WORKER_THREADS_MAX))
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
         .enable_all()
         .build()?;
     let result = runtime.block_on(commands::run(cli, mode));

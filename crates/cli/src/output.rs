@@ -73,6 +73,18 @@ impl Mode {
         }
     }
 
+    /// A warning and what to do about it: two lines on stderr, or an event for a program.
+    pub(crate) fn warn(self, message: &str, hint: &str) {
+        #[derive(Serialize)]
+        #[serde(tag = "event", rename = "warning")]
+        struct Warning<'a> {
+            message: &'a str,
+            hint: &'a str,
+        }
+        self.remark(&format!("{}: {message}\n{}: {hint}", paint("warning"), paint("hint")));
+        self.event(&Warning { message, hint });
+    }
+
     /// A remark for a person on stderr.
     pub(crate) fn remark(self, line: &str) {
         match self {

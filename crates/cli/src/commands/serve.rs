@@ -2,6 +2,7 @@
 //!
 //! What it prints is meant to be pasted: a stranger to Haul should have their own client talking to it in a minute.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::Context;
@@ -13,7 +14,9 @@ use crate::data_dir::data_dir;
 use crate::exit::Exit;
 use crate::failure::{Doing, Usage};
 use crate::interrupt::{Interrupts, Role};
+use crate::open_files;
 use crate::output::Mode;
+use crate::private::{make_new_files_private, shell_quoted, warn_if_exposed};
 
 /// What a client must know.
 #[derive(Serialize)]
@@ -22,7 +25,11 @@ struct Listening {
     endpoint: String,
     region: String,
     access_key_id: String,
-    secret_access_key: String,
+    /// Shown on a terminal only: what goes elsewhere ends in a log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_access_key: Option<String>,
+    /// Where both keys are.
+    keys_file: String,
     data_dir: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     admin_endpoint: Option<String>,
@@ -31,12 +38,13 @@ struct Listening {
 /// Serves.
 pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyhow::Result<Exit> {
     check(store, args)?;
+    make_new_files_private();
     let folder = data_dir(store.data.clone())?;
     let mut options = ServerOptions {
         listen: args.listen,
         data_dir: folder.clone(),
-        tls: read_tls(args)?,
-        grants: read_grants(args)?,
+        tls: read_tls(args, mode)?,
+        grants: read_grants(args, mode)?,
         public_read_buckets: args.public_read.clone(),
         volume_is_encrypted: args.volume_is_encrypted,
         expire_uploads: args.expire_uploads,
@@ -47,6 +55,7 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
         options.region.clone_from(region);
     }
     let region = options.region.clone();
+    open_files::make_room(&mut options.limits);
 
     // Before the address is known to anybody: a signal from now on ends it in order.
     let role = if args.keys.is_some() { Role::ServerWithKeys } else { Role::Server };
@@ -58,7 +67,10 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
         endpoint: server.endpoint(),
         region,
         access_key_id: keys.access_key_id.clone(),
-        secret_access_key: keys.secret_access_key.expose().to_owned(),
+        secret_access_key: std::io::stdout()
+            .is_terminal()
+            .then(|| keys.secret_access_key.expose().to_owned()),
+        keys_file: server.keys_file().display().to_string(),
         data_dir: folder.display().to_string(),
         admin_endpoint: server.admin_address().map(|address| format!("http://{address}")),
     };
@@ -79,13 +91,15 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
     Ok(Exit::Done)
 }
 
-fn read_tls(args: &ServeArgs) -> anyhow::Result<Option<TlsPem>> {
+fn read_tls(args: &ServeArgs, mode: Mode) -> anyhow::Result<Option<TlsPem>> {
     let (Some(certificates), Some(private_key)) = (&args.tls_cert, &args.tls_key) else { return Ok(None) };
+    warn_if_exposed(private_key, "the private key of the certificate", mode);
     Ok(Some(TlsPem { certificates: read(certificates)?, private_key: Secret::new(read(private_key)?) }))
 }
 
-fn read_grants(args: &ServeArgs) -> anyhow::Result<Vec<Grant>> {
+fn read_grants(args: &ServeArgs, mode: Mode) -> anyhow::Result<Vec<Grant>> {
     let Some(file) = &args.keys else { return Ok(Vec::new()) };
+    warn_if_exposed(file, "secret access keys", mode);
     let doing = || Doing::of(format!("cannot use the keys of {}", file.display()));
     Grant::parse_file(&read(file)?).with_context(doing)
 }
@@ -104,7 +118,7 @@ enum Reloaded {
 
 /// Keys that cannot be read leave the old ones in force: a slip in the file should lock nobody out.
 fn reload(server: &RunningServer, args: &ServeArgs, mode: Mode) {
-    let replaced = read_grants(args).and_then(|grants| {
+    let replaced = read_grants(args, mode).and_then(|grants| {
         let key_pairs = grants.len();
         server.replace_grants(grants)?;
         Ok(key_pairs)
@@ -152,7 +166,15 @@ fn check(store: &StoreArgs, args: &ServeArgs) -> Result<(), Usage> {
 impl Listening {
     /// For a person: what it is, then lines to paste.
     fn page(&self) -> String {
-        let Self { endpoint, region, access_key_id, secret_access_key, data_dir, admin_endpoint } = self;
+        let Self { endpoint, region, access_key_id, data_dir, admin_endpoint, .. } = self;
+        let keys_file = shell_quoted(&self.keys_file);
+        let (secret, pasted) = match &self.secret_access_key {
+            Some(secret) => (secret.clone(), secret.clone()),
+            None => (
+                format!("in {keys_file} (shown on a terminal only)"),
+                format!(r#"$(sed -n 's/.*"secret_access_key": "\(.*\)".*/\1/p' {keys_file})"#),
+            ),
+        };
         let admin = admin_endpoint.as_ref();
         let admin = admin
             .map_or_else(String::new, |url| format!("\n  health and metrics {url}/health, {url}/metrics"));
@@ -163,12 +185,12 @@ haul serves {data_dir}
   endpoint           {endpoint}
   region             {region}
   access key id      {access_key_id}
-  secret access key  {secret_access_key}{admin}
+  secret access key  {secret}{admin}
 
 Paste this into the shell that will talk to it:
 
   export AWS_ENDPOINT_URL={endpoint} AWS_DEFAULT_REGION={region}
-  export AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY={secret_access_key}
+  export AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY={pasted}
 
 and then one of these:
 
@@ -209,17 +231,21 @@ mod tests {
         insta::assert_snapshot!(refusal("haul serve --endpoint http://x").unwrap(), @"--endpoint chooses a store to talk to; haul serve is one");
     }
 
-    #[test]
-    fn the_page_can_be_pasted() {
-        let page = Listening {
+    fn listening(secret_access_key: Option<String>, keys_file: String) -> Listening {
+        Listening {
             endpoint: "http://127.0.0.1:8014".into(),
             region: "us-east-1".into(),
             access_key_id: "HAULEXAMPLE".into(),
-            secret_access_key: "secret".into(),
+            secret_access_key,
+            keys_file,
             data_dir: "/data".into(),
             admin_endpoint: Some("http://127.0.0.1:9000".into()),
         }
-        .page();
+    }
+
+    #[test]
+    fn the_page_can_be_pasted() {
+        let page = listening(Some("secret".into()), "/data/keys.json".into()).page();
         assert!(page.contains(
             "\n  health and metrics http://127.0.0.1:9000/health, http://127.0.0.1:9000/metrics\n"
         ));
@@ -227,5 +253,22 @@ mod tests {
             page.contains("  export AWS_ENDPOINT_URL=http://127.0.0.1:8014 AWS_DEFAULT_REGION=us-east-1\n")
         );
         assert!(page.contains("  export AWS_ACCESS_KEY_ID=HAULEXAMPLE AWS_SECRET_ACCESS_KEY=secret\n"));
+    }
+
+    #[test]
+    fn a_page_without_the_secret_finds_it_when_pasted() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("it's keys.json");
+        let keys = haul_server::Credentials {
+            access_key_id: "HAULEXAMPLE".into(),
+            secret_access_key: Secret::new("hush"),
+        };
+        std::fs::write(&file, serde_json::to_vec_pretty(&keys).unwrap()).unwrap();
+        let page = listening(None, file.display().to_string()).page();
+        assert!(!page.contains("hush"), "{page}");
+        let export = page.lines().find(|line| line.contains("AWS_SECRET_ACCESS_KEY")).unwrap();
+        let script = format!("{export}\nprintf %s \"$AWS_SECRET_ACCESS_KEY\"");
+        let pasted = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8(pasted.stdout).unwrap(), "hush", "{export}");
     }
 }

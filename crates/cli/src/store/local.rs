@@ -47,12 +47,13 @@ pub(super) async fn endpoint_of(folder: &Path, mode: Mode) -> anyhow::Result<Fou
     };
     for _ in 0..LOOKS_FOR_ADDRESS {
         let turn = take_turn(folder, mode).await.with_context(doing)?;
-        let options = ServerOptions {
+        let mut options = ServerOptions {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data_dir: folder.to_owned(),
             auto_create_buckets: AutoCreateBuckets::OnFirstWrite,
             ..ServerOptions::default()
         };
+        crate::open_files::make_room(&mut options.limits);
         let region = options.region.clone();
         match haul_server::start(options).await {
             Ok(server) => {

@@ -1,6 +1,7 @@
 //! The clients that people use put a file into `haul serve` in several parts, list it, read it back, and delete it.
 
 use std::process::Command;
+use std::time::Duration;
 
 use haul_testkit::chaos::Kind;
 use haul_testkit::files::{MIB, sha256};
@@ -48,6 +49,30 @@ fn the_aws_command_line() {
     aws(&["s3", "cp", &url(&scene), "back.bin"]);
     aws(&["s3", "rm", &url(&scene)]);
     assert_back_and_deleted(&scene);
+}
+
+/// The command line sends `Expect: 100-continue` with an empty file too, and without the 100 waited 30 seconds before its
+/// next request on that connection.
+#[test]
+fn the_aws_command_line_syncs_an_empty_file_without_waiting() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    for folder in ["tree", "tree/sub"] {
+        std::fs::create_dir(world.path(folder)).unwrap();
+    }
+    for (name, bytes) in
+        [("a", "first"), ("empty", ""), ("sub/b", "second"), ("sub/c", ""), ("sub/d", "third")]
+    {
+        std::fs::write(world.path(&format!("tree/{name}")), bytes).unwrap();
+    }
+    // One connection, so that each request follows another on it.
+    std::fs::write(world.path("aws"), "[default]\ns3 =\n  max_concurrent_requests = 1\n").unwrap();
+    let mut sync = Venv::shared().command("aws", server.store());
+    sync.args(["--endpoint-url", &server.store().endpoint, "s3", "sync", "tree", &format!("s3://{bucket}")]);
+    let synced = succeed(sync.current_dir(world.path("")).env("AWS_CONFIG_FILE", world.path("aws")));
+    assert!(synced.wall < Duration::from_secs(10), "{:?}", synced.wall);
+    assert_keys(server.store(), &bucket, &["a", "empty", "sub/b", "sub/c", "sub/d"]);
 }
 
 #[test]

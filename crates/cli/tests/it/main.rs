@@ -34,6 +34,7 @@ mod resume;
 mod resume_all;
 mod scene;
 mod serve;
+mod serve_resources;
 mod settings;
 mod signals;
 mod store_check;

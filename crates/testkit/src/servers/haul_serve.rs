@@ -61,6 +61,44 @@ impl HaulServe {
         Self::run(all, data, ANY_PORT)
     }
 
+    /// The same, with these soft and hard limits of open files.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_with_open_files(binary: &Path, data: &Path, soft: u64, hard: u64) -> Result<Self> {
+        let script = format!(r#"ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@""#);
+        let mut all: Vec<OsString> = ["sh", "-c", &script, "sh"].map(OsString::from).into();
+        all.extend(words(binary, data, &[]));
+        Self::run(all, data, ANY_PORT)
+    }
+
+    /// The same, with a umask as `umask` takes it.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_with_umask(binary: &Path, data: &Path, umask: &str) -> Result<Self> {
+        let script = format!(r#"umask {umask} && exec "$@""#);
+        let mut all: Vec<OsString> = ["sh", "-c", &script, "sh"].map(OsString::from).into();
+        all.extend(words(binary, data, &[]));
+        Self::run(all, data, ANY_PORT)
+    }
+
+    /// Sets its soft limit of open files while it runs, and gives the one before. Files that are open stay so.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn limit_open_files(&self, soft: u64) -> Result<u64> {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+        let pid = Pid::from_raw(i32::try_from(self.id())?).context("process 0")?;
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.id()))?;
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+        // Soft, hard, unit; a hard limit that is no number is none.
+        let hard = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|hard| hard.parse().ok());
+        let before = prlimit(Some(pid), Resource::Nofile, Rlimit { current: Some(soft), maximum: hard })?;
+        Ok(before.current.unwrap_or(u64::MAX))
+    }
+
     /// Kills it as `kill -9` does, and starts it again on the same folder and port.
     ///
     /// # Errors
@@ -104,7 +142,7 @@ impl HaulServe {
             endpoint: field("endpoint")?,
             region: REGION.to_owned(),
             access_key: field("access_key_id")?,
-            secret_key: field("secret_access_key")?,
+            secret_key: secret_key(daemon.id(), &field("keys_file")?)?,
         };
         Ok(Self { daemon, store, log, again: words, data: data.to_owned() })
     }
@@ -151,11 +189,20 @@ impl HaulServe {
         self.daemon.wait_until(limit, || events(&log, 0).into_iter().rev().find(|said| said["event"] == name))
     }
 
-    /// Everything it has said so far, the line with its keys included.
+    /// Everything it has said so far.
     #[must_use]
     pub fn said(&self) -> String {
         self.daemon.said()
     }
+}
+
+/// The owner's secret, which is in a file and never in the output. Read as the server sees it: its disk may be mounted for
+/// it alone.
+fn secret_key(server: u32, keys_file: &str) -> Result<String> {
+    let file = format!("/proc/{server}/root{keys_file}");
+    let keys = std::fs::read(&file).with_context(|| format!("read {file}"))?;
+    let keys: Value = serde_json::from_slice(&keys).with_context(|| format!("read {file}"))?;
+    Ok(keys["secret_access_key"].as_str().context("no secret access key")?.to_owned())
 }
 
 /// The command but for its address.

@@ -1,0 +1,39 @@
+//! How many files this process may hold open.
+//!
+//! Most systems start programs with a soft limit of 1,024, for the sake of those that use `select`, and let each raise it
+//! to the hard one. At the limit a server cannot even accept a connection to refuse it, so the endpoint also keeps its
+//! connections below what the limit is enough for.
+
+use haul_server::Limits;
+
+/// Raises the soft limit to the hard one, and fits the connections of the endpoint into it.
+pub(crate) fn make_room(limits: &mut Limits) {
+    let Some(files) = raise() else { return };
+    let wanted = limits.connections;
+    limits.fit_open_files(files);
+    if limits.connections < wanted {
+        tracing::warn!(
+            connections = limits.connections,
+            open_files = files,
+            "serving fewer connections at once than usual: raise the hard limit of open files (ulimit -Hn)"
+        );
+    }
+}
+
+/// The soft limit, raised where the system lets us. `None` where there is no limit.
+#[cfg(unix)]
+fn raise() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    // Some systems take no hard limit of "none" for a soft one; then it stays as it is.
+    match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        Ok(()) => maximum,
+        Err(_) => current,
+    }
+}
+
+#[cfg(not(unix))]
+fn raise() -> Option<u64> {
+    None
+}
