@@ -24,7 +24,7 @@ const SPACE_CHECK_BYTES: u64 = 8 << 20;
 #[derive(Debug)]
 pub struct PartWriter {
     inner: Arc<Inner>,
-    file: Option<NewFile>,
+    file: Option<Box<NewFile>>,
     md5: PartMd5,
     /// All other checksums.
     hasher: MultiHasher,
@@ -94,7 +94,7 @@ impl PartWriter {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
-                let file = NewFile::create(&self.inner, self.expected_bytes)?;
+                let file = Box::new(NewFile::create(&self.inner, self.expected_bytes)?);
                 self.file.insert(file)
             }
         };
