@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use haul_server::{ServerOptions, running_endpoint, start};
+use haul_server::running_endpoint;
 use tokio::sync::Semaphore;
 
 use crate::client::Client;
@@ -15,20 +15,6 @@ use crate::fixture::bytes;
 
 const ROUNDS: usize = 30;
 const WRITERS: usize = 4;
-/// Tells the process that is to be killed its folder.
-const FOLDER: &str = "HAUL_TEST_SERVE_UNTIL_KILLED";
-
-/// The part of the process that is to be killed: this binary again, with this one test. Run without a folder, as
-/// any other test, it has nothing to serve.
-#[tokio::test]
-async fn serve_until_killed() {
-    let Ok(folder) = std::env::var(FOLDER) else { return };
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let server =
-        start(ServerOptions { listen, data_dir: folder.into(), ..ServerOptions::default() }).await.unwrap();
-    std::future::pending::<()>().await;
-    drop(server);
-}
 
 /// A server process; dropping it kills it, as `kill -9` does.
 struct Victim(Child);
@@ -36,9 +22,8 @@ struct Victim(Child);
 impl Victim {
     async fn start(folder: &Path) -> (Self, Client) {
         let victim = Self(
-            Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "kill::serve_until_killed", "--nocapture"])
-                .env(FOLDER, folder)
+            Command::new(env!("CARGO_BIN_EXE_serve-until-killed"))
+                .arg(folder)
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()
