@@ -310,13 +310,15 @@ fn exit(error: &EngineError) -> Exit {
     match error {
         EngineError::Plan { .. }
         | EngineError::NotAFile { .. }
+        | EngineError::WrongLength { .. }
+        | EngineError::MetadataName { .. }
         | EngineError::Configuration(_)
         | EngineError::BadSetting { .. } => Exit::Usage,
         EngineError::Paused { source: Some(cause), .. } if exit(cause) == Exit::SourceChanged => {
             Exit::SourceChanged
         }
         EngineError::Cancelled { .. } | EngineError::Paused { .. } => Exit::Interrupted,
-        EngineError::InDoubt { .. } => Exit::InDoubt,
+        EngineError::InDoubt { .. } | EngineError::PutInDoubt { .. } => Exit::InDoubt,
         EngineError::LeftBehind { .. } => Exit::LeftBehind,
         EngineError::SourceChanged { .. }
         | EngineError::SourceChangedSince { .. }
@@ -348,10 +350,12 @@ fn code(error: &EngineError) -> String {
         }
         EngineError::SourceUnreadable { .. } => "SourceUnreadable",
         EngineError::NotAFile { .. } => "NotAFile",
+        EngineError::WrongLength { .. } => "WrongLength",
+        EngineError::MetadataName { .. } => "MetadataName",
         EngineError::SourceChanged { .. } | EngineError::SourceChangedSince { .. } => "SourceChanged",
         EngineError::ObjectChanged { .. } => "ObjectChanged",
         EngineError::Plan { .. } => "Plan",
-        EngineError::InDoubt { .. } => "InDoubt",
+        EngineError::InDoubt { .. } | EngineError::PutInDoubt { .. } => "InDoubt",
         EngineError::UploadGone { .. } => "UploadGone",
         EngineError::Restarted { .. } => "Restarted",
         EngineError::Paused { .. } => "Paused",

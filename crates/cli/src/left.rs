@@ -61,7 +61,7 @@ impl Left {
         let what = match self.on_interrupt {
             OnInterrupt::Pause if self.multipart == Some(true) => "waiting for the parts in flight",
             OnInterrupt::Abort if in_parts => "removing what was sent",
-            // One request leaves nothing, a download removes its file, an upload that has not begun has nothing in flight.
+            // One request leaves no parts, a download removes its file, an upload that has not begun has nothing in flight.
             _ => "stopping",
         };
         format!("{signal}: {what}; press again to quit immediately")
@@ -86,6 +86,15 @@ impl Left {
                     message: format!("{signal} again: parts of upload {upload_id} may be left at the store"),
                     hint: Some(format!("abort it: {}", trail.how_to_abort(&upload_id))),
                 },
+            },
+            // It would have ended at the first signal if its bytes had not left.
+            (None, Some(_)) if self.multipart == Some(false) => Ended {
+                exit: Exit::InDoubt,
+                code: "InDoubt",
+                message: format!(
+                    "{signal} again: quit immediately; it is not known whether the object was written"
+                ),
+                hint: Some("look at the object before anything relies on it".to_owned()),
             },
             _ => Ended {
                 exit: Exit::Interrupted,

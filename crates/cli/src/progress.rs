@@ -70,6 +70,9 @@ pub(crate) struct View {
     part_size_bytes: u64,
     /// What an earlier run had sent: it is there, but did not travel now.
     resumed_bytes: u64,
+    /// What had travelled when the upload began that is shown: of one that the store lost.
+    lost_bytes: u64,
+    moved_bytes: u64,
     retries: u32,
     trouble: Option<String>,
 }
@@ -88,6 +91,8 @@ impl View {
             size_bytes: None,
             part_size_bytes: 0,
             resumed_bytes: 0,
+            lost_bytes: 0,
+            moved_bytes: 0,
             retries: 0,
             trouble: None,
         }
@@ -116,7 +121,7 @@ impl View {
             }
             Event::Completing => self.trouble = Some("completing".to_owned()),
             Event::InDoubt { reason } => {
-                self.warn(&format!("the answer was lost, looking at the object: {}", reason));
+                self.warn(&format!("there was no answer, looking at the object: {}", reason));
             }
             Event::Resumed { size_bytes, arrived_bytes, differing_parts, .. } => {
                 self.resumed_bytes = *arrived_bytes;
@@ -125,6 +130,7 @@ impl View {
             }
             Event::Restarting { reason } => {
                 self.resumed_bytes = 0;
+                self.lost_bytes = self.moved_bytes;
                 self.pace.forget();
                 self.say(&format!("restarting: {}", reason));
             }
@@ -148,6 +154,7 @@ impl View {
             self.start(size_bytes, 0);
         }
         let Some(size_bytes) = self.size_bytes else { return };
+        self.moved_bytes = snapshot.moved_bytes;
         let position = self.position(snapshot, size_bytes);
         self.pace.see(Instant::now(), position);
         match self.mode {
@@ -189,7 +196,7 @@ impl View {
     fn position(&self, snapshot: Snapshot, size_bytes: u64) -> u64 {
         let on_the_way = u64::from(snapshot.parts_in_flight).saturating_mul(self.part_size_bytes);
         let most = snapshot.arrived_bytes.saturating_add(on_the_way).min(size_bytes);
-        let moved = snapshot.moved_bytes.saturating_add(self.resumed_bytes);
+        let moved = snapshot.moved_bytes.saturating_sub(self.lost_bytes).saturating_add(self.resumed_bytes);
         moved.clamp(snapshot.arrived_bytes.min(most), most)
     }
 
@@ -327,5 +334,21 @@ mod tests {
         };
         assert_eq!(view.position(snapshot(0), 100 * MIB), 40 * MIB);
         assert_eq!(view.position(snapshot(3 * MIB), 100 * MIB), 43 * MIB);
+    }
+
+    /// The store lost the upload with half of it sent: what travelled for nothing is no progress of the next one.
+    #[test]
+    fn what_a_lost_upload_had_sent_does_not_count() {
+        let mut view = view();
+        let snapshot = |moved: u64, arrived: u64| Snapshot {
+            moved_bytes: moved * MIB,
+            arrived_bytes: arrived * MIB,
+            parts_in_flight: 4,
+            size_bytes: None,
+        };
+        view.tick(snapshot(50, 40));
+        view.event(&Event::Restarting { reason: "gone".into() });
+        assert_eq!(view.position(snapshot(50, 0), 100 * MIB), 0);
+        assert_eq!(view.position(snapshot(58, 0), 100 * MIB), 8 * MIB);
     }
 }

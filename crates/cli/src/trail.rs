@@ -113,7 +113,9 @@ impl Trail {
 /// What has to be otherwise before an abort can succeed.
 fn when(cleanup: &StoreError) -> &'static str {
     match (cleanup.kind, cleanup.advice()) {
-        (StoreErrorKind::AccessDenied, _) => "abort it with keys that may do so",
+        (StoreErrorKind::AccessDenied | StoreErrorKind::BadCredentials, _) => {
+            "abort it with keys that may do so"
+        }
         (_, Advice::GiveUp) => "abort it",
         _ => "abort it when the store answers again",
     }

@@ -47,6 +47,14 @@ pub enum Error {
         /// What was named.
         path: PathBuf,
     },
+    /// What can be read of it is not as long as it announces, and too long to be held in memory.
+    #[error("{} announces {announced_bytes} bytes, and reading it gives another length", path.display())]
+    WrongLength {
+        /// What was named.
+        path: PathBuf,
+        /// The length that the system gives.
+        announced_bytes: u64,
+    },
     /// P4: the source is not the one that was opened.
     #[error("{source_name} changed while it was read")]
     SourceChanged {
@@ -73,6 +81,12 @@ pub enum Error {
         /// Which limit.
         source: haul_parts::PlanError,
     },
+    /// A metadata name with a blank, a colon, a letter that is not ASCII: no header can carry it.
+    #[error("{name:?} cannot be a metadata name: no header can carry it")]
+    MetadataName {
+        /// As it was given.
+        name: String,
+    },
     /// A request failed for good.
     #[error("{}", Place { object, part: *part, attempts: *attempts })]
     Store {
@@ -92,6 +106,14 @@ pub enum Error {
         object: ObjectRef,
         /// To look for.
         upload_id: UploadId,
+        /// Why it could not be settled.
+        source: Box<StoreError>,
+    },
+    /// P6: a PutObject was not answered, and the object does not show whether it was, or will be, carried out.
+    #[error("{object}: it is not known whether the object was written")]
+    PutInDoubt {
+        /// The object.
+        object: ObjectRef,
         /// Why it could not be settled.
         source: Box<StoreError>,
     },
@@ -232,6 +254,7 @@ impl Error {
             Self::InDoubt { .. } | Self::Paused { .. } => Advice::Resume,
             Self::SourceChangedSince { .. } => Advice::Resume,
             Self::SourceChanged { .. }
+            | Self::PutInDoubt { .. }
             | Self::UploadGone { .. }
             | Self::Corrupt { .. }
             | Self::ObjectChanged { .. }
@@ -249,18 +272,30 @@ impl Error {
                 _ => return None,
             },
             Self::NotAFile { .. } => "haul cp takes one regular file".into(),
+            Self::WrongLength { path, .. } => format!(
+                "it may be made up by the kernel while it is read: copy it first (cat {} > COPY), then send the copy",
+                path.display()
+            ),
             Self::SourceChangedSince { .. } => {
                 "leave out --on-change fail to send only the parts that differ, or abort the upload"
                     .into()
             }
+            Self::MetadataName { .. } => "take letters, digits, - and _".into(),
             Self::SourceChanged { .. } => "run the same command again when nothing writes to the file".into(),
             Self::Store { source, .. } => return source.hint().map(Into::into),
             Self::InDoubt { .. } => {
                 "run the same command again: with a journal it finds out and goes on from there".into()
             }
-            Self::Paused { id, .. } => format!(
-                "run the same command again, or haul resume {id}; haul abort {id} removes what is there"
-            ),
+            Self::PutInDoubt { .. } => {
+                "look at the object before anything relies on it; the same command again writes it once more".into()
+            }
+            Self::Paused { id, source, .. } => {
+                let first = source.as_ref().and_then(|cause| cause.hint()).filter(|_| self.concerns_the_caller());
+                format!(
+                    "{}run the same command again, or haul resume {id}; haul abort {id} removes what is there",
+                    first.map(|first| format!("{first}; then ")).unwrap_or_default()
+                )
+            }
             Self::Journal(JournalError::Locked { .. }) => "wait for it, or end it first".into(),
             Self::Journal(JournalError::Format { path, source }) => {
                 let first = if matches!(source, FormatError::Version(_)) { "use the Haul that wrote it, or " } else { "" };
@@ -292,6 +327,15 @@ impl Error {
             Self::TargetUnwritable { .. } => "check the folder, its permissions and the free space".into(),
             _ => return None,
         })
+    }
+
+    /// True if the store refused the caller: the same again needs other credentials first.
+    fn concerns_the_caller(&self) -> bool {
+        match self {
+            Self::Store { source, .. } => source.kind.concerns_the_caller(),
+            Self::Paused { source: Some(cause), .. } => cause.concerns_the_caller(),
+            _ => false,
+        }
     }
 
     /// A store error that concerns a whole bucket or the store itself.

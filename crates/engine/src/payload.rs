@@ -253,8 +253,10 @@ impl Body for PayloadBody {
                 read.map_err(io::Error::other)??
             }
         };
+        if !this.wire.add(slice.len() as u64) {
+            return Poll::Ready(Some(Err(io::Error::other("the request was stopped"))));
+        }
         this.sent_bytes += slice.len() as u64;
-        this.wire.add(slice.len() as u64);
         Poll::Ready(Some(Ok(Frame::data(slice))))
     }
 

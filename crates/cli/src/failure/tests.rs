@@ -128,6 +128,7 @@ fn every_ending_that_a_script_must_tell_apart_has_its_code() {
         EngineError::InDoubt { object: object.clone(), upload_id: upload_id.clone(), source: gone() },
         Exit::InDoubt,
     );
+    check(EngineError::PutInDoubt { object: object.clone(), source: gone() }, Exit::InDoubt);
     check(
         EngineError::LeftBehind {
             object: object.clone(),

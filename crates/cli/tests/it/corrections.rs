@@ -197,7 +197,12 @@ impl Chain {
 
     /// From its request number `requests` on, the store calls A's session ended.
     fn ends_a_after(&self, requests: u64) {
-        let ended = Fault::error(400, "ExpiredToken");
+        self.ends_a_in_words(requests, 400, "ExpiredToken");
+    }
+
+    /// In the words of this store.
+    fn ends_a_in_words(&self, requests: u64, status: u16, code: &str) {
+        let ended = Fault::error(status, code);
         self.scene.proxy.add(Rule::on_any(ended).signed_with("Credential=KEYA/").after(requests).always());
     }
 
@@ -233,6 +238,18 @@ fn a_session_that_ends_during_an_upload_is_renewed_by_its_chain() {
         assert_eq!(chain.asked(), 2, "once in the beginning and once when it had ended");
         assert!(chain.signed_by("A", Kind::UploadPart) >= 2);
         assert_eq!(chain.signed_by("B", Kind::CompleteMultipartUpload), 1);
+        chain.assert_never_aborted();
+    }
+}
+
+/// MinIO calls an ended session InvalidAccessKeyId, and others say still other things: the chain is asked all the same.
+#[test]
+fn a_session_that_ends_in_the_words_of_other_stores_is_renewed() {
+    for (status, code) in [(403, "InvalidAccessKeyId"), (403, "InvalidTokenId"), (403, "AccessDenied")] {
+        let chain = Chain::new("ends='+1 hour'\nif [ $asked -eq 0 ]; then key=A; else key=B; fi");
+        chain.ends_a_in_words(3, status, code);
+        succeed(&mut chain.command());
+        assert_eq!(chain.asked(), 2, "{code}: once in the beginning and once when it had ended");
         chain.assert_never_aborted();
     }
 }

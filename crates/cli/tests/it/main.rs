@@ -30,6 +30,8 @@ mod odd_stores;
 mod output;
 mod proxies;
 mod removing;
+mod put_doubt;
+mod refused_callers;
 mod resume;
 mod resume_all;
 mod scene;

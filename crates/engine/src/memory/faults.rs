@@ -20,7 +20,7 @@ use crate::store::{Operation, StoreError};
 pub enum Fault {
     /// The store answers an error and does nothing.
     Answer(Refusal),
-    /// The connection breaks before the store has the request; the client cannot know.
+    /// The connection breaks before the store has the request; the client, which has let go of the body, cannot know.
     LoseRequest,
     /// The request is carried out; the connection breaks before the answer.
     LoseAnswer,

@@ -60,7 +60,14 @@ impl Request {
 
     /// Takes the body off the wire. Bytes are copied: a network would not keep the sender's buffers.
     pub(super) async fn receive(&mut self, payload: &Payload, wire: &Wire) -> Result<Bytes, StoreError> {
+        if self.fault == Some(Fault::LoseRequest) {
+            // The client's side of the connection has taken the body; the store's never gets it.
+            let _ = wire.begin() && wire.add(payload.size_bytes());
+        }
         self.reach().await?;
+        if !wire.begin() {
+            return Err(self.broken());
+        }
         let cut_at_bytes =
             if self.fault == Some(Fault::CutBody) { payload.size_bytes() / 2 } else { u64::MAX };
         let mut received = BytesMut::new();
@@ -70,7 +77,9 @@ impl Request {
             let Ok(slice) = frame.into_data() else { continue };
             let room = cut_at_bytes - received.len() as u64;
             let arriving = usize::try_from(room).unwrap_or(usize::MAX).min(slice.len());
-            wire.add(arriving as u64);
+            if !wire.add(arriving as u64) {
+                return Err(self.broken());
+            }
             let part = self.upload_id.as_ref().zip(self.part);
             self.store.ledger().receive(part, arriving as u64);
             received.extend_from_slice(&slice[..arriving]);

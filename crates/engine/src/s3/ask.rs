@@ -80,9 +80,11 @@ impl S3Store {
             StoreErrorKind::ExpiredCredentials | StoreErrorKind::BadCredentials => {
                 self.credentials.renew(used).await
             }
-            // An answer to HEAD has no body that could say `RequestTimeTooSkewed`.
-            StoreErrorKind::AccessDenied if error.code.is_none() => {
-                error.guidance.store_time.is_some_and(|time| self.clock.learn(time))
+            StoreErrorKind::AccessDenied => {
+                // An answer to HEAD has no body that could say `RequestTimeTooSkewed`.
+                let bare = error.code.is_none();
+                bare && error.guidance.store_time.is_some_and(|time| self.clock.learn(time))
+                    || self.credentials.look_for_newer(used).await
             }
             _ => false,
         };

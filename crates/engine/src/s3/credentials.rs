@@ -10,6 +10,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::transport::find;
 use crate::store::{Operation, StoreError, StoreErrorKind};
@@ -17,12 +18,18 @@ use crate::store::{Operation, StoreError, StoreErrorKind};
 /// Refreshed this long before they end: a part may be on its way for a while.
 const MARGIN: Duration = Duration::from_secs(120);
 
+/// After a look that found no other credentials, none is taken for this long: what is forbidden stays so, and a
+/// provider may be a program or a service.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
 /// Shared by everything that signs. The lock is held while the provider is asked: it is asked once, not by every
 /// part in flight.
 #[derive(Clone, Debug)]
 pub(super) struct CredentialCache {
     provider: SharedCredentialsProvider,
     cached: Arc<Mutex<Option<Cached>>>,
+    /// When the provider last had nothing newer.
+    looked_in_vain: Arc<Mutex<Option<Instant>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -33,7 +40,7 @@ struct Cached {
 
 impl CredentialCache {
     pub(super) fn new(provider: SharedCredentialsProvider) -> Self {
-        Self { provider, cached: Arc::default() }
+        Self { provider, cached: Arc::default(), looked_in_vain: Arc::default() }
     }
 
     pub(super) async fn get(&self, operation: Operation) -> Result<Credentials, StoreError> {
@@ -57,6 +64,27 @@ impl CredentialCache {
         let others = refused.is_some_and(|refused| !same(&refused, &now));
         *cached = Some(Cached::new(now));
         others
+    }
+
+    /// The store does not allow `refused` what was asked. Mostly that is right; but some stores answer an ended session
+    /// so, and the provider may have other credentials by now. If not, those that are remembered stay.
+    pub(super) async fn look_for_newer(&self, refused: Option<Credentials>) -> bool {
+        let mut looked = self.looked_in_vain.lock().await;
+        if self.current().await.zip(refused.as_ref()).is_some_and(|(now, refused)| !same(&now, refused)) {
+            return true;
+        }
+        if looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+            return false;
+        }
+        *looked = Some(Instant::now());
+        let (Some(refused), Ok(now)) = (refused, self.provider.provide_credentials().await) else {
+            return false;
+        };
+        let newer = !same(&refused, &now);
+        if newer {
+            *self.cached.lock().await = Some(Cached::new(now));
+        }
+        newer
     }
 
     /// What is cached, without asking the provider.

@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::identity::{FileIdentity, settle};
-use super::{Change, Source};
+use super::length::{self, Unexamined};
+use super::{BytesSource, Change, Source};
 use crate::error::Error;
 use crate::journal::SourceRecord;
 
@@ -17,11 +18,14 @@ pub struct FileSource {
     /// By which it is remembered.
     settled: PathBuf,
     identity: FileIdentity,
+    /// The content, of a file whose length is not what it announces.
+    held: Option<BytesSource>,
 }
 
 impl FileSource {
     /// Opens a regular file for reading; directories, devices and pipes are refused with a hint. What the page cache
-    /// still holds of it is written to disk first, which may take a while: see [`FileIdentity`].
+    /// still holds of it is written to disk first, which may take a while: see [`FileIdentity`]. A file that announces
+    /// another length than it has (/proc, /sys) is read into memory here, if it is not too long for that.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let unreadable = |source| Error::SourceUnreadable { source_name: path.display().to_string(), source };
@@ -31,8 +35,20 @@ impl FileSource {
             return Err(Error::NotAFile { path: path.to_owned() });
         }
         let file = File::open(path).map_err(unreadable)?;
-        let identity = FileIdentity::of(&settle(&file).map_err(unreadable)?);
-        Ok(Self { file, path: path.to_owned(), settled: settled(path), identity })
+        let settled_as = settle(&file).map_err(unreadable)?;
+        let examined = length::examine(&file, settled_as).map_err(|why| match why {
+            Unexamined::Unreadable(source) => unreadable(source),
+            Unexamined::TooLong { announced_bytes } => {
+                Error::WrongLength { path: path.to_owned(), announced_bytes }
+            }
+        })?;
+        Ok(Self {
+            identity: FileIdentity::of(&examined.metadata),
+            held: examined.held.map(BytesSource::new),
+            file,
+            path: path.to_owned(),
+            settled: settled(path),
+        })
     }
 
     /// The file that a journal remembers: as [`FileSource::open`], but its path is taken as it stands there, so that
@@ -54,14 +70,20 @@ impl FileSource {
 
 impl Source for FileSource {
     fn size_bytes(&self) -> u64 {
-        self.identity.size_bytes
+        self.held.as_ref().map_or(self.identity.size_bytes, Source::size_bytes)
     }
 
     fn read_exact_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
-        read_exact_at(&self.file, offset_bytes, buffer)
+        match &self.held {
+            Some(held) => held.read_exact_at(offset_bytes, buffer),
+            None => read_exact_at(&self.file, offset_bytes, buffer),
+        }
     }
 
     fn check_unchanged(&self) -> Result<(), Change> {
+        if self.held.is_some() {
+            return Ok(());
+        }
         // The open file, not the path: a file replaced by rename is still the one we read.
         let now = FileIdentity::of(&self.file.metadata().map_err(Change::Gone)?);
         self.identity.change_to(&now).map_or(Ok(()), Err)
@@ -72,6 +94,10 @@ impl Source for FileSource {
     }
 
     fn identity(&self) -> Option<SourceRecord> {
+        if self.held.is_some() {
+            // The next reading may give other bytes, and nothing would show it.
+            return None;
+        }
         // Where names are not bytes, one that is no text cannot be written down.
         let writable = cfg!(unix) || self.settled.to_str().is_some();
         writable.then(|| SourceRecord { path: self.settled.clone(), identity: self.identity.clone() })
@@ -86,6 +112,15 @@ fn settled(path: &Path) -> PathBuf {
         (Some(Ok(folder)), Some(name)) => folder.join(name),
         _ => absolute,
     }
+}
+
+#[cfg(unix)]
+/// Reads what one call gives; nothing behind the end.
+pub(super) fn read_at(file: &File, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_at(file, buffer, offset_bytes);
+    #[cfg(windows)]
+    return std::os::windows::fs::FileExt::seek_read(file, buffer, offset_bytes);
 }
 
 #[cfg(unix)]
@@ -162,5 +197,55 @@ mod tests {
         assert!(matches!(FileSource::open(folder.path()), Err(Error::NotAFile { .. })));
         let missing = FileSource::open(folder.path().join("missing"));
         assert!(matches!(missing, Err(Error::SourceUnreadable { .. })));
+    }
+
+    /// The kernel says 0 bytes of every file in /proc. `haul cp /proc/version` made an empty object of it, proven by
+    /// checksum, exit code 0.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_of_proc_has_the_content_that_is_read_of_it() {
+        let path = "/proc/version";
+        assert_eq!(std::fs::metadata(path).unwrap().len(), 0, "it announces nothing");
+        let content = std::fs::read(path).unwrap();
+        let source = FileSource::open(path).unwrap();
+        assert_eq!(content_of(&source), content);
+        assert!(content.len() > 10);
+        source.check_unchanged().unwrap();
+        assert!(Source::identity(&source).is_none(), "no later run could recognise it");
+    }
+
+    /// Files in /sys announce a page: reading them ended as "failed to fill whole buffer", as of a broken disk.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_of_sys_ends_where_its_content_does() {
+        let path = "/sys/class/net/lo/mtu";
+        assert_eq!(std::fs::metadata(path).unwrap().len(), 4096);
+        let source = FileSource::open(path).unwrap();
+        assert_eq!(content_of(&source), std::fs::read(path).unwrap());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_with_a_wrong_length_that_cannot_be_held_is_refused() {
+        let refused = FileSource::open("/proc/self/pagemap").unwrap_err();
+        assert!(matches!(refused, Error::WrongLength { announced_bytes: 0, .. }), "{refused:?}");
+    }
+
+    #[test]
+    fn an_empty_file_and_a_full_one_are_taken_at_their_word() {
+        let folder = tempfile::tempdir().unwrap();
+        for content in [&b""[..], b"0", b"0123456789"] {
+            let path = folder.path().join("file");
+            std::fs::write(&path, content).unwrap();
+            let source = FileSource::open(&path).unwrap();
+            assert!(source.held.is_none() && Source::identity(&source).is_some());
+            assert_eq!(content_of(&source), content);
+        }
+    }
+
+    fn content_of(source: &FileSource) -> Vec<u8> {
+        let mut content = vec![0; usize::try_from(Source::size_bytes(source)).unwrap()];
+        source.read_exact_at(0, &mut content).unwrap();
+        content
     }
 }

@@ -6,6 +6,7 @@
 mod bytes;
 mod file;
 mod identity;
+mod length;
 
 use std::io;
 

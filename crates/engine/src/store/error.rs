@@ -61,12 +61,33 @@ pub enum StoreErrorKind {
     StorageFull,
     /// The store does not know the operation or one of its headers.
     NotImplemented,
+    /// Complete: a part that is not the last one is smaller than the store takes.
+    EntityTooSmall,
     /// Any other 4xx: repeating it cannot help.
     Rejected,
     /// An answer that is not S3: no ETag, unreadable XML.
     Malformed,
     /// The bytes to send could not be read.
     Source,
+}
+
+impl StoreErrorKind {
+    /// True if the store refuses the caller and not the request: other credentials, another clock or an edited
+    /// policy may be all that is missing.
+    pub fn concerns_the_caller(self) -> bool {
+        use StoreErrorKind as K;
+        matches!(
+            self,
+            K::AccessDenied | K::BadCredentials | K::ExpiredCredentials | K::ClockSkew | K::NoCredentials
+        )
+    }
+
+    /// True if an upload that is answered so can never complete, whoever asks and however often: it is gone, its
+    /// condition does not hold, or its parts are too small for this store.
+    pub fn ends_the_upload(self) -> bool {
+        use StoreErrorKind as K;
+        matches!(self, K::NoSuchUpload | K::PreconditionFailed | K::ConditionalConflict | K::EntityTooSmall)
+    }
 }
 
 /// What an answer says of how to ask better, beside its error.
@@ -194,6 +215,7 @@ impl StoreError {
             K::Malformed => {
                 "is the endpoint the S3 port of the store? a console or a proxy may answer there; see --endpoint"
             }
+            K::EntityTooSmall => "the store takes no parts as small as that; choose a larger --part-size",
             K::StorageFull => "free some space at the store, then run the same command again",
             K::ProxyRefused => "check HTTPS_PROXY and HTTP_PROXY; NO_PROXY lists hosts to reach without",
             K::TooLarge => {
@@ -225,8 +247,17 @@ fn classify(status: u16, code: Option<&str>) -> StoreErrorKind {
         "NoSuchBucket" => K::NoSuchBucket,
         "NoSuchKey" => K::NoSuchKey,
         "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => K::AccessDenied,
-        "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" => K::BadCredentials,
-        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => K::ExpiredCredentials,
+        "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "InvalidToken"
+        | "InvalidTokenId"
+        | "InvalidClientTokenId"
+        | "InvalidSecurity"
+        | "UnrecognizedClientException"
+        | "AuthFailure" => K::BadCredentials,
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
+            K::ExpiredCredentials
+        }
         "RequestTimeTooSkewed" => K::ClockSkew,
         "AuthorizationHeaderMalformed"
         | "PermanentRedirect"
@@ -235,6 +266,7 @@ fn classify(status: u16, code: Option<&str>) -> StoreErrorKind {
         "PreconditionFailed" => K::PreconditionFailed,
         "ConditionalRequestConflict" => K::ConditionalConflict,
         "InvalidPart" | "InvalidPartOrder" => K::InvalidPart,
+        "EntityTooSmall" => K::EntityTooSmall,
         "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" => {
             K::BadDigest
         }
@@ -313,6 +345,8 @@ mod tests {
         assert_eq!(classify(400, Some("RequestTimeout")), StoreErrorKind::Timeout);
         assert_eq!(classify(500, Some("NoSuchUpload")), StoreErrorKind::NoSuchUpload);
         assert_eq!(classify(400, Some("ExpiredToken")), StoreErrorKind::ExpiredCredentials);
+        assert_eq!(classify(403, Some("RequestExpired")), StoreErrorKind::ExpiredCredentials);
+        assert_eq!(classify(403, Some("InvalidTokenId")), StoreErrorKind::BadCredentials);
         assert_eq!(classify(503, None), StoreErrorKind::Throttled);
         assert_eq!(classify(418, None), StoreErrorKind::Rejected);
     }
@@ -333,7 +367,7 @@ mod tests {
         let guided = bare.guided(guidance.clone());
         assert_eq!(guided.kind, StoreErrorKind::WrongRegion);
         assert!(guided.to_string().ends_with("(the bucket is in eu-west-3)"), "{guided}");
-        let refused = StoreError::answered(Operation::UploadPart, 400, Some("EntityTooSmall"), "");
+        let refused = StoreError::answered(Operation::UploadPart, 400, Some("InvalidArgument"), "");
         assert_eq!(refused.guided(guidance).kind, StoreErrorKind::Rejected);
     }
 

@@ -10,9 +10,12 @@ mod error;
 mod logged;
 mod pages;
 mod types;
+mod wire;
 
 use async_trait::async_trait;
 use haul_parts::{Bucket, PartNumber};
+
+pub(crate) use types::metadata_header;
 
 pub use error::{Guidance, StoreError, StoreErrorKind};
 pub use logged::LoggedStore;
@@ -21,8 +24,9 @@ pub use types::{
     BucketInfo, CompleteRequest, CompletedObject, CompletedPart, CreateRequest, CreatedUpload, GetRequest,
     Listing, ListingEntry, ObjectAttributes, ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest,
     PartsPage, PutRequest, StoredPart, UploadMarker, UploadRef, UploadSummary, UploadedPart, UploadsPage,
-    Wire,
 };
+pub(crate) use wire::Tap;
+pub use wire::Wire;
 
 /// One S3-speaking store. Every method is a single request (a listing: a single page) without retries; only an
 /// answer that says how to ask better (another region, another time, an ended session) is followed at once.

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -12,6 +10,7 @@ use haul_parts::{Bucket, Checksum, ChecksumAlgorithm, ChecksumType, ETag, Key, P
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Wire;
 use crate::payload::Payload;
 
 /// The S3 operation that a request was, for errors and counters.
@@ -81,6 +80,21 @@ pub struct ObjectAttributes {
     pub metadata: BTreeMap<String, String>,
 }
 
+impl ObjectAttributes {
+    /// The first metadata name that no header can carry.
+    pub(crate) fn impossible_name(&self) -> Option<&str> {
+        let possible = |name: &str| {
+            !name.is_empty() && http::HeaderName::from_bytes(metadata_header(name).as_bytes()).is_ok()
+        };
+        self.metadata.keys().map(String::as_str).find(|name| !possible(name))
+    }
+}
+
+/// The header that carries a piece of metadata.
+pub(crate) fn metadata_header(name: &str) -> String {
+    format!("x-amz-meta-{name}")
+}
+
 /// Of CreateMultipartUpload.
 #[derive(Clone, Debug, Default)]
 pub struct CreateRequest {
@@ -99,22 +113,6 @@ pub struct CreatedUpload {
     pub checksum: Option<ChecksumAlgorithm>,
     /// When a lifecycle rule will remove the unfinished upload (`x-amz-abort-date`).
     pub abort_date: Option<Timestamp>,
-}
-
-/// Counts bytes as the socket takes them, for progress and rates. Shared by all parts of an upload.
-#[derive(Clone, Debug, Default)]
-pub struct Wire(Arc<AtomicU64>);
-
-impl Wire {
-    /// Adds bytes that left for the store.
-    pub fn add(&self, bytes: u64) {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// All bytes that left so far, repeated attempts included.
-    pub fn sent_bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 /// Of UploadPart: one attempt.

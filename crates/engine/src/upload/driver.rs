@@ -46,6 +46,10 @@ pub(super) async fn drive(
         part_count: start.plan.part_count().into(),
         multipart: true,
     });
+    if start.earlier.is_none() {
+        // What an upload had that the store lost has to arrive once more.
+        job.progress.set_arrived(0);
+    }
     let mut driver = Driver::new(Arc::clone(job), start, memory);
     let mut actions = driver.schedule.on(Input::Start);
     let mut wish = Wish::GoOn;
@@ -104,8 +108,10 @@ struct Driver {
     whole: Option<ObjectHead>,
     /// Failed tries of the request that is under way.
     tries: u32,
-    /// Why it is failing: the first error that could not be repaired.
+    /// Why it is failing: the last error.
     cause: Option<Error>,
+    /// The caller wanted it to stop.
+    asked_to_stop: bool,
     /// How the Complete failed that is being looked into.
     doubted: Option<Error>,
     cleanup: Option<StoreError>,
@@ -150,6 +156,7 @@ impl Driver {
             whole: None,
             tries: 0,
             cause: None,
+            asked_to_stop: false,
             doubted: None,
             cleanup: None,
             creates: start.creates,
@@ -168,6 +175,11 @@ impl Driver {
     }
 
     fn wished(&mut self, wish: Wish) -> Input {
+        if !self.schedule.is_ending() {
+            self.asked_to_stop = true;
+            // What had gone wrong before was repaired, and is no reason for what happens now.
+            self.cause = None;
+        }
         match wish {
             // Without a journal nobody could find it again.
             Wish::Pause | Wish::PauseNow if self.memory.id().is_none() => Input::Cancel,
@@ -326,12 +338,12 @@ impl Driver {
         }
     }
 
-    /// What arrived of another version is compared by the next run, if there is a journal: only what differs has to be
-    /// sent again. What cannot be read at all is given up.
+    /// What arrived is kept if there is a journal, and of another version compared by the next run: only what differs
+    /// has to be sent again. A disk that cannot be read now may be readable then.
     fn source_failed(&mut self, number: PartNumber, error: Error) -> Input {
-        let changed = matches!(error, Error::SourceChanged { .. });
+        let of_the_source = matches!(error, Error::SourceChanged { .. } | Error::SourceUnreadable { .. });
         self.cause = Some(error);
-        Input::PartImpossible(number, if changed { Advice::Resume } else { Advice::GiveUp })
+        Input::PartImpossible(number, if of_the_source { Advice::Resume } else { Advice::GiveUp })
     }
 
     fn part_sent(&mut self, part: SentPart) -> Input {
@@ -458,7 +470,10 @@ impl Driver {
         }
         let (upload, expected) = (self.upload(), self.expected());
         let parts: Vec<_> = self.sent.into_iter().flatten().collect();
-        let ending = Ending { job: &self.job, upload, memory: self.memory, cause: self.cause, unheard };
+        // The parts in flight may have failed while it was stopping: that is not why it stopped.
+        let beside_the_point = outcome == Outcome::Paused && self.asked_to_stop;
+        let cause = self.cause.filter(|cause| !(beside_the_point && matches!(cause, Error::Store { .. })));
+        let ending = Ending { job: &self.job, upload, memory: self.memory, cause, unheard };
         match outcome {
             Outcome::Done => {
                 let whole = match self.whole.map(|head| expected.close(&head)).transpose() {

@@ -13,6 +13,7 @@ mod driver;
 mod ending;
 mod expiry;
 mod interrupted;
+mod landed;
 mod lost_create;
 mod memory;
 mod options;
@@ -102,6 +103,11 @@ impl Progress {
 
     fn arrived(&self, bytes: u64) {
         self.arrived_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What an upload has that begins, or goes on: nothing of another one counts.
+    fn set_arrived(&self, bytes: u64) {
+        self.arrived_bytes.store(bytes, Ordering::Relaxed);
     }
 
     fn set_parts_in_flight(&self, parts: u32) {
@@ -260,6 +266,9 @@ async fn begin(
 
 async fn run(mut job: Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadReport, Error> {
     let size_bytes = job.source.size_bytes();
+    if let Some(name) = job.options.attributes.impossible_name() {
+        return Err(Error::MetadataName { name: name.to_owned() });
+    }
     // What is put in one piece is visible before it can be judged: who insists on proof gets parts.
     let one_piece = size_bytes == 0
         || (size_bytes < job.options.multipart_threshold_bytes

@@ -356,7 +356,7 @@ pub(super) fn announce(job: &Job, resumed: &Resumed, adopted_parts: u32, differi
     let arrived = resumed.sent.iter().flatten();
     let arrived_bytes = arrived.clone().map(|part| part.size_bytes).sum();
     let arrived_parts = u32::try_from(arrived.count()).unwrap_or(u32::MAX);
-    job.progress.arrived(arrived_bytes);
+    job.progress.set_arrived(arrived_bytes);
     job.events.send(Event::Resumed {
         upload_id: resumed.upload.upload_id.clone(),
         size_bytes: resumed.plan.object_size_bytes(),

@@ -8,8 +8,8 @@
 //!                          └─────────┴→ Aborting → Failed | Cancelled | Restart
 //! ```
 //!
-//! Guarantees: at most `concurrency` parts in flight, fewer while the store throttles; a proven part is never
-//! sent again; Complete only when every part is proven; Abort never while the outcome of Complete is in
+//! Guarantees: at most `concurrency` parts in flight, fewer at the start and while the store throttles; a proven
+//! part is never sent again; Complete only when every part is proven; Abort never while the outcome of Complete is in
 //! doubt (P6), and never before the parts in flight have been stopped. Deliberately unaware of bytes,
 //! ETags and stores. Laws are tested in `schedule/tests.rs`.
 
@@ -24,6 +24,8 @@ use crate::error::Advice;
 use crate::retry::{Failure, RetryBudget, RetryPolicy};
 use crate::store::StoreErrorKind;
 
+#[cfg(test)]
+mod start_tests;
 #[cfg(test)]
 mod tests;
 
@@ -40,9 +42,8 @@ pub enum Input {
     PartSent(PartNumber),
     /// An attempt to send a part failed.
     PartFailed(PartNumber, Failure),
-    /// A part can never be sent by this run: the source is unreadable, proof was required; or, with
-    /// [`Advice::Resume`], the source has changed and another run can compare. Also instead of Complete, which
-    /// was not sent then.
+    /// A part can never be sent by this run: proof was required; or, with [`Advice::Resume`], the source has
+    /// changed or cannot be read, and another run can go on. Also instead of Complete, which was not sent then.
     PartImpossible(PartNumber, Advice),
     /// A wait is over.
     Woke(Waiting),
@@ -152,11 +153,19 @@ enum State {
 pub enum WhenExhausted {
     /// Remove what is there: nobody could find it again.
     Abort,
-    /// Keep it: a journal remembers it. What can never succeed is still removed.
+    /// Keep it: a journal remembers it. Removed is only what can never complete, and an upload of which nothing has
+    /// arrived and nothing will.
     Pause,
     /// Keep it whatever happens: a journal remembers it, and somebody else had begun it.
     Keep,
 }
+
+/// Parts in flight when a run begins. Sixteen that share a link arrive all at once and late: a run that was killed
+/// within its first second kept nothing. Two arrive in an eighth of that time.
+const IN_FLIGHT_AT_START: u32 = 2;
+
+/// More parts that each one that arrives earns at the start: two, then six, then all of the default sixteen.
+const EARNED_AT_START: u32 = 2;
 
 /// Successes in a row after which one more part may be in flight again.
 const RECOVERY_STREAK: u32 = 8;
@@ -178,8 +187,10 @@ pub struct Schedule {
     /// the untried parts behind them would fail in no time, one after the other, and use up the budget of all.
     waiting: u32,
     concurrency_max: u32,
-    /// How many may be in flight now: halved when the store throttles, earned back by successes.
+    /// How many may be in flight now: few at the start, halved when the store throttles, earned by successes.
     allowed: u32,
+    /// What each success adds to it at the start; halved by throttling too. 0: the start is over.
+    earned_at_start: u32,
     streak: u32,
     /// Attempts begun so far, of all parts.
     begun: u64,
@@ -189,6 +200,8 @@ pub struct Schedule {
     halved_at: u64,
     /// Failed tries of the request that the state is about: Create, Complete, Examine.
     tries: u32,
+    /// That request waits for its next try: nothing is under way whose answer would count.
+    backing_off: bool,
     /// Complete was sent and may have been carried out.
     completion_possible: bool,
     /// The refusal of the Complete that is being looked into, when its answer was not lost.
@@ -207,12 +220,13 @@ pub struct Schedule {
 impl Schedule {
     /// A schedule of `part_count` parts, at most `concurrency` in flight; `seed` decides the waits.
     pub fn new(part_count: u32, concurrency: u32, policy: RetryPolicy, seed: u64) -> Self {
+        let concurrency = concurrency.max(1);
         let numbers = (1..=part_count).map(|number| {
             PartNumber::new(number).expect("a plan has no more parts than there are part numbers")
         });
         Self {
             state: State::Planned,
-            budget: RetryBudget::new(&policy, concurrency.max(1)),
+            budget: RetryBudget::new(&policy, concurrency),
             policy,
             random: StdRng::seed_from_u64(seed),
             ready: numbers.collect(),
@@ -220,13 +234,15 @@ impl Schedule {
             left: part_count as usize,
             in_flight: 0,
             waiting: 0,
-            concurrency_max: concurrency.max(1),
-            allowed: concurrency.max(1),
+            concurrency_max: concurrency,
+            allowed: concurrency.min(IN_FLIGHT_AT_START),
+            earned_at_start: EARNED_AT_START,
             streak: 0,
             begun: 0,
             begun_at: vec![0; part_count as usize],
             halved_at: 0,
             tries: 0,
+            backing_off: false,
             completion_possible: false,
             refusal: None,
             unheard: (None, 0),
@@ -261,6 +277,11 @@ impl Schedule {
         self.in_flight
     }
 
+    /// True from the decision to end on: what comes later is no reason for it.
+    pub fn is_ending(&self) -> bool {
+        matches!(self.state, State::Aborting | State::Ended)
+    }
+
     /// Takes one event; the answer is what to do next, in order.
     pub fn on(&mut self, input: Input) -> Vec<Action> {
         match (self.state, input) {
@@ -287,27 +308,24 @@ impl Schedule {
                     (false, false) => self.send(),
                 }
             }
+            (State::Creating, Input::CreateFailed(_)) if self.cancelled || self.paused => {
+                self.finish_without_upload()
+            }
             (State::Creating, Input::CreateFailed(failure)) => {
                 self.again(Waiting::Create, &failure).unwrap_or_else(|| self.finish_without_upload())
             }
-            (State::Creating, Input::Woke(Waiting::Create)) if self.cancelled || self.paused => {
-                self.finish_without_upload()
-            }
-            (State::Creating, Input::Woke(Waiting::Create)) => vec![Action::Create],
-            (State::Creating, Input::Pause | Input::PauseNow) => {
-                self.paused = true;
-                vec![]
-            }
-            (State::Creating, Input::Cancel) => {
+            (State::Creating, Input::Woke(Waiting::Create)) => self.retry(Action::Create),
+            (State::Creating, input @ (Input::Pause | Input::PauseNow | Input::Cancel)) => {
+                self.cancelled |= input == Input::Cancel;
+                self.paused |= input != Input::Cancel;
                 // The answer to Create may be on its way: it names an upload that must not be forgotten.
-                self.cancelled = true;
-                vec![]
+                if self.backing_off { self.finish_without_upload() } else { vec![] }
             }
 
             (State::Sending, Input::PartSent(_)) => self.part_sent(),
             (State::Sending, Input::PartFailed(number, failure)) => self.part_failed(number, &failure),
             (State::Sending | State::Pausing | State::Completing, Input::PartImpossible(_, advice)) => {
-                self.give_up(advice)
+                self.end(advice != Advice::GiveUp)
             }
             (State::Sending, Input::Woke(Waiting::Part(number))) => {
                 // Before the untried ones: its neighbours are done, and the end is nearer.
@@ -340,21 +358,25 @@ impl Schedule {
 
             (State::Completing, Input::Completed) => self.finish(Outcome::Done),
             (State::Completing, Input::CompleteFailed(failure)) => self.complete_failed(&failure),
-            (State::Completing, Input::Woke(Waiting::Complete)) if self.cancelled => self.abort(),
-            (State::Completing, Input::Woke(Waiting::Complete)) => vec![Action::Complete],
+            (State::Completing, Input::Woke(Waiting::Complete)) => self.retry(Action::Complete),
             (State::InDoubt, Input::Examined(finding)) => self.examined(&finding),
-            (State::InDoubt, Input::Woke(Waiting::Examine)) => vec![Action::Examine],
+            (State::InDoubt, Input::Woke(Waiting::Examine)) => self.retry(Action::Examine),
+            // It was refused, or found not to have been carried out: there is nothing to wait for.
+            (State::Completing, Input::Cancel) if self.backing_off => {
+                self.cancelled = true;
+                self.abort()
+            }
             (State::Completing | State::InDoubt, Input::Cancel) => {
                 // Complete is under way: aborting now could destroy what it is making. Its outcome decides.
                 self.cancelled = true;
                 vec![]
             }
-            (State::Completing | State::InDoubt, Input::Pause) => {
+            (State::Completing | State::InDoubt, Input::Pause) if !self.backing_off => {
                 self.paused = true;
                 vec![]
             }
-            // Nobody waits for the answer: the next run finds out.
-            (State::Completing | State::InDoubt, Input::PauseNow) => self.pause_now(),
+            // Nothing is under way, or the caller does not wait for it: the next run finds out.
+            (State::Completing | State::InDoubt, Input::Pause | Input::PauseNow) => self.pause_now(),
 
             (State::Aborting, Input::Aborted) => self.finish(match (self.cancelled, self.restart) {
                 (true, _) => Outcome::Cancelled,
@@ -374,6 +396,7 @@ impl Schedule {
     fn enter(&mut self, state: State, action: Action) -> Vec<Action> {
         self.state = state;
         self.tries = 0;
+        self.backing_off = false;
         vec![action]
     }
 
@@ -382,7 +405,11 @@ impl Schedule {
     }
 
     fn finish_without_upload(&mut self) -> Vec<Action> {
-        self.finish(if self.cancelled { Outcome::Cancelled } else { Outcome::Failed })
+        self.finish(match (self.cancelled, self.paused) {
+            (true, _) => Outcome::Cancelled,
+            (false, true) => Outcome::Paused,
+            (false, false) => Outcome::Failed,
+        })
     }
 
     fn abort(&mut self) -> Vec<Action> {
@@ -411,11 +438,20 @@ impl Schedule {
         vec![Action::Stop, Action::Finish(Outcome::Paused)]
     }
 
-    /// Trying again has come to its end, or must not begin.
-    fn give_up(&mut self, advice: Advice) -> Vec<Action> {
+    /// Trying again has come to its end, or must not begin. What has arrived is kept for whatever a person may do about
+    /// the refusal. An upload that the store takes nothing of is not worth keeping, unless it is the caller whom it
+    /// refuses: Create was allowed, so that may pass.
+    fn give_up(&mut self, failure: &Failure) -> Vec<Action> {
+        let some_arrived = self.left < self.attempts.len();
+        let may_pass = failure.advice != Advice::GiveUp || failure.kind.concerns_the_caller();
+        self.end((some_arrived || may_pass) && !failure.kind.ends_the_upload())
+    }
+
+    /// Ends before Complete: keeps what is there if another run may go on, and is wanted to.
+    fn end(&mut self, resumable: bool) -> Vec<Action> {
         let keep = match self.when_exhausted {
             WhenExhausted::Abort => false,
-            WhenExhausted::Pause => advice != Advice::GiveUp,
+            WhenExhausted::Pause => resumable,
             WhenExhausted::Keep => true,
         };
         // What is in flight meets the same store: waiting for it would only take longer.
@@ -442,16 +478,24 @@ impl Schedule {
         self.in_flight -= 1;
         self.left -= 1;
         self.budget.earn();
-        self.streak += 1;
-        if self.streak >= RECOVERY_STREAK && self.allowed < self.concurrency_max {
-            self.allowed += 1;
-            self.streak = 0;
-        }
+        self.allow_more();
         if self.left == 0 {
             self.completion_possible = false;
             return self.enter(State::Completing, Action::Complete);
         }
         self.fill()
+    }
+
+    /// A part has arrived: more may be in flight. Quickly at the start, then only where throttling took them away.
+    fn allow_more(&mut self) {
+        self.streak += 1;
+        self.allowed = self.allowed.saturating_add(self.earned_at_start).min(self.concurrency_max);
+        if self.allowed == self.concurrency_max {
+            self.earned_at_start = 0;
+        } else if self.streak >= RECOVERY_STREAK {
+            self.allowed += 1;
+            self.streak = 0;
+        }
     }
 
     fn part_failed(&mut self, number: PartNumber, failure: &Failure) -> Vec<Action> {
@@ -466,7 +510,7 @@ impl Schedule {
         let attempt = self.attempts[number.index()];
         let wait = self.policy.wait(attempt, failure, &mut self.random);
         let Some(wait) = wait.filter(|_| self.budget.pay()) else {
-            return self.give_up(failure.advice);
+            return self.give_up(failure);
         };
         self.waiting += 1;
         let mut actions = vec![Action::Wait(Waiting::Part(number), attempt, wait)];
@@ -480,6 +524,7 @@ impl Schedule {
         self.streak = 0;
         if self.begun_at[number.index()] > self.halved_at {
             self.allowed = (self.allowed / 2).max(1);
+            self.earned_at_start /= 2;
             self.halved_at = self.begun;
         }
     }
@@ -488,7 +533,14 @@ impl Schedule {
     fn again(&mut self, waiting: Waiting, failure: &Failure) -> Option<Vec<Action>> {
         self.tries += 1;
         let wait = self.policy.wait(self.tries, failure, &mut self.random)?;
+        self.backing_off = true;
         Some(vec![Action::Wait(waiting, self.tries, wait)])
+    }
+
+    /// The wait is over.
+    fn retry(&mut self, action: Action) -> Vec<Action> {
+        self.backing_off = false;
+        vec![action]
     }
 
     fn complete_failed(&mut self, failure: &Failure) -> Vec<Action> {
@@ -512,11 +564,15 @@ impl Schedule {
             self.restart = true;
             return self.abort();
         }
+        // S3's answer to If-Match where there is no object: the condition does not hold.
+        if failure.kind == StoreErrorKind::NoSuchKey {
+            return self.end(false);
+        }
         match self.again(Waiting::Complete, failure) {
             Some(_) if self.cancelled => self.abort(),
             Some(_) if self.paused => self.pause_now(),
             Some(actions) => actions,
-            None => self.give_up(failure.advice),
+            None => self.give_up(failure),
         }
     }
 
@@ -550,12 +606,13 @@ impl Schedule {
                     None => Some(self.policy.throttled_base),
                 };
                 let Some(wait) = wait.filter(|_| self.budget.pay()) else {
-                    return self.give_up(Advice::Retry { after: None });
+                    return self.end(true);
                 };
                 if self.paused {
                     return self.pause_now();
                 }
                 self.state = State::Completing;
+                self.backing_off = true;
                 vec![Action::Wait(Waiting::Complete, tries, wait)]
             }
             Finding::Unknown(failure) => {

@@ -58,7 +58,7 @@ async fn dropping_before_the_first_poll_leaves_nothing() {
 #[tokio::test(start_paused = true)]
 async fn cancelling_at_any_moment_leaves_nothing() {
     let (mut cancelled, mut completed) = (0, 0);
-    for moment in 0..40 {
+    for moment in 0..70 {
         let store = aws(slow());
         let running = start(&store, &bytes(10_500), options());
         let canceller = running.canceller();

@@ -123,10 +123,12 @@ async fn a_missing_bucket_is_a_clear_error() {
 /// Trap 32: SlowDown lowers what is in flight, and does not only wait.
 #[tokio::test(start_paused = true)]
 async fn throttling_lowers_what_is_in_flight() {
-    // Sixteen refusals, then every part takes long enough to look: eight may be in flight.
-    let faults = Faults::none()
-        .on_calls(O::UploadPart, 1..=16, Fault::Answer(Refusal::SLOW_DOWN))
-        .on_every(O::UploadPart, Fault::Delay(Duration::from_secs(60)));
+    // Past the slow start sixteen refusals, then every part takes long enough to look: eight may be in flight.
+    let faults = Faults::none().on_calls(O::UploadPart, 21..=36, Fault::Answer(Refusal::SLOW_DOWN)).on_calls(
+        O::UploadPart,
+        37..=u64::MAX,
+        Fault::Delay(Duration::from_secs(60)),
+    );
     let store = aws(faults);
     let mut running = start(&store, &bytes(100_000), options());
     let progress = running.progress();

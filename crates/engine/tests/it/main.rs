@@ -16,6 +16,8 @@ mod links;
 mod listings;
 mod machine;
 mod promises;
+mod put_doubt;
+mod refusals;
 mod resuming;
 mod second_run;
 mod seeds;

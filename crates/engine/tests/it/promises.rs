@@ -9,8 +9,8 @@ use haul::store::Operation as O;
 use haul::{Error, UploadOptions, WholeProof};
 
 use crate::harness::{
-    PART_BYTES, arrives, arrives_with, aws, bytes, chain, differing_parts, heard, nothing_left, object,
-    options,
+    PART_BYTES, arrives, arrives_with, aws, bytes, chain, differing_parts, fails, heard, nothing_left,
+    object, options,
 };
 use crate::machine::{Machine, SIZE};
 
@@ -52,7 +52,7 @@ async fn p3_nothing_left_behind() {
     assert_eq!(store.open_uploads(), vec![], "completed");
 
     let store = aws(Faults::none().on(O::UploadPart, 5, Fault::Answer(Refusal::ACCESS_DENIED)));
-    Machine::new().start(&store).await.unwrap_err();
+    fails(&store).await;
     assert_eq!(store.open_uploads(), vec![], "aborted");
 
     let (machine, store) = (Machine::new(), aws(Faults::none()));

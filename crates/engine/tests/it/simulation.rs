@@ -162,6 +162,9 @@ impl Scenario {
         }
         match result {
             None | Some(Err(Error::InDoubt { .. })) => {}
+            Some(Err(Error::PutInDoubt { .. })) => {
+                assert!(self.lost_puts(store) > 0, "P6: a doubt, and every PutObject was answered");
+            }
             Some(Ok(report)) => {
                 assert!(ours, "P1: it is said to have arrived and has not");
                 assert_eq!(report.size_bytes, content.len() as u64);
@@ -171,8 +174,6 @@ impl Scenario {
                     assert_eq!(report.proof.unproven, 0);
                 }
             }
-            // The answers to all PutObjects may have been lost: a single request cannot be taken back.
-            Some(Err(_)) if self.lost_puts(store) > 0 && !self.options.if_none_match => {}
             Some(Err(error)) => {
                 assert!(untouched, "P6: it arrived, and is said to have failed: {}", chain(error));
                 assert!(!matches!(error, Error::Internal(_)), "{}", chain(error));
@@ -259,6 +260,7 @@ fn name(result: &Result<UploadReport, Error>) -> &'static str {
         Err(Error::Store { .. }) => "failed",
         Err(Error::Cancelled { .. }) => "cancelled",
         Err(Error::InDoubt { .. }) => "in doubt",
+        Err(Error::PutInDoubt { .. }) => "put in doubt",
         Err(Error::UploadGone { .. }) => "gone",
         Err(Error::LeftBehind { .. }) => "left behind",
         Err(Error::Unproven { .. }) => "unproven",

@@ -94,7 +94,11 @@ impl DataPlane {
         let credentials = self.credentials.get(operation).await?;
         let algorithm = request.checksum_algorithm();
         let mut connection = self.pool(address).checkout(operation, request.fresh_connection).await?;
+        let wire = request.wire.clone();
         let signed = sign::signed(address, request, &credentials, &self.clock)?;
+        if !wire.begin() {
+            return Err(broken(operation, "the request was stopped"));
+        }
         let answer = match connection.send(operation, signed, self.timeouts).await {
             Ok(answer) => answer,
             Err(error) => return Err(self.blamed(address, error).await),

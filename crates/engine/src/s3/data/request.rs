@@ -11,7 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::address::Address;
 use crate::payload::{Payload, PayloadBody};
 use crate::s3::transport::USER_AGENT_NAME;
-use crate::store::{ObjectAttributes, Operation, PartRequest, PutRequest, UploadRef, Wire};
+use crate::store::{ObjectAttributes, Operation, PartRequest, PutRequest, UploadRef, Wire, metadata_header};
 
 /// What RFC 3986 leaves unreserved; SigV4 wants everything else encoded.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -21,10 +21,11 @@ pub(super) struct DataRequest {
     pub(super) operation: Operation,
     pub(super) fresh_connection: bool,
     query: String,
-    headers: Vec<(HeaderName, String)>,
+    /// Names are checked when the request is made of them.
+    headers: Vec<(String, String)>,
     payload: Payload,
     checksum: Option<haul_parts::Checksum>,
-    wire: Wire,
+    pub(super) wire: Wire,
 }
 
 impl DataRequest {
@@ -44,13 +45,11 @@ impl DataRequest {
     pub(super) fn put_object(put: PutRequest) -> Self {
         let mut headers = attribute_headers(&put.attributes);
         if put.if_none_match {
-            headers.push((IF_NONE_MATCH, "*".into()));
+            headers.push((IF_NONE_MATCH.to_string(), "*".into()));
         }
-        headers.extend(put.if_match.as_ref().map(|etag: &ETag| (IF_MATCH, etag.quoted())));
-        headers.extend(
-            put.md5
-                .map(|md5| (HeaderName::from_static(ChecksumAlgorithm::Md5.header_name()), md5.to_base64())),
-        );
+        headers.extend(put.if_match.as_ref().map(|etag: &ETag| (IF_MATCH.to_string(), etag.quoted())));
+        let md5_name = ChecksumAlgorithm::Md5.header_name();
+        headers.extend(put.md5.map(|md5| (md5_name.to_owned(), md5.to_base64())));
         Self {
             operation: Operation::PutObject,
             fresh_connection: put.fresh_connection,
@@ -77,7 +76,7 @@ impl DataRequest {
             headers.insert(name, HeaderValue::from_str(&checksum.to_base64())?);
         }
         for (name, value) in self.headers {
-            headers.insert(name, HeaderValue::from_str(&value)?);
+            headers.insert(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(&value)?);
         }
         let mut request = Request::builder()
             .method(Method::PUT)
@@ -88,19 +87,15 @@ impl DataRequest {
     }
 }
 
-fn attribute_headers(attributes: &ObjectAttributes) -> Vec<(HeaderName, String)> {
+fn attribute_headers(attributes: &ObjectAttributes) -> Vec<(String, String)> {
     let fixed = [
-        (CONTENT_TYPE, &attributes.content_type),
-        (CACHE_CONTROL, &attributes.cache_control),
-        (CONTENT_DISPOSITION, &attributes.content_disposition),
-        (CONTENT_ENCODING, &attributes.content_encoding),
-        (HeaderName::from_static("x-amz-storage-class"), &attributes.storage_class),
+        (CONTENT_TYPE.as_str(), &attributes.content_type),
+        (CACHE_CONTROL.as_str(), &attributes.cache_control),
+        (CONTENT_DISPOSITION.as_str(), &attributes.content_disposition),
+        (CONTENT_ENCODING.as_str(), &attributes.content_encoding),
+        ("x-amz-storage-class", &attributes.storage_class),
     ];
-    let fixed = fixed.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
-    let metadata = attributes.metadata.iter().filter_map(|(name, value)| {
-        // A name that is no header name was refused where it was typed in.
-        let name = HeaderName::from_bytes(format!("x-amz-meta-{name}").as_bytes()).ok()?;
-        Some((name, value.clone()))
-    });
-    fixed.chain(metadata).collect()
+    let fixed = fixed.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
+    let metadata = attributes.metadata.iter();
+    fixed.chain(metadata.map(|(name, value)| (metadata_header(name), value.clone()))).collect()
 }

@@ -50,7 +50,7 @@ async fn too_small(suite: &Suite) -> Result<(), String> {
         list.push(suite.listed(number, &sent));
     }
     let completed = suite.store.complete_multipart_upload(&upload, &complete_request(list)).await;
-    fails("a first part that is too small", completed, StoreErrorKind::Rejected)?;
+    fails("a first part that is too small", completed, StoreErrorKind::EntityTooSmall)?;
     suite.store.abort_multipart_upload(&upload).await.or_fail("Abort")
 }
 

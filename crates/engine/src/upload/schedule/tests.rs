@@ -318,11 +318,7 @@ fn walks_come_to_every_kind_of_end() {
 
 #[test]
 fn without_faults_every_part_is_sent_once_and_all_connections_are_used() {
-    let calm = Climate { failing: 0.0, cancelling: 0.0, pausing: 0.0, late: 0.0 };
-    let mut walk = Walk::new(100, 16, 1, calm);
-    walk.give(Input::Start);
-    let created = walk.next();
-    walk.give(created);
+    let walk = Walk::sending(100, 16);
     assert_eq!(walk.parts.len(), 16);
     assert_eq!(walk.run_on(), Outcome::Done);
 }
@@ -336,13 +332,16 @@ impl Walk {
         self.finished.unwrap()
     }
 
-    /// Created, with as many parts in flight as there may be.
+    /// Created, and past its slow start: with as many parts in flight as there may be.
     fn sending(part_count: u32, concurrency: u32) -> Self {
         let calm = Climate { failing: 0.0, cancelling: 0.0, pausing: 0.0, late: 0.0 };
         let mut walk = Self::new(part_count, concurrency, 1, calm);
         walk.give(Input::Start);
         walk.request = None;
         walk.give(Input::Created);
+        while walk.parts.len() < concurrency as usize {
+            walk.send_one();
+        }
         walk
     }
 
@@ -418,13 +417,13 @@ fn one_part_may_always_be_in_flight() {
 #[test]
 fn a_part_that_waits_keeps_its_place_from_those_never_tried() {
     let mut walk = Walk::sending(1000, 16);
+    let waiting = walk.parts.clone();
     for _ in 0..16 {
         let number = *walk.parts.first().unwrap();
         walk.parts.remove(&number);
         walk.give(Input::PartFailed(number, failure(StoreErrorKind::Connection, RETRY)));
     }
     assert_eq!((walk.parts.len(), walk.waits.len()), (0, 16), "nothing new meets the store that is away");
-    let waiting: BTreeSet<_> = (1..=16).map(|number| PartNumber::new(number).unwrap()).collect();
     walk.wake();
     assert_eq!(walk.parts, waiting, "the same parts again");
     assert_eq!(walk.run_on(), Outcome::Done);
@@ -470,6 +469,41 @@ fn cancelling_during_complete_waits_for_its_outcome() {
     complete(&mut refused);
     let throttled = failure(StoreErrorKind::Throttled, RETRY);
     assert_eq!(refused.on(Input::CompleteFailed(throttled)), [Action::Abort]);
+}
+
+/// The store had asked for two minutes, and Ctrl-C was heard after them.
+#[test]
+fn a_stop_does_not_wait_for_the_next_try_of_a_request() {
+    let throttled =
+        || failure(StoreErrorKind::Throttled, Advice::Retry { after: Some(Duration::from_secs(120)) });
+    let schedule = || Schedule::new(1, 1, RetryPolicy::default(), 1).when_exhausted(WhenExhausted::Pause);
+    for (stop, outcome) in [
+        (Input::Pause, Outcome::Paused),
+        (Input::PauseNow, Outcome::Paused),
+        (Input::Cancel, Outcome::Cancelled),
+    ] {
+        let mut creating = schedule();
+        creating.on(Input::Start);
+        assert!(matches!(creating.on(Input::CreateFailed(throttled()))[..], [Action::Wait(..)]));
+        assert_eq!(creating.on(stop.clone()), [Action::Finish(outcome)]);
+
+        // While the request itself is under way its answer is waited for, but no other try is made.
+        let mut asked = schedule();
+        asked.on(Input::Start);
+        assert_eq!(asked.on(stop.clone()), []);
+        assert_eq!(asked.on(Input::CreateFailed(throttled())), [Action::Finish(outcome)]);
+
+        let mut completing = schedule();
+        completing.on(Input::Start);
+        completing.on(Input::Created);
+        completing.on(Input::PartSent(PartNumber::MIN));
+        assert!(matches!(completing.on(Input::CompleteFailed(throttled()))[..], [Action::Wait(..)]));
+        let stopped = completing.on(stop);
+        match outcome {
+            Outcome::Cancelled => assert_eq!(stopped, [Action::Abort]),
+            _ => assert_eq!(stopped, [Action::Stop, Action::Finish(outcome)]),
+        }
+    }
 }
 
 /// RGW 16.2 answers 500 to a Complete of an upload that is gone, as it is after one that was carried out.

@@ -1,0 +1,122 @@
+//! What the slow start keeps and what it costs, counted: schedules over links on which time passes as bytes do.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+const MIB: f64 = 1_048_576.0;
+/// The defaults of an upload.
+const PART_BYTES: f64 = 8.0 * MIB;
+const CONCURRENCY: u32 = 16;
+
+/// A link that carries so many bytes a second in all, and over one connection.
+#[derive(Clone, Copy)]
+struct Link {
+    all: f64,
+    connection: f64,
+}
+
+/// One upload over a link.
+struct Run {
+    /// When each part arrived, in seconds.
+    arrivals: Vec<f64>,
+    /// Parts that had arrived when all connections were in use for the first time.
+    full_after: Option<usize>,
+}
+
+fn run(link: Link, part_count: u32) -> Run {
+    let mut schedule = Schedule::new(part_count, CONCURRENCY, RetryPolicy::default(), 1);
+    schedule.on(Input::Start);
+    let mut actions = schedule.on(Input::Created);
+    let mut left_bytes: BTreeMap<PartNumber, f64> = BTreeMap::new();
+    let mut run = Run { arrivals: vec![], full_after: None };
+    let mut now = 0.0;
+    loop {
+        for action in actions.drain(..) {
+            match action {
+                Action::SendPart(number, _) => assert!(left_bytes.insert(number, PART_BYTES).is_none()),
+                Action::Complete => return run,
+                other => panic!("{other:?} on a link without faults"),
+            }
+        }
+        if left_bytes.len() == CONCURRENCY as usize {
+            run.full_after.get_or_insert(run.arrivals.len());
+        }
+        #[allow(clippy::cast_precision_loss, reason = "a handful of connections")]
+        let rate = link.connection.min(link.all / left_bytes.len() as f64);
+        let (next, least_bytes) = left_bytes
+            .iter()
+            .min_by(|one, other| one.1.total_cmp(other.1))
+            .map(|(number, left)| (*number, *left))
+            .expect("something is in flight until Complete");
+        now += least_bytes / rate;
+        left_bytes.values_mut().for_each(|left| *left -= least_bytes);
+        left_bytes.remove(&next);
+        run.arrivals.push(now);
+        actions = schedule.on(Input::PartSent(next));
+    }
+}
+
+impl Run {
+    fn kept_after(&self, seconds: f64) -> usize {
+        self.arrivals.iter().filter(|arrival| **arrival <= seconds).count()
+    }
+
+    fn took(&self) -> f64 {
+        *self.arrivals.last().expect("there were parts")
+    }
+}
+
+/// A default run that was killed within its first second kept nothing, on any link below a gigabit: its sixteen parts
+/// shared the link and would have arrived together.
+#[test]
+fn a_run_killed_within_its_first_second_keeps_parts() {
+    let kept = |mib_a_second: f64| {
+        run(Link { all: mib_a_second * MIB, connection: f64::INFINITY }, 128).kept_after(1.0)
+    };
+    assert_eq!(kept(16.0), 2, "all that the link carried");
+    assert_eq!(kept(64.0), 8, "all that the link carried");
+    assert_eq!(kept(100.0), 8, "of twelve that it could carry");
+    assert!(kept(500.0) >= 40);
+}
+
+#[test]
+fn all_connections_are_in_use_within_the_first_sixteen_parts() {
+    let link = Link { all: 100.0 * MIB, connection: f64::INFINITY };
+    assert!(run(link, 128).full_after.expect("it gets there") < 16);
+}
+
+/// A link that a few connections fill loses nothing. One that needs all of them loses two rounds, once.
+#[test]
+fn the_slow_start_costs_at_most_two_rounds() {
+    let shared = run(Link { all: 100.0 * MIB, connection: f64::INFINITY }, 128).took();
+    assert!((shared - 128.0 * PART_BYTES / (100.0 * MIB)).abs() < 1e-6, "{shared} s");
+
+    let narrow = Link { all: f64::INFINITY, connection: 50.0 * MIB };
+    let round = PART_BYTES / narrow.connection;
+    let rounds = run(narrow, 128).took() / round;
+    assert!(rounds <= 128.0 / f64::from(CONCURRENCY) + 2.0 + 1e-6, "{rounds} rounds instead of 8");
+}
+
+/// One refusal among the first parts is no reason to send a gigabyte with one part in flight.
+#[test]
+fn a_refusal_at_the_start_slows_it_down_and_does_not_end_it() {
+    let mut schedule = Schedule::new(1000, CONCURRENCY, RetryPolicy::default(), 1);
+    schedule.on(Input::Start);
+    assert_eq!(schedule.on(Input::Created).len(), 2);
+    let refused = Failure {
+        advice: Advice::Retry { after: None },
+        throttled: true,
+        reused_connection: false,
+        outcome_unknown: false,
+        kind: StoreErrorKind::Throttled,
+    };
+    schedule.on(Input::PartFailed(PartNumber::MIN, refused));
+    schedule.on(Input::Woke(Waiting::Part(PartNumber::MIN)));
+    let mut arrived = 0;
+    while schedule.in_flight() < CONCURRENCY {
+        arrived += 1;
+        schedule.on(Input::PartSent(PartNumber::MIN));
+        assert!(arrived < 20, "{} in flight after {arrived} parts", schedule.in_flight());
+    }
+}
