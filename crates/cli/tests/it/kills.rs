@@ -143,7 +143,6 @@ fn survive_many(store: &Store, seed: u64) {
         std::fs::remove_file(world.path(&format!("file-{file}"))).unwrap();
         file += 1;
     }
-    println!("{all:?}, {file} files");
     assert!(all.kept_parts >= KILLS as usize, "hardly anything had arrived by the kills: {all:?}");
     assert_no_upload_left(store, &bucket);
 }
