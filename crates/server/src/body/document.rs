@@ -235,7 +235,7 @@ mod tests {
             &deep(100_000),
             &format!("<a>{}</a>", "<b/>".repeat(1000)),
         ] {
-            assert_eq!(rewritten(document), None, "{:.60}", document);
+            assert_eq!(rewritten(document), None, "{document:.60}");
         }
         assert!(rewrite(b"<a>\xff</a>").is_err());
     }

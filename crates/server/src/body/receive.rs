@@ -86,6 +86,7 @@ impl Endpoint {
 }
 
 /// The writer, here or away on a blocking thread.
+#[allow(clippy::large_enum_variant, reason = "one per body, and it moves by block")]
 enum Writing {
     Idle(PartWriter),
     Busy(JoinHandle<haul_store::Result<PartWriter>>),
