@@ -11,7 +11,7 @@
 //! Guarantees: at most `concurrency` parts in flight, fewer at the start and while the store throttles; a proven
 //! part is never sent again; Complete only when every part is proven; Abort never while the outcome of Complete is in
 //! doubt (P6), and never before the parts in flight have been stopped. Deliberately unaware of bytes,
-//! ETags and stores. Laws are tested in `schedule/tests.rs`.
+//! ETags and stores. Laws are tested in `schedule/tests.rs`. Long because it is one state machine.
 
 use std::collections::VecDeque;
 use std::time::Duration;
