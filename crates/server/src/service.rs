@@ -394,6 +394,45 @@ impl S3 for Service {
         Ok(self.0.unconfigured(&req.input.bucket, code, message).await?)
     }
 
+    async fn put_object_lock_configuration(
+        &self,
+        req: S3Request<PutObjectLockConfigurationInput>,
+    ) -> S3Result<S3Response<PutObjectLockConfigurationOutput>> {
+        Ok(self.0.put_object_lock_configuration(req).await?)
+    }
+
+    async fn get_object_retention(
+        &self,
+        req: S3Request<GetObjectRetentionInput>,
+    ) -> S3Result<S3Response<GetObjectRetentionOutput>> {
+        let input = &req.input;
+        Ok(self.0.without_lock(&input.bucket, &input.key, input.version_id.as_deref()).await?)
+    }
+
+    async fn put_object_retention(
+        &self,
+        req: S3Request<PutObjectRetentionInput>,
+    ) -> S3Result<S3Response<PutObjectRetentionOutput>> {
+        let input = &req.input;
+        Ok(self.0.without_lock(&input.bucket, &input.key, input.version_id.as_deref()).await?)
+    }
+
+    async fn get_object_legal_hold(
+        &self,
+        req: S3Request<GetObjectLegalHoldInput>,
+    ) -> S3Result<S3Response<GetObjectLegalHoldOutput>> {
+        let input = &req.input;
+        Ok(self.0.without_lock(&input.bucket, &input.key, input.version_id.as_deref()).await?)
+    }
+
+    async fn put_object_legal_hold(
+        &self,
+        req: S3Request<PutObjectLegalHoldInput>,
+    ) -> S3Result<S3Response<PutObjectLegalHoldOutput>> {
+        let input = &req.input;
+        Ok(self.0.without_lock(&input.bucket, &input.key, input.version_id.as_deref()).await?)
+    }
+
     // There is none to delete, which AWS answers as if there had been one.
 
     async fn delete_bucket_encryption(

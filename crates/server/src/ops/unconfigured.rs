@@ -36,6 +36,29 @@ impl Endpoint {
         Ok(S3Response::new(T::default()))
     }
 
+    /// The answer about the lock of an object, for no bucket has Object Lock.
+    pub(crate) async fn without_lock<T>(
+        &self,
+        bucket: &str,
+        key: &str,
+        version_id: Option<&str>,
+    ) -> Answered<T> {
+        self.existing_object(bucket, key, version_id).await?;
+        Err(Refusal::invalid_request("Bucket is missing Object Lock Configuration"))
+    }
+
+    pub(crate) async fn put_object_lock_configuration(
+        &self,
+        req: S3Request<PutObjectLockConfigurationInput>,
+    ) -> Answered<PutObjectLockConfigurationOutput> {
+        self.existing_bucket(&req.input.bucket).await?;
+        Err(Refusal::custom(
+            "InvalidBucketState",
+            StatusCode::CONFLICT,
+            "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
+        ))
+    }
+
     pub(crate) async fn get_bucket_acl(
         &self,
         req: S3Request<GetBucketAclInput>,

@@ -250,6 +250,22 @@ async fn what_cannot_be_promised_is_refused() {
         assert_eq!(refused.element("StorageClassRequested").as_deref(), Some(class));
     }
     put("x-amz-storage-class", "GLACIER_IR").expect(200).await;
+    // Nothing is archived: what has such a class is read like the rest.
+    put("x-amz-storage-class", "DEEP_ARCHIVE").expect(200).await;
+    f.client.request("GET", "/bkt/k").expect(200).await;
+    for (sub_resource, document) in [
+        ("retention", "<Retention><Mode>GOVERNANCE</Mode></Retention>"),
+        ("legal-hold", "<LegalHold><Status>ON</Status></LegalHold>"),
+    ] {
+        for (target, status, code) in [("/bkt/k", 400, "InvalidRequest"), ("/bkt/absent", 404, "NoSuchKey")] {
+            let target = format!("{target}?{sub_resource}");
+            f.client.request("GET", &target).refused(status, code).await;
+            f.client.request("PUT", &target).body(document).refused(status, code).await;
+        }
+    }
+    let lock =
+        "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>";
+    f.client.request("PUT", "/bkt?object-lock").body(lock).refused(409, "InvalidBucketState").await;
     put("x-amz-meta-big", &"x".repeat(2100)).refused(400, "MetadataTooLarge").await;
     put("x-amz-tagging", "a=1&a=2").refused(400, "InvalidArgument").await;
     put("x-amz-website-redirect-location", "elsewhere").refused(400, "InvalidRedirectLocation").await;
