@@ -1,5 +1,5 @@
-//! What is said of another unfinished upload of this machine that concerns the one that runs, with the commands that
-//! resume it and remove it.
+//! Reports another unfinished upload of this machine that concerns the one that runs, with the commands that resume it
+//! and remove it.
 
 use haul::Event;
 use haul::journal::Relation;

@@ -19,7 +19,7 @@ use crate::world::{LIMIT, assert_no_upload_left, copy, event, events, finish, re
 /// Where nothing answers.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
-/// Both halves of every test: our endpoint, and a store that nobody here wrote.
+/// Both halves of every test: our endpoint, and a store by other people.
 fn at_both(test: fn(&Scene)) {
     test(&Scene::at_haul_serve());
     test(&Scene::at("RGW"));

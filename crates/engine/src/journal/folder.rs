@@ -68,7 +68,7 @@ impl JournalFolder {
             match unreadable::read(&bytes) {
                 Ok(good) => return Opened::new(file, path, good, moved_aside),
                 Err(source @ FormatError::Version(_)) => return Err(JournalError::Format { path, source }),
-                // Locked until it has its other name: nobody else appends to it.
+                // Locked until it has its other name: no other process appends to it.
                 Err(reason) => moved_aside = Some(unreadable::move_aside(&path, reason)?),
             }
         }

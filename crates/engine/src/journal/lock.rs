@@ -2,7 +2,7 @@
 //!
 //! A list of all journals says which are in use, and can find that out only by taking a shared lock for an instant. An
 //! opener that meets such an instant must not take it for another process at work: if a shared lock can be had beside
-//! it, nobody holds the exclusive one, and the opener tries again.
+//! it, no process holds the exclusive one, and the opener tries again.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -83,9 +83,9 @@ mod tests {
     use super::*;
 
     /// `ls * | xargs -P8 -n1 haul cp …` failed now and then: "another process is already working on this upload".
-    /// Nobody was: each command lists all journals, and the list took the lock of each for an instant.
+    /// No process was: each command lists all journals, and the list took the lock of each for an instant.
     #[test]
-    fn a_list_keeps_nobody_from_opening() {
+    fn a_list_keeps_no_process_from_opening() {
         let root = tempfile::tempdir().unwrap();
         let folder = JournalFolder::new(root.path());
         drop(folder.open("id").unwrap());

@@ -1,6 +1,6 @@
 //! Journals are their user's alone: 0600 in a folder of 0700, and nothing of another user is followed.
 //!
-//! A journal says which file is read and where it is sent. One that somebody else wrote would make root's `resume --all`
+//! A journal says which file is read and where it is sent. One that another user wrote would make root's `resume --all`
 //! send root's files to a store of that person's choice. A folder that is a link is taken if link and target are this
 //! user's (a state folder moved to another disk); a journal that is a link never is.
 
@@ -79,7 +79,7 @@ fn refuse_strangers(path: &Path, metadata: &fs::Metadata) -> Result<(), JournalE
 
 #[cfg(not(unix))]
 fn refuse_strangers(_: &Path, _: &fs::Metadata) -> Result<(), JournalError> {
-    // The user's folders are nobody else's there.
+    // There, other users have no access to the folders of this one.
     Ok(())
 }
 

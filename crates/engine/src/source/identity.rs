@@ -83,7 +83,7 @@ pub(super) fn settle(file: &File) -> io::Result<Metadata> {
 fn changed_just_now(metadata: &Metadata) -> bool {
     let last = changed(metadata).or_else(|| metadata.modified().ok().and_then(since_1970));
     let now = since_1970(SystemTime::now());
-    // A time in the future is another clock's, which nobody here can wait for.
+    // A time in the future comes from another clock: waiting for it makes no sense.
     last.zip(now)
         .and_then(|(last, now)| now.checked_sub(last))
         .is_some_and(|age| u128::from(age) < TICK.as_nanos())

@@ -26,8 +26,8 @@ pub enum Abandoned {
     NothingThere,
     /// Complete had been carried out: the object is there, and stays.
     WasComplete,
-    /// No answer to Create is recorded, and several empty uploads of the key may be what it left. Which one, nobody can
-    /// tell; the journal stays.
+    /// No answer to Create is recorded, and several empty uploads of the key may be what it left. Nothing tells which
+    /// one; the journal stays.
     Unclear(Vec<UploadId>),
 }
 
@@ -90,7 +90,7 @@ pub async fn abandon(store: Arc<dyn Store>, folder: &JournalFolder, id: &str) ->
     Ok(if complete { Abandoned::WasComplete } else { Abandoned::Removed })
 }
 
-/// Removes what tries to create the upload left whose answer nobody heard, if it can be nothing else.
+/// Removes what tries to create the upload left whose answer was not heard, if it can be nothing else.
 async fn remove_unheard(
     store: &dyn Store,
     folder: &JournalFolder,

@@ -1,9 +1,9 @@
-//! Uploads whose CreateMultipartUpload was carried out although nobody heard its answer (trap 25): empty, of our key, and
+//! Uploads whose CreateMultipartUpload was carried out although its answer was not heard (trap 25): empty, of our key, and
 //! of an id that is written down nowhere. The answer was lost, or the process was killed while it was on its way.
 //!
 //! Nothing in a listing says whose an upload is, so only what can hardly be anybody else's is removed: of this key, without
 //! parts, in no journal of this machine, no more of them than answers were lost, and initiated when ours must have been.
-//! In a run that goes on to Complete, the store's own clock tells when that was: it dates the upload that was answered in
+//! In a run that reaches Complete, the store's own clock tells when that was: it dates the upload that was answered in
 //! the same list. By then all our parts have arrived, and an upload that another client is sending has parts too. Where
 //! there is nothing but a journal ([`find_unheard`]), this machine's clock has to do, give or take a minute.
 
@@ -47,7 +47,7 @@ pub(super) struct LostCreates {
 type Window = (i64, i64);
 
 impl LostCreates {
-    /// With tries of earlier runs whose answers nobody heard, and the time of the one that was heard, if one was.
+    /// With tries of earlier runs whose answers were not heard, and the time of the one that was heard, if one was.
     pub(super) fn after(earlier: Vec<i64>, answered_at: i64) -> Self {
         Self { earlier, answered_at, ..Self::default() }
     }
@@ -108,7 +108,7 @@ pub(super) async fn sweep(job: &Job, ours: &UploadRef, creates: LostCreates) {
     }
 }
 
-/// Nobody can tell: the answer was lost, and there is nothing to compare with.
+/// Reports an upload that may be left: the answer was lost, and there is nothing to compare with.
 pub(super) fn say(job: &Job) {
     let message =
         "an answer to CreateMultipartUpload was lost: the store may keep an empty upload of this key";
@@ -130,7 +130,7 @@ async fn find(job: &Job, ours: &UploadRef, creates: &LostCreates) -> Result<Vec<
     let folder = job.options.journal.as_ref().map(|journal| &journal.folder);
     let mut uploads = uploads;
     uploads.retain(|upload| upload.upload_id != ours.upload_id && upload.initiated.is_some_and(in_time));
-    nobodys(store, &job.object, &job.options.retry, folder, uploads).await
+    empty_and_unremembered(store, &job.object, &job.options.retry, folder, uploads).await
 }
 
 /// Empty uploads of the key that tries to create one may have left which began at these times.
@@ -149,11 +149,11 @@ pub(super) async fn find_unheard(
         })
     };
     uploads.retain(|upload| upload.initiated.is_some_and(in_time));
-    nobodys(store, object, &retry, Some(folder), uploads).await
+    empty_and_unremembered(store, object, &retry, Some(folder), uploads).await
 }
 
 /// Those that have no parts and no journal here.
-async fn nobodys(
+async fn empty_and_unremembered(
     store: &dyn Store,
     object: &ObjectRef,
     retry: &RetryPolicy,

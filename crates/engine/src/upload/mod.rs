@@ -371,8 +371,8 @@ fn warn_of_no_journal(job: &Job) {
     }
 }
 
-/// Removes the journal of an upload that is not begun; first what tries to create it may have left whose answers nobody
-/// heard.
+/// Removes the journal of an upload that is not begun; first what tries to create it may have left whose answers were
+/// not heard.
 async fn forget(job: &Job, memory: Memory, creates: &LostCreates) {
     let (Some(journal), Some(id), true) =
         (&job.options.journal, memory.id().map(str::to_owned), creates.any())

@@ -1,4 +1,4 @@
-//! A Create whose answer nobody heard: the process was killed while it was on its way (P3).
+//! A Create whose answer was not heard: the process was killed while it was on its way (P3).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +83,7 @@ async fn the_next_run_removes_what_an_unheard_create_left() {
     machine.start(&store).await.unwrap();
     nothing_left(&store);
 
-    // Also if that run stops before, and a third one goes on to the end.
+    // Also if that run stops before, and a third one reaches the end.
     let (machine, store, id) = killed_within_create().await;
     foreign_upload(&store).await;
     machine.stops_after(&store, 5).await;
