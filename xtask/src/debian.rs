@@ -1,4 +1,4 @@
-//! Debian packages: Ceph's gateway, which nothing else offers, and a clock that is wrong on purpose.
+//! Debian packages: Ceph's gateway, which nothing else offers, a clock that is wrong on purpose, and restic.
 
 use std::path::Path;
 use std::process::Command;
@@ -56,6 +56,15 @@ pub(crate) fn strace() -> Result<()> {
     if installed_version("strace").is_none() {
         install(&["strace"])
             .context("strace cannot be had: it comes from the Debian package of that name")?;
+    }
+    Ok(())
+}
+
+/// Installs restic, a client of our endpoint.
+pub(crate) fn restic() -> Result<()> {
+    if installed_version("restic").is_none() {
+        install(&["restic"])
+            .context("restic cannot be had: it comes from the Debian package of that name")?;
     }
     Ok(())
 }

@@ -22,6 +22,8 @@ pub(crate) enum Range {
 #[derive(Debug)]
 pub(crate) struct Needs {
     peers: PathBuf,
+    clients: PathBuf,
+    js: PathBuf,
     localstack: PathBuf,
     garage: Option<PathBuf>,
 }
@@ -30,13 +32,16 @@ impl Needs {
     /// Has everything made or installed, or says what cannot be had.
     pub(crate) fn meet(cache: &Cache, range: Range) -> Result<Self> {
         let peers = tools::peers(cache)?;
+        let clients = tools::clients(cache)?;
+        let js = tools::js(cache, &clients)?;
         let localstack = tools::localstack(cache)?;
         debian::ceph()?;
         debian::faketime()?;
         debian::openssl()?;
         debian::strace()?;
+        debian::restic()?;
         let garage = (range == Range::Full).then(|| tools::garage(cache)).transpose()?;
-        Ok(Self { peers, localstack, garage })
+        Ok(Self { peers, clients, js, localstack, garage })
     }
 }
 
@@ -46,7 +51,8 @@ pub(crate) struct Servers {
     rgw: Rgw,
     localstack: LocalStack,
     garage: Option<Garage>,
-    peers: PathBuf,
+    /// Folders of clients, each with the variable by which tests find it.
+    clients: [(&'static str, PathBuf); 3],
     /// Last, so that it is removed when the servers in it are gone.
     _folder: RunFolder,
 }
@@ -66,7 +72,12 @@ impl Servers {
             }
             None => None,
         };
-        Ok(Self { rgw, localstack, garage, peers: needs.peers, _folder: folder })
+        let clients = [
+            ("HAUL_TEST_VENV", needs.peers),
+            ("HAUL_TEST_CLIENTS", needs.clients),
+            ("HAUL_TEST_JS", needs.js),
+        ];
+        Ok(Self { rgw, localstack, garage, clients, _folder: folder })
     }
 
     /// How tests find them.
@@ -74,7 +85,9 @@ impl Servers {
         let mut variables = self.rgw.store().variables("RGW");
         variables.extend(self.localstack.store().variables("LOCALSTACK"));
         variables.extend(self.garage.iter().flat_map(|garage| garage.store().variables("GARAGE")));
-        variables.push(("HAUL_TEST_VENV".to_owned(), self.peers.display().to_string()));
+        variables.extend(
+            self.clients.iter().map(|(name, folder)| ((*name).to_owned(), folder.display().to_string())),
+        );
         variables
     }
 }

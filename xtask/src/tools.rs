@@ -1,5 +1,6 @@
-//! The tools that tests need and this repository does not hold: Python environments, nextest, Garage.
+//! The tools that tests need and this repository does not hold: Python environments, the SDK for JavaScript, nextest, Garage.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,6 +10,9 @@ use crate::cache::{Cache, fingerprint};
 use crate::cargo::{cargo, succeed};
 
 const PEERS: &str = include_str!("../python/peers.txt");
+const CLIENTS: &str = include_str!("../python/clients.txt");
+const JS_PACKAGES: &str = include_str!("../js/package.json");
+const JS_LOCK: &str = include_str!("../js/package-lock.json");
 const LOCALSTACK: &str = include_str!("../python/localstack.txt");
 const GARAGE_VERSION: &str = "2.5.0";
 const S3S_FS_VERSION: &str = "0.14.1";
@@ -28,6 +32,32 @@ pub(crate) fn peers(cache: &Cache) -> Result<PathBuf> {
         ensure!(output.status.success(), "{program} of {} does not run: {}", venv.display(), output.status);
     }
     Ok(venv)
+}
+
+/// A virtual environment with minio-py, pyarrow and Node.js.
+pub(crate) fn clients(cache: &Cache) -> Result<PathBuf> {
+    venv(cache, "clients", CLIENTS, &["3.11", "3.12", "3.13"])
+}
+
+/// A folder with the AWS SDK for JavaScript, installed by the Node.js of [`clients`] exactly as the lock file has it.
+pub(crate) fn js(cache: &Cache, clients: &Path) -> Result<PathBuf> {
+    let name = format!("js-{}", fingerprint(&format!("{JS_PACKAGES}{JS_LOCK}")));
+    cache.tool(&name, |folder| {
+        for (file, text) in [("package.json", JS_PACKAGES), ("package-lock.json", JS_LOCK)] {
+            let path = folder.join(file);
+            std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+        }
+        let mut npm = Command::new(clients.join("bin/npm"));
+        npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(folder);
+        // npm starts the first node of PATH.
+        succeed(npm.env("PATH", with_folder(clients.join("bin"))?))
+    })
+}
+
+/// PATH with a folder before all others.
+fn with_folder(folder: PathBuf) -> Result<OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path))).context("extend PATH")
 }
 
 /// A virtual environment with LocalStack 4.14.0.
@@ -132,9 +162,7 @@ impl Nextest {
         let mut command = cargo();
         command.arg("nextest");
         if let Some(folder) = &self.built {
-            let path = std::env::var_os("PATH").unwrap_or_default();
-            let folders = std::iter::once(folder.clone()).chain(std::env::split_paths(&path));
-            command.env("PATH", std::env::join_paths(folders).context("extend PATH")?);
+            command.env("PATH", with_folder(folder.clone())?);
         }
         Ok(command)
     }

@@ -26,6 +26,7 @@ mod kills;
 mod limits;
 mod listings;
 mod local;
+mod more_clients;
 mod odd_stores;
 mod output;
 mod proxies;
