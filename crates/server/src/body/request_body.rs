@@ -155,7 +155,21 @@ impl RequestBody {
             let announced_bytes = self.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
             self.holding = Some(room.holding(announced_bytes.unwrap_or(usize::MAX)));
         }
-        let claims = document.claims;
+        self.compare(document.claims)
+    }
+
+    /// Compares an object or part with its hash at its end, for a request whose bytes `s3s` does not compare.
+    ///
+    /// # Errors
+    /// The refusal of an empty body that has another hash.
+    pub(crate) fn expect_payload(&mut self, sha256: Checksum) -> Result<(), Refusal> {
+        if self.document.is_some() {
+            return Ok(()); // A document, which is compared already, with its checksums too.
+        }
+        self.compare(DocumentClaims { payload_sha256: Some(sha256), checksums: Vec::new() })
+    }
+
+    fn compare(&mut self, claims: DocumentClaims) -> Result<(), Refusal> {
         let mut algorithms = claims.all().map(|claimed| claimed.algorithm()).peekable();
         if algorithms.peek().is_none() {
             return Ok(());

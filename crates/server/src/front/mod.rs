@@ -40,6 +40,7 @@ use crate::auth::requester::Requester;
 use crate::auth::{mismatch, version_2};
 use crate::body::aws_chunked::Chunks;
 use crate::body::holding::HeldRoom;
+use crate::body::payload_hash;
 use crate::body::request_body::{ExpectsContinue, RequestBody};
 use crate::endpoint::Endpoint;
 use crate::front::query::Query;
@@ -189,13 +190,17 @@ impl Front {
     }
 
     /// Verifies the signature, and answers.
-    async fn call_s3(&self, parts: Parts, body: RequestBody) -> Result<Response<Body>, Refusal> {
+    async fn call_s3(&self, parts: Parts, mut body: RequestBody) -> Result<Response<Body>, Refusal> {
         let query = Query::parse(parts.uri.query().unwrap_or(""));
         let signature = Signature::of(&parts, &query)?;
         let (is_version_4, is_version_2) = (signature.is_version_4(), signature == Signature::OldQuery);
         let caller = if is_version_2 {
             let bucket = self.domains.bucket_in_host(&parts);
-            Some(version_2::verify(&parts, bucket, &self.endpoint.keys)?)
+            let caller = version_2::verify(&parts, bucket, &self.endpoint.keys)?;
+            if let Some(sha256) = payload_hash::claimed(&parts.headers) {
+                body.expect_payload(sha256)?;
+            }
+            Some(caller)
         } else {
             None
         };

@@ -146,6 +146,17 @@ async fn metadata_in_a_version_two_url_is_signed_and_kept() {
     assert_refused(&framed, 501, "NotImplemented");
     f.client.request("HEAD", "/bkt/k").expect(404).await;
 
+    // The hash of the body is a header of the family like any other, and signed; it holds for the bytes too.
+    let other = hex::encode(Sha256::digest(b"other"));
+    let amz_and_hash = [("x-amz-content-sha256", &*other), amz[0], amz[1]];
+    let hashed =
+        OldUrl { method: "PUT", path: "/bkt/k", content_type: "", amz: &amz_and_hash }.sign(&f.client);
+    let hashed = hashed.replace(&format!("&x-amz-content-sha256={other}"), "");
+    let header = format!("x-amz-content-sha256: {other}\r\n");
+    assert_refused(&send(&f, "PUT", &hashed, &header, "sent").await, 400, "XAmzContentSHA256Mismatch");
+    f.client.request("HEAD", "/bkt/k").expect(404).await;
+    assert_eq!(send(&f, "PUT", &hashed, &header, "other").await.status, 200);
+
     assert_eq!(send(&f, "PUT", &url, "", "sent").await.status, 200);
     let head = f.client.request("HEAD", "/bkt/k").expect(200).await;
     assert_eq!(head.header("x-amz-meta-color"), Some("blue"));
