@@ -34,12 +34,18 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Copy a file to a store, or an object to a file
     Cp(Box<CpArgs>),
-    /// List this machine's unfinished uploads
-    Uploads,
+    /// List the unfinished uploads of a store, with bytes and cost; without an address: haul transfers
+    Uploads(UploadsArgs),
+    /// List this machine's unfinished transfers
+    Transfers,
     /// Go on with an unfinished upload
     Resume(ResumeArgs),
-    /// Remove an unfinished upload at the store, then forget it here
+    /// Remove an unfinished upload at the store
     Abort(AbortArgs),
+    /// Remove the unfinished uploads of a store that are idle for days
+    Sweep(SweepArgs),
+    /// Show a bucket's lifecycle rules, or let the store abort unfinished uploads by itself
+    Lifecycle(LifecycleArgs),
     /// List buckets, or the objects below a prefix
     Ls(LsArgs),
     /// Make a bucket
@@ -294,9 +300,95 @@ pub(crate) struct ResumeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AbortArgs {
-    /// Which one, by the id that haul uploads shows, or its beginning
-    #[arg(value_name = "ID")]
-    pub(crate) id: String,
+    /// Which one: the id that haul transfers shows, or its beginning; or s3://BUCKET/KEY, whichever tool began it
+    #[arg(value_name = "ID|ADDRESS", value_parser = AbortTarget::parse)]
+    pub(crate) what: AbortTarget,
+    /// With an address: which upload, where the key has several
+    #[arg(long, value_name = "ID")]
+    pub(crate) upload_id: Option<String>,
+}
+
+/// What is aborted.
+#[derive(Clone, Debug)]
+pub(crate) enum AbortTarget {
+    /// By the id of its journal.
+    Journal(String),
+    /// By its key at a store.
+    Store(Address),
+}
+
+impl AbortTarget {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.contains("://") {
+            return Address::parse_object(text).map(Self::Store).map_err(|error| error.to_string());
+        }
+        Ok(Self::Journal(text.to_owned()))
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct UploadsArgs {
+    /// Whose: s3://BUCKET/PREFIX, s3:// for every bucket, or local://
+    #[arg(value_name = "ADDRESS", value_parser = Listed::parse)]
+    pub(crate) address: Option<Listed>,
+    /// Order: the longest idle first, the largest first, or by key
+    #[arg(long, value_name = "BY", value_enum, default_value_t = SortBy::Age)]
+    pub(crate) sort: SortBy,
+    /// Only those that received nothing for this time: 36h, 7d
+    #[arg(long, value_name = "AGE", value_parser = parse_age)]
+    pub(crate) older_than: Option<Duration>,
+    /// A table of prices that goes before the built-in one [default: HAUL_PRICES]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
+}
+
+/// An order of unfinished uploads.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SortBy {
+    /// The longest idle first.
+    Age,
+    /// The largest first.
+    Bytes,
+    /// By key.
+    Key,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SweepArgs {
+    /// Where: s3://BUCKET or s3://BUCKET/PREFIX
+    #[arg(value_name = "ADDRESS", value_parser = Address::parse)]
+    pub(crate) address: Address,
+    /// Only uploads that received nothing for this time
+    #[arg(long, value_name = "AGE", value_parser = parse_age_or_zero, default_value = "7d")]
+    pub(crate) older_than: Duration,
+    /// Only show what would be removed
+    #[arg(long, alias = "dryrun")]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Also uploads of this machine whose source file is gone
+    #[arg(long)]
+    pub(crate) include_mine: bool,
+    /// A table of prices that goes before the built-in one [default: HAUL_PRICES]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LifecycleArgs {
+    /// Which bucket: s3://BUCKET
+    #[arg(value_name = "BUCKET", value_parser = Address::parse_bucket)]
+    pub(crate) bucket: Address,
+    /// Install a rule that aborts uploads which are not finished after so many days: 7d
+    #[arg(long, value_name = "AGE", value_parser = parse_days, conflicts_with = "remove")]
+    pub(crate) abort_after: Option<u32>,
+    /// Only for keys that begin with this
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) prefix: Option<String>,
+    /// Take the rules out that haul installed
+    #[arg(long)]
+    pub(crate) remove: bool,
 }
 
 #[derive(Debug, Args)]
@@ -384,6 +476,24 @@ fn parse_age(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// As [`parse_age`], and `0s`.
+fn parse_age_or_zero(text: &str) -> Result<Duration, String> {
+    match text {
+        "0" | "0s" | "0m" | "0h" | "0d" => Ok(Duration::ZERO),
+        other => parse_age(other),
+    }
+}
+
+/// Reads whole days: lifecycle rules know nothing shorter.
+fn parse_days(text: &str) -> Result<u32, String> {
+    const DAY_SECONDS: u64 = 24 * 3600;
+    let seconds = parse_age(text)?.as_secs();
+    match u32::try_from(seconds / DAY_SECONDS) {
+        Ok(days) if days > 0 && seconds % DAY_SECONDS == 0 => Ok(days),
+        _ => Err("write whole days, such as 7d".to_owned()),
+    }
+}
+
 /// Reads `name=value`; names in lower case, as S3 stores them.
 fn parse_metadata(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
@@ -414,7 +524,7 @@ mod tests {
         let mut text = String::new();
         let mut command = Cli::command().term_width(100);
         text += &command.render_help().to_string();
-        for name in ["cp", "resume", "ls", "serve", "store check"] {
+        for name in ["cp", "resume", "ls", "uploads", "abort", "sweep", "lifecycle", "serve", "store check"] {
             let mut command = Cli::command().term_width(100);
             command.build();
             let command = name

@@ -15,6 +15,7 @@ mod logging;
 mod open_files;
 mod output;
 mod pace;
+mod prices;
 mod private;
 mod progress;
 mod related;

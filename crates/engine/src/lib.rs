@@ -12,6 +12,8 @@
 //! s3/       the trait over the network: control plane by the SDK, data plane on connections of our own
 //! memory/   the trait in memory, with faults on demand
 //! download/ the way back, verified
+//! sweep/    unfinished uploads of any tool: listed with their bytes, and removed
+//! bucket_lifecycle/ the rule that aborts them by itself
 //! ```
 //!
 //! ```no_run
@@ -27,6 +29,7 @@
 //! The library never prints, reads no environment beyond what the AWS configuration chain does, and never
 //! exits. It runs inside a tokio runtime of the caller.
 
+pub mod bucket_lifecycle;
 pub mod buffer;
 pub mod download;
 mod error;
@@ -41,6 +44,7 @@ pub mod retry;
 pub mod s3;
 pub mod source;
 pub mod store;
+pub mod sweep;
 pub mod upload;
 
 pub use download::{DownloadOptions, DownloadReport, download};

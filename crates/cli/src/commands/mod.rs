@@ -1,23 +1,28 @@
 //! One file per command; each returns how the process ends.
 
 mod abort;
+mod abort_at;
 mod completions;
 mod cp;
 mod insisted;
+mod lifecycle;
 mod ls;
 mod mb;
+mod owned;
 mod rb;
 mod resume;
 mod rm;
 mod serve;
 mod store_check;
+mod store_uploads;
 mod summary;
+mod sweep;
 mod upload;
 mod uploads;
 
 use haul::retry::RetryPolicy;
 
-use crate::args::{Cli, Command, FolderCommand};
+use crate::args::{AbortTarget, Cli, Command, FolderCommand};
 use crate::exit::Exit;
 use crate::output::Mode;
 use crate::waiting::noted;
@@ -27,9 +32,21 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
     let Cli { store, command, .. } = cli;
     match command {
         Command::Cp(args) => cp::run(&store, *args, mode).await,
-        Command::Uploads => uploads::run(mode),
+        Command::Uploads(mut args) => match args.address.take() {
+            Some(listed) => store_uploads::run(&store, listed, &args, mode).await,
+            None => uploads::run(mode),
+        },
+        Command::Transfers => uploads::run(mode),
+        Command::Sweep(args) => sweep::run(&store, &args, mode).await,
+        Command::Lifecycle(args) => lifecycle::run(&store, &args, mode).await,
         Command::Resume(args) => resume::run(&store, args, mode).await,
-        Command::Abort(args) => noted(mode, abort::run(&store, &args.id, mode)).await,
+        Command::Abort(args) => match &args.what {
+            AbortTarget::Journal(id) => noted(mode, abort::run(&store, id, mode)).await,
+            AbortTarget::Store(address) => {
+                let upload_id = args.upload_id.as_deref();
+                noted(mode, abort_at::run(&store, address, upload_id, mode)).await
+            }
+        },
         Command::Ls(args) => ls::run(&store, args, mode).await,
         Command::Mb(args) => noted(mode, mb::run(&store, &args.bucket, mode)).await,
         Command::Rm(args) => noted(mode, rm::run(&store, &args.object, mode)).await,

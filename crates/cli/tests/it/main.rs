@@ -28,6 +28,7 @@ mod listings;
 mod local;
 mod more_clients;
 mod odd_stores;
+mod orphans;
 mod output;
 mod proxies;
 mod put_doubt;

@@ -69,7 +69,7 @@ impl World {
             .map(|((key, _), upload)| summary(key, upload));
         let uploads: Vec<_> = rest.by_ref().take(page_max).collect();
         let next = if rest.next().is_some() { uploads.last().map(marker) } else { None };
-        Ok(UploadsPage { uploads, next })
+        Ok(UploadsPage { uploads, next, exact_key_only: false })
     }
 }
 
@@ -95,6 +95,7 @@ fn summary(key: &Key, upload: &OpenUpload) -> UploadSummary {
         upload_id: upload.upload_id.clone(),
         initiated: Some(upload.initiated),
         storage_class: upload.attributes.storage_class.clone(),
+        initiator: None,
     }
 }
 

@@ -77,7 +77,8 @@ impl World {
         let kept = if self.quirks.echo_checksums { algorithm.or(sent) } else { None };
         let checksum = kept.map(|algorithm| Hasher::checksum(algorithm, &bytes));
         let hidden_listings = if let Landing::Lagging(listings) = landing { listings } else { 0 };
-        let part = Part { bytes, md5: digest, etag: etag.clone(), checksum, hidden_listings };
+        let arrived = self.now();
+        let part = Part { bytes, md5: digest, etag: etag.clone(), checksum, hidden_listings, arrived };
 
         let open = self.open_upload(operation, upload)?;
         if landing == Landing::AfterAbort {
@@ -115,7 +116,8 @@ impl World {
             });
         }
         let checksum_type = open.declared.map(|(_, kind)| kind).filter(|_| echo);
-        Ok(PartsPage { parts, next, checksum_type })
+        let newest = open.parts.values().map(|part| part.arrived).max();
+        Ok(PartsPage { parts, next, checksum_type, newest })
     }
 
     pub(super) fn abort_upload(&mut self, upload: &UploadRef) -> Result<(), StoreError> {

@@ -63,6 +63,7 @@ pub(super) struct Part {
     pub(super) checksum: Option<Checksum>,
     /// Listings that do not show it yet.
     pub(super) hidden_listings: u32,
+    pub(super) arrived: Timestamp,
 }
 
 #[derive(Debug)]

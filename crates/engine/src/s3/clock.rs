@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::time::TimeSource;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jiff::fmt::rfc2822::DateTimeParser;
 
 /// From here on the store's clock counts as another one. Below AWS's limit of 900 seconds: `Date` has whole
@@ -31,6 +31,12 @@ impl Clock {
         let offset = date.as_second() - Timestamp::now().as_second();
         self.offset_seconds.store(offset, Ordering::Relaxed);
         true
+    }
+
+    /// The time that requests are signed with: the store's, as far as is known.
+    pub(super) fn timestamp(&self) -> Timestamp {
+        let offset = self.offset_seconds.load(Ordering::Relaxed);
+        Timestamp::now().checked_add(SignedDuration::from_secs(offset)).unwrap_or_else(|_| Timestamp::now())
     }
 
     /// Whether the store's time is so far from ours that it refuses our signatures.

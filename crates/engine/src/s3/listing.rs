@@ -5,6 +5,7 @@ use haul_parts::{Bucket, ETag, PartNumber, UploadId};
 
 use super::convert::{self, checksum_of};
 use super::encoding::Encoding;
+use super::minio::IsMinio;
 use super::sdk_error::convert as failed;
 use crate::store::{
     BucketInfo, Operation, PageGuard, PartsPage, StoreError, StoreErrorKind, StoredPart, UploadMarker,
@@ -47,7 +48,8 @@ pub(super) async fn list_parts(
         None
     };
     let checksum_type = answer.checksum_type().and_then(convert::declared_type);
-    Ok(PartsPage { parts, next, checksum_type })
+    let newest = answer.parts().iter().filter_map(|part| part.last_modified().and_then(convert::timestamp)).max();
+    Ok(PartsPage { parts, next, checksum_type, newest })
 }
 
 pub(super) async fn list_multipart_uploads(
@@ -56,6 +58,7 @@ pub(super) async fn list_multipart_uploads(
     prefix: &str,
     after: Option<&UploadMarker>,
 ) -> Result<UploadsPage, StoreError> {
+    let minio = IsMinio::default();
     let answer = client
         .list_multipart_uploads()
         .bucket(bucket.as_str())
@@ -63,6 +66,8 @@ pub(super) async fn list_multipart_uploads(
         .set_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
         .set_key_marker(after.map(|marker| marker.key.clone()))
         .set_upload_id_marker(after.map(|marker| marker.upload_id.clone()))
+        .customize()
+        .interceptor(minio.clone())
         .send()
         .await
         .map_err(|error| failed(Operation::ListMultipartUploads, error))?;
@@ -76,6 +81,7 @@ pub(super) async fn list_multipart_uploads(
                 upload_id: UploadId::new(upload.upload_id()?).ok()?,
                 initiated: upload.initiated().and_then(convert::timestamp),
                 storage_class: upload.storage_class().map(|class| class.as_str().to_owned()),
+                initiator: upload.initiator().and_then(|who| who.display_name().or(who.id())).map(str::to_owned),
             })
         })
         .collect();
@@ -96,7 +102,7 @@ pub(super) async fn list_multipart_uploads(
     // Garage 2.5 sorts the uploads of a page by their ids; its pages follow each other by key.
     uploads
         .sort_by(|one: &UploadSummary, other| (&one.key, one.initiated).cmp(&(&other.key, other.initiated)));
-    Ok(UploadsPage { uploads, next })
+    Ok(UploadsPage { uploads, next, exact_key_only: minio.get() })
 }
 
 /// Where a truncated list is continued: somewhere, and not where this page was to begin.

@@ -19,8 +19,10 @@ mod document;
 mod encoding;
 mod extent;
 mod genuine;
+mod lifecycle;
 mod listing;
 mod location;
+mod minio;
 mod objects;
 mod options;
 mod place;
@@ -34,10 +36,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use haul_parts::{Bucket, PartNumber};
+use jiff::Timestamp;
 
 use crate::error::Error;
 use crate::store::{
-    BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, Listing,
+    BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, LifecycleDocument, Listing,
     ObjectBody, ObjectHead, ObjectRef, PartRequest, PartsPage, PutRequest, Store, StoreError, StoredPart,
     UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
@@ -211,6 +214,26 @@ impl Store for S3Store {
 
     async fn list_buckets(&self) -> Result<Vec<BucketInfo>, StoreError> {
         self.ask_home(|place| async move { listing::list_buckets(&place.client).await }).await
+    }
+
+    async fn get_bucket_lifecycle(&self, bucket: &Bucket) -> Result<Option<LifecycleDocument>, StoreError> {
+        self.ask(bucket, |place| async move { lifecycle::get(&place.client, bucket).await }).await
+    }
+
+    async fn put_bucket_lifecycle(
+        &self,
+        bucket: &Bucket,
+        document: &LifecycleDocument,
+    ) -> Result<(), StoreError> {
+        self.ask(bucket, |place| async move { lifecycle::put(&place.client, bucket, document).await }).await
+    }
+
+    async fn delete_bucket_lifecycle(&self, bucket: &Bucket) -> Result<(), StoreError> {
+        self.ask(bucket, |place| async move { lifecycle::delete(&place.client, bucket).await }).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.timestamp()
     }
 
     fn endpoint(&self) -> String {

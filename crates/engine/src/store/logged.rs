@@ -9,9 +9,10 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use haul_parts::{Bucket, PartNumber};
+use jiff::Timestamp;
 
 use super::{
-    BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, Listing,
+    BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, LifecycleDocument, Listing,
     ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest, PartsPage, PutRequest, Store, StoreError,
     StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
@@ -136,6 +137,29 @@ impl<S: Store> Store for LoggedStore<S> {
 
     async fn list_buckets(&self) -> Result<Vec<BucketInfo>, StoreError> {
         logged(Operation::ListBuckets, self.0.endpoint(), self.0.list_buckets()).await
+    }
+
+    async fn get_bucket_lifecycle(&self, bucket: &Bucket) -> Result<Option<LifecycleDocument>, StoreError> {
+        let answer = self.0.get_bucket_lifecycle(bucket);
+        logged(Operation::GetBucketLifecycleConfiguration, format!("s3://{bucket}"), answer).await
+    }
+
+    async fn put_bucket_lifecycle(
+        &self,
+        bucket: &Bucket,
+        document: &LifecycleDocument,
+    ) -> Result<(), StoreError> {
+        let answer = self.0.put_bucket_lifecycle(bucket, document);
+        logged(Operation::PutBucketLifecycleConfiguration, format!("s3://{bucket}"), answer).await
+    }
+
+    async fn delete_bucket_lifecycle(&self, bucket: &Bucket) -> Result<(), StoreError> {
+        let answer = self.0.delete_bucket_lifecycle(bucket);
+        logged(Operation::DeleteBucketLifecycle, format!("s3://{bucket}"), answer).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.now()
     }
 
     fn endpoint(&self) -> String {

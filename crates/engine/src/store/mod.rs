@@ -14,6 +14,7 @@ mod wire;
 
 use async_trait::async_trait;
 use haul_parts::{Bucket, PartNumber};
+use jiff::Timestamp;
 
 pub(crate) use types::metadata_header;
 
@@ -22,11 +23,15 @@ pub use logged::LoggedStore;
 pub use pages::PageGuard;
 pub use types::{
     BucketInfo, CompleteRequest, CompletedObject, CompletedPart, CreateRequest, CreatedUpload, GetRequest,
-    Listing, ListingEntry, ObjectAttributes, ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest,
+    LifecycleDocument, Listing, ListingEntry, ObjectAttributes, ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest,
     PartsPage, PutRequest, StoredPart, UploadMarker, UploadRef, UploadSummary, UploadedPart, UploadsPage,
 };
 pub(crate) use wire::Tap;
 pub use wire::Wire;
+
+fn not_implemented(operation: Operation) -> StoreError {
+    StoreError::local(operation, StoreErrorKind::NotImplemented, "this store has no such operation")
+}
 
 /// One S3-speaking store. Every method is a single request (a listing: a single page) without retries; only an
 /// answer that says how to ask better (another region, another time, an ended session) is followed at once.
@@ -105,6 +110,27 @@ pub trait Store: Send + Sync + 'static {
 
     /// ListBuckets.
     async fn list_buckets(&self) -> Result<Vec<BucketInfo>, StoreError>;
+
+    /// GetBucketLifecycleConfiguration, as the store wrote it; `None` where there is none.
+    async fn get_bucket_lifecycle(&self, _: &Bucket) -> Result<Option<LifecycleDocument>, StoreError> {
+        Err(not_implemented(Operation::GetBucketLifecycleConfiguration))
+    }
+
+    /// PutBucketLifecycleConfiguration, in these bytes: replaces every rule.
+    async fn put_bucket_lifecycle(&self, _: &Bucket, _: &LifecycleDocument) -> Result<(), StoreError> {
+        Err(not_implemented(Operation::PutBucketLifecycleConfiguration))
+    }
+
+    /// DeleteBucketLifecycle: removes every rule.
+    async fn delete_bucket_lifecycle(&self, _: &Bucket) -> Result<(), StoreError> {
+        Err(not_implemented(Operation::DeleteBucketLifecycle))
+    }
+
+    /// The time as the store sees it: ages are measured by it, because a clock that is days ahead would make fresh
+    /// uploads look forgotten.
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
 
     /// Where requests go, for messages: `https://s3.eu-central-1.amazonaws.com`, `http://127.0.0.1:8014`.
     fn endpoint(&self) -> String;

@@ -31,6 +31,9 @@ pub enum Operation {
     CreateBucket,
     DeleteBucket,
     ListBuckets,
+    GetBucketLifecycleConfiguration,
+    PutBucketLifecycleConfiguration,
+    DeleteBucketLifecycle,
 }
 
 impl fmt::Display for Operation {
@@ -166,6 +169,8 @@ pub struct PartsPage {
     /// How the checksum that was declared at Create is made of those of the parts; `None`: the store says nothing
     /// of it, or none was declared.
     pub checksum_type: Option<ChecksumType>,
+    /// When the newest part of this page arrived, where the store shows it.
+    pub newest: Option<Timestamp>,
 }
 
 /// A part in the list of Complete.
@@ -287,6 +292,8 @@ pub struct UploadSummary {
     pub initiated: Option<Timestamp>,
     /// What its parts are billed as.
     pub storage_class: Option<String>,
+    /// Who began it: the initiator's display name, else its id.
+    pub initiator: Option<String>,
 }
 
 /// A page of ListMultipartUploads.
@@ -296,6 +303,9 @@ pub struct UploadsPage {
     pub uploads: Vec<UploadSummary>,
     /// Ask again behind this; `None` on the last page.
     pub next: Option<UploadMarker>,
+    /// The store lists uploads only where the prefix is a whole key (MinIO): an empty page does not mean that there
+    /// are none.
+    pub exact_key_only: bool,
 }
 
 /// A bucket, as ListBuckets shows it.
@@ -305,6 +315,16 @@ pub struct BucketInfo {
     pub name: String,
     /// When it was made.
     pub created: Option<Timestamp>,
+}
+
+/// The lifecycle rules of a bucket, as the store wrote them. Raw, because a model drops the elements that it does not
+/// know, and with them rules of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LifecycleDocument {
+    /// `<LifecycleConfiguration>`, whole.
+    pub xml: String,
+    /// `x-amz-transition-default-minimum-object-size`: belongs to the rules, and has to be sent back with them.
+    pub transition_default_minimum_object_size: Option<String>,
 }
 
 /// An object or a common prefix, as ListObjectsV2 shows it.

@@ -18,7 +18,7 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// The last answer that stood in the way.
-pub(super) async fn abort_until_gone(
+pub(crate) async fn abort_until_gone(
     store: &dyn Store,
     upload: &UploadRef,
     patience: Duration,

@@ -49,6 +49,7 @@ use crate::source::{Change, Source};
 use crate::store::{ObjectRef, Store, StoreErrorKind, Wire};
 
 pub use abandon::{Abandoned, abandon};
+pub(crate) use abort::abort_until_gone;
 pub use options::{
     DEFAULT_CONCURRENCY, DEFAULT_MULTIPART_THRESHOLD_BYTES, JournalChoice, JournalOptions, OnChange,
     Unfinished, UploadOptions,

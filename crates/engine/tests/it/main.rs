@@ -26,3 +26,4 @@ mod source;
 mod stores;
 mod unheard;
 mod versions;
+mod sweeping;

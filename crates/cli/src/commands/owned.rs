@@ -1,0 +1,53 @@
+//! Which unfinished uploads of a store are work in progress of this machine: those that a journal remembers.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use haul::journal::JournalSummary;
+use haul::store::UploadRef;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::state_dir::journal_folder;
+
+/// A store's clock and ours may differ by this much.
+const CLOCKS_DIFFER_BY: SignedDuration = SignedDuration::from_mins(16);
+
+/// The journals of this machine.
+pub(super) struct Owned {
+    by_upload: HashMap<String, JournalSummary>,
+    /// Create was sent, and its answer is not recorded: the upload has no name here.
+    unnamed: Vec<JournalSummary>,
+}
+
+impl Owned {
+    /// Reads them.
+    pub(super) fn read() -> anyhow::Result<Self> {
+        let mut owned = Self { by_upload: HashMap::new(), unnamed: Vec::new() };
+        for summary in journal_folder()?.list().map_err(haul::Error::from)? {
+            match &summary.upload_id {
+                Some(id) => drop(owned.by_upload.insert(id.as_str().to_owned(), summary)),
+                None => owned.unnamed.push(summary),
+            }
+        }
+        Ok(owned)
+    }
+
+    /// The journal of an upload, or one that may be its.
+    pub(super) fn of(&self, upload: &UploadRef, initiated: Option<Timestamp>) -> Option<&JournalSummary> {
+        let named = self.by_upload.get(upload.upload_id.as_str());
+        named.filter(|summary| summary.beginning.object == upload.object).or_else(|| {
+            self.unnamed.iter().find(|summary| {
+                let begun = Timestamp::from_second(summary.beginning.begun_at).unwrap_or(Timestamp::MIN);
+                let earliest = begun.checked_sub(CLOCKS_DIFFER_BY).unwrap_or(Timestamp::MIN);
+                summary.beginning.object == upload.object
+                    && initiated.is_none_or(|initiated| initiated >= earliest)
+            })
+        })
+    }
+}
+
+/// Whether a journal can never be resumed: its source is gone, and no process works on it.
+pub(super) fn is_abandoned(summary: &JournalSummary) -> bool {
+    let source = Path::new(&summary.beginning.source.path);
+    summary.running_pid.is_none() && matches!(source.try_exists(), Ok(false))
+}

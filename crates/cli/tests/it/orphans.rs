@@ -1,0 +1,339 @@
+//! Forgotten parts of a store: listed with their bytes and their cost, and swept, whichever tool left them.
+
+use std::time::{Duration, Instant};
+
+use haul_testkit::Store;
+use haul_testkit::chaos::{Fault, Kind, Rule};
+use haul_testkit::process::{Finished, Running};
+use serde_json::{Value, json};
+
+use crate::scene::{KEY, PART_BYTES, PARTS, Scene};
+use crate::world::{LIMIT, copy, event, events, finish, python, succeed};
+
+/// More than a page of ListMultipartUploads.
+const ORPHANS: usize = 1200;
+
+fn haul(scene: &Scene, store: &Store, words: &[&str]) -> Finished {
+    finish(scene.world.haul(store).args(words))
+}
+
+/// Upload ids that the store lists, by boto3.
+fn left(scene: &Scene) -> Vec<String> {
+    let script = "pages = s3.get_paginator('list_multipart_uploads').paginate(Bucket=args[0])\n\
+                  answer([upload['UploadId'] for page in pages for upload in page.get('Uploads', [])])\n";
+    let mut ids: Vec<String> = serde_json::from_value(python(&scene.real, script, &[&scene.bucket])).unwrap();
+    ids.sort();
+    ids
+}
+
+/// An upload of another tool, with these parts of ten bytes.
+fn foreign(scene: &Scene, key: &str, parts: &[u32]) -> String {
+    let script = "upload = s3.create_multipart_upload(Bucket=args[0], Key=args[1])['UploadId']\n\
+                  for part in json.loads(args[2]):\n    \
+                      s3.upload_part(Bucket=args[0], Key=args[1], UploadId=upload, PartNumber=part, Body=b'x' * 10)\n\
+                  answer(upload)\n";
+    let parts = serde_json::to_string(parts).unwrap();
+    python(&scene.real, script, &[&scene.bucket, key, &parts]).as_str().unwrap().to_owned()
+}
+
+fn send_part(scene: &Scene, key: &str, upload: &str) {
+    let script = "s3.upload_part(Bucket=args[0], Key=args[1], UploadId=args[2], PartNumber=9, Body=b'y')\nanswer(0)\n";
+    python(&scene.real, script, &[&scene.bucket, key, upload]);
+}
+
+/// Beside 1,200 orphans of another tool: a paused upload of ours, one that runs, a fresh one, and an old one that still
+/// receives parts. Exactly the orphans go; what was paused resumes.
+fn exactly_the_orphans_go(scene: &Scene) {
+    let url = format!("s3://{}", scene.bucket);
+    let active = foreign(scene, "active", &[1]);
+    let made = python(
+        &scene.real,
+        include_str!("py/make_orphans.py"),
+        &[&scene.bucket, &ORPHANS.to_string()],
+    );
+    let orphans: Vec<String> = serde_json::from_value(made).unwrap();
+    let made = Instant::now();
+
+    scene.kill_before_the_last_part();
+    let paused = event(&haul(scene, &scene.store, &["transfers", "--json"]), "upload");
+    let other = format!("{url}/running");
+    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(PARTS).always());
+    let running = Running::start(
+        copy(&scene.world, &scene.store, &scene.sample.path, &other).args(["--part-size", "5MiB", "--json"]),
+    )
+    .unwrap();
+    let before = scene.proxy.seen().len();
+    scene.wait_for(|seen| {
+        (1..PARTS).all(|part| {
+            seen[before..].iter().any(|it| it.part_number == Some(part) && it.status == Some(200))
+        })
+    });
+    // What is older than this is an orphan, what is younger is not: time itself has to pass between the two.
+    while made.elapsed() < Duration::from_secs(8) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let fresh = foreign(scene, "fresh", &[]);
+    send_part(scene, "active", &active);
+    let fresh_since = Instant::now();
+
+    let listed = haul(scene, &scene.real, &["uploads", &url, "--sort", "bytes", "--json"]);
+    assert_eq!(listed.code(), Some(0), "{}", listed.stderr);
+    let lines = events(&listed);
+    let uploads: Vec<&Value> = lines.iter().filter(|line| line["event"] == "unfinished-upload").collect();
+    assert_eq!(uploads.len(), ORPHANS + 4);
+    let mine: Vec<_> = uploads.iter().filter(|upload| !upload["journal"].is_null()).collect();
+    assert_eq!(mine.len(), 2, "{mine:?}");
+    assert!(mine.iter().any(|upload| upload["journal"] == paused["id"] && upload["key"] == KEY));
+    let largest = uploads.iter().find(|upload| upload["key"] == "orphans/00000").unwrap();
+    assert_eq!((&largest["part_count"], &largest["size_bytes"]), (&json!(1100), &json!(11_000)));
+    let total = lines.last().unwrap();
+    assert_eq!((&total["event"], &total["uploads"]), (&json!("unfinished-summary"), &json!(ORPHANS + 4)));
+
+    // Half of the time since the fresh ones were made is too long for them, and less than the orphans have waited.
+    let age = |since: Instant| since.elapsed().as_secs();
+    let older_than = format!("{}s", age(fresh_since) + (age(made) - age(fresh_since)) / 2 + 1);
+    let sweep = ["sweep", &url, "--older-than", &older_than, "--json"];
+    let dry = haul(scene, &scene.real, &[&sweep[..], &["--dry-run"]].concat());
+    assert_eq!(event(&dry, "sweep-summary")["candidates"], ORPHANS, "{}", dry.stderr);
+    let refused = haul(scene, &scene.real, &sweep);
+    assert_eq!(refused.code(), Some(2), "no terminal can be asked: {}", refused.stderr);
+    let older_than = format!("{}s", age(fresh_since) + (age(made) - age(fresh_since)) / 2 + 1);
+    let sweep = ["sweep", &url, "--older-than", &older_than, "--json", "--yes"];
+    let swept = haul(scene, &scene.real, &sweep);
+    assert_eq!(swept.code(), Some(0), "{}", swept.stderr);
+    let summary = event(&swept, "sweep-summary");
+    assert_eq!((&summary["removed"], &summary["failed"], &summary["owned"]), (&json!(ORPHANS), &json!(0), &json!(2)));
+
+    let mut kept = vec![fresh.clone(), active.clone()];
+    kept.extend(mine.iter().map(|upload| upload["upload_id"].as_str().unwrap().to_owned()));
+    kept.sort();
+    assert_eq!(left(scene), kept);
+    assert!(orphans.iter().all(|orphan| !kept.contains(orphan)));
+
+    running.kill(LIMIT).unwrap();
+    let resumed = succeed(&mut scene.command());
+    assert_eq!(event(&resumed, "uploaded")["resumed_bytes"], u64::from(PARTS - 1) * PART_BYTES);
+    for (key, id) in [("fresh", fresh), ("active", active)] {
+        let at = format!("{url}/{key}");
+        let aborted = haul(scene, &scene.real, &["abort", &at, "--upload-id", &id]);
+        assert_eq!(aborted.code(), Some(0), "{}", aborted.stderr);
+    }
+    let aborted = haul(scene, &scene.real, &["abort", &other]);
+    assert_eq!(aborted.code(), Some(0), "{}", aborted.stderr);
+    assert_eq!(left(scene), Vec::<String>::new());
+    assert_eq!(events(&haul(scene, &scene.real, &["transfers", "--json"])), Vec::<Value>::new(), "the journal too");
+}
+
+#[test]
+fn haul_serve_exactly_the_orphans_go() {
+    exactly_the_orphans_go(&Scene::at_haul_serve());
+}
+
+#[test]
+fn ceph_rgw_exactly_the_orphans_go() {
+    exactly_the_orphans_go(&Scene::at("RGW"));
+}
+
+#[test]
+fn localstack_exactly_the_orphans_go() {
+    exactly_the_orphans_go(&Scene::at("LOCALSTACK"));
+}
+
+#[test]
+fn several_uploads_of_a_key_are_listed_and_the_id_is_asked_for() {
+    let scene = Scene::at_haul_serve();
+    let (first, second) = (foreign(&scene, "key", &[1]), foreign(&scene, "key", &[]));
+    let longer = foreign(&scene, "key-longer", &[]);
+    let at = format!("s3://{}/key", scene.bucket);
+    let asked = haul(&scene, &scene.real, &["abort", &at]);
+    assert_eq!(asked.code(), Some(2), "{}", asked.stderr);
+    assert!(asked.stdout.contains(&first) && asked.stdout.contains(&second), "{}", asked.stdout);
+    assert!(asked.stderr.contains("--upload-id"), "{}", asked.stderr);
+    assert_eq!(left(&scene).len(), 3);
+
+    let done = succeed(scene.world.haul(&scene.real).args(["abort", &at, "--upload-id", &first, "--json"]));
+    assert_eq!(event(&done, "upload-aborted")["freed_bytes"], 10);
+    succeed(scene.world.haul(&scene.real).args(["abort", &at]));
+    assert_eq!(left(&scene), [longer]);
+    let none = haul(&scene, &scene.real, &["abort", &at]);
+    assert_eq!(none.code(), Some(1), "{}", none.stderr);
+}
+
+/// "none" would be taken for a clean bucket.
+#[test]
+fn a_listing_that_cannot_be_had_is_never_shown_as_none() {
+    let scene = Scene::at_haul_serve();
+    let url = format!("s3://{}/some/prefix", scene.bucket);
+    scene.proxy.add(Rule::on(Kind::ListMultipartUploads, Fault::error(403, "AccessDenied")));
+    let denied = haul(&scene, &scene.store, &["uploads", &url]);
+    assert_eq!(denied.code(), Some(1), "{}", denied.stdout);
+    assert!(denied.stderr.contains("AccessDenied") && denied.stdout.is_empty(), "{}", denied.stderr);
+
+    let empty = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListMultipartUploadsResult>\
+                 <IsTruncated>false</IsTruncated></ListMultipartUploadsResult>";
+    let minio = Fault::Answer {
+        status: 200,
+        headers: vec![("Server", "MinIO".to_owned())],
+        body: empty.to_owned(),
+        after: Duration::ZERO,
+    };
+    scene.proxy.add(Rule::on(Kind::ListMultipartUploads, minio).times(2));
+    let minio = haul(&scene, &scene.store, &["uploads", &url]);
+    assert_eq!(minio.code(), Some(1), "{}", minio.stdout);
+    assert!(minio.stderr.contains("only for an exact key"), "{}", minio.stderr);
+}
+
+#[test]
+fn a_sweep_reports_what_it_could_not_remove() {
+    let scene = Scene::at_haul_serve();
+    foreign(&scene, "a", &[1]);
+    foreign(&scene, "b", &[]);
+    let url = format!("s3://{}", scene.bucket);
+    let words = ["sweep", &url, "--older-than", "0s", "--json", "--yes"];
+    scene.proxy.add(Rule::on(Kind::AbortMultipartUpload, Fault::error(403, "AccessDenied")).always());
+    let failed = haul(&scene, &scene.store, &words);
+    assert_eq!(failed.code(), Some(5), "{}", failed.stderr);
+    assert_eq!(event(&failed, "sweep-summary")["failed"], 2);
+    assert_eq!(failed.stderr.matches("is still there").count(), 2, "{}", failed.stderr);
+    assert_eq!(left(&scene).len(), 2);
+
+    // 500 twice is waited out.
+    let scene = Scene::at_haul_serve();
+    foreign(&scene, "a", &[1]);
+    let url = format!("s3://{}", scene.bucket);
+    scene.proxy.add(Rule::on(Kind::AbortMultipartUpload, Fault::error(500, "InternalError")).times(2));
+    let words = ["sweep", &url, "--older-than", "0s", "--yes"];
+    let swept = haul(&scene, &scene.store, &words);
+    assert_eq!(swept.code(), Some(0), "{}", swept.stderr);
+    assert_eq!(left(&scene), Vec::<String>::new());
+}
+
+/// A clock that is days ahead would make every upload look forgotten: ages are measured by the store's clock.
+#[test]
+fn a_wrong_clock_does_not_sweep_fresh_uploads() {
+    let scene = Scene::at_haul_serve();
+    foreign(&scene, "fresh", &[1]);
+    let mut command = scene.world.haul(&scene.real);
+    command.args(["sweep", &format!("s3://{}", scene.bucket), "--older-than", "7d", "--yes", "--json"]);
+    let swept = succeed(&mut crate::world::at_another_time(&command, "+10d"));
+    assert_eq!(event(&swept, "sweep-summary")["candidates"], 0);
+    assert_eq!(left(&scene).len(), 1);
+}
+
+/// Abandoned by this machine: the source is gone, so nothing can be resumed.
+#[test]
+fn a_sweep_takes_ours_only_when_asked_and_only_without_a_source() {
+    let scene = Scene::at_haul_serve();
+    scene.kill_before_the_last_part();
+    let url = format!("s3://{}", scene.bucket);
+    let words = ["sweep", &url, "--older-than", "0s", "--yes", "--json", "--include-mine"];
+    let kept = haul(&scene, &scene.real, &words);
+    assert_eq!(event(&kept, "sweep-summary")["owned"], 1, "its source is there");
+    std::fs::remove_file(&scene.sample.path).unwrap();
+    let kept = haul(&scene, &scene.real, &words[..6]);
+    assert_eq!(event(&kept, "sweep-summary")["owned"], 1, "it was not asked for");
+    let swept = haul(&scene, &scene.store, &words);
+    assert_eq!(event(&swept, "sweep-summary")["removed"], 1, "{}", swept.stderr);
+    assert_eq!(left(&scene), Vec::<String>::new());
+    assert_eq!(events(&haul(&scene, &scene.real, &["transfers", "--json"])), Vec::<Value>::new());
+}
+
+#[test]
+fn a_price_of_the_user_makes_a_cost_and_none_is_invented() {
+    let scene = Scene::at_haul_serve();
+    foreign(&scene, "a", &[1]);
+    let url = format!("s3://{}", scene.bucket);
+    let unpriced = event(&haul(&scene, &scene.real, &["uploads", &url, "--json"]), "unfinished-summary");
+    assert_eq!(unpriced["monthly_cost"], Value::Null);
+    let table = "as_of = \"2026-11\"\ncurrency = \"EUR\"\n[[price]]\nprovider = \"127.0.0.1\"\nclass = \"STANDARD\"\n\
+                 per_gib_month = 107374182.4\n";
+    std::fs::write(scene.world.path("prices.toml"), table).unwrap();
+    let priced = haul(&scene, &scene.real, &["uploads", &url, "--prices", "prices.toml"]);
+    assert!(priced.stdout.contains("about 1.00 EUR a month (prices of 2026-11)"), "{}", priced.stdout);
+}
+
+fn rules(scene: &Scene, words: &[&str]) -> Value {
+    python(&scene.real, include_str!("py/lifecycle_rules.py"), &[&[scene.bucket.as_str()], words].concat())
+}
+
+/// Rules of others are kept as the store has them, ours goes in, is shown, and comes out.
+fn rules_of_others_stay(scene: &Scene, others: &Value) {
+    let bucket = format!("s3://{}", scene.bucket);
+    let before = rules(scene, &["put", &others.to_string()]);
+    let installed = haul(scene, &scene.real, &["lifecycle", &bucket, "--abort-after", "7d", "--prefix", "tmp/"]);
+    assert_eq!(installed.code(), Some(0), "{}", installed.stderr);
+    let with = rules(scene, &["get"]);
+    let ours = with.as_array().unwrap().iter().find(|rule| rule["ID"] == "haul-abort-incomplete/tmp/").unwrap();
+    assert_eq!(ours["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"], 7);
+    assert_eq!(with.as_array().unwrap().len(), before.as_array().unwrap().len() + 1);
+    let shown = haul(scene, &scene.real, &["lifecycle", &bucket]);
+    assert!(shown.stdout.contains("keys that begin with tmp/: aborts unfinished uploads after 7 days"), "{}", shown.stdout);
+    let removed = haul(scene, &scene.real, &["lifecycle", &bucket, "--remove"]);
+    assert_eq!(removed.code(), Some(0), "{}", removed.stderr);
+    assert_eq!(rules(scene, &["get"]), before);
+}
+
+fn abort_rule(id: &str, prefix: &str, status: &str) -> Value {
+    json!({"ID": id, "Filter": {"Prefix": prefix}, "Status": status,
+           "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 30}})
+}
+
+#[test]
+fn haul_serve_lifecycle_rules_of_others_stay() {
+    let others = json!([abort_rule("a", "logs/", "Enabled"), abort_rule("b & c", "", "Disabled")]);
+    rules_of_others_stay(&Scene::at_haul_serve(), &others);
+}
+
+fn three_shapes() -> Value {
+    json!([
+        abort_rule("a", "logs/", "Enabled"),
+        {"ID": "old & gone", "Filter": {"Prefix": "old/"}, "Status": "Disabled", "Expiration": {"Days": 365}},
+        {"ID": "tagged", "Filter": {"And": {"Prefix": "t/", "Tags": [{"Key": "team", "Value": "a<b"}]}},
+         "Status": "Enabled", "Expiration": {"Days": 30}},
+    ])
+}
+
+#[test]
+fn ceph_rgw_lifecycle_rules_of_others_stay() {
+    rules_of_others_stay(&Scene::at("RGW"), &three_shapes());
+}
+
+#[test]
+fn localstack_lifecycle_rules_of_others_stay() {
+    rules_of_others_stay(&Scene::at("LOCALSTACK"), &three_shapes());
+}
+
+#[test]
+fn a_bucket_without_rules_gets_ours_and_loses_it_again() {
+    let scene = Scene::at_haul_serve();
+    let bucket = format!("s3://{}", scene.bucket);
+    let none = haul(&scene, &scene.real, &["lifecycle", &bucket]);
+    assert!(none.stdout.contains("has no lifecycle rules"), "{}", none.stdout);
+    succeed(scene.world.haul(&scene.real).args(["lifecycle", &bucket, "--abort-after", "3d"]));
+    assert_eq!(rules(&scene, &["get"])[0]["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"], 3);
+    succeed(scene.world.haul(&scene.real).args(["lifecycle", &bucket, "--remove"]));
+    assert_eq!(rules(&scene, &["get"]), json!([]));
+}
+
+/// Not supported, not allowed and silently dropped are three different things to do something about.
+#[test]
+fn lifecycle_failures_are_told_apart() {
+    let scene = Scene::at_haul_serve();
+    let bucket = format!("s3://{}", scene.bucket);
+    let words = ["lifecycle", &bucket, "--abort-after", "7d"];
+    let mut said = Vec::new();
+    for (status, code) in [(501, "NotImplemented"), (403, "AccessDenied")] {
+        scene.proxy.add(Rule::on(Kind::Other, Fault::error(status, code)));
+        let failed = haul(&scene, &scene.store, &words);
+        assert_eq!(failed.code(), Some(1), "{}", failed.stderr);
+        said.push(failed.stderr);
+    }
+    assert!(said[0].contains("does not support") && said[0].contains("haul sweep"), "{}", said[0]);
+    assert!(said[1].contains("s3:PutLifecycleConfiguration"), "{}", said[1]);
+    // The store answers 200 to the PUT and keeps nothing.
+    let taken = Fault::Answer { status: 200, headers: vec![], body: String::new(), after: Duration::ZERO };
+    scene.proxy.add(Rule::on(Kind::Other, taken).after(1));
+    let dropped = haul(&scene, &scene.store, &words);
+    assert_eq!(dropped.code(), Some(1), "{}", dropped.stdout);
+    assert!(dropped.stderr.contains("does not keep haul-abort-incomplete"), "{}", dropped.stderr);
+}

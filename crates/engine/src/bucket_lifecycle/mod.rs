@@ -1,0 +1,120 @@
+//! The lifecycle rule that aborts unfinished uploads, put beside the rules of others.
+//!
+//! PutBucketLifecycleConfiguration replaces every rule, so the document is edited as the text that the store gave
+//! ([`document`]), and read back afterwards: a store that drops what it does not know must not do so in silence.
+
+mod document;
+
+use haul_parts::Bucket;
+
+pub use document::{DocumentError, Rule, RULE_ID};
+
+use crate::store::{LifecycleDocument, Store, StoreError, StoreErrorKind};
+
+/// Why the rules could not be changed as asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LifecycleError {
+    /// The store refused, or could not be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store's document cannot be edited safely; nothing was changed.
+    #[error("the lifecycle rules of the bucket cannot be read")]
+    Document(#[from] DocumentError),
+    /// The store took the document and does not show what was put into it.
+    #[error("the store took the rules and does not keep {}", .rules.join(", "))]
+    Dropped {
+        /// IDs of rules that are missing or different now.
+        rules: Vec<String>,
+    },
+}
+
+/// The rules of a bucket, in their order; none where the store has no configuration.
+///
+/// # Errors
+/// [`LifecycleError`].
+pub async fn rules(store: &dyn Store, bucket: &Bucket) -> Result<Vec<Rule>, LifecycleError> {
+    match read(store, bucket).await? {
+        Some(found) => Ok(document::rules(&found.xml)?),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Adds the rule that aborts uploads below `prefix` that are not finished `days` after they began, or changes its
+/// days. Every other rule stays as it is.
+///
+/// # Errors
+/// [`LifecycleError`].
+pub async fn install(store: &dyn Store, bucket: &Bucket, prefix: &str, days: u32) -> Result<(), LifecycleError> {
+    let before = read(store, bucket).await?;
+    let xml = document::with_abort_rule(before.as_ref().map(|found| found.xml.as_str()), prefix, days)?;
+    replace(store, bucket, before, xml, &[document::rule_id(prefix)]).await
+}
+
+/// Takes out the rules that [`install`] added: the one of `prefix`, or all of them. Returns how many there were.
+///
+/// # Errors
+/// [`LifecycleError`].
+pub async fn uninstall(
+    store: &dyn Store,
+    bucket: &Bucket,
+    prefix: Option<&str>,
+) -> Result<usize, LifecycleError> {
+    let Some(before) = read(store, bucket).await? else { return Ok(0) };
+    let ours = |rule: &Rule| rule.is_ours() && prefix.is_none_or(|prefix| rule.id == document::rule_id(prefix));
+    let rules = document::rules(&before.xml)?;
+    let count = rules.iter().filter(|rule| ours(rule)).count();
+    if count == 0 {
+        return Ok(0);
+    }
+    if count == rules.len() {
+        store.delete_bucket_lifecycle(bucket).await?;
+        let left = read(store, bucket).await?;
+        let left = left.map(|left| document::rules(&left.xml)).transpose()?.unwrap_or_default();
+        let kept: Vec<_> = left.into_iter().filter(ours).map(|rule| format!("the removal of {}", rule.id)).collect();
+        return if kept.is_empty() { Ok(count) } else { Err(LifecycleError::Dropped { rules: kept }) };
+    }
+    let xml = document::without(&before.xml, ours)?;
+    replace(store, bucket, Some(before), xml, &[]).await?;
+    Ok(count)
+}
+
+async fn read(store: &dyn Store, bucket: &Bucket) -> Result<Option<LifecycleDocument>, StoreError> {
+    match store.get_bucket_lifecycle(bucket).await {
+        Err(error) if error.code.as_deref() == Some("NoSuchLifecycleConfiguration") => Ok(None),
+        // `haul serve` and some others answer an empty configuration instead.
+        Ok(Some(found)) if found.xml.trim().is_empty() => Ok(None),
+        answer => answer,
+    }
+}
+
+/// Puts `xml` and compares what the store keeps with it.
+async fn replace(
+    store: &dyn Store,
+    bucket: &Bucket,
+    before: Option<LifecycleDocument>,
+    xml: String,
+    added: &[String],
+) -> Result<(), LifecycleError> {
+    let size = before.as_ref().and_then(|found| found.transition_default_minimum_object_size.clone());
+    let wanted = LifecycleDocument { xml, transition_default_minimum_object_size: size };
+    store.put_bucket_lifecycle(bucket, &wanted).await?;
+    let after = read(store, bucket).await?.map_or_else(String::new, |found| found.xml);
+    let missing = document::missing(&wanted.xml, &after, added)?;
+    if missing.is_empty() { Ok(()) } else { Err(LifecycleError::Dropped { rules: missing }) }
+}
+
+impl LifecycleError {
+    /// What the store answered, if that is what went wrong.
+    pub fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether the store has no lifecycle rules at all.
+    pub fn is_not_implemented(&self) -> bool {
+        self.store_error().is_some_and(|error| error.kind == StoreErrorKind::NotImplemented)
+    }
+}

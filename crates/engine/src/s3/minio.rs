@@ -1,0 +1,41 @@
+//! MinIO, told by the `Server` header of its answers.
+//!
+//! Its ListMultipartUploads answers a prefix only where that is a whole key, and older releases list nothing without one
+//! (minio/minio#20989, #11686; "working as intended"). An empty page from it does not mean that there are no uploads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_smithy_runtime_api::box_error::BoxError;
+
+/// Whether the answers that it saw were MinIO's.
+#[derive(Clone, Debug, Default)]
+pub(super) struct IsMinio(Arc<AtomicBool>);
+
+impl IsMinio {
+    /// True after an answer of MinIO.
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Intercept for IsMinio {
+    fn name(&self) -> &'static str {
+        "IsMinio"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let server = context.response().headers().get("server").unwrap_or_default();
+        if server.starts_with("MinIO") {
+            self.0.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! Finds the unfinished uploads below a prefix, and the bytes of each.
+//!
+//! ListMultipartUploads gives names and dates; the bytes are only in ListParts, one listing per upload. So parts are
+//! listed for several uploads at a time, all pages of each. What ends meanwhile is skipped, and what cannot be listed is
+//! reported: it may be billed, so it is never shown as nothing.
+
+use futures_util::StreamExt as _;
+use haul_parts::{Bucket, Key};
+use jiff::Timestamp;
+
+use crate::retry::RetryPolicy;
+use crate::store::{
+    ObjectRef, Operation, Store, StoreError, StoreErrorKind, UploadMarker, UploadRef, UploadSummary,
+};
+
+/// How an inventory is taken.
+#[derive(Clone, Debug)]
+pub struct InventoryOptions {
+    /// Uploads whose parts are listed at a time.
+    pub concurrency: usize,
+    /// For every request.
+    pub retry: RetryPolicy,
+}
+
+impl Default for InventoryOptions {
+    fn default() -> Self {
+        Self { concurrency: 16, retry: RetryPolicy::default() }
+    }
+}
+
+/// An unfinished upload with what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnfinishedUpload {
+    /// Its name.
+    pub upload: UploadRef,
+    /// When it was created.
+    pub initiated: Option<Timestamp>,
+    /// When its newest part arrived; without parts, when it was created.
+    pub last_active: Option<Timestamp>,
+    /// Parts that the store keeps.
+    pub part_count: u64,
+    /// Bytes of these parts.
+    pub size_bytes: u64,
+    /// `STANDARD` and so on, as the store gave it.
+    pub storage_class: Option<String>,
+    /// Who began it, as the store names them.
+    pub initiator: Option<String>,
+}
+
+/// An upload whose parts cannot be listed, and the reason.
+#[derive(Debug)]
+pub struct Unlisted {
+    /// As ListMultipartUploads showed it.
+    pub summary: UploadSummary,
+    /// What the store answered.
+    pub error: StoreError,
+}
+
+/// The unfinished uploads of a bucket.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// In the order of their keys, then of their beginning.
+    pub uploads: Vec<UnfinishedUpload>,
+    /// Uploads that exist and whose bytes are not known.
+    pub unlisted: Vec<Unlisted>,
+    /// Uploads that ended between the two listings.
+    pub vanished: u64,
+    /// The store lists uploads only where the prefix is a whole key (MinIO).
+    pub exact_key_only: bool,
+}
+
+/// Lists the unfinished uploads whose keys begin with `prefix`.
+///
+/// # Errors
+/// What the store answered to ListMultipartUploads. A store that gives the same page for ever is
+/// [`StoreErrorKind::Malformed`].
+pub async fn inventory(
+    store: &dyn Store,
+    bucket: &Bucket,
+    prefix: &str,
+    options: &InventoryOptions,
+) -> Result<Inventory, StoreError> {
+    let found = listed(store, bucket, prefix, options).await?;
+    let is_empty = found.uploads.is_empty() && found.unlisted.is_empty();
+    if !found.exact_key_only || !is_empty || prefix.is_empty() {
+        return Ok(found);
+    }
+    // Newer releases of MinIO list every upload where no prefix is asked for.
+    let mut all = listed(store, bucket, "", options).await?;
+    all.uploads.retain(|upload| upload.upload.object.key.as_str().starts_with(prefix));
+    all.unlisted.retain(|unlisted| unlisted.summary.key.starts_with(prefix));
+    Ok(all)
+}
+
+async fn listed(
+    store: &dyn Store,
+    bucket: &Bucket,
+    prefix: &str,
+    options: &InventoryOptions,
+) -> Result<Inventory, StoreError> {
+    let mut found = Inventory::default();
+    let mut after: Option<UploadMarker> = None;
+    loop {
+        let page = options.retry.run(|| store.list_multipart_uploads(bucket, prefix, after.as_ref())).await?;
+        found.exact_key_only |= page.exact_key_only;
+        let measured = futures_util::stream::iter(page.uploads)
+            .map(|summary| measure(store, bucket, summary, options))
+            .buffered(options.concurrency.max(1));
+        let mut measured = std::pin::pin!(measured);
+        while let Some(one) = measured.next().await {
+            match one {
+                Measured::Found(upload) => found.uploads.push(upload),
+                Measured::Gone => found.vanished += 1,
+                Measured::Unlisted(unlisted) => found.unlisted.push(unlisted),
+            }
+        }
+        let Some(next) = page.next else { return Ok(found) };
+        if after.as_ref() == Some(&next) {
+            let message = "the store gives the same page of uploads again and again";
+            return Err(StoreError::local(
+                Operation::ListMultipartUploads,
+                StoreErrorKind::Malformed,
+                message,
+            ));
+        }
+        after = Some(next);
+    }
+}
+
+enum Measured {
+    Found(UnfinishedUpload),
+    Gone,
+    Unlisted(Unlisted),
+}
+
+async fn measure(
+    store: &dyn Store,
+    bucket: &Bucket,
+    summary: UploadSummary,
+    options: &InventoryOptions,
+) -> Measured {
+    let key = match Key::new(summary.key.as_str()) {
+        Ok(key) => key,
+        Err(error) => {
+            let kind = StoreErrorKind::Malformed;
+            let error = StoreError::local(Operation::ListMultipartUploads, kind, error.to_string());
+            return Measured::Unlisted(Unlisted { summary, error });
+        }
+    };
+    let upload = UploadRef {
+        object: ObjectRef { bucket: bucket.clone(), key },
+        upload_id: summary.upload_id.clone(),
+    };
+    match contents(store, &upload, &options.retry).await {
+        Ok(contents) => Measured::Found(UnfinishedUpload {
+            upload,
+            initiated: summary.initiated,
+            last_active: contents.newest.max(summary.initiated),
+            part_count: contents.part_count,
+            size_bytes: contents.size_bytes,
+            storage_class: summary.storage_class,
+            initiator: summary.initiator,
+        }),
+        Err(error) if error.kind == StoreErrorKind::NoSuchUpload => Measured::Gone,
+        Err(error) => Measured::Unlisted(Unlisted { summary, error }),
+    }
+}
+
+/// What ListParts shows of one upload.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Contents {
+    pub(super) part_count: u64,
+    pub(super) size_bytes: u64,
+    pub(super) newest: Option<Timestamp>,
+}
+
+/// All pages of ListParts.
+pub(super) async fn contents(
+    store: &dyn Store,
+    upload: &UploadRef,
+    retry: &RetryPolicy,
+) -> Result<Contents, StoreError> {
+    let mut contents = Contents::default();
+    let mut after = None;
+    loop {
+        let page = retry.run(|| store.list_parts(upload, after)).await?;
+        contents.part_count += page.parts.len() as u64;
+        contents.size_bytes += page.parts.iter().map(|part| part.size_bytes).sum::<u64>();
+        contents.newest = contents.newest.max(page.newest);
+        match page.next {
+            // Part numbers only rise: a store that does not advance would be asked for ever.
+            Some(next) if after.is_none_or(|after| next > after) => after = Some(next),
+            Some(_) => {
+                let message = "the store gives the same page of parts again and again";
+                return Err(StoreError::local(Operation::ListParts, StoreErrorKind::Malformed, message));
+            }
+            None => return Ok(contents),
+        }
+    }
+}

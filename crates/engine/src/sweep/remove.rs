@@ -1,0 +1,65 @@
+//! Removes an unfinished upload that nothing was sent to for a while.
+//!
+//! AbortMultipartUpload has no condition, so the parts are listed immediately before it: what remains is the time between
+//! the answer to ListParts and the arrival of the abort, one round trip.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::inventory::contents;
+use crate::retry::RetryPolicy;
+use crate::store::{Store, StoreError, StoreErrorKind, UploadRef};
+use crate::upload::abort_until_gone;
+
+/// How long one upload is tried: parts that were in flight may land after an abort, and it is then sent again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What became of an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// ListParts answers `NoSuchUpload`: nothing is left.
+    Removed {
+        /// Bytes that it held.
+        size_bytes: u64,
+        /// Parts that it held.
+        part_count: u64,
+    },
+    /// It had ended before.
+    Gone,
+    /// A part arrived after the given time: it stays.
+    Active {
+        /// When its newest part arrived.
+        newest: Timestamp,
+    },
+}
+
+/// Aborts `upload` unless a part arrived after `idle_since`, and waits until nothing is left.
+///
+/// # Errors
+/// What stood in the way; the upload, or a part of it, may still be there.
+pub async fn remove_if_idle(
+    store: &dyn Store,
+    upload: &UploadRef,
+    idle_since: Timestamp,
+    retry: &RetryPolicy,
+) -> Result<Removal, StoreError> {
+    let held = match contents(store, upload, retry).await {
+        Ok(held) => held,
+        Err(error) if error.kind == StoreErrorKind::NoSuchUpload => return Ok(Removal::Gone),
+        Err(error) => return Err(error),
+    };
+    if let Some(newest) = held.newest.filter(|newest| *newest > idle_since) {
+        return Ok(Removal::Active { newest });
+    }
+    abort_until_gone(store, upload, PATIENCE).await?;
+    Ok(Removal::Removed { size_bytes: held.size_bytes, part_count: held.part_count })
+}
+
+/// Aborts `upload` whatever it holds, and waits until nothing is left.
+///
+/// # Errors
+/// As [`remove_if_idle`].
+pub async fn remove(store: &dyn Store, upload: &UploadRef, retry: &RetryPolicy) -> Result<Removal, StoreError> {
+    remove_if_idle(store, upload, Timestamp::MAX, retry).await
+}
