@@ -84,7 +84,7 @@ impl Left {
                     exit: Exit::LeftBehind,
                     code: "LeftBehind",
                     message: format!("{signal} again: parts of upload {upload_id} may be left at the store"),
-                    hint: Some(format!("abort it: {}", trail.how_to_abort(&upload_id))),
+                    hint: Some(format!("abort it: {}", trail.abort(&upload_id))),
                 },
             },
             // It would have ended at the first signal if its bytes had not left.
@@ -145,7 +145,7 @@ mod tests {
 
         let ended = left(OnInterrupt::Abort, store()).ended("Ctrl-C");
         assert_eq!(ended.exit, Exit::LeftBehind);
-        insta::assert_snapshot!(ended.hint.unwrap(), @"abort it: aws s3api abort-multipart-upload --endpoint-url http://127.0.0.1:8014 --bucket bucket --key key --upload-id abc");
+        insta::assert_snapshot!(ended.hint.unwrap(), @"abort it: haul abort s3://bucket/key --upload-id abc --endpoint http://127.0.0.1:8014");
 
         let mut gone = left(OnInterrupt::Abort, journal());
         gone.event(&Event::Aborted);

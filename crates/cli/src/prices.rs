@@ -51,9 +51,9 @@ pub(crate) struct Prices(Vec<Table>);
 impl Prices {
     /// Ours, and before it the user's file if there is one.
     pub(crate) fn read(given: Option<&Path>) -> anyhow::Result<Self> {
-        let given = given.map(PathBuf::from).or_else(|| {
-            std::env::var_os("HAUL_PRICES").filter(|path| !path.is_empty()).map(PathBuf::from)
-        });
+        let given = given
+            .map(PathBuf::from)
+            .or_else(|| std::env::var_os("HAUL_PRICES").filter(|path| !path.is_empty()).map(PathBuf::from));
         let mut tables = Vec::new();
         if let Some(path) = given {
             let doing = || Doing::of(format!("cannot use the prices of {}", path.display()));
@@ -92,7 +92,11 @@ impl Price {
 
     /// `0.12 USD`.
     pub(crate) fn amount(&self, cost: f64) -> String {
-        if cost > 0.0 && cost < 0.005 { format!("<0.01 {}", self.currency) } else { format!("{cost:.2} {}", self.currency) }
+        if cost > 0.0 && cost < 0.005 {
+            format!("<0.01 {}", self.currency)
+        } else {
+            format!("{cost:.2} {}", self.currency)
+        }
     }
 
     /// `USD`.

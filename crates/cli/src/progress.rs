@@ -62,6 +62,8 @@ pub(crate) struct View {
     label: String,
     /// The file, as a command line names it.
     source: String,
+    /// Of the object, where uploads of it may be unfinished.
+    address: Option<String>,
     /// What stands on the terminal now; only in [`Mode::Terminal`].
     status: Status,
     pace: Pace,
@@ -85,6 +87,7 @@ impl View {
             mode,
             source: label.clone(),
             label,
+            address: None,
             status: Status::default(),
             pace: Pace::default(),
             last_line: now,
@@ -101,6 +104,12 @@ impl View {
     /// The same of a file that messages may have to name in a command.
     pub(crate) fn of_source(mode: Mode, label: String, source: String) -> Self {
         Self { source, ..Self::new(mode, label) }
+    }
+
+    /// Of an upload to this address, as it can be shown.
+    #[must_use]
+    pub(crate) fn to_address(self, address: &str) -> Self {
+        Self { address: Some(address.to_owned()), ..self }
     }
 
     /// How often something had to be sent again.
@@ -134,7 +143,10 @@ impl View {
                 self.pace.forget();
                 self.say(&format!("restarting: {}", reason));
             }
-            Event::UnfinishedFound { count, initiated } => self.warn(&unfinished(*count, *initiated)),
+            Event::UnfinishedFound { count, initiated } => {
+                let message = unfinished(*count, *initiated, self.address.as_deref());
+                self.warn(&message);
+            }
             Event::RelatedJournal { .. } => self.warn(&related(event, &self.source)),
             Event::Warning { message } => self.warn(&message),
             _ => {}
@@ -251,7 +263,7 @@ fn resuming(arrived_bytes: u64, size_bytes: u64, differing: &[PartNumber]) -> St
 }
 
 /// Uploads of the key that nobody here remembers, and what can be done about them.
-fn unfinished(count: usize, initiated: Option<Timestamp>) -> String {
+fn unfinished(count: usize, initiated: Option<Timestamp>, address: Option<&str>) -> String {
     let begun = initiated.map_or_else(String::new, |time| {
         format!(", begun {}", human_age(Timestamp::now().duration_since(time).unsigned_abs()))
     });
@@ -259,7 +271,11 @@ fn unfinished(count: usize, initiated: Option<Timestamp>) -> String {
         1 => (format!("an unfinished upload of this key{begun}, is"), "it if it is"),
         _ => (format!("{count} unfinished uploads of this key, the last{begun}, are"), "one that is"),
     };
-    format!("{what} at the store; Ctrl-C and the same command with --adopt resumes {of_it} of this file")
+    let list =
+        address.map_or_else(String::new, |address| format!("; haul uploads {address} lists what is there"));
+    format!(
+        "{what} at the store; Ctrl-C and the same command with --adopt resumes {of_it} of this file{list}"
+    )
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ pub(crate) async fn open(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow
             match connect(options).await {
                 Ok(store) => Ok(Opened {
                     reach: match &found.inside {
-                        Some(_) => Reach::Inside,
+                        Some(_) => Reach::Inside(folder),
                         None => Reach::Url(store.endpoint()),
                     },
                     store: Arc::new(LoggedStore(store)),

@@ -1,13 +1,12 @@
-//! How an upload that did not end well is found again, in words that work when they are pasted into a shell: by the id of
-//! its journal, or, where nothing here remembers it, by what the store calls it.
+//! How an upload that did not end well is found again, in commands that can be pasted into a shell: by the id of its
+//! journal, or, without a journal, by its key and its upload id at the store.
+
+use std::path::PathBuf;
 
 use haul::parts::UploadId;
 use haul::{Advice, Error as EngineError, ObjectRef, StoreError, StoreErrorKind};
 
 use crate::output::is_unsafe;
-
-/// Where `haul serve` listens unless it is told otherwise.
-const SERVE_ENDPOINT: &str = "http://127.0.0.1:8014";
 
 /// What leads back to one upload.
 #[derive(Clone, Debug)]
@@ -32,8 +31,8 @@ pub(crate) enum Reach {
     Aws,
     /// By this URL.
     Url(String),
-    /// It was inside this command: `haul serve` has to open the folder first.
-    Inside,
+    /// It was inside this command, over this folder.
+    Inside(PathBuf),
 }
 
 impl Trail {
@@ -51,36 +50,26 @@ impl Trail {
             Self::Journal(id) => return format!("haul abort {id}"),
             Self::Store { object, endpoint, profile } => (object, endpoint, profile),
         };
-        let mut line = "aws s3api abort-multipart-upload".to_owned();
-        let url = match endpoint {
-            Reach::Aws => None,
-            Reach::Url(url) => Some(url.as_str()),
-            Reach::Inside => Some(SERVE_ENDPOINT),
+        let scheme = if matches!(endpoint, Reach::Inside(_)) { "local" } else { "s3" };
+        let address = format!("{scheme}://{}/{}", object.bucket, object.key);
+        let folder = match endpoint {
+            Reach::Inside(folder) => Some(folder.to_string_lossy()),
+            Reach::Aws | Reach::Url(_) => None,
         };
+        let url = if let Reach::Url(url) = endpoint { Some(url.as_str()) } else { None };
         let words = [
-            ("--endpoint-url", url),
-            ("--profile", profile.as_deref()),
-            ("--bucket", Some(object.bucket.as_str())),
-            ("--key", Some(object.key.as_str())),
             ("--upload-id", Some(upload_id.as_str())),
+            ("--endpoint", url),
+            ("--profile", profile.as_deref()),
+            ("--data", folder.as_deref()),
         ];
+        let mut line = format!("haul abort {}", quoted(&address));
         for (name, value) in words {
             if let Some(value) = value {
                 line += &format!(" {name} {}", quoted(value));
             }
         }
         line
-    }
-
-    /// `abort` in a sentence.
-    pub(crate) fn how_to_abort(&self, upload_id: &UploadId) -> String {
-        let line = self.abort(upload_id);
-        match self {
-            Self::Store { endpoint: Reach::Inside, .. } => {
-                format!("start haul serve on the folder, then with its keys: {line}")
-            }
-            _ => line,
-        }
     }
 
     /// What to do about an error of the engine, where the way back is part of it.
@@ -93,11 +82,11 @@ impl Trail {
                 None => format!(
                     "nothing here remembers the upload: look at the object before sending it again; if it is not \
                      there, remove what was sent: {}",
-                    self.how_to_abort(upload_id)
+                    self.abort(upload_id)
                 ),
             },
             EngineError::LeftBehind { upload_id, cleanup, .. } => {
-                format!("{}: {}", when(cleanup), self.how_to_abort(upload_id))
+                format!("{}: {}", when(cleanup), self.abort(upload_id))
             }
             EngineError::SourceChangedSince { .. } => match self {
                 Self::Journal(id) => format!(
@@ -202,8 +191,8 @@ mod tests {
     fn what_is_not_remembered_is_named_as_the_store_names_it() {
         let upload_id = UploadId::new("2~a b").unwrap();
         let url = || Reach::Url("http://127.0.0.1:9000".into());
-        insta::assert_snapshot!(at_store("it's here", url()).abort(&upload_id), @r"aws s3api abort-multipart-upload --endpoint-url http://127.0.0.1:9000 --bucket bucket --key 'it'\''s here' --upload-id '2~a b'");
-        insta::assert_snapshot!(at_store("key", Reach::Aws).abort(&upload_id), @"aws s3api abort-multipart-upload --bucket bucket --key key --upload-id '2~a b'");
-        insta::assert_snapshot!(at_store("key", Reach::Inside).how_to_abort(&upload_id), @"start haul serve on the folder, then with its keys: aws s3api abort-multipart-upload --endpoint-url http://127.0.0.1:8014 --bucket bucket --key key --upload-id '2~a b'");
+        insta::assert_snapshot!(at_store("it's here", url()).abort(&upload_id), @r"haul abort 's3://bucket/it'\''s here' --upload-id '2~a b' --endpoint http://127.0.0.1:9000");
+        insta::assert_snapshot!(at_store("key", Reach::Aws).abort(&upload_id), @"haul abort s3://bucket/key --upload-id '2~a b'");
+        insta::assert_snapshot!(at_store("key", Reach::Inside("/srv/data".into())).abort(&upload_id), @"haul abort local://bucket/key --upload-id '2~a b' --data /srv/data");
     }
 }

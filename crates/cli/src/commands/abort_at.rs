@@ -55,8 +55,9 @@ async fn abort(
     let shown = visible(&address.to_string());
     let (upload, initiated) = match upload_id {
         Some(id) => {
-            let upload_id = UploadId::new(id)
-                .map_err(|error| Usage::new(format!("{} is no upload id: {error}", visible(id)), "copy it from haul uploads"))?;
+            let upload_id = UploadId::new(id).map_err(|error| {
+                Usage::new(format!("{} is no upload id: {error}", visible(id)), "copy it from haul uploads")
+            })?;
             (UploadRef { object, upload_id }, None)
         }
         None => {
@@ -64,9 +65,11 @@ async fn abort(
             (upload.upload, upload.initiated)
         }
     };
-    let doing = || Doing::at(format!("cannot abort the upload of {shown}"), address).through(store.endpoint());
+    let doing =
+        || Doing::at(format!("cannot abort the upload of {shown}"), address).through(store.endpoint());
     let owned = Owned::read()?;
-    let journal = owned.of(&upload, initiated).filter(|journal| journal.upload_id.as_ref() == Some(&upload.upload_id));
+    let journal =
+        owned.of(&upload, initiated).filter(|journal| journal.upload_id.as_ref() == Some(&upload.upload_id));
     let removal = match journal {
         // With its journal, and not while another process works on it.
         Some(journal) => {

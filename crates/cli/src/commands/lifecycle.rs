@@ -52,7 +52,10 @@ async fn change(store: &dyn Store, what: &LifecycleArgs, mode: Mode) -> Result<E
     if let Some(abort_days) = what.abort_after {
         bucket_lifecycle::install(store, bucket, prefix, abort_days).await?;
         mode.event(&Changed::LifecycleInstalled { bucket: bucket.as_str(), prefix, abort_days });
-        mode.result(&format!("{scope}: uploads that are not finished after {} are aborted", counted(abort_days, "day")));
+        mode.result(&format!(
+            "{scope}: uploads that are not finished after {} are aborted",
+            counted(abort_days, "day")
+        ));
         return Ok(Exit::Done);
     }
     if what.remove {
@@ -70,9 +73,13 @@ async fn change(store: &dyn Store, what: &LifecycleArgs, mode: Mode) -> Result<E
         mode.row(&row(rule))?;
     }
     if rules.is_empty() {
-        mode.row(&format!("{shown} has no lifecycle rules: unfinished uploads stay until someone aborts them"))?;
+        mode.row(&format!(
+            "{shown} has no lifecycle rules: unfinished uploads stay until someone aborts them"
+        ))?;
     } else if !rules.iter().any(|rule| rule.enabled && rule.abort_days.is_some()) {
-        mode.row(&format!("none of them aborts unfinished uploads; add one: haul lifecycle {shown} --abort-after 7d"))?;
+        mode.row(&format!(
+            "none of them aborts unfinished uploads; add one: haul lifecycle {shown} --abort-after 7d"
+        ))?;
     }
     Ok(Exit::Done)
 }
@@ -98,7 +105,8 @@ fn row(rule: &Rule) -> String {
 /// Not supported, not allowed, and not kept are three different things to do something about.
 fn failed(error: anyhow::Error, what: &LifecycleArgs, endpoint: &str) -> anyhow::Error {
     let shown = what.bucket.to_string();
-    let doing = Doing::at(format!("cannot manage the lifecycle rules of {shown}"), &what.bucket).through(endpoint);
+    let doing =
+        Doing::at(format!("cannot manage the lifecycle rules of {shown}"), &what.bucket).through(endpoint);
     let lifecycle = match error.downcast::<LifecycleError>() {
         Ok(lifecycle) => lifecycle,
         Err(other) => return other,
@@ -107,7 +115,10 @@ fn failed(error: anyhow::Error, what: &LifecycleArgs, endpoint: &str) -> anyhow:
         LifecycleError::Store(error) if error.kind == StoreErrorKind::NotImplemented => Ended {
             exit: Exit::Failed,
             code: "NotImplemented",
-            message: format!("the store of {shown} does not support these lifecycle rules: {}", visible(&error.to_string())),
+            message: format!(
+                "the store of {shown} does not support these lifecycle rules: {}",
+                visible(&error.to_string())
+            ),
             hint: Some(format!("remove unfinished uploads yourself: haul sweep {shown} --older-than 7d")),
         }
         .into(),
@@ -127,7 +138,10 @@ fn failed(error: anyhow::Error, what: &LifecycleArgs, endpoint: &str) -> anyhow:
         LifecycleError::Dropped { rules } => Ended {
             exit: Exit::Failed,
             code: "RulesDropped",
-            message: format!("{shown}: the store took the rules and does not keep {}", visible(&rules.join(", "))),
+            message: format!(
+                "{shown}: the store took the rules and does not keep {}",
+                visible(&rules.join(", "))
+            ),
             hint: Some(format!("look at what is there now: haul lifecycle {shown}")),
         }
         .into(),

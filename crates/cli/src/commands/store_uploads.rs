@@ -114,8 +114,9 @@ impl Report<'_> {
     }
 
     async fn bucket(&self, address: &Address) -> anyhow::Result<()> {
-        let mut found = noted(self.mode, taken(self.store, address)).await?;
+        // Before the listing, which may take minutes.
         let now = self.store.now();
+        let mut found = noted(self.mode, taken(self.store, address)).await?;
         if let Some(oldest) = self.what.older_than {
             found.uploads.retain(|upload| idle(upload, now).is_some_and(|idle| idle >= oldest));
         }
@@ -147,9 +148,12 @@ impl Report<'_> {
 /// The inventory of what an address names.
 pub(super) async fn taken(store: &dyn Store, address: &Address) -> anyhow::Result<Inventory> {
     let shown = visible(&address.to_string());
-    let doing = || Doing::at(format!("cannot list the unfinished uploads of {shown}"), address).through(store.endpoint());
+    let doing = || {
+        Doing::at(format!("cannot list the unfinished uploads of {shown}"), address).through(store.endpoint())
+    };
     let found = inventory(store, &address.bucket, &address.key, &InventoryOptions::default()).await;
-    let found = found.map_err(|error| haul::Error::of_store(address.to_string(), error)).with_context(doing)?;
+    let found =
+        found.map_err(|error| haul::Error::of_store(address.to_string(), error)).with_context(doing)?;
     if found.exact_key_only && found.uploads.is_empty() && found.unlisted.is_empty() {
         return Err(Ended {
             exit: Exit::Failed,

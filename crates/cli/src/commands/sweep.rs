@@ -62,7 +62,8 @@ struct Summary {
 pub(crate) async fn run(args: &StoreArgs, what: &SweepArgs, mode: Mode) -> anyhow::Result<Exit> {
     let may_ask = io::stdin().is_terminal() && io::stderr().is_terminal() && mode == Mode::Terminal;
     if !what.dry_run && !what.yes && (!may_ask || what.older_than.is_zero()) {
-        let why = if what.older_than.is_zero() { "with --older-than 0s" } else { "where no terminal can be asked" };
+        let why =
+            if what.older_than.is_zero() { "with --older-than 0s" } else { "where no terminal can be asked" };
         return Err(Usage::new(
             format!("haul sweep {why} needs --yes"),
             "look first with --dry-run, then run it again with --yes",
@@ -76,10 +77,16 @@ pub(crate) async fn run(args: &StoreArgs, what: &SweepArgs, mode: Mode) -> anyho
     swept
 }
 
-async fn sweep(store: &Arc<dyn Store>, what: &SweepArgs, prices: &Prices, mode: Mode) -> anyhow::Result<Exit> {
+async fn sweep(
+    store: &Arc<dyn Store>,
+    what: &SweepArgs,
+    prices: &Prices,
+    mode: Mode,
+) -> anyhow::Result<Exit> {
+    // Before the listing, which may take minutes: an upload must not grow old while others are listed.
+    let now = store.now();
     let found = noted(mode, taken(store.as_ref(), &what.address)).await?;
     let owned = Owned::read()?;
-    let now = store.now();
     let age = SignedDuration::try_from(what.older_than).unwrap_or(SignedDuration::MAX);
     let idle_since = now.checked_sub(age).unwrap_or(Timestamp::MIN);
 
@@ -113,7 +120,10 @@ async fn sweep(store: &Arc<dyn Store>, what: &SweepArgs, prices: &Prices, mode: 
         ));
     }
     if spared_mine > 0 {
-        mode.remark(&format!("{} of this machine left alone (haul transfers lists them)", counted(spared_mine, "upload")));
+        mode.remark(&format!(
+            "{} of this machine left alone (haul transfers lists them)",
+            counted(spared_mine, "upload")
+        ));
     }
     let mut summary = Summary {
         dry_run: what.dry_run,
@@ -126,7 +136,11 @@ async fn sweep(store: &Arc<dyn Store>, what: &SweepArgs, prices: &Prices, mode: 
     };
     if candidates.is_empty() || what.dry_run {
         mode.event(&summary);
-        mode.result(&format!("{}: {}", if what.dry_run { "would remove" } else { "nothing to remove" }, sum.words()));
+        mode.result(&format!(
+            "{}: {}",
+            if what.dry_run { "would remove" } else { "nothing to remove" },
+            sum.words()
+        ));
         return Ok(Exit::Done);
     }
     if !what.yes && !confirmed(&sum)? {

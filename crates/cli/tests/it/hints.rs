@@ -86,14 +86,14 @@ fn a_second_ctrl_c_while_aborting_says_how_to_remove_what_is_left() {
 }
 
 #[test]
-fn without_a_journal_the_hint_has_everything_that_another_tool_needs() {
+fn without_a_journal_the_hint_names_the_upload_at_the_store() {
     let scene = Scene::at_haul_serve();
     let url = format!("s3://{}/it's a key", scene.bucket);
     let mut command = copy(&scene.world, &scene.store, &scene.sample.path, &url);
     command.args(["--part-size", "5MiB", "--concurrency", "3", "--no-journal"]);
     let finished = interrupted_twice_while_aborting(&mut command, &scene);
-    let line = pasted(&finished, "aws s3api");
-    assert!(line.contains(&format!("--endpoint-url {}", scene.store.endpoint)), "{line}");
+    let line = pasted(&finished, "haul abort 's3://");
+    assert!(line.contains(&format!("--endpoint {}", scene.store.endpoint)), "{line}");
     paste(&scene, &line);
     assert_no_upload_left(&scene.real, &scene.bucket);
 }

@@ -37,7 +37,8 @@ fn foreign(scene: &Scene, key: &str, parts: &[u32]) -> String {
 }
 
 fn send_part(scene: &Scene, key: &str, upload: &str) {
-    let script = "s3.upload_part(Bucket=args[0], Key=args[1], UploadId=args[2], PartNumber=9, Body=b'y')\nanswer(0)\n";
+    let script =
+        "s3.upload_part(Bucket=args[0], Key=args[1], UploadId=args[2], PartNumber=9, Body=b'y')\nanswer(0)\n";
     python(&scene.real, script, &[&scene.bucket, key, upload]);
 }
 
@@ -46,11 +47,8 @@ fn send_part(scene: &Scene, key: &str, upload: &str) {
 fn exactly_the_orphans_go(scene: &Scene) {
     let url = format!("s3://{}", scene.bucket);
     let active = foreign(scene, "active", &[1]);
-    let made = python(
-        &scene.real,
-        include_str!("py/make_orphans.py"),
-        &[&scene.bucket, &ORPHANS.to_string()],
-    );
+    let made =
+        python(&scene.real, include_str!("py/make_orphans.py"), &[&scene.bucket, &ORPHANS.to_string()]);
     let orphans: Vec<String> = serde_json::from_value(made).unwrap();
     let made = Instant::now();
 
@@ -58,9 +56,11 @@ fn exactly_the_orphans_go(scene: &Scene) {
     let paused = event(&haul(scene, &scene.store, &["transfers", "--json"]), "upload");
     let other = format!("{url}/running");
     scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(PARTS).always());
-    let running = Running::start(
-        copy(&scene.world, &scene.store, &scene.sample.path, &other).args(["--part-size", "5MiB", "--json"]),
-    )
+    let running = Running::start(copy(&scene.world, &scene.store, &scene.sample.path, &other).args([
+        "--part-size",
+        "5MiB",
+        "--json",
+    ]))
     .unwrap();
     let before = scene.proxy.seen().len();
     scene.wait_for(|seen| {
@@ -69,7 +69,7 @@ fn exactly_the_orphans_go(scene: &Scene) {
         })
     });
     // What is older than this is an orphan, what is younger is not: time itself has to pass between the two.
-    while made.elapsed() < Duration::from_secs(8) {
+    while made.elapsed() < Duration::from_secs(16) {
         std::thread::sleep(Duration::from_millis(100));
     }
     let fresh = foreign(scene, "fresh", &[]);
@@ -102,7 +102,10 @@ fn exactly_the_orphans_go(scene: &Scene) {
     let swept = haul(scene, &scene.real, &sweep);
     assert_eq!(swept.code(), Some(0), "{}", swept.stderr);
     let summary = event(&swept, "sweep-summary");
-    assert_eq!((&summary["removed"], &summary["failed"], &summary["owned"]), (&json!(ORPHANS), &json!(0), &json!(2)));
+    assert_eq!(
+        (&summary["removed"], &summary["failed"], &summary["owned"]),
+        (&json!(ORPHANS), &json!(0), &json!(2))
+    );
 
     let mut kept = vec![fresh.clone(), active.clone()];
     kept.extend(mine.iter().map(|upload| upload["upload_id"].as_str().unwrap().to_owned()));
@@ -121,7 +124,11 @@ fn exactly_the_orphans_go(scene: &Scene) {
     let aborted = haul(scene, &scene.real, &["abort", &other]);
     assert_eq!(aborted.code(), Some(0), "{}", aborted.stderr);
     assert_eq!(left(scene), Vec::<String>::new());
-    assert_eq!(events(&haul(scene, &scene.real, &["transfers", "--json"])), Vec::<Value>::new(), "the journal too");
+    assert_eq!(
+        events(&haul(scene, &scene.real, &["transfers", "--json"])),
+        Vec::<Value>::new(),
+        "the journal too"
+    );
 }
 
 #[test]
@@ -260,14 +267,20 @@ fn rules(scene: &Scene, words: &[&str]) -> Value {
 fn rules_of_others_stay(scene: &Scene, others: &Value) {
     let bucket = format!("s3://{}", scene.bucket);
     let before = rules(scene, &["put", &others.to_string()]);
-    let installed = haul(scene, &scene.real, &["lifecycle", &bucket, "--abort-after", "7d", "--prefix", "tmp/"]);
+    let installed =
+        haul(scene, &scene.real, &["lifecycle", &bucket, "--abort-after", "7d", "--prefix", "tmp/"]);
     assert_eq!(installed.code(), Some(0), "{}", installed.stderr);
     let with = rules(scene, &["get"]);
-    let ours = with.as_array().unwrap().iter().find(|rule| rule["ID"] == "haul-abort-incomplete/tmp/").unwrap();
+    let ours =
+        with.as_array().unwrap().iter().find(|rule| rule["ID"] == "haul-abort-incomplete/tmp/").unwrap();
     assert_eq!(ours["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"], 7);
     assert_eq!(with.as_array().unwrap().len(), before.as_array().unwrap().len() + 1);
     let shown = haul(scene, &scene.real, &["lifecycle", &bucket]);
-    assert!(shown.stdout.contains("keys that begin with tmp/: aborts unfinished uploads after 7 days"), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains("keys that begin with tmp/: aborts unfinished uploads after 7 days"),
+        "{}",
+        shown.stdout
+    );
     let removed = haul(scene, &scene.real, &["lifecycle", &bucket, "--remove"]);
     assert_eq!(removed.code(), Some(0), "{}", removed.stderr);
     assert_eq!(rules(scene, &["get"]), before);

@@ -241,7 +241,11 @@ fn scope(rule: Node<'_, '_>) -> String {
             }
             "Tag" => {
                 let (key, value) = (text_of(node, "Key"), text_of(node, "Value"));
-                words.push(format!("objects tagged {}={}", key.unwrap_or_default(), value.unwrap_or_default()));
+                words.push(format!(
+                    "objects tagged {}={}",
+                    key.unwrap_or_default(),
+                    value.unwrap_or_default()
+                ));
             }
             "ObjectSizeGreaterThan" => {
                 words.push(format!("objects above {} bytes", node.text().unwrap_or_default()));

@@ -7,7 +7,7 @@ mod document;
 
 use haul_parts::Bucket;
 
-pub use document::{DocumentError, Rule, RULE_ID};
+pub use document::{DocumentError, RULE_ID, Rule};
 
 use crate::store::{LifecycleDocument, Store, StoreError, StoreErrorKind};
 
@@ -45,7 +45,12 @@ pub async fn rules(store: &dyn Store, bucket: &Bucket) -> Result<Vec<Rule>, Life
 ///
 /// # Errors
 /// [`LifecycleError`].
-pub async fn install(store: &dyn Store, bucket: &Bucket, prefix: &str, days: u32) -> Result<(), LifecycleError> {
+pub async fn install(
+    store: &dyn Store,
+    bucket: &Bucket,
+    prefix: &str,
+    days: u32,
+) -> Result<(), LifecycleError> {
     let before = read(store, bucket).await?;
     let xml = document::with_abort_rule(before.as_ref().map(|found| found.xml.as_str()), prefix, days)?;
     replace(store, bucket, before, xml, &[document::rule_id(prefix)]).await
@@ -61,7 +66,8 @@ pub async fn uninstall(
     prefix: Option<&str>,
 ) -> Result<usize, LifecycleError> {
     let Some(before) = read(store, bucket).await? else { return Ok(0) };
-    let ours = |rule: &Rule| rule.is_ours() && prefix.is_none_or(|prefix| rule.id == document::rule_id(prefix));
+    let ours =
+        |rule: &Rule| rule.is_ours() && prefix.is_none_or(|prefix| rule.id == document::rule_id(prefix));
     let rules = document::rules(&before.xml)?;
     let count = rules.iter().filter(|rule| ours(rule)).count();
     if count == 0 {
@@ -71,7 +77,8 @@ pub async fn uninstall(
         store.delete_bucket_lifecycle(bucket).await?;
         let left = read(store, bucket).await?;
         let left = left.map(|left| document::rules(&left.xml)).transpose()?.unwrap_or_default();
-        let kept: Vec<_> = left.into_iter().filter(ours).map(|rule| format!("the removal of {}", rule.id)).collect();
+        let kept: Vec<_> =
+            left.into_iter().filter(ours).map(|rule| format!("the removal of {}", rule.id)).collect();
         return if kept.is_empty() { Ok(count) } else { Err(LifecycleError::Dropped { rules: kept }) };
     }
     let xml = document::without(&before.xml, ours)?;

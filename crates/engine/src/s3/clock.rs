@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_async::time::TimeSource;
-use jiff::{SignedDuration, Timestamp};
 use jiff::fmt::rfc2822::DateTimeParser;
+use jiff::{SignedDuration, Timestamp};
 
 /// From here on the store's clock counts as another one. Below AWS's limit of 900 seconds: `Date` has whole
 /// seconds, and an answer takes its time.

@@ -48,7 +48,8 @@ pub(super) async fn list_parts(
         None
     };
     let checksum_type = answer.checksum_type().and_then(convert::declared_type);
-    let newest = answer.parts().iter().filter_map(|part| part.last_modified().and_then(convert::timestamp)).max();
+    let newest =
+        answer.parts().iter().filter_map(|part| part.last_modified().and_then(convert::timestamp)).max();
     Ok(PartsPage { parts, next, checksum_type, newest })
 }
 
@@ -81,7 +82,10 @@ pub(super) async fn list_multipart_uploads(
                 upload_id: UploadId::new(upload.upload_id()?).ok()?,
                 initiated: upload.initiated().and_then(convert::timestamp),
                 storage_class: upload.storage_class().map(|class| class.as_str().to_owned()),
-                initiator: upload.initiator().and_then(|who| who.display_name().or(who.id())).map(str::to_owned),
+                initiator: upload
+                    .initiator()
+                    .and_then(|who| who.display_name().or(who.id()))
+                    .map(str::to_owned),
             })
         })
         .collect();

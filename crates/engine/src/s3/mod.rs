@@ -40,9 +40,9 @@ use jiff::Timestamp;
 
 use crate::error::Error;
 use crate::store::{
-    BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, LifecycleDocument, Listing,
-    ObjectBody, ObjectHead, ObjectRef, PartRequest, PartsPage, PutRequest, Store, StoreError, StoredPart,
-    UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest,
+    LifecycleDocument, Listing, ObjectBody, ObjectHead, ObjectRef, PartRequest, PartsPage, PutRequest, Store,
+    StoreError, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 use clock::Clock;
 use credentials::CredentialCache;

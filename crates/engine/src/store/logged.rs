@@ -12,9 +12,9 @@ use haul_parts::{Bucket, PartNumber};
 use jiff::Timestamp;
 
 use super::{
-    BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, LifecycleDocument, Listing,
-    ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest, PartsPage, PutRequest, Store, StoreError,
-    StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest,
+    LifecycleDocument, Listing, ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest, PartsPage,
+    PutRequest, Store, StoreError, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 
 /// Logs every request to the store inside.

@@ -147,10 +147,8 @@ async fn measure(
             return Measured::Unlisted(Unlisted { summary, error });
         }
     };
-    let upload = UploadRef {
-        object: ObjectRef { bucket: bucket.clone(), key },
-        upload_id: summary.upload_id.clone(),
-    };
+    let upload =
+        UploadRef { object: ObjectRef { bucket: bucket.clone(), key }, upload_id: summary.upload_id.clone() };
     match contents(store, &upload, &options.retry).await {
         Ok(contents) => Measured::Found(UnfinishedUpload {
             upload,

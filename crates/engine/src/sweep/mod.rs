@@ -7,5 +7,5 @@
 mod inventory;
 mod remove;
 
-pub use inventory::{Inventory, InventoryOptions, Unlisted, UnfinishedUpload, inventory};
+pub use inventory::{Inventory, InventoryOptions, UnfinishedUpload, Unlisted, inventory};
 pub use remove::{Removal, remove, remove_if_idle};

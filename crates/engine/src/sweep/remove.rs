@@ -60,6 +60,10 @@ pub async fn remove_if_idle(
 ///
 /// # Errors
 /// As [`remove_if_idle`].
-pub async fn remove(store: &dyn Store, upload: &UploadRef, retry: &RetryPolicy) -> Result<Removal, StoreError> {
+pub async fn remove(
+    store: &dyn Store,
+    upload: &UploadRef,
+    retry: &RetryPolicy,
+) -> Result<Removal, StoreError> {
     remove_if_idle(store, upload, Timestamp::MAX, retry).await
 }

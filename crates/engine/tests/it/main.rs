@@ -24,6 +24,6 @@ mod seeds;
 mod simulation;
 mod source;
 mod stores;
+mod sweeping;
 mod unheard;
 mod versions;
-mod sweeping;

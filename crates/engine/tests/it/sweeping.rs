@@ -16,7 +16,7 @@ async fn begin(store: &MemoryStore, key: &str) -> UploadRef {
     UploadRef { object, upload_id: created.upload_id }
 }
 
-async fn send(store: &MemoryStore, upload: &UploadRef, number: u16, size_bytes: usize) {
+async fn send(store: &MemoryStore, upload: &UploadRef, number: u32, size_bytes: usize) {
     let request = PartRequest {
         number: PartNumber::new(number).unwrap(),
         payload: Payload::from_bytes(vec![7; size_bytes].into()),

@@ -45,7 +45,11 @@ fn rules_are_told_in_words() {
 fn a_bucket_without_rules_gets_its_first() {
     let first = with_abort_rule(None, "", 7).unwrap();
     assert_eq!(rules(&first).unwrap()[0].actions, ["aborts unfinished uploads after 7 days"]);
-    for empty in ["<LifecycleConfiguration/>", "<LifecycleConfiguration xmlns=\"x\" />", "<LifecycleConfiguration></LifecycleConfiguration>"] {
+    for empty in [
+        "<LifecycleConfiguration/>",
+        "<LifecycleConfiguration xmlns=\"x\" />",
+        "<LifecycleConfiguration></LifecycleConfiguration>",
+    ] {
         let rules = rules(&with_abort_rule(Some(empty), "", 7).unwrap()).unwrap();
         assert_eq!(rules.len(), 1, "{empty}");
     }
@@ -77,7 +81,9 @@ fn what_a_store_dropped_is_named() {
 
 #[test]
 fn what_is_no_configuration_is_refused() {
-    for text in ["", "{}", "<html></html>", "<LifecycleConfiguration>", "<!DOCTYPE x [<!ENTITY a \"b\">]><x/>"] {
+    for text in
+        ["", "{}", "<html></html>", "<LifecycleConfiguration>", "<!DOCTYPE x [<!ENTITY a \"b\">]><x/>"]
+    {
         assert!(rules(text).is_err(), "{text}");
         assert!(with_abort_rule(Some(text), "", 7).is_err(), "{text}");
     }
