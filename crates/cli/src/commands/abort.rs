@@ -58,7 +58,7 @@ pub(crate) async fn run(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Resul
 
 /// Several empty uploads may be what an unheard Create left: a person has to choose.
 fn unclear(id: &str, shown: &str, uploads: &[UploadId], trail: &Trail) -> Ended {
-    let lines: Vec<_> = uploads.iter().map(|upload| format!("\n  {}", trail.how_to_abort(upload))).collect();
+    let lines: Vec<_> = uploads.iter().map(|upload| format!("\n  {}", trail.abort(upload))).collect();
     Ended {
         exit: Exit::LeftBehind,
         code: "LeftBehind",

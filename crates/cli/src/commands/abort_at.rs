@@ -98,14 +98,15 @@ async fn the_only_one(
     mode: Mode,
 ) -> anyhow::Result<UnfinishedUpload> {
     let shown = visible(&address.to_string());
-    let mut found = taken(store, address).await?.uploads;
+    let (found, now) = taken(store, address).await?;
+    let mut found = found.uploads;
     found.retain(|upload| upload.upload.object == *object);
     match found.len() {
         0 => Err(none(&shown)),
         1 => Ok(found.remove(0)),
         several => {
             for upload in &found {
-                mode.result(&row(upload, None, None, store.now(), address.scheme));
+                mode.result(&row(upload, None, None, now, address.scheme));
             }
             Err(Usage::new(
                 format!("{shown} has {}", counted(several as u64, "unfinished upload")),

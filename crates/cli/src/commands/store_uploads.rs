@@ -1,13 +1,13 @@
 //! `haul uploads s3://bucket[/prefix]`: the unfinished uploads of a store, with their bytes and their cost.
 
 use std::cmp::Reverse;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use haul::Store;
 use haul::parts::Bucket;
 use haul::sweep::{Inventory, InventoryOptions, UnfinishedUpload, inventory};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::owned::Owned;
@@ -114,9 +114,7 @@ impl Report<'_> {
     }
 
     async fn bucket(&self, address: &Address) -> anyhow::Result<()> {
-        // Before the listing, which may take minutes.
-        let now = self.store.now();
-        let mut found = noted(self.mode, taken(self.store, address)).await?;
+        let (mut found, now) = noted(self.mode, taken(self.store, address)).await?;
         if let Some(oldest) = self.what.older_than {
             found.uploads.retain(|upload| idle(upload, now).is_some_and(|idle| idle >= oldest));
         }
@@ -145,8 +143,10 @@ impl Report<'_> {
     }
 }
 
-/// The inventory of what an address names.
-pub(super) async fn taken(store: &dyn Store, address: &Address) -> anyhow::Result<Inventory> {
+/// The inventory of what an address names, and the store's time when it was begun: a listing may take minutes, and no
+/// upload may grow old meanwhile.
+pub(super) async fn taken(store: &dyn Store, address: &Address) -> anyhow::Result<(Inventory, Timestamp)> {
+    let started = Instant::now();
     let shown = visible(&address.to_string());
     let doing = || {
         Doing::at(format!("cannot list the unfinished uploads of {shown}"), address).through(store.endpoint())
@@ -166,7 +166,10 @@ pub(super) async fn taken(store: &dyn Store, address: &Address) -> anyhow::Resul
         }
         .into());
     }
-    Ok(found)
+    // Asked after the first answer: a wrong clock of this machine is corrected by what the store says.
+    let elapsed = SignedDuration::try_from(started.elapsed()).unwrap_or_default();
+    let now = store.now();
+    Ok((found, now.checked_sub(elapsed).unwrap_or(now)))
 }
 
 /// How long nothing was sent to it; `None` where the store shows no time.

@@ -83,9 +83,7 @@ async fn sweep(
     prices: &Prices,
     mode: Mode,
 ) -> anyhow::Result<Exit> {
-    // Before the listing, which may take minutes: an upload must not grow old while others are listed.
-    let now = store.now();
-    let found = noted(mode, taken(store.as_ref(), &what.address)).await?;
+    let (found, now) = noted(mode, taken(store.as_ref(), &what.address)).await?;
     let owned = Owned::read()?;
     let age = SignedDuration::try_from(what.older_than).unwrap_or(SignedDuration::MAX);
     let idle_since = now.checked_sub(age).unwrap_or(Timestamp::MIN);

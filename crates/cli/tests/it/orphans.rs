@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use haul_testkit::Store;
-use haul_testkit::chaos::{Fault, Kind, Rule};
+use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
 use haul_testkit::process::{Finished, Running};
 use serde_json::{Value, json};
 
-use crate::scene::{KEY, PART_BYTES, PARTS, Scene};
+use crate::scene::{KEY, PART_BYTES, PARTS, Scene, all_arrived_but};
 use crate::world::{LIMIT, copy, event, events, finish, python, succeed};
 
 /// More than a page of ListMultipartUploads.

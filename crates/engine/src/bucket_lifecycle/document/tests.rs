@@ -1,3 +1,5 @@
+//! Editing lifecycle rules as text: what goes in, what comes out, and what stays byte for byte.
+
 use proptest::prelude::*;
 
 use super::*;
