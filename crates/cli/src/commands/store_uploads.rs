@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use haul::Store;
 use haul::parts::Bucket;
-use haul::sweep::{Inventory, InventoryOptions, UnfinishedUpload, inventory};
+use haul::sweep::{Inventory, InventoryOptions, UnfinishedUpload, Unlisted, inventory};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use super::summary::counted;
 use crate::args::{SortBy, StoreArgs, UploadsArgs};
 use crate::exit::Exit;
 use crate::failure::{Doing, Ended};
-use crate::output::{Mode, complain, paint, visible};
+use crate::output::{Mode, Shown, paint, visible};
 use crate::prices::{Price, Prices};
 use crate::size::{human_age, human_size};
 use crate::store;
@@ -106,7 +106,7 @@ impl Report<'_> {
                 }
                 let failure = crate::failure::Failure::of(&error);
                 self.mode.event(&failure);
-                complain(&failure.lines(paint));
+                failure.lines(paint).complain();
                 exit = Exit::Failed;
             }
         }
@@ -129,13 +129,9 @@ impl Report<'_> {
             self.mode.row(&row(upload, price.as_ref(), owner, now, address.scheme))?;
         }
         for unlisted in &found.unlisted {
-            self.mode.remark(&format!(
-                "{}: the parts of {} (upload {}) cannot be listed: {}",
-                paint("warning"),
-                visible(&unlisted.summary.key),
-                visible(unlisted.summary.upload_id.as_str()),
-                visible(&unlisted.error.to_string()),
-            ));
+            if self.mode != Mode::Quiet {
+                Shown::default().labelled(&paint("warning"), &not_listed(unlisted)).complain();
+            }
         }
         self.mode.record(&total.event(address.bucket.as_str(), found.unlisted.len() as u64))?;
         self.mode.row(&total.line(address, found.unlisted.len()))?;
@@ -170,6 +166,16 @@ pub(super) async fn taken(store: &dyn Store, address: &Address) -> anyhow::Resul
     let elapsed = SignedDuration::try_from(started.elapsed()).unwrap_or_default();
     let now = store.now();
     Ok((found, now.checked_sub(elapsed).unwrap_or(now)))
+}
+
+/// What is wrong with an upload whose parts cannot be listed.
+pub(super) fn not_listed(unlisted: &Unlisted) -> String {
+    format!(
+        "the parts of {} (upload {}) cannot be listed: {}",
+        visible(&unlisted.summary.key),
+        visible(unlisted.summary.upload_id.as_str()),
+        unlisted.error
+    )
 }
 
 /// How long nothing was sent to it; `None` where the store shows no time.

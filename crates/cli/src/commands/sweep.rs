@@ -16,12 +16,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::owned::{Owned, is_abandoned};
-use super::store_uploads::{Sum, idle, row, taken};
+use super::store_uploads::{Sum, idle, not_listed, row, taken};
 use super::summary::counted;
 use crate::args::{StoreArgs, SweepArgs};
 use crate::exit::Exit;
 use crate::failure::{Ended, Usage};
-use crate::output::{Mode, complain, paint, visible};
+use crate::output::{Mode, Shown, paint, visible};
 use crate::prices::Prices;
 use crate::size::human_size;
 use crate::state_dir::journal_folder;
@@ -109,13 +109,8 @@ async fn sweep(
         mode.result(&row(upload, price.as_ref(), journal.as_deref(), now, what.address.scheme));
     }
     for unlisted in &found.unlisted {
-        complain(&format!(
-            "{}: {} (upload {}) is left alone: its parts cannot be listed: {}",
-            paint("warning"),
-            visible(&unlisted.summary.key),
-            visible(unlisted.summary.upload_id.as_str()),
-            visible(&unlisted.error.to_string())
-        ));
+        let problem = format!("left alone: {}", not_listed(unlisted));
+        Shown::default().labelled(&paint("warning"), &problem).complain();
     }
     if spared_mine > 0 {
         mode.remark(&format!(
@@ -201,7 +196,8 @@ impl Summary {
             Err(error) => {
                 self.failed += 1;
                 let error = format!("{error:#}");
-                complain(&format!("{}: {shown} is still there: {}", paint("error"), visible(&error)));
+                let problem = format!("{shown} is still there: {error}");
+                Shown::default().labelled(&paint("error"), &problem).complain();
                 ("failed", upload.size_bytes, Some(error))
             }
         };
