@@ -108,7 +108,7 @@ impl View {
 
     /// Of an upload to this address, as it can be shown.
     #[must_use]
-    pub(crate) fn to_address(self, address: &str) -> Self {
+    pub(crate) fn of_address(self, address: &str) -> Self {
         Self { address: Some(address.to_owned()), ..self }
     }
 
@@ -130,7 +130,7 @@ impl View {
             }
             Event::Completing => self.trouble = Some("completing".to_owned()),
             Event::InDoubt { reason } => {
-                self.warn(&format!("there was no answer, looking at the object: {}", reason));
+                self.warn(&format!("there was no answer, looking at the object: {reason}"));
             }
             Event::Resumed { size_bytes, arrived_bytes, differing_parts, .. } => {
                 self.resumed_bytes = *arrived_bytes;
@@ -141,14 +141,14 @@ impl View {
                 self.resumed_bytes = 0;
                 self.lost_bytes = self.moved_bytes;
                 self.pace.forget();
-                self.say(&format!("restarting: {}", reason));
+                self.say(&format!("restarting: {reason}"));
             }
             Event::UnfinishedFound { count, initiated } => {
                 let message = unfinished(*count, *initiated, self.address.as_deref());
                 self.warn(&message);
             }
             Event::RelatedJournal { .. } => self.warn(&related(event, &self.source)),
-            Event::Warning { message } => self.warn(&message),
+            Event::Warning { message } => self.warn(message),
             _ => {}
         }
     }

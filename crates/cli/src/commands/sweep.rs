@@ -155,7 +155,7 @@ async fn sweep(
     while let Some((upload, removal)) = noted(mode, results.next()).await {
         summary.take(&upload, removal, mode);
     }
-    finish(summary, mode)
+    finish(&summary, mode)
 }
 
 /// One upload; one that a journal owns goes through it, so that the journal goes too.
@@ -206,8 +206,8 @@ impl Summary {
     }
 }
 
-fn finish(summary: Summary, mode: Mode) -> anyhow::Result<Exit> {
-    mode.event(&summary);
+fn finish(summary: &Summary, mode: Mode) -> anyhow::Result<Exit> {
+    mode.event(summary);
     let freed = human_size(summary.freed_bytes);
     mode.result(&format!("removed {}, {freed} freed", counted(summary.removed, "upload")));
     if summary.failed == 0 {

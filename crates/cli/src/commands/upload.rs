@@ -96,7 +96,7 @@ pub(super) async fn send(
     };
     let endpoint = opened.store.endpoint();
     let started = Instant::now();
-    let mut view = View::of_source(mode, super::name_of(&from), from.clone()).to_address(&to);
+    let mut view = View::of_source(mode, super::name_of(&from), from.clone()).of_address(&to);
     let mut trail = Trail::Store {
         object: object.clone(),
         endpoint: opened.reach.clone(),

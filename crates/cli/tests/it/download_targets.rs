@@ -184,10 +184,10 @@ fn what_a_killed_download_left_is_removed_by_the_next() {
     scene.proxy.add(Rule::on(Kind::GetObject, Fault::CutAnswer { after_bytes: MIB }).times(1));
     let other = finish(download(&scene, "folder/back").args(["--max-attempts", "1"]));
     assert_eq!(other.code(), Some(1), "{}", other.stderr);
-    assert_eq!(names(&folder), [left.clone()]);
+    assert_eq!(names(&folder), [left.as_str()]);
 
     running.kill(LIMIT).unwrap();
-    assert_eq!(names(&folder), [left.clone()]);
+    assert_eq!(names(&folder), [left.as_str()]);
     scene.proxy.release();
     succeed(&mut download(&scene, "folder/back"));
     assert_eq!(names(&folder), ["back"]);

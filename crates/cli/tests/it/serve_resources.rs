@@ -83,7 +83,7 @@ fn memory_stays_small_beside_readers_that_do_not_read() {
     let large = world.sample("large", 16 * MIB);
     succeed(world.haul(server.store()).args(["cp", "large", &format!("s3://{bucket}/large")]));
     drop(large);
-    let body = vec![0x5a; 5 * MIB as usize];
+    let body = vec![0x5a; 5 << 20];
     let script =
         format!("import hashlib\nanswer(hashlib.sha256(bytes([0x5a]) * {}).hexdigest())", body.len());
     let hash = python(server.store(), &script, &[]);

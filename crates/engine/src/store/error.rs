@@ -310,7 +310,7 @@ impl fmt::Display for StoreError {
         match (&self.code, self.status) {
             // The document is what failed, so the status would only confuse.
             (Some(code), Some(200..=299)) => {
-                write!(f, "the store answered {code} although the status was of success")?
+                write!(f, "the store answered {code} although the status was of success")?;
             }
             (None, Some(200..=299)) => return write!(f, "{}", self.message),
             (Some(code), Some(status)) => write!(f, "the store answered {status} {code}")?,

@@ -23,8 +23,9 @@ pub use logged::LoggedStore;
 pub use pages::PageGuard;
 pub use types::{
     BucketInfo, CompleteRequest, CompletedObject, CompletedPart, CreateRequest, CreatedUpload, GetRequest,
-    LifecycleDocument, Listing, ListingEntry, ObjectAttributes, ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest,
-    PartsPage, PutRequest, StoredPart, UploadMarker, UploadRef, UploadSummary, UploadedPart, UploadsPage,
+    LifecycleDocument, Listing, ListingEntry, ObjectAttributes, ObjectBody, ObjectHead, ObjectRef, Operation,
+    PartRequest, PartsPage, PutRequest, StoredPart, UploadMarker, UploadRef, UploadSummary, UploadedPart,
+    UploadsPage,
 };
 pub(crate) use wire::Tap;
 pub use wire::Wire;

@@ -102,7 +102,7 @@ struct ObjectStream {
 enum State {
     Reading(JoinHandle<Read>),
     /// For the small block that is being sent.
-    Waiting(ObjectReader),
+    Waiting(Box<ObjectReader>),
     Done,
 }
 
@@ -153,7 +153,7 @@ impl ObjectStream {
     fn read_next(&mut self, reader: ObjectReader) {
         self.state = match self.block(reader.remaining_bytes()) {
             Some(block) => State::Reading(tokio::task::spawn_blocking(move || read(reader, block))),
-            None => State::Waiting(reader),
+            None => State::Waiting(Box::new(reader)),
         };
     }
 
@@ -197,7 +197,7 @@ impl Stream for ObjectStream {
             // Before the look, so that a block that comes free in between is not missed.
             self.small.free.register(cx.waker());
             if let State::Waiting(reader) = std::mem::replace(&mut self.state, State::Done) {
-                self.read_next(reader);
+                self.read_next(*reader);
             }
         }
         let read = match &mut self.state {

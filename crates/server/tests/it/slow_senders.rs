@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use haul_server::{AccessLevel, Credentials, Grant, Secret};
-use haul_testkit::files::MIB;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -15,7 +14,7 @@ use crate::fixture::{Fixture, bytes};
 use crate::integrity::signed_chunks;
 
 const SENDERS: usize = 80;
-const PUT_BYTES: usize = 8 * MIB as usize;
+const PUT_BYTES: usize = 8 << 20;
 /// Generous: it stands for "at once" on a machine that has other things to do.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
@@ -103,7 +102,6 @@ async fn assert_held_up_by_nobody<F: Future<Output = ()>>(
     let started = Instant::now();
     tokio::time::timeout(Duration::from_secs(60), fast()).await.expect("not for ever");
     let beside = started.elapsed();
-    println!("alone {alone:?}, beside {SENDERS} slow senders {beside:?}");
     assert!(beside < 5 * alone + AT_ONCE, "alone {alone:?}, beside {SENDERS} slow senders {beside:?}");
     senders
 }
