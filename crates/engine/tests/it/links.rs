@@ -123,10 +123,10 @@ async fn a_missing_bucket_is_a_clear_error() {
 /// Trap 32: SlowDown lowers what is in flight, and does not only wait.
 #[tokio::test(start_paused = true)]
 async fn throttling_lowers_what_is_in_flight() {
-    // Past the slow start sixteen refusals, then every part takes long enough to look: eight may be in flight.
-    let faults = Faults::none().on_calls(O::UploadPart, 21..=36, Fault::Answer(Refusal::SLOW_DOWN)).on_calls(
+    // Past the slow start eight of sixteen are refused in one breath, then every part takes long enough to look.
+    let faults = Faults::none().on_calls(O::UploadPart, 21..=28, Fault::Answer(Refusal::SLOW_DOWN)).on_calls(
         O::UploadPart,
-        37..=u64::MAX,
+        29..=u64::MAX,
         Fault::Delay(Duration::from_secs(60)),
     );
     let store = aws(faults);
@@ -134,7 +134,8 @@ async fn throttling_lowers_what_is_in_flight() {
     let progress = running.progress();
     assert!(tokio::time::timeout(Duration::from_secs(50), &mut running).await.is_err());
     let seen = progress.parts_in_flight();
-    assert!((1..=8).contains(&seen), "{seen} in flight after the throttling");
+    // Eight, and what was under way already: one or two of the eight may be the same part again.
+    assert!((1..=10).contains(&seen), "{seen} in flight after the throttling");
     running.await.unwrap();
 }
 
