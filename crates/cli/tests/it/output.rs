@@ -170,6 +170,10 @@ fn verbose_logs_requests_then_decisions() {
     scene.proxy.add(Rule::on(Kind::UploadPart, Fault::slow_down()).part(2));
     let twice = succeed(upload.arg("-v")).stderr;
     assert!(twice.contains("haul::decision") && twice.contains("Retrying"), "{twice}");
+    let thrice = succeed(upload.arg("-v")).stderr;
+    assert!(thrice.contains("haul::wire") && thrice.contains("authorization: (hidden)"), "{thrice}");
+    assert!(thrice.contains("> PUT ") && thrice.contains("< 200 OK"), "{thrice}");
+    assert!(!thrice.contains("Signature=") && !thrice.contains(&scene.store.secret_key));
     let list =
         succeed(scene.world.haul(&scene.store).args(["ls", "-v"]).arg(format!("s3://{}", scene.bucket)));
     assert!(list.stderr.contains("ListObjectsV2 "), "{}", list.stderr);

@@ -30,6 +30,7 @@ mod sdk_error;
 mod settings;
 mod transport;
 mod whole;
+mod wire_log;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

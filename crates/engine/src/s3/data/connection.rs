@@ -14,6 +14,7 @@ use super::{Timeouts, broken};
 use crate::error::in_one_line;
 use crate::payload::PayloadBody;
 use crate::s3::transport::{ConnectError, Link, Origin, Progress, Proxy, Transport, find};
+use crate::s3::wire_log;
 use crate::store::{Operation, StoreError, StoreErrorKind};
 
 /// An answer to UploadPart or PutObject is a few headers, or an error document.
@@ -77,6 +78,7 @@ impl Connection {
         if let Some(forwarding) = &self.forwarding {
             forwarding.address(&mut request).map_err(|error| broken(operation, error.to_string()))?;
         }
+        wire_log::request(request.method(), request.uri(), request.headers());
         let reused = std::mem::replace(&mut self.used, true);
         self.progress.mark();
         let sent = watch(self.progress.clone(), timeouts, exchange(&mut self.sender, request)).await;
@@ -137,6 +139,7 @@ async fn exchange(
     sender.ready().await.map_err(ExchangeFailure::Http)?;
     let response = sender.send_request(request).await.map_err(ExchangeFailure::Http)?;
     let (head, body) = response.into_parts();
+    wire_log::answer(head.status, &head.headers);
     let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| {
         match error.downcast::<hyper::Error>() {
             Ok(error) => ExchangeFailure::Http(*error),

@@ -26,6 +26,7 @@ use super::answer_limit::AnswerLimit;
 use super::error::{ConnectError, find};
 use super::origin::Origin;
 use super::{BoxIo, CONNECT_TIMEOUT, IDLE_MAX, Proxy, Transport, wrong_scheme};
+use crate::s3::wire_log;
 
 type Pool = legacy::Client<Dial, SdkBody>;
 
@@ -93,6 +94,7 @@ impl HttpConnector for Connector {
             return HttpConnectorFuture::ready(Err(ConnectorError::user("the URL has no host".into())));
         };
         self.authorize_at_proxy(&origin, &mut request);
+        wire_log::request(request.method(), request.uri(), request.headers());
         let limit = request.extensions().get::<AnswerLimit>().copied().unwrap_or_default();
         let sent = self.pool.request(request);
         let (transport, read_timeout) = (Arc::clone(&self.transport), self.read_timeout);
@@ -104,7 +106,10 @@ impl HttpConnector for Connector {
                 None => sent.await,
             };
             let answer = match answer {
-                Ok(answer) => judged(&origin, limit, answer).await?,
+                Ok(answer) => {
+                    wire_log::answer(answer.status(), answer.headers());
+                    judged(&origin, limit, answer).await?
+                }
                 Err(error) if origin.tls || error.is_connect() || find::<ConnectError>(&error).is_some() => {
                     return Err(ConnectorError::io(error.into()));
                 }
