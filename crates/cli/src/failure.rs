@@ -432,6 +432,9 @@ fn hint(error: &EngineError, doing: Option<&Doing>) -> Option<String> {
         };
         return Some(hint.to_owned());
     }
+    if let Some(alias) = doing.and_then(|doing| alias_hint(error, doing.address.as_ref()?)) {
+        return Some(alias);
+    }
     let hint = match error {
         EngineError::Store { source, .. } if source.code.as_deref() == Some("BucketNotEmpty") => {
             Some("remove its objects first; haul ls -r s3://BUCKET shows them".to_owned())
@@ -439,6 +442,20 @@ fn hint(error: &EngineError, doing: Option<&Doing>) -> Option<String> {
         _ => error.hint(),
     };
     hint.map(|hint| doing.map_or(hint.clone(), |doing| concrete(&hint, doing)))
+}
+
+/// Of an access point that the SDK makes no address of: its alias is a bucket name like any other.
+fn alias_hint(error: &EngineError, address: &Address) -> Option<String> {
+    let point = address.bucket.as_access_point()?;
+    let EngineError::Store { source, .. } = error else { return None };
+    let is_unresolved = source.kind == StoreErrorKind::Rejected && source.status.is_none();
+    is_unresolved.then(|| {
+        let (account, name, region) = (point.account, point.name, point.region);
+        format!(
+            "write the alias as the bucket: aws s3control get-access-point --account-id {account} \
+             --name {name} --region {region} --query Alias"
+        )
+    })
 }
 
 /// A hint that only the failure itself can give, such as the URL with the right scheme.

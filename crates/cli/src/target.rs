@@ -25,7 +25,7 @@ pub(crate) enum Scheme {
 pub(crate) struct Address {
     /// Where the bucket is.
     pub(crate) scheme: Scheme,
-    /// The bucket.
+    /// The bucket, or in [`Scheme::S3`] an access point to one.
     pub(crate) bucket: Bucket,
     /// Everything behind `bucket/`, byte for byte.
     pub(crate) key: String,
@@ -74,25 +74,14 @@ pub(crate) enum TargetError {
     NoName(PathBuf),
     #[error("the key of {0} ends in no usable file name; name the file to write, not only its folder")]
     NoFileName(Address),
-    #[error("{arn} is an access point: write its alias as the bucket, which ends in -s3alias ({})", how_to_find_alias(.arn))]
-    AccessPoint { arn: String },
+    #[error("{0} is an access point; mb and rb take the bucket itself")]
+    AccessPointAsBucket(Bucket),
+    #[error("{0} is an access point of AWS; write s3:// in front of it")]
+    LocalAccessPoint(Bucket),
     #[error(transparent)]
     Bucket(#[from] BucketError),
     #[error(transparent)]
     Key(#[from] KeyError),
-}
-
-/// `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME` of what may have a key behind it.
-fn access_point(text: &str) -> &str {
-    let slashes: Vec<_> = text.match_indices('/').map(|(at, _)| at).collect();
-    slashes.get(1).map_or(text, |key| &text[..*key])
-}
-
-fn how_to_find_alias(arn: &str) -> String {
-    let fields: Vec<_> = arn.splitn(6, ':').collect();
-    let name = fields.get(5).and_then(|resource| resource.split(['/', ':']).nth(1)).unwrap_or("NAME");
-    let account = fields.get(4).filter(|account| !account.is_empty()).unwrap_or(&"ACCOUNT");
-    format!("aws s3control get-access-point --account-id {account} --name {name} --query Alias")
 }
 
 impl Scheme {
@@ -156,6 +145,9 @@ impl Address {
     /// Reads an address of a bucket and nothing below it.
     pub(crate) fn parse_bucket(text: &str) -> Result<Self, TargetError> {
         let address = Self::parse(text)?;
+        if address.bucket.as_access_point().is_some() {
+            return Err(TargetError::AccessPointAsBucket(address.bucket));
+        }
         if address.key.is_empty() {
             return Ok(address);
         }
@@ -164,17 +156,18 @@ impl Address {
     }
 
     fn behind(scheme: Scheme, rest: &str) -> Result<Self, TargetError> {
-        if rest.starts_with("arn:") {
-            return Err(TargetError::AccessPoint { arn: access_point(rest).to_owned() });
-        }
-        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let (bucket, key) = Bucket::split_key(rest);
         if bucket.is_empty() {
             return Err(TargetError::NoBucket(scheme));
         }
         if key.len() > haul::parts::limits::KEY_MAX_BYTES {
             return Err(KeyError::TooLong { given_bytes: key.len() }.into());
         }
-        Ok(Self { scheme, bucket: Bucket::new(bucket)?, key: key.to_owned() })
+        let bucket = Bucket::name_or_arn(bucket)?;
+        if scheme == Scheme::Local && bucket.as_access_point().is_some() {
+            return Err(TargetError::LocalAccessPoint(bucket));
+        }
+        Ok(Self { scheme, bucket, key: key.to_owned() })
     }
 
     /// The object of exactly this key. `rm s3://bucket/folder/` means that key and no more, slash included.
@@ -256,18 +249,23 @@ mod tests {
         Address::parse(text).unwrap()
     }
 
+    /// Every ARN was refused, also those that the SDK resolves and that `aws s3 cp` takes.
     #[test]
-    fn an_access_point_is_refused_with_the_way_to_its_alias() {
-        let arn = "arn:aws:s3:eu-west-3:123456789012:accesspoint/films";
-        let refused = Address::parse(&format!("s3://{arn}/2026/a.mov")).unwrap_err().to_string();
-        assert_eq!(
-            refused,
-            format!(
-                "{arn} is an access point: write its alias as the bucket, which ends in -s3alias \
-                 (aws s3control get-access-point --account-id 123456789012 --name films --query Alias)"
-            )
-        );
-        assert!(Address::parse("s3://films-abcdefgh-s3alias/2026/a.mov").is_ok());
+    fn an_access_point_stands_in_place_of_a_bucket() {
+        let arn = "arn:aws:s3:us-west-2:123456789012:accesspoint/my-ap";
+        let film = address(&format!("s3://{arn}/2026/a.mov"));
+        assert_eq!((film.bucket.as_str(), film.key.as_str()), (arn, "2026/a.mov"));
+        assert_eq!(film.to_string(), format!("s3://{arn}/2026/a.mov"));
+        assert_eq!(film.exact_object().unwrap(), film.to_string().parse().unwrap());
+        assert_eq!(address(&format!("s3://{}/2026/a.mov", arn.replace("point/", "point:"))), film);
+        for text in [format!("s3://{arn}"), format!("s3://{arn}/")] {
+            let completed = address(&text).for_file(Path::new("a.mov")).unwrap();
+            assert_eq!((completed.bucket.as_str(), completed.key.as_str()), (arn, "a.mov"));
+        }
+        let bucket = Address::parse_bucket(&format!("s3://{arn}")).unwrap_err().to_string();
+        assert_eq!(bucket, format!("{arn} is an access point; mb and rb take the bucket itself"));
+        let local = Address::parse(&format!("local://{arn}/key")).unwrap_err().to_string();
+        assert_eq!(local, format!("{arn} is an access point of AWS; write s3:// in front of it"));
     }
 
     #[test]

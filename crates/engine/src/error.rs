@@ -370,7 +370,7 @@ fn with_its_root(error: &StoreError) -> String {
     }
 }
 
-/// Why a text is not `s3://bucket/key`.
+/// Why a text is not `s3://bucket/key`, nor `s3://ARN/key` with the ARN of an access point.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseTargetError {
@@ -393,11 +393,9 @@ impl FromStr for ObjectRef {
 
     fn from_str(text: &str) -> Result<Self, ParseTargetError> {
         let rest = text.strip_prefix("s3://").ok_or_else(|| ParseTargetError::Scheme(text.into()))?;
-        match rest.split_once('/') {
-            Some((bucket, key)) if !key.is_empty() => {
-                Ok(Self { bucket: Bucket::new(bucket)?, key: Key::new(key)? })
-            }
-            _ => Err(ParseTargetError::NoKey(text.into())),
+        match Bucket::split_key(rest) {
+            (_, "") => Err(ParseTargetError::NoKey(text.into())),
+            (bucket, key) => Ok(Self { bucket: Bucket::name_or_arn(bucket)?, key: Key::new(key)? }),
         }
     }
 }

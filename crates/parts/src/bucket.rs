@@ -4,22 +4,26 @@
 //! checked by [`Bucket::new`]. The reserved beginnings and endings are not: `--x-s3` and `-s3alias` name things that exist
 //! and can be uploaded to, they only cannot be *created* as a bucket; [`Bucket::reserved`] tells. Names that only old
 //! us-east-1 buckets have (upper case, underscores) are refused.
+//!
+//! In requests, the ARN of an access point may stand in place of the name: [`Bucket::access_point`].
+//! [`Bucket::new`] never accepts one, so a store's own buckets are never named like that.
 
 use std::borrow::Borrow;
 use std::net::Ipv4Addr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use thiserror::Error;
 
+use crate::access_point::{self, AccessPoint};
 use crate::limits::{BUCKET_MAX_BYTES, BUCKET_MIN_BYTES};
 use crate::text::checked_text;
 
 const RESERVED_STARTS: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
 const RESERVED_ENDS: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
 
-/// The name of a bucket.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// The name of a bucket, or the ARN of an access point to one. It is serialized as text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct Bucket(String);
 
 /// Which rule a bucket name breaks.
@@ -51,6 +55,14 @@ pub enum BucketError {
     AdjacentDots {
         /// The name as it was given.
         name: String,
+    },
+    /// An ARN that is not one of an access point of S3.
+    #[error("{arn} cannot be used: {rule}; write {} or a bucket name", access_point::FORM)]
+    NotAnAccessPoint {
+        /// The ARN as it was given.
+        arn: String,
+        /// The rule that it breaks.
+        rule: &'static str,
     },
     /// Four numbers with dots, as an IPv4 address is written.
     #[error("bucket name {name:?} is formatted as an IP address")]
@@ -86,7 +98,39 @@ impl Bucket {
         Ok(Self(name))
     }
 
-    /// The name.
+    /// An access point, by its ARN: `arn:aws:s3:us-west-2:123456789012:accesspoint/my-ap`, or with a
+    /// colon in front of the name, which becomes a slash.
+    ///
+    /// # Errors
+    /// Names the first rule that it breaks.
+    pub fn access_point(arn: impl Into<String>) -> Result<Self, BucketError> {
+        let arn = arn.into();
+        match AccessPoint::read(&arn) {
+            Ok(point) => Ok(Self(point.arn())),
+            Err(rule) => Err(BucketError::NotAnAccessPoint { arn, rule }),
+        }
+    }
+
+    /// A bucket by its name or an access point by its ARN, for clients.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::access_point`] for a text that begins with `arn:`, else of [`Bucket::new`].
+    pub fn name_or_arn(text: impl Into<String>) -> Result<Self, BucketError> {
+        let text = text.into();
+        if text.starts_with("arn:") { Self::access_point(text) } else { Self::new(text) }
+    }
+
+    /// Splits `BUCKET/KEY` or `ARN/KEY`, without checking either. The key is empty if there is none.
+    pub fn split_key(text: &str) -> (&str, &str) {
+        access_point::split(text)
+    }
+
+    /// The fields of the ARN, if this is an access point.
+    pub fn as_access_point(&self) -> Option<AccessPoint<'_>> {
+        AccessPoint::read(&self.0).ok()
+    }
+
+    /// The name, or the ARN.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -104,5 +148,12 @@ checked_text!(Bucket, BucketError);
 impl Borrow<str> for Bucket {
     fn borrow(&self) -> &str {
         &self.0
+    }
+}
+
+/// Journals hold both kinds.
+impl<'de> Deserialize<'de> for Bucket {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::name_or_arn(String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }

@@ -7,6 +7,7 @@
 //! Each constructor has its own small error type instead of one enum for the crate: a caller that parses a part
 //! number should not have to handle the errors of a bucket name. All of them say which limit was broken and by what.
 
+mod access_point;
 mod bucket;
 pub mod checksum;
 mod etag;
@@ -20,6 +21,7 @@ mod plan;
 mod text;
 mod upload_id;
 
+pub use access_point::AccessPoint;
 pub use bucket::{Bucket, BucketError};
 pub use checksum::{
     Checksum, ChecksumAlgorithm, ChecksumError, ChecksumType, CompositeChecksum, Hasher, MultiHasher,

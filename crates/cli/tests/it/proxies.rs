@@ -85,3 +85,54 @@ fn hosts_of_no_proxy_and_local_stores_are_reached_directly() {
     assert!(refused.stderr.contains("HTTP_PROXY cannot be used"), "{}", refused.stderr);
     assert!(!refused.stderr.contains("secret"), "{}", refused.stderr);
 }
+
+/// Every ARN of an access point was refused, also those that the SDK resolves.
+#[test]
+fn an_access_point_is_reached_at_the_host_the_sdk_resolves() {
+    let world = World::new();
+    let server = world.serve();
+    let proxy = HttpProxy::start(address(server.store())).unwrap();
+    let sample = world.sample("file", 1000);
+    let run = |arguments: &[&str]| {
+        let mut command = world.haul_without_store();
+        command.envs([("AWS_ACCESS_KEY_ID", "AK"), ("AWS_SECRET_ACCESS_KEY", "SK")]);
+        command.env("AWS_REGION", "us-west-2").env("HTTPS_PROXY", format!("http://{}", proxy.address()));
+        finish(command.args(arguments))
+    };
+    let file = sample.path.to_str().unwrap();
+    let to = "s3://arn:aws:s3:us-west-2:123456789012:accesspoint/my-ap/2026/a.mov";
+    let elsewhere = "s3://arn:aws:s3:eu-west-3:123456789012:accesspoint:my-ap/2026/a.mov";
+
+    // Neither plane reaches AWS: behind the proxy is a server without TLS.
+    for (arguments, region) in [
+        (["cp", file, to], "us-west-2"),
+        (["cp", to, "back"], "us-west-2"),
+        (["cp", file, elsewhere], "eu-west-3"),
+    ] {
+        let before = proxy.heads().len();
+        assert_eq!(run(&arguments).code(), Some(1), "{arguments:?}");
+        let host = format!("my-ap-123456789012.s3-accesspoint.{region}.amazonaws.com:443");
+        let heads = proxy.heads().split_off(before);
+        let connect = format!("CONNECT {host} HTTP/1.1\r\n");
+        assert!(!heads.is_empty() && heads.iter().all(|head| head.starts_with(&connect)), "{heads:?}");
+    }
+
+    let before = proxy.heads().len();
+    let china = "s3://arn:aws-cn:s3:cn-north-1:123456789012:accesspoint/my-ap/2026/a.mov";
+    for (arguments, reason, region) in [
+        (vec!["cp", file, to, "--path-style"], "Path-style addressing cannot be used", "us-west-2"),
+        (vec!["cp", to, "back", "--path-style"], "Path-style addressing cannot be used", "us-west-2"),
+        (vec!["cp", file, china], "Client was configured for partition `aws`", "cn-north-1"),
+    ] {
+        let refused = run(&arguments);
+        assert_eq!(refused.code(), Some(1), "{}", refused.stderr);
+        let hint = format!(
+            "hint: write the alias as the bucket: aws s3control get-access-point \
+             --account-id 123456789012 --name my-ap --region {region} --query Alias"
+        );
+        for said in [reason, &hint] {
+            assert!(refused.stderr.contains(said), "{said}:\n{}", refused.stderr);
+        }
+    }
+    assert_eq!(proxy.heads().len(), before, "nothing is sent");
+}

@@ -85,6 +85,14 @@ fn what_is_written_comes_back() {
 }
 
 #[test]
+fn the_journal_of_an_access_point_comes_back() {
+    let object = "s3://arn:aws:s3:us-west-2:123456789012:accesspoint/my-ap/big.iso".parse().unwrap();
+    let begun = vec![Record::Begun(Box::new(Beginning { object, ..beginning() }))];
+    let decoded = format::decode(&file_of(&begun)).unwrap();
+    assert_eq!(decoded.records, begun);
+}
+
+#[test]
 fn other_files_and_other_versions_are_told_apart() {
     assert_eq!(format::decode(b""), Err(FormatError::Empty));
     assert_eq!(format::decode(b"HAULJNL"), Err(FormatError::Empty));

@@ -3,6 +3,7 @@
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
+use aws_smithy_http::endpoint::ResolveEndpointError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::clock;
@@ -22,6 +23,11 @@ where
     }
     if let Some(cause) = find::<ConnectError>(&error) {
         return cause.to_store_error(operation).with_source(error);
+    }
+    // The SDK files it under failed connections; but nothing was sent, and a retry fails the same.
+    if let Some(cause) = find::<ResolveEndpointError>(&error) {
+        let message = format!("no address for the request: {cause}");
+        return StoreError::local(operation, StoreErrorKind::Rejected, message).with_source(error);
     }
     if find::<http_body_util::LengthLimitError>(&error).is_some() {
         let message = format!("an answer of more than {} bytes", answer_bytes_max(&operation.to_string()));

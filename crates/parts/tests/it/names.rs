@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use haul_parts::limits::{KEY_MAX_BYTES, UPLOAD_ID_MAX_BYTES};
-use haul_parts::{Bucket, Key, UploadId};
+use haul_parts::{Bucket, BucketError, Key, UploadId};
 use proptest::prelude::*;
 
 proptest! {
@@ -80,6 +80,79 @@ fn reserved_buckets_can_be_named_but_say_so() {
     assert_eq!(reserved("xn--bucket"), Some("xn--"));
     assert_eq!(reserved("data--usw2-az1--x-s3"), Some("--x-s3"));
     assert_eq!(reserved("point-abc-s3alias"), Some("-s3alias"));
+}
+
+const POINT: &str = "arn:aws:s3:us-west-2:123456789012:accesspoint/my-ap";
+
+#[test]
+fn an_access_point_is_a_bucket_only_by_its_own_constructor() {
+    for arn in [
+        POINT,
+        "arn:aws-cn:s3:cn-north-1:123456789012:accesspoint/films",
+        "arn:aws-us-gov:s3:us-gov-west-1:123456789012:accesspoint/films",
+    ] {
+        let bucket = Bucket::access_point(arn).unwrap();
+        assert_eq!(bucket.as_str(), arn);
+        assert_eq!(Bucket::name_or_arn(arn).unwrap(), bucket);
+        let text = serde_json::to_string(&bucket).unwrap();
+        assert_eq!(serde_json::from_str::<Bucket>(&text).unwrap(), bucket);
+        assert!(Bucket::new(arn).is_err() && arn.parse::<Bucket>().is_err());
+        assert!(Bucket::try_from(arn.to_owned()).is_err());
+    }
+    let colon = Bucket::access_point("arn:aws:s3:us-west-2:123456789012:accesspoint:my-ap").unwrap();
+    assert_eq!(colon.as_str(), POINT, "both spellings are one bucket");
+    let point = colon.as_access_point().unwrap();
+    assert_eq!((point.partition, point.region), ("aws", "us-west-2"));
+    assert_eq!((point.account, point.name), ("123456789012", "my-ap"));
+    assert_eq!(Bucket::new("my-ap").unwrap().as_access_point(), None);
+    assert!(Bucket::access_point("my-ap").is_err());
+}
+
+#[test]
+fn refused_arns_name_the_rule() {
+    let rule = |arn: &str| match Bucket::name_or_arn(arn).unwrap_err() {
+        BucketError::NotAnAccessPoint { arn: given, rule } if given == arn => rule,
+        other => panic!("{other}"),
+    };
+    let service = "its service is not s3";
+    let name = "names of access points have 3 to 50 of a-z, 0-9 and '-', and no '-' at either end";
+    for (arn, expected) in [
+        (
+            "arn:other:s3:r-1:123456789012:accesspoint/my-ap",
+            "it does not begin with arn:aws, arn:aws-cn or arn:aws-us-gov",
+        ),
+        ("arn:aws-C@:s3:r-1:123456789012:accesspoint/my-ap", "its partition is none of AWS"),
+        ("arn:aws:s3-object-lambda:r-1:123456789012:accesspoint/my-ap", service),
+        ("arn:aws:s3-outposts:r-1:123456789012:outpost/op-1/accesspoint/my-ap", service),
+        ("arn:aws:s3:::films", "its resource is not accesspoint/NAME"),
+        ("arn:aws:s3", "its resource is not accesspoint/NAME"),
+        (
+            "arn:aws:s3::123456789012:accesspoint:abc.mrap",
+            "access points of several Regions need signatures that haul does not make",
+        ),
+        ("arn:aws:s3::123456789012:accesspoint/my-ap", "it names no Region"),
+        ("arn:aws:s3:r-1.evil:123456789012:accesspoint/my-ap", "it names no Region"),
+        ("arn:aws:s3:r-1:12345:accesspoint/my-ap", "its account is not a number of 12 digits"),
+        ("arn:aws:s3:r-1:123456789012:accesspoint/", name),
+        ("arn:aws:s3:r-1:123456789012:accesspoint/my.ap", name),
+        ("arn:aws:s3:r-1:123456789012:accesspoint/my-ap-", name),
+        ("arn:aws:s3:r-1:123456789012:accesspoint/my-ap/key", name),
+    ] {
+        assert_eq!(rule(arn), expected, "{arn}");
+    }
+}
+
+#[test]
+fn the_key_begins_behind_the_name_of_an_access_point() {
+    let colon = "arn:aws:s3:us-west-2:123456789012:accesspoint:my-ap";
+    for bucket in ["films", POINT, colon] {
+        assert_eq!(Bucket::split_key(bucket), (bucket, ""));
+        for key in ["", "a", "a/b", "/a", "a:b/c"] {
+            assert_eq!(Bucket::split_key(&format!("{bucket}/{key}")), (bucket, key));
+        }
+    }
+    assert_eq!(Bucket::split_key("films/arn:aws:s3:::x/y"), ("films", "arn:aws:s3:::x/y"));
+    assert_eq!(Bucket::split_key("arn:aws/x"), ("arn:aws/x", ""));
 }
 
 #[test]
