@@ -184,7 +184,12 @@ impl Put<'_> {
             return Err(end);
         }
         if self.outcome == Outcome::Open {
-            self.job.events.send(Event::InDoubt { reason: end.to_string() });
+            let reason = match &end {
+                // Its own text would already claim that nothing was left.
+                Error::Cancelled { .. } => "the request was stopped on its way".to_owned(),
+                other => other.to_string(),
+            };
+            self.job.events.send(Event::InDoubt { reason });
         }
         let open = self.outcome == Outcome::Open;
         match landed::look(self.job, &self.bytes, &self.token).await {
