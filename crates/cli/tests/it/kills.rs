@@ -74,6 +74,16 @@ impl Arrived {
         self.looked_at = seen.len();
     }
 
+    /// Takes over what the proxy still read of a run that is dead: it was sent before the kill, so it is no repetition.
+    fn absorb(&mut self, seen: &[Seen]) {
+        for request in seen[self.looked_at..].iter().filter(|request| request.kind == Kind::UploadPart) {
+            if request.status == Some(200) {
+                self.parts.extend(request.part_number);
+            }
+        }
+        self.looked_at = seen.len();
+    }
+
     /// Adds what the store lists, by boto3.
     fn list(&mut self, real: &Store, bucket: &str, name: &str) {
         let listed = python(real, include_str!("py/parts.py"), &[bucket, name]);
@@ -100,6 +110,7 @@ fn survive(world: &World, real: &Store, bucket: &str, name: &str, moments: &mut 
         arrived.check(name, &proxy.seen());
         if tally.kills > 0 {
             arrived.list(real, bucket, name);
+            arrived.absorb(&proxy.seen());
             tally.kept_parts += arrived.parts.len();
         }
         if tally.kills == most {
