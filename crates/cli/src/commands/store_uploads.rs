@@ -162,7 +162,7 @@ pub(super) async fn taken(store: &dyn Store, address: &Address) -> anyhow::Resul
         }
         .into());
     }
-    // Asked after the first answer: a wrong clock of this machine is corrected by what the store says.
+    // Asked after the first answer: by then the store's `Date` has corrected a wrong clock of this machine.
     let elapsed = SignedDuration::try_from(started.elapsed()).unwrap_or_default();
     let now = store.now();
     Ok((found, now.checked_sub(elapsed).unwrap_or(now)))

@@ -1,7 +1,7 @@
 //! `kill -9` of the real command at random moments, again and again, and the same command until it arrives.
 //!
 //! Asserted part by part: no part whose answer was passed on to a client, and none that the store lists when a run
-//! begins, is ever sent again (P2). A client that begins anew after a kill fails at the first part. In the end the
+//! begins, is ever sent again (P2). A client that restarts after a kill fails at the first part. In the end the
 //! object is byte-identical and no upload is left (P1, P3).
 
 use std::collections::BTreeSet;

@@ -13,7 +13,7 @@ fn command(scene: &Scene) -> std::process::Command {
     command
 }
 
-/// The fourth part, then Complete, is refused in these words; each time the same command goes on.
+/// The fourth part, then Complete, is refused in these words; each time the same command resumes.
 fn refused_once(scene: &Scene, status: u16, code: &str) {
     let refused = Fault::error(status, code);
     scene.proxy.add(Rule::on(Kind::UploadPart, refused.clone()).after(3));

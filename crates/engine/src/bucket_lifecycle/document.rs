@@ -1,7 +1,7 @@
 //! Edits `<LifecycleConfiguration>` as text: one rule goes in or out, every other byte stays.
 //!
 //! Pure. The document is parsed only to find where rules begin and end. Comparing two documents ignores white space, the
-//! order of rules and of elements, and namespaces, because stores write all of these anew.
+//! order of rules and of elements, and namespaces, because stores rewrite all of these.
 
 use std::fmt::Write as _;
 

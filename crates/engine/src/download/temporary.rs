@@ -91,7 +91,7 @@ fn claim(path: &Path, permissions: Option<&Permissions>) -> io::Result<Option<Fi
     match file.try_lock() {
         // Another process looks whether it is abandoned, and may have found so.
         Err(TryLockError::WouldBlock) => return Ok(None),
-        // A file system without locks: then nobody can take this file for abandoned.
+        // A file system without locks: no other run can take this file for abandoned.
         Ok(()) | Err(TryLockError::Error(_)) => {}
     }
     if !has_name(&file, path) {

@@ -15,7 +15,7 @@ use super::record::{Beginning, PartRecord};
 use super::remembered::Remembered;
 use super::unreadable;
 
-/// Where journals are kept: `$XDG_STATE_HOME/haul/uploads`. Nobody but its user may have access.
+/// Where journals are kept: `$XDG_STATE_HOME/haul/uploads`. Only its user may have access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalFolder(PathBuf);
 

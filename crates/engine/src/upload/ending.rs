@@ -135,7 +135,7 @@ impl Ending<'_> {
         self.unheard && self.upload.is_none() && self.memory.id().is_some()
     }
 
-    /// Cancelled, and [`Ending::may_be_left`]: looks for it. The journal stays if nobody can tell.
+    /// Cancelled, and [`Ending::may_be_left`]: looks for it. The journal stays if that is unknown.
     pub(super) async fn cancelled_unheard(self, plan: PartPlan) -> Error {
         let object = self.job.object.clone();
         let cancelled = Error::Cancelled { object: object.to_string() };

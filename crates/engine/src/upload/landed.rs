@@ -54,7 +54,7 @@ fn is_ours(head: &ObjectHead, wanted: &ObjectAttributes, bytes: &ReadBytes, toke
     if let Some(found) = kept.get(TOKEN_METADATA) {
         return found == token;
     }
-    // Somebody else may have put the same bytes there before. With the same attributes too, it is what was to be made.
+    // Another client may have put the same bytes there before. With the same attributes too, it is what was to be made.
     let same_type = wanted.content_type.is_none() || wanted.content_type == head.attributes.content_type;
     head.size_bytes == bytes.payload.size_bytes()
         && same_hash(head, bytes)
