@@ -5,5 +5,5 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
-    haul::fuzzing::answer(input);
+    haul::testing::fuzzing::answer(input);
 });

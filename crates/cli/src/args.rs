@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use haul::UploadOptions;
+use haul::pace::RetryPolicy;
 use haul::parts::ChecksumAlgorithm;
-use haul::retry::RetryPolicy;
 
 use crate::size::{parse_size, parse_size_above_zero};
 use crate::target::{Address, Listed, Target};

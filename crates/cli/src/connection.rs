@@ -7,8 +7,9 @@
 
 use std::path::PathBuf;
 
-use haul::journal::{Beginning, path_text};
+use haul::journal::Beginning;
 use haul::s3::{Location, normalised};
+use haul::source::path_text;
 use haul::{Addressing, S3Options, S3Store};
 use serde::{Deserialize, Serialize};
 

@@ -10,7 +10,7 @@ mod tests;
 use std::borrow::Cow;
 use std::fmt;
 
-use haul::store::Operation;
+use haul::remote::Operation;
 use haul::{Advice, Error as EngineError, StoreError, StoreErrorKind};
 use serde::Serialize;
 

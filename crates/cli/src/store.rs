@@ -9,8 +9,8 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use anyhow::Context;
+use haul::remote::LoggedStore;
 use haul::s3::{Environment, StaticCredentials};
-use haul::store::LoggedStore;
 use haul::{Addressing, S3Options, S3Store, Store};
 
 use crate::args::StoreArgs;

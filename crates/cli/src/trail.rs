@@ -139,7 +139,7 @@ pub(crate) fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use haul::store::Operation;
+    use haul::remote::Operation;
 
     use super::*;
 

@@ -55,7 +55,7 @@ impl Transfer for haul::Upload {
     }
 }
 
-impl Transfer for haul::download::Download {
+impl Transfer for haul::transfer::download::Download {
     type Report = haul::DownloadReport;
 
     fn take_events(&mut self) -> Option<Events> {
@@ -71,7 +71,7 @@ impl Transfer for haul::download::Download {
     }
 
     fn cancel(&self) {
-        haul::download::Download::cancel(self);
+        haul::transfer::download::Download::cancel(self);
     }
 }
 

@@ -3,31 +3,14 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
-use haul_parts::{Bucket, Key, PartNumber, UploadId};
+use haul_parts::{ObjectRef, PartNumber, UploadId};
 
+use crate::advice::Advice;
 use crate::journal::JournalError;
 use crate::journal::format::FormatError;
-use crate::source::Change;
-use crate::store::{ObjectRef, StoreError};
-
-/// What to do after an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Advice {
-    /// The same again may succeed, not before `after` if the store asked for that.
-    Retry {
-        /// `Retry-After`.
-        after: Option<Duration>,
-    },
-    /// Refresh credentials, clock or region, then the same again.
-    Refresh,
-    /// What is done is kept: continue when the cause is removed.
-    Resume,
-    /// The same again cannot succeed.
-    GiveUp,
-}
+use crate::remote::StoreError;
+use crate::source::{Change, OpenError};
 
 /// Why an upload or a download did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -246,6 +229,18 @@ impl std::fmt::Display for Place<'_> {
     }
 }
 
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Unreadable { path, source } => {
+                Self::SourceUnreadable { source_name: path.display().to_string(), source }
+            }
+            OpenError::NotAFile { path } => Self::NotAFile { path },
+            OpenError::WrongLength { path, announced_bytes } => Self::WrongLength { path, announced_bytes },
+        }
+    }
+}
+
 impl Error {
     /// What to do next.
     pub fn advice(&self) -> Advice {
@@ -350,52 +345,11 @@ fn share(arrived_bytes: u64, size_bytes: u64) -> String {
     format!("{percent} %")
 }
 
-/// An error and all its causes: "connection error: Connection reset by peer (os error 104)".
-pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}
-
 /// An error and where it began: "AbortMultipartUpload: the connection broke (connection refused)".
 fn with_its_root(error: &StoreError) -> String {
     use std::error::Error as _;
     match std::iter::successors(error.source(), |cause| (*cause).source()).last() {
         Some(root) => format!("{error} ({root})"),
         None => error.to_string(),
-    }
-}
-
-/// Why a text is not `s3://bucket/key`, nor `s3://ARN/key` with the ARN of an access point.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ParseTargetError {
-    /// Another scheme, or none.
-    #[error("{0} does not begin with s3://")]
-    Scheme(String),
-    /// Only a bucket, or a prefix that ends in a slash.
-    #[error("{0} names no object: a key is missing behind the bucket")]
-    NoKey(String),
-    /// S3 does not take that bucket name.
-    #[error(transparent)]
-    Bucket(#[from] haul_parts::BucketError),
-    /// S3 does not take that key.
-    #[error(transparent)]
-    Key(#[from] haul_parts::KeyError),
-}
-
-impl FromStr for ObjectRef {
-    type Err = ParseTargetError;
-
-    fn from_str(text: &str) -> Result<Self, ParseTargetError> {
-        let rest = text.strip_prefix("s3://").ok_or_else(|| ParseTargetError::Scheme(text.into()))?;
-        match Bucket::split_key(rest) {
-            (_, "") => Err(ParseTargetError::NoKey(text.into())),
-            (bucket, key) => Ok(Self { bucket: Bucket::name_or_arn(bucket)?, key: Key::new(key)? }),
-        }
     }
 }

@@ -29,33 +29,33 @@
 //! The library never prints, reads no environment beyond what the AWS configuration chain does, and never
 //! exits. It runs inside a tokio runtime of the caller.
 
+mod advice;
+pub mod body;
 pub mod bucket_lifecycle;
-pub mod buffer;
-pub mod download;
 mod error;
-mod events;
-#[doc(hidden)]
-pub mod fuzzing;
+mod error_text;
+mod event;
 pub mod journal;
-pub mod memory;
-pub mod payload;
+pub mod pace;
 mod proof;
-pub mod retry;
+pub mod remote;
 pub mod s3;
 pub mod source;
-pub mod store;
 pub mod sweep;
-pub mod upload;
+pub mod testing;
+pub mod transfer;
 
-pub use download::{DownloadOptions, DownloadReport, download};
-pub use error::{Advice, Error, ParseTargetError};
-pub use events::{Event, Events};
+pub use advice::Advice;
+pub use error::Error;
+pub use event::{Event, Events};
 pub use haul_parts as parts;
+pub use haul_parts::{ObjectRef, ObjectRefError};
 pub use proof::{Proof, ProofCount, WholeProof};
+pub use remote::{ObjectAttributes, Store, StoreError, StoreErrorKind};
 pub use s3::{Addressing, S3Options, S3Store};
 pub use source::{BytesSource, FileSource, Source};
-pub use store::{ObjectAttributes, ObjectRef, Store, StoreError, StoreErrorKind};
-pub use upload::{
+pub use transfer::download::{DownloadOptions, DownloadReport, download};
+pub use transfer::upload::{
     Abandoned, Cancel, JournalChoice, JournalOptions, OnChange, Progress, Unfinished, Upload, UploadOptions,
     UploadReport, abandon, upload,
 };

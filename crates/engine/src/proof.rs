@@ -9,7 +9,7 @@ use std::fmt;
 use haul_parts::{Checksum, ChecksumAlgorithm};
 use serde::{Deserialize, Serialize};
 
-use crate::store::UploadedPart;
+use crate::remote::UploadedPart;
 
 /// Of one part, or of an object put in one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ mod key;
 pub mod lanes;
 pub mod layout;
 pub mod limits;
+mod object_ref;
 mod part_number;
 mod plan;
 mod text;
@@ -30,6 +31,7 @@ pub use checksum::{
 pub use etag::ETag;
 pub use key::{Key, KeyError};
 pub use limits::Limits;
+pub use object_ref::{ObjectRef, ObjectRefError, UploadRef};
 pub use part_number::{PartNumber, PartNumberError};
 pub use plan::{PartPlan, PlanError, PlannedPart};
 pub use upload_id::{UploadId, UploadIdError};

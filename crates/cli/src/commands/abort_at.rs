@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use haul::pace::RetryPolicy;
 use haul::parts::UploadId;
-use haul::retry::RetryPolicy;
-use haul::store::UploadRef;
+use haul::remote::UploadRef;
 use haul::sweep::{Removal, UnfinishedUpload, remove};
 use haul::{ObjectRef, Store};
 use serde::Serialize;

@@ -4,7 +4,7 @@
 
 use anyhow::Context;
 use haul::Store;
-use haul::store::{BucketInfo, ListingEntry, Operation, PageGuard};
+use haul::remote::{BucketInfo, ListingEntry, Operation, PageGuard};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;

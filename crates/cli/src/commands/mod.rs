@@ -20,7 +20,7 @@ mod sweep;
 mod upload;
 mod uploads;
 
-use haul::retry::RetryPolicy;
+use haul::pace::RetryPolicy;
 
 use crate::args::{AbortTarget, Cli, Command, FolderCommand};
 use crate::exit::Exit;

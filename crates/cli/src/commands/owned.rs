@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use haul::journal::JournalSummary;
-use haul::store::UploadRef;
+use haul::remote::UploadRef;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::state_dir::journal_folder;

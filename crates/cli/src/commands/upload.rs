@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use haul::journal::SourceRecord;
+use haul::source::SourceRecord;
 use haul::{FileSource, JournalChoice, JournalOptions, ObjectRef, Source, StoreErrorKind, UploadOptions};
 
 use super::insisted::Insisted;
@@ -56,8 +56,8 @@ pub(super) enum Origin {
 impl Origin {
     fn open(&self) -> Result<FileSource, haul::Error> {
         match self {
-            Self::Path(path) => FileSource::open(path),
-            Self::Journal(source) => FileSource::remembered(source),
+            Self::Path(path) => Ok(FileSource::open(path)?),
+            Self::Journal(source) => Ok(FileSource::remembered(source)?),
         }
     }
 }

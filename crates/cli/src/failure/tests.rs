@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use haul::parts::UploadId;
-use haul::store::Operation;
+use haul::remote::Operation;
 
 use super::*;
 
@@ -93,7 +93,7 @@ fn hints_name_the_persons_own_bucket() {
 #[test]
 fn what_was_left_behind_is_told_with_both_causes_and_how_to_remove_it() {
     let denied =
-        StoreError::answered(haul::store::Operation::AbortMultipartUpload, 403, Some("AccessDenied"), "no");
+        StoreError::answered(haul::remote::Operation::AbortMultipartUpload, 403, Some("AccessDenied"), "no");
     let error = EngineError::LeftBehind {
         object: "s3://bucket/a".parse().unwrap(),
         upload_id: UploadId::new("u").unwrap(),

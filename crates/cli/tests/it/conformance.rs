@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use haul::s3::StaticCredentials;
-use haul::store::conformance::{self, Expectations};
+use haul::testing::conformance::{self, Expectations};
 use haul::{S3Options, S3Store};
 use haul_parts::Bucket;
 use haul_testkit::Store;

@@ -9,7 +9,7 @@ use haul_parts::Bucket;
 
 pub use document::{DocumentError, RULE_ID, Rule};
 
-use crate::store::{LifecycleDocument, Store, StoreError, StoreErrorKind};
+use crate::remote::{LifecycleDocument, Store, StoreError, StoreErrorKind};
 
 /// Why the rules could not be changed as asked.
 #[derive(Debug, thiserror::Error)]

@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::file::JournalError;
 use super::folder::{JournalFolder, JournalSummary};
-use super::record::SourceRecord;
+use crate::remote::ObjectRef;
 use crate::source::FileIdentity;
-use crate::store::ObjectRef;
+use crate::source::SourceRecord;
 
 /// The journal of one upload among all of this user's.
 #[derive(Clone, Debug)]
@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
     use crate::journal::Beginning;
-    use crate::store::ObjectAttributes;
+    use crate::remote::ObjectAttributes;
 
     const STORE: &str = "http://h";
 

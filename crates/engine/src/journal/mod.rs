@@ -11,7 +11,6 @@ mod find;
 mod folder;
 pub mod format;
 mod lock;
-pub mod path_text;
 mod private;
 mod record;
 mod remembered;
@@ -25,5 +24,5 @@ pub use find::{FoundJournal, RelatedJournal, Relation};
 pub use folder::{JournalFolder, JournalSummary};
 pub(crate) use remembered::Remembered;
 
-pub use record::{Beginning, PartRecord, Record, SourceRecord};
+pub use record::{Beginning, PartRecord, Record};
 pub use unreadable::{MovedAside, UnreadableJournal};

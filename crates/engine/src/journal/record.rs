@@ -1,14 +1,11 @@
 //! What a journal remembers, in the order in which it happens.
 
-use std::path::PathBuf;
-
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, PartNumber, PartPlan, UploadId};
 use serde::{Deserialize, Serialize};
 
-use super::path_text;
 use crate::proof::Proof;
-use crate::source::FileIdentity;
-use crate::store::{ObjectAttributes, ObjectRef};
+use crate::remote::{ObjectAttributes, ObjectRef};
+use crate::source::SourceRecord;
 
 /// One entry of a journal. Fields may be added with a default; a reader skips kinds that it does not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,16 +103,6 @@ pub struct Beginning {
     /// The same of earlier tries to begin it whose Create got no answer: each may have left an upload without parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unanswered: Vec<i64>,
-}
-
-/// Which version of which file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceRecord {
-    /// Absolute.
-    #[serde(with = "path_text")]
-    pub path: PathBuf,
-    /// What tells one version from another.
-    pub identity: FileIdentity,
 }
 
 /// A part that the store acknowledged.

@@ -6,10 +6,11 @@ use proptest::prelude::*;
 
 use super::format::{self, FormatError, MAGIC};
 use super::*;
-use crate::error::in_one_line;
+use crate::error_text::in_one_line;
 use crate::proof::Proof;
+use crate::remote::ObjectAttributes;
 use crate::source::FileIdentity;
-use crate::store::ObjectAttributes;
+use crate::source::SourceRecord;
 
 fn beginning() -> Beginning {
     Beginning {

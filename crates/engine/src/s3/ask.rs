@@ -11,7 +11,7 @@ use haul_parts::Bucket;
 
 use super::S3Store;
 use super::place::Place;
-use crate::store::{StoreError, StoreErrorKind};
+use crate::remote::{StoreError, StoreErrorKind};
 
 /// Of one request: the region, the time and the credentials may all be wrong, and the region twice.
 const LESSONS_MAX: u32 = 4;

@@ -25,7 +25,7 @@ use super::transport::{ControlConnections, LimitAnswers, Resolver, Transport, Tr
 use super::whole::WholeDocuments;
 use super::{Addressing, S3Options, S3Store};
 use crate::error::Error;
-use crate::store::ObjectRef;
+use crate::remote::ObjectRef;
 
 /// A bucket to resolve addresses with; nothing is asked of it.
 const PROBE_BUCKET: &str = "haul-probe";
@@ -190,8 +190,8 @@ mod tests {
     use haul_testkit::network::{BlackHole, CannedServer};
 
     use super::*;
+    use crate::remote::{Store, StoreErrorKind};
     use crate::s3::{Environment, StaticCredentials};
-    use crate::store::{Store, StoreErrorKind};
 
     async fn store(options: S3Options) -> S3Store {
         let keys = StaticCredentials { access_key_id: "AK".into(), secret_access_key: "SK".into() };

@@ -14,7 +14,7 @@ use super::convert::{self, checksum_of};
 use super::extent::Extent;
 use super::genuine::{self, signs_of};
 use super::sdk_error::convert as failed;
-use crate::store::{
+use crate::remote::{
     CompleteRequest, CompletedObject, CompletedPart, CreateRequest, CreatedUpload, GetRequest,
     ObjectAttributes, ObjectBody, ObjectHead, ObjectRef, Operation, StoreError, StoreErrorKind, StoredPart,
     UploadRef,

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::transport::find;
-use crate::store::{Operation, StoreError, StoreErrorKind};
+use crate::remote::{Operation, StoreError, StoreErrorKind};
 
 /// Refreshed this long before they end: a part may be on its way for a while.
 const MARGIN: Duration = Duration::from_secs(120);

@@ -4,7 +4,7 @@
 //! saved under the object's name. S3 answers HeadObject and GetObject with an ETag and a time, and nearly every store adds
 //! headers of its own (`x-amz-request-id`); a page has none of them, or only the time.
 
-use crate::store::{Operation, StoreError, StoreErrorKind};
+use crate::remote::{Operation, StoreError, StoreErrorKind};
 
 /// What an answer shows of itself.
 #[derive(Clone, Copy, Debug)]

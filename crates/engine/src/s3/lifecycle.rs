@@ -17,7 +17,7 @@ use aws_smithy_types::body::SdkBody;
 use haul_parts::{Bucket, ChecksumAlgorithm, Hasher};
 
 use super::sdk_error::convert as failed;
-use crate::store::{LifecycleDocument, Operation, StoreError, StoreErrorKind};
+use crate::remote::{LifecycleDocument, Operation, StoreError, StoreErrorKind};
 
 /// The body of the last answer.
 #[derive(Clone, Debug, Default)]

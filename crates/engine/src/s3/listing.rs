@@ -7,7 +7,7 @@ use super::convert::{self, checksum_of};
 use super::encoding::Encoding;
 use super::minio::IsMinio;
 use super::sdk_error::convert as failed;
-use crate::store::{
+use crate::remote::{
     BucketInfo, Operation, PageGuard, PartsPage, StoreError, StoreErrorKind, StoredPart, UploadMarker,
     UploadRef, UploadSummary, UploadsPage,
 };

@@ -3,7 +3,7 @@
 //! *Control plane* ([`control`], [`listing`], [`objects`]): the official SDK, which knows regions, endpoints, credentials
 //! and the odd answers. *Data plane* ([`data`]): the bytes of UploadPart and PutObject, on connections that we
 //! own, signed with the SDK's signer; addresses are taken from the SDK, never made up. Each method is one
-//! request; the SDK's own retries are switched off, so that one policy decides (see [`crate::retry`]). Region,
+//! request; the SDK's own retries are switched off, so that one policy decides (see [`crate::pace`]). Region,
 //! clock and credentials are shared by both planes, and what a refusal says of them is followed ([`ask`]). Both
 //! planes connect in one way ([`transport`]); what was configured, and where, is read once ([`settings`]).
 
@@ -40,7 +40,7 @@ use haul_parts::{Bucket, PartNumber};
 use jiff::Timestamp;
 
 use crate::error::Error;
-use crate::store::{
+use crate::remote::{
     BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest,
     LifecycleDocument, Listing, ObjectBody, ObjectHead, ObjectRef, PartRequest, PartsPage, PutRequest, Store,
     StoreError, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,

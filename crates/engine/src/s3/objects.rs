@@ -10,7 +10,7 @@ use haul_parts::Bucket;
 use super::convert;
 use super::encoding::Encoding;
 use super::sdk_error::convert as failed;
-use crate::store::{Listing, ListingEntry, Operation, StoreError, StoreErrorKind};
+use crate::remote::{Listing, ListingEntry, Operation, StoreError, StoreErrorKind};
 
 /// Entries of a page where the answer does not say how many it may have (S3 API, `MaxKeys`).
 const PAGE_MAX: usize = 1000;

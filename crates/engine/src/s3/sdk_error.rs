@@ -11,7 +11,7 @@ use super::credentials::UnusableCredentials;
 use super::document::{BUCKET_REGION, ErrorDocument, fault_of_document, redirect_remedy};
 use super::transport::{ConnectError, answer_bytes_max, find};
 use super::whole::CutOff;
-use crate::store::{Guidance, Operation, StoreError, StoreErrorKind};
+use crate::remote::{Guidance, Operation, StoreError, StoreErrorKind};
 
 /// One failed SDK call.
 pub(super) fn convert<E>(operation: Operation, error: SdkError<E, HttpResponse>) -> StoreError

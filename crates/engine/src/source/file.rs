@@ -4,11 +4,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::identity::{FileIdentity, settle};
+use super::identity::{FileIdentity, SourceRecord, settle};
 use super::length::{self, Unexamined};
 use super::{BytesSource, Change, Source};
-use crate::error::Error;
-use crate::journal::SourceRecord;
 
 /// An open regular file.
 #[derive(Debug)]
@@ -22,24 +20,52 @@ pub struct FileSource {
     held: Option<BytesSource>,
 }
 
+/// Why a file cannot be a source.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// It cannot be opened or read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A folder, a pipe or a device.
+    #[error("{} is not a regular file", path.display())]
+    NotAFile {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// Reading it gives another length than it announces, and it is too long to be held in memory.
+    #[error("{} announces {announced_bytes} bytes, and reading it gives another length", path.display())]
+    WrongLength {
+        /// The path as it was given.
+        path: PathBuf,
+        /// The length that the system gives.
+        announced_bytes: u64,
+    },
+}
+
 impl FileSource {
     /// Opens a regular file for reading; directories, devices and pipes are refused with a hint. What the page cache
     /// still holds of it is written to disk first, which may take a while: see [`FileIdentity`]. A file that announces
     /// another length than it has (/proc, /sys) is read into memory here, if it is not too long for that.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        let unreadable = |source| Error::SourceUnreadable { source_name: path.display().to_string(), source };
+        let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
         // Looked at before opening: opening a pipe without a writer would wait for one.
         let metadata = std::fs::metadata(path).map_err(unreadable)?;
         if !metadata.is_file() {
-            return Err(Error::NotAFile { path: path.to_owned() });
+            return Err(OpenError::NotAFile { path: path.to_owned() });
         }
         let file = File::open(path).map_err(unreadable)?;
         let settled_as = settle(&file).map_err(unreadable)?;
         let examined = length::examine(&file, settled_as).map_err(|why| match why {
             Unexamined::Unreadable(source) => unreadable(source),
             Unexamined::TooLong { announced_bytes } => {
-                Error::WrongLength { path: path.to_owned(), announced_bytes }
+                OpenError::WrongLength { path: path.to_owned(), announced_bytes }
             }
         })?;
         Ok(Self {
@@ -53,7 +79,7 @@ impl FileSource {
 
     /// The file that a journal remembers: as [`FileSource::open`], but its path is taken as it stands there, so that
     /// the same journal is found even if a folder on the way has become a link since.
-    pub fn remembered(source: &SourceRecord) -> Result<Self, Error> {
+    pub fn remembered(source: &SourceRecord) -> Result<Self, OpenError> {
         Ok(Self { settled: source.path.clone(), ..Self::open(&source.path)? })
     }
 
@@ -194,9 +220,9 @@ mod tests {
     #[test]
     fn a_folder_and_a_missing_file_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(FileSource::open(folder.path()), Err(Error::NotAFile { .. })));
+        assert!(matches!(FileSource::open(folder.path()), Err(OpenError::NotAFile { .. })));
         let missing = FileSource::open(folder.path().join("missing"));
-        assert!(matches!(missing, Err(Error::SourceUnreadable { .. })));
+        assert!(matches!(missing, Err(OpenError::Unreadable { .. })));
     }
 
     /// The kernel says 0 bytes of every file in /proc. `haul cp /proc/version` made an empty object of it, proven by
@@ -228,7 +254,7 @@ mod tests {
     #[test]
     fn a_file_with_a_wrong_length_that_cannot_be_held_is_refused() {
         let refused = FileSource::open("/proc/self/pagemap").unwrap_err();
-        assert!(matches!(refused, Error::WrongLength { announced_bytes: 0, .. }), "{refused:?}");
+        assert!(matches!(refused, OpenError::WrongLength { announced_bytes: 0, .. }), "{refused:?}");
     }
 
     #[test]

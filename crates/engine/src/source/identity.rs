@@ -8,11 +8,12 @@
 
 use std::fs::{File, Metadata};
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::Change;
+use super::{Change, path_text};
 
 /// The version of a file: place on disk, length, times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,16 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// Looks at a file that is being written to all the time.
 const LOOKS_MAX: u32 = 3;
+
+/// Which version of which file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRecord {
+    /// Absolute.
+    #[serde(with = "path_text")]
+    pub path: PathBuf,
+    /// What tells one version from another.
+    pub identity: FileIdentity,
+}
 
 impl FileIdentity {
     pub(crate) fn of(metadata: &Metadata) -> Self {

@@ -7,14 +7,13 @@ mod bytes;
 mod file;
 mod identity;
 mod length;
+pub mod path_text;
 
 use std::io;
 
 pub use bytes::BytesSource;
-pub use file::FileSource;
-pub use identity::FileIdentity;
-
-use crate::journal::SourceRecord;
+pub use file::{FileSource, OpenError};
+pub use identity::{FileIdentity, SourceRecord};
 
 /// Bytes of a known length, readable at any offset from several threads at once.
 pub trait Source: Send + Sync + 'static {

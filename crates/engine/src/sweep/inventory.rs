@@ -8,8 +8,8 @@ use futures_util::StreamExt as _;
 use haul_parts::{Bucket, Key};
 use jiff::Timestamp;
 
-use crate::retry::RetryPolicy;
-use crate::store::{
+use crate::pace::RetryPolicy;
+use crate::remote::{
     ObjectRef, Operation, Store, StoreError, StoreErrorKind, UploadMarker, UploadRef, UploadSummary,
 };
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::inventory::contents;
-use crate::retry::RetryPolicy;
-use crate::store::{Store, StoreError, StoreErrorKind, UploadRef};
-use crate::upload::abort_until_gone;
+use crate::pace::RetryPolicy;
+use crate::remote::{Store, StoreError, StoreErrorKind, UploadRef};
+use crate::transfer::upload::abort_until_gone;
 
 /// How long one upload is tried: parts that were in flight may land after an abort, and it is then sent again.
 const PATIENCE: Duration = Duration::from_secs(60);

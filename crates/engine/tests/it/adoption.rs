@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use haul::memory::{EtagKind, Fault, Faults, MemoryStore, Quirks, Refusal};
+use haul::body::Payload;
 use haul::parts::{ChecksumAlgorithm as A, ChecksumType as T, Hasher, PartNumber, UploadId};
-use haul::payload::Payload;
-use haul::store::{CreateRequest, Operation as O, PartRequest, Store, UploadRef, Wire};
+use haul::remote::{CreateRequest, Meter, Operation as O, PartRequest, Store, UploadRef};
+use haul::testing::memory::{EtagKind, Fault, Faults, MemoryStore, Quirks, Refusal};
 use haul::{Error, Event, Unfinished, UploadOptions, UploadReport};
 
 use crate::harness::{aws, bytes, chain, differing_parts, heard, nothing_left, object, store};
@@ -39,7 +39,7 @@ impl OtherTool {
                 payload: Payload::from_bytes(Bytes::copy_from_slice(part)),
                 checksum: self.declared.map(|(algorithm, _)| Hasher::checksum(algorithm, part)),
                 fresh_connection: false,
-                wire: Wire::default(),
+                wire: Meter::default(),
             };
             store.upload_part(&upload, request).await.unwrap();
         }

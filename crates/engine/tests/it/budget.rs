@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use haul::memory::{Fault, Faults};
+use haul::remote::Operation as O;
 use haul::source::Change;
-use haul::store::Operation as O;
+use haul::testing::memory::{Fault, Faults};
 use haul::{BytesSource, Source, UploadOptions, upload};
 
 use crate::harness::{arrives_with, aws, bytes, nothing_left, object, options, run};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use haul::memory::{Fault, Faults};
-use haul::store::Operation as O;
+use haul::remote::Operation as O;
+use haul::testing::memory::{Fault, Faults};
 use haul::{Error, Event};
 
 use crate::harness::{arrives, aws, bytes, chain, heard, nothing_left, object, options, start};

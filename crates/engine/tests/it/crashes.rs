@@ -10,14 +10,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use haul::journal::{JournalError, JournalFolder, SourceRecord};
-use haul::memory::{Fate, Faults, MemoryStore, Quirks, Weather};
+use haul::body::Payload;
+use haul::journal::{JournalError, JournalFolder};
 use haul::parts::{PartNumber, UploadId};
-use haul::payload::Payload;
+use haul::remote::{CreateRequest, Meter, Operation as O, PartRequest, Store, StoreErrorKind, UploadRef};
 use haul::source::Change;
-use haul::store::{CreateRequest, Operation as O, PartRequest, Store, StoreErrorKind, UploadRef, Wire};
-use haul::upload::{JournalChoice, JournalOptions};
+use haul::source::SourceRecord;
+use haul::testing::memory::{Fate, Faults, MemoryStore, Quirks, Weather};
 use haul::{Error, Source, Unfinished, UploadOptions, UploadReport, upload};
+use haul::{JournalChoice, JournalOptions};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -296,7 +297,7 @@ impl Scenario {
                     payload: Payload::from_bytes(part.to_vec().into()),
                     checksum: None,
                     fresh_connection: false,
-                    wire: Wire::default(),
+                    wire: Meter::default(),
                 };
                 store.upload_part(&upload, request).await.unwrap();
             }

@@ -4,10 +4,10 @@ use haul_testkit::seeds::feed;
 
 #[test]
 fn journal() {
-    feed("journal", haul::fuzzing::journal).unwrap();
+    feed("journal", haul::testing::fuzzing::journal).unwrap();
 }
 
 #[test]
 fn answer() {
-    feed("answer", haul::fuzzing::answer).unwrap();
+    feed("answer", haul::testing::fuzzing::answer).unwrap();
 }

@@ -1,8 +1,8 @@
 //! The journal that was given is the one that is resumed (`haul resume ID`), and a moved file finds its own.
 
 use haul::journal::{JournalError, Relation};
-use haul::memory::{Faults, MemoryStore};
-use haul::store::{Operation as O, Store};
+use haul::remote::{Operation as O, Store};
+use haul::testing::memory::{Faults, MemoryStore};
 use haul::{Error, Event, ObjectAttributes, Unfinished, UploadOptions};
 
 use crate::harness::{PART_BYTES, aws, bytes, chain, heard, nothing_left, object, upload_ids};

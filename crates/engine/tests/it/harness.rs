@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haul::journal::SourceRecord;
-use haul::memory::{Call, EtagKind, Fate, Faults, MemoryStore, Quirks};
 use haul::parts::{Bucket, Key, Limits, PartNumber, UploadId};
+use haul::remote::{CreateRequest, Operation, Store, StoreErrorKind, UploadRef};
 use haul::source::FileIdentity;
-use haul::store::{CreateRequest, Operation, Store, StoreErrorKind, UploadRef};
+use haul::source::SourceRecord;
+use haul::testing::memory::{Call, EtagKind, Fate, Faults, MemoryStore, Quirks};
 use haul::{BytesSource, Error, Event, ObjectRef, Upload, UploadOptions, UploadReport, upload};
 
 pub(crate) const PART_BYTES: u64 = 1000;

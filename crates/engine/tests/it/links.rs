@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use haul::memory::{Fault, Faults, Refusal};
 use haul::parts::PartNumber;
-use haul::store::{Operation as O, Store};
+use haul::remote::{Operation as O, Store};
+use haul::testing::memory::{Fault, Faults, Refusal};
 use haul::{Error, Event, StoreErrorKind, UploadOptions};
 
 use crate::harness::{
@@ -114,7 +114,7 @@ async fn a_store_that_stays_down_is_given_up_within_its_budget() {
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_bucket_is_a_clear_error() {
-    let store = haul::memory::MemoryStore::default();
+    let store = haul::testing::memory::MemoryStore::default();
     let error = fails(&store).await;
     assert_eq!(store_kind(&error), Some(StoreErrorKind::NoSuchBucket));
     assert!(error.hint().unwrap().contains("haul mb"));

@@ -1,7 +1,7 @@
 //! Lists of parts and uploads from stores that cut them off, repeat them, or write keys in other ways.
 
+use haul::remote::{Store, UploadMarker, UploadRef, UploadsPage};
 use haul::s3::StaticCredentials;
-use haul::store::{Store, UploadMarker, UploadRef, UploadsPage};
 use haul::{S3Options, S3Store, StoreErrorKind};
 use haul_testkit::scripted::{Reply, Request, ScriptedServer};
 

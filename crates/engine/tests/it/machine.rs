@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haul::journal::JournalFolder;
-use haul::memory::{Fault, Faults, MemoryStore};
-use haul::store::Operation;
+use haul::remote::Operation;
+use haul::testing::memory::{Fault, Faults, MemoryStore};
 use haul::{Error, FileSource, JournalChoice, JournalOptions, Upload, UploadOptions, upload};
 
 use crate::harness::{PART_BYTES, bytes, chain, object, options};

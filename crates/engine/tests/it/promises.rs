@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use haul::memory::{Fault, Faults, Refusal};
 use haul::parts::{ChecksumAlgorithm, Hasher, PartNumber};
-use haul::store::Operation as O;
+use haul::remote::Operation as O;
+use haul::testing::memory::{Fault, Faults, Refusal};
 use haul::{Error, UploadOptions, WholeProof};
 
 use crate::harness::{

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use haul::memory::{Fault, Faults, MemoryStore, Refusal};
-use haul::store::Operation as O;
+use haul::remote::Operation as O;
+use haul::testing::memory::{Fault, Faults, MemoryStore, Refusal};
 use haul::{Error, Event, Upload, UploadOptions, UploadReport};
 use tokio::time::Instant;
 

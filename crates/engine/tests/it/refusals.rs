@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use haul::journal::SourceRecord;
-use haul::memory::{Fault, Faults, MemoryStore, Refusal};
+use haul::remote::Operation as O;
 use haul::source::Change;
-use haul::store::Operation as O;
+use haul::source::SourceRecord;
+use haul::testing::memory::{Fault, Faults, MemoryStore, Refusal};
 use haul::{BytesSource, Error, Source, StoreErrorKind, UploadOptions, upload};
 
 use crate::harness::{aws, bytes, chain, fails, identity, nothing_left, object, options, store_kind};

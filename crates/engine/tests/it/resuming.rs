@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use haul::Error;
-use haul::memory::{Fault, Faults};
-use haul::store::Operation as O;
+use haul::remote::Operation as O;
+use haul::testing::memory::{Fault, Faults};
 
 use crate::harness::{aws, bytes, chain, nothing_left, object};
 use crate::machine::{Machine, SIZE};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use haul::journal::SourceRecord;
-use haul::memory::{EtagKind, Fault, Faults, MemoryStore, Quirks, Refusal};
+use haul::remote::Operation as O;
 use haul::source::Change;
-use haul::store::Operation as O;
+use haul::source::SourceRecord;
+use haul::testing::memory::{EtagKind, Fault, Faults, MemoryStore, Quirks, Refusal};
 use haul::{BytesSource, Error, Source, StoreErrorKind, Upload, UploadOptions, upload};
 
 use crate::harness::{

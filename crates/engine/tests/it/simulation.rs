@@ -7,9 +7,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use haul::memory::{Call, EtagKind, Fate, Faults, MemoryStore, Quirks, Weather};
 use haul::parts::{Checksum, ChecksumAlgorithm, Hasher};
-use haul::store::Operation as O;
+use haul::remote::Operation as O;
+use haul::testing::memory::{Call, EtagKind, Fate, Faults, MemoryStore, Quirks, Weather};
 use haul::{Error, UploadOptions, UploadReport};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use haul::memory::{Faults, MemoryStore, Quirks};
 use haul::source::Change;
+use haul::testing::memory::{Faults, MemoryStore, Quirks};
 use haul::{Error, Source, UploadOptions, upload};
 
 use crate::harness::{aws, bytes, chain, nothing_left, object, options, store};

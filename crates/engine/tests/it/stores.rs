@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use haul::memory::{EtagKind, Fault, Faults, Quirks};
 use haul::parts::{ChecksumAlgorithm, ETag, Hasher};
-use haul::store::Operation as O;
+use haul::remote::Operation as O;
+use haul::testing::memory::{EtagKind, Fault, Faults, Quirks};
 use haul::{Error, UploadOptions};
 
 use crate::harness::{

@@ -1,11 +1,11 @@
 //! Unfinished uploads of any tool: found whole, and removed only when nothing was sent to them for a while.
 
-use haul::memory::{Fault, Faults, MemoryStore, Refusal};
+use haul::body::Payload;
+use haul::pace::RetryPolicy;
 use haul::parts::{Bucket, Key, PartNumber, UploadId};
-use haul::payload::Payload;
-use haul::retry::RetryPolicy;
-use haul::store::{CreateRequest, ObjectRef, Operation as O, PartRequest, Store, UploadRef};
+use haul::remote::{CreateRequest, ObjectRef, Operation as O, PartRequest, Store, UploadRef};
 use haul::sweep::{InventoryOptions, Removal, inventory, remove, remove_if_idle};
+use haul::testing::memory::{Fault, Faults, MemoryStore, Refusal};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::harness::{aws, bucket};
@@ -22,7 +22,7 @@ async fn send(store: &MemoryStore, upload: &UploadRef, number: u32, size_bytes: 
         payload: Payload::from_bytes(vec![7; size_bytes].into()),
         checksum: None,
         fresh_connection: false,
-        wire: haul::store::Wire::default(),
+        wire: haul::remote::Meter::default(),
     };
     store.upload_part(upload, request).await.unwrap();
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haul::memory::{Fault, Faults, MemoryStore, Refusal};
-use haul::store::Operation as O;
-use haul::upload::{Abandoned, abandon};
+use haul::remote::Operation as O;
+use haul::testing::memory::{Fault, Faults, MemoryStore, Refusal};
+use haul::{Abandoned, abandon};
 use haul::{Error, UploadOptions};
 
 use crate::harness::{aws, chain, foreign_upload, heard, nothing_left, upload_ids, warned};

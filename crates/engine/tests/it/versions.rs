@@ -5,10 +5,10 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
-use haul::memory::{EtagKind, Fault, Faults, Quirks};
 use haul::parts::PartNumber;
+use haul::remote::Operation as O;
 use haul::source::Change;
-use haul::store::Operation as O;
+use haul::testing::memory::{EtagKind, Fault, Faults, Quirks};
 use haul::{Error, FileSource, OnChange, Source, UploadOptions};
 use haul_testkit::Store;
 use haul_testkit::python::{Talk, Venv};

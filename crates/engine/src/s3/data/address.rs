@@ -10,9 +10,9 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
+use crate::remote::{ObjectRef, Operation, StoreError, StoreErrorKind};
 use crate::s3::transport::Origin;
 use crate::s3::{aws, sdk_error};
-use crate::store::{ObjectRef, Operation, StoreError, StoreErrorKind};
 
 /// An object's address.
 #[derive(Clone, Debug)]

@@ -5,10 +5,10 @@ use haul_parts::{Checksum, ChecksumAlgorithm, ETag};
 use http::header::{DATE, ETAG, LOCATION, RETRY_AFTER};
 use http::response::Parts;
 
+use crate::remote::{Guidance, Operation, StoreError, StoreErrorKind, UploadedPart};
 use crate::s3::clock;
 use crate::s3::document::{BUCKET_REGION, ErrorDocument, redirect_remedy};
 use crate::s3::transport::{ConnectError, Origin, wrong_scheme};
-use crate::store::{Guidance, Operation, StoreError, StoreErrorKind, UploadedPart};
 
 pub(super) struct Answer {
     head: Parts,

@@ -11,11 +11,11 @@ use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::{Timeouts, broken};
-use crate::error::in_one_line;
-use crate::payload::PayloadBody;
+use crate::body::PayloadBody;
+use crate::error_text::in_one_line;
+use crate::remote::{Operation, StoreError, StoreErrorKind};
 use crate::s3::transport::{ConnectError, Link, Origin, Progress, Proxy, Transport, find};
 use crate::s3::wire_log;
-use crate::store::{Operation, StoreError, StoreErrorKind};
 
 /// An answer to UploadPart or PutObject is a few headers, or an error document.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;

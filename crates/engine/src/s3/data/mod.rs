@@ -25,7 +25,7 @@ use super::clock::Clock;
 use super::credentials::CredentialCache;
 use super::place::Place;
 use super::transport::{Origin, Transport};
-use crate::store::{
+use crate::remote::{
     ObjectRef, Operation, PartRequest, PutRequest, StoreError, StoreErrorKind, UploadRef, UploadedPart,
 };
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Timeouts;
 use super::connection::Connection;
+use crate::remote::{Operation, StoreError};
 use crate::s3::transport::{IDLE_MAX, Origin, Transport};
-use crate::store::{Operation, StoreError};
 
 pub(super) struct ConnectionPool {
     origin: Origin,

@@ -9,9 +9,11 @@ use http::{HeaderMap, HeaderValue, Method, Request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::address::Address;
-use crate::payload::{Payload, PayloadBody};
+use crate::body::{Payload, PayloadBody};
+use crate::remote::{
+    Meter, ObjectAttributes, Operation, PartRequest, PutRequest, UploadRef, metadata_header,
+};
 use crate::s3::transport::USER_AGENT_NAME;
-use crate::store::{ObjectAttributes, Operation, PartRequest, PutRequest, UploadRef, Wire, metadata_header};
 
 /// What RFC 3986 leaves unreserved; SigV4 wants everything else encoded.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -25,7 +27,7 @@ pub(super) struct DataRequest {
     headers: Vec<(String, String)>,
     payload: Payload,
     checksum: Option<haul_parts::Checksum>,
-    pub(super) wire: Wire,
+    pub(super) wire: Meter,
 }
 
 impl DataRequest {

@@ -15,8 +15,8 @@ use http::Request;
 
 use super::address::Address;
 use super::request::DataRequest;
-use crate::payload::PayloadBody;
-use crate::store::{StoreError, StoreErrorKind};
+use crate::body::PayloadBody;
+use crate::remote::{StoreError, StoreErrorKind};
 
 pub(super) fn signed(
     address: &Address,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::certificate::CertificateProblem;
 use super::origin::Origin;
-use crate::store::{Operation, StoreError, StoreErrorKind};
+use crate::remote::{Operation, StoreError, StoreErrorKind};
 
 /// What the other end speaks although the URL says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

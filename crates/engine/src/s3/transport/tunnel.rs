@@ -11,7 +11,7 @@ use super::error::{ConnectError, find};
 use super::origin::Origin;
 use super::proxy::Proxy;
 use super::{BoxIo, USER_AGENT_NAME};
-use crate::error::in_one_line;
+use crate::error_text::in_one_line;
 
 /// Asks the proxy at the other end of `io` for a connection to `origin`.
 pub(super) async fn open(io: BoxIo, origin: &Origin, proxy: &Proxy) -> Result<BoxIo, ConnectError> {

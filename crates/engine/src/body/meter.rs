@@ -1,0 +1,90 @@
+//! Counts the bytes of bodies as they leave, for progress, and for knowing whether a request that was stopped may
+//! have been carried out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts bytes as the socket takes them, for progress and rates. Shared by all requests of an upload.
+#[derive(Clone, Debug, Default)]
+pub struct Meter {
+    total: Arc<AtomicU64>,
+    tap: Tap,
+}
+
+impl Meter {
+    /// Notes that a request has a connection: from here on the store may know of it, even without a body. False if it
+    /// was stopped and must not be sent.
+    pub fn begin(&self) -> bool {
+        self.tap.0.fetch_or(BEGUN, Ordering::AcqRel) & STOPPED == 0
+    }
+
+    /// Adds bytes that leave for the store. False if the request was stopped: then they must not leave.
+    pub fn add(&self, bytes: u64) -> bool {
+        if self.tap.0.fetch_add(bytes, Ordering::AcqRel) & STOPPED != 0 {
+            return false;
+        }
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+        true
+    }
+
+    /// All bytes that left so far, repeated attempts included.
+    pub fn sent_bytes(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// The same count, with a tap for one request.
+    pub(crate) fn tapped(&self) -> (Self, Tap) {
+        let tap = Tap::default();
+        (Self { total: Arc::clone(&self.total), tap: tap.clone() }, tap)
+    }
+}
+
+/// No more bytes of the request may leave.
+const STOPPED: u64 = 1 << 63;
+/// The request has a connection.
+const BEGUN: u64 = 1 << 62;
+
+/// Stops one request between two of its bytes. The rest of the number counts those that left.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tap(Arc<AtomicU64>);
+
+impl Tap {
+    /// Lets no more bytes leave. True if all `size_bytes` of the body had left by then: the store may carry the
+    /// request out. Otherwise it never can.
+    pub(crate) fn stop(&self, size_bytes: u64) -> bool {
+        has_left(self.0.fetch_or(STOPPED, Ordering::AcqRel), size_bytes)
+    }
+
+    /// Whether the whole body has left.
+    pub(crate) fn has_left(&self, size_bytes: u64) -> bool {
+        has_left(self.0.load(Ordering::Acquire), size_bytes)
+    }
+}
+
+fn has_left(count: u64, size_bytes: u64) -> bool {
+    count & BEGUN != 0 && count & !(BEGUN | STOPPED) >= size_bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_is_stopped_sends_nothing_more() {
+        let all = Meter::default();
+        let (wire, tap) = all.tapped();
+        assert!(!tap.has_left(0), "not even an empty body, before there is a connection");
+        assert!(wire.begin() && wire.add(7) && tap.has_left(7) && !tap.has_left(8));
+        assert!(!tap.stop(8));
+        assert!(!wire.add(1) && !wire.begin());
+        assert_eq!(all.sent_bytes(), 7);
+    }
+
+    #[test]
+    fn a_body_that_has_left_cannot_be_stopped() {
+        let (wire, tap) = Meter::default().tapped();
+        assert!(wire.begin() && wire.add(5) && tap.stop(5));
+        let (empty, tap) = Meter::default().tapped();
+        assert!(empty.begin() && tap.stop(0));
+    }
+}

@@ -1,0 +1,158 @@
+//! Pooled slices under a memory permit.
+//!
+//! A part is read into slices of [`SLICE_BYTES`], hashed there while they are hot in cache, and sent from
+//! there. The permit is taken *before* the read ("readers outrun the wire" is how every other tool runs out
+//! of memory), so what is held never exceeds the budget, whatever the size of the object (P5). Buffers go
+//! back to the pool when the last view of them is dropped.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use haul_parts::limits::MIB;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes of one slice: small enough to be hashed out of the second-level cache.
+pub const SLICE_BYTES: usize = 256 * 1024;
+
+/// Budget unless the caller sets another: sixteen parts of the default size.
+pub const DEFAULT_BUDGET_BYTES: u64 = 128 * MIB;
+
+/// Holds the budget and the free buffers. Clones share both.
+#[derive(Clone, Debug)]
+pub struct BufferPool {
+    free: Arc<Free>,
+    permits: Arc<Semaphore>,
+    budget_slices: u32,
+}
+
+/// Buffers that wait for their next use; never more of them than the budget allows.
+#[derive(Debug)]
+struct Free {
+    buffers: Mutex<Vec<Box<[u8]>>>,
+    most: usize,
+}
+
+/// The right to hold a number of slices, given back on drop.
+#[derive(Debug)]
+pub struct Permit(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+/// A buffer to read into; becomes an immutable view with [`PooledBuffer::freeze`].
+#[derive(Debug)]
+pub struct PooledBuffer {
+    buffer: Option<Box<[u8]>>,
+    filled: usize,
+    free: Arc<Free>,
+}
+
+impl BufferPool {
+    /// A pool that holds at most `budget_bytes`, rounded down to whole slices, at least one.
+    pub fn new(budget_bytes: u64) -> Self {
+        let slices = budget_bytes / SLICE_BYTES as u64;
+        let budget_slices = u32::try_from(slices).unwrap_or(u32::MAX).clamp(1, MAX_SLICES);
+        Self {
+            free: Arc::new(Free { buffers: Mutex::default(), most: budget_slices as usize }),
+            permits: Arc::new(Semaphore::new(budget_slices as usize)),
+            budget_slices,
+        }
+    }
+
+    /// What the pool may hold.
+    pub fn budget_bytes(&self) -> u64 {
+        u64::from(self.budget_slices) * SLICE_BYTES as u64
+    }
+
+    /// Waits for the right to hold `size_bytes`. More than the whole budget is granted as the whole
+    /// budget: the caller must not hold more than that (see [`crate::body`]).
+    pub async fn permit(&self, size_bytes: u64) -> Permit {
+        let slices = slices_of(size_bytes).min(self.budget_slices);
+        let permit = Arc::clone(&self.permits).acquire_many_owned(slices).await;
+        Permit(permit.expect("the pool never closes its semaphore"))
+    }
+
+    /// An empty buffer of [`SLICE_BYTES`]. Does not wait: hold a [`Permit`] for it.
+    pub fn buffer(&self) -> PooledBuffer {
+        let reused = self.free.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let buffer = reused.unwrap_or_else(|| vec![0; SLICE_BYTES].into_boxed_slice());
+        PooledBuffer { buffer: Some(buffer), filled: 0, free: Arc::clone(&self.free) }
+    }
+}
+
+/// A semaphore's limit is far above this; 2^20 slices are 256 GiB.
+const MAX_SLICES: u32 = 1 << 20;
+
+fn slices_of(size_bytes: u64) -> u32 {
+    u32::try_from(size_bytes.div_ceil(SLICE_BYTES as u64)).unwrap_or(u32::MAX)
+}
+
+impl PooledBuffer {
+    /// The whole buffer, to read into.
+    pub fn space(&mut self) -> &mut [u8] {
+        self.buffer.as_deref_mut().unwrap_or_default()
+    }
+
+    /// Turns the first `filled` bytes into a view; the buffer returns to the pool with its last clone.
+    pub fn freeze(mut self, filled: usize) -> Bytes {
+        assert!(filled <= SLICE_BYTES, "a slice cannot hold {filled} bytes");
+        self.filled = filled;
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for PooledBuffer {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.as_deref().map_or(&[], |buffer| &buffer[..self.filled])
+    }
+}
+
+impl Drop for PooledBuffer {
+    fn drop(&mut self) {
+        let Some(buffer) = self.buffer.take() else { return };
+        let mut free = self.free.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < self.free.most {
+            free.push(buffer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_budget_is_never_exceeded_and_comes_back() {
+        let pool = BufferPool::new(4 * SLICE_BYTES as u64);
+        let three = pool.permit(3 * SLICE_BYTES as u64).await;
+        assert_eq!(pool.permits.available_permits(), 1);
+        let waiting = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.permit(2 * SLICE_BYTES as u64).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished(), "two more slices do not fit beside three of four");
+        drop(three);
+        drop(waiting.await.unwrap());
+        assert_eq!(pool.permits.available_permits(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_wish_above_the_budget_gets_the_whole_budget_instead_of_waiting_forever() {
+        let pool = BufferPool::new(2 * SLICE_BYTES as u64);
+        let _all = pool.permit(1 << 40).await;
+        assert_eq!(pool.permits.available_permits(), 0);
+    }
+
+    #[test]
+    fn buffers_are_used_again_after_their_last_view() {
+        let pool = BufferPool::new(SLICE_BYTES as u64);
+        let mut buffer = pool.buffer();
+        buffer.space()[..3].copy_from_slice(b"abc");
+        let address = buffer.space().as_ptr();
+        let view = buffer.freeze(3);
+        let clone = view.clone();
+        drop(view);
+        assert_eq!(&clone[..], b"abc");
+        assert!(pool.free.buffers.lock().unwrap().is_empty());
+        drop(clone);
+        assert_eq!(pool.buffer().space().as_ptr(), address);
+    }
+}

@@ -1,0 +1,174 @@
+//! When to try again: the one place that decides.
+//!
+//! A random wait between half a bound and the bound, which doubles; a longer bound when the store asks for less,
+//! `Retry-After` honoured. Half, because a store that restarts must be ridden out: with waits from nothing on, one of
+//! sixteen parts had used up its tries before a server was back that had been away for four seconds. As it is, eight
+//! tries last twelve seconds at least. One budget for a whole upload keeps a store that is down from being asked ten
+//! times for each of ten thousand parts; successes earn it back.
+
+use std::future::Future;
+use std::time::Duration;
+
+use rand::Rng;
+
+use crate::advice::Advice;
+use crate::remote::{StoreError, StoreErrorKind};
+
+/// The bounds of trying again.
+#[derive(Clone, Debug)]
+pub struct RetryPolicy {
+    /// Tries of one request, the first included.
+    pub attempts_max: u32,
+    /// Bound of the first wait.
+    pub base: Duration,
+    /// Bound of the first wait after `SlowDown` and its kin.
+    pub throttled_base: Duration,
+    /// No wait is longer, unless the store asks for it.
+    pub cap: Duration,
+    /// Failures that one upload may have more than it has successes to pay for them.
+    pub budget: u32,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            attempts_max: 8,
+            base: Duration::from_millis(200),
+            throttled_base: Duration::from_secs(1),
+            cap: Duration::from_secs(20),
+            budget: 64,
+        }
+    }
+}
+
+/// A store may not ask for more than this.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
+
+/// What the policy needs to know of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What the error advises.
+    pub advice: Advice,
+    /// The store asked for less.
+    pub throttled: bool,
+    /// It broke on a connection that had been idle: the next try need not wait.
+    pub reused_connection: bool,
+    /// The request may have been carried out.
+    pub outcome_unknown: bool,
+    /// What went wrong.
+    pub kind: StoreErrorKind,
+}
+
+impl From<&StoreError> for Failure {
+    fn from(error: &StoreError) -> Self {
+        Self {
+            advice: error.advice(),
+            throttled: error.kind == StoreErrorKind::Throttled,
+            reused_connection: error.reused_connection,
+            outcome_unknown: error.outcome_unknown,
+            kind: error.kind,
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// How long to wait before the next try, or `None` to give up. `attempt` is the one that failed,
+    /// counted from 1.
+    pub fn wait(&self, attempt: u32, failure: &Failure, random: &mut impl Rng) -> Option<Duration> {
+        let after = match failure.advice {
+            Advice::Retry { after } => after,
+            Advice::Refresh => None,
+            Advice::Resume | Advice::GiveUp => return None,
+        };
+        if attempt >= self.attempts_max {
+            return None;
+        }
+        if failure.reused_connection && attempt == 1 {
+            return Some(Duration::ZERO);
+        }
+        let base = if failure.throttled { self.throttled_base } else { self.base };
+        let bound = base.saturating_mul(1 << (attempt - 1).min(16)).min(self.cap);
+        let jittered = bound.mul_f64(random.random_range(0.5..=1.0));
+        Some(after.map_or(jittered, |after| after.min(RETRY_AFTER_MAX) + jittered))
+    }
+
+    /// Runs a request until it succeeds or the policy gives up; for requests outside an upload's schedule.
+    ///
+    /// # Errors
+    /// The last error.
+    pub async fn run<T, F, Answer>(&self, mut request: F) -> Result<T, StoreError>
+    where
+        F: FnMut() -> Answer,
+        Answer: Future<Output = Result<T, StoreError>>,
+    {
+        for attempt in 1.. {
+            match request().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    let wait = self.wait(attempt, &Failure::from(&error), &mut rand::rng());
+                    let Some(wait) = wait else { return Err(error) };
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+        unreachable!("the loop ends only by returning")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::remote::Operation;
+
+    fn failure(status: u16, code: Option<&str>) -> Failure {
+        Failure::from(&StoreError::answered(Operation::UploadPart, status, code, ""))
+    }
+
+    #[test]
+    fn waits_stay_between_half_a_bound_and_the_bound_which_doubles_up_to_the_cap() {
+        let policy = RetryPolicy::default();
+        let mut random = StdRng::seed_from_u64(1);
+        for attempt in 1..policy.attempts_max {
+            let bound = (policy.base * (1 << (attempt - 1))).min(policy.cap);
+            for _ in 0..100 {
+                let wait = policy.wait(attempt, &failure(500, None), &mut random).unwrap();
+                assert!((bound / 2..=bound).contains(&wait), "attempt {attempt}: {wait:?}, {bound:?}");
+            }
+        }
+        assert_eq!(policy.wait(policy.attempts_max, &failure(500, None), &mut random), None);
+    }
+
+    /// A server that restarts is away for a few seconds.
+    #[test]
+    fn the_tries_of_one_request_last_for_twelve_seconds_at_least() {
+        let policy = RetryPolicy::default();
+        let mut random = StdRng::seed_from_u64(2);
+        for _ in 0..100 {
+            let waits = (1..policy.attempts_max)
+                .map(|attempt| policy.wait(attempt, &failure(500, None), &mut random).unwrap());
+            let total: Duration = waits.sum();
+            assert!((12..=26).contains(&total.as_secs()), "{total:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_succeed_is_not_tried_again() {
+        let mut random = StdRng::seed_from_u64(1);
+        let policy = RetryPolicy::default();
+        assert_eq!(policy.wait(1, &failure(403, Some("AccessDenied")), &mut random), None);
+        assert!(policy.wait(1, &failure(503, Some("SlowDown")), &mut random).is_some());
+    }
+
+    #[test]
+    fn retry_after_is_the_least_wait_but_not_without_end() {
+        let mut random = StdRng::seed_from_u64(1);
+        let mut asked = failure(503, None);
+        asked.advice = Advice::Retry { after: Some(Duration::from_secs(7)) };
+        assert!(RetryPolicy::default().wait(1, &asked, &mut random).unwrap() >= Duration::from_secs(7));
+        asked.advice = Advice::Retry { after: Some(Duration::from_secs(86_400)) };
+        assert!(RetryPolicy::default().wait(1, &asked, &mut random).unwrap() < Duration::from_secs(180));
+    }
+}

@@ -1,0 +1,136 @@
+//! What the engine asks of a store: the S3 operations of an upload and a plain download, nothing more.
+//!
+//! Two implementations stand behind it from the first day: [`crate::s3`] talks to real stores,
+//! [`crate::testing::memory`] keeps everything in memory and fails on demand. Both pass the suite in
+//! [`crate::testing::conformance`]. The trait knows no retries: each call is one try, and its error says what to do next
+//! ([`StoreError::advice`]); the policy stands in [`crate::pace`].
+
+mod error;
+mod logged;
+mod pages;
+mod types;
+
+use async_trait::async_trait;
+use haul_parts::{Bucket, PartNumber};
+use jiff::Timestamp;
+
+pub(crate) use types::metadata_header;
+
+pub use crate::body::Meter;
+pub(crate) use crate::body::Tap;
+pub use error::{Guidance, StoreError, StoreErrorKind};
+pub use haul_parts::{ObjectRef, UploadRef};
+pub use logged::LoggedStore;
+pub use pages::PageGuard;
+pub use types::{
+    BucketInfo, CompleteRequest, CompletedObject, CompletedPart, CreateRequest, CreatedUpload, GetRequest,
+    LifecycleDocument, Listing, ListingEntry, ObjectAttributes, ObjectBody, ObjectHead, Operation,
+    PartRequest, PartsPage, PutRequest, StoredPart, UploadMarker, UploadSummary, UploadedPart, UploadsPage,
+};
+
+fn not_implemented(operation: Operation) -> StoreError {
+    StoreError::local(operation, StoreErrorKind::NotImplemented, "this store has no such operation")
+}
+
+/// One S3-speaking store. Every method is a single request (a listing: a single page) without retries; only an
+/// answer that says how to ask better (another region, another time, an ended session) is followed at once.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// CreateMultipartUpload.
+    async fn create_multipart_upload(
+        &self,
+        object: &ObjectRef,
+        request: &CreateRequest,
+    ) -> Result<CreatedUpload, StoreError>;
+
+    /// UploadPart. An answer without an ETag is an error (trap 39).
+    async fn upload_part(&self, upload: &UploadRef, part: PartRequest) -> Result<UploadedPart, StoreError>;
+
+    /// ListParts: the page of parts behind `after`, at most 1,000.
+    async fn list_parts(
+        &self,
+        upload: &UploadRef,
+        after: Option<PartNumber>,
+    ) -> Result<PartsPage, StoreError>;
+
+    /// CompleteMultipartUpload. A 200 that carries an `<Error>` is an error (trap 1).
+    async fn complete_multipart_upload(
+        &self,
+        upload: &UploadRef,
+        request: &CompleteRequest,
+    ) -> Result<CompletedObject, StoreError>;
+
+    /// AbortMultipartUpload: once. Parts in flight may still land after it (trap 23), so
+    /// [`crate::transfer::upload`] repeats it until ListParts answers `NoSuchUpload`.
+    async fn abort_multipart_upload(&self, upload: &UploadRef) -> Result<(), StoreError>;
+
+    /// ListMultipartUploads below a key prefix, without delimiter (Ceph RGW 16.2 loses uploads with one).
+    async fn list_multipart_uploads(
+        &self,
+        bucket: &Bucket,
+        prefix: &str,
+        after: Option<&UploadMarker>,
+    ) -> Result<UploadsPage, StoreError>;
+
+    /// PutObject.
+    async fn put_object(&self, object: &ObjectRef, request: PutRequest) -> Result<UploadedPart, StoreError>;
+
+    /// HeadObject, asking for checksums.
+    async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError>;
+
+    /// HeadObject of one part: its size, and how many parts the object has. `None` when the store
+    /// does not know the `partNumber` parameter or the object was not made of parts.
+    async fn head_part(
+        &self,
+        object: &ObjectRef,
+        number: PartNumber,
+    ) -> Result<Option<StoredPart>, StoreError>;
+
+    /// GetObject, as a stream.
+    async fn get_object(&self, object: &ObjectRef, request: &GetRequest) -> Result<ObjectBody, StoreError>;
+
+    /// ListObjectsV2: one page.
+    async fn list_objects(
+        &self,
+        bucket: &Bucket,
+        prefix: &str,
+        delimiter: Option<&str>,
+        continuation: Option<&str>,
+    ) -> Result<Listing, StoreError>;
+
+    /// DeleteObject.
+    async fn delete_object(&self, object: &ObjectRef) -> Result<(), StoreError>;
+
+    /// CreateBucket, in the region of the client.
+    async fn create_bucket(&self, bucket: &Bucket) -> Result<(), StoreError>;
+
+    /// DeleteBucket.
+    async fn delete_bucket(&self, bucket: &Bucket) -> Result<(), StoreError>;
+
+    /// ListBuckets.
+    async fn list_buckets(&self) -> Result<Vec<BucketInfo>, StoreError>;
+
+    /// GetBucketLifecycleConfiguration, as the store wrote it; `None` where there is none.
+    async fn get_bucket_lifecycle(&self, _: &Bucket) -> Result<Option<LifecycleDocument>, StoreError> {
+        Err(not_implemented(Operation::GetBucketLifecycleConfiguration))
+    }
+
+    /// PutBucketLifecycleConfiguration, in these bytes: replaces every rule.
+    async fn put_bucket_lifecycle(&self, _: &Bucket, _: &LifecycleDocument) -> Result<(), StoreError> {
+        Err(not_implemented(Operation::PutBucketLifecycleConfiguration))
+    }
+
+    /// DeleteBucketLifecycle: removes every rule.
+    async fn delete_bucket_lifecycle(&self, _: &Bucket) -> Result<(), StoreError> {
+        Err(not_implemented(Operation::DeleteBucketLifecycle))
+    }
+
+    /// The time as the store sees it: ages are measured by it, because a clock that is days ahead would make fresh
+    /// uploads look forgotten.
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    /// Where requests go, for messages: `https://s3.eu-central-1.amazonaws.com`, `http://127.0.0.1:8014`.
+    fn endpoint(&self) -> String;
+}

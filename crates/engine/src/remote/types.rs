@@ -1,0 +1,340 @@
+//! Requests and answers of the store trait, in S3's words.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, PartNumber, UploadId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::body::{Meter, Payload};
+
+/// The S3 operation that a request was, for errors and counters.
+#[allow(missing_docs)] // The names are S3's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Operation {
+    CreateMultipartUpload,
+    UploadPart,
+    ListParts,
+    CompleteMultipartUpload,
+    AbortMultipartUpload,
+    ListMultipartUploads,
+    PutObject,
+    HeadObject,
+    GetObject,
+    ListObjectsV2,
+    DeleteObject,
+    CreateBucket,
+    DeleteBucket,
+    ListBuckets,
+    GetBucketLifecycleConfiguration,
+    PutBucketLifecycleConfiguration,
+    DeleteBucketLifecycle,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// What an object carries beside its bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectAttributes {
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// `Cache-Control`.
+    pub cache_control: Option<String>,
+    /// `Content-Disposition`.
+    pub content_disposition: Option<String>,
+    /// `Content-Encoding`.
+    pub content_encoding: Option<String>,
+    /// `x-amz-storage-class`.
+    pub storage_class: Option<String>,
+    /// `x-amz-meta-*`, names without the prefix, in lower case.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl ObjectAttributes {
+    /// The first metadata name that no header can carry.
+    pub(crate) fn impossible_name(&self) -> Option<&str> {
+        let possible = |name: &str| {
+            !name.is_empty() && http::HeaderName::from_bytes(metadata_header(name).as_bytes()).is_ok()
+        };
+        self.metadata.keys().map(String::as_str).find(|name| !possible(name))
+    }
+}
+
+/// The header that carries a piece of metadata.
+pub(crate) fn metadata_header(name: &str) -> String {
+    format!("x-amz-meta-{name}")
+}
+
+/// Of CreateMultipartUpload.
+#[derive(Clone, Debug, Default)]
+pub struct CreateRequest {
+    /// What the object will carry.
+    pub attributes: ObjectAttributes,
+    /// Declared to the store: chosen at Create, the same for every part (trap 14).
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+}
+
+/// Answer of CreateMultipartUpload.
+#[derive(Clone, Debug)]
+pub struct CreatedUpload {
+    /// The store's name for the upload.
+    pub upload_id: UploadId,
+    /// The checksum declaration as the store echoed it; `None`: the store does not know checksums.
+    pub checksum: Option<ChecksumAlgorithm>,
+    /// When a lifecycle rule will remove the unfinished upload (`x-amz-abort-date`).
+    pub abort_date: Option<Timestamp>,
+}
+
+/// Of UploadPart: one attempt.
+#[derive(Clone, Debug)]
+pub struct PartRequest {
+    /// 1..=10,000.
+    pub number: PartNumber,
+    /// The bytes.
+    pub payload: Payload,
+    /// Of these bytes, sent in a signed header.
+    pub checksum: Option<Checksum>,
+    /// True from the second attempt on: a new connection, to another address where there are several.
+    pub fresh_connection: bool,
+    /// Told of every body byte that leaves.
+    pub wire: Meter,
+}
+
+/// Answer of UploadPart and PutObject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadedPart {
+    /// As the store gave it.
+    pub etag: ETag,
+    /// Echoed: the store computed or verified it.
+    pub checksum: Option<Checksum>,
+    /// The answer says that the part is encrypted by KMS or a customer's key: the ETag is no MD5.
+    pub etag_is_opaque: bool,
+}
+
+/// A part as ListParts or HeadObject shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPart {
+    /// 1..=10,000.
+    pub number: PartNumber,
+    /// Bytes of this part.
+    pub size_bytes: u64,
+    /// As the store gave it (of HeadObject: the object's).
+    pub etag: ETag,
+    /// If the store keeps one.
+    pub checksum: Option<Checksum>,
+    /// How many parts the object has; only HeadObject knows.
+    pub part_count: Option<u16>,
+}
+
+/// A page of ListParts.
+#[derive(Clone, Debug, Default)]
+pub struct PartsPage {
+    /// In ascending order of part number.
+    pub parts: Vec<StoredPart>,
+    /// Ask again behind this number; `None` on the last page.
+    pub next: Option<PartNumber>,
+    /// How the checksum that was declared at Create is made of those of the parts; `None`: the store says nothing
+    /// of it, or none was declared.
+    pub checksum_type: Option<ChecksumType>,
+    /// When the newest part of this page arrived, where the store shows it.
+    pub newest: Option<Timestamp>,
+}
+
+/// A part in the list of Complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompletedPart {
+    /// 1..=10,000, ascending.
+    pub number: PartNumber,
+    /// As UploadPart gave it.
+    pub etag: ETag,
+    /// Given only where Create echoed the algorithm (Swift refuses lists with checksums).
+    pub checksum: Option<Checksum>,
+}
+
+/// Of CompleteMultipartUpload.
+#[derive(Clone, Debug, Default)]
+pub struct CompleteRequest {
+    /// Every part, ascending.
+    pub parts: Vec<CompletedPart>,
+    /// The whole object's checksum; sent with `x-amz-checksum-type: FULL_OBJECT`.
+    pub full_object_checksum: Option<Checksum>,
+    /// `x-amz-mp-object-size`.
+    pub object_size_bytes: Option<u64>,
+    /// `If-None-Match: *`: do not overwrite.
+    pub if_none_match: bool,
+    /// `If-Match`: overwrite only this version.
+    pub if_match: Option<ETag>,
+}
+
+/// Answer of CompleteMultipartUpload.
+#[derive(Clone, Debug)]
+pub struct CompletedObject {
+    /// `None` where the store left it empty (Ceph RGW 16.2 does).
+    pub etag: Option<ETag>,
+    /// The object's checksum, if the store gives one.
+    pub checksum: Option<Checksum>,
+    /// `x-amz-version-id`.
+    pub version_id: Option<String>,
+}
+
+/// Of PutObject: one attempt.
+#[derive(Clone, Debug)]
+pub struct PutRequest {
+    /// The bytes.
+    pub payload: Payload,
+    /// What the object carries.
+    pub attributes: ObjectAttributes,
+    /// Of these bytes, sent in a signed header.
+    pub checksum: Option<Checksum>,
+    /// Of these bytes too, sent as `Content-MD5`: what is put in one piece is visible at once, so a store that
+    /// ignores checksums (Ceph RGW 16.2) must be given the one that it does check. `None` if `checksum` is it.
+    pub md5: Option<Checksum>,
+    /// `If-None-Match: *`: do not overwrite.
+    pub if_none_match: bool,
+    /// `If-Match`: overwrite only this version.
+    pub if_match: Option<ETag>,
+    /// As in [`PartRequest`].
+    pub fresh_connection: bool,
+    /// As in [`PartRequest`].
+    pub wire: Meter,
+}
+
+/// What HeadObject tells.
+#[derive(Clone, Debug)]
+pub struct ObjectHead {
+    /// Bytes of the object.
+    pub size_bytes: u64,
+    /// Opaque (trap 13).
+    pub etag: ETag,
+    /// With its type; a composite one cannot be compared without the part layout.
+    pub checksum: Option<(Checksum, ChecksumType)>,
+    /// `Last-Modified`.
+    pub last_modified: Option<Timestamp>,
+    /// Content type, metadata and so on.
+    pub attributes: ObjectAttributes,
+}
+
+/// Of GetObject.
+#[derive(Clone, Debug, Default)]
+pub struct GetRequest {
+    /// First byte wanted; the rest follows to the end.
+    pub offset_bytes: u64,
+    /// Only this version: a changed object answers `PreconditionFailed`.
+    pub if_match: Option<ETag>,
+}
+
+/// Answer of GetObject.
+pub struct ObjectBody {
+    /// As of HeadObject; `size_bytes` is that of the whole object, 0 if this answer announces none.
+    pub head: ObjectHead,
+    /// Bytes of the whole object as this answer announces them; `None`: it has no `Content-Length`.
+    pub announced_bytes: Option<u64>,
+    /// The bytes from `offset_bytes` on.
+    pub bytes: Pin<Box<dyn Stream<Item = Result<Bytes, super::StoreError>> + Send>>,
+}
+
+impl fmt::Debug for ObjectBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectBody").field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
+/// Where a listing of uploads goes on: behind this upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadMarker {
+    /// `key-marker`.
+    pub key: String,
+    /// `upload-id-marker`.
+    pub upload_id: String,
+}
+
+/// An unfinished upload, as ListMultipartUploads shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadSummary {
+    /// The key as the store gave it.
+    pub key: String,
+    /// The store's name for it.
+    pub upload_id: UploadId,
+    /// When it was created.
+    pub initiated: Option<Timestamp>,
+    /// What its parts are billed as.
+    pub storage_class: Option<String>,
+    /// Who began it: the initiator's display name, else its id.
+    pub initiator: Option<String>,
+}
+
+/// A page of ListMultipartUploads.
+#[derive(Clone, Debug, Default)]
+pub struct UploadsPage {
+    /// Sorted by key, then by time of initiation.
+    pub uploads: Vec<UploadSummary>,
+    /// Ask again behind this; `None` on the last page.
+    pub next: Option<UploadMarker>,
+    /// The store lists uploads only where the prefix is a whole key (MinIO): an empty page does not mean that there
+    /// are none.
+    pub exact_key_only: bool,
+}
+
+/// A bucket, as ListBuckets shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketInfo {
+    /// Its name as the store gave it.
+    pub name: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+}
+
+/// The lifecycle rules of a bucket, as the store wrote them. Raw, because a model drops the elements that it does not
+/// know, and with them rules of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LifecycleDocument {
+    /// `<LifecycleConfiguration>`, whole.
+    pub xml: String,
+    /// `x-amz-transition-default-minimum-object-size`: belongs to the rules, and has to be sent back with them.
+    pub transition_default_minimum_object_size: Option<String>,
+}
+
+/// An object or a common prefix, as ListObjectsV2 shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListingEntry {
+    /// An object.
+    Object {
+        /// Its key.
+        key: String,
+        /// Its size.
+        size_bytes: u64,
+        /// `Last-Modified`.
+        last_modified: Option<Timestamp>,
+        /// As the store gave it.
+        etag: Option<ETag>,
+    },
+    /// Keys rolled up at the delimiter.
+    CommonPrefix(String),
+}
+
+impl ListingEntry {
+    /// The key, or the common prefix.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Object { key, .. } => key,
+            Self::CommonPrefix(prefix) => prefix,
+        }
+    }
+}
+
+/// A page of ListObjectsV2.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Objects and common prefixes, in the order of their names.
+    pub entries: Vec<ListingEntry>,
+    /// `ContinuationToken` for the next page.
+    pub next: Option<String>,
+}

@@ -1,0 +1,293 @@
+//! One suite that every [`Store`] must pass: the in-memory one, our endpoint, and real stores that nobody
+//! here wrote. What a store is known to do otherwise is said in [`Expectations`]; everything else must hold.
+//!
+//! The suite leaves the bucket as it found it. It makes objects below `conformance/` only.
+
+mod listings;
+mod objects;
+mod refusals;
+mod uploads;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use haul_parts::limits::{LIST_PAGE_MAX, PART_SIZE_MIN_BYTES};
+use haul_parts::{Bucket, Checksum, ChecksumAlgorithm, ChecksumType, Hasher, Key, PartNumber};
+
+use crate::body::Payload;
+use crate::remote::{
+    CompleteRequest, CompletedPart, CreateRequest, Meter, ObjectAttributes, ObjectRef, PartRequest,
+    PutRequest, Store, StoreError, StoreErrorKind, UploadRef, UploadedPart,
+};
+
+/// What a store is known to do. Start from a preset: `Expectations { page_max: 3, ..Expectations::AWS }`.
+#[derive(Clone, Debug)]
+pub struct Expectations {
+    /// The least size of parts but the last.
+    pub part_size_min_bytes: u64,
+    /// Smaller parts are refused at Complete.
+    pub enforces_part_size: bool,
+    /// Parts that are not in ascending order are refused at Complete.
+    pub enforces_part_order: bool,
+    /// Entries in a page of a listing; the suite makes a few more than this.
+    pub page_max: u16,
+    /// Checksums are verified and echoed. MD5 (`Content-MD5`) must be verified by every store.
+    pub checksums: bool,
+    /// ETags are MD5 and md5-of-md5s-N.
+    pub md5_etags: bool,
+    /// The answer to Complete has an ETag.
+    pub etag_at_complete: bool,
+    /// What Complete of an aborted upload is answered.
+    pub complete_of_gone_upload: StoreErrorKind,
+    /// `x-amz-mp-object-size` is compared.
+    pub checks_object_size: bool,
+    /// `If-None-Match: *` is obeyed by PutObject.
+    pub conditional_put: bool,
+    /// `If-None-Match: *` is obeyed by Complete.
+    pub conditional_complete: bool,
+    /// HeadObject knows `partNumber`.
+    pub heads_parts: bool,
+    /// An object that was put in one piece has one part for HeadObject; at AWS it has none.
+    pub put_is_one_part: bool,
+    /// Buckets may be made and removed.
+    pub makes_buckets: bool,
+    /// Keys that this store cannot hold.
+    pub refused_keys: &'static [&'static str],
+}
+
+impl Expectations {
+    /// As AWS documents it.
+    pub const AWS: Expectations = Expectations {
+        part_size_min_bytes: PART_SIZE_MIN_BYTES,
+        enforces_part_size: true,
+        enforces_part_order: true,
+        page_max: LIST_PAGE_MAX,
+        checksums: true,
+        md5_etags: true,
+        etag_at_complete: true,
+        complete_of_gone_upload: StoreErrorKind::NoSuchUpload,
+        checks_object_size: true,
+        conditional_put: true,
+        conditional_complete: true,
+        heads_parts: true,
+        put_is_one_part: false,
+        makes_buckets: true,
+        refused_keys: &[],
+    };
+
+    /// Ceph RGW 16.2.15.
+    pub const CEPH_RGW_16: Expectations = Expectations {
+        enforces_part_order: false,
+        checksums: false,
+        etag_at_complete: false,
+        complete_of_gone_upload: StoreErrorKind::Server,
+        checks_object_size: false,
+        conditional_put: false,
+        conditional_complete: false,
+        heads_parts: false,
+        ..Expectations::AWS
+    };
+
+    /// Garage 2.5.0. It also gives the uploads of one page of ListMultipartUploads in the order of their ids
+    /// (the pages follow each other by key): that is put right where the page is read.
+    pub const GARAGE_2: Expectations = Expectations {
+        enforces_part_size: false,
+        checks_object_size: false,
+        conditional_put: false,
+        conditional_complete: false,
+        put_is_one_part: true,
+        ..Expectations::AWS
+    };
+}
+
+/// Runs every check, one after the other, and stops at the first that fails.
+///
+/// # Errors
+/// Names the check and what was seen.
+pub async fn run(store: Arc<dyn Store>, bucket: &Bucket, expectations: &Expectations) -> Result<(), String> {
+    let suite = Suite { store, bucket: bucket.clone(), expectations: expectations.clone() };
+    named("put, head, get, delete", objects::round_trip(&suite)).await?;
+    named("an object of no bytes", objects::empty(&suite)).await?;
+    named("get from an offset", objects::ranges(&suite)).await?;
+    named("odd keys", objects::odd_keys(&suite)).await?;
+    named("wrong checksums of an object", objects::wrong_checksums(&suite)).await?;
+    named("conditional put", objects::conditional_put(&suite)).await?;
+    named("create, send, list, complete", uploads::round_trip(&suite)).await?;
+    named("an upload of one part", uploads::one_part(&suite)).await?;
+    named("a part sent again replaces the first", uploads::part_replaced(&suite)).await?;
+    named("abort", uploads::abort(&suite)).await?;
+    named("complete, repeated", uploads::complete_repeated(&suite)).await?;
+    named("wrong checksums of parts and wholes", uploads::wrong_checksums(&suite)).await?;
+    named("conditional complete", uploads::conditional_complete(&suite)).await?;
+    named("refused lists of parts", refusals::part_lists(&suite)).await?;
+    named("unknown uploads", refusals::unknown_uploads(&suite)).await?;
+    named("a bucket that does not exist", refusals::missing_bucket(&suite)).await?;
+    named("pages of parts", listings::parts(&suite)).await?;
+    named("listing of uploads", listings::uploads(&suite)).await?;
+    named("listing of objects", listings::objects(&suite)).await?;
+    named("pages of objects", listings::object_pages(&suite)).await?;
+    named("buckets", listings::buckets(&suite)).await?;
+    named("nothing left behind", listings::nothing_left(&suite)).await
+}
+
+async fn named(name: &str, check: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    // On the heap: the checks are many and their futures large.
+    Box::pin(check).await.map_err(|seen| format!("{name}: {seen}"))
+}
+
+struct Suite {
+    store: Arc<dyn Store>,
+    bucket: Bucket,
+    expectations: Expectations,
+}
+
+impl Suite {
+    fn object(&self, name: &str) -> Result<ObjectRef, String> {
+        let key = Key::new(format!("conformance/{name}")).map_err(|error| error.to_string())?;
+        Ok(ObjectRef { bucket: self.bucket.clone(), key })
+    }
+
+    /// The smallest part that may stand before another.
+    fn part_size(&self) -> usize {
+        usize::try_from(self.expectations.part_size_min_bytes).unwrap_or(usize::MAX).max(1)
+    }
+
+    async fn put(&self, object: &ObjectRef, bytes: &Bytes) -> Result<UploadedPart, StoreError> {
+        self.store.put_object(object, put_request(bytes)).await
+    }
+
+    async fn get(&self, object: &ObjectRef) -> Result<Bytes, String> {
+        objects::read(self, object, &crate::remote::GetRequest::default()).await
+    }
+
+    async fn delete(&self, object: &ObjectRef) -> Result<(), String> {
+        self.store.delete_object(object).await.or_fail("DeleteObject")
+    }
+
+    /// Begins an upload as the engine does: with a declared checksum where the store knows any.
+    async fn create(&self, object: &ObjectRef) -> Result<UploadRef, String> {
+        let declared = (ChecksumAlgorithm::Crc64Nvme, ChecksumType::FullObject);
+        let request = CreateRequest {
+            attributes: attributes(),
+            checksum: self.expectations.checksums.then_some(declared),
+        };
+        let created = self.store.create_multipart_upload(object, &request).await.or_fail("Create")?;
+        if self.expectations.checksums {
+            ensure(created.checksum == Some(declared.0), || {
+                format!("Create echoed {:?} instead of CRC64NVME", created.checksum)
+            })?;
+        }
+        Ok(UploadRef { object: object.clone(), upload_id: created.upload_id })
+    }
+
+    async fn send(
+        &self,
+        upload: &UploadRef,
+        number: PartNumber,
+        bytes: &Bytes,
+    ) -> Result<UploadedPart, StoreError> {
+        self.store.upload_part(upload, part_request(number, bytes)).await
+    }
+
+    /// An entry of the list of Complete, as the engine makes it.
+    fn listed(&self, number: PartNumber, sent: &UploadedPart) -> CompletedPart {
+        let checksum = sent.checksum.filter(|_| self.expectations.checksums);
+        CompletedPart { number, etag: sent.etag.clone(), checksum }
+    }
+}
+
+fn attributes() -> ObjectAttributes {
+    ObjectAttributes {
+        content_type: Some("application/x-haul".into()),
+        cache_control: Some("no-cache".into()),
+        metadata: [("haul-token".to_owned(), "a1b2c3".to_owned())].into(),
+        ..ObjectAttributes::default()
+    }
+}
+
+fn put_request(bytes: &Bytes) -> PutRequest {
+    PutRequest {
+        payload: Payload::from_bytes(bytes.clone()),
+        attributes: attributes(),
+        checksum: Some(crc64(bytes)),
+        md5: Some(Hasher::checksum(ChecksumAlgorithm::Md5, bytes)),
+        if_none_match: false,
+        if_match: None,
+        fresh_connection: false,
+        wire: Meter::default(),
+    }
+}
+
+fn part_request(number: PartNumber, bytes: &Bytes) -> PartRequest {
+    PartRequest {
+        number,
+        payload: Payload::from_bytes(bytes.clone()),
+        checksum: Some(crc64(bytes)),
+        fresh_connection: false,
+        wire: Meter::default(),
+    }
+}
+
+fn complete_request(parts: Vec<CompletedPart>) -> CompleteRequest {
+    CompleteRequest { parts, ..CompleteRequest::default() }
+}
+
+fn crc64(bytes: &[u8]) -> Checksum {
+    Hasher::checksum(ChecksumAlgorithm::Crc64Nvme, bytes)
+}
+
+fn part_number(number: u32) -> Result<PartNumber, String> {
+    PartNumber::new(number).map_err(|error| error.to_string())
+}
+
+/// Bytes without a period that a part size could hide; another seed, other bytes.
+fn pattern(size_bytes: usize, seed: u64) -> Bytes {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut bytes = Vec::with_capacity(size_bytes + 8);
+    while bytes.len() < size_bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(size_bytes);
+    bytes.into()
+}
+
+fn ensure(holds: bool, seen: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(seen()) }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, seen: &T, wanted: &T) -> Result<(), String> {
+    ensure(seen == wanted, || format!("{what} is {seen:?} instead of {wanted:?}"))
+}
+
+/// Compares without printing megabytes.
+fn same_bytes(what: &str, seen: &Bytes, wanted: &Bytes) -> Result<(), String> {
+    ensure(seen == wanted, || {
+        let differs = seen.iter().zip(wanted).position(|(seen, wanted)| seen != wanted);
+        let (seen, wanted) = (seen.len(), wanted.len());
+        format!("{what}: {seen} bytes instead of {wanted}, the first difference at {differs:?}")
+    })
+}
+
+/// The request must fail so and not otherwise.
+fn fails<T>(what: &str, answer: Result<T, StoreError>, kind: StoreErrorKind) -> Result<(), String> {
+    match answer {
+        Ok(_) => Err(format!("{what} succeeded instead of failing with {kind:?}")),
+        Err(error) if error.kind == kind => Ok(()),
+        Err(error) => Err(format!("{what} failed with {:?} instead of {kind:?}: {error}", error.kind)),
+    }
+}
+
+trait OrFail<T> {
+    /// What failed, and how.
+    fn or_fail(self, what: &str) -> Result<T, String>;
+}
+
+impl<T> OrFail<T> for Result<T, StoreError> {
+    fn or_fail(self, what: &str) -> Result<T, String> {
+        self.map_err(|error| format!("{what} failed with {:?}: {error}", error.kind))
+    }
+}

@@ -1,0 +1,158 @@
+//! A store in memory that fails on demand: for tests of the engine and of programs that embed it.
+//!
+//! It is a small real store and no mock: it keeps buckets, uploads and objects, answers as AWS documents
+//! (or as another store is known to, see [`Quirks`]), computes every checksum from the bytes that arrived, and
+//! passes the suite in [`crate::testing::conformance`]. [`Faults`] come between the client and it, by script or
+//! from a seed. Time is tokio's, so that a paused clock works.
+//!
+//! ```text
+//! quirks.rs    what this store does differently from AWS
+//! faults.rs    what goes wrong, and when
+//! world.rs     buckets, and what all operations share
+//! uploads.rs   the multipart operations on it; complete.rs the largest of them
+//! objects.rs   the object operations; listing.rs the paged ones
+//! ledger.rs    what was asked and what arrived, for tests to look at
+//! link.rs      the way between client and store: where faults strike
+//! store.rs     the trait
+//! ```
+
+mod complete;
+mod faults;
+mod ledger;
+mod link;
+mod listing;
+mod objects;
+mod quirks;
+mod store;
+#[cfg(test)]
+mod tests;
+mod uploads;
+mod world;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use haul_parts::{Bucket, Checksum, UploadId};
+
+use crate::remote::{ObjectRef, Operation, UploadRef};
+
+pub use faults::{Fault, Faults, Refusal, Weather};
+pub use ledger::{Call, Fate};
+pub use quirks::{EtagKind, GoneUpload, Quirks, RepeatedComplete};
+
+use ledger::Ledger;
+use world::World;
+
+/// The store. Clones are handles to the same one.
+#[derive(Clone, Debug)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    world: Mutex<World>,
+    ledger: Mutex<Ledger>,
+    faults: Mutex<Faults>,
+}
+
+impl MemoryStore {
+    /// An empty store that behaves so, on a perfect link.
+    pub fn new(quirks: Quirks) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                world: Mutex::new(World::new(quirks)),
+                ledger: Mutex::default(),
+                faults: Mutex::new(Faults::none()),
+            }),
+        }
+    }
+
+    /// The same store with a bucket in it.
+    ///
+    /// # Panics
+    /// Never: a store takes any bucket name that a [`Bucket`] holds.
+    #[must_use]
+    pub fn with_bucket(self, bucket: &Bucket) -> Self {
+        self.world().add_bucket(bucket);
+        self
+    }
+
+    /// The same store behind a link with these faults.
+    #[must_use]
+    pub fn with_faults(self, faults: Faults) -> Self {
+        self.set_faults(faults);
+        self
+    }
+
+    /// Replaces the faults from the next request on. Their calls are counted from here.
+    pub fn set_faults(&self, faults: Faults) {
+        *lock(&self.shared.faults) = faults;
+    }
+
+    /// The bytes of an object, if it is there.
+    pub fn object(&self, object: &ObjectRef) -> Option<Bytes> {
+        self.world().object_bytes(object)
+    }
+
+    /// The CRC64NVME of everything that ever stood at a key, oldest first; a bounded memory. What was visible
+    /// for a moment counts (P1).
+    pub fn published(&self, object: &ObjectRef) -> Vec<Checksum> {
+        let world = self.world();
+        world.published.iter().filter(|(at, _)| at == object).map(|(_, checksum)| *checksum).collect()
+    }
+
+    /// Every unfinished upload, sorted by bucket, key and time of initiation.
+    pub fn open_uploads(&self) -> Vec<UploadRef> {
+        self.world().open_uploads()
+    }
+
+    /// Removes an unfinished upload as a lifecycle rule does. False when there is none of that name.
+    pub fn expire_upload(&self, upload_id: &UploadId) -> bool {
+        self.world().expire_upload(upload_id)
+    }
+
+    /// How often an operation was asked for, whatever became of it.
+    pub fn calls(&self, operation: Operation) -> u64 {
+        self.ledger().calls_of(operation)
+    }
+
+    /// Body bytes that arrived, of failed attempts too.
+    pub fn bytes_received(&self) -> u64 {
+        self.ledger().bytes_received
+    }
+
+    /// Body bytes of parts that had been stored unharmed and acknowledged before: what P2 forbids.
+    pub fn bytes_received_again(&self) -> u64 {
+        self.ledger().bytes_received_again
+    }
+
+    /// The most requests with a part that were under way at once.
+    pub fn parts_in_flight_most(&self) -> u32 {
+        self.ledger().parts_in_flight_most
+    }
+
+    /// What was asked and what became of it, in the order of the ends of requests; a bounded memory.
+    pub fn history(&self) -> Vec<Call> {
+        self.ledger().history.iter().cloned().collect()
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        lock(&self.shared.world)
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        lock(&self.shared.ledger)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new(Quirks::AWS)
+    }
+}
+
+/// A panic of another holder leaves nothing half-done here: every change is a single assignment or insert.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

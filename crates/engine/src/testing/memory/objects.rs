@@ -1,0 +1,135 @@
+//! PutObject, HeadObject, GetObject and DeleteObject.
+
+use bytes::Bytes;
+use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, Hasher, PartNumber};
+
+use super::world::{Object, World, md5};
+use crate::remote::{
+    GetRequest, ObjectAttributes, ObjectHead, ObjectRef, Operation, StoreError, StoredPart, UploadedPart,
+};
+
+/// Of PutObject, without the way the bytes came.
+#[derive(Clone, Debug)]
+pub(super) struct Put {
+    pub(super) bytes: Bytes,
+    pub(super) attributes: ObjectAttributes,
+    pub(super) checksum: Option<Checksum>,
+    pub(super) md5: Option<Checksum>,
+    pub(super) if_none_match: bool,
+    pub(super) if_match: Option<ETag>,
+}
+
+impl World {
+    pub(super) fn put_object(&mut self, object: &ObjectRef, put: &Put) -> Result<UploadedPart, StoreError> {
+        let operation = Operation::PutObject;
+        self.check_body(operation, &put.bytes, put.checksum.as_ref())?;
+        self.check_body(operation, &put.bytes, put.md5.as_ref())?;
+        let present = self.bucket(operation, &object.bucket)?.objects.get(&object.key);
+        let holds = match (&put.if_match, present) {
+            (None, _) => true,
+            (Some(wanted), Some(object)) => *wanted == object.etag,
+            (Some(_), None) => return Err(no_such_key(operation)),
+        };
+        if !holds || (put.if_none_match && present.is_some()) {
+            return Err(precondition_failed(operation));
+        }
+        let (etag, etag_is_opaque) = self.etag(ETag::from_md5(md5(&put.bytes)));
+        let sent = put.checksum.as_ref().map(Checksum::algorithm);
+        let algorithm = sent.filter(|sent| *sent != ChecksumAlgorithm::Md5).or(self.quirks.default_checksum);
+        let checksum = algorithm
+            .filter(|_| self.quirks.echo_checksums)
+            .map(|algorithm| Hasher::checksum(algorithm, &put.bytes));
+        let published = Object {
+            bytes: put.bytes.clone(),
+            parts: vec![],
+            etag: etag.clone(),
+            checksum: checksum.map(|checksum| (checksum, ChecksumType::FullObject)),
+            attributes: put.attributes.clone(),
+            last_modified: self.now(),
+            sequence: self.next_sequence(),
+        };
+        self.publish(operation, object, published)?;
+        Ok(UploadedPart { etag, checksum, etag_is_opaque })
+    }
+
+    pub(super) fn head_object(&mut self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
+        Ok(head(self.stored(Operation::HeadObject, object)?))
+    }
+
+    pub(super) fn head_part(
+        &mut self,
+        object: &ObjectRef,
+        number: PartNumber,
+    ) -> Result<Option<StoredPart>, StoreError> {
+        let operation = Operation::HeadObject;
+        let object = self.stored(operation, object)?;
+        if object.parts.is_empty() {
+            return Ok(None);
+        }
+        let Some((size_bytes, checksum)) = object.parts.get(number.index()) else {
+            return Err(StoreError::answered(operation, 416, Some("InvalidPartNumber"), ""));
+        };
+        Ok(Some(StoredPart {
+            number,
+            size_bytes: *size_bytes,
+            etag: object.etag.clone(),
+            checksum: *checksum,
+            part_count: u16::try_from(object.parts.len()).ok(),
+        }))
+    }
+
+    pub(super) fn get_object(
+        &mut self,
+        object: &ObjectRef,
+        request: &GetRequest,
+    ) -> Result<(ObjectHead, Bytes), StoreError> {
+        let operation = Operation::GetObject;
+        let object = self.stored(operation, object)?;
+        if request.if_match.as_ref().is_some_and(|wanted| *wanted != object.etag) {
+            return Err(precondition_failed(operation));
+        }
+        // The first byte wanted must exist; a whole empty object has no range to be outside of.
+        let outside = request.offset_bytes > 0 && request.offset_bytes >= object.bytes.len() as u64;
+        match usize::try_from(request.offset_bytes) {
+            Ok(offset) if !outside => Ok((head(object), object.bytes.slice(offset..))),
+            _ => Err(StoreError::answered(
+                operation,
+                416,
+                Some("InvalidRange"),
+                "The requested range is not satisfiable",
+            )),
+        }
+    }
+
+    pub(super) fn delete_object(&mut self, object: &ObjectRef) -> Result<(), StoreError> {
+        let sequence = self.next_sequence();
+        let bucket = self.bucket(Operation::DeleteObject, &object.bucket)?;
+        if bucket.objects.remove(&object.key).is_some() {
+            bucket.deleted.insert(object.key.clone(), sequence);
+        }
+        Ok(())
+    }
+
+    fn stored(&mut self, operation: Operation, object: &ObjectRef) -> Result<&Object, StoreError> {
+        let bucket = self.bucket(operation, &object.bucket)?;
+        bucket.objects.get(&object.key).ok_or_else(|| no_such_key(operation))
+    }
+}
+
+fn head(object: &Object) -> ObjectHead {
+    ObjectHead {
+        size_bytes: object.bytes.len() as u64,
+        etag: object.etag.clone(),
+        checksum: object.checksum,
+        last_modified: Some(object.last_modified),
+        attributes: object.attributes.clone(),
+    }
+}
+
+fn no_such_key(operation: Operation) -> StoreError {
+    StoreError::answered(operation, 404, Some("NoSuchKey"), "The specified key does not exist.")
+}
+
+fn precondition_failed(operation: Operation) -> StoreError {
+    StoreError::answered(operation, 412, Some("PreconditionFailed"), "A precondition did not hold.")
+}

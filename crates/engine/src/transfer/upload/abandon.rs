@@ -1,0 +1,120 @@
+//! Gives up an upload that a journal remembers: really gone at the store, then forgotten here.
+//!
+//! An upload whose Complete may have been carried out is looked at first: an abort is never sent while the
+//! outcome is in doubt (P6).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use haul_parts::UploadId;
+
+use super::abort::abort_until_gone;
+use super::complete;
+use super::lost_create::find_unheard;
+use super::remembered::Remembered;
+use super::schedule::Finding;
+use crate::error::Error;
+use crate::journal::JournalFolder;
+use crate::remote::{Store, UploadRef};
+
+/// What giving up came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Abandoned {
+    /// Nothing is left at the store.
+    Removed,
+    /// The store has nothing of it.
+    NothingThere,
+    /// Complete had been carried out: the object is there, and stays.
+    WasComplete,
+    /// No answer to Create is recorded, and several empty uploads of the key may be what it left. Nothing tells which
+    /// one; the journal stays.
+    Unclear(Vec<UploadId>),
+}
+
+/// How long to try to remove the parts.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A Create that its process left on its way may arrive a moment later than the question.
+const ON_ITS_WAY: Duration = Duration::from_secs(10);
+const BEFORE_ANOTHER_LOOK: Duration = Duration::from_secs(2);
+
+/// Aborts the upload that the journal `id` remembers and removes the journal, once the store has answered that it knows
+/// the upload no more. `store` must be the one that the journal names.
+///
+/// # Errors
+/// [`Error::Journal`] while another process works on it; [`Error::InDoubt`] when the store will not say
+/// whether it was completed; [`Error::Store`] when it cannot be removed, or be asked. The journal stays then.
+pub async fn abandon(store: Arc<dyn Store>, folder: &JournalFolder, id: &str) -> Result<Abandoned, Error> {
+    let Some(opened) = folder.open_existing(id)? else { return Ok(Abandoned::NothingThere) };
+    let Some(mut remembered) = Remembered::fold(opened.records) else {
+        // Not even its beginning was written: nothing was sent.
+        opened.journal.remove()?;
+        return Ok(Abandoned::NothingThere);
+    };
+    let unheard = remove_unheard(store.as_ref(), folder, &remembered).await?;
+    let created = match (unheard, remembered.created.take()) {
+        (unclear @ Abandoned::Unclear(_), None) => return Ok(unclear),
+        (unheard, None) => {
+            opened.journal.remove()?;
+            return Ok(unheard);
+        }
+        (_, Some(created)) => created,
+    };
+    let expected = remembered.expected();
+    let upload = UploadRef { object: remembered.beginning.object, upload_id: created.upload_id };
+    if remembered.completing {
+        let (finding, head) = complete::examine(store.as_ref(), &upload, &expected).await;
+        match finding {
+            Finding::UploadOpen => {}
+            Finding::Ours | Finding::UploadGone | Finding::NothingThere => {
+                opened.journal.remove()?;
+                let ours = finding == Finding::Ours;
+                return Ok(if ours { Abandoned::WasComplete } else { Abandoned::NothingThere });
+            }
+            Finding::Unknown(_) => {
+                return Err(Error::InDoubt {
+                    object: upload.object,
+                    upload_id: upload.upload_id,
+                    source: Box::new(complete::unsettled(head)),
+                });
+            }
+        }
+    }
+    abort_until_gone(store.as_ref(), &upload, PATIENCE)
+        .await
+        .map_err(|error| Error::of_store(upload.object.to_string(), error))?;
+    opened.journal.remove()?;
+    // A Complete that was on its way may have been quicker than the abort.
+    let head = if remembered.completing { store.head_object(&upload.object).await.ok() } else { None };
+    let complete = head.is_some_and(|head| expected.is(&head));
+    Ok(if complete { Abandoned::WasComplete } else { Abandoned::Removed })
+}
+
+/// Removes what tries to create the upload left whose answer was not heard, if it can be nothing else.
+async fn remove_unheard(
+    store: &dyn Store,
+    folder: &JournalFolder,
+    remembered: &Remembered,
+) -> Result<Abandoned, Error> {
+    let (began, object) = (remembered.unanswered(), &remembered.beginning.object);
+    if began.is_empty() {
+        return Ok(Abandoned::NothingThere);
+    }
+    let failed = |error| Error::of_store(object.to_string(), error);
+    let mut found = find_unheard(store, object, folder, &began).await.map_err(failed)?;
+    let last = began.iter().max().copied().unwrap_or_default();
+    let age = jiff::Timestamp::now().as_second() - last;
+    if found.is_empty() && (0..ON_ITS_WAY.as_secs().cast_signed()).contains(&age) {
+        tokio::time::sleep(BEFORE_ANOTHER_LOOK).await;
+        found = find_unheard(store, object, folder, &began).await.map_err(failed)?;
+    }
+    if found.len() > began.len() {
+        return Ok(Abandoned::Unclear(found.into_iter().map(|upload| upload.upload_id).collect()));
+    }
+    let removed = if found.is_empty() { Abandoned::NothingThere } else { Abandoned::Removed };
+    for summary in found {
+        let upload = UploadRef { object: object.clone(), upload_id: summary.upload_id };
+        abort_until_gone(store, &upload, PATIENCE).await.map_err(failed)?;
+    }
+    Ok(removed)
+}

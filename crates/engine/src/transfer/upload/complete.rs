@@ -1,0 +1,171 @@
+//! CompleteMultipartUpload: the list, and what to believe when its answer is lost (P6).
+
+use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, combine_full_object};
+
+use super::part::SentPart;
+use crate::pace::Failure;
+use crate::proof::WholeProof;
+use crate::remote::{
+    CompleteRequest, CompletedPart, ObjectHead, Operation, Store, StoreError, StoreErrorKind, UploadRef,
+};
+use crate::transfer::upload::UploadOptions;
+use crate::transfer::upload::schedule::Finding;
+
+/// Metadata by which a lost Complete is recognised as ours: `x-amz-meta-haul-upload`.
+pub(crate) const TOKEN_METADATA: &str = "haul-upload";
+
+/// The type that Haul declares at Create: of the full object where the algorithm allows that.
+pub(super) fn own_type(algorithm: ChecksumAlgorithm) -> ChecksumType {
+    if algorithm.combines() { ChecksumType::FullObject } else { ChecksumType::Composite }
+}
+
+/// The list and everything that lets the store check it. `declared`: the store knows our checksum
+/// algorithm since Create, so it wants the parts' values back (Swift refuses a list that has any).
+pub(super) fn request(
+    parts: &[SentPart],
+    declared: Option<ChecksumType>,
+    options: &UploadOptions,
+) -> CompleteRequest {
+    let object_size_bytes = parts.iter().map(|part| part.size_bytes).sum();
+    CompleteRequest {
+        parts: parts
+            .iter()
+            .map(|part| CompletedPart {
+                number: part.number,
+                etag: part.etag.clone(),
+                checksum: part.checksum.filter(|_| declared.is_some()),
+            })
+            .collect(),
+        full_object_checksum: full_object(parts).filter(|_| declared == Some(ChecksumType::FullObject)),
+        object_size_bytes: Some(object_size_bytes),
+        if_none_match: options.if_none_match,
+        if_match: options.if_match.clone(),
+    }
+}
+
+/// The checksum of the whole object from those of its parts, where the algorithm allows that.
+pub(super) fn full_object(parts: &[SentPart]) -> Option<Checksum> {
+    let of_parts: Option<Vec<_>> = parts.iter().map(|part| Some((part.checksum?, part.size_bytes))).collect();
+    let of_parts = of_parts?;
+    if !of_parts.first()?.0.algorithm().combines() {
+        return None;
+    }
+    combine_full_object(of_parts).ok()
+}
+
+/// By what an object is recognised as the one that this upload makes.
+#[derive(Clone, Debug)]
+pub(super) struct Expected {
+    token: String,
+    size_bytes: Option<u64>,
+    checksum: Option<Checksum>,
+    etag: Option<ETag>,
+}
+
+impl Expected {
+    /// `parts`: all of them, or none if they are not known.
+    pub(super) fn new(token: &str, parts: &[SentPart]) -> Self {
+        let md5s: Option<Vec<_>> = parts.iter().map(|part| part.etag.as_md5()).collect();
+        Self {
+            token: token.to_owned(),
+            size_bytes: (!parts.is_empty()).then(|| parts.iter().map(|part| part.size_bytes).sum()),
+            checksum: full_object(parts),
+            etag: md5s.filter(|md5s| !md5s.is_empty()).map(ETag::composite),
+        }
+    }
+
+    /// The token is proof. Without one of ours (an upload that was adopted) or theirs (a store without
+    /// metadata) the length and a hash of everything are.
+    pub(super) fn is(&self, head: &ObjectHead) -> bool {
+        if let Some(found) = head.attributes.metadata.get(TOKEN_METADATA)
+            && !self.token.is_empty()
+        {
+            return *found == self.token;
+        }
+        self.size_bytes == Some(head.size_bytes)
+            && (self.etag.as_ref() == Some(&head.etag) || self.same_checksum(head) == Some(true))
+    }
+
+    /// `None`: there is nothing to compare.
+    fn same_checksum(&self, head: &ObjectHead) -> Option<bool> {
+        match (self.checksum, head.checksum) {
+            (Some(ours), Some((theirs, ChecksumType::FullObject)))
+                if ours.algorithm() == theirs.algorithm() =>
+            {
+                Some(ours == theirs)
+            }
+            _ => None,
+        }
+    }
+
+    /// Closes the chain after Complete: the object that is there now is what was read.
+    ///
+    /// # Errors
+    /// What differs.
+    pub(super) fn close(&self, head: &ObjectHead) -> Result<WholeProof, String> {
+        if !self.is(head) {
+            // Somebody wrote the key again since: nothing can be said of ours.
+            return Ok(WholeProof::NotShown);
+        }
+        if let Some(size_bytes) = self.size_bytes
+            && size_bytes != head.size_bytes
+        {
+            return Err(format!("it has {} bytes instead of {size_bytes}", head.size_bytes));
+        }
+        match self.same_checksum(head) {
+            Some(true) => Ok(WholeProof::Checksum),
+            Some(false) => Err("its checksum is not that of its parts".into()),
+            None if self.etag.as_ref() == Some(&head.etag) => Ok(WholeProof::ETag),
+            None => Ok(WholeProof::NotShown),
+        }
+    }
+}
+
+/// After a lost answer: is the object ours, is the upload still open?
+pub(super) async fn examine(
+    store: &dyn Store,
+    upload: &UploadRef,
+    expected: &Expected,
+) -> (Finding, Result<ObjectHead, StoreError>) {
+    let head = store.head_object(&upload.object).await;
+    // A 403 to HEAD is not "absent" (trap 27).
+    let hidden = match &head {
+        Ok(found) if expected.is(found) => return (Finding::Ours, head),
+        Err(error) if error.kind == StoreErrorKind::AccessDenied => true,
+        Err(error) if error.kind != StoreErrorKind::NoSuchKey => {
+            return (Finding::Unknown(Failure::from(error)), head);
+        }
+        _ => false,
+    };
+    match store.list_parts(upload, None).await {
+        Ok(_) => (Finding::UploadOpen, head),
+        Err(error) if error.kind == StoreErrorKind::NoSuchUpload && !hidden => {
+            look_again(store, upload, expected).await
+        }
+        Err(error) => (Finding::Unknown(Failure::from(&error)), head),
+    }
+}
+
+/// The upload is gone and the object was not there before: Complete may have landed between the two looks.
+async fn look_again(
+    store: &dyn Store,
+    upload: &UploadRef,
+    expected: &Expected,
+) -> (Finding, Result<ObjectHead, StoreError>) {
+    let head = store.head_object(&upload.object).await;
+    let finding = match &head {
+        Ok(found) if expected.is(found) => Finding::Ours,
+        Ok(_) => Finding::UploadGone,
+        Err(error) if error.kind == StoreErrorKind::NoSuchKey => Finding::NothingThere,
+        Err(error) => Finding::Unknown(Failure::from(error)),
+    };
+    (finding, head)
+}
+
+/// What to tell about a doubt that could not be settled.
+pub(super) fn unsettled(head: Result<ObjectHead, StoreError>) -> StoreError {
+    head.err().unwrap_or_else(|| {
+        let message = "the object there is not ours, and the store would not say whether the upload is open";
+        StoreError::local(Operation::HeadObject, StoreErrorKind::Malformed, message)
+    })
+}

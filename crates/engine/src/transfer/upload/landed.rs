@@ -1,0 +1,126 @@
+//! Looks whether a PutObject that was never answered has been carried out (P6).
+//!
+//! There is no upload that could still be open, as after Complete: the object is all there is to see. It is ours if it
+//! has our token, or, at a store that keeps no metadata, our length and a hash of our bytes. Any other object settles
+//! nothing, for the request may be carried out later, unless its own condition stands against it by now.
+
+use haul_parts::ChecksumType;
+
+use super::Job;
+use super::complete::TOKEN_METADATA;
+use super::part::ReadBytes;
+use crate::remote::{ObjectAttributes, ObjectHead, Operation, StoreError, StoreErrorKind, UploadedPart};
+
+/// What the object shows.
+pub(super) enum Landed {
+    /// It was carried out. As if this had been the answer.
+    Ours(UploadedPart),
+    /// It was not, and cannot be any more: its condition does not hold.
+    Never,
+    /// It was not carried out so far.
+    NotYet(Box<StoreError>),
+    /// The store would not say.
+    Unknown(Box<StoreError>),
+}
+
+/// Looks at the object.
+pub(super) async fn look(job: &Job, bytes: &ReadBytes, token: &str) -> Landed {
+    let (if_none_match, if_match) = (job.options.if_none_match, &job.options.if_match);
+    match job.options.retry.run(|| job.store.head_object(&job.object)).await {
+        Ok(head) if is_ours(&head, &job.options.attributes, bytes, token) => Landed::Ours(UploadedPart {
+            // HEAD does not say whether the ETag is an MD5.
+            etag_is_opaque: head.etag.as_md5() != bytes.md5.and_then(|md5| md5.as_md5()),
+            etag: head.etag,
+            checksum: head.checksum.map(|(checksum, _)| checksum),
+        }),
+        Ok(head) if if_none_match || if_match.as_ref().is_some_and(|wanted| *wanted != head.etag) => {
+            Landed::Never
+        }
+        Ok(_) => not_yet("another object is there, and what was sent may still replace it"),
+        Err(error) if error.kind == StoreErrorKind::NoSuchKey && if_match.is_some() => Landed::Never,
+        Err(error) if error.kind == StoreErrorKind::NoSuchKey => {
+            not_yet("the object is not there, and what was sent may still become it")
+        }
+        Err(error) => Landed::Unknown(Box::new(error)),
+    }
+}
+
+fn not_yet(message: &str) -> Landed {
+    Landed::NotYet(Box::new(StoreError::local(Operation::HeadObject, StoreErrorKind::NoSuchKey, message)))
+}
+
+fn is_ours(head: &ObjectHead, wanted: &ObjectAttributes, bytes: &ReadBytes, token: &str) -> bool {
+    let kept = &head.attributes.metadata;
+    if let Some(found) = kept.get(TOKEN_METADATA) {
+        return found == token;
+    }
+    // Another client may have put the same bytes there before. With the same attributes too, it is what was to be made.
+    let same_type = wanted.content_type.is_none() || wanted.content_type == head.attributes.content_type;
+    head.size_bytes == bytes.payload.size_bytes()
+        && same_hash(head, bytes)
+        && same_type
+        && (kept.is_empty() || wanted.metadata.iter().all(|(name, value)| kept.get(name) == Some(value)))
+}
+
+fn same_hash(head: &ObjectHead, bytes: &ReadBytes) -> bool {
+    let by_checksum = match (bytes.checksum, head.checksum) {
+        (Some(ours), Some((theirs, ChecksumType::FullObject))) => ours == theirs,
+        _ => false,
+    };
+    let md5 = bytes.md5.and_then(|md5| md5.as_md5());
+    by_checksum || (md5.is_some() && head.etag.as_md5() == md5)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use haul_parts::{Checksum, ChecksumAlgorithm, ETag, Hasher};
+
+    use super::*;
+    use crate::body::Payload;
+
+    const BODY: &[u8] = b"what was sent";
+
+    fn checksum(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Option<Checksum> {
+        Some(Hasher::checksum(algorithm, bytes))
+    }
+
+    fn sent() -> ReadBytes {
+        ReadBytes {
+            payload: Payload::from_bytes(Bytes::from_static(BODY)),
+            checksum: checksum(ChecksumAlgorithm::Crc64Nvme, BODY),
+            md5: checksum(ChecksumAlgorithm::Md5, BODY),
+        }
+    }
+
+    fn head(body: &[u8], metadata: &[(&str, &str)]) -> ObjectHead {
+        let md5 = checksum(ChecksumAlgorithm::Md5, body).and_then(|md5| md5.as_md5()).unwrap();
+        let metadata = metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        ObjectHead {
+            size_bytes: body.len() as u64,
+            etag: ETag::from_md5(md5),
+            checksum: None,
+            last_modified: None,
+            attributes: ObjectAttributes { metadata: metadata.collect(), ..ObjectAttributes::default() },
+        }
+    }
+
+    #[test]
+    fn the_token_decides_and_without_metadata_the_bytes_do() {
+        let plain = ObjectAttributes::default();
+        let ours = |head: &ObjectHead| is_ours(head, &plain, &sent(), "mine");
+        assert!(ours(&head(BODY, &[(TOKEN_METADATA, "mine")])));
+        assert!(!ours(&head(BODY, &[(TOKEN_METADATA, "of another run")])), "the same bytes, put by others");
+        assert!(ours(&head(BODY, &[])), "a store that keeps no metadata");
+        assert!(!ours(&head(b"something else", &[])));
+    }
+
+    #[test]
+    fn the_same_bytes_with_other_attributes_are_not_ours() {
+        let wanted =
+            ObjectAttributes { content_type: Some("text/plain".into()), ..ObjectAttributes::default() };
+        assert!(!is_ours(&head(BODY, &[]), &wanted, &sent(), "mine"));
+        let wanted = head(BODY, &[("owner", "me")]).attributes;
+        assert!(!is_ours(&head(BODY, &[("owner", "them")]), &wanted, &sent(), "mine"));
+    }
+}

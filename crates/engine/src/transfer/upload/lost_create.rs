@@ -1,0 +1,176 @@
+//! Uploads whose CreateMultipartUpload was carried out although its answer was not heard (trap 25): empty, of our key, and
+//! of an id that is written down nowhere. The answer was lost, or the process was killed while it was on its way.
+//!
+//! Nothing in a listing says whose an upload is, so only what can hardly be anybody else's is removed: of this key, without
+//! parts, in no journal of this machine, no more of them than answers were lost, and initiated when ours must have been.
+//! In a run that reaches Complete, the store's own clock tells when that was: it dates the upload that was answered in
+//! the same list. By then all our parts have arrived, and an upload that another client is sending has parts too. Where
+//! there is nothing but a journal ([`find_unheard`]), this machine's clock has to do, give or take a minute.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::Job;
+use super::abort::abort_until_gone;
+use super::adoption::{remembered_here, uploads_of_key};
+use crate::event::Event;
+use crate::journal::JournalFolder;
+use crate::pace::RetryPolicy;
+use crate::remote::{ObjectRef, Store, StoreError, UploadRef, UploadSummary};
+
+/// Listings date uploads in whole seconds.
+const PRECISION_SECONDS: i64 = 1;
+
+/// From a journal's first record to the last try of its Create: three tries that time out.
+const TRIES_SECONDS: i64 = 360;
+
+/// How far the clocks of machine and store may be apart, where nothing tells their difference.
+const CLOCKS_SECONDS: i64 = 60;
+
+/// The tries to create one upload.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LostCreates {
+    began: Option<Instant>,
+    /// Tries of this run whose answer was lost.
+    lost: usize,
+    /// From the first try to the answer of the last.
+    took: Duration,
+    /// Tries of earlier runs, in seconds since 1970 by this machine's clock.
+    earlier: Vec<i64>,
+    /// When the one was answered that counts.
+    answered_at: i64,
+}
+
+/// Seconds by which an upload was initiated before ours, at most and at least.
+type Window = (i64, i64);
+
+impl LostCreates {
+    /// With tries of earlier runs whose answers were not heard, and the time of the one that was heard, if one was.
+    pub(super) fn after(earlier: Vec<i64>, answered_at: i64) -> Self {
+        Self { earlier, answered_at, ..Self::default() }
+    }
+
+    /// When tries of earlier runs began.
+    pub(super) fn earlier(&self) -> &[i64] {
+        &self.earlier
+    }
+
+    pub(super) fn trying(&mut self) {
+        self.began.get_or_insert_with(Instant::now);
+    }
+
+    pub(super) fn lost(&mut self) {
+        self.lost += 1;
+    }
+
+    pub(super) fn answered(&mut self) {
+        self.took = self.began.map(|began| began.elapsed()).unwrap_or_default();
+        self.answered_at = Timestamp::now().as_second();
+    }
+
+    /// Whether there may be anything to remove.
+    pub(super) fn any(&self) -> bool {
+        self.count() > 0
+    }
+
+    fn count(&self) -> usize {
+        self.lost + self.earlier.len()
+    }
+
+    fn windows(&self) -> Vec<Window> {
+        let own = i64::try_from(self.took.as_secs()).unwrap_or(i64::MAX).saturating_add(1);
+        let earlier = self.earlier.iter().map(|began| {
+            let before = self.answered_at - began;
+            (before, before - TRIES_SECONDS)
+        });
+        (self.lost > 0).then_some((own, 0)).into_iter().chain(earlier).collect()
+    }
+}
+
+/// Removes what the lost tries left. What cannot be removed, or told from what is another's, is reported.
+pub(super) async fn sweep(job: &Job, ours: &UploadRef, creates: LostCreates) {
+    let doubtful = match find(job, ours, &creates).await {
+        Ok(found) if found.len() <= creates.count() => {
+            let mut left = false;
+            for upload in found {
+                let upload = UploadRef { object: job.object.clone(), upload_id: upload.upload_id };
+                let patience = job.options.abort_patience;
+                left |= abort_until_gone(job.store.as_ref(), &upload, patience).await.is_err();
+            }
+            left
+        }
+        _ => true,
+    };
+    if doubtful {
+        say(job);
+    }
+}
+
+/// Reports an upload that may be left: the answer was lost, and there is nothing to compare with.
+pub(super) fn say(job: &Job) {
+    let message =
+        "an answer to CreateMultipartUpload was lost: the store may keep an empty upload of this key";
+    job.events.send(Event::Warning { message: message.into() });
+}
+
+async fn find(job: &Job, ours: &UploadRef, creates: &LostCreates) -> Result<Vec<UploadSummary>, StoreError> {
+    let store = job.store.as_ref();
+    let uploads = uploads_of_key(store, &job.object, &job.options.retry).await?;
+    let own = uploads.iter().find(|upload| upload.upload_id == ours.upload_id);
+    let Some(dated) = own.and_then(|own| own.initiated) else { return Ok(vec![]) };
+    let windows = creates.windows();
+    let in_time = |initiated: Timestamp| {
+        let before = dated.as_second() - initiated.as_second();
+        windows
+            .iter()
+            .any(|(most, least)| before <= most + PRECISION_SECONDS && before >= least - PRECISION_SECONDS)
+    };
+    let folder = job.options.journal.as_ref().map(|journal| &journal.folder);
+    let mut uploads = uploads;
+    uploads.retain(|upload| upload.upload_id != ours.upload_id && upload.initiated.is_some_and(in_time));
+    empty_and_unremembered(store, &job.object, &job.options.retry, folder, uploads).await
+}
+
+/// Empty uploads of the key that tries to create one may have left which began at these times.
+pub(super) async fn find_unheard(
+    store: &dyn Store,
+    object: &ObjectRef,
+    folder: &JournalFolder,
+    began: &[i64],
+) -> Result<Vec<UploadSummary>, StoreError> {
+    let retry = RetryPolicy::default();
+    let mut uploads = uploads_of_key(store, object, &retry).await?;
+    let in_time = |initiated: Timestamp| {
+        began.iter().any(|began| {
+            let after = initiated.as_second() - began;
+            (-CLOCKS_SECONDS..=CLOCKS_SECONDS + TRIES_SECONDS).contains(&after)
+        })
+    };
+    uploads.retain(|upload| upload.initiated.is_some_and(in_time));
+    empty_and_unremembered(store, object, &retry, Some(folder), uploads).await
+}
+
+/// Those that have no parts and no journal here.
+async fn empty_and_unremembered(
+    store: &dyn Store,
+    object: &ObjectRef,
+    retry: &RetryPolicy,
+    folder: Option<&JournalFolder>,
+    uploads: Vec<UploadSummary>,
+) -> Result<Vec<UploadSummary>, StoreError> {
+    let remembered = remembered_here(folder);
+    let mut found = vec![];
+    for summary in uploads {
+        if remembered.contains(&summary.upload_id) {
+            continue;
+        }
+        let upload = UploadRef { object: object.clone(), upload_id: summary.upload_id.clone() };
+        let listed = retry.run(|| store.list_parts(&upload, None)).await;
+        if listed.is_ok_and(|listed| listed.parts.is_empty()) {
+            found.push(summary);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,129 @@
+//! What a caller may choose about an upload, with defaults that are right for most.
+
+use std::time::Duration;
+
+use haul_parts::limits::MIB;
+use haul_parts::{ChecksumAlgorithm, ETag, Limits};
+
+use crate::body::DEFAULT_BUDGET_BYTES;
+use crate::journal::JournalFolder;
+use crate::pace::RetryPolicy;
+use crate::remote::ObjectAttributes;
+
+/// Sources below this go as one PutObject.
+pub const DEFAULT_MULTIPART_THRESHOLD_BYTES: u64 = 16 * MIB;
+
+/// Parts in flight unless the caller says otherwise: with parts of 8 MiB they fill the memory budget.
+pub const DEFAULT_CONCURRENCY: u32 = 16;
+
+/// How to upload. Construct with `..Default::default()`.
+#[derive(Clone, Debug)]
+pub struct UploadOptions {
+    /// Bytes of every part but the last; `None`: chosen from the length.
+    pub part_size_bytes: Option<u64>,
+    /// Sources below this go as one PutObject, unless a part size was asked for that is smaller.
+    pub multipart_threshold_bytes: u64,
+    /// Most parts in flight at once.
+    pub concurrency: u32,
+    /// Most bytes of parts held in memory at once.
+    pub memory_budget_bytes: u64,
+    /// What is sent with every part and checked by the store; `None`: nothing, only the MD5 in the ETag
+    /// is compared.
+    pub checksum: Option<ChecksumAlgorithm>,
+    /// What cannot be proven is an error.
+    pub require_proof: bool,
+    /// What the object carries beside its bytes.
+    pub attributes: ObjectAttributes,
+    /// `If-None-Match: *`: fail if the object exists.
+    pub if_none_match: bool,
+    /// `If-Match`: fail unless the object is still this version.
+    pub if_match: Option<ETag>,
+    /// When and how often to try again.
+    pub retry: RetryPolicy,
+    /// What the store takes.
+    pub limits: Limits,
+    /// How long to try to remove the parts of a failed upload.
+    pub abort_patience: Duration,
+    /// Where to remember the upload, so that it can go on after a crash; `None`: nowhere, and whatever
+    /// fails is aborted. Only sources with an identity (files) can be remembered.
+    pub journal: Option<JournalOptions>,
+    /// When a remembered upload goes on and the source is another version now.
+    pub on_change: OnChange,
+    /// What to do about unfinished uploads of the key that no journal remembers.
+    pub unfinished: Unfinished,
+    /// How long a pause waits for the parts in flight.
+    pub pause_grace: Duration,
+}
+
+/// Where an upload is remembered.
+#[derive(Clone, Debug)]
+pub struct JournalOptions {
+    /// The folder of all journals.
+    pub folder: JournalFolder,
+    /// A name of the store that stays the same from run to run; `None`: its endpoint. An endpoint on a port
+    /// that changes needs one.
+    pub store_name: Option<String>,
+    /// How to connect again, in the caller's words; kept in the journal, so without secrets.
+    pub connection: serde_json::Value,
+    /// Which journal of the folder.
+    pub choice: JournalChoice,
+}
+
+/// Which journal an upload has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum JournalChoice {
+    /// The one of its source and target, made if there is none.
+    #[default]
+    OfSource,
+    /// This one, which must exist, whatever its source is called now. What was recorded when it was begun holds.
+    Given(String),
+}
+
+/// What to do about a source that changed between two runs (P4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnChange {
+    /// Compare every part anew and send those that differ.
+    #[default]
+    Resend,
+    /// Fail, saying so.
+    Fail,
+}
+
+/// What to do about unfinished uploads of the same key that are at the store and in no journal: another machine's,
+/// another tool's, or our own after the journal was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unfinished {
+    /// Do not look for them.
+    #[default]
+    Ignore,
+    /// Say that there are some ([`crate::Event::UnfinishedFound`]) and begin anew. Costs one request, whose failure
+    /// is no failure of the upload.
+    Tell,
+    /// Compare their parts with the source and go on with the one that has most of it, if more of its bytes are
+    /// proven to be the source's than not; the others are not touched. Attributes and checksum of the object stay
+    /// those with which it was begun. What fails then keeps the parts, if there is a journal.
+    Adopt,
+}
+
+impl Default for UploadOptions {
+    fn default() -> Self {
+        Self {
+            part_size_bytes: None,
+            multipart_threshold_bytes: DEFAULT_MULTIPART_THRESHOLD_BYTES,
+            concurrency: DEFAULT_CONCURRENCY,
+            memory_budget_bytes: DEFAULT_BUDGET_BYTES,
+            checksum: Some(ChecksumAlgorithm::Crc64Nvme),
+            require_proof: false,
+            attributes: ObjectAttributes::default(),
+            if_none_match: false,
+            if_match: None,
+            retry: RetryPolicy::default(),
+            limits: Limits::AWS,
+            abort_patience: Duration::from_secs(60),
+            journal: None,
+            on_change: OnChange::default(),
+            unfinished: Unfinished::default(),
+            pause_grace: Duration::from_secs(5),
+        }
+    }
+}

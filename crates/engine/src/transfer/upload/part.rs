@@ -1,0 +1,193 @@
+//! One attempt to send one part: permit, read, hash, send, judge.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use haul_parts::{Checksum, ChecksumAlgorithm, ETag, PartNumber, PlannedPart};
+
+use crate::body::BufferPool;
+use crate::body::{Payload, Range};
+use crate::error::Error;
+use crate::journal::PartRecord;
+use crate::proof::{self, Judgement, Proof};
+use crate::remote::{
+    Meter, Operation, PartRequest, Store, StoreError, StoreErrorKind, UploadRef, UploadedPart,
+};
+use crate::source::Source;
+
+/// What all parts of an upload share.
+pub(super) struct PartSender {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) source: Arc<dyn Source>,
+    pub(super) pool: BufferPool,
+    pub(super) upload: UploadRef,
+    pub(super) checksum: Option<ChecksumAlgorithm>,
+    pub(super) md5: Md5Wish,
+    pub(super) wire: Meter,
+}
+
+/// Whether an MD5 will be needed to prove the next part. Computed in the same pass as the checksum, it costs
+/// less than reading the part a second time; not computed at all, it costs nothing.
+#[derive(Debug)]
+pub(super) struct Md5Wish(AtomicBool);
+
+/// A part that is at the store.
+#[derive(Clone, Debug)]
+pub(super) struct SentPart {
+    pub(super) number: PartNumber,
+    pub(super) size_bytes: u64,
+    pub(super) attempt: u32,
+    pub(super) etag: ETag,
+    pub(super) checksum: Option<Checksum>,
+    pub(super) proof: Proof,
+}
+
+impl SentPart {
+    /// As the journal remembers it; no attempt of this run.
+    pub(super) fn from_record(record: &PartRecord) -> Self {
+        Self {
+            number: record.number,
+            size_bytes: record.size_bytes,
+            attempt: 0,
+            etag: record.etag.clone(),
+            checksum: record.checksum,
+            proof: record.proof,
+        }
+    }
+}
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub(super) enum PartFailure {
+    /// The store or the way to it: perhaps worth another attempt.
+    Store(StoreError),
+    /// The source: no attempt can succeed.
+    Source(Error),
+}
+
+impl Md5Wish {
+    /// Wanted from the first part on unless the store said that it knows our checksum.
+    pub(super) fn new(wanted: bool) -> Self {
+        Self(AtomicBool::new(wanted))
+    }
+
+    pub(super) fn wanted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn learn(&self, proof: Proof) {
+        self.0.store(proof == Proof::Md5, Ordering::Relaxed);
+    }
+}
+
+impl PartSender {
+    /// Sends one part; a later attempt reads it again, so that waiting costs no memory.
+    pub(super) async fn send(&self, part: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure> {
+        let range = Range {
+            source: Arc::clone(&self.source),
+            offset_bytes: part.offset_bytes,
+            size_bytes: part.size_bytes,
+        };
+        let read = read(range, &self.pool, self.checksum, self.md5.wanted()).await;
+        let bytes = read.map_err(PartFailure::Source)?;
+        let request = PartRequest {
+            number: part.number,
+            payload: bytes.payload.clone(),
+            checksum: bytes.checksum,
+            fresh_connection: attempt > 1,
+            wire: self.wire.clone(),
+        };
+        let answer = self.store.upload_part(&self.upload, request).await;
+        let answer = answer.map_err(|error| blame(self.source.as_ref(), PartFailure::Store(error)))?;
+        let proof = prove(&answer, &bytes, Operation::UploadPart).await;
+        let proof = proof.map_err(|failure| blame(self.source.as_ref(), failure))?;
+        self.md5.learn(proof);
+        Ok(SentPart {
+            number: part.number,
+            size_bytes: part.size_bytes,
+            attempt,
+            etag: answer.etag,
+            checksum: bytes.checksum,
+            proof,
+        })
+    }
+}
+
+/// Bytes that were read, with their digests.
+pub(super) struct ReadBytes {
+    pub(super) payload: Payload,
+    pub(super) checksum: Option<Checksum>,
+    pub(super) md5: Option<Checksum>,
+}
+
+/// Reads a range, hashes it, and makes sure that the source is still the one it was (P4).
+pub(super) async fn read(
+    range: Range,
+    pool: &BufferPool,
+    checksum: Option<ChecksumAlgorithm>,
+    md5_wanted: bool,
+) -> Result<ReadBytes, Error> {
+    let source = Arc::clone(&range.source);
+    let md5 = (md5_wanted || checksum == Some(ChecksumAlgorithm::Md5)).then_some(ChecksumAlgorithm::Md5);
+    let algorithms: Vec<_> = checksum.into_iter().chain(md5).collect();
+    let (payload, digests) =
+        Payload::read(range, pool, &algorithms).await.map_err(|error| unreadable(source.as_ref(), error))?;
+    check_unchanged(source.as_ref())?;
+    let digest = |wanted: Option<ChecksumAlgorithm>| {
+        digests.iter().find(|digest| Some(digest.algorithm()) == wanted).copied()
+    };
+    Ok(ReadBytes { payload, checksum: digest(checksum), md5: digest(md5) })
+}
+
+/// The source must still be the one that was opened.
+pub(super) fn check_unchanged(source: &dyn Source) -> Result<(), Error> {
+    source.check_unchanged().map_err(|change| Error::SourceChanged { source_name: source.name(), change })
+}
+
+/// A read that failed: truncated meanwhile, or unreadable.
+pub(super) fn unreadable(source: &dyn Source, error: io::Error) -> Error {
+    match check_unchanged(source) {
+        Err(changed) => changed,
+        Ok(()) => Error::SourceUnreadable { source_name: source.name(), source: error },
+    }
+}
+
+/// A source that could not be read a second time, while it was sent, is no fault of the store.
+pub(super) fn blame(source: &dyn Source, failure: PartFailure) -> PartFailure {
+    match failure {
+        PartFailure::Store(error) if error.kind == StoreErrorKind::Source => {
+            PartFailure::Source(unreadable(source, io::Error::other(error)))
+        }
+        other => other,
+    }
+}
+
+/// Judges the answer; other bytes at the store than were sent are worth another attempt.
+pub(super) async fn prove(
+    answer: &UploadedPart,
+    bytes: &ReadBytes,
+    operation: Operation,
+) -> Result<Proof, PartFailure> {
+    let judgement = match proof::judge(answer, bytes.checksum.as_ref(), bytes.md5.as_ref()) {
+        Judgement::NeedsMd5(etag) => {
+            let md5 = bytes.payload.digest(ChecksumAlgorithm::Md5).await.map_err(|error| {
+                PartFailure::Store(
+                    StoreError::local(operation, StoreErrorKind::Source, "cannot read the part again")
+                        .with_source(error),
+                )
+            })?;
+            proof::judge_md5(etag, &md5)
+        }
+        settled => settled,
+    };
+    match judgement {
+        Judgement::Proven(proof) => Ok(proof),
+        Judgement::NeedsMd5(_) => Ok(Proof::Unproven),
+        Judgement::Differs(difference) => Err(PartFailure::Store(StoreError::local(
+            operation,
+            StoreErrorKind::BadDigest,
+            format!("the store holds other bytes than were sent: {difference}"),
+        ))),
+    }
+}

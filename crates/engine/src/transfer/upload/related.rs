@@ -1,0 +1,35 @@
+//! Reports unfinished uploads of this machine that are not the one that runs and concern it all the same: of the same key,
+//! or of the same file under the name that it had before (P3). They may hold parts that are billed, or that need not be
+//! sent again.
+
+use super::Job;
+use super::memory::store_name;
+use crate::event::Event;
+use crate::journal::{RelatedJournal, Relation};
+use crate::source::SourceRecord;
+
+pub(super) fn report(job: &Job, others: &[RelatedJournal]) {
+    for RelatedJournal { summary, relation } in others {
+        let begun = &summary.beginning;
+        job.events.send(Event::RelatedJournal {
+            id: summary.id.clone(),
+            relation: *relation,
+            source: begun.source.path.display().to_string(),
+            target: begun.object.to_string(),
+            store: begun.store.clone(),
+            size_bytes: begun.plan.object_size_bytes(),
+            arrived_bytes: summary.parts.values().map(|part| part.size_bytes).sum(),
+            running_pid: summary.running_pid,
+        });
+    }
+}
+
+/// Of an upload whose journal was given, and is none of the others.
+pub(super) fn report_beside(job: &Job, source: &SourceRecord, id: &str) {
+    let Some(options) = &job.options.journal else { return };
+    let Ok(found) = options.folder.find(source, &store_name(job), &job.object) else { return };
+    let likelier = found.summary.map(|summary| RelatedJournal { summary, relation: Relation::SameKey });
+    let mut others: Vec<_> = likelier.into_iter().chain(found.others).collect();
+    others.retain(|other| other.summary.id != id);
+    report(job, &others);
+}

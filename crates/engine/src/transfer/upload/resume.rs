@@ -1,0 +1,369 @@
+//! Going on with what an earlier run left: journal and ListParts against the source as it is now.
+//!
+//! The journal is the truth about the plan and the UploadId; ListParts, all pages of it, is the truth about
+//! parts. A part counts when journal and list agree on number, size and ETag (and checksum, where both have
+//! one) and the source is still the same version. What the list has and the journal does not – a kill between
+//! answer and record –, and everything once the source shows any difference, is read again and compared with the
+//! checksum that the journal recorded, else with what the store keeps. A part that does not belong to the plan never
+//! reaches Complete: the upload begins anew.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, PartNumber, PartPlan, PlannedPart};
+
+use super::Job;
+use super::abort::abort_until_gone;
+use super::complete::{self, Expected};
+use super::memory::Memory;
+use super::part::{SentPart, check_unchanged, unreadable};
+use super::remembered::Remembered;
+use super::schedule::Finding;
+use crate::body::BufferPool;
+use crate::body::Range;
+use crate::error::Error;
+use crate::event::Event;
+use crate::journal::{Beginning, PartRecord};
+use crate::proof::Proof;
+use crate::remote::{ObjectHead, PartsPage, StoreError, StoreErrorKind, StoredPart, UploadRef};
+use crate::source::Change;
+use crate::source::SourceRecord;
+use crate::transfer::upload::options::OnChange;
+
+/// Parts compared at once: the work is reading and hashing.
+const COMPARED_AT_ONCE: usize = 4;
+
+/// An upload that goes on.
+pub(super) struct Resumed {
+    pub(super) plan: PartPlan,
+    pub(super) upload: UploadRef,
+    pub(super) declared: Option<ChecksumType>,
+    pub(super) token: String,
+    pub(super) sent: Vec<Option<SentPart>>,
+    pub(super) completion_possible: bool,
+}
+
+/// What can be done with what is remembered.
+pub(super) enum Resumption {
+    /// Nothing: begin anew. The reason is for a person; none when nothing had been sent.
+    Anew(Option<String>),
+    /// Go on.
+    GoOn(Box<Resumed>),
+    /// Complete had been carried out; only its answer was lost.
+    AlreadyDone(Box<Resumed>, Box<ObjectHead>, Expected),
+}
+
+/// Decides what to do with what is remembered.
+pub(super) async fn reconcile(
+    job: &Job,
+    remembered: Option<Remembered>,
+    memory: &mut Memory,
+) -> Result<Resumption, Error> {
+    let Some(remembered) = remembered else { return Ok(Resumption::Anew(None)) };
+    let Some(created) = &remembered.created else { return Ok(Resumption::Anew(None)) };
+    let declared = remembered.declared();
+    let upload = UploadRef { object: job.object.clone(), upload_id: created.upload_id.clone() };
+    let change = change_since(job, &remembered.beginning);
+    let before = remembered.beginning.source.clone();
+    report_new_name(job, &before);
+    let mut resumed = Resumed {
+        plan: remembered.beginning.plan,
+        upload,
+        declared,
+        token: remembered.beginning.token.clone(),
+        sent: vec![],
+        completion_possible: remembered.completing,
+    };
+    let listed = match list_all(job, &resumed.upload).await {
+        Ok(listed) => listed.parts,
+        Err(error) if error.kind == StoreErrorKind::NoSuchUpload => {
+            return gone(job, resumed, remembered, change.is_some()).await;
+        }
+        Err(error) => return Err(Error::of_store(job.object.to_string(), error)),
+    };
+    let changed = change.is_some();
+    let may_differ = job.options.on_change == OnChange::Resend;
+    // A new name or other permissions are no other version: what is there has to differ for that.
+    let mut harmless = None;
+    if let Some(change) = change {
+        let source_name = job.source.name();
+        if !may_differ && !matches!(change, Change::Inode) {
+            return Err(Error::SourceChangedSince { source_name, change });
+        }
+        let message = format!("{source_name}: since the upload was begun, {change}; every part is compared");
+        job.events.send(Event::Warning { message });
+        harmless = Some(change);
+        let part_size = Some(resumed.plan.part_size_bytes());
+        match PartPlan::new(job.source.size_bytes(), &job.options.limits, part_size) {
+            Ok(plan) => resumed.plan = plan,
+            Err(_) => return anew(job, &resumed.upload, "the source no longer fits the parts").await,
+        }
+    }
+    let foreign = listed.iter().find(|part| resumed.plan.part(part.number).is_none());
+    if let Some(part) = foreign {
+        // Ceph RGW 16.2 wants every part in the list of Complete, so this one cannot just be left out.
+        let reason = format!("part {} is at the store and does not belong to the plan", part.number);
+        return anew(job, &resumed.upload, &reason).await;
+    }
+    let known = Known { parts: remembered.parts, of_this_version: !changed };
+    let checksum = job.options.checksum;
+    let (adopted, differing) = compare(job, &mut resumed, listed, &known, checksum).await?;
+    if let Some(change) = harmless
+        && !may_differ
+        && !differing.is_empty()
+    {
+        return Err(Error::SourceChangedSince { source_name: job.source.name(), change });
+    }
+    if let Some(source) = job.source.identity() {
+        if changed {
+            memory.source_changed(source, resumed.plan)?;
+        } else if source.path != before.path {
+            memory.source_moved(source)?;
+        }
+    }
+    for part in resumed.sent.iter().flatten() {
+        if changed || !known.parts.contains_key(&part.number) {
+            memory.part(job, part);
+        }
+    }
+    announce(job, &resumed, adopted, differing);
+    Ok(Resumption::GoOn(Box::new(resumed)))
+}
+
+/// The file itself led to its journal, not its path.
+fn report_new_name(job: &Job, before: &SourceRecord) {
+    if let Some(now) = job.source.identity()
+        && now.path != before.path
+        && now.identity.is_same_file(&before.identity)
+    {
+        let message =
+            format!("{} was {} when its upload was begun", job.source.name(), before.path.display());
+        job.events.send(Event::Warning { message });
+    }
+}
+
+/// What changed since the journal was begun.
+fn change_since(job: &Job, beginning: &Beginning) -> Option<Change> {
+    let now = job.source.identity()?;
+    beginning.source.identity.change_to(&now.identity)
+}
+
+/// The store does not know the upload any more: completed by us, or gone.
+async fn gone(
+    job: &Job,
+    mut resumed: Resumed,
+    remembered: Remembered,
+    changed: bool,
+) -> Result<Resumption, Error> {
+    let expected = remembered.expected();
+    let (finding, head) = if remembered.completing {
+        complete::examine(job.store.as_ref(), &resumed.upload, &expected).await
+    } else {
+        // Complete may have been sent all the same: its announcement is lost where the journal's disk was full.
+        let head = job.store.head_object(&job.object).await;
+        let ours = head.as_ref().is_ok_and(|head| expected.is(head));
+        (if ours { Finding::Ours } else { Finding::NothingThere }, head)
+    };
+    match (finding, head) {
+        (Finding::Ours, _) if changed => Ok(Resumption::Anew(Some(
+            "the upload had been completed, but the source has changed since".into(),
+        ))),
+        (Finding::Ours, Ok(head)) => {
+            resumed.sent = remembered.sent().into_iter().map(Some).collect();
+            Ok(Resumption::AlreadyDone(Box::new(resumed), Box::new(head), expected))
+        }
+        (Finding::Unknown(_), head) => Err(Error::InDoubt {
+            object: job.object.clone(),
+            upload_id: resumed.upload.upload_id,
+            source: Box::new(complete::unsettled(head)),
+        }),
+        _ if !remembered.completing => {
+            let reason = "the store no longer has the upload: it was aborted or expired";
+            Ok(Resumption::Anew(Some(reason.into())))
+        }
+        (Finding::NothingThere, _) => {
+            Ok(Resumption::Anew(Some("the store has neither the upload nor the object".into())))
+        }
+        _ => Ok(Resumption::Anew(Some(
+            "the store no longer has the upload, and the object is not ours".into(),
+        ))),
+    }
+}
+
+/// Removes an upload that cannot go on. It is ours: the journal names it.
+async fn anew(job: &Job, upload: &UploadRef, reason: &str) -> Result<Resumption, Error> {
+    let aborted = abort_until_gone(job.store.as_ref(), upload, job.options.abort_patience).await;
+    aborted.map_err(|error| Error::of_store(job.object.to_string(), error))?;
+    Ok(Resumption::Anew(Some(reason.into())))
+}
+
+/// ListParts, all pages in one.
+pub(super) async fn list_all(job: &Job, upload: &UploadRef) -> Result<PartsPage, StoreError> {
+    let mut listed = PartsPage::default();
+    let mut after = None;
+    loop {
+        let page = job.options.retry.run(|| job.store.list_parts(upload, after)).await?;
+        listed.parts.extend(page.parts);
+        listed.checksum_type = listed.checksum_type.or(page.checksum_type);
+        match page.next {
+            // A marker that does not move would never end.
+            Some(next) if after.is_none_or(|after| after < next) => after = Some(next),
+            _ => return Ok(listed),
+        }
+    }
+}
+
+/// Parts that a journal recorded.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) parts: BTreeMap<PartNumber, PartRecord>,
+    /// The source shows no difference since. Otherwise their checksums say which of its bytes are still the same.
+    pub(super) of_this_version: bool,
+}
+
+/// Fills in the parts that count; gives how many were read and found right, and which differ from the source.
+pub(super) async fn compare(
+    job: &Job,
+    resumed: &mut Resumed,
+    listed: Vec<StoredPart>,
+    known: &Known,
+    checksum: Option<ChecksumAlgorithm>,
+) -> Result<(u32, Vec<PartNumber>), Error> {
+    let plan = resumed.plan;
+    resumed.sent = vec![None; plan.part_count().into()];
+    let mut doubtful = vec![];
+    for stored in listed {
+        let Some(planned) = plan.part(stored.number) else { continue };
+        // Proof that is demanded now may be had now: of what the store lists.
+        let enough = |record: &&PartRecord| record.proof != Proof::Unproven || !job.options.require_proof;
+        let recorded = known.parts.get(&stored.number).filter(enough);
+        let recorded = recorded.filter(|record| agree(record, &stored, planned));
+        match recorded {
+            Some(record) if known.of_this_version => {
+                resumed.sent[stored.number.index()] = Some(SentPart::from_record(record));
+            }
+            _ => doubtful.push((planned, stored, recorded.cloned())),
+        }
+    }
+    let pool = BufferPool::new(job.options.memory_budget_bytes);
+    let mut compared = stream::iter(doubtful)
+        .map(|(planned, stored, recorded)| {
+            let pool = pool.clone();
+            async move {
+                let number = planned.number;
+                let part = match recorded.filter(|record| record.checksum.is_some()) {
+                    Some(record) => again(job, planned, record, &pool).await,
+                    None => adopt(job, planned, stored, checksum, &pool).await,
+                };
+                (number, part)
+            }
+        })
+        .buffered(COMPARED_AT_ONCE);
+    let (mut adopted, mut differing) = (0, vec![]);
+    while let Some((number, part)) = compared.next().await {
+        match part? {
+            Some(part) => {
+                adopted += 1;
+                resumed.sent[number.index()] = Some(part);
+            }
+            None => differing.push(number),
+        }
+    }
+    Ok((adopted, differing))
+}
+
+/// Journal and list speak of the same part.
+fn agree(record: &PartRecord, stored: &StoredPart, planned: PlannedPart) -> bool {
+    let same_checksum = match (&record.checksum, &stored.checksum) {
+        (Some(ours), Some(theirs)) if ours.algorithm() == theirs.algorithm() => ours == theirs,
+        _ => true,
+    };
+    record.etag == stored.etag
+        && record.size_bytes == stored.size_bytes
+        && stored.size_bytes == planned.size_bytes
+        && same_checksum
+}
+
+/// Reads the source's bytes of a part and compares them with the checksum of those that were sent. `None`: they differ.
+async fn again(
+    job: &Job,
+    planned: PlannedPart,
+    record: PartRecord,
+    pool: &BufferPool,
+) -> Result<Option<SentPart>, Error> {
+    let algorithms: Vec<_> = record.checksum.iter().map(Checksum::algorithm).collect();
+    let digests = digests(job, planned, &algorithms, pool).await?;
+    let same = record.checksum.is_some_and(|checksum| digests.contains(&checksum));
+    Ok(same.then(|| SentPart::from_record(&record)))
+}
+
+/// Reads the source's bytes of a part, which must be of the version that was opened (P4).
+async fn digests(
+    job: &Job,
+    planned: PlannedPart,
+    algorithms: &[ChecksumAlgorithm],
+    pool: &BufferPool,
+) -> Result<Vec<Checksum>, Error> {
+    let range = Range {
+        source: Arc::clone(&job.source),
+        offset_bytes: planned.offset_bytes,
+        size_bytes: planned.size_bytes,
+    };
+    let digests = crate::body::digest(range, pool, algorithms).await;
+    let digests = digests.map_err(|error| unreadable(job.source.as_ref(), error))?;
+    check_unchanged(job.source.as_ref())?;
+    Ok(digests)
+}
+
+/// Reads the source's bytes of a part and compares them with what the store keeps. `None`: they differ, or
+/// nothing there can prove that they do not.
+pub(super) async fn adopt(
+    job: &Job,
+    planned: PlannedPart,
+    stored: StoredPart,
+    checksum: Option<ChecksumAlgorithm>,
+    pool: &BufferPool,
+) -> Result<Option<SentPart>, Error> {
+    if stored.size_bytes != planned.size_bytes {
+        return Ok(None);
+    }
+    let Some((algorithm, proof)) = stored
+        .checksum
+        .map(|checksum| (checksum.algorithm(), Proof::Checksum))
+        .or_else(|| stored.etag.as_md5().map(|_| (ChecksumAlgorithm::Md5, Proof::Md5)))
+    else {
+        return Ok(None);
+    };
+    // Ours is needed too: it goes into the list of Complete and into the object's checksum.
+    let algorithms: Vec<_> = std::iter::once(algorithm).chain(checksum).collect();
+    let digests = digests(job, planned, &algorithms, pool).await?;
+    let find = |wanted| digests.iter().find(|digest| digest.algorithm() == wanted).copied();
+    let same = match stored.checksum {
+        Some(stored) => find(algorithm) == Some(stored),
+        None => find(algorithm).and_then(|md5| md5.as_md5()) == stored.etag.as_md5(),
+    };
+    Ok(same.then(|| SentPart {
+        number: planned.number,
+        size_bytes: planned.size_bytes,
+        attempt: 0,
+        etag: stored.etag,
+        checksum: checksum.and_then(find),
+        proof,
+    }))
+}
+
+pub(super) fn announce(job: &Job, resumed: &Resumed, adopted_parts: u32, differing_parts: Vec<PartNumber>) {
+    let arrived = resumed.sent.iter().flatten();
+    let arrived_bytes = arrived.clone().map(|part| part.size_bytes).sum();
+    let arrived_parts = u32::try_from(arrived.count()).unwrap_or(u32::MAX);
+    job.progress.set_arrived(arrived_bytes);
+    job.events.send(Event::Resumed {
+        upload_id: resumed.upload.upload_id.clone(),
+        size_bytes: resumed.plan.object_size_bytes(),
+        arrived_bytes,
+        arrived_parts,
+        adopted_parts,
+        differing_parts,
+    });
+}

@@ -1,0 +1,533 @@
+//! Laws of the schedule, by random walks: a walk answers the actions of a schedule as a store and a driver
+//! could, in any order, until it finishes, and checks the laws at every step.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use rand::Rng;
+
+use super::*;
+use crate::advice::Advice;
+
+/// How a walk goes.
+#[derive(Clone, Copy, Debug)]
+struct Climate {
+    /// Of every request, how often it fails.
+    failing: f64,
+    /// At every step, how often the caller cancels.
+    cancelling: f64,
+    /// At every step, how often the caller pauses.
+    pausing: f64,
+    /// Of stopped attempts and waits, how often their end comes in all the same.
+    late: f64,
+}
+
+/// A schedule, what is under way, and what has happened.
+struct Walk {
+    schedule: Schedule,
+    random: StdRng,
+    climate: Climate,
+    part_count: u32,
+    concurrency: u32,
+    parts: BTreeSet<PartNumber>,
+    waits: Vec<Waiting>,
+    request: Option<Action>,
+    /// Attempts and waits that an abort stopped.
+    stopped: Vec<Input>,
+    sent: BTreeSet<PartNumber>,
+    /// Complete was sent and its answer not understood since.
+    in_doubt: bool,
+    finished: Option<Outcome>,
+    most_in_flight: usize,
+}
+
+fn failure(kind: StoreErrorKind, advice: Advice) -> Failure {
+    let throttled = kind == StoreErrorKind::Throttled;
+    Failure { advice, throttled, reused_connection: false, outcome_unknown: false, kind }
+}
+
+const RETRY: Advice = Advice::Retry { after: None };
+
+fn any_failure(random: &mut StdRng) -> Failure {
+    let (kind, advice) = match random.random_range(0..8) {
+        0 => (StoreErrorKind::Throttled, Advice::Retry { after: Some(Duration::from_secs(1)) }),
+        1 => (StoreErrorKind::Throttled, RETRY),
+        2 => (StoreErrorKind::Server, RETRY),
+        3 => (StoreErrorKind::Connection, RETRY),
+        4 => (StoreErrorKind::Timeout, RETRY),
+        5 => (StoreErrorKind::ExpiredCredentials, Advice::Refresh),
+        6 if random.random_bool(0.2) => (StoreErrorKind::AccessDenied, Advice::GiveUp),
+        7 if random.random_bool(0.2) => (StoreErrorKind::NoSuchUpload, Advice::GiveUp),
+        _ => (StoreErrorKind::Server, RETRY),
+    };
+    let broke = matches!(kind, StoreErrorKind::Connection | StoreErrorKind::Timeout);
+    Failure {
+        outcome_unknown: broke && random.random_bool(0.7),
+        reused_connection: broke && random.random_bool(0.3),
+        ..failure(kind, advice)
+    }
+}
+
+impl Walk {
+    fn new(part_count: u32, concurrency: u32, seed: u64, climate: Climate) -> Self {
+        Self {
+            schedule: Schedule::new(part_count, concurrency, RetryPolicy::default(), seed),
+            random: StdRng::seed_from_u64(seed),
+            climate,
+            part_count,
+            concurrency,
+            parts: BTreeSet::new(),
+            waits: vec![],
+            request: None,
+            stopped: vec![],
+            sent: BTreeSet::new(),
+            in_doubt: false,
+            finished: None,
+            most_in_flight: 0,
+        }
+    }
+
+    /// To the end, and a little further. Panics where a law is broken.
+    fn run(mut self) -> Outcome {
+        if self.random.random_bool(self.climate.cancelling) {
+            self.give(Input::Cancel);
+        }
+        if self.finished.is_none() {
+            self.give(Input::Start);
+        }
+        // Every attempt, wait and request takes one step; the policy bounds how many there can be.
+        let steps_max = 1000 + 40 * self.part_count;
+        for _ in 0..steps_max {
+            if self.finished.is_some() {
+                break;
+            }
+            let input = self.next();
+            self.give(input);
+        }
+        let outcome = self.finished.unwrap_or_else(|| panic!("no end after {steps_max} steps"));
+        for late in std::mem::take(&mut self.stopped).into_iter().chain([Input::Cancel, Input::Cancel]) {
+            assert_eq!(self.schedule.on(late), vec![], "an action after the end");
+        }
+        outcome
+    }
+
+    /// One of the things that can happen now.
+    fn next(&mut self) -> Input {
+        if self.random.random_bool(self.climate.cancelling) {
+            return Input::Cancel;
+        }
+        if self.random.random_bool(self.climate.pausing) {
+            return if self.random.random_bool(0.2) { Input::PauseNow } else { Input::Pause };
+        }
+        if !self.stopped.is_empty() && self.random.random_bool(self.climate.late) {
+            let index = self.random.random_range(0..self.stopped.len());
+            return self.stopped.swap_remove(index);
+        }
+        let requests = usize::from(self.request.is_some());
+        let choices = self.parts.len() + self.waits.len() + requests;
+        assert!(choices > 0, "nothing is under way and it has not finished");
+        let index = self.random.random_range(0..choices);
+        if index < self.parts.len() {
+            let number = *self.parts.iter().nth(index).unwrap();
+            self.parts.remove(&number);
+            self.part_ends(number)
+        } else if index < self.parts.len() + self.waits.len() {
+            Input::Woke(self.waits.swap_remove(index - self.parts.len()))
+        } else {
+            self.request_ends()
+        }
+    }
+
+    fn fails(&mut self) -> Option<Failure> {
+        if self.random.random_bool(self.climate.failing) { Some(any_failure(&mut self.random)) } else { None }
+    }
+
+    fn part_ends(&mut self, number: PartNumber) -> Input {
+        match self.fails() {
+            Some(failure) => Input::PartFailed(number, failure),
+            None if self.random.random_bool(self.climate.failing / 50.0) => {
+                Input::PartImpossible(number, Advice::GiveUp)
+            }
+            None => {
+                self.sent.insert(number);
+                Input::PartSent(number)
+            }
+        }
+    }
+
+    fn request_ends(&mut self) -> Input {
+        let request = self.request.take().unwrap();
+        let failed = self.fails();
+        match (request, failed) {
+            (Action::Create, None) => Input::Created,
+            (Action::Create, Some(failure)) => Input::CreateFailed(failure),
+            (Action::Complete, None) => Input::Completed,
+            (Action::Complete, Some(failure)) => {
+                self.in_doubt = failure.outcome_unknown;
+                Input::CompleteFailed(failure)
+            }
+            (Action::Examine, failed) => {
+                let finding = match (failed, self.random.random_range(0..4)) {
+                    (Some(failure), _) => Finding::Unknown(failure),
+                    (None, 0) => Finding::Ours,
+                    (None, 1) => Finding::UploadGone,
+                    (None, 2) => Finding::NothingThere,
+                    (None, _) => Finding::UploadOpen,
+                };
+                self.in_doubt = matches!(finding, Finding::Unknown(_));
+                Input::Examined(finding)
+            }
+            (Action::Abort, None) => Input::Aborted,
+            (Action::Abort, Some(_)) => Input::AbortFailed,
+            (other, _) => panic!("{other:?} is no request"),
+        }
+    }
+
+    fn give(&mut self, input: Input) {
+        let cause = input.clone();
+        for action in self.schedule.on(input) {
+            assert_eq!(self.finished, None, "{action:?} after the end, on {cause:?}");
+            self.take(action);
+        }
+        let in_flight = self.parts.len();
+        self.most_in_flight = self.most_in_flight.max(in_flight);
+        assert!(in_flight <= self.concurrency as usize, "{in_flight} parts in flight on {cause:?}");
+        assert_eq!(self.schedule.in_flight() as usize, in_flight, "on {cause:?}");
+    }
+
+    /// In an earlier run some parts were sent; perhaps it ended in the middle of Complete.
+    fn resumed(mut self) -> Self {
+        let numbers = (1..=self.part_count).map(|number| PartNumber::new(number).unwrap());
+        let completing = self.random.random_bool(0.2);
+        let odds = if completing { 1.0 } else { 0.5 };
+        self.sent = numbers.filter(|_| self.random.random_bool(odds)).collect();
+        let sent = self.sent.clone();
+        self.schedule = self.schedule.resumed(|number| sent.contains(&number), completing);
+        self.schedule = self.schedule.when_exhausted(WhenExhausted::Pause);
+        self.in_doubt = completing;
+        self
+    }
+
+    fn take(&mut self, action: Action) {
+        match action {
+            Action::SendPart(number, attempt) => {
+                assert!(!self.sent.contains(&number), "part {number} is sent again (P2)");
+                assert!(self.parts.insert(number), "part {number} is in flight already");
+                assert!(attempt <= RetryPolicy::default().attempts_max);
+            }
+            Action::Wait(waiting, ..) => {
+                assert!(!self.waits.contains(&waiting), "it waits twice for {waiting:?}");
+                self.waits.push(waiting);
+            }
+            Action::Finish(outcome) => {
+                assert_eq!(self.request, None, "it finishes while {:?} is under way", self.request);
+                assert!(self.parts.is_empty(), "it finishes while parts are in flight");
+                let may_be_in_doubt = matches!(outcome, Outcome::InDoubt | Outcome::Paused);
+                assert!(!self.in_doubt || may_be_in_doubt, "{outcome:?} in doubt");
+                self.finished = Some(outcome);
+            }
+            Action::Complete => {
+                assert_eq!(self.sent.len(), self.part_count as usize, "Complete before every part is sent");
+                assert!(self.parts.is_empty() && !self.in_doubt);
+                self.ask(Action::Complete);
+            }
+            Action::Abort => {
+                assert!(!self.in_doubt, "an abort in doubt (P6)");
+                // What the driver stops before it aborts.
+                self.stopped.extend(std::mem::take(&mut self.parts).into_iter().map(Input::PartSent));
+                self.stopped.extend(std::mem::take(&mut self.waits).into_iter().map(Input::Woke));
+                self.ask(Action::Abort);
+            }
+            Action::Stop => {
+                self.stopped.extend(std::mem::take(&mut self.parts).into_iter().map(Input::PartSent));
+                self.stopped.extend(std::mem::take(&mut self.waits).into_iter().map(Input::Woke));
+                self.request = None;
+            }
+            request @ (Action::Create | Action::Examine) => self.ask(request),
+        }
+    }
+
+    fn ask(&mut self, request: Action) {
+        // P6: nothing else is asked while Complete is under way, the abort above all.
+        assert_eq!(self.request, None, "{request:?} while another request is under way");
+        self.request = Some(request);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn every_walk_keeps_the_laws_and_ends(
+        part_count in 1_u32..120,
+        concurrency in 1_u32..20,
+        seed: u64,
+        failing in 0.0..0.6_f64,
+        cancelling in prop_oneof![Just(0.0), Just(0.002), Just(0.05)],
+        pausing in prop_oneof![Just(0.0), Just(0.002), Just(0.05)],
+        late in 0.0..1.0_f64,
+    ) {
+        let outcome = Walk::new(part_count, concurrency, seed, Climate { failing, cancelling, pausing, late }).run();
+        if cancelling == 0.0 {
+            prop_assert_ne!(outcome, Outcome::Cancelled);
+        }
+    }
+}
+
+/// Pausing, and going on with what an earlier run left, keeps every law too.
+#[test]
+fn resumed_walks_keep_the_laws_and_end() {
+    let mut ends: Vec<Outcome> = vec![];
+    for seed in 0..3000 {
+        let cancelling = if seed % 3 == 0 { 0.01 } else { 0.0 };
+        let pausing = if seed % 5 == 0 { 0.02 } else { 0.0 };
+        let climate = Climate { failing: 0.3, cancelling, pausing, late: 0.5 };
+        let outcome = Walk::new(20, 4, seed, climate).resumed().run();
+        if !ends.contains(&outcome) {
+            ends.push(outcome);
+        }
+    }
+    for outcome in [Outcome::Done, Outcome::Paused, Outcome::Cancelled, Outcome::Restart, Outcome::InDoubt] {
+        assert!(ends.contains(&outcome), "no resumed walk ends with {outcome:?}");
+    }
+}
+
+/// The walks reach what they are to prove something about.
+#[test]
+fn walks_come_to_every_kind_of_end() {
+    let mut ends: Vec<Outcome> = vec![];
+    for seed in 0..3000 {
+        let cancelling = if seed % 3 == 0 { 0.01 } else { 0.0 };
+        let outcome =
+            Walk::new(10, 4, seed, Climate { failing: 0.3, cancelling, pausing: 0.0, late: 0.5 }).run();
+        if !ends.contains(&outcome) {
+            ends.push(outcome);
+        }
+    }
+    for outcome in [
+        Outcome::Done,
+        Outcome::Failed,
+        Outcome::Cancelled,
+        Outcome::LeftBehind,
+        Outcome::UploadGone,
+        Outcome::InDoubt,
+    ] {
+        assert!(ends.contains(&outcome), "no walk ends with {outcome:?}");
+    }
+}
+
+#[test]
+fn without_faults_every_part_is_sent_once_and_all_connections_are_used() {
+    let walk = Walk::sending(100, 16);
+    assert_eq!(walk.parts.len(), 16);
+    assert_eq!(walk.run_on(), Outcome::Done);
+}
+
+impl Walk {
+    fn run_on(mut self) -> Outcome {
+        while self.finished.is_none() {
+            let input = self.next();
+            self.give(input);
+        }
+        self.finished.unwrap()
+    }
+
+    /// Created, and past its slow start: with as many parts in flight as there may be.
+    fn sending(part_count: u32, concurrency: u32) -> Self {
+        let calm = Climate { failing: 0.0, cancelling: 0.0, pausing: 0.0, late: 0.0 };
+        let mut walk = Self::new(part_count, concurrency, 1, calm);
+        walk.give(Input::Start);
+        walk.request = None;
+        walk.give(Input::Created);
+        while walk.parts.len() < concurrency as usize {
+            walk.send_one();
+        }
+        walk
+    }
+
+    fn throttle_one(&mut self) {
+        let number = *self.parts.first().unwrap();
+        self.parts.remove(&number);
+        self.give(Input::PartFailed(number, failure(StoreErrorKind::Throttled, RETRY)));
+    }
+
+    /// Every wait ends.
+    fn wake(&mut self) {
+        std::mem::take(&mut self.waits).into_iter().for_each(|waiting| self.give(Input::Woke(waiting)));
+    }
+
+    fn send_one(&mut self) {
+        let number = *self.parts.first().unwrap();
+        self.parts.remove(&number);
+        self.sent.insert(number);
+        self.give(Input::PartSent(number));
+    }
+}
+
+/// Trap 32: back off and lower concurrency, do not only wait.
+#[test]
+fn throttling_halves_what_is_in_flight_and_successes_earn_it_back() {
+    let mut walk = Walk::sending(1000, 16);
+    assert_eq!(walk.parts.len(), 16);
+    walk.throttle_one();
+    walk.wake();
+    assert_eq!(walk.parts.len(), 15, "those under way are not stopped, but nothing new begins");
+    (0..7).for_each(|_| walk.send_one());
+    assert_eq!(walk.parts.len(), 8);
+    walk.send_one();
+    assert_eq!(walk.parts.len(), 9, "eight successes in a row earn one more");
+    (0..8 * 7).for_each(|_| walk.send_one());
+    assert_eq!(walk.parts.len(), 16);
+    (0..100).for_each(|_| walk.send_one());
+    assert_eq!(walk.parts.len(), 16, "never more than was asked for");
+}
+
+/// Sixteen refusals in one breath had brought it down to one part in flight, and from there it takes 120
+/// successes to recover.
+#[test]
+fn refusals_of_parts_that_were_under_way_together_halve_once() {
+    let mut walk = Walk::sending(1000, 16);
+    (0..16).for_each(|_| walk.throttle_one());
+    walk.wake();
+    assert_eq!(walk.parts.len(), 8);
+    // These began after the halving: they say that it was not enough.
+    walk.throttle_one();
+    walk.wake();
+    (0..3).for_each(|_| walk.send_one());
+    assert_eq!(walk.parts.len(), 4);
+    (0..4).for_each(|_| walk.throttle_one());
+    walk.wake();
+    assert!((1..=4).contains(&walk.parts.len()));
+    assert_eq!(walk.run_on(), Outcome::Done);
+}
+
+#[test]
+fn one_part_may_always_be_in_flight() {
+    let mut walk = Walk::sending(30, 2);
+    for _ in 0..7 {
+        walk.throttle_one();
+        walk.wake();
+        assert_eq!(walk.parts.len(), 1);
+    }
+    assert_eq!(walk.run_on(), Outcome::Done);
+}
+
+/// A server was away for four seconds. Each part that failed made room for one never tried, which failed at once like
+/// the one before it: sixty-four parts later the budget of the upload was gone, in less than a tenth of a second.
+#[test]
+fn a_part_that_waits_keeps_its_place_from_those_never_tried() {
+    let mut walk = Walk::sending(1000, 16);
+    let waiting = walk.parts.clone();
+    for _ in 0..16 {
+        let number = *walk.parts.first().unwrap();
+        walk.parts.remove(&number);
+        walk.give(Input::PartFailed(number, failure(StoreErrorKind::Connection, RETRY)));
+    }
+    assert_eq!((walk.parts.len(), walk.waits.len()), (0, 16), "nothing new meets the store that is away");
+    walk.wake();
+    assert_eq!(walk.parts, waiting, "the same parts again");
+    assert_eq!(walk.run_on(), Outcome::Done);
+}
+
+#[test]
+fn cancelling_before_the_start_ends_it_without_a_request() {
+    let mut schedule = Schedule::new(3, 2, RetryPolicy::default(), 1);
+    assert_eq!(schedule.on(Input::Cancel), [Action::Finish(Outcome::Cancelled)]);
+    assert_eq!(schedule.on(Input::Start), []);
+}
+
+/// The answer to Create may be under way when the caller cancels: the upload that it names must be aborted.
+#[test]
+fn cancelling_during_create_waits_for_its_answer() {
+    let mut schedule = Schedule::new(3, 2, RetryPolicy::default(), 1);
+    schedule.on(Input::Start);
+    assert_eq!(schedule.on(Input::Cancel), []);
+    assert_eq!(schedule.on(Input::Created), [Action::Abort]);
+    assert_eq!(schedule.on(Input::Aborted), [Action::Finish(Outcome::Cancelled)]);
+}
+
+/// P6: Complete is under way, an abort could destroy what it is making.
+#[test]
+fn cancelling_during_complete_waits_for_its_outcome() {
+    let complete = |schedule: &mut Schedule| {
+        schedule.on(Input::Start);
+        schedule.on(Input::Created);
+        assert_eq!(schedule.on(Input::PartSent(PartNumber::MIN)), [Action::Complete]);
+        assert_eq!(schedule.on(Input::Cancel), []);
+    };
+    let mut done = Schedule::new(1, 1, RetryPolicy::default(), 1);
+    complete(&mut done);
+    assert_eq!(done.on(Input::Completed), [Action::Finish(Outcome::Done)]);
+
+    let lost = Failure { outcome_unknown: true, ..failure(StoreErrorKind::Connection, RETRY) };
+    let mut doubtful = Schedule::new(1, 1, RetryPolicy::default(), 1);
+    complete(&mut doubtful);
+    assert_eq!(doubtful.on(Input::CompleteFailed(lost)), [Action::Examine]);
+    assert_eq!(doubtful.on(Input::Examined(Finding::UploadOpen)), [Action::Abort]);
+
+    let mut refused = Schedule::new(1, 1, RetryPolicy::default(), 1);
+    complete(&mut refused);
+    let throttled = failure(StoreErrorKind::Throttled, RETRY);
+    assert_eq!(refused.on(Input::CompleteFailed(throttled)), [Action::Abort]);
+}
+
+/// The store had asked for two minutes, and Ctrl-C was heard after them.
+#[test]
+fn a_stop_does_not_wait_for_the_next_try_of_a_request() {
+    let throttled =
+        || failure(StoreErrorKind::Throttled, Advice::Retry { after: Some(Duration::from_secs(120)) });
+    let schedule = || Schedule::new(1, 1, RetryPolicy::default(), 1).when_exhausted(WhenExhausted::Pause);
+    for (stop, outcome) in [
+        (Input::Pause, Outcome::Paused),
+        (Input::PauseNow, Outcome::Paused),
+        (Input::Cancel, Outcome::Cancelled),
+    ] {
+        let mut creating = schedule();
+        creating.on(Input::Start);
+        assert!(matches!(creating.on(Input::CreateFailed(throttled()))[..], [Action::Wait(..)]));
+        assert_eq!(creating.on(stop.clone()), [Action::Finish(outcome)]);
+
+        // While the request itself is under way its answer is waited for, but no other try is made.
+        let mut asked = schedule();
+        asked.on(Input::Start);
+        assert_eq!(asked.on(stop.clone()), []);
+        assert_eq!(asked.on(Input::CreateFailed(throttled())), [Action::Finish(outcome)]);
+
+        let mut completing = schedule();
+        completing.on(Input::Start);
+        completing.on(Input::Created);
+        completing.on(Input::PartSent(PartNumber::MIN));
+        assert!(matches!(completing.on(Input::CompleteFailed(throttled()))[..], [Action::Wait(..)]));
+        let stopped = completing.on(stop);
+        match outcome {
+            Outcome::Cancelled => assert_eq!(stopped, [Action::Abort]),
+            _ => assert_eq!(stopped, [Action::Stop, Action::Finish(outcome)]),
+        }
+    }
+}
+
+/// RGW 16.2 answers 500 to a Complete of an upload that is gone, as it is after one that was carried out.
+#[test]
+fn a_500_to_complete_is_examined_before_anything_else() {
+    let mut schedule = Schedule::new(1, 1, RetryPolicy::default(), 1);
+    schedule.on(Input::Start);
+    schedule.on(Input::Created);
+    schedule.on(Input::PartSent(PartNumber::MIN));
+    let failed = Input::CompleteFailed(failure(StoreErrorKind::Server, RETRY));
+    assert_eq!(schedule.on(failed), [Action::Examine]);
+    assert_eq!(schedule.on(Input::Examined(Finding::Ours)), [Action::Finish(Outcome::Done)]);
+}
+
+/// P6: an earlier run may have completed it, so even a cancel before the start looks first.
+#[test]
+fn cancelling_a_resumed_upload_looks_first_where_it_may_be_complete() {
+    let resumed = || Schedule::new(3, 2, RetryPolicy::default(), 1).resumed(|_| true, true);
+    let mut open = resumed();
+    assert_eq!(open.on(Input::Cancel), []);
+    assert_eq!(open.on(Input::Start), [Action::Examine]);
+    assert_eq!(open.on(Input::Examined(Finding::UploadOpen)), [Action::Abort]);
+    let mut done = resumed();
+    done.on(Input::Cancel);
+    done.on(Input::Start);
+    assert_eq!(done.on(Input::Examined(Finding::Ours)), [Action::Finish(Outcome::Done)]);
+}

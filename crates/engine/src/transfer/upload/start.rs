@@ -1,0 +1,110 @@
+//! How a run of an upload begins: anew, or with what an earlier run left.
+
+use haul_parts::{ChecksumAlgorithm, ChecksumType, PartPlan};
+use rand::Rng;
+
+use super::Job;
+use super::complete::{TOKEN_METADATA, own_type};
+use super::lost_create::LostCreates;
+use super::memory::{Memory, store_name};
+use super::part::SentPart;
+use super::resume::Resumed;
+use crate::error::Error;
+use crate::journal::Beginning;
+use crate::remote::{CreateRequest, Operation, StoreError, StoreErrorKind, UploadRef};
+
+/// Most unanswered tries that a journal names: the last ones.
+const UNANSWERED_MAX: usize = 8;
+
+/// What the driver begins with.
+pub(super) struct Start {
+    pub(super) plan: PartPlan,
+    pub(super) token: String,
+    pub(super) earlier: Option<Earlier>,
+    /// Tries to create it that may have left something.
+    pub(super) creates: LostCreates,
+}
+
+/// What an earlier run left.
+pub(super) struct Earlier {
+    pub(super) upload: UploadRef,
+    pub(super) declared: Option<ChecksumType>,
+    pub(super) sent: Vec<Option<SentPart>>,
+    pub(super) completion_possible: bool,
+}
+
+impl Start {
+    pub(super) fn anew(plan: PartPlan, creates: LostCreates) -> Self {
+        Self { plan, token: format!("{:032x}", rand::rng().random::<u128>()), earlier: None, creates }
+    }
+
+    pub(super) fn resumed(resumed: Resumed, creates: LostCreates) -> Self {
+        let Resumed { plan, upload, declared, token, sent, completion_possible } = resumed;
+        let earlier = Some(Earlier { upload, declared, sent, completion_possible });
+        Self { plan, token, earlier, creates }
+    }
+
+    /// Writes the journal's first record; one that goes on is written already.
+    pub(super) fn remember(&self, job: &Job, memory: &mut Memory) -> Result<(), Error> {
+        if self.earlier.is_some() {
+            return Ok(());
+        }
+        begin(job, memory, self.plan, &self.token, self.creates.earlier())
+    }
+}
+
+/// Writes the journal's first record, if there is a journal.
+pub(super) fn begin(
+    job: &Job,
+    memory: &mut Memory,
+    plan: PartPlan,
+    token: &str,
+    unanswered: &[i64],
+) -> Result<(), Error> {
+    let Some(source) = job.source.identity() else { return Ok(()) };
+    let connection = job.options.journal.as_ref().map(|journal| journal.connection.clone());
+    memory.begin(Beginning {
+        source,
+        object: job.object.clone(),
+        store: store_name(job),
+        plan,
+        part_size_bytes: job.options.part_size_bytes,
+        checksum: job.options.checksum,
+        attributes: job.options.attributes.clone(),
+        if_none_match: job.options.if_none_match,
+        if_match: job.options.if_match.clone(),
+        require_proof: job.options.require_proof,
+        token: token.to_owned(),
+        connection: connection.unwrap_or_default(),
+        begun_at: jiff::Timestamp::now().as_second(),
+        unanswered: unanswered[unanswered.len().saturating_sub(UNANSWERED_MAX)..].to_vec(),
+    })
+}
+
+/// A condition that does not hold now will hardly hold in the end: better said before terabytes are sent. Only the
+/// store's word at Complete counts, so whatever else this look meets is no reason to stop.
+pub(super) async fn check_condition(job: &Job) -> Result<(), Error> {
+    let options = &job.options;
+    if !options.if_none_match && options.if_match.is_none() {
+        return Ok(());
+    }
+    let message = match (job.store.head_object(&job.object).await, &options.if_match) {
+        (Ok(_), None) => "the object exists",
+        (Ok(head), Some(wanted)) if head.etag != *wanted => "the object is another version",
+        (Err(error), Some(_)) if error.kind == StoreErrorKind::NoSuchKey => "the object does not exist",
+        _ => return Ok(()),
+    };
+    let error = StoreError::local(Operation::HeadObject, StoreErrorKind::PreconditionFailed, message);
+    Err(Error::of_store(job.object.to_string(), error))
+}
+
+/// CreateMultipartUpload, with our token in the object's metadata.
+pub(super) fn create_request(job: &Job, token: &str) -> CreateRequest {
+    let options = &job.options;
+    let mut attributes = options.attributes.clone();
+    attributes.metadata.insert(TOKEN_METADATA.into(), token.to_owned());
+    // Content-MD5 is not declared: it belongs to single requests, not to the object.
+    let declarable = options.checksum.filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5);
+    let checksum = declarable.map(|algorithm| (algorithm, own_type(algorithm)));
+    CreateRequest { attributes, checksum }
+}
