@@ -11,17 +11,18 @@ use s3s::dto::{BucketLifecycleConfiguration, CORSConfiguration, CompletedMultipa
 use s3s::xml::{Deserialize, Deserializer};
 
 use crate::answer::refusal::Refusal;
+use crate::auth::grants::{AccessLevel, Grant};
 use crate::body::aws_chunked::{BadFraming, Chunks, Reframer};
 use crate::body::document;
 use crate::body::integrity::Integrity;
 use crate::front::gate;
 use crate::front::mended;
-use crate::front::query::Query;
-use crate::front::target::Domains;
 use crate::ops::tags::{self, TagsOf};
 use crate::ops::{attributes, names};
 use crate::ops::{cors, lifecycle, uploads};
-use crate::{AccessLevel, Grant, Limits};
+use crate::options::Limits;
+use crate::request::query::Query;
+use crate::request::target::Domains;
 
 /// A request head: `METHOD URI`, then lines of headers. Whatever passes the gate keeps its rules.
 pub fn request_head(input: &[u8]) -> bool {

@@ -11,21 +11,22 @@ mod admin;
 mod answer;
 mod auth;
 mod body;
-mod endpoint;
 mod error;
 mod expiry;
 mod front;
 #[doc(hidden)]
 pub mod fuzzing;
+mod metrics;
 mod ops;
 mod options;
+mod request;
 mod server;
 mod service;
 mod socket;
+mod store_call;
 
-pub use auth::grants::{AccessLevel, Grant, GrantsError, Scope};
+pub use auth::grants::{AccessLevel, Grant, Scope};
 pub use auth::keys::{Credentials, Secret};
-pub use error::Error;
-pub use options::{AutoCreateBuckets, DEFAULT_PORT, Limits, ServerOptions};
+pub use error::{Error, GrantsError};
+pub use options::{AutoCreateBuckets, DEFAULT_PORT, Limits, ServerOptions, TlsPem};
 pub use server::{EndpointFile, RunningServer, running_endpoint, start};
-pub use socket::tls::TlsPem;

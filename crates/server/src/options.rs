@@ -11,7 +11,7 @@ use haul_parts::Bucket;
 use haul_store::BLOCK_BYTES;
 
 use crate::auth::grants::Grant;
-use crate::socket::tls::TlsPem;
+use crate::auth::keys::Secret;
 
 /// The port of `haul serve` when none is given.
 pub const DEFAULT_PORT: u16 = 8014;
@@ -69,6 +69,15 @@ impl Default for ServerOptions {
             limits: Limits::default(),
         }
     }
+}
+
+/// A certificate chain and its private key, as PEM texts.
+#[derive(Clone, Debug)]
+pub struct TlsPem {
+    /// The chain, the server's own certificate first.
+    pub certificates: String,
+    /// The key, in PKCS#8, PKCS#1 or SEC1 form.
+    pub private_key: Secret,
 }
 
 /// Whether the first write into a missing bucket makes it.

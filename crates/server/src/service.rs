@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
-use crate::endpoint::Endpoint;
+use crate::ops::endpoint::Endpoint;
 
 /// The endpoint as `s3s` calls it.
 pub(crate) struct Service(pub(crate) Endpoint);

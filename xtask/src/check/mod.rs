@@ -4,6 +4,7 @@
 //! `cargo metadata` or the sources as text ([`source`]); a violation says where and which sentence of ARCHITECTURE.md
 //! it breaks.
 
+mod arrows;
 mod dependencies;
 mod lengths;
 mod promises;
@@ -22,6 +23,7 @@ pub(crate) fn check() -> Result<()> {
     let tree = Tree::read(&root)?;
     let mut violations = dependencies::violations(&metadata)?;
     violations.extend(supply::violations(&metadata, &root)?);
+    violations.extend(arrows::violations(&tree));
     violations.extend(words::violations(&tree));
     violations.extend(lengths::violations(&tree));
     violations.extend(promises::violations(&tree)?);

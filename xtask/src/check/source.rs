@@ -135,13 +135,16 @@ fn quoted(rest: &[u8], quote: u8) -> usize {
     rest.len()
 }
 
-/// Blanks out every item under `#[cfg(test)]`: up to its `;` or the end of its braces.
+/// Blanks out every item under `#[cfg(test)]` or `#[cfg(all(test, …))]`: up to its `;` or the end of its braces.
 fn without_tests(code: &str) -> String {
     let mut out = code.as_bytes().to_vec();
     let mut from = 0;
-    while let Some(found) = code[from..].find("#[cfg(test)]") {
+    while let Some(found) =
+        ["#[cfg(test)]", "#[cfg(all(test,"].iter().filter_map(|start| code[from..].find(start)).min()
+    {
         let start = from + found;
-        let end = item_end(code.as_bytes(), start + "#[cfg(test)]".len());
+        let attribute_end = code[start..].find(']').map_or(code.len(), |end| start + end + 1);
+        let end = item_end(code.as_bytes(), attribute_end);
         for byte in &mut out[start..end] {
             if *byte != b'\n' {
                 *byte = b' ';
@@ -183,7 +186,7 @@ mod tests {
 
     #[test]
     fn tests_do_not_ship() {
-        let text = "fn a() {}\n#[cfg(test)]\nmod tests { fn b() { println!(); } }\nfn c() { println!() }\n#[cfg(test)]\nmod more;\nfn d() {}";
+        let text = "fn a() {}\n#[cfg(test)]\nmod tests { fn b() { println!(); } }\nfn c() { println!() }\n#[cfg(test)]\nmod more;\n#[cfg(all(test, unix))]\nmod unix { fn e() { println!() } }\nfn d() {}";
         assert_eq!(lines_with(&shipped(text), "println!"), [4]);
         assert!(shipped(text).contains("fn d()"));
     }

@@ -35,7 +35,7 @@ const RULES: &[Rule] = &[
         because: "parts depends on no async runtime and touches no file, socket or clock",
     },
     Rule {
-        inside: &["crates/parts/src/plan.rs", "crates/engine/src/upload/schedule.rs"],
+        inside: &["crates/parts/src/plan.rs", "crates/engine/src/transfer/upload/schedule.rs"],
         except: &[],
         words: &["tokio", "std::fs", "std::net", "SystemTime::now", "Instant::now", "async", "await"],
         because: "the plan and the schedule are pure",

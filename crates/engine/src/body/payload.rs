@@ -18,8 +18,7 @@ use haul_parts::{Checksum, ChecksumAlgorithm, MultiHasher};
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 
-use crate::body::{BufferPool, Permit, SLICE_BYTES};
-use crate::remote::Meter;
+use crate::body::{BufferPool, Meter, Permit, SLICE_BYTES};
 use crate::source::Source;
 
 /// Bytes to send, cheap to clone, sendable any number of times.

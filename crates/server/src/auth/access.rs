@@ -20,9 +20,9 @@ use s3s::{S3ErrorCode, S3Request, S3Result};
 use crate::answer::refusal::Refusal;
 use crate::auth::caller::Caller;
 use crate::auth::grants::Grant;
+use crate::auth::owner::OWNER_ID;
 use crate::auth::requester::Requester;
-use crate::front::query::Query;
-use crate::ops::wire::OWNER_ID;
+use crate::request::query::Query;
 
 /// Listings, which a key with a prefix may make below its prefix.
 const LISTINGS: [&str; 4] = ["ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"];

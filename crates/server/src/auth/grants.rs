@@ -7,6 +7,7 @@ use haul_parts::Bucket;
 use serde::Deserialize;
 
 use crate::auth::keys::{Credentials, Secret};
+use crate::error::GrantsError;
 
 /// Whether a key pair may change things.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -37,38 +38,6 @@ pub struct Grant {
     pub access: AccessLevel,
     /// Where; nowhere named is everywhere.
     pub scopes: Vec<Scope>,
-}
-
-/// Why a keys file is not one. Nothing of the file is quoted, for it holds secrets.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum GrantsError {
-    /// Not TOML, or not of this shape.
-    #[error("the keys file is not understood{}", line.map(|line| format!(" at line {line}")).unwrap_or_default())]
-    Shape {
-        /// The line, when it is known, counted from 1.
-        line: Option<usize>,
-    },
-    /// A scope whose bucket cannot be one.
-    #[error("key {access_key_id}: {scope:?} is not BUCKET or BUCKET/PREFIX")]
-    Scope {
-        /// Of which key.
-        access_key_id: String,
-        /// The scope.
-        scope: String,
-    },
-    /// The owner's id, whose keys may everything whatever a file says.
-    #[error("key {access_key_id} is the owner's own: it may everything, and belongs in no keys file")]
-    OwnersKey {
-        /// The owner's.
-        access_key_id: String,
-    },
-    /// An empty id or secret, or an id that is there twice.
-    #[error("key {access_key_id:?} is empty or given twice")]
-    Key {
-        /// Which key.
-        access_key_id: String,
-    },
 }
 
 #[derive(Deserialize)]

@@ -9,7 +9,7 @@ use std::fmt;
 use rand::TryRngCore;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::error::Error;
 
 /// A secret access key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,8 +8,8 @@ use s3s::S3ErrorCode;
 use sha2::{Digest, Sha256};
 
 use crate::answer::refusal::Refusal;
-use crate::front::query::Query;
-use crate::front::signature::Signature;
+use crate::request::query::Query;
+use crate::request::signature::Signature;
 
 /// What version 4 leaves as it is in a canonical query.
 const QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');

@@ -5,6 +5,7 @@ pub(crate) mod caller;
 pub(crate) mod grants;
 pub(crate) mod keys;
 pub(crate) mod mismatch;
+pub(crate) mod owner;
 pub(crate) mod places;
 pub(crate) mod requester;
 pub(crate) mod version_2;

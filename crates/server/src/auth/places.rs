@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
-use crate::body::room::KeyPair;
+use crate::auth::requester::KeyPair;
 
 /// How much of all places one key pair may have while others wait.
 const SHARE_PERCENT: usize = 75;

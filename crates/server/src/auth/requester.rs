@@ -3,7 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::auth::places::{Place, Places};
-use crate::body::room::KeyPair;
+
+/// Access key id of a requester; empty for one without a signature.
+pub(crate) type KeyPair = Arc<str>;
 
 /// Key pair that signed a request, known once the signature is verified, and its place. All clones are of one request; the
 /// place is given back with the last of them.

@@ -19,8 +19,8 @@ use crate::answer::refusal::Refusal;
 use crate::auth::access::KeyRing;
 use crate::auth::caller::Caller;
 use crate::auth::mismatch;
-use crate::front::query::Query;
-use crate::front::sub_resource;
+use crate::request::query::Query;
+use crate::request::sub_resource;
 
 /// Parameters that the signature covers, in the order in which it does.
 const COVERED: [&str; 35] = [

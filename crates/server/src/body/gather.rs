@@ -15,8 +15,9 @@ use s3s::dto::StreamingBlob;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::answer::refusal::Refusal;
+use crate::auth::requester::KeyPair;
 use crate::body::receive::{broken, wrong_length};
-use crate::body::room::{KeyPair, Room, Taken};
+use crate::body::room::{Room, Taken};
 
 /// How long a block may take to be filled.
 const FILL_TIME: Duration = Duration::from_millis(250);

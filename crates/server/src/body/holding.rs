@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use super::room::{ALLOWANCE_BYTES, KeyPair, Room, Take, Taken};
+use super::room::{ALLOWANCE_BYTES, Room, Take, Taken};
+use crate::auth::requester::KeyPair;
 
 /// How long a request waits for room before another has to make way, and then before the next one has to.
 const PATIENCE: Duration = Duration::from_millis(250);

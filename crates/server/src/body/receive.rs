@@ -7,7 +7,7 @@
 //! Gathering copies. It costs a tenth of what it saves: the disk takes whole blocks as they are, past the page cache.
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
-use haul_store::{PartWriter, StagedPart, WriteOptions};
+use haul_store::{PartWriter, StagedPart, Store, WriteOptions};
 use http::HeaderMap;
 use s3s::dto::StreamingBlob;
 use s3s::{S3ErrorCode, TrailingHeaders};
@@ -16,10 +16,10 @@ use tokio::task::JoinHandle;
 use crate::answer::refusal::Refusal;
 use crate::answer::store_refusals::bad_digest;
 use crate::auth::requester::Requester;
-use crate::body::gather::{Gathered, Gathering, Source};
+use crate::body::gather::{BlockRoom, Gathered, Gathering, Source};
 use crate::body::integrity::Integrity;
 use crate::body::payload_hash;
-use crate::endpoint::{Endpoint, blocking};
+use crate::store_call::store_call;
 
 /// The most that one request may bring: a part or an object of one PutObject.
 const BODY_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;
@@ -42,47 +42,50 @@ pub(crate) struct Received {
     pub(crate) checksum: Option<Checksum>,
 }
 
-impl Endpoint {
-    /// Takes a body and proves it.
-    ///
-    /// # Errors
-    /// Everything that can be wrong with a body; nothing of it is left then.
-    pub(crate) async fn receive(&self, arriving: Arriving<'_>) -> Result<Received, Refusal> {
-        let declared = declared_length(arriving.headers)?;
-        let options = WriteOptions { size_hint_bytes: Some(declared), checksums: arriving.checksums };
-        let writer = self.on_store(move |store| store.begin_part(options)).await?;
-        let source = Source {
-            body: arriving.body,
-            length_bytes: declared,
-            claimed_sha256: payload_hash::claimed(arriving.headers),
-        };
-        let key_pair = arriving.requester.map(Requester::key_pair).unwrap_or_default();
-        let blocks = Gathering::new(source, self.blocks.clone(), key_pair);
-        let writer = self.write_all(blocks, writer).await?;
-        let checksum = arriving.integrity.checksum(arriving.trailers)?;
-        let staged = blocking(move || writer.finish()).await?;
-        for claimed in [arriving.integrity.content_md5, checksum].into_iter().flatten() {
-            match staged.checksum(claimed.algorithm()) {
-                Some(computed) if computed == claimed => {}
-                Some(computed) => return Err(bad_digest(&claimed, &computed)),
-                None => return Err(Refusal::new(S3ErrorCode::InternalError)),
-            }
+/// Takes a body into the store and checks it against everything that was claimed of it.
+///
+/// # Errors
+/// Everything that can be wrong with a body; nothing of it is left then.
+pub(crate) async fn receive(
+    store: &Store,
+    blocks: &BlockRoom,
+    arriving: Arriving<'_>,
+) -> Result<Received, Refusal> {
+    let declared = declared_length(arriving.headers)?;
+    let options = WriteOptions { size_hint_bytes: Some(declared), checksums: arriving.checksums };
+    let for_writer = store.clone();
+    let writer = store_call(move || for_writer.begin_part(options)).await?;
+    let source = Source {
+        body: arriving.body,
+        length_bytes: declared,
+        claimed_sha256: payload_hash::claimed(arriving.headers),
+    };
+    let key_pair = arriving.requester.map(Requester::key_pair).unwrap_or_default();
+    let gathering = Gathering::new(source, blocks.clone(), key_pair);
+    let writer = write_all(gathering, writer).await?;
+    let checksum = arriving.integrity.checksum(arriving.trailers)?;
+    let staged = store_call(move || writer.finish()).await?;
+    for claimed in [arriving.integrity.content_md5, checksum].into_iter().flatten() {
+        match staged.checksum(claimed.algorithm()) {
+            Some(computed) if computed == claimed => {}
+            Some(computed) => return Err(bad_digest(&claimed, &computed)),
+            None => return Err(Refusal::new(S3ErrorCode::InternalError)),
         }
-        Ok(Received { staged, checksum })
     }
+    Ok(Received { staged, checksum })
+}
 
-    async fn write_all(&self, mut blocks: Gathering, writer: PartWriter) -> Result<PartWriter, Refusal> {
-        let mut writing = Writing::Idle(writer);
-        while let Some(block) = blocks.next().await? {
-            let is_small = block.room.is_none();
-            writing = Writing::start(writing.finish().await?, block);
-            if is_small {
-                // One at a time: it is all that the request may hold.
-                writing = Writing::Idle(writing.finish().await?);
-            }
+async fn write_all(mut blocks: Gathering, writer: PartWriter) -> Result<PartWriter, Refusal> {
+    let mut writing = Writing::Idle(writer);
+    while let Some(block) = blocks.next().await? {
+        let is_small = block.room.is_none();
+        writing = Writing::start(writing.finish().await?, block);
+        if is_small {
+            // One at a time: it is all that the request may hold.
+            writing = Writing::Idle(writing.finish().await?);
         }
-        writing.finish().await
     }
+    writing.finish().await
 }
 
 /// The writer, here or away on a blocking thread.

@@ -23,8 +23,6 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use s3s::S3ErrorCode;
 
-use crate::Limits;
-use crate::admin::metrics::Metrics;
 use crate::answer::refusal::Refusal;
 use crate::answer::store_refusals::bad_digest;
 use crate::auth::requester::Requester;
@@ -33,6 +31,8 @@ use crate::body::holding::{Displaced, HeldRoom, Holding};
 use crate::body::patience::Patience;
 use crate::body::payload_hash;
 use crate::body::room::Taken;
+use crate::metrics::Metrics;
+use crate::options::Limits;
 
 /// How long a refused body is read on.
 const DRAIN_TIME: Duration = Duration::from_secs(10);

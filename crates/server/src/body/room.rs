@@ -13,13 +13,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::auth::requester::KeyPair;
+
 /// What every request may hold without asking: so much that most documents, and senders of any patience, never wait.
 pub(crate) const ALLOWANCE_BYTES: usize = 32 << 10;
 /// How many times the free room one key pair may hold.
 const SHARE: usize = 3;
-
-/// Access key id of a requester; empty for one without a signature.
-pub(crate) type KeyPair = Arc<str>;
 
 /// So many bytes; clones share them.
 #[derive(Clone, Debug)]

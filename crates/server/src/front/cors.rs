@@ -12,68 +12,66 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use s3s::{Body, S3ErrorCode};
 
 use crate::answer::refusal::Refusal;
-use crate::endpoint::Endpoint;
-use crate::front::target::Target;
+use crate::ops::endpoint::Endpoint;
+use crate::ops::names;
 use crate::ops::wire::set;
+use crate::request::target::Target;
 
 /// What varies an answer with CORS, as AWS says it.
 const VARIES_WITH: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Headers, Access-Control-Request-Method");
 
-impl Endpoint {
-    /// The answer to `OPTIONS`.
-    pub(crate) async fn preflight(
-        &self,
-        request: &Parts,
-        target: &Target,
-    ) -> Result<Response<Body>, Refusal> {
-        let origin = text(&request.headers, &ORIGIN).ok_or_else(|| {
-            Refusal::with(
-                S3ErrorCode::InvalidRequest,
-                "Insufficient information. Origin request header needed.",
-            )
-        })?;
-        let method = text(&request.headers, &ACCESS_CONTROL_REQUEST_METHOD).ok_or_else(|| {
-            Refusal::with(S3ErrorCode::InvalidRequest, "Invalid Access-Control-Request-Method: null")
-        })?;
-        let wanted = text(&request.headers, &ACCESS_CONTROL_REQUEST_HEADERS).unwrap_or("");
-        let headers: Vec<&str> = wanted.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+/// The answer to `OPTIONS`.
+pub(crate) async fn preflight(
+    endpoint: &Endpoint,
+    request: &Parts,
+    target: &Target,
+) -> Result<Response<Body>, Refusal> {
+    let origin = text(&request.headers, &ORIGIN).ok_or_else(|| {
+        Refusal::with(S3ErrorCode::InvalidRequest, "Insufficient information. Origin request header needed.")
+    })?;
+    let method = text(&request.headers, &ACCESS_CONTROL_REQUEST_METHOD).ok_or_else(|| {
+        Refusal::with(S3ErrorCode::InvalidRequest, "Invalid Access-Control-Request-Method: null")
+    })?;
+    let wanted = text(&request.headers, &ACCESS_CONTROL_REQUEST_HEADERS).unwrap_or("");
+    let headers: Vec<&str> = wanted.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
 
-        let cors =
-            self.cors_of(target).await.ok_or_else(|| forbidden("CORS is not enabled for this bucket."))?;
-        let rule = cors.rules.iter().find(|rule| {
-            allows(rule, origin, method) && headers.iter().all(|name| allows_header(rule, name))
-        });
-        let rule = rule.ok_or_else(|| {
-            forbidden("This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.")
-        })?;
-        let mut response = Response::new(Body::empty());
-        show(rule, origin, response.headers_mut());
-        if !headers.is_empty() {
-            set(response.headers_mut(), "access-control-allow-headers", headers.join(", ").to_lowercase());
-        }
-        if let Some(seconds) = rule.max_age_seconds {
-            set(response.headers_mut(), "access-control-max-age", seconds.to_string());
-        }
-        Ok(response)
+    let cors = configuration(endpoint, target)
+        .await
+        .ok_or_else(|| forbidden("CORS is not enabled for this bucket."))?;
+    let rule = cors
+        .rules
+        .iter()
+        .find(|rule| allows(rule, origin, method) && headers.iter().all(|name| allows_header(rule, name)));
+    let rule = rule.ok_or_else(|| {
+        forbidden("This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.")
+    })?;
+    let mut response = Response::new(Body::empty());
+    show(rule, origin, response.headers_mut());
+    if !headers.is_empty() {
+        set(response.headers_mut(), "access-control-allow-headers", headers.join(", ").to_lowercase());
     }
+    if let Some(seconds) = rule.max_age_seconds {
+        set(response.headers_mut(), "access-control-max-age", seconds.to_string());
+    }
+    Ok(response)
+}
 
-    /// The headers that let a script see the answer to its request; none without an `Origin` or a rule.
-    pub(crate) async fn cors_headers(&self, request: &Parts, target: &Target) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let Some(origin) = text(&request.headers, &ORIGIN) else { return headers };
-        if let Some(cors) = self.cors_of(target).await
-            && let Some(rule) = cors.rules.iter().find(|rule| allows(rule, origin, request.method.as_str()))
-        {
-            show(rule, origin, &mut headers);
-        }
-        headers
+/// The headers that let a script see the answer to its request; none without an `Origin` or a rule.
+pub(crate) async fn headers(endpoint: &Endpoint, request: &Parts, target: &Target) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let Some(origin) = text(&request.headers, &ORIGIN) else { return headers };
+    if let Some(cors) = configuration(endpoint, target).await
+        && let Some(rule) = cors.rules.iter().find(|rule| allows(rule, origin, request.method.as_str()))
+    {
+        show(rule, origin, &mut headers);
     }
+    headers
+}
 
-    async fn cors_of(&self, target: &Target) -> Option<CorsConfiguration> {
-        let bucket = crate::ops::names::bucket(target.bucket.as_deref()?).ok()?;
-        self.on_store(move |store| store.bucket_cors(&bucket)).await.ok()
-    }
+async fn configuration(endpoint: &Endpoint, target: &Target) -> Option<CorsConfiguration> {
+    let bucket = names::bucket(target.bucket.as_deref()?).ok()?;
+    endpoint.on_store(move |store| store.bucket_cors(&bucket)).await.ok()
 }
 
 /// Whether a request is a preflight.

@@ -3,7 +3,7 @@
 //! - More than one signature, and headers `x-amz-*` that it does not cover: with one of them (`x-amz-copy-source`) whoever holds
 //!   a presigned PUT could make it another operation. AWS refuses them, `s3s` does not look.
 //! - Parameters that are given twice: what verifies and what decides may read another of the two each.
-//! - Signature version 2 in headers, and presigned URLs valid for more than seven days. See [`signature`](super::signature).
+//! - Signature version 2 in headers, and presigned URLs valid for more than seven days. See [`signature`](crate::request::signature).
 //! - Browser form uploads, which `s3s` collects in memory whole and before it checks who sends them.
 //! - Sub-resources that nobody here knows, or not with this method: `PUT /bucket?something` would otherwise make a bucket,
 //!   and `DELETE /bucket/key?acl` remove an object. The same for a PUT with half of what UploadPart needs.
@@ -15,16 +15,16 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use s3s::S3ErrorCode;
 
-use super::sub_resource;
-use crate::Limits;
 use crate::answer::refusal::Refusal;
 use crate::body::integrity::Integrity;
 use crate::body::payload_hash;
 use crate::body::request_body::{Document, DocumentClaims};
-use crate::front::query::Query;
-use crate::front::signature::Signature;
-use crate::front::target::{Names, Target};
 use crate::ops::names::part_number_text;
+use crate::options::Limits;
+use crate::request::query::Query;
+use crate::request::signature::Signature;
+use crate::request::sub_resource;
+use crate::request::target::{Names, Target};
 
 /// Refuses what must not reach `s3s`.
 pub(crate) fn check(request: &Parts, target: &Target, limits: &Limits) -> Result<(), Refusal> {
@@ -159,7 +159,7 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
-        let target = crate::front::target::Domains::new(&[]).target(&parts);
+        let target = crate::request::target::Domains::new(&[]).target(&parts);
         check(&parts, &target, &Limits { header_bytes: 4096, ..Limits::default() })
             .err()
             .map(|refusal| refusal.code().to_owned())

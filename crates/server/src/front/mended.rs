@@ -16,7 +16,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use s3s::S3ErrorCode;
 
 use crate::answer::refusal::Refusal;
-use crate::front::query::Query;
+use crate::request::query::Query;
 
 /// Parameters of presigning itself, with both versions.
 const OF_SIGNING: [&str; 12] = [

@@ -7,11 +7,7 @@
 mod cors;
 pub(crate) mod gate;
 pub(crate) mod mended;
-pub(crate) mod query;
 pub(crate) mod set_aside;
-pub(crate) mod signature;
-pub(crate) mod sub_resource;
-pub(crate) mod target;
 pub(crate) mod verified;
 
 use std::any::Any;
@@ -20,7 +16,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{CONNECTION, RETRY_AFTER, SERVER};
 use http::request::Parts;
@@ -30,9 +25,8 @@ use s3s::service::S3Service;
 use s3s::{Body, S3ErrorCode};
 use tracing::Instrument;
 
-use crate::Limits;
-use crate::admin::metrics::Metrics;
 use crate::answer::error_document::{self, Place};
+use crate::answer::overrides::StatusOverride;
 use crate::answer::refusal::Refusal;
 use crate::answer::xml_characters;
 use crate::auth::places::Places;
@@ -42,11 +36,13 @@ use crate::body::aws_chunked::Chunks;
 use crate::body::holding::HeldRoom;
 use crate::body::payload_hash;
 use crate::body::request_body::{ExpectsContinue, RequestBody};
-use crate::endpoint::Endpoint;
-use crate::front::query::Query;
-use crate::front::signature::Signature;
-use crate::front::target::Domains;
 use crate::front::verified::{HasXml, Operations, is_mismatch};
+use crate::metrics::Metrics;
+use crate::ops::endpoint::Endpoint;
+use crate::options::Limits;
+use crate::request::query::Query;
+use crate::request::signature::Signature;
+use crate::request::target::Domains;
 use crate::socket::connections::{Answer, Answering};
 use crate::socket::interim::{self, Interim};
 
@@ -54,26 +50,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 
 /// When a request that was refused for want of room is worth trying again, in seconds.
 const RETRY_AFTER_SECONDS: &str = "1";
-
-/// A status that an operation asks for and `s3s` has no field for; travels in the answer's extensions.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StatusOverride(pub(crate) StatusCode);
-
-/// A document that an operation writes itself, because `s3s` would write it otherwise than AWS; travels like the status.
-#[derive(Clone, Debug)]
-pub(crate) struct DocumentOverride(Bytes);
-
-impl DocumentOverride {
-    /// # Errors
-    /// An internal error when the document cannot be written, which writing into memory always can.
-    pub(crate) fn of(document: &impl s3s::xml::Serialize) -> Result<Self, Refusal> {
-        let mut text = Vec::with_capacity(512);
-        let mut serializer = s3s::xml::Serializer::new(&mut text);
-        let written = serializer.decl().and_then(|()| document.serialize(&mut serializer));
-        written.map_err(|error| Refusal::internal("a document cannot be written", &error))?;
-        Ok(Self(text.into()))
-    }
-}
 
 /// The outermost layer.
 pub(crate) struct Front {
@@ -129,7 +105,7 @@ impl Front {
     /// The answer, with all but what every answer has.
     async fn answer_to(&self, mut parts: Parts, incoming: Incoming, place: &Place<'_>) -> Response<Body> {
         let target = self.domains.target(&parts);
-        let cors = self.endpoint.cors_headers(&parts, &target).await;
+        let cors = cors::headers(&self.endpoint, &parts, &target).await;
         let requester = Requester::new(&self.places);
         parts.extensions.insert(requester.clone());
         let mut body = self.guard_body(&parts, incoming, requester);
@@ -145,10 +121,12 @@ impl Front {
                 body.expect_document(document, &self.held_room)
             });
         let response = match checked {
-            Ok(()) if cors::is_preflight(&parts) => match self.endpoint.preflight(&parts, &target).await {
-                Ok(response) => response,
-                Err(refusal) => error_document::refuse(&refusal, place),
-            },
+            Ok(()) if cors::is_preflight(&parts) => {
+                match cors::preflight(&self.endpoint, &parts, &target).await {
+                    Ok(response) => response,
+                    Err(refusal) => error_document::refuse(&refusal, place),
+                }
+            }
             Ok(()) => match self.call_s3(parts, body).await {
                 Ok(response) => response,
                 Err(refusal) => error_document::refuse(&refusal, place),

@@ -13,20 +13,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use s3s::dto::{CompletedMultipartUpload, Tag};
 use s3s::xml::{DeResult, Deserializer};
 
-use crate::front::query::Query;
 use crate::ops::attributes;
-
-/// The headers of an object that `s3s` does not see.
-#[derive(Clone, Debug)]
-pub(crate) struct ObjectHeaders(pub(crate) HeaderMap);
-
-/// A Complete came without a list, which is another mistake than an empty one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NoPartList;
-
-/// The tags in the document of a CreateBucket.
-#[derive(Clone, Debug)]
-pub(crate) struct NewBucketTags(pub(crate) Vec<Tag>);
+use crate::request::extensions::{NewBucketTags, NoPartList, ObjectHeaders};
+use crate::request::query::Query;
 
 /// Takes out the headers that `s3s` cannot read.
 pub(crate) fn headers(request: &mut Parts) {

@@ -13,11 +13,12 @@ use s3s::route::S3Route;
 use s3s::service::S3Service;
 use s3s::{Body, S3, S3ErrorCode, S3Request, S3Response, S3Result};
 
+use crate::answer::overrides::DocumentOverride;
 use crate::answer::refusal::Refusal;
 use crate::auth::caller::Caller;
 use crate::auth::requester::Requester;
 use crate::body::document;
-use crate::front::{DocumentOverride, mended, set_aside};
+use crate::front::{mended, set_aside};
 
 /// Marks a request whose body is a document of XML.
 #[derive(Clone, Copy, Debug)]

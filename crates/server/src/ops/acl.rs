@@ -7,8 +7,8 @@ use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
 use crate::answer::refusal::Refusal;
-use crate::endpoint::{Answered, Endpoint};
-use crate::ops::wire::OWNER_ID;
+use crate::auth::owner::OWNER_ID;
+use crate::ops::endpoint::{Answered, Endpoint};
 
 const CANNED: &str = "x-amz-acl";
 /// What S3 knows; the first two leave everything to the owner.

@@ -11,10 +11,10 @@ use s3s::dto::{Timestamp, TimestampFormat};
 use s3s::{S3ErrorCode, S3Request};
 
 use crate::answer::refusal::Refusal;
-use crate::endpoint::Endpoint;
-use crate::front::query::Query;
-use crate::front::set_aside::ObjectHeaders;
+use crate::ops::endpoint::Endpoint;
 use crate::ops::{acl, tags, user_metadata};
+use crate::request::extensions::ObjectHeaders;
+use crate::request::query::Query;
 
 /// The classes of general purpose buckets. They are kept and shown; where the bytes lie is the same for all.
 const STORAGE_CLASSES: [&str; 8] = [

@@ -6,9 +6,9 @@ use http::{HeaderMap, StatusCode};
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
+use crate::answer::overrides::StatusOverride;
 use crate::answer::refusal::Refusal;
-use crate::endpoint::{Answered, Endpoint};
-use crate::front::StatusOverride;
+use crate::ops::endpoint::{Answered, Endpoint};
 use crate::ops::names;
 use crate::ops::tags::{self, TagsOf};
 

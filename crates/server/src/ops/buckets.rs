@@ -5,11 +5,11 @@ use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
 use crate::answer::refusal::Refusal;
-use crate::endpoint::{Answered, Endpoint};
-use crate::front::set_aside::NewBucketTags;
+use crate::ops::endpoint::{Answered, Endpoint};
 use crate::ops::tags::{Tags, TagsOf};
 use crate::ops::wire::{self, owner};
 use crate::ops::{acl, bucket_settings, names};
+use crate::request::extensions::NewBucketTags;
 
 /// The region whose location constraint is empty, and in which creating one's own bucket again is no error.
 const OLDEST_REGION: &str = "us-east-1";

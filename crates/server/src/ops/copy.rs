@@ -15,7 +15,7 @@ use s3s::{S3ErrorCode, S3Request, S3Response};
 
 use super::conditions::{ReadConditions, write_condition};
 use crate::answer::refusal::Refusal;
-use crate::endpoint::{Answered, Endpoint};
+use crate::ops::endpoint::{Answered, Endpoint};
 use crate::ops::wire::{self, ChecksumFields};
 use crate::ops::{encryption, names};
 

@@ -10,7 +10,7 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
 use crate::answer::refusal::Refusal;
-use crate::endpoint::{Answered, Endpoint};
+use crate::ops::endpoint::{Answered, Endpoint};
 
 const HEADER: &str = "x-amz-server-side-encryption";
 /// Keys that a client brings, for the object and for the source of a copy.

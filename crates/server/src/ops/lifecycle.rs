@@ -11,7 +11,7 @@ use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
 use crate::answer::refusal::Refusal;
-use crate::endpoint::{Answered, Endpoint};
+use crate::ops::endpoint::{Answered, Endpoint};
 use crate::ops::names;
 
 /// Rules of one bucket, and characters of a rule's name, by AWS's rule.

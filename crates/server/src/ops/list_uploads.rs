@@ -7,7 +7,7 @@ use s3s::{S3Request, S3Response};
 
 use super::list::{Encoding, given};
 use crate::answer::refusal::Refusal;
-use crate::endpoint::{Answered, Endpoint};
+use crate::ops::endpoint::{Answered, Endpoint};
 use crate::ops::names;
 use crate::ops::wire::{self, ChecksumFields};
 

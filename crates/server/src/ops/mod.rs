@@ -1,4 +1,4 @@
-//! The operations of S3, each a method of [`Endpoint`](crate::endpoint::Endpoint), grouped by what they act on.
+//! The operations of S3, each a method of [`Endpoint`](crate::ops::endpoint::Endpoint), grouped by what they act on.
 
 pub(crate) mod acl;
 pub(crate) mod attributes;
@@ -8,6 +8,7 @@ mod conditions;
 mod copy;
 pub(crate) mod cors;
 pub(crate) mod encryption;
+pub(crate) mod endpoint;
 pub(crate) mod lifecycle;
 mod list;
 mod list_uploads;

@@ -12,9 +12,9 @@ use s3s::xml::{SerResult, Serialize, SerializeContent, Serializer};
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
 use super::list_uploads::part_marker;
+use crate::answer::overrides::DocumentOverride;
 use crate::answer::refusal::Refusal;
-use crate::endpoint::{Answered, Endpoint};
-use crate::front::DocumentOverride;
+use crate::ops::endpoint::{Answered, Endpoint};
 use crate::ops::wire::{self, ChecksumFields};
 use crate::ops::{encryption, names};
 

@@ -22,8 +22,9 @@ use s3s::stream::{ByteStream, RemainingLength};
 use tokio::task::JoinHandle;
 
 use crate::answer::refusal::Refusal;
+use crate::auth::requester::KeyPair;
 use crate::auth::requester::Requester;
-use crate::body::room::{KeyPair, Room, Taken};
+use crate::body::room::{Room, Taken};
 
 /// Bytes of a block: large enough that going to a thread for each is cheap, small enough to stay in cache.
 const BLOCK_BYTES: usize = 256 * 1024;

@@ -10,8 +10,8 @@ use super::conditions::{delete_condition, write_condition};
 use crate::answer::error_document::usual_message;
 use crate::answer::refusal::Refusal;
 use crate::body::integrity::Integrity;
-use crate::body::receive::Arriving;
-use crate::endpoint::{Answered, Endpoint};
+use crate::body::receive::{Arriving, receive};
+use crate::ops::endpoint::{Answered, Endpoint};
 use crate::ops::{names, wire};
 
 /// Keys in one DeleteObjects, by AWS's rule.
@@ -26,17 +26,16 @@ impl Endpoint {
         let key = names::key(&key)?;
         let bucket = self.bucket_for_writing(&bucket).await?;
 
-        let received = self
-            .receive(Arriving {
-                body,
-                requester: req.extensions.get(),
-                headers: &req.headers,
-                integrity: &integrity,
-                trailers: req.extensions.get(),
-                // What AWS keeps when the client names nothing.
-                checksums: vec![integrity.algorithm().unwrap_or(ChecksumAlgorithm::Crc64Nvme)],
-            })
-            .await?;
+        let arriving = Arriving {
+            body,
+            requester: req.extensions.get(),
+            headers: &req.headers,
+            integrity: &integrity,
+            trailers: req.extensions.get(),
+            // What AWS keeps when the client names nothing.
+            checksums: vec![integrity.algorithm().unwrap_or(ChecksumAlgorithm::Crc64Nvme)],
+        };
+        let received = receive(&self.store, &self.blocks, arriving).await?;
         let options = PutOptions { attributes, checksum: received.checksum, condition };
         let object =
             self.on_store(move |store| store.put_object(&bucket, &key, received.staged, options)).await?;

@@ -11,13 +11,13 @@ use s3s::dto::{Range, *};
 use s3s::{S3Request, S3Response};
 
 use super::conditions::{ReadConditions, Verdict, is_still};
+use crate::answer::overrides::StatusOverride;
 use crate::answer::refusal::Refusal;
 use crate::auth::requester::Requester;
-use crate::endpoint::{Answered, Endpoint};
-use crate::front::StatusOverride;
-use crate::front::query::Query;
+use crate::ops::endpoint::{Answered, Endpoint};
 use crate::ops::object_stream::object_stream;
 use crate::ops::{attributes, encryption, names, wire};
+use crate::request::query::Query;
 
 /// An object ready to be read, and the headers that announce it.
 struct Opened {

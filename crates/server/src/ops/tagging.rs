@@ -3,7 +3,7 @@
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 
-use crate::endpoint::{Answered, Endpoint};
+use crate::ops::endpoint::{Answered, Endpoint};
 use crate::ops::names;
 use crate::ops::tags::{self, TagsOf};
 

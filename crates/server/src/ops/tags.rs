@@ -9,7 +9,7 @@ use s3s::S3ErrorCode;
 use s3s::dto::Tag;
 
 use crate::answer::refusal::Refusal;
-use crate::front::query::Query;
+use crate::request::query::Query;
 
 /// Characters of a tag's name and value, by AWS's rule.
 const KEY_CHARS: usize = 128;

@@ -9,11 +9,11 @@ use s3s::{S3ErrorCode, S3Request, S3Response};
 use super::conditions::write_condition;
 use crate::answer::refusal::Refusal;
 use crate::body::integrity::{self, Integrity};
-use crate::body::receive::Arriving;
-use crate::endpoint::{Answered, Endpoint};
-use crate::front::set_aside::NoPartList;
+use crate::body::receive::{Arriving, receive};
+use crate::ops::endpoint::{Answered, Endpoint};
 use crate::ops::wire::{self, ChecksumFields};
 use crate::ops::{encryption, names};
+use crate::request::extensions::NoPartList;
 
 impl Endpoint {
     pub(crate) async fn create_multipart_upload(
@@ -61,16 +61,15 @@ impl Endpoint {
         let checksums =
             self.on_store(move |store| store.head_multipart_upload(&asked)?.part_checksums(given)).await?;
 
-        let received = self
-            .receive(Arriving {
-                body,
-                requester: req.extensions.get(),
-                headers: &req.headers,
-                integrity: &integrity,
-                trailers: req.extensions.get(),
-                checksums,
-            })
-            .await?;
+        let arriving = Arriving {
+            body,
+            requester: req.extensions.get(),
+            headers: &req.headers,
+            integrity: &integrity,
+            trailers: req.extensions.get(),
+            checksums,
+        };
+        let received = receive(&self.store, &self.blocks, arriving).await?;
         let given = received.checksum;
         let part =
             self.on_store(move |store| store.put_part(&upload, part_number, received.staged, given)).await?;

@@ -9,10 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto;
 
 use crate::answer::refusal::Refusal;
-
-/// The one owner of everything here: 64 hexadecimal digits, as clients expect of a canonical user id.
-pub(crate) const OWNER_ID: &str = "6861756c6861756c6861756c6861756c6861756c6861756c6861756c6861756c";
-const OWNER_NAME: &str = "haul";
+use crate::auth::owner::{OWNER_ID, OWNER_NAME};
 
 /// What `encoding-type=url` leaves as it is; clients decode `+` as a space, so it is not among it.
 const KEY_LETTERS: AsciiSet =

@@ -22,9 +22,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::Limits;
-use crate::admin::metrics::Metrics;
 use crate::auth::places::Places;
+use crate::metrics::Metrics;
+use crate::options::Limits;
 use crate::socket::interim::Interim;
 use crate::socket::stalling_io::StallingIo;
 use crate::socket::tls::Transport;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep};
 
-use crate::admin::metrics::Metrics;
+use crate::metrics::Metrics;
 use crate::socket::interim::Interim;
 
 /// A connection with a patience for writes.

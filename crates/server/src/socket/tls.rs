@@ -18,17 +18,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::Error;
-use crate::auth::keys::Secret;
-
-/// A certificate chain and its private key, as PEM texts.
-#[derive(Clone, Debug)]
-pub struct TlsPem {
-    /// The chain, the server's own certificate first.
-    pub certificates: String,
-    /// The key, in PKCS#8, PKCS#1 or SEC1 form.
-    pub private_key: Secret,
-}
+use crate::error::Error;
+use crate::options::TlsPem;
 
 /// Turns accepted sockets into connections.
 #[derive(Clone)]

@@ -1,7 +1,5 @@
 //! `/health` and `/metrics`, on an address of their own: neither is for the clients of the endpoint.
 
-pub(crate) mod metrics;
-
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -10,8 +8,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use s3s::Body;
 
-use crate::admin::metrics::Metrics;
-use crate::endpoint::Endpoint;
+use crate::metrics::{self, Metrics};
+use crate::ops::endpoint::Endpoint;
 use crate::socket::connections::{Answer, Answering};
 
 /// The admin address.

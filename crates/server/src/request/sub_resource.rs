@@ -7,8 +7,8 @@ use http::Method;
 use s3s::S3ErrorCode;
 
 use crate::answer::refusal::Refusal;
-use crate::front::query::Query;
-use crate::front::target::Names;
+use crate::request::query::Query;
+use crate::request::target::Names;
 
 /// Query parameters that are an operation of their own (of ours, or refused by name in the operations), whatever their value.
 const SUB_RESOURCES: [&str; 33] = [

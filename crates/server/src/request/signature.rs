@@ -13,8 +13,8 @@ use http::{HeaderMap, StatusCode};
 use s3s::S3ErrorCode;
 
 use crate::answer::refusal::Refusal;
-use crate::front::query::Query;
-use crate::front::target::{Names, Target};
+use crate::request::query::Query;
+use crate::request::target::{Names, Target};
 
 /// The longest life of a presigned URL, by AWS's rule.
 const PRESIGNED_EXPIRY_MAX_SECONDS: u64 = 7 * 24 * 3600;

@@ -1,7 +1,5 @@
-//! The endpoint: a store, a region, and what to do about missing buckets. The operations in [`ops`](crate::ops) are
-//! its methods.
-//!
-//! The store blocks, so every call of it goes to the blocking threads; this is the one place that sends it there.
+//! The endpoint that operations work on: a store, a region, and what to do about missing buckets. Each operation of
+//! [`ops`](crate::ops) is a method of it; no other module adds any.
 
 use std::sync::Arc;
 
@@ -14,8 +12,10 @@ use crate::answer::refusal::Refusal;
 use crate::auth::access::KeyRing;
 use crate::body::gather::BlockRoom;
 use crate::ops::encryption::Volume;
+use crate::ops::names;
 use crate::ops::object_stream::SendRoom;
 use crate::options::AutoCreateBuckets;
+use crate::store_call::store_call;
 
 /// What an operation answers.
 pub(crate) type Answered<T> = Result<S3Response<T>, Refusal>;
@@ -47,13 +47,13 @@ impl Endpoint {
         work: impl FnOnce(&Store) -> haul_store::Result<T> + Send + 'static,
     ) -> Result<T, Refusal> {
         let store = self.store.clone();
-        blocking(move || work(&store)).await
+        store_call(move || work(&store)).await
     }
 
     /// A bucket that is about to be written to: made if it is missing and that is wanted, else `NoSuchBucket` before
     /// any byte of the body is taken.
     pub(crate) async fn bucket_for_writing(&self, name: &str) -> Result<Bucket, Refusal> {
-        let bucket = crate::ops::names::bucket(name)?;
+        let bucket = names::bucket(name)?;
         let wanted = bucket.clone();
         let auto_create = self.auto_create;
         self.on_store(move |store| match (store.head_bucket(&wanted), auto_create) {
@@ -68,16 +68,6 @@ impl Endpoint {
         })
         .await?;
         Ok(bucket)
-    }
-}
-
-/// Runs on a thread that may block, and turns the store's errors into refusals here, where the request's span is.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> haul_store::Result<T> + Send + 'static,
-) -> Result<T, Refusal> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result.map_err(|error| Refusal::from_store(&error)),
-        Err(error) => Err(Refusal::internal("a store operation did not finish", &error)),
     }
 }
 

@@ -1,0 +1,27 @@
+//! Parts of an answer that `s3s` cannot express. An operation puts them into the answer's extensions, the front applies
+//! them on the way out.
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use crate::answer::refusal::Refusal;
+
+/// A status for which the operation's output in `s3s` has no field.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StatusOverride(pub(crate) StatusCode);
+
+/// A document that an operation writes itself, because `s3s` would write it differently from AWS.
+#[derive(Clone, Debug)]
+pub(crate) struct DocumentOverride(pub(crate) Bytes);
+
+impl DocumentOverride {
+    /// # Errors
+    /// An internal error when the document cannot be written, which writing into memory always can.
+    pub(crate) fn of(document: &impl s3s::xml::Serialize) -> Result<Self, Refusal> {
+        let mut text = Vec::with_capacity(512);
+        let mut serializer = s3s::xml::Serializer::new(&mut text);
+        let written = serializer.decl().and_then(|()| document.serialize(&mut serializer));
+        written.map_err(|error| Refusal::internal("a document cannot be written", &error))?;
+        Ok(Self(text.into()))
+    }
+}

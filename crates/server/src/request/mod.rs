@@ -1,0 +1,7 @@
+//! The head of a request, read but not yet believed: what it names, its query, its signature, and values that travel beside it.
+
+pub(crate) mod extensions;
+pub(crate) mod query;
+pub(crate) mod signature;
+pub(crate) mod sub_resource;
+pub(crate) mod target;

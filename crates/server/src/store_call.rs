@@ -1,0 +1,14 @@
+//! Calls of the store. The store blocks, so each call runs on a thread that may block.
+
+use crate::answer::refusal::Refusal;
+
+/// Runs `work` on a blocking thread. Errors of the store become refusals here, where the request's span is, so that
+/// the log entry of a failure carries the request id.
+pub(crate) async fn store_call<T: Send + 'static>(
+    work: impl FnOnce() -> haul_store::Result<T> + Send + 'static,
+) -> Result<T, Refusal> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(|error| Refusal::from_store(&error)),
+        Err(error) => Err(Refusal::internal("a store operation did not finish", &error)),
+    }
+}
