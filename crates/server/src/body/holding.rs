@@ -1,13 +1,17 @@
-//! Room of requests whose bytes are held whole: a document until it is answered, a signed chunk until its signature
-//! is checked.
+//! Room of requests whose bytes are held whole: a document until it is answered, a signed chunk until
+//! its signature is checked.
 //!
-//! Such bytes cannot be written out, so one that holds them without sending could make others wait. While a request
-//! waits for room, a holder that is idle makes way, of the key pair that holds most the one that has been idle the
-//! longest: it is answered `503 SlowDown`, which every client tries again. A holder that sends [`BUSY_BYTES`] within [`IDLE_TIME`] is never idle. If all who hold
-//! room wait for more of it, the one that announced most makes way, for otherwise none could go on.
+//! Such bytes cannot be written out, so a request that holds them without sending could make others
+//! wait. When a request has waited for [`PATIENCE`], idle holders make way: of the key pair that holds
+//! most first, the longest idle first, and at once as many as hold what all waiting requests still
+//! need. Fewer would make the same requests wait again; more would refuse senders that harm no one. A
+//! holder that sends [`BUSY_BYTES`] within [`IDLE_TIME`] is never idle. If all holders wait for more
+//! room, none of them can finish: then those that announced most make way, of these the ones that came
+//! first, until the others have room for all they announced. A holder that makes way is answered
+//! `503 SlowDown`, which every client retries.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +23,7 @@ use tokio::time::{Instant, Sleep};
 use super::room::{ALLOWANCE_BYTES, Room, Take, Taken};
 use crate::auth::requester::KeyPair;
 
-/// How long a request waits for room before another has to make way, and then before the next one has to.
+/// How long a request waits for room before others have to make way, and then before more have to.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// A holder that others wait for is idle when it has not sent [`BUSY_BYTES`] in this time.
 const IDLE_TIME: Duration = Duration::from_secs(1);
@@ -30,6 +34,7 @@ const BUSY_BYTES: usize = 16 << 10;
 #[derive(Clone, Debug)]
 pub(crate) struct HeldRoom {
     room: Room,
+    room_bytes: usize,
     holders: Arc<Mutex<Holders>>,
 }
 
@@ -37,6 +42,8 @@ pub(crate) struct HeldRoom {
 struct Holders {
     next_number: u64,
     by_number: BTreeMap<u64, Holder>,
+    /// When some had to make way the last time.
+    made_room: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -59,14 +66,15 @@ pub(crate) struct Displaced;
 impl HeldRoom {
     /// Room for `bytes` beside the allowance of each request.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { room: Room::new(bytes), holders: Arc::default() }
+        Self { room: Room::new(bytes), room_bytes: bytes, holders: Arc::default() }
     }
 
     /// The room of one request that may come to so many bytes, none yet.
     pub(crate) fn holding(&self, announced_bytes: usize) -> Holding {
         Holding {
             room: self.clone(),
-            announced_bytes,
+            // One that does not say how much comes counts as one that needs all.
+            announced_bytes: announced_bytes.min(self.room_bytes),
             number: None,
             key_pair: KeyPair::default(),
             allowed_bytes: 0,
@@ -81,34 +89,94 @@ impl HeldRoom {
     }
 }
 
+impl Holder {
+    /// Bytes it waits for: all that is to come, because it would wait again for each piece of that.
+    fn wanted_bytes(&self) -> usize {
+        if self.waits_for_room { self.announced_bytes.saturating_sub(self.bytes).max(1) } else { 0 }
+    }
+
+    fn is_idle(&self, now: Instant) -> bool {
+        !self.waits_for_room && now.duration_since(self.busy) >= IDLE_TIME
+    }
+}
+
+/// Holders of one key pair.
+#[derive(Debug, Default)]
+struct Pair {
+    held_bytes: usize,
+    /// Those that may have to make way, the first one last.
+    may_go: Vec<Candidate>,
+}
+
+/// A holder that may have to make way; of two, the greater one goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Candidate {
+    Idle { since: Reverse<Instant>, number: u64 },
+    Waiting { announced_bytes: usize, number: Reverse<u64> },
+}
+
+impl Candidate {
+    fn number(self) -> u64 {
+        match self {
+            Self::Idle { number, .. } | Self::Waiting { number: Reverse(number), .. } => number,
+        }
+    }
+}
+
 impl Holders {
-    /// Makes one holder give its room to those who wait.
-    fn displace_one(&mut self, now: Instant) {
-        let holding = || self.by_number.iter().filter(|(_, holder)| holder.bytes > 0 && !holder.displaced);
-        if self.by_number.values().any(|holder| holder.displaced && holder.bytes > 0) {
-            // The one before has not gone yet.
+    /// Makes holders give their room to those who wait.
+    ///
+    /// Free room is not counted: the share of its key pair may forbid a request to take it.
+    fn make_room(&mut self, now: Instant) {
+        if self.made_room.is_some_and(|then| now.duration_since(then) < PATIENCE) {
+            // Those who wait have had no time yet to take what came free.
             return;
         }
-        let mut held_bytes: HashMap<&KeyPair, usize> = HashMap::new();
-        for (_, holder) in holding() {
-            *held_bytes.entry(&holder.key_pair).or_default() += holder.bytes;
+        let (leaving, staying): (Vec<&Holder>, Vec<&Holder>) =
+            self.by_number.values().partition(|holder| holder.displaced);
+        let all_wait = staying.iter().all(|holder| holder.waits_for_room || holder.bytes == 0);
+        // If all wait, those who hold nothing yet stand in no one's way: their turn comes later.
+        let counted = staying.iter().filter(|holder| !all_wait || holder.bytes > 0);
+        let wanted_bytes: usize = counted.map(|holder| holder.wanted_bytes()).sum();
+        let leaving_bytes: usize = leaving.iter().map(|holder| holder.bytes).sum();
+        let mut missing_bytes = wanted_bytes.saturating_sub(leaving_bytes);
+
+        let mut pairs = self.candidates(all_wait, now);
+        while missing_bytes > 0 {
+            let largest = pairs.values_mut().filter(|pair| !pair.may_go.is_empty());
+            let largest = largest.max_by_key(|pair| (pair.held_bytes, pair.may_go.last().copied()));
+            let Some(pair) = largest else { return };
+            let first = pair.may_go.pop().map(Candidate::number);
+            let Some(holder) = first.and_then(|number| self.by_number.get_mut(&number)) else { return };
+            pair.held_bytes -= holder.bytes;
+            missing_bytes = missing_bytes.saturating_sub(holder.bytes + holder.wanted_bytes());
+            holder.displaced = true;
+            self.made_room = Some(now);
+            if let Some(waker) = holder.waker.take() {
+                waker.wake();
+            }
         }
-        let idle = holding()
-            .filter(|(_, holder)| !holder.waits_for_room && now.duration_since(holder.busy) >= IDLE_TIME)
-            .max_by_key(|(_, holder)| (held_bytes[&holder.key_pair], Reverse(holder.busy)))
-            .map(|(number, _)| *number);
-        let all_wait = holding().all(|(_, holder)| holder.waits_for_room);
-        let largest = holding()
-            .max_by_key(|(_, holder)| {
-                (held_bytes[&holder.key_pair], holder.announced_bytes, Reverse(holder.busy))
-            })
-            .map(|(number, _)| *number);
-        let chosen = idle.or(largest.filter(|_| all_wait));
-        let Some(holder) = chosen.and_then(|number| self.by_number.get_mut(&number)) else { return };
-        holder.displaced = true;
-        if let Some(waker) = holder.waker.take() {
-            waker.wake();
+    }
+
+    /// By key pair, those who may have to make way: if all wait, any holder, otherwise the idle ones.
+    fn candidates(&self, all_wait: bool, now: Instant) -> BTreeMap<KeyPair, Pair> {
+        let mut pairs: BTreeMap<KeyPair, Pair> = BTreeMap::new();
+        let holding = |(_, holder): &(&u64, &Holder)| holder.bytes > 0 && !holder.displaced;
+        for (number, holder) in self.by_number.iter().filter(holding) {
+            let pair = pairs.entry(Arc::clone(&holder.key_pair)).or_default();
+            pair.held_bytes += holder.bytes;
+            if all_wait {
+                let (announced_bytes, number) = (holder.announced_bytes, Reverse(*number));
+                pair.may_go.push(Candidate::Waiting { announced_bytes, number });
+            } else if holder.is_idle(now) {
+                let (since, number) = (Reverse(holder.busy), *number);
+                pair.may_go.push(Candidate::Idle { since, number });
+            }
         }
+        for pair in pairs.values_mut() {
+            pair.may_go.sort_unstable();
+        }
+        pairs
     }
 }
 
@@ -160,7 +228,7 @@ impl Holding {
         while patience.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
             patience.as_mut().reset(now + PATIENCE);
-            self.room.holders().displace_one(now);
+            self.room.holders().make_room(now);
         }
         Poll::Pending
     }
@@ -251,23 +319,75 @@ mod tests {
         holding.poll_displaced(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
+    /// Holders of `bytes` each, the earlier one idle for longer.
+    async fn holders<const N: usize>(room: &HeldRoom, key_pair: &str, bytes: usize) -> [Holding; N] {
+        let mut all = [(); N].map(|()| room.holding(bytes));
+        for holding in &mut all {
+            take(holding, key_pair, bytes).await.unwrap();
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        all
+    }
+
+    fn displaced<const N: usize>(holders: &mut [Holding; N]) -> [bool; N] {
+        holders.each_mut().map(is_displaced)
+    }
+
+    /// Polls a request that waits, so that its patience runs, for so long.
+    async fn wait_for_room(waiting: &mut Holding, bytes: usize, time: Duration) {
+        let asked = tokio::time::timeout(time, take(waiting, "waiting", bytes)).await;
+        assert!(asked.is_err(), "{asked:?}");
+    }
+
+    /// They made way one by one, a quarter of a second each: beside 80 of them an upload took 13 s.
     #[tokio::test(start_paused = true)]
-    async fn the_holder_that_is_idle_longest_makes_way() {
+    async fn idle_holders_make_way_at_once_for_all_that_is_waited_for() {
         let room = HeldRoom::new(600_000);
-        let [mut idle, mut later, mut waiting] = [(); 3].map(|()| room.holding(500_000));
-        take(&mut idle, "one", 200_000).await.unwrap();
-        tokio::time::advance(Duration::from_millis(10)).await;
-        take(&mut later, "two", 200_000).await.unwrap();
-        let started = Instant::now();
-        let asking = take(&mut waiting, "three", 300_000);
-        let go_away = async {
-            poll_fn(|cx| idle.poll_displaced(cx)).await;
-            drop(idle);
+        let mut idle = holders::<5>(&room, "one", 80_000).await;
+        let mut waiting = room.holding(300_000);
+        wait_for_room(&mut waiting, 210_000, IDLE_TIME + PATIENCE).await;
+        assert_eq!(displaced(&mut idle), [true, true, true, true, false], "the longest idle first");
+        // They are still there: the next look counts their room as good as free.
+        wait_for_room(&mut waiting, 210_000, 4 * PATIENCE).await;
+        let [first, second, third, fourth, mut last] = idle;
+        assert!(!is_displaced(&mut last));
+        drop((first, second, third, fourth));
+        assert_eq!(take(&mut waiting, "waiting", 210_000).await, Ok(()));
+    }
+
+    /// The room of the first ones was free, those who waited for it had not been polled yet, and others
+    /// had to make way too, an honest upload among them.
+    #[tokio::test(start_paused = true)]
+    async fn room_that_came_free_is_taken_before_more_make_way() {
+        let room = HeldRoom::new(600_000);
+        let [first, second, third, mut fourth] = holders::<4>(&room, "one", 100_000).await;
+        let mut waiting = [(); 2].map(|()| room.holding(250_000));
+        let key_pair: KeyPair = "waiting".into();
+        let mut poll = |at: usize| {
+            let asked = waiting[at].poll_take(&key_pair, 250_000, &mut Context::from_waker(Waker::noop()));
+            assert!(asked.is_pending());
         };
-        let (taken, ()) = tokio::join!(asking, go_away);
-        assert_eq!(taken, Ok(()));
-        assert!(started.elapsed() <= IDLE_TIME + PATIENCE, "{:?}", started.elapsed());
-        assert!(!is_displaced(&mut later));
+        poll(0);
+        poll(1);
+        tokio::time::advance(IDLE_TIME).await;
+        fourth.progress(BUSY_BYTES);
+        poll(0);
+        let mut gone = [first, second, third];
+        assert_eq!(displaced(&mut gone), [true; 3]);
+        drop(gone);
+        fourth.record(|holder| holder.busy -= IDLE_TIME);
+        poll(1);
+        assert!(!is_displaced(&mut fourth));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_key_pair_that_holds_most_makes_way_first() {
+        let room = HeldRoom::new(500_000);
+        let mut few = holders::<1>(&room, "few", 100_000).await;
+        let mut many = holders::<3>(&room, "many", 100_000).await;
+        let mut waiting = room.holding(200_000);
+        wait_for_room(&mut waiting, 200_000, IDLE_TIME + PATIENCE).await;
+        assert_eq!((displaced(&mut few), displaced(&mut many)), ([false], [true, true, false]));
     }
 
     #[tokio::test(start_paused = true)]
@@ -300,6 +420,28 @@ mod tests {
         };
         let (taken, ()) = tokio::join!(take(&mut small, "two", 100_000), ends);
         assert_eq!(taken, Ok(()));
+    }
+
+    /// 80 requests that each hold a part of a chunk and want the rest of it: with one less, the others
+    /// waited for each other again.
+    #[tokio::test(start_paused = true)]
+    async fn of_holders_that_all_wait_so_many_make_way_that_the_others_fit() {
+        let room = HeldRoom::new(1_000_000);
+        let mut all = [(); 5].map(|()| room.holding(400_000));
+        for (number, holding) in all.iter_mut().enumerate() {
+            take(holding, &number.to_string(), 190_000 - number).await.unwrap();
+        }
+        let mut at = 0;
+        let started = Instant::now();
+        let mut refused = [false; 5];
+        while started.elapsed() < 2 * PATIENCE {
+            let key_pair: KeyPair = at.to_string().into();
+            let asked = all[at].poll_take(&key_pair, 100_000, &mut Context::from_waker(Waker::noop()));
+            refused[at] |= asked == Poll::Ready(Err(Displaced));
+            at = (at + 1) % all.len();
+            tokio::time::advance(Duration::from_millis(5)).await;
+        }
+        assert_eq!(refused, [true, true, true, false, false], "2 need 420,000, 3 hold 570,000");
     }
 
     #[tokio::test(start_paused = true)]

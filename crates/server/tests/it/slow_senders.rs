@@ -17,8 +17,6 @@ const SENDERS: usize = 80;
 const PUT_BYTES: usize = 8 << 20;
 /// Generous: it stands for "at once" on a machine that has other things to do.
 const AT_ONCE: Duration = Duration::from_secs(10);
-/// Idle holders of a signed chunk make way one after the other, a second each: 5 to 13 s were measured.
-const CHUNKS_MAKE_WAY: Duration = Duration::from_secs(40);
 
 /// With an address for its metrics.
 async fn fixture() -> Fixture {
@@ -79,7 +77,7 @@ impl Senders {
         let started = Instant::now();
         let mut looks = tokio::time::interval(Duration::from_millis(10));
         while metric(f, "haul_received_bytes_total").await < before + received
-            || metric(f, "haul_connections").await < SENDERS
+            || metric(f, "haul_connections").await + senders.ended() < SENDERS
         {
             assert!(started.elapsed() < Duration::from_secs(60), "the senders did not come in");
             looks.tick().await;
@@ -97,15 +95,6 @@ async fn assert_held_up_by_nobody<F: Future<Output = ()>>(
     fast: impl Fn() -> F,
     senders: impl Future<Output = Senders>,
 ) -> Senders {
-    assert_done_within(AT_ONCE, fast, senders).await
-}
-
-/// As [`assert_held_up_by_nobody`], where this much more time is allowed beside the slow senders.
-async fn assert_done_within<F: Future<Output = ()>>(
-    limit: Duration,
-    fast: impl Fn() -> F,
-    senders: impl Future<Output = Senders>,
-) -> Senders {
     let started = Instant::now();
     fast().await;
     let alone = started.elapsed();
@@ -113,7 +102,7 @@ async fn assert_done_within<F: Future<Output = ()>>(
     let started = Instant::now();
     tokio::time::timeout(Duration::from_secs(60), fast()).await.expect("not for ever");
     let beside = started.elapsed();
-    assert!(beside < 5 * alone + limit, "alone {alone:?}, beside {SENDERS} slow senders {beside:?}");
+    assert!(beside < 5 * alone + AT_ONCE, "alone {alone:?}, beside {SENDERS} slow senders {beside:?}");
     senders
 }
 
@@ -166,21 +155,14 @@ async fn an_upload_is_not_held_up_by_a_presigned_url_opened_80_times() {
     assert_held_up_by_nobody(|| fast_put(&f), senders).await;
 }
 
-/// Room for a signed chunk was taken before it came: 48 senders took all of it.
+/// Room for a signed chunk was taken before it came: 48 senders took all of it. Later they made way, but
+/// one at a time, which took up to 13 s.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signed_chunks_are_not_held_up_by_80_that_hold_theirs_back() {
     let f = fixture().await;
     let fast = || async {
-        // On a busy machine it may be asked to come again, which every client does; the time counts in any case.
-        for _ in 0..5 {
-            let answer = signed_chunks(&f, &bytes(2_000_000), None, |_| {}).await;
-            match answer.status {
-                200 => return,
-                503 => {}
-                other => panic!("{other}: {}", answer.text()),
-            }
-        }
-        panic!("it was held up by senders that hold theirs back");
+        let answer = signed_chunks(&f, &bytes(2_000_000), None, |_| {}).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
     };
     let request = |number: usize| {
         put(&f, number)
@@ -192,7 +174,7 @@ async fn signed_chunks_are_not_held_up_by_80_that_hold_theirs_back() {
     at_once.resize(at_once.len() + 500_000, b'x');
     let manner = Manner { at_once: Arc::new(at_once), every_100_ms: 0 };
     let senders = Senders::start(&f, request, manner, 20_000_000);
-    assert_done_within(CHUNKS_MAKE_WAY, fast, senders).await;
+    assert_held_up_by_nobody(fast, senders).await;
 }
 
 /// Two documents of 6 MiB took all room for documents.
