@@ -48,6 +48,12 @@ impl Mode {
         }
     }
 
+    /// Prints a text of several lines, for a person. Each value in it is made by [`shown`], so that none
+    /// can add a line of its own.
+    pub(crate) fn page(self, text: &str) {
+        text.lines().for_each(|line| self.result(line));
+    }
+
     /// Prints what an action came to, for a program.
     pub(crate) fn event(self, event: &impl Serialize) {
         if self == Self::Json
@@ -81,7 +87,10 @@ impl Mode {
             message: &'a str,
             hint: &'a str,
         }
-        self.remark(&format!("{}: {message}\n{}: {hint}", paint("warning"), paint("hint")));
+        if matches!(self, Self::Terminal | Self::Plain) {
+            let lines = Shown::default().labelled(&paint("warning"), message);
+            lines.labelled(&paint("hint"), hint).complain();
+        }
         self.event(&Warning { message, hint });
     }
 

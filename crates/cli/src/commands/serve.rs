@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::failure::{Doing, Usage};
 use crate::interrupt::{Interrupts, Role};
 use crate::open_files;
-use crate::output::Mode;
+use crate::output::{Mode, shown};
 use crate::private::{make_new_files_private, shell_quoted, warn_if_exposed};
 
 /// What a client must know.
@@ -75,7 +75,7 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
         admin_endpoint: server.admin_address().map(|address| format!("http://{address}")),
     };
     mode.event(&listening);
-    mode.result(&listening.page());
+    mode.page(&listening.page());
 
     let signal = loop {
         match interrupts.next().await {
@@ -166,8 +166,10 @@ fn check(store: &StoreArgs, args: &ServeArgs) -> Result<(), Usage> {
 impl Listening {
     /// For a person: what it is, then lines to paste.
     fn page(&self) -> String {
-        let Self { endpoint, region, access_key_id, data_dir, admin_endpoint, .. } = self;
-        let keys_file = shell_quoted(&self.keys_file);
+        let Self { endpoint, admin_endpoint, .. } = self;
+        let [region, access_key_id, data_dir, keys_file] =
+            [&self.region, &self.access_key_id, &self.data_dir, &shell_quoted(&self.keys_file)]
+                .map(|value| shown(value));
         let (secret, pasted) = match &self.secret_access_key {
             Some(secret) => (secret.clone(), secret.clone()),
             None => (

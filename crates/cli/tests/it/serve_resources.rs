@@ -199,6 +199,42 @@ fn secrets_that_all_can_read_draw_a_warning() {
     }
 }
 
+/// Starts `haul serve` in the folder `data`, stops it again, and returns all it printed.
+fn page(world: &World, command: &mut Command) -> String {
+    let log = world.path("page");
+    let file = fs::File::create(&log).unwrap();
+    command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+    let mut server = command.spawn().unwrap();
+    let end = Instant::now() + LIMIT;
+    while !fs::read_to_string(&log).unwrap().contains("Ctrl-C stops it") {
+        assert!(Instant::now() < end, "{}", fs::read_to_string(&log).unwrap());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // The one that has written itself into the lock: what was started may only have given it a terminal.
+    let pid = fs::read_to_string(world.path("data/lock")).unwrap();
+    assert!(Command::new("kill").arg(pid.trim()).status().unwrap().success());
+    server.wait().unwrap();
+    fs::read_to_string(&log).unwrap()
+}
+
+/// When every text came to be escaped, so were the line breaks of our own: the page of `haul serve` was one
+/// line full of `\n`, and each warning with its hint too.
+#[test]
+fn the_page_of_serve_has_lines_that_can_be_pasted() {
+    let world = World::new();
+    let keys = world.path("keys.toml");
+    fs::write(&keys, "[[keys]]\naccess_key_id = \"A\"\nsecret_access_key = \"hush\"\n").unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o644)).unwrap();
+    let mut serve = world.haul_without_store();
+    let arguments = ["serve", "--data", "data", "--listen", "127.0.0.1:0", "--keys", "keys.toml"];
+    let said = page(&world, serve.args(arguments));
+    for begin in
+        ["warning: ", "hint: chmod 600 ", "haul serves ", "  export AWS_ENDPOINT_URL=", "  haul    haul mb"]
+    {
+        assert!(said.lines().any(|line| line.starts_with(begin)), "{begin}: {said}");
+    }
+}
+
 /// Output that is no terminal ends in the journal of systemd, or in a file that others read.
 #[test]
 fn the_secret_is_shown_on_a_terminal_only() {
@@ -209,24 +245,8 @@ fn the_secret_is_shown_on_a_terminal_only() {
     assert!(!said.contains(&secret) && said.contains(keys.to_str().unwrap()), "{said}");
     drop(server);
 
-    let page = |command: &mut Command| -> String {
-        let log = world.path("page");
-        let file = fs::File::create(&log).unwrap();
-        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
-        let mut server = command.spawn().unwrap();
-        let end = Instant::now() + LIMIT;
-        while !fs::read_to_string(&log).unwrap().contains("Ctrl-C stops it") {
-            assert!(Instant::now() < end, "{}", fs::read_to_string(&log).unwrap());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        // The one that has written itself into the lock: what was started may only have given it a terminal.
-        let pid = fs::read_to_string(world.path("data/lock")).unwrap();
-        assert!(Command::new("kill").arg(pid.trim()).status().unwrap().success());
-        server.wait().unwrap();
-        fs::read_to_string(&log).unwrap()
-    };
     let mut plain = world.haul_without_store();
-    let plain = page(plain.args(["serve", "--data", "data", "--listen", "127.0.0.1:0"]));
+    let plain = page(&world, plain.args(["serve", "--data", "data", "--listen", "127.0.0.1:0"]));
     assert!(!plain.contains(&secret), "{plain}");
     assert!(plain.contains(&format!("in {} (shown on a terminal only)", keys.display())), "{plain}");
 
@@ -234,6 +254,6 @@ fn the_secret_is_shown_on_a_terminal_only() {
     let mut terminal = Command::new("script");
     let serve = format!("exec {} serve --data data --listen 127.0.0.1:0", haul_binary().display());
     terminal.current_dir(world.path("")).args(["-qefc", &serve, "/dev/null"]);
-    let shown = page(&mut terminal);
+    let shown = page(&world, &mut terminal);
     assert!(shown.contains(&format!("AWS_SECRET_ACCESS_KEY={secret}")), "{shown}");
 }
