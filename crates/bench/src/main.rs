@@ -4,8 +4,13 @@
 //! ratio between two programs that did the same work minutes apart, in alternating order.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for developers: it talks to them")]
 
+mod authority;
 mod client;
+mod contestant;
+mod floor;
+mod null_endpoint;
 mod options;
+mod report;
 mod server;
 mod table;
 
@@ -28,8 +33,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<()> {
     match arguments.split_first() {
-        Some((what, rest)) if what == "client" => client::bench(&Options::parse(rest)?),
-        Some((what, rest)) if what == "server" => server::bench(&Options::parse(rest)?),
+        Some((what, rest)) if what == "client" => client::bench(&Options::parse(rest, 3)?),
+        Some((what, rest)) if what == "server" => server::bench(&Options::parse(rest, 2)?),
+        Some((what, rest)) if what == "floor" => floor::run(rest),
         _ => bail!("{}", options::USAGE),
     }
 }

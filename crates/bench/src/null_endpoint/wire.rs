@@ -1,0 +1,88 @@
+//! The two kinds of connection: plain TCP, which discards in the kernel, and TLS, which must decrypt first.
+
+use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use socket2::Socket;
+
+/// Bytes discarded by one call at most.
+const DISCARD_BYTES_MAX: usize = 1 << 20;
+
+/// Linux's `MSG_TRUNC`: on a TCP socket the bytes are dropped instead of copied, tcp(7).
+const MSG_TRUNC: i32 = 0x20;
+/// Linux's `MSG_WAITALL`: one call and one wake-up for many segments.
+const MSG_WAITALL: i32 = 0x100;
+
+/// A connection of a client.
+pub(super) trait Wire {
+    /// Reads some bytes; 0 at the end.
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Drops some of the next `most` bytes, and gives how many; 0 at the end.
+    fn discard(&mut self, most: u64) -> io::Result<u64>;
+
+    /// Sends all of it.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
+}
+
+pub(super) struct Plain {
+    socket: Socket,
+    /// Never written to, so it takes no memory.
+    sink: Box<[MaybeUninit<u8>]>,
+}
+
+impl Plain {
+    pub(super) fn new(socket: TcpStream) -> Self {
+        Self { socket: socket.into(), sink: Box::new_uninit_slice(DISCARD_BYTES_MAX) }
+    }
+}
+
+impl Wire for Plain {
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.read(buffer)
+    }
+
+    fn discard(&mut self, most: u64) -> io::Result<u64> {
+        let most = at_most(most);
+        Ok(self.socket.recv_with_flags(&mut self.sink[..most], MSG_TRUNC | MSG_WAITALL)? as u64)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.write_all(bytes)
+    }
+}
+
+pub(super) struct Tls {
+    stream: StreamOwned<ServerConnection, TcpStream>,
+    sink: Box<[u8]>,
+}
+
+impl Tls {
+    pub(super) fn new(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+        Ok(Self { stream: StreamOwned::new(connection, socket), sink: vec![0; DISCARD_BYTES_MAX].into() })
+    }
+}
+
+impl Wire for Tls {
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+
+    fn discard(&mut self, most: u64) -> io::Result<u64> {
+        let most = at_most(most);
+        Ok(self.stream.read(&mut self.sink[..most])? as u64)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
+    }
+}
+
+fn at_most(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX).min(DISCARD_BYTES_MAX)
+}
