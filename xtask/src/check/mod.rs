@@ -10,6 +10,7 @@ mod lengths;
 mod promises;
 mod source;
 mod supply;
+mod traps;
 mod words;
 
 use anyhow::{Result, bail};
@@ -27,6 +28,7 @@ pub(crate) fn check() -> Result<()> {
     violations.extend(words::violations(&tree));
     violations.extend(lengths::violations(&tree));
     violations.extend(promises::violations(&tree)?);
+    violations.extend(traps::violations(&tree)?);
     for violation in &violations {
         eprintln!("{violation}");
     }
