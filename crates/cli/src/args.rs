@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use haul::UploadOptions;
+use haul::EngineOptions;
 use haul::pace::RetryPolicy;
 use haul::parts::ChecksumAlgorithm;
 
@@ -196,19 +196,16 @@ pub(crate) struct EffortArgs {
 }
 
 impl EffortArgs {
-    /// When and how often to try again.
-    pub(crate) fn retry(&self) -> RetryPolicy {
-        let defaults = RetryPolicy::default();
-        RetryPolicy { attempts_max: self.max_attempts.unwrap_or(defaults.attempts_max), ..defaults }
-    }
-
-    /// These options, with as much effort as was asked for.
-    pub(crate) fn apply(&self, options: UploadOptions) -> UploadOptions {
-        UploadOptions {
-            concurrency: self.concurrency.unwrap_or(options.concurrency),
-            memory_budget_bytes: self.memory.unwrap_or(options.memory_budget_bytes),
-            retry: self.retry(),
-            ..options
+    /// The limits of the engine that this run makes.
+    pub(crate) fn limits(&self) -> EngineOptions {
+        let defaults = EngineOptions::default();
+        EngineOptions {
+            concurrency: self.concurrency.unwrap_or(defaults.concurrency),
+            memory_budget_bytes: self.memory.unwrap_or(defaults.memory_budget_bytes),
+            retry: RetryPolicy {
+                attempts_max: self.max_attempts.unwrap_or(defaults.retry.attempts_max),
+                ..defaults.retry
+            },
         }
     }
 }

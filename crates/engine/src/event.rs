@@ -1,11 +1,15 @@
 //! What happens during an upload, for progress displays, NDJSON and tests.
 
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_core::Stream;
 use haul_parts::{PartNumber, UploadId};
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::broadcast;
 
 use crate::journal::Relation;
 use crate::proof::{Proof, ProofCount};
@@ -153,40 +157,125 @@ fn as_text<S: serde::Serializer>(time: &Option<Timestamp>, serializer: S) -> Res
     }
 }
 
-/// Events that a slow reader may fall behind; older ones are lost then, and counted.
-const EVENTS_BEHIND_MAX: usize = 16 * 1024;
+/// Events that wait for a reader; when there are more, the oldest are lost.
+const EVENTS_WAITING_MAX: usize = 16 * 1024;
 
 /// Sends events; never waits for a reader.
 #[derive(Clone, Debug)]
-pub(crate) struct EventSender(broadcast::Sender<Event>);
+pub(crate) struct EventSender(Arc<Sending>);
+
+/// The sending end: the stream ends when its last clone is dropped.
+#[derive(Debug)]
+struct Sending(Arc<Mutex<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    events: VecDeque<Event>,
+    reader: Option<Waker>,
+    /// Nobody reads, or will.
+    unread: bool,
+    ended: bool,
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl EventSender {
     pub(crate) fn new() -> (Self, Events) {
-        let (sender, receiver) = broadcast::channel(EVENTS_BEHIND_MAX);
-        (Self(sender), Events(receiver))
+        let queue = Arc::new(Mutex::default());
+        (Self(Arc::new(Sending(Arc::clone(&queue)))), Events(queue))
     }
 
     pub(crate) fn send(&self, event: Event) {
         tracing::debug!(target: "haul::decision", "{event:?}");
-        // No reader is no error.
-        let _ = self.0.send(event);
+        let mut queue = lock(&self.0.0);
+        if queue.unread {
+            return;
+        }
+        if queue.events.len() == EVENTS_WAITING_MAX {
+            queue.events.pop_front();
+        }
+        queue.events.push_back(event);
+        let reader = queue.reader.take();
+        drop(queue);
+        reader.into_iter().for_each(Waker::wake);
     }
 }
 
-/// Receives the events of one upload.
+impl Drop for Sending {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.0);
+        queue.ended = true;
+        let reader = queue.reader.take();
+        drop(queue);
+        reader.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// The events of one transfer, in order, as a [`Stream`] that ends with the transfer. A reader that is 16,384 events
+/// behind loses the oldest.
 #[derive(Debug)]
-pub struct Events(broadcast::Receiver<Event>);
+pub struct Events(Arc<Mutex<Queue>>);
 
 impl Events {
-    /// The next event; `None` when the upload has ended. A reader that fell too far behind goes on with
-    /// the oldest event that is still there.
+    /// The next event; `None` when the transfer has ended.
     pub async fn next(&mut self) -> Option<Event> {
-        loop {
-            match self.0.recv().await {
-                Ok(event) => return Some(event),
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return None,
+        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+}
+
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        let mut queue = lock(&self.0);
+        match queue.events.pop_front() {
+            Some(event) => Poll::Ready(Some(event)),
+            None if queue.ended => Poll::Ready(None),
+            None => {
+                queue.reader = Some(context.waker().clone());
+                Poll::Pending
             }
         }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.0);
+        queue.unread = true;
+        queue.events.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn events_come_in_order_and_end_with_the_last_sender() {
+        let (sender, mut events) = EventSender::new();
+        let other = sender.clone();
+        sender.send(Event::Completing);
+        other.send(Event::Aborted);
+        drop(sender);
+        assert!(matches!(events.next().await, Some(Event::Completing)));
+        assert!(matches!(events.next().await, Some(Event::Aborted)));
+        let (_, ()) = tokio::join!(async { assert!(events.next().await.is_none()) }, async { drop(other) });
+    }
+
+    #[tokio::test]
+    async fn a_reader_far_behind_loses_the_oldest_events() {
+        let (sender, mut events) = EventSender::new();
+        sender.send(Event::Completing);
+        (0..EVENTS_WAITING_MAX).for_each(|_| sender.send(Event::Aborted));
+        drop(sender);
+        let mut count = 0;
+        while let Some(event) = events.next().await {
+            assert!(matches!(event, Event::Aborted));
+            count += 1;
+        }
+        assert_eq!(count, EVENTS_WAITING_MAX);
     }
 }

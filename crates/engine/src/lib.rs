@@ -32,6 +32,7 @@
 mod advice;
 pub mod body;
 pub mod bucket_lifecycle;
+mod engine;
 mod error;
 mod error_text;
 mod event;
@@ -46,19 +47,21 @@ pub mod testing;
 pub mod transfer;
 
 pub use advice::Advice;
+pub use engine::{Engine, download, upload};
 pub use error::Error;
 pub use event::{Event, Events};
 pub use haul_parts as parts;
 pub use haul_parts::{ObjectRef, ObjectRefError};
+pub use pace::EngineOptions;
 pub use proof::{Proof, ProofCount, WholeProof};
 pub use remote::{ObjectAttributes, Store, StoreError, StoreErrorKind};
 pub use s3::{Addressing, S3Options, S3Store};
 pub use source::{BytesSource, FileSource, Source};
-pub use transfer::download::{DownloadOptions, DownloadReport, download};
+pub use transfer::download::{DownloadOptions, DownloadReport};
 pub use transfer::upload::{
-    Abandoned, Cancel, JournalChoice, JournalOptions, OnChange, Progress, Unfinished, Upload, UploadOptions,
-    UploadReport, abandon, upload,
+    Abandoned, JournalChoice, JournalOptions, OnChange, Unfinished, UploadOptions, UploadReport, abandon,
 };
+pub use transfer::{Progress, StopRequest, Stopper, Transfer};
 
 /// The example in the README is compiled too.
 #[cfg(doctest)]

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use haul::parts::limits::PUT_OBJECT_MAX_BYTES;
-use haul::{DownloadOptions, ObjectAttributes, Unfinished, UploadOptions};
+use haul::{DownloadOptions, Engine, EngineOptions, ObjectAttributes, Unfinished, UploadOptions};
 
 use super::insisted::Insisted;
 use super::summary::{self, Journey};
@@ -31,14 +31,15 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
     match (source, target) {
         (Target::Path(path), Target::Store(address)) => {
             let insisted = Insisted::of(&transfer, &object);
+            let limits = transfer.effort.limits();
             let mut options = upload_options(&transfer, object)?;
             options.on_change = remember.on_change.unwrap_or_default().into();
-            options.unfinished = if remember.adopt { Unfinished::Adopt } else { Unfinished::Tell };
-            upload(store, &path, &address, (options, insisted), &remember, mode).await
+            options.unfinished = if remember.adopt { Unfinished::Adopt } else { Unfinished::Report };
+            upload(store, &path, &address, (options, limits, insisted), &remember, mode).await
         }
         (Target::Store(address), Target::Path(path)) => {
-            let options = download_options(&transfer, &remember, &object)?;
-            download(store, &address, &path, options, mode).await
+            let limits = download_limits(&transfer, &remember, &object)?;
+            download(store, &address, &path, limits, mode).await
         }
         (Target::Stream, _) => Err(Usage::new(
             "reading from standard input is not possible yet",
@@ -67,7 +68,7 @@ async fn upload(
     args: &StoreArgs,
     path: &Path,
     address: &Address,
-    (mut options, insisted): (UploadOptions, Insisted),
+    (mut options, limits, insisted): (UploadOptions, EngineOptions, Insisted),
     remember: &RememberArgs,
     mode: Mode,
 ) -> anyhow::Result<Exit> {
@@ -85,6 +86,7 @@ async fn upload(
         file: Origin::Path(path.to_owned()),
         address,
         options,
+        limits,
         journal: if remember.no_journal { Remembering::Nothing } else { Remembering::OfSource(insisted) },
         abort_on_interrupt: remember.abort_on_interrupt,
     };
@@ -95,7 +97,7 @@ async fn download(
     args: &StoreArgs,
     address: &Address,
     path: &Path,
-    options: DownloadOptions,
+    limits: EngineOptions,
     mode: Mode,
 ) -> anyhow::Result<Exit> {
     let object = address.exact_object().map_err(Usage::from)?;
@@ -109,7 +111,8 @@ async fn download(
     let mut view = View::new(mode, super::name_of(&to));
     let report = async {
         let mut interrupts = Interrupts::new(Role::Work)?;
-        let download = haul::download(Arc::clone(&opened.store), object, path, options);
+        let engine = Engine::new(Arc::clone(&opened.store), limits);
+        let download = engine.download(object, path, DownloadOptions::default());
         drive(download, mode, &mut view, &mut interrupts, Left::nothing()).await
     };
     let report = report.await;
@@ -134,7 +137,7 @@ fn upload_options(transfer: &TransferArgs, object: ObjectOptionArgs) -> Result<U
             format!("one request takes at most {}", human_size(PUT_OBJECT_MAX_BYTES)),
         ));
     }
-    Ok(transfer.effort.apply(UploadOptions {
+    Ok(UploadOptions {
         part_size_bytes: transfer.part_size,
         multipart_threshold_bytes,
         checksum: transfer.checksum.map_or(defaults.checksum, crate::args::ChecksumChoice::algorithm),
@@ -150,16 +153,16 @@ fn upload_options(transfer: &TransferArgs, object: ObjectOptionArgs) -> Result<U
         if_none_match: object.if_none_match,
         if_match: object.if_match.map(Into::into),
         ..defaults
-    }))
+    })
 }
 
 /// A download takes only what concerns every request. The rest is refused: an option that silently does nothing is a
 /// promise broken.
-fn download_options(
+fn download_limits(
     transfer: &TransferArgs,
     remember: &RememberArgs,
     object: &ObjectOptionArgs,
-) -> Result<DownloadOptions, Usage> {
+) -> Result<EngineOptions, Usage> {
     let given = [
         (transfer.part_size.is_some(), "--part-size"),
         (transfer.effort.concurrency.is_some(), "--concurrency"),
@@ -185,7 +188,7 @@ fn download_options(
             format!("{name} is for uploads; this is a download"),
             "leave it out: a download is one stream for now, verified by what the store gives",
         )),
-        None => Ok(DownloadOptions { retry: transfer.effort.retry() }),
+        None => Ok(transfer.effort.limits()),
     }
 }
 
@@ -227,11 +230,12 @@ mod tests {
         let (transfer, object) =
             cp("--part-size 64M --concurrency 3 --memory 1GiB --checksum none --max-attempts 2 \
              --metadata Owner=me --storage-class GLACIER --if-match abc --require-proof");
+        let limits = transfer.effort.limits();
         let given = upload_options(&transfer, object).unwrap();
         assert_eq!(given.part_size_bytes, Some(64 << 20));
-        assert_eq!((given.concurrency, given.memory_budget_bytes), (3, 1 << 30));
+        assert_eq!((limits.concurrency, limits.memory_budget_bytes), (3, 1 << 30));
         assert_eq!((given.checksum, given.require_proof), (None, true));
-        assert_eq!(given.retry.attempts_max, 2);
+        assert_eq!(limits.retry.attempts_max, 2);
         assert_eq!(given.attributes.metadata["owner"], "me");
         assert_eq!(given.attributes.storage_class.as_deref(), Some("GLACIER"));
         assert_eq!(given.if_match, Some("\"abc\"".into()));
@@ -247,7 +251,7 @@ mod tests {
     fn an_option_that_a_download_would_ignore_is_refused() {
         let options = |line: &str| {
             let CpArgs { transfer, remember, object, .. } = cp_args(line);
-            download_options(&transfer, &remember, &object)
+            download_limits(&transfer, &remember, &object)
         };
         insta::assert_snapshot!(options("--if-match abc").unwrap_err(), @"--if-match is for uploads; this is a download");
         insta::assert_snapshot!(options("--adopt").unwrap_err(), @"--adopt is for uploads; this is a download");

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use haul::UploadOptions;
 use haul::journal::{JournalError, JournalSummary};
+use haul::{EngineOptions, UploadOptions};
 use serde::Serialize;
 
 use super::summary::counted;
@@ -20,10 +20,10 @@ use crate::state_dir::journal_folder;
 
 /// Goes on with one, or with all that nobody is working on.
 pub(crate) async fn run(args: &StoreArgs, wanted: ResumeArgs, mode: Mode) -> anyhow::Result<Exit> {
-    let options = options(&wanted);
+    let settings = Settings::of(&wanted);
     match wanted.id {
-        Some(id) => resume(args, find(&id)?, wanted.source, &options, mode, &mut None).await,
-        None if wanted.all => all(args, &options, mode).await,
+        Some(id) => resume(args, find(&id)?, wanted.source, &settings, mode, &mut None).await,
+        None if wanted.all => all(args, &settings, mode).await,
         None => {
             Err(Usage::new("which upload?", "name its id (haul uploads lists them), or say --all").into())
         }
@@ -31,12 +31,20 @@ pub(crate) async fn run(args: &StoreArgs, wanted: ResumeArgs, mode: Mode) -> any
 }
 
 /// What is of this run; part size, checksum and attributes come from the journal.
-fn options(wanted: &ResumeArgs) -> UploadOptions {
-    wanted.effort.apply(UploadOptions {
-        multipart_threshold_bytes: 1,
-        on_change: wanted.on_change.into(),
-        ..UploadOptions::default()
-    })
+struct Settings {
+    options: UploadOptions,
+    limits: EngineOptions,
+}
+
+impl Settings {
+    fn of(wanted: &ResumeArgs) -> Self {
+        let options = UploadOptions {
+            multipart_threshold_bytes: 1,
+            on_change: wanted.on_change.into(),
+            ..UploadOptions::default()
+        };
+        Self { options, limits: wanted.effort.limits() }
+    }
 }
 
 /// One that another process works on.
@@ -47,7 +55,7 @@ struct Skipped<'a> {
     running_pid: Option<u32>,
 }
 
-async fn all(args: &StoreArgs, options: &UploadOptions, mode: Mode) -> anyhow::Result<Exit> {
+async fn all(args: &StoreArgs, settings: &Settings, mode: Mode) -> anyhow::Result<Exit> {
     let folder = journal_folder()?;
     let unfinished = folder.list().map_err(haul::Error::from)?;
     let unreadable = unreadable(&folder)?;
@@ -65,7 +73,7 @@ async fn all(args: &StoreArgs, options: &UploadOptions, mode: Mode) -> anyhow::R
     let mut interrupts = None;
     while let Some(summary) = left.pop_front() {
         let id = summary.id.clone();
-        let result = resume(args, summary, None, options, mode, &mut interrupts).await;
+        let result = resume(args, summary, None, settings, mode, &mut interrupts).await;
         let interrupted = interrupts.as_ref().is_some_and(Interrupts::came);
         match result {
             Ok(_) if interrupted => exit = Exit::Interrupted,
@@ -123,7 +131,7 @@ async fn resume(
     args: &StoreArgs,
     summary: JournalSummary,
     source: Option<PathBuf>,
-    options: &UploadOptions,
+    settings: &Settings,
     mode: Mode,
     interrupts: &mut Option<Interrupts>,
 ) -> anyhow::Result<Exit> {
@@ -137,8 +145,9 @@ async fn resume(
         options: UploadOptions {
             if_none_match: beginning.if_none_match,
             if_match: beginning.if_match.clone(),
-            ..options.clone()
+            ..settings.options.clone()
         },
+        limits: settings.limits.clone(),
         journal: Remembering::Given { id, connection: Box::new(connection) },
         abort_on_interrupt: false,
     };
@@ -156,8 +165,9 @@ mod tests {
     fn flags_of_this_run_reach_the_engine() {
         let line = "haul resume --all --concurrency 3 --memory 1GiB --max-attempts 2 --on-change fail";
         let Command::Resume(wanted) = Cli::try_parse_from(line.split(' ')).unwrap().command else { panic!() };
-        let given = options(&wanted);
-        assert_eq!((given.concurrency, given.memory_budget_bytes), (3, 1 << 30));
-        assert_eq!((given.retry.attempts_max, given.on_change), (2, haul::OnChange::Fail));
+        let Settings { options, limits } = Settings::of(&wanted);
+        assert_eq!(options.on_change, haul::OnChange::Fail);
+        assert_eq!((limits.concurrency, limits.memory_budget_bytes), (3, 1 << 30));
+        assert_eq!(limits.retry.attempts_max, 2);
     }
 }

@@ -6,7 +6,10 @@ use std::time::Instant;
 
 use anyhow::Context;
 use haul::source::SourceRecord;
-use haul::{FileSource, JournalChoice, JournalOptions, ObjectRef, Source, StoreErrorKind, UploadOptions};
+use haul::{
+    Engine, EngineOptions, FileSource, JournalChoice, JournalOptions, ObjectRef, Source, StoreErrorKind,
+    UploadOptions,
+};
 
 use super::insisted::Insisted;
 use super::summary::{self, Journey};
@@ -29,6 +32,7 @@ pub(super) struct Sending {
     pub(super) file: Origin,
     pub(super) address: Address,
     pub(super) options: UploadOptions,
+    pub(super) limits: EngineOptions,
     /// Where it is remembered, so that it can be resumed later.
     pub(super) journal: Remembering,
     /// Instead of pausing.
@@ -70,7 +74,7 @@ pub(super) async fn send(
     mode: Mode,
     interrupts: &mut Option<Interrupts>,
 ) -> anyhow::Result<Exit> {
-    let Sending { file, address, mut options, journal, abort_on_interrupt } = sending;
+    let Sending { file, address, mut options, limits, journal, abort_on_interrupt } = sending;
     let object = address.exact_object().map_err(Usage::from)?;
     let from = match &file {
         Origin::Path(path) => visible(&path.display().to_string()),
@@ -120,7 +124,8 @@ pub(super) async fn send(
         let can_pause = trail.resume().is_some() && !abort_on_interrupt;
         let on_interrupt = if can_pause { OnInterrupt::Pause } else { OnInterrupt::Abort };
         let left = Left::of_upload(on_interrupt, trail.clone());
-        let upload = haul::upload(Arc::clone(&opened.store), file, object, options);
+        let engine = Engine::new(Arc::clone(&opened.store), limits);
+        let upload = engine.upload(file, object, options);
         drive(upload, mode, &mut view, interrupts, left).await
     };
     let report = report.await;

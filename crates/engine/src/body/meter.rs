@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts bytes as the socket takes them, for progress and rates. Shared by all requests of an upload.
+/// Counts the bytes of one transfer as the socket takes them, for progress and rates. Shared by all its requests.
 #[derive(Clone, Debug, Default)]
 pub struct Meter {
     total: Arc<AtomicU64>,
+    /// Of all transfers of the engine.
+    all: Arc<AtomicU64>,
     tap: Tap,
 }
 
@@ -24,6 +26,7 @@ impl Meter {
             return false;
         }
         self.total.fetch_add(bytes, Ordering::Relaxed);
+        self.all.fetch_add(bytes, Ordering::Relaxed);
         true
     }
 
@@ -32,10 +35,21 @@ impl Meter {
         self.total.load(Ordering::Relaxed)
     }
 
+    /// All bytes that the transfers of the engine moved so far.
+    pub fn all_bytes(&self) -> u64 {
+        self.all.load(Ordering::Relaxed)
+    }
+
+    /// A meter for one more transfer of the same engine.
+    #[must_use]
+    pub fn of_transfer(&self) -> Self {
+        Self { all: Arc::clone(&self.all), ..Self::default() }
+    }
+
     /// The same count, with a tap for one request.
     pub(crate) fn tapped(&self) -> (Self, Tap) {
         let tap = Tap::default();
-        (Self { total: Arc::clone(&self.total), tap: tap.clone() }, tap)
+        (Self { tap: tap.clone(), ..self.clone() }, tap)
     }
 }
 

@@ -1,11 +1,18 @@
-//! What failures may cost: a budget that successes earn back.
+//! What repetitions may cost: a budget that successes earn back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::RetryPolicy;
 
-/// The budget of one upload: what its failures may cost.
+/// The budget of an engine; clones share it, so that a store that is down is not asked ten times for each part of each
+/// transfer.
 #[derive(Clone, Debug)]
-pub struct RetryBudget {
-    tenths: u32,
+pub struct RetryBudget(Arc<Budget>);
+
+#[derive(Debug)]
+struct Budget {
+    tenths: AtomicU32,
     most_tenths: u32,
 }
 
@@ -13,29 +20,27 @@ pub struct RetryBudget {
 const COST_TENTHS: u32 = 10;
 
 impl RetryBudget {
-    /// A full budget. It lets every part of those in flight use up its own tries: a wide upload shall not give up
-    /// sooner than a narrow one.
+    /// A full budget. It lets every request in flight use up its own attempts: a wide engine must not give up sooner than
+    /// a narrow one.
     pub fn new(policy: &RetryPolicy, concurrency: u32) -> Self {
         let budget = policy.budget.max(concurrency.saturating_mul(policy.attempts_max));
         let most_tenths = budget.saturating_mul(COST_TENTHS);
-        Self { tenths: most_tenths, most_tenths }
+        Self(Arc::new(Budget { tenths: AtomicU32::new(most_tenths), most_tenths }))
     }
 
-    /// Pays for one more try; false when there is nothing left.
+    /// Pays for one more attempt; false when there is nothing left.
     #[must_use]
-    pub fn pay(&mut self) -> bool {
-        match self.tenths.checked_sub(COST_TENTHS) {
-            Some(left) => {
-                self.tenths = left;
-                true
-            }
-            None => false,
-        }
+    pub fn pay(&self) -> bool {
+        self.change(|tenths| tenths.checked_sub(COST_TENTHS))
     }
 
     /// A success earns a little back.
-    pub fn earn(&mut self) {
-        self.tenths = (self.tenths + 1).min(self.most_tenths);
+    pub fn earn(&self) {
+        self.change(|tenths| Some((tenths + 1).min(self.0.most_tenths)));
+    }
+
+    fn change(&self, change: impl Fn(u32) -> Option<u32>) -> bool {
+        self.0.tenths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change).is_ok()
     }
 }
 
@@ -45,9 +50,10 @@ mod tests {
 
     #[test]
     fn the_budget_ends_and_successes_earn_it_back() {
-        let mut budget = RetryBudget::new(&RetryPolicy { budget: 2, ..RetryPolicy::default() }, 0);
-        assert!(budget.pay() && budget.pay() && !budget.pay());
-        (0..COST_TENTHS).for_each(|_| budget.earn());
-        assert!(budget.pay() && !budget.pay());
+        let budget = RetryBudget::new(&RetryPolicy { budget: 2, ..RetryPolicy::default() }, 0);
+        let same = budget.clone();
+        assert!(budget.pay() && same.pay() && !budget.pay());
+        (0..COST_TENTHS).for_each(|_| same.earn());
+        assert!(budget.pay() && !same.pay());
     }
 }

@@ -1,7 +1,15 @@
-//! How fast, and how often again: when a request is repeated ([`retry`]) and what all repetitions may cost ([`budget`]).
+//! How fast, and how often again.
+//!
+//! [`gate`] limits the requests in flight at one store by what [`throttle`] allows, [`retry`] decides when a request is
+//! repeated and [`budget`] what all repetitions may cost, [`resources`] holds what the transfers of an engine share.
 
 mod budget;
+mod gate;
+mod resources;
 mod retry;
+pub mod throttle;
 
 pub use budget::RetryBudget;
-pub use retry::{Failure, RetryPolicy};
+pub use gate::{Gate, Pass};
+pub use resources::{DEFAULT_CONCURRENCY, EngineOptions, Resources};
+pub use retry::{Failure, Retries, RetryPolicy};

@@ -9,8 +9,10 @@
 use std::future::Future;
 use std::time::Duration;
 
-use rand::Rng;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
+use super::RetryBudget;
 use crate::advice::Advice;
 use crate::remote::{StoreError, StoreErrorKind};
 
@@ -43,6 +45,47 @@ impl Default for RetryPolicy {
 
 /// A store may not ask for more than this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
+
+/// The policy, the shared budget and the random waits of one transfer.
+#[derive(Debug)]
+pub struct Retries {
+    policy: RetryPolicy,
+    budget: RetryBudget,
+    random: StdRng,
+}
+
+impl Retries {
+    /// `seed` decides the waits.
+    pub fn new(policy: RetryPolicy, budget: RetryBudget, seed: u64) -> Self {
+        Self { policy, budget, random: StdRng::seed_from_u64(seed) }
+    }
+
+    /// How long to wait before the next attempt, or `None` to give up; as [`RetryPolicy::wait`].
+    pub fn wait(&mut self, attempt: u32, failure: &Failure) -> Option<Duration> {
+        self.policy.wait(attempt, failure, &mut self.random)
+    }
+
+    /// The same, paid out of the budget.
+    pub fn pay_for_wait(&mut self, attempt: u32, failure: &Failure) -> Option<Duration> {
+        self.wait(attempt, failure).filter(|_| self.budget.pay())
+    }
+
+    /// Pays for one more attempt whose wait is known; false when there is nothing left.
+    #[must_use]
+    pub fn pay(&self) -> bool {
+        self.budget.pay()
+    }
+
+    /// A success earns a little back.
+    pub fn earn(&self) {
+        self.budget.earn();
+    }
+
+    /// Bound of the first wait after `SlowDown` and its kin.
+    pub fn throttled_base(&self) -> Duration {
+        self.policy.throttled_base
+    }
+}
 
 /// What the policy needs to know of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,9 +160,6 @@ impl RetryPolicy {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
-    use rand::rngs::StdRng;
-
     use super::*;
     use crate::remote::Operation;
 

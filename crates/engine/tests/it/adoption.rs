@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use haul::StopRequest;
 use haul::body::Payload;
 use haul::parts::{ChecksumAlgorithm as A, ChecksumType as T, Hasher, PartNumber, UploadId};
 use haul::remote::{CreateRequest, Meter, Operation as O, PartRequest, Store, UploadRef};
@@ -211,7 +212,7 @@ async fn an_adopted_upload_goes_on_after_an_interruption_too() {
     store.set_faults(Faults::none().on_calls(O::UploadPart, 4..=u64::MAX, Fault::Stall));
     let running = machine.start_with(&store, with(&machine, Unfinished::Adopt));
     tokio::time::sleep(Duration::from_secs(60)).await;
-    running.canceller().pause_now();
+    running.stop(StopRequest::PauseNow);
     let error = running.await.unwrap_err();
     assert!(matches!(error, Error::Paused { arrived_bytes: 4200, .. }), "{}", chain(&error));
     assert_eq!(already, 3);
@@ -282,7 +283,7 @@ async fn without_checksums_the_md5_of_the_etag_decides() {
 async fn without_adopt_it_is_said_and_left_alone() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     let theirs = OtherTool::NONE.begins(&store, &bytes(SIZE), &[1, 2, 3]).await;
-    let (ended, said) = heard(machine.start_with(&store, with(&machine, Unfinished::Tell))).await;
+    let (ended, said) = heard(machine.start_with(&store, with(&machine, Unfinished::Report))).await;
     assert_eq!(ended.unwrap().resumed_bytes, 0);
     assert!(
         said.iter().any(|event| matches!(event, Event::UnfinishedFound { count: 1, initiated: Some(_) }))
@@ -292,7 +293,7 @@ async fn without_adopt_it_is_said_and_left_alone() {
     // A store that will not list is no reason not to upload, and neither is one that does not answer.
     for fault in [Fault::Answer(Refusal::ACCESS_DENIED), Fault::Stall] {
         store.set_faults(Faults::none().on_every(O::ListMultipartUploads, fault));
-        machine.start_with(&store, with(&machine, Unfinished::Tell)).await.unwrap();
+        machine.start_with(&store, with(&machine, Unfinished::Report)).await.unwrap();
     }
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use haul::remote::Operation as O;
 use haul::source::Change;
 use haul::testing::memory::{Fault, Faults};
-use haul::{BytesSource, Source, UploadOptions, upload};
+use haul::{BytesSource, Source, StopRequest, UploadOptions};
 
-use crate::harness::{arrives_with, aws, bytes, nothing_left, object, options, run};
+use crate::harness::{arrives_on, aws, bytes, engine, narrow_engine, nothing_left, object, options, run_on};
 
 const MIB: u64 = 1 << 20;
 
@@ -47,17 +47,12 @@ async fn no_more_is_read_than_the_budget_holds() {
     let read_bytes = Arc::new(AtomicU64::new(0));
     let source =
         CountingSource { bytes: BytesSource::new(bytes(32 << 20)), read_bytes: Arc::clone(&read_bytes) };
-    let options = UploadOptions {
-        part_size_bytes: Some(MIB),
-        memory_budget_bytes: 6 * MIB + 1000,
-        concurrency: 16,
-        ..options()
-    };
-    let running = upload(Arc::new(store.clone()), source, object(), options);
+    let options = UploadOptions { part_size_bytes: Some(MIB), ..options() };
+    let running = engine(&store, 6 * MIB + 1000).upload(source, object(), options);
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(read_bytes.load(Ordering::Relaxed), (12 + 6) * MIB);
     assert_eq!(store.parts_in_flight_most(), 6);
-    running.canceller().cancel();
+    running.stop(StopRequest::Cancel);
     running.await.unwrap_err();
     nothing_left(&store);
 }
@@ -74,8 +69,8 @@ async fn parts_larger_than_the_budget_arrive() {
     let content = bytes(5 << 20);
     let source =
         CountingSource { bytes: BytesSource::new(content.clone()), read_bytes: Arc::clone(&read_bytes) };
-    let options = UploadOptions { part_size_bytes: Some(MIB + 17), memory_budget_bytes: MIB, ..options() };
-    upload(Arc::new(store.clone()), source, object(), options).await.unwrap();
+    let options = UploadOptions { part_size_bytes: Some(MIB + 17), ..options() };
+    engine(&store, MIB).upload(source, object(), options).await.unwrap();
     assert!(store.object(&object()).unwrap() == content);
     assert!(read_bytes.load(Ordering::Relaxed) >= 10 * MIB, "each part is read to hash it and to send it");
     // A permit of two slices per part: no more than two of them fit four slices.
@@ -87,7 +82,7 @@ async fn parts_larger_than_the_budget_arrive() {
 #[tokio::test(start_paused = true)]
 async fn the_smallest_budget_still_moves() {
     let store = aws(Faults::none());
-    arrives_with(&store, UploadOptions { memory_budget_bytes: 0, ..options() }).await;
+    arrives_on(&engine(&store, 0), &store, options()).await;
     assert_eq!(store.parts_in_flight_most(), 1);
 }
 
@@ -96,7 +91,7 @@ async fn no_more_parts_are_in_flight_than_asked_for() {
     for concurrency in [0, 1, 3, 16] {
         let faults = Faults::none().on_every(O::UploadPart, Fault::Delay(Duration::from_secs(1)));
         let store = aws(faults);
-        run(&store, 100_000, UploadOptions { concurrency, ..options() }).await.unwrap();
+        run_on(&narrow_engine(&store, concurrency), 100_000, options()).await.unwrap();
         assert_eq!(store.parts_in_flight_most(), concurrency.max(1));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use haul::StopRequest;
 use haul::remote::Operation as O;
 use haul::testing::memory::{Fault, Faults};
 use haul::{Error, Event};
@@ -61,10 +62,10 @@ async fn cancelling_at_any_moment_leaves_nothing() {
     for moment in 0..70 {
         let store = aws(slow());
         let running = start(&store, &bytes(10_500), options());
-        let canceller = running.canceller();
+        let stopper = running.stopper();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(moment * 10)).await;
-            canceller.cancel();
+            stopper.stop(StopRequest::Cancel);
         });
         match running.await {
             Ok(_) => {
@@ -88,7 +89,7 @@ async fn cancelling_during_create_removes_what_it_made() {
     let store = aws(slow());
     let running = start(&store, &bytes(10_500), options());
     tokio::time::sleep(Duration::from_millis(50)).await;
-    running.canceller().cancel();
+    running.stop(StopRequest::Cancel);
     assert!(matches!(running.await, Err(Error::Cancelled { .. })));
     assert_eq!((store.calls(O::CreateMultipartUpload), store.calls(O::UploadPart)), (1, 0));
     nothing_left(&store);
@@ -112,10 +113,10 @@ async fn cancelling_before_the_answer_to_create_removes_what_it_made() {
 async fn stalled_parts_are_stopped() {
     let store = aws(Faults::none().on_calls(O::UploadPart, 5..=u64::MAX, Fault::Stall));
     let running = start(&store, &bytes(10_500), options());
-    let canceller = running.canceller();
+    let stopper = running.stopper();
     tokio::time::sleep(Duration::from_secs(3600)).await;
-    canceller.cancel();
-    canceller.cancel();
+    stopper.stop(StopRequest::Cancel);
+    stopper.stop(StopRequest::Cancel);
     let (ended, said) = heard(running).await;
     assert!(matches!(ended, Err(Error::Cancelled { .. })));
     nothing_left(&store);
@@ -130,7 +131,7 @@ async fn cancelling_during_complete_waits_for_its_outcome() {
     let running = start(&store, &bytes(10_500), options());
     tokio::time::sleep(Duration::from_secs(100)).await;
     assert_eq!(store.calls(O::CompleteMultipartUpload), 1);
-    running.canceller().cancel();
+    running.stop(StopRequest::Cancel);
     running.await.unwrap();
     assert_eq!(store.object(&object()).unwrap(), bytes(10_500));
     assert_eq!(store.calls(O::AbortMultipartUpload), 0);
@@ -140,9 +141,9 @@ async fn cancelling_during_complete_waits_for_its_outcome() {
 async fn cancelling_after_the_end_changes_nothing() {
     let store = aws(Faults::none());
     let mut running = start(&store, &bytes(10_500), options());
-    let canceller = running.canceller();
+    let stopper = running.stopper();
     (&mut running).await.unwrap();
-    canceller.cancel();
+    stopper.stop(StopRequest::Cancel);
     drop(running);
     settle().await;
     assert_eq!(store.object(&object()).unwrap(), bytes(10_500));

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use haul::StopRequest;
 use haul::body::Payload;
 use haul::journal::{JournalError, JournalFolder};
 use haul::parts::{PartNumber, UploadId};
@@ -175,7 +176,7 @@ impl Scenario {
         let loses_journals = seed % 8 == 4;
         let options = UploadOptions {
             part_size_bytes: Some(part_size_bytes),
-            concurrency: random.random_range(1..20),
+            concurrency: Some(random.random_range(1..20)),
             if_none_match: random.random_bool(0.2),
             require_proof: random.random_bool(0.3),
             unfinished: if loses_journals { Unfinished::Adopt } else { Unfinished::Ignore },
@@ -334,7 +335,7 @@ impl Scenario {
         };
         runtime.block_on(async {
             let mut running = upload(Arc::new(store.clone()), FileLike::open(file, reads), object(), options);
-            let canceller = running.canceller();
+            let stopper = running.stopper();
             match fall {
                 Some(
                     Fall::Killed { after }
@@ -357,9 +358,9 @@ impl Scenario {
                 Some(Fall::Paused { after }) => {
                     tokio::spawn(async move {
                         tokio::time::sleep(after).await;
-                        canceller.pause();
+                        stopper.stop(StopRequest::Pause);
                         tokio::time::sleep(after).await;
-                        canceller.pause_now();
+                        stopper.stop(StopRequest::PauseNow);
                     });
                 }
                 Some(Fall::SourceChanges { .. }) => {}
@@ -367,7 +368,7 @@ impl Scenario {
                     if let Some(after) = self.cancelled_at_last {
                         tokio::spawn(async move {
                             tokio::time::sleep(after).await;
-                            canceller.cancel();
+                            stopper.stop(StopRequest::Cancel);
                         });
                     }
                 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use haul::StopRequest;
 use haul::remote::Operation as O;
 use haul::testing::memory::{Fault, Faults, MemoryStore, Quirks, Refusal, RepeatedComplete};
 use haul::{Abandoned, abandon};
@@ -285,14 +286,14 @@ async fn a_complete_that_lands_before_the_abort_is_said() {
     let running = machine.start(&store);
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(store.calls(O::CompleteMultipartUpload), 1);
-    running.canceller().cancel();
+    running.stop(StopRequest::Cancel);
     running.await.unwrap();
     assert_eq!(store.object(&object()).unwrap(), bytes(SIZE));
 
     let (machine, store) = (Machine::new(), aws(late()));
     let running = machine.start(&store);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    running.canceller().pause_now();
+    running.stop(StopRequest::PauseNow);
     running.await.unwrap_err();
     let id = machine.journals().list().unwrap()[0].id.clone();
     let given_up = abandon(Arc::new(store.clone()), &machine.journals(), &id).await.unwrap();

@@ -8,7 +8,10 @@ use haul::remote::{CreateRequest, Operation, Store, StoreErrorKind, UploadRef};
 use haul::source::FileIdentity;
 use haul::source::SourceRecord;
 use haul::testing::memory::{Call, EtagKind, Fate, Faults, MemoryStore, Quirks};
-use haul::{BytesSource, Error, Event, ObjectRef, Upload, UploadOptions, UploadReport, upload};
+use haul::{
+    BytesSource, Engine, EngineOptions, Error, Event, ObjectRef, Transfer, UploadOptions, UploadReport,
+    upload,
+};
 
 pub(crate) const PART_BYTES: u64 = 1000;
 
@@ -53,7 +56,17 @@ pub(crate) fn options() -> UploadOptions {
     }
 }
 
-pub(crate) fn start(store: &MemoryStore, bytes: &[u8], options: UploadOptions) -> Upload {
+/// An engine with so much memory for parts.
+pub(crate) fn engine(store: &MemoryStore, memory_budget_bytes: u64) -> Engine {
+    Engine::new(Arc::new(store.clone()), EngineOptions { memory_budget_bytes, ..EngineOptions::default() })
+}
+
+/// An engine with so many requests in flight.
+pub(crate) fn narrow_engine(store: &MemoryStore, concurrency: u32) -> Engine {
+    Engine::new(Arc::new(store.clone()), EngineOptions { concurrency, ..EngineOptions::default() })
+}
+
+pub(crate) fn start(store: &MemoryStore, bytes: &[u8], options: UploadOptions) -> Transfer<UploadReport> {
     upload(Arc::new(store.clone()), BytesSource::new(bytes.to_vec()), object(), options)
 }
 
@@ -63,12 +76,20 @@ pub(crate) async fn run(
     size_bytes: usize,
     options: UploadOptions,
 ) -> Result<UploadReport, Error> {
-    let running = start(store, &bytes(size_bytes), options);
+    run_on(&Engine::new(Arc::new(store.clone()), EngineOptions::default()), size_bytes, options).await
+}
+
+pub(crate) async fn run_on(
+    engine: &Engine,
+    size_bytes: usize,
+    options: UploadOptions,
+) -> Result<UploadReport, Error> {
+    let running = engine.upload(BytesSource::new(bytes(size_bytes)), object(), options);
     tokio::time::timeout(Duration::from_secs(86_400), running).await.expect("the upload hangs")
 }
 
 /// How it ended, and all that it said until then.
-pub(crate) async fn heard(mut running: Upload) -> (Result<UploadReport, Error>, Vec<Event>) {
+pub(crate) async fn heard(mut running: Transfer<UploadReport>) -> (Result<UploadReport, Error>, Vec<Event>) {
     let mut events = running.take_events().unwrap();
     let mut said = vec![];
     while let Some(event) = events.next().await {
@@ -97,7 +118,12 @@ pub(crate) async fn arrives(store: &MemoryStore) -> UploadReport {
 }
 
 pub(crate) async fn arrives_with(store: &MemoryStore, options: UploadOptions) -> UploadReport {
-    let report = run(store, 10_500, options).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+    let engine = Engine::new(Arc::new(store.clone()), EngineOptions::default());
+    arrives_on(&engine, store, options).await
+}
+
+pub(crate) async fn arrives_on(engine: &Engine, store: &MemoryStore, options: UploadOptions) -> UploadReport {
+    let report = run_on(engine, 10_500, options).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
     assert_eq!(store.object(&object()).expect("the object is there"), bytes(10_500));
     assert_eq!(report.size_bytes, 10_500);
     assert_eq!(report.part_count, 11);

@@ -133,7 +133,7 @@ async fn throttling_lowers_what_is_in_flight() {
     let mut running = start(&store, &bytes(100_000), options());
     let progress = running.progress();
     assert!(tokio::time::timeout(Duration::from_secs(50), &mut running).await.is_err());
-    let seen = progress.parts_in_flight();
+    let seen = progress.in_flight();
     // Eight, and what was under way already: one or two of the eight may be the same part again.
     assert!((1..=10).contains(&seen), "{seen} in flight after the throttling");
     running.await.unwrap();
@@ -176,7 +176,7 @@ async fn an_upload_that_always_expires_is_a_clear_error() {
 async fn a_conflict_of_conditions_begins_anew() {
     let store = aws(Faults::none().on_every(O::UploadPart, Fault::Delay(Duration::from_secs(1))));
     let single = UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
-    let guarded = UploadOptions { if_none_match: true, concurrency: 2, ..options() };
+    let guarded = UploadOptions { if_none_match: true, concurrency: Some(2), ..options() };
     let running = start(&store, &bytes(10_500), guarded);
     tokio::time::sleep(Duration::from_secs(2)).await;
     run(&store, 10, single).await.unwrap();

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use haul::StopRequest;
 use haul::journal::JournalFolder;
 use haul::remote::Operation;
 use haul::testing::memory::{Fault, Faults, MemoryStore};
-use haul::{Error, FileSource, JournalChoice, JournalOptions, Upload, UploadOptions, upload};
+use haul::{Error, FileSource, JournalChoice, JournalOptions, Transfer, UploadOptions, UploadReport, upload};
 
 use crate::harness::{PART_BYTES, bytes, chain, object, options};
 
@@ -33,7 +34,11 @@ impl Machine {
 
     /// With a journal, and one part after the other, so that it is known which have arrived.
     pub(crate) fn options(&self) -> UploadOptions {
-        UploadOptions { journal: Some(self.journal(JournalChoice::OfSource)), concurrency: 1, ..options() }
+        UploadOptions {
+            journal: Some(self.journal(JournalChoice::OfSource)),
+            concurrency: Some(1),
+            ..options()
+        }
     }
 
     /// As `haul resume ID` has it.
@@ -47,11 +52,11 @@ impl Machine {
         JournalOptions { folder: self.journals(), store_name: None, connection, choice }
     }
 
-    pub(crate) fn start(&self, store: &MemoryStore) -> Upload {
+    pub(crate) fn start(&self, store: &MemoryStore) -> Transfer<UploadReport> {
         self.start_with(store, self.options())
     }
 
-    pub(crate) fn start_with(&self, store: &MemoryStore, options: UploadOptions) -> Upload {
+    pub(crate) fn start_with(&self, store: &MemoryStore, options: UploadOptions) -> Transfer<UploadReport> {
         start_file(&self.file(), store, options)
     }
 
@@ -65,7 +70,7 @@ impl Machine {
         store.set_faults(Faults::none().on_calls(Operation::UploadPart, parts + 1..=u64::MAX, Fault::Stall));
         let running = self.start_with(store, options);
         tokio::time::sleep(Duration::from_secs(60)).await;
-        running.canceller().pause_now();
+        running.stop(StopRequest::PauseNow);
         let error = running.await.unwrap_err();
         let Error::Paused { arrived_bytes, .. } = error else { panic!("{}", chain(&error)) };
         assert_eq!(arrived_bytes, parts * PART_BYTES);
@@ -74,6 +79,6 @@ impl Machine {
 }
 
 /// Uploads a file to the one object.
-pub(crate) fn start_file(file: &Path, store: &MemoryStore, options: UploadOptions) -> Upload {
+pub(crate) fn start_file(file: &Path, store: &MemoryStore, options: UploadOptions) -> Transfer<UploadReport> {
     upload(Arc::new(store.clone()), FileSource::open(file).unwrap(), object(), options)
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use haul::parts::{ChecksumAlgorithm, Hasher, PartNumber};
 use haul::remote::Operation as O;
 use haul::testing::memory::{Fault, Faults, Refusal};
-use haul::{Error, UploadOptions, WholeProof};
+use haul::{Error, WholeProof};
 
 use crate::harness::{
-    PART_BYTES, arrives, arrives_with, aws, bytes, chain, differing_parts, fails, heard, nothing_left,
+    PART_BYTES, arrives, arrives_on, aws, bytes, chain, differing_parts, engine, fails, heard, nothing_left,
     object, options,
 };
 use crate::machine::{Machine, SIZE};
@@ -86,8 +86,7 @@ async fn p4_never_mixed() {
 #[tokio::test(start_paused = true)]
 async fn p5_bounded() {
     let store = aws(Faults::none().on_every(O::UploadPart, Fault::Delay(Duration::from_secs(1))));
-    let bounded = UploadOptions { concurrency: 100, memory_budget_bytes: 3 * PART_BYTES, ..options() };
-    arrives_with(&store, bounded).await;
+    arrives_on(&engine(&store, 3 * PART_BYTES), &store, options()).await;
     assert!(store.parts_in_flight_most() <= 3, "{}", store.parts_in_flight_most());
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use haul::remote::Operation as O;
 use haul::testing::memory::{Fault, Faults, MemoryStore, Refusal};
-use haul::{Error, Event, Upload, UploadOptions, UploadReport};
+use haul::{Error, Event, StopRequest, Transfer, UploadOptions, UploadReport};
 use tokio::time::Instant;
 
 use crate::harness::{aws, bytes, chain, heard, object, options, start};
@@ -15,15 +15,15 @@ fn single() -> UploadOptions {
     UploadOptions { part_size_bytes: None, multipart_threshold_bytes: 1 << 20, ..options() }
 }
 
-fn put(store: &MemoryStore) -> Upload {
+fn put(store: &MemoryStore) -> Transfer<UploadReport> {
     start(store, &bytes(SIZE), single())
 }
 
 /// Stopped in this way after a second.
-async fn stopped(store: &MemoryStore, stop: fn(&haul::Cancel)) -> Result<UploadReport, Error> {
+async fn stopped(store: &MemoryStore, request: StopRequest) -> Result<UploadReport, Error> {
     let running = put(store);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    stop(&running.canceller());
+    running.stop(request);
     running.await
 }
 
@@ -41,10 +41,10 @@ async fn a_put_whose_answers_are_all_lost_is_found() {
 /// The store was slow; Ctrl-C said "nothing is left of it", and the old object had been replaced.
 #[tokio::test(start_paused = true)]
 async fn a_put_that_is_cancelled_after_it_was_carried_out_is_reported_as_done() {
-    for stop in [haul::Cancel::cancel, haul::Cancel::pause, haul::Cancel::pause_now] {
+    for request in [StopRequest::Cancel, StopRequest::Pause, StopRequest::PauseNow] {
         let slow = Faults::none().on_every(O::PutObject, Fault::DelayAnswer(Duration::from_secs(3600)));
         let store = aws(slow);
-        let report = stopped(&store, stop).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+        let report = stopped(&store, request).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
         is_there(&store);
         assert_eq!((report.size_bytes, report.proof.unproven), (SIZE as u64, 0));
     }
@@ -54,7 +54,7 @@ async fn a_put_that_is_cancelled_after_it_was_carried_out_is_reported_as_done() 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_put_takes_an_answer_that_is_on_its_way() {
     let store = aws(Faults::none().on_every(O::PutObject, Fault::DelayAnswer(Duration::from_secs(3))));
-    stopped(&store, haul::Cancel::cancel).await.unwrap();
+    stopped(&store, StopRequest::Cancel).await.unwrap();
     assert_eq!(store.calls(O::HeadObject), 0);
     is_there(&store);
 }
@@ -66,7 +66,7 @@ async fn a_cancelled_put_that_cannot_be_looked_at_is_in_doubt() {
         .on_every(O::PutObject, Fault::DelayAnswer(Duration::from_secs(3600)))
         .on_every(O::HeadObject, Fault::Answer(Refusal::ACCESS_DENIED));
     let store = aws(faults);
-    let error = stopped(&store, haul::Cancel::cancel).await.unwrap_err();
+    let error = stopped(&store, StopRequest::Cancel).await.unwrap_err();
     assert!(matches!(error, Error::PutInDoubt { .. }), "{}", chain(&error));
     assert!(error.hint().is_some());
 }
@@ -88,10 +88,10 @@ async fn a_put_that_may_still_land_is_in_doubt() {
 /// Stopped in the middle of its body it can never be carried out: there is nothing to look at.
 #[tokio::test(start_paused = true)]
 async fn a_put_that_is_cancelled_before_its_bytes_have_left_is_undone() {
-    for stop in [haul::Cancel::cancel, haul::Cancel::pause, haul::Cancel::pause_now] {
+    for request in [StopRequest::Cancel, StopRequest::Pause, StopRequest::PauseNow] {
         let store = aws(Faults::none().on_every(O::PutObject, Fault::Delay(Duration::from_secs(3600))));
         let begun = Instant::now();
-        let error = stopped(&store, stop).await.unwrap_err();
+        let error = stopped(&store, request).await.unwrap_err();
         assert!(matches!(error, Error::Cancelled { .. }), "{}", chain(&error));
         assert_eq!((begun.elapsed().as_secs(), store.calls(O::HeadObject)), (1, 0));
         tokio::time::sleep(Duration::from_secs(7200)).await;
@@ -115,7 +115,7 @@ async fn a_put_that_waits_for_its_next_try_is_cancelled_at_once() {
     let busy = Refusal { retry_after: Some(Duration::from_secs(120)), ..Refusal::SLOW_DOWN };
     let store = aws(Faults::none().on_every(O::PutObject, Fault::Answer(busy)));
     let begun = Instant::now();
-    let error = stopped(&store, haul::Cancel::pause).await.unwrap_err();
+    let error = stopped(&store, StopRequest::Pause).await.unwrap_err();
     assert!(matches!(error, Error::Cancelled { .. }), "{}", chain(&error));
     assert_eq!(begun.elapsed().as_secs(), 1);
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use haul::StopRequest;
 use haul::remote::Operation as O;
 use haul::source::Change;
 use haul::source::SourceRecord;
@@ -206,7 +207,7 @@ async fn a_repaired_failure_is_not_the_reason_of_a_pause() {
     ));
     let running = machine.start(&store);
     tokio::time::sleep(Duration::from_secs(3600)).await;
-    running.canceller().pause();
+    running.stop(StopRequest::Pause);
     let error = running.await.unwrap_err();
     assert!(matches!(error, Error::Paused { arrived_bytes: 5000, source: None, .. }), "{}", chain(&error));
 }
@@ -219,7 +220,7 @@ async fn a_failure_during_a_pause_is_not_its_reason() {
     store.set_faults(Faults::none().on_calls(O::UploadPart, 6..=u64::MAX, late));
     let running = machine.start(&store);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    running.canceller().pause();
+    running.stop(StopRequest::Pause);
     let error = running.await.unwrap_err();
     assert!(matches!(error, Error::Paused { arrived_bytes: 5000, source: None, .. }), "{}", chain(&error));
 }
@@ -233,7 +234,7 @@ async fn a_pause_does_not_wait_for_the_next_try_of_create() {
     let begun = tokio::time::Instant::now();
     let running = machine.start(&store);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    running.canceller().pause();
+    running.stop(StopRequest::Pause);
     let error = running.await.unwrap_err();
     assert!(matches!(error, Error::Cancelled { .. }), "{}", chain(&error));
     assert_eq!(begun.elapsed().as_secs(), 1);

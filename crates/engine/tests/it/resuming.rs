@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use haul::Error;
+use haul::StopRequest;
 use haul::remote::Operation as O;
 use haul::testing::memory::{Fault, Faults};
 
@@ -31,7 +32,7 @@ async fn a_resume_that_is_still_looking_can_be_stopped() {
     store.set_faults(Faults::none().on(O::ListParts, 1, Fault::Stall));
     let running = machine.start(&store);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    running.canceller().pause();
+    running.stop(StopRequest::Pause);
     let error = tokio::time::timeout(Duration::from_secs(60), running).await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Paused { arrived_bytes: 5000, .. }), "{}", chain(&error));
 
@@ -45,7 +46,7 @@ async fn a_resume_that_is_still_looking_can_be_stopped() {
     store.set_faults(Faults::none().on(O::ListParts, 1, Fault::Stall));
     let running = machine.start(&store);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    running.canceller().cancel();
+    running.stop(StopRequest::Cancel);
     let error = tokio::time::timeout(Duration::from_secs(60), running).await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Cancelled { .. }), "{}", chain(&error));
     assert_eq!(machine.journals().list().unwrap().len(), 0);

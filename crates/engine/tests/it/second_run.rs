@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use haul::StopRequest;
 use haul::remote::Operation as O;
 use haul::source::Change;
 use haul::source::SourceRecord;
 use haul::testing::memory::{EtagKind, Fault, Faults, MemoryStore, Quirks, Refusal};
-use haul::{BytesSource, Error, Source, StoreErrorKind, Upload, UploadOptions, upload};
+use haul::{BytesSource, Error, Source, StoreErrorKind, Transfer, UploadOptions, UploadReport, upload};
 
 use crate::harness::{
     PART_BYTES, aws, bytes, chain, differing_parts, heard, identity, nothing_left, object, options, start,
@@ -61,15 +62,20 @@ impl Source for Wavering {
 
 const FOR_EVER: u32 = u32::MAX;
 
-fn start_wavering(machine: &Machine, store: &MemoryStore, version: u64, looks: u32) -> Upload {
+fn start_wavering(
+    machine: &Machine,
+    store: &MemoryStore,
+    version: u64,
+    looks: u32,
+) -> Transfer<UploadReport> {
     let source = Wavering::new(version, looks);
     upload(Arc::new(store.clone()), source, object(), machine.options())
 }
 
 /// Lets it run for a minute, then pauses it at once.
-async fn paused(running: Upload) -> Error {
+async fn paused(running: Transfer<UploadReport>) -> Error {
     tokio::time::sleep(Duration::from_secs(60)).await;
-    running.canceller().pause_now();
+    running.stop(StopRequest::PauseNow);
     running.await.unwrap_err()
 }
 
@@ -137,7 +143,7 @@ async fn a_source_that_changed_before_complete_is_not_completed() {
     store.set_faults(Faults::none().on(O::UploadPart, 11, Fault::DelayAnswer(Duration::from_secs(3))));
     let running = start_wavering(&machine, &store, 1, FOR_EVER);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    running.canceller().pause();
+    running.stop(StopRequest::Pause);
     let error = running.await.unwrap_err();
     assert!(matches!(error, Error::Paused { arrived_bytes: 10_500, .. }), "{}", chain(&error));
     let error = start_wavering(&machine, &store, 1, 0).await.unwrap_err();
@@ -196,7 +202,7 @@ async fn a_cancel_that_cannot_remove_the_parts_says_so() {
     );
     let running = machine.start(&store);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    running.canceller().cancel();
+    running.stop(StopRequest::Cancel);
     let error = running.await.unwrap_err();
     assert!(matches!(error, Error::LeftBehind { .. }), "{}", chain(&error));
     assert_eq!(machine.journals().list().unwrap().len(), 1);
@@ -253,7 +259,7 @@ async fn a_complete_that_always_fails_pauses_in_the_end() {
     );
     let error = machine.start(&store).await.unwrap_err();
     assert!(matches!(error, Error::Paused { source: Some(_), .. }), "{}", chain(&error));
-    let tries = u64::from(machine.options().retry.attempts_max);
+    let tries = u64::from(haul::pace::RetryPolicy::default().attempts_max);
     assert_eq!(store.calls(O::CompleteMultipartUpload), tries);
     store.set_faults(Faults::none());
     let sent = store.bytes_received();

@@ -7,15 +7,16 @@
 use std::fmt;
 use std::time::Duration;
 
+use haul::StopRequest;
 use haul::parts::{Checksum, ChecksumAlgorithm, Hasher};
 use haul::remote::Operation as O;
 use haul::testing::memory::{Call, EtagKind, Fate, Faults, MemoryStore, Quirks, Weather};
-use haul::{Error, UploadOptions, UploadReport};
+use haul::{BytesSource, Error, UploadOptions, UploadReport};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::harness::{
-    bytes, chain, foreign_upload, never_aborted_in_doubt, object, options, provable, start, store,
+    bytes, chain, engine, foreign_upload, never_aborted_in_doubt, object, options, provable, start, store,
 };
 use crate::seeds::{self, said};
 
@@ -35,6 +36,7 @@ struct Scenario {
     quirks: Quirks,
     weather: Weather,
     options: UploadOptions,
+    memory_budget_bytes: u64,
     size_bytes: usize,
     caller: Caller,
     /// What stands at the key before.
@@ -43,11 +45,11 @@ struct Scenario {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, quirks, weather, options, size_bytes, caller, before } = self;
+        let Self { seed, quirks, weather, options, memory_budget_bytes, size_bytes, caller, before } = self;
         let before = before.as_ref().map(Vec::len);
         write!(
             f,
-            "seed {seed}: {size_bytes} bytes, {caller:?}, before {before:?}\n{quirks:?}\n{weather:?}\n{options:?}"
+            "seed {seed}: {size_bytes} bytes, {memory_budget_bytes} of memory, {caller:?}, before {before:?}\n{quirks:?}\n{weather:?}\n{options:?}"
         )
     }
 }
@@ -70,13 +72,13 @@ impl Scenario {
         let options = UploadOptions {
             part_size_bytes: if single { None } else { Some(part_size_bytes) },
             multipart_threshold_bytes: if single { u64::MAX } else { 1 },
-            concurrency: random.random_range(1..20),
-            memory_budget_bytes: random.random_range(0..4 << 20),
+            concurrency: Some(random.random_range(1..20)),
             checksum,
             require_proof: random.random_bool(0.1),
             if_none_match: random.random_bool(0.1),
             ..options()
         };
+        let memory_budget_bytes = random.random_range(0..4 << 20);
         let after = Duration::from_millis(random.random_range(0..20_000));
         let caller = match random.random_range(0..10) {
             0 => Caller::Cancels { after },
@@ -90,6 +92,7 @@ impl Scenario {
             quirks,
             weather,
             options,
+            memory_budget_bytes,
             size_bytes: usize::try_from(size_bytes).unwrap(),
             caller,
             before,
@@ -120,21 +123,23 @@ impl Scenario {
         assert!(still_there || self.quirks.overwriting_drops_uploads, "somebody else's upload was touched");
         self.check_left_behind(&store, result.as_ref());
         assert_eq!(store.bytes_received_again(), 0, "P2");
-        assert!(store.parts_in_flight_most() <= self.options.concurrency, "P5");
+        assert!(store.parts_in_flight_most() <= self.options.concurrency.unwrap_or(16), "P5");
         never_aborted_in_doubt(&store.history());
         result.as_ref().map_or("dropped", name)
     }
 
     /// `None`: the caller did not wait for the result.
     async fn upload(&self, store: &MemoryStore, content: &[u8]) -> Option<Result<UploadReport, Error>> {
-        let mut running = start(store, content, self.options.clone());
+        let source = BytesSource::new(content.to_vec());
+        let engine = engine(store, self.memory_budget_bytes);
+        let mut running = engine.upload(source, object(), self.options.clone());
         match self.caller {
             Caller::Waits => {}
             Caller::Cancels { after } => {
-                let canceller = running.canceller();
+                let stopper = running.stopper();
                 tokio::spawn(async move {
                     tokio::time::sleep(after).await;
-                    canceller.cancel();
+                    stopper.stop(StopRequest::Cancel);
                 });
             }
             Caller::Drops { after } => {

@@ -1,14 +1,13 @@
 //! A source that changes during the upload is noticed (P4), and one that cannot be read is said.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use haul::source::Change;
 use haul::testing::memory::{Faults, MemoryStore, Quirks};
-use haul::{Error, Source, UploadOptions, upload};
+use haul::{Engine, Error, Source, UploadOptions};
 
-use crate::harness::{aws, bytes, chain, nothing_left, object, options, store};
+use crate::harness::{aws, bytes, chain, engine, nothing_left, object, options, store};
 
 /// What happens to the source at one of its reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +76,19 @@ async fn fails(
     options: UploadOptions,
     size: usize,
 ) -> Error {
+    fails_on(&engine(store, 128 << 20), store, event, at_read, options, size).await
+}
+
+async fn fails_on(
+    engine: &Engine,
+    store: &MemoryStore,
+    event: Event,
+    at_read: u32,
+    options: UploadOptions,
+    size: usize,
+) -> Error {
     let source = TroubledSource { bytes: bytes(size), event, at_read, reads: AtomicU32::new(0) };
-    let error = upload(Arc::new(store.clone()), source, object(), options).await.unwrap_err();
+    let error = engine.upload(source, object(), options).await.unwrap_err();
     assert_eq!(store.object(&object()), None, "{event:?} at read {at_read}: an object appeared");
     nothing_left(store);
     error
@@ -98,14 +108,14 @@ async fn a_source_that_changes_at_any_read_is_noticed_and_nothing_is_left() {
 /// Parts that are read twice, to hash and to send: a change in between cannot pass either.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_changes_between_hashing_and_sending_is_noticed() {
-    let reread =
-        || UploadOptions { part_size_bytes: Some(600_000), memory_budget_bytes: 1 << 20, ..options() };
+    let reread = || UploadOptions { part_size_bytes: Some(600_000), ..options() };
     for quirks in [Quirks::AWS, Quirks::CEPH_RGW_16, Quirks::GARAGE_2] {
         for event in [Event::Modified, Event::Truncated] {
             // Three parts of three slices, each read twice, and one part that is held and read once.
             for at_read in 1..=19 {
                 let store = store(quirks.clone(), Faults::none());
-                let error = fails(&store, event, at_read, reread(), 1_900_000).await;
+                let error =
+                    fails_on(&engine(&store, 1 << 20), &store, event, at_read, reread(), 1_900_000).await;
                 assert!(matches!(error, Error::SourceChanged { .. }), "{}", chain(&error));
             }
         }

@@ -10,26 +10,21 @@ mod temporary;
 mod verify;
 mod version;
 
-use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use haul_parts::PartNumber;
-use tokio::task::JoinHandle;
 
 use self::place::Place;
 use self::target::Target;
 use self::verify::Verifier;
 use self::version::Version;
+use super::{Line, Progress, Transfer};
 use crate::error::Error;
-use crate::pace::{Failure, RetryPolicy};
-use crate::remote::{GetRequest, ObjectHead, ObjectRef, Operation, Store, StoreError, StoreErrorKind};
+use crate::pace::{Failure, Resources};
+use crate::remote::{GetRequest, ObjectHead, ObjectRef, Operation, StoreError, StoreErrorKind};
 
 pub use verify::Verified;
 
@@ -38,10 +33,8 @@ const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How to download. Construct with `..Default::default()`.
 #[derive(Clone, Debug, Default)]
-pub struct DownloadOptions {
-    /// When and how often to try again; every byte that arrives starts the count anew.
-    pub retry: RetryPolicy,
-}
+#[non_exhaustive]
+pub struct DownloadOptions {}
 
 /// What a download came to.
 #[derive(Clone, Debug)]
@@ -56,99 +49,58 @@ pub struct DownloadReport {
     pub verified: Verified,
 }
 
-/// A running download. Await it for the report; drop it to cancel, which leaves no file behind.
-#[derive(Debug)]
-pub struct Download {
-    task: JoinHandle<Result<DownloadReport, Error>>,
-    object: ObjectRef,
-    progress: DownloadProgress,
-}
-
-/// How far a download is.
-#[derive(Clone, Debug, Default)]
-pub struct DownloadProgress {
-    arrived_bytes: Arc<AtomicU64>,
-    size_bytes: Arc<AtomicU64>,
-}
-
-impl DownloadProgress {
-    /// Bytes that arrived.
-    pub fn arrived_bytes(&self) -> u64 {
-        self.arrived_bytes.load(Ordering::Relaxed)
-    }
-
-    /// The whole object; 0 until the store has answered.
-    pub fn size_bytes(&self) -> u64 {
-        self.size_bytes.load(Ordering::Relaxed)
-    }
-}
-
-impl Download {
-    /// A view of how far it is.
-    pub fn progress(&self) -> DownloadProgress {
-        self.progress.clone()
-    }
-
-    /// Ends it; awaited afterwards it answers [`Error::Cancelled`], and the temporary file is gone by then.
-    pub fn cancel(&self) {
-        self.task.abort();
-    }
-}
-
-impl Future for Download {
-    type Output = Result<DownloadReport, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = Pin::new(&mut self.task).poll(context);
-        ended.map(|ended| {
-            ended.unwrap_or_else(|error| match error.is_cancelled() {
-                true => Err(Error::Cancelled { object: self.object.to_string() }),
-                false => Err(Error::Internal(error.to_string())),
-            })
-        })
-    }
-}
-
-impl Drop for Download {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// Downloads `object` into the file `target`. Must be called inside a tokio runtime.
-pub fn download(
-    store: Arc<dyn Store>,
+/// Starts a download of `object` into the file `target` over what an engine shares.
+pub(crate) fn start(
+    resources: &Resources,
     object: ObjectRef,
     target: PathBuf,
     options: DownloadOptions,
-) -> Download {
-    let progress = DownloadProgress::default();
-    let job = Job { store, object: object.clone(), path: target, options, progress: progress.clone() };
-    Download { task: tokio::spawn(async move { job.run().await }), object, progress }
+) -> Transfer<DownloadReport> {
+    Transfer::start(resources, |line| {
+        let Line { progress, mut stop, .. } = line;
+        let DownloadOptions {} = options;
+        let context = Context { resources: resources.clone(), object, path: target, progress };
+        async move {
+            let cancelled = Error::Cancelled { object: context.object.to_string() };
+            tokio::select! {
+                report = context.run() => report,
+                // The temporary file goes with what is dropped here.
+                _ = stop.stronger() => Err(cancelled),
+            }
+        }
+    })
 }
 
-struct Job {
-    store: Arc<dyn Store>,
+/// What every step of one download needs.
+struct Context {
+    resources: Resources,
     object: ObjectRef,
     path: PathBuf,
-    options: DownloadOptions,
-    progress: DownloadProgress,
+    progress: Progress,
 }
 
-impl Job {
+impl Context {
     async fn run(self) -> Result<DownloadReport, Error> {
         let unwritable = |source| Error::TargetUnwritable { path: self.path.clone(), source };
         // What cannot be written is refused before the store is asked.
         let place = Place::find(&self.path).map_err(unwritable)?;
         let mut version = Version::of(self.head().await?);
-        self.progress.size_bytes.store(version.size_bytes(), Ordering::Relaxed);
+        self.progress.set_size(version.size_bytes());
         let part_size_bytes = self.part_size_bytes(version.head()).await;
         let verifier = Verifier::new(version.head(), part_size_bytes);
         let mut target = Target::open(&self.path, place, verifier).await?;
         let mut tries = 0;
         while target.written_bytes() < version.size_bytes() {
             let before = target.written_bytes();
-            let Err(error) = self.stream(&version, &mut target).await? else { break };
+            let pass = self.resources.gate.enter().await;
+            let Err(error) = self.stream(&version, &mut target).await? else {
+                pass.succeeded();
+                break;
+            };
+            if error.kind == StoreErrorKind::Throttled {
+                pass.throttled();
+            }
+            drop(pass);
             if error.kind == StoreErrorKind::PreconditionFailed && version.if_match().is_some() {
                 self.settle_refused_if_match(&mut version).await?;
                 continue;
@@ -158,8 +110,9 @@ impl Job {
                 version.agrees(&self.head().await?).map_err(|detail| self.changed(detail))?;
             }
             tries = if target.written_bytes() > before { 1 } else { tries + 1 };
-            let wait = self.options.retry.wait(tries, &Failure::from(&error), &mut rand::rng());
-            let Some(wait) = wait else { return Err(self.failed(tries, error)) };
+            let wait = self.resources.retry.wait(tries, &Failure::from(&error), &mut rand::rng());
+            let paid = tries == 1 || self.resources.budget.pay();
+            let Some(wait) = wait.filter(|_| paid) else { return Err(self.failed(tries, error)) };
             tokio::time::sleep(wait).await;
         }
         let size_bytes = target.written_bytes();
@@ -168,7 +121,7 @@ impl Job {
     }
 
     async fn head(&self) -> Result<ObjectHead, Error> {
-        let head = self.options.retry.run(|| self.store.head_object(&self.object)).await;
+        let head = self.resources.retry.run(|| self.resources.store.head_object(&self.object)).await;
         head.map_err(|error| self.failed(1, error))
     }
 
@@ -177,7 +130,7 @@ impl Job {
         if head.checksum.is_some() || head.etag.part_count().is_none() {
             return None;
         }
-        let part = self.store.head_part(&self.object, PartNumber::MIN).await.ok()??;
+        let part = self.resources.store.head_part(&self.object, PartNumber::MIN).await.ok()??;
         Some(part.size_bytes)
     }
 
@@ -192,7 +145,7 @@ impl Job {
     /// Streams from where the file ends to the end of the object. The outer error is final, the inner one perhaps not.
     async fn stream(&self, version: &Version, target: &mut Target) -> Result<Result<(), StoreError>, Error> {
         let request = GetRequest { offset_bytes: target.written_bytes(), if_match: version.if_match() };
-        let mut body = match self.store.get_object(&self.object, &request).await {
+        let mut body = match self.resources.store.get_object(&self.object, &request).await {
             Ok(body) => body,
             Err(error) => return Ok(Err(error)),
         };
@@ -224,7 +177,8 @@ impl Job {
         if bytes.len() as u64 > room {
             return Err(self.too_long(version, target));
         }
-        self.progress.arrived_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.progress.meter().add(bytes.len() as u64);
+        self.progress.arrived(bytes.len() as u64);
         target.push(bytes).await
     }
 

@@ -12,10 +12,10 @@ use super::abort::abort_until_gone;
 use super::complete;
 use super::lost_create::find_unheard;
 use super::remembered::Remembered;
-use super::schedule::Finding;
 use crate::error::Error;
 use crate::journal::JournalFolder;
 use crate::remote::{Store, UploadRef};
+use crate::transfer::lifecycle::Finding;
 
 /// What giving up came to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,14 +12,13 @@ use std::time::Duration;
 use haul_parts::layout::plans_of_layout;
 use haul_parts::{ChecksumAlgorithm, ChecksumType, PartPlan, UploadId};
 
-use super::Job;
 use super::abort::abort_until_gone;
 use super::complete::own_type;
-use super::memory::Memory;
+use super::context::Context;
+use super::journal_handle::JournalHandle;
 use super::remembered::Remembered;
-use super::resume::{self, Known, Resumed, Resumption, announce, compare, list_all};
-use super::start::begin;
-use crate::body::BufferPool;
+use super::resume::{self, Known, ResumedState, Resumption, announce, compare, list_all};
+use super::start::write_beginning;
 use crate::error::Error;
 use crate::event::Event;
 use crate::journal::{Journal, JournalFolder};
@@ -50,7 +49,7 @@ struct Candidate {
 
 /// A candidate whose parts were compared with the source.
 struct Compared {
-    resumed: Resumed,
+    resumed: ResumedState,
     checksum: Option<ChecksumAlgorithm>,
     proven_bytes: u64,
     adopted_parts: u32,
@@ -58,76 +57,82 @@ struct Compared {
 }
 
 /// Goes on with the upload at the store that has most of the source: more than `ours`, which is removed then.
-pub(super) async fn adopt(
-    job: &mut Job,
-    memory: &mut Memory,
-    ours: Option<&Resumed>,
+pub(super) async fn adopt_best(
+    context: &mut Context,
+    journal: &mut JournalHandle,
+    ours: Option<&ResumedState>,
 ) -> Result<Option<Resumption>, Error> {
-    let failed = |error| Error::of_store(job.object.to_string(), error);
-    let uploads =
-        uploads_of_key(job.store.as_ref(), &job.object, &job.options.retry).await.map_err(failed)?;
-    let (uploads, held) = free(job, uploads, ours);
+    let failed = |error| Error::of_store(context.object.to_string(), error);
+    let uploads = uploads_of_key(context.store().as_ref(), &context.object, &context.resources.retry)
+        .await
+        .map_err(failed)?;
+    let (uploads, held) = free(context, uploads, ours);
     let seen = uploads.len();
-    let candidates = candidates(job, uploads).await.map_err(failed)?;
+    let candidates = candidates(context, uploads).await.map_err(failed)?;
     let ours_bytes = ours.map_or(0, |ours| ours.sent.iter().flatten().map(|part| part.size_bytes).sum());
-    let Some(best) = best(job, candidates, ours_bytes).await? else {
+    let Some(best) = best(context, candidates, ours_bytes).await? else {
         // Ours goes on instead: the others had less, or something else.
         if ours.is_some() {
             return Ok(None);
         }
         let message = match (seen, held) {
-            (0, 0) => format!("{}: no unfinished upload to adopt is at the store", job.object),
-            (0, _) => format!("{}: another process works on the unfinished upload at the store", job.object),
-            _ => format!("{}: {seen} unfinished at the store, none proven to be of this source", job.object),
+            (0, 0) => format!("{}: no unfinished upload to adopt is at the store", context.object),
+            (0, _) => {
+                format!("{}: another process works on the unfinished upload at the store", context.object)
+            }
+            _ => format!(
+                "{}: {seen} unfinished at the store, none proven to be of this source",
+                context.object
+            ),
         };
-        job.events.send(Event::Warning { message });
+        context.events.send(Event::Warning { message });
         return Ok(None);
     };
-    let Some(earlier) = take_over(job, &best.resumed.upload) else {
-        let message = format!("{}: another process has just taken the unfinished upload up", job.object);
-        job.events.send(Event::Warning { message });
+    let Some(earlier) = take_over(context, &best.resumed.upload) else {
+        let message = format!("{}: another process has just taken the unfinished upload up", context.object);
+        context.events.send(Event::Warning { message });
         return Ok(None);
     };
     if let Some(ours) = ours {
-        abort_until_gone(job.store.as_ref(), &ours.upload, job.options.abort_patience)
+        abort_until_gone(context.store().as_ref(), &ours.upload, context.options.abort_patience)
             .await
             .map_err(failed)?;
     }
     let Compared { mut resumed, checksum, adopted_parts, differing_parts, .. } = best;
     // From here on as if we had begun it ourselves; only the token that recognises the object may be missing.
-    job.options.checksum = checksum;
+    context.options.checksum = checksum;
     if let Some((_, remembered)) = &earlier {
-        remembered.bind(&mut job.options);
+        remembered.bind(&mut context.options);
         resumed.declared = remembered.declared();
         resumed.token.clone_from(&remembered.beginning.token);
         resumed.completion_possible = remembered.completing;
     }
-    begin(job, memory, resumed.plan, &resumed.token, &[])?;
-    memory.created(&resumed.upload, resumed.declared)?;
+    write_beginning(context, journal, resumed.plan, &resumed.token, &[])?;
+    journal.created(&resumed.upload, resumed.declared)?;
     for part in resumed.sent.iter().flatten() {
-        memory.part(job, part);
+        journal.part(context, part);
     }
     if resumed.completion_possible {
-        memory.completing()?;
+        journal.completing()?;
     }
     if let Some((journal, _)) = earlier {
         journal.remove()?;
     }
-    announce(job, &resumed, adopted_parts, differing_parts);
+    announce(context, &resumed, adopted_parts, differing_parts);
     Ok(Some(Resumption::GoOn(Box::new(resumed))))
 }
 
 /// Says that there are unfinished uploads of the key. Whatever goes wrong here is no business of the upload.
-pub(super) async fn tell(job: &Job) {
-    let once = RetryPolicy { attempts_max: 1, ..job.options.retry.clone() };
-    let uploads = uploads_of_key(job.store.as_ref(), &job.object, &once);
+pub(super) async fn report_unfinished(context: &Context) {
+    let once = RetryPolicy { attempts_max: 1, ..context.resources.retry.clone() };
+    let uploads = uploads_of_key(context.store().as_ref(), &context.object, &once);
     let Ok(Ok(mut uploads)) = tokio::time::timeout(TELL_PATIENCE, uploads).await else { return };
     // Those of other journals are reported as such.
-    let remembered = remembered_here(job.options.journal.as_ref().map(|journal| &journal.folder));
+    let remembered = remembered_here(context.options.journal.as_ref().map(|journal| &journal.folder));
     uploads.retain(|upload| !remembered.contains(&upload.upload_id));
     if !uploads.is_empty() {
         let initiated = uploads.iter().filter_map(|upload| upload.initiated).max();
-        job.events.send(Event::UnfinishedFound { count: uploads.len(), initiated });
+        context.events.send(Event::UnfinishedFound { count: uploads.len(), initiated });
     }
 }
 
@@ -161,8 +166,12 @@ pub(super) async fn uploads_of_key(
 
 /// Without those that another process of this machine works on, and without `ours`, with which they are to be compared.
 /// Gives how many other processes have, too.
-fn free(job: &Job, mut uploads: Vec<UploadSummary>, ours: Option<&Resumed>) -> (Vec<UploadSummary>, usize) {
-    let journals = job.options.journal.as_ref().and_then(|journal| journal.folder.list().ok());
+fn free(
+    context: &Context,
+    mut uploads: Vec<UploadSummary>,
+    ours: Option<&ResumedState>,
+) -> (Vec<UploadSummary>, usize) {
+    let journals = context.options.journal.as_ref().and_then(|journal| journal.folder.list().ok());
     let running = journals.into_iter().flatten().filter(|journal| journal.running);
     let ours = ours.map(|ours| &ours.upload.upload_id);
     let running: BTreeSet<_> =
@@ -175,8 +184,8 @@ fn free(job: &Job, mut uploads: Vec<UploadSummary>, ours: Option<&Resumed>) -> (
 }
 
 /// The journal that remembers an upload, locked, if one does. `None`: another process was quicker.
-fn take_over(job: &Job, upload: &UploadRef) -> Option<Option<(Journal, Remembered)>> {
-    let folder = job.options.journal.as_ref().map(|journal| &journal.folder);
+fn take_over(context: &Context, upload: &UploadRef) -> Option<Option<(Journal, Remembered)>> {
+    let folder = context.options.journal.as_ref().map(|journal| &journal.folder);
     let journals = folder.and_then(|folder| folder.list().ok()).unwrap_or_default();
     let journal = journals.into_iter().find(|journal| journal.upload_id.as_ref() == Some(&upload.upload_id));
     let (Some(folder), Some(journal)) = (folder, journal) else { return Some(None) };
@@ -191,19 +200,19 @@ pub(super) fn remembered_here(folder: Option<&JournalFolder>) -> BTreeSet<Upload
 }
 
 /// Those whose parts fit a plan for the source, the one with most bytes first.
-async fn candidates(job: &Job, uploads: Vec<UploadSummary>) -> Result<Vec<Candidate>, StoreError> {
+async fn candidates(context: &Context, uploads: Vec<UploadSummary>) -> Result<Vec<Candidate>, StoreError> {
     let mut candidates = vec![];
     for summary in uploads {
-        let upload = UploadRef { object: job.object.clone(), upload_id: summary.upload_id };
-        let listed = match list_all(job, &upload).await {
+        let upload = UploadRef { object: context.object.clone(), upload_id: summary.upload_id };
+        let listed = match list_all(context, &upload).await {
             Ok(listed) => listed,
             // Completed or aborted meanwhile, by whoever owns it.
             Err(error) if error.kind == StoreErrorKind::NoSuchUpload => continue,
             Err(error) => return Err(error),
         };
         let layout: Vec<_> = listed.parts.iter().map(|part| (part.number, part.size_bytes)).collect();
-        let size_bytes = job.source.size_bytes();
-        for plan in plans_of_layout(size_bytes, &job.options.limits, &layout) {
+        let size_bytes = context.source.size_bytes();
+        for plan in plans_of_layout(size_bytes, &context.options.limits, &layout) {
             candidates.push(Candidate {
                 upload: upload.clone(),
                 plan,
@@ -229,7 +238,11 @@ fn declared(listed: &PartsPage) -> Option<(ChecksumAlgorithm, ChecksumType)> {
 }
 
 /// The candidate with most proven bytes, more than `least_bytes`.
-async fn best(job: &Job, candidates: Vec<Candidate>, least_bytes: u64) -> Result<Option<Compared>, Error> {
+async fn best(
+    context: &Context,
+    candidates: Vec<Candidate>,
+    least_bytes: u64,
+) -> Result<Option<Compared>, Error> {
     let mut best: Option<Compared> = None;
     for candidate in candidates {
         let beaten = best.as_ref().map_or(least_bytes, |best| best.proven_bytes);
@@ -237,24 +250,24 @@ async fn best(job: &Job, candidates: Vec<Candidate>, least_bytes: u64) -> Result
         if candidate.listed_bytes <= beaten {
             break;
         }
-        if !looks_alike(job, &candidate).await? {
+        if !looks_alike(context, &candidate).await? {
             continue;
         }
-        let compared = compare_all(job, candidate).await?;
+        let compared = compare_all(context, candidate).await?;
         best = compared.filter(|compared| compared.proven_bytes > beaten).or(best);
     }
     Ok(best)
 }
 
 /// One of a few parts is the source's.
-async fn looks_alike(job: &Job, candidate: &Candidate) -> Result<bool, Error> {
-    let pool = BufferPool::new(job.options.memory_budget_bytes);
+async fn looks_alike(context: &Context, candidate: &Candidate) -> Result<bool, Error> {
+    let pool = context.resources.pool.clone();
     let count = candidate.parts.len();
     let places: BTreeSet<_> = (0..SAMPLES).map(|sample| sample * (count - 1) / (SAMPLES - 1)).collect();
     for place in places {
         let stored = candidate.parts[place].clone();
         let Some(planned) = candidate.plan.part(stored.number) else { continue };
-        if resume::adopt(job, planned, stored, None, &pool).await?.is_some() {
+        if resume::compare_part(context, planned, stored, None, &pool).await?.is_some() {
             return Ok(true);
         }
     }
@@ -262,11 +275,11 @@ async fn looks_alike(job: &Job, candidate: &Candidate) -> Result<bool, Error> {
 }
 
 /// Reads what the parts should hold. `None`: more of it differs than is proven.
-async fn compare_all(job: &Job, candidate: Candidate) -> Result<Option<Compared>, Error> {
+async fn compare_all(context: &Context, candidate: Candidate) -> Result<Option<Compared>, Error> {
     let Candidate { upload, plan, parts, declared, listed_bytes } = candidate;
     // An upload for which no algorithm was declared may refuse every checksum but Content-MD5.
     let checksum = declared.map_or(Some(ChecksumAlgorithm::Md5), |(algorithm, _)| Some(algorithm));
-    let mut resumed = Resumed {
+    let mut resumed = ResumedState {
         plan,
         upload,
         declared: declared.map(|(_, kind)| kind),
@@ -275,7 +288,7 @@ async fn compare_all(job: &Job, candidate: Candidate) -> Result<Option<Compared>
         completion_possible: false,
     };
     let known = Known::default();
-    let (adopted_parts, differing_parts) = compare(job, &mut resumed, parts, &known, checksum).await?;
+    let (adopted_parts, differing_parts) = compare(context, &mut resumed, parts, &known, checksum).await?;
     let proven_bytes = resumed.sent.iter().flatten().map(|part| part.size_bytes).sum();
     let enough = proven_bytes > listed_bytes - proven_bytes;
     Ok(enough.then_some(Compared { resumed, checksum, proven_bytes, adopted_parts, differing_parts }))

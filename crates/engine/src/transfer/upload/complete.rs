@@ -2,14 +2,14 @@
 
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, combine_full_object};
 
-use super::part::SentPart;
 use crate::pace::Failure;
 use crate::proof::WholeProof;
 use crate::remote::{
     CompleteRequest, CompletedPart, ObjectHead, Operation, Store, StoreError, StoreErrorKind, UploadRef,
 };
+use crate::transfer::lifecycle::Finding;
+use crate::transfer::mover::SentPart;
 use crate::transfer::upload::UploadOptions;
-use crate::transfer::upload::schedule::Finding;
 
 /// Metadata by which a lost Complete is recognised as ours: `x-amz-meta-haul-upload`.
 pub(crate) const TOKEN_METADATA: &str = "haul-upload";

@@ -1,47 +1,52 @@
-//! Carries out what [`super::schedule`] decides: runs requests as tasks, feeds their ends back as inputs.
+//! Carries out what [`Lifecycle`] decides: runs requests as tasks, feeds their ends back as inputs.
 //!
 //! The driver owns the upload. It ends only when the object is there, when nothing is left at the store, when
 //! what is left is remembered and can go on, or when it must say that it does not know.
 
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use haul_parts::{ChecksumType, ETag, PartNumber, PartPlan};
 use rand::Rng;
-use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use super::abort::abort_until_gone;
 use super::complete::{self, Expected};
-use super::ending::Ending;
+use super::context::Context;
 use super::expiry;
+use super::finisher::Finisher;
+use super::journal_handle::JournalHandle;
 use super::lost_create::{self, LostCreates};
-use super::memory::Memory;
-use super::part::{Md5Wish, PartFailure, PartSender, SentPart, check_unchanged};
-use super::schedule::{Action, Finding, Input, Outcome, Schedule, Waiting, WhenExhausted};
+use super::part::{Md5Wish, PartSender, check_unchanged};
 use super::start::create_request;
-use super::{Job, Wish};
 use crate::advice::Advice;
-use crate::body::BufferPool;
 use crate::error::Error;
 use crate::event::Event;
-use crate::pace::Failure;
+use crate::pace::{Failure, Pass, Retries};
 use crate::proof::Proof;
 use crate::remote::{CompletedObject, CreatedUpload, ObjectHead, StoreError, UploadRef};
+use crate::transfer::lifecycle::{Action, Finding, Input, Lifecycle, Outcome, Waiting, WhenExhausted};
+use crate::transfer::mover::Mover;
+use crate::transfer::mover::{PartFailure, SentPart};
+use crate::transfer::pieces::Pieces;
+use crate::transfer::{StopRequest, StopSignal};
 
-pub(super) use super::ending::Driven;
+pub(super) use super::finisher::RunOutcome;
 pub(super) use super::start::Start;
 
 /// Uploads in parts; returns when the schedule has finished.
 pub(super) async fn drive(
-    job: &Arc<Job>,
+    context: &Arc<Context>,
     start: Start,
-    memory: Memory,
-    mut wishes: watch::Receiver<Wish>,
-) -> Result<Driven, Error> {
-    job.events.send(Event::Started {
-        source: job.source.name(),
-        target: job.object.to_string(),
+    journal: JournalHandle,
+    mut stop: StopSignal,
+) -> Result<RunOutcome, Error> {
+    context.events.send(Event::Started {
+        source: context.source.name(),
+        target: context.object.to_string(),
         size_bytes: start.plan.object_size_bytes(),
         part_size_bytes: start.plan.part_size_bytes(),
         part_count: start.plan.part_count().into(),
@@ -49,11 +54,10 @@ pub(super) async fn drive(
     });
     if start.earlier.is_none() {
         // What an upload had that the store lost has to arrive once more.
-        job.progress.set_arrived(0);
+        context.progress.set_arrived(0);
     }
-    let mut driver = Driver::new(Arc::clone(job), start, memory);
-    let mut actions = driver.schedule.on(Input::Start);
-    let mut wish = Wish::GoOn;
+    let mut driver = Driver::new(Arc::clone(context), start, journal);
+    let mut actions = driver.lifecycle.on(Input::Start);
     loop {
         for action in actions {
             if let Action::Finish(outcome) = action {
@@ -61,39 +65,54 @@ pub(super) async fn drive(
             }
             driver.act(action).await;
         }
-        job.progress.set_parts_in_flight(driver.schedule.in_flight());
+        context.progress.set_in_flight(driver.lifecycle.in_flight());
+        driver.ask_for_pass();
         let input = match driver.impossible.take() {
             Some(input) => input,
             None => tokio::select! {
                 Some(ended) = driver.parts.join_next() => driver.part_ended(ended),
                 Some(ended) = driver.requests.join_next() => driver.request_ended(ended)?,
-                stronger = until_stronger(&mut wishes, wish) => {
-                    wish = stronger;
-                    driver.wished(wish)
+                pass = entering(&mut driver.entering) => {
+                    driver.entering = None;
+                    driver.pass = Some(pass);
+                    Input::Admitted
                 }
+                request = stop.stronger() => driver.asked(request),
             },
         };
-        actions = driver.schedule.on(input);
+        actions = driver.lifecycle.on(input);
+        // One that was not used after all goes back at once.
+        if actions.is_empty() {
+            driver.pass = None;
+        }
     }
 }
 
-/// Resolves when the caller wants more than `wish`; never when it can no longer say so.
-pub(super) async fn until_stronger(wishes: &mut watch::Receiver<Wish>, wish: Wish) -> Wish {
-    let wanted = wishes.wait_for(|wanted| *wanted > wish).await.map(|wanted| *wanted);
-    match wanted {
-        Ok(wanted) => wanted,
-        Err(_) => std::future::pending().await,
+/// The pass that was asked for; never ready when none was.
+async fn entering(entering: &mut Option<Entering>) -> Pass {
+    match entering {
+        Some(entering) => entering.await,
+        None => std::future::pending().await,
     }
 }
+
+/// A place in the queue at the gate.
+type Entering = Pin<Box<dyn Future<Output = Pass> + Send>>;
 
 struct Driver {
-    job: Arc<Job>,
+    context: Arc<Context>,
     plan: PartPlan,
-    schedule: Schedule,
-    pool: BufferPool,
-    memory: Memory,
+    lifecycle: Lifecycle,
+    /// The place in the queue at the gate, while a part could be sent.
+    entering: Option<Entering>,
+    /// The pass of the part that is sent next.
+    pass: Option<Pass>,
+    /// Passes of parts in flight, and of parts that wait for their next attempt.
+    passes: HashMap<PartNumber, Pass>,
+    journal: JournalHandle,
     token: String,
-    sender: Option<Arc<PartSender>>,
+    upload: Option<UploadRef>,
+    mover: Option<Arc<dyn Mover>>,
     /// The store knows our checksum algorithm since Create.
     declared: Option<ChecksumType>,
     sent: Vec<Option<SentPart>>,
@@ -131,22 +150,27 @@ enum Ended {
 }
 
 impl Driver {
-    fn new(job: Arc<Job>, start: Start, memory: Memory) -> Self {
-        let options = &job.options;
+    fn new(context: Arc<Context>, start: Start, journal: JournalHandle) -> Self {
+        let options = &context.options;
         let (plan, seed) = (start.plan, rand::rng().random());
-        let mut schedule =
-            Schedule::new(plan.part_count().into(), options.concurrency, options.retry.clone(), seed);
-        if memory.id().is_some() {
+        let resources = &context.resources;
+        let pieces = Pieces::new(plan.part_count().into(), options.concurrency.unwrap_or(u32::MAX));
+        let retries = Retries::new(resources.retry.clone(), resources.budget.clone(), seed);
+        let mut lifecycle = Lifecycle::new(pieces, retries);
+        if journal.id().is_some() {
             // An adopted upload (no token of ours) holds what others have sent: only whoever asks for it removes that.
             let adopted = start.token.is_empty();
-            schedule =
-                schedule.when_exhausted(if adopted { WhenExhausted::Keep } else { WhenExhausted::Pause });
+            lifecycle =
+                lifecycle.when_exhausted(if adopted { WhenExhausted::Keep } else { WhenExhausted::Pause });
         }
         let mut driver = Self {
-            pool: BufferPool::new(options.memory_budget_bytes),
-            memory,
+            entering: None,
+            pass: None,
+            passes: HashMap::new(),
+            journal,
             token: start.token,
-            sender: None,
+            upload: None,
+            mover: None,
             declared: None,
             sent: vec![None; plan.part_count().into()],
             parts: JoinSet::new(),
@@ -161,50 +185,60 @@ impl Driver {
             doubted: None,
             cleanup: None,
             creates: start.creates,
-            schedule,
+            lifecycle,
             plan,
-            job,
+            context,
         };
         if let Some(earlier) = start.earlier {
             driver.send_with(earlier.upload, earlier.declared);
             driver.sent = earlier.sent;
             let is_sent = |number: PartNumber| driver.sent[number.index()].is_some();
-            driver.schedule = driver.schedule.resumed(is_sent, earlier.completion_possible);
+            driver.lifecycle = driver.lifecycle.resumed(is_sent, earlier.completion_possible);
             driver.completing = earlier.completion_possible;
         }
         driver
     }
 
-    fn wished(&mut self, wish: Wish) -> Input {
-        if !self.schedule.is_ending() {
+    /// Joins the queue at the gate if a part could be sent.
+    fn ask_for_pass(&mut self) {
+        if !self.lifecycle.wants_pass() {
+            self.entering = None;
+        } else if self.entering.is_none() {
+            let gate = self.context.resources.gate.clone();
+            self.entering = Some(Box::pin(async move { gate.enter().await }));
+        }
+    }
+
+    fn asked(&mut self, request: StopRequest) -> Input {
+        if !self.lifecycle.is_ending() {
             self.asked_to_stop = true;
             // What had gone wrong before was repaired, and is no reason for what happens now.
             self.cause = None;
         }
-        match wish {
+        match request {
             // Without a journal nobody could find it again.
-            Wish::Pause | Wish::PauseNow if self.memory.id().is_none() => Input::Cancel,
-            Wish::Pause => {
-                let grace = self.job.options.pause_grace;
+            StopRequest::Pause | StopRequest::PauseNow if self.journal.id().is_none() => Input::Cancel,
+            StopRequest::Pause => {
+                let grace = self.context.options.pause_grace;
                 self.requests.spawn(async move {
                     tokio::time::sleep(grace).await;
                     Ended::GraceOver
                 });
                 Input::Pause
             }
-            Wish::PauseNow => Input::PauseNow,
-            Wish::Abort | Wish::GoOn => Input::Cancel,
+            StopRequest::PauseNow => Input::PauseNow,
+            StopRequest::Cancel => Input::Cancel,
         }
     }
 
     async fn act(&mut self, action: Action) {
-        let job = Arc::clone(&self.job);
+        let context = Arc::clone(&self.context);
         match action {
             Action::Create => {
                 self.creates.trying();
-                let request = create_request(&job, &self.token);
+                let request = create_request(&context, &self.token);
                 self.requests.spawn(async move {
-                    Ended::Created(job.store.create_multipart_upload(&job.object, &request).await)
+                    Ended::Created(context.store().create_multipart_upload(&context.object, &request).await)
                 });
             }
             Action::SendPart(number, attempt) => self.send_part(number, attempt),
@@ -214,31 +248,28 @@ impl Driver {
                 let Some(upload) = self.upload() else { return };
                 let expected = self.expected();
                 self.requests.spawn(async move {
-                    let (finding, head) = complete::examine(job.store.as_ref(), &upload, &expected).await;
+                    let (finding, head) =
+                        complete::examine(context.store().as_ref(), &upload, &expected).await;
                     Ended::Examined(finding, head)
                 });
             }
-            Action::Stop => {
-                self.parts.shutdown().await;
-                self.requests.shutdown().await;
-            }
+            Action::Stop => self.stop_all().await,
             Action::Abort => {
-                self.parts.shutdown().await;
-                self.requests.shutdown().await;
+                self.stop_all().await;
                 let Some(upload) = self.upload() else { return };
                 let reason = self.cause.as_ref().map_or("cancelled".into(), ToString::to_string);
-                job.events.send(Event::Aborting { reason });
+                context.events.send(Event::Aborting { reason });
                 let creates = std::mem::take(&mut self.creates);
                 let expected = self.completing.then(|| self.expected());
                 self.requests.spawn(async move {
                     if creates.any() {
-                        lost_create::sweep(&job, &upload, creates).await;
+                        lost_create::sweep(&context, &upload, creates).await;
                     }
-                    let patience = job.options.abort_patience;
-                    let aborted = abort_until_gone(job.store.as_ref(), &upload, patience).await;
+                    let patience = context.options.abort_patience;
+                    let aborted = abort_until_gone(context.store().as_ref(), &upload, patience).await;
                     // A Complete that was on its way may have been quicker than the abort.
                     if let (Ok(()), Some(expected)) = (&aborted, expected)
-                        && let Ok(head) = job.store.head_object(&job.object).await
+                        && let Ok(head) = context.store().head_object(&context.object).await
                         && expected.is(&head)
                     {
                         return Ended::CompletedAfterAll(head);
@@ -250,8 +281,16 @@ impl Driver {
         }
     }
 
+    /// Stops parts, requests and waits, and gives all passes back.
+    async fn stop_all(&mut self) {
+        self.entering = None;
+        self.parts.shutdown().await;
+        self.requests.shutdown().await;
+        self.passes.clear();
+    }
+
     fn upload(&self) -> Option<UploadRef> {
-        self.sender.as_ref().map(|sender| sender.upload.clone())
+        self.upload.clone()
     }
 
     /// By what the finished object is recognised; only the token while parts are missing.
@@ -262,8 +301,9 @@ impl Driver {
 
     fn send_part(&mut self, number: PartNumber, attempt: u32) {
         let part = self.plan.part(number).expect("the schedule has as many parts as the plan");
-        let sender = Arc::clone(self.sender.as_ref().expect("parts are sent after Create"));
-        self.parts.spawn(async move { (number, attempt, sender.send(part, attempt).await) });
+        let mover = Arc::clone(self.mover.as_ref().expect("parts are sent after Create"));
+        self.passes.extend(self.pass.take().map(|pass| (number, pass)));
+        self.parts.spawn(async move { (number, attempt, mover.attempt(part, attempt).await) });
     }
 
     fn wait(&mut self, waiting: Waiting, attempt: u32, wait: Duration) {
@@ -272,7 +312,7 @@ impl Driver {
             other => other.to_string(),
         });
         let part_number = if let Waiting::Part(number) = waiting { Some(number) } else { None };
-        self.job.events.send(Event::Retrying { part_number, attempt, wait, reason });
+        self.context.events.send(Event::Retrying { part_number, attempt, wait, reason });
         self.requests.spawn(async move {
             tokio::time::sleep(wait).await;
             Ended::Woke(waiting)
@@ -286,27 +326,27 @@ impl Driver {
         // The last look at the source before the object can appear (P4). Once it may be there it is too late for that:
         // then only the list counts, and that is of one version.
         if !std::mem::replace(&mut self.completing, true)
-            && let Err(changed) = check_unchanged(self.job.source.as_ref())
+            && let Err(changed) = check_unchanged(self.context.source.as_ref())
         {
             self.completing = false;
             self.impossible = Some(self.source_failed(PartNumber::MIN, changed));
             return;
         }
-        if let Err(error) = self.memory.completing() {
-            self.job.events.send(Event::Warning { message: error.to_string() });
+        if let Err(error) = self.journal.completing() {
+            self.context.events.send(Event::Warning { message: error.to_string() });
         }
-        let request = complete::request(&parts, self.declared, &self.job.options);
-        let job = Arc::clone(&self.job);
-        job.events.send(Event::Completing);
+        let request = complete::request(&parts, self.declared, &self.context.options);
+        let context = Arc::clone(&self.context);
+        context.events.send(Event::Completing);
         let creates = std::mem::take(&mut self.creates);
         self.requests.spawn(async move {
             if creates.any() {
-                lost_create::sweep(&job, &upload, creates).await;
+                lost_create::sweep(&context, &upload, creates).await;
             }
-            let completed = job.store.complete_multipart_upload(&upload, &request).await;
+            let completed = context.store().complete_multipart_upload(&upload, &request).await;
             // Closes the chain, and gives the ETag that Ceph RGW 16.2 leaves out of its first answer.
             let head = match &completed {
-                Ok(_) => job.store.head_object(&job.object).await.ok(),
+                Ok(_) => context.store().head_object(&context.object).await.ok(),
                 Err(_) => None,
             };
             Ended::Completed(completed, head)
@@ -325,13 +365,16 @@ impl Driver {
             }
         };
         match result {
-            Ok(part) if part.proof == Proof::Unproven && self.job.options.require_proof => {
-                self.cause = Some(Error::Unproven { object: self.job.object.clone(), part: number });
+            Ok(part) if part.proof == Proof::Unproven && self.context.options.require_proof => {
+                self.cause = Some(Error::Unproven { object: self.context.object.clone(), part: number });
                 Input::PartImpossible(number, Advice::GiveUp)
             }
             Ok(part) => self.part_sent(part),
             Err(PartFailure::Store(error)) => {
                 let failure = Failure::from(&error);
+                if let Some(pass) = self.passes.get(&number).filter(|_| failure.throttled) {
+                    pass.throttled();
+                }
                 self.failed(Some(number), attempt, error);
                 Input::PartFailed(number, failure)
             }
@@ -349,9 +392,12 @@ impl Driver {
 
     fn part_sent(&mut self, part: SentPart) -> Input {
         let number = part.number;
-        self.memory.part(&self.job, &part);
-        self.job.progress.arrived(part.size_bytes);
-        self.job.events.send(Event::PartSent {
+        if let Some(pass) = self.passes.remove(&number) {
+            pass.succeeded();
+        }
+        self.journal.part(&self.context, &part);
+        self.context.progress.arrived(part.size_bytes);
+        self.context.events.send(Event::PartSent {
             part_number: number,
             size_bytes: part.size_bytes,
             attempt: part.attempt,
@@ -380,7 +426,7 @@ impl Driver {
             Ended::Completed(Err(error), _) => {
                 let failure = Failure::from(&error);
                 if failure.outcome_unknown {
-                    self.job.events.send(Event::InDoubt { reason: error.to_string() });
+                    self.context.events.send(Event::InDoubt { reason: error.to_string() });
                 }
                 self.doubted = None;
                 self.request_failed(error);
@@ -403,7 +449,7 @@ impl Driver {
                 Input::Examined(finding)
             }
             Ended::Aborted(Ok(())) => {
-                self.job.events.send(Event::Aborted);
+                self.context.events.send(Event::Aborted);
                 Input::Aborted
             }
             Ended::Aborted(Err(error)) => {
@@ -415,7 +461,13 @@ impl Driver {
                 self.whole = Some(head);
                 Input::Completed
             }
-            Ended::Woke(waiting) => Input::Woke(waiting),
+            Ended::Woke(waiting) => {
+                if let Waiting::Part(number) = waiting {
+                    // It asks again, like every part.
+                    self.passes.remove(&number);
+                }
+                Input::Woke(waiting)
+            }
             Ended::GraceOver => Input::PauseNow,
         })
     }
@@ -423,16 +475,18 @@ impl Driver {
     fn created(&mut self, created: CreatedUpload) -> Input {
         self.tries = 0;
         self.creates.answered();
-        let upload = UploadRef { object: self.job.object.clone(), upload_id: created.upload_id };
+        let upload = UploadRef { object: self.context.object.clone(), upload_id: created.upload_id };
         let declared = created.checksum.map(complete::own_type);
         // Before the first part leaves: an upload that nobody remembers must not hold any.
-        if let Err(error) = self.memory.created(&upload, declared) {
+        if let Err(error) = self.journal.created(&upload, declared) {
             self.cause = Some(error);
             self.impossible = Some(Input::PartImpossible(PartNumber::MIN, Advice::GiveUp));
         }
-        self.job.events.send(Event::UploadCreated { upload_id: upload.upload_id.clone() });
+        self.context.events.send(Event::UploadCreated { upload_id: upload.upload_id.clone() });
         if let Some(message) = created.abort_date.and_then(|date| expiry::warning(date, self.plan)) {
-            self.job.events.send(Event::Warning { message: format!("{}: {message}", self.job.object) });
+            self.context
+                .events
+                .send(Event::Warning { message: format!("{}: {message}", self.context.object) });
         }
         self.send_with(upload, declared);
         Input::Created
@@ -440,14 +494,15 @@ impl Driver {
 
     fn send_with(&mut self, upload: UploadRef, declared: Option<ChecksumType>) {
         self.declared = declared;
-        self.sender = Some(Arc::new(PartSender {
-            store: Arc::clone(&self.job.store),
-            source: Arc::clone(&self.job.source),
-            pool: self.pool.clone(),
+        self.upload = Some(upload.clone());
+        self.mover = Some(Arc::new(PartSender {
+            store: Arc::clone(self.context.store()),
+            source: Arc::clone(&self.context.source),
+            pool: self.context.resources.pool.clone(),
             upload,
-            checksum: self.job.options.checksum,
+            checksum: self.context.options.checksum,
             md5: Md5Wish::new(declared.is_none()),
-            wire: self.job.progress.wire.clone(),
+            wire: self.context.progress.meter().clone(),
         }));
     }
 
@@ -457,38 +512,37 @@ impl Driver {
     }
 
     fn failed(&mut self, part: Option<PartNumber>, attempts: u32, source: StoreError) {
-        let object = self.job.object.to_string();
+        let object = self.context.object.to_string();
         self.cause = Some(Error::Store { object, part, attempts, source: Box::new(source) });
     }
 
-    async fn finish(mut self, outcome: Outcome) -> Result<Driven, Error> {
+    async fn finish(mut self, outcome: Outcome) -> Result<RunOutcome, Error> {
         // Dropped tasks would be detached; nothing of this upload may go on behind its end.
-        self.parts.shutdown().await;
-        self.requests.shutdown().await;
+        self.stop_all().await;
         let unheard = self.creates.any();
-        if unheard && (self.upload().is_some() || self.memory.id().is_none()) {
-            lost_create::say(&self.job);
+        if unheard && (self.upload().is_some() || self.journal.id().is_none()) {
+            lost_create::warn_of_leftovers(&self.context);
         }
         let (upload, expected) = (self.upload(), self.expected());
         let parts: Vec<_> = self.sent.into_iter().flatten().collect();
         // The parts in flight may have failed while it was stopping: that is not why it stopped.
         let beside_the_point = outcome == Outcome::Paused && self.asked_to_stop;
         let cause = self.cause.filter(|cause| !(beside_the_point && matches!(cause, Error::Store { .. })));
-        let ending = Ending { job: &self.job, upload, memory: self.memory, cause, unheard };
+        let finisher = Finisher { context: &self.context, upload, journal: self.journal, cause, unheard };
         match outcome {
             Outcome::Done => {
                 let whole = match self.whole.map(|head| expected.close(&head)).transpose() {
                     Ok(whole) => whole.unwrap_or_default(),
-                    Err(detail) => return Err(ending.corrupt(detail)),
+                    Err(detail) => return Err(finisher.corrupt(detail)),
                 };
                 let etag = self.etag.unwrap_or_else(|| ETag::new(""));
-                Ok(Driven::Done(Box::new(ending.done(self.plan, &parts, etag, whole)?)))
+                Ok(RunOutcome::Done(Box::new(finisher.done(self.plan, &parts, etag, whole)?)))
             }
-            Outcome::Restart => Ok(ending.restart()),
-            Outcome::Cancelled if ending.may_be_left() => Err(ending.cancelled_unheard(self.plan).await),
-            Outcome::Failed if ending.may_be_left() => Err(ending.paused(self.plan, &parts)),
-            Outcome::Paused => Err(ending.paused(self.plan, &parts)),
-            outcome => Err(ending.failed(outcome, self.cleanup)),
+            Outcome::Restart => Ok(finisher.restart()),
+            Outcome::Cancelled if finisher.may_be_left() => Err(finisher.cancelled_unheard(self.plan).await),
+            Outcome::Failed if finisher.may_be_left() => Err(finisher.paused(self.plan, &parts)),
+            Outcome::Paused => Err(finisher.paused(self.plan, &parts)),
+            outcome => Err(finisher.failed(outcome, self.cleanup)),
         }
     }
 }

@@ -6,8 +6,8 @@
 
 use haul_parts::ChecksumType;
 
-use super::Job;
 use super::complete::TOKEN_METADATA;
+use super::context::Context;
 use super::part::ReadBytes;
 use crate::remote::{ObjectAttributes, ObjectHead, Operation, StoreError, StoreErrorKind, UploadedPart};
 
@@ -24,10 +24,10 @@ pub(super) enum Landed {
 }
 
 /// Looks at the object.
-pub(super) async fn look(job: &Job, bytes: &ReadBytes, token: &str) -> Landed {
-    let (if_none_match, if_match) = (job.options.if_none_match, &job.options.if_match);
-    match job.options.retry.run(|| job.store.head_object(&job.object)).await {
-        Ok(head) if is_ours(&head, &job.options.attributes, bytes, token) => Landed::Ours(UploadedPart {
+pub(super) async fn look(context: &Context, bytes: &ReadBytes, token: &str) -> Landed {
+    let (if_none_match, if_match) = (context.options.if_none_match, &context.options.if_match);
+    match context.resources.retry.run(|| context.store().head_object(&context.object)).await {
+        Ok(head) if is_ours(&head, &context.options.attributes, bytes, token) => Landed::Ours(UploadedPart {
             // HEAD does not say whether the ETag is an MD5.
             etag_is_opaque: head.etag.as_md5() != bytes.md5.and_then(|md5| md5.as_md5()),
             etag: head.etag,

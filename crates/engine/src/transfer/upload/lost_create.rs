@@ -12,9 +12,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::Job;
 use super::abort::abort_until_gone;
 use super::adoption::{remembered_here, uploads_of_key};
+use super::context::Context;
 use crate::event::Event;
 use crate::journal::JournalFolder;
 use crate::pace::RetryPolicy;
@@ -90,34 +90,38 @@ impl LostCreates {
 }
 
 /// Removes what the lost tries left. What cannot be removed, or told from what is another's, is reported.
-pub(super) async fn sweep(job: &Job, ours: &UploadRef, creates: LostCreates) {
-    let doubtful = match find(job, ours, &creates).await {
+pub(super) async fn sweep(context: &Context, ours: &UploadRef, creates: LostCreates) {
+    let doubtful = match find(context, ours, &creates).await {
         Ok(found) if found.len() <= creates.count() => {
             let mut left = false;
             for upload in found {
-                let upload = UploadRef { object: job.object.clone(), upload_id: upload.upload_id };
-                let patience = job.options.abort_patience;
-                left |= abort_until_gone(job.store.as_ref(), &upload, patience).await.is_err();
+                let upload = UploadRef { object: context.object.clone(), upload_id: upload.upload_id };
+                let patience = context.options.abort_patience;
+                left |= abort_until_gone(context.store().as_ref(), &upload, patience).await.is_err();
             }
             left
         }
         _ => true,
     };
     if doubtful {
-        say(job);
+        warn_of_leftovers(context);
     }
 }
 
 /// Reports an upload that may be left: the answer was lost, and there is nothing to compare with.
-pub(super) fn say(job: &Job) {
+pub(super) fn warn_of_leftovers(context: &Context) {
     let message =
         "an answer to CreateMultipartUpload was lost: the store may keep an empty upload of this key";
-    job.events.send(Event::Warning { message: message.into() });
+    context.events.send(Event::Warning { message: message.into() });
 }
 
-async fn find(job: &Job, ours: &UploadRef, creates: &LostCreates) -> Result<Vec<UploadSummary>, StoreError> {
-    let store = job.store.as_ref();
-    let uploads = uploads_of_key(store, &job.object, &job.options.retry).await?;
+async fn find(
+    context: &Context,
+    ours: &UploadRef,
+    creates: &LostCreates,
+) -> Result<Vec<UploadSummary>, StoreError> {
+    let store = context.store().as_ref();
+    let uploads = uploads_of_key(store, &context.object, &context.resources.retry).await?;
     let own = uploads.iter().find(|upload| upload.upload_id == ours.upload_id);
     let Some(dated) = own.and_then(|own| own.initiated) else { return Ok(vec![]) };
     let windows = creates.windows();
@@ -127,10 +131,10 @@ async fn find(job: &Job, ours: &UploadRef, creates: &LostCreates) -> Result<Vec<
             .iter()
             .any(|(most, least)| before <= most + PRECISION_SECONDS && before >= least - PRECISION_SECONDS)
     };
-    let folder = job.options.journal.as_ref().map(|journal| &journal.folder);
+    let folder = context.options.journal.as_ref().map(|journal| &journal.folder);
     let mut uploads = uploads;
     uploads.retain(|upload| upload.upload_id != ours.upload_id && upload.initiated.is_some_and(in_time));
-    empty_and_unremembered(store, &job.object, &job.options.retry, folder, uploads).await
+    empty_and_unremembered(store, &context.object, &context.resources.retry, folder, uploads).await
 }
 
 /// Empty uploads of the key that tries to create one may have left which began at these times.

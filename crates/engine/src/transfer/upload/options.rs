@@ -5,16 +5,11 @@ use std::time::Duration;
 use haul_parts::limits::MIB;
 use haul_parts::{ChecksumAlgorithm, ETag, Limits};
 
-use crate::body::DEFAULT_BUDGET_BYTES;
 use crate::journal::JournalFolder;
-use crate::pace::RetryPolicy;
 use crate::remote::ObjectAttributes;
 
 /// Sources below this go as one PutObject.
 pub const DEFAULT_MULTIPART_THRESHOLD_BYTES: u64 = 16 * MIB;
-
-/// Parts in flight unless the caller says otherwise: with parts of 8 MiB they fill the memory budget.
-pub const DEFAULT_CONCURRENCY: u32 = 16;
 
 /// How to upload. Construct with `..Default::default()`.
 #[derive(Clone, Debug)]
@@ -23,10 +18,9 @@ pub struct UploadOptions {
     pub part_size_bytes: Option<u64>,
     /// Sources below this go as one PutObject, unless a part size was asked for that is smaller.
     pub multipart_threshold_bytes: u64,
-    /// Most parts in flight at once.
-    pub concurrency: u32,
-    /// Most bytes of parts held in memory at once.
-    pub memory_budget_bytes: u64,
+    /// Most parts in flight at once, where that is to be less than the engine's
+    /// [`concurrency`](crate::EngineOptions::concurrency).
+    pub concurrency: Option<u32>,
     /// What is sent with every part and checked by the store; `None`: nothing, only the MD5 in the ETag
     /// is compared.
     pub checksum: Option<ChecksumAlgorithm>,
@@ -38,8 +32,6 @@ pub struct UploadOptions {
     pub if_none_match: bool,
     /// `If-Match`: fail unless the object is still this version.
     pub if_match: Option<ETag>,
-    /// When and how often to try again.
-    pub retry: RetryPolicy,
     /// What the store takes.
     pub limits: Limits,
     /// How long to try to remove the parts of a failed upload.
@@ -98,7 +90,7 @@ pub enum Unfinished {
     Ignore,
     /// Say that there are some ([`crate::Event::UnfinishedFound`]) and begin anew. Costs one request, whose failure
     /// is no failure of the upload.
-    Tell,
+    Report,
     /// Compare their parts with the source and go on with the one that has most of it, if more of its bytes are
     /// proven to be the source's than not; the others are not touched. Attributes and checksum of the object stay
     /// those with which it was begun. What fails then keeps the parts, if there is a journal.
@@ -110,14 +102,12 @@ impl Default for UploadOptions {
         Self {
             part_size_bytes: None,
             multipart_threshold_bytes: DEFAULT_MULTIPART_THRESHOLD_BYTES,
-            concurrency: DEFAULT_CONCURRENCY,
-            memory_budget_bytes: DEFAULT_BUDGET_BYTES,
+            concurrency: None,
             checksum: Some(ChecksumAlgorithm::Crc64Nvme),
             require_proof: false,
             attributes: ObjectAttributes::default(),
             if_none_match: false,
             if_match: None,
-            retry: RetryPolicy::default(),
             limits: Limits::AWS,
             abort_patience: Duration::from_secs(60),
             journal: None,

@@ -4,17 +4,18 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use haul_parts::{Checksum, ChecksumAlgorithm, ETag, PartNumber, PlannedPart};
+use async_trait::async_trait;
+use haul_parts::{Checksum, ChecksumAlgorithm, PlannedPart};
 
 use crate::body::BufferPool;
 use crate::body::{Payload, Range};
 use crate::error::Error;
-use crate::journal::PartRecord;
 use crate::proof::{self, Judgement, Proof};
 use crate::remote::{
     Meter, Operation, PartRequest, Store, StoreError, StoreErrorKind, UploadRef, UploadedPart,
 };
 use crate::source::Source;
+use crate::transfer::mover::{Mover, PartFailure, SentPart};
 
 /// What all parts of an upload share.
 pub(super) struct PartSender {
@@ -32,40 +33,6 @@ pub(super) struct PartSender {
 #[derive(Debug)]
 pub(super) struct Md5Wish(AtomicBool);
 
-/// A part that is at the store.
-#[derive(Clone, Debug)]
-pub(super) struct SentPart {
-    pub(super) number: PartNumber,
-    pub(super) size_bytes: u64,
-    pub(super) attempt: u32,
-    pub(super) etag: ETag,
-    pub(super) checksum: Option<Checksum>,
-    pub(super) proof: Proof,
-}
-
-impl SentPart {
-    /// As the journal remembers it; no attempt of this run.
-    pub(super) fn from_record(record: &PartRecord) -> Self {
-        Self {
-            number: record.number,
-            size_bytes: record.size_bytes,
-            attempt: 0,
-            etag: record.etag.clone(),
-            checksum: record.checksum,
-            proof: record.proof,
-        }
-    }
-}
-
-/// Why an attempt failed.
-#[derive(Debug)]
-pub(super) enum PartFailure {
-    /// The store or the way to it: perhaps worth another attempt.
-    Store(StoreError),
-    /// The source: no attempt can succeed.
-    Source(Error),
-}
-
 impl Md5Wish {
     /// Wanted from the first part on unless the store said that it knows our checksum.
     pub(super) fn new(wanted: bool) -> Self {
@@ -81,9 +48,10 @@ impl Md5Wish {
     }
 }
 
-impl PartSender {
+#[async_trait]
+impl Mover for PartSender {
     /// Sends one part; a later attempt reads it again, so that waiting costs no memory.
-    pub(super) async fn send(&self, part: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure> {
+    async fn attempt(&self, part: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure> {
         let range = Range {
             source: Arc::clone(&self.source),
             offset_bytes: part.offset_bytes,

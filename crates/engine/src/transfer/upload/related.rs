@@ -2,16 +2,16 @@
 //! or of the same file under the name that it had before (P3). They may hold parts that are billed, or that need not be
 //! sent again.
 
-use super::Job;
-use super::memory::store_name;
+use super::context::Context;
+use super::journal_handle::store_name;
 use crate::event::Event;
 use crate::journal::{RelatedJournal, Relation};
 use crate::source::SourceRecord;
 
-pub(super) fn report(job: &Job, others: &[RelatedJournal]) {
+pub(super) fn report(context: &Context, others: &[RelatedJournal]) {
     for RelatedJournal { summary, relation } in others {
         let begun = &summary.beginning;
-        job.events.send(Event::RelatedJournal {
+        context.events.send(Event::RelatedJournal {
             id: summary.id.clone(),
             relation: *relation,
             source: begun.source.path.display().to_string(),
@@ -25,11 +25,11 @@ pub(super) fn report(job: &Job, others: &[RelatedJournal]) {
 }
 
 /// Of an upload whose journal was given, and is none of the others.
-pub(super) fn report_beside(job: &Job, source: &SourceRecord, id: &str) {
-    let Some(options) = &job.options.journal else { return };
-    let Ok(found) = options.folder.find(source, &store_name(job), &job.object) else { return };
+pub(super) fn report_beside(context: &Context, source: &SourceRecord, id: &str) {
+    let Some(options) = &context.options.journal else { return };
+    let Ok(found) = options.folder.find(source, &store_name(context), &context.object) else { return };
     let likelier = found.summary.map(|summary| RelatedJournal { summary, relation: Relation::SameKey });
     let mut others: Vec<_> = likelier.into_iter().chain(found.others).collect();
     others.retain(|other| other.summary.id != id);
-    report(job, &others);
+    report(context, &others);
 }

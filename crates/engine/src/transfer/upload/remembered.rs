@@ -6,7 +6,7 @@ use haul_parts::ChecksumType;
 use super::UploadOptions;
 use super::complete::{Expected, own_type};
 use super::lost_create::LostCreates;
-use super::part::SentPart;
+use crate::transfer::mover::SentPart;
 
 pub(super) use crate::journal::Remembered;
 

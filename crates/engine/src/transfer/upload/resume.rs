@@ -13,13 +13,12 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, PartNumber, PartPlan, PlannedPart};
 
-use super::Job;
 use super::abort::abort_until_gone;
 use super::complete::{self, Expected};
-use super::memory::Memory;
-use super::part::{SentPart, check_unchanged, unreadable};
+use super::context::Context;
+use super::journal_handle::JournalHandle;
+use super::part::{check_unchanged, unreadable};
 use super::remembered::Remembered;
-use super::schedule::Finding;
 use crate::body::BufferPool;
 use crate::body::Range;
 use crate::error::Error;
@@ -29,13 +28,15 @@ use crate::proof::Proof;
 use crate::remote::{ObjectHead, PartsPage, StoreError, StoreErrorKind, StoredPart, UploadRef};
 use crate::source::Change;
 use crate::source::SourceRecord;
+use crate::transfer::lifecycle::Finding;
+use crate::transfer::mover::SentPart;
 use crate::transfer::upload::options::OnChange;
 
 /// Parts compared at once: the work is reading and hashing.
 const COMPARED_AT_ONCE: usize = 4;
 
 /// An upload that goes on.
-pub(super) struct Resumed {
+pub(super) struct ResumedState {
     pub(super) plan: PartPlan,
     pub(super) upload: UploadRef,
     pub(super) declared: Option<ChecksumType>,
@@ -49,25 +50,25 @@ pub(super) enum Resumption {
     /// Nothing: begin anew. The reason is for a person; none when nothing had been sent.
     Anew(Option<String>),
     /// Go on.
-    GoOn(Box<Resumed>),
+    GoOn(Box<ResumedState>),
     /// Complete had been carried out; only its answer was lost.
-    AlreadyDone(Box<Resumed>, Box<ObjectHead>, Expected),
+    AlreadyDone(Box<ResumedState>, Box<ObjectHead>, Expected),
 }
 
 /// Decides what to do with what is remembered.
 pub(super) async fn reconcile(
-    job: &Job,
+    context: &Context,
     remembered: Option<Remembered>,
-    memory: &mut Memory,
+    journal: &mut JournalHandle,
 ) -> Result<Resumption, Error> {
     let Some(remembered) = remembered else { return Ok(Resumption::Anew(None)) };
     let Some(created) = &remembered.created else { return Ok(Resumption::Anew(None)) };
     let declared = remembered.declared();
-    let upload = UploadRef { object: job.object.clone(), upload_id: created.upload_id.clone() };
-    let change = change_since(job, &remembered.beginning);
+    let upload = UploadRef { object: context.object.clone(), upload_id: created.upload_id.clone() };
+    let change = change_since(context, &remembered.beginning);
     let before = remembered.beginning.source.clone();
-    report_new_name(job, &before);
-    let mut resumed = Resumed {
+    report_new_name(context, &before);
+    let mut resumed = ResumedState {
         plan: remembered.beginning.plan,
         upload,
         declared,
@@ -75,93 +76,93 @@ pub(super) async fn reconcile(
         sent: vec![],
         completion_possible: remembered.completing,
     };
-    let listed = match list_all(job, &resumed.upload).await {
+    let listed = match list_all(context, &resumed.upload).await {
         Ok(listed) => listed.parts,
         Err(error) if error.kind == StoreErrorKind::NoSuchUpload => {
-            return gone(job, resumed, remembered, change.is_some()).await;
+            return gone(context, resumed, remembered, change.is_some()).await;
         }
-        Err(error) => return Err(Error::of_store(job.object.to_string(), error)),
+        Err(error) => return Err(Error::of_store(context.object.to_string(), error)),
     };
     let changed = change.is_some();
-    let may_differ = job.options.on_change == OnChange::Resend;
+    let may_differ = context.options.on_change == OnChange::Resend;
     // A new name or other permissions are no other version: what is there has to differ for that.
     let mut harmless = None;
     if let Some(change) = change {
-        let source_name = job.source.name();
+        let source_name = context.source.name();
         if !may_differ && !matches!(change, Change::Inode) {
             return Err(Error::SourceChangedSince { source_name, change });
         }
         let message = format!("{source_name}: since the upload was begun, {change}; every part is compared");
-        job.events.send(Event::Warning { message });
+        context.events.send(Event::Warning { message });
         harmless = Some(change);
         let part_size = Some(resumed.plan.part_size_bytes());
-        match PartPlan::new(job.source.size_bytes(), &job.options.limits, part_size) {
+        match PartPlan::new(context.source.size_bytes(), &context.options.limits, part_size) {
             Ok(plan) => resumed.plan = plan,
-            Err(_) => return anew(job, &resumed.upload, "the source no longer fits the parts").await,
+            Err(_) => return anew(context, &resumed.upload, "the source no longer fits the parts").await,
         }
     }
     let foreign = listed.iter().find(|part| resumed.plan.part(part.number).is_none());
     if let Some(part) = foreign {
         // Ceph RGW 16.2 wants every part in the list of Complete, so this one cannot just be left out.
         let reason = format!("part {} is at the store and does not belong to the plan", part.number);
-        return anew(job, &resumed.upload, &reason).await;
+        return anew(context, &resumed.upload, &reason).await;
     }
     let known = Known { parts: remembered.parts, of_this_version: !changed };
-    let checksum = job.options.checksum;
-    let (adopted, differing) = compare(job, &mut resumed, listed, &known, checksum).await?;
+    let checksum = context.options.checksum;
+    let (adopted, differing) = compare(context, &mut resumed, listed, &known, checksum).await?;
     if let Some(change) = harmless
         && !may_differ
         && !differing.is_empty()
     {
-        return Err(Error::SourceChangedSince { source_name: job.source.name(), change });
+        return Err(Error::SourceChangedSince { source_name: context.source.name(), change });
     }
-    if let Some(source) = job.source.identity() {
+    if let Some(source) = context.source.identity() {
         if changed {
-            memory.source_changed(source, resumed.plan)?;
+            journal.source_changed(source, resumed.plan)?;
         } else if source.path != before.path {
-            memory.source_moved(source)?;
+            journal.source_moved(source)?;
         }
     }
     for part in resumed.sent.iter().flatten() {
         if changed || !known.parts.contains_key(&part.number) {
-            memory.part(job, part);
+            journal.part(context, part);
         }
     }
-    announce(job, &resumed, adopted, differing);
+    announce(context, &resumed, adopted, differing);
     Ok(Resumption::GoOn(Box::new(resumed)))
 }
 
 /// The file itself led to its journal, not its path.
-fn report_new_name(job: &Job, before: &SourceRecord) {
-    if let Some(now) = job.source.identity()
+fn report_new_name(context: &Context, before: &SourceRecord) {
+    if let Some(now) = context.source.identity()
         && now.path != before.path
         && now.identity.is_same_file(&before.identity)
     {
         let message =
-            format!("{} was {} when its upload was begun", job.source.name(), before.path.display());
-        job.events.send(Event::Warning { message });
+            format!("{} was {} when its upload was begun", context.source.name(), before.path.display());
+        context.events.send(Event::Warning { message });
     }
 }
 
 /// What changed since the journal was begun.
-fn change_since(job: &Job, beginning: &Beginning) -> Option<Change> {
-    let now = job.source.identity()?;
+fn change_since(context: &Context, beginning: &Beginning) -> Option<Change> {
+    let now = context.source.identity()?;
     beginning.source.identity.change_to(&now.identity)
 }
 
 /// The store does not know the upload any more: completed by us, or gone.
 async fn gone(
-    job: &Job,
-    mut resumed: Resumed,
+    context: &Context,
+    mut resumed: ResumedState,
     remembered: Remembered,
     changed: bool,
 ) -> Result<Resumption, Error> {
     let expected = remembered.expected();
     let (finding, head) = if remembered.completing {
-        complete::examine(job.store.as_ref(), &resumed.upload, &expected).await
+        complete::examine(context.store().as_ref(), &resumed.upload, &expected).await
     } else {
         // Complete may have been sent all the same: its announcement is lost where the journal's disk was full.
-        let head = job.store.head_object(&job.object).await;
+        let head = context.store().head_object(&context.object).await;
         let ours = head.as_ref().is_ok_and(|head| expected.is(head));
         (if ours { Finding::Ours } else { Finding::NothingThere }, head)
     };
@@ -174,7 +175,7 @@ async fn gone(
             Ok(Resumption::AlreadyDone(Box::new(resumed), Box::new(head), expected))
         }
         (Finding::Unknown(_), head) => Err(Error::InDoubt {
-            object: job.object.clone(),
+            object: context.object.clone(),
             upload_id: resumed.upload.upload_id,
             source: Box::new(complete::unsettled(head)),
         }),
@@ -192,18 +193,18 @@ async fn gone(
 }
 
 /// Removes an upload that cannot go on. It is ours: the journal names it.
-async fn anew(job: &Job, upload: &UploadRef, reason: &str) -> Result<Resumption, Error> {
-    let aborted = abort_until_gone(job.store.as_ref(), upload, job.options.abort_patience).await;
-    aborted.map_err(|error| Error::of_store(job.object.to_string(), error))?;
+async fn anew(context: &Context, upload: &UploadRef, reason: &str) -> Result<Resumption, Error> {
+    let aborted = abort_until_gone(context.store().as_ref(), upload, context.options.abort_patience).await;
+    aborted.map_err(|error| Error::of_store(context.object.to_string(), error))?;
     Ok(Resumption::Anew(Some(reason.into())))
 }
 
 /// ListParts, all pages in one.
-pub(super) async fn list_all(job: &Job, upload: &UploadRef) -> Result<PartsPage, StoreError> {
+pub(super) async fn list_all(context: &Context, upload: &UploadRef) -> Result<PartsPage, StoreError> {
     let mut listed = PartsPage::default();
     let mut after = None;
     loop {
-        let page = job.options.retry.run(|| job.store.list_parts(upload, after)).await?;
+        let page = context.resources.retry.run(|| context.store().list_parts(upload, after)).await?;
         listed.parts.extend(page.parts);
         listed.checksum_type = listed.checksum_type.or(page.checksum_type);
         match page.next {
@@ -224,8 +225,8 @@ pub(super) struct Known {
 
 /// Fills in the parts that count; gives how many were read and found right, and which differ from the source.
 pub(super) async fn compare(
-    job: &Job,
-    resumed: &mut Resumed,
+    context: &Context,
+    resumed: &mut ResumedState,
     listed: Vec<StoredPart>,
     known: &Known,
     checksum: Option<ChecksumAlgorithm>,
@@ -236,7 +237,7 @@ pub(super) async fn compare(
     for stored in listed {
         let Some(planned) = plan.part(stored.number) else { continue };
         // Proof that is demanded now may be had now: of what the store lists.
-        let enough = |record: &&PartRecord| record.proof != Proof::Unproven || !job.options.require_proof;
+        let enough = |record: &&PartRecord| record.proof != Proof::Unproven || !context.options.require_proof;
         let recorded = known.parts.get(&stored.number).filter(enough);
         let recorded = recorded.filter(|record| agree(record, &stored, planned));
         match recorded {
@@ -246,15 +247,15 @@ pub(super) async fn compare(
             _ => doubtful.push((planned, stored, recorded.cloned())),
         }
     }
-    let pool = BufferPool::new(job.options.memory_budget_bytes);
+    let pool = context.resources.pool.clone();
     let mut compared = stream::iter(doubtful)
         .map(|(planned, stored, recorded)| {
             let pool = pool.clone();
             async move {
                 let number = planned.number;
                 let part = match recorded.filter(|record| record.checksum.is_some()) {
-                    Some(record) => again(job, planned, record, &pool).await,
-                    None => adopt(job, planned, stored, checksum, &pool).await,
+                    Some(record) => again(context, planned, record, &pool).await,
+                    None => compare_part(context, planned, stored, checksum, &pool).await,
                 };
                 (number, part)
             }
@@ -287,39 +288,39 @@ fn agree(record: &PartRecord, stored: &StoredPart, planned: PlannedPart) -> bool
 
 /// Reads the source's bytes of a part and compares them with the checksum of those that were sent. `None`: they differ.
 async fn again(
-    job: &Job,
+    context: &Context,
     planned: PlannedPart,
     record: PartRecord,
     pool: &BufferPool,
 ) -> Result<Option<SentPart>, Error> {
     let algorithms: Vec<_> = record.checksum.iter().map(Checksum::algorithm).collect();
-    let digests = digests(job, planned, &algorithms, pool).await?;
+    let digests = digests(context, planned, &algorithms, pool).await?;
     let same = record.checksum.is_some_and(|checksum| digests.contains(&checksum));
     Ok(same.then(|| SentPart::from_record(&record)))
 }
 
 /// Reads the source's bytes of a part, which must be of the version that was opened (P4).
 async fn digests(
-    job: &Job,
+    context: &Context,
     planned: PlannedPart,
     algorithms: &[ChecksumAlgorithm],
     pool: &BufferPool,
 ) -> Result<Vec<Checksum>, Error> {
     let range = Range {
-        source: Arc::clone(&job.source),
+        source: Arc::clone(&context.source),
         offset_bytes: planned.offset_bytes,
         size_bytes: planned.size_bytes,
     };
     let digests = crate::body::digest(range, pool, algorithms).await;
-    let digests = digests.map_err(|error| unreadable(job.source.as_ref(), error))?;
-    check_unchanged(job.source.as_ref())?;
+    let digests = digests.map_err(|error| unreadable(context.source.as_ref(), error))?;
+    check_unchanged(context.source.as_ref())?;
     Ok(digests)
 }
 
 /// Reads the source's bytes of a part and compares them with what the store keeps. `None`: they differ, or
 /// nothing there can prove that they do not.
-pub(super) async fn adopt(
-    job: &Job,
+pub(super) async fn compare_part(
+    context: &Context,
     planned: PlannedPart,
     stored: StoredPart,
     checksum: Option<ChecksumAlgorithm>,
@@ -337,7 +338,7 @@ pub(super) async fn adopt(
     };
     // Ours is needed too: it goes into the list of Complete and into the object's checksum.
     let algorithms: Vec<_> = std::iter::once(algorithm).chain(checksum).collect();
-    let digests = digests(job, planned, &algorithms, pool).await?;
+    let digests = digests(context, planned, &algorithms, pool).await?;
     let find = |wanted| digests.iter().find(|digest| digest.algorithm() == wanted).copied();
     let same = match stored.checksum {
         Some(stored) => find(algorithm) == Some(stored),
@@ -353,12 +354,17 @@ pub(super) async fn adopt(
     }))
 }
 
-pub(super) fn announce(job: &Job, resumed: &Resumed, adopted_parts: u32, differing_parts: Vec<PartNumber>) {
+pub(super) fn announce(
+    context: &Context,
+    resumed: &ResumedState,
+    adopted_parts: u32,
+    differing_parts: Vec<PartNumber>,
+) {
     let arrived = resumed.sent.iter().flatten();
     let arrived_bytes = arrived.clone().map(|part| part.size_bytes).sum();
     let arrived_parts = u32::try_from(arrived.count()).unwrap_or(u32::MAX);
-    job.progress.set_arrived(arrived_bytes);
-    job.events.send(Event::Resumed {
+    context.progress.set_arrived(arrived_bytes);
+    context.events.send(Event::Resumed {
         upload_id: resumed.upload.upload_id.clone(),
         size_bytes: resumed.plan.object_size_bytes(),
         arrived_bytes,

@@ -9,41 +9,46 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haul_parts::ChecksumAlgorithm;
-use tokio::sync::watch;
 
+use super::UploadReport;
 use super::complete::TOKEN_METADATA;
-use super::driver::until_stronger;
+use super::context::Context;
 use super::landed::{self, Landed};
-use super::part::{PartFailure, ReadBytes, blame, prove, read};
-use super::{Job, UploadReport, Wish};
-use crate::body::BufferPool;
+use super::part::{ReadBytes, blame, prove, read};
 use crate::body::Range;
 use crate::error::Error;
 use crate::event::Event;
-use crate::pace::Failure;
+use crate::pace::{Failure, Pass};
 use crate::proof::{Proof, ProofCount, WholeProof};
 use crate::remote::{Meter, Operation, PutRequest, StoreError, StoreErrorKind, Tap, UploadedPart};
+use crate::transfer::mover::PartFailure;
+use crate::transfer::{StopRequest, StopSignal};
 
 /// Uploads the source in one request.
-pub(super) async fn put(job: &Job, mut wishes: watch::Receiver<Wish>) -> Result<UploadReport, Error> {
-    let size_bytes = job.source.size_bytes();
-    job.events.send(Event::Started {
-        source: job.source.name(),
-        target: job.object.to_string(),
+pub(super) async fn put(context: &Context, mut stop: StopSignal) -> Result<UploadReport, Error> {
+    let size_bytes = context.source.size_bytes();
+    context.events.send(Event::Started {
+        source: context.source.name(),
+        target: context.object.to_string(),
         size_bytes,
         part_size_bytes: size_bytes,
         part_count: 1,
         multipart: false,
     });
-    let pool = BufferPool::new(job.options.memory_budget_bytes);
-    let range = Range { source: Arc::clone(&job.source), offset_bytes: 0, size_bytes };
+    let pool = context.resources.pool.clone();
+    // Before any memory is taken: parts of other transfers take both in this order too.
+    let pass = tokio::select! {
+        pass = context.resources.gate.enter() => pass,
+        _ = stop.stronger() => return Err(cancelled(context)),
+    };
+    let range = Range { source: Arc::clone(&context.source), offset_bytes: 0, size_bytes };
     let bytes = tokio::select! {
         // A put object is visible before its answer can be judged: the store must refuse wrong bytes itself.
-        bytes = read(range, &pool, job.options.checksum, true) => bytes?,
-        _ = until_stronger(&mut wishes, Wish::GoOn) => return Err(cancelled(job)),
+        bytes = read(range, &pool, context.options.checksum, true) => bytes?,
+        _ = stop.stronger() => return Err(cancelled(context)),
     };
     let token = format!("{:032x}", rand::random::<u128>());
-    Put { job, bytes, token, outcome: Outcome::Known }.run(&mut wishes).await
+    Put { context, pass, bytes, token, outcome: Outcome::Known }.run(&mut stop).await
 }
 
 /// What is known of the attempts so far, together.
@@ -58,7 +63,8 @@ enum Outcome {
 }
 
 struct Put<'a> {
-    job: &'a Job,
+    context: &'a Context,
+    pass: Pass,
     bytes: ReadBytes,
     token: String,
     outcome: Outcome,
@@ -69,42 +75,57 @@ type Sending<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 
 impl Put<'_> {
     /// Attempt after attempt, until one is answered well or no more shall be made.
-    async fn run(mut self, wishes: &mut watch::Receiver<Wish>) -> Result<UploadReport, Error> {
+    async fn run(mut self, stop: &mut StopSignal) -> Result<UploadReport, Error> {
         for attempt in 1.. {
-            let (wire, tap) = self.job.progress.wire.tapped();
-            let mut sending = self.job.store.put_object(&self.job.object, self.request(wire, attempt));
+            let (wire, tap) = self.context.progress.meter().tapped();
+            let mut sending =
+                self.context.store().put_object(&self.context.object, self.request(wire, attempt));
             let (answer, stopped) = tokio::select! {
                 answer = &mut sending => (Some(answer), false),
-                wish = until_stronger(wishes, Wish::GoOn) => {
-                    (self.stop(sending, &tap, wish, wishes).await, true)
+                request = stop.stronger() => {
+                    (self.stop(sending, &tap, request, stop).await, true)
                 }
             };
-            let Some(answer) = answer else { return self.settle(cancelled(self.job)).await };
+            let Some(answer) = answer else { return self.settle(cancelled(self.context)).await };
             let error = match self.judge(answer).await {
-                Ok((answer, proof)) => return Ok(self.report(answer, proof)),
+                Ok((answer, proof)) => {
+                    self.pass.succeeded();
+                    self.context.resources.budget.earn();
+                    return Ok(self.report(answer, proof));
+                }
                 Err(PartFailure::Source(error)) => return Err(error),
                 Err(PartFailure::Store(error)) => error,
             };
             self.outcome = self.outcome.max(self.outcome_of(&error, &tap));
             if stopped {
-                return self.settle(cancelled(self.job)).await;
+                return self.settle(cancelled(self.context)).await;
             }
             let failure = Failure::from(&error);
-            let Some(wait) = self.job.options.retry.wait(attempt, &failure, &mut rand::rng()) else {
+            if failure.throttled {
+                self.pass.throttled();
+            }
+            let Some(wait) = self.wait(attempt, &failure) else {
                 return self.settle(self.failed(attempt, error)).await;
             };
             let reason = error.to_string();
-            self.job.events.send(Event::Retrying { part_number: None, attempt, wait, reason });
+            self.context.events.send(Event::Retrying { part_number: None, attempt, wait, reason });
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                _ = until_stronger(wishes, Wish::GoOn) => return self.settle(cancelled(self.job)).await,
+                _ = stop.stronger() => return self.settle(cancelled(self.context)).await,
             }
         }
         unreachable!("the loop ends only by returning")
     }
 
+    /// Until the next attempt, paid out of the budget of the engine.
+    fn wait(&self, attempt: u32, failure: &Failure) -> Option<Duration> {
+        let resources = &self.context.resources;
+        let wait = resources.retry.wait(attempt, failure, &mut rand::rng());
+        wait.filter(|_| resources.budget.pay())
+    }
+
     fn request(&self, wire: Meter, attempt: u32) -> PutRequest {
-        let options = &self.job.options;
+        let options = &self.context.options;
         let mut attributes = options.attributes.clone();
         attributes.metadata.insert(TOKEN_METADATA.to_owned(), self.token.clone());
         PutRequest {
@@ -125,20 +146,20 @@ impl Put<'_> {
         &mut self,
         mut sending: Sending<'_>,
         tap: &Tap,
-        wish: Wish,
-        wishes: &mut watch::Receiver<Wish>,
+        request: StopRequest,
+        stop: &mut StopSignal,
     ) -> Option<Answer> {
         if !tap.stop(self.bytes.payload.size_bytes()) {
             // Cut off in the middle, it can never be carried out.
             return None;
         }
-        let now = wish == Wish::PauseNow;
-        let grace = if now { Duration::ZERO } else { self.job.options.pause_grace };
+        let now = request == StopRequest::PauseNow;
+        let grace = if now { Duration::ZERO } else { self.context.options.pause_grace };
         let answer = tokio::select! {
             biased;
             answer = &mut sending => Some(answer),
             () = tokio::time::sleep(grace) => None,
-            _ = until_stronger(wishes, wish) => None,
+            _ = stop.stronger() => None,
         };
         if answer.is_none() {
             self.outcome = Outcome::Open;
@@ -147,13 +168,13 @@ impl Put<'_> {
     }
 
     async fn judge(&self, answer: Answer) -> Result<(UploadedPart, Proof), PartFailure> {
-        let source = self.job.source.as_ref();
+        let source = self.context.source.as_ref();
         let answer = answer.map_err(|error| blame(source, PartFailure::Store(error)))?;
         let proof = prove(&answer, &self.bytes, Operation::PutObject).await;
         let proof = proof.map_err(|failure| blame(source, failure))?;
-        if proof == Proof::Unproven && self.job.options.require_proof {
+        if proof == Proof::Unproven && self.context.options.require_proof {
             return Err(PartFailure::Source(Error::Unproven {
-                object: self.job.object.clone(),
+                object: self.context.object.clone(),
                 part: haul_parts::PartNumber::MIN,
             }));
         }
@@ -189,21 +210,21 @@ impl Put<'_> {
                 Error::Cancelled { .. } => "the request was stopped on its way".to_owned(),
                 other => other.to_string(),
             };
-            self.job.events.send(Event::InDoubt { reason });
+            self.context.events.send(Event::InDoubt { reason });
         }
         let open = self.outcome == Outcome::Open;
-        match landed::look(self.job, &self.bytes, &self.token).await {
+        match landed::look(self.context, &self.bytes, &self.token).await {
             Landed::Ours(answer) => match prove(&answer, &self.bytes, Operation::HeadObject).await {
                 Ok(proof) => Ok(self.report(answer, proof)),
                 Err(PartFailure::Source(error)) => Err(error),
                 Err(PartFailure::Store(error)) => {
-                    Err(Error::CorruptObject { object: self.job.object.clone(), detail: error.message })
+                    Err(Error::CorruptObject { object: self.context.object.clone(), detail: error.message })
                 }
             },
             Landed::Never => Err(end),
             Landed::NotYet(_) | Landed::Unknown(_) if !open => Err(end),
             Landed::NotYet(source) | Landed::Unknown(source) => {
-                Err(Error::PutInDoubt { object: self.job.object.clone(), source })
+                Err(Error::PutInDoubt { object: self.context.object.clone(), source })
             }
         }
     }
@@ -212,11 +233,11 @@ impl Put<'_> {
         let size_bytes = self.bytes.payload.size_bytes();
         let mut proofs = ProofCount::default();
         proofs.add(proof);
-        self.job.progress.arrived(size_bytes);
+        self.context.progress.arrived(size_bytes);
         let etag = answer.etag.unquoted().to_owned();
-        self.job.events.send(Event::Completed { etag, size_bytes, proof: proofs });
+        self.context.events.send(Event::Completed { etag, size_bytes, proof: proofs });
         UploadReport {
-            object: self.job.object.clone(),
+            object: self.context.object.clone(),
             size_bytes,
             etag: answer.etag,
             part_count: 1,
@@ -229,7 +250,7 @@ impl Put<'_> {
     }
 
     fn failed(&self, attempts: u32, error: StoreError) -> Error {
-        let object = &self.job.object;
+        let object = &self.context.object;
         if error.kind == StoreErrorKind::BadDigest && error.status.is_none() {
             // Every answer said that other bytes are there than were sent, and there they are.
             return Error::CorruptObject { object: object.clone(), detail: error.message };
@@ -238,6 +259,6 @@ impl Put<'_> {
     }
 }
 
-fn cancelled(job: &Job) -> Error {
-    Error::Cancelled { object: job.object.to_string() }
+fn cancelled(context: &Context) -> Error {
+    Error::Cancelled { object: context.object.to_string() }
 }

@@ -3,15 +3,15 @@
 use haul_parts::{ChecksumAlgorithm, ChecksumType, PartPlan};
 use rand::Rng;
 
-use super::Job;
 use super::complete::{TOKEN_METADATA, own_type};
+use super::context::Context;
+use super::journal_handle::{JournalHandle, store_name};
 use super::lost_create::LostCreates;
-use super::memory::{Memory, store_name};
-use super::part::SentPart;
-use super::resume::Resumed;
+use super::resume::ResumedState;
 use crate::error::Error;
 use crate::journal::Beginning;
 use crate::remote::{CreateRequest, Operation, StoreError, StoreErrorKind, UploadRef};
+use crate::transfer::mover::SentPart;
 
 /// Most unanswered tries that a journal names: the last ones.
 const UNANSWERED_MAX: usize = 8;
@@ -38,42 +38,42 @@ impl Start {
         Self { plan, token: format!("{:032x}", rand::rng().random::<u128>()), earlier: None, creates }
     }
 
-    pub(super) fn resumed(resumed: Resumed, creates: LostCreates) -> Self {
-        let Resumed { plan, upload, declared, token, sent, completion_possible } = resumed;
+    pub(super) fn resumed(resumed: ResumedState, creates: LostCreates) -> Self {
+        let ResumedState { plan, upload, declared, token, sent, completion_possible } = resumed;
         let earlier = Some(Earlier { upload, declared, sent, completion_possible });
         Self { plan, token, earlier, creates }
     }
 
     /// Writes the journal's first record; one that goes on is written already.
-    pub(super) fn remember(&self, job: &Job, memory: &mut Memory) -> Result<(), Error> {
+    pub(super) fn remember(&self, context: &Context, journal: &mut JournalHandle) -> Result<(), Error> {
         if self.earlier.is_some() {
             return Ok(());
         }
-        begin(job, memory, self.plan, &self.token, self.creates.earlier())
+        write_beginning(context, journal, self.plan, &self.token, self.creates.earlier())
     }
 }
 
 /// Writes the journal's first record, if there is a journal.
-pub(super) fn begin(
-    job: &Job,
-    memory: &mut Memory,
+pub(super) fn write_beginning(
+    context: &Context,
+    journal: &mut JournalHandle,
     plan: PartPlan,
     token: &str,
     unanswered: &[i64],
 ) -> Result<(), Error> {
-    let Some(source) = job.source.identity() else { return Ok(()) };
-    let connection = job.options.journal.as_ref().map(|journal| journal.connection.clone());
-    memory.begin(Beginning {
+    let Some(source) = context.source.identity() else { return Ok(()) };
+    let connection = context.options.journal.as_ref().map(|journal| journal.connection.clone());
+    journal.begin(Beginning {
         source,
-        object: job.object.clone(),
-        store: store_name(job),
+        object: context.object.clone(),
+        store: store_name(context),
         plan,
-        part_size_bytes: job.options.part_size_bytes,
-        checksum: job.options.checksum,
-        attributes: job.options.attributes.clone(),
-        if_none_match: job.options.if_none_match,
-        if_match: job.options.if_match.clone(),
-        require_proof: job.options.require_proof,
+        part_size_bytes: context.options.part_size_bytes,
+        checksum: context.options.checksum,
+        attributes: context.options.attributes.clone(),
+        if_none_match: context.options.if_none_match,
+        if_match: context.options.if_match.clone(),
+        require_proof: context.options.require_proof,
         token: token.to_owned(),
         connection: connection.unwrap_or_default(),
         begun_at: jiff::Timestamp::now().as_second(),
@@ -83,24 +83,24 @@ pub(super) fn begin(
 
 /// A condition that does not hold now will hardly hold in the end: better said before terabytes are sent. Only the
 /// store's word at Complete counts, so whatever else this look meets is no reason to stop.
-pub(super) async fn check_condition(job: &Job) -> Result<(), Error> {
-    let options = &job.options;
+pub(super) async fn check_condition(context: &Context) -> Result<(), Error> {
+    let options = &context.options;
     if !options.if_none_match && options.if_match.is_none() {
         return Ok(());
     }
-    let message = match (job.store.head_object(&job.object).await, &options.if_match) {
+    let message = match (context.store().head_object(&context.object).await, &options.if_match) {
         (Ok(_), None) => "the object exists",
         (Ok(head), Some(wanted)) if head.etag != *wanted => "the object is another version",
         (Err(error), Some(_)) if error.kind == StoreErrorKind::NoSuchKey => "the object does not exist",
         _ => return Ok(()),
     };
     let error = StoreError::local(Operation::HeadObject, StoreErrorKind::PreconditionFailed, message);
-    Err(Error::of_store(job.object.to_string(), error))
+    Err(Error::of_store(context.object.to_string(), error))
 }
 
 /// CreateMultipartUpload, with our token in the object's metadata.
-pub(super) fn create_request(job: &Job, token: &str) -> CreateRequest {
-    let options = &job.options;
+pub(super) fn create_request(context: &Context, token: &str) -> CreateRequest {
+    let options = &context.options;
     let mut attributes = options.attributes.clone();
     attributes.metadata.insert(TOKEN_METADATA.into(), token.to_owned());
     // Content-MD5 is not declared: it belongs to single requests, not to the object.

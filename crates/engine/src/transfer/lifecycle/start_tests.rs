@@ -1,8 +1,10 @@
-//! What the slow start keeps and what it costs, counted: schedules over links on which time passes as bytes do.
+//! What the slow start keeps and what it costs, counted: uploads over links on which time passes as bytes do.
 
 use std::collections::BTreeMap;
 
+use super::tests::lifecycle;
 use super::*;
+use crate::pace::throttle::{Place, Throttle};
 
 const MIB: f64 = 1_048_576.0;
 /// The defaults of an upload.
@@ -25,9 +27,8 @@ struct Run {
 }
 
 fn run(link: Link, part_count: u32) -> Run {
-    let mut schedule = Schedule::new(part_count, CONCURRENCY, RetryPolicy::default(), 1);
-    schedule.on(Input::Start);
-    let mut actions = schedule.on(Input::Created);
+    let mut uploading = Sending::new(part_count);
+    let mut actions = uploading.begin();
     let mut left_bytes: BTreeMap<PartNumber, f64> = BTreeMap::new();
     let mut run = Run { arrivals: vec![], full_after: None };
     let mut now = 0.0;
@@ -53,7 +54,7 @@ fn run(link: Link, part_count: u32) -> Run {
         left_bytes.values_mut().for_each(|left| *left -= least_bytes);
         left_bytes.remove(&next);
         run.arrivals.push(now);
-        actions = schedule.on(Input::PartSent(next));
+        actions = uploading.arrived(next);
     }
 }
 
@@ -101,9 +102,8 @@ fn the_slow_start_costs_at_most_two_rounds() {
 /// One refusal among the first parts is no reason to send a gigabyte with one part in flight.
 #[test]
 fn a_refusal_at_the_start_slows_it_down_and_does_not_end_it() {
-    let mut schedule = Schedule::new(1000, CONCURRENCY, RetryPolicy::default(), 1);
-    schedule.on(Input::Start);
-    assert_eq!(schedule.on(Input::Created).len(), 2);
+    let mut uploading = Sending::new(1000);
+    assert_eq!(uploading.begin().len(), 2);
     let refused = Failure {
         advice: Advice::Retry { after: None },
         throttled: true,
@@ -111,12 +111,62 @@ fn a_refusal_at_the_start_slows_it_down_and_does_not_end_it() {
         outcome_unknown: false,
         kind: StoreErrorKind::Throttled,
     };
-    schedule.on(Input::PartFailed(PartNumber::MIN, refused));
-    schedule.on(Input::Woke(Waiting::Part(PartNumber::MIN)));
+    uploading.throttle.throttled(uploading.places[&PartNumber::MIN]);
+    uploading.lifecycle.on(Input::PartFailed(PartNumber::MIN, refused));
+    uploading.places.remove(&PartNumber::MIN);
+    uploading.throttle.leave();
+    uploading.lifecycle.on(Input::Woke(Waiting::Part(PartNumber::MIN)));
+    uploading.admit();
     let mut arrived = 0;
-    while schedule.in_flight() < CONCURRENCY {
+    while uploading.lifecycle.in_flight() < CONCURRENCY {
         arrived += 1;
-        schedule.on(Input::PartSent(PartNumber::MIN));
-        assert!(arrived < 20, "{} in flight after {arrived} parts", schedule.in_flight());
+        let next = *uploading.places.keys().next().expect("one part may always be in flight");
+        uploading.arrived(next);
+        assert!(arrived < 20, "{} in flight after {arrived} parts", uploading.lifecycle.in_flight());
+    }
+}
+
+/// A lifecycle and the throttle in front of it.
+struct Sending {
+    lifecycle: Lifecycle,
+    throttle: Throttle,
+    places: BTreeMap<PartNumber, Place>,
+}
+
+impl Sending {
+    fn new(part_count: u32) -> Self {
+        Self {
+            lifecycle: lifecycle(part_count, CONCURRENCY, 1),
+            throttle: Throttle::new(CONCURRENCY),
+            places: BTreeMap::new(),
+        }
+    }
+
+    fn begin(&mut self) -> Vec<Action> {
+        self.lifecycle.on(Input::Start);
+        self.lifecycle.on(Input::Created);
+        self.admit()
+    }
+
+    fn arrived(&mut self, number: PartNumber) -> Vec<Action> {
+        self.places.remove(&number);
+        self.throttle.succeeded();
+        self.throttle.leave();
+        let mut actions = self.lifecycle.on(Input::PartSent(number));
+        actions.extend(self.admit());
+        actions
+    }
+
+    fn admit(&mut self) -> Vec<Action> {
+        let mut actions = vec![];
+        while self.lifecycle.wants_pass()
+            && let Some(place) = self.throttle.enter()
+        {
+            let admitted = self.lifecycle.on(Input::Admitted);
+            let [Action::SendPart(number, _)] = admitted[..] else { panic!("{admitted:?} for a pass") };
+            self.places.insert(number, place);
+            actions.extend(admitted);
+        }
+        actions
     }
 }

@@ -5,56 +5,57 @@
 
 use haul_parts::{ChecksumType, PartPlan};
 
-use super::part::SentPart;
-use super::{Job, JournalChoice, UploadOptions, related};
+use super::context::Context;
+use super::{JournalChoice, UploadOptions, related};
 use crate::error::Error;
 use crate::error_text::in_one_line;
 use crate::event::Event;
 use crate::journal::{Beginning, Journal, JournalError, MovedAside, PartRecord, Record};
 use crate::remote::UploadRef;
 use crate::source::SourceRecord;
+use crate::transfer::mover::SentPart;
 
 /// The journal of one upload, if it has one.
 #[derive(Debug, Default)]
-pub(super) struct Memory(Option<Open>);
+pub(super) struct JournalHandle(Option<Open>);
 
 #[derive(Debug)]
 struct Open {
     id: String,
     journal: Journal,
     /// A part could not be recorded; said once.
-    lame: bool,
+    append_failed: bool,
 }
 
-impl Memory {
+impl JournalHandle {
     /// Opens the journal that was asked for, or the one that belongs to this source and target, and gives what it
     /// remembers. Others that concern the upload are reported.
-    pub(super) fn open(job: &Job, source: &SourceRecord) -> Result<(Self, Vec<Record>), Error> {
-        let Some(options) = &job.options.journal else { return Ok((Self(None), vec![])) };
+    pub(super) fn open(context: &Context, source: &SourceRecord) -> Result<(Self, Vec<Record>), Error> {
+        let Some(options) = &context.options.journal else { return Ok((Self(None), vec![])) };
         let (id, opened) = match &options.choice {
             JournalChoice::OfSource => {
-                let found = options.folder.find(source, &store_name(job), &job.object)?;
-                related::report(job, &found.others);
+                let found = options.folder.find(source, &store_name(context), &context.object)?;
+                related::report(context, &found.others);
                 let opened = options.folder.open(&found.id)?;
                 (found.id, opened)
             }
             JournalChoice::Given(id) => {
                 let opened = options.folder.open_existing(id)?;
-                related::report_beside(job, source, id);
+                related::report_beside(context, source, id);
                 (id.clone(), opened.ok_or_else(|| JournalError::Missing { id: id.clone() })?)
             }
         };
         if let Some(MovedAside { path, reason }) = opened.moved_aside {
             let message =
                 format!("what was remembered cannot be read ({reason}) and is kept as {}", path.display());
-            job.events.send(Event::Warning { message });
+            context.events.send(Event::Warning { message });
         }
-        let mut memory = Self(Some(Open { id, journal: opened.journal, lame: false }));
+        let mut journal = Self(Some(Open { id, journal: opened.journal, append_failed: false }));
         if !opened.records.is_empty() {
             // At once: whoever is refused from here on is told the right process.
-            memory.said(job, &Record::Opened { pid: std::process::id() });
+            journal.said(context, &Record::Opened { pid: std::process::id() });
         }
-        Ok((memory, opened.records))
+        Ok((journal, opened.records))
     }
 
     /// The journal's id, if there is a journal.
@@ -102,7 +103,7 @@ impl Memory {
     }
 
     /// A part that cannot be recorded (a full disk) is no reason to stop: ListParts knows it too.
-    pub(super) fn part(&mut self, job: &Job, part: &SentPart) {
+    pub(super) fn part(&mut self, context: &Context, part: &SentPart) {
         let Some(open) = &mut self.0 else { return };
         let record = Record::Part(PartRecord {
             number: part.number,
@@ -112,11 +113,11 @@ impl Memory {
             proof: part.proof,
         });
         if let Err(error) = open.journal.append(&record)
-            && !std::mem::replace(&mut open.lame, true)
+            && !std::mem::replace(&mut open.append_failed, true)
         {
             let message =
                 format!("{}; a resume will have to compare parts with the source", in_one_line(&error));
-            job.events.send(Event::Warning { message });
+            context.events.send(Event::Warning { message });
         }
     }
 
@@ -126,28 +127,28 @@ impl Memory {
     }
 
     /// It stops in good order, and why.
-    pub(super) fn paused(&mut self, job: &Job, why: &dyn std::error::Error) {
-        self.said(job, &Record::Paused { reason: in_one_line(why) });
+    pub(super) fn paused(&mut self, context: &Context, why: &dyn std::error::Error) {
+        self.said(context, &Record::Paused { reason: in_one_line(why) });
     }
 
     /// The caller wanted it to stop.
-    pub(super) fn interrupted(&mut self, job: &Job) {
-        self.said(job, &Record::Paused { reason: "interrupted".into() });
+    pub(super) fn interrupted(&mut self, context: &Context) {
+        self.said(context, &Record::Paused { reason: "interrupted".into() });
     }
 
     /// What only people read is no reason to stop when it cannot be written.
-    fn said(&mut self, job: &Job, record: &Record) {
+    fn said(&mut self, context: &Context, record: &Record) {
         if let Err(Error::Journal(error)) = self.synced(record) {
-            job.events.send(Event::Warning { message: in_one_line(&error) });
+            context.events.send(Event::Warning { message: in_one_line(&error) });
         }
     }
 
     /// Nothing is left to remember.
-    pub(super) fn forget(self, job: &Job) {
+    pub(super) fn forget(self, context: &Context) {
         if let Some(open) = self.0
             && let Err(error) = open.journal.remove()
         {
-            job.events.send(Event::Warning { message: in_one_line(&error) });
+            context.events.send(Event::Warning { message: in_one_line(&error) });
         }
     }
 
@@ -160,12 +161,14 @@ impl Memory {
 }
 
 /// Whether there is a journal of this source and target.
-pub(super) fn remembers(job: &Job) -> bool {
-    let (Some(options), Some(source)) = (&job.options.journal, job.source.identity()) else { return false };
+pub(super) fn remembers(context: &Context) -> bool {
+    let (Some(options), Some(source)) = (&context.options.journal, context.source.identity()) else {
+        return false;
+    };
     match &options.choice {
         JournalChoice::Given(id) => options.folder.has(id),
         JournalChoice::OfSource => {
-            let found = options.folder.find(&source, &store_name(job), &job.object);
+            let found = options.folder.find(&source, &store_name(context), &context.object);
             // What cannot be listed, or read, is reported where it is opened.
             found.map_or(true, |found| options.folder.has(&found.id))
         }
@@ -173,7 +176,7 @@ pub(super) fn remembers(job: &Job) -> bool {
 }
 
 /// Which store, the same from run to run.
-pub(super) fn store_name(job: &Job) -> String {
-    let name = job.options.journal.as_ref().and_then(|journal| journal.store_name.clone());
-    name.unwrap_or_else(|| job.store.endpoint())
+pub(super) fn store_name(context: &Context) -> String {
+    let name = context.options.journal.as_ref().and_then(|journal| journal.store_name.clone());
+    name.unwrap_or_else(|| context.store().endpoint())
 }

@@ -1,13 +1,17 @@
-//! Laws of the schedule, by random walks: a walk answers the actions of a schedule as a store and a driver
+//! Laws of the lifecycle, by random walks: a walk answers the actions of a lifecycle as a store and a driver
 //! could, in any order, until it finishes, and checks the laws at every step.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use rand::Rng;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use std::time::Duration;
 
 use super::*;
-use crate::advice::Advice;
+use crate::pace::throttle::{Place, Throttle};
+use crate::pace::{RetryBudget, RetryPolicy};
 
 /// How a walk goes.
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +26,12 @@ struct Climate {
     late: f64,
 }
 
-/// A schedule, what is under way, and what has happened.
+/// A lifecycle, what is under way, and what has happened.
 struct Walk {
-    schedule: Schedule,
+    lifecycle: Lifecycle,
+    throttle: Throttle,
+    /// Of parts in flight, and of parts that wait for their next attempt.
+    places: BTreeMap<PartNumber, Place>,
     random: StdRng,
     climate: Climate,
     part_count: u32,
@@ -68,10 +75,18 @@ fn any_failure(random: &mut StdRng) -> Failure {
     }
 }
 
+pub(super) fn lifecycle(part_count: u32, concurrency: u32, seed: u64) -> Lifecycle {
+    let policy = RetryPolicy::default();
+    let budget = RetryBudget::new(&policy, concurrency);
+    Lifecycle::new(Pieces::new(part_count, concurrency), Retries::new(policy, budget, seed))
+}
+
 impl Walk {
     fn new(part_count: u32, concurrency: u32, seed: u64, climate: Climate) -> Self {
         Self {
-            schedule: Schedule::new(part_count, concurrency, RetryPolicy::default(), seed),
+            lifecycle: lifecycle(part_count, concurrency, seed),
+            throttle: Throttle::new(concurrency),
+            places: BTreeMap::new(),
             random: StdRng::seed_from_u64(seed),
             climate,
             part_count,
@@ -106,7 +121,7 @@ impl Walk {
         }
         let outcome = self.finished.unwrap_or_else(|| panic!("no end after {steps_max} steps"));
         for late in std::mem::take(&mut self.stopped).into_iter().chain([Input::Cancel, Input::Cancel]) {
-            assert_eq!(self.schedule.on(late), vec![], "an action after the end");
+            assert_eq!(self.lifecycle.on(late), vec![], "an action after the end");
         }
         outcome
     }
@@ -185,14 +200,23 @@ impl Walk {
 
     fn give(&mut self, input: Input) {
         let cause = input.clone();
-        for action in self.schedule.on(input) {
+        self.pass_the_gate(&input);
+        for action in self.lifecycle.on(input) {
             assert_eq!(self.finished, None, "{action:?} after the end, on {cause:?}");
             self.take(action);
+        }
+        while self.lifecycle.wants_pass()
+            && let Some(place) = self.throttle.enter()
+        {
+            let actions = self.lifecycle.on(Input::Admitted);
+            let [Action::SendPart(number, _)] = actions[..] else { panic!("{actions:?} for a pass") };
+            self.places.insert(number, place);
+            actions.into_iter().for_each(|action| self.take(action));
         }
         let in_flight = self.parts.len();
         self.most_in_flight = self.most_in_flight.max(in_flight);
         assert!(in_flight <= self.concurrency as usize, "{in_flight} parts in flight on {cause:?}");
-        assert_eq!(self.schedule.in_flight() as usize, in_flight, "on {cause:?}");
+        assert_eq!(self.lifecycle.in_flight() as usize, in_flight, "on {cause:?}");
     }
 
     /// In an earlier run some parts were sent; perhaps it ended in the middle of Complete.
@@ -202,8 +226,8 @@ impl Walk {
         let odds = if completing { 1.0 } else { 0.5 };
         self.sent = numbers.filter(|_| self.random.random_bool(odds)).collect();
         let sent = self.sent.clone();
-        self.schedule = self.schedule.resumed(|number| sent.contains(&number), completing);
-        self.schedule = self.schedule.when_exhausted(WhenExhausted::Pause);
+        self.lifecycle = self.lifecycle.resumed(|number| sent.contains(&number), completing);
+        self.lifecycle = self.lifecycle.when_exhausted(WhenExhausted::Pause);
         self.in_doubt = completing;
         self
     }
@@ -234,17 +258,43 @@ impl Walk {
             Action::Abort => {
                 assert!(!self.in_doubt, "an abort in doubt (P6)");
                 // What the driver stops before it aborts.
-                self.stopped.extend(std::mem::take(&mut self.parts).into_iter().map(Input::PartSent));
-                self.stopped.extend(std::mem::take(&mut self.waits).into_iter().map(Input::Woke));
+                self.stop();
                 self.ask(Action::Abort);
             }
             Action::Stop => {
-                self.stopped.extend(std::mem::take(&mut self.parts).into_iter().map(Input::PartSent));
-                self.stopped.extend(std::mem::take(&mut self.waits).into_iter().map(Input::Woke));
+                self.stop();
                 self.request = None;
             }
             request @ (Action::Create | Action::Examine) => self.ask(request),
         }
+    }
+
+    /// What the driver tells the gate.
+    fn pass_the_gate(&mut self, input: &Input) {
+        match input {
+            Input::PartSent(number) if self.places.contains_key(number) => {
+                self.throttle.succeeded();
+                self.leave(*number);
+            }
+            Input::PartFailed(number, failure) if failure.throttled => {
+                self.throttle.throttled(self.places[number]);
+            }
+            Input::Woke(Waiting::Part(number)) => self.leave(*number),
+            _ => {}
+        }
+    }
+
+    fn leave(&mut self, number: PartNumber) {
+        if self.places.remove(&number).is_some() {
+            self.throttle.leave();
+        }
+    }
+
+    /// The driver stops everything.
+    fn stop(&mut self) {
+        self.stopped.extend(std::mem::take(&mut self.parts).into_iter().map(Input::PartSent));
+        self.stopped.extend(std::mem::take(&mut self.waits).into_iter().map(Input::Woke));
+        std::mem::take(&mut self.places).into_keys().for_each(|_| self.throttle.leave());
     }
 
     fn ask(&mut self, request: Action) {
@@ -429,43 +479,50 @@ fn a_part_that_waits_keeps_its_place_from_those_never_tried() {
     assert_eq!(walk.run_on(), Outcome::Done);
 }
 
+/// The next part passes the gate and arrives.
+fn sent(lifecycle: &mut Lifecycle) -> Vec<Action> {
+    let admitted = lifecycle.on(Input::Admitted);
+    let [Action::SendPart(number, 1)] = admitted[..] else { panic!("{admitted:?}") };
+    lifecycle.on(Input::PartSent(number))
+}
+
 #[test]
 fn cancelling_before_the_start_ends_it_without_a_request() {
-    let mut schedule = Schedule::new(3, 2, RetryPolicy::default(), 1);
-    assert_eq!(schedule.on(Input::Cancel), [Action::Finish(Outcome::Cancelled)]);
-    assert_eq!(schedule.on(Input::Start), []);
+    let mut uploading = lifecycle(3, 2, 1);
+    assert_eq!(uploading.on(Input::Cancel), [Action::Finish(Outcome::Cancelled)]);
+    assert_eq!(uploading.on(Input::Start), []);
 }
 
 /// The answer to Create may be under way when the caller cancels: the upload that it names must be aborted.
 #[test]
 fn cancelling_during_create_waits_for_its_answer() {
-    let mut schedule = Schedule::new(3, 2, RetryPolicy::default(), 1);
-    schedule.on(Input::Start);
-    assert_eq!(schedule.on(Input::Cancel), []);
-    assert_eq!(schedule.on(Input::Created), [Action::Abort]);
-    assert_eq!(schedule.on(Input::Aborted), [Action::Finish(Outcome::Cancelled)]);
+    let mut uploading = lifecycle(3, 2, 1);
+    uploading.on(Input::Start);
+    assert_eq!(uploading.on(Input::Cancel), []);
+    assert_eq!(uploading.on(Input::Created), [Action::Abort]);
+    assert_eq!(uploading.on(Input::Aborted), [Action::Finish(Outcome::Cancelled)]);
 }
 
 /// P6: Complete is under way, an abort could destroy what it is making.
 #[test]
 fn cancelling_during_complete_waits_for_its_outcome() {
-    let complete = |schedule: &mut Schedule| {
-        schedule.on(Input::Start);
-        schedule.on(Input::Created);
-        assert_eq!(schedule.on(Input::PartSent(PartNumber::MIN)), [Action::Complete]);
-        assert_eq!(schedule.on(Input::Cancel), []);
+    let complete = |uploading: &mut Lifecycle| {
+        uploading.on(Input::Start);
+        uploading.on(Input::Created);
+        assert_eq!(sent(uploading), [Action::Complete]);
+        assert_eq!(uploading.on(Input::Cancel), []);
     };
-    let mut done = Schedule::new(1, 1, RetryPolicy::default(), 1);
+    let mut done = lifecycle(1, 1, 1);
     complete(&mut done);
     assert_eq!(done.on(Input::Completed), [Action::Finish(Outcome::Done)]);
 
     let lost = Failure { outcome_unknown: true, ..failure(StoreErrorKind::Connection, RETRY) };
-    let mut doubtful = Schedule::new(1, 1, RetryPolicy::default(), 1);
+    let mut doubtful = lifecycle(1, 1, 1);
     complete(&mut doubtful);
     assert_eq!(doubtful.on(Input::CompleteFailed(lost)), [Action::Examine]);
     assert_eq!(doubtful.on(Input::Examined(Finding::UploadOpen)), [Action::Abort]);
 
-    let mut refused = Schedule::new(1, 1, RetryPolicy::default(), 1);
+    let mut refused = lifecycle(1, 1, 1);
     complete(&mut refused);
     let throttled = failure(StoreErrorKind::Throttled, RETRY);
     assert_eq!(refused.on(Input::CompleteFailed(throttled)), [Action::Abort]);
@@ -476,27 +533,27 @@ fn cancelling_during_complete_waits_for_its_outcome() {
 fn a_stop_does_not_wait_for_the_next_try_of_a_request() {
     let throttled =
         || failure(StoreErrorKind::Throttled, Advice::Retry { after: Some(Duration::from_secs(120)) });
-    let schedule = || Schedule::new(1, 1, RetryPolicy::default(), 1).when_exhausted(WhenExhausted::Pause);
+    let uploading = || lifecycle(1, 1, 1).when_exhausted(WhenExhausted::Pause);
     for (stop, outcome) in [
         (Input::Pause, Outcome::Paused),
         (Input::PauseNow, Outcome::Paused),
         (Input::Cancel, Outcome::Cancelled),
     ] {
-        let mut creating = schedule();
+        let mut creating = uploading();
         creating.on(Input::Start);
         assert!(matches!(creating.on(Input::CreateFailed(throttled()))[..], [Action::Wait(..)]));
         assert_eq!(creating.on(stop.clone()), [Action::Finish(outcome)]);
 
         // While the request itself is under way its answer is waited for, but no other try is made.
-        let mut asked = schedule();
+        let mut asked = uploading();
         asked.on(Input::Start);
         assert_eq!(asked.on(stop.clone()), []);
         assert_eq!(asked.on(Input::CreateFailed(throttled())), [Action::Finish(outcome)]);
 
-        let mut completing = schedule();
+        let mut completing = uploading();
         completing.on(Input::Start);
         completing.on(Input::Created);
-        completing.on(Input::PartSent(PartNumber::MIN));
+        sent(&mut completing);
         assert!(matches!(completing.on(Input::CompleteFailed(throttled()))[..], [Action::Wait(..)]));
         let stopped = completing.on(stop);
         match outcome {
@@ -509,19 +566,19 @@ fn a_stop_does_not_wait_for_the_next_try_of_a_request() {
 /// RGW 16.2 answers 500 to a Complete of an upload that is gone, as it is after one that was carried out.
 #[test]
 fn a_500_to_complete_is_examined_before_anything_else() {
-    let mut schedule = Schedule::new(1, 1, RetryPolicy::default(), 1);
-    schedule.on(Input::Start);
-    schedule.on(Input::Created);
-    schedule.on(Input::PartSent(PartNumber::MIN));
+    let mut uploading = lifecycle(1, 1, 1);
+    uploading.on(Input::Start);
+    uploading.on(Input::Created);
+    sent(&mut uploading);
     let failed = Input::CompleteFailed(failure(StoreErrorKind::Server, RETRY));
-    assert_eq!(schedule.on(failed), [Action::Examine]);
-    assert_eq!(schedule.on(Input::Examined(Finding::Ours)), [Action::Finish(Outcome::Done)]);
+    assert_eq!(uploading.on(failed), [Action::Examine]);
+    assert_eq!(uploading.on(Input::Examined(Finding::Ours)), [Action::Finish(Outcome::Done)]);
 }
 
 /// P6: an earlier run may have completed it, so even a cancel before the start looks first.
 #[test]
 fn cancelling_a_resumed_upload_looks_first_where_it_may_be_complete() {
-    let resumed = || Schedule::new(3, 2, RetryPolicy::default(), 1).resumed(|_| true, true);
+    let resumed = || lifecycle(3, 2, 1).resumed(|_| true, true);
     let mut open = resumed();
     assert_eq!(open.on(Input::Cancel), []);
     assert_eq!(open.on(Input::Start), [Action::Examine]);

@@ -10,15 +10,16 @@ use std::sync::Arc;
 use haul_parts::UploadId;
 
 use super::abandon::{Abandoned, abandon};
+use super::context::Context;
+use super::journal_handle::JournalHandle;
 use super::lost_create;
-use super::memory::Memory;
 use super::remembered::Remembered;
-use super::{Job, Wish};
 use crate::error::Error;
+use crate::transfer::StopRequest;
 
 /// What there is to stop.
 #[derive(Default)]
-pub(super) struct Stopped {
+pub(super) struct PreflightStop {
     /// An earlier run left a record: there is something to resume, be it only a Create whose answer was lost.
     begun: bool,
     /// Complete may have been sent by an earlier run.
@@ -28,7 +29,7 @@ pub(super) struct Stopped {
     arrived_bytes: u64,
 }
 
-impl Stopped {
+impl PreflightStop {
     pub(super) fn of(remembered: Option<&Remembered>) -> Self {
         remembered.map_or_else(Self::default, |remembered| Self {
             begun: true,
@@ -39,35 +40,35 @@ impl Stopped {
     }
 
     /// The store would not say what it has: everything stays, and can go on another time.
-    pub(super) fn failed(self, job: &Job, memory: &mut Memory, error: Error) -> Error {
-        match (memory.id().map(str::to_owned), error) {
+    pub(super) fn failed(self, context: &Context, journal: &mut JournalHandle, error: Error) -> Error {
+        match (journal.id().map(str::to_owned), error) {
             (Some(id), error @ Error::Store { .. }) if self.created.is_some() => {
-                memory.paused(job, &error);
-                self.paused(job, id, Some(Box::new(error)))
+                journal.paused(context, &error);
+                self.paused(context, id, Some(Box::new(error)))
             }
             (_, error) => error,
         }
     }
 
     /// Stops as wished.
-    pub(super) async fn end(self, job: Job, memory: Memory, wish: Wish) -> Error {
-        let object = job.object.clone();
+    pub(super) async fn end(self, context: Context, journal: JournalHandle, request: StopRequest) -> Error {
+        let object = context.object.clone();
         let cancelled = Error::Cancelled { object: object.to_string() };
-        let Some(id) = memory.id().map(str::to_owned) else { return cancelled };
+        let Some(id) = journal.id().map(str::to_owned) else { return cancelled };
         if !self.begun {
-            // Stopped before Create: an id that names nothing must not be offered for a resume.
-            memory.forget(&job);
+            // PreflightStop before Create: an id that names nothing must not be offered for a resume.
+            journal.forget(&context);
             return cancelled;
         }
         // Its lock is let go with it.
-        drop(memory);
-        if wish < Wish::Abort {
-            return self.paused(&job, id, None);
+        drop(journal);
+        if request < StopRequest::Cancel {
+            return self.paused(&context, id, None);
         }
-        let Some(journal) = &job.options.journal else { return cancelled };
-        match (abandon(Arc::clone(&job.store), &journal.folder, &id).await, self.created) {
+        let Some(journal) = &context.options.journal else { return cancelled };
+        match (abandon(Arc::clone(context.store()), &journal.folder, &id).await, self.created) {
             (Ok(Abandoned::Unclear(_)), _) => {
-                lost_create::say(&job);
+                lost_create::warn_of_leftovers(&context);
                 cancelled
             }
             (Ok(_), _) => cancelled,
@@ -79,8 +80,8 @@ impl Stopped {
         }
     }
 
-    fn paused(self, job: &Job, id: String, source: Option<Box<Error>>) -> Error {
-        let (object, size_bytes) = (job.object.clone(), job.source.size_bytes());
+    fn paused(self, context: &Context, id: String, source: Option<Box<Error>>) -> Error {
+        let (object, size_bytes) = (context.object.clone(), context.source.size_bytes());
         Error::Paused { object, id, arrived_bytes: self.arrived_bytes, size_bytes, source }
     }
 }

@@ -7,66 +7,67 @@ use std::sync::Arc;
 
 use haul_parts::{ETag, PartPlan};
 
+use super::UploadReport;
 use super::abandon::{Abandoned, abandon};
 use super::complete::{self, Expected};
-use super::memory::Memory;
-use super::part::SentPart;
-use super::resume::Resumed;
-use super::schedule::Outcome;
-use super::{Job, UploadReport};
+use super::context::Context;
+use super::journal_handle::JournalHandle;
+use super::resume::ResumedState;
 use crate::error::Error;
 use crate::event::Event;
 use crate::proof::{Proof, ProofCount, WholeProof};
 use crate::remote::{ObjectHead, StoreError, UploadRef};
+use crate::transfer::lifecycle::Outcome;
+use crate::transfer::mover::SentPart;
 
 /// How the driver ended without an error.
-pub(super) enum Driven {
+pub(super) enum RunOutcome {
     Done(Box<UploadReport>),
     /// The store lost the upload or wants a new one.
     Restart {
         reason: String,
-        memory: Memory,
+        journal: JournalHandle,
         cause: Option<Error>,
     },
 }
 
 /// The end of a run.
-pub(super) struct Ending<'a> {
-    pub(super) job: &'a Job,
+pub(super) struct Finisher<'a> {
+    pub(super) context: &'a Context,
     pub(super) upload: Option<UploadRef>,
-    pub(super) memory: Memory,
+    pub(super) journal: JournalHandle,
     pub(super) cause: Option<Error>,
     /// Answers to Create were lost, and what they left was not looked for.
     pub(super) unheard: bool,
 }
 
-impl Ending<'_> {
+impl Finisher<'_> {
     /// The object was there already: only the answer of an earlier run's Complete had been lost. Whether it is what was
     /// read is looked at all the same.
     pub(super) fn of_earlier(
-        job: &Job,
-        memory: Memory,
-        resumed: Resumed,
+        context: &Context,
+        journal: JournalHandle,
+        resumed: ResumedState,
         head: &ObjectHead,
         expected: &Expected,
     ) -> Result<UploadReport, Error> {
-        let Resumed { plan, upload, sent, .. } = resumed;
+        let ResumedState { plan, upload, sent, .. } = resumed;
         let parts: Vec<_> = sent.into_iter().flatten().collect();
-        let ending = Ending { job, upload: Some(upload), memory, cause: None, unheard: false };
+        let finisher = Finisher { context, upload: Some(upload), journal, cause: None, unheard: false };
         let whole = match expected.close(head) {
             Ok(whole) => whole,
-            Err(detail) => return Err(ending.corrupt(detail)),
+            Err(detail) => return Err(finisher.corrupt(detail)),
         };
         let unproven = parts.iter().find(|part| part.proof == Proof::Unproven);
         if let Some(part) = unproven
-            && job.options.require_proof
+            && context.options.require_proof
             && whole == WholeProof::NotShown
         {
             // The object is there and stays; there is nothing left to go on with.
-            ending.memory.forget(job);
-            return Err(Error::Unproven { object: job.object.clone(), part: part.number });
+            finisher.journal.forget(context);
+            return Err(Error::Unproven { object: context.object.clone(), part: part.number });
         }
-        ending.done(plan, &parts, head.etag.clone(), whole)
+        finisher.done(plan, &parts, head.etag.clone(), whole)
     }
 
     pub(super) fn done(
@@ -79,11 +80,11 @@ impl Ending<'_> {
         let mut proof = ProofCount::default();
         parts.iter().for_each(|part| proof.add(part.proof));
         let size_bytes = plan.object_size_bytes();
-        self.memory.forget(self.job);
+        self.journal.forget(self.context);
         let event_etag = etag.unquoted().to_owned();
-        self.job.events.send(Event::Completed { etag: event_etag, size_bytes, proof });
+        self.context.events.send(Event::Completed { etag: event_etag, size_bytes, proof });
         Ok(UploadReport {
-            object: self.job.object.clone(),
+            object: self.context.object.clone(),
             size_bytes,
             etag,
             part_count: plan.part_count().into(),
@@ -98,54 +99,54 @@ impl Ending<'_> {
 
     /// The object that is there is not what was read: the store damaged it after it had acknowledged it.
     pub(super) fn corrupt(self, detail: String) -> Error {
-        self.memory.forget(self.job);
-        Error::CorruptObject { object: self.job.object.clone(), detail }
+        self.journal.forget(self.context);
+        Error::CorruptObject { object: self.context.object.clone(), detail }
     }
 
-    pub(super) fn restart(self) -> Driven {
+    pub(super) fn restart(self) -> RunOutcome {
         let reason = self.cause.as_ref().map_or_else(String::new, |cause| match cause {
             Error::Store { source, .. } => source.to_string(),
             other => other.to_string(),
         });
-        Driven::Restart { reason, memory: self.memory, cause: self.cause }
+        RunOutcome::Restart { reason, journal: self.journal, cause: self.cause }
     }
 
     pub(super) fn paused(mut self, plan: PartPlan, parts: &[SentPart]) -> Error {
-        let object = self.job.object.clone();
-        let Some(id) = self.memory.id().map(str::to_owned) else {
+        let object = self.context.object.clone();
+        let Some(id) = self.journal.id().map(str::to_owned) else {
             return self.cause.unwrap_or(Error::Cancelled { object: object.to_string() });
         };
         let arrived_bytes = parts.iter().map(|part| part.size_bytes).sum();
         if self.upload.is_none() && !self.unheard {
             // Nothing is at the store yet: nothing to resume.
-            self.memory.forget(self.job);
+            self.journal.forget(self.context);
             return self.cause.unwrap_or(Error::Cancelled { object: object.to_string() });
         }
         match &self.cause {
-            Some(cause) => self.memory.paused(self.job, cause),
-            None => self.memory.interrupted(self.job),
+            Some(cause) => self.journal.paused(self.context, cause),
+            None => self.journal.interrupted(self.context),
         }
-        self.job.events.send(Event::Paused { id: id.clone(), arrived_bytes });
+        self.context.events.send(Event::Paused { id: id.clone(), arrived_bytes });
         let (size_bytes, source) = (plan.object_size_bytes(), self.cause.map(Box::new));
         Error::Paused { object, id, arrived_bytes, size_bytes, source }
     }
 
     /// No answer to Create was heard, so an upload may be left that only the journal can lead to.
     pub(super) fn may_be_left(&self) -> bool {
-        self.unheard && self.upload.is_none() && self.memory.id().is_some()
+        self.unheard && self.upload.is_none() && self.journal.id().is_some()
     }
 
-    /// Cancelled, and [`Ending::may_be_left`]: looks for it. The journal stays if that is unknown.
+    /// Cancelled, and [`Finisher::may_be_left`]: looks for it. The journal stays if that is unknown.
     pub(super) async fn cancelled_unheard(self, plan: PartPlan) -> Error {
-        let object = self.job.object.clone();
+        let object = self.context.object.clone();
         let cancelled = Error::Cancelled { object: object.to_string() };
-        let journal = self.job.options.journal.as_ref();
-        let (Some(journal), Some(id)) = (journal, self.memory.id().map(str::to_owned)) else {
+        let journal = self.context.options.journal.as_ref();
+        let (Some(journal), Some(id)) = (journal, self.journal.id().map(str::to_owned)) else {
             return cancelled;
         };
         // Its lock is let go with it.
-        drop(self.memory);
-        let source = match abandon(Arc::clone(&self.job.store), &journal.folder, &id).await {
+        drop(self.journal);
+        let source = match abandon(Arc::clone(self.context.store()), &journal.folder, &id).await {
             Ok(Abandoned::Unclear(_)) => self.cause,
             Ok(_) => return cancelled,
             Err(error) => Some(error),
@@ -155,7 +156,7 @@ impl Ending<'_> {
     }
 
     pub(super) fn failed(mut self, outcome: Outcome, cleanup: Option<StoreError>) -> Error {
-        let object = self.job.object.clone();
+        let object = self.context.object.clone();
         let upload_id = self.upload.map(|upload| upload.upload_id);
         let cause = self.cause.take();
         let error = match (outcome, upload_id, cleanup, cause) {
@@ -175,9 +176,9 @@ impl Ending<'_> {
         };
         match &error {
             Error::LeftBehind { .. } | Error::InDoubt { .. } => {
-                self.memory.paused(self.job, &error);
+                self.journal.paused(self.context, &error);
             }
-            _ => self.memory.forget(self.job),
+            _ => self.journal.forget(self.context),
         }
         error
     }

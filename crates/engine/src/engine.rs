@@ -1,0 +1,92 @@
+//! The engine: a store, and what all transfers to and from it share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use haul_parts::ObjectRef;
+
+use crate::pace::{EngineOptions, Resources};
+use crate::remote::Store;
+use crate::source::Source;
+use crate::transfer::Transfer;
+use crate::transfer::download::{self, DownloadOptions, DownloadReport};
+use crate::transfer::upload::{self, UploadOptions, UploadReport};
+
+/// A store and what its transfers share: one memory budget, one gate of requests in flight, one retry budget, one meter
+/// of bytes, and the connections of the store. Cheap to clone; clones are the same engine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    resources: Resources,
+}
+
+impl Engine {
+    /// An engine in front of `store`.
+    pub fn new(store: Arc<dyn Store>, options: EngineOptions) -> Self {
+        Self { resources: Resources::new(store, options) }
+    }
+
+    /// Uploads `source` as `object`. Must be called inside a tokio runtime.
+    ///
+    /// Nothing is sent when the source cannot be divided into parts.
+    pub fn upload(
+        &self,
+        source: impl Source,
+        object: ObjectRef,
+        options: UploadOptions,
+    ) -> Transfer<UploadReport> {
+        upload::start(&self.resources, Arc::new(source), object, options)
+    }
+
+    /// Downloads `object` into the file `target`. Must be called inside a tokio runtime.
+    pub fn download(
+        &self,
+        object: ObjectRef,
+        target: impl Into<PathBuf>,
+        options: DownloadOptions,
+    ) -> Transfer<DownloadReport> {
+        download::start(&self.resources, object, target.into(), options)
+    }
+
+    /// The store, for requests that are no transfers.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.resources.store
+    }
+
+    /// Bytes that crossed the network so far, of all transfers together.
+    pub fn moved_bytes(&self) -> u64 {
+        self.resources.meter.all_bytes()
+    }
+
+    /// Requests that may be in flight now: few at the start and after the store asked for less, at most
+    /// [`EngineOptions::concurrency`].
+    pub fn requests_allowed(&self) -> u32 {
+        self.resources.gate.allowed()
+    }
+
+    /// Waits until every transfer has ended, those included that were dropped and still have parts to remove: a drop
+    /// cannot wait. A transfer that nobody stops is waited for to its own end.
+    pub async fn close(self) {
+        self.resources.idle().await;
+    }
+}
+
+/// Uploads `source` as `object` over an engine of its own, with its default limits. Must be called inside a tokio runtime.
+pub fn upload(
+    store: Arc<dyn Store>,
+    source: impl Source,
+    object: ObjectRef,
+    options: UploadOptions,
+) -> Transfer<UploadReport> {
+    Engine::new(store, EngineOptions::default()).upload(source, object, options)
+}
+
+/// Downloads `object` into the file `target` over an engine of its own, with its default limits. Must be called inside a
+/// tokio runtime.
+pub fn download(
+    store: Arc<dyn Store>,
+    object: ObjectRef,
+    target: impl Into<PathBuf>,
+    options: DownloadOptions,
+) -> Transfer<DownloadReport> {
+    Engine::new(store, EngineOptions::default()).download(object, target, options)
+}

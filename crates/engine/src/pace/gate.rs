@@ -1,0 +1,162 @@
+//! The gate in front of one store: every attempt to move bytes passes it, of all transfers of an engine.
+//!
+//! The limit is a [`Throttle`]; who waits is served in the order of asking. A transfer asks for one pass at a time, so
+//! several transfers take turns and none starves.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::throttle::{Place, Throttle};
+
+/// Lets a limited number of requests through; clones are the same gate.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    throttle: Throttle,
+    waiting: VecDeque<oneshot::Sender<Pass>>,
+}
+
+/// The right to have one request in flight; given back when it is dropped.
+#[derive(Debug)]
+pub struct Pass {
+    /// `None` once it is void.
+    gate: Option<Gate>,
+    place: Place,
+}
+
+impl Gate {
+    /// A gate for at most `max` requests at once, at least one.
+    pub fn new(max: u32) -> Self {
+        Self(Arc::new(Mutex::new(State { throttle: Throttle::new(max), waiting: VecDeque::new() })))
+    }
+
+    /// Waits for a pass. Dropping the future gives up the place in the queue.
+    pub async fn enter(&self) -> Pass {
+        let receiver = {
+            let mut state = self.state();
+            if state.waiting.is_empty()
+                && let Some(place) = state.throttle.enter()
+            {
+                return Pass { gate: Some(self.clone()), place };
+            }
+            let (sender, receiver) = oneshot::channel();
+            state.waiting.push_back(sender);
+            receiver
+        };
+        receiver.await.expect("a gate that is waited at exists")
+    }
+
+    /// Requests that may be in flight now.
+    pub fn allowed(&self) -> u32 {
+        self.state().throttle.allowed()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the limit, then lets through as many as it allows.
+    fn change(&self, change: impl FnOnce(&mut Throttle)) {
+        let mut state = self.state();
+        change(&mut state.throttle);
+        while let Some(place) = if state.waiting.is_empty() { None } else { state.throttle.enter() } {
+            let next = state.waiting.pop_front().expect("the queue was just looked at");
+            if let Err(mut unwanted) = next.send(Pass { gate: Some(self.clone()), place }) {
+                // Its drop would take the lock that is held here.
+                unwanted.gate = None;
+                state.throttle.leave();
+            }
+        }
+    }
+}
+
+impl Pass {
+    /// The request succeeded: the gate may let more through.
+    pub fn succeeded(&self) {
+        if let Some(gate) = &self.gate {
+            gate.change(Throttle::succeeded);
+        }
+    }
+
+    /// The store asked for less: the gate lets fewer through.
+    pub fn throttled(&self) {
+        if let Some(gate) = &self.gate {
+            gate.change(|throttle| throttle.throttled(self.place));
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if let Some(gate) = self.gate.take() {
+            gate.change(Throttle::leave);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    async fn open(max: u32) -> Gate {
+        let gate = Gate::new(max);
+        while gate.allowed() < max {
+            gate.enter().await.succeeded();
+        }
+        gate
+    }
+
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_served_in_order() {
+        let gate = open(1).await;
+        let first = gate.enter().await;
+        let mut second = Box::pin(gate.enter());
+        let mut third = Box::pin(gate.enter());
+        assert!(poll(second.as_mut()).is_pending() && poll(third.as_mut()).is_pending());
+        drop(first);
+        // Asking now does not overtake those who wait.
+        let mut late = Box::pin(gate.enter());
+        assert!(poll(late.as_mut()).is_pending() && poll(third.as_mut()).is_pending());
+        let Poll::Ready(second) = poll(second.as_mut()) else {
+            panic!("the first in the queue was passed over")
+        };
+        drop(second);
+        assert!(poll(third.as_mut()).is_ready());
+    }
+
+    #[tokio::test]
+    async fn a_place_in_the_queue_that_is_given_up_is_not_lost() {
+        let gate = open(1).await;
+        let first = gate.enter().await;
+        let mut given_up = Box::pin(gate.enter());
+        let mut granted = Box::pin(gate.enter());
+        assert!(poll(given_up.as_mut()).is_pending() && poll(granted.as_mut()).is_pending());
+        drop(given_up);
+        drop(first);
+        // Granted and never taken up.
+        drop(granted);
+        gate.enter().await;
+    }
+
+    #[tokio::test]
+    async fn a_throttled_pass_closes_half_of_the_gate() {
+        let gate = open(16).await;
+        let passes = futures_util::future::join_all((0..16).map(|_| gate.enter())).await;
+        passes.iter().for_each(Pass::throttled);
+        assert_eq!(gate.allowed(), 8, "once for all that were under way together");
+        drop(passes);
+        gate.enter().await.throttled();
+        assert_eq!(gate.allowed(), 4);
+    }
+}

@@ -1,0 +1,87 @@
+//! What the transfers of one engine share.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{Gate, RetryBudget, RetryPolicy};
+use crate::body::{BufferPool, DEFAULT_BUDGET_BYTES, Meter};
+use crate::remote::Store;
+
+/// Requests in flight unless the caller says otherwise: with parts of 8 MiB they fill the memory budget.
+pub const DEFAULT_CONCURRENCY: u32 = 16;
+
+/// The limits of an engine. Construct with `..Default::default()`.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Most requests that move bytes in flight at once, of all transfers together. At least one.
+    pub concurrency: u32,
+    /// Most bytes held in memory at once, of all transfers together.
+    pub memory_budget_bytes: u64,
+    /// When and how often to repeat a request. The budget of repetitions is shared.
+    pub retry: RetryPolicy,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            concurrency: DEFAULT_CONCURRENCY,
+            memory_budget_bytes: DEFAULT_BUDGET_BYTES,
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
+/// A store, and the memory, the gate, the retry budget and the meter in front of it.
+#[derive(Clone)]
+pub struct Resources {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) pool: BufferPool,
+    pub(crate) gate: Gate,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) budget: RetryBudget,
+    pub(crate) meter: Meter,
+    /// Transfers that have not ended.
+    running: watch::Sender<usize>,
+}
+
+/// Counts a transfer as running until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Running(watch::Sender<usize>);
+
+impl Resources {
+    pub(crate) fn new(store: Arc<dyn Store>, options: EngineOptions) -> Self {
+        Self {
+            store,
+            pool: BufferPool::new(options.memory_budget_bytes),
+            gate: Gate::new(options.concurrency),
+            budget: RetryBudget::new(&options.retry, options.concurrency),
+            retry: options.retry,
+            meter: Meter::default(),
+            running: watch::Sender::new(0),
+        }
+    }
+
+    pub(crate) fn running(&self) -> Running {
+        self.running.send_modify(|count| *count += 1);
+        Running(self.running.clone())
+    }
+
+    /// Waits until no transfer runs.
+    pub(crate) async fn idle(&self) {
+        // The sender is held here, so the channel cannot close.
+        let _ = self.running.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+impl std::fmt::Debug for Resources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resources").field("store", &self.store.endpoint()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,122 @@
+//! Which piece of a transfer runs next. A state machine without I/O, clock or tasks.
+//!
+//! Guarantees: at most `concurrency` pieces are in flight or wait for their next attempt, and a piece that has been moved
+//! never runs again. Deliberately unaware of what a piece is and of the limits of other transfers: those are the gate's.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use haul_parts::PartNumber;
+
+use crate::pace::{Failure, Retries};
+
+/// The pieces of one transfer.
+#[derive(Debug)]
+pub struct Pieces {
+    /// Pieces never tried, and pieces whose wait is over.
+    ready: VecDeque<PartNumber>,
+    /// Attempts so far, by index.
+    attempts: Vec<u32>,
+    /// Pieces that have not been moved.
+    left: usize,
+    in_flight: u32,
+    /// Pieces that wait for their next attempt. They keep their place among those in flight: at a store that is away,
+    /// the untried pieces behind them would fail in no time, one after the other, and use up the budget.
+    waiting: u32,
+    concurrency: u32,
+}
+
+impl Pieces {
+    /// `count` pieces, at most `concurrency` of them in flight, at least one.
+    ///
+    /// # Panics
+    /// For more pieces than there are part numbers.
+    pub fn new(count: u32, concurrency: u32) -> Self {
+        let numbers = (1..=count).map(|number| {
+            PartNumber::new(number).expect("a plan has no more parts than there are part numbers")
+        });
+        Self {
+            ready: numbers.collect(),
+            attempts: vec![0; count as usize],
+            left: count as usize,
+            in_flight: 0,
+            waiting: 0,
+            concurrency: concurrency.max(1),
+        }
+    }
+
+    /// Leaves out the pieces that an earlier run has moved.
+    pub fn leave_out(&mut self, is_moved: impl Fn(PartNumber) -> bool) {
+        self.ready.retain(|number| !is_moved(*number));
+        self.left = self.ready.len();
+    }
+
+    /// Whether [`Pieces::next`] would give a piece.
+    pub fn has_next(&self) -> bool {
+        self.in_flight + self.waiting < self.concurrency && !self.ready.is_empty()
+    }
+
+    /// The next piece to run, and which attempt of it that is, counted from 1.
+    pub fn next(&mut self) -> Option<(PartNumber, u32)> {
+        if !self.has_next() {
+            return None;
+        }
+        let number = self.ready.pop_front()?;
+        self.in_flight += 1;
+        let attempts = &mut self.attempts[number.index()];
+        *attempts += 1;
+        Some((number, *attempts))
+    }
+
+    /// A piece in flight has been moved.
+    pub fn moved(&mut self) {
+        self.in_flight -= 1;
+        self.left -= 1;
+    }
+
+    /// An attempt failed: how many were made of that piece, and how long it waits for the next. `None`: no more attempts.
+    pub fn failed(
+        &mut self,
+        number: PartNumber,
+        failure: &Failure,
+        retries: &mut Retries,
+    ) -> Option<(u32, Duration)> {
+        self.in_flight -= 1;
+        let attempt = self.attempts[number.index()];
+        let wait = retries.pay_for_wait(attempt, failure)?;
+        self.waiting += 1;
+        Some((attempt, wait))
+    }
+
+    /// A wait is over. The piece runs before those never tried: its neighbours are done, and the end is nearer.
+    pub fn woke(&mut self, number: PartNumber) {
+        self.waiting -= 1;
+        self.ready.push_front(number);
+    }
+
+    /// An attempt ended without success while the transfer stops: the piece is not tried again by this run.
+    pub fn gave_up(&mut self, number: PartNumber) {
+        self.ready.push_front(number);
+        self.in_flight -= 1;
+    }
+
+    /// Everything in flight was stopped.
+    pub fn stopped(&mut self) {
+        self.in_flight = 0;
+    }
+
+    /// Pieces in flight now.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// True when every piece has been moved.
+    pub fn all_moved(&self) -> bool {
+        self.left == 0
+    }
+
+    /// True if at least one piece has been moved, by this run or an earlier one.
+    pub fn some_moved(&self) -> bool {
+        self.left < self.attempts.len()
+    }
+}
