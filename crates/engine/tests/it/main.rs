@@ -21,6 +21,7 @@ mod refusals;
 mod resuming;
 mod second_run;
 mod seeds;
+mod sharing;
 mod simulation;
 mod source;
 mod stores;
