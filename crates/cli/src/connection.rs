@@ -169,13 +169,14 @@ impl S3Connection {
         }
     }
 
-    /// Options that lead there, with the profile and the certificates of this run where none were recorded: they only
-    /// bring credentials and trust.
+    /// Options that lead there, with the profile and the certificates that this run's flags name where none
+    /// were recorded: they only bring credentials and trust. `AWS_CA_BUNDLE` of today does not count.
     pub(crate) fn options(&self, given: &StoreArgs, run: S3Options) -> S3Options {
         let keys = std::env::var_os("AWS_ACCESS_KEY_ID").is_some_and(|id| !id.is_empty());
         self.location().options(S3Options {
             profile: self.profile_to_use(given, keys),
-            ca_bundle: run.ca_bundle.or_else(|| self.ca_bundle.clone()),
+            ca_bundle: self.ca_bundle.clone().or(run.ca_bundle),
+            ignore_configured_ca_bundle: true,
             ..run
         })
     }
@@ -200,12 +201,17 @@ impl S3Connection {
         if given.virtual_host_style && self.path_style {
             return Some(("--virtual-host-style", "with the bucket in the path".to_owned()));
         }
-        match (&given.profile, &self.profile) {
-            (Some(given), Some(recorded)) if given != recorded => {
-                Some(("--profile", format!("with profile {recorded}")))
-            }
-            _ => None,
+        if let (Some(given), Some(recorded)) = (&given.profile, &self.profile)
+            && given != recorded
+        {
+            return Some(("--profile", format!("with profile {recorded}")));
         }
+        if let (Some(given), Some(recorded)) = (&given.ca_bundle, &self.ca_bundle)
+            && std::path::absolute(given).ok().as_ref() != Some(recorded)
+        {
+            return Some(("--ca-bundle", format!("with the certificates in {}", recorded.display())));
+        }
+        None
     }
 }
 
@@ -248,6 +254,7 @@ mod tests {
             "--region us-east-1",
             "--virtual-host-style",
             "--profile other",
+            "--ca-bundle /etc/other.pem",
         ] {
             let flag = flags.split(' ').next().unwrap();
             assert!(refused(&s3, flags).is_some_and(|said| said.starts_with(flag)), "{flags}");
@@ -256,6 +263,7 @@ mod tests {
             "",
             "--endpoint https://GW:8443/storage/v1/s3/ --region eu-central-1 --path-style",
             "--profile backup",
+            "--ca-bundle /etc/gw.pem",
         ] {
             assert_eq!(refused(&s3, flags), None, "{flags}");
         }
@@ -274,6 +282,7 @@ mod tests {
         assert_eq!((options.addressing, options.ignore_configured_endpoint), (Addressing::Path, true));
         assert_eq!(options.profile.as_deref(), Some("backup"));
         assert_eq!(options.ca_bundle, Some("/etc/gw.pem".into()));
+        assert!(options.ignore_configured_ca_bundle);
 
         let aws = S3Connection {
             endpoint: "https://s3.eu-central-1.amazonaws.com".into(),

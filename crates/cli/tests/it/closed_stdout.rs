@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use haul_testkit::Store;
 use haul_testkit::files::MIB;
+use haul_testkit::servers::HaulServe;
 
 use crate::world::{Sample, World, assert_keys, assert_no_upload_left, make_bucket, read_back};
 
@@ -21,7 +22,7 @@ struct Scene {
     store: Store,
     bucket: String,
     sample: Sample,
-    _server: haul_testkit::servers::HaulServe,
+    _server: Option<HaulServe>,
 }
 
 impl Scene {
@@ -29,6 +30,15 @@ impl Scene {
         let world = World::new();
         let server = world.serve();
         let store = server.store().clone();
+        Self::of(world, store, Some(server))
+    }
+
+    /// At the Ceph RGW that all tests share.
+    fn at_rgw() -> Self {
+        Self::of(World::new(), Store::shared("RGW"), None)
+    }
+
+    fn of(world: World, store: Store, server: Option<HaulServe>) -> Self {
         let bucket = make_bucket(&world, &store);
         let sample = world.sample("big", FILE_BYTES);
         Self { world, store, bucket, sample, _server: server }
@@ -68,25 +78,43 @@ fn ended(command: &mut Command) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-#[test]
-fn a_closed_stdout_does_not_stop_an_upload() {
+fn upload_into_closed_pipes(scene: fn() -> Scene) {
     for more in [&["--json"][..], &["--json", "--no-journal"], &[]] {
-        let scene = Scene::new();
+        let scene = scene();
         let (code, stderr) = into_closed_pipe(&mut scene.copy(more));
         assert_eq!(code, Some(0), "{more:?}: {stderr}");
         scene.assert_arrived();
     }
 }
 
-#[test]
-fn a_full_stdout_does_not_stop_an_upload() {
+fn upload_into_full_disks(scene: fn() -> Scene) {
     for more in [&["--json"][..], &["--json", "--no-journal"], &[]] {
-        let scene = Scene::new();
+        let scene = scene();
         let (code, stderr) = ended(scene.copy(more).stdout(scene.full()));
         assert_eq!(code, Some(0), "{more:?}: {stderr}");
         assert_eq!(stderr.matches("cannot write to standard output").count(), 1, "{more:?}: {stderr}");
         scene.assert_arrived();
     }
+}
+
+#[test]
+fn a_closed_stdout_does_not_stop_an_upload() {
+    upload_into_closed_pipes(Scene::new);
+}
+
+#[test]
+fn a_closed_stdout_does_not_stop_an_upload_to_ceph_rgw() {
+    upload_into_closed_pipes(Scene::at_rgw);
+}
+
+#[test]
+fn a_full_stdout_does_not_stop_an_upload() {
+    upload_into_full_disks(Scene::new);
+}
+
+#[test]
+fn a_full_stdout_does_not_stop_an_upload_to_ceph_rgw() {
+    upload_into_full_disks(Scene::at_rgw);
 }
 
 #[test]

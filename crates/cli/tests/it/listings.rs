@@ -58,6 +58,55 @@ fn keys_that_xml_cannot_hold_are_listed() {
     assert!(keys(&below).contains(&"odd/\u{fffe}".to_owned()), "{}", below.stdout);
 }
 
+/// Uploads are listed without `encoding-type`, which two stores answer wrongly: one upload whose key has
+/// U+FFFE hid all others of its bucket.
+#[test]
+fn uploads_of_keys_that_xml_cannot_hold_are_listed() {
+    let upload = |key: &str, id: u8| {
+        format!(
+            "<Upload><Key>{key}</Key><UploadId>id{id}</UploadId>\
+             <Initiated>2026-11-01T00:00:00.000Z</Initiated></Upload>"
+        )
+    };
+    let uploads = move |keys: [&str; 2], rest: &str| {
+        let [first, second] = [upload(keys[0], 1), upload(keys[1], 2)];
+        let bucket = "<Bucket>bucket</Bucket><IsTruncated>false</IsTruncated>";
+        Reply::xml(format!(
+            "<ListMultipartUploadsResult>{bucket}{rest}{first}{second}</ListMultipartUploadsResult>"
+        ))
+    };
+    let answer = move |request: &Request| {
+        if request.parameter("uploads").is_none() {
+            return Reply::xml("<ListPartsResult><IsTruncated>false</IsTruncated></ListPartsResult>");
+        }
+        match request.parameter("encoding-type") {
+            Some("url") => uploads(["a+b", "odd%EF%BF%BE"], "<EncodingType>url</EncodingType>"),
+            _ => uploads(["a b", "odd\u{fffe}"], ""),
+        }
+    };
+    let server = ScriptedServer::start(answer);
+    let world = World::new();
+    let listed = succeed(world.haul(&server.store()).args(["uploads", "--json", "s3://bucket"]));
+    let found = events(&listed).into_iter().filter_map(|event| Some(event.get("key")?.as_str()?.to_owned()));
+    assert_eq!(found.collect::<Vec<_>>(), ["a b", "odd\u{fffe}"], "{}", listed.stdout);
+    let asked: Vec<_> = server.seen().into_iter().filter(|it| it.parameter("uploads").is_some()).collect();
+    assert_eq!(asked.len(), 2, "plain, then encoded");
+    assert_eq!(asked[0].parameter("encoding-type"), None);
+}
+
+/// The second question is of no use to a page that is no list: what is reported is the first answer.
+#[test]
+fn a_page_in_place_of_a_list_of_uploads_is_reported() {
+    let server = ScriptedServer::start(|request| match request.parameter("encoding-type") {
+        None => Reply::of("<html><body>first</body></html>").with("Content-Type", "text/html"),
+        Some(_) => Reply::error(400, "InvalidArgument", "second"),
+    });
+    let world = World::new();
+    let listed = finish(world.haul(&server.store()).args(["uploads", "s3://bucket"]));
+    assert_eq!(listed.code(), Some(1), "{}", listed.stderr);
+    assert!(listed.stderr.contains("it is a web page"), "{}", listed.stderr);
+}
+
 #[test]
 fn a_store_that_does_not_encode_keys_is_read_as_it_writes() {
     let listed = list(|_| page(&["a+b", "c%20d"], ""), &["-r", "--json", "s3://bucket"]);

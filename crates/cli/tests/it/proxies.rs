@@ -7,7 +7,7 @@ use haul_testkit::files::MIB;
 use haul_testkit::network::{HttpProxy, self_signed};
 use haul_testkit::servers::HaulServe;
 
-use crate::world::{World, copy, finish, haul_binary, make_bucket, succeed};
+use crate::world::{World, copy, finish, haul_binary, make_bucket, read_back, succeed};
 
 /// `alice:secret` as Basic authorization.
 const AUTHORIZATION: &str = "Basic YWxpY2U6c2VjcmV0";
@@ -135,4 +135,36 @@ fn an_access_point_is_reached_at_the_host_the_sdk_resolves() {
         }
     }
     assert_eq!(proxy.heads().len(), before, "nothing is sent");
+}
+
+/// Through an endpoint of one's own too, and with each request of an upload in parts. `haul serve` behind the proxy reads
+/// the host as its own name, so there the first folder of the key is the bucket.
+#[test]
+fn an_access_point_behind_an_endpoint_takes_an_upload_in_parts() {
+    let world = World::new();
+    let server = world.serve();
+    let proxy = HttpProxy::start(address(server.store())).unwrap();
+    succeed(world.haul(server.store()).args(["mb", "s3://2026"]));
+    let sample = world.sample("file", 18 * MIB);
+    let to = "s3://arn:aws:s3:us-east-1:123456789012:accesspoint/my-ap/2026/a.mov";
+    let upload = |more: &[&str]| {
+        let mut command = copy(&world, server.store(), &sample.path, to);
+        command.env_remove("AWS_ENDPOINT_URL").env("HTTP_PROXY", format!("http://{}", proxy.address()));
+        command.args(["--endpoint", "http://gw.example", "--part-size", "5MiB"]).args(more);
+        finish(&mut command)
+    };
+    // Endpoints other than AWS's have the bucket in the path, which the SDK does not do for access points.
+    let refused = upload(&[]);
+    assert_eq!(refused.code(), Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("Path-style addressing cannot be used"), "{}", refused.stderr);
+    assert_eq!(proxy.heads(), Vec::<String>::new(), "nothing is sent");
+
+    upload(&["--virtual-host-style"]).success().unwrap();
+    assert_eq!(read_back(server.store(), "2026", "a.mov").sha256, sample.sha256);
+    let heads = proxy.heads();
+    let host = "http://my-ap-123456789012.gw.example/";
+    let at_the_host = |head: &String| head.split(' ').nth(1).is_some_and(|target| target.starts_with(host));
+    assert!(heads.iter().all(at_the_host), "{heads:?}");
+    let parts = heads.iter().filter(|head| head.starts_with("PUT ") && head.contains("partNumber="));
+    assert_eq!(parts.count(), 4);
 }

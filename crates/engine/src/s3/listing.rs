@@ -1,6 +1,7 @@
 //! The control plane's lists of parts, uploads and buckets, one page at a time.
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::types::EncodingType;
 use haul_parts::{Bucket, ETag, PartNumber, UploadId};
 
 use super::convert::{self, checksum_of};
@@ -60,18 +61,29 @@ pub(super) async fn list_multipart_uploads(
     after: Option<&UploadMarker>,
 ) -> Result<UploadsPage, StoreError> {
     let minio = IsMinio::default();
-    let answer = client
-        .list_multipart_uploads()
-        .bucket(bucket.as_str())
-        // No `encoding-type` here: Ceph RGW 16.2 then encodes keys and does not say so, LocalStack says so and does not.
-        .set_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
-        .set_key_marker(after.map(|marker| marker.key.clone()))
-        .set_upload_id_marker(after.map(|marker| marker.upload_id.clone()))
-        .customize()
-        .interceptor(minio.clone())
-        .send()
-        .await
-        .map_err(|error| failed(Operation::ListMultipartUploads, error))?;
+    let ask = async |encoding_type: Option<EncodingType>| {
+        client
+            .list_multipart_uploads()
+            .bucket(bucket.as_str())
+            .set_encoding_type(encoding_type)
+            .set_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
+            .set_key_marker(after.map(|marker| marker.key.clone()))
+            .set_upload_id_marker(after.map(|marker| marker.upload_id.clone()))
+            .customize()
+            .interceptor(minio.clone())
+            .send()
+            .await
+            .map_err(|error| failed(Operation::ListMultipartUploads, error))
+    };
+    // Plain first: asked for `encoding-type`, Ceph RGW 16.2 encodes keys and does not say so, and LocalStack
+    // says so and does not. But a key with U+FFFE or a control character makes a document that no parser
+    // reads, and encoded keys are the only way to that page.
+    let answer = match ask(None).await {
+        Err(error) if error.kind == StoreErrorKind::Malformed => {
+            ask(Some(EncodingType::Url)).await.map_err(|_| error)?
+        }
+        answer => answer?,
+    };
     let encoding = Encoding::of(answer.encoding_type());
     let mut uploads: Vec<_> = answer
         .uploads()

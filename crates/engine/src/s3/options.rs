@@ -84,6 +84,9 @@ pub struct S3Options {
     /// PEM file of the CAs, or of the certificates themselves, to trust instead of the system's. `None`:
     /// `AWS_CA_BUNDLE`, or `ca_bundle` of the profile.
     pub ca_bundle: Option<PathBuf>,
+    /// `AWS_CA_BUNDLE` and `ca_bundle` of the profile do not count: without `ca_bundle` the system's CAs
+    /// are trusted.
+    pub ignore_configured_ca_bundle: bool,
     /// Accepts every certificate: a machine between here and the store can then read and change everything.
     pub accept_any_certificate: bool,
     /// The proxies to go through; none by default.
@@ -111,6 +114,7 @@ impl Default for S3Options {
             credentials: None,
             environment: None,
             ca_bundle: None,
+            ignore_configured_ca_bundle: false,
             accept_any_certificate: false,
             proxies: Proxies::default(),
             connect_timeout: Duration::from_secs(10),

@@ -132,8 +132,11 @@ impl Settings {
 
     /// The file of trusted certificates.
     pub(super) fn ca_bundle(&self, options: &S3Options) -> Option<PathBuf> {
-        let named = || self.variable("AWS_CA_BUNDLE").or_else(|| self.profile_setting("ca_bundle"));
-        options.ca_bundle.clone().or_else(|| named().map(PathBuf::from))
+        if options.ca_bundle.is_some() || options.ignore_configured_ca_bundle {
+            return options.ca_bundle.clone();
+        }
+        let named = self.variable("AWS_CA_BUNDLE").or_else(|| self.profile_setting("ca_bundle"));
+        named.map(PathBuf::from)
     }
 
     fn has_credentials(&self, options: &S3Options) -> bool {
