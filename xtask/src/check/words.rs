@@ -35,10 +35,10 @@ const RULES: &[Rule] = &[
         because: "parts depends on no async runtime and touches no file, socket or clock",
     },
     Rule {
-        inside: &["crates/parts/src/plan.rs", "crates/engine/src/transfer/upload/schedule.rs"],
+        inside: &["crates/parts/src/plan.rs", "crates/engine/src/transfer/pieces.rs"],
         except: &[],
         words: &["tokio", "std::fs", "std::net", "SystemTime::now", "Instant::now", "async", "await"],
-        because: "the plan and the schedule are pure",
+        because: "the plan and the order of pieces are pure",
     },
     Rule {
         inside: &["crates/server/src"],
