@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest as aws_lc;
-use haul_parts::lanes::{Choice, Job, LANES, Md5Lanes, Md5Stream};
+use haul_parts::lanes::{Choice, LANES, LaneInput, Md5Lanes, Md5Stream};
 use haul_parts::{Checksum, ChecksumAlgorithm, Hasher, MultiHasher, combine_full_object};
 use md5::Digest;
 
@@ -118,7 +118,8 @@ fn streams(buffer: &[u8], count: usize, choice: Choice, name: &str) -> f64 {
         let mut streams = vec![Md5Stream::new(); count];
         for round in buffer.chunks(SLICE_BYTES * count) {
             let pairs = streams.iter_mut().zip(round.chunks(SLICE_BYTES));
-            let mut jobs: Vec<Job<'_>> = pairs.map(|(stream, bytes)| Job { stream, bytes }).collect();
+            let mut jobs: Vec<LaneInput<'_>> =
+                pairs.map(|(stream, bytes)| LaneInput { stream, bytes }).collect();
             lanes.update(&mut jobs);
         }
         for stream in streams {

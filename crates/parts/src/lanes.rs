@@ -27,14 +27,14 @@ const BLOCK_BYTES: usize = 64;
 /// A block of MD5.
 type Block = [u8; BLOCK_BYTES];
 /// The four words that MD5 changes block by block.
-type State = [u32; 4];
+type Md5State = [u32; 4];
 
 /// How many streams advance side by side at most.
 pub const LANES: usize = md5_kernel::LANES;
 
 /// The next bytes of one stream.
 #[derive(Debug)]
-pub struct Job<'a> {
+pub struct LaneInput<'a> {
     /// The stream they belong to.
     pub stream: &'a mut Md5Stream,
     /// The bytes, as many as there are.
@@ -71,7 +71,7 @@ impl Md5Lanes {
 
     /// Advances every stream by its bytes. Right for any number of jobs and any lengths; fast where up to
     /// [`streams`](Self::streams) jobs are equally long.
-    pub fn update(&self, jobs: &mut [Job<'_>]) {
+    pub fn update(&self, jobs: &mut [LaneInput<'_>]) {
         let mut runs: Vec<Run<'_>> = Vec::with_capacity(jobs.len());
         for job in jobs {
             let rest = job.stream.fill_begun_block(job.bytes);
@@ -105,7 +105,7 @@ impl Md5Lanes {
 fn advance(level: Level, runs: &mut [Run<'_>]) {
     let count = runs.last().map_or(0, |shortest| shortest.blocks.len());
     let lane = |index: usize| &runs[if index < runs.len() { index } else { 0 }];
-    let mut states: [State; LANES] = std::array::from_fn(|index| lane(index).stream.state);
+    let mut states: [Md5State; LANES] = std::array::from_fn(|index| lane(index).stream.state);
     let blocks: [&[Block]; LANES] = std::array::from_fn(|index| &lane(index).blocks[..count]);
     md5_kernel::compress(level, &mut states, &blocks);
     for (run, state) in runs.iter_mut().zip(states) {

@@ -10,7 +10,7 @@ use s3s::Body;
 
 use crate::metrics::{self, Metrics};
 use crate::ops::endpoint::Endpoint;
-use crate::socket::connections::{Answer, Answering};
+use crate::socket::connections::{Answer, Handler};
 
 /// The admin address.
 pub(crate) struct Admin {
@@ -18,7 +18,7 @@ pub(crate) struct Admin {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-impl Answering for Admin {
+impl Handler for Admin {
     fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answer {
         let admin = Arc::clone(self);
         Box::pin(async move { Ok::<_, Infallible>(admin.handle(&request).await) })

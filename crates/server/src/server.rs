@@ -35,7 +35,7 @@ use crate::options::{Limits, ServerOptions};
 use crate::request::target::Domains;
 use crate::service::Service;
 use crate::socket::connections;
-use crate::socket::connections::Manner;
+use crate::socket::connections::ServeConfig;
 use crate::socket::tls::Transport;
 
 const KEYS_FILE: &str = "keys.json";
@@ -152,10 +152,11 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
         held_room: HeldRoom::new(shares.held_bytes),
         metrics: Arc::clone(&metrics),
     };
-    let manner = Manner { transport, places, metrics: Arc::clone(&metrics), limits: options.limits.clone() };
+    let config =
+        ServeConfig { transport, places, metrics: Arc::clone(&metrics), limits: options.limits.clone() };
     let (stop, stopped) = watch::channel(());
     let mut tasks = vec![
-        tokio::spawn(connections::serve(listener, Arc::new(front), manner, stopped.clone())),
+        tokio::spawn(connections::serve(listener, Arc::new(front), config, stopped.clone())),
         tokio::spawn(expiry.run(stopped.clone())),
     ];
     let admin_address = admin.as_ref().map(|(_, address)| *address);
@@ -165,9 +166,9 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
         let connections = options.limits.connections.min(ADMIN_CONNECTIONS_MAX);
         let limits = Limits { connections, ..options.limits };
         let places = Places::new(connections);
-        let manner = Manner { transport: Transport::Plain, places, metrics: metrics_of_admin, limits };
+        let config = ServeConfig { transport: Transport::Plain, places, metrics: metrics_of_admin, limits };
         let admin = Arc::new(Admin { endpoint, metrics });
-        tasks.push(tokio::spawn(connections::serve(listener, admin, manner, stopped)));
+        tasks.push(tokio::spawn(connections::serve(listener, admin, config, stopped)));
     }
     tracing::info!(%address, dir = %options.data_dir.display(), "serving");
     Ok(RunningServer {

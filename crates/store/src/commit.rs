@@ -24,12 +24,12 @@ const QUEUE_JOBS_MAX: usize = 1024;
 /// The entrance to the commit thread.
 #[derive(Debug)]
 pub(crate) struct Committer {
-    queue: Option<SyncSender<Box<dyn Job>>>,
+    queue: Option<SyncSender<Box<dyn QueuedOperation>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// An operation that waits for its answer.
-trait Job: Send {
+trait QueuedOperation: Send {
     fn folder(&self) -> Option<FolderId>;
     /// Runs it; the error (if any) is kept for the answer.
     fn run(&mut self, batch: &mut Batch<'_>) -> Outcome;
@@ -50,7 +50,7 @@ struct Operation<T, F> {
     reply: SyncSender<Result<T>>,
 }
 
-impl<T: Send, F: FnOnce(&mut Batch<'_>) -> Result<T> + Send> Job for Operation<T, F> {
+impl<T: Send, F: FnOnce(&mut Batch<'_>) -> Result<T> + Send> QueuedOperation for Operation<T, F> {
     fn folder(&self) -> Option<FolderId> {
         self.folder
     }
@@ -78,9 +78,9 @@ impl<T: Send, F: FnOnce(&mut Batch<'_>) -> Result<T> + Send> Job for Operation<T
 
 impl Committer {
     pub(crate) fn start(core: Arc<Core>) -> std::io::Result<Self> {
-        let (queue, jobs) = sync_channel(QUEUE_JOBS_MAX);
+        let (queue, queued) = sync_channel(QUEUE_JOBS_MAX);
         let thread =
-            std::thread::Builder::new().name("haul-commit".to_owned()).spawn(move || run(&core, &jobs))?;
+            std::thread::Builder::new().name("haul-commit".to_owned()).spawn(move || run(&core, &queued))?;
         Ok(Self { queue: Some(queue), thread: Mutex::new(Some(thread)) })
     }
 
@@ -98,9 +98,9 @@ impl Committer {
         operation: impl FnOnce(&mut Batch<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = sync_channel(1);
-        let job = Operation { folder, run: Some(operation), result: None, reply };
+        let operation = Operation { folder, run: Some(operation), result: None, reply };
         let queue = self.queue.as_ref().ok_or(Error::Closed)?;
-        queue.send(Box::new(job)).map_err(|_| Error::Closed)?;
+        queue.send(Box::new(operation)).map_err(|_| Error::Closed)?;
         answer.recv().map_err(|_| Error::Closed)?
     }
 }
@@ -116,31 +116,31 @@ impl Drop for Committer {
     }
 }
 
-fn run(core: &Core, jobs: &Receiver<Box<dyn Job>>) {
-    while let Ok(first) = jobs.recv() {
+fn run(core: &Core, queued: &Receiver<Box<dyn QueuedOperation>>) {
+    while let Ok(first) = queued.recv() {
         let mut batch = vec![first];
         while batch.len() < BATCH_JOBS_MAX {
-            match jobs.try_recv() {
-                Ok(job) => batch.push(job),
+            match queued.try_recv() {
+                Ok(operation) => batch.push(operation),
                 Err(_) => break,
             }
         }
         let failed = publish(core, &mut batch).err();
-        for job in batch {
-            job.answer(failed.as_ref().map(Failure::to_error));
+        for operation in batch {
+            operation.answer(failed.as_ref().map(TransactionFailure::to_error));
         }
     }
 }
 
 /// Why a whole transaction failed: said to each of its operations.
-enum Failure {
+enum TransactionFailure {
     StorageFull,
     TooManyOpenFiles,
     ReadOnly(String),
     Given(String),
 }
 
-impl Failure {
+impl TransactionFailure {
     fn to_error(&self) -> Error {
         match self {
             Self::StorageFull => Error::StorageFull,
@@ -151,13 +151,13 @@ impl Failure {
     }
 }
 
-fn publish(core: &Core, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+fn publish(core: &Core, queued: &mut [Box<dyn QueuedOperation>]) -> Result<(), TransactionFailure> {
     core.check_writable().map_err(|error| stop(core, &error))?;
-    let folders: BTreeSet<FolderId> = jobs.iter().filter_map(|job| job.folder()).collect();
+    let folders: BTreeSet<FolderId> = queued.iter().filter_map(|operation| operation.folder()).collect();
     for folder in folders {
         core.disk.sync_folder(folder).map_err(|error| match Error::io("syncing a folder")(error) {
             // The folder could not be opened, so no sync was tried.
-            Error::TooManyOpenFiles => Failure::TooManyOpenFiles,
+            Error::TooManyOpenFiles => TransactionFailure::TooManyOpenFiles,
             error => stop(core, &error),
         })?;
     }
@@ -168,11 +168,13 @@ fn publish(core: &Core, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
     transaction.set_two_phase_commit(true);
     let mut batch =
         Batch::open(&transaction, core.options.clock.now_ms()).map_err(|error| stop(core, &error))?;
-    for job in jobs {
+    for operation in queued {
         let before = batch.writes();
-        if job.run(&mut batch) == Outcome::Refused && batch.writes() != before {
+        if operation.run(&mut batch) == Outcome::Refused && batch.writes() != before {
             // Half an operation must not be published, and the tables cannot forget only that half.
-            return Err(Failure::Given("another operation of the same transaction failed midway".to_owned()));
+            return Err(TransactionFailure::Given(
+                "another operation of the same transaction failed midway".to_owned(),
+            ));
         }
     }
     let nothing_to_publish = batch.writes() == 0;
@@ -192,8 +194,8 @@ fn publish(core: &Core, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
 }
 
 /// The store takes no writes from here on.
-fn stop(core: &Core, error: &Error) -> Failure {
+fn stop(core: &Core, error: &Error) -> TransactionFailure {
     let full = matches!(error, Error::StorageFull);
     let reason = core.stop_writes(error);
-    if full { Failure::StorageFull } else { Failure::ReadOnly(reason) }
+    if full { TransactionFailure::StorageFull } else { TransactionFailure::ReadOnly(reason) }
 }

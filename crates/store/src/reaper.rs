@@ -18,12 +18,12 @@ const SYNC_REMOVED: usize = 256;
 /// Knows who reads what, and what waits to be removed.
 #[derive(Debug, Default)]
 pub(crate) struct Reaper {
-    state: Mutex<State>,
+    state: Mutex<ReaperState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ReaperState {
     next_ticket: u64,
     /// Readers being opened, by when they began.
     opening: BTreeSet<u64>,
@@ -139,7 +139,7 @@ impl Reaper {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ReaperState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -166,7 +166,7 @@ fn sync(disk: &dyn Disk, unsynced: &mut Vec<FileId>) -> Vec<FileId> {
     gone
 }
 
-impl State {
+impl ReaperState {
     /// Moves on what no reader being opened can have seen.
     fn advance(&mut self) {
         let oldest = self.opening.first().copied().unwrap_or(u64::MAX);

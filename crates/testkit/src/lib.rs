@@ -10,6 +10,7 @@ pub mod files;
 pub mod network;
 pub mod process;
 pub mod python;
+pub mod random;
 pub mod scripted;
 pub mod seeds;
 pub mod servers;

@@ -43,11 +43,11 @@ pub struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    framing: Framing,
+    framing: ReplyFraming,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Framing {
+enum ReplyFraming {
     /// `Content-Length` is announced, which need not be that of the body.
     Length(u64),
     /// The body comes this many times, in chunks, without an announced length.
@@ -59,7 +59,7 @@ impl Reply {
     #[must_use]
     pub fn of(body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
-        let framing = Framing::Length(body.len() as u64);
+        let framing = ReplyFraming::Length(body.len() as u64);
         Self { status: 200, headers: vec![], body, framing }
     }
 
@@ -95,14 +95,14 @@ impl Reply {
     /// Announces this length whatever the body has; a body that is shorter ends with the connection.
     #[must_use]
     pub fn announcing(mut self, length_bytes: u64) -> Self {
-        self.framing = Framing::Length(length_bytes);
+        self.framing = ReplyFraming::Length(length_bytes);
         self
     }
 
     /// Sends the body so many times and announces no length.
     #[must_use]
     pub fn in_chunks(mut self, times: u64) -> Self {
-        self.framing = Framing::Chunks(times);
+        self.framing = ReplyFraming::Chunks(times);
         self
     }
 
@@ -112,16 +112,16 @@ impl Reply {
             head += &format!("{name}: {value}\r\n");
         }
         match self.framing {
-            Framing::Length(length) => head += &format!("Content-Length: {length}\r\n\r\n"),
-            Framing::Chunks(_) => head += "Transfer-Encoding: chunked\r\n\r\n",
+            ReplyFraming::Length(length) => head += &format!("Content-Length: {length}\r\n\r\n"),
+            ReplyFraming::Chunks(_) => head += "Transfer-Encoding: chunked\r\n\r\n",
         }
         to.write_all(head.as_bytes())?;
         if method == "HEAD" {
             return Ok(());
         }
         match self.framing {
-            Framing::Length(_) => to.write_all(&self.body),
-            Framing::Chunks(times) => {
+            ReplyFraming::Length(_) => to.write_all(&self.body),
+            ReplyFraming::Chunks(times) => {
                 for _ in 0..times {
                     write!(to, "{:x}\r\n", self.body.len())?;
                     to.write_all(&self.body)?;
@@ -134,7 +134,7 @@ impl Reply {
 
     /// Whether the connection is of no use afterwards.
     fn ends_the_connection(&self, method: &str) -> bool {
-        let short = matches!(self.framing, Framing::Length(length) if length != self.body.len() as u64);
+        let short = matches!(self.framing, ReplyFraming::Length(length) if length != self.body.len() as u64);
         short && method != "HEAD"
     }
 }

@@ -7,40 +7,40 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 /// Packages that a crate must not have among all that it is built from.
-struct Rule {
+struct DependencyRule {
     package: &'static str,
     /// A `*` at the end stands for anything.
     never: &'static [&'static str],
     because: &'static str,
 }
 
-const RULES: &[Rule] = &[
-    Rule {
+const DEPENDENCY_RULES: &[DependencyRule] = &[
+    DependencyRule {
         package: "haul-parts",
         never: &["tokio", "mio", "socket2", "hyper", "http", "s3s", "aws-*", "redb", "haul*"],
         because: "parts is values and pure functions",
     },
-    Rule {
+    DependencyRule {
         package: "haul-store",
         never: &["http", "http-body", "hyper*", "s3s", "axum*", "aws-*", "rustls", "haul", "haul-server"],
         because: "store has never heard of HTTP or signatures",
     },
-    Rule {
+    DependencyRule {
         package: "haul",
         never: &["haul-store", "haul-server", "s3s"],
         because: "the engine sees a store only through its traits",
     },
-    Rule {
+    DependencyRule {
         package: "haul-server",
         never: &["haul", "aws-sdk-*", "clap"],
         because: "server is the protocol over haul-store",
     },
-    Rule {
+    DependencyRule {
         package: "haul-cli",
         never: &["haul-testkit", "haul-bench", "xtask"],
         because: "what is for ourselves is no dependency of anything that ships",
     },
-    Rule {
+    DependencyRule {
         package: "xtask",
         // Not tokio, though xtask is built without it: metadata shows features as the whole workspace wants them.
         never: &["haul", "haul-store", "haul-server", "haul-cli"],
@@ -57,7 +57,7 @@ struct Graph<'a> {
 pub(super) fn violations(metadata: &Value) -> Result<Vec<String>> {
     let graph = Graph::read(metadata).context("cargo metadata is not as expected")?;
     let mut found = Vec::new();
-    for rule in RULES {
+    for rule in DEPENDENCY_RULES {
         let (id, _) = graph
             .names
             .iter()

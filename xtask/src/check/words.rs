@@ -3,7 +3,7 @@
 use super::source::{Tree, lines_with};
 
 /// Words that are forbidden in some places.
-struct Rule {
+struct WordRule {
     /// Paths that begin with one of these.
     inside: &'static [&'static str],
     /// Files that may nevertheless, each with its reason in its header.
@@ -17,8 +17,8 @@ const EVERYWHERE: &[&str] = &["crates/", "xtask/"];
 const LIBRARIES: &[&str] =
     &["crates/parts/src", "crates/engine/src", "crates/store/src", "crates/server/src"];
 
-const RULES: &[Rule] = &[
-    Rule {
+const RULES: &[WordRule] = &[
+    WordRule {
         inside: &["crates/parts/src"],
         except: &[],
         words: &[
@@ -34,43 +34,43 @@ const RULES: &[Rule] = &[
         ],
         because: "parts depends on no async runtime and touches no file, socket or clock",
     },
-    Rule {
+    WordRule {
         inside: &["crates/parts/src/plan.rs", "crates/engine/src/transfer/pieces.rs"],
         except: &[],
         words: &["tokio", "std::fs", "std::net", "SystemTime::now", "Instant::now", "async", "await"],
         because: "the plan and the order of pieces are pure",
     },
-    Rule {
+    WordRule {
         inside: &["crates/server/src"],
         except: &[],
         words: &["std::fs", "tokio::fs", "File::", "OpenOptions", "rustix"],
         because: "server touches no file: what it keeps beside the store goes through haul_store::side_file",
     },
-    Rule {
+    WordRule {
         inside: &["crates/store/src"],
         except: &[],
         words: &["http", "hyper", "s3s", "axum", "std::net", "tokio::net"],
         because: "store has never heard of HTTP",
     },
-    Rule {
+    WordRule {
         inside: LIBRARIES,
         except: &[],
         words: &["println!", "print!", "eprintln!", "eprint!", "dbg!", "stdout()", "stderr()"],
         because: "nobody but cli prints",
     },
-    Rule {
+    WordRule {
         inside: LIBRARIES,
         except: &[],
         words: &["std::env", "env::var", "env::var_os", "env::vars", "env::args"],
         because: "nobody but cli reads the environment",
     },
-    Rule {
+    WordRule {
         inside: LIBRARIES,
         except: &[],
         words: &["process::exit", "process::abort"],
         because: "nobody but cli exits",
     },
-    Rule {
+    WordRule {
         inside: EVERYWHERE,
         except: &[],
         words: &["unsafe"],
@@ -82,7 +82,7 @@ pub(super) fn violations(tree: &Tree) -> Vec<String> {
     RULES.iter().flat_map(|rule| rule.violations(tree)).collect()
 }
 
-impl Rule {
+impl WordRule {
     fn violations(&self, tree: &Tree) -> Vec<String> {
         let concerned = tree.files.iter().filter(|file| {
             self.inside.iter().any(|start| file.path.starts_with(start))
@@ -119,14 +119,14 @@ mod tests {
         let file = |path: &str| SourceFile::new(path.to_owned(), "fn a() { std::fs::read() }".to_owned());
         let tree =
             Tree { root: "".into(), files: vec![file("crates/a/src/b.rs"), file("crates/a/src/keys.rs")] };
-        let rule = Rule {
+        let rule = WordRule {
             inside: &["crates/a/src"],
             except: &["crates/a/src/keys.rs"],
             words: &["std::fs"],
             because: "no files",
         };
         assert_eq!(rule.violations(&tree), ["crates/a/src/b.rs:1: `std::fs`: no files"]);
-        let gone = Rule { inside: &["crates/gone"], ..rule };
+        let gone = WordRule { inside: &["crates/gone"], ..rule };
         assert_eq!(gone.violations(&tree).len(), 1);
     }
 }

@@ -1,13 +1,13 @@
 //! `kill -9` of `haul serve` under an upload, and the same folder and port again: the client rides it out, or pauses
 //! and goes on. What the server acknowledged is there after its crash, so nothing of it is sent again.
 
+use haul_testkit::random::Random;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use haul_testkit::chaos::{Fault, Kind, Rule, Seen};
 use haul_testkit::process::{Finished, Running};
 
-use crate::kills::Moments;
 use crate::scene::{IN_FLIGHT, PART_BYTES, PARTS, Scene, all_arrived_but};
 use crate::world::{LIMIT, copy, event, finish, read_back, succeed};
 
@@ -46,7 +46,7 @@ fn assert_ends(scene: &Scene, finished: &Finished) {
 
 #[test]
 fn haul_serve_is_killed_while_an_upload_runs() {
-    let mut moments = Moments(0x2545_f491_4f6c_dd1d);
+    let mut moments = Random::new(0x2545_f491_4f6c_dd1d);
     for _ in 0..6 {
         let mut scene = Scene::at_haul_serve();
         let running = Running::start(&mut scene.command()).unwrap();

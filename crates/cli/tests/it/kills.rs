@@ -4,6 +4,7 @@
 //! begins, is ever sent again (P2). A client that restarts after a kill fails at the first part. In the end the
 //! object is byte-identical and no upload is left (P1, P3).
 
+use haul_testkit::random::Random;
 use std::collections::BTreeSet;
 use std::process::Command;
 
@@ -39,18 +40,6 @@ fn completes(seen: &[Seen]) -> usize {
 /// Requests that end an upload: Complete, or the look of a run that finds it complete.
 fn endings(seen: &[Seen]) -> usize {
     completes(seen) + seen.iter().filter(|request| request.kind == Kind::HeadObject).count()
-}
-
-/// xorshift: the moments are other ones for each seed, and the same for the same.
-pub(crate) struct Moments(pub(crate) u64);
-
-impl Moments {
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
 }
 
 /// The parts of one upload that must never be sent again.
@@ -101,7 +90,7 @@ struct Tally {
 }
 
 /// One file, killed up to `most` times, then left to arrive.
-fn survive(world: &World, real: &Store, bucket: &str, name: &str, moments: &mut Moments, most: u32) -> Tally {
+fn survive(world: &World, real: &Store, bucket: &str, name: &str, moments: &mut Random, most: u32) -> Tally {
     let sample = world.sample(name, FILE_BYTES);
     let proxy = ChaosProxy::start(&real.endpoint).unwrap();
     let store = real.at(proxy.endpoint());
@@ -143,7 +132,7 @@ fn survive(world: &World, real: &Store, bucket: &str, name: &str, moments: &mut 
 fn survive_many(store: &Store, seed: u64) {
     let world = World::new();
     let bucket = make_bucket(&world, store);
-    let mut moments = Moments(seed);
+    let mut moments = Random::new(seed);
     let (mut all, mut file) = (Tally::default(), 0);
     while all.kills < KILLS {
         assert!(file < 4 * KILLS, "it is never killed: {all:?} of {file} uploads");

@@ -18,11 +18,11 @@ pub const MULTI_HASHER_BLOCK_BYTES: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct Hasher {
     algorithm: ChecksumAlgorithm,
-    state: State,
+    state: HasherState,
 }
 
 #[derive(Clone)]
-enum State {
+enum HasherState {
     Crc(crc_fast::Digest),
     Sha1(Sha1),
     Sha256(Sha256),
@@ -32,14 +32,14 @@ enum State {
 impl Hasher {
     /// Starts with no bytes.
     pub fn new(algorithm: ChecksumAlgorithm) -> Self {
-        let crc = |crc_algorithm| State::Crc(crc_fast::Digest::new(crc_algorithm));
+        let crc = |crc_algorithm| HasherState::Crc(crc_fast::Digest::new(crc_algorithm));
         let state = match algorithm {
             ChecksumAlgorithm::Crc64Nvme => crc(CrcAlgorithm::Crc64Nvme),
             ChecksumAlgorithm::Crc32c => crc(CrcAlgorithm::Crc32Iscsi),
             ChecksumAlgorithm::Crc32 => crc(CrcAlgorithm::Crc32IsoHdlc),
-            ChecksumAlgorithm::Sha1 => State::Sha1(Sha1::new()),
-            ChecksumAlgorithm::Sha256 => State::Sha256(Sha256::new()),
-            ChecksumAlgorithm::Md5 => State::Md5(Md5Stream::new()),
+            ChecksumAlgorithm::Sha1 => HasherState::Sha1(Sha1::new()),
+            ChecksumAlgorithm::Sha256 => HasherState::Sha256(Sha256::new()),
+            ChecksumAlgorithm::Md5 => HasherState::Md5(Md5Stream::new()),
         };
         Self { algorithm, state }
     }
@@ -59,20 +59,20 @@ impl Hasher {
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.state {
-            State::Crc(digest) => digest.update(bytes),
-            State::Sha1(digest) => digest.update(bytes),
-            State::Sha256(digest) => digest.update(bytes),
-            State::Md5(stream) => stream.update(bytes),
+            HasherState::Crc(digest) => digest.update(bytes),
+            HasherState::Sha1(digest) => digest.update(bytes),
+            HasherState::Sha256(digest) => digest.update(bytes),
+            HasherState::Md5(stream) => stream.update(bytes),
         }
     }
 
     /// The checksum of all bytes taken.
     pub fn finish(self) -> Checksum {
         let checksum = match self.state {
-            State::Crc(digest) => return Checksum::from_crc(self.algorithm, digest.finalize()),
-            State::Sha1(digest) => Checksum::from_bytes(self.algorithm, &digest.finalize()),
-            State::Sha256(digest) => Checksum::from_bytes(self.algorithm, &digest.finalize()),
-            State::Md5(stream) => Checksum::from_bytes(self.algorithm, &stream.finish()),
+            HasherState::Crc(digest) => return Checksum::from_crc(self.algorithm, digest.finalize()),
+            HasherState::Sha1(digest) => Checksum::from_bytes(self.algorithm, &digest.finalize()),
+            HasherState::Sha256(digest) => Checksum::from_bytes(self.algorithm, &digest.finalize()),
+            HasherState::Md5(stream) => Checksum::from_bytes(self.algorithm, &stream.finish()),
         };
         checksum.expect("the digest of an algorithm has the length of that algorithm")
     }

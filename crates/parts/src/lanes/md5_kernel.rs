@@ -10,13 +10,13 @@ use std::hint::black_box;
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, Simd, dispatch, u32x8};
 
-use super::{BLOCK_BYTES, State};
+use super::{BLOCK_BYTES, Md5State};
 
 /// How many streams go side by side.
 pub(super) const LANES: usize = 8;
 
 /// Advances eight states over as many blocks as the first lane has; all lanes must have the same number.
-pub(super) fn compress(level: Level, states: &mut [State; LANES], blocks: &[&[[u8; BLOCK_BYTES]]; LANES]) {
+pub(super) fn compress(level: Level, states: &mut [Md5State; LANES], blocks: &[&[[u8; BLOCK_BYTES]]; LANES]) {
     debug_assert!(blocks.iter().all(|lane| lane.len() == blocks[0].len()), "lanes of different length");
     // The compiler would turn constants that it can see into vectors of eight equal words each, and be a seventh slower.
     let sines = black_box(&SINES);
@@ -29,7 +29,7 @@ pub(super) fn compress(level: Level, states: &mut [State; LANES], blocks: &[&[[u
 #[inline(always)]
 fn compress_with<S: Simd>(
     simd: S,
-    states: &mut [State; LANES],
+    states: &mut [Md5State; LANES],
     blocks: &[&[[u8; BLOCK_BYTES]]; LANES],
     sines: &[u32; 64],
 ) {

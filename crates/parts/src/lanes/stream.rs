@@ -1,14 +1,14 @@
 //! One stream of MD5 (RFC 1321): its state after the whole blocks so far, and the block that is begun.
 
-use super::{BLOCK_BYTES, Block, State};
+use super::{BLOCK_BYTES, Block, Md5State};
 
 /// The state before the first block.
-const INITIAL: State = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
+const INITIAL: Md5State = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
 
 /// The MD5 of one stream of bytes so far.
 #[derive(Clone)]
 pub struct Md5Stream {
-    pub(super) state: State,
+    pub(super) state: Md5State,
     pub(super) length_bytes: u64,
     /// The begun block: its first `length_bytes % 64` bytes count.
     begun: Block,

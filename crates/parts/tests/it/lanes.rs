@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use haul_parts::lanes::{Choice, Job, LANES, Md5Lanes, Md5Stream};
+use haul_parts::lanes::{Choice, LANES, LaneInput, Md5Lanes, Md5Stream};
 use md5::Digest;
 use proptest::prelude::*;
 
@@ -65,7 +65,8 @@ fn equal_blocks_of_many_streams() {
             let mut streams = vec![Md5Stream::new(); blocks.len()];
             for _ in 0..2 {
                 let jobs = streams.iter_mut().zip(&blocks);
-                let mut jobs: Vec<Job<'_>> = jobs.map(|(stream, bytes)| Job { stream, bytes }).collect();
+                let mut jobs: Vec<LaneInput<'_>> =
+                    jobs.map(|(stream, bytes)| LaneInput { stream, bytes }).collect();
                 Md5Lanes::new(choice).update(&mut jobs);
             }
             for (stream, block) in streams.into_iter().zip(&blocks) {
@@ -87,7 +88,7 @@ proptest! {
         let mut streams = vec![Md5Stream::new(); count];
         for round in &rounds {
             let jobs = streams.iter_mut().zip(round);
-            let mut jobs: Vec<Job<'_>> = jobs.map(|(stream, bytes)| Job { stream, bytes }).collect();
+            let mut jobs: Vec<LaneInput<'_>> = jobs.map(|(stream, bytes)| LaneInput { stream, bytes }).collect();
             lanes.update(&mut jobs);
         }
         for (index, stream) in streams.into_iter().enumerate() {

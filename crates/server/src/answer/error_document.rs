@@ -15,8 +15,8 @@ use crate::answer::refusal::{Refusal, take_fields};
 /// Bytes of an error document of `s3s` that are read; they are a few hundred.
 const DOCUMENT_BYTES: usize = 64 * 1024;
 
-/// Where an error happened: what the document says besides code and message.
-pub(crate) struct Place<'a> {
+/// The request that an error document names, besides code and message.
+pub(crate) struct RequestLabel<'a> {
     pub(crate) method: &'a Method,
     /// The path of the request, as sent.
     pub(crate) resource: &'a str,
@@ -28,20 +28,20 @@ pub(crate) struct Place<'a> {
 struct Finished;
 
 /// The answer for a request that was refused before `s3s` saw it.
-pub(crate) fn refuse(refusal: &Refusal, place: &Place<'_>) -> Response<Body> {
+pub(crate) fn refuse(refusal: &Refusal, label: &RequestLabel<'_>) -> Response<Body> {
     let fields: Vec<(String, String)> =
         refusal.fields().iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let message = refusal.message().map(escape);
-    let document = document(refusal.code(), message.as_deref(), &fields, place);
+    let document = document(refusal.code(), message.as_deref(), &fields, label);
     let mut response = Response::new(Body::empty());
     *response.status_mut() = refusal.status();
     response.extensions_mut().insert(Finished);
-    fill(&mut response, document, place);
+    fill(&mut response, document, label);
     response
 }
 
 /// Completes an answer of `s3s` if it is an error; leaves others alone.
-pub(crate) async fn complete(mut response: Response<Body>, place: &Place<'_>) -> Response<Body> {
+pub(crate) async fn complete(mut response: Response<Body>, label: &RequestLabel<'_>) -> Response<Body> {
     let status = response.status();
     if status == StatusCode::NOT_MODIFIED {
         *response.body_mut() = Body::empty();
@@ -65,14 +65,14 @@ pub(crate) async fn complete(mut response: Response<Body>, place: &Place<'_>) ->
     // s3s quotes values of the query as they came.
     let message = message.map(|text| text.replace(|c| !is_of_xml(c), "\u{fffd}"));
     let fields = take_fields(response.headers_mut());
-    let document = document(&code, message.as_deref(), &fields, place);
-    fill(&mut response, document, place);
+    let document = document(&code, message.as_deref(), &fields, label);
+    fill(&mut response, document, label);
     response
 }
 
-fn fill(response: &mut Response<Body>, document: String, place: &Place<'_>) {
+fn fill(response: &mut Response<Body>, document: String, label: &RequestLabel<'_>) {
     response.headers_mut().remove(CONTENT_LENGTH);
-    if place.method == Method::HEAD {
+    if label.method == Method::HEAD {
         *response.body_mut() = Body::empty();
         return;
     }
@@ -81,7 +81,12 @@ fn fill(response: &mut Response<Body>, document: String, place: &Place<'_>) {
 }
 
 /// `message` is escaped already.
-fn document(code: &str, message: Option<&str>, fields: &[(String, String)], place: &Place<'_>) -> String {
+fn document(
+    code: &str,
+    message: Option<&str>,
+    fields: &[(String, String)],
+    label: &RequestLabel<'_>,
+) -> String {
     let mut text = String::with_capacity(512);
     text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
     let mut add = |name: &str, escaped: &str| {
@@ -94,8 +99,8 @@ fn document(code: &str, message: Option<&str>, fields: &[(String, String)], plac
     for (name, value) in fields {
         add(name, &escape(value));
     }
-    add("Resource", &escape(place.resource));
-    add("RequestId", place.request_id);
+    add("Resource", &escape(label.resource));
+    add("RequestId", label.request_id);
     text.push_str("</Error>");
     text
 }
@@ -190,9 +195,9 @@ mod tests {
     #[test]
     fn a_document_escapes_what_it_quotes() {
         let refusal = Refusal::with(s3s::S3ErrorCode::NoSuchKey, "a < b").field("Key", "<&\u{1}>");
-        let place = Place { method: &Method::GET, resource: "/b/<x>", request_id: "1" };
+        let label = RequestLabel { method: &Method::GET, resource: "/b/<x>", request_id: "1" };
         let fields: Vec<_> = refusal.fields().iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
-        let text = document(refusal.code(), Some(&escape("a < b")), &fields, &place);
+        let text = document(refusal.code(), Some(&escape("a < b")), &fields, &label);
         assert!(text.contains("<Message>a &lt; b</Message><Key>&lt;&amp;\u{fffd}&gt;</Key>"), "{text}");
         assert!(text.contains("<Resource>/b/&lt;x&gt;</Resource><RequestId>1</RequestId>"), "{text}");
     }

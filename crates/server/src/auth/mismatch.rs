@@ -44,7 +44,7 @@ pub(crate) fn refusal(computed: &Computed<'_>) -> Refusal {
 /// The refusal of a version 4 signature that `s3s` found to be wrong; `None` if the request has none.
 pub(crate) fn of_version_4(request: &Parts) -> Option<Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or(""));
-    let claim = Claim::of(request, &query)?;
+    let claim = SignatureClaim::of(request, &query)?;
     let canonical_request = canonical_request(request, &query, &claim);
     let (access_key_id, scope) = claim.credential.split_once('/')?;
     let hash = hex::encode(Sha256::digest(canonical_request.as_bytes()));
@@ -58,7 +58,7 @@ pub(crate) fn of_version_4(request: &Parts) -> Option<Refusal> {
 }
 
 /// What a request says of its signature, in the header or in the query.
-struct Claim<'a> {
+struct SignatureClaim<'a> {
     credential: &'a str,
     signed_headers: &'a str,
     signature: &'a str,
@@ -66,7 +66,7 @@ struct Claim<'a> {
     payload: &'a str,
 }
 
-impl<'a> Claim<'a> {
+impl<'a> SignatureClaim<'a> {
     fn of(request: &'a Parts, query: &'a Query) -> Option<Self> {
         let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
         match Signature::of(request, query).ok()? {
@@ -94,7 +94,7 @@ impl<'a> Claim<'a> {
     }
 }
 
-fn canonical_request(request: &Parts, query: &Query, claim: &Claim<'_>) -> String {
+fn canonical_request(request: &Parts, query: &Query, claim: &SignatureClaim<'_>) -> String {
     let path: Vec<u8> = percent_decode_str(request.uri.path()).collect();
     let encoded = |text: &str| percent_encode(text.as_bytes(), &QUERY).to_string();
     let pairs = query.pairs().iter().filter(|(name, _)| name != "X-Amz-Signature");

@@ -46,7 +46,7 @@ pub(crate) enum BadFraming {
     NoFinalChunk,
 }
 
-enum Place {
+enum ChunkPart {
     Header,
     Data { left: usize },
     LineEnd { left: usize },
@@ -56,14 +56,14 @@ enum Place {
 /// Takes the pieces of a body as they arrive and gives the pieces to pass on.
 pub(crate) struct Reframer {
     chunks: Chunks,
-    place: Place,
+    part: ChunkPart,
     header: Vec<u8>,
     ready: VecDeque<Bytes>,
 }
 
 impl Reframer {
     pub(crate) fn new(chunks: Chunks) -> Self {
-        Self { chunks, place: Place::Header, header: Vec::new(), ready: VecDeque::new() }
+        Self { chunks, part: ChunkPart::Header, header: Vec::new(), ready: VecDeque::new() }
     }
 
     /// The next piece to pass on, if one is ready.
@@ -73,22 +73,23 @@ impl Reframer {
 
     /// Whether all chunks that began have passed.
     pub(crate) fn is_between_chunks(&self) -> bool {
-        self.ready.is_empty() && matches!(self.place, Place::Header | Place::Trailers)
+        self.ready.is_empty() && matches!(self.part, ChunkPart::Header | ChunkPart::Trailers)
     }
 
     /// Takes a piece from the client.
     pub(crate) fn push(&mut self, mut bytes: Bytes) -> Result<(), BadFraming> {
         while !bytes.is_empty() {
-            match self.place {
-                Place::Header => self.take_header(&mut bytes)?,
-                Place::Data { left } => {
+            match self.part {
+                ChunkPart::Header => self.take_header(&mut bytes)?,
+                ChunkPart::Data { left } => {
                     let data = bytes.split_to(left.min(bytes.len()));
                     let left = left - data.len();
                     self.pass_data(data);
-                    self.place = if left > 0 { Place::Data { left } } else { Place::LineEnd { left: 2 } };
+                    self.part =
+                        if left > 0 { ChunkPart::Data { left } } else { ChunkPart::LineEnd { left: 2 } };
                 }
-                Place::LineEnd { left } => self.take_line_end(&mut bytes, left)?,
-                Place::Trailers => self.ready.push_back(std::mem::take(&mut bytes)),
+                ChunkPart::LineEnd { left } => self.take_line_end(&mut bytes, left)?,
+                ChunkPart::Trailers => self.ready.push_back(std::mem::take(&mut bytes)),
             }
         }
         Ok(())
@@ -96,8 +97,8 @@ impl Reframer {
 
     /// To be called at the end of the body.
     pub(crate) fn finish(&self) -> Result<(), BadFraming> {
-        match self.place {
-            Place::Trailers => Ok(()),
+        match self.part {
+            ChunkPart::Trailers => Ok(()),
             _ => Err(BadFraming::NoFinalChunk),
         }
     }
@@ -124,7 +125,7 @@ impl Reframer {
             // The pieces bring headers of their own.
             Chunks::Unsigned => {}
         }
-        self.place = if size == 0 { Place::Trailers } else { Place::Data { left: size } };
+        self.part = if size == 0 { ChunkPart::Trailers } else { ChunkPart::Data { left: size } };
         Ok(())
     }
 
@@ -146,13 +147,13 @@ impl Reframer {
         }
         bytes.advance(1);
         if left == 2 {
-            self.place = Place::LineEnd { left: 1 };
+            self.part = ChunkPart::LineEnd { left: 1 };
             return Ok(());
         }
         if matches!(self.chunks, Chunks::Signed { .. }) {
             self.ready.push_back(Bytes::from_static(b"\r\n"));
         }
-        self.place = Place::Header;
+        self.part = ChunkPart::Header;
         Ok(())
     }
 }

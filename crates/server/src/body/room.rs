@@ -23,11 +23,11 @@ const SHARE: usize = 3;
 /// So many bytes; clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<RoomState>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct RoomState {
     free_bytes: usize,
     held_bytes: HashMap<KeyPair, usize>,
     queue: VecDeque<Asking>,
@@ -56,8 +56,12 @@ struct Want {
 impl Room {
     /// Room for `bytes`.
     pub(crate) fn new(bytes: usize) -> Self {
-        let state =
-            State { free_bytes: bytes, held_bytes: HashMap::new(), queue: VecDeque::new(), next_number: 0 };
+        let state = RoomState {
+            free_bytes: bytes,
+            held_bytes: HashMap::new(),
+            queue: VecDeque::new(),
+            next_number: 0,
+        };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -86,12 +90,12 @@ impl Room {
         Take { room: self.clone(), want, number: None }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RoomState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl RoomState {
     /// Takes what is wanted if it fits.
     fn grant(&mut self, want: &Want) -> bool {
         let held = self.held_bytes.get(&want.key_pair).copied().unwrap_or(0);
@@ -160,7 +164,7 @@ impl Future for Take {
     }
 }
 
-impl State {
+impl RoomState {
     /// Whether one that waits comes before it.
     fn is_behind_others(&self, want: &Want) -> bool {
         let before = |asking: &Asking| !asking.granted && asking.want.announced_bytes <= want.announced_bytes;

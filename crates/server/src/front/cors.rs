@@ -15,7 +15,7 @@ use crate::answer::refusal::Refusal;
 use crate::ops::endpoint::Endpoint;
 use crate::ops::names;
 use crate::ops::wire::set;
-use crate::request::target::Target;
+use crate::request::target::RequestTarget;
 
 /// What varies an answer with CORS, as AWS says it.
 const VARIES_WITH: HeaderValue =
@@ -25,7 +25,7 @@ const VARIES_WITH: HeaderValue =
 pub(crate) async fn preflight(
     endpoint: &Endpoint,
     request: &Parts,
-    target: &Target,
+    target: &RequestTarget,
 ) -> Result<Response<Body>, Refusal> {
     let origin = text(&request.headers, &ORIGIN).ok_or_else(|| {
         Refusal::with(S3ErrorCode::InvalidRequest, "Insufficient information. Origin request header needed.")
@@ -58,7 +58,7 @@ pub(crate) async fn preflight(
 }
 
 /// The headers that let a script see the answer to its request; none without an `Origin` or a rule.
-pub(crate) async fn headers(endpoint: &Endpoint, request: &Parts, target: &Target) -> HeaderMap {
+pub(crate) async fn headers(endpoint: &Endpoint, request: &Parts, target: &RequestTarget) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let Some(origin) = text(&request.headers, &ORIGIN) else { return headers };
     if let Some(cors) = configuration(endpoint, target).await
@@ -69,7 +69,7 @@ pub(crate) async fn headers(endpoint: &Endpoint, request: &Parts, target: &Targe
     headers
 }
 
-async fn configuration(endpoint: &Endpoint, target: &Target) -> Option<CorsConfiguration> {
+async fn configuration(endpoint: &Endpoint, target: &RequestTarget) -> Option<CorsConfiguration> {
     let bucket = names::bucket(target.bucket.as_deref()?).ok()?;
     endpoint.on_store(move |store| store.bucket_cors(&bucket)).await.ok()
 }

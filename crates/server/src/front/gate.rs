@@ -24,10 +24,10 @@ use crate::options::Limits;
 use crate::request::query::Query;
 use crate::request::signature::Signature;
 use crate::request::sub_resource;
-use crate::request::target::{Names, Target};
+use crate::request::target::{Names, RequestTarget};
 
 /// Refuses what must not reach `s3s`.
-pub(crate) fn check(request: &Parts, target: &Target, limits: &Limits) -> Result<(), Refusal> {
+pub(crate) fn check(request: &Parts, target: &RequestTarget, limits: &Limits) -> Result<(), Refusal> {
     check_size(request, limits.header_bytes)?;
     check_method(request)?;
     let query = Query::parse(request.uri.query().unwrap_or(""));
@@ -39,7 +39,7 @@ pub(crate) fn check(request: &Parts, target: &Target, limits: &Limits) -> Result
 }
 
 /// The document in the body of a request, as bucket settings, DeleteObjects and Complete have one, and what is said of it.
-pub(crate) fn document(request: &Parts, target: &Target) -> Result<Option<Document>, Refusal> {
+pub(crate) fn document(request: &Parts, target: &RequestTarget) -> Result<Option<Document>, Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or(""));
     if !is_document(request, target, &query) {
         return Ok(None);
@@ -61,7 +61,7 @@ fn document_claims(request: &Parts, query: &Query) -> Result<DocumentClaims, Ref
 }
 
 /// Whether the body is a document that `s3s` reads whole, and not the bytes of an object or part.
-fn is_document(request: &Parts, target: &Target, query: &Query) -> bool {
+fn is_document(request: &Parts, target: &RequestTarget, query: &Query) -> bool {
     let of_bucket = target.names != Names::Object;
     let sub_resource = |(name, _): &(String, String)| sub_resource::is_one(name);
     match request.method {
@@ -72,7 +72,12 @@ fn is_document(request: &Parts, target: &Target, query: &Query) -> bool {
 }
 
 /// `s3s` answers a document that is too large, or has no length, with an internal error.
-fn check_document_size(request: &Parts, target: &Target, query: &Query, limit: usize) -> Result<(), Refusal> {
+fn check_document_size(
+    request: &Parts,
+    target: &RequestTarget,
+    query: &Query,
+    limit: usize,
+) -> Result<(), Refusal> {
     if !is_document(request, target, query) {
         return Ok(());
     }

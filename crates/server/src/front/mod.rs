@@ -25,7 +25,7 @@ use s3s::service::S3Service;
 use s3s::{Body, S3ErrorCode};
 use tracing::Instrument;
 
-use crate::answer::error_document::{self, Place};
+use crate::answer::error_document::{self, RequestLabel};
 use crate::answer::overrides::StatusOverride;
 use crate::answer::refusal::Refusal;
 use crate::answer::xml_characters;
@@ -43,7 +43,7 @@ use crate::options::Limits;
 use crate::request::query::Query;
 use crate::request::signature::Signature;
 use crate::request::target::Domains;
-use crate::socket::connections::{Answer, Answering};
+use crate::socket::connections::{Answer, Handler};
 use crate::socket::interim::{self, Interim};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -65,7 +65,7 @@ pub(crate) struct Front {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-impl Answering for Front {
+impl Handler for Front {
     fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answer {
         let front = Arc::clone(self);
         let id = format!("{:016X}", rand::random::<u64>());
@@ -87,12 +87,12 @@ impl Front {
         }
         let method = parts.method.clone();
         let resource = parts.uri.path().to_owned();
-        let place = Place { method: &method, resource: &resource, request_id: id };
+        let label = RequestLabel { method: &method, resource: &resource, request_id: id };
         // A mistake of ours ends one request, and not the connection with whatever the client has on it.
-        let answered = AssertUnwindSafe(self.answer_to(parts, incoming, &place)).catch_unwind().await;
+        let answered = AssertUnwindSafe(self.answer_to(parts, incoming, &label)).catch_unwind().await;
         let response = answered.unwrap_or_else(|panic| {
             tracing::error!(%method, path = %printable(&resource), panic = message_of(&*panic), "answering panicked");
-            error_document::refuse(&Refusal::new(S3ErrorCode::InternalError), &place)
+            error_document::refuse(&Refusal::new(S3ErrorCode::InternalError), &label)
         });
         let response = sign_off(response, id);
         let status = response.status().as_u16();
@@ -103,7 +103,12 @@ impl Front {
     }
 
     /// The answer, with all but what every answer has.
-    async fn answer_to(&self, mut parts: Parts, incoming: Incoming, place: &Place<'_>) -> Response<Body> {
+    async fn answer_to(
+        &self,
+        mut parts: Parts,
+        incoming: Incoming,
+        label: &RequestLabel<'_>,
+    ) -> Response<Body> {
         let target = self.domains.target(&parts);
         let cors = cors::headers(&self.endpoint, &parts, &target).await;
         let requester = Requester::new(&self.places);
@@ -124,23 +129,23 @@ impl Front {
             Ok(()) if cors::is_preflight(&parts) => {
                 match cors::preflight(&self.endpoint, &parts, &target).await {
                     Ok(response) => response,
-                    Err(refusal) => error_document::refuse(&refusal, place),
+                    Err(refusal) => error_document::refuse(&refusal, label),
                 }
             }
             Ok(()) => match self.call_s3(parts, body).await {
                 Ok(response) => response,
-                Err(refusal) => error_document::refuse(&refusal, place),
+                Err(refusal) => error_document::refuse(&refusal, label),
             },
             Err(refusal) => {
                 drop(body);
-                error_document::refuse(&refusal, place)
+                error_document::refuse(&refusal, label)
             }
         };
         let response = match fate.broken() {
             Some(broken) if !response.status().is_success() => {
-                error_document::refuse(&broken.refusal(), place)
+                error_document::refuse(&broken.refusal(), label)
             }
-            _ => error_document::complete(response, place).await,
+            _ => error_document::complete(response, label).await,
         };
         let mut response = xml_characters::refer(response);
         response.headers_mut().extend(cors);

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::*;
-use crate::socket::connections::{self, Manner};
+use crate::socket::connections::{self, ServeConfig};
 use crate::socket::tls::Transport;
 
 /// Operations that fail in a way that nobody thought of.
@@ -47,9 +47,9 @@ async fn a_panic_is_answered_500_and_counted_and_the_connection_stays() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let places = Places::new(8);
-    let manner = Manner { transport: Transport::Plain, places, metrics: Arc::clone(&metrics), limits };
+    let config = ServeConfig { transport: Transport::Plain, places, metrics: Arc::clone(&metrics), limits };
     let (_stop, stopped) = watch::channel(());
-    tokio::spawn(connections::serve(listener, front, manner, stopped));
+    tokio::spawn(connections::serve(listener, front, config, stopped));
 
     let mut stream = TcpStream::connect(address).await.unwrap();
     for count in 1..=2 {

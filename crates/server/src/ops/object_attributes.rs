@@ -38,7 +38,7 @@ impl Endpoint {
             self.on_store(move |store| store.object_parts(&bucket, &key, after, Some(max_parts))).await?;
 
         let object = &page.object;
-        let mut document = Document::default();
+        let mut document = AttributesDocument::default();
         for attribute in asked {
             match attribute.as_str() {
                 "ETag" => document.etag = Some(object.etag.unquoted().to_owned()),
@@ -62,7 +62,7 @@ impl Endpoint {
 
 /// What was asked for, in the order in which AWS writes it.
 #[derive(Default)]
-struct Document {
+struct AttributesDocument {
     /// Without quotes.
     etag: Option<String>,
     checksum: Option<Checksum>,
@@ -71,13 +71,13 @@ struct Document {
     object_size: Option<i64>,
 }
 
-impl Serialize for Document {
+impl Serialize for AttributesDocument {
     fn serialize<W: Write>(&self, s: &mut Serializer<W>) -> SerResult {
         s.content_with_ns("GetObjectAttributesResponse", NAMESPACE, self)
     }
 }
 
-impl SerializeContent for Document {
+impl SerializeContent for AttributesDocument {
     fn serialize_content<W: Write>(&self, s: &mut Serializer<W>) -> SerResult {
         if let Some(etag) = &self.etag {
             s.content("ETag", etag.as_str())?;

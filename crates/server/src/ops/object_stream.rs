@@ -64,7 +64,7 @@ pub(crate) async fn object_stream(
     let left = reader.remaining_bytes();
     let mut stream = ObjectStream {
         first: None,
-        state: State::Done,
+        state: ReadState::Done,
         left,
         sends: sends.clone(),
         key_pair: requester.as_ref().map(Requester::key_pair).unwrap_or_default(),
@@ -75,7 +75,7 @@ pub(crate) async fn object_stream(
         stream.read_next(reader);
     }
     // Its small block is free, so it does not wait.
-    if let State::Reading(first) = std::mem::replace(&mut stream.state, State::Done) {
+    if let ReadState::Reading(first) = std::mem::replace(&mut stream.state, ReadState::Done) {
         let first = first.await;
         let first = first.map_err(|error| Refusal::internal("reading a block did not finish", &error))?;
         let (reader, block) = first.map_err(|error| Refusal::from_store(&error))?;
@@ -91,7 +91,7 @@ type Read = haul_store::Result<(ObjectReader, SendBlock)>;
 
 struct ObjectStream {
     first: Option<SendBlock>,
-    state: State,
+    state: ReadState,
     left: u64,
     sends: SendRoom,
     key_pair: KeyPair,
@@ -100,7 +100,7 @@ struct ObjectStream {
     _requester: Option<Requester>,
 }
 
-enum State {
+enum ReadState {
     Reading(JoinHandle<Read>),
     /// For the small block that is being sent.
     Waiting(Box<ObjectReader>),
@@ -153,8 +153,8 @@ impl ObjectStream {
     /// Starts to read the next block, or waits for the small one.
     fn read_next(&mut self, reader: ObjectReader) {
         self.state = match self.block(reader.remaining_bytes()) {
-            Some(block) => State::Reading(tokio::task::spawn_blocking(move || read(reader, block))),
-            None => State::Waiting(Box::new(reader)),
+            Some(block) => ReadState::Reading(tokio::task::spawn_blocking(move || read(reader, block))),
+            None => ReadState::Waiting(Box::new(reader)),
         };
     }
 
@@ -194,19 +194,19 @@ impl Stream for ObjectStream {
             self.left = self.left.saturating_sub(first.filled as u64);
             return Poll::Ready(Some(Ok(Bytes::from_owner(first))));
         }
-        if matches!(self.state, State::Waiting(_)) {
+        if matches!(self.state, ReadState::Waiting(_)) {
             // Before the look, so that a block that comes free in between is not missed.
             self.small.free.register(cx.waker());
-            if let State::Waiting(reader) = std::mem::replace(&mut self.state, State::Done) {
+            if let ReadState::Waiting(reader) = std::mem::replace(&mut self.state, ReadState::Done) {
                 self.read_next(*reader);
             }
         }
         let read = match &mut self.state {
-            State::Reading(read) => ready!(Pin::new(read).poll(cx)),
-            State::Waiting(_) => return Poll::Pending,
-            State::Done => return Poll::Ready(None),
+            ReadState::Reading(read) => ready!(Pin::new(read).poll(cx)),
+            ReadState::Waiting(_) => return Poll::Pending,
+            ReadState::Done => return Poll::Ready(None),
         };
-        self.state = State::Done;
+        self.state = ReadState::Done;
         let (reader, block) = match read {
             Ok(Ok(read)) => read,
             Ok(Err(error)) => {

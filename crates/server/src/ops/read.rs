@@ -20,7 +20,7 @@ use crate::ops::{attributes, encryption, names, wire};
 use crate::request::query::Query;
 
 /// An object ready to be read, and the headers that announce it.
-struct Opened {
+struct OpenedObject {
     reader: ObjectReader,
     headers: HeaderMap,
     status: StatusCode,
@@ -53,7 +53,7 @@ impl Endpoint {
         uri: &http::Uri,
         request: &HeaderMap,
         input: GetObjectInput,
-    ) -> Result<Opened, Refusal> {
+    ) -> Result<OpenedObject, Refusal> {
         encryption::check_read(request)?;
         let GetObjectInput { bucket, key, version_id, range, part_number, checksum_mode, .. } = input;
         let conditions = ReadConditions {
@@ -88,7 +88,9 @@ impl Endpoint {
         wire::set(&mut headers, "etag", object.etag.quoted());
         match conditions.decide(object) {
             Verdict::Met => {}
-            Verdict::NotModified => return Ok(Opened { reader, headers, status: StatusCode::NOT_MODIFIED }),
+            Verdict::NotModified => {
+                return Ok(OpenedObject { reader, headers, status: StatusCode::NOT_MODIFIED });
+            }
             Verdict::Failed(condition) => return Err(Refusal::precondition(condition)),
         }
 
@@ -111,7 +113,7 @@ impl Endpoint {
             }
         }
         let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-        Ok(Opened { reader, headers, status })
+        Ok(OpenedObject { reader, headers, status })
     }
 
     /// The whole object, if it is not the one that `If-Range` is about: whoever has a beginning of another one cannot use the

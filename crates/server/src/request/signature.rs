@@ -14,7 +14,7 @@ use s3s::S3ErrorCode;
 
 use crate::answer::refusal::Refusal;
 use crate::request::query::Query;
-use crate::request::target::{Names, Target};
+use crate::request::target::{Names, RequestTarget};
 
 /// The longest life of a presigned URL, by AWS's rule.
 const PRESIGNED_EXPIRY_MAX_SECONDS: u64 = 7 * 24 * 3600;
@@ -96,7 +96,12 @@ impl<'a> Signature<'a> {
 
     /// Refuses a signature that is valid for longer than a week, or of a version that is not taken there, or that leaves
     /// headers open.
-    pub(crate) fn check(&self, request: &Parts, target: &Target, query: &Query) -> Result<(), Refusal> {
+    pub(crate) fn check(
+        &self,
+        request: &Parts,
+        target: &RequestTarget,
+        query: &Query,
+    ) -> Result<(), Refusal> {
         check_expiry(query)?;
         match self {
             Self::None => Ok(()),
@@ -110,7 +115,7 @@ impl<'a> Signature<'a> {
 
 /// Version 2 is taken in one place only: presigned URLs of objects, which boto3 still makes by default in the older
 /// regions. Its expiry is a moment, so the seven days are counted from now.
-fn check_old_query(target: &Target, query: &Query) -> Result<(), Refusal> {
+fn check_old_query(target: &RequestTarget, query: &Query) -> Result<(), Refusal> {
     if target.names != Names::Object {
         return Err(unsupported());
     }

@@ -16,7 +16,7 @@ pub(crate) struct Domains(Arc<[String]>);
 
 /// What a request names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct RequestTarget {
     /// The name before any check.
     pub(crate) bucket: Option<String>,
     pub(crate) names: Names,
@@ -51,12 +51,12 @@ impl Domains {
     }
 
     /// What a request names.
-    pub(crate) fn target(&self, request: &Parts) -> Target {
+    pub(crate) fn target(&self, request: &Parts) -> RequestTarget {
         let path = request.uri.path().strip_prefix('/').unwrap_or("");
         let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());
         if let Some(bucket) = host.and_then(|host| self.bucket_of(host)) {
             let names = if path.is_empty() { Names::Bucket } else { Names::Object };
-            return Target { bucket: Some(bucket.to_owned()), names };
+            return RequestTarget { bucket: Some(bucket.to_owned()), names };
         }
         let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
         let names = match (bucket, key) {
@@ -64,7 +64,7 @@ impl Domains {
             (_, "") => Names::Bucket,
             _ => Names::Object,
         };
-        Target { bucket: (!bucket.is_empty()).then(|| bucket.to_owned()), names }
+        RequestTarget { bucket: (!bucket.is_empty()).then(|| bucket.to_owned()), names }
     }
 }
 

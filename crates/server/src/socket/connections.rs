@@ -42,14 +42,14 @@ const HEADER_LINES: usize = 256;
 /// An answer on its way.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-/// What answers requests.
-pub(crate) trait Answering: Send + Sync + 'static {
+/// Answers the requests of every connection.
+pub(crate) trait Handler: Send + Sync + 'static {
     fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answer;
 }
 
-/// How connections are served.
+/// Settings shared by all connections of one listener.
 #[derive(Clone)]
-pub(crate) struct Manner {
+pub(crate) struct ServeConfig {
     pub(crate) transport: Transport,
     pub(crate) places: Places,
     pub(crate) metrics: Arc<Metrics>,
@@ -57,14 +57,14 @@ pub(crate) struct Manner {
 }
 
 /// Serves until `stop` says so or its sender is gone.
-pub(crate) async fn serve<A: Answering>(
+pub(crate) async fn serve<A: Handler>(
     listener: TcpListener,
-    answering: Arc<A>,
-    manner: Manner,
+    handler: Arc<A>,
+    config: ServeConfig,
     mut stop: watch::Receiver<()>,
 ) {
-    let limits = &manner.limits;
-    let permits = Arc::clone(manner.places.connections());
+    let limits = &config.limits;
+    let permits = Arc::clone(config.places.connections());
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     loop {
@@ -81,7 +81,7 @@ pub(crate) async fn serve<A: Answering>(
                 continue;
             }
         };
-        let connection = one(stream, Arc::clone(&answering), manner.clone(), graceful.watcher());
+        let connection = one(stream, Arc::clone(&handler), config.clone(), graceful.watcher());
         connections.spawn(async move {
             // A connection that the peer broke off is no event of ours; what a request met is logged with the request.
             if let Err(error) = connection.await {
@@ -102,13 +102,13 @@ pub(crate) async fn serve<A: Answering>(
 }
 
 /// One connection, from the handshake to its end.
-async fn one<A: Answering>(
+async fn one<A: Handler>(
     stream: TcpStream,
-    answering: Arc<A>,
-    manner: Manner,
+    handler: Arc<A>,
+    config: ServeConfig,
     watcher: Watcher,
 ) -> Result<(), String> {
-    let Manner { transport, metrics, limits, places: _ } = manner;
+    let ServeConfig { transport, metrics, limits, places: _ } = config;
     let _open = Open::new(&metrics);
     let stream = transport.connect(stream, limits.header_timeout).await.map_err(|error| error.to_string())?;
     let interim = Interim::default();
@@ -116,7 +116,7 @@ async fn one<A: Answering>(
         StallingIo::new(TokioIo::new(stream), limits.stall_timeout, Arc::clone(&metrics), interim.clone());
     let answer = |mut request: Request<Incoming>| {
         request.extensions_mut().insert(interim.clone());
-        answering.answer(request)
+        handler.answer(request)
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -23,11 +23,11 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Interim response of one connection; clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interim {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<InterimState>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct InterimState {
     unsent: &'static [u8],
     sender: Option<Waker>,
 }
@@ -72,7 +72,7 @@ impl Interim {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, InterimState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

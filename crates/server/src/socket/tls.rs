@@ -53,11 +53,11 @@ impl Transport {
     }
 
     /// Shakes hands, if that is to be done.
-    pub(crate) async fn connect(&self, stream: TcpStream, patience: Duration) -> io::Result<Connection> {
+    pub(crate) async fn connect(&self, stream: TcpStream, patience: Duration) -> io::Result<SocketStream> {
         match self {
-            Self::Plain => Ok(Connection::Plain(stream)),
+            Self::Plain => Ok(SocketStream::Plain(stream)),
             Self::Tls(acceptor) => match tokio::time::timeout(patience, acceptor.accept(stream)).await {
-                Ok(shaken) => shaken.map(|stream| Connection::Tls(Box::new(stream))),
+                Ok(shaken) => shaken.map(|stream| SocketStream::Tls(Box::new(stream))),
                 Err(_) => Err(io::ErrorKind::TimedOut.into()),
             },
         }
@@ -73,12 +73,12 @@ impl Transport {
 }
 
 /// One connection.
-pub(crate) enum Connection {
+pub(crate) enum SocketStream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for SocketStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -87,7 +87,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for SocketStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),

@@ -1,6 +1,7 @@
 //! A server on a folder of its own, and a client of it.
 
 use haul_server::{RunningServer, ServerOptions, start};
+use haul_testkit::random::Random;
 use tempfile::TempDir;
 
 use crate::client::Client;
@@ -38,14 +39,5 @@ pub(crate) fn options(dir: &TempDir) -> ServerOptions {
 
 /// Bytes that do not repeat soon.
 pub(crate) fn bytes(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
+    Random::new(1).bytes(length)
 }

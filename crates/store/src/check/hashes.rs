@@ -13,7 +13,7 @@ use crate::store::Inner;
 const READ_BYTES: usize = 256 << 10;
 
 /// What some bytes hash to, or why they could not be read.
-pub(super) type Hashed = Result<Hashes, Unreadable>;
+pub(super) type HashResult = Result<Hashes, Unreadable>;
 
 /// A data file that cannot be read, or holds other bytes than were written.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub(super) fn hash_extents(
     extents: &[Extent],
     algorithm: Option<ChecksumAlgorithm>,
     progress: &CheckProgress,
-) -> Hashed {
+) -> HashResult {
     let mut hasher = MultiHasher::new([Some(ChecksumAlgorithm::Md5), algorithm].into_iter().flatten());
     let mut buffer = vec![0; READ_BYTES];
     for extent in extents {

@@ -9,7 +9,7 @@ use super::{DATA, FileId, FolderId, STORE_ID};
 
 /// A folder of ours.
 #[derive(Clone, Copy)]
-enum Place {
+enum OwnFolder {
     Data,
     Group(u64),
     Folder(FolderId),
@@ -17,18 +17,18 @@ enum Place {
 
 /// What an entry of one is by its name.
 enum Entry {
-    Place(Place),
+    OwnFolder(OwnFolder),
     File,
     Stranger,
 }
 
-impl Place {
+impl OwnFolder {
     fn entry(self, name: &str) -> Entry {
         match self {
             Self::Data if name == STORE_ID => Entry::File,
-            Self::Data => hex(name, 3).map_or(Entry::Stranger, |group| Entry::Place(Self::Group(group))),
+            Self::Data => hex(name, 3).map_or(Entry::Stranger, |group| Entry::OwnFolder(Self::Group(group))),
             Self::Group(group) => match hex(name, 3).filter(|number| *number < 1024) {
-                Some(number) => Entry::Place(Self::Folder(FolderId((group << 10) | number))),
+                Some(number) => Entry::OwnFolder(Self::Folder(FolderId((group << 10) | number))),
                 None => Entry::Stranger,
             },
             Self::Folder(folder) => match hex(name, 16) {
@@ -42,7 +42,7 @@ impl Place {
 /// Below the folder of a store: at most so many by name, in order, and how many there are.
 pub(super) fn find(root: &Path, named_max: usize) -> io::Result<(Vec<PathBuf>, u64)> {
     let mut strangers = Strangers { root, named_max, named: Vec::new(), count: 0 };
-    strangers.look(Place::Data, Path::new(DATA))?;
+    strangers.look(OwnFolder::Data, Path::new(DATA))?;
     Ok((strangers.named, strangers.count))
 }
 
@@ -55,7 +55,7 @@ struct Strangers<'r> {
 
 impl Strangers<'_> {
     /// Looks through a folder, given from the root on, and those in it that are ours.
-    fn look(&mut self, place: Place, folder: &Path) -> io::Result<()> {
+    fn look(&mut self, place: OwnFolder, folder: &Path) -> io::Result<()> {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.root.join(folder))? {
             let entry = entry?;
@@ -65,7 +65,7 @@ impl Strangers<'_> {
         for (name, kind) in names {
             let path = folder.join(&name);
             match place.entry(name.to_str().unwrap_or("")) {
-                Entry::Place(place) if kind.is_dir() => self.look(place, &path)?,
+                Entry::OwnFolder(place) if kind.is_dir() => self.look(place, &path)?,
                 Entry::File if kind.is_file() => {}
                 _ => self.stranger(path),
             }

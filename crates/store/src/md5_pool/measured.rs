@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use haul_parts::lanes::{self, Choice, Job, Md5Lanes, Md5Stream};
+use haul_parts::lanes::{self, Choice, LaneInput, Md5Lanes, Md5Stream};
 
 /// How much of each stream is hashed to measure: long enough for a clock, short enough for the first cache levels.
 const SAMPLE_BYTES: usize = 16 << 10;
@@ -33,7 +33,7 @@ fn measure() -> Choice {
         });
         let all_lanes = time(|| {
             let mut streams = [const { Md5Stream::new() }; lanes::LANES];
-            let mut jobs = streams.each_mut().map(|stream| Job { stream, bytes: &bytes });
+            let mut jobs = streams.each_mut().map(|stream| LaneInput { stream, bytes: &bytes });
             side_by_side.update(&mut jobs);
             black_box(streams);
         });
@@ -65,7 +65,7 @@ mod tests {
         let bytes = vec![0x5a; 256 << 10];
         let run = |choice| {
             let mut streams = [const { Md5Stream::new() }; lanes::LANES];
-            let mut jobs = streams.each_mut().map(|stream| Job { stream, bytes: &bytes });
+            let mut jobs = streams.each_mut().map(|stream| LaneInput { stream, bytes: &bytes });
             time(|| Md5Lanes::new(choice).update(&mut jobs))
         };
         let rounds = (0..30).map(|_| (run(choice), run(other)));

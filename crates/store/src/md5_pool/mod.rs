@@ -18,7 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use haul_parts::lanes::{Job, Md5Stream};
+use haul_parts::lanes::{LaneInput, Md5Stream};
 
 use self::measured::LANES;
 use self::parts::{COMPANY_WAITING_BYTES, Member, POOL_WAITING_MAX_BYTES, Part, Parts, Urgency};
@@ -108,9 +108,9 @@ impl Shared {
     fn advance<'p>(&'p self, parts: MutexGuard<'p, Parts>, mut group: Vec<Member>) -> MutexGuard<'p, Parts> {
         drop(parts);
         let step = group.iter().map(|member| member.waiting.front().len()).min().unwrap_or(0);
-        let mut jobs: Vec<Job<'_>> = group
+        let mut jobs: Vec<LaneInput<'_>> = group
             .iter_mut()
-            .map(|Member { md5, waiting, .. }| Job { stream: md5, bytes: &waiting.front()[..step] })
+            .map(|Member { md5, waiting, .. }| LaneInput { stream: md5, bytes: &waiting.front()[..step] })
             .collect();
         LANES.update(&mut jobs);
         let hashed_bytes = step * jobs.len();

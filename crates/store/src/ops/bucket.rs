@@ -57,8 +57,8 @@ impl Store {
         loop {
             let bucket = bucket.clone();
             match self.inner.commit_removal(move |batch| delete_step(batch, &bucket))? {
-                Step::Deleted => return Ok(()),
-                Step::MoreUploads => {}
+                DeleteStep::Deleted => return Ok(()),
+                DeleteStep::MoreUploads => {}
             }
         }
     }
@@ -81,12 +81,12 @@ impl Store {
     }
 }
 
-enum Step {
+enum DeleteStep {
     Deleted,
     MoreUploads,
 }
 
-fn delete_step(batch: &mut Batch<'_>, bucket: &Bucket) -> Result<Step> {
+fn delete_step(batch: &mut Batch<'_>, bucket: &Bucket) -> Result<DeleteStep> {
     batch.bucket(bucket)?;
     if batch.has_objects(bucket)? {
         return Err(Error::BucketNotEmpty { bucket: bucket.clone() });
@@ -94,12 +94,12 @@ fn delete_step(batch: &mut Batch<'_>, bucket: &Bucket) -> Result<Step> {
     let uploads = batch.some_uploads(bucket, UPLOADS_PER_STEP)?;
     if uploads.is_empty() {
         batch.remove_bucket(bucket)?;
-        return Ok(Step::Deleted);
+        return Ok(DeleteStep::Deleted);
     }
     for (key, sequence, record) in uploads {
         let key = Key::new(key).map_err(|error| Error::Damaged { what: format!("a key: {error}") })?;
         let upload_id = upload_id_text(record.upload_id);
         batch.abort_upload(&UploadRef { bucket: bucket.clone(), key, upload_id }, sequence)?;
     }
-    Ok(Step::MoreUploads)
+    Ok(DeleteStep::MoreUploads)
 }

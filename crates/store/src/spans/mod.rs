@@ -40,12 +40,12 @@ pub(crate) fn held_bytes(file_bytes: u64) -> Option<u64> {
 
 /// Where the checksums of a file come from, beside its bytes.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct FileAddress {
     store: StoreId,
     file: FileId,
 }
 
-impl Place {
+impl FileAddress {
     /// The checksum of a span so far: of its place.
     fn begin(self, span: u64) -> Hasher {
         let mut hasher = Hasher::new(ChecksumAlgorithm::Crc32c);
@@ -71,7 +71,7 @@ fn finish(hasher: Hasher) -> Sum {
 /// Makes the checksums of a file while its bytes are written.
 #[derive(Debug)]
 pub(crate) struct SpanSums {
-    place: Place,
+    address: FileAddress,
     /// Of the span that is begun.
     hasher: Hasher,
     begun_bytes: u64,
@@ -82,8 +82,8 @@ pub(crate) struct SpanSums {
 impl SpanSums {
     /// For a new file.
     pub(crate) fn new(store: StoreId, file: FileId) -> Self {
-        let place = Place { store, file };
-        Self { place, hasher: place.begin(0), begun_bytes: 0, sums: Vec::new() }
+        let address = FileAddress { store, file };
+        Self { address, hasher: address.begin(0), begun_bytes: 0, sums: Vec::new() }
     }
 
     /// Takes the next bytes.
@@ -109,7 +109,7 @@ impl SpanSums {
     }
 
     fn end_span(&mut self) {
-        let next = self.place.begin(self.sums.len() as u64 + 1);
+        let next = self.address.begin(self.sums.len() as u64 + 1);
         self.sums.push(finish(std::mem::replace(&mut self.hasher, next)));
         self.begun_bytes = 0;
     }

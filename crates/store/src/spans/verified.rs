@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Place, SPAN_BYTES, SUM_BYTES, Sum, held_bytes};
+use super::{FileAddress, SPAN_BYTES, SUM_BYTES, Sum, held_bytes};
 use crate::core::Core;
 use crate::disk::{DataFile, FileId};
 use crate::{Error, Result};
@@ -14,7 +14,7 @@ const SUMS_LOADED_MAX: u64 = 1024;
 #[derive(Debug)]
 pub(crate) struct VerifiedFile {
     core: Arc<Core>,
-    place: Place,
+    address: FileAddress,
     file: Box<dyn DataFile>,
     /// How many bytes it holds, checksums not counted.
     size_bytes: u64,
@@ -38,7 +38,7 @@ impl VerifiedFile {
         };
         Ok(Self {
             core: Arc::clone(core),
-            place: Place { store: core.store_id, file },
+            address: FileAddress { store: core.store_id, file },
             file: opened,
             size_bytes,
             sums: Vec::new(),
@@ -49,7 +49,7 @@ impl VerifiedFile {
 
     /// Which file it is.
     pub(crate) fn id(&self) -> FileId {
-        self.place.file
+        self.address.file
     }
 
     /// How many bytes it holds.
@@ -122,7 +122,7 @@ impl VerifiedFile {
     }
 
     fn is_as_written(&mut self, span: u64, bytes: &[u8], end: u64) -> Result<bool> {
-        Ok(self.place.sum(span, bytes) == self.recorded_sum(span, end)?)
+        Ok(self.address.sum(span, bytes) == self.recorded_sum(span, end)?)
     }
 
     /// The checksum that was written with a span.
@@ -153,6 +153,6 @@ impl VerifiedFile {
     }
 
     fn damaged(&self, what: String) -> Error {
-        self.core.damage_found(Error::DamagedFile { file: self.place.file, what })
+        self.core.damage_found(Error::DamagedFile { file: self.address.file, what })
     }
 }

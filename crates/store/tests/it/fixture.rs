@@ -1,5 +1,6 @@
 //! A store in a folder of its own, and short words for what every test does.
 
+use haul_testkit::random::Random;
 use std::path::Path;
 
 use haul_parts::{Bucket, ChecksumAlgorithm, Key, Limits, PartNumber};
@@ -139,15 +140,7 @@ pub(crate) fn listed<'p>(parts: impl IntoIterator<Item = &'p PartInfo>) -> Vec<C
 
 /// Bytes that differ from place to place and from seed to seed.
 pub(crate) fn pattern(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    (0..length)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state.to_le_bytes()[3]
-        })
-        .collect()
+    Random::new(seed).bytes(length)
 }
 
 /// Puts an object, or says why not.

@@ -3,6 +3,7 @@
 //! Every client has keys of its own, so that what it sees is decided by what it did; what clients share (commits, files of
 //! copies, the sweep) is what the test is about.
 
+use haul_testkit::random::Random;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use haul_store::{
 };
 
 use crate::fixture::{bucket, key, listed, options, part_number, pattern, read, try_put, try_put_part};
-use crate::sim_disk::{Dice, SimDisk};
+use crate::sim_disk::SimDisk;
 
 const CLIENTS: u64 = 4;
 const STEPS: usize = 1500;
@@ -31,7 +32,7 @@ struct Model {
 struct Client {
     store: Store,
     number: u64,
-    dice: Dice,
+    dice: Random,
     model: Model,
 }
 
@@ -218,7 +219,7 @@ fn run(seed: u64) {
     store.create_bucket(&bucket("model")).unwrap();
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| {
-            let dice = Dice::new(seed * 1000 + number);
+            let dice = Random::new(seed * 1000 + number);
             let mut client = Client { store: store.clone(), number, dice, model: Model::default() };
             std::thread::spawn(move || {
                 for _ in 0..STEPS {

@@ -5,6 +5,7 @@
 mod promises;
 mod workload;
 
+use haul_testkit::random::Random;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use promises::{Object, Phase, Promises, Upload};
 use workload::{Client, Company, Hours};
 
 use crate::fixture::{bucket, key, listed, options, pattern, read, try_put, try_put_part};
-use crate::sim_disk::{Dice, Fault, SimDisk};
+use crate::sim_disk::{Fault, SimDisk};
 
 /// Does a little of everything, until it is done or the power goes.
 fn script(store: &Store, promises: &mut Promises) -> Result<(), Error> {
@@ -135,7 +136,7 @@ fn a_cut_at_every_step_of_random_workloads_loses_nothing() {
             run.promises.verify(&run.disk, cut, &case);
             // And it goes again while the store is opened.
             let again = run.disk.power_on(cut);
-            again.set_fault(Fault::CutAt(Dice::new(cut).below(40)));
+            again.set_fault(Fault::CutAt(Random::new(cut).below(40)));
             let _ = open(&again);
             run.promises.verify(&again, cut, &format!("{case}, and in opening"));
         }
@@ -214,7 +215,7 @@ fn a_cut_under_several_clients_loses_nothing() {
         let hours = Hours::default();
         let store = Store::open_on(Arc::new(disk.clone()), hours.options()).unwrap();
         store.create_bucket(&bucket("power")).unwrap();
-        let mut dice = Dice::new(round);
+        let mut dice = Random::new(round);
         disk.set_fault(Fault::CutAt(disk.steps() + 20 + dice.below(600)));
         let clients: Vec<_> = (0..4)
             .map(|number| {

@@ -9,6 +9,7 @@
 mod content;
 mod handles;
 
+use haul_testkit::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,6 @@ use haul_store::disk::{
     DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, Space, StagedFile,
 };
 
-pub(crate) use content::Dice;
 use content::{Folder, Inode, Name, PAGE_BYTES, Shared, pages};
 use handles::{SimDatabase, SimFile, SimStaged};
 
@@ -193,7 +193,7 @@ impl SimDisk {
 
     /// The disk as it is found after the power went; `seed` decides what of the unsynced is there.
     pub(crate) fn power_on(&self, seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
+        let mut dice = Random::new(seed);
         let state = self.state();
         let settled = |bytes: Vec<u8>| {
             let pages = pages(0, bytes.len()).collect();

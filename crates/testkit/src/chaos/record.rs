@@ -47,7 +47,7 @@ impl Seen {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct RecordState {
     rules: Vec<Rule>,
     seen: Vec<Seen>,
     released: bool,
@@ -56,13 +56,13 @@ struct State {
 /// Rules and requests, shared by all connections of a proxy.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    state: Mutex<State>,
+    state: Mutex<RecordState>,
     changed: Condvar,
     let_go: Notify,
 }
 
 impl Record {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RecordState> {
         // The state is whole between any two statements here, so a panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

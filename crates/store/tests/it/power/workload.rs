@@ -2,6 +2,7 @@
 //!
 //! Everything that writes is among it, and its time flies: each step is some hours later, so that uploads come of age.
 
+use haul_testkit::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,6 @@ use haul_store::{
 
 use super::promises::{Object, Phase, Promises, Upload, completed};
 use crate::fixture::{PART_MIN_BYTES, bucket, key, options, part_number, pattern, try_put, try_put_part};
-use crate::sim_disk::Dice;
 
 const STEP: Duration = Duration::from_secs(7 * 60 * 60);
 const KEYS: u64 = 3;
@@ -54,7 +54,7 @@ pub(super) enum Company {
 pub(super) struct Client {
     pub(super) store: Store,
     pub(super) number: u64,
-    pub(super) dice: Dice,
+    pub(super) dice: Random,
     pub(super) hours: Hours,
     pub(super) company: Company,
     pub(super) promises: Promises,
@@ -66,7 +66,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(store: Store, number: u64, seed: u64, hours: Hours, company: Company) -> Self {
-        let dice = Dice::new(seed);
+        let dice = Random::new(seed);
         let (promises, done, created) = Default::default();
         Self { store, number, dice, hours, company, promises, done, created }
     }

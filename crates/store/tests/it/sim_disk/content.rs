@@ -1,5 +1,6 @@
 //! What lies on the simulated disk: bytes and names, as they are now, as they are safe, and what was done since.
 
+use haul_testkit::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
@@ -45,22 +46,6 @@ pub(super) enum Name {
     Remove(FileId),
 }
 
-/// Decides by a seed.
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % bound
-    }
-}
-
 impl Inode {
     pub(super) fn apply(bytes: &mut Vec<u8>, change: &Change) {
         match change {
@@ -91,7 +76,7 @@ impl Inode {
     }
 
     /// The bytes as they are found after the power went.
-    pub(super) fn found(&self, dice: &mut Dice) -> Vec<u8> {
+    pub(super) fn found(&self, dice: &mut Random) -> Vec<u8> {
         let mut bytes = self.safe.clone();
         for change in &self.pending {
             match change {
@@ -109,7 +94,7 @@ impl Inode {
 }
 
 /// Some of the sectors of a write.
-fn tear(bytes: &mut Vec<u8>, offset: usize, written: &[u8], dice: &mut Dice) {
+fn tear(bytes: &mut Vec<u8>, offset: usize, written: &[u8], dice: &mut Random) {
     let mut at = 0;
     while at < written.len() {
         // Sectors lie on the disk, not in the write.
