@@ -8,6 +8,7 @@
 //! number should not have to handle the errors of a bucket name. All of them say which limit was broken and by what.
 
 mod access_point;
+mod attributes;
 mod bucket;
 pub mod checksum;
 mod etag;
@@ -16,6 +17,7 @@ mod key;
 pub mod lanes;
 pub mod layout;
 pub mod limits;
+mod multipart;
 mod object_ref;
 mod part_number;
 mod plan;
@@ -23,6 +25,7 @@ mod text;
 mod upload_id;
 
 pub use access_point::AccessPoint;
+pub use attributes::ObjectAttributes;
 pub use bucket::{Bucket, BucketError};
 pub use checksum::{
     Checksum, ChecksumAlgorithm, ChecksumError, ChecksumType, CompositeChecksum, Hasher, MultiHasher,
@@ -31,6 +34,7 @@ pub use checksum::{
 pub use etag::ETag;
 pub use key::{Key, KeyError};
 pub use limits::Limits;
+pub use multipart::{CompletedPart, UploadMarker};
 pub use object_ref::{ObjectRef, ObjectRefError, UploadRef};
 pub use part_number::{PartNumber, PartNumberError};
 pub use plan::{PartPlan, PlanError, PlannedPart};

@@ -22,13 +22,20 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// A multipart upload by name.
+/// A multipart upload by name. A store finds it by all three: an upload id under another key does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UploadRef {
     /// The object that Complete will make.
     pub object: ObjectRef,
     /// The store's name for the upload.
     pub upload_id: UploadId,
+}
+
+impl UploadRef {
+    /// The upload of this id for `bucket` and `key`.
+    pub fn new(bucket: Bucket, key: Key, upload_id: UploadId) -> Self {
+        Self { object: ObjectRef { bucket, key }, upload_id }
+    }
 }
 
 /// Why a text is not `s3://bucket/key`, nor `s3://ARN/key` with the ARN of an access point.

@@ -57,7 +57,7 @@ pub fn request_head(input: &[u8]) -> bool {
         // What is shown is taken again as the same, if a client copies an object by hand.
         if let Ok(again) = attributes::read(&plain) {
             // What is not ASCII leaves as RFC 2047, and may then be too long.
-            assert!(again.user_metadata.keys().eq(kept.user_metadata.keys()));
+            assert!(again.metadata.keys().eq(kept.metadata.keys()));
             assert_eq!(again.cache_control, kept.cache_control);
         }
     }

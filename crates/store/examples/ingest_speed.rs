@@ -58,7 +58,7 @@ fn measure(
     sent.sort_by_key(|part| part.part_number);
     let list = sent
         .into_iter()
-        .map(|part| CompletedPart { part_number: part.part_number, etag: part.etag, checksum: None })
+        .map(|part| CompletedPart { number: part.part_number, etag: part.etag, checksum: None })
         .collect();
     let begin = Instant::now();
     store.complete_multipart_upload(&upload, list, CompleteOptions::default())?;

@@ -74,7 +74,7 @@ fn put_part(store: &Store, upload: &UploadRef, number: u32, bytes: &[u8]) -> Res
     // A part of no bytes before the last is too small, and this is not a test of limits.
     let bytes = if bytes.is_empty() { b"-" } else { bytes };
     let part = store.put_part(upload, PartNumber::new(number)?, stage(store, bytes)?, None)?;
-    Ok(CompletedPart { part_number: part.part_number, etag: part.etag, checksum: None })
+    Ok(CompletedPart { number: part.part_number, etag: part.etag, checksum: None })
 }
 
 fn stage(store: &Store, bytes: &[u8]) -> Result<StagedPart, Failure> {

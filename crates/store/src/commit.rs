@@ -9,9 +9,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::core::Core;
 use crate::disk::FolderId;
 use crate::meta::Batch;
+use crate::open_store::OpenStore;
 use crate::{Error, Result};
 
 /// How many operations one transaction takes.
@@ -77,7 +77,7 @@ impl<T: Send, F: FnOnce(&mut Batch<'_>) -> Result<T> + Send> QueuedOperation for
 }
 
 impl Committer {
-    pub(crate) fn start(core: Arc<Core>) -> std::io::Result<Self> {
+    pub(crate) fn start(core: Arc<OpenStore>) -> std::io::Result<Self> {
         let (queue, queued) = sync_channel(QUEUE_JOBS_MAX);
         let thread =
             std::thread::Builder::new().name("haul-commit".to_owned()).spawn(move || run(&core, &queued))?;
@@ -116,7 +116,7 @@ impl Drop for Committer {
     }
 }
 
-fn run(core: &Core, queued: &Receiver<Box<dyn QueuedOperation>>) {
+fn run(core: &OpenStore, queued: &Receiver<Box<dyn QueuedOperation>>) {
     while let Ok(first) = queued.recv() {
         let mut batch = vec![first];
         while batch.len() < BATCH_JOBS_MAX {
@@ -151,7 +151,7 @@ impl TransactionFailure {
     }
 }
 
-fn publish(core: &Core, queued: &mut [Box<dyn QueuedOperation>]) -> Result<(), TransactionFailure> {
+fn publish(core: &OpenStore, queued: &mut [Box<dyn QueuedOperation>]) -> Result<(), TransactionFailure> {
     core.check_writable().map_err(|error| stop(core, &error))?;
     let folders: BTreeSet<FolderId> = queued.iter().filter_map(|operation| operation.folder()).collect();
     for folder in folders {
@@ -194,7 +194,7 @@ fn publish(core: &Core, queued: &mut [Box<dyn QueuedOperation>]) -> Result<(), T
 }
 
 /// The store takes no writes from here on.
-fn stop(core: &Core, error: &Error) -> TransactionFailure {
+fn stop(core: &OpenStore, error: &Error) -> TransactionFailure {
     let full = matches!(error, Error::StorageFull);
     let reason = core.stop_writes(error);
     if full { TransactionFailure::StorageFull } else { TransactionFailure::ReadOnly(reason) }

@@ -29,7 +29,6 @@ mod block;
 mod check;
 mod clock;
 mod commit;
-mod core;
 mod database;
 pub mod disk;
 mod error;
@@ -37,6 +36,7 @@ mod error;
 pub mod fuzzing;
 mod md5_pool;
 mod meta;
+mod open_store;
 mod ops;
 mod reader;
 mod reaper;
@@ -52,6 +52,8 @@ pub use check::{CheckProgress, CheckReport, Owner, Problem, Repair, check, data_
 pub use clock::Clock;
 pub(crate) use clock::time;
 pub use error::{Error, Result};
+// The store's API is made of these; they are defined once, for the client too.
+pub use haul_parts::{CompletedPart, ObjectAttributes, UploadMarker, UploadRef};
 pub use reader::ObjectReader;
 pub use store::Store;
 pub use writer::{PartWriter, StagedPart};

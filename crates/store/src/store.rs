@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 use redb::Database;
 
 use crate::commit::Committer;
-use crate::core::Core;
 use crate::database::{open_database, refuse_lost_metadata};
 use crate::disk::{Disk, DiskLock, FileId, FolderId, LockError, OsDisk};
 use crate::meta::Batch;
+use crate::open_store::OpenStore;
 use crate::store_id::StoreId;
 use crate::{Error, Result, StoreOptions};
 
@@ -29,7 +29,7 @@ pub struct Store {
 pub(crate) struct Inner {
     committer: Committer,
     reaper: Option<JoinHandle<()>>,
-    pub(crate) core: Arc<Core>,
+    pub(crate) core: Arc<OpenStore>,
     numbers: Mutex<FileNumbers>,
 }
 
@@ -97,7 +97,7 @@ impl Store {
         options: StoreOptions,
         lock: DiskLock,
     ) -> Result<Self> {
-        let core = Arc::new(Core::new(database, disk, options, lock)?);
+        let core = Arc::new(OpenStore::new(database, disk, options, lock)?);
         let start = Error::io("starting a thread");
         let committer = Committer::start(Arc::clone(&core)).map_err(start)?;
         let start = Error::io("starting a thread");

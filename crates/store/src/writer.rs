@@ -9,10 +9,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, ETag, MultiHasher};
 
-use crate::core::Core;
 use crate::disk::{FileId, FolderId, StagedFile};
 use crate::md5_pool::PartMd5;
 use crate::meta::Extent;
+use crate::open_store::OpenStore;
 use crate::spans::SpanSums;
 use crate::store::Inner;
 use crate::{Error, Result, WriteOptions};
@@ -148,7 +148,7 @@ impl NewFile {
     }
 
     /// Writes the checksums behind the bytes and makes all of it safe.
-    fn sync(self, core: &Core) -> Result<SyncedFile> {
+    fn sync(self, core: &OpenStore) -> Result<SyncedFile> {
         let Self { number, mut file, sums } = self;
         file.write(&sums.finish()).map_err(Error::io("writing a data file"))?;
         file.sync().map_err(|error| core.sync_failed("syncing a data file", error))?;
@@ -164,7 +164,7 @@ struct SyncedFile {
 
 impl SyncedFile {
     /// Gives it its name. Its number stays staged, until it is settled what becomes of it.
-    fn link(self, core: &Core) -> Result<FileId> {
+    fn link(self, core: &OpenStore) -> Result<FileId> {
         let id = self.number.id;
         core.disk
             .make_folder(id.folder())

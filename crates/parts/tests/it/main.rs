@@ -1,5 +1,6 @@
 //! The laws of `haul-parts`, through its public API.
 
+mod attributes;
 mod checksum;
 mod etag;
 mod lanes;

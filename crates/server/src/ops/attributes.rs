@@ -75,7 +75,7 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
         expires: text(headers, "expires"),
         website_redirect_location: redirect_location(headers)?,
         storage_class: storage_class(headers)?,
-        user_metadata: user_metadata::read(headers)?,
+        metadata: user_metadata::read(headers)?,
         tags: match headers.get("x-amz-tagging") {
             Some(value) => tags::from_header(value)?,
             None => BTreeMap::new(),
@@ -102,7 +102,7 @@ pub(crate) fn write(attributes: &ObjectAttributes, query: &Query, headers: &mut 
     // AWS leaves the header out for the standard class.
     let class = attributes.storage_class.as_deref().filter(|class| *class != "STANDARD");
     insert(headers, HeaderName::from_static("x-amz-storage-class"), class);
-    user_metadata::write(&attributes.user_metadata, headers);
+    user_metadata::write(&attributes.metadata, headers);
     if !attributes.tags.is_empty() {
         headers.insert("x-amz-tagging-count", attributes.tags.len().into());
     }

@@ -32,9 +32,9 @@ impl Endpoint {
     /// The rule of the bucket that will abort this upload first. Trouble in finding it is no reason to refuse the
     /// request that asks in passing.
     pub(super) async fn abort_rule(&self, upload: &UploadInfo) -> Option<AbortRule> {
-        let bucket = upload.upload.bucket.clone();
+        let bucket = upload.upload.object.bucket.clone();
         let lifecycle = self.on_store(move |store| store.bucket_lifecycle(&bucket)).await.ok()?;
-        let due = lifecycle.abort_due(upload.upload.key.as_str(), upload.initiated);
+        let due = lifecycle.abort_due(upload.upload.object.key.as_str(), upload.initiated);
         let (date, rule) =
             due.filter(|(date, _)| *date <= UNIX_EPOCH + Duration::from_secs(LAST_DATE_SECONDS))?;
         Some(AbortRule { date, rule_id: rule.id.clone() })

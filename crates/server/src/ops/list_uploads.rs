@@ -81,7 +81,7 @@ impl Endpoint {
             Some(next) => (next.key, next.upload_id.map(String::from).unwrap_or_default()),
             // AWS names the last entry also when there is no more.
             None => page.uploads.last().map_or_else(Default::default, |last| {
-                (last.upload.key.to_string(), last.upload.upload_id.to_string())
+                (last.upload.object.key.to_string(), last.upload.upload_id.to_string())
             }),
         };
         Ok(S3Response::new(ListMultipartUploadsOutput {
@@ -150,7 +150,7 @@ fn upload(info: UploadInfo, encoding: Encoding) -> MultipartUpload {
         checksum_type: chosen.map(|chosen| wire::checksum_type(chosen.checksum_type)),
         initiated: Some(wire::document_time(info.initiated)),
         initiator: Some(wire::initiator()),
-        key: Some(encoding.apply(String::from(info.upload.key))),
+        key: Some(encoding.apply(String::from(info.upload.object.key))),
         owner: Some(wire::owner()),
         storage_class: Some(class.into()),
         upload_id: Some(info.upload.upload_id.into()),

@@ -23,7 +23,7 @@ pub(crate) fn key(text: &str) -> Result<Key, Refusal> {
 pub(crate) fn upload(bucket_name: &str, key_text: &str, upload_id: &str) -> Result<UploadRef, Refusal> {
     let id = UploadId::new(upload_id)
         .map_err(|_| Refusal::new(S3ErrorCode::NoSuchUpload).field("UploadId", upload_id))?;
-    Ok(UploadRef { bucket: bucket(bucket_name)?, key: key(key_text)?, upload_id: id })
+    Ok(UploadRef::new(bucket(bucket_name)?, key(key_text)?, id))
 }
 
 pub(crate) fn part_number(number: i32) -> Result<PartNumber, Refusal> {

@@ -182,7 +182,7 @@ pub(crate) fn listed_parts(
         .into_iter()
         .map(|part| {
             let number = part.part_number.ok_or_else(|| Refusal::new(S3ErrorCode::MalformedXML))?;
-            let part_number = names::part_number(number)?;
+            let number = names::part_number(number)?;
             let etag = part.e_tag.ok_or_else(|| Refusal::new(S3ErrorCode::MalformedXML))?;
             let fields = ChecksumFields {
                 crc32: part.checksum_crc32,
@@ -198,7 +198,7 @@ pub(crate) fn listed_parts(
                     .field("PartNumber", number.to_string())
                     .field("UploadId", upload.upload_id.as_str())
             })?;
-            Ok(ListedPart { part_number, etag: PartETag::new(etag.value()), checksum })
+            Ok(ListedPart { number, etag: PartETag::new(etag.value()), checksum })
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use haul_parts::{Bucket, ChecksumAlgorithm, ChecksumType, ETag, Key, PartNumber, UploadId};
+use haul_parts::{Bucket, ChecksumAlgorithm, ChecksumType, ETag, Key, PartNumber, UploadId, UploadMarker};
 
 use super::{ObjectVersion, PartInfo, UploadInfo};
 
@@ -71,15 +71,6 @@ pub struct ListUploads {
     pub upload_id_marker: Option<UploadId>,
     /// How many uploads and common prefixes together; `None` and what is above 1,000 is 1,000.
     pub max_uploads: Option<u16>,
-}
-
-/// Where the next page of uploads begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UploadMarker {
-    /// The last key, or the last common prefix.
-    pub key: String,
-    /// The last upload; `None` after a common prefix.
-    pub upload_id: Option<UploadId>,
 }
 
 /// A page of open uploads.

@@ -1,16 +1,12 @@
 //! The values that go in and out of the store: plain data, no behaviour beyond small questions about themselves.
 
-mod attributes;
 mod listing;
 mod object;
 mod options;
 mod settings;
 mod upload;
 
-pub use attributes::ObjectAttributes;
-pub use listing::{
-    BucketInfo, ListObjects, ListUploads, ObjectPage, ObjectSummary, PartPage, UploadMarker, UploadPage,
-};
+pub use listing::{BucketInfo, ListObjects, ListUploads, ObjectPage, ObjectSummary, PartPage, UploadPage};
 pub use object::{
     CopyOptions, CopySource, Deleted, MetadataDirective, ObjectChecksum, ObjectInfo, ObjectPart,
     ObjectPartPage, ObjectVersion, PutOptions, ReadRange, WriteCondition, WriteOptions,
@@ -20,7 +16,4 @@ pub use settings::{
     BucketOptions, CorsConfiguration, CorsRule, LifecycleConfiguration, LifecycleRule, ObjectOwnership,
     PublicAccessBlock, RuleStatus,
 };
-pub use upload::{
-    ChecksumOrigin, CompleteOptions, CompletedPart, PartInfo, UploadChecksum, UploadInfo, UploadOptions,
-    UploadRef,
-};
+pub use upload::{ChecksumOrigin, CompleteOptions, PartInfo, UploadChecksum, UploadInfo, UploadOptions};

@@ -5,10 +5,9 @@ use std::ops::RangeInclusive;
 use std::time::SystemTime;
 
 use haul_parts::{
-    Bucket, Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Key, PartNumber,
+    Bucket, Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Key, ObjectAttributes,
+    PartNumber,
 };
-
-use super::ObjectAttributes;
 
 /// Which version of a key: every write makes a new one, and none is used twice in the life of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

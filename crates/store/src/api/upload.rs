@@ -2,21 +2,10 @@
 
 use std::time::SystemTime;
 
-use haul_parts::{Bucket, Checksum, ChecksumAlgorithm, ChecksumType, ETag, Key, PartNumber, UploadId};
+use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectAttributes, PartNumber, UploadRef};
 
-use super::{ObjectAttributes, WriteCondition};
+use super::WriteCondition;
 use crate::Error;
-
-/// An upload is found by all three: an id of another key does not exist.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct UploadRef {
-    /// Into which bucket.
-    pub bucket: Bucket,
-    /// Under which key.
-    pub key: Key,
-    /// The id that Create gave.
-    pub upload_id: UploadId,
-}
 
 /// How to create an upload.
 #[derive(Clone, Debug, Default)]
@@ -100,17 +89,6 @@ pub struct PartInfo {
     pub checksum: Checksum,
     /// The checksum of another algorithm that the client gave with it, when the upload had none asked for.
     pub other_checksum: Option<Checksum>,
-}
-
-/// One part in the list of Complete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CompletedPart {
-    /// Its number.
-    pub part_number: PartNumber,
-    /// The ETag that UploadPart answered, with or without quotes.
-    pub etag: ETag,
-    /// Its checksum, when the list names one.
-    pub checksum: Option<Checksum>,
 }
 
 /// How to complete an upload.

@@ -128,7 +128,7 @@ impl Snapshot {
     }
 
     pub(crate) fn upload(&self, upload: &UploadRef) -> Result<(u64, UploadRecord)> {
-        self.bucket(&upload.bucket)?;
+        self.bucket(&upload.object.bucket)?;
         find_upload(&self.upload_ids()?, &self.uploads()?, upload)
     }
 }
@@ -176,6 +176,8 @@ pub(super) fn find_upload(
     let none = || Error::NoSuchUpload { upload_id: upload.upload_id.clone() };
     let id = upload::upload_id_bytes(&upload.upload_id).ok_or_else(none)?;
     let sequence = upload_ids.get(u128::from_be_bytes(id))?.ok_or_else(none)?.value();
-    let record = uploads.get((upload.bucket.as_str(), upload.key.as_str(), sequence))?.ok_or_else(none)?;
+    let record = uploads
+        .get((upload.object.bucket.as_str(), upload.object.key.as_str(), sequence))?
+        .ok_or_else(none)?;
     Ok((sequence, UploadRecord::decode(record.value())?))
 }

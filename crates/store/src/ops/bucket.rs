@@ -99,7 +99,7 @@ fn delete_step(batch: &mut Batch<'_>, bucket: &Bucket) -> Result<DeleteStep> {
     for (key, sequence, record) in uploads {
         let key = Key::new(key).map_err(|error| Error::Damaged { what: format!("a key: {error}") })?;
         let upload_id = upload_id_text(record.upload_id);
-        batch.abort_upload(&UploadRef { bucket: bucket.clone(), key, upload_id }, sequence)?;
+        batch.abort_upload(&UploadRef::new(bucket.clone(), key, upload_id), sequence)?;
     }
     Ok(DeleteStep::MoreUploads)
 }

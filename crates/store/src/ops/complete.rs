@@ -78,7 +78,7 @@ fn complete(
     };
     let layout =
         Layout { parts: chosen.into_iter().map(|(number, part)| part.into_layout(number.get())).collect() };
-    Ok(batch.publish(&upload.bucket, &upload.key, object, layout)?.info())
+    Ok(batch.publish(&upload.object.bucket, &upload.object.key, object, layout)?.info())
 }
 
 fn too_many(chosen: &[(PartNumber, PartRecord)]) -> Error {
@@ -93,7 +93,7 @@ fn completed_before(
 ) -> Result<Option<ObjectInfo>> {
     let Some(upload_id) = upload_id_bytes(&upload.upload_id) else { return Ok(None) };
     let wanted = CompletedUpload { upload_id, list: list_digest(listed) };
-    let object = batch.object(&upload.bucket, &upload.key)?;
+    let object = batch.object(&upload.object.bucket, &upload.object.key)?;
     Ok(object.filter(|object| object.completed == Some(wanted)).map(|object| object.info()))
 }
 
@@ -101,7 +101,7 @@ fn completed_before(
 fn list_digest(listed: &[CompletedPart]) -> [u8; 16] {
     let mut hasher = Hasher::new(ChecksumAlgorithm::Md5);
     for part in listed {
-        hasher.update(&part.part_number.get().to_be_bytes());
+        hasher.update(&part.number.get().to_be_bytes());
         hasher.update(part.etag.unquoted().as_bytes());
         hasher.update(&[0]);
     }
@@ -113,15 +113,15 @@ fn check_order(listed: &[CompletedPart]) -> Result<()> {
         return Err(Error::NoPartsListed);
     }
     for pair in listed.windows(2) {
-        if pair[1].part_number <= pair[0].part_number {
-            return Err(Error::InvalidPartOrder { part_number: pair[1].part_number });
+        if pair[1].number <= pair[0].number {
+            return Err(Error::InvalidPartOrder { part_number: pair[1].number });
         }
     }
     // With a checksum on each part, AWS wants the numbers to begin at 1 and to have no gaps.
     if listed.iter().all(|part| part.checksum.is_some()) {
         for (index, part) in listed.iter().enumerate() {
-            if part.part_number.index() != index {
-                return Err(Error::InvalidPartOrder { part_number: part.part_number });
+            if part.number.index() != index {
+                return Err(Error::InvalidPartOrder { part_number: part.number });
             }
         }
     }
@@ -136,14 +136,14 @@ fn check_condition(
     sequence: u64,
     record: &UploadRecord,
 ) -> Result<()> {
-    let current = batch.object(&upload.bucket, &upload.key)?;
-    Batch::check_condition(condition, current.as_ref(), &upload.bucket, &upload.key)?;
+    let current = batch.object(&upload.object.bucket, &upload.object.key)?;
+    Batch::check_condition(condition, current.as_ref(), &upload.object.bucket, &upload.object.key)?;
     let conflict = match (condition, current) {
         (WriteCondition::IfNoneMatch, None) if record.history == KeyHistory::Deleted => "If-None-Match",
         (WriteCondition::IfMatch(_), Some(current)) if current.version > sequence => "If-Match",
         _ => return Ok(()),
     };
-    Err(Error::ConditionalRequestConflict { condition: conflict, key: upload.key.clone() })
+    Err(Error::ConditionalRequestConflict { condition: conflict, key: upload.object.key.clone() })
 }
 
 type Chosen = (Vec<(PartNumber, PartRecord)>, Vec<PartRecord>);
@@ -159,9 +159,9 @@ fn choose(
     let mut unlisted = Vec::new();
     let mut wanted = listed.iter().peekable();
     for (number, part) in uploaded {
-        if wanted.peek().is_none_or(|wanted| number < wanted.part_number) {
+        if wanted.peek().is_none_or(|wanted| number < wanted.number) {
             unlisted.push(part);
-        } else if let Some(entry) = wanted.next_if(|wanted| wanted.part_number == number) {
+        } else if let Some(entry) = wanted.next_if(|wanted| wanted.number == number) {
             check_entry(entry, &part, upload, checksum)?;
             chosen.push((number, part));
         } else {
@@ -188,7 +188,7 @@ fn check_entry(
         None if checksum.origin == ChecksumOrigin::Requested
             && checksum.checksum_type == ChecksumType::Composite =>
         {
-            Err(Error::MissingPartChecksum { algorithm: checksum.algorithm, part_number: entry.part_number })
+            Err(Error::MissingPartChecksum { algorithm: checksum.algorithm, part_number: entry.number })
         }
         _ => Ok(()),
     }
@@ -196,7 +196,7 @@ fn check_entry(
 
 fn invalid_part(entry: &CompletedPart, upload: &UploadRef) -> Error {
     Error::InvalidPart {
-        part_number: entry.part_number,
+        part_number: entry.number,
         etag: entry.etag.clone(),
         upload_id: upload.upload_id.clone(),
     }

@@ -58,7 +58,7 @@ impl Store {
             let key = Key::new(key).map_err(|_| damaged("upload"))?;
             let record = UploadRecord::decode(record.value())?;
             if due(&bucket, &key, &record)? {
-                step.push(UploadRef { bucket, key, upload_id: upload_id_text(record.upload_id) });
+                step.push(UploadRef::new(bucket, key, upload_id_text(record.upload_id)));
             }
             if step.len() == UPLOADS_PER_STEP {
                 expired += self.abort_all(std::mem::take(&mut step))?;

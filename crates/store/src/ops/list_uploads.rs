@@ -93,5 +93,5 @@ fn info(bucket: &Bucket, key: &str, record: &[u8]) -> Result<UploadInfo> {
     let record = UploadRecord::decode(record)?;
     let key = Key::new(key).map_err(|_| damaged("upload"))?;
     let upload_id = upload_id_text(record.upload_id);
-    Ok(record.info(UploadRef { bucket: bucket.clone(), key, upload_id }))
+    Ok(record.info(UploadRef::new(bucket.clone(), key, upload_id)))
 }

@@ -18,10 +18,9 @@ impl Store {
     ) -> Result<UploadInfo> {
         let checksum = upload_checksum(&options)?;
         let upload_id = rand::random::<[u8; 16]>();
-        let upload =
-            UploadRef { bucket: bucket.clone(), key: key.clone(), upload_id: upload_id_text(upload_id) };
+        let upload = UploadRef::new(bucket.clone(), key.clone(), upload_id_text(upload_id));
         self.inner.commit(None, move |batch| {
-            batch.bucket(&upload.bucket)?;
+            batch.bucket(&upload.object.bucket)?;
             let record = UploadRecord {
                 upload_id,
                 initiated_ms: batch.now_ms,
@@ -30,7 +29,7 @@ impl Store {
                 history: KeyHistory::NotDeleted,
             };
             let sequence = batch.next_sequence()?;
-            batch.put_upload(&upload.bucket, &upload.key, sequence, &record)?;
+            batch.put_upload(&upload.object.bucket, &upload.object.key, sequence, &record)?;
             Ok(record.info(upload))
         })
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{FileAddress, SPAN_BYTES, SUM_BYTES, Sum, held_bytes};
-use crate::core::Core;
 use crate::disk::{DataFile, FileId};
+use crate::open_store::OpenStore;
 use crate::{Error, Result};
 
 /// How many checksums are loaded at a time: those of 64 MiB.
@@ -13,7 +13,7 @@ const SUMS_LOADED_MAX: u64 = 1024;
 /// An open data file.
 #[derive(Debug)]
 pub(crate) struct VerifiedFile {
-    core: Arc<Core>,
+    core: Arc<OpenStore>,
     address: FileAddress,
     file: Box<dyn DataFile>,
     /// How many bytes it holds, checksums not counted.
@@ -27,7 +27,7 @@ pub(crate) struct VerifiedFile {
 
 impl VerifiedFile {
     /// Opens a file.
-    pub(crate) fn open(core: &Arc<Core>, file: FileId) -> Result<Self> {
+    pub(crate) fn open(core: &Arc<OpenStore>, file: FileId) -> Result<Self> {
         let opened = core.disk.open(file).map_err(Error::io("opening a data file"))?;
         let length = opened.size_bytes().map_err(Error::io("opening a data file"))?;
         let Some(size_bytes) = held_bytes(length) else {

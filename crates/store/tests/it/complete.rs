@@ -57,7 +57,7 @@ impl Upload {
         self.parts
             .iter()
             .map(|part| CompletedPart {
-                part_number: part.part_number,
+                number: part.part_number,
                 etag: part.etag.clone(),
                 checksum: Some(part.checksum),
             })
@@ -76,7 +76,7 @@ impl Upload {
 fn an_unknown_part_or_a_wrong_etag_is_an_invalid_part() {
     let upload = Upload::new();
     let mut unknown = upload.list();
-    unknown[2].part_number = part_number(4);
+    unknown[2].number = part_number(4);
     let mut wrong = upload.list();
     wrong[1].etag = ETag::new("\"00000000000000000000000000000000\"");
     let mut nonsense = upload.list();
@@ -172,7 +172,8 @@ fn an_identical_complete_is_answered_again_while_that_version_is_the_object() {
 #[test]
 fn an_upload_belongs_to_its_key() {
     let upload = Upload::new();
-    let other = UploadRef { key: key("other"), ..upload.upload.clone() };
+    let mut other = upload.upload.clone();
+    other.object.key = key("other");
     let store = &upload.fixture.store;
     assert_eq!(store.list_parts(&other, None, None).unwrap_err().s3_code(), "NoSuchUpload");
     assert_eq!(store.abort_multipart_upload(&other).unwrap_err().s3_code(), "NoSuchUpload");

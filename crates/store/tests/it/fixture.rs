@@ -134,7 +134,7 @@ pub(crate) fn read(store: &Store, bucket: &Bucket, name: &str, range: ReadRange)
 pub(crate) fn listed<'p>(parts: impl IntoIterator<Item = &'p PartInfo>) -> Vec<CompletedPart> {
     parts
         .into_iter()
-        .map(|part| CompletedPart { part_number: part.part_number, etag: part.etag.clone(), checksum: None })
+        .map(|part| CompletedPart { number: part.part_number, etag: part.etag.clone(), checksum: None })
         .collect()
 }
 

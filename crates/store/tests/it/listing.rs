@@ -77,7 +77,7 @@ proptest! {
             };
             let page = store.list_multipart_uploads(&bucket, what).unwrap();
             let mut entries = page.common_prefixes.clone();
-            entries.extend(page.uploads.iter().map(|upload| upload.upload.key.to_string()));
+            entries.extend(page.uploads.iter().map(|upload| upload.upload.object.key.to_string()));
             entries.sort();
             found.extend(entries);
             marker = page.next;

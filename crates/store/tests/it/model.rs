@@ -163,8 +163,8 @@ impl Client {
         }
         completed.unwrap();
         let whole = page.parts.iter().flat_map(|part| parts[&part.part_number.into()].clone()).collect();
-        self.model.objects.insert(upload.key.to_string(), whole);
-        self.model.tags.remove(upload.key.as_str());
+        self.model.objects.insert(upload.object.key.to_string(), whole);
+        self.model.tags.remove(upload.object.key.as_str());
         self.model.uploads.remove(index);
     }
 

@@ -10,7 +10,7 @@ use crate::{Result, UploadRef};
 
 impl Batch<'_> {
     pub(crate) fn upload(&self, upload: &UploadRef) -> Result<(u64, UploadRecord)> {
-        self.bucket(&upload.bucket)?;
+        self.bucket(&upload.object.bucket)?;
         tables::find_upload(&self.upload_ids, &self.uploads, upload)
     }
 
@@ -33,7 +33,7 @@ impl Batch<'_> {
         if let Some(id) = upload_id_bytes(&upload.upload_id) {
             self.upload_ids.remove(u128::from_be_bytes(id))?;
         }
-        self.uploads.remove((upload.bucket.as_str(), upload.key.as_str(), sequence))?;
+        self.uploads.remove((upload.object.bucket.as_str(), upload.object.key.as_str(), sequence))?;
         self.parts.retain_in((sequence, 0)..=(sequence, u16::MAX), |_, _| false)?;
         Ok(())
     }

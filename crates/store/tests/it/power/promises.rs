@@ -177,7 +177,7 @@ fn look(store: &Store, bucket: &Bucket, name: &str, case: &str) -> Option<Object
 /// What Complete is told of the parts that were acknowledged, and the bytes that it makes of them.
 pub(super) fn completed(upload: &Upload) -> (Vec<haul_store::CompletedPart>, Vec<u8>) {
     let list = upload.parts.iter().map(|(number, (etag, _))| haul_store::CompletedPart {
-        part_number: part_number(*number),
+        number: part_number(*number),
         etag: etag.clone(),
         checksum: None,
     });

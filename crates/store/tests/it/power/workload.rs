@@ -206,13 +206,13 @@ impl Client {
     fn complete(&mut self) -> Result<(), Error> {
         let Some(index) = self.some_upload() else { return Ok(()) };
         let upload = &mut self.promises.uploads[index];
-        if upload.parts.is_empty() || upload.upload.bucket != bucket("power") {
+        if upload.parts.is_empty() || upload.upload.object.bucket != bucket("power") {
             return Ok(());
         }
         let (list, bytes) = completed(upload);
         let done = self.store.complete_multipart_upload(&upload.upload, list, CompleteOptions::default());
         upload.phase.change(Phase::Ended, &done);
-        let name = upload.upload.key.to_string();
+        let name = upload.upload.object.key.to_string();
         self.promises.change(&name, Some(Object::of(&bytes)), done)
     }
 
@@ -236,7 +236,7 @@ impl Client {
             false => self.store.create_bucket(&bucket(&name)).map(drop),
         };
         if there {
-            self.end_all(&result, |upload, _| upload.upload.bucket == bucket(&name));
+            self.end_all(&result, |upload, _| upload.upload.object.bucket == bucket(&name));
         }
         self.promises.buckets.entry(name).or_default().change(!there, &result);
         result
@@ -261,8 +261,8 @@ impl Client {
         let now = self.hours.now();
         let Some(lifecycle) = self.promises.lifecycle.acknowledged.clone() else { return result };
         self.end_all(&result, |upload, created| {
-            let due = lifecycle.abort_due(upload.upload.key.as_str(), created);
-            upload.upload.bucket == bucket("power") && due.is_some_and(|(due, _)| due <= now)
+            let due = lifecycle.abort_due(upload.upload.object.key.as_str(), created);
+            upload.upload.object.bucket == bucket("power") && due.is_some_and(|(due, _)| due <= now)
         });
         result
     }

@@ -16,7 +16,7 @@ use crate::{Error, Result, StoreOptions};
 
 /// The database before the lock: fields are dropped in this order, and the lock must be the last to go.
 #[derive(Debug)]
-pub(crate) struct Core {
+pub(crate) struct OpenStore {
     pub(crate) database: Database,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: StoreOptions,
@@ -34,7 +34,7 @@ pub(crate) struct Core {
     _lock: DiskLock,
 }
 
-impl Core {
+impl OpenStore {
     pub(crate) fn new(
         (database, store_id): (Database, StoreId),
         disk: Arc<dyn Disk>,

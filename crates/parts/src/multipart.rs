@@ -1,0 +1,24 @@
+//! Values of multipart uploads that client and store exchange.
+
+use crate::{Checksum, ETag, PartNumber, UploadId};
+
+/// A part in the list of CompleteMultipartUpload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompletedPart {
+    /// 1..=10,000; the list is in ascending order.
+    pub number: PartNumber,
+    /// The ETag that UploadPart answered, with or without quotes.
+    pub etag: ETag,
+    /// Its checksum, if the list names one. A client gives it only where Create echoed the algorithm, because Swift
+    /// refuses lists with checksums.
+    pub checksum: Option<Checksum>,
+}
+
+/// Where the next page of ListMultipartUploads begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadMarker {
+    /// `key-marker`: the last key of the page, or its last common prefix.
+    pub key: String,
+    /// `upload-id-marker`: the last upload; `None` after a common prefix.
+    pub upload_id: Option<UploadId>,
+}
