@@ -25,7 +25,7 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
         }
         without_guesses(&mut error);
         if error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && json_is_wanted() {
-            Mode::Json.event(&Failure::usage(first_line(&error)));
+            Mode::Json.event(&Failure::usage(complaint(&error)));
         }
         let _ = error.print();
         Exit::Usage
@@ -66,18 +66,19 @@ fn words(value: Option<&ContextValue>) -> Vec<String> {
     }
 }
 
-/// `unexpected argument '--dryrun' found`.
-fn first_line(error: &Error) -> String {
+/// `unexpected argument '--dryrun' found`, on one line with the arguments that it lists.
+fn complaint(error: &Error) -> String {
     let text = error.render().to_string();
-    let line = text.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    let lines: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let line = lines.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn complaint(line: &str) -> String {
+    fn rendered(line: &str) -> String {
         let mut error = Cli::try_parse_from(line.split_whitespace()).unwrap_err();
         without_guesses(&mut error);
         error.render().to_string()
@@ -85,19 +86,22 @@ mod tests {
 
     #[test]
     fn only_suggestions_one_slip_away_are_shown() {
-        let far = complaint("haul cp a s3://b/k --dryrun");
+        let far = rendered("haul cp a s3://b/k --dryrun");
         assert!(far.contains("unexpected argument '--dryrun' found"), "{far}");
         assert!(!far.contains("tip") && !far.contains("similar"), "{far}");
-        let content = complaint("haul cp a s3://b/k --content text/plain");
+        let content = rendered("haul cp a s3://b/k --content text/plain");
         assert!(!content.contains("--content-type") || content.contains("Usage"), "{content}");
         assert!(!content.contains("tip"), "{content}");
-        let slip = complaint("haul cp a s3://b/k --part-sise 8M");
+        let slip = rendered("haul cp a s3://b/k --part-sise 8M");
         assert!(slip.contains("--part-size"), "{slip}");
     }
 
     #[test]
-    fn the_first_line_stands_alone() {
+    fn a_complaint_is_one_line_with_what_it_lists() {
         let error = Cli::try_parse_from(["haul", "fly"]).unwrap_err();
-        assert_eq!(first_line(&error), "unrecognized subcommand 'fly'");
+        assert_eq!(complaint(&error), "unrecognized subcommand 'fly'");
+        let error = Cli::try_parse_from(["haul", "cp"]).unwrap_err();
+        let missing = "the following required arguments were not provided: <SOURCE> <TARGET>";
+        assert_eq!(complaint(&error), missing);
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use haul_testkit::chaos::{Fault, Kind, Rule};
 use haul_testkit::files::sha256;
+use haul_testkit::network::HttpProxy;
 use haul_testkit::process::{Finished, Running};
 use serde_json::{Value, json};
 
@@ -165,6 +166,46 @@ fn an_unheard_create_is_looked_for(scene: &Scene) {
 #[test]
 fn abort_finds_what_an_unheard_create_left() {
     at_both(an_unheard_create_is_looked_for);
+}
+
+/// Endpoints with `.amazonaws.com` in them were dropped from the journal, and the public endpoint was asked.
+fn a_private_endpoint_is_asked_again(scene: fn() -> Scene) {
+    for (endpoint, word) in [
+        ("http://bucket.vpce-1a2b3c4d-5e6f.s3.us-east-1.vpce.amazonaws.com", "resume"),
+        ("http://bucket.vpce-1a2b3c4d-5e6f.s3.us-east-1.vpce.amazonaws.com", "abort"),
+        ("http://s3-fips.dualstack.us-east-1.amazonaws.com", "resume"),
+        ("http://s3-fips.dualstack.us-east-1.amazonaws.com", "abort"),
+    ] {
+        let scene = scene();
+        // No such host is asked: all that is sent there ends at the store of the test.
+        let address = scene.store.endpoint.trim_start_matches("http://").parse().unwrap();
+        let proxy = HttpProxy::start(address).unwrap();
+        let http_proxy = format!("http://{}", proxy.address());
+        let mut first = scene.command();
+        first.env_remove("AWS_ENDPOINT_URL").env("HTTP_PROXY", &http_proxy);
+        scene.kill_command_without_part(first.args(["--endpoint", endpoint, "--path-style"]), PARTS);
+        let id = id(&scene);
+        succeed(haul(&scene, &[word, &id]).env("HTTP_PROXY", &http_proxy));
+        let heads = proxy.heads();
+        let url = format!("{endpoint}/{}", scene.bucket);
+        let there = |head: &String| head.split(' ').nth(1).is_some_and(|target| target.starts_with(&url));
+        assert!(heads.len() > PARTS as usize && heads.iter().all(there), "{heads:?}");
+        match word {
+            "resume" => scene.assert_arrived(),
+            _ => assert_no_upload_left(&scene.real, &scene.bucket),
+        }
+        assert_eq!(uploads(&scene), Vec::<Value>::new());
+    }
+}
+
+#[test]
+fn a_private_endpoint_of_aws_is_kept_at_haul_serve() {
+    a_private_endpoint_is_asked_again(Scene::at_haul_serve);
+}
+
+#[test]
+fn a_private_endpoint_of_aws_is_kept_at_ceph_rgw() {
+    a_private_endpoint_is_asked_again(|| Scene::at("RGW"));
 }
 
 /// A moved file: `haul resume ID` said "check the path", and the same command with the new path sent all of it again.

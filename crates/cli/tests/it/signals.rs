@@ -28,6 +28,21 @@ fn two_signals_at_once_are_one_request_to_pause() {
     assert_eq!(paused["arrived_bytes"], scene.sample_bytes(), "the part in flight had time to arrive");
 }
 
+/// What a terminal sends when it is closed, and a service manager when it stops a service.
+#[test]
+fn each_signal_that_ends_a_program_pauses_an_upload() {
+    for signal in [Signal::HUP, Signal::TERM, Signal::INT] {
+        let scene = Scene::at_haul_serve();
+        scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(PARTS));
+        let running = Running::start(&mut scene.command()).unwrap();
+        scene.wait_for(|seen| all_arrived_but(PARTS, seen));
+        running.signal(signal).unwrap();
+        let finished = running.finish(LIMIT).unwrap();
+        assert_eq!(finished.code(), Some(3), "{signal:?}: {}", finished.stderr);
+        crate::world::event(&finished, "paused");
+    }
+}
+
 /// The real `timeout`, which signals a group.
 #[test]
 fn timeout_pauses_an_upload_as_one_signal_does() {
