@@ -37,5 +37,5 @@ pub use limits::Limits;
 pub use multipart::{CompletedPart, UploadMarker};
 pub use object_ref::{ObjectRef, ObjectRefError, UploadRef};
 pub use part_number::{PartNumber, PartNumberError};
-pub use plan::{PartPlan, PlanError, PlannedPart};
+pub use plan::{GrowingPlan, PartPlan, PlanError, PlannedPart};
 pub use upload_id::{UploadId, UploadIdError};

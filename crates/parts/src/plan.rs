@@ -5,6 +5,8 @@
 //! 5 MiB and silently got 6 would look for the reason in the wrong place. An object of no bytes has one empty part, because
 //! CompleteMultipartUpload wants at least one. Deliberately unaware of files and networks.
 
+mod growing;
+
 use std::fmt;
 use std::num::NonZeroU64;
 
@@ -14,6 +16,8 @@ use thiserror::Error;
 use crate::PartNumber;
 use crate::grouped::{Bytes, Grouped};
 use crate::limits::{DEFAULT_PART_SIZE_BYTES, Limits, MIB, PART_COUNT_MAX};
+
+pub use growing::GrowingPlan;
 
 /// How an object of known size is cut into parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

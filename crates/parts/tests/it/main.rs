@@ -3,6 +3,7 @@
 mod attributes;
 mod checksum;
 mod etag;
+mod growing;
 mod lanes;
 mod layout;
 mod names;
