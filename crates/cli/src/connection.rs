@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use haul::journal::Beginning;
 use haul::s3::{Location, normalised};
 use haul::source::path_text;
-use haul::{Addressing, S3Options, S3Store};
+use haul::{Addressing, ObjectRef, S3Options, S3Store};
 use serde::{Deserialize, Serialize};
 
 use crate::args::StoreArgs;
@@ -81,7 +81,15 @@ impl Connection {
     /// # Errors
     /// When another program that embeds the engine wrote it.
     pub(crate) fn recorded(id: &str, beginning: &Beginning) -> Result<Self, Ended> {
-        serde_json::from_value(beginning.connection.clone()).map_err(|_| Ended {
+        Self::read(id, &beginning.connection)
+    }
+
+    /// The same, as the journal holds it.
+    ///
+    /// # Errors
+    /// As [`Connection::recorded`].
+    pub(crate) fn read(id: &str, recorded: &serde_json::Value) -> Result<Self, Ended> {
+        serde_json::from_value(recorded.clone()).map_err(|_| Ended {
             exit: Exit::Failed,
             code: "Journal",
             message: format!("the journal {id} does not say how its store is reached"),
@@ -113,6 +121,11 @@ impl Connection {
         address(self.scheme(), beginning)
     }
 
+    /// The address of an object of this store.
+    pub(crate) fn address_of(&self, object: &ObjectRef) -> Address {
+        address_of(self.scheme(), object)
+    }
+
     /// The profile that credentials are asked of.
     pub(crate) fn profile(&self) -> Option<String> {
         match self {
@@ -142,7 +155,11 @@ impl Connection {
 
 /// The target of a journal, also of one that says nothing else of its store.
 pub(crate) fn address(scheme: Scheme, beginning: &Beginning) -> Address {
-    Address { scheme, bucket: beginning.object.bucket.clone(), key: beginning.object.key.as_str().to_owned() }
+    address_of(scheme, &beginning.object)
+}
+
+fn address_of(scheme: Scheme, object: &ObjectRef) -> Address {
+    Address { scheme, bucket: object.bucket.clone(), key: object.key.as_str().to_owned() }
 }
 
 fn contradiction_of_local(data: &PathBuf, given: &StoreArgs) -> Option<(&'static str, String)> {

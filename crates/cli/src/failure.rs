@@ -215,7 +215,8 @@ impl Failure {
         let address = doing.and_then(|doing| doing.address.as_ref());
         let target = doing.and_then(|doing| doing.target.as_deref());
         match error {
-            EngineError::Paused { object, arrived_bytes, size_bytes, source: None, .. } => {
+            EngineError::Paused { object, arrived_bytes, size_bytes, source: None, .. }
+            | EngineError::DownloadPaused { object, arrived_bytes, size_bytes, source: None, .. } => {
                 let (arrived, size) = (human_size(*arrived_bytes), human_size(*size_bytes));
                 self.call_it("paused", as_written(&format!("{object} at {arrived} of {size}"), address));
             }
@@ -317,7 +318,9 @@ fn exit(error: &EngineError) -> Exit {
         EngineError::Paused { source: Some(cause), .. } if exit(cause) == Exit::SourceChanged => {
             Exit::SourceChanged
         }
-        EngineError::Cancelled { .. } | EngineError::Paused { .. } => Exit::Interrupted,
+        EngineError::Cancelled { .. } | EngineError::Paused { .. } | EngineError::DownloadPaused { .. } => {
+            Exit::Interrupted
+        }
         EngineError::InDoubt { .. } | EngineError::PutInDoubt { .. } => Exit::InDoubt,
         EngineError::LeftBehind { .. } => Exit::LeftBehind,
         EngineError::SourceChanged { .. }
@@ -358,7 +361,7 @@ fn code(error: &EngineError) -> String {
         EngineError::InDoubt { .. } | EngineError::PutInDoubt { .. } => "InDoubt",
         EngineError::UploadGone { .. } => "UploadGone",
         EngineError::Restarted { .. } => "Restarted",
-        EngineError::Paused { .. } => "Paused",
+        EngineError::Paused { .. } | EngineError::DownloadPaused { .. } => "Paused",
         EngineError::Journal(_) => "Journal",
         EngineError::Unproven { .. } => "Unproven",
         EngineError::Cancelled { .. } => "Cancelled",

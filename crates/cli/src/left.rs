@@ -33,9 +33,9 @@ impl Left {
         Self { on_interrupt, trail: Some(trail), upload_id: None, multipart: None }
     }
 
-    /// Of a download: nothing.
-    pub(crate) fn nothing() -> Self {
-        Self { on_interrupt: OnInterrupt::Abort, trail: None, upload_id: None, multipart: None }
+    /// Of a download: nothing is left at a store.
+    pub(crate) fn of_download(on_interrupt: OnInterrupt) -> Self {
+        Self { on_interrupt, trail: None, upload_id: None, multipart: None }
     }
 
     /// What the first signal does.
@@ -163,6 +163,6 @@ mod tests {
                 insta::assert_snapshot!(one_request.stopping("Ctrl-C"), @"Ctrl-C: stopping; press again to quit immediately")
             );
         }
-        insta::assert_snapshot!(Left::nothing().stopping("Ctrl-C"), @"Ctrl-C: stopping; press again to quit immediately");
+        insta::assert_snapshot!(Left::of_download(OnInterrupt::Abort).stopping("Ctrl-C"), @"Ctrl-C: stopping; press again to quit immediately");
     }
 }

@@ -146,8 +146,22 @@ pub enum Error {
         /// Why it stopped, if nobody asked it to.
         source: Option<Box<Error>>,
     },
+    /// A download stopped and can be continued: what arrived is kept beside its target and remembered here.
+    #[error("{object}: paused with {} of it here", share(*arrived_bytes, *size_bytes))]
+    DownloadPaused {
+        /// The object.
+        object: ObjectRef,
+        /// The journal's id.
+        id: String,
+        /// What need not be fetched again.
+        arrived_bytes: u64,
+        /// The whole.
+        size_bytes: u64,
+        /// Why it stopped, if the caller did not ask it to.
+        source: Option<Box<Error>>,
+    },
     /// The journal cannot be used.
-    #[error("cannot remember the upload")]
+    #[error("cannot remember the transfer")]
     Journal(#[from] JournalError),
     /// The upload failed and cleaning up failed too: parts may be billed.
     #[error("{object}: parts of upload {upload_id} could not be removed: {}", with_its_root(cleanup))]
@@ -246,7 +260,7 @@ impl Error {
     pub fn advice(&self) -> Advice {
         match self {
             Self::Store { source, .. } => source.advice(),
-            Self::InDoubt { .. } | Self::Paused { .. } => Advice::Resume,
+            Self::InDoubt { .. } | Self::Paused { .. } | Self::DownloadPaused { .. } => Advice::Resume,
             Self::SourceChangedSince { .. } => Advice::Resume,
             Self::SourceChanged { .. }
             | Self::PutInDoubt { .. }
@@ -284,7 +298,7 @@ impl Error {
             Self::PutInDoubt { .. } => {
                 "look at the object before anything relies on it; the same command again writes it once more".into()
             }
-            Self::Paused { id, source, .. } => {
+            Self::Paused { id, source, .. } | Self::DownloadPaused { id, source, .. } => {
                 let first = source.as_ref().and_then(|cause| cause.hint()).filter(|_| self.concerns_the_caller());
                 format!(
                     "{}run the same command again, or haul resume {id}; haul abort {id} removes what is there",
@@ -328,7 +342,9 @@ impl Error {
     fn concerns_the_caller(&self) -> bool {
         match self {
             Self::Store { source, .. } => source.kind.concerns_the_caller(),
-            Self::Paused { source: Some(cause), .. } => cause.concerns_the_caller(),
+            Self::Paused { source: Some(cause), .. } | Self::DownloadPaused { source: Some(cause), .. } => {
+                cause.concerns_the_caller()
+            }
             _ => false,
         }
     }

@@ -5,6 +5,7 @@ use haul::Abandoned;
 use haul::parts::UploadId;
 use serde::Serialize;
 
+use super::download;
 use super::uploads::find;
 use crate::args::StoreArgs;
 use crate::connection::Connection;
@@ -24,6 +25,9 @@ struct Aborted<'a> {
 
 /// Removes it.
 pub(crate) async fn run(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Result<Exit> {
+    if let Some(download) = download::find(id)? {
+        return download::abort(&download, mode);
+    }
     let summary = find(id)?;
     let connection = Connection::recorded(&summary.id, &summary.beginning)?;
     connection.refuse_another(&summary.id, args)?;

@@ -3,27 +3,19 @@
 //! What cannot be done is refused before anything is sent or a store is asked. The rest is the engine's.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Instant;
 
-use anyhow::Context;
 use haul::parts::limits::PUT_OBJECT_MAX_BYTES;
-use haul::{DownloadOptions, Engine, EngineOptions, ObjectAttributes, Unfinished, UploadOptions};
+use haul::{EngineOptions, ObjectAttributes, Unfinished, UploadOptions};
 
+use super::download::{Fetching, Remembered, fetch};
 use super::insisted::Insisted;
-use super::summary::{self, Journey};
 use super::upload::{Origin, Remembering, Sending, send};
 use crate::args::{CpArgs, ObjectOptionArgs, RememberArgs, StoreArgs, TransferArgs};
 use crate::exit::Exit;
-use crate::failure::{Doing, Usage};
-use crate::interrupt::{Interrupts, Role};
-use crate::left::Left;
-use crate::output::{Mode, visible};
-use crate::progress::View;
+use crate::failure::Usage;
+use crate::output::Mode;
 use crate::size::human_size;
-use crate::store;
 use crate::target::{Address, Target};
-use crate::transfer::drive;
 
 /// Copies.
 pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::Result<Exit> {
@@ -39,7 +31,15 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
         }
         (Target::Store(address), Target::Path(path)) => {
             let limits = download_limits(&transfer, &remember, &object)?;
-            download(store, &address, &path, limits, mode).await
+            let fetching = Fetching {
+                path: address.file_for(&path).map_err(Usage::from)?,
+                address,
+                part_size_bytes: transfer.part_size,
+                limits,
+                remembered: if remember.no_journal { Remembered::No } else { Remembered::ByTarget },
+                abort_on_interrupt: remember.abort_on_interrupt,
+            };
+            Box::pin(fetch(store, fetching, mode, &mut None)).await
         }
         (Target::Stream, _) => Err(Usage::new(
             "reading from standard input is not possible yet",
@@ -93,40 +93,6 @@ async fn upload(
     Box::pin(send(args, sending, mode, &mut None)).await
 }
 
-async fn download(
-    args: &StoreArgs,
-    address: &Address,
-    path: &Path,
-    limits: EngineOptions,
-    mode: Mode,
-) -> anyhow::Result<Exit> {
-    let object = address.exact_object().map_err(Usage::from)?;
-    let path = address.file_for(path).map_err(Usage::from)?;
-    let (from, to) = (visible(&address.to_string()), visible(&path.display().to_string()));
-    let doing = || Doing::at(format!("cannot copy {from} to {to}"), address).into_file(to.clone());
-
-    let opened = store::open(address.scheme, args, mode).await?;
-    let endpoint = opened.store.endpoint();
-    let started = Instant::now();
-    let mut view = View::new(mode, super::name_of(&to));
-    let report = async {
-        let mut interrupts = Interrupts::new(Role::Work)?;
-        let engine = Engine::new(Arc::clone(&opened.store), limits);
-        let download = engine.download(object, path, DownloadOptions::default());
-        drive(download, mode, &mut view, &mut interrupts, Left::nothing()).await
-    };
-    let report = report.await;
-    let elapsed = started.elapsed();
-    opened.close().await;
-    let report = report.with_context(|| doing().through(endpoint))?;
-
-    let journey = Journey { source: &from, target: &to, elapsed };
-    let (line, summary) = summary::downloaded(journey, &report);
-    mode.event(&summary);
-    mode.result(&line);
-    Ok(Exit::Done)
-}
-
 fn upload_options(transfer: &TransferArgs, object: ObjectOptionArgs) -> Result<UploadOptions, Usage> {
     let defaults = UploadOptions::default();
     let multipart_threshold_bytes =
@@ -164,16 +130,11 @@ fn download_limits(
     object: &ObjectOptionArgs,
 ) -> Result<EngineOptions, Usage> {
     let given = [
-        (transfer.part_size.is_some(), "--part-size"),
-        (transfer.effort.concurrency.is_some(), "--concurrency"),
-        (transfer.effort.memory.is_some(), "--memory"),
         (transfer.checksum.is_some(), "--checksum"),
         (transfer.require_proof, "--require-proof"),
         (transfer.multipart_threshold.is_some(), "--multipart-threshold"),
         (remember.adopt, "--adopt"),
         (remember.on_change.is_some(), "--on-change"),
-        (remember.abort_on_interrupt, "--abort-on-interrupt"),
-        (remember.no_journal, "--no-journal"),
         (object.content_type.is_some(), "--content-type"),
         (object.cache_control.is_some(), "--cache-control"),
         (object.content_disposition.is_some(), "--content-disposition"),
@@ -186,7 +147,7 @@ fn download_limits(
     match given.iter().find(|(given, _)| *given) {
         Some((_, name)) => Err(Usage::new(
             format!("{name} is for uploads; this is a download"),
-            "leave it out: a download is one stream for now, verified by what the store gives",
+            "leave it out: a download is verified by what the store gives",
         )),
         None => Ok(transfer.effort.limits()),
     }

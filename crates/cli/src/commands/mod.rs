@@ -4,6 +4,7 @@ mod abort;
 mod abort_at;
 mod completions;
 mod cp;
+mod download;
 mod insisted;
 mod lifecycle;
 mod ls;

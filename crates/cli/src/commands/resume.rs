@@ -7,6 +7,7 @@ use haul::journal::{JournalError, JournalSummary};
 use haul::{EngineOptions, UploadOptions};
 use serde::Serialize;
 
+use super::download;
 use super::summary::counted;
 use super::upload::{Origin, Remembering, Sending, send};
 use super::uploads::{find, unreadable};
@@ -22,6 +23,12 @@ use crate::state_dir::journal_folder;
 pub(crate) async fn run(args: &StoreArgs, wanted: ResumeArgs, mode: Mode) -> anyhow::Result<Exit> {
     let settings = Settings::of(&wanted);
     match wanted.id {
+        Some(id)
+            if wanted.source.is_none()
+                && let Some(download) = download::find(&id)? =>
+        {
+            download::resume(args, download, settings.limits, mode, &mut None).await
+        }
         Some(id) => resume(args, find(&id)?, wanted.source, &settings, mode, &mut None).await,
         None if wanted.all => all(args, &settings, mode).await,
         None => {
@@ -59,8 +66,9 @@ async fn all(args: &StoreArgs, settings: &Settings, mode: Mode) -> anyhow::Resul
     let folder = journal_folder()?;
     let unfinished = folder.list().map_err(haul::Error::from)?;
     let unreadable = unreadable(&folder)?;
-    if unfinished.is_empty() && unreadable.is_empty() {
-        mode.result("no unfinished uploads");
+    let downloads = folder.list_downloads().map_err(haul::Error::from)?;
+    if unfinished.is_empty() && unreadable.is_empty() && downloads.is_empty() {
+        mode.result("no unfinished transfers");
     }
     let mut exit = Exit::Done;
     for error in unreadable {
@@ -88,6 +96,20 @@ async fn all(args: &StoreArgs, settings: &Settings, mode: Mode) -> anyhow::Resul
                 mode.remark(&format!("interrupted: {} not begun", counted(left.len(), "upload")));
             }
             break;
+        }
+    }
+    for download in downloads {
+        if interrupts.as_ref().is_some_and(Interrupts::came) {
+            mode.remark("interrupted: not all downloads were begun");
+            break;
+        }
+        if download.running {
+            skip(&download.id, download.running_pid, mode);
+            continue;
+        }
+        let result = download::resume(args, download, settings.limits.clone(), mode, &mut interrupts).await;
+        if let Err(error) = result {
+            exit = tell(&error, mode);
         }
     }
     Ok(exit)

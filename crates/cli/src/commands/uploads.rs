@@ -1,10 +1,11 @@
-//! `haul uploads`: what is unfinished on this machine, and why.
+//! `haul transfers`: what is unfinished on this machine, and why.
 
 use std::error::Error as _;
 
 use haul::journal::{JournalFolder, JournalSummary, UnreadableJournal};
 use serde::Serialize;
 
+use super::download;
 use crate::connection::{Connection, address};
 use crate::exit::Exit;
 use crate::failure::{Doing, Ended};
@@ -13,20 +14,21 @@ use crate::size::{human_age, human_size};
 use crate::state_dir::journal_folder;
 use crate::target::{Address, Scheme};
 
-/// One unfinished upload.
+/// One unfinished upload or download.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "upload")]
-struct Unfinished {
-    id: String,
-    source: String,
-    target: String,
-    store: String,
-    upload_id: Option<String>,
-    size_bytes: u64,
-    arrived_bytes: u64,
-    begun_at: i64,
-    running_pid: Option<u32>,
-    state: String,
+pub(super) struct Unfinished {
+    pub(super) kind: &'static str,
+    pub(super) id: String,
+    pub(super) source: String,
+    pub(super) target: String,
+    pub(super) store: String,
+    pub(super) upload_id: Option<String>,
+    pub(super) size_bytes: u64,
+    pub(super) arrived_bytes: u64,
+    pub(super) begun_at: i64,
+    pub(super) running_pid: Option<u32>,
+    pub(super) state: String,
 }
 
 /// A journal that cannot be read: what it remembers may be at a store.
@@ -43,14 +45,16 @@ pub(crate) fn run(mode: Mode) -> anyhow::Result<Exit> {
     let folder = journal_folder()?;
     let unfinished = folder.list().map_err(haul::Error::from)?;
     let unreadable = folder.unreadable().map_err(haul::Error::from)?;
+    let downloads = folder.list_downloads().map_err(haul::Error::from)?;
+    let unfinished: Vec<_> =
+        unfinished.iter().map(Unfinished::of).chain(downloads.iter().map(download::row)).collect();
     if unfinished.is_empty() && unreadable.is_empty() {
-        mode.row("no unfinished uploads")?;
+        mode.row("no unfinished transfers")?;
     }
     let now = jiff::Timestamp::now().as_second();
-    for summary in unfinished {
-        let upload = Unfinished::of(&summary);
-        mode.record(&upload)?;
-        mode.row(&upload.line(now))?;
+    for transfer in unfinished {
+        mode.record(&transfer)?;
+        mode.row(&transfer.line(now))?;
     }
     for journal in unreadable {
         let unreadable = Unreadable::of(&journal);
@@ -90,6 +94,7 @@ impl Unfinished {
             (None, false, None) => "killed or power lost".into(),
         };
         Self {
+            kind: "upload",
             id: summary.id.clone(),
             source: beginning.source.path.display().to_string(),
             target: target(summary).to_string(),
@@ -138,10 +143,10 @@ pub(super) fn find(id: &str) -> anyhow::Result<JournalSummary> {
     match (found.len(), unreadable.len()) {
         (1, 0) => Ok(found.remove(0)),
         (0, 1) => Err(cannot_be_read(unreadable.remove(0))),
-        (0, 0) => Err(no_such(format!("no unfinished upload of this machine has the id {id}")).into()),
+        (0, 0) => Err(no_such(format!("no unfinished transfer of this machine has the id {id}")).into()),
         (some, more) => {
             let several = some + more;
-            Err(no_such(format!("{several} unfinished uploads have ids that begin with {id}")).into())
+            Err(no_such(format!("{several} unfinished transfers have ids that begin with {id}")).into())
         }
     }
 }
@@ -162,6 +167,6 @@ fn no_such(message: String) -> Ended {
         exit: Exit::Usage,
         code: "NoSuchUpload",
         message,
-        hint: Some("list them with haul uploads".to_owned()),
+        hint: Some("list them with haul transfers".to_owned()),
     }
 }

@@ -29,7 +29,7 @@ fn assert_refused(scene: &Scene, finished: &Finished) {
     assert!(finished.stderr.contains("stays as it was"), "{}", finished.stderr);
     assert_no_upload_left(&scene.real, &scene.bucket);
     let listed = succeed(scene.world.haul(&scene.store).arg("uploads"));
-    assert_eq!(listed.stdout, "no unfinished uploads\n");
+    assert_eq!(listed.stdout, "no unfinished transfers\n");
 }
 
 #[test]

@@ -133,8 +133,13 @@ impl Journal {
     /// # Errors
     /// As [`Journal::append`].
     pub fn restart(&mut self, beginning: Beginning) -> Result<(), JournalError> {
+        self.restart_with(&Record::Begun(Box::new(beginning)))
+    }
+
+    /// Forgets everything and begins again with this record, keeping the lock.
+    pub(crate) fn restart_with(&mut self, first: &Record) -> Result<(), JournalError> {
         self.cut(0)?;
-        self.append(&Record::Begun(Box::new(beginning)))?;
+        self.append(first)?;
         self.append_synced(&Record::Opened { pid: std::process::id() })?;
         sync_folder(&self.path)
     }

@@ -10,8 +10,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::file::{JournalError, io_error};
-use super::folder::read;
+use super::format;
 use super::private;
+use super::record::Record;
 
 /// Meetings with a list before an opener gives in: each is over in microseconds.
 const TRIES_MAX: u32 = 1000;
@@ -57,7 +58,11 @@ pub(super) fn is_locked(path: &Path) -> bool {
 
 /// The process that took the upload up last.
 fn holder(path: &Path) -> Option<u32> {
-    read(path)?.last_pid
+    let records = format::decode(&private::read(path).ok()?).ok()?.records;
+    records.iter().rev().find_map(|record| match record {
+        Record::Opened { pid } => Some(*pid),
+        _ => None,
+    })
 }
 
 #[cfg(unix)]

@@ -3,6 +3,7 @@
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, PartNumber, PartPlan, UploadId};
 use serde::{Deserialize, Serialize};
 
+use super::download::{DownloadBeginning, RangeRecord};
 use crate::proof::Proof;
 use crate::remote::{ObjectAttributes, ObjectRef};
 use crate::source::SourceRecord;
@@ -12,7 +13,11 @@ use crate::source::SourceRecord;
 #[serde(tag = "record", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Record {
-    /// Always the first: synced before Create is sent.
+    /// Of a download, always the first: synced before its first byte is written.
+    Downloading(Box<DownloadBeginning>),
+    /// Of a download: a range is in the temporary file.
+    Range(RangeRecord),
+    /// Of an upload, always the first: synced before Create is sent.
     Begun(Box<Beginning>),
     /// A process took the upload up. The last one names who holds the lock.
     Opened {

@@ -69,7 +69,7 @@ impl Remembered {
             }
             Record::Completing => self.completing = true,
             Record::Paused { reason } => self.paused = Some(reason),
-            Record::Begun(_) | Record::Unknown => {}
+            Record::Begun(_) | Record::Downloading(_) | Record::Range(_) | Record::Unknown => {}
         }
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn read(file: &[u8]) -> Result<(Vec<Record>, usize), FormatError> {
         decoded => decoded?,
     };
     match decoded.records.first() {
-        Some(Record::Begun(_)) => Ok((decoded.records, decoded.good_bytes)),
+        Some(Record::Begun(_) | Record::Downloading(_)) => Ok((decoded.records, decoded.good_bytes)),
         _ if file.len() == MAGIC.len() => Ok((vec![], 0)),
         _ => Err(FormatError::Beginning),
     }

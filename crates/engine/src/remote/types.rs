@@ -225,8 +225,10 @@ pub struct ObjectHead {
 /// Of GetObject.
 #[derive(Clone, Debug, Default)]
 pub struct GetRequest {
-    /// First byte wanted; the rest follows to the end.
+    /// First byte wanted.
     pub offset_bytes: u64,
+    /// Bytes wanted from there on; `None`: all to the end.
+    pub size_bytes: Option<u64>,
     /// Only this version: a changed object answers `PreconditionFailed`.
     pub if_match: Option<ETag>,
 }
@@ -237,6 +239,9 @@ pub struct ObjectBody {
     pub head: ObjectHead,
     /// Bytes of the whole object as this answer announces them; `None`: it has no `Content-Length`.
     pub announced_bytes: Option<u64>,
+    /// The store ignored `Range` and sends the whole object. What comes before `offset_bytes` is left out here, what comes
+    /// after the bytes wanted is not.
+    pub ignores_range: bool,
     /// The bytes from `offset_bytes` on.
     pub bytes: Pin<Box<dyn Stream<Item = Result<Bytes, super::StoreError>> + Send>>,
 }

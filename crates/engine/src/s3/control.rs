@@ -210,7 +210,13 @@ pub(super) async fn get_object(
     request: &GetRequest,
 ) -> Result<ObjectBody, StoreError> {
     let operation = Operation::GetObject;
-    let range = (request.offset_bytes > 0).then(|| format!("bytes={}-", request.offset_bytes));
+    let first = request.offset_bytes;
+    let range = match request.size_bytes {
+        Some(size_bytes) => Some(format!("bytes={first}-{}", (first + size_bytes).saturating_sub(1))),
+        None => (first > 0).then(|| format!("bytes={first}-")),
+    };
+    let to_the_end = request.size_bytes.is_none();
+    let asked_for_range = range.is_some();
     let mut answer = client
         .get_object()
         .bucket(object.bucket.as_str())
@@ -230,8 +236,9 @@ pub(super) async fn get_object(
     genuine::check(operation, &signs_of!(answer))?;
     let body = std::mem::take(&mut answer.body);
     let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
-    let extent = Extent::of(request.offset_bytes, answer.content_range(), length)
+    let extent = Extent::of(first, to_the_end, answer.content_range(), length)
         .map_err(|message| StoreError::local(operation, StoreErrorKind::Malformed, message))?;
+    let ignores_range = asked_for_range && answer.content_range().is_none();
     let mut head = head_of!(answer);
     head.size_bytes = extent.object_bytes.unwrap_or_default();
     let bytes = stream::try_unfold((body, extent.skipped_bytes), |(mut body, skip)| async move {
@@ -244,7 +251,7 @@ pub(super) async fn get_object(
         bytes.advance(skipped);
         Ok(Some((bytes, (body, skip - skipped as u64))))
     });
-    Ok(ObjectBody { head, announced_bytes: extent.object_bytes, bytes: Box::pin(bytes) })
+    Ok(ObjectBody { head, announced_bytes: extent.object_bytes, ignores_range, bytes: Box::pin(bytes) })
 }
 
 pub(super) async fn delete_object(client: &Client, object: &ObjectRef) -> Result<(), StoreError> {

@@ -10,9 +10,11 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// Of the answer to a request for everything from `offset_bytes` on. `Err` says what is wrong with it.
+    /// Of the answer to a request for bytes from `offset_bytes` on, for all of them or some. `Err` says what is wrong
+    /// with it.
     pub(super) fn of(
         offset_bytes: u64,
+        to_the_end: bool,
         content_range: Option<&str>,
         content_length: Option<u64>,
     ) -> Result<Self, String> {
@@ -24,7 +26,8 @@ impl Extent {
         if first != offset_bytes {
             return Err(wrong());
         }
-        let by_length = content_length.map(|length| length.saturating_add(offset_bytes));
+        let by_length =
+            content_length.filter(|_| to_the_end).map(|length| length.saturating_add(offset_bytes));
         Ok(Self { object_bytes: object_bytes.or(by_length), skipped_bytes: 0 })
     }
 }
@@ -44,17 +47,19 @@ mod tests {
     #[test]
     fn a_body_is_what_was_asked_for_or_the_whole_object() {
         let extent = |object_bytes, skipped_bytes| Ok(Extent { object_bytes, skipped_bytes });
-        assert_eq!(Extent::of(0, None, Some(100)), extent(Some(100), 0));
-        assert_eq!(Extent::of(0, None, None), extent(None, 0));
-        assert_eq!(Extent::of(7, Some("bytes 7-99/100"), Some(93)), extent(Some(100), 0));
-        assert_eq!(Extent::of(7, Some("bytes 7-99/*"), Some(93)), extent(Some(100), 0));
-        assert_eq!(Extent::of(7, None, Some(100)), extent(Some(100), 7), "Range was ignored");
+        assert_eq!(Extent::of(0, true, None, Some(100)), extent(Some(100), 0));
+        assert_eq!(Extent::of(0, true, None, None), extent(None, 0));
+        assert_eq!(Extent::of(7, true, Some("bytes 7-99/100"), Some(93)), extent(Some(100), 0));
+        assert_eq!(Extent::of(7, true, Some("bytes 7-99/*"), Some(93)), extent(Some(100), 0));
+        assert_eq!(Extent::of(7, true, None, Some(100)), extent(Some(100), 7), "Range was ignored");
+        assert_eq!(Extent::of(7, false, Some("bytes 7-9/*"), Some(3)), extent(None, 0));
+        assert_eq!(Extent::of(7, false, Some("bytes 7-9/100"), Some(3)), extent(Some(100), 0));
     }
 
     #[test]
     fn a_body_of_other_bytes_is_refused() {
         for range in ["bytes 0-99/100", "bytes 8-99/100", "bytes */100", "pages 7-9/10", ""] {
-            assert!(Extent::of(7, Some(range), Some(93)).is_err(), "{range}");
+            assert!(Extent::of(7, true, Some(range), Some(93)).is_err(), "{range}");
         }
     }
 }

@@ -149,13 +149,14 @@ pub(super) fn read_at(file: &File, offset_bytes: u64, buffer: &mut [u8]) -> io::
     return std::os::windows::fs::FileExt::seek_read(file, buffer, offset_bytes);
 }
 
+/// Fills the buffer; fewer bytes are an error of kind `UnexpectedEof`.
 #[cfg(unix)]
-fn read_exact_at(file: &File, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+pub(crate) fn read_exact_at(file: &File, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset_bytes)
 }
 
 #[cfg(windows)]
-fn read_exact_at(file: &File, mut offset_bytes: u64, mut buffer: &mut [u8]) -> io::Result<()> {
+pub(crate) fn read_exact_at(file: &File, mut offset_bytes: u64, mut buffer: &mut [u8]) -> io::Result<()> {
     use std::os::windows::fs::FileExt;
     while !buffer.is_empty() {
         match file.seek_read(buffer, offset_bytes) {

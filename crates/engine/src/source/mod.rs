@@ -12,6 +12,7 @@ pub mod path_text;
 use std::io;
 
 pub use bytes::BytesSource;
+pub(crate) use file::read_exact_at;
 pub use file::{FileSource, OpenError};
 pub use identity::{FileIdentity, SourceRecord};
 

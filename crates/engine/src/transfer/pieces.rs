@@ -88,6 +88,21 @@ impl Pieces {
         Some((attempt, wait))
     }
 
+    /// The same for an attempt that moved some bytes before it failed: the attempts are counted again from there, and
+    /// nothing is paid.
+    pub fn interrupted(
+        &mut self,
+        number: PartNumber,
+        failure: &Failure,
+        retries: &mut Retries,
+    ) -> Option<(u32, Duration)> {
+        self.in_flight -= 1;
+        self.attempts[number.index()] = 1;
+        let wait = retries.wait(1, failure)?;
+        self.waiting += 1;
+        Some((1, wait))
+    }
+
     /// A wait is over. The piece runs before those never tried: its neighbours are done, and the end is nearer.
     pub fn woke(&mut self, number: PartNumber) {
         self.waiting -= 1;

@@ -9,6 +9,7 @@ mod budget;
 mod cancelling;
 mod crashes;
 mod doubt;
+mod fetching;
 mod fuzz_seeds;
 mod given;
 mod harness;

@@ -236,7 +236,7 @@ fn quirks(random: &mut StdRng) -> Quirks {
 }
 
 /// From calm to foul. Bits flip only where a store gives the means to notice it.
-fn weather(random: &mut StdRng, provable: bool) -> Weather {
+pub(crate) fn weather(random: &mut StdRng, provable: bool) -> Weather {
     let foul = if random.random_bool(0.1) { 0.3 } else { 0.06 } * random.random::<f64>();
     let mut often = |most: f64| if random.random_bool(0.5) { most * random.random::<f64>() } else { 0.0 };
     let flips = if provable { foul } else { 0.0 };

@@ -79,13 +79,25 @@ pub(super) async fn ranges(suite: &Suite) -> Result<(), String> {
     let bytes = pattern(200_000, 3);
     let etag = suite.put(&object, &bytes).await.or_fail("PutObject")?.etag;
     for offset_bytes in [0_usize, 1, 99_999, 199_999] {
-        let request = GetRequest { offset_bytes: offset_bytes as u64, if_match: Some(etag.clone()) };
+        let request =
+            GetRequest { offset_bytes: offset_bytes as u64, if_match: Some(etag.clone()), size_bytes: None };
         let body = suite.store.get_object(&object, &request).await.or_fail("GetObject")?;
         same("the size of the whole in a ranged GET", &body.head.size_bytes, &200_000)?;
         let read = read(suite, &object, &request).await?;
         same_bytes(&format!("the body from {offset_bytes}"), &read, &bytes.slice(offset_bytes..))?;
     }
-    let behind = GetRequest { offset_bytes: 200_000, if_match: None };
+    for (offset, size) in [(0_usize, 1_usize), (0, 200_000), (99_999, 100_001), (150_000, 10)] {
+        let request = GetRequest {
+            offset_bytes: offset as u64,
+            size_bytes: Some(size as u64),
+            if_match: Some(etag.clone()),
+        };
+        let body = suite.store.get_object(&object, &request).await.or_fail("GetObject")?;
+        same("the size of the whole in a limited GET", &body.head.size_bytes, &200_000)?;
+        let read = read(suite, &object, &request).await?;
+        same_bytes(&format!("{size} bytes from {offset}"), &read, &bytes.slice(offset..offset + size))?;
+    }
+    let behind = GetRequest { offset_bytes: 200_000, ..GetRequest::default() };
     fails("GET behind the end", suite.store.get_object(&object, &behind).await, StoreErrorKind::Rejected)?;
     let other = GetRequest { if_match: Some(ETag::from_md5([7; 16])), ..GetRequest::default() };
     let got = suite.store.get_object(&object, &other).await;

@@ -91,7 +91,11 @@ impl World {
         // The first byte wanted must exist; a whole empty object has no range to be outside of.
         let outside = request.offset_bytes > 0 && request.offset_bytes >= object.bytes.len() as u64;
         match usize::try_from(request.offset_bytes) {
-            Ok(offset) if !outside => Ok((head(object), object.bytes.slice(offset..))),
+            Ok(offset) if !outside => {
+                let rest = object.bytes.slice(offset..);
+                let wanted = request.size_bytes.and_then(|size| usize::try_from(size).ok());
+                Ok((head(object), rest.slice(..wanted.unwrap_or(rest.len()).min(rest.len()))))
+            }
             _ => Err(StoreError::answered(
                 operation,
                 416,

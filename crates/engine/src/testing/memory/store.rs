@@ -133,7 +133,7 @@ impl Store for MemoryStore {
         }
         let slices = slices(bytes).map(Ok).chain(end);
         let announced_bytes = Some(head.size_bytes);
-        Ok(ObjectBody { head, announced_bytes, bytes: Box::pin(stream::iter(slices)) })
+        Ok(ObjectBody { head, announced_bytes, ignores_range: false, bytes: Box::pin(stream::iter(slices)) })
     }
 
     async fn list_objects(

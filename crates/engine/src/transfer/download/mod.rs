@@ -1,28 +1,52 @@
-//! The way back: one plain stream into a file, verified by whatever the store gives to verify with.
+//! The way back: ranges in parallel into a file ([`ranged`], [`fetch`]), or one stream into a pipe or a device
+//! ([`target`]), verified by whatever the store gives to verify with ([`verify`], [`plan`]).
 //!
 //! The bytes go into a temporary file beside the target, which takes the target's name only when everything
 //! arrived and agreed; a pipe or a device is written in order and never replaced. A connection that breaks is
 //! continued at the byte where it broke, of the same version of the object or not at all.
 
+mod allocate;
+mod fetch;
+mod frontier;
+mod modified;
 mod place;
+mod plan;
+mod ranged;
+mod remembering;
 mod target;
 mod temporary;
 mod verify;
 mod version;
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::fs::Permissions;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use haul_parts::PartNumber;
+use haul_parts::{Checksum, PartNumber, PartPlan};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use self::allocate::allocate;
+use self::fetch::{Fetched, Fetcher};
+use self::frontier::verify_in_order;
 use self::place::Place;
+use self::plan::Proof;
+use self::ranged::{Unfetched, fetch_all};
+use self::remembering::{DownloadJournal, compare};
 use self::target::Target;
+use self::temporary::Temporary;
 use self::verify::Verifier;
 use self::version::Version;
-use super::{Line, Progress, Transfer};
+use super::upload::JournalOptions;
+use super::{Line, Progress, StopRequest, Transfer};
 use crate::error::Error;
+use crate::error_text::in_one_line;
+use crate::event::EventSender;
 use crate::pace::{Failure, Resources};
 use crate::remote::{GetRequest, ObjectHead, ObjectRef, Operation, StoreError, StoreErrorKind};
 
@@ -33,8 +57,14 @@ const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How to download. Construct with `..Default::default()`.
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct DownloadOptions {}
+pub struct DownloadOptions {
+    /// Bytes of every range but the last; `None`: 8 MiB, or the size of the object's parts where its ETag is made of
+    /// their MD5s. An object of one range is fetched in one stream.
+    pub part_size_bytes: Option<u64>,
+    /// Where to remember the download, so that it can be continued after a crash; `None`: nowhere, and what has arrived is
+    /// removed when it stops. What is fetched in one stream is not remembered.
+    pub journal: Option<JournalOptions>,
+}
 
 /// What a download came to.
 #[derive(Clone, Debug)]
@@ -57,16 +87,17 @@ pub(crate) fn start(
     options: DownloadOptions,
 ) -> Transfer<DownloadReport> {
     Transfer::start(resources, |line| {
-        let Line { progress, mut stop, .. } = line;
-        let DownloadOptions {} = options;
-        let context = Context { resources: resources.clone(), object, path: target, progress };
+        let Line { events, progress, mut stop } = line;
+        let resources = resources.clone();
+        let context =
+            Context { resources, object, path: target, options, events, progress, journal: Mutex::default() };
         async move {
-            let cancelled = Error::Cancelled { object: context.object.to_string() };
-            tokio::select! {
-                report = context.run() => report,
-                // The temporary file goes with what is dropped here.
-                _ = stop.stronger() => Err(cancelled),
-            }
+            let ended = tokio::select! {
+                ended = context.run() => ended.map_err(End::Failed),
+                // What is dropped here ends its requests, and removes a temporary file that no journal remembers.
+                request = stop.stronger() => Err(End::Stopped(request)),
+            };
+            ended.map_err(|end| context.end(end))
         }
     })
 }
@@ -76,17 +107,160 @@ struct Context {
     resources: Resources,
     object: ObjectRef,
     path: PathBuf,
+    options: DownloadOptions,
+    events: EventSender,
     progress: Progress,
+    /// The journal, once there is something to remember.
+    journal: Mutex<Option<DownloadJournal>>,
+}
+
+/// How a run ended without a file.
+enum End {
+    Failed(Error),
+    Stopped(StopRequest),
 }
 
 impl Context {
-    async fn run(self) -> Result<DownloadReport, Error> {
-        let unwritable = |source| Error::TargetUnwritable { path: self.path.clone(), source };
+    async fn run(&self) -> Result<DownloadReport, Error> {
         // What cannot be written is refused before the store is asked.
-        let place = Place::find(&self.path).map_err(unwritable)?;
-        let mut version = Version::of(self.head().await?);
+        let place = Place::find(&self.path).map_err(|source| self.unwritable(source))?;
+        let version = Version::of(self.head().await?);
         self.progress.set_size(version.size_bytes());
         let part_size_bytes = self.part_size_bytes(version.head()).await;
+        let planned = plan::plan(version.head(), part_size_bytes, self.options.part_size_bytes);
+        let (Place::File { path, permissions }, Some(planned)) = (&place, planned) else {
+            return self.in_one_stream(place, version, part_size_bytes).await;
+        };
+        match self.in_pieces((path, permissions.as_ref()), &version, part_size_bytes, planned).await {
+            Ok(report) => Ok(report),
+            Err(Unfetched::Failed(error)) => Err(error),
+            Err(Unfetched::NoRanges) => {
+                // One stream has nothing that could be continued in ranges.
+                if let Some(journal) = self.journal().take() {
+                    journal.give_up();
+                }
+                self.progress.set_arrived(0);
+                self.in_one_stream(place, version, part_size_bytes).await
+            }
+        }
+    }
+
+    /// Fetches ranges at once, each to its place in a temporary file.
+    async fn in_pieces(
+        &self,
+        (path, permissions): (&Path, Option<&Permissions>),
+        version: &Version,
+        part_size_bytes: Option<u64>,
+        (plan, proof): (PartPlan, Proof),
+    ) -> Result<DownloadReport, Unfetched> {
+        let failed = |source| Unfetched::Failed(self.unwritable(source));
+        let head = version.head();
+        let (plan, recorded) = self.remember(path, head, plan).map_err(Unfetched::Failed)?;
+        let id = self.journal().as_ref().map(|journal| journal.id().to_owned());
+        let (temporary, file) = match &id {
+            Some(id) => Temporary::remembered(path, id, permissions),
+            None => Temporary::create(path, permissions),
+        }
+        .map_err(failed)?;
+        let file = Arc::new(file);
+        let fetched = compare(&file, plan, recorded, &proof.algorithms(head)).await;
+        self.progress.set_arrived(fetched.values().map(|range| range.size_bytes).sum());
+        let to_allocate = Arc::clone(&file);
+        let size_bytes = head.size_bytes;
+        blocking(move || allocate(&to_allocate, size_bytes)).await?.map_err(failed)?;
+        let fetcher = Arc::new(Fetcher::new(self, version.clone(), &file, proof));
+        let (frontier, reached) = watch::channel(0);
+        let verifier = Verifier::new(head, part_size_bytes);
+        let in_order = (proof == Proof::InOrder).then(|| {
+            let verified = verify_in_order(Arc::clone(&file), size_bytes, verifier, reached);
+            AbortOnDrop(tokio::spawn(verified))
+        });
+        let arrived = |range: &Fetched| {
+            if let Some(journal) = self.journal().as_mut() {
+                journal.range(range);
+            }
+        };
+        let pieces =
+            fetch_all(&self.resources, &fetcher, plan, fetched, &self.events, &frontier, arrived).await?;
+        let corrupt = |detail| Unfetched::Failed(Error::Corrupt { object: self.object.clone(), detail });
+        let verified = match in_order {
+            Some(mut in_order) => {
+                let ended = (&mut in_order.0)
+                    .await
+                    .map_err(|error| Unfetched::Failed(Error::Internal(error.to_string())))?;
+                ended.map_err(failed)?.finish().map_err(corrupt)?
+            }
+            None => proof.of(&pieces, head).map_err(corrupt)?,
+        };
+        let modified = modified::of(head);
+        blocking(move || {
+            modified::set(&file, modified);
+            file.sync_all()?;
+            temporary.publish()
+        })
+        .await?
+        .map_err(failed)?;
+        if let Some(journal) = self.journal().take() {
+            journal.done();
+        }
+        Ok(self.report(size_bytes, verified))
+    }
+
+    /// Opens the journal, if one is wanted, and gives the plan that holds and the ranges of an earlier run.
+    fn remember(
+        &self,
+        path: &Path,
+        head: &ObjectHead,
+        plan: PartPlan,
+    ) -> Result<(PartPlan, HashMap<PartNumber, Checksum>), Error> {
+        let Some(options) = &self.options.journal else { return Ok((plan, HashMap::new())) };
+        let (journal, plan, recorded) = DownloadJournal::open(self, options, path, head, plan)?;
+        *self.journal() = Some(journal);
+        Ok((plan, recorded))
+    }
+
+    /// What the caller hears of a run that ended without a file. What has arrived stays only where it can be of use.
+    fn end(&self, end: End) -> Error {
+        let cancelled = || Error::Cancelled { object: self.object.to_string() };
+        let Some(journal) = self.journal().take() else {
+            return match end {
+                End::Failed(error) => error,
+                End::Stopped(_) => cancelled(),
+            };
+        };
+        let (reason, source) = match end {
+            End::Stopped(StopRequest::Cancel) => {
+                journal.give_up();
+                return cancelled();
+            }
+            End::Stopped(_) => ("interrupted".to_owned(), None),
+            End::Failed(error) if is_final(&error) => {
+                journal.give_up();
+                return error;
+            }
+            End::Failed(error) => (in_one_line(&error), Some(Box::new(error))),
+        };
+        let id = journal.id().to_owned();
+        journal.paused(reason);
+        Error::DownloadPaused {
+            object: self.object.clone(),
+            id,
+            arrived_bytes: self.progress.arrived_bytes(),
+            size_bytes: self.progress.size_bytes().unwrap_or_default(),
+            source,
+        }
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Option<DownloadJournal>> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn in_one_stream(
+        &self,
+        place: Place,
+        mut version: Version,
+        part_size_bytes: Option<u64>,
+    ) -> Result<DownloadReport, Error> {
         let verifier = Verifier::new(version.head(), part_size_bytes);
         let mut target = Target::open(&self.path, place, verifier).await?;
         let mut tries = 0;
@@ -109,15 +283,26 @@ impl Context {
             if error.status == Some(416) {
                 version.agrees(&self.head().await?).map_err(|detail| self.changed(detail))?;
             }
-            tries = if target.written_bytes() > before { 1 } else { tries + 1 };
+            // Every byte that arrives starts the count again, and nothing is paid for it.
+            let moved = target.written_bytes() > before;
+            tries = if moved { 1 } else { tries + 1 };
             let wait = self.resources.retry.wait(tries, &Failure::from(&error), &mut rand::rng());
-            let paid = tries == 1 || self.resources.budget.pay();
-            let Some(wait) = wait.filter(|_| paid) else { return Err(self.failed(tries, error)) };
+            let wait = wait.filter(|_| moved || self.resources.budget.pay());
+            let Some(wait) = wait else { return Err(self.failed(tries, error)) };
             tokio::time::sleep(wait).await;
         }
         let size_bytes = target.written_bytes();
-        let verified = target.publish(&self.object, version.size_bytes()).await?;
-        Ok(DownloadReport { object: self.object, target: self.path, size_bytes, verified })
+        let modified = modified::of(version.head());
+        let verified = target.publish(&self.object, version.size_bytes(), modified).await?;
+        Ok(self.report(size_bytes, verified))
+    }
+
+    fn report(&self, size_bytes: u64, verified: Verified) -> DownloadReport {
+        DownloadReport { object: self.object.clone(), target: self.path.clone(), size_bytes, verified }
+    }
+
+    fn unwritable(&self, source: io::Error) -> Error {
+        Error::TargetUnwritable { path: self.path.clone(), source }
     }
 
     async fn head(&self) -> Result<ObjectHead, Error> {
@@ -144,7 +329,11 @@ impl Context {
 
     /// Streams from where the file ends to the end of the object. The outer error is final, the inner one perhaps not.
     async fn stream(&self, version: &Version, target: &mut Target) -> Result<Result<(), StoreError>, Error> {
-        let request = GetRequest { offset_bytes: target.written_bytes(), if_match: version.if_match() };
+        let request = GetRequest {
+            offset_bytes: target.written_bytes(),
+            size_bytes: None,
+            if_match: version.if_match(),
+        };
         let mut body = match self.resources.store.get_object(&self.object, &request).await {
             Ok(body) => body,
             Err(error) => return Ok(Err(error)),
@@ -197,6 +386,29 @@ impl Context {
     fn failed(&self, attempts: u32, error: StoreError) -> Error {
         Error::Store { object: self.object.to_string(), part: None, attempts, source: Box::new(error) }
     }
+}
+
+/// What has arrived is of no use after this.
+fn is_final(error: &Error) -> bool {
+    match error {
+        Error::ObjectChanged { .. } | Error::Corrupt { .. } => true,
+        Error::Store { source, .. } => source.kind == StoreErrorKind::NoSuchKey,
+        _ => false,
+    }
+}
+
+/// Ends a task with its owner.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unfetched> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.map_err(|error| Unfetched::Failed(Error::Internal(error.to_string())))
 }
 
 /// A body that ends properly, but before the object does: no reason to ask again without a pause.

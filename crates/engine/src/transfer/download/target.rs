@@ -6,9 +6,11 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use super::modified;
 use super::place::Place;
 use super::temporary::Temporary;
 use super::verify::{Verified, Verifier};
@@ -106,13 +108,22 @@ impl Target {
         mut self,
         object: &ObjectRef,
         expected_bytes: u64,
+        modified: Option<SystemTime>,
     ) -> Result<Verified, Error> {
         if self.written_bytes != expected_bytes {
             let detail = format!("{} bytes instead of {expected_bytes}", self.written_bytes);
             return Err(self.corrupt(object, detail));
         }
-        if !matches!(self.end, End::Leave) {
-            self.blocking(|sink| sink.file.sync_all()).await?;
+        match self.end {
+            End::Rename(_) => {
+                self.blocking(move |sink| {
+                    modified::set(&sink.file, modified);
+                    sink.file.sync_all()
+                })
+                .await?;
+            }
+            End::Sync => self.blocking(|sink| sink.file.sync_all()).await?,
+            End::Leave => {}
         }
         let Some(sink) = self.sink.take() else {
             return Err(Error::Internal("a download was published twice".into()));

@@ -27,6 +27,8 @@ pub(super) struct Temporary {
     /// Holds the lock until the file has its name or is removed.
     lock: File,
     published: bool,
+    /// Left for a later run, unless it was given its name.
+    stays: bool,
 }
 
 impl Temporary {
@@ -44,7 +46,39 @@ impl Temporary {
         let (path, file) = made
             .ok_or_else(|| io::Error::other(format!("{SLOTS} other downloads to this file are under way")))?;
         let lock = file.try_clone()?;
-        Ok((Self { path, target: target.to_owned(), lock, published: false }, file))
+        Ok((Self { path, target: target.to_owned(), lock, published: false, stays: false }, file))
+    }
+
+    /// The one of the download that the journal `id` remembers, with what is in it, or a new one. It stays when this is
+    /// dropped: the journal leads to it.
+    pub(super) fn remembered(
+        target: &Path,
+        id: &str,
+        permissions: Option<&Permissions>,
+    ) -> io::Result<(Self, File)> {
+        let path = Self::path_of(target, id);
+        // Looked at before opening: a link or a pipe of this name is not ours.
+        let file = match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_file() => File::options().read(true).write(true).open(&path)?,
+            Ok(_) => return Err(io::Error::other(format!("{} is in the way", path.display()))),
+            Err(_) => options(permissions).open(&path)?,
+        };
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::other("another download to this file is under way"));
+            }
+            Ok(()) | Err(TryLockError::Error(_)) => {}
+        }
+        if let Some(permissions) = permissions {
+            let _ = file.set_permissions(permissions.clone());
+        }
+        let lock = file.try_clone()?;
+        Ok((Self { path, target: target.to_owned(), lock, published: false, stays: true }, file))
+    }
+
+    /// Where the download with the journal `id` keeps what has arrived.
+    pub(super) fn path_of(target: &Path, id: &str) -> PathBuf {
+        folder(target).join(format!(".haul-{id}.part"))
     }
 
     /// Gives the file its name and makes that last: a rename is on disk only when its folder is.
@@ -57,7 +91,7 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if !self.published {
+        if !self.published && !self.stays {
             // A failure here has no one to be reported to; the next download of the same target removes the file.
             let _ = fs::remove_file(&self.path);
         }
@@ -129,7 +163,7 @@ fn has_name(file: &File, path: &Path) -> bool {
 fn options(permissions: Option<&Permissions>) -> OpenOptions {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
     let mut options = File::options();
-    options.write(true).create_new(true);
+    options.read(true).write(true).create_new(true);
     // From the first byte on: what only its owner could read must not be readable by others meanwhile.
     if let Some(permissions) = permissions {
         options.mode(permissions.mode() & 0o777);
@@ -140,7 +174,7 @@ fn options(permissions: Option<&Permissions>) -> OpenOptions {
 #[cfg(not(unix))]
 fn options(_: Option<&Permissions>) -> OpenOptions {
     let mut options = File::options();
-    options.write(true).create_new(true);
+    options.read(true).write(true).create_new(true);
     options
 }
 

@@ -9,7 +9,7 @@ use haul_parts::ETag;
 use crate::remote::{ObjectBody, ObjectHead};
 
 /// The version that HeadObject described.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Version {
     head: ObjectHead,
     /// False after the store refused `If-Match` although the object is still this version.

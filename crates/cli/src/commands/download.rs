@@ -1,0 +1,181 @@
+//! One download: what `haul cp`, `haul resume`, `haul abort` and `haul transfers` do with it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use haul::journal::DownloadSummary;
+use haul::{DownloadOptions, Engine, EngineOptions, JournalChoice, JournalOptions};
+use serde::Serialize;
+
+use super::summary::{self, Journey};
+use super::uploads::Unfinished;
+use crate::args::StoreArgs;
+use crate::connection::Connection;
+use crate::exit::Exit;
+use crate::failure::{Doing, Usage};
+use crate::interrupt::{Interrupts, Role};
+use crate::left::{Left, OnInterrupt};
+use crate::output::{Mode, visible};
+use crate::progress::View;
+use crate::state_dir::journal_folder;
+use crate::store;
+use crate::target::Address;
+use crate::transfer::drive;
+
+/// What is to be fetched.
+pub(super) struct Fetching {
+    pub(super) address: Address,
+    pub(super) path: PathBuf,
+    pub(super) part_size_bytes: Option<u64>,
+    pub(super) limits: EngineOptions,
+    pub(super) remembered: Remembered,
+    /// Instead of pausing.
+    pub(super) abort_on_interrupt: bool,
+}
+
+/// Which journal a download has.
+pub(super) enum Remembered {
+    /// None.
+    No,
+    /// The one of object and target.
+    ByTarget,
+    /// This one, at the store that it names.
+    Given { id: String, connection: Box<Connection> },
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "download-aborted")]
+struct Aborted<'a> {
+    id: &'a str,
+}
+
+/// Fetches it, and reports how that ended.
+pub(super) async fn fetch(
+    args: &StoreArgs,
+    fetching: Fetching,
+    mode: Mode,
+    interrupts: &mut Option<Interrupts>,
+) -> anyhow::Result<Exit> {
+    let Fetching { address, path, part_size_bytes, limits, remembered, abort_on_interrupt } = fetching;
+    let object = address.exact_object().map_err(Usage::from)?;
+    let (from, to) = (visible(&address.to_string()), visible(&path.display().to_string()));
+    let doing = || Doing::at(format!("cannot copy {from} to {to}"), &address).into_file(to.clone());
+
+    let opened = match &remembered {
+        Remembered::Given { connection, .. } => store::open_recorded(connection, args, mode).await?,
+        Remembered::No | Remembered::ByTarget => store::open(address.scheme, args, mode).await?,
+    };
+    let endpoint = opened.store.endpoint();
+    let started = Instant::now();
+    let mut view = View::new(mode, super::name_of(&to));
+    let report = async {
+        let choice = match remembered {
+            Remembered::No => None,
+            Remembered::ByTarget => Some(JournalChoice::OfSource),
+            Remembered::Given { id, .. } => Some(JournalChoice::Given(id)),
+        };
+        let journal = match choice {
+            Some(choice) => Some(JournalOptions {
+                folder: journal_folder()?,
+                store_name: Some(opened.connection.store_name()),
+                connection: serde_json::to_value(&opened.connection)?,
+                choice,
+            }),
+            None => None,
+        };
+        let can_pause = journal.is_some() && !abort_on_interrupt;
+        let left = Left::of_download(if can_pause { OnInterrupt::Pause } else { OnInterrupt::Abort });
+        let interrupts = match interrupts {
+            Some(interrupts) => interrupts,
+            None => interrupts.insert(Interrupts::new(Role::Work)?),
+        };
+        let engine = Engine::new(Arc::clone(&opened.store), limits);
+        let download = engine.download(object, path, DownloadOptions { part_size_bytes, journal });
+        drive(download, mode, &mut view, interrupts, left).await
+    };
+    let report = report.await;
+    let elapsed = started.elapsed();
+    opened.close().await;
+    let report = report.with_context(|| doing().through(endpoint))?;
+
+    let journey = Journey { source: &from, target: &to, elapsed };
+    let (line, summary) = summary::downloaded(journey, &report);
+    mode.event(&summary);
+    mode.result(&line);
+    Ok(Exit::Done)
+}
+
+/// The unfinished download that an id, or its beginning, names; `None` if none does, or an upload has it too.
+pub(super) fn find(id: &str) -> anyhow::Result<Option<DownloadSummary>> {
+    let folder = journal_folder()?;
+    let mut found = folder.list_downloads().map_err(haul::Error::from)?;
+    found.retain(|summary| summary.id.starts_with(id));
+    let uploads = folder.list().map_err(haul::Error::from)?;
+    let ambiguous = uploads.iter().any(|summary| summary.id.starts_with(id));
+    Ok(found.pop().filter(|_| found.is_empty() && !ambiguous))
+}
+
+/// Continues it.
+pub(super) async fn resume(
+    args: &StoreArgs,
+    summary: DownloadSummary,
+    limits: EngineOptions,
+    mode: Mode,
+    interrupts: &mut Option<Interrupts>,
+) -> anyhow::Result<Exit> {
+    let DownloadSummary { id, beginning, .. } = summary;
+    let connection = Connection::read(&id, &beginning.connection)?;
+    connection.refuse_another(&id, args)?;
+    let fetching = Fetching {
+        address: connection.address_of(&beginning.object),
+        path: beginning.target,
+        part_size_bytes: None,
+        limits,
+        remembered: Remembered::Given { id, connection: Box::new(connection) },
+        abort_on_interrupt: false,
+    };
+    Box::pin(fetch(args, fetching, mode, interrupts)).await
+}
+
+/// Removes what has arrived of it. No store is asked: nothing of a download is there.
+pub(super) fn abort(summary: &DownloadSummary, mode: Mode) -> anyhow::Result<Exit> {
+    let target = visible(&summary.beginning.target.display().to_string());
+    journal_folder()?
+        .abandon_download(&summary.id)
+        .map_err(haul::Error::from)
+        .with_context(|| Doing::of(format!("cannot abort the download to {target}")))?;
+    mode.event(&Aborted { id: &summary.id });
+    mode.result(&format!("aborted the download to {target}: what had arrived of it is removed"));
+    Ok(Exit::Done)
+}
+
+/// As `haul transfers` lists it.
+pub(super) fn row(summary: &DownloadSummary) -> Unfinished {
+    let beginning = &summary.beginning;
+    let connection = Connection::read(&summary.id, &beginning.connection).ok();
+    let source = connection.map_or_else(
+        || beginning.object.to_string(),
+        |connection| connection.address_of(&beginning.object).to_string(),
+    );
+    let state = match (summary.running_pid, &summary.paused) {
+        (Some(pid), _) => format!("running (process {pid})"),
+        (None, _) if summary.running => "running".into(),
+        (None, Some(reason)) => reason.clone(),
+        (None, None) => "killed or power lost".into(),
+    };
+    Unfinished {
+        kind: "download",
+        id: summary.id.clone(),
+        source,
+        target: beginning.target.display().to_string(),
+        store: beginning.store.clone(),
+        upload_id: None,
+        size_bytes: beginning.version.size_bytes,
+        arrived_bytes: summary.arrived_bytes(),
+        begun_at: beginning.begun_at,
+        running_pid: summary.running_pid,
+        state,
+    }
+}

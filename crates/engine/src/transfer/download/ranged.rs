@@ -1,0 +1,204 @@
+//! Fetches all pieces of a download, as many at once as the gate lets through.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use haul_parts::{PartNumber, PartPlan};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::fetch::{FetchFailure, Fetched, Fetcher};
+use crate::error::Error;
+use crate::event::{Event, EventSender};
+use crate::pace::{Failure, Pass, Resources, Retries};
+use crate::remote::StoreError;
+use crate::transfer::pieces::Pieces;
+
+/// Why not all pieces were fetched.
+pub(super) enum Unfetched {
+    /// For good.
+    Failed(Error),
+    /// The store sends the whole object whatever is asked for.
+    NoRanges,
+}
+
+/// Fetches the pieces of `plan` that are not among `fetched`. Each one is given to `arrived` when it is in the file;
+/// `frontier` tells how many bytes from the beginning are there without a gap.
+pub(super) async fn fetch_all(
+    resources: &Resources,
+    fetcher: &Arc<Fetcher>,
+    plan: PartPlan,
+    fetched: HashMap<PartNumber, Fetched>,
+    events: &EventSender,
+    frontier: &watch::Sender<u64>,
+    mut arrived: impl FnMut(&Fetched),
+) -> Result<Vec<Fetched>, Unfetched> {
+    let mut run = Run::new(resources, fetcher, plan, fetched, events);
+    run.advance(frontier);
+    while !run.pieces.all_moved() {
+        run.fetcher.progress.set_in_flight(run.pieces.in_flight());
+        run.ask_for_pass();
+        tokio::select! {
+            pass = entering(&mut run.entering) => {
+                run.entering = None;
+                run.begin(pass);
+            }
+            Some(ended) = run.running.join_next() => {
+                let (number, attempt, ended) =
+                    ended.map_err(|error| Unfetched::Failed(Error::Internal(error.to_string())))?;
+                if let Some(fetched) = run.ended(number, attempt, ended)? {
+                    arrived(&fetched);
+                    run.fetched.insert(number, fetched);
+                    run.advance(frontier);
+                }
+            }
+            Some(woken) = run.waits.join_next() => {
+                let number = woken.map_err(|error| Unfetched::Failed(Error::Internal(error.to_string())))?;
+                run.passes.remove(&number);
+                run.pieces.woke(number);
+            }
+        }
+    }
+    run.fetcher.progress.set_in_flight(0);
+    let mut fetched: Vec<_> = run.fetched.into_values().collect();
+    fetched.sort_by_key(|piece| piece.number);
+    Ok(fetched)
+}
+
+/// A place in the queue at the gate.
+type Entering = Pin<Box<dyn Future<Output = Pass> + Send>>;
+
+async fn entering(entering: &mut Option<Entering>) -> Pass {
+    match entering {
+        Some(entering) => entering.await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Run<'a> {
+    resources: &'a Resources,
+    fetcher: &'a Arc<Fetcher>,
+    plan: PartPlan,
+    events: &'a EventSender,
+    pieces: Pieces,
+    retries: Retries,
+    fetched: HashMap<PartNumber, Fetched>,
+    /// Pieces from the beginning that are there without a gap, and their bytes.
+    whole: (u32, u64),
+    entering: Option<Entering>,
+    /// Of pieces in flight, and of pieces that wait for their next attempt.
+    passes: HashMap<PartNumber, Pass>,
+    running: JoinSet<(PartNumber, u32, Result<Fetched, FetchFailure>)>,
+    waits: JoinSet<PartNumber>,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        resources: &'a Resources,
+        fetcher: &'a Arc<Fetcher>,
+        plan: PartPlan,
+        fetched: HashMap<PartNumber, Fetched>,
+        events: &'a EventSender,
+    ) -> Self {
+        let mut pieces = Pieces::new(plan.part_count().into(), u32::MAX);
+        pieces.leave_out(|number| fetched.contains_key(&number));
+        let retries = Retries::new(resources.retry.clone(), resources.budget.clone(), rand::random());
+        Self {
+            resources,
+            fetcher,
+            plan,
+            events,
+            pieces,
+            retries,
+            fetched,
+            whole: (0, 0),
+            entering: None,
+            passes: HashMap::new(),
+            running: JoinSet::new(),
+            waits: JoinSet::new(),
+        }
+    }
+
+    fn ask_for_pass(&mut self) {
+        if !self.pieces.has_next() {
+            self.entering = None;
+        } else if self.entering.is_none() {
+            let gate = self.resources.gate.clone();
+            self.entering = Some(Box::pin(async move { gate.enter().await }));
+        }
+    }
+
+    fn begin(&mut self, pass: Pass) {
+        let Some((number, attempt)) = self.pieces.next() else { return };
+        let piece = self.plan.part(number).expect("there are as many pieces as the plan has parts");
+        self.passes.insert(number, pass);
+        let fetcher = Arc::clone(self.fetcher);
+        self.running.spawn(async move { (number, attempt, fetcher.fetch(piece).await) });
+    }
+
+    /// The piece, if it is there; otherwise it is tried again, or the error says why not.
+    fn ended(
+        &mut self,
+        number: PartNumber,
+        attempt: u32,
+        ended: Result<Fetched, FetchFailure>,
+    ) -> Result<Option<Fetched>, Unfetched> {
+        let (error, moved) = match ended {
+            Ok(fetched) => {
+                self.pieces.moved();
+                self.retries.earn();
+                if let Some(pass) = self.passes.remove(&number) {
+                    pass.succeeded();
+                }
+                return Ok(Some(fetched));
+            }
+            Err(FetchFailure::Store { error, moved }) => (error, moved),
+            Err(FetchFailure::Final(error)) => return Err(Unfetched::Failed(error)),
+            Err(FetchFailure::NoRanges) => return Err(Unfetched::NoRanges),
+        };
+        let failure = Failure::from(&error);
+        if let Some(pass) = self.passes.get(&number).filter(|_| failure.throttled) {
+            pass.throttled();
+        }
+        let again = if moved {
+            self.pieces.interrupted(number, &failure, &mut self.retries)
+        } else {
+            self.pieces.failed(number, &failure, &mut self.retries)
+        };
+        let Some((attempt_failed, wait)) = again else {
+            return Err(Unfetched::Failed(self.failed(number, attempt, error)));
+        };
+        let reason = error.to_string();
+        self.events.send(Event::Retrying {
+            part_number: Some(number),
+            attempt: attempt_failed,
+            wait,
+            reason,
+        });
+        self.waits.spawn(async move {
+            tokio::time::sleep(wait).await;
+            number
+        });
+        Ok(None)
+    }
+
+    fn failed(&self, part: PartNumber, attempts: u32, error: StoreError) -> Error {
+        let object = self.fetcher.object.to_string();
+        Error::Store { object, part: Some(part), attempts, source: Box::new(error) }
+    }
+
+    /// Moves the frontier over the pieces that are there.
+    fn advance(&mut self, frontier: &watch::Sender<u64>) {
+        let before = self.whole;
+        while let Ok(number) = PartNumber::new(self.whole.0 + 1)
+            && let Some(piece) = self.fetched.get(&number)
+        {
+            self.whole = (self.whole.0 + 1, self.whole.1 + piece.size_bytes);
+        }
+        if self.whole != before {
+            frontier.send_replace(self.whole.1);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What a download writes into its journal, and what an earlier run left.
+//!
+//! Synced: the beginning, before the first byte is written. Ranges are only appended: each one that the journal names is
+//! read again and compared before it counts.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use haul_parts::{Checksum, ChecksumAlgorithm, MultiHasher, PartNumber, PartPlan, PlannedPart};
+
+use super::Context;
+use super::fetch::Fetched;
+use super::temporary::Temporary;
+use crate::error::Error;
+use crate::error_text::in_one_line;
+use crate::event::{Event, EventSender};
+use crate::journal::{
+    DownloadBeginning, Journal, JournalError, JournalFolder, ObjectVersion, RangeRecord, Record,
+    RememberedDownload,
+};
+use crate::remote::ObjectHead;
+use crate::source::read_exact_at;
+use crate::transfer::upload::{JournalChoice, JournalOptions};
+
+/// Ranges that are compared at once: the work is reading and hashing.
+const COMPARED_AT_ONCE: usize = 4;
+/// Of one read.
+const READ_BYTES: usize = 1 << 20;
+
+/// The journal of one download.
+pub(super) struct DownloadJournal {
+    journal: Journal,
+    id: String,
+    temporary: PathBuf,
+    events: EventSender,
+    /// A range could not be recorded; reported once.
+    append_failed: bool,
+}
+
+impl DownloadJournal {
+    /// Opens the journal of this download, and gives the ranges that an earlier run has fetched of this version: its plan
+    /// holds then. Another version, or another target, is begun again.
+    pub(super) fn open(
+        context: &Context,
+        options: &JournalOptions,
+        target: &Path,
+        head: &ObjectHead,
+        plan: PartPlan,
+    ) -> Result<(Self, PartPlan, HashMap<PartNumber, Checksum>), Error> {
+        let store = options.store_name.clone().unwrap_or_else(|| context.resources.store.endpoint());
+        let target = std::path::absolute(target).unwrap_or_else(|_| target.to_owned());
+        let id = match &options.choice {
+            JournalChoice::OfSource => JournalFolder::download_id(&target, &store, &context.object),
+            JournalChoice::Given(id) => id.clone(),
+        };
+        let opened = match &options.choice {
+            JournalChoice::OfSource => options.folder.open(&id)?,
+            JournalChoice::Given(_) => {
+                options.folder.open_existing(&id)?.ok_or_else(|| JournalError::Missing { id: id.clone() })?
+            }
+        };
+        let version = version_of(head);
+        let earlier = RememberedDownload::fold(opened.records);
+        let temporary = Temporary::path_of(&target, &id);
+        let mut this = Self {
+            journal: opened.journal,
+            id,
+            temporary,
+            events: context.events.clone(),
+            append_failed: false,
+        };
+        if let Some(earlier) = earlier {
+            if earlier.beginning.version == version && earlier.beginning.target == target {
+                this.journal.append_synced(&Record::Opened { pid: std::process::id() })?;
+                let ranges = earlier.ranges.into_iter().collect();
+                return Ok((this, earlier.beginning.plan, ranges));
+            }
+            let reason =
+                "the object is another version now: what had arrived of the old one is not used".into();
+            context.events.send(Event::Restarting { reason });
+        }
+        let beginning = DownloadBeginning {
+            object: context.object.clone(),
+            version,
+            store,
+            target,
+            temporary: this.temporary.clone(),
+            plan,
+            connection: options.connection.clone(),
+            begun_at: jiff::Timestamp::now().as_second(),
+        };
+        this.journal.restart_with(&Record::Downloading(Box::new(beginning)))?;
+        Ok((this, plan, HashMap::new()))
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// A range that cannot be recorded (a full disk) is no reason to stop: it is fetched again after a kill.
+    pub(super) fn range(&mut self, fetched: &Fetched) {
+        let Some(checksum) = fetched.checksums.first() else { return };
+        let record = Record::Range(RangeRecord { number: fetched.number, checksum: *checksum });
+        if let Err(error) = self.journal.append(&record)
+            && !std::mem::replace(&mut self.append_failed, true)
+        {
+            let message = format!("{}; a resume will fetch those ranges again", in_one_line(&error));
+            self.events.send(Event::Warning { message });
+        }
+    }
+
+    /// It stops in good order, and why.
+    pub(super) fn paused(mut self, reason: String) {
+        if let Err(error) = self.journal.append_synced(&Record::Paused { reason }) {
+            self.events.send(Event::Warning { message: in_one_line(&error) });
+        }
+    }
+
+    /// The file has its name: nothing is left to remember.
+    pub(super) fn done(self) {
+        let removed = self.journal.remove();
+        if let Err(error) = removed {
+            self.events.send(Event::Warning { message: in_one_line(&error) });
+        }
+    }
+
+    /// What has arrived is of no use, or not wanted.
+    pub(super) fn give_up(self) {
+        let removed = self.journal.remove_download(&self.temporary);
+        if let Err(error) = removed {
+            self.events.send(Event::Warning { message: in_one_line(&error) });
+        }
+    }
+}
+
+fn version_of(head: &ObjectHead) -> ObjectVersion {
+    ObjectVersion {
+        etag: head.etag.clone(),
+        size_bytes: head.size_bytes,
+        modified_at: head.last_modified.map(|time| time.as_second()),
+    }
+}
+
+/// Reads the ranges that an earlier run has recorded and gives those that still agree.
+pub(super) async fn compare(
+    file: &Arc<File>,
+    plan: PartPlan,
+    recorded: HashMap<PartNumber, Checksum>,
+    algorithms: &[ChecksumAlgorithm],
+) -> HashMap<PartNumber, Fetched> {
+    stream::iter(recorded)
+        .filter_map(|(number, checksum)| async move { Some((plan.part(number)?, checksum)) })
+        .map(|(range, checksum)| {
+            let (file, algorithms) = (Arc::clone(file), algorithms.to_vec());
+            async move {
+                let read = tokio::task::spawn_blocking(move || digest(&file, range, &algorithms)).await;
+                let checksums = read.ok()?.ok()?;
+                let agrees = checksums.first() == Some(&checksum);
+                let fetched = Fetched { number: range.number, size_bytes: range.size_bytes, checksums };
+                agrees.then_some((range.number, fetched))
+            }
+        })
+        .buffer_unordered(COMPARED_AT_ONCE)
+        .filter_map(|agreed| async move { agreed })
+        .collect()
+        .await
+}
+
+fn digest(
+    file: &File,
+    range: PlannedPart,
+    algorithms: &[ChecksumAlgorithm],
+) -> std::io::Result<Vec<Checksum>> {
+    let mut hasher = MultiHasher::new(algorithms.iter().copied());
+    let mut buffer = vec![0; READ_BYTES];
+    let mut done_bytes = 0;
+    while done_bytes < range.size_bytes {
+        let left_bytes = usize::try_from(range.size_bytes - done_bytes).unwrap_or(READ_BYTES);
+        let buffer = &mut buffer[..left_bytes.min(READ_BYTES)];
+        read_exact_at(file, range.offset_bytes + done_bytes, buffer)?;
+        hasher.update(buffer);
+        done_bytes += buffer.len() as u64;
+    }
+    Ok(hasher.finish())
+}
