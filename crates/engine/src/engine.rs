@@ -1,6 +1,5 @@
 //! The engine: a store, and what all transfers to and from it share.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use haul_parts::ObjectRef;
@@ -9,7 +8,7 @@ use crate::pace::{EngineOptions, Resources};
 use crate::remote::Store;
 use crate::source::Source;
 use crate::transfer::Transfer;
-use crate::transfer::download::{self, DownloadOptions, DownloadReport};
+use crate::transfer::download::{self, DownloadOptions, DownloadReport, DownloadTarget};
 use crate::transfer::upload::{self, UploadOptions, UploadReport};
 
 /// A store and what its transfers share: one memory budget, one gate of requests in flight, one retry budget, one meter
@@ -41,7 +40,7 @@ impl Engine {
     pub fn download(
         &self,
         object: ObjectRef,
-        target: impl Into<PathBuf>,
+        target: impl Into<DownloadTarget>,
         options: DownloadOptions,
     ) -> Transfer<DownloadReport> {
         download::start(&self.resources, object, target.into(), options)
@@ -85,7 +84,7 @@ pub fn upload(
 pub fn download(
     store: Arc<dyn Store>,
     object: ObjectRef,
-    target: impl Into<PathBuf>,
+    target: impl Into<DownloadTarget>,
     options: DownloadOptions,
 ) -> Transfer<DownloadReport> {
     Engine::new(store, EngineOptions::default()).download(object, target, options)

@@ -1,20 +1,7 @@
-//! **Haul** is for files that are too big to fail: it uploads them to S3 and downloads them again, in parts, in
-//! parallel, proving that what arrived is what was read, and leaving nothing behind.
+//! Transfers to and from S3 for files that are too big to fail: in parts, in parallel, proven, and resumable after a
+//! crash.
 //!
-//! How a byte travels, folder by folder:
-//!
-//! ```text
-//! source/   where bytes come from, and whether they changed meanwhile
-//! buffer/   pooled slices, read and hashed once, under a memory permit
-//! journal/  what must be remembered to go on after a crash
-//! upload/   the plan, the schedule (pure), the driver that carries it out, the abort that outlives its caller
-//! store/    what is asked of a store: one trait
-//! s3/       the trait over the network: control plane by the SDK, data plane on connections of our own
-//! memory/   the trait in memory, with faults on demand
-//! download/ the way back, verified
-//! sweep/    unfinished uploads of any tool: listed with their bytes, and removed
-//! bucket_lifecycle/ the rule that aborts them by itself
-//! ```
+//! # Upload a file
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,6 +11,75 @@
 //! let report = haul::upload(store, source, target, haul::UploadOptions::default()).await?;
 //! println!("{} bytes, {}", report.size_bytes, report.proof);
 //! # Ok(()) }
+//! ```
+//!
+//! [`upload`] and [`download`] are shortcuts over an [`Engine`] of their own. A program with more than one transfer makes
+//! one engine: its transfers share a memory budget, a limit of requests in flight that gives way when the store asks for
+//! less, and a budget of repeated requests ([`EngineOptions`]).
+//!
+//! # Progress, pause and resume
+//!
+//! A [`Transfer`] is a future of its report. It runs on a task of its own, so it can be watched while it is awaited
+//! elsewhere: [`Transfer::progress`] counts bytes, [`Transfer::take_events`] is a stream of [`Event`]s. [`StopRequest`] has
+//! the three ways to stop it. With a journal ([`UploadOptions::journal`]) what stops, or is killed, is resumed by the same
+//! call; without one, what is at the store is removed. A drop cannot wait for that: [`Engine::close`] does.
+//!
+//! ```no_run
+//! # async fn example(engine: haul::Engine, source: haul::FileSource, target: haul::ObjectRef)
+//! # -> Result<(), Box<dyn std::error::Error>> {
+//! use haul::journal::JournalFolder;
+//! use haul::{Error, JournalChoice, JournalOptions, StopRequest, UploadOptions};
+//!
+//! let journal = JournalOptions {
+//!     folder: JournalFolder::new("/var/lib/example/transfers"),
+//!     store_name: None,
+//!     connection: serde_json::Value::Null,
+//!     choice: JournalChoice::OfSource,
+//! };
+//! let transfer = engine.upload(source, target, UploadOptions { journal: Some(journal), ..Default::default() });
+//! let stopper = transfer.stopper();
+//! tokio::spawn(async move {
+//!     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+//!     stopper.stop(StopRequest::Pause);
+//! });
+//! match transfer.await {
+//!     Ok(report) => println!("{}", report.proof),
+//!     Err(Error::Paused { arrived_bytes, .. }) => println!("{arrived_bytes} bytes are kept at the store"),
+//!     Err(error) => return Err(error.into()),
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! # Download
+//!
+//! ```no_run
+//! # async fn example(engine: haul::Engine) -> Result<(), Box<dyn std::error::Error>> {
+//! let report = engine.download("s3://bucket/video.mov".parse()?, "video.mov", Default::default()).await?;
+//! println!("{} bytes, {}", report.size_bytes, report.verified);
+//! # Ok(()) }
+//! ```
+//!
+//! # A source or a store of your own
+//!
+//! Implement [`Source`] for bytes that can be read at any offset, and [`Store`] for anything that speaks the operations of
+//! S3. The feature `testing` has a store in memory that fails on demand, and the suite that every store must pass.
+//!
+//! # Errors
+//!
+//! Every [`Error`] has an answer for programs ([`Error::advice`]) and one for people ([`Error::hint`]).
+//!
+//! # How a byte travels, folder by folder
+//!
+//! ```text
+//! source/    where bytes come from, and whether they have changed
+//! body/      pooled slices, read and hashed once, under a memory budget
+//! pace/      how many requests are in flight, and when one is repeated
+//! transfer/  what happens next (pure), and who carries it out: upload/ and download/
+//! remote/    what is asked of a store: one trait
+//! s3/        the trait over the network: control plane by the SDK, data plane on connections of our own
+//! journal/   what a later run must know
+//! sweep/     unfinished uploads of any tool: listed with their bytes, and removed
+//! bucket_lifecycle/  the rule by which the store aborts them
 //! ```
 //!
 //! The library never prints, reads no environment beyond what the AWS configuration chain does, and never
@@ -43,6 +99,7 @@ pub mod remote;
 pub mod s3;
 pub mod source;
 pub mod sweep;
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod transfer;
 
@@ -57,7 +114,7 @@ pub use proof::{Proof, ProofCount, WholeProof};
 pub use remote::{ObjectAttributes, Store, StoreError, StoreErrorKind};
 pub use s3::{Addressing, S3Options, S3Store};
 pub use source::{BytesSource, FileSource, Source};
-pub use transfer::download::{DownloadOptions, DownloadReport};
+pub use transfer::download::{DownloadOptions, DownloadReport, DownloadTarget};
 pub use transfer::upload::{
     Abandoned, JournalChoice, JournalOptions, OnChange, Unfinished, UploadOptions, UploadReport, abandon,
 };

@@ -7,7 +7,7 @@ use std::path::Path;
 use haul::parts::limits::PUT_OBJECT_MAX_BYTES;
 use haul::{EngineOptions, ObjectAttributes, Unfinished, UploadOptions};
 
-use super::download::{Fetching, Remembered, fetch};
+use super::download::{self, Fetching, Remembered, fetch};
 use super::insisted::Insisted;
 use super::upload::{Origin, Remembering, Sending, send};
 use crate::args::{CpArgs, ObjectOptionArgs, RememberArgs, StoreArgs, TransferArgs};
@@ -32,7 +32,7 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
         (Target::Store(address), Target::Path(path)) => {
             let limits = download_limits(&transfer, &remember, &object)?;
             let fetching = Fetching {
-                path: address.file_for(&path).map_err(Usage::from)?,
+                target: download::Target::Path(address.file_for(&path).map_err(Usage::from)?),
                 address,
                 part_size_bytes: transfer.part_size,
                 limits,
@@ -46,9 +46,25 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
             "write the bytes to a file first; streams of unknown length are planned",
         )
         .into()),
-        (_, Target::Stream) => Err(Usage::new(
-            "writing to standard output is not possible yet",
-            "name a file; streams are planned",
+        (Target::Store(_), Target::Stream) if mode == Mode::Json => Err(Usage::new(
+            "the object and what --json prints would both go to standard output",
+            "leave --json out, or name a file",
+        )
+        .into()),
+        (Target::Store(address), Target::Stream) => {
+            let fetching = Fetching {
+                target: download::Target::Stdout,
+                address,
+                part_size_bytes: transfer.part_size,
+                limits: download_limits(&transfer, &remember, &object)?,
+                remembered: Remembered::No,
+                abort_on_interrupt: true,
+            };
+            Box::pin(fetch(store, fetching, mode, &mut None)).await
+        }
+        (Target::Path(_), Target::Stream) => Err(Usage::new(
+            "both are of this machine",
+            "one side must be s3://BUCKET/KEY or local://BUCKET/KEY",
         )
         .into()),
         (Target::Store(_), Target::Store(_)) => Err(Usage::new(

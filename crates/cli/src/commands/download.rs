@@ -1,12 +1,14 @@
 //! One download: what `haul cp`, `haul resume`, `haul abort` and `haul transfers` do with it.
 
+use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
 use haul::journal::DownloadSummary;
-use haul::{DownloadOptions, Engine, EngineOptions, JournalChoice, JournalOptions};
+use haul::{DownloadOptions, DownloadTarget, Engine, EngineOptions, JournalChoice, JournalOptions};
 use serde::Serialize;
 
 use super::summary::{self, Journey};
@@ -27,12 +29,39 @@ use crate::transfer::drive;
 /// What is to be fetched.
 pub(super) struct Fetching {
     pub(super) address: Address,
-    pub(super) path: PathBuf,
+    pub(super) target: Target,
     pub(super) part_size_bytes: Option<u64>,
     pub(super) limits: EngineOptions,
     pub(super) remembered: Remembered,
     /// Instead of pausing.
     pub(super) abort_on_interrupt: bool,
+}
+
+/// Where it goes.
+pub(super) enum Target {
+    Path(PathBuf),
+    /// Standard output: what is printed goes to stderr then.
+    Stdout,
+}
+
+impl Target {
+    fn shown(&self) -> String {
+        match self {
+            Self::Path(path) => visible(&path.display().to_string()),
+            Self::Stdout => "standard output".to_owned(),
+        }
+    }
+
+    fn open(self) -> anyhow::Result<DownloadTarget> {
+        match self {
+            Self::Path(path) => Ok(path.into()),
+            Self::Stdout => {
+                // Not by its path: a file that the shell opened to append to is not to be written from its beginning.
+                let file = io::stdout().as_fd().try_clone_to_owned()?.into();
+                Ok(DownloadTarget::Open { file, name: "standard output".to_owned() })
+            }
+        }
+    }
 }
 
 /// Which journal a download has.
@@ -58,9 +87,10 @@ pub(super) async fn fetch(
     mode: Mode,
     interrupts: &mut Option<Interrupts>,
 ) -> anyhow::Result<Exit> {
-    let Fetching { address, path, part_size_bytes, limits, remembered, abort_on_interrupt } = fetching;
+    let Fetching { address, target, part_size_bytes, limits, remembered, abort_on_interrupt } = fetching;
     let object = address.exact_object().map_err(Usage::from)?;
-    let (from, to) = (visible(&address.to_string()), visible(&path.display().to_string()));
+    let (from, to) = (visible(&address.to_string()), target.shown());
+    let to_stdout = matches!(target, Target::Stdout);
     let doing = || Doing::at(format!("cannot copy {from} to {to}"), &address).into_file(to.clone());
 
     let opened = match &remembered {
@@ -92,19 +122,33 @@ pub(super) async fn fetch(
             None => interrupts.insert(Interrupts::new(Role::Work)?),
         };
         let engine = Engine::new(Arc::clone(&opened.store), limits);
-        let download = engine.download(object, path, DownloadOptions { part_size_bytes, journal });
+        let download = engine.download(object, target.open()?, DownloadOptions { part_size_bytes, journal });
         drive(download, mode, &mut view, interrupts, left).await
     };
     let report = report.await;
     let elapsed = started.elapsed();
     opened.close().await;
+    if to_stdout && report.as_ref().is_err_and(is_closed_reader) {
+        // It took what it wanted (`| head`): no failure of ours.
+        return Ok(Exit::Done);
+    }
     let report = report.with_context(|| doing().through(endpoint))?;
 
     let journey = Journey { source: &from, target: &to, elapsed };
     let (line, summary) = summary::downloaded(journey, &report);
     mode.event(&summary);
-    mode.result(&line);
+    if to_stdout {
+        mode.remark(&line);
+    } else {
+        mode.result(&line);
+    }
     Ok(Exit::Done)
+}
+
+/// Whether the reader of our standard output has gone.
+fn is_closed_reader(error: &anyhow::Error) -> bool {
+    let Some(haul::Error::TargetUnwritable { source, .. }) = error.downcast_ref() else { return false };
+    source.kind() == io::ErrorKind::BrokenPipe
 }
 
 /// The unfinished download that an id, or its beginning, names; `None` if none does, or an upload has it too.
@@ -130,7 +174,7 @@ pub(super) async fn resume(
     connection.refuse_another(&id, args)?;
     let fetching = Fetching {
         address: connection.address_of(&beginning.object),
-        path: beginning.target,
+        target: Target::Path(beginning.target),
         part_size_bytes: None,
         limits,
         remembered: Remembered::Given { id, connection: Box::new(connection) },
@@ -166,7 +210,7 @@ pub(super) fn row(summary: &DownloadSummary) -> Unfinished {
         (None, None) => "killed or power lost".into(),
     };
     Unfinished {
-        kind: "download",
+        event: "download",
         id: summary.id.clone(),
         source,
         target: beginning.target.display().to_string(),

@@ -16,9 +16,9 @@ use crate::target::{Address, Scheme};
 
 /// One unfinished upload or download.
 #[derive(Serialize)]
-#[serde(tag = "event", rename = "upload")]
 pub(super) struct Unfinished {
-    pub(super) kind: &'static str,
+    /// `upload` or `download`.
+    pub(super) event: &'static str,
     pub(super) id: String,
     pub(super) source: String,
     pub(super) target: String,
@@ -94,7 +94,7 @@ impl Unfinished {
             (None, false, None) => "killed or power lost".into(),
         };
         Self {
-            kind: "upload",
+            event: "upload",
             id: summary.id.clone(),
             source: beginning.source.path.display().to_string(),
             target: target(summary).to_string(),

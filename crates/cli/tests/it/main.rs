@@ -23,6 +23,7 @@ mod failures;
 mod hints;
 mod hostile_words;
 mod interrupts;
+mod killed_downloads;
 mod kills;
 mod limits;
 mod listings;

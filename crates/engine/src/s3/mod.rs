@@ -48,6 +48,7 @@ use crate::remote::{
 use clock::Clock;
 use credentials::CredentialCache;
 use data::DataPlane;
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use data::judge;
 pub use location::{Location, normalised};
 pub use options::{Addressing, Environment, S3Options, StaticCredentials};

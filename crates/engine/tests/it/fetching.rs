@@ -208,7 +208,7 @@ impl Desk {
 
     async fn paused(&self, request: StopRequest) -> u64 {
         let running = self.start();
-        tokio::time::sleep(Duration::from_millis(3500)).await;
+        tokio::time::sleep(Duration::from_millis(2500)).await;
         running.stop(request);
         match running.await.unwrap_err() {
             Error::DownloadPaused { arrived_bytes, .. } => arrived_bytes,
@@ -285,7 +285,7 @@ async fn a_cancelled_or_abandoned_download_leaves_nothing() {
     assert_eq!((desk.leftovers(), desk.journals().list_downloads().unwrap().len()), (0, 0));
 
     let running = desk.start();
-    tokio::time::sleep(Duration::from_millis(3500)).await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
     running.stop(StopRequest::Cancel);
     assert!(matches!(running.await.unwrap_err(), Error::Cancelled { .. }));
     assert_eq!((desk.leftovers(), desk.journals().list_downloads().unwrap().len()), (0, 0));

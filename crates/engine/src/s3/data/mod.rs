@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use self::address::Address;
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use self::answer::judge;
 use self::pool::ConnectionPool;
 use self::request::DataRequest;

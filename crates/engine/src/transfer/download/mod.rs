@@ -19,7 +19,7 @@ mod verify;
 mod version;
 
 use std::collections::HashMap;
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,6 +66,26 @@ pub struct DownloadOptions {
     pub journal: Option<JournalOptions>,
 }
 
+/// Where a download goes.
+#[derive(Debug)]
+pub enum DownloadTarget {
+    /// A file that is replaced in one step, or a pipe or device that is written in order.
+    Path(PathBuf),
+    /// A file that is open already, such as standard output: written in order from where it stands, and not synced.
+    Open {
+        /// Open for writing.
+        file: File,
+        /// What messages call it.
+        name: String,
+    },
+}
+
+impl<P: Into<PathBuf>> From<P> for DownloadTarget {
+    fn from(path: P) -> Self {
+        Self::Path(path.into())
+    }
+}
+
 /// What a download came to.
 #[derive(Clone, Debug)]
 pub struct DownloadReport {
@@ -83,17 +103,21 @@ pub struct DownloadReport {
 pub(crate) fn start(
     resources: &Resources,
     object: ObjectRef,
-    target: PathBuf,
+    target: DownloadTarget,
     options: DownloadOptions,
 ) -> Transfer<DownloadReport> {
+    let (path, open) = match target {
+        DownloadTarget::Path(path) => (path, None),
+        DownloadTarget::Open { file, name } => (name.into(), Some(file)),
+    };
     Transfer::start(resources, |line| {
         let Line { events, progress, mut stop } = line;
         let resources = resources.clone();
         let context =
-            Context { resources, object, path: target, options, events, progress, journal: Mutex::default() };
+            Context { resources, object, path, options, events, progress, journal: Mutex::default() };
         async move {
             let ended = tokio::select! {
-                ended = context.run() => ended.map_err(End::Failed),
+                ended = context.run(open) => ended.map_err(End::Failed),
                 // What is dropped here ends its requests, and removes a temporary file that no journal remembers.
                 request = stop.stronger() => Err(End::Stopped(request)),
             };
@@ -121,9 +145,12 @@ enum End {
 }
 
 impl Context {
-    async fn run(&self) -> Result<DownloadReport, Error> {
+    async fn run(&self, open: Option<File>) -> Result<DownloadReport, Error> {
         // What cannot be written is refused before the store is asked.
-        let place = Place::find(&self.path).map_err(|source| self.unwritable(source))?;
+        let place = match open {
+            Some(file) => Place::Open(file),
+            None => Place::find(&self.path).map_err(|source| self.unwritable(source))?,
+        };
         let version = Version::of(self.head().await?);
         self.progress.set_size(version.size_bytes());
         let part_size_bytes = self.part_size_bytes(version.head()).await;

@@ -3,7 +3,7 @@
 //! Symbolic links are followed: the link stays, and the file that it names is replaced in that file's own folder. A link
 //! to a file that does not exist makes that file. Nothing that is no regular file is ever replaced.
 
-use std::fs::{self, Metadata, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,8 @@ pub(super) enum Place {
         /// Of the file that is there.
         permissions: Option<Permissions>,
     },
+    /// A file that the caller has opened: written in order from where it stands.
+    Open(File),
     /// A pipe, a terminal, a device: opened and written as it is.
     Stream {
         path: PathBuf,

@@ -160,6 +160,7 @@ fn open(place: Place) -> io::Result<(File, End)> {
             let (temporary, file) = Temporary::create(&path, permissions.as_ref())?;
             Ok((file, End::Rename(temporary)))
         }
+        Place::Open(file) => Ok((file, End::Leave)),
         Place::Stream { path, syncs } => {
             let file = File::options().write(true).open(path)?;
             Ok((file, if syncs { End::Sync } else { End::Leave }))
