@@ -21,7 +21,6 @@ pub(crate) fn make_room(limits: &mut Limits) {
 }
 
 /// The soft limit, raised where the system lets us. `None` where there is no limit.
-#[cfg(unix)]
 fn raise() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -31,9 +30,4 @@ fn raise() -> Option<u64> {
         Ok(()) => maximum,
         Err(_) => current,
     }
-}
-
-#[cfg(not(unix))]
-fn raise() -> Option<u64> {
-    None
 }

@@ -17,27 +17,17 @@ pub(crate) fn warn_if_exposed(file: &Path, holds: &str, mode: Mode) {
 }
 
 /// Through links: what counts is the file that is read.
-#[cfg(unix)]
 fn others_can_read(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
 
     std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
-#[cfg(not(unix))]
-fn others_can_read(_file: &Path) -> bool {
-    false
-}
-
 /// Makes every file and folder that this process makes from now on private to its owner. The store asks for that
 /// itself; this also holds for what others do in this process, and against a umask that takes from the owner.
-#[cfg(unix)]
 pub(crate) fn make_new_files_private() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
 }
-
-#[cfg(not(unix))]
-pub(crate) fn make_new_files_private() {}
 
 /// A word as a shell reads it back.
 pub(crate) fn shell_quoted(word: &str) -> String {

@@ -14,7 +14,7 @@ pub(crate) fn journal_folder() -> Result<JournalFolder, Ended> {
     let state = match given {
         Some(given) => std::path::absolute(&given).unwrap_or(given),
         None => match etcetera::choose_base_strategy() {
-            // Windows and macOS tools have no state folder of their own; their data folder is the place.
+            // XDG has one; the type allows for strategies without.
             Ok(folders) => folders.state_dir().unwrap_or_else(|| folders.data_dir()).join("haul"),
             Err(_) => {
                 return Err(Ended {

@@ -312,7 +312,6 @@ mod tests {
         );
     }
 
-    #[cfg(unix)]
     #[test]
     fn names_that_are_not_utf8_cannot_become_keys_but_can_be_read() {
         use std::os::unix::ffi::OsStrExt;

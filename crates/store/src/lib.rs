@@ -24,6 +24,10 @@
 //! # }
 //! ```
 
+// The order of writes relies on O_TMPFILE, O_DIRECT and folders that can be synced.
+#[cfg(not(target_os = "linux"))]
+compile_error!("haul-store runs on Linux only");
+
 mod api;
 mod block;
 mod check;

@@ -93,7 +93,6 @@ fn replace(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, dir.join(name))?;
-    #[cfg(unix)]
     fs::File::open(dir)?.sync_all()?;
     Ok(())
 }
@@ -111,7 +110,6 @@ mod tests {
             write(dir.path(), "keys.json", bytes).unwrap();
             assert_eq!(read(dir.path(), "keys.json").unwrap().as_deref(), Some(bytes));
         }
-        #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
             let mode = fs::metadata(dir.path().join("keys.json")).unwrap().permissions().mode();

@@ -101,7 +101,6 @@ async fn take_turn(folder: &Path, mode: Mode) -> anyhow::Result<File> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     // Objects are private to their owner until somebody decides otherwise.
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)?;
     let file = haul_store::side_file::open_for_locking(folder, TURN_FILE)?;

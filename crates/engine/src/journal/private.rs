@@ -14,7 +14,6 @@ use super::file::{JournalError, io_error};
 pub(super) fn make_folder(folder: &Path) -> Result<(), JournalError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).map_err(io_error("created", folder))?;
     check_folder(folder).map(drop)
@@ -41,7 +40,6 @@ pub(super) fn open(path: &Path, create: bool) -> Result<File, JournalError> {
     }
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(create);
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).map_err(io_error("opened", path))?;
     let metadata = file.metadata().map_err(io_error("examined", path))?;
@@ -66,7 +64,6 @@ fn check_file(path: &Path, metadata: &fs::Metadata) -> Result<(), JournalError> 
     refuse_strangers(path, metadata)
 }
 
-#[cfg(unix)]
 fn refuse_strangers(path: &Path, metadata: &fs::Metadata) -> Result<(), JournalError> {
     use std::os::unix::fs::MetadataExt;
     let (owner, own) = (metadata.uid(), rustix::process::geteuid().as_raw());
@@ -77,15 +74,8 @@ fn refuse_strangers(path: &Path, metadata: &fs::Metadata) -> Result<(), JournalE
     Err(JournalError::NotPrivate { path: path.to_owned(), reason })
 }
 
-#[cfg(not(unix))]
-fn refuse_strangers(_: &Path, _: &fs::Metadata) -> Result<(), JournalError> {
-    // There, other users have no access to the folders of this one.
-    Ok(())
-}
-
 /// Earlier versions left folders and journals readable by everybody. Where that cannot be changed (a file system without
 /// rights), it cannot be helped.
-#[cfg(unix)]
 fn tighten(path: &Path, metadata: &fs::Metadata, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     if metadata.permissions().mode() & 0o077 != 0 {
@@ -93,10 +83,7 @@ fn tighten(path: &Path, metadata: &fs::Metadata, mode: u32) {
     }
 }
 
-#[cfg(not(unix))]
-fn tighten(_: &Path, _: &fs::Metadata, _: u32) {}
-
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 

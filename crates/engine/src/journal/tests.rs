@@ -319,7 +319,6 @@ fn the_list_tells_how_far_each_upload_is() {
 }
 
 /// A file of an archive from an old system had no journal, and nothing said so: its upload could not be resumed.
-#[cfg(unix)]
 #[test]
 fn a_path_that_is_no_text_is_written_down_and_read_back() {
     use std::os::unix::ffi::OsStrExt;

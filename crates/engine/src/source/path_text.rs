@@ -64,13 +64,11 @@ pub mod optional {
     }
 }
 
-#[cfg(unix)]
 fn hex_of(path: &Path) -> Option<String> {
     use std::os::unix::ffi::OsStrExt;
     Some(path.as_os_str().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-#[cfg(unix)]
 fn of_hex(text: &str) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
     let digits = text.as_bytes().chunks(2).map(|pair| {
@@ -79,14 +77,4 @@ fn of_hex(text: &str) -> Option<PathBuf> {
     });
     let bytes: Option<Vec<u8>> = digits.collect();
     Some(std::ffi::OsString::from_vec(bytes?).into())
-}
-
-#[cfg(not(unix))]
-fn hex_of(_: &Path) -> Option<String> {
-    None
-}
-
-#[cfg(not(unix))]
-fn of_hex(_: &str) -> Option<PathBuf> {
-    None
 }

@@ -20,7 +20,6 @@ async fn keys_and_data_stay_from_one_start_to_the_next() {
     server.stop().await;
 }
 
-#[cfg(unix)]
 #[tokio::test]
 async fn files_with_keys_are_for_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;

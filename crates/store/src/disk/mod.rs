@@ -6,20 +6,11 @@
 //!
 //! What a disk promises: bytes written are safe after `sync`; a name is safe after [`Disk::sync_folder`] of its folder;
 //! before that both may be there, or not, or (bytes) in part.
-
-#[cfg(not(target_os = "linux"))]
-#[path = "cached.rs"]
-mod direct;
-#[cfg(target_os = "linux")]
 mod direct;
 mod os;
 pub(crate) mod plain;
 pub(crate) mod private;
 mod strangers;
-#[cfg(not(target_os = "linux"))]
-#[path = "named.rs"]
-mod unnamed;
-#[cfg(target_os = "linux")]
 mod unnamed;
 
 use std::any::Any;

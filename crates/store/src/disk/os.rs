@@ -124,7 +124,6 @@ impl Disk for OsDisk {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
-                // On Windows a locked file cannot be read; then nobody is named.
                 let _ = file.take(20).read_to_string(&mut pid);
                 return Err(LockError::Held(pid.trim().parse().ok()));
             }
@@ -357,24 +356,12 @@ impl DatabaseFile for OsFile {
     }
 }
 
-#[cfg(unix)]
 fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, buffer, offset)
 }
 
-#[cfg(windows)]
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
-}
-
-#[cfg(unix)]
 fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::write_at(file, bytes, offset)
-}
-
-#[cfg(windows)]
-fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
 }
 
 /// Makes a folder, says whether it is new. What is there already must be one.
@@ -395,15 +382,9 @@ fn sync_parent(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes safe which names are in a folder. Windows has no such thing: NTFS journals its names.
-#[cfg(unix)]
+/// Makes safe which names are in a folder.
 fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_dir(_dir: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// The entries of a folder that are of a kind (no link is one) and whose names are hex numbers as we write them, of so many

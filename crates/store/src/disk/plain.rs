@@ -22,18 +22,12 @@ pub(crate) struct NotPlain {
 /// # Errors
 /// [`NotPlain`] inside for anything else, or what the disk says.
 pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    #[cfg(unix)]
     {
         use rustix::fs::OFlags;
         // A FIFO without its other end would be waited for; a regular file does not know the difference.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.bits().cast_signed());
     }
-    #[cfg(not(unix))]
-    expect(path, FileType::is_file, "regular file").or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    })?;
     match options.open(path) {
         Ok(file) if file.metadata()?.is_file() => Ok(file),
         Ok(_) => Err(not_plain(path, "regular file")),
@@ -78,7 +72,7 @@ fn not_plain(path: &Path, expected: &'static str) -> io::Error {
     io::Error::other(NotPlain { path: path.to_owned(), found, expected })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
 

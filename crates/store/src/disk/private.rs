@@ -4,10 +4,9 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Options that make new files 0600; elsewhere than on Unix the system decides.
+/// Options that make new files 0600.
 pub(crate) fn file_options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
 }
@@ -27,9 +26,7 @@ pub(crate) fn make_dirs(dir: &Path) -> io::Result<()> {
 }
 
 fn builder() -> fs::DirBuilder {
-    #[allow(unused_mut, reason = "changed on Unix")]
     let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder
 }

@@ -47,14 +47,8 @@ fn run(shared: &Shared) {
     }
 }
 
-/// On Linux that is a matter of this thread, elsewhere of the process.
-#[cfg(target_os = "linux")]
+/// Lowers the priority of this thread. On Linux `nice` is of the thread, not of the process.
 fn be_nice() {
     // Without, it works as well and costs more.
     let _ = rustix::process::nice(NICER);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn be_nice() {
-    let _ = NICER;
 }

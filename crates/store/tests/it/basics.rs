@@ -280,7 +280,6 @@ fn the_folder_is_made_with_all_that_leads_to_it() {
     drop(Store::open(&deep, options()).unwrap());
     assert!(deep.join("meta.redb").exists());
     assert!(!deep.join("meta.redb.new").exists());
-    #[cfg(unix)]
     {
         let mode = std::os::unix::fs::PermissionsExt::mode(&deep.metadata().unwrap().permissions());
         assert_eq!(mode & 0o777, 0o700, "objects may be private");

@@ -1,7 +1,5 @@
 //! Links and special files in the folder of a store: never followed, never emptied, never waited for.
 
-#![cfg(unix)]
-
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
