@@ -1,7 +1,7 @@
 //! The client: haul, its peers and the floor programs upload the same file to an endpoint of ours that keeps nothing, over
 //! plain HTTP and over TLS, in turn, several rounds.
 //!
-//! Fails when haul, at default settings, needs more than half of s5cmd's CPU per GiB or more than 256 MiB.
+//! Fails when haul, at default settings, needs more than half of s5cmd's CPU per GiB or more than 64 MiB.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,7 +21,7 @@ use crate::report::{Case, Report};
 use crate::table::{Row, best, peak_mib};
 
 const CPU_RATIO_MAX: f64 = 0.5;
-const PEAK_MIB_MAX: f64 = 256.0;
+const PEAK_MIB_MAX: f64 = 64.0;
 const UPLOAD_LIMIT: Duration = Duration::from_secs(600);
 const BUCKET: &str = "bench";
 

@@ -22,6 +22,8 @@ struct Known {
 
 /// No MD5, so no client compares it with one.
 const ETAG: &str = "\"discarded\"";
+/// As `haul serve`, whose profile the client under measurement knows: it takes trailers.
+const SERVER: &str = "Haul";
 const LAST_MODIFIED: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 
 impl Objects {
@@ -97,7 +99,7 @@ fn stored(head: &Head, body: &Discarded) -> Vec<u8> {
 
 fn header_only(length: u64) -> Vec<u8> {
     format!(
-        "HTTP/1.1 200 OK\r\nx-amz-request-id: null\r\netag: {ETAG}\r\nlast-modified: {LAST_MODIFIED}\r\n\
+        "HTTP/1.1 200 OK\r\nx-amz-request-id: null\r\nserver: {SERVER}\r\netag: {ETAG}\r\nlast-modified: {LAST_MODIFIED}\r\n\
          accept-ranges: bytes\r\ncontent-length: {length}\r\n\r\n"
     )
     .into_bytes()
@@ -115,7 +117,7 @@ fn xml(root: &str, elements: &str) -> String {
 }
 
 fn answer(status: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
-    let mut text = format!("HTTP/1.1 {status}\r\nx-amz-request-id: null\r\n");
+    let mut text = format!("HTTP/1.1 {status}\r\nx-amz-request-id: null\r\nserver: {SERVER}\r\n");
     for (name, value) in headers {
         // Writing to a string cannot fail.
         let _ = write!(text, "{name}: {value}\r\n");

@@ -19,7 +19,7 @@ fn completes(seen: &[Seen]) -> bool {
 }
 
 fn sent(seen: &[Seen]) -> u64 {
-    seen.iter().filter(|it| it.kind == Kind::UploadPart).map(|it| it.body_bytes).sum()
+    seen.iter().filter(|it| it.kind == Kind::UploadPart).map(Seen::payload_bytes).sum()
 }
 
 /// No part was answered 200 twice: what was acknowledged is kept by the server and not sent again by the client.

@@ -30,7 +30,7 @@ fn command(world: &World, store: &Store, name: &str, bucket: &str) -> Command {
 }
 
 fn body_bytes(seen: &[Seen]) -> u64 {
-    seen.iter().filter(|request| request.kind == Kind::UploadPart).map(|request| request.body_bytes).sum()
+    seen.iter().filter(|request| request.kind == Kind::UploadPart).map(Seen::payload_bytes).sum()
 }
 
 fn completes(seen: &[Seen]) -> usize {

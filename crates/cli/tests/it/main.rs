@@ -46,6 +46,7 @@ mod settings;
 mod signals;
 mod store_check;
 mod stores;
+mod streamed;
 mod two_versions;
 mod weather;
 mod world;

@@ -1,11 +1,15 @@
 //! The bytes of a request: slices from a pool under a memory budget ([`pool`]), a body made of them ([`payload`]), and a
 //! meter that counts what leaves ([`meter`]).
 
+mod framing;
 mod meter;
 mod payload;
 mod pool;
+mod range;
+mod stream;
 
 pub use meter::Meter;
 pub(crate) use meter::Tap;
-pub use payload::{Payload, PayloadBody, Range, digest};
-pub use pool::{BufferPool, DEFAULT_BUDGET_BYTES, Permit, PooledBuffer, SLICE_BYTES};
+pub use payload::{BodyError, Payload, PayloadBody, Piece, digest};
+pub use pool::{BufferPool, DEFAULT_BUDGET_BYTES, Permit, PooledBuffer, PooledSlice, SLICE_BYTES};
+pub use range::Range;

@@ -1,25 +1,25 @@
-//! The bytes of one request on their way: either held in pooled slices, or read again from the source
-//! while they are sent.
+//! The bytes of one request on their way, in one of three ways.
 //!
-//! A checksum in a signed *header* must be known before the first byte leaves. A part that fits the memory
-//! budget is therefore read once, hashed, held and sent. A part that does not (5 GiB parts of a 48.8 TiB
-//! object) is read twice – once to hash, once to send – in bounded memory; the bytes of the second reading
-//! are what the store checks against the checksum of the first, so a change in between cannot pass.
+//! *Held*: a checksum in a signed *header* must be known before the first byte leaves, so a part that fits the memory
+//! budget is read once, hashed, held and sent. *Twice*: a part that does not fit (5 GiB parts of a 48.8 TiB object) is
+//! read once to hash and a second time to send, in bounded memory; the bytes of the second reading are what the
+//! store checks against the checksum of the first, so a change in between cannot pass. *Streamed*: where the store verifies
+//! a checksum in the trailer, each slice is hashed while it is hot and sent at once ([`super::stream`]).
 
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use haul_parts::{Checksum, ChecksumAlgorithm, MultiHasher};
 use http_body::{Body, Frame, SizeHint};
-use tokio::task::JoinHandle;
 
-use crate::body::{BufferPool, Meter, Permit, SLICE_BYTES};
-use crate::source::Source;
+use super::meter::Meter;
+use super::pool::{BufferPool, Permit, PooledSlice, SLICE_BYTES};
+use super::range::{READER_SLICES, Range, SliceReader};
+use super::stream::{Streamed, Streaming};
 
 /// Bytes to send, cheap to clone, sendable any number of times.
 #[derive(Clone)]
@@ -32,6 +32,7 @@ pub struct Payload {
 enum Origin {
     Held(Arc<Held>),
     Reread(Arc<Reread>),
+    Streamed(Arc<Streamed>),
 }
 
 struct Held {
@@ -41,21 +42,9 @@ struct Held {
 }
 
 struct Reread {
-    source: Arc<dyn Source>,
+    range: Range,
     pool: BufferPool,
-    offset_bytes: u64,
     _permit: Permit,
-}
-
-/// What is to be read: a range of a source.
-#[derive(Clone)]
-pub struct Range {
-    /// Where from.
-    pub source: Arc<dyn Source>,
-    /// First byte.
-    pub offset_bytes: u64,
-    /// How many.
-    pub size_bytes: u64,
 }
 
 impl Payload {
@@ -81,15 +70,40 @@ impl Payload {
             let (pool, algorithms) = (pool.clone(), algorithms.to_vec());
             return blocking(move || hold(&range, &pool, &algorithms, permit)).await;
         }
-        let permit = pool.permit(REREAD_SLICES * SLICE_BYTES as u64).await;
+        let permit = pool.permit(READER_SLICES * SLICE_BYTES as u64).await;
         let (pool, algorithms) = (pool.clone(), algorithms.to_vec());
         blocking(move || {
             let digests = hash(&range, &pool, &algorithms)?;
-            let Range { source, offset_bytes, size_bytes } = range;
-            let origin = Origin::Reread(Arc::new(Reread { source, pool, offset_bytes, _permit: permit }));
+            let size_bytes = range.size_bytes;
+            let origin = Origin::Reread(Arc::new(Reread { range, pool, _permit: permit }));
             Ok((Self { size_bytes, origin }, digests))
         })
         .await
+    }
+
+    /// A range that is read, and hashed, while it is sent; the checksum follows it in a trailer. Takes a few slices of the
+    /// pool, whatever its size. A body that is sent fails if it cannot be read or if the source changed meanwhile.
+    pub async fn streamed(range: Range, pool: &BufferPool, algorithm: ChecksumAlgorithm) -> Self {
+        let permit = pool.permit(READER_SLICES * SLICE_BYTES as u64).await;
+        let (size_bytes, pool, sent) = (range.size_bytes, pool.clone(), Mutex::default());
+        let streamed = Streamed { range, pool, algorithm, sent, _permit: permit };
+        Self { size_bytes, origin: Origin::Streamed(Arc::new(streamed)) }
+    }
+
+    /// The algorithm of the checksum in the trailer, if there is one.
+    pub fn trailer(&self) -> Option<ChecksumAlgorithm> {
+        match &self.origin {
+            Origin::Streamed(streamed) => Some(streamed.algorithm),
+            _ => None,
+        }
+    }
+
+    /// The checksum that the last body has carried in its trailer; `None` while it has not come so far.
+    pub fn sent_checksum(&self) -> Option<Checksum> {
+        match &self.origin {
+            Origin::Streamed(streamed) => streamed.sent_checksum(),
+            _ => None,
+        }
     }
 
     /// Digests of the bytes, from memory or by reading them again.
@@ -105,7 +119,8 @@ impl Payload {
                     held.slices.iter().for_each(|slice| hasher.update(slice));
                     hasher.finish()
                 }
-                Origin::Reread(reread) => hash(&this.range(reread), &reread.pool, &[algorithm])?,
+                Origin::Reread(reread) => hash(&reread.range, &reread.pool, &[algorithm])?,
+                Origin::Streamed(streamed) => hash(&streamed.range, &streamed.pool, &[algorithm])?,
             };
             Ok(digests.remove(0))
         })
@@ -117,31 +132,38 @@ impl Payload {
         self.size_bytes
     }
 
+    /// How many bytes their body has: more than [`Payload::size_bytes`] with a trailer.
+    pub fn wire_bytes(&self) -> u64 {
+        match &self.origin {
+            Origin::Streamed(streamed) => streamed.wire_bytes(),
+            _ => self.size_bytes,
+        }
+    }
+
     /// The bytes from the beginning, as an HTTP body.
     pub fn body(&self) -> PayloadBody {
         self.counted_body(Meter::default())
     }
 
-    /// As [`Payload::body`], telling `wire` of every byte that leaves.
+    /// As [`Payload::body`], telling `wire` of every byte of the payload that leaves.
     pub fn counted_body(&self, wire: Meter) -> PayloadBody {
-        PayloadBody { payload: self.clone(), sent_bytes: 0, next_slice: 0, reading: None, wire }
-    }
-
-    fn range(&self, reread: &Reread) -> Range {
-        Range {
-            source: Arc::clone(&reread.source),
-            offset_bytes: reread.offset_bytes,
-            size_bytes: self.size_bytes,
-        }
+        let sending = match &self.origin {
+            Origin::Held(held) => Sending::Held { held: Arc::clone(held), next_slice: 0 },
+            Origin::Reread(reread) => Sending::Reread {
+                reader: SliceReader::new(reread.range.clone(), reread.pool.clone()),
+                _reread: Arc::clone(reread),
+            },
+            Origin::Streamed(streamed) => {
+                Sending::Streamed { streaming: Streaming::new(streamed), streamed: Arc::clone(streamed) }
+            }
+        };
+        PayloadBody { left_bytes: self.wire_bytes(), sending, wire }
     }
 }
 
 /// A part is held in memory if at least this many of its size fit the budget: fewer in flight would starve
 /// the connections.
 const HELD_PARTS_MIN: u64 = 4;
-
-/// Slices that one part in flight needs when it is read again while it is sent.
-const REREAD_SLICES: u64 = 2;
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     match tokio::task::spawn_blocking(work).await {
@@ -159,7 +181,7 @@ pub async fn digest(
     pool: &BufferPool,
     algorithms: &[ChecksumAlgorithm],
 ) -> io::Result<Vec<Checksum>> {
-    let permit = pool.permit(REREAD_SLICES * SLICE_BYTES as u64).await;
+    let permit = pool.permit(READER_SLICES * SLICE_BYTES as u64).await;
     let (pool, algorithms) = (pool.clone(), algorithms.to_vec());
     blocking(move || {
         let digests = hash(&range, &pool, &algorithms);
@@ -194,18 +216,11 @@ fn hash(range: &Range, pool: &BufferPool, algorithms: &[ChecksumAlgorithm]) -> i
 fn each_slice(range: &Range, pool: &BufferPool, mut take: impl FnMut(Bytes)) -> io::Result<()> {
     let mut done_bytes = 0;
     while done_bytes < range.size_bytes {
-        let slice = read_slice(range, pool, done_bytes)?;
+        let slice = range.read_slice(pool, done_bytes)?;
         done_bytes += slice.len() as u64;
-        take(slice);
+        take(slice.freeze());
     }
     Ok(())
-}
-
-fn read_slice(range: &Range, pool: &BufferPool, done_bytes: u64) -> io::Result<Bytes> {
-    let left = usize::try_from(range.size_bytes - done_bytes).unwrap_or(usize::MAX).min(SLICE_BYTES);
-    let mut buffer = pool.buffer();
-    range.source.read_exact_at(range.offset_bytes + done_bytes, &mut buffer.space()[..left])?;
-    Ok(buffer.freeze(left))
 }
 
 impl fmt::Debug for Payload {
@@ -214,66 +229,129 @@ impl fmt::Debug for Payload {
     }
 }
 
-/// A [`Payload`] while it is sent; an [`http_body::Body`] of exactly `size_bytes`.
+/// A [`Payload`] while it is sent; an [`http_body::Body`] of exactly [`Payload::wire_bytes`].
 pub struct PayloadBody {
-    payload: Payload,
-    sent_bytes: u64,
-    next_slice: usize,
-    reading: Option<JoinHandle<io::Result<Bytes>>>,
+    left_bytes: u64,
+    sending: Sending,
     wire: Meter,
 }
 
+enum Sending {
+    Held { held: Arc<Held>, next_slice: usize },
+    Reread { reader: SliceReader, _reread: Arc<Reread> },
+    Streamed { streaming: Streaming, streamed: Arc<Streamed> },
+}
+
+/// Some bytes of a body.
+#[derive(Debug)]
+pub enum Piece {
+    /// Held by others too, or framing.
+    Bytes(Bytes),
+    /// Held by this body alone.
+    Slice(PooledSlice),
+}
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// Its bytes cannot be read, or are of a source that changed.
+    #[error("the bytes to send cannot be read")]
+    Source(#[source] io::Error),
+    /// No more of it may leave.
+    #[error("the request was stopped")]
+    Stopped,
+}
+
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.remaining(),
+            Self::Slice(slice) => slice.remaining(),
+        }
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes.chunk(),
+            Self::Slice(slice) => slice.chunk(),
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        match self {
+            Self::Bytes(bytes) => bytes.advance(count),
+            Self::Slice(slice) => slice.advance(count),
+        }
+    }
+}
+
+impl Sending {
+    /// The next piece, and how many of its bytes are the payload's.
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<(Piece, u64)>, BodyError>> {
+        let piece = match self {
+            Self::Held { held, next_slice } => {
+                let slice = held.slices.get(*next_slice).cloned();
+                *next_slice += 1;
+                return Poll::Ready(Ok(slice.map(|slice| {
+                    let size_bytes = slice.len() as u64;
+                    (Piece::Bytes(slice), size_bytes)
+                })));
+            }
+            Self::Reread { reader, .. } => {
+                ready!(reader.poll_next(context)).map_err(BodyError::Source)?.map(Piece::Slice)
+            }
+            Self::Streamed { streaming, streamed } => ready!(streaming.poll_piece(streamed, context))?,
+        };
+        Poll::Ready(Ok(piece.map(|piece| match piece {
+            Piece::Bytes(framing) => (Piece::Bytes(framing), 0),
+            Piece::Slice(slice) => {
+                let size_bytes = slice.len() as u64;
+                (Piece::Slice(slice), size_bytes)
+            }
+        })))
+    }
+}
+
 impl Body for PayloadBody {
-    type Data = Bytes;
-    type Error = io::Error;
+    type Data = Piece;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, BodyError>>> {
         let this = &mut *self;
-        if this.sent_bytes >= this.payload.size_bytes {
-            return Poll::Ready(None);
-        }
-        let slice = match &this.payload.origin {
-            Origin::Held(held) => {
-                let slice = held.slices[this.next_slice].clone();
-                this.next_slice += 1;
-                slice
-            }
-            Origin::Reread(reread) => {
-                let reading = this.reading.get_or_insert_with(|| {
-                    let (reread, range) = (Arc::clone(reread), this.payload.range(reread));
-                    let done_bytes = this.sent_bytes;
-                    tokio::task::spawn_blocking(move || read_slice(&range, &reread.pool, done_bytes))
-                });
-                let read = ready!(Pin::new(reading).poll(context));
-                this.reading = None;
-                read.map_err(io::Error::other)??
-            }
+        let (piece, payload_bytes) = match ready!(this.sending.poll_piece(context)) {
+            Ok(Some(piece)) => piece,
+            Ok(None) => return Poll::Ready(None),
+            Err(error) => return Poll::Ready(Some(Err(error))),
         };
-        if !this.wire.add(slice.len() as u64) {
-            return Poll::Ready(Some(Err(io::Error::other("the request was stopped"))));
+        if !this.wire.add(payload_bytes) {
+            return Poll::Ready(Some(Err(BodyError::Stopped)));
         }
-        this.sent_bytes += slice.len() as u64;
-        Poll::Ready(Some(Ok(Frame::data(slice))))
+        this.left_bytes = this.left_bytes.saturating_sub(piece.remaining() as u64);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.sent_bytes >= self.payload.size_bytes
+        self.left_bytes == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.payload.size_bytes - self.sent_bytes)
+        SizeHint::with_exact(self.left_bytes)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use haul_parts::Hasher;
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::source::BytesSource;
+    use crate::source::{BytesSource, Change, Source};
 
     fn range(size: usize) -> (Vec<u8>, Range) {
         let bytes: Vec<u8> = (0..size).map(|index| (index * 31 % 251).to_le_bytes()[0]).collect();
@@ -302,6 +380,71 @@ mod tests {
                 assert_eq!(payload.body().collect().await.unwrap().to_bytes(), expected);
             }
             assert_eq!(payload.digest(ChecksumAlgorithm::Md5).await.unwrap(), of_held[1]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_streamed_payload_is_framed_and_hashed_while_it_is_sent() {
+        let (expected, range) = range(3 * SLICE_BYTES + 4321);
+        let pool = BufferPool::new(64 * SLICE_BYTES as u64);
+        let payload = Payload::streamed(range, &pool, ChecksumAlgorithm::Crc64Nvme).await;
+        assert_eq!((payload.trailer(), payload.sent_checksum()), (Some(ChecksumAlgorithm::Crc64Nvme), None));
+        let checksum = Hasher::checksum(ChecksumAlgorithm::Crc64Nvme, &expected);
+        let trailer = format!("\r\n0\r\nx-amz-checksum-crc64nvme:{}\r\n\r\n", checksum.to_base64());
+        let framed = [format!("{:x}\r\n", expected.len()).as_bytes(), &expected, trailer.as_bytes()].concat();
+        assert_eq!(payload.body().size_hint().exact(), Some(framed.len() as u64));
+        for _ in 0..2 {
+            let wire = Meter::default();
+            assert_eq!(payload.counted_body(wire.clone()).collect().await.unwrap().to_bytes(), framed);
+            assert_eq!(payload.sent_checksum(), Some(checksum));
+            assert_eq!(wire.sent_bytes(), expected.len() as u64, "framing is no progress");
+        }
+    }
+
+    /// The checksum of a part of two versions would be right: the store must never get to see it.
+    #[tokio::test]
+    async fn a_source_that_changes_while_it_is_streamed_gets_no_trailer() {
+        for cached in [true, false] {
+            let source = Arc::new(Changing { cached, reads: AtomicUsize::new(0) });
+            let range = Range { source, offset_bytes: 0, size_bytes: 3 * SLICE_BYTES as u64 };
+            let pool = BufferPool::new(64 * SLICE_BYTES as u64);
+            let payload = Payload::streamed(range, &pool, ChecksumAlgorithm::Crc64Nvme).await;
+            let failed = payload.body().collect().await.unwrap_err();
+            assert!(matches!(failed, BodyError::Source(_)), "{failed:?}");
+            assert_eq!(payload.sent_checksum(), None);
+        }
+    }
+
+    /// It is written to while its second slice is read.
+    struct Changing {
+        cached: bool,
+        reads: AtomicUsize,
+    }
+
+    impl Source for Changing {
+        fn size_bytes(&self) -> u64 {
+            3 * SLICE_BYTES as u64
+        }
+
+        fn read_exact_at(&self, _: u64, _: &mut [u8]) -> io::Result<()> {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+
+        fn read_cached_at(&self, _: u64, buffer: &mut [u8]) -> io::Result<usize> {
+            if !self.cached {
+                return Ok(0);
+            }
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            Ok(buffer.len())
+        }
+
+        fn check_unchanged(&self) -> Result<(), Change> {
+            if self.reads.load(Ordering::Relaxed) < 2 { Ok(()) } else { Err(Change::Modified) }
+        }
+
+        fn name(&self) -> String {
+            "changing".into()
         }
     }
 

@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use haul_parts::limits::MIB;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -90,11 +90,65 @@ impl PooledBuffer {
         self.buffer.as_deref_mut().unwrap_or_default()
     }
 
+    /// The first `filled` bytes, still to be read into.
+    pub(super) fn filled(mut self, filled: usize) -> PooledSlice {
+        assert!(filled <= SLICE_BYTES, "a slice cannot hold {filled} bytes");
+        self.filled = filled;
+        PooledSlice { buffer: self, sent: 0 }
+    }
+
     /// Turns the first `filled` bytes into a view; the buffer returns to the pool with its last clone.
     pub fn freeze(mut self, filled: usize) -> Bytes {
         assert!(filled <= SLICE_BYTES, "a slice cannot hold {filled} bytes");
         self.filled = filled;
         Bytes::from_owner(self)
+    }
+}
+
+/// Bytes that are sent once: unlike the views that [`PooledBuffer::freeze`] makes, it takes no allocation.
+#[derive(Debug)]
+pub struct PooledSlice {
+    buffer: PooledBuffer,
+    sent: usize,
+}
+
+impl PooledSlice {
+    /// All its bytes, to read into.
+    pub(super) fn space(&mut self) -> &mut [u8] {
+        let filled = self.buffer.filled;
+        &mut self.buffer.space()[..filled]
+    }
+
+    /// Bytes of it, sent or not.
+    pub(super) fn len(&self) -> usize {
+        self.buffer.filled
+    }
+
+    /// A view that can be shared.
+    pub(super) fn freeze(self) -> Bytes {
+        let filled = self.buffer.filled;
+        self.buffer.freeze(filled)
+    }
+}
+
+impl AsRef<[u8]> for PooledSlice {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.as_ref()
+    }
+}
+
+impl Buf for PooledSlice {
+    fn remaining(&self) -> usize {
+        self.buffer.filled - self.sent
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.buffer.as_ref()[self.sent..]
+    }
+
+    fn advance(&mut self, count: usize) {
+        assert!(count <= self.remaining(), "{count} bytes of {}", self.remaining());
+        self.sent += count;
     }
 }
 

@@ -14,7 +14,8 @@ use jiff::Timestamp;
 use super::{
     BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest,
     LifecycleDocument, Listing, ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest, PartsPage,
-    PutRequest, Store, StoreError, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    PutRequest, Store, StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart,
+    UploadsPage,
 };
 
 /// Logs every request to the store inside.
@@ -156,6 +157,14 @@ impl<S: Store> Store for LoggedStore<S> {
     async fn delete_bucket_lifecycle(&self, bucket: &Bucket) -> Result<(), StoreError> {
         let answer = self.0.delete_bucket_lifecycle(bucket);
         logged(Operation::DeleteBucketLifecycle, format!("s3://{bucket}"), answer).await
+    }
+
+    fn profile(&self) -> StoreProfile {
+        self.0.profile()
+    }
+
+    fn has_no_trailers(&self) {
+        self.0.has_no_trailers();
     }
 
     fn now(&self) -> Timestamp {

@@ -8,6 +8,7 @@
 mod error;
 mod logged;
 mod pages;
+mod profile;
 mod types;
 
 use async_trait::async_trait;
@@ -22,6 +23,7 @@ pub use error::{Guidance, StoreError, StoreErrorKind};
 pub use haul_parts::{ObjectRef, UploadRef};
 pub use logged::LoggedStore;
 pub use pages::PageGuard;
+pub use profile::{StoreKind, StoreProfile};
 pub use types::{
     BucketInfo, CompleteRequest, CompletedObject, CompletedPart, CreateRequest, CreatedUpload, GetRequest,
     LifecycleDocument, Listing, ListingEntry, ObjectAttributes, ObjectBody, ObjectHead, Operation,
@@ -124,6 +126,14 @@ pub trait Store: Send + Sync + 'static {
     async fn delete_bucket_lifecycle(&self, _: &Bucket) -> Result<(), StoreError> {
         Err(not_implemented(Operation::DeleteBucketLifecycle))
     }
+
+    /// What is known of this store, as far as its endpoint and its answers have shown.
+    fn profile(&self) -> StoreProfile {
+        StoreProfile::default()
+    }
+
+    /// An answer has shown that the store does not verify checksums in trailers, whatever its profile says.
+    fn has_no_trailers(&self) {}
 
     /// The time as the store sees it: ages are measured by it, because a clock that is days ahead would make fresh
     /// uploads look forgotten.

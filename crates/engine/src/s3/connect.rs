@@ -20,6 +20,7 @@ use super::data::DataPlane;
 use super::data::address::Address;
 use super::location::Location;
 use super::place::Places;
+use super::profile::KnownProfile;
 use super::settings::Settings;
 use super::transport::{ControlConnections, LimitAnswers, Resolver, Transport, Trust, client_config};
 use super::whole::WholeDocuments;
@@ -92,12 +93,15 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
     options.dual_stack = options.dual_stack.or(sdk.use_dual_stack());
     config.set_use_fips(options.fips);
     config.set_use_dual_stack(options.dual_stack);
-    let (config, location) = located(config, &options, region.clone()).await?;
+    let (config, location, is_aws) = located(config, &options, region.clone()).await?;
+    let profile = KnownProfile::of_endpoint(&location.endpoint, is_aws);
+    let config = config.interceptor(profile.clone());
     let path_style = location.addressing == Addressing::Path;
     let client = aws_sdk_s3::Client::from_conf(config.force_path_style(path_style).build());
     let complete_timeout = options.complete_timeout;
     Ok(S3Store {
-        data: DataPlane::new(credentials.clone(), clock.clone(), transport, &options),
+        data: DataPlane::new(credentials.clone(), clock.clone(), transport, profile.clone(), &options),
+        profile,
         places: Places::new(client, region),
         clock,
         credentials,
@@ -107,9 +111,13 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
     })
 }
 
-/// Finds out which store options and chain came to, and makes sure that the SDK keeps the path of its endpoint: without
+/// Finds out which store options and chain came to and whether that is AWS, and makes sure that the SDK keeps the path of its endpoint: without
 /// a slash at its end the SDK would put the bucket right behind it.
-async fn located(config: Builder, options: &S3Options, region: String) -> Result<(Builder, Location), Error> {
+async fn located(
+    config: Builder,
+    options: &S3Options,
+    region: String,
+) -> Result<(Builder, Location, bool), Error> {
     let (configured, is_aws) = base(&config).await?;
     let mut without = config.clone();
     without.set_endpoint_url(None);
@@ -133,7 +141,7 @@ async fn located(config: Builder, options: &S3Options, region: String) -> Result
         fips: options.fips.unwrap_or_default(),
         dual_stack: options.dual_stack.unwrap_or_default(),
     };
-    Ok((config, location))
+    Ok((config, location, is_aws))
 }
 
 /// Where the SDK would send requests with the bucket in the path, and whether that is AWS.

@@ -26,6 +26,7 @@ mod minio;
 mod objects;
 mod options;
 mod place;
+mod profile;
 mod sdk_error;
 mod settings;
 mod transport;
@@ -43,7 +44,7 @@ use crate::error::Error;
 use crate::remote::{
     BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest,
     LifecycleDocument, Listing, ObjectBody, ObjectHead, ObjectRef, PartRequest, PartsPage, PutRequest, Store,
-    StoreError, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 use clock::Clock;
 use credentials::CredentialCache;
@@ -53,6 +54,7 @@ pub(crate) use data::judge;
 pub use location::{Location, normalised};
 pub use options::{Addressing, Environment, S3Options, StaticCredentials};
 use place::Places;
+use profile::KnownProfile;
 pub use transport::{NoProxy, Proxies, Proxy, ProxyError};
 
 /// A real S3 store. Cheap to share behind an `Arc`; connections are reused among its uploads.
@@ -60,6 +62,7 @@ pub use transport::{NoProxy, Proxies, Proxy, ProxyError};
 pub struct S3Store {
     places: Places,
     data: DataPlane,
+    profile: KnownProfile,
     clock: Clock,
     credentials: CredentialCache,
     location: Location,
@@ -232,6 +235,14 @@ impl Store for S3Store {
 
     async fn delete_bucket_lifecycle(&self, bucket: &Bucket) -> Result<(), StoreError> {
         self.ask(bucket, |place| async move { lifecycle::delete(&place.client, bucket).await }).await
+    }
+
+    fn profile(&self) -> StoreProfile {
+        self.profile.get()
+    }
+
+    fn has_no_trailers(&self) {
+        self.profile.has_no_trailers();
     }
 
     fn now(&self) -> Timestamp {

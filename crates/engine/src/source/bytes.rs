@@ -30,6 +30,10 @@ impl Source for BytesSource {
         Ok(())
     }
 
+    fn read_cached_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_exact_at(offset_bytes, buffer).map(|()| buffer.len())
+    }
+
     fn check_unchanged(&self) -> Result<(), Change> {
         Ok(())
     }

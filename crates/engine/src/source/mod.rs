@@ -1,7 +1,8 @@
 //! Where bytes come from. A source can be read at any offset, again and again, and knows whether it is
 //! still the one it was at the start (P4).
 //!
-//! Reads are synchronous and run on blocking threads: files have no asynchronous reads worth having.
+//! Reads are synchronous and run on blocking threads: files have no asynchronous reads worth having. Only what is in
+//! memory already is read where it is needed.
 
 mod bytes;
 mod file;
@@ -24,6 +25,15 @@ pub trait Source: Send + Sync + 'static {
     /// Fills `buffer` from `offset_bytes` on. Fewer bytes than asked for are an error of kind
     /// `UnexpectedEof`: the source was truncated.
     fn read_exact_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Fills the beginning of `buffer` with what can be had without waiting for a disk or a network, and gives how many
+    /// bytes that were: 0 if nothing is known. Called inside of tasks, so it must not block.
+    ///
+    /// # Errors
+    /// As [`Source::read_exact_at`].
+    fn read_cached_at(&self, _offset_bytes: u64, _buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
 
     /// `Err` says what changed since the source was opened.
     fn check_unchanged(&self) -> Result<(), Change>;

@@ -87,10 +87,10 @@ impl ChaosProxy {
         self.seen().iter().filter(|request| request.kind == kind).count()
     }
 
-    /// How many bytes came in the bodies of requests of this kind.
+    /// How many bytes came in the bodies of requests of this kind, without framing.
     #[must_use]
     pub fn body_bytes(&self, kind: Kind) -> u64 {
-        self.seen().iter().filter(|request| request.kind == kind).map(|request| request.body_bytes).sum()
+        self.seen().iter().filter(|request| request.kind == kind).map(Seen::payload_bytes).sum()
     }
 
     /// Waits until the record satisfies `enough`, and says whether it did within `limit`.

@@ -44,6 +44,13 @@ impl Seen {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(present, _)| present == name).map(|(_, value)| value.as_str())
     }
+
+    /// As `body_bytes`; of a body that came whole, without the framing of `aws-chunked`.
+    #[must_use]
+    pub fn payload_bytes(&self) -> u64 {
+        let decoded = self.header("x-amz-decoded-content-length").and_then(|length| length.parse().ok());
+        self.body_bytes.min(decoded.unwrap_or(u64::MAX))
+    }
 }
 
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, ETag};
-use http::header::{DATE, ETAG, LOCATION, RETRY_AFTER};
+use http::header::{DATE, ETAG, LOCATION, RETRY_AFTER, SERVER};
 use http::response::Parts;
 
 use crate::remote::{Guidance, Operation, StoreError, StoreErrorKind, UploadedPart};
@@ -42,6 +42,11 @@ impl Answer {
     /// What the answer says of the scheme of the URL.
     pub(super) fn wrong_scheme(&self, origin: &Origin) -> Option<ConnectError> {
         wrong_scheme::of_answer(origin, self.head.status, &self.head.headers, &self.body)
+    }
+
+    /// The `Server` header.
+    pub(super) fn server(&self) -> Option<&str> {
+        self.header(SERVER.as_str())
     }
 
     fn is_encrypted(&self) -> bool {

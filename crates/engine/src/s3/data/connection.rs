@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::{Timeouts, broken};
-use crate::body::PayloadBody;
+use crate::body::{BodyError, PayloadBody, SLICE_BYTES};
 use crate::error_text::in_one_line;
 use crate::remote::{Operation, StoreError, StoreErrorKind};
 use crate::s3::transport::{ConnectError, Link, Origin, Progress, Proxy, Transport, find};
@@ -45,7 +45,8 @@ impl Connection {
             origin_url: origin.url(),
             authorization: transport.proxy_of(origin).and_then(Proxy::authorization).cloned(),
         });
-        let shaken = http1::Builder::new().handshake(TokioIo::new(io)).await;
+        // One slice at a time: the next one is read when this one has left, and both stay in the cache.
+        let shaken = http1::Builder::new().max_buf_size(SLICE_BYTES).handshake(TokioIo::new(io)).await;
         let (sender, connection) = shaken.map_err(|error| ConnectError::Unreachable {
             to: origin.authority.clone(),
             cause: std::io::Error::other(error),
@@ -111,6 +112,10 @@ impl ExchangeFailure {
             Self::Http(error) => {
                 if let Some(cause) = find::<ConnectError>(&error) {
                     return cause.to_store_error(operation);
+                }
+                if matches!(find::<BodyError>(&error), Some(BodyError::Source(_))) {
+                    let message = "the part cannot be read while it is sent";
+                    return StoreError::local(operation, StoreErrorKind::Source, message).with_source(error);
                 }
                 let mut failed = broken(operation, in_one_line(&error));
                 // Nothing came back on a connection that had been idle: the peer had closed it.

@@ -25,6 +25,7 @@ use super::S3Options;
 use super::clock::Clock;
 use super::credentials::CredentialCache;
 use super::place::Place;
+use super::profile::KnownProfile;
 use super::transport::{Origin, Transport};
 use crate::remote::{
     ObjectRef, Operation, PartRequest, PutRequest, StoreError, StoreErrorKind, UploadRef, UploadedPart,
@@ -42,6 +43,7 @@ struct Timeouts {
 pub(super) struct DataPlane {
     credentials: CredentialCache,
     clock: Clock,
+    profile: KnownProfile,
     timeouts: Timeouts,
     transport: Arc<Transport>,
     pools: Mutex<HashMap<Origin, Arc<ConnectionPool>>>,
@@ -54,11 +56,13 @@ impl DataPlane {
         credentials: CredentialCache,
         clock: Clock,
         transport: Arc<Transport>,
+        profile: KnownProfile,
         options: &S3Options,
     ) -> Self {
         Self {
             credentials,
             clock,
+            profile,
             timeouts: Timeouts {
                 connect: options.connect_timeout,
                 idle: options.idle_timeout,
@@ -109,6 +113,7 @@ impl DataPlane {
             return Err(cause.to_store_error(operation));
         }
         self.transport.heard(&address.origin);
+        answer.server().inspect(|server| self.profile.heard(server));
         answer.uploaded(operation, algorithm)
     }
 

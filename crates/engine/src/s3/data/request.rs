@@ -18,6 +18,9 @@ use crate::s3::transport::USER_AGENT_NAME;
 /// What RFC 3986 leaves unreserved; SigV4 wants everything else encoded.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+const DECODED_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
+const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
+
 /// One request that carries bytes.
 pub(super) struct DataRequest {
     pub(super) operation: Operation,
@@ -65,14 +68,24 @@ impl DataRequest {
 
     /// Whose echo to look for in the answer.
     pub(super) fn checksum_algorithm(&self) -> Option<ChecksumAlgorithm> {
-        self.checksum.map(|checksum| checksum.algorithm())
+        self.payload.trailer().or_else(|| self.checksum.map(|checksum| checksum.algorithm()))
+    }
+
+    /// True if the checksum follows the body.
+    pub(super) fn has_trailer(&self) -> bool {
+        self.payload.trailer().is_some()
     }
 
     pub(super) fn into_http(self, address: &Address) -> Result<Request<PayloadBody>, http::Error> {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_str(&address.origin.authority)?);
         headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_NAME));
-        headers.insert(CONTENT_LENGTH, self.payload.size_bytes().into());
+        headers.insert(CONTENT_LENGTH, self.payload.wire_bytes().into());
+        if let Some(algorithm) = self.payload.trailer() {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("aws-chunked"));
+            headers.insert(DECODED_CONTENT_LENGTH, self.payload.size_bytes().into());
+            headers.insert(TRAILER, HeaderValue::from_static(algorithm.header_name()));
+        }
         if let Some(checksum) = self.checksum {
             let name = HeaderName::from_static(checksum.algorithm().header_name());
             headers.insert(name, HeaderValue::from_str(&checksum.to_base64())?);

@@ -2,7 +2,8 @@
 //!
 //! The body is not hashed for the signature (`UNSIGNED-PAYLOAD`; every store that we know takes it, over
 //! plain HTTP too): its checksum stands in a header that *is* signed, and SHA-256 would cost more than
-//! everything else together.
+//! everything else together. A checksum in the trailer is not signed: it is sent only where nobody on the way can change
+//! it (`s3/profile.rs`).
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
@@ -25,6 +26,11 @@ pub(super) fn signed(
     clock: &dyn TimeSource,
 ) -> Result<Request<PayloadBody>, StoreError> {
     let operation = request.operation;
+    let body = if request.has_trailer() {
+        SignableBody::StreamingUnsignedPayloadTrailer
+    } else {
+        SignableBody::UnsignedPayload
+    };
     let unsignable = |message: String| StoreError::local(operation, StoreErrorKind::Rejected, message);
     let mut http = request.into_http(address).map_err(|error| unsignable(error.to_string()))?;
     let mut settings = SigningSettings::default();
@@ -49,9 +55,8 @@ pub(super) fn signed(
         .collect::<Result<_, http::header::ToStrError>>()
         .map_err(|error| unsignable(error.to_string()))?;
     let url = format!("{}{}", address.origin(), http.uri());
-    let signable =
-        SignableRequest::new(http.method().as_str(), url, headers.into_iter(), SignableBody::UnsignedPayload)
-            .map_err(|error| unsignable(error.to_string()))?;
+    let signable = SignableRequest::new(http.method().as_str(), url, headers.into_iter(), body)
+        .map_err(|error| unsignable(error.to_string()))?;
     let (instructions, _) =
         sign(signable, &parameters).map_err(|error| unsignable(error.to_string()))?.into_parts();
     instructions.apply_to_request_http1x(&mut http);

@@ -46,6 +46,7 @@ pub(super) use self::socket::Progress;
 use self::socket::Socket;
 pub(super) use self::tls::{Trust, client_config};
 use self::wrong_scheme::Heard;
+use crate::body::SLICE_BYTES;
 
 /// AWS closes idle connections after about five seconds; older ones are not trusted (trap 28).
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(4);
@@ -178,7 +179,11 @@ impl Transport {
     async fn shake_hands(&self, io: BoxIo, to: &Origin) -> Result<BoxIo, ConnectError> {
         let name = server_name(to)?;
         match TlsConnector::from(Arc::clone(&self.tls)).connect(name, io).await {
-            Ok(stream) => Ok(Box::new(stream)),
+            Ok(mut stream) => {
+                // A whole slice is encrypted, and then leaves, at once.
+                stream.get_mut().1.set_buffer_limit(Some(SLICE_BYTES));
+                Ok(Box::new(stream))
+            }
             Err(error) => Err(handshake_error(error, to)),
         }
     }

@@ -4,7 +4,7 @@
 //! client gave up) is noted as abandoned; one that lands late does so on a task of its own, as a real store
 //! would carry it out without asking whether anybody still listens.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use haul_parts::{PartNumber, UploadId};
 use http_body_util::BodyExt;
 
@@ -12,7 +12,7 @@ use super::faults::Fault;
 use super::ledger::{Call, Fate};
 use super::world::World;
 use super::{MemoryStore, lock};
-use crate::body::Payload;
+use crate::body::{BodyError, Payload};
 use crate::remote::{Meter, Operation, StoreError, StoreErrorKind};
 
 /// A request under way.
@@ -74,7 +74,8 @@ impl Request {
         let mut body = payload.body();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| self.unreadable(error))?;
-            let Ok(slice) = frame.into_data() else { continue };
+            let Ok(mut slice) = frame.into_data() else { continue };
+            let slice = slice.copy_to_bytes(slice.remaining());
             let room = cut_at_bytes - received.len() as u64;
             let arriving = usize::try_from(room).unwrap_or(usize::MAX).min(slice.len());
             if !wire.add(arriving as u64) {
@@ -179,7 +180,7 @@ impl Request {
         broken(self.operation)
     }
 
-    fn unreadable(&mut self, error: std::io::Error) -> StoreError {
+    fn unreadable(&mut self, error: BodyError) -> StoreError {
         self.fate = Fate::Failed(StoreErrorKind::Source);
         let kind = StoreErrorKind::Source;
         StoreError::local(self.operation, kind, "the bytes to send could not be read").with_source(error)

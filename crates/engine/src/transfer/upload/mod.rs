@@ -24,6 +24,7 @@ mod remembered;
 mod resume;
 mod single;
 mod start;
+mod streamed;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use haul_parts::{Checksum, ChecksumAlgorithm, PlannedPart};
 
+use super::streamed::Streamed;
 use crate::body::BufferPool;
 use crate::body::{Payload, Range};
 use crate::error::Error;
@@ -52,12 +53,12 @@ impl Md5Wish {
 impl Mover for PartSender {
     /// Sends one part; a later attempt reads it again, so that waiting costs no memory.
     async fn attempt(&self, part: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure> {
-        let range = Range {
-            source: Arc::clone(&self.source),
-            offset_bytes: part.offset_bytes,
-            size_bytes: part.size_bytes,
-        };
-        let read = read(range, &self.pool, self.checksum, self.md5.wanted()).await;
+        if let Some(algorithm) = self.trailer()
+            && let Streamed::Sent(sent) = self.send_streamed(part, attempt, algorithm).await?
+        {
+            return Ok(sent);
+        }
+        let read = read(self.range(part), &self.pool, self.checksum, self.md5.wanted()).await;
         let bytes = read.map_err(PartFailure::Source)?;
         let request = PartRequest {
             number: part.number,
@@ -70,15 +71,37 @@ impl Mover for PartSender {
         let answer = answer.map_err(|error| blame(self.source.as_ref(), PartFailure::Store(error)))?;
         let proof = prove(&answer, &bytes, Operation::UploadPart).await;
         let proof = proof.map_err(|failure| blame(self.source.as_ref(), failure))?;
+        Ok(self.sent(part, attempt, answer, &bytes, proof))
+    }
+}
+
+impl PartSender {
+    pub(super) fn range(&self, part: PlannedPart) -> Range {
+        Range {
+            source: Arc::clone(&self.source),
+            offset_bytes: part.offset_bytes,
+            size_bytes: part.size_bytes,
+        }
+    }
+
+    /// A part that arrived; what its proof was decides how the next one is hashed.
+    pub(super) fn sent(
+        &self,
+        part: PlannedPart,
+        attempt: u32,
+        answer: UploadedPart,
+        bytes: &ReadBytes,
+        proof: Proof,
+    ) -> SentPart {
         self.md5.learn(proof);
-        Ok(SentPart {
+        SentPart {
             number: part.number,
             size_bytes: part.size_bytes,
             attempt,
             etag: answer.etag,
             checksum: bytes.checksum,
             proof,
-        })
+        }
     }
 }
 

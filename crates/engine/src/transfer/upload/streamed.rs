@@ -1,0 +1,79 @@
+//! One attempt to send a part *streamed*: hashed while it is sent, its checksum in a trailer.
+
+use haul_parts::{ChecksumAlgorithm, PlannedPart};
+
+use super::part::{PartSender, ReadBytes, blame, prove};
+use crate::body::Payload;
+use crate::proof::Proof;
+use crate::remote::{Operation, PartRequest, StoreError, StoreErrorKind};
+use crate::transfer::mover::{PartFailure, SentPart};
+
+/// How it ended, if it did not fail.
+pub(super) enum Streamed {
+    /// The store has the part.
+    Sent(SentPart),
+    /// The store takes no trailers, or proves nothing by them: the part has to be sent with its checksum in a header.
+    NotTaken,
+}
+
+impl PartSender {
+    /// The algorithm for the trailer, if this store verifies trailers. A store whose answers need an MD5 is not sent any:
+    /// its proof is another one.
+    pub(super) fn trailer(&self) -> Option<ChecksumAlgorithm> {
+        let algorithm = self.checksum.filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5)?;
+        (!self.md5.wanted() && self.store.profile().verifies_trailers).then_some(algorithm)
+    }
+
+    pub(super) async fn send_streamed(
+        &self,
+        part: PlannedPart,
+        attempt: u32,
+        algorithm: ChecksumAlgorithm,
+    ) -> Result<Streamed, PartFailure> {
+        let payload = Payload::streamed(self.range(part), &self.pool, algorithm).await;
+        let request = PartRequest {
+            number: part.number,
+            payload: payload.clone(),
+            checksum: None,
+            fresh_connection: attempt > 1,
+            wire: self.wire.clone(),
+        };
+        let answer = match self.store.upload_part(&self.upload, request).await {
+            Ok(answer) => answer,
+            Err(error) if refuses_trailers(&error) => {
+                self.store.has_no_trailers();
+                return Ok(Streamed::NotTaken);
+            }
+            Err(error) => return Err(blame(self.source.as_ref(), PartFailure::Store(error))),
+        };
+        let Some(checksum) = payload.sent_checksum() else {
+            return Err(PartFailure::Store(StoreError::local(
+                Operation::UploadPart,
+                StoreErrorKind::Connection,
+                "the store answered before it had the whole part",
+            )));
+        };
+        if answer.checksum.is_none() {
+            self.store.has_no_trailers();
+        }
+        let bytes = ReadBytes { payload, checksum: Some(checksum), md5: None };
+        let proof = prove(&answer, &bytes, Operation::UploadPart).await;
+        let proof = proof.map_err(|failure| blame(self.source.as_ref(), failure))?;
+        if proof == Proof::Unproven {
+            return Ok(Streamed::NotTaken);
+        }
+        Ok(Streamed::Sent(self.sent(part, attempt, answer, &bytes, proof)))
+    }
+}
+
+/// True for answers that stores give to a framing or a header that they do not know (Ceph RGW 16.2: 400
+/// XAmzContentSHA256Mismatch; Swift: 501), and not for those to bytes that arrived damaged.
+fn refuses_trailers(error: &StoreError) -> bool {
+    use StoreErrorKind as K;
+    match error.kind {
+        K::Rejected | K::NotImplemented => matches!(error.status, Some(400 | 411 | 501)),
+        K::BadDigest => error.code.as_deref() == Some("XAmzContentSHA256Mismatch"),
+        K::BadCredentials => error.code.as_deref() == Some("SignatureDoesNotMatch"),
+        _ => false,
+    }
+}
