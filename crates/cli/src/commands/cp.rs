@@ -131,6 +131,7 @@ fn upload_options(transfer: &TransferArgs, object: ObjectOptionArgs) -> Result<U
             content_encoding: object.content_encoding,
             storage_class: object.storage_class,
             metadata: object.metadata.into_iter().collect(),
+            ..ObjectAttributes::default()
         },
         if_none_match: object.if_none_match,
         if_match: object.if_match.map(Into::into),

@@ -4,7 +4,7 @@
 
 use anyhow::Context;
 use haul::Store;
-use haul::remote::{BucketInfo, ListingEntry, Operation, PageGuard};
+use haul::remote::{ListedBucket, ListingEntry, Operation, PageGuard};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -48,7 +48,7 @@ async fn list_buckets(store: &dyn Store, mode: Mode) -> anyhow::Result<Exit> {
     let buckets = buckets
         .map_err(|error| haul::Error::of_store(store.endpoint(), error))
         .with_context(|| Doing::of("cannot list the buckets").through(store.endpoint()))?;
-    for BucketInfo { name, created } in &buckets {
+    for ListedBucket { name, created } in &buckets {
         mode.record(&Line::Bucket { name, created: rfc3339(*created) })?;
         mode.row(&format!("{}  {}", time(*created, &TimeZone::system()), visible(name)))?;
     }

@@ -12,10 +12,9 @@ use haul_parts::{Bucket, PartNumber};
 use jiff::Timestamp;
 
 use super::{
-    BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest,
-    LifecycleDocument, Listing, ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest, PartsPage,
-    PutRequest, Store, StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart,
-    UploadsPage,
+    CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, LifecycleDocument,
+    ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest, PartsPage, PutRequest,
+    Store, StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 
 /// Logs every request to the store inside.
@@ -136,7 +135,7 @@ impl<S: Store> Store for LoggedStore<S> {
         logged(Operation::DeleteBucket, format!("s3://{bucket}"), self.0.delete_bucket(bucket)).await
     }
 
-    async fn list_buckets(&self) -> Result<Vec<BucketInfo>, StoreError> {
+    async fn list_buckets(&self) -> Result<Vec<ListedBucket>, StoreError> {
         logged(Operation::ListBuckets, self.0.endpoint(), self.0.list_buckets()).await
     }
 

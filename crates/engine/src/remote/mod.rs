@@ -20,14 +20,14 @@ pub(crate) use types::metadata_header;
 pub use crate::body::Meter;
 pub(crate) use crate::body::Tap;
 pub use error::{Guidance, StoreError, StoreErrorKind};
-pub use haul_parts::{ObjectRef, UploadRef};
+pub use haul_parts::{CompletedPart, ObjectAttributes, ObjectRef, UploadMarker, UploadRef};
 pub use logged::LoggedStore;
 pub use pages::PageGuard;
 pub use profile::{StoreKind, StoreProfile};
 pub use types::{
-    BucketInfo, CompleteRequest, CompletedObject, CompletedPart, CreateRequest, CreatedUpload, GetRequest,
-    LifecycleDocument, Listing, ListingEntry, ObjectAttributes, ObjectBody, ObjectHead, Operation,
-    PartRequest, PartsPage, PutRequest, StoredPart, UploadMarker, UploadSummary, UploadedPart, UploadsPage,
+    CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, LifecycleDocument,
+    ListedBucket, Listing, ListingEntry, ObjectBody, ObjectHead, Operation, PartRequest, PartsPage,
+    PutRequest, StoredPart, UploadSummary, UploadedPart, UploadsPage,
 };
 
 fn not_implemented(operation: Operation) -> StoreError {
@@ -110,7 +110,7 @@ pub trait Store: Send + Sync + 'static {
     async fn delete_bucket(&self, bucket: &Bucket) -> Result<(), StoreError>;
 
     /// ListBuckets.
-    async fn list_buckets(&self) -> Result<Vec<BucketInfo>, StoreError>;
+    async fn list_buckets(&self) -> Result<Vec<ListedBucket>, StoreError>;
 
     /// GetBucketLifecycleConfiguration, as the store wrote it; `None` where there is none.
     async fn get_bucket_lifecycle(&self, _: &Bucket) -> Result<Option<LifecycleDocument>, StoreError> {

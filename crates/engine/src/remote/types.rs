@@ -1,14 +1,16 @@
 //! Requests and answers of the store trait, in S3's words.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, PartNumber, UploadId};
+use haul_parts::{
+    Checksum, ChecksumAlgorithm, ChecksumType, CompletedPart, ETag, ObjectAttributes, PartNumber, UploadId,
+    UploadMarker,
+};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::body::{Meter, Payload};
 
@@ -38,33 +40,6 @@ pub enum Operation {
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
-    }
-}
-
-/// What an object carries beside its bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObjectAttributes {
-    /// `Content-Type`.
-    pub content_type: Option<String>,
-    /// `Cache-Control`.
-    pub cache_control: Option<String>,
-    /// `Content-Disposition`.
-    pub content_disposition: Option<String>,
-    /// `Content-Encoding`.
-    pub content_encoding: Option<String>,
-    /// `x-amz-storage-class`.
-    pub storage_class: Option<String>,
-    /// `x-amz-meta-*`, names without the prefix, in lower case.
-    pub metadata: BTreeMap<String, String>,
-}
-
-impl ObjectAttributes {
-    /// The first metadata name that no header can carry.
-    pub(crate) fn impossible_name(&self) -> Option<&str> {
-        let possible = |name: &str| {
-            !name.is_empty() && http::HeaderName::from_bytes(metadata_header(name).as_bytes()).is_ok()
-        };
-        self.metadata.keys().map(String::as_str).find(|name| !possible(name))
     }
 }
 
@@ -146,17 +121,6 @@ pub struct PartsPage {
     pub checksum_type: Option<ChecksumType>,
     /// When the newest part of this page arrived, where the store shows it.
     pub newest: Option<Timestamp>,
-}
-
-/// A part in the list of Complete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CompletedPart {
-    /// 1..=10,000, ascending.
-    pub number: PartNumber,
-    /// As UploadPart gave it.
-    pub etag: ETag,
-    /// Given only where Create echoed the algorithm (Swift refuses lists with checksums).
-    pub checksum: Option<Checksum>,
 }
 
 /// Of CompleteMultipartUpload.
@@ -252,15 +216,6 @@ impl fmt::Debug for ObjectBody {
     }
 }
 
-/// Where a listing of uploads goes on: behind this upload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UploadMarker {
-    /// `key-marker`.
-    pub key: String,
-    /// `upload-id-marker`.
-    pub upload_id: String,
-}
-
 /// An unfinished upload, as ListMultipartUploads shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadSummary {
@@ -288,9 +243,9 @@ pub struct UploadsPage {
     pub exact_key_only: bool,
 }
 
-/// A bucket, as ListBuckets shows it.
+/// A bucket, as ListBuckets shows it: its name is what another store takes for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BucketInfo {
+pub struct ListedBucket {
     /// Its name as the store gave it.
     pub name: String,
     /// When it was made.

@@ -6,6 +6,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::types as sdk;
+use aws_smithy_runtime_api::http::HttpError;
 use bytes::{Buf, Bytes};
 use futures_util::stream;
 use haul_parts::{Bucket, ChecksumAlgorithm, ETag, PartNumber, UploadId};
@@ -26,6 +27,7 @@ pub(super) async fn create_multipart_upload(
     request: &CreateRequest,
 ) -> Result<CreatedUpload, StoreError> {
     let attributes = &request.attributes;
+    let expires = attributes.expires.clone();
     let metadata = attributes.metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let answer = client
         .create_multipart_upload()
@@ -35,10 +37,21 @@ pub(super) async fn create_multipart_upload(
         .set_cache_control(attributes.cache_control.clone())
         .set_content_disposition(attributes.content_disposition.clone())
         .set_content_encoding(attributes.content_encoding.clone())
+        .set_content_language(attributes.content_language.clone())
+        .set_website_redirect_location(attributes.website_redirect_location.clone())
+        .set_tagging(convert::tagging(&attributes.tags))
         .set_storage_class(attributes.storage_class.as_deref().map(sdk::StorageClass::from))
         .set_metadata(Some(metadata))
         .set_checksum_algorithm(request.checksum.map(|(algorithm, _)| convert::algorithm(algorithm)))
         .set_checksum_type(request.checksum.map(|(_, kind)| convert::checksum_type(kind)))
+        .customize()
+        // The SDK takes a date only; S3 keeps any text.
+        .map_request(move |mut request| {
+            if let Some(expires) = expires.clone() {
+                request.headers_mut().try_insert("expires", expires)?;
+            }
+            Ok::<_, HttpError>(request)
+        })
         .send()
         .await
         .map_err(|error| failed(Operation::CreateMultipartUpload, error))?;
@@ -148,8 +161,13 @@ macro_rules! head_of {
                 cache_control: $answer.cache_control,
                 content_disposition: $answer.content_disposition,
                 content_encoding: $answer.content_encoding,
+                content_language: $answer.content_language,
+                expires: $answer.expires_string,
+                website_redirect_location: $answer.website_redirect_location,
                 storage_class: $answer.storage_class.map(|class| class.as_str().to_owned()),
                 metadata: $answer.metadata.unwrap_or_default().into_iter().collect(),
+                // The answer has their number only.
+                tags: Default::default(),
             },
         }
     };

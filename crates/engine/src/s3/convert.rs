@@ -1,9 +1,12 @@
 //! The SDK's generated types ↔ ours.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_s3::types as sdk;
 use aws_smithy_types::DateTime;
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
 use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The checksum among the fields of a generated answer: each answer type has the same ones, and no trait.
 macro_rules! checksum_of {
@@ -63,4 +66,12 @@ pub(super) fn etag(text: Option<&str>) -> Option<ETag> {
 
 pub(super) fn size_bytes(size: Option<i64>) -> u64 {
     size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default()
+}
+
+/// The value of `x-amz-tagging`: tags as the parameters of a query. `None` without tags.
+pub(super) fn tagging(tags: &BTreeMap<String, String>) -> Option<String> {
+    let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+    let pairs: Vec<String> =
+        tags.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+    (!pairs.is_empty()).then(|| pairs.join("&"))
 }

@@ -9,7 +9,7 @@ use super::encoding::Encoding;
 use super::minio::IsMinio;
 use super::sdk_error::convert as failed;
 use crate::remote::{
-    BucketInfo, Operation, PageGuard, PartsPage, StoreError, StoreErrorKind, StoredPart, UploadMarker,
+    ListedBucket, Operation, PageGuard, PartsPage, StoreError, StoreErrorKind, StoredPart, UploadMarker,
     UploadRef, UploadSummary, UploadsPage,
 };
 
@@ -68,7 +68,7 @@ pub(super) async fn list_multipart_uploads(
             .set_encoding_type(encoding_type)
             .set_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
             .set_key_marker(after.map(|marker| marker.key.clone()))
-            .set_upload_id_marker(after.map(|marker| marker.upload_id.clone()))
+            .set_upload_id_marker(after.and_then(|marker| marker.upload_id.clone()).map(String::from))
             .customize()
             .interceptor(minio.clone())
             .send()
@@ -104,11 +104,11 @@ pub(super) async fn list_multipart_uploads(
     let next = if answer.is_truncated().unwrap_or_default() {
         let marker = answer.next_key_marker().filter(|key| !key.is_empty()).map(|key| UploadMarker {
             key: encoding.decode(key),
-            upload_id: answer.next_upload_id_marker().unwrap_or_default().to_owned(),
+            upload_id: answer.next_upload_id_marker().and_then(|id| UploadId::new(id).ok()),
         });
         let last = || {
             let last = uploads.last()?;
-            Some(UploadMarker { key: last.key.clone(), upload_id: last.upload_id.as_str().to_owned() })
+            Some(UploadMarker { key: last.key.clone(), upload_id: Some(last.upload_id.clone()) })
         };
         let next = marker.or_else(last);
         Some(advancing(Operation::ListMultipartUploads, next, |next| after != Some(next))?)
@@ -135,7 +135,7 @@ fn advancing<T>(
     }
 }
 
-pub(super) async fn list_buckets(client: &Client) -> Result<Vec<BucketInfo>, StoreError> {
+pub(super) async fn list_buckets(client: &Client) -> Result<Vec<ListedBucket>, StoreError> {
     let mut buckets = vec![];
     let mut continuation = None;
     let mut guard = PageGuard::new(Operation::ListBuckets);
@@ -147,7 +147,7 @@ pub(super) async fn list_buckets(client: &Client) -> Result<Vec<BucketInfo>, Sto
             .await
             .map_err(|error| failed(Operation::ListBuckets, error))?;
         buckets.extend(answer.buckets().iter().filter_map(|bucket| {
-            Some(BucketInfo {
+            Some(ListedBucket {
                 name: bucket.name()?.to_owned(),
                 created: bucket.creation_date().and_then(convert::timestamp),
             })

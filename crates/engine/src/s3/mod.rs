@@ -42,8 +42,8 @@ use jiff::Timestamp;
 
 use crate::error::Error;
 use crate::remote::{
-    BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest,
-    LifecycleDocument, Listing, ObjectBody, ObjectHead, ObjectRef, PartRequest, PartsPage, PutRequest, Store,
+    CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, LifecycleDocument,
+    ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, PartRequest, PartsPage, PutRequest, Store,
     StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 use clock::Clock;
@@ -217,7 +217,7 @@ impl Store for S3Store {
         self.ask(bucket, |place| async move { control::delete_bucket(&place.client, bucket).await }).await
     }
 
-    async fn list_buckets(&self) -> Result<Vec<BucketInfo>, StoreError> {
+    async fn list_buckets(&self) -> Result<Vec<ListedBucket>, StoreError> {
         self.ask_home(|place| async move { listing::list_buckets(&place.client).await }).await
     }
 

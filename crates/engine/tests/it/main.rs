@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod adoption;
+mod attributes;
 mod budget;
 mod cancelling;
 mod crashes;

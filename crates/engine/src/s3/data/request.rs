@@ -2,8 +2,8 @@
 
 use haul_parts::{ChecksumAlgorithm, ETag};
 use http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName,
-    IF_MATCH, IF_NONE_MATCH, USER_AGENT,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE,
+    EXPIRES, HOST, HeaderName, IF_MATCH, IF_NONE_MATCH, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, Request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -13,6 +13,7 @@ use crate::body::{Payload, PayloadBody};
 use crate::remote::{
     Meter, ObjectAttributes, Operation, PartRequest, PutRequest, UploadRef, metadata_header,
 };
+use crate::s3::convert;
 use crate::s3::transport::USER_AGENT_NAME;
 
 /// What RFC 3986 leaves unreserved; SigV4 wants everything else encoded.
@@ -108,6 +109,10 @@ fn attribute_headers(attributes: &ObjectAttributes) -> Vec<(String, String)> {
         (CACHE_CONTROL.as_str(), &attributes.cache_control),
         (CONTENT_DISPOSITION.as_str(), &attributes.content_disposition),
         (CONTENT_ENCODING.as_str(), &attributes.content_encoding),
+        (CONTENT_LANGUAGE.as_str(), &attributes.content_language),
+        (EXPIRES.as_str(), &attributes.expires),
+        ("x-amz-website-redirect-location", &attributes.website_redirect_location),
+        ("x-amz-tagging", &convert::tagging(&attributes.tags)),
         ("x-amz-storage-class", &attributes.storage_class),
     ];
     let fixed = fixed.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));

@@ -51,7 +51,7 @@ impl World {
         // Where the upload of the marker stands, or would: it may have ended meanwhile.
         let marked = after.and_then(|marker| {
             let place = bucket.uploads.iter().find(|((key, _), upload)| {
-                key.as_str() == marker.key && upload.upload_id.as_str() == marker.upload_id
+                key.as_str() == marker.key && marker.upload_id.as_ref() == Some(&upload.upload_id)
             });
             place.map(|((_, sequence), _)| *sequence)
         });
@@ -100,7 +100,7 @@ fn summary(key: &Key, upload: &OpenUpload) -> UploadSummary {
 }
 
 fn marker(summary: &UploadSummary) -> UploadMarker {
-    UploadMarker { key: summary.key.clone(), upload_id: summary.upload_id.as_str().to_owned() }
+    UploadMarker { key: summary.key.clone(), upload_id: Some(summary.upload_id.clone()) }
 }
 
 /// Where a listing of objects goes on: behind a key, or behind everything below a common prefix.

@@ -11,7 +11,7 @@ use super::link::{broken, flip_a_bit};
 use super::objects::Put;
 use super::uploads::Landing;
 use crate::remote::{
-    BucketInfo, CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, Listing,
+    CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, ListedBucket, Listing,
     ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest, PartsPage, PutRequest, Store, StoreError,
     StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
@@ -168,7 +168,7 @@ impl Store for MemoryStore {
         self.ask(Operation::DeleteBucket).carry_out(move |world| world.delete_bucket(&bucket)).await
     }
 
-    async fn list_buckets(&self) -> Result<Vec<BucketInfo>, StoreError> {
+    async fn list_buckets(&self) -> Result<Vec<ListedBucket>, StoreError> {
         self.ask(Operation::ListBuckets).carry_out(|world| Ok(world.list_buckets())).await
     }
 

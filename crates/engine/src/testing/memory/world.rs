@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::ledger::HISTORY_MAX;
 use super::quirks::{EtagKind, Quirks};
 use crate::remote::{
-    BucketInfo, CompleteRequest, CompletedObject, ObjectAttributes, ObjectRef, Operation, StoreError,
+    CompleteRequest, CompletedObject, ListedBucket, ObjectAttributes, ObjectRef, Operation, StoreError,
     UploadRef,
 };
 
@@ -146,8 +146,8 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn list_buckets(&self) -> Vec<BucketInfo> {
-        let info = |(bucket, world): (&Bucket, &BucketWorld)| BucketInfo {
+    pub(super) fn list_buckets(&self) -> Vec<ListedBucket> {
+        let info = |(bucket, world): (&Bucket, &BucketWorld)| ListedBucket {
             name: bucket.as_str().to_owned(),
             created: Some(world.created),
         };

@@ -154,7 +154,7 @@ pub(super) async fn uploads_of_key(
         found.extend(page.uploads.into_iter().filter(|upload| upload.key == key));
         match page.next {
             Some(next) if found.len() < CANDIDATES_MAX => {
-                guard.advance(first.as_deref(), &format!("{} {}", next.key, next.upload_id))?;
+                guard.advance(first.as_deref(), &format!("{next:?}"))?;
                 after = Some(next);
             }
             _ => break,
