@@ -19,6 +19,7 @@ mod download_targets;
 mod downloads;
 mod elsewhere;
 mod endpoint_path;
+mod examples;
 mod failures;
 mod hints;
 mod hostile_words;

@@ -36,35 +36,50 @@ fn not_implemented(operation: Operation) -> StoreError {
 
 /// One S3-speaking store. Every method is a single request (a listing: a single page) without retries; only an
 /// answer that says how to ask better (another region, another time, an ended session) is followed at once.
+///
+/// Only [`Store::endpoint`] must be implemented: an operation that is not answers
+/// [`StoreErrorKind::NotImplemented`]. An upload in parts needs CreateMultipartUpload, UploadPart, ListParts and
+/// CompleteMultipartUpload, and AbortMultipartUpload to clean up.
 #[async_trait]
+#[allow(unused_variables, reason = "the names of parameters are part of the documentation")]
 pub trait Store: Send + Sync + 'static {
     /// CreateMultipartUpload.
     async fn create_multipart_upload(
         &self,
         object: &ObjectRef,
         request: &CreateRequest,
-    ) -> Result<CreatedUpload, StoreError>;
+    ) -> Result<CreatedUpload, StoreError> {
+        Err(not_implemented(Operation::CreateMultipartUpload))
+    }
 
     /// UploadPart. An answer without an ETag is an error (trap 39).
-    async fn upload_part(&self, upload: &UploadRef, part: PartRequest) -> Result<UploadedPart, StoreError>;
+    async fn upload_part(&self, upload: &UploadRef, part: PartRequest) -> Result<UploadedPart, StoreError> {
+        Err(not_implemented(Operation::UploadPart))
+    }
 
     /// ListParts: the page of parts behind `after`, at most 1,000.
     async fn list_parts(
         &self,
         upload: &UploadRef,
         after: Option<PartNumber>,
-    ) -> Result<PartsPage, StoreError>;
+    ) -> Result<PartsPage, StoreError> {
+        Err(not_implemented(Operation::ListParts))
+    }
 
     /// CompleteMultipartUpload. A 200 that carries an `<Error>` is an error (trap 1).
     async fn complete_multipart_upload(
         &self,
         upload: &UploadRef,
         request: &CompleteRequest,
-    ) -> Result<CompletedObject, StoreError>;
+    ) -> Result<CompletedObject, StoreError> {
+        Err(not_implemented(Operation::CompleteMultipartUpload))
+    }
 
     /// AbortMultipartUpload: once. Parts in flight may still land after it (trap 23), so
     /// [`crate::transfer::upload`] repeats it until ListParts answers `NoSuchUpload`.
-    async fn abort_multipart_upload(&self, upload: &UploadRef) -> Result<(), StoreError>;
+    async fn abort_multipart_upload(&self, upload: &UploadRef) -> Result<(), StoreError> {
+        Err(not_implemented(Operation::AbortMultipartUpload))
+    }
 
     /// ListMultipartUploads below a key prefix, without delimiter (Ceph RGW 16.2 loses uploads with one).
     async fn list_multipart_uploads(
@@ -72,13 +87,19 @@ pub trait Store: Send + Sync + 'static {
         bucket: &Bucket,
         prefix: &str,
         after: Option<&UploadMarker>,
-    ) -> Result<UploadsPage, StoreError>;
+    ) -> Result<UploadsPage, StoreError> {
+        Err(not_implemented(Operation::ListMultipartUploads))
+    }
 
     /// PutObject.
-    async fn put_object(&self, object: &ObjectRef, request: PutRequest) -> Result<UploadedPart, StoreError>;
+    async fn put_object(&self, object: &ObjectRef, request: PutRequest) -> Result<UploadedPart, StoreError> {
+        Err(not_implemented(Operation::PutObject))
+    }
 
     /// HeadObject, asking for checksums.
-    async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError>;
+    async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
+        Err(not_implemented(Operation::HeadObject))
+    }
 
     /// HeadObject of one part: its size, and how many parts the object has. `None` when the store
     /// does not know the `partNumber` parameter or the object was not made of parts.
@@ -86,10 +107,14 @@ pub trait Store: Send + Sync + 'static {
         &self,
         object: &ObjectRef,
         number: PartNumber,
-    ) -> Result<Option<StoredPart>, StoreError>;
+    ) -> Result<Option<StoredPart>, StoreError> {
+        Err(not_implemented(Operation::HeadObject))
+    }
 
     /// GetObject, as a stream.
-    async fn get_object(&self, object: &ObjectRef, request: &GetRequest) -> Result<ObjectBody, StoreError>;
+    async fn get_object(&self, object: &ObjectRef, request: &GetRequest) -> Result<ObjectBody, StoreError> {
+        Err(not_implemented(Operation::GetObject))
+    }
 
     /// ListObjectsV2: one page.
     async fn list_objects(
@@ -98,19 +123,29 @@ pub trait Store: Send + Sync + 'static {
         prefix: &str,
         delimiter: Option<&str>,
         continuation: Option<&str>,
-    ) -> Result<Listing, StoreError>;
+    ) -> Result<Listing, StoreError> {
+        Err(not_implemented(Operation::ListObjectsV2))
+    }
 
     /// DeleteObject.
-    async fn delete_object(&self, object: &ObjectRef) -> Result<(), StoreError>;
+    async fn delete_object(&self, object: &ObjectRef) -> Result<(), StoreError> {
+        Err(not_implemented(Operation::DeleteObject))
+    }
 
     /// CreateBucket, in the region of the client.
-    async fn create_bucket(&self, bucket: &Bucket) -> Result<(), StoreError>;
+    async fn create_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {
+        Err(not_implemented(Operation::CreateBucket))
+    }
 
     /// DeleteBucket.
-    async fn delete_bucket(&self, bucket: &Bucket) -> Result<(), StoreError>;
+    async fn delete_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {
+        Err(not_implemented(Operation::DeleteBucket))
+    }
 
     /// ListBuckets.
-    async fn list_buckets(&self) -> Result<Vec<ListedBucket>, StoreError>;
+    async fn list_buckets(&self) -> Result<Vec<ListedBucket>, StoreError> {
+        Err(not_implemented(Operation::ListBuckets))
+    }
 
     /// GetBucketLifecycleConfiguration, as the store wrote it; `None` where there is none.
     async fn get_bucket_lifecycle(&self, _: &Bucket) -> Result<Option<LifecycleDocument>, StoreError> {
