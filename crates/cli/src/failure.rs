@@ -18,15 +18,15 @@ use crate::exit::Exit;
 use crate::output::Shown;
 use crate::size::human_size;
 use crate::target::{Address, Scheme, TargetError};
-use crate::trail::Trail;
+use crate::upload_locator::UploadLocator;
 
-/// What was being done, and with which address: the first line of an error.
+/// Context of an error: the action that failed, its address and what its hint needs. Its text is the first line.
 #[derive(Debug)]
-pub(crate) struct Doing {
+pub(crate) struct FailureContext {
     action: String,
     address: Option<Address>,
     endpoint: Option<String>,
-    trail: Option<Trail>,
+    locator: Option<UploadLocator>,
     condition: Option<Condition>,
     /// Of a download: the file it writes.
     target: Option<String>,
@@ -42,7 +42,7 @@ pub(crate) enum Condition {
     Version,
 }
 
-impl Doing {
+impl FailureContext {
     /// Something about an object or a bucket.
     pub(crate) fn at(action: impl Into<String>, address: &Address) -> Self {
         Self { address: Some(address.clone()), ..Self::of(action) }
@@ -54,7 +54,7 @@ impl Doing {
             action: action.into(),
             address: None,
             endpoint: None,
-            trail: None,
+            locator: None,
             condition: None,
             target: None,
             hint: None,
@@ -77,8 +77,8 @@ impl Doing {
     }
 
     /// With what leads back to the upload.
-    pub(crate) fn found_by(self, trail: Trail) -> Self {
-        Self { trail: Some(trail), ..self }
+    pub(crate) fn found_by(self, locator: UploadLocator) -> Self {
+        Self { locator: Some(locator), ..self }
     }
 
     /// With a better hint than the engine, which knows less, can give.
@@ -87,7 +87,7 @@ impl Doing {
     }
 }
 
-impl fmt::Display for Doing {
+impl fmt::Display for FailureContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.action)
     }
@@ -154,7 +154,7 @@ impl Failure {
 
     /// Finds out what an error means.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        let doing = error.downcast_ref::<Doing>();
+        let context = error.downcast_ref::<FailureContext>();
         let mut failure = Self {
             event: "failed",
             code: "Failed".to_owned(),
@@ -162,7 +162,7 @@ impl Failure {
             retry_after_ms: None,
             exit_code: 0,
             message: error.to_string(),
-            causes: causes(error, doing.and_then(|doing| doing.address.as_ref())),
+            causes: causes(error, context.and_then(|context| context.address.as_ref())),
             hint: None,
             exit: Exit::Failed,
             label: "error",
@@ -182,8 +182,8 @@ impl Failure {
             failure.code = code(engine);
             failure.exit = exit(engine);
             (failure.advice, failure.retry_after_ms) = advice(engine.advice());
-            failure.hint = hint(engine, doing);
-            failure.call_an_interruption_by_its_name(engine, doing);
+            failure.hint = hint(engine, context);
+            failure.call_an_interruption_by_its_name(engine, context);
         } else if let Some(server) = error.downcast_ref::<haul_server::Error>() {
             failure.code = server_code(server).to_owned();
             if let haul_server::Error::Store(store) = server
@@ -196,10 +196,10 @@ impl Failure {
             let (code, exit) = of_store(store);
             failure.code = code.to_owned();
             failure.exit = exit;
-            let better = doing.and_then(|doing| doing.hint.clone());
+            let better = context.and_then(|context| context.hint.clone());
             failure.hint = better.or_else(|| store.hint().map(str::to_owned));
         }
-        failure.hint = failure.hint.or_else(|| doing?.hint.clone());
+        failure.hint = failure.hint.or_else(|| context?.hint.clone());
         failure.exit_code = failure.exit.code();
         failure
     }
@@ -211,9 +211,9 @@ impl Failure {
         self.causes.clear();
     }
 
-    fn call_an_interruption_by_its_name(&mut self, error: &EngineError, doing: Option<&Doing>) {
-        let address = doing.and_then(|doing| doing.address.as_ref());
-        let target = doing.and_then(|doing| doing.target.as_deref());
+    fn call_an_interruption_by_its_name(&mut self, error: &EngineError, context: Option<&FailureContext>) {
+        let address = context.and_then(|context| context.address.as_ref());
+        let target = context.and_then(|context| context.target.as_deref());
         match error {
             EngineError::Paused { object, arrived_bytes, size_bytes, source: None, .. }
             | EngineError::DownloadPaused { object, arrived_bytes, size_bytes, source: None, .. } => {
@@ -415,18 +415,18 @@ fn of_store(error: &haul_store::Error) -> (&'static str, Exit) {
 }
 
 /// What to do about it: from whoever knows most.
-fn hint(error: &EngineError, doing: Option<&Doing>) -> Option<String> {
+fn hint(error: &EngineError, context: Option<&FailureContext>) -> Option<String> {
     if let Some(only) = own_hint(error) {
         return Some(only);
     }
-    if let Some(better) = doing.and_then(|doing| doing.hint.clone()) {
+    if let Some(better) = context.and_then(|context| context.hint.clone()) {
         return Some(better);
     }
-    if let Some(pasted) = doing.and_then(|doing| doing.trail.as_ref()?.hint(error)) {
+    if let Some(pasted) = context.and_then(|context| context.locator.as_ref()?.hint(error)) {
         return Some(pasted);
     }
     if exit(error) == Exit::Precondition {
-        let hint = match doing.and_then(|doing| doing.condition) {
+        let hint = match context.and_then(|context| context.condition) {
             Some(Condition::Absent) => "an object with this key exists and stays as it was (--if-none-match)",
             Some(Condition::Version) => {
                 "the key holds another version or none, and stays as it was (--if-match)"
@@ -435,7 +435,7 @@ fn hint(error: &EngineError, doing: Option<&Doing>) -> Option<String> {
         };
         return Some(hint.to_owned());
     }
-    if let Some(alias) = doing.and_then(|doing| alias_hint(error, doing.address.as_ref()?)) {
+    if let Some(alias) = context.and_then(|context| alias_hint(error, context.address.as_ref()?)) {
         return Some(alias);
     }
     let hint = match error {
@@ -444,7 +444,7 @@ fn hint(error: &EngineError, doing: Option<&Doing>) -> Option<String> {
         }
         _ => error.hint(),
     };
-    hint.map(|hint| doing.map_or(hint.clone(), |doing| concrete(&hint, doing)))
+    hint.map(|hint| context.map_or(hint.clone(), |context| concrete(&hint, context)))
 }
 
 /// Of an access point that the SDK makes no address of: its alias is a bucket name like any other.
@@ -471,12 +471,12 @@ fn own_hint(error: &EngineError) -> Option<String> {
 }
 
 /// The engine hints at `s3://BUCKET/PREFIX` and at "the endpoint"; here it is known what the person wrote.
-fn concrete(hint: &str, doing: &Doing) -> String {
+fn concrete(hint: &str, context: &FailureContext) -> String {
     let mut hint = hint.to_owned();
-    if let Some(endpoint) = &doing.endpoint {
+    if let Some(endpoint) = &context.endpoint {
         hint = hint.replace("is the endpoint right", &format!("is {endpoint} right"));
     }
-    if let Some(address) = &doing.address {
+    if let Some(address) = &context.address {
         let bucket = format!("{}{}", address.scheme, address.bucket);
         let folder = address.key.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
         hint = hint.replace("s3://BUCKET/PREFIX", &format!("{bucket}/{folder}"));

@@ -10,7 +10,7 @@ mod data_dir;
 mod exit;
 mod failure;
 mod interrupt;
-mod left;
+mod leftover_notice;
 mod logging;
 mod open_files;
 mod output;
@@ -23,8 +23,8 @@ mod size;
 mod state_dir;
 mod store;
 mod target;
-mod trail;
 mod transfer;
+mod upload_locator;
 mod usage;
 mod waiting;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::failure::Doing;
+use crate::failure::FailureContext;
 
 const OURS: &str = include_str!("prices.toml");
 const GIB: f64 = 1_073_741_824.0;
@@ -56,9 +56,9 @@ impl Prices {
             .or_else(|| std::env::var_os("HAUL_PRICES").filter(|path| !path.is_empty()).map(PathBuf::from));
         let mut tables = Vec::new();
         if let Some(path) = given {
-            let doing = || Doing::of(format!("cannot use the prices of {}", path.display()));
-            let text = std::fs::read_to_string(&path).with_context(doing)?;
-            tables.push(toml::from_str(&text).with_context(doing)?);
+            let context = || FailureContext::of(format!("cannot use the prices of {}", path.display()));
+            let text = std::fs::read_to_string(&path).with_context(context)?;
+            tables.push(toml::from_str(&text).with_context(context)?);
         }
         tables.push(toml::from_str(OURS).context("the built-in prices cannot be read")?);
         Ok(Self(tables))

@@ -13,7 +13,7 @@ use haul::parts::PartNumber;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use self::line::{Line, cut};
+use self::line::{ProgressLine, cut};
 use self::status::Status;
 use crate::output::{Mode, Shown, complain, paint};
 use crate::pace::Pace;
@@ -135,13 +135,13 @@ impl View {
             Event::Resumed { size_bytes, arrived_bytes, differing_parts, .. } => {
                 self.resumed_bytes = *arrived_bytes;
                 self.pace.forget();
-                self.say(&resuming(*arrived_bytes, *size_bytes, differing_parts));
+                self.print_above(&resuming(*arrived_bytes, *size_bytes, differing_parts));
             }
             Event::Restarting { reason } => {
                 self.resumed_bytes = 0;
                 self.lost_bytes = self.moved_bytes;
                 self.pace.forget();
-                self.say(&format!("restarting: {reason}"));
+                self.print_above(&format!("restarting: {reason}"));
             }
             Event::UnfinishedFound { count, initiated } => {
                 let message = unfinished(*count, *initiated, self.address.as_deref());
@@ -187,7 +187,7 @@ impl View {
     fn draw(&mut self, position: u64, size_bytes: u64) {
         let columns = Status::columns();
         let (lately, left) = (self.pace.lately(), self.pace.left(size_bytes - position));
-        let line = Line { name: &self.label, position, size_bytes, lately, left };
+        let line = ProgressLine { name: &self.label, position, size_bytes, lately, left };
         let mut lines = vec![line.fit(columns)];
         lines.extend(self.trouble.as_ref().map(|trouble| cut(&format!("  {trouble}"), columns)));
         self.status.draw(&lines);
@@ -232,7 +232,7 @@ impl View {
     }
 
     /// A line above the bar, which is drawn again by the next tick.
-    pub(crate) fn say(&mut self, line: &str) {
+    pub(crate) fn print_above(&mut self, line: &str) {
         self.show(&Shown::default().line(line));
     }
 

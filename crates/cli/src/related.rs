@@ -6,7 +6,7 @@ use haul::journal::Relation;
 
 use crate::output::visible;
 use crate::size::human_size;
-use crate::trail::quoted;
+use crate::upload_locator::quoted;
 
 /// Another unfinished upload of this machine, and what can be done about it. `source`: of the upload that runs.
 pub(crate) fn related(event: &Event, source: &str) -> String {

@@ -16,13 +16,13 @@ use haul::{Addressing, S3Options, S3Store, Store};
 use crate::args::StoreArgs;
 use crate::connection::Connection;
 use crate::data_dir::data_dir;
-use crate::failure::{Doing, Usage};
+use crate::failure::{FailureContext, Usage};
 use crate::output::Mode;
 use crate::target::Scheme;
-use crate::trail::Reach;
+use crate::upload_locator::Reach;
 
 /// A store, and what has to stay alive while it is used.
-pub(crate) struct Opened {
+pub(crate) struct OpenedStore {
     /// To be asked.
     pub(crate) store: Arc<dyn Store>,
     /// How a later run finds it again.
@@ -34,7 +34,7 @@ pub(crate) struct Opened {
     inside: Option<local::Inside>,
 }
 
-impl Opened {
+impl OpenedStore {
     fn over_the_network(store: S3Store, connection: Connection) -> Self {
         let reach = match store.location().endpoint_given {
             false => Reach::Aws,
@@ -53,12 +53,12 @@ impl Opened {
 }
 
 /// Opens the store of a scheme.
-pub(crate) async fn open(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow::Result<Opened> {
+pub(crate) async fn open(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow::Result<OpenedStore> {
     match scheme {
         Scheme::S3 => {
             let store = connect(s3_options(args, mode)?).await?;
             let connection = Connection::s3(args, &store);
-            Ok(Opened::over_the_network(store, connection))
+            Ok(OpenedStore::over_the_network(store, connection))
         }
         Scheme::Local => {
             refuse_for_local(args)?;
@@ -76,7 +76,7 @@ pub(crate) async fn open(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow
             };
             let makes_buckets = found.inside.is_none();
             match connect(options).await {
-                Ok(store) => Ok(Opened {
+                Ok(store) => Ok(OpenedStore {
                     reach: match &found.inside {
                         Some(_) => Reach::Inside(folder),
                         None => Reach::Url(store.endpoint()),
@@ -103,7 +103,7 @@ pub(crate) async fn open_recorded(
     connection: &Connection,
     args: &StoreArgs,
     mode: Mode,
-) -> anyhow::Result<Opened> {
+) -> anyhow::Result<OpenedStore> {
     match connection {
         Connection::Local { data } => {
             let args = StoreArgs { data: Some(data.clone()), ..args.clone() };
@@ -111,19 +111,19 @@ pub(crate) async fn open_recorded(
         }
         Connection::S3(s3) => {
             let store = connect(s3.options(args, run_options(args, mode)?)).await?;
-            Ok(Opened::over_the_network(store, connection.clone()))
+            Ok(OpenedStore::over_the_network(store, connection.clone()))
         }
     }
 }
 
 async fn connect(options: S3Options) -> anyhow::Result<S3Store> {
-    let doing = match &options.profile {
-        Some(profile) => Doing::of(format!("cannot connect to the store with profile {profile}")).hinting(format!(
+    let context = match &options.profile {
+        Some(profile) => FailureContext::of(format!("cannot connect to the store with profile {profile}")).hinting(format!(
             "look for {profile} in ~/.aws/config and ~/.aws/credentials; for SSO: aws sso login --profile {profile}"
         )),
-        None => Doing::of("cannot connect to the store"),
+        None => FailureContext::of("cannot connect to the store"),
     };
-    S3Store::connect(options).await.context(doing)
+    S3Store::connect(options).await.context(context)
 }
 
 fn s3_options(args: &StoreArgs, mode: Mode) -> Result<S3Options, Usage> {
@@ -180,7 +180,7 @@ fn refuse_for_local(args: &StoreArgs) -> Result<(), Usage> {
 }
 
 /// What `local://` goes through.
-struct Found {
+struct LocalEndpoint {
     endpoint: String,
     region: String,
     credentials: StaticCredentials,

@@ -7,7 +7,7 @@ use haul::{Event, Events, StopRequest, Transfer};
 use tokio::time::MissedTickBehavior;
 
 use crate::interrupt::Interrupts;
-use crate::left::{Left, OnInterrupt};
+use crate::leftover_notice::{LeftoverNotice, OnInterrupt};
 use crate::output::Mode;
 use crate::progress::{Snapshot, TICK, View};
 
@@ -17,7 +17,7 @@ pub(crate) async fn drive<R>(
     mode: Mode,
     view: &mut View,
     interrupts: &mut Interrupts,
-    mut left: Left,
+    mut leftovers: LeftoverNotice,
 ) -> anyhow::Result<R> {
     let mut events = transfer.take_events();
     let mut interrupted = false;
@@ -29,23 +29,23 @@ pub(crate) async fn drive<R>(
             signal = interrupts.next() => {
                 if interrupted {
                     view.finish();
-                    return Err(left.ended(signal).into());
+                    return Err(leftovers.ended(signal).into());
                 }
                 interrupted = true;
-                match left.on_interrupt() {
+                match leftovers.on_interrupt() {
                     OnInterrupt::Pause => transfer.stop(StopRequest::Pause),
                     OnInterrupt::Abort => transfer.stop(StopRequest::Cancel),
                 }
-                view.say(&left.stopping(signal));
+                view.print_above(&leftovers.stopping(signal));
             }
-            Some(event) = next(&mut events) => take(&event, mode, view, &mut left),
+            Some(event) = next(&mut events) => take(&event, mode, view, &mut leftovers),
             result = &mut transfer => break result,
             _ = ticks.tick() => view.tick(snapshot(&transfer)),
         }
     };
     // The engine's task is over, so the queue has an end.
     while let Some(event) = next(&mut events).await {
-        take(&event, mode, view, &mut left);
+        take(&event, mode, view, &mut leftovers);
     }
     view.tick(snapshot(&transfer));
     view.finish();
@@ -66,8 +66,8 @@ async fn next(events: &mut Option<Events>) -> Option<Event> {
     events.as_mut()?.next().await
 }
 
-fn take(event: &Event, mode: Mode, view: &mut View, left: &mut Left) {
-    left.event(event);
+fn take(event: &Event, mode: Mode, view: &mut View, leftovers: &mut LeftoverNotice) {
+    leftovers.event(event);
     view.event(event);
     mode.event(event);
 }

@@ -10,15 +10,15 @@ use super::uploads::find;
 use crate::args::StoreArgs;
 use crate::connection::Connection;
 use crate::exit::Exit;
-use crate::failure::{Doing, Ended};
+use crate::failure::{Ended, FailureContext};
 use crate::output::{Mode, visible};
 use crate::state_dir::journal_folder;
 use crate::store;
-use crate::trail::Trail;
+use crate::upload_locator::UploadLocator;
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "upload-aborted")]
-struct Aborted<'a> {
+struct TransferAborted<'a> {
     id: &'a str,
     was_complete: bool,
 }
@@ -34,21 +34,21 @@ pub(crate) async fn run(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Resul
     let address = connection.address(&summary.beginning);
     let shown = visible(&address.to_string());
     let opened = store::open_recorded(&connection, args, mode).await?;
-    let doing =
-        Doing::at(format!("cannot abort the upload of {shown}"), &address).through(opened.store.endpoint());
-    let doing = doing.found_by(Trail::Journal(summary.id.clone()));
+    let context = FailureContext::at(format!("cannot abort the upload of {shown}"), &address)
+        .through(opened.store.endpoint());
+    let context = context.found_by(UploadLocator::Journal(summary.id.clone()));
     let done = haul::abandon(std::sync::Arc::clone(&opened.store), &journal_folder()?, &summary.id).await;
-    let trail = Trail::Store {
+    let locator = UploadLocator::Store {
         object: summary.beginning.object.clone(),
         endpoint: opened.reach.clone(),
         profile: connection.profile(),
     };
     opened.close().await;
-    let done = done.context(doing)?;
+    let done = done.context(context)?;
     if let Abandoned::Unclear(uploads) = &done {
-        return Err(unclear(&summary.id, &shown, uploads, &trail).into());
+        return Err(unclear(&summary.id, &shown, uploads, &locator).into());
     }
-    mode.event(&Aborted { id: &summary.id, was_complete: done == Abandoned::WasComplete });
+    mode.event(&TransferAborted { id: &summary.id, was_complete: done == Abandoned::WasComplete });
     mode.result(&match done {
         Abandoned::Removed => format!("aborted the upload of {shown}: nothing of it is left at the store"),
         Abandoned::NothingThere => {
@@ -61,8 +61,8 @@ pub(crate) async fn run(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Resul
 }
 
 /// Several empty uploads may be what an unheard Create left: a person has to choose.
-fn unclear(id: &str, shown: &str, uploads: &[UploadId], trail: &Trail) -> Ended {
-    let lines: Vec<_> = uploads.iter().map(|upload| format!("\n  {}", trail.abort(upload))).collect();
+fn unclear(id: &str, shown: &str, uploads: &[UploadId], locator: &UploadLocator) -> Ended {
+    let lines: Vec<_> = uploads.iter().map(|upload| format!("\n  {}", locator.abort(upload))).collect();
     Ended {
         exit: Exit::LeftBehind,
         code: "LeftBehind",

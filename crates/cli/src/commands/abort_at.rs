@@ -15,7 +15,7 @@ use super::store_uploads::{row, taken};
 use super::summary::counted;
 use crate::args::StoreArgs;
 use crate::exit::Exit;
-use crate::failure::{Doing, Ended, Usage};
+use crate::failure::{Ended, FailureContext, Usage};
 use crate::output::{Mode, visible};
 use crate::size::human_size;
 use crate::state_dir::journal_folder;
@@ -24,7 +24,7 @@ use crate::target::Address;
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "upload-aborted")]
-struct Aborted<'a> {
+struct UploadAborted<'a> {
     bucket: &'a str,
     key: &'a str,
     upload_id: &'a str,
@@ -65,8 +65,9 @@ async fn abort(
             (upload.upload, upload.initiated)
         }
     };
-    let doing =
-        || Doing::at(format!("cannot abort the upload of {shown}"), address).through(store.endpoint());
+    let context = || {
+        FailureContext::at(format!("cannot abort the upload of {shown}"), address).through(store.endpoint())
+    };
     let owned = Owned::read()?;
     let journal =
         owned.of(&upload, initiated).filter(|journal| journal.upload_id.as_ref() == Some(&upload.upload_id));
@@ -80,12 +81,12 @@ async fn abort(
             .await
             .map_err(|error| haul::Error::of_store(address.to_string(), error)),
     };
-    let freed_bytes = match removal.with_context(doing)? {
+    let freed_bytes = match removal.with_context(context)? {
         Removal::Removed { size_bytes, .. } => size_bytes,
         Removal::Gone | Removal::Active { .. } => return Err(none(&shown)),
     };
     let (bucket, key) = (upload.object.bucket.as_str(), upload.object.key.as_str());
-    mode.event(&Aborted { bucket, key, upload_id: upload.upload_id.as_str(), freed_bytes });
+    mode.event(&UploadAborted { bucket, key, upload_id: upload.upload_id.as_str(), freed_bytes });
     let freed = if freed_bytes > 0 { format!(", {} freed", human_size(freed_bytes)) } else { String::new() };
     mode.result(&format!("aborted the upload of {shown}: nothing of it is left at the store{freed}"));
     Ok(Exit::Done)

@@ -8,8 +8,8 @@ use haul::parts::limits::PUT_OBJECT_MAX_BYTES;
 use haul::{EngineOptions, ObjectAttributes, Unfinished, UploadOptions};
 
 use super::download::{self, Fetching, Remembered, fetch};
-use super::insisted::Insisted;
-use super::upload::{Origin, Remembering, Sending, send};
+use super::pinned_flags::PinnedFlags;
+use super::upload::{Remembering, Sending, UploadSource, send};
 use crate::args::{CpArgs, ObjectOptionArgs, RememberArgs, StoreArgs, TransferArgs};
 use crate::exit::Exit;
 use crate::failure::Usage;
@@ -22,12 +22,12 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
     let CpArgs { source, target, transfer, remember, object } = args;
     match (source, target) {
         (Target::Path(path), Target::Store(address)) => {
-            let insisted = Insisted::of(&transfer, &object);
+            let pinned = PinnedFlags::of(&transfer, &object);
             let limits = transfer.effort.limits();
             let mut options = upload_options(&transfer, object)?;
             options.on_change = remember.on_change.unwrap_or_default().into();
             options.unfinished = if remember.adopt { Unfinished::Adopt } else { Unfinished::Report };
-            upload(store, &path, &address, (options, limits, insisted), &remember, mode).await
+            upload(store, &path, &address, (options, limits, pinned), &remember, mode).await
         }
         (Target::Store(address), Target::Path(path)) => {
             let limits = download_limits(&transfer, &remember, &object)?;
@@ -84,7 +84,7 @@ async fn upload(
     args: &StoreArgs,
     path: &Path,
     address: &Address,
-    (mut options, limits, insisted): (UploadOptions, EngineOptions, Insisted),
+    (mut options, limits, pinned): (UploadOptions, EngineOptions, PinnedFlags),
     remember: &RememberArgs,
     mode: Mode,
 ) -> anyhow::Result<Exit> {
@@ -99,11 +99,11 @@ async fn upload(
     let content_type = &mut options.attributes.content_type;
     *content_type = content_type.take().or_else(|| guess_content_type(&address.key, path));
     let sending = Sending {
-        file: Origin::Path(path.to_owned()),
+        file: UploadSource::Path(path.to_owned()),
         address,
         options,
         limits,
-        journal: if remember.no_journal { Remembering::Nothing } else { Remembering::OfSource(insisted) },
+        journal: if remember.no_journal { Remembering::Nothing } else { Remembering::OfSource(pinned) },
         abort_on_interrupt: remember.abort_on_interrupt,
     };
     Box::pin(send(args, sending, mode, &mut None)).await

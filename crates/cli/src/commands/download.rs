@@ -16,9 +16,9 @@ use super::uploads::Unfinished;
 use crate::args::StoreArgs;
 use crate::connection::Connection;
 use crate::exit::Exit;
-use crate::failure::{Doing, Usage};
+use crate::failure::{FailureContext, Usage};
 use crate::interrupt::{Interrupts, Role};
-use crate::left::{Left, OnInterrupt};
+use crate::leftover_notice::{LeftoverNotice, OnInterrupt};
 use crate::output::{Mode, visible};
 use crate::progress::View;
 use crate::state_dir::journal_folder;
@@ -91,7 +91,8 @@ pub(super) async fn fetch(
     let object = address.exact_object().map_err(Usage::from)?;
     let (from, to) = (visible(&address.to_string()), target.shown());
     let to_stdout = matches!(target, Target::Stdout);
-    let doing = || Doing::at(format!("cannot copy {from} to {to}"), &address).into_file(to.clone());
+    let context =
+        || FailureContext::at(format!("cannot copy {from} to {to}"), &address).into_file(to.clone());
 
     let opened = match &remembered {
         Remembered::Given { connection, .. } => store::open_recorded(connection, args, mode).await?,
@@ -116,7 +117,8 @@ pub(super) async fn fetch(
             None => None,
         };
         let can_pause = journal.is_some() && !abort_on_interrupt;
-        let left = Left::of_download(if can_pause { OnInterrupt::Pause } else { OnInterrupt::Abort });
+        let left =
+            LeftoverNotice::of_download(if can_pause { OnInterrupt::Pause } else { OnInterrupt::Abort });
         let interrupts = match interrupts {
             Some(interrupts) => interrupts,
             None => interrupts.insert(Interrupts::new(Role::Work)?),
@@ -132,7 +134,7 @@ pub(super) async fn fetch(
         // It took what it wanted (`| head`): no failure of ours.
         return Ok(Exit::Done);
     }
-    let report = report.with_context(|| doing().through(endpoint))?;
+    let report = report.with_context(|| context().through(endpoint))?;
 
     let journey = Journey { source: &from, target: &to, elapsed };
     let (line, summary) = summary::downloaded(journey, &report);
@@ -189,7 +191,7 @@ pub(super) fn abort(summary: &DownloadSummary, mode: Mode) -> anyhow::Result<Exi
     journal_folder()?
         .abandon_download(&summary.id)
         .map_err(haul::Error::from)
-        .with_context(|| Doing::of(format!("cannot abort the download to {target}")))?;
+        .with_context(|| FailureContext::of(format!("cannot abort the download to {target}")))?;
     mode.event(&Aborted { id: &summary.id });
     mode.result(&format!("aborted the download to {target}: what had arrived of it is removed"));
     Ok(Exit::Done)

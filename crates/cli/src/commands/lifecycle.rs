@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::summary::counted;
 use crate::args::{LifecycleArgs, StoreArgs};
 use crate::exit::Exit;
-use crate::failure::{Doing, Ended};
+use crate::failure::{Ended, FailureContext};
 use crate::output::{Mode, visible};
 use crate::store;
 use crate::waiting::noted;
@@ -16,7 +16,7 @@ use crate::waiting::noted;
 /// A rule, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "lifecycle-rule")]
-struct Line<'a> {
+struct RuleLine<'a> {
     id: &'a str,
     enabled: bool,
     scope: &'a str,
@@ -84,8 +84,8 @@ async fn change(store: &dyn Store, what: &LifecycleArgs, mode: Mode) -> Result<E
     Ok(Exit::Done)
 }
 
-fn line(rule: &Rule) -> Line<'_> {
-    Line {
+fn line(rule: &Rule) -> RuleLine<'_> {
+    RuleLine {
         id: &rule.id,
         enabled: rule.enabled,
         scope: &rule.scope,
@@ -105,8 +105,8 @@ fn row(rule: &Rule) -> String {
 /// Not supported, not allowed, and not kept are three different things to do something about.
 fn failed(error: anyhow::Error, what: &LifecycleArgs, endpoint: &str) -> anyhow::Error {
     let shown = what.bucket.to_string();
-    let doing =
-        Doing::at(format!("cannot manage the lifecycle rules of {shown}"), &what.bucket).through(endpoint);
+    let context = FailureContext::at(format!("cannot manage the lifecycle rules of {shown}"), &what.bucket)
+        .through(endpoint);
     let lifecycle = match error.downcast::<LifecycleError>() {
         Ok(lifecycle) => lifecycle,
         Err(other) => return other,
@@ -125,12 +125,12 @@ fn failed(error: anyhow::Error, what: &LifecycleArgs, endpoint: &str) -> anyhow:
         LifecycleError::Store(error) => {
             let denied = error.kind == StoreErrorKind::AccessDenied;
             let failed = Err::<(), _>(haul::Error::of_store(shown.clone(), error));
-            let doing = if denied {
-                doing.hinting("the keys need s3:GetLifecycleConfiguration and s3:PutLifecycleConfiguration on the bucket")
+            let context = if denied {
+                context.hinting("the keys need s3:GetLifecycleConfiguration and s3:PutLifecycleConfiguration on the bucket")
             } else {
-                doing
+                context
             };
-            match failed.context(doing) {
+            match failed.context(context) {
                 Ok(()) => anyhow::anyhow!("unreachable"),
                 Err(error) => error,
             }
@@ -145,6 +145,6 @@ fn failed(error: anyhow::Error, what: &LifecycleArgs, endpoint: &str) -> anyhow:
             hint: Some(format!("look at what is there now: haul lifecycle {shown}")),
         }
         .into(),
-        other => anyhow::Error::new(other).context(doing),
+        other => anyhow::Error::new(other).context(context),
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::args::{LsArgs, StoreArgs};
 use crate::exit::Exit;
-use crate::failure::{Doing, Ended};
+use crate::failure::{Ended, FailureContext};
 use crate::output::{Mode, visible};
 use crate::size::human_size;
 use crate::store;
@@ -21,7 +21,7 @@ use crate::waiting::noted;
 /// One line of `--json`.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
-enum Line<'a> {
+enum ListingLine<'a> {
     Bucket { name: &'a str, created: Option<String> },
     Object { key: &'a str, size_bytes: u64, last_modified: Option<String>, etag: Option<&'a str> },
     Prefix { prefix: &'a str },
@@ -47,9 +47,9 @@ async fn list_buckets(store: &dyn Store, mode: Mode) -> anyhow::Result<Exit> {
     let buckets = noted(mode, super::brief_retry().run(|| store.list_buckets())).await;
     let buckets = buckets
         .map_err(|error| haul::Error::of_store(store.endpoint(), error))
-        .with_context(|| Doing::of("cannot list the buckets").through(store.endpoint()))?;
+        .with_context(|| FailureContext::of("cannot list the buckets").through(store.endpoint()))?;
     for ListedBucket { name, created } in &buckets {
-        mode.record(&Line::Bucket { name, created: rfc3339(*created) })?;
+        mode.record(&ListingLine::Bucket { name, created: rfc3339(*created) })?;
         mode.row(&format!("{}  {}", time(*created, &TimeZone::system()), visible(name)))?;
     }
     Ok(Exit::Done)
@@ -75,7 +75,7 @@ async fn list_objects(
     let failed = |error| {
         let action = format!("cannot list {}", visible(&address.to_string()));
         let error = haul::Error::of_store(address.to_string(), error);
-        anyhow::Error::from(error).context(Doing::at(action, address).through(store.endpoint()))
+        anyhow::Error::from(error).context(FailureContext::at(action, address).through(store.endpoint()))
     };
     loop {
         let list = || store.list_objects(&address.bucket, &address.key, delimiter, continuation.as_deref());
@@ -101,15 +101,15 @@ async fn list_objects(
     .into())
 }
 
-fn line(entry: &ListingEntry) -> Line<'_> {
+fn line(entry: &ListingEntry) -> ListingLine<'_> {
     match entry {
-        ListingEntry::Object { key, size_bytes, last_modified, etag } => Line::Object {
+        ListingEntry::Object { key, size_bytes, last_modified, etag } => ListingLine::Object {
             key,
             size_bytes: *size_bytes,
             last_modified: rfc3339(*last_modified),
             etag: etag.as_ref().map(haul::parts::ETag::unquoted),
         },
-        ListingEntry::CommonPrefix(prefix) => Line::Prefix { prefix },
+        ListingEntry::CommonPrefix(prefix) => ListingLine::Prefix { prefix },
     }
 }
 
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn json_lines_have_exact_bytes_and_bare_etags() {
         insta::assert_snapshot!(serde_json::to_string(&line(&object("a"))).unwrap(), @r#"{"type":"object","key":"a","size_bytes":1503238553,"last_modified":"2026-09-21T14:13:20Z","etag":"0cc175b9c0f1b6a831c399e269772661-3"}"#);
-        let bucket = Line::Bucket { name: "demo", created: None };
+        let bucket = ListingLine::Bucket { name: "demo", created: None };
         insta::assert_snapshot!(serde_json::to_string(&bucket).unwrap(), @r#"{"type":"bucket","name":"demo","created":null}"#);
     }
 }

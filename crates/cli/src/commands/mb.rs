@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::args::StoreArgs;
 use crate::exit::Exit;
-use crate::failure::Doing;
+use crate::failure::FailureContext;
 use crate::output::Mode;
 use crate::store;
 use crate::target::Address;
@@ -19,10 +19,11 @@ struct Made {
 /// Makes it.
 pub(crate) async fn run(args: &StoreArgs, bucket: &Address, mode: Mode) -> anyhow::Result<Exit> {
     let opened = store::open(bucket.scheme, args, mode).await?;
-    let doing = Doing::at(format!("cannot make {bucket}"), bucket).through(opened.store.endpoint());
+    let context =
+        FailureContext::at(format!("cannot make {bucket}"), bucket).through(opened.store.endpoint());
     let made = opened.store.create_bucket(&bucket.bucket).await;
     opened.close().await;
-    made.map_err(|error| haul::Error::of_store(bucket.to_string(), error)).context(doing)?;
+    made.map_err(|error| haul::Error::of_store(bucket.to_string(), error)).context(context)?;
     mode.event(&Made { bucket: bucket.bucket.to_string() });
     mode.result(&format!("made {bucket}"));
     Ok(Exit::Done)

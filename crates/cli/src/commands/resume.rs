@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::download;
 use super::summary::counted;
-use super::upload::{Origin, Remembering, Sending, send};
+use super::upload::{Remembering, Sending, UploadSource, send};
 use super::uploads::{find, unreadable};
 use crate::args::{ResumeArgs, StoreArgs};
 use crate::connection::Connection;
@@ -72,7 +72,7 @@ async fn all(args: &StoreArgs, settings: &Settings, mode: Mode) -> anyhow::Resul
     }
     let mut exit = Exit::Done;
     for error in unreadable {
-        exit = tell(&error, mode);
+        exit = report_failure(&error, mode);
     }
     let (running, mut left): (Vec<_>, VecDeque<_>) = sorted_out(unfinished);
     for (id, pid) in running {
@@ -88,7 +88,7 @@ async fn all(args: &StoreArgs, settings: &Settings, mode: Mode) -> anyhow::Resul
             Ok(_) => {}
             Err(error) => match taken_meanwhile(&error) {
                 Some(pid) => skip(&id, pid, mode),
-                None => exit = tell(&error, mode),
+                None => exit = report_failure(&error, mode),
             },
         }
         if interrupted {
@@ -109,7 +109,7 @@ async fn all(args: &StoreArgs, settings: &Settings, mode: Mode) -> anyhow::Resul
         }
         let result = download::resume(args, download, settings.limits.clone(), mode, &mut interrupts).await;
         if let Err(error) = result {
-            exit = tell(&error, mode);
+            exit = report_failure(&error, mode);
         }
     }
     Ok(exit)
@@ -141,8 +141,8 @@ fn skip(id: &str, running_pid: Option<u32>, mode: Mode) {
     mode.result(&format!("{id}  skipped: {who} is working on it"));
 }
 
-/// The failure of one is not the end of all.
-fn tell(error: &anyhow::Error, mode: Mode) -> Exit {
+/// Reports the failure of one upload; the next ones continue.
+fn report_failure(error: &anyhow::Error, mode: Mode) -> Exit {
     let failure = Failure::of(error);
     mode.event(&failure);
     failure.lines(paint).complain();
@@ -161,7 +161,7 @@ async fn resume(
     let connection = Connection::recorded(&id, &beginning)?;
     connection.refuse_another(&id, args)?;
     let sending = Sending {
-        file: source.map_or(Origin::Journal(beginning.source.clone()), Origin::Path),
+        file: source.map_or(UploadSource::Journal(beginning.source.clone()), UploadSource::Path),
         address: connection.address(&beginning),
         // Those of the journal hold; here they only name themselves if they are not met.
         options: UploadOptions {

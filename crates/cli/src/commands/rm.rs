@@ -9,14 +9,14 @@ use serde::Serialize;
 
 use crate::args::StoreArgs;
 use crate::exit::Exit;
-use crate::failure::{Doing, Ended, Usage};
+use crate::failure::{Ended, FailureContext, Usage};
 use crate::output::{Mode, visible};
 use crate::store;
 use crate::target::Address;
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "object-removed")]
-struct Removed<'a> {
+struct ObjectRemoved<'a> {
     bucket: &'a str,
     key: &'a str,
     existence_checked: bool,
@@ -38,16 +38,21 @@ pub(crate) async fn run(args: &StoreArgs, address: &Address, mode: Mode) -> anyh
     let shown = visible(&address.to_string());
     let object = address.exact_object().map_err(Usage::from)?;
     let opened = store::open(address.scheme, args, mode).await?;
-    let doing = Doing::at(format!("cannot remove {shown}"), address).through(opened.store.endpoint());
+    let context =
+        FailureContext::at(format!("cannot remove {shown}"), address).through(opened.store.endpoint());
     let done = remove(opened.store.as_ref(), &object).await;
     opened.close().await;
-    let found = done.map_err(|error| haul::Error::of_store(address.to_string(), error)).context(doing)?;
+    let found = done.map_err(|error| haul::Error::of_store(address.to_string(), error)).context(context)?;
     let existence_checked = match found {
         Found::Object => true,
         Found::NotChecked => false,
         Found::OnlyBelow | Found::Nothing => return Err(missing(found, address, &shown).into()),
     };
-    mode.event(&Removed { bucket: object.bucket.as_str(), key: object.key.as_str(), existence_checked });
+    mode.event(&ObjectRemoved {
+        bucket: object.bucket.as_str(),
+        key: object.key.as_str(),
+        existence_checked,
+    });
     let remark = if existence_checked { "" } else { " (existence not checked)" };
     mode.result(&format!("removed {shown}{remark}"));
     Ok(Exit::Done)

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::args::{ServeArgs, StoreArgs};
 use crate::data_dir::data_dir;
 use crate::exit::Exit;
-use crate::failure::{Doing, Usage};
+use crate::failure::{FailureContext, Usage};
 use crate::interrupt::{Interrupts, Role};
 use crate::open_files;
 use crate::output::{Mode, shown};
@@ -60,8 +60,8 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
     // Before the address is known to anybody: a signal from now on ends it in order.
     let role = if args.keys.is_some() { Role::ServerWithKeys } else { Role::Server };
     let mut interrupts = Interrupts::new(role)?;
-    let doing = || Doing::of(format!("cannot serve {} on {}", folder.display(), args.listen));
-    let server = haul_server::start(options).await.with_context(doing)?;
+    let context = || FailureContext::of(format!("cannot serve {} on {}", folder.display(), args.listen));
+    let server = haul_server::start(options).await.with_context(context)?;
     let keys = server.credentials();
     let listening = Listening {
         endpoint: server.endpoint(),
@@ -100,12 +100,13 @@ fn read_tls(args: &ServeArgs, mode: Mode) -> anyhow::Result<Option<TlsPem>> {
 fn read_grants(args: &ServeArgs, mode: Mode) -> anyhow::Result<Vec<Grant>> {
     let Some(file) = &args.keys else { return Ok(Vec::new()) };
     warn_if_exposed(file, "secret access keys", mode);
-    let doing = || Doing::of(format!("cannot use the keys of {}", file.display()));
-    Grant::parse_file(&read(file)?).with_context(doing)
+    let context = || FailureContext::of(format!("cannot use the keys of {}", file.display()));
+    Grant::parse_file(&read(file)?).with_context(context)
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(file).with_context(|| Doing::of(format!("cannot read {}", file.display())))
+    std::fs::read_to_string(file)
+        .with_context(|| FailureContext::of(format!("cannot read {}", file.display())))
 }
 
 /// What became of a SIGHUP.

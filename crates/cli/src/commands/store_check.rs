@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::args::{CheckArgs, StoreArgs};
 use crate::data_dir::data_dir;
 use crate::exit::Exit;
-use crate::failure::{Doing, Ended, Usage};
+use crate::failure::{Ended, FailureContext, Usage};
 use crate::interrupt::{Interrupts, Role};
 use crate::output::{Mode, visible};
 use crate::progress::{Snapshot, TICK, View};
@@ -123,7 +123,7 @@ async fn checked(folder: &Path, repair: Repair, mode: Mode) -> anyhow::Result<Ch
         }
     };
     view.finish();
-    report.with_context(|| doing(folder))
+    report.with_context(|| context(folder))
 }
 
 fn snapshot(progress: &CheckProgress) -> Snapshot {
@@ -137,15 +137,15 @@ fn snapshot(progress: &CheckProgress) -> Snapshot {
 }
 
 /// What was tried; a server that holds the folder is named by its address.
-fn doing(folder: &Path) -> Doing {
-    let doing = Doing::of(format!("cannot check {}", folder.display()));
+fn context(folder: &Path) -> FailureContext {
+    let context = FailureContext::of(format!("cannot check {}", folder.display()));
     match haul_server::running_endpoint(folder) {
-        Ok(Some(running)) => doing.hinting(format!(
+        Ok(Some(running)) => context.hinting(format!(
             "process {} serves it at {}: stop that first, and start it again after the check",
             running.pid,
             running.endpoint()
         )),
-        _ => doing,
+        _ => context,
     }
 }
 

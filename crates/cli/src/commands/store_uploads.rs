@@ -14,7 +14,7 @@ use super::owned::Owned;
 use super::summary::counted;
 use crate::args::{SortBy, StoreArgs, UploadsArgs};
 use crate::exit::Exit;
-use crate::failure::{Doing, Ended};
+use crate::failure::{Ended, FailureContext};
 use crate::output::{Mode, Shown, paint, visible};
 use crate::prices::{Price, Prices};
 use crate::size::{human_age, human_size};
@@ -25,7 +25,7 @@ use crate::waiting::noted;
 /// One upload, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "unfinished-upload")]
-struct Line<'a> {
+struct UploadLine<'a> {
     bucket: &'a str,
     key: &'a str,
     upload_id: &'a str,
@@ -95,7 +95,7 @@ impl Report<'_> {
         let buckets = noted(self.mode, self.store.list_buckets()).await;
         let buckets = buckets
             .map_err(|error| haul::Error::of_store(self.store.endpoint(), error))
-            .with_context(|| Doing::of("cannot list the buckets").through(self.store.endpoint()))?;
+            .with_context(|| FailureContext::of("cannot list the buckets").through(self.store.endpoint()))?;
         let mut exit = Exit::Done;
         for bucket in buckets {
             let Ok(name) = Bucket::new(bucket.name.as_str()) else { continue };
@@ -144,12 +144,13 @@ impl Report<'_> {
 pub(super) async fn taken(store: &dyn Store, address: &Address) -> anyhow::Result<(Inventory, Timestamp)> {
     let started = Instant::now();
     let shown = visible(&address.to_string());
-    let doing = || {
-        Doing::at(format!("cannot list the unfinished uploads of {shown}"), address).through(store.endpoint())
+    let context = || {
+        FailureContext::at(format!("cannot list the unfinished uploads of {shown}"), address)
+            .through(store.endpoint())
     };
     let found = inventory(store, &address.bucket, &address.key, &InventoryOptions::default()).await;
     let found =
-        found.map_err(|error| haul::Error::of_store(address.to_string(), error)).with_context(doing)?;
+        found.map_err(|error| haul::Error::of_store(address.to_string(), error)).with_context(context)?;
     if found.exact_key_only && found.uploads.is_empty() && found.unlisted.is_empty() {
         return Err(Ended {
             exit: Exit::Failed,
@@ -197,9 +198,9 @@ fn line<'a>(
     price: Option<&'a Price>,
     journal: Option<&'a str>,
     now: Timestamp,
-) -> Line<'a> {
+) -> UploadLine<'a> {
     let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
-    Line {
+    UploadLine {
         bucket: upload.upload.object.bucket.as_str(),
         key: upload.upload.object.key.as_str(),
         upload_id: upload.upload.upload_id.as_str(),

@@ -46,7 +46,7 @@ struct Swept<'a> {
 /// The whole, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "sweep-summary")]
-struct Summary {
+struct SweepSummary {
     dry_run: bool,
     candidates: u64,
     removed: u64,
@@ -118,7 +118,7 @@ async fn sweep(
             counted(spared_mine, "upload")
         ));
     }
-    let mut summary = Summary {
+    let mut summary = SweepSummary {
         dry_run: what.dry_run,
         candidates: candidates.len() as u64,
         removed: 0,
@@ -174,7 +174,7 @@ async fn removed(
     removal.context("cannot remove it")
 }
 
-impl Summary {
+impl SweepSummary {
     fn take(&mut self, upload: &UnfinishedUpload, removal: anyhow::Result<Removal>, mode: Mode) {
         let key = upload.upload.object.key.as_str();
         let shown = format!("{} (upload {})", visible(key), visible(upload.upload.upload_id.as_str()));
@@ -206,7 +206,7 @@ impl Summary {
     }
 }
 
-fn finish(summary: &Summary, mode: Mode) -> anyhow::Result<Exit> {
+fn finish(summary: &SweepSummary, mode: Mode) -> anyhow::Result<Exit> {
     mode.event(summary);
     let freed = human_size(summary.freed_bytes);
     mode.result(&format!("removed {}, {freed} freed", counted(summary.removed, "upload")));

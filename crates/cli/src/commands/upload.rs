@@ -11,25 +11,25 @@ use haul::{
     UploadOptions,
 };
 
-use super::insisted::Insisted;
+use super::pinned_flags::PinnedFlags;
 use super::summary::{self, Journey};
 use crate::args::StoreArgs;
 use crate::connection::Connection;
 use crate::exit::Exit;
-use crate::failure::{Condition, Doing, Usage};
+use crate::failure::{Condition, FailureContext, Usage};
 use crate::interrupt::{Interrupts, Role};
-use crate::left::{Left, OnInterrupt};
+use crate::leftover_notice::{LeftoverNotice, OnInterrupt};
 use crate::output::{Mode, visible};
 use crate::progress::View;
 use crate::state_dir::journal_folder;
-use crate::store::{self, Opened};
+use crate::store::{self, OpenedStore};
 use crate::target::Address;
-use crate::trail::Trail;
 use crate::transfer::drive;
+use crate::upload_locator::UploadLocator;
 
 /// What is to be sent.
 pub(super) struct Sending {
-    pub(super) file: Origin,
+    pub(super) file: UploadSource,
     pub(super) address: Address,
     pub(super) options: UploadOptions,
     pub(super) limits: EngineOptions,
@@ -44,20 +44,20 @@ pub(super) enum Remembering {
     /// None.
     Nothing,
     /// The one of source and target, which must agree with what the command line insists on.
-    OfSource(Insisted),
+    OfSource(PinnedFlags),
     /// This one, at the store that it names.
     Given { id: String, connection: Box<Connection> },
 }
 
-/// Where it comes from.
-pub(super) enum Origin {
+/// The source of an upload.
+pub(super) enum UploadSource {
     /// As the command line names it.
     Path(PathBuf),
     /// As a journal remembers it.
     Journal(SourceRecord),
 }
 
-impl Origin {
+impl UploadSource {
     fn open(&self) -> Result<FileSource, haul::Error> {
         match self {
             Self::Path(path) => Ok(FileSource::open(path)?),
@@ -77,8 +77,8 @@ pub(super) async fn send(
     let Sending { file, address, mut options, limits, journal, abort_on_interrupt } = sending;
     let object = address.exact_object().map_err(Usage::from)?;
     let from = match &file {
-        Origin::Path(path) => visible(&path.display().to_string()),
-        Origin::Journal(source) => visible(&source.path.display().to_string()),
+        UploadSource::Path(path) => visible(&path.display().to_string()),
+        UploadSource::Journal(source) => visible(&source.path.display().to_string()),
     };
     let to = visible(&address.to_string());
     let condition = match (options.if_none_match, &options.if_match) {
@@ -86,12 +86,12 @@ pub(super) async fn send(
         (false, Some(_)) => Some(Condition::Version),
         (false, None) => None,
     };
-    let doing = || Doing::at(format!("cannot copy {from} to {to}"), &address).under(condition);
+    let context = || FailureContext::at(format!("cannot copy {from} to {to}"), &address).under(condition);
     let file = file.open().with_context(|| match &journal {
-        Remembering::Given { id, .. } => doing().hinting(format!(
+        Remembering::Given { id, .. } => context().hinting(format!(
             "if the file was moved or renamed: haul resume {id} --source PATH; haul abort {id} removes what arrived"
         )),
-        _ => doing(),
+        _ => context(),
     })?;
 
     let opened = match &journal {
@@ -101,14 +101,14 @@ pub(super) async fn send(
     let endpoint = opened.store.endpoint();
     let started = Instant::now();
     let mut view = View::of_source(mode, super::name_of(&from), from.clone()).of_address(&to);
-    let mut trail = Trail::Store {
+    let mut locator = UploadLocator::Store {
         object: object.clone(),
         endpoint: opened.reach.clone(),
         profile: args.profile.clone(),
     };
     let report = async {
         if let Some((choice, id)) = choice(&journal, &file, &opened, &object)? {
-            trail = id.map_or(trail.clone(), Trail::Journal);
+            locator = id.map_or(locator.clone(), UploadLocator::Journal);
             options.journal = Some(JournalOptions {
                 folder: journal_folder()?,
                 store_name: Some(opened.connection.store_name()),
@@ -121,17 +121,17 @@ pub(super) async fn send(
             Some(interrupts) => interrupts,
             None => interrupts.insert(Interrupts::new(Role::Work)?),
         };
-        let can_pause = trail.resume().is_some() && !abort_on_interrupt;
+        let can_pause = locator.resume().is_some() && !abort_on_interrupt;
         let on_interrupt = if can_pause { OnInterrupt::Pause } else { OnInterrupt::Abort };
-        let left = Left::of_upload(on_interrupt, trail.clone());
+        let leftovers = LeftoverNotice::of_upload(on_interrupt, locator.clone());
         let engine = Engine::new(Arc::clone(&opened.store), limits);
         let upload = engine.upload(file, object, options);
-        drive(upload, mode, &mut view, interrupts, left).await
+        drive(upload, mode, &mut view, interrupts, leftovers).await
     };
     let report = report.await;
     let elapsed = started.elapsed();
     opened.close().await;
-    let report = report.with_context(|| doing().through(endpoint).found_by(trail))?;
+    let report = report.with_context(|| context().through(endpoint).found_by(locator))?;
 
     let journey = Journey { source: &from, target: &to, elapsed };
     let (line, summary) = summary::uploaded(journey, &report, view.retries());
@@ -144,27 +144,27 @@ pub(super) async fn send(
 fn choice(
     journal: &Remembering,
     file: &FileSource,
-    opened: &Opened,
+    opened: &OpenedStore,
     object: &ObjectRef,
 ) -> anyhow::Result<Option<(JournalChoice, Option<String>)>> {
-    let insisted = match journal {
+    let pinned = match journal {
         Remembering::Nothing => return Ok(None),
         Remembering::Given { id, .. } => {
             return Ok(Some((JournalChoice::Given(id.clone()), Some(id.clone()))));
         }
-        Remembering::OfSource(insisted) => insisted,
+        Remembering::OfSource(pinned) => pinned,
     };
     let Some(source) = Source::identity(file) else { return Ok(Some((JournalChoice::OfSource, None))) };
     let found = journal_folder()?.find(&source, &opened.connection.store_name(), object);
     let found = found.map_err(haul::Error::from)?;
     if let Some(unfinished) = &found.summary {
-        insisted.agrees(unfinished)?;
+        pinned.agrees(unfinished)?;
     }
     Ok(Some((JournalChoice::OfSource, Some(found.id))))
 }
 
 /// `local://` promises that nobody has to make a bucket; a `haul serve` that runs on the folder promises it not.
-async fn make_bucket_if_promised(opened: &Opened, address: &Address) -> Result<(), haul::Error> {
+async fn make_bucket_if_promised(opened: &OpenedStore, address: &Address) -> Result<(), haul::Error> {
     if !opened.makes_buckets {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::download;
 use crate::connection::{Connection, address};
 use crate::exit::Exit;
-use crate::failure::{Doing, Ended};
+use crate::failure::{Ended, FailureContext};
 use crate::output::{Mode, visible};
 use crate::size::{human_age, human_size};
 use crate::state_dir::journal_folder;
@@ -158,8 +158,8 @@ pub(super) fn unreadable(folder: &JournalFolder) -> anyhow::Result<Vec<anyhow::E
 }
 
 fn cannot_be_read(journal: UnreadableJournal) -> anyhow::Error {
-    let doing = Doing::of(format!("cannot tell what upload {} is", visible(&journal.id)));
-    anyhow::Error::from(haul::Error::from(journal.error)).context(doing)
+    let context = FailureContext::of(format!("cannot tell what upload {} is", visible(&journal.id)));
+    anyhow::Error::from(haul::Error::from(journal.error)).context(context)
 }
 
 fn no_such(message: String) -> Ended {

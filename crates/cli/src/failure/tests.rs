@@ -8,8 +8,8 @@ use super::*;
 
 fn told(error: EngineError, address: &str) -> String {
     let address = Address::parse(address).unwrap();
-    let doing = Doing::at(format!("cannot upload video.mov to {address}"), &address);
-    let failed = Err::<(), _>(error).context(doing).unwrap_err();
+    let context = FailureContext::at(format!("cannot upload video.mov to {address}"), &address);
+    let failed = Err::<(), _>(error).context(context).unwrap_err();
     let failure = Failure::of(&failed);
     format!("{}\nexit {}, {}", failure.lines(str::to_owned), failure.exit_code, failure.code)
 }
@@ -101,9 +101,9 @@ fn what_was_left_behind_is_told_with_both_causes_and_how_to_remove_it() {
         source: Box::new(refused(500, "InternalError", "later")),
     };
     let address = Address::parse("s3://bucket/a").unwrap();
-    let doing = Doing::at("cannot copy a to s3://bucket/a", &address);
-    let doing = doing.found_by(Trail::Journal("0e50c57f2f7a".into()));
-    let failed = Err::<(), _>(error).context(doing).unwrap_err();
+    let context = FailureContext::at("cannot copy a to s3://bucket/a", &address);
+    let context = context.found_by(UploadLocator::Journal("0e50c57f2f7a".into()));
+    let failed = Err::<(), _>(error).context(context).unwrap_err();
     insta::assert_snapshot!(Failure::of(&failed).lines(str::to_owned).to_string(), @r"
     error: cannot copy a to s3://bucket/a
       caused by: s3://bucket/a: parts of upload u could not be removed: AbortMultipartUpload: the store answered 403 AccessDenied: no
@@ -119,7 +119,7 @@ fn every_ending_that_a_script_must_tell_apart_has_its_code() {
     let upload_id = UploadId::new("u").unwrap();
     let gone = || Box::new(StoreError::local(Operation::HeadObject, StoreErrorKind::Connection, "gone"));
     let check = |error: EngineError, expect: Exit| {
-        let error = anyhow::Error::from(error).context(Doing::of("failed"));
+        let error = anyhow::Error::from(error).context(FailureContext::of("failed"));
         assert_eq!(Failure::of(&error).exit, expect, "{error:?}");
     };
     let cancelled = || EngineError::Cancelled { object: object.to_string() };
@@ -173,7 +173,8 @@ fn what_is_not_as_it_was_is_told_of_the_right_side() {
 
 #[test]
 fn programs_get_the_same_facts() {
-    let error = anyhow::Error::from(refused(503, "SlowDown", "later")).context(Doing::of("cannot upload"));
+    let error =
+        anyhow::Error::from(refused(503, "SlowDown", "later")).context(FailureContext::of("cannot upload"));
     insta::assert_snapshot!(
         serde_json::to_string(&Failure::of(&error)).unwrap(),
         @r#"{"event":"failed","code":"SlowDown","advice":"retry","exit_code":1,"message":"cannot upload","causes":["s3://bucket/video.mov, part 7, after 3 attempts","UploadPart: the store answered 503 SlowDown: later"],"hint":"the store asks for less; lower --concurrency"}"#
@@ -185,7 +186,7 @@ fn programs_get_the_same_facts() {
 fn a_store_cannot_command_the_terminal_by_its_error() {
     let hostile = refused(403, "Denied\u{9b}2J", "no\u{1b}[2J\u{202e}\nerror: all is lost\r");
     let address = Address::parse("s3://bucket/video.mov").unwrap();
-    let failed = Err::<(), _>(hostile).context(Doing::at("cannot upload", &address)).unwrap_err();
+    let failed = Err::<(), _>(hostile).context(FailureContext::at("cannot upload", &address)).unwrap_err();
     insta::assert_snapshot!(Failure::of(&failed).lines(str::to_owned).to_string(), @r"
     error: cannot upload
       caused by: s3://bucket/video.mov, part 7, after 3 attempts

@@ -19,7 +19,7 @@ const NAME_MIN: usize = 8;
 
 /// What one line shows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line<'a> {
+pub(super) struct ProgressLine<'a> {
     pub(super) name: &'a str,
     pub(super) position: u64,
     pub(super) size_bytes: u64,
@@ -29,7 +29,7 @@ pub(super) struct Line<'a> {
     pub(super) left: Option<Duration>,
 }
 
-impl Line<'_> {
+impl ProgressLine<'_> {
     /// The line in at most this many columns.
     pub(super) fn fit(&self, columns: usize) -> String {
         let percent = self.percent();
@@ -117,8 +117,8 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    fn line(name: &str) -> Line<'_> {
-        Line {
+    fn line(name: &str) -> ProgressLine<'_> {
+        ProgressLine {
             name,
             position: 128 * MIB,
             size_bytes: 2_040_109_466,
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_bar_fills_in_halves() {
-        let bar = |position| Line { position, size_bytes: 100, ..line("x") }.bar(10);
+        let bar = |position| ProgressLine { position, size_bytes: 100, ..line("x") }.bar(10);
         assert_eq!([0, 5, 50, 100].map(bar), ["──────────", "╸─────────", "━━━━━─────", "━━━━━━━━━━"]);
     }
 
@@ -165,6 +165,6 @@ mod tests {
 
     #[test]
     fn an_empty_object_is_all_there() {
-        assert_eq!(Line { position: 0, size_bytes: 0, ..line("x") }.percent(), "100%");
+        assert_eq!(ProgressLine { position: 0, size_bytes: 0, ..line("x") }.percent(), "100%");
     }
 }

@@ -12,9 +12,9 @@ use anyhow::Context;
 use haul::s3::StaticCredentials;
 use haul_server::{AutoCreateBuckets, RunningServer, ServerOptions};
 
-use super::Found;
+use super::LocalEndpoint;
 use crate::exit::Exit;
-use crate::failure::{Doing, Ended};
+use crate::failure::{Ended, FailureContext};
 use crate::output::Mode;
 
 /// Held by a process with an endpoint inside.
@@ -40,13 +40,13 @@ impl Inside {
 }
 
 /// Finds or starts the endpoint of a folder.
-pub(super) async fn endpoint_of(folder: &Path, mode: Mode) -> anyhow::Result<Found> {
-    let doing = || {
-        Doing::of(format!("cannot open the store in {}", folder.display()))
+pub(super) async fn endpoint_of(folder: &Path, mode: Mode) -> anyhow::Result<LocalEndpoint> {
+    let context = || {
+        FailureContext::of(format!("cannot open the store in {}", folder.display()))
             .hinting("check the folder, or choose another one with --data or HAUL_DATA_DIR")
     };
     for _ in 0..LOOKS_FOR_ADDRESS {
-        let turn = take_turn(folder, mode).await.with_context(doing)?;
+        let turn = take_turn(folder, mode).await.with_context(context)?;
         let mut options = ServerOptions {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data_dir: folder.to_owned(),
@@ -58,7 +58,7 @@ pub(super) async fn endpoint_of(folder: &Path, mode: Mode) -> anyhow::Result<Fou
         match haul_server::start(options).await {
             Ok(server) => {
                 let keys = server.credentials().clone();
-                return Ok(Found {
+                return Ok(LocalEndpoint {
                     endpoint: server.endpoint(),
                     region,
                     credentials: static_credentials(&keys),
@@ -67,8 +67,8 @@ pub(super) async fn endpoint_of(folder: &Path, mode: Mode) -> anyhow::Result<Fou
             }
             Err(error) if error.is_locked() => {
                 drop(turn);
-                if let Some(running) = haul_server::running_endpoint(folder).with_context(doing)? {
-                    return Ok(Found {
+                if let Some(running) = haul_server::running_endpoint(folder).with_context(context)? {
+                    return Ok(LocalEndpoint {
                         endpoint: running.endpoint(),
                         region: running.region,
                         credentials: static_credentials(&running.credentials),
@@ -77,7 +77,7 @@ pub(super) async fn endpoint_of(folder: &Path, mode: Mode) -> anyhow::Result<Fou
                 }
                 tokio::time::sleep(BETWEEN_LOOKS).await;
             }
-            Err(error) => return Err(error).with_context(doing),
+            Err(error) => return Err(error).with_context(context),
         }
     }
     Err(Ended {

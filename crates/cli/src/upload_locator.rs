@@ -8,9 +8,9 @@ use haul::{Advice, Error as EngineError, ObjectRef, StoreError, StoreErrorKind};
 
 use crate::output::is_unsafe;
 
-/// What leads back to one upload.
+/// The way to find one upload again.
 #[derive(Clone, Debug)]
-pub(crate) enum Trail {
+pub(crate) enum UploadLocator {
     /// `haul resume ID` and `haul abort ID` find it.
     Journal(String),
     /// Only the store knows it.
@@ -35,7 +35,7 @@ pub(crate) enum Reach {
     Inside(PathBuf),
 }
 
-impl Trail {
+impl UploadLocator {
     /// The command that goes on with it, if anything does.
     pub(crate) fn resume(&self) -> Option<String> {
         match self {
@@ -152,18 +152,18 @@ mod tests {
         }
     }
 
-    fn at_store(key: &str, endpoint: Reach) -> Trail {
+    fn at_store(key: &str, endpoint: Reach) -> UploadLocator {
         let object = format!("s3://bucket/{key}").parse().unwrap();
-        Trail::Store { object, endpoint, profile: None }
+        UploadLocator::Store { object, endpoint, profile: None }
     }
 
     #[test]
     fn what_is_remembered_is_found_by_its_id() {
-        let trail = Trail::Journal("0e50c57f2f7a".into());
-        let hint = |error| trail.hint(&error).unwrap();
+        let locator = UploadLocator::Journal("0e50c57f2f7a".into());
+        let hint = |error| locator.hint(&error).unwrap();
         insta::assert_snapshot!(hint(left_behind(503, "SlowDown")), @"abort it when the store answers again: haul abort 0e50c57f2f7a");
         insta::assert_snapshot!(hint(left_behind(403, "AccessDenied")), @"abort it with keys that may do so: haul abort 0e50c57f2f7a");
-        assert_eq!(trail.resume().as_deref(), Some("haul resume 0e50c57f2f7a"));
+        assert_eq!(locator.resume().as_deref(), Some("haul resume 0e50c57f2f7a"));
     }
 
     /// A key with a line break was pasted with a backslash and an n in its place: another key.

@@ -1,11 +1,11 @@
-//! What may be left at the store when a signal ends the command, and what is said about it.
+//! The notice about parts that may be left at the store when a signal ends the command.
 
 use haul::Event;
 use haul::parts::UploadId;
 
 use crate::exit::Exit;
 use crate::failure::Ended;
-use crate::trail::Trail;
+use crate::upload_locator::UploadLocator;
 
 /// What the first signal does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,26 +16,26 @@ pub(crate) enum OnInterrupt {
     Abort,
 }
 
-/// What may be left at the store when the process ends now.
+/// Tracks what may be left at the store, and words the notice about it.
 #[derive(Debug)]
-pub(crate) struct Left {
+pub(crate) struct LeftoverNotice {
     on_interrupt: OnInterrupt,
     /// None: a download, which leaves nothing at a store.
-    trail: Option<Trail>,
+    locator: Option<UploadLocator>,
     upload_id: Option<UploadId>,
     /// In parts; unknown until it has started.
     multipart: Option<bool>,
 }
 
-impl Left {
+impl LeftoverNotice {
     /// Of an upload.
-    pub(crate) fn of_upload(on_interrupt: OnInterrupt, trail: Trail) -> Self {
-        Self { on_interrupt, trail: Some(trail), upload_id: None, multipart: None }
+    pub(crate) fn of_upload(on_interrupt: OnInterrupt, locator: UploadLocator) -> Self {
+        Self { on_interrupt, locator: Some(locator), upload_id: None, multipart: None }
     }
 
     /// Of a download: nothing is left at a store.
     pub(crate) fn of_download(on_interrupt: OnInterrupt) -> Self {
-        Self { on_interrupt, trail: None, upload_id: None, multipart: None }
+        Self { on_interrupt, locator: None, upload_id: None, multipart: None }
     }
 
     /// What the first signal does.
@@ -43,7 +43,7 @@ impl Left {
         self.on_interrupt
     }
 
-    /// Takes note of what the engine reports.
+    /// Updates it by an event of the engine.
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
             Event::Started { multipart, .. } => self.multipart = Some(*multipart),
@@ -57,7 +57,7 @@ impl Left {
 
     /// What the first signal does, in words.
     pub(crate) fn stopping(&self, signal: &str) -> String {
-        let in_parts = self.trail.is_some() && self.multipart != Some(false);
+        let in_parts = self.locator.is_some() && self.multipart != Some(false);
         let what = match self.on_interrupt {
             OnInterrupt::Pause if self.multipart == Some(true) => "waiting for the parts in flight",
             OnInterrupt::Abort if in_parts => "removing what was sent",
@@ -69,22 +69,22 @@ impl Left {
 
     /// The end by a second signal.
     pub(crate) fn ended(self, signal: &str) -> Ended {
-        match (self.upload_id, self.trail) {
-            (Some(upload_id), Some(trail)) => match trail.resume() {
+        match (self.upload_id, self.locator) {
+            (Some(upload_id), Some(locator)) => match locator.resume() {
                 Some(resume) if self.on_interrupt == OnInterrupt::Pause => Ended {
                     exit: Exit::Interrupted,
                     code: "Paused",
                     message: format!("{signal} again: quit immediately; what arrived is kept"),
                     hint: Some(format!(
                         "run the same command again, or {resume}; {} removes what is there",
-                        trail.abort(&upload_id)
+                        locator.abort(&upload_id)
                     )),
                 },
                 _ => Ended {
                     exit: Exit::LeftBehind,
                     code: "LeftBehind",
                     message: format!("{signal} again: parts of upload {upload_id} may be left at the store"),
-                    hint: Some(format!("abort it: {}", trail.abort(&upload_id))),
+                    hint: Some(format!("abort it: {}", locator.abort(&upload_id))),
                 },
             },
             // It would have ended at the first signal if its bytes had not left.
@@ -109,13 +109,13 @@ impl Left {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trail::Reach;
+    use crate::upload_locator::Reach;
 
-    fn left(on_interrupt: OnInterrupt, trail: Trail) -> Left {
-        let mut left = Left::of_upload(on_interrupt, trail);
-        left.event(&started(true));
-        left.event(&Event::UploadCreated { upload_id: "abc".parse().unwrap() });
-        left
+    fn leftovers(on_interrupt: OnInterrupt, locator: UploadLocator) -> LeftoverNotice {
+        let mut leftovers = LeftoverNotice::of_upload(on_interrupt, locator);
+        leftovers.event(&started(true));
+        leftovers.event(&Event::UploadCreated { upload_id: "abc".parse().unwrap() });
+        leftovers
     }
 
     fn started(multipart: bool) -> Event {
@@ -123,46 +123,46 @@ mod tests {
         Event::Started { source, target, size_bytes: 9, part_size_bytes: 9, part_count: 1, multipart }
     }
 
-    fn journal() -> Trail {
-        Trail::Journal("0e50c57f2f7a".into())
+    fn journal() -> UploadLocator {
+        UploadLocator::Journal("0e50c57f2f7a".into())
     }
 
-    fn store() -> Trail {
+    fn store() -> UploadLocator {
         let object = "s3://bucket/key".parse().unwrap();
-        Trail::Store { object, endpoint: Reach::Url("http://127.0.0.1:8014".into()), profile: None }
+        UploadLocator::Store { object, endpoint: Reach::Url("http://127.0.0.1:8014".into()), profile: None }
     }
 
     #[test]
     fn a_second_signal_says_what_may_be_left_and_how_to_remove_it() {
-        let ended = left(OnInterrupt::Pause, journal()).ended("Ctrl-C");
+        let ended = leftovers(OnInterrupt::Pause, journal()).ended("Ctrl-C");
         assert_eq!(ended.exit, Exit::Interrupted);
         insta::assert_snapshot!(ended.hint.unwrap(), @"run the same command again, or haul resume 0e50c57f2f7a; haul abort 0e50c57f2f7a removes what is there");
 
-        let ended = left(OnInterrupt::Abort, journal()).ended("Ctrl-C");
+        let ended = leftovers(OnInterrupt::Abort, journal()).ended("Ctrl-C");
         assert_eq!(ended.exit, Exit::LeftBehind);
         insta::assert_snapshot!(ended, @"Ctrl-C again: parts of upload abc may be left at the store");
         insta::assert_snapshot!(ended.hint.unwrap(), @"abort it: haul abort 0e50c57f2f7a");
 
-        let ended = left(OnInterrupt::Abort, store()).ended("Ctrl-C");
+        let ended = leftovers(OnInterrupt::Abort, store()).ended("Ctrl-C");
         assert_eq!(ended.exit, Exit::LeftBehind);
         insta::assert_snapshot!(ended.hint.unwrap(), @"abort it: haul abort s3://bucket/key --upload-id abc --endpoint http://127.0.0.1:8014");
 
-        let mut gone = left(OnInterrupt::Abort, journal());
+        let mut gone = leftovers(OnInterrupt::Abort, journal());
         gone.event(&Event::Aborted);
         assert_eq!(gone.ended("Ctrl-C").exit, Exit::Interrupted);
     }
 
     #[test]
     fn the_first_signal_says_what_is_waited_for() {
-        insta::assert_snapshot!(left(OnInterrupt::Pause, journal()).stopping("Ctrl-C"), @"Ctrl-C: waiting for the parts in flight; press again to quit immediately");
-        insta::assert_snapshot!(left(OnInterrupt::Abort, store()).stopping("Ctrl-C"), @"Ctrl-C: removing what was sent; press again to quit immediately");
+        insta::assert_snapshot!(leftovers(OnInterrupt::Pause, journal()).stopping("Ctrl-C"), @"Ctrl-C: waiting for the parts in flight; press again to quit immediately");
+        insta::assert_snapshot!(leftovers(OnInterrupt::Abort, store()).stopping("Ctrl-C"), @"Ctrl-C: removing what was sent; press again to quit immediately");
         for on_interrupt in [OnInterrupt::Pause, OnInterrupt::Abort] {
-            let mut one_request = Left::of_upload(on_interrupt, journal());
+            let mut one_request = LeftoverNotice::of_upload(on_interrupt, journal());
             one_request.event(&started(false));
             insta::allow_duplicates!(
                 insta::assert_snapshot!(one_request.stopping("Ctrl-C"), @"Ctrl-C: stopping; press again to quit immediately")
             );
         }
-        insta::assert_snapshot!(Left::of_download(OnInterrupt::Abort).stopping("Ctrl-C"), @"Ctrl-C: stopping; press again to quit immediately");
+        insta::assert_snapshot!(LeftoverNotice::of_download(OnInterrupt::Abort).stopping("Ctrl-C"), @"Ctrl-C: stopping; press again to quit immediately");
     }
 }

@@ -10,15 +10,15 @@ use haul::parts::ChecksumAlgorithm;
 use crate::args::{ChecksumChoice, ObjectOptionArgs, TransferArgs};
 use crate::failure::Usage;
 
-/// What was asked for in so many words.
+/// The flags of the command line that an unfinished upload must have been begun with.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Insisted {
+pub(super) struct PinnedFlags {
     part_size: Option<u64>,
     checksum: Option<Option<ChecksumAlgorithm>>,
     object: ObjectOptionArgs,
 }
 
-impl Insisted {
+impl PinnedFlags {
     /// Of this command line.
     pub(super) fn of(transfer: &TransferArgs, object: &ObjectOptionArgs) -> Self {
         Self {
