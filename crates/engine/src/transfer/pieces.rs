@@ -51,13 +51,13 @@ impl Pieces {
         self.left = self.ready.len();
     }
 
-    /// Whether [`Pieces::next`] would give a piece.
+    /// Whether [`Pieces::start_next`] would give a piece.
     pub fn has_next(&self) -> bool {
         self.in_flight + self.waiting < self.concurrency && !self.ready.is_empty()
     }
 
     /// The next piece to run, and which attempt of it that is, counted from 1.
-    pub fn next(&mut self) -> Option<(PartNumber, u32)> {
+    pub fn start_next(&mut self) -> Option<(PartNumber, u32)> {
         if !self.has_next() {
             return None;
         }

@@ -131,7 +131,7 @@ impl<'a> Run<'a> {
     }
 
     fn begin(&mut self, pass: Pass) {
-        let Some((number, attempt)) = self.pieces.next() else { return };
+        let Some((number, attempt)) = self.pieces.start_next() else { return };
         let piece = self.plan.part(number).expect("there are as many pieces as the plan has parts");
         self.passes.insert(number, pass);
         let fetcher = Arc::clone(self.fetcher);

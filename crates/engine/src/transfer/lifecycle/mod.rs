@@ -161,7 +161,7 @@ impl Lifecycle {
 
             (State::Sending, Input::Admitted) => self
                 .pieces
-                .next()
+                .start_next()
                 .map_or_else(Vec::new, |(number, attempt)| vec![Action::SendPart(number, attempt)]),
             (State::Sending, Input::PartSent(_)) => self.part_sent(),
             (State::Sending, Input::PartFailed(number, failure)) => self.part_failed(number, &failure),
