@@ -71,7 +71,7 @@ pub enum Error {
         name: String,
     },
     /// A request failed for good.
-    #[error("{}", Place { object, part: *part, attempts: *attempts })]
+    #[error("{}", FailedRequest { object, part: *part, attempts: *attempts })]
     Store {
         /// The object it was for.
         object: String,
@@ -224,13 +224,13 @@ pub enum Error {
 }
 
 /// "s3://bucket/key, part 7, after 3 attempts": where it failed.
-struct Place<'a> {
+struct FailedRequest<'a> {
     object: &'a str,
     part: Option<PartNumber>,
     attempts: u32,
 }
 
-impl std::fmt::Display for Place<'_> {
+impl std::fmt::Display for FailedRequest<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.object)?;
         if let Some(part) = self.part {

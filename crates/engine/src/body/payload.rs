@@ -25,11 +25,11 @@ use super::stream::{Streamed, Streaming};
 #[derive(Clone)]
 pub struct Payload {
     size_bytes: u64,
-    origin: Origin,
+    origin: PayloadOrigin,
 }
 
 #[derive(Clone)]
-enum Origin {
+enum PayloadOrigin {
     Held(Arc<Held>),
     Reread(Arc<Reread>),
     Streamed(Arc<Streamed>),
@@ -52,7 +52,7 @@ impl Payload {
     pub fn from_bytes(bytes: Bytes) -> Self {
         let size_bytes = bytes.len() as u64;
         let slices = if bytes.is_empty() { vec![] } else { vec![bytes] };
-        Self { size_bytes, origin: Origin::Held(Arc::new(Held { slices, _permit: None })) }
+        Self { size_bytes, origin: PayloadOrigin::Held(Arc::new(Held { slices, _permit: None })) }
     }
 
     /// Reads a range under a permit of the pool and hashes it in the same pass. Blocking threads do the
@@ -75,7 +75,7 @@ impl Payload {
         blocking(move || {
             let digests = hash(&range, &pool, &algorithms)?;
             let size_bytes = range.size_bytes;
-            let origin = Origin::Reread(Arc::new(Reread { range, pool, _permit: permit }));
+            let origin = PayloadOrigin::Reread(Arc::new(Reread { range, pool, _permit: permit }));
             Ok((Self { size_bytes, origin }, digests))
         })
         .await
@@ -87,13 +87,13 @@ impl Payload {
         let permit = pool.permit(READER_SLICES * SLICE_BYTES as u64).await;
         let (size_bytes, pool, sent) = (range.size_bytes, pool.clone(), Mutex::default());
         let streamed = Streamed { range, pool, algorithm, sent, _permit: permit };
-        Self { size_bytes, origin: Origin::Streamed(Arc::new(streamed)) }
+        Self { size_bytes, origin: PayloadOrigin::Streamed(Arc::new(streamed)) }
     }
 
     /// The algorithm of the checksum in the trailer, if there is one.
     pub fn trailer(&self) -> Option<ChecksumAlgorithm> {
         match &self.origin {
-            Origin::Streamed(streamed) => Some(streamed.algorithm),
+            PayloadOrigin::Streamed(streamed) => Some(streamed.algorithm),
             _ => None,
         }
     }
@@ -101,7 +101,7 @@ impl Payload {
     /// The checksum that the last body has carried in its trailer; `None` while it has not come so far.
     pub fn sent_checksum(&self) -> Option<Checksum> {
         match &self.origin {
-            Origin::Streamed(streamed) => streamed.sent_checksum(),
+            PayloadOrigin::Streamed(streamed) => streamed.sent_checksum(),
             _ => None,
         }
     }
@@ -114,13 +114,13 @@ impl Payload {
         let this = self.clone();
         blocking(move || {
             let mut digests = match &this.origin {
-                Origin::Held(held) => {
+                PayloadOrigin::Held(held) => {
                     let mut hasher = MultiHasher::new([algorithm]);
                     held.slices.iter().for_each(|slice| hasher.update(slice));
                     hasher.finish()
                 }
-                Origin::Reread(reread) => hash(&reread.range, &reread.pool, &[algorithm])?,
-                Origin::Streamed(streamed) => hash(&streamed.range, &streamed.pool, &[algorithm])?,
+                PayloadOrigin::Reread(reread) => hash(&reread.range, &reread.pool, &[algorithm])?,
+                PayloadOrigin::Streamed(streamed) => hash(&streamed.range, &streamed.pool, &[algorithm])?,
             };
             Ok(digests.remove(0))
         })
@@ -135,7 +135,7 @@ impl Payload {
     /// How many bytes their body has: more than [`Payload::size_bytes`] with a trailer.
     pub fn wire_bytes(&self) -> u64 {
         match &self.origin {
-            Origin::Streamed(streamed) => streamed.wire_bytes(),
+            PayloadOrigin::Streamed(streamed) => streamed.wire_bytes(),
             _ => self.size_bytes,
         }
     }
@@ -148,12 +148,12 @@ impl Payload {
     /// As [`Payload::body`], telling `wire` of every byte of the payload that leaves.
     pub fn counted_body(&self, wire: Meter) -> PayloadBody {
         let sending = match &self.origin {
-            Origin::Held(held) => Sending::Held { held: Arc::clone(held), next_slice: 0 },
-            Origin::Reread(reread) => Sending::Reread {
+            PayloadOrigin::Held(held) => Sending::Held { held: Arc::clone(held), next_slice: 0 },
+            PayloadOrigin::Reread(reread) => Sending::Reread {
                 reader: SliceReader::new(reread.range.clone(), reread.pool.clone()),
                 _reread: Arc::clone(reread),
             },
-            Origin::Streamed(streamed) => {
+            PayloadOrigin::Streamed(streamed) => {
                 Sending::Streamed { streaming: Streaming::new(streamed), streamed: Arc::clone(streamed) }
             }
         };
@@ -204,7 +204,10 @@ fn hold(
         slices.push(slice);
     })?;
     let held = Held { slices, _permit: Some(permit) };
-    Ok((Payload { size_bytes: range.size_bytes, origin: Origin::Held(Arc::new(held)) }, hasher.finish()))
+    Ok((
+        Payload { size_bytes: range.size_bytes, origin: PayloadOrigin::Held(Arc::new(held)) },
+        hasher.finish(),
+    ))
 }
 
 fn hash(range: &Range, pool: &BufferPool, algorithms: &[ChecksumAlgorithm]) -> io::Result<Vec<Checksum>> {
@@ -371,7 +374,10 @@ mod tests {
         let small = BufferPool::new(2 * SLICE_BYTES as u64);
         let (held, of_held) = Payload::read(range.clone(), &large, &algorithms).await.unwrap();
         let (reread, of_reread) = Payload::read(range, &small, &algorithms).await.unwrap();
-        assert!(matches!(held.origin, Origin::Held(_)) && matches!(reread.origin, Origin::Reread(_)));
+        assert!(
+            matches!(held.origin, PayloadOrigin::Held(_))
+                && matches!(reread.origin, PayloadOrigin::Reread(_))
+        );
         assert_eq!(of_held, of_reread);
         for payload in [&held, &reread] {
             assert_eq!(payload.body().size_hint().exact(), Some(expected.len() as u64));

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::throttle::{Place, Throttle};
+use super::throttle::{Slot, Throttle};
 
 /// Lets a limited number of requests through; clones are the same gate.
 #[derive(Clone, Debug)]
-pub struct Gate(Arc<Mutex<State>>);
+pub struct Gate(Arc<Mutex<GateState>>);
 
 #[derive(Debug)]
-struct State {
+struct GateState {
     throttle: Throttle,
     waiting: VecDeque<oneshot::Sender<Pass>>,
 }
@@ -25,23 +25,23 @@ struct State {
 pub struct Pass {
     /// `None` once it is void.
     gate: Option<Gate>,
-    place: Place,
+    slot: Slot,
 }
 
 impl Gate {
     /// A gate for at most `max` requests at once, at least one.
     pub fn new(max: u32) -> Self {
-        Self(Arc::new(Mutex::new(State { throttle: Throttle::new(max), waiting: VecDeque::new() })))
+        Self(Arc::new(Mutex::new(GateState { throttle: Throttle::new(max), waiting: VecDeque::new() })))
     }
 
-    /// Waits for a pass. Dropping the future gives up the place in the queue.
+    /// Waits for a pass. Dropping the future gives up the slot in the queue.
     pub async fn enter(&self) -> Pass {
         let receiver = {
             let mut state = self.state();
             if state.waiting.is_empty()
-                && let Some(place) = state.throttle.enter()
+                && let Some(slot) = state.throttle.enter()
             {
-                return Pass { gate: Some(self.clone()), place };
+                return Pass { gate: Some(self.clone()), slot };
             }
             let (sender, receiver) = oneshot::channel();
             state.waiting.push_back(sender);
@@ -55,7 +55,7 @@ impl Gate {
         self.state().throttle.allowed()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, GateState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -63,9 +63,9 @@ impl Gate {
     fn change(&self, change: impl FnOnce(&mut Throttle)) {
         let mut state = self.state();
         change(&mut state.throttle);
-        while let Some(place) = if state.waiting.is_empty() { None } else { state.throttle.enter() } {
+        while let Some(slot) = if state.waiting.is_empty() { None } else { state.throttle.enter() } {
             let next = state.waiting.pop_front().expect("the queue was just looked at");
-            if let Err(mut unwanted) = next.send(Pass { gate: Some(self.clone()), place }) {
+            if let Err(mut unwanted) = next.send(Pass { gate: Some(self.clone()), slot }) {
                 // Its drop would take the lock that is held here.
                 unwanted.gate = None;
                 state.throttle.leave();
@@ -85,7 +85,7 @@ impl Pass {
     /// The store asked for less: the gate lets fewer through.
     pub fn throttled(&self) {
         if let Some(gate) = &self.gate {
-            gate.change(|throttle| throttle.throttled(self.place));
+            gate.change(|throttle| throttle.throttled(self.slot));
         }
     }
 }

@@ -32,7 +32,7 @@ pub struct Throttle {
 
 /// One attempt's place: which attempt it was, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place(u64);
+pub struct Slot(u64);
 
 impl Throttle {
     /// At most `max` requests in flight, at least one.
@@ -50,13 +50,13 @@ impl Throttle {
     }
 
     /// A place for one attempt, if there is one.
-    pub fn enter(&mut self) -> Option<Place> {
+    pub fn enter(&mut self) -> Option<Slot> {
         if self.taken >= self.allowed {
             return None;
         }
         self.taken += 1;
         self.begun += 1;
-        Some(Place(self.begun))
+        Some(Slot(self.begun))
     }
 
     /// Gives a place back.
@@ -78,7 +78,7 @@ impl Throttle {
 
     /// The store asked for less. Halves the limit once for all attempts that were under way together: they meet the same
     /// full store, and sixteen refusals at the same moment are no reason to continue with one request.
-    pub fn throttled(&mut self, place: Place) {
+    pub fn throttled(&mut self, place: Slot) {
         self.streak = 0;
         if place.0 > self.halved_at {
             self.allowed = (self.allowed / 2).max(1);

@@ -14,7 +14,7 @@ use super::{Timeouts, broken};
 use crate::body::{BodyError, PayloadBody, SLICE_BYTES};
 use crate::error_text::in_one_line;
 use crate::remote::{Operation, StoreError, StoreErrorKind};
-use crate::s3::transport::{ConnectError, Link, Origin, Progress, Proxy, Transport, find};
+use crate::s3::transport::{ConnectError, Link, Origin, Proxy, SocketActivity, Transport, find};
 use crate::s3::wire_log;
 
 /// An answer to UploadPart or PutObject is a few headers, or an error document.
@@ -22,7 +22,7 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
 pub(super) struct Connection {
     sender: SendRequest<PayloadBody>,
-    progress: Progress,
+    progress: SocketActivity,
     forwarding: Option<Forwarding>,
     used: bool,
     idle_since: Instant,
@@ -160,7 +160,7 @@ async fn exchange(
 /// Ends an exchange on which nothing moves. What is left in the kernel's buffers after the last byte was
 /// handed over still has to travel, so the answer has a patience of its own.
 async fn watch<T>(
-    progress: Progress,
+    progress: SocketActivity,
     timeouts: Timeouts,
     exchange: impl Future<Output = Result<T, ExchangeFailure>>,
 ) -> Result<T, ExchangeFailure> {

@@ -42,8 +42,8 @@ pub use self::no_proxy::NoProxy;
 pub(super) use self::origin::Origin;
 pub use self::proxy::{Proxies, Proxy, ProxyError};
 pub(super) use self::resolve::Resolver;
-pub(super) use self::socket::Progress;
 use self::socket::Socket;
+pub(super) use self::socket::SocketActivity;
 pub(super) use self::tls::{Trust, client_config};
 use self::wrong_scheme::Heard;
 use crate::body::SLICE_BYTES;
@@ -88,7 +88,7 @@ impl Io for hyper_util::rt::TokioIo<hyper::upgrade::Upgraded> {
 pub(super) struct Link {
     pub(super) io: BoxIo,
     /// Of the socket below.
-    pub(super) progress: Progress,
+    pub(super) progress: SocketActivity,
 }
 
 /// Makes connections; shared by everything that talks to a network.

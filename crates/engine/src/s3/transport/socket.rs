@@ -1,6 +1,6 @@
 //! The socket below every connection: it records when bytes move, and what protocol its peer speaks.
 //!
-//! Progress is watched at the socket, not at the body: a slice of 256 KiB may take minutes on a bad link, and every
+//! SocketActivity is watched at the socket, not at the body: a slice of 256 KiB may take minutes on a bad link, and every
 //! byte that the socket takes in between is progress. The first byte that a peer sends betrays https on an http port
 //! and the reverse: no TLS record begins like an HTTP answer.
 
@@ -23,7 +23,7 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// When a byte last moved on a connection.
 #[derive(Clone, Debug)]
-pub(in crate::s3) struct Progress(Arc<Inner>);
+pub(in crate::s3) struct SocketActivity(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -31,7 +31,7 @@ struct Inner {
     last_ms: AtomicU64,
 }
 
-impl Progress {
+impl SocketActivity {
     fn new() -> Self {
         Self(Arc::new(Inner { began: Instant::now(), last_ms: AtomicU64::new(0) }))
     }
@@ -52,7 +52,7 @@ impl Progress {
 #[derive(Debug)]
 pub(super) struct Socket {
     tcp: TcpStream,
-    progress: Progress,
+    progress: SocketActivity,
     /// The peer, until its first byte was looked at.
     unheard: Option<Origin>,
     forwarded: bool,
@@ -74,10 +74,10 @@ impl Socket {
         #[cfg(target_os = "linux")]
         options.set_tcp_user_timeout(Some(unacknowledged_max))?;
         let _ = unacknowledged_max;
-        Ok(Self { tcp, progress: Progress::new(), unheard: Some(hop.clone()), forwarded })
+        Ok(Self { tcp, progress: SocketActivity::new(), unheard: Some(hop.clone()), forwarded })
     }
 
-    pub(super) fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> SocketActivity {
         self.progress.clone()
     }
 

@@ -6,10 +6,10 @@
 //! continued at the byte where it broke, of the same version of the object or not at all.
 
 mod allocate;
+mod destination;
 mod fetch;
 mod frontier;
 mod modified;
-mod place;
 mod plan;
 mod ranged;
 mod remembering;
@@ -32,9 +32,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::allocate::allocate;
+use self::destination::Destination;
 use self::fetch::{Fetched, Fetcher};
 use self::frontier::verify_in_order;
-use self::place::Place;
 use self::plan::Proof;
 use self::ranged::{Unfetched, fetch_all};
 use self::remembering::{DownloadJournal, compare};
@@ -147,16 +147,16 @@ enum End {
 impl Context {
     async fn run(&self, open: Option<File>) -> Result<DownloadReport, Error> {
         // What cannot be written is refused before the store is asked.
-        let place = match open {
-            Some(file) => Place::Open(file),
-            None => Place::find(&self.path).map_err(|source| self.unwritable(source))?,
+        let destination = match open {
+            Some(file) => Destination::Open(file),
+            None => Destination::find(&self.path).map_err(|source| self.unwritable(source))?,
         };
         let version = Version::of(self.head().await?);
         self.progress.set_size(version.size_bytes());
         let part_size_bytes = self.part_size_bytes(version.head()).await;
         let planned = plan::plan(version.head(), part_size_bytes, self.options.part_size_bytes);
-        let (Place::File { path, permissions }, Some(planned)) = (&place, planned) else {
-            return self.in_one_stream(place, version, part_size_bytes).await;
+        let (Destination::File { path, permissions }, Some(planned)) = (&destination, planned) else {
+            return self.in_one_stream(destination, version, part_size_bytes).await;
         };
         match self.in_pieces((path, permissions.as_ref()), &version, part_size_bytes, planned).await {
             Ok(report) => Ok(report),
@@ -167,12 +167,12 @@ impl Context {
                     journal.give_up();
                 }
                 self.progress.set_arrived(0);
-                self.in_one_stream(place, version, part_size_bytes).await
+                self.in_one_stream(destination, version, part_size_bytes).await
             }
         }
     }
 
-    /// Fetches ranges at once, each to its place in a temporary file.
+    /// Fetches ranges at once, each to its destination in a temporary file.
     async fn in_pieces(
         &self,
         (path, permissions): (&Path, Option<&Permissions>),
@@ -284,12 +284,12 @@ impl Context {
 
     async fn in_one_stream(
         &self,
-        place: Place,
+        destination: Destination,
         mut version: Version,
         part_size_bytes: Option<u64>,
     ) -> Result<DownloadReport, Error> {
         let verifier = Verifier::new(version.head(), part_size_bytes);
-        let mut target = Target::open(&self.path, place, verifier).await?;
+        let mut target = Target::open(&self.path, destination, verifier).await?;
         let mut tries = 0;
         while target.written_bytes() < version.size_bytes() {
             let before = target.written_bytes();

@@ -10,8 +10,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use super::destination::Destination;
 use super::modified;
-use super::place::Place;
 use super::temporary::Temporary;
 use super::verify::{Verified, Verifier};
 use crate::error::Error;
@@ -47,8 +47,12 @@ struct Sink {
 
 impl Target {
     /// Opens it. Of a pipe this waits for a reader.
-    pub(super) async fn open(path: &Path, place: Place, verifier: Verifier) -> Result<Self, Error> {
-        let opened = in_background(move || open(place)).await?;
+    pub(super) async fn open(
+        path: &Path,
+        destination: Destination,
+        verifier: Verifier,
+    ) -> Result<Self, Error> {
+        let opened = in_background(move || open(destination)).await?;
         let (file, end) =
             opened.map_err(|source| Error::TargetUnwritable { path: path.to_owned(), source })?;
         Ok(Self {
@@ -154,14 +158,14 @@ impl Target {
     }
 }
 
-fn open(place: Place) -> io::Result<(File, End)> {
-    match place {
-        Place::File { path, permissions } => {
+fn open(destination: Destination) -> io::Result<(File, End)> {
+    match destination {
+        Destination::File { path, permissions } => {
             let (temporary, file) = Temporary::create(&path, permissions.as_ref())?;
             Ok((file, End::Rename(temporary)))
         }
-        Place::Open(file) => Ok((file, End::Leave)),
-        Place::Stream { path, syncs } => {
+        Destination::Open(file) => Ok((file, End::Leave)),
+        Destination::Stream { path, syncs } => {
             let file = File::options().write(true).open(path)?;
             Ok((file, if syncs { End::Sync } else { End::Leave }))
         }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use haul_parts::{ChecksumAlgorithm, Hasher};
 
-use super::place::same_file;
+use super::destination::same_file;
 
 /// Downloads of one target that may run at once.
 const SLOTS: usize = 16;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::tests::lifecycle;
 use super::*;
-use crate::pace::throttle::{Place, Throttle};
+use crate::pace::throttle::{Slot, Throttle};
 
 const MIB: f64 = 1_048_576.0;
 /// The defaults of an upload.
@@ -130,7 +130,7 @@ fn a_refusal_at_the_start_slows_it_down_and_does_not_end_it() {
 struct Sending {
     lifecycle: Lifecycle,
     throttle: Throttle,
-    places: BTreeMap<PartNumber, Place>,
+    places: BTreeMap<PartNumber, Slot>,
 }
 
 impl Sending {

@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use std::time::Duration;
 
 use super::*;
-use crate::pace::throttle::{Place, Throttle};
+use crate::pace::throttle::{Slot, Throttle};
 use crate::pace::{RetryBudget, RetryPolicy};
 
 /// How a walk goes.
@@ -31,7 +31,7 @@ struct Walk {
     lifecycle: Lifecycle,
     throttle: Throttle,
     /// Of parts in flight, and of parts that wait for their next attempt.
-    places: BTreeMap<PartNumber, Place>,
+    places: BTreeMap<PartNumber, Slot>,
     random: StdRng,
     climate: Climate,
     part_count: u32,

@@ -12,7 +12,7 @@ const LINKS_MAX: usize = 40;
 
 /// What the target of a download is.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum Destination {
     /// A regular file, or none yet. The path has no link at its end.
     File {
         path: PathBuf,
@@ -29,7 +29,7 @@ pub(super) enum Place {
     },
 }
 
-impl Place {
+impl Destination {
     /// Looks at the target without opening it.
     pub(super) fn find(path: &Path) -> io::Result<Self> {
         let metadata = match fs::metadata(path) {
