@@ -4,6 +4,7 @@
 //! error, the endpoint's, and [`Usage`]. The same facts go to people on stderr and, with `--json`, to programs on
 //! stdout. Nothing here matches on texts.
 
+mod hints;
 #[cfg(test)]
 mod tests;
 
@@ -442,7 +443,7 @@ fn hint(error: &EngineError, context: Option<&FailureContext>) -> Option<String>
         EngineError::Store { source, .. } if source.code.as_deref() == Some("BucketNotEmpty") => {
             Some("remove its objects first; haul ls -r s3://BUCKET shows them".to_owned())
         }
-        _ => error.hint(),
+        _ => hints::of(error),
     };
     hint.map(|hint| context.map_or(hint.clone(), |context| concrete(&hint, context)))
 }

@@ -1,5 +1,5 @@
-//! What can go wrong for the caller, with two answers each: one for machines ([`Error::advice`]) and one
-//! for people ([`Error::hint`]).
+//! What can go wrong for the caller. [`Error::advice`] is the answer for programs; hints for people belong to who talks to
+//! them.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,7 +8,6 @@ use haul_parts::{ObjectRef, PartNumber, UploadId};
 
 use crate::advice::Advice;
 use crate::journal::JournalError;
-use crate::journal::format::FormatError;
 use crate::remote::StoreError;
 use crate::source::{Change, OpenError};
 
@@ -269,83 +268,6 @@ impl Error {
             | Self::ObjectChanged { .. }
             | Self::CorruptObject { .. } => Advice::Retry { after: None },
             _ => Advice::GiveUp,
-        }
-    }
-
-    /// What a person can do about it.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::SourceUnreadable { source, .. } => match source.kind() {
-                io::ErrorKind::NotFound => "check the path".into(),
-                io::ErrorKind::PermissionDenied => "this user may not read it; check its permissions".into(),
-                _ => return None,
-            },
-            Self::NotAFile { .. } => "haul cp takes one regular file".into(),
-            Self::WrongLength { path, .. } => format!(
-                "it may be made up by the kernel while it is read: copy it first (cat {} > COPY), then send the copy",
-                path.display()
-            ),
-            Self::SourceChangedSince { .. } => {
-                "leave out --on-change fail to send only the parts that differ, or abort the upload"
-                    .into()
-            }
-            Self::MetadataName { .. } => "take letters, digits, - and _".into(),
-            Self::SourceChanged { .. } => "run the same command again when nothing writes to the file".into(),
-            Self::Store { source, .. } => return source.hint().map(Into::into),
-            Self::InDoubt { .. } => {
-                "run the same command again: with a journal it finds out and goes on from there".into()
-            }
-            Self::PutInDoubt { .. } => {
-                "look at the object before anything relies on it; the same command again writes it once more".into()
-            }
-            Self::Paused { id, source, .. } | Self::DownloadPaused { id, source, .. } => {
-                let first = source.as_ref().and_then(|cause| cause.hint()).filter(|_| self.concerns_the_caller());
-                format!(
-                    "{}run the same command again, or haul resume {id}; haul abort {id} removes what is there",
-                    first.map(|first| format!("{first}; then ")).unwrap_or_default()
-                )
-            }
-            Self::Journal(JournalError::Locked { .. }) => "wait for it, or end it first".into(),
-            Self::Journal(JournalError::Format { path, source }) => {
-                let first = if matches!(source, FormatError::Version(_)) { "use the Haul that wrote it, or " } else { "" };
-                format!(
-                    "{first}remove {}; haul cp --adopt then goes on with what is at the store",
-                    path.display()
-                )
-            }
-            Self::Journal(JournalError::NotPrivate { .. }) => {
-                "run as its owner, name a folder of this user's with HAUL_STATE_DIR, or use --no-journal".into()
-            }
-            Self::Journal(JournalError::Missing { .. }) => "haul uploads lists those that are left".into(),
-            Self::Journal(_) => "check the state folder and its free space, or use --no-journal".into(),
-            Self::UploadGone { .. } => "run the same command again: it starts anew".into(),
-            Self::Unproven { .. } => "leave out --require-proof to accept the store's word".into(),
-            Self::LeftBehind { object, upload_id, .. } => format!(
-                "abort it when the store lets you: bucket {}, key {}, upload id {upload_id}",
-                object.bucket, object.key
-            ),
-            Self::Corrupt { .. } => {
-                "run the same command again; if it fails again, the stored object is damaged".into()
-            }
-            Self::CorruptObject { .. } => {
-                "do not use that object; run the same command again to write it anew; if it fails again, the store is damaged"
-                    .into()
-            }
-            Self::BadSetting { hint, .. } => hint.clone(),
-            Self::ObjectChanged { .. } => "run the same command again to get the version that is there now".into(),
-            Self::TargetUnwritable { .. } => "check the folder, its permissions and the free space".into(),
-            _ => return None,
-        })
-    }
-
-    /// True if the store refused the caller: the same again needs other credentials first.
-    fn concerns_the_caller(&self) -> bool {
-        match self {
-            Self::Store { source, .. } => source.kind.concerns_the_caller(),
-            Self::Paused { source: Some(cause), .. } | Self::DownloadPaused { source: Some(cause), .. } => {
-                cause.concerns_the_caller()
-            }
-            _ => false,
         }
     }
 

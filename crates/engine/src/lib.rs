@@ -66,7 +66,7 @@
 //!
 //! # Errors
 //!
-//! Every [`Error`] has an answer for programs ([`Error::advice`]) and one for people ([`Error::hint`]).
+//! [`Error::advice`] is what a program can do about an error; its text and its sources say what happened, for people.
 //!
 //! # How a byte travels, folder by folder
 //!

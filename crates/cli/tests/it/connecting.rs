@@ -144,8 +144,7 @@ fn a_self_signed_certificate_is_trusted_in_each_way() {
     let finished = succeed(upload("none").arg("--no-verify-ssl"));
     assert!(finished.stderr.contains("warning: certificates are not verified"), "{}", finished.stderr);
 
-    let said =
-        ["its certificate is not trusted here", "hint: trust it with --ca-bundle FILE or AWS_CA_BUNDLE"];
+    let said = ["its certificate is not trusted here", "hint: name a bundle of trusted CAs"];
     assert_refused_at_once(&finish(&mut upload("untrusted")), &said);
     assert_refused_at_once(&finish(world.haul(server.store()).args(["ls"])), &said);
     let empty = finish(upload("empty").env("AWS_CA_BUNDLE", ""));

@@ -2,7 +2,6 @@
 //!
 //! Kinds are decided once, where the answer is read; nobody above matches on strings.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -185,45 +184,6 @@ impl StoreError {
             K::NoCredentials | K::BadCertificate | K::WrongScheme | K::ProxyRefused => Advice::Resume,
             _ => Advice::GiveUp,
         }
-    }
-
-    /// What a person can do about it.
-    pub fn hint(&self) -> Option<Cow<'_, str>> {
-        use StoreErrorKind as K;
-        if let Some(remedy) = &self.guidance.remedy {
-            return Some(remedy.into());
-        }
-        Some(Cow::Borrowed(match self.kind {
-            K::NoSuchBucket => "create it first: haul mb s3://BUCKET; or check its name and --endpoint",
-            K::NoSuchUpload => "the upload was aborted, completed or expired; run the same command again",
-            K::NoSuchKey => "list what is there: haul ls s3://BUCKET/PREFIX",
-            K::AccessDenied => {
-                "the keys in use may not do this here; check the bucket policy, or choose others with --profile"
-            }
-            K::BadCredentials => {
-                "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile with --profile"
-            }
-            K::ExpiredCredentials => "the session has ended; renew it (for SSO: aws sso login)",
-            K::ClockSkew => "this machine's clock differs too much from the store's; set it",
-            K::WrongRegion => "the bucket lives in another region; give it with --region",
-            K::Throttled => "the store asks for less; lower --concurrency",
-            K::Connection => "is the endpoint right and reachable? see --endpoint and AWS_ENDPOINT_URL",
-            K::Timeout => "the link or the store stopped moving; run the same command again",
-            K::NoCredentials => {
-                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile"
-            }
-            K::Malformed => {
-                "is the endpoint the S3 port of the store? a console or a proxy may answer there; see --endpoint"
-            }
-            K::EntityTooSmall => "the store takes no parts as small as that; choose a larger --part-size",
-            K::StorageFull => "free some space at the store, then run the same command again",
-            K::ProxyRefused => "check HTTPS_PROXY and HTTP_PROXY; NO_PROXY lists hosts to reach without",
-            K::TooLarge => {
-                "a proxy before the store limits requests: lower --part-size and --multipart-threshold, or raise \
-                 its limit (nginx: client_max_body_size)"
-            }
-            _ => return None,
-        }))
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) fn redirect_remedy(
 ) -> Option<String> {
     let is_foreign = (300..400).contains(&status) && code.is_none() && region.is_none();
     let location = location.filter(|_| is_foreign)?;
-    Some(format!("the endpoint redirects to {location}: name the store itself with --endpoint"))
+    Some(format!("the endpoint redirects to {location}: name the store itself as the endpoint"))
 }
 
 /// What a person sees at once in a document that is not one of S3; `None`: it takes a parser to tell.
@@ -109,7 +109,7 @@ mod tests {
     fn a_redirect_without_a_region_is_told_by_its_target() {
         let remedy =
             |status, code, region| redirect_remedy(status, code, region, Some("https://login.test/"));
-        let expected = "the endpoint redirects to https://login.test/: name the store itself with --endpoint";
+        let expected = "the endpoint redirects to https://login.test/: name the store itself as the endpoint";
         assert_eq!(remedy(302, None, None).as_deref(), Some(expected));
         assert_eq!(remedy(301, Some("PermanentRedirect"), None), None);
         assert_eq!(remedy(301, None, Some("eu-west-3")), None);

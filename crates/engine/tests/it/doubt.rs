@@ -104,7 +104,7 @@ async fn a_store_that_falls_silent_during_complete_leaves_a_doubt() {
     let (ended, said) = heard(start(&store, &bytes(10_500), options())).await;
     let error = ended.unwrap_err();
     let Error::InDoubt { upload_id, .. } = &error else { panic!("{}", chain(&error)) };
-    assert!(!upload_id.as_str().is_empty() && error.hint().is_some());
+    assert!(!upload_id.as_str().is_empty());
     assert_eq!(store.calls(O::AbortMultipartUpload), 0);
     assert!(said.iter().any(|event| matches!(event, Event::InDoubt { .. })));
 }

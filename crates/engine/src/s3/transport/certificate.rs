@@ -43,8 +43,7 @@ impl CertificateProblem {
     /// What to do about it.
     pub(super) fn remedy(&self, to: &Origin) -> String {
         match self {
-            Self::Untrusted => "trust it with --ca-bundle FILE or AWS_CA_BUNDLE: its CA, or the certificate \
-                itself, as PEM"
+            Self::Untrusted => "name a bundle of trusted CAs that has its CA, or the certificate itself, as PEM: AWS_CA_BUNDLE"
                 .into(),
             Self::Expired | Self::NotYetValid => {
                 "renew the certificate of the store, and check this machine's clock".into()
