@@ -102,7 +102,7 @@ fn without_a_journal_the_hint_names_the_upload_at_the_store() {
 #[test]
 fn what_could_not_be_removed_is_told_with_the_reason_and_the_way_out() {
     let scene = Scene::at_haul_serve();
-    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::error(400, "InvalidRequest")).part(2));
+    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::error(400, "InvalidRequest")).part(2).always());
     scene.proxy.add(Rule::on(Kind::AbortMultipartUpload, Fault::error(403, "AccessDenied")));
     let finished = finish(&mut scene.command());
     assert_eq!(finished.code(), Some(5), "{}", finished.stderr);
