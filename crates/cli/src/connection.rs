@@ -325,7 +325,6 @@ mod tests {
         assert_eq!(none.profile_to_use(&given("--profile new"), true).as_deref(), Some("new"));
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_folder_whose_name_is_no_text_is_recorded() {
         use std::os::unix::ffi::OsStrExt;

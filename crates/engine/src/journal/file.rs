@@ -168,15 +168,9 @@ impl Journal {
 }
 
 /// The file's name must survive a power cut too.
-#[cfg(unix)]
 fn sync_folder(path: &Path) -> Result<(), JournalError> {
     let folder = path.parent().unwrap_or(path);
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("synced", folder))
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> Result<(), JournalError> {
-    Ok(())
 }
 
 pub(super) fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError {

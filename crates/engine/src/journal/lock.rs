@@ -65,19 +65,12 @@ fn holder(path: &Path) -> Option<u32> {
     })
 }
 
-#[cfg(unix)]
 fn same_file(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
         _ => false,
     }
-}
-
-#[cfg(not(unix))]
-fn same_file(_: &File, path: &Path) -> bool {
-    // A file that is open cannot be removed there.
-    path.exists()
 }
 
 #[cfg(test)]

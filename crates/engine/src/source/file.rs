@@ -131,9 +131,7 @@ impl Source for FileSource {
             // The next reading may give other bytes, and nothing would show it.
             return None;
         }
-        // Where names are not bytes, one that is no text cannot be written down.
-        let writable = cfg!(unix) || self.settled.to_str().is_some();
-        writable.then(|| SourceRecord { path: self.settled.clone(), identity: self.identity.clone() })
+        Some(SourceRecord { path: self.settled.clone(), identity: self.identity.clone() })
     }
 }
 
@@ -147,17 +145,12 @@ fn settled(path: &Path) -> PathBuf {
     }
 }
 
-#[cfg(unix)]
 /// Reads what one call gives; nothing behind the end.
 pub(super) fn read_at(file: &File, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    #[cfg(unix)]
-    return std::os::unix::fs::FileExt::read_at(file, buffer, offset_bytes);
-    #[cfg(windows)]
-    return std::os::windows::fs::FileExt::seek_read(file, buffer, offset_bytes);
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset_bytes)
 }
 
 /// Fills the buffer; fewer bytes are an error of kind `UnexpectedEof`.
-#[cfg(unix)]
 pub(crate) fn read_exact_at(file: &File, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset_bytes)
 }
@@ -177,23 +170,6 @@ fn read_cached_at(file: &File, offset_bytes: u64, buffer: &mut [u8]) -> io::Resu
 #[cfg(not(target_os = "linux"))]
 fn read_cached_at(_: &File, _: u64, _: &mut [u8]) -> io::Result<usize> {
     Ok(0)
-}
-
-#[cfg(windows)]
-pub(crate) fn read_exact_at(file: &File, mut offset_bytes: u64, mut buffer: &mut [u8]) -> io::Result<()> {
-    use std::os::windows::fs::FileExt;
-    while !buffer.is_empty() {
-        match file.seek_read(buffer, offset_bytes) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => {
-                buffer = &mut buffer[read..];
-                offset_bytes += read as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -219,7 +195,6 @@ mod tests {
         assert!(matches!(source.check_unchanged(), Err(Change::Modified)));
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_file_has_one_path_however_it_is_named() {
         let folder = tempfile::tempdir().unwrap();

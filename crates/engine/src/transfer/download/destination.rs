@@ -82,33 +82,15 @@ fn creatable(path: PathBuf) -> io::Result<PathBuf> {
     if is_folder || path.file_name().is_none() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(path) }
 }
 
-#[cfg(unix)]
 fn is_socket(metadata: &Metadata) -> bool {
     std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type())
 }
 
-#[cfg(unix)]
 fn is_block_device(metadata: &Metadata) -> bool {
     std::os::unix::fs::FileTypeExt::is_block_device(&metadata.file_type())
 }
 
-#[cfg(unix)]
 pub(super) fn same_file(one: &Metadata, other: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
-#[cfg(not(unix))]
-fn is_socket(_: &Metadata) -> bool {
-    false
-}
-
-#[cfg(not(unix))]
-fn is_block_device(_: &Metadata) -> bool {
-    false
-}
-
-#[cfg(not(unix))]
-pub(super) fn same_file(one: &Metadata, other: &Metadata) -> bool {
-    one.is_file() == other.is_file() && one.len() == other.len()
 }

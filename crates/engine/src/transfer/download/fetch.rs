@@ -258,12 +258,6 @@ fn ended_early(arrived_bytes: u64, piece: PlannedPart) -> StoreError {
     StoreError::local(Operation::GetObject, StoreErrorKind::Connection, message)
 }
 
-#[cfg(unix)]
 fn write_all_at(file: &File, bytes: &[u8], offset_bytes: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, offset_bytes)
-}
-
-#[cfg(not(unix))]
-fn write_all_at(_: &File, _: &[u8], _: u64) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }

@@ -159,7 +159,6 @@ fn has_name(file: &File, path: &Path) -> bool {
     }
 }
 
-#[cfg(unix)]
 fn options(permissions: Option<&Permissions>) -> OpenOptions {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
     let mut options = File::options();
@@ -171,14 +170,6 @@ fn options(permissions: Option<&Permissions>) -> OpenOptions {
     options
 }
 
-#[cfg(not(unix))]
-fn options(_: Option<&Permissions>) -> OpenOptions {
-    let mut options = File::options();
-    options.read(true).write(true).create_new(true);
-    options
-}
-
-#[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     // A folder that may be written but not read cannot be opened, and some file systems sync no folders.
     let Ok(folder) = File::open(folder) else { return Ok(()) };
@@ -188,11 +179,6 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
         }
         done => done,
     }
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]
@@ -250,7 +236,6 @@ mod tests {
     }
 
     /// A link of the temporary name must not lead the download elsewhere.
-    #[cfg(unix)]
     #[test]
     fn a_link_of_a_temporary_name_is_neither_followed_nor_removed() {
         let folder = tempfile::tempdir().unwrap();
