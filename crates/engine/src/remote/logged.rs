@@ -3,6 +3,7 @@
 //! A decorator, so that no implementation has to remember it. Logs at `INFO` under the target `haul::request`; never headers,
 //! bodies or credentials. What the engine makes of an answer is logged by `events.rs`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::time::Instant;
@@ -12,9 +13,10 @@ use haul_parts::{Bucket, PartNumber};
 use jiff::Timestamp;
 
 use super::{
-    CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, LifecycleDocument,
-    ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest, PartsPage, PutRequest,
-    Store, StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, GetRequest,
+    LifecycleDocument, ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, Operation, PartCopyRequest,
+    PartRequest, PartsPage, PutRequest, Store, StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef,
+    UploadedPart, UploadsPage,
 };
 
 /// Logs every request to the store inside.
@@ -92,6 +94,28 @@ impl<S: Store> Store for LoggedStore<S> {
 
     async fn put_object(&self, object: &ObjectRef, request: PutRequest) -> Result<UploadedPart, StoreError> {
         logged(Operation::PutObject, object, self.0.put_object(object, request)).await
+    }
+
+    async fn copy_object(
+        &self,
+        object: &ObjectRef,
+        request: &CopyRequest,
+    ) -> Result<UploadedPart, StoreError> {
+        let what = format!("{} -> {object}", request.source);
+        logged(Operation::CopyObject, what, self.0.copy_object(object, request)).await
+    }
+
+    async fn upload_part_copy(
+        &self,
+        upload: &UploadRef,
+        request: &PartCopyRequest,
+    ) -> Result<UploadedPart, StoreError> {
+        let what = format!("{} -> {} part {}", request.source, upload.object, request.number);
+        logged(Operation::UploadPartCopy, what, self.0.upload_part_copy(upload, request)).await
+    }
+
+    async fn get_object_tagging(&self, object: &ObjectRef) -> Result<BTreeMap<String, String>, StoreError> {
+        logged(Operation::GetObjectTagging, object, self.0.get_object_tagging(object)).await
     }
 
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {

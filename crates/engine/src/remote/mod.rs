@@ -11,6 +11,8 @@ mod pages;
 mod profile;
 mod types;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use haul_parts::{Bucket, PartNumber};
 use jiff::Timestamp;
@@ -25,9 +27,10 @@ pub use logged::LoggedStore;
 pub use pages::PageGuard;
 pub use profile::{StoreKind, StoreProfile};
 pub use types::{
-    CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, LifecycleDocument,
-    ListedBucket, Listing, ListingEntry, ObjectBody, ObjectHead, Operation, PartRequest, PartsPage,
-    PutRequest, StoredPart, UploadSummary, UploadedPart, UploadsPage,
+    CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, GetRequest,
+    LifecycleDocument, ListedBucket, Listing, ListingEntry, ObjectBody, ObjectHead, Operation,
+    PartCopyRequest, PartRequest, PartsPage, PutRequest, StoredPart, UploadSummary, UploadedPart,
+    UploadsPage,
 };
 
 fn not_implemented(operation: Operation) -> StoreError {
@@ -94,6 +97,22 @@ pub trait Store: Send + Sync + 'static {
     /// PutObject.
     async fn put_object(&self, object: &ObjectRef, request: PutRequest) -> Result<UploadedPart, StoreError> {
         Err(not_implemented(Operation::PutObject))
+    }
+
+    /// CopyObject: the store copies an object of at most 5 GiB. A 200 that carries an `<Error>` is an error (trap 1).
+    async fn copy_object(&self, _: &ObjectRef, _: &CopyRequest) -> Result<UploadedPart, StoreError> {
+        Err(not_implemented(Operation::CopyObject))
+    }
+
+    /// UploadPartCopy: the store makes a part of an object, or of a range of one, of at most 5 GiB. A 200 that carries an
+    /// `<Error>` is an error, and so is one without an ETag.
+    async fn upload_part_copy(&self, _: &UploadRef, _: &PartCopyRequest) -> Result<UploadedPart, StoreError> {
+        Err(not_implemented(Operation::UploadPartCopy))
+    }
+
+    /// GetObjectTagging.
+    async fn get_object_tagging(&self, _: &ObjectRef) -> Result<BTreeMap<String, String>, StoreError> {
+        Err(not_implemented(Operation::GetObjectTagging))
     }
 
     /// HeadObject, asking for checksums.

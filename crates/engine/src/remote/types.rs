@@ -1,13 +1,14 @@
 //! Requests and answers of the store trait, in S3's words.
 
 use std::fmt;
+use std::ops::Range;
 use std::pin::Pin;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use haul_parts::{
-    Checksum, ChecksumAlgorithm, ChecksumType, CompletedPart, ETag, ObjectAttributes, PartNumber, UploadId,
-    UploadMarker,
+    Checksum, ChecksumAlgorithm, ChecksumType, CompletedPart, ETag, ObjectAttributes, ObjectRef, PartNumber,
+    UploadId, UploadMarker,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -25,7 +26,10 @@ pub enum Operation {
     AbortMultipartUpload,
     ListMultipartUploads,
     PutObject,
+    CopyObject,
+    UploadPartCopy,
     HeadObject,
+    GetObjectTagging,
     GetObject,
     ListObjectsV2,
     DeleteObject,
@@ -83,7 +87,7 @@ pub struct PartRequest {
     pub wire: Meter,
 }
 
-/// Answer of UploadPart and PutObject.
+/// Answer of UploadPart and PutObject, and of UploadPartCopy and CopyObject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadedPart {
     /// As the store gave it.
@@ -169,6 +173,37 @@ pub struct PutRequest {
     pub fresh_connection: bool,
     /// As in [`PartRequest`].
     pub wire: Meter,
+}
+
+/// Of CopyObject: one attempt.
+#[derive(Clone, Debug)]
+pub struct CopyRequest {
+    /// What is copied.
+    pub source: ObjectRef,
+    /// `x-amz-copy-source-if-match`: only this version; another one answers `PreconditionFailed`.
+    pub source_if_match: Option<ETag>,
+    /// What the copy carries instead of the source's attributes (`REPLACE`); `None`: it carries those of the source
+    /// (`COPY`). Tags are the source's either way, unless the attributes have some.
+    pub attributes: Option<ObjectAttributes>,
+    /// `x-amz-storage-class`, which no copy inherits.
+    pub storage_class: Option<String>,
+    /// `If-None-Match: *`: do not overwrite.
+    pub if_none_match: bool,
+    /// `If-Match`: overwrite only this version.
+    pub if_match: Option<ETag>,
+}
+
+/// Of UploadPartCopy: one attempt.
+#[derive(Clone, Debug)]
+pub struct PartCopyRequest {
+    /// 1..=10,000.
+    pub number: PartNumber,
+    /// What is copied.
+    pub source: ObjectRef,
+    /// As in [`CopyRequest`].
+    pub source_if_match: Option<ETag>,
+    /// The bytes of the source that become the part; `None`: all of them. AWS takes a range only of sources above 5 MiB.
+    pub range: Option<Range<u64>>,
 }
 
 /// What HeadObject tells.

@@ -1,6 +1,6 @@
 //! The store trait over the network, in two planes.
 //!
-//! *Control plane* ([`control`], [`listing`], [`objects`]): the official SDK, which knows regions, endpoints, credentials
+//! *Control plane* ([`control`], [`copy`], [`listing`], [`objects`]): the official SDK, which knows regions, endpoints, credentials
 //! and the odd answers. *Data plane* ([`data`]): the bytes of UploadPart and PutObject, on connections that we
 //! own, signed with the SDK's signer; addresses are taken from the SDK, never made up. Each method is one
 //! request; the SDK's own retries are switched off, so that one policy decides (see [`crate::pace`]). Region,
@@ -13,6 +13,7 @@ mod clock;
 mod connect;
 mod control;
 mod convert;
+mod copy;
 mod credentials;
 mod data;
 mod document;
@@ -33,6 +34,7 @@ mod transport;
 mod whole;
 mod wire_log;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,9 +44,10 @@ use jiff::Timestamp;
 
 use crate::error::Error;
 use crate::remote::{
-    CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, LifecycleDocument,
-    ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, PartRequest, PartsPage, PutRequest, Store,
-    StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, GetRequest,
+    LifecycleDocument, ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, PartCopyRequest,
+    PartRequest, PartsPage, PutRequest, Store, StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef,
+    UploadedPart, UploadsPage,
 };
 use clock::Clock;
 use credentials::CredentialCache;
@@ -160,6 +163,35 @@ impl Store for S3Store {
             async move { self.data.put_object(&place, object, request).await }
         })
         .await
+    }
+
+    async fn copy_object(
+        &self,
+        object: &ObjectRef,
+        request: &CopyRequest,
+    ) -> Result<UploadedPart, StoreError> {
+        let timeout = self.complete_timeout;
+        self.ask(&object.bucket, |place| async move {
+            copy::copy_object(&place.client, object, request, timeout).await
+        })
+        .await
+    }
+
+    async fn upload_part_copy(
+        &self,
+        upload: &UploadRef,
+        request: &PartCopyRequest,
+    ) -> Result<UploadedPart, StoreError> {
+        let timeout = self.complete_timeout;
+        self.ask(&upload.object.bucket, |place| async move {
+            copy::upload_part_copy(&place.client, upload, request, timeout).await
+        })
+        .await
+    }
+
+    async fn get_object_tagging(&self, object: &ObjectRef) -> Result<BTreeMap<String, String>, StoreError> {
+        self.ask(&object.bucket, |place| async move { copy::get_object_tagging(&place.client, object).await })
+            .await
     }
 
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {

@@ -3,6 +3,7 @@
 //!
 //! The suite leaves the bucket as it found it. It makes objects below `conformance/` only.
 
+mod copies;
 mod listings;
 mod objects;
 mod refusals;
@@ -46,6 +47,10 @@ pub struct Expectations {
     pub conditional_put: bool,
     /// `If-None-Match: *` is obeyed by Complete.
     pub conditional_complete: bool,
+    /// `x-amz-copy-source-if-match` is obeyed.
+    pub conditional_copies: bool,
+    /// Copies answer with checksums of their own.
+    pub copies_have_checksums: bool,
     /// HeadObject knows `partNumber`.
     pub heads_parts: bool,
     /// An object that was put in one piece has one part for HeadObject; at AWS it has none.
@@ -70,6 +75,8 @@ impl Expectations {
         checks_object_size: true,
         conditional_put: true,
         conditional_complete: true,
+        conditional_copies: true,
+        copies_have_checksums: true,
         heads_parts: true,
         put_is_one_part: false,
         makes_buckets: true,
@@ -85,6 +92,8 @@ impl Expectations {
         checks_object_size: false,
         conditional_put: false,
         conditional_complete: false,
+        conditional_copies: false,
+        copies_have_checksums: false,
         heads_parts: false,
         ..Expectations::AWS
     };
@@ -120,6 +129,11 @@ pub async fn run(store: Arc<dyn Store>, bucket: &Bucket, expectations: &Expectat
     named("complete, repeated", uploads::complete_repeated(&suite)).await?;
     named("wrong checksums of parts and wholes", uploads::wrong_checksums(&suite)).await?;
     named("conditional complete", uploads::conditional_complete(&suite)).await?;
+    named("an object that is copied", copies::object(&suite)).await?;
+    named("attributes of a copy", copies::attributes_of_a_copy(&suite)).await?;
+    named("an object that is copied in parts", copies::parts(&suite)).await?;
+    named("copies of another version", copies::conditional(&suite)).await?;
+    named("copies of nothing", copies::missing(&suite)).await?;
     named("refused lists of parts", refusals::part_lists(&suite)).await?;
     named("unknown uploads", refusals::unknown_uploads(&suite)).await?;
     named("a bucket that does not exist", refusals::missing_bucket(&suite)).await?;

@@ -214,10 +214,10 @@ impl Weather {
             (self.delay, true),
             (self.time_out, true),
             (self.flip_in_transit, has_body),
-            (self.flip_at_rest, is_part),
+            (self.flip_at_rest, is_part || operation == O::UploadPartCopy),
             (self.twice, true),
             (self.lagging_listing, is_part),
-            (self.expiry, is_part || operation == O::CompleteMultipartUpload),
+            (self.expiry, is_part || matches!(operation, O::UploadPartCopy | O::CompleteMultipartUpload)),
             (self.denied, true),
             (self.delayed_answer, true),
         ];

@@ -35,8 +35,13 @@ impl MemoryStore {
         self.begin(operation, Some(upload_id), None)
     }
 
-    pub(super) fn ask_of_part(&self, upload_id: &UploadId, part: PartNumber) -> Request {
-        self.begin(Operation::UploadPart, Some(upload_id), Some(part))
+    pub(super) fn ask_of_part(
+        &self,
+        operation: Operation,
+        upload_id: &UploadId,
+        part: PartNumber,
+    ) -> Request {
+        self.begin(operation, Some(upload_id), Some(part))
     }
 
     fn begin(&self, operation: Operation, upload_id: Option<&UploadId>, part: Option<PartNumber>) -> Request {

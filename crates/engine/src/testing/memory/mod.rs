@@ -10,13 +10,14 @@
 //! faults.rs    what goes wrong, and when
 //! world.rs     buckets, and what all operations share
 //! uploads.rs   the multipart operations on it; complete.rs the largest of them
-//! objects.rs   the object operations; listing.rs the paged ones
+//! objects.rs   the object operations; listing.rs the paged ones; copies.rs those that read one object for another
 //! ledger.rs    what was asked and what arrived, for tests to look at
 //! link.rs      the way between client and store: where faults strike
 //! store.rs     the trait
 //! ```
 
 mod complete;
+mod copies;
 mod faults;
 mod ledger;
 mod link;

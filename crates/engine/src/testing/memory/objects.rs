@@ -1,5 +1,7 @@
 //! PutObject, HeadObject, GetObject and DeleteObject.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, Hasher, PartNumber};
 
@@ -24,15 +26,7 @@ impl World {
         let operation = Operation::PutObject;
         self.check_body(operation, &put.bytes, put.checksum.as_ref())?;
         self.check_body(operation, &put.bytes, put.md5.as_ref())?;
-        let present = self.bucket(operation, &object.bucket)?.objects.get(&object.key);
-        let holds = match (&put.if_match, present) {
-            (None, _) => true,
-            (Some(wanted), Some(object)) => *wanted == object.etag,
-            (Some(_), None) => return Err(no_such_key(operation)),
-        };
-        if !holds || (put.if_none_match && present.is_some()) {
-            return Err(precondition_failed(operation));
-        }
+        self.check_target(operation, object, put.if_none_match, put.if_match.as_ref())?;
         let (etag, etag_is_opaque) = self.etag(ETag::from_md5(md5(&put.bytes)));
         let sent = put.checksum.as_ref().map(Checksum::algorithm);
         let algorithm = sent.filter(|sent| *sent != ChecksumAlgorithm::Md5).or(self.quirks.default_checksum);
@@ -50,6 +44,26 @@ impl World {
         };
         self.publish(operation, object, published)?;
         Ok(UploadedPart { etag, checksum, etag_is_opaque })
+    }
+
+    /// The conditions that PutObject and CopyObject may set on what they would overwrite.
+    pub(super) fn check_target(
+        &mut self,
+        operation: Operation,
+        object: &ObjectRef,
+        if_none_match: bool,
+        if_match: Option<&ETag>,
+    ) -> Result<(), StoreError> {
+        let present = self.bucket(operation, &object.bucket)?.objects.get(&object.key);
+        let holds = match (if_match, present) {
+            (None, _) => true,
+            (Some(wanted), Some(object)) => *wanted == object.etag,
+            (Some(_), None) => return Err(no_such_key(operation)),
+        };
+        if holds && !(if_none_match && present.is_some()) {
+            return Ok(());
+        }
+        Err(precondition_failed(operation))
     }
 
     pub(super) fn head_object(&mut self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
@@ -114,19 +128,21 @@ impl World {
         Ok(())
     }
 
-    fn stored(&mut self, operation: Operation, object: &ObjectRef) -> Result<&Object, StoreError> {
+    pub(super) fn stored(&mut self, operation: Operation, object: &ObjectRef) -> Result<&Object, StoreError> {
         let bucket = self.bucket(operation, &object.bucket)?;
         bucket.objects.get(&object.key).ok_or_else(|| no_such_key(operation))
     }
 }
 
 fn head(object: &Object) -> ObjectHead {
+    // Its tags are no headers.
+    let attributes = ObjectAttributes { tags: BTreeMap::new(), ..object.attributes.clone() };
     ObjectHead {
         size_bytes: object.bytes.len() as u64,
         etag: object.etag.clone(),
         checksum: object.checksum,
         last_modified: Some(object.last_modified),
-        attributes: object.attributes.clone(),
+        attributes,
     }
 }
 
@@ -134,6 +150,6 @@ fn no_such_key(operation: Operation) -> StoreError {
     StoreError::answered(operation, 404, Some("NoSuchKey"), "The specified key does not exist.")
 }
 
-fn precondition_failed(operation: Operation) -> StoreError {
+pub(super) fn precondition_failed(operation: Operation) -> StoreError {
     StoreError::answered(operation, 412, Some("PreconditionFailed"), "A precondition did not hold.")
 }

@@ -36,6 +36,12 @@ pub struct Quirks {
     pub check_object_size: bool,
     /// `If-Match` and `If-None-Match` are obeyed by Complete.
     pub conditional_complete: bool,
+    /// CopyObject is known.
+    pub copies_objects: bool,
+    /// UploadPartCopy is known (not at Google's S3 interface).
+    pub copies_parts: bool,
+    /// `x-amz-copy-source-if-match` is obeyed.
+    pub conditional_copies: bool,
     /// Writing a key removes the open uploads of that key.
     pub overwriting_drops_uploads: bool,
     /// Create says that a lifecycle rule will remove the upload after so long (`x-amz-abort-date`); nothing does.
@@ -88,6 +94,9 @@ impl Quirks {
         complete_wants_all_parts: false,
         check_object_size: true,
         conditional_complete: true,
+        copies_objects: true,
+        copies_parts: true,
+        conditional_copies: true,
         overwriting_drops_uploads: false,
         aborts_after: None,
     };
@@ -103,6 +112,7 @@ impl Quirks {
         complete_wants_all_parts: true,
         check_object_size: false,
         conditional_complete: false,
+        conditional_copies: false,
         ..Quirks::AWS
     };
 

@@ -1,5 +1,7 @@
 //! [`Store`] for [`MemoryStore`]: each operation takes its way over the link to the world and back.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream;
@@ -11,9 +13,9 @@ use super::link::{broken, flip_a_bit};
 use super::objects::Put;
 use super::uploads::Landing;
 use crate::remote::{
-    CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, GetRequest, ListedBucket, Listing,
-    ObjectBody, ObjectHead, ObjectRef, Operation, PartRequest, PartsPage, PutRequest, Store, StoreError,
-    StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, GetRequest, ListedBucket,
+    Listing, ObjectBody, ObjectHead, ObjectRef, Operation, PartCopyRequest, PartRequest, PartsPage,
+    PutRequest, Store, StoreError, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 
 /// Bytes of one item of a GetObject stream.
@@ -32,7 +34,7 @@ impl Store for MemoryStore {
     }
 
     async fn upload_part(&self, upload: &UploadRef, part: PartRequest) -> Result<UploadedPart, StoreError> {
-        let mut asked = self.ask_of_part(&upload.upload_id, part.number);
+        let mut asked = self.ask_of_part(Operation::UploadPart, &upload.upload_id, part.number);
         let bytes = asked.receive(&part.payload, &part.wire).await?;
         let landing = match asked.fault() {
             Some(Fault::LagListing(listings)) => Landing::Lagging(*listings),
@@ -97,6 +99,36 @@ impl Store for MemoryStore {
         let put = Put { bytes, attributes, checksum, md5, if_none_match, if_match };
         let object = object.clone();
         asked.carry_out_received(move |world| world.put_object(&object, &put)).await
+    }
+
+    async fn copy_object(
+        &self,
+        object: &ObjectRef,
+        request: &CopyRequest,
+    ) -> Result<UploadedPart, StoreError> {
+        let (object, request) = (object.clone(), request.clone());
+        let asked = self.ask(Operation::CopyObject);
+        asked.carry_out(move |world| world.copy_object(&object, &request)).await
+    }
+
+    async fn upload_part_copy(
+        &self,
+        upload: &UploadRef,
+        request: &PartCopyRequest,
+    ) -> Result<UploadedPart, StoreError> {
+        let (to, request) = (upload.clone(), request.clone());
+        let asked = self.ask_of_part(Operation::UploadPartCopy, &upload.upload_id, request.number);
+        let landing = match asked.fault() {
+            Some(Fault::FlipAtRest) => Landing::Damaged,
+            Some(Fault::LandAfterAbort) => Landing::AfterAbort,
+            _ => Landing::Plain,
+        };
+        asked.carry_out(move |world| world.upload_part_copy(&to, &request, landing)).await
+    }
+
+    async fn get_object_tagging(&self, object: &ObjectRef) -> Result<BTreeMap<String, String>, StoreError> {
+        let object = object.clone();
+        self.ask(Operation::GetObjectTagging).carry_out(move |world| world.get_object_tagging(&object)).await
     }
 
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {

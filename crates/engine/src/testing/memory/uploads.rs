@@ -68,13 +68,24 @@ impl World {
             check_declaration(declared, given)?;
         }
         self.check_body(operation, bytes, given)?;
+        let sent = given.map(Checksum::algorithm).filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5);
+        let algorithm = declared.map(|(algorithm, _)| algorithm).or(sent);
+        self.keep_part(operation, (upload, number), bytes, algorithm, landing)
+    }
 
+    /// Keeps a part whose bytes have been checked, with a checksum of this algorithm.
+    pub(super) fn keep_part(
+        &mut self,
+        operation: Operation,
+        (upload, number): (&UploadRef, PartNumber),
+        bytes: &Bytes,
+        algorithm: Option<ChecksumAlgorithm>,
+        landing: Landing,
+    ) -> Result<UploadedPart, StoreError> {
         let bytes = if landing == Landing::Damaged { damaged(bytes) } else { bytes.clone() };
         let digest = md5(&bytes);
         let (etag, etag_is_opaque) = self.etag(ETag::from_md5(digest));
-        let algorithm = declared.map(|(algorithm, _)| algorithm);
-        let sent = given.map(Checksum::algorithm).filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5);
-        let kept = if self.quirks.echo_checksums { algorithm.or(sent) } else { None };
+        let kept = algorithm.filter(|_| self.quirks.echo_checksums);
         let checksum = kept.map(|algorithm| Hasher::checksum(algorithm, &bytes));
         let hidden_listings = if let Landing::Lagging(listings) = landing { listings } else { 0 };
         let arrived = self.now();
