@@ -8,6 +8,7 @@ use crate::pace::{EngineOptions, Resources};
 use crate::remote::Store;
 use crate::source::Source;
 use crate::transfer::Transfer;
+use crate::transfer::copy::{self, CopyOptions, CopyReport};
 use crate::transfer::download::{self, DownloadOptions, DownloadReport, DownloadTarget};
 use crate::transfer::upload::{self, UploadOptions, UploadReport};
 
@@ -44,6 +45,24 @@ impl Engine {
         options: DownloadOptions,
     ) -> Transfer<DownloadReport> {
         download::start(&self.resources, object, target.into(), options)
+    }
+
+    /// Copies `source` to `target`, both in this store, which moves the bytes itself where it can. Must be called inside a
+    /// tokio runtime.
+    pub fn copy(&self, source: ObjectRef, target: ObjectRef, options: CopyOptions) -> Transfer<CopyReport> {
+        copy::start(&self.resources, None, source, target, options)
+    }
+
+    /// Copies `source`, which is in another store, to `target`: the bytes are streamed through the memory budget. Must be
+    /// called inside a tokio runtime.
+    pub fn copy_from(
+        &self,
+        source_store: Arc<dyn Store>,
+        source: ObjectRef,
+        target: ObjectRef,
+        options: CopyOptions,
+    ) -> Transfer<CopyReport> {
+        copy::start(&self.resources, Some(source_store), source, target, options)
     }
 
     /// The store, for requests that are no transfers.

@@ -182,8 +182,8 @@ pub enum Error {
         /// Which check failed.
         detail: String,
     },
-    /// The object is not the one that the download began with.
-    #[error("{object} changed at the store while it was downloaded: {detail}")]
+    /// The object is not the one that the download or the copy began with.
+    #[error("{object} changed at the store while it was read: {detail}")]
     ObjectChanged {
         /// The object.
         object: ObjectRef,
@@ -197,6 +197,12 @@ pub enum Error {
         object: ObjectRef,
         /// Which check failed.
         detail: String,
+    },
+    /// A copy of an object onto itself that changes nothing: S3 refuses it.
+    #[error("{object} would be copied onto itself, and nothing of it would change")]
+    CopyOntoItself {
+        /// The object.
+        object: ObjectRef,
     },
     /// The target of a download cannot be written.
     #[error("cannot write {}", path.display())]

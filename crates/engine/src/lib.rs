@@ -114,6 +114,7 @@ pub use proof::{Proof, ProofCount, WholeProof};
 pub use remote::{ObjectAttributes, Store, StoreError, StoreErrorKind};
 pub use s3::{Addressing, S3Options, S3Store};
 pub use source::{BytesSource, FileSource, Source};
+pub use transfer::copy::{CopyMethod, CopyOptions, CopyProof, CopyReport};
 pub use transfer::download::{DownloadOptions, DownloadReport, DownloadTarget};
 pub use transfer::upload::{
     Abandoned, JournalChoice, JournalOptions, OnChange, Unfinished, UploadOptions, UploadReport, abandon,

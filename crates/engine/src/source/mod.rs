@@ -68,6 +68,9 @@ pub enum Change {
     /// Only the time of the last change of its inode (ctime) differs.
     #[error("its inode changed (renamed, linked, other permissions, or written to and its time restored)")]
     Inode,
+    /// An object at a store that is another version now.
+    #[error("it is another version: {0}")]
+    Version(String),
     /// Its metadata cannot be read any more.
     #[error("it can no longer be examined: {0}")]
     Gone(#[source] io::Error),

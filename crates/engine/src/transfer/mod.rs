@@ -3,6 +3,7 @@
 //! [`handle`] is what a caller holds of a running transfer, [`stop`] how it is stopped, [`progress`] how far it is.
 //! [`pieces`] and [`lifecycle`] decide what happens next, without I/O; [`mover`] is one attempt at one piece.
 
+pub mod copy;
 pub mod download;
 mod handle;
 pub mod lifecycle;

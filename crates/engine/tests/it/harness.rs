@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use haul::body::Payload;
 use haul::parts::{Bucket, Key, Limits, PartNumber, UploadId};
-use haul::remote::{CreateRequest, Operation, Store, StoreErrorKind, UploadRef};
+use haul::remote::{
+    CreateRequest, Meter, ObjectAttributes, Operation, PartRequest, PutRequest, Store, StoreErrorKind,
+    UploadRef,
+};
 use haul::source::FileIdentity;
 use haul::source::SourceRecord;
 use haul::testing::memory::{Call, EtagKind, Fate, Faults, MemoryStore, Quirks};
@@ -229,4 +233,29 @@ pub(crate) fn identity(size_bytes: u64, version: u64) -> Option<SourceRecord> {
         changed_ns: Some(version),
     };
     Some(SourceRecord { path: "/a/file".into(), identity })
+}
+
+/// A PutObject of so many bytes, past the engine.
+pub(crate) fn put_request(content: &[u8]) -> PutRequest {
+    PutRequest {
+        payload: Payload::from_bytes(content.to_vec().into()),
+        attributes: ObjectAttributes::default(),
+        checksum: None,
+        md5: None,
+        if_none_match: false,
+        if_match: None,
+        fresh_connection: false,
+        wire: Meter::default(),
+    }
+}
+
+/// An UploadPart, past the engine.
+pub(crate) fn part_request(number: PartNumber, content: &[u8]) -> PartRequest {
+    PartRequest {
+        number,
+        payload: Payload::from_bytes(content.to_vec().into()),
+        checksum: None,
+        fresh_connection: false,
+        wire: Meter::default(),
+    }
 }

@@ -8,6 +8,8 @@ mod adoption;
 mod attributes;
 mod budget;
 mod cancelling;
+mod copying;
+mod copying_simulation;
 mod crashes;
 mod doubt;
 mod fetching;

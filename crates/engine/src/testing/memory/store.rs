@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream;
 use haul_parts::{Bucket, PartNumber};
+use jiff::Timestamp;
 
 use super::MemoryStore;
 use super::faults::Fault;
@@ -202,6 +203,10 @@ impl Store for MemoryStore {
 
     async fn list_buckets(&self) -> Result<Vec<ListedBucket>, StoreError> {
         self.ask(Operation::ListBuckets).carry_out(|world| Ok(world.list_buckets())).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.world().now()
     }
 
     fn endpoint(&self) -> String {

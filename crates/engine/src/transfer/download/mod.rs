@@ -16,7 +16,7 @@ mod remembering;
 mod target;
 mod temporary;
 mod verify;
-mod version;
+pub(crate) mod version;
 
 use std::collections::HashMap;
 use std::fs::{File, Permissions};

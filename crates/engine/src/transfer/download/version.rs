@@ -10,43 +10,43 @@ use crate::remote::{ObjectBody, ObjectHead};
 
 /// The version that HeadObject described.
 #[derive(Clone, Debug)]
-pub(super) struct Version {
+pub(crate) struct Version {
     head: ObjectHead,
     /// False after the store refused `If-Match` although the object is still this version.
     names_etag: bool,
 }
 
 impl Version {
-    pub(super) fn of(head: ObjectHead) -> Self {
+    pub(crate) fn of(head: ObjectHead) -> Self {
         let names_etag = head.etag.is_strong();
         Self { head, names_etag }
     }
 
-    pub(super) fn head(&self) -> &ObjectHead {
+    pub(crate) fn head(&self) -> &ObjectHead {
         &self.head
     }
 
-    pub(super) fn size_bytes(&self) -> u64 {
+    pub(crate) fn size_bytes(&self) -> u64 {
         self.head.size_bytes
     }
 
     /// The value of `If-Match`, if one can be sent.
-    pub(super) fn if_match(&self) -> Option<ETag> {
+    pub(crate) fn if_match(&self) -> Option<ETag> {
         self.names_etag.then(|| self.head.etag.clone())
     }
 
     /// Sends no `If-Match` from now on: a proxy that weakens ETags on the way makes every one of them fail.
-    pub(super) fn stop_naming_the_etag(&mut self) {
+    pub(crate) fn stop_naming_the_etag(&mut self) {
         self.names_etag = false;
     }
 
     /// Compares another HeadObject. `Err` names what differs.
-    pub(super) fn agrees(&self, other: &ObjectHead) -> Result<(), String> {
+    pub(crate) fn agrees(&self, other: &ObjectHead) -> Result<(), String> {
         self.compare(other, Some(other.size_bytes))
     }
 
     /// Compares the head of a GetObject. `Err` names what differs.
-    pub(super) fn is_of(&self, body: &ObjectBody) -> Result<(), String> {
+    pub(crate) fn is_of(&self, body: &ObjectBody) -> Result<(), String> {
         self.compare(&body.head, body.announced_bytes)
     }
 

@@ -44,7 +44,7 @@ pub(super) fn request(
 }
 
 /// The checksum of the whole object from those of its parts, where the algorithm allows that.
-pub(super) fn full_object(parts: &[SentPart]) -> Option<Checksum> {
+pub(crate) fn full_object(parts: &[SentPart]) -> Option<Checksum> {
     let of_parts: Option<Vec<_>> = parts.iter().map(|part| Some((part.checksum?, part.size_bytes))).collect();
     let of_parts = of_parts?;
     if !of_parts.first()?.0.algorithm().combines() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::UploadOptions;
+use super::{PartMaker, UploadOptions};
 use crate::event::EventSender;
 use crate::pace::Resources;
 use crate::remote::{ObjectRef, Store};
@@ -10,13 +10,15 @@ use crate::source::Source;
 use crate::transfer::Progress;
 
 /// One upload: what is sent, where to, and what it shares with others.
-pub(super) struct Context {
-    pub(super) resources: Resources,
-    pub(super) source: Arc<dyn Source>,
-    pub(super) object: ObjectRef,
-    pub(super) options: UploadOptions,
-    pub(super) events: EventSender,
-    pub(super) progress: Progress,
+pub(crate) struct Context {
+    pub(crate) resources: Resources,
+    pub(crate) source: Arc<dyn Source>,
+    /// What makes the parts, if they are not simply sent from the source.
+    pub(crate) maker: Option<Arc<dyn PartMaker>>,
+    pub(crate) object: ObjectRef,
+    pub(crate) options: UploadOptions,
+    pub(crate) events: EventSender,
+    pub(crate) progress: Progress,
 }
 
 impl Context {

@@ -142,6 +142,8 @@ struct Driver {
 enum Ended {
     Created(Result<CreatedUpload, StoreError>),
     Completed(Result<CompletedObject, StoreError>, Option<ObjectHead>),
+    /// The parts do not make the object that they are to make: Complete was not sent.
+    Unfit(Error),
     Examined(Finding, Result<ObjectHead, StoreError>),
     Aborted(Result<(), StoreError>),
     CompletedAfterAll(ObjectHead),
@@ -325,9 +327,8 @@ impl Driver {
         assert_eq!(parts.len(), self.sent.len(), "Complete names every part of the plan");
         // The last look at the source before the object can appear (P4). Once it may be there it is too late for that:
         // then only the list counts, and that is of one version.
-        if !std::mem::replace(&mut self.completing, true)
-            && let Err(changed) = check_unchanged(self.context.source.as_ref())
-        {
+        let is_first = !std::mem::replace(&mut self.completing, true);
+        if is_first && let Err(changed) = check_unchanged(self.context.source.as_ref()) {
             self.completing = false;
             self.impossible = Some(self.source_failed(PartNumber::MIN, changed));
             return;
@@ -337,12 +338,17 @@ impl Driver {
         }
         let request = complete::request(&parts, self.declared, &self.context.options);
         let context = Arc::clone(&self.context);
-        context.events.send(Event::Completing);
         let creates = std::mem::take(&mut self.creates);
         self.requests.spawn(async move {
             if creates.any() {
                 lost_create::sweep(&context, &upload, creates).await;
             }
+            if let Some(maker) = context.maker.as_ref().filter(|_| is_first)
+                && let Err(error) = maker.check(&parts).await
+            {
+                return Ended::Unfit(error);
+            }
+            context.events.send(Event::Completing);
             let completed = context.store().complete_multipart_upload(&upload, &request).await;
             // Closes the chain, and gives the ETag that Ceph RGW 16.2 leaves out of its first answer.
             let head = match &completed {
@@ -423,6 +429,10 @@ impl Driver {
                 self.whole = head;
                 Input::Completed
             }
+            Ended::Unfit(error) => {
+                self.completing = false;
+                self.source_failed(PartNumber::MIN, error)
+            }
             Ended::Completed(Err(error), _) => {
                 let failure = Failure::from(&error);
                 if failure.outcome_unknown {
@@ -495,14 +505,17 @@ impl Driver {
     fn send_with(&mut self, upload: UploadRef, declared: Option<ChecksumType>) {
         self.declared = declared;
         self.upload = Some(upload.clone());
-        self.mover = Some(Arc::new(PartSender {
-            store: Arc::clone(self.context.store()),
-            source: Arc::clone(&self.context.source),
-            pool: self.context.resources.pool.clone(),
-            upload,
-            checksum: self.context.options.checksum,
-            md5: Md5Wish::new(declared.is_none()),
-            wire: self.context.progress.meter().clone(),
+        let made = self.context.maker.as_ref().and_then(|maker| maker.mover(&upload));
+        self.mover = Some(made.unwrap_or_else(|| {
+            Arc::new(PartSender {
+                store: Arc::clone(self.context.store()),
+                source: Arc::clone(&self.context.source),
+                pool: self.context.resources.pool.clone(),
+                upload,
+                checksum: self.context.options.checksum,
+                md5: Md5Wish::new(declared.is_none()),
+                wire: self.context.progress.meter().clone(),
+            })
         }));
     }
 
@@ -524,7 +537,10 @@ impl Driver {
             lost_create::warn_of_leftovers(&self.context);
         }
         let (upload, expected) = (self.upload(), self.expected());
-        let parts: Vec<_> = self.sent.into_iter().flatten().collect();
+        let mut parts: Vec<_> = self.sent.into_iter().flatten().collect();
+        if let Some(proof) = self.context.maker.as_ref().and_then(|maker| maker.proof()) {
+            parts.iter_mut().for_each(|part| part.proof = proof);
+        }
         // The parts in flight may have failed while it was stopping: that is not why it stopped.
         let beside_the_point = outcome == Outcome::Paused && self.asked_to_stop;
         let cause = self.cause.filter(|cause| !(beside_the_point && matches!(cause, Error::Store { .. })));

@@ -18,6 +18,7 @@ mod landed;
 mod lost_create;
 mod options;
 mod part;
+mod part_maker;
 mod preflight_stop;
 mod related;
 mod remembered;
@@ -30,7 +31,6 @@ use std::sync::Arc;
 
 use haul_parts::{ETag, PartPlan, UploadId};
 
-use self::context::Context;
 use self::driver::{RunOutcome, Start};
 use self::finisher::Finisher;
 use self::journal_handle::JournalHandle;
@@ -48,9 +48,13 @@ use crate::source::{Change, Source};
 
 pub use abandon::{Abandoned, abandon};
 pub(crate) use abort::abort_until_gone;
+pub(crate) use complete::{TOKEN_METADATA, full_object};
+use context::Context;
+pub(crate) use context::Context as UploadContext;
 pub use options::{
     DEFAULT_MULTIPART_THRESHOLD_BYTES, JournalChoice, JournalOptions, OnChange, Unfinished, UploadOptions,
 };
+pub(crate) use part_maker::PartMaker;
 
 /// What an upload came to.
 #[derive(Clone, Debug)]
@@ -85,7 +89,8 @@ pub(crate) fn start(
     Transfer::start(resources, |line| {
         let Line { events, progress, stop } = line;
         progress.set_size(source.size_bytes());
-        run(Context { resources: resources.clone(), source, object, options, events, progress }, stop)
+        let resources = resources.clone();
+        run(Context { resources, source, maker: None, object, options, events, progress }, stop)
     })
 }
 
@@ -116,7 +121,8 @@ async fn find_start(
     }
 }
 
-async fn run(mut context: Context, stop: StopSignal) -> Result<UploadReport, Error> {
+/// Uploads the source of `context`, in one piece or in parts.
+pub(crate) async fn run(mut context: Context, stop: StopSignal) -> Result<UploadReport, Error> {
     let size_bytes = context.source.size_bytes();
     if let Some(name) = context.options.attributes.impossible_name() {
         return Err(Error::MetadataName { name: name.to_owned() });
@@ -162,7 +168,7 @@ async fn run(mut context: Context, stop: StopSignal) -> Result<UploadReport, Err
             return Err(stopped.end(context, journal, request).await);
         }
     };
-    let mut start = match reconciled {
+    let start = match reconciled {
         Resumption::Anew(reason) => {
             if let Some(reason) = reason {
                 context.events.send(Event::Restarting { reason });
@@ -188,6 +194,24 @@ async fn run(mut context: Context, stop: StopSignal) -> Result<UploadReport, Err
             return Finisher::of_earlier(&context, journal, *resumed, &head, &expected);
         }
     };
+    drive_to_the_end(context, (start, journal), plan, creates, stop).await
+}
+
+/// Makes the object of `context` of the parts of `plan`, whatever its size. It has no journal.
+pub(crate) async fn make(context: Context, plan: PartPlan, stop: StopSignal) -> Result<UploadReport, Error> {
+    start::check_condition(&context).await?;
+    let start = Start::anew(plan, LostCreates::default());
+    drive_to_the_end(context, (start, JournalHandle::default()), plan, LostCreates::default(), stop).await
+}
+
+/// Drives an upload to its end, and begins it again where the store lost it.
+async fn drive_to_the_end(
+    context: Context,
+    (mut start, mut journal): (Start, JournalHandle),
+    plan: PartPlan,
+    creates: LostCreates,
+    stop: StopSignal,
+) -> Result<UploadReport, Error> {
     let context = Arc::new(context);
     let mut last = None;
     for _ in 0..RESTARTS_MAX {

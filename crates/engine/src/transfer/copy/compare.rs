@@ -1,0 +1,76 @@
+//! Holds a copy against its source (P1).
+
+use haul_parts::{Checksum, ChecksumType, ETag};
+
+use super::CopyProof;
+use crate::remote::ObjectHead;
+use crate::transfer::mover::SentPart;
+use crate::transfer::upload::full_object;
+
+/// Compares what the store says of the source with what is known of the copy: its ETag, and its checksum of the full
+/// object. Only a checksum can disprove: ETags of the same bytes differ where one of them is encrypted or cut otherwise.
+///
+/// # Errors
+/// What differs.
+pub(super) fn whole(
+    source: &ObjectHead,
+    etag: Option<&ETag>,
+    checksum: Option<Checksum>,
+) -> Result<CopyProof, String> {
+    if let (Some((expected, ChecksumType::FullObject)), Some(found)) = (source.checksum, checksum)
+        && expected.algorithm() == found.algorithm()
+    {
+        return if expected == found {
+            Ok(CopyProof::Checksum)
+        } else {
+            Err(format!("the checksum of the copy is {found}, that of the source {expected}"))
+        };
+    }
+    let same_etag = etag.is_some_and(|etag| etag.is_strong() && *etag == source.etag);
+    Ok(if same_etag { CopyProof::ETag } else { CopyProof::Unproven })
+}
+
+/// The same of a copy that is still in parts: its ETag is the hash of their MD5s, its checksum combined from theirs.
+///
+/// # Errors
+/// What differs.
+pub(super) fn parts(source: &ObjectHead, parts: &[SentPart]) -> Result<CopyProof, String> {
+    let md5s: Option<Vec<_>> = parts.iter().map(|part| part.etag.as_md5()).collect();
+    whole(source, md5s.map(ETag::composite).as_ref(), full_object(parts))
+}
+
+#[cfg(test)]
+mod tests {
+    use haul_parts::{ChecksumAlgorithm, Hasher};
+
+    use super::*;
+    use crate::remote::ObjectAttributes;
+
+    fn head(etag: &str, body: Option<&[u8]>) -> ObjectHead {
+        let checksum = |body| Hasher::checksum(ChecksumAlgorithm::Crc32c, body);
+        ObjectHead {
+            size_bytes: 3,
+            etag: ETag::new(etag),
+            checksum: body.map(|body| (checksum(body), ChecksumType::FullObject)),
+            last_modified: None,
+            attributes: ObjectAttributes::default(),
+        }
+    }
+
+    #[test]
+    fn a_checksum_decides_before_an_etag() {
+        let source = head("\"a\"", Some(b"abc"));
+        let of = |body: &[u8]| Some(Hasher::checksum(ChecksumAlgorithm::Crc32c, body));
+        assert_eq!(whole(&source, None, of(b"abc")), Ok(CopyProof::Checksum));
+        assert!(whole(&source, Some(&"\"a\"".into()), of(b"abd")).is_err());
+        let other = Some(Hasher::checksum(ChecksumAlgorithm::Crc32, b"abc"));
+        assert_eq!(whole(&source, Some(&"\"a\"".into()), other), Ok(CopyProof::ETag));
+    }
+
+    #[test]
+    fn etags_prove_only_if_they_are_strong_and_disprove_nothing() {
+        assert_eq!(whole(&head("\"a\"", None), Some(&"\"b\"".into()), None), Ok(CopyProof::Unproven));
+        assert_eq!(whole(&head("W/\"a\"", None), Some(&"W/\"a\"".into()), None), Ok(CopyProof::Unproven));
+        assert_eq!(whole(&head("", None), Some(&"".into()), None), Ok(CopyProof::Unproven));
+    }
+}

@@ -1,0 +1,304 @@
+//! A copy by CopyObject, which is whole or nothing by itself.
+//!
+//! It cannot be taken back. A request whose answer is lost, or not waited for, may have replaced the target or may still do
+//! so: then the target is looked at (P6). Where the copy replaces metadata it carries a token of ours; otherwise it is ours
+//! if it is what the source is and was written since. What that does not settle is reported as a doubt.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Context, CopyMethod, CopyProof, CopyReport, Origin, TOKEN_METADATA, cancelled, compare};
+use crate::error::Error;
+use crate::event::Event;
+use crate::pace::{Failure, Pass};
+use crate::proof::ProofCount;
+use crate::remote::{CopyRequest, ObjectHead, Operation, StoreError, StoreErrorKind as Kind, UploadedPart};
+use crate::transfer::{StopRequest, StopSignal};
+
+/// Copies the source in one request.
+pub(super) async fn copy(
+    context: &Context,
+    origin: &Origin,
+    mut stop: StopSignal,
+) -> Result<CopyReport, Error> {
+    let size_bytes = origin.head().size_bytes;
+    context.events.send(Event::Started {
+        source: origin.name(),
+        target: context.target.to_string(),
+        size_bytes,
+        part_size_bytes: size_bytes,
+        part_count: 1,
+        multipart: false,
+    });
+    let pass = tokio::select! {
+        pass = context.resources.gate.enter() => pass,
+        _ = stop.stronger() => return Err(cancelled(context)),
+    };
+    let token = context.replaces_attributes().then(|| format!("{:032x}", rand::random::<u128>()));
+    let began = context.resources.store.now();
+    Copying { context, origin, pass, token, began, outcome: Outcome::Known }.run(&mut stop).await
+}
+
+/// What is known of the attempts so far, together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    /// None was carried out.
+    Known,
+    /// The store has ended with each of them; the target shows what it did.
+    Visible,
+    /// One was never answered: it may be carried out at any time.
+    Open,
+}
+
+/// What the target shows.
+enum Landed {
+    Ours(Box<ObjectHead>),
+    /// It was not carried out and cannot be any more: its condition does not hold.
+    Never,
+    /// It was not carried out so far, or the store would not say.
+    Unsettled(Box<StoreError>),
+}
+
+struct Copying<'a> {
+    context: &'a Context,
+    origin: &'a Origin,
+    pass: Pass,
+    /// In the copy's metadata; `None`: it carries that of the source.
+    token: Option<String>,
+    began: Timestamp,
+    outcome: Outcome,
+}
+
+impl Copying<'_> {
+    /// Attempt after attempt, until one is answered well or no more shall be made.
+    async fn run(mut self, stop: &mut StopSignal) -> Result<CopyReport, Error> {
+        let store = &self.context.resources.store;
+        for attempt in 1.. {
+            let request = self.request();
+            let mut copying = store.copy_object(&self.context.target, &request);
+            let (answer, stopped) = tokio::select! {
+                answer = &mut copying => (Some(answer), false),
+                request = stop.stronger() => (self.last_answer(copying, request, stop).await, true),
+            };
+            let error = match answer {
+                Some(Ok(copied)) => {
+                    self.pass.succeeded();
+                    self.context.resources.budget.earn();
+                    return self.copied(copied).await;
+                }
+                Some(Err(error)) => error,
+                None => {
+                    self.outcome = Outcome::Open;
+                    return self.settle(cancelled(self.context)).await;
+                }
+            };
+            self.outcome = self.outcome.max(outcome_of(&error));
+            if stopped {
+                return self.settle(cancelled(self.context)).await;
+            }
+            if matches!(error.kind, Kind::PreconditionFailed | Kind::NoSuchKey)
+                && let Err(changed) = self.origin.check_unchanged().await
+            {
+                return self.settle(changed).await;
+            }
+            if error.kind == Kind::PreconditionFailed
+                && !self.is_conditional()
+                && self.origin.stop_naming_the_etag()
+            {
+                continue;
+            }
+            // Before 5 GiB are copied once more.
+            if error.outcome_unknown
+                && let Landed::Ours(head) = self.look().await
+            {
+                return self.found(*head);
+            }
+            let failure = Failure::from(&error);
+            if failure.throttled {
+                self.pass.throttled();
+            }
+            let resources = &self.context.resources;
+            let wait = resources.retry.wait(attempt, &failure, &mut rand::rng());
+            let Some(wait) = wait.filter(|_| resources.budget.pay()) else {
+                return self.settle(self.failed(attempt, error)).await;
+            };
+            let reason = error.to_string();
+            self.context.events.send(Event::Retrying { part_number: None, attempt, wait, reason });
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                _ = stop.stronger() => return self.settle(cancelled(self.context)).await,
+            }
+        }
+        unreachable!("the loop ends only by returning")
+    }
+
+    /// Whether the target has a condition too.
+    fn is_conditional(&self) -> bool {
+        self.context.options.if_none_match || self.context.options.if_match.is_some()
+    }
+
+    fn request(&self) -> CopyRequest {
+        let Context { options, .. } = self.context;
+        let attributes = self.token.as_ref().map(|token| {
+            // CopyObject keeps the tags unless it is given others.
+            let mut attributes = self.context.carried(self.origin, &options.attributes.tags);
+            attributes.metadata.insert(TOKEN_METADATA.to_owned(), token.clone());
+            attributes
+        });
+        CopyRequest {
+            source: self.origin.object.clone(),
+            source_if_match: self.origin.if_match(),
+            attributes,
+            storage_class: options.attributes.storage_class.clone(),
+            if_none_match: options.if_none_match,
+            if_match: options.if_match.clone(),
+        }
+    }
+
+    /// A request under way is not stopped by closing its connection; its answer is waited for as long as a pause waits.
+    async fn last_answer(
+        &self,
+        copying: impl Future<Output = Result<UploadedPart, StoreError>>,
+        request: StopRequest,
+        stop: &mut StopSignal,
+    ) -> Option<Result<UploadedPart, StoreError>> {
+        let now = request == StopRequest::PauseNow;
+        let grace = if now { Duration::ZERO } else { self.context.options.pause_grace };
+        tokio::select! {
+            biased;
+            answer = copying => Some(answer),
+            () = tokio::time::sleep(grace) => None,
+            _ = stop.stronger() => None,
+        }
+    }
+
+    /// Nothing more is sent. `end` is how it ends if no attempt was carried out.
+    async fn settle(&self, end: Error) -> Result<CopyReport, Error> {
+        if self.outcome == Outcome::Known {
+            return Err(end);
+        }
+        if self.outcome == Outcome::Open {
+            let reason = match &end {
+                // Its own text would already claim that nothing was left.
+                Error::Cancelled { .. } => "the request was stopped on its way".to_owned(),
+                other => other.to_string(),
+            };
+            self.context.events.send(Event::InDoubt { reason });
+        }
+        match self.look().await {
+            Landed::Ours(head) => self.found(*head),
+            Landed::Unsettled(source) if self.outcome == Outcome::Open => {
+                Err(Error::PutInDoubt { object: self.context.target.clone(), source })
+            }
+            Landed::Never | Landed::Unsettled(_) => Err(end),
+        }
+    }
+
+    async fn look(&self) -> Landed {
+        let Context { options, resources, target, .. } = self.context;
+        let unsettled = |message: &str| {
+            let kind = Kind::NoSuchKey;
+            Landed::Unsettled(Box::new(StoreError::local(Operation::HeadObject, kind, message)))
+        };
+        match resources.retry.run(|| resources.store.head_object(target)).await {
+            Ok(head) if self.is_ours(&head) => Landed::Ours(Box::new(head)),
+            Ok(head)
+                if options.if_none_match
+                    || options.if_match.as_ref().is_some_and(|wanted| *wanted != head.etag) =>
+            {
+                Landed::Never
+            }
+            Ok(_) => unsettled("another object is there, and the copy may still replace it"),
+            Err(error) if error.kind == Kind::NoSuchKey && options.if_match.is_some() => Landed::Never,
+            Err(error) if error.kind == Kind::NoSuchKey => {
+                unsettled("the object is not there, and the copy may still become it")
+            }
+            Err(error) => Landed::Unsettled(Box::new(error)),
+        }
+    }
+
+    fn is_ours(&self, head: &ObjectHead) -> bool {
+        if let (Some(token), Some(found)) = (&self.token, head.attributes.metadata.get(TOKEN_METADATA)) {
+            return token == found;
+        }
+        let source = self.origin.head();
+        let same = compare::whole(source, Some(&head.etag), head.checksum.map(|(checksum, _)| checksum));
+        // `Last-Modified` has whole seconds.
+        let since = head.last_modified.is_some_and(|time| time.as_second() >= self.began.as_second());
+        since
+            && head.size_bytes == source.size_bytes
+            && matches!(same, Ok(CopyProof::ETag | CopyProof::Checksum))
+    }
+
+    /// The answer is there. What it does not prove is looked for at the copy, and a source that was overwritten meanwhile
+    /// at a store that ignores the condition is found out.
+    async fn copied(&self, copied: UploadedPart) -> Result<CopyReport, Error> {
+        let mut found = (copied.etag, copied.checksum);
+        let mut proof = compare::whole(self.origin.head(), Some(&found.0), found.1);
+        if proof == Ok(CopyProof::Unproven)
+            && let Ok(head) = self.context.resources.store.head_object(&self.context.target).await
+            && head.etag == found.0
+        {
+            found.1 = head.checksum.map(|(checksum, _)| checksum).or(found.1);
+            proof = compare::whole(self.origin.head(), Some(&found.0), found.1);
+        }
+        if !matches!(proof, Ok(CopyProof::ETag | CopyProof::Checksum)) {
+            self.origin.check_unchanged().await?;
+        }
+        self.end(proof, found.0, found.1)
+    }
+
+    /// The copy was found after its answer was lost.
+    fn found(&self, head: ObjectHead) -> Result<CopyReport, Error> {
+        let checksum = head.checksum.map(|(checksum, _)| checksum);
+        self.end(compare::whole(self.origin.head(), Some(&head.etag), checksum), head.etag, checksum)
+    }
+
+    fn end(
+        &self,
+        proof: Result<CopyProof, String>,
+        etag: haul_parts::ETag,
+        checksum: Option<haul_parts::Checksum>,
+    ) -> Result<CopyReport, Error> {
+        let Context { source, target, options, events, progress, .. } = self.context;
+        let proof = proof.map_err(|detail| Error::CorruptObject { object: target.clone(), detail })?;
+        if proof == CopyProof::Unproven && options.require_proof {
+            return Err(Error::Unproven { object: target.clone(), part: haul_parts::PartNumber::MIN });
+        }
+        let size_bytes = self.origin.head().size_bytes;
+        progress.arrived(size_bytes);
+        let mut count = ProofCount::default();
+        count.add(proof.of_parts());
+        events.send(Event::Completed { etag: etag.unquoted().to_owned(), size_bytes, proof: count });
+        Ok(CopyReport {
+            source: source.clone(),
+            object: target.clone(),
+            size_bytes,
+            etag,
+            method: CopyMethod::CopyObject,
+            part_count: 1,
+            upload_id: None,
+            proof,
+            checksum,
+        })
+    }
+
+    fn failed(&self, attempts: u32, error: StoreError) -> Error {
+        let object = self.context.target.to_string();
+        Error::Store { object, part: None, attempts, source: Box::new(error) }
+    }
+}
+
+fn outcome_of(error: &StoreError) -> Outcome {
+    match error.kind {
+        _ if error.outcome_unknown => Outcome::Open,
+        // A gateway says so that has lost the store behind it.
+        Kind::Server if error.code.is_none() => Outcome::Open,
+        // A condition that our own lost attempt has made untrue is met again by the next one.
+        Kind::Server | Kind::Malformed | Kind::PreconditionFailed | Kind::ConditionalConflict => {
+            Outcome::Visible
+        }
+        _ => Outcome::Known,
+    }
+}

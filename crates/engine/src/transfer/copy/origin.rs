@@ -1,0 +1,107 @@
+//! The source of a copy: which version of it is copied, and whether it is still there.
+//!
+//! A strong ETag is named in every request (`x-amz-copy-source-if-match`). Not every store obeys that (Ceph RGW 16.2), and a
+//! weak or missing ETag cannot be named: so the source is looked at once more before the copy appears, or, after
+//! CopyObject, where the copy does not prove itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use haul_parts::ETag;
+
+use super::Context;
+use crate::error::Error;
+use crate::pace::RetryPolicy;
+use crate::remote::{ObjectBody, ObjectHead, ObjectRef, Store, StoreError, StoreErrorKind};
+use crate::transfer::download::version::Version;
+
+pub(super) struct Origin {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) object: ObjectRef,
+    pub(super) retry: RetryPolicy,
+    version: Version,
+    /// False after the store refused `If-Match` although the object is still this version.
+    names_etag: AtomicBool,
+    /// The source is in another store than the copy.
+    is_elsewhere: bool,
+}
+
+impl Origin {
+    /// The version that is there now.
+    pub(super) async fn find(context: &Context) -> Result<Self, Error> {
+        let store = context.source_store.as_ref().unwrap_or(&context.resources.store);
+        let retry = context.resources.retry.clone();
+        let head = retry.run(|| store.head_object(&context.source)).await;
+        let version = Version::of(head.map_err(|error| Error::of_store(context.source.to_string(), error))?);
+        Ok(Self {
+            store: Arc::clone(store),
+            object: context.source.clone(),
+            retry,
+            names_etag: AtomicBool::new(version.if_match().is_some()),
+            version,
+            is_elsewhere: context.source_store.is_some(),
+        })
+    }
+
+    pub(super) fn head(&self) -> &ObjectHead {
+        self.version.head()
+    }
+
+    /// As messages name it.
+    pub(super) fn name(&self) -> String {
+        if self.is_elsewhere {
+            format!("{} at {}", self.object, self.store.endpoint())
+        } else {
+            self.object.to_string()
+        }
+    }
+
+    /// The value of `If-Match`, if one can be sent.
+    pub(super) fn if_match(&self) -> Option<ETag> {
+        self.version.if_match().filter(|_| self.names_etag.load(Ordering::Relaxed))
+    }
+
+    /// Sends no condition from now on: a proxy that weakens ETags on the way makes every one of them fail. True the first
+    /// time, if there was one.
+    pub(super) fn stop_naming_the_etag(&self) -> bool {
+        self.names_etag.swap(false, Ordering::Relaxed)
+    }
+
+    /// Looks whether the source is still this version.
+    ///
+    /// # Errors
+    /// [`Error::ObjectChanged`], which names both versions; [`Error::Store`] if the store does not answer.
+    pub(super) async fn check_unchanged(&self) -> Result<(), Error> {
+        let changed = |detail| Error::ObjectChanged { object: self.object.clone(), detail };
+        match self.retry.run(|| self.store.head_object(&self.object)).await {
+            Ok(head) => self.version.agrees(&head).map_err(changed),
+            Err(error) if error.kind == StoreErrorKind::NoSuchKey => {
+                Err(changed(format!("it was removed; its ETag was {}", self.head().etag)))
+            }
+            Err(error) => Err(Error::of_store(self.object.to_string(), error)),
+        }
+    }
+
+    /// Whether the answer to a GetObject is of this version. `Err` names what differs.
+    pub(super) fn is_of(&self, body: &ObjectBody) -> Result<(), String> {
+        self.version.is_of(body)
+    }
+
+    /// The tags of the source; none at a store that has no tags.
+    ///
+    /// # Errors
+    /// What stood in the way of reading them.
+    pub(super) async fn tags(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        match self.retry.run(|| self.store.get_object_tagging(&self.object)).await {
+            Err(error) if is_without_tags(&error) => Ok(BTreeMap::new()),
+            answer => answer,
+        }
+    }
+}
+
+fn is_without_tags(error: &StoreError) -> bool {
+    error.kind == StoreErrorKind::NotImplemented
+        || matches!(error.status, Some(400 | 405))
+        || error.code.as_deref() == Some("NoSuchTagSet")
+}

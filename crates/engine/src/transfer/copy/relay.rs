@@ -1,0 +1,181 @@
+//! A copy through this machine: the source is read as an upload reads a file, and sent.
+//!
+//! For two stores, and for a store that does not copy. Everything that uploads promise holds; the parts are those of the
+//! source where they are equal, so that ETags agree.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::{Buf, Bytes};
+use futures_core::Stream;
+use futures_util::StreamExt;
+use haul_parts::ChecksumType;
+use tokio::runtime::Handle;
+
+use super::in_parts::{Copied, upload_of};
+use super::layout::Layout;
+use super::origin::Origin;
+use super::{Context, CopyMethod, CopyProof, CopyReport};
+use crate::error::Error;
+use crate::pace::Failure;
+use crate::remote::{GetRequest, Operation, StoreError, StoreErrorKind as Kind};
+use crate::source::{Change, Source};
+use crate::transfer::StopSignal;
+use crate::transfer::upload;
+
+/// Bodies that are kept open because the next read may continue there.
+const BODIES_MAX: usize = 32;
+
+/// Streams the source to the target.
+pub(super) async fn copy(
+    context: &Context,
+    origin: Arc<Origin>,
+    layout: Option<Layout>,
+    stop: StopSignal,
+) -> Result<CopyReport, Error> {
+    let copied = Arc::new(Copied::new(context, &origin, None));
+    let mut made = upload_of(context, &origin, &copied).await;
+    made.options.part_size_bytes = context.options.part_size_bytes;
+    // In one piece the checksum need not combine.
+    if let (None, Some((checksum, ChecksumType::FullObject))) = (&layout, origin.head().checksum)
+        && origin.head().size_bytes < made.options.multipart_threshold_bytes
+    {
+        made.options.checksum = Some(checksum.algorithm());
+    }
+    let report = match layout {
+        Some(layout) if layout.part_size_bytes().is_some() => upload::make(made, layout.plan(), stop).await?,
+        _ => upload::run(made, stop).await?,
+    };
+    let report = copied.report(report, CopyMethod::Streamed);
+    if report.proof == CopyProof::Unproven {
+        origin.check_unchanged().await?;
+        if context.options.require_proof {
+            let part = haul_parts::PartNumber::MIN;
+            return Err(Error::Unproven { object: context.target.clone(), part });
+        }
+    }
+    Ok(report)
+}
+
+type Body = Pin<Box<dyn Stream<Item = Result<Bytes, StoreError>> + Send>>;
+
+/// A body that has been read up to a position of the object.
+struct OpenBody {
+    position_bytes: u64,
+    /// Arrived and not taken.
+    rest: Bytes,
+    body: Body,
+}
+
+/// An object that is read like a file, always the same version of it.
+pub(super) struct ObjectSource {
+    origin: Arc<Origin>,
+    runtime: Handle,
+    open: Mutex<Vec<OpenBody>>,
+    /// What differs, once it is another version.
+    changed: OnceLock<String>,
+}
+
+impl ObjectSource {
+    /// Must be called inside a tokio runtime.
+    pub(super) fn new(origin: Arc<Origin>) -> Self {
+        Self { origin, runtime: Handle::current(), open: Mutex::default(), changed: OnceLock::new() }
+    }
+
+    async fn fill(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let mut done = 0;
+        let mut tries = 0;
+        while done < buffer.len() {
+            let position_bytes = offset_bytes + done as u64;
+            match self.read_some(position_bytes, &mut buffer[done..]).await {
+                Ok(read) => (done, tries) = (done + read, 0),
+                Err(error) => {
+                    tries += 1;
+                    let wait = self.origin.retry.wait(tries, &Failure::from(&error), &mut rand::rng());
+                    let Some(wait) = wait else { return Err(self.failed(error).await) };
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads at least one byte.
+    async fn read_some(&self, position_bytes: u64, buffer: &mut [u8]) -> Result<usize, StoreError> {
+        let mut open = match self.take(position_bytes) {
+            Some(open) => open,
+            None => self.open(position_bytes).await?,
+        };
+        while open.rest.is_empty() {
+            open.rest = match open.body.next().await {
+                Some(next) => next?,
+                None => {
+                    let message = format!("the body ended at byte {}", open.position_bytes);
+                    return Err(StoreError::local(Operation::GetObject, Kind::Connection, message));
+                }
+            };
+        }
+        let read = buffer.len().min(open.rest.len());
+        open.rest.copy_to_slice(&mut buffer[..read]);
+        open.position_bytes += read as u64;
+        let mut kept = self.bodies();
+        if open.position_bytes < self.size_bytes() {
+            if kept.len() == BODIES_MAX {
+                kept.remove(0);
+            }
+            kept.push(open);
+        }
+        Ok(read)
+    }
+
+    fn take(&self, position_bytes: u64) -> Option<OpenBody> {
+        let mut kept = self.bodies();
+        let index = kept.iter().position(|open| open.position_bytes == position_bytes)?;
+        Some(kept.remove(index))
+    }
+
+    async fn open(&self, position_bytes: u64) -> Result<OpenBody, StoreError> {
+        let if_match = self.origin.if_match();
+        let request = GetRequest { offset_bytes: position_bytes, size_bytes: None, if_match };
+        let body = self.origin.store.get_object(&self.origin.object, &request).await?;
+        if let Err(detail) = self.origin.is_of(&body) {
+            self.changed.get_or_init(|| detail.clone());
+            return Err(StoreError::local(Operation::GetObject, Kind::PreconditionFailed, detail));
+        }
+        Ok(OpenBody { position_bytes, rest: Bytes::new(), body: body.bytes })
+    }
+
+    /// Why it cannot be read: another version is no trouble of the network.
+    async fn failed(&self, error: StoreError) -> io::Error {
+        if let Err(Error::ObjectChanged { detail, .. }) = self.origin.check_unchanged().await {
+            self.changed.get_or_init(|| detail);
+        }
+        io::Error::other(error)
+    }
+
+    fn bodies(&self) -> std::sync::MutexGuard<'_, Vec<OpenBody>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source for ObjectSource {
+    fn size_bytes(&self) -> u64 {
+        self.origin.head().size_bytes
+    }
+
+    fn read_exact_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.runtime.block_on(self.fill(offset_bytes, buffer))
+    }
+
+    fn check_unchanged(&self) -> Result<(), Change> {
+        match self.changed.get() {
+            Some(detail) => Err(Change::Version(detail.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn name(&self) -> String {
+        self.origin.name()
+    }
+}
