@@ -2,6 +2,8 @@
 //!
 //! Doc comments here are the help texts: they are written for the reader of `haul --help` and pinned by a snapshot.
 
+mod source_store;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use haul::EngineOptions;
 use haul::pace::RetryPolicy;
 use haul::parts::ChecksumAlgorithm;
 
+pub(crate) use self::source_store::SourceStoreArgs;
 use crate::size::{parse_size, parse_size_above_zero};
 use crate::target::{Address, Listed, Target};
 
@@ -32,7 +35,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Copy a file to a store, or an object to a file
+    /// Copy a file to a store, an object to a file, or an object to a store
     Cp(Box<CpArgs>),
     /// List the unfinished uploads of a store, with bytes and cost; without an address: haul transfers
     Uploads(UploadsArgs),
@@ -121,6 +124,8 @@ pub(crate) struct CpArgs {
     pub(crate) remember: RememberArgs,
     #[command(flatten)]
     pub(crate) object: ObjectOptionArgs,
+    #[command(flatten)]
+    pub(crate) source_store: SourceStoreArgs,
 }
 
 /// What becomes of an upload that does not reach its end.
@@ -212,9 +217,9 @@ impl EffortArgs {
 
 /// What the object carries, and when it may be written.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Object (uploads)")]
+#[command(next_help_heading = "Object (uploads and copies)")]
 pub(crate) struct ObjectOptionArgs {
-    /// Content-Type [default: guessed from the key's ending]
+    /// Content-Type [default: guessed from the key's ending; of a copy, the source's]
     #[arg(long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,
     /// Cache-Control

@@ -314,6 +314,7 @@ fn exit(error: &EngineError) -> Exit {
         | EngineError::NotAFile { .. }
         | EngineError::WrongLength { .. }
         | EngineError::MetadataName { .. }
+        | EngineError::CopyOntoItself { .. }
         | EngineError::Configuration(_)
         | EngineError::BadSetting { .. } => Exit::Usage,
         EngineError::Paused { source: Some(cause), .. } if exit(cause) == Exit::SourceChanged => {
@@ -336,7 +337,10 @@ fn exit(error: &EngineError) -> Exit {
 }
 
 fn is_unmet_condition(error: &StoreError) -> bool {
-    let is_write = matches!(error.operation, Operation::PutObject | Operation::CompleteMultipartUpload);
+    let is_write = matches!(
+        error.operation,
+        Operation::PutObject | Operation::CopyObject | Operation::CompleteMultipartUpload
+    );
     match error.kind {
         // A download has no flag for a condition.
         StoreErrorKind::PreconditionFailed => error.operation != Operation::GetObject,
@@ -356,6 +360,7 @@ fn code(error: &EngineError) -> String {
         EngineError::NotAFile { .. } => "NotAFile",
         EngineError::WrongLength { .. } => "WrongLength",
         EngineError::MetadataName { .. } => "MetadataName",
+        EngineError::CopyOntoItself { .. } => "CopyOntoItself",
         EngineError::SourceChanged { .. } | EngineError::SourceChangedSince { .. } => "SourceChanged",
         EngineError::ObjectChanged { .. } => "ObjectChanged",
         EngineError::Plan { .. } => "Plan",

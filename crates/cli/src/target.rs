@@ -193,6 +193,17 @@ impl Address {
         Ok(Self { key: format!("{}{name}", self.key), ..self.clone() })
     }
 
+    /// The address that a copy of another object gets: this one, or this folder with that object's name behind it.
+    pub(crate) fn for_key(&self, source: &Self) -> Result<Self, TargetError> {
+        if !self.is_folder() {
+            return Ok(self.clone());
+        }
+        match source.key.rsplit('/').next() {
+            None | Some("") => Err(TargetError::NoFileName(source.clone())),
+            Some(name) => Ok(Self { key: format!("{}{name}", self.key), ..self.clone() }),
+        }
+    }
+
     /// The path that an object gets: `path` itself, or its name in the folder that `path` is.
     ///
     /// The name comes from a store that others write to: one that is no plain file name is refused.

@@ -1,4 +1,4 @@
-//! `haul cp SOURCE TARGET`: a file into a store, or an object into a file.
+//! `haul cp SOURCE TARGET`: a file into a store, an object into a file, or an object into a store.
 //!
 //! What cannot be done is refused before anything is sent or a store is asked. The rest is the engine's.
 
@@ -7,6 +7,7 @@ use std::path::Path;
 use haul::parts::limits::PUT_OBJECT_MAX_BYTES;
 use haul::{EngineOptions, ObjectAttributes, Unfinished, UploadOptions};
 
+use super::copy::{Copying, copy};
 use super::download::{self, Fetching, Remembered, fetch};
 use super::pinned_flags::PinnedFlags;
 use super::upload::{Remembering, Sending, UploadSource, send};
@@ -19,7 +20,13 @@ use crate::target::{Address, Target};
 
 /// Copies.
 pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::Result<Exit> {
-    let CpArgs { source, target, transfer, remember, object } = args;
+    if let (Target::Store(from), Target::Store(to)) = (&args.source, &args.target) {
+        let (from, to) = (from.clone(), to.clone());
+        let copying = Copying::of(store, &from, &to, args)?;
+        return Box::pin(copy(store, copying, mode)).await;
+    }
+    args.source_store.refuse_unless_copied()?;
+    let CpArgs { source, target, transfer, remember, object, .. } = args;
     match (source, target) {
         (Target::Path(path), Target::Store(address)) => {
             let pinned = PinnedFlags::of(&transfer, &object);
@@ -67,11 +74,7 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
             "one side must be s3://BUCKET/KEY or local://BUCKET/KEY",
         )
         .into()),
-        (Target::Store(_), Target::Store(_)) => Err(Usage::new(
-            "copying from store to store is not possible yet",
-            "copy to a file and from there, in two commands; server-side copies are planned",
-        )
-        .into()),
+        (Target::Store(_), Target::Store(_)) => unreachable!("copies between stores are taken above"),
         (Target::Path(_), Target::Path(_)) => Err(Usage::new(
             "both are files of this machine",
             "one side must be s3://BUCKET/KEY or local://BUCKET/KEY",

@@ -3,6 +3,7 @@
 mod abort;
 mod abort_at;
 mod completions;
+mod copy;
 mod cp;
 mod download;
 mod lifecycle;

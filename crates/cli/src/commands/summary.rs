@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use haul::{DownloadReport, ProofCount, UploadReport, WholeProof};
+use haul::{CopyMethod, CopyProof, CopyReport, DownloadReport, ProofCount, UploadReport, WholeProof};
 use serde::Serialize;
 
 use crate::size::{human_duration, human_rate, human_size};
@@ -24,6 +24,20 @@ pub(crate) enum Summary<'a> {
         resumed_bytes: u64,
         proof: ProofCount,
         whole: WholeProof,
+        retries: u32,
+    },
+    /// The copy is there.
+    Copied {
+        source: &'a str,
+        target: &'a str,
+        size_bytes: u64,
+        elapsed_ms: u64,
+        method: CopyMethod,
+        part_count: u32,
+        etag: &'a str,
+        upload_id: Option<&'a str>,
+        checksum: Option<String>,
+        proof: CopyProof,
         retries: u32,
     },
     /// The file has its name.
@@ -89,6 +103,45 @@ pub(crate) fn uploaded<'a>(
         resumed_bytes: report.resumed_bytes,
         proof: report.proof,
         whole: report.whole,
+        retries,
+    };
+    (line, summary)
+}
+
+/// The last line and event of a copy from store to store.
+pub(crate) fn copied<'a>(
+    journey: Journey<'a>,
+    report: &'a CopyReport,
+    retries: u32,
+) -> (String, Summary<'a>) {
+    let mut line = journey.line(report.size_bytes, report.size_bytes);
+    line += match report.method {
+        CopyMethod::Streamed => ", streamed",
+        CopyMethod::CopyObject | CopyMethod::UploadPartCopy => ", copied by the store",
+    };
+    if report.upload_id.is_some() {
+        line += &format!(" in {}", counted(report.part_count, "part"));
+    }
+    line += match report.proof {
+        CopyProof::Checksum => ", proven by checksum",
+        CopyProof::ETag => ", proven by ETag",
+        CopyProof::Unproven => ", unproven: source and copy have nothing that could be compared",
+    };
+    if retries > 0 {
+        line +=
+            &format!(", {}", if retries == 1 { "1 retry".to_owned() } else { format!("{retries} retries") });
+    }
+    let summary = Summary::Copied {
+        source: journey.source,
+        target: journey.target,
+        size_bytes: report.size_bytes,
+        elapsed_ms: journey.elapsed_ms(),
+        method: report.method,
+        part_count: report.part_count,
+        etag: report.etag.unquoted(),
+        upload_id: report.upload_id.as_ref().map(haul::parts::UploadId::as_str),
+        checksum: report.checksum.map(|checksum| checksum.to_string()),
+        proof: report.proof,
         retries,
     };
     (line, summary)

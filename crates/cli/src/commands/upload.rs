@@ -164,7 +164,10 @@ fn choice(
 }
 
 /// `local://` promises that nobody has to make a bucket; a `haul serve` that runs on the folder promises it not.
-async fn make_bucket_if_promised(opened: &OpenedStore, address: &Address) -> Result<(), haul::Error> {
+pub(super) async fn make_bucket_if_promised(
+    opened: &OpenedStore,
+    address: &Address,
+) -> Result<(), haul::Error> {
     if !opened.makes_buckets {
         return Ok(());
     }

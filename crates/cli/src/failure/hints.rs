@@ -67,6 +67,7 @@ pub(super) fn of(error: &Error) -> Option<String> {
             }
             Error::BadSetting { hint, .. } => hint.clone(),
             Error::ObjectChanged { .. } => "run the same command again to get the version that is there now".into(),
+            Error::CopyOntoItself { .. } => "name another target, or what is to change, such as --content-type or --metadata".into(),
             Error::TargetUnwritable { .. } => "check the folder, its permissions and the free space".into(),
             _ => return None,
         })

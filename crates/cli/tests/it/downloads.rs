@@ -108,7 +108,7 @@ fn without_a_strong_etag_times_tell_versions_apart() {
             let time = if request.header("range").is_some() { LATER } else { THEN };
             breaking(request).with("Last-Modified", time).with("ETag", etag)
         };
-        download(changes).assert_failed(6, "changed at the store while it was downloaded");
+        download(changes).assert_failed(6, "changed at the store while it was read");
     }
     // Shorter than what has arrived already.
     let heads = AtomicU32::new(0);

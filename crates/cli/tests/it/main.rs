@@ -13,6 +13,7 @@ mod closed_stdout;
 mod conditions;
 mod conformance;
 mod connecting;
+mod copies;
 mod corrections;
 mod damaged_journals;
 mod download_targets;

@@ -1,0 +1,254 @@
+//! One copy from store to store: `haul cp s3://a/k s3://b/k`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use haul::{CopyOptions, Engine, EngineOptions, Error as EngineError, ObjectAttributes};
+
+use super::summary::{self, Journey};
+use super::upload::make_bucket_if_promised;
+use crate::args::{CpArgs, ObjectOptionArgs, SourceStoreArgs, StoreArgs};
+use crate::exit::Exit;
+use crate::failure::{Condition, FailureContext, Usage};
+use crate::interrupt::{Interrupts, Role};
+use crate::leftover_notice::{LeftoverNotice, OnInterrupt};
+use crate::output::{Mode, visible};
+use crate::progress::View;
+use crate::store::{self, OpenedStore};
+use crate::target::{Address, Scheme};
+use crate::transfer::drive;
+use crate::upload_locator::UploadLocator;
+
+/// What is to be copied.
+pub(super) struct Copying {
+    from: Address,
+    to: Address,
+    options: CopyOptions,
+    limits: EngineOptions,
+    /// The store of the source, if it is not that of the target.
+    source_store: Option<StoreArgs>,
+}
+
+impl Copying {
+    /// As the command line wants it.
+    pub(super) fn of(store: &StoreArgs, from: &Address, to: &Address, args: CpArgs) -> Result<Self, Usage> {
+        refuse_what_copies_ignore(&args)?;
+        let CpArgs { transfer, object, source_store, .. } = args;
+        from.exact_object().map_err(Usage::from)?;
+        Ok(Self {
+            to: to.for_key(from).map_err(Usage::from)?,
+            from: from.clone(),
+            source_store: other_store(store, source_store, from, to)?,
+            limits: transfer.effort.limits(),
+            options: CopyOptions {
+                part_size_bytes: transfer.part_size,
+                require_proof: transfer.require_proof,
+                if_none_match: object.if_none_match,
+                if_match: object.if_match.clone().map(Into::into),
+                attributes: attributes(object),
+                ..CopyOptions::default()
+            },
+        })
+    }
+}
+
+/// Copies, and reports how that ended.
+pub(super) async fn copy(args: &StoreArgs, copying: Copying, mode: Mode) -> anyhow::Result<Exit> {
+    let Copying { from, to, options, limits, source_store } = copying;
+    let (source, target) =
+        (from.exact_object().map_err(Usage::from)?, to.exact_object().map_err(Usage::from)?);
+    let (from_text, to_text) = (visible(&from.to_string()), visible(&to.to_string()));
+    let condition = match (options.if_none_match, &options.if_match) {
+        (true, _) => Some(Condition::Absent),
+        (false, Some(_)) => Some(Condition::Version),
+        (false, None) => None,
+    };
+    let args_of_target = if to.scheme == Scheme::Local { of_local(args) } else { args.clone() };
+    let opened_source = match &source_store {
+        Some(args) => Some(store::open(from.scheme, args, mode).await?),
+        None => None,
+    };
+    let opened = match store::open(to.scheme, &args_of_target, mode).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            close(opened_source).await;
+            return Err(error);
+        }
+    };
+    let endpoint = opened.store.endpoint();
+    let source_endpoint = opened_source.as_ref().map_or_else(|| endpoint.clone(), |it| it.store.endpoint());
+    let locator = UploadLocator::Store {
+        object: target.clone(),
+        endpoint: opened.reach.clone(),
+        profile: args.profile.clone(),
+    };
+    let started = Instant::now();
+    let mut view = View::of_source(mode, super::name_of(&from_text), from_text.clone()).of_address(&to_text);
+    let report = async {
+        make_bucket_if_promised(&opened, &to).await?;
+        let mut interrupts = Interrupts::new(Role::Work)?;
+        // Without a journal nothing could be resumed.
+        let notice = LeftoverNotice::of_upload(OnInterrupt::Abort, locator.clone());
+        let engine = Engine::new(Arc::clone(&opened.store), limits);
+        let copy = match &opened_source {
+            Some(elsewhere) => {
+                engine.copy_from(Arc::clone(&elsewhere.store), source.clone(), target, options)
+            }
+            None => engine.copy(source.clone(), target, options),
+        };
+        drive(copy, mode, &mut view, &mut interrupts, notice).await
+    };
+    let report = report.await;
+    let elapsed = started.elapsed();
+    opened.close().await;
+    close(opened_source).await;
+    let report = report.map_err(|error| {
+        let action = format!("cannot copy {from_text} to {to_text}");
+        let doing = if concerns(&error, &source) {
+            FailureContext::at(action, &from).through(source_endpoint)
+        } else {
+            FailureContext::at(action, &to).through(endpoint).under(condition).found_by(locator)
+        };
+        error.context(doing)
+    })?;
+
+    let journey = Journey { source: &from_text, target: &to_text, elapsed };
+    let (line, summary) = summary::copied(journey, &report, view.retries());
+    mode.event(&summary);
+    mode.result(&line);
+    Ok(Exit::Done)
+}
+
+async fn close(opened: Option<OpenedStore>) {
+    if let Some(opened) = opened {
+        opened.close().await;
+    }
+}
+
+/// Whether the source is what failed.
+fn concerns(error: &anyhow::Error, source: &haul::ObjectRef) -> bool {
+    match error.downcast_ref::<EngineError>() {
+        Some(EngineError::Store { object, .. }) => *object == source.to_string(),
+        Some(EngineError::ObjectChanged { object, .. }) => object == source,
+        _ => false,
+    }
+}
+
+/// What the flags name replaces what the source carries.
+fn attributes(object: ObjectOptionArgs) -> ObjectAttributes {
+    ObjectAttributes {
+        content_type: object.content_type,
+        cache_control: object.cache_control,
+        content_disposition: object.content_disposition,
+        content_encoding: object.content_encoding,
+        storage_class: object.storage_class,
+        metadata: object.metadata.into_iter().collect(),
+        ..ObjectAttributes::default()
+    }
+}
+
+/// The store of the source, if it is another one: by its flags, or because one side is `local://`.
+fn other_store(
+    store: &StoreArgs,
+    source: SourceStoreArgs,
+    from: &Address,
+    to: &Address,
+) -> Result<Option<StoreArgs>, Usage> {
+    let SourceStoreArgs { source_endpoint, source_profile } = source;
+    let given = source_endpoint.is_some() || source_profile.is_some();
+    match (from.scheme, given) {
+        (Scheme::Local, true) => Err(Usage::new(
+            "--source-endpoint and --source-profile belong to s3://, and the source is local://",
+            "leave them out, or write s3:// for the store that they name",
+        )),
+        (Scheme::Local, false) if to.scheme == Scheme::Local => Ok(None),
+        (Scheme::Local, false) => Ok(Some(of_local(store))),
+        (Scheme::S3, false) if to.scheme == Scheme::S3 => Ok(None),
+        // --endpoint and --profile are those of the only store that they can be of.
+        (Scheme::S3, false) => Ok(Some(store.clone())),
+        (Scheme::S3, true) => Ok(Some(StoreArgs {
+            endpoint: source_endpoint,
+            profile: source_profile.or_else(|| store.profile.clone()),
+            region: None,
+            ..store.clone()
+        })),
+    }
+}
+
+/// Without the flags that name a store over the network.
+fn of_local(store: &StoreArgs) -> StoreArgs {
+    StoreArgs {
+        endpoint: None,
+        profile: None,
+        virtual_host_style: false,
+        ca_bundle: None,
+        no_verify_ssl: false,
+        ..store.clone()
+    }
+}
+
+/// An option that silently does nothing is a promise broken.
+fn refuse_what_copies_ignore(args: &CpArgs) -> Result<(), Usage> {
+    let given = [
+        (args.transfer.checksum.is_some(), "--checksum"),
+        (args.transfer.multipart_threshold.is_some(), "--multipart-threshold"),
+        (args.remember.adopt, "--adopt"),
+        (args.remember.on_change.is_some(), "--on-change"),
+    ];
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, name)) => Err(Usage::new(
+            format!("{name} is for uploads; this is a copy from store to store"),
+            "leave it out: the copy is cut and checked as its source is",
+        )),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+    use crate::target::Target;
+
+    fn copying(line: &str) -> Result<Copying, Usage> {
+        let cli = Cli::try_parse_from(format!("haul cp {line}").split_whitespace()).unwrap();
+        let Command::Cp(args) = cli.command else { panic!("it is no cp") };
+        let (Target::Store(from), Target::Store(to)) = (args.source.clone(), args.target.clone()) else {
+            panic!("both sides are stores")
+        };
+        Copying::of(&cli.store, &from, &to, *args)
+    }
+
+    #[test]
+    fn a_copy_into_a_folder_takes_the_name_of_its_source() {
+        let to = |line: &str| copying(line).map(|copying| copying.to.to_string());
+        assert_eq!(to("s3://aaa/x/y.bin s3://bbb").unwrap(), "s3://bbb/y.bin");
+        assert_eq!(to("s3://aaa/x/y.bin s3://bbb/z/").unwrap(), "s3://bbb/z/y.bin");
+        assert_eq!(to("s3://aaa/x/y.bin s3://bbb/z").unwrap(), "s3://bbb/z");
+        assert!(to("s3://aaa/x/ s3://bbb/z/").is_err());
+        assert!(to("s3://aaa s3://bbb/z").is_err());
+    }
+
+    #[test]
+    fn two_stores_are_told_apart_by_schemes_and_flags() {
+        let source = |line: &str| copying(line).unwrap().source_store;
+        assert!(source("s3://aaa/k s3://bbb/k").is_none());
+        assert!(source("local://aaa/k local://bbb/k").is_none());
+        let endpoint = |line: &str| source(line).unwrap().endpoint;
+        assert_eq!(endpoint("s3://aaa/k local://bbb/k --endpoint http://h:1").as_deref(), Some("http://h:1"));
+        assert_eq!(endpoint("local://aaa/k s3://bbb/k --endpoint http://h:1"), None);
+        let flags = "s3://aaa/k s3://bbb/k --endpoint http://h:1 --source-endpoint http://h:2 --profile p";
+        assert_eq!(endpoint(flags).as_deref(), Some("http://h:2"));
+        assert_eq!(source(flags).unwrap().profile.as_deref(), Some("p"));
+        assert!(copying("local://aaa/k s3://bbb/k --source-profile p").is_err());
+    }
+
+    #[test]
+    fn an_option_that_a_copy_would_ignore_is_refused() {
+        let refused = |line: &str| copying(&format!("s3://aaa/k s3://bbb/k {line}")).err().unwrap();
+        insta::assert_snapshot!(refused("--adopt"), @"--adopt is for uploads; this is a copy from store to store");
+        insta::assert_snapshot!(refused("--checksum crc32c"), @"--checksum is for uploads; this is a copy from store to store");
+    }
+}
