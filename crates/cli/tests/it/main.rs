@@ -31,6 +31,7 @@ mod limits;
 mod listings;
 mod local;
 mod more_clients;
+mod odd_copies;
 mod odd_stores;
 mod orphans;
 mod output;
