@@ -291,6 +291,23 @@ async fn a_cancelled_or_abandoned_download_leaves_nothing() {
     assert_eq!((desk.leftovers(), desk.journals().list_downloads().unwrap().len()), (0, 0));
 }
 
+/// It was reported as paused "with 0 % of it here".
+#[tokio::test(start_paused = true)]
+async fn a_target_that_cannot_be_made_leaves_nothing_to_resume() {
+    let desk = Desk::new(Quirks::AWS).await;
+    let journal = JournalOptions {
+        folder: desk.journals(),
+        store_name: None,
+        connection: serde_json::Value::Null,
+        choice: JournalChoice::OfSource,
+    };
+    let options = DownloadOptions { journal: Some(journal), ..ranges() };
+    let engine = Engine::new(Arc::new(desk.store.clone()), EngineOptions::default());
+    let error = engine.download(object(), desk.folder.path().join("absent/file"), options).await.unwrap_err();
+    assert!(matches!(error, Error::TargetUnwritable { .. }), "{}", chain(&error));
+    assert!(desk.journals().list_downloads().unwrap().is_empty());
+}
+
 /// Random weather: the file is whole, or it is not there.
 #[tokio::test(start_paused = true)]
 async fn downloads_in_any_weather_are_whole_or_nothing() {

@@ -184,11 +184,18 @@ impl Context {
         let head = version.head();
         let (plan, recorded) = self.remember(path, head, plan).map_err(Unfetched::Failed)?;
         let id = self.journal().as_ref().map(|journal| journal.id().to_owned());
-        let (temporary, file) = match &id {
+        let opened = match &id {
             Some(id) => Temporary::remembered(path, id, permissions),
             None => Temporary::create(path, permissions),
+        };
+        if opened.is_err()
+            && recorded.is_empty()
+            && let Some(journal) = self.journal().take()
+        {
+            // Nothing has arrived, and nothing can: there is nothing to resume.
+            journal.give_up();
         }
-        .map_err(failed)?;
+        let (temporary, file) = opened.map_err(failed)?;
         let file = Arc::new(file);
         let fetched = compare(&file, plan, recorded, &proof.algorithms(head)).await;
         self.progress.set_arrived(fetched.values().map(|range| range.size_bytes).sum());
