@@ -3,6 +3,7 @@
 //! Doc comments here are the help texts: they are written for the reader of `haul --help` and pinned by a snapshot.
 
 mod source_store;
+mod stream;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use haul::pace::RetryPolicy;
 use haul::parts::ChecksumAlgorithm;
 
 pub(crate) use self::source_store::SourceStoreArgs;
+pub(crate) use self::stream::StreamArgs;
 use crate::size::{parse_size, parse_size_above_zero};
 use crate::target::{Address, Listed, Target};
 
@@ -111,13 +113,23 @@ pub(crate) struct OutputArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "haul cp [OPTIONS] <SOURCE> <TARGET>\n       haul cp [OPTIONS] --from-command <TARGET> -- <COMMAND>..."
+)]
 pub(crate) struct CpArgs {
-    /// What to copy: a file, s3://BUCKET/KEY or local://BUCKET/KEY
+    /// What to copy: a file, s3://BUCKET/KEY, local://BUCKET/KEY, or - for standard input
     #[arg(value_name = "SOURCE", value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
-    pub(crate) source: Target,
+    #[arg(required_unless_present = "command")]
+    pub(crate) source: Option<Target>,
     /// Where to; a bucket, a folder, or what ends in / gets the source's name behind it
     #[arg(value_name = "TARGET", value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
-    pub(crate) target: Target,
+    #[arg(required_unless_present = "command")]
+    pub(crate) target: Option<Target>,
+    /// With --from-command: the command and its words
+    #[arg(value_name = "COMMAND", last = true)]
+    pub(crate) command: Vec<std::ffi::OsString>,
+    #[command(flatten)]
+    pub(crate) stream: StreamArgs,
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
     #[command(flatten)]

@@ -43,6 +43,17 @@ pub(crate) enum Condition {
     Version,
 }
 
+impl Condition {
+    /// The one that these options demand.
+    pub(crate) fn of(options: &haul::UploadOptions) -> Option<Self> {
+        match (options.if_none_match, &options.if_match) {
+            (true, _) => Some(Self::Absent),
+            (false, Some(_)) => Some(Self::Version),
+            (false, None) => None,
+        }
+    }
+}
+
 impl FailureContext {
     /// Something about an object or a bucket.
     pub(crate) fn at(action: impl Into<String>, address: &Address) -> Self {
@@ -364,6 +375,9 @@ fn code(error: &EngineError) -> String {
         EngineError::SourceChanged { .. } | EngineError::SourceChangedSince { .. } => "SourceChanged",
         EngineError::ObjectChanged { .. } => "ObjectChanged",
         EngineError::Plan { .. } => "Plan",
+        EngineError::StreamLength { .. } => "StreamLength",
+        EngineError::StreamTooLong { .. } => "StreamTooLong",
+        EngineError::Spool { .. } => "Spool",
         EngineError::InDoubt { .. } | EngineError::PutInDoubt { .. } => "InDoubt",
         EngineError::UploadGone { .. } => "UploadGone",
         EngineError::Restarted { .. } => "Restarted",
@@ -471,6 +485,13 @@ fn alias_hint(error: &EngineError, address: &Address) -> Option<String> {
 fn own_hint(error: &EngineError) -> Option<String> {
     match error {
         EngineError::BadSetting { hint, .. } => Some(hint.clone()),
+        EngineError::StreamTooLong { .. } => {
+            Some("run it again with --expected-size SIZE: then the parts are large enough".to_owned())
+        }
+        EngineError::Spool { .. } => Some(
+            "name a folder on a disk with room by --spool-dir DIR, or allow more memory by --memory SIZE"
+                .to_owned(),
+        ),
         EngineError::Store { source, .. } => source.guidance.remedy.clone(),
         _ => None,
     }

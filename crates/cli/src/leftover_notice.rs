@@ -47,6 +47,7 @@ impl LeftoverNotice {
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
             Event::Started { multipart, .. } => self.multipart = Some(*multipart),
+            Event::StreamStarted { .. } => self.multipart = Some(true),
             Event::UploadCreated { upload_id } | Event::Resumed { upload_id, .. } => {
                 self.upload_id = Some(upload_id.clone());
             }

@@ -3,6 +3,7 @@
 //! Everything is drawn by the loop in `transfer.rs`; there are no threads here. The position never runs ahead of
 //! what can still arrive: bytes on the wire count, repeated ones do not.
 
+mod endless;
 mod line;
 mod status;
 
@@ -13,6 +14,7 @@ use haul::parts::PartNumber;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::endless::endless;
 use self::line::{ProgressLine, cut};
 use self::status::Status;
 use crate::output::{Mode, Shown, complain, paint};
@@ -50,7 +52,8 @@ struct ProgressEvent {
     moved_bytes: u64,
     /// Bytes that are there for good.
     arrived_bytes: u64,
-    size_bytes: u64,
+    /// None: of a stream that has not ended.
+    size_bytes: Option<u64>,
     parts_in_flight: u32,
     /// Over the last seconds.
     bytes_per_second: u64,
@@ -69,6 +72,9 @@ pub(crate) struct View {
     pace: Pace,
     last_line: Instant,
     size_bytes: Option<u64>,
+    /// A stream in parts: it has begun although its length is not known.
+    streams: bool,
+    /// Of a stream the largest so far.
     part_size_bytes: u64,
     /// What an earlier run had sent: it is there, but did not travel now.
     resumed_bytes: u64,
@@ -92,6 +98,7 @@ impl View {
             pace: Pace::default(),
             last_line: now,
             size_bytes: None,
+            streams: false,
             part_size_bytes: 0,
             resumed_bytes: 0,
             lost_bytes: 0,
@@ -121,7 +128,18 @@ impl View {
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
             Event::Started { size_bytes, part_size_bytes, .. } => self.start(*size_bytes, *part_size_bytes),
-            Event::PartSent { .. } => self.trouble = None,
+            Event::StreamStarted { size_bytes, part_size_bytes, .. } => {
+                self.streams = true;
+                (self.size_bytes, self.part_size_bytes) = (*size_bytes, *part_size_bytes);
+            }
+            Event::Spooling { folder, part_size_bytes } => self.print_above(&format!(
+                "parts have {} now, too much for the memory: they pass through {folder}",
+                human_size(*part_size_bytes)
+            )),
+            Event::PartSent { size_bytes, .. } => {
+                self.part_size_bytes = self.part_size_bytes.max(*size_bytes);
+                self.trouble = None;
+            }
             Event::Retrying { part_number, wait, reason, .. } => {
                 self.retries += 1;
                 let what =
@@ -162,10 +180,15 @@ impl View {
 
     /// Draws the present state.
     pub(crate) fn tick(&mut self, snapshot: Snapshot) {
-        if let (None, Some(size_bytes)) = (self.size_bytes, snapshot.size_bytes) {
-            self.start(size_bytes, 0);
+        match (self.size_bytes, snapshot.size_bytes) {
+            (None, Some(size_bytes)) if !self.streams => self.start(size_bytes, 0),
+            (None, size_bytes) => self.size_bytes = size_bytes,
+            _ => {}
         }
-        let Some(size_bytes) = self.size_bytes else { return };
+        if self.size_bytes.is_none() && !self.streams {
+            return;
+        }
+        let size_bytes = self.size_bytes;
         self.moved_bytes = snapshot.moved_bytes;
         let position = self.position(snapshot, size_bytes);
         self.pace.see(Instant::now(), position);
@@ -184,16 +207,21 @@ impl View {
     }
 
     /// The bar, and below it the trouble of the moment.
-    fn draw(&mut self, position: u64, size_bytes: u64) {
+    fn draw(&mut self, position: u64, size_bytes: Option<u64>) {
         let columns = Status::columns();
-        let (lately, left) = (self.pace.lately(), self.pace.left(size_bytes - position));
-        let line = ProgressLine { name: &self.label, position, size_bytes, lately, left };
-        let mut lines = vec![line.fit(columns)];
+        let lately = self.pace.lately();
+        let mut lines = vec![match size_bytes {
+            Some(size_bytes) => {
+                let left = self.pace.left(size_bytes.saturating_sub(position));
+                ProgressLine { name: &self.label, position, size_bytes, lately, left }.fit(columns)
+            }
+            None => endless(&self.label, position, lately, columns),
+        }];
         lines.extend(self.trouble.as_ref().map(|trouble| cut(&format!("  {trouble}"), columns)));
         self.status.draw(&lines);
     }
 
-    fn progress_event(&self, snapshot: Snapshot, size_bytes: u64) -> ProgressEvent {
+    fn progress_event(&self, snapshot: Snapshot, size_bytes: Option<u64>) -> ProgressEvent {
         let (bytes, time) = self.pace.lately();
         let millis = time.as_millis().max(1);
         ProgressEvent {
@@ -205,17 +233,23 @@ impl View {
         }
     }
 
-    fn position(&self, snapshot: Snapshot, size_bytes: u64) -> u64 {
+    fn position(&self, snapshot: Snapshot, size_bytes: impl Into<Option<u64>>) -> u64 {
+        let size_bytes = size_bytes.into().unwrap_or(u64::MAX);
         let on_the_way = u64::from(snapshot.parts_in_flight).saturating_mul(self.part_size_bytes);
         let most = snapshot.arrived_bytes.saturating_add(on_the_way).min(size_bytes);
         let moved = snapshot.moved_bytes.saturating_sub(self.lost_bytes).saturating_add(self.resumed_bytes);
         moved.clamp(snapshot.arrived_bytes.min(most), most)
     }
 
-    fn line(&self, position: u64, size_bytes: u64) -> String {
-        let percent = (u128::from(position) * 100).checked_div(u128::from(size_bytes)).unwrap_or(100);
-        let (position, size) = (human_size(position), human_size(size_bytes));
-        let mut line = format!("{}  {percent}%  {position} of {size}", self.label);
+    fn line(&self, position: u64, size_bytes: impl Into<Option<u64>>) -> String {
+        let mut line = match size_bytes.into() {
+            Some(size_bytes) => {
+                let percent = (u128::from(position) * 100).checked_div(u128::from(size_bytes)).unwrap_or(100);
+                let (position, size) = (human_size(position), human_size(size_bytes));
+                format!("{}  {percent}%  {position} of {size}", self.label)
+            }
+            None => format!("{}  {}", self.label, human_size(position)),
+        };
         let (bytes, time) = self.pace.lately();
         if !time.is_zero() {
             line += &format!("  {}", human_rate(bytes, time));

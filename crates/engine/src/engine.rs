@@ -1,5 +1,6 @@
 //! The engine: a store, and what all transfers to and from it share.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use haul_parts::ObjectRef;
@@ -10,6 +11,7 @@ use crate::source::Source;
 use crate::transfer::Transfer;
 use crate::transfer::copy::{self, CopyOptions, CopyReport};
 use crate::transfer::download::{self, DownloadOptions, DownloadReport, DownloadTarget};
+use crate::transfer::upload::stream::{self, StreamOptions};
 use crate::transfer::upload::{self, UploadOptions, UploadReport};
 
 /// A store and what its transfers share: one memory budget, one gate of requests in flight, one retry budget, one meter
@@ -35,6 +37,21 @@ impl Engine {
         options: UploadOptions,
     ) -> Transfer<UploadReport> {
         upload::start(&self.resources, Arc::new(source), object, options)
+    }
+
+    /// Uploads what `reader` gives, to its end, as `object`. Must be called inside a tokio runtime.
+    ///
+    /// It is read on blocking threads, one part at a time, each under a pass of the gate: a producer that pauses takes a
+    /// place of [`EngineOptions::concurrency`] meanwhile. An error of the reader makes no object; a reader that knows only at
+    /// its end whether its bytes are whole gives its error there, in place of `Ok(0)`. Stopped or dropped, the transfer
+    /// removes what was sent and does not wait for a read that is under way. Nothing can be resumed.
+    pub fn upload_stream(
+        &self,
+        reader: impl Read + Send + 'static,
+        object: ObjectRef,
+        options: StreamOptions,
+    ) -> Transfer<UploadReport> {
+        stream::start(&self.resources, Box::new(reader), object, options)
     }
 
     /// Downloads `object` into the file `target`. Must be called inside a tokio runtime.

@@ -63,6 +63,32 @@ pub enum Error {
         /// Which limit.
         source: haul_parts::PlanError,
     },
+    /// A stream has another length than was promised.
+    #[error("{source_name} gave {} bytes instead of {promised_bytes}", read_bytes.map_or("more".to_owned(), |read| read.to_string()))]
+    StreamLength {
+        /// What the stream is called.
+        source_name: String,
+        /// What was promised.
+        promised_bytes: u64,
+        /// What it gave; `None`: more than that, and the rest was not read.
+        read_bytes: Option<u64>,
+    },
+    /// A stream is longer than its parts hold.
+    #[error("{source_name} is longer than {capacity_bytes} bytes, and no more parts are left for it")]
+    StreamTooLong {
+        /// What the stream is called.
+        source_name: String,
+        /// What its parts hold.
+        capacity_bytes: u64,
+    },
+    /// Parts of a stream do not fit the memory, and cannot be kept in a file.
+    #[error("parts of the stream no longer fit the memory, and cannot be spooled to {}", folder.display())]
+    Spool {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        source: io::Error,
+    },
     /// A metadata name with a blank, a colon, a letter that is not ASCII: no header can carry it.
     #[error("{name:?} cannot be a metadata name: no header can carry it")]
     MetadataName {

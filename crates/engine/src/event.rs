@@ -34,6 +34,24 @@ pub enum Event {
         /// False: one PutObject.
         multipart: bool,
     },
+    /// A stream is uploaded in parts; nothing was sent yet.
+    StreamStarted {
+        /// Where from.
+        source: String,
+        /// Where to.
+        target: String,
+        /// The whole stream, where its length was promised.
+        size_bytes: Option<u64>,
+        /// Of the first part; those behind it may be larger.
+        part_size_bytes: u64,
+    },
+    /// Parts of a stream no longer fit their share of the memory: from here on they are kept in files.
+    Spooling {
+        /// Where.
+        folder: String,
+        /// Of the first such part.
+        part_size_bytes: u64,
+    },
     /// An earlier run's upload goes on.
     Resumed {
         /// The store's name for it.

@@ -116,6 +116,7 @@ pub use s3::{Addressing, S3Options, S3Store};
 pub use source::{BytesSource, FileSource, Source};
 pub use transfer::copy::{CopyMethod, CopyOptions, CopyProof, CopyReport};
 pub use transfer::download::{DownloadOptions, DownloadReport, DownloadTarget};
+pub use transfer::upload::stream::{DEFAULT_SPOOL_DIR, StreamOptions};
 pub use transfer::upload::{
     Abandoned, JournalChoice, JournalOptions, OnChange, Unfinished, UploadOptions, UploadReport, abandon,
 };

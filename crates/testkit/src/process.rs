@@ -96,8 +96,16 @@ impl Running {
     /// # Errors
     /// When it cannot be started.
     pub fn start(command: &mut Command) -> Result<Self> {
+        Self::start_with_input(command, Stdio::null())
+    }
+
+    /// The same with this as its standard input.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_with_input(command: &mut Command, input: Stdio) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("start {name}"))?;
         let stdout = collect(child.stdout.take().context("stdout was piped")?);
         let stderr = collect(child.stderr.take().context("stderr was piped")?);

@@ -215,7 +215,8 @@ mod tests {
     fn copying(line: &str) -> Result<Copying, Usage> {
         let cli = Cli::try_parse_from(format!("haul cp {line}").split_whitespace()).unwrap();
         let Command::Cp(args) = cli.command else { panic!("it is no cp") };
-        let (Target::Store(from), Target::Store(to)) = (args.source.clone(), args.target.clone()) else {
+        let (Some(Target::Store(from)), Some(Target::Store(to))) = (args.source.clone(), args.target.clone())
+        else {
             panic!("both sides are stores")
         };
         Copying::of(&cli.store, &from, &to, *args)

@@ -5,13 +5,14 @@
 use std::path::Path;
 
 use haul::parts::limits::PUT_OBJECT_MAX_BYTES;
-use haul::{EngineOptions, ObjectAttributes, Unfinished, UploadOptions};
+use haul::{EngineOptions, ObjectAttributes, StreamOptions, Unfinished, UploadOptions};
 
 use super::copy::{Copying, copy};
 use super::download::{self, Fetching, Remembered, fetch};
 use super::pinned_flags::PinnedFlags;
+use super::stream::{self, StreamOrigin};
 use super::upload::{Remembering, Sending, UploadSource, send};
-use crate::args::{CpArgs, ObjectOptionArgs, RememberArgs, StoreArgs, TransferArgs};
+use crate::args::{CpArgs, ObjectOptionArgs, RememberArgs, StoreArgs, StreamArgs, TransferArgs};
 use crate::exit::Exit;
 use crate::failure::Usage;
 use crate::output::Mode;
@@ -20,13 +21,30 @@ use crate::target::{Address, Target};
 
 /// Copies.
 pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::Result<Exit> {
-    if let (Target::Store(from), Target::Store(to)) = (&args.source, &args.target) {
-        let (from, to) = (from.clone(), to.clone());
-        let copying = Copying::of(store, &from, &to, args)?;
+    let sides = sides(&args)?;
+    if !matches!(sides, Sides::Stream(_)) {
+        refuse_flags_of_streams(&args.stream)?;
+    }
+    if let Sides::Two(Target::Store(from), Target::Store(to)) = &sides {
+        let copying = Copying::of(store, from, to, args)?;
         return Box::pin(copy(store, copying, mode)).await;
     }
     args.source_store.refuse_unless_copied()?;
-    let CpArgs { source, target, transfer, remember, object, .. } = args;
+    let CpArgs { transfer, remember, object, stream, command, .. } = args;
+    let (source, target) = match sides {
+        Sides::Two(source, target) => (source, target),
+        Sides::Stream(address) => {
+            let origin =
+                if stream.from_command { StreamOrigin::Command(command) } else { StreamOrigin::Stdin };
+            stream::refuse_flags_of_files(&remember)?;
+            let limits = transfer.effort.limits();
+            let mut upload = upload_options(&transfer, object)?;
+            let content_type = &mut upload.attributes.content_type;
+            *content_type = content_type.take().or_else(|| guess_content_type(&address.key, Path::new("")));
+            let options = stream_options(stream, upload);
+            return Box::pin(stream::send(store, origin, address, (options, limits), mode)).await;
+        }
+    };
     match (source, target) {
         (Target::Path(path), Target::Store(address)) => {
             let pinned = PinnedFlags::of(&transfer, &object);
@@ -49,8 +67,8 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
             Box::pin(fetch(store, fetching, mode, &mut None)).await
         }
         (Target::Stream, _) => Err(Usage::new(
-            "reading from standard input is not possible yet",
-            "write the bytes to a file first; streams of unknown length are planned",
+            "a stream goes into a store",
+            "write s3://BUCKET/KEY or local://BUCKET/KEY as the target",
         )
         .into()),
         (Target::Store(_), Target::Stream) if mode == Mode::Json => Err(Usage::new(
@@ -80,6 +98,65 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
             "one side must be s3://BUCKET/KEY or local://BUCKET/KEY",
         )
         .into()),
+    }
+}
+
+/// What is copied where.
+enum Sides {
+    /// From here to there.
+    Two(Target, Target),
+    /// A stream into a store.
+    Stream(Address),
+}
+
+/// The words behind `--` are the command of `--from-command`, otherwise what is copied, as with every program.
+fn sides(args: &CpArgs) -> Result<Sides, Usage> {
+    let mut named: Vec<Target> = [&args.source, &args.target].into_iter().flatten().cloned().collect();
+    if args.stream.from_command {
+        return match <[Target; 1]>::try_from(named) {
+            Ok([Target::Store(address)]) => Ok(Sides::Stream(address)),
+            _ => Err(Usage::new(
+                "--from-command takes one address, where the output goes, and the command behind --",
+                "haul cp --from-command s3://BUCKET/KEY -- COMMAND",
+            )),
+        };
+    }
+    for word in &args.command {
+        named.push(Target::parse(word)?);
+    }
+    match <[Target; 2]>::try_from(named) {
+        Ok([Target::Stream, Target::Store(address)]) => Ok(Sides::Stream(address)),
+        Ok([source, target]) => Ok(Sides::Two(source, target)),
+        Err(_) => Err(Usage::new(
+            "haul cp takes one SOURCE and one TARGET",
+            "with --from-command the words behind -- are the command",
+        )),
+    }
+}
+
+fn stream_options(stream: StreamArgs, upload: UploadOptions) -> StreamOptions {
+    let defaults = StreamOptions::default();
+    StreamOptions {
+        size_bytes: stream.size,
+        expected_size_bytes: stream.expected_size,
+        spool_dir: stream.spool_dir.unwrap_or(defaults.spool_dir),
+        upload,
+        ..defaults
+    }
+}
+
+fn refuse_flags_of_streams(stream: &StreamArgs) -> Result<(), Usage> {
+    let given = [
+        (stream.size.is_some(), "--size"),
+        (stream.expected_size.is_some(), "--expected-size"),
+        (stream.spool_dir.is_some(), "--spool-dir"),
+    ];
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, name)) => Err(Usage::new(
+            format!("{name} is for streams"),
+            "leave it out, or write - as the source: haul cp - s3://BUCKET/KEY",
+        )),
+        None => Ok(()),
     }
 }
 

@@ -81,11 +81,7 @@ pub(super) async fn send(
         UploadSource::Journal(source) => visible(&source.path.display().to_string()),
     };
     let to = visible(&address.to_string());
-    let condition = match (options.if_none_match, &options.if_match) {
-        (true, _) => Some(Condition::Absent),
-        (false, Some(_)) => Some(Condition::Version),
-        (false, None) => None,
-    };
+    let condition = Condition::of(&options);
     let context = || FailureContext::at(format!("cannot copy {from} to {to}"), &address).under(condition);
     let file = file.open().with_context(|| match &journal {
         Remembering::Given { id, .. } => context().hinting(format!(

@@ -50,6 +50,7 @@ mod signals;
 mod store_check;
 mod stores;
 mod streamed;
+mod streams;
 mod two_versions;
 mod weather;
 mod world;

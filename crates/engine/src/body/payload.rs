@@ -55,6 +55,29 @@ impl Payload {
         Self { size_bytes, origin: PayloadOrigin::Held(Arc::new(Held { slices, _permit: None })) }
     }
 
+    /// Slices of the pool that were read already. The permit is given back with the last request that sends them.
+    pub(crate) fn held(slices: Vec<Bytes>, permit: Permit) -> Self {
+        let size_bytes = slices.iter().map(|slice| slice.len() as u64).sum();
+        Self { size_bytes, origin: PayloadOrigin::Held(Arc::new(Held { slices, _permit: Some(permit) })) }
+    }
+
+    /// Copies bytes that are held in memory, from `offset_bytes` on.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` where they are fewer, or not held.
+    pub(crate) fn copy_held(&self, mut offset_bytes: u64, mut space: &mut [u8]) -> io::Result<()> {
+        let PayloadOrigin::Held(held) = &self.origin else { return Err(io::ErrorKind::UnexpectedEof.into()) };
+        for slice in &held.slices {
+            let skipped = usize::try_from(offset_bytes).unwrap_or(usize::MAX).min(slice.len());
+            offset_bytes -= skipped as u64;
+            let count = (slice.len() - skipped).min(space.len());
+            let (now, rest) = space.split_at_mut(count);
+            now.copy_from_slice(&slice[skipped..skipped + count]);
+            space = rest;
+        }
+        if space.is_empty() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
     /// Reads a range under a permit of the pool and hashes it in the same pass. Blocking threads do the
     /// work. The digests come in the order of `algorithms`.
     ///
@@ -163,7 +186,7 @@ impl Payload {
 
 /// A part is held in memory if at least this many of its size fit the budget: fewer in flight would starve
 /// the connections.
-const HELD_PARTS_MIN: u64 = 4;
+pub(crate) const HELD_PARTS_MIN: u64 = 4;
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     match tokio::task::spawn_blocking(work).await {

@@ -19,6 +19,8 @@ pub struct Pieces {
     attempts: Vec<u32>,
     /// Pieces that have not been moved.
     left: usize,
+    /// There may be more pieces than are known.
+    open: bool,
     in_flight: u32,
     /// Pieces that wait for their next attempt. They keep their place among those in flight: at a store that is away,
     /// the untried pieces behind them would fail in no time, one after the other, and use up the budget.
@@ -39,10 +41,45 @@ impl Pieces {
             ready: numbers.collect(),
             attempts: vec![0; count as usize],
             left: count as usize,
+            open: false,
             in_flight: 0,
             waiting: 0,
             concurrency: concurrency.max(1),
         }
+    }
+
+    /// No piece yet, of a stream: they are added as they are read, until the list is closed.
+    pub fn growing(concurrency: u32) -> Self {
+        Self { open: true, ..Self::new(0, concurrency) }
+    }
+
+    /// Adds the piece behind the last one; nothing once the list is closed.
+    ///
+    /// # Panics
+    /// For more pieces than there are part numbers.
+    pub fn add(&mut self) {
+        if self.open {
+            let index = u32::try_from(self.attempts.len()).expect("there are at most 10,000 pieces");
+            let number = PartNumber::new(index + 1).expect("a stream has no more parts than part numbers");
+            self.ready.push_back(number);
+            self.attempts.push(0);
+            self.left += 1;
+        }
+    }
+
+    /// No piece is added any more.
+    pub fn close(&mut self) {
+        self.open = false;
+    }
+
+    /// Whether a piece could be added and would run at once: more of them are not to be read ahead.
+    pub fn wants_more(&self) -> bool {
+        self.open && self.ready.is_empty() && self.in_flight + self.waiting < self.concurrency
+    }
+
+    /// Whether a known piece waits for its turn.
+    pub fn any_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// Leaves out the pieces that an earlier run has moved.
@@ -125,9 +162,9 @@ impl Pieces {
         self.in_flight
     }
 
-    /// True when every piece has been moved.
+    /// True when every piece has been moved, and none can be added.
     pub fn all_moved(&self) -> bool {
-        self.left == 0
+        self.left == 0 && !self.open
     }
 
     /// True if at least one piece has been moved, by this run or an earlier one.

@@ -29,6 +29,7 @@ mod sharing;
 mod simulation;
 mod source;
 mod stores;
+mod streaming;
 mod sweeping;
 mod unheard;
 mod versions;

@@ -26,6 +26,8 @@ mod steps;
 #[cfg(test)]
 mod start_tests;
 #[cfg(test)]
+mod stream_tests;
+#[cfg(test)]
 mod tests;
 
 pub use steps::{Action, Finding, Input, Outcome, Waiting, WhenExhausted};
@@ -114,6 +116,17 @@ impl Lifecycle {
         self.state == State::Sending && self.pieces.has_next()
     }
 
+    /// Whether the next part of a stream could be read now. Who has read it gives [`Input::PartRead`] or
+    /// [`Input::StreamEnded`].
+    pub fn wants_part(&self) -> bool {
+        self.state == State::Sending && self.pieces.wants_more()
+    }
+
+    /// Whether a known part waits for its turn.
+    pub fn any_part_ready(&self) -> bool {
+        self.pieces.any_ready()
+    }
+
     /// True from the decision to end on: what comes later is no reason for it.
     pub fn is_ending(&self) -> bool {
         matches!(self.state, State::Aborting | State::Ended)
@@ -163,6 +176,14 @@ impl Lifecycle {
                 .pieces
                 .start_next()
                 .map_or_else(Vec::new, |(number, attempt)| vec![Action::SendPart(number, attempt)]),
+            (State::Sending, Input::PartRead) => {
+                self.pieces.add();
+                vec![]
+            }
+            (State::Sending, Input::StreamEnded) => {
+                self.pieces.close();
+                self.send()
+            }
             (State::Sending, Input::PartSent(_)) => self.part_sent(),
             (State::Sending, Input::PartFailed(number, failure)) => self.part_failed(number, &failure),
             (State::Sending | State::Pausing | State::Completing, Input::PartImpossible(_, advice)) => {

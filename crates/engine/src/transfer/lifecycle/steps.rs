@@ -18,6 +18,10 @@ pub enum Input {
     CreateFailed(Failure),
     /// There is a pass of the gate for one part, asked for as [`Lifecycle::wants_pass`] said.
     Admitted,
+    /// The next part of a stream was read, asked for as [`Lifecycle::wants_part`] said.
+    PartRead,
+    /// The stream has no more parts.
+    StreamEnded,
     /// A part is at the store, judged.
     PartSent(PartNumber),
     /// An attempt to send a part failed.

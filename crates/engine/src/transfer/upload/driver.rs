@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haul_parts::{ChecksumType, ETag, PartNumber, PartPlan};
+use haul_parts::{ChecksumType, ETag, PartNumber, PlannedPart};
 use rand::Rng;
 use tokio::task::{JoinError, JoinSet};
 
@@ -19,9 +19,11 @@ use super::context::Context;
 use super::expiry;
 use super::finisher::Finisher;
 use super::journal_handle::JournalHandle;
+use super::layout::Layout;
 use super::lost_create::{self, LostCreates};
-use super::part::{Md5Wish, PartSender, check_unchanged};
+use super::part::{PartSender, check_unchanged};
 use super::start::create_request;
+use super::stream::{ReadAhead, enter, part_read};
 use crate::advice::Advice;
 use crate::error::Error;
 use crate::event::Event;
@@ -29,13 +31,10 @@ use crate::pace::{Failure, Pass, Retries};
 use crate::proof::Proof;
 use crate::remote::{CompletedObject, CreatedUpload, ObjectHead, StoreError, UploadRef};
 use crate::transfer::lifecycle::{Action, Finding, Input, Lifecycle, Outcome, Waiting, WhenExhausted};
-use crate::transfer::mover::Mover;
-use crate::transfer::mover::{PartFailure, SentPart};
-use crate::transfer::pieces::Pieces;
+use crate::transfer::mover::{Mover, PartFailure, SentPart};
 use crate::transfer::{StopRequest, StopSignal};
 
-pub(super) use super::finisher::RunOutcome;
-pub(super) use super::start::Start;
+pub(super) use super::{finisher::RunOutcome, start::Start};
 
 /// Uploads in parts; returns when the schedule has finished.
 pub(super) async fn drive(
@@ -44,14 +43,7 @@ pub(super) async fn drive(
     journal: JournalHandle,
     mut stop: StopSignal,
 ) -> Result<RunOutcome, Error> {
-    context.events.send(Event::Started {
-        source: context.source.name(),
-        target: context.object.to_string(),
-        size_bytes: start.plan.object_size_bytes(),
-        part_size_bytes: start.plan.part_size_bytes(),
-        part_count: start.plan.part_count().into(),
-        multipart: true,
-    });
+    context.events.send(start.event(context));
     if start.earlier.is_none() {
         // What an upload had that the store lost has to arrive once more.
         context.progress.set_arrived(0);
@@ -67,11 +59,13 @@ pub(super) async fn drive(
         }
         context.progress.set_in_flight(driver.lifecycle.in_flight());
         driver.ask_for_pass();
+        driver.read_ahead();
         let input = match driver.impossible.take() {
             Some(input) => input,
             None => tokio::select! {
                 Some(ended) = driver.parts.join_next() => driver.part_ended(ended),
                 Some(ended) = driver.requests.join_next() => driver.request_ended(ended)?,
+                read = part_read(&mut driver.stream) => driver.part_read(read),
                 pass = entering(&mut driver.entering) => {
                     driver.entering = None;
                     driver.pass = Some(pass);
@@ -101,7 +95,9 @@ type Entering = Pin<Box<dyn Future<Output = Pass> + Send>>;
 
 struct Driver {
     context: Arc<Context>,
-    plan: PartPlan,
+    layout: Layout,
+    /// Where parts are read from while others are sent.
+    stream: Option<ReadAhead>,
     lifecycle: Lifecycle,
     /// The place in the queue at the gate, while a part could be sent.
     entering: Option<Entering>,
@@ -154,9 +150,9 @@ enum Ended {
 impl Driver {
     fn new(context: Arc<Context>, start: Start, journal: JournalHandle) -> Self {
         let options = &context.options;
-        let (plan, seed) = (start.plan, rand::rng().random());
+        let seed = rand::rng().random();
         let resources = &context.resources;
-        let pieces = Pieces::new(plan.part_count().into(), options.concurrency.unwrap_or(u32::MAX));
+        let pieces = start.pieces(options.concurrency.unwrap_or(u32::MAX));
         let retries = Retries::new(resources.retry.clone(), resources.budget.clone(), seed);
         let mut lifecycle = Lifecycle::new(pieces, retries);
         if journal.id().is_some() {
@@ -174,7 +170,7 @@ impl Driver {
             upload: None,
             mover: None,
             declared: None,
-            sent: vec![None; plan.part_count().into()],
+            sent: vec![None; start.layout.part_count() as usize],
             parts: JoinSet::new(),
             requests: JoinSet::new(),
             impossible: None,
@@ -188,7 +184,8 @@ impl Driver {
             cleanup: None,
             creates: start.creates,
             lifecycle,
-            plan,
+            layout: start.layout,
+            stream: start.stream,
             context,
         };
         if let Some(earlier) = start.earlier {
@@ -207,7 +204,34 @@ impl Driver {
             self.entering = None;
         } else if self.entering.is_none() {
             let gate = self.context.resources.gate.clone();
-            self.entering = Some(Box::pin(async move { gate.enter().await }));
+            self.entering = Some(Box::pin(enter(&mut self.stream, gate)));
+        }
+    }
+
+    /// Reads the next part of a stream if it could be sent.
+    fn read_ahead(&mut self) {
+        if let Some(stream) = &mut self.stream
+            && self.lifecycle.wants_part()
+        {
+            stream.start_reading(&self.context.resources.gate);
+        }
+    }
+
+    fn part_read(&mut self, read: Result<Option<PlannedPart>, Error>) -> Input {
+        match read {
+            Ok(Some(part)) => {
+                self.layout.push(part);
+                self.sent.push(None);
+                Input::PartRead
+            }
+            Ok(None) => {
+                self.context.progress.set_size(self.layout.size_bytes());
+                Input::StreamEnded
+            }
+            Err(error) => {
+                self.cause = Some(error);
+                Input::PartImpossible(PartNumber::MIN, Advice::GiveUp)
+            }
         }
     }
 
@@ -286,6 +310,7 @@ impl Driver {
     /// Stops parts, requests and waits, and gives all passes back.
     async fn stop_all(&mut self) {
         self.entering = None;
+        self.stream.iter_mut().for_each(ReadAhead::stop);
         self.parts.shutdown().await;
         self.requests.shutdown().await;
         self.passes.clear();
@@ -302,7 +327,7 @@ impl Driver {
     }
 
     fn send_part(&mut self, number: PartNumber, attempt: u32) {
-        let part = self.plan.part(number).expect("the schedule has as many parts as the plan");
+        let part = self.layout.part(number).expect("the schedule has as many parts as the layout");
         let mover = Arc::clone(self.mover.as_ref().expect("parts are sent after Create"));
         self.passes.extend(self.pass.take().map(|pass| (number, pass)));
         self.parts.spawn(async move { (number, attempt, mover.attempt(part, attempt).await) });
@@ -400,6 +425,13 @@ impl Driver {
         let number = part.number;
         if let Some(pass) = self.passes.remove(&number) {
             pass.succeeded();
+            // Kept where another part of the stream holds memory without one.
+            if let Some(stream) = self.stream.as_mut().filter(|_| self.lifecycle.any_part_ready()) {
+                stream.keep(pass);
+            }
+        }
+        if let (Some(stream), Some(part)) = (&self.stream, self.layout.part(number)) {
+            stream.window().forget(part);
         }
         self.journal.part(&self.context, &part);
         self.context.progress.arrived(part.size_bytes);
@@ -473,8 +505,11 @@ impl Driver {
             }
             Ended::Woke(waiting) => {
                 if let Waiting::Part(number) = waiting {
-                    // It asks again, like every part.
-                    self.passes.remove(&number);
+                    // It asks again, like every part; one of a stream has not let go of its memory.
+                    let pass = self.passes.remove(&number);
+                    if let (Some(stream), Some(pass)) = (&mut self.stream, pass) {
+                        stream.keep(pass);
+                    }
                 }
                 Input::Woke(waiting)
             }
@@ -493,7 +528,9 @@ impl Driver {
             self.impossible = Some(Input::PartImpossible(PartNumber::MIN, Advice::GiveUp));
         }
         self.context.events.send(Event::UploadCreated { upload_id: upload.upload_id.clone() });
-        if let Some(message) = created.abort_date.and_then(|date| expiry::warning(date, self.plan)) {
+        if let Some(message) =
+            created.abort_date.and_then(|date| expiry::warning(date, self.layout.size_bytes()))
+        {
             self.context
                 .events
                 .send(Event::Warning { message: format!("{}: {message}", self.context.object) });
@@ -507,15 +544,11 @@ impl Driver {
         self.upload = Some(upload.clone());
         let made = self.context.maker.as_ref().and_then(|maker| maker.mover(&upload));
         self.mover = Some(made.unwrap_or_else(|| {
-            Arc::new(PartSender {
-                store: Arc::clone(self.context.store()),
-                source: Arc::clone(&self.context.source),
-                pool: self.context.resources.pool.clone(),
-                upload,
-                checksum: self.context.options.checksum,
-                md5: Md5Wish::new(declared.is_none()),
-                wire: self.context.progress.meter().clone(),
-            })
+            let sender = PartSender::new(&self.context, upload, declared.is_none());
+            match &self.stream {
+                Some(stream) => stream.mover(sender),
+                None => Arc::new(sender),
+            }
         }));
     }
 
@@ -552,12 +585,14 @@ impl Driver {
                     Err(detail) => return Err(finisher.corrupt(detail)),
                 };
                 let etag = self.etag.unwrap_or_else(|| ETag::new(""));
-                Ok(RunOutcome::Done(Box::new(finisher.done(self.plan, &parts, etag, whole)?)))
+                Ok(RunOutcome::Done(Box::new(finisher.done(&self.layout, &parts, etag, whole)?)))
             }
             Outcome::Restart => Ok(finisher.restart()),
-            Outcome::Cancelled if finisher.may_be_left() => Err(finisher.cancelled_unheard(self.plan).await),
-            Outcome::Failed if finisher.may_be_left() => Err(finisher.paused(self.plan, &parts)),
-            Outcome::Paused => Err(finisher.paused(self.plan, &parts)),
+            Outcome::Cancelled if finisher.may_be_left() => {
+                Err(finisher.cancelled_unheard(&self.layout).await)
+            }
+            Outcome::Failed if finisher.may_be_left() => Err(finisher.paused(&self.layout, &parts)),
+            Outcome::Paused => Err(finisher.paused(&self.layout, &parts)),
             outcome => Err(finisher.failed(outcome, self.cleanup)),
         }
     }

@@ -1,6 +1,5 @@
 //! A lifecycle rule of the bucket that may strike before the upload is done (trap 24).
 
-use haul_parts::PartPlan;
 use haul_parts::limits::MIB;
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,8 +8,8 @@ const SLOW_BYTES_PER_SECOND: u64 = 4 * MIB;
 
 /// What to say of a rule that removes the unfinished upload at `date` (`x-amz-abort-date`, S3 API,
 /// CreateMultipartUpload); nothing where there is time enough.
-pub(super) fn warning(date: Timestamp, plan: PartPlan) -> Option<String> {
-    let seconds = plan.object_size_bytes() / SLOW_BYTES_PER_SECOND;
+pub(super) fn warning(date: Timestamp, size_bytes: u64) -> Option<String> {
+    let seconds = size_bytes / SLOW_BYTES_PER_SECOND;
     let needed = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
     (Timestamp::now().duration_until(date) < needed).then(|| {
         format!(
@@ -22,17 +21,14 @@ pub(super) fn warning(date: Timestamp, plan: PartPlan) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use haul_parts::Limits;
-
     use super::*;
 
     #[test]
     fn only_a_rule_that_may_be_quicker_is_worth_a_word() {
-        let plan = |gib: u64| PartPlan::new(gib << 30, &Limits::AWS, None).unwrap();
         let in_days = |days: i64| Timestamp::now() + SignedDuration::from_hours(24 * days);
-        assert_eq!(warning(in_days(1), plan(100)), None);
-        assert_eq!(warning(in_days(7), plan(1000)), None);
-        let said = warning(in_days(7), plan(5000)).unwrap();
+        assert_eq!(warning(in_days(1), 100 << 30), None);
+        assert_eq!(warning(in_days(7), 1000 << 30), None);
+        let said = warning(in_days(7), 5000 << 30).unwrap();
         assert!(said.contains("lifecycle rule") && said.ends_with("UTC"), "{said}");
     }
 }

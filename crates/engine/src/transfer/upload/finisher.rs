@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use haul_parts::{ETag, PartPlan};
+use haul_parts::ETag;
 
 use super::UploadReport;
 use super::abandon::{Abandoned, abandon};
 use super::complete::{self, Expected};
 use super::context::Context;
 use super::journal_handle::JournalHandle;
+use super::layout::Layout;
 use super::resume::ResumedState;
 use crate::error::Error;
 use crate::event::Event;
@@ -67,19 +68,19 @@ impl Finisher<'_> {
             finisher.journal.forget(context);
             return Err(Error::Unproven { object: context.object.clone(), part: part.number });
         }
-        finisher.done(plan, &parts, head.etag.clone(), whole)
+        finisher.done(&Layout::Planned(plan), &parts, head.etag.clone(), whole)
     }
 
     pub(super) fn done(
         self,
-        plan: PartPlan,
+        layout: &Layout,
         parts: &[SentPart],
         etag: ETag,
         whole: WholeProof,
     ) -> Result<UploadReport, Error> {
         let mut proof = ProofCount::default();
         parts.iter().for_each(|part| proof.add(part.proof));
-        let size_bytes = plan.object_size_bytes();
+        let size_bytes = layout.size_bytes();
         self.journal.forget(self.context);
         let event_etag = etag.unquoted().to_owned();
         self.context.events.send(Event::Completed { etag: event_etag, size_bytes, proof });
@@ -87,7 +88,7 @@ impl Finisher<'_> {
             object: self.context.object.clone(),
             size_bytes,
             etag,
-            part_count: plan.part_count().into(),
+            part_count: layout.part_count(),
             upload_id: self.upload.map(|upload| upload.upload_id),
             proof,
             whole,
@@ -111,7 +112,7 @@ impl Finisher<'_> {
         RunOutcome::Restart { reason, journal: self.journal, cause: self.cause }
     }
 
-    pub(super) fn paused(mut self, plan: PartPlan, parts: &[SentPart]) -> Error {
+    pub(super) fn paused(mut self, layout: &Layout, parts: &[SentPart]) -> Error {
         let object = self.context.object.clone();
         let Some(id) = self.journal.id().map(str::to_owned) else {
             return self.cause.unwrap_or(Error::Cancelled { object: object.to_string() });
@@ -127,7 +128,7 @@ impl Finisher<'_> {
             None => self.journal.interrupted(self.context),
         }
         self.context.events.send(Event::Paused { id: id.clone(), arrived_bytes });
-        let (size_bytes, source) = (plan.object_size_bytes(), self.cause.map(Box::new));
+        let (size_bytes, source) = (layout.size_bytes(), self.cause.map(Box::new));
         Error::Paused { object, id, arrived_bytes, size_bytes, source }
     }
 
@@ -137,7 +138,7 @@ impl Finisher<'_> {
     }
 
     /// Cancelled, and [`Finisher::may_be_left`]: looks for it. The journal stays if that is unknown.
-    pub(super) async fn cancelled_unheard(self, plan: PartPlan) -> Error {
+    pub(super) async fn cancelled_unheard(self, layout: &Layout) -> Error {
         let object = self.context.object.clone();
         let cancelled = Error::Cancelled { object: object.to_string() };
         let journal = self.context.options.journal.as_ref();
@@ -151,7 +152,7 @@ impl Finisher<'_> {
             Ok(_) => return cancelled,
             Err(error) => Some(error),
         };
-        let size_bytes = plan.object_size_bytes();
+        let size_bytes = layout.size_bytes();
         Error::Paused { object, id, arrived_bytes: 0, size_bytes, source: source.map(Box::new) }
     }
 

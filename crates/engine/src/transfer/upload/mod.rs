@@ -15,6 +15,7 @@ mod expiry;
 mod finisher;
 mod journal_handle;
 mod landed;
+mod layout;
 mod lost_create;
 mod options;
 mod part;
@@ -25,6 +26,7 @@ mod remembered;
 mod resume;
 mod single;
 mod start;
+pub mod stream;
 mod streamed;
 
 use std::sync::Arc;

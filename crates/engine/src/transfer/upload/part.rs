@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use haul_parts::{Checksum, ChecksumAlgorithm, PlannedPart};
 
+use super::context::Context;
 use super::streamed::Streamed;
 use crate::body::BufferPool;
 use crate::body::{Payload, Range};
@@ -60,6 +61,31 @@ impl Mover for PartSender {
         }
         let read = read(self.range(part), &self.pool, self.checksum, self.md5.wanted()).await;
         let bytes = read.map_err(PartFailure::Source)?;
+        self.send(part, attempt, &bytes).await
+    }
+}
+
+impl PartSender {
+    /// Of this upload; `md5_wanted` if the store did not say that it knows our checksum.
+    pub(super) fn new(context: &Context, upload: UploadRef, md5_wanted: bool) -> Self {
+        Self {
+            store: Arc::clone(context.store()),
+            source: Arc::clone(&context.source),
+            pool: context.resources.pool.clone(),
+            upload,
+            checksum: context.options.checksum,
+            md5: Md5Wish::new(md5_wanted),
+            wire: context.progress.meter().clone(),
+        }
+    }
+
+    /// Sends a part that was read, and judges the answer.
+    pub(super) async fn send(
+        &self,
+        part: PlannedPart,
+        attempt: u32,
+        bytes: &ReadBytes,
+    ) -> Result<SentPart, PartFailure> {
         let request = PartRequest {
             number: part.number,
             payload: bytes.payload.clone(),
@@ -69,13 +95,11 @@ impl Mover for PartSender {
         };
         let answer = self.store.upload_part(&self.upload, request).await;
         let answer = answer.map_err(|error| blame(self.source.as_ref(), PartFailure::Store(error)))?;
-        let proof = prove(&answer, &bytes, Operation::UploadPart).await;
+        let proof = prove(&answer, bytes, Operation::UploadPart).await;
         let proof = proof.map_err(|failure| blame(self.source.as_ref(), failure))?;
-        Ok(self.sent(part, attempt, answer, &bytes, proof))
+        Ok(self.sent(part, attempt, answer, bytes, proof))
     }
-}
 
-impl PartSender {
     pub(super) fn range(&self, part: PlannedPart) -> Range {
         Range {
             source: Arc::clone(&self.source),
@@ -106,6 +130,7 @@ impl PartSender {
 }
 
 /// Bytes that were read, with their digests.
+#[derive(Clone)]
 pub(super) struct ReadBytes {
     pub(super) payload: Payload,
     pub(super) checksum: Option<Checksum>,

@@ -27,14 +27,7 @@ use crate::transfer::{StopRequest, StopSignal};
 /// Uploads the source in one request.
 pub(super) async fn put(context: &Context, mut stop: StopSignal) -> Result<UploadReport, Error> {
     let size_bytes = context.source.size_bytes();
-    context.events.send(Event::Started {
-        source: context.source.name(),
-        target: context.object.to_string(),
-        size_bytes,
-        part_size_bytes: size_bytes,
-        part_count: 1,
-        multipart: false,
-    });
+    started(context, size_bytes);
     let pool = context.resources.pool.clone();
     // Before any memory is taken: parts of other transfers take both in this order too.
     let pass = tokio::select! {
@@ -47,8 +40,29 @@ pub(super) async fn put(context: &Context, mut stop: StopSignal) -> Result<Uploa
         bytes = read(range, &pool, context.options.checksum, true) => bytes?,
         _ = stop.stronger() => return Err(cancelled(context)),
     };
-    let token = format!("{:032x}", rand::random::<u128>());
-    Put { context, pass, bytes, token, outcome: Outcome::Known }.run(&mut stop).await
+    Put::new(context, pass, bytes).run(&mut stop).await
+}
+
+/// Uploads in one request what was read already, hashed by MD5 too.
+pub(super) async fn put_read(
+    context: &Context,
+    pass: Pass,
+    bytes: ReadBytes,
+    mut stop: StopSignal,
+) -> Result<UploadReport, Error> {
+    started(context, bytes.payload.size_bytes());
+    Put::new(context, pass, bytes).run(&mut stop).await
+}
+
+fn started(context: &Context, size_bytes: u64) {
+    context.events.send(Event::Started {
+        source: context.source.name(),
+        target: context.object.to_string(),
+        size_bytes,
+        part_size_bytes: size_bytes,
+        part_count: 1,
+        multipart: false,
+    });
 }
 
 /// What is known of the attempts so far, together.
@@ -72,6 +86,13 @@ struct Put<'a> {
 
 type Answer = Result<UploadedPart, StoreError>;
 type Sending<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
+impl<'a> Put<'a> {
+    fn new(context: &'a Context, pass: Pass, bytes: ReadBytes) -> Self {
+        let token = format!("{:032x}", rand::random::<u128>());
+        Self { context, pass, bytes, token, outcome: Outcome::Known }
+    }
+}
 
 impl Put<'_> {
     /// Attempt after attempt, until one is answered well or no more shall be made.

@@ -1,26 +1,32 @@
 //! How a run of an upload begins: anew, or with what an earlier run left.
 
-use haul_parts::{ChecksumAlgorithm, ChecksumType, PartPlan};
+use haul_parts::{ChecksumAlgorithm, ChecksumType, PartPlan, PlannedPart};
 use rand::Rng;
 
 use super::complete::{TOKEN_METADATA, own_type};
 use super::context::Context;
 use super::journal_handle::{JournalHandle, store_name};
+use super::layout::Layout;
 use super::lost_create::LostCreates;
 use super::resume::ResumedState;
+use super::stream::ReadAhead;
 use crate::error::Error;
+use crate::event::Event;
 use crate::journal::Beginning;
 use crate::remote::{CreateRequest, Operation, StoreError, StoreErrorKind, UploadRef};
 use crate::transfer::mover::SentPart;
+use crate::transfer::pieces::Pieces;
 
 /// Most unanswered tries that a journal names: the last ones.
 const UNANSWERED_MAX: usize = 8;
 
 /// What the driver begins with.
 pub(super) struct Start {
-    pub(super) plan: PartPlan,
+    pub(super) layout: Layout,
     pub(super) token: String,
     pub(super) earlier: Option<Earlier>,
+    /// Of an upload whose parts are read while others are sent.
+    pub(super) stream: Option<ReadAhead>,
     /// Tries to create it that may have left something.
     pub(super) creates: LostCreates,
 }
@@ -35,22 +41,68 @@ pub(super) struct Earlier {
 
 impl Start {
     pub(super) fn anew(plan: PartPlan, creates: LostCreates) -> Self {
-        Self { plan, token: format!("{:032x}", rand::rng().random::<u128>()), earlier: None, creates }
+        let layout = Layout::Planned(plan);
+        Self { layout, token: new_token(), earlier: None, stream: None, creates }
+    }
+
+    /// Of a stream of which these parts were read.
+    pub(super) fn of_stream(stream: ReadAhead, parts: Vec<PlannedPart>) -> Self {
+        let (layout, creates) = (Layout::Read(parts), LostCreates::default());
+        Self { layout, token: new_token(), earlier: None, stream: Some(stream), creates }
     }
 
     pub(super) fn resumed(resumed: ResumedState, creates: LostCreates) -> Self {
         let ResumedState { plan, upload, declared, token, sent, completion_possible } = resumed;
         let earlier = Some(Earlier { upload, declared, sent, completion_possible });
-        Self { plan, token, earlier, creates }
+        Self { layout: Layout::Planned(plan), token, earlier, stream: None, creates }
+    }
+
+    /// What is reported when it begins.
+    pub(super) fn event(&self, context: &Context) -> Event {
+        let (source, target) = (context.source.name(), context.object.to_string());
+        match &self.layout {
+            Layout::Planned(plan) => Event::Started {
+                source,
+                target,
+                size_bytes: plan.object_size_bytes(),
+                part_size_bytes: plan.part_size_bytes(),
+                part_count: plan.part_count().into(),
+                multipart: true,
+            },
+            Layout::Read(_) => Event::StreamStarted {
+                source,
+                target,
+                size_bytes: context.progress.size_bytes(),
+                part_size_bytes: self.stream.as_ref().map_or(0, ReadAhead::first_part_size_bytes),
+            },
+        }
+    }
+
+    /// All parts of a file; of a stream those that were read.
+    pub(super) fn pieces(&self, concurrency: u32) -> Pieces {
+        let count = self.layout.part_count();
+        let Some(stream) = &self.stream else { return Pieces::new(count, concurrency) };
+        let mut pieces = Pieces::growing(concurrency);
+        (0..count).for_each(|_| pieces.add());
+        if stream.has_ended() {
+            pieces.close();
+        }
+        pieces
     }
 
     /// Writes the journal's first record; one that goes on is written already.
     pub(super) fn remember(&self, context: &Context, journal: &mut JournalHandle) -> Result<(), Error> {
-        if self.earlier.is_some() {
-            return Ok(());
+        match self.layout {
+            Layout::Planned(plan) if self.earlier.is_none() => {
+                write_beginning(context, journal, plan, &self.token, self.creates.earlier())
+            }
+            _ => Ok(()),
         }
-        write_beginning(context, journal, self.plan, &self.token, self.creates.earlier())
     }
+}
+
+fn new_token() -> String {
+    format!("{:032x}", rand::rng().random::<u128>())
 }
 
 /// Writes the journal's first record, if there is a journal.

@@ -1,0 +1,128 @@
+//! `haul cp - TARGET` and `haul cp --from-command TARGET -- COMMAND`: what a pipe or a program gives, to its end.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use haul::{Engine, EngineOptions, StreamOptions};
+
+use super::producer::Producer;
+use super::summary::{self, Journey};
+use super::upload::make_bucket_if_promised;
+use crate::args::{RememberArgs, StoreArgs};
+use crate::exit::Exit;
+use crate::failure::{Condition, FailureContext, Usage};
+use crate::interrupt::{Interrupts, Role};
+use crate::leftover_notice::{LeftoverNotice, OnInterrupt};
+use crate::output::{Mode, visible};
+use crate::progress::View;
+use crate::store;
+use crate::target::Address;
+use crate::transfer::drive;
+use crate::upload_locator::UploadLocator;
+
+/// Where the bytes come from.
+pub(super) enum StreamOrigin {
+    Stdin,
+    /// The command and its words.
+    Command(Vec<std::ffi::OsString>),
+}
+
+impl StreamOrigin {
+    /// As a person calls it.
+    fn shown(&self) -> String {
+        match self {
+            Self::Stdin => "standard input".to_owned(),
+            Self::Command(words) => {
+                let program = words.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+                format!("the output of {}", visible(&program))
+            }
+        }
+    }
+
+    fn open(&self) -> Result<(Option<Producer>, Box<dyn Read + Send>), Usage> {
+        match self {
+            Self::Stdin => Ok((None, Box::new(std::io::stdin()))),
+            Self::Command(words) => {
+                let (producer, output) = Producer::start(words)?;
+                Ok((Some(producer), Box::new(output)))
+            }
+        }
+    }
+}
+
+/// Flags of a file's upload that a stream has no use for.
+pub(super) fn refuse_flags_of_files(remember: &RememberArgs) -> Result<(), Usage> {
+    let given = [(remember.adopt, "--adopt"), (remember.on_change.is_some(), "--on-change")];
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, name)) => Err(Usage::new(
+            format!(
+                "{name} is for files; a stream cannot be read again, so it cannot be compared or resumed"
+            ),
+            "leave it out: a stream that stops is removed at the store",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Uploads the stream.
+pub(super) async fn send(
+    args: &StoreArgs,
+    origin: StreamOrigin,
+    address: Address,
+    (mut options, limits): (StreamOptions, EngineOptions),
+    mode: Mode,
+) -> anyhow::Result<Exit> {
+    if address.key.ends_with('/') || address.key.is_empty() {
+        return Err(Usage::new(
+            format!("{address} is completed with a file's name, and a stream has none"),
+            "write the whole key",
+        )
+        .into());
+    }
+    let object = address.exact_object().map_err(Usage::from)?;
+    let (from, to) = (origin.shown(), visible(&address.to_string()));
+    options.name.clone_from(&from);
+    let condition = Condition::of(&options.upload);
+    let context = || FailureContext::at(format!("cannot copy {from} to {to}"), &address).under(condition);
+
+    let opened = store::open(address.scheme, args, mode).await?;
+    let endpoint = opened.store.endpoint();
+    let started = Instant::now();
+    let mut view = View::new(mode, from.clone());
+    let locator = UploadLocator::Store {
+        object: object.clone(),
+        endpoint: opened.reach.clone(),
+        profile: args.profile.clone(),
+    };
+    let report = async {
+        make_bucket_if_promised(&opened, &address).await?;
+        let mut interrupts = Interrupts::new(Role::Work)?;
+        let left = LeftoverNotice::of_upload(OnInterrupt::Abort, locator.clone());
+        let (producer, reader) = origin.open()?;
+        let engine = Engine::new(Arc::clone(&opened.store), limits);
+        let upload = engine.upload_stream(reader, object.clone(), options);
+        let report = drive(upload, mode, &mut view, &mut interrupts, left).await;
+        if let (Err(_), Some(producer)) = (&report, producer) {
+            producer.end().await;
+        }
+        report.map_err(|error| match error.downcast_ref() {
+            // The signal that ended us ended the producer too, and its end was heard first.
+            Some(haul::Error::SourceUnreadable { .. }) if interrupts.came() => {
+                haul::Error::Cancelled { object: object.to_string() }.into()
+            }
+            _ => error,
+        })
+    };
+    let report = report.await;
+    let elapsed = started.elapsed();
+    opened.close().await;
+    let report = report.with_context(|| context().through(endpoint).found_by(locator))?;
+
+    let journey = Journey { source: &from, target: &to, elapsed };
+    let (line, summary) = summary::uploaded(journey, &report, view.retries());
+    mode.event(&summary);
+    mode.result(&line);
+    Ok(Exit::Done)
+}

@@ -1,0 +1,219 @@
+//! `haul cp -` and `haul cp --from-command`: what comes out of a pipe arrives byte for byte, or nothing is left.
+
+use std::fs::File;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use haul_testkit::Store;
+use haul_testkit::files::{MIB, sha256};
+use haul_testkit::process::{Finished, Running, Signal};
+use haul_testkit::servers::HaulServe;
+
+use crate::world::{
+    LIMIT, World, assert_keys, assert_no_upload_left, event, finish, make_bucket, read_back, succeed,
+};
+
+/// A pipe from a process that prints the file.
+fn pipe(world: &World, file: &str) -> (Child, Stdio) {
+    let mut cat = Command::new("cat").arg(world.path(file)).stdout(Stdio::piped()).spawn().unwrap();
+    let output = cat.stdout.take().unwrap();
+    (cat, output.into())
+}
+
+fn copy_pipe(world: &World, file: &str, command: &mut Command) -> Finished {
+    let (mut cat, output) = pipe(world, file);
+    let finished = Running::start_with_input(command, output).unwrap().finish(LIMIT).unwrap();
+    cat.wait().unwrap();
+    finished
+}
+
+fn pipe_arrives(world: &World, store: &Store) {
+    let bucket = make_bucket(world, store);
+    // Not a whole number of slices, parts or steps.
+    for (name, length_bytes, parts) in
+        [("large", 100 * MIB + 77, 13), ("small", 12 * MIB + 1, 1), ("empty", 0, 1)]
+    {
+        let sample = world.sample(name, length_bytes);
+        let url = format!("s3://{bucket}/{name}");
+        let finished =
+            copy_pipe(world, name, world.haul(store).args(["cp", "-", &url, "--json"])).success().unwrap();
+        let uploaded = event(&finished, "uploaded");
+        assert_eq!((&uploaded["size_bytes"], &uploaded["part_count"]), (&length_bytes.into(), &parts.into()));
+        assert_eq!(read_back(store, &bucket, name).sha256, sample.sha256);
+    }
+    assert_no_upload_left(store, &bucket);
+}
+
+#[test]
+fn haul_serve_takes_100_mib_from_a_pipe() {
+    let world = World::new();
+    let server = world.serve();
+    pipe_arrives(&world, server.store());
+}
+
+#[test]
+fn ceph_rgw_takes_100_mib_from_a_pipe() {
+    pipe_arrives(&World::new(), &Store::shared("RGW"));
+}
+
+#[test]
+fn localstack_takes_100_mib_from_a_pipe() {
+    pipe_arrives(&World::new(), &Store::shared("LOCALSTACK"));
+}
+
+#[test]
+fn local_takes_a_pipe_and_the_output_of_a_command() {
+    let world = World::new();
+    let sample = world.sample("file", 20 * MIB + 5);
+    let cp = |words: &[&str]| {
+        let mut command = world.haul_without_store();
+        command.arg("cp").args(words);
+        command
+    };
+    copy_pipe(&world, "file", &mut cp(&["-", "local://demo/piped"])).success().unwrap();
+    succeed(&mut cp(&["--from-command", "local://demo/printed", "--", "cat", "file"]));
+    for key in ["piped", "printed"] {
+        succeed(&mut cp(&[&format!("local://demo/{key}"), key]));
+        assert_eq!(sha256(&world.path(key)).unwrap(), sample.sha256);
+    }
+}
+
+/// Nothing of the key, and no upload.
+fn assert_nothing(store: &Store, bucket: &str) {
+    assert_keys(store, bucket, &[]);
+    assert_no_upload_left(store, bucket);
+}
+
+/// `pg_dump db | haul cp - …` cannot know that pg_dump died: the pipe just ends.
+#[test]
+fn a_producer_that_fails_leaves_no_object_and_no_upload() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    world.sample("file", 40 * MIB);
+    let url = format!("s3://{bucket}/key");
+    for (script, word) in [
+        ("cat file; echo dump failed >&2; exit 3", "it failed with exit code 3"),
+        ("echo dump failed >&2; exit 1", "it failed with exit code 1"),
+        ("echo dump failed >&2; cat file; kill -9 $$", "it was ended by signal 9"),
+    ] {
+        let mut command = world.haul(server.store());
+        let finished = finish(command.args(["cp", "--from-command", &url, "--", "sh", "-c", script]));
+        assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
+        assert!(finished.stderr.contains(word), "{}", finished.stderr);
+        assert!(finished.stderr.contains("dump failed"), "its stderr passes through: {}", finished.stderr);
+        assert_nothing(server.store(), &bucket);
+    }
+    let mut command = world.haul(server.store());
+    let finished = finish(command.args(["cp", "--from-command", &url, "--", "no-such-program"]));
+    assert_eq!(finished.code(), Some(2), "{}", finished.stderr);
+    assert_nothing(server.store(), &bucket);
+}
+
+#[test]
+fn another_length_than_promised_leaves_nothing() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    let url = format!("s3://{bucket}/key");
+    for length_bytes in [5, 30 * MIB] {
+        world.sample("file", length_bytes);
+        for promised in [length_bytes - 1, length_bytes + 1] {
+            let promised = promised.to_string();
+            let mut command = world.haul(server.store());
+            let finished = copy_pipe(&world, "file", command.args(["cp", "-", &url, "--size", &promised]));
+            assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
+            assert!(finished.stderr.contains(&format!("instead of {promised}")), "{}", finished.stderr);
+            assert_nothing(server.store(), &bucket);
+        }
+        let mut command = world.haul(server.store());
+        let promised = length_bytes.to_string();
+        copy_pipe(&world, "file", command.args(["cp", "-", &url, "--size", &promised])).success().unwrap();
+        succeed(world.haul(server.store()).args(["rm", &url]));
+    }
+}
+
+/// The producer prints its id, then bytes, and then nothing more: only a signal ends it.
+#[test]
+fn a_signal_leaves_nothing_and_ends_the_producer() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    world.sample("file", 40 * MIB);
+    let url = format!("s3://{bucket}/key");
+    for signal in [Signal::INT, Signal::TERM] {
+        let script = "echo $$ > pid; cat file; exec sleep 1000";
+        let mut command = world.haul(server.store());
+        let command = command.args(["cp", "--json", "--from-command", &url, "--", "sh", "-c", script]);
+        let running = Running::start(command).unwrap();
+        let deadline = Instant::now() + LIMIT;
+        while !begun(&server, &bucket) {
+            assert!(Instant::now() < deadline, "it does not begin");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        running.signal(signal).unwrap();
+        let finished = running.finish(LIMIT).unwrap();
+        assert_eq!(finished.code(), Some(3), "{}", finished.stderr);
+        let pid = std::fs::read_to_string(world.path("pid")).unwrap();
+        assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(), "the producer still runs");
+        assert_nothing(server.store(), &bucket);
+    }
+}
+
+/// There is an upload, says boto3.
+fn begun(server: &HaulServe, bucket: &str) -> bool {
+    let uploads = crate::world::python(server.store(), include_str!("py/uploads.py"), &[bucket]);
+    uploads.as_array().is_some_and(|uploads| !uploads.is_empty())
+}
+
+/// Parts that do not fit the memory pass through files; what is held stays small either way.
+#[test]
+fn memory_stays_small_whatever_the_length() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    let sample = world.sample("file", 300 * MIB);
+    for (memory, most_bytes) in [("128MiB", 256 * MIB), ("8MiB", 96 * MIB)] {
+        let url = format!("s3://{bucket}/key");
+        let mut command = world.haul(server.store());
+        let finished =
+            copy_pipe(&world, "file", command.args(["cp", "-", &url, "--memory", memory])).success().unwrap();
+        let peak_bytes = finished.usage.peak_memory_bytes;
+        assert!(peak_bytes < most_bytes, "{} MiB with {memory}", peak_bytes / MIB);
+        assert_eq!(
+            finished.stderr.contains("pass through /var/tmp"),
+            memory == "8MiB",
+            "{}",
+            finished.stderr
+        );
+        assert_eq!(read_back(server.store(), &bucket, "key").sha256, sample.sha256);
+    }
+    assert_no_upload_left(server.store(), &bucket);
+}
+
+#[test]
+fn what_makes_no_sense_with_a_stream_is_refused() {
+    let world = World::new();
+    let refused = |words: &[&str]| {
+        let mut command = world.haul_without_store();
+        let input = Stdio::from(File::open("/dev/null").unwrap());
+        let finished =
+            Running::start_with_input(command.arg("cp").args(words), input).unwrap().finish(LIMIT).unwrap();
+        assert_eq!(finished.code(), Some(2), "{words:?}: {}", finished.stderr);
+        finished.stderr
+    };
+    world.sample("file", 10);
+    assert!(refused(&["-", "local://demo/key", "--adopt"]).contains("--adopt is for files"));
+    assert!(refused(&["-", "local://demo/key", "--on-change", "fail"]).contains("--on-change is for files"));
+    assert!(refused(&["-", "local://demo/folder/"]).contains("write the whole key"));
+    assert!(refused(&["-", "local://demo"]).contains("write the whole key"));
+    assert!(refused(&["-", "file"]).contains("a stream goes into a store"));
+    assert!(refused(&["file", "local://demo/key", "--size", "10"]).contains("--size is for streams"));
+    assert!(refused(&["--from-command", "local://demo/key"]).contains("COMMAND"));
+    assert!(
+        refused(&["--from-command", "file", "local://demo/key", "--", "cat"]).contains("takes one address")
+    );
+    assert!(refused(&["-", "local://demo/key", "--part-size", "1MiB"]).contains("5 MiB"));
+    // Behind -- stand names, as with every program, unless there is a command.
+    succeed(world.haul_without_store().args(["cp", "--", "file", "local://demo/key"]));
+}

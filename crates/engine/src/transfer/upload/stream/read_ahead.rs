@@ -1,0 +1,108 @@
+//! Reads the next part of a stream while those before it are sent, each under a pass of the gate.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use haul_parts::PlannedPart;
+
+use super::feed::Feed;
+use super::window::{StreamSender, Window};
+use crate::error::Error;
+use crate::pace::{Gate, Pass};
+use crate::transfer::mover::Mover;
+use crate::transfer::upload::part::PartSender;
+
+/// The stream behind an upload.
+pub(crate) struct ReadAhead {
+    window: Arc<Window>,
+    /// `None` while it is read, and after a failure.
+    feed: Option<Feed>,
+    reading: Option<Reading>,
+    /// Passes of parts that hold memory, or that follow one which did.
+    kept: Vec<Pass>,
+}
+
+type Reading = Pin<Box<dyn Future<Output = (Feed, Pass, Result<Option<PlannedPart>, Error>)> + Send>>;
+
+impl ReadAhead {
+    /// Of a stream whose first parts were read under `pass`.
+    pub(super) fn new(feed: Feed, pass: Pass) -> Self {
+        Self { window: Arc::clone(feed.window()), feed: Some(feed), reading: None, kept: vec![pass] }
+    }
+
+    /// True once the end was seen.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.feed.as_ref().is_some_and(Feed::has_ended)
+    }
+
+    /// As the plan begins.
+    pub(crate) fn first_part_size_bytes(&self) -> u64 {
+        self.feed.as_ref().map_or(0, Feed::first_part_size_bytes)
+    }
+
+    pub(crate) fn window(&self) -> &Arc<Window> {
+        &self.window
+    }
+
+    /// What makes its parts, with a sender that reads from the window.
+    pub(crate) fn mover(&self, sender: PartSender) -> Arc<dyn Mover> {
+        Arc::new(StreamSender::new(sender, Arc::clone(&self.window)))
+    }
+
+    /// Starts to read the next part, unless one is being read.
+    pub(crate) fn start_reading(&mut self, gate: &Gate) {
+        let Some(mut feed) = self.feed.take() else { return };
+        let entering = kept_or_new(self.kept.pop(), gate.clone());
+        self.reading = Some(Box::pin(async move {
+            let pass = entering.await;
+            let read = feed.next().await;
+            (feed, pass, read)
+        }));
+    }
+
+    /// The part that is being read; `None`: the stream has ended. Never ready while nothing is read.
+    async fn read(&mut self) -> Result<Option<PlannedPart>, Error> {
+        let Some(reading) = &mut self.reading else { return std::future::pending().await };
+        let (feed, pass, read) = reading.await;
+        self.reading = None;
+        let read = read?;
+        if read.is_some() {
+            self.kept.push(pass);
+        }
+        self.feed = Some(feed);
+        Ok(read)
+    }
+
+    /// A part of the stream holds memory: its pass must stay with the stream.
+    pub(crate) fn keep(&mut self, pass: Pass) {
+        self.kept.push(pass);
+    }
+
+    /// Reads no more. A read that does not return keeps its thread.
+    pub(crate) fn stop(&mut self) {
+        self.reading = None;
+        self.feed = None;
+        self.kept.clear();
+    }
+}
+
+/// The next part of a stream, if there is a stream.
+pub(crate) async fn part_read(stream: &mut Option<ReadAhead>) -> Result<Option<PlannedPart>, Error> {
+    match stream {
+        Some(stream) => stream.read().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A pass for a part that is ready: one that the stream kept, or one of the gate.
+pub(crate) fn enter(stream: &mut Option<ReadAhead>, gate: Gate) -> impl Future<Output = Pass> + Send + use<> {
+    kept_or_new(stream.as_mut().and_then(|stream| stream.kept.pop()), gate)
+}
+
+async fn kept_or_new(kept: Option<Pass>, gate: Gate) -> Pass {
+    match kept {
+        Some(pass) => pass,
+        None => gate.enter().await,
+    }
+}

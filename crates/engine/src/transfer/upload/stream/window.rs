@@ -1,0 +1,148 @@
+//! The parts of a stream that were read and that the store has not acknowledged: all there is of it to send again.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use haul_parts::{ChecksumAlgorithm, PlannedPart};
+
+use super::spool::SpoolFile;
+use crate::source::{Change, Source};
+use crate::transfer::mover::{Mover, PartFailure, SentPart};
+use crate::transfer::upload::part::{PartSender, ReadBytes};
+
+/// A stream as a source: it can be read only where a part is kept.
+pub(crate) struct Window {
+    name: String,
+    checksum: Option<ChecksumAlgorithm>,
+    /// By their offset.
+    parts: Mutex<BTreeMap<u64, (u64, Kept)>>,
+    read_bytes: AtomicU64,
+    /// Whether parts are hashed by MD5 too while they are read.
+    md5_wanted: AtomicBool,
+}
+
+/// Where the bytes of a part are.
+#[derive(Clone)]
+pub(super) enum Kept {
+    /// In memory, with their digests.
+    Held(ReadBytes),
+    /// In a file.
+    Spooled(Arc<SpoolFile>),
+}
+
+impl Window {
+    pub(super) fn new(name: String, checksum: Option<ChecksumAlgorithm>) -> Self {
+        Self {
+            name,
+            checksum,
+            parts: Mutex::default(),
+            read_bytes: AtomicU64::new(0),
+            // What becomes one PutObject needs it.
+            md5_wanted: AtomicBool::new(true),
+        }
+    }
+
+    pub(super) fn checksum(&self) -> Option<ChecksumAlgorithm> {
+        self.checksum
+    }
+
+    /// What the next part is hashed by.
+    pub(super) fn algorithms(&self) -> Vec<ChecksumAlgorithm> {
+        let md5 = self.md5_wanted.load(Ordering::Relaxed).then_some(ChecksumAlgorithm::Md5);
+        self.checksum.into_iter().chain(md5).collect()
+    }
+
+    pub(super) fn keep(&self, part: PlannedPart, kept: Kept) {
+        self.read_bytes.store(part.offset_bytes + part.size_bytes, Ordering::Relaxed);
+        self.parts().insert(part.offset_bytes, (part.size_bytes, kept));
+    }
+
+    /// The store has acknowledged the part: nobody needs its bytes any more.
+    pub(crate) fn forget(&self, part: PlannedPart) {
+        self.parts().remove(&part.offset_bytes);
+    }
+
+    /// The one part that was read, if it is in memory.
+    pub(super) fn only(&self) -> Option<ReadBytes> {
+        let parts = self.parts();
+        match parts.values().next() {
+            Some((_, Kept::Held(bytes))) if parts.len() == 1 => Some(bytes.clone()),
+            _ => None,
+        }
+    }
+
+    fn held(&self, part: PlannedPart) -> Option<ReadBytes> {
+        match self.parts().get(&part.offset_bytes) {
+            Some((_, Kept::Held(bytes))) => Some(bytes.clone()),
+            _ => None,
+        }
+    }
+
+    fn parts(&self) -> MutexGuard<'_, BTreeMap<u64, (u64, Kept)>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source for Window {
+    fn size_bytes(&self) -> u64 {
+        self.read_bytes.load(Ordering::Relaxed)
+    }
+
+    fn read_exact_at(&self, mut offset_bytes: u64, mut buffer: &mut [u8]) -> io::Result<()> {
+        while !buffer.is_empty() {
+            let found =
+                self.parts().range(..=offset_bytes).next_back().map(|(offset, kept)| (*offset, kept.clone()));
+            let (begins_at, (size_bytes, kept)) = found.ok_or(io::ErrorKind::UnexpectedEof)?;
+            let within = offset_bytes - begins_at;
+            let left_bytes = size_bytes.saturating_sub(within);
+            let count = usize::try_from(left_bytes).unwrap_or(usize::MAX).min(buffer.len());
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let (space, rest) = buffer.split_at_mut(count);
+            match kept {
+                Kept::Held(bytes) => bytes.payload.copy_held(within, space)?,
+                Kept::Spooled(file) => file.read_exact_at(within, space)?,
+            }
+            offset_bytes += count as u64;
+            buffer = rest;
+        }
+        Ok(())
+    }
+
+    fn check_unchanged(&self) -> Result<(), Change> {
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+}
+
+/// Sends parts of a stream: those in memory as they are, those in the spool like parts of a file.
+pub(crate) struct StreamSender {
+    sender: PartSender,
+    window: Arc<Window>,
+}
+
+impl StreamSender {
+    pub(crate) fn new(sender: PartSender, window: Arc<Window>) -> Self {
+        window.md5_wanted.store(sender.md5.wanted(), Ordering::Relaxed);
+        Self { sender, window }
+    }
+}
+
+#[async_trait]
+impl Mover for StreamSender {
+    async fn attempt(&self, part: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure> {
+        let sent = match self.window.held(part) {
+            Some(bytes) => self.sender.send(part, attempt, &bytes).await,
+            None => self.sender.attempt(part, attempt).await,
+        };
+        self.window.md5_wanted.store(self.sender.md5.wanted(), Ordering::Relaxed);
+        sent
+    }
+}
