@@ -27,6 +27,8 @@ pub(super) struct PartSender {
     pub(super) upload: UploadRef,
     pub(super) checksum: Option<ChecksumAlgorithm>,
     pub(super) md5: Md5Wish,
+    /// A part of this upload was proven by the checksum in its trailer.
+    pub(super) trailers_proven: AtomicBool,
     pub(super) wire: Meter,
 }
 
@@ -75,6 +77,7 @@ impl PartSender {
             upload,
             checksum: context.options.checksum,
             md5: Md5Wish::new(md5_wanted),
+            trailers_proven: AtomicBool::new(false),
             wire: context.progress.meter().clone(),
         }
     }

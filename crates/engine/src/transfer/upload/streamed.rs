@@ -1,5 +1,7 @@
 //! One attempt to send a part *streamed*: hashed while it is sent, its checksum in a trailer.
 
+use std::sync::atomic::Ordering;
+
 use haul_parts::{ChecksumAlgorithm, PlannedPart};
 
 use super::part::{PartSender, ReadBytes, blame, prove};
@@ -40,7 +42,8 @@ impl PartSender {
         };
         let answer = match self.store.upload_part(&self.upload, request).await {
             Ok(answer) => answer,
-            Err(error) if refuses_trailers(&error) => {
+            // A store that has proven one by its trailer refuses the part for another reason.
+            Err(error) if !self.trailers_proven.load(Ordering::Relaxed) && refuses_trailers(&error) => {
                 self.store.has_no_trailers();
                 return Ok(Streamed::NotTaken);
             }
@@ -62,6 +65,7 @@ impl PartSender {
         if proof == Proof::Unproven {
             return Ok(Streamed::NotTaken);
         }
+        self.trailers_proven.store(true, Ordering::Relaxed);
         Ok(Streamed::Sent(self.sent(part, attempt, answer, &bytes, proof)))
     }
 }
