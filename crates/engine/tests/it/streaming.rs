@@ -262,6 +262,32 @@ async fn streams_and_files_of_one_engine_do_not_wait_for_each_other() {
     }
 }
 
+/// Every part of the memory is a stream's whose attempt has failed, and files wait for memory with every pass that a stream
+/// lets go of while it waits for its next attempt.
+#[tokio::test(start_paused = true)]
+async fn a_part_that_holds_memory_keeps_its_pass_between_attempts() {
+    let warming = 20;
+    let store = aws(Faults::none().on_calls(O::UploadPart, warming + 1..=warming + 4, Fault::CutBody));
+    let limits = EngineOptions { concurrency: 5, memory_budget_bytes: 4 * MIB, ..EngineOptions::default() };
+    let engine = Engine::new(Arc::new(store.clone()), limits);
+    let upload = UploadOptions { part_size_bytes: Some(MIB), ..options() };
+    let key = |name: &str| ObjectRef { bucket: bucket(), key: Key::new(name).unwrap() };
+    // Past the slow start.
+    engine.upload(BytesSource::new(bytes(20 << 20)), key("warm"), upload.clone()).await.unwrap();
+    let content = bytes(3 << 20);
+    let streams = (0..4).map(|index| {
+        let stream = StreamOptions { upload: upload.clone(), ..StreamOptions::default() };
+        engine.upload_stream(Cursor::new(content.clone()), key(&format!("stream {index}")), stream)
+    });
+    let files = (0..6).map(|index| {
+        engine.upload(BytesSource::new(content.clone()), key(&format!("file {index}")), upload.clone())
+    });
+    let all = futures_util::future::join_all(streams.chain(files).collect::<Vec<_>>());
+    let ended = tokio::time::timeout(Duration::from_secs(86_400), all).await.expect("they hang");
+    ended.into_iter().for_each(|ended| drop(ended.unwrap()));
+    nothing_left(&store);
+}
+
 /// A producer that gives nothing, until it is let go.
 struct Silent(mpsc::Receiver<()>, Cursor<Vec<u8>>);
 
