@@ -10,7 +10,7 @@ use aws_credential_types::Credentials;
 use haul_parts::Bucket;
 
 use super::S3Store;
-use super::place::Place;
+use super::regional_client::RegionalClient;
 use crate::remote::{StoreError, StoreErrorKind};
 
 /// Of one request: the region, the time and the credentials may all be wrong, and the region twice.
@@ -21,7 +21,7 @@ impl S3Store {
     pub(super) async fn ask<T, Answer>(
         &self,
         bucket: &Bucket,
-        request: impl Fn(Arc<Place>) -> Answer,
+        request: impl Fn(Arc<RegionalClient>) -> Answer,
     ) -> Result<T, StoreError>
     where
         Answer: Future<Output = Result<T, StoreError>>,
@@ -32,7 +32,7 @@ impl S3Store {
     /// Sends a request about no bucket that exists yet.
     pub(super) async fn ask_home<T, Answer>(
         &self,
-        request: impl Fn(Arc<Place>) -> Answer,
+        request: impl Fn(Arc<RegionalClient>) -> Answer,
     ) -> Result<T, StoreError>
     where
         Answer: Future<Output = Result<T, StoreError>>,
@@ -42,9 +42,9 @@ impl S3Store {
 
     async fn ask_at<T, Answer>(
         &self,
-        mut place: Arc<Place>,
+        mut place: Arc<RegionalClient>,
         bucket: Option<&Bucket>,
-        request: impl Fn(Arc<Place>) -> Answer,
+        request: impl Fn(Arc<RegionalClient>) -> Answer,
     ) -> Result<T, StoreError>
     where
         Answer: Future<Output = Result<T, StoreError>>,
@@ -66,11 +66,11 @@ impl S3Store {
     /// Where to ask again, if the answer taught anything.
     async fn learn(
         &self,
-        place: &Arc<Place>,
+        place: &Arc<RegionalClient>,
         bucket: Option<&Bucket>,
         used: Option<Credentials>,
         error: &StoreError,
-    ) -> Option<Arc<Place>> {
+    ) -> Option<Arc<RegionalClient>> {
         let learnt = match error.kind {
             StoreErrorKind::WrongRegion => {
                 let region = error.guidance.bucket_region.as_ref().filter(|region| **region != place.region);

@@ -19,7 +19,7 @@ use super::credentials::CredentialCache;
 use super::data::DataPlane;
 use super::data::address::Address;
 use super::location::Location;
-use super::place::Places;
+use super::regional_client::RegionalClients;
 use super::profile::KnownProfile;
 use super::settings::Settings;
 use super::transport::{ControlConnections, LimitAnswers, Resolver, Transport, Trust, client_config};
@@ -102,7 +102,7 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
     Ok(S3Store {
         data: DataPlane::new(credentials.clone(), clock.clone(), transport, profile.clone(), &options),
         profile,
-        places: Places::new(client, region),
+        places: RegionalClients::new(client, region),
         clock,
         credentials,
         location,

@@ -26,7 +26,7 @@ mod location;
 mod minio;
 mod objects;
 mod options;
-mod place;
+mod regional_client;
 mod profile;
 mod sdk_error;
 mod settings;
@@ -56,14 +56,14 @@ use data::DataPlane;
 pub(crate) use data::judge;
 pub use location::{Location, normalised};
 pub use options::{Addressing, Environment, S3Options, StaticCredentials};
-use place::Places;
+use regional_client::RegionalClients;
 use profile::KnownProfile;
 pub use transport::{NoProxy, Proxies, Proxy, ProxyError};
 
 /// A real S3 store. Cheap to share behind an `Arc`; connections are reused among its uploads.
 #[derive(Debug)]
 pub struct S3Store {
-    places: Places,
+    places: RegionalClients,
     data: DataPlane,
     profile: KnownProfile,
     clock: Clock,

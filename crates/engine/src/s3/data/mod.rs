@@ -24,7 +24,7 @@ use self::request::DataRequest;
 use super::S3Options;
 use super::clock::Clock;
 use super::credentials::CredentialCache;
-use super::place::Place;
+use super::regional_client::RegionalClient;
 use super::profile::KnownProfile;
 use super::transport::{Origin, Transport};
 use crate::remote::{
@@ -76,7 +76,7 @@ impl DataPlane {
 
     pub(super) async fn upload_part(
         &self,
-        place: &Place,
+        place: &RegionalClient,
         upload: &UploadRef,
         part: PartRequest,
     ) -> Result<UploadedPart, StoreError> {
@@ -86,7 +86,7 @@ impl DataPlane {
 
     pub(super) async fn put_object(
         &self,
-        place: &Place,
+        place: &RegionalClient,
         object: &ObjectRef,
         request: PutRequest,
     ) -> Result<UploadedPart, StoreError> {
@@ -128,7 +128,7 @@ impl DataPlane {
         }
     }
 
-    async fn address(&self, place: &Place, object: &ObjectRef) -> Result<Arc<Address>, StoreError> {
+    async fn address(&self, place: &RegionalClient, object: &ObjectRef) -> Result<Arc<Address>, StoreError> {
         if let Some((known, region, address)) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
             && (known, region) == (object, &place.region)
         {
