@@ -26,8 +26,8 @@ mod location;
 mod minio;
 mod objects;
 mod options;
-mod regional_client;
 mod profile;
+mod regional_client;
 mod sdk_error;
 mod settings;
 mod transport;
@@ -56,8 +56,8 @@ use data::DataPlane;
 pub(crate) use data::judge;
 pub use location::{Location, normalised};
 pub use options::{Addressing, Environment, S3Options, StaticCredentials};
-use regional_client::RegionalClients;
 use profile::KnownProfile;
+use regional_client::RegionalClients;
 pub use transport::{NoProxy, Proxies, Proxy, ProxyError};
 
 /// A real S3 store. Cheap to share behind an `Arc`; connections are reused among its uploads.

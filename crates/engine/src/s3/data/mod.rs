@@ -24,8 +24,8 @@ use self::request::DataRequest;
 use super::S3Options;
 use super::clock::Clock;
 use super::credentials::CredentialCache;
-use super::regional_client::RegionalClient;
 use super::profile::KnownProfile;
+use super::regional_client::RegionalClient;
 use super::transport::{Origin, Transport};
 use crate::remote::{
     ObjectRef, Operation, PartRequest, PutRequest, StoreError, StoreErrorKind, UploadRef, UploadedPart,
