@@ -82,7 +82,7 @@ impl Payload {
     /// work. The digests come in the order of `algorithms`.
     ///
     /// # Errors
-    /// As [`Source::read_exact_at`].
+    /// As [`Source::read_exact_at`](crate::source::Source::read_exact_at).
     pub async fn read(
         range: Range,
         pool: &BufferPool,
@@ -132,7 +132,7 @@ impl Payload {
     /// Digests of the bytes, from memory or by reading them again.
     ///
     /// # Errors
-    /// As [`Source::read_exact_at`].
+    /// As [`Source::read_exact_at`](crate::source::Source::read_exact_at).
     pub async fn digest(&self, algorithm: ChecksumAlgorithm) -> io::Result<Checksum> {
         let this = self.clone();
         blocking(move || {
@@ -198,7 +198,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 /// Digests of a range of a source, nothing held.
 ///
 /// # Errors
-/// As [`Source::read_exact_at`].
+/// As [`Source::read_exact_at`](crate::source::Source::read_exact_at).
 pub async fn digest(
     range: Range,
     pool: &BufferPool,

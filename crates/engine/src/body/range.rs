@@ -26,7 +26,7 @@ impl Range {
     /// Reads the slice that begins `done_bytes` into the range. Blocks.
     ///
     /// # Errors
-    /// As [`Source::read_exact_at`].
+    /// As [`Source::read_exact_at`](crate::source::Source::read_exact_at).
     pub(super) fn read_slice(&self, pool: &BufferPool, done_bytes: u64) -> io::Result<PooledSlice> {
         let mut slice = pool.buffer().filled(self.slice_bytes(done_bytes));
         self.source.read_exact_at(self.offset_bytes + done_bytes, slice.space())?;

@@ -1,8 +1,8 @@
 //! What the engine asks of a store: the S3 operations of an upload and a plain download, nothing more.
 //!
 //! Two implementations stand behind it from the first day: [`crate::s3`] talks to real stores,
-//! [`crate::testing::memory`] keeps everything in memory and fails on demand. Both pass the suite in
-//! [`crate::testing::conformance`]. The trait knows no retries: each call is one try, and its error says what to do next
+//! `testing::memory` keeps everything in memory and fails on demand. Both pass the suite in
+//! `testing::conformance`. The trait knows no retries: each call is one try, and its error says what to do next
 //! ([`StoreError::advice`]); the policy stands in [`crate::pace`].
 
 mod error;

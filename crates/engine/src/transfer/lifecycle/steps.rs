@@ -16,9 +16,9 @@ pub enum Input {
     Created,
     /// CreateMultipartUpload failed.
     CreateFailed(Failure),
-    /// There is a pass of the gate for one part, asked for as [`Lifecycle::wants_pass`] said.
+    /// There is a pass of the gate for one part, asked for as [`Lifecycle::wants_pass`](super::Lifecycle::wants_pass) said.
     Admitted,
-    /// The next part of a stream was read, asked for as [`Lifecycle::wants_part`] said.
+    /// The next part of a stream was read, asked for as [`Lifecycle::wants_part`](super::Lifecycle::wants_part) said.
     PartRead,
     /// The stream has no more parts.
     StreamEnded,

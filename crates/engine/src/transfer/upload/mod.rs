@@ -1,9 +1,9 @@
 //! One upload from its first request to its last.
 //!
-//! The plan says which bytes are which part, [`schedule`] decides what happens next, [`driver`] carries it
-//! out on a task of its own: whoever drops the [`Upload`] cancels it, and the task stays behind until
-//! nothing is left at the store (P3). A dropped future cannot await; a task can. With a journal ([`journal`]),
-//! what stops can go on ([`resume`]), and dropping pauses instead of cancelling.
+//! The plan says which bytes are which part, [`Lifecycle`](super::lifecycle::Lifecycle) decides what happens next,
+//! [`driver`] carries it out on a task of its own: a caller that drops the [`Transfer`] cancels it, and the task stays until
+//! nothing is left at the store (P3). A dropped future cannot await; a task can. With a journal ([`journal_handle`]), what
+//! stops can be resumed ([`resume`]), and dropping pauses instead of cancelling.
 
 mod abandon;
 mod abort;
