@@ -77,7 +77,7 @@ impl UploadLocator {
         Some(match error {
             EngineError::InDoubt { upload_id, .. } => match self.resume() {
                 Some(resume) => {
-                    format!("run the same command again, or {resume}: it finds out and goes on from there")
+                    format!("run the same command again, or {resume}: it finds out and continues")
                 }
                 None => format!(
                     "nothing here remembers the upload: look at the object before sending it again; if it is not \

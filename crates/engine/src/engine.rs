@@ -99,7 +99,7 @@ impl Engine {
     }
 
     /// Waits until every transfer has ended, those included that were dropped and still have parts to remove: a drop
-    /// cannot wait. A transfer that nobody stops is waited for to its own end.
+    /// cannot wait. A transfer that is not stopped runs to its own end first.
     pub async fn close(self) {
         self.resources.idle().await;
     }

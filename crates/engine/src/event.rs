@@ -190,7 +190,7 @@ struct Sending(Arc<Mutex<Queue>>);
 struct Queue {
     events: VecDeque<Event>,
     reader: Option<Waker>,
-    /// Nobody reads, or will.
+    /// The reader was dropped.
     unread: bool,
     ended: bool,
 }

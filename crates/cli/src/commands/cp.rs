@@ -244,7 +244,7 @@ fn download_limits(
     match given.iter().find(|(given, _)| *given) {
         Some((_, name)) => Err(Usage::new(
             format!("{name} is for uploads; this is a download"),
-            "leave it out: a download is verified by what the store gives",
+            "leave it out: the store's own checksums verify a download",
         )),
         None => Ok(transfer.effort.limits()),
     }

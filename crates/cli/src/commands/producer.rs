@@ -50,7 +50,7 @@ impl Producer {
         Ok((Self(Arc::clone(&child)), Output { stdout, child }))
     }
 
-    /// Ends it: the upload has failed, and it would write for nobody.
+    /// Ends the producer, because the upload that reads its output has failed.
     pub(super) async fn end(self) {
         let waits = GRACE.as_millis() / LOOK_EVERY.as_millis();
         for wait in 0..waits {

@@ -27,7 +27,7 @@ pub(super) fn of(error: &Error) -> Option<String> {
             Error::SourceChanged { .. } => "run the same command again when nothing writes to the file".into(),
             Error::Store { source, .. } => return of_store(source),
             Error::InDoubt { .. } => {
-                "run the same command again: with a journal it finds out and goes on from there".into()
+                "run the same command again: with a journal it finds out and continues".into()
             }
             Error::PutInDoubt { .. } => {
                 "look at the object before anything relies on it; the same command again writes it once more".into()
@@ -43,7 +43,7 @@ pub(super) fn of(error: &Error) -> Option<String> {
             Error::Journal(JournalError::Format { path, source }) => {
                 let first = if matches!(source, FormatError::Version(_)) { "use the Haul that wrote it, or " } else { "" };
                 format!(
-                    "{first}remove {}; haul cp --adopt then goes on with what is at the store",
+                    "{first}remove {}; haul cp --adopt then continues what is at the store",
                     path.display()
                 )
             }
@@ -52,7 +52,7 @@ pub(super) fn of(error: &Error) -> Option<String> {
             }
             Error::Journal(JournalError::Missing { .. }) => "haul uploads lists those that are left".into(),
             Error::Journal(_) => "check the state folder and its free space, or use --no-journal".into(),
-            Error::UploadGone { .. } => "run the same command again: it starts anew".into(),
+            Error::UploadGone { .. } => "run the same command again: it sends every part again".into(),
             Error::Unproven { .. } => "leave out --require-proof to accept the store's word".into(),
             Error::LeftBehind { object, upload_id, .. } => format!(
                 "abort it when the store lets you: bucket {}, key {}, upload id {upload_id}",
@@ -62,7 +62,7 @@ pub(super) fn of(error: &Error) -> Option<String> {
                 "run the same command again; if it fails again, the stored object is damaged".into()
             }
             Error::CorruptObject { .. } => {
-                "do not use that object; run the same command again to write it anew; if it fails again, the store is damaged"
+                "do not use that object; run the same command again to replace it; if it fails again, the store is damaged"
                     .into()
             }
             Error::BadSetting { hint, .. } => hint.clone(),

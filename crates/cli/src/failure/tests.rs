@@ -159,7 +159,7 @@ fn what_is_not_as_it_was_is_told_of_the_right_side() {
     insta::assert_snapshot!(told(EngineError::CorruptObject { object: object.clone(), detail }, "s3://bucket/a"), @r"
     error: cannot upload video.mov to s3://bucket/a
       caused by: s3://bucket/a: the object at the store is not what was sent: its checksum is not that of its parts
-    hint: do not use that object; run the same command again to write it anew; if it fails again, the store is damaged
+    hint: do not use that object; run the same command again to replace it; if it fails again, the store is damaged
     exit 7, Corrupt
     ");
     let detail = "its ETag is not the MD5 of what arrived".to_owned();

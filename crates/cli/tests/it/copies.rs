@@ -1,4 +1,4 @@
-//! `haul cp` from store to store, at stores that nobody here wrote, read back by boto3.
+//! `haul cp` from store to store, at stores of other makers too, read back by boto3.
 
 use haul_testkit::Store;
 use haul_testkit::chaos::{Fault, Kind, Rule};

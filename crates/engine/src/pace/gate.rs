@@ -4,6 +4,8 @@
 //! several transfers take turns and none starves.
 
 use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
@@ -74,6 +76,35 @@ impl Gate {
     }
 }
 
+/// A transfer's place in the queue at the gate, while it wants a pass.
+#[derive(Default)]
+pub(crate) struct Turn(Option<Pin<Box<dyn Future<Output = Pass> + Send>>>);
+
+impl Turn {
+    /// Joins the queue by `enter`, unless the transfer stands in it already.
+    pub(crate) fn join<F>(&mut self, enter: impl FnOnce() -> F)
+    where
+        F: Future<Output = Pass> + Send + 'static,
+    {
+        self.0.get_or_insert_with(|| Box::pin(enter()));
+    }
+
+    /// Leaves the queue.
+    pub(crate) fn leave(&mut self) {
+        self.0 = None;
+    }
+
+    /// The pass, when it is this transfer's turn; never ready outside the queue. Dropping the future keeps the place.
+    pub(crate) async fn pass(&mut self) -> Pass {
+        let pass = match &mut self.0 {
+            Some(waiting) => waiting.await,
+            None => std::future::pending().await,
+        };
+        self.0 = None;
+        pass
+    }
+}
+
 impl Pass {
     /// The request succeeded: the gate may let more through.
     pub fn succeeded(&self) {
@@ -100,7 +131,6 @@ impl Drop for Pass {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
     use std::task::{Context, Poll, Waker};
 
     use super::*;

@@ -81,8 +81,8 @@ impl StoreErrorKind {
         )
     }
 
-    /// True if an upload that is answered so can never complete, whoever asks and however often: it is gone, its
-    /// condition does not hold, or its parts are too small for this store.
+    /// True if no later request can complete an upload after this answer: it is gone, its condition does not hold, or
+    /// its parts are too small for this store.
     pub fn ends_the_upload(self) -> bool {
         use StoreErrorKind as K;
         matches!(self, K::NoSuchUpload | K::PreconditionFailed | K::ConditionalConflict | K::EntityTooSmall)

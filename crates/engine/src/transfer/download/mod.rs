@@ -182,7 +182,10 @@ impl Context {
     ) -> Result<DownloadReport, Unfetched> {
         let failed = |source| Unfetched::Failed(self.unwritable(source));
         let head = version.head();
-        let (plan, recorded) = self.remember(path, head, plan).map_err(Unfetched::Failed)?;
+        let (remembered, recorded) = self.remember(path, head, plan).map_err(Unfetched::Failed)?;
+        // The ranges of an earlier run need not be the parts that the store names now.
+        let proof = if remembered != plan && proof == Proof::PartMd5s { Proof::InOrder } else { proof };
+        let plan = remembered;
         let id = self.journal().as_ref().map(|journal| journal.id().to_owned());
         let opened = match &id {
             Some(id) => Temporary::remembered(path, id, permissions),

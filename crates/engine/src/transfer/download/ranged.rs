@@ -1,8 +1,6 @@
 //! Fetches all pieces of a download, as many at once as the gate lets through.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use haul_parts::{PartNumber, PartPlan};
@@ -12,7 +10,7 @@ use tokio::task::JoinSet;
 use super::fetch::{FetchFailure, Fetched, Fetcher};
 use crate::error::Error;
 use crate::event::{Event, EventSender};
-use crate::pace::{Failure, Pass, Resources, Retries};
+use crate::pace::{Failure, Pass, Resources, Retries, Turn};
 use crate::remote::StoreError;
 use crate::transfer::pieces::Pieces;
 
@@ -41,10 +39,7 @@ pub(super) async fn fetch_all(
         run.fetcher.progress.set_in_flight(run.pieces.in_flight());
         run.ask_for_pass();
         tokio::select! {
-            pass = entering(&mut run.entering) => {
-                run.entering = None;
-                run.begin(pass);
-            }
+            pass = run.turn.pass() => run.begin(pass),
             Some(ended) = run.running.join_next() => {
                 let (number, attempt, ended) =
                     ended.map_err(|error| Unfetched::Failed(Error::Internal(error.to_string())))?;
@@ -67,16 +62,6 @@ pub(super) async fn fetch_all(
     Ok(fetched)
 }
 
-/// A place in the queue at the gate.
-type Entering = Pin<Box<dyn Future<Output = Pass> + Send>>;
-
-async fn entering(entering: &mut Option<Entering>) -> Pass {
-    match entering {
-        Some(entering) => entering.await,
-        None => std::future::pending().await,
-    }
-}
-
 struct Run<'a> {
     resources: &'a Resources,
     fetcher: &'a Arc<Fetcher>,
@@ -87,7 +72,7 @@ struct Run<'a> {
     fetched: HashMap<PartNumber, Fetched>,
     /// Pieces from the beginning that are there without a gap, and their bytes.
     whole: (u32, u64),
-    entering: Option<Entering>,
+    turn: Turn,
     /// Of pieces in flight, and of pieces that wait for their next attempt.
     passes: HashMap<PartNumber, Pass>,
     running: JoinSet<(PartNumber, u32, Result<Fetched, FetchFailure>)>,
@@ -114,7 +99,7 @@ impl<'a> Run<'a> {
             retries,
             fetched,
             whole: (0, 0),
-            entering: None,
+            turn: Turn::default(),
             passes: HashMap::new(),
             running: JoinSet::new(),
             waits: JoinSet::new(),
@@ -123,11 +108,11 @@ impl<'a> Run<'a> {
 
     fn ask_for_pass(&mut self) {
         if !self.pieces.has_next() {
-            self.entering = None;
-        } else if self.entering.is_none() {
-            let gate = self.resources.gate.clone();
-            self.entering = Some(Box::pin(async move { gate.enter().await }));
+            self.turn.leave();
+            return;
         }
+        let gate = self.resources.gate.clone();
+        self.turn.join(|| async move { gate.enter().await });
     }
 
     fn begin(&mut self, pass: Pass) {

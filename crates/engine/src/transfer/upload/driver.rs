@@ -4,8 +4,6 @@
 //! what is left is remembered and can go on, or when it must say that it does not know.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +25,7 @@ use super::stream::{ReadAhead, enter, part_read};
 use crate::advice::Advice;
 use crate::error::Error;
 use crate::event::Event;
-use crate::pace::{Failure, Pass, Retries};
+use crate::pace::{Failure, Pass, Retries, Turn};
 use crate::proof::Proof;
 use crate::remote::{CompletedObject, CreatedUpload, ObjectHead, StoreError, UploadRef};
 use crate::transfer::lifecycle::{Action, Finding, Input, Lifecycle, Outcome, Waiting, WhenExhausted};
@@ -66,8 +64,7 @@ pub(super) async fn drive(
                 Some(ended) = driver.parts.join_next() => driver.part_ended(ended),
                 Some(ended) = driver.requests.join_next() => driver.request_ended(ended)?,
                 read = part_read(&mut driver.stream) => driver.part_read(read),
-                pass = entering(&mut driver.entering) => {
-                    driver.entering = None;
+                pass = driver.turn.pass() => {
                     driver.pass = Some(pass);
                     Input::Admitted
                 }
@@ -82,17 +79,6 @@ pub(super) async fn drive(
     }
 }
 
-/// The pass that was asked for; never ready when none was.
-async fn entering(entering: &mut Option<Entering>) -> Pass {
-    match entering {
-        Some(entering) => entering.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// A place in the queue at the gate.
-type Entering = Pin<Box<dyn Future<Output = Pass> + Send>>;
-
 struct Driver {
     context: Arc<Context>,
     layout: Layout,
@@ -100,7 +86,7 @@ struct Driver {
     stream: Option<ReadAhead>,
     lifecycle: Lifecycle,
     /// The place in the queue at the gate, while a part could be sent.
-    entering: Option<Entering>,
+    turn: Turn,
     /// The pass of the part that is sent next.
     pass: Option<Pass>,
     /// Passes of parts in flight, and of parts that wait for their next attempt.
@@ -162,7 +148,7 @@ impl Driver {
                 lifecycle.when_exhausted(if adopted { WhenExhausted::Keep } else { WhenExhausted::Pause });
         }
         let mut driver = Self {
-            entering: None,
+            turn: Turn::default(),
             pass: None,
             passes: HashMap::new(),
             journal,
@@ -201,11 +187,11 @@ impl Driver {
     /// Joins the queue at the gate if a part could be sent.
     fn ask_for_pass(&mut self) {
         if !self.lifecycle.wants_pass() {
-            self.entering = None;
-        } else if self.entering.is_none() {
-            let gate = self.context.resources.gate.clone();
-            self.entering = Some(Box::pin(enter(&mut self.stream, gate)));
+            self.turn.leave();
+            return;
         }
+        let gate = self.context.resources.gate.clone();
+        self.turn.join(|| enter(&mut self.stream, gate));
     }
 
     /// Reads the next part of a stream if it could be sent.
@@ -309,7 +295,7 @@ impl Driver {
 
     /// Stops parts, requests and waits, and gives all passes back.
     async fn stop_all(&mut self) {
-        self.entering = None;
+        self.turn.leave();
         self.stream.iter_mut().for_each(ReadAhead::stop);
         self.parts.shutdown().await;
         self.requests.shutdown().await;
