@@ -9,8 +9,14 @@ fuzz_target!(|text: &str| {
     if let Ok(bucket) = Bucket::new(text) {
         assert_eq!(bucket.as_str(), text);
         assert!((3..=63).contains(&text.len()));
-        assert!(text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-'));
-        assert!(text.split('.').all(|label| !label.is_empty()), "a label of no characters is no host name");
+        assert!(
+            text.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-')
+        );
+        assert!(
+            text.split('.').all(|label| !label.is_empty()),
+            "a label of no characters is no host name"
+        );
         assert!(text.parse::<std::net::IpAddr>().is_err());
         let _ = bucket.reserved();
     }

@@ -1,4 +1,5 @@
-//! `cargo xtask bench client|server`: builds what is measured in release and hands it to `haul-bench`.
+//! `cargo xtask bench client|server`: builds what is measured in release and hands it to
+//! `haul-bench`.
 
 use std::process::Command;
 
@@ -8,7 +9,8 @@ use crate::cache::Cache;
 use crate::cargo::{cargo, metadata, metadata_path, succeed};
 use crate::tools;
 
-/// Measures `haul serve` without the servers that it is compared with: Garage takes 40 minutes to build.
+/// Measures `haul serve` without the servers that it is compared with: Garage takes 40 minutes to
+/// build.
 const ALONE: &str = "--alone";
 
 pub(crate) fn bench(what: &str, options: &[&str]) -> Result<()> {
@@ -26,7 +28,8 @@ pub(crate) fn bench(what: &str, options: &[&str]) -> Result<()> {
     let built = metadata_path(&metadata()?, "target_directory")?.join("release");
     let mut command = Command::new(built.join("haul-bench"));
     command.arg(what).arg("--haul").arg(built.join("haul")).arg("--venv").arg(venv);
-    let (alone, options): (Vec<&str>, Vec<&str>) = options.iter().partition(|option| **option == ALONE);
+    let (alone, options): (Vec<&str>, Vec<&str>) =
+        options.iter().partition(|option| **option == ALONE);
     if what == "server" && alone.is_empty() {
         command.arg("--s3s-fs").arg(tools::s3s_fs(&cache)?);
         command.arg("--garage").arg(tools::garage(&cache)?);

@@ -1,4 +1,5 @@
-//! What is expensive to make is made once per version, under `${XDG_CACHE_HOME:-$HOME/.cache}/haul`:
+//! What is expensive to make is made once per version, under
+//! `${XDG_CACHE_HOME:-$HOME/.cache}/haul`:
 //!
 //! ```text
 //! target/        compiled code, when .ci/run is used
@@ -27,7 +28,8 @@ impl Cache {
             .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
             .context("neither XDG_CACHE_HOME nor HOME is set: nowhere to keep tools")?
             .join("haul");
-        fs::create_dir_all(root.join("tools")).with_context(|| format!("create {}", root.display()))?;
+        fs::create_dir_all(root.join("tools"))
+            .with_context(|| format!("create {}", root.display()))?;
         Ok(Self { root })
     }
 
@@ -36,12 +38,17 @@ impl Cache {
         self.root.join(name)
     }
 
-    /// The folder of a tool, made by `make` unless an earlier run has finished making it. Two runs at the same time
-    /// make it once: the second waits.
-    pub(crate) fn tool(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    /// The folder of a tool, made by `make` unless an earlier run has finished making it. Two runs
+    /// at the same time make it once: the second waits.
+    pub(crate) fn tool(
+        &self,
+        name: &str,
+        make: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
         let folder = self.root.join("tools").join(name);
         let lock_path = self.root.join("tools").join(format!("{name}.lock"));
-        let lock = File::create(&lock_path).with_context(|| format!("create {}", lock_path.display()))?;
+        let lock =
+            File::create(&lock_path).with_context(|| format!("create {}", lock_path.display()))?;
         lock.lock().with_context(|| format!("lock {}", lock_path.display()))?;
         if folder.join(COMPLETE).exists() {
             return Ok(folder);
@@ -53,7 +60,8 @@ impl Cache {
         }
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         make(&folder).with_context(|| format!("{name} cannot be had"))?;
-        File::create(folder.join(COMPLETE)).with_context(|| format!("finish {}", folder.display()))?;
+        File::create(folder.join(COMPLETE))
+            .with_context(|| format!("finish {}", folder.display()))?;
         Ok(folder)
     }
 
@@ -64,7 +72,8 @@ impl Cache {
         for run in fs::read_dir(&runs).with_context(|| format!("read {}", runs.display()))? {
             let run = run.with_context(|| format!("read {}", runs.display()))?;
             if !Path::new("/proc").join(run.file_name()).exists() {
-                fs::remove_dir_all(run.path()).with_context(|| format!("remove {}", run.path().display()))?;
+                fs::remove_dir_all(run.path())
+                    .with_context(|| format!("remove {}", run.path().display()))?;
             }
         }
         let own = runs.join(std::process::id().to_string());
@@ -90,7 +99,8 @@ impl Drop for RunFolder {
     }
 }
 
-/// A short name for a content: FNV-1a, which is good enough to tell our own versions of a file apart.
+/// A short name for a content: FNV-1a, which is good enough to tell our own versions of a file
+/// apart.
 pub(crate) fn fingerprint(content: &str) -> String {
     let hash = content.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,4 +1,5 @@
-//! Debian packages: Ceph's gateway, which nothing else offers, a clock that is wrong on purpose, and restic.
+//! Debian packages: Ceph's gateway, which nothing else offers, a clock that is wrong on purpose,
+//! and restic.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,11 +24,12 @@ pub(crate) fn ceph() -> Result<()> {
         })?;
     }
     for package in CEPH_PACKAGES {
-        let version =
-            installed_version(package).with_context(|| format!("{package} is still not installed"))?;
+        let version = installed_version(package)
+            .with_context(|| format!("{package} is still not installed"))?;
         ensure!(
             version.starts_with(CEPH_VERSION),
-            "{package} {version} is installed, but the tests know what Ceph {CEPH_VERSION}x answers (Debian 12 has it)"
+            "{package} {version} is installed, but the tests know what Ceph {CEPH_VERSION}x \
+             answers (Debian 12 has it)"
         );
     }
     Ok(())
@@ -51,7 +53,8 @@ pub(crate) fn openssl() -> Result<()> {
     Ok(())
 }
 
-/// Installs `strace`, with which a test sees in which order a download is written, renamed and synced.
+/// Installs `strace`, with which a test sees in which order a download is written, renamed and
+/// synced.
 pub(crate) fn strace() -> Result<()> {
     if installed_version("strace").is_none() {
         install(&["strace"])

@@ -1,7 +1,9 @@
-//! `cargo xtask fuzz [--seconds N] [TARGET…]`: the targets of `fuzz/`, one after the other, each for so long.
+//! `cargo xtask fuzz [--seconds N] [TARGET…]`: the targets of `fuzz/`, one after the other, each
+//! for so long.
 //!
-//! It needs a nightly compiler and cargo-fuzz, which a test run does not: so a test run only feeds the seeds. What a target finds
-//! is kept under `fuzz/artifacts/TARGET`; the smallest form of it becomes a seed, and with that a test.
+//! It needs a nightly compiler and cargo-fuzz, which a test run does not: so a test run only feeds
+//! the seeds. What a target finds is kept under `fuzz/artifacts/TARGET`; the smallest form of it
+//! becomes a seed, and with that a test.
 
 use std::path::Path;
 use std::process::Command;
@@ -46,13 +48,18 @@ pub(crate) fn fuzz(options: &Options) -> Result<()> {
     let folder = root.join("fuzz");
     let known = targets(&folder)?;
     for target in &options.targets {
-        ensure!(known.contains(target), "there is no target {target}; there are: {}", known.join(", "));
+        ensure!(
+            known.contains(target),
+            "there is no target {target}; there are: {}",
+            known.join(", ")
+        );
     }
     let chosen = if options.targets.is_empty() { &known } else { &options.targets };
     let mut found = Vec::new();
     for target in chosen {
         let corpus = format!("corpus/{target}");
-        std::fs::create_dir_all(folder.join(&corpus)).with_context(|| format!("create fuzz/{corpus}"))?;
+        std::fs::create_dir_all(folder.join(&corpus))
+            .with_context(|| format!("create fuzz/{corpus}"))?;
         let mut run = cargo_fuzz(&folder);
         run.args(["run", target, &corpus, &format!("seeds/{target}"), "--"]);
         run.arg(format!("-max_total_time={}", options.seconds));
@@ -80,7 +87,8 @@ fn targets(folder: &Path) -> Result<Vec<String>> {
 fn cargo_fuzz(folder: &Path) -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", "nightly", "cargo", "fuzz"]).current_dir(folder);
-    // What the cargo that started us told its children is not for another toolchain, nor is its target folder.
+    // What the cargo that started us told its children is not for another toolchain, nor is its
+    // target folder.
     for name in ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTC", "RUSTDOC", "CARGO_TARGET_DIR"] {
         command.env_remove(name);
     }
@@ -103,7 +111,8 @@ mod tests {
         assert!(Options::parse(&["--minutes", "1"]).is_err());
     }
 
-    /// A target that its manifest forgot would never be built, and one without seeds never be in a test run.
+    /// A target that its manifest forgot would never be built, and one without seeds never be in a
+    /// test run.
     #[test]
     fn every_target_is_in_the_manifest_and_has_seeds() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
@@ -111,7 +120,10 @@ mod tests {
         let targets = targets(&folder).unwrap();
         assert!(targets.len() >= 12, "{targets:?}");
         for target in targets {
-            assert!(manifest.contains(&format!("name = \"{target}\"")), "{target} is not in the manifest");
+            assert!(
+                manifest.contains(&format!("name = \"{target}\"")),
+                "{target} is not in the manifest"
+            );
             let seeds = std::fs::read_dir(folder.join("seeds").join(&target)).unwrap();
             assert!(seeds.count() > 0, "{target} has no seeds");
         }

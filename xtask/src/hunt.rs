@@ -1,6 +1,8 @@
-//! `cargo xtask hunt --seeds N [--from SEED]`: the simulations of the engine over other seeds than a test run uses.
+//! `cargo xtask hunt --seeds N [--from SEED]`: the simulations of the engine over other seeds than
+//! a test run uses.
 //!
-//! A seed that fails prints its scenario; give it again with `--from SEED --seeds 1`. It then becomes a named test.
+//! A seed that fails prints its scenario; give it again with `--from SEED --seeds 1`. It then
+//! becomes a named test.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,12 +20,14 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn parse(words: &[&str]) -> Result<Self> {
         // Seeds that no run has used before.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+        let now =
+            SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
         let mut options = Self { from: now.as_secs() * 1_000_000, seeds: 10_000 };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let number = || -> Result<u64> {
-                let text = words.clone().next().with_context(|| format!("{word} wants a number"))?;
+                let text =
+                    words.clone().next().with_context(|| format!("{word} wants a number"))?;
                 text.parse().with_context(|| format!("{word} {text}"))
             };
             match *word {

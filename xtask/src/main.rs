@@ -1,8 +1,12 @@
 //! The project's own commands: `cargo xtask test | check | servers | bench | hunt | fuzz`.
 //!
-//! `test` is what a change must pass and all that CI runs. It sets up whatever it needs, in a cache, and fails when
-//! something cannot be had: nothing is skipped.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for developers: it talks to them")]
+//! `test` is what a change must pass and all that CI runs. It sets up whatever it needs, in a
+//! cache, and fails when something cannot be had: nothing is skipped.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command for developers: it talks to them"
+)]
 
 mod bench;
 mod cache;
@@ -22,13 +26,18 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  test [--full] [-- FILTER…]   everything a change must pass; --full adds Garage (its first build takes 40 minutes);
+  test [--full] [-- FILTER…]   everything a change must pass; --full adds Garage (its first build \
+  takes 40 minutes);
                                what follows -- goes to cargo nextest run
-  check                        the invariants of absence, file lengths, and the tests that docs/semantics.md names
-  servers [--full]             start the shared servers, print their variables for a shell, stop them at end of input
+  check                        the invariants of absence, file lengths, and the tests that \
+  docs/semantics.md names
+  servers [--full]             start the shared servers, print their variables for a shell, stop \
+  them at end of input
   bench client | server        measure haul and its peers in one run
-  hunt [--seeds N] [--from S]  simulate uploads, faults and crashes over other seeds than a test run does
-  fuzz [--seconds N] [TARGET…] run the fuzz targets one after the other, 60 seconds each (nightly, cargo-fuzz)";
+  hunt [--seeds N] [--from S]  simulate uploads, faults and crashes over other seeds than a test \
+  run does
+  fuzz [--seconds N] [TARGET…] run the fuzz targets one after the other, 60 seconds each (nightly, \
+  cargo-fuzz)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,4 +1,5 @@
-//! The servers that all tests share: started once for a run, found by tests through variables, gone with us.
+//! The servers that all tests share: started once for a run, found by tests through variables, gone
+//! with us.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -61,14 +62,17 @@ impl Servers {
     pub(crate) fn start(cache: &Cache, needs: Needs) -> Result<Self> {
         let folder = cache.run_folder()?;
         crate::say("starting LocalStack 4.14.0");
-        let localstack =
-            LocalStack::start(&needs.localstack, &folder.path("localstack")).context("LocalStack")?;
+        let localstack = LocalStack::start(&needs.localstack, &folder.path("localstack"))
+            .context("LocalStack")?;
         crate::say("starting Ceph RGW 16.2");
         let rgw = Rgw::start(&folder.path("rgw")).context("Ceph RGW")?;
         let garage = match needs.garage {
             Some(binary) => {
                 crate::say("starting Garage");
-                Some(Garage::start(&binary, &folder.path("garage"), Fsync::Never).context("Garage")?)
+                Some(
+                    Garage::start(&binary, &folder.path("garage"), Fsync::Never)
+                        .context("Garage")?,
+                )
             }
             None => None,
         };
@@ -86,7 +90,9 @@ impl Servers {
         variables.extend(self.localstack.store().variables("LOCALSTACK"));
         variables.extend(self.garage.iter().flat_map(|garage| garage.store().variables("GARAGE")));
         variables.extend(
-            self.clients.iter().map(|(name, folder)| ((*name).to_owned(), folder.display().to_string())),
+            self.clients
+                .iter()
+                .map(|(name, folder)| ((*name).to_owned(), folder.display().to_string())),
         );
         variables
     }
@@ -100,7 +106,9 @@ pub(crate) fn hold(range: Range) -> Result<()> {
     for (name, value) in servers.variables() {
         println!("export {name}='{value}'");
     }
-    crate::say("ready: run tests with these variables; end of input (Ctrl-D) or Ctrl-C stops the servers");
+    crate::say(
+        "ready: run tests with these variables; end of input (Ctrl-D) or Ctrl-C stops the servers",
+    );
     std::io::stdin().read_to_end(&mut Vec::new()).context("wait for the end of input")?;
     Ok(())
 }

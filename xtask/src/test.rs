@@ -21,7 +21,10 @@ impl Options {
         while let Some(word) = words.next() {
             match *word {
                 "--full" => options.range = Range::Full,
-                "--" => options.nextest_arguments = words.by_ref().map(|word| (*word).to_owned()).collect(),
+                "--" => {
+                    options.nextest_arguments =
+                        words.by_ref().map(|word| (*word).to_owned()).collect()
+                }
                 other => bail!("test does not know {other}\n{}", crate::USAGE),
             }
         }
@@ -36,7 +39,15 @@ pub(crate) fn test(options: &Options) -> Result<()> {
 
     succeed(cargo().args(["fmt", "--all", "--check"]))?;
     check::check()?;
-    succeed(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
+    succeed(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
     // Compiled before the servers start: they would only wait, and take memory from rustc.
     succeed(cargo().args(["test", "--doc", "--workspace", "--locked"]))?;
     succeed(nextest.command()?.args(["run", "--workspace", "--locked", "--no-run"]))?;

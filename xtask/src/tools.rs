@@ -1,4 +1,5 @@
-//! The tools that tests need and this repository does not hold: Python environments, the SDK for JavaScript, nextest, Garage.
+//! The tools that tests need and this repository does not hold: Python environments, the SDK for
+//! JavaScript, nextest, Garage.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,12 @@ pub(crate) fn peers(cache: &Cache) -> Result<PathBuf> {
         let [program, argument] = arguments;
         let output = Command::new(venv.join("bin").join(program)).arg(argument).output();
         let output = output.with_context(|| format!("start {program} of {}", venv.display()))?;
-        ensure!(output.status.success(), "{program} of {} does not run: {}", venv.display(), output.status);
+        ensure!(
+            output.status.success(),
+            "{program} of {} does not run: {}",
+            venv.display(),
+            output.status
+        );
     }
     Ok(venv)
 }
@@ -39,7 +45,8 @@ pub(crate) fn clients(cache: &Cache) -> Result<PathBuf> {
     venv(cache, "clients", CLIENTS, &["3.11", "3.12", "3.13"])
 }
 
-/// A folder with the AWS SDK for JavaScript, installed by the Node.js of [`clients`] exactly as the lock file has it.
+/// A folder with the AWS SDK for JavaScript, installed by the Node.js of [`clients`] exactly as the
+/// lock file has it.
 pub(crate) fn js(cache: &Cache, clients: &Path) -> Result<PathBuf> {
     let name = format!("js-{}", fingerprint(&format!("{JS_PACKAGES}{JS_LOCK}")));
     cache.tool(&name, |folder| {
@@ -57,7 +64,8 @@ pub(crate) fn js(cache: &Cache, clients: &Path) -> Result<PathBuf> {
 /// PATH with a folder before all others.
 fn with_folder(folder: PathBuf) -> Result<OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path))).context("extend PATH")
+    std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)))
+        .context("extend PATH")
 }
 
 /// A virtual environment with LocalStack 4.14.0.
@@ -83,13 +91,15 @@ fn python(versions: &[&str]) -> Result<PathBuf> {
     for wanted in versions {
         for candidate in &candidates {
             let Ok(output) = Command::new(candidate).args(["-c", PROBE]).output() else { continue };
-            if output.status.success() && String::from_utf8_lossy(&output.stdout).trim() == *wanted {
+            if output.status.success() && String::from_utf8_lossy(&output.stdout).trim() == *wanted
+            {
                 return Ok(candidate.clone());
             }
         }
     }
     bail!(
-        "Python {} (with venv and ensurepip) is not on this machine; install it (pyenv install, or apt-get install \
+        "Python {} (with venv and ensurepip) is not on this machine; install it (pyenv install, or \
+         apt-get install \
          python3-venv where the system's Python is of that version) and run again. Looked at: {}",
         versions.join(" or "),
         candidates.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
@@ -118,7 +128,8 @@ fn python_candidates(versions: &[&str]) -> Vec<PathBuf> {
 pub(crate) fn garage(cache: &Cache) -> Result<PathBuf> {
     let folder = cache.tool(&format!("garage-{GARAGE_VERSION}"), |folder| {
         let build = cache.path("garage-build");
-        // Its own release profile asks for more optimisation than a test server needs, and twice the time.
+        // Its own release profile asks for more optimisation than a test server needs, and twice
+        // the time.
         let mut install = install("garage", GARAGE_VERSION, folder);
         install.envs([
             ("CARGO_PROFILE_RELEASE_LTO", "off"),
@@ -147,8 +158,10 @@ pub(crate) struct Nextest {
 
 impl Nextest {
     pub(crate) fn find(cache: &Cache) -> Result<Self> {
-        let present =
-            cargo().args(["nextest", "--version"]).output().is_ok_and(|output| output.status.success());
+        let present = cargo()
+            .args(["nextest", "--version"])
+            .output()
+            .is_ok_and(|output| output.status.success());
         if present {
             return Ok(Self { built: None });
         }

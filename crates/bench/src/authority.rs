@@ -1,4 +1,5 @@
-//! A certificate authority for one run, and a server certificate of it for 127.0.0.1; made by openssl.
+//! A certificate authority for one run, and a server certificate of it for 127.0.0.1; made by
+//! openssl.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,18 +18,25 @@ const EXTENSIONS: &str = "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE
 
 impl Authority {
     pub(crate) fn make(folder: &Path) -> Result<Self> {
-        std::fs::write(folder.join("extensions"), EXTENSIONS).context("write openssl's extensions")?;
+        std::fs::write(folder.join("extensions"), EXTENSIONS)
+            .context("write openssl's extensions")?;
         let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
         for words in [
             format!("req -x509 {new_key} -days 2 -subj /CN=bench-ca -keyout ca.key -out ca.pem"),
             format!("req {new_key} -subj /CN=bench -keyout server.key -out server.csr"),
-            "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions \
+            "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile \
+             extensions \
              -out server.pem"
                 .to_owned(),
         ] {
-            let output = Command::new("openssl").args(words.split(' ')).current_dir(folder).output();
+            let output =
+                Command::new("openssl").args(words.split(' ')).current_dir(folder).output();
             let output = output.context("start openssl, of the Debian package of that name")?;
-            ensure!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
+            ensure!(
+                output.status.success(),
+                "openssl: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
         let [certificate, server_certificate, server_key] =
             ["ca.pem", "server.pem", "server.key"].map(|name| folder.join(name));

@@ -1,7 +1,8 @@
-//! The client: haul, its peers and the floor programs upload the same file to an endpoint of ours that keeps nothing, over
-//! plain HTTP and over TLS, in turn, several rounds.
+//! The client: haul, its peers and the floor programs upload the same file to an endpoint of ours
+//! that keeps nothing, over plain HTTP and over TLS, in turn, several rounds.
 //!
-//! Fails when haul, at default settings, needs more than half of s5cmd's CPU per GiB or more than 64 MiB.
+//! Fails when haul, at default settings, needs more than half of s5cmd's CPU per GiB or more than
+//! 64 MiB.
 
 use std::path::Path;
 use std::process::Command;
@@ -31,7 +32,8 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     let file = folder.path().join("file");
     eprintln!("bench: writing {} GiB of random bytes", bytes >> 30);
     write_random(&file, bytes, 1)?;
-    // What is dirty would be written during the first upload; what was written stays in the page cache.
+    // What is dirty would be written during the first upload; what was written stays in the page
+    // cache.
     run(&mut Command::new("sync"), UPLOAD_LIMIT)?.success()?;
 
     let authority = Authority::make(folder.path())?;
@@ -98,7 +100,8 @@ fn judge(case: &Case) -> Result<()> {
     let (ratio, peak) = (haul / s5cmd, peak_mib(&case.rows, "haul"));
     let name = case.name;
     println!(
-        "{name}: haul needs {ratio:.2} of s5cmd's CPU per GiB (at most {CPU_RATIO_MAX}), and {peak:.0} MiB at its \
+        "{name}: haul needs {ratio:.2} of s5cmd's CPU per GiB (at most {CPU_RATIO_MAX}), and \
+         {peak:.0} MiB at its \
          peak (at most {PEAK_MIB_MAX})"
     );
     ensure!(ratio <= CPU_RATIO_MAX, "{name}: haul needs {ratio:.2} of s5cmd's CPU per GiB");

@@ -1,4 +1,5 @@
-//! The programs that upload the file in `bench client`, each as a whole process with its own defaults.
+//! The programs that upload the file in `bench client`, each as a whole process with its own
+//! defaults.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -79,7 +80,9 @@ impl Contestant {
             }
             Self::Rclone => {
                 let mut command = venv.command("rclone", store);
-                command.env("RCLONE_CONFIG_NULL_TYPE", "s3").env("RCLONE_CONFIG_NULL_PROVIDER", "Other");
+                command
+                    .env("RCLONE_CONFIG_NULL_TYPE", "s3")
+                    .env("RCLONE_CONFIG_NULL_PROVIDER", "Other");
                 command
                     .env("RCLONE_CONFIG_NULL_ENV_AUTH", "true")
                     .env("RCLONE_CONFIG_NULL_ENDPOINT", endpoint);
@@ -93,7 +96,10 @@ impl Contestant {
             }
             Self::AwsCli => {
                 let mut command = venv.command("aws", store);
-                command.args(["s3", "cp", "--quiet", "--endpoint-url", endpoint]).arg(file).arg(url);
+                command
+                    .args(["s3", "cp", "--quiet", "--endpoint-url", endpoint])
+                    .arg(file)
+                    .arg(url);
                 command
             }
         };

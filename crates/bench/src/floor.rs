@@ -1,8 +1,9 @@
-//! The floor: what proof costs at least. Reads the file in slices, hashes each while it is hot (CRC64NVME), writes it to
-//! the socket, and asks for nothing else. A client that also plans, retries, journals and reports is compared with it.
+//! The floor: what proof costs at least. Reads the file in slices, hashes each while it is hot
+//! (CRC64NVME), writes it to the socket, and asks for nothing else. A client that also plans,
+//! retries, journals and reports is compared with it.
 //!
-//! `haul-bench floor ADDRESS CONNECTIONS PART-BYTES FILE [CA]`: with a CA over TLS. A process of its own, measured like
-//! every client.
+//! `haul-bench floor ADDRESS CONNECTIONS PART-BYTES FILE [CA]`: with a CA over TLS. A process of
+//! its own, measured like every client.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -38,7 +39,8 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
                 match config {
                     None => share.send(socket),
                     Some(config) => {
-                        let mut tls = ClientConnection::new(config, ServerName::from(address.ip()))?;
+                        let mut tls =
+                            ClientConnection::new(config, ServerName::from(address.ip()))?;
                         tls.set_buffer_limit(Some(SLICE_BYTES));
                         share.send(StreamOwned::new(tls, socket))
                     }
@@ -55,10 +57,12 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 fn client_config(authority: &str) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(authority).context("read the CA")?)?;
-    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::aws_lc_rs::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()?
+    .with_root_certificates(roots)
+    .with_no_client_auth();
     Ok(Arc::new(config))
 }
 
@@ -81,7 +85,8 @@ impl Share<'_> {
             let end = length.min(begin + self.part_bytes);
             write!(
                 stream.get_mut(),
-                "PUT /bench/floor?partNumber={}&uploadId=floor HTTP/1.1\r\nHost: floor\r\nContent-Length: {}\r\n\r\n",
+                "PUT /bench/floor?partNumber={}&uploadId=floor HTTP/1.1\r\nHost: \
+                 floor\r\nContent-Length: {}\r\n\r\n",
                 part + 1,
                 end - begin
             )?;

@@ -1,8 +1,14 @@
-//! Measurements of haul against its peers, in one run on one machine; started by `cargo xtask bench`.
+//! Measurements of haul against its peers, in one run on one machine; started by `cargo xtask
+//! bench`.
 //!
-//! Figures of different runs are not compared anywhere: this machine tomorrow is another machine. What is promised is a
-//! ratio between two programs that did the same work minutes apart, in alternating order.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for developers: it talks to them")]
+//! Figures of different runs are not compared anywhere: this machine tomorrow is another machine.
+//! What is promised is a ratio between two programs that did the same work minutes apart, in
+//! alternating order.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command for developers: it talks to them"
+)]
 
 mod authority;
 mod client;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 pub(crate) const USAGE: &str = "\
-usage: haul-bench client|server --haul BINARY --venv FOLDER [--s3s-fs BINARY] [--garage BINARY] [--gib N] [--rounds N]
+usage: haul-bench client|server --haul BINARY --venv FOLDER [--s3s-fs BINARY] [--garage BINARY] \
+[--gib N] [--rounds N]
                                 [--json FILE]
 
   --haul     the haul binary, built in release
@@ -46,6 +47,14 @@ impl Options {
                 other => bail!("{other} is unknown\n{USAGE}"),
             }
         }
-        Ok(Self { haul: haul.context(USAGE)?, venv: venv.context(USAGE)?, s3s_fs, garage, gib, rounds, json })
+        Ok(Self {
+            haul: haul.context(USAGE)?,
+            venv: venv.context(USAGE)?,
+            s3s_fs,
+            garage,
+            gib,
+            rounds,
+            json,
+        })
     }
 }

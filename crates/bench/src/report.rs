@@ -70,7 +70,8 @@ impl<'a> Report<'a> {
                 json!({ "case": case.name, "best": best, "rounds": rounds })
             })
             .collect();
-        let report = json!({ "cpu": self.cpu, "bytes": self.bytes, "rounds": self.rounds, "cases": cases });
+        let report =
+            json!({ "cpu": self.cpu, "bytes": self.bytes, "rounds": self.rounds, "cases": cases });
         format!("{report:#}\n")
     }
 }
@@ -91,13 +92,18 @@ impl fmt::Display for Report<'_> {
         let (gib, rounds) = (self.bytes >> 30, self.rounds);
         writeln!(f, "{}; {gib} GiB in the page cache; the best of {rounds} rounds\n", self.cpu)?;
         for case in self.cases {
-            writeln!(f, "| {:<10} | wall s | CPU-s/GiB | peak MiB | to haul | to the floor |", case.name)?;
+            writeln!(
+                f,
+                "| {:<10} | wall s | CPU-s/GiB | peak MiB | to haul | to the floor |",
+                case.name
+            )?;
             writeln!(f, "| ---------- | -----: | --------: | -------: | ------: | -----------: |")?;
             for Line { row, peak_mib, to_haul, to_floor } in case.lines() {
                 let (who, wall, cpu) = (row.who, row.wall.as_secs_f64(), row.cpu_per_gib());
                 writeln!(
                     f,
-                    "| {who:<10} | {wall:>6.2} | {cpu:>9.2} | {peak_mib:>8.0} | {to_haul:>7.2} | {to_floor:>12.2} |"
+                    "| {who:<10} | {wall:>6.2} | {cpu:>9.2} | {peak_mib:>8.0} | {to_haul:>7.2} | \
+                     {to_floor:>12.2} |"
                 )?;
             }
             writeln!(f)?;
@@ -110,11 +116,12 @@ impl fmt::Display for Report<'_> {
 fn cpu_model() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {
-        let line = info.lines().find(|line| line.split(':').next().is_some_and(|it| it.trim() == name))?;
+        let line =
+            info.lines().find(|line| line.split(':').next().is_some_and(|it| it.trim() == name))?;
         Some(line.split_once(':')?.1.trim().to_owned())
     };
-    let [name, family, model] =
-        ["model name", "cpu family", "model"].map(|name| field(name).unwrap_or_else(|| "unknown".to_owned()));
+    let [name, family, model] = ["model name", "cpu family", "model"]
+        .map(|name| field(name).unwrap_or_else(|| "unknown".to_owned()));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!("{name} (family {family}, model {model}), {cores} cores")
 }

@@ -1,11 +1,13 @@
-//! The server: s5cmd, then haul, send a file in 16 MiB parts with 8 in flight to `haul serve`, to s3s-fs and to Garage, one
-//! after the other in one run, and the servers are measured while they take it. The file is read from memory, and what
-//! others left unwritten is written before, so that each pays for itself only.
+//! The server: s5cmd, then haul, send a file in 16 MiB parts with 8 in flight to `haul serve`, to
+//! s3s-fs and to Garage, one after the other in one run, and the servers are measured while they
+//! take it. The file is read from memory, and what others left unwritten is written before, so that
+//! each pays for itself only.
 //!
-//! s3s-fs is the sample that the same protocol library ships: it never syncs and copies every part again at Complete.
-//! Garage runs without fsync, as it does by default, and with it. `haul serve` syncs everything, always. The time of Complete is
-//! taken by boto3 around that one request, over parts sent before; that of 10,000 parts at `haul serve` alone, where
-//! they are made by UploadPartCopy and so take no disk.
+//! s3s-fs is the sample that the same protocol library ships: it never syncs and copies every part
+//! again at Complete. Garage runs without fsync, as it does by default, and with it. `haul serve`
+//! syncs everything, always. The time of Complete is taken by boto3 around that one request, over
+//! parts sent before; that of 10,000 parts at `haul serve` alone, where they are made by
+//! UploadPartCopy and so take no disk.
 
 use std::path::Path;
 use std::process::Command;
@@ -27,7 +29,8 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const BUCKET: &str = "bench";
 const COMPLETE_PARTS_BYTES: u64 = 16 << 20;
 
-/// Times one Complete over parts that are already there, by boto3: Create, parts, and the clock around Complete.
+/// Times one Complete over parts that are already there, by boto3: Create, parts, and the clock
+/// around Complete.
 const COMPLETE: &str = r#"
 import time
 bucket, path, part_size = args[0], args[1], int(args[2])
@@ -89,7 +92,8 @@ enum Server {
 pub(crate) fn bench(options: &Options) -> Result<()> {
     let bytes = options.gib.unwrap_or(4) << 30;
     let folder = tempfile::tempdir().context("make a folder")?;
-    // In memory where there is such a disk: what is measured is the server, and not what else the client waits for.
+    // In memory where there is such a disk: what is measured is the server, and not what else the
+    // client waits for.
     let memory = Path::new("/dev/shm");
     let sources = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     let sources = sources.context("make a folder for the source")?;
@@ -112,7 +116,8 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
                 let subject = start(options, folder.path())?;
                 let row = measure(options, &subject, client, (&file, bytes), folder.path())?;
                 println!("{}  from {client}", row.line());
-                let arguments = [BUCKET, &file.display().to_string(), &COMPLETE_PARTS_BYTES.to_string()];
+                let arguments =
+                    [BUCKET, &file.display().to_string(), &COMPLETE_PARTS_BYTES.to_string()];
                 let venv = Venv::at(&options.venv);
                 let seconds = venv.run(COMPLETE, &subject.store, &arguments, UPLOAD_LIMIT)?;
                 complete.push((subject.name, seconds.as_f64().context("no time")?));
@@ -143,18 +148,22 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What others left to be written goes to the disk first: the next would pay for it, and only two of the four sync.
+/// What others left to be written goes to the disk first: the next would pay for it, and only two
+/// of the four sync.
 fn write_what_is_left() -> Result<()> {
     run(&mut Command::new("sync"), UPLOAD_LIMIT)?.success().map(drop)
 }
 
-/// What the goals are about: haul serve against the best peer, which is the one that needs least processor time, and then
-/// against each of them; by client, the better round of each.
+/// What the goals are about: haul serve against the best peer, which is the one that needs least
+/// processor time, and then against each of them; by client, the better round of each.
 fn compare(rows: &[(&str, Row)]) {
     for client in ["s5cmd", "haul"] {
         let best = |who: &str| {
-            let of =
-                || rows.iter().filter(|(from, row)| *from == client && row.who == who).map(|(_, row)| row);
+            let of = || {
+                rows.iter()
+                    .filter(|(from, row)| *from == client && row.who == who)
+                    .map(|(_, row)| row)
+            };
             let cpu = of().map(Row::cpu_per_gib).fold(f64::INFINITY, f64::min);
             (cpu, of().map(|row| row.wall.as_secs_f64()).fold(f64::INFINITY, f64::min))
         };
@@ -165,7 +174,8 @@ fn compare(rows: &[(&str, Row)]) {
         for (index, (who, (peer_cpu, peer_wall))) in measured.enumerate() {
             let goals = if index == 0 { " (the best peer: goals 0.25 and 3)" } else { "" };
             println!(
-                "from {client}: haul serve against {who}: {:.2} of its CPU per GiB, {:.1} times its throughput{goals}",
+                "from {client}: haul serve against {who}: {:.2} of its CPU per GiB, {:.1} times \
+                 its throughput{goals}",
                 cpu / peer_cpu,
                 peer_wall / wall
             );
@@ -177,7 +187,12 @@ fn start_haul(options: &Options, folder: &Path) -> Result<Subject> {
     let data = folder.join(random_hex(8)?);
     let server = HaulServe::start(&options.haul, &data)?;
     let store = server.store().clone();
-    Ok(Subject { name: "haul serve", store, id: server.id(), _server: Server::Haul { _server: server } })
+    Ok(Subject {
+        name: "haul serve",
+        store,
+        id: server.id(),
+        _server: Server::Haul { _server: server },
+    })
 }
 
 fn start_s3s_fs(options: &Options, folder: &Path) -> Result<Subject> {
@@ -223,22 +238,36 @@ fn measure(
     home: &Path,
 ) -> Result<Row> {
     let store = &subject.store;
-    run(haul(&options.haul, store, home).args(["mb", &format!("s3://{BUCKET}")]), UPLOAD_LIMIT)?.success()?;
+    run(haul(&options.haul, store, home).args(["mb", &format!("s3://{BUCKET}")]), UPLOAD_LIMIT)?
+        .success()?;
     let url = format!("s3://{BUCKET}/file");
     let mut command = if client == "haul" {
         let mut command = haul(&options.haul, store, home);
-        command.args(["cp", "--quiet", "--part-size", "16MiB", "--concurrency", "8"]).arg(file).arg(&url);
+        command
+            .args(["cp", "--quiet", "--part-size", "16MiB", "--concurrency", "8"])
+            .arg(file)
+            .arg(&url);
         command
     } else {
         let mut command = Venv::at(&options.venv).s5cmd(store)?;
-        command.args(["--endpoint-url", &store.endpoint, "cp", "--part-size", "16", "--concurrency", "8"]);
+        command.args([
+            "--endpoint-url",
+            &store.endpoint,
+            "cp",
+            "--part-size",
+            "16",
+            "--concurrency",
+            "8",
+        ]);
         command.arg(file).arg(&url);
         command
     };
     write_what_is_left()?;
     let before = usage_of(subject.id)?;
     let start = Instant::now();
-    run(&mut command, UPLOAD_LIMIT)?.success().with_context(|| format!("{client} to {}", subject.name))?;
+    run(&mut command, UPLOAD_LIMIT)?
+        .success()
+        .with_context(|| format!("{client} to {}", subject.name))?;
     let wall = start.elapsed();
     let after = usage_of(subject.id)?;
     let usage = Usage {

@@ -51,7 +51,9 @@ impl Row {
 
 /// The row with the least CPU of those of `who`: noise only ever adds.
 pub(crate) fn best<'a>(rows: &'a [Row], who: &str) -> Option<&'a Row> {
-    rows.iter().filter(|row| row.who == who).min_by(|a, b| a.cpu_per_gib().total_cmp(&b.cpu_per_gib()))
+    rows.iter()
+        .filter(|row| row.who == who)
+        .min_by(|a, b| a.cpu_per_gib().total_cmp(&b.cpu_per_gib()))
 }
 
 /// The most memory that `who` took in any round.

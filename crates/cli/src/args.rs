@@ -1,6 +1,7 @@
 //! The words of the command line. Declarations only; what they do stands in `commands/`.
 //!
-//! Doc comments here are the help texts: they are written for the reader of `haul --help` and pinned by a snapshot.
+//! Doc comments here are the help texts: they are written for the reader of `haul --help` and
+//! pinned by a snapshot.
 
 mod source_store;
 mod stream;
@@ -20,12 +21,15 @@ pub(crate) use self::stream::StreamArgs;
 use crate::size::{parse_size, parse_size_above_zero};
 use crate::target::{Address, Listed, Target};
 
-/// Reliable S3 transfers for files that are too big to fail: in parts, in parallel, every part proven
+/// Reliable S3 transfers for files that are too big to fail: in parts, in parallel, every part
+/// proven
 #[derive(Debug, Parser)]
 #[command(name = "haul", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(subcommand_value_name = "COMMAND", disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 interrupted, 4 outcome in doubt, \
-    5 parts left behind, 6 source changed, 7 not proven, 8 condition not met.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 interrupted, 4 outcome in doubt, \
+    5 parts left behind, 6 source changed, 7 not proven, 8 condition not met."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
@@ -39,7 +43,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Copy a file to a store, an object to a file, or an object to a store
     Cp(Box<CpArgs>),
-    /// List the unfinished uploads of a store, with bytes and cost; without an address: haul transfers
+    /// List the unfinished uploads of a store, with bytes and cost; without an address: haul
+    /// transfers
     Uploads(UploadsArgs),
     /// List this machine's unfinished transfers
     Transfers,
@@ -114,7 +119,8 @@ pub(crate) struct OutputArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "haul cp [OPTIONS] <SOURCE> <TARGET>\n       haul cp [OPTIONS] --from-command <TARGET> -- <COMMAND>..."
+    override_usage = "haul cp [OPTIONS] <SOURCE> <TARGET>\n       haul cp [OPTIONS] --from-command \
+        <TARGET> -- <COMMAND>..."
 )]
 pub(crate) struct CpArgs {
     /// What to copy: a file, s3://BUCKET/KEY, local://BUCKET/KEY, or - for standard input
@@ -150,7 +156,8 @@ pub(crate) struct RememberArgs {
     /// Ctrl-C removes what was sent, instead of pausing
     #[arg(long)]
     pub(crate) abort_on_interrupt: bool,
-    /// Go on with an unfinished upload of the key that is at the store and not remembered here, if it is of this file
+    /// Go on with an unfinished upload of the key that is at the store and not remembered here, if
+    /// it is of this file
     #[arg(long, conflicts_with = "no_journal")]
     pub(crate) adopt: bool,
     /// When an upload goes on and the file is another version now [default: resend]
@@ -197,7 +204,8 @@ pub(crate) struct TransferArgs {
     pub(crate) multipart_threshold: Option<u64>,
 }
 
-/// How hard one run tries: of the run and not of the upload, so an upload that goes on may be given others.
+/// How hard one run tries: of the run and not of the upload, so an upload that goes on may be given
+/// others.
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Transfer")]
 pub(crate) struct EffortArgs {
@@ -314,7 +322,8 @@ pub(crate) struct ResumeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AbortArgs {
-    /// Which one: the id that haul transfers shows, or its beginning; or s3://BUCKET/KEY, whichever tool began it
+    /// Which one: the id that haul transfers shows, or its beginning; or s3://BUCKET/KEY, whichever
+    /// tool began it
     #[arg(value_name = "ID|ADDRESS", value_parser = AbortTarget::parse)]
     pub(crate) what: AbortTarget,
     /// With an address: which upload, where the key has several
@@ -439,7 +448,8 @@ pub(crate) struct ServeArgs {
     /// Bucket whose objects anybody may read without keys; may be repeated
     #[arg(long, value_name = "BUCKET")]
     pub(crate) public_read: Vec<haul_parts::Bucket>,
-    /// Say that the folder lies on an encrypted volume: x-amz-server-side-encryption: AES256 is then taken
+    /// Say that the folder lies on an encrypted volume: x-amz-server-side-encryption: AES256 is
+    /// then taken
     #[arg(long)]
     pub(crate) volume_is_encrypted: bool,
     /// Abort uploads that are not finished after this time: 36h, 7d
@@ -511,7 +521,8 @@ fn parse_days(text: &str) -> Result<u32, String> {
 /// Reads `name=value`; names in lower case, as S3 stores them.
 fn parse_metadata(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
-    // What a header takes. Values beyond ASCII would arrive in an encoding that every client reads differently.
+    // What a header takes. Values beyond ASCII would arrive in an encoding that every client reads
+    // differently.
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if name.is_empty() || !name.bytes().all(token) {
         return Err(format!("{name:?} cannot be the name of a header"));
@@ -538,7 +549,9 @@ mod tests {
         let mut text = String::new();
         let mut command = Cli::command().term_width(100);
         text += &command.render_help().to_string();
-        for name in ["cp", "resume", "ls", "uploads", "abort", "sweep", "lifecycle", "serve", "store check"] {
+        for name in
+            ["cp", "resume", "ls", "uploads", "abort", "sweep", "lifecycle", "serve", "store check"]
+        {
             let mut command = Cli::command().term_width(100);
             command.build();
             let command = name
@@ -581,6 +594,9 @@ mod tests {
         assert_eq!(refused("haul cp a s3://bucket --part-size 0"), 2);
         assert_eq!(refused("haul rm s3://bucket"), 2);
         assert_eq!(refused("haul mb s3://bucket/key"), 2);
-        assert!(Cli::try_parse_from(["haul", "--endpoint", "http://x", "cp", "a", "s3://bucket"]).is_ok());
+        assert!(
+            Cli::try_parse_from(["haul", "--endpoint", "http://x", "cp", "a", "s3://bucket"])
+                .is_ok()
+        );
     }
 }

@@ -1,9 +1,11 @@
-//! How to find the store of an unfinished upload again: written into its journal, without anything secret.
+//! How to find the store of an unfinished upload again: written into its journal, without anything
+//! secret.
 //!
-//! An upload is resumed and aborted at the store where it was begun, whatever this shell's environment, the profiles and
-//! the flags say today. So everything that those came to is recorded: the endpoint as it was resolved, the region, how
-//! buckets are addressed, the profile and the file of trusted certificates by name. Not recorded: credentials, and
-//! whether certificates were to be checked at all. A flag that contradicts the record is refused.
+//! An upload is resumed and aborted at the store where it was begun, whatever this shell's
+//! environment, the profiles and the flags say today. So everything that those came to is recorded:
+//! the endpoint as it was resolved, the region, how buckets are addressed, the profile and the file
+//! of trusted certificates by name. Not recorded: credentials, and whether certificates were to be
+//! checked at all. A flag that contradicts the record is refused.
 
 use std::path::PathBuf;
 
@@ -105,7 +107,8 @@ impl Connection {
         }
     }
 
-    /// A name of the store that stays the same from run to run: the endpoint of `local://` has another port each time.
+    /// A name of the store that stays the same from run to run: the endpoint of `local://` has
+    /// another port each time.
     pub(crate) fn store_name(&self) -> String {
         match self {
             Self::Local { data } => match data.to_str() {
@@ -186,8 +189,9 @@ impl S3Connection {
         }
     }
 
-    /// Options that lead there, with the profile and the certificates that this run's flags name where none
-    /// were recorded: they only bring credentials and trust. `AWS_CA_BUNDLE` of today does not count.
+    /// Options that lead there, with the profile and the certificates that this run's flags name
+    /// where none were recorded: they only bring credentials and trust. `AWS_CA_BUNDLE` of today
+    /// does not count.
     pub(crate) fn options(&self, given: &StoreArgs, run: S3Options) -> S3Options {
         let keys = std::env::var_os("AWS_ACCESS_KEY_ID").is_some_and(|id| !id.is_empty());
         self.location().options(S3Options {
@@ -198,7 +202,8 @@ impl S3Connection {
         })
     }
 
-    /// A profile that only the environment named was asked for credentials only where the environment had no keys.
+    /// A profile that only the environment named was asked for credentials only where the
+    /// environment had no keys.
     fn profile_to_use(&self, given: &StoreArgs, keys_in_environment: bool) -> Option<String> {
         let recorded = self.profile.clone().filter(|_| self.profile_named || !keys_in_environment);
         given.profile.clone().or(recorded)
@@ -226,7 +231,10 @@ impl S3Connection {
         if let (Some(given), Some(recorded)) = (&given.ca_bundle, &self.ca_bundle)
             && std::path::absolute(given).ok().as_ref() != Some(recorded)
         {
-            return Some(("--ca-bundle", format!("with the certificates in {}", recorded.display())));
+            return Some((
+                "--ca-bundle",
+                format!("with the certificates in {}", recorded.display()),
+            ));
         }
         None
     }
@@ -257,12 +265,15 @@ mod tests {
         }
     }
 
-    /// `--endpoint http://localhost:P resume ID` after a start on `127.0.0.1:P` began a second upload, and overwrote the
-    /// object that `--if-none-match` protects.
+    /// `--endpoint http://localhost:P resume ID` after a start on `127.0.0.1:P` began a second
+    /// upload, and overwrote the object that `--if-none-match` protects.
     #[test]
     fn a_flag_that_contradicts_the_record_is_refused() {
         let refused = |connection: &Connection, flags: &str| {
-            connection.refuse_another("0e50c57f2f7a", &given(flags)).err().map(|error| error.to_string())
+            connection
+                .refuse_another("0e50c57f2f7a", &given(flags))
+                .err()
+                .map(|error| error.to_string())
         };
         let s3 = Connection::S3(recorded());
         for flags in [
@@ -296,7 +307,10 @@ mod tests {
         let options = recorded().options(&given(""), S3Options::default());
         assert_eq!(options.endpoint_url.as_deref(), Some("https://gw:8443/storage/v1/s3"));
         assert_eq!(options.region.as_deref(), Some("eu-central-1"));
-        assert_eq!((options.addressing, options.ignore_configured_endpoint), (Addressing::Path, true));
+        assert_eq!(
+            (options.addressing, options.ignore_configured_endpoint),
+            (Addressing::Path, true)
+        );
         assert_eq!(options.profile.as_deref(), Some("backup"));
         assert_eq!(options.ca_bundle, Some("/etc/gw.pem".into()));
         assert!(options.ignore_configured_ca_bundle);

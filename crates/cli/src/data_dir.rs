@@ -1,4 +1,5 @@
-//! The folder behind `local://` and `haul serve`: `--data`, `HAUL_DATA_DIR`, or the user's data folder.
+//! The folder behind `local://` and `haul serve`: `--data`, `HAUL_DATA_DIR`, or the user's data
+//! folder.
 
 use std::path::PathBuf;
 
@@ -7,7 +8,8 @@ use etcetera::BaseStrategy;
 use crate::exit::Exit;
 use crate::failure::Ended;
 
-/// Where objects of this machine are kept, given what the command line says; else what the environment says.
+/// Where objects of this machine are kept, given what the command line says; else what the
+/// environment says.
 pub(crate) fn data_dir(given: Option<PathBuf>) -> Result<PathBuf, Ended> {
     let of_environment =
         || std::env::var_os("HAUL_DATA_DIR").filter(|given| !given.is_empty()).map(PathBuf::from);

@@ -1,7 +1,8 @@
 //! How the process ends: the one enum behind `docs/exit-codes.md`, which a test holds against it.
 //!
-//! A script needs to tell "run it again" from "look first": what was interrupted cleanly, what is in doubt and
-//! what was left behind each have a code of their own. Codes are never given another meaning.
+//! A script needs to tell "run it again" from "look first": what was interrupted cleanly, what is
+//! in doubt and what was left behind each have a code of their own. Codes are never given another
+//! meaning.
 
 use std::process::ExitCode;
 

@@ -1,8 +1,9 @@
-//! How a failure is told: `error: what failed`, then why, cause by cause, then `hint: what to do about it`.
+//! How a failure is told: `error: what failed`, then why, cause by cause, then `hint: what to do
+//! about it`.
 //!
-//! Commands return `anyhow::Error`; what it means is found by looking for the types that know: the engine's
-//! error, the endpoint's, and [`Usage`]. The same facts go to people on stderr and, with `--json`, to programs on
-//! stdout. Nothing here matches on texts.
+//! Commands return `anyhow::Error`; what it means is found by looking for the types that know: the
+//! engine's error, the endpoint's, and [`Usage`]. The same facts go to people on stderr and, with
+//! `--json`, to programs on stdout. Nothing here matches on texts.
 
 mod hints;
 #[cfg(test)]
@@ -21,7 +22,8 @@ use crate::size::human_size;
 use crate::target::{Address, Scheme, TargetError};
 use crate::upload_locator::UploadLocator;
 
-/// Context of an error: the action that failed, its address and what its hint needs. Its text is the first line.
+/// Context of an error: the action that failed, its address and what its hint needs. Its text is
+/// the first line.
 #[derive(Debug)]
 pub(crate) struct FailureContext {
     action: String,
@@ -223,19 +225,32 @@ impl Failure {
         self.causes.clear();
     }
 
-    fn call_an_interruption_by_its_name(&mut self, error: &EngineError, context: Option<&FailureContext>) {
+    fn call_an_interruption_by_its_name(
+        &mut self,
+        error: &EngineError,
+        context: Option<&FailureContext>,
+    ) {
         let address = context.and_then(|context| context.address.as_ref());
         let target = context.and_then(|context| context.target.as_deref());
         match error {
             EngineError::Paused { object, arrived_bytes, size_bytes, source: None, .. }
-            | EngineError::DownloadPaused { object, arrived_bytes, size_bytes, source: None, .. } => {
+            | EngineError::DownloadPaused {
+                object, arrived_bytes, size_bytes, source: None, ..
+            } => {
                 let (arrived, size) = (human_size(*arrived_bytes), human_size(*size_bytes));
-                self.call_it("paused", as_written(&format!("{object} at {arrived} of {size}"), address));
+                self.call_it(
+                    "paused",
+                    as_written(&format!("{object} at {arrived} of {size}"), address),
+                );
             }
             EngineError::Cancelled { object } => {
                 let message = match target {
-                    Some(target) => format!("{object}: the download stopped; {target} was not replaced"),
-                    None => format!("{object}: the upload stopped; nothing of it is left at the store"),
+                    Some(target) => {
+                        format!("{object}: the download stopped; {target} was not replaced")
+                    }
+                    None => {
+                        format!("{object}: the upload stopped; nothing of it is left at the store")
+                    }
                 };
                 self.call_it("interrupted", as_written(&message, address));
             }
@@ -271,11 +286,13 @@ fn shortened(text: &str) -> Cow<'_, str> {
 
 /// The chain below the first line, without what only repeats a line above it.
 ///
-/// Below the store's error come the layers of the SDK, each saying that the next one failed; only the last one, where
-/// it began, is worth a line (of credentials the last two: what could not be done, and why).
+/// Below the store's error come the layers of the SDK, each saying that the next one failed; only
+/// the last one, where it began, is worth a line (of credentials the last two: what could not be
+/// done, and why).
 fn causes(error: &anyhow::Error, address: Option<&Address>) -> Vec<String> {
     let chain: Vec<_> = error.chain().collect();
-    let store = chain.iter().position(|cause| cause.is::<StoreError>() || cause.is::<Box<StoreError>>());
+    let store =
+        chain.iter().position(|cause| cause.is::<StoreError>() || cause.is::<Box<StoreError>>());
     let told = store.map_or(chain.len(), |store| store + 1);
     let root = chain.len() - if lost_credentials(error) { 2 } else { 1 };
     let mut said: Vec<String> = Vec::new();
@@ -331,17 +348,17 @@ fn exit(error: &EngineError) -> Exit {
         EngineError::Paused { source: Some(cause), .. } if exit(cause) == Exit::SourceChanged => {
             Exit::SourceChanged
         }
-        EngineError::Cancelled { .. } | EngineError::Paused { .. } | EngineError::DownloadPaused { .. } => {
-            Exit::Interrupted
-        }
+        EngineError::Cancelled { .. }
+        | EngineError::Paused { .. }
+        | EngineError::DownloadPaused { .. } => Exit::Interrupted,
         EngineError::InDoubt { .. } | EngineError::PutInDoubt { .. } => Exit::InDoubt,
         EngineError::LeftBehind { .. } => Exit::LeftBehind,
         EngineError::SourceChanged { .. }
         | EngineError::SourceChangedSince { .. }
         | EngineError::ObjectChanged { .. } => Exit::SourceChanged,
-        EngineError::Unproven { .. } | EngineError::Corrupt { .. } | EngineError::CorruptObject { .. } => {
-            Exit::NotProven
-        }
+        EngineError::Unproven { .. }
+        | EngineError::Corrupt { .. }
+        | EngineError::CorruptObject { .. } => Exit::NotProven,
         EngineError::Store { source, .. } if is_unmet_condition(source) => Exit::Precondition,
         _ => Exit::Failed,
     }
@@ -356,7 +373,8 @@ fn is_unmet_condition(error: &StoreError) -> bool {
         // A download has no flag for a condition.
         StoreErrorKind::PreconditionFailed => error.operation != Operation::GetObject,
         StoreErrorKind::ConditionalConflict => true,
-        // S3's answer to If-Match where there is no object; a write misses a key for no other reason.
+        // S3's answer to If-Match where there is no object; a write misses a key for no other
+        // reason.
         StoreErrorKind::NoSuchKey => is_write,
         _ => false,
     }
@@ -372,7 +390,9 @@ fn code(error: &EngineError) -> String {
         EngineError::WrongLength { .. } => "WrongLength",
         EngineError::MetadataName { .. } => "MetadataName",
         EngineError::CopyOntoItself { .. } => "CopyOntoItself",
-        EngineError::SourceChanged { .. } | EngineError::SourceChangedSince { .. } => "SourceChanged",
+        EngineError::SourceChanged { .. } | EngineError::SourceChangedSince { .. } => {
+            "SourceChanged"
+        }
         EngineError::ObjectChanged { .. } => "ObjectChanged",
         EngineError::Plan { .. } => "Plan",
         EngineError::StreamLength { .. } => "StreamLength",
@@ -447,7 +467,9 @@ fn hint(error: &EngineError, context: Option<&FailureContext>) -> Option<String>
     }
     if exit(error) == Exit::Precondition {
         let hint = match context.and_then(|context| context.condition) {
-            Some(Condition::Absent) => "an object with this key exists and stays as it was (--if-none-match)",
+            Some(Condition::Absent) => {
+                "an object with this key exists and stays as it was (--if-none-match)"
+            }
             Some(Condition::Version) => {
                 "the key holds another version or none, and stays as it was (--if-match)"
             }
@@ -485,11 +507,12 @@ fn alias_hint(error: &EngineError, address: &Address) -> Option<String> {
 fn own_hint(error: &EngineError) -> Option<String> {
     match error {
         EngineError::BadSetting { hint, .. } => Some(hint.clone()),
-        EngineError::StreamTooLong { .. } => {
-            Some("run it again with --expected-size SIZE: then the parts are large enough".to_owned())
-        }
+        EngineError::StreamTooLong { .. } => Some(
+            "run it again with --expected-size SIZE: then the parts are large enough".to_owned(),
+        ),
         EngineError::Spool { .. } => Some(
-            "name a folder on a disk with room by --spool-dir DIR, or allow more memory by --memory SIZE"
+            "name a folder on a disk with room by --spool-dir DIR, or allow more memory by \
+             --memory SIZE"
                 .to_owned(),
         ),
         EngineError::Store { source, .. } => source.guidance.remedy.clone(),
@@ -497,7 +520,8 @@ fn own_hint(error: &EngineError) -> Option<String> {
     }
 }
 
-/// The engine hints at `s3://BUCKET/PREFIX` and at "the endpoint"; here it is known what the person wrote.
+/// The engine hints at `s3://BUCKET/PREFIX` and at "the endpoint"; here it is known what the person
+/// wrote.
 fn concrete(hint: &str, context: &FailureContext) -> String {
     let mut hint = hint.to_owned();
     if let Some(endpoint) = &context.endpoint {
@@ -505,7 +529,8 @@ fn concrete(hint: &str, context: &FailureContext) -> String {
     }
     if let Some(address) = &context.address {
         let bucket = format!("{}{}", address.scheme, address.bucket);
-        let folder = address.key.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+        let folder =
+            address.key.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
         hint = hint.replace("s3://BUCKET/PREFIX", &format!("{bucket}/{folder}"));
         hint = hint.replace("s3://BUCKET", &bucket);
     }

@@ -1,11 +1,13 @@
 //! Ctrl-C, SIGTERM and a closed terminal, as one stream of requests to end.
 //!
-//! Once this exists, a signal no longer ends the process: its holder must do so. Three habits of shells are respected:
+//! Once this exists, a signal no longer ends the process: its holder must do so. Three habits of
+//! shells are respected:
 //!
-//! - `timeout 5 haul …` signals the process and then its whole group, so one request arrives twice within milliseconds.
-//!   A second one counts only after [`ONE_REQUEST`].
-//! - `for f in *; do haul cp "$f" …; done`: a shell ends the loop only if the command *died of* SIGINT. In the
-//!   foreground of a terminal the process therefore ends itself with that signal when everything else is done.
+//! - `timeout 5 haul …` signals the process and then its whole group, so one request arrives twice
+//!   within milliseconds. A second one counts only after [`ONE_REQUEST`].
+//! - `for f in *; do haul cp "$f" …; done`: a shell ends the loop only if the command *died of*
+//!   SIGINT. In the foreground of a terminal the process therefore ends itself with that signal
+//!   when everything else is done.
 //! - `nohup haul …` must survive its terminal: an ignored hang-up stays ignored.
 
 use std::io;
@@ -98,7 +100,8 @@ impl Interrupts {
     }
 }
 
-/// Ends the process by SIGINT if a Ctrl-C ended the work and a shell in front of a terminal waits for it.
+/// Ends the process by SIGINT if a Ctrl-C ended the work and a shell in front of a terminal waits
+/// for it.
 ///
 /// Returns otherwise: in a pipeline of a service or under `kill -INT` the exit code says more.
 pub(crate) fn end_the_loop_around_us() {

@@ -51,7 +51,9 @@ impl LeftoverNotice {
             Event::UploadCreated { upload_id } | Event::Resumed { upload_id, .. } => {
                 self.upload_id = Some(upload_id.clone());
             }
-            Event::Aborted | Event::Paused { .. } | Event::Completed { .. } => self.upload_id = None,
+            Event::Aborted | Event::Paused { .. } | Event::Completed { .. } => {
+                self.upload_id = None
+            }
             _ => {}
         }
     }
@@ -62,7 +64,8 @@ impl LeftoverNotice {
         let what = match self.on_interrupt {
             OnInterrupt::Pause if self.multipart == Some(true) => "waiting for the parts in flight",
             OnInterrupt::Abort if in_parts => "removing what was sent",
-            // One request leaves no parts, a download removes its file, an upload that has not begun has nothing in flight.
+            // One request leaves no parts, a download removes its file, an upload that has not
+            // begun has nothing in flight.
             _ => "stopping",
         };
         format!("{signal}: {what}; press again to quit immediately")
@@ -84,7 +87,9 @@ impl LeftoverNotice {
                 _ => Ended {
                     exit: Exit::LeftBehind,
                     code: "LeftBehind",
-                    message: format!("{signal} again: parts of upload {upload_id} may be left at the store"),
+                    message: format!(
+                        "{signal} again: parts of upload {upload_id} may be left at the store"
+                    ),
                     hint: Some(format!("abort it: {}", locator.abort(&upload_id))),
                 },
             },
@@ -93,7 +98,8 @@ impl LeftoverNotice {
                 exit: Exit::InDoubt,
                 code: "InDoubt",
                 message: format!(
-                    "{signal} again: quit immediately; it is not known whether the object was written"
+                    "{signal} again: quit immediately; it is not known whether the object was \
+                     written"
                 ),
                 hint: Some("look at the object before anything relies on it".to_owned()),
             },
@@ -121,7 +127,14 @@ mod tests {
 
     fn started(multipart: bool) -> Event {
         let (source, target) = ("file".into(), "s3://bucket/key".into());
-        Event::Started { source, target, size_bytes: 9, part_size_bytes: 9, part_count: 1, multipart }
+        Event::Started {
+            source,
+            target,
+            size_bytes: 9,
+            part_size_bytes: 9,
+            part_count: 1,
+            multipart,
+        }
     }
 
     fn journal() -> UploadLocator {
@@ -130,23 +143,30 @@ mod tests {
 
     fn store() -> UploadLocator {
         let object = "s3://bucket/key".parse().unwrap();
-        UploadLocator::Store { object, endpoint: Reach::Url("http://127.0.0.1:8014".into()), profile: None }
+        UploadLocator::Store {
+            object,
+            endpoint: Reach::Url("http://127.0.0.1:8014".into()),
+            profile: None,
+        }
     }
 
     #[test]
     fn a_second_signal_says_what_may_be_left_and_how_to_remove_it() {
         let ended = leftovers(OnInterrupt::Pause, journal()).ended("Ctrl-C");
         assert_eq!(ended.exit, Exit::Interrupted);
-        insta::assert_snapshot!(ended.hint.unwrap(), @"run the same command again, or haul resume 0e50c57f2f7a; haul abort 0e50c57f2f7a removes what is there");
+        insta::assert_snapshot!(ended.hint.unwrap(), @"run the same command again, or haul resume \
+            0e50c57f2f7a; haul abort 0e50c57f2f7a removes what is there");
 
         let ended = leftovers(OnInterrupt::Abort, journal()).ended("Ctrl-C");
         assert_eq!(ended.exit, Exit::LeftBehind);
-        insta::assert_snapshot!(ended, @"Ctrl-C again: parts of upload abc may be left at the store");
+        insta::assert_snapshot!(ended, @"Ctrl-C again: parts of upload abc may be left at the \
+            store");
         insta::assert_snapshot!(ended.hint.unwrap(), @"abort it: haul abort 0e50c57f2f7a");
 
         let ended = leftovers(OnInterrupt::Abort, store()).ended("Ctrl-C");
         assert_eq!(ended.exit, Exit::LeftBehind);
-        insta::assert_snapshot!(ended.hint.unwrap(), @"abort it: haul abort s3://bucket/key --upload-id abc --endpoint http://127.0.0.1:8014");
+        insta::assert_snapshot!(ended.hint.unwrap(), @"abort it: haul abort s3://bucket/key \
+            --upload-id abc --endpoint http://127.0.0.1:8014");
 
         let mut gone = leftovers(OnInterrupt::Abort, journal());
         gone.event(&Event::Aborted);
@@ -161,7 +181,8 @@ mod tests {
             let mut one_request = LeftoverNotice::of_upload(on_interrupt, journal());
             one_request.event(&started(false));
             insta::allow_duplicates!(
-                insta::assert_snapshot!(one_request.stopping("Ctrl-C"), @"Ctrl-C: stopping; press again to quit immediately")
+                insta::assert_snapshot!(one_request.stopping("Ctrl-C"), @"Ctrl-C: stopping; press \
+                    again to quit immediately")
             );
         }
         insta::assert_snapshot!(LeftoverNotice::of_download(OnInterrupt::Abort).stopping("Ctrl-C"), @"Ctrl-C: stopping; press again to quit immediately");

@@ -1,10 +1,12 @@
-//! The log: stderr, asked for by `-v` or `HAUL_LOG`; with `--json` each line is an object. `-v` shows one line per request,
-//! `-vv` retries and decisions too, `-vvv` the wire. Unasked, `haul serve` logs what its operator has to see to (a full disk, a
-//! store that takes no writes); the other commands report failures by themselves.
+//! The log: stderr, asked for by `-v` or `HAUL_LOG`; with `--json` each line is an object. `-v`
+//! shows one line per request, `-vv` retries and decisions too, `-vvv` the wire. Unasked, `haul
+//! serve` logs what its operator has to see to (a full disk, a store that takes no writes); the
+//! other commands report failures by themselves.
 //!
-//! Secrets never reach it. Our own crates keep them in types without `Display`; the HTTP and signing layers below
-//! print whole requests at their finest levels, and `s3s` a document that it cannot read, whole and at any level. So those
-//! stay closed whatever `HAUL_LOG` says; what a request came to is in a line of `haul-server`'s own.
+//! Secrets never reach it. Our own crates keep them in types without `Display`; the HTTP and
+//! signing layers below print whole requests at their finest levels, and `s3s` a document that it
+//! cannot read, whole and at any level. So those stay closed whatever `HAUL_LOG` says; what a
+//! request came to is in a line of `haul-server`'s own.
 
 mod escaping;
 
@@ -50,15 +52,17 @@ pub(crate) fn start(verbosity: u8, unasked: Unasked, mode: Mode) -> Result<(), S
         .with_default_directive(LevelFilter::OFF.into())
         .parse(&text)
         .map_err(|error| format!("HAUL_LOG={text:?}: {error}"))?;
-    let filter =
-        wanted.and(filter_fn(|metadata: &Metadata<'_>| may_speak(metadata.target(), *metadata.level())));
+    let filter = wanted
+        .and(filter_fn(|metadata: &Metadata<'_>| may_speak(metadata.target(), *metadata.level())));
     let ansi = crate::output::paint("log") != "log";
     let layer = tracing_subscriber::fmt::layer()
         // A stderr that was closed must not panic the layer's own report of it.
         .log_internal_errors(false)
         .with_ansi(ansi);
     let layer = match mode {
-        Mode::Json => layer.json().with_writer(|| Escaping::json(stderr())).with_filter(filter).boxed(),
+        Mode::Json => {
+            layer.json().with_writer(|| Escaping::json(stderr())).with_filter(filter).boxed()
+        }
         _ => layer.with_writer(|| Escaping::text(stderr())).with_filter(filter).boxed(),
     };
     tracing_subscriber::registry().with(layer).init();

@@ -1,7 +1,7 @@
 //! The `haul` command: words, colours, progress and exit codes around the engine and the endpoint.
 //!
-//! Only this crate prints, reads the environment and exits. What a byte goes through is decided in `haul`; here it is
-//! decided what a person sees of it.
+//! Only this crate prints, reads the environment and exits. What a byte goes through is decided in
+//! `haul`; here it is decided what a person sees of it.
 
 mod args;
 mod commands;
@@ -36,10 +36,12 @@ use crate::failure::Failure;
 use crate::logging::Unasked;
 use crate::output::{Mode, Shown, paint};
 
-/// Tasks wait for the network most of the time; what computes and reads files has threads of its own.
+/// Tasks wait for the network most of the time; what computes and reads files has threads of its
+/// own.
 const WORKER_THREADS_MIN: usize = 2;
 const WORKER_THREADS_MAX: usize = 8;
-/// Threads for what blocks: reading, writing and hashing files. More of them would not be quicker, and each costs memory.
+/// Threads for what blocks: reading, writing and hashing files. More of them would not be quicker,
+/// and each costs memory.
 const BLOCKING_THREADS_MAX: usize = 128;
 
 fn main() -> ExitCode {

@@ -1,8 +1,8 @@
 //! How many files this process may hold open.
 //!
-//! Most systems start programs with a soft limit of 1,024, for the sake of those that use `select`, and let each raise it
-//! to the hard one. At the limit a server cannot even accept a connection to refuse it, so the endpoint also keeps its
-//! connections below what the limit is enough for.
+//! Most systems start programs with a soft limit of 1,024, for the sake of those that use `select`,
+//! and let each raise it to the hard one. At the limit a server cannot even accept a connection to
+//! refuse it, so the endpoint also keeps its connections below what the limit is enough for.
 
 use haul_server::Limits;
 
@@ -15,7 +15,8 @@ pub(crate) fn make_room(limits: &mut Limits) {
         tracing::warn!(
             connections = limits.connections,
             open_files = files,
-            "serving fewer connections at once than usual: raise the hard limit of open files (ulimit -Hn)"
+            "serving fewer connections at once than usual: raise the hard limit of open files \
+             (ulimit -Hn)"
         );
     }
 }

@@ -1,13 +1,15 @@
-//! Where words go: results on stdout, everything else on stderr; what is shown and in which colours.
+//! Where words go: results on stdout, everything else on stderr; what is shown and in which
+//! colours.
 //!
-//! Two kinds of commands print. One *acts* (cp, rm, abort, serve): [`Mode::result`] and [`Mode::event`] cannot fail,
-//! because a stdout that is full or was closed by its reader must stop the printing and never the action; its exit code
-//! stays the action's. The other *reports* (ls, uploads): printing is its work, so [`Mode::row`] and [`Mode::record`]
-//! return a [`StdoutError`], and a reader that has seen enough (`haul ls | head`) ends the command with 0.
+//! Two kinds of commands print. One *acts* (cp, rm, abort, serve): [`Mode::result`] and
+//! [`Mode::event`] cannot fail, because a stdout that is full or was closed by its reader must stop
+//! the printing and never the action; its exit code stays the action's. The other *reports* (ls,
+//! uploads): printing is its work, so [`Mode::row`] and [`Mode::record`] return a [`StdoutError`],
+//! and a reader that has seen enough (`haul ls | head`) ends the command with 0.
 //!
-//! Names, error texts, ids and regions come from stores that others write to. Every line for a person is printed here,
-//! and what could move the cursor, colour a terminal or turn the order of letters is escaped on its way, in JSON as
-//! `\u009b`.
+//! Names, error texts, ids and regions come from stores that others write to. Every line for a
+//! person is printed here, and what could move the cursor, colour a terminal or turn the order of
+//! letters is escaped on its way, in JSON as `\u009b`.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -48,8 +50,8 @@ impl Mode {
         }
     }
 
-    /// Prints a text of several lines, for a person. Each value in it is made by [`shown`], so that none
-    /// can add a line of its own.
+    /// Prints a text of several lines, for a person. Each value in it is made by [`shown`], so that
+    /// none can add a line of its own.
     pub(crate) fn page(self, text: &str) {
         text.lines().for_each(|line| self.result(line));
     }
@@ -111,8 +113,8 @@ pub(crate) struct StdoutError(#[source] pub(crate) io::Error);
 /// Set by the first line that could not be printed; nothing more is printed after it.
 static STDOUT_IS_GONE: AtomicBool = AtomicBool::new(false);
 
-/// Prints a line of an action. The first failure is reported on stderr, unless the reader simply left, and is the last
-/// attempt.
+/// Prints a line of an action. The first failure is reported on stderr, unless the reader simply
+/// left, and is the last attempt.
 fn print_if_possible(line: &str) {
     if STDOUT_IS_GONE.load(Ordering::Relaxed) {
         return;
@@ -177,9 +179,12 @@ impl fmt::Display for Shown {
     }
 }
 
-/// Colours a label for stderr: `error` red, warnings and interruptions yellow, others cyan; plain where colours are not wanted.
+/// Colours a label for stderr: `error` red, warnings and interruptions yellow, others cyan; plain
+/// where colours are not wanted.
 pub(crate) fn paint(label: &str) -> String {
-    if !io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+    if !io::stderr().is_terminal()
+        || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+    {
         return label.to_owned();
     }
     let color = match label {
@@ -196,8 +201,8 @@ pub(crate) fn shown(text: &str) -> String {
     escaped(text, |c| is_unsafe(c).then(|| c.escape_default().to_string()))
 }
 
-/// A name as it can be shown. A backslash is doubled, so that no two names look the same: a line break is `\n`, a
-/// backslash and an n are `\\n`.
+/// A name as it can be shown. A backslash is doubled, so that no two names look the same: a line
+/// break is `\n`, a backslash and an n are `\\n`.
 pub(crate) fn visible(name: &str) -> String {
     escaped(name, |c| (c == '\\' || is_unsafe(c)).then(|| c.escape_default().to_string()))
 }
@@ -207,8 +212,8 @@ pub(crate) fn json(value: &impl Serialize) -> io::Result<String> {
     Ok(json_escape(&serde_json::to_string(value)?))
 }
 
-/// JSON with everything escaped that a terminal obeys: `serde_json` escapes only what is below 0x20. Such characters
-/// stand in strings; between them there is at most a line break.
+/// JSON with everything escaped that a terminal obeys: `serde_json` escapes only what is below
+/// 0x20. Such characters stand in strings; between them there is at most a line break.
 pub(crate) fn json_escape(text: &str) -> String {
     let unit = |unit: &u16| format!("\\u{unit:04x}");
     escaped(text, |c| {
@@ -231,7 +236,8 @@ fn escaped(text: &str, escape: impl Fn(char) -> Option<String>) -> String {
 pub(crate) fn is_unsafe(c: char) -> bool {
     // C0, DEL and C1.
     c.is_control()
-        // The bidirectional controls turn the order of what follows: `gpj.exe` would read `exe.jpg`.
+        // The bidirectional controls turn the order of what follows: `gpj.exe` would read
+        // `exe.jpg`.
         || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         // Line and paragraph separator, byte order mark, interlinear annotations, noncharacters.
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fdd0}'..='\u{fdef}')
@@ -283,7 +289,8 @@ mod tests {
 
     #[test]
     fn only_labels_of_ours_are_coloured() {
-        let lines = Shown::default().labelled("\u{1b}[31merror\u{1b}[0m", "\u{1b}[2J").line("two\nlines");
+        let lines =
+            Shown::default().labelled("\u{1b}[31merror\u{1b}[0m", "\u{1b}[2J").line("two\nlines");
         assert_eq!(lines.to_string(), "\u{1b}[31merror\u{1b}[0m: \\u{1b}[2J\ntwo\\nlines");
     }
 }

@@ -1,5 +1,5 @@
-//! How fast bytes arrive *now*: over the last seconds, so that neither a slow start nor what an earlier run had sent
-//! distorts what is still to wait for. Pure: the time is given.
+//! How fast bytes arrive *now*: over the last seconds, so that neither a slow start nor what an
+//! earlier run had sent distorts what is still to wait for. Pure: the time is given.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -21,7 +21,9 @@ impl Pace {
             self.seen.pop_back();
         }
         self.seen.push_back((now, position));
-        while self.seen.len() > 2 && self.seen.front().is_some_and(|(first, _)| now - *first > WINDOW) {
+        while self.seen.len() > 2
+            && self.seen.front().is_some_and(|(first, _)| now - *first > WINDOW)
+        {
             self.seen.pop_front();
         }
     }

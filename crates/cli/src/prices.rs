@@ -1,6 +1,7 @@
 //! What forgotten parts cost a month, from a small dated table that a user can put another before.
 //!
-//! Without a price there is no cost: none is invented. A provider is known by the host of its endpoint.
+//! Without a price there is no cost: none is invented. A provider is known by the host of its
+//! endpoint.
 
 use std::path::{Path, PathBuf};
 
@@ -51,12 +52,13 @@ pub(crate) struct Prices(Vec<Table>);
 impl Prices {
     /// Ours, and before it the user's file if there is one.
     pub(crate) fn read(given: Option<&Path>) -> anyhow::Result<Self> {
-        let given = given
-            .map(PathBuf::from)
-            .or_else(|| std::env::var_os("HAUL_PRICES").filter(|path| !path.is_empty()).map(PathBuf::from));
+        let given = given.map(PathBuf::from).or_else(|| {
+            std::env::var_os("HAUL_PRICES").filter(|path| !path.is_empty()).map(PathBuf::from)
+        });
         let mut tables = Vec::new();
         if let Some(path) = given {
-            let context = || FailureContext::of(format!("cannot use the prices of {}", path.display()));
+            let context =
+                || FailureContext::of(format!("cannot use the prices of {}", path.display()));
             let text = std::fs::read_to_string(&path).with_context(context)?;
             tables.push(toml::from_str(&text).with_context(context)?);
         }
@@ -158,11 +160,20 @@ mod tests {
         let amount = |endpoint: &str, class: Option<&str>| {
             ours().of(endpoint, class).map(|price| price.amount(price.cost(1000 << 30)))
         };
-        assert_eq!(amount("https://s3.eu-central-1.amazonaws.com", None).as_deref(), Some("24.50 USD"));
-        assert_eq!(amount("https://s3.amazonaws.com", Some("STANDARD")).as_deref(), Some("23.00 USD"));
+        assert_eq!(
+            amount("https://s3.eu-central-1.amazonaws.com", None).as_deref(),
+            Some("24.50 USD")
+        );
+        assert_eq!(
+            amount("https://s3.amazonaws.com", Some("STANDARD")).as_deref(),
+            Some("23.00 USD")
+        );
         let dual = "https://s3.dualstack.us-west-1.amazonaws.com/";
         assert_eq!(amount(dual, Some("STANDARD")).as_deref(), Some("26.00 USD"));
-        assert_eq!(amount("https://abc.r2.cloudflarestorage.com", None).as_deref(), Some("16.10 USD"));
+        assert_eq!(
+            amount("https://abc.r2.cloudflarestorage.com", None).as_deref(),
+            Some("16.10 USD")
+        );
     }
 
     #[test]
@@ -183,10 +194,14 @@ mod tests {
 
     #[test]
     fn a_table_of_the_user_goes_first() {
-        let own = "as_of = \"2026-11\"\ncurrency = \"EUR\"\n[[price]]\nprovider = \"storage.example.org\"\nclass = \"STANDARD\"\nper_gib_month = 0.01\n";
+        let own = "as_of = \"2026-11\"\ncurrency = \"EUR\"\n[[price]]\nprovider = \
+            \"storage.example.org\"\nclass = \"STANDARD\"\nper_gib_month = 0.01\n";
         let prices = Prices(vec![toml::from_str(own).unwrap(), toml::from_str(OURS).unwrap()]);
         let price = prices.of("https://storage.example.org:9000/", None).unwrap();
-        assert_eq!((price.amount(price.cost(1 << 30)), price.as_of()), ("0.01 EUR".to_owned(), "2026-11"));
+        assert_eq!(
+            (price.amount(price.cost(1 << 30)), price.as_of()),
+            ("0.01 EUR".to_owned(), "2026-11")
+        );
         assert_eq!(price.amount(price.cost(1 << 20)), "<0.01 EUR");
         assert!(prices.of("https://s3.us-east-1.amazonaws.com", None).is_some());
     }

@@ -1,4 +1,5 @@
-//! Files that only their owner should read: what others can do with those that exist, and how new ones are made.
+//! Files that only their owner should read: what others can do with those that exist, and how new
+//! ones are made.
 
 use std::path::Path;
 
@@ -23,8 +24,9 @@ fn others_can_read(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
-/// Makes every file and folder that this process makes from now on private to its owner. The store asks for that
-/// itself; this also holds for what others do in this process, and against a umask that takes from the owner.
+/// Makes every file and folder that this process makes from now on private to its owner. The store
+/// asks for that itself; this also holds for what others do in this process, and against a umask
+/// that takes from the owner.
 pub(crate) fn make_new_files_private() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
 }

@@ -1,7 +1,8 @@
-//! How far a transfer is: a bar on a terminal, a line every ten seconds elsewhere, an event every second for programs.
+//! How far a transfer is: a bar on a terminal, a line every ten seconds elsewhere, an event every
+//! second for programs.
 //!
-//! Everything is drawn by the loop in `transfer.rs`; there are no threads here. The position never runs ahead of
-//! what can still arrive: bytes on the wire count, repeated ones do not.
+//! Everything is drawn by the loop in `transfer.rs`; there are no threads here. The position never
+//! runs ahead of what can still arrive: bytes on the wire count, repeated ones do not.
 
 mod endless;
 mod line;
@@ -127,7 +128,9 @@ impl View {
     /// Takes note of what the engine reports.
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
-            Event::Started { size_bytes, part_size_bytes, .. } => self.start(*size_bytes, *part_size_bytes),
+            Event::Started { size_bytes, part_size_bytes, .. } => {
+                self.start(*size_bytes, *part_size_bytes)
+            }
             Event::StreamStarted { size_bytes, part_size_bytes, .. } => {
                 self.streams = true;
                 (self.size_bytes, self.part_size_bytes) = (*size_bytes, *part_size_bytes);
@@ -142,8 +145,8 @@ impl View {
             }
             Event::Retrying { part_number, wait, reason, .. } => {
                 self.retries += 1;
-                let what =
-                    part_number.map_or_else(|| "again".to_owned(), |number| format!("part {number} again"));
+                let what = part_number
+                    .map_or_else(|| "again".to_owned(), |number| format!("part {number} again"));
                 self.trouble = Some(format!("{what} in {}: {}", human_duration(*wait), reason));
             }
             Event::Completing => self.trouble = Some("completing".to_owned()),
@@ -237,14 +240,16 @@ impl View {
         let size_bytes = size_bytes.into().unwrap_or(u64::MAX);
         let on_the_way = u64::from(snapshot.parts_in_flight).saturating_mul(self.part_size_bytes);
         let most = snapshot.arrived_bytes.saturating_add(on_the_way).min(size_bytes);
-        let moved = snapshot.moved_bytes.saturating_sub(self.lost_bytes).saturating_add(self.resumed_bytes);
+        let moved =
+            snapshot.moved_bytes.saturating_sub(self.lost_bytes).saturating_add(self.resumed_bytes);
         moved.clamp(snapshot.arrived_bytes.min(most), most)
     }
 
     fn line(&self, position: u64, size_bytes: impl Into<Option<u64>>) -> String {
         let mut line = match size_bytes.into() {
             Some(size_bytes) => {
-                let percent = (u128::from(position) * 100).checked_div(u128::from(size_bytes)).unwrap_or(100);
+                let percent =
+                    (u128::from(position) * 100).checked_div(u128::from(size_bytes)).unwrap_or(100);
                 let (position, size) = (human_size(position), human_size(size_bytes));
                 format!("{}  {percent}%  {position} of {size}", self.label)
             }
@@ -303,12 +308,16 @@ fn unfinished(count: usize, initiated: Option<Timestamp>, address: Option<&str>)
     });
     let (what, of_it) = match count {
         1 => (format!("an unfinished upload of this key{begun}, is"), "it if it is"),
-        _ => (format!("{count} unfinished uploads of this key, the last{begun}, are"), "one that is"),
+        _ => {
+            (format!("{count} unfinished uploads of this key, the last{begun}, are"), "one that is")
+        }
     };
-    let list =
-        address.map_or_else(String::new, |address| format!("; haul uploads {address} lists what is there"));
+    let list = address.map_or_else(String::new, |address| {
+        format!("; haul uploads {address} lists what is there")
+    });
     format!(
-        "{what} at the store; Ctrl-C and the same command with --adopt resumes {of_it} of this file{list}"
+        "{what} at the store; Ctrl-C and the same command with --adopt resumes {of_it} of this \
+         file{list}"
     )
 }
 
@@ -367,7 +376,8 @@ mod tests {
         });
         insta::assert_snapshot!(
             view.line(25 * MIB, 100 * MIB),
-            @"video.mov  25%  25.0 MiB of 100.0 MiB  5.0 MiB/s  (part 3 again in 1.5 s: UploadPart: the store answered 503 SlowDown)"
+            @"video.mov  25%  25.0 MiB of 100.0 MiB  5.0 MiB/s  (part 3 again in 1.5 s: \
+                UploadPart: the store answered 503 SlowDown)"
         );
         assert_eq!(view.retries(), 1);
     }
@@ -386,7 +396,8 @@ mod tests {
         assert_eq!(view.position(snapshot(3 * MIB), 100 * MIB), 43 * MIB);
     }
 
-    /// The store lost the upload with half of it sent: what travelled for nothing is no progress of the next one.
+    /// The store lost the upload with half of it sent: what travelled for nothing is no progress of
+    /// the next one.
     #[test]
     fn what_a_lost_upload_had_sent_does_not_count() {
         let mut view = view();

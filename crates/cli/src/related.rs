@@ -1,5 +1,5 @@
-//! Reports another unfinished upload of this machine that concerns the one that runs, with the commands that resume it
-//! and remove it.
+//! Reports another unfinished upload of this machine that concerns the one that runs, with the
+//! commands that resume it and remove it.
 
 use haul::Event;
 use haul::journal::Relation;
@@ -8,7 +8,8 @@ use crate::output::visible;
 use crate::size::human_size;
 use crate::upload_locator::quoted;
 
-/// Another unfinished upload of this machine, and what can be done about it. `source`: of the upload that runs.
+/// Another unfinished upload of this machine, and what can be done about it. `source`: of the
+/// upload that runs.
 pub(crate) fn related(event: &Event, source: &str) -> String {
     let Event::RelatedJournal {
         id,
@@ -35,17 +36,24 @@ pub(crate) fn related(event: &Event, source: &str) -> String {
     let moved = format!("haul resume {id} --source {}", quoted(source));
     match relation {
         Relation::SameKey => {
-            format!("{upload} is remembered too: haul resume {id} or haul abort {id}, or its parts stay")
+            format!(
+                "{upload} is remembered too: haul resume {id} or haul abort {id}, or its parts stay"
+            )
         }
         Relation::SameKeySourceMoved => format!(
-            "{upload} is remembered, and its file is no longer there; if this is that file, Ctrl-C and {moved} sends \
+            "{upload} is remembered, and its file is no longer there; if this is that file, Ctrl-C \
+             and {moved} sends \
              only the rest; haul abort {id} removes it"
         ),
         Relation::OtherStore => {
-            format!("{upload} at {} is remembered too: haul resume {id}, or haul abort {id}", visible(store))
+            format!(
+                "{upload} at {} is remembered too: haul resume {id}, or haul abort {id}",
+                visible(store)
+            )
         }
         Relation::FileMoved => format!(
-            "this file has {upload}, begun under its old name: {moved} sends the rest of it; haul abort {id} removes it"
+            "this file has {upload}, begun under its old name: {moved} sends the rest of it; haul \
+             abort {id} removes it"
         ),
         _ => format!("{upload} is remembered too: {id}"),
     }
@@ -71,10 +79,21 @@ mod tests {
 
     #[test]
     fn each_relation_has_its_commands() {
-        insta::assert_snapshot!(said(Relation::SameKey, Some(42)), @"process 42 is uploading /data/old.iso to the same key: s3://bucket/film.iso will be what ends last");
-        insta::assert_snapshot!(said(Relation::SameKey, None), @"an unfinished upload of /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB) is remembered too: haul resume 0e50c57f2f7a or haul abort 0e50c57f2f7a, or its parts stay");
-        insta::assert_snapshot!(said(Relation::SameKeySourceMoved, None), @"an unfinished upload of /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB) is remembered, and its file is no longer there; if this is that file, Ctrl-C and haul resume 0e50c57f2f7a --source 'my films/new.iso' sends only the rest; haul abort 0e50c57f2f7a removes it");
-        insta::assert_snapshot!(said(Relation::OtherStore, None), @"an unfinished upload of /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB) at http://127.0.0.1:8014 is remembered too: haul resume 0e50c57f2f7a, or haul abort 0e50c57f2f7a");
-        insta::assert_snapshot!(said(Relation::FileMoved, None), @"this file has an unfinished upload of /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB), begun under its old name: haul resume 0e50c57f2f7a --source 'my films/new.iso' sends the rest of it; haul abort 0e50c57f2f7a removes it");
+        insta::assert_snapshot!(said(Relation::SameKey, Some(42)), @"process 42 is uploading \
+            /data/old.iso to the same key: s3://bucket/film.iso will be what ends last");
+        insta::assert_snapshot!(said(Relation::SameKey, None), @"an unfinished upload of \
+            /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB) is remembered too: haul resume \
+            0e50c57f2f7a or haul abort 0e50c57f2f7a, or its parts stay");
+        insta::assert_snapshot!(said(Relation::SameKeySourceMoved, None), @"an unfinished upload \
+            of /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB) is remembered, and its file \
+            is no longer there; if this is that file, Ctrl-C and haul resume 0e50c57f2f7a --source \
+            'my films/new.iso' sends only the rest; haul abort 0e50c57f2f7a removes it");
+        insta::assert_snapshot!(said(Relation::OtherStore, None), @"an unfinished upload of \
+            /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB) at http://127.0.0.1:8014 is \
+            remembered too: haul resume 0e50c57f2f7a, or haul abort 0e50c57f2f7a");
+        insta::assert_snapshot!(said(Relation::FileMoved, None), @"this file has an unfinished \
+            upload of /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB), begun under its old \
+            name: haul resume 0e50c57f2f7a --source 'my films/new.iso' sends the rest of it; haul \
+            abort 0e50c57f2f7a removes it");
     }
 }

@@ -1,21 +1,25 @@
 //! Byte counts as people write and read them.
 //!
-//! Reading is exact where it can be: `8MiB`, `64M` and `67108864` are powers of two or plain bytes, `8MB` is the
-//! decimal one it claims to be. A letter alone is binary, as in rclone and dd: a part size of `5M` must not fall a
-//! quarter of a megabyte below the smallest part that S3 takes.
+//! Reading is exact where it can be: `8MiB`, `64M` and `67108864` are powers of two or plain bytes,
+//! `8MB` is the decimal one it claims to be. A letter alone is binary, as in rclone and dd: a part
+//! size of `5M` must not fall a quarter of a megabyte below the smallest part that S3 takes.
 
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
-/// Reads a byte count: plain bytes, or a number with K, M, G, T (binary), KiB, MiB, … or KB, MB, … (decimal).
+/// Reads a byte count: plain bytes, or a number with K, M, G, T (binary), KiB, MiB, … or KB, MB, …
+/// (decimal).
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let binary = match text.as_bytes() {
-        [.., digit, letter] if digit.is_ascii_digit() && b"kKmMgGtT".contains(letter) => format!("{text}iB"),
+        [.., digit, letter] if digit.is_ascii_digit() && b"kKmMgGtT".contains(letter) => {
+            format!("{text}iB")
+        }
         _ => text.to_owned(),
     };
     match binary.parse::<ByteSize>() {
-        // The parser multiplies without overflowing: what does not fit ends at the largest number there is.
+        // The parser multiplies without overflowing: what does not fit ends at the largest number
+        // there is.
         Ok(ByteSize(u64::MAX)) => Err(format!("{text} is more bytes than can be counted")),
         Ok(ByteSize(bytes)) => Ok(bytes),
         Err(_) => Err("write a number of bytes, such as 8MiB, 64M or 67108864".to_owned()),
@@ -73,7 +77,8 @@ pub(crate) fn human_clock(duration: Duration) -> String {
     }
 }
 
-/// `just now`, `45 s ago`, `3 min ago`, `2 h ago`, `5 days ago`: how long ago, as a person would say it.
+/// `just now`, `45 s ago`, `3 min ago`, `2 h ago`, `5 days ago`: how long ago, as a person would
+/// say it.
 pub(crate) fn human_age(age: Duration) -> String {
     let seconds = age.as_secs();
     match seconds {
@@ -136,7 +141,10 @@ mod tests {
         insta::assert_snapshot!(human_rate(1_503_238_553, Duration::from_millis(12_100)), @"118 MiB/s");
         insta::assert_snapshot!(human_rate(10_000, Duration::from_secs(1)), @"9.8 KiB/s");
         insta::assert_snapshot!(human_rate(5, Duration::ZERO), @"4.9 KiB/s");
-        assert_eq!([128 << 20, 2_040_109_466, 512].map(short_size), ["128 MiB", "1.9 GiB", "512 B"]);
+        assert_eq!(
+            [128 << 20, 2_040_109_466, 512].map(short_size),
+            ["128 MiB", "1.9 GiB", "512 B"]
+        );
         let clock = |seconds| human_clock(Duration::from_secs(seconds));
         assert_eq!([7, 110, 43_380].map(clock), ["0:07", "1:50", "12:03:00"]);
         let age = |seconds| human_age(Duration::from_secs(seconds));

@@ -10,7 +10,8 @@ use crate::failure::Ended;
 
 /// Where unfinished uploads of this machine are remembered.
 pub(crate) fn journal_folder() -> Result<JournalFolder, Ended> {
-    let given = std::env::var_os("HAUL_STATE_DIR").filter(|given| !given.is_empty()).map(PathBuf::from);
+    let given =
+        std::env::var_os("HAUL_STATE_DIR").filter(|given| !given.is_empty()).map(PathBuf::from);
     let state = match given {
         Some(given) => std::path::absolute(&given).unwrap_or(given),
         None => match etcetera::choose_base_strategy() {
@@ -20,7 +21,8 @@ pub(crate) fn journal_folder() -> Result<JournalFolder, Ended> {
                 return Err(Ended {
                     exit: Exit::Usage,
                     code: "NoStateDir",
-                    message: "cannot tell where to remember uploads: there is no home folder".to_owned(),
+                    message: "cannot tell where to remember uploads: there is no home folder"
+                        .to_owned(),
                     hint: Some("name a folder with HAUL_STATE_DIR, or use --no-journal".to_owned()),
                 });
             }

@@ -1,6 +1,7 @@
 //! From an address and the flags to a store that can be asked.
 //!
-//! `s3://` is whatever the flags and the AWS configuration chain say; `local://` is the endpoint of this machine.
+//! `s3://` is whatever the flags and the AWS configuration chain say; `local://` is the endpoint of
+//! this machine.
 
 mod local;
 mod proxies;
@@ -40,7 +41,13 @@ impl OpenedStore {
             false => Reach::Aws,
             true => Reach::Url(store.endpoint()),
         };
-        Self { store: Arc::new(LoggedStore(store)), connection, reach, makes_buckets: false, inside: None }
+        Self {
+            store: Arc::new(LoggedStore(store)),
+            connection,
+            reach,
+            makes_buckets: false,
+            inside: None,
+        }
     }
 
     /// Ends the endpoint inside, if there is one. Everything it answered is on disk already.
@@ -53,7 +60,11 @@ impl OpenedStore {
 }
 
 /// Opens the store of a scheme.
-pub(crate) async fn open(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow::Result<OpenedStore> {
+pub(crate) async fn open(
+    scheme: Scheme,
+    args: &StoreArgs,
+    mode: Mode,
+) -> anyhow::Result<OpenedStore> {
     match scheme {
         Scheme::S3 => {
             let store = connect(s3_options(args, mode)?).await?;
@@ -97,8 +108,8 @@ pub(crate) async fn open(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow
     }
 }
 
-/// Opens the store of a journal: the one where its upload was begun, and no other. `args` are this run's, which contradict
-/// nothing that was recorded.
+/// Opens the store of a journal: the one where its upload was begun, and no other. `args` are this
+/// run's, which contradict nothing that was recorded.
 pub(crate) async fn open_recorded(
     connection: &Connection,
     args: &StoreArgs,
@@ -118,8 +129,13 @@ pub(crate) async fn open_recorded(
 
 async fn connect(options: S3Options) -> anyhow::Result<S3Store> {
     let context = match &options.profile {
-        Some(profile) => FailureContext::of(format!("cannot connect to the store with profile {profile}")).hinting(format!(
-            "look for {profile} in ~/.aws/config and ~/.aws/credentials; for SSO: aws sso login --profile {profile}"
+        Some(profile) => FailureContext::of(format!(
+            "cannot connect to the store with profile \
+            {profile}"
+        ))
+        .hinting(format!(
+            "look for {profile} in ~/.aws/config and ~/.aws/credentials; for SSO: aws sso login \
+             --profile {profile}"
         )),
         None => FailureContext::of("cannot connect to the store"),
     };
@@ -156,8 +172,9 @@ fn run_options(args: &StoreArgs, mode: Mode) -> Result<S3Options, Usage> {
 
 /// What the AWS configuration chain may see. A variable that is not UTF-8 is none of its.
 fn environment() -> Environment {
-    let text =
-        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
     std::env::vars_os().filter_map(text).collect()
 }
 

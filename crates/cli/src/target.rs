@@ -1,8 +1,9 @@
-//! What a person names on the command line: `s3://bucket/key`, `local://bucket/key`, a path, or `-`.
+//! What a person names on the command line: `s3://bucket/key`, `local://bucket/key`, a path, or
+//! `-`.
 //!
-//! As `aws s3 cp` reads it: a key that ends in `/`, or no key at all, is completed with the file's name. Keys are
-//! bytes and not paths: nothing is normalised. What looks like a URL of another kind is refused instead of being
-//! taken for a strange file name; `./` in front makes it a path.
+//! As `aws s3 cp` reads it: a key that ends in `/`, or no key at all, is completed with the file's
+//! name. Keys are bytes and not paths: nothing is normalised. What looks like a URL of another kind
+//! is refused instead of being taken for a strange file name; `./` in front makes it a path.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -68,11 +69,14 @@ pub(crate) enum TargetError {
     NoKey(Address),
     #[error("{0} names more than a bucket; leave out everything behind {1}")]
     NotABucket(Address, Bucket),
-    #[error("the name of {} is not valid UTF-8 and cannot be part of a key; write the whole key behind the bucket", .0.display())]
+    #[error("the name of {} is not valid UTF-8 and cannot be part of a key; write the whole key \
+        behind the bucket", .0.display())]
     NameNotUtf8(PathBuf),
     #[error("{} has no file name; write the whole key behind the bucket", .0.display())]
     NoName(PathBuf),
-    #[error("the key of {0} ends in no usable file name; name the file to write, not only its folder")]
+    #[error(
+        "the key of {0} ends in no usable file name; name the file to write, not only its folder"
+    )]
     NoFileName(Address),
     #[error("{0} is an access point; mb and rb take the bucket itself")]
     AccessPointAsBucket(Bucket),
@@ -119,7 +123,8 @@ fn split_scheme(text: &str) -> Result<Option<(Scheme, &str)>, TargetError> {
         }
     }
     let is_scheme = |name: &str| {
-        name.len() > 1 && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+        name.len() > 1
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
     };
     match text.split_once("://") {
         Some((name, _)) if is_scheme(name) => Err(TargetError::Scheme(format!("{name}://"))),
@@ -170,7 +175,8 @@ impl Address {
         Ok(Self { scheme, bucket, key: key.to_owned() })
     }
 
-    /// The object of exactly this key. `rm s3://bucket/folder/` means that key and no more, slash included.
+    /// The object of exactly this key. `rm s3://bucket/folder/` means that key and no more, slash
+    /// included.
     pub(crate) fn exact_object(&self) -> Result<ObjectRef, TargetError> {
         if self.key.is_empty() {
             return Err(TargetError::NoKey(self.clone()));
@@ -193,7 +199,8 @@ impl Address {
         Ok(Self { key: format!("{}{name}", self.key), ..self.clone() })
     }
 
-    /// The address that a copy of another object gets: this one, or this folder with that object's name behind it.
+    /// The address that a copy of another object gets: this one, or this folder with that object's
+    /// name behind it.
     pub(crate) fn for_key(&self, source: &Self) -> Result<Self, TargetError> {
         if !self.is_folder() {
             return Ok(self.clone());
@@ -208,12 +215,14 @@ impl Address {
     ///
     /// The name comes from a store that others write to: one that is no plain file name is refused.
     pub(crate) fn file_for(&self, path: &Path) -> Result<PathBuf, TargetError> {
-        let ends_in_separator = path.as_os_str().as_encoded_bytes().last().is_some_and(|&b| b == b'/');
+        let ends_in_separator =
+            path.as_os_str().as_encoded_bytes().last().is_some_and(|&b| b == b'/');
         if !ends_in_separator && !path.is_dir() {
             return Ok(path.to_owned());
         }
         let name = self.key.rsplit('/').next().unwrap_or_default();
-        let usable = !matches!(name, "" | "." | "..") && !name.contains(['\0', std::path::MAIN_SEPARATOR]);
+        let usable =
+            !matches!(name, "" | "." | "..") && !name.contains(['\0', std::path::MAIN_SEPARATOR]);
         if usable { Ok(path.join(name)) } else { Err(TargetError::NoFileName(self.clone())) }
     }
 }
@@ -281,7 +290,9 @@ mod tests {
 
     #[test]
     fn addresses_are_printed_as_they_were_written() {
-        for text in ["s3://bucket/key", "local://demo/a/b/", "s3://bucket//x", "s3://bucket/a b/ü?x=1#%20"] {
+        for text in
+            ["s3://bucket/key", "local://demo/a/b/", "s3://bucket//x", "s3://bucket/a b/ü?x=1#%20"]
+        {
             assert_eq!(address(text).to_string(), text);
         }
         assert_eq!(address("s3://bucket"), address("s3://bucket/"));
@@ -290,20 +301,31 @@ mod tests {
     #[test]
     fn what_is_no_address_says_what_to_write() {
         let error = |text| Target::parse(OsStr::new(text)).unwrap_err().to_string();
-        insta::assert_snapshot!(error("gs://bucket/key"), @"gs:// is neither s3:// nor local://; put ./ in front if it is a file");
-        insta::assert_snapshot!(error("s3:/bucket/key"), @"two slashes belong behind the colon: s3://bucket/key");
+        insta::assert_snapshot!(error("gs://bucket/key"), @"gs:// is neither s3:// nor local://; \
+            put ./ in front if it is a file");
+        insta::assert_snapshot!(error("s3:/bucket/key"), @"two slashes belong behind the colon: \
+            s3://bucket/key");
         insta::assert_snapshot!(error("s3://"), @"s3:// names no bucket; write s3://bucket/key");
-        insta::assert_snapshot!(error("local:///key"), @"local:// names no bucket; write local://bucket/key");
+        insta::assert_snapshot!(error("local:///key"), @"local:// names no bucket; write \
+            local://bucket/key");
         insta::assert_snapshot!(error("s3://My_Bucket/key"), @r#"bucket name "My_Bucket" contains 'M'; only a-z, 0-9, '.' and '-' are allowed"#);
-        insta::assert_snapshot!(Address::parse("bucket/key").unwrap_err(), @"bucket/key is not an address; write s3://bucket/key or local://bucket/key");
-        insta::assert_snapshot!(Address::parse_object("s3://bucket/").unwrap_err(), @"s3://bucket names a whole bucket or folder; an object's key is missing");
+        insta::assert_snapshot!(Address::parse("bucket/key").unwrap_err(), @"bucket/key is not an \
+            address; write s3://bucket/key or local://bucket/key");
+        insta::assert_snapshot!(Address::parse_object("s3://bucket/").unwrap_err(), @"s3://bucket \
+            names a whole bucket or folder; an object's key is missing");
         insta::assert_snapshot!(Address::parse_bucket("s3://bucket/key").unwrap_err(), @"s3://bucket/key names more than a bucket; leave out everything behind bucket");
     }
 
     #[test]
     fn paths_stay_paths() {
-        for text in ["file", "./s3://odd", "/abs/olute", "a:b", "C:\\video.mov", "dir/with://inside"] {
-            assert_eq!(Target::parse(OsStr::new(text)).unwrap(), Target::Path(text.into()), "{text}");
+        for text in
+            ["file", "./s3://odd", "/abs/olute", "a:b", "C:\\video.mov", "dir/with://inside"]
+        {
+            assert_eq!(
+                Target::parse(OsStr::new(text)).unwrap(),
+                Target::Path(text.into()),
+                "{text}"
+            );
         }
         assert_eq!(Target::parse(OsStr::new("-")).unwrap(), Target::Stream);
     }
@@ -332,8 +354,14 @@ mod tests {
             address("s3://bucket/").for_file(Path::new(name)),
             Err(TargetError::NameNotUtf8(_))
         ));
-        assert_eq!(address("s3://bucket/key").for_file(Path::new(name)).unwrap(), address("s3://bucket/key"));
-        assert_eq!(Target::parse(OsStr::from_bytes(b"s3://bucket/\xff")), Err(TargetError::NotUtf8));
+        assert_eq!(
+            address("s3://bucket/key").for_file(Path::new(name)).unwrap(),
+            address("s3://bucket/key")
+        );
+        assert_eq!(
+            Target::parse(OsStr::from_bytes(b"s3://bucket/\xff")),
+            Err(TargetError::NotUtf8)
+        );
     }
 
     #[test]
@@ -345,7 +373,10 @@ mod tests {
             address("s3://bucket/a/b.mov").file_for(Path::new("new/")).unwrap(),
             Path::new("new/b.mov")
         );
-        assert_eq!(address("s3://bucket/a").file_for(Path::new("back")).unwrap(), Path::new("back"));
+        assert_eq!(
+            address("s3://bucket/a").file_for(Path::new("back")).unwrap(),
+            Path::new("back")
+        );
         for escape in ["s3://bucket/a/..", "s3://bucket/a/", "s3://bucket/."] {
             assert!(matches!(file_for(escape), Err(TargetError::NoFileName(_))), "{escape}");
         }
@@ -355,6 +386,9 @@ mod tests {
     fn a_listing_may_begin_at_the_store_itself() {
         assert_eq!(Listed::parse("s3://").unwrap(), Listed::Buckets(Scheme::S3));
         assert_eq!(Listed::parse("local://").unwrap(), Listed::Buckets(Scheme::Local));
-        assert_eq!(Listed::parse("s3://bucket/pre").unwrap(), Listed::Below(address("s3://bucket/pre")));
+        assert_eq!(
+            Listed::parse("s3://bucket/pre").unwrap(),
+            Listed::Below(address("s3://bucket/pre"))
+        );
     }
 }

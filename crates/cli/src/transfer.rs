@@ -1,7 +1,8 @@
-//! Runs one transfer to its end: shows how far it is, passes its events on, and ends it when a signal says so.
+//! Runs one transfer to its end: shows how far it is, passes its events on, and ends it when a
+//! signal says so.
 //!
-//! One loop, no tasks of its own. The first signal cancels and *waits* until the engine confirms that nothing is left
-//! (P3); the second ends at once and says what may be left.
+//! One loop, no tasks of its own. The first signal cancels and *waits* until the engine confirms
+//! that nothing is left (P3); the second ends at once and says what may be left.
 
 use haul::{Event, Events, StopRequest, Transfer};
 use tokio::time::MissedTickBehavior;

@@ -1,5 +1,5 @@
-//! How an upload that did not end well is found again, in commands that can be pasted into a shell: by the id of its
-//! journal, or, without a journal, by its key and its upload id at the store.
+//! How an upload that did not end well is found again, in commands that can be pasted into a shell:
+//! by the id of its journal, or, without a journal, by its key and its upload id at the store.
 
 use std::path::PathBuf;
 
@@ -80,7 +80,8 @@ impl UploadLocator {
                     format!("run the same command again, or {resume}: it finds out and continues")
                 }
                 None => format!(
-                    "nothing here remembers the upload: look at the object before sending it again; if it is not \
+                    "nothing here remembers the upload: look at the object before sending it \
+                     again; if it is not \
                      there, remove what was sent: {}",
                     self.abort(upload_id)
                 ),
@@ -90,7 +91,8 @@ impl UploadLocator {
             }
             EngineError::SourceChangedSince { .. } => match self {
                 Self::Journal(id) => format!(
-                    "leave out --on-change fail to send only the parts that differ, or remove what was sent: haul abort {id}"
+                    "leave out --on-change fail to send only the parts that differ, or remove what \
+                     was sent: haul abort {id}"
                 ),
                 Self::Store { .. } => return None,
             },
@@ -147,7 +149,12 @@ mod tests {
         EngineError::LeftBehind {
             object: "s3://bucket/key".parse().unwrap(),
             upload_id: UploadId::new("u").unwrap(),
-            cleanup: Box::new(StoreError::answered(Operation::AbortMultipartUpload, status, Some(code), "")),
+            cleanup: Box::new(StoreError::answered(
+                Operation::AbortMultipartUpload,
+                status,
+                Some(code),
+                "",
+            )),
             source: Box::new(EngineError::Cancelled { object: "s3://bucket/key".into() }),
         }
     }
@@ -161,8 +168,10 @@ mod tests {
     fn what_is_remembered_is_found_by_its_id() {
         let locator = UploadLocator::Journal("0e50c57f2f7a".into());
         let hint = |error| locator.hint(&error).unwrap();
-        insta::assert_snapshot!(hint(left_behind(503, "SlowDown")), @"abort it when the store answers again: haul abort 0e50c57f2f7a");
-        insta::assert_snapshot!(hint(left_behind(403, "AccessDenied")), @"abort it with keys that may do so: haul abort 0e50c57f2f7a");
+        insta::assert_snapshot!(hint(left_behind(503, "SlowDown")), @"abort it when the store \
+            answers again: haul abort 0e50c57f2f7a");
+        insta::assert_snapshot!(hint(left_behind(403, "AccessDenied")), @"abort it with keys that \
+            may do so: haul abort 0e50c57f2f7a");
         assert_eq!(locator.resume().as_deref(), Some("haul resume 0e50c57f2f7a"));
     }
 
@@ -181,7 +190,8 @@ mod tests {
         ];
         for word in words {
             let script = format!("printf %s {}", quoted(word));
-            let printed = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+            let printed =
+                std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
             assert_eq!(String::from_utf8(printed.stdout).unwrap(), word, "{script}");
             assert!(!script.contains(is_unsafe), "{script:?}");
         }
@@ -192,7 +202,8 @@ mod tests {
         let upload_id = UploadId::new("2~a b").unwrap();
         let url = || Reach::Url("http://127.0.0.1:9000".into());
         insta::assert_snapshot!(at_store("it's here", url()).abort(&upload_id), @r"haul abort 's3://bucket/it'\''s here' --upload-id '2~a b' --endpoint http://127.0.0.1:9000");
-        insta::assert_snapshot!(at_store("key", Reach::Aws).abort(&upload_id), @"haul abort s3://bucket/key --upload-id '2~a b'");
+        insta::assert_snapshot!(at_store("key", Reach::Aws).abort(&upload_id), @"haul abort \
+            s3://bucket/key --upload-id '2~a b'");
         insta::assert_snapshot!(at_store("key", Reach::Inside("/srv/data".into())).abort(&upload_id), @"haul abort local://bucket/key --upload-id '2~a b' --data /srv/data");
     }
 }

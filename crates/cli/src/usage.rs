@@ -1,8 +1,9 @@
-//! Reads the command line, and reports a wrong one: on stderr for a person, and with `--json` as the one
-//! event that a program waits for.
+//! Reads the command line, and reports a wrong one: on stderr for a person, and with `--json` as
+//! the one event that a program waits for.
 //!
-//! The text is clap's, without its guesses: `tip: to pass '--dryrun' as a value, use '-- --dryrun'` is
-//! rarely what was meant, and a suggestion helps only where it is one slip away from what was typed.
+//! The text is clap's, without its guesses: `tip: to pass '--dryrun' as a value, use '-- --dryrun'`
+//! is rarely what was meant, and a suggestion helps only where it is one slip away from what was
+//! typed.
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
@@ -69,7 +70,8 @@ fn words(value: Option<&ContextValue>) -> Vec<String> {
 /// `unexpected argument '--dryrun' found`, on one line with the arguments that it lists.
 fn complaint(error: &Error) -> String {
     let text = error.render().to_string();
-    let lines: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let lines: Vec<&str> =
+        text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     let line = lines.join(" ");
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }

@@ -1,7 +1,7 @@
 //! A word now and then while a command waits for a store that does not answer.
 //!
-//! Transfers show their progress; `ls`, `rm`, `abort` and the like have none, and a store that is down keeps them busy with
-//! retries for a minute. Silence for that long reads as a hang.
+//! Transfers show their progress; `ls`, `rm`, `abort` and the like have none, and a store that is
+//! down keeps them busy with retries for a minute. Silence for that long reads as a hang.
 
 use std::future::Future;
 use std::time::Duration;

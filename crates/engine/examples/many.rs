@@ -13,18 +13,24 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let prefix = arguments.next().ok_or("usage: many s3://bucket/prefix/ FILE…")?;
     let store = Arc::new(S3Store::connect(S3Options::default()).await?);
-    let limits = EngineOptions { memory_budget_bytes: 64 << 20, concurrency: 8, ..EngineOptions::default() };
+    let limits =
+        EngineOptions { memory_budget_bytes: 64 << 20, concurrency: 8, ..EngineOptions::default() };
     let engine = Engine::new(store, limits);
     let mut transfers = vec![];
     for file in arguments {
-        let name = Path::new(&file).file_name().and_then(|name| name.to_str()).ok_or("a file has no name")?;
+        let name = Path::new(&file)
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or("a file has no name")?;
         let target = format!("{prefix}{name}").parse()?;
         transfers.push(engine.upload(FileSource::open(&file)?, target, UploadOptions::default()));
     }
     let mut failed = 0;
     for ended in join_all(transfers).await {
         match ended {
-            Ok(report) => println!("{}: {} bytes, {}", report.object, report.size_bytes, report.proof),
+            Ok(report) => {
+                println!("{}: {} bytes, {}", report.object, report.size_bytes, report.proof)
+            }
             Err(error) => {
                 println!("failed: {error}");
                 failed += 1;

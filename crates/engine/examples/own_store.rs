@@ -1,7 +1,8 @@
-//! An upload from a source of one's own into a store of one's own: `cargo run -p haul --example own_store`.
+//! An upload from a source of one's own into a store of one's own: `cargo run -p haul --example
+//! own_store`.
 //!
-//! The source makes its bytes up while they are read; the store keeps parts in a map and knows only the operations that
-//! an upload needs.
+//! The source makes its bytes up while they are read; the store keeps parts in a map and knows only
+//! the operations that an upload needs.
 #![allow(clippy::print_stdout, reason = "an example tells its reader what happened")]
 
 use std::collections::BTreeMap;
@@ -12,11 +13,13 @@ use async_trait::async_trait;
 use haul::body::PayloadBody;
 use haul::parts::{ChecksumAlgorithm, ETag, Hasher, PartNumber, UploadId};
 use haul::remote::{
-    CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, Operation, PartRequest, PartsPage,
-    UploadRef, UploadedPart,
+    CompleteRequest, CompletedObject, CreateRequest, CreatedUpload, Operation, PartRequest,
+    PartsPage, UploadRef, UploadedPart,
 };
 use haul::source::Change;
-use haul::{Engine, EngineOptions, ObjectRef, Source, Store, StoreError, StoreErrorKind, UploadOptions};
+use haul::{
+    Engine, EngineOptions, ObjectRef, Source, Store, StoreError, StoreErrorKind, UploadOptions,
+};
 use http_body_util::BodyExt;
 
 const SIZE_BYTES: u64 = 20 << 20;
@@ -75,12 +78,20 @@ impl Store for PartsOnly {
         _: &CreateRequest,
     ) -> Result<CreatedUpload, StoreError> {
         let upload_id = UploadId::new("only").map_err(|error| {
-            StoreError::local(Operation::CreateMultipartUpload, StoreErrorKind::Malformed, error.to_string())
+            StoreError::local(
+                Operation::CreateMultipartUpload,
+                StoreErrorKind::Malformed,
+                error.to_string(),
+            )
         })?;
         Ok(CreatedUpload { upload_id, checksum: None, abort_date: None })
     }
 
-    async fn upload_part(&self, _: &UploadRef, part: PartRequest) -> Result<UploadedPart, StoreError> {
+    async fn upload_part(
+        &self,
+        _: &UploadRef,
+        part: PartRequest,
+    ) -> Result<UploadedPart, StoreError> {
         let (size_bytes, md5) = md5_of(part.payload.body()).await?;
         self.parts().insert(part.number, (size_bytes, md5));
         Ok(UploadedPart { etag: ETag::from_md5(md5), checksum: None, etag_is_opaque: false })
@@ -93,10 +104,18 @@ impl Store for PartsOnly {
     ) -> Result<CompletedObject, StoreError> {
         let parts = self.parts();
         let listed = request.parts.iter().filter_map(|part| Some(parts.get(&part.number)?.1));
-        Ok(CompletedObject { etag: Some(ETag::composite(listed)), checksum: None, version_id: None })
+        Ok(CompletedObject {
+            etag: Some(ETag::composite(listed)),
+            checksum: None,
+            version_id: None,
+        })
     }
 
-    async fn list_parts(&self, _: &UploadRef, _: Option<PartNumber>) -> Result<PartsPage, StoreError> {
+    async fn list_parts(
+        &self,
+        _: &UploadRef,
+        _: Option<PartNumber>,
+    ) -> Result<PartsPage, StoreError> {
         Ok(PartsPage::default())
     }
 

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use haul::journal::JournalFolder;
 use haul::{
-    Engine, EngineOptions, Error, Event, FileSource, JournalChoice, JournalOptions, S3Options, S3Store,
-    StopRequest, UploadOptions,
+    Engine, EngineOptions, Error, Event, FileSource, JournalChoice, JournalOptions, S3Options,
+    S3Store, StopRequest, UploadOptions,
 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let (Some(file), Some(target), Some(journals)) = (arguments.next(), arguments.next(), arguments.next())
+    let (Some(file), Some(target), Some(journals)) =
+        (arguments.next(), arguments.next(), arguments.next())
     else {
         return Err("usage: pause_and_resume FILE s3://bucket/key JOURNALS [SECONDS]".into());
     };
@@ -35,7 +36,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(async move {
         while let Some(event) = events.next().await {
             match event {
-                Event::Resumed { arrived_parts, .. } => println!("{arrived_parts} parts are there already"),
+                Event::Resumed { arrived_parts, .. } => {
+                    println!("{arrived_parts} parts are there already")
+                }
                 Event::PartSent { part_number, .. } => println!("part {part_number} has arrived"),
                 _ => {}
             }

@@ -11,7 +11,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let store = Arc::new(haul::S3Store::connect(haul::S3Options::default()).await?);
     let source = haul::FileSource::open(file)?;
-    let report = haul::upload(store, source, target.parse()?, haul::UploadOptions::default()).await?;
+    let report =
+        haul::upload(store, source, target.parse()?, haul::UploadOptions::default()).await?;
     println!("{}: {} bytes, {}", report.object, report.size_bytes, report.proof);
     Ok(())
 }

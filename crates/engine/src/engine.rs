@@ -14,8 +14,9 @@ use crate::transfer::download::{self, DownloadOptions, DownloadReport, DownloadT
 use crate::transfer::upload::stream::{self, StreamOptions};
 use crate::transfer::upload::{self, UploadOptions, UploadReport};
 
-/// A store and what its transfers share: one memory budget, one gate of requests in flight, one retry budget, one meter
-/// of bytes, and the connections of the store. Cheap to clone; clones are the same engine.
+/// A store and what its transfers share: one memory budget, one gate of requests in flight, one
+/// retry budget, one meter of bytes, and the connections of the store. Cheap to clone; clones are
+/// the same engine.
 #[derive(Clone, Debug)]
 pub struct Engine {
     resources: Resources,
@@ -41,10 +42,11 @@ impl Engine {
 
     /// Uploads what `reader` gives, to its end, as `object`. Must be called inside a tokio runtime.
     ///
-    /// It is read on blocking threads, one part at a time, each under a pass of the gate: a producer that pauses takes a
-    /// place of [`EngineOptions::concurrency`] meanwhile. An error of the reader makes no object; a reader that knows only at
-    /// its end whether its bytes are whole gives its error there, in place of `Ok(0)`. Stopped or dropped, the transfer
-    /// removes what was sent and does not wait for a read that is under way. Nothing can be resumed.
+    /// It is read on blocking threads, one part at a time, each under a pass of the gate: a
+    /// producer that pauses takes a place of [`EngineOptions::concurrency`] meanwhile. An error of
+    /// the reader makes no object; a reader that knows only at its end whether its bytes are whole
+    /// gives its error there, in place of `Ok(0)`. Stopped or dropped, the transfer removes what
+    /// was sent and does not wait for a read that is under way. Nothing can be resumed.
     pub fn upload_stream(
         &self,
         reader: impl Read + Send + 'static,
@@ -64,14 +66,19 @@ impl Engine {
         download::start(&self.resources, object, target.into(), options)
     }
 
-    /// Copies `source` to `target`, both in this store, which moves the bytes itself where it can. Must be called inside a
-    /// tokio runtime.
-    pub fn copy(&self, source: ObjectRef, target: ObjectRef, options: CopyOptions) -> Transfer<CopyReport> {
+    /// Copies `source` to `target`, both in this store, which moves the bytes itself where it can.
+    /// Must be called inside a tokio runtime.
+    pub fn copy(
+        &self,
+        source: ObjectRef,
+        target: ObjectRef,
+        options: CopyOptions,
+    ) -> Transfer<CopyReport> {
         copy::start(&self.resources, None, source, target, options)
     }
 
-    /// Copies `source`, which is in another store, to `target`: the bytes are streamed through the memory budget. Must be
-    /// called inside a tokio runtime.
+    /// Copies `source`, which is in another store, to `target`: the bytes are streamed through the
+    /// memory budget. Must be called inside a tokio runtime.
     pub fn copy_from(
         &self,
         source_store: Arc<dyn Store>,
@@ -92,20 +99,21 @@ impl Engine {
         self.resources.meter.all_bytes()
     }
 
-    /// Requests that may be in flight now: few at the start and after the store asked for less, at most
-    /// [`EngineOptions::concurrency`].
+    /// Requests that may be in flight now: few at the start and after the store asked for less, at
+    /// most [`EngineOptions::concurrency`].
     pub fn requests_allowed(&self) -> u32 {
         self.resources.gate.allowed()
     }
 
-    /// Waits until every transfer has ended, those included that were dropped and still have parts to remove: a drop
-    /// cannot wait. A transfer that is not stopped runs to its own end first.
+    /// Waits until every transfer has ended, those included that were dropped and still have parts
+    /// to remove: a drop cannot wait. A transfer that is not stopped runs to its own end first.
     pub async fn close(self) {
         self.resources.idle().await;
     }
 }
 
-/// Uploads `source` as `object` over an engine of its own, with its default limits. Must be called inside a tokio runtime.
+/// Uploads `source` as `object` over an engine of its own, with its default limits. Must be called
+/// inside a tokio runtime.
 pub fn upload(
     store: Arc<dyn Store>,
     source: impl Source,
@@ -115,8 +123,8 @@ pub fn upload(
     Engine::new(store, EngineOptions::default()).upload(source, object, options)
 }
 
-/// Downloads `object` into the file `target` over an engine of its own, with its default limits. Must be called inside a
-/// tokio runtime.
+/// Downloads `object` into the file `target` over an engine of its own, with its default limits.
+/// Must be called inside a tokio runtime.
 pub fn download(
     store: Arc<dyn Store>,
     object: ObjectRef,

@@ -1,5 +1,5 @@
-//! What can go wrong for the caller. [`Error::advice`] is the answer for programs; hints for people belong to who talks to
-//! them.
+//! What can go wrong for the caller. [`Error::advice`] is the answer for programs; hints for people
+//! belong to who talks to them.
 
 use std::io;
 use std::path::PathBuf;
@@ -46,7 +46,8 @@ pub enum Error {
         #[source]
         change: Change,
     },
-    /// P4, between two runs: the source is not the one that the upload was begun with, and that was to be an error.
+    /// P4, between two runs: the source is not the one that the upload was begun with, and that was
+    /// to be an error.
     #[error("{source_name} changed since the upload was begun")]
     SourceChangedSince {
         /// The path.
@@ -74,7 +75,9 @@ pub enum Error {
         read_bytes: Option<u64>,
     },
     /// A stream is longer than its parts hold.
-    #[error("{source_name} is longer than {capacity_bytes} bytes, and no more parts are left for it")]
+    #[error(
+        "{source_name} is longer than {capacity_bytes} bytes, and no more parts are left for it"
+    )]
     StreamTooLong {
         /// What the stream is called.
         source_name: String,
@@ -117,7 +120,8 @@ pub enum Error {
         /// Why it could not be settled.
         source: Box<StoreError>,
     },
-    /// P6: a PutObject was not answered, and the object does not show whether it was, or will be, carried out.
+    /// P6: a PutObject was not answered, and the object does not show whether it was, or will be,
+    /// carried out.
     #[error("{object}: it is not known whether the object was written")]
     PutInDoubt {
         /// The object.
@@ -171,7 +175,8 @@ pub enum Error {
         /// Why it stopped, if nobody asked it to.
         source: Option<Box<Error>>,
     },
-    /// A download stopped and can be continued: what arrived is kept beside its target and remembered here.
+    /// A download stopped and can be continued: what arrived is kept beside its target and
+    /// remembered here.
     #[error("{object}: paused with {} of it here", share(*arrived_bytes, *size_bytes))]
     DownloadPaused {
         /// The object.
@@ -189,7 +194,10 @@ pub enum Error {
     #[error("cannot remember the transfer")]
     Journal(#[from] JournalError),
     /// The upload failed and cleaning up failed too: parts may be billed.
-    #[error("{object}: parts of upload {upload_id} could not be removed: {}", with_its_root(cleanup))]
+    #[error(
+        "{object}: parts of upload {upload_id} could not be removed: {}",
+        with_its_root(cleanup)
+    )]
     LeftBehind {
         /// The object.
         object: ObjectRef,
@@ -281,7 +289,9 @@ impl From<OpenError> for Error {
                 Self::SourceUnreadable { source_name: path.display().to_string(), source }
             }
             OpenError::NotAFile { path } => Self::NotAFile { path },
-            OpenError::WrongLength { path, announced_bytes } => Self::WrongLength { path, announced_bytes },
+            OpenError::WrongLength { path, announced_bytes } => {
+                Self::WrongLength { path, announced_bytes }
+            }
         }
     }
 }
@@ -291,7 +301,9 @@ impl Error {
     pub fn advice(&self) -> Advice {
         match self {
             Self::Store { source, .. } => source.advice(),
-            Self::InDoubt { .. } | Self::Paused { .. } | Self::DownloadPaused { .. } => Advice::Resume,
+            Self::InDoubt { .. } | Self::Paused { .. } | Self::DownloadPaused { .. } => {
+                Advice::Resume
+            }
             Self::SourceChangedSince { .. } => Advice::Resume,
             Self::SourceChanged { .. }
             | Self::PutInDoubt { .. }

@@ -45,7 +45,8 @@ pub enum Event {
         /// Of the first part; those behind it may be larger.
         part_size_bytes: u64,
     },
-    /// Parts of a stream no longer fit their share of the memory: from here on they are kept in files.
+    /// Parts of a stream no longer fit their share of the memory: from here on they are kept in
+    /// files.
     Spooling {
         /// Where.
         folder: String,
@@ -138,7 +139,8 @@ pub enum Event {
         #[serde(serialize_with = "as_text")]
         initiated: Option<Timestamp>,
     },
-    /// Another unfinished upload of this machine concerns this one: of the same key, or of the same file.
+    /// Another unfinished upload of this machine concerns this one: of the same key, or of the same
+    /// file.
     RelatedJournal {
         /// Its journal.
         id: String,
@@ -168,7 +170,10 @@ fn as_millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result
     serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn as_text<S: serde::Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_text<S: serde::Serializer>(
+    time: &Option<Timestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => serializer.collect_str(time),
         None => serializer.serialize_none(),
@@ -231,8 +236,8 @@ impl Drop for Sending {
     }
 }
 
-/// The events of one transfer, in order, as a [`Stream`] that ends with the transfer. A reader that is 16,384 events
-/// behind loses the oldest.
+/// The events of one transfer, in order, as a [`Stream`] that ends with the transfer. A reader that
+/// is 16,384 events behind loses the oldest.
 #[derive(Debug)]
 pub struct Events(Arc<Mutex<Queue>>);
 
@@ -280,7 +285,8 @@ mod tests {
         drop(sender);
         assert!(matches!(events.next().await, Some(Event::Completing)));
         assert!(matches!(events.next().await, Some(Event::Aborted)));
-        let (_, ()) = tokio::join!(async { assert!(events.next().await.is_none()) }, async { drop(other) });
+        let (_, ()) =
+            tokio::join!(async { assert!(events.next().await.is_none()) }, async { drop(other) });
     }
 
     #[tokio::test]

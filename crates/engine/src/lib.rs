@@ -1,5 +1,5 @@
-//! Transfers to and from S3 for files that are too big to fail: in parts, in parallel, proven, and resumable after a
-//! crash.
+//! Transfers to and from S3 for files that are too big to fail: in parts, in parallel, proven, and
+//! resumable after a crash.
 //!
 //! # Upload a file
 //!
@@ -13,16 +13,18 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [`upload`] and [`download`] are shortcuts over an [`Engine`] of their own. A program with more than one transfer makes
-//! one engine: its transfers share a memory budget, a limit of requests in flight that gives way when the store asks for
-//! less, and a budget of repeated requests ([`EngineOptions`]).
+//! [`upload`] and [`download`] are shortcuts over an [`Engine`] of their own. A program with more
+//! than one transfer makes one engine: its transfers share a memory budget, a limit of requests in
+//! flight that gives way when the store asks for less, and a budget of repeated requests
+//! ([`EngineOptions`]).
 //!
 //! # Progress, pause and resume
 //!
-//! A [`Transfer`] is a future of its report. It runs on a task of its own, so it can be watched while it is awaited
-//! elsewhere: [`Transfer::progress`] counts bytes, [`Transfer::take_events`] is a stream of [`Event`]s. [`StopRequest`] has
-//! the three ways to stop it. With a journal ([`UploadOptions::journal`]) what stops, or is killed, is resumed by the same
-//! call; without one, what is at the store is removed. A drop cannot wait for that: [`Engine::close`] does.
+//! A [`Transfer`] is a future of its report. It runs on a task of its own, so it can be watched
+//! while it is awaited elsewhere: [`Transfer::progress`] counts bytes, [`Transfer::take_events`] is
+//! a stream of [`Event`]s. [`StopRequest`] has the three ways to stop it. With a journal
+//! ([`UploadOptions::journal`]) what stops, or is killed, is resumed by the same call; without one,
+//! what is at the store is removed. A drop cannot wait for that: [`Engine::close`] does.
 //!
 //! ```no_run
 //! # async fn example(engine: haul::Engine, source: haul::FileSource, target: haul::ObjectRef)
@@ -61,12 +63,14 @@
 //!
 //! # A source or a store of your own
 //!
-//! Implement [`Source`] for bytes that can be read at any offset, and [`Store`] for anything that speaks the operations of
-//! S3. The feature `testing` has a store in memory that fails on demand, and the suite that every store must pass.
+//! Implement [`Source`] for bytes that can be read at any offset, and [`Store`] for anything that
+//! speaks the operations of S3. The feature `testing` has a store in memory that fails on demand,
+//! and the suite that every store must pass.
 //!
 //! # Errors
 //!
-//! [`Error::advice`] is what a program can do about an error; its text and its sources say what happened, for people.
+//! [`Error::advice`] is what a program can do about an error; its text and its sources say what
+//! happened, for people.
 //!
 //! # How a byte travels, folder by folder
 //!
@@ -82,8 +86,8 @@
 //! bucket_lifecycle/  the rule by which the store aborts them
 //! ```
 //!
-//! The library never prints, reads no environment beyond what the AWS configuration chain does, and never
-//! exits. It runs inside a tokio runtime of the caller.
+//! The library never prints, reads no environment beyond what the AWS configuration chain does, and
+//! never exits. It runs inside a tokio runtime of the caller.
 
 mod advice;
 pub mod body;
@@ -118,7 +122,8 @@ pub use transfer::copy::{CopyMethod, CopyOptions, CopyProof, CopyReport};
 pub use transfer::download::{DownloadOptions, DownloadReport, DownloadTarget};
 pub use transfer::upload::stream::{DEFAULT_SPOOL_DIR, StreamOptions};
 pub use transfer::upload::{
-    Abandoned, JournalChoice, JournalOptions, OnChange, Unfinished, UploadOptions, UploadReport, abandon,
+    Abandoned, JournalChoice, JournalOptions, OnChange, Unfinished, UploadOptions, UploadReport,
+    abandon,
 };
 pub use transfer::{Progress, StopRequest, Stopper, Transfer};
 

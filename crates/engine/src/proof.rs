@@ -1,8 +1,9 @@
 //! How it is known that the store holds the bytes that were read (P1).
 //!
-//! Detection is passive: nothing is asked of a store beyond the upload itself. A store that echoes the
-//! checksum has verified it. One that echoes none may ignore checksums altogether (Ceph RGW 16.2 answers 200
-//! to a wrong one); then the ETag is compared with the MD5 of what was sent. What neither proves is said.
+//! Detection is passive: nothing is asked of a store beyond the upload itself. A store that echoes
+//! the checksum has verified it. One that echoes none may ignore checksums altogether (Ceph RGW
+//! 16.2 answers 200 to a wrong one); then the ETag is compared with the MD5 of what was sent. What
+//! neither proves is said.
 
 use std::fmt;
 
@@ -35,7 +36,11 @@ pub(crate) enum Judgement {
 }
 
 /// Judges an answer by what was sent; `md5` if it has been computed already.
-pub(crate) fn judge(answer: &UploadedPart, sent: Option<&Checksum>, md5: Option<&Checksum>) -> Judgement {
+pub(crate) fn judge(
+    answer: &UploadedPart,
+    sent: Option<&Checksum>,
+    md5: Option<&Checksum>,
+) -> Judgement {
     if let (Some(sent), Some(echoed)) = (sent, &answer.checksum)
         && sent.algorithm() == echoed.algorithm()
     {
@@ -45,7 +50,8 @@ pub(crate) fn judge(answer: &UploadedPart, sent: Option<&Checksum>, md5: Option<
             Judgement::Differs(format!("sent {sent}, the store computed {echoed}"))
         };
     }
-    // Encryption by KMS or by the customer's key makes the ETag another value, whatever its shape (trap 13).
+    // Encryption by KMS or by the customer's key makes the ETag another value, whatever its shape
+    // (trap 13).
     let etag_md5 = if answer.etag_is_opaque { None } else { answer.etag.as_md5() };
     match (etag_md5, md5) {
         (None, _) => Judgement::Proven(Proof::Unproven),
@@ -119,7 +125,11 @@ impl fmt::Display for ProofCount {
                 write!(f, "{} proven by MD5, {unproven} unproven", parts(md5))
             }
             Self { checksum, md5, unproven } => {
-                write!(f, "{} proven by checksum, {md5} by MD5, {unproven} unproven", parts(checksum))
+                write!(
+                    f,
+                    "{} proven by checksum, {md5} by MD5, {unproven} unproven",
+                    parts(checksum)
+                )
             }
         }
     }
@@ -143,6 +153,9 @@ mod tests {
         assert_eq!(said(0, 2, 1), "2 parts proven by MD5, 1 unproven");
         assert_eq!(said(2, 1, 1), "2 parts proven by checksum, 1 by MD5, 1 unproven");
         assert_eq!(said(0, 0, 0), "how its parts were proven is not recorded");
-        assert_eq!((said(0, 0, 1), said(0, 0, 2)), ("1 part unproven".into(), "2 parts unproven".into()));
+        assert_eq!(
+            (said(0, 0, 1), said(0, 0, 2)),
+            ("1 part unproven".into(), "2 parts unproven".into())
+        );
     }
 }

@@ -1,7 +1,8 @@
-//! How fast this machine hashes, and which way Haul takes here: `cargo run --release -p haul-parts --example hash_speed`.
+//! How fast this machine hashes, and which way Haul takes here: `cargo run --release -p haul-parts
+//! --example hash_speed`.
 //!
-//! Best of several passes over a buffer larger than the caches, one thread. MB is 10^6 bytes. The last lines are the
-//! verdict per path: how it compares with the plain way, and whether it is used.
+//! Best of several passes over a buffer larger than the caches, one thread. MB is 10^6 bytes. The
+//! last lines are the verdict per path: how it compares with the plain way, and whether it is used.
 
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
@@ -131,7 +132,9 @@ fn streams(buffer: &[u8], count: usize, choice: Choice, name: &str) -> f64 {
 impl Md5Seconds {
     fn of(&self, streams: usize) -> (f64, f64) {
         let found = self.0.iter().find(|(count, ..)| *count == streams);
-        found.map_or((f64::NAN, f64::NAN), |&(_, one_by_one, side_by_side)| (one_by_one, side_by_side))
+        found.map_or((f64::NAN, f64::NAN), |&(_, one_by_one, side_by_side)| {
+            (one_by_one, side_by_side)
+        })
     }
 
     fn one_by_one(&self, streams: usize) -> f64 {

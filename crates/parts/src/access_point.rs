@@ -29,7 +29,8 @@ impl<'a> AccessPoint<'a> {
     pub(crate) fn read(arn: &'a str) -> Result<Self, &'static str> {
         let mut fields = arn.splitn(6, ':');
         let mut field = || fields.next().unwrap_or_default();
-        let (scheme, partition, service, region, account) = (field(), field(), field(), field(), field());
+        let (scheme, partition, service, region, account) =
+            (field(), field(), field(), field(), field());
         let resource = field();
         if scheme != "arn" || !(partition == "aws" || partition.starts_with("aws-")) {
             return Err("it does not begin with arn:aws, arn:aws-cn or arn:aws-us-gov");
@@ -58,7 +59,9 @@ impl<'a> AccessPoint<'a> {
             && !name.starts_with('-')
             && !name.ends_with('-');
         if !is_well_formed {
-            return Err("names of access points have 3 to 50 of a-z, 0-9 and '-', and no '-' at either end");
+            return Err(
+                "names of access points have 3 to 50 of a-z, 0-9 and '-', and no '-' at either end",
+            );
         }
         Ok(Self { partition, region, account, name })
     }

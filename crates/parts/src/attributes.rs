@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The attributes of an object, as its client gave them. Stores keep them and do not interpret them.
+/// The attributes of an object, as its client gave them. Stores keep them and do not interpret
+/// them.
 ///
-/// Journals of the client and records of the store hold this as JSON: a field without a value is left out, and a
-/// field that is missing has none.
+/// Journals of the client and records of the store hold this as JSON: a field without a value is
+/// left out, and a field that is missing has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ObjectAttributes {
@@ -37,7 +38,11 @@ pub struct ObjectAttributes {
     pub storage_class: Option<String>,
     /// `x-amz-meta-*`, names without the prefix, in lower case.
     // Journals up to 0.1 have it as `metadata`.
-    #[serde(rename = "user_metadata", alias = "metadata", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        rename = "user_metadata",
+        alias = "metadata",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub metadata: BTreeMap<String, String>,
     /// Tags, from `x-amz-tagging`. HeadObject and GetObject do not show them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -45,8 +50,8 @@ pub struct ObjectAttributes {
 }
 
 impl ObjectAttributes {
-    /// The first metadata name that no HTTP header can carry: an empty one, or one with a letter that is no `tchar`
-    /// of RFC 9110, section 5.6.2.
+    /// The first metadata name that no HTTP header can carry: an empty one, or one with a letter
+    /// that is no `tchar` of RFC 9110, section 5.6.2.
     pub fn impossible_name(&self) -> Option<&str> {
         let possible = |name: &str| !name.is_empty() && name.bytes().all(is_token_byte);
         self.metadata.keys().map(String::as_str).find(|name| !possible(name))

@@ -1,12 +1,14 @@
 //! The name of a bucket, by S3's naming rules.
 //!
-//! Source: S3 User Guide, "General purpose bucket naming rules". The shape (length, characters, dots, no IP address) is
-//! checked by [`Bucket::new`]. The reserved beginnings and endings are not: `--x-s3` and `-s3alias` name things that exist
-//! and can be uploaded to, they only cannot be *created* as a bucket; [`Bucket::reserved`] tells. Names that only old
-//! us-east-1 buckets have (upper case, underscores) are refused.
+//! Source: S3 User Guide, "General purpose bucket naming rules". The shape (length, characters,
+//! dots, no IP address) is checked by [`Bucket::new`]. The reserved beginnings and endings are not:
+//! `--x-s3` and `-s3alias` name things that exist and can be uploaded to, they only cannot be
+//! *created* as a bucket; [`Bucket::reserved`] tells. Names that only old us-east-1 buckets have
+//! (upper case, underscores) are refused.
 //!
-//! In requests, the ARN of an access point may stand in place of the name: [`Bucket::access_point`].
-//! [`Bucket::new`] never accepts one, so a store's own buckets are never named like that.
+//! In requests, the ARN of an access point may stand in place of the name:
+//! [`Bucket::access_point`]. [`Bucket::new`] never accepts one, so a store's own buckets are never
+//! named like that.
 
 use std::borrow::Borrow;
 use std::net::Ipv4Addr;
@@ -31,7 +33,8 @@ pub struct Bucket(String);
 #[non_exhaustive]
 pub enum BucketError {
     /// Shorter than 3 or longer than 63 bytes.
-    #[error("bucket name {name:?} has {} bytes; bucket names have {BUCKET_MIN_BYTES} to {BUCKET_MAX_BYTES}", name.len())]
+    #[error("bucket name {name:?} has {} bytes; bucket names have {BUCKET_MIN_BYTES} to \
+        {BUCKET_MAX_BYTES}", name.len())]
     Length {
         /// The name as it was given.
         name: String,
@@ -82,7 +85,8 @@ impl Bucket {
         if !(BUCKET_MIN_BYTES..=BUCKET_MAX_BYTES).contains(&name.len()) {
             return Err(BucketError::Length { name });
         }
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
+        let allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
         if let Some(character) = name.chars().find(|&c| !allowed(c)) {
             return Err(BucketError::Character { name, character });
         }
@@ -98,8 +102,8 @@ impl Bucket {
         Ok(Self(name))
     }
 
-    /// An access point, by its ARN: `arn:aws:s3:us-west-2:123456789012:accesspoint/my-ap`, or with a
-    /// colon in front of the name, which becomes a slash.
+    /// An access point, by its ARN: `arn:aws:s3:us-west-2:123456789012:accesspoint/my-ap`, or with
+    /// a colon in front of the name, which becomes a slash.
     ///
     /// # Errors
     /// Names the first rule that it breaks.
@@ -114,13 +118,15 @@ impl Bucket {
     /// A bucket by its name or an access point by its ARN, for clients.
     ///
     /// # Errors
-    /// Those of [`Bucket::access_point`] for a text that begins with `arn:`, else of [`Bucket::new`].
+    /// Those of [`Bucket::access_point`] for a text that begins with `arn:`, else of
+    /// [`Bucket::new`].
     pub fn name_or_arn(text: impl Into<String>) -> Result<Self, BucketError> {
         let text = text.into();
         if text.starts_with("arn:") { Self::access_point(text) } else { Self::new(text) }
     }
 
-    /// Splits `BUCKET/KEY` or `ARN/KEY`, without checking either. The key is empty if there is none.
+    /// Splits `BUCKET/KEY` or `ARN/KEY`, without checking either. The key is empty if there is
+    /// none.
     pub fn split_key(text: &str) -> (&str, &str) {
         access_point::split(text)
     }
@@ -135,7 +141,8 @@ impl Bucket {
         &self.0
     }
 
-    /// The beginning or ending that S3 keeps for itself, if the name has one: CreateBucket refuses such a name.
+    /// The beginning or ending that S3 keeps for itself, if the name has one: CreateBucket refuses
+    /// such a name.
     pub fn reserved(&self) -> Option<&'static str> {
         let start = RESERVED_STARTS.into_iter().find(|start| self.0.starts_with(start));
         start.or_else(|| RESERVED_ENDS.into_iter().find(|end| self.0.ends_with(end)))

@@ -1,7 +1,8 @@
 //! Checksums as S3 knows them: algorithms, values, hashing, combining.
 //!
-//! A part is proven by one of these, and the whole object either by the *full-object* value (CRCs only: the values of the
-//! parts are combined without reading again) or by the *composite* one (the hash of the concatenated digests of the parts).
+//! A part is proven by one of these, and the whole object either by the *full-object* value (CRCs
+//! only: the values of the parts are combined without reading again) or by the *composite* one (the
+//! hash of the concatenated digests of the parts).
 
 mod algorithm;
 mod combine;

@@ -1,9 +1,10 @@
 //! The ETag of a part or an object: opaque, and given back as it came.
 //!
-//! It is an MD5 only for single parts of plain objects, `md5-of-md5s-N` for multipart on AWS and its close relatives, and
-//! anything at all elsewhere (encryption, directory buckets, other stores; even empty). So every text is an ETag; what it
-//! *might* be is asked for with [`ETag::as_md5`] and [`ETag::part_count`], and what it means is for the caller to decide.
-//! Quotes are the frame and not the value: two ETags are equal when they are equal without them.
+//! It is an MD5 only for single parts of plain objects, `md5-of-md5s-N` for multipart on AWS and
+//! its close relatives, and anything at all elsewhere (encryption, directory buckets, other stores;
+//! even empty). So every text is an ETag; what it *might* be is asked for with [`ETag::as_md5`] and
+//! [`ETag::part_count`], and what it means is for the caller to decide. Quotes are the frame and
+//! not the value: two ETags are equal when they are equal without them.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -29,7 +30,8 @@ impl ETag {
         Self(format!("\"{}\"", hex::encode(digest)))
     }
 
-    /// The ETag that S3 gives to a multipart object: the MD5 of the concatenated MD5s of its parts in order, then `-N`.
+    /// The ETag that S3 gives to a multipart object: the MD5 of the concatenated MD5s of its parts
+    /// in order, then `-N`.
     pub fn composite(part_md5s: impl IntoIterator<Item = [u8; 16]>) -> Self {
         let mut hasher = Md5Stream::new();
         let mut part_count = 0_u32;
@@ -50,8 +52,9 @@ impl ETag {
         if self.is_weak() { self.0.clone() } else { format!("\"{}\"", self.unquoted()) }
     }
 
-    /// Without the surrounding quotes. A weak tag (`W/"…"`), which no S3 store gives but a proxy may make of one, stays
-    /// whole: it says that the bytes may differ and must not compare equal to the strong one.
+    /// Without the surrounding quotes. A weak tag (`W/"…"`), which no S3 store gives but a proxy
+    /// may make of one, stays whole: it says that the bytes may differ and must not compare equal
+    /// to the strong one.
     pub fn unquoted(&self) -> &str {
         self.0.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&self.0)
     }
@@ -74,12 +77,14 @@ impl ETag {
         self.unquoted().is_empty()
     }
 
-    /// Whether `If-Match` may name it: neither weak nor empty. A weak tag never matches there (RFC 9110, 13.1.1).
+    /// Whether `If-Match` may name it: neither weak nor empty. A weak tag never matches there (RFC
+    /// 9110, 13.1.1).
     pub fn is_strong(&self) -> bool {
         !self.is_weak() && !self.is_empty()
     }
 
-    /// The text between the quotes, of a weak tag too: what a weak comparison (RFC 9110, 8.8.3.2) looks at.
+    /// The text between the quotes, of a weak tag too: what a weak comparison (RFC 9110, 8.8.3.2)
+    /// looks at.
     pub fn opaque(&self) -> &str {
         let strong = if self.is_weak() { &self.0[2..] } else { &self.0 };
         strong.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(strong)

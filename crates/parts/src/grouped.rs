@@ -1,4 +1,5 @@
-//! Numbers for people: `10,001`, `5,242,880 bytes (5 MiB)`. Used in error texts only, never read back.
+//! Numbers for people: `10,001`, `5,242,880 bytes (5 MiB)`. Used in error texts only, never read
+//! back.
 
 use std::fmt;
 
@@ -20,7 +21,8 @@ impl fmt::Display for Grouped {
     }
 }
 
-/// A byte count, exact, with the largest binary unit behind it: `(5 MiB)`, or `(about 48.8 TiB)` where that is rounded.
+/// A byte count, exact, with the largest binary unit behind it: `(5 MiB)`, or `(about 48.8 TiB)`
+/// where that is rounded.
 pub(crate) struct Bytes(pub(crate) u64);
 
 impl fmt::Display for Bytes {
@@ -29,7 +31,9 @@ impl fmt::Display for Bytes {
         write!(f, "{} {word}", Grouped(self.0))?;
         let units = [(TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB")];
         match units.into_iter().find(|&(unit, _)| self.0 >= unit) {
-            Some((unit, name)) if self.0.is_multiple_of(unit) => write!(f, " ({} {name})", self.0 / unit),
+            Some((unit, name)) if self.0.is_multiple_of(unit) => {
+                write!(f, " ({} {name})", self.0 / unit)
+            }
             Some((unit, name)) => write!(f, " (about {:.1} {name})", self.0 as f64 / unit as f64),
             None => Ok(()),
         }

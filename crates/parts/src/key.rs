@@ -1,7 +1,8 @@
 //! The key of an object: 1 to 1024 bytes of UTF-8, and nothing more.
 //!
-//! Source: S3 User Guide, "Naming Amazon S3 objects". A key is never a path: `..`, a leading `/`, `//` and control
-//! characters are ordinary bytes of it, kept exactly. Whoever stores objects in files names those files otherwise.
+//! Source: S3 User Guide, "Naming Amazon S3 objects". A key is never a path: `..`, a leading `/`,
+//! `//` and control characters are ordinary bytes of it, kept exactly. Whoever stores objects in
+//! files names those files otherwise.
 
 use std::borrow::Borrow;
 
@@ -24,7 +25,10 @@ pub enum KeyError {
     #[error("the object key is empty; S3 keys have 1 to {KEY_MAX_BYTES} bytes")]
     Empty,
     /// Longer than [`KEY_MAX_BYTES`].
-    #[error("the object key is {given_bytes} bytes long; S3 keys have 1 to {KEY_MAX_BYTES} bytes of UTF-8")]
+    #[error(
+        "the object key is {given_bytes} bytes long; S3 keys have 1 to {KEY_MAX_BYTES} bytes of \
+         UTF-8"
+    )]
     TooLong {
         /// Its length in bytes.
         given_bytes: usize,

@@ -1,16 +1,19 @@
 //! MD5 of several streams advanced at once.
 //!
-//! MD5 is proof where a store ignores checksums, and the ETag of every part that `haul serve` takes. One stream of it costs
-//! more than everything else done to the bytes and cannot be made parallel, but parts in flight are many. [`Md5Lanes`]
-//! takes the next bytes of several streams together: any lengths are right, long runs of equal length are fast.
-//! [`Md5Stream`] is the state of one of them between calls, so a stream may travel in company now and alone later.
+//! MD5 is proof where a store ignores checksums, and the ETag of every part that `haul serve`
+//! takes. One stream of it costs more than everything else done to the bytes and cannot be made
+//! parallel, but parts in flight are many. [`Md5Lanes`] takes the next bytes of several streams
+//! together: any lengths are right, long runs of equal length are fast. [`Md5Stream`] is the state
+//! of one of them between calls, so a stream may travel in company now and alone later.
 //!
-//! Alone, MD5 is made by `md5-simd`, whose scalar kernel is a fifth faster than that of `md-5`. It cannot continue several
-//! streams at once (its batch kernels take whole messages, from the first byte to the last), so the lanes are our own, in
-//! `md5_kernel.rs`. A vector kernel that is fast on one processor may be slow on another, so the caller measures both ways
-//! and passes the [`Choice`]; `examples/hash_speed.rs` prints it for the machine at hand.
+//! Alone, MD5 is made by `md5-simd`, whose scalar kernel is a fifth faster than that of `md-5`. It
+//! cannot continue several streams at once (its batch kernels take whole messages, from the first
+//! byte to the last), so the lanes are our own, in `md5_kernel.rs`. A vector kernel that is fast on
+//! one processor may be slow on another, so the caller measures both ways and passes the
+//! [`Choice`]; `examples/hash_speed.rs` prints it for the machine at hand.
 //!
-//! Which streams meet, and when, is for the caller to decide; nothing here waits or holds bytes back beyond one block.
+//! Which streams meet, and when, is for the caller to decide; nothing here waits or holds bytes
+//! back beyond one block.
 
 mod choice;
 mod md5_kernel;
@@ -69,8 +72,8 @@ impl Md5Lanes {
         }
     }
 
-    /// Advances every stream by its bytes. Right for any number of jobs and any lengths; fast where up to
-    /// [`streams`](Self::streams) jobs are equally long.
+    /// Advances every stream by its bytes. Right for any number of jobs and any lengths; fast where
+    /// up to [`streams`](Self::streams) jobs are equally long.
     pub fn update(&self, jobs: &mut [LaneInput<'_>]) {
         let mut runs: Vec<Run<'_>> = Vec::with_capacity(jobs.len());
         for job in jobs {
@@ -87,8 +90,8 @@ impl Md5Lanes {
         }
     }
 
-    /// Advances the longest runs together, as far as the shortest of them reaches; then the same with what is left, until
-    /// there are fewer than gain from it.
+    /// Advances the longest runs together, as far as the shortest of them reaches; then the same
+    /// with what is left, until there are fewer than gain from it.
     fn advance_together(&self, runs: &mut [Run<'_>], streams_min: usize) {
         loop {
             runs.sort_by_key(|run| Reverse(run.blocks.len()));
@@ -101,7 +104,8 @@ impl Md5Lanes {
     }
 }
 
-/// Advances several runs, longest first, by as many blocks as the shortest has. Lanes without a run repeat the first one.
+/// Advances several runs, longest first, by as many blocks as the shortest has. Lanes without a run
+/// repeat the first one.
 fn advance(level: Level, runs: &mut [Run<'_>]) {
     let count = runs.last().map_or(0, |shortest| shortest.blocks.len());
     let lane = |index: usize| &runs[if index < runs.len() { index } else { 0 }];

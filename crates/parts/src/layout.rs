@@ -1,24 +1,29 @@
-//! Which plan an upload follows of which only its parts are known: numbers and sizes, as ListParts gives them.
+//! Which plan an upload follows of which only its parts are known: numbers and sizes, as ListParts
+//! gives them.
 //!
-//! Every tool cuts an object into equal parts and a shorter last one, so one part that is not the last tells the
-//! part size, and the last one alone tells it too where the rest divides evenly. Pure, and a guess: that the parts
-//! have the right sizes says nothing of their bytes, which whoever adopts the upload has to compare.
+//! Every tool cuts an object into equal parts and a shorter last one, so one part that is not the
+//! last tells the part size, and the last one alone tells it too where the rest divides evenly.
+//! Pure, and a guess: that the parts have the right sizes says nothing of their bytes, which
+//! whoever adopts the upload has to compare.
 
 use std::cmp::Reverse;
 
 use crate::{Limits, PartNumber, PartPlan};
 
-/// The plans that an upload with these parts may follow, the one that fits most of them first; none if there is no
-/// such plan.
+/// The plans that an upload with these parts may follow, the one that fits most of them first; none
+/// if there is no such plan.
 ///
-/// A part that is shorter than the plan wants may be there: it was cut short, or the source has grown since, and
-/// it has to be sent again. One that is longer, or lies behind the end, belongs to another plan.
+/// A part that is shorter than the plan wants may be there: it was cut short, or the source has
+/// grown since, and it has to be sent again. One that is longer, or lies behind the end, belongs to
+/// another plan.
 pub fn plans_of_layout(
     object_size_bytes: u64,
     limits: &Limits,
     parts: &[(PartNumber, u64)],
 ) -> Vec<PartPlan> {
-    let Some(largest) = parts.iter().map(|(_, size_bytes)| *size_bytes).max() else { return vec![] };
+    let Some(largest) = parts.iter().map(|(_, size_bytes)| *size_bytes).max() else {
+        return vec![];
+    };
     let sizes = before_the_last(object_size_bytes, parts).into_iter().chain([largest]);
     let mut plans: Vec<PartPlan> = Vec::new();
     for size_bytes in sizes {
@@ -38,7 +43,8 @@ fn before_the_last(object_size_bytes: u64, parts: &[(PartNumber, u64)]) -> Optio
     let (number, size_bytes) = parts.iter().max_by_key(|(number, _)| *number)?;
     let before = u64::from(number.get()) - 1;
     let rest = object_size_bytes.checked_sub(*size_bytes)?;
-    (before > 0 && rest.is_multiple_of(before) && rest / before >= *size_bytes).then(|| rest / before)
+    (before > 0 && rest.is_multiple_of(before) && rest / before >= *size_bytes)
+        .then(|| rest / before)
 }
 
 fn may_follow(plan: &PartPlan, parts: &[(PartNumber, u64)]) -> bool {

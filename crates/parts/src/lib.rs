@@ -1,11 +1,13 @@
 //! The laws of S3 multipart as values and pure functions.
 //!
-//! Everything here can be decided from its arguments alone: no files, no network, no clock, no async. What S3
-//! allows is in [`limits`], how an object is cut into parts in [`PartPlan`], what proves a part in [`checksum`] and
-//! [`ETag`], and the identifiers are newtypes that cannot hold nonsense.
+//! Everything here can be decided from its arguments alone: no files, no network, no clock, no
+//! async. What S3 allows is in [`limits`], how an object is cut into parts in [`PartPlan`], what
+//! proves a part in [`checksum`] and [`ETag`], and the identifiers are newtypes that cannot hold
+//! nonsense.
 //!
-//! Each constructor has its own small error type instead of one enum for the crate: a caller that parses a part
-//! number should not have to handle the errors of a bucket name. All of them say which limit was broken and by what.
+//! Each constructor has its own small error type instead of one enum for the crate: a caller that
+//! parses a part number should not have to handle the errors of a bucket name. All of them say
+//! which limit was broken and by what.
 
 mod access_point;
 mod attributes;
@@ -28,8 +30,8 @@ pub use access_point::AccessPoint;
 pub use attributes::ObjectAttributes;
 pub use bucket::{Bucket, BucketError};
 pub use checksum::{
-    Checksum, ChecksumAlgorithm, ChecksumError, ChecksumType, CompositeChecksum, Hasher, MultiHasher,
-    combine_full_object,
+    Checksum, ChecksumAlgorithm, ChecksumError, ChecksumType, CompositeChecksum, Hasher,
+    MultiHasher, combine_full_object,
 };
 pub use etag::ETag;
 pub use key::{Key, KeyError};

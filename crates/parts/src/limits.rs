@@ -1,8 +1,9 @@
 //! The numbers of the protocol, and what a store allows.
 //!
-//! Sources: S3 User Guide, "Amazon S3 multipart upload limits" (qfacts); S3 API Reference for listing pages. Older documents
-//! say 5 TB for an object; the exact figure today is 10,000 × 5 GiB. Stores differ (1,000 parts at one, 64 MiB parts at
-//! another), so a plan takes [`Limits`] as data and no store's name appears here.
+//! Sources: S3 User Guide, "Amazon S3 multipart upload limits" (qfacts); S3 API Reference for
+//! listing pages. Older documents say 5 TB for an object; the exact figure today is 10,000 × 5 GiB.
+//! Stores differ (1,000 parts at one, 64 MiB parts at another), so a plan takes [`Limits`] as data
+//! and no store's name appears here.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +34,8 @@ pub const KEY_MAX_BYTES: usize = 1024;
 pub const BUCKET_MIN_BYTES: usize = 3;
 /// The longest bucket name, in bytes: it has to be a DNS label.
 pub const BUCKET_MAX_BYTES: usize = 63;
-/// The longest upload id that Haul takes, in bytes; ours, S3 names no limit. Real ones stay below 300, and a request line
-/// has room for about 8 KiB.
+/// The longest upload id that Haul takes, in bytes; ours, S3 names no limit. Real ones stay below
+/// 300, and a request line has room for about 8 KiB.
 pub const UPLOAD_ID_MAX_BYTES: usize = 4096;
 
 /// What one kind of store allows for a multipart upload.
@@ -48,8 +49,8 @@ pub struct Limits {
     pub part_count_max: u16,
     /// The largest object.
     pub object_size_max_bytes: u64,
-    /// All parts but the last must have one size (R2 asks for it), so parts must not grow during a stream of unknown
-    /// length. A [`PartPlan`](crate::PartPlan) is equal by construction.
+    /// All parts but the last must have one size (R2 asks for it), so parts must not grow during a
+    /// stream of unknown length. A [`PartPlan`](crate::PartPlan) is equal by construction.
     pub equal_parts: bool,
 }
 

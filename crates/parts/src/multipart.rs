@@ -9,8 +9,8 @@ pub struct CompletedPart {
     pub number: PartNumber,
     /// The ETag that UploadPart answered, with or without quotes.
     pub etag: ETag,
-    /// Its checksum, if the list names one. A client gives it only where Create echoed the algorithm, because Swift
-    /// refuses lists with checksums.
+    /// Its checksum, if the list names one. A client gives it only where Create echoed the
+    /// algorithm, because Swift refuses lists with checksums.
     pub checksum: Option<Checksum>,
 }
 

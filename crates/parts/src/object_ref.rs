@@ -22,7 +22,8 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// A multipart upload by name. A store finds it by all three: an upload id under another key does not exist.
+/// A multipart upload by name. A store finds it by all three: an upload id under another key does
+/// not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UploadRef {
     /// The object that Complete will make.

@@ -1,8 +1,8 @@
 //! The number of a part: 1 to 10,000, as S3 counts.
 //!
-//! Source: S3 API Reference, UploadPart ("any number from 1 to 10,000, inclusive"). A value of this type is always in
-//! range, so nothing downstream checks again. It does not know how many parts a plan or a store allows; that is
-//! [`Limits`](crate::Limits).
+//! Source: S3 API Reference, UploadPart ("any number from 1 to 10,000, inclusive"). A value of this
+//! type is always in range, so nothing downstream checks again. It does not know how many parts a
+//! plan or a store allows; that is [`Limits`](crate::Limits).
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,13 +22,18 @@ pub struct PartNumber(u16);
 #[non_exhaustive]
 pub enum PartNumberError {
     /// A number, but below 1 or above 10,000.
-    #[error("part number {given} is out of range: it must be an integer between 1 and 10000, inclusive")]
+    #[error(
+        "part number {given} is out of range: it must be an integer between 1 and 10000, inclusive"
+    )]
     OutOfRange {
         /// The number as it was given.
         given: String,
     },
     /// Not a decimal number at all.
-    #[error("part number {given:?} is not a number: it must be an integer between 1 and 10000, inclusive")]
+    #[error(
+        "part number {given:?} is not a number: it must be an integer between 1 and 10000, \
+         inclusive"
+    )]
     NotANumber {
         /// The text as it was given.
         given: String,
@@ -57,8 +62,10 @@ impl PartNumber {
     /// # Errors
     /// [`PartNumberError::OutOfRange`] from index 10,000 on.
     pub fn from_index(index: usize) -> Result<Self, PartNumberError> {
-        let out_of_range = || PartNumberError::OutOfRange { given: format!("{}", index as u128 + 1) };
-        let number = u32::try_from(index).ok().and_then(|i| i.checked_add(1)).ok_or_else(out_of_range)?;
+        let out_of_range =
+            || PartNumberError::OutOfRange { given: format!("{}", index as u128 + 1) };
+        let number =
+            u32::try_from(index).ok().and_then(|i| i.checked_add(1)).ok_or_else(out_of_range)?;
         Self::new(number)
     }
 
@@ -93,7 +100,8 @@ impl FromStr for PartNumber {
             return Err(PartNumberError::NotANumber { given: text.to_owned() });
         }
         // Only overflow is left to fail, and that is a matter of range.
-        let number: u32 = text.parse().map_err(|_| PartNumberError::OutOfRange { given: text.to_owned() })?;
+        let number: u32 =
+            text.parse().map_err(|_| PartNumberError::OutOfRange { given: text.to_owned() })?;
         Self::new(number)
     }
 }

@@ -1,9 +1,10 @@
 //! Decides part size and boundaries for an upload. Pure: same length, limits and wish, same plan.
 //!
-//! Guarantees: every byte is in exactly one part; all parts but the last are equal and inside the limits; the count is
-//! inside the limits. A wish is taken as it is or refused with the limit it breaks, never changed: whoever asked for
-//! 5 MiB and silently got 6 would look for the reason in the wrong place. An object of no bytes has one empty part, because
-//! CompleteMultipartUpload wants at least one. Deliberately unaware of files and networks.
+//! Guarantees: every byte is in exactly one part; all parts but the last are equal and inside the
+//! limits; the count is inside the limits. A wish is taken as it is or refused with the limit it
+//! breaks, never changed: whoever asked for 5 MiB and silently got 6 would look for the reason in
+//! the wrong place. An object of no bytes has one empty part, because CompleteMultipartUpload wants
+//! at least one. Deliberately unaware of files and networks.
 
 mod growing;
 
@@ -68,7 +69,8 @@ pub enum PlanError {
         part_size_bytes: u64,
         /// The smallest allowed.
         part_size_min_bytes: u64,
-        /// A part size that would do for this object: more than the smallest allowed when it is long.
+        /// A part size that would do for this object: more than the smallest allowed when it is
+        /// long.
         part_size_needed_bytes: u64,
     },
     /// The wanted part size is above the largest allowed.
@@ -91,7 +93,8 @@ pub enum PlanError {
         /// A part size that would do: the least one, rounded up to a MiB where that is allowed.
         part_size_needed_bytes: u64,
     },
-    /// The limits themselves allow no part: none at all, none with a byte, or a smallest part above the largest.
+    /// The limits themselves allow no part: none at all, none with a byte, or a smallest part above
+    /// the largest.
     #[error("limits that allow no part: at most {} parts of {} to {}", Grouped(u64::from(*part_count_max)), Bytes(*part_size_min_bytes), Bytes(*part_size_max_bytes))]
     ImpossibleLimits {
         /// The most parts.
@@ -109,11 +112,12 @@ pub enum PlanError {
 impl PartPlan {
     /// Cuts `object_size_bytes` into parts within `limits`.
     ///
-    /// Without a wish the part size is 8 MiB, or for long objects the least multiple of 1 MiB that needs no more than the
-    /// allowed number of parts; always inside the limits.
+    /// Without a wish the part size is 8 MiB, or for long objects the least multiple of 1 MiB that
+    /// needs no more than the allowed number of parts; always inside the limits.
     ///
     /// # Errors
-    /// Names the limit that stands in the way, and for a wish that needs too many parts the size that would do.
+    /// Names the limit that stands in the way, and for a wish that needs too many parts the size
+    /// that would do.
     pub fn new(
         object_size_bytes: u64,
         limits: &Limits,
@@ -122,8 +126,10 @@ impl PartPlan {
         let part_count_max = limits.part_count_max.min(PART_COUNT_MAX);
         let least = least_part_size_bytes(object_size_bytes, limits, part_count_max)?;
         let part_size_bytes = match wanted_part_size_bytes {
-            None => least
-                .max(DEFAULT_PART_SIZE_BYTES.clamp(limits.part_size_min_bytes, limits.part_size_max_bytes)),
+            None => least.max(
+                DEFAULT_PART_SIZE_BYTES
+                    .clamp(limits.part_size_min_bytes, limits.part_size_max_bytes),
+            ),
             Some(wanted) => check_wish(wanted, object_size_bytes, limits, part_count_max, least)?,
         };
         let part_size_bytes =
@@ -147,7 +153,9 @@ impl PartPlan {
     }
 
     /// All parts in order.
-    pub fn parts(&self) -> impl ExactSizeIterator<Item = PlannedPart> + DoubleEndedIterator + use<> {
+    pub fn parts(
+        &self,
+    ) -> impl ExactSizeIterator<Item = PlannedPart> + DoubleEndedIterator + use<> {
         let plan = *self;
         (0..plan.part_count).map(move |index| plan.part_at(index))
     }
@@ -159,7 +167,8 @@ impl PartPlan {
     }
 
     fn part_at(&self, index: u16) -> PlannedPart {
-        let number = PartNumber::new(u32::from(index) + 1).expect("a plan has at most 10,000 parts");
+        let number =
+            PartNumber::new(u32::from(index) + 1).expect("a plan has at most 10,000 parts");
         let offset_bytes = u64::from(index) * self.part_size_bytes.get();
         let size_bytes = self.part_size_bytes.get().min(self.object_size_bytes - offset_bytes);
         PlannedPart { number, offset_bytes, size_bytes }
@@ -179,29 +188,39 @@ impl PartPlan {
                 part_size_bytes: part_size_bytes.get(),
                 part_count,
                 part_count_max,
-                part_size_needed_bytes: object_size_bytes.div_ceil(u64::from(part_count_max.max(1))),
+                part_size_needed_bytes: object_size_bytes
+                    .div_ceil(u64::from(part_count_max.max(1))),
             }),
         }
     }
 }
 
-/// The least part size that cuts the object into no more parts than allowed: rounded up to 1 MiB, inside the limits.
-/// Fails when no part size could do.
+/// The least part size that cuts the object into no more parts than allowed: rounded up to 1 MiB,
+/// inside the limits. Fails when no part size could do.
 fn least_part_size_bytes(
     object_size_bytes: u64,
     limits: &Limits,
     part_count_max: u16,
 ) -> Result<u64, PlanError> {
     let Limits { part_size_min_bytes, part_size_max_bytes, object_size_max_bytes, .. } = *limits;
-    if part_count_max == 0 || part_size_max_bytes == 0 || part_size_min_bytes > part_size_max_bytes {
-        return Err(PlanError::ImpossibleLimits { part_count_max, part_size_min_bytes, part_size_max_bytes });
+    if part_count_max == 0 || part_size_max_bytes == 0 || part_size_min_bytes > part_size_max_bytes
+    {
+        return Err(PlanError::ImpossibleLimits {
+            part_count_max,
+            part_size_min_bytes,
+            part_size_max_bytes,
+        });
     }
     if object_size_bytes > object_size_max_bytes {
         return Err(PlanError::ObjectTooLarge { object_size_bytes, object_size_max_bytes });
     }
     let exact = object_size_bytes.div_ceil(u64::from(part_count_max));
     if exact > part_size_max_bytes {
-        return Err(PlanError::PartsCannotHold { object_size_bytes, part_count_max, part_size_max_bytes });
+        return Err(PlanError::PartsCannotHold {
+            object_size_bytes,
+            part_count_max,
+            part_size_max_bytes,
+        });
     }
     let rounded = exact.checked_next_multiple_of(MIB).unwrap_or(exact);
     Ok(rounded.clamp(part_size_min_bytes.max(1), part_size_max_bytes))
@@ -215,7 +234,8 @@ fn check_wish(
     least: u64,
 ) -> Result<u64, PlanError> {
     let Limits { part_size_min_bytes, part_size_max_bytes, .. } = *limits;
-    let Some(wanted_nonzero) = NonZeroU64::new(wanted).filter(|size| size.get() >= part_size_min_bytes)
+    let Some(wanted_nonzero) =
+        NonZeroU64::new(wanted).filter(|size| size.get() >= part_size_min_bytes)
     else {
         return Err(PlanError::PartSizeTooSmall {
             part_size_bytes: wanted,
@@ -252,7 +272,11 @@ struct NeededBeyond {
 impl fmt::Display for NeededBeyond {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.needed > self.min {
-            write!(f, ", and an object of this length needs parts of at least {}", Bytes(self.needed))?;
+            write!(
+                f,
+                ", and an object of this length needs parts of at least {}",
+                Bytes(self.needed)
+            )?;
         }
         Ok(())
     }
@@ -267,11 +291,15 @@ struct PlanRecord {
 
 impl From<PartPlan> for PlanRecord {
     fn from(plan: PartPlan) -> Self {
-        Self { object_size_bytes: plan.object_size_bytes, part_size_bytes: plan.part_size_bytes.get() }
+        Self {
+            object_size_bytes: plan.object_size_bytes,
+            part_size_bytes: plan.part_size_bytes.get(),
+        }
     }
 }
 
-/// A record was a plan once, under limits that are not recorded; only what no store allows is refused.
+/// A record was a plan once, under limits that are not recorded; only what no store allows is
+/// refused.
 impl TryFrom<PlanRecord> for PartPlan {
     type Error = PlanError;
 

@@ -1,7 +1,8 @@
-//! What the names that are checked texts have in common: they are made by `new` and nothing else, and read as text.
+//! What the names that are checked texts have in common: they are made by `new` and nothing else,
+//! and read as text.
 
-/// Display, `AsRef<str>`, and the ways from and to a `String`, serde's too, for a newtype of `String` with a `new` that
-/// checks. Each type keeps its own rule and its own error.
+/// Display, `AsRef<str>`, and the ways from and to a `String`, serde's too, for a newtype of
+/// `String` with a `new` that checks. Each type keeps its own rule and its own error.
 macro_rules! checked_text {
     ($name:ident, $error:ident) => {
         impl std::fmt::Display for $name {

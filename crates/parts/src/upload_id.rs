@@ -1,8 +1,8 @@
 //! The id that a store gives to a multipart upload: opaque text.
 //!
-//! Stores use everything from 32 hex digits to hundreds of characters of base64, so nothing is read out of it and
-//! nothing is normalised. Only emptiness is refused (an empty `uploadId` turns UploadPart into another operation) and a
-//! length that could not travel in a request line.
+//! Stores use everything from 32 hex digits to hundreds of characters of base64, so nothing is read
+//! out of it and nothing is normalised. Only emptiness is refused (an empty `uploadId` turns
+//! UploadPart into another operation) and a length that could not travel in a request line.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -39,7 +39,9 @@ impl UploadId {
         let text = text.into();
         match text.len() {
             0 => Err(UploadIdError::Empty),
-            given_bytes if given_bytes > UPLOAD_ID_MAX_BYTES => Err(UploadIdError::TooLong { given_bytes }),
+            given_bytes if given_bytes > UPLOAD_ID_MAX_BYTES => {
+                Err(UploadIdError::TooLong { given_bytes })
+            }
             _ => Ok(Self(text)),
         }
     }

@@ -1,4 +1,5 @@
-//! `/health` and `/metrics`, on an address of their own: neither is for the clients of the endpoint.
+//! `/health` and `/metrics`, on an address of their own: neither is for the clients of the
+//! endpoint.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -42,7 +43,10 @@ impl Admin {
         let answered = self.endpoint.on_store(haul_store::Store::list_buckets).await;
         let (status, said) = match answered {
             Ok(_) if self.endpoint.store.is_writable() => (StatusCode::OK, "ok"),
-            Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store takes no writes until it is started again"),
+            Ok(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the store takes no writes until it is started again",
+            ),
             Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer"),
         };
         text(status, "application/json", format!("{{\"status\":\"{said}\"}}\n"))
@@ -51,10 +55,22 @@ impl Admin {
     /// The counts, and what is asked of the store in the instant.
     fn metrics(&self) -> String {
         let mut text = self.metrics.text();
-        let help = "Reads of data files that found other bytes than were written; none of those left.";
-        metrics::counter(&mut text, "haul_damaged_reads_total", help, self.endpoint.store.damage_count());
-        let help = "Whether the store takes writes: 1, or 0 after a failed sync, until it is started again.";
-        metrics::gauge(&mut text, "haul_store_writable", help, i64::from(self.endpoint.store.is_writable()));
+        let help =
+            "Reads of data files that found other bytes than were written; none of those left.";
+        metrics::counter(
+            &mut text,
+            "haul_damaged_reads_total",
+            help,
+            self.endpoint.store.damage_count(),
+        );
+        let help = "Whether the store takes writes: 1, or 0 after a failed sync, until it is \
+            started again.";
+        metrics::gauge(
+            &mut text,
+            "haul_store_writable",
+            help,
+            i64::from(self.endpoint.store.is_writable()),
+        );
         text
     }
 }
@@ -103,7 +119,9 @@ mod tests {
         let staged = writer.finish().unwrap();
         // The sync of a folder that is not there fails as that of a broken disk does.
         std::fs::remove_dir_all(dir.path().join("data/000/000")).unwrap();
-        store.put_object(&bucket, &"k".parse().unwrap(), staged, PutOptions::default()).unwrap_err();
+        store
+            .put_object(&bucket, &"k".parse().unwrap(), staged, PutOptions::default())
+            .unwrap_err();
 
         let (status, said) = ask(&admin, "/health").await;
         assert_eq!(status, 503, "{said}");

@@ -1,4 +1,5 @@
-//! What can go wrong in starting a server. What goes wrong in a request is answered to its client instead.
+//! What can go wrong in starting a server. What goes wrong in a request is answered to its client
+//! instead.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +11,8 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The store cannot be opened; [`haul_store::Error::Locked`] when another process holds its folder.
+    /// The store cannot be opened; [`haul_store::Error::Locked`] when another process holds its
+    /// folder.
     #[error("cannot open the store")]
     Store(#[from] haul_store::Error),
     /// The address cannot be listened on.
@@ -62,7 +64,8 @@ impl Error {
         }
     }
 
-    /// Whether another process holds the folder: then [`running_endpoint`](crate::running_endpoint) tells where it is.
+    /// Whether another process holds the folder: then [`running_endpoint`](crate::running_endpoint)
+    /// tells where it is.
     pub fn is_locked(&self) -> bool {
         matches!(self, Self::Store(haul_store::Error::Locked { .. }))
     }
@@ -87,7 +90,9 @@ pub enum GrantsError {
         scope: String,
     },
     /// The owner's id, whose keys may everything whatever a file says.
-    #[error("key {access_key_id} is the owner's own: it may everything, and belongs in no keys file")]
+    #[error(
+        "key {access_key_id} is the owner's own: it may everything, and belongs in no keys file"
+    )]
     OwnersKey {
         /// The owner's.
         access_key_id: String,

@@ -1,4 +1,5 @@
-//! Unfinished uploads whose time has come are aborted: at start, now and then, and as soon as a bucket gets a lifecycle.
+//! Unfinished uploads whose time has come are aborted: at start, now and then, and as soon as a
+//! bucket gets a lifecycle.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,10 +31,15 @@ impl Expiry {
             let (store, older_than) = (self.store.clone(), self.older_than);
             match tokio::task::spawn_blocking(move || look(&store, older_than)).await {
                 Ok(Ok(0)) => {}
-                Ok(Ok(count)) => tracing::info!(count, "aborted unfinished uploads whose time had come"),
-                Ok(Err(error)) => tracing::error!(%error, "cannot look for uploads whose time has come"),
+                Ok(Ok(count)) => {
+                    tracing::info!(count, "aborted unfinished uploads whose time had come")
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "cannot look for uploads whose time has come")
+                }
                 Err(error) => {
-                    tracing::error!(%error, "looking for uploads whose time has come did not finish");
+                    tracing::error!(%error, "looking for uploads whose time has come did not \
+                        finish");
                 }
             }
         }

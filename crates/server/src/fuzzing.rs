@@ -1,13 +1,17 @@
-//! What `fuzz/` and the tests feed with bytes that nobody wrote: everything here that reads what strangers send.
+//! What `fuzz/` and the tests feed with bytes that nobody wrote: everything here that reads what
+//! strangers send.
 //!
-//! No part of the API. Each function says whether the input was taken. They are here because what they call is nobody else's business.
+//! No part of the API. Each function says whether the input was taken. They are here because what
+//! they call is nobody else's business.
 
 use std::fmt::Debug;
 
 use bytes::Bytes;
 use http::Request;
 use http::request::Parts;
-use s3s::dto::{BucketLifecycleConfiguration, CORSConfiguration, CompletedMultipartUpload, Delete, Tagging};
+use s3s::dto::{
+    BucketLifecycleConfiguration, CORSConfiguration, CompletedMultipartUpload, Delete, Tagging,
+};
 use s3s::xml::{Deserialize, Deserializer};
 
 use crate::answer::refusal::Refusal;
@@ -39,7 +43,9 @@ pub fn request_head(input: &[u8]) -> bool {
     }
     let query = Query::parse(parts.uri.query().unwrap_or(""));
     if let Some(seconds) = query.get("X-Amz-Expires") {
-        assert!((0..=604_800).contains(&seconds.parse::<i64>().expect("the gate lets numbers pass")));
+        assert!(
+            (0..=604_800).contains(&seconds.parse::<i64>().expect("the gate lets numbers pass"))
+        );
     }
     check_signature(&parts, &query);
     let _ = gate::document(&parts, &target);
@@ -64,12 +70,16 @@ pub fn request_head(input: &[u8]) -> bool {
     true
 }
 
-/// A mended request has every header that was sent but its signature, and no other without a signature in the query.
+/// A mended request has every header that was sent but its signature, and no other without a
+/// signature in the query.
 fn check_mended(sent: &http::HeaderMap, parts: &Parts, query: &Query) {
     for (name, value) in
         sent.iter().filter(|(name, _)| *name != "authorization" && *name != "x-amz-copy-source")
     {
-        assert!(parts.headers.get_all(name).iter().any(|kept| kept == value), "{name} was sent and is gone");
+        assert!(
+            parts.headers.get_all(name).iter().any(|kept| kept == value),
+            "{name} was sent and is gone"
+        );
     }
     let is_signed = query.has("X-Amz-Signature") || query.has("Signature");
     let mut added = parts.headers.keys().filter(|name| !sent.contains_key(*name));
@@ -78,16 +88,23 @@ fn check_mended(sent: &http::HeaderMap, parts: &Parts, query: &Query) {
         "a header was made of the query of a request without a signature"
     );
     let left = Query::parse(parts.uri.query().unwrap_or(""));
-    assert!(!left.has("X-Amz-Signature") && !left.has("Signature") || !is_signed, "a signature is left");
+    assert!(
+        !left.has("X-Amz-Signature") && !left.has("Signature") || !is_signed,
+        "a signature is left"
+    );
     assert!(!parts.uri.path().contains('+') && !parts.headers.contains_key("authorization"));
 }
 
-/// Nothing passes with two signatures, or with a header of S3's that the one does not cover. `s3s` verifies what it finds first of
-/// `Signature` and `X-Amz-Signature` in the query, and `Authorization`.
+/// Nothing passes with two signatures, or with a header of S3's that the one does not cover. `s3s`
+/// verifies what it finds first of `Signature` and `X-Amz-Signature` in the query, and
+/// `Authorization`.
 fn check_signature(parts: &Parts, query: &Query) {
     let times = |name: &str| query.pairs().iter().filter(|(given, _)| given == name).count();
     let authorization: Vec<_> = parts.headers.get_all("authorization").iter().collect();
-    assert!(times("Signature") + times("X-Amz-Signature") + authorization.len() <= 1, "signed twice");
+    assert!(
+        times("Signature") + times("X-Amz-Signature") + authorization.len() <= 1,
+        "signed twice"
+    );
     let signed_headers = match (times("X-Amz-Signature"), authorization.first()) {
         (1, _) => query.get("X-Amz-SignedHeaders").expect("whole, or refused"),
         (_, Some(header)) => header.to_str().expect("refused").rsplit(',').nth(1).expect("refused"),
@@ -114,8 +131,8 @@ fn head(input: &[u8]) -> Option<Parts> {
     Some(request.body(()).ok()?.into_parts().0)
 }
 
-/// An aws-chunked body. The first byte says of which kind, the second in which pieces it arrives: what is passed on is the same
-/// in any pieces.
+/// An aws-chunked body. The first byte says of which kind, the second in which pieces it arrives:
+/// what is passed on is the same in any pieces.
 pub fn aws_chunked(input: &[u8]) -> bool {
     let [kind, step, body @ ..] = input else { return false };
     let chunks = if kind % 2 == 0 { Chunks::Unsigned } else { Chunks::Signed { limit_bytes: 64 } };
@@ -161,7 +178,8 @@ fn payload(mut body: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let mut data = Vec::new();
     while let Some(end) = body.windows(2).position(|bytes| bytes == b"\r\n") {
         let digits = body[..end].split(|byte| *byte == b';').next().unwrap_or_default();
-        let size = std::str::from_utf8(digits).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
+        let size =
+            std::str::from_utf8(digits).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
         let size = size.expect("a size in hexadecimal digits");
         body = &body[end + 2..];
         if size == 0 {
@@ -194,9 +212,9 @@ pub fn keys_file(input: &[u8]) -> bool {
     !grants.is_empty()
 }
 
-/// A document: the lifecycle or CORS of a bucket, tags, a batch of deletes, the list of a Complete. This crate rewrites the XML,
-/// `s3s` reads it, and this crate reads what it says;
-/// what is kept is shown as what would be kept again.
+/// A document: the lifecycle or CORS of a bucket, tags, a batch of deletes, the list of a Complete.
+/// This crate rewrites the XML, `s3s` reads it, and this crate reads what it says; what is kept is
+/// shown as what would be kept again.
 pub fn documents(input: &[u8]) -> bool {
     let lifecycle = xml::<BucketLifecycleConfiguration>(input)
         .is_some_and(|document| is_stable(document.rules, lifecycle::read_rule, lifecycle::shown));
@@ -204,7 +222,10 @@ pub fn documents(input: &[u8]) -> bool {
         .is_some_and(|document| is_stable(document.cors_rules, cors::read_rule, cors::shown));
     let tags = xml::<Tagging>(input).is_some_and(|document| {
         let Ok(kept) = TagsOf::Object.check(document.tag_set) else { return false };
-        assert_eq!(TagsOf::Object.check(tags::shown(kept.clone())).expect("what was taken once"), kept);
+        assert_eq!(
+            TagsOf::Object.check(tags::shown(kept.clone())).expect("what was taken once"),
+            kept
+        );
         true
     });
     let deleted = xml::<Delete>(input).is_some_and(|document| !document.objects.is_empty());

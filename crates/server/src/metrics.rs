@@ -1,7 +1,8 @@
 //! Counts of what the server does, in the text form that Prometheus reads.
 //!
-//! A fixed set of counters and no registry: everything that is counted is a field here. Labels are the method and
-//! the status, never a bucket or key: those are private, and there is no end of them.
+//! A fixed set of counters and no registry: everything that is counted is a field here. Labels are
+//! the method and the status, never a bucket or key: those are private, and there is no end of
+//! them.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -49,18 +50,30 @@ impl Metrics {
                 let (class, count) = (class + 1, count.load(Relaxed));
                 line(
                     &mut text,
-                    format_args!("haul_requests_total{{method=\"{method}\",status=\"{class}xx\"}} {count}"),
+                    format_args!(
+                        "haul_requests_total{{method=\"{method}\",status=\"{class}xx\"}} {count}"
+                    ),
                 );
             }
         }
         let name = "haul_request_duration_seconds";
-        head(&mut text, name, "histogram", "From the first header to the head of the answer, by method.");
+        head(
+            &mut text,
+            name,
+            "histogram",
+            "From the first header to the head of the answer, by method.",
+        );
         for (index, method) in METHODS.iter().enumerate() {
             let mut so_far = 0;
             for (slot, count) in self.durations[index].iter().enumerate() {
                 so_far += count.load(Relaxed);
-                let bound = BUCKETS_MS.get(slot).map_or_else(|| "+Inf".to_owned(), |ms| seconds(*ms * 1000));
-                line(&mut text, format_args!("{name}_bucket{{method=\"{method}\",le=\"{bound}\"}} {so_far}"));
+                let bound = BUCKETS_MS
+                    .get(slot)
+                    .map_or_else(|| "+Inf".to_owned(), |ms| seconds(*ms * 1000));
+                line(
+                    &mut text,
+                    format_args!("{name}_bucket{{method=\"{method}\",le=\"{bound}\"}} {so_far}"),
+                );
             }
             let sum = seconds(self.duration_micros[index].load(Relaxed));
             line(&mut text, format_args!("{name}_sum{{method=\"{method}\"}} {sum}"));
@@ -68,7 +81,11 @@ impl Metrics {
         }
         gauge(&mut text, "haul_connections", "Connections open.", self.connections.load(Relaxed));
         for (name, help, count) in [
-            ("haul_received_bytes_total", "Bytes of request bodies, as they came.", &self.received_bytes),
+            (
+                "haul_received_bytes_total",
+                "Bytes of request bodies, as they came.",
+                &self.received_bytes,
+            ),
             ("haul_sent_bytes_total", "Bytes written to connections.", &self.sent_bytes),
         ] {
             head(&mut text, name, "counter", help);

@@ -1,7 +1,9 @@
-//! Starting and stopping: the store's folder, the keys, the socket, and the file that tells other processes where.
+//! Starting and stopping: the store's folder, the keys, the socket, and the file that tells other
+//! processes where.
 //!
-//! The lock of the folder decides who serves it. The file with address and keys is removed when the lock has been
-//! taken and written once the socket listens; it names its process, so one that a killed server left is not believed.
+//! The lock of the folder decides who serves it. The file with address and keys is removed when the
+//! lock has been taken and written once the socket listens; it names its process, so one that a
+//! killed server left is not believed.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -78,7 +80,8 @@ impl EndpointFile {
 
 /// A server that runs until it is stopped or dropped.
 ///
-/// Dropping it stops accepting and lets requests in flight end with the runtime; [`stop`](Self::stop) waits for them.
+/// Dropping it stops accepting and lets requests in flight end with the runtime;
+/// [`stop`](Self::stop) waits for them.
 #[derive(Debug)]
 pub struct RunningServer {
     scheme: String,
@@ -94,8 +97,8 @@ pub struct RunningServer {
 /// Opens the folder, listens, and serves in tasks of the current runtime.
 ///
 /// # Errors
-/// [`Error::Store`] (with [`haul_store::Error::Locked`] when another process holds the folder), [`Error::Listen`],
-/// [`Error::Keys`], [`Error::Grants`], [`Error::Tls`], [`Error::Random`].
+/// [`Error::Store`] (with [`haul_store::Error::Locked`] when another process holds the folder),
+/// [`Error::Listen`], [`Error::Keys`], [`Error::Grants`], [`Error::Tls`], [`Error::Random`].
 pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
     let transport = Transport::new(options.tls.as_ref())?;
     let dir = options.data_dir.clone();
@@ -152,8 +155,12 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
         held_room: HeldRoom::new(shares.held_bytes),
         metrics: Arc::clone(&metrics),
     };
-    let config =
-        ServeConfig { transport, places, metrics: Arc::clone(&metrics), limits: options.limits.clone() };
+    let config = ServeConfig {
+        transport,
+        places,
+        metrics: Arc::clone(&metrics),
+        limits: options.limits.clone(),
+    };
     let (stop, stopped) = watch::channel(());
     let mut tasks = vec![
         tokio::spawn(connections::serve(listener, Arc::new(front), config, stopped.clone())),
@@ -166,7 +173,8 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
         let connections = options.limits.connections.min(ADMIN_CONNECTIONS_MAX);
         let limits = Limits { connections, ..options.limits };
         let places = Places::new(connections);
-        let config = ServeConfig { transport: Transport::Plain, places, metrics: metrics_of_admin, limits };
+        let config =
+            ServeConfig { transport: Transport::Plain, places, metrics: metrics_of_admin, limits };
         let admin = Arc::new(Admin { endpoint, metrics });
         tasks.push(tokio::spawn(connections::serve(listener, admin, config, stopped)));
     }
@@ -189,7 +197,8 @@ impl RunningServer {
         self.address
     }
 
-    /// `http://ADDRESS` (with TLS `https://`), reachable from this machine also when it listens on all interfaces.
+    /// `http://ADDRESS` (with TLS `https://`), reachable from this machine also when it listens on
+    /// all interfaces.
     pub fn endpoint(&self) -> String {
         endpoint_url(&self.scheme, self.address)
     }
@@ -209,8 +218,8 @@ impl RunningServer {
         self.data_dir.join(KEYS_FILE)
     }
 
-    /// Takes these key pairs in the place of those that [`ServerOptions::grants`] or the last call gave. Requests under way
-    /// end as they began. The owner's keys stay.
+    /// Takes these key pairs in the place of those that [`ServerOptions::grants`] or the last call
+    /// gave. Requests under way end as they began. The owner's keys stay.
     ///
     /// # Errors
     /// [`GrantsError::OwnersKey`]; the key pairs stay as they were.
@@ -221,7 +230,8 @@ impl RunningServer {
         Ok(())
     }
 
-    /// Stops accepting, waits for requests in flight (up to the grace time of the limits), and lets the folder go.
+    /// Stops accepting, waits for requests in flight (up to the grace time of the limits), and lets
+    /// the folder go.
     pub async fn stop(self) {
         // Before the lock is let go: the next holder writes its own.
         let dir = self.data_dir.clone();
@@ -234,7 +244,8 @@ impl RunningServer {
                 tracing::error!(%error, "a task of the server failed");
             }
         }
-        // A write that was cut off may still be on its way out of the store; whoever waits for us wants the folder.
+        // A write that was cut off may still be on its way out of the store; whoever waits for us
+        // wants the folder.
         for _ in 0..LOCK_LOOKS {
             let dir = self.data_dir.clone();
             if !matches!(blocking(move || Ok(side_file::is_in_use(&dir)?)).await, Ok(true)) {
@@ -248,15 +259,17 @@ impl RunningServer {
 
 /// The server that holds a folder, if one does.
 ///
-/// `None` also while that server is still starting: whoever could not open the folder may ask again a moment later.
-/// Blocks, for a second at most.
+/// `None` also while that server is still starting: whoever could not open the folder may ask again
+/// a moment later. Blocks, for a second at most.
 ///
 /// # Errors
-/// [`Error::Store`] when the folder cannot be read, [`Error::Keys`] when the file is not what a server writes.
+/// [`Error::Store`] when the folder cannot be read, [`Error::Keys`] when the file is not what a
+/// server writes.
 pub fn running_endpoint(data_dir: impl AsRef<Path>) -> Result<Option<EndpointFile>, Error> {
     let dir = data_dir.as_ref();
     let Some(file) = read_json::<EndpointFile>(dir, ENDPOINT_FILE)? else { return Ok(None) };
-    // Knock first: asking for the lock takes it for an instant, and would be in the way of a server that is starting.
+    // Knock first: asking for the lock takes it for an instant, and would be in the way of a server
+    // that is starting.
     if TcpStream::connect_timeout(&reachable(file.address), KNOCK_PATIENCE).is_err()
         || !side_file::is_in_use(dir)?
     {
@@ -327,7 +340,10 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(dir: &Path, name: &'static str) -> Result<Option<T>, Error> {
+fn read_json<T: serde::de::DeserializeOwned>(
+    dir: &Path,
+    name: &'static str,
+) -> Result<Option<T>, Error> {
     let Some(bytes) = side_file::read(dir, name)? else { return Ok(None) };
     // The error of serde_json may quote what it read: only the place in the file is passed on.
     let parsed = serde_json::from_slice(&bytes);

@@ -20,7 +20,10 @@ impl S3 for Service {
         Ok(self.0.create_bucket(req).await?)
     }
 
-    async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+    async fn head_bucket(
+        &self,
+        req: S3Request<HeadBucketInput>,
+    ) -> S3Result<S3Response<HeadBucketOutput>> {
         Ok(self.0.head_bucket(req).await?)
     }
 
@@ -45,15 +48,24 @@ impl S3 for Service {
         Ok(self.0.get_bucket_location(req).await?)
     }
 
-    async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+    async fn put_object(
+        &self,
+        req: S3Request<PutObjectInput>,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
         Ok(self.0.put_object(req).await?)
     }
 
-    async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+    async fn get_object(
+        &self,
+        req: S3Request<GetObjectInput>,
+    ) -> S3Result<S3Response<GetObjectOutput>> {
         Ok(self.0.get_object(req).await?)
     }
 
-    async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+    async fn head_object(
+        &self,
+        req: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
         Ok(self.0.head_object(req).await?)
     }
 
@@ -78,7 +90,10 @@ impl S3 for Service {
         Ok(self.0.delete_objects(req).await?)
     }
 
-    async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
+    async fn copy_object(
+        &self,
+        req: S3Request<CopyObjectInput>,
+    ) -> S3Result<S3Response<CopyObjectOutput>> {
         Ok(self.0.copy_object(req).await?)
     }
 
@@ -110,7 +125,10 @@ impl S3 for Service {
         Ok(self.0.create_multipart_upload(req).await?)
     }
 
-    async fn upload_part(&self, req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
+    async fn upload_part(
+        &self,
+        req: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
         Ok(self.0.upload_part(req).await?)
     }
 
@@ -121,7 +139,10 @@ impl S3 for Service {
         Ok(self.0.upload_part_copy(req).await?)
     }
 
-    async fn list_parts(&self, req: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
+    async fn list_parts(
+        &self,
+        req: S3Request<ListPartsInput>,
+    ) -> S3Result<S3Response<ListPartsOutput>> {
         Ok(self.0.list_parts(req).await?)
     }
 
@@ -369,8 +390,10 @@ impl S3 for Service {
         &self,
         req: S3Request<GetBucketWebsiteInput>,
     ) -> S3Result<S3Response<GetBucketWebsiteOutput>> {
-        let (code, message) =
-            ("NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration");
+        let (code, message) = (
+            "NoSuchWebsiteConfiguration",
+            "The specified bucket does not have a website configuration",
+        );
         Ok(self.0.unconfigured(&req.input.bucket, code, message).await?)
     }
 
@@ -378,8 +401,10 @@ impl S3 for Service {
         &self,
         req: S3Request<GetBucketReplicationInput>,
     ) -> S3Result<S3Response<GetBucketReplicationOutput>> {
-        let (code, message) =
-            ("ReplicationConfigurationNotFoundError", "The replication configuration was not found");
+        let (code, message) = (
+            "ReplicationConfigurationNotFoundError",
+            "The replication configuration was not found",
+        );
         Ok(self.0.unconfigured(&req.input.bucket, code, message).await?)
     }
 

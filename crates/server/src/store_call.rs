@@ -2,8 +2,8 @@
 
 use crate::answer::refusal::Refusal;
 
-/// Runs `work` on a blocking thread. Errors of the store become refusals here, where the request's span is, so that
-/// the log entry of a failure carries the request id.
+/// Runs `work` on a blocking thread. Errors of the store become refusals here, where the request's
+/// span is, so that the log entry of a failure carries the request id.
 pub(crate) async fn store_call<T: Send + 'static>(
     work: impl FnOnce() -> haul_store::Result<T> + Send + 'static,
 ) -> Result<T, Refusal> {

@@ -1,7 +1,7 @@
 //! How quickly a real folder takes bytes, and how long Complete takes: `ingest_speed DIR [GIB]`.
 //!
-//! Parts of 16 MiB, 8 in flight, given in blocks of 64 KiB as a server gets them; every part is on disk when its sender goes on.
-//! CPU seconds are those of this process.
+//! Parts of 16 MiB, 8 in flight, given in blocks of 64 KiB as a server gets them; every part is on
+//! disk when its sender goes on. CPU seconds are those of this process.
 
 #![expect(clippy::print_stdout, reason = "a program for people who measure")]
 
@@ -14,8 +14,8 @@ use bytes::Bytes;
 use haul_parts::limits::{GIB, MIB};
 use haul_parts::{Bucket, ChecksumAlgorithm, Key, Limits, PartNumber};
 use haul_store::{
-    CompleteOptions, CompletedPart, PartInfo, Store, StoreOptions, UploadOptions, UploadRef, WriteCondition,
-    WriteOptions,
+    CompleteOptions, CompletedPart, PartInfo, Store, StoreOptions, UploadOptions, UploadRef,
+    WriteCondition, WriteOptions,
 };
 
 const SENDERS: u32 = 8;
@@ -53,7 +53,11 @@ fn measure(
     let (wall, cpu) = (begin.elapsed().as_secs_f64(), cpu_seconds()? - cpu);
     #[expect(clippy::cast_precision_loss, reason = "for people to read")]
     let gib = (u64::from(parts) * part_bytes) as f64 / GIB as f64;
-    println!("{name}: {gib:.3} GiB in {wall:.2} s, {:.2} GiB/s, {:.2} CPU-s/GiB", gib / wall, cpu / gib);
+    println!(
+        "{name}: {gib:.3} GiB in {wall:.2} s, {:.2} GiB/s, {:.2} CPU-s/GiB",
+        gib / wall,
+        cpu / gib
+    );
 
     sent.sort_by_key(|part| part.part_number);
     let list = sent

@@ -1,15 +1,16 @@
 //! Writes until it is killed: `keep_writing DIR SEED`. The other half of the test that kills it.
 //!
-//! Every line on its standard output is a promise, given only after the store has answered: `put NAME SEED LENGTH` or
-//! `delete NAME`; before each operation it says `begin NAME`. The bytes of an object follow from seed and length.
+//! Every line on its standard output is a promise, given only after the store has answered: `put
+//! NAME SEED LENGTH` or `delete NAME`; before each operation it says `begin NAME`. The bytes of an
+//! object follow from seed and length.
 
 use std::error::Error;
 use std::io::Write;
 
 use haul_parts::{Bucket, ChecksumAlgorithm, Key, Limits, PartNumber};
 use haul_store::{
-    CompleteOptions, CompletedPart, PutOptions, StagedPart, Store, StoreOptions, UploadOptions, UploadRef,
-    WriteCondition, WriteOptions,
+    CompleteOptions, CompletedPart, PutOptions, StagedPart, Store, StoreOptions, UploadOptions,
+    UploadRef, WriteCondition, WriteOptions,
 };
 
 const CLIENTS: u64 = 3;
@@ -61,7 +62,13 @@ fn write_on(store: &Store, bucket: &Bucket, client: u64, seed: u64) -> Result<()
     Ok(())
 }
 
-fn upload(store: &Store, bucket: &Bucket, key: &Key, seed: u64, length: usize) -> Result<(), Failure> {
+fn upload(
+    store: &Store,
+    bucket: &Bucket,
+    key: &Key,
+    seed: u64,
+    length: usize,
+) -> Result<(), Failure> {
     let upload = store.create_multipart_upload(bucket, key, UploadOptions::default())?.upload;
     let bytes = bytes(seed, length);
     let (head, tail) = bytes.split_at(length / 2);
@@ -70,7 +77,12 @@ fn upload(store: &Store, bucket: &Bucket, key: &Key, seed: u64, length: usize) -
     Ok(())
 }
 
-fn put_part(store: &Store, upload: &UploadRef, number: u32, bytes: &[u8]) -> Result<CompletedPart, Failure> {
+fn put_part(
+    store: &Store,
+    upload: &UploadRef,
+    number: u32,
+    bytes: &[u8],
+) -> Result<CompletedPart, Failure> {
     // A part of no bytes before the last is too small, and this is not a test of limits.
     let bytes = if bytes.is_empty() { b"-" } else { bytes };
     let part = store.put_part(upload, PartNumber::new(number)?, stage(store, bytes)?, None)?;

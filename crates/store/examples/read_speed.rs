@@ -1,7 +1,8 @@
 //! What verifying costs on the way out: `read_speed DIR [MIB]`.
 //!
-//! Writes one object, reads it whole and in small ranges (from the page cache after the first pass), and reads its data
-//! file again without verifying, for comparison. CPU seconds are those of this process.
+//! Writes one object, reads it whole and in small ranges (from the page cache after the first
+//! pass), and reads its data file again without verifying, for comparison. CPU seconds are those of
+//! this process.
 
 #![expect(clippy::print_stdout, reason = "a program for people who measure")]
 
@@ -30,7 +31,8 @@ fn main() -> Done {
     let (bucket, key) = (Bucket::new("read-speed")?, Key::new("object")?);
     store.create_bucket(&bucket)?;
     let checksums = vec![ChecksumAlgorithm::Crc64Nvme];
-    let mut writer = store.begin_part(WriteOptions { size_hint_bytes: Some(size_bytes), checksums })?;
+    let mut writer =
+        store.begin_part(WriteOptions { size_hint_bytes: Some(size_bytes), checksums })?;
     let block: Vec<u8> =
         (0..1 << 20).map(|at: u32| at.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
     for _ in 0..size_bytes / MIB {

@@ -1,7 +1,8 @@
 //! Blocks: where bytes are gathered on their way from a socket to the disk.
 //!
-//! A disk takes memory past the page cache only when it begins and ends at its own boundaries, so a block does. Blocks are
-//! used again and again: fresh memory costs the system about as much as filling it.
+//! A disk takes memory past the page cache only when it begins and ends at its own boundaries, so a
+//! block does. Blocks are used again and again: fresh memory costs the system about as much as
+//! filling it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,7 +31,8 @@ impl BlockPool {
         Block::new(memory, BLOCK_BYTES, self)
     }
 
-    /// An empty block of [`SMALL_BLOCK_BYTES`], for senders that would take long to fill a large one.
+    /// An empty block of [`SMALL_BLOCK_BYTES`], for senders that would take long to fill a large
+    /// one.
     pub fn take_small(&self) -> Block {
         Block::new(vec![0; SMALL_BLOCK_BYTES + BLOCK_ALIGNMENT], SMALL_BLOCK_BYTES, self)
     }
@@ -120,7 +122,10 @@ mod tests {
         assert!(block.is_full());
         assert_eq!(&second[..], b"56789");
         let bytes = block.freeze();
-        assert_eq!((bytes.len(), bytes[0], &bytes[BLOCK_BYTES - 5..]), (BLOCK_BYTES, 1, &b"01234"[..]));
+        assert_eq!(
+            (bytes.len(), bytes[0], &bytes[BLOCK_BYTES - 5..]),
+            (BLOCK_BYTES, 1, &b"01234"[..])
+        );
         assert_eq!(bytes.as_ptr().align_offset(BLOCK_ALIGNMENT), 0);
     }
 

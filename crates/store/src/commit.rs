@@ -1,8 +1,9 @@
 //! Group commit: operations that arrive together are published by one transaction and one sync.
 //!
-//! One thread takes what is waiting, makes safe the folders of new files, lets each operation change the tables, commits,
-//! and only then answers. So the order that durability needs (bytes, name, metadata, answer) is in one place, and what
-//! one operation decides (a condition, a refusal) is decided before the next one looks.
+//! One thread takes what is waiting, makes safe the folders of new files, lets each operation
+//! change the tables, commits, and only then answers. So the order that durability needs (bytes,
+//! name, metadata, answer) is in one place, and what one operation decides (a condition, a refusal)
+//! is decided before the next one looks.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -79,8 +80,9 @@ impl<T: Send, F: FnOnce(&mut Batch<'_>) -> Result<T> + Send> QueuedOperation for
 impl Committer {
     pub(crate) fn start(core: Arc<OpenStore>) -> std::io::Result<Self> {
         let (queue, queued) = sync_channel(QUEUE_JOBS_MAX);
-        let thread =
-            std::thread::Builder::new().name("haul-commit".to_owned()).spawn(move || run(&core, &queued))?;
+        let thread = std::thread::Builder::new()
+            .name("haul-commit".to_owned())
+            .spawn(move || run(&core, &queued))?;
         Ok(Self { queue: Some(queue), thread: Mutex::new(Some(thread)) })
     }
 
@@ -90,8 +92,8 @@ impl Committer {
         thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Runs an operation in the next transaction. When this returns `Ok` the change is on disk. `folder` is where a new
-    /// file was linked: its name is made safe before.
+    /// Runs an operation in the next transaction. When this returns `Ok` the change is on disk.
+    /// `folder` is where a new file was linked: its name is made safe before.
     pub(crate) fn commit<T: Send + 'static>(
         &self,
         folder: Option<FolderId>,
@@ -151,23 +153,30 @@ impl TransactionFailure {
     }
 }
 
-fn publish(core: &OpenStore, queued: &mut [Box<dyn QueuedOperation>]) -> Result<(), TransactionFailure> {
+fn publish(
+    core: &OpenStore,
+    queued: &mut [Box<dyn QueuedOperation>],
+) -> Result<(), TransactionFailure> {
     core.check_writable().map_err(|error| stop(core, &error))?;
-    let folders: BTreeSet<FolderId> = queued.iter().filter_map(|operation| operation.folder()).collect();
+    let folders: BTreeSet<FolderId> =
+        queued.iter().filter_map(|operation| operation.folder()).collect();
     for folder in folders {
-        core.disk.sync_folder(folder).map_err(|error| match Error::io("syncing a folder")(error) {
-            // The folder could not be opened, so no sync was tried.
-            Error::TooManyOpenFiles => TransactionFailure::TooManyOpenFiles,
-            error => stop(core, &error),
+        core.disk.sync_folder(folder).map_err(|error| {
+            match Error::io("syncing a folder")(error) {
+                // The folder could not be opened, so no sync was tried.
+                Error::TooManyOpenFiles => TransactionFailure::TooManyOpenFiles,
+                error => stop(core, &error),
+            }
         })?;
     }
 
     let mut transaction = core.database.begin_write().map_err(|error| stop(core, &error.into()))?;
-    // In one phase, a damaged page of the newest state would be taken for a torn commit and the state before it for the
-    // truth: what was acknowledged since would be gone without a word. It costs a second sync per transaction.
+    // In one phase, a damaged page of the newest state would be taken for a torn commit and the
+    // state before it for the truth: what was acknowledged since would be gone without a word. It
+    // costs a second sync per transaction.
     transaction.set_two_phase_commit(true);
-    let mut batch =
-        Batch::open(&transaction, core.options.clock.now_ms()).map_err(|error| stop(core, &error))?;
+    let mut batch = Batch::open(&transaction, core.options.clock.now_ms())
+        .map_err(|error| stop(core, &error))?;
     for operation in queued {
         let before = batch.writes();
         if operation.run(&mut batch) == Outcome::Refused && batch.writes() != before {

@@ -1,8 +1,8 @@
-//! Opening the metadata: making it the first time, refusing what is too new or of another store, and giving room back to a
-//! full disk.
+//! Opening the metadata: making it the first time, refusing what is too new or of another store,
+//! and giving room back to a full disk.
 //!
-//! New metadata is made only where there are no data files: metadata that is lost must not be replaced by an empty one, by
-//! which every data file would belong to nothing.
+//! New metadata is made only where there are no data files: metadata that is lost must not be
+//! replaced by an empty one, by which every data file would belong to nothing.
 
 use redb::{Database, ReadableDatabase};
 
@@ -21,7 +21,10 @@ pub(crate) fn reserve_bytes(disk: &dyn Disk, options: &StoreOptions) -> Result<u
 }
 
 /// Opens the metadata, or makes it. Returns it with the id of the store.
-pub(crate) fn open_database(disk: &dyn Disk, options: &StoreOptions) -> Result<(Database, StoreId)> {
+pub(crate) fn open_database(
+    disk: &dyn Disk,
+    options: &StoreOptions,
+) -> Result<(Database, StoreId)> {
     if let Some(file) = disk.open_database().map_err(Error::io(OPENING))? {
         // An empty file would become an empty database.
         if file.size_bytes().map_err(Error::io(OPENING))? == 0 {
@@ -45,7 +48,8 @@ pub(crate) fn open_database(disk: &dyn Disk, options: &StoreOptions) -> Result<(
     Ok((reopen(disk, options)?, id))
 }
 
-/// Makes sure that no metadata is missing: there are no data files, and no store was ever made here.
+/// Makes sure that no metadata is missing: there are no data files, and no store was ever made
+/// here.
 pub(crate) fn refuse_lost_metadata(disk: &dyn Disk) -> Result<()> {
     let files = count_data_files(disk)?;
     if files > 0 || read_store_id(disk)?.is_some() {
@@ -60,8 +64,8 @@ fn check_store_id(disk: &dyn Disk, id: StoreId) -> Result<()> {
     if beside.as_deref().and_then(StoreId::from_file_text) == Some(id) {
         return Ok(());
     }
-    // The power may go between making the metadata and naming the store beside the data files, which comes before the first
-    // of those.
+    // The power may go between making the metadata and naming the store beside the data files,
+    // which comes before the first of those.
     if beside.is_none() && count_data_files(disk)? == 0 {
         return disk.write_store_id(id.file_text().as_bytes()).map_err(Error::io(MAKING));
     }
@@ -86,8 +90,8 @@ fn count_data_files(disk: &dyn Disk) -> Result<u64> {
 
 fn open(file: Box<dyn DatabaseFile>, options: &StoreOptions) -> Result<Database> {
     let mut builder = Database::builder();
-    // Every page against its checksum, which takes 0.1 s per million objects: a changed one could make data files look
-    // like orphans.
+    // Every page against its checksum, which takes 0.1 s per million objects: a changed one could
+    // make data files look like orphans.
     builder.set_cache_size(options.cache_bytes).set_check_integrity_on_open(true);
     Ok(builder.create_with_backend(Backend(file))?)
 }
@@ -110,9 +114,14 @@ fn check_format(database: &Database) -> Result<()> {
     Ok(())
 }
 
-/// The database keeps the pages of what was deleted for itself. When the disk is so full that the store would refuse
-/// writes, it is made as small as it can be; otherwise nothing would ever give that room back.
-fn give_room_back(mut database: Database, disk: &dyn Disk, options: &StoreOptions) -> Result<Database> {
+/// The database keeps the pages of what was deleted for itself. When the disk is so full that the
+/// store would refuse writes, it is made as small as it can be; otherwise nothing would ever give
+/// that room back.
+fn give_room_back(
+    mut database: Database,
+    disk: &dyn Disk,
+    options: &StoreOptions,
+) -> Result<Database> {
     let space = disk.space().map_err(Error::io("asking how full the disk is"))?;
     if space.available_bytes >= reserve_bytes(disk, options)? {
         return Ok(database);

@@ -1,12 +1,15 @@
 //! What can go wrong, named as S3 names it where S3 has a name.
 //!
-//! One enum for the crate. The server turns a variant into an S3 error document by [`Error::s3_code`], and everything it
-//! wants to say beside the code is in the fields. Nothing here knows HTTP: the status is the server's business.
+//! One enum for the crate. The server turns a variant into an S3 error document by
+//! [`Error::s3_code`], and everything it wants to say beside the code is in the fields. Nothing
+//! here knows HTTP: the status is the server's business.
 
 use std::io;
 use std::path::PathBuf;
 
-use haul_parts::{Bucket, Checksum, ChecksumAlgorithm, ChecksumType, ETag, Key, PartNumber, UploadId};
+use haul_parts::{
+    Bucket, Checksum, ChecksumAlgorithm, ChecksumType, ETag, Key, PartNumber, UploadId,
+};
 use thiserror::Error;
 
 use crate::disk::{FileId, NotPlain};
@@ -140,7 +143,9 @@ pub enum Error {
         key: Key,
     },
     /// The upload id is unknown, of another key, or of an upload that was completed or aborted.
-    #[error("upload {upload_id} does not exist: the id may be wrong, or it was aborted or completed")]
+    #[error(
+        "upload {upload_id} does not exist: the id may be wrong, or it was aborted or completed"
+    )]
     NoSuchUpload {
         /// The id asked for.
         upload_id: UploadId,
@@ -148,7 +153,8 @@ pub enum Error {
 
     /// A listed part was never uploaded, or its ETag or checksum is another one.
     #[error(
-        "part {part_number} of upload {upload_id} was not uploaded with ETag {etag} or the named checksum"
+        "part {part_number} of upload {upload_id} was not uploaded with ETag {etag} or the named \
+         checksum"
     )]
     InvalidPart {
         /// Which part.
@@ -158,7 +164,8 @@ pub enum Error {
         /// Of which upload.
         upload_id: UploadId,
     },
-    /// The list of parts is not in strictly ascending order, or has gaps where checksums forbid them.
+    /// The list of parts is not in strictly ascending order, or has gaps where checksums forbid
+    /// them.
     #[error("the list of parts is not in ascending order at part {part_number}")]
     InvalidPartOrder {
         /// The first part out of order.
@@ -189,7 +196,8 @@ pub enum Error {
     NoPartsListed,
     /// The object would have another size than the client says.
     #[error(
-        "The provided 'x-amz-mp-object-size' header value {given_bytes} does not match what was computed: {computed_bytes}"
+        "The provided 'x-amz-mp-object-size' header value {given_bytes} does not match what was \
+         computed: {computed_bytes}"
     )]
     ObjectSizeMismatch {
         /// What the client says.
@@ -218,10 +226,11 @@ pub enum Error {
         /// What the part came with.
         actual: Option<ChecksumAlgorithm>,
     },
-    /// Complete names another checksum type than Create did. An upload that was created without an algorithm has none
-    /// to name: AWS calls its type `null`.
+    /// Complete names another checksum type than Create did. An upload that was created without an
+    /// algorithm has none to name: AWS calls its type `null`.
     #[error(
-        "The upload was created using the {} checksum mode. The complete request must use the same checksum mode.",
+        "The upload was created using the {} checksum mode. The complete request must use the same \
+         checksum mode.",
         expected.map_or("null", |expected| expected.s3_name())
     )]
     ChecksumTypeMismatch {
@@ -230,7 +239,8 @@ pub enum Error {
     },
     /// A composite upload is completed without the checksum of each part.
     #[error(
-        "The upload was created using a {} checksum. The complete request must include the checksum for each part. It was missing for part {part_number} in the request.",
+        "The upload was created using a {} checksum. The complete request must include the \
+         checksum for each part. It was missing for part {part_number} in the request.",
         algorithm.s3_name().to_lowercase()
     )]
     MissingPartChecksum {
@@ -247,7 +257,8 @@ pub enum Error {
         /// That of the bytes, by the same algorithm.
         computed: Checksum,
     },
-    /// The object has another checksum than Complete says. AWS spells the algorithm in lower case here.
+    /// The object has another checksum than Complete says. AWS spells the algorithm in lower case
+    /// here.
     #[error("The {} you specified did not match the calculated checksum.", computed.algorithm().s3_name().to_lowercase())]
     BadObjectDigest {
         /// What the client says.
@@ -255,7 +266,8 @@ pub enum Error {
         /// What the parts come to, of the algorithm that the upload was created with.
         computed: Checksum,
     },
-    /// The caller names a checksum that it did not have computed while writing. A mistake of the caller.
+    /// The caller names a checksum that it did not have computed while writing. A mistake of the
+    /// caller.
     #[error("the {algorithm} of these bytes was not computed while they were written")]
     ChecksumNotComputed {
         /// Of which algorithm.
@@ -312,12 +324,12 @@ pub enum Error {
     /// No space left; earlier data is intact, and the space of what failed was given back.
     #[error("the disk of the store is full")]
     StorageFull,
-    /// This process, or the whole system, has as many files open as it may. Nothing is wrong with the store: the same
-    /// call works once some are closed.
+    /// This process, or the whole system, has as many files open as it may. Nothing is wrong with
+    /// the store: the same call works once some are closed.
     #[error("too many files are open")]
     TooManyOpenFiles,
-    /// A sync failed earlier: what the page cache says can no longer be believed, so nothing more is written until the
-    /// store is opened again. Reading goes on where it can.
+    /// A sync failed earlier: what the page cache says can no longer be believed, so nothing more
+    /// is written until the store is opened again. Reading goes on where it can.
     #[error("the store takes no writes until it is opened again: {reason}")]
     ReadOnlyAfterSyncFailure {
         /// What failed.
@@ -386,33 +398,46 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Locked { .. } => Some("stop the other process, or use it through its address"),
-            Self::NotAStore { .. } => Some("name the folder that haul serve or local:// keeps its data in"),
-            Self::FormatTooNew { .. } => Some("open this folder with the Haul that wrote it, or a newer one"),
+            Self::NotAStore { .. } => {
+                Some("name the folder that haul serve or local:// keeps its data in")
+            }
+            Self::FormatTooNew { .. } => {
+                Some("open this folder with the Haul that wrote it, or a newer one")
+            }
             Self::FormatTooOld { .. } => {
                 Some("copy the objects out with the Haul that wrote it, into a store of this one")
             }
             Self::MetadataLost { .. } => Some(
-                "nothing was changed: bring meta.redb back from a backup; `haul store check` on the folder lists the files",
+                "nothing was changed: bring meta.redb back from a backup; `haul store check` on \
+                 the folder lists the files",
             ),
-            Self::ForeignMetadata { .. } => {
-                Some("nothing was changed: bring back meta.redb and data/ of one and the same store")
-            }
+            Self::ForeignMetadata { .. } => Some(
+                "nothing was changed: bring back meta.redb and data/ of one and the same store",
+            ),
             Self::NotPlain { .. } => Some(
-                "links are not followed there, and nothing was changed: put the file or folder itself in its place",
+                "links are not followed there, and nothing was changed: put the file or folder \
+                 itself in its place",
             ),
-            Self::DamagedFile { .. } => {
-                Some("run `haul store check` on the folder, which names the objects that are damaged")
-            }
+            Self::DamagedFile { .. } => Some(
+                "run `haul store check` on the folder, which names the objects that are damaged",
+            ),
             Self::Damaged { .. } => Some("run `haul store check` on the folder"),
             Self::MetadataDamaged { .. } => Some(
-                "nothing was changed, and the bytes of every part are still under data/: bring meta.redb back from a backup",
+                "nothing was changed, and the bytes of every part are still under data/: bring \
+                 meta.redb back from a backup",
             ),
             Self::TooManyOpenFiles => {
                 Some("raise the limit of open files (ulimit -n), or send fewer requests at once")
             }
-            Self::StorageFull => Some("delete objects or unfinished uploads, or give the disk more space"),
-            Self::ReadOnlyAfterSyncFailure { .. } => Some("look at the disk, then start the store again"),
-            Self::ConditionalRequestConflict { .. } => Some("create a new upload and send every part again"),
+            Self::StorageFull => {
+                Some("delete objects or unfinished uploads, or give the disk more space")
+            }
+            Self::ReadOnlyAfterSyncFailure { .. } => {
+                Some("look at the disk, then start the store again")
+            }
+            Self::ConditionalRequestConflict { .. } => {
+                Some("create a new upload and send every part again")
+            }
             _ => None,
         }
     }
@@ -434,12 +459,14 @@ impl Error {
     }
 }
 
-/// `EMFILE` and `ENFILE`, for which the standard library has no names; the numbers are those of every Unix.
+/// `EMFILE` and `ENFILE`, for which the standard library has no names; the numbers are those of
+/// every Unix.
 fn is_out_of_files(error: &io::Error) -> bool {
     cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
-/// redb has an error type per step; all that matters here is whether the disk was full, or the file damaged.
+/// redb has an error type per step; all that matters here is whether the disk was full, or the file
+/// damaged.
 macro_rules! database_errors {
     ($($name:ty),*) => {$(
         impl From<$name> for Error {
@@ -459,11 +486,16 @@ database_errors!(
 
 fn from_database(error: redb::Error) -> Error {
     match error {
-        redb::Error::Io(source) if source.kind() == io::ErrorKind::StorageFull => Error::StorageFull,
+        redb::Error::Io(source) if source.kind() == io::ErrorKind::StorageFull => {
+            Error::StorageFull
+        }
         redb::Error::Corrupted(message) => Error::MetadataDamaged { message },
         // A file that does not begin like one of its own, or says that it is longer than it is.
         redb::Error::Io(source)
-            if matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
+            if matches!(
+                source.kind(),
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+            ) =>
         {
             Error::MetadataDamaged { message: source.to_string() }
         }

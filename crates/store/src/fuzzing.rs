@@ -7,8 +7,8 @@ use std::fmt::Debug;
 use crate::Result;
 use crate::meta::{BucketRecord, FileRecord, Layout, ObjectRecord, PartRecord, UploadRecord};
 
-/// The first byte chooses the kind, the rest is the record. One that is taken comes out of its own encoding as it is. Says
-/// whether it was taken.
+/// The first byte chooses the kind, the rest is the record. One that is taken comes out of its own
+/// encoding as it is. Says whether it was taken.
 pub fn store_records(input: &[u8]) -> bool {
     let Some((kind, record)) = input.split_first() else { return false };
     match kind % 6 {

@@ -1,9 +1,10 @@
 //! A crash-safe object store on one machine's disk: parts, publish, sweep.
 //!
-//! The store answers in S3's words and has never heard of HTTP. Bytes go in by a [`PartWriter`], which hashes them in the
-//! same pass, and become visible only by [`Store::put_object`], [`Store::put_part`] or
-//! [`Store::complete_multipart_upload`]; when one of those returns, the result is on disk and stays after power loss.
-//! Complete writes no data: the object is a manifest over the files of its parts.
+//! The store answers in S3's words and has never heard of HTTP. Bytes go in by a [`PartWriter`],
+//! which hashes them in the same pass, and become visible only by [`Store::put_object`],
+//! [`Store::put_part`] or [`Store::complete_multipart_upload`]; when one of those returns, the
+//! result is on disk and stays after power loss. Complete writes no data: the object is a manifest
+//! over the files of its parts.
 //!
 //! Everything blocks. A [`Store`] is cheap to clone and may be used from any number of threads.
 //!

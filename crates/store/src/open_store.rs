@@ -1,4 +1,5 @@
-//! What all operations of an open store share: the disk, the database, who may still write, and the numbers of files.
+//! What all operations of an open store share: the disk, the database, who may still write, and the
+//! numbers of files.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,8 @@ use crate::reaper::Reaper;
 use crate::store_id::StoreId;
 use crate::{Error, Result, StoreOptions};
 
-/// The database before the lock: fields are dropped in this order, and the lock must be the last to go.
+/// The database before the lock: fields are dropped in this order, and the lock must be the last to
+/// go.
 #[derive(Debug)]
 pub(crate) struct OpenStore {
     pub(crate) database: Database,
@@ -80,8 +82,8 @@ impl OpenStore {
             .clone()
     }
 
-    /// A sync failed. A disk that is full says so at once or at sync; then only these bytes are lost. Any other failure
-    /// means that the page cache cannot be believed any more.
+    /// A sync failed. A disk that is full says so at once or at sync; then only these bytes are
+    /// lost. Any other failure means that the page cache cannot be believed any more.
     pub(crate) fn sync_failed(&self, operation: &'static str, error: std::io::Error) -> Error {
         let error = Error::io(operation)(error);
         // Without a free file number the folder could not even be opened: no sync was tried.

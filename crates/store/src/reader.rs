@@ -1,5 +1,5 @@
-//! Bytes on their way out: across the extents of an object, at most one file open at a time, and each byte only after the
-//! checksum of its span was compared (see `spans`).
+//! Bytes on their way out: across the extents of an object, at most one file open at a time, and
+//! each byte only after the checksum of its span was compared (see `spans`).
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -12,7 +12,8 @@ use crate::spans::VerifiedFile;
 use crate::store::Inner;
 use crate::{ObjectInfo, Result};
 
-/// Reads one range of one version of an object; overwriting or deleting the object does not disturb it.
+/// Reads one range of one version of an object; overwriting or deleting the object does not disturb
+/// it.
 #[derive(Debug)]
 pub struct ObjectReader {
     object: ObjectInfo,
@@ -35,7 +36,10 @@ impl ObjectReader {
         hold: Hold,
     ) -> Self {
         let remaining_bytes = range.end - range.start;
-        debug_assert_eq!(extents.iter().map(|extent| extent.size_bytes).sum::<u64>(), remaining_bytes);
+        debug_assert_eq!(
+            extents.iter().map(|extent| extent.size_bytes).sum::<u64>(),
+            remaining_bytes
+        );
         Self { object, range, remaining_bytes, extents, open: None, _hold: hold, inner }
     }
 
@@ -54,15 +58,17 @@ impl ObjectReader {
         self.remaining_bytes
     }
 
-    /// Fills the beginning of `buffer` with the next bytes and says how many; zero at the end (or for an empty buffer).
-    /// Gives less than the buffer holds at the end of a data file and elsewhere, so go on until zero. Fastest into a buffer
-    /// of several times 64 KiB.
+    /// Fills the beginning of `buffer` with the next bytes and says how many; zero at the end (or
+    /// for an empty buffer). Gives less than the buffer holds at the end of a data file and
+    /// elsewhere, so go on until zero. Fastest into a buffer of several times 64 KiB.
     ///
     /// # Errors
-    /// [`DamagedFile`](crate::Error::DamagedFile) when the next bytes are not those that were written, or what the disk says.
+    /// [`DamagedFile`](crate::Error::DamagedFile) when the next bytes are not those that were
+    /// written, or what the disk says.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let Some(extent) = self.extents.front().copied() else { return Ok(0) };
-        let wanted = usize::try_from(extent.size_bytes).map_or(buffer.len(), |size| size.min(buffer.len()));
+        let wanted =
+            usize::try_from(extent.size_bytes).map_or(buffer.len(), |size| size.min(buffer.len()));
         if wanted == 0 {
             return Ok(0);
         }
@@ -92,7 +98,10 @@ impl ObjectReader {
 }
 
 /// The extents that hold exactly the bytes of `range` in a run of extents that begins at byte 0.
-pub(crate) fn cut<'e>(extents: impl Iterator<Item = &'e Extent>, range: &Range<u64>) -> VecDeque<Extent> {
+pub(crate) fn cut<'e>(
+    extents: impl Iterator<Item = &'e Extent>,
+    range: &Range<u64>,
+) -> VecDeque<Extent> {
     let mut begin = 0;
     let mut found = VecDeque::new();
     for extent in extents {
@@ -117,7 +126,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Cutting a range out of extents gives the same bytes as cutting it out of what they hold together.
+        /// Cutting a range out of extents gives the same bytes as cutting it out of what they hold
+        /// together.
         #[test]
         fn a_cut_is_exactly_the_range(sizes in proptest::collection::vec(1..20_u64, 0..8), a in 0..200_u64, b in 0..200_u64) {
             let mut extents = Vec::new();

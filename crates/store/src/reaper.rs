@@ -1,9 +1,9 @@
 //! Removes the files of what was deleted, when nobody reads them any more.
 //!
-//! A thread of its own, because removing 10,000 large files takes seconds and the answer to Delete or Complete should not.
-//! Files wait while a reader holds them, and while a reader is being opened: it may have seen, in an older snapshot, an
-//! object that is gone. What is to be removed stands in the metadata until it is gone and that is safe, so opening after a
-//! crash finishes it.
+//! A thread of its own, because removing 10,000 large files takes seconds and the answer to Delete
+//! or Complete should not. Files wait while a reader holds them, and while a reader is being
+//! opened: it may have seen, in an older snapshot, an object that is gone. What is to be removed
+//! stands in the metadata until it is gone and that is safe, so opening after a crash finishes it.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -110,7 +110,10 @@ impl Reaper {
     /// Waits until everything is removed that no reader holds.
     pub(crate) fn settle(&self) {
         let mut state = self.state();
-        while !(state.released.is_empty() && state.free.is_empty() && state.removing == Removing::No) {
+        while !(state.released.is_empty()
+            && state.free.is_empty()
+            && state.removing == Removing::No)
+        {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -124,8 +127,11 @@ impl Reaper {
                 state.removing = Removing::Yes;
                 drop(state);
                 unsynced.extend(free.into_iter().filter(|file| remove(disk, *file)));
-                let gone =
-                    if unsynced.len() >= SYNC_REMOVED { sync(disk, &mut unsynced) } else { Vec::new() };
+                let gone = if unsynced.len() >= SYNC_REMOVED {
+                    sync(disk, &mut unsynced)
+                } else {
+                    Vec::new()
+                };
                 state = self.state();
                 state.unsynced = unsynced;
                 state.gone.extend(gone);
@@ -144,7 +150,8 @@ impl Reaper {
     }
 }
 
-/// Removes a file, says whether it is gone. What the disk does not give up is tried again by the next opening.
+/// Removes a file, says whether it is gone. What the disk does not give up is tried again by the
+/// next opening.
 fn remove(disk: &dyn Disk, file: FileId) -> bool {
     let removed = disk.remove(file);
     if let Err(error) = &removed {
@@ -153,13 +160,15 @@ fn remove(disk: &dyn Disk, file: FileId) -> bool {
     removed.is_ok()
 }
 
-/// Makes removals safe and returns those that are. The metadata remembers the others until the next opening.
+/// Makes removals safe and returns those that are. The metadata remembers the others until the next
+/// opening.
 fn sync(disk: &dyn Disk, unsynced: &mut Vec<FileId>) -> Vec<FileId> {
     let mut gone = std::mem::take(unsynced);
     let folders: BTreeSet<FolderId> = gone.iter().map(|file| file.folder()).collect();
     for folder in folders {
         if let Err(error) = disk.sync_folder(folder) {
-            tracing::warn!(folder = folder.0, %error, "removals from a data folder could not be made safe");
+            tracing::warn!(folder = folder.0, %error, "removals from a data folder could not be \
+                made safe");
             gone.retain(|file| file.folder() != folder);
         }
     }

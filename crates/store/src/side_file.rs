@@ -1,7 +1,8 @@
 //! Small private files beside the data, for whoever runs the store: keys, the address of a server.
 //!
-//! They are replaced whole (a new file is written, synced and renamed over the old one) and only their owner may read
-//! them. Names are constants of the caller and never come from outside. Links in their place are not followed.
+//! They are replaced whole (a new file is written, synced and renamed over the old one) and only
+//! their owner may read them. Names are constants of the caller and never come from outside. Links
+//! in their place are not followed.
 
 use std::fs::{self, TryLockError};
 use std::io::{self, Read, Write};
@@ -13,7 +14,8 @@ use crate::{Error, Result};
 /// The largest file that is read; what is longer is not one of ours.
 const READ_MAX_BYTES: u64 = 1 << 20;
 
-/// Writes `DIR/name`, readable by its owner only (0600 on Unix). The folder is made when it does not exist.
+/// Writes `DIR/name`, readable by its owner only (0600 on Unix). The folder is made when it does
+/// not exist.
 ///
 /// # Errors
 /// What the disk says.
@@ -62,7 +64,8 @@ pub fn remove(dir: &Path, name: &'static str) -> Result<()> {
 pub fn open_for_locking(dir: &Path, name: &'static str) -> Result<fs::File> {
     let mut options = private::file_options();
     options.create(true).truncate(false).write(true);
-    plain::open(&dir.join(name), &mut options).map_err(Error::io("opening a lock file of the store"))
+    plain::open(&dir.join(name), &mut options)
+        .map_err(Error::io("opening a lock file of the store"))
 }
 
 /// Whether a process holds the store in this folder at this moment.
@@ -77,7 +80,9 @@ pub fn is_in_use(dir: &Path) -> Result<bool> {
     match file.try_lock_shared() {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(Error::io("asking for the lock of the store")(error)),
+        Err(TryLockError::Error(error)) => {
+            Err(Error::io("asking for the lock of the store")(error))
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The store itself: opening, closing, and the way of every operation to the disk. What it can do stands in `ops/`, one
-//! file per kind of operation.
+//! The store itself: opening, closing, and the way of every operation to the disk. What it can do
+//! stands in `ops/`, one file per kind of operation.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,8 @@ use crate::{Error, Result, StoreOptions};
 /// How many file numbers are taken from the metadata at a time: one folder full.
 const FILES_RESERVED: u64 = 1024;
 
-/// A store on one folder. Cheap to clone; the folder is let go when the last clone, reader and writer is dropped.
+/// A store on one folder. Cheap to clone; the folder is let go when the last clone, reader and
+/// writer is dropped.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
@@ -50,13 +51,15 @@ struct FileNumbers {
 }
 
 impl Store {
-    /// Opens the store in a folder, which is made when it does not exist: locks it, recovers, removes the files that were
-    /// let go before. Files that the metadata does not know are left, counted and logged.
+    /// Opens the store in a folder, which is made when it does not exist: locks it, recovers,
+    /// removes the files that were let go before. Files that the metadata does not know are left,
+    /// counted and logged.
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process (or this one) holds it, [`Error::MetadataLost`] and [`Error::ForeignMetadata`]
-    /// when data files are there without their metadata, [`Error::NotPlain`], [`Error::FormatTooNew`],
-    /// [`Error::FormatTooOld`], or what the disk says.
+    /// [`Error::Locked`] when another process (or this one) holds it, [`Error::MetadataLost`] and
+    /// [`Error::ForeignMetadata`] when data files are there without their metadata,
+    /// [`Error::NotPlain`], [`Error::FormatTooNew`], [`Error::FormatTooOld`], or what the disk
+    /// says.
     pub fn open(dir: impl AsRef<Path>, options: StoreOptions) -> Result<Self> {
         Self::open_on(Arc::new(OsDisk::new(dir.as_ref())), options)
     }
@@ -71,8 +74,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a store that is there for looking at it: makes none, leaves all files where they are, and says whether
-    /// the pages of the metadata are what was written there.
+    /// Opens a store that is there for looking at it: makes none, leaves all files where they are,
+    /// and says whether the pages of the metadata are what was written there.
     pub(crate) fn open_for_check(dir: &Path, options: StoreOptions) -> Result<(Self, Pages)> {
         let disk = OsDisk::new(dir);
         if !disk.has_store().map_err(Error::io("looking for the store"))? {
@@ -106,17 +109,20 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Whether it takes writes. After a failed sync it does not, until it is opened again: what is there can be read.
+    /// Whether it takes writes. After a failed sync it does not, until it is opened again: what is
+    /// there can be read.
     pub fn is_writable(&self) -> bool {
         self.inner.core.check_writable().is_ok() && self.inner.committer.is_running()
     }
 
-    /// How often bytes of data files were found to be other than what was written, since the store was opened.
+    /// How often bytes of data files were found to be other than what was written, since the store
+    /// was opened.
     pub fn damage_count(&self) -> u64 {
         self.inner.core.damage_count()
     }
 
-    /// Waits until the files of everything deleted so far are gone, except those that are being read.
+    /// Waits until the files of everything deleted so far are gone, except those that are being
+    /// read.
     pub fn settle(&self) {
         self.inner.core.reaper.settle();
     }
@@ -130,7 +136,8 @@ fn lock(disk: &dyn Disk) -> Result<DiskLock> {
 }
 
 impl Inner {
-    /// Changes the metadata; on disk when this returns `Ok`. What grows the store is refused when the disk is full.
+    /// Changes the metadata; on disk when this returns `Ok`. What grows the store is refused when
+    /// the disk is full.
     pub(crate) fn commit<T: Send + 'static>(
         &self,
         folder: Option<FolderId>,
@@ -148,7 +155,8 @@ impl Inner {
         self.committer.commit(None, operation)
     }
 
-    /// Whether the store knows a file: something refers to it, it is on its way, or it waits to be removed.
+    /// Whether the store knows a file: something refers to it, it is on its way, or it waits to be
+    /// removed.
     pub(crate) fn is_in_use(&self, file: FileId) -> Result<bool> {
         // In this order, as in the sweep: a file goes from staged into the metadata.
         if self.core.staged().contains(&file) {

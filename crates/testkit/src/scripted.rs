@@ -1,7 +1,8 @@
 //! A store that answers what a test says: hostile, broken, or merely unlike AWS.
 //!
-//! [`chaos`](crate::chaos) stands in front of a real store and spoils what passes; here nothing is real. One thread per
-//! connection and as much HTTP/1.1 as a client needs. Signatures are not looked at.
+//! [`chaos`](crate::chaos) stands in front of a real store and spoils what passes; here nothing is
+//! real. One thread per connection and as much HTTP/1.1 as a client needs. Signatures are not
+//! looked at.
 
 use std::io::{BufRead, BufReader, Read, Result, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -73,7 +74,8 @@ impl Reply {
     #[must_use]
     pub fn error(status: u16, code: &str, message: &str) -> Self {
         Self::xml(format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+            "<?xml version=\"1.0\" \
+             encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
         ))
         .status(status)
     }
@@ -92,7 +94,8 @@ impl Reply {
         self
     }
 
-    /// Announces this length whatever the body has; a body that is shorter ends with the connection.
+    /// Announces this length whatever the body has; a body that is shorter ends with the
+    /// connection.
     #[must_use]
     pub fn announcing(mut self, length_bytes: u64) -> Self {
         self.framing = ReplyFraming::Length(length_bytes);
@@ -197,7 +200,8 @@ fn serve(
     let mut to = client.try_clone()?;
     let mut from = BufReader::new(client);
     while let Some(request) = read(&mut from)? {
-        let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let length =
+            request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         std::io::copy(&mut (&mut from).take(length), &mut std::io::sink())?;
         lock(seen).push(request.clone());
         let reply = answer(&request);

@@ -1,15 +1,17 @@
-//! The seeds of `fuzz/`, and what a fuzzer once found, for the tests of the crates: on the usual compiler, in every run.
+//! The seeds of `fuzz/`, and what a fuzzer once found, for the tests of the crates: on the usual
+//! compiler, in every run.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-/// Feeds every seed of a target; there must be some. All are taken but those that are named for being refused: a seed that says
-/// nothing any more helps no fuzzer.
+/// Feeds every seed of a target; there must be some. All are taken but those that are named for
+/// being refused: a seed that says nothing any more helps no fuzzer.
 ///
 /// # Errors
-/// When there is no seed, one cannot be read, or one is taken that is named for being refused, or the other way round.
+/// When there is no seed, one cannot be read, or one is taken that is named for being refused, or
+/// the other way round.
 pub fn feed(target: &str, take: fn(&[u8]) -> bool) -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
     let seeds = fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?;

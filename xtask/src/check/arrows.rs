@@ -1,8 +1,10 @@
-//! No arrow runs upwards: a module of `engine` or `server` refers to modules of its own layer or below, never above.
+//! No arrow runs upwards: a module of `engine` or `server` refers to modules of its own layer or
+//! below, never above.
 //!
-//! The layers of a crate stand here, lowest first, one top-level module each. A reference is `crate::NAME` in code that
-//! ships. Other ways to the root of the crate would hide an arrow, so they are violations themselves: `super` beyond the
-//! top-level module, and a name that `lib.rs` re-exports.
+//! The layers of a crate stand here, lowest first, one top-level module each. A reference is
+//! `crate::NAME` in code that ships. Other ways to the root of the crate would hide an arrow, so
+//! they are violations themselves: `super` beyond the top-level module, and a name that `lib.rs`
+//! re-exports.
 
 use super::source::{SourceFile, Tree};
 
@@ -34,7 +36,8 @@ const CRATES: &[Layers] = &[
             "transfer",
             "sweep",
             "bucket_lifecycle",
-            // Starts transfers; the budgets, gates and meters that they share are in `body` and `pace`.
+            // Starts transfers; the budgets, gates and meters that they share are in `body` and
+            // `pace`.
             "engine",
         ],
     },
@@ -94,13 +97,18 @@ impl Layers {
                 None if name.starts_with(char::is_uppercase) => {
                     format!("crate::{name} hides an arrow: write the module that defines it")
                 }
-                None => format!("module {name} has no place among the layers in xtask/src/check/arrows.rs"),
+                None => format!(
+                    "module {name} has no place among the layers in xtask/src/check/arrows.rs"
+                ),
             };
             found.push(format!("{}:{line}: {wrong}", file.path));
         }
         let depth = depth(path);
         for line in supers_beyond(&file.shipped, depth) {
-            found.push(format!("{}:{line}: super leaves the top-level module: write crate::", file.path));
+            found.push(format!(
+                "{}:{line}: super leaves the top-level module: write crate::",
+                file.path
+            ));
         }
         found
     }
@@ -110,24 +118,30 @@ impl Layers {
     }
 }
 
-/// The modules between the root of the crate and a file: 1 for `a.rs` and `a/mod.rs`, 2 for `a/b.rs`.
+/// The modules between the root of the crate and a file: 1 for `a.rs` and `a/mod.rs`, 2 for
+/// `a/b.rs`.
 fn depth(path: &str) -> usize {
     let folders = path.matches('/').count();
     if path.ends_with("/mod.rs") { folders } else { folders + 1 }
 }
 
-/// The names after `crate::` in code, each with its line (from 1); of `crate::{a, b::C}` every first name.
+/// The names after `crate::` in code, each with its line (from 1); of `crate::{a, b::C}` every
+/// first name.
 fn references(code: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("crate::") {
         // `$crate::` and `other_crate::` are others.
-        if code[..at].ends_with(|before: char| before.is_alphanumeric() || matches!(before, '_' | '$')) {
+        if code[..at]
+            .ends_with(|before: char| before.is_alphanumeric() || matches!(before, '_' | '$'))
+        {
             continue;
         }
         let start = at + "crate::".len();
         let names = match code[start..].strip_prefix('{') {
             None => vec![(start, leading_name(&code[start..]))],
-            Some(list) => first_names(list).map(|(offset, name)| (start + 1 + offset, name)).collect(),
+            Some(list) => {
+                first_names(list).map(|(offset, name)| (start + 1 + offset, name)).collect()
+            }
         };
         let with_line = |(at, name)| (code[..at].matches('\n').count() + 1, name);
         found.extend(names.into_iter().filter(|(_, name)| !name.is_empty()).map(with_line));
@@ -156,16 +170,17 @@ fn first_names(list: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 fn leading_name(code: &str) -> &str {
-    let end = code.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(code.len());
+    let end =
+        code.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(code.len());
     &code[..end]
 }
 
 /// Lines with as many `super::` in a row as lead from a module at this depth to the root.
 fn supers_beyond(code: &str, depth: usize) -> Vec<usize> {
     let chain = "super::".repeat(depth);
-    let found = code
-        .match_indices(&chain)
-        .filter(|(at, _)| !code[..*at].ends_with(|before: char| before.is_alphanumeric() || before == '_'));
+    let found = code.match_indices(&chain).filter(|(at, _)| {
+        !code[..*at].ends_with(|before: char| before.is_alphanumeric() || before == '_')
+    });
     found.map(|(at, _)| code[..at].matches('\n').count() + 1).collect()
 }
 
@@ -181,7 +196,9 @@ mod tests {
 
     #[test]
     fn references_to_the_own_layer_and_below_hold() {
-        let text = "use crate::low::A;\nuse crate::middle::{B, high};\nuse super::c;\n// crate::high\nfn f() { \"crate::high\" }\n#[cfg(test)]\nmod tests { use crate::high::D; }";
+        let text = "use crate::low::A;\nuse crate::middle::{B, high};\nuse super::c;\n// \
+            crate::high\nfn f() { \"crate::high\" }\n#[cfg(test)]\nmod tests { use crate::high::D; \
+            }";
         assert_eq!(lines("middle/b.rs", text), Vec::<String>::new());
     }
 
@@ -199,7 +216,8 @@ mod tests {
             (
                 "low.rs",
                 "use crate::High;",
-                "crates/x/src/low.rs:1: crate::High hides an arrow: write the module that defines it",
+                "crates/x/src/low.rs:1: crate::High hides an arrow: write the module that defines \
+                 it",
             ),
             (
                 "low.rs",
@@ -219,12 +237,14 @@ mod tests {
             (
                 "low.rs",
                 "use crate::new::A;",
-                "crates/x/src/low.rs:1: module new has no place among the layers in xtask/src/check/arrows.rs",
+                "crates/x/src/low.rs:1: module new has no place among the layers in \
+                 xtask/src/check/arrows.rs",
             ),
             (
                 "new.rs",
                 "fn f() {}",
-                "crates/x/src/new.rs: module new has no place among the layers in xtask/src/check/arrows.rs",
+                "crates/x/src/new.rs: module new has no place among the layers in \
+                 xtask/src/check/arrows.rs",
             ),
         ] {
             assert_eq!(lines(path, text), [expected]);

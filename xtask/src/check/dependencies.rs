@@ -1,5 +1,5 @@
-//! Who may depend on whom, from `cargo metadata`: direct dependencies by name, and for some crates everything they
-//! pull in.
+//! Who may depend on whom, from `cargo metadata`: direct dependencies by name, and for some crates
+//! everything they pull in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,17 @@ const DEPENDENCY_RULES: &[DependencyRule] = &[
     },
     DependencyRule {
         package: "haul-store",
-        never: &["http", "http-body", "hyper*", "s3s", "axum*", "aws-*", "rustls", "haul", "haul-server"],
+        never: &[
+            "http",
+            "http-body",
+            "hyper*",
+            "s3s",
+            "axum*",
+            "aws-*",
+            "rustls",
+            "haul",
+            "haul-server",
+        ],
         because: "store has never heard of HTTP or signatures",
     },
     DependencyRule {
@@ -42,7 +52,8 @@ const DEPENDENCY_RULES: &[DependencyRule] = &[
     },
     DependencyRule {
         package: "xtask",
-        // Not tokio, though xtask is built without it: metadata shows features as the whole workspace wants them.
+        // Not tokio, though xtask is built without it: metadata shows features as the whole
+        // workspace wants them.
         never: &["haul", "haul-store", "haul-server", "haul-cli"],
         because: "xtask is compiled before everything else and stays light",
     },
@@ -131,6 +142,10 @@ mod tests {
         });
         let graph = Graph::read(&metadata).unwrap();
         assert_eq!(graph.all_that("a"), BTreeSet::from(["b", "c"]));
-        assert!(matches("aws-*", "aws-sigv4") && matches("haul", "haul") && !matches("haul", "haul-parts"));
+        assert!(
+            matches("aws-*", "aws-sigv4")
+                && matches("haul", "haul")
+                && !matches("haul", "haul-parts")
+        );
     }
 }

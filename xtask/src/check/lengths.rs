@@ -12,14 +12,17 @@ pub(super) fn violations(tree: &Tree) -> Vec<String> {
         let excused = header.any(|line| line.to_lowercase().contains(REASON));
         (lines > LINES_MAX && !excused).then(|| {
             format!(
-                "{}: {lines} lines; split it, or let its header say `{REASON} …` (at most {LINES_MAX})",
+                "{}: {lines} lines; split it, or let its header say `{REASON} …` (at most \
+                 {LINES_MAX})",
                 file.path
             )
         })
     });
-    let headless =
-        tree.files.iter().filter(|file| !file.text.starts_with("//!") && !file.text.starts_with("#!"));
-    let headless =
-        headless.map(|file| format!("{}: no header comment (`//!`) that says what it decides", file.path));
+    let headless = tree
+        .files
+        .iter()
+        .filter(|file| !file.text.starts_with("//!") && !file.text.starts_with("#!"));
+    let headless = headless
+        .map(|file| format!("{}: no header comment (`//!`) that says what it decides", file.path));
     too_long.chain(headless).collect()
 }

@@ -1,8 +1,9 @@
-//! `cargo xtask check`: what must stay absent, stays absent; what is promised names a test that exists.
+//! `cargo xtask check`: what must stay absent, stays absent; what is promised names a test that
+//! exists.
 //!
-//! The compiler and clippy see items; these rules are about who may know whom, which they do not see. Each rule reads
-//! `cargo metadata` or the sources as text ([`source`]); a violation says where and which sentence of ARCHITECTURE.md
-//! it breaks.
+//! The compiler and clippy see items; these rules are about who may know whom, which they do not
+//! see. Each rule reads `cargo metadata` or the sources as text ([`source`]); a violation says
+//! where and which sentence of ARCHITECTURE.md it breaks.
 
 mod arrows;
 mod dependencies;
@@ -34,7 +35,10 @@ pub(crate) fn check() -> Result<()> {
     }
     match violations.len() {
         0 => {
-            crate::say(&format!("check: {} files, every invariant of absence holds", tree.files.len()));
+            crate::say(&format!(
+                "check: {} files, every invariant of absence holds",
+                tree.files.len()
+            ));
             Ok(())
         }
         count => bail!("check: {count} violations"),

@@ -1,8 +1,8 @@
 //! The tests that docs/semantics.md names exist, and every promise names one.
 //!
-//! A name is a code span of lower-case words with `::` in it, the last of which is the test and the one before it the
-//! file or module that the test is in: `stores::ceph_rgw_takes_300_mib`. What is measured and not tested names its
-//! measurement: `cargo xtask bench client`.
+//! A name is a code span of lower-case words with `::` in it, the last of which is the test and the
+//! one before it the file or module that the test is in: `stores::ceph_rgw_takes_300_mib`. What is
+//! measured and not tested names its measurement: `cargo xtask bench client`.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,8 @@ const DOCUMENT: &str = "docs/semantics.md";
 const MEASUREMENTS: [&str; 2] = ["`cargo xtask bench client`", "`cargo xtask bench server`"];
 
 pub(super) fn violations(tree: &Tree) -> Result<Vec<String>> {
-    let text =
-        std::fs::read_to_string(tree.root.join(DOCUMENT)).with_context(|| format!("read {DOCUMENT}"))?;
+    let text = std::fs::read_to_string(tree.root.join(DOCUMENT))
+        .with_context(|| format!("read {DOCUMENT}"))?;
     let mut existing = BTreeSet::new();
     for file in &tree.files {
         existing.extend(tests_of(&file.path, &file.code));
@@ -39,32 +39,42 @@ pub(super) fn violations(tree: &Tree) -> Result<Vec<String>> {
         found.push(format!("{DOCUMENT} makes no promise"));
     }
     let missing = promised.difference(&shown);
-    found
-        .extend(missing.map(|promise| {
-            format!("{DOCUMENT}: no line names {promise} together with a test that shows it")
-        }));
+    found.extend(missing.map(|promise| {
+        format!("{DOCUMENT}: no line names {promise} together with a test that shows it")
+    }));
     Ok(found)
 }
 
-/// `module::test` for every test of a file: with the file's name, and with its folder's for `tests.rs` and `mod.rs`.
+/// `module::test` for every test of a file: with the file's name, and with its folder's for
+/// `tests.rs` and `mod.rs`.
 fn tests_of(path: &str, code: &str) -> Vec<String> {
-    let module = path.trim_end_matches(".rs").rsplit('/').find(|name| !matches!(*name, "mod" | "tests"));
+    let module =
+        path.trim_end_matches(".rs").rsplit('/').find(|name| !matches!(*name, "mod" | "tests"));
     let module = module.unwrap_or_default();
     let lines: Vec<&str> = code.lines().map(str::trim).collect();
     let named = lines.iter().enumerate().filter_map(|(number, line)| {
-        let name = line.trim_start_matches("async ").strip_prefix("fn ")?.split(['(', '<']).next()?;
-        let attributes =
-            lines[..number].iter().rev().take_while(|line| line.starts_with("#[") || line.is_empty());
+        let name =
+            line.trim_start_matches("async ").strip_prefix("fn ")?.split(['(', '<']).next()?;
+        let attributes = lines[..number]
+            .iter()
+            .rev()
+            .take_while(|line| line.starts_with("#[") || line.is_empty());
         let mut attributes = attributes.map(|line| line.trim_start_matches("#["));
-        attributes.any(|line| line.starts_with("test]") || line.starts_with("tokio::test")).then_some(name)
+        attributes
+            .any(|line| line.starts_with("test]") || line.starts_with("tokio::test"))
+            .then_some(name)
     });
     named.map(|name| format!("{module}::{name}")).collect()
 }
 
 fn names(line: &str) -> impl Iterator<Item = &str> {
-    let word =
-        |word: &str| !word.is_empty() && word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    line.split('`').skip(1).step_by(2).filter(move |span| span.contains("::") && span.split("::").all(word))
+    let word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    };
+    line.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(move |span| span.contains("::") && span.split("::").all(word))
 }
 
 fn promises(line: &str) -> impl Iterator<Item = &str> {
@@ -85,8 +95,8 @@ mod tests {
 
     #[test]
     fn tests_are_found_and_helpers_are_not() {
-        let code =
-            "#[test]\nfn one() {}\nfn helper() {}\n#[tokio::test(start_paused = true)]\nasync fn two() {}\n";
+        let code = "#[test]\nfn one() {}\nfn helper() {}\n#[tokio::test(start_paused = \
+            true)]\nasync fn two() {}\n";
         assert_eq!(tests_of("crates/a/src/plan/tests.rs", code), ["plan::one", "plan::two"]);
         assert_eq!(tests_of("crates/a/tests/it/stores.rs", code), ["stores::one", "stores::two"]);
     }

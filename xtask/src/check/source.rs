@@ -1,6 +1,8 @@
-//! The sources as text, with comments, strings and tests blanked out where a rule is about code that ships.
+//! The sources as text, with comments, strings and tests blanked out where a rule is about code
+//! that ships.
 //!
-//! A scanner of a hundred lines instead of a parser: the rules look for words, and words are all it has to find.
+//! A scanner of a hundred lines instead of a parser: the rules look for words, and words are all it
+//! has to find.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,7 +47,8 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<SourceFile>) -> Result<()
         if path.is_dir() && !path.ends_with("target") {
             collect(root, &path, files)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
             let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
             files.push(SourceFile::new(name, text));
         }
@@ -76,7 +79,8 @@ pub(super) fn lines_with(code: &str, word: &str) -> Vec<usize> {
         let before = start.checked_sub(1).and_then(|at| code.as_bytes().get(at));
         let after = code.as_bytes().get(start + word.len());
         let (first, last) = (word.as_bytes().first(), word.as_bytes().last());
-        let glued = part_of_word(before) && part_of_word(first) || part_of_word(after) && part_of_word(last);
+        let glued = part_of_word(before) && part_of_word(first)
+            || part_of_word(after) && part_of_word(last);
         !glued
     });
     found.map(|(start, _)| code[..start].matches('\n').count() + 1).collect()
@@ -100,7 +104,8 @@ fn without_words(text: &str) -> String {
 
 /// The length of the comment, string or character that starts here; 0 if none does.
 fn word_length(rest: &[u8], before: Option<u8>) -> usize {
-    let until = |end: &[u8]| rest.windows(end.len()).position(|window| window == end).unwrap_or(rest.len());
+    let until =
+        |end: &[u8]| rest.windows(end.len()).position(|window| window == end).unwrap_or(rest.len());
     let in_name = before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match rest {
         [b'/', b'/', ..] => until(b"\n"),
@@ -113,7 +118,9 @@ fn word_length(rest: &[u8], before: Option<u8>) -> usize {
             }
             let end = [b"\"".as_slice(), &vec![b'#'; hashes]].concat();
             let body = &rest[2 + hashes..];
-            2 + hashes + body.windows(end.len()).position(|w| w == end).unwrap_or(body.len()) + end.len()
+            2 + hashes
+                + body.windows(end.len()).position(|w| w == end).unwrap_or(body.len())
+                + end.len()
         }
         // A character, not a lifetime.
         [b'\'', b'\\', ..] => 1 + quoted(&rest[1..], b'\''),
@@ -135,12 +142,15 @@ fn quoted(rest: &[u8], quote: u8) -> usize {
     rest.len()
 }
 
-/// Blanks out every item under `#[cfg(test)]` or `#[cfg(all(test, …))]`: up to its `;` or the end of its braces.
+/// Blanks out every item under `#[cfg(test)]` or `#[cfg(all(test, …))]`: up to its `;` or the end
+/// of its braces.
 fn without_tests(code: &str) -> String {
     let mut out = code.as_bytes().to_vec();
     let mut from = 0;
-    while let Some(found) =
-        ["#[cfg(test)]", "#[cfg(all(test,"].iter().filter_map(|start| code[from..].find(start)).min()
+    while let Some(found) = ["#[cfg(test)]", "#[cfg(all(test,"]
+        .iter()
+        .filter_map(|start| code[from..].find(start))
+        .min()
     {
         let start = from + found;
         let attribute_end = code[start..].find(']').map_or(code.len(), |end| start + end + 1);
@@ -179,14 +189,17 @@ mod tests {
 
     #[test]
     fn comments_strings_and_characters_are_no_code() {
-        let text = "a(\"unsafe \\\" b\"); // unsafe\n/* unsafe */ c('\"', r#\"unsafe \" \"#, 'u'); fn f<'a>() { unsafe {} }";
+        let text = "a(\"unsafe \\\" b\"); // unsafe\n/* unsafe */ c('\"', r#\"unsafe \" \"#, 'u'); \
+            fn f<'a>() { unsafe {} }";
         assert_eq!(lines_with(&shipped(text), "unsafe"), [2]);
         assert!(shipped(text).contains("fn f<'a>()"));
     }
 
     #[test]
     fn tests_do_not_ship() {
-        let text = "fn a() {}\n#[cfg(test)]\nmod tests { fn b() { println!(); } }\nfn c() { println!() }\n#[cfg(test)]\nmod more;\n#[cfg(all(test, unix))]\nmod unix { fn e() { println!() } }\nfn d() {}";
+        let text = "fn a() {}\n#[cfg(test)]\nmod tests { fn b() { println!(); } }\nfn c() { \
+            println!() }\n#[cfg(test)]\nmod more;\n#[cfg(all(test, unix))]\nmod unix { fn e() { \
+            println!() } }\nfn d() {}";
         assert_eq!(lines_with(&shipped(text), "println!"), [4]);
         assert!(shipped(text).contains("fn d()"));
     }

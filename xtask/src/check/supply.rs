@@ -1,6 +1,8 @@
-//! Where dependencies come from and under which licences: deny.toml held against `cargo metadata`, without network.
+//! Where dependencies come from and under which licences: deny.toml held against `cargo metadata`,
+//! without network.
 //!
-//! `cargo deny` does more (advisories) and reads the same file; this is the part that every run can afford.
+//! `cargo deny` does more (advisories) and reads the same file; this is the part that every run can
+//! afford.
 
 use std::path::Path;
 
@@ -10,11 +12,14 @@ use serde_json::Value;
 const DOCUMENT: &str = "deny.toml";
 
 pub(super) fn violations(metadata: &Value, root: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(root.join(DOCUMENT)).with_context(|| format!("read {DOCUMENT}"))?;
+    let text =
+        std::fs::read_to_string(root.join(DOCUMENT)).with_context(|| format!("read {DOCUMENT}"))?;
     let allowed = list(&text, "licenses", "allow").context("deny.toml has no licenses.allow")?;
     let banned = list(&text, "bans", "deny").context("deny.toml has no bans.deny")?;
-    let packages =
-        metadata.get("packages").and_then(Value::as_array).context("cargo metadata has no packages")?;
+    let packages = metadata
+        .get("packages")
+        .and_then(Value::as_array)
+        .context("cargo metadata has no packages")?;
     let mut found = Vec::new();
     for package in packages {
         let field = |name: &str| package.get(name).and_then(Value::as_str);
@@ -41,11 +46,13 @@ fn list<'a>(text: &'a str, section: &str, name: &str) -> Option<Vec<&'a str>> {
     Some(lines.filter_map(|line| line.split('"').nth(1)).collect())
 }
 
-/// Whether an SPDX expression can be satisfied with the allowed licences; `/` is the old way to write OR.
+/// Whether an SPDX expression can be satisfied with the allowed licences; `/` is the old way to
+/// write OR.
 fn is_allowed(expression: &str, allowed: &[&str]) -> bool {
     let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let spaced = spaced.replace(" WITH ", "\u{1}");
-    let words: Vec<String> = spaced.split_whitespace().map(|word| word.replace('\u{1}', " WITH ")).collect();
+    let words: Vec<String> =
+        spaced.split_whitespace().map(|word| word.replace('\u{1}', " WITH ")).collect();
     let mut at = 0;
     any_of(&words, &mut at, allowed) && at == words.len()
 }
@@ -96,16 +103,21 @@ mod tests {
         ] {
             assert!(is_allowed(good, &allowed), "{good}");
         }
-        for bad in ["GPL-3.0", "MIT AND GPL-3.0", "(MIT OR X) AND Y", "Apache-2.0 WITH other", "MIT MIT", ""]
-        {
+        for bad in [
+            "GPL-3.0",
+            "MIT AND GPL-3.0",
+            "(MIT OR X) AND Y",
+            "Apache-2.0 WITH other",
+            "MIT MIT",
+            "",
+        ] {
             assert!(!is_allowed(bad, &allowed), "{bad}");
         }
     }
 
     #[test]
     fn lists_are_read_with_their_comments() {
-        let text =
-            "\n[licenses]\nallow = [\n    \"A\", # why\n    \"B\",\n]\n\n[bans]\ndeny = [\n    \"c\",\n]\n";
+        let text = "\n[licenses]\nallow = [\n    \"A\", # why\n    \"B\",\n]\n\n[bans]\ndeny = [\n    \"c\",\n]\n";
         assert_eq!(list(text, "licenses", "allow").unwrap(), ["A", "B"]);
         assert_eq!(list(text, "bans", "deny").unwrap(), ["c"]);
         assert_eq!(list(text, "bans", "allow"), None);

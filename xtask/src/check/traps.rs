@@ -9,8 +9,8 @@ use super::source::Tree;
 const DOCUMENT: &str = "docs/traps.md";
 
 pub(super) fn violations(tree: &Tree) -> Result<Vec<String>> {
-    let text =
-        std::fs::read_to_string(tree.root.join(DOCUMENT)).with_context(|| format!("read {DOCUMENT}"))?;
+    let text = std::fs::read_to_string(tree.root.join(DOCUMENT))
+        .with_context(|| format!("read {DOCUMENT}"))?;
     let known = numbered(&text);
     // The rule's own examples are made up.
     let files = tree.files.iter().filter(|file| file.path != "xtask/src/check/traps.rs");

@@ -1,4 +1,5 @@
-//! Words that must not stand in the code of some crates: they would let it touch what it must not know.
+//! Words that must not stand in the code of some crates: they would let it touch what it must not
+//! know.
 
 use super::source::{Tree, lines_with};
 
@@ -37,14 +38,23 @@ const RULES: &[WordRule] = &[
     WordRule {
         inside: &["crates/parts/src/plan.rs", "crates/engine/src/transfer/pieces.rs"],
         except: &[],
-        words: &["tokio", "std::fs", "std::net", "SystemTime::now", "Instant::now", "async", "await"],
+        words: &[
+            "tokio",
+            "std::fs",
+            "std::net",
+            "SystemTime::now",
+            "Instant::now",
+            "async",
+            "await",
+        ],
         because: "the plan and the order of pieces are pure",
     },
     WordRule {
         inside: &["crates/server/src"],
         except: &[],
         words: &["std::fs", "tokio::fs", "File::", "OpenOptions", "rustix"],
-        because: "server touches no file: what it keeps beside the store goes through haul_store::side_file",
+        because: "server touches no file: what it keeps beside the store goes through \
+            haul_store::side_file",
     },
     WordRule {
         inside: &["crates/store/src"],
@@ -116,9 +126,12 @@ mod tests {
 
     #[test]
     fn what_is_forbidden_is_found_and_what_is_excepted_is_not() {
-        let file = |path: &str| SourceFile::new(path.to_owned(), "fn a() { std::fs::read() }".to_owned());
-        let tree =
-            Tree { root: "".into(), files: vec![file("crates/a/src/b.rs"), file("crates/a/src/keys.rs")] };
+        let file =
+            |path: &str| SourceFile::new(path.to_owned(), "fn a() { std::fs::read() }".to_owned());
+        let tree = Tree {
+            root: "".into(),
+            files: vec![file("crates/a/src/b.rs"), file("crates/a/src/keys.rs")],
+        };
         let rule = WordRule {
             inside: &["crates/a/src"],
             except: &["crates/a/src/keys.rs"],

@@ -37,7 +37,10 @@ impl Objects {
             ("POST", true, Some(upload)) => known.complete(head, upload),
             ("PUT", true, Some(upload)) => {
                 let parts = known.uploads.entry(upload.to_owned()).or_default();
-                parts.insert(head.parameter("partNumber").unwrap_or_default().to_owned(), body.bytes);
+                parts.insert(
+                    head.parameter("partNumber").unwrap_or_default().to_owned(),
+                    body.bytes,
+                );
                 stored(head, body)
             }
             ("PUT", true, None) => {
@@ -52,14 +55,19 @@ impl Objects {
                 Some(length) => header_only(*length),
                 None => answer("404 Not Found", &[], ""),
             },
-            ("GET", true, Some(_)) => document("ListPartsResult", "<IsTruncated>false</IsTruncated>"),
+            ("GET", true, Some(_)) => {
+                document("ListPartsResult", "<IsTruncated>false</IsTruncated>")
+            }
             ("GET", false, _) if head.parameter("uploads").is_some() => {
                 document("ListMultipartUploadsResult", "<IsTruncated>false</IsTruncated>")
             }
-            ("GET", false, _) if head.parameter("location").is_some() => document("LocationConstraint", ""),
-            ("GET", false, _) => {
-                document("ListBucketResult", "<IsTruncated>false</IsTruncated><KeyCount>0</KeyCount>")
+            ("GET", false, _) if head.parameter("location").is_some() => {
+                document("LocationConstraint", "")
             }
+            ("GET", false, _) => document(
+                "ListBucketResult",
+                "<IsTruncated>false</IsTruncated><KeyCount>0</KeyCount>",
+            ),
             ("GET", true, _) => answer("404 Not Found", &[], ""),
             _ => answer("200 OK", &[], ""),
         }
@@ -76,7 +84,8 @@ impl Known {
             .filter_map(|name| Some((name, head.header(name)?)))
             .collect();
         let (bucket, key) = bucket_and_key(&head.path);
-        let elements = format!("<Bucket>{bucket}</Bucket><Key>{key}</Key><UploadId>{upload}</UploadId>");
+        let elements =
+            format!("<Bucket>{bucket}</Bucket><Key>{key}</Key><UploadId>{upload}</UploadId>");
         answer("200 OK", &echoed, &xml("InitiateMultipartUploadResult", &elements))
     }
 
@@ -99,7 +108,8 @@ fn stored(head: &Head, body: &Discarded) -> Vec<u8> {
 
 fn header_only(length: u64) -> Vec<u8> {
     format!(
-        "HTTP/1.1 200 OK\r\nx-amz-request-id: null\r\nserver: {SERVER}\r\netag: {ETAG}\r\nlast-modified: {LAST_MODIFIED}\r\n\
+        "HTTP/1.1 200 OK\r\nx-amz-request-id: null\r\nserver: {SERVER}\r\netag: \
+         {ETAG}\r\nlast-modified: {LAST_MODIFIED}\r\n\
          accept-ranges: bytes\r\ncontent-length: {length}\r\n\r\n"
     )
     .into_bytes()

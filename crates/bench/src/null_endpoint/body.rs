@@ -1,4 +1,5 @@
-//! Discards the body of a request: plain, in chunks of HTTP, in chunks of `aws-chunked`, or both (botocore over TLS).
+//! Discards the body of a request: plain, in chunks of HTTP, in chunks of `aws-chunked`, or both
+//! (botocore over TLS).
 
 use std::io::{self, ErrorKind};
 
@@ -16,7 +17,8 @@ pub(super) struct Discarded {
 }
 
 pub(super) fn discard(reader: &mut Reader<impl Wire>, head: &Head) -> io::Result<Discarded> {
-    let in_http_chunks = head.header("transfer-encoding").is_some_and(|value| value.contains("chunked"));
+    let in_http_chunks =
+        head.header("transfer-encoding").is_some_and(|value| value.contains("chunked"));
     let payload = head.header("x-amz-content-sha256").unwrap_or_default();
     match (in_http_chunks, payload.starts_with("STREAMING-")) {
         (false, false) => {
@@ -35,8 +37,8 @@ pub(super) fn discard(reader: &mut Reader<impl Wire>, head: &Head) -> io::Result
     }
 }
 
-/// Both framings are the same but for the signature in the size's line: sizes in hexadecimal, data, and a trailer
-/// behind the empty chunk.
+/// Both framings are the same but for the signature in the size's line: sizes in hexadecimal, data,
+/// and a trailer behind the empty chunk.
 fn chunks<W: Wire>(reader: &mut Reader<W>) -> io::Result<Discarded> {
     let mut body = Discarded::default();
     loop {
@@ -145,10 +147,15 @@ mod tests {
     }
 
     fn discarded(request: &str) -> Discarded {
-        let mut reader = Reader::new(Arrived(format!("{request}NEXT / HTTP/1.1\r\n\r\n").into_bytes()));
+        let mut reader =
+            Reader::new(Arrived(format!("{request}NEXT / HTTP/1.1\r\n\r\n").into_bytes()));
         let head = Head::read(&mut reader).unwrap().unwrap();
         let body = discard(&mut reader, &head).unwrap();
-        assert_eq!(Head::read(&mut reader).unwrap().unwrap().method, "NEXT", "it ends where it should");
+        assert_eq!(
+            Head::read(&mut reader).unwrap().unwrap().method,
+            "NEXT",
+            "it ends where it should"
+        );
         body
     }
 
@@ -157,10 +164,13 @@ mod tests {
         let plain = discarded("PUT /b/k HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello");
         assert_eq!(plain, Discarded { bytes: 5, checksums: vec![] });
 
-        let inner = "5;chunk-signature=0\r\nhello\r\n1\r\n!\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n";
+        let inner =
+            "5;chunk-signature=0\r\nhello\r\n1\r\n!\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n";
         let streaming = "x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER";
-        let expected =
-            Discarded { bytes: 6, checksums: vec![("x-amz-checksum-crc32".into(), "AAAAAA==".into())] };
+        let expected = Discarded {
+            bytes: 6,
+            checksums: vec![("x-amz-checksum-crc32".into(), "AAAAAA==".into())],
+        };
         let length = inner.len();
         let aws = discarded(&format!(
             "PUT /b/k HTTP/1.1\r\n{streaming}\r\nContent-Length: {length}\r\n\r\n{inner}"

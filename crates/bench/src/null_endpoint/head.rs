@@ -50,7 +50,10 @@ impl Head {
 
     /// The checksums of the body that stand in headers.
     pub(super) fn checksums(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.headers.iter().filter(|(name, _)| is_checksum(name)).map(|(name, value)| (&**name, &**value))
+        self.headers
+            .iter()
+            .filter(|(name, _)| is_checksum(name))
+            .map(|(name, value)| (&**name, &**value))
     }
 
     /// The value of a parameter; empty for one without a value.
@@ -66,5 +69,6 @@ impl Head {
 
 /// `x-amz-checksum-crc32`, not `x-amz-checksum-algorithm` and `-type`, which announce one.
 pub(super) fn is_checksum(name: &str) -> bool {
-    name.strip_prefix("x-amz-checksum-").is_some_and(|rest| !matches!(rest, "algorithm" | "type" | "mode"))
+    name.strip_prefix("x-amz-checksum-")
+        .is_some_and(|rest| !matches!(rest, "algorithm" | "type" | "mode"))
 }

@@ -1,9 +1,10 @@
 //! An S3 endpoint that keeps nothing: it answers the calls of an upload and discards the bodies.
 //!
-//! A client that uploads to it is measured alone: no disk, no hashing and, over plain HTTP, no copy at the other end
-//! (`recv` with `MSG_TRUNC` discards in the kernel). Over TLS it must decrypt. Checksums are echoed as they were sent, in a
-//! header or in the trailer, so that clients count their parts as verified; signatures are not looked at. One thread
-//! per connection, in the process of the bench.
+//! A client that uploads to it is measured alone: no disk, no hashing and, over plain HTTP, no copy
+//! at the other end (`recv` with `MSG_TRUNC` discards in the kernel). Over TLS it must decrypt.
+//! Checksums are echoed as they were sent, in a header or in the trailer, so that clients count
+//! their parts as verified; signatures are not looked at. One thread per connection, in the process
+//! of the bench.
 
 mod answers;
 mod body;
@@ -44,13 +45,14 @@ impl NullEndpoint {
             .and_then(Iterator::collect)
             .context("read the certificate")?;
         let key = PrivateKeyDer::from_pem_file(&authority.server_key).context("read the key")?;
-        let config =
-            ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-                .with_safe_default_protocol_versions()
-                .context("choose versions of TLS")?
-                .with_no_client_auth()
-                .with_single_cert(certificates, key)
-                .context("use the certificate")?;
+        let config = ServerConfig::builder_with_provider(Arc::new(
+            rustls::crypto::aws_lc_rs::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .context("choose versions of TLS")?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .context("use the certificate")?;
         Self::start(Some(Arc::new(config)))
     }
 
@@ -61,7 +63,8 @@ impl NullEndpoint {
         thread::spawn(move || {
             for socket in listener.incoming().flatten() {
                 let (objects, tls) = (Arc::clone(&objects), tls.clone());
-                // A client that hangs up ends its thread; what it missed shows in the client's exit code.
+                // A client that hangs up ends its thread; what it missed shows in the client's exit
+                // code.
                 thread::spawn(move || serve(socket, tls, &objects).unwrap_or_default());
             }
         });

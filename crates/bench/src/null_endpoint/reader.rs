@@ -32,7 +32,11 @@ impl<W: Wire> Reader<W> {
                 self.begin = 0;
                 self.end = self.wire.fill(&mut self.buffer)?;
                 if self.end == 0 {
-                    return if line.is_empty() { Ok(None) } else { Err(ErrorKind::UnexpectedEof.into()) };
+                    return if line.is_empty() {
+                        Ok(None)
+                    } else {
+                        Err(ErrorKind::UnexpectedEof.into())
+                    };
                 }
             }
             let held = &self.buffer[self.begin..self.end];

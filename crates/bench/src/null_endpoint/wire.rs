@@ -1,4 +1,5 @@
-//! The two kinds of connection: plain TCP, which discards in the kernel, and TLS, which must decrypt first.
+//! The two kinds of connection: plain TCP, which discards in the kernel, and TLS, which must
+//! decrypt first.
 
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
@@ -63,7 +64,10 @@ pub(super) struct Tls {
 impl Tls {
     pub(super) fn new(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
         let connection = ServerConnection::new(config).map_err(io::Error::other)?;
-        Ok(Self { stream: StreamOwned::new(connection, socket), sink: vec![0; DISCARD_BYTES_MAX].into() })
+        Ok(Self {
+            stream: StreamOwned::new(connection, socket),
+            sink: vec![0; DISCARD_BYTES_MAX].into(),
+        })
     }
 }
 

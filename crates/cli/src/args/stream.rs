@@ -10,7 +10,8 @@ use crate::size::parse_size;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Streams (uploads)")]
 pub(crate) struct StreamArgs {
-    /// Upload what the command behind -- prints, if it ends with 0: haul cp --from-command TARGET -- COMMAND
+    /// Upload what the command behind -- prints, if it ends with 0: haul cp --from-command TARGET
+    /// -- COMMAND
     #[arg(long, requires = "command")]
     pub(crate) from_command: bool,
     /// The stream has exactly this length, or there is no object

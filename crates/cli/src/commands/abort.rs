@@ -37,7 +37,8 @@ pub(crate) async fn run(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Resul
     let context = FailureContext::at(format!("cannot abort the upload of {shown}"), &address)
         .through(opened.store.endpoint());
     let context = context.found_by(UploadLocator::Journal(summary.id.clone()));
-    let done = haul::abandon(std::sync::Arc::clone(&opened.store), &journal_folder()?, &summary.id).await;
+    let done =
+        haul::abandon(std::sync::Arc::clone(&opened.store), &journal_folder()?, &summary.id).await;
     let locator = UploadLocator::Store {
         object: summary.beginning.object.clone(),
         endpoint: opened.reach.clone(),
@@ -50,11 +51,15 @@ pub(crate) async fn run(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Resul
     }
     mode.event(&TransferAborted { id: &summary.id, was_complete: done == Abandoned::WasComplete });
     mode.result(&match done {
-        Abandoned::Removed => format!("aborted the upload of {shown}: nothing of it is left at the store"),
+        Abandoned::Removed => {
+            format!("aborted the upload of {shown}: nothing of it is left at the store")
+        }
         Abandoned::NothingThere => {
             format!("asked the store, which has nothing of the upload of {shown}; forgotten")
         }
-        Abandoned::WasComplete => format!("{shown} had been completed and stays; the upload is forgotten"),
+        Abandoned::WasComplete => {
+            format!("{shown} had been completed and stays; the upload is forgotten")
+        }
         Abandoned::Unclear(_) => return Ok(Exit::LeftBehind),
     });
     Ok(Exit::Done)
@@ -62,12 +67,14 @@ pub(crate) async fn run(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Resul
 
 /// Several empty uploads may be what an unheard Create left: a person has to choose.
 fn unclear(id: &str, shown: &str, uploads: &[UploadId], locator: &UploadLocator) -> Ended {
-    let lines: Vec<_> = uploads.iter().map(|upload| format!("\n  {}", locator.abort(upload))).collect();
+    let lines: Vec<_> =
+        uploads.iter().map(|upload| format!("\n  {}", locator.abort(upload))).collect();
     Ended {
         exit: Exit::LeftBehind,
         code: "LeftBehind",
         message: format!(
-            "{} empty uploads of {shown} were begun when {id} was, and nothing tells which one is ours",
+            "{} empty uploads of {shown} were begun when {id} was, and nothing tells which one is \
+             ours",
             uploads.len()
         ),
         hint: Some(format!(

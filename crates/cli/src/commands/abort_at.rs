@@ -56,7 +56,10 @@ async fn abort(
     let (upload, initiated) = match upload_id {
         Some(id) => {
             let upload_id = UploadId::new(id).map_err(|error| {
-                Usage::new(format!("{} is no upload id: {error}", visible(id)), "copy it from haul uploads")
+                Usage::new(
+                    format!("{} is no upload id: {error}", visible(id)),
+                    "copy it from haul uploads",
+                )
             })?;
             (UploadRef { object, upload_id }, None)
         }
@@ -66,11 +69,13 @@ async fn abort(
         }
     };
     let context = || {
-        FailureContext::at(format!("cannot abort the upload of {shown}"), address).through(store.endpoint())
+        FailureContext::at(format!("cannot abort the upload of {shown}"), address)
+            .through(store.endpoint())
     };
     let owned = Owned::read()?;
-    let journal =
-        owned.of(&upload, initiated).filter(|journal| journal.upload_id.as_ref() == Some(&upload.upload_id));
+    let journal = owned
+        .of(&upload, initiated)
+        .filter(|journal| journal.upload_id.as_ref() == Some(&upload.upload_id));
     let removal = match journal {
         // With its journal, and not while another process works on it.
         Some(journal) => {
@@ -87,8 +92,14 @@ async fn abort(
     };
     let (bucket, key) = (upload.object.bucket.as_str(), upload.object.key.as_str());
     mode.event(&UploadAborted { bucket, key, upload_id: upload.upload_id.as_str(), freed_bytes });
-    let freed = if freed_bytes > 0 { format!(", {} freed", human_size(freed_bytes)) } else { String::new() };
-    mode.result(&format!("aborted the upload of {shown}: nothing of it is left at the store{freed}"));
+    let freed = if freed_bytes > 0 {
+        format!(", {} freed", human_size(freed_bytes))
+    } else {
+        String::new()
+    };
+    mode.result(&format!(
+        "aborted the upload of {shown}: nothing of it is left at the store{freed}"
+    ));
     Ok(Exit::Done)
 }
 

@@ -31,7 +31,12 @@ pub(super) struct Copying {
 
 impl Copying {
     /// As the command line wants it.
-    pub(super) fn of(store: &StoreArgs, from: &Address, to: &Address, args: CpArgs) -> Result<Self, Usage> {
+    pub(super) fn of(
+        store: &StoreArgs,
+        from: &Address,
+        to: &Address,
+        args: CpArgs,
+    ) -> Result<Self, Usage> {
         refuse_what_copies_ignore(&args)?;
         let CpArgs { transfer, object, source_store, .. } = args;
         from.exact_object().map_err(Usage::from)?;
@@ -76,14 +81,16 @@ pub(super) async fn copy(args: &StoreArgs, copying: Copying, mode: Mode) -> anyh
         }
     };
     let endpoint = opened.store.endpoint();
-    let source_endpoint = opened_source.as_ref().map_or_else(|| endpoint.clone(), |it| it.store.endpoint());
+    let source_endpoint =
+        opened_source.as_ref().map_or_else(|| endpoint.clone(), |it| it.store.endpoint());
     let locator = UploadLocator::Store {
         object: target.clone(),
         endpoint: opened.reach.clone(),
         profile: args.profile.clone(),
     };
     let started = Instant::now();
-    let mut view = View::of_source(mode, super::name_of(&from_text), from_text.clone()).of_address(&to_text);
+    let mut view =
+        View::of_source(mode, super::name_of(&from_text), from_text.clone()).of_address(&to_text);
     let report = async {
         make_bucket_if_promised(&opened, &to).await?;
         let mut interrupts = Interrupts::new(Role::Work)?;
@@ -215,7 +222,8 @@ mod tests {
     fn copying(line: &str) -> Result<Copying, Usage> {
         let cli = Cli::try_parse_from(format!("haul cp {line}").split_whitespace()).unwrap();
         let Command::Cp(args) = cli.command else { panic!("it is no cp") };
-        let (Some(Target::Store(from)), Some(Target::Store(to))) = (args.source.clone(), args.target.clone())
+        let (Some(Target::Store(from)), Some(Target::Store(to))) =
+            (args.source.clone(), args.target.clone())
         else {
             panic!("both sides are stores")
         };
@@ -238,9 +246,13 @@ mod tests {
         assert!(source("s3://aaa/k s3://bbb/k").is_none());
         assert!(source("local://aaa/k local://bbb/k").is_none());
         let endpoint = |line: &str| source(line).unwrap().endpoint;
-        assert_eq!(endpoint("s3://aaa/k local://bbb/k --endpoint http://h:1").as_deref(), Some("http://h:1"));
+        assert_eq!(
+            endpoint("s3://aaa/k local://bbb/k --endpoint http://h:1").as_deref(),
+            Some("http://h:1")
+        );
         assert_eq!(endpoint("local://aaa/k s3://bbb/k --endpoint http://h:1"), None);
-        let flags = "s3://aaa/k s3://bbb/k --endpoint http://h:1 --source-endpoint http://h:2 --profile p";
+        let flags =
+            "s3://aaa/k s3://bbb/k --endpoint http://h:1 --source-endpoint http://h:2 --profile p";
         assert_eq!(endpoint(flags).as_deref(), Some("http://h:2"));
         assert_eq!(source(flags).unwrap().profile.as_deref(), Some("p"));
         assert!(copying("local://aaa/k s3://bbb/k --source-profile p").is_err());
@@ -249,7 +261,9 @@ mod tests {
     #[test]
     fn an_option_that_a_copy_would_ignore_is_refused() {
         let refused = |line: &str| copying(&format!("s3://aaa/k s3://bbb/k {line}")).err().unwrap();
-        insta::assert_snapshot!(refused("--adopt"), @"--adopt is for uploads; this is a copy from store to store");
-        insta::assert_snapshot!(refused("--checksum crc32c"), @"--checksum is for uploads; this is a copy from store to store");
+        insta::assert_snapshot!(refused("--adopt"), @"--adopt is for uploads; this is a copy from \
+            store to store");
+        insta::assert_snapshot!(refused("--checksum crc32c"), @"--checksum is for uploads; this is \
+            a copy from store to store");
     }
 }

@@ -1,6 +1,7 @@
 //! `haul cp SOURCE TARGET`: a file into a store, an object into a file, or an object into a store.
 //!
-//! What cannot be done is refused before anything is sent or a store is asked. The rest is the engine's.
+//! What cannot be done is refused before anything is sent or a store is asked. The rest is the
+//! engine's.
 
 use std::path::Path;
 
@@ -34,13 +35,17 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
     let (source, target) = match sides {
         Sides::Two(source, target) => (source, target),
         Sides::Stream(address) => {
-            let origin =
-                if stream.from_command { StreamOrigin::Command(command) } else { StreamOrigin::Stdin };
+            let origin = if stream.from_command {
+                StreamOrigin::Command(command)
+            } else {
+                StreamOrigin::Stdin
+            };
             stream::refuse_flags_of_files(&remember)?;
             let limits = transfer.effort.limits();
             let mut upload = upload_options(&transfer, object)?;
             let content_type = &mut upload.attributes.content_type;
-            *content_type = content_type.take().or_else(|| guess_content_type(&address.key, Path::new("")));
+            *content_type =
+                content_type.take().or_else(|| guess_content_type(&address.key, Path::new("")));
             let options = stream_options(stream, upload);
             return Box::pin(stream::send(store, origin, address, (options, limits), mode)).await;
         }
@@ -51,7 +56,8 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
             let limits = transfer.effort.limits();
             let mut options = upload_options(&transfer, object)?;
             options.on_change = remember.on_change.unwrap_or_default().into();
-            options.unfinished = if remember.adopt { Unfinished::Adopt } else { Unfinished::Report };
+            options.unfinished =
+                if remember.adopt { Unfinished::Adopt } else { Unfinished::Report };
             upload(store, &path, &address, (options, limits, pinned), &remember, mode).await
         }
         (Target::Store(address), Target::Path(path)) => {
@@ -92,7 +98,9 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
             "one side must be s3://BUCKET/KEY or local://BUCKET/KEY",
         )
         .into()),
-        (Target::Store(_), Target::Store(_)) => unreachable!("copies between stores are taken above"),
+        (Target::Store(_), Target::Store(_)) => {
+            unreachable!("copies between stores are taken above")
+        }
         (Target::Path(_), Target::Path(_)) => Err(Usage::new(
             "both are files of this machine",
             "one side must be s3://BUCKET/KEY or local://BUCKET/KEY",
@@ -109,14 +117,17 @@ enum Sides {
     Stream(Address),
 }
 
-/// The words behind `--` are the command of `--from-command`, otherwise what is copied, as with every program.
+/// The words behind `--` are the command of `--from-command`, otherwise what is copied, as with
+/// every program.
 fn sides(args: &CpArgs) -> Result<Sides, Usage> {
-    let mut named: Vec<Target> = [&args.source, &args.target].into_iter().flatten().cloned().collect();
+    let mut named: Vec<Target> =
+        [&args.source, &args.target].into_iter().flatten().cloned().collect();
     if args.stream.from_command {
         return match <[Target; 1]>::try_from(named) {
             Ok([Target::Store(address)]) => Ok(Sides::Stream(address)),
             _ => Err(Usage::new(
-                "--from-command takes one address, where the output goes, and the command behind --",
+                "--from-command takes one address, where the output goes, and the command behind \
+                 --",
                 "haul cp --from-command s3://BUCKET/KEY -- COMMAND",
             )),
         };
@@ -183,26 +194,38 @@ async fn upload(
         address,
         options,
         limits,
-        journal: if remember.no_journal { Remembering::Nothing } else { Remembering::OfSource(pinned) },
+        journal: if remember.no_journal {
+            Remembering::Nothing
+        } else {
+            Remembering::OfSource(pinned)
+        },
         abort_on_interrupt: remember.abort_on_interrupt,
     };
     Box::pin(send(args, sending, mode, &mut None)).await
 }
 
-fn upload_options(transfer: &TransferArgs, object: ObjectOptionArgs) -> Result<UploadOptions, Usage> {
+fn upload_options(
+    transfer: &TransferArgs,
+    object: ObjectOptionArgs,
+) -> Result<UploadOptions, Usage> {
     let defaults = UploadOptions::default();
     let multipart_threshold_bytes =
         transfer.multipart_threshold.unwrap_or(defaults.multipart_threshold_bytes);
     if multipart_threshold_bytes > PUT_OBJECT_MAX_BYTES {
         return Err(Usage::new(
-            format!("a multipart threshold of {} is too large", human_size(multipart_threshold_bytes)),
+            format!(
+                "a multipart threshold of {} is too large",
+                human_size(multipart_threshold_bytes)
+            ),
             format!("one request takes at most {}", human_size(PUT_OBJECT_MAX_BYTES)),
         ));
     }
     Ok(UploadOptions {
         part_size_bytes: transfer.part_size,
         multipart_threshold_bytes,
-        checksum: transfer.checksum.map_or(defaults.checksum, crate::args::ChecksumChoice::algorithm),
+        checksum: transfer
+            .checksum
+            .map_or(defaults.checksum, crate::args::ChecksumChoice::algorithm),
         require_proof: transfer.require_proof,
         attributes: ObjectAttributes {
             content_type: object.content_type,
@@ -219,8 +242,8 @@ fn upload_options(transfer: &TransferArgs, object: ObjectOptionArgs) -> Result<U
     })
 }
 
-/// A download takes only what concerns every request. The rest is refused: an option that silently does nothing is a
-/// promise broken.
+/// A download takes only what concerns every request. The rest is refused: an option that silently
+/// does nothing is a promise broken.
 fn download_limits(
     transfer: &TransferArgs,
     remember: &RememberArgs,
@@ -269,7 +292,8 @@ mod tests {
     }
 
     fn cp_args(line: &str) -> CpArgs {
-        let cli = Cli::try_parse_from(format!("haul cp a s3://bucket/b {line}").split_whitespace()).unwrap();
+        let cli = Cli::try_parse_from(format!("haul cp a s3://bucket/b {line}").split_whitespace())
+            .unwrap();
         match cli.command {
             Command::Cp(args) => *args,
             other => panic!("{other:?}"),
@@ -302,7 +326,8 @@ mod tests {
     #[test]
     fn a_threshold_above_what_one_request_takes_is_refused() {
         let (transfer, object) = cp("--multipart-threshold 6GiB");
-        insta::assert_snapshot!(upload_options(&transfer, object).unwrap_err(), @"a multipart threshold of 6.0 GiB is too large");
+        insta::assert_snapshot!(upload_options(&transfer, object).unwrap_err(), @"a multipart \
+            threshold of 6.0 GiB is too large");
     }
 
     #[test]
@@ -311,8 +336,10 @@ mod tests {
             let CpArgs { transfer, remember, object, .. } = cp_args(line);
             download_limits(&transfer, &remember, &object)
         };
-        insta::assert_snapshot!(options("--if-match abc").unwrap_err(), @"--if-match is for uploads; this is a download");
-        insta::assert_snapshot!(options("--adopt").unwrap_err(), @"--adopt is for uploads; this is a download");
+        insta::assert_snapshot!(options("--if-match abc").unwrap_err(), @"--if-match is for \
+            uploads; this is a download");
+        insta::assert_snapshot!(options("--adopt").unwrap_err(), @"--adopt is for uploads; this is \
+            a download");
         assert_eq!(options("--max-attempts 3").unwrap().retry.attempts_max, 3);
     }
 

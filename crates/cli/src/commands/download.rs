@@ -56,7 +56,8 @@ impl Target {
         match self {
             Self::Path(path) => Ok(path.into()),
             Self::Stdout => {
-                // Not by its path: a file that the shell opened to append to is not to be written from its beginning.
+                // Not by its path: a file that the shell opened to append to is not to be written
+                // from its beginning.
                 let file = io::stdout().as_fd().try_clone_to_owned()?.into();
                 Ok(DownloadTarget::Open { file, name: "standard output".to_owned() })
             }
@@ -87,15 +88,19 @@ pub(super) async fn fetch(
     mode: Mode,
     interrupts: &mut Option<Interrupts>,
 ) -> anyhow::Result<Exit> {
-    let Fetching { address, target, part_size_bytes, limits, remembered, abort_on_interrupt } = fetching;
+    let Fetching { address, target, part_size_bytes, limits, remembered, abort_on_interrupt } =
+        fetching;
     let object = address.exact_object().map_err(Usage::from)?;
     let (from, to) = (visible(&address.to_string()), target.shown());
     let to_stdout = matches!(target, Target::Stdout);
-    let context =
-        || FailureContext::at(format!("cannot copy {from} to {to}"), &address).into_file(to.clone());
+    let context = || {
+        FailureContext::at(format!("cannot copy {from} to {to}"), &address).into_file(to.clone())
+    };
 
     let opened = match &remembered {
-        Remembered::Given { connection, .. } => store::open_recorded(connection, args, mode).await?,
+        Remembered::Given { connection, .. } => {
+            store::open_recorded(connection, args, mode).await?
+        }
         Remembered::No | Remembered::ByTarget => store::open(address.scheme, args, mode).await?,
     };
     let endpoint = opened.store.endpoint();
@@ -117,14 +122,18 @@ pub(super) async fn fetch(
             None => None,
         };
         let can_pause = journal.is_some() && !abort_on_interrupt;
-        let left =
-            LeftoverNotice::of_download(if can_pause { OnInterrupt::Pause } else { OnInterrupt::Abort });
+        let left = LeftoverNotice::of_download(if can_pause {
+            OnInterrupt::Pause
+        } else {
+            OnInterrupt::Abort
+        });
         let interrupts = match interrupts {
             Some(interrupts) => interrupts,
             None => interrupts.insert(Interrupts::new(Role::Work)?),
         };
         let engine = Engine::new(Arc::clone(&opened.store), limits);
-        let download = engine.download(object, target.open()?, DownloadOptions { part_size_bytes, journal });
+        let download =
+            engine.download(object, target.open()?, DownloadOptions { part_size_bytes, journal });
         drive(download, mode, &mut view, interrupts, left).await
     };
     let report = report.await;
@@ -149,11 +158,14 @@ pub(super) async fn fetch(
 
 /// Whether the reader of our standard output has gone.
 fn is_closed_reader(error: &anyhow::Error) -> bool {
-    let Some(haul::Error::TargetUnwritable { source, .. }) = error.downcast_ref() else { return false };
+    let Some(haul::Error::TargetUnwritable { source, .. }) = error.downcast_ref() else {
+        return false;
+    };
     source.kind() == io::ErrorKind::BrokenPipe
 }
 
-/// The unfinished download that an id, or its beginning, names; `None` if none does, or an upload has it too.
+/// The unfinished download that an id, or its beginning, names; `None` if none does, or an upload
+/// has it too.
 pub(super) fn find(id: &str) -> anyhow::Result<Option<DownloadSummary>> {
     let folder = journal_folder()?;
     let mut found = folder.list_downloads().map_err(haul::Error::from)?;

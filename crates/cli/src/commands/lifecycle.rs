@@ -1,4 +1,5 @@
-//! `haul lifecycle s3://bucket`: the rules of a bucket in words, and the one that aborts unfinished uploads.
+//! `haul lifecycle s3://bucket`: the rules of a bucket in words, and the one that aborts unfinished
+//! uploads.
 
 use anyhow::Context;
 use haul::bucket_lifecycle::{self, LifecycleError, Rule};
@@ -34,7 +35,11 @@ enum Changed<'a> {
 }
 
 /// Shows or changes them.
-pub(crate) async fn run(args: &StoreArgs, what: &LifecycleArgs, mode: Mode) -> anyhow::Result<Exit> {
+pub(crate) async fn run(
+    args: &StoreArgs,
+    what: &LifecycleArgs,
+    mode: Mode,
+) -> anyhow::Result<Exit> {
     let opened = store::open(what.bucket.scheme, args, mode).await?;
     let done = noted(mode, change(opened.store.as_ref(), what, mode)).await;
     let endpoint = opened.store.endpoint();
@@ -45,10 +50,15 @@ pub(crate) async fn run(args: &StoreArgs, what: &LifecycleArgs, mode: Mode) -> a
     }
 }
 
-async fn change(store: &dyn Store, what: &LifecycleArgs, mode: Mode) -> Result<Exit, anyhow::Error> {
+async fn change(
+    store: &dyn Store,
+    what: &LifecycleArgs,
+    mode: Mode,
+) -> Result<Exit, anyhow::Error> {
     let (bucket, shown) = (&what.bucket.bucket, what.bucket.to_string());
     let prefix = what.prefix.as_deref().unwrap_or_default();
-    let scope = if prefix.is_empty() { shown.clone() } else { format!("{shown}/{}", visible(prefix)) };
+    let scope =
+        if prefix.is_empty() { shown.clone() } else { format!("{shown}/{}", visible(prefix)) };
     if let Some(abort_days) = what.abort_after {
         bucket_lifecycle::install(store, bucket, prefix, abort_days).await?;
         mode.event(&Changed::LifecycleInstalled { bucket: bucket.as_str(), prefix, abort_days });
@@ -78,7 +88,8 @@ async fn change(store: &dyn Store, what: &LifecycleArgs, mode: Mode) -> Result<E
         ))?;
     } else if !rules.iter().any(|rule| rule.enabled && rule.abort_days.is_some()) {
         mode.row(&format!(
-            "none of them aborts unfinished uploads; add one: haul lifecycle {shown} --abort-after 7d"
+            "none of them aborts unfinished uploads; add one: haul lifecycle {shown} --abort-after \
+             7d"
         ))?;
     }
     Ok(Exit::Done)
@@ -105,8 +116,9 @@ fn row(rule: &Rule) -> String {
 /// Not supported, not allowed, and not kept are three different things to do something about.
 fn failed(error: anyhow::Error, what: &LifecycleArgs, endpoint: &str) -> anyhow::Error {
     let shown = what.bucket.to_string();
-    let context = FailureContext::at(format!("cannot manage the lifecycle rules of {shown}"), &what.bucket)
-        .through(endpoint);
+    let context =
+        FailureContext::at(format!("cannot manage the lifecycle rules of {shown}"), &what.bucket)
+            .through(endpoint);
     let lifecycle = match error.downcast::<LifecycleError>() {
         Ok(lifecycle) => lifecycle,
         Err(other) => return other,
@@ -119,14 +131,19 @@ fn failed(error: anyhow::Error, what: &LifecycleArgs, endpoint: &str) -> anyhow:
                 "the store of {shown} does not support these lifecycle rules: {}",
                 visible(&error.to_string())
             ),
-            hint: Some(format!("remove unfinished uploads yourself: haul sweep {shown} --older-than 7d")),
+            hint: Some(format!(
+                "remove unfinished uploads yourself: haul sweep {shown} --older-than 7d"
+            )),
         }
         .into(),
         LifecycleError::Store(error) => {
             let denied = error.kind == StoreErrorKind::AccessDenied;
             let failed = Err::<(), _>(haul::Error::of_store(shown.clone(), error));
             let context = if denied {
-                context.hinting("the keys need s3:GetLifecycleConfiguration and s3:PutLifecycleConfiguration on the bucket")
+                context.hinting(
+                    "the keys need s3:GetLifecycleConfiguration and \
+                    s3:PutLifecycleConfiguration on the bucket",
+                )
             } else {
                 context
             };

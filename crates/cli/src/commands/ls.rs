@@ -37,7 +37,9 @@ pub(crate) async fn run(args: &StoreArgs, what: LsArgs, mode: Mode) -> anyhow::R
     let opened = store::open(scheme, args, mode).await?;
     let done = match &listed {
         Listed::Buckets(_) => list_buckets(opened.store.as_ref(), mode).await,
-        Listed::Below(address) => list_objects(opened.store.as_ref(), address, what.recursive, mode).await,
+        Listed::Below(address) => {
+            list_objects(opened.store.as_ref(), address, what.recursive, mode).await
+        }
     };
     opened.close().await;
     done
@@ -62,7 +64,8 @@ async fn list_objects(
     mode: Mode,
 ) -> anyhow::Result<Exit> {
     let delimiter = if recursive { None } else { Some("/") };
-    // As `aws s3 ls` shows them: names below the folder that is looked at, whole keys when going deeper.
+    // As `aws s3 ls` shows them: names below the folder that is looked at, whole keys when going
+    // deeper.
     let folder = match (recursive, address.key.rfind('/')) {
         (false, Some(slash)) => slash + 1,
         _ => 0,
@@ -75,10 +78,13 @@ async fn list_objects(
     let failed = |error| {
         let action = format!("cannot list {}", visible(&address.to_string()));
         let error = haul::Error::of_store(address.to_string(), error);
-        anyhow::Error::from(error).context(FailureContext::at(action, address).through(store.endpoint()))
+        anyhow::Error::from(error)
+            .context(FailureContext::at(action, address).through(store.endpoint()))
     };
     loop {
-        let list = || store.list_objects(&address.bucket, &address.key, delimiter, continuation.as_deref());
+        let list = || {
+            store.list_objects(&address.bucket, &address.key, delimiter, continuation.as_deref())
+        };
         let page = noted(mode, retry.run(list)).await.map_err(failed)?;
         for entry in &page.entries {
             found = true;
@@ -137,7 +143,9 @@ fn row(entry: &ListingEntry, folder: usize, zone: &TimeZone) -> String {
 /// In the time zone of the reader, as `aws s3 ls` prints it.
 fn time(timestamp: Option<Timestamp>, zone: &TimeZone) -> String {
     match timestamp {
-        Some(timestamp) => timestamp.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Some(timestamp) => {
+            timestamp.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+        }
         None => format!("{:19}", "-"),
     }
 }

@@ -19,8 +19,8 @@ struct Made {
 /// Makes it.
 pub(crate) async fn run(args: &StoreArgs, bucket: &Address, mode: Mode) -> anyhow::Result<Exit> {
     let opened = store::open(bucket.scheme, args, mode).await?;
-    let context =
-        FailureContext::at(format!("cannot make {bucket}"), bucket).through(opened.store.endpoint());
+    let context = FailureContext::at(format!("cannot make {bucket}"), bucket)
+        .through(opened.store.endpoint());
     let made = opened.store.create_bucket(&bucket.bucket).await;
     opened.close().await;
     made.map_err(|error| haul::Error::of_store(bucket.to_string(), error)).context(context)?;

@@ -63,7 +63,8 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
     }
 }
 
-/// Of a request that a person waits for without seeing anything: what passes within a second or two is tried again.
+/// Of a request that a person waits for without seeing anything: what passes within a second or two
+/// is tried again.
 fn brief_retry() -> RetryPolicy {
     RetryPolicy { attempts_max: 3, ..RetryPolicy::default() }
 }

@@ -1,4 +1,5 @@
-//! Which unfinished uploads of a store are work in progress of this machine: those that a journal remembers.
+//! Which unfinished uploads of a store are work in progress of this machine: those that a journal
+//! remembers.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -33,11 +34,16 @@ impl Owned {
     }
 
     /// The journal of an upload, or one that may be its.
-    pub(super) fn of(&self, upload: &UploadRef, initiated: Option<Timestamp>) -> Option<&JournalSummary> {
+    pub(super) fn of(
+        &self,
+        upload: &UploadRef,
+        initiated: Option<Timestamp>,
+    ) -> Option<&JournalSummary> {
         let named = self.by_upload.get(upload.upload_id.as_str());
         named.filter(|summary| summary.beginning.object == upload.object).or_else(|| {
             self.unnamed.iter().find(|summary| {
-                let begun = Timestamp::from_second(summary.beginning.begun_at).unwrap_or(Timestamp::MIN);
+                let begun =
+                    Timestamp::from_second(summary.beginning.begun_at).unwrap_or(Timestamp::MIN);
                 let earliest = begun.checked_sub(CLOCKS_DIFFER_BY).unwrap_or(Timestamp::MIN);
                 summary.beginning.object == upload.object
                     && initiated.is_none_or(|initiated| initiated >= earliest)

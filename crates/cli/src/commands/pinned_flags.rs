@@ -1,8 +1,9 @@
 //! Options of the command line against what an unfinished upload was begun with.
 //!
-//! Part size, checksum and attributes are bound when an upload is begun. The command that goes on with it need not repeat
-//! them; one that asks for others would not get them, and is refused: an option that silently does nothing is a promise
-//! broken. Conditions and demands of proof are not among them: they hold for the command that makes them.
+//! Part size, checksum and attributes are bound when an upload is begun. The command that goes on
+//! with it need not repeat them; one that asks for others would not get them, and is refused: an
+//! option that silently does nothing is a promise broken. Conditions and demands of proof are not
+//! among them: they hold for the command that makes them.
 
 use haul::journal::JournalSummary;
 use haul::parts::ChecksumAlgorithm;
@@ -42,7 +43,10 @@ impl PinnedFlags {
         let other = |asked: &Option<String>, had: &Option<String>| asked.is_some() && asked != had;
         let metadata = asked.metadata.iter().cloned().collect();
         let contradictions = [
-            (self.part_size.is_some_and(|asked| asked != begun.plan.part_size_bytes()), "--part-size"),
+            (
+                self.part_size.is_some_and(|asked| asked != begun.plan.part_size_bytes()),
+                "--part-size",
+            ),
             (self.checksum.is_some_and(|asked| asked != begun.checksum), "--checksum"),
             (other(&asked.content_type, &had.content_type), "--content-type"),
             (other(&asked.cache_control, &had.cache_control), "--cache-control"),

@@ -1,7 +1,9 @@
-//! The program behind `haul cp --from-command`: its output is a stream that is whole only if it ends with 0.
+//! The program behind `haul cp --from-command`: its output is a stream that is whole only if it
+//! ends with 0.
 //!
-//! A pipe cannot tell a producer that died from one that has ended. Its exit status can, so the reader of its output
-//! waits for it at the end, and gives an error in place of the end where it failed.
+//! A pipe cannot tell a producer that died from one that has ended. Its exit status can, so the
+//! reader of its output waits for it at the end, and gives an error in place of the end where it
+//! failed.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -45,7 +47,8 @@ impl Producer {
         };
         let mut child =
             Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().map_err(cannot)?;
-        let stdout = child.stdout.take().ok_or_else(|| cannot(io::Error::other("it has no output")))?;
+        let stdout =
+            child.stdout.take().ok_or_else(|| cannot(io::Error::other("it has no output")))?;
         let child = Arc::new(Mutex::new(child));
         Ok((Self(Arc::clone(&child)), Output { stdout, child }))
     }

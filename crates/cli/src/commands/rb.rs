@@ -19,8 +19,8 @@ struct BucketRemoved {
 /// Removes it.
 pub(crate) async fn run(args: &StoreArgs, bucket: &Address, mode: Mode) -> anyhow::Result<Exit> {
     let opened = store::open(bucket.scheme, args, mode).await?;
-    let context =
-        FailureContext::at(format!("cannot remove {bucket}"), bucket).through(opened.store.endpoint());
+    let context = FailureContext::at(format!("cannot remove {bucket}"), bucket)
+        .through(opened.store.endpoint());
     let removed = opened.store.delete_bucket(&bucket.bucket).await;
     opened.close().await;
     removed.map_err(|error| haul::Error::of_store(bucket.to_string(), error)).context(context)?;

@@ -32,7 +32,8 @@ pub(crate) async fn run(args: &StoreArgs, wanted: ResumeArgs, mode: Mode) -> any
         Some(id) => resume(args, find(&id)?, wanted.source, &settings, mode, &mut None).await,
         None if wanted.all => all(args, &settings, mode).await,
         None => {
-            Err(Usage::new("which upload?", "name its id (haul uploads lists them), or say --all").into())
+            Err(Usage::new("which upload?", "name its id (haul uploads lists them), or say --all")
+                .into())
         }
     }
 }
@@ -107,7 +108,8 @@ async fn all(args: &StoreArgs, settings: &Settings, mode: Mode) -> anyhow::Resul
             skip(&download.id, download.running_pid, mode);
             continue;
         }
-        let result = download::resume(args, download, settings.limits.clone(), mode, &mut interrupts).await;
+        let result =
+            download::resume(args, download, settings.limits.clone(), mode, &mut interrupts).await;
         if let Err(error) = result {
             exit = report_failure(&error, mode);
         }
@@ -116,7 +118,9 @@ async fn all(args: &StoreArgs, settings: &Settings, mode: Mode) -> anyhow::Resul
 }
 
 /// Those that another process works on, and the others.
-fn sorted_out(unfinished: Vec<JournalSummary>) -> (Vec<(String, Option<u32>)>, VecDeque<JournalSummary>) {
+fn sorted_out(
+    unfinished: Vec<JournalSummary>,
+) -> (Vec<(String, Option<u32>)>, VecDeque<JournalSummary>) {
     let (mut running, mut free) = (vec![], VecDeque::new());
     for summary in unfinished {
         match summary.running {
@@ -137,7 +141,8 @@ fn taken_meanwhile(error: &anyhow::Error) -> Option<Option<u32>> {
 
 fn skip(id: &str, running_pid: Option<u32>, mode: Mode) {
     mode.event(&Skipped { id, running_pid });
-    let who = running_pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    let who =
+        running_pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
     mode.result(&format!("{id}  skipped: {who} is working on it"));
 }
 
@@ -185,8 +190,11 @@ mod tests {
 
     #[test]
     fn flags_of_this_run_reach_the_engine() {
-        let line = "haul resume --all --concurrency 3 --memory 1GiB --max-attempts 2 --on-change fail";
-        let Command::Resume(wanted) = Cli::try_parse_from(line.split(' ')).unwrap().command else { panic!() };
+        let line =
+            "haul resume --all --concurrency 3 --memory 1GiB --max-attempts 2 --on-change fail";
+        let Command::Resume(wanted) = Cli::try_parse_from(line.split(' ')).unwrap().command else {
+            panic!()
+        };
         let Settings { options, limits } = Settings::of(&wanted);
         assert_eq!(options.on_change, haul::OnChange::Fail);
         assert_eq!((limits.concurrency, limits.memory_budget_bytes), (3, 1 << 30));

@@ -1,7 +1,8 @@
 //! `haul rm s3://bucket/key`: removes one object.
 //!
-//! S3 answers DeleteObject the same whether the object was there or not, so it is looked for first: "removed" must not be
-//! printed of a folder with everything in it. Keys that may delete but not read cannot look; then the line says so.
+//! S3 answers DeleteObject the same whether the object was there or not, so it is looked for first:
+//! "removed" must not be printed of a folder with everything in it. Keys that may delete but not
+//! read cannot look; then the line says so.
 
 use anyhow::Context;
 use haul::{ObjectRef, Store, StoreError, StoreErrorKind};
@@ -38,11 +39,12 @@ pub(crate) async fn run(args: &StoreArgs, address: &Address, mode: Mode) -> anyh
     let shown = visible(&address.to_string());
     let object = address.exact_object().map_err(Usage::from)?;
     let opened = store::open(address.scheme, args, mode).await?;
-    let context =
-        FailureContext::at(format!("cannot remove {shown}"), address).through(opened.store.endpoint());
+    let context = FailureContext::at(format!("cannot remove {shown}"), address)
+        .through(opened.store.endpoint());
     let done = remove(opened.store.as_ref(), &object).await;
     opened.close().await;
-    let found = done.map_err(|error| haul::Error::of_store(address.to_string(), error)).context(context)?;
+    let found =
+        done.map_err(|error| haul::Error::of_store(address.to_string(), error)).context(context)?;
     let existence_checked = match found {
         Found::Object => true,
         Found::NotChecked => false,
@@ -72,7 +74,8 @@ async fn remove(store: &dyn Store, object: &ObjectRef) -> Result<Found, StoreErr
     Ok(found)
 }
 
-/// Whether there are objects below a key that is none. A bucket that is missing is reported here: HEAD cannot tell.
+/// Whether there are objects below a key that is none. A bucket that is missing is reported here:
+/// HEAD cannot tell.
 async fn below(store: &dyn Store, object: &ObjectRef) -> Result<Found, StoreError> {
     let prefix = folder(object.key.as_str());
     let retry = super::brief_retry();
@@ -94,7 +97,8 @@ fn missing(found: Found, address: &Address, shown: &str) -> Ended {
     let folder = visible(&folder.to_string());
     let hint = match found {
         Found::OnlyBelow => format!(
-            "haul ls -r {folder} shows what is below it; haul rm removes one object at a time and has no -r yet"
+            "haul ls -r {folder} shows what is below it; haul rm removes one object at a time and \
+             has no -r yet"
         ),
         _ => format!("look for it: haul ls {}", visible(&parent(address).to_string())),
     };

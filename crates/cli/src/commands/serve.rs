@@ -1,6 +1,7 @@
 //! `haul serve`: this machine's folder as an S3 endpoint, until a signal ends it.
 //!
-//! What it prints is meant to be pasted: a stranger to Haul should have their own client talking to it in a minute.
+//! What it prints is meant to be pasted: a stranger to Haul should have their own client talking to
+//! it in a minute.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -60,7 +61,8 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
     // Before the address is known to anybody: a signal from now on ends it in order.
     let role = if args.keys.is_some() { Role::ServerWithKeys } else { Role::Server };
     let mut interrupts = Interrupts::new(role)?;
-    let context = || FailureContext::of(format!("cannot serve {} on {}", folder.display(), args.listen));
+    let context =
+        || FailureContext::of(format!("cannot serve {} on {}", folder.display(), args.listen));
     let server = haul_server::start(options).await.with_context(context)?;
     let keys = server.credentials();
     let listening = Listening {
@@ -83,7 +85,9 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
             signal => break signal,
         }
     };
-    mode.remark(&format!("{signal}: finishing the requests in flight; press again to quit immediately"));
+    mode.remark(&format!(
+        "{signal}: finishing the requests in flight; press again to quit immediately"
+    ));
     tokio::select! {
         () = server.stop() => mode.remark("stopped"),
         _ = interrupts.next() => mode.remark("quit immediately; what was answered is safe"),
@@ -92,9 +96,14 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
 }
 
 fn read_tls(args: &ServeArgs, mode: Mode) -> anyhow::Result<Option<TlsPem>> {
-    let (Some(certificates), Some(private_key)) = (&args.tls_cert, &args.tls_key) else { return Ok(None) };
+    let (Some(certificates), Some(private_key)) = (&args.tls_cert, &args.tls_key) else {
+        return Ok(None);
+    };
     warn_if_exposed(private_key, "the private key of the certificate", mode);
-    Ok(Some(TlsPem { certificates: read(certificates)?, private_key: Secret::new(read(private_key)?) }))
+    Ok(Some(TlsPem {
+        certificates: read(certificates)?,
+        private_key: Secret::new(read(private_key)?),
+    }))
 }
 
 fn read_grants(args: &ServeArgs, mode: Mode) -> anyhow::Result<Vec<Grant>> {
@@ -157,8 +166,12 @@ fn check(store: &StoreArgs, args: &ServeArgs) -> Result<(), Usage> {
         && !args.allow_remote
     {
         return Err(Usage::new(
-            format!("{address} can be reached from other machines, and haul serve speaks plain HTTP there"),
-            "give --tls-cert and --tls-key, listen on 127.0.0.1, or add --allow-remote if the network is yours alone",
+            format!(
+                "{address} can be reached from other machines, and haul serve speaks plain HTTP \
+                 there"
+            ),
+            "give --tls-cert and --tls-key, listen on 127.0.0.1, or add --allow-remote if the \
+             network is yours alone",
         ));
     }
     Ok(())
@@ -179,8 +192,9 @@ impl Listening {
             ),
         };
         let admin = admin_endpoint.as_ref();
-        let admin = admin
-            .map_or_else(String::new, |url| format!("\n  health and metrics {url}/health, {url}/metrics"));
+        let admin = admin.map_or_else(String::new, |url| {
+            format!("\n  health and metrics {url}/health, {url}/metrics")
+        });
         format!(
             "\
 haul serves {data_dir}
@@ -230,8 +244,10 @@ mod tests {
         assert_eq!(refusal("haul serve --listen 0.0.0.0:80 --allow-remote"), None);
         assert_eq!(refusal("haul serve --listen 0.0.0.0:443 --tls-cert c --tls-key k"), None);
         assert!(refusal("haul serve --tls-cert c --tls-key k --admin-listen 0.0.0.0:1").is_some());
-        insta::assert_snapshot!(refusal("haul serve --listen 0.0.0.0:80").unwrap(), @"0.0.0.0:80 can be reached from other machines, and haul serve speaks plain HTTP there");
-        insta::assert_snapshot!(refusal("haul serve --endpoint http://x").unwrap(), @"--endpoint chooses a store to talk to; haul serve is one");
+        insta::assert_snapshot!(refusal("haul serve --listen 0.0.0.0:80").unwrap(), @"0.0.0.0:80 \
+            can be reached from other machines, and haul serve speaks plain HTTP there");
+        insta::assert_snapshot!(refusal("haul serve --endpoint http://x").unwrap(), @"--endpoint \
+            chooses a store to talk to; haul serve is one");
     }
 
     fn listening(secret_access_key: Option<String>, keys_file: String) -> Listening {
@@ -252,10 +268,12 @@ mod tests {
         assert!(page.contains(
             "\n  health and metrics http://127.0.0.1:9000/health, http://127.0.0.1:9000/metrics\n"
         ));
+        assert!(page.contains(
+            "  export AWS_ENDPOINT_URL=http://127.0.0.1:8014 AWS_DEFAULT_REGION=us-east-1\n"
+        ));
         assert!(
-            page.contains("  export AWS_ENDPOINT_URL=http://127.0.0.1:8014 AWS_DEFAULT_REGION=us-east-1\n")
+            page.contains("  export AWS_ACCESS_KEY_ID=HAULEXAMPLE AWS_SECRET_ACCESS_KEY=secret\n")
         );
-        assert!(page.contains("  export AWS_ACCESS_KEY_ID=HAULEXAMPLE AWS_SECRET_ACCESS_KEY=secret\n"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! `haul store check`: the folder of the endpoint is read whole and held against what was written there.
+//! `haul store check`: the folder of the endpoint is read whole and held against what was written
+//! there.
 //!
-//! Damage is listed and never touched: which copy of an object is the good one only people know. With `--repair` files that
-//! nothing refers to are removed, which nothing else does. Data files without metadata are listed and never removed: they are
-//! all that is left of a store.
+//! Damage is listed and never touched: which copy of an object is the good one only people know.
+//! With `--repair` files that nothing refers to are removed, which nothing else does. Data files
+//! without metadata are listed and never removed: they are all that is left of a store.
 
 use std::path::Path;
 use std::time::Duration;
@@ -100,7 +101,8 @@ fn refuse_a_store_elsewhere(store: &StoreArgs) -> Result<(), Usage> {
     }
 }
 
-/// Reads on a thread of its own, shown as it goes. It changes nothing, so that a signal may end it anywhere.
+/// Reads on a thread of its own, shown as it goes. It changes nothing, so that a signal may end it
+/// anywhere.
 async fn checked(folder: &Path, repair: Repair, mode: Mode) -> anyhow::Result<CheckReport> {
     let mut interrupts = Interrupts::new(Role::Work)?;
     let progress = CheckProgress::default();
@@ -186,7 +188,10 @@ fn summary(report: &CheckReport, repair: Repair, time: Duration) -> String {
         }
     }
     if report.stranger_count > 0 {
-        text += &format!("; {} left alone: none of this store", count(report.stranger_count, "stranger"));
+        text += &format!(
+            "; {} left alone: none of this store",
+            count(report.stranger_count, "stranger")
+        );
     }
     text
 }
@@ -231,7 +236,9 @@ impl<'a> ProblemLine<'a> {
                 part_number: Some(*part_number),
                 ..line
             },
-            Problem::DamagedFile { file, .. } => Self { kind: "damaged-file", file: path(file), ..line },
+            Problem::DamagedFile { file, .. } => {
+                Self { kind: "damaged-file", file: path(file), ..line }
+            }
             Problem::WrongReferences { file, .. } => {
                 Self { kind: "wrong-references", file: path(file), ..line }
             }
@@ -300,17 +307,20 @@ mod tests {
 
     #[test]
     fn the_last_line_counts_and_says_what_to_do_about_orphans() {
-        let mut report = CheckReport { objects: 1, uploads: 2, parts: 3, files: 4, ..CheckReport::default() };
+        let mut report =
+            CheckReport { objects: 1, uploads: 2, parts: 3, files: 4, ..CheckReport::default() };
         report.read_bytes = 100 << 20;
         let line = |report: &CheckReport, repair| summary(report, repair, Duration::from_secs(2));
         insta::assert_snapshot!(
             line(&report, Repair::ReportOnly),
-            @"sound: 1 object, 2 open uploads with 3 parts, 4 data files; 100.0 MiB read in 2.0 s (50 MiB/s)"
+            @"sound: 1 object, 2 open uploads with 3 parts, 4 data files; 100.0 MiB read in 2.0 s \
+                (50 MiB/s)"
         );
         report.orphan_count = 2;
         report.problem_count = 1;
         assert!(line(&report, Repair::ReportOnly).ends_with(
-            "; 1 more problems are not listed; 2 orphaned files that nothing refers to: harmless, --repair removes"
+            "; 1 more problems are not listed; 2 orphaned files that nothing refers to: harmless, \
+             --repair removes"
         ));
         report.removed_orphans = 2;
         assert!(line(&report, Repair::RemoveOrphans).ends_with("; 2 orphaned files removed"));

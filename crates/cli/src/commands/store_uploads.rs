@@ -1,4 +1,5 @@
-//! `haul uploads s3://bucket[/prefix]`: the unfinished uploads of a store, with their bytes and their cost.
+//! `haul uploads s3://bucket[/prefix]`: the unfinished uploads of a store, with their bytes and
+//! their cost.
 
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
@@ -95,7 +96,9 @@ impl Report<'_> {
         let buckets = noted(self.mode, self.store.list_buckets()).await;
         let buckets = buckets
             .map_err(|error| haul::Error::of_store(self.store.endpoint(), error))
-            .with_context(|| FailureContext::of("cannot list the buckets").through(self.store.endpoint()))?;
+            .with_context(|| {
+                FailureContext::of("cannot list the buckets").through(self.store.endpoint())
+            })?;
         let mut exit = Exit::Done;
         for bucket in buckets {
             let Ok(name) = Bucket::new(bucket.name.as_str()) else { continue };
@@ -123,7 +126,8 @@ impl Report<'_> {
         let mut total = Sum::default();
         for upload in &found.uploads {
             let price = self.prices.of(&endpoint, upload.storage_class.as_deref());
-            let owner = self.owned.of(&upload.upload, upload.initiated).map(|owner| owner.id.as_str());
+            let owner =
+                self.owned.of(&upload.upload, upload.initiated).map(|owner| owner.id.as_str());
             total.add(upload, price.as_ref());
             self.mode.record(&line(upload, price.as_ref(), owner, now))?;
             self.mode.row(&row(upload, price.as_ref(), owner, now, address.scheme))?;
@@ -139,9 +143,12 @@ impl Report<'_> {
     }
 }
 
-/// The inventory of what an address names, and the store's time when it was begun: a listing may take minutes, and no
-/// upload may grow old meanwhile.
-pub(super) async fn taken(store: &dyn Store, address: &Address) -> anyhow::Result<(Inventory, Timestamp)> {
+/// The inventory of what an address names, and the store's time when it was begun: a listing may
+/// take minutes, and no upload may grow old meanwhile.
+pub(super) async fn taken(
+    store: &dyn Store,
+    address: &Address,
+) -> anyhow::Result<(Inventory, Timestamp)> {
     let started = Instant::now();
     let shown = visible(&address.to_string());
     let context = || {
@@ -149,21 +156,28 @@ pub(super) async fn taken(store: &dyn Store, address: &Address) -> anyhow::Resul
             .through(store.endpoint())
     };
     let found = inventory(store, &address.bucket, &address.key, &InventoryOptions::default()).await;
-    let found =
-        found.map_err(|error| haul::Error::of_store(address.to_string(), error)).with_context(context)?;
+    let found = found
+        .map_err(|error| haul::Error::of_store(address.to_string(), error))
+        .with_context(context)?;
     if found.exact_key_only && found.uploads.is_empty() && found.unlisted.is_empty() {
         return Err(Ended {
             exit: Exit::Failed,
             code: "ListedByExactKeyOnly",
             message: format!(
-                "this store (MinIO) lists unfinished uploads only for an exact key: whether there are any below \
+                "this store (MinIO) lists unfinished uploads only for an exact key: whether there \
+                 are any below \
                  {shown} cannot be told"
             ),
-            hint: Some(format!("name a whole key, or let the store remove them: haul lifecycle {}{} --abort-after 7d", address.scheme, address.bucket)),
+            hint: Some(format!(
+                "name a whole key, or let the store remove them: haul lifecycle \
+                {}{} --abort-after 7d",
+                address.scheme, address.bucket
+            )),
         }
         .into());
     }
-    // Asked after the first answer: by then the store's `Date` has corrected a wrong clock of this machine.
+    // Asked after the first answer: by then the store's `Date` has corrected a wrong clock of this
+    // machine.
     let elapsed = SignedDuration::try_from(started.elapsed()).unwrap_or_default();
     let now = store.now();
     Ok((found, now.checked_sub(elapsed).unwrap_or(now)))
@@ -189,7 +203,9 @@ fn sort(uploads: &mut [UnfinishedUpload], by: SortBy) {
     match by {
         SortBy::Age => uploads.sort_by_key(|upload| upload.last_active),
         SortBy::Bytes => uploads.sort_by_key(|upload| Reverse(upload.size_bytes)),
-        SortBy::Key => uploads.sort_by(|one, other| one.upload.object.key.cmp(&other.upload.object.key)),
+        SortBy::Key => {
+            uploads.sort_by(|one, other| one.upload.object.key.cmp(&other.upload.object.key))
+        }
     }
 }
 
@@ -226,14 +242,19 @@ pub(super) fn row(
     scheme: Scheme,
 ) -> String {
     let age = idle(upload, now).map_or_else(|| "age unknown".to_owned(), human_age);
-    let held = format!("{} in {}", human_size(upload.size_bytes), counted(upload.part_count, "part"));
+    let held =
+        format!("{} in {}", human_size(upload.size_bytes), counted(upload.part_count, "part"));
     let object = &upload.upload.object;
     let mut row = format!("{age:>12}  {held:<24}");
     if let Some(price) = price {
         row += &format!("  {:>10} a month", price.amount(price.cost(upload.size_bytes)));
     }
     let key = visible(object.key.as_str());
-    row += &format!("  {scheme}{}/{key}  {}", object.bucket, visible(upload.upload.upload_id.as_str()));
+    row += &format!(
+        "  {scheme}{}/{key}  {}",
+        object.bucket,
+        visible(upload.upload.upload_id.as_str())
+    );
     let notes = [&upload.storage_class, &upload.initiator].into_iter().flatten();
     let notes: Vec<String> = notes.map(|note| visible(note)).collect();
     if !notes.is_empty() {
@@ -263,7 +284,9 @@ impl Sum {
         self.size_bytes += upload.size_bytes;
         match price {
             // Tables in two currencies cannot be added.
-            Some(price) if self.price.as_ref().is_none_or(|sum| sum.currency() == price.currency()) => {
+            Some(price)
+                if self.price.as_ref().is_none_or(|sum| sum.currency() == price.currency()) =>
+            {
                 self.cost += price.cost(upload.size_bytes);
                 self.price = Some(price.clone());
             }
@@ -278,7 +301,8 @@ impl Sum {
 
     /// `3 uploads, 1.2 GiB in 154 parts, about 0.03 USD a month (prices of 2025-04)`.
     pub(super) fn words(&self) -> String {
-        let held = format!("{} in {}", human_size(self.size_bytes), counted(self.part_count, "part"));
+        let held =
+            format!("{} in {}", human_size(self.size_bytes), counted(self.part_count, "part"));
         let cost = self.known().map_or_else(String::new, |price| {
             format!(", about {} a month (prices of {})", price.amount(self.cost), price.as_of())
         });

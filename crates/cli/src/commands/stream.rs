@@ -1,4 +1,5 @@
-//! `haul cp - TARGET` and `haul cp --from-command TARGET -- COMMAND`: what a pipe or a program gives, to its end.
+//! `haul cp - TARGET` and `haul cp --from-command TARGET -- COMMAND`: what a pipe or a program
+//! gives, to its end.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -58,7 +59,8 @@ pub(super) fn refuse_flags_of_files(remember: &RememberArgs) -> Result<(), Usage
     match given.iter().find(|(given, _)| *given) {
         Some((_, name)) => Err(Usage::new(
             format!(
-                "{name} is for files; a stream cannot be read again, so it cannot be compared or resumed"
+                "{name} is for files; a stream cannot be read again, so it cannot be compared or \
+                 resumed"
             ),
             "leave it out: a stream that stops is removed at the store",
         )),
@@ -85,7 +87,8 @@ pub(super) async fn send(
     let (from, to) = (origin.shown(), visible(&address.to_string()));
     options.name.clone_from(&from);
     let condition = Condition::of(&options.upload);
-    let context = || FailureContext::at(format!("cannot copy {from} to {to}"), &address).under(condition);
+    let context =
+        || FailureContext::at(format!("cannot copy {from} to {to}"), &address).under(condition);
 
     let opened = store::open(address.scheme, args, mode).await?;
     let endpoint = opened.store.endpoint();

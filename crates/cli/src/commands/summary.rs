@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use haul::{CopyMethod, CopyProof, CopyReport, DownloadReport, ProofCount, UploadReport, WholeProof};
+use haul::{
+    CopyMethod, CopyProof, CopyReport, DownloadReport, ProofCount, UploadReport, WholeProof,
+};
 use serde::Serialize;
 
 use crate::size::{human_duration, human_rate, human_size};
@@ -41,7 +43,13 @@ pub(crate) enum Summary<'a> {
         retries: u32,
     },
     /// The file has its name.
-    Downloaded { source: &'a str, target: &'a str, size_bytes: u64, elapsed_ms: u64, verified: String },
+    Downloaded {
+        source: &'a str,
+        target: &'a str,
+        size_bytes: u64,
+        elapsed_ms: u64,
+        verified: String,
+    },
 }
 
 /// What both directions have in common.
@@ -57,7 +65,8 @@ impl Journey<'_> {
         u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// `video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s)`; the speed is of what travelled now.
+    /// `video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s)`; the speed is of what
+    /// travelled now.
     fn line(&self, size_bytes: u64, travelled_bytes: u64) -> String {
         let (size, time) = (human_size(size_bytes), human_duration(self.elapsed));
         let rate = match travelled_bytes {
@@ -74,7 +83,8 @@ pub(crate) fn uploaded<'a>(
     report: &'a UploadReport,
     retries: u32,
 ) -> (String, Summary<'a>) {
-    let mut line = journey.line(report.size_bytes, report.size_bytes.saturating_sub(report.resumed_bytes));
+    let mut line =
+        journey.line(report.size_bytes, report.size_bytes.saturating_sub(report.resumed_bytes));
     if report.resumed_bytes > 0 {
         line += &format!(", {} were there already", human_size(report.resumed_bytes));
     }
@@ -88,8 +98,10 @@ pub(crate) fn uploaded<'a>(
         _ => "",
     };
     if retries > 0 {
-        line +=
-            &format!(", {}", if retries == 1 { "1 retry".to_owned() } else { format!("{retries} retries") });
+        line += &format!(
+            ", {}",
+            if retries == 1 { "1 retry".to_owned() } else { format!("{retries} retries") }
+        );
     }
     let summary = Summary::Uploaded {
         source: journey.source,
@@ -128,8 +140,10 @@ pub(crate) fn copied<'a>(
         CopyProof::Unproven => ", unproven: source and copy have nothing that could be compared",
     };
     if retries > 0 {
-        line +=
-            &format!(", {}", if retries == 1 { "1 retry".to_owned() } else { format!("{retries} retries") });
+        line += &format!(
+            ", {}",
+            if retries == 1 { "1 retry".to_owned() } else { format!("{retries} retries") }
+        );
     }
     let summary = Summary::Copied {
         source: journey.source,
@@ -148,8 +162,12 @@ pub(crate) fn copied<'a>(
 }
 
 /// A download's last line and event.
-pub(crate) fn downloaded<'a>(journey: Journey<'a>, report: &DownloadReport) -> (String, Summary<'a>) {
-    let line = format!("{}, {}", journey.line(report.size_bytes, report.size_bytes), report.verified);
+pub(crate) fn downloaded<'a>(
+    journey: Journey<'a>,
+    report: &DownloadReport,
+) -> (String, Summary<'a>) {
+    let line =
+        format!("{}, {}", journey.line(report.size_bytes, report.size_bytes), report.verified);
     let summary = Summary::Downloaded {
         source: journey.source,
         target: journey.target,
@@ -180,8 +198,11 @@ mod tests {
 
     use super::*;
 
-    const JOURNEY: Journey<'static> =
-        Journey { source: "video.mov", target: "s3://b/video.mov", elapsed: Duration::from_millis(12_130) };
+    const JOURNEY: Journey<'static> = Journey {
+        source: "video.mov",
+        target: "s3://b/video.mov",
+        elapsed: Duration::from_millis(12_130),
+    };
 
     fn report(part_count: u32, proof: ProofCount) -> UploadReport {
         UploadReport {
@@ -200,16 +221,22 @@ mod tests {
     #[test]
     fn last_lines() {
         let all = ProofCount { checksum: 179, ..ProofCount::default() };
-        insta::assert_snapshot!(uploaded(JOURNEY, &report(179, all), 0).0, @"video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s), 179 parts, every part proven by checksum, the object too");
+        insta::assert_snapshot!(uploaded(JOURNEY, &report(179, all), 0).0, @"video.mov -> \
+            s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s), 179 parts, every part proven by \
+            checksum, the object too");
         let none = ProofCount { unproven: 1, ..ProofCount::default() };
-        insta::assert_snapshot!(uploaded(JOURNEY, &report(1, none), 2).0, @"video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s), one request, unproven: the store verified no checksum and gave no MD5, 2 retries");
+        insta::assert_snapshot!(uploaded(JOURNEY, &report(1, none), 2).0, @"video.mov -> \
+            s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s), one request, unproven: the store \
+            verified no checksum and gave no MD5, 2 retries");
     }
 
     #[test]
     fn a_resumed_upload_says_what_was_there() {
         let all = ProofCount { checksum: 179, ..ProofCount::default() };
         let resumed = UploadReport { resumed_bytes: 1 << 30, ..report(179, all) };
-        insta::assert_snapshot!(uploaded(JOURNEY, &resumed, 0).0, @"video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (34 MiB/s), 1.0 GiB were there already, 179 parts, every part proven by checksum, the object too");
+        insta::assert_snapshot!(uploaded(JOURNEY, &resumed, 0).0, @"video.mov -> s3://b/video.mov  \
+            1.4 GiB in 12.1 s (34 MiB/s), 1.0 GiB were there already, 179 parts, every part proven \
+            by checksum, the object too");
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! `haul sweep s3://bucket[/prefix] --older-than 7d`: removes uploads that nothing was sent to for a while.
+//! `haul sweep s3://bucket[/prefix] --older-than 7d`: removes uploads that nothing was sent to for
+//! a while.
 //!
-//! Shows what it would free, asks, and removes. It never touches an upload that a journal of this machine owns, nor one that
-//! received a part within the age: parts are listed again immediately before each abort.
+//! Shows what it would free, asks, and removes. It never touches an upload that a journal of this
+//! machine owns, nor one that received a part within the age: parts are listed again immediately
+//! before each abort.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -62,8 +64,11 @@ struct SweepSummary {
 pub(crate) async fn run(args: &StoreArgs, what: &SweepArgs, mode: Mode) -> anyhow::Result<Exit> {
     let may_ask = io::stdin().is_terminal() && io::stderr().is_terminal() && mode == Mode::Terminal;
     if !what.dry_run && !what.yes && (!may_ask || what.older_than.is_zero()) {
-        let why =
-            if what.older_than.is_zero() { "with --older-than 0s" } else { "where no terminal can be asked" };
+        let why = if what.older_than.is_zero() {
+            "with --older-than 0s"
+        } else {
+            "where no terminal can be asked"
+        };
         return Err(Usage::new(
             format!("haul sweep {why} needs --yes"),
             "look first with --dry-run, then run it again with --yes",
@@ -167,7 +172,10 @@ async fn removed(
 ) -> anyhow::Result<Removal> {
     if let Some(id) = journal {
         haul::abandon(Arc::clone(store), &journal_folder()?, id).await?;
-        return Ok(Removal::Removed { size_bytes: upload.size_bytes, part_count: upload.part_count });
+        return Ok(Removal::Removed {
+            size_bytes: upload.size_bytes,
+            part_count: upload.part_count,
+        });
     }
     let removal: Result<Removal, StoreError> =
         remove_if_idle(store.as_ref(), &upload.upload, idle_since, &RetryPolicy::default()).await;
@@ -177,7 +185,8 @@ async fn removed(
 impl SweepSummary {
     fn take(&mut self, upload: &UnfinishedUpload, removal: anyhow::Result<Removal>, mode: Mode) {
         let key = upload.upload.object.key.as_str();
-        let shown = format!("{} (upload {})", visible(key), visible(upload.upload.upload_id.as_str()));
+        let shown =
+            format!("{} (upload {})", visible(key), visible(upload.upload.upload_id.as_str()));
         let (outcome, size_bytes, error) = match removal {
             Ok(Removal::Removed { size_bytes, .. }) => {
                 self.removed += 1;
@@ -216,7 +225,10 @@ fn finish(summary: &SweepSummary, mode: Mode) -> anyhow::Result<Exit> {
     Err(Ended {
         exit: Exit::LeftBehind,
         code: "LeftBehind",
-        message: format!("{} could not be removed and may be billed", counted(summary.failed, "upload")),
+        message: format!(
+            "{} could not be removed and may be billed",
+            counted(summary.failed, "upload")
+        ),
         hint: Some("run the same command again".to_owned()),
     }
     .into())

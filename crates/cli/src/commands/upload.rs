@@ -7,8 +7,8 @@ use std::time::Instant;
 use anyhow::Context;
 use haul::source::SourceRecord;
 use haul::{
-    Engine, EngineOptions, FileSource, JournalChoice, JournalOptions, ObjectRef, Source, StoreErrorKind,
-    UploadOptions,
+    Engine, EngineOptions, FileSource, JournalChoice, JournalOptions, ObjectRef, Source,
+    StoreErrorKind, UploadOptions,
 };
 
 use super::pinned_flags::PinnedFlags;
@@ -66,8 +66,8 @@ impl UploadSource {
     }
 }
 
-/// Sends it, and says what came of it. `interrupts` are taken over when there is something to stop, and stay so: whoever
-/// sends several files one after the other loses no signal between them.
+/// Sends it, and says what came of it. `interrupts` are taken over when there is something to stop,
+/// and stay so: whoever sends several files one after the other loses no signal between them.
 pub(super) async fn send(
     args: &StoreArgs,
     sending: Sending,
@@ -82,16 +82,20 @@ pub(super) async fn send(
     };
     let to = visible(&address.to_string());
     let condition = Condition::of(&options);
-    let context = || FailureContext::at(format!("cannot copy {from} to {to}"), &address).under(condition);
+    let context =
+        || FailureContext::at(format!("cannot copy {from} to {to}"), &address).under(condition);
     let file = file.open().with_context(|| match &journal {
         Remembering::Given { id, .. } => context().hinting(format!(
-            "if the file was moved or renamed: haul resume {id} --source PATH; haul abort {id} removes what arrived"
+            "if the file was moved or renamed: haul resume {id} --source PATH; haul abort {id} \
+             removes what arrived"
         )),
         _ => context(),
     })?;
 
     let opened = match &journal {
-        Remembering::Given { connection, .. } => store::open_recorded(connection, args, mode).await?,
+        Remembering::Given { connection, .. } => {
+            store::open_recorded(connection, args, mode).await?
+        }
         _ => store::open(address.scheme, args, mode).await?,
     };
     let endpoint = opened.store.endpoint();
@@ -150,7 +154,9 @@ fn choice(
         }
         Remembering::OfSource(pinned) => pinned,
     };
-    let Some(source) = Source::identity(file) else { return Ok(Some((JournalChoice::OfSource, None))) };
+    let Some(source) = Source::identity(file) else {
+        return Ok(Some((JournalChoice::OfSource, None)));
+    };
     let found = journal_folder()?.find(&source, &opened.connection.store_name(), object);
     let found = found.map_err(haul::Error::from)?;
     if let Some(unfinished) = &found.summary {
@@ -159,7 +165,8 @@ fn choice(
     Ok(Some((JournalChoice::OfSource, Some(found.id))))
 }
 
-/// `local://` promises that nobody has to make a bucket; a `haul serve` that runs on the folder promises it not.
+/// `local://` promises that nobody has to make a bucket; a `haul serve` that runs on the folder
+/// promises it not.
 pub(super) async fn make_bucket_if_promised(
     opened: &OpenedStore,
     address: &Address,
@@ -168,9 +175,15 @@ pub(super) async fn make_bucket_if_promised(
         return Ok(());
     }
     match opened.store.create_bucket(&address.bucket).await {
-        Err(error) if error.code.as_deref().is_some_and(|code| code.starts_with("BucketAlready")) => Ok(()),
+        Err(error)
+            if error.code.as_deref().is_some_and(|code| code.starts_with("BucketAlready")) =>
+        {
+            Ok(())
+        }
         Err(error) if error.kind == StoreErrorKind::NotImplemented => Ok(()),
-        Err(error) => Err(haul::Error::of_store(format!("{}{}", address.scheme, address.bucket), error)),
+        Err(error) => {
+            Err(haul::Error::of_store(format!("{}{}", address.scheme, address.bucket), error))
+        }
         Ok(()) => Ok(()),
     }
 }

@@ -112,9 +112,11 @@ impl Unfinished {
     fn line(&self, now: i64) -> String {
         let percent = match self.size_bytes {
             0 => 100,
-            size => u64::try_from(u128::from(self.arrived_bytes) * 100 / u128::from(size)).unwrap_or(100),
+            size => u64::try_from(u128::from(self.arrived_bytes) * 100 / u128::from(size))
+                .unwrap_or(100),
         };
-        let age = std::time::Duration::from_secs(u64::try_from(now - self.begun_at).unwrap_or_default());
+        let age =
+            std::time::Duration::from_secs(u64::try_from(now - self.begun_at).unwrap_or_default());
         format!(
             "{}  {percent:>3} % of {}  {}  {} -> {}  {}",
             self.id,
@@ -129,7 +131,8 @@ impl Unfinished {
 
 /// As it was written on the command line, as far as the journal says.
 fn target(summary: &JournalSummary) -> Address {
-    let scheme = Connection::recorded(&summary.id, &summary.beginning).map(|connection| connection.scheme());
+    let scheme =
+        Connection::recorded(&summary.id, &summary.beginning).map(|connection| connection.scheme());
     address(scheme.unwrap_or(Scheme::S3), &summary.beginning)
 }
 
@@ -143,10 +146,13 @@ pub(super) fn find(id: &str) -> anyhow::Result<JournalSummary> {
     match (found.len(), unreadable.len()) {
         (1, 0) => Ok(found.remove(0)),
         (0, 1) => Err(cannot_be_read(unreadable.remove(0))),
-        (0, 0) => Err(no_such(format!("no unfinished transfer of this machine has the id {id}")).into()),
+        (0, 0) => {
+            Err(no_such(format!("no unfinished transfer of this machine has the id {id}")).into())
+        }
         (some, more) => {
             let several = some + more;
-            Err(no_such(format!("{several} unfinished transfers have ids that begin with {id}")).into())
+            Err(no_such(format!("{several} unfinished transfers have ids that begin with {id}"))
+                .into())
         }
     }
 }
@@ -158,7 +164,8 @@ pub(super) fn unreadable(folder: &JournalFolder) -> anyhow::Result<Vec<anyhow::E
 }
 
 fn cannot_be_read(journal: UnreadableJournal) -> anyhow::Error {
-    let context = FailureContext::of(format!("cannot tell what upload {} is", visible(&journal.id)));
+    let context =
+        FailureContext::of(format!("cannot tell what upload {} is", visible(&journal.id)));
     anyhow::Error::from(haul::Error::from(journal.error)).context(context)
 }
 

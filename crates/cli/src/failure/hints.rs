@@ -9,77 +9,102 @@ use haul::{Error, StoreError, StoreErrorKind};
 /// What a person can do about an error of the engine.
 pub(super) fn of(error: &Error) -> Option<String> {
     Some(match error {
-            Error::SourceUnreadable { source, .. } => match source.kind() {
-                io::ErrorKind::NotFound => "check the path".into(),
-                io::ErrorKind::PermissionDenied => "this user may not read it; check its permissions".into(),
-                _ => return None,
-            },
-            Error::NotAFile { .. } => "haul cp takes one regular file".into(),
-            Error::WrongLength { path, .. } => format!(
-                "it may be made up by the kernel while it is read: copy it first (cat {} > COPY), then send the copy",
-                path.display()
-            ),
-            Error::SourceChangedSince { .. } => {
-                "leave out --on-change fail to send only the parts that differ, or abort the upload"
-                    .into()
-            }
-            Error::MetadataName { .. } => "take letters, digits, - and _".into(),
-            Error::SourceChanged { .. } => "run the same command again when nothing writes to the file".into(),
-            Error::Store { source, .. } => return of_store(source),
-            Error::InDoubt { .. } => {
-                "run the same command again: with a journal it finds out and continues".into()
-            }
-            Error::PutInDoubt { .. } => {
-                "look at the object before anything relies on it; the same command again writes it once more".into()
-            }
-            Error::Paused { id, source, .. } | Error::DownloadPaused { id, source, .. } => {
-                let first = source.as_deref().and_then(of).filter(|_| concerns_the_caller(error));
-                format!(
-                    "{}run the same command again, or haul resume {id}; haul abort {id} removes what is there",
-                    first.map(|first| format!("{first}; then ")).unwrap_or_default()
-                )
-            }
-            Error::Journal(JournalError::Locked { .. }) => "wait for it, or end it first".into(),
-            Error::Journal(JournalError::Format { path, source }) => {
-                let first = if matches!(source, FormatError::Version(_)) { "use the Haul that wrote it, or " } else { "" };
-                format!(
-                    "{first}remove {}; haul cp --adopt then continues what is at the store",
-                    path.display()
-                )
-            }
-            Error::Journal(JournalError::NotPrivate { .. }) => {
-                "run as its owner, name a folder of this user's with HAUL_STATE_DIR, or use --no-journal".into()
-            }
-            Error::Journal(JournalError::Missing { .. }) => "haul uploads lists those that are left".into(),
-            Error::Journal(_) => "check the state folder and its free space, or use --no-journal".into(),
-            Error::UploadGone { .. } => "run the same command again: it sends every part again".into(),
-            Error::Unproven { .. } => "leave out --require-proof to accept the store's word".into(),
-            Error::LeftBehind { object, upload_id, .. } => format!(
-                "abort it when the store lets you: bucket {}, key {}, upload id {upload_id}",
-                object.bucket, object.key
-            ),
-            Error::Corrupt { .. } => {
-                "run the same command again; if it fails again, the stored object is damaged".into()
-            }
-            Error::CorruptObject { .. } => {
-                "do not use that object; run the same command again to replace it; if it fails again, the store is damaged"
-                    .into()
-            }
-            Error::BadSetting { hint, .. } => hint.clone(),
-            Error::ObjectChanged { .. } => "run the same command again to get the version that is there now".into(),
-            Error::CopyOntoItself { .. } => "name another target, or what is to change, such as --content-type or --metadata".into(),
-            Error::TargetUnwritable { .. } => "check the folder, its permissions and the free space".into(),
+        Error::SourceUnreadable { source, .. } => match source.kind() {
+            io::ErrorKind::NotFound => "check the path".into(),
+            io::ErrorKind::PermissionDenied => "this user may not read it; check its \
+                    permissions"
+                .into(),
             _ => return None,
-        })
+        },
+        Error::NotAFile { .. } => "haul cp takes one regular file".into(),
+        Error::WrongLength { path, .. } => format!(
+            "it may be made up by the kernel while it is read: copy it first (cat {} > COPY), \
+                 then send the copy",
+            path.display()
+        ),
+        Error::SourceChangedSince { .. } => {
+            "leave out --on-change fail to send only the parts that differ, or abort the upload"
+                .into()
+        }
+        Error::MetadataName { .. } => "take letters, digits, - and _".into(),
+        Error::SourceChanged { .. } => "run the same command again when nothing writes to the \
+                file"
+            .into(),
+        Error::Store { source, .. } => return of_store(source),
+        Error::InDoubt { .. } => {
+            "run the same command again: with a journal it finds out and continues".into()
+        }
+        Error::PutInDoubt { .. } => {
+            "look at the object before anything relies on it; the same command again writes it \
+                 once more"
+                .into()
+        }
+        Error::Paused { id, source, .. } | Error::DownloadPaused { id, source, .. } => {
+            let first = source.as_deref().and_then(of).filter(|_| concerns_the_caller(error));
+            format!(
+                "{}run the same command again, or haul resume {id}; haul abort {id} removes \
+                     what is there",
+                first.map(|first| format!("{first}; then ")).unwrap_or_default()
+            )
+        }
+        Error::Journal(JournalError::Locked { .. }) => "wait for it, or end it first".into(),
+        Error::Journal(JournalError::Format { path, source }) => {
+            let first = if matches!(source, FormatError::Version(_)) {
+                "use the Haul that \
+                    wrote it, or "
+            } else {
+                ""
+            };
+            format!(
+                "{first}remove {}; haul cp --adopt then continues what is at the store",
+                path.display()
+            )
+        }
+        Error::Journal(JournalError::NotPrivate { .. }) => {
+            "run as its owner, name a folder of this user's with HAUL_STATE_DIR, or use \
+                 --no-journal"
+                .into()
+        }
+        Error::Journal(JournalError::Missing { .. }) => "haul uploads lists those that are \
+                left"
+            .into(),
+        Error::Journal(_) => {
+            "check the state folder and its free space, or use --no-journal".into()
+        }
+        Error::UploadGone { .. } => "run the same command again: it sends every part again".into(),
+        Error::Unproven { .. } => "leave out --require-proof to accept the store's word".into(),
+        Error::LeftBehind { object, upload_id, .. } => format!(
+            "abort it when the store lets you: bucket {}, key {}, upload id {upload_id}",
+            object.bucket, object.key
+        ),
+        Error::Corrupt { .. } => {
+            "run the same command again; if it fails again, the stored object is damaged".into()
+        }
+        Error::CorruptObject { .. } => {
+            "do not use that object; run the same command again to replace it; if it fails \
+                 again, the store is damaged"
+                .into()
+        }
+        Error::BadSetting { hint, .. } => hint.clone(),
+        Error::ObjectChanged { .. } => "run the same command again to get the version that is \
+                there now"
+            .into(),
+        Error::CopyOntoItself { .. } => "name another target, or what is to change, such as \
+                --content-type or --metadata"
+            .into(),
+        Error::TargetUnwritable { .. } => "check the folder, its permissions and the free \
+                space"
+            .into(),
+        _ => return None,
+    })
 }
 
 /// True if the store refused the caller: the same again needs other credentials first.
 fn concerns_the_caller(error: &Error) -> bool {
     match error {
         Error::Store { source, .. } => source.kind.concerns_the_caller(),
-        Error::Paused { source: Some(cause), .. } | Error::DownloadPaused { source: Some(cause), .. } => {
-            concerns_the_caller(cause)
-        }
+        Error::Paused { source: Some(cause), .. }
+        | Error::DownloadPaused { source: Some(cause), .. } => concerns_the_caller(cause),
         _ => false,
     }
 }
@@ -92,10 +117,13 @@ fn of_store(error: &StoreError) -> Option<String> {
     }
     let hint = match error.kind {
         K::NoSuchBucket => "create it first: haul mb s3://BUCKET; or check its name and --endpoint",
-        K::NoSuchUpload => "the upload was aborted, completed or expired; run the same command again",
+        K::NoSuchUpload => {
+            "the upload was aborted, completed or expired; run the same command again"
+        }
         K::NoSuchKey => "list what is there: haul ls s3://BUCKET/PREFIX",
         K::AccessDenied => {
-            "the keys in use may not do this here; check the bucket policy, or choose others with --profile"
+            "the keys in use may not do this here; check the bucket policy, or choose others with \
+             --profile"
         }
         K::BadCredentials => {
             "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile with --profile"
@@ -110,13 +138,19 @@ fn of_store(error: &StoreError) -> Option<String> {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile"
         }
         K::Malformed => {
-            "is the endpoint the S3 port of the store? a console or a proxy may answer there; see --endpoint"
+            "is the endpoint the S3 port of the store? a console or a proxy may answer there; see \
+             --endpoint"
         }
-        K::EntityTooSmall => "the store takes no parts as small as that; choose a larger --part-size",
+        K::EntityTooSmall => {
+            "the store takes no parts as small as that; choose a larger --part-size"
+        }
         K::StorageFull => "free some space at the store, then run the same command again",
-        K::ProxyRefused => "check HTTPS_PROXY and HTTP_PROXY; NO_PROXY lists hosts to reach without",
+        K::ProxyRefused => {
+            "check HTTPS_PROXY and HTTP_PROXY; NO_PROXY lists hosts to reach without"
+        }
         K::TooLarge => {
-            "a proxy before the store limits requests: lower --part-size and --multipart-threshold, or raise \
+            "a proxy before the store limits requests: lower --part-size and \
+             --multipart-threshold, or raise \
                  its limit (nginx: client_max_body_size)"
         }
         _ => return None,

@@ -41,8 +41,12 @@ fn a_refusal_says_what_where_why_and_what_next() {
 fn of_the_layers_below_the_store_only_the_root_is_told() {
     let root = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
     let layers = anyhow::Error::from(root).context("io error").context("dispatch failure");
-    let error = StoreError::local(Operation::UploadPart, StoreErrorKind::Connection, "the connection broke")
-        .with_source(layers);
+    let error = StoreError::local(
+        Operation::UploadPart,
+        StoreErrorKind::Connection,
+        "the connection broke",
+    )
+    .with_source(layers);
     insta::assert_snapshot!(
         told(EngineError::of_store("s3://bucket/a", error), "s3://bucket/a"),
         @r"
@@ -92,8 +96,12 @@ fn hints_name_the_persons_own_bucket() {
 /// Two things failed: why it was to be removed, and why it could not be.
 #[test]
 fn what_was_left_behind_is_told_with_both_causes_and_how_to_remove_it() {
-    let denied =
-        StoreError::answered(haul::remote::Operation::AbortMultipartUpload, 403, Some("AccessDenied"), "no");
+    let denied = StoreError::answered(
+        haul::remote::Operation::AbortMultipartUpload,
+        403,
+        Some("AccessDenied"),
+        "no",
+    );
     let error = EngineError::LeftBehind {
         object: "s3://bucket/a".parse().unwrap(),
         upload_id: UploadId::new("u").unwrap(),
@@ -117,7 +125,8 @@ fn what_was_left_behind_is_told_with_both_causes_and_how_to_remove_it() {
 fn every_ending_that_a_script_must_tell_apart_has_its_code() {
     let object: haul::ObjectRef = "s3://bucket/key".parse().unwrap();
     let upload_id = UploadId::new("u").unwrap();
-    let gone = || Box::new(StoreError::local(Operation::HeadObject, StoreErrorKind::Connection, "gone"));
+    let gone =
+        || Box::new(StoreError::local(Operation::HeadObject, StoreErrorKind::Connection, "gone"));
     let check = |error: EngineError, expect: Exit| {
         let error = anyhow::Error::from(error).context(FailureContext::of("failed"));
         assert_eq!(Failure::of(&error).exit, expect, "{error:?}");
@@ -125,7 +134,11 @@ fn every_ending_that_a_script_must_tell_apart_has_its_code() {
     let cancelled = || EngineError::Cancelled { object: object.to_string() };
     check(cancelled(), Exit::Interrupted);
     check(
-        EngineError::InDoubt { object: object.clone(), upload_id: upload_id.clone(), source: gone() },
+        EngineError::InDoubt {
+            object: object.clone(),
+            upload_id: upload_id.clone(),
+            source: gone(),
+        },
         Exit::InDoubt,
     );
     check(EngineError::PutInDoubt { object: object.clone(), source: gone() }, Exit::InDoubt);
@@ -173,8 +186,8 @@ fn what_is_not_as_it_was_is_told_of_the_right_side() {
 
 #[test]
 fn programs_get_the_same_facts() {
-    let error =
-        anyhow::Error::from(refused(503, "SlowDown", "later")).context(FailureContext::of("cannot upload"));
+    let error = anyhow::Error::from(refused(503, "SlowDown", "later"))
+        .context(FailureContext::of("cannot upload"));
     insta::assert_snapshot!(
         serde_json::to_string(&Failure::of(&error)).unwrap(),
         @r#"{"event":"failed","code":"SlowDown","advice":"retry","exit_code":1,"message":"cannot upload","causes":["s3://bucket/video.mov, part 7, after 3 attempts","UploadPart: the store answered 503 SlowDown: later"],"hint":"the store asks for less; lower --concurrency"}"#
@@ -186,7 +199,8 @@ fn programs_get_the_same_facts() {
 fn a_store_cannot_command_the_terminal_by_its_error() {
     let hostile = refused(403, "Denied\u{9b}2J", "no\u{1b}[2J\u{202e}\nerror: all is lost\r");
     let address = Address::parse("s3://bucket/video.mov").unwrap();
-    let failed = Err::<(), _>(hostile).context(FailureContext::at("cannot upload", &address)).unwrap_err();
+    let failed =
+        Err::<(), _>(hostile).context(FailureContext::at("cannot upload", &address)).unwrap_err();
     insta::assert_snapshot!(Failure::of(&failed).lines(str::to_owned).to_string(), @r"
     error: cannot upload
       caused by: s3://bucket/video.mov, part 7, after 3 attempts

@@ -1,10 +1,12 @@
-//! The writer of the log: what clients and stores sent is in its lines, and must not command a terminal.
+//! The writer of the log: what clients and stores sent is in its lines, and must not command a
+//! terminal.
 
 use std::io::{self, Write};
 
 use crate::output::{is_unsafe, json_escape};
 
-/// Escapes the lines that are written to it. Each write is a whole line, as the log's formatter gives it.
+/// Escapes the lines that are written to it. Each write is a whole line, as the log's formatter
+/// gives it.
 #[derive(Debug)]
 pub(super) struct Escaping<W> {
     inner: W,

@@ -1,4 +1,5 @@
-//! What stands on the line of a stream whose length is not known: how much has arrived, and how fast. Pure.
+//! What stands on the line of a stream whose length is not known: how much has arrived, and how
+//! fast. Pure.
 
 use std::time::Duration;
 
@@ -8,10 +9,19 @@ use super::line::cut;
 use crate::size::{human_rate, short_size};
 
 /// The line in at most this many columns; the rate goes before the name is cut.
-pub(super) fn endless(name: &str, position: u64, lately: (u64, Duration), columns: usize) -> String {
+pub(super) fn endless(
+    name: &str,
+    position: u64,
+    lately: (u64, Duration),
+    columns: usize,
+) -> String {
     let short = format!("{name}  {}", short_size(position));
     let (bytes, time) = lately;
-    let long = if time.is_zero() { short.clone() } else { format!("{short}  {}", human_rate(bytes, time)) };
+    let long = if time.is_zero() {
+        short.clone()
+    } else {
+        format!("{short}  {}", human_rate(bytes, time))
+    };
     if long.width() <= columns { long } else { cut(&short, columns) }
 }
 

@@ -1,7 +1,8 @@
 //! What stands beside and in the progress bar, for a given width. Pure.
 //!
-//! `two.iso  6% ━╸── 128 MiB/1.9 GiB  16 MiB/s  1:50 left`. Where there is no room for all of it whole fields are left
-//! out, the least important first: the bar, the rate, the amounts, the time left. The name is shortened last.
+//! `two.iso  6% ━╸── 128 MiB/1.9 GiB  16 MiB/s  1:50 left`. Where there is no room for all of it
+//! whole fields are left out, the least important first: the bar, the rate, the amounts, the time
+//! left. The name is shortened last.
 
 use std::time::Duration;
 
@@ -40,10 +41,13 @@ impl ProgressLine<'_> {
 
         let variants: [&[&str]; 4] = [&[&amounts, &rate, &left], &[&amounts, &left], &[&left], &[]];
         for (choice, fields) in variants.into_iter().enumerate() {
-            let fields: Vec<&str> = fields.iter().copied().filter(|field| !field.is_empty()).collect();
+            let fields: Vec<&str> =
+                fields.iter().copied().filter(|field| !field.is_empty()).collect();
             let behind: usize = fields.iter().map(|field| field.width() + 2).sum();
             let beside = 2 + percent.width() + behind;
-            let Some(room) = columns.checked_sub(beside).filter(|room| *room >= NAME_MIN) else { continue };
+            let Some(room) = columns.checked_sub(beside).filter(|room| *room >= NAME_MIN) else {
+                continue;
+            };
             let whole = self.name.width().min(NAME_MAX);
             // Fields go before the name is shortened, as long as there are fields.
             if room < whole && choice + 1 < variants.len() {
@@ -154,13 +158,19 @@ mod tests {
     #[test]
     fn the_bar_fills_in_halves() {
         let bar = |position| ProgressLine { position, size_bytes: 100, ..line("x") }.bar(10);
-        assert_eq!([0, 5, 50, 100].map(bar), ["──────────", "╸─────────", "━━━━━─────", "━━━━━━━━━━"]);
+        assert_eq!(
+            [0, 5, 50, 100].map(bar),
+            ["──────────", "╸─────────", "━━━━━─────", "━━━━━━━━━━"]
+        );
     }
 
     #[test]
     fn long_names_keep_both_ends() {
         assert_eq!(shortened("video.mov", 24), "video.mov");
-        assert_eq!(shortened("a-very-long-name-of-a-video-part-0001.mov", 24), "a-very-long…rt-0001.mov");
+        assert_eq!(
+            shortened("a-very-long-name-of-a-video-part-0001.mov", 24),
+            "a-very-long…rt-0001.mov"
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Status lines at the bottom of a terminal: drawn, drawn over, and removed without a trace.
 //!
-//! A terminal that is made narrower breaks a long line into several rows, so what was drawn is measured again in the
-//! present width before it is erased. Knows nothing of transfers; `line.rs` decides what stands in a line.
+//! A terminal that is made narrower breaks a long line into several rows, so what was drawn is
+//! measured again in the present width before it is erased. Knows nothing of transfers; `line.rs`
+//! decides what stands in a line.
 
 use std::io::{self, Write};
 
@@ -21,7 +22,8 @@ pub(super) struct Status {
 }
 
 impl Status {
-    /// Columns that a line may have: the last column stays free, because a full line makes some terminals wrap.
+    /// Columns that a line may have: the last column stays free, because a full line makes some
+    /// terminals wrap.
     pub(super) fn columns() -> usize {
         let columns = tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
         if columns < 2 { COLUMNS_DEFAULT - 1 } else { columns - 1 }
@@ -54,7 +56,8 @@ impl Status {
     }
 }
 
-/// In one piece, so that a terminal never shows half of it. A stderr that is gone is no reason to stop.
+/// In one piece, so that a terminal never shows half of it. A stderr that is gone is no reason to
+/// stop.
 fn write(text: &str) {
     let mut terminal = io::stderr().lock();
     let _ = terminal.write_all(text.as_bytes()).and_then(|()| terminal.flush());

@@ -1,7 +1,9 @@
-//! The endpoint behind `local://`: the one that `haul serve` runs on the folder, else one inside this process.
+//! The endpoint behind `local://`: the one that `haul serve` runs on the folder, else one inside
+//! this process.
 //!
-//! Two processes with an endpoint inside take turns, by a lock of their own in the folder. Sharing the first one's
-//! endpoint would be quicker, but it would be gone from under the second when the first is done.
+//! Two processes with an endpoint inside take turns, by a lock of their own in the folder. Sharing
+//! the first one's endpoint would be quicker, but it would be gone from under the second when the
+//! first is done.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -67,7 +69,9 @@ pub(super) async fn endpoint_of(folder: &Path, mode: Mode) -> anyhow::Result<Loc
             }
             Err(error) if error.is_locked() => {
                 drop(turn);
-                if let Some(running) = haul_server::running_endpoint(folder).with_context(context)? {
+                if let Some(running) =
+                    haul_server::running_endpoint(folder).with_context(context)?
+                {
                     return Ok(LocalEndpoint {
                         endpoint: running.endpoint(),
                         region: running.region,
@@ -83,7 +87,10 @@ pub(super) async fn endpoint_of(folder: &Path, mode: Mode) -> anyhow::Result<Loc
     Err(Ended {
         exit: Exit::Failed,
         code: "NoEndpoint",
-        message: format!("another process holds {} and does not say where it listens", folder.display()),
+        message: format!(
+            "another process holds {} and does not say where it listens",
+            folder.display()
+        ),
         hint: Some("stop that process, or choose another folder with --data".to_owned()),
     }
     .into())

@@ -19,7 +19,11 @@ fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Proxies, Usage> {
         _ => Ok(None),
     };
     let Some((_, bypass)) = first(&["no_proxy", "NO_PROXY"], &variable) else {
-        return Ok(Proxies { http: proxy(&HTTP)?, https: proxy(&HTTPS)?, bypass: NoProxy::default() });
+        return Ok(Proxies {
+            http: proxy(&HTTP)?,
+            https: proxy(&HTTPS)?,
+            bypass: NoProxy::default(),
+        });
     };
     let Ok(bypass) = bypass.parse();
     Ok(Proxies { http: proxy(&HTTP)?, https: proxy(&HTTPS)?, bypass })
@@ -29,7 +33,10 @@ fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Proxies, Usage> {
 const HTTP: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 const HTTPS: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
-fn first<'a>(names: &[&'a str], variable: impl Fn(&str) -> Option<String>) -> Option<(&'a str, String)> {
+fn first<'a>(
+    names: &[&'a str],
+    variable: impl Fn(&str) -> Option<String>,
+) -> Option<(&'a str, String)> {
     names.iter().find_map(|name| Some((*name, variable(name)?)))
 }
 
@@ -57,17 +64,22 @@ mod tests {
 
     #[test]
     fn the_proxy_of_a_scheme_comes_before_that_of_all() {
-        let found =
-            read_from(&[("ALL_PROXY", "http://all.test:1"), ("https_proxy", "http://https.test:2")]).unwrap();
+        let found = read_from(&[
+            ("ALL_PROXY", "http://all.test:1"),
+            ("https_proxy", "http://https.test:2"),
+        ])
+        .unwrap();
         assert_eq!(shown(found.https).as_deref(), Some("http://https.test:2"));
         assert_eq!(shown(found.http).as_deref(), Some("http://all.test:1"));
     }
 
     #[test]
     fn lower_case_comes_first_and_an_empty_one_switches_off() {
-        let found =
-            read_from(&[("HTTP_PROXY", "http://upper.test:1"), ("http_proxy", "http://lower.test:1")])
-                .unwrap();
+        let found = read_from(&[
+            ("HTTP_PROXY", "http://upper.test:1"),
+            ("http_proxy", "http://lower.test:1"),
+        ])
+        .unwrap();
         assert_eq!(shown(found.http).as_deref(), Some("http://lower.test:1"));
         let found = read_from(&[("http_proxy", ""), ("ALL_PROXY", "http://all.test:1")]).unwrap();
         assert_eq!(shown(found.http), None);
@@ -75,7 +87,12 @@ mod tests {
 
     #[test]
     fn a_bad_proxy_is_named_by_its_variable_without_its_password() {
-        let error = read_from(&[("HTTPS_PROXY", "socks5://user:secret@proxy.test")]).unwrap_err().to_string();
-        assert_eq!(error, "HTTPS_PROXY cannot be used: only http:// and https:// proxies are supported");
+        let error = read_from(&[("HTTPS_PROXY", "socks5://user:secret@proxy.test")])
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "HTTPS_PROXY cannot be used: only http:// and https:// proxies are supported"
+        );
     }
 }

@@ -1,8 +1,10 @@
-//! `kill -9` of `haul serve` under the load of boto3 and of `haul cp`, on one folder, again and again.
+//! `kill -9` of `haul serve` under the load of boto3 and of `haul cp`, on one folder, again and
+//! again.
 //!
-//! Both clients write down what was answered; after every restart all of it is there with its SHA-256, and nothing is there
-//! that was not sent whole. `haul cp` itself must ride the kill out: it ends well although its server died under it. In the
-//! end `haul store check` reads everything once more.
+//! Both clients write down what was answered; after every restart all of it is there with its
+//! SHA-256, and nothing is there that was not sent whole. `haul cp` itself must ride the kill out:
+//! it ends well although its server died under it. In the end `haul store check` reads everything
+//! once more.
 
 use std::path::Path;
 
@@ -17,14 +19,29 @@ use crate::world::{
 };
 
 const ROUNDS: u64 = 30;
-/// After how many answers to boto3 the server is killed, at most: the other threads, and `haul cp`, are anywhere then.
+/// After how many answers to boto3 the server is killed, at most: the other threads, and `haul cp`,
+/// are anywhere then.
 const ANSWERS_MAX: u64 = 40;
 const FILE_BYTES: u64 = 12 * MIB;
 
 /// `haul cp` in parts, to a key that no other round has.
-fn upload(world: &World, store: &Store, sample: &Sample, bucket: &str, round: u64) -> std::process::Command {
+fn upload(
+    world: &World,
+    store: &Store,
+    sample: &Sample,
+    bucket: &str,
+    round: u64,
+) -> std::process::Command {
     let mut command = copy(world, store, &sample.path, &format!("s3://{bucket}/haul/{round}"));
-    command.args(["--part-size", "5MiB", "--concurrency", "2", "--multipart-threshold", "5MiB", "--json"]);
+    command.args([
+        "--part-size",
+        "5MiB",
+        "--concurrency",
+        "2",
+        "--multipart-threshold",
+        "5MiB",
+        "--json",
+    ]);
     command
 }
 
@@ -80,8 +97,8 @@ fn thirty_kills_of_haul_serve_under_boto3_and_haul() {
     let open: Vec<&str> = open.as_array().unwrap().iter().filter_map(|key| key.as_str()).collect();
     assert!(!open.iter().any(|key| key.starts_with("haul/")), "{open:?}");
 
-    // Ended in order, nothing may be left that nothing refers to but what a kill left between a link and its commit: at most
-    // one file for each of the requests that were under way.
+    // Ended in order, nothing may be left that nothing refers to but what a kill left between a
+    // link and its commit: at most one file for each of the requests that were under way.
     server.signal(Signal::TERM).unwrap();
     server.ended(LIMIT).unwrap();
     let told = finish(world.haul_without_store().args(["store", "check", "data", "--json"]));

@@ -1,4 +1,5 @@
-//! `haul cp --adopt`: what another tool, another machine or a lost journal left at the store is gone on with.
+//! `haul cp --adopt`: what another tool, another machine or a lost journal left at the store is
+//! gone on with.
 //!
 //! The uploads are begun by programs that share no code with us, and killed where they stand.
 
@@ -29,7 +30,8 @@ fn boto3_begins(scene: &Scene, key: &str, file: &Sample, algorithm: &str, number
     python(&scene.real, BEGIN, &arguments)
 }
 
-/// boto3 left three of six parts; only the others are sent, and the object is as boto3 had begun it.
+/// boto3 left three of six parts; only the others are sent, and the object is as boto3 had begun
+/// it.
 fn boto3s_upload_is_adopted(begin: fn() -> Scene, algorithms: &[&str]) {
     for algorithm in algorithms {
         let scene = begin();
@@ -43,12 +45,15 @@ fn boto3s_upload_is_adopted(begin: fn() -> Scene, algorithms: &[&str]) {
         assert_eq!(resumed["upload_id"], theirs, "{algorithm}");
         assert_eq!((&resumed["arrived_parts"], &resumed["adopted_parts"]), (&json!(3), &json!(3)));
         assert_eq!(scene.body_bytes(), 3 * PART_BYTES, "{algorithm}: only what is missing is sent");
-        let head = "head = s3.head_object(Bucket=args[0], Key=args[1])\nanswer(head['ContentType'])";
+        let head =
+            "head = s3.head_object(Bucket=args[0], Key=args[1])\nanswer(head['ContentType'])";
         assert_eq!(scene.python(head), json!("text/x-theirs"));
 
         let left = "uploads = s3.list_multipart_uploads(Bucket=args[0]).get('Uploads', [])\n\
-            answer([[u['UploadId'], len(s3.list_parts(Bucket=args[0], Key=u['Key'], UploadId=u['UploadId'])['Parts'])] for u in uploads])";
-        // Garage drops the uploads of a key that is written; elsewhere the foreign one stands as it stood.
+            answer([[u['UploadId'], len(s3.list_parts(Bucket=args[0], Key=u['Key'], \
+            UploadId=u['UploadId'])['Parts'])] for u in uploads])";
+        // Garage drops the uploads of a key that is written; elsewhere the foreign one stands as it
+        // stood.
         let left = scene.python(left);
         if !drops_uploads(&scene) || left != json!([]) {
             assert_eq!(left, json!([[foreign, 4]]), "{algorithm}");
@@ -93,7 +98,9 @@ fn killed(scene: &Scene, program: &str) {
     };
     command.args(["--endpoint-url", &store.endpoint]).current_dir(scene.world.path(""));
     match program {
-        "s5cmd" => command.args(["cp", "--part-size", "8", "--concurrency", "2", KEY, &scene.url()]),
+        "s5cmd" => {
+            command.args(["cp", "--part-size", "8", "--concurrency", "2", KEY, &scene.url()])
+        }
         _ => command.args(["s3", "cp", KEY, &scene.url()]),
     };
     let running = Running::start(&mut command).unwrap();
@@ -102,7 +109,8 @@ fn killed(scene: &Scene, program: &str) {
     running.kill(LIMIT).unwrap();
 }
 
-/// `aws s3 cp` and `s5cmd cp` cannot go on after a kill. Haul goes on for them, in their parts of 8 MiB.
+/// `aws s3 cp` and `s5cmd cp` cannot go on after a kill. Haul goes on for them, in their parts of 8
+/// MiB.
 #[test]
 fn what_the_aws_command_line_and_s5cmd_left_when_they_were_killed() {
     for program in ["aws", "s5cmd"] {
@@ -137,13 +145,18 @@ fn an_unfinished_upload_of_the_key_is_said() {
     // Of a key that only begins like ours: no reason to say anything.
     boto3_begins(&scene, &format!("{KEY}2"), &scene.sample, "none", "1");
     let silent = succeed(&mut scene.command());
-    assert!(events(&silent).iter().all(|event| event["event"] != "unfinished-found"), "{}", silent.stdout);
+    assert!(
+        events(&silent).iter().all(|event| event["event"] != "unfinished-found"),
+        "{}",
+        silent.stdout
+    );
 
     boto3_begins(&scene, KEY, &scene.sample, "none", "1,2");
     let told = succeed(&mut scene.command());
     assert_eq!(event(&told, "unfinished-found")["count"], json!(1));
     let told = succeed(&mut copy(&scene.world, &scene.store, &scene.sample.path, &scene.url()));
     assert!(told.stderr.contains("--adopt"), "{}", told.stderr);
-    let left: Vec<Value> = events(&succeed(scene.world.haul(&scene.store).args(["uploads", "--json"])));
+    let left: Vec<Value> =
+        events(&succeed(scene.world.haul(&scene.store).args(["uploads", "--json"])));
     assert_eq!(left, Vec::<Value>::new(), "what is not ours is not in our list");
 }

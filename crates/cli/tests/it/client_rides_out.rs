@@ -1,5 +1,6 @@
-//! `kill -9` of `haul serve` under an upload, and the same folder and port again: the client rides it out, or pauses
-//! and goes on. What the server acknowledged is there after its crash, so nothing of it is sent again.
+//! `kill -9` of `haul serve` under an upload, and the same folder and port again: the client rides
+//! it out, or pauses and goes on. What the server acknowledged is there after its crash, so nothing
+//! of it is sent again.
 
 use haul_testkit::random::Random;
 use std::collections::BTreeMap;
@@ -22,10 +23,13 @@ fn sent(seen: &[Seen]) -> u64 {
     seen.iter().filter(|it| it.kind == Kind::UploadPart).map(Seen::payload_bytes).sum()
 }
 
-/// No part was answered 200 twice: what was acknowledged is kept by the server and not sent again by the client.
+/// No part was answered 200 twice: what was acknowledged is kept by the server and not sent again
+/// by the client.
 fn assert_nothing_twice(scene: &Scene, kills: u64) {
     let mut acknowledged = BTreeMap::<Option<u32>, u32>::new();
-    for part in scene.proxy.seen().iter().filter(|it| it.kind == Kind::UploadPart && it.status == Some(200)) {
+    for part in
+        scene.proxy.seen().iter().filter(|it| it.kind == Kind::UploadPart && it.status == Some(200))
+    {
         *acknowledged.entry(part.part_number).or_default() += 1;
     }
     assert_eq!(acknowledged.len(), PARTS as usize);
@@ -63,7 +67,8 @@ fn haul_serve_is_killed_while_an_upload_runs() {
     }
 }
 
-/// Killed when Complete has left the client and not reached the server; then when it has just reached it.
+/// Killed when Complete has left the client and not reached the server; then when it has just
+/// reached it.
 #[test]
 fn haul_serve_is_killed_around_complete() {
     let mut scene = Scene::at_haul_serve();
@@ -89,8 +94,9 @@ fn haul_serve_is_killed_around_complete() {
     }
 }
 
-/// A client with its usual sixteen parts in flight and many more to send: once, the untried parts failed one after the
-/// other in no time, and the budget of the whole upload was gone before the server was back.
+/// A client with its usual sixteen parts in flight and many more to send: once, the untried parts
+/// failed one after the other in no time, and the budget of the whole upload was gone before the
+/// server was back.
 #[test]
 fn haul_serve_is_away_for_seconds_and_nobody_notices() {
     let mut scene = Scene::at_haul_serve();

@@ -1,4 +1,5 @@
-//! The clients that people use put a file into `haul serve` in several parts, list it, read it back, and delete it.
+//! The clients that people use put a file into `haul serve` in several parts, list it, read it
+//! back, and delete it.
 
 use std::process::Command;
 use std::time::Duration;
@@ -8,7 +9,9 @@ use haul_testkit::files::{MIB, sha256};
 use haul_testkit::python::Venv;
 
 use crate::scene::Scene;
-use crate::world::{World, assert_keys, assert_no_upload_left, make_bucket, python, read_back, succeed};
+use crate::world::{
+    World, assert_keys, assert_no_upload_left, make_bucket, python, read_back, succeed,
+};
 
 const FILE_BYTES: u64 = 64 * MIB;
 const KEY: &str = "folder/with blank/file+ü.bin";
@@ -51,8 +54,8 @@ fn the_aws_command_line() {
     assert_back_and_deleted(&scene);
 }
 
-/// The command line sends `Expect: 100-continue` with an empty file too, and without the 100 waited 30 seconds before its
-/// next request on that connection.
+/// The command line sends `Expect: 100-continue` with an empty file too, and without the 100 waited
+/// 30 seconds before its next request on that connection.
 #[test]
 fn the_aws_command_line_syncs_an_empty_file_without_waiting() {
     let world = World::new();
@@ -69,8 +72,16 @@ fn the_aws_command_line_syncs_an_empty_file_without_waiting() {
     // One connection, so that each request follows another on it.
     std::fs::write(world.path("aws"), "[default]\ns3 =\n  max_concurrent_requests = 1\n").unwrap();
     let mut sync = Venv::shared().command("aws", server.store());
-    sync.args(["--endpoint-url", &server.store().endpoint, "s3", "sync", "tree", &format!("s3://{bucket}")]);
-    let synced = succeed(sync.current_dir(world.path("")).env("AWS_CONFIG_FILE", world.path("aws")));
+    sync.args([
+        "--endpoint-url",
+        &server.store().endpoint,
+        "s3",
+        "sync",
+        "tree",
+        &format!("s3://{bucket}"),
+    ]);
+    let synced =
+        succeed(sync.current_dir(world.path("")).env("AWS_CONFIG_FILE", world.path("aws")));
     assert!(synced.wall < Duration::from_secs(10), "{:?}", synced.wall);
     assert_keys(server.store(), &bucket, &["a", "empty", "sub/b", "sub/c", "sub/d"]);
 }
@@ -79,7 +90,8 @@ fn the_aws_command_line_syncs_an_empty_file_without_waiting() {
 fn boto3_upload_fileobj() {
     let scene = Scene::of_file(FILE_BYTES);
     let path = |name: &str| scene.world.path(name).to_str().unwrap().to_owned();
-    let boto3 = |script: &str, file: &str| python(&scene.store, script, &[&scene.bucket, KEY, &path(file)]);
+    let boto3 =
+        |script: &str, file: &str| python(&scene.store, script, &[&scene.bucket, KEY, &path(file)]);
     boto3(include_str!("py/upload_fileobj.py"), "file");
     assert_stored_in_parts(&scene);
     assert_keys(&scene.store, &scene.bucket, &[KEY]);
@@ -110,12 +122,14 @@ fn rclone() {
     let scene = Scene::of_file(FILE_BYTES);
     let rclone = |arguments: &[&str]| {
         let mut command = Venv::shared().command("rclone", &scene.store);
-        command.args(["--config", "/dev/null", "--s3-chunk-size", "8M", "--s3-upload-cutoff", "8M"]).envs([
-            ("RCLONE_CONFIG_HAUL_TYPE", "s3"),
-            ("RCLONE_CONFIG_HAUL_PROVIDER", "Other"),
-            ("RCLONE_CONFIG_HAUL_ENV_AUTH", "true"),
-            ("RCLONE_CONFIG_HAUL_ENDPOINT", scene.store.endpoint.as_str()),
-        ]);
+        command
+            .args(["--config", "/dev/null", "--s3-chunk-size", "8M", "--s3-upload-cutoff", "8M"])
+            .envs([
+                ("RCLONE_CONFIG_HAUL_TYPE", "s3"),
+                ("RCLONE_CONFIG_HAUL_PROVIDER", "Other"),
+                ("RCLONE_CONFIG_HAUL_ENV_AUTH", "true"),
+                ("RCLONE_CONFIG_HAUL_ENDPOINT", scene.store.endpoint.as_str()),
+            ]);
         run(&scene, &mut command, arguments)
     };
     let remote = format!("haul:{}/{KEY}", scene.bucket);
@@ -128,7 +142,8 @@ fn rclone() {
     assert_back_and_deleted(&scene);
 }
 
-/// boto3 signs URLs with version 2 wherever nobody tells it otherwise; whoever uses them knows nothing of S3.
+/// boto3 signs URLs with version 2 wherever nobody tells it otherwise; whoever uses them knows
+/// nothing of S3.
 #[test]
 fn a_url_that_boto3_signed_the_old_way() {
     let world = World::new();
@@ -153,7 +168,8 @@ fn a_url_that_boto3_signed_the_old_way() {
     }
 }
 
-/// A raw `\r` in a document is a `\n` to a parser: what boto3 had listed was another key, and could not be aborted or deleted.
+/// A raw `\r` in a document is a `\n` to a parser: what boto3 had listed was another key, and could
+/// not be aborted or deleted.
 #[test]
 fn boto3_aborts_what_it_listed_whatever_is_in_the_key() {
     let world = World::new();

@@ -1,8 +1,9 @@
 //! A stdout that is full or was closed stops the printing and nothing else.
 //!
-//! `haul --json cp big s3://b/k | head -1` once ended with 0 and no object: the first line that could not be printed
-//! ended the transfer, and with `--no-journal` its parts stayed at the store with no record of them. Into a full disk
-//! it ended with 1 and "nothing is left", and an upload was left.
+//! `haul --json cp big s3://b/k | head -1` once ended with 0 and no object: the first line that
+//! could not be printed ended the transfer, and with `--no-journal` its parts stayed at the store
+//! with no record of them. Into a full disk it ended with 1 and "nothing is left", and an upload
+//! was left.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -47,7 +48,12 @@ impl Scene {
     fn copy(&self, more: &[&str]) -> Command {
         let mut command = self.world.haul(&self.store);
         let target = format!("s3://{}/key", self.bucket);
-        command.arg("cp").arg(&self.sample.path).arg(target).args(["--part-size", "5MiB"]).args(more);
+        command
+            .arg("cp")
+            .arg(&self.sample.path)
+            .arg(target)
+            .args(["--part-size", "5MiB"])
+            .args(more);
         command
     }
 
@@ -92,7 +98,11 @@ fn upload_into_full_disks(scene: fn() -> Scene) {
         let scene = scene();
         let (code, stderr) = ended(scene.copy(more).stdout(scene.full()));
         assert_eq!(code, Some(0), "{more:?}: {stderr}");
-        assert_eq!(stderr.matches("cannot write to standard output").count(), 1, "{more:?}: {stderr}");
+        assert_eq!(
+            stderr.matches("cannot write to standard output").count(),
+            1,
+            "{more:?}: {stderr}"
+        );
         scene.assert_arrived();
     }
 }
@@ -163,7 +173,8 @@ fn logs_into_a_closed_stderr_do_not_panic() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut command = scene.copy(&["-vv"]);
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(writer).status().unwrap();
+    let status =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(writer).status().unwrap();
     assert_eq!(status.code(), Some(0));
     scene.assert_arrived();
 }

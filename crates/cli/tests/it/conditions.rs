@@ -1,4 +1,5 @@
-//! `--if-none-match` and `--if-match`: who wins is decided by the store, and the loser leaves nothing behind.
+//! `--if-none-match` and `--if-match`: who wins is decided by the store, and the loser leaves
+//! nothing behind.
 
 use haul_testkit::chaos::{Fault, Kind, Rule};
 use haul_testkit::files::MIB;
@@ -15,7 +16,9 @@ fn upload(scene: &Scene, condition: &[&str]) -> Finished {
 }
 
 fn put_by_somebody_else(scene: &Scene) {
-    scene.python("s3.put_object(Bucket=args[0], Key=args[1], Body=b'somebody else')\nanswer(True)\n");
+    scene.python(
+        "s3.put_object(Bucket=args[0], Key=args[1], Body=b'somebody else')\nanswer(True)\n",
+    );
 }
 
 fn is_the_file(scene: &Scene) -> bool {
@@ -64,10 +67,16 @@ fn if_none_match_is_decided_by_the_store_in_the_end() {
 fn if_match_replaces_that_version_and_no_other() {
     for length_bytes in LENGTHS {
         let scene = Scene::of_file(length_bytes);
-        assert_refused(&scene, &upload(&scene, &["--if-match", "5d41402abc4b2a76b9719d911017c592"]));
+        assert_refused(
+            &scene,
+            &upload(&scene, &["--if-match", "5d41402abc4b2a76b9719d911017c592"]),
+        );
         put_by_somebody_else(&scene);
         let theirs = read_back(&scene.real, &scene.bucket, KEY).etag;
-        assert_refused(&scene, &upload(&scene, &["--if-match", "5d41402abc4b2a76b9719d911017c592"]));
+        assert_refused(
+            &scene,
+            &upload(&scene, &["--if-match", "5d41402abc4b2a76b9719d911017c592"]),
+        );
         assert!(!is_the_file(&scene), "it was not replaced");
         let finished = upload(&scene, &["--if-match", &theirs]);
         assert_eq!(finished.code(), Some(0), "{}", finished.stderr);

@@ -1,5 +1,6 @@
-//! The engine's idea of a store, held against real ones: the suite that its in-memory store passes too, over our own
-//! connections and the SDK. What a store is known to do otherwise is in `Expectations`; everything else must hold.
+//! The engine's idea of a store, held against real ones: the suite that its in-memory store passes
+//! too, over our own connections and the SDK. What a store is known to do otherwise is in
+//! `Expectations`; everything else must hold.
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ fn conforms(world: &World, store: &Store, expectations: &Expectations) {
         }),
         ..S3Options::default()
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let s3 = S3Store::connect(options).await.unwrap();
         conformance::run(Arc::new(s3), &bucket, expectations).await.unwrap();

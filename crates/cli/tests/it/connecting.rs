@@ -1,4 +1,5 @@
-//! On the way to the store: addresses that do not answer, certificates, the wrong scheme, limits of a proxy.
+//! On the way to the store: addresses that do not answer, certificates, the wrong scheme, limits of
+//! a proxy.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -13,7 +14,8 @@ use haul_testkit::servers::HaulServe;
 
 use crate::world::{World, copy, finish, haul_binary, make_bucket, succeed};
 
-/// Longer than any single attempt, much shorter than eight of them with their pauses; the machine may be busy.
+/// Longer than any single attempt, much shorter than eight of them with their pauses; the machine
+/// may be busy.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
 const SAN: [&str; 2] = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"];
@@ -40,7 +42,8 @@ fn assert_refused_at_once(finished: &Finished, said: &[&str]) {
     assert!(finished.wall < AT_ONCE, "it took {:?}", finished.wall);
 }
 
-/// Two A records, one of them dropping SYNs: `haul cp` failed after 101 s where the AWS CLI succeeded.
+/// Two A records, one of them dropping SYNs: `haul cp` failed after 101 s where the AWS CLI
+/// succeeded.
 #[test]
 fn an_address_that_drops_packets_does_not_cost_the_upload() {
     uploads_past_a_dead_address(Ipv4Addr::new(127, 0, 0, 2).into());
@@ -70,13 +73,14 @@ fn uploads_past_a_dead_address(dead: IpAddr) {
 }
 
 fn serve_tls(world: &World, certificate: &Certificate) -> HaulServe {
-    let [certificate, key] = [&certificate.certificate, &certificate.key].map(|path| path.to_str().unwrap());
+    let [certificate, key] =
+        [&certificate.certificate, &certificate.key].map(|path| path.to_str().unwrap());
     let more = ["--tls-cert", certificate, "--tls-key", key];
     HaulServe::start_with(haul_binary(), &world.path("data"), &more).unwrap()
 }
 
-/// `https://` to a port that speaks plain HTTP and the reverse were retried for 16 to 22 seconds, and the hint asked
-/// whether the endpoint is right and reachable.
+/// `https://` to a port that speaks plain HTTP and the reverse were retried for 16 to 22 seconds,
+/// and the hint asked whether the endpoint is right and reachable.
 #[test]
 fn a_wrong_scheme_is_named_at_once_with_the_right_one() {
     let world = World::new();
@@ -110,22 +114,26 @@ fn a_tls_port_that_closes_without_a_word_is_recognised() {
     let mut openssl = Command::new("openssl");
     openssl.args(["s_server", "-quiet", "-accept", &format!("127.0.0.1:{port}")]);
     openssl.arg("-cert").arg(&certificate.certificate).arg("-key").arg(&certificate.key);
-    let mut daemon = haul_testkit::servers::Daemon::start(&openssl, &world.path("openssl.log")).unwrap();
+    let mut daemon =
+        haul_testkit::servers::Daemon::start(&openssl, &world.path("openssl.log")).unwrap();
     let listens = || std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok();
     daemon.wait_until(AT_ONCE, listens).unwrap();
     let store = keys_for(format!("http://127.0.0.1:{port}"));
     let hint = format!("hint: this endpoint speaks TLS: try https://127.0.0.1:{port}\n");
     let sample = world.sample("file", 1000);
     assert_refused_at_once(&finish(world.haul(&store).args(["ls"])), &[&hint]);
-    assert_refused_at_once(&finish(&mut copy(&world, &store, &sample.path, "s3://bucket/file")), &[&hint]);
+    assert_refused_at_once(
+        &finish(&mut copy(&world, &store, &sample.path, "s3://bucket/file")),
+        &[&hint],
+    );
 }
 
 fn keys_for(endpoint: String) -> Store {
     Store { endpoint, region: "us-east-1".into(), access_key: "AK".into(), secret_key: "SK".into() }
 }
 
-/// A self-signed certificate made by plain `openssl req -x509` was refused even when it was the trusted root itself, and
-/// `AWS_CA_BUNDLE`, `ca_bundle` and the flags of the AWS CLI were ignored.
+/// A self-signed certificate made by plain `openssl req -x509` was refused even when it was the
+/// trusted root itself, and `AWS_CA_BUNDLE`, `ca_bundle` and the flags of the AWS CLI were ignored.
 #[test]
 fn a_self_signed_certificate_is_trusted_in_each_way() {
     let world = World::new();
@@ -137,12 +145,17 @@ fn a_self_signed_certificate_is_trusted_in_each_way() {
     std::fs::write(&config, format!("[default]\nca_bundle = {bundle}\n")).unwrap();
 
     succeed(world.haul(server.store()).args(["mb", "s3://bucket", "--ca-bundle", bundle]));
-    let upload = |name: &str| copy(&world, server.store(), &sample.path, &format!("s3://bucket/{name}"));
+    let upload =
+        |name: &str| copy(&world, server.store(), &sample.path, &format!("s3://bucket/{name}"));
     succeed(upload("flag").args(["--ca-bundle", bundle]));
     succeed(upload("variable").env("AWS_CA_BUNDLE", bundle));
     succeed(upload("profile").env("AWS_CONFIG_FILE", &config));
     let finished = succeed(upload("none").arg("--no-verify-ssl"));
-    assert!(finished.stderr.contains("warning: certificates are not verified"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("warning: certificates are not verified"),
+        "{}",
+        finished.stderr
+    );
 
     let said = ["its certificate is not trusted here", "hint: name a bundle of trusted CAs"];
     assert_refused_at_once(&finish(&mut upload("untrusted")), &said);
@@ -169,14 +182,19 @@ fn a_certificate_without_a_name_is_told_how_to_get_one() {
 fn a_redirect_to_https_is_about_the_scheme_and_not_the_region() {
     let world = World::new();
     let sample = world.sample("file", 1000);
-    let answer =
-        "HTTP/1.1 301 Moved Permanently\r\nLocation: https://127.0.0.1/x\r\nContent-Length: 0\r\n\r\n";
+    let answer = "HTTP/1.1 301 Moved Permanently\r\nLocation: \
+        https://127.0.0.1/x\r\nContent-Length: 0\r\n\r\n";
     let server = CannedServer::always(answer).unwrap();
     let store = keys_for(server.url());
-    let said =
-        ["redirects to https://127.0.0.1\n", "hint: this endpoint speaks TLS: try https://127.0.0.1\n"];
+    let said = [
+        "redirects to https://127.0.0.1\n",
+        "hint: this endpoint speaks TLS: try https://127.0.0.1\n",
+    ];
     assert_refused_at_once(&finish(world.haul(&store).args(["ls"])), &said);
-    assert_refused_at_once(&finish(&mut copy(&world, &store, &sample.path, "s3://bucket/file")), &said);
+    assert_refused_at_once(
+        &finish(&mut copy(&world, &store, &sample.path, "s3://bucket/file")),
+        &said,
+    );
 }
 
 /// Go's servers, MinIO among them, answer in plain text.
@@ -185,12 +203,16 @@ fn a_complaint_about_plain_http_names_the_right_scheme() {
     let world = World::new();
     let sample = world.sample("file", 1000);
     let text = "Client sent an HTTP request to an HTTPS server.\n";
-    let answer = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+    let answer =
+        format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{text}", text.len());
     let server = CannedServer::always(answer).unwrap();
     let store = keys_for(server.url());
     let hint = format!("hint: this endpoint speaks TLS: try https://{}\n", server.address());
     assert_refused_at_once(&finish(world.haul(&store).args(["ls"])), &[&hint]);
-    assert_refused_at_once(&finish(&mut copy(&world, &store, &sample.path, "s3://bucket/file")), &[&hint]);
+    assert_refused_at_once(
+        &finish(&mut copy(&world, &store, &sample.path, "s3://bucket/file")),
+        &[&hint],
+    );
 }
 
 #[test]
@@ -199,7 +221,8 @@ fn a_request_that_is_too_large_for_a_proxy_is_hinted_at_its_limit() {
     let sample = world.sample("file", 1000);
     let page = "<html><body>413 Request Entity Too Large</body></html>";
     let answer = format!(
-        "HTTP/1.1 413 Request Entity Too Large\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{page}",
+        "HTTP/1.1 413 Request Entity Too Large\r\nContent-Type: text/html\r\nContent-Length: \
+         {}\r\n\r\n{page}",
         page.len()
     );
     let server = CannedServer::always(answer).unwrap();

@@ -7,8 +7,8 @@ use haul_testkit::process::{Finished, Running, Signal};
 
 use crate::scene::{KEY, Scene};
 use crate::world::{
-    LIMIT, World, assert_keys, assert_no_upload_left, event, finish, make_bucket, python, read_back, succeed,
-    upload,
+    LIMIT, World, assert_keys, assert_no_upload_left, event, finish, make_bucket, python,
+    read_back, succeed, upload,
 };
 
 const HEAD: &str = "head = s3.head_object(Bucket=args[0], Key=args[1])\n\
@@ -20,10 +20,17 @@ fn copies_inside_a_store(world: &World, store: &Store) {
     let small = world.sample("small.txt", 12_345);
     let large = world.sample("large.bin", 20 * MIB);
     let url = |key: &str| format!("s3://{bucket}/{key}");
-    succeed(world.haul(store).args(["cp", "small.txt", &url("a b+c%/small.txt"), "--metadata", "owner=me"]));
+    succeed(world.haul(store).args([
+        "cp",
+        "small.txt",
+        &url("a b+c%/small.txt"),
+        "--metadata",
+        "owner=me",
+    ]));
     upload(world, store, &large.path, &url("large.bin"));
 
-    let copied = succeed(world.haul(store).args(["cp", "--json", &url("a b+c%/small.txt"), &url("kept/")]));
+    let copied =
+        succeed(world.haul(store).args(["cp", "--json", &url("a b+c%/small.txt"), &url("kept/")]));
     assert_eq!(event(&copied, "copied")["method"], "copy-object");
     let found = read_back(store, &bucket, "kept/small.txt");
     assert_eq!(found.sha256, small.sha256);
@@ -31,20 +38,28 @@ fn copies_inside_a_store(world: &World, store: &Store) {
     let head = python(store, HEAD, &[&bucket, "kept/small.txt"]);
     assert_eq!((&head["type"], &head["metadata"]["owner"]), (&"text/plain".into(), &"me".into()));
 
-    let copied = succeed(world.haul(store).args(["cp", "--json", &url("large.bin"), &url("large.copy")]));
+    let copied =
+        succeed(world.haul(store).args(["cp", "--json", &url("large.bin"), &url("large.copy")]));
     let report = event(&copied, "copied");
     assert_eq!((&report["method"], &report["part_count"]), (&"upload-part-copy".into(), &3.into()));
     assert_ne!(report["proof"], "unproven");
     let found = read_back(store, &bucket, "large.copy");
     assert_eq!(found.sha256, large.sha256);
-    assert_eq!(found.etag, read_back(store, &bucket, "large.bin").etag, "it is cut as its source is");
+    assert_eq!(
+        found.etag,
+        read_back(store, &bucket, "large.bin").etag,
+        "it is cut as its source is"
+    );
 
     let other = ["--content-type", "image/png", "--metadata", "owner=them"];
     for key in ["kept/small.txt", "large.copy"] {
         let again = format!("{key}.2");
         succeed(world.haul(store).args(["cp", &url(key), &url(&again)]).args(other));
         let head = python(store, HEAD, &[&bucket, &again]);
-        assert_eq!((&head["type"], &head["metadata"]["owner"]), (&"image/png".into(), &"them".into()));
+        assert_eq!(
+            (&head["type"], &head["metadata"]["owner"]),
+            (&"image/png".into(), &"them".into())
+        );
     }
     assert_no_upload_left(store, &bucket);
 }
@@ -70,7 +85,9 @@ fn localstack_copies() {
 fn local_objects_are_copied() {
     let world = World::new();
     let sample = world.sample("file", 12_345);
-    for words in [["cp", "file", "local://demo/"], ["cp", "local://demo/file", "local://other/copy"]] {
+    for words in
+        [["cp", "file", "local://demo/"], ["cp", "local://demo/file", "local://other/copy"]]
+    {
         succeed(world.haul_without_store().args(words));
     }
     succeed(world.haul_without_store().args(["cp", "local://other/copy", "back"]));
@@ -112,12 +129,14 @@ fn haul_serve_copies_6_gib() {
     let composed = python(
         store,
         "made = s3.create_multipart_upload(\n    \
-             Bucket=args[0], Key='huge', ChecksumAlgorithm='CRC64NVME', ChecksumType='FULL_OBJECT')\n\
+             Bucket=args[0], Key='huge', ChecksumAlgorithm='CRC64NVME', \
+             ChecksumType='FULL_OBJECT')\n\
          where = {'Bucket': args[0], 'Key': 'huge', 'UploadId': made['UploadId']}\n\
          parts = []\n\
          for number in range(1, 97):\n    \
              source = {'Bucket': args[0], 'Key': 'base'}\n    \
-             part = s3.upload_part_copy(PartNumber=number, CopySource=source, **where)['CopyPartResult']\n    \
+             part = s3.upload_part_copy(PartNumber=number, CopySource=source, \
+             **where)['CopyPartResult']\n    \
              parts.append({'PartNumber': number, 'ETag': part['ETag']})\n\
          answer(s3.complete_multipart_upload(MultipartUpload={'Parts': parts}, **where)['ETag'])\n",
         &[&bucket],
@@ -146,7 +165,9 @@ fn held_at_the_second_part(scene: &Scene, meanwhile: impl FnOnce(&Running)) -> F
     succeed(&mut scene.command());
     scene.proxy.add(Rule::on(Kind::UploadPartCopy, Fault::Hold).part(2));
     let running = Running::start(&mut copy_of(scene, "copy")).unwrap();
-    scene.wait_for(|seen| seen.iter().any(|it| it.kind == Kind::UploadPartCopy && it.part_number == Some(2)));
+    scene.wait_for(|seen| {
+        seen.iter().any(|it| it.kind == Kind::UploadPartCopy && it.part_number == Some(2))
+    });
     meanwhile(&running);
     scene.proxy.release();
     running.finish(LIMIT).unwrap()
@@ -156,10 +177,16 @@ fn held_at_the_second_part(scene: &Scene, meanwhile: impl FnOnce(&Running)) -> F
 fn a_source_that_is_overwritten_meanwhile_is_not_copied() {
     for scene in [Scene::at_haul_serve(), Scene::at("RGW")] {
         let finished = held_at_the_second_part(&scene, |_| {
-            scene.python("answer(s3.put_object(Bucket=args[0], Key=args[1], Body=b'another')['ETag'])\n");
+            scene.python(
+                "answer(s3.put_object(Bucket=args[0], Key=args[1], Body=b'another')['ETag'])\n",
+            );
         });
         assert_eq!(finished.code(), Some(6), "{}", finished.stderr);
-        assert!(finished.stderr.contains("changed at the store while it was read"), "{}", finished.stderr);
+        assert!(
+            finished.stderr.contains("changed at the store while it was read"),
+            "{}",
+            finished.stderr
+        );
         assert_keys(&scene.real, &scene.bucket, &[KEY]);
         assert_no_upload_left(&scene.real, &scene.bucket);
     }

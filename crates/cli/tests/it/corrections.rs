@@ -1,5 +1,6 @@
-//! Refusals that say how to ask better are followed at once: another region, another time, ended credentials. The same
-//! request is sent again, by whatever command it was; nothing is aborted, and it is no failed try.
+//! Refusals that say how to ask better are followed at once: another region, another time, ended
+//! credentials. The same request is sent again, by whatever command it was; nothing is aborted, and
+//! it is no failed try.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,13 +16,15 @@ use crate::world::{World, at_another_time, event, events, finish, read_back, suc
 const ELSEWHERE: &str = "eu-central-1";
 
 fn assert_no_try_failed(finished: &Finished) {
-    let retries: Vec<_> = events(finished).into_iter().filter(|event| event["event"] == "retrying").collect();
+    let retries: Vec<_> =
+        events(finished).into_iter().filter(|event| event["event"] == "retrying").collect();
     assert_eq!(retries, Vec::<serde_json::Value>::new());
 }
 
 /// The bucket is elsewhere, as AWS says it: whoever does not sign for that region gets `fault`.
 fn bucket_is_elsewhere(scene: &Scene, kind: Option<Kind>, fault: &Fault) {
-    let rule = kind.map_or_else(|| Rule::on_any(fault.clone()), |kind| Rule::on(kind, fault.clone()));
+    let rule =
+        kind.map_or_else(|| Rule::on_any(fault.clone()), |kind| Rule::on(kind, fault.clone()));
     scene.proxy.add(rule.not_signed_with(&format!("/{ELSEWHERE}/s3/")).always());
 }
 
@@ -53,7 +56,10 @@ fn every_command_follows(scene: &Scene) {
     once_more("a listing");
     // HeadObject or GetObject first.
     haul(&["cp", &url, "back"]);
-    assert_eq!(haul_testkit::files::sha256(&scene.world.path("back")).unwrap(), scene.sample.sha256);
+    assert_eq!(
+        haul_testkit::files::sha256(&scene.world.path("back")).unwrap(),
+        scene.sample.sha256
+    );
     once_more("a download");
     haul(&["rm", &url]);
     once_more("a deletion");
@@ -79,13 +85,15 @@ fn everything_follows(front: impl Fn(&Scene)) {
 #[test]
 fn a_permanent_redirect_with_the_regions_header_is_followed() {
     let front = |scene: &Scene| {
-        let fault = Fault::error(301, "PermanentRedirect").with_header("x-amz-bucket-region", ELSEWHERE);
+        let fault =
+            Fault::error(301, "PermanentRedirect").with_header("x-amz-bucket-region", ELSEWHERE);
         bucket_is_elsewhere(scene, None, &fault);
     };
     everything_follows(front);
 }
 
-/// What AWS says while a new bucket's name is not known everywhere. HEAD has no document, only the header.
+/// What AWS says while a new bucket's name is not known everywhere. HEAD has no document, only the
+/// header.
 #[test]
 fn a_temporary_redirect_to_the_host_of_another_region_is_followed() {
     let front = |scene: &Scene| {
@@ -103,7 +111,8 @@ fn a_malformed_authorization_that_names_the_region_is_signed_anew() {
     let front = |scene: &Scene| {
         let bare = Fault::error(400, "").with_header("x-amz-bucket-region", ELSEWHERE);
         bucket_is_elsewhere(scene, Some(Kind::HeadObject), &bare);
-        let malformed = Fault::error(400, "AuthorizationHeaderMalformed").with_element("Region", ELSEWHERE);
+        let malformed =
+            Fault::error(400, "AuthorizationHeaderMalformed").with_element("Region", ELSEWHERE);
         bucket_is_elsewhere(scene, None, &malformed);
     };
     everything_follows(front);
@@ -113,7 +122,8 @@ fn a_malformed_authorization_that_names_the_region_is_signed_anew() {
 #[test]
 fn a_redirect_that_leads_nowhere_ends_with_the_region_in_the_error() {
     let scene = Scene::at_haul_serve();
-    let fault = Fault::error(301, "PermanentRedirect").with_header("x-amz-bucket-region", ELSEWHERE);
+    let fault =
+        Fault::error(301, "PermanentRedirect").with_header("x-amz-bucket-region", ELSEWHERE);
     scene.proxy.add(Rule::on_any(fault).always());
     let finished = finish(scene.world.haul(&scene.store).args(["ls", &scene.url()]));
     assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
@@ -122,8 +132,8 @@ fn a_redirect_that_leads_nowhere_ends_with_the_region_in_the_error() {
     assert_eq!(turned_away(&scene), 2, "once to the region that was named, no further");
 }
 
-/// A machine whose clock is 20 minutes off: `haul serve` refuses its signatures as AWS does, and its `Date` says what
-/// time it is.
+/// A machine whose clock is 20 minutes off: `haul serve` refuses its signatures as AWS does, and
+/// its `Date` says what time it is.
 #[test]
 fn a_wrong_clock_is_set_by_the_date_of_the_store() {
     for offset in ["+20m", "-20m"] {
@@ -132,7 +142,8 @@ fn a_wrong_clock_is_set_by_the_date_of_the_store() {
         let finished = succeed(&mut at_another_time(&scene.command(), offset));
         assert_no_try_failed(&finished);
         scene.assert_arrived();
-        let refused = |scene: &Scene| scene.proxy.seen().iter().filter(|it| it.status == Some(403)).count();
+        let refused =
+            |scene: &Scene| scene.proxy.seen().iter().filter(|it| it.status == Some(403)).count();
         assert_eq!(refused(&scene), 1, "{offset}: told once, known by both planes");
         for (told, words) in
             [(2, ["cp", &url, "back"].as_slice()), (3, &["ls", &url]), (4, &["cp", "small", &url])]
@@ -144,19 +155,22 @@ fn a_wrong_clock_is_set_by_the_date_of_the_store() {
     }
 }
 
-/// `haul serve` with two more key pairs, A and B, and a profile whose `credential_process` gives them out.
+/// `haul serve` with two more key pairs, A and B, and a profile whose `credential_process` gives
+/// them out.
 struct Chain {
     scene: Scene,
 }
 
 impl Chain {
-    /// What the process says is a shell script's business; it finds how often it was asked before in `$asked`.
+    /// What the process says is a shell script's business; it finds how often it was asked before
+    /// in `$asked`.
     fn new(gives: &str) -> Self {
         let world = World::new();
         let keys = world.path("keys.toml");
         let pair = |name: &str| {
             format!(
-                "[[keys]]\naccess_key_id = \"KEY{name}\"\nsecret_access_key = \"{0}\"\naccess = \"read-write\"\n",
+                "[[keys]]\naccess_key_id = \"KEY{name}\"\nsecret_access_key = \"{0}\"\naccess = \
+                 \"read-write\"\n",
                 secret(name)
             )
         };
@@ -166,7 +180,8 @@ impl Chain {
         let lines = format!(
             "#!/bin/sh\ncd {folder}\nasked=$(wc -l < asked)\necho again >> asked\n{gives}\n\
              case $key in A) secret={a} ;; B) secret={b} ;; esac\n\
-             echo \"{{\\\"Version\\\": 1, \\\"AccessKeyId\\\": \\\"KEY$key\\\", \\\"SecretAccessKey\\\": \\\"$secret\\\", \
+             echo \"{{\\\"Version\\\": 1, \\\"AccessKeyId\\\": \\\"KEY$key\\\", \
+             \\\"SecretAccessKey\\\": \\\"$secret\\\", \
              \\\"Expiration\\\": \\\"$(date -u -d \"$ends\" +%Y-%m-%dT%H:%M:%SZ)\\\"}}\"\n",
             folder = world.path("").display(),
             a = secret("A"),
@@ -175,7 +190,8 @@ impl Chain {
         fs::write(&script, lines).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
         fs::write(world.path("asked"), "").unwrap();
-        let config = format!("[default]\nregion = us-east-1\ncredential_process = {}\n", script.display());
+        let config =
+            format!("[default]\nregion = us-east-1\ncredential_process = {}\n", script.display());
         fs::write(world.path("aws.config"), config).unwrap();
         let scene = Scene::at_haul_serve_with(world, &["--keys", keys.to_str().unwrap()]);
         Self { scene }
@@ -203,14 +219,18 @@ impl Chain {
     /// In the words of this store.
     fn ends_a_in_words(&self, requests: u64, status: u16, code: &str) {
         let ended = Fault::error(status, code);
-        self.scene.proxy.add(Rule::on_any(ended).signed_with("Credential=KEYA/").after(requests).always());
+        self.scene
+            .proxy
+            .add(Rule::on_any(ended).signed_with("Credential=KEYA/").after(requests).always());
     }
 
     fn signed_by(&self, name: &str, kind: Kind) -> usize {
         let credential = format!("Credential=KEY{name}/");
         let signed = |value: &str| value.contains(&credential);
         let seen = self.scene.proxy.seen();
-        seen.iter().filter(|it| it.kind == kind && it.header("authorization").is_some_and(signed)).count()
+        seen.iter()
+            .filter(|it| it.kind == kind && it.header("authorization").is_some_and(signed))
+            .count()
     }
 
     fn assert_never_aborted(&self) {
@@ -225,8 +245,8 @@ fn secret(name: &str) -> String {
     name.repeat(32)
 }
 
-/// The session ends in the middle of the upload, sooner than it had said: the chain is asked again, once, and the
-/// upload goes on with what it gives.
+/// The session ends in the middle of the upload, sooner than it had said: the chain is asked again,
+/// once, and the upload goes on with what it gives.
 #[test]
 fn a_session_that_ends_during_an_upload_is_renewed_by_its_chain() {
     // In the middle of the parts; and just before Complete, which is the other plane.
@@ -242,10 +262,13 @@ fn a_session_that_ends_during_an_upload_is_renewed_by_its_chain() {
     }
 }
 
-/// MinIO calls an ended session InvalidAccessKeyId, and others say still other things: the chain is asked all the same.
+/// MinIO calls an ended session InvalidAccessKeyId, and others say still other things: the chain is
+/// asked all the same.
 #[test]
 fn a_session_that_ends_in_the_words_of_other_stores_is_renewed() {
-    for (status, code) in [(403, "InvalidAccessKeyId"), (403, "InvalidTokenId"), (403, "AccessDenied")] {
+    for (status, code) in
+        [(403, "InvalidAccessKeyId"), (403, "InvalidTokenId"), (403, "AccessDenied")]
+    {
         let chain = Chain::new("ends='+1 hour'\nif [ $asked -eq 0 ]; then key=A; else key=B; fi");
         chain.ends_a_in_words(3, status, code);
         succeed(&mut chain.command());
@@ -257,12 +280,16 @@ fn a_session_that_ends_in_the_words_of_other_stores_is_renewed() {
 /// A session that says when it ends is renewed before: the store never sees an ended one.
 #[test]
 fn a_session_is_renewed_before_it_ends() {
-    let chain =
-        Chain::new("if [ $asked -eq 0 ]; then key=A; ends='+4 seconds'; else key=B; ends='+1 hour'; fi");
+    let chain = Chain::new(
+        "if [ $asked -eq 0 ]; then key=A; ends='+4 seconds'; else key=B; ends='+1 hour'; fi",
+    );
     chain.scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Delay(Duration::from_secs(5))).part(6));
     succeed(&mut chain.command());
     assert_eq!(chain.asked(), 2);
-    assert_eq!((chain.signed_by("A", Kind::CreateMultipartUpload), turned_away(&chain.scene)), (1, 1));
+    assert_eq!(
+        (chain.signed_by("A", Kind::CreateMultipartUpload), turned_away(&chain.scene)),
+        (1, 1)
+    );
     assert_eq!(chain.signed_by("B", Kind::CompleteMultipartUpload), 1);
     chain.assert_never_aborted();
 }

@@ -54,8 +54,7 @@ fn a_journal_that_cannot_be_read_is_listed_and_told_what_to_do_about() {
         let listed = succeed(&mut haul(&scene, &["uploads"]));
         assert_eq!(listed.stdout.trim_end(), format!("{id}  cannot be read: {reason} ({file})"));
         let listed = events(&succeed(&mut haul(&scene, &["uploads", "--json"])));
-        let expected =
-            serde_json::json!([{"event": "unreadable-journal", "id": id, "file": file, "reason": reason}]);
+        let expected = serde_json::json!([{"event": "unreadable-journal", "id": id, "file": file, "reason": reason}]);
         assert_eq!(serde_json::json!(listed), expected);
         for words in [["resume", &id[..6]], ["abort", &id], ["resume", "--all"]] {
             let refused = finish(&mut haul(&scene, &words));
@@ -65,7 +64,8 @@ fn a_journal_that_cannot_be_read_is_listed_and_told_what_to_do_about() {
     }
 }
 
-/// Zeros after a power cut: `haul cp` failed with 1 on every run, until somebody found the file and removed it.
+/// Zeros after a power cut: `haul cp` failed with 1 on every run, until somebody found the file and
+/// removed it.
 #[test]
 fn a_file_that_is_no_journal_is_moved_aside_and_the_upload_begins_anew() {
     for content in [&[0; 700][..], b"something else", b"HAULJNL\x02damaged"] {
@@ -73,7 +73,10 @@ fn a_file_that_is_no_journal_is_moved_aside_and_the_upload_begins_anew() {
         let finished = succeed(&mut scene.command());
         let aside = file.with_file_name(format!("{id}.damaged"));
         let said = event(&finished, "warning")["message"].as_str().unwrap().to_owned();
-        assert!(said.contains("cannot be read") && said.contains(aside.to_str().unwrap()), "{said}");
+        assert!(
+            said.contains("cannot be read") && said.contains(aside.to_str().unwrap()),
+            "{said}"
+        );
         assert_eq!(std::fs::read(aside).unwrap(), content);
         assert!(!file.exists(), "the new one is gone with its upload");
         // What the lost journal knew is at the store still, and said.
@@ -89,7 +92,11 @@ fn a_journal_of_a_newer_haul_stays_and_without_it_adopt_goes_on() {
     let newer = b"HAULJNL\x03what only it understands";
     let (scene, _, file) = overwritten(newer);
     let refused = finish(&mut scene.command());
-    assert_says(&refused, 1, &["format version 3", "use the Haul that wrote it", file.to_str().unwrap()]);
+    assert_says(
+        &refused,
+        1,
+        &["format version 3", "use the Haul that wrote it", file.to_str().unwrap()],
+    );
     assert_eq!(std::fs::read(&file).unwrap(), newer);
 
     std::fs::remove_file(&file).unwrap();

@@ -40,15 +40,17 @@ fn assert_is_the_sample(scene: &Scene, path: &Path) {
     assert_eq!(sha256(path).unwrap(), scene.sample.sha256, "{}", path.display());
 }
 
-/// `haul cp s3://… fifo` replaced the pipe by a regular file, and the reader waited for ever. The connection breaks on
-/// the way, so that the order of the bytes is the work of the client.
+/// `haul cp s3://… fifo` replaced the pipe by a regular file, and the reader waited for ever. The
+/// connection breaks on the way, so that the order of the bytes is the work of the client.
 #[test]
 fn a_pipe_gets_the_bytes_in_order_and_stays_a_pipe() {
     let scene = stored(6 * MIB + 17);
     let pipe = scene.world.path("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let reader = Running::start(Command::new("sha256sum").arg(&pipe)).unwrap();
-    scene.proxy.add(Rule::on(Kind::GetObject, Fault::CutAnswer { after_bytes: 2 * MIB + 5 }).times(2));
+    scene
+        .proxy
+        .add(Rule::on(Kind::GetObject, Fault::CutAnswer { after_bytes: 2 * MIB + 5 }).times(2));
     succeed(&mut download(&scene, "pipe"));
     let read = reader.finish(LIMIT).unwrap();
     assert_eq!(read.stdout.split(' ').next(), Some(scene.sample.sha256.as_str()));
@@ -56,8 +58,8 @@ fn a_pipe_gets_the_bytes_in_order_and_stays_a_pipe() {
     assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
 }
 
-/// As root, `haul cp s3://… /dev/…` replaced the device by a regular file. The device here is a terminal of our own,
-/// reached by a link, as `/dev/stdout` is.
+/// As root, `haul cp s3://… /dev/…` replaced the device by a regular file. The device here is a
+/// terminal of our own, reached by a link, as `/dev/stdout` is.
 #[test]
 fn a_device_is_written_to_and_not_replaced() {
     const READ_TERMINAL: &str = "\
@@ -114,7 +116,11 @@ fn a_link_stays_and_the_file_it_names_is_replaced_in_its_own_folder() {
 
     succeed(&mut download(&scene, "far"));
     assert_is_the_sample(&scene, &there.join("real"));
-    assert_eq!(std::io::read_to_string(old).unwrap(), "old", "replaced in one step, not written over");
+    assert_eq!(
+        std::io::read_to_string(old).unwrap(),
+        "old",
+        "replaced in one step, not written over"
+    );
     assert!(here.join("near").is_symlink() && scene.world.path("far").is_symlink());
     assert_eq!((names(&here), names(&there)), (vec!["near".to_owned()], vec!["real".to_owned()]));
 }
@@ -145,7 +151,8 @@ fn links_in_a_loop_are_a_clear_error() {
     assert!(scene.world.path("one").is_symlink());
 }
 
-/// The temporary name was the target's with 14 bytes more, so names above 240 bytes failed as "file name too long".
+/// The temporary name was the target's with 14 bytes more, so names above 240 bytes failed as "file
+/// name too long".
 #[test]
 fn a_name_of_255_bytes_is_written() {
     let scene = stored(MIB);
@@ -166,7 +173,8 @@ fn a_file_that_is_replaced_keeps_its_permissions() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
-/// `kill -9` left `.back.haul-1a2b3c4d`, as long as what had arrived, for ever; every kill left one more.
+/// `kill -9` left `.back.haul-1a2b3c4d`, as long as what had arrived, for ever; every kill left one
+/// more.
 #[test]
 fn what_a_killed_download_left_is_removed_by_the_next() {
     let scene = stored(8 * MIB);
@@ -194,7 +202,8 @@ fn what_a_killed_download_left_is_removed_by_the_next() {
     assert_is_the_sample(&scene, &folder.join("back"));
 }
 
-/// A power failure after "verified" could leave the old file: the rename was not on disk until the folder was.
+/// A power failure after "verified" could leave the old file: the rename was not on disk until the
+/// folder was.
 #[test]
 fn the_file_is_synced_then_renamed_then_its_folder_is_synced() {
     let scene = stored(MIB);

@@ -1,4 +1,5 @@
-//! Downloads from stores that are broken, hostile, or merely unlike AWS: what is saved is the object, or nothing is.
+//! Downloads from stores that are broken, hostile, or merely unlike AWS: what is saved is the
+//! object, or nothing is.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -40,7 +41,11 @@ impl Downloaded {
         let left: Vec<_> = std::fs::read_dir(self.world.path("")).unwrap().collect();
         assert!(left.is_empty(), "{left:?}");
         for flag in ["--if-match", "--if-none-match"] {
-            assert!(!self.finished.stderr.contains(flag), "{flag} was not given: {}", self.finished.stderr);
+            assert!(
+                !self.finished.stderr.contains(flag),
+                "{flag} was not given: {}",
+                self.finished.stderr
+            );
         }
     }
 }
@@ -50,7 +55,10 @@ fn download(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Downl
     download_with(&[], answer)
 }
 
-fn download_with(more: &[&str], answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Downloaded {
+fn download_with(
+    more: &[&str],
+    answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+) -> Downloaded {
     let server = ScriptedServer::start(answer);
     let world = World::new();
     let url = format!("s3://bucket/{}", random_hex(4).unwrap());
@@ -62,7 +70,12 @@ fn download_with(more: &[&str], answer: impl Fn(&Request) -> Reply + Send + Sync
 /// As it is stored, from the offset that the request asks for.
 fn object(request: &Request) -> Reply {
     let offset = request.header("range").map(|range| {
-        range.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-')).unwrap().parse().unwrap()
+        range
+            .strip_prefix("bytes=")
+            .and_then(|range| range.strip_suffix('-'))
+            .unwrap()
+            .parse()
+            .unwrap()
     });
     let whole = CONTENT.len();
     let reply = match offset {
@@ -82,8 +95,9 @@ fn breaking(request: &Request) -> Reply {
     Reply::of(&CONTENT[..6]).announcing(CONTENT.len() as u64).with("x-amz-request-id", "1")
 }
 
-/// Behind a proxy that compresses, ETags are weak: `W/"…"`. Sent back as `If-Match`, which a weak one never satisfies,
-/// they made every download of such a store end in 412, exit 8 and a hint about flags that were not given.
+/// Behind a proxy that compresses, ETags are weak: `W/"…"`. Sent back as `If-Match`, which a weak
+/// one never satisfies, they made every download of such a store end in 412, exit 8 and a hint
+/// about flags that were not given.
 #[test]
 fn a_weak_etag_is_not_sent_back_as_if_match() {
     for etag in [Some("W/\"abc\""), Some("\"\""), None] {
@@ -96,7 +110,11 @@ fn a_weak_etag_is_not_sent_back_as_if_match() {
         };
         let downloaded = download(with_etag);
         downloaded.assert_saved();
-        assert_eq!(downloaded.requests("GET").len(), 2, "{etag:?}: and after a break it was continued");
+        assert_eq!(
+            downloaded.requests("GET").len(),
+            2,
+            "{etag:?}: and after a break it was continued"
+        );
     }
 }
 
@@ -165,15 +183,18 @@ fn the_answer_to_get_must_be_of_the_version_that_head_named() {
     download(longer).assert_failed(6, "it has 25 bytes instead of 15");
 }
 
-/// The console of a store answers every path with 200 and its page; it was saved under the object's name, exit 0.
+/// The console of a store answers every path with 200 and its page; it was saved under the object's
+/// name, exit 0.
 #[test]
 fn a_page_is_not_taken_for_an_object() {
     const PAGE: &str = "<!doctype html><title>Console</title>";
     let page = |_: &Request| Reply::of(PAGE).with("Content-Type", "text/html; charset=utf-8");
-    download(page).assert_failed(1, "a page (text/html; charset=utf-8) without ETag and Last-Modified");
+    download(page)
+        .assert_failed(1, "a page (text/html; charset=utf-8) without ETag and Last-Modified");
     download(move |request| page(request).with("Last-Modified", THEN)).assert_failed(1, "a page");
-    let of_a_web_server =
-        move |request: &Request| page(request).with("Last-Modified", THEN).with("ETag", "\"6561a2b6-25\"");
+    let of_a_web_server = move |request: &Request| {
+        page(request).with("Last-Modified", THEN).with("ETag", "\"6561a2b6-25\"")
+    };
     download(of_a_web_server).assert_failed(1, "a page");
     // The session ended between the two requests, and a proxy answers with its form.
     let later = move |request: &Request| match request.method.as_str() {
@@ -200,7 +221,8 @@ fn an_answer_without_a_length_is_not_an_empty_object() {
     downloaded.assert_failed(1, "announces no length");
 }
 
-/// A body that ended properly after none of its bytes was asked for again at once, thousands of times a second.
+/// A body that ended properly after none of its bytes was asked for again at once, thousands of
+/// times a second.
 #[test]
 fn an_empty_but_clean_body_counts_as_an_attempt() {
     let downloaded = download_with(&["--max-attempts", "3"], |request| {
@@ -208,7 +230,11 @@ fn an_empty_but_clean_body_counts_as_an_attempt() {
     });
     downloaded.assert_failed(1, "the body ended after 0 of 15 bytes");
     assert_eq!(downloaded.requests("GET").len(), 3);
-    assert!(downloaded.finished.stderr.contains("after 3 attempts"), "{}", downloaded.finished.stderr);
+    assert!(
+        downloaded.finished.stderr.contains("after 3 attempts"),
+        "{}",
+        downloaded.finished.stderr
+    );
 }
 
 /// 1,000,000,000 bytes were taken where 1,000 had been announced.

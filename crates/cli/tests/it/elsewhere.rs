@@ -1,5 +1,5 @@
-//! `haul resume ID` and `haul abort ID` work at the store of their journal: from any shell, any folder, and after the
-//! file was moved. At stores of others too.
+//! `haul resume ID` and `haul abort ID` work at the store of their journal: from any shell, any
+//! folder, and after the file was moved. At stores of others too.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
@@ -52,8 +52,9 @@ fn assert_refused(scene: &Scene, finished: &Finished, flag: &str, seen_before: u
     assert_eq!(scene.proxy.seen().len(), seen_before, "nothing was asked");
 }
 
-/// Begun with a region, a condition and attributes, resumed from cron. It began a second upload, sent every part again,
-/// dropped attributes and condition, ended with 0, and the id stayed unfinished.
+/// Begun with a region, a condition and attributes, resumed from cron. It began a second upload,
+/// sent every part again, dropped attributes and condition, ended with 0, and the id stayed
+/// unfinished.
 fn resume_needs_nothing_of_the_first_shell(scene: &Scene) {
     let mut first = scene.command();
     first.env("AWS_REGION", "eu-central-1").args(["--if-none-match", "--metadata", "owner=me"]);
@@ -75,8 +76,8 @@ fn resume_needs_nothing_of_the_first_shell(scene: &Scene) {
             .count()
     };
     assert_eq!(signed("/us-west-2/"), 0, "today's region is not the upload's");
-    let head =
-        "h = s3.head_object(Bucket=args[0], Key=args[1])\nanswer([h['ContentType'], h['Metadata']['owner']])";
+    let head = "h = s3.head_object(Bucket=args[0], Key=args[1])\nanswer([h['ContentType'], \
+        h['Metadata']['owner']])";
     assert_eq!(scene.python(head), json!(["application/x-mine", "me"]));
     scene.assert_arrived();
 }
@@ -99,7 +100,8 @@ fn a_recorded_condition_protects_the_object() {
     assert_eq!(creates(&scene), 1);
 }
 
-/// `http://localhost:P` was another store than `http://127.0.0.1:P`, and so was another region: a second upload began.
+/// `http://localhost:P` was another store than `http://127.0.0.1:P`, and so was another region: a
+/// second upload began.
 fn contradictions_are_refused(scene: &Scene) {
     scene.kill_before_the_last_part();
     let (id, seen) = (id(scene), scene.proxy.seen().len());
@@ -124,7 +126,8 @@ fn a_flag_that_contradicts_the_journal_is_refused() {
     at_both(contradictions_are_refused);
 }
 
-/// `haul --endpoint OTHER abort ID` said "nothing of it is left at the store", and forgot the journal; 256 MiB stayed.
+/// `haul --endpoint OTHER abort ID` said "nothing of it is left at the store", and forgot the
+/// journal; 256 MiB stayed.
 fn abort_asks_the_recorded_store(scene: &Scene) {
     scene.kill_before_the_last_part();
     let id = id(scene);
@@ -143,7 +146,8 @@ fn abort_asks_the_store_of_the_journal() {
     at_both(abort_asks_the_recorded_store);
 }
 
-/// Killed within a round trip after Create: `haul abort ID` said after 0.03 s that nothing was there, without asking.
+/// Killed within a round trip after Create: `haul abort ID` said after 0.03 s that nothing was
+/// there, without asking.
 fn an_unheard_create_is_looked_for(scene: &Scene) {
     let blanks = Fault::KeepAlive { every: Duration::from_millis(500), blanks: 1000 };
     scene.proxy.add(Rule::on(Kind::CreateMultipartUpload, blanks));
@@ -168,7 +172,8 @@ fn abort_finds_what_an_unheard_create_left() {
     at_both(an_unheard_create_is_looked_for);
 }
 
-/// Endpoints with `.amazonaws.com` in them were dropped from the journal, and the public endpoint was asked.
+/// Endpoints with `.amazonaws.com` in them were dropped from the journal, and the public endpoint
+/// was asked.
 fn a_private_endpoint_is_asked_again(scene: fn() -> Scene) {
     for (endpoint, word) in [
         ("http://bucket.vpce-1a2b3c4d-5e6f.s3.us-east-1.vpce.amazonaws.com", "resume"),
@@ -183,12 +188,14 @@ fn a_private_endpoint_is_asked_again(scene: fn() -> Scene) {
         let http_proxy = format!("http://{}", proxy.address());
         let mut first = scene.command();
         first.env_remove("AWS_ENDPOINT_URL").env("HTTP_PROXY", &http_proxy);
-        scene.kill_command_without_part(first.args(["--endpoint", endpoint, "--path-style"]), PARTS);
+        scene
+            .kill_command_without_part(first.args(["--endpoint", endpoint, "--path-style"]), PARTS);
         let id = id(&scene);
         succeed(haul(&scene, &[word, &id]).env("HTTP_PROXY", &http_proxy));
         let heads = proxy.heads();
         let url = format!("{endpoint}/{}", scene.bucket);
-        let there = |head: &String| head.split(' ').nth(1).is_some_and(|target| target.starts_with(&url));
+        let there =
+            |head: &String| head.split(' ').nth(1).is_some_and(|target| target.starts_with(&url));
         assert!(heads.len() > PARTS as usize && heads.iter().all(there), "{heads:?}");
         match word {
             "resume" => scene.assert_arrived(),
@@ -208,7 +215,8 @@ fn a_private_endpoint_of_aws_is_kept_at_ceph_rgw() {
     a_private_endpoint_is_asked_again(|| Scene::at("RGW"));
 }
 
-/// A moved file: `haul resume ID` said "check the path", and the same command with the new path sent all of it again.
+/// A moved file: `haul resume ID` said "check the path", and the same command with the new path
+/// sent all of it again.
 fn a_moved_file_is_resumed(scene: &Scene) {
     scene.kill_before_the_last_part();
     let id = id(scene);
@@ -220,7 +228,8 @@ fn a_moved_file_is_resumed(scene: &Scene) {
     assert!(lost.stderr.contains(&format!("haul resume {id} --source")), "{}", lost.stderr);
 
     let before = scene.body_bytes();
-    let resumed = succeed(&mut haul(scene, &["resume", &id, "--source", "moved here.iso", "--json"]));
+    let resumed =
+        succeed(&mut haul(scene, &["resume", &id, "--source", "moved here.iso", "--json"]));
     assert_eq!(event(&resumed, "resumed")["arrived_parts"], json!(PARTS - 1));
     assert_eq!((creates(scene), scene.body_bytes() - before), (1, 12_345));
     scene.assert_arrived();
@@ -231,8 +240,8 @@ fn a_moved_file_is_resumed_from_its_new_place() {
     at_both(a_moved_file_is_resumed);
 }
 
-/// The same file by its new name is the same upload; a copy of it begins a second one, which is reported with the way
-/// to the first.
+/// The same file by its new name is the same upload; a copy of it begins a second one, which is
+/// reported with the way to the first.
 fn a_renamed_file_is_found(scene: &Scene) {
     scene.kill_before_the_last_part();
     let copied = scene.world.path("copied");

@@ -36,7 +36,8 @@ fn assert_kept(scene: &Scene, gateway: &PathGateway) {
     assert!(targets.len() > PARTS as usize, "{targets:?}");
     for target in targets {
         let path = target.split('?').next().unwrap();
-        let [object, bucket] = [format!("{PATH}/{}/{KEY}", scene.bucket), format!("{PATH}/{}", scene.bucket)];
+        let [object, bucket] =
+            [format!("{PATH}/{}/{KEY}", scene.bucket), format!("{PATH}/{}", scene.bucket)];
         assert!(path == object || path.trim_end_matches('/') == bucket, "{target}");
     }
 }

@@ -33,7 +33,9 @@ fn the_examples_upload_and_download() {
     assert_eq!(read_back(store, &bucket, "film").sha256, sample.sha256);
     let down = succeed(example(&world, Some(store), "download").args([&url, "back"]));
     assert!(down.stdout.contains("done: 20971520 bytes, verified by CRC64NVME"), "{}", down.stdout);
-    assert!(std::fs::read(world.path("back")).unwrap() == std::fs::read(world.path("film")).unwrap());
+    assert!(
+        std::fs::read(world.path("back")).unwrap() == std::fs::read(world.path("film")).unwrap()
+    );
 }
 
 #[test]

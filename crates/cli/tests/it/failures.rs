@@ -11,11 +11,12 @@ use haul_testkit::process::Finished;
 use haul_testkit::servers::HaulServe;
 
 use crate::world::{
-    PART, World, assert_keys, assert_no_upload_left, copy, finish, haul_binary, make_bucket, read_back,
-    succeed, upload,
+    PART, World, assert_keys, assert_no_upload_left, copy, finish, haul_binary, make_bucket,
+    read_back, succeed, upload,
 };
 
-/// A clear error has a first line that says what failed, and names the object and the store's own code.
+/// A clear error has a first line that says what failed, and names the object and the store's own
+/// code.
 fn assert_clear_error(finished: &Finished, exit_code: i32, words: &[&str]) {
     assert_eq!(finished.code(), Some(exit_code), "{}", finished.stderr);
     assert!(finished.stderr.starts_with("error: "), "{}", finished.stderr);
@@ -36,8 +37,11 @@ fn a_store_that_refuses_parts_is_not_asked_twice() {
     let sample = world.sample("file", 6 * PART);
 
     let url = format!("s3://{bucket}/file");
-    let finished =
-        finish(copy(&world, &store, &sample.path, &url).args(["--part-size", "8MiB", "--no-journal"]));
+    let finished = finish(copy(&world, &store, &sample.path, &url).args([
+        "--part-size",
+        "8MiB",
+        "--no-journal",
+    ]));
 
     assert_clear_error(&finished, 1, &["AccessDenied", "part 2", "hint: "]);
     let struck = proxy.seen().iter().filter(|request| request.fault.is_some()).count();
@@ -54,7 +58,8 @@ fn wrong_keys_are_refused_by_haul_serve_and_ceph_rgw() {
         let bucket = make_bucket(&world, &store);
         let sample = world.sample("file", 20 * MIB);
         let stranger = Store { secret_key: "not the secret".to_owned(), ..store.clone() };
-        let finished = finish(&mut copy(&world, &stranger, &sample.path, &format!("s3://{bucket}/file")));
+        let finished =
+            finish(&mut copy(&world, &stranger, &sample.path, &format!("s3://{bucket}/file")));
         assert_clear_error(&finished, 1, &["SignatureDoesNotMatch", "hint: "]);
         assert!(!finished.stderr.contains("not the secret"), "{}", finished.stderr);
         assert_no_upload_left(&store, &bucket);
@@ -68,14 +73,15 @@ fn a_bucket_that_does_not_exist() {
     for store in [server.store().clone(), Store::shared("RGW"), Store::shared("LOCALSTACK")] {
         for length_bytes in [1000, 20 * MIB] {
             let sample = world.sample("file", length_bytes);
-            let finished = finish(&mut copy(&world, &store, &sample.path, "s3://no-such-bucket-here/file"));
+            let finished =
+                finish(&mut copy(&world, &store, &sample.path, "s3://no-such-bucket-here/file"));
             assert_clear_error(&finished, 1, &["NoSuchBucket", "haul mb s3://no-such-bucket-here"]);
         }
     }
 }
 
-/// The kernel says 0 bytes of every file in /proc, and a page of every file in /sys. The one became an empty object,
-/// "proven by checksum", exit code 0; of the other the disk was blamed.
+/// The kernel says 0 bytes of every file in /proc, and a page of every file in /sys. The one became
+/// an empty object, "proven by checksum", exit code 0; of the other the disk was blamed.
 #[test]
 fn files_that_announce_another_length_arrive_whole_or_are_refused() {
     let world = World::new();
@@ -88,7 +94,8 @@ fn files_that_announce_another_length_arrive_whole_or_are_refused() {
         assert_eq!(read_back(server.store(), &bucket, key).sha256, expected, "{path}");
     }
     let pagemap = "/proc/self/pagemap";
-    let finished = finish(&mut copy(&world, server.store(), pagemap, &format!("s3://{bucket}/pagemap")));
+    let finished =
+        finish(&mut copy(&world, server.store(), pagemap, &format!("s3://{bucket}/pagemap")));
     assert_clear_error(&finished, 2, &["announces 0 bytes", pagemap, "hint: "]);
     assert_keys(server.store(), &bucket, &["mtu", "version"]);
 }
@@ -102,7 +109,8 @@ fn a_file_that_cannot_be_read() {
     std::fs::set_permissions(&sample.path, PermissionsExt::from_mode(0o000)).unwrap();
     let url = format!("s3://{bucket}/secret");
 
-    let finished = finish(&mut without_root_privilege(&copy(&world, server.store(), &sample.path, &url)));
+    let finished =
+        finish(&mut without_root_privilege(&copy(&world, server.store(), &sample.path, &url)));
     assert_clear_error(&finished, 1, &["secret", "Permission denied"]);
 
     let finished = finish(&mut copy(&world, server.store(), "does-not-exist", &url));
@@ -143,7 +151,8 @@ fn cut_short_while_it_is_sent(words: &[&str]) {
     let server = world.serve();
     let bucket = make_bucket(&world, server.store());
     let proxy = ChaosProxy::start(&server.store().endpoint).unwrap();
-    // One part at a time, and the first stalls: nothing of the file's end has been read when it is cut off.
+    // One part at a time, and the first stalls: nothing of the file's end has been read when it is
+    // cut off.
     proxy.add(Rule::on(Kind::UploadPart, Fault::Delay(std::time::Duration::from_secs(2))).part(1));
     let sample = world.sample("file", 12 * PART);
     let store = server.store().at(proxy.endpoint());
@@ -153,11 +162,9 @@ fn cut_short_while_it_is_sent(words: &[&str]) {
         command.args(["--part-size", "8MiB", "--concurrency", "1"]).args(words),
     )
     .unwrap();
-    assert!(
-        proxy.wait_until(crate::world::LIMIT, |seen| seen
-            .iter()
-            .any(|request| request.kind == Kind::UploadPart))
-    );
+    assert!(proxy.wait_until(crate::world::LIMIT, |seen| {
+        seen.iter().any(|request| request.kind == Kind::UploadPart)
+    }));
     std::fs::File::options().write(true).open(&sample.path).unwrap().set_len(6 * PART).unwrap();
 
     let finished = running.finish(crate::world::LIMIT).unwrap();
@@ -175,7 +182,8 @@ fn cut_short_while_it_is_sent(words: &[&str]) {
 #[test]
 fn a_full_disk_at_the_endpoint() {
     let world = World::new();
-    let server = HaulServe::start_on_small_disk(haul_binary(), &world.path("small"), 64 * MIB).unwrap();
+    let server =
+        HaulServe::start_on_small_disk(haul_binary(), &world.path("small"), 64 * MIB).unwrap();
     let store = server.store();
     let bucket = make_bucket(&world, store);
     let sample = world.sample("file", 128 * MIB);
@@ -220,7 +228,8 @@ fn an_endpoint_that_is_not_there() {
         secret_key: "secret".to_owned(),
     };
     let sample = world.sample("file", 20 * MIB);
-    let finished =
-        finish(copy(&world, &store, &sample.path, "s3://bucket/file").args(["--max-attempts", "3"]));
+    let finished = finish(
+        copy(&world, &store, &sample.path, "s3://bucket/file").args(["--max-attempts", "3"]),
+    );
     assert_clear_error(&finished, 1, &["Connection refused", "endpoint", "hint: "]);
 }

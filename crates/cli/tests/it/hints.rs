@@ -9,17 +9,23 @@ use haul_testkit::python::Venv;
 use crate::scene::{PARTS, Scene};
 use crate::world::{LIMIT, assert_no_upload_left, copy, events, finish, haul_binary, succeed};
 
-/// What a person would paste: from `command` to the end of the hint, or to where the sentence goes on.
+/// What a person would paste: from `command` to the end of the hint, or to where the sentence goes
+/// on.
 fn pasted(finished: &Finished, command: &str) -> String {
     let hint = finished.stderr.lines().find_map(|line| line.strip_prefix("hint: "));
     let hint = hint.unwrap_or_else(|| panic!("no hint in:\n{}", finished.stderr));
     let start = hint.find(command).unwrap_or_else(|| panic!("no {command} in: {hint}"));
     let line = &hint[start..];
-    let end = [";", ": ", " removes"].iter().filter_map(|stop| line.find(stop)).min().unwrap_or(line.len());
+    let end = [";", ": ", " removes"]
+        .iter()
+        .filter_map(|stop| line.find(stop))
+        .min()
+        .unwrap_or(line.len());
     line[..end].to_owned()
 }
 
-/// A shell in which `haul` and `aws` are found and the store's keys are known, but not where the store is.
+/// A shell in which `haul` and `aws` are found and the store's keys are known, but not where the
+/// store is.
 fn paste(scene: &Scene, line: &str) -> Finished {
     let aws = Venv::shared().command("aws", &scene.store).get_program().to_owned();
     let folders = [haul_binary().parent().unwrap(), std::path::Path::new(&aws).parent().unwrap()];
@@ -66,7 +72,11 @@ fn a_second_signal_ends_at_once_and_says_how_to_go_on() {
     let running = stalled(&mut scene.command(), &scene);
     let finished = running.signal_until_it_ends(Signal::INT, LIMIT).unwrap();
     assert_eq!(finished.code(), Some(3), "{}", finished.stderr);
-    assert!(finished.stderr.contains("again: quit immediately; what arrived is kept"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("again: quit immediately; what arrived is kept"),
+        "{}",
+        finished.stderr
+    );
     let line = pasted(&finished, "haul resume");
     assert_eq!(line, format!("haul resume {}", id(&scene)));
     paste(&scene, &line);
@@ -78,7 +88,8 @@ fn a_second_signal_ends_at_once_and_says_how_to_go_on() {
 #[test]
 fn a_second_ctrl_c_while_aborting_says_how_to_remove_what_is_left() {
     let scene = Scene::at_haul_serve();
-    let finished = interrupted_twice_while_aborting(scene.command().arg("--abort-on-interrupt"), &scene);
+    let finished =
+        interrupted_twice_while_aborting(scene.command().arg("--abort-on-interrupt"), &scene);
     let line = pasted(&finished, "haul abort");
     assert_eq!(line, format!("haul abort {}", id(&scene)));
     paste(&scene, &line);
@@ -98,16 +109,22 @@ fn without_a_journal_the_hint_names_the_upload_at_the_store() {
     assert_no_upload_left(&scene.real, &scene.bucket);
 }
 
-/// It said "when the store answers again", of a store that had answered 403, and nothing of that 403.
+/// It said "when the store answers again", of a store that had answered 403, and nothing of that
+/// 403.
 #[test]
 fn what_could_not_be_removed_is_told_with_the_reason_and_the_way_out() {
     let scene = Scene::at_haul_serve();
-    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::error(400, "InvalidRequest")).part(2).always());
+    scene
+        .proxy
+        .add(Rule::on(Kind::UploadPart, Fault::error(400, "InvalidRequest")).part(2).always());
     scene.proxy.add(Rule::on(Kind::AbortMultipartUpload, Fault::error(403, "AccessDenied")));
     let finished = finish(&mut scene.command());
     assert_eq!(finished.code(), Some(5), "{}", finished.stderr);
-    for said in ["InvalidRequest", "AbortMultipartUpload: the store answered 403", "with keys that may do so"]
-    {
+    for said in [
+        "InvalidRequest",
+        "AbortMultipartUpload: the store answered 403",
+        "with keys that may do so",
+    ] {
         assert!(finished.stderr.contains(said), "{said} is missing in:\n{}", finished.stderr);
     }
     let line = pasted(&finished, "haul abort");

@@ -29,26 +29,37 @@ fn run_in_every_mode(
         assert_harmless(&finished.stdout, "stdout");
         assert_harmless(&finished.stderr, "stderr");
         if mode == ["--json"] {
-            assert_eq!(events(&finished).is_empty(), finished.stdout.is_empty(), "each line is JSON");
+            assert_eq!(
+                events(&finished).is_empty(),
+                finished.stdout.is_empty(),
+                "each line is JSON"
+            );
         }
         first.get_or_insert(finished);
     }
     first.unwrap()
 }
 
-/// `<Message>&#27;[2J</Message>` cleared the terminal; C1 controls, which need no ESC, did so in names too.
+/// `<Message>&#27;[2J</Message>` cleared the terminal; C1 controls, which need no ESC, did so in
+/// names too.
 #[test]
 fn nothing_that_a_store_says_commands_the_terminal() {
     let refused = |_: &Request| {
-        let rest =
-            format!("{IN_XML}</Message><RequestId>{IN_XML}</RequestId><Region>{IN_XML}</Region><Message>");
+        let rest = format!(
+            "{IN_XML}</Message><RequestId>{IN_XML}</RequestId><Region>{IN_XML}</Region><Message>"
+        );
         Reply::error(403, IN_XML, &rest)
     };
-    let upload = ["cp", "file", "s3://bucket/key", "--part-size", "5MiB", "--multipart-threshold", "5MiB"];
+    let upload =
+        ["cp", "file", "s3://bucket/key", "--part-size", "5MiB", "--multipart-threshold", "5MiB"];
     for words in [&["ls", "s3://bucket"][..], &["ls"], &["rb", "s3://bucket"], &upload] {
         let finished = run_in_every_mode(words, refused);
         assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
-        assert!(finished.stderr.contains(r"\u{9b}2J"), "it is escaped and not left out: {}", finished.stderr);
+        assert!(
+            finished.stderr.contains(r"\u{9b}2J"),
+            "it is escaped and not left out: {}",
+            finished.stderr
+        );
     }
 }
 
@@ -72,7 +83,8 @@ fn names_ids_and_etags_of_a_listing_are_text() {
     let server = ScriptedServer::start(listing);
     let world = World::new();
     let finished = finish(world.haul(&server.store()).args(["ls", "-r", "--json", "s3://bucket"]));
-    let names: Vec<_> = events(&finished).into_iter().filter_map(|event| event.get("key").cloned()).collect();
+    let names: Vec<_> =
+        events(&finished).into_iter().filter_map(|event| event.get("key").cloned()).collect();
     assert_eq!(names, [HOSTILE]);
 }
 
@@ -86,7 +98,8 @@ fn an_upload_id_is_text_and_can_be_pasted() {
         "HEAD" => Reply::of("").status(404),
         _ => Reply::error(403, "AccessDenied", "no"),
     };
-    let upload = ["cp", "file", "s3://bucket/key", "--part-size", "5MiB", "--multipart-threshold", "5MiB"];
+    let upload =
+        ["cp", "file", "s3://bucket/key", "--part-size", "5MiB", "--multipart-threshold", "5MiB"];
     let mut words = upload.to_vec();
     words.push("--no-journal");
     let finished = run_in_every_mode(&words, answer);

@@ -22,7 +22,11 @@ fn an_interrupted_upload_that_shall_be_aborted_leaves_nothing_and_ends_with_3() 
             "--abort-on-interrupt",
         ]))
         .unwrap();
-        assert!(proxy.wait_until(LIMIT, |seen| seen.iter().any(|request| request.part_number == Some(5))));
+        assert!(
+            proxy.wait_until(LIMIT, |seen| seen
+                .iter()
+                .any(|request| request.part_number == Some(5)))
+        );
         running.signal(signal).unwrap();
 
         let finished = running.finish(LIMIT).unwrap();

@@ -1,4 +1,5 @@
-//! `kill -9` of a download, again and again, and the same command until it arrives: what has arrived is not fetched again.
+//! `kill -9` of a download, again and again, and the same command until it arrives: what has
+//! arrived is not fetched again.
 
 use std::path::Path;
 use std::process::Command;
@@ -58,7 +59,10 @@ impl Scene {
 
     /// Temporary files beside the target.
     fn leftovers(&self) -> usize {
-        let names = std::fs::read_dir(self.world.path(".")).unwrap().flatten().map(|entry| entry.file_name());
+        let names = std::fs::read_dir(self.world.path("."))
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.file_name());
         names.filter(|name| name.to_str().is_some_and(|name| name.starts_with(".haul-"))).count()
     }
 
@@ -66,7 +70,10 @@ impl Scene {
         let before = self.recorded();
         let running = Running::start(&mut self.command()).unwrap();
         let since = Instant::now();
-        while self.recorded() <= before && since.elapsed() < LIMIT && !self.world.path("back").exists() {
+        while self.recorded() <= before
+            && since.elapsed() < LIMIT
+            && !self.world.path("back").exists()
+        {
             std::thread::sleep(Duration::from_millis(2));
         }
         let killed = running.signal(Signal::KILL).is_ok();
@@ -107,7 +114,10 @@ fn a_download_killed_20_times_fetches_no_range_twice() {
     }
     scene.assert_arrived();
     let requests = scene.proxy.count(Kind::GetObject) as u64;
-    assert!(requests <= RANGES + kills * IN_FLIGHT, "{requests} GETs for {RANGES} ranges and {kills} kills");
+    assert!(
+        requests <= RANGES + kills * IN_FLIGHT,
+        "{requests} GETs for {RANGES} ranges and {kills} kills"
+    );
 }
 
 /// The bytes only, and nothing that is printed; a reader that has seen enough is no failure.

@@ -1,8 +1,9 @@
-//! `kill -9` of the real command at random moments, again and again, and the same command until it arrives.
+//! `kill -9` of the real command at random moments, again and again, and the same command until it
+//! arrives.
 //!
-//! Asserted part by part: no part whose answer was passed on to a client, and none that the store lists when a run
-//! begins, is ever sent again (P2). A client that restarts after a kill fails at the first part. In the end the
-//! object is byte-identical and no upload is left (P1, P3).
+//! Asserted part by part: no part whose answer was passed on to a client, and none that the store
+//! lists when a run begins, is ever sent again (P2). A client that restarts after a kill fails at
+//! the first part. In the end the object is byte-identical and no upload is left (P1, P3).
 
 use haul_testkit::random::Random;
 use std::collections::BTreeSet;
@@ -51,11 +52,17 @@ struct Arrived {
 }
 
 impl Arrived {
-    /// Looks at what was sent since the last time. Every answer that was passed on counts from its request on.
+    /// Looks at what was sent since the last time. Every answer that was passed on counts from its
+    /// request on.
     fn check(&mut self, name: &str, seen: &[Seen]) {
-        for request in seen[self.looked_at..].iter().filter(|request| request.kind == Kind::UploadPart) {
+        for request in
+            seen[self.looked_at..].iter().filter(|request| request.kind == Kind::UploadPart)
+        {
             let part = request.part_number.expect("UploadPart names its part");
-            assert!(!self.parts.contains(&part), "{name}: part {part} had arrived and was sent again (P2)");
+            assert!(
+                !self.parts.contains(&part),
+                "{name}: part {part} had arrived and was sent again (P2)"
+            );
             if request.status == Some(200) {
                 self.parts.insert(part);
             }
@@ -63,9 +70,12 @@ impl Arrived {
         self.looked_at = seen.len();
     }
 
-    /// Takes over what the proxy still read of a run that is dead: it was sent before the kill, so it is no repetition.
+    /// Takes over what the proxy still read of a run that is dead: it was sent before the kill, so
+    /// it is no repetition.
     fn absorb(&mut self, seen: &[Seen]) {
-        for request in seen[self.looked_at..].iter().filter(|request| request.kind == Kind::UploadPart) {
+        for request in
+            seen[self.looked_at..].iter().filter(|request| request.kind == Kind::UploadPart)
+        {
             if request.status == Some(200) {
                 self.parts.extend(request.part_number);
             }
@@ -90,7 +100,14 @@ struct Tally {
 }
 
 /// One file, killed up to `most` times, then left to arrive.
-fn survive(world: &World, real: &Store, bucket: &str, name: &str, moments: &mut Random, most: u32) -> Tally {
+fn survive(
+    world: &World,
+    real: &Store,
+    bucket: &str,
+    name: &str,
+    moments: &mut Random,
+    most: u32,
+) -> Tally {
     let sample = world.sample(name, FILE_BYTES);
     let proxy = ChaosProxy::start(&real.endpoint).unwrap();
     let store = real.at(proxy.endpoint());
@@ -110,7 +127,11 @@ fn survive(world: &World, real: &Store, bucket: &str, name: &str, moments: &mut 
         let threshold = body_bytes(&proxy.seen()) + 1 + moments.below(2 * FILE_BYTES / 3);
         let ending = endings(&proxy.seen());
         let running = Running::start(&mut command(world, &store, name, bucket)).unwrap();
-        assert!(proxy.wait_until(LIMIT, |seen| { body_bytes(seen) >= threshold || endings(seen) > ending }));
+        assert!(
+            proxy.wait_until(LIMIT, |seen| {
+                body_bytes(seen) >= threshold || endings(seen) > ending
+            })
+        );
         // It may have ended by itself just now: then there was nothing to kill.
         let killed = running.signal(Signal::KILL).is_ok();
         let ended = running.finish(LIMIT).unwrap();
@@ -118,9 +139,11 @@ fn survive(world: &World, real: &Store, bucket: &str, name: &str, moments: &mut 
             break;
         }
         tally.kills += 1;
-        let answered = |it: &Seen| it.kind == Kind::CompleteMultipartUpload && it.status == Some(200);
+        let answered =
+            |it: &Seen| it.kind == Kind::CompleteMultipartUpload && it.status == Some(200);
         if proxy.seen().iter().any(answered) {
-            // The upload is over, and its journal may be gone: the same command is a new upload from here on.
+            // The upload is over, and its journal may be gone: the same command is a new upload
+            // from here on.
             break;
         }
     }
@@ -159,9 +182,9 @@ fn ceph_rgw_and_32_kills() {
     survive_many(&Store::shared("RGW"), 0xd1b5_4a32_d192_ed03);
 }
 
-/// Sixteen parts that share a link arrive together, and late: a run with the usual options that was killed within its
-/// first second kept nothing. Now there are two at first, and two more for each that has arrived, so that of the first
-/// 17 MiB one part is there.
+/// Sixteen parts that share a link arrive together, and late: a run with the usual options that was
+/// killed within its first second kept nothing. Now there are two at first, and two more for each
+/// that has arrived, so that of the first 17 MiB one part is there.
 #[test]
 fn a_default_run_killed_early_keeps_parts() {
     let world = World::new();
@@ -179,7 +202,11 @@ fn a_default_run_killed_early_keeps_parts() {
     for (before, part) in seen.iter().filter(|it| it.kind == Kind::UploadPart).take(8).enumerate() {
         let arrived = before + 1 - part.in_flight;
         // The proxy is done with a request a moment later than the client is.
-        assert!(part.in_flight <= 4 + 2 * arrived, "{} in flight, {arrived} arrived", part.in_flight);
+        assert!(
+            part.in_flight <= 4 + 2 * arrived,
+            "{} in flight, {arrived} arrived",
+            part.in_flight
+        );
     }
     let mut arrived = Arrived::default();
     arrived.check("file", &seen);
@@ -197,7 +224,8 @@ fn killed_during_complete() {
     for store in [None, Some("RGW")] {
         let world = World::new();
         let server = store.is_none().then(|| world.serve());
-        let real = server.as_ref().map_or_else(|| Store::shared("RGW"), |server| server.store().clone());
+        let real =
+            server.as_ref().map_or_else(|| Store::shared("RGW"), |server| server.store().clone());
         let bucket = make_bucket(&world, &real);
         let proxy = ChaosProxy::start(&real.endpoint).unwrap();
         // Forwarded, carried out or not, never answered: the process waits until it is killed.

@@ -41,6 +41,10 @@ fn parts_below_five_mib_are_refused_before_anything_is_sent() {
     let finished = finish(copy(&world, &store, &sample.path, &url).args(["--part-size", "1MiB"]));
 
     assert_eq!(finished.code(), Some(2), "{}", finished.stderr);
-    assert!(finished.stderr.contains("5 MiB") || finished.stderr.contains("5.0 MiB"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("5 MiB") || finished.stderr.contains("5.0 MiB"),
+        "{}",
+        finished.stderr
+    );
     assert!(proxy.seen().is_empty(), "something was sent: {:?}", proxy.seen());
 }

@@ -27,8 +27,8 @@ fn keys(finished: &Finished) -> Vec<String> {
     events(finished).into_iter().map(key).collect()
 }
 
-/// One key with U+FFFE hid all others of its page: XML cannot hold that character, and "the store answered 200" was all
-/// that was said of it.
+/// One key with U+FFFE hid all others of its page: XML cannot hold that character, and "the store
+/// answered 200" was all that was said of it.
 #[test]
 fn keys_that_xml_cannot_hold_are_listed() {
     let world = World::new();
@@ -51,15 +51,17 @@ fn keys_that_xml_cannot_hold_are_listed() {
     for key in wanted {
         succeed(world.haul(server.store()).args(["cp", "file", &format!("s3://{bucket}/{key}")]));
     }
-    let all = succeed(world.haul(server.store()).args(["ls", "-r", "--json", &format!("s3://{bucket}")]));
+    let all =
+        succeed(world.haul(server.store()).args(["ls", "-r", "--json", &format!("s3://{bucket}")]));
     assert_eq!(keys(&all), wanted);
-    let below = succeed(world.haul(server.store()).args(["ls", "--json", &format!("s3://{bucket}/odd/")]));
+    let below =
+        succeed(world.haul(server.store()).args(["ls", "--json", &format!("s3://{bucket}/odd/")]));
     assert!(keys(&below).contains(&"odd/ü/".to_owned()), "{}", below.stdout);
     assert!(keys(&below).contains(&"odd/\u{fffe}".to_owned()), "{}", below.stdout);
 }
 
-/// Uploads are listed without `encoding-type`, which two stores answer wrongly: one upload whose key has
-/// U+FFFE hid all others of its bucket.
+/// Uploads are listed without `encoding-type`, which two stores answer wrongly: one upload whose
+/// key has U+FFFE hid all others of its bucket.
 #[test]
 fn uploads_of_keys_that_xml_cannot_hold_are_listed() {
     let upload = |key: &str, id: u8| {
@@ -77,7 +79,9 @@ fn uploads_of_keys_that_xml_cannot_hold_are_listed() {
     };
     let answer = move |request: &Request| {
         if request.parameter("uploads").is_none() {
-            return Reply::xml("<ListPartsResult><IsTruncated>false</IsTruncated></ListPartsResult>");
+            return Reply::xml(
+                "<ListPartsResult><IsTruncated>false</IsTruncated></ListPartsResult>",
+            );
         }
         match request.parameter("encoding-type") {
             Some("url") => uploads(["a+b", "odd%EF%BF%BE"], "<EncodingType>url</EncodingType>"),
@@ -87,14 +91,18 @@ fn uploads_of_keys_that_xml_cannot_hold_are_listed() {
     let server = ScriptedServer::start(answer);
     let world = World::new();
     let listed = succeed(world.haul(&server.store()).args(["uploads", "--json", "s3://bucket"]));
-    let found = events(&listed).into_iter().filter_map(|event| Some(event.get("key")?.as_str()?.to_owned()));
+    let found = events(&listed)
+        .into_iter()
+        .filter_map(|event| Some(event.get("key")?.as_str()?.to_owned()));
     assert_eq!(found.collect::<Vec<_>>(), ["a b", "odd\u{fffe}"], "{}", listed.stdout);
-    let asked: Vec<_> = server.seen().into_iter().filter(|it| it.parameter("uploads").is_some()).collect();
+    let asked: Vec<_> =
+        server.seen().into_iter().filter(|it| it.parameter("uploads").is_some()).collect();
     assert_eq!(asked.len(), 2, "plain, then encoded");
     assert_eq!(asked[0].parameter("encoding-type"), None);
 }
 
-/// The second question is of no use to a page that is no list: what is reported is the first answer.
+/// The second question is of no use to a page that is no list: what is reported is the first
+/// answer.
 #[test]
 fn a_page_in_place_of_a_list_of_uploads_is_reported() {
     let server = ScriptedServer::start(|request| match request.parameter("encoding-type") {
@@ -112,12 +120,13 @@ fn a_store_that_does_not_encode_keys_is_read_as_it_writes() {
     let listed = list(|_| page(&["a+b", "c%20d"], ""), &["-r", "--json", "s3://bucket"]);
     assert_eq!(keys(&listed), ["a+b", "c%20d"]);
     let encoded = "<EncodingType>url</EncodingType>";
-    let listed = list(move |_| page(&["a+b", "c%20d%2Be"], encoded), &["-r", "--json", "s3://bucket"]);
+    let listed =
+        list(move |_| page(&["a+b", "c%20d%2Be"], encoded), &["-r", "--json", "s3://bucket"]);
     assert_eq!(keys(&listed), ["a b", "c d+e"]);
 }
 
-/// A store that ignores `list-type=2` answers as ListObjects does, without a continuation token. Its listings were cut
-/// off at 1,000 entries with exit 0.
+/// A store that ignores `list-type=2` answers as ListObjects does, without a continuation token.
+/// Its listings were cut off at 1,000 entries with exit 0.
 #[test]
 fn a_store_that_knows_only_version_1_is_listed_whole() {
     const KEYS: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
@@ -128,7 +137,9 @@ fn a_store_that_knows_only_version_1_is_listed_whole() {
             let shown = &rest[..rest.len().min(2)];
             let truncated = rest.len() > 2;
             let next = match shown.last() {
-                Some(last) if with_next_marker && truncated => format!("<NextMarker>{last}</NextMarker>"),
+                Some(last) if with_next_marker && truncated => {
+                    format!("<NextMarker>{last}</NextMarker>")
+                }
                 _ => String::new(),
             };
             page(shown, &format!("<IsTruncated>{truncated}</IsTruncated>{next}"))
@@ -149,11 +160,16 @@ fn assert_gives_up(listed: &Finished, words: &str) {
 #[test]
 fn a_list_without_an_end_is_given_up() {
     let truncated = |token: &str| {
-        format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>")
+        format!(
+            "<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>"
+        )
     };
     let fresh = |pages: &AtomicU64| pages.fetch_add(1, Ordering::Relaxed).to_string();
 
-    assert_gives_up(&list(move |_| page(&["a"], &truncated("t")), &["s3://bucket"]), "does not advance");
+    assert_gives_up(
+        &list(move |_| page(&["a"], &truncated("t")), &["s3://bucket"]),
+        "does not advance",
+    );
     let pages = AtomicU64::new(0);
     let circle = move |_: &Request| {
         let number = pages.fetch_add(1, Ordering::Relaxed);
@@ -179,7 +195,10 @@ fn a_list_that_cannot_be_read_says_what_is_wrong_with_it() {
         ("", "it is empty"),
         ("{\"error\": true}", "it is no XML and begins with \"{"),
         ("<Other><Key>a</Key></Other>", "Other"),
-        ("<ListBucketResult><Contents><Key>\u{fffe}</Key></Contents></ListBucketResult>", "non-XML"),
+        (
+            "<ListBucketResult><Contents><Key>\u{fffe}</Key></Contents></ListBucketResult>",
+            "non-XML",
+        ),
     ];
     for (body, words) in cases {
         let listed = list(move |_| Reply::xml(body), &["s3://bucket"]);
@@ -192,7 +211,9 @@ fn a_list_that_cannot_be_read_says_what_is_wrong_with_it() {
 fn a_list_that_is_cut_off_is_asked_for_again() {
     let pages = AtomicU64::new(0);
     let broken_once = move |_: &Request| match pages.fetch_add(1, Ordering::Relaxed) {
-        0 => Reply::xml("<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a</Key></Cont"),
+        0 => Reply::xml(
+            "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a</Key></Cont",
+        ),
         _ => page(&["a", "b"], ""),
     };
     let listed = list(broken_once, &["-r", "--json", "s3://bucket"]);

@@ -1,10 +1,13 @@
-//! `local://`: the endpoint inside the command, with no server to start, no account and no bucket to make.
+//! `local://`: the endpoint inside the command, with no server to start, no account and no bucket
+//! to make.
 
 use haul_testkit::files::{MIB, sha256};
 
 use haul_testkit::servers::HaulServe;
 
-use crate::world::{PART, World, assert_no_upload_left, expected_etag, haul_binary, read_back, succeed};
+use crate::world::{
+    PART, World, assert_no_upload_left, expected_etag, haul_binary, read_back, succeed,
+};
 
 #[test]
 fn local_takes_300_mib_and_haul_serve_finds_it() {
@@ -46,7 +49,19 @@ fn the_data_folder_can_be_chosen() {
         "local://first/file",
     ]));
     assert!(world.path("xdg/haul/store").is_dir());
-    succeed(world.haul_without_store().args(["cp", "file", "local://second/file", "--data", "chosen"]));
-    succeed(world.haul_without_store().args(["cp", "local://second/file", "back", "--data", "chosen"]));
+    succeed(world.haul_without_store().args([
+        "cp",
+        "file",
+        "local://second/file",
+        "--data",
+        "chosen",
+    ]));
+    succeed(world.haul_without_store().args([
+        "cp",
+        "local://second/file",
+        "back",
+        "--data",
+        "chosen",
+    ]));
     assert_eq!(sha256(&world.path("back")).unwrap(), sample.sha256);
 }

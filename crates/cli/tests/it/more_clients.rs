@@ -1,5 +1,6 @@
-//! Clients that share no code with those of `clients.rs`: minio-py, the AWS SDKs for C++ (in pyarrow) and JavaScript, restic.
-//! Each uploads, also in parts, lists 1,100 objects, reads back, and deletes in batches.
+//! Clients that share no code with those of `clients.rs`: minio-py, the AWS SDKs for C++ (in
+//! pyarrow) and JavaScript, restic. Each uploads, also in parts, lists 1,100 objects, reads back,
+//! and deletes in batches.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,7 +32,8 @@ fn client(scene: &Scene, command: &mut Command) -> String {
 fn told(scene: &Scene, command: &mut Command) -> Value {
     let file = scene.world.path("file");
     let stdout = client(scene, command.args([&scene.real.endpoint, &scene.bucket]).arg(file));
-    serde_json::from_str(stdout.lines().last().unwrap()).unwrap_or_else(|error| panic!("{error}: {stdout}"))
+    serde_json::from_str(stdout.lines().last().unwrap())
+        .unwrap_or_else(|error| panic!("{error}: {stdout}"))
 }
 
 fn python(scene: &Scene, script: &str) -> Value {
@@ -58,7 +60,8 @@ fn minio_py() {
 fn pyarrow() {
     let scene = Scene::of_file(FILE_BYTES);
     let told = python(&scene, include_str!("py/pyarrow_trip.py"));
-    let expected = json!({"all_listed": true, "sha256": scene.sample.sha256, "small": true, "left": []});
+    let expected =
+        json!({"all_listed": true, "sha256": scene.sample.sha256, "small": true, "left": []});
     assert_eq!(told, expected);
     assert_no_upload_left(&scene.real, &scene.bucket);
 }

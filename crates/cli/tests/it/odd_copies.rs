@@ -1,4 +1,5 @@
-//! Copies at stores that answer unlike AWS: an error inside of a 200, no copy at all, an ETag that no condition can name.
+//! Copies at stores that answer unlike AWS: an error inside of a 200, no copy at all, an ETag that
+//! no condition can name.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +11,8 @@ use crate::world::{World, event, finish};
 
 const CONTENT: &[u8] = b"abc";
 const ETAG: &str = "\"900150983cd24fb0d6963f7d28e17f72\"";
-const COPIED: &str = "<CopyObjectResult><ETag>\"900150983cd24fb0d6963f7d28e17f72\"</ETag></CopyObjectResult>";
+const COPIED: &str =
+    "<CopyObjectResult><ETag>\"900150983cd24fb0d6963f7d28e17f72\"</ETag></CopyObjectResult>";
 
 fn object(etag: &str) -> Reply {
     Reply::of(CONTENT)
@@ -34,7 +36,8 @@ impl Copied {
     }
 }
 
-/// `haul cp s3://bucket/source s3://bucket/copy` at a store whose CopyObject answers so, the n-th time counted from 1.
+/// `haul cp s3://bucket/source s3://bucket/copy` at a store whose CopyObject answers so, the n-th
+/// time counted from 1.
 fn copy(
     copied: impl Fn(u32) -> Reply + Send + Sync + 'static,
     source: impl Fn(u32) -> Reply + Send + Sync + 'static,
@@ -45,7 +48,9 @@ fn copy(
         match request.method.as_str() {
             "PUT" if is_copy(request) => copied(copies.fetch_add(1, Ordering::SeqCst) + 1),
             "PUT" => Reply::of("").with("ETag", ETAG),
-            "GET" if request.parameter("tagging").is_some() => Reply::error(501, "NotImplemented", ""),
+            "GET" if request.parameter("tagging").is_some() => {
+                Reply::error(501, "NotImplemented", "")
+            }
             "HEAD" if is_source => source(heads.fetch_add(1, Ordering::SeqCst) + 1),
             "GET" if is_source => object(ETAG),
             _ => Reply::error(404, "NoSuchKey", ""),
@@ -95,7 +100,12 @@ fn a_weak_etag_is_compared_after_the_copy() {
     let sent = same.requests(is_copy);
     assert_eq!(sent[0].header("x-amz-copy-source-if-match"), None, "it would never hold");
 
-    let changed = copy(|_| Reply::xml(COPIED), move |nth| object(if nth == 1 { weak } else { "W/\"2\"" }));
+    let changed =
+        copy(|_| Reply::xml(COPIED), move |nth| object(if nth == 1 { weak } else { "W/\"2\"" }));
     assert_eq!(changed.finished.code(), Some(6), "{}", changed.finished.stdout);
-    assert!(changed.finished.stdout.contains("W/"), "both versions are named: {}", changed.finished.stdout);
+    assert!(
+        changed.finished.stdout.contains("W/"),
+        "both versions are named: {}",
+        changed.finished.stdout
+    );
 }

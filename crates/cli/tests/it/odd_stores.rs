@@ -1,5 +1,5 @@
-//! What Ceph RGW 16.2, Garage 2.5 and LocalStack do that AWS does not, and how an upload ends right all the same, and
-//! says so. That a flipped bit is noticed at RGW, which verifies no checksum, is
+//! What Ceph RGW 16.2, Garage 2.5 and LocalStack do that AWS does not, and how an upload ends right
+//! all the same, and says so. That a flipped bit is noticed at RGW, which verifies no checksum, is
 //! `weather::ceph_rgw_without_checksums_a_flipped_bit_is_noticed_by_md5`.
 
 use haul_testkit::chaos::{Fault, Kind, Rule};
@@ -14,9 +14,11 @@ fn ceph_rgw_gives_an_empty_etag_and_the_report_has_the_right_one() {
     let scene = Scene::at("RGW");
     let given = scene.python(
         "upload = s3.create_multipart_upload(Bucket=args[0], Key='other')['UploadId']\n\
-         part = s3.upload_part(Bucket=args[0], Key='other', UploadId=upload, PartNumber=1, Body=b'x')\n\
+         part = s3.upload_part(Bucket=args[0], Key='other', UploadId=upload, PartNumber=1, \
+         Body=b'x')\n\
          parts = {'Parts': [{'PartNumber': 1, 'ETag': part['ETag']}]}\n\
-         done = s3.complete_multipart_upload(Bucket=args[0], Key='other', UploadId=upload, MultipartUpload=parts)\n\
+         done = s3.complete_multipart_upload(Bucket=args[0], Key='other', UploadId=upload, \
+         MultipartUpload=parts)\n\
          answer(done.get('ETag', ''))\n",
     );
     assert_eq!(given.as_str().unwrap().trim_matches('"'), "", "else this test is about nothing");
@@ -43,26 +45,29 @@ fn ceph_rgw_an_upload_aborted_while_it_is_sent_is_begun_anew() {
     scene.assert_begun_anew(&finished, "UploadPart");
 }
 
-/// RGW 16.2 says 500 InternalError to a Complete whose upload is gone, again and again. No object is there: nothing of
-/// ours can have been made and nobody's be overwritten.
+/// RGW 16.2 says 500 InternalError to a Complete whose upload is gone, again and again. No object
+/// is there: nothing of ours can have been made and nobody's be overwritten.
 #[test]
 fn ceph_rgw_an_upload_aborted_before_complete_is_begun_anew() {
     let scene = Scene::at("RGW");
-    let finished = scene.run_while(Kind::CompleteMultipartUpload, None, Scene::abort_behind_its_back);
-    let refused = scene.proxy.seen().into_iter().find(|it| it.kind == Kind::CompleteMultipartUpload).unwrap();
+    let finished =
+        scene.run_while(Kind::CompleteMultipartUpload, None, Scene::abort_behind_its_back);
+    let refused =
+        scene.proxy.seen().into_iter().find(|it| it.kind == Kind::CompleteMultipartUpload).unwrap();
     assert_eq!(refused.status, Some(500), "else this test is about nothing");
     scene.assert_begun_anew(&finished, "CompleteMultipartUpload");
 }
 
-/// RGW 16.2 refuses a Complete that does not name every part it has. A part that somebody else put into the upload
-/// cannot be taken out of it, and is not made part of the object.
+/// RGW 16.2 refuses a Complete that does not name every part it has. A part that somebody else put
+/// into the upload cannot be taken out of it, and is not made part of the object.
 #[test]
 fn ceph_rgw_a_foreign_part_in_a_paused_upload_makes_it_begin_anew() {
     let scene = Scene::at("RGW");
     scene.kill_before_the_last_part();
     scene.python(
         "upload = s3.list_multipart_uploads(Bucket=args[0])['Uploads'][0]['UploadId']\n\
-         s3.upload_part(Bucket=args[0], Key=args[1], UploadId=upload, PartNumber=99, Body=b'foreign')\n\
+         s3.upload_part(Bucket=args[0], Key=args[1], UploadId=upload, PartNumber=99, \
+         Body=b'foreign')\n\
          answer(True)\n",
     );
     scene.assert_begun_anew(&finish(&mut scene.command()), "part 99");
@@ -75,7 +80,8 @@ fn ceph_rgw_a_part_that_somebody_replaced_is_sent_again() {
     scene.kill_before_the_last_part();
     scene.python(
         "upload = s3.list_multipart_uploads(Bucket=args[0])['Uploads'][0]['UploadId']\n\
-         s3.upload_part(Bucket=args[0], Key=args[1], UploadId=upload, PartNumber=2, Body=b'x' * 5242880)\n\
+         s3.upload_part(Bucket=args[0], Key=args[1], UploadId=upload, PartNumber=2, Body=b'x' * \
+         5242880)\n\
          answer(True)\n",
     );
     let finished = succeed(&mut scene.command());
@@ -86,7 +92,9 @@ fn ceph_rgw_a_part_that_somebody_replaced_is_sent_again() {
 
 /// Garage forgets an open upload when its key is written.
 fn overwrite(scene: &Scene) {
-    scene.python("s3.put_object(Bucket=args[0], Key=args[1], Body=b'somebody else')\nanswer(True)\n");
+    scene.python(
+        "s3.put_object(Bucket=args[0], Key=args[1], Body=b'somebody else')\nanswer(True)\n",
+    );
 }
 
 #[test]
@@ -104,7 +112,8 @@ fn garage_drops_an_upload_whose_key_is_overwritten_between_two_runs() {
     scene.assert_begun_anew(&finish(&mut scene.command()), "no longer has the upload");
 }
 
-/// Overwritten between the last part and Complete: refused for certain, so it is begun anew like everywhere else.
+/// Overwritten between the last part and Complete: refused for certain, so it is begun anew like
+/// everywhere else.
 #[test]
 fn garage_drops_an_upload_whose_key_is_overwritten_before_complete() {
     let scene = Scene::at("GARAGE");
@@ -112,7 +121,8 @@ fn garage_drops_an_upload_whose_key_is_overwritten_before_complete() {
     scene.assert_begun_anew(&finished, "NoSuchUpload");
 }
 
-/// A Complete that is repeated on its way: carried out, its answer lost, and the second one refused.
+/// A Complete that is repeated on its way: carried out, its answer lost, and the second one
+/// refused.
 fn repeated_on_its_way(scene: &Scene) -> Finished {
     scene.proxy.add(Rule::on(Kind::CompleteMultipartUpload, Fault::Twice));
     let finished = succeed(&mut scene.command());
@@ -138,7 +148,11 @@ fn assert_settled(scene: &Scene, finished: &Finished) {
     assert_eq!(scene.proxy.count(Kind::CreateMultipartUpload), 1);
     assert_eq!(scene.proxy.count(Kind::AbortMultipartUpload), 0);
     assert!(scene.proxy.count(Kind::HeadObject) >= 1);
-    assert!(events(finished).iter().all(|event| event["event"] != "restarting"), "{}", finished.stdout);
+    assert!(
+        events(finished).iter().all(|event| event["event"] != "restarting"),
+        "{}",
+        finished.stdout
+    );
     let etag = read_back(&scene.real, &scene.bucket, KEY).etag;
     assert_eq!(event(finished, "uploaded")["etag"], etag.trim_matches('"'));
     scene.assert_arrived();

@@ -1,4 +1,5 @@
-//! Forgotten parts of a store: listed with their bytes and their cost, and swept, whichever tool left them.
+//! Forgotten parts of a store: listed with their bytes and their cost, and swept, whichever tool
+//! left them.
 
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,10 @@ fn haul(scene: &Scene, store: &Store, words: &[&str]) -> Finished {
 /// Upload ids that the store lists, by boto3.
 fn left(scene: &Scene) -> Vec<String> {
     let script = "pages = s3.get_paginator('list_multipart_uploads').paginate(Bucket=args[0])\n\
-                  answer([upload['UploadId'] for page in pages for upload in page.get('Uploads', [])])\n";
-    let mut ids: Vec<String> = serde_json::from_value(python(&scene.real, script, &[&scene.bucket])).unwrap();
+                  answer([upload['UploadId'] for page in pages for upload in page.get('Uploads', \
+                  [])])\n";
+    let mut ids: Vec<String> =
+        serde_json::from_value(python(&scene.real, script, &[&scene.bucket])).unwrap();
     ids.sort();
     ids
 }
@@ -30,25 +33,29 @@ fn left(scene: &Scene) -> Vec<String> {
 fn foreign(scene: &Scene, key: &str, parts: &[u32]) -> String {
     let script = "upload = s3.create_multipart_upload(Bucket=args[0], Key=args[1])['UploadId']\n\
                   for part in json.loads(args[2]):\n    \
-                      s3.upload_part(Bucket=args[0], Key=args[1], UploadId=upload, PartNumber=part, Body=b'x' * 10)\n\
+                      s3.upload_part(Bucket=args[0], Key=args[1], UploadId=upload, \
+                      PartNumber=part, Body=b'x' * 10)\n\
                   answer(upload)\n";
     let parts = serde_json::to_string(parts).unwrap();
     python(&scene.real, script, &[&scene.bucket, key, &parts]).as_str().unwrap().to_owned()
 }
 
 fn send_part(scene: &Scene, key: &str, upload: &str) {
-    let script =
-        "s3.upload_part(Bucket=args[0], Key=args[1], UploadId=args[2], PartNumber=9, Body=b'y')\nanswer(0)\n";
+    let script = "s3.upload_part(Bucket=args[0], Key=args[1], UploadId=args[2], PartNumber=9, \
+        Body=b'y')\nanswer(0)\n";
     python(&scene.real, script, &[&scene.bucket, key, upload]);
 }
 
-/// Beside 1,200 orphans of another tool: a paused upload of ours, one that runs, a fresh one, and an old one that still
-/// receives parts. Exactly the orphans go; what was paused resumes.
+/// Beside 1,200 orphans of another tool: a paused upload of ours, one that runs, a fresh one, and
+/// an old one that still receives parts. Exactly the orphans go; what was paused resumes.
 fn exactly_the_orphans_go(scene: &Scene) {
     let url = format!("s3://{}", scene.bucket);
     let active = foreign(scene, "active", &[1]);
-    let made =
-        python(&scene.real, include_str!("py/make_orphans.py"), &[&scene.bucket, &ORPHANS.to_string()]);
+    let made = python(
+        &scene.real,
+        include_str!("py/make_orphans.py"),
+        &[&scene.bucket, &ORPHANS.to_string()],
+    );
     let orphans: Vec<String> = serde_json::from_value(made).unwrap();
     let made = Instant::now();
 
@@ -65,7 +72,8 @@ fn exactly_the_orphans_go(scene: &Scene) {
     let mut running = copy(&scene.world, &slow_store, &scene.sample.path, &other);
     let running = Running::start(running.args(["--part-size", "5MiB", "--json"])).unwrap();
     assert!(slow.wait_until(LIMIT, |seen| all_arrived_but(PARTS, seen)));
-    // What is older than this is an orphan, what is younger is not: time itself has to pass between the two.
+    // What is older than this is an orphan, what is younger is not: time itself has to pass between
+    // the two.
     while made.elapsed() < Duration::from_secs(16) {
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -76,7 +84,8 @@ fn exactly_the_orphans_go(scene: &Scene) {
     let listed = haul(scene, &scene.real, &["uploads", &url, "--sort", "bytes", "--json"]);
     assert_eq!(listed.code(), Some(0), "{}", listed.stderr);
     let lines = events(&listed);
-    let uploads: Vec<&Value> = lines.iter().filter(|line| line["event"] == "unfinished-upload").collect();
+    let uploads: Vec<&Value> =
+        lines.iter().filter(|line| line["event"] == "unfinished-upload").collect();
     assert_eq!(uploads.len(), ORPHANS + 4);
     let mine: Vec<_> = uploads.iter().filter(|upload| !upload["journal"].is_null()).collect();
     assert_eq!(mine.len(), 2, "{mine:?}");
@@ -84,9 +93,13 @@ fn exactly_the_orphans_go(scene: &Scene) {
     let largest = uploads.iter().find(|upload| upload["key"] == "orphans/00000").unwrap();
     assert_eq!((&largest["part_count"], &largest["size_bytes"]), (&json!(1100), &json!(11_000)));
     let total = lines.last().unwrap();
-    assert_eq!((&total["event"], &total["uploads"]), (&json!("unfinished-summary"), &json!(ORPHANS + 4)));
+    assert_eq!(
+        (&total["event"], &total["uploads"]),
+        (&json!("unfinished-summary"), &json!(ORPHANS + 4))
+    );
 
-    // Half of the time since the fresh ones were made is too long for them, and less than the orphans have waited.
+    // Half of the time since the fresh ones were made is too long for them, and less than the
+    // orphans have waited.
     let age = |since: Instant| since.elapsed().as_secs();
     let older_than = format!("{}s", age(fresh_since) + (age(made) - age(fresh_since)) / 2 + 1);
     let sweep = ["sweep", &url, "--older-than", &older_than, "--json"];
@@ -155,7 +168,13 @@ fn several_uploads_of_a_key_are_listed_and_the_id_is_asked_for() {
     assert!(asked.stderr.contains("--upload-id"), "{}", asked.stderr);
     assert_eq!(left(&scene).len(), 3);
 
-    let done = succeed(scene.world.haul(&scene.real).args(["abort", &at, "--upload-id", &first, "--json"]));
+    let done = succeed(scene.world.haul(&scene.real).args([
+        "abort",
+        &at,
+        "--upload-id",
+        &first,
+        "--json",
+    ]));
     assert_eq!(event(&done, "upload-aborted")["freed_bytes"], 10);
     succeed(scene.world.haul(&scene.real).args(["abort", &at]));
     assert_eq!(left(&scene), [longer]);
@@ -171,7 +190,11 @@ fn a_listing_that_cannot_be_had_is_never_shown_as_none() {
     scene.proxy.add(Rule::on(Kind::ListMultipartUploads, Fault::error(403, "AccessDenied")));
     let denied = haul(&scene, &scene.store, &["uploads", &url]);
     assert_eq!(denied.code(), Some(1), "{}", denied.stdout);
-    assert!(denied.stderr.contains("AccessDenied") && denied.stdout.is_empty(), "{}", denied.stderr);
+    assert!(
+        denied.stderr.contains("AccessDenied") && denied.stdout.is_empty(),
+        "{}",
+        denied.stderr
+    );
 
     let empty = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListMultipartUploadsResult>\
                  <IsTruncated>false</IsTruncated></ListMultipartUploadsResult>";
@@ -194,7 +217,9 @@ fn a_sweep_reports_what_it_could_not_remove() {
     foreign(&scene, "b", &[]);
     let url = format!("s3://{}", scene.bucket);
     let words = ["sweep", &url, "--older-than", "0s", "--json", "--yes"];
-    scene.proxy.add(Rule::on(Kind::AbortMultipartUpload, Fault::error(403, "AccessDenied")).always());
+    scene
+        .proxy
+        .add(Rule::on(Kind::AbortMultipartUpload, Fault::error(403, "AccessDenied")).always());
     let failed = haul(&scene, &scene.store, &words);
     assert_eq!(failed.code(), Some(5), "{}", failed.stderr);
     assert_eq!(event(&failed, "sweep-summary")["failed"], 2);
@@ -205,20 +230,30 @@ fn a_sweep_reports_what_it_could_not_remove() {
     let scene = Scene::at_haul_serve();
     foreign(&scene, "a", &[1]);
     let url = format!("s3://{}", scene.bucket);
-    scene.proxy.add(Rule::on(Kind::AbortMultipartUpload, Fault::error(500, "InternalError")).times(2));
+    scene
+        .proxy
+        .add(Rule::on(Kind::AbortMultipartUpload, Fault::error(500, "InternalError")).times(2));
     let words = ["sweep", &url, "--older-than", "0s", "--yes"];
     let swept = haul(&scene, &scene.store, &words);
     assert_eq!(swept.code(), Some(0), "{}", swept.stderr);
     assert_eq!(left(&scene), Vec::<String>::new());
 }
 
-/// A clock that is days ahead would make every upload look forgotten: ages are measured by the store's clock.
+/// A clock that is days ahead would make every upload look forgotten: ages are measured by the
+/// store's clock.
 #[test]
 fn a_wrong_clock_does_not_sweep_fresh_uploads() {
     let scene = Scene::at_haul_serve();
     foreign(&scene, "fresh", &[1]);
     let mut command = scene.world.haul(&scene.real);
-    command.args(["sweep", &format!("s3://{}", scene.bucket), "--older-than", "7d", "--yes", "--json"]);
+    command.args([
+        "sweep",
+        &format!("s3://{}", scene.bucket),
+        "--older-than",
+        "7d",
+        "--yes",
+        "--json",
+    ]);
     let swept = succeed(&mut crate::world::at_another_time(&command, "+10d"));
     assert_eq!(event(&swept, "sweep-summary")["candidates"], 0);
     assert_eq!(left(&scene).len(), 1);
@@ -247,29 +282,46 @@ fn a_price_of_the_user_makes_a_cost_and_none_is_invented() {
     let scene = Scene::at_haul_serve();
     foreign(&scene, "a", &[1]);
     let url = format!("s3://{}", scene.bucket);
-    let unpriced = event(&haul(&scene, &scene.real, &["uploads", &url, "--json"]), "unfinished-summary");
+    let unpriced =
+        event(&haul(&scene, &scene.real, &["uploads", &url, "--json"]), "unfinished-summary");
     assert_eq!(unpriced["monthly_cost"], Value::Null);
-    let table = "as_of = \"2026-11\"\ncurrency = \"EUR\"\n[[price]]\nprovider = \"127.0.0.1\"\nclass = \"STANDARD\"\n\
+    let table = "as_of = \"2026-11\"\ncurrency = \"EUR\"\n[[price]]\nprovider = \
+        \"127.0.0.1\"\nclass = \"STANDARD\"\n\
                  per_gib_month = 107374182.4\n";
     std::fs::write(scene.world.path("prices.toml"), table).unwrap();
     let priced = haul(&scene, &scene.real, &["uploads", &url, "--prices", "prices.toml"]);
-    assert!(priced.stdout.contains("about 1.00 EUR a month (prices of 2026-11)"), "{}", priced.stdout);
+    assert!(
+        priced.stdout.contains("about 1.00 EUR a month (prices of 2026-11)"),
+        "{}",
+        priced.stdout
+    );
 }
 
 fn rules(scene: &Scene, words: &[&str]) -> Value {
-    python(&scene.real, include_str!("py/lifecycle_rules.py"), &[&[scene.bucket.as_str()], words].concat())
+    python(
+        &scene.real,
+        include_str!("py/lifecycle_rules.py"),
+        &[&[scene.bucket.as_str()], words].concat(),
+    )
 }
 
 /// Rules of others are kept as the store has them, ours goes in, is shown, and comes out.
 fn rules_of_others_stay(scene: &Scene, others: &Value) {
     let bucket = format!("s3://{}", scene.bucket);
     let before = rules(scene, &["put", &others.to_string()]);
-    let installed =
-        haul(scene, &scene.real, &["lifecycle", &bucket, "--abort-after", "7d", "--prefix", "tmp/"]);
+    let installed = haul(
+        scene,
+        &scene.real,
+        &["lifecycle", &bucket, "--abort-after", "7d", "--prefix", "tmp/"],
+    );
     assert_eq!(installed.code(), Some(0), "{}", installed.stderr);
     let with = rules(scene, &["get"]);
-    let ours =
-        with.as_array().unwrap().iter().find(|rule| rule["ID"] == "haul-abort-incomplete/tmp/").unwrap();
+    let ours = with
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|rule| rule["ID"] == "haul-abort-incomplete/tmp/")
+        .unwrap();
     assert_eq!(ours["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"], 7);
     assert_eq!(with.as_array().unwrap().len(), before.as_array().unwrap().len() + 1);
     let shown = haul(scene, &scene.real, &["lifecycle", &bucket]);
@@ -320,12 +372,16 @@ fn a_bucket_without_rules_gets_ours_and_loses_it_again() {
     let none = haul(&scene, &scene.real, &["lifecycle", &bucket]);
     assert!(none.stdout.contains("has no lifecycle rules"), "{}", none.stdout);
     succeed(scene.world.haul(&scene.real).args(["lifecycle", &bucket, "--abort-after", "3d"]));
-    assert_eq!(rules(&scene, &["get"])[0]["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"], 3);
+    assert_eq!(
+        rules(&scene, &["get"])[0]["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"],
+        3
+    );
     succeed(scene.world.haul(&scene.real).args(["lifecycle", &bucket, "--remove"]));
     assert_eq!(rules(&scene, &["get"]), json!([]));
 }
 
-/// Not supported, not allowed and silently dropped are three different things to do something about.
+/// Not supported, not allowed and silently dropped are three different things to do something
+/// about.
 #[test]
 fn lifecycle_failures_are_told_apart() {
     let scene = Scene::at_haul_serve();
@@ -341,7 +397,8 @@ fn lifecycle_failures_are_told_apart() {
     assert!(said[0].contains("does not support") && said[0].contains("haul sweep"), "{}", said[0]);
     assert!(said[1].contains("s3:PutLifecycleConfiguration"), "{}", said[1]);
     // The store answers 200 to the PUT and keeps nothing.
-    let taken = Fault::Answer { status: 200, headers: vec![], body: String::new(), after: Duration::ZERO };
+    let taken =
+        Fault::Answer { status: 200, headers: vec![], body: String::new(), after: Duration::ZERO };
     scene.proxy.add(Rule::on(Kind::Other, taken).after(1));
     let dropped = haul(&scene, &scene.store, &words);
     assert_eq!(dropped.code(), Some(1), "{}", dropped.stdout);

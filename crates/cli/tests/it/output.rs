@@ -15,8 +15,11 @@ fn json_is_one_event_per_line_in_order() {
     let bucket = make_bucket(&world, server.store());
     let sample = world.sample("file", 25 * MIB);
     let url = format!("s3://{bucket}/file");
-    let finished =
-        succeed(copy(&world, server.store(), &sample.path, &url).args(["--part-size", "8MiB", "--json"]));
+    let finished = succeed(copy(&world, server.store(), &sample.path, &url).args([
+        "--part-size",
+        "8MiB",
+        "--json",
+    ]));
 
     assert_eq!(finished.stderr, "");
     let names: Vec<String> =
@@ -56,8 +59,9 @@ fn quiet_says_nothing_but_errors() {
     let finished = succeed(copy(&world, server.store(), &sample.path, &url).arg("--quiet"));
     assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("", ""));
 
-    let finished =
-        finish(copy(&world, server.store(), &sample.path, "s3://no-such-bucket-here/file").arg("--quiet"));
+    let finished = finish(
+        copy(&world, server.store(), &sample.path, "s3://no-such-bucket-here/file").arg("--quiet"),
+    );
     assert_eq!((finished.code(), finished.stdout.as_str()), (Some(1), ""));
     assert!(finished.stderr.starts_with("error: "), "{}", finished.stderr);
 }
@@ -71,7 +75,10 @@ fn a_plain_run_ends_with_a_line_that_says_what_arrived() {
     let url = format!("s3://{bucket}/file");
     let finished = succeed(&mut copy(&world, server.store(), &sample.path, &url));
     let line = finished.stdout.trim_end();
-    assert!(line.lines().count() == 1 && line.contains(&url) && line.contains("20.0 MiB"), "{line}");
+    assert!(
+        line.lines().count() == 1 && line.contains(&url) && line.contains("20.0 MiB"),
+        "{line}"
+    );
     assert!(line.contains("proven by checksum"), "{line}");
 }
 
@@ -89,7 +96,8 @@ fn a_failure_in_json_is_the_last_line_and_carries_the_exit_code() {
     assert!(failed["hint"].as_str().unwrap().contains("haul mb"), "{failed}");
 }
 
-/// On a slow link `--json` was silent between two parts, for minutes: a supervisor took that for a hang.
+/// On a slow link `--json` was silent between two parts, for minutes: a supervisor took that for a
+/// hang.
 #[test]
 fn json_reports_progress_every_second_of_a_slow_part() {
     let scene = Scene::at_haul_serve();
@@ -104,7 +112,8 @@ fn json_reports_progress_every_second_of_a_slow_part() {
     assert!(last["arrived_bytes"].as_u64().unwrap() > 0, "{last}");
 }
 
-/// A program that reads `--json` got nothing at all when the command line was wrong, or when `ls` found nothing.
+/// A program that reads `--json` got nothing at all when the command line was wrong, or when `ls`
+/// found nothing.
 #[test]
 fn every_failure_with_json_has_its_event() {
     let world = World::new();
@@ -116,8 +125,9 @@ fn every_failure_with_json_has_its_event() {
 
     let server = world.serve();
     let bucket = make_bucket(&world, server.store());
-    let nothing =
-        finish(world.haul(server.store()).args(["ls", "--json"]).arg(format!("s3://{bucket}/none")));
+    let nothing = finish(
+        world.haul(server.store()).args(["ls", "--json"]).arg(format!("s3://{bucket}/none")),
+    );
     assert_eq!(nothing.code(), Some(1));
     assert_eq!(event(&nothing, "failed")["code"], "NothingFound");
 }
@@ -127,7 +137,8 @@ fn every_failure_with_json_has_its_event() {
 fn a_command_that_waits_for_the_store_reports_it() {
     let scene = Scene::at_haul_serve();
     scene.kill_before_the_last_part();
-    let id = event(&succeed(scene.world.haul(&scene.store).args(["uploads", "--json"])), "upload")["id"]
+    let id = event(&succeed(scene.world.haul(&scene.store).args(["uploads", "--json"])), "upload")
+        ["id"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -171,11 +182,15 @@ fn verbose_logs_requests_then_decisions() {
     let twice = succeed(upload.arg("-v")).stderr;
     assert!(twice.contains("haul::decision") && twice.contains("Retrying"), "{twice}");
     let thrice = succeed(upload.arg("-v")).stderr;
-    assert!(thrice.contains("haul::wire") && thrice.contains("authorization: (hidden)"), "{thrice}");
+    assert!(
+        thrice.contains("haul::wire") && thrice.contains("authorization: (hidden)"),
+        "{thrice}"
+    );
     assert!(thrice.contains("> PUT ") && thrice.contains("< 200 OK"), "{thrice}");
     assert!(!thrice.contains("Signature=") && !thrice.contains(&scene.store.secret_key));
-    let list =
-        succeed(scene.world.haul(&scene.store).args(["ls", "-v"]).arg(format!("s3://{}", scene.bucket)));
+    let list = succeed(
+        scene.world.haul(&scene.store).args(["ls", "-v"]).arg(format!("s3://{}", scene.bucket)),
+    );
     assert!(list.stderr.contains("ListObjectsV2 "), "{}", list.stderr);
     assert!(!(once + &twice).contains(&scene.store.secret_key));
 }
@@ -189,7 +204,8 @@ fn the_secret_is_never_said() {
     let url = format!("s3://{bucket}/file");
     let finished = succeed(copy(&world, server.store(), &sample.path, &url).args(["-v", "-v"]));
     let missing = finish(
-        copy(&world, server.store(), &sample.path, "s3://no-such-bucket-here/file").args(["-v", "-v"]),
+        copy(&world, server.store(), &sample.path, "s3://no-such-bucket-here/file")
+            .args(["-v", "-v"]),
     );
     for said in [finished.stdout, finished.stderr, missing.stdout, missing.stderr] {
         assert!(!said.contains(&server.store().secret_key), "{said}");

@@ -45,7 +45,8 @@ fn https_goes_through_a_tunnel() {
     let world = World::new();
     let san = ["-addext", "subjectAltName=DNS:store.test,IP:127.0.0.1"];
     let certificate = self_signed(&world.path(""), "store.test", &san).unwrap();
-    let [pem, key] = [&certificate.certificate, &certificate.key].map(|path| path.to_str().unwrap());
+    let [pem, key] =
+        [&certificate.certificate, &certificate.key].map(|path| path.to_str().unwrap());
     let more = ["--tls-cert", pem, "--tls-key", key];
     let server = HaulServe::start_with(haul_binary(), &world.path("data"), &more).unwrap();
     succeed(world.haul(server.store()).args(["mb", "s3://bucket", "--ca-bundle", pem]));
@@ -62,7 +63,10 @@ fn https_goes_through_a_tunnel() {
     succeed(upload().env("HTTPS_PROXY", &url));
     let heads = proxy.heads();
     assert!(heads.len() >= 2, "each plane has connections of its own: {heads:?}");
-    assert!(heads.iter().all(|head| head.starts_with("CONNECT store.test:443 HTTP/1.1\r\n")), "{heads:?}");
+    assert!(
+        heads.iter().all(|head| head.starts_with("CONNECT store.test:443 HTTP/1.1\r\n")),
+        "{heads:?}"
+    );
 
     let without_password = finish(upload().env("ALL_PROXY", proxy.address().to_string()));
     assert_eq!(without_password.code(), Some(1), "{}", without_password.stderr);
@@ -77,10 +81,13 @@ fn hosts_of_no_proxy_and_local_stores_are_reached_directly() {
     let server = world.serve();
     let nowhere = "http://127.0.0.1:9";
     for direct in ["127.0.0.1", "127.0.0.0/8", "*"] {
-        succeed(world.haul(server.store()).arg("ls").env("HTTP_PROXY", nowhere).env("NO_PROXY", direct));
+        succeed(
+            world.haul(server.store()).arg("ls").env("HTTP_PROXY", nowhere).env("NO_PROXY", direct),
+        );
     }
     succeed(world.haul_without_store().args(["ls", "local://"]).env("HTTP_PROXY", nowhere));
-    let refused = finish(world.haul(server.store()).args(["ls"]).env("HTTP_PROXY", "socks5://u:secret@x"));
+    let refused =
+        finish(world.haul(server.store()).args(["ls"]).env("HTTP_PROXY", "socks5://u:secret@x"));
     assert_eq!(refused.code(), Some(2), "{}", refused.stderr);
     assert!(refused.stderr.contains("HTTP_PROXY cannot be used"), "{}", refused.stderr);
     assert!(!refused.stderr.contains("secret"), "{}", refused.stderr);
@@ -96,7 +103,9 @@ fn an_access_point_is_reached_at_the_host_the_sdk_resolves() {
     let run = |arguments: &[&str]| {
         let mut command = world.haul_without_store();
         command.envs([("AWS_ACCESS_KEY_ID", "AK"), ("AWS_SECRET_ACCESS_KEY", "SK")]);
-        command.env("AWS_REGION", "us-west-2").env("HTTPS_PROXY", format!("http://{}", proxy.address()));
+        command
+            .env("AWS_REGION", "us-west-2")
+            .env("HTTPS_PROXY", format!("http://{}", proxy.address()));
         finish(command.args(arguments))
     };
     let file = sample.path.to_str().unwrap();
@@ -114,14 +123,21 @@ fn an_access_point_is_reached_at_the_host_the_sdk_resolves() {
         let host = format!("my-ap-123456789012.s3-accesspoint.{region}.amazonaws.com:443");
         let heads = proxy.heads().split_off(before);
         let connect = format!("CONNECT {host} HTTP/1.1\r\n");
-        assert!(!heads.is_empty() && heads.iter().all(|head| head.starts_with(&connect)), "{heads:?}");
+        assert!(
+            !heads.is_empty() && heads.iter().all(|head| head.starts_with(&connect)),
+            "{heads:?}"
+        );
     }
 
     let before = proxy.heads().len();
     let china = "s3://arn:aws-cn:s3:cn-north-1:123456789012:accesspoint/my-ap/2026/a.mov";
     for (arguments, reason, region) in [
         (vec!["cp", file, to, "--path-style"], "Path-style addressing cannot be used", "us-west-2"),
-        (vec!["cp", to, "back", "--path-style"], "Path-style addressing cannot be used", "us-west-2"),
+        (
+            vec!["cp", to, "back", "--path-style"],
+            "Path-style addressing cannot be used",
+            "us-west-2",
+        ),
         (vec!["cp", file, china], "Client was configured for partition `aws`", "cn-north-1"),
     ] {
         let refused = run(&arguments);
@@ -137,8 +153,9 @@ fn an_access_point_is_reached_at_the_host_the_sdk_resolves() {
     assert_eq!(proxy.heads().len(), before, "nothing is sent");
 }
 
-/// Through an endpoint of one's own too, and with each request of an upload in parts. `haul serve` behind the proxy reads
-/// the host as its own name, so there the first folder of the key is the bucket.
+/// Through an endpoint of one's own too, and with each request of an upload in parts. `haul serve`
+/// behind the proxy reads the host as its own name, so there the first folder of the key is the
+/// bucket.
 #[test]
 fn an_access_point_behind_an_endpoint_takes_an_upload_in_parts() {
     let world = World::new();
@@ -149,11 +166,14 @@ fn an_access_point_behind_an_endpoint_takes_an_upload_in_parts() {
     let to = "s3://arn:aws:s3:us-east-1:123456789012:accesspoint/my-ap/2026/a.mov";
     let upload = |more: &[&str]| {
         let mut command = copy(&world, server.store(), &sample.path, to);
-        command.env_remove("AWS_ENDPOINT_URL").env("HTTP_PROXY", format!("http://{}", proxy.address()));
+        command
+            .env_remove("AWS_ENDPOINT_URL")
+            .env("HTTP_PROXY", format!("http://{}", proxy.address()));
         command.args(["--endpoint", "http://gw.example", "--part-size", "5MiB"]).args(more);
         finish(&mut command)
     };
-    // Endpoints other than AWS's have the bucket in the path, which the SDK does not do for access points.
+    // Endpoints other than AWS's have the bucket in the path, which the SDK does not do for access
+    // points.
     let refused = upload(&[]);
     assert_eq!(refused.code(), Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains("Path-style addressing cannot be used"), "{}", refused.stderr);
@@ -163,8 +183,10 @@ fn an_access_point_behind_an_endpoint_takes_an_upload_in_parts() {
     assert_eq!(read_back(server.store(), "2026", "a.mov").sha256, sample.sha256);
     let heads = proxy.heads();
     let host = "http://my-ap-123456789012.gw.example/";
-    let at_the_host = |head: &String| head.split(' ').nth(1).is_some_and(|target| target.starts_with(host));
+    let at_the_host =
+        |head: &String| head.split(' ').nth(1).is_some_and(|target| target.starts_with(host));
     assert!(heads.iter().all(at_the_host), "{heads:?}");
-    let parts = heads.iter().filter(|head| head.starts_with("PUT ") && head.contains("partNumber="));
+    let parts =
+        heads.iter().filter(|head| head.starts_with("PUT ") && head.contains("partNumber="));
     assert_eq!(parts.count(), 4);
 }

@@ -24,8 +24,9 @@ fn body_bytes(seen: &[Seen]) -> u64 {
 /// Ctrl-C once so many bytes of the body are in the proxy, or the request is.
 fn interrupted(scene: &Scene, after_bytes: u64) -> Finished {
     let running = Running::start(&mut command(scene)).unwrap();
-    scene
-        .wait_for(|seen| seen.iter().any(|it| it.kind == Kind::PutObject) && body_bytes(seen) >= after_bytes);
+    scene.wait_for(|seen| {
+        seen.iter().any(|it| it.kind == Kind::PutObject) && body_bytes(seen) >= after_bytes
+    });
     running.signal(Signal::INT).unwrap();
     running.finish(LIMIT).unwrap()
 }
@@ -66,14 +67,19 @@ fn a_put_that_is_interrupted_after_its_bytes_have_left_is_looked_for() {
     });
 }
 
-/// What is on its way may still arrive: not there is no answer, and neither is a HEAD that is refused.
+/// What is on its way may still arrive: not there is no answer, and neither is a HEAD that is
+/// refused.
 #[test]
 fn a_put_that_cannot_be_settled_ends_with_4() {
     both(|scene| {
         scene.proxy.add(Rule::on(Kind::PutObject, Fault::Hold));
         let finished = interrupted(&scene, 0);
         assert_eq!(finished.code(), Some(4), "{}", finished.stderr);
-        assert!(finished.stderr.contains("not known whether the object was written"), "{}", finished.stderr);
+        assert!(
+            finished.stderr.contains("not known whether the object was written"),
+            "{}",
+            finished.stderr
+        );
         assert_eq!(events(&finished).last().unwrap()["code"], "InDoubt");
         // And indeed.
         scene.proxy.release();

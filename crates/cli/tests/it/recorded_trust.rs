@@ -36,7 +36,9 @@ fn another_ca_bundle_than_the_recorded_one_is_refused() {
     for command in ["resume", "abort"] {
         let refused = finish(&mut haul(&scene, &["--ca-bundle", "other.pem", command, &id]));
         assert_eq!(refused.code(), Some(2), "{}", refused.stderr);
-        let said = format!("--ca-bundle contradicts upload {id}, which was begun with the certificates in ");
+        let said = format!(
+            "--ca-bundle contradicts upload {id}, which was begun with the certificates in "
+        );
         assert!(refused.stderr.contains(&said), "{}", refused.stderr);
         assert!(refused.stderr.contains("begun.pem"), "{}", refused.stderr);
     }
@@ -53,7 +55,8 @@ fn the_recorded_ca_bundle_is_used_and_no_other() {
     fs::write(&recorded, "no certificate").unwrap();
     // From another folder, with another bundle in the environment: the recorded one is read.
     let mut elsewhere = haul(&scene, &["resume", &id]);
-    let broken = finish(elsewhere.current_dir("/").env("AWS_CA_BUNDLE", scene.world.path("other.pem")));
+    let broken =
+        finish(elsewhere.current_dir("/").env("AWS_CA_BUNDLE", scene.world.path("other.pem")));
     assert_ne!(broken.code(), Some(0));
     assert!(broken.stderr.contains(recorded.to_str().unwrap()), "{}", broken.stderr);
     fs::write(&recorded, kept).unwrap();

@@ -1,10 +1,13 @@
-//! Credentials that Create accepted and that are refused later: the upload pauses, and nothing that arrived is lost.
+//! Credentials that Create accepted and that are refused later: the upload pauses, and nothing that
+//! arrived is lost.
 
 use haul_testkit::Store;
 use haul_testkit::chaos::{Fault, Kind, Rule};
 
 use crate::scene::{PARTS, Scene};
-use crate::world::{PART, World, assert_no_upload_left, copy, event, finish, make_bucket, python, succeed};
+use crate::world::{
+    PART, World, assert_no_upload_left, copy, event, finish, make_bucket, python, succeed,
+};
 
 /// One part after the other, so that it is known which have arrived.
 fn command(scene: &Scene) -> std::process::Command {
@@ -31,12 +34,16 @@ fn refused_once(scene: &Scene, status: u16, code: &str) {
     let finished = succeed(&mut command(scene));
     assert_eq!(event(&finished, "resumed")["arrived_parts"], PARTS);
     assert_eq!(scene.proxy.count(Kind::AbortMultipartUpload), 0, "{code}");
-    assert_eq!(scene.proxy.count(Kind::UploadPart), PARTS as usize + 1, "{code}: only the refused one again");
+    assert_eq!(
+        scene.proxy.count(Kind::UploadPart),
+        PARTS as usize + 1,
+        "{code}: only the refused one again"
+    );
     scene.assert_arrived();
 }
 
-/// MinIO answers an ended session with InvalidAccessKeyId, others in other words. One such answer to one part aborted
-/// the upload, and removed everything that had been sent.
+/// MinIO answers an ended session with InvalidAccessKeyId, others in other words. One such answer
+/// to one part aborted the upload, and removed everything that had been sent.
 #[test]
 fn haul_serve_and_a_caller_refused_in_the_middle() {
     for (status, code) in [
@@ -73,14 +80,17 @@ fn a_refused_upload_is_removed_by_haul_abort() {
 #[test]
 fn a_caller_who_may_not_create_fails_with_1() {
     let scene = Scene::at_haul_serve();
-    scene.proxy.add(Rule::on(Kind::CreateMultipartUpload, Fault::error(403, "AccessDenied")).always());
+    scene
+        .proxy
+        .add(Rule::on(Kind::CreateMultipartUpload, Fault::error(403, "AccessDenied")).always());
     let failed = finish(&mut command(&scene));
     assert_eq!(failed.code(), Some(1), "{}", failed.stderr);
     assert!(!failed.stderr.contains("haul resume"), "{}", failed.stderr);
     assert_eq!(scene.proxy.count(Kind::UploadPart), 0);
 }
 
-/// Without a journal what was sent is removed; where that is refused too, exit code 5 names what is left.
+/// Without a journal what was sent is removed; where that is refused too, exit code 5 names what is
+/// left.
 #[test]
 fn without_a_journal_a_refused_abort_is_reported() {
     for (abort_too, code) in [(false, 1), (true, 5)] {
@@ -100,7 +110,11 @@ fn without_a_journal_a_refused_abort_is_reported() {
         let failed = finish(command.args(["--part-size", "8MiB", "--no-journal"]));
         assert_eq!(failed.code(), Some(code), "{}", failed.stderr);
         if abort_too {
-            assert!(failed.stderr.contains("abort it with keys that may do so"), "{}", failed.stderr);
+            assert!(
+                failed.stderr.contains("abort it with keys that may do so"),
+                "{}",
+                failed.stderr
+            );
         } else {
             assert_no_upload_left(server.store(), &bucket);
         }

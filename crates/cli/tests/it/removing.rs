@@ -21,7 +21,11 @@ impl Removing {
         world.sample("file", MIB / 1024);
         let removing = Self { world, server, bucket };
         for key in keys {
-            succeed(removing.world.haul(removing.server.store()).args(["cp", "file", &removing.url(key)]));
+            succeed(removing.world.haul(removing.server.store()).args([
+                "cp",
+                "file",
+                &removing.url(key),
+            ]));
         }
         removing
     }
@@ -35,13 +39,19 @@ impl Removing {
     }
 }
 
-/// `haul rm s3://demo/w/` printed "removed" and ended with 0 while all seven objects below `w/` stayed.
+/// `haul rm s3://demo/w/` printed "removed" and ended with 0 while all seven objects below `w/`
+/// stayed.
 #[test]
 fn a_folder_is_not_reported_as_removed() {
     let removing = Removing::with(&["w/1", "w/2", "w/deep/3", "x"]);
     for folder in ["w/", "w"] {
         let finished = removing.remove(folder);
-        assert_eq!((finished.code(), finished.stdout.as_str()), (Some(1), ""), "{}", finished.stderr);
+        assert_eq!(
+            (finished.code(), finished.stdout.as_str()),
+            (Some(1), ""),
+            "{}",
+            finished.stderr
+        );
         assert!(finished.stderr.contains("there is no object"), "{}", finished.stderr);
         let hint = format!("hint: haul ls -r {} shows what is below it", removing.url("w/"));
         assert!(finished.stderr.contains(&hint), "{}", finished.stderr);
@@ -55,9 +65,12 @@ fn a_missing_key_ends_with_1() {
     let removing = Removing::with(&["a/there"]);
     let finished = removing.remove("a/gone");
     assert_eq!((finished.code(), finished.stdout.as_str()), (Some(1), ""), "{}", finished.stderr);
-    assert!(finished.stderr.contains(&format!("hint: look for it: haul ls {}", removing.url("a/"))));
+    assert!(
+        finished.stderr.contains(&format!("hint: look for it: haul ls {}", removing.url("a/")))
+    );
     let url = removing.url("a/gone");
-    let finished = finish(removing.world.haul(removing.server.store()).args(["rm", &url, "--json"]));
+    let finished =
+        finish(removing.world.haul(removing.server.store()).args(["rm", &url, "--json"]));
     assert_eq!(event(&finished, "failed")["code"], "NoSuchKey");
 }
 
@@ -76,8 +89,9 @@ fn an_object_that_is_called_like_a_folder_is_removed_alone() {
 #[test]
 fn a_missing_bucket_is_said_to_be_missing() {
     let removing = Removing::with(&[]);
-    let finished =
-        finish(removing.world.haul(removing.server.store()).args(["rm", "s3://no-such-bucket-here/key"]));
+    let finished = finish(
+        removing.world.haul(removing.server.store()).args(["rm", "s3://no-such-bucket-here/key"]),
+    );
     assert_eq!(finished.code(), Some(1));
     assert!(finished.stderr.contains("NoSuchBucket"), "{}", finished.stderr);
 }

@@ -1,5 +1,5 @@
-//! The same command again goes on: after Ctrl-C, after a pause of the store, with another version of the file, with
-//! nothing but a journal, and side by side with itself.
+//! The same command again goes on: after Ctrl-C, after a pause of the store, with another version
+//! of the file, with nothing but a journal, and side by side with itself.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::scene::{KEY, Scene, arrived};
 use crate::world::{
-    LIMIT, PART, assert_keys, assert_no_upload_left, copy, event, events, finish, read_back, succeed,
+    LIMIT, PART, assert_keys, assert_no_upload_left, copy, event, events, finish, read_back,
+    succeed,
 };
 
 const PARTS: u64 = 8;
@@ -28,7 +29,11 @@ fn stopped_by(signal: Signal) -> Scene {
     let finished = running.finish(LIMIT).unwrap();
     if signal == Signal::INT {
         assert_eq!(finished.code(), Some(3), "{}", finished.stderr);
-        assert!(finished.stderr.contains("haul resume"), "it says how to go on: {}", finished.stderr);
+        assert!(
+            finished.stderr.contains("haul resume"),
+            "it says how to go on: {}",
+            finished.stderr
+        );
     } else {
         assert_eq!(finished.code(), None, "a signal ended it");
     }
@@ -216,19 +221,27 @@ fn a_process_that_still_looks_is_the_one_that_is_named() {
     assert_arrived(&scene);
 }
 
-/// What is bound when an upload is begun cannot be had otherwise by asking later; what is asked at Complete can.
+/// What is bound when an upload is begun cannot be had otherwise by asking later; what is asked at
+/// Complete can.
 #[test]
 fn an_option_that_contradicts_what_was_begun_is_refused() {
     let stopped = stopped_by(Signal::KILL);
     let sent = parts_sent(&stopped);
-    for words in [["--checksum", "sha256"], ["--metadata", "owner=me"], ["--content-type", "video/x-new"]] {
+    for words in
+        [["--checksum", "sha256"], ["--metadata", "owner=me"], ["--content-type", "video/x-new"]]
+    {
         let refused = finish(plain(&stopped).args(words));
         assert_eq!(refused.code(), Some(2), "{}", refused.stderr);
         assert!(refused.stderr.contains(words[0]), "{}", refused.stderr);
         assert!(refused.stderr.contains("haul abort "), "{}", refused.stderr);
     }
     assert_eq!(parts_sent(&stopped), sent, "nothing was sent");
-    succeed(command(&stopped).args(["--checksum", "crc64nvme", "--require-proof", "--if-none-match"]));
+    succeed(command(&stopped).args([
+        "--checksum",
+        "crc64nvme",
+        "--require-proof",
+        "--if-none-match",
+    ]));
     assert_arrived(&stopped);
 }
 

@@ -1,5 +1,5 @@
-//! `haul resume --all`: the failure of one upload is not the end of the others, a person's Ctrl-C is; what another process
-//! has is said and left alone.
+//! `haul resume --all`: the failure of one upload is not the end of the others, a person's Ctrl-C
+//! is; what another process has is said and left alone.
 
 use haul_testkit::Store;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule, Seen};
@@ -8,7 +8,8 @@ use haul_testkit::process::{Running, Signal};
 use haul_testkit::servers::HaulServe;
 
 use crate::world::{
-    LIMIT, PART, World, at_another_time, copy, event, events, finish, make_bucket, read_back, succeed,
+    LIMIT, PART, World, at_another_time, copy, event, events, finish, make_bucket, read_back,
+    succeed,
 };
 
 /// Several files on their way into one bucket.
@@ -34,7 +35,8 @@ impl Files {
         self.server.store().at(proxy.endpoint())
     }
 
-    /// An upload that stopped because the store went away; begun this long ago, which is the order of `--all`.
+    /// An upload that stopped because the store went away; begun this long ago, which is the order
+    /// of `--all`.
     fn stopped(&self, name: &str, proxy: &ChaosProxy, offset: &str) {
         proxy.add(Rule::on(Kind::UploadPart, Fault::slow_down()).part(2));
         let sample = self.world.sample(name, 3 * PART);
@@ -47,12 +49,14 @@ impl Files {
 
     fn unfinished(&self) -> Vec<String> {
         let listed = succeed(self.world.haul(self.server.store()).args(["uploads", "--json"]));
-        let keys = events(&listed).into_iter().map(|upload| upload["target"].as_str().unwrap().to_owned());
+        let keys =
+            events(&listed).into_iter().map(|upload| upload["target"].as_str().unwrap().to_owned());
         keys.map(|target| target.rsplit_once('/').unwrap().1.to_owned()).collect()
     }
 }
 
-/// `haul resume --all` took the pause after a failure of the store for a person's Ctrl-C and stopped at the first.
+/// `haul resume --all` took the pause after a failure of the store for a person's Ctrl-C and
+/// stopped at the first.
 #[test]
 fn a_store_that_fails_does_not_keep_the_others_from_arriving() {
     let files = Files::new();
@@ -67,8 +71,14 @@ fn a_store_that_fails_does_not_keep_the_others_from_arriving() {
     let mut all = files.world.haul_without_store();
     all.envs(files.server.store().client_variables());
     let finished = finish(all.args(["resume", "--all", "--max-attempts", "2", "--json"]));
-    assert_eq!(finished.code(), Some(3), "the exit code of the last that failed: {}", finished.stderr);
-    let failed: Vec<_> = events(&finished).into_iter().filter(|event| event["event"] == "failed").collect();
+    assert_eq!(
+        finished.code(),
+        Some(3),
+        "the exit code of the last that failed: {}",
+        finished.stderr
+    );
+    let failed: Vec<_> =
+        events(&finished).into_iter().filter(|event| event["event"] == "failed").collect();
     let codes: Vec<_> = failed.iter().map(|failed| failed["exit_code"].as_u64().unwrap()).collect();
     assert_eq!(codes, [3, 3], "{}", finished.stdout);
     assert_eq!(files.unfinished(), ["dead", "failing"]);
@@ -76,7 +86,8 @@ fn a_store_that_fails_does_not_keep_the_others_from_arriving() {
     assert_eq!(read_back(files.server.store(), &files.bucket, "healthy").sha256, expected);
 }
 
-/// The store fails at the same moment, so the upload pauses with a cause: it is the person's wish all the same.
+/// The store fails at the same moment, so the upload pauses with a cause: it is the person's wish
+/// all the same.
 #[test]
 fn ctrl_c_ends_all_of_them() {
     let files = Files::new();
@@ -87,8 +98,13 @@ fn ctrl_c_ends_all_of_them() {
     let before = proxy.seen().len();
 
     let store = files.through(&proxy);
-    let running =
-        Running::start(files.world.haul(&store).args(["resume", "--all", "--max-attempts", "1000"])).unwrap();
+    let running = Running::start(files.world.haul(&store).args([
+        "resume",
+        "--all",
+        "--max-attempts",
+        "1000",
+    ]))
+    .unwrap();
     let refused = |seen: &[Seen]| {
         seen.iter().skip(before).any(|it| it.kind == Kind::UploadPart && it.status == Some(503))
     };
@@ -97,7 +113,8 @@ fn ctrl_c_ends_all_of_them() {
     let finished = running.finish(LIMIT).unwrap();
     assert_eq!(finished.code(), Some(3), "{}", finished.stderr);
     assert!(finished.stderr.contains("1 upload not begun"), "{}", finished.stderr);
-    let asked = proxy.seen().into_iter().skip(before).filter(|it| it.kind == Kind::ListParts).count();
+    let asked =
+        proxy.seen().into_iter().skip(before).filter(|it| it.kind == Kind::ListParts).count();
     assert_eq!(asked, 1, "only the first was taken up");
     assert_eq!(files.unfinished(), ["first", "second"]);
 }
@@ -120,7 +137,11 @@ fn what_another_process_has_is_said() {
         command
     };
     let told = succeed(&mut all());
-    assert!(told.stdout.contains(&format!("process {} is working on it", running.id())), "{}", told.stdout);
+    assert!(
+        told.stdout.contains(&format!("process {} is working on it", running.id())),
+        "{}",
+        told.stdout
+    );
     let skipped = event(&succeed(all().arg("--json")), "upload-skipped");
     assert_eq!(skipped["running_pid"], running.id());
     proxy.release();

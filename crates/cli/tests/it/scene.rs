@@ -9,8 +9,8 @@ use haul_testkit::process::{Finished, Running};
 use haul_testkit::servers::HaulServe;
 
 use crate::world::{
-    LIMIT, Sample, World, assert_no_upload_left, copy, event, events, haul_binary, make_bucket, python,
-    read_back, succeed,
+    LIMIT, Sample, World, assert_no_upload_left, copy, event, events, haul_binary, make_bucket,
+    python, read_back, succeed,
 };
 
 /// The least that AWS allows, so that many parts are few bytes.
@@ -84,22 +84,29 @@ impl Scene {
         self.kill_without_part(PARTS);
     }
 
-    /// Starts it, and stops it as a power failure would when this part is the only one that has not arrived.
+    /// Starts it, and stops it as a power failure would when this part is the only one that has not
+    /// arrived.
     pub(crate) fn kill_without_part(&self, missing: u32) {
         self.kill_command_without_part(&mut self.command(), missing);
     }
 
     /// The same of another command that uploads the file.
     pub(crate) fn kill_command_without_part(&self, command: &mut Command, missing: u32) {
-        self.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(missing));
+        self.proxy
+            .add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(missing));
         let running = Running::start(command).unwrap();
         self.wait_for(|seen| all_arrived_but(missing, seen));
         running.kill(LIMIT).unwrap();
     }
 
-    /// Runs it while `meanwhile` happens, which begins when the first request of this kind (and part) stands in the
-    /// proxy and has not reached the store.
-    pub(crate) fn run_while(&self, held: Kind, part: Option<u32>, meanwhile: impl FnOnce(&Self)) -> Finished {
+    /// Runs it while `meanwhile` happens, which begins when the first request of this kind (and
+    /// part) stands in the proxy and has not reached the store.
+    pub(crate) fn run_while(
+        &self,
+        held: Kind,
+        part: Option<u32>,
+        meanwhile: impl FnOnce(&Self),
+    ) -> Finished {
         let rule = Rule::on(held, Fault::Hold);
         self.proxy.add(part.map_or_else(|| rule.clone(), |part| rule.clone().part(part)));
         let running = Running::start(&mut self.command()).unwrap();
@@ -127,7 +134,8 @@ impl Scene {
         let aborted = self.python(
             "found = s3.list_multipart_uploads(Bucket=args[0]).get('Uploads', [])\n\
              for upload in found:\n    \
-                 s3.abort_multipart_upload(Bucket=args[0], Key=upload['Key'], UploadId=upload['UploadId'])\n\
+                 s3.abort_multipart_upload(Bucket=args[0], Key=upload['Key'], \
+                 UploadId=upload['UploadId'])\n\
              answer(len(found))\n",
         );
         assert_eq!(aborted, 1, "there was one upload to abort");

@@ -12,12 +12,15 @@ use haul_testkit::python::{Talk, Venv};
 use haul_testkit::servers::HaulServe;
 use serde_json::{Value, json};
 
-use crate::world::{LIMIT, World, copy, finish, haul_binary, make_bucket, python, read_back, succeed};
+use crate::world::{
+    LIMIT, World, copy, finish, haul_binary, make_bucket, python, read_back, succeed,
+};
 
 fn keys(pairs: &[(&str, &str, &str)]) -> String {
     let pair = |(id, access, scope): &(&str, &str, &str)| {
         format!(
-            "[[keys]]\naccess_key_id = \"{id}\"\nsecret_access_key = \"secret-of-{id}\"\naccess = \"{access}\"\nscopes = [{scope:?}]\n"
+            "[[keys]]\naccess_key_id = \"{id}\"\nsecret_access_key = \"secret-of-{id}\"\naccess = \
+             \"{access}\"\nscopes = [{scope:?}]\n"
         )
     };
     pairs.iter().map(pair).collect()
@@ -53,8 +56,11 @@ fn sighup_reads_the_keys_again_and_a_slip_locks_nobody_out() {
     assert!(!may_write("WRITER", "s3://photos/2026/b"), "a key wrote that nobody gave");
 
     // In the place of the old ones, and only below its prefix.
-    fs::write(&file, keys(&[("WRITER", "read-write", "photos/2026/"), ("OTHER", "read-write", "x-y-z")]))
-        .unwrap();
+    fs::write(
+        &file,
+        keys(&[("WRITER", "read-write", "photos/2026/"), ("OTHER", "read-write", "x-y-z")]),
+    )
+    .unwrap();
     server.signal(Signal::HUP).unwrap();
     assert_eq!(server.event("keys-replaced", LIMIT).unwrap()["key_pairs"], 2);
     assert!(may_write("WRITER", "s3://photos/2026/b"));
@@ -75,14 +81,16 @@ fn sighup_reads_the_keys_again_and_a_slip_locks_nobody_out() {
     assert!(!server.said().contains("secret-of-WRITER"));
 }
 
-/// Under `nohup` the signal was ignored with all others of its kind, and a key that was taken back stayed valid.
+/// Under `nohup` the signal was ignored with all others of its kind, and a key that was taken back
+/// stayed valid.
 #[test]
 fn sighup_reads_the_keys_again_under_nohup_too() {
     let world = World::new();
     let file = world.path("keys.toml");
     fs::write(&file, keys(&[("LEAVER", "read-write", "photos")])).unwrap();
     let arguments = ["--keys", file.to_str().unwrap()];
-    let mut server = HaulServe::start_under_nohup(haul_binary(), &world.path("data"), &arguments).unwrap();
+    let mut server =
+        HaulServe::start_under_nohup(haul_binary(), &world.path("data"), &arguments).unwrap();
     let ignored = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
     let ignored = ignored.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
     assert_eq!(u64::from_str_radix(ignored, 16).unwrap() & 1, 0, "SIGHUP is still ignored");
@@ -115,7 +123,8 @@ fn a_keys_file_with_the_owners_key_is_refused() {
     succeed(world.haul(&known_as(&owner, "WRITER")).args(["ls", "s3://photos"]));
     drop(server);
     let mut serve = world.haul_without_store();
-    let refused = finish(serve.args(["serve", "--data", "data", "--listen", "127.0.0.1:0"]).args(arguments));
+    let refused =
+        finish(serve.args(["serve", "--data", "data", "--listen", "127.0.0.1:0"]).args(arguments));
     assert_eq!(refused.code(), Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains("is the owner's own"), "{}", refused.stderr);
 }
@@ -127,7 +136,8 @@ fn sigterm_lets_a_running_upload_end_and_takes_no_new_one() {
     let store = server.store().clone();
     let bucket = make_bucket(&world, &store);
     let mut upload =
-        Talk::start(&Venv::shared(), include_str!("py/slow_upload.py"), &store, &[&bucket]).unwrap();
+        Talk::start(&Venv::shared(), include_str!("py/slow_upload.py"), &store, &[&bucket])
+            .unwrap();
     assert_eq!(upload.line().unwrap(), "half");
     server.signal(Signal::TERM).unwrap();
     let address: SocketAddr = store.endpoint.strip_prefix("http://").unwrap().parse().unwrap();
@@ -162,14 +172,21 @@ answer({name: answer["ResponseMetadata"]["RequestId"] for name, answer in ids.it
     let ids = python(server.store(), script, &[&bucket]);
     // A line is written before its answer leaves.
     let said = server.said();
-    let lines: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let lines: Vec<Value> =
+        said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let line_of = |id: &Value| {
-        let of = |line: &&Value| line["span"]["id"] == *id && line["fields"]["message"] == "answered";
+        let of =
+            |line: &&Value| line["span"]["id"] == *id && line["fields"]["message"] == "answered";
         lines.iter().find(of).unwrap_or_else(|| panic!("{id} is not in:\n{said}"))
     };
-    for (name, method, path, status) in [("put", "PUT", "key", 200), ("get", "GET", "absent", 404)] {
+    for (name, method, path, status) in [("put", "PUT", "key", 200), ("get", "GET", "absent", 404)]
+    {
         let fields = &line_of(&ids[name])["fields"];
-        assert_eq!((&fields["method"], &fields["status"]), (&json!(method), &json!(status)), "{fields}");
+        assert_eq!(
+            (&fields["method"], &fields["status"]),
+            (&json!(method), &json!(status)),
+            "{fields}"
+        );
         assert_eq!(fields["path"], json!(format!("/{bucket}/{path}")));
     }
     // Bytes above ASCII pass hyper, and a terminal obeys some of them.
@@ -186,7 +203,8 @@ answer({name: answer["ResponseMetadata"]["RequestId"] for name, answer in ids.it
     assert!(!said.contains("hush"), "{said}");
 }
 
-/// A document that could not be read once stood in the log, whole, with whatever its sender had put into it.
+/// A document that could not be read once stood in the log, whole, with whatever its sender had put
+/// into it.
 #[test]
 fn no_document_reaches_the_log() {
     let world = World::new();
@@ -221,7 +239,11 @@ fn a_full_disk_is_answered_507_and_spares_what_is_there() {
     // The disk is mounted for the server alone; through its root others can look at it.
     let disk = format!("/proc/{}/root{}", server.id(), data.display());
     let told = python(server.store(), include_str!("py/full_disk.py"), &[&bucket, &disk]);
-    assert_eq!((&told["status"], &told["code"]), (&json!(507), &json!("InsufficientStorage")), "{told}");
+    assert_eq!(
+        (&told["status"], &told["code"]),
+        (&json!(507), &json!("InsufficientStorage")),
+        "{told}"
+    );
     assert!(told["taken"].as_u64().unwrap() >= 3, "{told}");
     for name in ["listed_are_taken", "before_is_intact", "after_is_intact"] {
         assert_eq!(told[name], true, "{name}: {told}");
@@ -241,7 +263,8 @@ fn boto3_comes_in_by_https_and_metrics_are_elsewhere() {
     let tls = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/tests/it/tls");
     let file = |name: &str| tls.join(name).display().to_string();
     let (certificate, key) = (file("server.pem"), file("server-test-only.key"));
-    let arguments = ["--admin-listen", "127.0.0.1:0", "--tls-cert", &certificate, "--tls-key", &key];
+    let arguments =
+        ["--admin-listen", "127.0.0.1:0", "--tls-cert", &certificate, "--tls-key", &key];
     let mut server = HaulServe::start_with(haul_binary(), &world.path("data"), &arguments).unwrap();
     let store = server.store().clone();
     assert!(store.endpoint.starts_with("https://127.0.0.1:"), "{}", store.endpoint);
@@ -257,11 +280,15 @@ answer({"read": https.get_object(Bucket="secured", Key="key", ChecksumMode="ENAB
         "health": ask("/health"), "metrics": ask("/metrics")})
 "#;
     let admin = server.event("listening", LIMIT).unwrap();
-    let told = python(&store, script, &[&file("ca.pem"), admin["admin_endpoint"].as_str().unwrap()]);
+    let told =
+        python(&store, script, &[&file("ca.pem"), admin["admin_endpoint"].as_str().unwrap()]);
     assert_eq!(told["read"], "sent");
     assert!(told["health"].as_str().unwrap().contains("ok"), "{told}");
     let metrics = told["metrics"].as_str().unwrap();
-    assert!(metrics.contains("haul_requests_total{method=\"PUT\",status=\"2xx\"} 2\n"), "{metrics}");
+    assert!(
+        metrics.contains("haul_requests_total{method=\"PUT\",status=\"2xx\"} 2\n"),
+        "{metrics}"
+    );
 }
 
 /// 768 MiB in three parts at once would be that much memory in a server that holds a part whole.
@@ -275,7 +302,14 @@ fn memory_stays_small_whatever_the_size_of_parts() {
     for (part_size, concurrency) in [("256MiB", "3"), ("8MiB", "16")] {
         let to = format!("s3://{bucket}/{part_size}");
         let mut command = copy(&world, server.store(), world.path("file"), &to);
-        succeed(command.args(["--part-size", part_size, "--concurrency", concurrency, "--memory", "1GiB"]));
+        succeed(command.args([
+            "--part-size",
+            part_size,
+            "--concurrency",
+            concurrency,
+            "--memory",
+            "1GiB",
+        ]));
         succeed(world.haul(server.store()).args(["cp", &to, "back"]));
         fs::remove_file(world.path("back")).unwrap();
         succeed(world.haul(server.store()).args(["rm", &to]));

@@ -1,4 +1,5 @@
-//! What `haul serve` takes of its machine, and who can see what it keeps: open files, memory, modes of files, the secret.
+//! What `haul serve` takes of its machine, and who can see what it keeps: open files, memory, modes
+//! of files, the secret.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -26,7 +27,8 @@ fn open_files(server: &HaulServe) -> (u64, u64) {
 #[test]
 fn the_soft_limit_of_open_files_is_raised() {
     let world = World::new();
-    let server = HaulServe::start_with_open_files(haul_binary(), &world.path("data"), 256, 4000).unwrap();
+    let server =
+        HaulServe::start_with_open_files(haul_binary(), &world.path("data"), 256, 4000).unwrap();
     assert_eq!(open_files(&server), (4000, 4000));
     assert!(!server.said().contains("fewer connections"), "{}", server.said());
 }
@@ -35,7 +37,8 @@ fn the_soft_limit_of_open_files_is_raised() {
 #[test]
 fn connections_stay_below_the_limit_of_open_files() {
     let world = World::new();
-    let server = HaulServe::start_with_open_files(haul_binary(), &world.path("data"), 64, 64).unwrap();
+    let server =
+        HaulServe::start_with_open_files(haul_binary(), &world.path("data"), 64, 64).unwrap();
     assert!(server.said().contains("fewer connections"), "{}", server.said());
     let bucket = make_bucket(&world, server.store());
     let script = r#"
@@ -58,8 +61,13 @@ fn without_a_free_file_the_answer_is_503_and_writes_go_on() {
     let world = World::new();
     let server = world.serve();
     let bucket = make_bucket(&world, server.store());
-    let mut puts =
-        Talk::start(&Venv::shared(), include_str!("py/out_of_files.py"), server.store(), &[&bucket]).unwrap();
+    let mut puts = Talk::start(
+        &Venv::shared(),
+        include_str!("py/out_of_files.py"),
+        server.store(),
+        &[&bucket],
+    )
+    .unwrap();
     let mut next = || -> Value { serde_json::from_str(&puts.line().unwrap()).unwrap() };
     assert_eq!(next(), json!([200, null, null]));
     let before = server.limit_open_files(1).unwrap();
@@ -74,7 +82,8 @@ fn without_a_free_file_the_answer_is_503_and_writes_go_on() {
     puts.say("end").unwrap();
 }
 
-/// 200 uploads signed with the hash of their payload, while 300 clients ask for an object and do not read it.
+/// 200 uploads signed with the hash of their payload, while 300 clients ask for an object and do
+/// not read it.
 #[test]
 fn memory_stays_small_beside_readers_that_do_not_read() {
     let world = World::new();
@@ -84,8 +93,10 @@ fn memory_stays_small_beside_readers_that_do_not_read() {
     succeed(world.haul(server.store()).args(["cp", "large", &format!("s3://{bucket}/large")]));
     drop(large);
     let body = vec![0x5a; 5 << 20];
-    let script =
-        format!("import hashlib\nanswer(hashlib.sha256(bytes([0x5a]) * {}).hexdigest())", body.len());
+    let script = format!(
+        "import hashlib\nanswer(hashlib.sha256(bytes([0x5a]) * {}).hexdigest())",
+        body.len()
+    );
     let hash = python(server.store(), &script, &[]);
     let length = body.len().to_string();
     let arguments = [bucket.as_str(), hash.as_str().unwrap(), &length];
@@ -123,7 +134,8 @@ fn memory_stays_small_beside_readers_that_do_not_read() {
     }
     let peak_mib = usage_of(server.id()).unwrap().peak_memory_bytes / MIB;
     println!("peak memory: {peak_mib} MiB");
-    // The figure of docs/s3-compatibility.md. Live are about 130 MiB; the rest is what the allocator does not give back.
+    // The figure of docs/s3-compatibility.md. Live are about 130 MiB; the rest is what the
+    // allocator does not give back.
     assert!(peak_mib < 320, "{peak_mib} MiB");
 }
 
@@ -210,15 +222,16 @@ fn page(world: &World, command: &mut Command) -> String {
         assert!(Instant::now() < end, "{}", fs::read_to_string(&log).unwrap());
         std::thread::sleep(Duration::from_millis(20));
     }
-    // The one that has written itself into the lock: what was started may only have given it a terminal.
+    // The one that has written itself into the lock: what was started may only have given it a
+    // terminal.
     let pid = fs::read_to_string(world.path("data/lock")).unwrap();
     assert!(Command::new("kill").arg(pid.trim()).status().unwrap().success());
     server.wait().unwrap();
     fs::read_to_string(&log).unwrap()
 }
 
-/// When every text came to be escaped, so were the line breaks of our own: the page of `haul serve` was one
-/// line full of `\n`, and each warning with its hint too.
+/// When every text came to be escaped, so were the line breaks of our own: the page of `haul serve`
+/// was one line full of `\n`, and each warning with its hint too.
 #[test]
 fn the_page_of_serve_has_lines_that_can_be_pasted() {
     let world = World::new();
@@ -228,9 +241,13 @@ fn the_page_of_serve_has_lines_that_can_be_pasted() {
     let mut serve = world.haul_without_store();
     let arguments = ["serve", "--data", "data", "--listen", "127.0.0.1:0", "--keys", "keys.toml"];
     let said = page(&world, serve.args(arguments));
-    for begin in
-        ["warning: ", "hint: chmod 600 ", "haul serves ", "  export AWS_ENDPOINT_URL=", "  haul    haul mb"]
-    {
+    for begin in [
+        "warning: ",
+        "hint: chmod 600 ",
+        "haul serves ",
+        "  export AWS_ENDPOINT_URL=",
+        "  haul    haul mb",
+    ] {
         assert!(said.lines().any(|line| line.starts_with(begin)), "{begin}: {said}");
     }
 }
@@ -248,7 +265,10 @@ fn the_secret_is_shown_on_a_terminal_only() {
     let mut plain = world.haul_without_store();
     let plain = page(&world, plain.args(["serve", "--data", "data", "--listen", "127.0.0.1:0"]));
     assert!(!plain.contains(&secret), "{plain}");
-    assert!(plain.contains(&format!("in {} (shown on a terminal only)", keys.display())), "{plain}");
+    assert!(
+        plain.contains(&format!("in {} (shown on a terminal only)", keys.display())),
+        "{plain}"
+    );
 
     // `script` gives it a terminal of its own.
     let mut terminal = Command::new("script");

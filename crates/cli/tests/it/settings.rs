@@ -13,7 +13,8 @@ fn assert_refused(finished: &Finished, said: &[&str]) {
     }
 }
 
-/// Secrets of Kubernetes end in a newline when they are made with `echo`: `haul` panicked and ended with 101.
+/// Secrets of Kubernetes end in a newline when they are made with `echo`: `haul` panicked and ended
+/// with 101.
 #[test]
 fn keys_that_end_in_a_newline_upload_like_others() {
     let world = World::new();
@@ -33,7 +34,11 @@ fn a_key_id_that_no_header_takes_is_refused_in_words() {
     let server = world.serve();
     let finished = finish(world.haul(server.store()).arg("ls").env("AWS_ACCESS_KEY_ID", "A\nK"));
     assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
-    assert!(finished.stderr.contains("the access key id has a blank, a line break"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("the access key id has a blank, a line break"),
+        "{}",
+        finished.stderr
+    );
 }
 
 /// The password stood in `Host:`, in the journal, in `haul uploads --json` and in hints.
@@ -59,8 +64,14 @@ fn an_endpoint_without_scheme_is_refused_from_each_place() {
     let world = World::new();
     let config = world.path("config");
     std::fs::write(&config, "[default]\nendpoint_url = localhost:9000\n").unwrap();
-    let said = ["localhost:9000 does not begin with http:// or https://", "hint: write it with its scheme"];
-    assert_refused(&finish(world.haul_without_store().args(["--endpoint", "localhost:9000", "ls"])), &said);
+    let said = [
+        "localhost:9000 does not begin with http:// or https://",
+        "hint: write it with its scheme",
+    ];
+    assert_refused(
+        &finish(world.haul_without_store().args(["--endpoint", "localhost:9000", "ls"])),
+        &said,
+    );
     let mut by_variable = world.haul_without_store();
     assert_refused(&finish(by_variable.arg("ls").env("AWS_ENDPOINT_URL", "localhost:9000")), &said);
     let mut by_profile = world.haul_without_store();
@@ -97,7 +108,10 @@ fn a_config_file_that_cannot_be_parsed_is_named_with_its_line() {
     let config = world.path("config");
     std::fs::write(&config, "[default]\nregion = us-east-1\n[profile broken\n").unwrap();
     let finished = finish(world.haul(server.store()).arg("ls").env("AWS_CONFIG_FILE", &config));
-    assert_refused(&finished, &[&format!("{} on line 3", config.display()), "hint: correct that line"]);
+    assert_refused(
+        &finished,
+        &[&format!("{} on line 3", config.display()), "hint: correct that line"],
+    );
     // Of local:// no profile is read.
     succeed(world.haul_without_store().args(["ls", "local://"]).env("AWS_CONFIG_FILE", &config));
 }
@@ -110,11 +124,13 @@ fn a_key_id_without_its_secret_is_reported_as_that() {
     assert_refused(&finished, &["has AWS_ACCESS_KEY_ID and no AWS_SECRET_ACCESS_KEY"]);
 }
 
-/// Every command with keys and without a region waited three seconds for a service that only machines of AWS have.
+/// Every command with keys and without a region waited three seconds for a service that only
+/// machines of AWS have.
 #[test]
 fn keys_without_a_region_ask_no_metadata_service() {
     let world = World::new();
-    let metadata = CannedServer::always("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").unwrap();
+    let metadata =
+        CannedServer::always("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").unwrap();
     let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
     let proxy = CannedServer::always(refusal).unwrap();
     let mut list = world.haul_without_store();

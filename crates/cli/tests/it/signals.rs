@@ -9,8 +9,9 @@ use haul_testkit::process::{Running, Signal};
 use crate::scene::{PARTS, Scene, all_arrived_but};
 use crate::world::{LIMIT, copy, events, haul_binary, succeed};
 
-/// `timeout 1.5 haul cp …` signals its child and then its whole group. The second signal, milliseconds later, was taken
-/// for a person's second Ctrl-C: what was in flight got no time to arrive, and "again" was reported.
+/// `timeout 1.5 haul cp …` signals its child and then its whole group. The second signal,
+/// milliseconds later, was taken for a person's second Ctrl-C: what was in flight got no time to
+/// arrive, and "again" was reported.
 #[test]
 fn two_signals_at_once_are_one_request_to_pause() {
     let scene = Scene::at_haul_serve();
@@ -25,7 +26,11 @@ fn two_signals_at_once_are_one_request_to_pause() {
     assert_eq!(finished.code(), Some(3), "{}", finished.stderr);
     assert!(!finished.stderr.contains("again:"), "{}", finished.stderr);
     let paused = crate::world::event(&finished, "paused");
-    assert_eq!(paused["arrived_bytes"], scene.sample_bytes(), "the part in flight had time to arrive");
+    assert_eq!(
+        paused["arrived_bytes"],
+        scene.sample_bytes(),
+        "the part in flight had time to arrive"
+    );
 }
 
 /// What a terminal sends when it is closed, and a service manager when it stops a service.
@@ -59,8 +64,8 @@ fn timeout_pauses_an_upload_as_one_signal_does() {
     assert!(!finished.stderr.contains("again:"), "{}", finished.stderr);
 }
 
-/// Ctrl-C while the store was still being asked for unfinished uploads printed `haul resume ID` for a journal that had no
-/// record yet: the command it offered failed.
+/// Ctrl-C while the store was still being asked for unfinished uploads printed `haul resume ID` for
+/// a journal that had no record yet: the command it offered failed.
 #[test]
 fn ctrl_c_before_create_offers_nothing_to_resume() {
     let scene = Scene::at_haul_serve();
@@ -76,16 +81,20 @@ fn ctrl_c_before_create_offers_nothing_to_resume() {
     assert_eq!(events(&listed), Vec::<serde_json::Value>::new());
 }
 
-/// `for f in *; do haul cp "$f" …; done` went on with the next file after every Ctrl-C: a shell ends its loop only when
-/// the command died of the signal. `script` gives the shell a terminal, whose Ctrl-C is the byte 3.
+/// `for f in *; do haul cp "$f" …; done` went on with the next file after every Ctrl-C: a shell
+/// ends its loop only when the command died of the signal. `script` gives the shell a terminal,
+/// whose Ctrl-C is the byte 3.
 #[test]
 fn one_ctrl_c_ends_the_shell_loop_around_the_command() {
     let scene = Scene::at_haul_serve();
-    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(PARTS).always());
+    scene
+        .proxy
+        .add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(PARTS).always());
     let log = scene.world.path("rounds");
     let one = copy(&scene.world, &scene.store, &scene.sample.path, &scene.url());
     let one = format!("{} --part-size 5MiB --concurrency 3 --json", words(&one));
-    let script = format!("for round in 1 2 3; do {one}; echo \"$round $?\" >> {}; done", log.display());
+    let script =
+        format!("for round in 1 2 3; do {one}; echo \"$round $?\" >> {}; done", log.display());
     let mut shell = Command::new("script");
     shell.args(["--quiet", "--return", "--command", &format!("bash -c '{script}'")]);
     shell.arg(scene.world.path("typescript")).stdin(Stdio::piped()).stdout(Stdio::null());
@@ -98,7 +107,11 @@ fn one_ctrl_c_ends_the_shell_loop_around_the_command() {
     assert!(!log.exists(), "no round came to its end: {:?}", std::fs::read_to_string(&log));
     assert_eq!(scene.proxy.count(Kind::CreateMultipartUpload), 1);
     let listed = succeed(scene.world.haul(&scene.store).args(["uploads", "--json"]));
-    assert_eq!(events(&listed)[0]["state"], "interrupted", "the upload is paused and can be resumed");
+    assert_eq!(
+        events(&listed)[0]["state"],
+        "interrupted",
+        "the upload is paused and can be resumed"
+    );
 }
 
 fn words(command: &Command) -> String {
@@ -108,5 +121,8 @@ fn words(command: &Command) -> String {
 
 fn one_envs(scene: &Scene) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
     let command = scene.world.haul(&scene.store);
-    command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
+    command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect()
 }

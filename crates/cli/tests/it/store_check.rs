@@ -1,4 +1,5 @@
-//! `haul store check` on a folder that `haul serve` wrote: sound, damaged, littered, held by a server, or no store at all.
+//! `haul store check` on a folder that `haul serve` wrote: sound, damaged, littered, held by a
+//! server, or no store at all.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -51,7 +52,8 @@ fn data_files(folder: &Path) -> Vec<PathBuf> {
 /// The one data file of this length.
 fn data_file(world: &World, length_bytes: u64) -> PathBuf {
     let mut files = data_files(&world.path("data/data"));
-    // Behind each 64 KiB that it holds, or the rest of them, a data file has four bytes of checksum.
+    // Behind each 64 KiB that it holds, or the rest of them, a data file has four bytes of
+    // checksum.
     let file_bytes = length_bytes + 4 * length_bytes.div_ceil(64 << 10);
     files.retain(|file| file.metadata().unwrap().len() == file_bytes);
     assert_eq!(files.len(), 1, "{files:?}");
@@ -98,11 +100,13 @@ fn a_flipped_bit_and_a_lost_file_are_named() {
     let (rotten, lost) = (shown(&world, &rotten), shown(&world, &lost));
     for line in [
         format!(
-            "damaged  part 3 of {bucket}/parts: {rotten}: bytes 0 to 65535 are not those that were written"
+            "damaged  part 3 of {bucket}/parts: {rotten}: bytes 0 to 65535 are not those that were \
+             written"
         ),
         format!("damaged  {rotten}: bytes 0 to 65535 are not those that were written"),
         format!(
-            "damaged  part 1 of {bucket}/whole: {lost}: cannot be read: No such file or directory (os error 2)"
+            "damaged  part 1 of {bucket}/whole: {lost}: cannot be read: No such file or directory \
+             (os error 2)"
         ),
     ] {
         assert!(told.stdout.lines().any(|told| told == line), "{line} is not in:\n{}", told.stdout);
@@ -115,8 +119,12 @@ fn a_flipped_bit_and_a_lost_file_are_named() {
     assert_eq!(told.code(), Some(7));
     let named = |problem: &Value| problem["kind"] == "damaged-part" && problem["key"] == "parts";
     let problem = events(&told).into_iter().find(named).expect(&told.stdout);
-    assert_eq!((&problem["bucket"], &problem["part_number"]), (&Value::from(bucket), &Value::from(3)));
-    let file = |problem: &Value| problem["kind"] == "damaged-file" && problem["file"] == rotten.as_str();
+    assert_eq!(
+        (&problem["bucket"], &problem["part_number"]),
+        (&Value::from(bucket), &Value::from(3))
+    );
+    let file =
+        |problem: &Value| problem["kind"] == "damaged-file" && problem["file"] == rotten.as_str();
     assert!(events(&told).iter().any(file), "{}", told.stdout);
     assert_eq!(event(&told, "checked")["problems"], 4);
     let failed = event(&told, "failed");
@@ -133,19 +141,26 @@ fn an_orphan_is_no_damage_and_goes_only_when_asked() {
     assert_eq!(told.code(), Some(0), "{}", told.stderr);
     let line = format!("orphan   {}\n", shown(&world, &orphan));
     assert!(told.stdout.starts_with(&line), "{}", told.stdout);
-    assert!(told.stdout.contains("1 orphaned file that nothing refers to: harmless, --repair removes"));
+    assert!(
+        told.stdout.contains("1 orphaned file that nothing refers to: harmless, --repair removes")
+    );
     assert!(orphan.exists());
 
     let told = check(&world, &["data", "--repair", "--json"]);
     assert_eq!(told.code(), Some(0), "{}", told.stderr);
     assert_eq!(event(&told, "checked")["removed_orphans"], 1);
     assert!(!orphan.exists());
-    // In the wrong folder it is none of ours, whatever its name: it is named by where it is, and stays.
+    // In the wrong folder it is none of ours, whatever its name: it is named by where it is, and
+    // stays.
     let stranger = orphan.with_file_name("0000000000fffffe");
     fs::write(&stranger, "of somebody else").unwrap();
     let told = check(&world, &["data", "--repair"]);
     assert_eq!(told.code(), Some(0), "{}", told.stderr);
-    assert!(told.stdout.starts_with(&format!("stranger {}\n", shown(&world, &stranger))), "{}", told.stdout);
+    assert!(
+        told.stdout.starts_with(&format!("stranger {}\n", shown(&world, &stranger))),
+        "{}",
+        told.stdout
+    );
     assert!(told.stdout.contains("; 1 stranger left alone"), "{}", told.stdout);
     assert!(!told.stdout.contains("orphan"), "{}", told.stdout);
     assert_eq!(event(&check(&world, &["data", "--json"]), "checked")["strangers"], 1);
@@ -159,8 +174,8 @@ fn an_orphan_is_no_damage_and_goes_only_when_asked() {
     );
 }
 
-/// Pages of the metadata that are not what was written are never believed, whatever byte it is: either the check says so, or
-/// the byte was one that nothing reads.
+/// Pages of the metadata that are not what was written are never believed, whatever byte it is:
+/// either the check says so, or the byte was one that nothing reads.
 #[test]
 fn damaged_metadata_is_found_and_no_crash() {
     let world = World::new();
@@ -177,7 +192,9 @@ fn damaged_metadata_is_found_and_no_crash() {
         let told = check(&world, &["data"]);
         assert!(!told.stderr.contains("panicked"), "byte {at}:\n{}", told.stderr);
         match told.code() {
-            Some(0) => assert!(told.stdout.starts_with("sound: 2 objects"), "byte {at}: {}", told.stdout),
+            Some(0) => {
+                assert!(told.stdout.starts_with("sound: 2 objects"), "byte {at}: {}", told.stdout)
+            }
             Some(7) => {
                 assert!(told.stderr.contains("hint: "), "byte {at}: {}", told.stderr);
                 found += 1;
@@ -188,8 +205,9 @@ fn damaged_metadata_is_found_and_no_crash() {
     assert!(found > 0, "no damage was found");
 }
 
-/// `rm DIR/meta.redb; haul ls --data DIR local://` made new metadata and removed all data files as orphans, with exit code 0
-/// and not a word. A link that leads nowhere in the place of the metadata did the same.
+/// `rm DIR/meta.redb; haul ls --data DIR local://` made new metadata and removed all data files as
+/// orphans, with exit code 0 and not a word. A link that leads nowhere in the place of the metadata
+/// did the same.
 #[test]
 fn a_folder_without_its_metadata_is_refused_by_every_command() {
     let world = World::new();

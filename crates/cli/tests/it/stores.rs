@@ -1,10 +1,12 @@
-//! The main job: a real file into every store, most of which nobody here wrote, and read back with boto3.
+//! The main job: a real file into every store, most of which nobody here wrote, and read back with
+//! boto3.
 
 use haul_testkit::Store;
 use haul_testkit::files::{MIB, sha256};
 
 use crate::world::{
-    PART, World, assert_keys, assert_no_upload_left, event, expected_etag, make_bucket, read_back, succeed,
+    PART, World, assert_keys, assert_no_upload_left, event, expected_etag, make_bucket, read_back,
+    succeed,
 };
 
 const FILE_BYTES: u64 = 300 * MIB;
@@ -51,7 +53,11 @@ fn put_and_read_back(world: &World, store: &Store, proof: Proof) {
     assert_eq!(sha256(&world.path("back.mov")).unwrap(), sample.sha256);
 
     let listed = succeed(world.haul(store).args(["ls", &url]));
-    assert!(listed.stdout.contains("video.mov") && listed.stdout.contains("314572800"), "{}", listed.stdout);
+    assert!(
+        listed.stdout.contains("video.mov") && listed.stdout.contains("314572800"),
+        "{}",
+        listed.stdout
+    );
     succeed(world.haul(store).args(["rm", &object]));
     assert_keys(store, &bucket, &[]);
 }
@@ -78,7 +84,8 @@ fn garage_takes_300_mib() {
     put_and_read_back(&World::new(), &Store::shared("GARAGE"), Proof::Checksum);
 }
 
-/// Below the threshold there is one request, and its ETag is the MD5 of the file; empty files exist too.
+/// Below the threshold there is one request, and its ETag is the MD5 of the file; empty files exist
+/// too.
 fn put_small_files(world: &World, store: &Store) {
     let bucket = make_bucket(world, store);
     for length_bytes in [0, 1, 70_000, 5 * MIB + 1] {

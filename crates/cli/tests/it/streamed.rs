@@ -1,5 +1,5 @@
-//! Parts that are hashed while they are sent, with their checksum in a trailer: where that is done, what proves them, and
-//! what happens where it fails.
+//! Parts that are hashed while they are sent, with their checksum in a trailer: where that is done,
+//! what proves them, and what happens where it fails.
 
 use std::io;
 use std::sync::Arc;
@@ -44,7 +44,10 @@ fn haul_serve_proves_a_streamed_part_by_its_trailer() {
     );
     for request in sent_parts(&scene) {
         assert_eq!(request.header("x-amz-trailer"), Some("x-amz-checksum-crc64nvme"));
-        assert_eq!(request.header("x-amz-content-sha256"), Some("STREAMING-UNSIGNED-PAYLOAD-TRAILER"));
+        assert_eq!(
+            request.header("x-amz-content-sha256"),
+            Some("STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+        );
         assert_eq!(request.header("content-encoding"), Some("aws-chunked"));
     }
 }
@@ -54,7 +57,8 @@ fn a_damaged_streamed_part_is_refused_and_streamed_again() {
     let scene = Scene::at_haul_serve();
     scene.proxy.add(Rule::on(Kind::UploadPart, Fault::FlipBit { at_byte: 1_000_000 }).part(2));
     parts_sent(&scene);
-    let of_two: Vec<_> = sent_parts(&scene).into_iter().filter(|it| it.part_number == Some(2)).collect();
+    let of_two: Vec<_> =
+        sent_parts(&scene).into_iter().filter(|it| it.part_number == Some(2)).collect();
     let statuses: Vec<_> = of_two.iter().map(|request| request.status).collect();
     assert_eq!(statuses, [Some(400), Some(200)]);
     assert!(of_two.iter().all(is_streamed), "damage on the way says nothing about trailers");
@@ -65,7 +69,11 @@ fn a_damaged_streamed_part_is_refused_and_streamed_again() {
 fn ceph_rgw_is_never_sent_a_trailer() {
     let scene = Scene::at("RGW");
     parts_sent(&scene);
-    assert!(sent_parts(&scene).iter().all(|request| !is_streamed(request) && request.status == Some(200)));
+    assert!(
+        sent_parts(&scene)
+            .iter()
+            .all(|request| !is_streamed(request) && request.status == Some(200))
+    );
 }
 
 #[test]
@@ -74,7 +82,10 @@ fn a_store_that_refuses_trailers_is_sent_headers_instead() {
         let scene = Scene::at_haul_serve();
         scene.proxy.add(Rule::on(Kind::UploadPart, refusal).signed_with(SIGNED_TRAILER).always());
         let parts = parts_sent(&scene);
-        assert!(parts.iter().all(|part| part["proof"] == "checksum" && part["attempt"] == 1), "{parts:?}");
+        assert!(
+            parts.iter().all(|part| part["proof"] == "checksum" && part["attempt"] == 1),
+            "{parts:?}"
+        );
         let (refused, taken): (Vec<_>, Vec<_>) =
             sent_parts(&scene).into_iter().partition(|request| request.status != Some(200));
         assert!(!refused.is_empty() && refused.iter().all(is_streamed));
@@ -82,18 +93,26 @@ fn a_store_that_refuses_trailers_is_sent_headers_instead() {
     }
 }
 
-/// A trailer that is not echoed proves nothing, and an ETag that is no MD5 neither: the part was reported unproven.
+/// A trailer that is not echoed proves nothing, and an ETag that is no MD5 neither: the part was
+/// reported unproven.
 #[test]
 fn a_streamed_part_without_an_echo_is_sent_again_with_a_header() {
     let scene = Scene::at_haul_serve();
     let unechoed = Fault::error(200, "None").with_header("ETag", "\"opaque\"");
     scene.proxy.add(Rule::on(Kind::UploadPart, unechoed).signed_with(SIGNED_TRAILER).always());
     let parts = parts_sent(&scene);
-    assert!(parts.iter().all(|part| part["proof"] == "checksum" && part["attempt"] == 1), "{parts:?}");
-    assert!(sent_parts(&scene).last().is_some_and(|request| !is_streamed(request)), "it has learnt");
+    assert!(
+        parts.iter().all(|part| part["proof"] == "checksum" && part["attempt"] == 1),
+        "{parts:?}"
+    );
+    assert!(
+        sent_parts(&scene).last().is_some_and(|request| !is_streamed(request)),
+        "it has learnt"
+    );
 }
 
-/// P4: the store would verify such a part, because the checksum is made of what was sent. It must not get one.
+/// P4: the store would verify such a part, because the checksum is made of what was sent. It must
+/// not get one.
 #[test]
 fn a_source_that_changes_while_it_is_streamed_completes_no_part() {
     let scene = Scene::at_haul_serve();
@@ -106,8 +125,10 @@ fn a_source_that_changes_while_it_is_streamed_completes_no_part() {
     let object = scene.url().parse().unwrap();
     let upload = async {
         let store = Arc::new(S3Store::connect(options).await.unwrap());
-        let (reads, options) =
-            (AtomicUsize::new(0), UploadOptions { concurrency: Some(1), ..UploadOptions::default() });
+        let (reads, options) = (
+            AtomicUsize::new(0),
+            UploadOptions { concurrency: Some(1), ..UploadOptions::default() },
+        );
         haul::upload(store, Changing { reads }, object, options).await.unwrap_err()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -144,7 +165,10 @@ impl Source for Changing {
 }
 
 fn credentials(store: &Store) -> StaticCredentials {
-    StaticCredentials { access_key_id: store.access_key.clone(), secret_access_key: store.secret_key.clone() }
+    StaticCredentials {
+        access_key_id: store.access_key.clone(),
+        secret_access_key: store.secret_key.clone(),
+    }
 }
 
 /// Held parts filled the budget of 128 MiB, whatever the store could verify.

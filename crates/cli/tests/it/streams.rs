@@ -1,4 +1,5 @@
-//! `haul cp -` and `haul cp --from-command`: what comes out of a pipe arrives byte for byte, or nothing is left.
+//! `haul cp -` and `haul cp --from-command`: what comes out of a pipe arrives byte for byte, or
+//! nothing is left.
 
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +11,8 @@ use haul_testkit::process::{Finished, Running, Signal};
 use haul_testkit::servers::HaulServe;
 
 use crate::world::{
-    LIMIT, World, assert_keys, assert_no_upload_left, event, finish, make_bucket, read_back, succeed,
+    LIMIT, World, assert_keys, assert_no_upload_left, event, finish, make_bucket, read_back,
+    succeed,
 };
 
 /// A pipe from a process that prints the file.
@@ -35,10 +37,14 @@ fn pipe_arrives(world: &World, store: &Store) {
     {
         let sample = world.sample(name, length_bytes);
         let url = format!("s3://{bucket}/{name}");
-        let finished =
-            copy_pipe(world, name, world.haul(store).args(["cp", "-", &url, "--json"])).success().unwrap();
+        let finished = copy_pipe(world, name, world.haul(store).args(["cp", "-", &url, "--json"]))
+            .success()
+            .unwrap();
         let uploaded = event(&finished, "uploaded");
-        assert_eq!((&uploaded["size_bytes"], &uploaded["part_count"]), (&length_bytes.into(), &parts.into()));
+        assert_eq!(
+            (&uploaded["size_bytes"], &uploaded["part_count"]),
+            (&length_bytes.into(), &parts.into())
+        );
         assert_eq!(read_back(store, &bucket, name).sha256, sample.sha256);
     }
     assert_no_upload_left(store, &bucket);
@@ -98,10 +104,15 @@ fn a_producer_that_fails_leaves_no_object_and_no_upload() {
         ("echo dump failed >&2; cat file; kill -9 $$", "it was ended by signal 9"),
     ] {
         let mut command = world.haul(server.store());
-        let finished = finish(command.args(["cp", "--from-command", &url, "--", "sh", "-c", script]));
+        let finished =
+            finish(command.args(["cp", "--from-command", &url, "--", "sh", "-c", script]));
         assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
         assert!(finished.stderr.contains(word), "{}", finished.stderr);
-        assert!(finished.stderr.contains("dump failed"), "its stderr passes through: {}", finished.stderr);
+        assert!(
+            finished.stderr.contains("dump failed"),
+            "its stderr passes through: {}",
+            finished.stderr
+        );
         assert_nothing(server.store(), &bucket);
     }
     let mut command = world.haul(server.store());
@@ -121,14 +132,21 @@ fn another_length_than_promised_leaves_nothing() {
         for promised in [length_bytes - 1, length_bytes + 1] {
             let promised = promised.to_string();
             let mut command = world.haul(server.store());
-            let finished = copy_pipe(&world, "file", command.args(["cp", "-", &url, "--size", &promised]));
+            let finished =
+                copy_pipe(&world, "file", command.args(["cp", "-", &url, "--size", &promised]));
             assert_eq!(finished.code(), Some(1), "{}", finished.stderr);
-            assert!(finished.stderr.contains(&format!("instead of {promised}")), "{}", finished.stderr);
+            assert!(
+                finished.stderr.contains(&format!("instead of {promised}")),
+                "{}",
+                finished.stderr
+            );
             assert_nothing(server.store(), &bucket);
         }
         let mut command = world.haul(server.store());
         let promised = length_bytes.to_string();
-        copy_pipe(&world, "file", command.args(["cp", "-", &url, "--size", &promised])).success().unwrap();
+        copy_pipe(&world, "file", command.args(["cp", "-", &url, "--size", &promised]))
+            .success()
+            .unwrap();
         succeed(world.haul(server.store()).args(["rm", &url]));
     }
 }
@@ -144,7 +162,8 @@ fn a_signal_leaves_nothing_and_ends_the_producer() {
     for signal in [Signal::INT, Signal::TERM] {
         let script = "echo $$ > pid; cat file; exec sleep 1000";
         let mut command = world.haul(server.store());
-        let command = command.args(["cp", "--json", "--from-command", &url, "--", "sh", "-c", script]);
+        let command =
+            command.args(["cp", "--json", "--from-command", &url, "--", "sh", "-c", script]);
         let running = Running::start(command).unwrap();
         let deadline = Instant::now() + LIMIT;
         while !begun(&server, &bucket) {
@@ -155,7 +174,10 @@ fn a_signal_leaves_nothing_and_ends_the_producer() {
         let finished = running.finish(LIMIT).unwrap();
         assert_eq!(finished.code(), Some(3), "{}", finished.stderr);
         let pid = std::fs::read_to_string(world.path("pid")).unwrap();
-        assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(), "the producer still runs");
+        assert!(
+            !std::path::Path::new(&format!("/proc/{}", pid.trim())).exists(),
+            "the producer still runs"
+        );
         assert_nothing(server.store(), &bucket);
     }
 }
@@ -177,7 +199,9 @@ fn memory_stays_small_whatever_the_length() {
         let url = format!("s3://{bucket}/key");
         let mut command = world.haul(server.store());
         let finished =
-            copy_pipe(&world, "file", command.args(["cp", "-", &url, "--memory", memory])).success().unwrap();
+            copy_pipe(&world, "file", command.args(["cp", "-", &url, "--memory", memory]))
+                .success()
+                .unwrap();
         let peak_bytes = finished.usage.peak_memory_bytes;
         assert!(peak_bytes < most_bytes, "{} MiB with {memory}", peak_bytes / MIB);
         assert_eq!(
@@ -197,21 +221,29 @@ fn what_makes_no_sense_with_a_stream_is_refused() {
     let refused = |words: &[&str]| {
         let mut command = world.haul_without_store();
         let input = Stdio::from(File::open("/dev/null").unwrap());
-        let finished =
-            Running::start_with_input(command.arg("cp").args(words), input).unwrap().finish(LIMIT).unwrap();
+        let finished = Running::start_with_input(command.arg("cp").args(words), input)
+            .unwrap()
+            .finish(LIMIT)
+            .unwrap();
         assert_eq!(finished.code(), Some(2), "{words:?}: {}", finished.stderr);
         finished.stderr
     };
     world.sample("file", 10);
     assert!(refused(&["-", "local://demo/key", "--adopt"]).contains("--adopt is for files"));
-    assert!(refused(&["-", "local://demo/key", "--on-change", "fail"]).contains("--on-change is for files"));
+    assert!(
+        refused(&["-", "local://demo/key", "--on-change", "fail"])
+            .contains("--on-change is for files")
+    );
     assert!(refused(&["-", "local://demo/folder/"]).contains("write the whole key"));
     assert!(refused(&["-", "local://demo"]).contains("write the whole key"));
     assert!(refused(&["-", "file"]).contains("a stream goes into a store"));
-    assert!(refused(&["file", "local://demo/key", "--size", "10"]).contains("--size is for streams"));
+    assert!(
+        refused(&["file", "local://demo/key", "--size", "10"]).contains("--size is for streams")
+    );
     assert!(refused(&["--from-command", "local://demo/key"]).contains("COMMAND"));
     assert!(
-        refused(&["--from-command", "file", "local://demo/key", "--", "cat"]).contains("takes one address")
+        refused(&["--from-command", "file", "local://demo/key", "--", "cat"])
+            .contains("takes one address")
     );
     assert!(refused(&["-", "local://demo/key", "--part-size", "1MiB"]).contains("5 MiB"));
     // Behind -- stand names, as with every program, unless there is a command.

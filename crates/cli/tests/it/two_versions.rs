@@ -28,8 +28,9 @@ fn at_both(test: fn(&Scene)) {
     test(&Scene::at("RGW"));
 }
 
-/// Uploads the file while `write` changes it, which happens when all parts but the last have arrived. The run
-/// must stop with 6, and the next one must send part 2 again and complete what the file is now.
+/// Uploads the file while `write` changes it, which happens when all parts but the last have
+/// arrived. The run must stop with 6, and the next one must send part 2 again and complete what the
+/// file is now.
 fn assert_noticed(scene: &Scene, file: &Path, write: impl FnOnce()) {
     let command = || {
         let mut command = copy(&scene.world, &scene.store, file, &scene.url());
@@ -51,8 +52,8 @@ fn assert_noticed(scene: &Scene, file: &Path, write: impl FnOnce()) {
     assert_no_upload_left(&scene.real, &scene.bucket);
 }
 
-/// Rewritten with its length and time restored, as VeraCrypt does by default: the object was completed from two
-/// versions, "every part proven".
+/// Rewritten with its length and time restored, as VeraCrypt does by default: the object was
+/// completed from two versions, "every part proven".
 fn a_hidden_rewrite_stops_the_run(scene: &Scene) {
     assert_noticed(scene, &scene.sample.path, || {
         let file = OpenOptions::new().write(true).open(&scene.sample.path).unwrap();
@@ -67,8 +68,8 @@ fn a_rewrite_within_a_run_with_its_time_restored_stops_it() {
     at_both(a_hidden_rewrite_stops_the_run);
 }
 
-/// A database writes through a mapping. Its page was dirty before the upload began, so a write to that page moved
-/// no time until the system wrote it back.
+/// A database writes through a mapping. Its page was dirty before the upload began, so a write to
+/// that page moved no time until the system wrote it back.
 fn a_write_through_a_dirty_page_stops_the_run(scene: &Scene) {
     // Not in memory: tmpfs never writes back.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -77,7 +78,8 @@ fn a_write_through_a_dirty_page_stops_the_run(scene: &Scene) {
     File::open(&file).unwrap().sync_all().unwrap();
     let offset = (PART_BYTES + 17).to_string();
     let arguments = [file.to_str().unwrap(), &offset];
-    let mut writer = Talk::start(&Venv::shared(), WRITES_THROUGH_A_MAPPING, &scene.real, &arguments).unwrap();
+    let mut writer =
+        Talk::start(&Venv::shared(), WRITES_THROUGH_A_MAPPING, &scene.real, &arguments).unwrap();
     assert_eq!(writer.line().unwrap(), "written");
     assert_noticed(scene, &file, || {
         writer.say("again").unwrap();

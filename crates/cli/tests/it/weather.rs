@@ -1,4 +1,5 @@
-//! Bad weather that an upload must survive: overloaded stores, cut connections, lost answers, damaged bytes.
+//! Bad weather that an upload must survive: overloaded stores, cut connections, lost answers,
+//! damaged bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,17 +12,20 @@ use haul_testkit::{Store, process::Finished};
 
 use crate::scene::Scene;
 use crate::world::{
-    PART, World, assert_no_upload_left, events, expected_etag, make_bucket, read_back, succeed, upload,
+    PART, World, assert_no_upload_left, events, expected_etag, make_bucket, read_back, succeed,
+    upload,
 };
 
 const FILE_BYTES: u64 = 5 * PART + 12_345;
 const PARTS: usize = 6;
 
-/// Uploads through the proxy, and whatever the weather the object must be right and nothing be left.
+/// Uploads through the proxy, and whatever the weather the object must be right and nothing be
+/// left.
 fn assert_survives(scene: &Scene, rule: Rule) -> Finished {
     scene.proxy.add(rule);
     let mut command = scene.world.haul(&scene.store);
-    let finished = succeed(command.args(["cp", "file", &scene.url(), "--part-size", "8MiB", "--json"]));
+    let finished =
+        succeed(command.args(["cp", "file", &scene.url(), "--part-size", "8MiB", "--json"]));
     let found = read_back(&scene.store, &scene.bucket, "file");
     assert_eq!(found.sha256, scene.sample.sha256);
     assert_eq!(found.etag, expected_etag(&scene.store, &scene.sample.path, PART));
@@ -40,7 +44,8 @@ fn retries_of(finished: &Finished) -> usize {
 #[test]
 fn a_part_is_answered_503_twice_and_then_200() {
     let scene = Scene::of_file(FILE_BYTES);
-    let finished = assert_survives(&scene, Rule::on(Kind::UploadPart, Fault::slow_down()).part(3).times(2));
+    let finished =
+        assert_survives(&scene, Rule::on(Kind::UploadPart, Fault::slow_down()).part(3).times(2));
     assert_eq!((struck(&scene), retries_of(&finished)), (2, 2));
     assert_eq!(scene.proxy.count(Kind::UploadPart), PARTS + 2);
 }
@@ -51,7 +56,11 @@ fn a_connection_is_cut_in_the_middle_of_a_part() {
     let cut = Fault::CutRequest { after_bytes: 3 * MIB };
     let finished = assert_survives(&scene, Rule::on(Kind::UploadPart, cut).part(2));
     assert_eq!((struck(&scene), retries_of(&finished)), (1, 1));
-    assert_eq!(scene.proxy.count(Kind::UploadPart), PARTS + 1, "only the part that was cut is sent again");
+    assert_eq!(
+        scene.proxy.count(Kind::UploadPart),
+        PARTS + 1,
+        "only the part that was cut is sent again"
+    );
 }
 
 #[test]
@@ -64,7 +73,10 @@ fn a_part_whose_answer_is_lost_is_sent_again() {
 #[test]
 fn a_flipped_bit_is_noticed_and_the_part_sent_again() {
     let scene = Scene::of_file(FILE_BYTES);
-    assert_survives(&scene, Rule::on(Kind::UploadPart, Fault::FlipBit { at_byte: 4_000_000 }).part(4));
+    assert_survives(
+        &scene,
+        Rule::on(Kind::UploadPart, Fault::FlipBit { at_byte: 4_000_000 }).part(4),
+    );
     assert_eq!((struck(&scene), scene.proxy.count(Kind::UploadPart)), (1, PARTS + 1));
 }
 
@@ -99,8 +111,10 @@ fn create_and_complete_are_answered_503() {
 #[test]
 fn a_stalled_part_is_given_up_for_lack_of_progress() {
     let scene = Scene::of_file(FILE_BYTES);
-    let finished =
-        assert_survives(&scene, Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: MIB }).part(1));
+    let finished = assert_survives(
+        &scene,
+        Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: MIB }).part(1),
+    );
     assert_eq!((struck(&scene), retries_of(&finished)), (1, 1));
 }
 
@@ -117,7 +131,8 @@ fn ceph_rgw_without_checksums_a_flipped_bit_is_noticed_by_md5() {
     assert_no_upload_left(&rgw, &bucket);
 }
 
-/// `Retry-After` is the least wait, in both planes: of Create by the SDK, of a part on our own connections.
+/// `Retry-After` is the least wait, in both planes: of Create by the SDK, of a part on our own
+/// connections.
 #[test]
 fn retry_after_is_waited_for() {
     let scene = Scene::of_file(FILE_BYTES);
@@ -128,14 +143,18 @@ fn retry_after_is_waited_for() {
     assert_eq!(struck(&scene), 2);
     let seen = scene.proxy.seen();
     for (kind, part) in [(Kind::CreateMultipartUpload, None), (Kind::UploadPart, Some(2))] {
-        let tries: Vec<_> =
-            seen.iter().filter(|it| it.kind == kind && it.part_number == part).map(|it| it.at).collect();
+        let tries: Vec<_> = seen
+            .iter()
+            .filter(|it| it.kind == kind && it.part_number == part)
+            .map(|it| it.at)
+            .collect();
         let [first, second] = tries[..] else { panic!("{} tries", tries.len()) };
         assert!(second - first >= wait, "{kind:?} again after {:?}", second - first);
     }
 }
 
-/// Eight parts at once are too many for the store: from then on there are four, not eight again and again.
+/// Eight parts at once are too many for the store: from then on there are four, not eight again and
+/// again.
 #[test]
 fn throttling_lowers_the_parts_in_flight() {
     let scene = Scene::of_file(FILE_BYTES);
@@ -163,17 +182,23 @@ fn throttling_lowers_the_parts_in_flight() {
     assert_eq!(read_back(&scene.store, &scene.bucket, "many").sha256, many.sha256);
 }
 
-/// AWS closes idle connections after about five seconds, a firewall forgets them without a word: nothing is sent on
-/// one that has been idle for that long, least of all Complete on the one of Create.
+/// AWS closes idle connections after about five seconds, a firewall forgets them without a word:
+/// nothing is sent on one that has been idle for that long, least of all Complete on the one of
+/// Create.
 #[test]
 fn a_connection_that_was_idle_for_seconds_is_not_trusted() {
     let scene = Scene::of_file(FILE_BYTES);
     let pause = Fault::Delay(Duration::from_secs(6));
-    scene.proxy.add(Rule::on(Kind::UploadPart, Fault::slow_down().with_header("Retry-After", "6")).part(6));
+    scene.proxy.add(
+        Rule::on(Kind::UploadPart, Fault::slow_down().with_header("Retry-After", "6")).part(6),
+    );
     assert_survives(&scene, Rule::on(Kind::UploadPart, pause).part(5));
     let seen = scene.proxy.seen();
     let at = |kind| seen.iter().find(|it| it.kind == kind).unwrap().at;
-    assert!(at(Kind::CompleteMultipartUpload) - at(Kind::CreateMultipartUpload) >= Duration::from_secs(6));
+    assert!(
+        at(Kind::CompleteMultipartUpload) - at(Kind::CreateMultipartUpload)
+            >= Duration::from_secs(6)
+    );
     for request in &seen {
         assert!(request.idle.is_none_or(|idle| idle < Duration::from_secs(5)), "{request:?}");
     }
@@ -188,7 +213,8 @@ fn complete_that_keeps_the_connection_alive_is_waited_for() {
     assert_eq!((struck(&scene), scene.proxy.count(Kind::CompleteMultipartUpload)), (1, 1));
 }
 
-/// Complete has a time-out of its own: what is too slow for any other answer is not too slow for this one.
+/// Complete has a time-out of its own: what is too slow for any other answer is not too slow for
+/// this one.
 #[test]
 fn complete_has_a_long_time_out_of_its_own() {
     for (complete_timeout, doubts) in [(Duration::from_secs(60), 0), (Duration::from_secs(1), 1)] {

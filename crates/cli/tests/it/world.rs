@@ -1,5 +1,5 @@
-//! What every test needs: a folder of its own, the `haul` command with nothing of this user's in its environment, and a
-//! second opinion from Python.
+//! What every test needs: a folder of its own, the `haul` command with nothing of this user's in
+//! its environment, and a second opinion from Python.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -55,8 +55,9 @@ impl World {
     /// A file of so many bytes, other bytes for every name.
     pub(crate) fn sample(&self, name: &str, length_bytes: u64) -> Sample {
         let path = self.path(name);
-        let seed =
-            name.bytes().fold(length_bytes, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+        let seed = name
+            .bytes()
+            .fold(length_bytes, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
         let sha256 = write_random(&path, length_bytes, seed).unwrap();
         Sample { path, sha256 }
     }
@@ -89,7 +90,10 @@ impl World {
 /// The same command on a machine whose clock is off by this much: `+20m`, `-20m`.
 pub(crate) fn at_another_time(command: &Command, offset: &str) -> Command {
     let mut shifted = Command::new("faketime");
-    shifted.args(["--exclude-monotonic", "-f", offset]).arg(command.get_program()).args(command.get_args());
+    shifted
+        .args(["--exclude-monotonic", "-f", offset])
+        .arg(command.get_program())
+        .args(command.get_args());
     shifted.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     // Times of files are what they are.
     shifted.env("NO_FAKE_STAT", "1");
@@ -160,7 +164,8 @@ pub(crate) fn assert_keys(store: &Store, bucket: &str, keys: &[&str]) {
 
 /// The lines of `--json` as values.
 pub(crate) fn events(finished: &Finished) -> Vec<Value> {
-    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let parse =
+        |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     finished.stdout.lines().map(parse).collect()
 }
 

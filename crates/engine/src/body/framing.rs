@@ -1,7 +1,9 @@
-//! The framing of a body whose checksum follows it: `aws-chunked` with one chunk and an unsigned trailer.
+//! The framing of a body whose checksum follows it: `aws-chunked` with one chunk and an unsigned
+//! trailer.
 //!
-//! One chunk for the whole body, whatever its length: the length is known, and then no slice needs a header of its own.
-//! AWS asks for chunks of at least 8 KiB and names no greatest size; its SDK for Rust sends one chunk as well.
+//! One chunk for the whole body, whatever its length: the length is known, and then no slice needs
+//! a header of its own. AWS asks for chunks of at least 8 KiB and names no greatest size; its SDK
+//! for Rust sends one chunk as well.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html>
 
 use bytes::Bytes;
@@ -12,7 +14,8 @@ pub(super) fn head(size_bytes: u64) -> Bytes {
     format!("{size_bytes:x}\r\n").into()
 }
 
-/// All that follows the data: the end of its chunk, the last chunk, which is empty, and the trailer.
+/// All that follows the data: the end of its chunk, the last chunk, which is empty, and the
+/// trailer.
 pub(super) fn tail(checksum: &Checksum) -> Bytes {
     tail_of(checksum.algorithm(), &checksum.to_base64()).into()
 }
@@ -41,7 +44,11 @@ mod tests {
                 let data = vec![7; size];
                 let checksum = Hasher::checksum(algorithm, &data);
                 let framed = head(size as u64).len() + size + tail(&checksum).len();
-                assert_eq!(wire_bytes(size as u64, algorithm), framed as u64, "{algorithm:?}, {size}");
+                assert_eq!(
+                    wire_bytes(size as u64, algorithm),
+                    framed as u64,
+                    "{algorithm:?}, {size}"
+                );
             }
         }
         let checksum = Hasher::checksum(ChecksumAlgorithm::Crc32, b"hello world");

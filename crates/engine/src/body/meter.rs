@@ -1,10 +1,11 @@
-//! Counts the bytes of bodies as they leave, for progress, and for knowing whether a request that was stopped may
-//! have been carried out.
+//! Counts the bytes of bodies as they leave, for progress, and for knowing whether a request that
+//! was stopped may have been carried out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts the bytes of one transfer as the socket takes them, for progress and rates. Shared by all its requests.
+/// Counts the bytes of one transfer as the socket takes them, for progress and rates. Shared by all
+/// its requests.
 #[derive(Clone, Debug, Default)]
 pub struct Meter {
     total: Arc<AtomicU64>,
@@ -14,13 +15,14 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Notes that a request has a connection: from here on the store may know of it, even without a body. False if it
-    /// was stopped and must not be sent.
+    /// Notes that a request has a connection: from here on the store may know of it, even without a
+    /// body. False if it was stopped and must not be sent.
     pub fn begin(&self) -> bool {
         self.tap.0.fetch_or(BEGUN, Ordering::AcqRel) & STOPPED == 0
     }
 
-    /// Adds bytes that leave for the store. False if the request was stopped: then they must not leave.
+    /// Adds bytes that leave for the store. False if the request was stopped: then they must not
+    /// leave.
     pub fn add(&self, bytes: u64) -> bool {
         if self.tap.0.fetch_add(bytes, Ordering::AcqRel) & STOPPED != 0 {
             return false;
@@ -63,8 +65,8 @@ const BEGUN: u64 = 1 << 62;
 pub(crate) struct Tap(Arc<AtomicU64>);
 
 impl Tap {
-    /// Lets no more bytes leave. True if all `size_bytes` of the body had left by then: the store may carry the
-    /// request out. Otherwise it never can.
+    /// Lets no more bytes leave. True if all `size_bytes` of the body had left by then: the store
+    /// may carry the request out. Otherwise it never can.
     pub(crate) fn stop(&self, size_bytes: u64) -> bool {
         has_left(self.0.fetch_or(STOPPED, Ordering::AcqRel), size_bytes)
     }

@@ -1,5 +1,5 @@
-//! The bytes of a request: slices from a pool under a memory budget ([`pool`]), a body made of them ([`payload`]), and a
-//! meter that counts what leaves ([`meter`]).
+//! The bytes of a request: slices from a pool under a memory budget ([`pool`]), a body made of them
+//! ([`payload`]), and a meter that counts what leaves ([`meter`]).
 
 mod framing;
 mod meter;

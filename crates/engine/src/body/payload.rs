@@ -1,10 +1,12 @@
 //! The bytes of one request on their way, in one of three ways.
 //!
-//! *Held*: a checksum in a signed *header* must be known before the first byte leaves, so a part that fits the memory
-//! budget is read once, hashed, held and sent. *Twice*: a part that does not fit (5 GiB parts of a 48.8 TiB object) is
-//! read once to hash and a second time to send, in bounded memory; the bytes of the second reading are what the
-//! store checks against the checksum of the first, so a change in between cannot pass. *Streamed*: where the store verifies
-//! a checksum in the trailer, each slice is hashed while it is hot and sent at once ([`super::stream`]).
+//! *Held*: a checksum in a signed *header* must be known before the first byte leaves, so a part
+//! that fits the memory budget is read once, hashed, held and sent. *Twice*: a part that does not
+//! fit (5 GiB parts of a 48.8 TiB object) is read once to hash and a second time to send, in
+//! bounded memory; the bytes of the second reading are what the store checks against the checksum
+//! of the first, so a change in between cannot pass. *Streamed*: where the store verifies a
+//! checksum in the trailer, each slice is hashed while it is hot and sent at once
+//! ([`super::stream`]).
 
 use std::fmt;
 use std::io;
@@ -55,10 +57,14 @@ impl Payload {
         Self { size_bytes, origin: PayloadOrigin::Held(Arc::new(Held { slices, _permit: None })) }
     }
 
-    /// Slices of the pool that were read already. The permit is given back with the last request that sends them.
+    /// Slices of the pool that were read already. The permit is given back with the last request
+    /// that sends them.
     pub(crate) fn held(slices: Vec<Bytes>, permit: Permit) -> Self {
         let size_bytes = slices.iter().map(|slice| slice.len() as u64).sum();
-        Self { size_bytes, origin: PayloadOrigin::Held(Arc::new(Held { slices, _permit: Some(permit) })) }
+        Self {
+            size_bytes,
+            origin: PayloadOrigin::Held(Arc::new(Held { slices, _permit: Some(permit) })),
+        }
     }
 
     /// Copies bytes that are held in memory, from `offset_bytes` on.
@@ -66,7 +72,9 @@ impl Payload {
     /// # Errors
     /// `UnexpectedEof` where they are fewer, or not held.
     pub(crate) fn copy_held(&self, mut offset_bytes: u64, mut space: &mut [u8]) -> io::Result<()> {
-        let PayloadOrigin::Held(held) = &self.origin else { return Err(io::ErrorKind::UnexpectedEof.into()) };
+        let PayloadOrigin::Held(held) = &self.origin else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
         for slice in &held.slices {
             let skipped = usize::try_from(offset_bytes).unwrap_or(usize::MAX).min(slice.len());
             offset_bytes -= skipped as u64;
@@ -78,8 +86,8 @@ impl Payload {
         if space.is_empty() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    /// Reads a range under a permit of the pool and hashes it in the same pass. Blocking threads do the
-    /// work. The digests come in the order of `algorithms`.
+    /// Reads a range under a permit of the pool and hashes it in the same pass. Blocking threads do
+    /// the work. The digests come in the order of `algorithms`.
     ///
     /// # Errors
     /// As [`Source::read_exact_at`](crate::source::Source::read_exact_at).
@@ -104,8 +112,9 @@ impl Payload {
         .await
     }
 
-    /// A range that is read, and hashed, while it is sent; the checksum follows it in a trailer. Takes a few slices of the
-    /// pool, whatever its size. A body that is sent fails if it cannot be read or if the source changed meanwhile.
+    /// A range that is read, and hashed, while it is sent; the checksum follows it in a trailer.
+    /// Takes a few slices of the pool, whatever its size. A body that is sent fails if it cannot be
+    /// read or if the source changed meanwhile.
     pub async fn streamed(range: Range, pool: &BufferPool, algorithm: ChecksumAlgorithm) -> Self {
         let permit = pool.permit(READER_SLICES * SLICE_BYTES as u64).await;
         let (size_bytes, pool, sent) = (range.size_bytes, pool.clone(), Mutex::default());
@@ -121,7 +130,8 @@ impl Payload {
         }
     }
 
-    /// The checksum that the last body has carried in its trailer; `None` while it has not come so far.
+    /// The checksum that the last body has carried in its trailer; `None` while it has not come so
+    /// far.
     pub fn sent_checksum(&self) -> Option<Checksum> {
         match &self.origin {
             PayloadOrigin::Streamed(streamed) => streamed.sent_checksum(),
@@ -143,7 +153,9 @@ impl Payload {
                     hasher.finish()
                 }
                 PayloadOrigin::Reread(reread) => hash(&reread.range, &reread.pool, &[algorithm])?,
-                PayloadOrigin::Streamed(streamed) => hash(&streamed.range, &streamed.pool, &[algorithm])?,
+                PayloadOrigin::Streamed(streamed) => {
+                    hash(&streamed.range, &streamed.pool, &[algorithm])?
+                }
             };
             Ok(digests.remove(0))
         })
@@ -176,19 +188,22 @@ impl Payload {
                 reader: SliceReader::new(reread.range.clone(), reread.pool.clone()),
                 _reread: Arc::clone(reread),
             },
-            PayloadOrigin::Streamed(streamed) => {
-                Sending::Streamed { streaming: Streaming::new(streamed), streamed: Arc::clone(streamed) }
-            }
+            PayloadOrigin::Streamed(streamed) => Sending::Streamed {
+                streaming: Streaming::new(streamed),
+                streamed: Arc::clone(streamed),
+            },
         };
         PayloadBody { left_bytes: self.wire_bytes(), sending, wire }
     }
 }
 
-/// A part is held in memory if at least this many of its size fit the budget: fewer in flight would starve
-/// the connections.
+/// A part is held in memory if at least this many of its size fit the budget: fewer in flight would
+/// starve the connections.
 pub(crate) const HELD_PARTS_MIN: u64 = 4;
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => Err(io::Error::other(error)),
@@ -233,7 +248,11 @@ fn hold(
     ))
 }
 
-fn hash(range: &Range, pool: &BufferPool, algorithms: &[ChecksumAlgorithm]) -> io::Result<Vec<Checksum>> {
+fn hash(
+    range: &Range,
+    pool: &BufferPool,
+    algorithms: &[ChecksumAlgorithm],
+) -> io::Result<Vec<Checksum>> {
     let mut hasher = MultiHasher::new(algorithms.iter().copied());
     each_slice(range, pool, |slice| hasher.update(&slice))?;
     Ok(hasher.finish())
@@ -314,7 +333,10 @@ impl Buf for Piece {
 
 impl Sending {
     /// The next piece, and how many of its bytes are the payload's.
-    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<(Piece, u64)>, BodyError>> {
+    fn poll_piece(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<(Piece, u64)>, BodyError>> {
         let piece = match self {
             Self::Held { held, next_slice } => {
                 let slice = held.slices.get(*next_slice).cloned();
@@ -327,7 +349,9 @@ impl Sending {
             Self::Reread { reader, .. } => {
                 ready!(reader.poll_next(context)).map_err(BodyError::Source)?.map(Piece::Slice)
             }
-            Self::Streamed { streaming, streamed } => ready!(streaming.poll_piece(streamed, context))?,
+            Self::Streamed { streaming, streamed } => {
+                ready!(streaming.poll_piece(streamed, context))?
+            }
         };
         Poll::Ready(Ok(piece.map(|piece| match piece {
             Piece::Bytes(framing) => (Piece::Bytes(framing), 0),
@@ -417,14 +441,22 @@ mod tests {
         let (expected, range) = range(3 * SLICE_BYTES + 4321);
         let pool = BufferPool::new(64 * SLICE_BYTES as u64);
         let payload = Payload::streamed(range, &pool, ChecksumAlgorithm::Crc64Nvme).await;
-        assert_eq!((payload.trailer(), payload.sent_checksum()), (Some(ChecksumAlgorithm::Crc64Nvme), None));
+        assert_eq!(
+            (payload.trailer(), payload.sent_checksum()),
+            (Some(ChecksumAlgorithm::Crc64Nvme), None)
+        );
         let checksum = Hasher::checksum(ChecksumAlgorithm::Crc64Nvme, &expected);
         let trailer = format!("\r\n0\r\nx-amz-checksum-crc64nvme:{}\r\n\r\n", checksum.to_base64());
-        let framed = [format!("{:x}\r\n", expected.len()).as_bytes(), &expected, trailer.as_bytes()].concat();
+        let framed =
+            [format!("{:x}\r\n", expected.len()).as_bytes(), &expected, trailer.as_bytes()]
+                .concat();
         assert_eq!(payload.body().size_hint().exact(), Some(framed.len() as u64));
         for _ in 0..2 {
             let wire = Meter::default();
-            assert_eq!(payload.counted_body(wire.clone()).collect().await.unwrap().to_bytes(), framed);
+            assert_eq!(
+                payload.counted_body(wire.clone()).collect().await.unwrap().to_bytes(),
+                framed
+            );
             assert_eq!(payload.sent_checksum(), Some(checksum));
             assert_eq!(wire.sent_bytes(), expected.len() as u64, "framing is no progress");
         }

@@ -1,9 +1,9 @@
 //! Pooled slices under a memory permit.
 //!
-//! A part is read into slices of [`SLICE_BYTES`], hashed there while they are hot in cache, and sent from
-//! there. The permit is taken *before* the read ("readers outrun the wire" is how every other tool runs out
-//! of memory), so what is held never exceeds the budget, whatever the size of the object (P5). Buffers go
-//! back to the pool when the last view of them is dropped.
+//! A part is read into slices of [`SLICE_BYTES`], hashed there while they are hot in cache, and
+//! sent from there. The permit is taken *before* the read ("readers outrun the wire" is how every
+//! other tool runs out of memory), so what is held never exceeds the budget, whatever the size of
+//! the object (P5). Buffers go back to the pool when the last view of them is dropped.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -97,7 +97,8 @@ impl PooledBuffer {
         PooledSlice { buffer: self, sent: 0 }
     }
 
-    /// Turns the first `filled` bytes into a view; the buffer returns to the pool with its last clone.
+    /// Turns the first `filled` bytes into a view; the buffer returns to the pool with its last
+    /// clone.
     pub fn freeze(mut self, filled: usize) -> Bytes {
         assert!(filled <= SLICE_BYTES, "a slice cannot hold {filled} bytes");
         self.filled = filled;
@@ -105,7 +106,8 @@ impl PooledBuffer {
     }
 }
 
-/// Bytes that are sent once: unlike the views that [`PooledBuffer::freeze`] makes, it takes no allocation.
+/// Bytes that are sent once: unlike the views that [`PooledBuffer::freeze`] makes, it takes no
+/// allocation.
 #[derive(Debug)]
 pub struct PooledSlice {
     buffer: PooledBuffer,

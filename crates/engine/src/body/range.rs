@@ -38,14 +38,15 @@ impl Range {
     }
 }
 
-/// Slices that a [`SliceReader`] and its reader need: one that is sent, one behind it, one that is read ahead.
+/// Slices that a [`SliceReader`] and its reader need: one that is sent, one behind it, one that is
+/// read ahead.
 pub(super) const READER_SLICES: u64 = 3;
 
 /// Reads a range slice by slice inside a task.
 ///
-/// Bytes that are in memory already (the page cache) are read where they are needed: the core that hashes and sends them then
-/// has them in its cache, and no thread is woken for each slice. What a disk or a network has to give is read on
-/// a blocking thread, from then on one slice ahead.
+/// Bytes that are in memory already (the page cache) are read where they are needed: the core that
+/// hashes and sends them then has them in its cache, and no thread is woken for each slice. What a
+/// disk or a network has to give is read on a blocking thread, from then on one slice ahead.
 pub(super) struct SliceReader {
     range: Range,
     pool: BufferPool,
@@ -59,9 +60,12 @@ impl SliceReader {
         Self { range, pool, done_bytes: 0, reading: None }
     }
 
-    /// The next slice; `None` behind the last one. The last one is handed out only if the source is still the one that was
-    /// opened (P4): what was read before it is then of one version too.
-    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<PooledSlice>>> {
+    /// The next slice; `None` behind the last one. The last one is handed out only if the source is
+    /// still the one that was opened (P4): what was read before it is then of one version too.
+    pub(super) fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<PooledSlice>>> {
         if self.done_bytes == self.range.size_bytes {
             return Poll::Ready(Ok(None));
         }

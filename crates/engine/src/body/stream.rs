@@ -44,7 +44,10 @@ enum Next {
 
 impl Streaming {
     pub(super) fn new(streamed: &Streamed) -> Self {
-        Self { reader: SliceReader::new(streamed.range.clone(), streamed.pool.clone()), next: Next::Head }
+        Self {
+            reader: SliceReader::new(streamed.range.clone(), streamed.pool.clone()),
+            next: Next::Head,
+        }
     }
 
     /// The next piece of the body on the wire, framing included; `None` at its end.
@@ -60,13 +63,16 @@ impl Streaming {
                 self.next = Next::Data(Box::new(Hasher::new(streamed.algorithm)));
                 Some(Piece::Bytes(framing::head(streamed.range.size_bytes)))
             }
-            Next::Data(hasher) => match ready!(self.reader.poll_next(context)).map_err(BodyError::Source)? {
+            Next::Data(hasher) => match ready!(self.reader.poll_next(context))
+                .map_err(BodyError::Source)?
+            {
                 Some(slice) => {
                     hasher.update(slice.as_ref());
                     Some(Piece::Slice(slice))
                 }
                 None => {
-                    let Next::Data(hasher) = std::mem::replace(&mut self.next, Next::Nothing) else {
+                    let Next::Data(hasher) = std::mem::replace(&mut self.next, Next::Nothing)
+                    else {
                         return Poll::Ready(Ok(None));
                     };
                     let checksum = hasher.finish();

@@ -1,7 +1,8 @@
 //! Edits `<LifecycleConfiguration>` as text: one rule goes in or out, every other byte stays.
 //!
-//! Pure. The document is parsed only to find where rules begin and end. Comparing two documents ignores white space, the
-//! order of rules and of elements, and namespaces, because stores rewrite all of these.
+//! Pure. The document is parsed only to find where rules begin and end. Comparing two documents
+//! ignores white space, the order of rules and of elements, and namespaces, because stores rewrite
+//! all of these.
 
 use std::fmt::Write as _;
 
@@ -39,7 +40,8 @@ pub struct Rule {
 impl Rule {
     /// Whether [`super::install`] wrote it.
     pub fn is_ours(&self) -> bool {
-        self.id == RULE_ID || self.id.strip_prefix(RULE_ID).is_some_and(|rest| rest.starts_with('/'))
+        self.id == RULE_ID
+            || self.id.strip_prefix(RULE_ID).is_some_and(|rest| rest.starts_with('/'))
     }
 }
 
@@ -52,7 +54,8 @@ pub(super) fn rule_id(prefix: &str) -> String {
     if id.chars().count() <= ID_CHARS_MAX {
         return id;
     }
-    let hash = haul_parts::Hasher::checksum(haul_parts::ChecksumAlgorithm::Sha256, prefix.as_bytes());
+    let hash =
+        haul_parts::Hasher::checksum(haul_parts::ChecksumAlgorithm::Sha256, prefix.as_bytes());
     let hash: String = hash.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{RULE_ID}/sha256-{hash}")
 }
@@ -63,12 +66,17 @@ pub(super) fn rules(xml: &str) -> Result<Vec<Rule>, DocumentError> {
 }
 
 /// The document with our rule for `prefix`, which replaces an earlier one.
-pub(super) fn with_abort_rule(xml: Option<&str>, prefix: &str, days: u32) -> Result<String, DocumentError> {
+pub(super) fn with_abort_rule(
+    xml: Option<&str>,
+    prefix: &str,
+    days: u32,
+) -> Result<String, DocumentError> {
     let id = rule_id(prefix);
     let Some(xml) = xml else {
         let rule = abort_rule(&id, prefix, days, Style::Filter);
         return Ok(format!(
-            "<LifecycleConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{rule}</LifecycleConfiguration>"
+            "<LifecycleConfiguration \
+             xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{rule}</LifecycleConfiguration>"
         ));
     };
     let xml = without(xml, |rule| rule.id == id)?;
@@ -89,7 +97,10 @@ pub(super) fn with_abort_rule(xml: Option<&str>, prefix: &str, days: u32) -> Res
 }
 
 /// The document without the rules that `unwanted` names.
-pub(super) fn without(xml: &str, unwanted: impl Fn(&Rule) -> bool) -> Result<String, DocumentError> {
+pub(super) fn without(
+    xml: &str,
+    unwanted: impl Fn(&Rule) -> bool,
+) -> Result<String, DocumentError> {
     let document = parsed(xml)?;
     let mut text = String::with_capacity(xml.len());
     let mut kept_to = 0;
@@ -104,14 +115,20 @@ pub(super) fn without(xml: &str, unwanted: impl Fn(&Rule) -> bool) -> Result<Str
     Ok(text)
 }
 
-/// Ids of rules of `wanted` that `found` does not have in the same words. Of those that were just `added`, only what
-/// they do counts: a store may write them in another way.
-pub(super) fn missing(wanted: &str, found: &str, added: &[String]) -> Result<Vec<String>, DocumentError> {
+/// Ids of rules of `wanted` that `found` does not have in the same words. Of those that were just
+/// `added`, only what they do counts: a store may write them in another way.
+pub(super) fn missing(
+    wanted: &str,
+    found: &str,
+    added: &[String],
+) -> Result<Vec<String>, DocumentError> {
     let wanted = parsed(wanted)?;
     let found = if found.is_empty() { None } else { Some(parsed(found)?) };
     let kept: Vec<(Rule, String)> = found
         .iter()
-        .flat_map(|found| rule_nodes(found.root_element()).map(|node| (described(node), canonical(node))))
+        .flat_map(|found| {
+            rule_nodes(found.root_element()).map(|node| (described(node), canonical(node)))
+        })
         .collect();
     let is_kept = |node: Node<'_, '_>| {
         let (rule, text) = (described(node), canonical(node));
@@ -134,7 +151,11 @@ enum Style {
 impl Style {
     fn of(root: Node<'_, '_>) -> Self {
         let mut rules = rule_nodes(root);
-        if rules.any(|rule| child(rule, "Prefix").is_some()) { Self::BarePrefix } else { Self::Filter }
+        if rules.any(|rule| child(rule, "Prefix").is_some()) {
+            Self::BarePrefix
+        } else {
+            Self::Filter
+        }
     }
 }
 
@@ -166,12 +187,16 @@ fn escaped(text: &str) -> String {
 
 fn parsed(xml: &str) -> Result<Document<'_>, DocumentError> {
     if xml.len() > DOCUMENT_BYTES_MAX {
-        return Err(DocumentError(format!("the document has more than {DOCUMENT_BYTES_MAX} bytes")));
+        return Err(DocumentError(format!(
+            "the document has more than {DOCUMENT_BYTES_MAX} bytes"
+        )));
     }
     let document = Document::parse(xml).map_err(|error| DocumentError(error.to_string()))?;
     match document.root_element().tag_name().name() {
         "LifecycleConfiguration" => Ok(document),
-        other => Err(DocumentError(format!("the document is <{other}>, not <LifecycleConfiguration>"))),
+        other => {
+            Err(DocumentError(format!("the document is <{other}>, not <LifecycleConfiguration>")))
+        }
     }
 }
 
@@ -190,7 +215,8 @@ fn text_of(node: Node<'_, '_>, name: &str) -> Option<String> {
 
 fn described(rule: Node<'_, '_>) -> Rule {
     let abort = child(rule, "AbortIncompleteMultipartUpload");
-    let abort_days = abort.and_then(|abort| text_of(abort, "DaysAfterInitiation")?.trim().parse().ok());
+    let abort_days =
+        abort.and_then(|abort| text_of(abort, "DaysAfterInitiation")?.trim().parse().ok());
     let actions = rule.children().filter_map(action).collect();
     Rule {
         id: text_of(rule, "ID").unwrap_or_default(),
@@ -212,7 +238,8 @@ fn action(node: Node<'_, '_>) -> Option<String> {
             .or_else(date)
             .unwrap_or_default()
     };
-    let class = || text_of(node, "StorageClass").unwrap_or_else(|| "another storage class".to_owned());
+    let class =
+        || text_of(node, "StorageClass").unwrap_or_else(|| "another storage class".to_owned());
     Some(match node.tag_name().name() {
         "AbortIncompleteMultipartUpload" => format!("aborts unfinished uploads{}", when(node)),
         "Expiration" if text_of(node, "ExpiredObjectDeleteMarker").is_some() => {
@@ -261,7 +288,8 @@ fn scope(rule: Node<'_, '_>) -> String {
 
 /// A rule in one form, whatever the store's way of writing it.
 fn canonical(node: Node<'_, '_>) -> String {
-    let mut elements: Vec<String> = node.children().filter(Node::is_element).map(canonical).collect();
+    let mut elements: Vec<String> =
+        node.children().filter(Node::is_element).map(canonical).collect();
     elements.sort();
     let mut text = format!("<{}>", node.tag_name().name());
     if elements.is_empty() {

@@ -1,7 +1,8 @@
 //! The lifecycle rule that aborts unfinished uploads, put beside the rules of others.
 //!
-//! PutBucketLifecycleConfiguration replaces every rule, so the document is edited as the text that the store gave
-//! ([`document`]), and read back afterwards: a store that drops what it does not know must not do so in silence.
+//! PutBucketLifecycleConfiguration replaces every rule, so the document is edited as the text that
+//! the store gave ([`document`]), and read back afterwards: a store that drops what it does not
+//! know must not do so in silence.
 
 mod document;
 
@@ -40,8 +41,8 @@ pub async fn rules(store: &dyn Store, bucket: &Bucket) -> Result<Vec<Rule>, Life
     }
 }
 
-/// Adds the rule that aborts uploads below `prefix` that are not finished `days` after they began, or changes its
-/// days. Every other rule stays as it is.
+/// Adds the rule that aborts uploads below `prefix` that are not finished `days` after they began,
+/// or changes its days. Every other rule stays as it is.
 ///
 /// # Errors
 /// [`LifecycleError`].
@@ -52,11 +53,13 @@ pub async fn install(
     days: u32,
 ) -> Result<(), LifecycleError> {
     let before = read(store, bucket).await?;
-    let xml = document::with_abort_rule(before.as_ref().map(|found| found.xml.as_str()), prefix, days)?;
+    let xml =
+        document::with_abort_rule(before.as_ref().map(|found| found.xml.as_str()), prefix, days)?;
     replace(store, bucket, before, xml, &[document::rule_id(prefix)]).await
 }
 
-/// Takes out the rules that [`install`] added: the one of `prefix`, or all of them. Returns how many there were.
+/// Takes out the rules that [`install`] added: the one of `prefix`, or all of them. Returns how
+/// many there were.
 ///
 /// # Errors
 /// [`LifecycleError`].
@@ -66,8 +69,9 @@ pub async fn uninstall(
     prefix: Option<&str>,
 ) -> Result<usize, LifecycleError> {
     let Some(before) = read(store, bucket).await? else { return Ok(0) };
-    let ours =
-        |rule: &Rule| rule.is_ours() && prefix.is_none_or(|prefix| rule.id == document::rule_id(prefix));
+    let ours = |rule: &Rule| {
+        rule.is_ours() && prefix.is_none_or(|prefix| rule.id == document::rule_id(prefix))
+    };
     let rules = document::rules(&before.xml)?;
     let count = rules.iter().filter(|rule| ours(rule)).count();
     if count == 0 {
@@ -77,9 +81,16 @@ pub async fn uninstall(
         store.delete_bucket_lifecycle(bucket).await?;
         let left = read(store, bucket).await?;
         let left = left.map(|left| document::rules(&left.xml)).transpose()?.unwrap_or_default();
-        let kept: Vec<_> =
-            left.into_iter().filter(ours).map(|rule| format!("the removal of {}", rule.id)).collect();
-        return if kept.is_empty() { Ok(count) } else { Err(LifecycleError::Dropped { rules: kept }) };
+        let kept: Vec<_> = left
+            .into_iter()
+            .filter(ours)
+            .map(|rule| format!("the removal of {}", rule.id))
+            .collect();
+        return if kept.is_empty() {
+            Ok(count)
+        } else {
+            Err(LifecycleError::Dropped { rules: kept })
+        };
     }
     let xml = document::without(&before.xml, ours)?;
     replace(store, bucket, Some(before), xml, &[]).await?;
@@ -103,7 +114,8 @@ async fn replace(
     xml: String,
     added: &[String],
 ) -> Result<(), LifecycleError> {
-    let size = before.as_ref().and_then(|found| found.transition_default_minimum_object_size.clone());
+    let size =
+        before.as_ref().and_then(|found| found.transition_default_minimum_object_size.clone());
     let wanted = LifecycleDocument { xml, transition_default_minimum_object_size: size };
     store.put_bucket_lifecycle(bucket, &wanted).await?;
     let after = read(store, bucket).await?.map_or_else(String::new, |found| found.xml);

@@ -1,8 +1,8 @@
 //! What a journal remembers of a download, and the list of those that are unfinished.
 //!
-//! The bytes are in a temporary file beside the target; the journal says which of its ranges have arrived and what their
-//! checksums are. A range counts only if it is read again and agrees: after a power cut the file may hold less than the
-//! journal knows.
+//! The bytes are in a temporary file beside the target; the journal says which of its ranges have
+//! arrived and what their checksums are. A range counts only if it is read again and agrees: after
+//! a power cut the file may hold less than the journal knows.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -121,8 +121,8 @@ impl RememberedDownload {
 }
 
 impl JournalFolder {
-    /// Every unfinished download of this machine, oldest first. Files that cannot be read are left out:
-    /// [`JournalFolder::unreadable`] has them.
+    /// Every unfinished download of this machine, oldest first. Files that cannot be read are left
+    /// out: [`JournalFolder::unreadable`] has them.
     ///
     /// # Errors
     /// When the folder cannot be listed, or is another user's; a missing folder is empty.
@@ -133,7 +133,8 @@ impl JournalFolder {
         Ok(found)
     }
 
-    /// The name of the journal of a download: the same for the same command, so that two processes meet at one file.
+    /// The name of the journal of a download: the same for the same command, so that two processes
+    /// meet at one file.
     pub fn download_id(target: &Path, store: &str, object: &ObjectRef) -> String {
         let mut hasher = Hasher::new(ChecksumAlgorithm::Sha256);
         hasher.update(b"download\0");
@@ -142,7 +143,8 @@ impl JournalFolder {
         hasher.finish().bytes().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Gives a download up: removes what has arrived of it, and its journal. `false`: there is no such download.
+    /// Gives a download up: removes what has arrived of it, and its journal. `false`: there is no
+    /// such download.
     ///
     /// # Errors
     /// [`JournalError::Locked`] while another process works on it; when a file cannot be removed.
@@ -167,7 +169,8 @@ impl Journal {
 
 fn summary(id: String, path: &Path) -> Option<DownloadSummary> {
     let records = format::decode(&private::read(path).ok()?).ok()?.records;
-    let RememberedDownload { beginning, ranges, last_pid, paused } = RememberedDownload::fold(records)?;
+    let RememberedDownload { beginning, ranges, last_pid, paused } =
+        RememberedDownload::fold(records)?;
     let running = is_locked(path);
     Some(DownloadSummary {
         id,

@@ -35,7 +35,8 @@ pub struct Opened {
 #[non_exhaustive]
 pub enum JournalError {
     /// Another process has this upload.
-    #[error("{}", match pid { Some(pid) => format!("process {pid} is already working on this upload"), None => "another process is already working on this upload".into() })]
+    #[error("{}", match pid { Some(pid) => format!("process {pid} is already working on this \
+        upload"), None => "another process is already working on this upload".into() })]
     Locked {
         /// Who, if its record was readable.
         pid: Option<u32>,
@@ -94,8 +95,8 @@ impl Journal {
     /// Appends a record; it survives the end of this process.
     ///
     /// # Errors
-    /// When the disk is full or broken. Later records may find room again: what this one left is cut off, for a
-    /// reader stops at a torn record.
+    /// When the disk is full or broken. Later records may find room again: what this one left is
+    /// cut off, for a reader stops at a torn record.
     pub fn append(&mut self, record: &Record) -> Result<(), JournalError> {
         let bytes = format::encode(record).ok_or(JournalError::RecordTooLong)?;
         if self.torn {

@@ -1,8 +1,9 @@
 //! Which journal belongs to a source and a target.
 //!
-//! By the file itself first: device, inode, length and mtime, so that one with another name is found. Then by its path:
-//! the same command with another version of the file. A new journal is named after source and target, so that two
-//! processes with the same command meet at one file, and its lock decides.
+//! By the file itself first: device, inode, length and mtime, so that one with another name is
+//! found. Then by its path: the same command with another version of the file. A new journal is
+//! named after source and target, so that two processes with the same command meet at one file, and
+//! its lock decides.
 
 use std::path::Path;
 
@@ -44,7 +45,8 @@ pub enum Relation {
     SameKey,
     /// The same key of the same store, from a source that is no longer where it was.
     SameKeySourceMoved,
-    /// The same key from the same source, at a store with another name: another spelling of its address, perhaps.
+    /// The same key from the same source, at a store with another name: another spelling of its
+    /// address, perhaps.
     OtherStore,
     /// The same file, which is no longer where it was, on its way to another key.
     FileMoved,
@@ -79,7 +81,12 @@ impl JournalFolder {
 }
 
 /// The same file wins over the same path; of several the one with most parts.
-fn own(all: &[JournalSummary], source: &SourceRecord, store: &str, object: &ObjectRef) -> Option<usize> {
+fn own(
+    all: &[JournalSummary],
+    source: &SourceRecord,
+    store: &str,
+    object: &ObjectRef,
+) -> Option<usize> {
     let rank = |summary: &JournalSummary| {
         let begun = &summary.beginning;
         if (&begun.object, begun.store.as_str()) != (object, store) {
@@ -89,7 +96,8 @@ fn own(all: &[JournalSummary], source: &SourceRecord, store: &str, object: &Obje
         let same_path = begun.source.path == source.path;
         (same_file || same_path).then_some((same_file, same_path, summary.parts.len()))
     };
-    let ranked = all.iter().enumerate().filter_map(|(index, summary)| Some((rank(summary)?, index)));
+    let ranked =
+        all.iter().enumerate().filter_map(|(index, summary)| Some((rank(summary)?, index)));
     ranked.max().map(|(_, index)| index)
 }
 
@@ -215,7 +223,8 @@ mod tests {
         }
     }
 
-    /// A renamed file was sent again from its first byte, and nothing said that most of it had arrived.
+    /// A renamed file was sent again from its first byte, and nothing said that most of it had
+    /// arrived.
     #[test]
     fn a_renamed_file_finds_its_journal() {
         let desk = Desk::new();
@@ -247,7 +256,8 @@ mod tests {
         assert_eq!(found.others[0].summary.id, first);
     }
 
-    /// Where the file went that the name belonged to, its journal goes too: the name is free for another one.
+    /// Where the file went that the name belonged to, its journal goes too: the name is free for
+    /// another one.
     #[test]
     fn a_new_journal_takes_no_name_that_is_in_use() {
         let desk = Desk::new();

@@ -53,12 +53,12 @@ impl JournalFolder {
         &self.0
     }
 
-    /// Opens, or begins, the journal `id` and locks it. A file that is not a journal (zeros after a power cut) is moved
-    /// aside to `ID.damaged`.
+    /// Opens, or begins, the journal `id` and locks it. A file that is not a journal (zeros after a
+    /// power cut) is moved aside to `ID.damaged`.
     ///
     /// # Errors
-    /// [`JournalError::Locked`] while another process has it, [`JournalError::Format`] if another version wrote it,
-    /// [`JournalError::NotPrivate`] if it, or the folder, is another user's.
+    /// [`JournalError::Locked`] while another process has it, [`JournalError::Format`] if another
+    /// version wrote it, [`JournalError::NotPrivate`] if it, or the folder, is another user's.
     pub fn open(&self, id: &str) -> Result<Opened, JournalError> {
         private::make_folder(&self.0)?;
         let path = self.file_of(id);
@@ -67,7 +67,9 @@ impl JournalFolder {
             let (file, bytes) = lock_and_read(&path, true)?;
             match unreadable::read(&bytes) {
                 Ok(good) => return Opened::new(file, path, good, moved_aside),
-                Err(source @ FormatError::Version(_)) => return Err(JournalError::Format { path, source }),
+                Err(source @ FormatError::Version(_)) => {
+                    return Err(JournalError::Format { path, source });
+                }
                 // Locked until it has its other name: no other process appends to it.
                 Err(reason) => moved_aside = Some(unreadable::move_aside(&path, reason)?),
             }
@@ -77,7 +79,8 @@ impl JournalFolder {
     /// Opens the journal `id` only if there is one.
     ///
     /// # Errors
-    /// As [`JournalFolder::open`], and [`JournalError::Format`] for any file that cannot be read: it stays.
+    /// As [`JournalFolder::open`], and [`JournalError::Format`] for any file that cannot be read:
+    /// it stays.
     pub fn open_existing(&self, id: &str) -> Result<Option<Opened>, JournalError> {
         let path = self.file_of(id);
         if !private::check_folder(&self.0)? || fs::symlink_metadata(&path).is_err() {
@@ -104,8 +107,8 @@ impl JournalFolder {
         self.0.join(format!("{id}.{ENDING}"))
     }
 
-    /// Every unfinished upload of this machine, oldest first. Files that cannot be read are left out:
-    /// [`JournalFolder::unreadable`] has them.
+    /// Every unfinished upload of this machine, oldest first. Files that cannot be read are left
+    /// out: [`JournalFolder::unreadable`] has them.
     ///
     /// # Errors
     /// When the folder cannot be listed, or is another user's; a missing folder is empty.

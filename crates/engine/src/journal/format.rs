@@ -6,15 +6,16 @@
 //! record  length of payload, u32 LE │ CRC32C of 0x02 and payload, u32 LE │ payload: one JSON object
 //! ```
 //!
-//! Reading stops at the first record that is not whole and right: a torn tail is what a crash leaves, and
-//! what stands behind a damaged record cannot be trusted to belong here.
+//! Reading stops at the first record that is not whole and right: a torn tail is what a crash
+//! leaves, and what stands behind a damaged record cannot be trusted to belong here.
 
 use haul_parts::{ChecksumAlgorithm, Hasher};
 
 use super::record::Record;
 
-/// The version of the format. It is part of what the checksums of records are computed over, so that a file of another
-/// version is never taken for a damaged one of this. Version 1 did not record which store its environment had meant.
+/// The version of the format. It is part of what the checksums of records are computed over, so
+/// that a file of another version is never taken for a damaged one of this. Version 1 did not
+/// record which store its environment had meant.
 pub const VERSION: u8 = 2;
 
 /// The first bytes of every journal.
@@ -54,7 +55,8 @@ pub enum FormatError {
 
 /// One record as bytes. `None` if it would be longer than [`RECORD_BYTES_MAX`].
 pub fn encode(record: &Record) -> Option<Vec<u8>> {
-    let payload = serde_json::to_vec(record).ok().filter(|payload| payload.len() <= RECORD_BYTES_MAX)?;
+    let payload =
+        serde_json::to_vec(record).ok().filter(|payload| payload.len() <= RECORD_BYTES_MAX)?;
     Some(frame(&payload))
 }
 
@@ -72,12 +74,18 @@ pub(crate) fn frame(payload: &[u8]) -> Vec<u8> {
 /// # Errors
 /// When the file as a whole is not a journal of this version.
 pub fn decode(file: &[u8]) -> Result<Decoded, FormatError> {
-    let Some((magic, mut rest)) = file.split_first_chunk::<8>() else { return Err(FormatError::Empty) };
-    // A flipped bit here is no reason to forget an upload: its records say for themselves that they are whole, and of
-    // this version. Another version computes its checksums over something else.
+    let Some((magic, mut rest)) = file.split_first_chunk::<8>() else {
+        return Err(FormatError::Empty);
+    };
+    // A flipped bit here is no reason to forget an upload: its records say for themselves that they
+    // are whole, and of this version. Another version computes its checksums over something else.
     if *magic != MAGIC && decode_one(rest).is_none() {
         let same_kind = magic[..7] == MAGIC[..7];
-        return Err(if same_kind { FormatError::Version(magic[7]) } else { FormatError::NotAJournal });
+        return Err(if same_kind {
+            FormatError::Version(magic[7])
+        } else {
+            FormatError::NotAJournal
+        });
     }
     let mut records = vec![];
     while let Some((record, after)) = decode_one(rest) {

@@ -1,8 +1,9 @@
 //! Who has a journal: one process at a time, by a lock on its file that ends with the process.
 //!
-//! A list of all journals says which are in use, and can find that out only by taking a shared lock for an instant. An
-//! opener that meets such an instant must not take it for another process at work: if a shared lock can be had beside
-//! it, no process holds the exclusive one, and the opener tries again.
+//! A list of all journals says which are in use, and can find that out only by taking a shared lock
+//! for an instant. An opener that meets such an instant must not take it for another process at
+//! work: if a shared lock can be had beside it, no process holds the exclusive one, and the opener
+//! tries again.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -80,8 +81,9 @@ mod tests {
     use super::super::JournalFolder;
     use super::*;
 
-    /// `ls * | xargs -P8 -n1 haul cp …` failed now and then: "another process is already working on this upload".
-    /// No process was: each command lists all journals, and the list took the lock of each for an instant.
+    /// `ls * | xargs -P8 -n1 haul cp …` failed now and then: "another process is already working on
+    /// this upload". No process was: each command lists all journals, and the list took the lock of
+    /// each for an instant.
     #[test]
     fn a_list_keeps_no_process_from_opening() {
         let root = tempfile::tempdir().unwrap();

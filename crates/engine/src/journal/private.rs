@@ -1,8 +1,10 @@
-//! Journals are their user's alone: 0600 in a folder of 0700, and nothing of another user is followed.
+//! Journals are their user's alone: 0600 in a folder of 0700, and nothing of another user is
+//! followed.
 //!
-//! A journal says which file is read and where it is sent. One that another user wrote would make root's `resume --all`
-//! send root's files to a store of that person's choice. A folder that is a link is taken if link and target are this
-//! user's (a state folder moved to another disk); a journal that is a link never is.
+//! A journal says which file is read and where it is sent. One that another user wrote would make
+//! root's `resume --all` send root's files to a store of that person's choice. A folder that is a
+//! link is taken if link and target are this user's (a state folder moved to another disk); a
+//! journal that is a link never is.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -19,7 +21,8 @@ pub(super) fn make_folder(folder: &Path) -> Result<(), JournalError> {
     check_folder(folder).map(drop)
 }
 
-/// Refuses a folder of another user, and takes rights away from others on one of this user's. False: there is none.
+/// Refuses a folder of another user, and takes rights away from others on one of this user's.
+/// False: there is none.
 pub(super) fn check_folder(folder: &Path) -> Result<bool, JournalError> {
     let link = match fs::symlink_metadata(folder) {
         Ok(link) => link,
@@ -33,7 +36,8 @@ pub(super) fn check_folder(folder: &Path) -> Result<bool, JournalError> {
     Ok(true)
 }
 
-/// Opens a journal that is there, or with `create` one that is not, if it is a file of this user's and no link.
+/// Opens a journal that is there, or with `create` one that is not, if it is a file of this user's
+/// and no link.
 pub(super) fn open(path: &Path, create: bool) -> Result<File, JournalError> {
     if let Ok(there) = fs::symlink_metadata(path) {
         check_file(path, &there)?;
@@ -58,7 +62,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, JournalError> {
 
 fn check_file(path: &Path, metadata: &fs::Metadata) -> Result<(), JournalError> {
     if !metadata.is_file() {
-        let what = if metadata.is_symlink() { "it is a symbolic link" } else { "it is no regular file" };
+        let what =
+            if metadata.is_symlink() { "it is a symbolic link" } else { "it is no regular file" };
         return Err(JournalError::NotPrivate { path: path.to_owned(), reason: what.to_owned() });
     }
     refuse_strangers(path, metadata)
@@ -74,8 +79,8 @@ fn refuse_strangers(path: &Path, metadata: &fs::Metadata) -> Result<(), JournalE
     Err(JournalError::NotPrivate { path: path.to_owned(), reason })
 }
 
-/// Earlier versions left folders and journals readable by everybody. Where that cannot be changed (a file system without
-/// rights), it cannot be helped.
+/// Earlier versions left folders and journals readable by everybody. Where that cannot be changed
+/// (a file system without rights), it cannot be helped.
 fn tighten(path: &Path, metadata: &fs::Metadata, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     if metadata.permissions().mode() & 0o077 != 0 {
@@ -94,7 +99,8 @@ mod tests {
         fs::metadata(path).expect("it is there").mode() & 0o777
     }
 
-    /// Journals were 0644 in folders of 0755: everybody on the machine could read where which file goes.
+    /// Journals were 0644 in folders of 0755: everybody on the machine could read where which file
+    /// goes.
     #[test]
     fn journals_and_their_folders_are_their_users_alone() {
         let root = tempfile::tempdir().unwrap();
@@ -120,19 +126,25 @@ mod tests {
         drop(folder.open("own").unwrap());
         symlink(folder.path().join("own.journal"), folder.path().join("link.journal")).unwrap();
         let pipe = folder.path().join("pipe.journal");
-        rustix::fs::mknodat(rustix::fs::CWD, pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
         for (id, reason) in [("link", "a symbolic link"), ("pipe", "no regular file")] {
             for refused in [folder.open(id).map(drop), folder.open_existing(id).map(drop)] {
                 assert!(refused.unwrap_err().to_string().contains(reason), "{id}");
             }
         }
-        let named: Vec<_> = folder.unreadable().unwrap().into_iter().map(|journal| journal.id).collect();
+        let named: Vec<_> =
+            folder.unreadable().unwrap().into_iter().map(|journal| journal.id).collect();
         assert_eq!(named, ["link", "pipe"]);
 
         // Only root can give a file away; the tests of the command do, where they run as root.
         if rustix::process::geteuid().is_root() {
-            rustix::fs::chown(folder.path().join("own.journal"), Some(rustix::fs::Uid::from_raw(4242)), None)
-                .unwrap();
+            rustix::fs::chown(
+                folder.path().join("own.journal"),
+                Some(rustix::fs::Uid::from_raw(4242)),
+                None,
+            )
+            .unwrap();
             let refused = folder.open_existing("own").unwrap_err().to_string();
             assert!(refused.contains("belongs to user 4242"), "{refused}");
             rustix::fs::chown(folder.path(), Some(rustix::fs::Uid::from_raw(4242)), None).unwrap();

@@ -8,7 +8,8 @@ use crate::proof::Proof;
 use crate::remote::{ObjectAttributes, ObjectRef};
 use crate::source::SourceRecord;
 
-/// One entry of a journal. Fields may be added with a default; a reader skips kinds that it does not know.
+/// One entry of a journal. Fields may be added with a default; a reader skips kinds that it does
+/// not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -30,8 +31,8 @@ pub enum Record {
         upload_id: UploadId,
         /// The store knows our checksum algorithm: it echoed it at Create, or lists it.
         declared: bool,
-        /// How the object's checksum is made of those of the parts, where that is not Haul's own choice: of an
-        /// upload that somebody else began.
+        /// How the object's checksum is made of those of the parts, where that is not Haul's own
+        /// choice: of an upload that somebody else began.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         checksum_type: Option<ChecksumType>,
     },
@@ -97,15 +98,16 @@ pub struct Beginning {
     /// What cannot be proven is an error.
     #[serde(default)]
     pub require_proof: bool,
-    /// Own token in the object's metadata: recognises a Complete whose answer was lost. Empty for an upload that
-    /// was adopted: whoever began it knew nothing of tokens, or the token is lost.
+    /// Own token in the object's metadata: recognises a Complete whose answer was lost. Empty for
+    /// an upload that was adopted: whoever began it knew nothing of tokens, or the token is lost.
     pub token: String,
     /// How the caller connects, for `haul resume`; opaque to the engine, without secrets.
     #[serde(default)]
     pub connection: serde_json::Value,
     /// Seconds since 1970, by this machine's clock.
     pub begun_at: i64,
-    /// The same of earlier tries to begin it whose Create got no answer: each may have left an upload without parts.
+    /// The same of earlier tries to begin it whose Create got no answer: each may have left an
+    /// upload without parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unanswered: Vec<i64>,
 }

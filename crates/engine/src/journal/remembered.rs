@@ -1,5 +1,5 @@
-//! The records of a journal, folded into what is known of its upload: the one rule for what a later record does to an
-//! earlier one.
+//! The records of a journal, folded into what is known of its upload: the one rule for what a later
+//! record does to an earlier one.
 
 use std::collections::BTreeMap;
 

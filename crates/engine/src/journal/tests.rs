@@ -1,7 +1,9 @@
-//! The journal on a real disk: what is written comes back, what a crash or a bad disk did to it never makes
-//! more than parts sent again.
+//! The journal on a real disk: what is written comes back, what a crash or a bad disk did to it
+//! never makes more than parts sent again.
 
-use haul_parts::{Checksum, ChecksumAlgorithm, ETag, Hasher, Limits, PartNumber, PartPlan, UploadId};
+use haul_parts::{
+    Checksum, ChecksumAlgorithm, ETag, Hasher, Limits, PartNumber, PartPlan, UploadId,
+};
 use proptest::prelude::*;
 
 use super::format::{self, FormatError, MAGIC};
@@ -87,7 +89,8 @@ fn what_is_written_comes_back() {
 
 #[test]
 fn the_journal_of_an_access_point_comes_back() {
-    let object = "s3://arn:aws:s3:us-west-2:123456789012:accesspoint/my-ap/big.iso".parse().unwrap();
+    let object =
+        "s3://arn:aws:s3:us-west-2:123456789012:accesspoint/my-ap/big.iso".parse().unwrap();
     let begun = vec![Record::Begun(Box::new(Beginning { object, ..beginning() }))];
     let decoded = format::decode(&file_of(&begun)).unwrap();
     assert_eq!(decoded.records, begun);
@@ -129,8 +132,13 @@ fn a_flipped_byte_anywhere_loses_records_and_never_changes_one() {
             let mut damaged = file.clone();
             damaged[place] ^= flip;
             let decoded = format::decode(&damaged).unwrap();
-            assert_eq!(decoded.records[..], records[..decoded.records.len()], "byte {place} ^ {flip:#x}");
-            // In the magic nothing need be lost: the records say for themselves that they are whole.
+            assert_eq!(
+                decoded.records[..],
+                records[..decoded.records.len()],
+                "byte {place} ^ {flip:#x}"
+            );
+            // In the magic nothing need be lost: the records say for themselves that they are
+            // whole.
             let lost = decoded.records.len() < records.len();
             assert!(lost || place < MAGIC.len(), "byte {place} ^ {flip:#x} went unnoticed");
         }
@@ -181,7 +189,8 @@ fn appending_after_a_torn_tail_makes_a_good_journal() {
     assert_eq!(open(&folder).records[3..], [part(7)]);
 }
 
-/// The state folder was full for a while: what was written then must not hide what is written later.
+/// The state folder was full for a while: what was written then must not hide what is written
+/// later.
 #[test]
 fn a_record_that_found_no_room_hides_none_behind_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -215,7 +224,8 @@ fn a_journal_without_its_beginning_is_a_new_one() {
     assert_eq!(std::fs::read(folder.path().join("id.journal")).unwrap(), MAGIC);
 }
 
-/// After a power cut a file may have its length and none of its bytes: every run then failed, for ever.
+/// After a power cut a file may have its length and none of its bytes: every run then failed, for
+/// ever.
 #[test]
 fn a_file_that_is_no_journal_is_moved_aside_and_only_the_last_one_is_kept() {
     let folder = tempfile::tempdir().unwrap();
@@ -235,7 +245,10 @@ fn a_file_that_is_no_journal_is_moved_aside_and_only_the_last_one_is_kept() {
             (folder.path().join("id.damaged").as_path(), reason)
         );
         assert_eq!(std::fs::read(&aside.path).unwrap(), damaged);
-        assert!(matches!(journals.open("id"), Err(JournalError::Locked { .. })), "the new one is locked");
+        assert!(
+            matches!(journals.open("id"), Err(JournalError::Locked { .. })),
+            "the new one is locked"
+        );
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }
@@ -272,8 +285,12 @@ fn what_the_list_leaves_out_is_named_with_the_reason() {
     let running = std::fs::File::open(folder.path().join("d-running.journal")).unwrap();
     running.lock().unwrap();
 
-    let told: Vec<_> =
-        journals.unreadable().unwrap().into_iter().map(|it| (it.id, in_one_line(&it.error))).collect();
+    let told: Vec<_> = journals
+        .unreadable()
+        .unwrap()
+        .into_iter()
+        .map(|it| (it.id, in_one_line(&it.error)))
+        .collect();
     let reasons = ["the file is not a journal", "format version 3", "its beginning is damaged"];
     assert_eq!(told.len(), reasons.len(), "{told:?}");
     for ((id, said), (name, reason)) in
@@ -318,7 +335,8 @@ fn the_list_tells_how_far_each_upload_is() {
     assert_eq!(listed[0].upload_id.as_ref().unwrap().as_str(), "upload-1");
 }
 
-/// A file of an archive from an old system had no journal, and nothing said so: its upload could not be resumed.
+/// A file of an archive from an old system had no journal, and nothing said so: its upload could
+/// not be resumed.
 #[test]
 fn a_path_that_is_no_text_is_written_down_and_read_back() {
     use std::os::unix::ffi::OsStrExt;
@@ -329,7 +347,8 @@ fn a_path_that_is_no_text_is_written_down_and_read_back() {
     assert_eq!(format::decode(&file).unwrap().records[1], moved);
 }
 
-/// Version 1 is refused in those words and stays: it does not say which store its environment had meant.
+/// Version 1 is refused in those words and stays: it does not say which store its environment had
+/// meant.
 #[test]
 fn a_journal_of_version_1_is_refused_and_stays() {
     let folder = tempfile::tempdir().unwrap();
@@ -341,7 +360,10 @@ fn a_journal_of_version_1_is_refused_and_stays() {
     old.extend(payload);
     std::fs::write(folder.path().join("id.journal"), &old).unwrap();
     let refused = journals.open("id").unwrap_err();
-    assert!(in_one_line(&refused).contains("format version 1; this Haul reads version 2"), "{refused:?}");
+    assert!(
+        in_one_line(&refused).contains("format version 1; this Haul reads version 2"),
+        "{refused:?}"
+    );
     assert_eq!(std::fs::read(folder.path().join("id.journal")).unwrap(), old);
     assert_eq!(journals.unreadable().unwrap().len(), 1);
 }

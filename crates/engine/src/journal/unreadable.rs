@@ -1,7 +1,9 @@
-//! Files among the journals that cannot be resumed: damaged, of another version of Haul, or of another user.
+//! Files among the journals that cannot be resumed: damaged, of another version of Haul, or of
+//! another user.
 //!
-//! They may be all that is known of parts at a store, so they are listed and never removed: a damaged one is moved
-//! aside when its upload begins anew, one of another version stays where it is.
+//! They may be all that is known of parts at a store, so they are listed and never removed: a
+//! damaged one is moved aside when its upload begins anew, one of another version stays where it
+//! is.
 
 use std::fs;
 use std::io;
@@ -57,7 +59,9 @@ fn examine(id: String, path: PathBuf) -> Option<UnreadableJournal> {
             JournalError::Format { path: path.clone(), source }
         }
         // Its upload has just ended.
-        Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return None,
+        Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return None;
+        }
         Err(JournalError::NotPrivate { path: file, reason }) => {
             let error = JournalError::NotPrivate { path: file, reason };
             return Some(UnreadableJournal { id, path, error });
@@ -75,13 +79,16 @@ pub(super) fn read(file: &[u8]) -> Result<(Vec<Record>, usize), FormatError> {
         decoded => decoded?,
     };
     match decoded.records.first() {
-        Some(Record::Begun(_) | Record::Downloading(_)) => Ok((decoded.records, decoded.good_bytes)),
+        Some(Record::Begun(_) | Record::Downloading(_)) => {
+            Ok((decoded.records, decoded.good_bytes))
+        }
         _ if file.len() == MAGIC.len() => Ok((vec![], 0)),
         _ => Err(FormatError::Beginning),
     }
 }
 
-/// Makes room for a new journal; the caller holds its lock. An earlier one of the same upload is replaced.
+/// Makes room for a new journal; the caller holds its lock. An earlier one of the same upload is
+/// replaced.
 pub(super) fn move_aside(path: &Path, reason: FormatError) -> Result<MovedAside, JournalError> {
     let aside = path.with_extension(ASIDE);
     fs::rename(path, &aside).map_err(io_error("moved aside", path))?;

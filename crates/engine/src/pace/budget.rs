@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::RetryPolicy;
 
-/// The budget of an engine; clones share it, so that a store that is down is not asked ten times for each part of each
-/// transfer.
+/// The budget of an engine; clones share it, so that a store that is down is not asked ten times
+/// for each part of each transfer.
 #[derive(Clone, Debug)]
 pub struct RetryBudget(Arc<Budget>);
 
@@ -20,8 +20,8 @@ struct Budget {
 const COST_TENTHS: u32 = 10;
 
 impl RetryBudget {
-    /// A full budget. It lets every request in flight use up its own attempts: a wide engine must not give up sooner than
-    /// a narrow one.
+    /// A full budget. It lets every request in flight use up its own attempts: a wide engine must
+    /// not give up sooner than a narrow one.
     pub fn new(policy: &RetryPolicy, concurrency: u32) -> Self {
         let budget = policy.budget.max(concurrency.saturating_mul(policy.attempts_max));
         let most_tenths = budget.saturating_mul(COST_TENTHS);

@@ -1,7 +1,8 @@
-//! The gate in front of one store: every attempt to move bytes passes it, of all transfers of an engine.
+//! The gate in front of one store: every attempt to move bytes passes it, of all transfers of an
+//! engine.
 //!
-//! The limit is a [`Throttle`]; who waits is served in the order of asking. A transfer asks for one pass at a time, so
-//! several transfers take turns and none starves.
+//! The limit is a [`Throttle`]; who waits is served in the order of asking. A transfer asks for one
+//! pass at a time, so several transfers take turns and none starves.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -33,7 +34,10 @@ pub struct Pass {
 impl Gate {
     /// A gate for at most `max` requests at once, at least one.
     pub fn new(max: u32) -> Self {
-        Self(Arc::new(Mutex::new(GateState { throttle: Throttle::new(max), waiting: VecDeque::new() })))
+        Self(Arc::new(Mutex::new(GateState {
+            throttle: Throttle::new(max),
+            waiting: VecDeque::new(),
+        })))
     }
 
     /// Waits for a pass. Dropping the future gives up the slot in the queue.
@@ -65,7 +69,8 @@ impl Gate {
     fn change(&self, change: impl FnOnce(&mut Throttle)) {
         let mut state = self.state();
         change(&mut state.throttle);
-        while let Some(slot) = if state.waiting.is_empty() { None } else { state.throttle.enter() } {
+        while let Some(slot) = if state.waiting.is_empty() { None } else { state.throttle.enter() }
+        {
             let next = state.waiting.pop_front().expect("the queue was just looked at");
             if let Err(mut unwanted) = next.send(Pass { gate: Some(self.clone()), slot }) {
                 // Its drop would take the lock that is held here.
@@ -94,7 +99,8 @@ impl Turn {
         self.0 = None;
     }
 
-    /// The pass, when it is this transfer's turn; never ready outside the queue. Dropping the future keeps the place.
+    /// The pass, when it is this transfer's turn; never ready outside the queue. Dropping the
+    /// future keeps the place.
     pub(crate) async fn pass(&mut self) -> Pass {
         let pass = match &mut self.0 {
             Some(waiting) => waiting.await,

@@ -1,7 +1,8 @@
 //! How fast, and how often again.
 //!
-//! [`gate`] limits the requests in flight at one store; [`throttle`] moves that limit. [`retry`] decides when a request is
-//! repeated, [`budget`] limits what all repetitions cost. [`resources`] holds what the transfers of an engine share.
+//! [`gate`] limits the requests in flight at one store; [`throttle`] moves that limit. [`retry`]
+//! decides when a request is repeated, [`budget`] limits what all repetitions cost. [`resources`]
+//! holds what the transfers of an engine share.
 
 mod budget;
 mod gate;

@@ -8,7 +8,8 @@ use super::{Gate, RetryBudget, RetryPolicy};
 use crate::body::{BufferPool, DEFAULT_BUDGET_BYTES, Meter};
 use crate::remote::Store;
 
-/// Requests in flight unless the caller says otherwise: with parts of 8 MiB they fill the memory budget.
+/// Requests in flight unless the caller says otherwise: with parts of 8 MiB they fill the memory
+/// budget.
 pub const DEFAULT_CONCURRENCY: u32 = 16;
 
 /// The limits of an engine. Construct with `..Default::default()`.

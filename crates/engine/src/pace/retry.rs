@@ -1,10 +1,11 @@
 //! When to try again: the one place that decides.
 //!
-//! A random wait between half a bound and the bound, which doubles; a longer bound when the store asks for less,
-//! `Retry-After` honoured. Half, because a store that restarts must be ridden out: with waits from nothing on, one of
-//! sixteen parts had used up its tries before a server was back that had been away for four seconds. As it is, eight
-//! tries last twelve seconds at least. One budget for a whole upload keeps a store that is down from being asked ten
-//! times for each of ten thousand parts; successes earn it back.
+//! A random wait between half a bound and the bound, which doubles; a longer bound when the store
+//! asks for less, `Retry-After` honoured. Half, because a store that restarts must be ridden out:
+//! with waits from nothing on, one of sixteen parts had used up its tries before a server was back
+//! that had been away for four seconds. As it is, eight tries last twelve seconds at least. One
+//! budget for a whole upload keeps a store that is down from being asked ten times for each of ten
+//! thousand parts; successes earn it back.
 
 use std::future::Future;
 use std::time::Duration;
@@ -115,8 +116,8 @@ impl From<&StoreError> for Failure {
 }
 
 impl RetryPolicy {
-    /// How long to wait before the next try, or `None` to give up. `attempt` is the one that failed,
-    /// counted from 1.
+    /// How long to wait before the next try, or `None` to give up. `attempt` is the one that
+    /// failed, counted from 1.
     pub fn wait(&self, attempt: u32, failure: &Failure, random: &mut impl Rng) -> Option<Duration> {
         let after = match failure.advice {
             Advice::Retry { after } => after,
@@ -135,7 +136,8 @@ impl RetryPolicy {
         Some(after.map_or(jittered, |after| after.min(RETRY_AFTER_MAX) + jittered))
     }
 
-    /// Runs a request until it succeeds or the policy gives up; for requests outside an upload's schedule.
+    /// Runs a request until it succeeds or the policy gives up; for requests outside an upload's
+    /// schedule.
     ///
     /// # Errors
     /// The last error.
@@ -175,7 +177,10 @@ mod tests {
             let bound = (policy.base * (1 << (attempt - 1))).min(policy.cap);
             for _ in 0..100 {
                 let wait = policy.wait(attempt, &failure(500, None), &mut random).unwrap();
-                assert!((bound / 2..=bound).contains(&wait), "attempt {attempt}: {wait:?}, {bound:?}");
+                assert!(
+                    (bound / 2..=bound).contains(&wait),
+                    "attempt {attempt}: {wait:?}, {bound:?}"
+                );
             }
         }
         assert_eq!(policy.wait(policy.attempts_max, &failure(500, None), &mut random), None);
@@ -207,8 +212,12 @@ mod tests {
         let mut random = StdRng::seed_from_u64(1);
         let mut asked = failure(503, None);
         asked.advice = Advice::Retry { after: Some(Duration::from_secs(7)) };
-        assert!(RetryPolicy::default().wait(1, &asked, &mut random).unwrap() >= Duration::from_secs(7));
+        assert!(
+            RetryPolicy::default().wait(1, &asked, &mut random).unwrap() >= Duration::from_secs(7)
+        );
         asked.advice = Advice::Retry { after: Some(Duration::from_secs(86_400)) };
-        assert!(RetryPolicy::default().wait(1, &asked, &mut random).unwrap() < Duration::from_secs(180));
+        assert!(
+            RetryPolicy::default().wait(1, &asked, &mut random).unwrap() < Duration::from_secs(180)
+        );
     }
 }

@@ -1,11 +1,12 @@
 //! How many requests may be in flight at one store. Pure: no clock, no tasks.
 //!
-//! Few at the start, more with each success; halved when the store asks for less (`503 SlowDown`, trap 32), earned back
-//! one by one. A request that waits for its next attempt keeps its place: at a store that is away, requests that were
-//! never tried would otherwise fail one after the other in no time.
+//! Few at the start, more with each success; halved when the store asks for less (`503 SlowDown`,
+//! trap 32), earned back one by one. A request that waits for its next attempt keeps its place: at
+//! a store that is away, requests that were never tried would otherwise fail one after the other in
+//! no time.
 
-/// Requests in flight at the start. Sixteen that share a link all arrive late and together: a run that was killed within
-/// its first second kept nothing. Two arrive in an eighth of that time.
+/// Requests in flight at the start. Sixteen that share a link all arrive late and together: a run
+/// that was killed within its first second kept nothing. Two arrive in an eighth of that time.
 const AT_START: u32 = 2;
 
 /// Places that each success earns at the start: two, then six, then all of the default sixteen.
@@ -18,7 +19,8 @@ const RECOVERY_STREAK: u32 = 8;
 #[derive(Debug)]
 pub struct Throttle {
     max: u32,
-    /// Places there are now: few at the start, halved when the store throttles, earned by successes.
+    /// Places there are now: few at the start, halved when the store throttles, earned by
+    /// successes.
     allowed: u32,
     taken: u32,
     /// Places that each success earns at the start; halved by throttling too. 0: the start is over.
@@ -64,7 +66,8 @@ impl Throttle {
         self.taken = self.taken.saturating_sub(1);
     }
 
-    /// A request has succeeded: more may be in flight, quickly at the start, then only where throttling took places away.
+    /// A request has succeeded: more may be in flight, quickly at the start, then only where
+    /// throttling took places away.
     pub fn succeeded(&mut self) {
         self.streak += 1;
         self.allowed = self.allowed.saturating_add(self.earned_at_start).min(self.max);
@@ -76,8 +79,9 @@ impl Throttle {
         }
     }
 
-    /// The store asked for less. Halves the limit once for all attempts that were under way together: they meet the same
-    /// full store, and sixteen refusals at the same moment are no reason to continue with one request.
+    /// The store asked for less. Halves the limit once for all attempts that were under way
+    /// together: they meet the same full store, and sixteen refusals at the same moment are no
+    /// reason to continue with one request.
     pub fn throttled(&mut self, place: Slot) {
         self.streak = 0;
         if place.0 > self.halved_at {

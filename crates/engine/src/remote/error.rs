@@ -46,7 +46,8 @@ pub enum StoreErrorKind {
     Timeout,
     /// The connection could not be made, or broke.
     Connection,
-    /// TLS cannot be agreed on: the store's certificate is not trusted, expired, or for another host.
+    /// TLS cannot be agreed on: the store's certificate is not trusted, expired, or for another
+    /// host.
     BadCertificate,
     /// `https://` to a port that speaks plain HTTP, or the reverse.
     WrongScheme,
@@ -71,21 +72,28 @@ pub enum StoreErrorKind {
 }
 
 impl StoreErrorKind {
-    /// True if the store refuses the caller and not the request: other credentials, another clock or an edited
-    /// policy may be all that is missing.
+    /// True if the store refuses the caller and not the request: other credentials, another clock
+    /// or an edited policy may be all that is missing.
     pub fn concerns_the_caller(self) -> bool {
         use StoreErrorKind as K;
         matches!(
             self,
-            K::AccessDenied | K::BadCredentials | K::ExpiredCredentials | K::ClockSkew | K::NoCredentials
+            K::AccessDenied
+                | K::BadCredentials
+                | K::ExpiredCredentials
+                | K::ClockSkew
+                | K::NoCredentials
         )
     }
 
-    /// True if no later request can complete an upload after this answer: it is gone, its condition does not hold, or
-    /// its parts are too small for this store.
+    /// True if no later request can complete an upload after this answer: it is gone, its condition
+    /// does not hold, or its parts are too small for this store.
     pub fn ends_the_upload(self) -> bool {
         use StoreErrorKind as K;
-        matches!(self, K::NoSuchUpload | K::PreconditionFailed | K::ConditionalConflict | K::EntityTooSmall)
+        matches!(
+            self,
+            K::NoSuchUpload | K::PreconditionFailed | K::ConditionalConflict | K::EntityTooSmall
+        )
     }
 }
 
@@ -119,7 +127,8 @@ pub struct StoreError {
     pub retry_after: Option<Duration>,
     /// True when the request may have been carried out although no answer came.
     pub outcome_unknown: bool,
-    /// True when it broke on a connection that had been idle: worth one try at once on a new one (trap 28).
+    /// True when it broke on a connection that had been idle: worth one try at once on a new one
+    /// (trap 28).
     pub reused_connection: bool,
     /// What the answer says of how to ask better.
     pub guidance: Box<Guidance>,
@@ -167,7 +176,10 @@ impl StoreError {
 
     /// With what lies underneath.
     #[must_use]
-    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         self.source = Some(source.into());
         self
     }
@@ -181,7 +193,9 @@ impl StoreError {
             }
             K::ExpiredCredentials | K::ClockSkew => Advice::Refresh,
             // Nothing to try again, and nothing that speaks against the upload.
-            K::NoCredentials | K::BadCertificate | K::WrongScheme | K::ProxyRefused => Advice::Resume,
+            K::NoCredentials | K::BadCertificate | K::WrongScheme | K::ProxyRefused => {
+                Advice::Resume
+            }
             _ => Advice::GiveUp,
         }
     }
@@ -199,7 +213,8 @@ fn classify_of(operation: Operation, status: u16, code: Option<&str>) -> StoreEr
     }
 }
 
-/// S3's error codes and statuses → kinds. The code decides where there is one: clones differ in statuses.
+/// S3's error codes and statuses → kinds. The code decides where there is one: clones differ in
+/// statuses.
 fn classify(status: u16, code: Option<&str>) -> StoreErrorKind {
     use StoreErrorKind as K;
     match code.unwrap_or_default() {
@@ -227,9 +242,10 @@ fn classify(status: u16, code: Option<&str>) -> StoreErrorKind {
         "ConditionalRequestConflict" => K::ConditionalConflict,
         "InvalidPart" | "InvalidPartOrder" => K::InvalidPart,
         "EntityTooSmall" => K::EntityTooSmall,
-        "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" => {
-            K::BadDigest
-        }
+        "BadDigest"
+        | "InvalidDigest"
+        | "XAmzContentSHA256Mismatch"
+        | "XAmzContentChecksumMismatch" => K::BadDigest,
         "SlowDown"
         | "SlowDownRead"
         | "SlowDownWrite"
@@ -280,7 +296,9 @@ impl fmt::Display for StoreError {
         if !self.message.is_empty() {
             write!(f, ": {}", self.message)?;
         }
-        if let (StoreErrorKind::WrongRegion, Some(region)) = (self.kind, &self.guidance.bucket_region) {
+        if let (StoreErrorKind::WrongRegion, Some(region)) =
+            (self.kind, &self.guidance.bucket_region)
+        {
             write!(f, " (the bucket is in {region})")?;
         }
         if let Some(id) = &self.request_id {
@@ -311,7 +329,8 @@ mod tests {
         assert_eq!(classify(418, None), StoreErrorKind::Rejected);
     }
 
-    /// Found by the conformance suite at Ceph RGW 16.2: ListParts after Complete is 404 NoSuchKey there.
+    /// Found by the conformance suite at Ceph RGW 16.2: ListParts after Complete is 404 NoSuchKey
+    /// there.
     #[test]
     fn no_such_key_means_no_such_upload_where_only_an_upload_can_be_missing() {
         let kind = |operation| StoreError::answered(operation, 404, Some("NoSuchKey"), "").kind;
@@ -339,14 +358,19 @@ mod tests {
             ..StoreError::local(Operation::ListObjectsV2, StoreErrorKind::Malformed, "it is empty")
         };
         assert_eq!(unreadable.to_string(), "ListObjectsV2: it is empty");
-        let refused =
-            StoreError::answered(Operation::CompleteMultipartUpload, 200, Some("InternalError"), "");
+        let refused = StoreError::answered(
+            Operation::CompleteMultipartUpload,
+            200,
+            Some("InternalError"),
+            "",
+        );
         assert!(!refused.to_string().contains("200"), "{refused}");
     }
 
     #[test]
     fn four_hundreds_are_not_repeated_and_five_hundreds_are() {
-        let advice = |status, code| StoreError::answered(Operation::UploadPart, status, code, "").advice();
+        let advice =
+            |status, code| StoreError::answered(Operation::UploadPart, status, code, "").advice();
         assert_eq!(advice(403, Some("AccessDenied")), Advice::GiveUp);
         assert_eq!(advice(400, Some("EntityTooSmall")), Advice::GiveUp);
         assert_eq!(advice(400, Some("RequestTimeout")), Advice::Retry { after: None });

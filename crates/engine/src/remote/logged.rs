@@ -1,7 +1,9 @@
-//! A store whose every request is a line in the log: what was asked, how it ended, how long it took.
+//! A store whose every request is a line in the log: what was asked, how it ended, how long it
+//! took.
 //!
-//! A decorator, so that no implementation has to remember it. Logs at `INFO` under the target `haul::request`; never headers,
-//! bodies or credentials. What the engine makes of an answer is logged by `events.rs`.
+//! A decorator, so that no implementation has to remember it. Logs at `INFO` under the target
+//! `haul::request`; never headers, bodies or credentials. What the engine makes of an answer is
+//! logged by `events.rs`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,9 +16,9 @@ use jiff::Timestamp;
 
 use super::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, GetRequest,
-    LifecycleDocument, ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, Operation, PartCopyRequest,
-    PartRequest, PartsPage, PutRequest, Store, StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef,
-    UploadedPart, UploadsPage,
+    LifecycleDocument, ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, Operation,
+    PartCopyRequest, PartRequest, PartsPage, PutRequest, Store, StoreError, StoreProfile,
+    StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 
 /// Logs every request to the store inside.
@@ -35,8 +37,10 @@ async fn logged<T>(
     match &answer {
         Ok(_) => tracing::info!(target: "haul::request", "{operation} {what}: ok in {millis} ms"),
         Err(error) => {
-            let request_id =
-                error.request_id.as_deref().map_or_else(String::new, |id| format!(", request id {id}"));
+            let request_id = error
+                .request_id
+                .as_deref()
+                .map_or_else(String::new, |id| format!(", request id {id}"));
             tracing::info!(target: "haul::request", "{what}: {error} after {millis} ms{request_id}");
         }
     }
@@ -54,7 +58,11 @@ impl<S: Store> Store for LoggedStore<S> {
         logged(Operation::CreateMultipartUpload, object, answer).await
     }
 
-    async fn upload_part(&self, upload: &UploadRef, part: PartRequest) -> Result<UploadedPart, StoreError> {
+    async fn upload_part(
+        &self,
+        upload: &UploadRef,
+        part: PartRequest,
+    ) -> Result<UploadedPart, StoreError> {
         let what = format!("{} part {}", upload.object, part.number);
         logged(Operation::UploadPart, what, self.0.upload_part(upload, part)).await
     }
@@ -88,11 +96,19 @@ impl<S: Store> Store for LoggedStore<S> {
         after: Option<&UploadMarker>,
     ) -> Result<UploadsPage, StoreError> {
         let what = format!("s3://{bucket}/{prefix}");
-        logged(Operation::ListMultipartUploads, what, self.0.list_multipart_uploads(bucket, prefix, after))
-            .await
+        logged(
+            Operation::ListMultipartUploads,
+            what,
+            self.0.list_multipart_uploads(bucket, prefix, after),
+        )
+        .await
     }
 
-    async fn put_object(&self, object: &ObjectRef, request: PutRequest) -> Result<UploadedPart, StoreError> {
+    async fn put_object(
+        &self,
+        object: &ObjectRef,
+        request: PutRequest,
+    ) -> Result<UploadedPart, StoreError> {
         logged(Operation::PutObject, object, self.0.put_object(object, request)).await
     }
 
@@ -114,7 +130,10 @@ impl<S: Store> Store for LoggedStore<S> {
         logged(Operation::UploadPartCopy, what, self.0.upload_part_copy(upload, request)).await
     }
 
-    async fn get_object_tagging(&self, object: &ObjectRef) -> Result<BTreeMap<String, String>, StoreError> {
+    async fn get_object_tagging(
+        &self,
+        object: &ObjectRef,
+    ) -> Result<BTreeMap<String, String>, StoreError> {
         logged(Operation::GetObjectTagging, object, self.0.get_object_tagging(object)).await
     }
 
@@ -131,7 +150,11 @@ impl<S: Store> Store for LoggedStore<S> {
         logged(Operation::HeadObject, what, self.0.head_part(object, number)).await
     }
 
-    async fn get_object(&self, object: &ObjectRef, request: &GetRequest) -> Result<ObjectBody, StoreError> {
+    async fn get_object(
+        &self,
+        object: &ObjectRef,
+        request: &GetRequest,
+    ) -> Result<ObjectBody, StoreError> {
         logged(Operation::GetObject, object, self.0.get_object(object, request)).await
     }
 
@@ -152,18 +175,23 @@ impl<S: Store> Store for LoggedStore<S> {
     }
 
     async fn create_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {
-        logged(Operation::CreateBucket, format!("s3://{bucket}"), self.0.create_bucket(bucket)).await
+        logged(Operation::CreateBucket, format!("s3://{bucket}"), self.0.create_bucket(bucket))
+            .await
     }
 
     async fn delete_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {
-        logged(Operation::DeleteBucket, format!("s3://{bucket}"), self.0.delete_bucket(bucket)).await
+        logged(Operation::DeleteBucket, format!("s3://{bucket}"), self.0.delete_bucket(bucket))
+            .await
     }
 
     async fn list_buckets(&self) -> Result<Vec<ListedBucket>, StoreError> {
         logged(Operation::ListBuckets, self.0.endpoint(), self.0.list_buckets()).await
     }
 
-    async fn get_bucket_lifecycle(&self, bucket: &Bucket) -> Result<Option<LifecycleDocument>, StoreError> {
+    async fn get_bucket_lifecycle(
+        &self,
+        bucket: &Bucket,
+    ) -> Result<Option<LifecycleDocument>, StoreError> {
         let answer = self.0.get_bucket_lifecycle(bucket);
         logged(Operation::GetBucketLifecycleConfiguration, format!("s3://{bucket}"), answer).await
     }

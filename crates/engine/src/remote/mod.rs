@@ -1,9 +1,10 @@
-//! What the engine asks of a store: the S3 operations of an upload and a plain download, nothing more.
+//! What the engine asks of a store: the S3 operations of an upload and a plain download, nothing
+//! more.
 //!
 //! Two implementations stand behind it from the first day: [`crate::s3`] talks to real stores,
 //! `testing::memory` keeps everything in memory and fails on demand. Both pass the suite in
-//! `testing::conformance`. The trait knows no retries: each call is one try, and its error says what to do next
-//! ([`StoreError::advice`]); the policy stands in [`crate::pace`].
+//! `testing::conformance`. The trait knows no retries: each call is one try, and its error says
+//! what to do next ([`StoreError::advice`]); the policy stands in [`crate::pace`].
 
 mod error;
 mod logged;
@@ -37,12 +38,13 @@ fn not_implemented(operation: Operation) -> StoreError {
     StoreError::local(operation, StoreErrorKind::NotImplemented, "this store has no such operation")
 }
 
-/// One S3-speaking store. Every method is a single request (a listing: a single page) without retries; only an
-/// answer that says how to ask better (another region, another time, an ended session) is followed at once.
+/// One S3-speaking store. Every method is a single request (a listing: a single page) without
+/// retries; only an answer that says how to ask better (another region, another time, an ended
+/// session) is followed at once.
 ///
 /// Only [`Store::endpoint`] must be implemented: an operation that is not answers
-/// [`StoreErrorKind::NotImplemented`]. An upload in parts needs CreateMultipartUpload, UploadPart, ListParts and
-/// CompleteMultipartUpload, and AbortMultipartUpload to clean up.
+/// [`StoreErrorKind::NotImplemented`]. An upload in parts needs CreateMultipartUpload, UploadPart,
+/// ListParts and CompleteMultipartUpload, and AbortMultipartUpload to clean up.
 #[async_trait]
 #[allow(unused_variables, reason = "the names of parameters are part of the documentation")]
 pub trait Store: Send + Sync + 'static {
@@ -56,7 +58,11 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// UploadPart. An answer without an ETag is an error (trap 39).
-    async fn upload_part(&self, upload: &UploadRef, part: PartRequest) -> Result<UploadedPart, StoreError> {
+    async fn upload_part(
+        &self,
+        upload: &UploadRef,
+        part: PartRequest,
+    ) -> Result<UploadedPart, StoreError> {
         Err(not_implemented(Operation::UploadPart))
     }
 
@@ -84,7 +90,8 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::AbortMultipartUpload))
     }
 
-    /// ListMultipartUploads below a key prefix, without delimiter (Ceph RGW 16.2 loses uploads with one).
+    /// ListMultipartUploads below a key prefix, without delimiter (Ceph RGW 16.2 loses uploads with
+    /// one).
     async fn list_multipart_uploads(
         &self,
         bucket: &Bucket,
@@ -95,23 +102,39 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// PutObject.
-    async fn put_object(&self, object: &ObjectRef, request: PutRequest) -> Result<UploadedPart, StoreError> {
+    async fn put_object(
+        &self,
+        object: &ObjectRef,
+        request: PutRequest,
+    ) -> Result<UploadedPart, StoreError> {
         Err(not_implemented(Operation::PutObject))
     }
 
-    /// CopyObject: the store copies an object of at most 5 GiB. A 200 that carries an `<Error>` is an error (trap 1).
-    async fn copy_object(&self, _: &ObjectRef, _: &CopyRequest) -> Result<UploadedPart, StoreError> {
+    /// CopyObject: the store copies an object of at most 5 GiB. A 200 that carries an `<Error>` is
+    /// an error (trap 1).
+    async fn copy_object(
+        &self,
+        _: &ObjectRef,
+        _: &CopyRequest,
+    ) -> Result<UploadedPart, StoreError> {
         Err(not_implemented(Operation::CopyObject))
     }
 
-    /// UploadPartCopy: the store makes a part of an object, or of a range of one, of at most 5 GiB. A 200 that carries an
-    /// `<Error>` is an error, and so is one without an ETag.
-    async fn upload_part_copy(&self, _: &UploadRef, _: &PartCopyRequest) -> Result<UploadedPart, StoreError> {
+    /// UploadPartCopy: the store makes a part of an object, or of a range of one, of at most 5 GiB.
+    /// A 200 that carries an `<Error>` is an error, and so is one without an ETag.
+    async fn upload_part_copy(
+        &self,
+        _: &UploadRef,
+        _: &PartCopyRequest,
+    ) -> Result<UploadedPart, StoreError> {
         Err(not_implemented(Operation::UploadPartCopy))
     }
 
     /// GetObjectTagging.
-    async fn get_object_tagging(&self, _: &ObjectRef) -> Result<BTreeMap<String, String>, StoreError> {
+    async fn get_object_tagging(
+        &self,
+        _: &ObjectRef,
+    ) -> Result<BTreeMap<String, String>, StoreError> {
         Err(not_implemented(Operation::GetObjectTagging))
     }
 
@@ -131,7 +154,11 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// GetObject, as a stream.
-    async fn get_object(&self, object: &ObjectRef, request: &GetRequest) -> Result<ObjectBody, StoreError> {
+    async fn get_object(
+        &self,
+        object: &ObjectRef,
+        request: &GetRequest,
+    ) -> Result<ObjectBody, StoreError> {
         Err(not_implemented(Operation::GetObject))
     }
 
@@ -167,12 +194,19 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// GetBucketLifecycleConfiguration, as the store wrote it; `None` where there is none.
-    async fn get_bucket_lifecycle(&self, _: &Bucket) -> Result<Option<LifecycleDocument>, StoreError> {
+    async fn get_bucket_lifecycle(
+        &self,
+        _: &Bucket,
+    ) -> Result<Option<LifecycleDocument>, StoreError> {
         Err(not_implemented(Operation::GetBucketLifecycleConfiguration))
     }
 
     /// PutBucketLifecycleConfiguration, in these bytes: replaces every rule.
-    async fn put_bucket_lifecycle(&self, _: &Bucket, _: &LifecycleDocument) -> Result<(), StoreError> {
+    async fn put_bucket_lifecycle(
+        &self,
+        _: &Bucket,
+        _: &LifecycleDocument,
+    ) -> Result<(), StoreError> {
         Err(not_implemented(Operation::PutBucketLifecycleConfiguration))
     }
 
@@ -186,15 +220,17 @@ pub trait Store: Send + Sync + 'static {
         StoreProfile::default()
     }
 
-    /// An answer has shown that the store does not verify checksums in trailers, whatever its profile says.
+    /// An answer has shown that the store does not verify checksums in trailers, whatever its
+    /// profile says.
     fn has_no_trailers(&self) {}
 
-    /// The time as the store sees it: ages are measured by it, because a clock that is days ahead would make fresh
-    /// uploads look forgotten.
+    /// The time as the store sees it: ages are measured by it, because a clock that is days ahead
+    /// would make fresh uploads look forgotten.
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
 
-    /// Where requests go, for messages: `https://s3.eu-central-1.amazonaws.com`, `http://127.0.0.1:8014`.
+    /// Where requests go, for messages: `https://s3.eu-central-1.amazonaws.com`,
+    /// `http://127.0.0.1:8014`.
     fn endpoint(&self) -> String;
 }

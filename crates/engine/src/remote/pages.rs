@@ -1,13 +1,14 @@
-//! Whether a listing comes to an end: continuation tokens that repeat, pages that repeat, pages without entries.
+//! Whether a listing comes to an end: continuation tokens that repeat, pages that repeat, pages
+//! without entries.
 //!
-//! A store is free in what its tokens are, so only repetition tells that one leads in a circle. Brent's method finds it
-//! with two remembered texts, however many pages there are: what a page brings is compared with one page before it, and
-//! that one is replaced at every power of two.
+//! A store is free in what its tokens are, so only repetition tells that one leads in a circle.
+//! Brent's method finds it with two remembered texts, however many pages there are: what a page
+//! brings is compared with one page before it, and that one is replaced at every power of two.
 
 use super::{Operation, StoreError, StoreErrorKind};
 
-/// Pages without entries, one after the other, that a listing may have. AWS has such pages where many versions were
-/// deleted.
+/// Pages without entries, one after the other, that a listing may have. AWS has such pages where
+/// many versions were deleted.
 const EMPTY_PAGES_MAX: u32 = 1000;
 
 /// Follows the pages of one listing.
@@ -25,13 +26,15 @@ impl PageGuard {
         Self { operation, tokens: Circle::default(), firsts: Circle::default(), empty_pages: 0 }
     }
 
-    /// Takes note of a page that is not the last one: the name of its first entry, and where it says to continue.
+    /// Takes note of a page that is not the last one: the name of its first entry, and where it
+    /// says to continue.
     ///
     /// # Errors
     /// [`StoreErrorKind::Malformed`]: the listing does not advance.
     pub fn advance(&mut self, first: Option<&str>, next: &str) -> Result<(), StoreError> {
-        let stuck =
-            |message: &str| Err(StoreError::local(self.operation, StoreErrorKind::Malformed, message));
+        let stuck = |message: &str| {
+            Err(StoreError::local(self.operation, StoreErrorKind::Malformed, message))
+        };
         if self.tokens.repeats(next) {
             return stuck("the list does not end: it is continued where it was continued before");
         }
@@ -98,14 +101,18 @@ mod tests {
         assert_eq!(noticed_after(0, 1), 1);
         for (before, length) in [(0, 2), (1, 1), (3, 7), (100, 64), (1000, 1)] {
             let pages = noticed_after(before, length);
-            assert!(pages <= 3 * (before + length) + 3, "{before} and {length}: after {pages} pages");
+            assert!(
+                pages <= 3 * (before + length) + 3,
+                "{before} and {length}: after {pages} pages"
+            );
         }
     }
 
     #[test]
     fn the_same_page_under_ever_new_tokens_is_noticed() {
         let mut guard = PageGuard::new(Operation::ListObjectsV2);
-        let noticed = (0..10).find(|page| guard.advance(Some("a"), &format!("token {page}")).is_err());
+        let noticed =
+            (0..10).find(|page| guard.advance(Some("a"), &format!("token {page}")).is_err());
         assert_eq!(noticed, Some(1));
     }
 
@@ -124,7 +131,8 @@ mod tests {
     #[test]
     fn a_long_listing_is_not_held_up() {
         let mut guard = PageGuard::new(Operation::ListObjectsV2);
-        let advances = |page: u32| guard.advance(Some(&format!("{page:07}")), &format!("{page:x}")).is_ok();
+        let advances =
+            |page: u32| guard.advance(Some(&format!("{page:07}")), &format!("{page:x}")).is_ok();
         assert!((0..100_000).all(advances));
     }
 }

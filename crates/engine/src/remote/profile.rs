@@ -1,8 +1,9 @@
 //! What is known of the kinds of stores, as data: where they differ in how an upload may be sent.
 //!
-//! A store is recognised by its endpoint (AWS) or by what its answers show of it ([`StoreKind::of_server`]); answers refine
-//! what the table says, never the other way round. Proof does not rest on it: every answer is judged by itself
-//! ([`crate::proof`]). Each row was seen at the release that its comment names.
+//! A store is recognised by its endpoint (AWS) or by what its answers show of it
+//! ([`StoreKind::of_server`]); answers refine what the table says, never the other way round. Proof
+//! does not rest on it: every answer is judged by itself ([`crate::proof`]). Each row was seen at
+//! the release that its comment names.
 
 use haul_parts::Limits;
 
@@ -30,7 +31,8 @@ pub enum StoreKind {
 pub struct StoreProfile {
     /// Which row this is.
     pub kind: StoreKind,
-    /// Verifies, and echoes, the checksum in an unsigned trailer (`STREAMING-UNSIGNED-PAYLOAD-TRAILER`).
+    /// Verifies, and echoes, the checksum in an unsigned trailer
+    /// (`STREAMING-UNSIGNED-PAYLOAD-TRAILER`).
     pub verifies_trailers: bool,
     /// Verifies, and echoes, the checksum in a header.
     pub verifies_checksums: bool,
@@ -69,7 +71,8 @@ impl StoreKind {
             Self::Aws | Self::HaulServe => {
                 StoreProfile { verifies_trailers: true, verifies_checksums: true, ..known }
             }
-            // 2.5.0 and 4.14.0 take trailers too. Whether what they take they have verified was not tried.
+            // 2.5.0 and 4.14.0 take trailers too. Whether what they take they have verified was not
+            // tried.
             Self::Garage | Self::LocalStack => StoreProfile { verifies_checksums: true, ..known },
             // 16.2.15: 400 to a trailer, and 200 to a wrong checksum in a header.
             Self::CephRgw | Self::Generic => known,

@@ -7,8 +7,8 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures_core::Stream;
 use haul_parts::{
-    Checksum, ChecksumAlgorithm, ChecksumType, CompletedPart, ETag, ObjectAttributes, ObjectRef, PartNumber,
-    UploadId, UploadMarker,
+    Checksum, ChecksumAlgorithm, ChecksumType, CompletedPart, ETag, ObjectAttributes, ObjectRef,
+    PartNumber, UploadId, UploadMarker,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -81,7 +81,8 @@ pub struct PartRequest {
     pub payload: Payload,
     /// Of these bytes, sent in a signed header.
     pub checksum: Option<Checksum>,
-    /// True from the second attempt on: a new connection, to another address where there are several.
+    /// True from the second attempt on: a new connection, to another address where there are
+    /// several.
     pub fresh_connection: bool,
     /// Told of every body byte that leaves.
     pub wire: Meter,
@@ -120,8 +121,8 @@ pub struct PartsPage {
     pub parts: Vec<StoredPart>,
     /// Ask again behind this number; `None` on the last page.
     pub next: Option<PartNumber>,
-    /// How the checksum that was declared at Create is made of those of the parts; `None`: the store says nothing
-    /// of it, or none was declared.
+    /// How the checksum that was declared at Create is made of those of the parts; `None`: the
+    /// store says nothing of it, or none was declared.
     pub checksum_type: Option<ChecksumType>,
     /// When the newest part of this page arrived, where the store shows it.
     pub newest: Option<Timestamp>,
@@ -162,8 +163,9 @@ pub struct PutRequest {
     pub attributes: ObjectAttributes,
     /// Of these bytes, sent in a signed header.
     pub checksum: Option<Checksum>,
-    /// Of these bytes too, sent as `Content-MD5`: what is put in one piece is visible at once, so a store that
-    /// ignores checksums (Ceph RGW 16.2) must be given the one that it does check. `None` if `checksum` is it.
+    /// Of these bytes too, sent as `Content-MD5`: what is put in one piece is visible at once, so a
+    /// store that ignores checksums (Ceph RGW 16.2) must be given the one that it does check.
+    /// `None` if `checksum` is it.
     pub md5: Option<Checksum>,
     /// `If-None-Match: *`: do not overwrite.
     pub if_none_match: bool,
@@ -182,8 +184,9 @@ pub struct CopyRequest {
     pub source: ObjectRef,
     /// `x-amz-copy-source-if-match`: only this version; another one answers `PreconditionFailed`.
     pub source_if_match: Option<ETag>,
-    /// What the copy carries instead of the source's attributes (`REPLACE`); `None`: it carries those of the source
-    /// (`COPY`). Tags are the source's either way, unless the attributes have some.
+    /// What the copy carries instead of the source's attributes (`REPLACE`); `None`: it carries
+    /// those of the source (`COPY`). Tags are the source's either way, unless the attributes have
+    /// some.
     pub attributes: Option<ObjectAttributes>,
     /// `x-amz-storage-class`, which no copy inherits.
     pub storage_class: Option<String>,
@@ -202,7 +205,8 @@ pub struct PartCopyRequest {
     pub source: ObjectRef,
     /// As in [`CopyRequest`].
     pub source_if_match: Option<ETag>,
-    /// The bytes of the source that become the part; `None`: all of them. AWS takes a range only of sources above 5 MiB.
+    /// The bytes of the source that become the part; `None`: all of them. AWS takes a range only of
+    /// sources above 5 MiB.
     pub range: Option<Range<u64>>,
 }
 
@@ -238,8 +242,8 @@ pub struct ObjectBody {
     pub head: ObjectHead,
     /// Bytes of the whole object as this answer announces them; `None`: it has no `Content-Length`.
     pub announced_bytes: Option<u64>,
-    /// The store ignored `Range` and sends the whole object. What comes before `offset_bytes` is left out here, what comes
-    /// after the bytes wanted is not.
+    /// The store ignored `Range` and sends the whole object. What comes before `offset_bytes` is
+    /// left out here, what comes after the bytes wanted is not.
     pub ignores_range: bool,
     /// The bytes from `offset_bytes` on.
     pub bytes: Pin<Box<dyn Stream<Item = Result<Bytes, super::StoreError>> + Send>>,
@@ -273,8 +277,8 @@ pub struct UploadsPage {
     pub uploads: Vec<UploadSummary>,
     /// Ask again behind this; `None` on the last page.
     pub next: Option<UploadMarker>,
-    /// The store lists uploads only where the prefix is a whole key (MinIO): an empty page does not mean that there
-    /// are none.
+    /// The store lists uploads only where the prefix is a whole key (MinIO): an empty page does not
+    /// mean that there are none.
     pub exact_key_only: bool,
 }
 
@@ -287,13 +291,14 @@ pub struct ListedBucket {
     pub created: Option<Timestamp>,
 }
 
-/// The lifecycle rules of a bucket, as the store wrote them. Raw, because a model drops the elements that it does not
-/// know, and with them rules of others.
+/// The lifecycle rules of a bucket, as the store wrote them. Raw, because a model drops the
+/// elements that it does not know, and with them rules of others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LifecycleDocument {
     /// `<LifecycleConfiguration>`, whole.
     pub xml: String,
-    /// `x-amz-transition-default-minimum-object-size`: belongs to the rules, and has to be sent back with them.
+    /// `x-amz-transition-default-minimum-object-size`: belongs to the rules, and has to be sent
+    /// back with them.
     pub transition_default_minimum_object_size: Option<String>,
 }
 

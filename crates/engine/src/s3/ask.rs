@@ -1,7 +1,8 @@
 //! Asking again, better: some refusals say what was wrong with the question, and cost no try.
 //!
-//! Another region, another time, other credentials: what the answer teaches is learnt, and the same request is sent
-//! again at once. What teaches nothing new goes up to the caller, whose retry policy decides.
+//! Another region, another time, other credentials: what the answer teaches is learnt, and the same
+//! request is sent again at once. What teaches nothing new goes up to the caller, whose retry
+//! policy decides.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -73,10 +74,13 @@ impl S3Store {
     ) -> Option<Arc<RegionalClient>> {
         let learnt = match error.kind {
             StoreErrorKind::WrongRegion => {
-                let region = error.guidance.bucket_region.as_ref().filter(|region| **region != place.region);
+                let region =
+                    error.guidance.bucket_region.as_ref().filter(|region| **region != place.region);
                 return Some(self.places.learn(bucket?, region?));
             }
-            StoreErrorKind::ClockSkew => error.guidance.store_time.is_some_and(|time| self.clock.learn(time)),
+            StoreErrorKind::ClockSkew => {
+                error.guidance.store_time.is_some_and(|time| self.clock.learn(time))
+            }
             StoreErrorKind::ExpiredCredentials | StoreErrorKind::BadCredentials => {
                 self.credentials.renew(used).await
             }

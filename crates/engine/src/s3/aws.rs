@@ -1,8 +1,10 @@
 //! The one rule for which hosts are AWS's own S3, decided by the whole host name.
 //!
-//! A suffix alone is not enough: `ec2-203-0-113-1.compute-1.amazonaws.com` and `minio-1.us-east-1.elb.amazonaws.com` are
-//! machines of AWS's customers, and `s3.amazonaws.com.example.org` is anybody's. The rule only chooses how a bucket
-//! stands in a request and how a store is named; an endpoint that was given is asked in every case, AWS's or not.
+//! A suffix alone is not enough: `ec2-203-0-113-1.compute-1.amazonaws.com` and
+//! `minio-1.us-east-1.elb.amazonaws.com` are machines of AWS's customers, and
+//! `s3.amazonaws.com.example.org` is anybody's. The rule only chooses how a bucket stands in a
+//! request and how a store is named; an endpoint that was given is asked in every case, AWS's or
+//! not.
 
 /// The domains of AWS's partitions (botocore's `partitions.json`).
 const DOMAINS: [&str; 12] = [
@@ -20,12 +22,13 @@ const DOMAINS: [&str; 12] = [
     "csp.hci.ic.gov",
 ];
 
-/// The domain of AWS that `host` belongs to, if it is a host of S3: regional, FIPS, dual-stack, accelerated, of an
-/// access point or of a VPC endpoint, with or without a bucket in front.
+/// The domain of AWS that `host` belongs to, if it is a host of S3: regional, FIPS, dual-stack,
+/// accelerated, of an access point or of a VPC endpoint, with or without a bucket in front.
 pub(super) fn domain_of_s3(host: &str) -> Option<&'static str> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     DOMAINS.into_iter().find(|domain| {
-        let Some(labels) = host.strip_suffix(domain).and_then(|front| front.strip_suffix('.')) else {
+        let Some(labels) = host.strip_suffix(domain).and_then(|front| front.strip_suffix('.'))
+        else {
             return false;
         };
         let mut labels = labels.rsplit('.').peekable();
@@ -37,7 +40,8 @@ pub(super) fn domain_of_s3(host: &str) -> Option<&'static str> {
     })
 }
 
-/// `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`: not `s3-us-west-2`, which is service and region in one.
+/// `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`: not `s3-us-west-2`, which is service and region
+/// in one.
 fn is_region(label: &str) -> bool {
     !is_service(label) && label.contains('-') && label.ends_with(|last: char| last.is_ascii_digit())
 }

@@ -1,7 +1,7 @@
 //! This machine's clock, corrected by what the store says of its own: one for both planes.
 //!
-//! S3 refuses signatures that are more than fifteen minutes off. A laptop that slept, a container without time
-//! service: the store's `Date` says what time to sign with, and the upload goes on.
+//! S3 refuses signatures that are more than fifteen minutes off. A laptop that slept, a container
+//! without time service: the store's `Date` says what time to sign with, and the upload goes on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,8 +11,8 @@ use aws_smithy_async::time::TimeSource;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
 
-/// From here on the store's clock counts as another one. Below AWS's limit of 900 seconds: `Date` has whole
-/// seconds, and an answer takes its time.
+/// From here on the store's clock counts as another one. Below AWS's limit of 900 seconds: `Date`
+/// has whole seconds, and an answer takes its time.
 const SKEW_SECONDS: i64 = 840;
 
 /// Shared by everything that signs.
@@ -22,8 +22,8 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Takes over the store's time, from an answer that refused ours. False when that changes nothing: then the
-    /// clock is not what is wrong.
+    /// Takes over the store's time, from an answer that refused ours. False when that changes
+    /// nothing: then the clock is not what is wrong.
     pub(super) fn learn(&self, date: Timestamp) -> bool {
         if !self.is_skewed(date) {
             return false;
@@ -36,7 +36,9 @@ impl Clock {
     /// The time that requests are signed with: the store's, as far as is known.
     pub(super) fn timestamp(&self) -> Timestamp {
         let offset = self.offset_seconds.load(Ordering::Relaxed);
-        Timestamp::now().checked_add(SignedDuration::from_secs(offset)).unwrap_or_else(|_| Timestamp::now())
+        Timestamp::now()
+            .checked_add(SignedDuration::from_secs(offset))
+            .unwrap_or_else(|_| Timestamp::now())
     }
 
     /// Whether the store's time is so far from ours that it refuses our signatures.
@@ -59,7 +61,8 @@ pub(super) fn date(value: &str) -> Option<Timestamp> {
     Some(DateTimeParser::new().parse_zoned(value).ok()?.timestamp())
 }
 
-/// The value of a `Retry-After` header: seconds, or the time until which to wait, by the store's own clock.
+/// The value of a `Retry-After` header: seconds, or the time until which to wait, by the store's
+/// own clock.
 pub(super) fn retry_after(value: &str, store_time: Option<Timestamp>) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));

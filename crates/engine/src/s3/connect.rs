@@ -10,7 +10,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    Builder, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+    Builder, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    SharedHttpClient,
 };
 use haul_parts::{Bucket, Key};
 
@@ -22,7 +23,9 @@ use super::location::Location;
 use super::profile::KnownProfile;
 use super::regional_client::RegionalClients;
 use super::settings::Settings;
-use super::transport::{ControlConnections, LimitAnswers, Resolver, Transport, Trust, client_config};
+use super::transport::{
+    ControlConnections, LimitAnswers, Resolver, Transport, Trust, client_config,
+};
 use super::whole::WholeDocuments;
 use super::{Addressing, S3Options, S3Store};
 use crate::error::Error;
@@ -45,7 +48,8 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
         None => Trust::System,
     };
     let tls = client_config(trust)?;
-    let transport = Arc::new(Transport::new(resolver, tls, options.proxies.clone(), options.idle_timeout));
+    let transport =
+        Arc::new(Transport::new(resolver, tls, options.proxies.clone(), options.idle_timeout));
     let http = SharedHttpClient::new(ControlConnections::new(Arc::clone(&transport)));
     let region = settings.region(&options, http.clone()).await;
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -73,13 +77,14 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
         .connect_timeout(options.connect_timeout)
         .operation_attempt_timeout(options.answer_timeout)
         .build();
-    // The SDK's checksums are for its own bodies; ours are sent by the data plane and named at Complete.
+    // The SDK's checksums are for its own bodies; ours are sent by the data plane and named at
+    // Complete.
     let mut config = Builder::from(&sdk)
         .credentials_provider(credentials.clone())
         // Ours is the cache: it can be told that a session has ended.
         .identity_cache(IdentityCache::no_cache())
-        // And the clock: the SDK corrects its own from every answer, and both corrections together would be one too
-        // many.
+        // And the clock: the SDK corrects its own from every answer, and both corrections together
+        // would be one too many.
         .time_source(clock.clone())
         .disable_clock_skew_correction(true)
         .interceptor(LimitAnswers)
@@ -100,7 +105,13 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
     let client = aws_sdk_s3::Client::from_conf(config.force_path_style(path_style).build());
     let complete_timeout = options.complete_timeout;
     Ok(S3Store {
-        data: DataPlane::new(credentials.clone(), clock.clone(), transport, profile.clone(), &options),
+        data: DataPlane::new(
+            credentials.clone(),
+            clock.clone(),
+            transport,
+            profile.clone(),
+            &options,
+        ),
         profile,
         places: RegionalClients::new(client, region),
         clock,
@@ -111,8 +122,9 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
     })
 }
 
-/// Finds out which store options and chain came to and whether that is AWS, and makes sure that the SDK keeps the path of its endpoint: without
-/// a slash at its end the SDK would put the bucket right behind it.
+/// Finds out which store options and chain came to and whether that is AWS, and makes sure that the
+/// SDK keeps the path of its endpoint: without a slash at its end the SDK would put the bucket
+/// right behind it.
 async fn located(
     config: Builder,
     options: &S3Options,
@@ -168,22 +180,25 @@ fn without_empty(options: S3Options) -> S3Options {
     }
 }
 
-/// A profile that was named wins over keys in the environment, as with the AWS CLI: who says `production` must not
-/// write with whatever keys the shell happens to hold. The SDK's own chain would ask the environment first.
+/// A profile that was named wins over keys in the environment, as with the AWS CLI: who says
+/// `production` must not write with whatever keys the shell happens to hold. The SDK's own chain
+/// would ask the environment first.
 fn profile_credentials(
     profile: &str,
     region: Option<Region>,
     http: SharedHttpClient,
 ) -> SharedCredentialsProvider {
     let config = ProviderConfig::without_region().with_region(region).with_http_client(http);
-    let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&config).build();
+    let provider =
+        ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&config).build();
     SharedCredentialsProvider::new(provider)
 }
 
 /// An object to resolve addresses with; nothing is asked of it.
 fn probe() -> Result<ObjectRef, Error> {
     Ok(ObjectRef {
-        bucket: Bucket::new(PROBE_BUCKET).map_err(|error| Error::Configuration(error.to_string()))?,
+        bucket: Bucket::new(PROBE_BUCKET)
+            .map_err(|error| Error::Configuration(error.to_string()))?,
         key: Key::new("probe").map_err(|error| Error::Configuration(error.to_string()))?,
     })
 }
@@ -209,8 +224,10 @@ mod tests {
 
     /// The URL of an object, as both planes use it.
     async fn url_of(store: &S3Store, bucket: &str) -> String {
-        let object = ObjectRef { bucket: Bucket::new(bucket).unwrap(), key: Key::new("a film").unwrap() };
-        let address = Address::resolve(&store.places.of(&object.bucket).client, &object).await.unwrap();
+        let object =
+            ObjectRef { bucket: Bucket::new(bucket).unwrap(), key: Key::new("a film").unwrap() };
+        let address =
+            Address::resolve(&store.places.of(&object.bucket).client, &object).await.unwrap();
         format!("{}{}", address.origin(), address.path())
     }
 
@@ -218,28 +235,39 @@ mod tests {
         S3Options { endpoint_url: Some(endpoint.into()), ..S3Options::default() }
     }
 
-    /// Requests went to `/storage/v1/s3bucket/key` without a slash at the end of the endpoint, and a later run of the
-    /// same upload asked `https://gw` because only scheme and host had been kept.
+    /// Requests went to `/storage/v1/s3bucket/key` without a slash at the end of the endpoint, and
+    /// a later run of the same upload asked `https://gw` because only scheme and host had been
+    /// kept.
     #[tokio::test]
     async fn an_endpoint_keeps_its_path_with_and_without_a_final_slash() {
-        for written in
-            ["https://gw/storage/v1/s3/", "https://gw/storage/v1/s3", "https://GW:443/storage/v1/s3//"]
-        {
+        for written in [
+            "https://gw/storage/v1/s3/",
+            "https://gw/storage/v1/s3",
+            "https://GW:443/storage/v1/s3//",
+        ] {
             let first = store(given(written)).await;
             let location = first.location().clone();
             assert_eq!(location.store_name(), "https://gw/storage/v1/s3", "{written}");
             let url = url_of(&first, "films").await;
-            assert!(url.to_ascii_lowercase().ends_with("/storage/v1/s3/films/a%20film"), "{written}: {url}");
+            assert!(
+                url.to_ascii_lowercase().ends_with("/storage/v1/s3/films/a%20film"),
+                "{written}: {url}"
+            );
             // And so does the next run, which has nothing but the location.
             let again = store(location.options(S3Options::default())).await;
             assert_eq!((again.location(), url_of(&again, "films").await), (&location, url));
         }
-        let hosts = S3Options { addressing: Addressing::Virtual, ..given("https://gw/storage/v1/s3") };
-        assert_eq!(url_of(&store(hosts).await, "films").await, "https://films.gw/storage/v1/s3/a%20film");
+        let hosts =
+            S3Options { addressing: Addressing::Virtual, ..given("https://gw/storage/v1/s3") };
+        assert_eq!(
+            url_of(&store(hosts).await, "films").await,
+            "https://films.gw/storage/v1/s3/a%20film"
+        );
     }
 
-    /// An endpoint that contains `.amazonaws.com` was taken for AWS's public one, and the public one was asked from then
-    /// on: from a network without a way to the internet, or past the rules of the private one.
+    /// An endpoint that contains `.amazonaws.com` was taken for AWS's public one, and the public
+    /// one was asked from then on: from a network without a way to the internet, or past the rules
+    /// of the private one.
     #[tokio::test]
     async fn a_private_endpoint_of_aws_is_kept() {
         for (endpoint, url) in [
@@ -251,7 +279,10 @@ mod tests {
                 "https://s3-fips.dualstack.us-east-1.amazonaws.com",
                 "https://films.s3-fips.dualstack.us-east-1.amazonaws.com/a%20film",
             ),
-            ("https://s3-accelerate.amazonaws.com", "https://films.s3-accelerate.amazonaws.com/a%20film"),
+            (
+                "https://s3-accelerate.amazonaws.com",
+                "https://films.s3-accelerate.amazonaws.com/a%20film",
+            ),
             (
                 "http://ec2-203-0-113-1.compute-1.amazonaws.com:9000",
                 "http://ec2-203-0-113-1.compute-1.amazonaws.com:9000/films/a%20film",
@@ -261,7 +292,10 @@ mod tests {
             assert_eq!(url_of(&first, "films").await, url);
             let location = first.location();
             assert!(location.endpoint_given, "{endpoint}");
-            assert_eq!((location.endpoint.as_str(), location.store_name().as_str()), (endpoint, endpoint));
+            assert_eq!(
+                (location.endpoint.as_str(), location.store_name().as_str()),
+                (endpoint, endpoint)
+            );
             let again = store(location.options(S3Options::default())).await;
             assert_eq!(url_of(&again, "films").await, url);
         }
@@ -278,7 +312,11 @@ mod tests {
             let location = first.location();
             assert!(!location.endpoint_given);
             assert_eq!(location.endpoint, endpoint);
-            assert_eq!(location.store_name(), "https://s3.amazonaws.com", "the same from every region");
+            assert_eq!(
+                location.store_name(),
+                "https://s3.amazonaws.com",
+                "the same from every region"
+            );
             let again = store(location.options(S3Options::default())).await;
             assert_eq!(again.location(), location);
             assert_eq!(url_of(&again, "films").await, url_of(&first, "films").await);
@@ -289,9 +327,12 @@ mod tests {
     #[tokio::test]
     async fn a_region_that_was_learnt_makes_the_host_of_aws() {
         let here = store(S3Options::default()).await;
-        let object =
-            ObjectRef { bucket: Bucket::new("holiday-films").unwrap(), key: Key::new("a film").unwrap() };
-        let before = Address::resolve(&here.places.of(&object.bucket).client, &object).await.unwrap();
+        let object = ObjectRef {
+            bucket: Bucket::new("holiday-films").unwrap(),
+            key: Key::new("a film").unwrap(),
+        };
+        let before =
+            Address::resolve(&here.places.of(&object.bucket).client, &object).await.unwrap();
         assert_eq!(before.origin(), "https://holiday-films.s3.us-east-1.amazonaws.com");
         here.places.learn(&object.bucket, "eu-central-1");
         let place = here.places.of(&object.bucket);
@@ -311,15 +352,19 @@ mod tests {
         }
     }
 
-    /// The SDK's own client raced families, not addresses: one that dropped SYNs cost each request its whole time-out.
+    /// The SDK's own client raced families, not addresses: one that dropped SYNs cost each request
+    /// its whole time-out.
     #[tokio::test]
     async fn the_control_plane_survives_an_address_that_drops_packets() {
         let hole = BlackHole::dig(([127, 0, 0, 2], 0).into()).unwrap();
         let document = "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>";
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{document}", document.len());
+        let answer =
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{document}", document.len());
         let server = CannedServer::always(answer).unwrap();
-        let table = HashMap::from([("two.test".to_owned(), vec![hole.address(), server.address()])]);
-        let store = connect_through(Resolver::Fixed(table), options("http://two.test")).await.unwrap();
+        let table =
+            HashMap::from([("two.test".to_owned(), vec![hole.address(), server.address()])]);
+        let store =
+            connect_through(Resolver::Fixed(table), options("http://two.test")).await.unwrap();
         let began = Instant::now();
         for _ in 0..3 {
             assert_eq!(store.list_buckets().await.unwrap(), vec![]);
@@ -327,7 +372,8 @@ mod tests {
         assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     }
 
-    /// A listing without end was read into memory until the machine had none left: 5.9 GB were measured.
+    /// A listing without end was read into memory until the machine had none left: 5.9 GB were
+    /// measured.
     #[tokio::test]
     async fn a_listing_without_end_is_cut_off() {
         const MIB: usize = 1024 * 1024;
@@ -347,6 +393,10 @@ mod tests {
         let error = store.list_objects(&bucket, "", None, None).await.unwrap_err();
         assert_eq!(error.kind, StoreErrorKind::Malformed, "{error:?}");
         assert_eq!(error.to_string(), "ListObjectsV2: an answer of more than 16777216 bytes");
-        assert!(sent.load(Ordering::Relaxed) < 64 * MIB, "{} bytes were sent", sent.load(Ordering::Relaxed));
+        assert!(
+            sent.load(Ordering::Relaxed) < 64 * MIB,
+            "{} bytes were sent",
+            sent.load(Ordering::Relaxed)
+        );
     }
 }

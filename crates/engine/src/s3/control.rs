@@ -17,8 +17,8 @@ use super::genuine::{self, signs_of};
 use super::sdk_error::convert as failed;
 use crate::remote::{
     CompleteRequest, CompletedObject, CompletedPart, CreateRequest, CreatedUpload, GetRequest,
-    ObjectAttributes, ObjectBody, ObjectHead, ObjectRef, Operation, StoreError, StoreErrorKind, StoredPart,
-    UploadRef,
+    ObjectAttributes, ObjectBody, ObjectHead, ObjectRef, Operation, StoreError, StoreErrorKind,
+    StoredPart, UploadRef,
 };
 
 pub(super) async fn create_multipart_upload(
@@ -28,7 +28,8 @@ pub(super) async fn create_multipart_upload(
 ) -> Result<CreatedUpload, StoreError> {
     let attributes = &request.attributes;
     let expires = attributes.expires.clone();
-    let metadata = attributes.metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let metadata =
+        attributes.metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let answer = client
         .create_multipart_upload()
         .bucket(object.bucket.as_str())
@@ -42,7 +43,9 @@ pub(super) async fn create_multipart_upload(
         .set_tagging(convert::tagging(&attributes.tags))
         .set_storage_class(attributes.storage_class.as_deref().map(sdk::StorageClass::from))
         .set_metadata(Some(metadata))
-        .set_checksum_algorithm(request.checksum.map(|(algorithm, _)| convert::algorithm(algorithm)))
+        .set_checksum_algorithm(
+            request.checksum.map(|(algorithm, _)| convert::algorithm(algorithm)),
+        )
         .set_checksum_type(request.checksum.map(|(_, kind)| convert::checksum_type(kind)))
         .customize()
         // The SDK takes a date only; S3 keeps any text.
@@ -136,7 +139,10 @@ fn completed_part(part: &CompletedPart) -> sdk::CompletedPart {
     built.build()
 }
 
-pub(super) async fn abort_multipart_upload(client: &Client, upload: &UploadRef) -> Result<(), StoreError> {
+pub(super) async fn abort_multipart_upload(
+    client: &Client,
+    upload: &UploadRef,
+) -> Result<(), StoreError> {
     let sent = client
         .abort_multipart_upload()
         .bucket(upload.object.bucket.as_str())
@@ -147,7 +153,8 @@ pub(super) async fn abort_multipart_upload(client: &Client, upload: &UploadRef) 
     sent.map(drop).map_err(|error| failed(Operation::AbortMultipartUpload, error))
 }
 
-/// The head of an object, from the answer to HeadObject or to GetObject: the same fields, and no trait.
+/// The head of an object, from the answer to HeadObject or to GetObject: the same fields, and no
+/// trait.
 macro_rules! head_of {
     ($answer:expr) => {
         ObjectHead {
@@ -173,7 +180,10 @@ macro_rules! head_of {
     };
 }
 
-pub(super) async fn head_object(client: &Client, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
+pub(super) async fn head_object(
+    client: &Client,
+    object: &ObjectRef,
+) -> Result<ObjectHead, StoreError> {
     let operation = Operation::HeadObject;
     let answer = client
         .head_object()
@@ -230,27 +240,29 @@ pub(super) async fn get_object(
     let operation = Operation::GetObject;
     let first = request.offset_bytes;
     let range = match request.size_bytes {
-        Some(size_bytes) => Some(format!("bytes={first}-{}", (first + size_bytes).saturating_sub(1))),
+        Some(size_bytes) => {
+            Some(format!("bytes={first}-{}", (first + size_bytes).saturating_sub(1)))
+        }
         None => (first > 0).then(|| format!("bytes={first}-")),
     };
     let to_the_end = request.size_bytes.is_none();
     let asked_for_range = range.is_some();
-    let mut answer = client
-        .get_object()
-        .bucket(object.bucket.as_str())
-        .key(object.key.as_str())
-        .checksum_mode(sdk::ChecksumMode::Enabled)
-        .set_range(range)
-        .set_if_match(request.if_match.as_ref().map(ETag::quoted))
-        .customize()
-        // The time-out of the client is for a whole answer; a download may take hours.
-        .config_override(
-            aws_sdk_s3::config::Builder::new()
-                .timeout_config(TimeoutConfig::builder().disable_operation_attempt_timeout().build()),
-        )
-        .send()
-        .await
-        .map_err(|error| failed(operation, error))?;
+    let mut answer =
+        client
+            .get_object()
+            .bucket(object.bucket.as_str())
+            .key(object.key.as_str())
+            .checksum_mode(sdk::ChecksumMode::Enabled)
+            .set_range(range)
+            .set_if_match(request.if_match.as_ref().map(ETag::quoted))
+            .customize()
+            // The time-out of the client is for a whole answer; a download may take hours.
+            .config_override(aws_sdk_s3::config::Builder::new().timeout_config(
+                TimeoutConfig::builder().disable_operation_attempt_timeout().build(),
+            ))
+            .send()
+            .await
+            .map_err(|error| failed(operation, error))?;
     genuine::check(operation, &signs_of!(answer))?;
     let body = std::mem::take(&mut answer.body);
     let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
@@ -269,23 +281,37 @@ pub(super) async fn get_object(
         bytes.advance(skipped);
         Ok(Some((bytes, (body, skip - skipped as u64))))
     });
-    Ok(ObjectBody { head, announced_bytes: extent.object_bytes, ignores_range, bytes: Box::pin(bytes) })
+    Ok(ObjectBody {
+        head,
+        announced_bytes: extent.object_bytes,
+        ignores_range,
+        bytes: Box::pin(bytes),
+    })
 }
 
 pub(super) async fn delete_object(client: &Client, object: &ObjectRef) -> Result<(), StoreError> {
-    let sent = client.delete_object().bucket(object.bucket.as_str()).key(object.key.as_str()).send().await;
+    let sent =
+        client.delete_object().bucket(object.bucket.as_str()).key(object.key.as_str()).send().await;
     sent.map(drop).map_err(|error| failed(Operation::DeleteObject, error))
 }
 
-pub(super) async fn create_bucket(client: &Client, bucket: &Bucket, region: &str) -> Result<(), StoreError> {
+pub(super) async fn create_bucket(
+    client: &Client,
+    bucket: &Bucket,
+    region: &str,
+) -> Result<(), StoreError> {
     // `us-east-1` is the place that must not be named.
     let place = (region != "us-east-1").then(|| {
         sdk::CreateBucketConfiguration::builder()
             .location_constraint(sdk::BucketLocationConstraint::from(region))
             .build()
     });
-    let sent =
-        client.create_bucket().bucket(bucket.as_str()).set_create_bucket_configuration(place).send().await;
+    let sent = client
+        .create_bucket()
+        .bucket(bucket.as_str())
+        .set_create_bucket_configuration(place)
+        .send()
+        .await;
     sent.map(drop).map_err(|error| failed(Operation::CreateBucket, error))
 }
 

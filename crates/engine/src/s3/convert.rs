@@ -8,7 +8,8 @@ use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// The checksum among the fields of a generated answer: each answer type has the same ones, and no trait.
+/// The checksum among the fields of a generated answer: each answer type has the same ones, and no
+/// trait.
 macro_rules! checksum_of {
     ($answer:expr) => {
         $crate::s3::convert::first_checksum([

@@ -1,6 +1,7 @@
 //! CopyObject and UploadPartCopy: the store moves the bytes, so these belong to the control plane.
 //!
-//! Both may answer 200 first, send blanks for minutes, and end in an `<Error>`: the SDK reads that as the error it is.
+//! Both may answer 200 first, send blanks for minutes, and end in an `<Error>`: the SDK reads that
+//! as the error it is.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,13 +17,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::convert::{self, checksum_of};
 use super::sdk_error::convert as failed;
 use crate::remote::{
-    CopyRequest, ObjectRef, Operation, PartCopyRequest, StoreError, StoreErrorKind, UploadRef, UploadedPart,
+    CopyRequest, ObjectRef, Operation, PartCopyRequest, StoreError, StoreErrorKind, UploadRef,
+    UploadedPart,
 };
 
 /// In a key of `x-amz-copy-source`. A raw `+` is a blank there, and a raw `%` ends Ceph RGW 16.2.
-const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+const KEY: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// The value of `x-amz-copy-source` (S3 API, CopyObject): `bucket/key`, or `ARN/object/key` of an access point.
+/// The value of `x-amz-copy-source` (S3 API, CopyObject): `bucket/key`, or `ARN/object/key` of an
+/// access point.
 fn copy_source(source: &ObjectRef) -> String {
     let key = utf8_percent_encode(source.key.as_str(), KEY);
     match source.bucket.as_access_point() {
@@ -57,7 +61,8 @@ pub(super) async fn copy_object(
         .set_if_match(request.if_match.as_ref().map(ETag::quoted));
     let replaced = request.attributes.clone();
     if let Some(attributes) = &replaced {
-        let metadata = attributes.metadata.iter().map(|(name, value)| (name.clone(), value.clone()));
+        let metadata =
+            attributes.metadata.iter().map(|(name, value)| (name.clone(), value.clone()));
         let tags = convert::tagging(&attributes.tags);
         call = call
             .metadata_directive(sdk::MetadataDirective::Replace)
@@ -97,7 +102,10 @@ pub(super) async fn upload_part_copy(
     timeout: Duration,
 ) -> Result<UploadedPart, StoreError> {
     let operation = Operation::UploadPartCopy;
-    let range = request.range.as_ref().map(|range| format!("bytes={}-{}", range.start, range.end.max(1) - 1));
+    let range = request
+        .range
+        .as_ref()
+        .map(|range| format!("bytes={}-{}", range.start, range.end.max(1) - 1));
     let answer = client
         .upload_part_copy()
         .bucket(upload.object.bucket.as_str())
@@ -136,7 +144,8 @@ pub(super) async fn get_object_tagging(
 }
 
 fn is_opaque(encryption: Option<&sdk::ServerSideEncryption>, customer: Option<&str>) -> bool {
-    encryption.is_some_and(|encryption| encryption.as_str().starts_with("aws:kms")) || customer.is_some()
+    encryption.is_some_and(|encryption| encryption.as_str().starts_with("aws:kms"))
+        || customer.is_some()
 }
 
 fn copied_part(
@@ -149,7 +158,8 @@ fn copied_part(
     Ok(UploadedPart { etag, checksum, etag_is_opaque })
 }
 
-/// A store that does not know `x-amz-copy-source` takes the request for an upload of no bytes, and answers it so.
+/// A store that does not know `x-amz-copy-source` takes the request for an upload of no bytes, and
+/// answers it so.
 fn no_result(operation: Operation) -> StoreError {
     let message = "the answer names no copy: this store took the request for an upload of no bytes";
     StoreError::local(operation, StoreErrorKind::NotImplemented, message)

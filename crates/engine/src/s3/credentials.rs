@@ -1,7 +1,9 @@
-//! Credentials, for both planes: asked of the provider when needed, remembered until shortly before they end.
+//! Credentials, for both planes: asked of the provider when needed, remembered until shortly before
+//! they end.
 //!
-//! The SDK would keep a cache of its own that only time empties. A store may know before the time that a session has
-//! ended (`ExpiredToken`): then the provider has to be asked again, whatever end it gave.
+//! The SDK would keep a cache of its own that only time empties. A store may know before the time
+//! that a session has ended (`ExpiredToken`): then the provider has to be asked again, whatever end
+//! it gave.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,12 +20,12 @@ use crate::remote::{Operation, StoreError, StoreErrorKind};
 /// Refreshed this long before they end: a part may be on its way for a while.
 const MARGIN: Duration = Duration::from_secs(120);
 
-/// After a look that found no other credentials, none is taken for this long: what is forbidden stays so, and a
-/// provider may be a program or a service.
+/// After a look that found no other credentials, none is taken for this long: what is forbidden
+/// stays so, and a provider may be a program or a service.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Shared by everything that signs. The lock is held while the provider is asked: it is asked once, not by every
-/// part in flight.
+/// Shared by everything that signs. The lock is held while the provider is asked: it is asked once,
+/// not by every part in flight.
 #[derive(Clone, Debug)]
 pub(super) struct CredentialCache {
     provider: SharedCredentialsProvider,
@@ -47,8 +49,8 @@ impl CredentialCache {
         self.fetch().await.map_err(|error| convert(operation, error))
     }
 
-    /// The store does not take `refused` any more (`None`: whatever is remembered): asks the provider, unless that
-    /// was done meanwhile. False when it has nothing else to offer.
+    /// The store does not take `refused` any more (`None`: whatever is remembered): asks the
+    /// provider, unless that was done meanwhile. False when it has nothing else to offer.
     pub(super) async fn renew(&self, refused: Option<Credentials>) -> bool {
         let mut cached = self.cached.lock().await;
         let before = cached.take();
@@ -66,11 +68,17 @@ impl CredentialCache {
         others
     }
 
-    /// The store does not allow `refused` what was asked. Mostly that is right; but some stores answer an ended session
-    /// so, and the provider may have other credentials by now. If not, those that are remembered stay.
+    /// The store does not allow `refused` what was asked. Mostly that is right; but some stores
+    /// answer an ended session so, and the provider may have other credentials by now. If not,
+    /// those that are remembered stay.
     pub(super) async fn look_for_newer(&self, refused: Option<Credentials>) -> bool {
         let mut looked = self.looked_in_vain.lock().await;
-        if self.current().await.zip(refused.as_ref()).is_some_and(|(now, refused)| !same(&now, refused)) {
+        if self
+            .current()
+            .await
+            .zip(refused.as_ref())
+            .is_some_and(|(now, refused)| !same(&now, refused))
+        {
             return true;
         }
         if looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
@@ -93,7 +101,8 @@ impl CredentialCache {
     }
 
     async fn provide(&self) -> Result<Credentials, CredentialsError> {
-        usable(&self.provider.provide_credentials().await?).map_err(CredentialsError::invalid_configuration)
+        usable(&self.provider.provide_credentials().await?)
+            .map_err(CredentialsError::invalid_configuration)
     }
 
     async fn fetch(&self) -> Result<Credentials, CredentialsError> {
@@ -106,7 +115,8 @@ impl CredentialCache {
                 *cached = Some(Cached::new(credentials.clone()));
                 Ok(credentials)
             }
-            // Refreshing early is a precaution: while the old ones hold, a provider that fails stops nothing.
+            // Refreshing early is a precaution: while the old ones hold, a provider that fails
+            // stops nothing.
             Err(error) => match cached.as_ref().filter(|cached| cached.is_valid()) {
                 Some(cached) => Ok(cached.credentials.clone()),
                 None => Err(error),
@@ -128,7 +138,8 @@ impl Cached {
     fn new(credentials: Credentials) -> Self {
         let now = SystemTime::now();
         let fresh_until = credentials.expiry().map(|ends| {
-            // Of a short session the last quarter: with the whole margin it would never count as fresh.
+            // Of a short session the last quarter: with the whole margin it would never count as
+            // fresh.
             let left = ends.duration_since(now).unwrap_or_default();
             ends - MARGIN.min(left / 4)
         });
@@ -158,8 +169,8 @@ pub(super) struct UnusableCredentials {
     problem: &'static str,
 }
 
-/// Without the blanks around them: a secret of Kubernetes ends in a newline as often as not, and no key contains one.
-/// The SDK panics when it puts a key id with a newline into a header.
+/// Without the blanks around them: a secret of Kubernetes ends in a newline as often as not, and no
+/// key contains one. The SDK panics when it puts a key id with a newline into a header.
 fn usable(given: &Credentials) -> Result<Credentials, UnusableCredentials> {
     let id = printable("access key id", given.access_key_id())?;
     let secret = given.secret_access_key().trim();
@@ -168,7 +179,9 @@ fn usable(given: &Credentials) -> Result<Credentials, UnusableCredentials> {
     }
     let token = given.session_token().filter(|token| !token.trim().is_empty());
     let token = token.map(|token| printable("session token", token)).transpose()?;
-    if (id, secret, token) == (given.access_key_id(), given.secret_access_key(), given.session_token()) {
+    if (id, secret, token)
+        == (given.access_key_id(), given.secret_access_key(), given.session_token())
+    {
         return Ok(given.clone());
     }
     Ok(Credentials::new(id, secret, token.map(str::to_owned), given.expiry(), "trimmed"))
@@ -192,7 +205,9 @@ fn convert(operation: Operation, error: CredentialsError) -> StoreError {
     let message = match &error {
         CredentialsError::CredentialsNotLoaded(_) => "no credentials were found",
         CredentialsError::ProviderTimedOut(_) => "the provider of credentials did not answer",
-        CredentialsError::InvalidConfiguration(_) if find::<UnusableCredentials>(&error).is_some() => {
+        CredentialsError::InvalidConfiguration(_)
+            if find::<UnusableCredentials>(&error).is_some() =>
+        {
             "the credentials cannot be used"
         }
         _ => "the provider of credentials failed",
@@ -208,7 +223,8 @@ mod tests {
         Credentials::new(id, secret, token.map(str::to_owned), None, "test")
     }
 
-    /// A Kubernetes secret made with `echo` ends in a newline: the SDK's signer panicked, and `haul` ended with 101.
+    /// A Kubernetes secret made with `echo` ends in a newline: the SDK's signer panicked, and
+    /// `haul` ended with 101.
     #[test]
     fn blanks_around_keys_are_trimmed() {
         let usable = usable(&credentials(" AK\n", "secret\r\n", Some("token\n"))).unwrap();
@@ -218,7 +234,8 @@ mod tests {
 
     #[test]
     fn keys_that_no_header_takes_are_refused() {
-        let problem = |id, secret, token| usable(&credentials(id, secret, token)).unwrap_err().to_string();
+        let problem =
+            |id, secret, token| usable(&credentials(id, secret, token)).unwrap_err().to_string();
         assert_eq!(
             problem("A\nK", "s", None),
             "the access key id has a blank, a line break or a letter beyond ASCII in it"

@@ -18,7 +18,8 @@ pub(super) struct ErrorDocument {
 }
 
 impl ErrorDocument {
-    /// Never fails: what a proxy or a broken store sends instead is no document, and the status decides.
+    /// Never fails: what a proxy or a broken store sends instead is no document, and the status
+    /// decides.
     pub(super) fn read(body: &[u8]) -> Self {
         let mut found = Self::default();
         let Ok(text) = std::str::from_utf8(body) else { return found };
@@ -49,7 +50,8 @@ impl ErrorDocument {
     }
 }
 
-/// The hint for a redirect that is none of S3's: a login page, a moved host. `None` for one that names a region or a code.
+/// The hint for a redirect that is none of S3's: a login page, a moved host. `None` for one that
+/// names a region or a code.
 pub(super) fn redirect_remedy(
     status: u16,
     code: Option<&str>,
@@ -61,11 +63,14 @@ pub(super) fn redirect_remedy(
     Some(format!("the endpoint redirects to {location}: name the store itself as the endpoint"))
 }
 
-/// What a person sees at once in a document that is not one of S3; `None`: it takes a parser to tell.
+/// What a person sees at once in a document that is not one of S3; `None`: it takes a parser to
+/// tell.
 pub(super) fn fault_of_document(media_type: Option<&str>, body: &[u8]) -> Option<String> {
     /// As much of it as tells what it is.
     const SHOWN_CHARS: usize = 40;
-    let Ok(text) = std::str::from_utf8(body) else { return Some("it is not UTF-8 text".to_owned()) };
+    let Ok(text) = std::str::from_utf8(body) else {
+        return Some("it is not UTF-8 text".to_owned());
+    };
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.is_empty() {
         return Some("it is empty".to_owned());
@@ -79,9 +84,11 @@ pub(super) fn fault_of_document(media_type: Option<&str>, body: &[u8]) -> Option
     (!text.starts_with('<')).then(|| format!("it is no XML and begins with {start:?}"))
 }
 
-/// `bucket.s3.eu-central-1.amazonaws.com`, or as it was written once, `bucket.s3-eu-central-1.amazonaws.com`.
+/// `bucket.s3.eu-central-1.amazonaws.com`, or as it was written once,
+/// `bucket.s3-eu-central-1.amazonaws.com`.
 fn region_of_host(host: &str) -> Option<String> {
-    let host = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
+    let host =
+        host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
     let (_, last) = host.rsplit_once('.').unwrap_or(("", host));
     let region = last.strip_prefix("s3-").unwrap_or(last);
     (region != "s3" && region.contains('-')).then(|| region.to_owned())
@@ -94,22 +101,27 @@ mod tests {
     #[test]
     fn an_error_document_is_read_and_anything_else_is_not() {
         let document = ErrorDocument::read(
-            b"<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>SlowDown</Code><Message>Less &amp; slower</Message><RequestId>7</RequestId></Error>",
+            b"<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>SlowDown</Code><Message>Less \
+                &amp; slower</Message><RequestId>7</RequestId></Error>",
         );
         assert_eq!(document.code.as_deref(), Some("SlowDown"));
         assert_eq!(document.message.as_deref(), Some("Less & slower"));
         assert_eq!(document.request_id.as_deref(), Some("7"));
         assert_eq!(document.bucket_region(), None);
-        for other in [&b""[..], b"<html><body>502</body></html>", b"\xff\xfe", b"<Error><Code>", b"<Error"] {
+        for other in
+            [&b""[..], b"<html><body>502</body></html>", b"\xff\xfe", b"<Error><Code>", b"<Error"]
+        {
             assert_eq!(ErrorDocument::read(other).message, None, "{other:?}");
         }
     }
 
     #[test]
     fn a_redirect_without_a_region_is_told_by_its_target() {
-        let remedy =
-            |status, code, region| redirect_remedy(status, code, region, Some("https://login.test/"));
-        let expected = "the endpoint redirects to https://login.test/: name the store itself as the endpoint";
+        let remedy = |status, code, region| {
+            redirect_remedy(status, code, region, Some("https://login.test/"))
+        };
+        let expected =
+            "the endpoint redirects to https://login.test/: name the store itself as the endpoint";
         assert_eq!(remedy(302, None, None).as_deref(), Some(expected));
         assert_eq!(remedy(301, Some("PermanentRedirect"), None), None);
         assert_eq!(remedy(301, None, Some("eu-west-3")), None);
@@ -122,7 +134,10 @@ mod tests {
         assert_eq!(fault(b" \n"), "it is empty");
         assert_eq!(fault(b"\xff\xfe"), "it is not UTF-8 text");
         assert_eq!(fault(b"\n<!DOCTYPE html><html>"), "it is a web page");
-        assert_eq!(fault(b"{\"status\": 200}"), "it is no XML and begins with \"{\\\"status\\\": 200}\"");
+        assert_eq!(
+            fault(b"{\"status\": 200}"),
+            "it is no XML and begins with \"{\\\"status\\\": 200}\""
+        );
         assert_eq!(fault_of_document(Some("text/html"), b"<div>").unwrap(), "it is a web page");
         assert_eq!(fault_of_document(Some("application/xml"), b"<?xml version='1.0'?><List"), None);
     }
@@ -134,10 +149,14 @@ mod tests {
         };
         assert_eq!(region("<Region>eu-west-3</Region>").as_deref(), Some("eu-west-3"));
         let host = |host: &str| region(&format!("<Endpoint>{host}</Endpoint>"));
-        assert_eq!(host("my.bucket.s3.eu-central-1.amazonaws.com").as_deref(), Some("eu-central-1"));
+        assert_eq!(
+            host("my.bucket.s3.eu-central-1.amazonaws.com").as_deref(),
+            Some("eu-central-1")
+        );
         assert_eq!(host("bucket.s3-us-west-2.amazonaws.com").as_deref(), Some("us-west-2"));
         assert_eq!(host("s3.cn-north-1.amazonaws.com.cn").as_deref(), Some("cn-north-1"));
-        for elsewhere in ["bucket.s3.amazonaws.com", "s3.amazonaws.com", "storage.example.com", ""] {
+        for elsewhere in ["bucket.s3.amazonaws.com", "s3.amazonaws.com", "storage.example.com", ""]
+        {
             assert_eq!(host(elsewhere), None, "{elsewhere}");
         }
     }

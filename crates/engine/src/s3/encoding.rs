@@ -1,8 +1,9 @@
 //! Keys in listings, `encoding-type=url`.
 //!
-//! XML 1.0 cannot hold every character that a key may have: U+FFFE, U+FFFF and most control characters make a document
-//! that no parser reads, so one such key would hide all others of its page. Encoded keys have only ASCII. A blank is
-//! written as `+` or `%20` and a plus as `%2B`: AWS writes `+`, Ceph RGW `%20`.
+//! XML 1.0 cannot hold every character that a key may have: U+FFFE, U+FFFF and most control
+//! characters make a document that no parser reads, so one such key would hide all others of its
+//! page. Encoded keys have only ASCII. A blank is written as `+` or `%20` and a plus as `%2B`: AWS
+//! writes `+`, Ceph RGW `%20`.
 
 use aws_sdk_s3::types::EncodingType;
 use percent_encoding::percent_decode;
@@ -25,13 +26,15 @@ impl Encoding {
         }
     }
 
-    /// The name that is meant. What cannot be decoded stays as it was written: better an odd name than no listing.
+    /// The name that is meant. What cannot be decoded stays as it was written: better an odd name
+    /// than no listing.
     pub(super) fn decode(self, name: &str) -> String {
         if self == Self::Plain || !name.contains(['%', '+']) {
             return name.to_owned();
         }
         let blanks = name.replace('+', " ");
-        let decoded = percent_decode(blanks.as_bytes()).decode_utf8().map(std::borrow::Cow::into_owned);
+        let decoded =
+            percent_decode(blanks.as_bytes()).decode_utf8().map(std::borrow::Cow::into_owned);
         decoded.unwrap_or_else(|_| name.to_owned())
     }
 }

@@ -10,8 +10,8 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// Of the answer to a request for bytes from `offset_bytes` on, for all of them or some. `Err` says what is wrong
-    /// with it.
+    /// Of the answer to a request for bytes from `offset_bytes` on, for all of them or some. `Err`
+    /// says what is wrong with it.
     pub(super) fn of(
         offset_bytes: u64,
         to_the_end: bool,
@@ -21,7 +21,8 @@ impl Extent {
         let Some(range) = content_range else {
             return Ok(Self { object_bytes: content_length, skipped_bytes: offset_bytes });
         };
-        let wrong = || format!("bytes from {offset_bytes} on were asked for, and the answer has {range:?}");
+        let wrong =
+            || format!("bytes from {offset_bytes} on were asked for, and the answer has {range:?}");
         let (first, object_bytes) = parse(range).ok_or_else(wrong)?;
         if first != offset_bytes {
             return Err(wrong());

@@ -1,8 +1,9 @@
 //! Whether an answer about an object comes from an S3 store.
 //!
-//! The console of a store, a captive portal and a router answer every path with 200 and a page. Such a page was once
-//! saved under the object's name. S3 answers HeadObject and GetObject with an ETag and a time, and nearly every store adds
-//! headers of its own (`x-amz-request-id`); a page has none of them, or only the time.
+//! The console of a store, a captive portal and a router answer every path with 200 and a page.
+//! Such a page was once saved under the object's name. S3 answers HeadObject and GetObject with an
+//! ETag and a time, and nearly every store adds headers of its own (`x-amz-request-id`); a page has
+//! none of them, or only the time.
 
 use crate::remote::{Operation, StoreError, StoreErrorKind};
 
@@ -53,9 +54,11 @@ fn is_genuine(signs: &Signs<'_>) -> bool {
     if signs.amazon_header {
         return true;
     }
-    let media_type = signs.content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let is_page =
-        ["text/html", "application/xhtml+xml"].iter().any(|page| media_type.eq_ignore_ascii_case(page));
+    let media_type =
+        signs.content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let is_page = ["text/html", "application/xhtml+xml"]
+        .iter()
+        .any(|page| media_type.eq_ignore_ascii_case(page));
     match signs.etag {
         Some(etag) if is_page => has_the_shape_of_s3(etag),
         Some(_) => true,
@@ -63,7 +66,8 @@ fn is_genuine(signs: &Signs<'_>) -> bool {
     }
 }
 
-/// An MD5, or one and a number of parts. Web servers make ETags of a time and a length, `"5f3c1a-264"`.
+/// An MD5, or one and a number of parts. Web servers make ETags of a time and a length,
+/// `"5f3c1a-264"`.
 fn has_the_shape_of_s3(etag: &str) -> bool {
     let etag = haul_parts::ETag::new(etag);
     let text = etag.opaque();
@@ -85,7 +89,12 @@ mod tests {
             NOTHING,
             Signs { content_type: html, ..NOTHING },
             Signs { content_type: html, has_last_modified: true, ..NOTHING },
-            Signs { content_type: html, has_last_modified: true, etag: Some("\"5f3c1a2b-264\""), ..NOTHING },
+            Signs {
+                content_type: html,
+                has_last_modified: true,
+                etag: Some("\"5f3c1a2b-264\""),
+                ..NOTHING
+            },
             Signs { content_type: Some("application/json"), ..NOTHING },
         ];
         for page in pages {
@@ -100,7 +109,11 @@ mod tests {
         let objects = [
             Signs { etag: md5, ..NOTHING },
             Signs { etag: md5, content_type: html, ..NOTHING },
-            Signs { etag: Some("W/\"900150983cd24fb0d6963f7d28e17f72-3\""), content_type: html, ..NOTHING },
+            Signs {
+                etag: Some("W/\"900150983cd24fb0d6963f7d28e17f72-3\""),
+                content_type: html,
+                ..NOTHING
+            },
             Signs { amazon_header: true, content_type: html, ..NOTHING },
             Signs { has_last_modified: true, content_type: Some("video/mp4"), ..NOTHING },
         ];

@@ -1,7 +1,7 @@
 //! The lifecycle rules of a bucket as text, through the SDK's requests.
 //!
-//! The SDK's model knows the elements of its day and drops every other one. So its answer is kept as it came, and its
-//! request is sent with our bytes in place of those that it made.
+//! The SDK's model knows the elements of its day and drops every other one. So its answer is kept
+//! as it came, and its request is sent with our bytes in place of those that it made.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +9,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::types::{
-    BucketLifecycleConfiguration, ExpirationStatus, LifecycleRule, TransitionDefaultMinimumObjectSize,
+    BucketLifecycleConfiguration, ExpirationStatus, LifecycleRule,
+    TransitionDefaultMinimumObjectSize,
 };
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
@@ -42,7 +43,10 @@ impl Intercept for AnswerText {
 }
 
 /// GetBucketLifecycleConfiguration.
-pub(super) async fn get(client: &Client, bucket: &Bucket) -> Result<Option<LifecycleDocument>, StoreError> {
+pub(super) async fn get(
+    client: &Client,
+    bucket: &Bucket,
+) -> Result<Option<LifecycleDocument>, StoreError> {
     let operation = Operation::GetBucketLifecycleConfiguration;
     let text = AnswerText::default();
     let answer = client
@@ -53,7 +57,9 @@ pub(super) async fn get(client: &Client, bucket: &Bucket) -> Result<Option<Lifec
         .send()
         .await;
     let size = match answer {
-        Ok(answer) => answer.transition_default_minimum_object_size().map(|size| size.as_str().to_owned()),
+        Ok(answer) => {
+            answer.transition_default_minimum_object_size().map(|size| size.as_str().to_owned())
+        }
         Err(error) => {
             let error = failed(operation, error);
             let none = error.code.as_deref() == Some("NoSuchLifecycleConfiguration");
@@ -78,7 +84,8 @@ pub(super) async fn put(
         StoreError::local(operation, StoreErrorKind::Rejected, error.to_string())
     };
     // Never sent: it only satisfies the model.
-    let rule = LifecycleRule::builder().status(ExpirationStatus::Enabled).build().map_err(unusable)?;
+    let rule =
+        LifecycleRule::builder().status(ExpirationStatus::Enabled).build().map_err(unusable)?;
     let model = BucketLifecycleConfiguration::builder().rules(rule).build().map_err(unusable)?;
     let size = document.transition_default_minimum_object_size.as_deref();
     let xml = document.xml.clone();
@@ -86,7 +93,9 @@ pub(super) async fn put(
         .put_bucket_lifecycle_configuration()
         .bucket(bucket.as_str())
         .lifecycle_configuration(model)
-        .set_transition_default_minimum_object_size(size.map(TransitionDefaultMinimumObjectSize::from))
+        .set_transition_default_minimum_object_size(
+            size.map(TransitionDefaultMinimumObjectSize::from),
+        )
         .customize()
         .mutate_request(move |request| carry(request, &xml))
         .send()
@@ -111,7 +120,9 @@ fn carry(request: &mut HttpRequest, xml: &str) {
 }
 
 fn is_checksum(name: &str) -> bool {
-    name.starts_with("x-amz-checksum-") || name == "x-amz-sdk-checksum-algorithm" || name == "x-amz-trailer"
+    name.starts_with("x-amz-checksum-")
+        || name == "x-amz-sdk-checksum-algorithm"
+        || name == "x-amz-trailer"
 }
 
 /// DeleteBucketLifecycle.

@@ -9,8 +9,8 @@ use super::encoding::Encoding;
 use super::minio::IsMinio;
 use super::sdk_error::convert as failed;
 use crate::remote::{
-    ListedBucket, Operation, PageGuard, PartsPage, StoreError, StoreErrorKind, StoredPart, UploadMarker,
-    UploadRef, UploadSummary, UploadsPage,
+    ListedBucket, Operation, PageGuard, PartsPage, StoreError, StoreErrorKind, StoredPart,
+    UploadMarker, UploadRef, UploadSummary, UploadsPage,
 };
 
 pub(super) async fn list_parts(
@@ -49,8 +49,11 @@ pub(super) async fn list_parts(
         None
     };
     let checksum_type = answer.checksum_type().and_then(convert::declared_type);
-    let newest =
-        answer.parts().iter().filter_map(|part| part.last_modified().and_then(convert::timestamp)).max();
+    let newest = answer
+        .parts()
+        .iter()
+        .filter_map(|part| part.last_modified().and_then(convert::timestamp))
+        .max();
     Ok(PartsPage { parts, next, checksum_type, newest })
 }
 
@@ -68,16 +71,18 @@ pub(super) async fn list_multipart_uploads(
             .set_encoding_type(encoding_type)
             .set_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
             .set_key_marker(after.map(|marker| marker.key.clone()))
-            .set_upload_id_marker(after.and_then(|marker| marker.upload_id.clone()).map(String::from))
+            .set_upload_id_marker(
+                after.and_then(|marker| marker.upload_id.clone()).map(String::from),
+            )
             .customize()
             .interceptor(minio.clone())
             .send()
             .await
             .map_err(|error| failed(Operation::ListMultipartUploads, error))
     };
-    // Plain first: asked for `encoding-type`, Ceph RGW 16.2 encodes keys and does not say so, and LocalStack
-    // says so and does not. But a key with U+FFFE or a control character makes a document that no parser
-    // reads, and encoded keys are the only way to that page.
+    // Plain first: asked for `encoding-type`, Ceph RGW 16.2 encodes keys and does not say so, and
+    // LocalStack says so and does not. But a key with U+FFFE or a control character makes a
+    // document that no parser reads, and encoded keys are the only way to that page.
     let answer = match ask(None).await {
         Err(error) if error.kind == StoreErrorKind::Malformed => {
             ask(Some(EncodingType::Url)).await.map_err(|_| error)?
@@ -102,10 +107,11 @@ pub(super) async fn list_multipart_uploads(
         })
         .collect();
     let next = if answer.is_truncated().unwrap_or_default() {
-        let marker = answer.next_key_marker().filter(|key| !key.is_empty()).map(|key| UploadMarker {
-            key: encoding.decode(key),
-            upload_id: answer.next_upload_id_marker().and_then(|id| UploadId::new(id).ok()),
-        });
+        let marker =
+            answer.next_key_marker().filter(|key| !key.is_empty()).map(|key| UploadMarker {
+                key: encoding.decode(key),
+                upload_id: answer.next_upload_id_marker().and_then(|id| UploadId::new(id).ok()),
+            });
         let last = || {
             let last = uploads.last()?;
             Some(UploadMarker { key: last.key.clone(), upload_id: Some(last.upload_id.clone()) })
@@ -116,8 +122,9 @@ pub(super) async fn list_multipart_uploads(
         None
     };
     // Garage 2.5 sorts the uploads of a page by their ids; its pages follow each other by key.
-    uploads
-        .sort_by(|one: &UploadSummary, other| (&one.key, one.initiated).cmp(&(&other.key, other.initiated)));
+    uploads.sort_by(|one: &UploadSummary, other| {
+        (&one.key, one.initiated).cmp(&(&other.key, other.initiated))
+    });
     Ok(UploadsPage { uploads, next, exact_key_only: minio.get() })
 }
 
@@ -131,7 +138,9 @@ fn advancing<T>(
     match next {
         Some(next) if advances(&next) => Ok(next),
         Some(_) => malformed("the list does not advance: the page ends where it was to begin"),
-        None => malformed("the list is cut off (IsTruncated) and does not say where it is continued"),
+        None => {
+            malformed("the list is cut off (IsTruncated) and does not say where it is continued")
+        }
     }
 }
 

@@ -1,11 +1,12 @@
-//! Where a store is: what options and configuration chain came to, for later runs that must find the same store.
+//! Where a store is: what options and configuration chain came to, for later runs that must find
+//! the same store.
 
 use http::Uri;
 
 use super::{Addressing, S3Options, aws};
 
-/// The store that an [`super::S3Store`] asks, without credentials. Options made of it ([`Location::options`]) lead to the
-/// same store whatever environment and profiles say by then.
+/// The store that an [`super::S3Store`] asks, without credentials. Options made of it
+/// ([`Location::options`]) lead to the same store whatever environment and profiles say by then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
     /// `https://gateway:8443/storage/v1/s3`: with its path, without a slash at its end.
@@ -37,8 +38,8 @@ impl Location {
         }
     }
 
-    /// A name of the store that is the same for every way of writing its address. AWS has one for each partition, since a
-    /// bucket is found from every region.
+    /// A name of the store that is the same for every way of writing its address. AWS has one for
+    /// each partition, since a bucket is found from every region.
     #[must_use]
     pub fn store_name(&self) -> String {
         let host = self.endpoint.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
@@ -49,16 +50,20 @@ impl Location {
     }
 }
 
-/// An endpoint in one way of writing it: host in lower case, no port that the scheme implies, no slash at the end.
-/// What is no URL stays as it is.
+/// An endpoint in one way of writing it: host in lower case, no port that the scheme implies, no
+/// slash at the end. What is no URL stays as it is.
 #[must_use]
 pub fn normalised(endpoint: &str) -> String {
     let trimmed = endpoint.trim_end_matches('/');
     let Ok(uri) = trimmed.parse::<Uri>() else { return trimmed.to_owned() };
-    let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else { return trimmed.to_owned() };
+    let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else {
+        return trimmed.to_owned();
+    };
     let implied = if scheme == "https" { 443 } else { 80 };
-    let port =
-        uri.port_u16().filter(|port| *port != implied).map_or(String::new(), |port| format!(":{port}"));
+    let port = uri
+        .port_u16()
+        .filter(|port| *port != implied)
+        .map_or(String::new(), |port| format!(":{port}"));
     let path = uri.path().trim_end_matches('/');
     format!("{scheme}://{}{port}{path}", host.to_ascii_lowercase())
 }

@@ -1,7 +1,8 @@
 //! MinIO, told by the `Server` header of its answers.
 //!
-//! Its ListMultipartUploads answers a prefix only where that is a whole key, and older releases list nothing without one
-//! (minio/minio#20989, #11686; "working as intended"). An empty page from it does not mean that there are no uploads.
+//! Its ListMultipartUploads answers a prefix only where that is a whole key, and older releases
+//! list nothing without one (minio/minio#20989, #11686; "working as intended"). An empty page from
+//! it does not mean that there are no uploads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

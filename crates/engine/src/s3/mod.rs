@@ -1,11 +1,12 @@
 //! The store trait over the network, in two planes.
 //!
-//! *Control plane* ([`control`], [`copy`], [`listing`], [`objects`]): the official SDK, which knows regions, endpoints, credentials
-//! and the odd answers. *Data plane* ([`data`]): the bytes of UploadPart and PutObject, on connections that we
-//! own, signed with the SDK's signer; addresses are taken from the SDK, never made up. Each method is one
-//! request; the SDK's own retries are switched off, so that one policy decides (see [`crate::pace`]). Region,
-//! clock and credentials are shared by both planes, and what a refusal says of them is followed ([`ask`]). Both
-//! planes connect in one way ([`transport`]); what was configured, and where, is read once ([`settings`]).
+//! *Control plane* ([`control`], [`copy`], [`listing`], [`objects`]): the official SDK, which knows
+//! regions, endpoints, credentials and the odd answers. *Data plane* ([`data`]): the bytes of
+//! UploadPart and PutObject, on connections that we own, signed with the SDK's signer; addresses
+//! are taken from the SDK, never made up. Each method is one request; the SDK's own retries are
+//! switched off, so that one policy decides (see [`crate::pace`]). Region, clock and credentials
+//! are shared by both planes, and what a refusal says of them is followed ([`ask`]). Both planes
+//! connect in one way ([`transport`]); what was configured, and where, is read once ([`settings`]).
 
 mod ask;
 mod aws;
@@ -46,8 +47,8 @@ use crate::error::Error;
 use crate::remote::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, GetRequest,
     LifecycleDocument, ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, PartCopyRequest,
-    PartRequest, PartsPage, PutRequest, Store, StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef,
-    UploadedPart, UploadsPage,
+    PartRequest, PartsPage, PutRequest, Store, StoreError, StoreProfile, StoredPart, UploadMarker,
+    UploadRef, UploadedPart, UploadsPage,
 };
 use clock::Clock;
 use credentials::CredentialCache;
@@ -107,7 +108,11 @@ impl Store for S3Store {
         .await
     }
 
-    async fn upload_part(&self, upload: &UploadRef, part: PartRequest) -> Result<UploadedPart, StoreError> {
+    async fn upload_part(
+        &self,
+        upload: &UploadRef,
+        part: PartRequest,
+    ) -> Result<UploadedPart, StoreError> {
         self.ask(&upload.object.bucket, |place| {
             let part = part.clone();
             async move { self.data.upload_part(&place, upload, part).await }
@@ -157,7 +162,11 @@ impl Store for S3Store {
         .await
     }
 
-    async fn put_object(&self, object: &ObjectRef, request: PutRequest) -> Result<UploadedPart, StoreError> {
+    async fn put_object(
+        &self,
+        object: &ObjectRef,
+        request: PutRequest,
+    ) -> Result<UploadedPart, StoreError> {
         self.ask(&object.bucket, |place| {
             let request = request.clone();
             async move { self.data.put_object(&place, object, request).await }
@@ -189,14 +198,21 @@ impl Store for S3Store {
         .await
     }
 
-    async fn get_object_tagging(&self, object: &ObjectRef) -> Result<BTreeMap<String, String>, StoreError> {
-        self.ask(&object.bucket, |place| async move { copy::get_object_tagging(&place.client, object).await })
-            .await
+    async fn get_object_tagging(
+        &self,
+        object: &ObjectRef,
+    ) -> Result<BTreeMap<String, String>, StoreError> {
+        self.ask(&object.bucket, |place| async move {
+            copy::get_object_tagging(&place.client, object).await
+        })
+        .await
     }
 
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
-        self.ask(&object.bucket, |place| async move { control::head_object(&place.client, object).await })
-            .await
+        self.ask(&object.bucket, |place| async move {
+            control::head_object(&place.client, object).await
+        })
+        .await
     }
 
     async fn head_part(
@@ -204,18 +220,20 @@ impl Store for S3Store {
         object: &ObjectRef,
         number: PartNumber,
     ) -> Result<Option<StoredPart>, StoreError> {
-        self.ask(
-            &object.bucket,
-            |place| async move { control::head_part(&place.client, object, number).await },
-        )
+        self.ask(&object.bucket, |place| async move {
+            control::head_part(&place.client, object, number).await
+        })
         .await
     }
 
-    async fn get_object(&self, object: &ObjectRef, request: &GetRequest) -> Result<ObjectBody, StoreError> {
-        self.ask(
-            &object.bucket,
-            |place| async move { control::get_object(&place.client, object, request).await },
-        )
+    async fn get_object(
+        &self,
+        object: &ObjectRef,
+        request: &GetRequest,
+    ) -> Result<ObjectBody, StoreError> {
+        self.ask(&object.bucket, |place| async move {
+            control::get_object(&place.client, object, request).await
+        })
         .await
     }
 
@@ -234,26 +252,32 @@ impl Store for S3Store {
     }
 
     async fn delete_object(&self, object: &ObjectRef) -> Result<(), StoreError> {
-        self.ask(&object.bucket, |place| async move { control::delete_object(&place.client, object).await })
-            .await
+        self.ask(&object.bucket, |place| async move {
+            control::delete_object(&place.client, object).await
+        })
+        .await
     }
 
     async fn create_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {
-        self.ask_home(
-            |place| async move { control::create_bucket(&place.client, bucket, &place.region).await },
-        )
+        self.ask_home(|place| async move {
+            control::create_bucket(&place.client, bucket, &place.region).await
+        })
         .await
     }
 
     async fn delete_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {
-        self.ask(bucket, |place| async move { control::delete_bucket(&place.client, bucket).await }).await
+        self.ask(bucket, |place| async move { control::delete_bucket(&place.client, bucket).await })
+            .await
     }
 
     async fn list_buckets(&self) -> Result<Vec<ListedBucket>, StoreError> {
         self.ask_home(|place| async move { listing::list_buckets(&place.client).await }).await
     }
 
-    async fn get_bucket_lifecycle(&self, bucket: &Bucket) -> Result<Option<LifecycleDocument>, StoreError> {
+    async fn get_bucket_lifecycle(
+        &self,
+        bucket: &Bucket,
+    ) -> Result<Option<LifecycleDocument>, StoreError> {
         self.ask(bucket, |place| async move { lifecycle::get(&place.client, bucket).await }).await
     }
 
@@ -262,11 +286,16 @@ impl Store for S3Store {
         bucket: &Bucket,
         document: &LifecycleDocument,
     ) -> Result<(), StoreError> {
-        self.ask(bucket, |place| async move { lifecycle::put(&place.client, bucket, document).await }).await
+        self.ask(
+            bucket,
+            |place| async move { lifecycle::put(&place.client, bucket, document).await },
+        )
+        .await
     }
 
     async fn delete_bucket_lifecycle(&self, bucket: &Bucket) -> Result<(), StoreError> {
-        self.ask(bucket, |place| async move { lifecycle::delete(&place.client, bucket).await }).await
+        self.ask(bucket, |place| async move { lifecycle::delete(&place.client, bucket).await })
+            .await
     }
 
     fn profile(&self) -> StoreProfile {

@@ -1,7 +1,9 @@
-//! The list of objects, one page at a time: ListObjectsV2, and its predecessor at stores that know only that one.
+//! The list of objects, one page at a time: ListObjectsV2, and its predecessor at stores that know
+//! only that one.
 //!
-//! A store that ignores `list-type=2` answers as version 1 does: truncated, but without a continuation token. Taking
-//! that for the end would cut its listings at 1,000 entries in silence. Its next pages are asked for by `marker`.
+//! A store that ignores `list-type=2` answers as version 1 does: truncated, but without a
+//! continuation token. Taking that for the end would cut its listings at 1,000 entries in silence.
+//! Its next pages are asked for by `marker`.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types as sdk;
@@ -83,15 +85,19 @@ impl Page {
         let malformed = |message: &str| {
             Err(StoreError::local(Operation::ListObjectsV2, StoreErrorKind::Malformed, message))
         };
-        let page_max = self.max_keys.and_then(|most| usize::try_from(most).ok()).unwrap_or(PAGE_MAX);
-        let truncated =
-            self.truncated.unwrap_or_else(|| self.next.is_some() || self.entries.len() >= page_max.max(1));
+        let page_max =
+            self.max_keys.and_then(|most| usize::try_from(most).ok()).unwrap_or(PAGE_MAX);
+        let truncated = self
+            .truncated
+            .unwrap_or_else(|| self.next.is_some() || self.entries.len() >= page_max.max(1));
         if !truncated {
             return Ok(None);
         }
         let last = || Some(Continuation::Marker(self.entries.last()?.name().to_owned()));
         let Some(next) = self.next.clone().or_else(last) else {
-            return malformed("the list is cut off (IsTruncated) and does not say where it is continued");
+            return malformed(
+                "the list is cut off (IsTruncated) and does not say where it is continued",
+            );
         };
         if Some(&next) == asked {
             return malformed("the list does not advance: the page ends where it was to begin");
@@ -100,7 +106,11 @@ impl Page {
     }
 }
 
-async fn version_2(client: &Client, query: Query<'_>, token: Option<&str>) -> Result<Page, StoreError> {
+async fn version_2(
+    client: &Client,
+    query: Query<'_>,
+    token: Option<&str>,
+) -> Result<Page, StoreError> {
     let answer = client
         .list_objects_v2()
         .bucket(query.bucket.as_str())
@@ -137,7 +147,8 @@ async fn version_1(client: &Client, query: Query<'_>, marker: &str) -> Result<Pa
     let next = answer.next_marker().filter(|marker| !marker.is_empty());
     let mut entries = entries(encoding, answer.common_prefixes(), answer.contents());
     // Behind a common prefix some stores show it once more.
-    entries.retain(|entry| !matches!(entry, ListingEntry::CommonPrefix(prefix) if prefix == marker));
+    entries
+        .retain(|entry| !matches!(entry, ListingEntry::CommonPrefix(prefix) if prefix == marker));
     Ok(Page {
         entries,
         truncated: answer.is_truncated(),
@@ -146,7 +157,11 @@ async fn version_1(client: &Client, query: Query<'_>, marker: &str) -> Result<Pa
     })
 }
 
-fn entries(encoding: Encoding, prefixes: &[sdk::CommonPrefix], objects: &[sdk::Object]) -> Vec<ListingEntry> {
+fn entries(
+    encoding: Encoding,
+    prefixes: &[sdk::CommonPrefix],
+    objects: &[sdk::Object],
+) -> Vec<ListingEntry> {
     let prefixes = prefixes.iter().filter_map(|prefix| prefix.prefix());
     let prefixes = prefixes.map(|prefix| ListingEntry::CommonPrefix(encoding.decode(prefix)));
     let objects = objects.iter().filter_map(|object| {
@@ -165,7 +180,8 @@ mod tests {
     use super::*;
 
     fn page(names: &[&str], truncated: Option<bool>, next: Option<Continuation>) -> Page {
-        let entries = names.iter().map(|name| ListingEntry::CommonPrefix((*name).to_owned())).collect();
+        let entries =
+            names.iter().map(|name| ListingEntry::CommonPrefix((*name).to_owned())).collect();
         Page { entries, truncated, max_keys: Some(2), next }
     }
 

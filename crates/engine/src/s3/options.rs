@@ -10,7 +10,8 @@ use super::transport::Proxies;
 /// How a bucket stands in a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Addressing {
-    /// `bucket.host` at AWS, `host/bucket` everywhere else: most stores that are not AWS have no wildcard DNS.
+    /// `bucket.host` at AWS, `host/bucket` everywhere else: most stores that are not AWS have no
+    /// wildcard DNS.
     #[default]
     Auto,
     /// `host/bucket/key`.
@@ -36,7 +37,8 @@ impl fmt::Debug for StaticCredentials {
     }
 }
 
-/// The variables that the AWS configuration chain reads. Empty ones count as unset, as in the AWS CLI.
+/// The variables that the AWS configuration chain reads. Empty ones count as unset, as in the AWS
+/// CLI.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
@@ -59,13 +61,15 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Which store, and how to talk to it. What is `None` comes from the AWS configuration chain: environment,
-/// profile, SSO, container and instance metadata.
+/// Which store, and how to talk to it. What is `None` comes from the AWS configuration chain:
+/// environment, profile, SSO, container and instance metadata.
 #[derive(Clone, Debug)]
 pub struct S3Options {
-    /// `http://127.0.0.1:8014`, also with a path; `None`: what environment and profile say, else AWS.
+    /// `http://127.0.0.1:8014`, also with a path; `None`: what environment and profile say, else
+    /// AWS.
     pub endpoint_url: Option<String>,
-    /// What environment and profile say of an endpoint does not count: without `endpoint_url` it is AWS's own.
+    /// What environment and profile say of an endpoint does not count: without `endpoint_url` it is
+    /// AWS's own.
     pub ignore_configured_endpoint: bool,
     /// `eu-central-1`; `us-east-1` when nothing says otherwise.
     pub region: Option<String>,
@@ -81,19 +85,21 @@ pub struct S3Options {
     pub credentials: Option<StaticCredentials>,
     /// The variables that the chain may read; `None`: those of this process.
     pub environment: Option<Environment>,
-    /// PEM file of the CAs, or of the certificates themselves, to trust instead of the system's. `None`:
-    /// `AWS_CA_BUNDLE`, or `ca_bundle` of the profile.
+    /// PEM file of the CAs, or of the certificates themselves, to trust instead of the system's.
+    /// `None`: `AWS_CA_BUNDLE`, or `ca_bundle` of the profile.
     pub ca_bundle: Option<PathBuf>,
-    /// `AWS_CA_BUNDLE` and `ca_bundle` of the profile do not count: without `ca_bundle` the system's CAs
-    /// are trusted.
+    /// `AWS_CA_BUNDLE` and `ca_bundle` of the profile do not count: without `ca_bundle` the
+    /// system's CAs are trusted.
     pub ignore_configured_ca_bundle: bool,
-    /// Accepts every certificate: a machine between here and the store can then read and change everything.
+    /// Accepts every certificate: a machine between here and the store can then read and change
+    /// everything.
     pub accept_any_certificate: bool,
     /// The proxies to go through; none by default.
     pub proxies: Proxies,
     /// For a new connection, TLS included.
     pub connect_timeout: Duration,
-    /// No byte moved for this long while a body is being sent: the connection is dead. Never a total time.
+    /// No byte moved for this long while a body is being sent: the connection is dead. Never a
+    /// total time.
     pub idle_timeout: Duration,
     /// From the last byte of a request to its answer.
     pub answer_timeout: Duration,

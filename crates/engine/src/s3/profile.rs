@@ -61,7 +61,8 @@ impl KnownProfile {
 
 /// A name or an address of this machine.
 fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl Intercept for KnownProfile {
@@ -92,7 +93,8 @@ mod tests {
         profile.get().verifies_trailers
     }
 
-    /// The trailer is in no signature: whoever changes a body on its way over plain HTTP could change it as well.
+    /// The trailer is in no signature: whoever changes a body on its way over plain HTTP could
+    /// change it as well.
     #[test]
     fn trailers_are_for_private_ways_only() {
         assert!(streams("https://s3.eu-central-1.amazonaws.com", true, "AmazonS3"));

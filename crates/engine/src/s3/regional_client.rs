@@ -1,9 +1,11 @@
-//! Where buckets live: the client of the configuration, and one for each bucket that turned out to be elsewhere.
+//! Where buckets live: the client of the configuration, and one for each bucket that turned out to
+//! be elsewhere.
 //!
-//! A bucket of another region answers with a redirect or with the region to sign for. What it says is learnt with the
-//! first request, whatever command that was, and all later ones go there at once. Only the region is taken over: the
-//! SDK makes AWS's host from it, and a store behind an endpoint of its own keeps its endpoint. A host that an answer
-//! names is never asked: the answer may be anybody's.
+//! A bucket of another region answers with a redirect or with the region to sign for. What it says
+//! is learnt with the first request, whatever command that was, and all later ones go there at
+//! once. Only the region is taken over: the SDK makes AWS's host from it, and a store behind an
+//! endpoint of its own keeps its endpoint. A host that an answer names is never asked: the answer
+//! may be anybody's.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,7 +49,8 @@ impl RegionalClients {
         if let Some(known) = elsewhere.get(bucket).filter(|known| known.region == region) {
             return Arc::clone(known);
         }
-        let config = self.home.client.config().to_builder().region(Region::new(region.to_owned())).build();
+        let config =
+            self.home.client.config().to_builder().region(Region::new(region.to_owned())).build();
         let client = aws_sdk_s3::Client::from_conf(config);
         let place = Arc::new(RegionalClient { client, region: region.to_owned() });
         elsewhere.insert(bucket.clone(), Arc::clone(&place));

@@ -19,7 +19,8 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     if let Some(credentials) = find_credentials_error(&error) {
-        return StoreError::local(operation, StoreErrorKind::NoCredentials, credentials).with_source(error);
+        return StoreError::local(operation, StoreErrorKind::NoCredentials, credentials)
+            .with_source(error);
     }
     if let Some(cause) = find::<ConnectError>(&error) {
         return cause.to_store_error(operation).with_source(error);
@@ -30,8 +31,10 @@ where
         return StoreError::local(operation, StoreErrorKind::Rejected, message).with_source(error);
     }
     if find::<http_body_util::LengthLimitError>(&error).is_some() {
-        let message = format!("an answer of more than {} bytes", answer_bytes_max(&operation.to_string()));
-        let failed = StoreError::local(operation, StoreErrorKind::Malformed, message).with_source(error);
+        let message =
+            format!("an answer of more than {} bytes", answer_bytes_max(&operation.to_string()));
+        let failed =
+            StoreError::local(operation, StoreErrorKind::Malformed, message).with_source(error);
         return StoreError { outcome_unknown: true, ..failed };
     }
     match &error {
@@ -41,14 +44,16 @@ where
             if answer.status().is_success() && code.is_none() {
                 return unreadable(operation, answer, service).with_source(error);
             }
-            // HEAD answers have no body, so the SDK makes up a code from the status: the status says more.
+            // HEAD answers have no body, so the SDK makes up a code from the status: the status
+            // says more.
             let code = code.filter(|code| *code != "NotFound" && *code != "Unknown");
             let message = service.message().unwrap_or_default();
             let mut converted = StoreError::answered(operation, status, code, message);
             converted.request_id = service.meta().request_id().map(str::to_owned);
             let guidance = guidance(answer, code);
             let wait = answer.headers().get("retry-after");
-            converted.retry_after = wait.and_then(|wait| clock::retry_after(wait, guidance.store_time));
+            converted.retry_after =
+                wait.and_then(|wait| clock::retry_after(wait, guidance.store_time));
             converted.guided(guidance)
         }
         SdkError::TimeoutError(_) => {
@@ -59,15 +64,22 @@ where
             }
         }
         SdkError::DispatchFailure(failure) => {
-            let kind =
-                if failure.is_timeout() { StoreErrorKind::Timeout } else { StoreErrorKind::Connection };
+            let kind = if failure.is_timeout() {
+                StoreErrorKind::Timeout
+            } else {
+                StoreErrorKind::Connection
+            };
             let message = innermost(&error);
             // No connection at all is a `ConnectError`.
             let outcome_unknown = true;
-            StoreError { outcome_unknown, ..StoreError::local(operation, kind, message).with_source(error) }
+            StoreError {
+                outcome_unknown,
+                ..StoreError::local(operation, kind, message).with_source(error)
+            }
         }
         SdkError::ResponseError(context) => {
-            // An answer that is no S3: a proxy's page, or a connection that broke in the middle of it.
+            // An answer that is no S3: a proxy's page, or a connection that broke in the middle of
+            // it.
             let status = context.raw().status().as_u16();
             let cut_off = chain(&error).any(|cause| cause.is::<CutOff>());
             let kind = match status {
@@ -89,7 +101,8 @@ where
     }
 }
 
-/// An answer of success whose document is not the one of the operation. The request was probably carried out.
+/// An answer of success whose document is not the one of the operation. The request was probably
+/// carried out.
 fn unreadable(
     operation: Operation,
     answer: &HttpResponse,
@@ -99,9 +112,14 @@ fn unreadable(
     let wrong = fault_of_document(media_type, answer.body().bytes().unwrap_or_default());
     let message = match wrong {
         Some(wrong) => format!("the answer is not a document of S3: {wrong}"),
-        None => format!("the answer is not the document that belongs to it: {}", innermost(service)),
+        None => {
+            format!("the answer is not the document that belongs to it: {}", innermost(service))
+        }
     };
-    StoreError { outcome_unknown: true, ..StoreError::local(operation, StoreErrorKind::Malformed, message) }
+    StoreError {
+        outcome_unknown: true,
+        ..StoreError::local(operation, StoreErrorKind::Malformed, message)
+    }
 }
 
 fn guidance(answer: &HttpResponse, code: Option<&str>) -> Guidance {

@@ -1,7 +1,8 @@
 //! What the options, the environment and the profile say about the store, read once and checked.
 //!
-//! The SDK reads the same places, but it takes an empty variable for a value, passes over a file that it cannot parse,
-//! and asks an instance-metadata service for a region although the keys came from elsewhere.
+//! The SDK reads the same places, but it takes an empty variable for a value, passes over a file
+//! that it cannot parse, and asks an instance-metadata service for a region although the keys came
+//! from elsewhere.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -65,7 +66,8 @@ impl Settings {
         };
         let profile = options.profile.clone().or_else(|| variable(&env, "AWS_PROFILE"));
         let profile = profile.map_or(Cow::Borrowed("default"), Cow::Owned);
-        let profiles = aws_config::profile::load(&Fs::real(), &env, &Default::default(), Some(profile)).await;
+        let profiles =
+            aws_config::profile::load(&Fs::real(), &env, &Default::default(), Some(profile)).await;
         let profiles = profiles.map_err(|error| bad_file(&error))?;
         let settings = Self { env, profiles };
         if options.credentials.is_none() {
@@ -74,8 +76,8 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The region to sign for, where none was given. An instance-metadata service is asked only where the credentials
-    /// come from it too, and only for AWS.
+    /// The region to sign for, where none was given. An instance-metadata service is asked only
+    /// where the credentials come from it too, and only for AWS.
     pub(super) async fn region(&self, options: &S3Options, http: SharedHttpClient) -> String {
         let configured =
             [&options.region, &self.variable("AWS_REGION"), &self.variable("AWS_DEFAULT_REGION")]
@@ -88,13 +90,17 @@ impl Settings {
         if let Some(region) = configured {
             return region;
         }
-        let configured = !options.ignore_configured_endpoint && self.variable("AWS_ENDPOINT_URL").is_some();
+        let configured =
+            !options.ignore_configured_endpoint && self.variable("AWS_ENDPOINT_URL").is_some();
         let at_aws = options.endpoint_url.is_none() && !configured;
         if at_aws && !self.has_credentials(options) {
             let config = ProviderConfig::without_region().with_http_client(http);
             let client = imds::Client::builder().configure(&config).max_attempts(1).build();
-            let provider = ImdsRegionProvider::builder().configure(&config).imds_client(client).build();
-            if let Ok(Some(region)) = tokio::time::timeout(METADATA_PATIENCE, provider.region()).await {
+            let provider =
+                ImdsRegionProvider::builder().configure(&config).imds_client(client).build();
+            if let Ok(Some(region)) =
+                tokio::time::timeout(METADATA_PATIENCE, provider.region()).await
+            {
                 return region.as_ref().to_owned();
             }
         }
@@ -104,8 +110,13 @@ impl Settings {
     /// The URL of the store: that of the options, else what the SDK found; checked.
     ///
     /// # Errors
-    /// [`Error::BadSetting`] for a URL without scheme, or with a password in it, which it does not repeat.
-    pub(super) fn endpoint(&self, options: &S3Options, sdk: &SdkConfig) -> Result<Option<String>, Error> {
+    /// [`Error::BadSetting`] for a URL without scheme, or with a password in it, which it does not
+    /// repeat.
+    pub(super) fn endpoint(
+        &self,
+        options: &S3Options,
+        sdk: &SdkConfig,
+    ) -> Result<Option<String>, Error> {
         if let Some(url) = &options.endpoint_url {
             return check_endpoint(url, "the endpoint").map(Some);
         }
@@ -148,7 +159,9 @@ impl Settings {
     /// Half a pair of keys is a slip, and the chain would pass over it.
     fn check_keys(&self, profile_was_named: bool) -> Result<(), Error> {
         let variables = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
-        if !profile_was_named && check_pair(variables, "the environment", |name| self.variable(name))? {
+        if !profile_was_named
+            && check_pair(variables, "the environment", |name| self.variable(name))?
+        {
             return Ok(());
         }
         let place = format!("profile {}", self.profiles.selected_profile());
@@ -170,7 +183,11 @@ fn variable(env: &Env, name: &str) -> Option<String> {
 }
 
 /// True if both are there, false if neither is.
-fn check_pair(names: [&str; 2], place: &str, value: impl Fn(&str) -> Option<String>) -> Result<bool, Error> {
+fn check_pair(
+    names: [&str; 2],
+    place: &str,
+    value: impl Fn(&str) -> Option<String>,
+) -> Result<bool, Error> {
     let [id, secret] = names;
     let (there, missing) = match (value(id), value(secret)) {
         (Some(_), Some(_)) => return Ok(true),

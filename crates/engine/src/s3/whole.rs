@@ -1,8 +1,9 @@
 //! A document that is cut off is a broken answer, and not a short list.
 //!
-//! The SDK's parser takes what it has read when the text ends, wherever that is. HTTP notices a body that is cut off, but
-//! not every proxy passes that on: one that frames its answers by closing the connection turns a broken list into one
-//! with fewer entries. So the end of every document is looked at: its last tag must close its first one.
+//! The SDK's parser takes what it has read when the text ends, wherever that is. HTTP notices a
+//! body that is cut off, but not every proxy passes that on: one that frames its answers by closing
+//! the connection turns a broken list into one with fewer entries. So the end of every document is
+//! looked at: its last tag must close its first one.
 
 use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -41,7 +42,8 @@ impl Intercept for WholeDocuments {
     }
 }
 
-/// Whether a text begins as a document and does not end as one. What is no XML at all is not judged here.
+/// Whether a text begins as a document and does not end as one. What is no XML at all is not judged
+/// here.
 fn is_cut_off(body: &[u8]) -> bool {
     let body = body.trim_ascii();
     let Some(root) = root_name(body) else { return false };
@@ -57,8 +59,9 @@ fn is_cut_off(body: &[u8]) -> bool {
 
 /// Where the first tag begins, behind the declaration and comments.
 fn root_position(body: &[u8]) -> Option<usize> {
-    let starts =
-        |at: &usize| body.get(at + 1).is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_');
+    let starts = |at: &usize| {
+        body.get(at + 1).is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_')
+    };
     body.iter().enumerate().filter(|(_, byte)| **byte == b'<').map(|(at, _)| at).find(starts)
 }
 
@@ -90,7 +93,8 @@ mod tests {
         for text in whole {
             assert!(!is_cut_off(text.as_bytes()), "{text}");
         }
-        let document = "<?xml version=\"1.0\"?><List xmlns=\"x\"><Entry><Key>a</Key><E/></Entry></List>";
+        let document =
+            "<?xml version=\"1.0\"?><List xmlns=\"x\"><Entry><Key>a</Key><E/></Entry></List>";
         let root = document.find("<List").unwrap();
         for end in root + 5..document.len() {
             assert!(is_cut_off(&document.as_bytes()[..end]), "{}", &document[..end]);

@@ -1,12 +1,22 @@
-//! The wire in the log, at `TRACE` under the target `haul::wire`: request lines, headers and statuses of both planes.
+//! The wire in the log, at `TRACE` under the target `haul::wire`: request lines, headers and
+//! statuses of both planes.
 //!
-//! Never a body, and never a secret: what signs, opens or identifies is hidden by the name of its header or parameter.
+//! Never a body, and never a secret: what signs, opens or identifies is hidden by the name of its
+//! header or parameter.
 
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 /// Parts of the names of headers and parameters whose values stay hidden.
-const SECRET: [&str; 8] =
-    ["authorization", "token", "signature", "credential", "secret", "cookie", "customer-key", "password"];
+const SECRET: [&str; 8] = [
+    "authorization",
+    "token",
+    "signature",
+    "credential",
+    "secret",
+    "cookie",
+    "customer-key",
+    "password",
+];
 
 /// Logs a request that is about to be sent.
 pub(super) fn request(method: &Method, uri: &Uri, headers: &HeaderMap) {
@@ -70,13 +80,17 @@ mod tests {
             headers.insert(name, value.parse().unwrap());
         }
         let text = shown(&headers);
-        assert!(text.contains("host: example.org") && text.contains("authorization: (hidden)"), "{text}");
+        assert!(
+            text.contains("host: example.org") && text.contains("authorization: (hidden)"),
+            "{text}"
+        );
         for secret in ["beef", "opensesame", "a2V5", "dXNlcjpwYXNz"] {
             assert!(!text.contains(secret), "{text}");
         }
-        let uri: Uri = "http://h/b/k?partNumber=1&X-Amz-Signature=beef&X-Amz-Security-Token=t&uploadId=u"
-            .parse()
-            .unwrap();
+        let uri: Uri =
+            "http://h/b/k?partNumber=1&X-Amz-Signature=beef&X-Amz-Security-Token=t&uploadId=u"
+                .parse()
+                .unwrap();
         assert_eq!(
             shown_uri(&uri),
             "http://h/b/k?partNumber=1&X-Amz-Signature=(hidden)&X-Amz-Security-Token=(hidden)&uploadId=u"

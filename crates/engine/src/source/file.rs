@@ -49,9 +49,10 @@ pub enum OpenError {
 }
 
 impl FileSource {
-    /// Opens a regular file for reading; directories, devices and pipes are refused with a hint. What the page cache
-    /// still holds of it is written to disk first, which may take a while: see [`FileIdentity`]. A file that announces
-    /// another length than it has (/proc, /sys) is read into memory here, if it is not too long for that.
+    /// Opens a regular file for reading; directories, devices and pipes are refused with a hint.
+    /// What the page cache still holds of it is written to disk first, which may take a while: see
+    /// [`FileIdentity`]. A file that announces another length than it has (/proc, /sys) is read
+    /// into memory here, if it is not too long for that.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
@@ -77,8 +78,9 @@ impl FileSource {
         })
     }
 
-    /// The file that a journal remembers: as [`FileSource::open`], but its path is taken as it stands there, so that
-    /// the same journal is found even if a folder on the way has become a link since.
+    /// The file that a journal remembers: as [`FileSource::open`], but its path is taken as it
+    /// stands there, so that the same journal is found even if a folder on the way has become a
+    /// link since.
     pub fn remembered(source: &SourceRecord) -> Result<Self, OpenError> {
         Ok(Self { settled: source.path.clone(), ..Self::open(&source.path)? })
     }
@@ -135,8 +137,9 @@ impl Source for FileSource {
     }
 }
 
-/// The path that is the same however the same file is named: `f`, `./f`, `w/../f`, through a folder that is a link. The
-/// last piece stays as it is written: where a link leads may change between two runs of one command.
+/// The path that is the same however the same file is named: `f`, `./f`, `w/../f`, through a folder
+/// that is a link. The last piece stays as it is written: where a link leads may change between two
+/// runs of one command.
 fn settled(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     match (absolute.parent().map(Path::canonicalize), absolute.file_name()) {
@@ -185,7 +188,10 @@ mod tests {
         source.check_unchanged().unwrap();
 
         std::fs::write(&path, b"0123").unwrap();
-        assert!(matches!(source.check_unchanged(), Err(Change::Size { before_bytes: 10, now_bytes: 4 })));
+        assert!(matches!(
+            source.check_unchanged(),
+            Err(Change::Size { before_bytes: 10, now_bytes: 4 })
+        ));
         let short = source.read_exact_at(0, &mut [0; 10]).unwrap_err();
         assert_eq!(short.kind(), io::ErrorKind::UnexpectedEof);
 
@@ -203,7 +209,9 @@ mod tests {
         std::fs::write(root.join("w/f"), b"x").unwrap();
         std::os::unix::fs::symlink("w", root.join("folder-link")).unwrap();
         std::os::unix::fs::symlink("w/f", root.join("link")).unwrap();
-        let path = |name: &str| Source::identity(&FileSource::open(root.join(name)).unwrap()).unwrap().path;
+        let path = |name: &str| {
+            Source::identity(&FileSource::open(root.join(name)).unwrap()).unwrap().path
+        };
         for name in ["w/f", "./w/./f", "w/../w/f", "folder-link/f", "folder-link/../w/f"] {
             assert_eq!(path(name), root.join("w/f"), "{name}");
         }
@@ -225,8 +233,8 @@ mod tests {
         assert!(matches!(missing, Err(OpenError::Unreadable { .. })));
     }
 
-    /// The kernel says 0 bytes of every file in /proc. `haul cp /proc/version` made an empty object of it, proven by
-    /// checksum, exit code 0.
+    /// The kernel says 0 bytes of every file in /proc. `haul cp /proc/version` made an empty object
+    /// of it, proven by checksum, exit code 0.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_file_of_proc_has_the_content_that_is_read_of_it() {
@@ -240,7 +248,8 @@ mod tests {
         assert!(Source::identity(&source).is_none(), "no later run could recognise it");
     }
 
-    /// Files in /sys announce a page: reading them ended as "failed to fill whole buffer", as of a broken disk.
+    /// Files in /sys announce a page: reading them ended as "failed to fill whole buffer", as of a
+    /// broken disk.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_file_of_sys_ends_where_its_content_does() {
@@ -254,7 +263,10 @@ mod tests {
     #[test]
     fn a_file_with_a_wrong_length_that_cannot_be_held_is_refused() {
         let refused = FileSource::open("/proc/self/pagemap").unwrap_err();
-        assert!(matches!(refused, OpenError::WrongLength { announced_bytes: 0, .. }), "{refused:?}");
+        assert!(
+            matches!(refused, OpenError::WrongLength { announced_bytes: 0, .. }),
+            "{refused:?}"
+        );
     }
 
     #[test]

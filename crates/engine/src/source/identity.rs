@@ -1,10 +1,11 @@
 //! Tells one version of a file from another, as far as the file system shows it (P4).
 //!
-//! Length and time of the last write (mtime) are not enough: programs restore the time (`rsync -t`, `touch -r`,
-//! containers of VeraCrypt). The time of the last change of the inode (ctime) cannot be set; it changes with names, links
-//! and permissions too. Both move in ticks of the kernel, and a write through a mapping moves neither while its page is
-//! already waiting to be written back. [`settle`] closes both gaps where a file is opened. Not covered: tmpfs, which
-//! never writes back, and file systems with coarser times than [`TICK`].
+//! Length and time of the last write (mtime) are not enough: programs restore the time (`rsync -t`,
+//! `touch -r`, containers of VeraCrypt). The time of the last change of the inode (ctime) cannot be
+//! set; it changes with names, links and permissions too. Both move in ticks of the kernel, and a
+//! write through a mapping moves neither while its page is already waiting to be written back.
+//! [`settle`] closes both gaps where a file is opened. Not covered: tmpfs, which never writes back,
+//! and file systems with coarser times than [`TICK`].
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -24,11 +25,13 @@ pub struct FileIdentity {
     pub size_bytes: u64,
     /// Time of the last write (mtime), nanoseconds since 1970.
     pub modified_ns: Option<u64>,
-    /// Time of the last change of the inode (ctime), nanoseconds since 1970, where the platform has it.
+    /// Time of the last change of the inode (ctime), nanoseconds since 1970, where the platform has
+    /// it.
     pub changed_ns: Option<u64>,
 }
 
-/// Longer than a tick of any kernel's clock, the finest step of most file systems' times (Linux: 1 to 10 ms).
+/// Longer than a tick of any kernel's clock, the finest step of most file systems' times (Linux: 1
+/// to 10 ms).
 const TICK: Duration = Duration::from_millis(20);
 
 /// Looks at a file that is being written to all the time.
@@ -54,11 +57,13 @@ impl FileIdentity {
         }
     }
 
-    /// True if both are one file that shows no write: device, inode, length and mtime. A new name changes only ctime.
+    /// True if both are one file that shows no write: device, inode, length and mtime. A new name
+    /// changes only ctime.
     #[must_use]
     pub fn is_same_file(&self, other: &Self) -> bool {
         self.place.is_some()
-            && Self { changed_ns: None, ..self.clone() } == Self { changed_ns: None, ..other.clone() }
+            && Self { changed_ns: None, ..self.clone() }
+                == Self { changed_ns: None, ..other.clone() }
     }
 
     /// What differs in `now`, if anything does.
@@ -76,8 +81,8 @@ impl FileIdentity {
     }
 }
 
-/// Examines a file so that the next write to it shows: dirty pages are written back, and the tick of its last change is
-/// over.
+/// Examines a file so that the next write to it shows: dirty pages are written back, and the tick
+/// of its last change is over.
 pub(super) fn settle(file: &File) -> io::Result<Metadata> {
     // Refused on a read-only file system and the like, where nothing waits to be written back.
     let _ = file.sync_data();
@@ -120,7 +125,12 @@ mod tests {
     use super::*;
 
     fn identity() -> FileIdentity {
-        FileIdentity { place: Some((1, 2)), size_bytes: 3, modified_ns: Some(4), changed_ns: Some(5) }
+        FileIdentity {
+            place: Some((1, 2)),
+            size_bytes: 3,
+            modified_ns: Some(4),
+            changed_ns: Some(5),
+        }
     }
 
     #[test]
@@ -132,9 +142,18 @@ mod tests {
             changed(FileIdentity { size_bytes: 9, ..identity() }),
             Change::Size { now_bytes: 9, .. }
         ));
-        assert!(matches!(changed(FileIdentity { modified_ns: Some(9), ..identity() }), Change::Modified));
-        assert!(matches!(changed(FileIdentity { place: Some((1, 9)), ..identity() }), Change::Replaced));
-        assert!(matches!(changed(FileIdentity { changed_ns: Some(9), ..identity() }), Change::Inode));
+        assert!(matches!(
+            changed(FileIdentity { modified_ns: Some(9), ..identity() }),
+            Change::Modified
+        ));
+        assert!(matches!(
+            changed(FileIdentity { place: Some((1, 9)), ..identity() }),
+            Change::Replaced
+        ));
+        assert!(matches!(
+            changed(FileIdentity { changed_ns: Some(9), ..identity() }),
+            Change::Inode
+        ));
     }
 
     #[test]
@@ -145,7 +164,8 @@ mod tests {
         assert!(!nowhere.is_same_file(&nowhere), "without a place nothing is known");
     }
 
-    /// Times move in ticks: a write within the tick of the last look had the same times, and was never noticed.
+    /// Times move in ticks: a write within the tick of the last look had the same times, and was
+    /// never noticed.
     #[test]
     fn a_write_right_behind_the_last_look_changes_the_times() {
         let folder = tempfile::tempdir().unwrap();

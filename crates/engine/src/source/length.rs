@@ -1,9 +1,10 @@
 //! Compares the length that a file announces with what can be read of it.
 //!
-//! The kernel makes some files up while they are read: those of /proc announce 0 bytes and have content, those of
-//! /sys announce a page and have less, and a network file system may answer from an old cache. Taken at their word,
-//! the first become empty objects, "proven", and the others fail as if the disk were broken. Such a file is read
-//! once, to its real end, and sent from memory; one that is too long for that is refused.
+//! The kernel makes some files up while they are read: those of /proc announce 0 bytes and have
+//! content, those of /sys announce a page and have less, and a network file system may answer from
+//! an old cache. Taken at their word, the first become empty objects, "proven", and the others fail
+//! as if the disk were broken. Such a file is read once, to its real end, and sent from memory; one
+//! that is too long for that is refused.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -18,7 +19,8 @@ pub(super) const HELD_MAX_BYTES: u64 = 16 << 20;
 /// Of one read of such a file.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Looks at a file whose length changes between two of them; after that its growth is noticed like any other change.
+/// Looks at a file whose length changes between two of them; after that its growth is noticed like
+/// any other change.
 const LOOKS_MAX: u32 = 3;
 
 /// An open file, compared with its own announcement.
@@ -48,8 +50,8 @@ impl From<io::Error> for Unexamined {
     }
 }
 
-/// Reads the last byte that the file announces (in this metadata) and the one behind it; where that does not fit, the
-/// whole file.
+/// Reads the last byte that the file announces (in this metadata) and the one behind it; where that
+/// does not fit, the whole file.
 pub(super) fn examine(file: &File, mut metadata: Metadata) -> Result<Examined, Unexamined> {
     for _ in 0..LOOKS_MAX {
         if ends_at(file, metadata.len())? {
@@ -69,7 +71,9 @@ pub(super) fn examine(file: &File, mut metadata: Metadata) -> Result<Examined, U
 fn ends_at(file: &File, length_bytes: u64) -> io::Result<bool> {
     let has_byte_at = |offset_bytes| match read_at(file, offset_bytes, &mut [0]) {
         // Made up while it is read: some from the beginning only, some in units of their own.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotSeekable | io::ErrorKind::InvalidInput) => {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotSeekable | io::ErrorKind::InvalidInput) =>
+        {
             Ok(None)
         }
         read => read.map(|read_bytes| Some(read_bytes > 0)),
@@ -83,7 +87,8 @@ fn ends_at(file: &File, length_bytes: u64) -> io::Result<bool> {
 
 fn read_whole(mut file: &File, announced_bytes: u64) -> Result<Bytes, Unexamined> {
     let mut content = vec![];
-    // Always the same buffer, by the cursor, which nothing else moves: some take reads of certain sizes only.
+    // Always the same buffer, by the cursor, which nothing else moves: some take reads of certain
+    // sizes only.
     let mut buffer = vec![0; READ_BYTES];
     loop {
         match file.read(&mut buffer) {

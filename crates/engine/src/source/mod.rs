@@ -1,8 +1,8 @@
-//! Where bytes come from. A source can be read at any offset, again and again, and knows whether it is
-//! still the one it was at the start (P4).
+//! Where bytes come from. A source can be read at any offset, again and again, and knows whether it
+//! is still the one it was at the start (P4).
 //!
-//! Reads are synchronous and run on blocking threads: files have no asynchronous reads worth having. Only what is in
-//! memory already is read where it is needed.
+//! Reads are synchronous and run on blocking threads: files have no asynchronous reads worth
+//! having. Only what is in memory already is read where it is needed.
 
 mod bytes;
 mod file;
@@ -26,8 +26,9 @@ pub trait Source: Send + Sync + 'static {
     /// `UnexpectedEof`: the source was truncated.
     fn read_exact_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()>;
 
-    /// Fills the beginning of `buffer` with what can be had without waiting for a disk or a network, and gives how many
-    /// bytes that were: 0 if nothing is known. Called inside of tasks, so it must not block.
+    /// Fills the beginning of `buffer` with what can be had without waiting for a disk or a
+    /// network, and gives how many bytes that were: 0 if nothing is known. Called inside of tasks,
+    /// so it must not block.
     ///
     /// # Errors
     /// As [`Source::read_exact_at`].
@@ -41,7 +42,8 @@ pub trait Source: Send + Sync + 'static {
     /// What to call it in messages: a path.
     fn name(&self) -> String;
 
-    /// Which version of which file it is; `None` for a source that a later run could not find again: it has no journal.
+    /// Which version of which file it is; `None` for a source that a later run could not find
+    /// again: it has no journal.
     fn identity(&self) -> Option<SourceRecord> {
         None
     }
@@ -66,7 +68,10 @@ pub enum Change {
     #[error("it is another file of the same length")]
     Replaced,
     /// Only the time of the last change of its inode (ctime) differs.
-    #[error("its inode changed (renamed, linked, other permissions, or written to and its time restored)")]
+    #[error(
+        "its inode changed (renamed, linked, other permissions, or written to and its time \
+         restored)"
+    )]
     Inode,
     /// An object at a store that is another version now.
     #[error("it is another version: {0}")]

@@ -1,7 +1,8 @@
-//! How a path stands in a record: as text, and if it is none, as its bytes in hexadecimal. For `#[serde(with)]`.
+//! How a path stands in a record: as text, and if it is none, as its bytes in hexadecimal. For
+//! `#[serde(with)]`.
 //!
-//! File names on Unix are bytes. One that is not UTF-8 (an archive from an old system) must not cost its upload the
-//! journal.
+//! File names on Unix are bytes. One that is not UTF-8 (an archive from an old system) must not
+//! cost its upload the journal.
 
 use std::path::{Path, PathBuf};
 
@@ -35,7 +36,9 @@ pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     match Written::deserialize(deserializer)? {
         Written::Text(text) => Ok(text.into()),
-        Written::Bytes { bytes } => of_hex(&bytes).ok_or_else(|| serde::de::Error::custom("not a path")),
+        Written::Bytes { bytes } => {
+            of_hex(&bytes).ok_or_else(|| serde::de::Error::custom("not a path"))
+        }
     }
 }
 
@@ -51,7 +54,10 @@ pub mod optional {
     ///
     /// # Errors
     /// As [`super::serialize`].
-    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(
+        path: &Option<PathBuf>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         path.as_deref().map(Path::to_owned).map(Present).serialize(serializer)
     }
 
@@ -59,7 +65,9 @@ pub mod optional {
     ///
     /// # Errors
     /// As [`super::deserialize`].
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<PathBuf>, D::Error> {
         Ok(Option::<Present>::deserialize(deserializer)?.map(|present| present.0))
     }
 }

@@ -1,8 +1,9 @@
 //! Finds the unfinished uploads below a prefix, and the bytes of each.
 //!
-//! ListMultipartUploads gives names and dates; the bytes are only in ListParts, one listing per upload. So parts are
-//! listed for several uploads at a time, all pages of each. What ends meanwhile is skipped, and what cannot be listed is
-//! reported: it may be billed, so it is never shown as nothing.
+//! ListMultipartUploads gives names and dates; the bytes are only in ListParts, one listing per
+//! upload. So parts are listed for several uploads at a time, all pages of each. What ends
+//! meanwhile is skipped, and what cannot be listed is reported: it may be billed, so it is never
+//! shown as nothing.
 
 use futures_util::StreamExt as _;
 use haul_parts::{Bucket, Key};
@@ -101,7 +102,10 @@ async fn listed(
     let mut found = Inventory::default();
     let mut after: Option<UploadMarker> = None;
     loop {
-        let page = options.retry.run(|| store.list_multipart_uploads(bucket, prefix, after.as_ref())).await?;
+        let page = options
+            .retry
+            .run(|| store.list_multipart_uploads(bucket, prefix, after.as_ref()))
+            .await?;
         found.exact_key_only |= page.exact_key_only;
         let measured = futures_util::stream::iter(page.uploads)
             .map(|summary| measure(store, bucket, summary, options))
@@ -147,8 +151,10 @@ async fn measure(
             return Measured::Unlisted(Unlisted { summary, error });
         }
     };
-    let upload =
-        UploadRef { object: ObjectRef { bucket: bucket.clone(), key }, upload_id: summary.upload_id.clone() };
+    let upload = UploadRef {
+        object: ObjectRef { bucket: bucket.clone(), key },
+        upload_id: summary.upload_id.clone(),
+    };
     match contents(store, &upload, &options.retry).await {
         Ok(contents) => Measured::Found(UnfinishedUpload {
             upload,
@@ -190,7 +196,11 @@ pub(super) async fn contents(
             Some(next) if after.is_none_or(|after| next > after) => after = Some(next),
             Some(_) => {
                 let message = "the store gives the same page of parts again and again";
-                return Err(StoreError::local(Operation::ListParts, StoreErrorKind::Malformed, message));
+                return Err(StoreError::local(
+                    Operation::ListParts,
+                    StoreErrorKind::Malformed,
+                    message,
+                ));
             }
             None => return Ok(contents),
         }

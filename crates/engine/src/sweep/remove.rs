@@ -1,7 +1,8 @@
 //! Removes an unfinished upload that nothing was sent to for a while.
 //!
-//! AbortMultipartUpload has no condition, so the parts are listed immediately before it: what remains is the time between
-//! the answer to ListParts and the arrival of the abort, one round trip.
+//! AbortMultipartUpload has no condition, so the parts are listed immediately before it: what
+//! remains is the time between the answer to ListParts and the arrival of the abort, one round
+//! trip.
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use crate::pace::RetryPolicy;
 use crate::remote::{Store, StoreError, StoreErrorKind, UploadRef};
 use crate::transfer::upload::abort_until_gone;
 
-/// How long one upload is tried: parts that were in flight may land after an abort, and it is then sent again.
+/// How long one upload is tried: parts that were in flight may land after an abort, and it is then
+/// sent again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What became of an upload.

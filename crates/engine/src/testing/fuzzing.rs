@@ -4,9 +4,9 @@
 
 use crate::journal::format::{MAGIC, decode, encode, frame};
 
-/// A journal. The first byte says what the rest is: 0 a file as it is, else payloads, one a line, which get their frames
-/// here: no fuzzer guesses a CRC. What is taken comes out of its own encoding as it is. Says whether
-/// there was a record to take.
+/// A journal. The first byte says what the rest is: 0 a file as it is, else payloads, one a line,
+/// which get their frames here: no fuzzer guesses a CRC. What is taken comes out of its own
+/// encoding as it is. Says whether there was a record to take.
 pub fn journal(input: &[u8]) -> bool {
     let Some((kind, rest)) = input.split_first() else { return false };
     let file = if *kind == 0 { rest.to_vec() } else { framed(rest) };
@@ -32,11 +32,14 @@ fn framed(payloads: &[u8]) -> Vec<u8> {
     file
 }
 
-/// The answer to a part: a status, lines of headers, an empty line, a document. Says whether it is one at all.
+/// The answer to a part: a status, lines of headers, an empty line, a document. Says whether it is
+/// one at all.
 pub fn answer(input: &[u8]) -> bool {
     let Some((head, body)) = split_head(input) else { return false };
     let mut lines = head.lines();
-    let Some(status) = lines.next().and_then(|status| status.parse::<u16>().ok()) else { return false };
+    let Some(status) = lines.next().and_then(|status| status.parse::<u16>().ok()) else {
+        return false;
+    };
     let mut response = http::Response::builder().status(status);
     for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
         response = response.header(name, value);

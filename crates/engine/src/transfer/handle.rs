@@ -14,8 +14,9 @@ use crate::pace::Resources;
 
 /// A running transfer: a future of its report.
 ///
-/// It runs on a task of its own, whether it is awaited or not. Dropped before its end it is paused; without a journal it
-/// is cancelled, and what that has to remove is removed by its task, which [`crate::Engine::close`] awaits.
+/// It runs on a task of its own, whether it is awaited or not. Dropped before its end it is paused;
+/// without a journal it is cancelled, and what that has to remove is removed by its task, which
+/// [`crate::Engine::close`] awaits.
 #[derive(Debug)]
 #[must_use = "a transfer that is dropped is stopped"]
 pub struct Transfer<R> {

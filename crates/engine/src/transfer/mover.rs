@@ -1,4 +1,5 @@
-//! One attempt at one piece: the part of a transfer that moves bytes. A new kind of transfer is a new mover.
+//! One attempt at one piece: the part of a transfer that moves bytes. A new kind of transfer is a
+//! new mover.
 
 use async_trait::async_trait;
 use haul_parts::{Checksum, ETag, PartNumber, PlannedPart};
@@ -11,8 +12,8 @@ use crate::remote::StoreError;
 /// Makes parts of an upload: sends them from a source, or copies them inside a store.
 #[async_trait]
 pub(crate) trait Mover: Send + Sync + 'static {
-    /// Makes one attempt at one part, counted from 1. The answer is judged: a part is given only if the store holds the
-    /// bytes that it is to hold, as far as the store shows it.
+    /// Makes one attempt at one part, counted from 1. The answer is judged: a part is given only if
+    /// the store holds the bytes that it is to hold, as far as the store shows it.
     async fn attempt(&self, part: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure>;
 }
 

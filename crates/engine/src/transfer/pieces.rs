@@ -1,7 +1,8 @@
 //! Which piece of a transfer runs next. A state machine without I/O, clock or tasks.
 //!
-//! Guarantees: at most `concurrency` pieces are in flight or wait for their next attempt, and a piece that has been moved
-//! never runs again. Deliberately unaware of what a piece is and of the limits of other transfers: those are the gate's.
+//! Guarantees: at most `concurrency` pieces are in flight or wait for their next attempt, and a
+//! piece that has been moved never runs again. Deliberately unaware of what a piece is and of the
+//! limits of other transfers: those are the gate's.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -22,8 +23,9 @@ pub struct Pieces {
     /// There may be more pieces than are known.
     open: bool,
     in_flight: u32,
-    /// Pieces that wait for their next attempt. They keep their place among those in flight: at a store that is away,
-    /// the untried pieces behind them would fail in no time, one after the other, and use up the budget.
+    /// Pieces that wait for their next attempt. They keep their place among those in flight: at a
+    /// store that is away, the untried pieces behind them would fail in no time, one after the
+    /// other, and use up the budget.
     waiting: u32,
     concurrency: u32,
 }
@@ -59,8 +61,10 @@ impl Pieces {
     /// For more pieces than there are part numbers.
     pub fn add(&mut self) {
         if self.open {
-            let index = u32::try_from(self.attempts.len()).expect("there are at most 10,000 pieces");
-            let number = PartNumber::new(index + 1).expect("a stream has no more parts than part numbers");
+            let index =
+                u32::try_from(self.attempts.len()).expect("there are at most 10,000 pieces");
+            let number =
+                PartNumber::new(index + 1).expect("a stream has no more parts than part numbers");
             self.ready.push_back(number);
             self.attempts.push(0);
             self.left += 1;
@@ -111,7 +115,8 @@ impl Pieces {
         self.left -= 1;
     }
 
-    /// An attempt failed: how many were made of that piece, and how long it waits for the next. `None`: no more attempts.
+    /// An attempt failed: how many were made of that piece, and how long it waits for the next.
+    /// `None`: no more attempts.
     pub fn failed(
         &mut self,
         number: PartNumber,
@@ -125,8 +130,8 @@ impl Pieces {
         Some((attempt, wait))
     }
 
-    /// The same for an attempt that moved some bytes before it failed: the attempts are counted again from there, and
-    /// nothing is paid.
+    /// The same for an attempt that moved some bytes before it failed: the attempts are counted
+    /// again from there, and nothing is paid.
     pub fn interrupted(
         &mut self,
         number: PartNumber,
@@ -140,13 +145,15 @@ impl Pieces {
         Some((1, wait))
     }
 
-    /// A wait is over. The piece runs before those never tried: its neighbours are done, and the end is nearer.
+    /// A wait is over. The piece runs before those never tried: its neighbours are done, and the
+    /// end is nearer.
     pub fn woke(&mut self, number: PartNumber) {
         self.waiting -= 1;
         self.ready.push_front(number);
     }
 
-    /// An attempt ended without success while the transfer stops: the piece is not tried again by this run.
+    /// An attempt ended without success while the transfer stops: the piece is not tried again by
+    /// this run.
     pub fn gave_up(&mut self, number: PartNumber) {
         self.ready.push_front(number);
         self.in_flight -= 1;

@@ -30,7 +30,8 @@ impl Progress {
         self.meter.sent_bytes()
     }
 
-    /// Bytes that have arrived for good: of an upload, those of parts that the store has acknowledged.
+    /// Bytes that have arrived for good: of an upload, those of parts that the store has
+    /// acknowledged.
     pub fn arrived_bytes(&self) -> u64 {
         self.counts.arrived_bytes.load(Ordering::Relaxed)
     }

@@ -6,8 +6,8 @@ use tokio::sync::watch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum StopRequest {
-    /// Stop and be resumable: what is in flight may still arrive for a few seconds. A transfer without a journal
-    /// could not be found again: for it this is [`StopRequest::Cancel`].
+    /// Stop and be resumable: what is in flight may still arrive for a few seconds. A transfer
+    /// without a journal could not be found again: for it this is [`StopRequest::Cancel`].
     Pause,
     /// The same, without waiting for what is in flight.
     PauseNow,
@@ -46,10 +46,12 @@ pub(crate) struct StopSignal {
 }
 
 impl StopSignal {
-    /// The next request that is stronger than those heard before; never ready when none can come any more.
+    /// The next request that is stronger than those heard before; never ready when none can come
+    /// any more.
     pub(crate) async fn stronger(&mut self) -> StopRequest {
         let heard = self.heard;
-        let request = self.receiver.wait_for(|request| *request > heard).await.map(|request| *request);
+        let request =
+            self.receiver.wait_for(|request| *request > heard).await.map(|request| *request);
         match request {
             Ok(Some(request)) => {
                 self.heard = Some(request);

@@ -25,7 +25,8 @@ struct OtherTool {
 
 impl OtherTool {
     /// As boto3 does with its defaults.
-    const COMPOSITE_CRC32: Self = Self { declared: Some((A::Crc32, T::Composite)), part_bytes: OTHER_PART };
+    const COMPOSITE_CRC32: Self =
+        Self { declared: Some((A::Crc32, T::Composite)), part_bytes: OTHER_PART };
     /// As s5cmd does: no checksum at all.
     const NONE: Self = Self { declared: None, part_bytes: OTHER_PART };
 
@@ -78,7 +79,8 @@ async fn after_the_journal_is_lost_the_store_alone_is_enough() {
     nothing_left(&store);
 }
 
-/// Whatever was declared at its Create is kept, and the object has the checksum that its beginner wanted.
+/// Whatever was declared at its Create is kept, and the object has the checksum that its beginner
+/// wanted.
 #[tokio::test(start_paused = true)]
 async fn an_upload_of_another_tool_is_finished_as_it_was_begun() {
     let tools = [
@@ -164,7 +166,11 @@ async fn only_the_page_that_failed_is_listed_again() {
         OtherTool::NONE.begins(&store, &bytes(SIZE), &[]).await;
     }
     let mine = OtherTool::NONE.begins(&store, &bytes(SIZE), &[1]).await;
-    store.set_faults(Faults::none().on(O::ListMultipartUploads, 3, Fault::Answer(Refusal::INTERNAL_ERROR)));
+    store.set_faults(Faults::none().on(
+        O::ListMultipartUploads,
+        3,
+        Fault::Answer(Refusal::INTERNAL_ERROR),
+    ));
     assert_eq!(adopts(&machine, &store).await.upload_id, Some(mine));
     assert_eq!(store.calls(O::ListMultipartUploads), 3 + 1, "three pages of three");
 }
@@ -183,7 +189,8 @@ async fn a_part_that_differs_is_sent_again_and_named() {
     assert_eq!(differing_parts(&said), [PartNumber::new(2).unwrap()]);
 }
 
-/// Told of an unfinished upload, somebody stops the new one and adopts: the new one, which has less, is removed.
+/// Told of an unfinished upload, somebody stops the new one and adopts: the new one, which has
+/// less, is removed.
 #[tokio::test(start_paused = true)]
 async fn what_our_own_journal_has_less_of_gives_way() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -241,7 +248,8 @@ async fn an_adopted_upload_that_is_refused_keeps_its_parts() {
     assert_eq!(store.open_uploads(), vec![]);
 }
 
-/// No token of ours is in its metadata: a lost answer to Complete is settled by size and ETag or checksum.
+/// No token of ours is in its metadata: a lost answer to Complete is settled by size and ETag or
+/// checksum.
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_to_complete_of_an_adopted_upload_is_settled() {
     for tool in [OtherTool::COMPOSITE_CRC32, OtherTool::NONE] {
@@ -252,7 +260,8 @@ async fn a_lost_answer_to_complete_of_an_adopted_upload_is_settled() {
         assert_eq!(store.calls(O::CompleteMultipartUpload), 1);
         nothing_left(&store);
     }
-    // Our own upload after its journal was lost: its object carries a token that nobody knows any more.
+    // Our own upload after its journal was lost: its object carries a token that nobody knows any
+    // more.
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     machine.stops_after(&store, 5).await;
     lose_journals(&machine);
@@ -286,11 +295,13 @@ async fn without_adopt_it_is_said_and_left_alone() {
     let (ended, said) = heard(machine.start_with(&store, with(&machine, Unfinished::Report))).await;
     assert_eq!(ended.unwrap().resumed_bytes, 0);
     assert!(
-        said.iter().any(|event| matches!(event, Event::UnfinishedFound { count: 1, initiated: Some(_) }))
+        said.iter()
+            .any(|event| matches!(event, Event::UnfinishedFound { count: 1, initiated: Some(_) }))
     );
     assert_eq!(store.open_uploads()[0].upload_id, theirs);
 
-    // A store that will not list is no reason not to upload, and neither is one that does not answer.
+    // A store that will not list is no reason not to upload, and neither is one that does not
+    // answer.
     for fault in [Fault::Answer(Refusal::ACCESS_DENIED), Fault::Stall] {
         store.set_faults(Faults::none().on_every(O::ListMultipartUploads, fault));
         machine.start_with(&store, with(&machine, Unfinished::Report)).await.unwrap();
@@ -327,7 +338,8 @@ async fn an_adopted_upload_that_was_completed_unheard_is_found() {
                 .on(O::CompleteMultipartUpload, 1, Fault::LoseAnswer)
                 .on_every(O::HeadObject, Fault::Answer(Refusal::BAD_GATEWAY)),
         );
-        let error = machine.start_with(&store, with(&machine, Unfinished::Adopt)).await.unwrap_err();
+        let error =
+            machine.start_with(&store, with(&machine, Unfinished::Adopt)).await.unwrap_err();
         assert!(matches!(error, Error::InDoubt { .. }), "{}", chain(&error));
         store.set_faults(Faults::none());
         let sent = store.bytes_received();

@@ -39,8 +39,8 @@ const HEADERS: [(&str, &str); 10] = [
     ("x-amz-tagging", "a%20b=1%262&c="),
 ];
 
-/// An attribute that is set is sent, by both planes; one that a caller sets and that never arrives would be a silent
-/// loss.
+/// An attribute that is set is sent, by both planes; one that a caller sets and that never arrives
+/// would be a silent loss.
 #[tokio::test]
 async fn every_attribute_reaches_the_store_and_comes_back() {
     let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
@@ -72,7 +72,10 @@ async fn every_attribute_reaches_the_store_and_comes_back() {
     };
     store.put_object(&object(), put).await.unwrap();
     let seen: Vec<Request> = seen.lock().unwrap().clone();
-    assert_eq!(seen.iter().map(|request| request.method.as_str()).collect::<Vec<_>>(), ["POST", "PUT"]);
+    assert_eq!(
+        seen.iter().map(|request| request.method.as_str()).collect::<Vec<_>>(),
+        ["POST", "PUT"]
+    );
     for request in &seen {
         for (name, value) in HEADERS {
             assert_eq!(request.header(name), Some(value), "{name} of {}", request.method);

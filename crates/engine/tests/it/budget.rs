@@ -10,7 +10,9 @@ use haul::source::Change;
 use haul::testing::memory::{Fault, Faults};
 use haul::{BytesSource, Source, StopRequest, UploadOptions};
 
-use crate::harness::{arrives_on, aws, bytes, engine, narrow_engine, nothing_left, object, options, run_on};
+use crate::harness::{
+    arrives_on, aws, bytes, engine, narrow_engine, nothing_left, object, options, run_on,
+};
 
 const MIB: u64 = 1 << 20;
 
@@ -39,14 +41,17 @@ impl Source for CountingSource {
     }
 }
 
-/// The store takes nothing any more: what was read since is what is held, and it is no more than the budget.
+/// The store takes nothing any more: what was read since is what is held, and it is no more than
+/// the budget.
 #[tokio::test(start_paused = true)]
 async fn no_more_is_read_than_the_budget_holds() {
     // Past the slow start, in which fewer parts than that are in flight.
     let store = aws(Faults::none().on_calls(O::UploadPart, 13..=u64::MAX, Fault::Stall));
     let read_bytes = Arc::new(AtomicU64::new(0));
-    let source =
-        CountingSource { bytes: BytesSource::new(bytes(32 << 20)), read_bytes: Arc::clone(&read_bytes) };
+    let source = CountingSource {
+        bytes: BytesSource::new(bytes(32 << 20)),
+        read_bytes: Arc::clone(&read_bytes),
+    };
     let options = UploadOptions { part_size_bytes: Some(MIB), ..options() };
     let running = engine(&store, 6 * MIB + 1000).upload(source, object(), options);
     tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -67,12 +72,17 @@ async fn parts_larger_than_the_budget_arrive() {
     let store = aws(faults);
     let read_bytes = Arc::new(AtomicU64::new(0));
     let content = bytes(5 << 20);
-    let source =
-        CountingSource { bytes: BytesSource::new(content.clone()), read_bytes: Arc::clone(&read_bytes) };
+    let source = CountingSource {
+        bytes: BytesSource::new(content.clone()),
+        read_bytes: Arc::clone(&read_bytes),
+    };
     let options = UploadOptions { part_size_bytes: Some(MIB + 17), ..options() };
     engine(&store, MIB).upload(source, object(), options).await.unwrap();
     assert!(store.object(&object()).unwrap() == content);
-    assert!(read_bytes.load(Ordering::Relaxed) >= 10 * MIB, "each part is read to hash it and to send it");
+    assert!(
+        read_bytes.load(Ordering::Relaxed) >= 10 * MIB,
+        "each part is read to hash it and to send it"
+    );
     // A permit of two slices per part: no more than two of them fit four slices.
     assert!(store.parts_in_flight_most() <= 2);
     nothing_left(&store);

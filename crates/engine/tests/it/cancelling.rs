@@ -126,7 +126,8 @@ async fn stalled_parts_are_stopped() {
 /// P6: Complete is under way; its outcome decides, and the abort never overtakes it.
 #[tokio::test(start_paused = true)]
 async fn cancelling_during_complete_waits_for_its_outcome() {
-    let faults = Faults::none().on_every(O::CompleteMultipartUpload, Fault::Delay(Duration::from_secs(300)));
+    let faults =
+        Faults::none().on_every(O::CompleteMultipartUpload, Fault::Delay(Duration::from_secs(300)));
     let store = aws(faults);
     let running = start(&store, &bytes(10_500), options());
     tokio::time::sleep(Duration::from_secs(100)).await;

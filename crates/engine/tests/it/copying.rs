@@ -7,17 +7,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use haul::parts::{Bucket, Key, Limits, PartNumber};
 use haul::remote::{
-    CompleteRequest, CompletedPart, CreateRequest, ObjectAttributes, Operation as O, PutRequest, Store,
+    CompleteRequest, CompletedPart, CreateRequest, ObjectAttributes, Operation as O, PutRequest,
+    Store,
 };
 use haul::testing::memory::{Fault, Faults, MemoryStore, Quirks, Refusal};
 use haul::{
-    CopyMethod, CopyOptions, CopyProof, CopyReport, Engine, EngineOptions, Error, ObjectRef, StopRequest,
-    Transfer, UploadOptions,
+    CopyMethod, CopyOptions, CopyProof, CopyReport, Engine, EngineOptions, Error, ObjectRef,
+    StopRequest, Transfer, UploadOptions,
 };
 
 use crate::harness::{
-    aws, bytes, chain, never_aborted_in_doubt, nothing_left, object, options, part_request, put_request,
-    start, store,
+    aws, bytes, chain, never_aborted_in_doubt, nothing_left, object, options, part_request,
+    put_request, start, store,
 };
 
 const SIZE: usize = 10_500;
@@ -28,7 +29,10 @@ pub(crate) fn target() -> ObjectRef {
 
 /// For a store that takes parts of any size.
 pub(crate) fn copy_options() -> CopyOptions {
-    CopyOptions { limits: Limits { part_size_min_bytes: 1, ..Limits::AWS }, ..CopyOptions::default() }
+    CopyOptions {
+        limits: Limits { part_size_min_bytes: 1, ..Limits::AWS },
+        ..CopyOptions::default()
+    }
 }
 
 pub(crate) fn copy(store: &MemoryStore, options: CopyOptions) -> Transfer<CopyReport> {
@@ -61,7 +65,10 @@ pub(crate) async fn upload_source(store: &MemoryStore, content: &[u8]) {
 
 async fn copied(store: &MemoryStore, options: CopyOptions) -> CopyReport {
     let report = copy(store, options).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
-    assert_eq!(store.object(&target()).expect("the copy is there"), store.object(&object()).unwrap());
+    assert_eq!(
+        store.object(&target()).expect("the copy is there"),
+        store.object(&object()).unwrap()
+    );
     nothing_left(store);
     report
 }
@@ -92,14 +99,19 @@ async fn a_copy_of_an_object_in_parts_keeps_its_etag() {
         let store = store(quirks, Faults::none());
         upload_source(&store, &bytes(SIZE)).await;
         let report = copied(&store, copy_options()).await;
-        let (source, copy) =
-            (store.head_object(&object()).await.unwrap(), store.head_object(&target()).await.unwrap());
+        let (source, copy) = (
+            store.head_object(&object()).await.unwrap(),
+            store.head_object(&target()).await.unwrap(),
+        );
         assert_eq!((&copy.etag, report.part_count), (&source.etag, 11));
         assert_eq!(report.method, CopyMethod::UploadPartCopy);
         assert!(report.proof != CopyProof::Unproven);
         assert_eq!((store.calls(O::UploadPartCopy), store.calls(O::GetObject)), (11, 0));
         assert_eq!(copy.attributes.metadata["owner"], "me");
-        assert_ne!(copy.attributes.metadata["haul-upload"], source.attributes.metadata["haul-upload"]);
+        assert_ne!(
+            copy.attributes.metadata["haul-upload"],
+            source.attributes.metadata["haul-upload"]
+        );
         assert_eq!(copy.attributes.expires.as_deref(), Some("0"));
         assert_eq!(store.get_object_tagging(&target()).await.unwrap(), attributes().tags);
     }
@@ -110,7 +122,8 @@ async fn a_copy_of_an_object_in_parts_keeps_its_etag() {
 async fn unequal_parts_are_copied_as_they_are() {
     let store = aws(Faults::none());
     let (content, sizes) = (Bytes::from(bytes(SIZE)), [1000, 1000, 3000, 5000, 500]);
-    let created = store.create_multipart_upload(&object(), &CreateRequest::default()).await.unwrap();
+    let created =
+        store.create_multipart_upload(&object(), &CreateRequest::default()).await.unwrap();
     let upload = haul::remote::UploadRef { object: object(), upload_id: created.upload_id };
     let (mut offset, mut parts) = (0, vec![]);
     for (number, size) in (1..).zip(sizes) {
@@ -155,7 +168,8 @@ async fn named_attributes_are_replaced_and_the_others_kept() {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_is_overwritten_meanwhile_is_not_copied() {
     for quirks in [Quirks::AWS, Quirks::CEPH_RGW_16] {
-        let slow = Faults::none().on_every(O::UploadPartCopy, Fault::Delay(Duration::from_secs(60)));
+        let slow =
+            Faults::none().on_every(O::UploadPartCopy, Fault::Delay(Duration::from_secs(60)));
         let store = store(quirks, slow);
         upload_source(&store, &bytes(SIZE)).await;
         let before = store.head_object(&object()).await.unwrap().etag;
@@ -194,7 +208,8 @@ async fn a_copy_whose_answers_are_all_lost_is_found() {
 
 #[tokio::test(start_paused = true)]
 async fn a_copy_that_may_still_land_is_in_doubt() {
-    let store = aws(Faults::none().on_every(O::CopyObject, Fault::LandLate(Duration::from_secs(600))));
+    let store =
+        aws(Faults::none().on_every(O::CopyObject, Fault::LandLate(Duration::from_secs(600))));
     put_source(&store, &bytes(SIZE)).await;
     let error = copy(&store, copy_options()).await.unwrap_err();
     assert!(matches!(error, Error::PutInDoubt { .. }), "{}", chain(&error));
@@ -229,7 +244,8 @@ async fn a_copy_that_is_refused_leaves_nothing_and_no_doubt() {
 #[tokio::test(start_paused = true)]
 async fn a_copy_that_is_cancelled_or_dropped_leaves_nothing() {
     for request in [Some(StopRequest::Cancel), Some(StopRequest::Pause), None] {
-        let slow = Faults::none().on_every(O::UploadPartCopy, Fault::Delay(Duration::from_secs(60)));
+        let slow =
+            Faults::none().on_every(O::UploadPartCopy, Fault::Delay(Duration::from_secs(60)));
         let store = aws(slow);
         upload_source(&store, &bytes(SIZE)).await;
         let engine = Engine::new(Arc::new(store.clone()), EngineOptions::default());

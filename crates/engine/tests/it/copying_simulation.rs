@@ -1,5 +1,5 @@
-//! Whole copies in random weather, one per seed, under a paused clock. After every run the promises that can be seen from
-//! outside are checked: P1, P2, P3, P6. A failure prints its seed.
+//! Whole copies in random weather, one per seed, under a paused clock. After every run the promises
+//! that can be seen from outside are checked: P1, P2, P3, P6. A failure prints its seed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -51,7 +51,8 @@ impl Scenario {
             2 => Quirks { etags: EtagKind::Opaque, ..Quirks::AWS },
             _ => Quirks::AWS,
         };
-        let mut odds = |most: f64| if random.random_bool(0.5) { 0.0 } else { random.random_range(0.0..most) };
+        let mut odds =
+            |most: f64| if random.random_bool(0.5) { 0.0 } else { random.random_range(0.0..most) };
         let weather = Weather {
             slow_down: odds(0.1),
             server_error: odds(0.1),
@@ -126,7 +127,12 @@ impl Scenario {
         Some(tokio::time::timeout(day, running).await.expect("the copy hangs"))
     }
 
-    fn check(&self, store: &MemoryStore, content: &[u8], ended: Option<&Result<CopyReport, Error>>) {
+    fn check(
+        &self,
+        store: &MemoryStore,
+        content: &[u8],
+        ended: Option<&Result<CopyReport, Error>>,
+    ) {
         let there = store.object(&target());
         let untouched = there.as_deref() == self.before.then_some(&b"before"[..]);
         let whole = there.as_deref() == Some(content);
@@ -137,8 +143,10 @@ impl Scenario {
                 assert_eq!(report.size_bytes, content.len() as u64);
             }
             Some(Err(Error::Internal(message))) => panic!("{message}"),
-            Some(Err(Error::InDoubt { .. } | Error::PutInDoubt { .. } | Error::UploadGone { .. })) | None => {
-            }
+            Some(Err(
+                Error::InDoubt { .. } | Error::PutInDoubt { .. } | Error::UploadGone { .. },
+            ))
+            | None => {}
             Some(Err(error)) => assert!(untouched, "it failed and is there: {}", chain(error)),
         }
         let may_be_left = self.weather.lost_answer > 0.0
@@ -148,7 +156,8 @@ impl Scenario {
         let history = store.history();
         never_aborted_in_doubt(&history);
         let mut copied: HashMap<_, u32> = HashMap::new();
-        let succeeded = |call: &&Call| call.operation == O::UploadPartCopy && call.fate == Fate::Succeeded;
+        let succeeded =
+            |call: &&Call| call.operation == O::UploadPartCopy && call.fate == Fate::Succeeded;
         for call in history.iter().filter(succeeded) {
             *copied.entry((call.upload_id.clone(), call.part)).or_default() += 1;
         }
@@ -168,8 +177,11 @@ fn name(ended: &Result<CopyReport, Error>) -> &'static str {
 
 fn simulate(seed: u64) -> &'static str {
     let scenario = Scenario::of(seed);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
     said(&scenario, || runtime.block_on(scenario.run()))
 }
 

@@ -1,8 +1,9 @@
-//! Process death at any moment, and the same command again (P2, P3, P4): with the journal as the disk kept it.
+//! Process death at any moment, and the same command again (P2, P3, P4): with the journal as the
+//! disk kept it.
 //!
-//! A process dies when its runtime is dropped with everything in it: no destructor of the upload runs, no
-//! request is answered any more; the store stays. Each seed kills an upload a few times, in random weather,
-//! and lets the last run go on to its end.
+//! A process dies when its runtime is dropped with everything in it: no destructor of the upload
+//! runs, no request is answered any more; the store stays. Each seed kills an upload a few times,
+//! in random weather, and lets the last run go on to its end.
 
 use std::fmt;
 use std::io;
@@ -14,7 +15,9 @@ use haul::StopRequest;
 use haul::body::Payload;
 use haul::journal::{JournalError, JournalFolder};
 use haul::parts::{PartNumber, UploadId};
-use haul::remote::{CreateRequest, Meter, Operation as O, PartRequest, Store, StoreErrorKind, UploadRef};
+use haul::remote::{
+    CreateRequest, Meter, Operation as O, PartRequest, Store, StoreErrorKind, UploadRef,
+};
 use haul::source::Change;
 use haul::source::SourceRecord;
 use haul::testing::memory::{Fate, Faults, MemoryStore, Quirks, Weather};
@@ -23,7 +26,9 @@ use haul::{JournalChoice, JournalOptions};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::harness::{bytes, chain, identity, never_aborted_in_doubt, object, options, provable, store};
+use crate::harness::{
+    bytes, chain, identity, never_aborted_in_doubt, object, options, provable, store,
+};
 use crate::seeds::{self, said};
 
 /// Split over four tests, which run at the same time.
@@ -123,7 +128,8 @@ enum Fall {
     SourceChanges {
         after_reads: u32,
     },
-    /// The disk forgets the end of the journal, or flips a bit of it; the place is a share of its length.
+    /// The disk forgets the end of the journal, or flips a bit of it; the place is a share of its
+    /// length.
     KilledAndJournalDamaged {
         after: Duration,
         damage: Damage,
@@ -157,7 +163,8 @@ impl fmt::Display for Scenario {
         let Self { seed, quirks, weather, options, size_bytes, falls, cancelled_at_last } = self;
         write!(
             f,
-            "seed {seed}: {size_bytes} bytes, {falls:?}, cancelled at last {cancelled_at_last:?}\n{quirks:?}\n{weather:?}\n{options:?}"
+            "seed {seed}: {size_bytes} bytes, {falls:?}, cancelled at last \
+             {cancelled_at_last:?}\n{quirks:?}\n{weather:?}\n{options:?}"
         )
     }
 }
@@ -202,12 +209,15 @@ impl Scenario {
             })
             .collect();
         let cancelled = random.random_bool(0.1);
-        let cancelled_at_last = cancelled.then(|| Duration::from_millis(random.random_range(0..6000)));
+        let cancelled_at_last =
+            cancelled.then(|| Duration::from_millis(random.random_range(0..6000)));
         let foul = 0.05 * random.random::<f64>();
-        // Listings that lag, and bytes that flip: then parts that were acknowledged are rightly sent again.
+        // Listings that lag, and bytes that flip: then parts that were acknowledged are rightly
+        // sent again.
         let foulest = if random.random_bool(0.5) { foul } else { 0.0 };
         let weather = Weather {
-            // Every request takes its time, before or after it is carried out: a kill finds it anywhere.
+            // Every request takes its time, before or after it is carried out: a kill finds it
+            // anywhere.
             delay: 0.4,
             delayed_answer: 0.4,
             server_error: foul / 2.0,
@@ -219,7 +229,8 @@ impl Scenario {
             lagging_listing: foulest,
             flip_in_transit: foulest,
             flip_at_rest: foulest,
-            // It would strike the upload of somebody else, too, which nobody but the weather may touch.
+            // It would strike the upload of somebody else, too, which nobody but the weather may
+            // touch.
             expiry: if loses_journals { 0.0 } else { foul / 50.0 },
             ..Weather::default()
         };
@@ -243,7 +254,8 @@ impl Scenario {
         for fall in &self.falls {
             end = self.one_run(&store, folder.path(), &file, Some(*fall));
             match &end {
-                // The next command would send it anew, as it should: nothing of the first is left to see.
+                // The next command would send it anew, as it should: nothing of the first is left
+                // to see.
                 Some(Ok(_)) => break,
                 Some(Err(error)) if !is_resumable(error) => break,
                 _ => {}
@@ -271,7 +283,8 @@ impl Scenario {
         self.check(&store, folder.path(), &file.lock().unwrap(), foreign_id, &end);
         if let Some((foreign, since)) = foreign {
             let touched = store.history().into_iter().find(|call| {
-                let of_it = call.upload_id.as_ref() == Some(&foreign.upload_id) && call.began > since;
+                let of_it =
+                    call.upload_id.as_ref() == Some(&foreign.upload_id) && call.began > since;
                 of_it && call.operation != O::ListParts
             });
             assert_eq!(touched, None, "trap 26: an upload of another source was touched");
@@ -279,8 +292,8 @@ impl Scenario {
         name(&end)
     }
 
-    /// Where uploads are adopted: one of the same key and the same layout, of another file. With the moment after which
-    /// it must only be looked at.
+    /// Where uploads are adopted: one of the same key and the same layout, of another file. With
+    /// the moment after which it must only be looked at.
     fn foreign_upload(&self, store: &MemoryStore) -> Option<(UploadRef, u64)> {
         if self.options.unfinished != Unfinished::Adopt {
             return None;
@@ -288,7 +301,8 @@ impl Scenario {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         store.set_faults(Faults::none());
         let foreign = runtime.block_on(async {
-            let created = store.create_multipart_upload(&object(), &CreateRequest::default()).await.unwrap();
+            let created =
+                store.create_multipart_upload(&object(), &CreateRequest::default()).await.unwrap();
             let upload = UploadRef { object: object(), upload_id: created.upload_id };
             let part_bytes = usize::try_from(self.options.part_size_bytes.unwrap()).unwrap();
             let other: Vec<u8> = bytes(self.size_bytes).iter().map(|byte| !byte).collect();
@@ -334,7 +348,8 @@ impl Scenario {
             _ => None,
         };
         runtime.block_on(async {
-            let mut running = upload(Arc::new(store.clone()), FileLike::open(file, reads), object(), options);
+            let mut running =
+                upload(Arc::new(store.clone()), FileLike::open(file, reads), object(), options);
             let stopper = running.stopper();
             match fall {
                 Some(
@@ -373,7 +388,9 @@ impl Scenario {
                     }
                 }
             }
-            Some(tokio::time::timeout(Duration::from_secs(86_400), running).await.expect("it hangs"))
+            Some(
+                tokio::time::timeout(Duration::from_secs(86_400), running).await.expect("it hangs"),
+            )
         })
     }
 
@@ -399,13 +416,17 @@ impl Scenario {
         if let Ok(report) = end
             && !changes
         {
-            assert!(now.as_deref() == Some(file.content.as_slice()), "P4: it is not the last version");
+            assert!(
+                now.as_deref() == Some(file.content.as_slice()),
+                "P4: it is not the last version"
+            );
             assert_eq!(report.size_bytes, file.content.len() as u64);
         }
         if let Err(Error::Store { source, .. }) = end {
-            // An earlier run had completed it – and then the source changed, or its caller had not waited to
-            // hear it, or the journal forgot it: the condition forbids another one.
-            let forbidden = source.kind == StoreErrorKind::PreconditionFailed && self.options.if_none_match;
+            // An earlier run had completed it – and then the source changed, or its caller had not
+            // waited to hear it, or the journal forgot it: the condition forbids another one.
+            let forbidden =
+                source.kind == StoreErrorKind::PreconditionFailed && self.options.if_none_match;
             let unheard = self.falls.iter().any(|fall| {
                 !matches!(
                     fall,
@@ -422,23 +443,32 @@ impl Scenario {
         let remembered = end.as_ref().is_err_and(|error| {
             matches!(error, Error::Paused { .. } | Error::InDoubt { .. } | Error::LeftBehind { .. })
         });
-        assert_eq!(journals.len(), usize::from(remembered), "P3: what is remembered, after {}", name(end));
+        assert_eq!(
+            journals.len(),
+            usize::from(remembered),
+            "P3: what is remembered, after {}",
+            name(end)
+        );
         if damaged {
-            // What a damaged journal forgets – an upload, a part, that Complete was sent – may be left at the
-            // store, sent again, aborted in vain. Never wrongly.
+            // What a damaged journal forgets – an upload, a part, that Complete was sent – may be
+            // left at the store, sent again, aborted in vain. Never wrongly.
             return;
         }
         never_aborted_in_doubt(&store.history());
-        // P3: an upload that is open is remembered; one whose Create was never answered cannot be known.
+        // P3: an upload that is open is remembered; one whose Create was never answered cannot be
+        // known.
         let history = store.history();
         let unknown = history.iter().filter(|call| {
-            call.operation == O::CreateMultipartUpload && matches!(call.fate, Fate::Unknown | Fate::Abandoned)
+            call.operation == O::CreateMultipartUpload
+                && matches!(call.fate, Fate::Unknown | Fate::Abandoned)
         });
-        let open = || store.open_uploads().into_iter().filter(|open| Some(&open.upload_id) != foreign);
+        let open =
+            || store.open_uploads().into_iter().filter(|open| Some(&open.upload_id) != foreign);
         let left = open().count();
         assert!(left <= unknown.count() + usize::from(remembered), "P3: {left} uploads are left");
         for open in open() {
-            let remembered = journals.iter().any(|it| it.upload_id.as_ref() == Some(&open.upload_id));
+            let remembered =
+                journals.iter().any(|it| it.upload_id.as_ref() == Some(&open.upload_id));
             let has_parts = history.iter().any(|call| {
                 call.operation == O::UploadPart && call.upload_id.as_ref() == Some(&open.upload_id)
             });
@@ -467,11 +497,17 @@ fn damage_journals(folder: &Path, damage: Damage, place: f64) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let mut journal = std::fs::read(&path).unwrap();
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss
+        )]
         let place = (journal.len() as f64 * place) as usize;
         match damage {
             Damage::Cut => journal.truncate(place),
-            Damage::Flip => journal.get_mut(place).into_iter().for_each(|byte| *byte ^= 0b0001_0000),
+            Damage::Flip => {
+                journal.get_mut(place).into_iter().for_each(|byte| *byte ^= 0b0001_0000)
+            }
         }
         std::fs::write(&path, journal).unwrap();
     }
@@ -495,7 +531,10 @@ fn change(content: &mut Vec<u8>, version: u64) {
 /// The same command again is what the error asks for.
 fn is_resumable(error: &Error) -> bool {
     matches!(error, Error::Paused { .. } | Error::InDoubt { .. } | Error::Store { .. })
-        || matches!(error, Error::UploadGone { .. } | Error::Restarted { .. } | Error::SourceChanged { .. })
+        || matches!(
+            error,
+            Error::UploadGone { .. } | Error::Restarted { .. } | Error::SourceChanged { .. }
+        )
 }
 
 fn name(end: &Result<UploadReport, Error>) -> &'static str {

@@ -1,4 +1,5 @@
-//! A lost answer to Complete is reconciled, never guessed (P6). And lost answers to everything else.
+//! A lost answer to Complete is reconciled, never guessed (P6). And lost answers to everything
+//! else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use haul::{Abandoned, abandon};
 use haul::{Error, Event, StoreErrorKind, WholeProof};
 
 use crate::harness::{
-    arrives, arrives_with, aws, bytes, chain, fails, foreign_upload, heard, object, options, run, start,
-    store, store_kind, warned,
+    arrives, arrives_with, aws, bytes, chain, fails, foreign_upload, heard, object, options, run,
+    start, store, store_kind, warned,
 };
 use crate::machine::{Machine, SIZE};
 
@@ -52,7 +53,8 @@ async fn a_complete_that_lands_between_head_and_list_parts_is_found() {
     arrives(&aws(faults)).await;
 }
 
-/// A proxy repeats the request, and Garage answers NoSuchUpload to the second one: the object is ours.
+/// A proxy repeats the request, and Garage answers NoSuchUpload to the second one: the object is
+/// ours.
 #[tokio::test(start_paused = true)]
 async fn a_complete_that_arrives_twice_is_found() {
     let faults = Faults::none().on(O::CompleteMultipartUpload, 1, Fault::Twice);
@@ -60,11 +62,14 @@ async fn a_complete_that_arrives_twice_is_found() {
     arrives(&store(Quirks::CEPH_RGW_16, faults)).await;
 }
 
-/// RGW 16.2 answers 500 to a Complete of an upload that is gone. There is no object: it is begun anew.
+/// RGW 16.2 answers 500 to a Complete of an upload that is gone. There is no object: it is begun
+/// anew.
 #[tokio::test(start_paused = true)]
 async fn a_500_for_an_upload_that_is_gone_begins_anew() {
-    let store =
-        store(Quirks::CEPH_RGW_16, Faults::none().on(O::CompleteMultipartUpload, 1, Fault::ExpireUpload));
+    let store = store(
+        Quirks::CEPH_RGW_16,
+        Faults::none().on(O::CompleteMultipartUpload, 1, Fault::ExpireUpload),
+    );
     arrives(&store).await;
     assert_eq!(store.calls(O::CreateMultipartUpload), 2);
     assert_eq!(store.calls(O::CompleteMultipartUpload), 2);
@@ -82,7 +87,8 @@ async fn a_doubt_that_cannot_be_settled_is_said_and_nothing_is_aborted() {
             Err(Error::InDoubt { .. }) => {
                 assert_eq!(store.calls(O::AbortMultipartUpload), 0);
             }
-            // ListParts may say that the upload is open, so that Complete is known not to have happened.
+            // ListParts may say that the upload is open, so that Complete is known not to have
+            // happened.
             Err(error) => {
                 assert_eq!(lost, Fault::LoseRequest, "{}", chain(&error));
                 assert_eq!(store.object(&object()), None);
@@ -109,8 +115,8 @@ async fn a_store_that_falls_silent_during_complete_leaves_a_doubt() {
     assert!(said.iter().any(|event| matches!(event, Event::InDoubt { .. })));
 }
 
-/// Complete was lost, the upload expired, and somebody else overwrote the key before the look: the object is
-/// not ours, and sending it again might overwrite something newer.
+/// Complete was lost, the upload expired, and somebody else overwrote the key before the look: the
+/// object is not ours, and sending it again might overwrite something newer.
 #[tokio::test(start_paused = true)]
 async fn an_object_of_somebody_else_is_not_taken_for_ours() {
     let faults = Faults::none().on(O::CompleteMultipartUpload, 1, Fault::LoseRequest).on(
@@ -120,8 +126,11 @@ async fn an_object_of_somebody_else_is_not_taken_for_ours() {
     );
     let store = aws(faults);
     let foreign = b"somebody else's";
-    let single =
-        haul::UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
+    let single = haul::UploadOptions {
+        multipart_threshold_bytes: 1 << 20,
+        part_size_bytes: None,
+        ..options()
+    };
     start(&store, foreign, single).await.unwrap();
     let error = run(&store, 10_500, options()).await.unwrap_err();
     assert!(matches!(error, Error::UploadGone { .. }), "{}", chain(&error));
@@ -144,7 +153,8 @@ async fn what_a_lost_answer_to_create_left_is_removed() {
     assert!(warned(&said), "an upload is left and nobody was told");
 }
 
-/// Trap 26: what may be somebody else's is not removed: older, with parts, or more than answers were lost.
+/// Trap 26: what may be somebody else's is not removed: older, with parts, or more than answers
+/// were lost.
 #[tokio::test(start_paused = true)]
 async fn what_may_be_somebody_elses_is_not_taken_for_a_lost_create() {
     let lost = || Faults::none().on(O::CreateMultipartUpload, 1, Fault::LoseAnswer);
@@ -160,7 +170,10 @@ async fn what_may_be_somebody_elses_is_not_taken_for_a_lost_create() {
     store.set_faults(lost());
     let (ended, said) = heard(start(&store, &bytes(10_500), options())).await;
     ended.unwrap();
-    assert!(store.open_uploads().contains(&at_once), "one of the two is ours, and nobody can say which");
+    assert!(
+        store.open_uploads().contains(&at_once),
+        "one of the two is ours, and nobody can say which"
+    );
     assert!(warned(&said));
 }
 
@@ -215,12 +228,18 @@ async fn if_none_match_of_a_small_object_holds_even_when_the_answer_is_lost() {
         assert_eq!(store.object(&object()).unwrap(), bytes(500));
         assert_eq!(report.proof.unproven, 0);
         let error = run(&store, 700, guarded.clone()).await.unwrap_err();
-        assert_eq!(store_kind(&error), Some(StoreErrorKind::PreconditionFailed), "{}", chain(&error));
+        assert_eq!(
+            store_kind(&error),
+            Some(StoreErrorKind::PreconditionFailed),
+            "{}",
+            chain(&error)
+        );
         assert_eq!(store.object(&object()).unwrap(), bytes(500));
     }
 }
 
-/// Seed 748 of the crashes: Complete was refused with 412 after a doubt, and the error said that HEAD had failed.
+/// Seed 748 of the crashes: Complete was refused with 412 after a doubt, and the error said that
+/// HEAD had failed.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_named_and_not_the_trouble_of_looking() {
     let faults = Faults::none()
@@ -231,7 +250,8 @@ async fn a_refusal_is_named_and_not_the_trouble_of_looking() {
     assert_eq!(store_kind(&error), Some(StoreErrorKind::AccessDenied), "{}", chain(&error));
 }
 
-/// The machine's upload, completed without its answer being heard; the journal says that it was on its way.
+/// The machine's upload, completed without its answer being heard; the journal says that it was on
+/// its way.
 async fn completed_unheard() -> (Machine, MemoryStore) {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     store.set_faults(
@@ -255,11 +275,13 @@ async fn a_complete_that_the_next_run_finds_is_proven_like_any_other() {
     assert_eq!(store.bytes_received(), sent);
 }
 
-/// The disk of the journal was full when Complete was announced: the token tells all the same whose object it is.
+/// The disk of the journal was full when Complete was announced: the token tells all the same whose
+/// object it is.
 #[tokio::test(start_paused = true)]
 async fn a_complete_that_was_never_announced_is_found() {
     let (machine, store) = completed_unheard().await;
-    let journal = std::fs::read_dir(machine.journals().path()).unwrap().next().unwrap().unwrap().path();
+    let journal =
+        std::fs::read_dir(machine.journals().path()).unwrap().next().unwrap().unwrap().path();
     let mut bytes = std::fs::read(&journal).unwrap();
     let announced = br#"{"record":"completing"}"#;
     let place = bytes.windows(announced.len()).position(|text| text == announced).unwrap();
@@ -273,7 +295,8 @@ async fn a_complete_that_was_never_announced_is_found() {
     assert_eq!(machine.journals().list().unwrap().len(), 0);
 }
 
-/// Looked for in vain, and quicker than the abort: the object is there, and nobody says that nothing is left.
+/// Looked for in vain, and quicker than the abort: the object is there, and nobody says that
+/// nothing is left.
 #[tokio::test(start_paused = true)]
 async fn a_complete_that_lands_before_the_abort_is_said() {
     let late = || {

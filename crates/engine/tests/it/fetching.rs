@@ -71,7 +71,11 @@ async fn ranges_are_fetched_at_once_and_the_crc_of_the_whole_is_compared() {
 async fn an_etag_of_part_md5s_is_verified_from_ranges() {
     let store = with_object(store(Quirks::CEPH_RGW_16, Faults::none())).await;
     let report = arrives(&store).await;
-    assert!(matches!(report.verified, Verified::PartMd5s(21) | Verified::OnlySize(_)), "{}", report.verified);
+    assert!(
+        matches!(report.verified, Verified::PartMd5s(21) | Verified::OnlySize(_)),
+        "{}",
+        report.verified
+    );
     assert!(store.calls(O::GetObject) >= 21);
 }
 
@@ -120,7 +124,8 @@ async fn a_bit_that_flips_on_the_way_is_an_error_and_no_file() {
     }
 }
 
-/// The object was overwritten while its ranges were on their way: the file would have been of two versions.
+/// The object was overwritten while its ranges were on their way: the file would have been of two
+/// versions.
 #[tokio::test(start_paused = true)]
 async fn an_object_that_changes_between_ranges_is_an_error_that_names_both() {
     let store = with_object(aws(Faults::none())).await;
@@ -150,7 +155,9 @@ async fn an_object_that_changes_between_ranges_is_an_error_that_names_both() {
 async fn a_download_that_is_stopped_leaves_no_file() {
     for request in [StopRequest::Cancel, StopRequest::PauseNow] {
         let store = with_object(aws(Faults::none())).await;
-        store.set_faults(Faults::none().on_every(O::GetObject, Fault::Delay(Duration::from_secs(1))));
+        store.set_faults(
+            Faults::none().on_every(O::GetObject, Fault::Delay(Duration::from_secs(1))),
+        );
         let folder = tempfile::tempdir().unwrap();
         let engine = Engine::new(Arc::new(store), EngineOptions::default());
         let running = engine.download(object(), folder.path().join("file"), ranges());
@@ -202,7 +209,8 @@ impl Desk {
 
     /// Files beside the target: what has arrived.
     fn leftovers(&self) -> usize {
-        let names = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let names =
+            std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         names.filter(|name| name.to_str().is_some_and(|name| name.starts_with(".haul-"))).count()
     }
 
@@ -303,7 +311,10 @@ async fn a_target_that_cannot_be_made_leaves_nothing_to_resume() {
     };
     let options = DownloadOptions { journal: Some(journal), ..ranges() };
     let engine = Engine::new(Arc::new(desk.store.clone()), EngineOptions::default());
-    let error = engine.download(object(), desk.folder.path().join("absent/file"), options).await.unwrap_err();
+    let error = engine
+        .download(object(), desk.folder.path().join("absent/file"), options)
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::TargetUnwritable { .. }), "{}", chain(&error));
     assert!(desk.journals().list_downloads().unwrap().is_empty());
 }
@@ -326,13 +337,23 @@ async fn downloads_in_any_weather_are_whole_or_nothing() {
         match fetch(&store, &target).await {
             Ok(_) => {
                 arrived += 1;
-                assert!(std::fs::read(&target).unwrap() == bytes(SIZE), "seed {seed}: other bytes (P1)");
+                assert!(
+                    std::fs::read(&target).unwrap() == bytes(SIZE),
+                    "seed {seed}: other bytes (P1)"
+                );
             }
             Err(Error::Internal(error)) => panic!("seed {seed}: {error}"),
             Err(_) => assert!(!target.exists(), "seed {seed}: a file that is not whole (P1)"),
         }
         let files = std::fs::read_dir(folder.path()).unwrap().count();
-        assert_eq!(files, usize::from(target.exists()), "seed {seed}: something is left behind (P3)");
+        assert_eq!(
+            files,
+            usize::from(target.exists()),
+            "seed {seed}: something is left behind (P3)"
+        );
     }
-    assert!(arrived > 100, "only {arrived} of 400 arrived: the weather is too bad to prove anything");
+    assert!(
+        arrived > 100,
+        "only {arrived} of 400 arrived: the weather is too bad to prove anything"
+    );
 }

@@ -1,4 +1,5 @@
-//! The journal that was given is the one that is resumed (`haul resume ID`), and a moved file finds its own.
+//! The journal that was given is the one that is resumed (`haul resume ID`), and a moved file finds
+//! its own.
 
 use haul::journal::{JournalError, Relation};
 use haul::remote::{Operation as O, Store};
@@ -31,8 +32,8 @@ async fn a_given_journal_goes_on_with_a_file_that_is_elsewhere() {
     nothing_left(&store);
 }
 
-/// The store has really lost it: what begins again has the attributes, the condition and the part size of the first
-/// run, although this one was told none of them.
+/// The store has really lost it: what begins again has the attributes, the condition and the part
+/// size of the first run, although this one was told none of them.
 #[tokio::test(start_paused = true)]
 async fn a_given_journal_begins_again_as_it_was_begun() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -52,7 +53,9 @@ async fn a_given_journal_begins_again_as_it_was_begun() {
     assert_eq!(head.attributes.metadata["owner"], "me");
 
     // And the condition is the first run's too.
-    machine.stops_after_with(&store, 5, UploadOptions { if_none_match: false, ..machine.options() }).await;
+    machine
+        .stops_after_with(&store, 5, UploadOptions { if_none_match: false, ..machine.options() })
+        .await;
     let without = id(&machine);
     start_file(&machine.file(), &store, machine.resuming(&without)).await.unwrap();
 }
@@ -61,12 +64,14 @@ async fn a_given_journal_begins_again_as_it_was_begun() {
 #[tokio::test(start_paused = true)]
 async fn a_given_journal_that_is_gone_sends_nothing() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
-    let error = start_file(&machine.file(), &store, machine.resuming("0e50c57f2f7a")).await.unwrap_err();
+    let error =
+        start_file(&machine.file(), &store, machine.resuming("0e50c57f2f7a")).await.unwrap_err();
     assert!(matches!(error, Error::Journal(JournalError::Missing { .. })), "{}", chain(&error));
     assert_eq!(store.history().len(), 0);
 }
 
-/// A renamed file was sent again from its first byte, beside what had arrived, and nothing was said.
+/// A renamed file was sent again from its first byte, beside what had arrived, and nothing was
+/// said.
 #[tokio::test(start_paused = true)]
 async fn a_renamed_file_goes_on_where_it_stopped() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -77,7 +82,8 @@ async fn a_renamed_file_goes_on_where_it_stopped() {
     assert_eq!(ended.unwrap().resumed_bytes, 5 * PART_BYTES);
     assert_eq!(store.calls(O::CreateMultipartUpload), 1);
     let old_name = machine.file().display().to_string();
-    let names_it = |event: &Event| matches!(event, Event::Warning { message } if message.contains(&old_name));
+    let names_it =
+        |event: &Event| matches!(event, Event::Warning { message } if message.contains(&old_name));
     assert!(said.iter().any(names_it), "{said:?}");
 }
 
@@ -112,7 +118,8 @@ async fn a_second_upload_of_one_key_is_reported() {
     assert_eq!(id(&machine).len(), 12, "it is left as it is");
 }
 
-/// `--adopt` refused the upload of a moved file because a journal remembered it. Only a process at work is a reason.
+/// `--adopt` refused the upload of a moved file because a journal remembered it. Only a process at
+/// work is a reason.
 #[tokio::test(start_paused = true)]
 async fn adopt_takes_an_upload_over_from_an_idle_journal() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));

@@ -1,4 +1,5 @@
-//! What every test here needs: a small upload, a store with faults, and the checks that hold after any end.
+//! What every test here needs: a small upload, a store with faults, and the checks that hold after
+//! any end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,15 +7,15 @@ use std::time::Duration;
 use haul::body::Payload;
 use haul::parts::{Bucket, Key, Limits, PartNumber, UploadId};
 use haul::remote::{
-    CreateRequest, Meter, ObjectAttributes, Operation, PartRequest, PutRequest, Store, StoreErrorKind,
-    UploadRef,
+    CreateRequest, Meter, ObjectAttributes, Operation, PartRequest, PutRequest, Store,
+    StoreErrorKind, UploadRef,
 };
 use haul::source::FileIdentity;
 use haul::source::SourceRecord;
 use haul::testing::memory::{Call, EtagKind, Fate, Faults, MemoryStore, Quirks};
 use haul::{
-    BytesSource, Engine, EngineOptions, Error, Event, ObjectRef, Transfer, UploadOptions, UploadReport,
-    upload,
+    BytesSource, Engine, EngineOptions, Error, Event, ObjectRef, Transfer, UploadOptions,
+    UploadReport, upload,
 };
 
 pub(crate) const PART_BYTES: u64 = 1000;
@@ -62,7 +63,10 @@ pub(crate) fn options() -> UploadOptions {
 
 /// An engine with so much memory for parts.
 pub(crate) fn engine(store: &MemoryStore, memory_budget_bytes: u64) -> Engine {
-    Engine::new(Arc::new(store.clone()), EngineOptions { memory_budget_bytes, ..EngineOptions::default() })
+    Engine::new(
+        Arc::new(store.clone()),
+        EngineOptions { memory_budget_bytes, ..EngineOptions::default() },
+    )
 }
 
 /// An engine with so many requests in flight.
@@ -70,7 +74,11 @@ pub(crate) fn narrow_engine(store: &MemoryStore, concurrency: u32) -> Engine {
     Engine::new(Arc::new(store.clone()), EngineOptions { concurrency, ..EngineOptions::default() })
 }
 
-pub(crate) fn start(store: &MemoryStore, bytes: &[u8], options: UploadOptions) -> Transfer<UploadReport> {
+pub(crate) fn start(
+    store: &MemoryStore,
+    bytes: &[u8],
+    options: UploadOptions,
+) -> Transfer<UploadReport> {
     upload(Arc::new(store.clone()), BytesSource::new(bytes.to_vec()), object(), options)
 }
 
@@ -80,7 +88,8 @@ pub(crate) async fn run(
     size_bytes: usize,
     options: UploadOptions,
 ) -> Result<UploadReport, Error> {
-    run_on(&Engine::new(Arc::new(store.clone()), EngineOptions::default()), size_bytes, options).await
+    run_on(&Engine::new(Arc::new(store.clone()), EngineOptions::default()), size_bytes, options)
+        .await
 }
 
 pub(crate) async fn run_on(
@@ -93,7 +102,9 @@ pub(crate) async fn run_on(
 }
 
 /// How it ended, and all that it said until then.
-pub(crate) async fn heard(mut running: Transfer<UploadReport>) -> (Result<UploadReport, Error>, Vec<Event>) {
+pub(crate) async fn heard(
+    mut running: Transfer<UploadReport>,
+) -> (Result<UploadReport, Error>, Vec<Event>) {
     let mut events = running.take_events().unwrap();
     let mut said = vec![];
     while let Some(event) = events.next().await {
@@ -126,8 +137,13 @@ pub(crate) async fn arrives_with(store: &MemoryStore, options: UploadOptions) ->
     arrives_on(&engine, store, options).await
 }
 
-pub(crate) async fn arrives_on(engine: &Engine, store: &MemoryStore, options: UploadOptions) -> UploadReport {
-    let report = run_on(engine, 10_500, options).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+pub(crate) async fn arrives_on(
+    engine: &Engine,
+    store: &MemoryStore,
+    options: UploadOptions,
+) -> UploadReport {
+    let report =
+        run_on(engine, 10_500, options).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
     assert_eq!(store.object(&object()).expect("the object is there"), bytes(10_500));
     assert_eq!(report.size_bytes, 10_500);
     assert_eq!(report.part_count, 11);
@@ -151,24 +167,32 @@ pub(crate) async fn fails_with(store: &MemoryStore, options: UploadOptions) -> E
 /// P2, P3 and P6 as far as they can be seen at the store.
 pub(crate) fn nothing_left(store: &MemoryStore) {
     assert_eq!(store.open_uploads(), vec![], "uploads are left behind (P3)");
-    assert_eq!(store.bytes_received_again(), 0, "a part was sent again after it was acknowledged (P2)");
+    assert_eq!(
+        store.bytes_received_again(),
+        0,
+        "a part was sent again after it was acknowledged (P2)"
+    );
     never_aborted_in_doubt(&store.history());
 }
 
-/// P6: no Abort while Complete is under way, none while its outcome is unknown, none after it succeeded.
+/// P6: no Abort while Complete is under way, none while its outcome is unknown, none after it
+/// succeeded.
 pub(crate) fn never_aborted_in_doubt(history: &[Call]) {
     for abort in history.iter().filter(|call| call.operation == Operation::AbortMultipartUpload) {
         let of_upload = |call: &&Call| {
-            call.operation == Operation::CompleteMultipartUpload && call.upload_id == abort.upload_id
+            call.operation == Operation::CompleteMultipartUpload
+                && call.upload_id == abort.upload_id
         };
-        for complete in history.iter().filter(of_upload).filter(|complete| complete.began < abort.began) {
+        for complete in
+            history.iter().filter(of_upload).filter(|complete| complete.began < abort.began)
+        {
             assert!(complete.ended < abort.began, "an abort while Complete was under way (P6)");
             match complete.fate {
                 Fate::Succeeded => panic!("an abort after Complete had succeeded (P6)"),
                 Fate::Unknown | Fate::Abandoned => assert!(
-                    history
-                        .iter()
-                        .any(|call| settles(call) && call.began > complete.ended && call.ended < abort.began),
+                    history.iter().any(|call| settles(call)
+                        && call.began > complete.ended
+                        && call.ended < abort.began),
                     "an abort before a lost Complete was looked into (P6)"
                 ),
                 Fate::Failed(_) => {}
@@ -190,7 +214,8 @@ fn settles(call: &Call) -> bool {
 
 /// An upload of the same key that belongs to somebody else (trap 26).
 pub(crate) async fn foreign_upload(store: &MemoryStore) -> UploadRef {
-    let created = store.create_multipart_upload(&object(), &CreateRequest::default()).await.unwrap();
+    let created =
+        store.create_multipart_upload(&object(), &CreateRequest::default()).await.unwrap();
     UploadRef { object: object(), upload_id: created.upload_id }
 }
 
@@ -220,7 +245,9 @@ pub(crate) fn chain(error: &Error) -> String {
 /// Whether such a store gives a proof of parts sent with such a checksum.
 pub(crate) fn provable(quirks: &Quirks, options: &UploadOptions) -> bool {
     let echoes = quirks.echo_checksums
-        && options.checksum.is_some_and(|algorithm| algorithm != haul::parts::ChecksumAlgorithm::Md5);
+        && options
+            .checksum
+            .is_some_and(|algorithm| algorithm != haul::parts::ChecksumAlgorithm::Md5);
     echoes || quirks.etags == EtagKind::Md5
 }
 

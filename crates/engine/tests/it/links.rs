@@ -8,8 +8,8 @@ use haul::testing::memory::{Fault, Faults, Refusal};
 use haul::{Error, Event, StoreErrorKind, UploadOptions};
 
 use crate::harness::{
-    arrives, aws, bytes, chain, fails, foreign_upload, heard, nothing_left, object, options, run, start,
-    store_kind, upload_ids,
+    arrives, aws, bytes, chain, fails, foreign_upload, heard, nothing_left, object, options, run,
+    start, store_kind, upload_ids,
 };
 
 #[tokio::test(start_paused = true)]
@@ -121,12 +121,11 @@ async fn a_missing_bucket_is_a_clear_error() {
 /// Trap 32: SlowDown lowers what is in flight, and does not only wait.
 #[tokio::test(start_paused = true)]
 async fn throttling_lowers_what_is_in_flight() {
-    // Past the slow start eight of sixteen are refused in one breath, then every part takes long enough to look.
-    let faults = Faults::none().on_calls(O::UploadPart, 21..=28, Fault::Answer(Refusal::SLOW_DOWN)).on_calls(
-        O::UploadPart,
-        29..=u64::MAX,
-        Fault::Delay(Duration::from_secs(60)),
-    );
+    // Past the slow start eight of sixteen are refused in one breath, then every part takes long
+    // enough to look.
+    let faults = Faults::none()
+        .on_calls(O::UploadPart, 21..=28, Fault::Answer(Refusal::SLOW_DOWN))
+        .on_calls(O::UploadPart, 29..=u64::MAX, Fault::Delay(Duration::from_secs(60)));
     let store = aws(faults);
     let mut running = start(&store, &bytes(100_000), options());
     let progress = running.progress();
@@ -147,7 +146,8 @@ async fn retry_after_is_waited_for() {
     assert!(begun.elapsed() >= Duration::from_secs(60));
 }
 
-/// A lifecycle rule or another program removes the upload under way: that is said, and nothing hangs.
+/// A lifecycle rule or another program removes the upload under way: that is said, and nothing
+/// hangs.
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_expires_under_way_is_begun_anew_and_said() {
     for operation in [O::UploadPart, O::CompleteMultipartUpload] {
@@ -173,7 +173,8 @@ async fn an_upload_that_always_expires_is_a_clear_error() {
 #[tokio::test(start_paused = true)]
 async fn a_conflict_of_conditions_begins_anew() {
     let store = aws(Faults::none().on_every(O::UploadPart, Fault::Delay(Duration::from_secs(1))));
-    let single = UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
+    let single =
+        UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
     let guarded = UploadOptions { if_none_match: true, concurrency: Some(2), ..options() };
     let running = start(&store, &bytes(10_500), guarded);
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -192,7 +193,12 @@ async fn a_condition_that_does_not_hold_sends_nothing() {
     let matching = |etag: &str| UploadOptions { if_match: Some(etag.into()), ..options() };
     let store = aws(Faults::none());
     let refused = |error: Error| {
-        assert_eq!(store_kind(&error), Some(StoreErrorKind::PreconditionFailed), "{}", chain(&error));
+        assert_eq!(
+            store_kind(&error),
+            Some(StoreErrorKind::PreconditionFailed),
+            "{}",
+            chain(&error)
+        );
     };
     refused(run(&store, 10_500, matching("\"a\"")).await.unwrap_err());
     let there = run(&store, 10_500, options()).await.unwrap();

@@ -1,4 +1,5 @@
-//! Lists of parts and uploads from stores that cut them off, repeat them, or write keys in other ways.
+//! Lists of parts and uploads from stores that cut them off, repeat them, or write keys in other
+//! ways.
 
 use haul::remote::{Store, UploadMarker, UploadRef, UploadsPage};
 use haul::s3::StaticCredentials;
@@ -28,7 +29,9 @@ fn upload() -> UploadRef {
 }
 
 fn parts(numbers: &[u16], rest: &str) -> Reply {
-    let part = |number| format!("<Part><PartNumber>{number}</PartNumber><ETag>e</ETag><Size>1</Size></Part>");
+    let part = |number| {
+        format!("<Part><PartNumber>{number}</PartNumber><ETag>e</ETag><Size>1</Size></Part>")
+    };
     let parts: String = numbers.iter().map(part).collect();
     Reply::xml(format!("<ListPartsResult>{parts}{rest}</ListPartsResult>"))
 }
@@ -60,7 +63,10 @@ async fn parts_that_do_not_advance_are_an_error() {
     assert!(cut_off.to_string().contains("does not say where it is continued"), "{cut_off}");
 }
 
-async fn list_uploads(answer: Reply, after: Option<&UploadMarker>) -> Result<UploadsPage, haul::StoreError> {
+async fn list_uploads(
+    answer: Reply,
+    after: Option<&UploadMarker>,
+) -> Result<UploadsPage, haul::StoreError> {
     let store = store_that_answers(move |_| answer.clone()).await;
     store.list_multipart_uploads(&object().bucket, "", after).await
 }
@@ -70,7 +76,8 @@ async fn uploads_without_a_marker_are_continued_behind_the_last() {
     let page = list_uploads(uploads(&[("a", "1"), ("b", "2")], TRUNCATED), None).await.unwrap();
     let last = UploadMarker { key: "b".into(), upload_id: Some("2".parse().unwrap()) };
     assert_eq!(page.next.as_ref(), Some(&last));
-    let again = list_uploads(uploads(&[("a", "1"), ("b", "2")], TRUNCATED), Some(&last)).await.unwrap_err();
+    let again =
+        list_uploads(uploads(&[("a", "1"), ("b", "2")], TRUNCATED), Some(&last)).await.unwrap_err();
     assert!(again.to_string().contains("does not advance"), "{again}");
     let cut_off = list_uploads(uploads(&[], TRUNCATED), None).await.unwrap_err();
     assert!(cut_off.to_string().contains("does not say where it is continued"), "{cut_off}");

@@ -8,7 +8,9 @@ use haul::StopRequest;
 use haul::journal::JournalFolder;
 use haul::remote::Operation;
 use haul::testing::memory::{Fault, Faults, MemoryStore};
-use haul::{Error, FileSource, JournalChoice, JournalOptions, Transfer, UploadOptions, UploadReport, upload};
+use haul::{
+    Error, FileSource, JournalChoice, JournalOptions, Transfer, UploadOptions, UploadReport, upload,
+};
 
 use crate::harness::{PART_BYTES, bytes, chain, object, options};
 
@@ -56,7 +58,11 @@ impl Machine {
         self.start_with(store, self.options())
     }
 
-    pub(crate) fn start_with(&self, store: &MemoryStore, options: UploadOptions) -> Transfer<UploadReport> {
+    pub(crate) fn start_with(
+        &self,
+        store: &MemoryStore,
+        options: UploadOptions,
+    ) -> Transfer<UploadReport> {
         start_file(&self.file(), store, options)
     }
 
@@ -66,8 +72,17 @@ impl Machine {
     }
 
     /// The same of an upload with other options.
-    pub(crate) async fn stops_after_with(&self, store: &MemoryStore, parts: u64, options: UploadOptions) {
-        store.set_faults(Faults::none().on_calls(Operation::UploadPart, parts + 1..=u64::MAX, Fault::Stall));
+    pub(crate) async fn stops_after_with(
+        &self,
+        store: &MemoryStore,
+        parts: u64,
+        options: UploadOptions,
+    ) {
+        store.set_faults(Faults::none().on_calls(
+            Operation::UploadPart,
+            parts + 1..=u64::MAX,
+            Fault::Stall,
+        ));
         let running = self.start_with(store, options);
         tokio::time::sleep(Duration::from_secs(60)).await;
         running.stop(StopRequest::PauseNow);
@@ -79,6 +94,10 @@ impl Machine {
 }
 
 /// Uploads a file to the one object.
-pub(crate) fn start_file(file: &Path, store: &MemoryStore, options: UploadOptions) -> Transfer<UploadReport> {
+pub(crate) fn start_file(
+    file: &Path,
+    store: &MemoryStore,
+    options: UploadOptions,
+) -> Transfer<UploadReport> {
     upload(Arc::new(store.clone()), FileSource::open(file).unwrap(), object(), options)
 }

@@ -1,5 +1,5 @@
-//! P1 to P6 of `docs/semantics.md`, one test of each name: the shortest story that shows it. What can happen besides
-//! stands in the other modules, and in the simulations.
+//! P1 to P6 of `docs/semantics.md`, one test of each name: the shortest story that shows it. What
+//! can happen besides stands in the other modules, and in the simulations.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use haul::testing::memory::{Fault, Faults, Refusal};
 use haul::{Error, WholeProof};
 
 use crate::harness::{
-    PART_BYTES, arrives, arrives_on, aws, bytes, chain, differing_parts, engine, fails, heard, nothing_left,
-    object, options,
+    PART_BYTES, arrives, arrives_on, aws, bytes, chain, differing_parts, engine, fails, heard,
+    nothing_left, object, options,
 };
 use crate::machine::{Machine, SIZE};
 
@@ -66,7 +66,8 @@ async fn p3_nothing_left_behind() {
     );
 }
 
-/// P4: a file that changed between two runs becomes its new version and nothing else; only what differs is sent.
+/// P4: a file that changed between two runs becomes its new version and nothing else; only what
+/// differs is sent.
 #[tokio::test(start_paused = true)]
 async fn p4_never_mixed() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -78,7 +79,11 @@ async fn p4_never_mixed() {
     let (ended, said) = heard(machine.start(&store)).await;
     ended.unwrap();
     assert_eq!(store.object(&object()).unwrap(), changed);
-    assert_eq!(store.bytes_received() - before, 5500 + PART_BYTES, "the part that differs, and the rest");
+    assert_eq!(
+        store.bytes_received() - before,
+        5500 + PART_BYTES,
+        "the part that differs, and the rest"
+    );
     assert_eq!(differing_parts(&said), [PartNumber::new(3).unwrap()]);
 }
 
@@ -90,7 +95,8 @@ async fn p5_bounded() {
     assert!(store.parts_in_flight_most() <= 3, "{}", store.parts_in_flight_most());
 }
 
-/// P6: a lost answer to Complete is looked into; where that is impossible, it is said and nothing is aborted.
+/// P6: a lost answer to Complete is looked into; where that is impossible, it is said and nothing
+/// is aborted.
 #[tokio::test(start_paused = true)]
 async fn p6_no_doubt() {
     let lost = || Faults::none().on(O::CompleteMultipartUpload, 1, Fault::LoseAnswer);

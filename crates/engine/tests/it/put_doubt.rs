@@ -42,9 +42,11 @@ async fn a_put_whose_answers_are_all_lost_is_found() {
 #[tokio::test(start_paused = true)]
 async fn a_put_that_is_cancelled_after_it_was_carried_out_is_reported_as_done() {
     for request in [StopRequest::Cancel, StopRequest::Pause, StopRequest::PauseNow] {
-        let slow = Faults::none().on_every(O::PutObject, Fault::DelayAnswer(Duration::from_secs(3600)));
+        let slow =
+            Faults::none().on_every(O::PutObject, Fault::DelayAnswer(Duration::from_secs(3600)));
         let store = aws(slow);
-        let report = stopped(&store, request).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+        let report =
+            stopped(&store, request).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
         is_there(&store);
         assert_eq!((report.size_bytes, report.proof.unproven), (SIZE as u64, 0));
     }
@@ -53,7 +55,8 @@ async fn a_put_that_is_cancelled_after_it_was_carried_out_is_reported_as_done() 
 /// The answer is worth waiting for as long as parts in flight are.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_put_takes_an_answer_that_is_on_its_way() {
-    let store = aws(Faults::none().on_every(O::PutObject, Fault::DelayAnswer(Duration::from_secs(3))));
+    let store =
+        aws(Faults::none().on_every(O::PutObject, Fault::DelayAnswer(Duration::from_secs(3))));
     stopped(&store, StopRequest::Cancel).await.unwrap();
     assert_eq!(store.calls(O::HeadObject), 0);
     is_there(&store);
@@ -88,7 +91,8 @@ async fn a_put_that_may_still_land_is_in_doubt() {
 #[tokio::test(start_paused = true)]
 async fn a_put_that_is_cancelled_before_its_bytes_have_left_is_undone() {
     for request in [StopRequest::Cancel, StopRequest::Pause, StopRequest::PauseNow] {
-        let store = aws(Faults::none().on_every(O::PutObject, Fault::Delay(Duration::from_secs(3600))));
+        let store =
+            aws(Faults::none().on_every(O::PutObject, Fault::Delay(Duration::from_secs(3600))));
         let begun = Instant::now();
         let error = stopped(&store, request).await.unwrap_err();
         assert!(matches!(error, Error::Cancelled { .. }), "{}", chain(&error));

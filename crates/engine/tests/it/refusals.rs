@@ -1,4 +1,5 @@
-//! What a refusal costs an upload that a journal remembers: nothing that has arrived, unless it can never complete.
+//! What a refusal costs an upload that a journal remembers: nothing that has arrived, unless it can
+//! never complete.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +13,9 @@ use haul::source::SourceRecord;
 use haul::testing::memory::{Fault, Faults, MemoryStore, Refusal};
 use haul::{BytesSource, Error, Source, StoreErrorKind, UploadOptions, upload};
 
-use crate::harness::{aws, bytes, chain, fails, identity, nothing_left, object, options, store_kind};
+use crate::harness::{
+    aws, bytes, chain, fails, identity, nothing_left, object, options, store_kind,
+};
 use crate::machine::{Machine, SIZE};
 
 /// What stores say to a caller whom they knew a minute ago.
@@ -35,7 +38,11 @@ async fn paused(machine: &Machine, store: &MemoryStore, arrived: u64, what: &Ref
     };
     assert_eq!(*arrived_bytes, arrived, "{what:?}");
     assert!(matches!(**cause, Error::Store { .. }), "{}", chain(&error));
-    assert_eq!(store.calls(O::AbortMultipartUpload), 0, "{what:?}: only its user gives an upload up");
+    assert_eq!(
+        store.calls(O::AbortMultipartUpload),
+        0,
+        "{what:?}: only its user gives an upload up"
+    );
 }
 
 /// The same command again, when the store is in a better mood.
@@ -48,14 +55,17 @@ async fn goes_on(machine: &Machine, store: &MemoryStore, arrived: u64) {
     nothing_left(store);
 }
 
-/// MinIO answers an ended session with 403 InvalidAccessKeyId, others in other words, and policies are edited while
-/// uploads run. One such answer to one part aborted the upload: hours of sending were removed by a typing error.
+/// MinIO answers an ended session with 403 InvalidAccessKeyId, others in other words, and policies
+/// are edited while uploads run. One such answer to one part aborted the upload: hours of sending
+/// were removed by a typing error.
 #[tokio::test(start_paused = true)]
 async fn a_refused_caller_loses_nothing_that_arrived() {
     for refusal in OF_THE_CALLER {
-        for (operation, from, arrived) in
-            [(O::UploadPart, 1, 0), (O::UploadPart, 6, 5000), (O::CompleteMultipartUpload, 1, SIZE as u64)]
-        {
+        for (operation, from, arrived) in [
+            (O::UploadPart, 1, 0),
+            (O::UploadPart, 6, 5000),
+            (O::CompleteMultipartUpload, 1, SIZE as u64),
+        ] {
             let refused = Fault::Answer(refusal.clone());
             let (machine, store) = (Machine::new(), aws(Faults::none()));
             store.set_faults(Faults::none().on_calls(operation, from..=u64::MAX, refused));
@@ -65,7 +75,8 @@ async fn a_refused_caller_loses_nothing_that_arrived() {
     }
 }
 
-/// A full store, a quota, a proxy with a limit, a word that nobody expected: a person can do something about each.
+/// A full store, a quota, a proxy with a limit, a word that nobody expected: a person can do
+/// something about each.
 #[tokio::test(start_paused = true)]
 async fn no_refusal_removes_what_arrived() {
     for refusal in [
@@ -90,13 +101,18 @@ async fn no_refusal_removes_what_arrived() {
     for code in ["InvalidPart", "MalformedXML", "InvalidRequest"] {
         let refusal = Refusal::new(400, Some(code));
         let (machine, store) = (Machine::new(), aws(Faults::none()));
-        store.set_faults(Faults::none().on(O::CompleteMultipartUpload, 1, Fault::Answer(refusal.clone())));
+        store.set_faults(Faults::none().on(
+            O::CompleteMultipartUpload,
+            1,
+            Fault::Answer(refusal.clone()),
+        ));
         paused(&machine, &store, SIZE as u64, &refusal).await;
         goes_on(&machine, &store, SIZE as u64).await;
     }
 }
 
-/// Nothing has arrived and nothing will: there is nothing to keep, and a script must not try for ever.
+/// Nothing has arrived and nothing will: there is nothing to keep, and a script must not try for
+/// ever.
 #[tokio::test(start_paused = true)]
 async fn an_upload_of_which_the_store_takes_nothing_is_removed() {
     let refused = Fault::Answer(Refusal::new(400, Some("InvalidArgument")));
@@ -109,7 +125,8 @@ async fn an_upload_of_which_the_store_takes_nothing_is_removed() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_can_never_complete_is_removed() {
-    for (status, code) in [(400, "EntityTooSmall"), (412, "PreconditionFailed"), (404, "NoSuchKey")] {
+    for (status, code) in [(400, "EntityTooSmall"), (412, "PreconditionFailed"), (404, "NoSuchKey")]
+    {
         let refused = Fault::Answer(Refusal::new(status, Some(code)));
         let (machine, store) = (Machine::new(), aws(Faults::none()));
         store.set_faults(Faults::none().on_every(O::CompleteMultipartUpload, refused));
@@ -123,7 +140,8 @@ async fn an_upload_that_can_never_complete_is_removed() {
 /// Nothing was begun: the keys are wrong, and that is all there is to say.
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_may_not_create_fails_at_once() {
-    for refusal in OF_THE_CALLER.into_iter().filter(|refusal| refusal.code != Some("ExpiredToken")) {
+    for refusal in OF_THE_CALLER.into_iter().filter(|refusal| refusal.code != Some("ExpiredToken"))
+    {
         let refused = Fault::Answer(refusal.clone());
         let (machine, store) =
             (Machine::new(), aws(Faults::none().on_every(O::CreateMultipartUpload, refused)));
@@ -134,7 +152,8 @@ async fn a_caller_who_may_not_create_fails_at_once() {
     }
 }
 
-/// Without a journal nobody would find it again: it is removed, as far as the store lets a refused caller do that.
+/// Without a journal nobody would find it again: it is removed, as far as the store lets a refused
+/// caller do that.
 #[tokio::test(start_paused = true)]
 async fn without_a_journal_a_refused_upload_is_removed_or_named() {
     let refused = || Fault::Answer(Refusal::new(403, Some("InvalidAccessKeyId")));
@@ -185,7 +204,8 @@ impl Source for Failing {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_cannot_be_read_keeps_what_arrived() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
-    let source = |reads| Failing { bytes: BytesSource::new(bytes(SIZE)), reads_left: AtomicU32::new(reads) };
+    let source =
+        |reads| Failing { bytes: BytesSource::new(bytes(SIZE)), reads_left: AtomicU32::new(reads) };
     let run = |reads| upload(Arc::new(store.clone()), source(reads), object(), machine.options());
     let error = run(5).await.unwrap_err();
     let Error::Paused { arrived_bytes: 5000, source: Some(cause), .. } = &error else {
@@ -200,16 +220,22 @@ async fn a_source_that_cannot_be_read_keeps_what_arrived() {
 #[tokio::test(start_paused = true)]
 async fn a_repaired_failure_is_not_the_reason_of_a_pause() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
-    store.set_faults(Faults::none().on(O::UploadPart, 1, Fault::Answer(Refusal::SLOW_DOWN)).on_calls(
-        O::UploadPart,
-        7..=u64::MAX,
-        Fault::Stall,
-    ));
+    store.set_faults(
+        Faults::none().on(O::UploadPart, 1, Fault::Answer(Refusal::SLOW_DOWN)).on_calls(
+            O::UploadPart,
+            7..=u64::MAX,
+            Fault::Stall,
+        ),
+    );
     let running = machine.start(&store);
     tokio::time::sleep(Duration::from_secs(3600)).await;
     running.stop(StopRequest::Pause);
     let error = running.await.unwrap_err();
-    assert!(matches!(error, Error::Paused { arrived_bytes: 5000, source: None, .. }), "{}", chain(&error));
+    assert!(
+        matches!(error, Error::Paused { arrived_bytes: 5000, source: None, .. }),
+        "{}",
+        chain(&error)
+    );
 }
 
 /// A part that fails after the Ctrl-C is not its reason either.
@@ -222,7 +248,11 @@ async fn a_failure_during_a_pause_is_not_its_reason() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     running.stop(StopRequest::Pause);
     let error = running.await.unwrap_err();
-    assert!(matches!(error, Error::Paused { arrived_bytes: 5000, source: None, .. }), "{}", chain(&error));
+    assert!(
+        matches!(error, Error::Paused { arrived_bytes: 5000, source: None, .. }),
+        "{}",
+        chain(&error)
+    );
 }
 
 /// `Retry-After: 120` at Create: Ctrl-C was heard two minutes later, as a failure.
@@ -241,7 +271,8 @@ async fn a_pause_does_not_wait_for_the_next_try_of_create() {
     assert_eq!(machine.journals().list().unwrap().len(), 0);
 }
 
-/// The store lost the upload with five parts in it: all eleven are sent again, and sixteen were counted.
+/// The store lost the upload with five parts in it: all eleven are sent again, and sixteen were
+/// counted.
 #[tokio::test(start_paused = true)]
 async fn progress_counts_no_part_twice_after_a_restart() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -256,13 +287,21 @@ async fn progress_counts_no_part_twice_after_a_restart() {
 /// On PutObject such a name was dropped, and the object came without it.
 #[tokio::test(start_paused = true)]
 async fn a_metadata_name_that_no_header_carries_is_refused() {
-    for (name, threshold) in [("a name", 1), ("a name", 1 << 20), ("größe", 1 << 20), ("", 1 << 20)] {
+    for (name, threshold) in [("a name", 1), ("a name", 1 << 20), ("größe", 1 << 20), ("", 1 << 20)]
+    {
         let store = aws(Faults::none());
-        let mut options =
-            UploadOptions { part_size_bytes: None, multipart_threshold_bytes: threshold, ..options() };
+        let mut options = UploadOptions {
+            part_size_bytes: None,
+            multipart_threshold_bytes: threshold,
+            ..options()
+        };
         options.attributes.metadata.insert(name.into(), "value".into());
         let error = crate::harness::run(&store, 500, options).await.unwrap_err();
-        assert!(matches!(&error, Error::MetadataName { name: named } if named == name), "{}", chain(&error));
+        assert!(
+            matches!(&error, Error::MetadataName { name: named } if named == name),
+            "{}",
+            chain(&error)
+        );
         assert_eq!(store.history(), vec![]);
     }
 }

@@ -1,5 +1,5 @@
-//! What the first run was promised holds in the second: conditions, proof, a source that stays the same, the shortest
-//! way to the end.
+//! What the first run was promised holds in the second: conditions, proof, a source that stays the
+//! same, the shortest way to the end.
 
 use std::io;
 use std::sync::Arc;
@@ -11,11 +11,13 @@ use haul::remote::Operation as O;
 use haul::source::Change;
 use haul::source::SourceRecord;
 use haul::testing::memory::{EtagKind, Fault, Faults, MemoryStore, Quirks, Refusal};
-use haul::{BytesSource, Error, Source, StoreErrorKind, Transfer, UploadOptions, UploadReport, upload};
+use haul::{
+    BytesSource, Error, Source, StoreErrorKind, Transfer, UploadOptions, UploadReport, upload,
+};
 
 use crate::harness::{
-    PART_BYTES, aws, bytes, chain, differing_parts, heard, identity, nothing_left, object, options, start,
-    store, store_kind,
+    PART_BYTES, aws, bytes, chain, differing_parts, heard, identity, nothing_left, object, options,
+    start, store, store_kind,
 };
 use crate::machine::{Machine, SIZE};
 
@@ -89,7 +91,8 @@ async fn a_condition_of_a_later_run_holds_and_is_remembered() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     machine.stops_after(&store, 5).await;
     let foreign = b"somebody else's";
-    let single = UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
+    let single =
+        UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
     start(&store, foreign, single).await.unwrap();
 
     store.set_faults(stalls_from(1));
@@ -140,7 +143,11 @@ async fn a_source_that_changes_while_it_is_compared_is_not_completed() {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_changed_before_complete_is_not_completed() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
-    store.set_faults(Faults::none().on(O::UploadPart, 11, Fault::DelayAnswer(Duration::from_secs(3))));
+    store.set_faults(Faults::none().on(
+        O::UploadPart,
+        11,
+        Fault::DelayAnswer(Duration::from_secs(3)),
+    ));
     let running = start_wavering(&machine, &store, 1, FOR_EVER);
     tokio::time::sleep(Duration::from_secs(1)).await;
     running.stop(StopRequest::Pause);
@@ -154,7 +161,8 @@ async fn a_source_that_changed_before_complete_is_not_completed() {
     nothing_left(&store);
 }
 
-/// P4 and P2: written to during the run. What arrived stays, and the next run sends only what differs.
+/// P4 and P2: written to during the run. What arrived stays, and the next run sends only what
+/// differs.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_changes_during_a_run_keeps_what_arrived() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -166,7 +174,11 @@ async fn a_source_that_changes_during_a_run_keeps_what_arrived() {
     assert_eq!(*arrived_bytes, 6 * PART_BYTES);
     let before = store.bytes_received();
     start_wavering(&machine, &store, 2, FOR_EVER).await.unwrap();
-    assert_eq!(store.bytes_received() - before, 4500 + PART_BYTES, "the rest, and the part that differs");
+    assert_eq!(
+        store.bytes_received() - before,
+        4500 + PART_BYTES,
+        "the rest, and the part that differs"
+    );
     assert_eq!(store.object(&object()).unwrap()[2500], bytes(SIZE)[2500] ^ 1);
     assert_eq!(machine.journals().list().unwrap().len(), 0);
 }
@@ -208,7 +220,8 @@ async fn a_cancel_that_cannot_remove_the_parts_says_so() {
     assert_eq!(machine.journals().list().unwrap().len(), 1);
 }
 
-/// 409 to every Complete: each upload was removed before the next was begun, and the condition is what is said.
+/// 409 to every Complete: each upload was removed before the next was begun, and the condition is
+/// what is said.
 #[tokio::test(start_paused = true)]
 async fn a_conflict_that_never_ends_is_said_and_forgotten() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -241,8 +254,11 @@ async fn a_file_that_shrank_below_the_threshold_leaves_no_parts() {
         let (machine, store) = (Machine::new(), aws(Faults::none()));
         machine.stops_after(&store, 5).await;
         std::fs::write(machine.file(), bytes(size)).unwrap();
-        let usual =
-            UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..machine.options() };
+        let usual = UploadOptions {
+            multipart_threshold_bytes: 1 << 20,
+            part_size_bytes: None,
+            ..machine.options()
+        };
         machine.start_with(&store, usual).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
         assert_eq!(store.object(&object()).unwrap(), bytes(size));
         assert_eq!(machine.journals().list().unwrap().len(), 0);

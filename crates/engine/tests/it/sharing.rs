@@ -8,14 +8,20 @@ use haul::parts::Key;
 use haul::remote::Operation as O;
 use haul::testing::memory::{Fault, Faults, MemoryStore, Refusal};
 use haul::{
-    BytesSource, Engine, EngineOptions, ObjectRef, StopRequest, Transfer, UploadOptions, UploadReport,
+    BytesSource, Engine, EngineOptions, ObjectRef, StopRequest, Transfer, UploadOptions,
+    UploadReport,
 };
 
 use crate::harness::{aws, bucket, bytes, engine, narrow_engine, nothing_left, options};
 
 const MIB: u64 = 1 << 20;
 
-fn upload(engine: &Engine, key: &str, size: usize, options: UploadOptions) -> Transfer<UploadReport> {
+fn upload(
+    engine: &Engine,
+    key: &str,
+    size: usize,
+    options: UploadOptions,
+) -> Transfer<UploadReport> {
     let object = ObjectRef { bucket: bucket(), key: Key::new(key).unwrap() };
     engine.upload(BytesSource::new(bytes(size)), object, options)
 }
@@ -54,7 +60,10 @@ async fn two_uploads_take_turns_at_the_gate() {
     let large = upload(&engine, "large", 1_000_000, options());
     tokio::time::sleep(Duration::from_secs(20)).await;
     let small = upload(&engine, "small", 10_000, options());
-    tokio::time::timeout(Duration::from_secs(15), small).await.expect("it waits for the large one").unwrap();
+    tokio::time::timeout(Duration::from_secs(15), small)
+        .await
+        .expect("it waits for the large one")
+        .unwrap();
     large.stop(StopRequest::Cancel);
     large.await.unwrap_err();
 }

@@ -1,8 +1,9 @@
-//! Whole uploads in random weather, one per seed, under a paused clock. After every run the promises that
-//! can be seen from outside are checked: P1, P2, P3, P5, P6.
+//! Whole uploads in random weather, one per seed, under a paused clock. After every run the
+//! promises that can be seen from outside are checked: P1, P2, P3, P5, P6.
 //!
-//! A failure prints its seed; `cargo xtask hunt` runs others (by `HAUL_SIMULATION_SEEDS=FIRST..END`). A seed
-//! that failed becomes a named test beside those of its kind.
+//! A failure prints its seed; `cargo xtask hunt` runs others (by
+//! `HAUL_SIMULATION_SEEDS=FIRST..END`). A seed that failed becomes a named test beside those of its
+//! kind.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,7 +17,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::harness::{
-    bytes, chain, engine, foreign_upload, never_aborted_in_doubt, object, options, provable, start, store,
+    bytes, chain, engine, foreign_upload, never_aborted_in_doubt, object, options, provable, start,
+    store,
 };
 use crate::seeds::{self, said};
 use crate::streaming::Breaking;
@@ -44,7 +46,8 @@ enum Way {
     Stream {
         promised: bool,
     },
-    /// A stream that makes no object: it breaks after so many bytes, or has another length than was promised.
+    /// A stream that makes no object: it breaks after so many bytes, or has another length than was
+    /// promised.
     Breaking {
         after: usize,
     },
@@ -68,12 +71,22 @@ struct Scenario {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, way, quirks, weather, options, memory_budget_bytes, size_bytes, caller, before } =
-            self;
+        let Self {
+            seed,
+            way,
+            quirks,
+            weather,
+            options,
+            memory_budget_bytes,
+            size_bytes,
+            caller,
+            before,
+        } = self;
         let before = before.as_ref().map(Vec::len);
         write!(
             f,
-            "seed {seed}: {way:?}, {size_bytes} bytes, {memory_budget_bytes} of memory, {caller:?}, before {before:?}\n{quirks:?}\n{weather:?}\n{options:?}"
+            "seed {seed}: {way:?}, {size_bytes} bytes, {memory_budget_bytes} of memory, \
+             {caller:?}, before {before:?}\n{quirks:?}\n{weather:?}\n{options:?}"
         )
     }
 }
@@ -133,7 +146,9 @@ impl Scenario {
             0 => Way::Breaking { after: random.random_range(0..=size_bytes) },
             1 => {
                 let other = random.random_range(0..2 * size_bytes as u64);
-                Way::Lying { promised_bytes: if other == size_bytes as u64 { other + 1 } else { other } }
+                Way::Lying {
+                    promised_bytes: if other == size_bytes as u64 { other + 1 } else { other },
+                }
             }
             2 | 3 => Way::Stream { promised: true },
             _ => Way::Stream { promised: false },
@@ -145,8 +160,11 @@ impl Scenario {
     async fn run(&self) -> &'static str {
         let store = store(self.quirks.clone(), Faults::none());
         if let Some(before) = &self.before {
-            let single =
-                UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
+            let single = UploadOptions {
+                multipart_threshold_bytes: 1 << 20,
+                part_size_bytes: None,
+                ..options()
+            };
             start(&store, before, single).await.unwrap();
         }
         let foreign = foreign_upload(&store).await;
@@ -162,7 +180,10 @@ impl Scenario {
         self.check_object(&store, &content, result.as_ref());
         // Garage drops it when the key is overwritten.
         let still_there = store.expire_upload(&foreign.upload_id);
-        assert!(still_there || self.quirks.overwriting_drops_uploads, "somebody else's upload was touched");
+        assert!(
+            still_there || self.quirks.overwriting_drops_uploads,
+            "somebody else's upload was touched"
+        );
         self.check_left_behind(&store, result.as_ref());
         assert_eq!(store.bytes_received_again(), 0, "P2");
         assert!(store.parts_in_flight_most() <= self.options.concurrency.unwrap_or(16), "P5");
@@ -171,20 +192,30 @@ impl Scenario {
     }
 
     /// `None`: the caller did not wait for the result.
-    async fn upload(&self, store: &MemoryStore, content: &[u8]) -> Option<Result<UploadReport, Error>> {
+    async fn upload(
+        &self,
+        store: &MemoryStore,
+        content: &[u8],
+    ) -> Option<Result<UploadReport, Error>> {
         let engine = engine(store, self.memory_budget_bytes);
         let stream = |size_bytes| {
-            let options =
-                StreamOptions { size_bytes, upload: self.options.clone(), ..StreamOptions::default() };
+            let options = StreamOptions {
+                size_bytes,
+                upload: self.options.clone(),
+                ..StreamOptions::default()
+            };
             let bytes = std::io::Cursor::new(content.to_vec());
             engine.upload_stream(bytes, object(), options)
         };
         let mut running = match self.way {
-            Way::Source => engine.upload(BytesSource::new(content.to_vec()), object(), self.options.clone()),
+            Way::Source => {
+                engine.upload(BytesSource::new(content.to_vec()), object(), self.options.clone())
+            }
             Way::Stream { promised } => stream(promised.then_some(content.len() as u64)),
             Way::Lying { promised_bytes } => stream(Some(promised_bytes)),
             Way::Breaking { after } => {
-                let options = StreamOptions { upload: self.options.clone(), ..StreamOptions::default() };
+                let options =
+                    StreamOptions { upload: self.options.clone(), ..StreamOptions::default() };
                 engine.upload_stream(Breaking::new(&content[..after]), object(), options)
             }
         };
@@ -216,12 +247,21 @@ impl Scenario {
         let ours = now.as_deref() == Some(content);
         let untouched = now.as_deref() == self.before.as_deref();
         if matches!(self.way, Way::Breaking { .. } | Way::Lying { .. }) {
-            assert!(untouched && !matches!(result, Some(Ok(_))), "P1: half a stream became an object");
+            assert!(
+                untouched && !matches!(result, Some(Ok(_))),
+                "P1: half a stream became an object"
+            );
         }
-        assert!(ours || untouched, "P1: the object is neither what was read nor what was there before");
+        assert!(
+            ours || untouched,
+            "P1: the object is neither what was read nor what was there before"
+        );
         let right = [Some(content), self.before.as_deref()].map(|bytes| bytes.map(crc64));
         for published in store.published(&object()) {
-            assert!(right.contains(&Some(published)), "P1: something else was visible for a moment");
+            assert!(
+                right.contains(&Some(published)),
+                "P1: something else was visible for a moment"
+            );
         }
         match result {
             None | Some(Err(Error::InDoubt { .. })) => {}
@@ -249,28 +289,33 @@ impl Scenario {
         store.history().iter().filter(lost).count()
     }
 
-    /// P3: completed, aborted, or said to be there. The upload of a Create whose answer was lost cannot be
-    /// known; it has no part.
+    /// P3: completed, aborted, or said to be there. The upload of a Create whose answer was lost
+    /// cannot be known; it has no part.
     fn check_left_behind(&self, store: &MemoryStore, result: Option<&Result<UploadReport, Error>>) {
         let history = store.history();
         let created = |fate: Fate| {
             let creates = history.iter().filter(|call| call.operation == O::CreateMultipartUpload);
             creates.filter(|call| call.fate == fate).count()
         };
-        let said = matches!(result, Some(Err(Error::LeftBehind { .. } | Error::InDoubt { .. })) | None);
-        let unknown =
-            created(Fate::Unknown) + usize::from(self.weather.twice > 0.0) * created(Fate::Succeeded);
+        let said =
+            matches!(result, Some(Err(Error::LeftBehind { .. } | Error::InDoubt { .. })) | None);
+        let unknown = created(Fate::Unknown)
+            + usize::from(self.weather.twice > 0.0) * created(Fate::Succeeded);
         let with_parts = store
             .open_uploads()
             .into_iter()
             .filter(|upload| {
                 history.iter().any(|call| {
-                    call.operation == O::UploadPart && call.upload_id.as_ref() == Some(&upload.upload_id)
+                    call.operation == O::UploadPart
+                        && call.upload_id.as_ref() == Some(&upload.upload_id)
                 })
             })
             .count();
         let left = store.open_uploads().len();
-        assert!(left <= unknown + usize::from(said), "P3: {left} uploads are left, {unknown} unknown");
+        assert!(
+            left <= unknown + usize::from(said),
+            "P3: {left} uploads are left, {unknown} unknown"
+        );
         assert!(with_parts <= usize::from(said), "P3: an upload with parts is left");
     }
 }
@@ -296,7 +341,8 @@ fn quirks(random: &mut StdRng) -> Quirks {
 /// From calm to foul. Bits flip only where a store gives the means to notice it.
 pub(crate) fn weather(random: &mut StdRng, provable: bool) -> Weather {
     let foul = if random.random_bool(0.1) { 0.3 } else { 0.06 } * random.random::<f64>();
-    let mut often = |most: f64| if random.random_bool(0.5) { most * random.random::<f64>() } else { 0.0 };
+    let mut often =
+        |most: f64| if random.random_bool(0.5) { most * random.random::<f64>() } else { 0.0 };
     let flips = if provable { foul } else { 0.0 };
     Weather {
         slow_down: often(foul * 3.0),

@@ -111,11 +111,13 @@ async fn a_source_that_changes_between_hashing_and_sending_is_noticed() {
     let reread = || UploadOptions { part_size_bytes: Some(600_000), ..options() };
     for quirks in [Quirks::AWS, Quirks::CEPH_RGW_16, Quirks::GARAGE_2] {
         for event in [Event::Modified, Event::Truncated] {
-            // Three parts of three slices, each read twice, and one part that is held and read once.
+            // Three parts of three slices, each read twice, and one part that is held and read
+            // once.
             for at_read in 1..=19 {
                 let store = store(quirks.clone(), Faults::none());
                 let error =
-                    fails_on(&engine(&store, 1 << 20), &store, event, at_read, reread(), 1_900_000).await;
+                    fails_on(&engine(&store, 1 << 20), &store, event, at_read, reread(), 1_900_000)
+                        .await;
                 assert!(matches!(error, Error::SourceChanged { .. }), "{}", chain(&error));
             }
         }
@@ -140,7 +142,11 @@ async fn a_source_that_panics_leaves_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_small_source_that_changes_is_noticed() {
     for event in [Event::Modified, Event::Truncated, Event::Broken] {
-        let single = UploadOptions { part_size_bytes: None, multipart_threshold_bytes: 1 << 20, ..options() };
+        let single = UploadOptions {
+            part_size_bytes: None,
+            multipart_threshold_bytes: 1 << 20,
+            ..options()
+        };
         fails(&aws(Faults::none()), event, 1, single, 500).await;
     }
 }

@@ -1,4 +1,5 @@
-//! The same upload at stores that behave otherwise: it arrives, and the report says how it was proven.
+//! The same upload at stores that behave otherwise: it arrives, and the report says how it was
+//! proven.
 
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ async fn every_checksum_arrives_at_every_store() {
 #[tokio::test(start_paused = true)]
 async fn a_rule_that_may_strike_before_the_end_is_said() {
     for (aborts_after, said_so) in [(Duration::ZERO, true), (Duration::from_secs(86_400), false)] {
-        let store = store(Quirks { aborts_after: Some(aborts_after), ..Quirks::AWS }, Faults::none());
+        let store =
+            store(Quirks { aborts_after: Some(aborts_after), ..Quirks::AWS }, Faults::none());
         let (ended, said) = heard(start(&store, &bytes(10_500), options())).await;
         ended.unwrap();
         assert_eq!(warned(&said), said_so);
@@ -47,8 +49,10 @@ async fn a_rule_that_may_strike_before_the_end_is_said() {
 async fn a_bit_flipped_on_the_way_to_a_store_that_ignores_checksums_is_noticed() {
     for fault in [Fault::FlipInTransit, Fault::FlipAtRest] {
         for checksum in [Some(ChecksumAlgorithm::Crc64Nvme), None] {
-            let store =
-                store(Quirks::CEPH_RGW_16, Faults::none().on_calls(O::UploadPart, 2..=4, fault.clone()));
+            let store = store(
+                Quirks::CEPH_RGW_16,
+                Faults::none().on_calls(O::UploadPart, 2..=4, fault.clone()),
+            );
             let report = arrives_with(&store, with(checksum)).await;
             assert_eq!(report.proof.md5, 11);
             assert_eq!(store.calls(O::UploadPart), 14);
@@ -93,22 +97,31 @@ async fn an_upload_that_is_dropped_because_its_key_was_overwritten_is_begun_anew
     let store = store(Quirks::GARAGE_2, Faults::none().on_every(O::UploadPart, slow()));
     let running = start(&store, &bytes(10_500), options());
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    run(&store, 7, UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() })
-        .await
-        .unwrap();
+    run(
+        &store,
+        7,
+        UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() },
+    )
+    .await
+    .unwrap();
     running.await.unwrap();
     assert_eq!(store.calls(O::CreateMultipartUpload), 2);
     assert_eq!(store.open_uploads(), vec![]);
-    assert_eq!(store.object(&object()).unwrap(), bytes(10_500), "the last writer wins, as at any store");
+    assert_eq!(
+        store.object(&object()).unwrap(),
+        bytes(10_500),
+        "the last writer wins, as at any store"
+    );
 }
 
-/// A put object is visible before its answer can be judged: wrong bytes must never stand there, not even
-/// until the next attempt, at a store that ignores checksums.
+/// A put object is visible before its answer can be judged: wrong bytes must never stand there, not
+/// even until the next attempt, at a store that ignores checksums.
 #[tokio::test(start_paused = true)]
 async fn a_bit_flipped_on_the_way_of_a_put_is_never_visible() {
     for checksum in ChecksumAlgorithm::ALL.into_iter().map(Some).chain([None]) {
         for quirks in [Quirks::AWS, Quirks::CEPH_RGW_16, Quirks::GARAGE_2] {
-            let store = store(quirks, Faults::none().on_calls(O::PutObject, 1..=2, Fault::FlipInTransit));
+            let store =
+                store(quirks, Faults::none().on_calls(O::PutObject, 1..=2, Fault::FlipInTransit));
             run(&store, 5000, single(checksum)).await.unwrap();
             assert_eq!(store.object(&object()).unwrap(), bytes(5000));
             assert_eq!((store.calls(O::PutObject), store.published(&object()).len()), (3, 1));
@@ -121,14 +134,20 @@ async fn a_bit_flipped_on_the_way_of_a_put_is_never_visible() {
 async fn require_proof_never_publishes_first_and_judges_then() {
     let silent = Quirks { etags: EtagKind::Opaque, ..Quirks::CEPH_RGW_16 };
     let store = store(silent, Faults::none());
-    let strict = UploadOptions { require_proof: true, ..single(Some(ChecksumAlgorithm::Crc64Nvme)) };
+    let strict =
+        UploadOptions { require_proof: true, ..single(Some(ChecksumAlgorithm::Crc64Nvme)) };
     let error = fails_with(&store, strict).await;
     assert!(matches!(error, Error::Unproven { .. }), "{}", chain(&error));
     assert_eq!(store.published(&object()), vec![]);
 }
 
 fn single(checksum: Option<ChecksumAlgorithm>) -> UploadOptions {
-    UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, checksum, ..options() }
+    UploadOptions {
+        multipart_threshold_bytes: 1 << 20,
+        part_size_bytes: None,
+        checksum,
+        ..options()
+    }
 }
 
 fn slow() -> Fault {
@@ -144,11 +163,17 @@ fn md5(part: &[u8]) -> [u8; 16] {
 async fn small_objects_are_put_in_one_piece() {
     for quirks in [Quirks::AWS, Quirks::CEPH_RGW_16, Quirks::GARAGE_2] {
         for size in [0, 1, 999_999] {
-            let faults =
-                Faults::none().on(O::PutObject, 1, Fault::LoseAnswer).on(O::PutObject, 2, Fault::CutBody);
+            let faults = Faults::none().on(O::PutObject, 1, Fault::LoseAnswer).on(
+                O::PutObject,
+                2,
+                Fault::CutBody,
+            );
             let store = store(quirks.clone(), faults);
-            let options =
-                UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
+            let options = UploadOptions {
+                multipart_threshold_bytes: 1 << 20,
+                part_size_bytes: None,
+                ..options()
+            };
             let report = run(&store, size, options).await.unwrap();
             assert_eq!(store.object(&object()).unwrap(), bytes(size));
             assert_eq!((report.part_count, report.upload_id), (1, None));

@@ -1,4 +1,5 @@
-//! Uploads of streams: whole or nothing although nothing can be read again, in bounded memory whatever the length.
+//! Uploads of streams: whole or nothing although nothing can be read again, in bounded memory
+//! whatever the length.
 
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use haul::parts::{GrowingPlan, Key, Limits};
 use haul::remote::Operation as O;
 use haul::testing::memory::{Fault, Faults, MemoryStore};
 use haul::{
-    BytesSource, Engine, EngineOptions, Error, Event, ObjectRef, StopRequest, StreamOptions, UploadOptions,
-    UploadReport,
+    BytesSource, Engine, EngineOptions, Error, Event, ObjectRef, StopRequest, StreamOptions,
+    UploadOptions, UploadReport,
 };
 
 use crate::harness::{aws, bucket, bytes, chain, engine, heard, nothing_left, object, options};
@@ -56,7 +57,11 @@ fn in_parts() -> StreamOptions {
     StreamOptions { upload: options(), ..StreamOptions::default() }
 }
 
-async fn send(store: &MemoryStore, content: &[u8], options: StreamOptions) -> Result<UploadReport, Error> {
+async fn send(
+    store: &MemoryStore,
+    content: &[u8],
+    options: StreamOptions,
+) -> Result<UploadReport, Error> {
     let engine = Engine::new(Arc::new(store.clone()), EngineOptions::default());
     let running = engine.upload_stream(Cursor::new(content.to_vec()), object(), options);
     tokio::time::timeout(Duration::from_secs(86_400), running).await.expect("the stream hangs")
@@ -93,17 +98,23 @@ async fn a_stream_below_the_threshold_is_one_request() {
 async fn proof_that_is_demanded_makes_parts_of_a_short_stream() {
     let store = aws(Faults::none());
     let upload = UploadOptions { require_proof: true, ..UploadOptions::default() };
-    let report = send(&store, b"short", StreamOptions { upload, ..StreamOptions::default() }).await.unwrap();
+    let report =
+        send(&store, b"short", StreamOptions { upload, ..StreamOptions::default() }).await.unwrap();
     assert_eq!((report.part_count, report.upload_id.is_some()), (1, true));
     assert_eq!(store.object(&object()).unwrap(), b"short".as_slice());
 }
 
 #[tokio::test(start_paused = true)]
 async fn parts_grow_along_the_stream_and_arrive_in_order() {
-    let store =
-        aws(Faults::none().on(O::UploadPart, 7, Fault::CutBody).on(O::UploadPart, 9, Fault::FlipAtRest));
+    let store = aws(Faults::none().on(O::UploadPart, 7, Fault::CutBody).on(
+        O::UploadPart,
+        9,
+        Fault::FlipAtRest,
+    ));
     let content = bytes(350_500);
-    let report = send(&store, &content, in_parts()).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+    let report = send(&store, &content, in_parts())
+        .await
+        .unwrap_or_else(|error| panic!("{}", chain(&error)));
     let limits = Limits { part_size_min_bytes: 1, ..Limits::AWS };
     let plan = GrowingPlan::new(&limits, None, Some(1000)).unwrap();
     let planned = plan.parts().take_while(|part| part.offset_bytes < 350_500).count();
@@ -125,9 +136,10 @@ async fn a_promised_length_is_kept_or_there_is_no_object() {
     {
         for whole in [in_parts(), StreamOptions::default()] {
             let store = aws(Faults::none());
-            let error = send(&store, &content, StreamOptions { size_bytes: Some(promised_bytes), ..whole })
-                .await
-                .unwrap_err();
+            let error =
+                send(&store, &content, StreamOptions { size_bytes: Some(promised_bytes), ..whole })
+                    .await
+                    .unwrap_err();
             let Error::StreamLength { promised_bytes: said, read_bytes: read, .. } = error else {
                 panic!("{}", chain(&error))
             };
@@ -144,8 +156,10 @@ async fn a_reader_that_fails_makes_no_object() {
         for options in [in_parts(), StreamOptions::default()] {
             let store = aws(Faults::none());
             let engine = Engine::new(Arc::new(store.clone()), EngineOptions::default());
-            let error =
-                engine.upload_stream(Breaking::new(&bytes(after)), object(), options).await.unwrap_err();
+            let error = engine
+                .upload_stream(Breaking::new(&bytes(after)), object(), options)
+                .await
+                .unwrap_err();
             assert!(chain(&error).ends_with("the producer died"), "{}", chain(&error));
             assert_eq!(store.object(&object()), None);
             nothing_left(&store);
@@ -155,15 +169,23 @@ async fn a_reader_that_fails_makes_no_object() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_its_parts_do_not_hold_is_refused() {
-    let limits = Limits { part_size_min_bytes: 1, part_count_max: 5, equal_parts: true, ..Limits::AWS };
+    let limits =
+        Limits { part_size_min_bytes: 1, part_count_max: 5, equal_parts: true, ..Limits::AWS };
     let upload = UploadOptions { limits, ..options() };
     let store = aws(Faults::none());
-    let stream =
-        |expected_size_bytes| StreamOptions { expected_size_bytes, upload: upload.clone(), ..in_parts() };
+    let stream = |expected_size_bytes| StreamOptions {
+        expected_size_bytes,
+        upload: upload.clone(),
+        ..in_parts()
+    };
     assert_eq!(send(&store, &bytes(5000), stream(None)).await.unwrap().part_count, 5);
     let store = aws(Faults::none());
     let error = send(&store, &bytes(5001), stream(None)).await.unwrap_err();
-    assert!(matches!(error, Error::StreamTooLong { capacity_bytes: 5000, .. }), "{}", chain(&error));
+    assert!(
+        matches!(error, Error::StreamTooLong { capacity_bytes: 5000, .. }),
+        "{}",
+        chain(&error)
+    );
     nothing_left(&store);
     // What is expected to be too long is refused before anything is read or sent.
     let store = aws(Faults::none());
@@ -175,13 +197,16 @@ async fn a_stream_that_its_parts_do_not_hold_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn parts_beyond_the_memory_pass_through_the_spool() {
     let folder = tempfile::tempdir_in("/var/tmp").unwrap();
-    let faults = Faults::none().on(O::UploadPart, 2, Fault::CutBody).on(O::UploadPart, 4, Fault::FlipAtRest);
+    let faults =
+        Faults::none().on(O::UploadPart, 2, Fault::CutBody).on(O::UploadPart, 4, Fault::FlipAtRest);
     let store = aws(faults);
     let content = bytes(5 << 20);
     let upload = UploadOptions { part_size_bytes: Some(MIB + 17), ..options() };
-    let stream = StreamOptions { spool_dir: folder.path().to_owned(), upload, ..StreamOptions::default() };
+    let stream =
+        StreamOptions { spool_dir: folder.path().to_owned(), upload, ..StreamOptions::default() };
     let (ended, said) =
-        heard(engine(&store, MIB).upload_stream(Cursor::new(content.clone()), object(), stream)).await;
+        heard(engine(&store, MIB).upload_stream(Cursor::new(content.clone()), object(), stream))
+            .await;
     assert_eq!(ended.unwrap_or_else(|error| panic!("{}", chain(&error))).part_count, 5);
     assert!(store.object(&object()).unwrap() == content);
     let spooling = said.iter().filter(|event| matches!(event, Event::Spooling { .. })).count();
@@ -196,11 +221,14 @@ async fn parts_beyond_the_memory_pass_through_the_spool() {
 async fn a_spool_in_memory_or_nowhere_is_refused() {
     for folder in ["/dev/shm", "/nowhere"] {
         let upload = UploadOptions { part_size_bytes: Some(MIB), ..options() };
-        let unknown = StreamOptions { spool_dir: folder.into(), upload, ..StreamOptions::default() };
+        let unknown =
+            StreamOptions { spool_dir: folder.into(), upload, ..StreamOptions::default() };
         let store = aws(Faults::none());
         let small = engine(&store, MIB);
-        let error =
-            small.upload_stream(Cursor::new(bytes(3 << 20)), object(), unknown.clone()).await.unwrap_err();
+        let error = small
+            .upload_stream(Cursor::new(bytes(3 << 20)), object(), unknown.clone())
+            .await
+            .unwrap_err();
         assert!(matches!(error, Error::Spool { .. }), "{}", chain(&error));
         assert_eq!(store.object(&object()), None);
         nothing_left(&store);
@@ -216,12 +244,14 @@ async fn a_spool_in_memory_or_nowhere_is_refused() {
     }
 }
 
-/// The store takes nothing any more: what was read since is what is held, and it is no more than the budget.
+/// The store takes nothing any more: what was read since is what is held, and it is no more than
+/// the budget.
 #[tokio::test(start_paused = true)]
 async fn no_more_of_a_stream_is_read_than_the_budget_holds() {
     let store = aws(Faults::none().on_calls(O::UploadPart, 13..=u64::MAX, Fault::Stall));
     let read_bytes = Arc::new(AtomicU64::new(0));
-    let counting = Counting { bytes: Cursor::new(bytes(32 << 20)), read_bytes: Arc::clone(&read_bytes) };
+    let counting =
+        Counting { bytes: Cursor::new(bytes(32 << 20)), read_bytes: Arc::clone(&read_bytes) };
     let upload = UploadOptions { part_size_bytes: Some(MIB), ..options() };
     let running = engine(&store, 6 * MIB + 1000).upload_stream(
         counting,
@@ -235,40 +265,50 @@ async fn no_more_of_a_stream_is_read_than_the_budget_holds() {
     nothing_left(&store);
 }
 
-/// Streams hold memory while they wait for their turn, files hold their turn while they wait for memory: neither must have
-/// what the other needs.
+/// Streams hold memory while they wait for their turn, files hold their turn while they wait for
+/// memory: neither must have what the other needs.
 #[tokio::test(start_paused = true)]
 async fn streams_and_files_of_one_engine_do_not_wait_for_each_other() {
     for concurrency in [1, 2, 5] {
-        let faults = Faults::none().on_every(O::UploadPart, Fault::Delay(Duration::from_millis(10)));
-        let store = aws(faults.on(O::UploadPart, 9, Fault::CutBody).on(O::UploadPart, 23, Fault::CutBody));
-        let limits = EngineOptions { concurrency, memory_budget_bytes: 4 * MIB, ..EngineOptions::default() };
+        let faults =
+            Faults::none().on_every(O::UploadPart, Fault::Delay(Duration::from_millis(10)));
+        let store =
+            aws(faults.on(O::UploadPart, 9, Fault::CutBody).on(O::UploadPart, 23, Fault::CutBody));
+        let limits =
+            EngineOptions { concurrency, memory_budget_bytes: 4 * MIB, ..EngineOptions::default() };
         let engine = Engine::new(Arc::new(store.clone()), limits);
         let content = bytes(10 << 20);
         let upload = UploadOptions { part_size_bytes: Some(MIB), ..options() };
         let key = |name: String| ObjectRef { bucket: bucket(), key: Key::new(name).unwrap() };
         let running = (0..6).map(|index| match index % 2 {
-            0 => engine.upload(BytesSource::new(content.clone()), key(index.to_string()), upload.clone()),
+            0 => engine.upload(
+                BytesSource::new(content.clone()),
+                key(index.to_string()),
+                upload.clone(),
+            ),
             _ => {
                 let stream = StreamOptions { upload: upload.clone(), ..StreamOptions::default() };
                 engine.upload_stream(Cursor::new(content.clone()), key(index.to_string()), stream)
             }
         });
         let all = futures_util::future::join_all(running.collect::<Vec<_>>());
-        let ended = tokio::time::timeout(Duration::from_secs(86_400), all).await.expect("they hang");
+        let ended =
+            tokio::time::timeout(Duration::from_secs(86_400), all).await.expect("they hang");
         ended.into_iter().for_each(|ended| drop(ended.unwrap()));
         (0..6).for_each(|index| assert!(store.object(&key(index.to_string())).unwrap() == content));
         nothing_left(&store);
     }
 }
 
-/// Every part of the memory is a stream's whose attempt has failed, and files wait for memory with every pass that a stream
-/// lets go of while it waits for its next attempt.
+/// Every part of the memory is a stream's whose attempt has failed, and files wait for memory with
+/// every pass that a stream lets go of while it waits for its next attempt.
 #[tokio::test(start_paused = true)]
 async fn a_part_that_holds_memory_keeps_its_pass_between_attempts() {
     let warming = 20;
-    let store = aws(Faults::none().on_calls(O::UploadPart, warming + 1..=warming + 4, Fault::CutBody));
-    let limits = EngineOptions { concurrency: 5, memory_budget_bytes: 4 * MIB, ..EngineOptions::default() };
+    let store =
+        aws(Faults::none().on_calls(O::UploadPart, warming + 1..=warming + 4, Fault::CutBody));
+    let limits =
+        EngineOptions { concurrency: 5, memory_budget_bytes: 4 * MIB, ..EngineOptions::default() };
     let engine = Engine::new(Arc::new(store.clone()), limits);
     let upload = UploadOptions { part_size_bytes: Some(MIB), ..options() };
     let key = |name: &str| ObjectRef { bucket: bucket(), key: Key::new(name).unwrap() };
@@ -280,7 +320,11 @@ async fn a_part_that_holds_memory_keeps_its_pass_between_attempts() {
         engine.upload_stream(Cursor::new(content.clone()), key(&format!("stream {index}")), stream)
     });
     let files = (0..6).map(|index| {
-        engine.upload(BytesSource::new(content.clone()), key(&format!("file {index}")), upload.clone())
+        engine.upload(
+            BytesSource::new(content.clone()),
+            key(&format!("file {index}")),
+            upload.clone(),
+        )
     });
     let all = futures_util::future::join_all(streams.chain(files).collect::<Vec<_>>());
     let ended = tokio::time::timeout(Duration::from_secs(86_400), all).await.expect("they hang");

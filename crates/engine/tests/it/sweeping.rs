@@ -1,4 +1,5 @@
-//! Unfinished uploads of any tool: found whole, and removed only when nothing was sent to them for a while.
+//! Unfinished uploads of any tool: found whole, and removed only when nothing was sent to them for
+//! a while.
 
 use haul::body::Payload;
 use haul::pace::RetryPolicy;
@@ -62,7 +63,8 @@ async fn an_upload_that_ends_between_the_listings_is_skipped() {
 /// What may not be listed may be billed: it is reported, never counted as nothing.
 #[tokio::test(start_paused = true)]
 async fn an_upload_whose_parts_are_denied_is_reported() {
-    let store = aws(Faults::none().on_calls(O::ListParts, 1..=1, Fault::Answer(Refusal::ACCESS_DENIED)));
+    let store =
+        aws(Faults::none().on_calls(O::ListParts, 1..=1, Fault::Answer(Refusal::ACCESS_DENIED)));
     begin(&store, "a").await;
     begin(&store, "b").await;
     let found = found(&store, "").await;
@@ -71,18 +73,21 @@ async fn an_upload_whose_parts_are_denied_is_reported() {
 
 #[tokio::test(start_paused = true)]
 async fn a_denied_listing_is_an_error_and_not_an_empty_one() {
-    let store = aws(Faults::none().on(O::ListMultipartUploads, 1, Fault::Answer(Refusal::ACCESS_DENIED)));
+    let store =
+        aws(Faults::none().on(O::ListMultipartUploads, 1, Fault::Answer(Refusal::ACCESS_DENIED)));
     begin(&store, "a").await;
     assert!(inventory(&store, &bucket(), "", &InventoryOptions::default()).await.is_err());
 }
 
-/// AbortMultipartUpload has no condition: a part that arrived after the inventory must be seen before the abort is sent.
+/// AbortMultipartUpload has no condition: a part that arrived after the inventory must be seen
+/// before the abort is sent.
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_received_a_part_meanwhile_stays() {
     let store = aws(Faults::none());
     let upload = begin(&store, "a").await;
     tokio::time::advance(std::time::Duration::from_secs(3600)).await;
-    let idle_since = found(&store, "").await.uploads[0].last_active.unwrap() + SignedDuration::from_secs(60);
+    let idle_since =
+        found(&store, "").await.uploads[0].last_active.unwrap() + SignedDuration::from_secs(60);
     send(&store, &upload, 1, 10).await;
     let kept = remove_if_idle(&store, &upload, idle_since, &RetryPolicy::default()).await.unwrap();
     assert!(matches!(kept, Removal::Active { .. }), "{kept:?}");
@@ -102,7 +107,8 @@ async fn an_abort_that_fails_twice_is_repeated() {
     assert_eq!(remove(&store, &upload, &RetryPolicy::default()).await.unwrap(), Removal::Gone);
 }
 
-/// Parts in flight may land after an abort, and are billed: only ListParts tells when nothing is left.
+/// Parts in flight may land after an abort, and are billed: only ListParts tells when nothing is
+/// left.
 #[tokio::test(start_paused = true)]
 async fn a_part_that_lands_after_the_abort_is_removed_too() {
     let part = PartNumber::new(2).unwrap();
@@ -121,6 +127,7 @@ async fn an_unknown_upload_is_gone() {
     let store = aws(Faults::none());
     let object = ObjectRef { bucket: Bucket::new("bucket").unwrap(), key: Key::new("a").unwrap() };
     let upload = UploadRef { object, upload_id: UploadId::new("none").unwrap() };
-    let idle = remove_if_idle(&store, &upload, Timestamp::MAX, &RetryPolicy::default()).await.unwrap();
+    let idle =
+        remove_if_idle(&store, &upload, Timestamp::MAX, &RetryPolicy::default()).await.unwrap();
     assert_eq!(idle, Removal::Gone);
 }

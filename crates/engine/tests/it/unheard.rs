@@ -11,8 +11,8 @@ use haul::{Error, UploadOptions};
 use crate::harness::{aws, chain, foreign_upload, heard, nothing_left, upload_ids, warned};
 use crate::machine::Machine;
 
-/// A machine that was killed with its Create carried out and the answer unheard: a journal that says when it began, and
-/// an empty upload at the store.
+/// A machine that was killed with its Create carried out and the answer unheard: a journal that
+/// says when it began, and an empty upload at the store.
 async fn killed_within_create() -> (Machine, MemoryStore, String) {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     machine.stops_after(&store, 1).await;
@@ -29,7 +29,8 @@ async fn aborted(machine: &Machine, store: &MemoryStore, id: &str) -> Abandoned 
     abandon(Arc::new(store.clone()), &machine.journals(), id).await.unwrap()
 }
 
-/// `haul abort ID` said after 0.03 s that nothing was there, without asking; the upload stayed for ever.
+/// `haul abort ID` said after 0.03 s that nothing was there, without asking; the upload stayed for
+/// ever.
 #[tokio::test(start_paused = true)]
 async fn abort_asks_for_what_an_unheard_create_left() {
     let (machine, store, id) = killed_within_create().await;
@@ -50,13 +51,16 @@ async fn abort_asks_for_what_an_unheard_create_left() {
 #[tokio::test(start_paused = true)]
 async fn abort_keeps_the_journal_when_the_store_does_not_say() {
     let (machine, store, id) = killed_within_create().await;
-    store.set_faults(Faults::none().on_every(O::ListMultipartUploads, Fault::Answer(Refusal::ACCESS_DENIED)));
+    store.set_faults(
+        Faults::none().on_every(O::ListMultipartUploads, Fault::Answer(Refusal::ACCESS_DENIED)),
+    );
     let error = abandon(Arc::new(store.clone()), &machine.journals(), &id).await.unwrap_err();
     assert!(matches!(error, Error::Store { .. }), "{}", chain(&error));
     assert_eq!(machine.journals().list().unwrap().len(), 1);
 }
 
-/// Trap 26: two empty uploads of that minute, and one answer was lost. Nothing is removed, and a person has to choose.
+/// Trap 26: two empty uploads of that minute, and one answer was lost. Nothing is removed, and a
+/// person has to choose.
 #[tokio::test(start_paused = true)]
 async fn abort_removes_nothing_that_may_be_another_clients() {
     let (machine, store, id) = killed_within_create().await;

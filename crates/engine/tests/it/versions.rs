@@ -31,8 +31,9 @@ fn part(number: u32) -> PartNumber {
     PartNumber::new(number).unwrap()
 }
 
-/// An encrypted container was changed in one place between two runs, with its length and mtime restored. The second run
-/// took all parts for known and completed an object of two versions, "every part proven".
+/// An encrypted container was changed in one place between two runs, with its length and mtime
+/// restored. The second run took all parts for known and completed an object of two versions,
+/// "every part proven".
 #[tokio::test(start_paused = true)]
 async fn a_rewrite_with_restored_times_between_runs_is_compared() {
     let opaque = Quirks { echo_checksums: false, etags: EtagKind::Opaque, ..Quirks::AWS };
@@ -64,7 +65,11 @@ async fn a_rewrite_with_restored_times_within_a_run_stops_it() {
     rewrite_with_its_time_restored(&machine.file(), 17);
     let error = running.await.unwrap_err();
     let Error::Paused { source: Some(cause), .. } = &error else { panic!("{}", chain(&error)) };
-    assert!(matches!(&**cause, Error::SourceChanged { change: Change::Inode, .. }), "{}", chain(&error));
+    assert!(
+        matches!(&**cause, Error::SourceChanged { change: Change::Inode, .. }),
+        "{}",
+        chain(&error)
+    );
     assert_eq!(store.calls(O::CompleteMultipartUpload), 0);
 
     store.set_faults(Faults::none());
@@ -74,16 +79,18 @@ async fn a_rewrite_with_restored_times_within_a_run_stops_it() {
     assert_eq!(store.object(&object()).unwrap(), std::fs::read(machine.file()).unwrap());
 }
 
-/// A new name, another link or other permissions change the inode and not one byte: everything is compared, nothing is
-/// sent again, and `--on-change fail` has no reason to fail.
+/// A new name, another link or other permissions change the inode and not one byte: everything is
+/// compared, nothing is sent again, and `--on-change fail` has no reason to fail.
 #[tokio::test(start_paused = true)]
 async fn a_new_link_is_compared_and_costs_nothing_that_arrived() {
     for on_change in [OnChange::Resend, OnChange::Fail] {
         let (machine, store) = (Machine::new(), aws(Faults::none()));
         machine.stops_after(&store, 5).await;
         std::fs::hard_link(machine.file(), machine.file().with_file_name("link")).unwrap();
-        let report =
-            machine.start_with(&store, UploadOptions { on_change, ..machine.options() }).await.unwrap();
+        let report = machine
+            .start_with(&store, UploadOptions { on_change, ..machine.options() })
+            .await
+            .unwrap();
         assert_eq!(report.resumed_bytes, 5 * PART_BYTES);
         assert_eq!(store.object(&object()).unwrap(), bytes(SIZE));
     }
@@ -93,7 +100,11 @@ async fn a_new_link_is_compared_and_costs_nothing_that_arrived() {
     rewrite_with_its_time_restored(&machine.file(), 17);
     let strict = UploadOptions { on_change: OnChange::Fail, ..machine.options() };
     let error = machine.start_with(&store, strict).await.unwrap_err();
-    assert!(matches!(error, Error::SourceChangedSince { change: Change::Inode, .. }), "{}", chain(&error));
+    assert!(
+        matches!(error, Error::SourceChangedSince { change: Change::Inode, .. }),
+        "{}",
+        chain(&error)
+    );
 }
 
 const WRITES_THROUGH_A_MAPPING: &str = r#"
@@ -106,8 +117,9 @@ for number in (1, 2):
     sys.stdin.readline()
 "#;
 
-/// A database writes through a mapping. Its page is dirty before Haul opens the file, so a later write to that page
-/// moves no time: the part that had been read before it went into one object with parts that were read after it.
+/// A database writes through a mapping. Its page is dirty before Haul opens the file, so a later
+/// write to that page moves no time: the part that had been read before it went into one object
+/// with parts that were read after it.
 #[test]
 fn a_write_through_a_dirty_mapping_is_noticed() {
     // Not in memory: tmpfs never writes back.
@@ -122,7 +134,8 @@ fn a_write_through_a_dirty_mapping_is_noticed() {
         secret_key: "none".into(),
     };
     let mut writer =
-        Talk::start(&Venv::shared(), WRITES_THROUGH_A_MAPPING, &nowhere, &[path.to_str().unwrap()]).unwrap();
+        Talk::start(&Venv::shared(), WRITES_THROUGH_A_MAPPING, &nowhere, &[path.to_str().unwrap()])
+            .unwrap();
     assert_eq!(writer.line().unwrap(), "written");
     let source = FileSource::open(&path).unwrap();
     source.check_unchanged().unwrap();

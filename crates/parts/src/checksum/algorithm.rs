@@ -1,7 +1,7 @@
 //! Which checksum algorithms S3 has, how it spells them, and which type each may have.
 //!
-//! Sources: S3 API model (ChecksumAlgorithm, ChecksumType, UploadPart headers) and S3 User Guide, "Checking object integrity".
-//! A table and nothing else.
+//! Sources: S3 API model (ChecksumAlgorithm, ChecksumType, UploadPart headers) and S3 User Guide,
+//! "Checking object integrity". A table and nothing else.
 
 use std::fmt;
 use std::str::FromStr;
@@ -64,8 +64,9 @@ impl ChecksumAlgorithm {
 
     /// The header that carries the value (in base64) in PutObject and UploadPart, in lower case.
     ///
-    /// For MD5 this is `content-md5`: every store knows it, it is never echoed (the ETag is the echo), and it must not be
-    /// announced with `x-amz-checksum-algorithm` at Create. AWS's newer `x-amz-checksum-md5` is not used.
+    /// For MD5 this is `content-md5`: every store knows it, it is never echoed (the ETag is the
+    /// echo), and it must not be announced with `x-amz-checksum-algorithm` at Create. AWS's newer
+    /// `x-amz-checksum-md5` is not used.
     pub const fn header_name(self) -> &'static str {
         match self {
             Self::Crc64Nvme => "x-amz-checksum-crc64nvme",
@@ -88,7 +89,8 @@ impl ChecksumAlgorithm {
         }
     }
 
-    /// Whether the value of two pieces together follows from the values and lengths of both: the CRCs.
+    /// Whether the value of two pieces together follows from the values and lengths of both: the
+    /// CRCs.
     pub const fn combines(self) -> bool {
         matches!(self, Self::Crc64Nvme | Self::Crc32c | Self::Crc32)
     }
@@ -101,7 +103,8 @@ impl ChecksumAlgorithm {
         }
     }
 
-    /// Whether a multipart upload may be created with this type. (An object of one PutObject is always full-object.)
+    /// Whether a multipart upload may be created with this type. (An object of one PutObject is
+    /// always full-object.)
     pub const fn supports(self, checksum_type: ChecksumType) -> bool {
         match checksum_type {
             ChecksumType::FullObject => self.combines(),

@@ -1,14 +1,16 @@
 //! The full-object CRC from the CRCs of the parts, without reading a byte again.
 //!
-//! A CRC is linear: that of `a ++ b` is that of `a` multiplied by `x^(8·len b)` modulo the polynomial, xor that of `b`. Hashes
-//! have no such law, so only [`ChecksumAlgorithm::combines`] algorithms are taken. The power depends on the length alone
-//! and all parts but the last are equal, so it is computed once for them. `crc_fast::checksum_combine` computes the same
-//! with bit matrices, anew for every part: 120 µs each, more than a second for 10,000 parts between the last part and
-//! Complete. The tests hold both against each other.
+//! A CRC is linear: that of `a ++ b` is that of `a` multiplied by `x^(8·len b)` modulo the
+//! polynomial, xor that of `b`. Hashes have no such law, so only [`ChecksumAlgorithm::combines`]
+//! algorithms are taken. The power depends on the length alone and all parts but the last are
+//! equal, so it is computed once for them. `crc_fast::checksum_combine` computes the same with bit
+//! matrices, anew for every part: 120 µs each, more than a second for 10,000 parts between the last
+//! part and Complete. The tests hold both against each other.
 
 use super::{Checksum, ChecksumAlgorithm, ChecksumError};
 
-/// The checksum of the whole from `(checksum, length in bytes)` of each piece, in order. Empty pieces change nothing.
+/// The checksum of the whole from `(checksum, length in bytes)` of each piece, in order. Empty
+/// pieces change nothing.
 ///
 /// # Errors
 /// When there is no piece, the algorithms differ, or the algorithm is not a CRC.
@@ -24,7 +26,11 @@ pub fn combine_full_object(
     for (index, (part, size_bytes)) in parts.enumerate() {
         if part.algorithm() != algorithm {
             let found = part.algorithm();
-            return Err(ChecksumError::MixedAlgorithms { expected: algorithm, found, part: index + 2 });
+            return Err(ChecksumError::MixedAlgorithms {
+                expected: algorithm,
+                found,
+                part: index + 2,
+            });
         }
         let shift = match last_shift {
             Some((size, shift)) if size == size_bytes => shift,
@@ -36,9 +42,11 @@ pub fn combine_full_object(
     Ok(Checksum::from_crc(algorithm, whole))
 }
 
-/// Polynomials over GF(2) modulo that of a CRC, written as these CRCs are: the lowest power in the highest bit.
+/// Polynomials over GF(2) modulo that of a CRC, written as these CRCs are: the lowest power in the
+/// highest bit.
 ///
-/// The combining law in its short form needs a CRC whose start value equals its final xor; that is so for all three.
+/// The combining law in its short form needs a CRC whose start value equals its final xor; that is
+/// so for all three.
 struct Field {
     polynomial: u64,
     one: u64,
@@ -49,7 +57,9 @@ impl Field {
         const ONE_32: u64 = 1 << 31;
         const ONE_64: u64 = 1 << 63;
         match algorithm {
-            ChecksumAlgorithm::Crc64Nvme => Ok(Self { polynomial: 0x9a6c_9329_ac4b_c9b5, one: ONE_64 }),
+            ChecksumAlgorithm::Crc64Nvme => {
+                Ok(Self { polynomial: 0x9a6c_9329_ac4b_c9b5, one: ONE_64 })
+            }
             ChecksumAlgorithm::Crc32c => Ok(Self { polynomial: 0x82f6_3b78, one: ONE_32 }),
             ChecksumAlgorithm::Crc32 => Ok(Self { polynomial: 0xedb8_8320, one: ONE_32 }),
             ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256 | ChecksumAlgorithm::Md5 => {

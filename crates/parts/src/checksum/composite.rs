@@ -1,8 +1,9 @@
 //! The composite checksum of a multipart object: the hash of the concatenated digests of its parts.
 //!
-//! Written `base64-N` in headers and answers, with the number of parts; the request of CompleteMultipartUpload takes it without.
-//! Every algorithm can be computed this way; which of them S3 takes is [`ChecksumAlgorithm::supports`]. The composite
-//! ETag is the same idea in hex: [`ETag::composite`](crate::ETag::composite).
+//! Written `base64-N` in headers and answers, with the number of parts; the request of
+//! CompleteMultipartUpload takes it without. Every algorithm can be computed this way; which of
+//! them S3 takes is [`ChecksumAlgorithm::supports`]. The composite ETag is the same idea in hex:
+//! [`ETag::composite`](crate::ETag::composite).
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! Hashing bytes as they pass, by one algorithm or several in one pass.
 //!
-//! Bytes should be read from memory once: [`MultiHasher`] walks its input in blocks small enough to stay in the first cache
-//! levels and feeds each block to every algorithm before the next one. MD5 of many streams at once is in
-//! [`lanes`](crate::lanes).
+//! Bytes should be read from memory once: [`MultiHasher`] walks its input in blocks small enough to
+//! stay in the first cache levels and feeds each block to every algorithm before the next one. MD5
+//! of many streams at once is in [`lanes`](crate::lanes).
 
 use crc_fast::CrcAlgorithm;
 use sha1::Sha1;
@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 use super::{Checksum, ChecksumAlgorithm};
 use crate::lanes::Md5Stream;
 
-/// How much [`MultiHasher`] gives to one algorithm before the next gets the same bytes: half of a usual 32 KiB L1 cache.
+/// How much [`MultiHasher`] gives to one algorithm before the next gets the same bytes: half of a
+/// usual 32 KiB L1 cache.
 pub const MULTI_HASHER_BLOCK_BYTES: usize = 16 * 1024;
 
 /// One running checksum.
@@ -69,7 +70,9 @@ impl Hasher {
     /// The checksum of all bytes taken.
     pub fn finish(self) -> Checksum {
         let checksum = match self.state {
-            HasherState::Crc(digest) => return Checksum::from_crc(self.algorithm, digest.finalize()),
+            HasherState::Crc(digest) => {
+                return Checksum::from_crc(self.algorithm, digest.finalize());
+            }
             HasherState::Sha1(digest) => Checksum::from_bytes(self.algorithm, &digest.finalize()),
             HasherState::Sha256(digest) => Checksum::from_bytes(self.algorithm, &digest.finalize()),
             HasherState::Md5(stream) => Checksum::from_bytes(self.algorithm, &stream.finish()),

@@ -1,7 +1,7 @@
 //! A checksum: an algorithm and its bytes, always of the right length.
 //!
-//! S3 writes values in base64, big end first for the CRCs; that is the byte order kept here. Small and `Copy`, because one
-//! exists for every part of every upload.
+//! S3 writes values in base64, big end first for the CRCs; that is the byte order kept here. Small
+//! and `Copy`, because one exists for every part of every upload.
 
 use std::fmt;
 
@@ -29,7 +29,10 @@ pub struct Checksum {
 #[non_exhaustive]
 pub enum ChecksumError {
     /// Not the name of an algorithm that Haul knows.
-    #[error("unknown checksum algorithm {name:?}; known are CRC64NVME, CRC32C, CRC32, SHA1, SHA256 and MD5")]
+    #[error(
+        "unknown checksum algorithm {name:?}; known are CRC64NVME, CRC32C, CRC32, SHA1, SHA256 and \
+         MD5"
+    )]
     UnknownAlgorithm {
         /// The name as it was given.
         name: String,
@@ -82,7 +85,10 @@ pub enum ChecksumError {
         given: usize,
     },
     /// A composite value without `-N`, or with an impossible `N`.
-    #[error("composite {algorithm} value {text:?} does not end in '-' and a number of parts from 1 to 10000")]
+    #[error(
+        "composite {algorithm} value {text:?} does not end in '-' and a number of parts from 1 to \
+         10000"
+    )]
     NotComposite {
         /// Of which algorithm a value was expected.
         algorithm: ChecksumAlgorithm,
@@ -95,7 +101,8 @@ impl Checksum {
     /// A value from its bytes; for the CRCs big end first.
     ///
     /// # Errors
-    /// [`ChecksumError::WrongLength`] unless there are exactly [`ChecksumAlgorithm::digest_len`] bytes.
+    /// [`ChecksumError::WrongLength`] unless there are exactly [`ChecksumAlgorithm::digest_len`]
+    /// bytes.
     pub fn from_bytes(algorithm: ChecksumAlgorithm, digest: &[u8]) -> Result<Self, ChecksumError> {
         if digest.len() != algorithm.digest_len() {
             return Err(ChecksumError::WrongLength { algorithm, given_bytes: digest.len() });
@@ -131,7 +138,8 @@ impl Checksum {
         &self.bytes[..self.algorithm.digest_len()]
     }
 
-    /// The digest of an MD5, for comparing with an [`ETag`](crate::ETag); `None` for other algorithms.
+    /// The digest of an MD5, for comparing with an [`ETag`](crate::ETag); `None` for other
+    /// algorithms.
     pub fn as_md5(&self) -> Option<[u8; 16]> {
         match self.algorithm {
             ChecksumAlgorithm::Md5 => self.bytes().try_into().ok(),

@@ -1,12 +1,12 @@
-//! Whether streams are advanced side by side on a machine: decided from two measured times. Pure: who measures, and when,
-//! is for the caller.
+//! Whether streams are advanced side by side on a machine: decided from two measured times. Pure:
+//! who measures, and when, is for the caller.
 
 use std::time::Duration;
 
 use super::LANES;
 
-/// How much faster side by side must be, in percent of one by one. Below that the waiting for company is not worth it, and
-/// two measurements of the same thing differ by as much.
+/// How much faster side by side must be, in percent of one by one. Below that the waiting for
+/// company is not worth it, and two measurements of the same thing differ by as much.
 const GAIN_MIN_PERCENT: u128 = 110;
 
 /// The way in which several streams are advanced.
@@ -22,11 +22,12 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// Decides from the time that one stream takes alone for some bytes, and the time that all [`LANES`] take together for
-    /// as many bytes each.
+    /// Decides from the time that one stream takes alone for some bytes, and the time that all
+    /// [`LANES`] take together for as many bytes each.
     ///
-    /// A lane without a stream costs as much as one with: any number of streams takes the time of all lanes. So side by side
-    /// gains from the number on where one after the other takes longer, which may be none.
+    /// A lane without a stream costs as much as one with: any number of streams takes the time of
+    /// all lanes. So side by side gains from the number on where one after the other takes longer,
+    /// which may be none.
     pub fn from_times(one_stream: Duration, all_lanes: Duration) -> Self {
         let gains = |streams: &usize| {
             one_stream.as_nanos() * *streams as u128 * 100 > all_lanes.as_nanos() * GAIN_MIN_PERCENT

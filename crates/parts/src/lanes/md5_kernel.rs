@@ -1,9 +1,10 @@
 //! One MD5 compression for eight streams at once: word `i` of all eight lies in one vector.
 //!
-//! MD5 of one stream is a chain in which every step waits for the one before, so a core is mostly idle; eight chains side
-//! by side fill it. Written over `fearless_simd`, which picks the instruction set at run time (SSE2, AVX2, AVX-512, NEON) and
-//! keeps this free of `unsafe`. `md5-simd` has such kernels too but only for whole messages from their first byte,
-//! which an upload in progress does not have.
+//! MD5 of one stream is a chain in which every step waits for the one before, so a core is mostly
+//! idle; eight chains side by side fill it. Written over `fearless_simd`, which picks the
+//! instruction set at run time (SSE2, AVX2, AVX-512, NEON) and keeps this free of `unsafe`.
+//! `md5-simd` has such kernels too but only for whole messages from their first byte, which an
+//! upload in progress does not have.
 
 use std::hint::black_box;
 
@@ -15,16 +16,26 @@ use super::{BLOCK_BYTES, Md5State};
 /// How many streams go side by side.
 pub(super) const LANES: usize = 8;
 
-/// Advances eight states over as many blocks as the first lane has; all lanes must have the same number.
-pub(super) fn compress(level: Level, states: &mut [Md5State; LANES], blocks: &[&[[u8; BLOCK_BYTES]]; LANES]) {
-    debug_assert!(blocks.iter().all(|lane| lane.len() == blocks[0].len()), "lanes of different length");
-    // The compiler would turn constants that it can see into vectors of eight equal words each, and be a seventh slower.
+/// Advances eight states over as many blocks as the first lane has; all lanes must have the same
+/// number.
+pub(super) fn compress(
+    level: Level,
+    states: &mut [Md5State; LANES],
+    blocks: &[&[[u8; BLOCK_BYTES]]; LANES],
+) {
+    debug_assert!(
+        blocks.iter().all(|lane| lane.len() == blocks[0].len()),
+        "lanes of different length"
+    );
+    // The compiler would turn constants that it can see into vectors of eight equal words each, and
+    // be a seventh slower.
     let sines = black_box(&SINES);
     dispatch!(level, simd => compress_with(simd, states, blocks, sines));
 }
 
-// Everything below must be inlined into `dispatch!`, which is where the instruction set is switched on. That is why there are
-// loops here and no closures: those of `array::map` were not inlined, which cost a fifth.
+// Everything below must be inlined into `dispatch!`, which is where the instruction set is switched
+// on. That is why there are loops here and no closures: those of `array::map` were not inlined,
+// which cost a fifth.
 
 #[inline(always)]
 fn compress_with<S: Simd>(
@@ -84,7 +95,8 @@ fn transpose<S: Simd>(mut rows: [u32x8<S>; 8]) -> [u32x8<S>; 8] {
     rows
 }
 
-/// The 64 steps of RFC 1321. Spelled out by number, because rotations and indices have to be constants.
+/// The 64 steps of RFC 1321. Spelled out by number, because rotations and indices have to be
+/// constants.
 #[inline(always)]
 fn rounds<S: Simd>(v: &mut [u32x8<S>; 4], m: &[[u32x8<S>; 8]; 2], sines: &[u32; 64]) {
     macro_rules! steps {
@@ -97,8 +109,13 @@ fn rounds<S: Simd>(v: &mut [u32x8<S>; 4], m: &[[u32x8<S>; 8]; 2], sines: &[u32; 
 }
 
 #[inline(always)]
-fn step<S: Simd, const NUMBER: usize>(v: &mut [u32x8<S>; 4], m: &[[u32x8<S>; 8]; 2], sines: &[u32; 64]) {
-    // The registers a, b, c, d change places at every step; here the names move and the values stay.
+fn step<S: Simd, const NUMBER: usize>(
+    v: &mut [u32x8<S>; 4],
+    m: &[[u32x8<S>; 8]; 2],
+    sines: &[u32; 64],
+) {
+    // The registers a, b, c, d change places at every step; here the names move and the values
+    // stay.
     let a = (64 - NUMBER) % 4;
     let (b, c, d) = (v[(a + 1) % 4], v[(a + 2) % 4], v[(a + 3) % 4]);
     let (mix, word) = match NUMBER / 16 {
@@ -112,7 +129,8 @@ fn step<S: Simd, const NUMBER: usize>(v: &mut [u32x8<S>; 4], m: &[[u32x8<S>; 8];
     v[a] = b + ((sum << left) | (sum >> (32 - left)));
 }
 
-const ROTATIONS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
+const ROTATIONS: [[u32; 4]; 4] =
+    [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 
 /// `floor(2^32 · |sin(i + 1)|)`, as RFC 1321 defines them.
 #[rustfmt::skip]

@@ -1,4 +1,5 @@
-//! One stream of MD5 (RFC 1321): its state after the whole blocks so far, and the block that is begun.
+//! One stream of MD5 (RFC 1321): its state after the whole blocks so far, and the block that is
+//! begun.
 
 use super::{BLOCK_BYTES, Block, Md5State};
 
@@ -98,6 +99,8 @@ impl Default for Md5Stream {
 
 impl std::fmt::Debug for Md5Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Md5Stream").field("length_bytes", &self.length_bytes).finish_non_exhaustive()
+        f.debug_struct("Md5Stream")
+            .field("length_bytes", &self.length_bytes)
+            .finish_non_exhaustive()
     }
 }

@@ -1,20 +1,24 @@
-//! Decides the part size along a stream whose length nobody knows: small parts at first, larger ones the further it gets.
+//! Decides the part size along a stream whose length nobody knows: small parts at first, larger
+//! ones the further it gets.
 //!
-//! Without a word about its length, the parts of a stream begin at 8 MiB and grow by 8 MiB every 800 MiB, up to the largest
-//! part of the store: a part is about a hundredth of what lies before it. In symbols, a part that begins at offset `o` has
-//! `min(largest, base + base × ⌊(o − steady) / (base × parts / 100)⌋)` bytes, where `parts` is the most parts that the
-//! store takes, and nothing grows before `steady`: 0, or the length that was expected.
+//! Without a word about its length, the parts of a stream begin at 8 MiB and grow by 8 MiB every
+//! 800 MiB, up to the largest part of the store: a part is about a hundredth of what lies before
+//! it. In symbols, a part that begins at offset `o` has `min(largest, base + base × ⌊(o − steady) /
+//! (base × parts / 100)⌋)` bytes, where `parts` is the most parts that the store takes, and nothing
+//! grows before `steady`: 0, or the length that was expected.
 //!
-//! Guarantees: same arguments, same parts; never more parts than the store takes, and none outside its sizes; no part is
-//! smaller than the one before, except the one that ends the object at the store's limit. Growth costs reach, which cannot be
-//! otherwise: 10,000 × 5 GiB, the longest object of AWS, needs 5 GiB from the first part on. A stream that nothing is
-//! known of ends at 45.9 TiB, one whose length was expected reaches any length that a store takes.
+//! Guarantees: same arguments, same parts; never more parts than the store takes, and none outside
+//! its sizes; no part is smaller than the one before, except the one that ends the object at the
+//! store's limit. Growth costs reach, which cannot be otherwise: 10,000 × 5 GiB, the longest object
+//! of AWS, needs 5 GiB from the first part on. A stream that nothing is known of ends at 45.9 TiB,
+//! one whose length was expected reaches any length that a store takes.
 
 use super::{PartPlan, PlanError, PlannedPart};
 use crate::PartNumber;
 use crate::limits::{Limits, MIB, PART_COUNT_MAX};
 
-/// One part is about this share of what lies before it: growing to the largest part takes six or seven hundredths of all parts.
+/// One part is about this share of what lies before it: growing to the largest part takes six or
+/// seven hundredths of all parts.
 const SHARE: u64 = 100;
 
 /// How a stream is cut into parts while it is read.
@@ -31,10 +35,12 @@ pub struct GrowingPlan {
 }
 
 impl GrowingPlan {
-    /// The plan of a stream of unknown length. `expected_size_bytes` is an estimate of it, which may be exceeded;
-    /// `wanted_part_size_bytes` the size of the first parts, which is taken as it is or refused.
+    /// The plan of a stream of unknown length. `expected_size_bytes` is an estimate of it, which
+    /// may be exceeded; `wanted_part_size_bytes` the size of the first parts, which is taken as it
+    /// is or refused.
     ///
-    /// Where the store wants equal parts they never grow, so the expected length decides how long the stream can be.
+    /// Where the store wants equal parts they never grow, so the expected length decides how long
+    /// the stream can be.
     ///
     /// # Errors
     /// As [`PartPlan::new`] for the expected length.
@@ -48,7 +54,8 @@ impl GrowingPlan {
         let base_bytes = match (expected_size_bytes, wanted_part_size_bytes) {
             // Half of the parts, so that an estimate that was too low leaves parts to grow in.
             (Some(expected), None) => {
-                let roomy = expected.div_ceil(u64::from(part_count_max / 2).max(1)).next_multiple_of(MIB);
+                let roomy =
+                    expected.div_ceil(u64::from(part_count_max / 2).max(1)).next_multiple_of(MIB);
                 roomy.max(plan.part_size_bytes()).min(limits.part_size_max_bytes)
             }
             _ => plan.part_size_bytes(),
@@ -58,7 +65,8 @@ impl GrowingPlan {
             base_bytes,
             part_size_max_bytes: limits.part_size_max_bytes,
             steady_bytes: expected_size_bytes.unwrap_or(0),
-            grow_every_bytes: (!limits.equal_parts).then(|| base_bytes.saturating_mul(parts_until_growth)),
+            grow_every_bytes: (!limits.equal_parts)
+                .then(|| base_bytes.saturating_mul(parts_until_growth)),
             part_count_max,
             object_size_max_bytes: limits.object_size_max_bytes,
         })
@@ -89,10 +97,11 @@ impl GrowingPlan {
         self.base_bytes
     }
 
-    /// The part that begins at `offset_bytes`, with `before` parts before it: as long as it can be. `None` where the
-    /// stream must have ended.
+    /// The part that begins at `offset_bytes`, with `before` parts before it: as long as it can be.
+    /// `None` where the stream must have ended.
     pub fn part(&self, before: u16, offset_bytes: u64) -> Option<PlannedPart> {
-        let left_bytes = self.object_size_max_bytes.checked_sub(offset_bytes).filter(|left| *left > 0)?;
+        let left_bytes =
+            self.object_size_max_bytes.checked_sub(offset_bytes).filter(|left| *left > 0)?;
         if before >= self.part_count_max {
             return None;
         }

@@ -6,13 +6,14 @@ fn of(json: &str) -> ObjectAttributes {
     serde_json::from_str(json).expect("attributes as JSON")
 }
 
-/// Client and store had a type each. Records of both read back: the journal named the metadata `metadata` and wrote
-/// every field, the store left out what was empty.
+/// Client and store had a type each. Records of both read back: the journal named the metadata
+/// `metadata` and wrote every field, the store left out what was empty.
 #[test]
 fn journals_and_records_from_before_read_back() {
-    let journal =
-        of(r#"{"content_type":"a/b","cache_control":null,"content_disposition":null,"content_encoding":null,
-            "storage_class":null,"metadata":{"owner":"me"}}"#);
+    let journal = of(
+        r#"{"content_type":"a/b","cache_control":null,"content_disposition":null,"content_encoding":null,
+            "storage_class":null,"metadata":{"owner":"me"}}"#,
+    );
     let record = of(r#"{"content_type":"a/b","user_metadata":{"owner":"me"}}"#);
     assert_eq!(journal, record);
     assert_eq!(journal.metadata["owner"], "me");
@@ -34,9 +35,14 @@ fn the_store_record_keeps_its_form() {
 
 #[test]
 fn metadata_names_that_no_header_carries_are_found() {
-    for (name, is_possible) in
-        [("owner", true), ("a.b-c_d", true), ("", false), ("a b", false), ("a:b", false), ("ä", false)]
-    {
+    for (name, is_possible) in [
+        ("owner", true),
+        ("a.b-c_d", true),
+        ("", false),
+        ("a b", false),
+        ("a:b", false),
+        ("ä", false),
+    ] {
         let attributes = ObjectAttributes {
             metadata: [(name.to_owned(), String::new())].into(),
             ..ObjectAttributes::default()

@@ -3,7 +3,8 @@
 use crc_fast::CrcAlgorithm;
 use haul_parts::checksum::MULTI_HASHER_BLOCK_BYTES;
 use haul_parts::{
-    Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, Hasher, MultiHasher, combine_full_object,
+    Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, Hasher, MultiHasher,
+    combine_full_object,
 };
 use proptest::prelude::*;
 
@@ -16,11 +17,13 @@ fn algorithm() -> impl Strategy<Value = ChecksumAlgorithm> {
 
 /// Pieces of a message, some of them empty.
 fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
-    let piece = prop_oneof![1 => Just(Vec::new()), 4 => prop::collection::vec(any::<u8>(), 0..3000)];
+    let piece =
+        prop_oneof![1 => Just(Vec::new()), 4 => prop::collection::vec(any::<u8>(), 0..3000)];
     prop::collection::vec(piece, 1..12)
 }
 
-/// The check values of the CRC catalogue (reveng), RFC 3174/FIPS 180 implementations and RFC 1321, all over "123456789".
+/// The check values of the CRC catalogue (reveng), RFC 3174/FIPS 180 implementations and RFC 1321,
+/// all over "123456789".
 #[test]
 fn published_check_values() {
     let check = |algorithm| hex::encode(Hasher::checksum(algorithm, b"123456789").bytes());
@@ -120,7 +123,8 @@ proptest! {
     }
 }
 
-/// Hashing 48.8 TiB takes too long here, but combining halves must give the same as combining all the parts.
+/// Hashing 48.8 TiB takes too long here, but combining halves must give the same as combining all
+/// the parts.
 #[test]
 fn combining_knows_no_length_limit() {
     let part_size_bytes = 5 << 30;
@@ -137,17 +141,22 @@ fn a_composite_of_as_many_parts_as_an_upload_can_have() {
     let part = Hasher::checksum(ChecksumAlgorithm::Sha256, b"a part");
     let composite = CompositeChecksum::from_parts(vec![part; 10_000]).unwrap();
     assert_eq!(composite.part_count(), 10_000);
-    assert_eq!(CompositeChecksum::parse(ChecksumAlgorithm::Sha256, &composite.to_string()), Ok(composite));
+    assert_eq!(
+        CompositeChecksum::parse(ChecksumAlgorithm::Sha256, &composite.to_string()),
+        Ok(composite)
+    );
 }
 
 #[test]
 fn an_algorithm_named_twice_runs_once() {
     let twice = [ChecksumAlgorithm::Md5, ChecksumAlgorithm::Crc32, ChecksumAlgorithm::Md5];
-    let algorithms: Vec<_> = MultiHasher::new(twice).finish().iter().map(Checksum::algorithm).collect();
+    let algorithms: Vec<_> =
+        MultiHasher::new(twice).finish().iter().map(Checksum::algorithm).collect();
     assert_eq!(algorithms, twice[..2]);
 }
 
-/// S3 User Guide and API model: CRC64NVME is full-object only, SHA composite only, the other CRCs either.
+/// S3 User Guide and API model: CRC64NVME is full-object only, SHA composite only, the other CRCs
+/// either.
 #[test]
 fn types_and_names_as_s3_has_them() {
     let rows: Vec<String> = ChecksumAlgorithm::ALL
@@ -198,9 +207,12 @@ fn refusals_say_what_was_expected() {
     insta::assert_snapshot!(Checksum::from_base64(crc, "AAAAAAAAAAA=").unwrap_err(), @"a CRC32C value has 4 bytes, not 8");
     insta::assert_snapshot!(CompositeChecksum::parse(crc, "AAAAAA==").unwrap_err(), @r#"composite CRC32C value "AAAAAA==" does not end in '-' and a number of parts from 1 to 10000"#);
     insta::assert_snapshot!(CompositeChecksum::parse(crc, "AAAAAA==-10001").unwrap_err(), @r#"composite CRC32C value "AAAAAA==-10001" does not end in '-' and a number of parts from 1 to 10000"#);
-    insta::assert_snapshot!(combine_full_object([]).unwrap_err(), @"there are no part checksums to make one of the whole object from");
+    insta::assert_snapshot!(combine_full_object([]).unwrap_err(), @"there are no part checksums to \
+        make one of the whole object from");
     insta::assert_snapshot!(combine_full_object([(value, 1), (value, 1), (sha, 1)]).unwrap_err(), @"part 3 has a SHA256 value among CRC32C ones");
-    insta::assert_snapshot!(combine_full_object([(sha, 1)]).unwrap_err(), @"SHA256 values of parts cannot be combined into one of the whole object");
-    insta::assert_snapshot!(CompositeChecksum::from_parts([value, sha]).unwrap_err(), @"part 2 has a SHA256 value among CRC32C ones");
+    insta::assert_snapshot!(combine_full_object([(sha, 1)]).unwrap_err(), @"SHA256 values of parts \
+        cannot be combined into one of the whole object");
+    insta::assert_snapshot!(CompositeChecksum::from_parts([value, sha]).unwrap_err(), @"part 2 has \
+        a SHA256 value among CRC32C ones");
     insta::assert_snapshot!(CompositeChecksum::from_parts(vec![value; 10_001]).unwrap_err(), @"10001 part checksums; an upload has at most 10000 parts");
 }

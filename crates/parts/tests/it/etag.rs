@@ -83,7 +83,8 @@ fn an_empty_etag_is_noticed_in_every_form() {
     assert!(!ETag::new("\"").is_empty());
 }
 
-/// A weak tag is made by a proxy that changed the body (compression): it must not be taken for the strong one.
+/// A weak tag is made by a proxy that changed the body (compression): it must not be taken for the
+/// strong one.
 #[test]
 fn a_weak_etag_stays_whole() {
     let weak = ETag::new("W/\"abc\"");

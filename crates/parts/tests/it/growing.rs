@@ -1,14 +1,22 @@
 //! Laws of the growing plan: how a stream of unknown length is cut.
 
-use haul_parts::limits::{GIB, MIB, OBJECT_SIZE_MAX_BYTES, PART_COUNT_MAX, PART_SIZE_MAX_BYTES, TIB};
+use haul_parts::limits::{
+    GIB, MIB, OBJECT_SIZE_MAX_BYTES, PART_COUNT_MAX, PART_SIZE_MAX_BYTES, TIB,
+};
 use haul_parts::{GrowingPlan, Limits, PartPlan, PlanError};
 use proptest::prelude::*;
 
 /// Those of AWS, and those of stores that differ in every field.
 fn limits() -> impl Strategy<Value = Limits> {
-    let other =
-        (1..=64 * MIB, 0..=PART_SIZE_MAX_BYTES, 1..=PART_COUNT_MAX, any::<bool>(), 1..=OBJECT_SIZE_MAX_BYTES)
-            .prop_map(|(part_size_min_bytes, spread, part_count_max, equal_parts, object_size_max_bytes)| {
+    let other = (
+        1..=64 * MIB,
+        0..=PART_SIZE_MAX_BYTES,
+        1..=PART_COUNT_MAX,
+        any::<bool>(),
+        1..=OBJECT_SIZE_MAX_BYTES,
+    )
+        .prop_map(
+            |(part_size_min_bytes, spread, part_count_max, equal_parts, object_size_max_bytes)| {
                 Limits {
                     part_size_min_bytes,
                     part_size_max_bytes: part_size_min_bytes + spread,
@@ -16,7 +24,8 @@ fn limits() -> impl Strategy<Value = Limits> {
                     object_size_max_bytes,
                     equal_parts,
                 }
-            });
+            },
+        );
     prop_oneof![Just(Limits::AWS), other]
 }
 
@@ -30,11 +39,15 @@ fn size_bytes() -> impl Strategy<Value = Option<u64>> {
 }
 
 fn wish_bytes() -> impl Strategy<Value = Option<u64>> {
-    prop_oneof![Just(None), (1..=PART_SIZE_MAX_BYTES).prop_map(Some), (5 * MIB..=64 * MIB).prop_map(Some)]
+    prop_oneof![
+        Just(None),
+        (1..=PART_SIZE_MAX_BYTES).prop_map(Some),
+        (5 * MIB..=64 * MIB).prop_map(Some)
+    ]
 }
 
-/// Every byte in exactly one part, numbers from 1 on, everything inside the limits, and no part smaller than its forerunner
-/// but the last.
+/// Every byte in exactly one part, numbers from 1 on, everything inside the limits, and no part
+/// smaller than its forerunner but the last.
 fn assert_lawful(plan: &GrowingPlan, limits: &Limits) {
     let parts: Vec<_> = plan.parts().collect();
     assert!(parts.len() <= usize::from(limits.part_count_max));
@@ -45,7 +58,11 @@ fn assert_lawful(plan: &GrowingPlan, limits: &Limits) {
         if let Some(next) = parts.get(index + 1) {
             assert!(part.size_bytes >= limits.part_size_min_bytes);
             let ends_the_object = index + 2 == parts.len();
-            assert!(next.size_bytes >= part.size_bytes || ends_the_object, "part {} shrinks", next.number);
+            assert!(
+                next.size_bytes >= part.size_bytes || ends_the_object,
+                "part {} shrinks",
+                next.number
+            );
             if limits.equal_parts {
                 assert!(next.size_bytes == part.size_bytes || ends_the_object);
             }
@@ -64,8 +81,10 @@ proptest! {
         match GrowingPlan::new(&limits, expected, wish) {
             Ok(plan) => {
                 assert_lawful(&plan, &limits);
-                prop_assert_eq!(GrowingPlan::new(&limits, expected, wish), Ok(plan), "same input, same plan");
-                prop_assert!(plan.capacity_bytes() >= expected.unwrap_or(0), "what was expected fits");
+                prop_assert_eq!(GrowingPlan::new(&limits, expected, wish), Ok(plan), "same input, \
+                    same plan");
+                prop_assert!(plan.capacity_bytes() >= expected.unwrap_or(0), "what was expected \
+                    fits");
                 if let Some(wish) = wish {
                     prop_assert_eq!(plan.first_part_size_bytes(), wish, "a wish is never changed");
                 }
@@ -96,10 +115,14 @@ proptest! {
 fn the_documented_schedule() {
     let plan = GrowingPlan::new(&Limits::AWS, None, None).unwrap();
     let at = |offset_bytes| {
-        let part = plan.parts().find(|part| part.offset_bytes + part.size_bytes > offset_bytes).unwrap();
+        let part =
+            plan.parts().find(|part| part.offset_bytes + part.size_bytes > offset_bytes).unwrap();
         (part.number.get(), part.size_bytes / MIB)
     };
-    assert_eq!(plan.parts().take(100).map(|part| part.size_bytes).collect::<Vec<_>>(), vec![8 * MIB; 100]);
+    assert_eq!(
+        plan.parts().take(100).map(|part| part.size_bytes).collect::<Vec<_>>(),
+        vec![8 * MIB; 100]
+    );
     assert_eq!([at(0), at(GIB), at(10 * GIB)], [(1, 8), (115, 16), (318, 104)]);
     assert_eq!([at(100 * GIB), at(TIB), at(10 * TIB)], [(546, 1024), (812, 5120), (2655, 5120)]);
     // 94 % of what equal parts of 5 GiB hold.

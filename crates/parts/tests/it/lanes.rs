@@ -1,4 +1,5 @@
-//! MD5 side by side is the same MD5, however the bytes are cut and whichever streams travel together.
+//! MD5 side by side is the same MD5, however the bytes are cut and whichever streams travel
+//! together.
 
 use std::time::Duration;
 
@@ -100,9 +101,10 @@ proptest! {
     }
 }
 
-/// The kernel that advanced two streams of SHA-256 at once made 3,600 MB/s on the AMD machine it was written on and 12 MB/s
-/// on an Intel Xeon, a hundredth of what one stream makes there, and was used on both. Since then two measured times decide
-/// whether streams are advanced side by side, and from how many on.
+/// The kernel that advanced two streams of SHA-256 at once made 3,600 MB/s on the AMD machine it
+/// was written on and 12 MB/s on an Intel Xeon, a hundredth of what one stream makes there, and was
+/// used on both. Since then two measured times decide whether streams are advanced side by side,
+/// and from how many on.
 #[test]
 fn a_side_by_side_path_that_loses_is_not_taken() {
     let choice = |one_stream, all_lanes| {

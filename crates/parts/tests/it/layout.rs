@@ -15,8 +15,8 @@ fn sizes(object_size_bytes: u64, parts: &[(PartNumber, u64)]) -> Vec<u64> {
 }
 
 proptest! {
-    /// Whatever parts of an upload are there, its plan is among those found, and where a part is not the last
-    /// one it is the first of them.
+    /// Whatever parts of an upload are there, its plan is among those found, and where a part is
+    /// not the last one it is the first of them.
     #[test]
     fn the_plan_of_any_parts_of_it_is_found(
         object_size_bytes in 1..4_000 * MIB,
@@ -36,7 +36,8 @@ proptest! {
         }
     }
 
-    /// What is found fits the parts: none is longer than planned, none behind the end, and one is right.
+    /// What is found fits the parts: none is longer than planned, none behind the end, and one is
+    /// right.
     #[test]
     fn what_is_found_fits(
         object_size_bytes in 1..400 * MIB,
@@ -62,7 +63,8 @@ fn the_last_part_alone_tells_the_size_of_the_others() {
 fn a_part_of_another_plan_is_no_plan() {
     // Behind the end.
     assert_eq!(sizes(16 * MIB, &[part(1, 8 * MIB), part(3, 8 * MIB)]), [0; 0]);
-    // Parts that grow: Haul would have to send the small ones again, and the plan has no room for them.
+    // Parts that grow: Haul would have to send the small ones again, and the plan has no room for
+    // them.
     assert_eq!(sizes(100 * MIB, &[part(1, 5 * MIB), part(2, 5 * MIB), part(13, 50 * MIB)]), [0; 0]);
     assert_eq!(sizes(100 * MIB, &[]), [0; 0]);
 }

@@ -99,7 +99,8 @@ fn an_access_point_is_a_bucket_only_by_its_own_constructor() {
         assert!(Bucket::new(arn).is_err() && arn.parse::<Bucket>().is_err());
         assert!(Bucket::try_from(arn.to_owned()).is_err());
     }
-    let colon = Bucket::access_point("arn:aws:s3:us-west-2:123456789012:accesspoint:my-ap").unwrap();
+    let colon =
+        Bucket::access_point("arn:aws:s3:us-west-2:123456789012:accesspoint:my-ap").unwrap();
     assert_eq!(colon.as_str(), POINT, "both spellings are one bucket");
     let point = colon.as_access_point().unwrap();
     assert_eq!((point.partition, point.region), ("aws", "us-west-2"));
@@ -157,10 +158,13 @@ fn the_key_begins_behind_the_name_of_an_access_point() {
 
 #[test]
 fn refused_keys_and_upload_ids_name_the_limit() {
-    insta::assert_snapshot!(Key::new("").unwrap_err(), @"the object key is empty; S3 keys have 1 to 1024 bytes");
-    insta::assert_snapshot!(Key::new("é".repeat(513)).unwrap_err(), @"the object key is 1026 bytes long; S3 keys have 1 to 1024 bytes of UTF-8");
+    insta::assert_snapshot!(Key::new("").unwrap_err(), @"the object key is empty; S3 keys have 1 \
+        to 1024 bytes");
+    insta::assert_snapshot!(Key::new("é".repeat(513)).unwrap_err(), @"the object key is 1026 bytes \
+        long; S3 keys have 1 to 1024 bytes of UTF-8");
     insta::assert_snapshot!(UploadId::new("").unwrap_err(), @"the upload id is empty");
-    insta::assert_snapshot!(UploadId::new("x".repeat(5000)).unwrap_err(), @"the upload id is 5000 bytes long; at most 4096 are taken");
+    insta::assert_snapshot!(UploadId::new("x".repeat(5000)).unwrap_err(), @"the upload id is 5000 \
+        bytes long; at most 4096 are taken");
 }
 
 #[test]

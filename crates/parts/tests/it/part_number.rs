@@ -47,11 +47,18 @@ fn the_ends() {
 #[test]
 fn refusals_say_the_range() {
     let parse = |text: &str| text.parse::<PartNumber>().unwrap_err().to_string();
-    insta::assert_snapshot!(parse("0"), @"part number 0 is out of range: it must be an integer between 1 and 10000, inclusive");
-    insta::assert_snapshot!(parse("99999999999999999999"), @"part number 99999999999999999999 is out of range: it must be an integer between 1 and 10000, inclusive");
+    insta::assert_snapshot!(parse("0"), @"part number 0 is out of range: it must be an integer \
+        between 1 and 10000, inclusive");
+    insta::assert_snapshot!(parse("99999999999999999999"), @"part number 99999999999999999999 is \
+        out of range: it must be an integer between 1 and 10000, inclusive");
     insta::assert_snapshot!(parse("+1"), @r#"part number "+1" is not a number: it must be an integer between 1 and 10000, inclusive"#);
     insta::assert_snapshot!(parse(""), @r#"part number "" is not a number: it must be an integer between 1 and 10000, inclusive"#);
-    insta::assert_snapshot!(PartNumber::try_from(-1_i32).unwrap_err(), @"part number -1 is out of range: it must be an integer between 1 and 10000, inclusive");
-    insta::assert_snapshot!(PartNumber::from_index(usize::MAX).unwrap_err(), @"part number 18446744073709551616 is out of range: it must be an integer between 1 and 10000, inclusive");
-    assert_eq!(PartNumber::new(10_001), Err(PartNumberError::OutOfRange { given: "10001".to_owned() }));
+    insta::assert_snapshot!(PartNumber::try_from(-1_i32).unwrap_err(), @"part number -1 is out of \
+        range: it must be an integer between 1 and 10000, inclusive");
+    insta::assert_snapshot!(PartNumber::from_index(usize::MAX).unwrap_err(), @"part number \
+        18446744073709551616 is out of range: it must be an integer between 1 and 10000, inclusive");
+    assert_eq!(
+        PartNumber::new(10_001),
+        Err(PartNumberError::OutOfRange { given: "10001".to_owned() })
+    );
 }

@@ -9,8 +9,9 @@ use proptest::prelude::*;
 
 /// Lengths where plans break, if they break: around zero, part sizes, 10,000 parts, and the end.
 fn object_size_bytes() -> impl Strategy<Value = u64> {
-    let around =
-        |center: u64| (center.saturating_sub(2))..=(center.saturating_add(2)).min(OBJECT_SIZE_MAX_BYTES);
+    let around = |center: u64| {
+        (center.saturating_sub(2))..=(center.saturating_add(2)).min(OBJECT_SIZE_MAX_BYTES)
+    };
     prop_oneof![
         4 => 0..=OBJECT_SIZE_MAX_BYTES,
         2 => 0..=200 * GIB,
@@ -34,19 +35,19 @@ fn wish_bytes() -> impl Strategy<Value = Option<u64>> {
 
 /// Those of AWS, and those of stores that differ in every field.
 fn limits() -> impl Strategy<Value = Limits> {
-    let other = (1..=64 * MIB, 0..=PART_SIZE_MAX_BYTES, 1..=PART_COUNT_MAX, any::<bool>()).prop_map(
-        |(part_size_min_bytes, spread, part_count_max, equal_parts)| Limits {
+    let other = (1..=64 * MIB, 0..=PART_SIZE_MAX_BYTES, 1..=PART_COUNT_MAX, any::<bool>())
+        .prop_map(|(part_size_min_bytes, spread, part_count_max, equal_parts)| Limits {
             part_size_min_bytes,
             part_size_max_bytes: part_size_min_bytes + spread,
             part_count_max,
             object_size_max_bytes: OBJECT_SIZE_MAX_BYTES,
             equal_parts,
-        },
-    );
+        });
     prop_oneof![Just(Limits::AWS), other]
 }
 
-/// Every byte in exactly one part, all parts but the last equal, numbers from 1 on, all inside the limits.
+/// Every byte in exactly one part, all parts but the last equal, numbers from 1 on, all inside the
+/// limits.
 fn assert_lawful(plan: &PartPlan, object_size_bytes: u64, limits: &Limits) {
     assert_eq!(plan.object_size_bytes(), object_size_bytes);
     assert!(plan.part_count() >= 1 && plan.part_count() <= limits.part_count_max);
@@ -58,10 +59,17 @@ fn assert_lawful(plan: &PartPlan, object_size_bytes: u64, limits: &Limits) {
     for (index, part) in plan.parts().enumerate() {
         let last = index + 1 == usize::from(plan.part_count());
         assert_eq!(part.number.index(), index);
-        assert_eq!(part.offset_bytes, covered_bytes, "part {} begins where the one before ends", part.number);
+        assert_eq!(
+            part.offset_bytes, covered_bytes,
+            "part {} begins where the one before ends",
+            part.number
+        );
         if last {
             assert!(part.size_bytes <= plan.part_size_bytes());
-            assert!(part.size_bytes > 0 || object_size_bytes == 0, "only an empty object has an empty part");
+            assert!(
+                part.size_bytes > 0 || object_size_bytes == 0,
+                "only an empty object has an empty part"
+            );
         } else {
             assert_eq!(part.size_bytes, plan.part_size_bytes());
         }
@@ -99,7 +107,8 @@ proptest! {
                 if let Some(wish) = wish {
                     prop_assert_eq!(plan.part_size_bytes(), wish, "a wish is never changed");
                 }
-                prop_assert_eq!(PartPlan::new(size, &limits, wish), Ok(plan), "same input, same plan");
+                prop_assert_eq!(PartPlan::new(size, &limits, wish), Ok(plan), "same input, same \
+                    plan");
             }
             Err(PlanError::PartsCannotHold { .. }) => prop_assert!(!fits),
             Err(PlanError::PartSizeTooSmall { part_size_bytes, part_size_needed_bytes, .. }) => {
@@ -148,7 +157,10 @@ fn an_empty_object_has_one_empty_part() {
     let plan = PartPlan::new(0, &Limits::AWS, None).unwrap();
     let parts: Vec<_> = plan.parts().collect();
     assert_eq!(parts.len(), 1);
-    assert_eq!((parts[0].number, parts[0].offset_bytes, parts[0].size_bytes), (PartNumber::MIN, 0, 0));
+    assert_eq!(
+        (parts[0].number, parts[0].offset_bytes, parts[0].size_bytes),
+        (PartNumber::MIN, 0, 0)
+    );
 }
 
 #[test]
@@ -166,16 +178,28 @@ fn the_journal_form_is_two_numbers() {
 
 #[test]
 fn refusals_name_the_limit_and_what_would_do() {
-    let refuse = |size, limits: &Limits, wish| PartPlan::new(size, limits, wish).unwrap_err().to_string();
+    let refuse =
+        |size, limits: &Limits, wish| PartPlan::new(size, limits, wish).unwrap_err().to_string();
     let small = Limits { part_size_min_bytes: MIB, part_count_max: 1000, ..Limits::AWS };
 
-    insta::assert_snapshot!(refuse(10_000 * 5 * MIB + 1, &Limits::AWS, Some(5 * MIB)), @"5,242,880 bytes (5 MiB) x 10,001 parts: the store takes at most 10,000 parts; use a part size of at least 6,291,456 bytes (6 MiB)");
-    insta::assert_snapshot!(refuse(1000 * MIB + 1, &small, Some(MIB)), @"1,048,576 bytes (1 MiB) x 1,001 parts: the store takes at most 1,000 parts; use a part size of at least 2,097,152 bytes (2 MiB)");
-    insta::assert_snapshot!(refuse(GIB, &Limits::AWS, Some(MIB)), @"a part size of 1,048,576 bytes (1 MiB) is too small: the store takes parts of at least 5,242,880 bytes (5 MiB)");
-    insta::assert_snapshot!(refuse(100 * GIB, &Limits::AWS, Some(0)), @"a part size of 0 bytes is too small: the store takes parts of at least 5,242,880 bytes (5 MiB), and an object of this length needs parts of at least 11,534,336 bytes (11 MiB)");
+    insta::assert_snapshot!(refuse(10_000 * 5 * MIB + 1, &Limits::AWS, Some(5 * MIB)), @"5,242,880 \
+        bytes (5 MiB) x 10,001 parts: the store takes at most 10,000 parts; use a part size of at \
+        least 6,291,456 bytes (6 MiB)");
+    insta::assert_snapshot!(refuse(1000 * MIB + 1, &small, Some(MIB)), @"1,048,576 bytes (1 MiB) x \
+        1,001 parts: the store takes at most 1,000 parts; use a part size of at least 2,097,152 \
+        bytes (2 MiB)");
+    insta::assert_snapshot!(refuse(GIB, &Limits::AWS, Some(MIB)), @"a part size of 1,048,576 bytes \
+        (1 MiB) is too small: the store takes parts of at least 5,242,880 bytes (5 MiB)");
+    insta::assert_snapshot!(refuse(100 * GIB, &Limits::AWS, Some(0)), @"a part size of 0 bytes is \
+        too small: the store takes parts of at least 5,242,880 bytes (5 MiB), and an object of \
+        this length needs parts of at least 11,534,336 bytes (11 MiB)");
     insta::assert_snapshot!(refuse(GIB, &Limits::AWS, Some(PART_SIZE_MAX_BYTES + 1)), @"a part size of 5,368,709,121 bytes (about 5.0 GiB) is too large: the store takes parts of at most 5,368,709,120 bytes (5 GiB)");
-    insta::assert_snapshot!(refuse(OBJECT_SIZE_MAX_BYTES + 1, &Limits::AWS, None), @"an object of 53,687,091,200,001 bytes (about 48.8 TiB) is too large: the store takes at most 53,687,091,200,000 bytes (about 48.8 TiB)");
-    insta::assert_snapshot!(refuse(1001 * PART_SIZE_MAX_BYTES, &small, None), @"an object of 5,374,077,829,120 bytes (about 4.9 TiB) is too large: 1,000 parts of at most 5,368,709,120 bytes (5 GiB) do not hold it");
+    insta::assert_snapshot!(refuse(OBJECT_SIZE_MAX_BYTES + 1, &Limits::AWS, None), @"an object of \
+        53,687,091,200,001 bytes (about 48.8 TiB) is too large: the store takes at most \
+        53,687,091,200,000 bytes (about 48.8 TiB)");
+    insta::assert_snapshot!(refuse(1001 * PART_SIZE_MAX_BYTES, &small, None), @"an object of \
+        5,374,077,829,120 bytes (about 4.9 TiB) is too large: 1,000 parts of at most 5,368,709,120 \
+        bytes (5 GiB) do not hold it");
     insta::assert_snapshot!(refuse(1, &Limits { part_count_max: 0, ..Limits::AWS }, None), @"limits that allow no part: at most 0 parts of 5,242,880 bytes (5 MiB) to 5,368,709,120 bytes (5 GiB)");
     insta::assert_snapshot!(refuse(1, &Limits { part_size_max_bytes: MIB, ..Limits::AWS }, None), @"limits that allow no part: at most 10,000 parts of 5,242,880 bytes (5 MiB) to 1,048,576 bytes (1 MiB)");
 }
@@ -183,7 +207,8 @@ fn refusals_name_the_limit_and_what_would_do() {
 #[test]
 fn a_damaged_record_is_refused() {
     let read = |text| serde_json::from_str::<PartPlan>(text).unwrap_err().to_string();
-    insta::assert_snapshot!(read(r#"{"object_size_bytes":1,"part_size_bytes":0}"#), @"a recorded plan has a part size of 0 bytes");
+    insta::assert_snapshot!(read(r#"{"object_size_bytes":1,"part_size_bytes":0}"#), @"a recorded \
+        plan has a part size of 0 bytes");
     insta::assert_snapshot!(read(r#"{"object_size_bytes":10001,"part_size_bytes":1}"#), @"1 byte x 10,001 parts: the store takes at most 10,000 parts; use a part size of at least 2 bytes");
     insta::assert_snapshot!(read(r#"{"object_size_bytes":18446744073709551615,"part_size_bytes":1}"#), @"1 byte x 18,446,744,073,709,551,615 parts: the store takes at most 10,000 parts; use a part size of at least 1,844,674,407,370,956 bytes (about 1677.7 TiB)");
 }

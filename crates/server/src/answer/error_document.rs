@@ -1,8 +1,8 @@
 //! The error document of S3: `Code`, `Message`, what the code adds, `Resource`, `RequestId`.
 //!
-//! `s3s` writes code and message only (and no message at all for most errors it finds itself), so every answer
-//! with an error passes here on its way out. Text that came with an unexpected cause is never added: whoever
-//! needs the cause looks for the request id in the log.
+//! `s3s` writes code and message only (and no message at all for most errors it finds itself), so
+//! every answer with an error passes here on its way out. Text that came with an unexpected cause
+//! is never added: whoever needs the cause looks for the request id in the log.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -41,7 +41,10 @@ pub(crate) fn refuse(refusal: &Refusal, label: &RequestLabel<'_>) -> Response<Bo
 }
 
 /// Completes an answer of `s3s` if it is an error; leaves others alone.
-pub(crate) async fn complete(mut response: Response<Body>, label: &RequestLabel<'_>) -> Response<Body> {
+pub(crate) async fn complete(
+    mut response: Response<Body>,
+    label: &RequestLabel<'_>,
+) -> Response<Body> {
     let status = response.status();
     if status == StatusCode::NOT_MODIFIED {
         *response.body_mut() = Body::empty();
@@ -61,7 +64,8 @@ pub(crate) async fn complete(mut response: Response<Body>, label: &RequestLabel<
     };
     let code = element(&text, "Code").unwrap_or("InternalError").to_owned();
     // What s3s says of its own internal errors may be about our insides.
-    let message = element(&text, "Message").filter(|_| !status.is_server_error() || code != "InternalError");
+    let message =
+        element(&text, "Message").filter(|_| !status.is_server_error() || code != "InternalError");
     // s3s quotes values of the query as they came.
     let message = message.map(|text| text.replace(|c| !is_of_xml(c), "\u{fffd}"));
     let fields = take_fields(response.headers_mut());
@@ -111,8 +115,8 @@ fn element<'a>(document: &'a str, name: &str) -> Option<&'a str> {
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }
 
-/// What a document can hold of any text: markup escaped, what XML cannot say replaced, for a client that cannot read the document
-/// does not learn the code either.
+/// What a document can hold of any text: markup escaped, what XML cannot say replaced, for a client
+/// that cannot read the document does not learn the code either.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -129,7 +133,8 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// Whether a document can hold a character. Those from U+0080 to U+009F it can, and no reader of an error wants them.
+/// Whether a document can hold a character. Those from U+0080 to U+009F it can, and no reader of an
+/// error wants them.
 fn is_of_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r') || !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')
 }
@@ -139,29 +144,37 @@ fn is_of_xml(c: char) -> bool {
 pub(crate) fn usual_message(code: &str) -> &'static str {
     match code {
         "AccessDenied" => "Access Denied",
-        "AuthorizationHeaderMalformed" => "The authorization header that you provided is not valid.",
-        "BadDigest" => "The Content-MD5 or checksum value that you specified did not match what the server received.",
+        "AuthorizationHeaderMalformed" => "The authorization header that you provided is not \
+         valid.",
+        "BadDigest" => "The Content-MD5 or checksum value that you specified did not match what \
+         the server received.",
         "BucketAlreadyExists" => "The requested bucket name is not available.",
-        "BucketAlreadyOwnedByYou" => "Your previous request to create the named bucket succeeded and you already own it.",
+        "BucketAlreadyOwnedByYou" => "Your previous request to create the named bucket succeeded \
+         and you already own it.",
         "BucketNotEmpty" => "The bucket you tried to delete is not empty",
-        "ConditionalRequestConflict" => "The conditional request cannot succeed due to a conflicting operation against this resource.",
+        "ConditionalRequestConflict" => "The conditional request cannot succeed due to a \
+         conflicting operation against this resource.",
         "EntityTooLarge" => "Your proposed upload exceeds the maximum allowed size",
         "EntityTooSmall" => "Your proposed upload is smaller than the minimum allowed size",
-        "IncompleteBody" => "You did not provide the number of bytes specified by the Content-Length HTTP header",
+        "IncompleteBody" => "You did not provide the number of bytes specified by the \
+         Content-Length HTTP header",
         "InsufficientStorage" => "There is not enough space left for this request.",
         "InternalError" => "We encountered an internal error. Please try again.",
         "InvalidAccessKeyId" => "The AWS Access Key Id you provided does not exist in our records.",
         "InvalidArgument" => "Invalid Argument",
         "InvalidBucketName" => "The specified bucket is not valid.",
         "InvalidDigest" => "The Content-MD5 or checksum value that you specified is not valid.",
-        "InvalidPart" => "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+        "InvalidPart" => "One or more of the specified parts could not be found.  The part may not \
+         have been uploaded, or the specified entity tag may not match the part's entity tag.",
         "InvalidPartNumber" => "The requested partnumber is not satisfiable",
-        "InvalidPartOrder" => "The list of parts was not in ascending order. Parts must be ordered by part number.",
+        "InvalidPartOrder" => "The list of parts was not in ascending order. Parts must be ordered \
+         by part number.",
         "InvalidRange" => "The requested range is not satisfiable",
         "InvalidRequest" => "Invalid Request",
         "InvalidURI" => "Couldn't parse the specified URI.",
         "KeyTooLongError" => "Your key is too long",
-        "MalformedXML" => "The XML you provided was not well-formed or did not validate against our published schema",
+        "MalformedXML" => "The XML you provided was not well-formed or did not validate against \
+         our published schema",
         "MaxMessageLengthExceeded" => "Your request was too large.",
         "MetadataTooLarge" => "Your metadata headers exceed the maximum allowed metadata size",
         "MethodNotAllowed" => "The specified method is not allowed against this resource.",
@@ -171,19 +184,25 @@ pub(crate) fn usual_message(code: &str) -> &'static str {
         "NoSuchCORSConfiguration" => "The CORS configuration does not exist",
         "NoSuchKey" => "The specified key does not exist.",
         "NoSuchLifecycleConfiguration" => "The lifecycle configuration does not exist",
-        "NoSuchPublicAccessBlockConfiguration" => "The public access block configuration was not found",
+        "NoSuchPublicAccessBlockConfiguration" => "The public access block configuration was not \
+         found",
         "NoSuchTagSet" => "The TagSet does not exist",
         "NoSuchVersion" => "The specified version does not exist.",
-        "NoSuchUpload" => "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
+        "NoSuchUpload" => "The specified upload does not exist. The upload ID may be invalid, or \
+         the upload may have been aborted or completed.",
         "NotImplemented" => "A header you provided implies functionality that is not implemented",
         "OwnershipControlsNotFoundError" => "The bucket ownership controls were not found",
         "PreconditionFailed" => "At least one of the pre-conditions you specified did not hold",
-        "RequestTimeout" => "Your socket connection to the server was not read from or written to within the timeout period.",
-        "RequestTimeTooSkewed" => "The difference between the request time and the current time is too large.",
+        "RequestTimeout" => "Your socket connection to the server was not read from or written to \
+         within the timeout period.",
+        "RequestTimeTooSkewed" => "The difference between the request time and the current time is \
+         too large.",
         "ServiceUnavailable" => "Service is unable to handle request.",
-        "SignatureDoesNotMatch" => "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+        "SignatureDoesNotMatch" => "The request signature we calculated does not match the \
+         signature you provided. Check your key and signing method.",
         "SlowDown" => "Please reduce your request rate.",
-        "XAmzContentSHA256Mismatch" => "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        "XAmzContentSHA256Mismatch" => "The provided 'x-amz-content-sha256' header does not match \
+         what was computed.",
         _ => "The request was refused.",
     }
 }
@@ -196,9 +215,16 @@ mod tests {
     fn a_document_escapes_what_it_quotes() {
         let refusal = Refusal::with(s3s::S3ErrorCode::NoSuchKey, "a < b").field("Key", "<&\u{1}>");
         let label = RequestLabel { method: &Method::GET, resource: "/b/<x>", request_id: "1" };
-        let fields: Vec<_> = refusal.fields().iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
+        let fields: Vec<_> =
+            refusal.fields().iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
         let text = document(refusal.code(), Some(&escape("a < b")), &fields, &label);
-        assert!(text.contains("<Message>a &lt; b</Message><Key>&lt;&amp;\u{fffd}&gt;</Key>"), "{text}");
-        assert!(text.contains("<Resource>/b/&lt;x&gt;</Resource><RequestId>1</RequestId>"), "{text}");
+        assert!(
+            text.contains("<Message>a &lt; b</Message><Key>&lt;&amp;\u{fffd}&gt;</Key>"),
+            "{text}"
+        );
+        assert!(
+            text.contains("<Resource>/b/&lt;x&gt;</Resource><RequestId>1</RequestId>"),
+            "{text}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Parts of an answer that `s3s` cannot express. An operation puts them into the answer's extensions, the front applies
-//! them on the way out.
+//! Parts of an answer that `s3s` cannot express. An operation puts them into the answer's
+//! extensions, the front applies them on the way out.
 
 use bytes::Bytes;
 use http::StatusCode;

@@ -1,15 +1,17 @@
 //! Why a request is not served, in the words of S3.
 //!
-//! A [`Refusal`] is an error code, a message and the extra elements that AWS puts into some error documents
-//! (`<UploadId>`, `<PartNumber>`, …). `s3s` has no place for those elements, so they travel as private headers of
-//! its error value and are taken off again in [`error_document`](crate::answer::error_document). Causes that are ours
-//! (a disk error) stay in the log beside the request id: the client gets `InternalError` and the id.
+//! A [`Refusal`] is an error code, a message and the extra elements that AWS puts into some error
+//! documents (`<UploadId>`, `<PartNumber>`, …). `s3s` has no place for those elements, so they
+//! travel as private headers of its error value and are taken off again in
+//! [`error_document`](crate::answer::error_document). Causes that are ours (a disk error) stay in
+//! the log beside the request id: the client gets `InternalError` and the id.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use s3s::{S3Error, S3ErrorCode};
 
-/// Header that carries one extra element from a refusal to its error document; never leaves the process.
+/// Header that carries one extra element from a refusal to its error document; never leaves the
+/// process.
 const FIELD: HeaderName = HeaderName::from_static("x-haul-error-field");
 
 /// A refused request.
@@ -33,7 +35,11 @@ impl Refusal {
     }
 
     /// A code that `s3s` does not know.
-    pub(crate) fn custom(code: &'static str, status: StatusCode, message: impl Into<String>) -> Self {
+    pub(crate) fn custom(
+        code: &'static str,
+        status: StatusCode,
+        message: impl Into<String>,
+    ) -> Self {
         let code = S3ErrorCode::Custom(code.into());
         Self { status: Some(status), ..Self::with(code, message) }
     }
@@ -139,7 +145,10 @@ pub(crate) fn take_fields(headers: &mut HeaderMap) -> Vec<(String, String)> {
         .iter()
         .filter_map(|value| {
             let (name, value) = value.to_str().ok()?.split_once('=')?;
-            Some((name.to_owned(), percent_decode(value.as_bytes()).decode_utf8_lossy().into_owned()))
+            Some((
+                name.to_owned(),
+                percent_decode(value.as_bytes()).decode_utf8_lossy().into_owned(),
+            ))
         })
         .collect();
     headers.remove(&FIELD);

@@ -1,4 +1,5 @@
-//! What the store's errors become in S3's words: the code is the store's, the extra elements are added here.
+//! What the store's errors become in S3's words: the code is the store's, the extra elements are
+//! added here.
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
 use haul_store::Error;
@@ -8,12 +9,15 @@ use s3s::S3ErrorCode;
 use crate::answer::refusal::Refusal;
 
 impl Refusal {
-    /// The refusal for an error of the store. An error that is not the client's doing is logged here.
+    /// The refusal for an error of the store. An error that is not the client's doing is logged
+    /// here.
     pub(crate) fn from_store(error: &Error) -> Self {
         match error {
             Error::NoSuchBucket { bucket }
             | Error::BucketNotEmpty { bucket }
-            | Error::BucketAlreadyExists { bucket } => usual(error).field("BucketName", bucket.as_str()),
+            | Error::BucketAlreadyExists { bucket } => {
+                usual(error).field("BucketName", bucket.as_str())
+            }
             // Some of these codes s3s does not know, nor that they are 404.
             Error::NoSuchSetting { bucket, .. } => {
                 usual(error).with_status(StatusCode::NOT_FOUND).field("BucketName", bucket.as_str())
@@ -83,8 +87,8 @@ impl Refusal {
     }
 }
 
-/// `BadDigest` in AWS's two wordings, with both digests. AWS writes the MD5 that was expected in hexadecimal digits and the one
-/// that it calculated in base64.
+/// `BadDigest` in AWS's two wordings, with both digests. AWS writes the MD5 that was expected in
+/// hexadecimal digits and the one that it calculated in base64.
 pub(crate) fn bad_digest(claimed: &Checksum, computed: &Checksum) -> Refusal {
     let (message, expected) = match claimed.algorithm() {
         ChecksumAlgorithm::Md5 => (

@@ -1,8 +1,10 @@
-//! Characters that XML 1.0 cannot hold in the documents that go out, as AWS writes them: `&#13;`, `&#x1;`, `&#xffff;`.
+//! Characters that XML 1.0 cannot hold in the documents that go out, as AWS writes them: `&#13;`,
+//! `&#x1;`, `&#xffff;`.
 //!
-//! Keys may hold any. `s3s` writes them as they are: a parser has to read a raw `\r` as `\n`, and the key that a client then
-//! aborts or deletes is another one. The others are in no document of XML 1.0, neither raw nor so; lenient parsers take the
-//! references, and `encoding-type=url` is for the rest. Objects are no documents: they leave as they came.
+//! Keys may hold any. `s3s` writes them as they are: a parser has to read a raw `\r` as `\n`, and
+//! the key that a client then aborts or deletes is another one. The others are in no document of
+//! XML 1.0, neither raw nor so; lenient parsers take the references, and `encoding-type=url` is for
+//! the rest. Objects are no documents: they leave as they came.
 
 use bytes::Bytes;
 use http::Response;
@@ -11,7 +13,8 @@ use s3s::Body;
 
 const STRIDE_BYTES: usize = 64;
 
-/// Writes control characters of a document as references. Documents are held in one piece, objects are streams.
+/// Writes control characters of a document as references. Documents are held in one piece, objects
+/// are streams.
 pub(crate) fn refer(mut response: Response<Body>) -> Response<Body> {
     let document = response.body().bytes();
     if let Some(written) = document.and_then(|document| referred(&document)) {
@@ -23,8 +26,11 @@ pub(crate) fn refer(mut response: Response<Body>) -> Response<Body> {
 
 /// The document with references; none if it needs none, as nearly all.
 fn referred(document: &[u8]) -> Option<Vec<u8>> {
-    // A stride is looked at to its end, which the compiler does with many bytes at a time: a listing has 300 KB.
-    let plain = |stride: &&[u8]| !stride.iter().fold(false, |found, byte| found | may_need_reference(*byte));
+    // A stride is looked at to its end, which the compiler does with many bytes at a time: a
+    // listing has 300 KB.
+    let plain = |stride: &&[u8]| {
+        !stride.iter().fold(false, |found, byte| found | may_need_reference(*byte))
+    };
     let first = document.chunks(STRIDE_BYTES).take_while(plain).count() * STRIDE_BYTES;
     if first >= document.len() {
         return None;
@@ -39,7 +45,9 @@ fn referred(document: &[u8]) -> Option<Vec<u8>> {
                 written.truncate(written.len() - 2);
                 written.extend_from_slice(format!("&#xff{:x};", byte | 0x40).as_bytes());
             }
-            byte if needs_reference(*byte) => written.extend_from_slice(format!("&#x{byte:x};").as_bytes()),
+            byte if needs_reference(*byte) => {
+                written.extend_from_slice(format!("&#x{byte:x};").as_bytes())
+            }
             byte => written.push(*byte),
         }
     }
@@ -51,7 +59,8 @@ fn needs_reference(byte: u8) -> bool {
     byte < b' ' && byte != b'\t' && byte != b'\n'
 }
 
-/// Whether a byte is of a character that has to be looked at: a control character, or one of U+F000 to U+FFFF.
+/// Whether a byte is of a character that has to be looked at: a control character, or one of U+F000
+/// to U+FFFF.
 fn may_need_reference(byte: u8) -> bool {
     needs_reference(byte) || byte == 0xef
 }

@@ -1,9 +1,9 @@
 //! Who may come in: key pairs by id for `s3s`'s signature check, and the decision after it.
 //!
-//! Nobody is let in without a signature, except to read objects of buckets that were made public by name. The secret
-//! is given to `s3s` only for the one request that names its id; version 4 is compared there, in constant time, version 2
-//! in [`version_2`](crate::auth::version_2).
-//! What a request touches is decided from its path, and for copies and batches from their input too.
+//! Nobody is let in without a signature, except to read objects of buckets that were made public by
+//! name. The secret is given to `s3s` only for the one request that names its id; version 4 is
+//! compared there, in constant time, version 2 in [`version_2`](crate::auth::version_2). What a
+//! request touches is decided from its path, and for copies and batches from their input too.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,11 +25,13 @@ use crate::auth::requester::Requester;
 use crate::request::query::Query;
 
 /// Listings, which a key with a prefix may make below its prefix.
-const LISTINGS: [&str; 4] = ["ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"];
+const LISTINGS: [&str; 4] =
+    ["ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"];
 /// What a key with a prefix may ask of the bucket itself: clients do before anything else.
 const ABOUT_BUCKET: [&str; 2] = ["HeadBucket", "GetBucketLocation"];
 /// Of which account the bucket, or that of a copy's source, has to be.
-const EXPECTED_OWNER: [&str; 2] = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
+const EXPECTED_OWNER: [&str; 2] =
+    ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
 /// What anybody may do in a public bucket.
 const PUBLIC: [&str; 2] = ["GetObject", "HeadObject"];
 
@@ -50,8 +52,9 @@ impl KeyRing {
 
     /// Takes the place of all grants but the owner's, for requests that come from now on.
     pub(crate) fn replace(&self, grants: Vec<Grant>) {
-        let grants =
-            grants.into_iter().map(|grant| (grant.credentials.access_key_id.clone(), Arc::new(grant)));
+        let grants = grants
+            .into_iter()
+            .map(|grant| (grant.credentials.access_key_id.clone(), Arc::new(grant)));
         *self.grants.write().unwrap_or_else(PoisonError::into_inner) = grants.collect();
     }
 
@@ -63,9 +66,11 @@ impl KeyRing {
         self.grants.read().unwrap_or_else(PoisonError::into_inner).get(access_key_id).cloned()
     }
 
-    /// Whether others than the owner may come in: otherwise one key pair could only be in its own way.
+    /// Whether others than the owner may come in: otherwise one key pair could only be in its own
+    /// way.
     fn is_shared(&self) -> bool {
-        !self.public.is_empty() || !self.grants.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+        !self.public.is_empty()
+            || !self.grants.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// The grant of a request, or the refusal of one that has none.
@@ -75,13 +80,16 @@ impl KeyRing {
 
     fn check_source(&self, extensions: &Extensions, source: &CopySource) -> Result<(), Refusal> {
         match source {
-            CopySource::Bucket { bucket, key, .. } if self.of(extensions)?.covers(bucket, key) => Ok(()),
+            CopySource::Bucket { bucket, key, .. } if self.of(extensions)?.covers(bucket, key) => {
+                Ok(())
+            }
             _ => Err(denied()),
         }
     }
 }
 
-/// A link to a public object must not make it a page, or a download, of another kind: only who may sign can say so.
+/// A link to a public object must not make it a page, or a download, of another kind: only who may
+/// sign can say so.
 fn check_anonymous(query: &Query) -> Result<(), Refusal> {
     if query.pairs().iter().any(|(name, _)| name.starts_with("response-")) {
         return Err(Refusal::invalid_request(
@@ -91,7 +99,8 @@ fn check_anonymous(query: &Query) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whoever names the account that the bucket must be of wants nothing of another's: writing into it least of all.
+/// Whoever names the account that the bucket must be of wants nothing of another's: writing into it
+/// least of all.
 fn check_expected_owner(headers: &HeaderMap) -> Result<(), Refusal> {
     let values = EXPECTED_OWNER.iter().flat_map(|name| headers.get_all(*name));
     match values.into_iter().find(|expected| expected.as_bytes() != OWNER_ID.as_bytes()) {
@@ -129,9 +138,9 @@ impl S3Auth for KeyRing {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
         match self.grant(access_key) {
             Some(grant) => Ok(SecretKey::from(grant.credentials.secret_access_key.expose())),
-            None => {
-                Err(Refusal::new(S3ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", access_key).into())
-            }
+            None => Err(Refusal::new(S3ErrorCode::InvalidAccessKeyId)
+                .field("AWSAccessKeyId", access_key)
+                .into()),
         }
     }
 }

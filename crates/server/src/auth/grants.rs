@@ -1,7 +1,8 @@
 //! What a key pair may do: read or also write, in which buckets and under which prefixes.
 //!
-//! Pure decisions on names: no request, no clock, no file. The text of a keys file is parsed here, but read by whoever
-//! runs the server. A grant without scopes covers everything; the owner's keys are such a grant and are in no file.
+//! Pure decisions on names: no request, no clock, no file. The text of a keys file is parsed here,
+//! but read by whoever runs the server. A grant without scopes covers everything; the owner's keys
+//! are such a grant and are in no file.
 
 use haul_parts::Bucket;
 use serde::Deserialize;
@@ -73,14 +74,18 @@ impl Grant {
     /// [`GrantsError`], which quotes no secret.
     pub fn parse_file(text: &str) -> Result<Vec<Self>, GrantsError> {
         let file: File = toml::from_str(text).map_err(|error| GrantsError::Shape {
-            line: error
-                .span()
-                .map(|span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1),
+            line: error.span().map(|span| {
+                text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1
+            }),
         })?;
         let mut grants: Vec<Self> = Vec::new();
         for entry in file.keys {
-            let twice = grants.iter().any(|grant| grant.credentials.access_key_id == entry.access_key_id);
-            if twice || entry.access_key_id.is_empty() || entry.secret_access_key.expose().is_empty() {
+            let twice =
+                grants.iter().any(|grant| grant.credentials.access_key_id == entry.access_key_id);
+            if twice
+                || entry.access_key_id.is_empty()
+                || entry.secret_access_key.expose().is_empty()
+            {
                 return Err(GrantsError::Key { access_key_id: entry.access_key_id });
             }
             let scopes = entry.scopes.iter().map(|scope| {
@@ -101,8 +106,12 @@ impl Grant {
         Ok(grants)
     }
 
-    /// Refuses grants of the owner's id: they would be read over, and whoever wrote them believed in.
-    pub(crate) fn check_owner_is_not_among(grants: &[Self], owner: &Credentials) -> Result<(), GrantsError> {
+    /// Refuses grants of the owner's id: they would be read over, and whoever wrote them believed
+    /// in.
+    pub(crate) fn check_owner_is_not_among(
+        grants: &[Self],
+        owner: &Credentials,
+    ) -> Result<(), GrantsError> {
         match grants.iter().find(|grant| grant.credentials.access_key_id == owner.access_key_id) {
             Some(_) => Err(GrantsError::OwnersKey { access_key_id: owner.access_key_id.clone() }),
             None => Ok(()),
@@ -121,7 +130,8 @@ impl Grant {
 
     /// Whether every key of the bucket that begins so is covered.
     pub(crate) fn covers(&self, bucket: &str, prefix: &str) -> bool {
-        let covers = |scope: &Scope| scope.bucket.as_str() == bucket && prefix.starts_with(&scope.prefix);
+        let covers =
+            |scope: &Scope| scope.bucket.as_str() == bucket && prefix.starts_with(&scope.prefix);
         self.scopes.is_empty() || self.scopes.iter().any(covers)
     }
 

@@ -62,12 +62,15 @@ impl Credentials {
 }
 
 fn random_text(letters: &[u8], length: usize) -> Result<String, Error> {
-    // Bytes past the last full multiple are thrown away: a plain modulo would favour the first letters.
+    // Bytes past the last full multiple are thrown away: a plain modulo would favour the first
+    // letters.
     let fair_below = 256 / letters.len() * letters.len();
     let mut text = String::with_capacity(length);
     while text.len() < length {
         let mut bytes = [0_u8; 64];
-        rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(|e| Error::Random { cause: e.to_string() })?;
+        rand::rngs::OsRng
+            .try_fill_bytes(&mut bytes)
+            .map_err(|e| Error::Random { cause: e.to_string() })?;
         let fair = bytes.iter().map(|b| usize::from(*b)).filter(|b| *b < fair_below);
         text.extend(fair.take(length - text.len()).map(|b| char::from(letters[b % letters.len()])));
     }

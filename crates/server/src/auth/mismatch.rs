@@ -1,5 +1,6 @@
-//! The answer to a signature that does not match: what the server would have signed, as AWS shows it, so that a client can see
-//! where it went another way. Everything in it came with the request; nothing of the secret key or of the right signature does.
+//! The answer to a signature that does not match: what the server would have signed, as AWS shows
+//! it, so that a client can see where it went another way. Everything in it came with the request;
+//! nothing of the secret key or of the right signature does.
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
@@ -41,7 +42,8 @@ pub(crate) fn refusal(computed: &Computed<'_>) -> Refusal {
     }
 }
 
-/// The refusal of a version 4 signature that `s3s` found to be wrong; `None` if the request has none.
+/// The refusal of a version 4 signature that `s3s` found to be wrong; `None` if the request has
+/// none.
 pub(crate) fn of_version_4(request: &Parts) -> Option<Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or(""));
     let claim = SignatureClaim::of(request, &query)?;
@@ -80,7 +82,8 @@ impl<'a> SignatureClaim<'a> {
             Signature::Header { signed_headers } => {
                 let (head, signature) = header("authorization")?.rsplit_once("Signature=")?;
                 let (_, rest) = head.split_once("Credential=")?;
-                let (credential, _) = rest.rsplit_once(",").and_then(|(rest, _)| rest.rsplit_once(','))?;
+                let (credential, _) =
+                    rest.rsplit_once(",").and_then(|(rest, _)| rest.rsplit_once(','))?;
                 Some(Self {
                     credential: credential.trim(),
                     signed_headers,
@@ -100,11 +103,14 @@ fn canonical_request(request: &Parts, query: &Query, claim: &SignatureClaim<'_>)
     let pairs = query.pairs().iter().filter(|(name, _)| name != "X-Amz-Signature");
     let mut pairs: Vec<_> = pairs.map(|(name, value)| (encoded(name), encoded(value))).collect();
     pairs.sort();
-    let pairs: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let pairs: Vec<String> =
+        pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     let mut names: Vec<&str> = claim.signed_headers.split(';').collect();
     names.sort_unstable();
-    let headers: String =
-        names.iter().map(|name| format!("{name}:{}\n", header_value(&request.headers, name))).collect();
+    let headers: String = names
+        .iter()
+        .map(|name| format!("{name}:{}\n", header_value(&request.headers, name)))
+        .collect();
     format!(
         "{}\n{}\n{}\n{headers}\n{}\n{}",
         request.method,

@@ -1,8 +1,8 @@
 //! Places for requests, shared among key pairs.
 //!
-//! When all connections are taken, others wait in the listen queue, and nobody can tell whose they are. So a key pair that
-//! has [`SHARE_PERCENT`] of the places then gets no further one: its request is answered `503 SlowDown` and the
-//! connection closed, which lets the next one in.
+//! When all connections are taken, others wait in the listen queue, and nobody can tell whose they
+//! are. So a key pair that has [`SHARE_PERCENT`] of the places then gets no further one: its
+//! request is answered `503 SlowDown` and the connection closed, which lets the next one in.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -7,8 +7,8 @@ use crate::auth::places::{Place, Places};
 /// Access key id of a requester; empty for one without a signature.
 pub(crate) type KeyPair = Arc<str>;
 
-/// Key pair that signed a request, known once the signature is verified, and its place. All clones are of one request; the
-/// place is given back with the last of them.
+/// Key pair that signed a request, known once the signature is verified, and its place. All clones
+/// are of one request; the place is given back with the last of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Requester {
     places: Places,
@@ -21,7 +21,8 @@ impl Requester {
         Self { places: places.clone(), known: Arc::default() }
     }
 
-    /// Records whose request it is, and takes a place for it if there is one. The first call counts.
+    /// Records whose request it is, and takes a place for it if there is one. The first call
+    /// counts.
     pub(crate) fn identify(&self, access_key_id: &str) {
         self.known.get_or_init(|| {
             let key_pair: KeyPair = access_key_id.into();

@@ -1,8 +1,10 @@
-//! Version 2 of the signature, in presigned URLs of objects: boto3 still makes them by default in the older regions.
+//! Version 2 of the signature, in presigned URLs of objects: boto3 still makes them by default in
+//! the older regions.
 //!
-//! Verified here and not by `s3s`, which compares signatures in a time that depends on them, passes over parameters that are
-//! given twice, and knows nothing of the `x-amz-` parameters that clients put into the query instead of the headers. The text
-//! that is signed is that of the S3 Developer Guide, "Signing and authenticating REST requests".
+//! Verified here and not by `s3s`, which compares signatures in a time that depends on them, passes
+//! over parameters that are given twice, and knows nothing of the `x-amz-` parameters that clients
+//! put into the query instead of the headers. The text that is signed is that of the S3 Developer
+//! Guide, "Signing and authenticating REST requests".
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -64,8 +66,9 @@ const COVERED: [&str; 35] = [
 /// Verifies a request whose query has `Signature`, `Expires` and `AWSAccessKeyId` once each.
 ///
 /// # Errors
-/// `AccessDenied` for an expired URL and for a sub-resource that the signature cannot cover, `InvalidAccessKeyId`,
-/// `SignatureDoesNotMatch` with what should have been signed, `NotImplemented` for signed chunks.
+/// `AccessDenied` for an expired URL and for a sub-resource that the signature cannot cover,
+/// `InvalidAccessKeyId`, `SignatureDoesNotMatch` with what should have been signed,
+/// `NotImplemented` for signed chunks.
 pub(crate) fn verify(
     request: &Parts,
     bucket_in_host: Option<&str>,
@@ -78,7 +81,9 @@ pub(crate) fn verify(
     check_not_expired(expires)?;
     let access_key_id = query.get("AWSAccessKeyId").unwrap_or_default();
     let Some(grant) = keys.grant(access_key_id) else {
-        return Err(Refusal::new(S3ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", access_key_id));
+        return Err(
+            Refusal::new(S3ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", access_key_id)
+        );
     };
     let to_sign = string_to_sign(request, &query, bucket_in_host);
     // A client that left a plus sign as it is sent a blank.
@@ -98,13 +103,17 @@ pub(crate) fn verify(
     }))
 }
 
-/// A parameter that makes another operation of the URL and that the signature does not cover could be appended by anybody.
+/// A parameter that makes another operation of the URL and that the signature does not cover could
+/// be appended by anybody.
 fn check_sub_resources(query: &Query) -> Result<(), Refusal> {
     let open = query.pairs().iter().map(|(name, _)| name.as_str());
     match open.into_iter().find(|name| sub_resource::is_one(name) && !COVERED.contains(name)) {
         Some(name) => Err(Refusal::with(
             S3ErrorCode::AccessDenied,
-            format!("Signature version 2 does not cover the parameter {name}. Please use AWS4-HMAC-SHA256."),
+            format!(
+                "Signature version 2 does not cover the parameter {name}. Please use \
+                 AWS4-HMAC-SHA256."
+            ),
         )),
         None => Ok(()),
     }
@@ -126,7 +135,8 @@ fn check_not_expired(expires: &str) -> Result<(), Refusal> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     match expires.parse::<u64>() {
         Ok(until) if now <= until => Ok(()),
-        _ => Err(Refusal::with(S3ErrorCode::AccessDenied, "Request has expired").field("Expires", expires)),
+        _ => Err(Refusal::with(S3ErrorCode::AccessDenied, "Request has expired")
+            .field("Expires", expires)),
     }
 }
 
@@ -194,7 +204,12 @@ fn amz_headers(headers: &HeaderMap, query: &Query) -> BTreeMap<String, Vec<u8>> 
 mod tests {
     use super::*;
 
-    fn signed_text(method: &str, uri: &str, headers: &[(&str, &str)], bucket: Option<&str>) -> String {
+    fn signed_text(
+        method: &str,
+        uri: &str,
+        headers: &[(&str, &str)],
+        bucket: Option<&str>,
+    ) -> String {
         let mut request = http::Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -1,9 +1,11 @@
-//! Stands in front of `s3s`'s reader of aws-chunked bodies, which holds each chunk whole before it lets it go.
+//! Stands in front of `s3s`'s reader of aws-chunked bodies, which holds each chunk whole before it
+//! lets it go.
 //!
-//! A signed chunk has to be held until its signature is checked, so its size gets a limit. An unsigned one need
-//! not be, and some SDKs send a whole 5 GiB part as one chunk: those are cut into chunks of what has arrived,
-//! without copying. Bytes after the last chunk (the trailers) pass unchanged. Knows framing only: signatures,
-//! trailers and the decoded length are checked behind it.
+//! A signed chunk has to be held until its signature is checked, so its size gets a limit. An
+//! unsigned one need not be, and some SDKs send a whole 5 GiB part as one chunk: those are cut into
+//! chunks of what has arrived, without copying. Bytes after the last chunk (the trailers) pass
+//! unchanged. Knows framing only: signatures, trailers and the decoded length are checked behind
+//! it.
 
 use std::collections::VecDeque;
 
@@ -18,7 +20,8 @@ const HEADER_BYTES: usize = 1024;
 pub(crate) enum Chunks {
     /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`: cut into small ones.
     Unsigned,
-    /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD` and `-TRAILER`: passed as they are, up to this many bytes each.
+    /// `STREAMING-AWS4-HMAC-SHA256-PAYLOAD` and `-TRAILER`: passed as they are, up to this many
+    /// bytes each.
     Signed { limit_bytes: usize },
 }
 
@@ -42,7 +45,8 @@ pub(crate) enum BadFraming {
     NoLineEnd,
     /// A signed chunk larger than the limit.
     ChunkTooLarge,
-    /// The body ends without a chunk of no bytes. Of signed chunks that one says, under a signature, that none is missing.
+    /// The body ends without a chunk of no bytes. Of signed chunks that one says, under a
+    /// signature, that none is missing.
     NoFinalChunk,
 }
 
@@ -85,8 +89,11 @@ impl Reframer {
                     let data = bytes.split_to(left.min(bytes.len()));
                     let left = left - data.len();
                     self.pass_data(data);
-                    self.part =
-                        if left > 0 { ChunkPart::Data { left } } else { ChunkPart::LineEnd { left: 2 } };
+                    self.part = if left > 0 {
+                        ChunkPart::Data { left }
+                    } else {
+                        ChunkPart::LineEnd { left: 2 }
+                    };
                 }
                 ChunkPart::LineEnd { left } => self.take_line_end(&mut bytes, left)?,
                 ChunkPart::Trailers => self.ready.push_back(std::mem::take(&mut bytes)),
@@ -115,11 +122,14 @@ impl Reframer {
         let header = std::mem::take(&mut self.header);
         let size = chunk_size(&header)?;
         match self.chunks {
-            // s3s reads eight digits and ignores the rest: a longer number would be one thing here and another there.
+            // s3s reads eight digits and ignores the rest: a longer number would be one thing here
+            // and another there.
             Chunks::Signed { .. } if digits(&header).len() > 8 => {
                 return Err(BadFraming::Header);
             }
-            Chunks::Signed { limit_bytes } if size > limit_bytes => return Err(BadFraming::ChunkTooLarge),
+            Chunks::Signed { limit_bytes } if size > limit_bytes => {
+                return Err(BadFraming::ChunkTooLarge);
+            }
             Chunks::Signed { .. } => self.ready.push_back(header.into()),
             Chunks::Unsigned if size == 0 => self.ready.push_back(header.into()),
             // The pieces bring headers of their own.
@@ -233,7 +243,10 @@ mod tests {
         for step in [1, 3, body.len()] {
             let (out, _) = run(Chunks::Signed { limit_bytes: 4 }, body, step).unwrap();
             assert_eq!(out, body);
-            assert_eq!(run(Chunks::Signed { limit_bytes: 3 }, body, step), Err(BadFraming::ChunkTooLarge));
+            assert_eq!(
+                run(Chunks::Signed { limit_bytes: 3 }, body, step),
+                Err(BadFraming::ChunkTooLarge)
+            );
         }
     }
 

@@ -1,12 +1,14 @@
 //! The documents of requests: read strictly, and written again in a form that `s3s` reads right.
 //!
-//! The reader of `s3s` 0.14.1 passes over CDATA (`ab<![CDATA[x]]>cd` is `abcd` to it, and DeleteObjects would delete another
-//! key), refuses references from U+10000 to U+FFFFF, and takes `1x` for a number. So a document is read here first, by
-//! `roxmltree`, which knows what is well-formed; its elements and their texts are passed on and nothing else: no comments, no
-//! CDATA, no prefixes of names.
+//! The reader of `s3s` 0.14.1 passes over CDATA (`ab<![CDATA[x]]>cd` is `abcd` to it, and
+//! DeleteObjects would delete another key), refuses references from U+10000 to U+FFFFF, and takes
+//! `1x` for a number. So a document is read here first, by `roxmltree`, which knows what is
+//! well-formed; its elements and their texts are passed on and nothing else: no comments, no CDATA,
+//! no prefixes of names.
 //!
-//! Limits: the size is the gate's ([`Limits::xml_bytes`](crate::Limits::xml_bytes)); elements and depth are limited here. A
-//! document type is refused, and with it every entity that is not one of the five of XML.
+//! Limits: the size is the gate's ([`Limits::xml_bytes`](crate::Limits::xml_bytes)); elements and
+//! depth are limited here. A document type is refused, and with it every entity that is not one of
+//! the five of XML.
 
 use roxmltree::{Document, Node, NodeType, ParsingOptions};
 use s3s::S3ErrorCode;
@@ -16,7 +18,8 @@ use crate::answer::refusal::Refusal;
 /// Elements inside each other; lifecycle rules have the most, with six.
 const DEPTH_MAX: usize = 32;
 
-/// So many bytes of a document may be one node, an element or a text. The densest that a client sends has twelve.
+/// So many bytes of a document may be one node, an element or a text. The densest that a client
+/// sends has twelve.
 const NODE_BYTES_MIN: usize = 8;
 
 /// Elements that `s3s` reads as numbers, of which it ignores what follows the digits.
@@ -44,8 +47,8 @@ pub(crate) fn rewrite(document: &[u8]) -> Result<Vec<u8>, Refusal> {
     check_references(text)?;
     let nodes_limit = u32::try_from(document.len() / NODE_BYTES_MIN + 16).unwrap_or(u32::MAX);
     let options = ParsingOptions { nodes_limit, ..ParsingOptions::default() };
-    let parsed =
-        Document::parse_with_options(text, options).map_err(|_| malformed("it is not well-formed"))?;
+    let parsed = Document::parse_with_options(text, options)
+        .map_err(|_| malformed("it is not well-formed"))?;
     let root = parsed.root_element();
     // An empty document type is no error to the parser.
     if text.get(..root.range().start).is_some_and(|prolog| prolog.contains("<!DOCTYPE")) {
@@ -56,8 +59,8 @@ pub(crate) fn rewrite(document: &[u8]) -> Result<Vec<u8>, Refusal> {
     Ok(written.into_bytes())
 }
 
-/// Refuses references to what is no character (`&#xD800;`), which the parser reads as U+FFFD: DeleteObjects would delete a key
-/// that its sender did not name.
+/// Refuses references to what is no character (`&#xD800;`), which the parser reads as U+FFFD:
+/// DeleteObjects would delete a key that its sender did not name.
 fn check_references(text: &str) -> Result<(), Refusal> {
     const LITERAL: [(&str, &str); 3] = [("<![CDATA[", "]]>"), ("<!--", "-->"), ("<?", "?>")];
     let mut rest = text;
@@ -84,7 +87,8 @@ fn check_references(text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Writes an element and what is in it. Without recursion: how deep a document is, its sender decides.
+/// Writes an element and what is in it. Without recursion: how deep a document is, its sender
+/// decides.
 fn write(root: Node<'_, '_>, to: &mut String) -> Result<(), Refusal> {
     let mut open = vec![];
     let mut next = Some(root);
@@ -139,7 +143,8 @@ fn end(element: Node<'_, '_>, to: &mut String) {
 }
 
 fn check_number(element: Node<'_, '_>) -> Result<(), Refusal> {
-    let text: String = element.children().filter_map(|node| node.text().filter(|_| node.is_text())).collect();
+    let text: String =
+        element.children().filter_map(|node| node.text().filter(|_| node.is_text())).collect();
     let digits = text.strip_prefix('-').unwrap_or(&text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(malformed("a number is none"));
@@ -179,12 +184,16 @@ mod tests {
         for (document, expected) in [
             ("<Delete/>", "<Delete></Delete>"),
             (
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- x --><A><B>ab<![CDATA[<x>&]]>cd</B><C/> <!-- y --></A>\n",
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- x \
+                 --><A><B>ab<![CDATA[<x>&]]>cd</B><C/> <!-- y --></A>\n",
                 "<A><B>ab&lt;x&gt;&amp;cd</B><C></C> </A>",
             ),
             (
-                "<s3:A xmlns:s3=\"http://s3.amazonaws.com/doc/2006-03-01/\" xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" x=\"1\"><G i:type=\"CanonicalUser\"/></s3:A>",
-                "<A><G xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"></G></A>",
+                "<s3:A xmlns:s3=\"http://s3.amazonaws.com/doc/2006-03-01/\" \
+                 xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" x=\"1\"><G \
+                 i:type=\"CanonicalUser\"/></s3:A>",
+                "<A><G xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" \
+                 xsi:type=\"CanonicalUser\"></G></A>",
             ),
             (
                 "<A>&#x1F600;&#128512;&#xFFFFF;&#x10FFFF;&#13;\r\n&quot;&apos;&#38;&lt;</A>",

@@ -1,9 +1,10 @@
 //! Gathers the pieces of a body into blocks, in room that is taken when the bytes are there.
 //!
-//! A sender begins with a small block, which needs no room. One that fills it in no time gets room for a large
-//! block, and the next one at once with its first bytes. A large block is held for [`FILL_TIME`] at most: what has come
-//! until then is written, and the sender begins again with a small block. So room is never held by a sender that waits,
-//! and one that finds none goes on in small blocks, which cost more per byte but hold up nobody.
+//! A sender begins with a small block, which needs no room. One that fills it in no time gets room
+//! for a large block, and the next one at once with its first bytes. A large block is held for
+//! [`FILL_TIME`] at most: what has come until then is written, and the sender begins again with a
+//! small block. So room is never held by a sender that waits, and one that finds none goes on in
+//! small blocks, which cost more per byte but hold up nobody.
 
 use std::time::Duration;
 
@@ -142,14 +143,16 @@ impl Gathering {
         timeout(ROOM_TIME, self.blocks.room.take(&self.key_pair, BLOCK_BYTES)).await.ok()
     }
 
-    /// Waits until there are bytes; false at the end of the body. Nothing is lost when it is dropped.
+    /// Waits until there are bytes; false at the end of the body. Nothing is lost when it is
+    /// dropped.
     async fn fetch(&mut self) -> Result<bool, Refusal> {
         while self.piece.is_empty() {
             // Read to the very end even when all bytes are here: signatures and trailers come last.
             let Some(body) = self.body.as_mut() else { return Ok(false) };
             match body.next().await {
                 Some(Ok(piece)) => {
-                    self.left = self.left.checked_sub(piece.len() as u64).ok_or_else(wrong_length)?;
+                    self.left =
+                        self.left.checked_sub(piece.len() as u64).ok_or_else(wrong_length)?;
                     self.piece = piece;
                 }
                 Some(Err(error)) => return Err(broken(&*error, self.claimed_sha256)),

@@ -1,14 +1,14 @@
-//! Room of requests whose bytes are held whole: a document until it is answered, a signed chunk until
-//! its signature is checked.
+//! Room of requests whose bytes are held whole: a document until it is answered, a signed chunk
+//! until its signature is checked.
 //!
 //! Such bytes cannot be written out, so a request that holds them without sending could make others
-//! wait. When a request has waited for [`PATIENCE`], idle holders make way: of the key pair that holds
-//! most first, the longest idle first, and at once as many as hold what all waiting requests still
-//! need. Fewer would make the same requests wait again; more would refuse senders that harm no one. A
-//! holder that sends [`BUSY_BYTES`] within [`IDLE_TIME`] is never idle. If all holders wait for more
-//! room, none of them can finish: then those that announced most make way, of these the ones that came
-//! first, until the others have room for all they announced. A holder that makes way is answered
-//! `503 SlowDown`, which every client retries.
+//! wait. When a request has waited for [`PATIENCE`], idle holders make way: of the key pair that
+//! holds most first, the longest idle first, and at once as many as hold what all waiting requests
+//! still need. Fewer would make the same requests wait again; more would refuse senders that harm
+//! no one. A holder that sends [`BUSY_BYTES`] within [`IDLE_TIME`] is never idle. If all holders
+//! wait for more room, none of them can finish: then those that announced most make way, of these
+//! the ones that came first, until the others have room for all they announced. A holder that makes
+//! way is answered `503 SlowDown`, which every client retries.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -147,7 +147,9 @@ impl Holders {
             let largest = largest.max_by_key(|pair| (pair.held_bytes, pair.may_go.last().copied()));
             let Some(pair) = largest else { return };
             let first = pair.may_go.pop().map(Candidate::number);
-            let Some(holder) = first.and_then(|number| self.by_number.get_mut(&number)) else { return };
+            let Some(holder) = first.and_then(|number| self.by_number.get_mut(&number)) else {
+                return;
+            };
             pair.held_bytes -= holder.bytes;
             missing_bytes = missing_bytes.saturating_sub(holder.bytes + holder.wanted_bytes());
             holder.displaced = true;
@@ -158,7 +160,8 @@ impl Holders {
         }
     }
 
-    /// By key pair, those who may have to make way: if all wait, any holder, otherwise the idle ones.
+    /// By key pair, those who may have to make way: if all wait, any holder, otherwise the idle
+    /// ones.
     fn candidates(&self, all_wait: bool, now: Instant) -> BTreeMap<KeyPair, Pair> {
         let mut pairs: BTreeMap<KeyPair, Pair> = BTreeMap::new();
         let holding = |(_, holder): &(&u64, &Holder)| holder.bytes > 0 && !holder.displaced;
@@ -194,7 +197,8 @@ pub(crate) struct Holding {
 }
 
 impl Holding {
-    /// Takes room for bytes that have come. To be called again with the same number until it is ready.
+    /// Takes room for bytes that have come. To be called again with the same number until it is
+    /// ready.
     pub(crate) fn poll_take(
         &mut self,
         key_pair: &KeyPair,
@@ -320,7 +324,11 @@ mod tests {
     }
 
     /// Holders of `bytes` each, the earlier one idle for longer.
-    async fn holders<const N: usize>(room: &HeldRoom, key_pair: &str, bytes: usize) -> [Holding; N] {
+    async fn holders<const N: usize>(
+        room: &HeldRoom,
+        key_pair: &str,
+        bytes: usize,
+    ) -> [Holding; N] {
         let mut all = [(); N].map(|()| room.holding(bytes));
         for holding in &mut all {
             take(holding, key_pair, bytes).await.unwrap();
@@ -355,8 +363,8 @@ mod tests {
         assert_eq!(take(&mut waiting, "waiting", 210_000).await, Ok(()));
     }
 
-    /// The room of the first ones was free, those who waited for it had not been polled yet, and others
-    /// had to make way too, an honest upload among them.
+    /// The room of the first ones was free, those who waited for it had not been polled yet, and
+    /// others had to make way too, an honest upload among them.
     #[tokio::test(start_paused = true)]
     async fn room_that_came_free_is_taken_before_more_make_way() {
         let room = HeldRoom::new(600_000);
@@ -364,7 +372,8 @@ mod tests {
         let mut waiting = [(); 2].map(|()| room.holding(250_000));
         let key_pair: KeyPair = "waiting".into();
         let mut poll = |at: usize| {
-            let asked = waiting[at].poll_take(&key_pair, 250_000, &mut Context::from_waker(Waker::noop()));
+            let asked =
+                waiting[at].poll_take(&key_pair, 250_000, &mut Context::from_waker(Waker::noop()));
             assert!(asked.is_pending());
         };
         poll(0);
@@ -397,7 +406,8 @@ mod tests {
         take(&mut busy, "one", 500_000).await.unwrap();
         let key_pair = "two".into();
         for _ in 0..20 {
-            let asked = waiting.poll_take(&key_pair, 900_000, &mut Context::from_waker(Waker::noop()));
+            let asked =
+                waiting.poll_take(&key_pair, 900_000, &mut Context::from_waker(Waker::noop()));
             assert!(asked.is_pending());
             tokio::time::advance(Duration::from_millis(200)).await;
             busy.progress(BUSY_BYTES);
@@ -407,7 +417,8 @@ mod tests {
         assert_eq!(take(&mut waiting, "two", 900_000).await, Ok(()));
     }
 
-    /// Two that hold half of the room each, and both want more, would otherwise wait for each other for ever.
+    /// Two that hold half of the room each, and both want more, would otherwise wait for each other
+    /// for ever.
     #[tokio::test(start_paused = true)]
     async fn of_holders_that_all_wait_the_largest_makes_way() {
         let room = HeldRoom::new(800_000);
@@ -422,8 +433,8 @@ mod tests {
         assert_eq!(taken, Ok(()));
     }
 
-    /// 80 requests that each hold a part of a chunk and want the rest of it: with one less, the others
-    /// waited for each other again.
+    /// 80 requests that each hold a part of a chunk and want the rest of it: with one less, the
+    /// others waited for each other again.
     #[tokio::test(start_paused = true)]
     async fn of_holders_that_all_wait_so_many_make_way_that_the_others_fit() {
         let room = HeldRoom::new(1_000_000);
@@ -436,7 +447,8 @@ mod tests {
         let mut refused = [false; 5];
         while started.elapsed() < 2 * PATIENCE {
             let key_pair: KeyPair = at.to_string().into();
-            let asked = all[at].poll_take(&key_pair, 100_000, &mut Context::from_waker(Waker::noop()));
+            let asked =
+                all[at].poll_take(&key_pair, 100_000, &mut Context::from_waker(Waker::noop()));
             refused[at] |= asked == Poll::Ready(Err(Displaced));
             at = (at + 1) % all.len();
             tokio::time::advance(Duration::from_millis(5)).await;

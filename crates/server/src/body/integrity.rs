@@ -1,8 +1,10 @@
-//! What a request says its bytes are: `Content-MD5`, `x-amz-checksum-*` in a header or announced for the trailer.
+//! What a request says its bytes are: `Content-MD5`, `x-amz-checksum-*` in a header or announced
+//! for the trailer.
 //!
-//! Decided before the first byte, so that a request that contradicts itself costs nothing. The comparison with the
-//! bytes happens in the store, in the same pass that writes them; for `x-amz-content-sha256` see
-//! [`payload_hash`](crate::body::payload_hash). Wording as recorded from AWS (`docs/s3-compatibility.md` names the tests).
+//! Decided before the first byte, so that a request that contradicts itself costs nothing. The
+//! comparison with the bytes happens in the store, in the same pass that writes them; for
+//! `x-amz-content-sha256` see [`payload_hash`](crate::body::payload_hash). Wording as recorded from
+//! AWS (`docs/s3-compatibility.md` names the tests).
 
 use haul_parts::{Checksum, ChecksumAlgorithm, CompositeChecksum};
 use http::HeaderMap;
@@ -42,7 +44,8 @@ impl Integrity {
     /// Reads and checks the headers.
     ///
     /// # Errors
-    /// `InvalidDigest` for an impossible Content-MD5, `InvalidRequest` for everything else that cannot be meant.
+    /// `InvalidDigest` for an impossible Content-MD5, `InvalidRequest` for everything else that
+    /// cannot be meant.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Self, Refusal> {
         let claim = claim(headers)?;
         check_announced(headers, claim)?;
@@ -59,7 +62,10 @@ impl Integrity {
     }
 
     /// The value, once the body has been read to its end.
-    pub(crate) fn checksum(&self, trailers: Option<&TrailingHeaders>) -> Result<Option<Checksum>, Refusal> {
+    pub(crate) fn checksum(
+        &self,
+        trailers: Option<&TrailingHeaders>,
+    ) -> Result<Option<Checksum>, Refusal> {
         let algorithm = match self.claim {
             Claim::None => return Ok(None),
             Claim::Header(checksum) => return Ok(Some(checksum)),
@@ -75,14 +81,15 @@ impl Integrity {
             None => Err(Refusal::custom(
                 "MalformedTrailerError",
                 http::StatusCode::BAD_REQUEST,
-                "The request contained trailing data that was not well-formed or did not conform to our published schema.",
+                "The request contained trailing data that was not well-formed or did not conform \
+                 to our published schema.",
             )),
         }
     }
 }
 
-/// The checksum of a whole object as given at Complete: one header at most, never a trailer. A composite value may say of
-/// how many parts it is, as it is answered: `value-N`.
+/// The checksum of a whole object as given at Complete: one header at most, never a trailer. A
+/// composite value may say of how many parts it is, as it is answered: `value-N`.
 pub(crate) fn object_checksum(headers: &HeaderMap) -> Result<Option<ObjectClaim>, Refusal> {
     match claimed(headers)? {
         Claimed::Header(algorithm, text) => object_claim(algorithm, text).map(Some),
@@ -101,27 +108,40 @@ pub(crate) struct ObjectClaim {
 fn object_claim(algorithm: ChecksumAlgorithm, text: &[u8]) -> Result<ObjectClaim, Refusal> {
     let counted = std::str::from_utf8(text).ok();
     match counted.and_then(|text| CompositeChecksum::parse(algorithm, text).ok()) {
-        Some(composite) => {
-            Ok(ObjectClaim { checksum: composite.checksum(), part_count: Some(composite.part_count()) })
-        }
+        Some(composite) => Ok(ObjectClaim {
+            checksum: composite.checksum(),
+            part_count: Some(composite.part_count()),
+        }),
         None => Ok(ObjectClaim { checksum: parse(algorithm, text)?, part_count: None }),
     }
 }
 
 /// A value as it stands in a header, a trailer or an XML element.
 pub(crate) fn parse(algorithm: ChecksumAlgorithm, text: &[u8]) -> Result<Checksum, Refusal> {
-    std::str::from_utf8(text).ok().and_then(|text| Checksum::from_base64(algorithm, text).ok()).ok_or_else(
-        || Refusal::invalid_request(format!("Value for {} header is invalid.", algorithm.header_name())),
-    )
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| Checksum::from_base64(algorithm, text).ok())
+        .ok_or_else(|| {
+            Refusal::invalid_request(format!(
+                "Value for {} header is invalid.",
+                algorithm.header_name()
+            ))
+        })
 }
 
 fn content_md5(headers: &HeaderMap) -> Result<Option<Checksum>, Refusal> {
     let Some(value) = headers.get("content-md5") else { return Ok(None) };
-    let md5 = value.to_str().ok().and_then(|text| Checksum::from_base64(ChecksumAlgorithm::Md5, text).ok());
+    let md5 = value
+        .to_str()
+        .ok()
+        .and_then(|text| Checksum::from_base64(ChecksumAlgorithm::Md5, text).ok());
     match md5 {
         Some(md5) => Ok(Some(md5)),
-        None => Err(Refusal::with(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified was invalid.")
-            .field("Content-MD5", String::from_utf8_lossy(value.as_bytes()))),
+        None => Err(Refusal::with(
+            S3ErrorCode::InvalidDigest,
+            "The Content-MD5 you specified was invalid.",
+        )
+        .field("Content-MD5", String::from_utf8_lossy(value.as_bytes()))),
     }
 }
 
@@ -162,8 +182,11 @@ fn algorithm_of(name: &str) -> Result<ChecksumAlgorithm, Refusal> {
         .into_iter()
         .find(|algorithm| algorithm.header_name().strip_prefix(CHECKSUM_PREFIX) == Some(name))
         .ok_or_else(|| {
-            Refusal::with(S3ErrorCode::NotImplemented, "This checksum algorithm is not implemented.")
-                .field("Header", format!("{CHECKSUM_PREFIX}{name}"))
+            Refusal::with(
+                S3ErrorCode::NotImplemented,
+                "This checksum algorithm is not implemented.",
+            )
+            .field("Header", format!("{CHECKSUM_PREFIX}{name}"))
         })
 }
 
@@ -188,7 +211,8 @@ fn check_announced(headers: &HeaderMap, claim: Claim) -> Result<(), Refusal> {
         Claim::None if announced == Some(ChecksumAlgorithm::Md5) => return Ok(()),
         Claim::None => {
             return Err(Refusal::invalid_request(
-                "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.",
+                "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or \
+                 x-amz-trailer headers were found.",
             ));
         }
         Claim::Header(checksum) => checksum.algorithm(),
@@ -209,7 +233,8 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        Integrity::from_headers(&map).map_err(|r| (r.code().to_owned(), r.message().map(str::to_owned)))
+        Integrity::from_headers(&map)
+            .map_err(|r| (r.code().to_owned(), r.message().map(str::to_owned)))
     }
 
     #[test]
@@ -229,16 +254,28 @@ mod tests {
         assert_eq!(read(&[("x-amz-checksum-type", "FULL_OBJECT")]).unwrap().algorithm(), None);
 
         let refused: [(&[(&'static str, &str)], &str); 8] = [
-            (&[("x-amz-checksum-crc32", "AAAA")], "Value for x-amz-checksum-crc32 header is invalid."),
+            (
+                &[("x-amz-checksum-crc32", "AAAA")],
+                "Value for x-amz-checksum-crc32 header is invalid.",
+            ),
             (&[("x-amz-checksum-crc32", "?")], "Value for x-amz-checksum-crc32 header is invalid."),
-            (&[crc32, ("x-amz-checksum-crc32c", "AAAAAA==")], "Expecting a single x-amz-checksum- header."),
+            (
+                &[crc32, ("x-amz-checksum-crc32c", "AAAAAA==")],
+                "Expecting a single x-amz-checksum- header.",
+            ),
             (
                 &[crc32, ("x-amz-trailer", "x-amz-checksum-crc32")],
                 "Expecting a single x-amz-checksum- header.",
             ),
             (&[("x-amz-trailer", "x-other")], "The value specified in the x-amz-trailer"),
-            (&[("x-amz-sdk-checksum-algorithm", "CRC32")], "x-amz-sdk-checksum-algorithm specified, but"),
-            (&[crc32, ("x-amz-sdk-checksum-algorithm", "SHA1")], "Value for x-amz-sdk-checksum-algorithm"),
+            (
+                &[("x-amz-sdk-checksum-algorithm", "CRC32")],
+                "x-amz-sdk-checksum-algorithm specified, but",
+            ),
+            (
+                &[crc32, ("x-amz-sdk-checksum-algorithm", "SHA1")],
+                "Value for x-amz-sdk-checksum-algorithm",
+            ),
             (&[("x-amz-checksum-xxhash3", "AAAA")], "This checksum algorithm is not implemented."),
         ];
         for (headers, message) in refused {

@@ -1,9 +1,10 @@
 //! How long a sender may keep us waiting.
 //!
-//! A sender has credit: a grace time at first. Waiting for it uses the credit up, and each byte earns some of it back, up to
-//! the grace time. So a sender that stops is given up after the grace time, one that is slower than the minimum rate
-//! a little later, and one that is faster never: the rate is an average over the request, not over each interval. Time in
-//! which we do not ask for bytes is not held against it.
+//! A sender has credit: a grace time at first. Waiting for it uses the credit up, and each byte
+//! earns some of it back, up to the grace time. So a sender that stops is given up after the grace
+//! time, one that is slower than the minimum rate a little later, and one that is faster never: the
+//! rate is an average over the request, not over each interval. Time in which we do not ask for
+//! bytes is not held against it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,11 +35,13 @@ impl Patience {
             self.credit = self.credit.saturating_sub(since.elapsed());
         }
         let earned_micros = (bytes as u64).saturating_mul(1_000_000) / self.least_bytes_per_second;
-        self.credit = self.credit.saturating_add(Duration::from_micros(earned_micros)).min(self.grace);
+        self.credit =
+            self.credit.saturating_add(Duration::from_micros(earned_micros)).min(self.grace);
     }
 
-    /// Ready when the credit is used up; otherwise the task is woken when it is. The timer is not touched per piece of body:
-    /// it fires at the deadline of some earlier wait, which is never the later one, and is moved then.
+    /// Ready when the credit is used up; otherwise the task is woken when it is. The timer is not
+    /// touched per piece of body: it fires at the deadline of some earlier wait, which is never the
+    /// later one, and is moved then.
     pub(super) fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = *self.waiting_since.get_or_insert_with(Instant::now) + self.credit;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
@@ -64,7 +67,8 @@ mod tests {
     /// How long a sender is waited for that sends so many bytes every second; none after an hour.
     async fn given_up_after(patience: &mut Patience, bytes_per_second: usize) -> Option<u64> {
         for second in 0..3600 {
-            let waited = tokio::time::timeout(Duration::from_secs(1), poll_fn(|cx| patience.poll_out(cx)));
+            let waited =
+                tokio::time::timeout(Duration::from_secs(1), poll_fn(|cx| patience.poll_out(cx)));
             if waited.await.is_ok() {
                 return Some(second);
             }
@@ -73,10 +77,13 @@ mod tests {
         None
     }
 
-    /// 40 B/s were enough: each interval of 30 seconds had to bring a kibibyte, and that for as long as the sender liked.
+    /// 40 B/s were enough: each interval of 30 seconds had to bring a kibibyte, and that for as
+    /// long as the sender liked.
     #[tokio::test(start_paused = true)]
     async fn the_average_over_the_request_decides() {
-        for (bytes_per_second, seconds) in [(0, Some(30)), (40, Some(31)), (1000, Some(1251)), (1024, None)] {
+        for (bytes_per_second, seconds) in
+            [(0, Some(30)), (40, Some(31)), (1000, Some(1251)), (1024, None)]
+        {
             let mut patience = Patience::new(GRACE, RATE);
             let given_up = given_up_after(&mut patience, bytes_per_second).await;
             let near = match (given_up, seconds) {
@@ -100,7 +107,9 @@ mod tests {
         let mut patience = Patience::new(GRACE, RATE);
         patience.progress(1);
         tokio::time::advance(Duration::from_secs(3600)).await;
-        let waited = tokio::time::timeout(Duration::from_secs(29), poll_fn(|cx| patience.poll_out(cx))).await;
+        let waited =
+            tokio::time::timeout(Duration::from_secs(29), poll_fn(|cx| patience.poll_out(cx)))
+                .await;
         assert!(waited.is_err());
     }
 }

@@ -1,7 +1,9 @@
-//! The SHA-256 that stands in `x-amz-content-sha256`, and the answer to bytes that have another one.
+//! The SHA-256 that stands in `x-amz-content-sha256`, and the answer to bytes that have another
+//! one.
 //!
-//! `s3s` compares it while the bytes of an object or part pass, on the thread of their connection. Documents are compared by
-//! [`RequestBody`](crate::body::request_body::RequestBody), because `s3s` has only an internal error for them.
+//! `s3s` compares it while the bytes of an object or part pass, on the thread of their connection.
+//! Documents are compared by [`RequestBody`](crate::body::request_body::RequestBody), because `s3s`
+//! has only an internal error for them.
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
 use http::HeaderMap;
@@ -20,7 +22,8 @@ pub(crate) fn mismatch(claimed: Checksum, computed: Checksum) -> Refusal {
     mismatch_of(Some(claimed)).field("S3ComputedContentSHA256", hex::encode(computed.bytes()))
 }
 
-/// The answer to an object or part with another hash. `s3s` does not report the one that it computed.
+/// The answer to an object or part with another hash. `s3s` does not report the one that it
+/// computed.
 pub(crate) fn mismatch_of(claimed: Option<Checksum>) -> Refusal {
     let refusal = Refusal::new(S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into()))
         .with_status(http::StatusCode::BAD_REQUEST);

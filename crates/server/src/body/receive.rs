@@ -1,10 +1,12 @@
 //! Brings a body from the socket to the store, without ever holding it.
 //!
-//! Pieces are gathered into blocks as they come ([`gather`](super::gather)), and each large block is written and hashed on a
-//! blocking thread while the next is gathered: two blocks per request are the most that is held, and there is room for
-//! each. A thread is busy only while there is something to write, so slow senders cannot use them up.
+//! Pieces are gathered into blocks as they come ([`gather`](super::gather)), and each large block
+//! is written and hashed on a blocking thread while the next is gathered: two blocks per request
+//! are the most that is held, and there is room for each. A thread is busy only while there is
+//! something to write, so slow senders cannot use them up.
 //!
-//! Gathering copies. It costs a tenth of what it saves: the disk takes whole blocks as they are, past the page cache.
+//! Gathering copies. It costs a tenth of what it saves: the disk takes whole blocks as they are,
+//! past the page cache.
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
 use haul_store::{PartWriter, StagedPart, Store, WriteOptions};
@@ -100,7 +102,8 @@ impl Writing {
         Self::Busy(tokio::task::spawn_blocking(move || {
             let Gathered { bytes, room } = block;
             match room {
-                // The store holds it a while (within a limit of its own) to hash it with those of other parts.
+                // The store holds it a while (within a limit of its own) to hash it with those of
+                // other parts.
                 Some(_room) => writer.write_block(bytes)?,
                 None => writer.write(&bytes)?,
             }
@@ -130,7 +133,8 @@ fn declared_length(headers: &HeaderMap) -> Result<u64, Refusal> {
         .or_else(|| headers.get(http::header::CONTENT_LENGTH))
         .ok_or_else(|| Refusal::new(S3ErrorCode::MissingContentLength))?;
     let length = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
-    let length = length.ok_or_else(|| Refusal::invalid_request("The Content-Length is not a number."))?;
+    let length =
+        length.ok_or_else(|| Refusal::invalid_request("The Content-Length is not a number."))?;
     if length > BODY_MAX_BYTES {
         return Err(Refusal::new(S3ErrorCode::EntityTooLarge)
             .field("ProposedSize", length.to_string())
@@ -139,9 +143,13 @@ fn declared_length(headers: &HeaderMap) -> Result<u64, Refusal> {
     Ok(length)
 }
 
-/// What broke off a body, as far as `s3s` says: its stream errors have no public types, only names in their text.
-/// (What [`RequestBody`](crate::body::request_body::RequestBody) broke off itself is answered by the front.)
-pub(super) fn broken(error: &(dyn std::error::Error + 'static), claimed_sha256: Option<Checksum>) -> Refusal {
+/// What broke off a body, as far as `s3s` says: its stream errors have no public types, only names
+/// in their text. (What [`RequestBody`](crate::body::request_body::RequestBody) broke off itself is
+/// answered by the front.)
+pub(super) fn broken(
+    error: &(dyn std::error::Error + 'static),
+    claimed_sha256: Option<Checksum>,
+) -> Refusal {
     let text = error.to_string();
     tracing::debug!(%text, "the body broke off");
     if text.contains("Sha256Mismatch") {
@@ -151,7 +159,9 @@ pub(super) fn broken(error: &(dyn std::error::Error + 'static), claimed_sha256: 
         return Refusal::new(S3ErrorCode::SignatureDoesNotMatch);
     }
     if text.contains("FormatError") || text.contains("TooLarge") || text.contains("TooMany") {
-        return Refusal::invalid_request("The body of your request is not well-formed aws-chunked data.");
+        return Refusal::invalid_request(
+            "The body of your request is not well-formed aws-chunked data.",
+        );
     }
     wrong_length()
 }

@@ -1,13 +1,15 @@
 //! The body of a request between the socket and `s3s`: patience, framing, and a polite end.
 //!
-//! Four things happen here because nobody behind can do them. A sender that stops, or is slower than the minimum
-//! rate, is given up ([`Patience`]). aws-chunked framing passes [`Reframer`]. What is held whole behind us (documents, signed
-//! chunks) takes room as it comes ([`Holding`]). And a body that was refused half-way is read on for a while after it is
-//! dropped, for a client that is still sending would otherwise see a reset instead of the answer.
+//! Four things happen here because nobody behind can do them. A sender that stops, or is slower
+//! than the minimum rate, is given up ([`Patience`]). aws-chunked framing passes [`Reframer`]. What
+//! is held whole behind us (documents, signed chunks) takes room as it comes ([`Holding`]). And a
+//! body that was refused half-way is read on for a while after it is dropped, for a client that is
+//! still sending would otherwise see a reset instead of the answer.
 //!
-//! Documents (Complete, DeleteObjects, bucket settings) are compared with the hash that was signed and with their checksums
-//! here too: of the first `s3s` has only an internal error to say, and it gives the operations the parsed document and not its
-//! bytes. Objects and parts are not: the store hashes those while it writes.
+//! Documents (Complete, DeleteObjects, bucket settings) are compared with the hash that was signed
+//! and with their checksums here too: of the first `s3s` has only an internal error to say, and it
+//! gives the operations the parsed document and not its bytes. Objects and parts are not: the store
+//! hashes those while it writes.
 
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
@@ -62,13 +64,13 @@ impl BrokenBody {
         match self {
             Self::Stalled => Refusal::new(S3ErrorCode::RequestTimeout),
             Self::Displaced => Refusal::new(S3ErrorCode::SlowDown),
-            Self::Framing(BadFraming::ChunkTooLarge) => {
-                Refusal::invalid_request("A signed chunk of your request is larger than the server holds.")
-            }
+            Self::Framing(BadFraming::ChunkTooLarge) => Refusal::invalid_request(
+                "A signed chunk of your request is larger than the server holds.",
+            ),
             Self::Framing(BadFraming::NoFinalChunk) => Refusal::new(S3ErrorCode::IncompleteBody),
-            Self::Framing(_) => {
-                Refusal::invalid_request("The body of your request is not well-formed aws-chunked data.")
-            }
+            Self::Framing(_) => Refusal::invalid_request(
+                "The body of your request is not well-formed aws-chunked data.",
+            ),
             Self::CutShort => Refusal::new(S3ErrorCode::IncompleteBody),
             Self::Digest { claimed, computed } => bad_digest(&claimed, &computed),
             Self::Payload { claimed, computed } => payload_hash::mismatch(claimed, computed),
@@ -89,8 +91,8 @@ impl BodyFate {
         self.broken.get().copied()
     }
 
-    /// Whether the body was dropped and nobody reads it on: the connection cannot go on behind it, and the client has to be
-    /// told, or its next request on it would find it closed.
+    /// Whether the body was dropped and nobody reads it on: the connection cannot go on behind it,
+    /// and the client has to be told, or its next request on it would find it closed.
     pub(crate) fn is_left_unread(&self) -> bool {
         self.left_unread.load(Relaxed)
     }
@@ -113,7 +115,8 @@ pub(crate) struct RequestBody {
     came: Option<Bytes>,
     requester: Requester,
     held: Held,
-    /// Whether reading on after a refusal makes sense: not if the client still waits for `100 Continue`.
+    /// Whether reading on after a refusal makes sense: not if the client still waits for `100
+    /// Continue`.
     client_is_sending: bool,
     drain_bytes: u64,
     metrics: Arc<Metrics>,
@@ -145,20 +148,26 @@ impl RequestBody {
         }
     }
 
-    /// Takes room for a document as it comes, and compares the whole of it with what was said of it, at its end; an empty
-    /// one now, because nobody may come to ask for its end.
+    /// Takes room for a document as it comes, and compares the whole of it with what was said of
+    /// it, at its end; an empty one now, because nobody may come to ask for its end.
     ///
     /// # Errors
     /// The refusal of an empty body that has another hash.
-    pub(crate) fn expect_document(&mut self, document: Document, room: &HeldRoom) -> Result<(), Refusal> {
+    pub(crate) fn expect_document(
+        &mut self,
+        document: Document,
+        room: &HeldRoom,
+    ) -> Result<(), Refusal> {
         if !self.is_end_stream() {
-            let announced_bytes = self.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
+            let announced_bytes =
+                self.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
             self.holding = Some(room.holding(announced_bytes.unwrap_or(usize::MAX)));
         }
         self.compare(document.claims)
     }
 
-    /// Compares an object or part with its hash at its end, for a request whose bytes `s3s` does not compare.
+    /// Compares an object or part with its hash at its end, for a request whose bytes `s3s` does
+    /// not compare.
     ///
     /// # Errors
     /// The refusal of an empty body that has another hash.
@@ -332,7 +341,9 @@ impl Body for RequestBody {
                 }
                 Poll::Ready(None) => {
                     this.incoming = None;
-                    if let Some(bad) = this.reframer.as_ref().and_then(|reframer| reframer.finish().err()) {
+                    if let Some(bad) =
+                        this.reframer.as_ref().and_then(|reframer| reframer.finish().err())
+                    {
                         return Poll::Ready(Some(Err(this.fate.set(BrokenBody::Framing(bad)))));
                     }
                     this.keep_room();
@@ -342,7 +353,9 @@ impl Body for RequestBody {
                 Poll::Pending if this.patience.poll_out(cx).is_ready() => {
                     return this.give_up(BrokenBody::Stalled);
                 }
-                Poll::Pending if this.is_displaced(cx) => return this.give_up(BrokenBody::Displaced),
+                Poll::Pending if this.is_displaced(cx) => {
+                    return this.give_up(BrokenBody::Displaced);
+                }
                 Poll::Pending => return Poll::Pending,
             };
             let Ok(data) = frame.into_data() else { continue };
@@ -353,7 +366,8 @@ impl Body for RequestBody {
                 if !this.incoming.as_ref().is_some_and(Incoming::is_end_stream) {
                     this.document = Some(document);
                 } else if let Err(broken) = document.finish() {
-                    // With the last bytes: s3s does not ask for the end when it finds them wrong itself.
+                    // With the last bytes: s3s does not ask for the end when it finds them wrong
+                    // itself.
                     return Poll::Ready(Some(Err(this.fate.set(broken))));
                 }
             }

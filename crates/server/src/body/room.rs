@@ -1,11 +1,13 @@
 //! Room in memory for the bytes of requests, shared fairly among key pairs.
 //!
-//! Room is taken for bytes that are there, never for bytes that are announced: a sender that waits holds none beyond
-//! [`ALLOWANCE_BYTES`]. A key pair may hold up to [`SHARE`] times what is free (the dynamic threshold of Choudhury and
-//! Hahne, IEEE/ACM Transactions on Networking, 1998): one alone gets three quarters, two get three sevenths each, and
-//! there is always something left for the next one.
+//! Room is taken for bytes that are there, never for bytes that are announced: a sender that waits
+//! holds none beyond [`ALLOWANCE_BYTES`]. A key pair may hold up to [`SHARE`] times what is free
+//! (the dynamic threshold of Choudhury and Hahne, IEEE/ACM Transactions on Networking, 1998): one
+//! alone gets three quarters, two get three sevenths each, and there is always something left for
+//! the next one.
 //!
-//! Knows nothing of bodies. Who makes a waiting request wait no longer is decided in [`holding`](super::holding).
+//! Knows nothing of bodies. Who makes a waiting request wait no longer is decided in
+//! [`holding`](super::holding).
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -15,7 +17,8 @@ use std::task::{Context, Poll, Waker};
 
 use crate::auth::requester::KeyPair;
 
-/// What every request may hold without asking: so much that most documents, and senders of any patience, never wait.
+/// What every request may hold without asking: so much that most documents, and senders of any
+/// patience, never wait.
 pub(crate) const ALLOWANCE_BYTES: usize = 32 << 10;
 /// How many times the free room one key pair may hold.
 const SHARE: usize = 3;
@@ -67,7 +70,8 @@ impl Room {
 
     /// Takes room if there is some and nobody waits for it.
     pub(crate) fn try_take(&self, key_pair: &KeyPair, bytes: usize) -> Option<Taken> {
-        let want = Want { key_pair: Arc::clone(key_pair), bytes, own_bytes: 0, announced_bytes: bytes };
+        let want =
+            Want { key_pair: Arc::clone(key_pair), bytes, own_bytes: 0, announced_bytes: bytes };
         let mut state = self.state();
         (state.queue.is_empty() && state.grant(&want)).then(|| Taken { room: self.clone(), want })
     }
@@ -77,8 +81,8 @@ impl Room {
         self.take_more(key_pair, 0, bytes, bytes)
     }
 
-    /// The same for a request that holds `own_bytes` already and may come to `announced_bytes`: those that announced less go
-    /// first. The only request of its key pair may hold all there is.
+    /// The same for a request that holds `own_bytes` already and may come to `announced_bytes`:
+    /// those that announced less go first. The only request of its key pair may hold all there is.
     pub(crate) fn take_more(
         &self,
         key_pair: &KeyPair,
@@ -167,7 +171,9 @@ impl Future for Take {
 impl RoomState {
     /// Whether one that waits comes before it.
     fn is_behind_others(&self, want: &Want) -> bool {
-        let before = |asking: &Asking| !asking.granted && asking.want.announced_bytes <= want.announced_bytes;
+        let before = |asking: &Asking| {
+            !asking.granted && asking.want.announced_bytes <= want.announced_bytes
+        };
         self.queue.iter().any(before)
     }
 
@@ -178,7 +184,9 @@ impl RoomState {
     }
 
     fn leave_if_granted(&mut self, number: u64, waker: &Waker) -> bool {
-        let Some(at) = self.queue.iter().position(|asking| asking.number == number) else { return false };
+        let Some(at) = self.queue.iter().position(|asking| asking.number == number) else {
+            return false;
+        };
         let asking = &mut self.queue[at];
         if !asking.granted {
             asking.waker.clone_from(waker);
@@ -193,7 +201,9 @@ impl Drop for Take {
     fn drop(&mut self) {
         let Some(number) = self.number else { return };
         let mut state = self.room.state();
-        let Some(at) = state.queue.iter().position(|asking| asking.number == number) else { return };
+        let Some(at) = state.queue.iter().position(|asking| asking.number == number) else {
+            return;
+        };
         if state.queue.remove(at).is_some_and(|asking| asking.granted) {
             state.give_back(&self.want.key_pair, self.want.bytes);
         }
@@ -259,7 +269,10 @@ mod tests {
         assert!(room.try_take(&key_pair, 1).is_none(), "another request of it");
         taken.absorb(room.take_more(&key_pair, 9, 1, 10).now_or_never().unwrap());
         assert_eq!(taken.bytes(), 10);
-        assert!(room.take_more(&key_pair, 10, 1, 11).now_or_never().is_none(), "more than there is");
+        assert!(
+            room.take_more(&key_pair, 10, 1, 11).now_or_never().is_none(),
+            "more than there is"
+        );
         drop(taken);
         assert!(room.try_take(&key_pair, 10).is_some());
     }

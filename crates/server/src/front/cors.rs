@@ -1,11 +1,14 @@
-//! What a browser's script may do with a bucket: the answer to a preflight, and the headers on every other answer.
+//! What a browser's script may do with a bucket: the answer to a preflight, and the headers on
+//! every other answer.
 //!
-//! `s3s` has no CORS, so this stands in front of it. The first rule that fits counts. A preflight carries no
-//! signature and tells nothing but what the bucket's rules say; the request after it is authenticated like any other.
+//! `s3s` has no CORS, so this stands in front of it. The first rule that fits counts. A preflight
+//! carries no signature and tells nothing but what the bucket's rules say; the request after it is
+//! authenticated like any other.
 
 use haul_store::{CorsConfiguration, CorsRule};
 use http::header::{
-    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderName, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderName, HeaderValue, ORIGIN,
+    VARY,
 };
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
@@ -18,8 +21,9 @@ use crate::ops::wire::set;
 use crate::request::target::RequestTarget;
 
 /// What varies an answer with CORS, as AWS says it.
-const VARIES_WITH: HeaderValue =
-    HeaderValue::from_static("Origin, Access-Control-Request-Headers, Access-Control-Request-Method");
+const VARIES_WITH: HeaderValue = HeaderValue::from_static(
+    "Origin, Access-Control-Request-Headers, Access-Control-Request-Method",
+);
 
 /// The answer to `OPTIONS`.
 pub(crate) async fn preflight(
@@ -28,28 +32,39 @@ pub(crate) async fn preflight(
     target: &RequestTarget,
 ) -> Result<Response<Body>, Refusal> {
     let origin = text(&request.headers, &ORIGIN).ok_or_else(|| {
-        Refusal::with(S3ErrorCode::InvalidRequest, "Insufficient information. Origin request header needed.")
+        Refusal::with(
+            S3ErrorCode::InvalidRequest,
+            "Insufficient information. Origin request header needed.",
+        )
     })?;
     let method = text(&request.headers, &ACCESS_CONTROL_REQUEST_METHOD).ok_or_else(|| {
         Refusal::with(S3ErrorCode::InvalidRequest, "Invalid Access-Control-Request-Method: null")
     })?;
     let wanted = text(&request.headers, &ACCESS_CONTROL_REQUEST_HEADERS).unwrap_or("");
-    let headers: Vec<&str> = wanted.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let headers: Vec<&str> =
+        wanted.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
 
     let cors = configuration(endpoint, target)
         .await
         .ok_or_else(|| forbidden("CORS is not enabled for this bucket."))?;
-    let rule = cors
-        .rules
-        .iter()
-        .find(|rule| allows(rule, origin, method) && headers.iter().all(|name| allows_header(rule, name)));
+    let rule = cors.rules.iter().find(|rule| {
+        allows(rule, origin, method) && headers.iter().all(|name| allows_header(rule, name))
+    });
     let rule = rule.ok_or_else(|| {
-        forbidden("This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.")
+        forbidden(
+            "This CORS request is not allowed. This is usually because the evalution of \
+            Origin, request method / Access-Control-Request-Method or \
+            Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.",
+        )
     })?;
     let mut response = Response::new(Body::empty());
     show(rule, origin, response.headers_mut());
     if !headers.is_empty() {
-        set(response.headers_mut(), "access-control-allow-headers", headers.join(", ").to_lowercase());
+        set(
+            response.headers_mut(),
+            "access-control-allow-headers",
+            headers.join(", ").to_lowercase(),
+        );
     }
     if let Some(seconds) = rule.max_age_seconds {
         set(response.headers_mut(), "access-control-max-age", seconds.to_string());
@@ -58,11 +73,16 @@ pub(crate) async fn preflight(
 }
 
 /// The headers that let a script see the answer to its request; none without an `Origin` or a rule.
-pub(crate) async fn headers(endpoint: &Endpoint, request: &Parts, target: &RequestTarget) -> HeaderMap {
+pub(crate) async fn headers(
+    endpoint: &Endpoint,
+    request: &Parts,
+    target: &RequestTarget,
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let Some(origin) = text(&request.headers, &ORIGIN) else { return headers };
     if let Some(cors) = configuration(endpoint, target).await
-        && let Some(rule) = cors.rules.iter().find(|rule| allows(rule, origin, request.method.as_str()))
+        && let Some(rule) =
+            cors.rules.iter().find(|rule| allows(rule, origin, request.method.as_str()))
     {
         show(rule, origin, &mut headers);
     }

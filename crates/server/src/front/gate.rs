@@ -1,12 +1,17 @@
 //! What is refused before `s3s` sees it, because `s3s` 0.14.1 would let it pass.
 //!
-//! - More than one signature, and headers `x-amz-*` that it does not cover: with one of them (`x-amz-copy-source`) whoever holds
-//!   a presigned PUT could make it another operation. AWS refuses them, `s3s` does not look.
-//! - Parameters that are given twice: what verifies and what decides may read another of the two each.
-//! - Signature version 2 in headers, and presigned URLs valid for more than seven days. See [`signature`](crate::request::signature).
-//! - Browser form uploads, which `s3s` collects in memory whole and before it checks who sends them.
-//! - Sub-resources that nobody here knows, or not with this method: `PUT /bucket?something` would otherwise make a bucket,
-//!   and `DELETE /bucket/key?acl` remove an object. The same for a PUT with half of what UploadPart needs.
+//! - More than one signature, and headers `x-amz-*` that it does not cover: with one of them
+//!   (`x-amz-copy-source`) whoever holds a presigned PUT could make it another operation. AWS
+//!   refuses them, `s3s` does not look.
+//! - Parameters that are given twice: what verifies and what decides may read another of the two
+//!   each.
+//! - Signature version 2 in headers, and presigned URLs valid for more than seven days. See
+//!   [`signature`](crate::request::signature).
+//! - Browser form uploads, which `s3s` collects in memory whole and before it checks who sends
+//!   them.
+//! - Sub-resources that nobody here knows, or not with this method: `PUT /bucket?something` would
+//!   otherwise make a bucket, and `DELETE /bucket/key?acl` remove an object. The same for a PUT
+//!   with half of what UploadPart needs.
 //!
 //! Reads headers, the query and the time only, decides nothing about who may do what.
 
@@ -27,7 +32,11 @@ use crate::request::sub_resource;
 use crate::request::target::{Names, RequestTarget};
 
 /// Refuses what must not reach `s3s`.
-pub(crate) fn check(request: &Parts, target: &RequestTarget, limits: &Limits) -> Result<(), Refusal> {
+pub(crate) fn check(
+    request: &Parts,
+    target: &RequestTarget,
+    limits: &Limits,
+) -> Result<(), Refusal> {
     check_size(request, limits.header_bytes)?;
     check_method(request)?;
     let query = Query::parse(request.uri.query().unwrap_or(""));
@@ -38,8 +47,12 @@ pub(crate) fn check(request: &Parts, target: &RequestTarget, limits: &Limits) ->
     check_document_size(request, target, &query, limits.xml_bytes)
 }
 
-/// The document in the body of a request, as bucket settings, DeleteObjects and Complete have one, and what is said of it.
-pub(crate) fn document(request: &Parts, target: &RequestTarget) -> Result<Option<Document>, Refusal> {
+/// The document in the body of a request, as bucket settings, DeleteObjects and Complete have one,
+/// and what is said of it.
+pub(crate) fn document(
+    request: &Parts,
+    target: &RequestTarget,
+) -> Result<Option<Document>, Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or(""));
     if !is_document(request, target, &query) {
         return Ok(None);
@@ -56,7 +69,8 @@ fn document_claims(request: &Parts, query: &Query) -> Result<DocumentClaims, Ref
         return Ok(DocumentClaims { payload_sha256, checksums: Vec::new() });
     }
     let integrity = Integrity::from_headers(&request.headers)?;
-    let checksums = [integrity.content_md5, integrity.checksum(None)?].into_iter().flatten().collect();
+    let checksums =
+        [integrity.content_md5, integrity.checksum(None)?].into_iter().flatten().collect();
     Ok(DocumentClaims { payload_sha256, checksums })
 }
 
@@ -111,21 +125,30 @@ fn check_size(request: &Parts, limit: usize) -> Result<(), Refusal> {
 }
 
 fn check_method(request: &Parts) -> Result<(), Refusal> {
-    let known = [Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE, Method::OPTIONS];
+    let known =
+        [Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE, Method::OPTIONS];
     if !known.contains(&request.method) {
-        return Err(Refusal::new(S3ErrorCode::MethodNotAllowed).field("Method", request.method.as_str()));
+        return Err(
+            Refusal::new(S3ErrorCode::MethodNotAllowed).field("Method", request.method.as_str())
+        );
     }
     let form = request.headers.get(CONTENT_TYPE).is_some_and(|value| {
-        value.as_bytes().get(..19).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/form-data"))
+        value
+            .as_bytes()
+            .get(..19)
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/form-data"))
     });
     if request.method == Method::POST && form {
-        return Err(Refusal::with(S3ErrorCode::NotImplemented, "Uploads by HTML form are not implemented."));
+        return Err(Refusal::with(
+            S3ErrorCode::NotImplemented,
+            "Uploads by HTML form are not implemented.",
+        ));
     }
     Ok(())
 }
 
-/// Part numbers are looked at here, because `s3s` takes whatever Rust takes for a number, and has no words of S3 for the rest.
-/// With one of the two alone it would take a part for a whole object.
+/// Part numbers are looked at here, because `s3s` takes whatever Rust takes for a number, and has
+/// no words of S3 for the rest. With one of the two alone it would take a part for a whole object.
 fn check_part(request: &Parts, names: Names, query: &Query) -> Result<(), Refusal> {
     if names == Names::Object
         && let Some(number) = query.get("partNumber")
@@ -137,7 +160,8 @@ fn check_part(request: &Parts, names: Names, query: &Query) -> Result<(), Refusa
         return Err(Refusal::invalid_argument(
             "x-amz-copy-source-range",
             String::from_utf8_lossy(range.as_bytes()),
-            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first \
+             and last are the zero-based offsets of the first and last bytes to copy",
         ));
     }
     let method = &request.method;
@@ -151,7 +175,11 @@ fn check_part(request: &Parts, names: Names, query: &Query) -> Result<(), Refusa
         return Ok(());
     }
     let value = query.get(given).unwrap_or_default();
-    Err(Refusal::invalid_argument(given, value, format!("This operation needs {missing} beside {given}")))
+    Err(Refusal::invalid_argument(
+        given,
+        value,
+        format!("This operation needs {missing} beside {given}"),
+    ))
 }
 
 #[cfg(test)]
@@ -170,10 +198,11 @@ mod tests {
             .map(|refusal| refusal.code().to_owned())
     }
 
-    const AUTH: &str =
-        "AWS4-HMAC-SHA256 Credential=a/b/c/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=0";
+    const AUTH: &str = "AWS4-HMAC-SHA256 Credential=a/b/c/s3/aws4_request, \
+        SignedHeaders=host;x-amz-date, Signature=0";
     /// Invented, to say that everything is covered.
-    const COVERING: &str = "AWS4-HMAC-SHA256 Credential=a/b/c/s3/aws4_request, SignedHeaders=host;x-amz-copy-source, Signature=0";
+    const COVERING: &str = "AWS4-HMAC-SHA256 Credential=a/b/c/s3/aws4_request, \
+        SignedHeaders=host;x-amz-copy-source, Signature=0";
     const PRESIGNED: &str = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a&X-Amz-Date=d&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=0";
 
     #[test]
@@ -208,11 +237,31 @@ mod tests {
                 Some("InvalidArgument"),
             ),
             ("PUT", &format!("{presigned}&%58-Amz-Signature=0"), &[], Some("InvalidArgument")),
-            ("PUT", "/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256", &[], Some("AuthorizationQueryParametersError")),
-            ("PUT", "/b/k", &[("authorization", AUTH), ("authorization", AUTH)], Some("InvalidArgument")),
+            (
+                "PUT",
+                "/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256",
+                &[],
+                Some("AuthorizationQueryParametersError"),
+            ),
+            (
+                "PUT",
+                "/b/k",
+                &[("authorization", AUTH), ("authorization", AUTH)],
+                Some("InvalidArgument"),
+            ),
             ("PUT", "/b/k?Signature=x", &[("authorization", AUTH)], Some("InvalidArgument")),
-            ("GET", "/b/k?AWSAccessKeyId=x&Signature=y&Signature=z&Expires=1", &[], Some("InvalidArgument")),
-            ("PUT", "/b/k", &[("authorization", "AWS4-HMAC-SHA256 x")], Some("AuthorizationHeaderMalformed")),
+            (
+                "GET",
+                "/b/k?AWSAccessKeyId=x&Signature=y&Signature=z&Expires=1",
+                &[],
+                Some("InvalidArgument"),
+            ),
+            (
+                "PUT",
+                "/b/k",
+                &[("authorization", "AWS4-HMAC-SHA256 x")],
+                Some("AuthorizationHeaderMalformed"),
+            ),
             (
                 "PUT",
                 &presigned.replace("=host", "=host%3BX-Amz-Copy-Source"),
@@ -224,11 +273,26 @@ mod tests {
             ("GET", "/b/k?X-Amz-Expires=soon", &[], Some("AuthorizationQueryParametersError")),
             ("GET", "/b/k?AWSAccessKeyId=x&Signature=y", &[], Some("AccessDenied")),
             ("GET", "/b/k?AWSAccessKeyId=x&Signature=y&Expires=1", &[], None),
-            ("GET", "/b/k?AWSAccessKeyId=x&Signature=y&Expires=99999999999", &[], Some("AccessDenied")),
+            (
+                "GET",
+                "/b/k?AWSAccessKeyId=x&Signature=y&Expires=99999999999",
+                &[],
+                Some("AccessDenied"),
+            ),
             ("GET", "/b?AWSAccessKeyId=x&Signature=y&Expires=1", &[], Some("InvalidRequest")),
             ("GET", "/b/k", &[("authorization", "AWS x:y")], Some("InvalidRequest")),
-            ("GET", "/b/k", &[("authorization", "AWS4-ECDSA-P256-SHA256 x")], Some("InvalidRequest")),
-            ("POST", "/b", &[("content-type", "Multipart/Form-Data; boundary=x")], Some("NotImplemented")),
+            (
+                "GET",
+                "/b/k",
+                &[("authorization", "AWS4-ECDSA-P256-SHA256 x")],
+                Some("InvalidRequest"),
+            ),
+            (
+                "POST",
+                "/b",
+                &[("content-type", "Multipart/Form-Data; boundary=x")],
+                Some("NotImplemented"),
+            ),
             ("DELETE", "/b/k?renameObject", &[], Some("NotImplemented")),
             ("PATCH", "/b/k", &[], Some("MethodNotAllowed")),
             ("DELETE", "/b/k?tagging", &[], None),
@@ -242,7 +306,11 @@ mod tests {
             ("DELETE", "/b/k?x-id=DeleteObject&versionId=null", &[], None),
         ];
         for (method, uri, headers, expected) in cases {
-            assert_eq!(refused(method, uri, headers).as_deref(), expected, "{method} {uri} {headers:?}");
+            assert_eq!(
+                refused(method, uri, headers).as_deref(),
+                expected,
+                "{method} {uri} {headers:?}"
+            );
         }
         let long = "x".repeat(5000);
         assert_eq!(

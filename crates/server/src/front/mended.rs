@@ -1,10 +1,11 @@
 //! A verified request as the operations read it.
 //!
-//! `s3s` reads a request as it stands; AWS reads some things in another way. What differs is put right here, between the
-//! signature, which covers the original, and the operations:
+//! `s3s` reads a request as it stands; AWS reads some things in another way. What differs is put
+//! right here, between the signature, which covers the original, and the operations:
 //!
-//! - the parameters of a presigned URL that stand for headers become headers (`x-amz-…`, `If-Match`, `If-None-Match`), except
-//!   checksums, which AWS ignores there: SDKs sign those of an empty body;
+//! - the parameters of a presigned URL that stand for headers become headers (`x-amz-…`,
+//!   `If-Match`, `If-None-Match`), except checksums, which AWS ignores there: SDKs sign those of an
+//!   empty body;
 //! - the signature itself is taken off, for it was verified;
 //! - parameters that are there and empty (`max-parts=`) are absent;
 //! - `+` is a blank, in the path and in `x-amz-copy-source`.
@@ -80,7 +81,9 @@ pub(crate) fn mend(request: &mut Parts) -> Result<(), Refusal> {
         if let Some(name) = header_of(signed, name)
             && !request.headers.contains_key(&name)
         {
-            let bad = || Refusal::invalid_argument("parameter", value, format!("Invalid value of {name}"));
+            let bad = || {
+                Refusal::invalid_argument("parameter", value, format!("Invalid value of {name}"))
+            };
             let value = HeaderValue::try_from(value.as_str()).map_err(|_| bad())?;
             request.headers.insert(name, value);
         }
@@ -115,7 +118,8 @@ fn mend_copy_source(request: &mut Parts) {
     const COPY_SOURCE: &str = "x-amz-copy-source";
     let Some(value) = request.headers.get(COPY_SOURCE) else { return };
     let Some(text) = value.to_str().ok().filter(|text| text.contains('+')) else { return };
-    let (path, version) = text.split_once('?').map_or((text, None), |(path, version)| (path, Some(version)));
+    let (path, version) =
+        text.split_once('?').map_or((text, None), |(path, version)| (path, Some(version)));
     let mut mended = path.replace('+', "%20");
     if let Some(version) = version {
         mended.push('?');
@@ -146,7 +150,8 @@ fn mended_uri(uri: &Uri, query: &str, signed: Signed) -> Result<Uri, Refusal> {
 fn is_kept(pair: &str, signed: Signed) -> bool {
     let parsed = Query::parse(pair);
     let Some((name, value)) = parsed.pairs().first() else { return false };
-    let of_signing = signed != Signed::NotInQuery && OF_SIGNING.contains(&&*name.to_ascii_lowercase());
+    let of_signing =
+        signed != Signed::NotInQuery && OF_SIGNING.contains(&&*name.to_ascii_lowercase());
     let nothing = value.is_empty() && EMPTY_IS_ABSENT.contains(&name.as_str());
     !of_signing && !nothing && header_of(signed, name).is_none()
 }
@@ -180,12 +185,15 @@ mod tests {
         assert_eq!(parts.headers["x-amz-meta-a"], "1");
         assert_eq!(parts.headers["if-none-match"], "*");
 
-        let parts = mended("/b/k?Signature=0&Expires=1&AWSAccessKeyId=i&content-type=t&If-Match=x", &[]);
+        let parts =
+            mended("/b/k?Signature=0&Expires=1&AWSAccessKeyId=i&content-type=t&If-Match=x", &[]);
         assert_eq!((parts.uri.to_string().as_str(), parts.headers.len()), ("/b/k?If-Match=x", 1));
         assert_eq!(parts.headers["content-type"], "t");
 
-        // Without a signature in the query nothing in it is a header, and a header is never replaced.
-        let parts = mended("/b/k?x-amz-acl=private&If-Match=x&Expires=1", &[("authorization", "s")]);
+        // Without a signature in the query nothing in it is a header, and a header is never
+        // replaced.
+        let parts =
+            mended("/b/k?x-amz-acl=private&If-Match=x&Expires=1", &[("authorization", "s")]);
         assert_eq!(
             (parts.uri.query(), parts.headers.len()),
             (Some("x-amz-acl=private&If-Match=x&Expires=1"), 0)

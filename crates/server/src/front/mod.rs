@@ -1,8 +1,9 @@
 //! Every request passes here on its way in, and every answer on its way out.
 //!
-//! In: a request id, the gate, the guarded body. Then the signature is verified and the operation called (see
-//! [`verified`]). Out: the error document completed, the request id shown, the status corrected where `s3s` cannot say it. One log line per
-//! request, without query (it may hold a signature) and without headers.
+//! In: a request id, the gate, the guarded body. Then the signature is verified and the operation
+//! called (see [`verified`]). Out: the error document completed, the request id shown, the status
+//! corrected where `s3s` cannot say it. One log line per request, without query (it may hold a
+//! signature) and without headers.
 
 mod cors;
 pub(crate) mod gate;
@@ -60,7 +61,8 @@ pub(crate) struct Front {
     pub(crate) domains: Domains,
     pub(crate) limits: Limits,
     pub(crate) places: Places,
-    /// For documents, which `s3s` reads whole, and signed chunks, which it holds until their signature is checked.
+    /// For documents, which `s3s` reads whole, and signed chunks, which it holds until their
+    /// signature is checked.
     pub(crate) held_room: HeldRoom,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -70,7 +72,9 @@ impl Handler for Front {
         let front = Arc::clone(self);
         let id = format!("{:016X}", rand::random::<u64>());
         let span = tracing::info_span!("request", id = %id);
-        Box::pin(async move { Ok::<_, Infallible>(front.handle(request, &id).await) }.instrument(span))
+        Box::pin(
+            async move { Ok::<_, Infallible>(front.handle(request, &id).await) }.instrument(span),
+        )
     }
 }
 
@@ -88,8 +92,10 @@ impl Front {
         let method = parts.method.clone();
         let resource = parts.uri.path().to_owned();
         let label = RequestLabel { method: &method, resource: &resource, request_id: id };
-        // A mistake of ours ends one request, and not the connection with whatever the client has on it.
-        let answered = AssertUnwindSafe(self.answer_to(parts, incoming, &label)).catch_unwind().await;
+        // A mistake of ours ends one request, and not the connection with whatever the client has
+        // on it.
+        let answered =
+            AssertUnwindSafe(self.answer_to(parts, incoming, &label)).catch_unwind().await;
         let response = answered.unwrap_or_else(|panic| {
             tracing::error!(%method, path = %printable(&resource), panic = message_of(&*panic), "answering panicked");
             error_document::refuse(&Refusal::new(S3ErrorCode::InternalError), &label)
@@ -149,7 +155,8 @@ impl Front {
         };
         let mut response = xml_characters::refer(response);
         response.headers_mut().extend(cors);
-        // A connection that is kept without a request would hold its place while others wait for one.
+        // A connection that is kept without a request would hold its place while others wait for
+        // one.
         if fate.is_left_unread() || self.places.are_all_taken() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -173,10 +180,15 @@ impl Front {
     }
 
     /// Verifies the signature, and answers.
-    async fn call_s3(&self, parts: Parts, mut body: RequestBody) -> Result<Response<Body>, Refusal> {
+    async fn call_s3(
+        &self,
+        parts: Parts,
+        mut body: RequestBody,
+    ) -> Result<Response<Body>, Refusal> {
         let query = Query::parse(parts.uri.query().unwrap_or(""));
         let signature = Signature::of(&parts, &query)?;
-        let (is_version_4, is_version_2) = (signature.is_version_4(), signature == Signature::OldQuery);
+        let (is_version_4, is_version_2) =
+            (signature.is_version_4(), signature == Signature::OldQuery);
         let caller = if is_version_2 {
             let bucket = self.domains.bucket_in_host(&parts);
             let caller = version_2::verify(&parts, bucket, &self.endpoint.keys)?;
@@ -207,8 +219,8 @@ impl Front {
     }
 }
 
-/// A path as it may stand in a log: hyper lets bytes above ASCII pass, and among them are control characters that a terminal
-/// obeys.
+/// A path as it may stand in a log: hyper lets bytes above ASCII pass, and among them are control
+/// characters that a terminal obeys.
 fn printable(path: &str) -> String {
     let escaped = path.chars().map(|c| match c {
         '"' | '\'' | '\\' => c.to_string(),
@@ -228,7 +240,10 @@ fn sign_off(mut response: Response<Body>, id: &str) -> Response<Body> {
         *response.status_mut() = status;
     }
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().entry(RETRY_AFTER).or_insert(HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        response
+            .headers_mut()
+            .entry(RETRY_AFTER)
+            .or_insert(HeaderValue::from_static(RETRY_AFTER_SECONDS));
     }
     let id = HeaderValue::from_str(id).expect("a request id is hexadecimal");
     response.headers_mut().insert(REQUEST_ID, id);

@@ -1,10 +1,11 @@
-//! What AWS takes and `s3s` refuses to read, or passes over: taken out of a verified request and put beside it.
+//! What AWS takes and `s3s` refuses to read, or passes over: taken out of a verified request and
+//! put beside it.
 //!
 //! - Headers of an object that are not ASCII, come twice, or are no date or no RFC 2047
 //!   ([`attributes::are_unreadable`]) go into the extensions, where the operations find them.
 //! - A `Range` that is none goes, as AWS passes over it.
-//! - `<Tagging/>` gets the `<TagSet>` that it lacks, a Complete without a list an empty one (and a mark), and the tags in the
-//!   document of a CreateBucket go into the extensions.
+//! - `<Tagging/>` gets the `<TagSet>` that it lacks, a Complete without a list an empty one (and a
+//!   mark), and the tags in the document of a CreateBucket go into the extensions.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, RANGE};
@@ -29,7 +30,8 @@ pub(crate) fn headers(request: &mut Parts) {
         let all = std::mem::take(&mut request.headers);
         let mut of_object = HeaderMap::new();
         for (name, value) in &all {
-            let map = if attributes::is_of_object(name) { &mut of_object } else { &mut request.headers };
+            let map =
+                if attributes::is_of_object(name) { &mut of_object } else { &mut request.headers };
             map.append(HeaderName::clone(name), HeaderValue::clone(value));
         }
         request.extensions.insert(ObjectHeaders(of_object));
@@ -58,10 +60,12 @@ pub(crate) fn document(request: &mut Parts, document: Vec<u8>) -> Bytes {
     document.into()
 }
 
-/// `bytes=first-last`, `bytes=first-` or `bytes=-length`. `s3s` takes more than that, and refuses what it does not take.
+/// `bytes=first-last`, `bytes=first-` or `bytes=-length`. `s3s` takes more than that, and refuses
+/// what it does not take.
 fn is_range(text: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let Some((first, last)) = text.strip_prefix("bytes=").and_then(|bounds| bounds.split_once('-')) else {
+    let Some((first, last)) = text.strip_prefix("bytes=").and_then(|bounds| bounds.split_once('-'))
+    else {
         return false;
     };
     let ordered = match (first.parse::<u64>(), last.parse::<u64>()) {
@@ -88,7 +92,8 @@ fn is_tagging_without_a_set(document: &[u8]) -> bool {
     read.is_ok() && deserializer.expect_eof().is_ok() && sets == 0
 }
 
-/// The tags that `s3s` passes over. A document that is not well-formed has none, and `s3s` refuses it.
+/// The tags that `s3s` passes over. A document that is not well-formed has none, and `s3s` refuses
+/// it.
 fn tags_of_new_bucket(document: &[u8]) -> Option<Vec<Tag>> {
     let mut tags = None;
     let mut deserializer = Deserializer::new(document);
@@ -121,9 +126,24 @@ mod tests {
                 &["cache-control", "x-amz-meta-a"],
                 &[],
             ),
-            ("PUT", &[("cache-control", "ä"), ("if-match", "*")], &["if-match"], &["cache-control"]),
-            ("POST", &[("expires", "soon"), ("x-amz-acl", "private")], &["x-amz-acl"], &["expires"]),
-            ("PUT", &[("x-amz-meta-a", "=?UTF-8?B?x?="), ("expires", "")], &[], &["expires", "x-amz-meta-a"]),
+            (
+                "PUT",
+                &[("cache-control", "ä"), ("if-match", "*")],
+                &["if-match"],
+                &["cache-control"],
+            ),
+            (
+                "POST",
+                &[("expires", "soon"), ("x-amz-acl", "private")],
+                &["x-amz-acl"],
+                &["expires"],
+            ),
+            (
+                "PUT",
+                &[("x-amz-meta-a", "=?UTF-8?B?x?="), ("expires", "")],
+                &[],
+                &["expires", "x-amz-meta-a"],
+            ),
         ];
         for (method, sent, left, aside) in cases {
             let mut request = http::Request::builder().method(method).uri("/b/k");

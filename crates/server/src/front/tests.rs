@@ -18,7 +18,10 @@ struct Panicking;
 
 #[async_trait]
 impl S3 for Panicking {
-    async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
+    async fn list_buckets(
+        &self,
+        _: S3Request<ListBucketsInput>,
+    ) -> S3Result<S3Response<ListBucketsOutput>> {
         panic!("nobody thought of this")
     }
 }
@@ -37,7 +40,8 @@ fn front(store: Store, limits: &Limits, metrics: &Arc<Metrics>) -> Front {
     }
 }
 
-/// Dates after the year 9999 once panicked in the middle of an answer, and the client saw a closed connection.
+/// Dates after the year 9999 once panicked in the middle of an answer, and the client saw a closed
+/// connection.
 #[tokio::test]
 async fn a_panic_is_answered_500_and_counted_and_the_connection_stays() {
     let dir = tempfile::tempdir().unwrap();
@@ -47,7 +51,8 @@ async fn a_panic_is_answered_500_and_counted_and_the_connection_stays() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let places = Places::new(8);
-    let config = ServeConfig { transport: Transport::Plain, places, metrics: Arc::clone(&metrics), limits };
+    let config =
+        ServeConfig { transport: Transport::Plain, places, metrics: Arc::clone(&metrics), limits };
     let (_stop, stopped) = watch::channel(());
     tokio::spawn(connections::serve(listener, front, config, stopped));
 
@@ -63,7 +68,10 @@ async fn a_panic_is_answered_500_and_counted_and_the_connection_stays() {
             answer.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
         }
         assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
-        assert!(answer.contains("<Code>InternalError</Code>") && answer.contains("<RequestId>"), "{answer}");
+        assert!(
+            answer.contains("<Code>InternalError</Code>") && answer.contains("<RequestId>"),
+            "{answer}"
+        );
         assert!(!answer.contains("nobody thought"), "{answer}");
         let counted = format!("haul_requests_total{{method=\"GET\",status=\"5xx\"}} {count}\n");
         assert!(metrics.text().contains(&counted), "{}", metrics.text());

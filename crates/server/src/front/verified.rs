@@ -1,9 +1,11 @@
 //! From the signature to the operations.
 //!
-//! `s3s` runs twice for a request that is signed with version 4. The first service only verifies: its one route takes every
-//! request, after the signature and before anything is made of it. The second service knows the operations and sees no signature;
-//! in between the request is [mended](super::mended), what `s3s` cannot read [set aside](super::set_aside) and its document [rewritten](crate::body::document). Requests with
-//! version 2 or without a signature begin in between. Who sent the request travels as a [`Caller`].
+//! `s3s` runs twice for a request that is signed with version 4. The first service only verifies:
+//! its one route takes every request, after the signature and before anything is made of it. The
+//! second service knows the operations and sees no signature; in between the request is
+//! [mended](super::mended), what `s3s` cannot read [set aside](super::set_aside) and its document
+//! [rewritten](crate::body::document). Requests with version 2 or without a signature begin in
+//! between. Who sent the request travels as a [`Caller`].
 
 use async_trait::async_trait;
 use http::request::Parts;

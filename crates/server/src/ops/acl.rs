@@ -1,6 +1,7 @@
-//! Access control lists: in the headers of a write, and PutBucketAcl and PutObjectAcl. Everything here belongs to one owner,
-//! as in a bucket of AWS whose ownership is `BucketOwnerEnforced` (the default there): a list that grants nothing to anybody
-//! else is taken, for some clients always send one; every other is refused, since it would be believed.
+//! Access control lists: in the headers of a write, and PutBucketAcl and PutObjectAcl. Everything
+//! here belongs to one owner, as in a bucket of AWS whose ownership is `BucketOwnerEnforced` (the
+//! default there): a list that grants nothing to anybody else is taken, for some clients always
+//! send one; every other is refused, since it would be believed.
 
 use http::{HeaderMap, StatusCode};
 use s3s::dto::*;
@@ -25,8 +26,13 @@ const CANNED_LISTS: [&str; 8] = [
 const OF_THE_OWNER: usize = 2;
 
 const FULL_CONTROL: &str = "x-amz-grant-full-control";
-const GRANTS: [&str; 5] =
-    [FULL_CONTROL, "x-amz-grant-read", "x-amz-grant-read-acp", "x-amz-grant-write", "x-amz-grant-write-acp"];
+const GRANTS: [&str; 5] = [
+    FULL_CONTROL,
+    "x-amz-grant-read",
+    "x-amz-grant-read-acp",
+    "x-amz-grant-write",
+    "x-amz-grant-write-acp",
+];
 
 impl Endpoint {
     pub(crate) async fn put_bucket_acl(
@@ -49,15 +55,16 @@ impl Endpoint {
     }
 }
 
-/// A list that stands in the headers or in the document, and in one of them only. One that leaves everything to the owner
-/// changes nothing; what it is stays as GetBucketAcl and GetObjectAcl show it.
+/// A list that stands in the headers or in the document, and in one of them only. One that leaves
+/// everything to the owner changes nothing; what it is stays as GetBucketAcl and GetObjectAcl show
+/// it.
 fn check_change(headers: &HeaderMap, policy: Option<AccessControlPolicy>) -> Result<(), Refusal> {
     let canned = headers.contains_key(CANNED);
     let granted = GRANTS.iter().any(|name| headers.contains_key(*name));
     match (policy, canned, granted) {
-        (_, true, true) => {
-            Err(Refusal::invalid_request("Specifying both Canned ACLs and Header Grants is not allowed"))
-        }
+        (_, true, true) => Err(Refusal::invalid_request(
+            "Specifying both Canned ACLs and Header Grants is not allowed",
+        )),
         (Some(_), true, _) | (Some(_), _, true) => Err(Refusal::custom(
             "UnexpectedContent",
             StatusCode::BAD_REQUEST,
@@ -122,7 +129,11 @@ fn check(headers: &HeaderMap, not_supported: impl Fn() -> Refusal) -> Result<(),
         }
     }
     for name in GRANTS {
-        if headers.get_all(name).iter().any(|value| name != FULL_CONTROL || !is_owner(value.as_bytes())) {
+        if headers
+            .get_all(name)
+            .iter()
+            .any(|value| name != FULL_CONTROL || !is_owner(value.as_bytes()))
+        {
             return Err(not_supported());
         }
     }
@@ -131,7 +142,8 @@ fn check(headers: &HeaderMap, not_supported: impl Fn() -> Refusal) -> Result<(),
 
 /// `id="…"` of the owner, which has full control anyway.
 fn is_owner(grantee: &[u8]) -> bool {
-    let id = std::str::from_utf8(grantee).ok().and_then(|grantee| grantee.trim().strip_prefix("id="));
+    let id =
+        std::str::from_utf8(grantee).ok().and_then(|grantee| grantee.trim().strip_prefix("id="));
     id.is_some_and(|id| id.trim_matches('"') == OWNER_ID)
 }
 

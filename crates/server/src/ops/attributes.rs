@@ -1,7 +1,9 @@
-//! The headers that belong to an object: read from a write, kept by the store, given back on GET and HEAD.
+//! The headers that belong to an object: read from a write, kept by the store, given back on GET
+//! and HEAD.
 //!
-//! Values are kept as they were sent, not parsed and printed again. Read from the headers themselves and not from
-//! `s3s`'s inputs, since three operations have the same headers under three types.
+//! Values are kept as they were sent, not parsed and printed again. Read from the headers
+//! themselves and not from `s3s`'s inputs, since three operations have the same headers under three
+//! types.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +18,8 @@ use crate::ops::{acl, tags, user_metadata};
 use crate::request::extensions::ObjectHeaders;
 use crate::request::query::Query;
 
-/// The classes of general purpose buckets. They are kept and shown; where the bytes lie is the same for all.
+/// The classes of general purpose buckets. They are kept and shown; where the bytes lie is the same
+/// for all.
 const STORAGE_CLASSES: [&str; 8] = [
     "STANDARD",
     "REDUCED_REDUNDANCY",
@@ -46,7 +49,10 @@ impl Endpoint {
     ///
     /// # Errors
     /// As [`read`], and for an encryption that the object would not get.
-    pub(super) fn attributes_of<T>(&self, request: &S3Request<T>) -> Result<ObjectAttributes, Refusal> {
+    pub(super) fn attributes_of<T>(
+        &self,
+        request: &S3Request<T>,
+    ) -> Result<ObjectAttributes, Refusal> {
         self.volume.check_write(&request.headers)?;
         match request.extensions.get::<ObjectHeaders>() {
             None => read(&request.headers),
@@ -62,15 +68,16 @@ impl Endpoint {
 /// Reads what a write says about its object.
 ///
 /// # Errors
-/// `MetadataTooLarge`, `InvalidTag`, `InvalidStorageClass`, `InvalidRedirectLocation`, or an error for what this server cannot
-/// promise (locks, ACLs).
+/// `MetadataTooLarge`, `InvalidTag`, `InvalidStorageClass`, `InvalidRedirectLocation`, or an error
+/// for what this server cannot promise (locks, ACLs).
 pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
     refuse_promises(headers)?;
     Ok(ObjectAttributes {
         content_type: text(headers, "content-type"),
         cache_control: text(headers, "cache-control"),
         content_disposition: text(headers, "content-disposition"),
-        content_encoding: text(headers, "content-encoding").and_then(|value| without_aws_chunked(&value)),
+        content_encoding: text(headers, "content-encoding")
+            .and_then(|value| without_aws_chunked(&value)),
         content_language: text(headers, "content-language"),
         expires: text(headers, "expires"),
         website_redirect_location: redirect_location(headers)?,
@@ -83,13 +90,18 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
     })
 }
 
-/// The headers of an object in an answer. `query` may replace some of them (`response-content-type`, …).
+/// The headers of an object in an answer. `query` may replace some of them
+/// (`response-content-type`, …).
 pub(crate) fn write(attributes: &ObjectAttributes, query: &Query, headers: &mut HeaderMap) {
     let content_type = attributes.content_type.as_deref().unwrap_or(DEFAULT_CONTENT_TYPE);
     let replaceable = [
         ("content-type", Some(content_type), "response-content-type"),
         ("cache-control", attributes.cache_control.as_deref(), "response-cache-control"),
-        ("content-disposition", attributes.content_disposition.as_deref(), "response-content-disposition"),
+        (
+            "content-disposition",
+            attributes.content_disposition.as_deref(),
+            "response-content-disposition",
+        ),
         ("content-encoding", attributes.content_encoding.as_deref(), "response-content-encoding"),
         ("content-language", attributes.content_language.as_deref(), "response-content-language"),
         ("expires", attributes.expires.as_deref(), "response-expires"),
@@ -123,7 +135,8 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 /// The text of a value. What is not UTF-8 is ISO 8859-1, as HTTP once had it.
 pub(super) fn decoded(value: &HeaderValue) -> String {
     let bytes = value.as_bytes();
-    std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned)
+    std::str::from_utf8(bytes)
+        .map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned)
 }
 
 /// Whether a header belongs to the object, and to nothing else that is done with the request.
@@ -131,14 +144,16 @@ pub(crate) fn is_of_object(name: &HeaderName) -> bool {
     KEPT.contains(&name.as_str()) || name.as_str().starts_with(user_metadata::PREFIX)
 }
 
-/// Whether `s3s` refuses to read one of the headers of an object: it wants ASCII, each name once, a date in `Expires`, and
-/// well-formed RFC 2047 in user metadata. AWS keeps them all.
+/// Whether `s3s` refuses to read one of the headers of an object: it wants ASCII, each name once, a
+/// date in `Expires`, and well-formed RFC 2047 in user metadata. AWS keeps them all.
 pub(crate) fn are_unreadable(headers: &HeaderMap) -> bool {
     headers.keys().filter(|name| is_of_object(name)).any(|name| {
         let twice = headers.get_all(name).iter().nth(1).is_some();
         let Some(Ok(value)) = headers.get(name).map(HeaderValue::to_str) else { return true };
         let odd = match name.as_str() {
-            "expires" => !value.is_empty() && Timestamp::parse(TimestampFormat::HttpDate, value).is_err(),
+            "expires" => {
+                !value.is_empty() && Timestamp::parse(TimestampFormat::HttpDate, value).is_err()
+            }
             _ => name.as_str().starts_with(user_metadata::PREFIX) && value.contains("=?"),
         };
         twice || odd
@@ -163,7 +178,8 @@ fn storage_class(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
         return Ok(Some(class));
     }
     let message = "The storage class you specified is not valid";
-    Err(Refusal::with(S3ErrorCode::InvalidStorageClass, message).field("StorageClassRequested", class))
+    Err(Refusal::with(S3ErrorCode::InvalidStorageClass, message)
+        .field("StorageClassRequested", class))
 }
 
 /// `aws-chunked` is the framing of the request and not of the object.
@@ -176,8 +192,8 @@ fn without_aws_chunked(value: &str) -> Option<String> {
     (!rest.is_empty()).then(|| rest.join(", "))
 }
 
-/// Refuses what would be a promise that is not kept. Encryption is looked at in [`encryption`](super::encryption), where it
-/// is known what the operator says of the volume.
+/// Refuses what would be a promise that is not kept. Encryption is looked at in
+/// [`encryption`](super::encryption), where it is known what the operator says of the volume.
 fn refuse_promises(headers: &HeaderMap) -> Result<(), Refusal> {
     const APPEND: &str = "x-amz-write-offset-bytes";
     if headers.contains_key(APPEND) {
@@ -210,7 +226,11 @@ mod tests {
         let attributes = read(&sent).unwrap();
         assert_eq!(attributes.tags.get("k").map(String::as_str), Some("v w"));
         let mut back = HeaderMap::new();
-        write(&attributes, &Query::parse("response-content-type=a%2Fb&response-expires=x%0Ay"), &mut back);
+        write(
+            &attributes,
+            &Query::parse("response-content-type=a%2Fb&response-expires=x%0Ay"),
+            &mut back,
+        );
         let get = |name: &str| back.get(name).map(|value| value.to_str().unwrap());
         assert_eq!(get("content-type"), Some("a/b"));
         assert_eq!(get("content-encoding"), Some("gzip"));

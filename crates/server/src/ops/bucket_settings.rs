@@ -1,5 +1,5 @@
-//! What clients keep about a bucket: object ownership, public access block, tags. Stored and shown, without effect: there
-//! is one owner here, and nothing is public but what the operator names.
+//! What clients keep about a bucket: object ownership, public access block, tags. Stored and shown,
+//! without effect: there is one owner here, and nothing is public but what the operator names.
 
 use haul_store::{ObjectOwnership as Ownership, PublicAccessBlock};
 use http::{HeaderMap, StatusCode};
@@ -26,7 +26,9 @@ impl Endpoint {
     ) -> Answered<GetBucketOwnershipControlsOutput> {
         let bucket = names::bucket(&req.input.bucket)?;
         let ownership = self.on_store(move |store| store.bucket_ownership(&bucket)).await?;
-        let rule = OwnershipControlsRule { object_ownership: ObjectOwnership::from_static(name(ownership)) };
+        let rule = OwnershipControlsRule {
+            object_ownership: ObjectOwnership::from_static(name(ownership)),
+        };
         Ok(S3Response::new(GetBucketOwnershipControlsOutput {
             ownership_controls: Some(OwnershipControls { rules: vec![rule] }),
         }))
@@ -67,7 +69,9 @@ impl Endpoint {
             ignore_public_acls: Some(block.ignore_public_acls),
             restrict_public_buckets: Some(block.restrict_public_buckets),
         };
-        Ok(S3Response::new(GetPublicAccessBlockOutput { public_access_block_configuration: Some(shown) }))
+        Ok(S3Response::new(GetPublicAccessBlockOutput {
+            public_access_block_configuration: Some(shown),
+        }))
     }
 
     /// What the document leaves out is off.
@@ -83,7 +87,8 @@ impl Endpoint {
             block_public_policy: given.block_public_policy.unwrap_or(false),
             restrict_public_buckets: given.restrict_public_buckets.unwrap_or(false),
         };
-        self.on_store(move |store| store.set_bucket_public_access_block(&bucket, Some(block))).await?;
+        self.on_store(move |store| store.set_bucket_public_access_block(&bucket, Some(block)))
+            .await?;
         Ok(S3Response::new(PutPublicAccessBlockOutput::default()))
     }
 

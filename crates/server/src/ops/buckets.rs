@@ -11,24 +11,26 @@ use crate::ops::wire::{self, owner};
 use crate::ops::{acl, bucket_settings, names};
 use crate::request::extensions::NewBucketTags;
 
-/// The region whose location constraint is empty, and in which creating one's own bucket again is no error.
+/// The region whose location constraint is empty, and in which creating one's own bucket again is
+/// no error.
 const OLDEST_REGION: &str = "us-east-1";
 
 impl Endpoint {
-    /// Any location constraint is taken: clients put the region of their profile there, and this endpoint is
-    /// wherever it is.
+    /// Any location constraint is taken: clients put the region of their profile there, and this
+    /// endpoint is wherever it is.
     pub(crate) async fn create_bucket(
         &self,
         req: S3Request<CreateBucketInput>,
     ) -> Answered<CreateBucketOutput> {
         let bucket = names::bucket(&req.input.bucket)?;
         if bucket.reserved().is_some() {
-            return Err(Refusal::new(S3ErrorCode::InvalidBucketName).field("BucketName", bucket.as_str()));
+            return Err(
+                Refusal::new(S3ErrorCode::InvalidBucketName).field("BucketName", bucket.as_str())
+            );
         }
         if req.input.object_lock_enabled_for_bucket == Some(true) {
-            return Err(
-                Refusal::new(S3ErrorCode::NotImplemented).field("Header", "x-amz-bucket-object-lock-enabled")
-            );
+            return Err(Refusal::new(S3ErrorCode::NotImplemented)
+                .field("Header", "x-amz-bucket-object-lock-enabled"));
         }
         acl::check_bucket(&req.headers)?;
         let ownership = bucket_settings::new_ownership(&req.headers)?;
@@ -47,7 +49,10 @@ impl Endpoint {
         Ok(S3Response::new(CreateBucketOutput { location: Some(location) }))
     }
 
-    pub(crate) async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> Answered<HeadBucketOutput> {
+    pub(crate) async fn head_bucket(
+        &self,
+        req: S3Request<HeadBucketInput>,
+    ) -> Answered<HeadBucketOutput> {
         let bucket = names::bucket(&req.input.bucket)?;
         self.on_store(move |store| store.head_bucket(&bucket)).await?;
         let mut response = S3Response::new(HeadBucketOutput::default());
@@ -64,7 +69,10 @@ impl Endpoint {
         Ok(S3Response::new(DeleteBucketOutput::default()))
     }
 
-    pub(crate) async fn list_buckets(&self, req: S3Request<ListBucketsInput>) -> Answered<ListBucketsOutput> {
+    pub(crate) async fn list_buckets(
+        &self,
+        req: S3Request<ListBucketsInput>,
+    ) -> Answered<ListBucketsOutput> {
         let grant = self.keys.of(&req.extensions)?;
         let ListBucketsInput { bucket_region, continuation_token, max_buckets, prefix } = req.input;
         // All buckets here are in one region.
@@ -75,7 +83,11 @@ impl Endpoint {
                 Ok(asked @ 1..=10_000) => asked,
                 _ => {
                     let message = "Argument max-buckets must be an integer between 1 and 10000";
-                    return Err(Refusal::invalid_argument("max-buckets", asked.to_string(), message));
+                    return Err(Refusal::invalid_argument(
+                        "max-buckets",
+                        asked.to_string(),
+                        message,
+                    ));
                 }
             },
         };

@@ -1,5 +1,5 @@
-//! Conditional headers: on reads and copies decided here on what the store says of the object, on writes handed to
-//! the store, which decides in the instant of the write.
+//! Conditional headers: on reads and copies decided here on what the store says of the object, on
+//! writes handed to the store, which decides in the instant of the write.
 
 use std::time::{Duration, SystemTime};
 
@@ -32,10 +32,13 @@ pub(super) enum Verdict {
 }
 
 impl ReadConditions {
-    /// By RFC 9110 §13.2.2, which AWS follows: an ETag decides alone where both it and a date are given.
+    /// By RFC 9110 §13.2.2, which AWS follows: an ETag decides alone where both it and a date are
+    /// given.
     pub(super) fn decide(&self, object: &ObjectInfo) -> Verdict {
         match (&self.if_match, &self.if_unmodified_since) {
-            (Some(condition), _) if !matches(condition, &object.etag) => return Verdict::Failed("If-Match"),
+            (Some(condition), _) if !matches(condition, &object.etag) => {
+                return Verdict::Failed("If-Match");
+            }
             (None, Some(since)) if modified_after(object, since) => {
                 return Verdict::Failed("If-Unmodified-Since");
             }
@@ -44,7 +47,9 @@ impl ReadConditions {
         match (&self.if_none_match, &self.if_modified_since) {
             (Some(condition), _) if matches(condition, &object.etag) => Verdict::NotModified,
             // RFC 9110 §13.1.3: a date that has not come yet is no date.
-            (None, Some(since)) if is_past(since) && !modified_after(object, since) => Verdict::NotModified,
+            (None, Some(since)) if is_past(since) && !modified_after(object, since) => {
+                Verdict::NotModified
+            }
             _ => Verdict::Met,
         }
     }
@@ -56,18 +61,23 @@ impl ReadConditions {
             Verdict::NotModified if self.if_none_match.is_some() => {
                 Err(Refusal::precondition("x-amz-copy-source-If-None-Match"))
             }
-            Verdict::NotModified => Err(Refusal::precondition("x-amz-copy-source-If-Modified-Since")),
+            Verdict::NotModified => {
+                Err(Refusal::precondition("x-amz-copy-source-If-Modified-Since"))
+            }
             Verdict::Failed("If-Match") => Err(Refusal::precondition("x-amz-copy-source-If-Match")),
-            Verdict::Failed(_) => Err(Refusal::precondition("x-amz-copy-source-If-Unmodified-Since")),
+            Verdict::Failed(_) => {
+                Err(Refusal::precondition("x-amz-copy-source-If-Unmodified-Since"))
+            }
         }
     }
 }
 
-/// `If-Range`: whether the object is still the one of which somebody has a beginning. By RFC 9110 §13.1.5 a weak ETag never is,
-/// and a date only if it is the one that was told.
+/// `If-Range`: whether the object is still the one of which somebody has a beginning. By RFC 9110
+/// §13.1.5 a weak ETag never is, and a date only if it is the one that was told.
 pub(super) fn is_still(if_range: &HeaderValue, object: &ObjectInfo) -> bool {
     let told = if_range.as_bytes();
-    told == object.etag.quoted().as_bytes() || told == wire::http_date(object.last_modified).as_bytes()
+    told == object.etag.quoted().as_bytes()
+        || told == wire::http_date(object.last_modified).as_bytes()
 }
 
 fn matches(condition: &ETagCondition, etag: &ETag) -> bool {
@@ -77,12 +87,15 @@ fn matches(condition: &ETagCondition, etag: &ETag) -> bool {
     }
 }
 
-/// Dates in headers have whole seconds, the store's have milliseconds: compared as the client saw them.
+/// Dates in headers have whole seconds, the store's have milliseconds: compared as the client saw
+/// them.
 fn modified_after(object: &ObjectInfo, since: &Timestamp) -> bool {
-    let seconds =
-        |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d: Duration| d.as_secs());
-    let modified =
-        Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds(object.last_modified)));
+    let seconds = |time: SystemTime| {
+        time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d: Duration| d.as_secs())
+    };
+    let modified = Timestamp::from(
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds(object.last_modified)),
+    );
     modified > *since
 }
 
@@ -90,7 +103,8 @@ fn is_past(time: &Timestamp) -> bool {
     *time <= Timestamp::from(SystemTime::now())
 }
 
-/// The condition of a write: `If-None-Match: *` or `If-Match: "etag"`, as S3 has them and nothing else.
+/// The condition of a write: `If-None-Match: *` or `If-Match: "etag"`, as S3 has them and nothing
+/// else.
 pub(super) fn write_condition(
     if_match: Option<ETagCondition>,
     if_none_match: Option<ETagCondition>,
@@ -98,7 +112,9 @@ pub(super) fn write_condition(
     match (if_match, if_none_match) {
         (None, None) => Ok(WriteCondition::Always),
         (None, Some(ETagCondition::Any)) => Ok(WriteCondition::IfNoneMatch),
-        (Some(ETagCondition::ETag(etag)), None) => Ok(WriteCondition::IfMatch(ETag::new(etag.value()))),
+        (Some(ETagCondition::ETag(etag)), None) => {
+            Ok(WriteCondition::IfMatch(ETag::new(etag.value())))
+        }
         (Some(_), Some(_)) => Err(not_implemented(
             "If-Match,If-None-Match",
             "Multiple conditional request headers present in the request",
@@ -124,5 +140,7 @@ pub(super) fn delete_condition(if_match: Option<ETagCondition>) -> WriteConditio
 }
 
 fn not_implemented(header: &'static str, more: &str) -> Refusal {
-    Refusal::new(S3ErrorCode::NotImplemented).field("Header", header).field("additionalMessage", more)
+    Refusal::new(S3ErrorCode::NotImplemented)
+        .field("Header", header)
+        .field("additionalMessage", more)
 }

@@ -1,14 +1,14 @@
 //! CopyObject and UploadPartCopy: no byte is read, source and copy share their files.
 //!
-//! Conditions are decided on what the store says of the source, and the copy is made of exactly that version. If it was
-//! replaced in between, everything is decided again on the new one: the client gets one of the versions, as on AWS, and
-//! hears of a condition only when it gave one.
+//! Conditions are decided on what the store says of the source, and the copy is made of exactly
+//! that version. If it was replaced in between, everything is decided again on the new one: the
+//! client gets one of the versions, as on AWS, and hears of a condition only when it gave one.
 
 use std::ops::RangeInclusive;
 
 use haul_store::{
-    CopyOptions, CopySource as Source, MetadataDirective as Directive, ObjectAttributes, ObjectInfo,
-    PartInfo, Store, WriteCondition,
+    CopyOptions, CopySource as Source, MetadataDirective as Directive, ObjectAttributes,
+    ObjectInfo, PartInfo, Store, WriteCondition,
 };
 use s3s::dto::{CopySource, *};
 use s3s::{S3ErrorCode, S3Request, S3Response};
@@ -21,15 +21,20 @@ use crate::ops::{encryption, names};
 
 /// The largest source of one copy, by AWS's rule.
 const SOURCE_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;
-/// How often a copy begins again because its source was replaced under it. A look and a copy are some milliseconds apart,
-/// so even a source that is written without a pause gives way long before.
+/// How often a copy begins again because its source was replaced under it. A look and a copy are
+/// some milliseconds apart, so even a source that is written without a pause gives way long before.
 const ATTEMPTS_MAX: usize = 200;
 
 impl Endpoint {
-    pub(crate) async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> Answered<CopyObjectOutput> {
+    pub(crate) async fn copy_object(
+        &self,
+        req: S3Request<CopyObjectInput>,
+    ) -> Answered<CopyObjectOutput> {
         let given = self.attributes_of(&req)?;
-        let condition =
-            write_condition(header_condition(&req, "if-match")?, header_condition(&req, "if-none-match")?)?;
+        let condition = write_condition(
+            header_condition(&req, "if-match")?,
+            header_condition(&req, "if-none-match")?,
+        )?;
         for _ in 0..ATTEMPTS_MAX {
             if let Some(copy) = self.try_copy(&req.input, given.clone(), condition.clone()).await? {
                 let mut response = copied(&copy);
@@ -61,7 +66,8 @@ impl Endpoint {
             replaces(input.metadata_directive.as_ref().map(MetadataDirective::as_str), "metadata")?;
         let replace_tags =
             replaces(input.tagging_directive.as_ref().map(TaggingDirective::as_str), "tagging")?;
-        // AWS asks whether the request says something of the copy, not whether that is anything new.
+        // AWS asks whether the request says something of the copy, not whether that is anything
+        // new.
         let changes = replace_metadata == Replace::Yes
             || input.server_side_encryption.is_some()
             || given.storage_class.is_some()
@@ -73,11 +79,16 @@ impl Endpoint {
         let onto_itself = source.bucket == bucket && source.key == key;
         if onto_itself && !changes && wanted.tags == object.attributes.tags {
             return Err(Refusal::invalid_request(
-                "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+                "This copy request is illegal because it is trying to copy an object to itself \
+                 without changing the object's metadata, storage class, website redirect location \
+                 or encryption attributes.",
             ));
         }
         let options = CopyOptions { metadata: Directive::Replace(Box::new(wanted)), condition };
-        self.on_store(move |store| unless_replaced(store.copy_object(source, &bucket, &key, options))).await
+        self.on_store(move |store| {
+            unless_replaced(store.copy_object(source, &bucket, &key, options))
+        })
+        .await
     }
 
     pub(crate) async fn upload_part_copy(
@@ -99,8 +110,11 @@ impl Endpoint {
         self.on_store(move |store| store.head_multipart_upload(&found)).await?;
         for _ in 0..ATTEMPTS_MAX {
             let (source, object) = self.copy_source(&input.copy_source, &conditions).await?;
-            let range =
-                input.copy_source_range.as_deref().map(|text| copy_range(text, &object)).transpose()?;
+            let range = input
+                .copy_source_range
+                .as_deref()
+                .map(|text| copy_range(text, &object))
+                .transpose()?;
             if range.is_none() && object.size_bytes > SOURCE_MAX_BYTES {
                 return Err(source_too_large());
             }
@@ -146,7 +160,10 @@ fn copied(copy: &ObjectInfo) -> S3Response<CopyObjectOutput> {
         checksum_crc64nvme: fields.crc64nvme,
         checksum_sha1: fields.sha1,
         checksum_sha256: fields.sha256,
-        checksum_type: copy.checksum.as_ref().map(|checksum| wire::checksum_type(checksum.checksum_type())),
+        checksum_type: copy
+            .checksum
+            .as_ref()
+            .map(|checksum| wire::checksum_type(checksum.checksum_type())),
         e_tag: Some(wire::etag(&copy.etag)),
         last_modified: Some(wire::document_time(copy.last_modified)),
     };
@@ -177,7 +194,10 @@ fn unless_replaced<T>(copied: haul_store::Result<T>) -> haul_store::Result<Optio
 }
 
 fn source_never_rests() -> Refusal {
-    Refusal::with(S3ErrorCode::SlowDown, "The copy source is being replaced too often to be copied.")
+    Refusal::with(
+        S3ErrorCode::SlowDown,
+        "The copy source is being replaced too often to be copied.",
+    )
 }
 
 /// What a directive says.
@@ -191,13 +211,16 @@ fn replaces(directive: Option<&str>, which: &'static str) -> Result<Replace, Ref
     match directive {
         None | Some("COPY") => Ok(Replace::No),
         Some("REPLACE") => Ok(Replace::Yes),
-        Some(other) => {
-            Err(Refusal::invalid_argument("x-amz-directive", other, format!("Unknown {which} directive.")))
-        }
+        Some(other) => Err(Refusal::invalid_argument(
+            "x-amz-directive",
+            other,
+            format!("Unknown {which} directive."),
+        )),
     }
 }
 
-/// A copy's attributes: the source's or the request's, tags decided apart, storage class and redirect always the request's.
+/// A copy's attributes: the source's or the request's, tags decided apart, storage class and
+/// redirect always the request's.
 fn copied_attributes(
     source: &ObjectAttributes,
     given: ObjectAttributes,
@@ -218,19 +241,26 @@ fn copied_attributes(
 }
 
 /// A conditional header that `s3s` has no field for on this operation.
-fn header_condition<T>(req: &S3Request<T>, name: &'static str) -> Result<Option<ETagCondition>, Refusal> {
+fn header_condition<T>(
+    req: &S3Request<T>,
+    name: &'static str,
+) -> Result<Option<ETagCondition>, Refusal> {
     let Some(value) = req.headers.get(name) else { return Ok(None) };
     let condition = ETagCondition::parse_http_header(value.as_bytes());
     condition.map(Some).map_err(|_| {
-        Refusal::invalid_argument(name, String::from_utf8_lossy(value.as_bytes()), "Invalid Argument")
+        Refusal::invalid_argument(
+            name,
+            String::from_utf8_lossy(value.as_bytes()),
+            "Invalid Argument",
+        )
     })
 }
 
 /// `bytes=first-last`, and nothing else that a `Range` may say.
 fn copy_range(text: &str, object: &ObjectInfo) -> Result<RangeInclusive<u64>, Refusal> {
     let bounds = text.strip_prefix("bytes=").and_then(|bounds| bounds.split_once('-'));
-    let bounds =
-        bounds.and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));
+    let bounds = bounds
+        .and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));
     match bounds {
         Some((first, last)) if first <= last => {
             if first >= object.size_bytes {
@@ -243,13 +273,15 @@ fn copy_range(text: &str, object: &ObjectInfo) -> Result<RangeInclusive<u64>, Re
         _ => Err(Refusal::invalid_argument(
             "x-amz-copy-source-range",
             text,
-            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first \
+             and last are the zero-based offsets of the first and last bytes to copy",
         )),
     }
 }
 
 fn source_too_large() -> Refusal {
     Refusal::invalid_request(format!(
-        "The specified copy source is larger than the maximum allowable size for a copy source: {SOURCE_MAX_BYTES}"
+        "The specified copy source is larger than the maximum allowable size for a copy source: \
+         {SOURCE_MAX_BYTES}"
     ))
 }

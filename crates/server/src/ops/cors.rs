@@ -67,7 +67,9 @@ pub(crate) fn read_rule(rule: CORSRule) -> Result<StoredRule, Refusal> {
         Some(Ok(seconds)) => Some(seconds),
         Some(Err(_)) => return Err(Refusal::new(S3ErrorCode::MalformedXML)),
     };
-    if let Some(method) = rule.allowed_methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
+    if let Some(method) =
+        rule.allowed_methods.iter().find(|method| !METHODS.contains(&method.as_str()))
+    {
         return Err(Refusal::invalid_request(format!(
             "Found unsupported HTTP method in CORS config. Unsupported method is {method}"
         )));
@@ -87,7 +89,8 @@ pub(crate) fn read_rule(rule: CORSRule) -> Result<StoredRule, Refusal> {
     let expose_headers = rule.expose_headers.unwrap_or_default();
     if let Some(header) = expose_headers.iter().find(|header| header.contains('*')) {
         return Err(Refusal::invalid_request(format!(
-            "ExposeHeader \"{header}\" contains wildcard. We currently do not support wildcard for ExposeHeader."
+            "ExposeHeader \"{header}\" contains wildcard. We currently do not support wildcard for \
+             ExposeHeader."
         )));
     }
     Ok(StoredRule {
@@ -108,6 +111,8 @@ pub(crate) fn shown(rule: StoredRule) -> CORSRule {
         allowed_origins: rule.allowed_origins,
         expose_headers: some(rule.expose_headers),
         id: rule.id,
-        max_age_seconds: rule.max_age_seconds.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX)),
+        max_age_seconds: rule
+            .max_age_seconds
+            .map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX)),
     }
 }

@@ -1,9 +1,10 @@
 //! Server-side encryption in the headers of a request.
 //!
-//! This endpoint encrypts nothing. Below it there may be a volume that does, which only the operator knows and declares at the
-//! start; then `AES256` is a promise that is kept, and answered as AWS answers it: on every object, for whoever asked or not.
-//! Otherwise it is refused: better an error than an object believed to be encrypted. Refusals are of the class 400, since
-//! clients retry what is answered 501.
+//! This endpoint encrypts nothing. Below it there may be a volume that does, which only the
+//! operator knows and declares at the start; then `AES256` is a promise that is kept, and answered
+//! as AWS answers it: on every object, for whoever asked or not. Otherwise it is refused: better an
+//! error than an object believed to be encrypted. Refusals are of the class 400, since clients
+//! retry what is answered 501.
 
 use http::{HeaderMap, StatusCode};
 use s3s::dto::*;
@@ -14,8 +15,10 @@ use crate::ops::endpoint::{Answered, Endpoint};
 
 const HEADER: &str = "x-amz-server-side-encryption";
 /// Keys that a client brings, for the object and for the source of a copy.
-const CUSTOMER_KEYS: [&str; 2] =
-    ["x-amz-server-side-encryption-customer-", "x-amz-copy-source-server-side-encryption-customer-"];
+const CUSTOMER_KEYS: [&str; 2] = [
+    "x-amz-server-side-encryption-customer-",
+    "x-amz-copy-source-server-side-encryption-customer-",
+];
 /// What belongs to keys of KMS.
 const OF_KMS: [&str; 2] =
     ["x-amz-server-side-encryption-aws-kms-key-id", "x-amz-server-side-encryption-context"];
@@ -47,7 +50,8 @@ impl Volume {
         match (self, method) {
             (Self::Encrypted, AES256) => Ok(()),
             (Self::Unknown, AES256) => Err(Refusal::invalid_request(
-                "This endpoint does not encrypt objects. If the volume below it is encrypted, its operator can say so with --volume-is-encrypted.",
+                "This endpoint does not encrypt objects. If the volume below it is encrypted, its \
+                 operator can say so with --volume-is-encrypted.",
             )
             .field("Header", HEADER)),
             (_, method) if KMS.contains(&method) => Err(no_kms().field("Header", HEADER)),
@@ -67,7 +71,8 @@ impl Volume {
     }
 }
 
-/// Refuses a read, or the bytes of a part, that asks for an encryption: for reading there is nothing to choose.
+/// Refuses a read, or the bytes of a part, that asks for an encryption: for reading there is
+/// nothing to choose.
 ///
 /// # Errors
 /// `InvalidRequest` for keys of the client, `InvalidArgument` for a method.
@@ -136,15 +141,19 @@ impl Endpoint {
     ) -> Answered<PutBucketEncryptionOutput> {
         self.existing_bucket(&req.input.bucket).await?;
         let rules = req.input.server_side_encryption_configuration.rules;
-        let [ServerSideEncryptionRule { apply_server_side_encryption_by_default: Some(default), .. }] =
-            rules.as_slice()
+        let [
+            ServerSideEncryptionRule {
+                apply_server_side_encryption_by_default: Some(default), ..
+            },
+        ] = rules.as_slice()
         else {
             return Err(Refusal::new(s3s::S3ErrorCode::MalformedXML));
         };
         if default.sse_algorithm.as_str() == AES256 && default.kms_master_key_id.is_some() {
             return Err(Refusal::with(
                 s3s::S3ErrorCode::InvalidArgument,
-                "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+                "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or \
+                 aws:kms:dsse",
             )
             .field("ArgumentName", "ApplyServerSideEncryptionByDefault"));
         }

@@ -1,5 +1,5 @@
-//! The endpoint that operations work on: a store, a region, and what to do about missing buckets. Each operation of
-//! [`ops`](crate::ops) is a method of it; no other module adds any.
+//! The endpoint that operations work on: a store, a region, and what to do about missing buckets.
+//! Each operation of [`ops`](crate::ops) is a method of it; no other module adds any.
 
 use std::sync::Arc;
 
@@ -50,8 +50,8 @@ impl Endpoint {
         store_call(move || work(&store)).await
     }
 
-    /// A bucket that is about to be written to: made if it is missing and that is wanted, else `NoSuchBucket` before
-    /// any byte of the body is taken.
+    /// A bucket that is about to be written to: made if it is missing and that is wanted, else
+    /// `NoSuchBucket` before any byte of the body is taken.
     pub(crate) async fn bucket_for_writing(&self, name: &str) -> Result<Bucket, Refusal> {
         let bucket = names::bucket(name)?;
         let wanted = bucket.clone();

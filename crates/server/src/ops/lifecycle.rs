@@ -1,8 +1,9 @@
-//! The lifecycle of a bucket, as far as it is executed: AbortIncompleteMultipartUpload with a prefix.
+//! The lifecycle of a bucket, as far as it is executed: AbortIncompleteMultipartUpload with a
+//! prefix.
 //!
-//! A rule that asks for anything else is refused: a rule that is taken and not executed would be a promise broken
-//! in silence. The store acts on the rules, and tells when it will: that is the `x-amz-abort-date` of Create and
-//! ListParts.
+//! A rule that asks for anything else is refused: a rule that is taken and not executed would be a
+//! promise broken in silence. The store acts on the rules, and tells when it will: that is the
+//! `x-amz-abort-date` of Create and ListParts.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,8 +19,9 @@ use crate::ops::names;
 const RULES: usize = 1000;
 const ID_CHARS: usize = 255;
 
-/// The year 9999 ends here, and with it the dates that an answer can have; more panics in being converted. A rule with more
-/// days was taken as any other, and is executed in its time, but nothing can be said of it.
+/// The year 9999 ends here, and with it the dates that an answer can have; more panics in being
+/// converted. A rule with more days was taken as any other, and is executed in its time, but
+/// nothing can be said of it.
 const LAST_DATE_SECONDS: u64 = 253_402_300_799;
 
 /// When an upload will be aborted, and by which rule.
@@ -29,8 +31,8 @@ pub(super) struct AbortRule {
 }
 
 impl Endpoint {
-    /// The rule of the bucket that will abort this upload first. Trouble in finding it is no reason to refuse the
-    /// request that asks in passing.
+    /// The rule of the bucket that will abort this upload first. Trouble in finding it is no reason
+    /// to refuse the request that asks in passing.
     pub(super) async fn abort_rule(&self, upload: &UploadInfo) -> Option<AbortRule> {
         let bucket = upload.upload.object.bucket.clone();
         let lifecycle = self.on_store(move |store| store.bucket_lifecycle(&bucket)).await.ok()?;
@@ -58,7 +60,8 @@ impl Endpoint {
         req: S3Request<PutBucketLifecycleConfigurationInput>,
     ) -> Answered<PutBucketLifecycleConfigurationOutput> {
         let bucket = names::bucket(&req.input.bucket)?;
-        let rules = req.input.lifecycle_configuration.map(|lifecycle| lifecycle.rules).unwrap_or_default();
+        let rules =
+            req.input.lifecycle_configuration.map(|lifecycle| lifecycle.rules).unwrap_or_default();
         if rules.is_empty() || rules.len() > RULES {
             return Err(Refusal::new(S3ErrorCode::MalformedXML));
         }
@@ -98,14 +101,21 @@ pub(crate) fn read_rule(rule: LifecycleRule) -> Result<StoredRule, Refusal> {
     if other_action {
         return Err(only_abort());
     }
-    let days = abort.days_after_initiation.and_then(|days| u32::try_from(days).ok()).filter(|days| *days > 0);
+    let days = abort
+        .days_after_initiation
+        .and_then(|days| u32::try_from(days).ok())
+        .filter(|days| *days > 0);
     let days = days.ok_or_else(|| {
         Refusal::with(
             S3ErrorCode::InvalidArgument,
-            "'DaysAfterInitiation' for AbortIncompleteMultipartUpload action must be a positive integer",
+            "'DaysAfterInitiation' for AbortIncompleteMultipartUpload action must be a positive \
+             integer",
         )
     })?;
-    let id = rule.id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("{:016x}", rand::random::<u64>()));
+    let id = rule
+        .id
+        .filter(|id| !id.is_empty())
+        .unwrap_or_else(|| format!("{:016x}", rand::random::<u64>()));
     if id.chars().count() > ID_CHARS {
         return Err(Refusal::with(
             S3ErrorCode::InvalidArgument,
@@ -124,7 +134,10 @@ pub(crate) fn read_rule(rule: LifecycleRule) -> Result<StoredRule, Refusal> {
     })
 }
 
-fn rule_prefix(filter: Option<LifecycleRuleFilter>, old_style: Option<String>) -> Result<String, Refusal> {
+fn rule_prefix(
+    filter: Option<LifecycleRuleFilter>,
+    old_style: Option<String>,
+) -> Result<String, Refusal> {
     let filter = match (filter, old_style) {
         (Some(filter), None) => filter,
         (None, Some(prefix)) => return Ok(prefix),

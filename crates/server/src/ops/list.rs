@@ -41,18 +41,28 @@ impl Encoding {
     }
 
     pub(super) fn prefixes(self, prefixes: Vec<String>) -> Option<Vec<CommonPrefix>> {
-        Some(prefixes.into_iter().map(|prefix| CommonPrefix { prefix: Some(self.apply(prefix)) }).collect())
+        Some(
+            prefixes
+                .into_iter()
+                .map(|prefix| CommonPrefix { prefix: Some(self.apply(prefix)) })
+                .collect(),
+        )
     }
 }
 
 impl Endpoint {
-    pub(crate) async fn list_objects(&self, req: S3Request<ListObjectsInput>) -> Answered<ListObjectsOutput> {
-        let ListObjectsInput { bucket, delimiter, encoding_type, marker, max_keys, prefix, .. } = req.input;
+    pub(crate) async fn list_objects(
+        &self,
+        req: S3Request<ListObjectsInput>,
+    ) -> Answered<ListObjectsOutput> {
+        let ListObjectsInput { bucket, delimiter, encoding_type, marker, max_keys, prefix, .. } =
+            req.input;
         let encoding = Encoding::read(encoding_type.as_ref())?;
         let delimiter = given(delimiter);
         let max_keys = names::page_size("maxKeys", max_keys)?;
         let page = self.page(&bucket, &prefix, &delimiter, marker.clone(), max_keys).await?;
-        // Without a delimiter the last key is the next marker, and AWS leaves it to the client to see that.
+        // Without a delimiter the last key is the next marker, and AWS leaves it to the client to
+        // see that.
         let next_marker = page.next.clone().filter(|_| delimiter.is_some());
         Ok(S3Response::new(ListObjectsOutput {
             name: Some(bucket),
@@ -139,14 +149,18 @@ impl Endpoint {
                 checksum_algorithm: object
                     .checksum
                     .map(|(algorithm, _)| vec![wire::checksum_algorithm(algorithm)]),
-                checksum_type: object.checksum.map(|(_, checksum_type)| wire::checksum_type(checksum_type)),
+                checksum_type: object
+                    .checksum
+                    .map(|(_, checksum_type)| wire::checksum_type(checksum_type)),
                 e_tag: Some(wire::etag(&object.etag)),
                 is_latest: Some(true),
                 key: Some(encoding.apply(String::from(object.key))),
                 last_modified: Some(wire::document_time(object.last_modified)),
                 owner: Some(wire::owner()),
                 size: Some(wire::length(object.size_bytes)),
-                storage_class: Some(object.storage_class.unwrap_or_else(|| "STANDARD".to_owned()).into()),
+                storage_class: Some(
+                    object.storage_class.unwrap_or_else(|| "STANDARD".to_owned()).into(),
+                ),
                 version_id: Some("null".to_owned()),
                 ..Default::default()
             })
@@ -207,7 +221,9 @@ enum Owners {
 
 fn contents(objects: Vec<ObjectSummary>, encoding: Encoding, owners: Owners) -> Vec<Object> {
     let object = |object: ObjectSummary| Object {
-        checksum_algorithm: object.checksum.map(|(algorithm, _)| vec![wire::checksum_algorithm(algorithm)]),
+        checksum_algorithm: object
+            .checksum
+            .map(|(algorithm, _)| vec![wire::checksum_algorithm(algorithm)]),
         checksum_type: object.checksum.map(|(_, checksum_type)| wire::checksum_type(checksum_type)),
         e_tag: Some(wire::etag(&object.etag)),
         key: Some(encoding.apply(String::from(object.key))),

@@ -12,16 +12,21 @@ use crate::ops::names;
 use crate::ops::wire::{self, ChecksumFields};
 
 impl Endpoint {
-    pub(crate) async fn list_parts(&self, req: S3Request<ListPartsInput>) -> Answered<ListPartsOutput> {
+    pub(crate) async fn list_parts(
+        &self,
+        req: S3Request<ListPartsInput>,
+    ) -> Answered<ListPartsOutput> {
         let input = req.input;
         let upload = names::upload(&input.bucket, &input.key, &input.upload_id)?;
         let max_parts = names::page_size("max-parts", input.max_parts)?;
         let marker = input.part_number_marker.unwrap_or(0);
         let after = part_marker(marker)?;
-        let page = self.on_store(move |store| store.list_parts(&upload, after, Some(max_parts))).await?;
+        let page =
+            self.on_store(move |store| store.list_parts(&upload, after, Some(max_parts))).await?;
 
         let last = page.parts.last().map_or(0, |part| part.part_number.get());
-        let class = page.upload.attributes.storage_class.clone().unwrap_or_else(|| "STANDARD".to_owned());
+        let class =
+            page.upload.attributes.storage_class.clone().unwrap_or_else(|| "STANDARD".to_owned());
         let abort = self.abort_rule(&page.upload).await;
         let chosen = chosen(&page.upload);
         Ok(S3Response::new(ListPartsOutput {
@@ -65,7 +70,10 @@ impl Endpoint {
             prefix: prefix.clone().unwrap_or_default(),
             delimiter: delimiter.clone(),
             key_marker: key_marker.clone().filter(|marker| !marker.is_empty()),
-            upload_id_marker: read_upload_marker(upload_id_marker.as_deref(), key_marker.as_deref())?,
+            upload_id_marker: read_upload_marker(
+                upload_id_marker.as_deref(),
+                key_marker.as_deref(),
+            )?,
             max_uploads: Some(max_uploads),
         };
         let name = names::bucket(&bucket)?;
@@ -112,17 +120,22 @@ pub(super) fn part_marker(marker: i32) -> Result<Option<PartNumber>, Refusal> {
 }
 
 /// An upload-id marker without a key marker is ignored.
-fn read_upload_marker(upload_id: Option<&str>, key: Option<&str>) -> Result<Option<UploadId>, Refusal> {
+fn read_upload_marker(
+    upload_id: Option<&str>,
+    key: Option<&str>,
+) -> Result<Option<UploadId>, Refusal> {
     match (upload_id, key) {
-        (Some(id), Some(key)) if !id.is_empty() && !key.is_empty() => UploadId::new(id)
-            .map(Some)
-            .map_err(|_| Refusal::invalid_argument("upload-id-marker", id, "Invalid uploadId marker")),
+        (Some(id), Some(key)) if !id.is_empty() && !key.is_empty() => {
+            UploadId::new(id).map(Some).map_err(|_| {
+                Refusal::invalid_argument("upload-id-marker", id, "Invalid uploadId marker")
+            })
+        }
         _ => Ok(None),
     }
 }
 
-/// The checksum that Create named. Lists show no other, as on AWS: neither the one chosen by default nor what single
-/// parts came with.
+/// The checksum that Create named. Lists show no other, as on AWS: neither the one chosen by
+/// default nor what single parts came with.
 fn chosen(info: &UploadInfo) -> Option<UploadChecksum> {
     Some(info.checksum).filter(|checksum| checksum.origin == ChecksumOrigin::Requested)
 }

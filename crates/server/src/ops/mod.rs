@@ -1,4 +1,5 @@
-//! The operations of S3, each a method of [`Endpoint`](crate::ops::endpoint::Endpoint), grouped by what they act on.
+//! The operations of S3, each a method of [`Endpoint`](crate::ops::endpoint::Endpoint), grouped by
+//! what they act on.
 
 pub(crate) mod acl;
 pub(crate) mod attributes;

@@ -1,4 +1,5 @@
-//! From the texts of a request to names that cannot hold nonsense, with S3's error for each that can.
+//! From the texts of a request to names that cannot hold nonsense, with S3's error for each that
+//! can.
 
 use haul_parts::{Bucket, Key, PartNumber, UploadId};
 use haul_store::UploadRef;
@@ -7,7 +8,8 @@ use s3s::S3ErrorCode;
 use crate::answer::refusal::Refusal;
 
 pub(crate) fn bucket(name: &str) -> Result<Bucket, Refusal> {
-    Bucket::new(name).map_err(|_| Refusal::new(S3ErrorCode::InvalidBucketName).field("BucketName", name))
+    Bucket::new(name)
+        .map_err(|_| Refusal::new(S3ErrorCode::InvalidBucketName).field("BucketName", name))
 }
 
 pub(crate) fn key(text: &str) -> Result<Key, Refusal> {
@@ -20,7 +22,11 @@ pub(crate) fn key(text: &str) -> Result<Key, Refusal> {
 }
 
 /// An upload id that cannot be one names no upload.
-pub(crate) fn upload(bucket_name: &str, key_text: &str, upload_id: &str) -> Result<UploadRef, Refusal> {
+pub(crate) fn upload(
+    bucket_name: &str,
+    key_text: &str,
+    upload_id: &str,
+) -> Result<UploadRef, Refusal> {
     let id = UploadId::new(upload_id)
         .map_err(|_| Refusal::new(S3ErrorCode::NoSuchUpload).field("UploadId", upload_id))?;
     Ok(UploadRef::new(bucket(bucket_name)?, key(key_text)?, id))
@@ -46,11 +52,14 @@ fn no_part_number(given: &str) -> Refusal {
     )
 }
 
-/// A version id: there are no versions here, so only the one that unversioned objects have is known.
+/// A version id: there are no versions here, so only the one that unversioned objects have is
+/// known.
 pub(crate) fn unversioned(version_id: Option<&str>) -> Result<(), Refusal> {
     match version_id {
         None | Some("null" | "") => Ok(()),
-        Some(other) => Err(Refusal::invalid_argument("versionId", other, "Invalid version id specified")),
+        Some(other) => {
+            Err(Refusal::invalid_argument("versionId", other, "Invalid version id specified"))
+        }
     }
 }
 

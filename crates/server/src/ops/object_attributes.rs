@@ -1,7 +1,8 @@
 //! GetObjectAttributes.
 //!
-//! AWS writes two values otherwise than everywhere else: the ETag without quotes, and a composite checksum without the
-//! `-N` behind it. `s3s` has no ETag without quotes, so the document is written here.
+//! AWS writes two values otherwise than everywhere else: the ETag without quotes, and a composite
+//! checksum without the `-N` behind it. `s3s` has no ETag without quotes, so the document is
+//! written here.
 
 use std::io::Write;
 
@@ -34,8 +35,9 @@ impl Endpoint {
         let after = part_marker(marker)?;
         let asked = attributes_asked(&input.object_attributes)?;
         let (bucket, key) = (names::bucket(&input.bucket)?, names::key(&input.key)?);
-        let page =
-            self.on_store(move |store| store.object_parts(&bucket, &key, after, Some(max_parts))).await?;
+        let page = self
+            .on_store(move |store| store.object_parts(&bucket, &key, after, Some(max_parts)))
+            .await?;
 
         let object = &page.object;
         let mut document = AttributesDocument::default();
@@ -98,13 +100,19 @@ impl SerializeContent for AttributesDocument {
     }
 }
 
-/// The names in `x-amz-object-attributes`, which come separated by commas as often as in several headers.
+/// The names in `x-amz-object-attributes`, which come separated by commas as often as in several
+/// headers.
 fn attributes_asked(given: &[ObjectAttributes]) -> Result<Vec<String>, Refusal> {
-    let asked: Vec<String> =
-        given.iter().flat_map(|names| names.as_str().split(',')).map(|name| name.trim().to_owned()).collect();
+    let asked: Vec<String> = given
+        .iter()
+        .flat_map(|names| names.as_str().split(','))
+        .map(|name| name.trim().to_owned())
+        .collect();
     match asked.iter().find(|name| !KNOWN.contains(&name.as_str())) {
-        Some(_) => Err(Refusal::with(S3ErrorCode::InvalidArgument, "Invalid attribute name specified.")
-            .field("ArgumentName", "x-amz-object-attributes")),
+        Some(_) => {
+            Err(Refusal::with(S3ErrorCode::InvalidArgument, "Invalid attribute name specified.")
+                .field("ArgumentName", "x-amz-object-attributes"))
+        }
         None => Ok(asked),
     }
 }
@@ -125,9 +133,14 @@ fn checksum_element(checksum: &haul_store::ObjectChecksum) -> Checksum {
     }
 }
 
-/// Only objects that came in parts have this element. The parts themselves are shown where their checksums make the
-/// checksum of the object: of a composite one. For all others AWS tells how many there are, and nothing else.
-fn parts_element(page: &ObjectPartPage, marker: i32, max_parts: u16) -> Option<GetObjectAttributesParts> {
+/// Only objects that came in parts have this element. The parts themselves are shown where their
+/// checksums make the checksum of the object: of a composite one. For all others AWS tells how many
+/// there are, and nothing else.
+fn parts_element(
+    page: &ObjectPartPage,
+    marker: i32,
+    max_parts: u16,
+) -> Option<GetObjectAttributesParts> {
     let total_parts_count = Some(page.object.part_count?.into());
     if !matches!(page.object.checksum, Some(haul_store::ObjectChecksum::Composite(_))) {
         return Some(GetObjectAttributesParts { total_parts_count, ..Default::default() });

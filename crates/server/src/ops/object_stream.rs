@@ -1,10 +1,11 @@
 //! An object on its way to the socket, block by block.
 //!
-//! One block is read on a blocking thread while the one before it is being sent, as long as there is room for both: a reader
-//! that takes nothing leaves two blocks in memory for as long as it likes. Without room the object goes in small
-//! blocks, one at a time, which need none. The first block is read before the answer begins, so that an object whose
-//! beginning is damaged is refused with an error document. An error later cuts the connection before the bad bytes
-//! leave: the status is long gone, and the missing bytes are the only way left to say it.
+//! One block is read on a blocking thread while the one before it is being sent, as long as there
+//! is room for both: a reader that takes nothing leaves two blocks in memory for as long as it
+//! likes. Without room the object goes in small blocks, one at a time, which need none. The first
+//! block is read before the answer begins, so that an object whose beginning is damaged is refused
+//! with an error document. An error later cuts the connection before the bad bytes leave: the
+//! status is long gone, and the missing bytes are the only way left to say it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,7 +27,8 @@ use crate::auth::requester::KeyPair;
 use crate::auth::requester::Requester;
 use crate::body::room::{Room, Taken};
 
-/// Bytes of a block: large enough that going to a thread for each is cheap, small enough to stay in cache.
+/// Bytes of a block: large enough that going to a thread for each is cheap, small enough to stay in
+/// cache.
 const BLOCK_BYTES: usize = 256 * 1024;
 /// Bytes of a block that needs no room: what the store verifies at once.
 const SMALL_BLOCK_BYTES: usize = 64 * 1024;
@@ -77,7 +79,8 @@ pub(crate) async fn object_stream(
     // Its small block is free, so it does not wait.
     if let ReadState::Reading(first) = std::mem::replace(&mut stream.state, ReadState::Done) {
         let first = first.await;
-        let first = first.map_err(|error| Refusal::internal("reading a block did not finish", &error))?;
+        let first =
+            first.map_err(|error| Refusal::internal("reading a block did not finish", &error))?;
         let (reader, block) = first.map_err(|error| Refusal::from_store(&error))?;
         if reader.remaining_bytes() > 0 {
             stream.read_next(reader);
@@ -153,7 +156,9 @@ impl ObjectStream {
     /// Starts to read the next block, or waits for the small one.
     fn read_next(&mut self, reader: ObjectReader) {
         self.state = match self.block(reader.remaining_bytes()) {
-            Some(block) => ReadState::Reading(tokio::task::spawn_blocking(move || read(reader, block))),
+            Some(block) => {
+                ReadState::Reading(tokio::task::spawn_blocking(move || read(reader, block)))
+            }
             None => ReadState::Waiting(Box::new(reader)),
         };
     }
@@ -197,7 +202,8 @@ impl Stream for ObjectStream {
         if matches!(self.state, ReadState::Waiting(_)) {
             // Before the look, so that a block that comes free in between is not missed.
             self.small.free.register(cx.waker());
-            if let ReadState::Waiting(reader) = std::mem::replace(&mut self.state, ReadState::Done) {
+            if let ReadState::Waiting(reader) = std::mem::replace(&mut self.state, ReadState::Done)
+            {
                 self.read_next(*reader);
             }
         }

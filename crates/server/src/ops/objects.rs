@@ -18,7 +18,10 @@ use crate::ops::{names, wire};
 const DELETE_KEYS: usize = 1000;
 
 impl Endpoint {
-    pub(crate) async fn put_object(&self, req: S3Request<PutObjectInput>) -> Answered<PutObjectOutput> {
+    pub(crate) async fn put_object(
+        &self,
+        req: S3Request<PutObjectInput>,
+    ) -> Answered<PutObjectOutput> {
         let attributes = self.attributes_of(&req)?;
         let PutObjectInput { bucket, key, body, if_match, if_none_match, .. } = req.input;
         let integrity = Integrity::from_headers(&req.headers)?;
@@ -37,11 +40,14 @@ impl Endpoint {
         };
         let received = receive(&self.store, &self.blocks, arriving).await?;
         let options = PutOptions { attributes, checksum: received.checksum, condition };
-        let object =
-            self.on_store(move |store| store.put_object(&bucket, &key, received.staged, options)).await?;
+        let object = self
+            .on_store(move |store| store.put_object(&bucket, &key, received.staged, options))
+            .await?;
 
-        let mut response =
-            S3Response::new(PutObjectOutput { e_tag: Some(wire::etag(&object.etag)), ..Default::default() });
+        let mut response = S3Response::new(PutObjectOutput {
+            e_tag: Some(wire::etag(&object.etag)),
+            ..Default::default()
+        });
         if let Some(checksum @ ObjectChecksum::FullObject(_)) = &object.checksum {
             wire::set_object_checksum(&mut response.headers, checksum);
         }
@@ -58,7 +64,9 @@ impl Endpoint {
         names::unversioned(input.version_id.as_deref())?;
         if input.if_match_last_modified_time.is_some() || input.if_match_size.is_some() {
             // AWS has these on directory buckets only.
-            return Err(Refusal::new(S3ErrorCode::NotImplemented).field("Header", "x-amz-if-match-*"));
+            return Err(
+                Refusal::new(S3ErrorCode::NotImplemented).field("Header", "x-amz-if-match-*")
+            );
         }
         let condition = delete_condition(input.if_match);
         let (bucket, key) = (names::bucket(&input.bucket)?, names::key(&input.key)?);
@@ -89,8 +97,12 @@ impl Endpoint {
         for ((key, _), outcome) in wanted.into_iter().zip(outcomes) {
             match outcome {
                 Ok(_) if delete.quiet == Some(true) => {}
-                Ok(_) => deleted.push(DeletedObject { key: Some(key.into()), ..Default::default() }),
-                Err(error) => errors.push(failed_delete(key.into(), None, &Refusal::from_store(&error))),
+                Ok(_) => {
+                    deleted.push(DeletedObject { key: Some(key.into()), ..Default::default() })
+                }
+                Err(error) => {
+                    errors.push(failed_delete(key.into(), None, &Refusal::from_store(&error)))
+                }
             }
         }
         Ok(S3Response::new(DeleteObjectsOutput {

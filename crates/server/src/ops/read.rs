@@ -1,7 +1,8 @@
 //! GetObject, HeadObject.
 //!
-//! Both reads open the object the same way (HEAD takes no byte of it), so they cannot answer differently. Headers are
-//! set here and not through `s3s`'s fields: the kept ones go out as they came in.
+//! Both reads open the object the same way (HEAD takes no byte of it), so they cannot answer
+//! differently. Headers are set here and not through `s3s`'s fields: the kept ones go out as they
+//! came in.
 
 use haul_parts::{Bucket, Key, PartNumber};
 use haul_store::{ObjectInfo, ObjectReader, ReadRange};
@@ -27,7 +28,10 @@ struct OpenedObject {
 }
 
 impl Endpoint {
-    pub(crate) async fn get_object(&self, req: S3Request<GetObjectInput>) -> Answered<GetObjectOutput> {
+    pub(crate) async fn get_object(
+        &self,
+        req: S3Request<GetObjectInput>,
+    ) -> Answered<GetObjectOutput> {
         let opened = self.open(&req.uri, &req.headers, req.input).await?;
         let requester = req.extensions.get::<Requester>().cloned();
         let body = match opened.status {
@@ -40,7 +44,10 @@ impl Endpoint {
         Ok(response)
     }
 
-    pub(crate) async fn head_object(&self, req: S3Request<HeadObjectInput>) -> Answered<HeadObjectOutput> {
+    pub(crate) async fn head_object(
+        &self,
+        req: S3Request<HeadObjectInput>,
+    ) -> Answered<HeadObjectOutput> {
         let opened = self.open(&req.uri, &req.headers, as_get(req.input)).await?;
         let mut response = S3Response::new(HeadObjectOutput::default());
         response.headers = opened.headers;
@@ -55,7 +62,8 @@ impl Endpoint {
         input: GetObjectInput,
     ) -> Result<OpenedObject, Refusal> {
         encryption::check_read(request)?;
-        let GetObjectInput { bucket, key, version_id, range, part_number, checksum_mode, .. } = input;
+        let GetObjectInput { bucket, key, version_id, range, part_number, checksum_mode, .. } =
+            input;
         let conditions = ReadConditions {
             if_match: input.if_match,
             if_none_match: input.if_none_match,
@@ -100,7 +108,8 @@ impl Endpoint {
         let bytes = reader.range();
         headers.insert(http::header::CONTENT_LENGTH, (bytes.end - bytes.start).into());
         if partial && !bytes.is_empty() {
-            let content_range = format!("bytes {}-{}/{}", bytes.start, bytes.end - 1, object.size_bytes);
+            let content_range =
+                format!("bytes {}-{}/{}", bytes.start, bytes.end - 1, object.size_bytes);
             wire::set(&mut headers, "content-range", content_range);
         }
         if let (Some(_), Some(count)) = (part, object.part_count) {
@@ -116,8 +125,8 @@ impl Endpoint {
         Ok(OpenedObject { reader, headers, status })
     }
 
-    /// The whole object, if it is not the one that `If-Range` is about: whoever has a beginning of another one cannot use the
-    /// rest of this. The range may lie outside of it, too.
+    /// The whole object, if it is not the one that `If-Range` is about: whoever has a beginning of
+    /// another one cannot use the rest of this. The range may lie outside of it, too.
     async fn whole_if_another(
         &self,
         (bucket, key): &(Bucket, Key),
@@ -130,7 +139,8 @@ impl Endpoint {
             _ => {}
         }
         let (bucket, key) = (bucket.clone(), key.clone());
-        let whole = self.on_store(move |store| store.read_object(&bucket, &key, ReadRange::Whole)).await?;
+        let whole =
+            self.on_store(move |store| store.read_object(&bucket, &key, ReadRange::Whole)).await?;
         let outside = opened.is_err() && is_still(if_range, whole.object());
         Ok((!outside).then_some(whole))
     }
@@ -145,7 +155,8 @@ impl Endpoint {
     ) {
         let (bucket, key) = (bucket.clone(), key.clone());
         let before = PartNumber::new(u32::from(part.get()) - 1).ok();
-        let page = self.on_store(move |store| store.object_parts(&bucket, &key, before, Some(1))).await;
+        let page =
+            self.on_store(move |store| store.object_parts(&bucket, &key, before, Some(1))).await;
         // The object may be gone meanwhile; what is read stays readable, without this header.
         let Ok(page) = page else { return };
         if page.object.version == object.version
@@ -187,9 +198,9 @@ fn object_type(object: &ObjectInfo) -> &'static str {
 
 fn wanted_range(range: Option<Range>, part: Option<PartNumber>) -> Result<ReadRange, Refusal> {
     match (range, part) {
-        (Some(_), Some(_)) => {
-            Err(Refusal::invalid_request("Cannot specify both Range header and partNumber query parameter"))
-        }
+        (Some(_), Some(_)) => Err(Refusal::invalid_request(
+            "Cannot specify both Range header and partNumber query parameter",
+        )),
         (None, Some(part)) => Ok(ReadRange::Part(part)),
         (None, None) => Ok(ReadRange::Whole),
         (Some(Range::Int { first, last: Some(last) }), None) => Ok(ReadRange::Bytes(first..=last)),

@@ -13,7 +13,8 @@ impl Endpoint {
         req: S3Request<GetObjectTaggingInput>,
     ) -> Answered<GetObjectTaggingOutput> {
         let input = req.input;
-        let object = self.existing_object(&input.bucket, &input.key, input.version_id.as_deref()).await?;
+        let object =
+            self.existing_object(&input.bucket, &input.key, input.version_id.as_deref()).await?;
         let tag_set = tags::shown(object.attributes.tags);
         Ok(S3Response::new(GetObjectTaggingOutput { tag_set, version_id: None }))
     }
@@ -35,7 +36,8 @@ impl Endpoint {
     ) -> Answered<DeleteObjectTaggingOutput> {
         let input = req.input;
         let (bucket, key) = names::object(&input.bucket, &input.key, input.version_id.as_deref())?;
-        self.on_store(move |store| store.set_object_tags(&bucket, &key, Default::default())).await?;
+        self.on_store(move |store| store.set_object_tags(&bucket, &key, Default::default()))
+            .await?;
         Ok(S3Response::new(DeleteObjectTaggingOutput::default()))
     }
 }

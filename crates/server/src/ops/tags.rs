@@ -1,6 +1,7 @@
 //! What tags may be, of objects and of buckets: in the header of a write, and in a document.
 //!
-//! AWS says `InvalidTag` of a document and names the tag, and `InvalidArgument` of the header as a whole.
+//! AWS says `InvalidTag` of a document and names the tag, and `InvalidArgument` of the header as a
+//! whole.
 
 use std::collections::BTreeMap;
 
@@ -98,14 +99,15 @@ impl TagsOf {
 /// The tags in `x-amz-tagging`, written as a query.
 ///
 /// # Errors
-/// `InvalidArgument` for a header that is not well-formed, names a tag twice or has characters that tags cannot have;
-/// `InvalidTag` for a name or value that is too long or reserved.
+/// `InvalidArgument` for a header that is not well-formed, names a tag twice or has characters that
+/// tags cannot have; `InvalidTag` for a name or value that is too long or reserved.
 pub(crate) fn from_header(header: &HeaderValue) -> Result<Tags, Refusal> {
     let malformed = || {
         Refusal::invalid_argument(
             "x-amz-tagging",
             String::from_utf8_lossy(header.as_bytes()),
-            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query \
+             parameters without tag name duplicates.",
         )
     };
     let text = header.to_str().map_err(|_| malformed())?;

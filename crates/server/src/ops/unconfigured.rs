@@ -1,7 +1,7 @@
 //! What clients ask in passing, answered as AWS does for a bucket with nothing configured.
 //!
-//! Each looks whether the bucket (or object) exists first: an answer about a bucket that is not there would mislead.
-//! What is not here is `NotImplemented` by `s3s`'s default.
+//! Each looks whether the bucket (or object) exists first: an answer about a bucket that is not
+//! there would mislead. What is not here is `NotImplemented` by `s3s`'s default.
 
 use http::StatusCode;
 use s3s::dto::*;
@@ -74,7 +74,8 @@ impl Endpoint {
         &self,
         req: S3Request<GetObjectAclInput>,
     ) -> Answered<GetObjectAclOutput> {
-        self.existing_object(&req.input.bucket, &req.input.key, req.input.version_id.as_deref()).await?;
+        self.existing_object(&req.input.bucket, &req.input.key, req.input.version_id.as_deref())
+            .await?;
         Ok(S3Response::new(GetObjectAclOutput {
             grants: Some(vec![full_control()]),
             owner: Some(wire::owner()),

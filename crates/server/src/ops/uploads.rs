@@ -1,7 +1,9 @@
 //! CreateMultipartUpload, UploadPart, CompleteMultipartUpload, AbortMultipartUpload.
 
 use haul_parts::{ChecksumAlgorithm, ETag as PartETag};
-use haul_store::{ChecksumOrigin, CompleteOptions, CompletedPart as ListedPart, UploadOptions, UploadRef};
+use haul_store::{
+    ChecksumOrigin, CompleteOptions, CompletedPart as ListedPart, UploadOptions, UploadRef,
+};
 use http::header::HOST;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
@@ -26,21 +28,24 @@ impl Endpoint {
         let checksum_type = read_type(input.checksum_type.as_ref())?;
         if checksum_type.is_some() && checksum_algorithm.is_none() {
             return Err(Refusal::invalid_request(
-                "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.",
+                "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm \
+                 header.",
             ));
         }
         let key = names::key(&input.key)?;
         let bucket = self.bucket_for_writing(&input.bucket).await?;
         let options = UploadOptions { attributes, checksum_algorithm, checksum_type };
-        let upload =
-            self.on_store(move |store| store.create_multipart_upload(&bucket, &key, options)).await?;
+        let upload = self
+            .on_store(move |store| store.create_multipart_upload(&bucket, &key, options))
+            .await?;
         let abort = self.abort_rule(&upload).await;
         let requested = upload.checksum.origin == ChecksumOrigin::Requested;
         let mut response = S3Response::new(CreateMultipartUploadOutput {
             abort_date: abort.as_ref().map(|abort| abort.date.into()),
             abort_rule_id: abort.map(|abort| abort.rule_id),
             bucket: Some(input.bucket),
-            checksum_algorithm: requested.then(|| wire::checksum_algorithm(upload.checksum.algorithm)),
+            checksum_algorithm: requested
+                .then(|| wire::checksum_algorithm(upload.checksum.algorithm)),
             checksum_type: requested.then(|| wire::checksum_type(upload.checksum.checksum_type)),
             key: Some(input.key),
             upload_id: Some(upload.upload.upload_id.into()),
@@ -50,7 +55,10 @@ impl Endpoint {
         Ok(response)
     }
 
-    pub(crate) async fn upload_part(&self, req: S3Request<UploadPartInput>) -> Answered<UploadPartOutput> {
+    pub(crate) async fn upload_part(
+        &self,
+        req: S3Request<UploadPartInput>,
+    ) -> Answered<UploadPartOutput> {
         encryption::check_customer_keys(&req.headers)?;
         let UploadPartInput { bucket, key, body, part_number, upload_id, .. } = req.input;
         let upload = names::upload(&bucket, &key, &upload_id)?;
@@ -58,8 +66,9 @@ impl Endpoint {
         let integrity = Integrity::from_headers(&req.headers)?;
         let asked = upload.clone();
         let given = integrity.algorithm();
-        let checksums =
-            self.on_store(move |store| store.head_multipart_upload(&asked)?.part_checksums(given)).await?;
+        let checksums = self
+            .on_store(move |store| store.head_multipart_upload(&asked)?.part_checksums(given))
+            .await?;
 
         let arriving = Arriving {
             body,
@@ -71,11 +80,14 @@ impl Endpoint {
         };
         let received = receive(&self.store, &self.blocks, arriving).await?;
         let given = received.checksum;
-        let part =
-            self.on_store(move |store| store.put_part(&upload, part_number, received.staged, given)).await?;
+        let part = self
+            .on_store(move |store| store.put_part(&upload, part_number, received.staged, given))
+            .await?;
 
-        let mut response =
-            S3Response::new(UploadPartOutput { e_tag: Some(wire::etag(&part.etag)), ..Default::default() });
+        let mut response = S3Response::new(UploadPartOutput {
+            e_tag: Some(wire::etag(&part.etag)),
+            ..Default::default()
+        });
         wire::set_checksum(&mut response.headers, &given.unwrap_or(part.checksum));
         self.volume.announce(&mut response.headers);
         Ok(response)
@@ -87,8 +99,12 @@ impl Endpoint {
     ) -> Answered<CompleteMultipartUploadOutput> {
         encryption::check_customer_keys(&req.headers)?;
         let checksum = integrity::object_checksum(&req.headers)?;
-        let host =
-            req.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost").to_owned();
+        let host = req
+            .headers
+            .get(HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or("localhost")
+            .to_owned();
         let input = req.input;
         let upload = names::upload(&input.bucket, &input.key, &input.upload_id)?;
         if req.extensions.get::<NoPartList>().is_some() {
@@ -104,11 +120,13 @@ impl Endpoint {
             checksum_part_count: checksum.and_then(|claim| claim.part_count),
             checksum_type: read_type(input.checksum_type.as_ref())?,
         };
-        let object =
-            self.on_store(move |store| store.complete_multipart_upload(&upload, parts, options)).await?;
+        let object = self
+            .on_store(move |store| store.complete_multipart_upload(&upload, parts, options))
+            .await?;
 
         let fields = ChecksumFields::of_object(object.checksum.as_ref());
-        let location = format!("{}://{host}/{}/{}", self.scheme, input.bucket, wire::url_encoded(&input.key));
+        let location =
+            format!("{}://{host}/{}/{}", self.scheme, input.bucket, wire::url_encoded(&input.key));
         let mut response = S3Response::new(CompleteMultipartUploadOutput {
             bucket: Some(input.bucket),
             checksum_crc32: fields.crc32,
@@ -136,9 +154,8 @@ impl Endpoint {
         let input = req.input;
         if input.if_match_initiated_time.is_some() {
             // AWS has this on directory buckets only.
-            return Err(
-                Refusal::new(S3ErrorCode::NotImplemented).field("Header", "x-amz-if-match-initiated-time")
-            );
+            return Err(Refusal::new(S3ErrorCode::NotImplemented)
+                .field("Header", "x-amz-if-match-initiated-time"));
         }
         let upload = names::upload(&input.bucket, &input.key, &input.upload_id)?;
         self.on_store(move |store| store.abort_multipart_upload(&upload)).await?;
@@ -153,7 +170,8 @@ fn upload_algorithm(
     match named.as_str().parse::<ChecksumAlgorithm>() {
         Ok(algorithm) if algorithm != ChecksumAlgorithm::Md5 => Ok(Some(algorithm)),
         _ => Err(Refusal::invalid_request(
-            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+            "Checksum algorithm provided is unsupported. Please try again with any of the valid \
+             types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
         )),
     }
 }
@@ -161,7 +179,9 @@ fn upload_algorithm(
 fn read_type(named: Option<&ChecksumType>) -> Result<Option<haul_parts::ChecksumType>, Refusal> {
     let Some(named) = named else { return Ok(None) };
     let parsed = named.as_str().parse::<haul_parts::ChecksumType>();
-    parsed.map(Some).map_err(|_| Refusal::invalid_request("Value for x-amz-checksum-type header is invalid."))
+    parsed
+        .map(Some)
+        .map_err(|_| Refusal::invalid_request("Value for x-amz-checksum-type header is invalid."))
 }
 
 fn object_size(given: i64) -> Result<u64, Refusal> {

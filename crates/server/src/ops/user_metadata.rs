@@ -1,8 +1,9 @@
 //! `x-amz-meta-*`: read as it was sent, written as AWS writes it.
 //!
-//! Values are kept as they came, RFC 2047 or not. What is not ASCII leaves as RFC 2047, in the manner of the Java library that
-//! AWS has it from (its answers are recorded in LocalStack's tests): quoted-printable when more characters are ASCII than not,
-//! else base64; halved until a word has at most 75 characters.
+//! Values are kept as they came, RFC 2047 or not. What is not ASCII leaves as RFC 2047, in the
+//! manner of the Java library that AWS has it from (its answers are recorded in LocalStack's
+//! tests): quoted-printable when more characters are ASCII than not, else base64; halved until a
+//! word has at most 75 characters.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -63,7 +64,8 @@ fn encoded(value: &str) -> String {
     if not_ascii == 0 {
         return value.to_owned();
     }
-    let form = if value.chars().count() - not_ascii > not_ascii { Form::Quoted } else { Form::Base64 };
+    let form =
+        if value.chars().count() - not_ascii > not_ascii { Form::Quoted } else { Form::Base64 };
     let mut words = Vec::new();
     split(&value.chars().collect::<Vec<_>>(), form, &mut words);
     words.join(" ")
@@ -90,7 +92,8 @@ fn split(chars: &[char], form: Form, words: &mut Vec<String>) {
     }
 }
 
-/// The `Q` encoding: `_` for a space, printable ASCII as it is but for what has a meaning in a word.
+/// The `Q` encoding: `_` for a space, printable ASCII as it is but for what has a meaning in a
+/// word.
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() * 3);
     for byte in text.bytes() {

@@ -27,7 +27,8 @@ pub(crate) fn etag(etag: &ETag) -> dto::ETag {
     dto::ETag::Strong(etag.unquoted().to_owned())
 }
 
-/// A time as documents have it: in whole seconds, as AWS's are (`.000Z`), and so the same as in `Last-Modified`.
+/// A time as documents have it: in whole seconds, as AWS's are (`.000Z`), and so the same as in
+/// `Last-Modified`.
 pub(crate) fn document_time(time: SystemTime) -> dto::Timestamp {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     (SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())).into()
@@ -81,11 +82,15 @@ impl ChecksumFields {
     }
 
     pub(crate) fn of(checksum: Option<&Checksum>) -> Self {
-        checksum.map_or_else(Self::default, |checksum| Self::new(checksum.algorithm(), checksum.to_base64()))
+        checksum.map_or_else(Self::default, |checksum| {
+            Self::new(checksum.algorithm(), checksum.to_base64())
+        })
     }
 
     pub(crate) fn of_object(checksum: Option<&ObjectChecksum>) -> Self {
-        checksum.map_or_else(Self::default, |checksum| Self::new(checksum.algorithm(), checksum.to_string()))
+        checksum.map_or_else(Self::default, |checksum| {
+            Self::new(checksum.algorithm(), checksum.to_string())
+        })
     }
 
     pub(crate) fn set(&mut self, algorithm: ChecksumAlgorithm, value: String) {
@@ -109,7 +114,8 @@ impl ChecksumFields {
             (ChecksumAlgorithm::Sha1, self.sha1),
             (ChecksumAlgorithm::Sha256, self.sha256),
         ];
-        let mut given = values.into_iter().filter_map(|(algorithm, value)| Some((algorithm, value?)));
+        let mut given =
+            values.into_iter().filter_map(|(algorithm, value)| Some((algorithm, value?)));
         let Some((algorithm, value)) = given.next() else { return Ok(None) };
         if given.next().is_some() {
             return Err(Refusal::invalid_request("Multiple checksum Types are not allowed."));

@@ -1,5 +1,5 @@
-//! Values of a request that `s3s` has no field for. The front puts them into the request's extensions, the operations
-//! take them from there.
+//! Values of a request that `s3s` has no field for. The front puts them into the request's
+//! extensions, the operations take them from there.
 
 use http::HeaderMap;
 use s3s::dto::Tag;

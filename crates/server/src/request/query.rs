@@ -13,8 +13,9 @@ pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn parse(text: &str) -> Self {
-        let decode =
-            |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let decode = |text: &str| {
+            percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+        };
         let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decode(name), decode(value))
@@ -26,9 +27,10 @@ impl Query {
         &self.0
     }
 
-    /// Refuses a parameter that is given twice. One reader takes the first of them and another none: a presigned URL could be
-    /// turned into another operation by appending `&tagging&tagging`. Names of the `x-amz-` family stand for headers, so
-    /// their case counts for nothing.
+    /// Refuses a parameter that is given twice. One reader takes the first of them and another
+    /// none: a presigned URL could be turned into another operation by appending
+    /// `&tagging&tagging`. Names of the `x-amz-` family stand for headers, so their case counts for
+    /// nothing.
     pub(crate) fn check_repeats(&self) -> Result<(), Refusal> {
         let folded = |name: &str| {
             let of_amz = name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"));

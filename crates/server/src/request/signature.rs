@@ -1,9 +1,10 @@
 //! With what a request is signed, and whether that covers what S3 reads of it.
 //!
-//! `s3s` 0.14.1 looks for a signature in the query before it looks at the header, and passes over the other in silence. So there
-//! has to be one only, as AWS has it: otherwise an invented `Authorization` could say of a presigned URL what it covers, and be
-//! verified by nobody. Names and lists are read here as `s3s` reads them: compared letter by letter, a value that is not UTF-8 not
-//! there. Verifies nothing itself.
+//! `s3s` 0.14.1 looks for a signature in the query before it looks at the header, and passes over
+//! the other in silence. So there has to be one only, as AWS has it: otherwise an invented
+//! `Authorization` could say of a presigned URL what it covers, and be verified by nobody. Names
+//! and lists are read here as `s3s` reads them: compared letter by letter, a value that is not
+//! UTF-8 not there. Verifies nothing itself.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,8 +20,8 @@ use crate::request::target::{Names, RequestTarget};
 /// The longest life of a presigned URL, by AWS's rule.
 const PRESIGNED_EXPIRY_MAX_SECONDS: u64 = 7 * 24 * 3600;
 
-/// Headers of the `x-amz-` family that need not be signed: one describes the payload (and is checked against it),
-/// the other is chatter of browsers.
+/// Headers of the `x-amz-` family that need not be signed: one describes the payload (and is
+/// checked against it), the other is chatter of browsers.
 const NEED_NO_SIGNATURE: [&str; 2] = ["x-amz-content-sha256", "x-amz-user-agent"];
 
 /// What a presigned URL of version 4 has to have, and what one of version 2.
@@ -58,7 +59,8 @@ impl<'a> Signature<'a> {
         let in_query = query.has("X-Amz-Signature") || query.has("X-Amz-Algorithm");
         let in_old_query = query.has("Signature") || query.has("AWSAccessKeyId");
         let in_headers = request.headers.get_all(AUTHORIZATION).iter().count();
-        let twice = |name: &&str| query.pairs().iter().filter(|(given, _)| given == name).count() > 1;
+        let twice =
+            |name: &&str| query.pairs().iter().filter(|(given, _)| given == name).count() > 1;
         if usize::from(in_query) + usize::from(in_old_query) + in_headers > 1
             || in_query && OF_VERSION_4.iter().any(twice)
             || in_old_query && OF_VERSION_2.iter().any(twice)
@@ -81,7 +83,8 @@ impl<'a> Signature<'a> {
                 true => Ok(Self::OldQuery),
                 false => Err(Refusal::with(
                     S3ErrorCode::AccessDenied,
-                    "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters",
+                    "Query-string authentication requires the Signature, Expires and \
+                     AWSAccessKeyId parameters",
                 )),
             };
         }
@@ -89,13 +92,13 @@ impl<'a> Signature<'a> {
         let text = header.to_str().ok().filter(|text| text.starts_with("AWS4-HMAC-SHA256"));
         let text = text.ok_or_else(unsupported)?;
         let signed_headers = signed_headers_of(text);
-        let signed_headers =
-            signed_headers.ok_or_else(|| Refusal::new(S3ErrorCode::AuthorizationHeaderMalformed))?;
+        let signed_headers = signed_headers
+            .ok_or_else(|| Refusal::new(S3ErrorCode::AuthorizationHeaderMalformed))?;
         Ok(Self::Header { signed_headers })
     }
 
-    /// Refuses a signature that is valid for longer than a week, or of a version that is not taken there, or that leaves
-    /// headers open.
+    /// Refuses a signature that is valid for longer than a week, or of a version that is not taken
+    /// there, or that leaves headers open.
     pub(crate) fn check(
         &self,
         request: &Parts,
@@ -113,8 +116,8 @@ impl<'a> Signature<'a> {
     }
 }
 
-/// Version 2 is taken in one place only: presigned URLs of objects, which boto3 still makes by default in the older
-/// regions. Its expiry is a moment, so the seven days are counted from now.
+/// Version 2 is taken in one place only: presigned URLs of objects, which boto3 still makes by
+/// default in the older regions. Its expiry is a moment, so the seven days are counted from now.
 fn check_old_query(target: &RequestTarget, query: &Query) -> Result<(), Refusal> {
     if target.names != Names::Object {
         return Err(unsupported());
@@ -123,10 +126,14 @@ fn check_old_query(target: &RequestTarget, query: &Query) -> Result<(), Refusal>
         + PRESIGNED_EXPIRY_MAX_SECONDS;
     match query.get("Expires").and_then(|expires| expires.parse::<u64>().ok()) {
         Some(expires) if expires <= latest => Ok(()),
-        Some(_) => {
-            Err(Refusal::with(S3ErrorCode::AccessDenied, "Request would be valid for more than a week"))
-        }
-        None => Err(Refusal::with(S3ErrorCode::AccessDenied, "Query-string authentication requires Expires")),
+        Some(_) => Err(Refusal::with(
+            S3ErrorCode::AccessDenied,
+            "Request would be valid for more than a week",
+        )),
+        None => Err(Refusal::with(
+            S3ErrorCode::AccessDenied,
+            "Query-string authentication requires Expires",
+        )),
     }
 }
 
@@ -135,9 +142,12 @@ fn check_expiry(query: &Query) -> Result<(), Refusal> {
     match text.parse::<i64>() {
         Err(_) => Err(parameters_error("X-Amz-Expires should be a number")),
         Ok(seconds) if seconds < 0 => Err(parameters_error("X-Amz-Expires must be non-negative")),
-        Ok(seconds) if seconds.unsigned_abs() > PRESIGNED_EXPIRY_MAX_SECONDS => Err(parameters_error(
-            "X-Amz-Expires must be less than a week (in seconds) that is; the given X-Amz-Expires must be less than 604800 seconds",
-        )),
+        Ok(seconds) if seconds.unsigned_abs() > PRESIGNED_EXPIRY_MAX_SECONDS => {
+            Err(parameters_error(
+                "X-Amz-Expires must be less than a week (in seconds) that is; the given \
+                 X-Amz-Expires must be less than 604800 seconds",
+            ))
+        }
         Ok(_) => Ok(()),
     }
 }
@@ -158,7 +168,10 @@ fn check_covered(headers: &HeaderMap, signed_headers: &str) -> Result<(), Refusa
 pub(crate) fn not_covered<'a>(headers: &'a HeaderMap, signed_headers: &str) -> Vec<&'a str> {
     let is_signed = |name: &str| {
         signed_headers.split(';').any(|signed| signed == name)
-            && headers.get_all(name).iter().all(|value| std::str::from_utf8(value.as_bytes()).is_ok())
+            && headers
+                .get_all(name)
+                .iter()
+                .all(|value| std::str::from_utf8(value.as_bytes()).is_ok())
     };
     let has_to_be = |name: &&str| {
         *name == HOST.as_str() || name.starts_with("x-amz-") && !NEED_NO_SIGNATURE.contains(name)
@@ -167,8 +180,8 @@ pub(crate) fn not_covered<'a>(headers: &'a HeaderMap, signed_headers: &str) -> V
     names.filter(has_to_be).filter(|name| !is_signed(name)).collect()
 }
 
-/// `a;b;c` of `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=a;b;c, Signature=…`, counted from the end: a credential may hold
-/// any text.
+/// `a;b;c` of `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=a;b;c, Signature=…`, counted from the
+/// end: a credential may hold any text.
 fn signed_headers_of(authorization: &str) -> Option<&str> {
     let mut from_end = authorization.rsplitn(3, ',');
     from_end.next()?.trim().strip_prefix("Signature=")?;
@@ -180,7 +193,8 @@ fn signed_headers_of(authorization: &str) -> Option<&str> {
 fn more_than_one(headers: &HeaderMap) -> Refusal {
     let refusal = Refusal::with(
         S3ErrorCode::InvalidArgument,
-        "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified",
+        "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature \
+         query string parameter or the Authorization header should be specified",
     );
     match headers.get(AUTHORIZATION) {
         Some(value) => refusal
@@ -192,7 +206,8 @@ fn more_than_one(headers: &HeaderMap) -> Refusal {
 
 fn unsupported() -> Refusal {
     Refusal::invalid_request(
-        "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+        "The authorization mechanism you have provided is not supported. Please use \
+         AWS4-HMAC-SHA256.",
     )
 }
 
@@ -213,7 +228,8 @@ mod tests {
             ),
             ("AWS4-HMAC-SHA256 Credential=a/b,SignedHeaders=host,Signature=0", Some("host")),
             (
-                "AWS4-HMAC-SHA256 Credential=SignedHeaders=x-amz-copy-source,/b, SignedHeaders=host, Signature=0",
+                "AWS4-HMAC-SHA256 Credential=SignedHeaders=x-amz-copy-source,/b, \
+                 SignedHeaders=host, Signature=0",
                 Some("host"),
             ),
             ("AWS4-HMAC-SHA256 Credential=a/b, Signature=0, SignedHeaders=host", None),

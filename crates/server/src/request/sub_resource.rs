@@ -1,7 +1,9 @@
-//! Sub-resources: parameters of the query that make another operation of a request (`?acl`, `?tagging`, …).
+//! Sub-resources: parameters of the query that make another operation of a request (`?acl`,
+//! `?tagging`, …).
 //!
-//! `s3s` looks for those that it expects with a method and passes over all others: what is left is then the plain operation, and
-//! `DELETE /bucket/key?acl` would remove the object. So a change has to name one that fits, or none.
+//! `s3s` looks for those that it expects with a method and passes over all others: what is left is
+//! then the plain operation, and `DELETE /bucket/key?acl` would remove the object. So a change has
+//! to name one that fits, or none.
 
 use http::Method;
 use s3s::S3ErrorCode;
@@ -10,7 +12,8 @@ use crate::answer::refusal::Refusal;
 use crate::request::query::Query;
 use crate::request::target::Names;
 
-/// Query parameters that are an operation of their own (of ours, or refused by name in the operations), whatever their value.
+/// Query parameters that are an operation of their own (of ours, or refused by name in the
+/// operations), whatever their value.
 const SUB_RESOURCES: [&str; 33] = [
     "accelerate",
     "acl",
@@ -73,8 +76,8 @@ pub(crate) fn is_one(name: &str) -> bool {
     SUB_RESOURCES.contains(&name)
 }
 
-/// Refuses a change whose sub-resource `s3s` would pass over, and with it do another one. An empty `uploadId` is none: it names
-/// an upload that is not there.
+/// Refuses a change whose sub-resource `s3s` would pass over, and with it do another one. An empty
+/// `uploadId` is none: it names an upload that is not there.
 pub(crate) fn check(method: &Method, names: Names, query: &Query) -> Result<(), Refusal> {
     // Those that a change may be about: `s3s` takes any other for none at all.
     let fitting: [&[&str]; 2] = match (method, names) {

@@ -1,7 +1,9 @@
-//! Which bucket a request is about, and whether a key in it: by the path, or by the host name and the path.
+//! Which bucket a request is about, and whether a key in it: by the path, or by the host name and
+//! the path.
 //!
-//! Path style (`/bucket/key`) is always understood. With virtual-host style the bucket stands before a domain that the
-//! server knows as its own (`bucket.localhost`); any other host name says nothing.
+//! Path style (`/bucket/key`) is always understood. With virtual-host style the bucket stands
+//! before a domain that the server knows as its own (`bucket.localhost`); any other host name says
+//! nothing.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! Accepts connections and serves each with hyper's HTTP/1, inside limits.
 //!
-//! More connections than allowed wait in the listen queue: a permit is taken before the accept. Stopping asks every
-//! connection to finish the request it is in, and cuts off what is left after the grace time. Knows nothing of S3.
+//! More connections than allowed wait in the listen queue: a permit is taken before the accept.
+//! Stopping asks every connection to finish the request it is in, and cuts off what is left after
+//! the grace time. Knows nothing of S3.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -29,12 +30,14 @@ use crate::socket::interim::Interim;
 use crate::socket::stalling_io::StallingIo;
 use crate::socket::tls::Transport;
 
-/// How long accepting pauses after an error such as "too many open files", which asking again at once cannot cure.
+/// How long accepting pauses after an error such as "too many open files", which asking again at
+/// once cannot cure.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
-/// How much is read from a connection at once. A connection that sends holds up to three of these (hyper's, one on its
-/// way from there, one that is being copied into a block), so they count where there are hundreds; much smaller, and asking
-/// the system costs more than that gains. Also where hyper ends a request head (431) that our own limit would have to
-/// refuse, and how much of an answer it holds.
+/// How much is read from a connection at once. A connection that sends holds up to three of these
+/// (hyper's, one on its way from there, one that is being copied into a block), so they count where
+/// there are hundreds; much smaller, and asking the system costs more than that gains. Also where
+/// hyper ends a request head (431) that our own limit would have to refuse, and how much of an
+/// answer it holds.
 const READ_MAX_BYTES: usize = 64 << 10;
 /// Header lines of one request.
 const HEADER_LINES: usize = 256;
@@ -83,7 +86,8 @@ pub(crate) async fn serve<A: Handler>(
         };
         let connection = one(stream, Arc::clone(&handler), config.clone(), graceful.watcher());
         connections.spawn(async move {
-            // A connection that the peer broke off is no event of ours; what a request met is logged with the request.
+            // A connection that the peer broke off is no event of ours; what a request met is
+            // logged with the request.
             if let Err(error) = connection.await {
                 tracing::debug!(error, "connection ended early");
             }
@@ -96,7 +100,8 @@ pub(crate) async fn serve<A: Handler>(
         while connections.join_next().await.is_some() {}
     };
     if tokio::time::timeout(limits.stop_grace, finished).await.is_err() {
-        tracing::warn!(grace = ?limits.stop_grace, "cutting off connections that did not finish in time");
+        tracing::warn!(grace = ?limits.stop_grace, "cutting off connections that did not finish in \
+            time");
     }
     connections.shutdown().await;
 }
@@ -110,10 +115,17 @@ async fn one<A: Handler>(
 ) -> Result<(), String> {
     let ServeConfig { transport, metrics, limits, places: _ } = config;
     let _open = Open::new(&metrics);
-    let stream = transport.connect(stream, limits.header_timeout).await.map_err(|error| error.to_string())?;
+    let stream = transport
+        .connect(stream, limits.header_timeout)
+        .await
+        .map_err(|error| error.to_string())?;
     let interim = Interim::default();
-    let io =
-        StallingIo::new(TokioIo::new(stream), limits.stall_timeout, Arc::clone(&metrics), interim.clone());
+    let io = StallingIo::new(
+        TokioIo::new(stream),
+        limits.stall_timeout,
+        Arc::clone(&metrics),
+        interim.clone(),
+    );
     let answer = |mut request: Request<Incoming>| {
         request.extensions_mut().insert(interim.clone());
         handler.answer(request)

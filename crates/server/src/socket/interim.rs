@@ -1,13 +1,13 @@
 //! `100 Continue` to a request whose body is empty.
 //!
-//! hyper sends the interim response when a body is first read, so never for an empty one. AWS sends it whatever
-//! the framing, and clients depend on that: botocore up to 1.43 takes a final answer without it for a refusal,
-//! keeps the connection, and never sends its next request there.
+//! hyper sends the interim response when a body is first read, so never for an empty one. AWS sends
+//! it whatever the framing, and clients depend on that: botocore up to 1.43 takes a final answer
+//! without it for a refusal, keeps the connection, and never sends its next request there.
 //!
-//! The service asks for the interim response and waits until it is written. Nothing of the final answer exists
-//! before, so the bytes of two answers cannot mix: hyper flushes the connection only when it has written everything
-//! that it had, and [`StallingIo`](super::stalling_io::StallingIo) writes the interim response just before it passes
-//! that flush on.
+//! The service asks for the interim response and waits until it is written. Nothing of the final
+//! answer exists before, so the bytes of two answers cannot mix: hyper flushes the connection only
+//! when it has written everything that it had, and [`StallingIo`](super::stalling_io::StallingIo)
+//! writes the interim response just before it passes that flush on.
 
 use std::future::poll_fn;
 use std::io;
@@ -81,5 +81,7 @@ impl Interim {
 pub(crate) fn is_expected(version: Version, headers: &HeaderMap) -> bool {
     let expectations = headers.get_all(header::EXPECT).iter();
     version > Version::HTTP_10
-        && expectations.into_iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        && expectations
+            .into_iter()
+            .any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }

@@ -1,8 +1,9 @@
 //! Gives up a connection whose reader takes nothing for too long, and counts the bytes that go out.
 //!
-//! A client that asks for a large object and then does not read would otherwise hold its buffers and its connection
-//! for ever. Only writes are timed: how long a *sender* may be silent depends on what is awaited from it, and is
-//! decided by hyper (headers) and [`RequestBody`](crate::body::request_body::RequestBody).
+//! A client that asks for a large object and then does not read would otherwise hold its buffers
+//! and its connection for ever. Only writes are timed: how long a *sender* may be silent depends on
+//! what is awaited from it, and is decided by hyper (headers) and
+//! [`RequestBody`](crate::body::request_body::RequestBody).
 
 use std::future::Future;
 use std::io;
@@ -41,7 +42,11 @@ impl<T> StallingIo<T> {
     }
 
     /// Passes a finished write on; turns one that waited too long into an error.
-    fn timed<R>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+    fn timed<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
         if result.is_ready() {
             self.waiting = false;
             return result;
@@ -68,7 +73,11 @@ impl<T: Read + Unpin> Read for StallingIo<T> {
 }
 
 impl<T: Write + Unpin> Write for StallingIo<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(cx, buf);
         self.count_sent(&result);
         self.timed(cx, result)
@@ -76,7 +85,8 @@ impl<T: Write + Unpin> Write for StallingIo<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        // hyper flushes when it has written all that it had: the end of an answer, or the moment before one.
+        // hyper flushes when it has written all that it had: the end of an answer, or the moment
+        // before one.
         let result = match this.interim.poll_write(Pin::new(&mut this.io), cx) {
             Poll::Ready(Ok(())) => Pin::new(&mut this.io).poll_flush(cx),
             unsent => unsent,

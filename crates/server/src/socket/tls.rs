@@ -1,7 +1,8 @@
-//! TLS, when the server is given a certificate: rustls with the provider that the client side of Haul uses too.
+//! TLS, when the server is given a certificate: rustls with the provider that the client side of
+//! Haul uses too.
 //!
-//! The texts of the files come from whoever runs the server; no file is read here. A handshake has the patience of a
-//! request's headers. Connections with and without TLS are one type from here on.
+//! The texts of the files come from whoever runs the server; no file is read here. A handshake has
+//! the patience of a request's headers. Connections with and without TLS are one type from here on.
 
 use std::io;
 use std::pin::Pin;
@@ -36,9 +37,10 @@ impl Transport {
     pub(crate) fn new(pem: Option<&TlsPem>) -> Result<Self, Error> {
         let Some(pem) = pem else { return Ok(Self::Plain) };
         let bad = |what: &str| Error::Tls { what: what.to_owned() };
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem.certificates.as_bytes())
-            .collect::<Result<_, _>>()
-            .map_err(|_| bad("the certificate is not PEM"))?;
+        let chain: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_slice_iter(pem.certificates.as_bytes())
+                .collect::<Result<_, _>>()
+                .map_err(|_| bad("the certificate is not PEM"))?;
         if chain.is_empty() {
             return Err(bad("there is no certificate in the file"));
         }
@@ -53,13 +55,19 @@ impl Transport {
     }
 
     /// Shakes hands, if that is to be done.
-    pub(crate) async fn connect(&self, stream: TcpStream, patience: Duration) -> io::Result<SocketStream> {
+    pub(crate) async fn connect(
+        &self,
+        stream: TcpStream,
+        patience: Duration,
+    ) -> io::Result<SocketStream> {
         match self {
             Self::Plain => Ok(SocketStream::Plain(stream)),
-            Self::Tls(acceptor) => match tokio::time::timeout(patience, acceptor.accept(stream)).await {
-                Ok(shaken) => shaken.map(|stream| SocketStream::Tls(Box::new(stream))),
-                Err(_) => Err(io::ErrorKind::TimedOut.into()),
-            },
+            Self::Tls(acceptor) => {
+                match tokio::time::timeout(patience, acceptor.accept(stream)).await {
+                    Ok(shaken) => shaken.map(|stream| SocketStream::Tls(Box::new(stream))),
+                    Err(_) => Err(io::ErrorKind::TimedOut.into()),
+                }
+            }
         }
     }
 
@@ -79,7 +87,11 @@ pub(crate) enum SocketStream {
 }
 
 impl AsyncRead for SocketStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -88,7 +100,11 @@ impl AsyncRead for SocketStream {
 }
 
 impl AsyncWrite for SocketStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),

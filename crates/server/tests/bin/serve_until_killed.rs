@@ -1,4 +1,5 @@
-//! A server for the tests that kill one (`tests/it/kill.rs`): it serves the folder that it is given, until it dies.
+//! A server for the tests that kill one (`tests/it/kill.rs`): it serves the folder that it is
+//! given, until it dies.
 #![allow(clippy::unwrap_used, reason = "what cannot go on in a test has failed")]
 
 use haul_server::{ServerOptions, start};

@@ -19,7 +19,8 @@ const KEY: &str = include_str!("tls/server-test-only.key");
 
 #[tokio::test]
 async fn health_and_metrics_have_an_address_of_their_own() {
-    let f = Fixture::with(|options| options.admin_listen = Some("127.0.0.1:0".parse().unwrap())).await;
+    let f =
+        Fixture::with(|options| options.admin_listen = Some("127.0.0.1:0".parse().unwrap())).await;
     f.client.put("/bkt/k", vec![7; 1000]).await;
     f.client.request("GET", "/bkt/absent").expect(404).await;
     let admin = Client { address: f.server.admin_address().unwrap(), ..f.client.clone() };
@@ -53,8 +54,11 @@ async fn with_a_certificate_the_endpoint_speaks_tls() {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(CA.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let connector = TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth()));
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let connector =
+        TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth()));
     for (request, expected) in [
         (client.request("PUT", "/bkt"), "HTTP/1.1 200"),
         (client.request("PUT", "/bkt/k").body(""), "HTTP/1.1 200"),
@@ -83,8 +87,10 @@ async fn a_certificate_that_cannot_be_used_is_refused_at_start() {
     for (certificates, private_key) in bad {
         let dir = tempfile::tempdir().unwrap();
         let mut options = options(&dir);
-        options.tls =
-            Some(TlsPem { certificates: certificates.to_owned(), private_key: Secret::new(private_key) });
+        options.tls = Some(TlsPem {
+            certificates: certificates.to_owned(),
+            private_key: Secret::new(private_key),
+        });
         let error = haul_server::start(options).await.unwrap_err();
         assert!(error.to_string().starts_with("TLS: "), "{error}");
         assert!(!format!("{error:?}").contains("PRIVATE"), "{error:?}");

@@ -7,9 +7,13 @@ use haul_server::{Credentials, Grant, Secret};
 #[tokio::test]
 async fn nobody_comes_in_without_a_signature() {
     let f = Fixture::new().await;
-    for (method, target) in
-        [("GET", "/"), ("GET", "/bkt"), ("PUT", "/bkt/k"), ("DELETE", "/bkt"), ("POST", "/bkt/k?uploads")]
-    {
+    for (method, target) in [
+        ("GET", "/"),
+        ("GET", "/bkt"),
+        ("PUT", "/bkt/k"),
+        ("DELETE", "/bkt"),
+        ("POST", "/bkt/k?uploads"),
+    ] {
         f.client.request(method, target).auth(Auth::None).refused(403, "AccessDenied").await;
     }
 }
@@ -70,33 +74,42 @@ async fn headers_of_s3_have_to_be_signed() {
     f.client.put("/bkt/secret", "secret").await;
     // Whoever holds a presigned PUT could otherwise copy what its signer can read.
     let put = f.client.request("PUT", "/bkt/mine").auth(Auth::Presigned { expires: 60 });
-    let refused = put.unsigned_header("x-amz-copy-source", "/bkt/secret").refused(403, "AccessDenied").await;
+    let refused =
+        put.unsigned_header("x-amz-copy-source", "/bkt/secret").refused(403, "AccessDenied").await;
     assert_eq!(refused.element("HeadersNotSigned").as_deref(), Some("x-amz-copy-source"));
     f.client.request("HEAD", "/bkt/mine").expect(404).await;
     let put = f.client.request("PUT", "/bkt/mine").unsigned_header("x-amz-meta-a", "1").body("x");
     put.refused(403, "AccessDenied").await;
 }
 
-/// `s3s` verifies the signature in the query, so an invented one in the header must have no say in what is covered: with it, a
-/// presigned PUT of one key once copied another.
+/// `s3s` verifies the signature in the query, so an invented one in the header must have no say in
+/// what is covered: with it, a presigned PUT of one key once copied another.
 #[tokio::test]
 async fn a_request_is_signed_in_one_way_only() {
     let f = Fixture::new().await;
     f.client.put("/bkt/secret", "secret").await;
     let id = f.client.post("/bkt/mine?uploads", "").await.element("UploadId").unwrap();
     let part = format!("/bkt/mine?partNumber=1&uploadId={id}");
-    let invented = "AWS4-HMAC-SHA256 Credential=a/20261123/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-copy-source;x-amz-date, Signature=00";
+    let invented = "AWS4-HMAC-SHA256 Credential=a/20261123/us-east-1/s3/aws4_request, \
+        SignedHeaders=host;x-amz-copy-source;x-amz-date, Signature=00";
     for target in ["/bkt/mine", &part] {
         let put = f.client.request("PUT", target).auth(Auth::Presigned { expires: 60 });
         let copying = put.clone().unsigned_header("x-amz-copy-source", "/bkt/secret");
-        let refused =
-            copying.unsigned_header("authorization", invented).refused(400, "InvalidArgument").await;
-        assert!(refused.element("Message").unwrap().starts_with("Only one auth mechanism allowed;"));
+        let refused = copying
+            .unsigned_header("authorization", invented)
+            .refused(400, "InvalidArgument")
+            .await;
+        assert!(
+            refused.element("Message").unwrap().starts_with("Only one auth mechanism allowed;")
+        );
         assert_eq!(refused.element("ArgumentName").as_deref(), Some("Authorization"));
         // By the query too, and without any other header.
         put.clone().unsigned_header("authorization", "").refused(400, "InvalidArgument").await;
-        for added in ["X-Amz-Signature=00", "X-Amz-SignedHeaders=host", "Signature=x", "AWSAccessKeyId=x"] {
-            let head = put.sign().head.replacen("X-Amz-Algorithm", &format!("{added}&X-Amz-Algorithm"), 1);
+        for added in
+            ["X-Amz-Signature=00", "X-Amz-SignedHeaders=host", "Signature=x", "AWSAccessKeyId=x"]
+        {
+            let head =
+                put.sign().head.replacen("X-Amz-Algorithm", &format!("{added}&X-Amz-Algorithm"), 1);
             let refused = f.client.raw(head.as_bytes()).await;
             assert_eq!(
                 (refused.status, refused.element("Code").as_deref()),
@@ -117,8 +130,11 @@ async fn a_request_is_signed_in_one_way_only() {
 #[tokio::test]
 async fn old_signatures_and_forms_are_refused() {
     let f = Fixture::new().await;
-    let old =
-        f.client.request("GET", "/bkt").auth(Auth::None).unsigned_header("authorization", "AWS AKIA:AAAA");
+    let old = f
+        .client
+        .request("GET", "/bkt")
+        .auth(Auth::None)
+        .unsigned_header("authorization", "AWS AKIA:AAAA");
     old.refused(400, "InvalidRequest").await;
     let form = f
         .client
@@ -139,9 +155,12 @@ fn with_key(f: &Fixture, id: &str) -> Client {
 
 fn grants() -> Vec<Grant> {
     let key = |id: &str, rest: &str| {
-        format!("[[keys]]\naccess_key_id = \"{id}\"\nsecret_access_key = \"secret of {id}\"\n{rest}\n")
+        format!(
+            "[[keys]]\naccess_key_id = \"{id}\"\nsecret_access_key = \"secret of {id}\"\n{rest}\n"
+        )
     };
-    let file = key("READER", "access = \"read-only\"") + &key("SCOPED", "scopes = [\"bkt/mine/\", \"own\"]");
+    let file = key("READER", "access = \"read-only\"")
+        + &key("SCOPED", "scopes = [\"bkt/mine/\", \"own\"]");
     Grant::parse_file(&file).unwrap()
 }
 
@@ -188,7 +207,8 @@ async fn a_scoped_key_stays_in_its_scope() {
     scoped.request("PUT", "/own").expect(200).await;
     assert_eq!(scoped.get("/").await.elements("Name"), ["bkt", "own"]);
 
-    let copy = |source: &str| scoped.request("PUT", "/bkt/mine/copy").header("x-amz-copy-source", source);
+    let copy =
+        |source: &str| scoped.request("PUT", "/bkt/mine/copy").header("x-amz-copy-source", source);
     copy("/bkt/theirs").refused(403, "AccessDenied").await;
     copy("/bkt/mine/a").expect(200).await;
     let id = scoped.post("/bkt/mine/up?uploads", "").await.element("UploadId").unwrap();
@@ -237,7 +257,8 @@ async fn replaced_keys_count_from_the_next_request() {
 
 #[tokio::test]
 async fn a_public_bucket_is_read_by_anybody_and_only_read() {
-    let f = Fixture::with(|options| options.public_read_buckets = vec!["bkt".parse().unwrap()]).await;
+    let f =
+        Fixture::with(|options| options.public_read_buckets = vec!["bkt".parse().unwrap()]).await;
     f.client.put("/bkt/k", "x").await;
     let anybody = |method: &str, target: &str| f.client.request(method, target).auth(Auth::None);
     assert_eq!(anybody("GET", "/bkt/k").expect(200).await.text(), "x");
@@ -257,15 +278,20 @@ async fn a_public_bucket_is_read_by_anybody_and_only_read() {
 
 #[tokio::test]
 async fn anybody_reads_a_public_object_as_what_it_is() {
-    let f = Fixture::with(|options| options.public_read_buckets = vec!["bkt".parse().unwrap()]).await;
+    let f =
+        Fixture::with(|options| options.public_read_buckets = vec!["bkt".parse().unwrap()]).await;
     f.client.put("/bkt/k", "<script/>").await;
-    for parameter in
-        ["content-type=text%2Fhtml", "content-disposition=attachment", "expires=x", "cache-control="]
-    {
+    for parameter in [
+        "content-type=text%2Fhtml",
+        "content-disposition=attachment",
+        "expires=x",
+        "cache-control=",
+    ] {
         let target = format!("/bkt/k?response-{parameter}");
         let anybody = f.client.request("GET", &target).auth(Auth::None);
         let refused = anybody.refused(400, "InvalidRequest").await;
-        let message = "Request specific response headers cannot be used for anonymous GET requests.";
+        let message =
+            "Request specific response headers cannot be used for anonymous GET requests.";
         assert_eq!(refused.element("Message").as_deref(), Some(message));
     }
     let signed = "/bkt/k?response-content-type=text%2Fhtml";
@@ -309,7 +335,8 @@ async fn a_signature_for_any_region_is_taken() {
     f.client.request("GET", "/bkt").expect(200).await;
 }
 
-/// `x-amz-expected-bucket-owner` was read over: who took care not to write into somebody else's bucket took it in vain.
+/// `x-amz-expected-bucket-owner` was read over: who took care not to write into somebody else's
+/// bucket took it in vain.
 #[tokio::test]
 async fn a_bucket_of_another_account_than_expected_is_denied() {
     let f = Fixture::new().await;
@@ -327,7 +354,11 @@ async fn a_bucket_of_another_account_than_expected_is_denied() {
     for (method, target, name, status) in requests {
         let request = |expected: &str| {
             let request = c.request(method, target).header(name, expected);
-            if target == "/bkt/copy" { request.header("x-amz-copy-source", "/bkt/source") } else { request }
+            if target == "/bkt/copy" {
+                request.header("x-amz-copy-source", "/bkt/source")
+            } else {
+                request
+            }
         };
         for other in ["111122223333", ""] {
             request(other).refused(403, "AccessDenied").await;

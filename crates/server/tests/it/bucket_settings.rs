@@ -1,4 +1,5 @@
-//! What is kept about a bucket: object ownership, public access block, tags, encryption; and its access control list.
+//! What is kept about a bucket: object ownership, public access block, tags, encryption; and its
+//! access control list.
 
 use crate::client::Client;
 use crate::fixture::Fixture;
@@ -9,7 +10,9 @@ fn ownership(name: &str) -> String {
 }
 
 fn tagging(pairs: &[(&str, &str)]) -> String {
-    let tags = pairs.iter().map(|(key, value)| format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>"));
+    let tags = pairs
+        .iter()
+        .map(|(key, value)| format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>"));
     format!("<Tagging><TagSet>{}</TagSet></Tagging>", tags.collect::<String>())
 }
 
@@ -18,7 +21,8 @@ async fn shown_tags(c: &Client, target: &str) -> Vec<(String, String)> {
     shown.elements("Key").into_iter().zip(shown.elements("Value")).collect()
 }
 
-/// Terraform and CDK set the ownership of every bucket: the answer was 501, and CreateBucket dropped what it was told.
+/// Terraform and CDK set the ownership of every bucket: the answer was 501, and CreateBucket
+/// dropped what it was told.
 #[tokio::test]
 async fn object_ownership_is_kept_and_shown() {
     let f = Fixture::new().await;
@@ -59,14 +63,16 @@ async fn object_ownership_is_kept_and_shown() {
 async fn a_public_access_block_is_kept_and_shown() {
     let f = Fixture::new().await;
     let c = &f.client;
-    let names = ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"];
+    let names =
+        ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"];
     let shown = async || {
         let answer = c.request("GET", "/bkt?publicAccessBlock").expect(200).await;
         names.map(|name| answer.element(name).unwrap() == "true")
     };
     assert_eq!(shown().await, [true; 4]);
     let block = |inner: &str| {
-        let document = format!("<PublicAccessBlockConfiguration>{inner}</PublicAccessBlockConfiguration>");
+        let document =
+            format!("<PublicAccessBlockConfiguration>{inner}</PublicAccessBlockConfiguration>");
         c.request("PUT", "/bkt?publicAccessBlock").body(document)
     };
     block("<BlockPublicPolicy>true</BlockPublicPolicy><IgnorePublicAcls>false</IgnorePublicAcls>")
@@ -88,7 +94,10 @@ async fn tags_of_a_bucket_are_kept_and_shown() {
     let c = &f.client;
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     c.request("GET", "/bkt?tagging").refused(404, "NoSuchTagSet").await;
-    c.request("PUT", "/bkt?tagging").body(tagging(&[("tag1", "tag 1"), ("tag2", "")])).expect(204).await;
+    c.request("PUT", "/bkt?tagging")
+        .body(tagging(&[("tag1", "tag 1"), ("tag2", "")]))
+        .expect(204)
+        .await;
     assert_eq!(shown_tags(c, "/bkt").await, [pair("tag1", "tag 1"), pair("tag2", "")]);
     c.request("PUT", "/bkt?tagging").body(tagging(&[("tag3", "tag3")])).expect(204).await;
     assert_eq!(shown_tags(c, "/bkt").await, [pair("tag3", "tag3")]);
@@ -98,7 +107,8 @@ async fn tags_of_a_bucket_are_kept_and_shown() {
         (vec![("Key1", "Val1,Val2")], "The TagValue you have provided is invalid"),
         (vec![("aws:prefixed", "1")], "System tags cannot be added/updated by requester"),
     ] {
-        let refused = c.request("PUT", "/bkt?tagging").body(tagging(&tags)).refused(400, "InvalidTag").await;
+        let refused =
+            c.request("PUT", "/bkt?tagging").body(tagging(&tags)).refused(400, "InvalidTag").await;
         assert_eq!(refused.element("Message").as_deref(), Some(message));
         assert_eq!(refused.element("TagKey").as_deref(), Some(tags[0].0));
     }
@@ -154,7 +164,8 @@ async fn access_control_lists_are_taken_that_leave_all_to_the_owner() {
     let owner = c.request("GET", "/bkt?acl").expect(200).await.element("ID").unwrap();
     let policy = |grantee: &str, permission: &str| {
         let grantee = format!(
-            "<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"><ID>{grantee}</ID></Grantee>"
+            "<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" \
+             xsi:type=\"CanonicalUser\"><ID>{grantee}</ID></Grantee>"
         );
         let grant = format!("<Grant>{grantee}<Permission>{permission}</Permission></Grant>");
         let list = format!("<AccessControlList>{grant}</AccessControlList>");
@@ -174,7 +185,10 @@ async fn access_control_lists_are_taken_that_leave_all_to_the_owner() {
             (put().body(policy(&owner, "READ")), "AccessControlListNotSupported"),
             (put().header("x-amz-acl", "bogus"), "InvalidArgument"),
             (put(), "MissingSecurityHeader"),
-            (put().header("x-amz-acl", "private").body(policy(&owner, "FULL_CONTROL")), "UnexpectedContent"),
+            (
+                put().header("x-amz-acl", "private").body(policy(&owner, "FULL_CONTROL")),
+                "UnexpectedContent",
+            ),
             (put().body("<AccessControlPolicy></AccessControlPolicy>"), "MalformedACLError"),
         ];
         for (request, code) in refusals {
@@ -183,6 +197,12 @@ async fn access_control_lists_are_taken_that_leave_all_to_the_owner() {
         let shown = c.request("GET", target).expect(200).await;
         assert_eq!(shown.elements("Permission"), ["FULL_CONTROL"]);
     }
-    c.request("PUT", "/bkt/absent?acl").header("x-amz-acl", "private").refused(404, "NoSuchKey").await;
-    c.request("PUT", "/missing?acl").header("x-amz-acl", "private").refused(404, "NoSuchBucket").await;
+    c.request("PUT", "/bkt/absent?acl")
+        .header("x-amz-acl", "private")
+        .refused(404, "NoSuchKey")
+        .await;
+    c.request("PUT", "/missing?acl")
+        .header("x-amz-acl", "private")
+        .refused(404, "NoSuchBucket")
+        .await;
 }

@@ -12,11 +12,15 @@ async fn buckets_are_made_found_listed_and_removed() {
     c.request("HEAD", "/missing").expect(404).await;
     c.request("PUT", "/another.one").expect(200).await;
     let list = c.request("GET", "/").expect(200).await;
-    assert_eq!(list.elements("Name"), ["another.one", "bkt"].map(str::to_owned).to_vec().as_slice());
+    assert_eq!(
+        list.elements("Name"),
+        ["another.one", "bkt"].map(str::to_owned).to_vec().as_slice()
+    );
     let page = c.request("GET", "/?max-buckets=1").expect(200).await;
     assert_eq!(page.elements("Name"), ["another.one"]);
     let token = page.element("ContinuationToken").unwrap();
-    let page = c.request("GET", &format!("/?continuation-token={token}&max-buckets=1")).expect(200).await;
+    let page =
+        c.request("GET", &format!("/?continuation-token={token}&max-buckets=1")).expect(200).await;
     assert_eq!(page.elements("Name"), ["bkt"]);
     assert_eq!(page.element("ContinuationToken"), None);
     for (region, names) in [("us-east-1", vec!["another.one", "bkt"]), ("eu-west-1", vec![])] {
@@ -40,7 +44,8 @@ async fn a_bucket_made_again_is_no_error_in_us_east_1_only() {
 #[tokio::test]
 async fn any_location_constraint_is_taken() {
     let f = Fixture::new().await;
-    let body = "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>eu-west-3</LocationConstraint></CreateBucketConfiguration>";
+    let body = "<CreateBucketConfiguration \
+        xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>eu-west-3</LocationConstraint></CreateBucketConfiguration>";
     f.client.request("PUT", "/there").body(body).expect(200).await;
     let location = f.client.request("GET", "/there?location").expect(200).await;
     assert!(location.text().contains("LocationConstraint"), "{}", location.text());
@@ -73,7 +78,8 @@ async fn a_missing_bucket_is_refused_before_the_body_or_made_if_wished() {
     f.client.request("POST", "/missing/k?uploads").refused(404, "NoSuchBucket").await;
     f.client.request("GET", "/missing?list-type=2").refused(404, "NoSuchBucket").await;
 
-    let f = Fixture::with(|options| options.auto_create_buckets = AutoCreateBuckets::OnFirstWrite).await;
+    let f = Fixture::with(|options| options.auto_create_buckets = AutoCreateBuckets::OnFirstWrite)
+        .await;
     f.client.request("PUT", "/first/k").body("x").expect(200).await;
     f.client.request("POST", "/second/k?uploads").expect(200).await;
     f.client.request("GET", "/third/k").refused(404, "NoSuchBucket").await;
@@ -85,7 +91,11 @@ async fn a_missing_bucket_is_refused_before_the_body_or_made_if_wished() {
 async fn what_clients_ask_in_passing_is_answered_as_for_an_unconfigured_bucket() {
     let f = Fixture::new().await;
     let c = &f.client;
-    c.request("PUT", "/bkt/k").header("x-amz-tagging", "a=1&b=two%20words").body("x").expect(200).await;
+    c.request("PUT", "/bkt/k")
+        .header("x-amz-tagging", "a=1&b=two%20words")
+        .body("x")
+        .expect(200)
+        .await;
     for (query, status, code) in [
         ("acl", 200, None),
         ("versioning", 200, None),
@@ -115,13 +125,18 @@ async fn what_clients_ask_in_passing_is_answered_as_for_an_unconfigured_bucket()
     assert_eq!(acl.element("Permission").as_deref(), Some("FULL_CONTROL"));
     let tagging = c.request("GET", "/bkt/k?tagging").expect(200).await;
     assert_eq!(tagging.elements("Value"), ["1", "two words"]);
-    assert_eq!(c.request("HEAD", "/bkt/k").expect(200).await.header("x-amz-tagging-count"), Some("2"));
+    assert_eq!(
+        c.request("HEAD", "/bkt/k").expect(200).await.header("x-amz-tagging-count"),
+        Some("2")
+    );
 }
 
-/// Whatever sub-resource is asked for, and however: AWS's answer, or that it is not there. Never a failure of ours.
+/// Whatever sub-resource is asked for, and however: AWS's answer, or that it is not there. Never a
+/// failure of ours.
 ///
-/// `DELETE /bucket/key?acl` once removed the object, and `PUT /bucket?location` made a bucket: the sub-resource was known, though
-/// not with that method, and what was left of the request was another one.
+/// `DELETE /bucket/key?acl` once removed the object, and `PUT /bucket?location` made a bucket: the
+/// sub-resource was known, though not with that method, and what was left of the request was
+/// another one.
 #[tokio::test]
 async fn no_sub_resource_fails_and_none_harms() {
     let f = Fixture::new().await;
@@ -172,12 +187,25 @@ async fn no_sub_resource_fails_and_none_harms() {
     for name in sub_resources {
         for method in ["GET", "HEAD", "PUT", "POST", "DELETE"] {
             for target in ["/bkt", "/bkt/k", "/bkt/absent", "/missing"] {
-                for body in
-                    bodies.iter().take(if method == "PUT" || method == "POST" { bodies.len() } else { 1 })
-                {
-                    let answer = c.request(method, &format!("{target}?{name}")).body(*body).send().await;
-                    assert_ne!(answer.status, 500, "{method} {target}?{name} {body}: {}", answer.text());
-                    assert_ne!(answer.status, 503, "{method} {target}?{name} {body}: {}", answer.text());
+                for body in bodies.iter().take(if method == "PUT" || method == "POST" {
+                    bodies.len()
+                } else {
+                    1
+                }) {
+                    let answer =
+                        c.request(method, &format!("{target}?{name}")).body(*body).send().await;
+                    assert_ne!(
+                        answer.status,
+                        500,
+                        "{method} {target}?{name} {body}: {}",
+                        answer.text()
+                    );
+                    assert_ne!(
+                        answer.status,
+                        503,
+                        "{method} {target}?{name} {body}: {}",
+                        answer.text()
+                    );
                 }
             }
         }
@@ -202,8 +230,8 @@ async fn a_sub_resource_nobody_knows_makes_and_removes_nothing() {
     c.request("HEAD", "/bkt/k").expect(200).await;
 }
 
-/// A rule of 2,147,483,647 days is due after the last date there is: converting it panicked, and the connection ended without
-/// an answer although the upload was made.
+/// A rule of 2,147,483,647 days is due after the last date there is: converting it panicked, and
+/// the connection ended without an answer although the upload was made.
 #[tokio::test]
 async fn an_abort_date_after_the_last_year_is_not_shown() {
     let f = Fixture::new().await;
@@ -214,7 +242,8 @@ async fn an_abort_date_after_the_last_year_is_not_shown() {
         f.client.request("PUT", "/bkt?lifecycle").body(rule).expect(200).await;
         let created = f.client.request("POST", "/bkt/k?uploads").expect(200).await;
         let upload = created.element("UploadId").unwrap();
-        let listed = f.client.request("GET", &format!("/bkt/k?uploadId={upload}")).expect(200).await;
+        let listed =
+            f.client.request("GET", &format!("/bkt/k?uploadId={upload}")).expect(200).await;
         for answer in [created, listed] {
             assert_eq!(answer.header("x-amz-abort-date").is_some(), shown, "{days}: {answer:?}");
             assert_eq!(answer.header("x-amz-abort-rule-id").is_some(), shown, "{days}: {answer:?}");
@@ -231,7 +260,8 @@ async fn a_lifecycle_is_kept_and_shown_as_far_as_it_is_executed() {
             "<Rule><ID>{id}</ID><Filter><Prefix>{prefix}</Prefix></Filter><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>{days}</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>"
         )
     };
-    let document = |rules: &str| format!("<LifecycleConfiguration>{rules}</LifecycleConfiguration>");
+    let document =
+        |rules: &str| format!("<LifecycleConfiguration>{rules}</LifecycleConfiguration>");
     let two = document(&(rule("all", "", "7") + &rule("tmp", "tmp/", "2")));
     c.request("PUT", "/bkt?lifecycle").body(two).expect(200).await;
     let shown = c.request("GET", "/bkt?lifecycle").expect(200).await;

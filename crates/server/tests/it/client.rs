@@ -1,7 +1,9 @@
-//! A client as small as can be: SigV4 written out from AWS's description, HTTP/1.1 by hand on a socket.
+//! A client as small as can be: SigV4 written out from AWS's description, HTTP/1.1 by hand on a
+//! socket.
 //!
-//! By hand because the corners of the protocol are what is tested: bodies cut short, headers that contradict each
-//! other, chunk signatures that are wrong. Shares no code with the server, so both would have to err alike.
+//! By hand because the corners of the protocol are what is tested: bodies cut short, headers that
+//! contradict each other, chunk signatures that are wrong. Shares no code with the server, so both
+//! would have to err alike.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -162,7 +164,8 @@ impl Request {
         let mut stream = TcpStream::connect(self.client.address).await.ok()?;
         let _ = stream.write_all(&bytes).await;
         let response = Response::read(&mut stream, self.method == "HEAD").await?;
-        let length = response.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let length =
+            response.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         (response.body.len() == length).then_some(response)
     }
 
@@ -181,11 +184,13 @@ impl Request {
 
     /// The head of the request, up to and with the empty line.
     pub(crate) fn sign(&self) -> Signed {
-        let now =
-            jiff::Timestamp::now().checked_sub(jiff::SignedDuration::from_secs(self.age_seconds)).unwrap();
+        let now = jiff::Timestamp::now()
+            .checked_sub(jiff::SignedDuration::from_secs(self.age_seconds))
+            .unwrap();
         let timestamp = now.strftime("%Y%m%dT%H%M%SZ").to_string();
         let scope = format!("{}/us-east-1/s3/aws4_request", &timestamp[..8]);
-        let payload = self.payload.clone().unwrap_or_else(|| hex::encode(Sha256::digest(&self.body)));
+        let payload =
+            self.payload.clone().unwrap_or_else(|| hex::encode(Sha256::digest(&self.body)));
 
         let mut headers = self.headers.clone();
         headers.entry("host".to_owned()).or_insert_with(|| self.client.address.to_string());
@@ -233,17 +238,22 @@ impl Request {
         match self.auth {
             Auth::Header => {
                 let value = format!(
-                    "AWS4-HMAC-SHA256 Credential={key_id}/{scope}, SignedHeaders={names}, Signature={signature}"
+                    "AWS4-HMAC-SHA256 Credential={key_id}/{scope}, SignedHeaders={names}, \
+                     Signature={signature}"
                 );
                 headers.insert("authorization".to_owned(), value);
             }
             Auth::Presigned { .. } => query.push(("X-Amz-Signature".to_owned(), signature.clone())),
             Auth::None => {}
         }
-        let target =
-            if query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, join(&query)) };
+        let target = if query.is_empty() {
+            self.path.clone()
+        } else {
+            format!("{}?{}", self.path, join(&query))
+        };
         let mut head = format!("{} {target} HTTP/1.1\r\n", self.method);
-        for (name, value) in headers.iter().chain(self.unsigned_headers.iter().map(|(n, v)| (n, v))) {
+        for (name, value) in headers.iter().chain(self.unsigned_headers.iter().map(|(n, v)| (n, v)))
+        {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         let length = self.content_length.unwrap_or(self.body.len());

@@ -8,7 +8,11 @@ const RULES: &str = "<CORSConfiguration><CORSRule><ID>page</ID><AllowedOrigin>ht
 fn preflight(f: &Fixture, origin: &str, method: &str, headers: &str) -> Request {
     let request = f.client.request("OPTIONS", "/bkt/k?partNumber=1&uploadId=x").auth(Auth::None);
     let request = request.header("origin", origin).header("access-control-request-method", method);
-    if headers.is_empty() { request } else { request.header("access-control-request-headers", headers) }
+    if headers.is_empty() {
+        request
+    } else {
+        request.header("access-control-request-headers", headers)
+    }
 }
 
 #[tokio::test]
@@ -20,13 +24,22 @@ async fn cors_rules_are_kept_and_shown() {
     assert_eq!(shown.elements("AllowedMethod"), ["PUT", "GET"]);
     assert_eq!(shown.elements("ExposeHeader"), ["ETag", "x-amz-checksum-crc64nvme"]);
     assert_eq!(shown.element("MaxAgeSeconds").as_deref(), Some("600"));
-    put(&RULES.replace("<AllowedMethod>GET", "<AllowedMethod>PATCH")).refused(400, "InvalidRequest").await;
-    put(&RULES.replace("https://*.example", "https://*.*.example")).refused(400, "InvalidRequest").await;
+    put(&RULES.replace("<AllowedMethod>GET", "<AllowedMethod>PATCH"))
+        .refused(400, "InvalidRequest")
+        .await;
+    put(&RULES.replace("https://*.example", "https://*.*.example"))
+        .refused(400, "InvalidRequest")
+        .await;
     put(&RULES.replace(">ETag<", ">x-*<")).refused(400, "InvalidRequest").await;
     put(&RULES.replace("600", "-1")).refused(400, "MalformedXML").await;
-    put(&RULES.replace(">page<", &format!(">{}<", "x".repeat(256)))).refused(400, "InvalidRequest").await;
-    let rule = RULES.trim_start_matches("<CORSConfiguration>").trim_end_matches("</CORSConfiguration>");
-    put(&format!("<CORSConfiguration>{rule}{rule}</CORSConfiguration>")).refused(400, "InvalidRequest").await;
+    put(&RULES.replace(">page<", &format!(">{}<", "x".repeat(256))))
+        .refused(400, "InvalidRequest")
+        .await;
+    let rule =
+        RULES.trim_start_matches("<CORSConfiguration>").trim_end_matches("</CORSConfiguration>");
+    put(&format!("<CORSConfiguration>{rule}{rule}</CORSConfiguration>"))
+        .refused(400, "InvalidRequest")
+        .await;
     let unnamed = rule.replace("<ID>page</ID>", "");
     put(&format!("<CORSConfiguration>{unnamed}{unnamed}</CORSConfiguration>")).expect(200).await;
     put(RULES).expect(200).await;
@@ -41,7 +54,9 @@ async fn a_preflight_is_answered_by_the_rules() {
     preflight(&f, "https://a.example", "PUT", "").refused(403, "AccessForbidden").await;
     f.client.request("PUT", "/bkt?cors").body(RULES).expect(200).await;
     let answer =
-        preflight(&f, "https://a.example", "PUT", "Content-Type, x-amz-checksum-crc64nvme").expect(200).await;
+        preflight(&f, "https://a.example", "PUT", "Content-Type, x-amz-checksum-crc64nvme")
+            .expect(200)
+            .await;
     for (name, value) in [
         ("access-control-allow-origin", "https://a.example"),
         ("access-control-allow-methods", "PUT, GET"),
@@ -53,7 +68,9 @@ async fn a_preflight_is_answered_by_the_rules() {
     }
     preflight(&f, "https://a.other", "PUT", "").refused(403, "AccessForbidden").await;
     preflight(&f, "https://a.example", "DELETE", "").refused(403, "AccessForbidden").await;
-    preflight(&f, "https://a.example", "PUT", "authorization").refused(403, "AccessForbidden").await;
+    preflight(&f, "https://a.example", "PUT", "authorization")
+        .refused(403, "AccessForbidden")
+        .await;
 }
 
 #[tokio::test]
@@ -61,7 +78,8 @@ async fn a_page_can_put_a_presigned_part_and_read_its_etag() {
     let f = Fixture::new().await;
     f.client.request("PUT", "/bkt?cors").body(RULES).expect(200).await;
     let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
-    let put = f.client.request("PUT", &format!("/bkt/k?partNumber=1&uploadId={id}")).payload(UNSIGNED);
+    let put =
+        f.client.request("PUT", &format!("/bkt/k?partNumber=1&uploadId={id}")).payload(UNSIGNED);
     let put = put.auth(Auth::Presigned { expires: 60 }).body("bytes");
     let answer = put.clone().unsigned_header("origin", "https://a.example").expect(200).await;
     assert_eq!(answer.header("access-control-allow-origin"), Some("https://a.example"));
@@ -70,7 +88,8 @@ async fn a_page_can_put_a_presigned_part_and_read_its_etag() {
     let other = put.unsigned_header("origin", "https://a.other").expect(200).await;
     assert_eq!(other.header("access-control-allow-origin"), None);
     // A script may read why it was refused, too.
-    let refused = f.client.request("GET", "/bkt/absent").unsigned_header("origin", "https://a.example");
+    let refused =
+        f.client.request("GET", "/bkt/absent").unsigned_header("origin", "https://a.example");
     let refused = refused.refused(404, "NoSuchKey").await;
     assert_eq!(refused.header("access-control-allow-origin"), Some("https://a.example"));
 }

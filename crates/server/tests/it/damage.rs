@@ -1,4 +1,5 @@
-//! Data files that are not what was written: no wrong byte leaves the server, and whoever runs it learns of it.
+//! Data files that are not what was written: no wrong byte leaves the server, and whoever runs it
+//! learns of it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -28,7 +29,8 @@ fn flip_a_bit(f: &Fixture, number: u64, offset: u64) {
 async fn damaged_reads(f: &Fixture) -> u64 {
     let admin = Client { address: f.server.admin_address().unwrap(), ..f.client.clone() };
     let metrics = admin.request("GET", "/metrics").auth(Auth::None).expect(200).await.text();
-    let line = metrics.lines().find_map(|line| line.strip_prefix("haul_damaged_reads_total ")).unwrap();
+    let line =
+        metrics.lines().find_map(|line| line.strip_prefix("haul_damaged_reads_total ")).unwrap();
     line.parse().unwrap()
 }
 
@@ -60,7 +62,10 @@ async fn a_flipped_bit_is_never_answered() {
     range(bad + 100, bad + 200).refused(500, "InternalError").await;
     assert_cut(&range(100, OBJECT_BYTES - 1).expect(206).await, &body[100..], bad - 100);
     for (first, last) in [(0, bad - 1), (bad - 5, bad - 1), (bad + SPAN_BYTES, OBJECT_BYTES - 1)] {
-        assert!(range(first, last).expect(206).await.body == body[first..=last], "{first} to {last}");
+        assert!(
+            range(first, last).expect(206).await.body == body[first..=last],
+            "{first} to {last}"
+        );
     }
     assert_eq!(damaged_reads(&f).await, 3);
     f.client.request("HEAD", "/bkt/k").expect(200).await;
@@ -81,8 +86,8 @@ async fn swapped_data_files_are_never_answered() {
     }
 }
 
-/// CopyObject reads nothing: the copy shares the file of its source, and reading it is verified as well. A part that is made
-/// of a range is read to learn its hashes.
+/// CopyObject reads nothing: the copy shares the file of its source, and reading it is verified as
+/// well. A part that is made of a range is read to learn its hashes.
 #[tokio::test]
 async fn copies_of_damaged_objects_are_never_answered() {
     let f = fixture().await;

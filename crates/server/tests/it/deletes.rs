@@ -12,19 +12,25 @@ async fn deleting_is_idempotent_and_batches_say_what_they_did() {
     }
     let list = |extra: &str| {
         format!(
-            "<Delete>{extra}<Object><Key>one</Key></Object><Object><Key>two words</Key></Object><Object><Key>absent</Key></Object></Delete>"
+            "<Delete>{extra}<Object><Key>one</Key></Object><Object><Key>two \
+             words</Key></Object><Object><Key>absent</Key></Object></Delete>"
         )
     };
     let answer = c.request("POST", "/bkt?delete").body(list("")).expect(200).await;
     assert_eq!(answer.elements("Key"), ["one", "two words", "absent"]);
-    let quiet = c.request("POST", "/bkt?delete").body(list("<Quiet>true</Quiet>")).expect(200).await;
+    let quiet =
+        c.request("POST", "/bkt?delete").body(list("<Quiet>true</Quiet>")).expect(200).await;
     assert!(quiet.elements("Key").is_empty(), "{}", quiet.text());
     assert_eq!(c.get("/bkt").await.elements("Key"), ["three"]);
-    let many = |count: usize| format!("<Delete>{}</Delete>", "<Object><Key>x</Key></Object>".repeat(count));
+    let many = |count: usize| {
+        format!("<Delete>{}</Delete>", "<Object><Key>x</Key></Object>".repeat(count))
+    };
     c.request("POST", "/bkt?delete").body(many(1000)).expect(200).await;
     c.request("POST", "/bkt?delete").body(many(1001)).refused(400, "MalformedXML").await;
-    let other_md5 =
-        c.request("POST", "/bkt?delete").body(list("")).header("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==");
+    let other_md5 = c
+        .request("POST", "/bkt?delete")
+        .body(list(""))
+        .header("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==");
     other_md5.refused(400, "BadDigest").await;
 }
 
@@ -39,7 +45,8 @@ async fn an_etag_in_a_batch_of_deletes_is_a_condition() {
     let if_match = format!("<ETag>{}</ETag>", etag.replace('"', "&quot;"));
     let batch = |entries: &[String]| {
         let quiet = "<Quiet>true</Quiet>";
-        c.request("POST", "/bkt?delete").body(format!("<Delete>{quiet}{}</Delete>", entries.concat()))
+        c.request("POST", "/bkt?delete")
+            .body(format!("<Delete>{quiet}{}</Delete>", entries.concat()))
     };
     let told = batch(&[
         entry("wrong", &if_match),
@@ -62,7 +69,12 @@ async fn an_etag_in_a_batch_of_deletes_is_a_condition() {
         ("wrong", "NotImplemented"),
         ("wrong", "PreconditionFailed"),
     ];
-    assert_eq!(refused, expected.map(|(key, code)| (key.to_owned(), code.to_owned())), "{}", told.text());
+    assert_eq!(
+        refused,
+        expected.map(|(key, code)| (key.to_owned(), code.to_owned())),
+        "{}",
+        told.text()
+    );
     assert!(told.elements("Message").iter().all(|message| !message.is_empty()), "{}", told.text());
     assert_eq!(c.get("/bkt").await.elements("Key"), ["wrong"]);
     // Without quotes it is the same one.
@@ -90,7 +102,11 @@ async fn a_delete_may_ask_for_any_object_to_be_there() {
     assert_eq!(answer.elements("Code"), Vec::<String>::new(), "{}", answer.text());
     c.request("HEAD", "/bkt/k").expect(404).await;
     for (headers, header, more) in [
-        (&["if-match"][..], "If-Match", "We don't accept the provided value of If-Match header for this API"),
+        (
+            &["if-match"][..],
+            "If-Match",
+            "We don't accept the provided value of If-Match header for this API",
+        ),
         (
             &["if-match", "if-none-match"],
             "If-Match,If-None-Match",

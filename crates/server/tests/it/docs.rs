@@ -1,4 +1,5 @@
-//! `docs/s3-compatibility.md` names a test for what it says; every row has to, and the names have to be those of tests.
+//! `docs/s3-compatibility.md` names a test for what it says; every row has to, and the names have
+//! to be those of tests.
 
 use std::fs;
 use std::path::Path;
@@ -23,13 +24,18 @@ fn every_row_names_a_test_that_exists() {
         let names: Vec<&str> = last.split('`').filter(|text| text.contains("::")).collect();
         assert!(!names.is_empty(), "no test is named in: {row}");
         for name in names {
-            let place = PLACES.iter().find_map(|(mark, folder)| Some((name.strip_prefix(mark)?, *folder)));
+            let place =
+                PLACES.iter().find_map(|(mark, folder)| Some((name.strip_prefix(mark)?, *folder)));
             let (test, folder) = place.unwrap_or((name, "tests/it"));
             let (module, test) = test.rsplit_once("::").unwrap();
             let path = root.join(folder).join(format!("{}.rs", module.replace("::", "/")));
             let source = fs::read_to_string(&path)
                 .unwrap_or_else(|error| panic!("{name}: {}: {error}", path.display()));
-            assert!(source.contains(&format!("fn {test}()")), "{name} is not in {}", path.display());
+            assert!(
+                source.contains(&format!("fn {test}()")),
+                "{name} is not in {}",
+                path.display()
+            );
         }
         rows += 1;
     }

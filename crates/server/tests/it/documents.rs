@@ -21,18 +21,25 @@ async fn cdata_in_a_batch_of_deletes_is_part_of_the_key() {
     assert_eq!(f.client.get("/bkt?list-type=2").await.elements("Key"), ["abcd"]);
 }
 
-/// minio-py writes what is outside of ASCII as references; those from U+10000 to U+FFFFF were refused, and an emoji stayed.
+/// minio-py writes what is outside of ASCII as references; those from U+10000 to U+FFFFF were
+/// refused, and an emoji stayed.
 #[tokio::test]
 async fn references_to_all_of_unicode_are_read() {
     let f = Fixture::new().await;
     let characters =
         ['\u{e4}', '\u{fffd}', '\u{10000}', '\u{1f600}', '\u{fffff}', '\u{100000}', '\u{10ffff}'];
     for c in characters {
-        for reference in [format!("&#{};", c as u32), format!("&#x{:X};", c as u32), c.to_string()] {
-            let encoded: String = c.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
+        for reference in [format!("&#{};", c as u32), format!("&#x{:X};", c as u32), c.to_string()]
+        {
+            let encoded: String =
+                c.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
             f.client.request("PUT", &format!("/bkt/a{encoded}")).body("x").expect(200).await;
             let answer = delete(&f, &format!("a{reference}")).await;
-            assert_eq!((answer.status, answer.elements("Key")), (200, vec![format!("a{c}")]), "{reference}");
+            assert_eq!(
+                (answer.status, answer.elements("Key")),
+                (200, vec![format!("a{c}")]),
+                "{reference}"
+            );
             f.client.request("HEAD", &format!("/bkt/a{encoded}")).expect(404).await;
         }
     }
@@ -45,11 +52,13 @@ async fn every_document_may_have_cdata_comments_and_prefixes() {
     let id = c.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
     let etag = c.put(&format!("/bkt/k?partNumber=1&uploadId={id}"), "part").await.etag();
     let complete = format!(
-        "<?xml version=\"1.0\"?><!-- list --><s:CompleteMultipartUpload xmlns:s=\"http://s3.amazonaws.com/doc/2006-03-01/\"><s:Part><s:PartNumber>1</s:PartNumber><s:ETag><![CDATA[{etag}]]></s:ETag></s:Part></s:CompleteMultipartUpload>"
+        "<?xml version=\"1.0\"?><!-- list --><s:CompleteMultipartUpload \
+         xmlns:s=\"http://s3.amazonaws.com/doc/2006-03-01/\"><s:Part><s:PartNumber>1</s:PartNumber><s:ETag><![CDATA[{etag}]]></s:ETag></s:Part></s:CompleteMultipartUpload>"
     );
     c.request("POST", &format!("/bkt/k?uploadId={id}")).body(complete).expect(200).await;
 
-    let tags = "<Tagging><TagSet><Tag><Key>a<![CDATA[b]]></Key><Value>&#x41;<!-- no -->c</Value></Tag></TagSet></Tagging>";
+    let tags = "<Tagging><TagSet><Tag><Key>a<![CDATA[b]]></Key><Value>&#x41;<!-- no \
+        -->c</Value></Tag></TagSet></Tagging>";
     c.request("PUT", "/bkt/k?tagging").body(tags).expect(200).await;
     let shown = c.get("/bkt/k?tagging").await;
     assert_eq!(
@@ -59,7 +68,10 @@ async fn every_document_may_have_cdata_comments_and_prefixes() {
 
     let cors = "<CORSConfiguration><CORSRule><AllowedOrigin>http://<![CDATA[a.example]]></AllowedOrigin><AllowedMethod><![CDATA[GET]]></AllowedMethod></CORSRule></CORSConfiguration>";
     c.request("PUT", "/bkt?cors").body(cors).expect(200).await;
-    assert_eq!(c.get("/bkt?cors").await.element("AllowedOrigin").as_deref(), Some("http://a.example"));
+    assert_eq!(
+        c.get("/bkt?cors").await.element("AllowedOrigin").as_deref(),
+        Some("http://a.example")
+    );
 
     let lifecycle = "<LifecycleConfiguration><Rule><ID>a<![CDATA[&]]>b</ID><Filter><Prefix>&#x1F600;</Prefix></Filter><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>";
     c.request("PUT", "/bkt?lifecycle").body(lifecycle).expect(200).await;
@@ -82,7 +94,8 @@ async fn a_document_that_is_not_well_formed_changes_nothing() {
     for body in [
         "<!DOCTYPE Delete [<!ENTITY e \"k\">]><Delete><Object><Key>&e;</Key></Object></Delete>",
         "<!DOCTYPE Delete><Delete><Object><Key>k</Key></Object></Delete>",
-        "<!DOCTYPE Delete SYSTEM \"file:///etc/passwd\"><Delete><Object><Key>k</Key></Object></Delete>",
+        "<!DOCTYPE Delete SYSTEM \
+         \"file:///etc/passwd\"><Delete><Object><Key>k</Key></Object></Delete>",
         "<Delete><Object><Key>k</Key></Object></Delete><Delete/>",
         "<Delete><Object><Key>k</Key></Object></Delete>x",
         "<Delete><Object><Key>k]]></Key></Object></Delete>",

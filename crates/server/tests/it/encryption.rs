@@ -1,11 +1,13 @@
-//! `x-amz-server-side-encryption`, with and without an operator who says that the volume is encrypted.
+//! `x-amz-server-side-encryption`, with and without an operator who says that the volume is
+//! encrypted.
 
 use crate::fixture::Fixture;
 
 const SSE: &str = "x-amz-server-side-encryption";
 const RULE: &str = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
 
-/// s3cmd, rclone and Hadoop are often configured to ask for AES256. The answer was 501, which they ask again and again.
+/// s3cmd, rclone and Hadoop are often configured to ask for AES256. The answer was 501, which they
+/// ask again and again.
 #[tokio::test]
 async fn aes256_is_refused_for_good_unless_the_volume_is_encrypted() {
     let f = Fixture::new().await;
@@ -33,13 +35,17 @@ async fn aes256_is_taken_and_answered_where_the_volume_is_encrypted() {
     let c = &f.client;
     let created = c.request("POST", "/bkt/parts?uploads").header(SSE, "AES256").expect(200).await;
     let id = created.element("UploadId").unwrap();
-    let part =
-        c.request("PUT", &format!("/bkt/parts?partNumber=1&uploadId={id}")).body("x").expect(200).await;
+    let part = c
+        .request("PUT", &format!("/bkt/parts?partNumber=1&uploadId={id}"))
+        .body("x")
+        .expect(200)
+        .await;
     let list = format!(
         "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
         part.etag()
     );
-    let completed = c.request("POST", &format!("/bkt/parts?uploadId={id}")).body(list).expect(200).await;
+    let completed =
+        c.request("POST", &format!("/bkt/parts?uploadId={id}")).body(list).expect(200).await;
     // As on AWS it is so for every object, whoever asked for it.
     let answers = [
         created,
@@ -72,7 +78,8 @@ async fn aes256_is_taken_and_answered_where_the_volume_is_encrypted() {
     c.request("PUT", "/bkt?encryption").body(two).refused(400, "MalformedXML").await;
 }
 
-/// What cannot be had is refused with or without the declaration, and nothing of it is answered 501.
+/// What cannot be had is refused with or without the declaration, and nothing of it is answered
+/// 501.
 #[tokio::test]
 async fn other_encryption_is_refused_on_writes_and_reads() {
     let customer = "x-amz-server-side-encryption-customer-algorithm";

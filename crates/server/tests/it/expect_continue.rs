@@ -10,7 +10,8 @@ use crate::fixture::Fixture;
 
 const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Sends what it is given and reads until the last of the expected answers is there, or ten seconds have passed.
+/// Sends what it is given and reads until the last of the expected answers is there, or ten seconds
+/// have passed.
 async fn heads_of(stream: &mut TcpStream, requests: &[u8], final_answers: usize) -> Vec<String> {
     stream.write_all(requests).await.unwrap();
     let mut text = String::new();
@@ -18,7 +19,8 @@ async fn heads_of(stream: &mut TcpStream, requests: &[u8], final_answers: usize)
         let mut bytes = [0; 4096];
         loop {
             let heads = text.matches("HTTP/1.").count() - text.matches(CONTINUE).count();
-            if heads == final_answers && (text.ends_with("\r\n\r\n") || text.ends_with("</Error>")) {
+            if heads == final_answers && (text.ends_with("\r\n\r\n") || text.ends_with("</Error>"))
+            {
                 break;
             }
             match stream.read(&mut bytes).await.unwrap() {
@@ -32,8 +34,9 @@ async fn heads_of(stream: &mut TcpStream, requests: &[u8], final_answers: usize)
     answers.map(|answer| answer.lines().next().unwrap_or_default().to_owned()).collect()
 }
 
-/// hyper sends the interim response when a body is first read, and an empty one never is. botocore up to 1.43 took
-/// the final answer for an early refusal, and sent its next request on that connection only after 30 seconds.
+/// hyper sends the interim response when a body is first read, and an empty one never is. botocore
+/// up to 1.43 took the final answer for an early refusal, and sent its next request on that
+/// connection only after 30 seconds.
 #[tokio::test]
 async fn an_empty_body_gets_100_continue_too() {
     let f = Fixture::new().await;
@@ -60,7 +63,8 @@ async fn an_empty_body_gets_100_continue_too() {
     f.client.request("HEAD", "/bkt/unsigned").expect(200).await;
 }
 
-/// The interim response stands before the answer that it belongs to, also when requests come before their answers are read.
+/// The interim response stands before the answer that it belongs to, also when requests come before
+/// their answers are read.
 #[tokio::test]
 async fn pipelined_empty_bodies_get_their_100_in_order() {
     let f = Fixture::new().await;

@@ -1,4 +1,5 @@
-//! Uploads whose time has come go without anybody asking: by the lifecycle of their bucket, or by the age of the options.
+//! Uploads whose time has come go without anybody asking: by the lifecycle of their bucket, or by
+//! the age of the options.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,12 +15,14 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Uploads of these keys, begun three days ago: a store whose clock was set back made them.
 fn old_uploads(options: &ServerOptions, keys: &[&str]) -> Vec<String> {
     let clock = Clock::new(|| SystemTime::now() - 3 * DAY);
-    let store = Store::open(&options.data_dir, StoreOptions { clock, ..StoreOptions::default() }).unwrap();
+    let store =
+        Store::open(&options.data_dir, StoreOptions { clock, ..StoreOptions::default() }).unwrap();
     let bucket = "bkt".parse().unwrap();
     store.create_bucket(&bucket).unwrap();
     let create = |key: &&str| {
         let key = key.parse().unwrap();
-        let upload = store.create_multipart_upload(&bucket, &key, Default::default()).unwrap().upload;
+        let upload =
+            store.create_multipart_upload(&bucket, &key, Default::default()).unwrap().upload;
         format!("/bkt/{key}?uploadId={}", upload.upload_id)
     };
     keys.iter().map(create).collect()
@@ -48,8 +51,12 @@ async fn a_lifecycle_is_executed_as_soon_as_it_is_given_and_at_every_start() {
     let server = start(options(&dir)).await.unwrap();
     let client = Client::new(&server);
     // One that is young enough for the same rule.
-    let young =
-        client.request("POST", "/bkt/tmp/young?uploads").expect(200).await.element("UploadId").unwrap();
+    let young = client
+        .request("POST", "/bkt/tmp/young?uploads")
+        .expect(200)
+        .await
+        .element("UploadId")
+        .unwrap();
     let young = format!("/bkt/tmp/young?uploadId={young}");
     for upload in &uploads {
         client.request("GET", upload).expect(200).await;
@@ -64,8 +71,10 @@ async fn a_lifecycle_is_executed_as_soon_as_it_is_given_and_at_every_start() {
     // Due while no server ran.
     let store = Store::open(&options(&dir).data_dir, StoreOptions::default()).unwrap();
     let lifecycle = store.bucket_lifecycle(&"bkt".parse().unwrap()).unwrap();
-    let everywhere =
-        lifecycle.rules.into_iter().map(|rule| haul_store::LifecycleRule { prefix: String::new(), ..rule });
+    let everywhere = lifecycle
+        .rules
+        .into_iter()
+        .map(|rule| haul_store::LifecycleRule { prefix: String::new(), ..rule });
     let lifecycle = haul_store::LifecycleConfiguration { rules: everywhere.collect() };
     store.set_bucket_lifecycle(&"bkt".parse().unwrap(), Some(lifecycle)).unwrap();
     drop(store);

@@ -27,22 +27,33 @@ async fn every_checksum_in_a_header_is_verified_and_echoed() {
     for algorithm in ALGORITHMS {
         let header = algorithm.header_name();
         let put = |value: &str| {
-            f.client.request("PUT", "/bkt/k").payload(UNSIGNED).header(header, value).body(data.clone())
+            f.client
+                .request("PUT", "/bkt/k")
+                .payload(UNSIGNED)
+                .header(header, value)
+                .body(data.clone())
         };
         let right = value(algorithm, &data);
-        let answer =
-            put(&right).header("x-amz-sdk-checksum-algorithm", algorithm.s3_name()).expect(200).await;
+        let answer = put(&right)
+            .header("x-amz-sdk-checksum-algorithm", algorithm.s3_name())
+            .expect(200)
+            .await;
         assert_eq!(answer.header(header), Some(right.as_str()));
         assert_eq!(answer.header("x-amz-checksum-type"), Some("FULL_OBJECT"));
         f.client.request("DELETE", "/bkt/k").expect(204).await;
         let refused = put(&value(algorithm, b"other")).refused(400, "BadDigest").await;
         assert_eq!(refused.element("ExpectedDigest"), Some(value(algorithm, b"other")));
         assert_eq!(refused.element("CalculatedDigest"), Some(right.clone()));
-        let message =
-            format!("The {} you specified did not match the calculated checksum.", algorithm.s3_name());
+        let message = format!(
+            "The {} you specified did not match the calculated checksum.",
+            algorithm.s3_name()
+        );
         assert_eq!(refused.element("Message"), Some(message));
         let refused = put("short").refused(400, "InvalidRequest").await;
-        assert_eq!(refused.element("Message"), Some(format!("Value for {header} header is invalid.")));
+        assert_eq!(
+            refused.element("Message"),
+            Some(format!("Value for {header} header is invalid."))
+        );
         f.client.request("HEAD", "/bkt/k").expect(404).await;
     }
 }
@@ -69,7 +80,8 @@ async fn a_wrong_part_checksum_leaves_no_part() {
 #[tokio::test]
 async fn content_md5_is_verified() {
     let f = Fixture::new().await;
-    let put = |md5: &str| f.client.request("PUT", "/bkt/k").header("content-md5", md5).body("bytes");
+    let put =
+        |md5: &str| f.client.request("PUT", "/bkt/k").header("content-md5", md5).body("bytes");
     let refused = put(&value(ChecksumAlgorithm::Md5, b"other")).refused(400, "BadDigest").await;
     // AWS writes the one in hexadecimal digits and the other in base64.
     let expected = hex::encode(Hasher::checksum(ChecksumAlgorithm::Md5, b"other").bytes());
@@ -89,7 +101,11 @@ async fn a_payload_hash_of_other_bytes_is_refused() {
     let refused = put.refused(400, "XAmzContentSHA256Mismatch").await;
     assert_eq!(refused.element("ClientComputedContentSHA256"), Some(claimed.clone()));
     f.client.request("HEAD", "/bkt/k").expect(404).await;
-    f.client.request("PUT", "/bkt/k").payload(&claimed).refused(400, "XAmzContentSHA256Mismatch").await;
+    f.client
+        .request("PUT", "/bkt/k")
+        .payload(&claimed)
+        .refused(400, "XAmzContentSHA256Mismatch")
+        .await;
 }
 
 #[tokio::test]
@@ -103,7 +119,8 @@ async fn a_payload_hash_of_another_document_is_refused() {
         part.etag()
     );
     let tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
-    let complete = || f.client.request("POST", &format!("/bkt/k?uploadId={id}")).body(list.as_str());
+    let complete =
+        || f.client.request("POST", &format!("/bkt/k?uploadId={id}")).body(list.as_str());
     let delete = || {
         let body = "<Delete><Object><Key>k</Key></Object></Delete>";
         f.client.request("POST", "/bkt?delete").body(body)
@@ -115,7 +132,10 @@ async fn a_payload_hash_of_another_document_is_refused() {
     bucket().expect(200).await;
     let refused = complete().payload(&other).refused(400, "XAmzContentSHA256Mismatch").await;
     assert_eq!(refused.element("ClientComputedContentSHA256"), Some(other.clone()));
-    assert_eq!(refused.element("S3ComputedContentSHA256"), Some(hex::encode(Sha256::digest(&list))));
+    assert_eq!(
+        refused.element("S3ComputedContentSHA256"),
+        Some(hex::encode(Sha256::digest(&list)))
+    );
     complete().expect(200).await;
     tag().payload(&other).refused(400, "XAmzContentSHA256Mismatch").await;
     delete().payload(&other).refused(400, "XAmzContentSHA256Mismatch").await;
@@ -127,7 +147,8 @@ async fn a_payload_hash_of_another_document_is_refused() {
 #[tokio::test]
 async fn however_a_payload_hash_comes_other_bytes_are_refused() {
     let f = Fixture::new().await;
-    let (right, other) = (hex::encode(Sha256::digest(b"bytes")), hex::encode(Sha256::digest(b"other")));
+    let (right, other) =
+        (hex::encode(Sha256::digest(b"bytes")), hex::encode(Sha256::digest(b"other")));
     let put = || f.client.request("PUT", "/bkt/k").body("bytes");
     let presigned = |hash: &str| {
         put().auth(Auth::Presigned { expires: 60 }).unsigned_header("x-amz-content-sha256", hash)
@@ -168,7 +189,8 @@ async fn of_signed_parts_sent_together_the_wrong_one_is_refused() {
     assert_eq!(statuses, [200, 200, 200, 200, 400, 200, 200]);
     let list = f.client.get(&format!("/bkt/k?uploadId={id}")).await;
     assert_eq!(list.elements("PartNumber"), ["1", "2", "3", "4", "6", "7"]);
-    let md5 = |index: usize| Hasher::checksum(ChecksumAlgorithm::Md5, &parts[index]).as_md5().unwrap();
+    let md5 =
+        |index: usize| Hasher::checksum(ChecksumAlgorithm::Md5, &parts[index]).as_md5().unwrap();
     let etags = [0, 1, 2, 3, 5, 6].map(|index| format!("\"{}\"", hex::encode(md5(index))));
     assert_eq!(list.elements("ETag"), etags);
 }
@@ -177,12 +199,16 @@ async fn of_signed_parts_sent_together_the_wrong_one_is_refused() {
 async fn claims_that_contradict_each_other_are_refused() {
     let f = Fixture::new().await;
     let crc = value(ChecksumAlgorithm::Crc32, b"bytes");
-    let put = || f.client.request("PUT", "/bkt/k").body("bytes").header("x-amz-checksum-crc32", &crc);
+    let put =
+        || f.client.request("PUT", "/bkt/k").body("bytes").header("x-amz-checksum-crc32", &crc);
     put().header("x-amz-checksum-crc32c", "AAAAAA==").refused(400, "InvalidRequest").await;
     put().header("x-amz-trailer", "x-amz-checksum-crc32").refused(400, "InvalidRequest").await;
     put().header("x-amz-sdk-checksum-algorithm", "SHA1").refused(400, "InvalidRequest").await;
-    let bare =
-        f.client.request("PUT", "/bkt/k").body("bytes").header("x-amz-sdk-checksum-algorithm", "CRC32");
+    let bare = f
+        .client
+        .request("PUT", "/bkt/k")
+        .body("bytes")
+        .header("x-amz-sdk-checksum-algorithm", "CRC32");
     bare.refused(400, "InvalidRequest").await;
 }
 
@@ -198,7 +224,12 @@ fn chunked(data: &[u8], chunk: usize, trailers: &str) -> Vec<u8> {
     body
 }
 
-fn unsigned_trailer(f: &Fixture, data: &[u8], algorithm: ChecksumAlgorithm, trailers: &str) -> Request {
+fn unsigned_trailer(
+    f: &Fixture,
+    data: &[u8],
+    algorithm: ChecksumAlgorithm,
+    trailers: &str,
+) -> Request {
     f.client
         .request("PUT", "/bkt/k")
         .payload("STREAMING-UNSIGNED-PAYLOAD-TRAILER")
@@ -215,8 +246,9 @@ async fn every_checksum_in_a_trailer_is_verified_and_echoed() {
     for algorithm in ALGORITHMS {
         let header = algorithm.header_name();
         let right = value(algorithm, &data);
-        let answer =
-            unsigned_trailer(&f, &data, algorithm, &format!("{header}:{right}\r\n")).expect(200).await;
+        let answer = unsigned_trailer(&f, &data, algorithm, &format!("{header}:{right}\r\n"))
+            .expect(200)
+            .await;
         assert_eq!(answer.header(header), Some(right.as_str()));
         let get = f.client.request("GET", "/bkt/k").expect(200).await;
         assert!(get.body == data);
@@ -263,7 +295,8 @@ async fn a_decoded_length_that_is_wrong_is_refused() {
     f.client.request("HEAD", "/bkt/k").expect(404).await;
 }
 
-/// Signs and sends a body in signed chunks; `spoil` may change the signatures before they are joined.
+/// Signs and sends a body in signed chunks; `spoil` may change the signatures before they are
+/// joined.
 pub(crate) async fn signed_chunks(
     f: &Fixture,
     data: &[u8],
@@ -307,14 +340,17 @@ async fn send_signed_chunks(
     for chunk in &chunks {
         let hash = hex::encode(Sha256::digest(chunk));
         let (timestamp, scope) = (&signed.timestamp, &signed.scope);
-        let to_sign = format!("AWS4-HMAC-SHA256-PAYLOAD\n{timestamp}\n{scope}\n{previous}\n{empty}\n{hash}");
+        let to_sign =
+            format!("AWS4-HMAC-SHA256-PAYLOAD\n{timestamp}\n{scope}\n{previous}\n{empty}\n{hash}");
         previous = hex::encode(hmac(&signed.signing_key, to_sign.as_bytes()));
         signatures.push(previous.clone());
     }
     spoil(&mut signatures);
     let mut body = Vec::new();
     for (chunk, signature) in chunks.iter().zip(&signatures) {
-        body.extend_from_slice(format!("{:x};chunk-signature={signature}\r\n", chunk.len()).as_bytes());
+        body.extend_from_slice(
+            format!("{:x};chunk-signature={signature}\r\n", chunk.len()).as_bytes(),
+        );
         body.extend_from_slice(chunk);
         if !chunk.is_empty() {
             body.extend_from_slice(b"\r\n");
@@ -344,19 +380,24 @@ async fn signed_chunks_are_verified_one_by_one() {
     assert!(f.client.get("/bkt/k").await.body == data);
     f.client.request("DELETE", "/bkt/k").expect(204).await;
     for wrong in 0..4 {
-        let answer = signed_chunks(&f, &data, None, |signatures| signatures[wrong] = "0".repeat(64)).await;
-        assert_eq!((answer.status, answer.element("Code").as_deref()), (403, Some("SignatureDoesNotMatch")));
+        let answer =
+            signed_chunks(&f, &data, None, |signatures| signatures[wrong] = "0".repeat(64)).await;
+        assert_eq!(
+            (answer.status, answer.element("Code").as_deref()),
+            (403, Some("SignatureDoesNotMatch"))
+        );
         f.client.request("HEAD", "/bkt/k").expect(404).await;
     }
 }
 
-/// Each chunk was verified, and that none is missing only the last one says: a stream that was cut between two chunks, with a
-/// declared length to match, was taken for whole.
+/// Each chunk was verified, and that none is missing only the last one says: a stream that was cut
+/// between two chunks, with a declared length to match, was taken for whole.
 #[tokio::test]
 async fn a_stream_without_its_final_chunk_is_not_whole() {
     let f = Fixture::new().await;
     let data = bytes(150_000);
-    let final_chunk = |body: &[u8]| body.windows(5).rposition(|part| part == b"\r\n0;c").map(|at| at + 2);
+    let final_chunk =
+        |body: &[u8]| body.windows(5).rposition(|part| part == b"\r\n0;c").map(|at| at + 2);
     for cut in [Some(0), Some(2), None] {
         let answer = signed_body(&f, &data, |body| {
             if let (Some(kept), Some(at)) = (cut, final_chunk(body)) {
@@ -364,7 +405,8 @@ async fn a_stream_without_its_final_chunk_is_not_whole() {
             }
         })
         .await;
-        let expected = if cut.is_some() { (400, Some("IncompleteBody".to_owned())) } else { (200, None) };
+        let expected =
+            if cut.is_some() { (400, Some("IncompleteBody".to_owned())) } else { (200, None) };
         assert_eq!((answer.status, answer.element("Code")), expected, "{cut:?}");
         f.client.request("HEAD", "/bkt/k").expect(if cut.is_some() { 404 } else { 200 }).await;
     }
@@ -391,8 +433,12 @@ async fn checksums_of_other_algorithms_are_not_implemented() {
             .await;
         let md5 = value(ChecksumAlgorithm::Md5, b"x");
         for announced in [Some(name.to_uppercase()), None] {
-            let mut put =
-                unsigned_trailer(&f, b"x", ChecksumAlgorithm::Crc32, &format!("{header}:{md5}\r\n"));
+            let mut put = unsigned_trailer(
+                &f,
+                b"x",
+                ChecksumAlgorithm::Crc32,
+                &format!("{header}:{md5}\r\n"),
+            );
             put = put.header("x-amz-trailer", &header);
             if let Some(announced) = &announced {
                 put = put.header("x-amz-sdk-checksum-algorithm", announced);
@@ -428,7 +474,10 @@ async fn a_body_cut_short_leaves_nothing() {
         stream.shutdown().await.unwrap();
         // The answer may not come through a connection that is half gone; if it does, it says why.
         if let Some(answer) = Response::read(&mut stream, false).await {
-            assert_eq!((answer.status, answer.element("Code").as_deref()), (400, Some("IncompleteBody")));
+            assert_eq!(
+                (answer.status, answer.element("Code").as_deref()),
+                (400, Some("IncompleteBody"))
+            );
         }
     }
     f.client.request("HEAD", "/bkt/k").expect(404).await;
@@ -438,7 +487,8 @@ async fn a_body_cut_short_leaves_nothing() {
 #[tokio::test]
 async fn a_body_without_a_length_is_refused() {
     let f = Fixture::new().await;
-    let request = f.client.request("PUT", "/bkt/k").payload(UNSIGNED).header("transfer-encoding", "chunked");
+    let request =
+        f.client.request("PUT", "/bkt/k").payload(UNSIGNED).header("transfer-encoding", "chunked");
     request.body("5\r\nbytes\r\n0\r\n\r\n").refused(411, "MissingContentLength").await;
 }
 
@@ -446,8 +496,10 @@ async fn a_body_without_a_length_is_refused() {
 async fn a_part_above_the_limit_is_refused_by_its_headers() {
     let f = Fixture::new().await;
     let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
-    let request = f.client.request("PUT", &format!("/bkt/k?partNumber=1&uploadId={id}")).payload(UNSIGNED);
-    let request = request.header("expect", "100-continue").content_length(5 * 1024 * 1024 * 1024 + 1);
+    let request =
+        f.client.request("PUT", &format!("/bkt/k?partNumber=1&uploadId={id}")).payload(UNSIGNED);
+    let request =
+        request.header("expect", "100-continue").content_length(5 * 1024 * 1024 * 1024 + 1);
     request.refused(400, "EntityTooLarge").await;
 }
 
@@ -455,7 +507,11 @@ async fn a_part_above_the_limit_is_refused_by_its_headers() {
 async fn expect_100_continue_is_answered_before_the_body_and_a_refusal_without_it() {
     let f = Fixture::new().await;
     let put = |target: &str| {
-        f.client.request("PUT", target).payload(UNSIGNED).header("expect", "100-continue").content_length(5)
+        f.client
+            .request("PUT", target)
+            .payload(UNSIGNED)
+            .header("expect", "100-continue")
+            .content_length(5)
     };
     let mut stream = TcpStream::connect(f.client.address).await.unwrap();
     stream.write_all(put("/bkt/k").sign().head.as_bytes()).await.unwrap();
@@ -468,6 +524,7 @@ async fn expect_100_continue_is_answered_before_the_body_and_a_refusal_without_i
     stream.write_all(put("/missing/k").sign().head.as_bytes()).await.unwrap();
     let refused = Response::read(&mut stream, false).await.unwrap();
     assert_eq!(refused.status, 404);
-    // The body was never sent, so nothing can follow here; whoever is not told sends the next request into a closed connection.
+    // The body was never sent, so nothing can follow here; whoever is not told sends the next
+    // request into a closed connection.
     assert_eq!(refused.header("connection"), Some("close"));
 }

@@ -1,6 +1,8 @@
-//! `kill -9` of a server under load, again and again: what it acknowledged is there, and nothing is there by half.
+//! `kill -9` of a server under load, again and again: what it acknowledged is there, and nothing is
+//! there by half.
 //!
-//! Power cuts are simulated in the store's own tests; this is the whole server, in a process that really dies.
+//! Power cuts are simulated in the store's own tests; this is the whole server, in a process that
+//! really dies.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -79,7 +81,8 @@ fn content(key: &str) -> Vec<u8> {
 async fn put_objects(client: Client, name: String, sent: Arc<Mutex<Sent>>) {
     for count in 0.. {
         let key = format!("{name}-{count}");
-        let answer = client.request("PUT", &format!("/bkt/{key}")).body(content(&key)).try_send().await;
+        let answer =
+            client.request("PUT", &format!("/bkt/{key}")).body(content(&key)).try_send().await;
         let acknowledged = answer.as_ref().is_some_and(|answer| answer.status == 200);
         sent.lock().unwrap().object(key, acknowledged);
         if answer.is_none() {
@@ -91,12 +94,14 @@ async fn put_objects(client: Client, name: String, sent: Arc<Mutex<Sent>>) {
 async fn upload_parts(client: Client, name: String, sent: Arc<Mutex<Sent>>) {
     for count in 0.. {
         let key = format!("{name}-{count}");
-        let Some(created) = client.request("POST", &format!("/bkt/{key}?uploads")).try_send().await else {
+        let Some(created) = client.request("POST", &format!("/bkt/{key}?uploads")).try_send().await
+        else {
             return;
         };
         let id = created.element("UploadId").unwrap();
-        let part =
-            client.request("PUT", &format!("/bkt/{key}?partNumber=1&uploadId={id}")).body(content(&key));
+        let part = client
+            .request("PUT", &format!("/bkt/{key}?partNumber=1&uploadId={id}"))
+            .body(content(&key));
         let Some(part) = part.try_send().await else {
             sent.lock().unwrap().upload(key, id, false, None);
             return;
@@ -109,8 +114,11 @@ async fn upload_parts(client: Client, name: String, sent: Arc<Mutex<Sent>>) {
         let list = format!(
             "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
         );
-        let complete =
-            client.request("POST", &format!("/bkt/{key}?uploadId={id}")).body(list).try_send().await;
+        let complete = client
+            .request("POST", &format!("/bkt/{key}?uploadId={id}"))
+            .body(list)
+            .try_send()
+            .await;
         let completed = complete.as_ref().is_some_and(|answer| answer.status == 200);
         sent.lock().unwrap().upload(key, id, true, Some(completed));
         if complete.is_none() {
@@ -133,9 +141,17 @@ async fn check(client: &Client, sent: &Sent) -> usize {
     for (key, id, part, complete) in &sent.uploads {
         let get = client.get(&format!("/bkt/{key}")).await;
         if get.status == 200 {
-            assert!(complete.is_some() && get.body == content(key), "{key} appeared, or is damaged");
+            assert!(
+                complete.is_some() && get.body == content(key),
+                "{key} appeared, or is damaged"
+            );
         } else {
-            assert_eq!((get.status, complete == &Some(true)), (404, false), "{key}: {}", get.text());
+            assert_eq!(
+                (get.status, complete == &Some(true)),
+                (404, false),
+                "{key}: {}",
+                get.text()
+            );
             let list = client.get(&format!("/bkt/{key}?uploadId={id}")).await;
             assert_eq!(list.status, 200, "upload of {key}: {}", list.text());
             assert!(
@@ -180,5 +196,8 @@ async fn a_killed_server_has_what_it_acknowledged() {
         acknowledged += check(&client, &sent).await;
     }
     drop(victim);
-    assert!(acknowledged >= ROUNDS, "only {acknowledged} writes were acknowledged in {ROUNDS} rounds");
+    assert!(
+        acknowledged >= ROUNDS,
+        "only {acknowledged} writes were acknowledged in {ROUNDS} rounds"
+    );
 }

@@ -13,7 +13,8 @@ use crate::fixture::{Fixture, bytes};
 
 #[tokio::test]
 async fn a_sender_that_stops_is_dropped_and_leaves_nothing() {
-    let f = Fixture::with(|options| options.limits.stall_timeout = Duration::from_millis(300)).await;
+    let f =
+        Fixture::with(|options| options.limits.stall_timeout = Duration::from_millis(300)).await;
     let request = f.client.request("PUT", "/bkt/k").payload(UNSIGNED).content_length(1_000_000);
     let mut stream = TcpStream::connect(f.client.address).await.unwrap();
     stream.write_all(request.sign().head.as_bytes()).await.unwrap();
@@ -27,7 +28,8 @@ async fn a_sender_that_stops_is_dropped_and_leaves_nothing() {
 
 #[tokio::test]
 async fn a_sender_that_drips_is_dropped() {
-    let f = Fixture::with(|options| options.limits.stall_timeout = Duration::from_millis(300)).await;
+    let f =
+        Fixture::with(|options| options.limits.stall_timeout = Duration::from_millis(300)).await;
     let request = f.client.request("PUT", "/bkt/k").payload(UNSIGNED).content_length(1_000_000);
     let mut stream = TcpStream::connect(f.client.address).await.unwrap();
     stream.write_all(request.sign().head.as_bytes()).await.unwrap();
@@ -63,12 +65,15 @@ async fn a_reader_that_stops_is_dropped() {
         stream.write_all(f.client.request("GET", "/bkt/k").sign().head.as_bytes()).await.unwrap();
         stalled.push(stream);
     }
-    // Both connections are taken by readers that do not read: this one comes through once they are dropped.
-    let waiting = tokio::time::timeout(Duration::from_secs(20), f.client.request("HEAD", "/bkt/k").send());
+    // Both connections are taken by readers that do not read: this one comes through once they are
+    // dropped.
+    let waiting =
+        tokio::time::timeout(Duration::from_secs(20), f.client.request("HEAD", "/bkt/k").send());
     assert_eq!(waiting.await.expect("not for ever").status, 200);
 }
 
-/// Connections that were kept without a request on them held their places for as long as their clients liked.
+/// Connections that were kept without a request on them held their places for as long as their
+/// clients liked.
 #[tokio::test]
 async fn connections_above_the_limit_wait_for_their_turn() {
     let f = Fixture::with(|options| options.limits.connections = 2).await;
@@ -76,7 +81,10 @@ async fn connections_above_the_limit_wait_for_their_turn() {
     let mut busy = Vec::new();
     for key in ["/bkt/1", "/bkt/2"] {
         let mut stream = TcpStream::connect(f.client.address).await.unwrap();
-        stream.write_all(put(key).header("expect", "100-continue").sign().head.as_bytes()).await.unwrap();
+        stream
+            .write_all(put(key).header("expect", "100-continue").sign().head.as_bytes())
+            .await
+            .unwrap();
         assert_eq!(Response::read(&mut stream, false).await.unwrap().status, 100);
         busy.push(stream);
     }
@@ -89,13 +97,15 @@ async fn connections_above_the_limit_wait_for_their_turn() {
     busy[0].write_all(b"bytes").await.unwrap();
     let answer = Response::read(&mut busy[0], false).await.unwrap();
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
-    let answer = tokio::time::timeout(Duration::from_secs(10), Response::read(&mut third, false)).await;
+    let answer =
+        tokio::time::timeout(Duration::from_secs(10), Response::read(&mut third, false)).await;
     assert_eq!(answer.expect("its turn has come").unwrap().status, 200);
 }
 
 #[tokio::test]
 async fn headers_that_do_not_come_or_do_not_end_are_refused() {
-    let f = Fixture::with(|options| options.limits.header_timeout = Duration::from_millis(300)).await;
+    let f =
+        Fixture::with(|options| options.limits.header_timeout = Duration::from_millis(300)).await;
     let mut idle = TcpStream::connect(f.client.address).await.unwrap();
     idle.write_all(b"GET / HTT").await.unwrap();
     let mut rest = Vec::new();
@@ -116,7 +126,8 @@ async fn heads_beyond_what_is_read_are_answered_431_without_a_document() {
     for headers in [lines, long] {
         let head = format!("GET /bkt HTTP/1.1\r\nhost: {}\r\n{headers}\r\n", f.client.address);
         let mut stream = TcpStream::connect(f.client.address).await.unwrap();
-        // The answer may come, and the connection go, before all is written; then the system may throw the answer away.
+        // The answer may come, and the connection go, before all is written; then the system may
+        // throw the answer away.
         let written = stream.write_all(head.as_bytes()).await;
         match Response::read(&mut stream, false).await {
             Some(answer) => assert_eq!((answer.status, answer.body.len()), (431, 0)),
@@ -134,7 +145,11 @@ async fn documents_and_signed_chunks_have_a_size() {
     })
     .await;
     let document = format!("<Delete>{}</Delete>", "<Object><Key>x</Key></Object>".repeat(900));
-    f.client.request("POST", "/bkt?delete").body(document).refused(400, "MaxMessageLengthExceeded").await;
+    f.client
+        .request("POST", "/bkt?delete")
+        .body(document)
+        .refused(400, "MaxMessageLengthExceeded")
+        .await;
     let request = f
         .client
         .request("PUT", "/bkt/k")
@@ -158,7 +173,8 @@ async fn a_refused_body_is_read_on_and_the_connection_kept() {
     assert_eq!(Response::read(&mut stream, false).await.unwrap().status, 200);
 }
 
-/// Sends a request without the end of its body, and waits until it is refused or the sender's patience ends.
+/// Sends a request without the end of its body, and waits until it is refused or the sender's
+/// patience ends.
 async fn hold_back(f: &Fixture, request: Request, body: &[u8]) -> Response {
     let mut stream = TcpStream::connect(f.client.address).await.unwrap();
     stream.write_all(request.sign().head.as_bytes()).await.unwrap();
@@ -167,7 +183,8 @@ async fn hold_back(f: &Fixture, request: Request, body: &[u8]) -> Response {
     Response::read(&mut stream, false).await.expect("an answer")
 }
 
-/// 24 connections, each with all but the end of a signed chunk of 15 MiB, once took 375 MB; documents of 6 MiB took 165 MB.
+/// 24 connections, each with all but the end of a signed chunk of 15 MiB, once took 375 MB;
+/// documents of 6 MiB took 165 MB.
 #[tokio::test]
 async fn what_has_to_be_held_whole_is_held_within_the_limit() {
     const SENDERS: usize = 12;
@@ -177,8 +194,8 @@ async fn what_has_to_be_held_whole_is_held_within_the_limit() {
     })
     .await;
     let peak = || usage_of(std::process::id()).unwrap().peak_memory_bytes / MIB;
-    let chunk =
-        format!("f00000;chunk-signature={}\r\n{}", "0".repeat(64), "x".repeat(15_700_000)).into_bytes();
+    let chunk = format!("f00000;chunk-signature={}\r\n{}", "0".repeat(64), "x".repeat(15_700_000))
+        .into_bytes();
     let document = vec![b' '; 6_200_000];
     // So much stays in buffers of ours and of the connections.
     f.client.put("/bkt/k", chunk.clone()).await;

@@ -40,8 +40,10 @@ async fn version_two_lists_in_byte_order_with_prefixes() {
 
 #[tokio::test]
 async fn pages_lose_and_repeat_nothing() {
-    let keys: Vec<String> =
-        (0..25).map(|n| format!("{}/{n:02}", ["x", "y"][n % 2])).chain(["a".into(), "z".into()]).collect();
+    let keys: Vec<String> = (0..25)
+        .map(|n| format!("{}/{n:02}", ["x", "y"][n % 2]))
+        .chain(["a".into(), "z".into()])
+        .collect();
     let f = with_keys(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let mut sorted = keys.clone();
     sorted.sort();
@@ -83,7 +85,8 @@ async fn pages_lose_and_repeat_nothing() {
     }
 }
 
-/// A parser reads a raw `\r` as `\n`: what a client listed and then aborted was another key, and never went.
+/// A parser reads a raw `\r` as `\n`: what a client listed and then aborted was another key, and
+/// never went.
 #[tokio::test]
 async fn control_characters_of_keys_are_references() {
     let f = with_keys(&["a%0Db", "c%01%1Fd", "e%09%0Af"]).await;
@@ -118,11 +121,15 @@ async fn names_are_encoded_when_asked() {
     assert_eq!(versions.elements("IsLatest"), ["true", "true"]);
 }
 
-/// Every character that XML cannot hold or that means something in it, as a key in percent-encoding.
+/// Every character that XML cannot hold or that means something in it, as a key in
+/// percent-encoding.
 fn odd_keys() -> Vec<String> {
-    let odd = (1..=0x20).chain([0x22, 0x25, 0x26, 0x27, 0x2b, 0x3c, 0x3e, 0x7f, 0x85, 0x9b, 0x2028]);
+    let odd =
+        (1..=0x20).chain([0x22, 0x25, 0x26, 0x27, 0x2b, 0x3c, 0x3e, 0x7f, 0x85, 0x9b, 0x2028]);
     let odd = odd.chain([0xd7ff, 0xe000, 0xfffd, 0xfffe, 0xffff, 0x1f600, 0xfffff, 0x10ffff]);
-    let odd = odd.map(|code| char::from_u32(code).unwrap().to_string()).chain(["]]>".into(), "&#1;".into()]);
+    let odd = odd
+        .map(|code| char::from_u32(code).unwrap().to_string())
+        .chain(["]]>".into(), "&#1;".into()]);
     let one = |byte: u8| match byte {
         byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
         byte => format!("%{byte:02X}"),
@@ -164,12 +171,15 @@ async fn listings_in_url_encoding_are_well_formed_for_every_key() {
                 format!("continuation-token={key}"),
                 format!("max-keys={key}&max-uploads={key}"),
             ] {
-                assert_well_formed(&f.client.get(&format!("/bkt?{what}&encoding-type=url&{query}")).await);
+                assert_well_formed(
+                    &f.client.get(&format!("/bkt?{what}&encoding-type=url&{query}")).await,
+                );
             }
         }
     }
     // Without it, as AWS writes them, which most parsers refuse.
-    let keys = f.client.get("/bkt?list-type=2&start-after=%EF%BF%BC&max-keys=3").await.elements("Key");
+    let keys =
+        f.client.get("/bkt?list-type=2&start-after=%EF%BF%BC&max-keys=3").await.elements("Key");
     assert_eq!(keys, ["\u{fffd}", "&#xfffe;", "&#xffff;"]);
 }
 
@@ -189,7 +199,8 @@ fn percent_decode(text: &String) -> Vec<u8> {
     bytes
 }
 
-/// AWS lists whole seconds; a client that compared the milliseconds with `Last-Modified` found everything changed.
+/// AWS lists whole seconds; a client that compared the milliseconds with `Last-Modified` found
+/// everything changed.
 #[tokio::test]
 async fn times_in_documents_are_whole_seconds() {
     let f = with_keys(&["k"]).await;
@@ -209,16 +220,21 @@ async fn times_in_documents_are_whole_seconds() {
     ];
     for (answer, name) in answers {
         let times = answer.elements(name);
-        assert!(!times.is_empty() && times.iter().all(|time| time.ends_with(".000Z")), "{}", answer.text());
+        assert!(
+            !times.is_empty() && times.iter().all(|time| time.ends_with(".000Z")),
+            "{}",
+            answer.text()
+        );
     }
 }
 
 #[tokio::test]
 async fn empty_parameters_of_listings_are_absent() {
     let f = with_keys(&["a/b", "c"]).await;
-    let list = f
-        .client
-        .request("GET", "/bkt?list-type=2&delimiter=&max-keys=&start-after=&encoding-type=&fetch-owner=");
+    let list = f.client.request(
+        "GET",
+        "/bkt?list-type=2&delimiter=&max-keys=&start-after=&encoding-type=&fetch-owner=",
+    );
     let list = list.expect(200).await;
     assert_eq!(list.elements("Key"), ["a/b", "c"]);
     assert_eq!(list.element("MaxKeys").as_deref(), Some("1000"));
@@ -227,17 +243,20 @@ async fn empty_parameters_of_listings_are_absent() {
     assert_eq!((list.elements("Key").len(), list.element("Delimiter")), (2, None));
     let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
     f.client.put(&format!("/bkt/k?partNumber=1&uploadId={id}"), "x").await;
-    let parts = f.client.request("GET", &format!("/bkt/k?uploadId={id}&part-number-marker=&max-parts="));
+    let parts =
+        f.client.request("GET", &format!("/bkt/k?uploadId={id}&part-number-marker=&max-parts="));
     let parts = parts.expect(200).await;
     assert_eq!(parts.elements("PartNumber"), ["1"]);
     assert_eq!(parts.element("MaxParts").as_deref(), Some("1000"));
-    let uploads =
-        f.client.request("GET", "/bkt?uploads&max-uploads=&delimiter=&upload-id-marker=&key-marker=");
+    let uploads = f
+        .client
+        .request("GET", "/bkt?uploads&max-uploads=&delimiter=&upload-id-marker=&key-marker=");
     assert_eq!(uploads.expect(200).await.elements("Key"), ["k"]);
     f.client.request("GET", "/?max-buckets=").expect(200).await;
 }
 
-/// Tools compare the checksum of a version with the one they know; and what is empty is as good as absent.
+/// Tools compare the checksum of a version with the one they know; and what is empty is as good as
+/// absent.
 #[tokio::test]
 async fn versions_carry_checksums_and_an_empty_delimiter_is_none() {
     let f = with_keys(&["plain"]).await;
@@ -249,7 +268,9 @@ async fn versions_carry_checksums_and_an_empty_delimiter_is_none() {
     assert_eq!(versions.elements("ChecksumAlgorithm"), ["CRC64NVME", "SHA1"]);
     assert_eq!(versions.elements("ChecksumType"), ["FULL_OBJECT", "FULL_OBJECT"]);
     assert_eq!(versions.elements("StorageClass"), ["STANDARD", "STANDARD_IA"]);
-    for query in ["versions&delimiter=", "delimiter=", "list-type=2&delimiter=", "uploads&delimiter="] {
+    for query in
+        ["versions&delimiter=", "delimiter=", "list-type=2&delimiter=", "uploads&delimiter="]
+    {
         let list = c.request("GET", &format!("/bkt?{query}")).expect(200).await;
         assert!(!list.text().contains("Delimiter"), "{query}: {}", list.text());
     }

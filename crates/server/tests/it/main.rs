@@ -1,5 +1,6 @@
-//! The protocol's corners over real sockets and a real store; what ordinary clients do is tested by ordinary clients in
-//! `crates/cli/tests`. Each row of `docs/s3-compatibility.md` names one of these tests.
+//! The protocol's corners over real sockets and a real store; what ordinary clients do is tested by
+//! ordinary clients in `crates/cli/tests`. Each row of `docs/s3-compatibility.md` names one of
+//! these tests.
 // `allow-unwrap-in-tests` knows functions marked as tests only, and this whole binary is one.
 #![allow(clippy::unwrap_used)]
 

@@ -1,8 +1,9 @@
-//! A bucket of a million objects, listed to its end through the endpoint: in bounded memory, and no page slower for standing
-//! far behind.
+//! A bucket of a million objects, listed to its end through the endpoint: in bounded memory, and no
+//! page slower for standing far behind.
 //!
-//! The objects are empty, which makes them quick to write: listing looks at records and never at bytes. They are put by the
-//! store's own API, each by itself and on disk when it is acknowledged, from so many threads that commits are shared.
+//! The objects are empty, which makes them quick to write: listing looks at records and never at
+//! bytes. They are put by the store's own API, each by itself and on disk when it is acknowledged,
+//! from so many threads that commits are shared.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,8 +21,9 @@ const IN_EACH: usize = 1_000;
 const OBJECTS: usize = FOLDERS * IN_EACH;
 const WRITERS: usize = 256;
 
-/// How much the process may grow while it lists: the cache of the metadata (64 MiB), one page, and some room. All keys
-/// of the bucket with what is listed of each would be more than three times that.
+/// How much the process may grow while it lists: the cache of the metadata (64 MiB), one page, and
+/// some room. All keys of the bucket with what is listed of each would be more than three times
+/// that.
 const GROWTH_BYTES: u64 = 96 << 20;
 
 fn key(number: usize) -> String {
@@ -53,7 +55,8 @@ fn resident_bytes() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-/// Every page of a listing: the answers' parts are given to `see`; how long each page took is returned.
+/// Every page of a listing: the answers' parts are given to `see`; how long each page took is
+/// returned.
 async fn list(client: &Client, query: &str, mut see: impl FnMut(&Response)) -> Vec<Duration> {
     let (mut token, mut times) = (String::new(), Vec::new());
     loop {
@@ -77,7 +80,8 @@ fn median(times: &[Duration]) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_million_objects_are_listed_in_bounded_memory_and_no_page_costs_more() {
-    // In memory where there is such a disk: four thousand commits wait for no platter, and nothing here is about durability.
+    // In memory where there is such a disk: four thousand commits wait for no platter, and nothing
+    // here is about durability.
     let memory = Path::new("/dev/shm");
     let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
     let options = options(&dir);
@@ -103,12 +107,14 @@ async fn a_million_objects_are_listed_in_bounded_memory_and_no_page_costs_more()
     .await;
     println!("{} pages in {:?}, {} MiB more", times.len(), begin.elapsed(), (most - before) >> 20);
     assert_eq!((count, times.len()), (OBJECTS, OBJECTS / 1000));
-    // Every page looks at what it lists: the last hundred take no longer than the first, but for the noise of a machine.
+    // Every page looks at what it lists: the last hundred take no longer than the first, but for
+    // the noise of a machine.
     let (first, last) = (median(&times[..100]), median(&times[times.len() - 100..]));
     println!("a page among the first: {first:?}, among the last: {last:?}");
     assert!(last < first * 3, "{first:?} a page at first, {last:?} in the end");
 
-    // Rolled up, a page of folders is one step per folder, whatever is in them: a thousand times a thousand keys are passed by.
+    // Rolled up, a page of folders is one step per folder, whatever is in them: a thousand times a
+    // thousand keys are passed by.
     let mut folders = 0;
     let rolled = list(&client, "&delimiter=%2F&max-keys=100", |page| {
         folders += page.elements("Prefix").iter().filter(|prefix| !prefix.is_empty()).count();
@@ -120,7 +126,10 @@ async fn a_million_objects_are_listed_in_bounded_memory_and_no_page_costs_more()
     println!("a page of 100 folders among the first: {first:?}, among the last: {last:?}");
     assert!(last < first * 3, "{first:?} a page of folders at first, {last:?} in the end");
     let plain = median(&times);
-    assert!(median(&rolled) < plain * 3, "{rolled:?} for pages of folders, {plain:?} for one of keys");
+    assert!(
+        median(&rolled) < plain * 3,
+        "{rolled:?} for pages of folders, {plain:?} for one of keys"
+    );
 
     let growth = most - before;
     assert!(growth < GROWTH_BYTES, "listing took {} MiB of memory", growth >> 20);

@@ -24,7 +24,9 @@ impl Upload {
     }
 
     pub(crate) fn part(&self, number: i32, body: impl Into<Vec<u8>>) -> crate::client::Request {
-        self.client.request("PUT", &format!("/bkt/k?partNumber={number}&uploadId={}", self.id)).body(body)
+        self.client
+            .request("PUT", &format!("/bkt/k?partNumber={number}&uploadId={}", self.id))
+            .body(body)
     }
 
     /// Complete with `(number, ETag, more XML)`.
@@ -62,13 +64,21 @@ async fn two_parts_become_an_object() {
         <[u8; 16]>::try_from(md5.bytes()).unwrap()
     }));
     assert_eq!(done.element("ETag"), Some(expected.quoted()));
-    assert_eq!((done.element("Bucket"), done.element("Key")), (Some("bkt".into()), Some("k".into())));
+    assert_eq!(
+        (done.element("Bucket"), done.element("Key")),
+        (Some("bkt".into()), Some("k".into()))
+    );
     assert!(done.element("Location").unwrap().ends_with("/bkt/k"));
     let whole = [one, two].concat();
     let crc = sum(ChecksumAlgorithm::Crc64Nvme, &whole).to_base64();
     assert_eq!(done.element("ChecksumCRC64NVME"), Some(crc.clone()));
     assert_eq!(done.element("ChecksumType").as_deref(), Some("FULL_OBJECT"));
-    let get = f.client.request("GET", "/bkt/k").header("x-amz-checksum-mode", "ENABLED").expect(200).await;
+    let get = f
+        .client
+        .request("GET", "/bkt/k")
+        .header("x-amz-checksum-mode", "ENABLED")
+        .expect(200)
+        .await;
     assert!(get.body == whole);
     assert_eq!(get.header("x-amz-checksum-crc64nvme"), Some(crc.as_str()));
     assert_eq!((get.header("content-type"), get.header("x-amz-meta-a")), (Some("x/y"), Some("1")));
@@ -109,7 +119,10 @@ async fn abort_ends_an_upload_once() {
     let upload = Upload::create(&f.client, &[]).await;
     upload.part(1, "x").expect(200).await;
     f.client.request("DELETE", &format!("/bkt/k?uploadId={}", upload.id)).expect(204).await;
-    f.client.request("DELETE", &format!("/bkt/k?uploadId={}", upload.id)).refused(404, "NoSuchUpload").await;
+    f.client
+        .request("DELETE", &format!("/bkt/k?uploadId={}", upload.id))
+        .refused(404, "NoSuchUpload")
+        .await;
     upload.part(1, "x").refused(404, "NoSuchUpload").await;
 }
 
@@ -147,8 +160,9 @@ async fn the_last_writer_of_a_part_wins_and_the_old_etag_is_not_its() {
 async fn concurrent_senders_of_one_part_leave_one_of_them() {
     let f = Fixture::new().await;
     let upload = Upload::create(&f.client, &[]).await;
-    let senders: Vec<_> =
-        (0..12_u8).map(|sender| tokio::spawn(upload.part(1, vec![sender; 300_000]).send())).collect();
+    let senders: Vec<_> = (0..12_u8)
+        .map(|sender| tokio::spawn(upload.part(1, vec![sender; 300_000]).send()))
+        .collect();
     for sender in senders {
         assert_eq!(sender.await.unwrap().status, 200);
     }
@@ -157,7 +171,10 @@ async fn concurrent_senders_of_one_part_leave_one_of_them() {
     let body = f.client.get("/bkt/k").await.body;
     assert_eq!(body.len(), 300_000);
     assert!(body.iter().all(|byte| *byte == body[0]));
-    assert_eq!(ETag::from_md5(sum(ChecksumAlgorithm::Md5, &body).bytes().try_into().unwrap()).quoted(), etag);
+    assert_eq!(
+        ETag::from_md5(sum(ChecksumAlgorithm::Md5, &body).bytes().try_into().unwrap()).quoted(),
+        etag
+    );
 }
 
 #[tokio::test]
@@ -172,10 +189,13 @@ async fn a_wrong_list_is_refused_and_leaves_the_upload() {
     upload.complete(&[(2, e, ""), (1, e, "")]).refused(400, "InvalidPartOrder").await;
     upload.complete(&[(1, e, ""), (1, e, "")]).refused(400, "InvalidPartOrder").await;
     let id = &upload.id;
-    let complete = |body: &str| f.client.request("POST", &format!("/bkt/k?uploadId={id}")).body(body);
+    let complete =
+        |body: &str| f.client.request("POST", &format!("/bkt/k?uploadId={id}")).body(body);
     let refused = complete("").refused(400, "InvalidRequest").await;
     assert_eq!(refused.element("Message").as_deref(), Some("You must specify at least one part"));
-    complete("<CompleteMultipartUpload></CompleteMultipartUpload>").refused(400, "MalformedXML").await;
+    complete("<CompleteMultipartUpload></CompleteMultipartUpload>")
+        .refused(400, "MalformedXML")
+        .await;
     complete("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>")
         .refused(400, "MalformedXML")
         .await;
@@ -195,7 +215,8 @@ async fn a_small_part_before_the_last_is_refused_by_name() {
     let upload = Upload::create(&f.client, &[]).await;
     let small = upload.part(1, bytes(MIN - 1)).expect(200).await.etag();
     let last = upload.part(2, "x").expect(200).await.etag();
-    let refused = upload.complete(&[(1, &small, ""), (2, &last, "")]).refused(400, "EntityTooSmall").await;
+    let refused =
+        upload.complete(&[(1, &small, ""), (2, &last, "")]).refused(400, "EntityTooSmall").await;
     assert_eq!(refused.element("ProposedSize").as_deref(), Some("5242879"));
     assert_eq!(refused.element("MinSizeAllowed").as_deref(), Some("5242880"));
     assert_eq!(refused.element("PartNumber").as_deref(), Some("1"));
@@ -208,11 +229,14 @@ async fn the_object_size_is_compared() {
     let f = Fixture::new().await;
     let upload = Upload::create(&f.client, &[]).await;
     let etag = upload.part(1, "1234").expect(200).await.etag();
-    let complete = |size: &str| upload.complete(&[(1, &etag, "")]).header("x-amz-mp-object-size", size);
+    let complete =
+        |size: &str| upload.complete(&[(1, &etag, "")]).header("x-amz-mp-object-size", size);
     let refused = complete("5").refused(400, "InvalidRequest").await;
     assert_eq!(
         refused.element("Message").as_deref(),
-        Some("The provided 'x-amz-mp-object-size' header value 5 does not match what was computed: 4")
+        Some(
+            "The provided 'x-amz-mp-object-size' header value 5 does not match what was computed: 4"
+        )
     );
     complete("4").expect(200).await;
 }
@@ -224,10 +248,15 @@ async fn completing_again_answers_the_same_while_it_is_the_object() {
     let etag = upload.part(1, "x").expect(200).await.etag();
     let first = upload.complete(&[(1, &etag, "")]).expect(200).await.element("ETag");
     assert_eq!(upload.complete(&[(1, &etag, "")]).expect(200).await.element("ETag"), first);
-    // What makes it the same is the list, by numbers and ETags; all else was decided the first time.
-    let again = upload.complete(&[(1, etag.trim_matches('"'), "<ChecksumCRC32>AAAAAA==</ChecksumCRC32>")]);
+    // What makes it the same is the list, by numbers and ETags; all else was decided the first
+    // time.
+    let again =
+        upload.complete(&[(1, etag.trim_matches('"'), "<ChecksumCRC32>AAAAAA==</ChecksumCRC32>")]);
     let again = again.header("x-amz-mp-object-size", "7").header("if-none-match", "*");
-    assert_eq!(again.header("x-amz-checksum-crc32", "AAAAAA==").expect(200).await.element("ETag"), first);
+    assert_eq!(
+        again.header("x-amz-checksum-crc32", "AAAAAA==").expect(200).await.element("ETag"),
+        first
+    );
     upload.complete(&[(1, "\"0\"", "")]).refused(404, "NoSuchUpload").await;
     upload.complete(&[(1, &etag, ""), (2, &etag, "")]).refused(404, "NoSuchUpload").await;
     f.client.put("/bkt/k", "another").await;
@@ -239,7 +268,8 @@ async fn concurrent_completes_all_succeed_with_one_etag() {
     let f = Fixture::new().await;
     let upload = Upload::create(&f.client, &[]).await;
     let etag = upload.part(1, "x").expect(200).await.etag();
-    let completes: Vec<_> = (0..8).map(|_| tokio::spawn(upload.complete(&[(1, &etag, "")]).send())).collect();
+    let completes: Vec<_> =
+        (0..8).map(|_| tokio::spawn(upload.complete(&[(1, &etag, "")]).send())).collect();
     let mut answers: Vec<Response> = Vec::new();
     for complete in completes {
         answers.push(complete.await.unwrap());
@@ -256,7 +286,8 @@ async fn complete_against_abort_has_one_winner() {
         let upload = Upload::create(&f.client, &[]).await;
         let etag = upload.part(1, "x").expect(200).await.etag();
         let complete = tokio::spawn(upload.complete(&[(1, &etag, "")]).send());
-        let abort = f.client.request("DELETE", &format!("/bkt/k?uploadId={}", upload.id)).send().await;
+        let abort =
+            f.client.request("DELETE", &format!("/bkt/k?uploadId={}", upload.id)).send().await;
         let complete = complete.await.unwrap();
         let there = f.client.get("/bkt/k").await.status;
         assert!(
@@ -305,8 +336,10 @@ async fn a_key_that_changed_since_create_is_a_conflict() {
     complete(&upload).header("if-match", &first).refused(404, "NoSuchKey").await;
 
     let second = c.put("/bkt/k", "second").await.etag();
-    let refused =
-        complete(&upload).header("if-match", &second).refused(409, "ConditionalRequestConflict").await;
+    let refused = complete(&upload)
+        .header("if-match", &second)
+        .refused(409, "ConditionalRequestConflict")
+        .await;
     assert_eq!(refused.element("Condition").as_deref(), Some("If-Match"));
     complete(&upload).header("if-match", &first).refused(412, "PreconditionFailed").await;
     complete(&upload).expect(200).await;
@@ -315,7 +348,8 @@ async fn a_key_that_changed_since_create_is_a_conflict() {
 #[tokio::test]
 async fn parts_are_listed_in_order_page_by_page() {
     let f = Fixture::new().await;
-    let created = [("x-amz-storage-class", "STANDARD_IA"), ("x-amz-checksum-algorithm", "CRC64NVME")];
+    let created =
+        [("x-amz-storage-class", "STANDARD_IA"), ("x-amz-checksum-algorithm", "CRC64NVME")];
     let upload = Upload::create(&f.client, &created).await;
     let empty = upload.list("").expect(200).await;
     assert_eq!(empty.element("NextPartNumberMarker").as_deref(), Some("0"));
@@ -324,7 +358,8 @@ async fn parts_are_listed_in_order_page_by_page() {
     }
     let (mut marker, mut numbers, mut pages) = ("0".to_owned(), Vec::new(), 0);
     loop {
-        let page = upload.list(&format!("&max-parts=2&part-number-marker={marker}")).expect(200).await;
+        let page =
+            upload.list(&format!("&max-parts=2&part-number-marker={marker}")).expect(200).await;
         assert_eq!(page.element("StorageClass").as_deref(), Some("STANDARD_IA"));
         assert_eq!(page.element("MaxParts").as_deref(), Some("2"));
         numbers.extend(page.elements("PartNumber"));
@@ -348,8 +383,12 @@ async fn uploads_are_listed_by_key_and_time_with_all_markers() {
     let c = &f.client;
     let mut created = Vec::new();
     for key in ["b", "a", "dir/x", "dir/y", "b"] {
-        let id =
-            c.request("POST", &format!("/bkt/{key}?uploads")).expect(200).await.element("UploadId").unwrap();
+        let id = c
+            .request("POST", &format!("/bkt/{key}?uploads"))
+            .expect(200)
+            .await
+            .element("UploadId")
+            .unwrap();
         created.push((key.to_owned(), id));
     }
     let [b1, a, x, y, b2] = &created[..] else { unreachable!() };
@@ -377,7 +416,10 @@ async fn uploads_are_listed_by_key_and_time_with_all_markers() {
         markers = format!("&key-marker={key}&upload-id-marker={id}");
     }
     assert_eq!(ids, expected);
-    assert_eq!(c.get("/bkt?uploads&upload-id-marker=nonsense").await.elements("UploadId"), expected);
+    assert_eq!(
+        c.get("/bkt?uploads&upload-id-marker=nonsense").await.elements("UploadId"),
+        expected
+    );
     let wrong = format!("/bkt?uploads&key-marker=a&upload-id-marker={}", x.1);
     let refused = c.request("GET", &wrong).refused(400, "InvalidArgument").await;
     assert_eq!(refused.element("Message").as_deref(), Some("Invalid uploadId marker"));
@@ -392,16 +434,21 @@ async fn objects_are_read_back_part_by_part() {
     for (index, part) in parts.iter().enumerate() {
         let number = i32::try_from(index).unwrap() + 1;
         let value = sum(ChecksumAlgorithm::Sha256, part).to_base64();
-        let answer =
-            upload.part(number, part.clone()).header("x-amz-checksum-sha256", &value).expect(200).await;
+        let answer = upload
+            .part(number, part.clone())
+            .header("x-amz-checksum-sha256", &value)
+            .expect(200)
+            .await;
         assert_eq!(answer.header("x-amz-checksum-sha256"), Some(value.as_str()));
         list.push((number, answer.etag(), format!("<ChecksumSHA256>{value}</ChecksumSHA256>")));
     }
     let list: Vec<_> =
         list.iter().map(|(number, etag, sum)| (*number, etag.as_str(), sum.as_str())).collect();
     let done = upload.complete(&list).expect(200).await;
-    let composite =
-        CompositeChecksum::from_parts(parts.iter().map(|part| sum(ChecksumAlgorithm::Sha256, part))).unwrap();
+    let composite = CompositeChecksum::from_parts(
+        parts.iter().map(|part| sum(ChecksumAlgorithm::Sha256, part)),
+    )
+    .unwrap();
     assert_eq!(done.element("ChecksumSHA256"), Some(composite.to_string()));
     assert_eq!(done.element("ChecksumType").as_deref(), Some("COMPOSITE"));
 
@@ -418,19 +465,27 @@ async fn objects_are_read_back_part_by_part() {
     let range = format!("bytes {MIN}-{}/{}", 2 * MIN, 2 * MIN + 11);
     assert_eq!(second.header("content-range"), Some(range.as_str()));
     let head = f.client.request("HEAD", "/bkt/k?partNumber=3").expect(206).await;
-    assert_eq!((head.header("content-length"), head.header("x-amz-mp-parts-count")), (Some("10"), Some("3")));
-    let past = f.client.request("GET", "/bkt/k?partNumber=4").refused(416, "InvalidPartNumber").await;
+    assert_eq!(
+        (head.header("content-length"), head.header("x-amz-mp-parts-count")),
+        (Some("10"), Some("3"))
+    );
+    let past =
+        f.client.request("GET", "/bkt/k?partNumber=4").refused(416, "InvalidPartNumber").await;
     assert_eq!(past.element("ActualPartCount").as_deref(), Some("3"));
 
     let attributes = |more: &str| {
         let request = f.client.request("GET", &format!("/bkt/k?attributes{more}"));
-        request.header("x-amz-object-attributes", "ETag,Checksum,ObjectParts,ObjectSize,StorageClass")
+        request
+            .header("x-amz-object-attributes", "ETag,Checksum,ObjectParts,ObjectSize,StorageClass")
     };
     let all = attributes("").expect(200).await;
     assert_eq!(all.element("ObjectSize"), Some((2 * MIN + 11).to_string()));
     assert_eq!(all.elements("PartNumber"), ["1", "2", "3"]);
     assert_eq!(all.element("ChecksumSHA256"), Some(composite.checksum().to_base64()));
-    assert_eq!(all.element("ETag").as_deref(), Some(done.element("ETag").unwrap().trim_matches('"')));
+    assert_eq!(
+        all.element("ETag").as_deref(),
+        Some(done.element("ETag").unwrap().trim_matches('"'))
+    );
     assert_eq!(all.element("PartsCount").as_deref(), Some("3"), "{}", all.text());
     let page = f
         .client
@@ -460,7 +515,8 @@ async fn a_part_is_copied_whole_or_by_range() {
     let one = copy(1, "").expect(200).await.element("ETag").unwrap();
     let two = copy(2, "bytes=5-9").expect(200).await.element("ETag").unwrap();
     assert_eq!(
-        ETag::from_md5(sum(ChecksumAlgorithm::Md5, &data[5..10]).bytes().try_into().unwrap()).quoted(),
+        ETag::from_md5(sum(ChecksumAlgorithm::Md5, &data[5..10]).bytes().try_into().unwrap())
+            .quoted(),
         two
     );
     let past = copy(3, &format!("bytes=0-{}", data.len())).refused(400, "InvalidArgument").await;
@@ -469,7 +525,10 @@ async fn a_part_is_copied_whole_or_by_range() {
     copy(3, "bytes=99999999-999999999").refused(400, "InvalidRequest").await;
     copy(3, "bytes=5-").refused(400, "InvalidArgument").await;
     copy(3, "bytes=9-5").refused(400, "InvalidArgument").await;
-    copy(3, "").header("x-amz-copy-source-if-match", "\"0\"").refused(412, "PreconditionFailed").await;
+    copy(3, "")
+        .header("x-amz-copy-source-if-match", "\"0\"")
+        .refused(412, "PreconditionFailed")
+        .await;
     upload.complete(&[(1, &one, ""), (2, &two, "")]).expect(200).await;
     let body = f.client.get("/bkt/k").await.body;
     assert!(body == [&data[..], &data[5..10]].concat());
@@ -484,7 +543,9 @@ async fn part_markers_past_the_last_number_leave_nothing() {
     let etag = upload.part(1, "x").header("x-amz-checksum-sha256", &value).expect(200).await.etag();
     let attributes = |marker: &str| {
         let request = f.client.request("GET", "/bkt/k?attributes");
-        request.header("x-amz-object-attributes", "ObjectParts").header("x-amz-part-number-marker", marker)
+        request
+            .header("x-amz-object-attributes", "ObjectParts")
+            .header("x-amz-part-number-marker", marker)
     };
     for marker in ["10000", "10001", "2147483647"] {
         let page = upload.list(&format!("&part-number-marker={marker}")).expect(200).await;
@@ -501,14 +562,15 @@ async fn part_markers_past_the_last_number_leave_nothing() {
     assert_eq!(page.elements("PartNumber"), ["1"]);
 }
 
-/// GetObjectAttributes wrote the ETag in quotes, `-N` behind composite checksums, and the parts of every upload: a client
-/// that compares the ETag with the one it knows found another one.
+/// GetObjectAttributes wrote the ETag in quotes, `-N` behind composite checksums, and the parts of
+/// every upload: a client that compares the ETag with the one it knows found another one.
 #[tokio::test]
 async fn attributes_have_a_bare_etag_and_parts_of_composites() {
     let f = Fixture::new().await;
     let attributes = || {
         let request = f.client.request("GET", "/bkt/k?attributes");
-        request.header("x-amz-object-attributes", "ETag,Checksum,ObjectParts,StorageClass,ObjectSize")
+        request
+            .header("x-amz-object-attributes", "ETag,Checksum,ObjectParts,StorageClass,ObjectSize")
     };
     let etag = f.client.put("/bkt/k", "in one piece").await.etag();
     let whole = attributes().expect(200).await;
@@ -526,8 +588,11 @@ async fn attributes_have_a_bare_etag_and_parts_of_composites() {
         let upload = Upload::create(&f.client, &created).await;
         let crc = sum(ChecksumAlgorithm::Crc32c, b"x").to_base64();
         let part = upload.part(1, "x");
-        let part =
-            if algorithm == Some("CRC32C") { part.header("x-amz-checksum-crc32c", &crc) } else { part };
+        let part = if algorithm == Some("CRC32C") {
+            part.header("x-amz-checksum-crc32c", &crc)
+        } else {
+            part
+        };
         let etag = part.expect(200).await.etag();
         let named = format!("<ChecksumCRC32C>{crc}</ChecksumCRC32C>");
         let named = if algorithm == Some("CRC32C") { named.as_str() } else { "" };
@@ -536,7 +601,12 @@ async fn attributes_have_a_bare_etag_and_parts_of_composites() {
         assert_eq!(shown.element("ETag"), Some(done.element("ETag").unwrap().replace('"', "")));
         assert_eq!(shown.elements("PartNumber").len(), parts, "{created:?}: {}", shown.text());
         assert_eq!(shown.element("MaxParts").is_some(), parts > 0, "{created:?}: {}", shown.text());
-        assert_eq!(shown.element("PartsCount").as_deref(), Some("1"), "{created:?}: {}", shown.text());
+        assert_eq!(
+            shown.element("PartsCount").as_deref(),
+            Some("1"),
+            "{created:?}: {}",
+            shown.text()
+        );
         let name = if algorithm == Some("CRC32C") { "ChecksumCRC32C" } else { "ChecksumCRC64NVME" };
         let value = done.element(name).unwrap();
         assert_eq!(shown.element(name).as_deref(), value.split('-').next(), "{created:?}");

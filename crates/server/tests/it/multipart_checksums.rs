@@ -1,4 +1,5 @@
-//! Checksums of uploads: at Create, at each part, and of the whole object at Complete, as AWS compares them.
+//! Checksums of uploads: at Create, at each part, and of the whole object at Complete, as AWS
+//! compares them.
 
 use haul_parts::{ChecksumAlgorithm, CompositeChecksum};
 
@@ -34,15 +35,19 @@ async fn full_object_checksums_are_compared_at_complete() {
         assert_eq!(
             refused.element("Message").as_deref(),
             Some(
-                "The upload was created using the FULL_OBJECT checksum mode. The complete request must use the same checksum mode."
+                "The upload was created using the FULL_OBJECT checksum mode. The complete request \
+                 must use the same checksum mode."
             )
         );
-        // Without a type the value counts as one of the default type, and of another algorithm it is none.
+        // Without a type the value counts as one of the default type, and of another algorithm it
+        // is none.
         let untyped = complete().header(header, &value);
         if algorithm.default_type() != haul_parts::ChecksumType::FullObject {
             let refused = untyped.refused(400, "BadDigest").await;
-            let message =
-                format!("The {} you specified did not match the calculated checksum.", name.to_lowercase());
+            let message = format!(
+                "The {} you specified did not match the calculated checksum.",
+                name.to_lowercase()
+            );
             assert_eq!(refused.element("Message"), Some(message));
         }
         let other_algorithm = sum(ChecksumAlgorithm::Sha1, &data).to_base64();
@@ -69,7 +74,8 @@ async fn a_composite_checksum_at_complete_may_say_of_how_many_parts_it_is() {
         let (mut list, mut sums) = (Vec::new(), Vec::new());
         for (number, body) in [(1, bytes(MIN)), (2, bytes(100))] {
             let value = sum(algorithm, &body);
-            let part = upload.part(number, body).header(header, &value.to_base64()).expect(200).await;
+            let part =
+                upload.part(number, body).header(header, &value.to_base64()).expect(200).await;
             list.push((
                 number,
                 part.etag(),
@@ -100,7 +106,11 @@ async fn a_composite_checksum_at_complete_may_say_of_how_many_parts_it_is() {
     let upload = Upload::create(&f.client, &created).await;
     let value = sum(ChecksumAlgorithm::Crc32c, b"x").to_base64();
     let counted = format!("{value}-1");
-    upload.part(1, "x").header("x-amz-checksum-crc32c", &counted).refused(400, "InvalidRequest").await;
+    upload
+        .part(1, "x")
+        .header("x-amz-checksum-crc32c", &counted)
+        .refused(400, "InvalidRequest")
+        .await;
     let etag = upload.part(1, "x").header("x-amz-checksum-crc32c", &value).expect(200).await.etag();
     let complete = upload.complete(&[(1, &etag, "")]).header("x-amz-checksum-crc32c", &counted);
     complete.refused(400, "InvalidRequest").await;
@@ -111,7 +121,8 @@ async fn checksum_rules_of_an_upload_are_kept() {
     let f = Fixture::new().await;
     let c = &f.client;
     let create = |algorithm: &str, kind: &str| {
-        let request = c.request("POST", "/bkt/k?uploads").header("x-amz-checksum-algorithm", algorithm);
+        let request =
+            c.request("POST", "/bkt/k?uploads").header("x-amz-checksum-algorithm", algorithm);
         request.header("x-amz-checksum-type", kind)
     };
     let refused = create("SHA256", "FULL_OBJECT").refused(400, "InvalidRequest").await;
@@ -124,11 +135,17 @@ async fn checksum_rules_of_an_upload_are_kept() {
 
     let upload = Upload::create(c, &[("x-amz-checksum-algorithm", "SHA256")]).await;
     let crc = sum(ChecksumAlgorithm::Crc32c, b"x").to_base64();
-    let refused =
-        upload.part(1, "x").header("x-amz-checksum-crc32c", &crc).refused(400, "InvalidRequest").await;
+    let refused = upload
+        .part(1, "x")
+        .header("x-amz-checksum-crc32c", &crc)
+        .refused(400, "InvalidRequest")
+        .await;
     assert_eq!(
         refused.element("Message").as_deref(),
-        Some("Checksum Type mismatch occurred, expected checksum Type: sha256, actual checksum Type: crc32c")
+        Some(
+            "Checksum Type mismatch occurred, expected checksum Type: sha256, actual checksum \
+             Type: crc32c"
+        )
     );
     upload.part(1, "x").refused(400, "InvalidRequest").await;
     let sha = sum(ChecksumAlgorithm::Sha256, b"x").to_base64();
@@ -137,7 +154,8 @@ async fn checksum_rules_of_an_upload_are_kept() {
     assert_eq!(
         refused.element("Message").as_deref(),
         Some(
-            "The upload was created using a sha256 checksum. The complete request must include the checksum for each part. It was missing for part 1 in the request."
+            "The upload was created using a sha256 checksum. The complete request must include the \
+             checksum for each part. It was missing for part 1 in the request."
         )
     );
     let other = sum(ChecksumAlgorithm::Sha256, b"y").to_base64();
@@ -146,8 +164,9 @@ async fn checksum_rules_of_an_upload_are_kept() {
     upload.complete(&[(1, &etag, &with(&sha))]).expect(200).await;
 }
 
-/// Without an algorithm at Create the object has a CRC64NVME; what a part brought besides is verified, echoed, and no part of the
-/// list. With one, the parts of a list with checksums are numbered without a gap.
+/// Without an algorithm at Create the object has a CRC64NVME; what a part brought besides is
+/// verified, echoed, and no part of the list. With one, the parts of a list with checksums are
+/// numbered without a gap.
 #[tokio::test]
 async fn other_checksums_of_parts_are_echoed_and_checksums_allow_no_gaps() {
     let f = Fixture::new().await;
@@ -164,12 +183,15 @@ async fn other_checksums_of_parts_are_echoed_and_checksums_allow_no_gaps() {
     assert!(!uploads.text().contains("Checksum"), "{}", uploads.text());
     let complete = || upload.complete(&[(1, &part.etag(), "")]);
     for checksum_type in ["FULL_OBJECT", "COMPOSITE"] {
-        let refused =
-            complete().header("x-amz-checksum-type", checksum_type).refused(400, "InvalidRequest").await;
+        let refused = complete()
+            .header("x-amz-checksum-type", checksum_type)
+            .refused(400, "InvalidRequest")
+            .await;
         assert_eq!(
             refused.element("Message").as_deref(),
             Some(
-                "The upload was created using the null checksum mode. The complete request must use the same checksum mode."
+                "The upload was created using the null checksum mode. The complete request must \
+                 use the same checksum mode."
             )
         );
     }
@@ -186,7 +208,11 @@ async fn other_checksums_of_parts_are_echoed_and_checksums_allow_no_gaps() {
     let sha = sum(ChecksumAlgorithm::Sha256, &data).to_base64();
     let mut list = Vec::new();
     for number in [1, 3] {
-        let part = upload.part(number, data.clone()).header("x-amz-checksum-sha256", &sha).expect(200).await;
+        let part = upload
+            .part(number, data.clone())
+            .header("x-amz-checksum-sha256", &sha)
+            .expect(200)
+            .await;
         list.push((number, part.etag(), format!("<ChecksumSHA256>{sha}</ChecksumSHA256>")));
     }
     let list: Vec<_> =

@@ -8,7 +8,9 @@ use crate::fixture::Fixture;
 async fn a_part_number_is_digits_and_nothing_else() {
     let f = Fixture::new().await;
     let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
-    for text in ["abc", "", "%2B1", "%201", "1.0", "0x1", "2147483648", "99999999999999999999", "%C3%A4"] {
+    for text in
+        ["abc", "", "%2B1", "%201", "1.0", "0x1", "2147483648", "99999999999999999999", "%C3%A4"]
+    {
         let target = format!("/bkt/k?partNumber={text}&uploadId={id}");
         let get = f.client.request("GET", &format!("/bkt/k?partNumber={text}"));
         for request in [f.client.request("PUT", &target).body("x"), get] {
@@ -23,7 +25,9 @@ async fn a_part_number_is_digits_and_nothing_else() {
     f.client.put("/bkt/source", "0123456789").await;
     for range in ["bytes=+0-5", "bytes=0-+5"] {
         let copy = f.client.request("PUT", &format!("/bkt/k?partNumber=1&uploadId={id}"));
-        let copy = copy.header("x-amz-copy-source", "/bkt/source").header("x-amz-copy-source-range", range);
+        let copy = copy
+            .header("x-amz-copy-source", "/bkt/source")
+            .header("x-amz-copy-source-range", range);
         let refused = copy.refused(400, "InvalidArgument").await;
         assert_eq!(refused.element("ArgumentName").as_deref(), Some("x-amz-copy-source-range"));
     }

@@ -1,4 +1,5 @@
-//! Headers of an object that are not ASCII, and others that `s3s` does not read: kept byte for byte, as on AWS.
+//! Headers of an object that are not ASCII, and others that `s3s` does not read: kept byte for
+//! byte, as on AWS.
 
 use crate::client::{Auth, Client, Request, Response, UNSIGNED};
 use crate::fixture::Fixture;
@@ -31,8 +32,11 @@ fn assert_all(answer: &Response) {
 
 async fn parts(c: &Client, key: &str, create: Request) {
     let id = create.expect(200).await.element("UploadId").unwrap();
-    let part =
-        c.request("PUT", &format!("/bkt/{key}?partNumber=1&uploadId={id}")).body("x").expect(200).await;
+    let part = c
+        .request("PUT", &format!("/bkt/{key}?partNumber=1&uploadId={id}"))
+        .body("x")
+        .expect(200)
+        .await;
     let list = format!(
         "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
         part.etag()
@@ -48,7 +52,8 @@ async fn headers_in_utf8_come_back_byte_for_byte() {
     with_all(c.request("PUT", "/bkt/signed")).body("x").expect(200).await;
     let unsigned = with_all(c.request("PUT", "/bkt/unsigned")).payload(UNSIGNED).body("x");
     unsigned.expect(200).await;
-    let presigned = with_all(c.request("PUT", "/bkt/presigned")).auth(Auth::Presigned { expires: 60 });
+    let presigned =
+        with_all(c.request("PUT", "/bkt/presigned")).auth(Auth::Presigned { expires: 60 });
     presigned.body("x").expect(200).await;
     parts(c, "parts", with_all(c.request("POST", "/bkt/parts?uploads"))).await;
     let copy = c.request("PUT", "/bkt/replaced").header("x-amz-copy-source", "/bkt/signed");
@@ -61,7 +66,8 @@ async fn headers_in_utf8_come_back_byte_for_byte() {
     }
 }
 
-/// What else is said of such a request counts as ever: its signature, its payload, its conditions, who sends it.
+/// What else is said of such a request counts as ever: its signature, its payload, its conditions,
+/// who sends it.
 #[tokio::test]
 async fn requests_with_headers_in_utf8_are_checked_like_others() {
     let f = Fixture::new().await;
@@ -128,23 +134,33 @@ async fn metadata_that_comes_twice_is_joined() {
     assert_eq!(f.client.get("/bkt/k").await.header("x-amz-meta-a"), Some("1,2"));
 }
 
-/// AWS passes over a Range that it does not understand, or that asks for several ranges; it was answered 400.
+/// AWS passes over a Range that it does not understand, or that asks for several ranges; it was
+/// answered 400.
 #[tokio::test]
 async fn a_range_that_is_none_is_passed_over() {
-    let f =
-        Fixture::with(|options| options.public_read_buckets = vec![haul_parts::Bucket::new("bkt").unwrap()])
-            .await;
+    let f = Fixture::with(|options| {
+        options.public_read_buckets = vec![haul_parts::Bucket::new("bkt").unwrap()]
+    })
+    .await;
     let c = &f.client;
     c.put("/bkt/k", "0123456789").await;
-    for range in
-        ["bytes=1-0", "bytes=-1-", "bytes=0--1", "bytes=0-1,3-4", "bytes=-", "0-8", "lines=1-2", "bytes=ä-"]
-    {
+    for range in [
+        "bytes=1-0",
+        "bytes=-1-",
+        "bytes=0--1",
+        "bytes=0-1,3-4",
+        "bytes=-",
+        "0-8",
+        "lines=1-2",
+        "bytes=ä-",
+    ] {
         for method in ["GET", "HEAD"] {
             let whole = c.request(method, "/bkt/k").header("range", range).expect(200).await;
             assert_eq!(whole.header("content-length"), Some("10"), "{range}");
             assert_eq!(whole.header("content-range"), None, "{range}");
         }
-        let anonymous = c.request("GET", "/bkt/k").auth(Auth::None).header("range", range).expect(200).await;
+        let anonymous =
+            c.request("GET", "/bkt/k").auth(Auth::None).header("range", range).expect(200).await;
         assert_eq!(anonymous.text(), "0123456789", "{range}");
     }
     c.request("GET", "/bkt/k").header("range", "bytes=-0").refused(416, "InvalidRange").await;

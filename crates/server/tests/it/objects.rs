@@ -68,7 +68,11 @@ async fn an_empty_object_is_an_object() {
     assert!(get.body.is_empty());
     assert_eq!(get.header("content-length"), Some("0"));
     assert_eq!(get.header("content-type"), Some("binary/octet-stream"));
-    f.client.request("GET", "/bkt/empty").header("range", "bytes=0-0").refused(416, "InvalidRange").await;
+    f.client
+        .request("GET", "/bkt/empty")
+        .header("range", "bytes=0-0")
+        .refused(416, "InvalidRange")
+        .await;
 }
 
 #[tokio::test]
@@ -100,7 +104,11 @@ async fn ranges_are_cut_from_the_object() {
         .await;
     assert_eq!(past.element("ActualObjectSize").as_deref(), Some("1000000"));
     assert_eq!(past.element("RangeRequested").as_deref(), Some("bytes=1000000-"));
-    f.client.request("GET", "/bkt/k").header("range", "bytes=-0").refused(416, "InvalidRange").await;
+    f.client
+        .request("GET", "/bkt/k")
+        .header("range", "bytes=-0")
+        .refused(416, "InvalidRange")
+        .await;
     f.client
         .request("GET", "/bkt/k?partNumber=1")
         .header("range", "bytes=0-1")
@@ -112,8 +120,14 @@ async fn ranges_are_cut_from_the_object() {
 async fn reads_obey_their_conditions() {
     let f = Fixture::new().await;
     let etag = f.client.put("/bkt/k", "x").await.etag();
-    let modified =
-        f.client.request("HEAD", "/bkt/k").expect(200).await.header("last-modified").unwrap().to_owned();
+    let modified = f
+        .client
+        .request("HEAD", "/bkt/k")
+        .expect(200)
+        .await
+        .header("last-modified")
+        .unwrap()
+        .to_owned();
     let (past, future) = ("Thu, 01 Jan 1998 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT");
     let other = "\"00000000000000000000000000000000\"";
     let cases: [(&[(&str, &str)], u16); 14] = [
@@ -193,12 +207,16 @@ async fn the_rest_of_another_object_is_not_sent() {
 async fn writes_obey_their_conditions() {
     let f = Fixture::new().await;
     let c = &f.client;
-    let put = |name: &'static str, value: &str| c.request("PUT", "/bkt/k").header(name, value).body("new");
+    let put = |name: &'static str, value: &str| {
+        c.request("PUT", "/bkt/k").header(name, value).body("new")
+    };
     put("if-match", "\"00000000000000000000000000000000\"").refused(404, "NoSuchKey").await;
     let etag = put("if-none-match", "*").expect(200).await.etag();
     let refused = put("if-none-match", "*").refused(412, "PreconditionFailed").await;
     assert_eq!(refused.element("Condition").as_deref(), Some("If-None-Match"));
-    put("if-match", "\"00000000000000000000000000000000\"").refused(412, "PreconditionFailed").await;
+    put("if-match", "\"00000000000000000000000000000000\"")
+        .refused(412, "PreconditionFailed")
+        .await;
     put("if-match", &etag).expect(200).await;
     put("if-none-match", &etag).refused(501, "NotImplemented").await;
     let delete = |value: &str| c.request("DELETE", "/bkt/k").header("if-match", value);
@@ -232,7 +250,8 @@ async fn of_many_writers_who_want_to_be_first_one_is() {
 #[tokio::test]
 async fn what_cannot_be_promised_is_refused() {
     let f = Fixture::new().await;
-    let put = |name: &str, value: &str| f.client.request("PUT", "/bkt/k").header(name, value).body("x");
+    let put =
+        |name: &str, value: &str| f.client.request("PUT", "/bkt/k").header(name, value).body("x");
     put("x-amz-object-lock-mode", "GOVERNANCE").refused(400, "InvalidRequest").await;
     for value in ["true", "false"] {
         let bypass = |method, target| {
@@ -240,12 +259,14 @@ async fn what_cannot_be_promised_is_refused() {
             request.header("x-amz-bypass-governance-retention", value)
         };
         bypass("DELETE", "/bkt/k").refused(400, "InvalidArgument").await;
-        let batch = bypass("POST", "/bkt?delete").body("<Delete><Object><Key>k</Key></Object></Delete>");
+        let batch =
+            bypass("POST", "/bkt?delete").body("<Delete><Object><Key>k</Key></Object></Delete>");
         batch.refused(400, "InvalidArgument").await;
     }
     for class in ["BOGUS", "standard", "OUTPOSTS"] {
         put("x-amz-storage-class", class).refused(400, "InvalidStorageClass").await;
-        let create = f.client.request("POST", "/bkt/k?uploads").header("x-amz-storage-class", class);
+        let create =
+            f.client.request("POST", "/bkt/k?uploads").header("x-amz-storage-class", class);
         let refused = create.refused(400, "InvalidStorageClass").await;
         assert_eq!(refused.element("StorageClassRequested").as_deref(), Some(class));
     }
@@ -257,21 +278,25 @@ async fn what_cannot_be_promised_is_refused() {
         ("retention", "<Retention><Mode>GOVERNANCE</Mode></Retention>"),
         ("legal-hold", "<LegalHold><Status>ON</Status></LegalHold>"),
     ] {
-        for (target, status, code) in [("/bkt/k", 400, "InvalidRequest"), ("/bkt/absent", 404, "NoSuchKey")] {
+        for (target, status, code) in
+            [("/bkt/k", 400, "InvalidRequest"), ("/bkt/absent", 404, "NoSuchKey")]
+        {
             let target = format!("{target}?{sub_resource}");
             f.client.request("GET", &target).refused(status, code).await;
             f.client.request("PUT", &target).body(document).refused(status, code).await;
         }
     }
-    let lock =
-        "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>";
+    let lock = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>";
     f.client.request("PUT", "/bkt?object-lock").body(lock).refused(409, "InvalidBucketState").await;
     put("x-amz-meta-big", &"x".repeat(2100)).refused(400, "MetadataTooLarge").await;
     put("x-amz-tagging", "a=1&a=2").refused(400, "InvalidArgument").await;
-    put("x-amz-website-redirect-location", "elsewhere").refused(400, "InvalidRedirectLocation").await;
+    put("x-amz-website-redirect-location", "elsewhere")
+        .refused(400, "InvalidRedirectLocation")
+        .await;
 }
 
-/// Only lists that begin with `public-` used to be looked at: whoever granted something was told that it was so.
+/// Only lists that begin with `public-` used to be looked at: whoever granted something was told
+/// that it was so.
 #[tokio::test]
 async fn access_control_lists_that_give_something_away_are_refused() {
     let f = Fixture::new().await;
@@ -289,7 +314,8 @@ async fn access_control_lists_that_give_something_away_are_refused() {
         c.request("PUT", "/bkt/k").header(name, value).body("x").refused(400, code).await;
         c.request("POST", "/bkt/k?uploads").header(name, value).refused(400, code).await;
         copied("/bkt/k").header(name, value).refused(400, code).await;
-        let of_bucket = if code == "InvalidArgument" { code } else { "InvalidBucketAclWithObjectOwnership" };
+        let of_bucket =
+            if code == "InvalidArgument" { code } else { "InvalidBucketAclWithObjectOwnership" };
         c.request("PUT", "/given-away").header(name, value).refused(400, of_bucket).await;
     }
     c.request("HEAD", "/bkt/k").expect(404).await;
@@ -330,7 +356,10 @@ async fn keys_are_bytes_and_never_paths() {
     expected.sort();
     let listed: Vec<Vec<u8>> = list.elements("Key").iter().map(|key| decode(key)).collect();
     assert_eq!(listed, expected);
-    f.client.request("PUT", &format!("/bkt/{}", "x".repeat(1025))).refused(400, "KeyTooLongError").await;
+    f.client
+        .request("PUT", &format!("/bkt/{}", "x".repeat(1025)))
+        .refused(400, "KeyTooLongError")
+        .await;
     f.client.request("PUT", "/bkt/%FF").refused(400, "InvalidURI").await;
 }
 
@@ -386,23 +415,28 @@ async fn a_copy_is_the_same_bytes() {
         .refused(412, "PreconditionFailed")
         .await;
     copy("/bkt/from%20here").header("if-none-match", "*").refused(412, "PreconditionFailed").await;
-    let since = |date: &str| copy("/bkt/from%20here").header("x-amz-copy-source-if-modified-since", date);
+    let since =
+        |date: &str| copy("/bkt/from%20here").header("x-amz-copy-source-if-modified-since", date);
     let modified = c.request("HEAD", "/bkt/from%20here").expect(200).await;
     since(modified.header("last-modified").unwrap()).refused(412, "PreconditionFailed").await;
     since("Fri, 01 Jan 2100 00:00:00 GMT").expect(200).await;
-    let onto_itself = |c: &Client| c.request("PUT", "/bkt/copy").header("x-amz-copy-source", "/bkt/copy");
+    let onto_itself =
+        |c: &Client| c.request("PUT", "/bkt/copy").header("x-amz-copy-source", "/bkt/copy");
     onto_itself(c).refused(400, "InvalidRequest").await;
     onto_itself(c)
         .header("x-amz-metadata-directive", "REPLACE")
         .header("content-type", "z/z")
         .expect(200)
         .await;
-    assert_eq!(c.request("HEAD", "/bkt/copy").expect(200).await.header("content-type"), Some("z/z"));
+    assert_eq!(
+        c.request("HEAD", "/bkt/copy").expect(200).await.header("content-type"),
+        Some("z/z")
+    );
     assert!(c.get("/bkt/copy").await.body == data);
 }
 
-/// A copy onto itself has to say something of the object, but nothing new: a client that writes the class of every object
-/// again was refused where the object had it already.
+/// A copy onto itself has to say something of the object, but nothing new: a client that writes the
+/// class of every object again was refused where the object had it already.
 #[tokio::test]
 async fn a_copy_onto_itself_may_say_what_is_so_already() {
     let f = Fixture::new().await;
@@ -432,8 +466,8 @@ async fn a_copy_onto_itself_may_say_what_is_so_already() {
         .await;
 }
 
-/// A copy used to be pinned to the version that was looked at first: with a writer beside it one CopyObject of six failed
-/// with a condition that nobody had sent.
+/// A copy used to be pinned to the version that was looked at first: with a writer beside it one
+/// CopyObject of six failed with a condition that nobody had sent.
 #[tokio::test]
 async fn a_source_that_is_overwritten_meanwhile_is_copied_in_one_of_its_versions() {
     let f = Fixture::new().await;
@@ -447,14 +481,22 @@ async fn a_source_that_is_overwritten_meanwhile_is_copied_in_one_of_its_versions
         async move {
             let mut written = 0;
             while stopped.is_empty() {
-                client.request("PUT", "/bkt/source").body(versions[written % 2].clone()).expect(200).await;
+                client
+                    .request("PUT", "/bkt/source")
+                    .body(versions[written % 2].clone())
+                    .expect(200)
+                    .await;
                 written += 1;
             }
             written
         }
     });
     for round in 0..60 {
-        let copy = c.request("PUT", "/bkt/copy").header("x-amz-copy-source", "/bkt/source").expect(200).await;
+        let copy = c
+            .request("PUT", "/bkt/copy")
+            .header("x-amz-copy-source", "/bkt/source")
+            .expect(200)
+            .await;
         let got = c.get("/bkt/copy").await;
         assert_eq!(copy.element("ETag"), Some(got.etag()));
         assert!(versions.contains(&got.body), "round {round}: {} bytes of neither", got.body.len());
@@ -463,20 +505,25 @@ async fn a_source_that_is_overwritten_meanwhile_is_copied_in_one_of_its_versions
         part.header("x-amz-copy-source-range", "bytes=100-29999").expect(200).await;
         // A condition that somebody did send counts on every version.
         let never = c.request("PUT", "/bkt/copy").header("x-amz-copy-source", "/bkt/source");
-        never.header("x-amz-copy-source-if-match", "\"0\"").refused(412, "PreconditionFailed").await;
+        never
+            .header("x-amz-copy-source-if-match", "\"0\"")
+            .refused(412, "PreconditionFailed")
+            .await;
     }
     stop.send(()).unwrap();
     let written = writer.await.unwrap();
     assert!(written > 20, "the source was written {written} times only");
 }
 
-/// AWS computes the ETag of a copy from its bytes; here no byte is read, so the copy has the ETag and the checksum that its
-/// source came with. Clients that compare an ETag of that form with an MD5 would err with the source too.
+/// AWS computes the ETag of a copy from its bytes; here no byte is read, so the copy has the ETag
+/// and the checksum that its source came with. Clients that compare an ETag of that form with an
+/// MD5 would err with the source too.
 #[tokio::test]
 async fn a_copy_of_an_object_in_parts_keeps_its_etag_and_checksum() {
     let f = Fixture::new().await;
     let c = &f.client;
-    let created = c.request("POST", "/bkt/parts?uploads").header("x-amz-checksum-algorithm", "SHA256");
+    let created =
+        c.request("POST", "/bkt/parts?uploads").header("x-amz-checksum-algorithm", "SHA256");
     let id = created.expect(200).await.element("UploadId").unwrap();
     let data = bytes(5 * 1024 * 1024 + 17);
     let mut list = String::new();
@@ -495,11 +542,13 @@ async fn a_copy_of_an_object_in_parts_keeps_its_etag_and_checksum() {
     }
     let list = format!("<CompleteMultipartUpload>{list}</CompleteMultipartUpload>");
     c.request("POST", &format!("/bkt/parts?uploadId={id}")).body(list).expect(200).await;
-    let head = |key: &str| c.request("HEAD", key).header("x-amz-checksum-mode", "ENABLED").expect(200);
+    let head =
+        |key: &str| c.request("HEAD", key).header("x-amz-checksum-mode", "ENABLED").expect(200);
     let source = head("/bkt/parts").await;
     assert!(source.etag().ends_with("-2\""), "{}", source.etag());
 
-    let copied = c.request("PUT", "/bkt/copy").header("x-amz-copy-source", "/bkt/parts").expect(200).await;
+    let copied =
+        c.request("PUT", "/bkt/copy").header("x-amz-copy-source", "/bkt/parts").expect(200).await;
     assert_eq!(copied.element("ETag").unwrap(), source.etag());
     let copy = head("/bkt/copy").await;
     for name in ["etag", "content-length", "x-amz-checksum-sha256", "x-amz-checksum-type"] {

@@ -1,4 +1,5 @@
-//! What a signature in a URL covers, in both versions; and what the answer says when it does not match.
+//! What a signature in a URL covers, in both versions; and what the answer says when it does not
+//! match.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,12 +22,16 @@ struct OldUrl<'a> {
 impl OldUrl<'_> {
     fn sign(&self, c: &Client) -> String {
         let expires = jiff::Timestamp::now().as_second() + 60;
-        let amz: String = self.amz.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-        let text = format!("{}\n\n{}\n{expires}\n{amz}{}", self.method, self.content_type, self.path);
+        let amz: String =
+            self.amz.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let text =
+            format!("{}\n\n{}\n{expires}\n{amz}{}", self.method, self.content_type, self.path);
         let mac = hmac_sha1(c.credentials.secret_access_key.expose().as_bytes(), text.as_bytes());
-        let signature = STANDARD.encode(mac).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+        let signature =
+            STANDARD.encode(mac).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
         let id = &c.credentials.access_key_id;
-        let mut url = format!("{}?AWSAccessKeyId={id}&Signature={signature}&Expires={expires}", self.path);
+        let mut url =
+            format!("{}?AWSAccessKeyId={id}&Signature={signature}&Expires={expires}", self.path);
         for (name, value) in self.amz {
             url.push_str(&format!("&{name}={value}"));
         }
@@ -53,20 +58,27 @@ fn hmac_sha1(key: &[u8], message: &[u8]) -> Vec<u8> {
 /// Sends a URL as it is, with no header but these.
 async fn send(f: &Fixture, method: &str, url: &str, headers: &str, body: &str) -> Response {
     let length = body.len();
-    let head =
-        format!("{method} {url} HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
+    let head = format!(
+        "{method} {url} HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+    );
     f.client.raw(head.as_bytes()).await
 }
 
 #[track_caller]
 fn assert_refused(answer: &Response, status: u16, code: &str) {
-    assert_eq!((answer.status, answer.element("Code").as_deref()), (status, Some(code)), "{}", answer.text());
+    assert_eq!(
+        (answer.status, answer.element("Code").as_deref()),
+        (status, Some(code)),
+        "{}",
+        answer.text()
+    );
 }
 
 const TAGS: &str = "<Tagging><TagSet><Tag><Key>a</Key><Value>new</Value></Tag></TagSet></Tagging>";
 
-/// `s3s` left out of the signed text what was given twice, and routed by it: with `&tagging&tagging` behind it, a presigned GET
-/// read the tags and a presigned PUT replaced them. Other sub-resources version 2 does not cover at all.
+/// `s3s` left out of the signed text what was given twice, and routed by it: with
+/// `&tagging&tagging` behind it, a presigned GET read the tags and a presigned PUT replaced them.
+/// Other sub-resources version 2 does not cover at all.
 #[tokio::test]
 async fn a_version_two_url_stays_the_operation_it_was_signed_for() {
     let f = Fixture::new().await;
@@ -75,17 +87,26 @@ async fn a_version_two_url_stays_the_operation_it_was_signed_for() {
     let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
     for (method, body) in [("GET", ""), ("PUT", TAGS), ("DELETE", ""), ("POST", "")] {
         let url = old(method, "/bkt/k", &f.client);
-        for name in
-            ["tagging", "acl", "uploads", "versionId=null", "restore", "torrent", "response-expires=x"]
-        {
+        for name in [
+            "tagging",
+            "acl",
+            "uploads",
+            "versionId=null",
+            "restore",
+            "torrent",
+            "response-expires=x",
+        ] {
             let twice = send(&f, method, &format!("{url}&{name}&{name}"), "", body).await;
             assert_refused(&twice, 400, "InvalidArgument");
             let once = send(&f, method, &format!("{url}&{name}"), "", body).await;
             assert!(once.status == 403 || once.status == 405, "{method} {name}: {}", once.text());
         }
-        for appended in
-            ["&%74agging&tagging", "&uploadId=U&uploadId=U&partNumber=1", "&Expires=9", "&AWSAccessKeyId=x"]
-        {
+        for appended in [
+            "&%74agging&tagging",
+            "&uploadId=U&uploadId=U&partNumber=1",
+            "&Expires=9",
+            "&AWSAccessKeyId=x",
+        ] {
             let appended = appended.replace("=U", &format!("={id}"));
             assert_refused(
                 &send(&f, method, &format!("{url}{appended}"), "", body).await,
@@ -96,13 +117,18 @@ async fn a_version_two_url_stays_the_operation_it_was_signed_for() {
     }
     let url = old("GET", "/bkt/k", &f.client);
     for open in ["attributes", "legal-hold", "retention", "encryption", "publicAccessBlock"] {
-        assert_refused(&send(&f, "GET", &format!("{url}&{open}"), "", "").await, 403, "AccessDenied");
+        assert_refused(
+            &send(&f, "GET", &format!("{url}&{open}"), "", "").await,
+            403,
+            "AccessDenied",
+        );
     }
     assert_eq!(send(&f, "GET", &url, "", "").await.text(), "kept");
     assert_eq!(f.client.get("/bkt/k?tagging").await.element("Value").as_deref(), Some("old"));
 }
 
-/// Version 4 covers the whole query, but what verifies and what decides could still read another of two each.
+/// Version 4 covers the whole query, but what verifies and what decides could still read another of
+/// two each.
 #[tokio::test]
 async fn a_parameter_that_is_given_twice_is_refused_however_it_is_signed() {
     let f = Fixture::new().await;
@@ -116,19 +142,25 @@ async fn a_parameter_that_is_given_twice_is_refused_however_it_is_signed() {
             ("GET", "/bkt?prefix=a&prefix=b"),
             ("PUT", "/bkt/k?X-Amz-Meta-A=1&x-amz-meta-a=2"),
         ] {
-            f.client.request(method, target).auth(auth.clone()).refused(400, "InvalidArgument").await;
+            f.client
+                .request(method, target)
+                .auth(auth.clone())
+                .refused(400, "InvalidArgument")
+                .await;
         }
     }
     assert_eq!(f.client.get("/bkt/k").await.text(), "kept");
 }
 
-/// boto3 puts Metadata and ContentType into the query of the URLs that it signs with version 2, its default in the older regions.
-/// They were in no header and so not in the signed text, and the URL was refused.
+/// boto3 puts Metadata and ContentType into the query of the URLs that it signs with version 2, its
+/// default in the older regions. They were in no header and so not in the signed text, and the URL
+/// was refused.
 #[tokio::test]
 async fn metadata_in_a_version_two_url_is_signed_and_kept() {
     let f = Fixture::new().await;
     let amz = [("x-amz-meta-color", "blue"), ("x-amz-storage-class", "STANDARD_IA")];
-    let url = OldUrl { method: "PUT", path: "/bkt/k", content_type: "text/plain", amz: &amz }.sign(&f.client);
+    let url = OldUrl { method: "PUT", path: "/bkt/k", content_type: "text/plain", amz: &amz }
+        .sign(&f.client);
     for (other, code) in [
         (url.replace("blue", "green"), "SignatureDoesNotMatch"),
         (url.replace("&x-amz-storage-class=STANDARD_IA", ""), "SignatureDoesNotMatch"),
@@ -140,20 +172,30 @@ async fn metadata_in_a_version_two_url_is_signed_and_kept() {
     }
     let copying = send(&f, "PUT", &url, "x-amz-copy-source: bkt/other\r\n", "x").await;
     assert_refused(&copying, 403, "SignatureDoesNotMatch");
-    let framed =
-        send(&f, "PUT", &url, "x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER\r\n", "0\r\n\r\n")
-            .await;
+    let framed = send(
+        &f,
+        "PUT",
+        &url,
+        "x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER\r\n",
+        "0\r\n\r\n",
+    )
+    .await;
     assert_refused(&framed, 501, "NotImplemented");
     f.client.request("HEAD", "/bkt/k").expect(404).await;
 
-    // The hash of the body is a header of the family like any other, and signed; it holds for the bytes too.
+    // The hash of the body is a header of the family like any other, and signed; it holds for the
+    // bytes too.
     let other = hex::encode(Sha256::digest(b"other"));
     let amz_and_hash = [("x-amz-content-sha256", &*other), amz[0], amz[1]];
-    let hashed =
-        OldUrl { method: "PUT", path: "/bkt/k", content_type: "", amz: &amz_and_hash }.sign(&f.client);
+    let hashed = OldUrl { method: "PUT", path: "/bkt/k", content_type: "", amz: &amz_and_hash }
+        .sign(&f.client);
     let hashed = hashed.replace(&format!("&x-amz-content-sha256={other}"), "");
     let header = format!("x-amz-content-sha256: {other}\r\n");
-    assert_refused(&send(&f, "PUT", &hashed, &header, "sent").await, 400, "XAmzContentSHA256Mismatch");
+    assert_refused(
+        &send(&f, "PUT", &hashed, &header, "sent").await,
+        400,
+        "XAmzContentSHA256Mismatch",
+    );
     f.client.request("HEAD", "/bkt/k").expect(404).await;
     assert_eq!(send(&f, "PUT", &hashed, &header, "other").await.status, 200);
 
@@ -171,7 +213,8 @@ async fn metadata_in_a_version_two_url_is_signed_and_kept() {
 async fn a_version_two_url_can_do_what_its_key_can() {
     let f = Fixture::with(|options| {
         options.grants = haul_server::Grant::parse_file(
-            "[[keys]]\naccess_key_id = \"READER\"\nsecret_access_key = \"s\"\naccess = \"read-only\"\nscopes = [\"bkt/a\"]\n",
+            "[[keys]]\naccess_key_id = \"READER\"\nsecret_access_key = \"s\"\naccess = \
+             \"read-only\"\nscopes = [\"bkt/a\"]\n",
         )
         .unwrap();
     })
@@ -182,8 +225,16 @@ async fn a_version_two_url_can_do_what_its_key_can() {
     reader.credentials.access_key_id = "READER".to_owned();
     reader.credentials.secret_access_key = Secret::new("s");
     assert_eq!(send(&f, "GET", &old("GET", "/bkt/a1", &reader), "", "").await.text(), "a");
-    assert_refused(&send(&f, "GET", &old("GET", "/bkt/b1", &reader), "", "").await, 403, "AccessDenied");
-    assert_refused(&send(&f, "PUT", &old("PUT", "/bkt/a1", &reader), "", "x").await, 403, "AccessDenied");
+    assert_refused(
+        &send(&f, "GET", &old("GET", "/bkt/b1", &reader), "", "").await,
+        403,
+        "AccessDenied",
+    );
+    assert_refused(
+        &send(&f, "PUT", &old("PUT", "/bkt/a1", &reader), "", "x").await,
+        403,
+        "AccessDenied",
+    );
     reader.credentials.access_key_id = "STRANGER".to_owned();
     assert_refused(
         &send(&f, "GET", &old("GET", "/bkt/a1", &reader), "", "").await,
@@ -204,12 +255,17 @@ async fn a_mismatch_shows_what_was_computed_and_no_secret() {
     let mut forger = f.client.clone();
     forger.credentials.secret_access_key = Secret::new("guess");
     for auth in [Auth::Header, Auth::Presigned { expires: 60 }] {
-        let request =
-            forger.request("GET", "/bkt/a%20b?prefix=%2B&x=").header("x-amz-meta-a", " 1  2 ").auth(auth);
+        let request = forger
+            .request("GET", "/bkt/a%20b?prefix=%2B&x=")
+            .header("x-amz-meta-a", " 1  2 ")
+            .auth(auth);
         let signed = request.sign();
         let refused = f.client.raw(signed.head.as_bytes()).await;
         assert_refused(&refused, 403, "SignatureDoesNotMatch");
-        assert_eq!(refused.element("AWSAccessKeyId").as_deref(), Some(&*f.client.credentials.access_key_id));
+        assert_eq!(
+            refused.element("AWSAccessKeyId").as_deref(),
+            Some(&*f.client.credentials.access_key_id)
+        );
         assert_eq!(refused.element("SignatureProvided").as_deref(), Some(&*signed.signature));
         let canonical = refused.element("CanonicalRequest").unwrap();
         let lines: Vec<&str> = canonical.lines().collect();
@@ -218,11 +274,15 @@ async fn a_mismatch_shows_what_was_computed_and_no_secret() {
         assert!(canonical.contains("\nx-amz-meta-a:1 2\n"), "{canonical}");
         let to_sign = refused.element("StringToSign").unwrap();
         let hash = hex::encode(Sha256::digest(canonical.as_bytes()));
-        assert_eq!(to_sign, format!("AWS4-HMAC-SHA256\n{}\n{}\n{hash}", signed.timestamp, signed.scope));
+        assert_eq!(
+            to_sign,
+            format!("AWS4-HMAC-SHA256\n{}\n{}\n{hash}", signed.timestamp, signed.scope)
+        );
         assert_eq!(text_of(&refused.element("StringToSignBytes").unwrap()), to_sign);
         assert_eq!(text_of(&refused.element("CanonicalRequestBytes").unwrap()), canonical);
         assert!(!refused.text().contains(f.client.credentials.secret_access_key.expose()));
-        // It is the very text that the client signed, but for the blanks, which it counts otherwise.
+        // It is the very text that the client signed, but for the blanks, which it counts
+        // otherwise.
         let request = forger.request("GET", "/bkt/a%20b?x=").sign();
         let refused = f.client.raw(request.head.as_bytes()).await;
         let to_sign = refused.element("StringToSign").unwrap();
@@ -236,7 +296,8 @@ async fn a_mismatch_shows_what_was_computed_and_no_secret() {
     assert_eq!(refused.element("CanonicalRequest"), None);
 }
 
-/// A presigned PUT overwrote what its signer had said must not be there: the condition was in the query and was not read.
+/// A presigned PUT overwrote what its signer had said must not be there: the condition was in the
+/// query and was not read.
 #[tokio::test]
 async fn a_condition_in_a_presigned_url_holds() {
     let f = Fixture::new().await;
@@ -266,14 +327,18 @@ async fn a_condition_in_a_presigned_url_holds() {
     complete("").expect(200).await;
 }
 
-/// The SDK for JavaScript presigns with the checksum of a body that it does not have yet. This is how browsers upload.
+/// The SDK for JavaScript presigns with the checksum of a body that it does not have yet. This is
+/// how browsers upload.
 #[tokio::test]
 async fn a_checksum_in_a_presigned_url_is_signed_and_ignored() {
     let f = Fixture::new().await;
     let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
-    let query = "x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&x-id=PutObject";
-    for target in [format!("/bkt/k?{query}"), format!("/bkt/k?partNumber=1&uploadId={id}&{query}")] {
-        let put = f.client.request("PUT", &target).auth(Auth::Presigned { expires: 60 }).body("bytes");
+    let query =
+        "x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&x-id=PutObject";
+    for target in [format!("/bkt/k?{query}"), format!("/bkt/k?partNumber=1&uploadId={id}&{query}")]
+    {
+        let put =
+            f.client.request("PUT", &target).auth(Auth::Presigned { expires: 60 }).body("bytes");
         let answer = put.clone().expect(200).await;
         assert_eq!(answer.header("x-amz-checksum-crc32"), None);
         assert!(answer.header("x-amz-checksum-crc64nvme").is_some());
@@ -284,7 +349,8 @@ async fn a_checksum_in_a_presigned_url_is_signed_and_ignored() {
             "SignatureDoesNotMatch",
         );
         // A header is no parameter: that one is a promise about this body.
-        let put = f.client.request("PUT", &target).auth(Auth::Presigned { expires: 60 }).body("bytes");
+        let put =
+            f.client.request("PUT", &target).auth(Auth::Presigned { expires: 60 }).body("bytes");
         put.header("x-amz-checksum-crc32", "AAAAAA==").refused(400, "BadDigest").await;
     }
     assert_eq!(f.client.get("/bkt/k").await.text(), "bytes");
@@ -293,16 +359,21 @@ async fn a_checksum_in_a_presigned_url_is_signed_and_ignored() {
 /// At AWS a plus sign in a path is a blank; clients write `%2B` for the sign itself, and have to.
 #[tokio::test]
 async fn a_plus_in_a_path_and_a_copy_source_is_a_blank() {
-    let f = Fixture::with(|options| options.public_read_buckets = vec!["bkt".parse().unwrap()]).await;
+    let f =
+        Fixture::with(|options| options.public_read_buckets = vec!["bkt".parse().unwrap()]).await;
     f.client.put("/bkt/a%2Bb", "plus").await;
     f.client.put("/bkt/a%20b", "blank").await;
     let get = |auth: Auth| f.client.request("GET", "/bkt/a+b").auth(auth);
     for auth in [Auth::Header, Auth::Presigned { expires: 60 }, Auth::None] {
         assert_eq!(get(auth.clone()).expect(200).await.text(), "blank");
-        assert_eq!(f.client.request("GET", "/bkt/a%2Bb").auth(auth).expect(200).await.text(), "plus");
+        assert_eq!(
+            f.client.request("GET", "/bkt/a%2Bb").auth(auth).expect(200).await.text(),
+            "plus"
+        );
     }
     assert_eq!(send(&f, "GET", &old("GET", "/bkt/a+b", &f.client), "", "").await.text(), "blank");
-    for (source, expected) in [("bkt/a+b", "blank"), ("/bkt/a%2Bb", "plus"), ("bkt/a%20b", "blank")] {
+    for (source, expected) in [("bkt/a+b", "blank"), ("/bkt/a%2Bb", "plus"), ("bkt/a%20b", "blank")]
+    {
         f.client.request("PUT", "/bkt/copy").header("x-amz-copy-source", source).expect(200).await;
         assert_eq!(f.client.get("/bkt/copy").await.text(), expected, "{source}");
     }
@@ -314,7 +385,8 @@ async fn a_plus_in_a_path_and_a_copy_source_is_a_blank() {
 #[tokio::test]
 async fn a_plus_in_a_path_does_not_leave_a_scope() {
     let f = Fixture::with(|options| {
-        let file = "[[keys]]\naccess_key_id = \"K\"\nsecret_access_key = \"s\"\nscopes = [\"bkt/a+\"]\n";
+        let file =
+            "[[keys]]\naccess_key_id = \"K\"\nsecret_access_key = \"s\"\nscopes = [\"bkt/a+\"]\n";
         options.grants = haul_server::Grant::parse_file(file).unwrap();
     })
     .await;

@@ -47,7 +47,12 @@ struct Manner {
 
 impl Senders {
     /// Starts them, and waits until the server has got so many bytes of their bodies.
-    async fn start(f: &Fixture, request: impl Fn(usize) -> Request, manner: Manner, received: usize) -> Self {
+    async fn start(
+        f: &Fixture,
+        request: impl Fn(usize) -> Request,
+        manner: Manner,
+        received: usize,
+    ) -> Self {
         let mut senders = Self { tasks: JoinSet::new(), ended: Arc::default() };
         let before = metric(f, "haul_received_bytes_total").await;
         for number in 0..SENDERS {
@@ -102,7 +107,10 @@ async fn assert_held_up_by_nobody<F: Future<Output = ()>>(
     let started = Instant::now();
     tokio::time::timeout(Duration::from_secs(60), fast()).await.expect("not for ever");
     let beside = started.elapsed();
-    assert!(beside < 5 * alone + AT_ONCE, "alone {alone:?}, beside {SENDERS} slow senders {beside:?}");
+    assert!(
+        beside < 5 * alone + AT_ONCE,
+        "alone {alone:?}, beside {SENDERS} slow senders {beside:?}"
+    );
     senders
 }
 
@@ -114,7 +122,8 @@ async fn fast_put(f: &Fixture) {
     f.client.request("PUT", "/bkt/fast").body(bytes(PUT_BYTES)).expect(200).await;
 }
 
-/// A permit for a block was taken before its bytes came: 64 PUTs of 40 B/s held up all others for as long as they liked.
+/// A permit for a block was taken before its bytes came: 64 PUTs of 40 B/s held up all others for
+/// as long as they liked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_is_not_held_up_by_80_of_40_bytes_per_second() {
     let f = fixture().await;
@@ -142,21 +151,27 @@ async fn an_upload_is_not_held_up_by_80_that_stopped_in_a_block() {
     assert_held_up_by_nobody(|| fast_put(&f), senders).await;
 }
 
-/// Whoever is given a presigned URL could open it 64 times without a body, and nobody else's upload came in.
+/// Whoever is given a presigned URL could open it 64 times without a body, and nobody else's upload
+/// came in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_is_not_held_up_by_a_presigned_url_opened_80_times() {
     let f = fixture().await;
     let presigned = |number: usize| {
         let opened = put(&f, 0).auth(Auth::Presigned { expires: 600 });
         // Half of them wait for a 100, which they get, and send nothing all the same.
-        if number.is_multiple_of(2) { opened.unsigned_header("expect", "100-continue") } else { opened }
+        if number.is_multiple_of(2) {
+            opened.unsigned_header("expect", "100-continue")
+        } else {
+            opened
+        }
     };
-    let senders = Senders::start(&f, presigned, Manner { at_once: Arc::default(), every_100_ms: 0 }, 0);
+    let senders =
+        Senders::start(&f, presigned, Manner { at_once: Arc::default(), every_100_ms: 0 }, 0);
     assert_held_up_by_nobody(|| fast_put(&f), senders).await;
 }
 
-/// Room for a signed chunk was taken before it came: 48 senders took all of it. Later they made way, but
-/// one at a time, which took up to 13 s.
+/// Room for a signed chunk was taken before it came: 48 senders took all of it. Later they made
+/// way, but one at a time, which took up to 13 s.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signed_chunks_are_not_held_up_by_80_that_hold_theirs_back() {
     let f = fixture().await;
@@ -186,7 +201,8 @@ async fn a_document_is_not_held_up_by_80_that_hold_theirs_back() {
     let fast = || async {
         f.client.request("POST", "/bkt?delete").body(document.clone()).expect(200).await;
     };
-    let request = |_| f.client.request("POST", "/bkt?delete").payload(UNSIGNED).content_length(6_200_000);
+    let request =
+        |_| f.client.request("POST", "/bkt?delete").payload(UNSIGNED).content_length(6_200_000);
     let manner = Manner { at_once: Arc::new(vec![b' '; 6_199_999]), every_100_ms: 0 };
     let senders = Senders::start(&f, request, manner, 20_000_000);
     let senders = assert_held_up_by_nobody(fast, senders).await;
@@ -196,13 +212,19 @@ async fn a_document_is_not_held_up_by_80_that_hold_theirs_back() {
     f.client.request("POST", "/bkt?delete").body(small).expect(200).await;
 }
 
-/// Uploads without a body took all connections, and the next one waited in the listen queue for as long as they liked.
+/// Uploads without a body took all connections, and the next one waited in the listen queue for as
+/// long as they liked.
 #[tokio::test]
 async fn one_key_pair_cannot_take_all_places_while_another_waits() {
-    let credentials =
-        Credentials { access_key_id: "GREEDY".to_owned(), secret_access_key: Secret::new("secret") };
-    let grant =
-        Grant { credentials: credentials.clone(), access: AccessLevel::ReadWrite, scopes: Vec::new() };
+    let credentials = Credentials {
+        access_key_id: "GREEDY".to_owned(),
+        secret_access_key: Secret::new("secret"),
+    };
+    let grant = Grant {
+        credentials: credentials.clone(),
+        access: AccessLevel::ReadWrite,
+        scopes: Vec::new(),
+    };
     let f = Fixture::with(|options| {
         options.limits.connections = 8;
         options.grants = vec![grant];
@@ -211,8 +233,10 @@ async fn one_key_pair_cannot_take_all_places_while_another_waits() {
     let greedy = Client { credentials, ..f.client.clone() };
     let mut streams = Vec::new();
     for number in 0..8 {
-        let put =
-            greedy.request("PUT", &format!("/bkt/{number}")).payload(UNSIGNED).content_length(PUT_BYTES);
+        let put = greedy
+            .request("PUT", &format!("/bkt/{number}"))
+            .payload(UNSIGNED)
+            .content_length(PUT_BYTES);
         let mut stream = TcpStream::connect(f.client.address).await.unwrap();
         stream.write_all(put.sign().head.as_bytes()).await.unwrap();
         streams.push(stream);
@@ -241,8 +265,9 @@ async fn what_is_displaced_is_answered_503_with_retry_after() {
         options.limits.signed_chunk_bytes = 10_000;
     })
     .await;
-    let post =
-        |length: usize| f.client.request("POST", "/bkt?delete").payload(UNSIGNED).content_length(length);
+    let post = |length: usize| {
+        f.client.request("POST", "/bkt?delete").payload(UNSIGNED).content_length(length)
+    };
     let mut idle = TcpStream::connect(f.client.address).await.unwrap();
     idle.write_all(post(480_000).sign().head.as_bytes()).await.unwrap();
     idle.write_all(&vec![b' '; 470_000]).await.unwrap();

@@ -52,8 +52,9 @@ async fn a_folder_has_one_server_and_says_where() {
 async fn stopping_lets_a_request_end() {
     let f = Fixture::new().await;
     let client = f.client.clone();
-    let request =
-        tokio::spawn(async move { client.request("PUT", "/bkt/k").body(vec![7; 20_000_000]).send().await });
+    let request = tokio::spawn(async move {
+        client.request("PUT", "/bkt/k").body(vec![7; 20_000_000]).send().await
+    });
     while f.client.get("/bkt").await.status != 200 {}
     let put = request.await.unwrap();
     f.server.stop().await;

@@ -7,8 +7,9 @@ async fn tags_are_given_with_the_write_or_after_it() {
     let f = Fixture::new().await;
     let c = &f.client;
     let tagging = |pairs: &[(&str, &str)]| {
-        let tags =
-            pairs.iter().map(|(key, value)| format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>"));
+        let tags = pairs
+            .iter()
+            .map(|(key, value)| format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>"));
         format!("<Tagging><TagSet>{}</TagSet></Tagging>", tags.collect::<String>())
     };
     let tags = async |key: &str| {
@@ -18,8 +19,11 @@ async fn tags_are_given_with_the_write_or_after_it() {
     // With Create: shown by the object that Complete makes.
     let created = c.request("POST", "/bkt/parts?uploads").header("x-amz-tagging", "team=a%20b&x=");
     let id = created.expect(200).await.element("UploadId").unwrap();
-    let part =
-        c.request("PUT", &format!("/bkt/parts?partNumber=1&uploadId={id}")).body("x").expect(200).await;
+    let part = c
+        .request("PUT", &format!("/bkt/parts?partNumber=1&uploadId={id}"))
+        .body("x")
+        .expect(200)
+        .await;
     let list = format!(
         "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
         part.etag()
@@ -44,7 +48,10 @@ async fn tags_are_given_with_the_write_or_after_it() {
     for (pairs, code) in [
         (vec![("", "v")], "InvalidTag"),
         (vec![("k", "1"), ("k", "2")], "InvalidTag"),
-        (["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"].map(|key| (key, "")).to_vec(), "BadRequest"),
+        (
+            ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"].map(|key| (key, "")).to_vec(),
+            "BadRequest",
+        ),
     ] {
         c.request("PUT", "/bkt/parts?tagging").body(tagging(&pairs)).refused(400, code).await;
     }
@@ -58,7 +65,8 @@ async fn tags_are_given_with_the_write_or_after_it() {
     }
 }
 
-/// `<Tagging/>` takes all tags away, as an empty set does. Forbidden characters and AWS's own prefix used to be kept.
+/// `<Tagging/>` takes all tags away, as an empty set does. Forbidden characters and AWS's own
+/// prefix used to be kept.
 #[tokio::test]
 async fn tags_are_held_to_the_rules_of_aws() {
     let f = Fixture::new().await;
@@ -66,7 +74,8 @@ async fn tags_are_held_to_the_rules_of_aws() {
     c.request("PUT", "/bkt/k").header("x-amz-tagging", "kept=1").body("x").expect(200).await;
     let tag = |key: &str, value: &str| {
         let tag = format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>");
-        c.request("PUT", "/bkt/k?tagging").body(format!("<Tagging><TagSet>{tag}</TagSet></Tagging>"))
+        c.request("PUT", "/bkt/k?tagging")
+            .body(format!("<Tagging><TagSet>{tag}</TagSet></Tagging>"))
     };
     for (key, value, message) in [
         ("Key1,Key2", "v", "The TagKey you have provided is invalid"),

@@ -1,8 +1,11 @@
-//! Pages of buckets, objects, uploads and parts. A page never has more than 1,000 entries, whatever is asked.
+//! Pages of buckets, objects, uploads and parts. A page never has more than 1,000 entries, whatever
+//! is asked.
 
 use std::time::SystemTime;
 
-use haul_parts::{Bucket, ChecksumAlgorithm, ChecksumType, ETag, Key, PartNumber, UploadId, UploadMarker};
+use haul_parts::{
+    Bucket, ChecksumAlgorithm, ChecksumType, ETag, Key, PartNumber, UploadId, UploadMarker,
+};
 
 use super::{ObjectVersion, PartInfo, UploadInfo};
 
@@ -20,9 +23,11 @@ pub struct BucketInfo {
 pub struct ListObjects {
     /// Only keys that begin so.
     pub prefix: String,
-    /// Roll up keys that have this after the prefix into common prefixes. `None` and `Some("")` are the same.
+    /// Roll up keys that have this after the prefix into common prefixes. `None` and `Some("")` are
+    /// the same.
     pub delimiter: Option<String>,
-    /// Only what comes after this in UTF-8 byte order: StartAfter, Marker, or [`ObjectPage::next`] of the page before.
+    /// Only what comes after this in UTF-8 byte order: StartAfter, Marker, or [`ObjectPage::next`]
+    /// of the page before.
     pub start_after: Option<String>,
     /// How many keys and common prefixes together; `None` and what is above 1,000 is 1,000.
     pub max_keys: Option<u16>,
@@ -54,7 +59,8 @@ pub struct ObjectPage {
     pub objects: Vec<ObjectSummary>,
     /// In UTF-8 byte order.
     pub common_prefixes: Vec<String>,
-    /// What to give as [`ListObjects::start_after`] for the next page, when there is more: the last key or common prefix.
+    /// What to give as [`ListObjects::start_after`] for the next page, when there is more: the last
+    /// key or common prefix.
     pub next: Option<String>,
 }
 
@@ -63,11 +69,13 @@ pub struct ObjectPage {
 pub struct ListUploads {
     /// Only keys that begin so.
     pub prefix: String,
-    /// Roll up keys that have this after the prefix into common prefixes. `None` and `Some("")` are the same.
+    /// Roll up keys that have this after the prefix into common prefixes. `None` and `Some("")` are
+    /// the same.
     pub delimiter: Option<String>,
     /// Only what comes after this key.
     pub key_marker: Option<String>,
-    /// With a key marker: also uploads of that key that were created after this one. Ignored without a key marker.
+    /// With a key marker: also uploads of that key that were created after this one. Ignored
+    /// without a key marker.
     pub upload_id_marker: Option<UploadId>,
     /// How many uploads and common prefixes together; `None` and what is above 1,000 is 1,000.
     pub max_uploads: Option<u16>,

@@ -1,4 +1,5 @@
-//! The values that go in and out of the store: plain data, no behaviour beyond small questions about themselves.
+//! The values that go in and out of the store: plain data, no behaviour beyond small questions
+//! about themselves.
 
 mod listing;
 mod object;
@@ -6,14 +7,18 @@ mod options;
 mod settings;
 mod upload;
 
-pub use listing::{BucketInfo, ListObjects, ListUploads, ObjectPage, ObjectSummary, PartPage, UploadPage};
+pub use listing::{
+    BucketInfo, ListObjects, ListUploads, ObjectPage, ObjectSummary, PartPage, UploadPage,
+};
 pub use object::{
     CopyOptions, CopySource, Deleted, MetadataDirective, ObjectChecksum, ObjectInfo, ObjectPart,
     ObjectPartPage, ObjectVersion, PutOptions, ReadRange, WriteCondition, WriteOptions,
 };
 pub use options::StoreOptions;
 pub use settings::{
-    BucketOptions, CorsConfiguration, CorsRule, LifecycleConfiguration, LifecycleRule, ObjectOwnership,
-    PublicAccessBlock, RuleStatus,
+    BucketOptions, CorsConfiguration, CorsRule, LifecycleConfiguration, LifecycleRule,
+    ObjectOwnership, PublicAccessBlock, RuleStatus,
 };
-pub use upload::{ChecksumOrigin, CompleteOptions, PartInfo, UploadChecksum, UploadInfo, UploadOptions};
+pub use upload::{
+    ChecksumOrigin, CompleteOptions, PartInfo, UploadChecksum, UploadInfo, UploadOptions,
+};

@@ -5,11 +5,12 @@ use std::ops::RangeInclusive;
 use std::time::SystemTime;
 
 use haul_parts::{
-    Bucket, Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Key, ObjectAttributes,
-    PartNumber,
+    Bucket, Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Key,
+    ObjectAttributes, PartNumber,
 };
 
-/// Which version of a key: every write makes a new one, and none is used twice in the life of a store.
+/// Which version of a key: every write makes a new one, and none is used twice in the life of a
+/// store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectVersion(pub(crate) u64);
 
@@ -72,7 +73,8 @@ impl fmt::Display for ObjectChecksum {
 /// What to prepare for before the bytes of a part or object arrive.
 #[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
-    /// How many bytes will come, when that is known. What does not fit on the disk is refused before the first byte.
+    /// How many bytes will come, when that is known. What does not fit on the disk is refused
+    /// before the first byte.
     pub size_hint_bytes: Option<u64>,
     /// What to compute in the same pass, beside the MD5 that is always computed.
     pub checksums: Vec<ChecksumAlgorithm>,
@@ -97,8 +99,8 @@ pub enum WriteCondition {
 pub struct PutOptions {
     /// What to keep with it.
     pub attributes: ObjectAttributes,
-    /// The checksum that the client gave: it is compared once more and kept. Without one, a CRC64NVME that was computed
-    /// while writing is kept.
+    /// The checksum that the client gave: it is compared once more and kept. Without one, a
+    /// CRC64NVME that was computed while writing is kept.
     pub checksum: Option<Checksum>,
     /// When to put it at all.
     pub condition: WriteCondition,
@@ -111,7 +113,8 @@ pub struct CopySource {
     pub bucket: Bucket,
     /// Which key.
     pub key: Key,
-    /// Only this version, the one on which conditional headers were decided; another is [`SourceChanged`].
+    /// Only this version, the one on which conditional headers were decided; another is
+    /// [`SourceChanged`].
     ///
     /// [`SourceChanged`]: crate::Error::SourceChanged
     pub version: Option<ObjectVersion>,
@@ -164,7 +167,8 @@ pub enum Deleted {
 /// One part in the layout of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectPart {
-    /// Its place in the object, counted from 1 without gaps. (The number it was uploaded with may be higher.)
+    /// Its place in the object, counted from 1 without gaps. (The number it was uploaded with may
+    /// be higher.)
     pub part_number: PartNumber,
     /// Where it begins.
     pub offset_bytes: u64,

@@ -11,8 +11,8 @@ pub struct StoreOptions {
     pub limits: Limits,
     /// How much memory the metadata database may use for its cache; 64 MiB.
     pub cache_bytes: usize,
-    /// How much of the disk stays free for metadata: bytes of objects are refused before the disk is fuller than this.
-    /// 16 MiB, and never more than 1/16 of the disk.
+    /// How much of the disk stays free for metadata: bytes of objects are refused before the disk
+    /// is fuller than this. 16 MiB, and never more than 1/16 of the disk.
     pub reserve_bytes: u64,
     /// What time it is.
     pub clock: Clock,
@@ -20,6 +20,11 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { limits: Limits::AWS, cache_bytes: 64 << 20, reserve_bytes: 16 << 20, clock: Clock::default() }
+        Self {
+            limits: Limits::AWS,
+            cache_bytes: 64 << 20,
+            reserve_bytes: 16 << 20,
+            clock: Clock::default(),
+        }
     }
 }

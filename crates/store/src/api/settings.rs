@@ -1,4 +1,5 @@
-//! The settings of a bucket: when unfinished uploads are removed, what browsers may do, and what clients say about it.
+//! The settings of a bucket: when unfinished uploads are removed, what browsers may do, and what
+//! clients say about it.
 //!
 //! The store acts on the lifecycle by itself; everything else it only keeps for the server.
 
@@ -64,7 +65,8 @@ pub struct CorsRule {
     pub max_age_seconds: Option<u32>,
 }
 
-/// Who owns objects that others write into a bucket. Everything here has one owner, so it is kept and shown.
+/// Who owns objects that others write into a bucket. Everything here has one owner, so it is kept
+/// and shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ObjectOwnership {
     /// The bucket's owner; access control lists are off. New buckets have this.
@@ -76,7 +78,8 @@ pub enum ObjectOwnership {
     ObjectWriter,
 }
 
-/// What a bucket refuses of public access. Kept and shown; nothing here is public but what the operator names.
+/// What a bucket refuses of public access. Kept and shown; nothing here is public but what the
+/// operator names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PublicAccessBlock {
@@ -112,13 +115,19 @@ pub struct BucketOptions {
 }
 
 impl LifecycleConfiguration {
-    /// When an upload of this key is aborted, and by which rule: the earliest of those that fit. As on AWS, the days are
-    /// counted from Create and rounded up to the next midnight UTC.
-    pub fn abort_due(&self, key: &str, initiated: SystemTime) -> Option<(SystemTime, &LifecycleRule)> {
+    /// When an upload of this key is aborted, and by which rule: the earliest of those that fit. As
+    /// on AWS, the days are counted from Create and rounded up to the next midnight UTC.
+    pub fn abort_due(
+        &self,
+        key: &str,
+        initiated: SystemTime,
+    ) -> Option<(SystemTime, &LifecycleRule)> {
         self.rules
             .iter()
             .filter(|rule| rule.status == RuleStatus::Enabled && key.starts_with(&rule.prefix))
-            .filter_map(|rule| Some((midnight_after(initiated, rule.abort_incomplete_after_days?)?, rule)))
+            .filter_map(|rule| {
+                Some((midnight_after(initiated, rule.abort_incomplete_after_days?)?, rule))
+            })
             .min_by_key(|(due, _)| *due)
     }
 }
@@ -135,7 +144,12 @@ mod tests {
 
     fn rule(id: &str, status: RuleStatus, prefix: &str, days: u32) -> LifecycleRule {
         let abort_incomplete_after_days = Some(days);
-        LifecycleRule { id: id.to_owned(), status, prefix: prefix.to_owned(), abort_incomplete_after_days }
+        LifecycleRule {
+            id: id.to_owned(),
+            status,
+            prefix: prefix.to_owned(),
+            abort_incomplete_after_days,
+        }
     }
 
     #[test]

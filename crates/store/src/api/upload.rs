@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
-use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectAttributes, PartNumber, UploadRef};
+use haul_parts::{
+    Checksum, ChecksumAlgorithm, ChecksumType, ETag, ObjectAttributes, PartNumber, UploadRef,
+};
 
 use super::WriteCondition;
 use crate::Error;
@@ -52,19 +54,24 @@ pub struct UploadInfo {
 }
 
 impl UploadInfo {
-    /// What has to be computed for a part that comes with a checksum of `given` (`None`: with none), for
-    /// [`WriteOptions::checksums`](crate::WriteOptions::checksums). Ask before the first byte: a part with the wrong
-    /// algorithm is refused here.
+    /// What has to be computed for a part that comes with a checksum of `given` (`None`: with
+    /// none), for [`WriteOptions::checksums`](crate::WriteOptions::checksums). Ask before the first
+    /// byte: a part with the wrong algorithm is refused here.
     ///
     /// # Errors
-    /// [`Error::ChecksumAlgorithmMismatch`] when the upload was created with another algorithm, or is composite and the
-    /// part has none.
-    pub fn part_checksums(&self, given: Option<ChecksumAlgorithm>) -> Result<Vec<ChecksumAlgorithm>, Error> {
+    /// [`Error::ChecksumAlgorithmMismatch`] when the upload was created with another algorithm, or
+    /// is composite and the part has none.
+    pub fn part_checksums(
+        &self,
+        given: Option<ChecksumAlgorithm>,
+    ) -> Result<Vec<ChecksumAlgorithm>, Error> {
         let expected = self.checksum.algorithm;
         let mismatch = match (self.checksum.origin, given) {
             (ChecksumOrigin::Default, _) => false,
             (ChecksumOrigin::Requested, Some(given)) => given != expected,
-            (ChecksumOrigin::Requested, None) => self.checksum.checksum_type == ChecksumType::Composite,
+            (ChecksumOrigin::Requested, None) => {
+                self.checksum.checksum_type == ChecksumType::Composite
+            }
         };
         if mismatch {
             return Err(Error::ChecksumAlgorithmMismatch { expected, actual: given });
@@ -87,7 +94,8 @@ pub struct PartInfo {
     pub last_modified: SystemTime,
     /// Its checksum, of the algorithm of the upload.
     pub checksum: Checksum,
-    /// The checksum of another algorithm that the client gave with it, when the upload had none asked for.
+    /// The checksum of another algorithm that the client gave with it, when the upload had none
+    /// asked for.
     pub other_checksum: Option<Checksum>,
 }
 
@@ -98,10 +106,11 @@ pub struct CompleteOptions {
     pub mpu_object_size_bytes: Option<u64>,
     /// When to publish at all.
     pub condition: WriteCondition,
-    /// `x-amz-checksum-*`: the checksum of the whole object (for composite uploads the checksum of checksums, without
-    /// `-N`).
+    /// `x-amz-checksum-*`: the checksum of the whole object (for composite uploads the checksum of
+    /// checksums, without `-N`).
     pub checksum: Option<Checksum>,
-    /// The `N` of a composite checksum that is given as `value-N`: it is compared with the number of parts.
+    /// The `N` of a composite checksum that is given as `value-N`: it is compared with the number
+    /// of parts.
     pub checksum_part_count: Option<u16>,
     /// `x-amz-checksum-type`.
     pub checksum_type: Option<ChecksumType>,

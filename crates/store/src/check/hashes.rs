@@ -36,15 +36,16 @@ pub(super) fn hash_extents(
     algorithm: Option<ChecksumAlgorithm>,
     progress: &CheckProgress,
 ) -> HashResult {
-    let mut hasher = MultiHasher::new([Some(ChecksumAlgorithm::Md5), algorithm].into_iter().flatten());
+    let mut hasher =
+        MultiHasher::new([Some(ChecksumAlgorithm::Md5), algorithm].into_iter().flatten());
     let mut buffer = vec![0; READ_BYTES];
     for extent in extents {
         hash_extent(inner, extent, &mut hasher, &mut buffer, progress)?;
     }
     let checksums = hasher.finish();
     let md5 = checksums[0].as_md5().expect("MD5 is the first algorithm of this hasher");
-    let checksum =
-        algorithm.and_then(|wanted| checksums.into_iter().find(|found| found.algorithm() == wanted));
+    let checksum = algorithm
+        .and_then(|wanted| checksums.into_iter().find(|found| found.algorithm() == wanted));
     Ok(Hashes { md5, checksum })
 }
 
@@ -60,7 +61,8 @@ fn hash_extent(
     let end = extent.offset.saturating_add(extent.size_bytes);
     let mut offset = extent.offset;
     while offset < end {
-        let left = usize::try_from(end - offset).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let left =
+            usize::try_from(end - offset).map_or(buffer.len(), |left| left.min(buffer.len()));
         let count = file.read_at(&mut buffer[..left], offset, end).map_err(unreadable)?;
         hasher.update(&buffer[..count]);
         offset += count as u64;
@@ -71,7 +73,9 @@ fn hash_extent(
 
 /// How many bytes a data file holds.
 pub(super) fn file_size(inner: &Inner, file: FileId) -> Result<u64, String> {
-    VerifiedFile::open(&inner.core, file).map(|file| file.size_bytes()).map_err(|error| in_words(&error))
+    VerifiedFile::open(&inner.core, file)
+        .map(|file| file.size_bytes())
+        .map_err(|error| in_words(&error))
 }
 
 fn in_words(error: &Error) -> String {

@@ -16,7 +16,8 @@ struct Counts {
 }
 
 impl CheckProgress {
-    /// How many bytes were read. In the end more than there are in all, if objects share bytes: each proves its own.
+    /// How many bytes were read. In the end more than there are in all, if objects share bytes:
+    /// each proves its own.
     pub fn read_bytes(&self) -> u64 {
         self.counts.read_bytes.load(Ordering::Relaxed)
     }

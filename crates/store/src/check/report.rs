@@ -14,7 +14,8 @@ pub enum Repair {
     /// It only looks.
     #[default]
     ReportOnly,
-    /// It removes files that nothing refers to. What is damaged stays as it is: throwing it away is for people to decide.
+    /// It removes files that nothing refers to. What is damaged stays as it is: throwing it away is
+    /// for people to decide.
     RemoveOrphans,
 }
 
@@ -35,14 +36,14 @@ pub struct CheckReport {
     pub problems: Vec<Problem>,
     /// How much is wrong in all.
     pub problem_count: u64,
-    /// Files that nothing refers to, from the folder of the store on: data files that the metadata does not know, and what a
-    /// crash left in the staging folder. They only take space, unless the metadata is from a backup and older than they
-    /// are. At most 1,000 are named.
+    /// Files that nothing refers to, from the folder of the store on: data files that the metadata
+    /// does not know, and what a crash left in the staging folder. They only take space, unless the
+    /// metadata is from a backup and older than they are. At most 1,000 are named.
     pub orphans: Vec<PathBuf>,
     /// How many orphans there are in all.
     pub orphan_count: u64,
-    /// What lies among the data files and is none by its name and place, as found below the folder of the store. Nobody here
-    /// made it, so nobody here removes it. At most 1,000 are named.
+    /// What lies among the data files and is none by its name and place, as found below the folder
+    /// of the store. Nobody here made it, so nobody here removes it. At most 1,000 are named.
     pub strangers: Vec<PathBuf>,
     /// How many strangers there are in all.
     pub stranger_count: u64,
@@ -144,7 +145,11 @@ impl fmt::Display for Problem {
             }
             Self::DamagedFile { file, what } => write!(f, "{}: {what}", file.path().display()),
             Self::WrongReferences { file, recorded, counted } => {
-                write!(f, "{} has {counted} references, {recorded} are recorded", file.path().display())
+                write!(
+                    f,
+                    "{} has {counted} references, {recorded} are recorded",
+                    file.path().display()
+                )
             }
             Self::Contradiction { what } => f.write_str(what),
         }

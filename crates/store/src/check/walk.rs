@@ -10,8 +10,8 @@ use super::progress::CheckProgress;
 use super::report::{CheckReport, NAMED_MAX, Owner, Problem};
 use crate::disk::FileId;
 use crate::meta::{
-    BucketRecord, Extent, FileRecord, Layout, LayoutPart, ObjectRecord, PartRecord, Snapshot, UploadRecord,
-    upload_id_text,
+    BucketRecord, Extent, FileRecord, Layout, LayoutPart, ObjectRecord, PartRecord, Snapshot,
+    UploadRecord, upload_id_text,
 };
 use crate::reaper::Hold;
 use crate::store::Inner;
@@ -72,7 +72,8 @@ impl<'s> Walk<'s> {
         self.known_files();
         self.orphans()?;
         let strangers = self.inner.core.disk.strangers(NAMED_MAX);
-        let strangers = strangers.map_err(Error::io("looking for strangers among the data files"))?;
+        let strangers =
+            strangers.map_err(Error::io("looking for strangers among the data files"))?;
         (self.report.strangers, self.report.stranger_count) = strangers;
         self.report.read_bytes = self.progress.read_bytes();
         Ok(self.report)
@@ -120,20 +121,24 @@ impl<'s> Walk<'s> {
         for part in &layout.parts {
             self.part(owner, part);
         }
-        let size_bytes = layout.parts.iter().map(|part| part.size_bytes).fold(0, u64::saturating_add);
+        let size_bytes =
+            layout.parts.iter().map(|part| part.size_bytes).fold(0, u64::saturating_add);
         if size_bytes != object.size_bytes {
-            let what = format!("{owner} has {size_bytes} bytes, {} are recorded", object.size_bytes);
+            let what =
+                format!("{owner} has {size_bytes} bytes, {} are recorded", object.size_bytes);
             self.report.contradiction(what);
         }
         if let Some(etag) = etag_of(object, layout)
             && etag != object.etag
         {
-            self.report.contradiction(format!("{owner} has ETag {etag}, {} is recorded", object.etag));
+            self.report
+                .contradiction(format!("{owner} has ETag {etag}, {} is recorded", object.etag));
         }
         if let Some(checksum) = &object.checksum
             && !checksum_fits(checksum, layout)
         {
-            self.report.contradiction(format!("{owner} has not the checksum {checksum} that is recorded"));
+            self.report
+                .contradiction(format!("{owner} has not the checksum {checksum} that is recorded"));
         }
     }
 
@@ -142,7 +147,8 @@ impl<'s> Walk<'s> {
         for row in self.snapshot.layouts()?.iter()? {
             let version = row?.0.value();
             if !versions.contains(&version) {
-                self.report.contradiction(format!("the layout of version {version} belongs to no object"));
+                self.report
+                    .contradiction(format!("the layout of version {version} belongs to no object"));
             }
         }
         Ok(())
@@ -159,14 +165,19 @@ impl<'s> Walk<'s> {
                 |_| "unknown".to_owned(),
                 |upload| upload_id_text(upload.upload_id).as_str().to_owned(),
             );
-            let owner = Owner { bucket: bucket.to_owned(), key: key.to_owned(), upload_id: Some(upload_id) };
+            let owner = Owner {
+                bucket: bucket.to_owned(),
+                key: key.to_owned(),
+                upload_id: Some(upload_id),
+            };
             self.report.uploads += 1;
             if !buckets.contains(bucket) {
                 self.report.contradiction(format!("{owner} is in no bucket"));
             }
             match upload {
                 Ok(upload) => {
-                    let found = ids.get(u128::from_be_bytes(upload.upload_id))?.map(|found| found.value());
+                    let found =
+                        ids.get(u128::from_be_bytes(upload.upload_id))?.map(|found| found.value());
                     if found != Some(sequence) {
                         self.report.contradiction(format!("{owner} is not found by its id"));
                     }
@@ -178,8 +189,9 @@ impl<'s> Walk<'s> {
         for row in ids.iter()? {
             let sequence = row?.1.value();
             if !sequences.contains_key(&sequence) {
-                self.report
-                    .contradiction(format!("an upload id leads to upload {sequence}, which is not there"));
+                self.report.contradiction(format!(
+                    "an upload id leads to upload {sequence}, which is not there"
+                ));
             }
         }
         Ok(sequences)
@@ -191,13 +203,16 @@ impl<'s> Walk<'s> {
             let (sequence, number) = at.value();
             self.report.parts += 1;
             let Some(owner) = sequences.get(&sequence) else {
-                self.report
-                    .contradiction(format!("part {number} belongs to upload {sequence}, which is not there"));
+                self.report.contradiction(format!(
+                    "part {number} belongs to upload {sequence}, which is not there"
+                ));
                 continue;
             };
             match PartRecord::decode(record.value()) {
                 Ok(part) => self.part(owner, &part.into_layout(number)),
-                Err(error) => self.report.contradiction(format!("part {number} of {owner}: {error}")),
+                Err(error) => {
+                    self.report.contradiction(format!("part {number} of {owner}: {error}"))
+                }
             }
         }
         Ok(())
@@ -219,7 +234,8 @@ impl<'s> Walk<'s> {
                     }
                 }
                 None => {
-                    let what = format!("is in {}, which is not known", extent.file.path().display());
+                    let what =
+                        format!("is in {}, which is not known", extent.file.path().display());
                     self.report.damaged_part(owner, part.number, what);
                 }
             }
@@ -277,7 +293,10 @@ impl<'s> Walk<'s> {
     fn file(&mut self, file: FileId, found: &Found) -> Result<(), String> {
         let size_bytes = file_size(self.inner, file)?;
         if size_bytes != found.record.size_bytes {
-            return Err(format!("has {size_bytes} bytes, {} are recorded", found.record.size_bytes));
+            return Err(format!(
+                "has {size_bytes} bytes, {} are recorded",
+                found.record.size_bytes
+            ));
         }
         if found.hashed == Hashed::NotYet {
             let whole = [Extent { file, offset: 0, size_bytes }];
@@ -326,7 +345,8 @@ fn files_of(part: &LayoutPart) -> String {
     files.join(", ")
 }
 
-/// The ETag that the layout makes; `None` when it cannot be said (an object without parts has none to check).
+/// The ETag that the layout makes; `None` when it cannot be said (an object without parts has none
+/// to check).
 fn etag_of(object: &ObjectRecord, layout: &Layout) -> Option<ETag> {
     match object.part_count {
         Some(_) => Some(ETag::composite(layout.parts.iter().map(|part| part.md5))),
@@ -335,8 +355,11 @@ fn etag_of(object: &ObjectRecord, layout: &Layout) -> Option<ETag> {
 }
 
 fn checksum_fits(checksum: &ObjectChecksum, layout: &Layout) -> bool {
-    let Some(parts) =
-        layout.parts.iter().map(|part| Some((part.checksum?, part.size_bytes))).collect::<Option<Vec<_>>>()
+    let Some(parts) = layout
+        .parts
+        .iter()
+        .map(|part| Some((part.checksum?, part.size_bytes)))
+        .collect::<Option<Vec<_>>>()
     else {
         return false;
     };

@@ -1,8 +1,9 @@
 //! Writing past the page cache: what only Linux has (`O_DIRECT`).
 //!
-//! What is uploaded is synced at once, so the page cache has nothing to save up; copying into it, and writing it back from
-//! there, takes longer than everything else that is done to the bytes but hashing. Only whole pages of memory can go
-//! this way, so the last few bytes of a file take the usual one. Where a file system has no such way, all do.
+//! What is uploaded is synced at once, so the page cache has nothing to save up; copying into it,
+//! and writing it back from there, takes longer than everything else that is done to the bytes but
+//! hashing. Only whole pages of memory can go this way, so the last few bytes of a file take the
+//! usual one. Where a file system has no such way, all do.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -28,15 +29,19 @@ impl Appender {
     }
 
     pub(super) fn append(&mut self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
-        let whole_bytes = if self.direct { bytes.len() / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT } else { 0 };
+        let whole_bytes =
+            if self.direct { bytes.len() / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT } else { 0 };
         let (mut whole, rest) = bytes.split_at(whole_bytes);
         while self.direct && !whole.is_empty() {
             match file.write(whole) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => whole = &whole[count..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Not so much of a file at a time, or not from here: the usual way takes everything.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.go_the_usual_way(file)?,
+                // Not so much of a file at a time, or not from here: the usual way takes
+                // everything.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    self.go_the_usual_way(file)?
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -80,7 +85,8 @@ mod tests {
         .collect()
     }
 
-    /// What is in a file after these pieces were appended, and whether the first of them went directly.
+    /// What is in a file after these pieces were appended, and whether the first of them went
+    /// directly.
     fn appended(dir: &Path, pieces: &[Bytes], expected_bytes: usize) -> (Vec<u8>, bool) {
         let path = dir.join("file");
         let mut file = File::create(&path).unwrap();
@@ -97,9 +103,15 @@ mod tests {
     #[test]
     fn every_length_arrives_whole() {
         let dir = tempfile::tempdir().unwrap();
-        for length in
-            [1, 4095, 4096, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES - 4096, 2 * BLOCK_BYTES + 5000]
-        {
+        for length in [
+            1,
+            4095,
+            4096,
+            BLOCK_BYTES,
+            BLOCK_BYTES + 1,
+            3 * BLOCK_BYTES - 4096,
+            2 * BLOCK_BYTES + 5000,
+        ] {
             let pieces = blocks(length);
             for expected in [0, length, 2 * length, 1 << 40] {
                 let (found, _) = appended(dir.path(), &pieces, expected);
@@ -112,7 +124,8 @@ mod tests {
     fn memory_that_is_not_aligned_goes_the_usual_way() {
         let dir = tempfile::tempdir().unwrap();
         let whole = blocks(3 * BLOCK_BYTES);
-        let odd = [whole[0].clone(), whole[1].slice(1..), whole[2].clone(), Bytes::from_static(b"end")];
+        let odd =
+            [whole[0].clone(), whole[1].slice(1..), whole[2].clone(), Bytes::from_static(b"end")];
         let (found, _) = appended(dir.path(), &odd, 3 * BLOCK_BYTES);
         assert!(found == odd.concat());
     }

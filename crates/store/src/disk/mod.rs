@@ -1,11 +1,11 @@
 //! Everything the store asks of a disk, and nothing else touches one.
 //!
-//! The seam exists for the power-cut tests: a simulated disk holds data files, directory entries and the database file,
-//! and forgets what was not synced. Files are named by [`FileId`]s that the store numbers itself; no name ever comes from a
-//! client, so no key can be a path.
+//! The seam exists for the power-cut tests: a simulated disk holds data files, directory entries
+//! and the database file, and forgets what was not synced. Files are named by [`FileId`]s that the
+//! store numbers itself; no name ever comes from a client, so no key can be a path.
 //!
-//! What a disk promises: bytes written are safe after `sync`; a name is safe after [`Disk::sync_folder`] of its folder;
-//! before that both may be there, or not, or (bytes) in part.
+//! What a disk promises: bytes written are safe after `sync`; a name is safe after
+//! [`Disk::sync_folder`] of its folder; before that both may be there, or not, or (bytes) in part.
 mod direct;
 mod os;
 pub(crate) mod plain;
@@ -37,8 +37,8 @@ impl fmt::Display for FileId {
     }
 }
 
-/// A folder of 1,024 consecutive data files. Files that are written together lie together, so that one sync of one folder
-/// makes many names safe.
+/// A folder of 1,024 consecutive data files. Files that are written together lie together, so that
+/// one sync of one folder makes many names safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FolderId(pub u64);
 
@@ -104,8 +104,9 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// What the disk says.
     fn open_database(&self) -> io::Result<Option<Box<dyn DatabaseFile>>>;
 
-    /// Makes an empty database file under a provisional name; one left over from before goes. A database that is cut off
-    /// while it is made cannot be opened, so it gets its name only when it is whole.
+    /// Makes an empty database file under a provisional name; one left over from before goes. A
+    /// database that is cut off while it is made cannot be opened, so it gets its name only when it
+    /// is whole.
     ///
     /// # Errors
     /// What the disk says.
@@ -117,7 +118,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// What the disk says.
     fn name_database(&self) -> io::Result<()>;
 
-    /// Reads the line that stands beside the data files and names their store; `None` when there is none.
+    /// Reads the line that stands beside the data files and names their store; `None` when there is
+    /// none.
     ///
     /// # Errors
     /// What the disk says.
@@ -129,7 +131,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// What the disk says.
     fn write_store_id(&self, line: &[u8]) -> io::Result<()>;
 
-    /// Makes a data file without a name, which will probably have so many bytes; it vanishes unless it is linked.
+    /// Makes a data file without a name, which will probably have so many bytes; it vanishes unless
+    /// it is linked.
     ///
     /// # Errors
     /// What the disk says.
@@ -141,7 +144,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// `NotFound`, or what the disk says.
     fn open(&self, file: FileId) -> io::Result<Box<dyn DataFile>>;
 
-    /// Removes a linked file; one that is not there is removed already. Safe only after the folder is synced.
+    /// Removes a linked file; one that is not there is removed already. Safe only after the folder
+    /// is synced.
     ///
     /// # Errors
     /// What the disk says.
@@ -177,7 +181,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// What the disk says.
     fn files(&self, folder: FolderId) -> io::Result<Vec<FileId>>;
 
-    /// What lies among the data files and is none by its name and place, at most so many, in order; and how many there are.
+    /// What lies among the data files and is none by its name and place, at most so many, in order;
+    /// and how many there are.
     ///
     /// # Errors
     /// What the disk says.
@@ -216,7 +221,8 @@ pub trait StagedFile: fmt::Debug + Send {
     /// What the disk says.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Gives it its name, in a folder that was made. The name is safe only after the folder is synced.
+    /// Gives it its name, in a folder that was made. The name is safe only after the folder is
+    /// synced.
     ///
     /// # Errors
     /// What the disk says; the file is gone then.

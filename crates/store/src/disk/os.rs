@@ -1,4 +1,5 @@
-//! The disk of the operating system: one folder with the lock, the database, the data files and a staging folder.
+//! The disk of the operating system: one folder with the lock, the database, the data files and a
+//! staging folder.
 //!
 //! ```text
 //! DIR/lock            who uses the store: its process id, held by a file lock
@@ -19,8 +20,8 @@ use std::sync::{Mutex, PoisonError};
 use super::direct::Appender;
 use super::unnamed::{self, Unnamed};
 use super::{
-    DATA, DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, STORE_ID, Space, StagedFile,
-    plain, private,
+    DATA, DataFile, DatabaseFile, Disk, DiskLock, FileId, FolderId, LockError, STORE_ID, Space,
+    StagedFile, plain, private,
 };
 
 const DATABASE: &str = "meta.redb";
@@ -45,7 +46,8 @@ impl OsDisk {
         Self { root: root.into(), made: Mutex::default(), real: Mutex::default() }
     }
 
-    /// Whether there is metadata of a store in the folder, be it a link that leads nowhere; nothing is touched.
+    /// Whether there is metadata of a store in the folder, be it a link that leads nowhere; nothing
+    /// is touched.
     pub(crate) fn has_store(&self) -> io::Result<bool> {
         match fs::symlink_metadata(self.root.join(DATABASE)) {
             Ok(_) => Ok(true),
@@ -88,15 +90,16 @@ impl OsDisk {
     }
 
     fn make_root(&self) -> io::Result<()> {
-        // The way to the folder has to be safe too: every level that is new, in the one above it. The folder itself always,
-        // for whoever made it may have been killed before it was safe.
+        // The way to the folder has to be safe too: every level that is new, in the one above it.
+        // The folder itself always, for whoever made it may have been killed before it was safe.
         let new: Vec<&Path> = self.root.ancestors().take_while(|dir| !dir.exists()).collect();
         private::make_dirs(&self.root)?;
         for dir in new {
             sync_parent(dir)?;
         }
         match sync_parent(&self.root) {
-            // It was there, in a folder that we may pass but not open: then it is old enough to be safe.
+            // It was there, in a folder that we may pass but not open: then it is old enough to be
+            // safe.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
             result => result,
         }
@@ -162,10 +165,11 @@ impl Disk for OsDisk {
 
     fn read_store_id(&self) -> io::Result<Option<Vec<u8>>> {
         let line = self.data().join(STORE_ID);
-        let file = match plain::expect_folder(&self.data()).and_then(|()| plain::open_to_read(&line)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            file => file?,
-        };
+        let file =
+            match plain::expect_folder(&self.data()).and_then(|()| plain::open_to_read(&line)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                file => file?,
+            };
         let mut line = Vec::new();
         file.take(STORE_ID_MAX_BYTES).read_to_end(&mut line)?;
         Ok(Some(line))
@@ -239,7 +243,8 @@ impl Disk for OsDisk {
         for group in numbered(&self.data(), 3, FileType::is_dir)? {
             let dir = self.data().join(format!("{group:03x}"));
             // Only where it is looked for again: a folder in the wrong place is a stranger.
-            let here = numbered(&dir, 3, FileType::is_dir)?.into_iter().filter(|number| *number < 1024);
+            let here =
+                numbered(&dir, 3, FileType::is_dir)?.into_iter().filter(|number| *number < 1024);
             folders.extend(here.map(|number| FolderId((group << 10) | number)));
         }
         folders.sort_unstable();
@@ -247,8 +252,10 @@ impl Disk for OsDisk {
     }
 
     fn files(&self, folder: FolderId) -> io::Result<Vec<FileId>> {
-        let mut files: Vec<FileId> =
-            numbered(&self.real_folder(folder)?, 16, FileType::is_file)?.into_iter().map(FileId).collect();
+        let mut files: Vec<FileId> = numbered(&self.real_folder(folder)?, 16, FileType::is_file)?
+            .into_iter()
+            .map(FileId)
+            .collect();
         files.retain(|file| file.folder() == folder);
         files.sort_unstable();
         Ok(files)
@@ -387,12 +394,14 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// The entries of a folder that are of a kind (no link is one) and whose names are hex numbers as we write them, of so many
-/// digits at least. What is no folder has none.
+/// The entries of a folder that are of a kind (no link is one) and whose names are hex numbers as
+/// we write them, of so many digits at least. What is no folder has none.
 fn numbered(dir: &Path, digits: usize, is: impl Fn(&FileType) -> bool) -> io::Result<Vec<u64>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
             return Ok(Vec::new());
         }
         Err(error) => return Err(error),

@@ -1,8 +1,8 @@
-//! Regular files and real folders, and nothing else: symbolic links in the folder of a store are never followed, and special
-//! files never opened for good.
+//! Regular files and real folders, and nothing else: symbolic links in the folder of a store are
+//! never followed, and special files never opened for good.
 //!
-//! What a link points to is not the store's: emptying, truncating or deleting it would destroy what belongs to others. A
-//! FIFO would hold up whoever opens it.
+//! What a link points to is not the store's: emptying, truncating or deleting it would destroy what
+//! belongs to others. A FIFO would hold up whoever opens it.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io;
@@ -24,7 +24,8 @@ pub(crate) struct NotPlain {
 pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     {
         use rustix::fs::OFlags;
-        // A FIFO without its other end would be waited for; a regular file does not know the difference.
+        // A FIFO without its other end would be waited for; a regular file does not know the
+        // difference.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.bits().cast_signed());
     }
@@ -104,13 +105,19 @@ mod tests {
             ("fifo", "special file"),
             ("socket", "special file"),
         ] {
-            let expected = format!("{} is a {found} where a regular file is expected", path(name).display());
+            let expected =
+                format!("{} is a {found} where a regular file is expected", path(name).display());
             assert_eq!(words(&open_to_read(&path(name)).unwrap_err()), expected);
-            let error = open(&path(name), OpenOptions::new().write(true).create(true).truncate(true));
+            let error =
+                open(&path(name), OpenOptions::new().write(true).create(true).truncate(true));
             assert!(error.is_err(), "{name}");
         }
         assert!(!path("nowhere").exists(), "nothing was made through the dangling link");
-        assert_eq!(fs::read(path("file")).unwrap(), b"bytes", "nothing was truncated through the link");
+        assert_eq!(
+            fs::read(path("file")).unwrap(),
+            b"bytes",
+            "nothing was truncated through the link"
+        );
     }
 
     #[test]

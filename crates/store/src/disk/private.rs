@@ -1,4 +1,5 @@
-//! New files and folders of a store, which are private to its owner whatever the umask and the folder above allow.
+//! New files and folders of a store, which are private to its owner whatever the umask and the
+//! folder above allow.
 
 use std::fs::{self, OpenOptions};
 use std::io;

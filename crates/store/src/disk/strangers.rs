@@ -1,5 +1,6 @@
-//! What lies under `data/` and is no data file: somebody put it there, or moved it. A link or a special file is one too,
-//! whatever its name. It is named by where it was found and never touched or followed.
+//! What lies under `data/` and is no data file: somebody put it there, or moved it. A link or a
+//! special file is one too, whatever its name. It is named by where it was found and never touched
+//! or followed.
 
 use std::fs;
 use std::io;
@@ -26,7 +27,9 @@ impl OwnFolder {
     fn entry(self, name: &str) -> Entry {
         match self {
             Self::Data if name == STORE_ID => Entry::File,
-            Self::Data => hex(name, 3).map_or(Entry::Stranger, |group| Entry::OwnFolder(Self::Group(group))),
+            Self::Data => {
+                hex(name, 3).map_or(Entry::Stranger, |group| Entry::OwnFolder(Self::Group(group)))
+            }
             Self::Group(group) => match hex(name, 3).filter(|number| *number < 1024) {
                 Some(number) => Entry::OwnFolder(Self::Folder(FolderId((group << 10) | number))),
                 None => Entry::Stranger,

@@ -1,6 +1,7 @@
-//! Files without a name until they are linked: what only Linux has (`O_TMPFILE`, `linkat`). A crash leaves nothing of
-//! them behind. File systems without `O_TMPFILE` (some overlays and network file systems) get a named file instead, which
-//! is removed on drop; what a crash leaves is listed by `haul store check` and removed by its repair.
+//! Files without a name until they are linked: what only Linux has (`O_TMPFILE`, `linkat`). A crash
+//! leaves nothing of them behind. File systems without `O_TMPFILE` (some overlays and network file
+//! systems) get a named file instead, which is removed on drop; what a crash leaves is listed by
+//! `haul store check` and removed by its repair.
 
 use std::fs::File;
 use std::io;
@@ -25,22 +26,24 @@ impl Unnamed {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match rustix::fs::open(staging, flags, Mode::RUSR | Mode::WUSR) {
             Ok(fd) => Ok(Self { file: File::from(fd), fallback: None }),
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
-                Self::named(fallback())
-            }
+            Err(
+                rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL,
+            ) => Self::named(fallback()),
             Err(error) => Err(error.into()),
         }
     }
 
     fn named(path: PathBuf) -> io::Result<Self> {
-        let file = super::private::file_options().read(true).write(true).create_new(true).open(&path)?;
+        let file =
+            super::private::file_options().read(true).write(true).create_new(true).open(&path)?;
         Ok(Self { file, fallback: Some(path) })
     }
 
     /// Gives it its name. Fails when there is a file of that name.
     pub(super) fn link(mut self, to: &Path) -> io::Result<()> {
         match self.fallback.as_deref() {
-            // The open file by its number is a symbolic link of /proc: the only way without CAP_DAC_READ_SEARCH.
+            // The open file by its number is a symbolic link of /proc: the only way without
+            // CAP_DAC_READ_SEARCH.
             None => {
                 let from = format!("/proc/self/fd/{}", self.file.as_raw_fd());
                 rustix::fs::linkat(CWD, from, CWD, to, AtFlags::SYMLINK_FOLLOW)?;
@@ -79,7 +82,8 @@ mod tests {
     use super::*;
 
     fn both(dir: &Path) -> [Unnamed; 2] {
-        let unnamed = Unnamed::create(dir, || unreachable!("this disk has files without a name")).unwrap();
+        let unnamed =
+            Unnamed::create(dir, || unreachable!("this disk has files without a name")).unwrap();
         [unnamed, Unnamed::named(dir.join("staged")).unwrap()]
     }
 

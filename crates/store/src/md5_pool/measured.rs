@@ -1,7 +1,9 @@
-//! Which way of making MD5 is faster on this machine: measured once per process, in about a millisecond.
+//! Which way of making MD5 is faster on this machine: measured once per process, in about a
+//! millisecond.
 //!
-//! A vector kernel that is several times faster on the processor it was written on can be slower than the plain one on
-//! another, or inside some virtual machine, and no list of processors is ever complete.
+//! A vector kernel that is several times faster on the processor it was written on can be slower
+//! than the plain one on another, or inside some virtual machine, and no list of processors is ever
+//! complete.
 
 use std::hint::black_box;
 use std::sync::LazyLock;
@@ -9,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use haul_parts::lanes::{self, Choice, LaneInput, Md5Lanes, Md5Stream};
 
-/// How much of each stream is hashed to measure: long enough for a clock, short enough for the first cache levels.
+/// How much of each stream is hashed to measure: long enough for a clock, short enough for the
+/// first cache levels.
 const SAMPLE_BYTES: usize = 16 << 10;
 /// The best of so many, so that a measurement which the system interrupted does not count.
 const ROUNDS: usize = 6;
@@ -40,7 +43,9 @@ fn measure() -> Choice {
         (one_stream, all_lanes)
     });
     let best = times.reduce(|best, round| (best.0.min(round.0), best.1.min(round.1)));
-    best.map_or(Choice::OneByOne, |(one_stream, all_lanes)| Choice::from_times(one_stream, all_lanes))
+    best.map_or(Choice::OneByOne, |(one_stream, all_lanes)| {
+        Choice::from_times(one_stream, all_lanes)
+    })
 }
 
 fn time(run: impl FnOnce()) -> Duration {
@@ -53,8 +58,8 @@ fn time(run: impl FnOnce()) -> Duration {
 mod tests {
     use super::*;
 
-    /// A measurement that always chose one way would pass every test of the choice. Here both ways make more, and the chosen
-    /// one does not lose by a wide margin.
+    /// A measurement that always chose one way would pass every test of the choice. Here both ways
+    /// make more, and the chosen one does not lose by a wide margin.
     #[test]
     fn the_chosen_way_does_not_lose_on_this_machine() {
         let choice = measure();

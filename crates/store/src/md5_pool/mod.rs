@@ -1,14 +1,16 @@
 //! The MD5 of the parts that arrive together, side by side.
 //!
-//! MD5 is the most expensive thing done to a byte here, and one stream of it cannot be made parallel; eight streams side by
-//! side cost little more than one. So blocks are not hashed as they come but *wait*, up to a limit per part and one for all,
-//! and threads of low priority advance those that wait, together. As long as others need the processors these threads hardly
-//! run, more parts arrive meanwhile, and the company grows; when everybody waits for them, they have the processors for
-//! themselves. On a machine with processors to spare they run at once. Where side by side gains nothing (see `measured`),
-//! the same threads advance one part after the other.
+//! MD5 is the most expensive thing done to a byte here, and one stream of it cannot be made
+//! parallel; eight streams side by side cost little more than one. So blocks are not hashed as they
+//! come but *wait*, up to a limit per part and one for all, and threads of low priority advance
+//! those that wait, together. As long as others need the processors these threads hardly run, more
+//! parts arrive meanwhile, and the company grows; when everybody waits for them, they have the
+//! processors for themselves. On a machine with processors to spare they run at once. Where side by
+//! side gains nothing (see `measured`), the same threads advance one part after the other.
 //!
-//! Clients that send their parts in bursts (sign 16 MiB, send 16 MiB) never have more than two or three on the way at a
-//! time: hashed by whichever came to an end first, most parts were mostly alone.
+//! Clients that send their parts in bursts (sign 16 MiB, send 16 MiB) never have more than two or
+//! three on the way at a time: hashed by whichever came to an end first, most parts were mostly
+//! alone.
 
 mod measured;
 mod parts;
@@ -24,7 +26,8 @@ use self::measured::LANES;
 use self::parts::{COMPANY_WAITING_BYTES, Member, POOL_WAITING_MAX_BYTES, Part, Parts, Urgency};
 use self::threads::Threads;
 
-/// What is left of a part at its end is hashed by whoever waits for it, up to this: cheaper than calling somebody.
+/// What is left of a part at its end is hashed by whoever waits for it, up to this: cheaper than
+/// calling somebody.
 const LITTLE_BYTES: usize = 256 << 10;
 /// A part with so much waiting is hashed even without company, until little is left.
 const PART_WAITING_ENOUGH_BYTES: usize = 12 << 20;
@@ -33,10 +36,12 @@ const ONLY_PART_WAITING_ENOUGH_BYTES: usize = 1 << 20;
 /// How much of one part waits at most; a block more while it is being added.
 const PART_WAITING_MAX_BYTES: usize = 16 << 20;
 
-/// Who waits longer hashes: threads of low priority get next to nothing of a machine that others keep busy.
+/// Who waits longer hashes: threads of low priority get next to nothing of a machine that others
+/// keep busy.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The parts that are being hashed, and the threads that do it. They start with the first part worth it, and end with the pool.
+/// The parts that are being hashed, and the threads that do it. They start with the first part
+/// worth it, and end with the pool.
 #[derive(Debug, Default)]
 pub(crate) struct Md5Pool {
     shared: Arc<Shared>,
@@ -90,8 +95,13 @@ impl Shared {
         self.work.notify_one();
     }
 
-    /// Waits until something was hashed. When the threads do not get to it, or are none, who waits hashes.
-    fn wait<'p>(&'p self, mut parts: MutexGuard<'p, Parts>, since: Instant) -> MutexGuard<'p, Parts> {
+    /// Waits until something was hashed. When the threads do not get to it, or are none, who waits
+    /// hashes.
+    fn wait<'p>(
+        &'p self,
+        mut parts: MutexGuard<'p, Parts>,
+        since: Instant,
+    ) -> MutexGuard<'p, Parts> {
         let patience = PATIENCE.saturating_sub(since.elapsed());
         if parts.threads == Threads::Running && !patience.is_zero() {
             let waited = self.hashed.wait_timeout(parts, patience);
@@ -105,12 +115,19 @@ impl Shared {
     }
 
     /// Advances a group side by side, as far as all of it goes without a change of block.
-    fn advance<'p>(&'p self, parts: MutexGuard<'p, Parts>, mut group: Vec<Member>) -> MutexGuard<'p, Parts> {
+    fn advance<'p>(
+        &'p self,
+        parts: MutexGuard<'p, Parts>,
+        mut group: Vec<Member>,
+    ) -> MutexGuard<'p, Parts> {
         drop(parts);
         let step = group.iter().map(|member| member.waiting.front().len()).min().unwrap_or(0);
         let mut jobs: Vec<LaneInput<'_>> = group
             .iter_mut()
-            .map(|Member { md5, waiting, .. }| LaneInput { stream: md5, bytes: &waiting.front()[..step] })
+            .map(|Member { md5, waiting, .. }| LaneInput {
+                stream: md5,
+                bytes: &waiting.front()[..step],
+            })
             .collect();
         LANES.update(&mut jobs);
         let hashed_bytes = step * jobs.len();
@@ -123,7 +140,8 @@ impl Shared {
 }
 
 impl PartMd5 {
-    /// Takes the next bytes; they are hashed now or later, and held until then. Waits when too much is held.
+    /// Takes the next bytes; they are hashed now or later, and held until then. Waits when too much
+    /// is held.
     pub(crate) fn take(&mut self, block: Bytes) {
         let mut parts = self.shared.parts();
         parts.waiting_bytes += block.len();
@@ -138,12 +156,16 @@ impl PartMd5 {
         if part.waiting.size_bytes > enough && part.urgency == Urgency::None {
             part.urgency = Urgency::Full;
         }
-        if part.waiting.size_bytes >= COMPANY_WAITING_BYTES || parts.waiting_bytes > POOL_WAITING_MAX_BYTES {
+        if part.waiting.size_bytes >= COMPANY_WAITING_BYTES
+            || parts.waiting_bytes > POOL_WAITING_MAX_BYTES
+        {
             self.shared.call(&mut parts);
         }
         let since = Instant::now();
         let mut limit_bytes = PART_WAITING_MAX_BYTES;
-        while parts.waiting_bytes > POOL_WAITING_MAX_BYTES || parts.waiting_of(self.number) > limit_bytes {
+        while parts.waiting_bytes > POOL_WAITING_MAX_BYTES
+            || parts.waiting_of(self.number) > limit_bytes
+        {
             parts = self.shared.wait(parts, since);
             if since.elapsed() >= PATIENCE {
                 // Once at it: the next block would wait as long.
@@ -232,11 +254,13 @@ mod tests {
         ]
     }
 
-    /// The parts when none is away any more, not even one that was dropped meanwhile: what waits is what is counted.
+    /// The parts when none is away any more, not even one that was dropped meanwhile: what waits is
+    /// what is counted.
     fn at_rest(pool: &Md5Pool) -> MutexGuard<'_, Parts> {
         let away = |parts: &mut Parts| {
             let waiting: usize = parts.by_number.values().map(|part| part.waiting.size_bytes).sum();
-            parts.waiting_bytes != waiting || parts.by_number.values().any(|part| part.md5.is_none())
+            parts.waiting_bytes != waiting
+                || parts.by_number.values().any(|part| part.md5.is_none())
         };
         let limit = Duration::from_secs(20);
         let (parts, timeout) =

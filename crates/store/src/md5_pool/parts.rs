@@ -77,8 +77,8 @@ impl Waiting {
 }
 
 impl Parts {
-    /// Takes the parts that are to be advanced now, if that is worth it: the urgent ones first, then those with most
-    /// waiting.
+    /// Takes the parts that are to be advanced now, if that is worth it: the urgent ones first,
+    /// then those with most waiting.
     pub(super) fn take_group(&mut self, lanes: usize) -> Option<Vec<Member>> {
         let full = self.waiting_bytes > POOL_WAITING_MAX_BYTES;
         let mut ready: Vec<(Urgency, usize, u64)> = self
@@ -117,7 +117,9 @@ impl Parts {
                     // What came meanwhile comes after what is left.
                     let came = std::mem::take(&mut part.waiting);
                     came.blocks.into_iter().for_each(|block| member.waiting.push(block));
-                    if part.urgency == Urgency::Full && member.waiting.size_bytes < COMPANY_WAITING_BYTES {
+                    if part.urgency == Urgency::Full
+                        && member.waiting.size_bytes < COMPANY_WAITING_BYTES
+                    {
                         part.urgency = Urgency::None;
                     }
                     part.md5 = Some(member.md5);

@@ -1,4 +1,5 @@
-//! The threads that hash: of low priority, so that receiving goes first where processors are scarce, and parts meet.
+//! The threads that hash: of low priority, so that receiving goes first where processors are
+//! scarce, and parts meet.
 
 use std::sync::{Arc, PoisonError};
 

@@ -1,5 +1,5 @@
-//! redb over the database file of a [`Disk`](crate::disk::Disk). Locking is the disk's business, so redb is told that there
-//! is none.
+//! redb over the database file of a [`Disk`](crate::disk::Disk). Locking is the disk's business, so
+//! redb is told that there is none.
 
 use std::io;
 

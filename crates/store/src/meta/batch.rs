@@ -1,8 +1,10 @@
-//! One step of change to the metadata: several operations in one transaction, published and made safe together.
+//! One step of change to the metadata: several operations in one transaction, published and made
+//! safe together.
 //!
-//! An operation looks first and writes last: one that refuses must not have written, because the transaction goes on with
-//! the others. [`Batch::writes`] tells whether one that failed broke that rule; then the whole batch is given up.
-//! What can be done to each kind of thing stands in a file of its own.
+//! An operation looks first and writes last: one that refuses must not have written, because the
+//! transaction goes on with the others. [`Batch::writes`] tells whether one that failed broke that
+//! rule; then the whole batch is given up. What can be done to each kind of thing stands in a file
+//! of its own.
 
 mod buckets;
 mod files;
@@ -72,7 +74,8 @@ impl<'t> Batch<'t> {
         Ok(())
     }
 
-    /// A number never given before, for object versions and uploads: who comes later has the higher one.
+    /// A number never given before, for object versions and uploads: who comes later has the higher
+    /// one.
     pub(crate) fn next_sequence(&mut self) -> Result<u64> {
         let next = self.counter(SEQUENCE)? + 1;
         self.set_counter(SEQUENCE, next)?;
@@ -86,7 +89,8 @@ impl<'t> Batch<'t> {
         Ok(FileId(first))
     }
 
-    /// Gives no file a number up to this one any more: there is a file of that number, which this metadata has never heard of.
+    /// Gives no file a number up to this one any more: there is a file of that number, which this
+    /// metadata has never heard of.
     pub(crate) fn skip_files(&mut self, last: FileId) -> Result<()> {
         let next = self.counter(tables::NEXT_FILE_NAME)?.max(last.0.saturating_add(1));
         self.set_counter(tables::NEXT_FILE_NAME, next)

@@ -1,4 +1,5 @@
-//! What is kept of a data file: how many extents refer to it, its length, and the MD5 by which `check` knows its bytes.
+//! What is kept of a data file: how many extents refer to it, its length, and the MD5 by which
+//! `check` knows its bytes.
 
 use super::record::Cursor;
 use crate::Result;

@@ -1,7 +1,8 @@
-//! Where the bytes of an object are: its parts in order, and of each part the extents, runs of bytes in data files.
+//! Where the bytes of an object are: its parts in order, and of each part the extents, runs of
+//! bytes in data files.
 //!
-//! Usually a part is one extent, a whole file. A part copied from a range of another object shares that object's files and
-//! may be several extents, beginning and ending anywhere.
+//! Usually a part is one extent, a whole file. A part copied from a range of another object shares
+//! that object's files and may be several extents, beginning and ending anywhere.
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
 
@@ -42,8 +43,8 @@ impl Layout {
         self.parts.iter().flat_map(|part| &part.extents)
     }
 
-    /// Version, number of parts, algorithm of the checksums; then per part: number, size, MD5, checksum, number of
-    /// extents; per extent file, offset, size.
+    /// Version, number of parts, algorithm of the checksums; then per part: number, size, MD5,
+    /// checksum, number of extents; per extent file, offset, size.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let algorithm = self.algorithm();
         let mut bytes = Vec::with_capacity(8 + self.parts.len() * 48);
@@ -55,8 +56,10 @@ impl Layout {
             put_number(&mut bytes, part.size_bytes);
             bytes.extend_from_slice(&part.md5);
             if algorithm.is_some() {
-                let checksum =
-                    part.checksum.as_ref().expect("the algorithm is set only when all parts have it");
+                let checksum = part
+                    .checksum
+                    .as_ref()
+                    .expect("the algorithm is set only when all parts have it");
                 bytes.extend_from_slice(checksum.bytes());
             }
             encode_extents(&mut bytes, &part.extents);
@@ -83,12 +86,16 @@ impl Layout {
     /// The algorithm that all parts have a checksum of.
     fn algorithm(&self) -> Option<ChecksumAlgorithm> {
         let first = self.parts.first()?.checksum?.algorithm();
-        let same = |part: &LayoutPart| part.checksum.is_some_and(|checksum| checksum.algorithm() == first);
+        let same =
+            |part: &LayoutPart| part.checksum.is_some_and(|checksum| checksum.algorithm() == first);
         self.parts.iter().all(same).then_some(first)
     }
 }
 
-fn decode_part(cursor: &mut Cursor<'_>, algorithm: Option<ChecksumAlgorithm>) -> Result<LayoutPart> {
+fn decode_part(
+    cursor: &mut Cursor<'_>,
+    algorithm: Option<ChecksumAlgorithm>,
+) -> Result<LayoutPart> {
     let number = u16::try_from(cursor.number()?).map_err(|_| damaged("layout"))?;
     let size_bytes = cursor.number()?;
     let md5 = cursor.array()?;
@@ -141,15 +148,14 @@ mod tests {
     }
 
     fn part(algorithm: Option<ChecksumAlgorithm>) -> impl Strategy<Value = LayoutPart> {
-        (1..=10_000_u16, any::<u64>(), any::<[u8; 16]>(), proptest::collection::vec(extent(), 0..4)).prop_map(
-            move |(number, size_bytes, md5, extents)| LayoutPart {
+        (1..=10_000_u16, any::<u64>(), any::<[u8; 16]>(), proptest::collection::vec(extent(), 0..4))
+            .prop_map(move |(number, size_bytes, md5, extents)| LayoutPart {
                 number,
                 size_bytes,
                 md5,
                 checksum: algorithm.map(|algorithm| Hasher::checksum(algorithm, &md5)),
                 extents,
-            },
-        )
+            })
     }
 
     fn layout() -> impl Strategy<Value = Layout> {

@@ -1,7 +1,9 @@
-//! The metadata: which tables there are, how their records are written, and what may be done to them in one step.
+//! The metadata: which tables there are, how their records are written, and what may be done to
+//! them in one step.
 //!
-//! `record` is the encoding, the files named after a thing say what is kept of it, [`tables`] where, and [`Batch`] holds the
-//! steps that several operations share. Nothing here touches a data file; a batch only says which ones were let go.
+//! `record` is the encoding, the files named after a thing say what is kept of it, [`tables`]
+//! where, and [`Batch`] holds the steps that several operations share. Nothing here touches a data
+//! file; a batch only says which ones were let go.
 
 mod backend;
 mod batch;

@@ -1,5 +1,5 @@
-//! What is kept of an object beside its layout. Small, because listings read one per key: a layout of several parts stands
-//! in a table of its own.
+//! What is kept of an object beside its layout. Small, because listings read one per key: a layout
+//! of several parts stands in a table of its own.
 
 use haul_parts::{Checksum, ChecksumType, CompositeChecksum, ETag};
 
@@ -33,7 +33,8 @@ pub(crate) struct ObjectRecord {
     pub(crate) completed: Option<CompletedUpload>,
 }
 
-/// By which upload an object was published: what is needed to answer an identical Complete again. It goes with the version.
+/// By which upload an object was published: what is needed to answer an identical Complete again.
+/// It goes with the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CompletedUpload {
     pub(crate) upload_id: [u8; 16],
@@ -88,12 +89,14 @@ impl ObjectRecord {
                 FULL_CHECKSUM => checksum = Some((field.checksum()?, ChecksumType::FullObject)),
                 COMPOSITE_CHECKSUM => checksum = Some((field.checksum()?, ChecksumType::Composite)),
                 PART_COUNT => {
-                    part_count = Some(u16::try_from(field.number()?).map_err(|_| damaged("object"))?);
+                    part_count =
+                        Some(u16::try_from(field.number()?).map_err(|_| damaged("object"))?);
                 }
                 LAYOUT => layout = Some(Layout::decode(field.bytes)?),
                 COMPLETED => {
                     let mut cursor = field.cursor();
-                    completed = Some(CompletedUpload { upload_id: cursor.array()?, list: cursor.array()? });
+                    completed =
+                        Some(CompletedUpload { upload_id: cursor.array()?, list: cursor.array()? });
                 }
                 _ => {}
             }
@@ -105,7 +108,9 @@ impl ObjectRecord {
             etag: etag.ok_or_else(missing)?,
             modified_ms: modified_ms.ok_or_else(missing)?,
             attributes,
-            checksum: checksum.map(|(value, kind)| object_checksum(value, kind, part_count)).transpose()?,
+            checksum: checksum
+                .map(|(value, kind)| object_checksum(value, kind, part_count))
+                .transpose()?,
             part_count,
             layout,
             completed,
@@ -125,13 +130,17 @@ impl ObjectRecord {
     }
 }
 
-fn object_checksum(value: Checksum, kind: ChecksumType, part_count: Option<u16>) -> Result<ObjectChecksum> {
+fn object_checksum(
+    value: Checksum,
+    kind: ChecksumType,
+    part_count: Option<u16>,
+) -> Result<ObjectChecksum> {
     match kind {
         ChecksumType::FullObject => Ok(ObjectChecksum::FullObject(value)),
         ChecksumType::Composite => {
             let text = format!("{}-{}", value.to_base64(), part_count.unwrap_or_default());
-            let composite =
-                CompositeChecksum::parse(value.algorithm(), &text).map_err(|_| damaged("object"))?;
+            let composite = CompositeChecksum::parse(value.algorithm(), &text)
+                .map_err(|_| damaged("object"))?;
             Ok(ObjectChecksum::Composite(composite))
         }
     }

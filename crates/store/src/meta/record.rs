@@ -1,7 +1,8 @@
 //! The encoding of records: one version byte, then fields of `tag, length, bytes`.
 //!
-//! A reader skips tags it does not know, so a field that old readers may ignore is a new tag; what they must not ignore
-//! raises the version, and they refuse the record. Numbers and lengths are LEB128. Described in `docs/formats.md`.
+//! A reader skips tags it does not know, so a field that old readers may ignore is a new tag; what
+//! they must not ignore raises the version, and they refuse the record. Numbers and lengths are
+//! LEB128. Described in `docs/formats.md`.
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
 
@@ -36,10 +37,11 @@ impl Writer {
         self.bytes(tag, &encoded);
     }
 
-    /// A value in JSON: for what clients say about objects, where compactness is not worth own code.
+    /// A value in JSON: for what clients say about objects, where compactness is not worth own
+    /// code.
     pub(crate) fn json<T: serde::Serialize>(&mut self, tag: u8, value: &T) {
-        let encoded =
-            serde_json::to_vec(value).expect("strings, numbers and maps of strings always serialize");
+        let encoded = serde_json::to_vec(value)
+            .expect("strings, numbers and maps of strings always serialize");
         self.bytes(tag, &encoded);
     }
 

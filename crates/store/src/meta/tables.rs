@@ -1,5 +1,5 @@
-//! Where what is kept. Keys sort as listings want them: by bucket, then by key in UTF-8 byte order, uploads then by the
-//! order of their Create.
+//! Where what is kept. Keys sort as listings want them: by bucket, then by key in UTF-8 byte order,
+//! uploads then by the order of their Create.
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition};
 
@@ -10,8 +10,8 @@ use crate::disk::FileId;
 use crate::store_id::StoreId;
 use crate::{Error, Result, UploadRef};
 
-/// The format of the whole store; raised when an older Haul must not touch the folder. Format 1, which no release wrote, had
-/// no checksums in its data files.
+/// The format of the whole store; raised when an older Haul must not touch the folder. Format 1,
+/// which no release wrote, had no checksums in its data files.
 pub(crate) const FORMAT: u8 = 2;
 pub(super) const FORMAT_NAME: &str = "format";
 pub(super) const STORE_ID_NAME: &str = "store";
@@ -24,17 +24,22 @@ pub(crate) type UploadKey = (&'static str, &'static str, u64);
 /// `format`, `store`, `sequence`, `next file`.
 pub(crate) const META: TableDefinition<'static, &'static str, Bytes> = TableDefinition::new("meta");
 /// By name.
-pub(crate) const BUCKETS: TableDefinition<'static, &'static str, Bytes> = TableDefinition::new("buckets");
+pub(crate) const BUCKETS: TableDefinition<'static, &'static str, Bytes> =
+    TableDefinition::new("buckets");
 /// By bucket and name of the setting.
-pub(crate) const SETTINGS: TableDefinition<'static, ObjectKey, Bytes> = TableDefinition::new("settings");
+pub(crate) const SETTINGS: TableDefinition<'static, ObjectKey, Bytes> =
+    TableDefinition::new("settings");
 /// By bucket and key.
-pub(crate) const OBJECTS: TableDefinition<'static, ObjectKey, Bytes> = TableDefinition::new("objects");
+pub(crate) const OBJECTS: TableDefinition<'static, ObjectKey, Bytes> =
+    TableDefinition::new("objects");
 /// By object version: layouts too long to stand in the object record.
 pub(crate) const LAYOUTS: TableDefinition<'static, u64, Bytes> = TableDefinition::new("layouts");
 /// By bucket, key and sequence.
-pub(crate) const UPLOADS: TableDefinition<'static, UploadKey, Bytes> = TableDefinition::new("uploads");
+pub(crate) const UPLOADS: TableDefinition<'static, UploadKey, Bytes> =
+    TableDefinition::new("uploads");
 /// From upload id (its bytes as a number, high end first) to sequence.
-pub(crate) const UPLOAD_IDS: TableDefinition<'static, u128, u64> = TableDefinition::new("upload ids");
+pub(crate) const UPLOAD_IDS: TableDefinition<'static, u128, u64> =
+    TableDefinition::new("upload ids");
 /// By the sequence of the upload and part number.
 pub(crate) const PARTS: TableDefinition<'static, (u64, u16), Bytes> = TableDefinition::new("parts");
 /// By file id.
@@ -160,7 +165,10 @@ pub(super) fn find_object(
         .transpose()
 }
 
-pub(super) fn find_layout(layouts: &impl ReadableTable<u64, Bytes>, object: &ObjectRecord) -> Result<Layout> {
+pub(super) fn find_layout(
+    layouts: &impl ReadableTable<u64, Bytes>,
+    object: &ObjectRecord,
+) -> Result<Layout> {
     if let Some(layout) = &object.layout {
         return Ok(layout.clone());
     }

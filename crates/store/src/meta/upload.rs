@@ -3,7 +3,9 @@
 use haul_parts::{ChecksumType, UploadId};
 
 use super::record::{Reader, Writer, algorithm_code, damaged};
-use crate::{ChecksumOrigin, ObjectAttributes, Result, UploadChecksum, UploadInfo, UploadRef, time};
+use crate::{
+    ChecksumOrigin, ObjectAttributes, Result, UploadChecksum, UploadInfo, UploadRef, time,
+};
 
 const VERSION: u8 = 1;
 const UPLOAD_ID: u8 = 1;
@@ -21,7 +23,8 @@ pub(crate) struct UploadRecord {
     pub(crate) history: KeyHistory,
 }
 
-/// What happened to the key of an upload while it was open; a conditional Complete must know of a delete.
+/// What happened to the key of an upload while it was open; a conditional Complete must know of a
+/// delete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum KeyHistory {
     #[default]

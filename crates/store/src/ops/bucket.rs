@@ -24,7 +24,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::BucketAlreadyExists`]; the settings of that one stay.
-    pub fn create_bucket_with(&self, bucket: &Bucket, options: BucketOptions) -> Result<BucketInfo> {
+    pub fn create_bucket_with(
+        &self,
+        bucket: &Bucket,
+        options: BucketOptions,
+    ) -> Result<BucketInfo> {
         let bucket = bucket.clone();
         self.inner.commit(None, move |batch| match batch.bucket(&bucket) {
             Ok(_) => Err(Error::BucketAlreadyExists { bucket }),
@@ -52,8 +56,9 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::BucketNotEmpty`].
     pub fn delete_bucket(&self, bucket: &Bucket) -> Result<()> {
-        // In steps, so that a bucket with thousands of uploads does not hold up everybody else. Each step looks again: an
-        // object that appeared in between keeps the bucket (though uploads of before are gone).
+        // In steps, so that a bucket with thousands of uploads does not hold up everybody else.
+        // Each step looks again: an object that appeared in between keeps the bucket (though
+        // uploads of before are gone).
         loop {
             let bucket = bucket.clone();
             match self.inner.commit_removal(move |batch| delete_step(batch, &bucket))? {
@@ -72,8 +77,9 @@ impl Store {
         let mut list = Vec::new();
         for row in buckets.iter()? {
             let (name, record) = row?;
-            let name = Bucket::new(name.value())
-                .map_err(|error| Error::Damaged { what: format!("the name of a bucket: {error}") })?;
+            let name = Bucket::new(name.value()).map_err(|error| Error::Damaged {
+                what: format!("the name of a bucket: {error}"),
+            })?;
             let record = BucketRecord::decode(record.value())?;
             list.push(BucketInfo { name, created: time(record.created_ms) });
         }
@@ -97,7 +103,8 @@ fn delete_step(batch: &mut Batch<'_>, bucket: &Bucket) -> Result<DeleteStep> {
         return Ok(DeleteStep::Deleted);
     }
     for (key, sequence, record) in uploads {
-        let key = Key::new(key).map_err(|error| Error::Damaged { what: format!("a key: {error}") })?;
+        let key =
+            Key::new(key).map_err(|error| Error::Damaged { what: format!("a key: {error}") })?;
         let upload_id = upload_id_text(record.upload_id);
         batch.abort_upload(&UploadRef::new(bucket.clone(), key, upload_id), sequence)?;
     }

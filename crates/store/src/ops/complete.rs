@@ -1,7 +1,8 @@
 //! Complete: the listed parts become an object, in one step that writes no data.
 //!
-//! Everything is decided inside the transaction that publishes, so of several concurrent Completes, Aborts and Puts exactly
-//! the right ones win. It looks first and writes last: one that is refused leaves the upload as it was.
+//! Everything is decided inside the transaction that publishes, so of several concurrent Completes,
+//! Aborts and Puts exactly the right ones win. It looks first and writes last: one that is refused
+//! leaves the upload as it was.
 
 use haul_parts::{
     Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Hasher, PartNumber,
@@ -9,23 +10,26 @@ use haul_parts::{
 };
 
 use crate::meta::{
-    Batch, CompletedUpload, KeyHistory, Layout, ObjectRecord, PartRecord, UploadRecord, upload_id_bytes,
+    Batch, CompletedUpload, KeyHistory, Layout, ObjectRecord, PartRecord, UploadRecord,
+    upload_id_bytes,
 };
 use crate::{
-    ChecksumOrigin, CompleteOptions, CompletedPart, Error, ObjectChecksum, ObjectInfo, Result, Store,
-    UploadChecksum, UploadRef, WriteCondition,
+    ChecksumOrigin, CompleteOptions, CompletedPart, Error, ObjectChecksum, ObjectInfo, Result,
+    Store, UploadChecksum, UploadRef, WriteCondition,
 };
 use haul_parts::Limits;
 
 impl Store {
-    /// Publishes the listed parts as an object and ends the upload, in one step that writes no data. An identical list
-    /// again answers the same while that version is the object.
+    /// Publishes the listed parts as an object and ends the upload, in one step that writes no
+    /// data. An identical list again answers the same while that version is the object.
     ///
     /// # Errors
-    /// [`Error::NoSuchUpload`], [`Error::NoPartsListed`], [`Error::InvalidPart`], [`Error::InvalidPartOrder`],
-    /// [`Error::EntityTooSmall`], [`Error::EntityTooLarge`], [`Error::ObjectSizeMismatch`], [`Error::BadDigest`],
-    /// [`Error::MissingPartChecksum`], [`Error::ChecksumTypeMismatch`], [`Error::PreconditionFailed`],
-    /// [`Error::ConditionalRequestConflict`], [`Error::NoSuchKey`]: after each the upload is as it was.
+    /// [`Error::NoSuchUpload`], [`Error::NoPartsListed`], [`Error::InvalidPart`],
+    /// [`Error::InvalidPartOrder`], [`Error::EntityTooSmall`], [`Error::EntityTooLarge`],
+    /// [`Error::ObjectSizeMismatch`], [`Error::BadDigest`], [`Error::MissingPartChecksum`],
+    /// [`Error::ChecksumTypeMismatch`], [`Error::PreconditionFailed`],
+    /// [`Error::ConditionalRequestConflict`], [`Error::NoSuchKey`]: after each the upload is as it
+    /// was.
     pub fn complete_multipart_upload(
         &self,
         upload: &UploadRef,
@@ -76,8 +80,9 @@ fn complete(
         layout: None,
         completed: Some(CompletedUpload { upload_id: record.upload_id, list: list_digest(listed) }),
     };
-    let layout =
-        Layout { parts: chosen.into_iter().map(|(number, part)| part.into_layout(number.get())).collect() };
+    let layout = Layout {
+        parts: chosen.into_iter().map(|(number, part)| part.into_layout(number.get())).collect(),
+    };
     Ok(batch.publish(&upload.object.bucket, &upload.object.key, object, layout)?.info())
 }
 
@@ -128,7 +133,8 @@ fn check_order(listed: &[CompletedPart]) -> Result<()> {
     Ok(())
 }
 
-/// As for any write, and beyond that: a key that changed since Create is a conflict, not a failed condition.
+/// As for any write, and beyond that: a key that changed since Create is a conflict, not a failed
+/// condition.
 fn check_condition(
     batch: &Batch<'_>,
     upload: &UploadRef,
@@ -139,7 +145,9 @@ fn check_condition(
     let current = batch.object(&upload.object.bucket, &upload.object.key)?;
     Batch::check_condition(condition, current.as_ref(), &upload.object.bucket, &upload.object.key)?;
     let conflict = match (condition, current) {
-        (WriteCondition::IfNoneMatch, None) if record.history == KeyHistory::Deleted => "If-None-Match",
+        (WriteCondition::IfNoneMatch, None) if record.history == KeyHistory::Deleted => {
+            "If-None-Match"
+        }
         (WriteCondition::IfMatch(_), Some(current)) if current.version > sequence => "If-Match",
         _ => return Ok(()),
     };
@@ -148,7 +156,8 @@ fn check_condition(
 
 type Chosen = (Vec<(PartNumber, PartRecord)>, Vec<PartRecord>);
 
-/// The parts that are listed, and those that are not. Both run in order of numbers, so one pass is enough.
+/// The parts that are listed, and those that are not. Both run in order of numbers, so one pass is
+/// enough.
 fn choose(
     uploaded: Vec<(PartNumber, PartRecord)>,
     listed: &[CompletedPart],
@@ -188,7 +197,10 @@ fn check_entry(
         None if checksum.origin == ChecksumOrigin::Requested
             && checksum.checksum_type == ChecksumType::Composite =>
         {
-            Err(Error::MissingPartChecksum { algorithm: checksum.algorithm, part_number: entry.number })
+            Err(Error::MissingPartChecksum {
+                algorithm: checksum.algorithm,
+                part_number: entry.number,
+            })
         }
         _ => Ok(()),
     }
@@ -206,7 +218,8 @@ fn invalid_part(entry: &CompletedPart, upload: &UploadRef) -> Error {
 fn check_sizes(chosen: &[(PartNumber, PartRecord)], limits: &Limits) -> Result<u64> {
     let min_bytes = limits.part_size_min_bytes;
     let all_but_last = &chosen[..chosen.len().saturating_sub(1)];
-    if let Some((number, part)) = all_but_last.iter().find(|(_, part)| part.size_bytes < min_bytes) {
+    if let Some((number, part)) = all_but_last.iter().find(|(_, part)| part.size_bytes < min_bytes)
+    {
         return Err(Error::EntityTooSmall {
             part_number: *number,
             etag: ETag::from_md5(part.md5),
@@ -216,22 +229,31 @@ fn check_sizes(chosen: &[(PartNumber, PartRecord)], limits: &Limits) -> Result<u
     }
     let size_bytes = chosen.iter().map(|(_, part)| part.size_bytes).sum();
     let max_bytes = limits.object_size_max_bytes;
-    if size_bytes > max_bytes { Err(Error::EntityTooLarge { size_bytes, max_bytes }) } else { Ok(size_bytes) }
+    if size_bytes > max_bytes {
+        Err(Error::EntityTooLarge { size_bytes, max_bytes })
+    } else {
+        Ok(size_bytes)
+    }
 }
 
-fn object_checksum(chosen: &[(PartNumber, PartRecord)], checksum: &UploadChecksum) -> Result<ObjectChecksum> {
+fn object_checksum(
+    chosen: &[(PartNumber, PartRecord)],
+    checksum: &UploadChecksum,
+) -> Result<ObjectChecksum> {
     let parts = chosen.iter().map(|(_, part)| (part.checksum, part.size_bytes));
     let whole = match checksum.checksum_type {
         ChecksumType::FullObject => combine_full_object(parts).map(ObjectChecksum::FullObject),
         ChecksumType::Composite => {
-            CompositeChecksum::from_parts(parts.map(|(checksum, _)| checksum)).map(ObjectChecksum::Composite)
+            CompositeChecksum::from_parts(parts.map(|(checksum, _)| checksum))
+                .map(ObjectChecksum::Composite)
         }
     };
     whole.map_err(|error| Error::Damaged { what: format!("the checksums of the parts: {error}") })
 }
 
-/// Compares with what the client says of the whole object. `value-N` is composite; a value without `N` and without a type
-/// has the default type of its algorithm, as on AWS, which then finds another value: `BadDigest`.
+/// Compares with what the client says of the whole object. `value-N` is composite; a value without
+/// `N` and without a type has the default type of its algorithm, as on AWS, which then finds
+/// another value: `BadDigest`.
 fn check_object_checksum(
     options: &CompleteOptions,
     computed: &ObjectChecksum,
@@ -240,8 +262,12 @@ fn check_object_checksum(
     let expected = computed.checksum_type();
     let counted = options.checksum_part_count.map(|_| ChecksumType::Composite);
     match (options.checksum_type, origin) {
-        (Some(_), ChecksumOrigin::Default) => return Err(Error::ChecksumTypeMismatch { expected: None }),
-        (named, ChecksumOrigin::Requested) if named.or(counted).is_some_and(|given| given != expected) => {
+        (Some(_), ChecksumOrigin::Default) => {
+            return Err(Error::ChecksumTypeMismatch { expected: None });
+        }
+        (named, ChecksumOrigin::Requested)
+            if named.or(counted).is_some_and(|given| given != expected) =>
+        {
             return Err(Error::ChecksumTypeMismatch { expected: Some(expected) });
         }
         _ => {}
@@ -249,7 +275,9 @@ fn check_object_checksum(
     let Some(given) = options.checksum else { return Ok(()) };
     let (value, part_count): (Checksum, Option<u16>) = match computed {
         ObjectChecksum::FullObject(checksum) => (*checksum, None),
-        ObjectChecksum::Composite(composite) => (composite.checksum(), Some(composite.part_count())),
+        ObjectChecksum::Composite(composite) => {
+            (composite.checksum(), Some(composite.part_count()))
+        }
     };
     if origin == ChecksumOrigin::Default && given.algorithm() != value.algorithm() {
         // AWS compares no other algorithm than the one it chose itself.

@@ -1,4 +1,5 @@
-//! Copying objects, and making parts out of objects: files are shared, bytes are read only to learn a hash.
+//! Copying objects, and making parts out of objects: files are shared, bytes are read only to learn
+//! a hash.
 
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use haul_parts::{Bucket, Checksum, ChecksumAlgorithm, Key, MultiHasher, PartNumb
 use crate::meta::{Batch, Extent, Layout, ObjectRecord, PartRecord};
 use crate::reader::cut;
 use crate::{
-    CopyOptions, CopySource, Error, MetadataDirective, ObjectInfo, ObjectReader, PartInfo, Result, Store,
-    UploadRef,
+    CopyOptions, CopySource, Error, MetadataDirective, ObjectInfo, ObjectReader, PartInfo, Result,
+    Store, UploadRef,
 };
 
 /// How much of a source is read at a time to hash it.
@@ -18,11 +19,12 @@ const READ_BYTES: usize = 256 << 10;
 const ATTEMPTS_MAX: usize = 3;
 
 impl Store {
-    /// Copies an object without reading or writing its bytes: both share the files. The copy keeps ETag, checksum and
-    /// parts of its source. Onto itself it replaces the attributes.
+    /// Copies an object without reading or writing its bytes: both share the files. The copy keeps
+    /// ETag, checksum and parts of its source. Onto itself it replaces the attributes.
     ///
     /// # Errors
-    /// [`Error::NoSuchBucket`], [`Error::NoSuchKey`], [`Error::SourceChanged`], [`Error::PreconditionFailed`].
+    /// [`Error::NoSuchBucket`], [`Error::NoSuchKey`], [`Error::SourceChanged`],
+    /// [`Error::PreconditionFailed`].
     pub fn copy_object(
         &self,
         source: CopySource,
@@ -34,12 +36,12 @@ impl Store {
         self.inner.commit(None, move |batch| copy(batch, &source, &bucket, &key, options))
     }
 
-    /// Makes an object, or a range of one, a part of an upload. The files are shared; bytes are read only when their MD5
-    /// or checksum is not known yet.
+    /// Makes an object, or a range of one, a part of an upload. The files are shared; bytes are
+    /// read only when their MD5 or checksum is not known yet.
     ///
     /// # Errors
-    /// [`Error::NoSuchUpload`], [`Error::NoSuchKey`], [`Error::SourceChanged`], [`Error::InvalidCopyRange`],
-    /// [`Error::EntityTooLarge`].
+    /// [`Error::NoSuchUpload`], [`Error::NoSuchKey`], [`Error::SourceChanged`],
+    /// [`Error::InvalidCopyRange`], [`Error::EntityTooLarge`].
     pub fn upload_part_copy(
         &self,
         upload: &UploadRef,
@@ -53,7 +55,9 @@ impl Store {
         loop {
             match self.try_part_copy(upload, part_number, &source, range) {
                 // Nobody asked for a certain version, so the new one will do.
-                Err(Error::SourceChanged { .. }) if source.version.is_none() && attempt < ATTEMPTS_MAX => {
+                Err(Error::SourceChanged { .. })
+                    if source.version.is_none() && attempt < ATTEMPTS_MAX =>
+                {
                     attempt += 1;
                 }
                 other => return other,
@@ -86,14 +90,21 @@ impl Store {
         let extents = cut(layout.extents(), &range);
         let hold = opening.hold(extents.iter().map(|extent| extent.file));
         let shared: Vec<Extent> = extents.iter().copied().collect();
-        let reader = ObjectReader::new(self.inner.clone(), object.info(), range.clone(), extents, hold);
+        let reader =
+            ObjectReader::new(self.inner.clone(), object.info(), range.clone(), extents, hold);
         let (md5, checksum) = match known_hashes(&layout, &range, algorithm) {
             Some(known) => known,
             None => hash(reader, algorithm)?,
         };
 
-        let mut record =
-            PartRecord { size_bytes, md5, modified_ms: 0, checksum, other_checksum: None, extents: shared };
+        let mut record = PartRecord {
+            size_bytes,
+            md5,
+            modified_ms: 0,
+            checksum,
+            other_checksum: None,
+            extents: shared,
+        };
         let (upload, source) = (upload.clone(), Arc::clone(source));
         self.inner.commit(None, move |batch| {
             let (sequence, _) = batch.upload(&upload)?;
@@ -118,9 +129,10 @@ fn copy(
     options: CopyOptions,
 ) -> Result<ObjectInfo> {
     batch.bucket(&source.bucket)?;
-    let object = batch
-        .object(&source.bucket, &source.key)?
-        .ok_or_else(|| Error::NoSuchKey { bucket: source.bucket.clone(), key: source.key.clone() })?;
+    let object = batch.object(&source.bucket, &source.key)?.ok_or_else(|| Error::NoSuchKey {
+        bucket: source.bucket.clone(),
+        key: source.key.clone(),
+    })?;
     check_version(source, &object)?;
     batch.bucket(bucket)?;
     let current = batch.object(bucket, key)?;

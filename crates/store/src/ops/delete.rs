@@ -9,9 +9,15 @@ impl Store {
     /// Deletes an object.
     ///
     /// # Errors
-    /// [`NoSuchBucket`](crate::Error::NoSuchBucket), [`PreconditionFailed`](crate::Error::PreconditionFailed); with
-    /// `If-Match` [`NoSuchKey`](crate::Error::NoSuchKey).
-    pub fn delete_object(&self, bucket: &Bucket, key: &Key, condition: WriteCondition) -> Result<Deleted> {
+    /// [`NoSuchBucket`](crate::Error::NoSuchBucket),
+    /// [`PreconditionFailed`](crate::Error::PreconditionFailed); with `If-Match`
+    /// [`NoSuchKey`](crate::Error::NoSuchKey).
+    pub fn delete_object(
+        &self,
+        bucket: &Bucket,
+        key: &Key,
+        condition: WriteCondition,
+    ) -> Result<Deleted> {
         let (bucket, key) = (bucket.clone(), key.clone());
         self.inner.commit_removal(move |batch| {
             batch.bucket(&bucket)?;
@@ -21,9 +27,9 @@ impl Store {
         })
     }
 
-    /// Deletes several objects in one step, each under its condition; answers in the order of the keys. An object whose
-    /// condition does not hold stays, with the error that [`Store::delete_object`] would have, and the others go. S3 allows
-    /// 1,000 at a time.
+    /// Deletes several objects in one step, each under its condition; answers in the order of the
+    /// keys. An object whose condition does not hold stays, with the error that
+    /// [`Store::delete_object`] would have, and the others go. S3 allows 1,000 at a time.
     ///
     /// # Errors
     /// [`NoSuchBucket`](crate::Error::NoSuchBucket); none of the objects is deleted then.
@@ -38,10 +44,12 @@ impl Store {
             let mut deleted = Vec::with_capacity(keys.len());
             for (key, condition) in &keys {
                 let current = batch.object(&bucket, key)?;
-                deleted.push(match Batch::check_condition(condition, current.as_ref(), &bucket, key) {
-                    Ok(()) => Ok(delete(batch, &bucket, key)?),
-                    Err(refused) => Err(refused),
-                });
+                deleted.push(
+                    match Batch::check_condition(condition, current.as_ref(), &bucket, key) {
+                        Ok(()) => Ok(delete(batch, &bucket, key)?),
+                        Err(refused) => Err(refused),
+                    },
+                );
             }
             Ok(deleted)
         })

@@ -1,4 +1,5 @@
-//! Expiry: unfinished uploads are aborted when they are too old, by one age for all or by the lifecycle of their bucket.
+//! Expiry: unfinished uploads are aborted when they are too old, by one age for all or by the
+//! lifecycle of their bucket.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -48,7 +49,10 @@ impl Store {
     }
 
     /// Aborts every upload that `due` says yes to.
-    fn expire(&self, mut due: impl FnMut(&Bucket, &Key, &UploadRecord) -> Result<bool>) -> Result<u64> {
+    fn expire(
+        &self,
+        mut due: impl FnMut(&Bucket, &Key, &UploadRecord) -> Result<bool>,
+    ) -> Result<u64> {
         let mut expired = 0;
         let mut step = Vec::new();
         for row in self.inner.core.snapshot()?.uploads()?.iter()? {

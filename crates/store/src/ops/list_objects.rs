@@ -24,7 +24,8 @@ impl Store {
         let mut page = ObjectPage::default();
         let mut last: Option<String> = None;
         let mut begin = rollup.begin(start_after.as_deref()).filter(|_| size > 0);
-        // Each turn walks over plain keys up to the next common prefix, then seeks past all that it stands for.
+        // Each turn walks over plain keys up to the next common prefix, then seeks past all that it
+        // stands for.
         'seek: while let Some(from) = begin.take() {
             let name = bucket.as_str();
             let bound = match &from {

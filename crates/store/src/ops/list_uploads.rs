@@ -72,14 +72,17 @@ fn begin(
     rollup: &Rollup<'_>,
 ) -> Result<Option<From>> {
     let begin = rollup.begin(key_marker);
-    // Without a key marker the upload-id marker means nothing; before the prefix, or inside a common prefix, neither.
-    let (Some(key), Some(upload_id), Some(Begin::After(_))) = (key_marker, upload_id_marker, &begin) else {
+    // Without a key marker the upload-id marker means nothing; before the prefix, or inside a
+    // common prefix, neither.
+    let (Some(key), Some(upload_id), Some(Begin::After(_))) =
+        (key_marker, upload_id_marker, &begin)
+    else {
         return Ok(begin.map(From::Key));
     };
     let id = upload_id_bytes(upload_id).ok_or(Error::InvalidUploadIdMarker)?;
     let Some(sequence) = snapshot.upload_ids()?.get(u128::from_be_bytes(id))? else {
-        // It ended since the page before. Its sequence is not known any more; listing its key again from the start repeats
-        // at worst, and loses nothing.
+        // It ended since the page before. Its sequence is not known any more; listing its key again
+        // from the start repeats at worst, and loses nothing.
         return Ok(Some(From::Upload(key.to_owned(), 0)));
     };
     let sequence = sequence.value();

@@ -7,9 +7,9 @@ use crate::meta::{PartRecord, damaged};
 use crate::{Error, PartInfo, PartPage, Result, StagedPart, Store, UploadRef};
 
 impl Store {
-    /// Makes staged bytes a part of an upload; a part of the same number is replaced. It is on disk when this returns.
-    /// `checksum` is what the client gave with it (not Content-MD5, which the caller compares with
-    /// [`StagedPart::md5`] itself).
+    /// Makes staged bytes a part of an upload; a part of the same number is replaced. It is on disk
+    /// when this returns. `checksum` is what the client gave with it (not Content-MD5, which the
+    /// caller compares with [`StagedPart::md5`] itself).
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`], [`Error::BadDigest`], [`Error::ChecksumAlgorithmMismatch`].
@@ -21,7 +21,8 @@ impl Store {
         checksum: Option<Checksum>,
     ) -> Result<PartInfo> {
         part.check(checksum.as_ref())?;
-        // The checksum of an upload never changes, so it may be looked up before the commit that decides.
+        // The checksum of an upload never changes, so it may be looked up before the commit that
+        // decides.
         let info = self.head_multipart_upload(upload)?;
         info.part_checksums(checksum.map(|checksum| checksum.algorithm()))?;
         let algorithm = info.checksum.algorithm;
@@ -61,7 +62,8 @@ impl Store {
     ) -> Result<PartPage> {
         let snapshot = self.inner.core.snapshot()?;
         let (sequence, record) = snapshot.upload(upload)?;
-        let mut page = PartPage { upload: record.info(upload.clone()), parts: Vec::new(), next: None };
+        let mut page =
+            PartPage { upload: record.info(upload.clone()), parts: Vec::new(), next: None };
         let parts = snapshot.parts()?;
         let first = after.map_or(0, |after| after.get() + 1);
         for row in parts.range((sequence, first)..=(sequence, u16::MAX))? {

@@ -3,10 +3,13 @@
 use haul_parts::{Bucket, ChecksumAlgorithm, Key};
 
 use crate::meta::{Batch, Extent, Layout, LayoutPart, ObjectRecord};
-use crate::{ObjectChecksum, ObjectInfo, PartWriter, PutOptions, Result, StagedPart, Store, WriteOptions};
+use crate::{
+    ObjectChecksum, ObjectInfo, PartWriter, PutOptions, Result, StagedPart, Store, WriteOptions,
+};
 
 impl Store {
-    /// Begins to take the bytes of a part or of an object; nothing of it is visible until it is put.
+    /// Begins to take the bytes of a part or of an object; nothing of it is visible until it is
+    /// put.
     ///
     /// # Errors
     /// [`StorageFull`](crate::Error::StorageFull) when the hint does not fit,
@@ -20,8 +23,8 @@ impl Store {
     ///
     /// # Errors
     /// [`NoSuchBucket`](crate::Error::NoSuchBucket), [`BadDigest`](crate::Error::BadDigest),
-    /// [`PreconditionFailed`](crate::Error::PreconditionFailed); for `If-Match` on a key without an object
-    /// [`NoSuchKey`](crate::Error::NoSuchKey).
+    /// [`PreconditionFailed`](crate::Error::PreconditionFailed); for `If-Match` on a key without an
+    /// object [`NoSuchKey`](crate::Error::NoSuchKey).
     pub fn put_object(
         &self,
         bucket: &Bucket,
@@ -41,8 +44,9 @@ impl Store {
             }],
         };
         let (bucket, key) = (bucket.clone(), key.clone());
-        let result =
-            self.inner.commit(part.folder(), move |batch| put(batch, &bucket, &key, layout, options));
+        let result = self
+            .inner
+            .commit(part.folder(), move |batch| put(batch, &bucket, &key, layout, options));
         part.settle(result)
     }
 }

@@ -7,7 +7,9 @@ use haul_parts::{Bucket, Key, PartNumber};
 use super::page_size;
 use crate::meta::{Extent, Layout, ObjectRecord};
 use crate::reader::cut;
-use crate::{Error, ObjectInfo, ObjectPart, ObjectPartPage, ObjectReader, ReadRange, Result, Store};
+use crate::{
+    Error, ObjectInfo, ObjectPart, ObjectPartPage, ObjectReader, ReadRange, Result, Store,
+};
 
 impl Store {
     /// Tells of an object.
@@ -59,8 +61,14 @@ impl Store {
     /// Opens an object for reading. Decide conditional headers on [`ObjectReader::object`].
     ///
     /// # Errors
-    /// [`Error::NoSuchBucket`], [`Error::NoSuchKey`], [`Error::InvalidRange`], [`Error::InvalidPartNumber`].
-    pub fn read_object(&self, bucket: &Bucket, key: &Key, range: ReadRange) -> Result<ObjectReader> {
+    /// [`Error::NoSuchBucket`], [`Error::NoSuchKey`], [`Error::InvalidRange`],
+    /// [`Error::InvalidPartNumber`].
+    pub fn read_object(
+        &self,
+        bucket: &Bucket,
+        key: &Key,
+        range: ReadRange,
+    ) -> Result<ObjectReader> {
         let core = &self.inner.core;
         // Before the snapshot: what it shows must not be removed before it is held.
         let opening = core.reaper.opening();
@@ -71,7 +79,10 @@ impl Store {
         let extents = cut(layout.extents(), &range);
         let found: u64 = extents.iter().map(|extent| extent.size_bytes).sum();
         if found != range.end - range.start {
-            let what = format!("the extents of {bucket}/{key} do not have its {} bytes", record.size_bytes);
+            let what = format!(
+                "the extents of {bucket}/{key} do not have its {} bytes",
+                record.size_bytes
+            );
             return Err(Error::Damaged { what });
         }
         let hold = opening.hold(extents.iter().map(|&Extent { file, .. }| file));
@@ -81,7 +92,8 @@ impl Store {
 
 /// The place of a part in its object, counted from 1.
 fn place(index: usize) -> Result<PartNumber> {
-    PartNumber::from_index(index).map_err(|error| Error::Damaged { what: format!("a layout: {error}") })
+    PartNumber::from_index(index)
+        .map_err(|error| Error::Damaged { what: format!("a layout: {error}") })
 }
 
 /// Which bytes are meant, from first to one past the last.
@@ -102,7 +114,11 @@ fn resolve(range: ReadRange, object: &ObjectRecord, layout: &Layout) -> Result<R
     }
 }
 
-fn part_range(part_number: PartNumber, object: &ObjectRecord, layout: &Layout) -> Result<Range<u64>> {
+fn part_range(
+    part_number: PartNumber,
+    object: &ObjectRecord,
+    layout: &Layout,
+) -> Result<Range<u64>> {
     let mut begin = 0;
     for (index, part) in layout.parts.iter().enumerate() {
         let end = begin + part.size_bytes;

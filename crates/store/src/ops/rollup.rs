@@ -1,4 +1,5 @@
-//! Rolling keys up into common prefixes. Pure: what listings of objects and of uploads have in common.
+//! Rolling keys up into common prefixes. Pure: what listings of objects and of uploads have in
+//! common.
 
 /// Where a listing is, in UTF-8 byte order of keys.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +13,8 @@ impl<'a> Rollup<'a> {
         Self { prefix, delimiter: delimiter.filter(|delimiter| !delimiter.is_empty()) }
     }
 
-    /// Whether the key is listed at all. When not, no later one is either, if the listing began at the prefix.
+    /// Whether the key is listed at all. When not, no later one is either, if the listing began at
+    /// the prefix.
     pub(super) fn covers(&self, key: &str) -> bool {
         key.starts_with(self.prefix)
     }
@@ -25,8 +27,8 @@ impl<'a> Rollup<'a> {
         Some(&key[..self.prefix.len() + at + delimiter.len()])
     }
 
-    /// Where to begin so that nothing up to the marker is listed again, not even the common prefix it lies in; `None` when
-    /// nothing can follow.
+    /// Where to begin so that nothing up to the marker is listed again, not even the common prefix
+    /// it lies in; `None` when nothing can follow.
     pub(super) fn begin(&self, marker: Option<&str>) -> Option<Begin> {
         match marker {
             Some(marker) if marker >= self.prefix => match self.common_prefix(marker) {
@@ -47,8 +49,8 @@ pub(super) enum Begin {
     After(String),
 }
 
-/// The least string above all that begin with `prefix`: its last character raised by one, in the order of UTF-8 bytes,
-/// which is that of code points. `None` when there is no such string.
+/// The least string above all that begin with `prefix`: its last character raised by one, in the
+/// order of UTF-8 bytes, which is that of code points. `None` when there is no such string.
 pub(super) fn past_prefix(prefix: &str) -> Option<String> {
     let mut past = prefix.to_owned();
     while let Some(last) = past.pop() {

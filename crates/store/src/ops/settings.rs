@@ -1,7 +1,7 @@
 //! The settings of buckets.
 //!
-//! Each is a record of its own, made when it is first set. Some of them a new bucket has by default and can lose: of these a
-//! record without a value is kept.
+//! Each is a record of its own, made when it is first set. Some of them a new bucket has by default
+//! and can lose: of these a record without a value is kept.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use crate::meta::Batch;
 use crate::meta::record::{Reader, Writer};
 use crate::{
-    BucketOptions, CorsConfiguration, Error, LifecycleConfiguration, ObjectOwnership, PublicAccessBlock,
-    Result, Store,
+    BucketOptions, CorsConfiguration, Error, LifecycleConfiguration, ObjectOwnership,
+    PublicAccessBlock, Result, Store,
 };
 
 const LIFECYCLE: &str = "lifecycle";
@@ -91,7 +91,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`].
-    pub fn set_bucket_ownership(&self, bucket: &Bucket, ownership: Option<ObjectOwnership>) -> Result<()> {
+    pub fn set_bucket_ownership(
+        &self,
+        bucket: &Bucket,
+        ownership: Option<ObjectOwnership>,
+    ) -> Result<()> {
         self.set_setting(bucket, OWNERSHIP, Some(ownership))
     }
 
@@ -134,10 +138,16 @@ impl Store {
         }
     }
 
-    fn setting<T: DeserializeOwned>(&self, bucket: &Bucket, setting: &'static str) -> Result<Option<T>> {
+    fn setting<T: DeserializeOwned>(
+        &self,
+        bucket: &Bucket,
+        setting: &'static str,
+    ) -> Result<Option<T>> {
         let snapshot = self.inner.core.snapshot()?;
         snapshot.bucket(bucket)?;
-        let Some(record) = snapshot.settings()?.get((bucket.as_str(), setting))? else { return Ok(None) };
+        let Some(record) = snapshot.settings()?.get((bucket.as_str(), setting))? else {
+            return Ok(None);
+        };
         let mut reader = Reader::new("setting", VERSION, record.value())?;
         while let Some(field) = reader.next()? {
             if field.tag == JSON {
@@ -163,7 +173,11 @@ impl Store {
 }
 
 /// Keeps what a bucket was created with, as far as it is not what every bucket has.
-pub(super) fn set_at_creation(batch: &mut Batch<'_>, bucket: &Bucket, options: &BucketOptions) -> Result<()> {
+pub(super) fn set_at_creation(
+    batch: &mut Batch<'_>,
+    bucket: &Bucket,
+    options: &BucketOptions,
+) -> Result<()> {
     if options.ownership != ObjectOwnership::default() {
         batch.set_setting(bucket, OWNERSHIP, Some(&encode(&Some(options.ownership))))?;
     }

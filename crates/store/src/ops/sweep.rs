@@ -1,9 +1,10 @@
 //! Files that nothing refers to.
 //!
-//! Those that the metadata let go and still remembers are removed, at once and by every opening. Those that it does not know
-//! at all are a matter for people: they stem from a crash between a link and its commit, or else belong to metadata that was
-//! lost or put back from a backup, and then they are all that is left of acknowledged objects. They are counted and logged
-//! when the store is opened, and removed only by [`Store::sweep`].
+//! Those that the metadata let go and still remembers are removed, at once and by every opening.
+//! Those that it does not know at all are a matter for people: they stem from a crash between a
+//! link and its commit, or else belong to metadata that was lost or put back from a backup, and
+//! then they are all that is left of acknowledged objects. They are counted and logged when the
+//! store is opened, and removed only by [`Store::sweep`].
 
 use crate::disk::FileId;
 use crate::{Error, Result, Store};
@@ -29,8 +30,8 @@ impl Store {
         Ok(swept)
     }
 
-    /// After opening: removes the files that the metadata let go, counts those that it does not know, and removes folders
-    /// that are empty. Nobody can be linking into them yet.
+    /// After opening: removes the files that the metadata let go, counts those that it does not
+    /// know, and removes folders that are empty. Nobody can be linking into them yet.
     pub(crate) fn recover_files(&self) -> Result<()> {
         self.finish_removals()?;
         self.settle();
@@ -40,7 +41,8 @@ impl Store {
         for folder in disk.folders().map_err(Error::io("listing data folders"))? {
             disk.remove_empty_folder(folder).map_err(Error::io("removing an empty data folder"))?;
         }
-        let leftovers = disk.leftovers().map_err(Error::io("listing the staging folder"))?.len() as u64;
+        let leftovers =
+            disk.leftovers().map_err(Error::io("listing the staging folder"))?.len() as u64;
         if let Some(last) = unknown.last {
             self.skip_numbers(last)?;
         }
@@ -64,7 +66,9 @@ impl Store {
         for row in snapshot.removals()?.range(0..)? {
             let file = FileId(row?.0.value());
             if files.get(file.0)?.is_some() {
-                return Err(Error::Damaged { what: format!("file {file} is let go and referred to") });
+                return Err(Error::Damaged {
+                    what: format!("file {file} is let go and referred to"),
+                });
             }
             removals.push(file);
         }
@@ -76,9 +80,10 @@ impl Store {
     fn unknown_files(&self, mut found: impl FnMut(Vec<FileId>)) -> Result<()> {
         let core = &self.inner.core;
         for folder in core.disk.folders().map_err(Error::io("listing data folders"))? {
-            let mut unknown = core.disk.files(folder).map_err(Error::io("listing a data folder"))?;
-            // In this order: a file goes from staged into the metadata, so one that is not staged any more is in a
-            // snapshot taken later, or is unknown.
+            let mut unknown =
+                core.disk.files(folder).map_err(Error::io("listing a data folder"))?;
+            // In this order: a file goes from staged into the metadata, so one that is not staged
+            // any more is in a snapshot taken later, or is unknown.
             let staged = core.staged();
             unknown.retain(|file| !staged.contains(file));
             drop(staged);
@@ -100,7 +105,8 @@ impl Store {
         Ok(())
     }
 
-    /// A data file with a number that was never given: the metadata is older than it. No new file may take its place.
+    /// A data file with a number that was never given: the metadata is older than it. No new file
+    /// may take its place.
     fn skip_numbers(&self, last: FileId) -> Result<()> {
         if last < self.inner.core.snapshot()?.next_file()? {
             return Ok(());

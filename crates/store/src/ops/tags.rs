@@ -1,4 +1,5 @@
-//! Tags of an object that is there already: the one thing of an object that changes after it was published.
+//! Tags of an object that is there already: the one thing of an object that changes after it was
+//! published.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::NoSuchKey`].
-    pub fn set_object_tags(&self, bucket: &Bucket, key: &Key, tags: BTreeMap<String, String>) -> Result<()> {
+    pub fn set_object_tags(
+        &self,
+        bucket: &Bucket,
+        key: &Key,
+        tags: BTreeMap<String, String>,
+    ) -> Result<()> {
         let (bucket, key) = (bucket.clone(), key.clone());
         self.inner.commit(None, move |batch| {
             batch.bucket(&bucket)?;

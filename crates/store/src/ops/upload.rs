@@ -3,7 +3,9 @@
 use haul_parts::{Bucket, ChecksumAlgorithm, Key};
 
 use crate::meta::{KeyHistory, UploadRecord, upload_id_text};
-use crate::{ChecksumOrigin, Error, Result, Store, UploadChecksum, UploadInfo, UploadOptions, UploadRef};
+use crate::{
+    ChecksumOrigin, Error, Result, Store, UploadChecksum, UploadInfo, UploadOptions, UploadRef,
+};
 
 impl Store {
     /// Begins an upload. Its id cannot be guessed.
@@ -43,7 +45,8 @@ impl Store {
         Ok(record.info(upload.clone()))
     }
 
-    /// Ends an upload and lets go of its parts. Parts on their way at this moment are refused when they arrive.
+    /// Ends an upload and lets go of its parts. Parts on their way at this moment are refused when
+    /// they arrive.
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`].

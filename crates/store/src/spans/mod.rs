@@ -1,13 +1,14 @@
 //! Checksums inside a data file: one for each *span* of 64 KiB, all of them behind the bytes.
 //!
-//! They are made in the pass that writes the bytes and compared whenever bytes are read, so nothing leaves the store that is
-//! not what was written. A checksum covers the place of its span too (which store, which file, which span of it): a data file
-//! or a span that was moved to another place is as wrong there as a flipped bit. So a range needs the checksums of its own
-//! spans and nothing else, whatever the size of the file.
+//! They are made in the pass that writes the bytes and compared whenever bytes are read, so nothing
+//! leaves the store that is not what was written. A checksum covers the place of its span too
+//! (which store, which file, which span of it): a data file or a span that was moved to another
+//! place is as wrong there as a flipped bit. So a range needs the checksums of its own spans and
+//! nothing else, whatever the size of the file.
 //!
-//! CRC32C, because it is the fastest checksum here and four bytes suffice for one span. 64 KiB, because
-//! spans of 4 KiB make whole reads dearer and spans of 1 MiB make small ranges take four times as long
-//! (measured: `docs/speed.md`).
+//! CRC32C, because it is the fastest checksum here and four bytes suffice for one span. 64 KiB,
+//! because spans of 4 KiB make whole reads dearer and spans of 1 MiB make small ranges take four
+//! times as long (measured: `docs/speed.md`).
 
 mod verified;
 
@@ -121,9 +122,9 @@ mod tests {
 
     #[test]
     fn the_length_of_a_file_says_how_many_bytes_it_holds() {
-        let sizes = (0..5 * SPAN_BYTES).step_by(4093).chain(
-            (0..4).flat_map(|spans| [0, 1, 2, 3, 4, 5].map(|more| spans * SPAN_BYTES + more).into_iter()),
-        );
+        let sizes = (0..5 * SPAN_BYTES).step_by(4093).chain((0..4).flat_map(|spans| {
+            [0, 1, 2, 3, 4, 5].map(|more| spans * SPAN_BYTES + more).into_iter()
+        }));
         for size_bytes in sizes.chain([5 << 30, (5 << 30) - 1]) {
             assert_eq!(held_bytes(file_bytes(size_bytes)), Some(size_bytes), "{size_bytes}");
         }
@@ -135,7 +136,8 @@ mod tests {
 
     #[test]
     fn checksums_do_not_depend_on_how_the_bytes_came() {
-        let bytes: Vec<u8> = (0..3 * SPAN_BYTES + 77).map(|at| (at * 7 % 251).to_le_bytes()[0]).collect();
+        let bytes: Vec<u8> =
+            (0..3 * SPAN_BYTES + 77).map(|at| (at * 7 % 251).to_le_bytes()[0]).collect();
         let sums = |piece: usize| {
             let mut sums = SpanSums::new(StoreId::new([3; 16]), FileId(9));
             bytes.chunks(piece).for_each(|piece| sums.update(piece));
@@ -162,7 +164,8 @@ mod tests {
         assert_ne!(here[..4], sums(2, 1)[..4], "another store");
     }
 
-    /// The format is on disks: it must not change by accident. The value is that of an independent implementation.
+    /// The format is on disks: it must not change by accident. The value is that of an independent
+    /// implementation.
     #[test]
     fn the_checksum_of_a_span_is_the_documented_one() {
         let mut sums = SpanSums::new(StoreId::new(*b"0123456789abcdef"), FileId(0x1002));
@@ -176,10 +179,9 @@ mod tests {
 
     fn crc32c_bit_by_bit(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(!0_u32, |crc, byte| {
-            (0..8).fold(
-                crc ^ u32::from(*byte),
-                |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 },
-            )
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+                if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 }
+            })
         })
     }
 }

@@ -57,13 +57,17 @@ impl VerifiedFile {
         self.size_bytes
     }
 
-    /// Reads some of the bytes from `offset` on, at least one. `end` is how far the caller means to read: checksums are
-    /// loaded up to there. The buffer must not be empty nor reach beyond `end`.
+    /// Reads some of the bytes from `offset` on, at least one. `end` is how far the caller means to
+    /// read: checksums are loaded up to there. The buffer must not be empty nor reach beyond `end`.
     ///
     /// # Errors
-    /// [`Error::DamagedFile`] when the next bytes are not those that were written, or what the disk says.
+    /// [`Error::DamagedFile`] when the next bytes are not those that were written, or what the disk
+    /// says.
     pub(crate) fn read_at(&mut self, buffer: &mut [u8], offset: u64, end: u64) -> Result<usize> {
-        debug_assert!(!buffer.is_empty() && offset + buffer.len() as u64 <= end, "a read within its range");
+        debug_assert!(
+            !buffer.is_empty() && offset + buffer.len() as u64 <= end,
+            "a read within its range"
+        );
         if end > self.size_bytes {
             return Err(self.damaged(format!("ends at byte {}", self.size_bytes)));
         }
@@ -81,7 +85,8 @@ impl VerifiedFile {
         Ok(count)
     }
 
-    /// How many of so many bytes from the beginning of a span on are whole spans; the last of the file may be short.
+    /// How many of so many bytes from the beginning of a span on are whole spans; the last of the
+    /// file may be short.
     fn whole_spans(&self, offset: u64, length: usize) -> usize {
         if offset + length as u64 == self.size_bytes {
             return length;

@@ -1,9 +1,10 @@
-//! The slice that everything else stands on: buckets, objects, parts, Complete, and what stays on disk.
+//! The slice that everything else stands on: buckets, objects, parts, Complete, and what stays on
+//! disk.
 
 use haul_parts::ETag;
 use haul_store::{
-    CompleteOptions, CopyOptions, CopySource, Deleted, Error, ListObjects, PutOptions, ReadRange, Store,
-    WriteCondition, WriteOptions,
+    CompleteOptions, CopyOptions, CopySource, Deleted, Error, ListObjects, PutOptions, ReadRange,
+    Store, WriteCondition, WriteOptions,
 };
 
 use crate::fixture::{Fixture, bucket, key, listed, options, part_number, pattern, read, stage};
@@ -45,7 +46,8 @@ fn buckets_are_made_listed_and_removed() {
     let error = store.create_bucket(&fixture.bucket).unwrap_err();
     assert_eq!(error.s3_code(), "BucketAlreadyOwnedByYou");
     store.create_bucket(&bucket("another")).unwrap();
-    let names: Vec<String> = store.list_buckets().unwrap().iter().map(|b| b.name.to_string()).collect();
+    let names: Vec<String> =
+        store.list_buckets().unwrap().iter().map(|b| b.name.to_string()).collect();
     assert_eq!(names, ["another", "test-bucket"]);
 
     fixture.put("key", b"bytes");
@@ -77,8 +79,10 @@ fn parts_become_an_object_without_writing_data() {
     assert_eq!(before.0, 5);
 
     let chosen = listed(parts.iter().filter(|part| part.part_number != part_number(4)));
-    let object =
-        fixture.store.complete_multipart_upload(&upload, chosen, CompleteOptions::default()).unwrap();
+    let object = fixture
+        .store
+        .complete_multipart_upload(&upload, chosen, CompleteOptions::default())
+        .unwrap();
     let whole: Vec<u8> = [&bytes[0][..], &bytes[1], &bytes[2], &bytes[4]].concat();
     assert_eq!(object.part_count, Some(4));
     assert_eq!(object.size_bytes, whole.len() as u64);
@@ -92,7 +96,10 @@ fn parts_become_an_object_without_writing_data() {
     assert_eq!(range, whole[999..=2001]);
     let part = read(&fixture.store, &fixture.bucket, "object", ReadRange::Part(part_number(4)));
     assert_eq!(part, bytes[4]);
-    assert_eq!(fixture.store.list_parts(&upload, None, None).unwrap_err().s3_code(), "NoSuchUpload");
+    assert_eq!(
+        fixture.store.list_parts(&upload, None, None).unwrap_err().s3_code(),
+        "NoSuchUpload"
+    );
 }
 
 #[test]
@@ -115,7 +122,8 @@ fn a_reader_survives_overwriting_and_deleting() {
     let fixture = Fixture::new();
     let first = pattern(1, 50_000);
     fixture.put("key", &first);
-    let mut reader = fixture.store.read_object(&fixture.bucket, &key("key"), ReadRange::Whole).unwrap();
+    let mut reader =
+        fixture.store.read_object(&fixture.bucket, &key("key"), ReadRange::Whole).unwrap();
     fixture.put("key", b"second");
     fixture.store.delete_object(&fixture.bucket, &key("key"), WriteCondition::Always).unwrap();
     assert_eq!(fixture.data_files().0, 1, "the reader holds the first version");
@@ -131,7 +139,8 @@ fn copies_share_their_files() {
     let fixture = Fixture::new();
     let bytes = pattern(7, 10_000);
     let original = fixture.put("original", &bytes);
-    let source = || CopySource { bucket: fixture.bucket.clone(), key: key("original"), version: None };
+    let source =
+        || CopySource { bucket: fixture.bucket.clone(), key: key("original"), version: None };
     let copy = |to: &str| {
         let options = CopyOptions::default();
         fixture.store.copy_object(source(), &fixture.bucket, &key(to), options).unwrap()
@@ -144,9 +153,12 @@ fn copies_share_their_files() {
 
     let upload = fixture.create("assembled");
     let source = CopySource { bucket: fixture.bucket.clone(), key: key("copy"), version: None };
-    let whole = fixture.store.upload_part_copy(&upload, part_number(1), source.clone(), None).unwrap();
-    let range =
-        fixture.store.upload_part_copy(&upload, part_number(2), source.clone(), Some(100..=4_099)).unwrap();
+    let whole =
+        fixture.store.upload_part_copy(&upload, part_number(1), source.clone(), None).unwrap();
+    let range = fixture
+        .store
+        .upload_part_copy(&upload, part_number(2), source.clone(), Some(100..=4_099))
+        .unwrap();
     assert_eq!(whole.etag, original.etag);
     assert_eq!(range.size_bytes, 4_000);
     assert_eq!(range.etag, fixture.put("range", &bytes[100..=4_099]).etag);
@@ -156,7 +168,10 @@ fn copies_share_their_files() {
     fixture.store.complete_multipart_upload(&upload, list, CompleteOptions::default()).unwrap();
     fixture.store.delete_object(&fixture.bucket, &key("copy"), WriteCondition::Always).unwrap();
     assert_eq!(fixture.get("assembled"), [&bytes[..], &bytes[100..=4_099]].concat());
-    fixture.store.delete_object(&fixture.bucket, &key("assembled"), WriteCondition::Always).unwrap();
+    fixture
+        .store
+        .delete_object(&fixture.bucket, &key("assembled"), WriteCondition::Always)
+        .unwrap();
     fixture.store.delete_object(&fixture.bucket, &key("range"), WriteCondition::Always).unwrap();
     assert_eq!(fixture.data_files(), (0, 0));
 }
@@ -166,7 +181,12 @@ fn conditions_are_decided_with_the_write() {
     let fixture = Fixture::new();
     let put = |condition: WriteCondition| {
         let options = PutOptions { condition, ..PutOptions::default() };
-        fixture.store.put_object(&fixture.bucket, &key("key"), stage(&fixture.store, b"bytes"), options)
+        fixture.store.put_object(
+            &fixture.bucket,
+            &key("key"),
+            stage(&fixture.store, b"bytes"),
+            options,
+        )
     };
     let code = |condition| put(condition).unwrap_err().s3_code();
     assert_eq!(code(WriteCondition::IfMatch(ETag::new("x"))), "NoSuchKey");
@@ -220,7 +240,10 @@ fn several_objects_go_in_one_step() {
     let keys = ["a", "nothing", "b", "a"].map(|name| (key(name), WriteCondition::Always)).to_vec();
     let deleted = fixture.store.delete_objects(&fixture.bucket, keys).unwrap();
     let deleted: Vec<Deleted> = deleted.into_iter().map(Result::unwrap).collect();
-    assert_eq!(deleted, [Deleted::Removed, Deleted::WasAbsent, Deleted::Removed, Deleted::WasAbsent]);
+    assert_eq!(
+        deleted,
+        [Deleted::Removed, Deleted::WasAbsent, Deleted::Removed, Deleted::WasAbsent]
+    );
     assert_eq!(fixture.data_files(), (0, 0));
 }
 
@@ -231,11 +254,17 @@ fn each_of_several_objects_has_a_condition_of_its_own() {
     let etag = fixture.put("a", b"a").etag;
     fixture.put("b", b"b");
     let if_match = |name| (key(name), WriteCondition::IfMatch(etag.clone()));
-    let keys =
-        vec![if_match("b"), if_match("a"), if_match("absent"), (key("absent"), WriteCondition::Always)];
+    let keys = vec![
+        if_match("b"),
+        if_match("a"),
+        if_match("absent"),
+        (key("absent"), WriteCondition::Always),
+    ];
     let outcomes = fixture.store.delete_objects(&fixture.bucket, keys).unwrap();
-    let codes: Vec<_> =
-        outcomes.iter().map(|outcome| outcome.as_ref().map_err(|error| error.s3_code()).copied()).collect();
+    let codes: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| outcome.as_ref().map_err(|error| error.s3_code()).copied())
+        .collect();
     let expected =
         [Err("PreconditionFailed"), Ok(Deleted::Removed), Err("NoSuchKey"), Ok(Deleted::WasAbsent)];
     assert_eq!(codes, expected);

@@ -1,11 +1,13 @@
-//! Complete, case by case as `reference/aws-semantics.md` has them; after each refusal the upload is as it was.
+//! Complete, case by case as `reference/aws-semantics.md` has them; after each refusal the upload
+//! is as it was.
 
 use haul_parts::{
-    Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Hasher, Limits, combine_full_object,
+    Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Hasher, Limits,
+    combine_full_object,
 };
 use haul_store::{
-    CompleteOptions, CompletedPart, Error, ObjectChecksum, PartInfo, Store, StoreOptions, UploadOptions,
-    UploadRef, WriteCondition,
+    CompleteOptions, CompletedPart, Error, ObjectChecksum, PartInfo, Store, StoreOptions,
+    UploadOptions, UploadRef, WriteCondition,
 };
 
 use crate::fixture::{Fixture, key, listed, part_number, pattern, stage_with};
@@ -25,8 +27,11 @@ impl Upload {
     fn with(options: UploadOptions) -> Self {
         let fixture = Fixture::new();
         let algorithm = options.checksum_algorithm;
-        let upload =
-            fixture.store.create_multipart_upload(&fixture.bucket, &key("object"), options).unwrap().upload;
+        let upload = fixture
+            .store
+            .create_multipart_upload(&fixture.bucket, &key("object"), options)
+            .unwrap()
+            .upload;
         let parts = (1..=3)
             .map(|number| {
                 let bytes = pattern(u64::from(number), 100);
@@ -43,7 +48,11 @@ impl Upload {
         self.complete_with(list, CompleteOptions::default())
     }
 
-    fn complete_with(&self, list: Vec<CompletedPart>, options: CompleteOptions) -> Result<ETag, Error> {
+    fn complete_with(
+        &self,
+        list: Vec<CompletedPart>,
+        options: CompleteOptions,
+    ) -> Result<ETag, Error> {
         let completed = self.fixture.store.complete_multipart_upload(&self.upload, list, options);
         completed.map(|object| object.etag)
     }
@@ -66,7 +75,10 @@ impl Upload {
 
     /// Whatever was refused before: the upload still completes.
     fn still_completes(self) {
-        assert_eq!(self.fixture.store.list_parts(&self.upload, None, None).unwrap().parts, self.parts);
+        assert_eq!(
+            self.fixture.store.list_parts(&self.upload, None, None).unwrap().parts,
+            self.parts
+        );
         self.complete(self.list()).unwrap();
         assert_eq!(self.fixture.get("object").len(), 300);
     }
@@ -116,7 +128,9 @@ fn gaps_are_fine_except_with_checksums() {
     let upload = Upload::new();
     let gap = |list: Vec<CompletedPart>| vec![list[0].clone(), list[2].clone()];
     let error = upload.complete(gap(upload.list_with_checksums())).unwrap_err();
-    assert!(matches!(error, Error::InvalidPartOrder { part_number: number } if number == part_number(3)));
+    assert!(
+        matches!(error, Error::InvalidPartOrder { part_number: number } if number == part_number(3))
+    );
     upload.complete(gap(upload.list())).unwrap();
     assert_eq!(upload.fixture.data_files().0, 2);
 }
@@ -129,24 +143,34 @@ fn all_parts_but_the_last_have_a_minimum() {
     let bucket = fixture.bucket.clone();
     let list = listed(&parts);
     drop(fixture.store);
-    let store =
-        Store::open(fixture.dir.path().join("store"), StoreOptions { limits, ..StoreOptions::default() });
+    let store = Store::open(
+        fixture.dir.path().join("store"),
+        StoreOptions { limits, ..StoreOptions::default() },
+    );
     let store = store.unwrap();
-    match store.complete_multipart_upload(&upload, list.clone(), CompleteOptions::default()).unwrap_err() {
+    match store
+        .complete_multipart_upload(&upload, list.clone(), CompleteOptions::default())
+        .unwrap_err()
+    {
         Error::EntityTooSmall { part_number: number, size_bytes: 100, min_bytes: 101, etag } => {
             assert_eq!((number, etag), (part_number(1), parts[0].etag.clone()));
         }
         other => panic!("{other:?}"),
     }
     // Alone, the first is the last.
-    store.complete_multipart_upload(&upload, list[..1].to_vec(), CompleteOptions::default()).unwrap();
+    store
+        .complete_multipart_upload(&upload, list[..1].to_vec(), CompleteOptions::default())
+        .unwrap();
     assert_eq!(store.head_object(&bucket, &key("object")).unwrap().etag.part_count(), Some(1));
 }
 
 #[test]
 fn the_size_of_the_object_is_compared() {
     let upload = Upload::new();
-    let size = |bytes| CompleteOptions { mpu_object_size_bytes: Some(bytes), ..CompleteOptions::default() };
+    let size = |bytes| CompleteOptions {
+        mpu_object_size_bytes: Some(bytes),
+        ..CompleteOptions::default()
+    };
     let error = upload.complete_with(upload.list(), size(301)).unwrap_err();
     assert!(matches!(error, Error::ObjectSizeMismatch { given_bytes: 301, computed_bytes: 300 }));
     upload.complete_with(upload.list(), size(300)).unwrap();
@@ -177,7 +201,8 @@ fn an_upload_belongs_to_its_key() {
     let store = &upload.fixture.store;
     assert_eq!(store.list_parts(&other, None, None).unwrap_err().s3_code(), "NoSuchUpload");
     assert_eq!(store.abort_multipart_upload(&other).unwrap_err().s3_code(), "NoSuchUpload");
-    let completed = store.complete_multipart_upload(&other, upload.list(), CompleteOptions::default());
+    let completed =
+        store.complete_multipart_upload(&other, upload.list(), CompleteOptions::default());
     assert_eq!(completed.unwrap_err().s3_code(), "NoSuchUpload");
     upload.still_completes();
 }
@@ -206,7 +231,8 @@ fn if_match_wants_the_object_that_was_there_before() {
         ..CompleteOptions::default()
     };
     let upload = Upload::new();
-    let code = |etag: &ETag| upload.complete_with(upload.list(), condition(etag)).unwrap_err().s3_code();
+    let code =
+        |etag: &ETag| upload.complete_with(upload.list(), condition(etag)).unwrap_err().s3_code();
     assert_eq!(code(&ETag::new("any")), "NoSuchKey");
     let newer = upload.fixture.put("object", b"came after Create");
     assert_eq!(code(&ETag::new("any")), "PreconditionFailed");
@@ -216,8 +242,11 @@ fn if_match_wants_the_object_that_was_there_before() {
     let older = fixture.put("object", b"was there before");
     let reference = fixture.create("object");
     let part = fixture.put_part(&reference, 1, b"part");
-    let completed =
-        fixture.store.complete_multipart_upload(&reference, listed([&part]), condition(&older.etag));
+    let completed = fixture.store.complete_multipart_upload(
+        &reference,
+        listed([&part]),
+        condition(&older.etag),
+    );
     completed.unwrap();
     assert_eq!(fixture.get("object"), b"part");
 }
@@ -232,7 +261,9 @@ fn with_checksum(algorithm: ChecksumAlgorithm, checksum_type: ChecksumType) -> U
 
 #[test]
 fn full_object_checksums_are_combined_and_compared() {
-    for algorithm in [ChecksumAlgorithm::Crc64Nvme, ChecksumAlgorithm::Crc32c, ChecksumAlgorithm::Crc32] {
+    for algorithm in
+        [ChecksumAlgorithm::Crc64Nvme, ChecksumAlgorithm::Crc32c, ChecksumAlgorithm::Crc32]
+    {
         let upload = Upload::with(with_checksum(algorithm, ChecksumType::FullObject));
         let whole: Vec<u8> = (1..=3).flat_map(|seed| pattern(seed, 100)).collect();
         let right = Hasher::checksum(algorithm, &whole);
@@ -247,11 +278,16 @@ fn full_object_checksums_are_combined_and_compared() {
             matches!(error, Error::BadObjectDigest { claimed, computed } if claimed == wrong && computed == right),
             "{error}"
         );
-        let composite = CompleteOptions { checksum_type: Some(ChecksumType::Composite), ..options(right) };
+        let composite =
+            CompleteOptions { checksum_type: Some(ChecksumType::Composite), ..options(right) };
         let error = upload.complete_with(upload.list(), composite).unwrap_err();
-        assert!(matches!(error, Error::ChecksumTypeMismatch { expected: Some(ChecksumType::FullObject) }));
+        assert!(matches!(
+            error,
+            Error::ChecksumTypeMismatch { expected: Some(ChecksumType::FullObject) }
+        ));
         upload.complete_with(upload.list_with_checksums(), options(right)).unwrap();
-        let head = upload.fixture.store.head_object(&upload.fixture.bucket, &key("object")).unwrap();
+        let head =
+            upload.fixture.store.head_object(&upload.fixture.bucket, &key("object")).unwrap();
         assert_eq!(head.checksum, Some(ObjectChecksum::FullObject(right)));
         let parts = upload.parts.iter().map(|part| (part.checksum, part.size_bytes));
         assert_eq!(combine_full_object(parts).unwrap(), right);
@@ -264,11 +300,14 @@ fn composite_checksums_want_one_per_part() {
     let upload = Upload::with(with_checksum(algorithm, ChecksumType::Composite));
     let error = upload.complete(upload.list()).unwrap_err();
     let first = part_number(1);
-    assert!(matches!(error, Error::MissingPartChecksum { part_number: number, .. } if number == first));
+    assert!(
+        matches!(error, Error::MissingPartChecksum { part_number: number, .. } if number == first)
+    );
     let mut wrong = upload.list_with_checksums();
     wrong[2].checksum = Some(Hasher::checksum(algorithm, b"other bytes"));
     assert_eq!(upload.complete(wrong).unwrap_err().s3_code(), "InvalidPart");
-    let composite = CompositeChecksum::from_parts(upload.parts.iter().map(|part| part.checksum)).unwrap();
+    let composite =
+        CompositeChecksum::from_parts(upload.parts.iter().map(|part| part.checksum)).unwrap();
     let of_parts = |count| CompleteOptions {
         checksum: Some(composite.checksum()),
         checksum_part_count: Some(count),
@@ -291,7 +330,11 @@ fn parts_carry_what_create_asked_for() {
         assert_eq!(error.s3_code(), "InvalidRequest");
         let staged = stage_with(&upload.fixture.store, b"bytes", &[ChecksumAlgorithm::Crc32]);
         let given = given.and_then(|algorithm| staged.checksum(algorithm));
-        let error = upload.fixture.store.put_part(&upload.upload, part_number(9), staged, given).unwrap_err();
+        let error = upload
+            .fixture
+            .store
+            .put_part(&upload.upload, part_number(9), staged, given)
+            .unwrap_err();
         assert!(matches!(error, Error::ChecksumAlgorithmMismatch { .. }), "{error}");
     }
     let pair = with_checksum(ChecksumAlgorithm::Sha256, ChecksumType::FullObject);
@@ -311,7 +354,8 @@ fn by_default_there_is_a_crc64nvme_of_the_whole() {
     assert_eq!(info.part_checksums(Some(ChecksumAlgorithm::Sha1)).unwrap(), both);
     let staged = stage_with(&upload.fixture.store, &pattern(3, 100), &both);
     let sha1 = staged.checksum(ChecksumAlgorithm::Sha1).unwrap();
-    let part = upload.fixture.store.put_part(&upload.upload, part_number(3), staged, Some(sha1)).unwrap();
+    let part =
+        upload.fixture.store.put_part(&upload.upload, part_number(3), staged, Some(sha1)).unwrap();
     assert_eq!(part.other_checksum, Some(sha1));
     // It is kept with the part, and must not be named in the list.
     let mut list = upload.list();
@@ -319,12 +363,14 @@ fn by_default_there_is_a_crc64nvme_of_the_whole() {
     assert_eq!(upload.complete(list).unwrap_err().s3_code(), "InvalidPart");
     // No type was chosen, so Complete has none to name; another algorithm's value is not compared.
     for checksum_type in [ChecksumType::FullObject, ChecksumType::Composite] {
-        let named = CompleteOptions { checksum_type: Some(checksum_type), ..CompleteOptions::default() };
+        let named =
+            CompleteOptions { checksum_type: Some(checksum_type), ..CompleteOptions::default() };
         let error = upload.complete_with(upload.list(), named).unwrap_err();
         assert!(matches!(error, Error::ChecksumTypeMismatch { expected: None }), "{error}");
     }
     let wrong = Hasher::checksum(ChecksumAlgorithm::Crc64Nvme, b"other");
-    let options = |checksum| CompleteOptions { checksum: Some(checksum), ..CompleteOptions::default() };
+    let options =
+        |checksum| CompleteOptions { checksum: Some(checksum), ..CompleteOptions::default() };
     let error = upload.complete_with(upload.list(), options(wrong)).unwrap_err();
     assert!(matches!(error, Error::BadObjectDigest { .. }), "{error}");
     upload.complete_with(upload.list(), options(sha1)).unwrap();
@@ -339,8 +385,11 @@ fn wrong_bytes_are_refused_before_they_are_a_part() {
     let upload = Upload::new();
     let staged = stage_with(&upload.fixture.store, b"arrived", &[ChecksumAlgorithm::Crc64Nvme]);
     let sent = Hasher::checksum(ChecksumAlgorithm::Crc64Nvme, b"was sent");
-    let error =
-        upload.fixture.store.put_part(&upload.upload, part_number(2), staged, Some(sent)).unwrap_err();
+    let error = upload
+        .fixture
+        .store
+        .put_part(&upload.upload, part_number(2), staged, Some(sent))
+        .unwrap_err();
     assert!(matches!(error, Error::BadDigest { .. }));
     assert_eq!(upload.fixture.data_files().0, 3);
     upload.still_completes();

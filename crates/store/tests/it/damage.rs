@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use haul_store::disk::FileId;
-use haul_store::{CompleteOptions, CopyOptions, CopySource, Error, Problem, ReadRange, Repair, Store, check};
+use haul_store::{
+    CompleteOptions, CopyOptions, CopySource, Error, Problem, ReadRange, Repair, Store, check,
+};
 
 use crate::fixture::{
     Fixture, bucket, key, listed, options, part_number, pattern, read, try_put, try_put_part,
@@ -18,14 +20,18 @@ fn filled() -> (SimDisk, Store) {
     let bucket = bucket("checked");
     store.create_bucket(&bucket).unwrap();
     try_put(&store, &bucket, "one", &pattern(1, 1000)).unwrap();
-    let upload = store.create_multipart_upload(&bucket, &key("two"), Default::default()).unwrap().upload;
+    let upload =
+        store.create_multipart_upload(&bucket, &key("two"), Default::default()).unwrap().upload;
     let parts: Vec<_> = (1..=2)
-        .map(|number| try_put_part(&store, &upload, number, &pattern(u64::from(number) + 1, 500)).unwrap())
+        .map(|number| {
+            try_put_part(&store, &upload, number, &pattern(u64::from(number) + 1, 500)).unwrap()
+        })
         .collect();
     store.complete_multipart_upload(&upload, listed(&parts), CompleteOptions::default()).unwrap();
     let source = CopySource { bucket: bucket.clone(), key: key("two"), version: None };
     store.copy_object(source, &bucket, &key("copy"), CopyOptions::default()).unwrap();
-    let open = store.create_multipart_upload(&bucket, &key("open"), Default::default()).unwrap().upload;
+    let open =
+        store.create_multipart_upload(&bucket, &key("open"), Default::default()).unwrap().upload;
     let source = CopySource { bucket: bucket.clone(), key: key("two"), version: None };
     store.upload_part_copy(&open, part_number(3), source, Some(400..=599)).unwrap();
     (disk, store)
@@ -48,8 +54,11 @@ fn a_changed_byte_is_found_wherever_it_is() {
             let (disk, store) = filled();
             disk.rot(file, offset);
             let report = store.check().unwrap();
-            let damaged: Vec<_> =
-                report.problems.iter().filter(|p| matches!(p, Problem::DamagedPart { .. })).collect();
+            let damaged: Vec<_> = report
+                .problems
+                .iter()
+                .filter(|p| matches!(p, Problem::DamagedPart { .. }))
+                .collect();
             assert!(!damaged.is_empty(), "file {index}, byte {offset}");
             let named = |problem: &Problem| {
                 matches!(problem, Problem::DamagedFile { file: named, what }
@@ -93,7 +102,8 @@ fn orphans_are_told_and_removed_only_when_asked() {
     assert_eq!((report.orphan_count, report.files, report.objects), (0, 1, 1));
 }
 
-/// A file with a name of ours in the wrong folder was looked for where it belongs, counted as removed, and stayed.
+/// A file with a name of ours in the wrong folder was looked for where it belongs, counted as
+/// removed, and stayed.
 #[test]
 fn strangers_among_the_data_files_are_named_and_stay() {
     let fixture = Fixture::new();
@@ -127,7 +137,8 @@ fn strangers_among_the_data_files_are_named_and_stay() {
     assert!(strangers.iter().all(|name| dir.join(name).exists()));
 }
 
-/// Opening removed every file that the metadata does not know. With metadata from a backup those are the objects of since.
+/// Opening removed every file that the metadata does not know. With metadata from a backup those
+/// are the objects of since.
 #[test]
 fn opening_leaves_files_that_the_metadata_does_not_know() {
     let fixture = Fixture::new();
@@ -185,7 +196,9 @@ fn a_sweep_removes_orphans_and_nothing_else() {
     store.settle();
     try_put(&store, &bucket("checked"), "after", b"after").unwrap();
     drop(staged);
-    store.delete_object(&bucket("checked"), &key("after"), haul_store::WriteCondition::Always).unwrap();
+    store
+        .delete_object(&bucket("checked"), &key("after"), haul_store::WriteCondition::Always)
+        .unwrap();
     store.settle();
     assert_eq!(disk.data_files(), before);
     assert!(store.check().unwrap().is_sound());
@@ -195,22 +208,28 @@ fn a_sweep_removes_orphans_and_nothing_else() {
 fn a_folder_without_a_store_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     for folder in [dir.path().to_owned(), dir.path().join("absent")] {
-        let error = check(&folder, options(), Repair::RemoveOrphans, &Default::default()).unwrap_err();
+        let error =
+            check(&folder, options(), Repair::RemoveOrphans, &Default::default()).unwrap_err();
         assert!(matches!(error, Error::NotAStore { .. }), "{error:?}");
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
-/// Metadata that is not what was written is never believed, whichever byte of it changed: either opening says so, or the
-/// byte was one that nothing reads. The state before the last transaction, which the database still has, does not stand in
-/// for the last: what happened since was acknowledged.
+/// Metadata that is not what was written is never believed, whichever byte of it changed: either
+/// opening says so, or the byte was one that nothing reads. The state before the last transaction,
+/// which the database still has, does not stand in for the last: what happened since was
+/// acknowledged.
 #[test]
 fn a_changed_byte_of_the_metadata_never_turns_back_what_was_acknowledged() {
     let fixture = Fixture::new();
     fixture.put("one", &pattern(1, 1000));
     let upload = fixture.create("two");
-    let parts: Vec<_> = (1..=2).map(|number| fixture.put_part(&upload, number, &pattern(2, 500))).collect();
-    fixture.store.complete_multipart_upload(&upload, listed(&parts), CompleteOptions::default()).unwrap();
+    let parts: Vec<_> =
+        (1..=2).map(|number| fixture.put_part(&upload, number, &pattern(2, 500))).collect();
+    fixture
+        .store
+        .complete_multipart_upload(&upload, listed(&parts), CompleteOptions::default())
+        .unwrap();
     // As `kill -9` leaves it: what is on disk while it is open.
     let killed = fixture.dir.path().join("killed");
     copy_folder(&fixture.store_dir().join("data"), &killed.join("data"));
@@ -240,7 +259,10 @@ fn changes(metadata: &[u8]) -> impl Iterator<Item = (usize, u8)> {
     /// Which of the two headers is the newer: redb has no checksum over this bit.
     const WHICH_HEADER: (usize, u8) = (9, 1);
     let header = (0..HEADER_BYTES).flat_map(|at| (0..8).map(move |bit| (at, 1 << bit)));
-    let pages = (HEADER_BYTES..metadata.len()).filter(|at| metadata[*at] != 0).step_by(41).map(|at| (at, 4));
+    let pages = (HEADER_BYTES..metadata.len())
+        .filter(|at| metadata[*at] != 0)
+        .step_by(41)
+        .map(|at| (at, 4));
     header.chain(pages).filter(|change| *change != WHICH_HEADER)
 }
 

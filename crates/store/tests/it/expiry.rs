@@ -21,7 +21,8 @@ fn store_with_clock() -> (Store, Arc<AtomicU64>, SimDisk) {
     let told = Arc::clone(&seconds);
     let clock = Clock::new(move || UNIX_EPOCH + Duration::from_secs(told.load(Ordering::SeqCst)));
     let disk = SimDisk::new();
-    let store = Store::open_on(Arc::new(disk.clone()), StoreOptions { clock, ..options() }).unwrap();
+    let store =
+        Store::open_on(Arc::new(disk.clone()), StoreOptions { clock, ..options() }).unwrap();
     store.create_bucket(&bucket("expiry")).unwrap();
     (store, seconds, disk)
 }
@@ -53,8 +54,10 @@ fn old_uploads_expire_and_young_ones_stay() {
 fn a_lifecycle_aborts_by_prefix() {
     let (store, seconds, _) = store_with_clock();
     let bucket = bucket("expiry");
-    let tmp = store.create_multipart_upload(&bucket, &key("tmp/a"), Default::default()).unwrap().upload;
-    let other = store.create_multipart_upload(&bucket, &key("a"), Default::default()).unwrap().upload;
+    let tmp =
+        store.create_multipart_upload(&bucket, &key("tmp/a"), Default::default()).unwrap().upload;
+    let other =
+        store.create_multipart_upload(&bucket, &key("a"), Default::default()).unwrap().upload;
     let rule = LifecycleRule {
         id: "tmp".to_owned(),
         status: RuleStatus::Enabled,
@@ -77,7 +80,10 @@ fn a_lifecycle_aborts_by_prefix() {
 #[test]
 fn settings_survive_and_go_with_their_bucket() {
     let fixture = Fixture::new();
-    assert_eq!(fixture.store.bucket_cors(&fixture.bucket).unwrap_err().s3_code(), "NoSuchCORSConfiguration");
+    assert_eq!(
+        fixture.store.bucket_cors(&fixture.bucket).unwrap_err().s3_code(),
+        "NoSuchCORSConfiguration"
+    );
     let rule = CorsRule {
         allowed_origins: vec!["https://*.example".to_owned()],
         allowed_methods: vec!["PUT".to_owned()],
@@ -94,7 +100,8 @@ fn settings_survive_and_go_with_their_bucket() {
     assert!(fixture.store.bucket_cors(&fixture.bucket).is_err());
 }
 
-/// A bucket has ownership and public access block from the start; deleting them is something else than never having set them.
+/// A bucket has ownership and public access block from the start; deleting them is something else
+/// than never having set them.
 #[test]
 fn settings_that_every_bucket_has_can_be_taken_away() {
     let fixture = Fixture::new();

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use haul_parts::{Bucket, ChecksumAlgorithm, Key, Limits, PartNumber};
 use haul_store::{
-    CompletedPart, Error, ObjectInfo, PartInfo, PutOptions, ReadRange, StagedPart, Store, StoreOptions,
-    UploadOptions, UploadRef, WriteOptions,
+    CompletedPart, Error, ObjectInfo, PartInfo, PutOptions, ReadRange, StagedPart, Store,
+    StoreOptions, UploadOptions, UploadRef, WriteOptions,
 };
 use tempfile::TempDir;
 
@@ -57,7 +57,10 @@ impl Fixture {
     }
 
     pub(crate) fn create(&self, name: &str) -> UploadRef {
-        self.store.create_multipart_upload(&self.bucket, &key(name), UploadOptions::default()).unwrap().upload
+        self.store
+            .create_multipart_upload(&self.bucket, &key(name), UploadOptions::default())
+            .unwrap()
+            .upload
     }
 
     pub(crate) fn put_part(&self, upload: &UploadRef, number: u32, bytes: &[u8]) -> PartInfo {
@@ -106,8 +109,13 @@ pub(crate) fn stage(store: &Store, bytes: &[u8]) -> StagedPart {
     stage_with(store, bytes, &[ChecksumAlgorithm::Crc64Nvme])
 }
 
-pub(crate) fn stage_with(store: &Store, bytes: &[u8], checksums: &[ChecksumAlgorithm]) -> StagedPart {
-    let options = WriteOptions { size_hint_bytes: Some(bytes.len() as u64), checksums: checksums.to_vec() };
+pub(crate) fn stage_with(
+    store: &Store,
+    bytes: &[u8],
+    checksums: &[ChecksumAlgorithm],
+) -> StagedPart {
+    let options =
+        WriteOptions { size_hint_bytes: Some(bytes.len() as u64), checksums: checksums.to_vec() };
     let mut writer = store.begin_part(options).unwrap();
     let (head, tail) = bytes.split_at(bytes.len() / 3);
     writer.write(head).unwrap();
@@ -134,7 +142,11 @@ pub(crate) fn read(store: &Store, bucket: &Bucket, name: &str, range: ReadRange)
 pub(crate) fn listed<'p>(parts: impl IntoIterator<Item = &'p PartInfo>) -> Vec<CompletedPart> {
     parts
         .into_iter()
-        .map(|part| CompletedPart { number: part.part_number, etag: part.etag.clone(), checksum: None })
+        .map(|part| CompletedPart {
+            number: part.part_number,
+            etag: part.etag.clone(),
+            checksum: None,
+        })
         .collect()
 }
 
@@ -144,7 +156,12 @@ pub(crate) fn pattern(seed: u64, length: usize) -> Vec<u8> {
 }
 
 /// Puts an object, or says why not.
-pub(crate) fn try_put(store: &Store, bucket: &Bucket, name: &str, bytes: &[u8]) -> Result<ObjectInfo, Error> {
+pub(crate) fn try_put(
+    store: &Store,
+    bucket: &Bucket,
+    name: &str,
+    bytes: &[u8],
+) -> Result<ObjectInfo, Error> {
     store.put_object(bucket, &key(name), try_stage(store, bytes)?, PutOptions::default())
 }
 

@@ -1,4 +1,5 @@
-//! `kill -9` of a real process that writes to a real folder, again and again to the same one: what it promised is there.
+//! `kill -9` of a real process that writes to a real folder, again and again to the same one: what
+//! it promised is there.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -13,7 +14,8 @@ const ROUNDS: u64 = 12;
 /// As many as the program has.
 const CLIENTS: u64 = 3;
 
-/// What one key may be: promised, or what an operation that began and never answered would make of it.
+/// What one key may be: promised, or what an operation that began and never answered would make of
+/// it.
 #[derive(Clone, Debug, Default)]
 struct Promise {
     object: Option<(u64, usize)>,
@@ -28,7 +30,12 @@ fn keep_writing() -> PathBuf {
 }
 
 /// Runs it until it has said so many lines, kills it, and notes all that it said.
-fn run_and_kill(dir: &std::path::Path, seed: u64, lines: usize, promises: &mut HashMap<String, Promise>) {
+fn run_and_kill(
+    dir: &std::path::Path,
+    seed: u64,
+    lines: usize,
+    promises: &mut HashMap<String, Promise>,
+) {
     let mut child = Command::new(keep_writing())
         .arg(dir)
         .arg(seed.to_string())
@@ -89,8 +96,8 @@ fn what_a_killed_process_promised_is_there() {
             };
             let promised = promise.object.map(|(seed, length)| bytes(seed, length));
             if promise.in_doubt && found != promised {
-                // The operation that never answered happened; that it is whole the check has seen. It is replaced, so
-                // that the next round knows what to expect.
+                // The operation that never answered happened; that it is whole the check has seen.
+                // It is replaced, so that the next round knows what to expect.
                 crate::fixture::try_put(&store, &bucket("killed"), name, &bytes(1, 10)).unwrap();
                 *promise = Promise { object: Some((1, 10)), in_doubt: false };
                 continue;

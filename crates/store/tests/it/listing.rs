@@ -14,7 +14,9 @@ fn expected(keys: &BTreeSet<String>, prefix: &str, delimiter: Option<&str>) -> V
     let mut entries = Vec::new();
     for key in keys.iter().filter(|key| key.starts_with(prefix)) {
         let rolled = delimiter
-            .and_then(|delimiter| key[prefix.len()..].find(delimiter).map(|at| at + delimiter.len()))
+            .and_then(|delimiter| {
+                key[prefix.len()..].find(delimiter).map(|at| at + delimiter.len())
+            })
             .map(|end| key[..prefix.len() + end].to_owned());
         let entry = rolled.unwrap_or_else(|| key.clone());
         if entries.last() != Some(&entry) {
@@ -112,7 +114,11 @@ fn uploads_of_one_key_are_in_the_order_of_create() {
     assert_eq!(list(Some("a"), None).unwrap(), all[1..]);
     assert_eq!(list(Some("b"), None).unwrap(), []);
     assert_eq!(list(Some("b"), Some(first.upload_id.clone())).unwrap(), all[2..]);
-    assert_eq!(list(None, Some(first.upload_id.clone())).unwrap(), all, "ignored without a key marker");
+    assert_eq!(
+        list(None, Some(first.upload_id.clone())).unwrap(),
+        all,
+        "ignored without a key marker"
+    );
     let foreign = list(Some("b"), Some(other.upload_id.clone())).unwrap_err();
     assert_eq!(foreign.s3_code(), "InvalidArgument");
     // One that ended between two pages must not end the listing.
@@ -139,7 +145,14 @@ fn parts_page_by_number() {
         }
     }
     assert_eq!(found, [1, 2, 3, 7, 10].map(part_number));
-    assert!(fixture.store.list_parts(&upload, Some(part_number(10_000)), None).unwrap().parts.is_empty());
+    assert!(
+        fixture
+            .store
+            .list_parts(&upload, Some(part_number(10_000)), None)
+            .unwrap()
+            .parts
+            .is_empty()
+    );
 }
 
 /// A page costs the same wherever it is: what lies under a common prefix is not walked over.
@@ -165,8 +178,9 @@ fn many_objects_are_listed_page_by_page() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     let (mut pages, mut seen, mut last, mut start_after) = (0, 0, String::new(), None);
     loop {
-        let page =
-            store.list_objects(&bucket, ListObjects { start_after, ..ListObjects::default() }).unwrap();
+        let page = store
+            .list_objects(&bucket, ListObjects { start_after, ..ListObjects::default() })
+            .unwrap();
         for object in &page.objects {
             assert!(object.key.as_str() > last.as_str());
             object.key.as_str().clone_into(&mut last);
@@ -180,6 +194,7 @@ fn many_objects_are_listed_page_by_page() {
     }
     assert_eq!((pages, seen), (FOLDERS * FILES / 1000, FOLDERS * FILES));
     let delimiter = Some("/".to_owned());
-    let page = store.list_objects(&bucket, ListObjects { delimiter, ..ListObjects::default() }).unwrap();
+    let page =
+        store.list_objects(&bucket, ListObjects { delimiter, ..ListObjects::default() }).unwrap();
     assert_eq!((page.common_prefixes.len(), page.objects.len()), (FOLDERS, 0));
 }

@@ -34,8 +34,8 @@ fn contents(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     found
 }
 
-/// `rm meta.redb` and one command later all data files were gone, with exit code 0: new metadata was made, and every file
-/// removed that it did not know.
+/// `rm meta.redb` and one command later all data files were gone, with exit code 0: new metadata
+/// was made, and every file removed that it did not know.
 #[test]
 fn data_files_without_metadata_are_refused_and_stay() {
     let (_temp, dir) = closed();

@@ -1,4 +1,5 @@
-//! The store by its public face: real files in real folders, and a simulated disk where power goes and bytes rot.
+//! The store by its public face: real files in real folders, and a simulated disk where power goes
+//! and bytes rot.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 

@@ -1,7 +1,8 @@
-//! Random operations against the store and against a plain model of it: whatever the order, both answer the same.
+//! Random operations against the store and against a plain model of it: whatever the order, both
+//! answer the same.
 //!
-//! Every client has keys of its own, so that what it sees is decided by what it did; what clients share (commits, files of
-//! copies, the sweep) is what the test is about.
+//! Every client has keys of its own, so that what it sees is decided by what it did; what clients
+//! share (commits, files of copies, the sweep) is what the test is about.
 
 use haul_testkit::random::Random;
 use std::collections::BTreeMap;
@@ -9,11 +10,13 @@ use std::sync::Arc;
 
 use haul_parts::ETag;
 use haul_store::{
-    CompleteOptions, CopyOptions, CopySource, Deleted, Error, ListObjects, ReadRange, Store, UploadRef,
-    WriteCondition,
+    CompleteOptions, CopyOptions, CopySource, Deleted, Error, ListObjects, ReadRange, Store,
+    UploadRef, WriteCondition,
 };
 
-use crate::fixture::{bucket, key, listed, options, part_number, pattern, read, try_put, try_put_part};
+use crate::fixture::{
+    bucket, key, listed, options, part_number, pattern, read, try_put, try_put_part,
+};
 use crate::sim_disk::SimDisk;
 
 const CLIENTS: u64 = 4;
@@ -82,8 +85,10 @@ impl Client {
 
     fn delete(&mut self) {
         let name = self.name();
-        let deleted =
-            self.store.delete_object(&bucket("model"), &key(&name), WriteCondition::Always).unwrap();
+        let deleted = self
+            .store
+            .delete_object(&bucket("model"), &key(&name), WriteCondition::Always)
+            .unwrap();
         let was_there = self.model.objects.remove(&name).is_some();
         self.model.tags.remove(&name);
         assert_eq!(deleted == Deleted::Removed, was_there);
@@ -92,7 +97,8 @@ impl Client {
     fn copy(&mut self) {
         let (from, to) = (self.name(), self.name());
         let source = CopySource { bucket: bucket("model"), key: key(&from), version: None };
-        let copied = self.store.copy_object(source, &bucket("model"), &key(&to), CopyOptions::default());
+        let copied =
+            self.store.copy_object(source, &bucket("model"), &key(&to), CopyOptions::default());
         match (copied, self.model.objects.get(&from).cloned()) {
             (Ok(_), Some(bytes)) => {
                 // Tags go with a copy unless the request says otherwise.
@@ -110,8 +116,11 @@ impl Client {
     fn create(&mut self) {
         if self.model.uploads.len() < 5 {
             let name = self.name();
-            let upload =
-                self.store.create_multipart_upload(&bucket("model"), &key(&name), Default::default());
+            let upload = self.store.create_multipart_upload(
+                &bucket("model"),
+                &key(&name),
+                Default::default(),
+            );
             self.model.uploads.push((upload.unwrap().upload, BTreeMap::new()));
         }
     }
@@ -135,7 +144,9 @@ impl Client {
         let Some(index) = self.upload() else { return };
         let name = self.name();
         let number = u32::try_from(self.dice.below(5)).unwrap() + 1;
-        let Some(object) = self.model.objects.get(&name).filter(|object| object.len() > 40) else { return };
+        let Some(object) = self.model.objects.get(&name).filter(|object| object.len() > 40) else {
+            return;
+        };
         let first = usize::try_from(self.dice.below(20)).unwrap();
         let last = object.len() - 1 - usize::try_from(self.dice.below(4)).unwrap();
         let copied = object[first..=last].to_vec();
@@ -156,13 +167,15 @@ impl Client {
             page.parts.remove(0);
         }
         let list = listed(&page.parts);
-        let completed = self.store.complete_multipart_upload(upload, list, CompleteOptions::default());
+        let completed =
+            self.store.complete_multipart_upload(upload, list, CompleteOptions::default());
         if page.parts.is_empty() {
             assert!(matches!(completed, Err(Error::NoPartsListed)));
             return;
         }
         completed.unwrap();
-        let whole = page.parts.iter().flat_map(|part| parts[&part.part_number.into()].clone()).collect();
+        let whole =
+            page.parts.iter().flat_map(|part| parts[&part.part_number.into()].clone()).collect();
         self.model.objects.insert(upload.object.key.to_string(), whole);
         self.model.tags.remove(upload.object.key.as_str());
         self.model.uploads.remove(index);
@@ -202,12 +215,17 @@ impl Client {
         let page = self.store.list_objects(&bucket("model"), what).unwrap();
         let found: Vec<(&str, u64)> =
             page.objects.iter().map(|object| (object.key.as_str(), object.size_bytes)).collect();
-        let expected: Vec<(&str, u64)> =
-            self.model.objects.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64)).collect();
+        let expected: Vec<(&str, u64)> = self
+            .model
+            .objects
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.len() as u64))
+            .collect();
         assert_eq!(found, expected);
         for (name, bytes) in &self.model.objects {
             assert_eq!(read(&self.store, &bucket("model"), name, ReadRange::Whole), *bytes);
-            let tags = self.store.head_object(&bucket("model"), &key(name)).unwrap().attributes.tags;
+            let tags =
+                self.store.head_object(&bucket("model"), &key(name)).unwrap().attributes.tags;
             assert_eq!(tags.get("tag"), self.model.tags.get(name), "{name}");
         }
     }
@@ -239,7 +257,11 @@ fn run(seed: u64) {
     let report = store.check().unwrap();
     assert!(report.is_sound(), "seed {seed}: {:?}", report.problems);
     store.settle();
-    assert_eq!(disk.data_files().len() as u64, report.files, "seed {seed}: files that nothing refers to");
+    assert_eq!(
+        disk.data_files().len() as u64,
+        report.files,
+        "seed {seed}: files that nothing refers to"
+    );
     for mut client in clients {
         while !client.model.uploads.is_empty() {
             client.abort();

@@ -1,4 +1,5 @@
-//! Links and special files in the folder of a store: never followed, never emptied, never waited for.
+//! Links and special files in the folder of a store: never followed, never emptied, never waited
+//! for.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -11,7 +12,8 @@ fn fifo(path: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// A link `staging` had the folder that it leads to emptied, and a link `lock` the file that it leads to.
+/// A link `staging` had the folder that it leads to emptied, and a link `lock` the file that it
+/// leads to.
 #[test]
 fn a_link_in_place_of_what_the_store_needs_is_refused() {
     for name in ["staging", "data", "lock", "meta.redb", "meta.redb.new"] {
@@ -21,10 +23,14 @@ fn a_link_in_place_of_what_the_store_needs_is_refused() {
         std::fs::create_dir_all(&dir).unwrap();
         let precious = elsewhere.join("0000000000000001");
         std::fs::write(&precious, b"of somebody else").unwrap();
-        let target = if matches!(name, "staging" | "data") { elsewhere.clone() } else { precious.clone() };
+        let target =
+            if matches!(name, "staging" | "data") { elsewhere.clone() } else { precious.clone() };
         symlink(&target, dir.join(name)).unwrap();
         let error = Store::open(&dir, options()).unwrap_err();
-        assert!(matches!(error, Error::NotPlain { found: "symbolic link", .. }), "{name}: {error:?}");
+        assert!(
+            matches!(error, Error::NotPlain { found: "symbolic link", .. }),
+            "{name}: {error:?}"
+        );
         assert_eq!(std::fs::read(&precious).unwrap(), b"of somebody else", "{name}");
 
         // One that leads nowhere: nothing is made there.
@@ -37,7 +43,10 @@ fn a_link_in_place_of_what_the_store_needs_is_refused() {
         std::fs::remove_file(dir.join(name)).unwrap();
         fifo(&dir.join(name));
         let error = Store::open(&dir, options()).unwrap_err();
-        assert!(matches!(error, Error::NotPlain { found: "special file", .. }), "{name}: {error:?}");
+        assert!(
+            matches!(error, Error::NotPlain { found: "special file", .. }),
+            "{name}: {error:?}"
+        );
     }
 }
 
@@ -67,7 +76,8 @@ fn links_and_special_files_among_the_data_are_named_and_stay() {
     for (number, kind) in [(0, "special file"), (1, "symbolic link")] {
         let words = format!("is a {kind} where a regular file is expected");
         assert!(
-            text.iter().any(|line| line.contains(&format!("{number:016x}")) && line.ends_with(&words)),
+            text.iter()
+                .any(|line| line.contains(&format!("{number:016x}")) && line.ends_with(&words)),
             "{text:?}"
         );
     }

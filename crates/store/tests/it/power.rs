@@ -1,6 +1,7 @@
-//! Power cuts: at every step of a script and of random workloads, of what opens the store again afterwards, and at random
-//! steps of several clients at once. After opening again, everything that was acknowledged is there and right, nothing is
-//! half there, and nothing that was let go is left on the disk.
+//! Power cuts: at every step of a script and of random workloads, of what opens the store again
+//! afterwards, and at random steps of several clients at once. After opening again, everything that
+//! was acknowledged is there and right, nothing is half there, and nothing that was let go is left
+//! on the disk.
 
 mod promises;
 mod workload;
@@ -24,17 +25,22 @@ use crate::sim_disk::{Fault, SimDisk};
 fn script(store: &Store, promises: &mut Promises) -> Result<(), Error> {
     let bucket = bucket("power");
     store.create_bucket(&bucket)?;
-    for (name, bytes) in [("small", pattern(1, 700)), ("small", pattern(2, 3000)), ("empty", Vec::new())] {
+    for (name, bytes) in
+        [("small", pattern(1, 700)), ("small", pattern(2, 3000)), ("empty", Vec::new())]
+    {
         promises.change(name, Some(Object::of(&bytes)), try_put(store, &bucket, name, &bytes))?;
     }
 
-    let created = store.create_multipart_upload(&bucket, &key("large"), UploadOptions::default())?;
+    let created =
+        store.create_multipart_upload(&bucket, &key("large"), UploadOptions::default())?;
     let upload = created.upload;
     promises.uploads.push(Upload::new(upload.clone()));
     let bytes: Vec<Vec<u8>> = (0..4).map(|seed| pattern(10 + seed, 600)).collect();
     let mut parts = Vec::new();
     // The last one is part 2 again: its old file goes.
-    for (number, bytes) in [(1, &bytes[0]), (2, &bytes[1]), (3, &bytes[2]), (4, &bytes[0]), (2, &bytes[3])] {
+    for (number, bytes) in
+        [(1, &bytes[0]), (2, &bytes[1]), (3, &bytes[2]), (4, &bytes[0]), (2, &bytes[3])]
+    {
         promises.uploads[0].part_in_doubt = Some(number);
         let part = try_put_part(store, &upload, number, bytes)?;
         promises.uploads[0].part_in_doubt = None;
@@ -55,7 +61,8 @@ fn script(store: &Store, promises: &mut Promises) -> Result<(), Error> {
     promises.change("large", None, delete(store, &bucket, "large"))?;
     store.settle();
 
-    let aborted = store.create_multipart_upload(&bucket, &key("aborted"), UploadOptions::default())?.upload;
+    let aborted =
+        store.create_multipart_upload(&bucket, &key("aborted"), UploadOptions::default())?.upload;
     try_put_part(store, &aborted, 7, &bytes[0])?;
     promises.uploads.push(Upload::new(aborted.clone()));
     promises.uploads[1].part_in_doubt = Some(7);
@@ -77,8 +84,8 @@ fn run_script(fault: Fault) -> (SimDisk, Promises, Result<(), Error>) {
     let disk = SimDisk::new();
     disk.set_fault(fault);
     let mut promises = Promises::default();
-    let result =
-        Store::open_on(Arc::new(disk.clone()), options()).and_then(|store| script(&store, &mut promises));
+    let result = Store::open_on(Arc::new(disk.clone()), options())
+        .and_then(|store| script(&store, &mut promises));
     (disk, promises, result)
 }
 
@@ -92,12 +99,17 @@ fn a_cut_at_every_step_of_a_script_loses_nothing() {
     for cut in 0..steps {
         let (disk, promises, _) = run_script(Fault::CutAt(cut));
         for seed in 0..3 {
-            promises.verify(&disk, cut * 3 + seed, &format!("cut at step {cut} of {steps}, seed {seed}"));
+            promises.verify(
+                &disk,
+                cut * 3 + seed,
+                &format!("cut at step {cut} of {steps}, seed {seed}"),
+            );
         }
     }
 }
 
-/// Recovery writes too. What they had done when the power went again must not be taken for what was promised.
+/// Recovery writes too. What they had done when the power went again must not be taken for what was
+/// promised.
 #[test]
 fn a_cut_at_every_step_of_opening_again_loses_nothing() {
     let (whole, _, _) = run_script(Fault::None);
@@ -110,7 +122,11 @@ fn a_cut_at_every_step_of_opening_again_loses_nothing() {
             let again = cut_once.power_on(first);
             again.set_fault(Fault::CutAt(second));
             let _ = open(&again);
-            promises.verify(&again, second, &format!("cut at step {first}, and at step {second} of opening"));
+            promises.verify(
+                &again,
+                second,
+                &format!("cut at step {first}, and at step {second} of opening"),
+            );
             cuts += 1;
         }
     }
@@ -198,7 +214,10 @@ fn after_a_failed_sync_nothing_more_is_written_and_nothing_is_lost() {
         if script(&store, &mut promises).is_err() {
             stopped += 1;
             let refused = try_put(&store, &bucket("power"), "more", b"more").unwrap_err();
-            assert!(matches!(refused, Error::ReadOnlyAfterSyncFailure { .. }), "step {step}: {refused:?}");
+            assert!(
+                matches!(refused, Error::ReadOnlyAfterSyncFailure { .. }),
+                "step {step}: {refused:?}"
+            );
             assert!(!store.is_writable());
             drop(store);
             promises.verify(&disk, step, &format!("sync failed from step {step}"));
@@ -220,7 +239,8 @@ fn a_cut_under_several_clients_loses_nothing() {
         let clients: Vec<_> = (0..4)
             .map(|number| {
                 let (disk, seed) = (disk.clone(), round * 100 + number);
-                let mut client = Client::new(store.clone(), number, seed, hours.clone(), Company::Others);
+                let mut client =
+                    Client::new(store.clone(), number, seed, hours.clone(), Company::Others);
                 std::thread::spawn(move || {
                     while !disk.is_off() && client.step().is_ok() {}
                     client.promises
@@ -228,15 +248,16 @@ fn a_cut_under_several_clients_loses_nothing() {
             })
             .collect();
         drop(store);
-        let promises: Vec<Promises> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+        let promises: Vec<Promises> =
+            clients.into_iter().map(|client| client.join().unwrap()).collect();
         for (client, promises) in promises.iter().enumerate() {
             promises.verify(&disk, round, &format!("round {round}, client {client}"));
         }
     }
 }
 
-/// The metadata forgets a removed file only when the removal is safe. Otherwise the file would come back with the power, and
-/// nothing would know it any more.
+/// The metadata forgets a removed file only when the removal is safe. Otherwise the file would come
+/// back with the power, and nothing would know it any more.
 #[test]
 fn removed_files_that_the_metadata_forgot_stay_removed() {
     const FOLDER_FILES: usize = 1024;
@@ -247,7 +268,8 @@ fn removed_files_that_the_metadata_forgot_stay_removed() {
     for number in 0..FOLDER_FILES {
         try_put(&store, &bucket, &number.to_string(), b"bytes").unwrap();
     }
-    let gone = (0..300).map(|number: u32| (key(&number.to_string()), WriteCondition::Always)).collect();
+    let gone =
+        (0..300).map(|number: u32| (key(&number.to_string()), WriteCondition::Always)).collect();
     store.delete_objects(&bucket, gone).unwrap();
     store.settle();
     // Into the next folder: syncing it for this file says nothing of the one before.
@@ -272,8 +294,9 @@ fn a_full_disk_refuses_and_goes_on() {
     let used = disk.used_bytes();
     // With a hint it is refused before the first byte, without one when it does not fit any more.
     let hint = Some(8 << 20);
-    let refused =
-        store.begin_part(WriteOptions { size_hint_bytes: hint, checksums: Vec::new() }).unwrap_err();
+    let refused = store
+        .begin_part(WriteOptions { size_hint_bytes: hint, checksums: Vec::new() })
+        .unwrap_err();
     assert!(matches!(refused, Error::StorageFull), "{refused:?}");
     let mut writer = store.begin_part(WriteOptions::default()).unwrap();
     let slice = pattern(2, 1 << 20);

@@ -8,7 +8,10 @@ use haul_store::{CompleteOptions, Error, PutOptions, WriteCondition};
 use crate::fixture::{Fixture, key, listed, part_number, pattern, stage, try_put_part};
 
 /// Runs so many at the same instant.
-fn at_once<T: Send + 'static>(count: usize, run: impl Fn(usize) -> T + Send + Sync + 'static) -> Vec<T> {
+fn at_once<T: Send + 'static>(
+    count: usize,
+    run: impl Fn(usize) -> T + Send + Sync + 'static,
+) -> Vec<T> {
     let run = Arc::new(run);
     let barrier = Arc::new(Barrier::new(count));
     let threads: Vec<_> = (0..count)
@@ -32,7 +35,10 @@ fn concurrent_identical_completes_all_succeed_with_one_etag() {
         let store = fixture.store.clone();
         let list = listed([&part]);
         let answers = at_once(8, move |_| {
-            store.complete_multipart_upload(&upload, list.clone(), CompleteOptions::default()).unwrap().etag
+            store
+                .complete_multipart_upload(&upload, list.clone(), CompleteOptions::default())
+                .unwrap()
+                .etag
         });
         assert!(answers.iter().all(|etag| *etag == answers[0]), "{answers:?}");
     }
@@ -79,7 +85,9 @@ fn of_concurrent_conditional_completes_exactly_one_wins() {
             let (upload, list) = &uploads[index];
             let condition = WriteCondition::IfNoneMatch;
             let options = CompleteOptions { condition, ..CompleteOptions::default() };
-            store.complete_multipart_upload(upload, list.clone(), options).map_err(|error| error.s3_code())
+            store
+                .complete_multipart_upload(upload, list.clone(), options)
+                .map_err(|error| error.s3_code())
         });
         let winners: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().ok()).collect();
         assert_eq!(winners.len(), 1, "{answers:?}");
@@ -110,8 +118,8 @@ fn of_concurrent_conditional_puts_exactly_one_wins() {
     assert_eq!(fixture.data_files().0, 1, "the files of those that lost are gone");
 }
 
-/// An answer with an ETag means that the listed part is that one unless a later one replaced it: so the last of the answers
-/// is listed, every one was written whole, and only one file stays.
+/// An answer with an ETag means that the listed part is that one unless a later one replaced it: so
+/// the last of the answers is listed, every one was written whole, and only one file stays.
 #[test]
 fn concurrent_senders_of_one_part_leave_one_whole_part() {
     for _ in 0..10 {

@@ -21,12 +21,15 @@ fn upload_parts(store: &Store, upload: &UploadRef) -> Vec<PartInfo> {
             std::thread::spawn(move || {
                 (1..=PARTS)
                     .filter(|number| number % SENDERS == sender)
-                    .map(|number| try_put_part(&store, &upload, number, &part_bytes(number)).unwrap())
+                    .map(|number| {
+                        try_put_part(&store, &upload, number, &part_bytes(number)).unwrap()
+                    })
                     .collect::<Vec<_>>()
             })
         })
         .collect();
-    let mut parts: Vec<PartInfo> = senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect();
+    let mut parts: Vec<PartInfo> =
+        senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect();
     parts.sort_by_key(|part| part.part_number);
     parts
 }
@@ -41,7 +44,8 @@ fn ten_thousand_parts_complete_without_writing_data() {
     let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
     let bucket = bucket("scale");
     store.create_bucket(&bucket).unwrap();
-    let upload = store.create_multipart_upload(&bucket, &key("large"), Default::default()).unwrap().upload;
+    let upload =
+        store.create_multipart_upload(&bucket, &key("large"), Default::default()).unwrap().upload;
     let begin = Instant::now();
     let parts = upload_parts(&store, &upload);
     let (uploading, steps) = (begin.elapsed(), disk.steps());
@@ -50,13 +54,18 @@ fn ten_thousand_parts_complete_without_writing_data() {
 
     let list = listed(&parts);
     let begin = Instant::now();
-    let object = store.complete_multipart_upload(&upload, list, CompleteOptions::default()).unwrap();
+    let object =
+        store.complete_multipart_upload(&upload, list, CompleteOptions::default()).unwrap();
     let took = begin.elapsed();
     println!("Complete of {PARTS} parts: {took:?}");
-    // The promise is 100 ms in release. Here it is built with less care and shares two cores with other tests, so it is
-    // held against the upload, and against what it asks of the disk.
+    // The promise is 100 ms in release. Here it is built with less care and shares two cores with
+    // other tests, so it is held against the upload, and against what it asks of the disk.
     assert!(took < uploading / 5, "Complete took {took:?}, the upload {uploading:?}");
-    assert!(disk.steps() - steps < 1000, "Complete took {} steps on the disk", disk.steps() - steps);
+    assert!(
+        disk.steps() - steps < 1000,
+        "Complete took {} steps on the disk",
+        disk.steps() - steps
+    );
     assert_eq!(object.part_count, Some(10_000));
     assert_eq!(disk.data_files(), files, "no data file was made, moved or removed");
 

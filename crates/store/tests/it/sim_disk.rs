@@ -1,10 +1,11 @@
-//! A disk in memory that forgets: what was not synced when the power went may be there, may be missing, or may be there in
-//! part.
+//! A disk in memory that forgets: what was not synced when the power went may be there, may be
+//! missing, or may be there in part.
 //!
-//! Every write, sync, link, removal and change of size is one *step*. The power can be cut at any of them: that step and
-//! all later ones fail, and [`SimDisk::power_on`] gives the disk as it is found afterwards. By a seed it decides for every
-//! pending write whether it reached the disk, whole or only some of its 512-byte sectors, and for every pending name
-//! whether it is there. Steps that were synced are there, always.
+//! Every write, sync, link, removal and change of size is one *step*. The power can be cut at any
+//! of them: that step and all later ones fail, and [`SimDisk::power_on`] gives the disk as it is
+//! found afterwards. By a seed it decides for every pending write whether it reached the disk,
+//! whole or only some of its 512-byte sectors, and for every pending name whether it is there.
+//! Steps that were synced are there, always.
 
 mod content;
 mod handles;
@@ -209,7 +210,9 @@ impl SimDisk {
             }
             let names: BTreeMap<FileId, Shared> = names
                 .into_iter()
-                .map(|(file, inode)| (file, Arc::new(Mutex::new(settled(lock(&inode).found(&mut dice))))))
+                .map(|(file, inode)| {
+                    (file, Arc::new(Mutex::new(settled(lock(&inode).found(&mut dice)))))
+                })
                 .collect();
             folders.insert(*id, Folder { now: names.clone(), safe: names, pending: Vec::new() });
         }
@@ -220,7 +223,8 @@ impl SimDisk {
             provisional = provisional.or(database.take());
         }
         let database_name = DatabaseName::Safe;
-        let store_id = if dice.below(2) == 0 { state.store_id.clone() } else { state.safe_store_id.clone() };
+        let store_id =
+            if dice.below(2) == 0 { state.store_id.clone() } else { state.safe_store_id.clone() };
         let safe_store_id = store_id.clone();
         let found = State {
             database,
@@ -262,7 +266,9 @@ impl Disk for SimDisk {
 
     fn open_database(&self) -> io::Result<Option<Box<dyn DatabaseFile>>> {
         let inode = self.state().database.clone();
-        Ok(inode.map(|inode| Box::new(SimDatabase { disk: self.clone(), inode }) as Box<dyn DatabaseFile>))
+        Ok(inode.map(|inode| {
+            Box::new(SimDatabase { disk: self.clone(), inode }) as Box<dyn DatabaseFile>
+        }))
     }
 
     fn create_database(&self) -> io::Result<Box<dyn DatabaseFile>> {
@@ -355,7 +361,11 @@ impl Disk for SimDisk {
 
     fn files(&self, folder: FolderId) -> io::Result<Vec<FileId>> {
         let state = self.state();
-        Ok(state.folders.get(&folder).map(|folder| folder.now.keys().copied().collect()).unwrap_or_default())
+        Ok(state
+            .folders
+            .get(&folder)
+            .map(|folder| folder.now.keys().copied().collect())
+            .unwrap_or_default())
     }
 
     fn strangers(&self, _named_max: usize) -> io::Result<(Vec<PathBuf>, u64)> {

@@ -1,4 +1,5 @@
-//! Bytes leave the store only after their checksum was compared: whole objects, ranges, and what copies read.
+//! Bytes leave the store only after their checksum was compared: whole objects, ranges, and what
+//! copies read.
 
 use std::sync::Arc;
 
@@ -8,7 +9,9 @@ use haul_store::{
 };
 use proptest::prelude::*;
 
-use crate::fixture::{bucket, key, listed, options, part_number, pattern, read, try_put, try_put_part};
+use crate::fixture::{
+    bucket, key, listed, options, part_number, pattern, read, try_put, try_put_part,
+};
 use crate::sim_disk::SimDisk;
 
 const SPAN_BYTES: usize = 64 << 10;
@@ -24,7 +27,12 @@ fn one_object() -> (SimDisk, Store) {
 }
 
 /// What a reader with a buffer of this size gives before it fails or ends.
-fn read_until(store: &Store, name: &str, range: ReadRange, buffer_bytes: usize) -> (Vec<u8>, Option<Error>) {
+fn read_until(
+    store: &Store,
+    name: &str,
+    range: ReadRange,
+    buffer_bytes: usize,
+) -> (Vec<u8>, Option<Error>) {
     let mut reader = store.read_object(&bucket("verified"), &key(name), range).unwrap();
     let (mut bytes, mut buffer) = (Vec::new(), vec![0; buffer_bytes]);
     loop {
@@ -52,7 +60,11 @@ fn a_flipped_bit_never_leaves_the_store() {
             let (bytes, error) = read_until(&store, "object", ReadRange::Whole, buffer_bytes);
             assert!(matches!(error, Some(Error::DamagedFile { .. })), "{at}: {error:?}");
             // Everything before the damaged span is given, and nothing of it.
-            assert_eq!(bytes.len(), at / SPAN_BYTES * SPAN_BYTES, "byte {at}, buffer of {buffer_bytes}");
+            assert_eq!(
+                bytes.len(),
+                at / SPAN_BYTES * SPAN_BYTES,
+                "byte {at}, buffer of {buffer_bytes}"
+            );
             assert_eq!(bytes, whole[..bytes.len()]);
             assert_eq!(store.damage_count(), 1);
         }
@@ -64,7 +76,8 @@ fn a_range_is_verified_and_needs_only_its_own_spans() {
     let (disk, store) = one_object();
     disk.rot(FileId(0), SPAN_BYTES + 10);
     let range = |first: usize, last: usize| ReadRange::Bytes(first as u64..=last as u64);
-    let (bytes, error) = read_until(&store, "object", range(SPAN_BYTES + 500, SPAN_BYTES + 600), 4096);
+    let (bytes, error) =
+        read_until(&store, "object", range(SPAN_BYTES + 500, SPAN_BYTES + 600), 4096);
     assert!(bytes.is_empty() && matches!(error, Some(Error::DamagedFile { .. })), "{error:?}");
     for (first, last) in [(0, SPAN_BYTES - 1), (17, 4000), (2 * SPAN_BYTES, OBJECT_BYTES - 1)] {
         let (bytes, error) = read_until(&store, "object", range(first, last), 4096);
@@ -73,7 +86,8 @@ fn a_range_is_verified_and_needs_only_its_own_spans() {
     }
 }
 
-/// The checksums lie on the same disk as the bytes: a damaged one is damage too, and no wrong byte is taken for right.
+/// The checksums lie on the same disk as the bytes: a damaged one is damage too, and no wrong byte
+/// is taken for right.
 #[test]
 fn a_damaged_checksum_is_damage() {
     let (disk, store) = one_object();
@@ -91,12 +105,16 @@ fn swapped_data_files_are_found() {
     disk.swap(FileId(0), FileId(1));
     for name in ["object", "other"] {
         let (bytes, error) = read_until(&store, name, ReadRange::Whole, 256 << 10);
-        assert!(bytes.is_empty() && matches!(error, Some(Error::DamagedFile { .. })), "{name}: {error:?}");
+        assert!(
+            bytes.is_empty() && matches!(error, Some(Error::DamagedFile { .. })),
+            "{name}: {error:?}"
+        );
     }
     assert!(!store.check().unwrap().is_sound());
 }
 
-/// A copy shares the files of its source, so it is as good as that; a part made of a range is read, and refused.
+/// A copy shares the files of its source, so it is as good as that; a part made of a range is read,
+/// and refused.
 #[test]
 fn copies_of_damaged_objects_give_no_wrong_bytes() {
     let (disk, store) = one_object();
@@ -109,7 +127,8 @@ fn copies_of_damaged_objects_give_no_wrong_bytes() {
 
     let upload = upload(&store, "parts");
     let last = OBJECT_BYTES as u64 - 1;
-    let refused = store.upload_part_copy(&upload, part_number(1), source(), Some(100..=last)).unwrap_err();
+    let refused =
+        store.upload_part_copy(&upload, part_number(1), source(), Some(100..=last)).unwrap_err();
     assert!(matches!(refused, Error::DamagedFile { .. }), "{refused:?}");
     let sound = 2 * SPAN_BYTES as u64;
     store.upload_part_copy(&upload, part_number(1), source(), Some(sound..=last)).unwrap();

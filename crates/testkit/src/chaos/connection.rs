@@ -1,5 +1,5 @@
-//! One connection of a client: request after request, each with one on the other side, until someone closes or a fault
-//! says so.
+//! One connection of a client: request after request, each with one on the other side, until
+//! someone closes or a fault says so.
 
 use std::io::{ErrorKind, Result};
 use std::net::SocketAddr;
@@ -39,8 +39,14 @@ enum Next {
     Close,
 }
 
-/// Serves one client until it is over. Errors are what the client sees as a closed connection; there is no one to tell.
-pub(super) async fn serve(client: TcpStream, upstream: SocketAddr, record: Arc<Record>, connection: u64) {
+/// Serves one client until it is over. Errors are what the client sees as a closed connection;
+/// there is no one to tell.
+pub(super) async fn serve(
+    client: TcpStream,
+    upstream: SocketAddr,
+    record: Arc<Record>,
+    connection: u64,
+) {
     let Ok(store) = TcpStream::connect(upstream).await else { return };
     let (client, store) = (Side::new(client), Side::new(store));
     let mut link = Link { client, store, upstream, record, connection, idle_since: None };
@@ -110,7 +116,8 @@ impl Link {
         }
     }
 
-    /// Reads the body; of a client that waits for 100 Continue there is none: it gets the answer instead.
+    /// Reads the body; of a client that waits for 100 Continue there is none: it gets the answer
+    /// instead.
     async fn take_in(&mut self, request: &Head, index: usize) -> Result<()> {
         if waits(request) {
             return Ok(());
@@ -118,7 +125,9 @@ impl Link {
         let Self { client, record, .. } = self;
         let count = |bytes| record.count_body(index, bytes);
         let framing = request.request_framing();
-        copy_body(&mut client.reader, &mut sink(), framing, Damage::default(), count).await.map(drop)
+        copy_body(&mut client.reader, &mut sink(), framing, Damage::default(), count)
+            .await
+            .map(drop)
     }
 
     /// Answers without the store.
@@ -134,9 +143,11 @@ impl Link {
         let close = if waits { "Connection: close\r\n" } else { "" };
         let is_head = request.first[0] == "HEAD";
         let length = body.len();
-        let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let more: String =
+            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!(
-            "HTTP/1.1 {status} Chaos\r\nContent-Type: application/xml\r\nContent-Length: {length}\r\n{more}{close}\r\n"
+            "HTTP/1.1 {status} Chaos\r\nContent-Type: application/xml\r\nContent-Length: \
+             {length}\r\n{more}{close}\r\n"
         );
         self.client.writer.write_all(head.as_bytes()).await?;
         if !is_head {
@@ -150,8 +161,14 @@ impl Link {
         let Self { client, store, record, .. } = self;
         let mut bytes = request.bytes.clone();
         let count = |bytes| record.count_body(index, bytes);
-        copy_body(&mut client.reader, &mut bytes, request.request_framing(), Damage::default(), count)
-            .await?;
+        copy_body(
+            &mut client.reader,
+            &mut bytes,
+            request.request_framing(),
+            Damage::default(),
+            count,
+        )
+        .await?;
         store.writer.write_all(&bytes).await?;
         let head = Head::read(&mut store.reader).await?.ok_or(ErrorKind::UnexpectedEof)?;
         let framing = head.answer_framing(&request.first[0]);
@@ -162,7 +179,8 @@ impl Link {
         relay(&mut store.reader, &mut client.writer, record, index, request, None).await
     }
 
-    /// Sends the request on and the answer back, both at the same time: a store may answer before the body is over.
+    /// Sends the request on and the answer back, both at the same time: a store may answer before
+    /// the body is over.
     async fn forward(
         &mut self,
         request: &Head,
@@ -231,22 +249,31 @@ async fn relay(
         let damage = Damage { stop_after, flip_bit_of: None };
         let end = copy_body(store, client, framing, damage, |_| {}).await?;
         record.answered(index, head.status());
-        let over =
-            head.closes() || request.closes() || framing == Framing::UntilClosed || end == End::Stopped;
+        let over = head.closes()
+            || request.closes()
+            || framing == Framing::UntilClosed
+            || end == End::Stopped;
         return Ok(if over { Next::Close } else { Next::KeepAlive });
     }
 }
 
-/// An answer that keeps the connection alive before it says anything. The XML declaration comes first: behind blanks it
-/// would not be well-formed.
-async fn blanks_then(client: &mut OwnedWriteHalf, body: &[u8], every: Duration, blanks: u32) -> Result<()> {
-    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nConnection: close\r\n\r\n\
+/// An answer that keeps the connection alive before it says anything. The XML declaration comes
+/// first: behind blanks it would not be well-formed.
+async fn blanks_then(
+    client: &mut OwnedWriteHalf,
+    body: &[u8],
+    every: Duration,
+    blanks: u32,
+) -> Result<()> {
+    const HEAD: &[u8] =
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nConnection: close\r\n\r\n\
         <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
     client.write_all(HEAD).await?;
     for _ in 0..blanks {
         tokio::time::sleep(every).await;
         client.write_all(b" ").await?;
     }
-    let declared = body.starts_with(b"<?xml").then(|| body.windows(2).position(|two| two == b"?>")).flatten();
+    let declared =
+        body.starts_with(b"<?xml").then(|| body.windows(2).position(|two| two == b"?>")).flatten();
     client.write_all(&body[declared.map_or(0, |end| end + 2)..]).await
 }

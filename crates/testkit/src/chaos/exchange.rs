@@ -57,7 +57,8 @@ impl<Count: FnMut(u64)> Copy<'_, Count> {
         mut left: u64,
     ) -> Result<End> {
         loop {
-            let allowed = self.damage.stop_after.map_or(u64::MAX, |stop| stop.saturating_sub(self.moved));
+            let allowed =
+                self.damage.stop_after.map_or(u64::MAX, |stop| stop.saturating_sub(self.moved));
             // First of all: a body may be empty, or end where the stop is.
             if allowed == 0 {
                 return Ok(End::Stopped);
@@ -111,7 +112,10 @@ impl<Count: FnMut(u64)> Copy<'_, Count> {
 }
 
 /// Moves one line and returns it without its end.
-async fn line(from: &mut (impl AsyncBufRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> Result<String> {
+async fn line(
+    from: &mut (impl AsyncBufRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+) -> Result<String> {
     let mut line = Vec::new();
     if from.read_until(b'\n', &mut line).await? == 0 {
         return Err(ErrorKind::UnexpectedEof.into());

@@ -25,7 +25,8 @@ impl Kind {
     pub(super) fn of(method: &str, target: &str, copy_source: Option<&str>) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
-        let of_object = path.trim_start_matches('/').split_once('/').is_some_and(|(_, key)| !key.is_empty());
+        let of_object =
+            path.trim_start_matches('/').split_once('/').is_some_and(|(_, key)| !key.is_empty());
         match (method, of_object) {
             ("POST", true) if has("uploads") => Self::CreateMultipartUpload,
             ("POST", true) if has("uploadId") => Self::CompleteMultipartUpload,
@@ -48,7 +49,11 @@ impl Kind {
     pub fn changes_the_store(self) -> bool {
         !matches!(
             self,
-            Self::ListParts | Self::ListMultipartUploads | Self::GetObject | Self::HeadObject | Self::Other
+            Self::ListParts
+                | Self::ListMultipartUploads
+                | Self::GetObject
+                | Self::HeadObject
+                | Self::Other
         )
     }
 }

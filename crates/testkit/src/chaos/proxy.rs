@@ -1,5 +1,5 @@
-//! The proxy as a test holds it: an address, rules, and a record. It runs on a thread of its own, so that tests with and
-//! without an async runtime can use it alike.
+//! The proxy as a test holds it: an address, rules, and a record. It runs on a thread of its own,
+//! so that tests with and without an async runtime can use it alike.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -29,15 +29,20 @@ impl ChaosProxy {
     /// # Errors
     /// When the address makes no sense or no port is free.
     pub fn start(upstream: &str) -> Result<Self> {
-        let upstream =
-            upstream.trim_end_matches('/').strip_prefix("http://").context("only http can be proxied")?;
-        let upstream: SocketAddr = upstream.parse().with_context(|| format!("{upstream} is not IP:PORT"))?;
-        let listener =
-            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("bind a loopback port")?;
+        let upstream = upstream
+            .trim_end_matches('/')
+            .strip_prefix("http://")
+            .context("only http can be proxied")?;
+        let upstream: SocketAddr =
+            upstream.parse().with_context(|| format!("{upstream} is not IP:PORT"))?;
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .context("bind a loopback port")?;
         listener.set_nonblocking(true).context("make the listener non-blocking")?;
         let address = listener.local_addr().context("ask for the port")?;
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().context("start tokio")?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("start tokio")?;
         let record = Arc::new(Record::default());
         let (stop, stopped) = oneshot::channel();
         let shared = Arc::clone(&record);
@@ -52,8 +57,10 @@ impl ChaosProxy {
             // Connections that stall would be waited for.
             runtime.shutdown_background();
         };
-        let thread =
-            std::thread::Builder::new().name("chaos".to_owned()).spawn(work).context("start a thread")?;
+        let thread = std::thread::Builder::new()
+            .name("chaos".to_owned())
+            .spawn(work)
+            .context("start a thread")?;
         Ok(Self { address, record, stop: Some(stop), thread: Some(thread) })
     }
 

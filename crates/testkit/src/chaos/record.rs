@@ -48,7 +48,8 @@ impl Seen {
     /// As `body_bytes`; of a body that came whole, without the framing of `aws-chunked`.
     #[must_use]
     pub fn payload_bytes(&self) -> u64 {
-        let decoded = self.header("x-amz-decoded-content-length").and_then(|length| length.parse().ok());
+        let decoded =
+            self.header("x-amz-decoded-content-length").and_then(|length| length.parse().ok());
         self.body_bytes.min(decoded.unwrap_or(u64::MAX))
     }
 }
@@ -70,7 +71,8 @@ pub(super) struct Record {
 
 impl Record {
     fn state(&self) -> MutexGuard<'_, RecordState> {
-        // The state is whole between any two statements here, so a panic elsewhere does not spoil it.
+        // The state is whole between any two statements here, so a panic elsewhere does not spoil
+        // it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -131,12 +133,17 @@ impl Record {
     }
 
     /// Waits until `enough` says yes; false when `limit` is over.
-    pub(super) fn wait_until(&self, limit: Duration, mut enough: impl FnMut(&[Seen]) -> bool) -> bool {
+    pub(super) fn wait_until(
+        &self,
+        limit: Duration,
+        mut enough: impl FnMut(&[Seen]) -> bool,
+    ) -> bool {
         let end = Instant::now() + limit;
         let mut state = self.state();
         while !enough(&state.seen) {
             let Some(left) = end.checked_duration_since(Instant::now()) else { return false };
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state =
+                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         true
     }

@@ -44,10 +44,11 @@ pub enum Fault {
         /// Which byte, counted from 0.
         at_byte: u64,
     },
-    /// The store gets the whole request and answers it in full, but the client sees its connection closed instead.
+    /// The store gets the whole request and answers it in full, but the client sees its connection
+    /// closed instead.
     DropAnswer,
-    /// The store gets the request twice, and the client the second answer: what a proxy does that repeats a request
-    /// whose answer it lost.
+    /// The store gets the request twice, and the client the second answer: what a proxy does that
+    /// repeats a request whose answer it lost.
     Twice,
     /// The client's connection is closed after this many bytes of the answer's body.
     CutAnswer {

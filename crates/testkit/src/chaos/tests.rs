@@ -11,7 +11,8 @@ use super::{ChaosProxy, Fault, Kind, Rule, Seen};
 
 const PART: &str = "/bucket/key?partNumber=3&uploadId=x";
 
-/// A server that takes requests with a Content-Length, answers `200 stored`, and hands the bodies out.
+/// A server that takes requests with a Content-Length, answers `200 stored`, and hands the bodies
+/// out.
 fn server() -> (String, Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -23,7 +24,9 @@ fn server() -> (String, Receiver<Vec<u8>>) {
                 let mut client = client;
                 while let Some(body) = read_request(&mut client) {
                     bodies.send(body).unwrap();
-                    client.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstored").unwrap();
+                    client
+                        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstored")
+                        .unwrap();
                 }
             });
         }
@@ -79,7 +82,8 @@ fn a_rule_strikes_as_often_as_it_says_and_then_no_more() {
     let (endpoint, received) = server();
     let proxy = ChaosProxy::start(&endpoint).unwrap();
     proxy.add(Rule::on(Kind::UploadPart, Fault::slow_down()).part(3).after(1).times(2));
-    let answers: Vec<bool> = (0..4).map(|_| put(&proxy, PART, b"body").contains("SlowDown")).collect();
+    let answers: Vec<bool> =
+        (0..4).map(|_| put(&proxy, PART, b"body").contains("SlowDown")).collect();
     assert_eq!(answers, [false, true, true, false]);
     assert_eq!(received.try_iter().count(), 2);
     assert!(!put(&proxy, "/bucket/key?partNumber=4&uploadId=x", b"body").contains("SlowDown"));
@@ -132,13 +136,12 @@ fn what_passes_can_be_waited_for() {
     let endpoint = proxy.endpoint();
     let mut stream = TcpStream::connect(endpoint.trim_start_matches("http://")).unwrap();
     write!(stream, "PUT {PART} HTTP/1.1\r\nContent-Length: 100\r\n\r\n{:100}", "").unwrap();
-    assert!(
-        proxy.wait_until(Duration::from_secs(10), |seen| seen.iter().any(|request| request.body_bytes == 10))
-    );
-    assert!(
-        !proxy
-            .wait_until(Duration::from_millis(50), |seen| seen.iter().any(|request| request.body_bytes > 10))
-    );
+    assert!(proxy.wait_until(Duration::from_secs(10), |seen| {
+        seen.iter().any(|request| request.body_bytes == 10)
+    }));
+    assert!(!proxy.wait_until(Duration::from_millis(50), |seen| {
+        seen.iter().any(|request| request.body_bytes > 10)
+    }));
 }
 
 #[test]
@@ -173,6 +176,9 @@ fn kinds_are_told_apart() {
     for (method, target, kind) in cases {
         assert_eq!(Kind::of(method, target, None), kind, "{method} {target}");
     }
-    assert_eq!(Kind::of("PUT", "/b/k?partNumber=1&uploadId=u", Some("/b/other")), Kind::UploadPartCopy);
+    assert_eq!(
+        Kind::of("PUT", "/b/k?partNumber=1&uploadId=u", Some("/b/other")),
+        Kind::UploadPartCopy
+    );
     assert_eq!(part_number("/b/k?partNumber=12&uploadId=u"), Some(12));
 }

@@ -1,4 +1,5 @@
-//! As much HTTP/1.1 as is needed to know where a head ends and how long a body is. Bytes are kept as they came.
+//! As much HTTP/1.1 as is needed to know where a head ends and how long a body is. Bytes are kept
+//! as they came.
 
 use std::io::{Error, ErrorKind, Result};
 
@@ -54,7 +55,10 @@ impl Head {
     }
 
     fn framing(&self) -> Option<Framing> {
-        if self.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        if self
+            .header("transfer-encoding")
+            .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+        {
             return Some(Framing::Chunked);
         }
         self.header("content-length")?.parse().ok().map(Framing::Length)

@@ -19,11 +19,13 @@ impl BlackHole {
     /// # Errors
     /// When the address is taken.
     pub fn dig(at: SocketAddr) -> Result<Self> {
-        let listener = Socket::new(Domain::for_address(at), Type::STREAM, None).context("make a socket")?;
+        let listener =
+            Socket::new(Domain::for_address(at), Type::STREAM, None).context("make a socket")?;
         listener.bind(&at.into()).with_context(|| format!("bind {at}"))?;
         // Zero still leaves room for one connection that is not accepted.
         listener.listen(0).context("listen")?;
-        let address = listener.local_addr().context("the address")?.as_socket().context("an IP address")?;
+        let address =
+            listener.local_addr().context("the address")?.as_socket().context("an IP address")?;
         let fills_the_queue = TcpStream::connect(address).context("fill the queue")?;
         Ok(Self { address, _listener: listener, _fills_the_queue: fills_the_queue })
     }

@@ -17,8 +17,8 @@ pub struct CannedServer {
 }
 
 impl CannedServer {
-    /// On a free loopback port. `answer` is given the head of each request and writes what is to come back; an error of
-    /// its ends the connection.
+    /// On a free loopback port. `answer` is given the head of each request and writes what is to
+    /// come back; an error of its ends the connection.
     ///
     /// # Errors
     /// When no port is free.
@@ -73,8 +73,9 @@ fn serve(
 ) {
     while let Ok(Some(head)) = head::read(&mut stream) {
         seen.lock().unwrap_or_else(PoisonError::into_inner).push(head.clone());
-        let length =
-            head::header(&head, "content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let length = head::header(&head, "content-length")
+            .and_then(|length| length.parse().ok())
+            .unwrap_or(0);
         let drained = io::copy(&mut (&mut stream).take(length), &mut io::sink());
         if drained.is_err() || answer(&head, &mut stream).is_err() {
             return;

@@ -14,8 +14,9 @@ pub struct Certificate {
     pub key: PathBuf,
 }
 
-/// Makes a self-signed certificate for `name` in `folder`, with more words on the command line of openssl, such as
-/// `-addext subjectAltName=IP:127.0.0.1`. It is a CA too: that is what openssl makes by default.
+/// Makes a self-signed certificate for `name` in `folder`, with more words on the command line of
+/// openssl, such as `-addext subjectAltName=IP:127.0.0.1`. It is a CA too: that is what openssl
+/// makes by default.
 ///
 /// # Errors
 /// When there is no openssl, or it fails.

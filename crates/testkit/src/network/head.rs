@@ -24,5 +24,8 @@ pub(super) fn read(stream: &mut TcpStream) -> io::Result<Option<String>> {
 /// The value of a header.
 pub(super) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let fields = head.lines().filter_map(|line| line.split_once(':'));
-    fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+    fields
+        .filter(|(field, _)| field.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim())
+        .next()
 }

@@ -1,4 +1,5 @@
-//! A forward proxy as companies have it: it forwards plain requests with whole URLs, and opens tunnels (CONNECT).
+//! A forward proxy as companies have it: it forwards plain requests with whole URLs, and opens
+//! tunnels (CONNECT).
 
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -72,9 +73,11 @@ impl Rules {
     fn serve(&self, mut client: TcpStream, seen: &Mutex<Vec<String>>) -> io::Result<()> {
         let Some(head) = head::read(&mut client)? else { return Ok(()) };
         seen.lock().unwrap_or_else(PoisonError::into_inner).push(head.clone());
-        let authorized = head::header(&head, "proxy-authorization") == self.authorization.as_deref();
+        let authorized =
+            head::header(&head, "proxy-authorization") == self.authorization.as_deref();
         if self.authorization.is_some() && !authorized {
-            let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: \
+                0\r\nConnection: close\r\n\r\n";
             client.write_all(refusal.as_bytes())?;
             return client.shutdown(Shutdown::Write);
         }
@@ -88,14 +91,16 @@ impl Rules {
     }
 }
 
-/// The head with the path alone in its first line. The connection ends with the answer: the next request comes on
-/// another one.
+/// The head with the path alone in its first line. The connection ends with the answer: the next
+/// request comes on another one.
 fn for_the_server(head: &str) -> String {
     let (first, rest) = head.split_once("\r\n").unwrap_or((head, ""));
     let mut words = first.split(' ');
     let (method, url) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let path = url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|slash| &rest[slash..]));
-    let kept: Vec<_> = rest.lines().filter(|line| !line.to_ascii_lowercase().starts_with("proxy-")).collect();
+    let path =
+        url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|slash| &rest[slash..]));
+    let kept: Vec<_> =
+        rest.lines().filter(|line| !line.to_ascii_lowercase().starts_with("proxy-")).collect();
     let kept = kept.join("\r\n");
     format!("{method} {} HTTP/1.1\r\nConnection: close\r\n{kept}\r\n", path.unwrap_or("/"))
 }

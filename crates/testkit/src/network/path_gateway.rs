@@ -1,9 +1,10 @@
 //! A gateway that serves a store below a path, as products for API management do.
 //!
-//! It takes requests below its path only, and answers 404 to all others. The signature of the client covers
-//! that path and the `Host` header of the gateway, so the gateway verifies it and signs the shorter path
-//! for the store, as such products do with keys of their own; here both sides have the same keys. Knows
-//! version 4 of the signature in a header, and one request per connection.
+//! It takes requests below its path only, and answers 404 to all others. The signature of the
+//! client covers that path and the `Host` header of the gateway, so the gateway verifies it and
+//! signs the shorter path for the store, as such products do with keys of their own; here both
+//! sides have the same keys. Knows version 4 of the signature in a header, and one request per
+//! connection.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -33,14 +34,20 @@ struct Rules {
 }
 
 impl PathGateway {
-    /// On a free loopback port, with `store` below `path`, which begins with a slash and ends without.
+    /// On a free loopback port, with `store` below `path`, which begins with a slash and ends
+    /// without.
     ///
     /// # Errors
     /// When no port is free, or `store` is not at `http://IP:PORT`.
     pub fn start(store: &Store, path: &str) -> Result<Self> {
         let upstream = store.endpoint.strip_prefix("http://").context("only http is forwarded")?;
-        let upstream = upstream.trim_end_matches('/').parse().context("the store is not at IP:PORT")?;
-        let rules = Arc::new(Rules { upstream, path: path.to_owned(), secret_key: store.secret_key.clone() });
+        let upstream =
+            upstream.trim_end_matches('/').parse().context("the store is not at IP:PORT")?;
+        let rules = Arc::new(Rules {
+            upstream,
+            path: path.to_owned(),
+            secret_key: store.secret_key.clone(),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").context("listen")?;
         let address = listener.local_addr().context("the address")?;
         let targets = Arc::<Mutex<Vec<String>>>::default();
@@ -75,14 +82,16 @@ impl Rules {
         let forwarded = match self.forwarded(&head) {
             Ok(forwarded) => forwarded,
             Err(status) => {
-                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                let answer =
+                    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
                 client.write_all(answer.as_bytes())?;
                 return client.shutdown(Shutdown::Write);
             }
         };
         let mut store = TcpStream::connect(self.upstream)?;
         store.write_all(forwarded.as_bytes())?;
-        let length = head::header(&head, "content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let length =
+            head::header(&head, "content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
         if length > 0 && head::header(&head, "expect").is_some() {
             client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
@@ -108,7 +117,8 @@ impl Rules {
             Some('/') => below.to_owned(),
             Some(_) => return Err("404 Not Found"),
         };
-        let signature = head::header(head, "authorization").and_then(|text| text.split("Signature=").nth(1));
+        let signature =
+            head::header(head, "authorization").and_then(|text| text.split("Signature=").nth(1));
         let signature = signature.ok_or(not_signed)?;
         if self.signature(method, target, head) != Some(signature.to_owned()) {
             return Err("403 Forbidden");
@@ -118,8 +128,8 @@ impl Rules {
         Ok(format!("{method} {below} {version}\r\nConnection: close\r\n{fields}"))
     }
 
-    /// Signature of a request whose head is this, for another target (AWS, "Signature Version 4 signing
-    /// process"). The path and the query are taken as they are encoded.
+    /// Signature of a request whose head is this, for another target (AWS, "Signature Version 4
+    /// signing process"). The path and the query are taken as they are encoded.
     fn signature(&self, method: &str, target: &str, head: &str) -> Option<String> {
         let authorization = head::header(head, "authorization")?;
         let field = |name: &str| {

@@ -1,5 +1,5 @@
-//! The configuration of a Ceph that lives for one run: one monitor, one memory-backed OSD, one gateway, no keys between
-//! them. Each line that is not obvious was needed to make it start.
+//! The configuration of a Ceph that lives for one run: one monitor, one memory-backed OSD, one
+//! gateway, no keys between them. Each line that is not obvious was needed to make it start.
 
 use std::path::Path;
 

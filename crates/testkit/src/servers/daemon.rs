@@ -1,8 +1,8 @@
-//! A server process: its output in a file, waited for until it is ready, killed when dropped, and killed by the kernel
-//! when whoever started it dies first.
+//! A server process: its output in a file, waited for until it is ready, killed when dropped, and
+//! killed by the kernel when whoever started it dies first.
 //!
-//! The last is done by `setpriv --pdeathsig` (util-linux): the signal is bound to the *thread* that started the server,
-//! so start it on one that lives as long as the server should.
+//! The last is done by `setpriv --pdeathsig` (util-linux): the signal is bound to the *thread* that
+//! started the server, so start it on one that lives as long as the server should.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -53,7 +53,9 @@ impl Daemon {
     /// Everything it has said so far.
     #[must_use]
     pub fn said(&self) -> String {
-        fs::read(&self.log).map(|said| String::from_utf8_lossy(&said).into_owned()).unwrap_or_default()
+        fs::read(&self.log)
+            .map(|said| String::from_utf8_lossy(&said).into_owned())
+            .unwrap_or_default()
     }
 
     /// Whether it has not ended.
@@ -65,7 +67,11 @@ impl Daemon {
     ///
     /// # Errors
     /// When the process ends, or `limit` is over; with the end of what it said.
-    pub fn wait_until<T>(&mut self, limit: Duration, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
+    pub fn wait_until<T>(
+        &mut self,
+        limit: Duration,
+        mut ready: impl FnMut() -> Option<T>,
+    ) -> Result<T> {
         let end = Instant::now() + limit;
         loop {
             if let Some(value) = ready() {
@@ -75,7 +81,11 @@ impl Daemon {
                 bail!("{} ended before it was ready; it said:\n{}", self.name, self.last_words());
             }
             if Instant::now() > end {
-                bail!("{} was not ready after {limit:?}; it said:\n{}", self.name, self.last_words());
+                bail!(
+                    "{} was not ready after {limit:?}; it said:\n{}",
+                    self.name,
+                    self.last_words()
+                );
             }
             thread::sleep(ASK_AGAIN_AFTER);
         }
@@ -105,9 +115,15 @@ impl Daemon {
         loop {
             match self.child.try_wait().with_context(|| format!("wait for {}", self.name))? {
                 Some(status) if status.success() => return Ok(()),
-                Some(status) => bail!("{} ended with {status}; it said:\n{}", self.name, self.last_words()),
+                Some(status) => {
+                    bail!("{} ended with {status}; it said:\n{}", self.name, self.last_words())
+                }
                 None if Instant::now() > end => {
-                    bail!("{} did not end within {limit:?}; it said:\n{}", self.name, self.last_words())
+                    bail!(
+                        "{} did not end within {limit:?}; it said:\n{}",
+                        self.name,
+                        self.last_words()
+                    )
                 }
                 None => thread::sleep(ASK_AGAIN_AFTER),
             }

@@ -1,5 +1,5 @@
-//! Garage 2.5.0, one node: a real distributed engine, strict about checksums, and forgetful about an open upload whose
-//! key is overwritten.
+//! Garage 2.5.0, one node: a real distributed engine, strict about checksums, and forgetful about
+//! an open upload whose key is overwritten.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,8 @@ use crate::files::random_hex;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Whether Garage brings what it acknowledges to the disk. Its own default is to leave that to the system.
+/// Whether Garage brings what it acknowledges to the disk. Its own default is to leave that to the
+/// system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
     /// Data and metadata are synced before the answer.
@@ -63,8 +64,10 @@ impl Garage {
         daemon.wait_until(START_LIMIT, || http_get(loopback(api), "/"))?;
         // The key appears a moment after the API answers.
         daemon.wait_until(START_LIMIT, || {
-            let allowed =
-                garage().args(["key", "allow", "--create-bucket", &store.access_key]).output().ok()?;
+            let allowed = garage()
+                .args(["key", "allow", "--create-bucket", &store.access_key])
+                .output()
+                .ok()?;
             allowed.status.success().then_some(())
         })?;
         ensure!(daemon.is_running(), "garage ended: {}", daemon.said());

@@ -27,7 +27,8 @@ pub struct HaulServe {
 }
 
 impl HaulServe {
-    /// Starts `binary` with its data in `data`, which stays: the caller owns it and may start another on it later.
+    /// Starts `binary` with its data in `data`, which stays: the caller owns it and may start
+    /// another on it later.
     ///
     /// # Errors
     /// When it does not start.
@@ -83,7 +84,8 @@ impl HaulServe {
         Self::run(all, data, ANY_PORT)
     }
 
-    /// Sets its soft limit of open files while it runs, and gives the one before. Files that are open stay so.
+    /// Sets its soft limit of open files while it runs, and gives the one before. Files that are
+    /// open stay so.
     ///
     /// # Errors
     /// When it is gone.
@@ -94,8 +96,10 @@ impl HaulServe {
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.id()))?;
         let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
         // Soft, hard, unit; a hard limit that is no number is none.
-        let hard = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|hard| hard.parse().ok());
-        let before = prlimit(Some(pid), Resource::Nofile, Rlimit { current: Some(soft), maximum: hard })?;
+        let hard =
+            line.and_then(|line| line.split_whitespace().nth(1)).and_then(|hard| hard.parse().ok());
+        let before =
+            prlimit(Some(pid), Resource::Nofile, Rlimit { current: Some(soft), maximum: hard })?;
         Ok(before.current.unwrap_or(u64::MAX))
     }
 
@@ -110,14 +114,15 @@ impl HaulServe {
         Ok(())
     }
 
-    /// The same, on a disk of its own of `disk_bytes`: a tmpfs in a mount namespace that ends with the server, so that
-    /// nothing stays mounted whatever happens. Needs root.
+    /// The same, on a disk of its own of `disk_bytes`: a tmpfs in a mount namespace that ends with
+    /// the server, so that nothing stays mounted whatever happens. Needs root.
     ///
     /// # Errors
     /// When it does not start.
     pub fn start_on_small_disk(binary: &Path, data: &Path, disk_bytes: u64) -> Result<Self> {
         std::fs::create_dir_all(data).with_context(|| format!("create {}", data.display()))?;
-        let script = format!(r#"mount -t tmpfs -o size={disk_bytes} haul-test "$1" && shift && exec "$@""#);
+        let script =
+            format!(r#"mount -t tmpfs -o size={disk_bytes} haul-test "$1" && shift && exec "$@""#);
         let mut all: Vec<OsString> =
             ["unshare", "--mount", "--", "sh", "-c", &script, "sh"].map(OsString::from).into();
         all.push(data.into());
@@ -136,7 +141,9 @@ impl HaulServe {
         let told = daemon.wait_until(START_LIMIT, listening)?;
         let field = |name: &str| -> Result<String> {
             let text = told.get(name).and_then(Value::as_str);
-            Ok(text.with_context(|| format!("haul serve did not say its {name}: {told}"))?.to_owned())
+            Ok(text
+                .with_context(|| format!("haul serve did not say its {name}: {told}"))?
+                .to_owned())
         };
         let store = Store {
             endpoint: field("endpoint")?,
@@ -180,13 +187,16 @@ impl HaulServe {
         self.daemon.ended(limit)
     }
 
-    /// Waits until it has said a line of JSON with this in its field `event`, and gives the last one.
+    /// Waits until it has said a line of JSON with this in its field `event`, and gives the last
+    /// one.
     ///
     /// # Errors
     /// When it does not within `limit`.
     pub fn event(&mut self, name: &str, limit: Duration) -> Result<Value> {
         let log = self.log.clone();
-        self.daemon.wait_until(limit, || events(&log, 0).into_iter().rev().find(|said| said["event"] == name))
+        self.daemon.wait_until(limit, || {
+            events(&log, 0).into_iter().rev().find(|said| said["event"] == name)
+        })
     }
 
     /// Everything it has said so far.
@@ -196,8 +206,8 @@ impl HaulServe {
     }
 }
 
-/// The owner's secret, which is in a file and never in the output. Read as the server sees it: its disk may be mounted for
-/// it alone.
+/// The owner's secret, which is in a file and never in the output. Read as the server sees it: its
+/// disk may be mounted for it alone.
 fn secret_key(server: u32, keys_file: &str) -> Result<String> {
     let file = format!("/proc/{server}/root{keys_file}");
     let keys = std::fs::read(&file).with_context(|| format!("read {file}"))?;
@@ -219,5 +229,8 @@ fn events(log: &Path, from: u64) -> Vec<Value> {
     let said = std::fs::read(log).unwrap_or_default();
     let said = usize::try_from(from).ok().and_then(|from| said.get(from..)).unwrap_or_default();
     let whole = said.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &said[..end]);
-    whole.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    whole
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! LocalStack's S3, pinned to 4.14.0: the closest thing to recorded AWS on error codes, checksums and conditions.
+//! LocalStack's S3, pinned to 4.14.0: the closest thing to recorded AWS on error codes, checksums
+//! and conditions.
 //!
 //! It wants to be used by one test at a time (nextest's test group `localstack`).
 
@@ -22,7 +23,8 @@ pub struct LocalStack {
 }
 
 impl LocalStack {
-    /// Starts it from the virtual environment `venv`, with its data in `folder`, which is removed in the end.
+    /// Starts it from the virtual environment `venv`, with its data in `folder`, which is removed
+    /// in the end.
     ///
     /// # Errors
     /// When it does not start.
@@ -46,7 +48,8 @@ impl LocalStack {
         let mut daemon = Daemon::start(&command, &folder.join("log"))?;
         daemon.wait_until(START_LIMIT, || {
             let health = http_get(loopback(port), "/_localstack/health")?;
-            (health.contains(r#""s3": "available""#) || health.contains(r#""s3": "running""#)).then_some(())
+            (health.contains(r#""s3": "available""#) || health.contains(r#""s3": "running""#))
+                .then_some(())
         })?;
         let store = Store {
             endpoint: format!("http://127.0.0.1:{port}"),

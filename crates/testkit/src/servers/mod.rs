@@ -1,7 +1,8 @@
 //! Real servers: started, waited for, and gone when the test is.
 //!
-//! Each server is a type that owns its processes and its folder; dropping it ends both. Should the owner be killed
-//! instead, the kernel ends the processes ([`Daemon`]), so that nothing outlives a run.
+//! Each server is a type that owns its processes and its folder; dropping it ends both. Should the
+//! owner be killed instead, the kernel ends the processes ([`Daemon`]), so that nothing outlives a
+//! run.
 
 mod ceph_conf;
 mod daemon;
@@ -48,12 +49,17 @@ impl Store {
     /// The variables by which [`Store::shared`] finds this store under `name`.
     #[must_use]
     pub fn variables(&self, name: &str) -> Vec<(String, String)> {
-        [("ENDPOINT", &self.endpoint), ("ACCESS_KEY", &self.access_key), ("SECRET_KEY", &self.secret_key)]
-            .map(|(what, value)| (format!("HAUL_TEST_{name}_{what}"), value.clone()))
-            .into()
+        [
+            ("ENDPOINT", &self.endpoint),
+            ("ACCESS_KEY", &self.access_key),
+            ("SECRET_KEY", &self.secret_key),
+        ]
+        .map(|(what, value)| (format!("HAUL_TEST_{name}_{what}"), value.clone()))
+        .into()
     }
 
-    /// What every S3 client reads its keys and region from, and nothing from the home folder of whoever runs the test.
+    /// What every S3 client reads its keys and region from, and nothing from the home folder of
+    /// whoever runs the test.
     #[must_use]
     pub fn client_variables(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -84,7 +90,10 @@ pub const REGION: &str = "us-east-1";
 #[must_use]
 pub fn required_variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: this test needs servers and clients, run it through `cargo xtask test` (or take the variables from `cargo xtask servers`)")
+        panic!(
+            "{name} is not set: this test needs servers and clients, run it through `cargo \
+            xtask test` (or take the variables from `cargo xtask servers`)"
+        )
     })
 }
 
@@ -97,15 +106,16 @@ pub fn free_port() -> Result<u16> {
     Ok(listener.local_addr().context("find a free port")?.port())
 }
 
-/// A free loopback port for a server that ends and comes back on it: none that the system gives to outgoing connections, so
-/// that nobody takes it meanwhile.
+/// A free loopback port for a server that ends and comes back on it: none that the system gives to
+/// outgoing connections, so that nobody takes it meanwhile.
 ///
 /// # Errors
 /// When there is none.
 pub fn lasting_port() -> Result<u16> {
     const BELOW_EPHEMERAL: std::ops::Range<u32> = 10_000..30_000;
     for _ in 0..100 {
-        let random = u32::from_str_radix(&crate::files::random_hex(4)?, 16).context("hexadecimal digits")?;
+        let random =
+            u32::from_str_radix(&crate::files::random_hex(4)?, 16).context("hexadecimal digits")?;
         let port = BELOW_EPHEMERAL.start + random % (BELOW_EPHEMERAL.end - BELOW_EPHEMERAL.start);
         let port = u16::try_from(port).context("below 30,000")?;
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {

@@ -1,5 +1,6 @@
-//! Ceph's object gateway, 16.2 from Debian: the engine that most people run on their own machines, and the strictest set
-//! of traps for a client (no checksum is verified, Complete answers an empty ETag, 500 where 404 belongs).
+//! Ceph's object gateway, 16.2 from Debian: the engine that most people run on their own machines,
+//! and the strictest set of traps for a client (no checksum is verified, Complete answers an empty
+//! ETag, 500 where 404 belongs).
 //!
 //! The gateway dies on some requests, so a thread starts it again as long as the server is wanted.
 
@@ -33,7 +34,8 @@ pub struct Rgw {
 }
 
 impl Rgw {
-    /// Starts monitor, OSD and gateway in `folder`, which is removed in the end; the data is in memory only.
+    /// Starts monitor, OSD and gateway in `folder`, which is removed in the end; the data is in
+    /// memory only.
     ///
     /// # Errors
     /// When one of them does not start.
@@ -61,8 +63,12 @@ impl Rgw {
         let folder = folder.to_owned();
         let server = Self { wanted, gateway: Some(gateway), osd, monitor, store, folder };
         let user = ["--uid", "haul", "--display-name", "Haul"];
-        let keys = ["--access-key", &server.store.access_key, "--secret-key", &server.store.secret_key];
-        ceph.run("radosgw-admin", &[["-n", GATEWAY, "user", "create"].as_slice(), &user, &keys].concat())?;
+        let keys =
+            ["--access-key", &server.store.access_key, "--secret-key", &server.store.secret_key];
+        ceph.run(
+            "radosgw-admin",
+            &[["-n", GATEWAY, "user", "create"].as_slice(), &user, &keys].concat(),
+        )?;
         ceph.wait_for_gateway()?;
         Ok(server)
     }
@@ -99,17 +105,28 @@ struct Ceph {
 impl Ceph {
     fn prepare(folder: &Path) -> Result<Self> {
         for name in ["mon", "osd0", "rgw"] {
-            fs::create_dir_all(folder.join(name)).with_context(|| format!("create {}", folder.display()))?;
+            fs::create_dir_all(folder.join(name))
+                .with_context(|| format!("create {}", folder.display()))?;
         }
         let (fsid, settings) = (uuid()?, folder.join("ceph.conf"));
         let [v2, v1, gateway_port] = [free_port()?, free_port()?, free_port()?];
-        fs::write(&settings, ceph_conf(folder, &fsid, [v2, v1, gateway_port])).context("write ceph.conf")?;
+        fs::write(&settings, ceph_conf(folder, &fsid, [v2, v1, gateway_port]))
+            .context("write ceph.conf")?;
         fs::write(folder.join("keyring"), "").context("write an empty keyring")?;
         let ceph = Self { folder: folder.to_owned(), settings, gateway_port };
         let map = folder.join("monmap").display().to_string();
         let addresses = format!("[v2:127.0.0.1:{v2},v1:127.0.0.1:{v1}]");
         let mut monmaptool = Command::new("monmaptool");
-        monmaptool.args(["--create", "--clobber", "--fsid", &fsid, "--addv", "a", &addresses, &map]);
+        monmaptool.args([
+            "--create",
+            "--clobber",
+            "--fsid",
+            &fsid,
+            "--addv",
+            "a",
+            &addresses,
+            &map,
+        ]);
         succeed(&mut monmaptool)?;
         ceph.run("ceph-mon", &["-i", "a", "--mkfs", "--monmap", &map])?;
         Ok(ceph)
@@ -126,7 +143,10 @@ impl Ceph {
     }
 
     fn daemon(&self, program: &str, arguments: &[&str]) -> Result<Daemon> {
-        Daemon::start(&self.command(program, arguments), &self.folder.join(format!("{program}.out")))
+        Daemon::start(
+            &self.command(program, arguments),
+            &self.folder.join(format!("{program}.out")),
+        )
     }
 
     /// Starts the gateway, and again whenever it dies. The thread owns it: it ends with the thread.

@@ -37,7 +37,10 @@ fn rules_are_told_in_words() {
     assert_eq!(rules[0].scope, "keys that begin with logs/ and objects tagged team=a");
     assert_eq!(
         rules[0].actions,
-        ["moves objects to GLACIER after 30 days", "does FutureAction, which Haul does not know and keeps"]
+        [
+            "moves objects to GLACIER after 30 days",
+            "does FutureAction, which Haul does not know and keeps"
+        ]
     );
     assert_eq!((rules[1].enabled, rules[1].scope.as_str()), (false, "everything"));
     assert_eq!(rules[1].actions, ["deletes objects after 365 days"]);
@@ -83,9 +86,13 @@ fn what_a_store_dropped_is_named() {
 
 #[test]
 fn what_is_no_configuration_is_refused() {
-    for text in
-        ["", "{}", "<html></html>", "<LifecycleConfiguration>", "<!DOCTYPE x [<!ENTITY a \"b\">]><x/>"]
-    {
+    for text in [
+        "",
+        "{}",
+        "<html></html>",
+        "<LifecycleConfiguration>",
+        "<!DOCTYPE x [<!ENTITY a \"b\">]><x/>",
+    ] {
         assert!(rules(text).is_err(), "{text}");
         assert!(with_abort_rule(Some(text), "", 7).is_err(), "{text}");
     }

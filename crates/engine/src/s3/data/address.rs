@@ -1,8 +1,8 @@
 //! Where an object lives: scheme, host, path and signing region, as the SDK resolves them.
 //!
-//! The SDK is asked to presign an UploadPart, which sends nothing; its URL carries everything. The query of
-//! that URL is thrown away: its signature is for another purpose, and a presigned URL may carry the SDK's
-//! checksum of an empty body (trap 18).
+//! The SDK is asked to presign an UploadPart, which sends nothing; its URL carries everything. The
+//! query of that URL is thrown away: its signature is for another purpose, and a presigned URL may
+//! carry the SDK's checksum of an empty body (trap 18).
 
 use std::time::Duration;
 
@@ -32,10 +32,11 @@ impl Address {
         client: &aws_sdk_s3::Client,
         object: &ObjectRef,
     ) -> Result<Self, StoreError> {
-        let unusable =
-            |message: String| StoreError::local(Operation::UploadPart, StoreErrorKind::Malformed, message);
-        let config =
-            PresigningConfig::expires_in(PRESIGNED_FOR).map_err(|error| unusable(error.to_string()))?;
+        let unusable = |message: String| {
+            StoreError::local(Operation::UploadPart, StoreErrorKind::Malformed, message)
+        };
+        let config = PresigningConfig::expires_in(PRESIGNED_FOR)
+            .map_err(|error| unusable(error.to_string()))?;
         let presigned = client
             .upload_part()
             .bucket(object.bucket.as_str())
@@ -53,9 +54,11 @@ impl Address {
 
     fn of(uri: &Uri) -> Option<Self> {
         let origin = Origin::of(uri)?;
-        let credential = uri.query()?.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
+        let credential =
+            uri.query()?.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
         let scope = percent_decode_str(credential).decode_utf8().ok()?.into_owned();
-        // KEYID/20261123/us-east-1/s3/aws4_request; a key id may contain slashes, so from the right.
+        // KEYID/20261123/us-east-1/s3/aws4_request; a key id may contain slashes, so from the
+        // right.
         let mut scope = scope.rsplit('/').skip(1);
         let (service, region) = (scope.next()?.to_owned(), scope.next()?.to_owned());
         Some(Self { origin, path: uri.path().to_owned(), region, service })
@@ -77,8 +80,8 @@ impl Address {
         &self.region
     }
 
-    /// `https://host[:port]/path`: without what stands for the object, and without a slash at its end. `None` where the
-    /// path does not end with the object.
+    /// `https://host[:port]/path`: without what stands for the object, and without a slash at its
+    /// end. `None` where the path does not end with the object.
     pub(in crate::s3) fn base(&self, object: &ObjectRef) -> Option<String> {
         let path = self.path.strip_suffix(&format!("{}/{}", object.bucket, object.key))?;
         Some(format!("{}{}", self.origin(), path.trim_end_matches('/')))

@@ -64,8 +64,10 @@ impl Answer {
         let document = ErrorDocument::read(&self.body);
         let message = document.message.as_deref().unwrap_or_default();
         let mut error = StoreError::answered(operation, status, document.code.as_deref(), message);
-        let region = self.header(BUCKET_REGION).map(str::to_owned).or_else(|| document.bucket_region());
-        error.request_id = self.header("x-amz-request-id").map(str::to_owned).or(document.request_id);
+        let region =
+            self.header(BUCKET_REGION).map(str::to_owned).or_else(|| document.bucket_region());
+        error.request_id =
+            self.header("x-amz-request-id").map(str::to_owned).or(document.request_id);
         let store_time = self.header(DATE.as_str()).and_then(clock::date);
         let wait = self.header(RETRY_AFTER.as_str());
         error.retry_after = wait.and_then(|wait| clock::retry_after(wait, store_time));
@@ -75,7 +77,8 @@ impl Answer {
     }
 }
 
-/// Reads an answer that no store sent: whatever it says, it is an answer with an ETag or an error that names the status.
+/// Reads an answer that no store sent: whatever it says, it is an answer with an ETag or an error
+/// that names the status.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn judge(head: Parts, body: Bytes) {
     let (status, succeeded) = (head.status, head.status.is_success());

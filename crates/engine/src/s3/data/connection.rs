@@ -45,8 +45,10 @@ impl Connection {
             origin_url: origin.url(),
             authorization: transport.proxy_of(origin).and_then(Proxy::authorization).cloned(),
         });
-        // One slice at a time: the next one is read when this one has left, and both stay in the cache.
-        let shaken = http1::Builder::new().max_buf_size(SLICE_BYTES).handshake(TokioIo::new(io)).await;
+        // One slice at a time: the next one is read when this one has left, and both stay in the
+        // cache.
+        let shaken =
+            http1::Builder::new().max_buf_size(SLICE_BYTES).handshake(TokioIo::new(io)).await;
         let (sender, connection) = shaken.map_err(|error| ConnectError::Unreachable {
             to: origin.authority.clone(),
             cause: std::io::Error::other(error),
@@ -69,7 +71,8 @@ impl Connection {
         self.idle_since.elapsed()
     }
 
-    /// Sends a request and reads its answer whole. Dropping the future drops the connection with it.
+    /// Sends a request and reads its answer whole. Dropping the future drops the connection with
+    /// it.
     pub(super) async fn send(
         &mut self,
         operation: Operation,
@@ -77,19 +80,23 @@ impl Connection {
         timeouts: Timeouts,
     ) -> Result<Answer, StoreError> {
         if let Some(forwarding) = &self.forwarding {
-            forwarding.address(&mut request).map_err(|error| broken(operation, error.to_string()))?;
+            forwarding
+                .address(&mut request)
+                .map_err(|error| broken(operation, error.to_string()))?;
         }
         wire_log::request(request.method(), request.uri(), request.headers());
         let reused = std::mem::replace(&mut self.used, true);
         self.progress.mark();
-        let sent = watch(self.progress.clone(), timeouts, exchange(&mut self.sender, request)).await;
+        let sent =
+            watch(self.progress.clone(), timeouts, exchange(&mut self.sender, request)).await;
         self.idle_since = Instant::now();
         sent.map_err(|failure| failure.into_store_error(operation, reused))
     }
 }
 
 impl Forwarding {
-    /// Changes a signed request for the proxy. The signature is of neither the URL's host nor this header.
+    /// Changes a signed request for the proxy. The signature is of neither the URL's host nor this
+    /// header.
     fn address(&self, request: &mut Request<PayloadBody>) -> Result<(), http::uri::InvalidUri> {
         *request.uri_mut() = format!("{}{}", self.origin_url, request.uri()).parse::<Uri>()?;
         if let Some(authorization) = &self.authorization {
@@ -115,12 +122,13 @@ impl ExchangeFailure {
                 }
                 if matches!(find::<BodyError>(&error), Some(BodyError::Source(_))) {
                     let message = "the part cannot be read while it is sent";
-                    return StoreError::local(operation, StoreErrorKind::Source, message).with_source(error);
+                    return StoreError::local(operation, StoreErrorKind::Source, message)
+                        .with_source(error);
                 }
                 let mut failed = broken(operation, in_one_line(&error));
                 // Nothing came back on a connection that had been idle: the peer had closed it.
-                failed.reused_connection =
-                    reused && (error.is_canceled() || error.is_incomplete_message() || error.is_closed());
+                failed.reused_connection = reused
+                    && (error.is_canceled() || error.is_incomplete_message() || error.is_closed());
                 failed.with_source(error)
             }
             Self::AnswerTooLong => {
@@ -145,20 +153,21 @@ async fn exchange(
     let response = sender.send_request(request).await.map_err(ExchangeFailure::Http)?;
     let (head, body) = response.into_parts();
     wire_log::answer(head.status, &head.headers);
-    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| {
-        match error.downcast::<hyper::Error>() {
+    let body =
+        Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| match error
+            .downcast::<hyper::Error>(
+        ) {
             Ok(error) => ExchangeFailure::Http(*error),
             Err(error) => {
                 debug_assert!(error.is::<LengthLimitError>());
                 ExchangeFailure::AnswerTooLong
             }
-        }
-    })?;
+        })?;
     Ok(Answer::new(head, body.to_bytes()))
 }
 
-/// Ends an exchange on which nothing moves. What is left in the kernel's buffers after the last byte was
-/// handed over still has to travel, so the answer has a patience of its own.
+/// Ends an exchange on which nothing moves. What is left in the kernel's buffers after the last
+/// byte was handed over still has to travel, so the answer has a patience of its own.
 async fn watch<T>(
     progress: SocketActivity,
     timeouts: Timeouts,

@@ -1,8 +1,8 @@
 //! The data plane: the bytes of UploadPart and PutObject.
 //!
-//! A request is signed just before it is sent (credentials expire, clocks drift), its body is made of views
-//! of pooled buffers, and the connection is one that we own and watch. What a request needs beyond that –
-//! host, path, region – is resolved by the SDK ([`address`]).
+//! A request is signed just before it is sent (credentials expire, clocks drift), its body is made
+//! of views of pooled buffers, and the connection is one that we own and watch. What a request
+//! needs beyond that – host, path, region – is resolved by the SDK ([`address`]).
 
 pub(super) mod address;
 mod answer;
@@ -28,7 +28,8 @@ use super::profile::KnownProfile;
 use super::regional_client::RegionalClient;
 use super::transport::{Origin, Transport};
 use crate::remote::{
-    ObjectRef, Operation, PartRequest, PutRequest, StoreError, StoreErrorKind, UploadRef, UploadedPart,
+    ObjectRef, Operation, PartRequest, PutRequest, StoreError, StoreErrorKind, UploadRef,
+    UploadedPart,
 };
 
 /// Time-outs of one request.
@@ -47,7 +48,8 @@ pub(super) struct DataPlane {
     timeouts: Timeouts,
     transport: Arc<Transport>,
     pools: Mutex<HashMap<Origin, Arc<ConnectionPool>>>,
-    /// The address of the last object, and the region it was resolved for: all parts of an upload share it.
+    /// The address of the last object, and the region it was resolved for: all parts of an upload
+    /// share it.
     last: Mutex<Option<(ObjectRef, String, Arc<Address>)>>,
 }
 
@@ -94,11 +96,16 @@ impl DataPlane {
         self.send(&address, DataRequest::put_object(request)).await
     }
 
-    async fn send(&self, address: &Address, request: DataRequest) -> Result<UploadedPart, StoreError> {
+    async fn send(
+        &self,
+        address: &Address,
+        request: DataRequest,
+    ) -> Result<UploadedPart, StoreError> {
         let operation = request.operation;
         let credentials = self.credentials.get(operation).await?;
         let algorithm = request.checksum_algorithm();
-        let mut connection = self.pool(address).checkout(operation, request.fresh_connection).await?;
+        let mut connection =
+            self.pool(address).checkout(operation, request.fresh_connection).await?;
         let wire = request.wire.clone();
         let signed = sign::signed(address, request, &credentials, &self.clock)?;
         if !wire.begin() {
@@ -117,7 +124,8 @@ impl DataPlane {
         answer.uploaded(operation, algorithm)
     }
 
-    /// The failure, or what is behind it: a plain request to a port that speaks TLS often ends without a word.
+    /// The failure, or what is behind it: a plain request to a port that speaks TLS often ends
+    /// without a word.
     async fn blamed(&self, address: &Address, error: StoreError) -> StoreError {
         if error.kind != StoreErrorKind::Connection || address.origin.tls {
             return error;
@@ -128,8 +136,13 @@ impl DataPlane {
         }
     }
 
-    async fn address(&self, place: &RegionalClient, object: &ObjectRef) -> Result<Arc<Address>, StoreError> {
-        if let Some((known, region, address)) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn address(
+        &self,
+        place: &RegionalClient,
+        object: &ObjectRef,
+    ) -> Result<Arc<Address>, StoreError> {
+        if let Some((known, region, address)) =
+            &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
             && (known, region) == (object, &place.region)
         {
             return Ok(Arc::clone(address));

@@ -20,9 +20,14 @@ impl ConnectionPool {
     }
 
     /// An idle connection, or a new one. `fresh`: a new one in any case.
-    pub(super) async fn checkout(&self, operation: Operation, fresh: bool) -> Result<Connection, StoreError> {
+    pub(super) async fn checkout(
+        &self,
+        operation: Operation,
+        fresh: bool,
+    ) -> Result<Connection, StoreError> {
         while !fresh && let Some(mut idle) = self.take_idle() {
-            // LocalStack closes connections without saying so: that is seen before anything is sent.
+            // LocalStack closes connections without saying so: that is seen before anything is
+            // sent.
             if idle.is_ready().await {
                 return Ok(idle);
             }

@@ -2,8 +2,8 @@
 
 use haul_parts::{ChecksumAlgorithm, ETag};
 use http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE,
-    EXPIRES, HOST, HeaderName, IF_MATCH, IF_NONE_MATCH, USER_AGENT,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
+    CONTENT_TYPE, EXPIRES, HOST, HeaderName, IF_MATCH, IF_NONE_MATCH, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, Request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -53,7 +53,8 @@ impl DataRequest {
         if put.if_none_match {
             headers.push((IF_NONE_MATCH.to_string(), "*".into()));
         }
-        headers.extend(put.if_match.as_ref().map(|etag: &ETag| (IF_MATCH.to_string(), etag.quoted())));
+        headers
+            .extend(put.if_match.as_ref().map(|etag: &ETag| (IF_MATCH.to_string(), etag.quoted())));
         let md5_name = ChecksumAlgorithm::Md5.header_name();
         headers.extend(put.md5.map(|md5| (md5_name.to_owned(), md5.to_base64())));
         Self {
@@ -92,7 +93,8 @@ impl DataRequest {
             headers.insert(name, HeaderValue::from_str(&checksum.to_base64())?);
         }
         for (name, value) in self.headers {
-            headers.insert(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(&value)?);
+            headers
+                .insert(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(&value)?);
         }
         let mut request = Request::builder()
             .method(Method::PUT)
@@ -115,7 +117,8 @@ fn attribute_headers(attributes: &ObjectAttributes) -> Vec<(String, String)> {
         ("x-amz-tagging", &convert::tagging(&attributes.tags)),
         ("x-amz-storage-class", &attributes.storage_class),
     ];
-    let fixed = fixed.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
+    let fixed =
+        fixed.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
     let metadata = attributes.metadata.iter();
     fixed.chain(metadata.map(|(name, value)| (metadata_header(name), value.clone()))).collect()
 }

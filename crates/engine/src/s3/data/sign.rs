@@ -1,9 +1,9 @@
 //! Signs a data request just before it is sent.
 //!
-//! The body is not hashed for the signature (`UNSIGNED-PAYLOAD`; every store that we know takes it, over
-//! plain HTTP too): its checksum stands in a header that *is* signed, and SHA-256 would cost more than
-//! everything else together. A checksum in the trailer is not signed: it is sent only where nobody on the way can change
-//! it (`s3/profile.rs`).
+//! The body is not hashed for the signature (`UNSIGNED-PAYLOAD`; every store that we know takes it,
+//! over plain HTTP too): its checksum stands in a header that *is* signed, and SHA-256 would cost
+//! more than everything else together. A checksum in the trailer is not signed: it is sent only
+//! where nobody on the way can change it (`s3/profile.rs`).
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
@@ -31,7 +31,8 @@ pub(super) fn signed(
     } else {
         SignableBody::UnsignedPayload
     };
-    let unsignable = |message: String| StoreError::local(operation, StoreErrorKind::Rejected, message);
+    let unsignable =
+        |message: String| StoreError::local(operation, StoreErrorKind::Rejected, message);
     let mut http = request.into_http(address).map_err(|error| unsignable(error.to_string()))?;
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Single;

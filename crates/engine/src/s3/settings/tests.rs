@@ -10,8 +10,11 @@ fn environment(set: &[(&str, &str)]) -> Option<Environment> {
 }
 
 fn keys_and(set: &[(&str, &str)]) -> S3Options {
-    let keys =
-        [("AWS_ACCESS_KEY_ID", "AK"), ("AWS_SECRET_ACCESS_KEY", "SK"), ("AWS_EC2_METADATA_DISABLED", "true")];
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", "AK"),
+        ("AWS_SECRET_ACCESS_KEY", "SK"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
     S3Options { environment: environment(&[&keys[..], set].concat()), ..S3Options::default() }
 }
 
@@ -29,11 +32,21 @@ fn file(folder: &Path, name: &str, text: &str) -> String {
 
 #[tokio::test]
 async fn empty_settings_count_as_unset() {
-    let empty =
-        ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_CA_BUNDLE", "AWS_CONFIG_FILE"];
+    let empty = [
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_PROFILE",
+        "AWS_CA_BUNDLE",
+        "AWS_CONFIG_FILE",
+    ];
     let mut set: Vec<_> = empty.iter().map(|name| (*name, "")).collect();
-    set.extend([("AWS_REGION", " "), ("AWS_DEFAULT_REGION", "eu-west-3"), ("AWS_SESSION_TOKEN", "")]);
-    let options = S3Options { profile: Some(String::new()), region: Some(String::new()), ..keys_and(&set) };
+    set.extend([
+        ("AWS_REGION", " "),
+        ("AWS_DEFAULT_REGION", "eu-west-3"),
+        ("AWS_SESSION_TOKEN", ""),
+    ]);
+    let options =
+        S3Options { profile: Some(String::new()), region: Some(String::new()), ..keys_and(&set) };
     let store = S3Store::connect(options).await.unwrap();
     assert_eq!(store.location().region, "eu-west-3");
     assert_eq!(store.location().endpoint, "https://s3.eu-west-3.amazonaws.com");
@@ -58,7 +71,10 @@ async fn an_endpoint_without_scheme_is_refused_wherever_it_stands() {
     }
     for slip in ["http://", "http:///x", "http://host:port"] {
         let options = S3Options { endpoint_url: Some(slip.into()), ..keys_and(&[]) };
-        assert_eq!(refusal(options).await, format!("the endpoint {slip} is not the URL of a store"));
+        assert_eq!(
+            refusal(options).await,
+            format!("the endpoint {slip} is not the URL of a store")
+        );
     }
 }
 
@@ -82,8 +98,9 @@ async fn a_config_file_that_cannot_be_parsed_is_named_with_its_line() {
 async fn half_a_pair_of_keys_is_reported_as_that() {
     let folder = tempfile::tempdir().unwrap();
     let shared = file(folder.path(), "credentials", "[default]\naws_access_key_id = AK\n");
-    let of =
-        |set: &[(&str, &str)]| refusal(S3Options { environment: environment(set), ..S3Options::default() });
+    let of = |set: &[(&str, &str)]| {
+        refusal(S3Options { environment: environment(set), ..S3Options::default() })
+    };
     let text = of(&[("AWS_ACCESS_KEY_ID", "AK"), ("AWS_SECRET_ACCESS_KEY", "")]).await;
     assert_eq!(text, "the environment has AWS_ACCESS_KEY_ID and no AWS_SECRET_ACCESS_KEY");
     let text = of(&[("AWS_SECRET_ACCESS_KEY", "SK")]).await;
@@ -99,9 +116,9 @@ async fn the_bundle_of_the_profile_is_used_and_must_hold_certificates() {
     let config = file(folder.path(), "config", &format!("[default]\nca_bundle = {bundle}\n"));
     let error = S3Store::connect(keys_and(&[("AWS_CONFIG_FILE", &config)])).await.unwrap_err();
     assert!(
-        error
-            .to_string()
-            .ends_with(&format!("the CA bundle {bundle} cannot be used: it holds no certificate in PEM")),
+        error.to_string().ends_with(&format!(
+            "the CA bundle {bundle} cannot be used: it holds no certificate in PEM"
+        )),
         "{error}"
     );
 }

@@ -1,8 +1,10 @@
-//! The addresses of every host that was asked for: which to try first, and which are better avoided.
+//! The addresses of every host that was asked for: which to try first, and which are better
+//! avoided.
 //!
-//! A name is looked up at most every ten seconds, and again at once when none of its addresses answered. Connections
-//! are spread over all addresses of the preferred family (trap 31). An address that refused, timed out, or lost the
-//! race although it started first is tried last for a minute.
+//! A name is looked up at most every ten seconds, and again at once when none of its addresses
+//! answered. Connections are spread over all addresses of the preferred family (trap 31). An
+//! address that refused, timed out, or lost the race although it started first is tried last for a
+//! minute.
 
 use std::collections::HashMap;
 use std::io;
@@ -41,7 +43,12 @@ struct Lookup {
 
 impl AddressBook {
     pub(super) fn new(resolver: Resolver) -> Self {
-        Self { resolver, lookups: Mutex::default(), avoided: Mutex::default(), turn: AtomicUsize::new(0) }
+        Self {
+            resolver,
+            lookups: Mutex::default(),
+            avoided: Mutex::default(),
+            turn: AtomicUsize::new(0),
+        }
     }
 
     /// All addresses of a host, the one to try first in front.
@@ -63,7 +70,8 @@ impl AddressBook {
     /// Connects to the first of these addresses that answers.
     ///
     /// # Errors
-    /// What the last address answered when all of them failed; the name is looked up again next time.
+    /// What the last address answered when all of them failed; the name is looked up again next
+    /// time.
     pub(super) async fn dial(
         &self,
         host: &str,
@@ -107,7 +115,8 @@ impl AddressBook {
         lookups.insert((host.to_owned(), port), lookup);
     }
 
-    /// Another address first each time, the families by turns (RFC 8305, section 4), avoided addresses last.
+    /// Another address first each time, the families by turns (RFC 8305, section 4), avoided
+    /// addresses last.
     fn in_order(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let preferred = addresses.first().is_some_and(SocketAddr::is_ipv6);

@@ -1,7 +1,7 @@
 //! How long an answer of the control plane may be, by its kind.
 //!
-//! The SDK reads a document into memory before it parses it. A broken or hostile store could send gigabytes; what a
-//! page of a list can really need is known.
+//! The SDK reads a document into memory before it parses it. A broken or hostile store could send
+//! gigabytes; what a page of a list can really need is known.
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -15,7 +15,8 @@ const MIB: usize = 1024 * 1024;
 /// Most bytes of one document. The answer to GetObject is one only when it is an error.
 pub(in crate::s3) fn answer_bytes_max(operation: &str) -> usize {
     match operation {
-        // 1,000 keys of 1,024 bytes, of which XML makes up to six times as many, with what stands around them.
+        // 1,000 keys of 1,024 bytes, of which XML makes up to six times as many, with what stands
+        // around them.
         "ListObjectsV2" | "ListObjects" | "ListMultipartUploads" => 16 * MIB,
         // 1,000 parts, each with an ETag and a checksum.
         "ListParts" => 2 * MIB,

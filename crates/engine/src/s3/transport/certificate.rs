@@ -28,7 +28,9 @@ impl CertificateProblem {
         match error {
             CertificateError::UnknownIssuer => Self::Untrusted,
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Self::NotYetValid
+            }
             CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
                 Self::NoName
             }
@@ -43,13 +45,15 @@ impl CertificateProblem {
     /// What to do about it.
     pub(super) fn remedy(&self, to: &Origin) -> String {
         match self {
-            Self::Untrusted => "name a bundle of trusted CAs that has its CA, or the certificate itself, as PEM: AWS_CA_BUNDLE"
+            Self::Untrusted => "name a bundle of trusted CAs that has its CA, or the certificate \
+                itself, as PEM: AWS_CA_BUNDLE"
                 .into(),
             Self::Expired | Self::NotYetValid => {
                 "renew the certificate of the store, and check this machine's clock".into()
             }
             Self::NoName => format!(
-                "make one with a name: openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout key.pem \
+                "make one with a name: openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout \
+                 key.pem \
                  -out cert.pem -subj /CN={host} -addext subjectAltName={kind}:{host}",
                 host = to.host,
                 kind = if to.host.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" },
@@ -66,7 +70,9 @@ impl fmt::Display for CertificateProblem {
             Self::Untrusted => f.write_str("its certificate is not trusted here"),
             Self::Expired => f.write_str("its certificate has expired"),
             Self::NotYetValid => f.write_str("its certificate is not valid yet"),
-            Self::NoName => f.write_str("its certificate has no subjectAltName, so it is valid for no host"),
+            Self::NoName => {
+                f.write_str("its certificate has no subjectAltName, so it is valid for no host")
+            }
             Self::WrongName { presented } if presented.is_empty() => {
                 f.write_str("its certificate is for another host")
             }

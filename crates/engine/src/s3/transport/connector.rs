@@ -30,11 +30,12 @@ use crate::s3::wire_log;
 
 type Pool = legacy::Client<Dial, SdkBody>;
 
-/// The connections of the control plane. Between Create and Complete lie minutes, so an idle connection is trusted no
-/// longer than one of the data plane.
+/// The connections of the control plane. Between Create and Complete lie minutes, so an idle
+/// connection is trusted no longer than one of the data plane.
 pub(in crate::s3) struct ControlConnections {
     transport: Arc<Transport>,
-    /// One for each connect time-out that a client of the SDK asks for: its own, and that of the metadata services.
+    /// One for each connect time-out that a client of the SDK asks for: its own, and that of the
+    /// metadata services.
     pools: Mutex<HashMap<Duration, Pool>>,
 }
 
@@ -62,7 +63,11 @@ impl fmt::Debug for ControlConnections {
 }
 
 impl HttpClient for ControlConnections {
-    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(Connector {
             transport: Arc::clone(&self.transport),
             pool: self.pool(settings.connect_timeout().unwrap_or(CONNECT_TIMEOUT)),
@@ -80,7 +85,9 @@ struct Connector {
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector").field("read_timeout", &self.read_timeout).finish_non_exhaustive()
+        f.debug_struct("Connector")
+            .field("read_timeout", &self.read_timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -88,10 +95,14 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let mut request = match request.try_into_http1x() {
             Ok(request) => request,
-            Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
+            Err(error) => {
+                return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
+            }
         };
         let Some(origin) = Origin::of(request.uri()) else {
-            return HttpConnectorFuture::ready(Err(ConnectorError::user("the URL has no host".into())));
+            return HttpConnectorFuture::ready(Err(ConnectorError::user(
+                "the URL has no host".into(),
+            )));
         };
         self.authorize_at_proxy(&origin, &mut request);
         wire_log::request(request.method(), request.uri(), request.headers());
@@ -110,7 +121,11 @@ impl HttpConnector for Connector {
                     wire_log::answer(answer.status(), answer.headers());
                     judged(&origin, limit, answer).await?
                 }
-                Err(error) if origin.tls || error.is_connect() || find::<ConnectError>(&error).is_some() => {
+                Err(error)
+                    if origin.tls
+                        || error.is_connect()
+                        || find::<ConnectError>(&error).is_some() =>
+                {
                     return Err(ConnectorError::io(error.into()));
                 }
                 Err(error) => {
@@ -121,7 +136,8 @@ impl HttpConnector for Connector {
                 }
             };
             transport.heard(&origin);
-            HttpResponse::try_from(answer).map_err(|error| ConnectorError::other(error.into(), None))
+            HttpResponse::try_from(answer)
+                .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
 }
@@ -136,7 +152,8 @@ impl Connector {
     }
 }
 
-/// The answer, with a document that fails to be read when it is too long; or what it says of the scheme.
+/// The answer, with a document that fails to be read when it is too long; or what it says of the
+/// scheme.
 async fn judged(
     origin: &Origin,
     limit: AnswerLimit,

@@ -99,8 +99,11 @@ fn is_lasting(error: &rustls::Error) -> bool {
     }
 }
 
-/// Finds the first error of a type in a chain, looking into `io::Error`s, whose `source()` skips what they carry.
-pub(in crate::s3) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+/// Finds the first error of a type in a chain, looking into `io::Error`s, whose `source()` skips
+/// what they carry.
+pub(in crate::s3) fn find<'a, E: Error + 'static>(
+    error: &'a (dyn Error + 'static),
+) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<E>() {
@@ -121,7 +124,8 @@ mod tests {
 
     #[test]
     fn an_error_inside_an_io_error_is_found() {
-        let inner = ConnectError::TimedOut { to: "store.test".into(), after: Duration::from_secs(1) };
+        let inner =
+            ConnectError::TimedOut { to: "store.test".into(), after: Duration::from_secs(1) };
         let outer = io::Error::other(io::Error::other(inner));
         assert!(find::<ConnectError>(&outer).is_some());
         assert!(find::<ConnectError>(&io::Error::other("plain")).is_none());

@@ -1,8 +1,9 @@
 //! The one way from here to a store.
 //!
-//! Both planes connect through it, and so do the services that credentials come from: one resolver, one memory of
-//! addresses, one TLS configuration, one rule about proxies. The planes differ only in their pools: the data plane
-//! owns its connections ([`super::data`]), the SDK's are kept by [`connector`].
+//! Both planes connect through it, and so do the services that credentials come from: one resolver,
+//! one memory of addresses, one TLS configuration, one rule about proxies. The planes differ only
+//! in their pools: the data plane owns its connections ([`super::data`]), the SDK's are kept by
+//! [`connector`].
 
 mod addresses;
 mod answer_limit;
@@ -121,12 +122,17 @@ impl Transport {
     ///
     /// # Errors
     /// [`ConnectError`]; nothing was sent then but greetings.
-    pub(super) async fn connect(&self, origin: &Origin, limit: Duration) -> Result<Link, ConnectError> {
+    pub(super) async fn connect(
+        &self,
+        origin: &Origin,
+        limit: Duration,
+    ) -> Result<Link, ConnectError> {
         let deadline = Instant::now() + limit;
         let proxy = self.proxies.of(origin);
         let hop = proxy.map_or(origin, Proxy::origin);
         let too_late = |_| ConnectError::TimedOut { to: hop.authority.clone(), after: limit };
-        let (tcp, address) = timeout_at(deadline, self.dial(hop, limit / 2)).await.map_err(too_late)??;
+        let (tcp, address) =
+            timeout_at(deadline, self.dial(hop, limit / 2)).await.map_err(too_late)??;
         let secured = timeout_at(deadline, self.secure(tcp, hop, origin, proxy)).await;
         let error = match secured {
             Ok(Ok(link)) => return Ok(link),
@@ -149,7 +155,8 @@ impl Transport {
         attempt_timeout: Duration,
     ) -> Result<(TcpStream, std::net::SocketAddr), ConnectError> {
         let found = self.addresses.addresses(&hop.host, hop.port).await;
-        let found = found.map_err(|cause| ConnectError::Lookup { host: hop.host.clone(), cause })?;
+        let found =
+            found.map_err(|cause| ConnectError::Lookup { host: hop.host.clone(), cause })?;
         let dialled = self.addresses.dial(&hop.host, hop.port, found, attempt_timeout).await;
         dialled.map_err(|cause| ConnectError::Unreachable { to: hop.authority.clone(), cause })
     }

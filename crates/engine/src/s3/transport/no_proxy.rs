@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// A list of hosts, separated by commas or blanks: `*`, a name (its subdomains count too, with or without a leading
-/// dot), an address, a network such as `10.0.0.0/8`; each may end in `:port`.
+/// A list of hosts, separated by commas or blanks: `*`, a name (its subdomains count too, with or
+/// without a leading dot), an address, a network such as `10.0.0.0/8`; each may end in `:port`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NoProxy(Vec<Entry>);
 
@@ -39,7 +39,9 @@ impl FromStr for NoProxy {
 impl NoProxy {
     /// True if this host is on the list. `host` is without brackets.
     pub(super) fn matches(&self, host: &str, port: u16) -> bool {
-        self.0.iter().any(|entry| entry.port.is_none_or(|only| only == port) && entry.hosts.contain(host))
+        self.0
+            .iter()
+            .any(|entry| entry.port.is_none_or(|only| only == port) && entry.hosts.contain(host))
     }
 }
 
@@ -56,9 +58,9 @@ impl Entry {
         let hosts = match Hosts::network(host) {
             Some(network) => network,
             None if host == "*" => Hosts::All,
-            None => {
-                Hosts::Domain(host.trim_start_matches(['*', '.']).trim_end_matches('.').to_ascii_lowercase())
-            }
+            None => Hosts::Domain(
+                host.trim_start_matches(['*', '.']).trim_end_matches('.').to_ascii_lowercase(),
+            ),
         };
         Self { hosts, port }
     }
@@ -111,9 +113,13 @@ mod tests {
 
     #[test]
     fn a_domain_covers_its_subdomains_and_no_lookalikes() {
-        for list in
-            ["example.com", ".example.com", "*.example.com", "other.test, EXAMPLE.com", "a b example.com"]
-        {
+        for list in [
+            "example.com",
+            ".example.com",
+            "*.example.com",
+            "other.test, EXAMPLE.com",
+            "a b example.com",
+        ] {
             assert!(is_direct(list, "s3.example.com"), "{list}");
             assert!(is_direct(list, "example.com"), "{list}");
             assert!(!is_direct(list, "notexample.com"), "{list}");

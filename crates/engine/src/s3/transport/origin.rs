@@ -14,7 +14,8 @@ pub(in crate::s3) struct Origin {
 }
 
 impl Origin {
-    /// The origin of an absolute URI; `None` without scheme or host, or with a port that is no number.
+    /// The origin of an absolute URI; `None` without scheme or host, or with a port that is no
+    /// number.
     pub(in crate::s3) fn of(uri: &Uri) -> Option<Self> {
         let tls = match uri.scheme_str()? {
             "https" => true,
@@ -77,7 +78,9 @@ mod tests {
         let six = origin("https://[::1]:9000/").unwrap();
         assert_eq!((six.host.as_str(), six.host_and_port().as_str()), ("::1", "[::1]:9000"));
         assert_eq!(six.other_scheme_url(), "http://[::1]:9000");
-        for bad in ["/path/only", "ftp://store.test/", "http://store.test:port/", "http://u:p@store.test/"] {
+        for bad in
+            ["/path/only", "ftp://store.test/", "http://store.test:port/", "http://u:p@store.test/"]
+        {
             assert_eq!(origin(bad), None, "{bad}");
         }
     }

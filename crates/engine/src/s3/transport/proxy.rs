@@ -111,7 +111,8 @@ impl Proxies {
     }
 }
 
-/// Addresses of the metadata services of clouds: they answer for the machine that asks, which a proxy is not.
+/// Addresses of the metadata services of clouds: they answer for the machine that asks, which a
+/// proxy is not.
 fn is_link_local(host: &str) -> bool {
     match host.parse() {
         Ok(IpAddr::V4(address)) => address.is_link_local(),
@@ -134,7 +135,9 @@ mod tests {
         let sent = format!("Basic {}", BASE64_STANDARD.encode("alice:p@ss:word"));
         assert_eq!(proxy.authorization().unwrap(), sent.as_str());
         let proxies = Proxies { http: Some(proxy.clone()), ..Proxies::default() };
-        for shown in [format!("{proxy}"), format!("{proxies:?}"), format!("{:?}", proxy.authorization())] {
+        for shown in
+            [format!("{proxy}"), format!("{proxies:?}"), format!("{:?}", proxy.authorization())]
+        {
             assert!(!shown.contains("p%40ss") && !shown.contains(&sent[6..]), "{shown}");
         }
         assert_eq!(proxy.to_string(), "http://proxy.test:3128");
@@ -159,7 +162,9 @@ mod tests {
             https: Some(proxy("http://two.test:2")),
             bypass: "inside.test".parse().unwrap_or_default(),
         };
-        let of = |url: &str| proxies.of(&Origin::of(&url.parse().unwrap()).unwrap()).map(ToString::to_string);
+        let of = |url: &str| {
+            proxies.of(&Origin::of(&url.parse().unwrap()).unwrap()).map(ToString::to_string)
+        };
         assert_eq!(of("http://store.test").as_deref(), Some("http://one.test:1"));
         assert_eq!(of("https://store.test").as_deref(), Some("http://two.test:2"));
         for direct in ["http://inside.test", "http://169.254.169.254", "http://[fd00:ec2::254]"] {

@@ -1,8 +1,8 @@
 //! RFC 8305 over all addresses of a name: the first one that answers wins.
 //!
-//! An attempt starts when the one before it failed, or 250 ms after it began. hyper-util's `HttpConnector` races the
-//! list of one family against the list of the other, and works through each list in turn: a single address that drops
-//! packets then costs the whole time-out.
+//! An attempt starts when the one before it failed, or 250 ms after it began. hyper-util's
+//! `HttpConnector` races the list of one family against the list of the other, and works through
+//! each list in turn: a single address that drops packets then costs the whole time-out.
 
 use std::io;
 use std::net::SocketAddr;
@@ -67,7 +67,9 @@ pub(super) async fn connect(addresses: Vec<SocketAddr>, attempt_timeout: Duratio
 async fn attempt(address: SocketAddr, timeout: Duration) -> (SocketAddr, io::Result<TcpStream>) {
     let connected = match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
         Ok(connected) => connected,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {timeout:?}"))),
+        Err(_) => {
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {timeout:?}")))
+        }
     };
     (address, connected)
 }
@@ -92,8 +94,8 @@ mod tests {
         (listener, address)
     }
 
-    /// Two A records, one of them dropping SYNs: every connection waited for the whole time-out, and `haul cp` failed
-    /// after 101 s where the AWS CLI succeeded.
+    /// Two A records, one of them dropping SYNs: every connection waited for the whole time-out,
+    /// and `haul cp` failed after 101 s where the AWS CLI succeeded.
     #[tokio::test]
     async fn an_address_that_drops_packets_costs_a_quarter_of_a_second() {
         let hole = black_hole("127.0.0.2");

@@ -1,8 +1,10 @@
-//! The socket below every connection: it records when bytes move, and what protocol its peer speaks.
+//! The socket below every connection: it records when bytes move, and what protocol its peer
+//! speaks.
 //!
-//! SocketActivity is watched at the socket, not at the body: a slice of 256 KiB may take minutes on a bad link, and every
-//! byte that the socket takes in between is progress. The first byte that a peer sends betrays https on an http port
-//! and the reverse: no TLS record begins like an HTTP answer.
+//! SocketActivity is watched at the socket, not at the body: a slice of 256 KiB may take minutes on
+//! a bad link, and every byte that the socket takes in between is progress. The first byte that a
+//! peer sends betrays https on an http port and the reverse: no TLS record begins like an HTTP
+//! answer.
 
 use std::io;
 use std::pin::Pin;
@@ -59,8 +61,9 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Takes over a new connection to `hop`. `forwarded`: a proxy at the other end passes plain requests on.
-    /// `unacknowledged_max`: the link is gone when the peer's kernel acknowledges nothing for this long.
+    /// Takes over a new connection to `hop`. `forwarded`: a proxy at the other end passes plain
+    /// requests on. `unacknowledged_max`: the link is gone when the peer's kernel acknowledges
+    /// nothing for this long.
     pub(super) fn new(
         tcp: TcpStream,
         hop: &Origin,

@@ -41,15 +41,18 @@ pub(in crate::s3) fn client_config(trust: Trust<'_>) -> Result<Arc<ClientConfig>
     Ok(Arc::new(config))
 }
 
-fn verifier(trust: Trust<'_>, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+fn verifier(
+    trust: Trust<'_>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, Error> {
     let certificates = match trust {
         Trust::Anything => return Ok(Arc::new(NoVerification::new(provider))),
         Trust::System => rustls_native_certs::load_native_certs().certs,
         Trust::Bundle(path) => bundle(path)?,
     };
     let mut roots = RootCertStore::empty();
-    // A certificate that cannot be parsed is left out, as every client does. None at all shows at the first TLS
-    // connection, and plain HTTP needs none.
+    // A certificate that cannot be parsed is left out, as every client does. None at all shows at
+    // the first TLS connection, and plain HTTP needs none.
     let (_, _) = roots.add_parsable_certificates(certificates.iter().cloned());
     Ok(Arc::new(Verifier::new(roots, certificates, provider)))
 }
@@ -62,5 +65,9 @@ fn bundle(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
         .map_err(|_| unusable(&"it is not PEM"))?;
-    if certificates.is_empty() { Err(unusable(&"it holds no certificate in PEM")) } else { Ok(certificates) }
+    if certificates.is_empty() {
+        Err(unusable(&"it holds no certificate in PEM"))
+    } else {
+        Ok(certificates)
+    }
 }

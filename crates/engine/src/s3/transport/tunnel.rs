@@ -22,7 +22,9 @@ pub(super) async fn open(io: BoxIo, origin: &Origin, proxy: &Proxy) -> Result<Bo
         lasting,
     };
     let failed = |error: hyper::Error| match find::<ConnectError>(&error) {
-        Some(ConnectError::Scheme { to, speaks }) => ConnectError::Scheme { to: to.clone(), speaks: *speaks },
+        Some(ConnectError::Scheme { to, speaks }) => {
+            ConnectError::Scheme { to: to.clone(), speaks: *speaks }
+        }
         _ => refused(in_one_line(&error), false),
     };
     let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(failed)?;
@@ -34,7 +36,8 @@ pub(super) async fn open(io: BoxIo, origin: &Origin, proxy: &Proxy) -> Result<Bo
     if let Some(authorization) = proxy.authorization() {
         request = request.header(PROXY_AUTHORIZATION, authorization);
     }
-    let request = request.body(Empty::<Bytes>::new()).map_err(|error| refused(error.to_string(), true))?;
+    let request =
+        request.body(Empty::<Bytes>::new()).map_err(|error| refused(error.to_string(), true))?;
     let answer = sender.send_request(request).await.map_err(failed)?;
     match answer.status() {
         status if status.is_success() => {
@@ -45,6 +48,8 @@ pub(super) async fn open(io: BoxIo, origin: &Origin, proxy: &Proxy) -> Result<Bo
             Err(refused("it wants another user or password (407)".into(), true))
         }
         // Something behind it is away (502, 503, 504): that may pass.
-        status => Err(refused(format!("it answered {}", status.as_u16()), !status.is_server_error())),
+        status => {
+            Err(refused(format!("it answered {}", status.as_u16()), !status.is_server_error()))
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! Decides whether a server's certificate is trusted.
 //!
-//! webpki decides, with one exception that OpenSSL makes too: a certificate that is itself in the bundle is trusted,
-//! whether it may act as a CA or not. `openssl req -x509` makes such certificates, and webpki refuses them as
-//! `CaUsedAsEndEntity` even when they are the trusted root. Dates, purpose and name are checked all the same.
+//! webpki decides, with one exception that OpenSSL makes too: a certificate that is itself in the
+//! bundle is trusted, whether it may act as a CA or not. `openssl req -x509` makes such
+//! certificates, and webpki refuses them as `CaUsedAsEndEntity` even when they are the trusted
+//! root. Dates, purpose and name are checked all the same.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -32,7 +33,8 @@ impl Verifier {
         bundle: Vec<CertificateDer<'static>>,
         provider: &Arc<CryptoProvider>,
     ) -> Self {
-        let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+        let builder =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
         Self {
             webpki: builder.build().ok(),
             bundle: bundle.into_iter().collect(),
@@ -40,8 +42,9 @@ impl Verifier {
         }
     }
 
-    /// True if nothing but its issuer speaks against the certificate. webpki comes to that after it has checked the
-    /// dates (the test `dates_of_a_certificate_in_the_bundle_are_checked` holds it to that).
+    /// True if nothing but its issuer speaks against the certificate. webpki comes to that after it
+    /// has checked the dates (the test `dates_of_a_certificate_in_the_bundle_are_checked` holds it
+    /// to that).
     fn is_only_about_its_issuer(error: &Error) -> bool {
         match error {
             Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
@@ -63,7 +66,8 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let Some(webpki) = &self.webpki else { return Err(CertificateError::UnknownIssuer.into()) };
-        match webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+        match webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        {
             Err(error) if Self::is_only_about_its_issuer(&error) => {
                 if !self.bundle.contains(end_entity) {
                     return Err(CertificateError::UnknownIssuer.into());

@@ -1,7 +1,8 @@
 //! Finds out that the scheme of a URL is wrong, from what the other end does.
 //!
-//! Most ends betray themselves with their first byte ([`super::socket`]). The others send a redirect to https, an HTTP
-//! answer that complains, or close the connection without a word; then one greeting in the other protocol tells.
+//! Most ends betray themselves with their first byte ([`super::socket`]). The others send a
+//! redirect to https, an HTTP answer that complains, or close the connection without a word; then
+//! one greeting in the other protocol tells.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -76,13 +77,14 @@ impl Transport {
         self.heard.insert(origin);
     }
 
-    /// After a connection that ended without a word: greets the origin in the other protocol. `None` if it has
-    /// answered before, is behind a proxy, or does not understand that either.
+    /// After a connection that ended without a word: greets the origin in the other protocol.
+    /// `None` if it has answered before, is behind a proxy, or does not understand that either.
     pub(in crate::s3) async fn diagnose(&self, origin: &Origin) -> Option<ConnectError> {
         if self.heard.contains(origin) || self.proxies.of(origin).is_some() {
             return None;
         }
-        let error = tokio::time::timeout(GREETING_TIMEOUT, self.greet_otherwise(origin)).await.ok()??;
+        let error =
+            tokio::time::timeout(GREETING_TIMEOUT, self.greet_otherwise(origin)).await.ok()??;
         match find::<ConnectError>(&error)? {
             ConnectError::Scheme { to, speaks } => {
                 Some(ConnectError::Scheme { to: to.clone(), speaks: *speaks })
@@ -96,8 +98,10 @@ impl Transport {
         let (tcp, _) = self.dial(origin, GREETING_TIMEOUT).await.ok()?;
         let mut socket = Socket::new(tcp, origin, false, self.unacknowledged_max).ok()?;
         if origin.tls {
-            let greeting =
-                format!("OPTIONS / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", origin.authority);
+            let greeting = format!(
+                "OPTIONS / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+                origin.authority
+            );
             socket.write_all(greeting.as_bytes()).await.ok()?;
             socket.read_u8().await.err()
         } else {
@@ -117,7 +121,12 @@ mod tests {
 
     fn redirect(to: &str) -> Option<String> {
         let headers = HeaderMap::from_iter([(LOCATION, to.parse().unwrap())]);
-        let found = of_answer(&origin("http://store.test:80"), StatusCode::MOVED_PERMANENTLY, &headers, b"");
+        let found = of_answer(
+            &origin("http://store.test:80"),
+            StatusCode::MOVED_PERMANENTLY,
+            &headers,
+            b"",
+        );
         found.map(|error| error.to_string())
     }
 
@@ -127,7 +136,9 @@ mod tests {
             redirect("https://store.test/b/k").unwrap(),
             "store.test:80 redirects to https://store.test"
         );
-        for elsewhere in ["https://bucket.s3.eu-west-3.amazonaws.com/k", "http://store.test/b/k", "/b/k/"] {
+        for elsewhere in
+            ["https://bucket.s3.eu-west-3.amazonaws.com/k", "http://store.test/b/k", "/b/k/"]
+        {
             assert_eq!(redirect(elsewhere), None, "{elsewhere}");
         }
     }
@@ -143,6 +154,9 @@ mod tests {
             b"<center>The plain HTTP request was sent to HTTPS port</center>"
         ));
         assert!(!answer("http://store.test", b"<Error><Code>InvalidRequest</Code></Error>"));
-        assert!(!answer("https://store.test", b"Client sent an HTTP request to an HTTPS server.\n"));
+        assert!(!answer(
+            "https://store.test",
+            b"Client sent an HTTP request to an HTTPS server.\n"
+        ));
     }
 }

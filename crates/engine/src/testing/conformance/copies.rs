@@ -4,11 +4,12 @@ use bytes::Bytes;
 use haul_parts::{ChecksumAlgorithm, ETag, Hasher};
 
 use super::{
-    OrFail, Suite, attributes, complete_request, crc64, ensure, fails, part_number, pattern, same, same_bytes,
+    OrFail, Suite, attributes, complete_request, crc64, ensure, fails, part_number, pattern, same,
+    same_bytes,
 };
 use crate::remote::{
-    CopyRequest, ObjectAttributes, ObjectRef, PartCopyRequest, StoreError, StoreErrorKind, UploadRef,
-    UploadedPart,
+    CopyRequest, ObjectAttributes, ObjectRef, PartCopyRequest, StoreError, StoreErrorKind,
+    UploadRef, UploadedPart,
 };
 
 fn copy_of(source: &ObjectRef) -> CopyRequest {
@@ -32,8 +33,11 @@ pub(super) async fn object(suite: &Suite) -> Result<(), String> {
     if suite.expectations.md5_etags {
         same("the ETag of the copy", &copied.etag, &put.etag)?;
     }
-    let crc = copied.checksum.filter(|checksum| checksum.algorithm() == ChecksumAlgorithm::Crc64Nvme);
-    ensure(crc.is_none_or(|crc| crc == crc64(&bytes)), || format!("the checksum of the copy is {crc:?}"))?;
+    let crc =
+        copied.checksum.filter(|checksum| checksum.algorithm() == ChecksumAlgorithm::Crc64Nvme);
+    ensure(crc.is_none_or(|crc| crc == crc64(&bytes)), || {
+        format!("the checksum of the copy is {crc:?}")
+    })?;
     same_bytes("the copy", &suite.get(&target).await?, &bytes)?;
     let head = suite.store.head_object(&target).await.or_fail("HEAD of the copy")?;
     same("the ETag in HEAD", &head.etag, &copied.etag)?;
@@ -74,7 +78,8 @@ pub(super) async fn parts(suite: &Suite) -> Result<(), String> {
     suite.put(&second, &short).await.or_fail("PutObject")?;
     let target = suite.object("composed")?;
     let upload = suite.create(&target).await?;
-    let ranges = [(1, &first, Some(part..2 * part)), (2, &first, Some(0..part)), (3, &second, None)];
+    let ranges =
+        [(1, &first, Some(part..2 * part)), (2, &first, Some(0..part)), (3, &second, None)];
     let mut listed = vec![];
     let mut wanted = vec![];
     for (number, source, range) in ranges {
@@ -88,7 +93,8 @@ pub(super) async fn parts(suite: &Suite) -> Result<(), String> {
             source_if_match: None,
             range: range.map(|range| range.start as u64..range.end as u64),
         };
-        let copied = suite.store.upload_part_copy(&upload, &request).await.or_fail("UploadPartCopy")?;
+        let copied =
+            suite.store.upload_part_copy(&upload, &request).await.or_fail("UploadPartCopy")?;
         check_part(suite, &copied, &bytes)?;
         listed.push(suite.listed(request.number, &copied));
         wanted.extend_from_slice(&bytes);
@@ -137,7 +143,11 @@ pub(super) async fn conditional(suite: &Suite) -> Result<(), String> {
 }
 
 /// By a store that obeys the condition, and by no other.
-fn refused(suite: &Suite, what: &str, copied: Result<UploadedPart, StoreError>) -> Result<(), String> {
+fn refused(
+    suite: &Suite,
+    what: &str,
+    copied: Result<UploadedPart, StoreError>,
+) -> Result<(), String> {
     if suite.expectations.conditional_copies {
         return fails(what, copied, StoreErrorKind::PreconditionFailed);
     }
@@ -159,7 +169,12 @@ pub(super) async fn missing(suite: &Suite) -> Result<(), String> {
 }
 
 fn part_of(source: &ObjectRef, source_if_match: Option<ETag>) -> Result<PartCopyRequest, String> {
-    Ok(PartCopyRequest { number: part_number(1)?, source: source.clone(), source_if_match, range: None })
+    Ok(PartCopyRequest {
+        number: part_number(1)?,
+        source: source.clone(),
+        source_if_match,
+        range: None,
+    })
 }
 
 async fn abort(suite: &Suite, upload: &UploadRef) -> Result<(), String> {

@@ -9,8 +9,8 @@ use crate::remote::{ListingEntry, UploadSummary};
 /// Requests at once while a listing is filled.
 const AT_ONCE: usize = 8;
 
-/// Listings of uploads are filled beyond one page only where pages are this small: each upload costs a
-/// request to make and one to remove.
+/// Listings of uploads are filled beyond one page only where pages are this small: each upload
+/// costs a request to make and one to remove.
 const UPLOADS_PAGE_MAX: u16 = 50;
 
 pub(super) async fn parts(suite: &Suite) -> Result<(), String> {
@@ -18,7 +18,8 @@ pub(super) async fn parts(suite: &Suite) -> Result<(), String> {
     let count = u32::from(suite.expectations.page_max) + 2;
     let bytes = pattern(1, 40);
     // Every other number, from the end.
-    let numbers: Vec<_> = (1..=count).rev().map(|index| part_number(2 * index)).collect::<Result<_, _>>()?;
+    let numbers: Vec<_> =
+        (1..=count).rev().map(|index| part_number(2 * index)).collect::<Result<_, _>>()?;
     stream::iter(&numbers)
         .map(|number| suite.send(&upload, *number, &bytes))
         .buffer_unordered(AT_ONCE)
@@ -39,7 +40,11 @@ pub(super) async fn parts(suite: &Suite) -> Result<(), String> {
     }
     let wanted: Vec<_> = numbers.into_iter().rev().collect();
     ensure(seen == wanted, || {
-        format!("{pages} pages show {} parts instead of {}, or not in order", seen.len(), wanted.len())
+        format!(
+            "{pages} pages show {} parts instead of {}, or not in order",
+            seen.len(),
+            wanted.len()
+        )
     })?;
     ensure(pages >= 2, || format!("{count} parts came on one page"))?;
     suite.store.abort_multipart_upload(&upload).await.or_fail("Abort")
@@ -59,7 +64,8 @@ pub(super) async fn uploads(suite: &Suite) -> Result<(), String> {
 
     let seen = listed_uploads(suite, "conformance/uploads/").await?;
     let keys: Vec<_> = seen.iter().map(|summary| summary.key.clone()).collect();
-    let mut wanted: Vec<_> = made.iter().map(|upload| upload.object.key.as_str().to_owned()).collect();
+    let mut wanted: Vec<_> =
+        made.iter().map(|upload| upload.object.key.as_str().to_owned()).collect();
     wanted.sort();
     same("the keys of the uploads", &keys, &wanted)?;
     for upload in &made {
@@ -109,8 +115,9 @@ pub(super) async fn objects(suite: &Suite) -> Result<(), String> {
 
 pub(super) async fn object_pages(suite: &Suite) -> Result<(), String> {
     let count = usize::from(suite.expectations.page_max) + 2;
-    let objects: Vec<_> =
-        (0..count).map(|index| suite.object(&format!("pages/{index:05}"))).collect::<Result<_, _>>()?;
+    let objects: Vec<_> = (0..count)
+        .map(|index| suite.object(&format!("pages/{index:05}")))
+        .collect::<Result<_, _>>()?;
     let bytes = pattern(1, 42);
     stream::iter(&objects)
         .map(|object| suite.put(object, &bytes))
@@ -132,10 +139,17 @@ pub(super) async fn object_pages(suite: &Suite) -> Result<(), String> {
 }
 
 /// All pages, as text: keys, and common prefixes followed by ` …`.
-async fn listed(suite: &Suite, prefix: &str, delimiter: Option<&str>) -> Result<Vec<String>, String> {
+async fn listed(
+    suite: &Suite,
+    prefix: &str,
+    delimiter: Option<&str>,
+) -> Result<Vec<String>, String> {
     let (mut seen, mut continuation) = (vec![], None::<String>);
     loop {
-        let page = suite.store.list_objects(&suite.bucket, prefix, delimiter, continuation.as_deref()).await;
+        let page = suite
+            .store
+            .list_objects(&suite.bucket, prefix, delimiter, continuation.as_deref())
+            .await;
         let page = page.or_fail("ListObjectsV2")?;
         let empty = page.entries.is_empty();
         seen.extend(page.entries.into_iter().map(|entry| match entry {
@@ -159,7 +173,9 @@ pub(super) async fn buckets(suite: &Suite) -> Result<(), String> {
         }
     };
     let before = names(suite).await?;
-    ensure(before.iter().any(|name| name == suite.bucket.as_str()), || format!("they are {before:?}"))?;
+    ensure(before.iter().any(|name| name == suite.bucket.as_str()), || {
+        format!("they are {before:?}")
+    })?;
     if !suite.expectations.makes_buckets {
         return Ok(());
     }
@@ -170,7 +186,9 @@ pub(super) async fn buckets(suite: &Suite) -> Result<(), String> {
     ensure(with_second.iter().any(|name| name == second.as_str()), || format!("{with_second:?}"))?;
     suite.store.delete_bucket(&second).await.or_fail("DeleteBucket")?;
     let after = names(suite).await?;
-    ensure(!after.iter().any(|name| name == second.as_str()), || format!("{after:?} after DeleteBucket"))
+    ensure(!after.iter().any(|name| name == second.as_str()), || {
+        format!("{after:?} after DeleteBucket")
+    })
 }
 
 pub(super) async fn nothing_left(suite: &Suite) -> Result<(), String> {

@@ -1,5 +1,6 @@
-//! One suite that every [`Store`] must pass: the in-memory one, our endpoint, and real stores that nobody
-//! here wrote. What a store is known to do otherwise is said in [`Expectations`]; everything else must hold.
+//! One suite that every [`Store`] must pass: the in-memory one, our endpoint, and real stores that
+//! nobody here wrote. What a store is known to do otherwise is said in [`Expectations`]; everything
+//! else must hold.
 //!
 //! The suite leaves the bucket as it found it. It makes objects below `conformance/` only.
 
@@ -22,7 +23,8 @@ use crate::remote::{
     PutRequest, Store, StoreError, StoreErrorKind, UploadRef, UploadedPart,
 };
 
-/// What a store is known to do. Start from a preset: `Expectations { page_max: 3, ..Expectations::AWS }`.
+/// What a store is known to do. Start from a preset: `Expectations { page_max: 3,
+/// ..Expectations::AWS }`.
 #[derive(Clone, Debug)]
 pub struct Expectations {
     /// The least size of parts but the last.
@@ -98,8 +100,8 @@ impl Expectations {
         ..Expectations::AWS
     };
 
-    /// Garage 2.5.0. It also gives the uploads of one page of ListMultipartUploads in the order of their ids
-    /// (the pages follow each other by key): that is put right where the page is read.
+    /// Garage 2.5.0. It also gives the uploads of one page of ListMultipartUploads in the order of
+    /// their ids (the pages follow each other by key): that is put right where the page is read.
     pub const GARAGE_2: Expectations = Expectations {
         enforces_part_size: false,
         checks_object_size: false,
@@ -114,7 +116,11 @@ impl Expectations {
 ///
 /// # Errors
 /// Names the check and what was seen.
-pub async fn run(store: Arc<dyn Store>, bucket: &Bucket, expectations: &Expectations) -> Result<(), String> {
+pub async fn run(
+    store: Arc<dyn Store>,
+    bucket: &Bucket,
+    expectations: &Expectations,
+) -> Result<(), String> {
     let suite = Suite { store, bucket: bucket.clone(), expectations: expectations.clone() };
     named("put, head, get, delete", objects::round_trip(&suite)).await?;
     named("an object of no bytes", objects::empty(&suite)).await?;
@@ -186,7 +192,8 @@ impl Suite {
             attributes: attributes(),
             checksum: self.expectations.checksums.then_some(declared),
         };
-        let created = self.store.create_multipart_upload(object, &request).await.or_fail("Create")?;
+        let created =
+            self.store.create_multipart_upload(object, &request).await.or_fail("Create")?;
         if self.expectations.checksums {
             ensure(created.checksum == Some(declared.0), || {
                 format!("Create echoed {:?} instead of CRC64NVME", created.checksum)
@@ -291,7 +298,9 @@ fn fails<T>(what: &str, answer: Result<T, StoreError>, kind: StoreErrorKind) -> 
     match answer {
         Ok(_) => Err(format!("{what} succeeded instead of failing with {kind:?}")),
         Err(error) if error.kind == kind => Ok(()),
-        Err(error) => Err(format!("{what} failed with {:?} instead of {kind:?}: {error}", error.kind)),
+        Err(error) => {
+            Err(format!("{what} failed with {:?} instead of {kind:?}: {error}", error.kind))
+        }
     }
 }
 

@@ -5,12 +5,17 @@ use futures_util::StreamExt;
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, Hasher, PartNumber};
 
 use super::{
-    OrFail, Suite, attributes, complete_request, crc64, ensure, fails, pattern, put_request, same, same_bytes,
+    OrFail, Suite, attributes, complete_request, crc64, ensure, fails, pattern, put_request, same,
+    same_bytes,
 };
 use crate::remote::{GetRequest, ListingEntry, ObjectRef, StoreErrorKind};
 
 /// Reads an object to its end.
-pub(super) async fn read(suite: &Suite, object: &ObjectRef, request: &GetRequest) -> Result<Bytes, String> {
+pub(super) async fn read(
+    suite: &Suite,
+    object: &ObjectRef,
+    request: &GetRequest,
+) -> Result<Bytes, String> {
     let mut body = suite.store.get_object(object, request).await.or_fail("GetObject")?;
     let mut bytes = BytesMut::new();
     while let Some(slice) = body.bytes.next().await {
@@ -48,7 +53,11 @@ pub(super) async fn round_trip(suite: &Suite) -> Result<(), String> {
     let part = suite.store.head_part(&object, PartNumber::MIN).await.or_fail("HEAD of part 1")?;
     if suite.expectations.put_is_one_part {
         let seen = part.map(|part| (part.size_bytes, part.part_count));
-        same("the one part of an object put in one piece", &seen, &Some((bytes.len() as u64, Some(1))))?;
+        same(
+            "the one part of an object put in one piece",
+            &seen,
+            &Some((bytes.len() as u64, Some(1))),
+        )?;
     } else {
         ensure(part.is_none(), || format!("an object put in one piece has a part: {part:?}"))?;
     }
@@ -79,8 +88,11 @@ pub(super) async fn ranges(suite: &Suite) -> Result<(), String> {
     let bytes = pattern(200_000, 3);
     let etag = suite.put(&object, &bytes).await.or_fail("PutObject")?.etag;
     for offset_bytes in [0_usize, 1, 99_999, 199_999] {
-        let request =
-            GetRequest { offset_bytes: offset_bytes as u64, if_match: Some(etag.clone()), size_bytes: None };
+        let request = GetRequest {
+            offset_bytes: offset_bytes as u64,
+            if_match: Some(etag.clone()),
+            size_bytes: None,
+        };
         let body = suite.store.get_object(&object, &request).await.or_fail("GetObject")?;
         same("the size of the whole in a ranged GET", &body.head.size_bytes, &200_000)?;
         let read = read(suite, &object, &request).await?;
@@ -95,10 +107,18 @@ pub(super) async fn ranges(suite: &Suite) -> Result<(), String> {
         let body = suite.store.get_object(&object, &request).await.or_fail("GetObject")?;
         same("the size of the whole in a limited GET", &body.head.size_bytes, &200_000)?;
         let read = read(suite, &object, &request).await?;
-        same_bytes(&format!("{size} bytes from {offset}"), &read, &bytes.slice(offset..offset + size))?;
+        same_bytes(
+            &format!("{size} bytes from {offset}"),
+            &read,
+            &bytes.slice(offset..offset + size),
+        )?;
     }
     let behind = GetRequest { offset_bytes: 200_000, ..GetRequest::default() };
-    fails("GET behind the end", suite.store.get_object(&object, &behind).await, StoreErrorKind::Rejected)?;
+    fails(
+        "GET behind the end",
+        suite.store.get_object(&object, &behind).await,
+        StoreErrorKind::Rejected,
+    )?;
     let other = GetRequest { if_match: Some(ETag::from_md5([7; 16])), ..GetRequest::default() };
     let got = suite.store.get_object(&object, &other).await;
     fails("GET of another version", got, StoreErrorKind::PreconditionFailed)?;
@@ -123,7 +143,8 @@ const ODD_KEYS: [&str; 14] = [
     "odd/back\\slash^|`",
 ];
 
-/// Each is put, found by name, listed under exactly that name, and made again as a multipart upload.
+/// Each is put, found by name, listed under exactly that name, and made again as a multipart
+/// upload.
 pub(super) async fn odd_keys(suite: &Suite) -> Result<(), String> {
     for (seed, name) in ODD_KEYS.into_iter().enumerate() {
         if !suite.expectations.refused_keys.contains(&name) {
@@ -147,7 +168,8 @@ async fn odd_key(suite: &Suite, name: &str, seed: u64) -> Result<(), String> {
 
     let other = pattern(200, seed);
     let upload = suite.create(&object).await?;
-    let uploads = suite.store.list_multipart_uploads(&suite.bucket, object.key.as_str(), None).await;
+    let uploads =
+        suite.store.list_multipart_uploads(&suite.bucket, object.key.as_str(), None).await;
     let uploads = uploads.or_fail("ListMultipartUploads")?.uploads;
     ensure(uploads.iter().any(|summary| summary.key == object.key.as_str()), || {
         format!("the listing of uploads shows {uploads:?}")

@@ -2,7 +2,9 @@
 
 use haul_parts::{Bucket, ETag, PartNumber, UploadId};
 
-use super::{OrFail, Suite, complete_request, fails, part_number, pattern, put_request, same_bytes};
+use super::{
+    OrFail, Suite, complete_request, fails, part_number, pattern, put_request, same_bytes,
+};
 use crate::remote::{CompletedPart, CreateRequest, ObjectRef, StoreErrorKind, UploadRef};
 
 /// Lists that name parts wrongly; after each refusal the upload can still be completed rightly.
@@ -13,7 +15,8 @@ pub(super) async fn part_lists(suite: &Suite) -> Result<(), String> {
     let (one, two, three) = (PartNumber::MIN, part_number(2)?, part_number(3)?);
     let sent_first = suite.send(&upload, one, &first).await.or_fail("UploadPart 1")?;
     let sent_second = suite.send(&upload, two, &second).await.or_fail("UploadPart 2")?;
-    let (listed_first, listed_second) = (suite.listed(one, &sent_first), suite.listed(two, &sent_second));
+    let (listed_first, listed_second) =
+        (suite.listed(one, &sent_first), suite.listed(two, &sent_second));
     let never_sent = CompletedPart { number: three, etag: ETag::from_md5([3; 16]), checksum: None };
     let wrong_etag = CompletedPart { etag: ETag::from_md5([1; 16]), ..listed_first.clone() };
 
@@ -25,11 +28,16 @@ pub(super) async fn part_lists(suite: &Suite) -> Result<(), String> {
         lists.push(("descending order", vec![listed_second.clone(), listed_first.clone()]));
     }
     for (what, list) in lists {
-        let completed = suite.store.complete_multipart_upload(&upload, &complete_request(list)).await;
+        let completed =
+            suite.store.complete_multipart_upload(&upload, &complete_request(list)).await;
         fails(what, completed, StoreErrorKind::InvalidPart)?;
     }
     let whole = complete_request(vec![listed_first, listed_second]);
-    suite.store.complete_multipart_upload(&upload, &whole).await.or_fail("Complete after refused ones")?;
+    suite
+        .store
+        .complete_multipart_upload(&upload, &whole)
+        .await
+        .or_fail("Complete after refused ones")?;
     let wanted = [first, second].concat().into();
     same_bytes("the body", &suite.get(&object).await?, &wanted)?;
     suite.delete(&object).await?;
@@ -61,7 +69,11 @@ pub(super) async fn unknown_uploads(suite: &Suite) -> Result<(), String> {
     let kind = StoreErrorKind::NoSuchUpload;
     let sent = suite.send(&of_another_key, PartNumber::MIN, &pattern(10, 33)).await;
     fails("UploadPart with the id of another key", sent, kind)?;
-    fails("ListParts with the id of another key", suite.store.list_parts(&of_another_key, None).await, kind)?;
+    fails(
+        "ListParts with the id of another key",
+        suite.store.list_parts(&of_another_key, None).await,
+        kind,
+    )?;
     suite.store.abort_multipart_upload(&known).await.or_fail("Abort")?;
 
     // An id of the form that this store gives, which it does not know (any more).

@@ -3,8 +3,8 @@
 use haul_parts::{ChecksumAlgorithm, ChecksumType, ETag, Hasher, PartNumber};
 
 use super::{
-    OrFail, Suite, attributes, complete_request, crc64, ensure, fails, part_number, part_request, pattern,
-    same, same_bytes,
+    OrFail, Suite, attributes, complete_request, crc64, ensure, fails, part_number, part_request,
+    pattern, same, same_bytes,
 };
 use crate::remote::{CompleteRequest, CreateRequest, StoreErrorKind, UploadRef};
 
@@ -38,14 +38,19 @@ pub(super) async fn round_trip(suite: &Suite) -> Result<(), String> {
         }
     }
     same("how many parts are listed", &page.parts.len(), &2)?;
-    fails("HEAD before Complete", suite.store.head_object(&object).await, StoreErrorKind::NoSuchKey)?;
+    fails(
+        "HEAD before Complete",
+        suite.store.head_object(&object).await,
+        StoreErrorKind::NoSuchKey,
+    )?;
 
     let request = CompleteRequest {
         full_object_checksum: suite.expectations.checksums.then(|| crc64(&bytes)),
         object_size_bytes: Some(bytes.len() as u64),
         ..complete_request(listed)
     };
-    let completed = suite.store.complete_multipart_upload(&upload, &request).await.or_fail("Complete")?;
+    let completed =
+        suite.store.complete_multipart_upload(&upload, &request).await.or_fail("Complete")?;
     let head = suite.store.head_object(&object).await.or_fail("HeadObject")?;
     same("the size", &head.size_bytes, &(bytes.len() as u64))?;
     same("the metadata", &head.attributes.metadata, &attributes().metadata)?;
@@ -62,7 +67,8 @@ pub(super) async fn round_trip(suite: &Suite) -> Result<(), String> {
         same("the checksum of HEAD", &head.checksum, &wanted)?;
     }
     if suite.expectations.heads_parts {
-        let part = suite.store.head_part(&object, part_number(2)?).await.or_fail("HEAD of part 2")?;
+        let part =
+            suite.store.head_part(&object, part_number(2)?).await.or_fail("HEAD of part 2")?;
         let part = part.ok_or("HEAD does not know part 2")?;
         same("the size of part 2", &part.size_bytes, &(pieces[1].len() as u64))?;
         same("the count of parts", &part.part_count, &Some(2))?;
@@ -102,7 +108,11 @@ pub(super) async fn part_replaced(suite: &Suite) -> Result<(), String> {
     let completed = suite.store.complete_multipart_upload(&upload, &outdated).await;
     fails("Complete with the old ETag", completed, StoreErrorKind::InvalidPart)?;
     let current = complete_request(vec![suite.listed(PartNumber::MIN, &second)]);
-    suite.store.complete_multipart_upload(&upload, &current).await.or_fail("Complete after a refused one")?;
+    suite
+        .store
+        .complete_multipart_upload(&upload, &current)
+        .await
+        .or_fail("Complete after a refused one")?;
     same_bytes("the body", &suite.get(&object).await?, &new)?;
     suite.delete(&object).await
 }
@@ -110,7 +120,8 @@ pub(super) async fn part_replaced(suite: &Suite) -> Result<(), String> {
 pub(super) async fn abort(suite: &Suite) -> Result<(), String> {
     let object = suite.object("aborted")?;
     let upload = suite.create(&object).await?;
-    let sent = suite.send(&upload, PartNumber::MIN, &pattern(1000, 14)).await.or_fail("UploadPart")?;
+    let sent =
+        suite.send(&upload, PartNumber::MIN, &pattern(1000, 14)).await.or_fail("UploadPart")?;
     suite.store.abort_multipart_upload(&upload).await.or_fail("Abort")?;
     gone(suite, &upload).await?;
     let request = complete_request(vec![suite.listed(PartNumber::MIN, &sent)]);
@@ -124,7 +135,8 @@ pub(super) async fn abort(suite: &Suite) -> Result<(), String> {
     }
 }
 
-/// An identical Complete may be answered with success or with NoSuchUpload; either way the object stays.
+/// An identical Complete may be answered with success or with NoSuchUpload; either way the object
+/// stays.
 pub(super) async fn complete_repeated(suite: &Suite) -> Result<(), String> {
     let object = suite.object("repeated")?;
     let bytes = pattern(1000, 15);
@@ -134,9 +146,14 @@ pub(super) async fn complete_repeated(suite: &Suite) -> Result<(), String> {
     suite.store.complete_multipart_upload(&upload, &request).await.or_fail("Complete")?;
     let head = suite.store.head_object(&object).await.or_fail("HeadObject")?;
     match suite.store.complete_multipart_upload(&upload, &request).await {
-        Ok(repeated) => ensure(repeated.etag.as_ref().is_none_or(|etag| *etag == head.etag), || {
-            format!("the repeated Complete gave the ETag {:?} instead of {}", repeated.etag, head.etag)
-        })?,
+        Ok(repeated) => {
+            ensure(repeated.etag.as_ref().is_none_or(|etag| *etag == head.etag), || {
+                format!(
+                    "the repeated Complete gave the ETag {:?} instead of {}",
+                    repeated.etag, head.etag
+                )
+            })?
+        }
         error => fails("a repeated Complete", error, StoreErrorKind::NoSuchUpload)?,
     }
     same_bytes("the body", &suite.get(&object).await?, &bytes)?;
@@ -147,7 +164,8 @@ pub(super) async fn wrong_checksums(suite: &Suite) -> Result<(), String> {
     let object = suite.object("wrong-part")?;
     let bytes = pattern(1000, 16);
     let upload = suite.create(&object).await?;
-    // LocalStack takes no part without a checksum where one was declared, so MD5 has an upload of its own.
+    // LocalStack takes no part without a checksum where one was declared, so MD5 has an upload of
+    // its own.
     let created = suite.store.create_multipart_upload(&object, &CreateRequest::default()).await;
     let upload_id = created.or_fail("Create without a checksum")?.upload_id;
     let undeclared = UploadRef { object: object.clone(), upload_id };
@@ -165,7 +183,8 @@ pub(super) async fn wrong_checksums(suite: &Suite) -> Result<(), String> {
     let sent = suite.send(&upload, PartNumber::MIN, &bytes).await.or_fail("UploadPart")?;
     let listed = vec![suite.listed(PartNumber::MIN, &sent)];
     if suite.expectations.checks_object_size {
-        let request = CompleteRequest { object_size_bytes: Some(999), ..complete_request(listed.clone()) };
+        let request =
+            CompleteRequest { object_size_bytes: Some(999), ..complete_request(listed.clone()) };
         let completed = suite.store.complete_multipart_upload(&upload, &request).await;
         fails("Complete with a wrong size", completed, StoreErrorKind::Rejected)?;
     }
@@ -184,7 +203,8 @@ pub(super) async fn conditional_complete(suite: &Suite) -> Result<(), String> {
     }
     let object = suite.object("conditional-upload")?;
     let upload = suite.create(&object).await?;
-    let sent = suite.send(&upload, PartNumber::MIN, &pattern(100, 17)).await.or_fail("UploadPart")?;
+    let sent =
+        suite.send(&upload, PartNumber::MIN, &pattern(100, 17)).await.or_fail("UploadPart")?;
     let present = pattern(50, 18);
     let etag = suite.put(&object, &present).await.or_fail("PutObject meanwhile")?.etag;
     let listed = complete_request(vec![suite.listed(PartNumber::MIN, &sent)]);
@@ -202,7 +222,11 @@ pub(super) async fn conditional_complete(suite: &Suite) -> Result<(), String> {
     let sent = suite.send(&upload, PartNumber::MIN, &replacement).await.or_fail("UploadPart")?;
     let listed = complete_request(vec![suite.listed(PartNumber::MIN, &sent)]);
     let request = CompleteRequest { if_match: Some(etag), ..listed };
-    suite.store.complete_multipart_upload(&upload, &request).await.or_fail("If-Match of this version")?;
+    suite
+        .store
+        .complete_multipart_upload(&upload, &request)
+        .await
+        .or_fail("If-Match of this version")?;
     same_bytes("the body", &suite.get(&object).await?, &replacement)?;
     suite.delete(&object).await
 }

@@ -1,4 +1,5 @@
-//! CompleteMultipartUpload: what is checked, in which order, and how the object is made of its parts.
+//! CompleteMultipartUpload: what is checked, in which order, and how the object is made of its
+//! parts.
 
 use bytes::BytesMut;
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Hasher};
@@ -6,7 +7,9 @@ use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, E
 use super::quirks::{GoneUpload, Quirks, RepeatedComplete};
 use super::uploads::no_such_upload;
 use super::world::{Completed, Object, OpenUpload, Part, World};
-use crate::remote::{CompleteRequest, CompletedObject, CompletedPart, Operation, StoreError, UploadRef};
+use crate::remote::{
+    CompleteRequest, CompletedObject, CompletedPart, Operation, StoreError, UploadRef,
+};
 
 const OPERATION: Operation = Operation::CompleteMultipartUpload;
 
@@ -62,7 +65,10 @@ impl World {
         let completed = Completed { request: request.clone(), answer: answer.clone() };
         bucket.completed.insert(upload.upload_id.clone(), completed);
         self.publish(OPERATION, &upload.object, object)?;
-        Ok(CompletedObject { etag: answer.etag.clone().filter(|_| !quirks.empty_etag_at_complete), ..answer })
+        Ok(CompletedObject {
+            etag: answer.etag.clone().filter(|_| !quirks.empty_etag_at_complete),
+            ..answer
+        })
     }
 
     /// The answer to a Complete that succeeded before, for one that is identical.
@@ -90,8 +96,10 @@ impl World {
     ) -> Result<(), StoreError> {
         let bucket = self.bucket(OPERATION, &upload.object.bucket)?;
         let present = bucket.objects.get(&upload.object.key);
-        let deleted_since = bucket.deleted.get(&upload.object.key).is_some_and(|deleted| *deleted > created);
-        let conflict = || refusal(409, "ConditionalRequestConflict", "The key changed since Create.");
+        let deleted_since =
+            bucket.deleted.get(&upload.object.key).is_some_and(|deleted| *deleted > created);
+        let conflict =
+            || refusal(409, "ConditionalRequestConflict", "The key changed since Create.");
         let failed = || refusal(412, "PreconditionFailed", "A precondition did not hold.");
         if request.if_none_match {
             match present {
@@ -127,7 +135,11 @@ fn chosen_parts(
     let mut before = None;
     for (index, named) in request.parts.iter().enumerate() {
         if before.is_some_and(|before| named.number <= before) {
-            return Err(refusal(400, "InvalidPartOrder", "The list of parts was not in ascending order."));
+            return Err(refusal(
+                400,
+                "InvalidPartOrder",
+                "The list of parts was not in ascending order.",
+            ));
         }
         before = Some(named.number);
         let part = open.parts.get(&named.number).filter(|part| part.etag == named.etag);
@@ -141,7 +153,8 @@ fn chosen_parts(
         .position(|part| (part.bytes.len() as u64) < quirks.part_size_min_bytes)
     {
         let message = format!(
-            "Your proposed upload is smaller than the minimum allowed size: part {} has {} bytes, the least is {}",
+            "Your proposed upload is smaller than the minimum allowed size: part {} has {} bytes, \
+             the least is {}",
             request.parts[small].number,
             chosen[small].bytes.len(),
             quirks.part_size_min_bytes
@@ -176,7 +189,8 @@ fn check_part_checksum(
     match named.checksum {
         None if composite => {
             let message = format!(
-                "The complete request must include the checksum for each part. It was missing for part {} in the request.",
+                "The complete request must include the checksum for each part. It was missing for \
+                 part {} in the request.",
                 named.number
             );
             Err(refusal(400, "InvalidRequest", &message))
@@ -206,7 +220,8 @@ fn check_whole(
         && wanted != bytes.len() as u64
     {
         let message = format!(
-            "The provided 'x-amz-mp-object-size' header value {wanted} does not match what was computed: {}",
+            "The provided 'x-amz-mp-object-size' header value {wanted} does not match what was \
+             computed: {}",
             bytes.len()
         );
         return Err(refusal(400, "InvalidRequest", &message));
@@ -216,11 +231,17 @@ fn check_whole(
         return Ok(());
     }
     let wrong_mode = match open.declared {
-        Some((algorithm, kind)) => kind == ChecksumType::Composite || algorithm != given.algorithm(),
+        Some((algorithm, kind)) => {
+            kind == ChecksumType::Composite || algorithm != given.algorithm()
+        }
         None => false,
     };
     if wrong_mode {
-        return Err(refusal(400, "InvalidRequest", "The complete request must use the same checksum mode."));
+        return Err(refusal(
+            400,
+            "InvalidRequest",
+            "The complete request must use the same checksum mode.",
+        ));
     }
     if Hasher::checksum(given.algorithm(), bytes) != given {
         return Err(refusal(
@@ -241,7 +262,9 @@ fn object_checksum(
     if !quirks.echo_checksums {
         return None;
     }
-    let full = |algorithm: ChecksumAlgorithm| (Hasher::checksum(algorithm, bytes), ChecksumType::FullObject);
+    let full = |algorithm: ChecksumAlgorithm| {
+        (Hasher::checksum(algorithm, bytes), ChecksumType::FullObject)
+    };
     match open.declared {
         Some((algorithm, ChecksumType::FullObject)) => Some(full(algorithm)),
         Some((_, ChecksumType::Composite)) => {

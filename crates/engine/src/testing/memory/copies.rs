@@ -9,7 +9,8 @@ use super::objects::precondition_failed;
 use super::uploads::Landing;
 use super::world::{Object, World, md5};
 use crate::remote::{
-    CopyRequest, ObjectAttributes, ObjectRef, Operation, PartCopyRequest, StoreError, UploadRef, UploadedPart,
+    CopyRequest, ObjectAttributes, ObjectRef, Operation, PartCopyRequest, StoreError, UploadRef,
+    UploadedPart,
 };
 
 impl World {
@@ -22,11 +23,18 @@ impl World {
         if !self.quirks.copies_objects {
             return Err(not_implemented(operation));
         }
-        let CopyRequest { source, source_if_match, attributes, storage_class, if_none_match, if_match } =
-            request;
+        let CopyRequest {
+            source,
+            source_if_match,
+            attributes,
+            storage_class,
+            if_none_match,
+            if_match,
+        } = request;
         let (bytes, kept) = self.source(operation, source, source_if_match.as_ref())?;
         if source == object && attributes.is_none() && storage_class.is_none() {
-            let message = "This copy request is illegal because it is trying to copy an object to itself.";
+            let message =
+                "This copy request is illegal because it is trying to copy an object to itself.";
             return Err(StoreError::answered(operation, 400, Some("InvalidRequest"), message));
         }
         self.check_target(operation, object, *if_none_match, if_match.as_ref())?;
@@ -63,7 +71,8 @@ impl World {
             return Err(not_implemented(operation));
         }
         let declared = self.open_upload(operation, upload)?.declared;
-        let (bytes, _) = self.source(operation, &request.source, request.source_if_match.as_ref())?;
+        let (bytes, _) =
+            self.source(operation, &request.source, request.source_if_match.as_ref())?;
         let bytes = match &request.range {
             None => bytes,
             Some(range) if range.start < range.end && range.end <= bytes.len() as u64 => {
@@ -71,9 +80,16 @@ impl World {
                 bytes.slice(index(range.start)..index(range.end))
             }
             Some(_) => {
-                let message =
-                    format!("Range specified is not valid for source object of size: {}", bytes.len());
-                return Err(StoreError::answered(operation, 400, Some("InvalidArgument"), &message));
+                let message = format!(
+                    "Range specified is not valid for source object of size: {}",
+                    bytes.len()
+                );
+                return Err(StoreError::answered(
+                    operation,
+                    400,
+                    Some("InvalidArgument"),
+                    &message,
+                ));
             }
         };
         let algorithm = declared.map(|(algorithm, _)| algorithm);

@@ -1,9 +1,9 @@
-//! What goes wrong between a client and the store, and when: by script ("the third UploadPart"), or by
-//! probability from a seed.
+//! What goes wrong between a client and the store, and when: by script ("the third UploadPart"), or
+//! by probability from a seed.
 //!
-//! A seeded decision depends on the seed, the operation, the part and how often *that* was asked, and on
-//! nothing else: the order in which parallel parts happen to arrive does not change the weather, so a seed
-//! means the same faults in every run.
+//! A seeded decision depends on the seed, the operation, the part and how often *that* was asked,
+//! and on nothing else: the order in which parallel parts happen to arrive does not change the
+//! weather, so a seed means the same faults in every run.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -20,7 +20,8 @@ use crate::remote::{Operation, StoreError};
 pub enum Fault {
     /// The store answers an error and does nothing.
     Answer(Refusal),
-    /// The connection breaks before the store has the request; the client, which has let go of the body, cannot know.
+    /// The connection breaks before the store has the request; the client, which has let go of the
+    /// body, cannot know.
     LoseRequest,
     /// The request is carried out; the connection breaks before the answer.
     LoseAnswer,
@@ -44,7 +45,8 @@ pub enum Fault {
     Twice,
     /// The part that this request stores stays out of that many listings.
     LagListing(u32),
-    /// The part that this request stores lands only after the first abort of its upload, and survives it.
+    /// The part that this request stores lands only after the first abort of its upload, and
+    /// survives it.
     LandAfterAbort,
     /// A lifecycle rule removes the upload just before.
     ExpireUpload,
@@ -155,7 +157,12 @@ impl Faults {
 
     /// A range of requests of an operation, from 1.
     #[must_use]
-    pub fn on_calls(mut self, operation: Operation, calls: RangeInclusive<u64>, fault: Fault) -> Self {
+    pub fn on_calls(
+        mut self,
+        operation: Operation,
+        calls: RangeInclusive<u64>,
+        fault: Fault,
+    ) -> Self {
         self.script.push(Rule { operation, part: None, calls, fault });
         self
     }
@@ -174,7 +181,11 @@ impl Faults {
     }
 
     /// The fault of the next request.
-    pub(super) fn strike(&mut self, operation: Operation, part: Option<PartNumber>) -> Option<Fault> {
+    pub(super) fn strike(
+        &mut self,
+        operation: Operation,
+        part: Option<PartNumber>,
+    ) -> Option<Fault> {
         let call = self.count(operation, None);
         let call_of_part = if part.is_some() { self.count(operation, part) } else { call };
         let scripted = self.script.iter().find(|rule| {
@@ -217,7 +228,10 @@ impl Weather {
             (self.flip_at_rest, is_part || operation == O::UploadPartCopy),
             (self.twice, true),
             (self.lagging_listing, is_part),
-            (self.expiry, is_part || matches!(operation, O::UploadPartCopy | O::CompleteMultipartUpload)),
+            (
+                self.expiry,
+                is_part || matches!(operation, O::UploadPartCopy | O::CompleteMultipartUpload),
+            ),
             (self.denied, true),
             (self.delayed_answer, true),
         ];
@@ -277,8 +291,10 @@ mod tests {
         let parts: Vec<_> = (1..50).map(|number| PartNumber::new(number).unwrap()).collect();
         let strikes = |order: &[PartNumber]| {
             let mut faults = Faults::seeded(7, weather);
-            let mut struck: Vec<_> =
-                order.iter().map(|&part| (part, faults.strike(Operation::UploadPart, Some(part)))).collect();
+            let mut struck: Vec<_> = order
+                .iter()
+                .map(|&part| (part, faults.strike(Operation::UploadPart, Some(part))))
+                .collect();
             struck.sort_by_key(|(part, _)| *part);
             struck
         };

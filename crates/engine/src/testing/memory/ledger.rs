@@ -1,5 +1,5 @@
-//! What was asked of the store and what arrived, so that tests can prove "never twice" and "no abort in
-//! doubt" instead of believing it. Knows no bytes, only counts.
+//! What was asked of the store and what arrived, so that tests can prove "never twice" and "no
+//! abort in doubt" instead of believing it. Knows no bytes, only counts.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 

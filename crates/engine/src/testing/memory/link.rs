@@ -1,8 +1,8 @@
 //! The way of one request between client and store: the only place where faults strike.
 //!
-//! The store behind it is perfect and never knows of them. A request that is dropped in the middle (its
-//! client gave up) is noted as abandoned; one that lands late does so on a task of its own, as a real store
-//! would carry it out without asking whether anybody still listens.
+//! The store behind it is perfect and never knows of them. A request that is dropped in the middle
+//! (its client gave up) is noted as abandoned; one that lands late does so on a task of its own, as
+//! a real store would carry it out without asking whether anybody still listens.
 
 use bytes::{Buf, Bytes, BytesMut};
 use haul_parts::{PartNumber, UploadId};
@@ -44,7 +44,12 @@ impl MemoryStore {
         self.begin(operation, Some(upload_id), Some(part))
     }
 
-    fn begin(&self, operation: Operation, upload_id: Option<&UploadId>, part: Option<PartNumber>) -> Request {
+    fn begin(
+        &self,
+        operation: Operation,
+        upload_id: Option<&UploadId>,
+        part: Option<PartNumber>,
+    ) -> Request {
         Request {
             store: self.clone(),
             operation,
@@ -63,8 +68,13 @@ impl Request {
         self.fault.as_ref()
     }
 
-    /// Takes the body off the wire. Bytes are copied: a network would not keep the sender's buffers.
-    pub(super) async fn receive(&mut self, payload: &Payload, wire: &Meter) -> Result<Bytes, StoreError> {
+    /// Takes the body off the wire. Bytes are copied: a network would not keep the sender's
+    /// buffers.
+    pub(super) async fn receive(
+        &mut self,
+        payload: &Payload,
+        wire: &Meter,
+    ) -> Result<Bytes, StoreError> {
         if self.fault == Some(Fault::LoseRequest) {
             // The client's side of the connection has taken the body; the store's never gets it.
             let _ = wire.begin() && wire.add(payload.size_bytes());
@@ -188,7 +198,8 @@ impl Request {
     fn unreadable(&mut self, error: BodyError) -> StoreError {
         self.fate = Fate::Failed(StoreErrorKind::Source);
         let kind = StoreErrorKind::Source;
-        StoreError::local(self.operation, kind, "the bytes to send could not be read").with_source(error)
+        StoreError::local(self.operation, kind, "the bytes to send could not be read")
+            .with_source(error)
     }
 }
 

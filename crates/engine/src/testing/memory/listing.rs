@@ -3,7 +3,9 @@
 use haul_parts::{Bucket, Key};
 
 use super::world::{Object, OpenUpload, World};
-use crate::remote::{Listing, ListingEntry, Operation, StoreError, UploadMarker, UploadSummary, UploadsPage};
+use crate::remote::{
+    Listing, ListingEntry, Operation, StoreError, UploadMarker, UploadSummary, UploadsPage,
+};
 
 impl World {
     pub(super) fn list_objects(
@@ -20,11 +22,14 @@ impl World {
         let mut entries: Vec<ListingEntry> = vec![];
         for (key, object) in &bucket.objects {
             let name = key.as_str();
-            if !name.starts_with(prefix) || behind.as_ref().is_some_and(|token| token.covers(name)) {
+            if !name.starts_with(prefix) || behind.as_ref().is_some_and(|token| token.covers(name))
+            {
                 continue;
             }
             let entry = match common_prefix(name, prefix, delimiter) {
-                Some(common) if entries.last() == Some(&ListingEntry::CommonPrefix(common.into())) => {
+                Some(common)
+                    if entries.last() == Some(&ListingEntry::CommonPrefix(common.into())) =>
+                {
                     continue;
                 }
                 Some(common) => ListingEntry::CommonPrefix(common.into()),
@@ -65,7 +70,9 @@ impl World {
         let mut rest = bucket
             .uploads
             .iter()
-            .filter(|((key, sequence), _)| key.as_str().starts_with(prefix) && behind(key, *sequence))
+            .filter(|((key, sequence), _)| {
+                key.as_str().starts_with(prefix) && behind(key, *sequence)
+            })
             .map(|((key, _), upload)| summary(key, upload));
         let uploads: Vec<_> = rest.by_ref().take(page_max).collect();
         let next = if rest.next().is_some() { uploads.last().map(marker) } else { None };
@@ -133,7 +140,9 @@ impl Token {
     fn covers(&self, name: &str) -> bool {
         match self {
             Self::Key(key) => name <= key.as_str(),
-            Self::CommonPrefix(prefix) => name < prefix.as_str() || name.starts_with(prefix.as_str()),
+            Self::CommonPrefix(prefix) => {
+                name < prefix.as_str() || name.starts_with(prefix.as_str())
+            }
         }
     }
 }

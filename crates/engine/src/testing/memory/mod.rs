@@ -1,9 +1,10 @@
 //! A store in memory that fails on demand: for tests of the engine and of programs that embed it.
 //!
-//! It is a small real store and no mock: it keeps buckets, uploads and objects, answers as AWS documents
-//! (or as another store is known to, see [`Quirks`]), computes every checksum from the bytes that arrived, and
-//! passes the suite in [`crate::testing::conformance`]. [`Faults`] come between the client and it, by script or
-//! from a seed. Time is tokio's, so that a paused clock works.
+//! It is a small real store and no mock: it keeps buckets, uploads and objects, answers as AWS
+//! documents (or as another store is known to, see [`Quirks`]), computes every checksum from the
+//! bytes that arrived, and passes the suite in [`crate::testing::conformance`]. [`Faults`] come
+//! between the client and it, by script or from a seed. Time is tokio's, so that a paused clock
+//! works.
 //!
 //! ```text
 //! quirks.rs    what this store does differently from AWS
@@ -96,11 +97,16 @@ impl MemoryStore {
         self.world().object_bytes(object)
     }
 
-    /// The CRC64NVME of everything that ever stood at a key, oldest first; a bounded memory. What was visible
-    /// for a moment counts (P1).
+    /// The CRC64NVME of everything that ever stood at a key, oldest first; a bounded memory. What
+    /// was visible for a moment counts (P1).
     pub fn published(&self, object: &ObjectRef) -> Vec<Checksum> {
         let world = self.world();
-        world.published.iter().filter(|(at, _)| at == object).map(|(_, checksum)| *checksum).collect()
+        world
+            .published
+            .iter()
+            .filter(|(at, _)| at == object)
+            .map(|(_, checksum)| *checksum)
+            .collect()
     }
 
     /// Every unfinished upload, sorted by bucket, key and time of initiation.
@@ -108,7 +114,8 @@ impl MemoryStore {
         self.world().open_uploads()
     }
 
-    /// Removes an unfinished upload as a lifecycle rule does. False when there is none of that name.
+    /// Removes an unfinished upload as a lifecycle rule does. False when there is none of that
+    /// name.
     pub fn expire_upload(&self, upload_id: &UploadId) -> bool {
         self.world().expire_upload(upload_id)
     }
@@ -133,7 +140,8 @@ impl MemoryStore {
         self.ledger().parts_in_flight_most
     }
 
-    /// What was asked and what became of it, in the order of the ends of requests; a bounded memory.
+    /// What was asked and what became of it, in the order of the ends of requests; a bounded
+    /// memory.
     pub fn history(&self) -> Vec<Call> {
         self.ledger().history.iter().cloned().collect()
     }
@@ -153,7 +161,8 @@ impl Default for MemoryStore {
     }
 }
 
-/// A panic of another holder leaves nothing half-done here: every change is a single assignment or insert.
+/// A panic of another holder leaves nothing half-done here: every change is a single assignment or
+/// insert.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

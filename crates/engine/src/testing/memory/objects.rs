@@ -7,7 +7,8 @@ use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, Hasher, PartNu
 
 use super::world::{Object, World, md5};
 use crate::remote::{
-    GetRequest, ObjectAttributes, ObjectHead, ObjectRef, Operation, StoreError, StoredPart, UploadedPart,
+    GetRequest, ObjectAttributes, ObjectHead, ObjectRef, Operation, StoreError, StoredPart,
+    UploadedPart,
 };
 
 /// Of PutObject, without the way the bytes came.
@@ -22,14 +23,19 @@ pub(super) struct Put {
 }
 
 impl World {
-    pub(super) fn put_object(&mut self, object: &ObjectRef, put: &Put) -> Result<UploadedPart, StoreError> {
+    pub(super) fn put_object(
+        &mut self,
+        object: &ObjectRef,
+        put: &Put,
+    ) -> Result<UploadedPart, StoreError> {
         let operation = Operation::PutObject;
         self.check_body(operation, &put.bytes, put.checksum.as_ref())?;
         self.check_body(operation, &put.bytes, put.md5.as_ref())?;
         self.check_target(operation, object, put.if_none_match, put.if_match.as_ref())?;
         let (etag, etag_is_opaque) = self.etag(ETag::from_md5(md5(&put.bytes)));
         let sent = put.checksum.as_ref().map(Checksum::algorithm);
-        let algorithm = sent.filter(|sent| *sent != ChecksumAlgorithm::Md5).or(self.quirks.default_checksum);
+        let algorithm =
+            sent.filter(|sent| *sent != ChecksumAlgorithm::Md5).or(self.quirks.default_checksum);
         let checksum = algorithm
             .filter(|_| self.quirks.echo_checksums)
             .map(|algorithm| Hasher::checksum(algorithm, &put.bytes));
@@ -128,7 +134,11 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn stored(&mut self, operation: Operation, object: &ObjectRef) -> Result<&Object, StoreError> {
+    pub(super) fn stored(
+        &mut self,
+        operation: Operation,
+        object: &ObjectRef,
+    ) -> Result<&Object, StoreError> {
         let bucket = self.bucket(operation, &object.bucket)?;
         bucket.objects.get(&object.key).ok_or_else(|| no_such_key(operation))
     }

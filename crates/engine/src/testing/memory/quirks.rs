@@ -1,4 +1,5 @@
-//! What a store does differently from AWS, as data. Source: `reference/stores.md`, each seen on a real server.
+//! What a store does differently from AWS, as data. Source: `reference/stores.md`, each seen on a
+//! real server.
 
 use std::time::Duration;
 
@@ -44,7 +45,8 @@ pub struct Quirks {
     pub conditional_copies: bool,
     /// Writing a key removes the open uploads of that key.
     pub overwriting_drops_uploads: bool,
-    /// Create says that a lifecycle rule will remove the upload after so long (`x-amz-abort-date`); nothing does.
+    /// Create says that a lifecycle rule will remove the upload after so long (`x-amz-abort-date`);
+    /// nothing does.
     pub aborts_after: Option<Duration>,
 }
 
@@ -53,7 +55,8 @@ pub struct Quirks {
 pub enum EtagKind {
     /// MD5 of a part, md5-of-md5s-N of an object.
     Md5,
-    /// Something else of the same shape, and the answer says that the object is encrypted (SSE-KMS).
+    /// Something else of the same shape, and the answer says that the object is encrypted
+    /// (SSE-KMS).
     Encrypted,
     /// Text of no known shape.
     Opaque,
@@ -101,7 +104,8 @@ impl Quirks {
         aborts_after: None,
     };
 
-    /// Ceph RGW 16.2.15: takes wrong checksums, answers 500 where 404 belongs, wants every part listed.
+    /// Ceph RGW 16.2.15: takes wrong checksums, answers 500 where 404 belongs, wants every part
+    /// listed.
     pub const CEPH_RGW_16: Quirks = Quirks {
         echo_checksums: false,
         verify_checksums: false,
@@ -116,7 +120,8 @@ impl Quirks {
         ..Quirks::AWS
     };
 
-    /// Garage 2.5.0: no minimum of part sizes, a repeated Complete fails, overwriting a key drops its uploads.
+    /// Garage 2.5.0: no minimum of part sizes, a repeated Complete fails, overwriting a key drops
+    /// its uploads.
     pub const GARAGE_2: Quirks = Quirks {
         part_size_min_bytes: 0,
         wrong_checksum_code: "InvalidDigest",

@@ -14,9 +14,10 @@ use super::link::{broken, flip_a_bit};
 use super::objects::Put;
 use super::uploads::Landing;
 use crate::remote::{
-    CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, GetRequest, ListedBucket,
-    Listing, ObjectBody, ObjectHead, ObjectRef, Operation, PartCopyRequest, PartRequest, PartsPage,
-    PutRequest, Store, StoreError, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, GetRequest,
+    ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, Operation, PartCopyRequest,
+    PartRequest, PartsPage, PutRequest, Store, StoreError, StoredPart, UploadMarker, UploadRef,
+    UploadedPart, UploadsPage,
 };
 
 /// Bytes of one item of a GetObject stream.
@@ -34,7 +35,11 @@ impl Store for MemoryStore {
         asked.carry_out(move |world| world.create_upload(&object, &request)).await
     }
 
-    async fn upload_part(&self, upload: &UploadRef, part: PartRequest) -> Result<UploadedPart, StoreError> {
+    async fn upload_part(
+        &self,
+        upload: &UploadRef,
+        part: PartRequest,
+    ) -> Result<UploadedPart, StoreError> {
         let mut asked = self.ask_of_part(Operation::UploadPart, &upload.upload_id, part.number);
         let bytes = asked.receive(&part.payload, &part.wire).await?;
         let landing = match asked.fault() {
@@ -93,7 +98,11 @@ impl Store for MemoryStore {
         asked.carry_out(move |world| world.list_uploads(&bucket, &prefix, after.as_ref())).await
     }
 
-    async fn put_object(&self, object: &ObjectRef, request: PutRequest) -> Result<UploadedPart, StoreError> {
+    async fn put_object(
+        &self,
+        object: &ObjectRef,
+        request: PutRequest,
+    ) -> Result<UploadedPart, StoreError> {
         let mut asked = self.ask(Operation::PutObject);
         let bytes = asked.receive(&request.payload, &request.wire).await?;
         let PutRequest { attributes, checksum, md5, if_none_match, if_match, .. } = request;
@@ -127,9 +136,14 @@ impl Store for MemoryStore {
         asked.carry_out(move |world| world.upload_part_copy(&to, &request, landing)).await
     }
 
-    async fn get_object_tagging(&self, object: &ObjectRef) -> Result<BTreeMap<String, String>, StoreError> {
+    async fn get_object_tagging(
+        &self,
+        object: &ObjectRef,
+    ) -> Result<BTreeMap<String, String>, StoreError> {
         let object = object.clone();
-        self.ask(Operation::GetObjectTagging).carry_out(move |world| world.get_object_tagging(&object)).await
+        self.ask(Operation::GetObjectTagging)
+            .carry_out(move |world| world.get_object_tagging(&object))
+            .await
     }
 
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
@@ -143,14 +157,21 @@ impl Store for MemoryStore {
         number: PartNumber,
     ) -> Result<Option<StoredPart>, StoreError> {
         let object = object.clone();
-        self.ask(Operation::HeadObject).carry_out(move |world| world.head_part(&object, number)).await
+        self.ask(Operation::HeadObject)
+            .carry_out(move |world| world.head_part(&object, number))
+            .await
     }
 
-    async fn get_object(&self, object: &ObjectRef, request: &GetRequest) -> Result<ObjectBody, StoreError> {
+    async fn get_object(
+        &self,
+        object: &ObjectRef,
+        request: &GetRequest,
+    ) -> Result<ObjectBody, StoreError> {
         let (object, request) = (object.clone(), request.clone());
         let asked = self.ask(Operation::GetObject);
         let fault = asked.fault().cloned();
-        let (head, mut bytes) = asked.carry_out(move |world| world.get_object(&object, &request)).await?;
+        let (head, mut bytes) =
+            asked.carry_out(move |world| world.get_object(&object, &request)).await?;
         let mut end = None;
         match fault {
             Some(Fault::CutBody) => {
@@ -166,7 +187,12 @@ impl Store for MemoryStore {
         }
         let slices = slices(bytes).map(Ok).chain(end);
         let announced_bytes = Some(head.size_bytes);
-        Ok(ObjectBody { head, announced_bytes, ignores_range: false, bytes: Box::pin(stream::iter(slices)) })
+        Ok(ObjectBody {
+            head,
+            announced_bytes,
+            ignores_range: false,
+            bytes: Box::pin(stream::iter(slices)),
+        })
     }
 
     async fn list_objects(
@@ -177,7 +203,8 @@ impl Store for MemoryStore {
         continuation: Option<&str>,
     ) -> Result<Listing, StoreError> {
         let (bucket, prefix) = (bucket.clone(), prefix.to_owned());
-        let (delimiter, continuation) = (delimiter.map(str::to_owned), continuation.map(str::to_owned));
+        let (delimiter, continuation) =
+            (delimiter.map(str::to_owned), continuation.map(str::to_owned));
         let asked = self.ask(Operation::ListObjectsV2);
         asked
             .carry_out(move |world| {

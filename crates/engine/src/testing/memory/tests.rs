@@ -9,8 +9,8 @@ use haul_parts::{Bucket, ChecksumAlgorithm, Hasher, Key, PartNumber};
 use super::*;
 use crate::body::Payload;
 use crate::remote::{
-    CompleteRequest, CompletedPart, CreateRequest, Meter, PartRequest, Store, StoreError, StoreErrorKind,
-    UploadedPart,
+    CompleteRequest, CompletedPart, CreateRequest, Meter, PartRequest, Store, StoreError,
+    StoreErrorKind, UploadedPart,
 };
 use crate::testing::conformance::{self, Expectations};
 
@@ -29,7 +29,8 @@ fn store(faults: Faults) -> MemoryStore {
 }
 
 async fn create(store: &MemoryStore) -> UploadRef {
-    let created = store.create_multipart_upload(&object(), &CreateRequest::default()).await.unwrap();
+    let created =
+        store.create_multipart_upload(&object(), &CreateRequest::default()).await.unwrap();
     UploadRef { object: object(), upload_id: created.upload_id }
 }
 
@@ -56,7 +57,11 @@ fn of(part: &UploadedPart) -> CompleteRequest {
 async fn conforms(quirks: Quirks, expectations: Expectations) {
     for (part_size_min_bytes, page_max) in [(10_000, 3), (expectations.part_size_min_bytes, 1000)] {
         let quirks = Quirks {
-            part_size_min_bytes: if expectations.enforces_part_size { part_size_min_bytes } else { 0 },
+            part_size_min_bytes: if expectations.enforces_part_size {
+                part_size_min_bytes
+            } else {
+                0
+            },
             page_max: usize::from(page_max),
             ..quirks.clone()
         };
@@ -74,7 +79,8 @@ async fn it_conforms_as_aws() {
 
 #[tokio::test]
 async fn it_conforms_as_ceph() {
-    let expectations = Expectations { conditional_put: true, heads_parts: true, ..Expectations::CEPH_RGW_16 };
+    let expectations =
+        Expectations { conditional_put: true, heads_parts: true, ..Expectations::CEPH_RGW_16 };
     conforms(Quirks::CEPH_RGW_16, expectations).await;
 }
 
@@ -93,7 +99,8 @@ async fn it_conforms_with_etags_that_are_no_md5() {
     conforms(Quirks { etags: EtagKind::Encrypted, ..Quirks::AWS }, expectations).await;
 }
 
-/// A suite that cannot fail proves nothing: every deviation of Ceph is noticed when AWS is expected.
+/// A suite that cannot fail proves nothing: every deviation of Ceph is noticed when AWS is
+/// expected.
 #[tokio::test]
 async fn the_suite_notices_what_deviates() {
     let ceph = MemoryStore::new(Quirks::CEPH_RGW_16).with_bucket(&bucket());
@@ -204,7 +211,8 @@ async fn a_part_may_lag_behind_in_listings() {
     store.complete_multipart_upload(&upload, &of(&part)).await.unwrap();
 }
 
-/// Trap 23: "after Abort, in-flight parts may still succeed: abort again until ListParts gives 404".
+/// Trap 23: "after Abort, in-flight parts may still succeed: abort again until ListParts gives
+/// 404".
 #[tokio::test]
 async fn a_part_may_land_after_the_first_abort() {
     let store = store(Faults::none().on(Operation::UploadPart, 1, Fault::LandAfterAbort));

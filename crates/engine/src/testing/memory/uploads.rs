@@ -1,12 +1,14 @@
 //! The multipart operations but for Complete: create, send a part, list, abort.
 
 use bytes::Bytes;
-use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, Hasher, Key, PartNumber, UploadId};
+use haul_parts::{
+    Checksum, ChecksumAlgorithm, ChecksumType, ETag, Hasher, Key, PartNumber, UploadId,
+};
 
 use super::world::{BucketWorld, OpenUpload, Part, World, md5};
 use crate::remote::{
-    CreateRequest, CreatedUpload, ObjectRef, Operation, PartsPage, StoreError, StoreErrorKind, StoredPart,
-    UploadRef, UploadedPart,
+    CreateRequest, CreatedUpload, ObjectRef, Operation, PartsPage, StoreError, StoreErrorKind,
+    StoredPart, UploadRef, UploadedPart,
 };
 
 /// How the part of one request is kept.
@@ -38,7 +40,8 @@ impl World {
         let sequence = self.next_sequence();
         let initiated = self.now();
         let echo = self.quirks.echo_checksums;
-        let upload_id = UploadId::new(format!("upload-{sequence}")).expect("a short text that is not empty");
+        let upload_id =
+            UploadId::new(format!("upload-{sequence}")).expect("a short text that is not empty");
         let upload = OpenUpload {
             upload_id: upload_id.clone(),
             sequence,
@@ -48,7 +51,9 @@ impl World {
             parts: std::collections::BTreeMap::new(),
             landing_after_abort: vec![],
         };
-        self.bucket(operation, &object.bucket)?.uploads.insert((object.key.clone(), sequence), upload);
+        self.bucket(operation, &object.bucket)?
+            .uploads
+            .insert((object.key.clone(), sequence), upload);
         let checksum = request.checksum.map(|(algorithm, _)| algorithm).filter(|_| echo);
         let abort_date = self.quirks.aborts_after.map(|after| jiff::Timestamp::now() + after);
         Ok(CreatedUpload { upload_id, checksum, abort_date })
@@ -68,7 +73,8 @@ impl World {
             check_declaration(declared, given)?;
         }
         self.check_body(operation, bytes, given)?;
-        let sent = given.map(Checksum::algorithm).filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5);
+        let sent =
+            given.map(Checksum::algorithm).filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5);
         let algorithm = declared.map(|(algorithm, _)| algorithm).or(sent);
         self.keep_part(operation, (upload, number), bytes, algorithm, landing)
     }
@@ -89,7 +95,8 @@ impl World {
         let checksum = kept.map(|algorithm| Hasher::checksum(algorithm, &bytes));
         let hidden_listings = if let Landing::Lagging(listings) = landing { listings } else { 0 };
         let arrived = self.now();
-        let part = Part { bytes, md5: digest, etag: etag.clone(), checksum, hidden_listings, arrived };
+        let part =
+            Part { bytes, md5: digest, etag: etag.clone(), checksum, hidden_listings, arrived };
 
         let open = self.open_upload(operation, upload)?;
         if landing == Landing::AfterAbort {
@@ -119,7 +126,8 @@ impl World {
             .filter(|(number, part)| behind(number) && part.hidden_listings == 0)
             .map(|(number, part)| stored(*number, part));
         let parts: Vec<_> = visible.by_ref().take(page_max).collect();
-        let next = if visible.next().is_some() { parts.last().map(|part| part.number) } else { None };
+        let next =
+            if visible.next().is_some() { parts.last().map(|part| part.number) } else { None };
         if next.is_none() {
             // A listing has been read to its end.
             open.parts.values_mut().for_each(|part| {
@@ -155,13 +163,22 @@ impl World {
 }
 
 /// An upload of that key; an id of another key does not count.
-fn find<'a>(bucket: &'a mut BucketWorld, key: &Key, upload_id: &UploadId) -> Option<&'a mut OpenUpload> {
+fn find<'a>(
+    bucket: &'a mut BucketWorld,
+    key: &Key,
+    upload_id: &UploadId,
+) -> Option<&'a mut OpenUpload> {
     let of_key = (key.clone(), 0)..=(key.clone(), u64::MAX);
-    bucket.uploads.range_mut(of_key).map(|(_, upload)| upload).find(|upload| upload.upload_id == *upload_id)
+    bucket
+        .uploads
+        .range_mut(of_key)
+        .map(|(_, upload)| upload)
+        .find(|upload| upload.upload_id == *upload_id)
 }
 
 pub(super) fn no_such_upload(operation: Operation) -> StoreError {
-    let message = "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.";
+    let message = "The specified upload does not exist. The upload ID may be invalid, or the \
+        upload may have been aborted or completed.";
     StoreError::answered(operation, 404, Some("NoSuchUpload"), message)
 }
 
@@ -171,7 +188,8 @@ fn check_declaration(
     given: Option<&Checksum>,
 ) -> Result<(), StoreError> {
     let Some((expected, kind)) = declared else { return Ok(()) };
-    let found = given.map(Checksum::algorithm).filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5);
+    let found =
+        given.map(Checksum::algorithm).filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5);
     let actual = match found {
         Some(found) if found == expected => return Ok(()),
         Some(found) => found.s3_name(),
@@ -179,7 +197,8 @@ fn check_declaration(
         None => "null",
     };
     let message = format!(
-        "Checksum Type mismatch occurred, expected checksum Type: {expected}, actual checksum Type: {actual}"
+        "Checksum Type mismatch occurred, expected checksum Type: {expected}, actual checksum \
+         Type: {actual}"
     );
     Err(StoreError::answered(Operation::UploadPart, 400, Some("InvalidRequest"), &message))
 }

@@ -1,7 +1,7 @@
 //! Buckets and what is in them: the state that every operation works on, behind one lock.
 //!
-//! Each operation is one call that sees and leaves a whole world; there is nothing half-done to observe.
-//! Deliberately unaware of faults, links and counters.
+//! Each operation is one call that sees and leaves a whole world; there is nothing half-done to
+//! observe. Deliberately unaware of faults, links and counters.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use super::ledger::HISTORY_MAX;
 use super::quirks::{EtagKind, Quirks};
 use crate::remote::{
-    CompleteRequest, CompletedObject, ListedBucket, ObjectAttributes, ObjectRef, Operation, StoreError,
-    UploadRef,
+    CompleteRequest, CompletedObject, ListedBucket, ObjectAttributes, ObjectRef, Operation,
+    StoreError, UploadRef,
 };
 
 #[derive(Debug)]
@@ -98,7 +98,8 @@ impl World {
 
     /// The time by tokio's clock, which may be paused.
     pub(super) fn now(&self) -> Timestamp {
-        let elapsed = SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX);
+        let elapsed =
+            SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX);
         self.epoch.checked_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 
@@ -128,7 +129,12 @@ impl World {
         if self.add_bucket(bucket) {
             Ok(())
         } else {
-            Err(StoreError::answered(operation, 409, Some("BucketAlreadyOwnedByYou"), "you own it already"))
+            Err(StoreError::answered(
+                operation,
+                409,
+                Some("BucketAlreadyOwnedByYou"),
+                "you own it already",
+            ))
         }
     }
 
@@ -213,8 +219,8 @@ impl World {
         Ok(())
     }
 
-    /// The ETag of bytes with this MD5 (of a multipart object: of the MD5s of its parts), and whether the
-    /// answer says that it is no MD5.
+    /// The ETag of bytes with this MD5 (of a multipart object: of the MD5s of its parts), and
+    /// whether the answer says that it is no MD5.
     pub(super) fn etag(&self, plain: ETag) -> (ETag, bool) {
         match self.quirks.etags {
             EtagKind::Md5 => (plain, false),
@@ -225,7 +231,8 @@ impl World {
         }
     }
 
-    /// Checks what came with a body against the body. MD5 is `Content-MD5`, which every store checks.
+    /// Checks what came with a body against the body. MD5 is `Content-MD5`, which every store
+    /// checks.
     pub(super) fn check_body(
         &self,
         operation: Operation,
@@ -237,8 +244,10 @@ impl World {
         let checked = is_md5 || self.quirks.verify_checksums;
         if checked && Hasher::checksum(given.algorithm(), bytes) != *given {
             let code = if is_md5 { "BadDigest" } else { self.quirks.wrong_checksum_code };
-            let message =
-                format!("The {} you specified did not match the calculated checksum.", given.algorithm());
+            let message = format!(
+                "The {} you specified did not match the calculated checksum.",
+                given.algorithm()
+            );
             return Err(StoreError::answered(operation, 400, Some(code), &message));
         }
         Ok(())

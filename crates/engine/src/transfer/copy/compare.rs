@@ -7,8 +7,9 @@ use crate::remote::ObjectHead;
 use crate::transfer::mover::SentPart;
 use crate::transfer::upload::full_object;
 
-/// Compares what the store says of the source with what is known of the copy: its ETag, and its checksum of the full
-/// object. Only a checksum can disprove: ETags of the same bytes differ where one of them is encrypted or cut otherwise.
+/// Compares what the store says of the source with what is known of the copy: its ETag, and its
+/// checksum of the full object. Only a checksum can disprove: ETags of the same bytes differ where
+/// one of them is encrypted or cut otherwise.
 ///
 /// # Errors
 /// What differs.
@@ -30,7 +31,8 @@ pub(super) fn whole(
     Ok(if same_etag { CopyProof::ETag } else { CopyProof::Unproven })
 }
 
-/// The same of a copy that is still in parts: its ETag is the hash of their MD5s, its checksum combined from theirs.
+/// The same of a copy that is still in parts: its ETag is the hash of their MD5s, its checksum
+/// combined from theirs.
 ///
 /// # Errors
 /// What differs.
@@ -69,8 +71,14 @@ mod tests {
 
     #[test]
     fn etags_prove_only_if_they_are_strong_and_disprove_nothing() {
-        assert_eq!(whole(&head("\"a\"", None), Some(&"\"b\"".into()), None), Ok(CopyProof::Unproven));
-        assert_eq!(whole(&head("W/\"a\"", None), Some(&"W/\"a\"".into()), None), Ok(CopyProof::Unproven));
+        assert_eq!(
+            whole(&head("\"a\"", None), Some(&"\"b\"".into()), None),
+            Ok(CopyProof::Unproven)
+        );
+        assert_eq!(
+            whole(&head("W/\"a\"", None), Some(&"W/\"a\"".into()), None),
+            Ok(CopyProof::Unproven)
+        );
         assert_eq!(whole(&head("", None), Some(&"".into()), None), Ok(CopyProof::Unproven));
     }
 }

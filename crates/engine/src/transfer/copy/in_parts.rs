@@ -38,7 +38,8 @@ pub(super) async fn upload_of(
     let tags = match origin.tags().await {
         Ok(tags) => tags,
         Err(error) => {
-            let message = format!("the tags of {} cannot be read and are not copied: {error}", origin.name());
+            let message =
+                format!("the tags of {} cannot be read and are not copied: {error}", origin.name());
             context.events.send(Event::Warning { message });
             Default::default()
         }
@@ -103,14 +104,16 @@ impl Copied {
 impl PartMaker for Copied {
     fn mover(&self, upload: &UploadRef) -> Option<Arc<dyn Mover>> {
         let layout = self.layout.clone()?;
-        let (store, origin, upload) = (Arc::clone(&self.store), Arc::clone(&self.origin), upload.clone());
+        let (store, origin, upload) =
+            (Arc::clone(&self.store), Arc::clone(&self.origin), upload.clone());
         Some(Arc::new(PartCopier { store, origin, upload, layout }))
     }
 
     async fn check(&self, parts: &[SentPart]) -> Result<(), Error> {
         self.origin.check_unchanged().await?;
         let proof = compare::parts(self.origin.head(), parts);
-        let proof = proof.map_err(|detail| Error::Corrupt { object: self.origin.object.clone(), detail })?;
+        let proof = proof
+            .map_err(|detail| Error::Corrupt { object: self.origin.object.clone(), detail })?;
         if proof == CopyProof::Unproven && self.require_proof {
             return Err(Error::Unproven { object: self.target.clone(), part: PartNumber::MIN });
         }
@@ -175,7 +178,8 @@ impl Mover for PartCopier {
                 matches!(error.kind, Kind::PreconditionFailed | Kind::NoSuchKey | Kind::Rejected);
             // Where the source cannot be looked at either, the refusal says more.
             if concerns_the_source
-                && let Err(changed @ Error::ObjectChanged { .. }) = self.origin.check_unchanged().await
+                && let Err(changed @ Error::ObjectChanged { .. }) =
+                    self.origin.check_unchanged().await
             {
                 return Err(PartFailure::Source(changed));
             }

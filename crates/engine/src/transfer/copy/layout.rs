@@ -1,7 +1,8 @@
 //! How a source is cut into parts, so that its copy is cut the same and has the same ETag.
 //!
-//! HeadObject tells of each part; where the store does not know `partNumber`, the number of parts in the ETag is held
-//! against the part sizes that tools use. A wrong guess costs the ETag, never a byte: the parts cover the object anyway.
+//! HeadObject tells of each part; where the store does not know `partNumber`, the number of parts
+//! in the ETag is held against the part sizes that tools use. A wrong guess costs the ETag, never a
+//! byte: the parts cover the object anyway.
 
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ use crate::remote::StoredPart;
 /// HeadObject requests at once, where every part has to be asked for.
 const HEADS_AT_ONCE: usize = 16;
 
-/// Part sizes that tools use, in MiB: Haul and aws-cli 8, rclone and boto3 5 and 8, s5cmd 50, MinIO 16 and 64.
+/// Part sizes that tools use, in MiB: Haul and aws-cli 8, rclone and boto3 5 and 8, s5cmd 50, MinIO
+/// 16 and 64.
 const USUAL_MIB: [u64; 14] = [8, 5, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 256, 512];
 
 /// The parts of a copy.
@@ -30,9 +32,14 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Equal parts of the size that the caller chose, or of one that follows from the length.
-    pub(super) fn chosen(source: &ObjectRef, size_bytes: u64, options: &CopyOptions) -> Result<Self, Error> {
+    pub(super) fn chosen(
+        source: &ObjectRef,
+        size_bytes: u64,
+        options: &CopyOptions,
+    ) -> Result<Self, Error> {
         let plan = PartPlan::new(size_bytes, &options.limits, options.part_size_bytes);
-        let plan = plan.map_err(|error| Error::Plan { source_name: source.to_string(), source: error })?;
+        let plan =
+            plan.map_err(|error| Error::Plan { source_name: source.to_string(), source: error })?;
         Ok(Self { plan, unequal: None })
     }
 
@@ -62,7 +69,9 @@ impl Layout {
             return Some(Self { plan, unequal: None });
         }
         let unequal = Self::unequal(origin, limits, count).await;
-        unequal.or_else(|| Some(Self { plan: PartPlan::new(size_bytes, limits, None).ok()?, unequal: None }))
+        unequal.or_else(|| {
+            Some(Self { plan: PartPlan::new(size_bytes, limits, None).ok()?, unequal: None })
+        })
     }
 
     fn guessed(size_bytes: u64, limits: &Limits, count: u16) -> Option<Self> {
@@ -84,7 +93,8 @@ impl Layout {
             part(origin, planned.number).await.map(|part| part.size_bytes).ok_or(())
         }));
         let sizes: Vec<u64> = heads.buffered(HEADS_AT_ONCE).try_collect().await.ok()?;
-        let takes = |size: &u64| (limits.part_size_min_bytes..=limits.part_size_max_bytes).contains(size);
+        let takes =
+            |size: &u64| (limits.part_size_min_bytes..=limits.part_size_max_bytes).contains(size);
         let (last, before) = sizes.split_last()?;
         if !before.iter().all(takes) || *last > limits.part_size_max_bytes {
             return None;
@@ -119,7 +129,8 @@ impl Layout {
     }
 }
 
-/// The plan of equal parts of that size, if it makes that many. The only part of a short object may be below the minimum.
+/// The plan of equal parts of that size, if it makes that many. The only part of a short object may
+/// be below the minimum.
 fn equal(size_bytes: u64, limits: &Limits, part_size_bytes: u64, count: u16) -> Option<PartPlan> {
     let wanted = part_size_bytes.max(limits.part_size_min_bytes);
     let plan = PartPlan::new(size_bytes, limits, Some(wanted)).ok()?;
@@ -131,7 +142,10 @@ async fn follows(origin: &Origin, plan: &PartPlan) -> bool {
     let second = plan.parts().nth(1);
     let last = plan.parts().next_back().filter(|_| plan.part_count() > 2);
     for planned in second.into_iter().chain(last) {
-        if part(origin, planned.number).await.is_none_or(|part| part.size_bytes != planned.size_bytes) {
+        if part(origin, planned.number)
+            .await
+            .is_none_or(|part| part.size_bytes != planned.size_bytes)
+        {
             return false;
         }
     }
@@ -157,6 +171,10 @@ mod tests {
         assert_eq!(guessed(100 * MIB, 2), (50, 2));
         assert_eq!(guessed(77 * MIB, 7), (11, 7));
         assert_eq!(guessed(3 * MIB, 1), (8, 1));
-        assert_eq!(guessed(100 * MIB, 99), (8, 13), "nothing fits: as an upload of this length is cut");
+        assert_eq!(
+            guessed(100 * MIB, 99),
+            (8, 13),
+            "nothing fits: as an upload of this length is cut"
+        );
     }
 }

@@ -1,10 +1,11 @@
 //! Copies from store to store.
 //!
-//! The store moves the bytes where it can: by CopyObject an object of at most 5 GiB that was put in one piece, by
-//! UploadPartCopy everything else, cut as its source is cut, because CopyObject would change the ETag of an object that
-//! was made of parts. Where the store cannot, or source and target are in two stores, the bytes are streamed through the
-//! memory budget ([`relay`]). Every form is bound to one version of the source ([`origin`]), and the copy is held against
-//! what the store says of that version ([`compare`]).
+//! The store moves the bytes where it can: by CopyObject an object of at most 5 GiB that was put in
+//! one piece, by UploadPartCopy everything else, cut as its source is cut, because CopyObject would
+//! change the ETag of an object that was made of parts. Where the store cannot, or source and
+//! target are in two stores, the bytes are streamed through the memory budget ([`relay`]). Every
+//! form is bound to one version of the source ([`origin`]), and the copy is held against what the
+//! store says of that version ([`compare`]).
 
 mod compare;
 mod in_parts;
@@ -32,8 +33,8 @@ use crate::remote::{ObjectAttributes, ObjectRef, Operation, Store, StoreErrorKin
 /// How to copy. Construct with `..Default::default()`.
 #[derive(Clone, Debug)]
 pub struct CopyOptions {
-    /// What the copy carries instead of what its source carries, field by field: what is `None` or empty is kept. The
-    /// storage class and the website redirect are never inherited.
+    /// What the copy carries instead of what its source carries, field by field: what is `None` or
+    /// empty is kept. The storage class and the website redirect are never inherited.
     pub attributes: ObjectAttributes,
     /// Bytes of every part but the last; `None`: as the source is cut, else chosen from the length.
     pub part_size_bytes: Option<u64>,
@@ -126,7 +127,8 @@ struct Context {
     progress: Progress,
 }
 
-/// Starts a copy of `source`, in `source_store` if that is another one, to `target` over what an engine shares.
+/// Starts a copy of `source`, in `source_store` if that is another one, to `target` over what an
+/// engine shares.
 pub(crate) fn start(
     resources: &Resources,
     source_store: Option<Arc<dyn Store>>,
@@ -159,7 +161,9 @@ async fn run(context: Context, mut stop: StopSignal) -> Result<CopyReport, Error
     let copied = match (&context.source_store, &layout) {
         (Some(_), _) => return relay::copy(&context, origin, layout, stop).await,
         (None, _) if in_one_request => one_request::copy(&context, &origin, stop.clone()).await,
-        (None, Some(layout)) => in_parts::copy(&context, &origin, layout.clone(), stop.clone()).await,
+        (None, Some(layout)) => {
+            in_parts::copy(&context, &origin, layout.clone(), stop.clone()).await
+        }
         (None, None) => {
             let layout = Layout::chosen(&context.source, size_bytes, &context.options)?;
             in_parts::copy(&context, &origin, layout, stop.clone()).await
@@ -167,7 +171,8 @@ async fn run(context: Context, mut stop: StopSignal) -> Result<CopyReport, Error
     };
     match copied {
         Err(error) if is_unsupported(&error) => {
-            let reason = "the store does not copy by itself: the bytes are streamed through this machine";
+            let reason =
+                "the store does not copy by itself: the bytes are streamed through this machine";
             context.events.send(Event::Restarting { reason: reason.into() });
             relay::copy(&context, origin, layout, stop).await
         }
@@ -180,7 +185,9 @@ async fn prepare(context: &Context) -> Result<(Arc<Origin>, Option<Layout>), Err
     let origin = Origin::find(context).await?;
     let layout = match context.options.part_size_bytes {
         Some(part) if part >= origin.head().size_bytes => None,
-        Some(_) => Some(Layout::chosen(&context.source, origin.head().size_bytes, &context.options)?),
+        Some(_) => {
+            Some(Layout::chosen(&context.source, origin.head().size_bytes, &context.options)?)
+        }
         None => Layout::of_source(&origin, &context.options.limits).await,
     };
     Ok((Arc::new(origin), layout))
@@ -197,7 +204,8 @@ impl Context {
     /// Whether the copy is to carry anything but what its source carries.
     fn replaces_attributes(&self) -> bool {
         let wanted = &self.options.attributes;
-        let kept = ObjectAttributes { storage_class: wanted.storage_class.clone(), ..Default::default() };
+        let kept =
+            ObjectAttributes { storage_class: wanted.storage_class.clone(), ..Default::default() };
         *wanted != kept
     }
 
@@ -208,8 +216,11 @@ impl Context {
         tags: &std::collections::BTreeMap<String, String>,
     ) -> ObjectAttributes {
         let (wanted, kept) = (&self.options.attributes, &origin.head().attributes);
-        let either = |wanted: &Option<String>, kept: &Option<String>| wanted.clone().or_else(|| kept.clone());
-        let mut metadata = if wanted.metadata.is_empty() { &kept.metadata } else { &wanted.metadata }.clone();
+        let either = |wanted: &Option<String>, kept: &Option<String>| {
+            wanted.clone().or_else(|| kept.clone())
+        };
+        let mut metadata =
+            if wanted.metadata.is_empty() { &kept.metadata } else { &wanted.metadata }.clone();
         // It names the upload of the source.
         metadata.remove(TOKEN_METADATA);
         ObjectAttributes {
@@ -244,7 +255,9 @@ impl Context {
 /// The algorithm by which a copy in parts can be compared with its source.
 fn comparable_algorithm(origin: &Origin) -> ChecksumAlgorithm {
     match origin.head().checksum {
-        Some((checksum, ChecksumType::FullObject)) if checksum.algorithm().combines() => checksum.algorithm(),
+        Some((checksum, ChecksumType::FullObject)) if checksum.algorithm().combines() => {
+            checksum.algorithm()
+        }
         _ => ChecksumAlgorithm::Crc64Nvme,
     }
 }

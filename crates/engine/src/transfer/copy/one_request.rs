@@ -1,19 +1,24 @@
 //! A copy by CopyObject, which is whole or nothing by itself.
 //!
-//! It cannot be taken back. A request whose answer is lost, or not waited for, may have replaced the target or may still do
-//! so: then the target is looked at (P6). Where the copy replaces metadata it carries a token of ours; otherwise it is ours
-//! if it is what the source is and was written since. What that does not settle is reported as a doubt.
+//! It cannot be taken back. A request whose answer is lost, or not waited for, may have replaced
+//! the target or may still do so: then the target is looked at (P6). Where the copy replaces
+//! metadata it carries a token of ours; otherwise it is ours if it is what the source is and was
+//! written since. What that does not settle is reported as a doubt.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Context, CopyMethod, CopyProof, CopyReport, Origin, TOKEN_METADATA, cancelled, compare};
+use super::{
+    Context, CopyMethod, CopyProof, CopyReport, Origin, TOKEN_METADATA, cancelled, compare,
+};
 use crate::error::Error;
 use crate::event::Event;
 use crate::pace::{Failure, Pass};
 use crate::proof::ProofCount;
-use crate::remote::{CopyRequest, ObjectHead, Operation, StoreError, StoreErrorKind as Kind, UploadedPart};
+use crate::remote::{
+    CopyRequest, ObjectHead, Operation, StoreError, StoreErrorKind as Kind, UploadedPart,
+};
 use crate::transfer::{StopRequest, StopSignal};
 
 /// Copies the source in one request.
@@ -156,7 +161,8 @@ impl Copying<'_> {
         }
     }
 
-    /// A request under way is not stopped by closing its connection; its answer is waited for as long as a pause waits.
+    /// A request under way is not stopped by closing its connection; its answer is waited for as
+    /// long as a pause waits.
     async fn last_answer(
         &self,
         copying: impl Future<Output = Result<UploadedPart, StoreError>>,
@@ -210,7 +216,9 @@ impl Copying<'_> {
                 Landed::Never
             }
             Ok(_) => unsettled("another object is there, and the copy may still replace it"),
-            Err(error) if error.kind == Kind::NoSuchKey && options.if_match.is_some() => Landed::Never,
+            Err(error) if error.kind == Kind::NoSuchKey && options.if_match.is_some() => {
+                Landed::Never
+            }
             Err(error) if error.kind == Kind::NoSuchKey => {
                 unsettled("the object is not there, and the copy may still become it")
             }
@@ -219,20 +227,24 @@ impl Copying<'_> {
     }
 
     fn is_ours(&self, head: &ObjectHead) -> bool {
-        if let (Some(token), Some(found)) = (&self.token, head.attributes.metadata.get(TOKEN_METADATA)) {
+        if let (Some(token), Some(found)) =
+            (&self.token, head.attributes.metadata.get(TOKEN_METADATA))
+        {
             return token == found;
         }
         let source = self.origin.head();
-        let same = compare::whole(source, Some(&head.etag), head.checksum.map(|(checksum, _)| checksum));
+        let same =
+            compare::whole(source, Some(&head.etag), head.checksum.map(|(checksum, _)| checksum));
         // `Last-Modified` has whole seconds.
-        let since = head.last_modified.is_some_and(|time| time.as_second() >= self.began.as_second());
+        let since =
+            head.last_modified.is_some_and(|time| time.as_second() >= self.began.as_second());
         since
             && head.size_bytes == source.size_bytes
             && matches!(same, Ok(CopyProof::ETag | CopyProof::Checksum))
     }
 
-    /// The answer is there. What it does not prove is looked for at the copy, and a source that was overwritten meanwhile
-    /// at a store that ignores the condition is found out.
+    /// The answer is there. What it does not prove is looked for at the copy, and a source that was
+    /// overwritten meanwhile at a store that ignores the condition is found out.
     async fn copied(&self, copied: UploadedPart) -> Result<CopyReport, Error> {
         let mut found = (copied.etag, copied.checksum);
         let mut proof = compare::whole(self.origin.head(), Some(&found.0), found.1);
@@ -252,7 +264,11 @@ impl Copying<'_> {
     /// The copy was found after its answer was lost.
     fn found(&self, head: ObjectHead) -> Result<CopyReport, Error> {
         let checksum = head.checksum.map(|(checksum, _)| checksum);
-        self.end(compare::whole(self.origin.head(), Some(&head.etag), checksum), head.etag, checksum)
+        self.end(
+            compare::whole(self.origin.head(), Some(&head.etag), checksum),
+            head.etag,
+            checksum,
+        )
     }
 
     fn end(
@@ -262,15 +278,23 @@ impl Copying<'_> {
         checksum: Option<haul_parts::Checksum>,
     ) -> Result<CopyReport, Error> {
         let Context { source, target, options, events, progress, .. } = self.context;
-        let proof = proof.map_err(|detail| Error::CorruptObject { object: target.clone(), detail })?;
+        let proof =
+            proof.map_err(|detail| Error::CorruptObject { object: target.clone(), detail })?;
         if proof == CopyProof::Unproven && options.require_proof {
-            return Err(Error::Unproven { object: target.clone(), part: haul_parts::PartNumber::MIN });
+            return Err(Error::Unproven {
+                object: target.clone(),
+                part: haul_parts::PartNumber::MIN,
+            });
         }
         let size_bytes = self.origin.head().size_bytes;
         progress.arrived(size_bytes);
         let mut count = ProofCount::default();
         count.add(proof.of_parts());
-        events.send(Event::Completed { etag: etag.unquoted().to_owned(), size_bytes, proof: count });
+        events.send(Event::Completed {
+            etag: etag.unquoted().to_owned(),
+            size_bytes,
+            proof: count,
+        });
         Ok(CopyReport {
             source: source.clone(),
             object: target.clone(),

@@ -1,8 +1,8 @@
 //! The source of a copy: which version of it is copied, and whether it is still there.
 //!
-//! A strong ETag is named in every request (`x-amz-copy-source-if-match`). Not every store obeys that (Ceph RGW 16.2), and a
-//! weak or missing ETag cannot be named: so the source is looked at once more before the copy appears, or, after
-//! CopyObject, where the copy does not prove itself.
+//! A strong ETag is named in every request (`x-amz-copy-source-if-match`). Not every store obeys
+//! that (Ceph RGW 16.2), and a weak or missing ETag cannot be named: so the source is looked at
+//! once more before the copy appears, or, after CopyObject, where the copy does not prove itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +33,8 @@ impl Origin {
         let store = context.source_store.as_ref().unwrap_or(&context.resources.store);
         let retry = context.resources.retry.clone();
         let head = retry.run(|| store.head_object(&context.source)).await;
-        let version = Version::of(head.map_err(|error| Error::of_store(context.source.to_string(), error))?);
+        let version =
+            Version::of(head.map_err(|error| Error::of_store(context.source.to_string(), error))?);
         Ok(Self {
             store: Arc::clone(store),
             object: context.source.clone(),
@@ -62,8 +63,8 @@ impl Origin {
         self.version.if_match().filter(|_| self.names_etag.load(Ordering::Relaxed))
     }
 
-    /// Sends no condition from now on: a proxy that weakens ETags on the way makes every one of them fail. True the first
-    /// time, if there was one.
+    /// Sends no condition from now on: a proxy that weakens ETags on the way makes every one of
+    /// them fail. True the first time, if there was one.
     pub(super) fn stop_naming_the_etag(&self) -> bool {
         self.names_etag.swap(false, Ordering::Relaxed)
     }
@@ -71,7 +72,8 @@ impl Origin {
     /// Looks whether the source is still this version.
     ///
     /// # Errors
-    /// [`Error::ObjectChanged`], which names both versions; [`Error::Store`] if the store does not answer.
+    /// [`Error::ObjectChanged`], which names both versions; [`Error::Store`] if the store does not
+    /// answer.
     pub(super) async fn check_unchanged(&self) -> Result<(), Error> {
         let changed = |detail| Error::ObjectChanged { object: self.object.clone(), detail };
         match self.retry.run(|| self.store.head_object(&self.object)).await {

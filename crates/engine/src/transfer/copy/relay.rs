@@ -1,7 +1,7 @@
 //! A copy through this machine: the source is read as an upload reads a file, and sent.
 //!
-//! For two stores, and for a store that does not copy. Everything that uploads promise holds; the parts are those of the
-//! source where they are equal, so that ETags agree.
+//! For two stores, and for a store that does not copy. Everything that uploads promise holds; the
+//! parts are those of the source where they are equal, so that ETags agree.
 
 use std::io;
 use std::pin::Pin;
@@ -44,7 +44,9 @@ pub(super) async fn copy(
         made.options.checksum = Some(checksum.algorithm());
     }
     let report = match layout {
-        Some(layout) if layout.part_size_bytes().is_some() => upload::make(made, layout.plan(), stop).await?,
+        Some(layout) if layout.part_size_bytes().is_some() => {
+            upload::make(made, layout.plan(), stop).await?
+        }
         _ => upload::run(made, stop).await?,
     };
     let report = copied.report(report, CopyMethod::Streamed);
@@ -80,7 +82,12 @@ pub(super) struct ObjectSource {
 impl ObjectSource {
     /// Must be called inside a tokio runtime.
     pub(super) fn new(origin: Arc<Origin>) -> Self {
-        Self { origin, runtime: Handle::current(), open: Mutex::default(), changed: OnceLock::new() }
+        Self {
+            origin,
+            runtime: Handle::current(),
+            open: Mutex::default(),
+            changed: OnceLock::new(),
+        }
     }
 
     async fn fill(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
@@ -92,7 +99,8 @@ impl ObjectSource {
                 Ok(read) => (done, tries) = (done + read, 0),
                 Err(error) => {
                     tries += 1;
-                    let wait = self.origin.retry.wait(tries, &Failure::from(&error), &mut rand::rng());
+                    let wait =
+                        self.origin.retry.wait(tries, &Failure::from(&error), &mut rand::rng());
                     let Some(wait) = wait else { return Err(self.failed(error).await) };
                     tokio::time::sleep(wait).await;
                 }

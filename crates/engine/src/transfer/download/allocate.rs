@@ -1,5 +1,5 @@
-//! Takes the disk space of a download before its first byte: a full disk is found at once, and pieces that arrive out of
-//! order do not scatter the file.
+//! Takes the disk space of a download before its first byte: a full disk is found at once, and
+//! pieces that arrive out of order do not scatter the file.
 
 use std::fs::File;
 use std::io;

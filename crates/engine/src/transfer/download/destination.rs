@@ -1,7 +1,9 @@
-//! Where a download goes: a file that is replaced in one step, or a pipe or device that is written in order.
+//! Where a download goes: a file that is replaced in one step, or a pipe or device that is written
+//! in order.
 //!
-//! Symbolic links are followed: the link stays, and the file that it names is replaced in that file's own folder. A link
-//! to a file that does not exist makes that file. Nothing that is no regular file is ever replaced.
+//! Symbolic links are followed: the link stays, and the file that it names is replaced in that
+//! file's own folder. A link to a file that does not exist makes that file. Nothing that is no
+//! regular file is ever replaced.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
@@ -53,13 +55,15 @@ impl Destination {
             Ok(found) if same_file(&found, &metadata) => {
                 Ok(Self::File { path: settled, permissions: Some(metadata.permissions()) })
             }
-            // The text of a link below /proc need not be the path of its file (`/dev/stdout` of a removed file).
+            // The text of a link below /proc need not be the path of its file (`/dev/stdout` of a
+            // removed file).
             _ => Ok(Self::Stream { path: path.to_owned(), syncs: true }),
         }
     }
 }
 
-/// The path at the end of a chain of links. Folders on the way may be links: the system resolves those.
+/// The path at the end of a chain of links. Folders on the way may be links: the system resolves
+/// those.
 fn follow(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
@@ -79,7 +83,11 @@ fn follow(path: &Path) -> io::Result<PathBuf> {
 /// A path that names no file yet: one that ends in `/` could only become a folder.
 fn creatable(path: PathBuf) -> io::Result<PathBuf> {
     let is_folder = path.as_os_str().as_encoded_bytes().last() == Some(&b'/');
-    if is_folder || path.file_name().is_none() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(path) }
+    if is_folder || path.file_name().is_none() {
+        Err(io::ErrorKind::IsADirectory.into())
+    } else {
+        Ok(path)
+    }
 }
 
 fn is_socket(metadata: &Metadata) -> bool {

@@ -1,7 +1,8 @@
-//! One attempt at one piece of a download: a ranged GetObject, written to its place in the file and hashed on the way.
+//! One attempt at one piece of a download: a ranged GetObject, written to its place in the file and
+//! hashed on the way.
 //!
-//! An attempt that breaks off leaves what it has written; the next one continues there. Nothing else of a piece is kept
-//! between attempts than where it stands and its unfinished hashes.
+//! An attempt that breaks off leaves what it has written; the next one continues there. Nothing
+//! else of a piece is kept between attempts than where it stands and its unfinished hashes.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,7 +20,9 @@ use super::plan::Proof;
 use super::version::Version;
 use crate::body::BufferPool;
 use crate::error::Error;
-use crate::remote::{GetRequest, ObjectBody, ObjectRef, Operation, Store, StoreError, StoreErrorKind};
+use crate::remote::{
+    GetRequest, ObjectBody, ObjectRef, Operation, Store, StoreError, StoreErrorKind,
+};
 use crate::transfer::Progress;
 
 /// Bytes that are gathered before a blocking thread writes and hashes them.
@@ -127,7 +130,10 @@ impl Fetcher {
         };
         let mut body = match self.store.get_object(&self.object, &request).await {
             Ok(body) => body,
-            Err(error) if error.kind == StoreErrorKind::PreconditionFailed && request.if_match.is_some() => {
+            Err(error)
+                if error.kind == StoreErrorKind::PreconditionFailed
+                    && request.if_match.is_some() =>
+            {
                 return Err(self.refused_if_match(error).await);
             }
             // There are no bytes there: perhaps the object is a shorter one now.
@@ -206,15 +212,16 @@ impl Fetcher {
             Ok::<_, io::Error>((hasher, at - offset_bytes))
         });
         let written = written.await.map_err(|error| Error::Internal(error.to_string()))?;
-        let (hasher, bytes) =
-            written.map_err(|source| Error::TargetUnwritable { path: self.path.clone(), source })?;
+        let (hasher, bytes) = written
+            .map_err(|source| Error::TargetUnwritable { path: self.path.clone(), source })?;
         begun.hasher = hasher;
         begun.done_bytes += bytes;
         self.progress.arrived(bytes);
         Ok(())
     }
 
-    /// The store refused `If-Match`: either the object is another version, or ETags do not survive the way to it.
+    /// The store refused `If-Match`: either the object is another version, or ETags do not survive
+    /// the way to it.
     async fn refused_if_match(&self, error: StoreError) -> FetchFailure {
         if let Err(failure) = self.agrees().await {
             return failure;

@@ -1,7 +1,8 @@
-//! Hashes a file in order while its pieces arrive out of order: up to where everything is there, and no further.
+//! Hashes a file in order while its pieces arrive out of order: up to where everything is there,
+//! and no further.
 //!
-//! For what cannot be combined from pieces: a plain MD5, SHA-256, parts that are fetched in several pieces. The bytes are
-//! read back from the page cache.
+//! For what cannot be combined from pieces: a plain MD5, SHA-256, parts that are fetched in several
+//! pieces. The bytes are read back from the page cache.
 
 use std::fs::File;
 use std::io;
@@ -34,7 +35,8 @@ pub(super) async fn verify_in_order(
         let hashing = tokio::task::spawn_blocking(move || {
             let mut buffer = vec![0; READ_BYTES];
             while done_bytes < reached {
-                let wanted = usize::try_from(reached - done_bytes).unwrap_or(READ_BYTES).min(READ_BYTES);
+                let wanted =
+                    usize::try_from(reached - done_bytes).unwrap_or(READ_BYTES).min(READ_BYTES);
                 read_exact_at(&file, done_bytes, &mut buffer[..wanted])?;
                 verifier.update(&buffer[..wanted]);
                 done_bytes += wanted as u64;

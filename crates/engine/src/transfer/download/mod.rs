@@ -1,9 +1,11 @@
-//! The way back: ranges in parallel into a file ([`ranged`], [`fetch`]), or one stream into a pipe or a device
-//! ([`target`]), verified by whatever the store gives to verify with ([`verify`], [`plan`]).
+//! The way back: ranges in parallel into a file ([`ranged`], [`fetch`]), or one stream into a pipe
+//! or a device ([`target`]), verified by whatever the store gives to verify with ([`verify`],
+//! [`plan`]).
 //!
-//! The bytes go into a temporary file beside the target, which takes the target's name only when everything
-//! arrived and agreed; a pipe or a device is written in order and never replaced. A connection that breaks is
-//! continued at the byte where it broke, of the same version of the object or not at all.
+//! The bytes go into a temporary file beside the target, which takes the target's name only when
+//! everything arrived and agreed; a pipe or a device is written in order and never replaced. A
+//! connection that breaks is continued at the byte where it broke, of the same version of the
+//! object or not at all.
 
 mod allocate;
 mod destination;
@@ -58,11 +60,12 @@ const END_PATIENCE: Duration = Duration::from_secs(5);
 /// How to download. Construct with `..Default::default()`.
 #[derive(Clone, Debug, Default)]
 pub struct DownloadOptions {
-    /// Bytes of every range but the last; `None`: 8 MiB, or the size of the object's parts where its ETag is made of
-    /// their MD5s. An object of one range is fetched in one stream.
+    /// Bytes of every range but the last; `None`: 8 MiB, or the size of the object's parts where
+    /// its ETag is made of their MD5s. An object of one range is fetched in one stream.
     pub part_size_bytes: Option<u64>,
-    /// Where to remember the download, so that it can be continued after a crash; `None`: nowhere, and what has arrived is
-    /// removed when it stops. What is fetched in one stream is not remembered.
+    /// Where to remember the download, so that it can be continued after a crash; `None`: nowhere,
+    /// and what has arrived is removed when it stops. What is fetched in one stream is not
+    /// remembered.
     pub journal: Option<JournalOptions>,
 }
 
@@ -71,7 +74,8 @@ pub struct DownloadOptions {
 pub enum DownloadTarget {
     /// A file that is replaced in one step, or a pipe or device that is written in order.
     Path(PathBuf),
-    /// A file that is open already, such as standard output: written in order from where it stands, and not synced.
+    /// A file that is open already, such as standard output: written in order from where it stands,
+    /// and not synced.
     Open {
         /// Open for writing.
         file: File,
@@ -113,12 +117,20 @@ pub(crate) fn start(
     Transfer::start(resources, |line| {
         let Line { events, progress, mut stop } = line;
         let resources = resources.clone();
-        let context =
-            Context { resources, object, path, options, events, progress, journal: Mutex::default() };
+        let context = Context {
+            resources,
+            object,
+            path,
+            options,
+            events,
+            progress,
+            journal: Mutex::default(),
+        };
         async move {
             let ended = tokio::select! {
                 ended = context.run(open) => ended.map_err(End::Failed),
-                // What is dropped here ends its requests, and removes a temporary file that no journal remembers.
+                // What is dropped here ends its requests, and removes a temporary file that no
+                // journal remembers.
                 request = stop.stronger() => Err(End::Stopped(request)),
             };
             ended.map_err(|end| context.end(end))
@@ -155,10 +167,12 @@ impl Context {
         self.progress.set_size(version.size_bytes());
         let part_size_bytes = self.part_size_bytes(version.head()).await;
         let planned = plan::plan(version.head(), part_size_bytes, self.options.part_size_bytes);
-        let (Destination::File { path, permissions }, Some(planned)) = (&destination, planned) else {
+        let (Destination::File { path, permissions }, Some(planned)) = (&destination, planned)
+        else {
             return self.in_one_stream(destination, version, part_size_bytes).await;
         };
-        match self.in_pieces((path, permissions.as_ref()), &version, part_size_bytes, planned).await {
+        match self.in_pieces((path, permissions.as_ref()), &version, part_size_bytes, planned).await
+        {
             Ok(report) => Ok(report),
             Err(Unfetched::Failed(error)) => Err(error),
             Err(Unfetched::NoRanges) => {
@@ -184,7 +198,8 @@ impl Context {
         let head = version.head();
         let (remembered, recorded) = self.remember(path, head, plan).map_err(Unfetched::Failed)?;
         // The ranges of an earlier run need not be the parts that the store names now.
-        let proof = if remembered != plan && proof == Proof::PartMd5s { Proof::InOrder } else { proof };
+        let proof =
+            if remembered != plan && proof == Proof::PartMd5s { Proof::InOrder } else { proof };
         let plan = remembered;
         let id = self.journal().as_ref().map(|journal| journal.id().to_owned());
         let opened = match &id {
@@ -218,8 +233,10 @@ impl Context {
             }
         };
         let pieces =
-            fetch_all(&self.resources, &fetcher, plan, fetched, &self.events, &frontier, arrived).await?;
-        let corrupt = |detail| Unfetched::Failed(Error::Corrupt { object: self.object.clone(), detail });
+            fetch_all(&self.resources, &fetcher, plan, fetched, &self.events, &frontier, arrived)
+                .await?;
+        let corrupt =
+            |detail| Unfetched::Failed(Error::Corrupt { object: self.object.clone(), detail });
         let verified = match in_order {
             Some(mut in_order) => {
                 let ended = (&mut in_order.0)
@@ -243,7 +260,8 @@ impl Context {
         Ok(self.report(size_bytes, verified))
     }
 
-    /// Opens the journal, if one is wanted, and gives the plan that holds and the ranges of an earlier run.
+    /// Opens the journal, if one is wanted, and gives the plan that holds and the ranges of an
+    /// earlier run.
     fn remember(
         &self,
         path: &Path,
@@ -256,7 +274,8 @@ impl Context {
         Ok((plan, recorded))
     }
 
-    /// What the caller hears of a run that ended without a file. What has arrived stays only where it can be of use.
+    /// What the caller hears of a run that ended without a file. What has arrived stays only where
+    /// it can be of use.
     fn end(&self, end: End) -> Error {
         let cancelled = || Error::Cancelled { object: self.object.to_string() };
         let Some(journal) = self.journal().take() else {
@@ -335,7 +354,12 @@ impl Context {
     }
 
     fn report(&self, size_bytes: u64, verified: Verified) -> DownloadReport {
-        DownloadReport { object: self.object.clone(), target: self.path.clone(), size_bytes, verified }
+        DownloadReport {
+            object: self.object.clone(),
+            target: self.path.clone(),
+            size_bytes,
+            verified,
+        }
     }
 
     fn unwritable(&self, source: io::Error) -> Error {
@@ -343,7 +367,8 @@ impl Context {
     }
 
     async fn head(&self) -> Result<ObjectHead, Error> {
-        let head = self.resources.retry.run(|| self.resources.store.head_object(&self.object)).await;
+        let head =
+            self.resources.retry.run(|| self.resources.store.head_object(&self.object)).await;
         head.map_err(|error| self.failed(1, error))
     }
 
@@ -356,7 +381,8 @@ impl Context {
         Some(part.size_bytes)
     }
 
-    /// The store refused `If-Match`: either the object is another version, or ETags do not survive the way to it.
+    /// The store refused `If-Match`: either the object is another version, or ETags do not survive
+    /// the way to it.
     async fn settle_refused_if_match(&self, version: &mut Version) -> Result<(), Error> {
         let now = self.head().await?;
         version.agrees(&now).map_err(|detail| self.changed(detail))?;
@@ -364,8 +390,13 @@ impl Context {
         Ok(())
     }
 
-    /// Streams from where the file ends to the end of the object. The outer error is final, the inner one perhaps not.
-    async fn stream(&self, version: &Version, target: &mut Target) -> Result<Result<(), StoreError>, Error> {
+    /// Streams from where the file ends to the end of the object. The outer error is final, the
+    /// inner one perhaps not.
+    async fn stream(
+        &self,
+        version: &Version,
+        target: &mut Target,
+    ) -> Result<Result<(), StoreError>, Error> {
         let request = GetRequest {
             offset_bytes: target.written_bytes(),
             size_bytes: None,
@@ -390,15 +421,20 @@ impl Context {
             }
         }
         target.flush().await?;
-        // Everything that was announced is here. A store that sends more is not to be believed about the rest either,
-        // but need not be waited for.
+        // Everything that was announced is here. A store that sends more is not to be believed
+        // about the rest either, but need not be waited for.
         match tokio::time::timeout(END_PATIENCE, body.bytes.next()).await {
             Ok(Some(Ok(more))) if !more.is_empty() => Err(self.too_long(version, target)),
             _ => Ok(Ok(())),
         }
     }
 
-    async fn take(&self, bytes: Bytes, version: &Version, target: &mut Target) -> Result<(), Error> {
+    async fn take(
+        &self,
+        bytes: Bytes,
+        version: &Version,
+        target: &mut Target,
+    ) -> Result<(), Error> {
         let room = version.size_bytes() - target.given_bytes();
         if bytes.len() as u64 > room {
             return Err(self.too_long(version, target));
@@ -421,7 +457,12 @@ impl Context {
     }
 
     fn failed(&self, attempts: u32, error: StoreError) -> Error {
-        Error::Store { object: self.object.to_string(), part: None, attempts, source: Box::new(error) }
+        Error::Store {
+            object: self.object.to_string(),
+            part: None,
+            attempts,
+            source: Box::new(error),
+        }
     }
 }
 
@@ -443,7 +484,9 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unfetched> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Unfetched> {
     let ended = tokio::task::spawn_blocking(work).await;
     ended.map_err(|error| Unfetched::Failed(Error::Internal(error.to_string())))
 }

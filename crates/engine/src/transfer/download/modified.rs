@@ -1,4 +1,5 @@
-//! The time of the last write that a downloaded file gets: that of the file which was uploaded, else the object's.
+//! The time of the last write that a downloaded file gets: that of the file which was uploaded,
+//! else the object's.
 
 use std::fs::File;
 use std::time::{Duration, SystemTime};
@@ -39,7 +40,10 @@ mod tests {
     fn times_of_rclone_are_read_to_the_nanosecond() {
         let since_1970 = |text| parse(text)?.duration_since(SystemTime::UNIX_EPOCH).ok();
         assert_eq!(since_1970("1354040105.5"), Some(Duration::new(1_354_040_105, 500_000_000)));
-        assert_eq!(since_1970("1354040105.123456789123"), Some(Duration::new(1_354_040_105, 123_456_789)));
+        assert_eq!(
+            since_1970("1354040105.123456789123"),
+            Some(Duration::new(1_354_040_105, 123_456_789))
+        );
         assert_eq!(since_1970("7"), Some(Duration::from_secs(7)));
         for wrong in ["", ".5", "-1", "1e9", "2012-11-27T18:15:05Z", "99999999999999999999"] {
             assert_eq!(since_1970(wrong), None, "{wrong:?}");

@@ -1,7 +1,8 @@
 //! Which bytes of an object are fetched in which piece, and how the whole is verified.
 //!
-//! A full-object CRC is combined from those of the pieces, whatever they are. An ETag made of the MD5s of parts wants
-//! pieces that are the parts. Everything else is hashed in order, behind the pieces that have arrived.
+//! A full-object CRC is combined from those of the pieces, whatever they are. An ETag made of the
+//! MD5s of parts wants pieces that are the parts. Everything else is hashed in order, behind the
+//! pieces that have arrived.
 
 use haul_parts::limits::MIB;
 use haul_parts::{ChecksumAlgorithm, ChecksumType, ETag, Limits, PartPlan, combine_full_object};
@@ -14,7 +15,8 @@ use crate::remote::ObjectHead;
 const PIECE_BYTES: u64 = 8 * MIB;
 /// Parts of the object above this are fetched in several pieces.
 const PART_MAX_BYTES: u64 = 64 * MIB;
-/// Objects below this are fetched in one piece: a second connection would take longer to open than they take.
+/// Objects below this are fetched in one piece: a second connection would take longer to open than
+/// they take.
 const SMALLEST_BYTES: u64 = 2 * PIECE_BYTES;
 
 /// How the whole is verified.
@@ -42,8 +44,9 @@ impl Proof {
     pub(super) fn of(self, pieces: &[Fetched], head: &ObjectHead) -> Result<Verified, String> {
         match (self, head.checksum) {
             (Self::Combined, Some((expected, _))) => {
-                let whole =
-                    pieces.iter().filter_map(|piece| Some((*piece.checksums.first()?, piece.size_bytes)));
+                let whole = pieces
+                    .iter()
+                    .filter_map(|piece| Some((*piece.checksums.first()?, piece.size_bytes)));
                 let found = combine_full_object(whole).map_err(|error| error.to_string())?;
                 if found != expected {
                     return Err(format!("its checksum is {found}, the store says {expected}"));
@@ -55,15 +58,17 @@ impl Proof {
                 if ETag::composite(md5s) == head.etag {
                     return Ok(Verified::PartMd5s(head.etag.part_count().unwrap_or_default()));
                 }
-                Ok(Verified::OnlySize("the store gave no checksum, and the ETag is not made of MD5s"))
+                Ok(Verified::OnlySize(
+                    "the store gave no checksum, and the ETag is not made of MD5s",
+                ))
             }
             _ => Err("it was to be verified in order".into()),
         }
     }
 }
 
-/// The pieces of `head`'s object, or `None`: it is fetched in one stream. `part_size_bytes`: of its parts, if the store
-/// says so; `wanted`: of a piece, if the caller does.
+/// The pieces of `head`'s object, or `None`: it is fetched in one stream. `part_size_bytes`: of its
+/// parts, if the store says so; `wanted`: of a piece, if the caller does.
 pub(super) fn plan(
     head: &ObjectHead,
     part_size_bytes: Option<u64>,
@@ -87,6 +92,8 @@ pub(super) fn plan(
             let plan = plan(parts)?;
             Some((plan, Proof::PartMd5s))
         }
-        Verifier::Nothing(_) | Verifier::Whole { .. } | Verifier::Parts { .. } => Some((own, Proof::InOrder)),
+        Verifier::Nothing(_) | Verifier::Whole { .. } | Verifier::Parts { .. } => {
+            Some((own, Proof::InOrder))
+        }
     }
 }

@@ -22,8 +22,8 @@ pub(super) enum Unfetched {
     NoRanges,
 }
 
-/// Fetches the pieces of `plan` that are not among `fetched`. Each one is given to `arrived` when it is in the file;
-/// `frontier` tells how many bytes from the beginning are there without a gap.
+/// Fetches the pieces of `plan` that are not among `fetched`. Each one is given to `arrived` when
+/// it is in the file; `frontier` tells how many bytes from the beginning are there without a gap.
 pub(super) async fn fetch_all(
     resources: &Resources,
     fetcher: &Arc<Fetcher>,
@@ -89,7 +89,8 @@ impl<'a> Run<'a> {
     ) -> Self {
         let mut pieces = Pieces::new(plan.part_count().into(), u32::MAX);
         pieces.leave_out(|number| fetched.contains_key(&number));
-        let retries = Retries::new(resources.retry.clone(), resources.budget.clone(), rand::random());
+        let retries =
+            Retries::new(resources.retry.clone(), resources.budget.clone(), rand::random());
         Self {
             resources,
             fetcher,

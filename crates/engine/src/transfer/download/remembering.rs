@@ -1,7 +1,7 @@
 //! What a download writes into its journal, and what an earlier run left.
 //!
-//! Synced: the beginning, before the first byte is written. Ranges are only appended: each one that the journal names is
-//! read again and compared before it counts.
+//! Synced: the beginning, before the first byte is written. Ranges are only appended: each one that
+//! the journal names is read again and compared before it counts.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -41,8 +41,8 @@ pub(super) struct DownloadJournal {
 }
 
 impl DownloadJournal {
-    /// Opens the journal of this download, and gives the ranges that an earlier run has fetched of this version: its plan
-    /// holds then. Another version, or another target, is begun again.
+    /// Opens the journal of this download, and gives the ranges that an earlier run has fetched of
+    /// this version: its plan holds then. Another version, or another target, is begun again.
     pub(super) fn open(
         context: &Context,
         options: &JournalOptions,
@@ -50,7 +50,8 @@ impl DownloadJournal {
         head: &ObjectHead,
         plan: PartPlan,
     ) -> Result<(Self, PartPlan, HashMap<PartNumber, Checksum>), Error> {
-        let store = options.store_name.clone().unwrap_or_else(|| context.resources.store.endpoint());
+        let store =
+            options.store_name.clone().unwrap_or_else(|| context.resources.store.endpoint());
         let target = std::path::absolute(target).unwrap_or_else(|_| target.to_owned());
         let id = match &options.choice {
             JournalChoice::OfSource => JournalFolder::download_id(&target, &store, &context.object),
@@ -58,9 +59,10 @@ impl DownloadJournal {
         };
         let opened = match &options.choice {
             JournalChoice::OfSource => options.folder.open(&id)?,
-            JournalChoice::Given(_) => {
-                options.folder.open_existing(&id)?.ok_or_else(|| JournalError::Missing { id: id.clone() })?
-            }
+            JournalChoice::Given(_) => options
+                .folder
+                .open_existing(&id)?
+                .ok_or_else(|| JournalError::Missing { id: id.clone() })?,
         };
         let version = version_of(head);
         let earlier = RememberedDownload::fold(opened.records);
@@ -79,7 +81,8 @@ impl DownloadJournal {
                 return Ok((this, earlier.beginning.plan, ranges));
             }
             let reason =
-                "the object is another version now: what had arrived of the old one is not used".into();
+                "the object is another version now: what had arrived of the old one is not used"
+                    .into();
             context.events.send(Event::Restarting { reason });
         }
         let beginning = DownloadBeginning {
@@ -100,14 +103,16 @@ impl DownloadJournal {
         &self.id
     }
 
-    /// A range that cannot be recorded (a full disk) is no reason to stop: it is fetched again after a kill.
+    /// A range that cannot be recorded (a full disk) is no reason to stop: it is fetched again
+    /// after a kill.
     pub(super) fn range(&mut self, fetched: &Fetched) {
         let Some(checksum) = fetched.checksums.first() else { return };
         let record = Record::Range(RangeRecord { number: fetched.number, checksum: *checksum });
         if let Err(error) = self.journal.append(&record)
             && !std::mem::replace(&mut self.append_failed, true)
         {
-            let message = format!("{}; a resume will fetch those ranges again", in_one_line(&error));
+            let message =
+                format!("{}; a resume will fetch those ranges again", in_one_line(&error));
             self.events.send(Event::Warning { message });
         }
     }
@@ -156,10 +161,12 @@ pub(super) async fn compare(
         .map(|(range, checksum)| {
             let (file, algorithms) = (Arc::clone(file), algorithms.to_vec());
             async move {
-                let read = tokio::task::spawn_blocking(move || digest(&file, range, &algorithms)).await;
+                let read =
+                    tokio::task::spawn_blocking(move || digest(&file, range, &algorithms)).await;
                 let checksums = read.ok()?.ok()?;
                 let agrees = checksums.first() == Some(&checksum);
-                let fetched = Fetched { number: range.number, size_bytes: range.size_bytes, checksums };
+                let fetched =
+                    Fetched { number: range.number, size_bytes: range.size_bytes, checksums };
                 agrees.then_some((range.number, fetched))
             }
         })

@@ -1,7 +1,7 @@
 //! What the bytes of a download are written to, and the comparison that they must pass.
 //!
-//! A file is temporary until it is whole and verified. A pipe or a device gets the bytes in order as they arrive, so they
-//! are verified when they are there already: the error says so.
+//! A file is temporary until it is whole and verified. A pipe or a device gets the bytes in order
+//! as they arrive, so they are verified when they are there already: the error says so.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -101,7 +101,11 @@ impl Target {
             End::Rename(_) => detail,
             End::Sync | End::Leave if self.written_bytes == 0 => detail,
             End::Sync | End::Leave => {
-                format!("{detail}; {} bytes are in {} already", self.written_bytes, self.path.display())
+                format!(
+                    "{detail}; {} bytes are in {} already",
+                    self.written_bytes,
+                    self.path.display()
+                )
             }
         };
         Error::Corrupt { object: object.clone(), detail }
@@ -172,6 +176,8 @@ fn open(destination: Destination) -> io::Result<(File, End)> {
     }
 }
 
-async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+async fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(error.to_string()))
 }

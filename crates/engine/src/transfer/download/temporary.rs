@@ -1,12 +1,13 @@
 //! The temporary file of a download, and those that killed downloads left.
 //!
-//! It lies beside its target, so that a rename puts it there, and has one of few names made of a hash of the target's
-//! name: short enough for any file system, however long the target's name is, and found again without reading the folder.
-//! Its lock says that its process lives. A file without a holder is what a killed download of the same target left, and
-//! is removed by the next one.
+//! It lies beside its target, so that a rename puts it there, and has one of few names made of a
+//! hash of the target's name: short enough for any file system, however long the target's name is,
+//! and found again without reading the folder. Its lock says that its process lives. A file without
+//! a holder is what a killed download of the same target left, and is removed by the next one.
 //!
-//! Only a process that holds the lock of the file that has a name may remove that name. Between making a file and locking
-//! it another process may do so; a maker therefore looks, once it has the lock, whether the name is still its file's.
+//! Only a process that holds the lock of the file that has a name may remove that name. Between
+//! making a file and locking it another process may do so; a maker therefore looks, once it has the
+//! lock, whether the name is still its file's.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
@@ -33,7 +34,10 @@ pub(super) struct Temporary {
 
 impl Temporary {
     /// Makes one for `target`, and removes those that killed downloads of it left.
-    pub(super) fn create(target: &Path, permissions: Option<&Permissions>) -> io::Result<(Self, File)> {
+    pub(super) fn create(
+        target: &Path,
+        permissions: Option<&Permissions>,
+    ) -> io::Result<(Self, File)> {
         let mut made = None;
         for path in names(target)? {
             remove_if_abandoned(&path);
@@ -43,14 +47,15 @@ impl Temporary {
                 made = Some((path, file));
             }
         }
-        let (path, file) = made
-            .ok_or_else(|| io::Error::other(format!("{SLOTS} other downloads to this file are under way")))?;
+        let (path, file) = made.ok_or_else(|| {
+            io::Error::other(format!("{SLOTS} other downloads to this file are under way"))
+        })?;
         let lock = file.try_clone()?;
         Ok((Self { path, target: target.to_owned(), lock, published: false, stays: false }, file))
     }
 
-    /// The one of the download that the journal `id` remembers, with what is in it, or a new one. It stays when this is
-    /// dropped: the journal leads to it.
+    /// The one of the download that the journal `id` remembers, with what is in it, or a new one.
+    /// It stays when this is dropped: the journal leads to it.
     pub(super) fn remembered(
         target: &Path,
         id: &str,
@@ -92,7 +97,8 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.published && !self.stays {
-            // A failure here has no one to be reported to; the next download of the same target removes the file.
+            // A failure here has no one to be reported to; the next download of the same target
+            // removes the file.
             let _ = fs::remove_file(&self.path);
         }
         let _ = self.lock.unlock();
@@ -138,13 +144,15 @@ fn claim(path: &Path, permissions: Option<&Permissions>) -> io::Result<Option<Fi
     Ok(Some(file))
 }
 
-/// Removes a file that no process holds. Whatever cannot be removed stays, and its name is not used.
+/// Removes a file that no process holds. Whatever cannot be removed stays, and its name is not
+/// used.
 fn remove_if_abandoned(path: &Path) {
     // Looked at before opening: a link or a pipe of this name is not ours.
     if !fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
         return;
     }
-    // NFS locks only what is open for writing; the file may be as read-only as the one that it was to replace.
+    // NFS locks only what is open for writing; the file may be as read-only as the one that it was
+    // to replace.
     let opened = File::options().read(true).write(true).open(path).or_else(|_| File::open(path));
     let Ok(file) = opened else { return };
     if file.try_lock().is_ok() && has_name(&file, path) {
@@ -163,7 +171,8 @@ fn options(permissions: Option<&Permissions>) -> OpenOptions {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
     let mut options = File::options();
     options.read(true).write(true).create_new(true);
-    // From the first byte on: what only its owner could read must not be readable by others meanwhile.
+    // From the first byte on: what only its owner could read must not be readable by others
+    // meanwhile.
     if let Some(permissions) = permissions {
         options.mode(permissions.mode() & 0o777);
     }
@@ -171,10 +180,13 @@ fn options(permissions: Option<&Permissions>) -> OpenOptions {
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    // A folder that may be written but not read cannot be opened, and some file systems sync no folders.
+    // A folder that may be written but not read cannot be opened, and some file systems sync no
+    // folders.
     let Ok(folder) = File::open(folder) else { return Ok(()) };
     match folder.sync_all() {
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
+        {
             Ok(())
         }
         done => done,
@@ -194,8 +206,9 @@ mod tests {
         names
     }
 
-    /// A download that was killed left its temporary file for ever: `.video.mov.haul-1a2b3c4d`, as large as what had
-    /// arrived, one more with every kill. A file whose process lives must stay, whatever its age.
+    /// A download that was killed left its temporary file for ever: `.video.mov.haul-1a2b3c4d`, as
+    /// large as what had arrived, one more with every kill. A file whose process lives must stay,
+    /// whatever its age.
     #[test]
     fn what_killed_downloads_left_is_removed_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
@@ -204,7 +217,8 @@ mod tests {
         // As `kill -9` leaves it: the file, and no lock.
         let killed: Vec<_> = names(&target).unwrap().skip(1).take(3).collect();
         killed.iter().for_each(|path| fs::write(path, "half of it").unwrap());
-        let (other, _other_file) = Temporary::create(&folder.path().join("other.mov"), None).unwrap();
+        let (other, _other_file) =
+            Temporary::create(&folder.path().join("other.mov"), None).unwrap();
 
         let (next, mut file) = Temporary::create(&target, None).unwrap();
         io::Write::write_all(&mut file, b"whole").unwrap();
@@ -230,7 +244,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("video.mov");
         let held: Vec<_> = (0..SLOTS).map(|_| Temporary::create(&target, None).unwrap()).collect();
-        assert!(Temporary::create(&target, None).unwrap_err().to_string().contains("16 other downloads"));
+        assert!(
+            Temporary::create(&target, None)
+                .unwrap_err()
+                .to_string()
+                .contains("16 other downloads")
+        );
         drop(held);
         assert_eq!(files_in(folder.path()), Vec::<String>::new());
     }

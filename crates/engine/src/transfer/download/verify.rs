@@ -1,5 +1,5 @@
-//! What a downloaded object can be compared with: the full-object checksum, or the ETag where it is an MD5
-//! or a hash of the MD5s of its parts.
+//! What a downloaded object can be compared with: the full-object checksum, or the ETag where it is
+//! an MD5 or a hash of the MD5s of its parts.
 
 use std::fmt;
 
@@ -73,7 +73,11 @@ impl Verifier {
             Some(told) => (told, Layout::Told),
             None => match guess(head.size_bytes, count) {
                 Some(guessed) => (guessed, Layout::Guessed),
-                None => return Self::Nothing("the store gave no checksum and does not tell the part size"),
+                None => {
+                    return Self::Nothing(
+                        "the store gave no checksum and does not tell the part size",
+                    );
+                }
             },
         };
         if size == 0 || head.size_bytes.div_ceil(size) != u64::from(count) {
@@ -107,13 +111,14 @@ impl Verifier {
                 let found = ETag::composite(md5.finish());
                 match (found == expected, layout) {
                     (true, _) => Ok(Verified::PartMd5s(expected.part_count().unwrap_or_default())),
-                    // An ETag with `-N` need not be made of MD5s (KMS), and the layout was only guessed.
-                    (false, Layout::Guessed) => {
-                        Ok(Verified::OnlySize("the store gave no checksum and does not tell the part size"))
-                    }
-                    (false, Layout::Told) => {
-                        Ok(Verified::OnlySize("the store gave no checksum, and the ETag is not made of MD5s"))
-                    }
+                    // An ETag with `-N` need not be made of MD5s (KMS), and the layout was only
+                    // guessed.
+                    (false, Layout::Guessed) => Ok(Verified::OnlySize(
+                        "the store gave no checksum and does not tell the part size",
+                    )),
+                    (false, Layout::Told) => Ok(Verified::OnlySize(
+                        "the store gave no checksum, and the ETag is not made of MD5s",
+                    )),
                 }
             }
             Self::Nothing(reason) => Ok(Verified::OnlySize(reason)),
@@ -194,8 +199,14 @@ mod tests {
         let etag = ETag::composite([md5(b"01234"), md5(b"56789"), md5(b"ab")]);
         let head = head(12, etag.as_given());
         assert_eq!(run(Verifier::new(&head, Some(5)), b"0123456789ab"), Ok(Verified::PartMd5s(3)));
-        assert!(matches!(run(Verifier::new(&head, Some(5)), b"0123456789aX"), Ok(Verified::OnlySize(_))));
-        assert!(matches!(run(Verifier::new(&head, None), b"0123456789ab"), Ok(Verified::OnlySize(_))));
+        assert!(matches!(
+            run(Verifier::new(&head, Some(5)), b"0123456789aX"),
+            Ok(Verified::OnlySize(_))
+        ));
+        assert!(matches!(
+            run(Verifier::new(&head, None), b"0123456789ab"),
+            Ok(Verified::OnlySize(_))
+        ));
     }
 
     #[test]

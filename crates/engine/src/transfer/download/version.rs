@@ -1,8 +1,9 @@
 //! Which version of an object is downloaded, and whether an answer is of that version.
 //!
-//! HeadObject names the version; each GetObject (the first one, and one after every break) is held against it. A strong
-//! ETag is named in `If-Match`, so the store refuses another version itself. A weak one never matches there (RFC 9110,
-//! 13.1.1), and some stores give none: then ETag, `Last-Modified` and size of the answers are compared here.
+//! HeadObject names the version; each GetObject (the first one, and one after every break) is held
+//! against it. A strong ETag is named in `If-Match`, so the store refuses another version itself. A
+//! weak one never matches there (RFC 9110, 13.1.1), and some stores give none: then ETag,
+//! `Last-Modified` and size of the answers are compared here.
 
 use haul_parts::ETag;
 
@@ -35,7 +36,8 @@ impl Version {
         self.names_etag.then(|| self.head.etag.clone())
     }
 
-    /// Sends no `If-Match` from now on: a proxy that weakens ETags on the way makes every one of them fail.
+    /// Sends no `If-Match` from now on: a proxy that weakens ETags on the way makes every one of
+    /// them fail.
     pub(crate) fn stop_naming_the_etag(&mut self) {
         self.names_etag = false;
     }
@@ -101,7 +103,8 @@ mod tests {
 
     #[test]
     fn what_can_be_compared_is_compared() {
-        let agrees = |ours: ObjectHead, theirs: ObjectHead| Version::of(ours).agrees(&theirs).is_ok();
+        let agrees =
+            |ours: ObjectHead, theirs: ObjectHead| Version::of(ours).agrees(&theirs).is_ok();
         let strong = || head("\"abc\"", Some(1), 9);
         assert!(agrees(strong(), strong()));
         assert!(!agrees(strong(), head("\"abd\"", Some(1), 9)));

@@ -1,5 +1,5 @@
-//! Decides what an upload does next. A state machine without I/O, clock or tasks: events in, actions out, so
-//! that any course of events can be replayed from a seed.
+//! Decides what an upload does next. A state machine without I/O, clock or tasks: events in,
+//! actions out, so that any course of events can be replayed from a seed.
 //!
 //! ```text
 //! Planned → Creating → Sending → Completing → Done
@@ -8,10 +8,10 @@
 //!                          └─────────┴→ Aborting → Failed | Cancelled | Restart
 //! ```
 //!
-//! Guarantees: a proven part is never sent again; Complete only when every part is proven; Abort never while the outcome
-//! of Complete is in doubt (P6), and never before the parts in flight have been stopped. Which part is next, and when it
-//! is tried again, is decided by [`Pieces`]. Deliberately unaware of bytes, ETags and stores. Laws are tested in
-//! `lifecycle/tests.rs`.
+//! Guarantees: a proven part is never sent again; Complete only when every part is proven; Abort
+//! never while the outcome of Complete is in doubt (P6), and never before the parts in flight have
+//! been stopped. Which part is next, and when it is tried again, is decided by [`Pieces`].
+//! Deliberately unaware of bytes, ETags and stores. Laws are tested in `lifecycle/tests.rs`.
 
 use haul_parts::PartNumber;
 
@@ -89,10 +89,14 @@ impl Lifecycle {
         }
     }
 
-    /// Continues an upload of an earlier run; `is_sent` names the parts that arrived. If Complete may have been sent, the
-    /// first thing is to look.
+    /// Continues an upload of an earlier run; `is_sent` names the parts that arrived. If Complete
+    /// may have been sent, the first thing is to look.
     #[must_use]
-    pub fn resumed(mut self, is_sent: impl Fn(PartNumber) -> bool, completion_possible: bool) -> Self {
+    pub fn resumed(
+        mut self,
+        is_sent: impl Fn(PartNumber) -> bool,
+        completion_possible: bool,
+    ) -> Self {
         self.resumed = true;
         self.completion_possible = completion_possible;
         self.pieces.leave_out(is_sent);
@@ -111,13 +115,14 @@ impl Lifecycle {
         self.pieces.in_flight()
     }
 
-    /// Whether a part could be sent now. Who has a pass of the gate for it gives [`Input::Admitted`].
+    /// Whether a part could be sent now. Who has a pass of the gate for it gives
+    /// [`Input::Admitted`].
     pub fn wants_pass(&self) -> bool {
         self.state == State::Sending && self.pieces.has_next()
     }
 
-    /// Whether the next part of a stream could be read now. Who has read it gives [`Input::PartRead`] or
-    /// [`Input::StreamEnded`].
+    /// Whether the next part of a stream could be read now. Who has read it gives
+    /// [`Input::PartRead`] or [`Input::StreamEnded`].
     pub fn wants_part(&self) -> bool {
         self.state == State::Sending && self.pieces.wants_more()
     }
@@ -161,14 +166,15 @@ impl Lifecycle {
             (State::Creating, Input::CreateFailed(_)) if self.cancelled || self.paused => {
                 self.finish_without_upload()
             }
-            (State::Creating, Input::CreateFailed(failure)) => {
-                self.again(Waiting::Create, &failure).unwrap_or_else(|| self.finish_without_upload())
-            }
+            (State::Creating, Input::CreateFailed(failure)) => self
+                .again(Waiting::Create, &failure)
+                .unwrap_or_else(|| self.finish_without_upload()),
             (State::Creating, Input::Woke(Waiting::Create)) => self.retry(Action::Create),
             (State::Creating, input @ (Input::Pause | Input::PauseNow | Input::Cancel)) => {
                 self.cancelled |= input == Input::Cancel;
                 self.paused |= input != Input::Cancel;
-                // The answer to Create may be on its way: it names an upload that must not be forgotten.
+                // The answer to Create may be on its way: it names an upload that must not be
+                // forgotten.
                 if self.backing_off { self.finish_without_upload() } else { vec![] }
             }
 
@@ -185,10 +191,13 @@ impl Lifecycle {
                 self.send()
             }
             (State::Sending, Input::PartSent(_)) => self.part_sent(),
-            (State::Sending, Input::PartFailed(number, failure)) => self.part_failed(number, &failure),
-            (State::Sending | State::Pausing | State::Completing, Input::PartImpossible(_, advice)) => {
-                self.end(advice != Advice::GiveUp)
+            (State::Sending, Input::PartFailed(number, failure)) => {
+                self.part_failed(number, &failure)
             }
+            (
+                State::Sending | State::Pausing | State::Completing,
+                Input::PartImpossible(_, advice),
+            ) => self.end(advice != Advice::GiveUp),
             (State::Sending, Input::Woke(Waiting::Part(number))) => {
                 self.pieces.woke(number);
                 vec![]
@@ -225,7 +234,8 @@ impl Lifecycle {
                 self.abort()
             }
             (State::Completing | State::InDoubt, Input::Cancel) => {
-                // Complete is under way: aborting now could destroy what it is making. Its outcome decides.
+                // Complete is under way: aborting now could destroy what it is making. Its outcome
+                // decides.
                 self.cancelled = true;
                 vec![]
             }
@@ -234,19 +244,29 @@ impl Lifecycle {
                 vec![]
             }
             // Nothing is under way, or the caller does not wait for it: the next run finds out.
-            (State::Completing | State::InDoubt, Input::Pause | Input::PauseNow) => self.pause_now(),
+            (State::Completing | State::InDoubt, Input::Pause | Input::PauseNow) => {
+                self.pause_now()
+            }
 
-            (State::Aborting, Input::Aborted) => self.finish(match (self.cancelled, self.restart) {
-                (true, _) => Outcome::Cancelled,
-                (false, true) => Outcome::Restart,
-                (false, false) => Outcome::Failed,
-            }),
+            (State::Aborting, Input::Aborted) => {
+                self.finish(match (self.cancelled, self.restart) {
+                    (true, _) => Outcome::Cancelled,
+                    (false, true) => Outcome::Restart,
+                    (false, false) => Outcome::Failed,
+                })
+            }
             (State::Aborting, Input::AbortFailed) => self.finish(Outcome::LeftBehind),
             // The Complete that had been looked for in vain landed before the abort.
             (State::Aborting, Input::Completed) => self.finish(Outcome::Done),
             // What was under way when the abort was decided comes in late and changes nothing.
-            (State::Planned | State::Sending | State::Pausing | State::Aborting | State::Ended, _)
-            | (State::Creating | State::Completing | State::InDoubt, Input::Woke(_) | Input::Admitted) => {
+            (
+                State::Planned | State::Sending | State::Pausing | State::Aborting | State::Ended,
+                _,
+            )
+            | (
+                State::Creating | State::Completing | State::InDoubt,
+                Input::Woke(_) | Input::Admitted,
+            ) => {
                 vec![]
             }
             (state, input) => unreachable!("{input:?} cannot happen in {state:?}"),
@@ -298,9 +318,9 @@ impl Lifecycle {
         vec![Action::Stop, Action::Finish(Outcome::Paused)]
     }
 
-    /// Trying again has come to its end, or must not begin. What has arrived is kept for whatever a person may do about
-    /// the refusal. An upload that the store takes nothing of is not worth keeping, unless it is the caller whom it
-    /// refuses: Create was allowed, so that may pass.
+    /// Trying again has come to its end, or must not begin. What has arrived is kept for whatever a
+    /// person may do about the refusal. An upload that the store takes nothing of is not worth
+    /// keeping, unless it is the caller whom it refuses: Create was allowed, so that may pass.
     fn give_up(&mut self, failure: &Failure) -> Vec<Action> {
         let some_arrived = self.pieces.some_moved();
         let may_pass = failure.advice != Advice::GiveUp || failure.kind.concerns_the_caller();
@@ -354,12 +374,14 @@ impl Lifecycle {
     }
 
     fn complete_failed(&mut self, failure: &Failure) -> Vec<Action> {
-        // RGW 16.2 answers 500 to an upload that is gone; a Complete that was carried out makes it so.
+        // RGW 16.2 answers 500 to an upload that is gone; a Complete that was carried out makes it
+        // so.
         let lost = failure.outcome_unknown || failure.kind == StoreErrorKind::Server;
         self.unheard.0 = Some(*failure);
         self.completion_possible |= lost;
-        // A proxy that repeats a request gets NoSuchUpload for the second, and after a lost Complete even a
-        // refusal proves nothing: the lost one may have been carried out since it was looked for.
+        // A proxy that repeats a request gets NoSuchUpload for the second, and after a lost
+        // Complete even a refusal proves nothing: the lost one may have been carried out since it
+        // was looked for.
         if self.completion_possible || failure.kind == StoreErrorKind::NoSuchUpload {
             self.refusal = Some(*failure).filter(|_| !lost);
             return self.enter(State::InDoubt, Action::Examine);
@@ -370,7 +392,10 @@ impl Lifecycle {
     /// Complete was certainly not carried out.
     fn complete_refused(&mut self, failure: &Failure) -> Vec<Action> {
         // 409 ConditionalRequestConflict: AWS wants a new upload with all its parts (trap 5).
-        if matches!(failure.kind, StoreErrorKind::NoSuchUpload | StoreErrorKind::ConditionalConflict) {
+        if matches!(
+            failure.kind,
+            StoreErrorKind::NoSuchUpload | StoreErrorKind::ConditionalConflict
+        ) {
             self.restart = true;
             return self.abort();
         }
@@ -389,11 +414,12 @@ impl Lifecycle {
     fn examined(&mut self, finding: &Finding) -> Vec<Action> {
         match finding {
             Finding::Ours => self.finish(Outcome::Done),
-            // Completed and overwritten since, or expired: sending it again might overwrite somebody's newer
-            // object, so that is for a person to decide.
+            // Completed and overwritten since, or expired: sending it again might overwrite
+            // somebody's newer object, so that is for a person to decide.
             Finding::UploadGone if self.completion_possible => self.finish(Outcome::UploadGone),
-            // Nobody's object can be overwritten. RGW 16.2 says 500 to a Complete of an upload that somebody aborted:
-            // without this the whole upload would fail for a refusal that is no doubt at all.
+            // Nobody's object can be overwritten. RGW 16.2 says 500 to a Complete of an upload that
+            // somebody aborted: without this the whole upload would fail for a refusal that is no
+            // doubt at all.
             Finding::UploadGone | Finding::NothingThere => {
                 self.restart = true;
                 self.abort()
@@ -403,7 +429,9 @@ impl Lifecycle {
                 self.completion_possible = false;
                 self.send()
             }
-            Finding::UploadOpen if self.refusal.is_some_and(|refusal| refusal.advice == Advice::GiveUp) => {
+            Finding::UploadOpen
+                if self.refusal.is_some_and(|refusal| refusal.advice == Advice::GiveUp) =>
+            {
                 let refusal = self.refusal.take().expect("it was just looked at");
                 self.complete_refused(&refusal)
             }
@@ -425,9 +453,9 @@ impl Lifecycle {
                 self.backing_off = true;
                 vec![Action::Wait(Waiting::Complete, tries, wait)]
             }
-            Finding::Unknown(failure) => {
-                self.again(Waiting::Examine, failure).unwrap_or_else(|| self.finish(Outcome::InDoubt))
-            }
+            Finding::Unknown(failure) => self
+                .again(Waiting::Examine, failure)
+                .unwrap_or_else(|| self.finish(Outcome::InDoubt)),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What the slow start keeps and what it costs, counted: uploads over links on which time passes as bytes do.
+//! What the slow start keeps and what it costs, counted: uploads over links on which time passes as
+//! bytes do.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +36,9 @@ fn run(link: Link, part_count: u32) -> Run {
     loop {
         for action in actions.drain(..) {
             match action {
-                Action::SendPart(number, _) => assert!(left_bytes.insert(number, PART_BYTES).is_none()),
+                Action::SendPart(number, _) => {
+                    assert!(left_bytes.insert(number, PART_BYTES).is_none())
+                }
                 Action::Complete => return run,
                 other => panic!("{other:?} on a link without faults"),
             }
@@ -68,8 +71,8 @@ impl Run {
     }
 }
 
-/// A default run that was killed within its first second kept nothing, on any link below a gigabit: its sixteen parts
-/// shared the link and would have arrived together.
+/// A default run that was killed within its first second kept nothing, on any link below a gigabit:
+/// its sixteen parts shared the link and would have arrived together.
 #[test]
 fn a_run_killed_within_its_first_second_keeps_parts() {
     let kept = |mib_a_second: f64| {
@@ -87,7 +90,8 @@ fn all_connections_are_in_use_within_the_first_sixteen_parts() {
     assert!(run(link, 128).full_after.expect("it gets there") < 16);
 }
 
-/// A link that a few connections fill loses nothing. One that needs all of them loses two rounds, once.
+/// A link that a few connections fill loses nothing. One that needs all of them loses two rounds,
+/// once.
 #[test]
 fn the_slow_start_costs_at_most_two_rounds() {
     let shared = run(Link { all: 100.0 * MIB, connection: f64::INFINITY }, 128).took();
@@ -122,7 +126,11 @@ fn a_refusal_at_the_start_slows_it_down_and_does_not_end_it() {
         arrived += 1;
         let next = *uploading.places.keys().next().expect("one part may always be in flight");
         uploading.arrived(next);
-        assert!(arrived < 20, "{} in flight after {arrived} parts", uploading.lifecycle.in_flight());
+        assert!(
+            arrived < 20,
+            "{} in flight after {arrived} parts",
+            uploading.lifecycle.in_flight()
+        );
     }
 }
 
@@ -163,7 +171,9 @@ impl Sending {
             && let Some(place) = self.throttle.enter()
         {
             let admitted = self.lifecycle.on(Input::Admitted);
-            let [Action::SendPart(number, _)] = admitted[..] else { panic!("{admitted:?} for a pass") };
+            let [Action::SendPart(number, _)] = admitted[..] else {
+                panic!("{admitted:?} for a pass")
+            };
             self.places.insert(number, place);
             actions.extend(admitted);
         }

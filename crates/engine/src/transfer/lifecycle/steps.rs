@@ -16,9 +16,11 @@ pub enum Input {
     Created,
     /// CreateMultipartUpload failed.
     CreateFailed(Failure),
-    /// There is a pass of the gate for one part, asked for as [`Lifecycle::wants_pass`](super::Lifecycle::wants_pass) said.
+    /// There is a pass of the gate for one part, asked for as
+    /// [`Lifecycle::wants_pass`](super::Lifecycle::wants_pass) said.
     Admitted,
-    /// The next part of a stream was read, asked for as [`Lifecycle::wants_part`](super::Lifecycle::wants_part) said.
+    /// The next part of a stream was read, asked for as
+    /// [`Lifecycle::wants_part`](super::Lifecycle::wants_part) said.
     PartRead,
     /// The stream has no more parts.
     StreamEnded,
@@ -26,8 +28,9 @@ pub enum Input {
     PartSent(PartNumber),
     /// An attempt to send a part failed.
     PartFailed(PartNumber, Failure),
-    /// A part can never be sent by this run: proof was required; or, with [`Advice::Resume`], the source has
-    /// changed or cannot be read, and another run can go on. Also instead of Complete, which was not sent then.
+    /// A part can never be sent by this run: proof was required; or, with [`Advice::Resume`], the
+    /// source has changed or cannot be read, and another run can go on. Also instead of Complete,
+    /// which was not sent then.
     PartImpossible(PartNumber, Advice),
     /// A wait is over.
     Woke(Waiting),
@@ -90,7 +93,8 @@ pub enum Action {
     Complete,
     /// HEAD the object, then ListParts: whose is it, and is the upload still open?
     Examine,
-    /// Stop the parts in flight, wait until they have stopped, then abort until ListParts says it is gone.
+    /// Stop the parts in flight, wait until they have stopped, then abort until ListParts says it
+    /// is gone.
     Abort,
     /// Stop the parts in flight and the waits; nothing is told to the store.
     Stop,
@@ -111,8 +115,8 @@ pub enum Outcome {
     LeftBehind,
     /// It stopped and can go on later; what arrived stays at the store.
     Paused,
-    /// The store lost the upload before Complete, or wants a new one (409): nothing is left, all parts must
-    /// be sent again.
+    /// The store lost the upload before Complete, or wants a new one (409): nothing is left, all
+    /// parts must be sent again.
     Restart,
     /// After a doubt: the upload is gone, and the object is not ours.
     UploadGone,
@@ -120,13 +124,14 @@ pub enum Outcome {
     InDoubt,
 }
 
-/// What to do when the store cannot be reached or will not take parts, however often they are tried.
+/// What to do when the store cannot be reached or will not take parts, however often they are
+/// tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenExhausted {
     /// Remove what is there: nobody could find it again.
     Abort,
-    /// Keep it: a journal remembers it. Removed is only what can never complete, and an upload of which nothing has
-    /// arrived and nothing will.
+    /// Keep it: a journal remembers it. Removed is only what can never complete, and an upload of
+    /// which nothing has arrived and nothing will.
     Pause,
     /// Keep it whatever happens: a journal remembers it, and somebody else had begun it.
     Keep,

@@ -1,5 +1,6 @@
-//! Laws of the lifecycle for streams, whose parts become known while others are sent: random walks that read, send, fail and
-//! wait in any order, along the growing plan, up to the longest objects there are.
+//! Laws of the lifecycle for streams, whose parts become known while others are sent: random walks
+//! that read, send, fail and wait in any order, along the growing plan, up to the longest objects
+//! there are.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +30,13 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(plan: GrowingPlan, stream_bytes: u64, concurrency: u32, failing: f64, seed: u64) -> Self {
+    fn new(
+        plan: GrowingPlan,
+        stream_bytes: u64,
+        concurrency: u32,
+        failing: f64,
+        seed: u64,
+    ) -> Self {
         let policy = RetryPolicy::default();
         let budget = RetryBudget::new(&policy, concurrency);
         let retries = Retries::new(policy, budget, seed);
@@ -62,7 +69,11 @@ impl Walk {
                     Action::Wait(Waiting::Part(number), ..) => assert!(self.waiting.insert(number)),
                     Action::Complete => {
                         assert!(self.ended, "Complete before the end of the stream");
-                        assert_eq!(self.sent.len(), self.read.len(), "Complete before every part is sent");
+                        assert_eq!(
+                            self.sent.len(),
+                            self.read.len(),
+                            "Complete before every part is sent"
+                        );
                         return Some(self.read.iter().map(|part| part.size_bytes).sum());
                     }
                     Action::Abort => return None,
@@ -75,7 +86,9 @@ impl Walk {
     fn pass_the_gate(&mut self) {
         while self.lifecycle.wants_pass() {
             let actions = self.lifecycle.on(Input::Admitted);
-            let [Action::SendPart(number, _)] = actions[..] else { panic!("{actions:?} for a pass") };
+            let [Action::SendPart(number, _)] = actions[..] else {
+                panic!("{actions:?} for a pass")
+            };
             assert!(!self.sent.contains(&number), "part {number} is sent again (P2)");
             assert!(number.index() < self.read.len(), "part {number} is sent before it was read");
             assert!(self.in_flight.insert(number));

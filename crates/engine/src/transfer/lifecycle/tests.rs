@@ -1,5 +1,5 @@
-//! Laws of the lifecycle, by random walks: a walk answers the actions of a lifecycle as a store and a driver
-//! could, in any order, until it finishes, and checks the laws at every step.
+//! Laws of the lifecycle, by random walks: a walk answers the actions of a lifecycle as a store and
+//! a driver could, in any order, until it finishes, and checks the laws at every step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -120,7 +120,9 @@ impl Walk {
             self.give(input);
         }
         let outcome = self.finished.unwrap_or_else(|| panic!("no end after {steps_max} steps"));
-        for late in std::mem::take(&mut self.stopped).into_iter().chain([Input::Cancel, Input::Cancel]) {
+        for late in
+            std::mem::take(&mut self.stopped).into_iter().chain([Input::Cancel, Input::Cancel])
+        {
             assert_eq!(self.lifecycle.on(late), vec![], "an action after the end");
         }
         outcome
@@ -154,7 +156,11 @@ impl Walk {
     }
 
     fn fails(&mut self) -> Option<Failure> {
-        if self.random.random_bool(self.climate.failing) { Some(any_failure(&mut self.random)) } else { None }
+        if self.random.random_bool(self.climate.failing) {
+            Some(any_failure(&mut self.random))
+        } else {
+            None
+        }
     }
 
     fn part_ends(&mut self, number: PartNumber) -> Input {
@@ -209,7 +215,9 @@ impl Walk {
             && let Some(place) = self.throttle.enter()
         {
             let actions = self.lifecycle.on(Input::Admitted);
-            let [Action::SendPart(number, _)] = actions[..] else { panic!("{actions:?} for a pass") };
+            let [Action::SendPart(number, _)] = actions[..] else {
+                panic!("{actions:?} for a pass")
+            };
             self.places.insert(number, place);
             actions.into_iter().for_each(|action| self.take(action));
         }
@@ -251,7 +259,11 @@ impl Walk {
                 self.finished = Some(outcome);
             }
             Action::Complete => {
-                assert_eq!(self.sent.len(), self.part_count as usize, "Complete before every part is sent");
+                assert_eq!(
+                    self.sent.len(),
+                    self.part_count as usize,
+                    "Complete before every part is sent"
+                );
                 assert!(self.parts.is_empty() && !self.in_doubt);
                 self.ask(Action::Complete);
             }
@@ -337,7 +349,9 @@ fn resumed_walks_keep_the_laws_and_end() {
             ends.push(outcome);
         }
     }
-    for outcome in [Outcome::Done, Outcome::Paused, Outcome::Cancelled, Outcome::Restart, Outcome::InDoubt] {
+    for outcome in
+        [Outcome::Done, Outcome::Paused, Outcome::Cancelled, Outcome::Restart, Outcome::InDoubt]
+    {
         assert!(ends.contains(&outcome), "no resumed walk ends with {outcome:?}");
     }
 }
@@ -349,7 +363,8 @@ fn walks_come_to_every_kind_of_end() {
     for seed in 0..3000 {
         let cancelling = if seed % 3 == 0 { 0.01 } else { 0.0 };
         let outcome =
-            Walk::new(10, 4, seed, Climate { failing: 0.3, cancelling, pausing: 0.0, late: 0.5 }).run();
+            Walk::new(10, 4, seed, Climate { failing: 0.3, cancelling, pausing: 0.0, late: 0.5 })
+                .run();
         if !ends.contains(&outcome) {
             ends.push(outcome);
         }
@@ -403,7 +418,9 @@ impl Walk {
 
     /// Every wait ends.
     fn wake(&mut self) {
-        std::mem::take(&mut self.waits).into_iter().for_each(|waiting| self.give(Input::Woke(waiting)));
+        std::mem::take(&mut self.waits)
+            .into_iter()
+            .for_each(|waiting| self.give(Input::Woke(waiting)));
     }
 
     fn send_one(&mut self) {
@@ -432,8 +449,8 @@ fn throttling_halves_what_is_in_flight_and_successes_earn_it_back() {
     assert_eq!(walk.parts.len(), 16, "never more than was asked for");
 }
 
-/// Sixteen refusals in one breath had brought it down to one part in flight, and from there it takes 120
-/// successes to recover.
+/// Sixteen refusals in one breath had brought it down to one part in flight, and from there it
+/// takes 120 successes to recover.
 #[test]
 fn refusals_of_parts_that_were_under_way_together_halve_once() {
     let mut walk = Walk::sending(1000, 16);
@@ -462,8 +479,9 @@ fn one_part_may_always_be_in_flight() {
     assert_eq!(walk.run_on(), Outcome::Done);
 }
 
-/// A server was away for four seconds. Each part that failed made room for one never tried, which failed at once like
-/// the one before it: sixty-four parts later the budget of the upload was gone, in less than a tenth of a second.
+/// A server was away for four seconds. Each part that failed made room for one never tried, which
+/// failed at once like the one before it: sixty-four parts later the budget of the upload was gone,
+/// in less than a tenth of a second.
 #[test]
 fn a_part_that_waits_keeps_its_place_from_those_never_tried() {
     let mut walk = Walk::sending(1000, 16);
@@ -473,7 +491,11 @@ fn a_part_that_waits_keeps_its_place_from_those_never_tried() {
         walk.parts.remove(&number);
         walk.give(Input::PartFailed(number, failure(StoreErrorKind::Connection, RETRY)));
     }
-    assert_eq!((walk.parts.len(), walk.waits.len()), (0, 16), "nothing new meets the store that is away");
+    assert_eq!(
+        (walk.parts.len(), walk.waits.len()),
+        (0, 16),
+        "nothing new meets the store that is away"
+    );
     walk.wake();
     assert_eq!(walk.parts, waiting, "the same parts again");
     assert_eq!(walk.run_on(), Outcome::Done);
@@ -493,7 +515,8 @@ fn cancelling_before_the_start_ends_it_without_a_request() {
     assert_eq!(uploading.on(Input::Start), []);
 }
 
-/// The answer to Create may be under way when the caller cancels: the upload that it names must be aborted.
+/// The answer to Create may be under way when the caller cancels: the upload that it names must be
+/// aborted.
 #[test]
 fn cancelling_during_create_waits_for_its_answer() {
     let mut uploading = lifecycle(3, 2, 1);
@@ -531,8 +554,9 @@ fn cancelling_during_complete_waits_for_its_outcome() {
 /// The store had asked for two minutes, and Ctrl-C was heard after them.
 #[test]
 fn a_stop_does_not_wait_for_the_next_try_of_a_request() {
-    let throttled =
-        || failure(StoreErrorKind::Throttled, Advice::Retry { after: Some(Duration::from_secs(120)) });
+    let throttled = || {
+        failure(StoreErrorKind::Throttled, Advice::Retry { after: Some(Duration::from_secs(120)) })
+    };
     let uploading = || lifecycle(1, 1, 1).when_exhausted(WhenExhausted::Pause);
     for (stop, outcome) in [
         (Input::Pause, Outcome::Paused),
@@ -554,7 +578,10 @@ fn a_stop_does_not_wait_for_the_next_try_of_a_request() {
         completing.on(Input::Start);
         completing.on(Input::Created);
         sent(&mut completing);
-        assert!(matches!(completing.on(Input::CompleteFailed(throttled()))[..], [Action::Wait(..)]));
+        assert!(matches!(
+            completing.on(Input::CompleteFailed(throttled()))[..],
+            [Action::Wait(..)]
+        ));
         let stopped = completing.on(stop);
         match outcome {
             Outcome::Cancelled => assert_eq!(stopped, [Action::Abort]),
@@ -563,7 +590,8 @@ fn a_stop_does_not_wait_for_the_next_try_of_a_request() {
     }
 }
 
-/// RGW 16.2 answers 500 to a Complete of an upload that is gone, as it is after one that was carried out.
+/// RGW 16.2 answers 500 to a Complete of an upload that is gone, as it is after one that was
+/// carried out.
 #[test]
 fn a_500_to_complete_is_examined_before_anything_else() {
     let mut uploading = lifecycle(1, 1, 1);

@@ -1,7 +1,7 @@
 //! Gives up an upload that a journal remembers: really gone at the store, then forgotten here.
 //!
-//! An upload whose Complete may have been carried out is looked at first: an abort is never sent while the
-//! outcome is in doubt (P6).
+//! An upload whose Complete may have been carried out is looked at first: an abort is never sent
+//! while the outcome is in doubt (P6).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +26,8 @@ pub enum Abandoned {
     NothingThere,
     /// Complete had been carried out: the object is there, and stays.
     WasComplete,
-    /// No answer to Create is recorded, and several empty uploads of the key may be what it left. Nothing tells which
-    /// one; the journal stays.
+    /// No answer to Create is recorded, and several empty uploads of the key may be what it left.
+    /// Nothing tells which one; the journal stays.
     Unclear(Vec<UploadId>),
 }
 
@@ -38,13 +38,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ON_ITS_WAY: Duration = Duration::from_secs(10);
 const BEFORE_ANOTHER_LOOK: Duration = Duration::from_secs(2);
 
-/// Aborts the upload that the journal `id` remembers and removes the journal, once the store has answered that it knows
-/// the upload no more. `store` must be the one that the journal names.
+/// Aborts the upload that the journal `id` remembers and removes the journal, once the store has
+/// answered that it knows the upload no more. `store` must be the one that the journal names.
 ///
 /// # Errors
-/// [`Error::Journal`] while another process works on it; [`Error::InDoubt`] when the store will not say
-/// whether it was completed; [`Error::Store`] when it cannot be removed, or be asked. The journal stays then.
-pub async fn abandon(store: Arc<dyn Store>, folder: &JournalFolder, id: &str) -> Result<Abandoned, Error> {
+/// [`Error::Journal`] while another process works on it; [`Error::InDoubt`] when the store will not
+/// say whether it was completed; [`Error::Store`] when it cannot be removed, or be asked. The
+/// journal stays then.
+pub async fn abandon(
+    store: Arc<dyn Store>,
+    folder: &JournalFolder,
+    id: &str,
+) -> Result<Abandoned, Error> {
     let Some(opened) = folder.open_existing(id)? else { return Ok(Abandoned::NothingThere) };
     let Some(mut remembered) = Remembered::fold(opened.records) else {
         // Not even its beginning was written: nothing was sent.
@@ -85,12 +90,14 @@ pub async fn abandon(store: Arc<dyn Store>, folder: &JournalFolder, id: &str) ->
         .map_err(|error| Error::of_store(upload.object.to_string(), error))?;
     opened.journal.remove()?;
     // A Complete that was on its way may have been quicker than the abort.
-    let head = if remembered.completing { store.head_object(&upload.object).await.ok() } else { None };
+    let head =
+        if remembered.completing { store.head_object(&upload.object).await.ok() } else { None };
     let complete = head.is_some_and(|head| expected.is(&head));
     Ok(if complete { Abandoned::WasComplete } else { Abandoned::Removed })
 }
 
-/// Removes what tries to create the upload left whose answer was not heard, if it can be nothing else.
+/// Removes what tries to create the upload left whose answer was not heard, if it can be nothing
+/// else.
 async fn remove_unheard(
     store: &dyn Store,
     folder: &JournalFolder,

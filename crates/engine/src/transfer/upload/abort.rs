@@ -1,7 +1,8 @@
 //! Removes an upload until it is really gone (P3).
 //!
-//! AWS: "part uploads in progress might or might not succeed [...] it might be necessary to abort a given
-//! multipart upload multiple times". So: abort, then ask ListParts, until it answers `NoSuchUpload`.
+//! AWS: "part uploads in progress might or might not succeed [...] it might be necessary to abort a
+//! given multipart upload multiple times". So: abort, then ask ListParts, until it answers
+//! `NoSuchUpload`.
 
 use std::time::Duration;
 
@@ -45,7 +46,12 @@ async fn round(store: &dyn Store, upload: &UploadRef) -> Result<(), StoreError> 
         return Ok(());
     }
     match store.list_parts(upload, None).await {
-        Err(error) if matches!(error.kind, StoreErrorKind::NoSuchUpload | StoreErrorKind::NoSuchBucket) => {
+        Err(error)
+            if matches!(
+                error.kind,
+                StoreErrorKind::NoSuchUpload | StoreErrorKind::NoSuchBucket
+            ) =>
+        {
             Ok(())
         }
         Ok(_) => Err(aborted.err().unwrap_or_else(|| {

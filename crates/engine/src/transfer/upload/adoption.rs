@@ -1,9 +1,11 @@
-//! Resume with no journal: an unfinished upload of the key, found at the store, whose parts are the source's.
+//! Resume with no journal: an unfinished upload of the key, found at the store, whose parts are the
+//! source's.
 //!
-//! Another machine's, another tool's, or our own after the journal was lost. Which one it is decides the proof and
-//! nothing else: part sizes suggest a plan, and the source is read and compared with the checksum or the MD5 that
-//! ListParts gives for each part. An upload of which less is proven than differs is never touched, and neither is one that
-//! another process of this machine works on; one that another journal remembers gives that journal up. What is adopted
+//! Another machine's, another tool's, or our own after the journal was lost. Which one it is
+//! decides the proof and nothing else: part sizes suggest a plan, and the source is read and
+//! compared with the checksum or the MD5 that ListParts gives for each part. An upload of which
+//! less is proven than differs is never touched, and neither is one that another process of this
+//! machine works on; one that another journal remembers gives that journal up. What is adopted
 //! keeps what was bound at its Create: plan, checksum, attributes.
 
 use std::collections::BTreeSet;
@@ -24,11 +26,12 @@ use crate::event::Event;
 use crate::journal::{Journal, JournalFolder};
 use crate::pace::RetryPolicy;
 use crate::remote::{
-    ObjectRef, Operation, PageGuard, PartsPage, Store, StoreError, StoreErrorKind, StoredPart, UploadMarker,
-    UploadRef, UploadSummary,
+    ObjectRef, Operation, PageGuard, PartsPage, Store, StoreError, StoreErrorKind, StoredPart,
+    UploadMarker, UploadRef, UploadSummary,
 };
 
-/// Uploads of one key that are looked at; a key that has more is not being uploaded, it is being forgotten.
+/// Uploads of one key that are looked at; a key that has more is not being uploaded, it is being
+/// forgotten.
 const CANDIDATES_MAX: usize = 100;
 
 /// Parts compared before the rest of an upload is: enough to tell another file, and cheap.
@@ -56,20 +59,23 @@ struct Compared {
     differing_parts: Vec<haul_parts::PartNumber>,
 }
 
-/// Goes on with the upload at the store that has most of the source: more than `ours`, which is removed then.
+/// Goes on with the upload at the store that has most of the source: more than `ours`, which is
+/// removed then.
 pub(super) async fn adopt_best(
     context: &mut Context,
     journal: &mut JournalHandle,
     ours: Option<&ResumedState>,
 ) -> Result<Option<Resumption>, Error> {
     let failed = |error| Error::of_store(context.object.to_string(), error);
-    let uploads = uploads_of_key(context.store().as_ref(), &context.object, &context.resources.retry)
-        .await
-        .map_err(failed)?;
+    let uploads =
+        uploads_of_key(context.store().as_ref(), &context.object, &context.resources.retry)
+            .await
+            .map_err(failed)?;
     let (uploads, held) = free(context, uploads, ours);
     let seen = uploads.len();
     let candidates = candidates(context, uploads).await.map_err(failed)?;
-    let ours_bytes = ours.map_or(0, |ours| ours.sent.iter().flatten().map(|part| part.size_bytes).sum());
+    let ours_bytes =
+        ours.map_or(0, |ours| ours.sent.iter().flatten().map(|part| part.size_bytes).sum());
     let Some(best) = best(context, candidates, ours_bytes).await? else {
         // Ours goes on instead: the others had less, or something else.
         if ours.is_some() {
@@ -78,7 +84,10 @@ pub(super) async fn adopt_best(
         let message = match (seen, held) {
             (0, 0) => format!("{}: no unfinished upload to adopt is at the store", context.object),
             (0, _) => {
-                format!("{}: another process works on the unfinished upload at the store", context.object)
+                format!(
+                    "{}: another process works on the unfinished upload at the store",
+                    context.object
+                )
             }
             _ => format!(
                 "{}: {seen} unfinished at the store, none proven to be of this source",
@@ -89,7 +98,8 @@ pub(super) async fn adopt_best(
         return Ok(None);
     };
     let Some(earlier) = take_over(context, &best.resumed.upload) else {
-        let message = format!("{}: another process has just taken the unfinished upload up", context.object);
+        let message =
+            format!("{}: another process has just taken the unfinished upload up", context.object);
         context.events.send(Event::Warning { message });
         return Ok(None);
     };
@@ -99,7 +109,8 @@ pub(super) async fn adopt_best(
             .map_err(failed)?;
     }
     let Compared { mut resumed, checksum, adopted_parts, differing_parts, .. } = best;
-    // From here on as if we had begun it ourselves; only the token that recognises the object may be missing.
+    // From here on as if we had begun it ourselves; only the token that recognises the object may
+    // be missing.
     context.options.checksum = checksum;
     if let Some((_, remembered)) = &earlier {
         remembered.bind(&mut context.options);
@@ -122,13 +133,15 @@ pub(super) async fn adopt_best(
     Ok(Some(Resumption::GoOn(Box::new(resumed))))
 }
 
-/// Says that there are unfinished uploads of the key. Whatever goes wrong here is no business of the upload.
+/// Says that there are unfinished uploads of the key. Whatever goes wrong here is no business of
+/// the upload.
 pub(super) async fn report_unfinished(context: &Context) {
     let once = RetryPolicy { attempts_max: 1, ..context.resources.retry.clone() };
     let uploads = uploads_of_key(context.store().as_ref(), &context.object, &once);
     let Ok(Ok(mut uploads)) = tokio::time::timeout(TELL_PATIENCE, uploads).await else { return };
     // Those of other journals are reported as such.
-    let remembered = remembered_here(context.options.journal.as_ref().map(|journal| &journal.folder));
+    let remembered =
+        remembered_here(context.options.journal.as_ref().map(|journal| &journal.folder));
     uploads.retain(|upload| !remembered.contains(&upload.upload_id));
     if !uploads.is_empty() {
         let initiated = uploads.iter().filter_map(|upload| upload.initiated).max();
@@ -149,7 +162,8 @@ pub(super) async fn uploads_of_key(
     loop {
         let list = || store.list_multipart_uploads(&object.bucket, key, after.as_ref());
         let page = retry.run(list).await?;
-        let first = page.uploads.first().map(|upload| format!("{} {}", upload.key, upload.upload_id));
+        let first =
+            page.uploads.first().map(|upload| format!("{} {}", upload.key, upload.upload_id));
         // The pages of Ceph RGW 16.2 have `a-b` before `a`, so a greater key is no reason to stop.
         found.extend(page.uploads.into_iter().filter(|upload| upload.key == key));
         match page.next {
@@ -164,8 +178,8 @@ pub(super) async fn uploads_of_key(
     Ok(found)
 }
 
-/// Without those that another process of this machine works on, and without `ours`, with which they are to be compared.
-/// Gives how many other processes have, too.
+/// Without those that another process of this machine works on, and without `ours`, with which they
+/// are to be compared. Gives how many other processes have, too.
 fn free(
     context: &Context,
     mut uploads: Vec<UploadSummary>,
@@ -187,7 +201,8 @@ fn free(
 fn take_over(context: &Context, upload: &UploadRef) -> Option<Option<(Journal, Remembered)>> {
     let folder = context.options.journal.as_ref().map(|journal| &journal.folder);
     let journals = folder.and_then(|folder| folder.list().ok()).unwrap_or_default();
-    let journal = journals.into_iter().find(|journal| journal.upload_id.as_ref() == Some(&upload.upload_id));
+    let journal =
+        journals.into_iter().find(|journal| journal.upload_id.as_ref() == Some(&upload.upload_id));
     let (Some(folder), Some(journal)) = (folder, journal) else { return Some(None) };
     let opened = folder.open_existing(&journal.id).ok()??;
     Some(Some((opened.journal, Remembered::fold(opened.records)?)))
@@ -200,7 +215,10 @@ pub(super) fn remembered_here(folder: Option<&JournalFolder>) -> BTreeSet<Upload
 }
 
 /// Those whose parts fit a plan for the source, the one with most bytes first.
-async fn candidates(context: &Context, uploads: Vec<UploadSummary>) -> Result<Vec<Candidate>, StoreError> {
+async fn candidates(
+    context: &Context,
+    uploads: Vec<UploadSummary>,
+) -> Result<Vec<Candidate>, StoreError> {
     let mut candidates = vec![];
     for summary in uploads {
         let upload = UploadRef { object: context.object.clone(), upload_id: summary.upload_id };
@@ -210,7 +228,8 @@ async fn candidates(context: &Context, uploads: Vec<UploadSummary>) -> Result<Ve
             Err(error) if error.kind == StoreErrorKind::NoSuchUpload => continue,
             Err(error) => return Err(error),
         };
-        let layout: Vec<_> = listed.parts.iter().map(|part| (part.number, part.size_bytes)).collect();
+        let layout: Vec<_> =
+            listed.parts.iter().map(|part| (part.number, part.size_bytes)).collect();
         let size_bytes = context.source.size_bytes();
         for plan in plans_of_layout(size_bytes, &context.options.limits, &layout) {
             candidates.push(Candidate {
@@ -226,11 +245,13 @@ async fn candidates(context: &Context, uploads: Vec<UploadSummary>) -> Result<Ve
     Ok(candidates)
 }
 
-/// What was declared at Create: seen by the checksums of the parts, for ListParts of few stores names it.
+/// What was declared at Create: seen by the checksums of the parts, for ListParts of few stores
+/// names it.
 fn declared(listed: &PartsPage) -> Option<(ChecksumAlgorithm, ChecksumType)> {
     let algorithm = listed.parts.iter().find_map(|part| part.checksum)?.algorithm();
     let of_old = match algorithm {
-        // Before there were types, and still where nobody asks for one (S3 API, CreateMultipartUpload).
+        // Before there were types, and still where nobody asks for one (S3 API,
+        // CreateMultipartUpload).
         ChecksumAlgorithm::Crc32 | ChecksumAlgorithm::Crc32c => ChecksumType::Composite,
         other => own_type(other),
     };
@@ -263,7 +284,8 @@ async fn best(
 async fn looks_alike(context: &Context, candidate: &Candidate) -> Result<bool, Error> {
     let pool = context.resources.pool.clone();
     let count = candidate.parts.len();
-    let places: BTreeSet<_> = (0..SAMPLES).map(|sample| sample * (count - 1) / (SAMPLES - 1)).collect();
+    let places: BTreeSet<_> =
+        (0..SAMPLES).map(|sample| sample * (count - 1) / (SAMPLES - 1)).collect();
     for place in places {
         let stored = candidate.parts[place].clone();
         let Some(planned) = candidate.plan.part(stored.number) else { continue };
@@ -288,8 +310,15 @@ async fn compare_all(context: &Context, candidate: Candidate) -> Result<Option<C
         completion_possible: false,
     };
     let known = Known::default();
-    let (adopted_parts, differing_parts) = compare(context, &mut resumed, parts, &known, checksum).await?;
+    let (adopted_parts, differing_parts) =
+        compare(context, &mut resumed, parts, &known, checksum).await?;
     let proven_bytes = resumed.sent.iter().flatten().map(|part| part.size_bytes).sum();
     let enough = proven_bytes > listed_bytes - proven_bytes;
-    Ok(enough.then_some(Compared { resumed, checksum, proven_bytes, adopted_parts, differing_parts }))
+    Ok(enough.then_some(Compared {
+        resumed,
+        checksum,
+        proven_bytes,
+        adopted_parts,
+        differing_parts,
+    }))
 }

@@ -5,7 +5,8 @@ use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, combine_full_o
 use crate::pace::Failure;
 use crate::proof::WholeProof;
 use crate::remote::{
-    CompleteRequest, CompletedPart, ObjectHead, Operation, Store, StoreError, StoreErrorKind, UploadRef,
+    CompleteRequest, CompletedPart, ObjectHead, Operation, Store, StoreError, StoreErrorKind,
+    UploadRef,
 };
 use crate::transfer::lifecycle::Finding;
 use crate::transfer::mover::SentPart;
@@ -36,7 +37,8 @@ pub(super) fn request(
                 checksum: part.checksum.filter(|_| declared.is_some()),
             })
             .collect(),
-        full_object_checksum: full_object(parts).filter(|_| declared == Some(ChecksumType::FullObject)),
+        full_object_checksum: full_object(parts)
+            .filter(|_| declared == Some(ChecksumType::FullObject)),
         object_size_bytes: Some(object_size_bytes),
         if_none_match: options.if_none_match,
         if_match: options.if_match.clone(),
@@ -45,7 +47,8 @@ pub(super) fn request(
 
 /// The checksum of the whole object from those of its parts, where the algorithm allows that.
 pub(crate) fn full_object(parts: &[SentPart]) -> Option<Checksum> {
-    let of_parts: Option<Vec<_>> = parts.iter().map(|part| Some((part.checksum?, part.size_bytes))).collect();
+    let of_parts: Option<Vec<_>> =
+        parts.iter().map(|part| Some((part.checksum?, part.size_bytes))).collect();
     let of_parts = of_parts?;
     if !of_parts.first()?.0.algorithm().combines() {
         return None;
@@ -74,8 +77,8 @@ impl Expected {
         }
     }
 
-    /// The token is proof. Without one of ours (an upload that was adopted) or theirs (a store without
-    /// metadata) the length and a hash of everything are.
+    /// The token is proof. Without one of ours (an upload that was adopted) or theirs (a store
+    /// without metadata) the length and a hash of everything are.
     pub(super) fn is(&self, head: &ObjectHead) -> bool {
         if let Some(found) = head.attributes.metadata.get(TOKEN_METADATA)
             && !self.token.is_empty()
@@ -146,7 +149,8 @@ pub(super) async fn examine(
     }
 }
 
-/// The upload is gone and the object was not there before: Complete may have landed between the two looks.
+/// The upload is gone and the object was not there before: Complete may have landed between the two
+/// looks.
 async fn look_again(
     store: &dyn Store,
     upload: &UploadRef,
@@ -165,7 +169,8 @@ async fn look_again(
 /// What to tell about a doubt that could not be settled.
 pub(super) fn unsettled(head: Result<ObjectHead, StoreError>) -> StoreError {
     head.err().unwrap_or_else(|| {
-        let message = "the object there is not ours, and the store would not say whether the upload is open";
+        let message =
+            "the object there is not ours, and the store would not say whether the upload is open";
         StoreError::local(Operation::HeadObject, StoreErrorKind::Malformed, message)
     })
 }

@@ -1,7 +1,7 @@
 //! Carries out what [`Lifecycle`] decides: runs requests as tasks, feeds their ends back as inputs.
 //!
-//! The driver owns the upload. It ends only when the object is there, when nothing is left at the store, when
-//! what is left is remembered and can go on, or when it must say that it does not know.
+//! The driver owns the upload. It ends only when the object is there, when nothing is left at the
+//! store, when what is left is remembered and can go on, or when it must say that it does not know.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,7 +28,9 @@ use crate::event::Event;
 use crate::pace::{Failure, Pass, Retries, Turn};
 use crate::proof::Proof;
 use crate::remote::{CompletedObject, CreatedUpload, ObjectHead, StoreError, UploadRef};
-use crate::transfer::lifecycle::{Action, Finding, Input, Lifecycle, Outcome, Waiting, WhenExhausted};
+use crate::transfer::lifecycle::{
+    Action, Finding, Input, Lifecycle, Outcome, Waiting, WhenExhausted,
+};
 use crate::transfer::mover::{Mover, PartFailure, SentPart};
 use crate::transfer::{StopRequest, StopSignal};
 
@@ -142,10 +144,14 @@ impl Driver {
         let retries = Retries::new(resources.retry.clone(), resources.budget.clone(), seed);
         let mut lifecycle = Lifecycle::new(pieces, retries);
         if journal.id().is_some() {
-            // An adopted upload (no token of ours) holds what others have sent: only whoever asks for it removes that.
+            // An adopted upload (no token of ours) holds what others have sent: only whoever asks
+            // for it removes that.
             let adopted = start.token.is_empty();
-            lifecycle =
-                lifecycle.when_exhausted(if adopted { WhenExhausted::Keep } else { WhenExhausted::Pause });
+            lifecycle = lifecycle.when_exhausted(if adopted {
+                WhenExhausted::Keep
+            } else {
+                WhenExhausted::Pause
+            });
         }
         let mut driver = Self {
             turn: Turn::default(),
@@ -229,7 +235,9 @@ impl Driver {
         }
         match request {
             // Without a journal nobody could find it again.
-            StopRequest::Pause | StopRequest::PauseNow if self.journal.id().is_none() => Input::Cancel,
+            StopRequest::Pause | StopRequest::PauseNow if self.journal.id().is_none() => {
+                Input::Cancel
+            }
             StopRequest::Pause => {
                 let grace = self.context.options.pause_grace;
                 self.requests.spawn(async move {
@@ -250,7 +258,9 @@ impl Driver {
                 self.creates.trying();
                 let request = create_request(&context, &self.token);
                 self.requests.spawn(async move {
-                    Ended::Created(context.store().create_multipart_upload(&context.object, &request).await)
+                    Ended::Created(
+                        context.store().create_multipart_upload(&context.object, &request).await,
+                    )
                 });
             }
             Action::SendPart(number, attempt) => self.send_part(number, attempt),
@@ -278,7 +288,8 @@ impl Driver {
                         lost_create::sweep(&context, &upload, creates).await;
                     }
                     let patience = context.options.abort_patience;
-                    let aborted = abort_until_gone(context.store().as_ref(), &upload, patience).await;
+                    let aborted =
+                        abort_until_gone(context.store().as_ref(), &upload, patience).await;
                     // A Complete that was on its way may have been quicker than the abort.
                     if let (Ok(()), Some(expected)) = (&aborted, expected)
                         && let Ok(head) = context.store().head_object(&context.object).await
@@ -336,8 +347,8 @@ impl Driver {
         let Some(upload) = self.upload() else { return };
         let parts: Vec<_> = self.sent.iter().flatten().cloned().collect();
         assert_eq!(parts.len(), self.sent.len(), "Complete names every part of the plan");
-        // The last look at the source before the object can appear (P4). Once it may be there it is too late for that:
-        // then only the list counts, and that is of one version.
+        // The last look at the source before the object can appear (P4). Once it may be there it is
+        // too late for that: then only the list counts, and that is of one version.
         let is_first = !std::mem::replace(&mut self.completing, true);
         if is_first && let Err(changed) = check_unchanged(self.context.source.as_ref()) {
             self.completing = false;
@@ -361,7 +372,8 @@ impl Driver {
             }
             context.events.send(Event::Completing);
             let completed = context.store().complete_multipart_upload(&upload, &request).await;
-            // Closes the chain, and gives the ETag that Ceph RGW 16.2 leaves out of its first answer.
+            // Closes the chain, and gives the ETag that Ceph RGW 16.2 leaves out of its first
+            // answer.
             let head = match &completed {
                 Ok(_) => context.store().head_object(&context.object).await.ok(),
                 Err(_) => None,
@@ -383,7 +395,8 @@ impl Driver {
         };
         match result {
             Ok(part) if part.proof == Proof::Unproven && self.context.options.require_proof => {
-                self.cause = Some(Error::Unproven { object: self.context.object.clone(), part: number });
+                self.cause =
+                    Some(Error::Unproven { object: self.context.object.clone(), part: number });
                 Input::PartImpossible(number, Advice::GiveUp)
             }
             Ok(part) => self.part_sent(part),
@@ -399,10 +412,11 @@ impl Driver {
         }
     }
 
-    /// What arrived is kept if there is a journal, and of another version compared by the next run: only what differs
-    /// has to be sent again. A disk that cannot be read now may be readable then.
+    /// What arrived is kept if there is a journal, and of another version compared by the next run:
+    /// only what differs has to be sent again. A disk that cannot be read now may be readable then.
     fn source_failed(&mut self, number: PartNumber, error: Error) -> Input {
-        let of_the_source = matches!(error, Error::SourceChanged { .. } | Error::SourceUnreadable { .. });
+        let of_the_source =
+            matches!(error, Error::SourceChanged { .. } | Error::SourceUnreadable { .. });
         self.cause = Some(error);
         Input::PartImpossible(number, if of_the_source { Advice::Resume } else { Advice::GiveUp })
     }
@@ -470,8 +484,11 @@ impl Driver {
                         self.doubted = self.doubted.take().or(self.cause.take());
                         self.request_failed(complete::unsettled(head));
                     }
-                    // Complete was refused after all: that is why, and not that looking was difficult.
-                    (Finding::UploadOpen, _) => self.cause = self.doubted.take().or(self.cause.take()),
+                    // Complete was refused after all: that is why, and not that looking was
+                    // difficult.
+                    (Finding::UploadOpen, _) => {
+                        self.cause = self.doubted.take().or(self.cause.take())
+                    }
                     _ => {}
                 }
                 Input::Examined(finding)
@@ -506,7 +523,8 @@ impl Driver {
     fn created(&mut self, created: CreatedUpload) -> Input {
         self.tries = 0;
         self.creates.answered();
-        let upload = UploadRef { object: self.context.object.clone(), upload_id: created.upload_id };
+        let upload =
+            UploadRef { object: self.context.object.clone(), upload_id: created.upload_id };
         let declared = created.checksum.map(complete::own_type);
         // Before the first part leaves: an upload that nobody remembers must not hold any.
         if let Err(error) = self.journal.created(&upload, declared) {
@@ -562,8 +580,10 @@ impl Driver {
         }
         // The parts in flight may have failed while it was stopping: that is not why it stopped.
         let beside_the_point = outcome == Outcome::Paused && self.asked_to_stop;
-        let cause = self.cause.filter(|cause| !(beside_the_point && matches!(cause, Error::Store { .. })));
-        let finisher = Finisher { context: &self.context, upload, journal: self.journal, cause, unheard };
+        let cause =
+            self.cause.filter(|cause| !(beside_the_point && matches!(cause, Error::Store { .. })));
+        let finisher =
+            Finisher { context: &self.context, upload, journal: self.journal, cause, unheard };
         match outcome {
             Outcome::Done => {
                 let whole = match self.whole.map(|head| expected.close(&head)).transpose() {

@@ -3,7 +3,8 @@
 use haul_parts::limits::MIB;
 use jiff::{SignedDuration, Timestamp};
 
-/// What a bad link carries: an upload that would take longer than the rule waits at this rate is worth a word.
+/// What a bad link carries: an upload that would take longer than the rule waits at this rate is
+/// worth a word.
 const SLOW_BYTES_PER_SECOND: u64 = 4 * MIB;
 
 /// What to say of a rule that removes the unfinished upload at `date` (`x-amz-abort-date`, S3 API,

@@ -1,7 +1,8 @@
 //! How a run of an upload ends: what is reported, and what the journal keeps.
 //!
-//! Done, failed, cancelled: nothing is left at the store, nothing is remembered. Paused, in doubt, left
-//! behind: the journal stays, so that what is at the store is listed and can go on or be removed (P3).
+//! Done, failed, cancelled: nothing is left at the store, nothing is remembered. Paused, in doubt,
+//! left behind: the journal stays, so that what is at the store is listed and can go on or be
+//! removed (P3).
 
 use std::sync::Arc;
 
@@ -43,8 +44,8 @@ pub(super) struct Finisher<'a> {
 }
 
 impl Finisher<'_> {
-    /// The object was there already: only the answer of an earlier run's Complete had been lost. Whether it is what was
-    /// read is looked at all the same.
+    /// The object was there already: only the answer of an earlier run's Complete had been lost.
+    /// Whether it is what was read is looked at all the same.
     pub(super) fn of_earlier(
         context: &Context,
         journal: JournalHandle,
@@ -54,7 +55,8 @@ impl Finisher<'_> {
     ) -> Result<UploadReport, Error> {
         let ResumedState { plan, upload, sent, .. } = resumed;
         let parts: Vec<_> = sent.into_iter().flatten().collect();
-        let finisher = Finisher { context, upload: Some(upload), journal, cause: None, unheard: false };
+        let finisher =
+            Finisher { context, upload: Some(upload), journal, cause: None, unheard: false };
         let whole = match expected.close(head) {
             Ok(whole) => whole,
             Err(detail) => return Err(finisher.corrupt(detail)),
@@ -93,12 +95,17 @@ impl Finisher<'_> {
             proof,
             whole,
             // No attempt of this run sent them.
-            resumed_bytes: parts.iter().filter(|part| part.attempt == 0).map(|part| part.size_bytes).sum(),
+            resumed_bytes: parts
+                .iter()
+                .filter(|part| part.attempt == 0)
+                .map(|part| part.size_bytes)
+                .sum(),
             checksum: complete::full_object(parts),
         })
     }
 
-    /// The object that is there is not what was read: the store damaged it after it had acknowledged it.
+    /// The object that is there is not what was read: the store damaged it after it had
+    /// acknowledged it.
     pub(super) fn corrupt(self, detail: String) -> Error {
         self.journal.forget(self.context);
         Error::CorruptObject { object: self.context.object.clone(), detail }
@@ -137,7 +144,8 @@ impl Finisher<'_> {
         self.unheard && self.upload.is_none() && self.journal.id().is_some()
     }
 
-    /// Cancelled, and [`Finisher::may_be_left`]: looks for it. The journal stays if that is unknown.
+    /// Cancelled, and [`Finisher::may_be_left`]: looks for it. The journal stays if that is
+    /// unknown.
     pub(super) async fn cancelled_unheard(self, layout: &Layout) -> Error {
         let object = self.context.object.clone();
         let cancelled = Error::Cancelled { object: object.to_string() };

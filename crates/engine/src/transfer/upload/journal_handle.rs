@@ -1,7 +1,8 @@
 //! What one upload writes into its journal, and when. Without a journal every method does nothing.
 //!
-//! Synced: the beginning, before Create is sent; the UploadId, before the first part is; the announcement of
-//! Complete. Parts are only appended: a part whose record a power cut takes is found again by ListParts.
+//! Synced: the beginning, before Create is sent; the UploadId, before the first part is; the
+//! announcement of Complete. Parts are only appended: a part whose record a power cut takes is
+//! found again by ListParts.
 
 use haul_parts::{ChecksumType, PartPlan};
 
@@ -28,9 +29,12 @@ struct Open {
 }
 
 impl JournalHandle {
-    /// Opens the journal that was asked for, or the one that belongs to this source and target, and gives what it
-    /// remembers. Others that concern the upload are reported.
-    pub(super) fn open(context: &Context, source: &SourceRecord) -> Result<(Self, Vec<Record>), Error> {
+    /// Opens the journal that was asked for, or the one that belongs to this source and target, and
+    /// gives what it remembers. Others that concern the upload are reported.
+    pub(super) fn open(
+        context: &Context,
+        source: &SourceRecord,
+    ) -> Result<(Self, Vec<Record>), Error> {
         let Some(options) = &context.options.journal else { return Ok((Self(None), vec![])) };
         let (id, opened) = match &options.choice {
             JournalChoice::OfSource => {
@@ -46,8 +50,10 @@ impl JournalHandle {
             }
         };
         if let Some(MovedAside { path, reason }) = opened.moved_aside {
-            let message =
-                format!("what was remembered cannot be read ({reason}) and is kept as {}", path.display());
+            let message = format!(
+                "what was remembered cannot be read ({reason}) and is kept as {}",
+                path.display()
+            );
             context.events.send(Event::Warning { message });
         }
         let mut journal = Self(Some(Open { id, journal: opened.journal, append_failed: false }));
@@ -81,7 +87,11 @@ impl JournalHandle {
     }
 
     /// The source is another version now, cut into parts by this plan.
-    pub(super) fn source_changed(&mut self, source: SourceRecord, plan: PartPlan) -> Result<(), Error> {
+    pub(super) fn source_changed(
+        &mut self,
+        source: SourceRecord,
+        plan: PartPlan,
+    ) -> Result<(), Error> {
         self.synced(&Record::SourceChanged { source, plan })
     }
 
@@ -115,8 +125,10 @@ impl JournalHandle {
         if let Err(error) = open.journal.append(&record)
             && !std::mem::replace(&mut open.append_failed, true)
         {
-            let message =
-                format!("{}; a resume will have to compare parts with the source", in_one_line(&error));
+            let message = format!(
+                "{}; a resume will have to compare parts with the source",
+                in_one_line(&error)
+            );
             context.events.send(Event::Warning { message });
         }
     }
@@ -162,7 +174,8 @@ impl JournalHandle {
 
 /// Whether there is a journal of this source and target.
 pub(super) fn remembers(context: &Context) -> bool {
-    let (Some(options), Some(source)) = (&context.options.journal, context.source.identity()) else {
+    let (Some(options), Some(source)) = (&context.options.journal, context.source.identity())
+    else {
         return false;
     };
     match &options.choice {

@@ -1,15 +1,18 @@
 //! Looks whether a PutObject that was never answered has been carried out (P6).
 //!
-//! There is no upload that could still be open, as after Complete: the object is all there is to see. It is ours if it
-//! has our token, or, at a store that keeps no metadata, our length and a hash of our bytes. Any other object settles
-//! nothing, for the request may be carried out later, unless its own condition stands against it by now.
+//! There is no upload that could still be open, as after Complete: the object is all there is to
+//! see. It is ours if it has our token, or, at a store that keeps no metadata, our length and a
+//! hash of our bytes. Any other object settles nothing, for the request may be carried out later,
+//! unless its own condition stands against it by now.
 
 use haul_parts::ChecksumType;
 
 use super::complete::TOKEN_METADATA;
 use super::context::Context;
 use super::part::ReadBytes;
-use crate::remote::{ObjectAttributes, ObjectHead, Operation, StoreError, StoreErrorKind, UploadedPart};
+use crate::remote::{
+    ObjectAttributes, ObjectHead, Operation, StoreError, StoreErrorKind, UploadedPart,
+};
 
 /// What the object shows.
 pub(super) enum Landed {
@@ -27,17 +30,23 @@ pub(super) enum Landed {
 pub(super) async fn look(context: &Context, bytes: &ReadBytes, token: &str) -> Landed {
     let (if_none_match, if_match) = (context.options.if_none_match, &context.options.if_match);
     match context.resources.retry.run(|| context.store().head_object(&context.object)).await {
-        Ok(head) if is_ours(&head, &context.options.attributes, bytes, token) => Landed::Ours(UploadedPart {
-            // HEAD does not say whether the ETag is an MD5.
-            etag_is_opaque: head.etag.as_md5() != bytes.md5.and_then(|md5| md5.as_md5()),
-            etag: head.etag,
-            checksum: head.checksum.map(|(checksum, _)| checksum),
-        }),
-        Ok(head) if if_none_match || if_match.as_ref().is_some_and(|wanted| *wanted != head.etag) => {
+        Ok(head) if is_ours(&head, &context.options.attributes, bytes, token) => {
+            Landed::Ours(UploadedPart {
+                // HEAD does not say whether the ETag is an MD5.
+                etag_is_opaque: head.etag.as_md5() != bytes.md5.and_then(|md5| md5.as_md5()),
+                etag: head.etag,
+                checksum: head.checksum.map(|(checksum, _)| checksum),
+            })
+        }
+        Ok(head)
+            if if_none_match || if_match.as_ref().is_some_and(|wanted| *wanted != head.etag) =>
+        {
             Landed::Never
         }
         Ok(_) => not_yet("another object is there, and what was sent may still replace it"),
-        Err(error) if error.kind == StoreErrorKind::NoSuchKey && if_match.is_some() => Landed::Never,
+        Err(error) if error.kind == StoreErrorKind::NoSuchKey && if_match.is_some() => {
+            Landed::Never
+        }
         Err(error) if error.kind == StoreErrorKind::NoSuchKey => {
             not_yet("the object is not there, and what was sent may still become it")
         }
@@ -46,7 +55,11 @@ pub(super) async fn look(context: &Context, bytes: &ReadBytes, token: &str) -> L
 }
 
 fn not_yet(message: &str) -> Landed {
-    Landed::NotYet(Box::new(StoreError::local(Operation::HeadObject, StoreErrorKind::NoSuchKey, message)))
+    Landed::NotYet(Box::new(StoreError::local(
+        Operation::HeadObject,
+        StoreErrorKind::NoSuchKey,
+        message,
+    )))
 }
 
 fn is_ours(head: &ObjectHead, wanted: &ObjectAttributes, bytes: &ReadBytes, token: &str) -> bool {
@@ -54,12 +67,15 @@ fn is_ours(head: &ObjectHead, wanted: &ObjectAttributes, bytes: &ReadBytes, toke
     if let Some(found) = kept.get(TOKEN_METADATA) {
         return found == token;
     }
-    // Another client may have put the same bytes there before. With the same attributes too, it is what was to be made.
-    let same_type = wanted.content_type.is_none() || wanted.content_type == head.attributes.content_type;
+    // Another client may have put the same bytes there before. With the same attributes too, it is
+    // what was to be made.
+    let same_type =
+        wanted.content_type.is_none() || wanted.content_type == head.attributes.content_type;
     head.size_bytes == bytes.payload.size_bytes()
         && same_hash(head, bytes)
         && same_type
-        && (kept.is_empty() || wanted.metadata.iter().all(|(name, value)| kept.get(name) == Some(value)))
+        && (kept.is_empty()
+            || wanted.metadata.iter().all(|(name, value)| kept.get(name) == Some(value)))
 }
 
 fn same_hash(head: &ObjectHead, bytes: &ReadBytes) -> bool {
@@ -95,13 +111,17 @@ mod tests {
 
     fn head(body: &[u8], metadata: &[(&str, &str)]) -> ObjectHead {
         let md5 = checksum(ChecksumAlgorithm::Md5, body).and_then(|md5| md5.as_md5()).unwrap();
-        let metadata = metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let metadata =
+            metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         ObjectHead {
             size_bytes: body.len() as u64,
             etag: ETag::from_md5(md5),
             checksum: None,
             last_modified: None,
-            attributes: ObjectAttributes { metadata: metadata.collect(), ..ObjectAttributes::default() },
+            attributes: ObjectAttributes {
+                metadata: metadata.collect(),
+                ..ObjectAttributes::default()
+            },
         }
     }
 
@@ -110,15 +130,20 @@ mod tests {
         let plain = ObjectAttributes::default();
         let ours = |head: &ObjectHead| is_ours(head, &plain, &sent(), "mine");
         assert!(ours(&head(BODY, &[(TOKEN_METADATA, "mine")])));
-        assert!(!ours(&head(BODY, &[(TOKEN_METADATA, "of another run")])), "the same bytes, put by others");
+        assert!(
+            !ours(&head(BODY, &[(TOKEN_METADATA, "of another run")])),
+            "the same bytes, put by others"
+        );
         assert!(ours(&head(BODY, &[])), "a store that keeps no metadata");
         assert!(!ours(&head(b"something else", &[])));
     }
 
     #[test]
     fn the_same_bytes_with_other_attributes_are_not_ours() {
-        let wanted =
-            ObjectAttributes { content_type: Some("text/plain".into()), ..ObjectAttributes::default() };
+        let wanted = ObjectAttributes {
+            content_type: Some("text/plain".into()),
+            ..ObjectAttributes::default()
+        };
         assert!(!is_ours(&head(BODY, &[]), &wanted, &sent(), "mine"));
         let wanted = head(BODY, &[("owner", "me")]).attributes;
         assert!(!is_ours(&head(BODY, &[("owner", "them")]), &wanted, &sent(), "mine"));

@@ -1,4 +1,5 @@
-//! Which bytes each part of an upload has: from the plan of a file, or from what was read of a stream so far.
+//! Which bytes each part of an upload has: from the plan of a file, or from what was read of a
+//! stream so far.
 
 use haul_parts::{PartNumber, PartPlan, PlannedPart};
 

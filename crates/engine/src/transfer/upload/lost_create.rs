@@ -1,11 +1,14 @@
-//! Uploads whose CreateMultipartUpload was carried out although its answer was not heard (trap 25): empty, of our key, and
-//! of an id that is written down nowhere. The answer was lost, or the process was killed while it was on its way.
+//! Uploads whose CreateMultipartUpload was carried out although its answer was not heard (trap 25):
+//! empty, of our key, and of an id that is written down nowhere. The answer was lost, or the
+//! process was killed while it was on its way.
 //!
-//! Nothing in a listing says whose an upload is, so only what can hardly be anybody else's is removed: of this key, without
-//! parts, in no journal of this machine, no more of them than answers were lost, and initiated when ours must have been.
-//! In a run that reaches Complete, the store's own clock tells when that was: it dates the upload that was answered in
-//! the same list. By then all our parts have arrived, and an upload that another client is sending has parts too. Where
-//! there is nothing but a journal ([`find_unheard`]), this machine's clock has to do, give or take a minute.
+//! Nothing in a listing says whose an upload is, so only what can hardly be anybody else's is
+//! removed: of this key, without parts, in no journal of this machine, no more of them than answers
+//! were lost, and initiated when ours must have been. In a run that reaches Complete, the store's
+//! own clock tells when that was: it dates the upload that was answered in the same list. By then
+//! all our parts have arrived, and an upload that another client is sending has parts too. Where
+//! there is nothing but a journal ([`find_unheard`]), this machine's clock has to do, give or take
+//! a minute.
 
 use std::time::Duration;
 
@@ -47,7 +50,8 @@ pub(super) struct LostCreates {
 type Window = (i64, i64);
 
 impl LostCreates {
-    /// With tries of earlier runs whose answers were not heard, and the time of the one that was heard, if one was.
+    /// With tries of earlier runs whose answers were not heard, and the time of the one that was
+    /// heard, if one was.
     pub(super) fn after(earlier: Vec<i64>, answered_at: i64) -> Self {
         Self { earlier, answered_at, ..Self::default() }
     }
@@ -89,15 +93,18 @@ impl LostCreates {
     }
 }
 
-/// Removes what the lost tries left. What cannot be removed, or told from what is another's, is reported.
+/// Removes what the lost tries left. What cannot be removed, or told from what is another's, is
+/// reported.
 pub(super) async fn sweep(context: &Context, ours: &UploadRef, creates: LostCreates) {
     let doubtful = match find(context, ours, &creates).await {
         Ok(found) if found.len() <= creates.count() => {
             let mut left = false;
             for upload in found {
-                let upload = UploadRef { object: context.object.clone(), upload_id: upload.upload_id };
+                let upload =
+                    UploadRef { object: context.object.clone(), upload_id: upload.upload_id };
                 let patience = context.options.abort_patience;
-                left |= abort_until_gone(context.store().as_ref(), &upload, patience).await.is_err();
+                left |=
+                    abort_until_gone(context.store().as_ref(), &upload, patience).await.is_err();
             }
             left
         }
@@ -110,8 +117,8 @@ pub(super) async fn sweep(context: &Context, ours: &UploadRef, creates: LostCrea
 
 /// Reports an upload that may be left: the answer was lost, and there is nothing to compare with.
 pub(super) fn warn_of_leftovers(context: &Context) {
-    let message =
-        "an answer to CreateMultipartUpload was lost: the store may keep an empty upload of this key";
+    let message = "an answer to CreateMultipartUpload was lost: the store may keep an empty upload \
+        of this key";
     context.events.send(Event::Warning { message: message.into() });
 }
 
@@ -127,13 +134,15 @@ async fn find(
     let windows = creates.windows();
     let in_time = |initiated: Timestamp| {
         let before = dated.as_second() - initiated.as_second();
-        windows
-            .iter()
-            .any(|(most, least)| before <= most + PRECISION_SECONDS && before >= least - PRECISION_SECONDS)
+        windows.iter().any(|(most, least)| {
+            before <= most + PRECISION_SECONDS && before >= least - PRECISION_SECONDS
+        })
     };
     let folder = context.options.journal.as_ref().map(|journal| &journal.folder);
     let mut uploads = uploads;
-    uploads.retain(|upload| upload.upload_id != ours.upload_id && upload.initiated.is_some_and(in_time));
+    uploads.retain(|upload| {
+        upload.upload_id != ours.upload_id && upload.initiated.is_some_and(in_time)
+    });
     empty_and_unremembered(store, &context.object, &context.resources.retry, folder, uploads).await
 }
 

@@ -1,9 +1,10 @@
 //! One upload from its first request to its last.
 //!
-//! The plan says which bytes are which part, [`Lifecycle`](super::lifecycle::Lifecycle) decides what happens next,
-//! [`driver`] carries it out on a task of its own: a caller that drops the [`Transfer`] cancels it, and the task stays until
-//! nothing is left at the store (P3). A dropped future cannot await; a task can. With a journal ([`journal_handle`]), what
-//! stops can be resumed ([`resume`]), and dropping pauses instead of cancelling.
+//! The plan says which bytes are which part, [`Lifecycle`](super::lifecycle::Lifecycle) decides
+//! what happens next, [`driver`] carries it out on a task of its own: a caller that drops the
+//! [`Transfer`] cancels it, and the task stays until nothing is left at the store (P3). A dropped
+//! future cannot await; a task can. With a journal ([`journal_handle`]), what stops can be resumed
+//! ([`resume`]), and dropping pauses instead of cancelling.
 
 mod abandon;
 mod abort;
@@ -54,7 +55,8 @@ pub(crate) use complete::{TOKEN_METADATA, full_object};
 use context::Context;
 pub(crate) use context::Context as UploadContext;
 pub use options::{
-    DEFAULT_MULTIPART_THRESHOLD_BYTES, JournalChoice, JournalOptions, OnChange, Unfinished, UploadOptions,
+    DEFAULT_MULTIPART_THRESHOLD_BYTES, JournalChoice, JournalOptions, OnChange, Unfinished,
+    UploadOptions,
 };
 pub(crate) use part_maker::PartMaker;
 
@@ -155,9 +157,10 @@ pub(crate) async fn run(mut context: Context, stop: StopSignal) -> Result<Upload
     let remembered = Remembered::fold(records);
     let creates = remembered.as_ref().map(Remembered::creates).unwrap_or_default();
     let news = remembered.as_ref().is_some_and(|remembered| remembered.bind(&mut context.options));
-    // If it has to begin again after all, it does so with the part size that was asked for at first.
-    let plan =
-        PartPlan::new(size_bytes, &context.options.limits, context.options.part_size_bytes).unwrap_or(plan);
+    // If it has to begin again after all, it does so with the part size that was asked for at
+    // first.
+    let plan = PartPlan::new(size_bytes, &context.options.limits, context.options.part_size_bytes)
+        .unwrap_or(plan);
     let stopped = PreflightStop::of(remembered.as_ref());
     let mut preflight_signal = stop.clone();
     let reconciled = tokio::select! {
@@ -200,10 +203,15 @@ pub(crate) async fn run(mut context: Context, stop: StopSignal) -> Result<Upload
 }
 
 /// Makes the object of `context` of the parts of `plan`, whatever its size. It has no journal.
-pub(crate) async fn make(context: Context, plan: PartPlan, stop: StopSignal) -> Result<UploadReport, Error> {
+pub(crate) async fn make(
+    context: Context,
+    plan: PartPlan,
+    stop: StopSignal,
+) -> Result<UploadReport, Error> {
     start::check_condition(&context).await?;
     let start = Start::anew(plan, LostCreates::default());
-    drive_to_the_end(context, (start, JournalHandle::default()), plan, LostCreates::default(), stop).await
+    drive_to_the_end(context, (start, JournalHandle::default()), plan, LostCreates::default(), stop)
+        .await
 }
 
 /// Drives an upload to its end, and begins it again where the store lost it.
@@ -230,8 +238,11 @@ async fn drive_to_the_end(
     // Each was removed before the next was begun.
     journal.forget(&context);
     Err(match last {
-        // Somebody else is always quicker: that is the condition's answer, and no whim of the store.
-        Some(Error::Store { source, object, .. }) if source.kind == StoreErrorKind::ConditionalConflict => {
+        // Somebody else is always quicker: that is the condition's answer, and no whim of the
+        // store.
+        Some(Error::Store { source, object, .. })
+            if source.kind == StoreErrorKind::ConditionalConflict =>
+        {
             Error::Store { object, part: None, attempts: RESTARTS_MAX, source }
         }
         last => Error::Restarted {
@@ -246,15 +257,16 @@ async fn drive_to_the_end(
 fn warn_of_no_journal(context: &Context) {
     if context.options.journal.is_some() {
         let message = format!(
-            "{} cannot be recognised by a later run: the upload has no journal, and is removed if it stops",
+            "{} cannot be recognised by a later run: the upload has no journal, and is removed if \
+             it stops",
             context.source.name()
         );
         context.events.send(Event::Warning { message });
     }
 }
 
-/// Removes the journal of an upload that is not begun; first what tries to create it may have left whose answers were
-/// not heard.
+/// Removes the journal of an upload that is not begun; first what tries to create it may have left
+/// whose answers were not heard.
 async fn forget(context: &Context, journal: JournalHandle, creates: &LostCreates) {
     let (Some(options), Some(id), true) =
         (&context.options.journal, journal.id().map(str::to_owned), creates.any())
@@ -271,7 +283,8 @@ async fn forget(context: &Context, journal: JournalHandle, creates: &LostCreates
 
 /// An earlier run began it in parts; now there is nothing to make parts of.
 async fn give_up_earlier(context: &Context) -> Result<(), Error> {
-    let (Some(options), Some(source)) = (&context.options.journal, context.source.identity()) else {
+    let (Some(options), Some(source)) = (&context.options.journal, context.source.identity())
+    else {
         return Ok(());
     };
     let (journal, records) = JournalHandle::open(context, &source)?;
@@ -285,7 +298,9 @@ async fn give_up_earlier(context: &Context) -> Result<(), Error> {
     }
     // Its lock is let go with it.
     drop(journal);
-    if let Abandoned::Unclear(_) = abandon(Arc::clone(context.store()), &options.folder, &id).await? {
+    if let Abandoned::Unclear(_) =
+        abandon(Arc::clone(context.store()), &options.folder, &id).await?
+    {
         lost_create::warn_of_leftovers(context);
         return Ok(());
     }

@@ -21,8 +21,8 @@ pub struct UploadOptions {
     /// Most parts in flight at once, where that is to be less than the engine's
     /// [`concurrency`](crate::EngineOptions::concurrency).
     pub concurrency: Option<u32>,
-    /// What is sent with every part and checked by the store; `None`: nothing, only the MD5 in the ETag
-    /// is compared.
+    /// What is sent with every part and checked by the store; `None`: nothing, only the MD5 in the
+    /// ETag is compared.
     pub checksum: Option<ChecksumAlgorithm>,
     /// What cannot be proven is an error.
     pub require_proof: bool,
@@ -36,8 +36,8 @@ pub struct UploadOptions {
     pub limits: Limits,
     /// How long to try to remove the parts of a failed upload.
     pub abort_patience: Duration,
-    /// Where to remember the upload, so that it can go on after a crash; `None`: nowhere, and whatever
-    /// fails is aborted. Only sources with an identity (files) can be remembered.
+    /// Where to remember the upload, so that it can go on after a crash; `None`: nowhere, and
+    /// whatever fails is aborted. Only sources with an identity (files) can be remembered.
     pub journal: Option<JournalOptions>,
     /// When a remembered upload goes on and the source is another version now.
     pub on_change: OnChange,
@@ -52,8 +52,8 @@ pub struct UploadOptions {
 pub struct JournalOptions {
     /// The folder of all journals.
     pub folder: JournalFolder,
-    /// A name of the store that stays the same from run to run; `None`: its endpoint. An endpoint on a port
-    /// that changes needs one.
+    /// A name of the store that stays the same from run to run; `None`: its endpoint. An endpoint
+    /// on a port that changes needs one.
     pub store_name: Option<String>,
     /// How to connect again, in the caller's words; kept in the journal, so without secrets.
     pub connection: serde_json::Value,
@@ -67,7 +67,8 @@ pub enum JournalChoice {
     /// The one of its source and target, made if there is none.
     #[default]
     OfSource,
-    /// This one, which must exist, whatever its source is called now. What was recorded when it was begun holds.
+    /// This one, which must exist, whatever its source is called now. What was recorded when it was
+    /// begun holds.
     Given(String),
 }
 
@@ -81,19 +82,20 @@ pub enum OnChange {
     Fail,
 }
 
-/// What to do about unfinished uploads of the same key that are at the store and in no journal: another machine's,
-/// another tool's, or our own after the journal was lost.
+/// What to do about unfinished uploads of the same key that are at the store and in no journal:
+/// another machine's, another tool's, or our own after the journal was lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unfinished {
     /// Do not look for them.
     #[default]
     Ignore,
-    /// Say that there are some ([`crate::Event::UnfinishedFound`]) and begin anew. Costs one request, whose failure
-    /// is no failure of the upload.
+    /// Say that there are some ([`crate::Event::UnfinishedFound`]) and begin anew. Costs one
+    /// request, whose failure is no failure of the upload.
     Report,
-    /// Compare their parts with the source and go on with the one that has most of it, if more of its bytes are
-    /// proven to be the source's than not; the others are not touched. Attributes and checksum of the object stay
-    /// those with which it was begun. What fails then keeps the parts, if there is a journal.
+    /// Compare their parts with the source and go on with the one that has most of it, if more of
+    /// its bytes are proven to be the source's than not; the others are not touched. Attributes and
+    /// checksum of the object stay those with which it was begun. What fails then keeps the parts,
+    /// if there is a journal.
     Adopt,
 }
 

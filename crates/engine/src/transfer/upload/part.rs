@@ -32,8 +32,8 @@ pub(super) struct PartSender {
     pub(super) wire: Meter,
 }
 
-/// Whether an MD5 will be needed to prove the next part. Computed in the same pass as the checksum, it costs
-/// less than reading the part a second time; not computed at all, it costs nothing.
+/// Whether an MD5 will be needed to prove the next part. Computed in the same pass as the checksum,
+/// it costs less than reading the part a second time; not computed at all, it costs nothing.
 #[derive(Debug)]
 pub(super) struct Md5Wish(AtomicBool);
 
@@ -97,7 +97,8 @@ impl PartSender {
             wire: self.wire.clone(),
         };
         let answer = self.store.upload_part(&self.upload, request).await;
-        let answer = answer.map_err(|error| blame(self.source.as_ref(), PartFailure::Store(error)))?;
+        let answer =
+            answer.map_err(|error| blame(self.source.as_ref(), PartFailure::Store(error)))?;
         let proof = prove(&answer, bytes, Operation::UploadPart).await;
         let proof = proof.map_err(|failure| blame(self.source.as_ref(), failure))?;
         Ok(self.sent(part, attempt, answer, bytes, proof))
@@ -148,10 +149,12 @@ pub(super) async fn read(
     md5_wanted: bool,
 ) -> Result<ReadBytes, Error> {
     let source = Arc::clone(&range.source);
-    let md5 = (md5_wanted || checksum == Some(ChecksumAlgorithm::Md5)).then_some(ChecksumAlgorithm::Md5);
+    let md5 =
+        (md5_wanted || checksum == Some(ChecksumAlgorithm::Md5)).then_some(ChecksumAlgorithm::Md5);
     let algorithms: Vec<_> = checksum.into_iter().chain(md5).collect();
-    let (payload, digests) =
-        Payload::read(range, pool, &algorithms).await.map_err(|error| unreadable(source.as_ref(), error))?;
+    let (payload, digests) = Payload::read(range, pool, &algorithms)
+        .await
+        .map_err(|error| unreadable(source.as_ref(), error))?;
     check_unchanged(source.as_ref())?;
     let digest = |wanted: Option<ChecksumAlgorithm>| {
         digests.iter().find(|digest| Some(digest.algorithm()) == wanted).copied()
@@ -161,7 +164,9 @@ pub(super) async fn read(
 
 /// The source must still be the one that was opened.
 pub(super) fn check_unchanged(source: &dyn Source) -> Result<(), Error> {
-    source.check_unchanged().map_err(|change| Error::SourceChanged { source_name: source.name(), change })
+    source
+        .check_unchanged()
+        .map_err(|change| Error::SourceChanged { source_name: source.name(), change })
 }
 
 /// A read that failed: truncated meanwhile, or unreadable.
@@ -192,8 +197,12 @@ pub(super) async fn prove(
         Judgement::NeedsMd5(etag) => {
             let md5 = bytes.payload.digest(ChecksumAlgorithm::Md5).await.map_err(|error| {
                 PartFailure::Store(
-                    StoreError::local(operation, StoreErrorKind::Source, "cannot read the part again")
-                        .with_source(error),
+                    StoreError::local(
+                        operation,
+                        StoreErrorKind::Source,
+                        "cannot read the part again",
+                    )
+                    .with_source(error),
                 )
             })?;
             proof::judge_md5(etag, &md5)

@@ -15,7 +15,8 @@ pub(crate) trait PartMaker: Send + Sync + 'static {
     /// What makes the parts of `upload`; `None`: they are sent from its source.
     fn mover(&self, upload: &UploadRef) -> Option<Arc<dyn Mover>>;
 
-    /// The last look before Complete makes an object of all parts. An error ends the upload, and nothing appears.
+    /// The last look before Complete makes an object of all parts. An error ends the upload, and
+    /// nothing appears.
     async fn check(&self, parts: &[SentPart]) -> Result<(), Error>;
 
     /// How that look has proven the parts, if it says so for all of them.

@@ -1,9 +1,9 @@
-//! A resumed upload that stops again before it has begun to send: while the store is listed and parts are
-//! compared with the source.
+//! A resumed upload that stops again before it has begun to send: while the store is listed and
+//! parts are compared with the source.
 //!
-//! Nothing has changed at the store by then, so a pause only lets go, a failure of the store leaves everything as it
-//! is, and a cancel removes what the journal remembers. Where Complete may have been carried out nobody can stop it:
-//! the look at that comes first (P6).
+//! Nothing has changed at the store by then, so a pause only lets go, a failure of the store leaves
+//! everything as it is, and a cancel removes what the journal remembers. Where Complete may have
+//! been carried out nobody can stop it: the look at that comes first (P6).
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ use crate::transfer::StopRequest;
 /// What there is to stop.
 #[derive(Default)]
 pub(super) struct PreflightStop {
-    /// An earlier run left a record: there is something to resume, be it only a Create whose answer was lost.
+    /// An earlier run left a record: there is something to resume, be it only a Create whose answer
+    /// was lost.
     begun: bool,
     /// Complete may have been sent by an earlier run.
     pub(super) completing: bool,
@@ -40,7 +41,12 @@ impl PreflightStop {
     }
 
     /// The store would not say what it has: everything stays, and can go on another time.
-    pub(super) fn failed(self, context: &Context, journal: &mut JournalHandle, error: Error) -> Error {
+    pub(super) fn failed(
+        self,
+        context: &Context,
+        journal: &mut JournalHandle,
+        error: Error,
+    ) -> Error {
         match (journal.id().map(str::to_owned), error) {
             (Some(id), error @ Error::Store { .. }) if self.created.is_some() => {
                 journal.paused(context, &error);
@@ -51,12 +57,18 @@ impl PreflightStop {
     }
 
     /// Stops as wished.
-    pub(super) async fn end(self, context: Context, journal: JournalHandle, request: StopRequest) -> Error {
+    pub(super) async fn end(
+        self,
+        context: Context,
+        journal: JournalHandle,
+        request: StopRequest,
+    ) -> Error {
         let object = context.object.clone();
         let cancelled = Error::Cancelled { object: object.to_string() };
         let Some(id) = journal.id().map(str::to_owned) else { return cancelled };
         if !self.begun {
-            // PreflightStop before Create: an id that names nothing must not be offered for a resume.
+            // PreflightStop before Create: an id that names nothing must not be offered for a
+            // resume.
             journal.forget(&context);
             return cancelled;
         }

@@ -1,6 +1,6 @@
-//! Reports unfinished uploads of this machine that are not the one that runs and concern it all the same: of the same key,
-//! or of the same file under the name that it had before (P3). They may hold parts that are billed, or that need not be
-//! sent again.
+//! Reports unfinished uploads of this machine that are not the one that runs and concern it all the
+//! same: of the same key, or of the same file under the name that it had before (P3). They may hold
+//! parts that are billed, or that need not be sent again.
 
 use super::context::Context;
 use super::journal_handle::store_name;
@@ -27,8 +27,11 @@ pub(super) fn report(context: &Context, others: &[RelatedJournal]) {
 /// Of an upload whose journal was given, and is none of the others.
 pub(super) fn report_beside(context: &Context, source: &SourceRecord, id: &str) {
     let Some(options) = &context.options.journal else { return };
-    let Ok(found) = options.folder.find(source, &store_name(context), &context.object) else { return };
-    let likelier = found.summary.map(|summary| RelatedJournal { summary, relation: Relation::SameKey });
+    let Ok(found) = options.folder.find(source, &store_name(context), &context.object) else {
+        return;
+    };
+    let likelier =
+        found.summary.map(|summary| RelatedJournal { summary, relation: Relation::SameKey });
     let mut others: Vec<_> = likelier.into_iter().chain(found.others).collect();
     others.retain(|other| other.summary.id != id);
     report(context, &others);

@@ -1,5 +1,5 @@
-//! State restored from the journal for a resumed upload: the options that it keeps, and how to recognise the finished
-//! object.
+//! State restored from the journal for a resumed upload: the options that it keeps, and how to
+//! recognise the finished object.
 
 use haul_parts::ChecksumType;
 
@@ -11,14 +11,16 @@ use crate::transfer::mover::SentPart;
 pub(super) use crate::journal::Remembered;
 
 impl Remembered {
-    /// How the object's checksum is made of those of its parts; `None`: the store knows no algorithm.
+    /// How the object's checksum is made of those of its parts; `None`: the store knows no
+    /// algorithm.
     pub(super) fn declared(&self) -> Option<ChecksumType> {
         let created = self.created.as_ref().filter(|created| created.declared)?;
         created.checksum_type.or_else(|| self.beginning.checksum.map(own_type))
     }
 
-    /// What was decided when it was begun holds for this run too. Conditions are asked at Complete, so this run's are
-    /// taken where it has any; proof that was demanded once stays demanded. True if that is news to the journal.
+    /// What was decided when it was begun holds for this run too. Conditions are asked at Complete,
+    /// so this run's are taken where it has any; proof that was demanded once stays demanded. True
+    /// if that is news to the journal.
     pub(super) fn bind(&self, options: &mut UploadOptions) -> bool {
         let beginning = &self.beginning;
         options.checksum = beginning.checksum;
@@ -34,7 +36,8 @@ impl Remembered {
             || options.require_proof != beginning.require_proof
     }
 
-    /// When tries to create it began of which no answer is recorded: each may have left an upload without parts.
+    /// When tries to create it began of which no answer is recorded: each may have left an upload
+    /// without parts.
     pub(super) fn unanswered(&self) -> Vec<i64> {
         let mut times = self.beginning.unanswered.clone();
         if self.created.is_none() {

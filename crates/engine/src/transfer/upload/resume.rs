@@ -1,11 +1,12 @@
 //! Going on with what an earlier run left: journal and ListParts against the source as it is now.
 //!
-//! The journal is the truth about the plan and the UploadId; ListParts, all pages of it, is the truth about
-//! parts. A part counts when journal and list agree on number, size and ETag (and checksum, where both have
-//! one) and the source is still the same version. What the list has and the journal does not – a kill between
-//! answer and record –, and everything once the source shows any difference, is read again and compared with the
-//! checksum that the journal recorded, else with what the store keeps. A part that does not belong to the plan never
-//! reaches Complete: the upload begins anew.
+//! The journal is the truth about the plan and the UploadId; ListParts, all pages of it, is the
+//! truth about parts. A part counts when journal and list agree on number, size and ETag (and
+//! checksum, where both have one) and the source is still the same version. What the list has and
+//! the journal does not – a kill between answer and record –, and everything once the source shows
+//! any difference, is read again and compared with the checksum that the journal recorded, else
+//! with what the store keeps. A part that does not belong to the plan never reaches Complete: the
+//! upload begins anew.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -92,19 +93,24 @@ pub(super) async fn reconcile(
         if !may_differ && !matches!(change, Change::Inode) {
             return Err(Error::SourceChangedSince { source_name, change });
         }
-        let message = format!("{source_name}: since the upload was begun, {change}; every part is compared");
+        let message =
+            format!("{source_name}: since the upload was begun, {change}; every part is compared");
         context.events.send(Event::Warning { message });
         harmless = Some(change);
         let part_size = Some(resumed.plan.part_size_bytes());
         match PartPlan::new(context.source.size_bytes(), &context.options.limits, part_size) {
             Ok(plan) => resumed.plan = plan,
-            Err(_) => return anew(context, &resumed.upload, "the source no longer fits the parts").await,
+            Err(_) => {
+                return anew(context, &resumed.upload, "the source no longer fits the parts").await;
+            }
         }
     }
     let foreign = listed.iter().find(|part| resumed.plan.part(part.number).is_none());
     if let Some(part) = foreign {
-        // Ceph RGW 16.2 wants every part in the list of Complete, so this one cannot just be left out.
-        let reason = format!("part {} is at the store and does not belong to the plan", part.number);
+        // Ceph RGW 16.2 wants every part in the list of Complete, so this one cannot just be left
+        // out.
+        let reason =
+            format!("part {} is at the store and does not belong to the plan", part.number);
         return anew(context, &resumed.upload, &reason).await;
     }
     let known = Known { parts: remembered.parts, of_this_version: !changed };
@@ -138,8 +144,11 @@ fn report_new_name(context: &Context, before: &SourceRecord) {
         && now.path != before.path
         && now.identity.is_same_file(&before.identity)
     {
-        let message =
-            format!("{} was {} when its upload was begun", context.source.name(), before.path.display());
+        let message = format!(
+            "{} was {} when its upload was begun",
+            context.source.name(),
+            before.path.display()
+        );
         context.events.send(Event::Warning { message });
     }
 }
@@ -161,7 +170,8 @@ async fn gone(
     let (finding, head) = if remembered.completing {
         complete::examine(context.store().as_ref(), &resumed.upload, &expected).await
     } else {
-        // Complete may have been sent all the same: its announcement is lost where the journal's disk was full.
+        // Complete may have been sent all the same: its announcement is lost where the journal's
+        // disk was full.
         let head = context.store().head_object(&context.object).await;
         let ours = head.as_ref().is_ok_and(|head| expected.is(head));
         (if ours { Finding::Ours } else { Finding::NothingThere }, head)
@@ -194,17 +204,22 @@ async fn gone(
 
 /// Removes an upload that cannot go on. It is ours: the journal names it.
 async fn anew(context: &Context, upload: &UploadRef, reason: &str) -> Result<Resumption, Error> {
-    let aborted = abort_until_gone(context.store().as_ref(), upload, context.options.abort_patience).await;
+    let aborted =
+        abort_until_gone(context.store().as_ref(), upload, context.options.abort_patience).await;
     aborted.map_err(|error| Error::of_store(context.object.to_string(), error))?;
     Ok(Resumption::Anew(Some(reason.into())))
 }
 
 /// ListParts, all pages in one.
-pub(super) async fn list_all(context: &Context, upload: &UploadRef) -> Result<PartsPage, StoreError> {
+pub(super) async fn list_all(
+    context: &Context,
+    upload: &UploadRef,
+) -> Result<PartsPage, StoreError> {
     let mut listed = PartsPage::default();
     let mut after = None;
     loop {
-        let page = context.resources.retry.run(|| context.store().list_parts(upload, after)).await?;
+        let page =
+            context.resources.retry.run(|| context.store().list_parts(upload, after)).await?;
         listed.parts.extend(page.parts);
         listed.checksum_type = listed.checksum_type.or(page.checksum_type);
         match page.next {
@@ -219,11 +234,13 @@ pub(super) async fn list_all(context: &Context, upload: &UploadRef) -> Result<Pa
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) parts: BTreeMap<PartNumber, PartRecord>,
-    /// The source shows no difference since. Otherwise their checksums say which of its bytes are still the same.
+    /// The source shows no difference since. Otherwise their checksums say which of its bytes are
+    /// still the same.
     pub(super) of_this_version: bool,
 }
 
-/// Fills in the parts that count; gives how many were read and found right, and which differ from the source.
+/// Fills in the parts that count; gives how many were read and found right, and which differ from
+/// the source.
 pub(super) async fn compare(
     context: &Context,
     resumed: &mut ResumedState,
@@ -237,7 +254,9 @@ pub(super) async fn compare(
     for stored in listed {
         let Some(planned) = plan.part(stored.number) else { continue };
         // Proof that is demanded now may be had now: of what the store lists.
-        let enough = |record: &&PartRecord| record.proof != Proof::Unproven || !context.options.require_proof;
+        let enough = |record: &&PartRecord| {
+            record.proof != Proof::Unproven || !context.options.require_proof
+        };
         let recorded = known.parts.get(&stored.number).filter(enough);
         let recorded = recorded.filter(|record| agree(record, &stored, planned));
         match recorded {
@@ -286,7 +305,8 @@ fn agree(record: &PartRecord, stored: &StoredPart, planned: PlannedPart) -> bool
         && same_checksum
 }
 
-/// Reads the source's bytes of a part and compares them with the checksum of those that were sent. `None`: they differ.
+/// Reads the source's bytes of a part and compares them with the checksum of those that were sent.
+/// `None`: they differ.
 async fn again(
     context: &Context,
     planned: PlannedPart,
@@ -317,8 +337,8 @@ async fn digests(
     Ok(digests)
 }
 
-/// Reads the source's bytes of a part and compares them with what the store keeps. `None`: they differ, or
-/// nothing there can prove that they do not.
+/// Reads the source's bytes of a part and compares them with what the store keeps. `None`: they
+/// differ, or nothing there can prove that they do not.
 pub(super) async fn compare_part(
     context: &Context,
     planned: PlannedPart,

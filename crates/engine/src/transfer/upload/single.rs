@@ -1,8 +1,8 @@
 //! A source below the threshold: one PutObject, which is whole or nothing by itself.
 //!
-//! It cannot be taken back. Once its bytes have left, a request whose answer is lost, or not waited for, may have
-//! replaced the object or may still do so: then the object is looked at (P6, [`landed`](super::landed)), and what that
-//! does not settle is reported as a doubt.
+//! It cannot be taken back. Once its bytes have left, a request whose answer is lost, or not waited
+//! for, may have replaced the object or may still do so: then the object is looked at (P6,
+//! [`landed`](super::landed)), and what that does not settle is reported as a doubt.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -36,7 +36,8 @@ pub(super) async fn put(context: &Context, mut stop: StopSignal) -> Result<Uploa
     };
     let range = Range { source: Arc::clone(&context.source), offset_bytes: 0, size_bytes };
     let bytes = tokio::select! {
-        // A put object is visible before its answer can be judged: the store must refuse wrong bytes itself.
+        // A put object is visible before its answer can be judged: the store must refuse wrong
+        // bytes itself.
         bytes = read(range, &pool, context.options.checksum, true) => bytes?,
         _ = stop.stronger() => return Err(cancelled(context)),
     };
@@ -161,8 +162,8 @@ impl Put<'_> {
         }
     }
 
-    /// Stops a request that is under way. If its bytes have left, its answer is waited for as long as a pause waits for
-    /// parts in flight; `None`: there is none.
+    /// Stops a request that is under way. If its bytes have left, its answer is waited for as long
+    /// as a pause waits for parts in flight; `None`: there is none.
     async fn stop(
         &mut self,
         mut sending: Sending<'_>,
@@ -210,8 +211,8 @@ impl Put<'_> {
             _ if error.outcome_unknown => Outcome::Open,
             // A gateway says so that has lost the store behind it.
             StoreErrorKind::Server if error.code.is_none() => Outcome::Open,
-            // A condition that our own lost attempt has made untrue is met again by the next one, or by what a proxy
-            // repeats: 412 on our own object.
+            // A condition that our own lost attempt has made untrue is met again by the next one,
+            // or by what a proxy repeats: 412 on our own object.
             StoreErrorKind::Server
             | StoreErrorKind::Malformed
             | StoreErrorKind::PreconditionFailed
@@ -235,13 +236,16 @@ impl Put<'_> {
         }
         let open = self.outcome == Outcome::Open;
         match landed::look(self.context, &self.bytes, &self.token).await {
-            Landed::Ours(answer) => match prove(&answer, &self.bytes, Operation::HeadObject).await {
-                Ok(proof) => Ok(self.report(answer, proof)),
-                Err(PartFailure::Source(error)) => Err(error),
-                Err(PartFailure::Store(error)) => {
-                    Err(Error::CorruptObject { object: self.context.object.clone(), detail: error.message })
+            Landed::Ours(answer) => {
+                match prove(&answer, &self.bytes, Operation::HeadObject).await {
+                    Ok(proof) => Ok(self.report(answer, proof)),
+                    Err(PartFailure::Source(error)) => Err(error),
+                    Err(PartFailure::Store(error)) => Err(Error::CorruptObject {
+                        object: self.context.object.clone(),
+                        detail: error.message,
+                    }),
                 }
-            },
+            }
             Landed::Never => Err(end),
             Landed::NotYet(_) | Landed::Unknown(_) if !open => Err(end),
             Landed::NotYet(source) | Landed::Unknown(source) => {

@@ -91,7 +91,11 @@ impl Start {
     }
 
     /// Writes the journal's first record; one that goes on is written already.
-    pub(super) fn remember(&self, context: &Context, journal: &mut JournalHandle) -> Result<(), Error> {
+    pub(super) fn remember(
+        &self,
+        context: &Context,
+        journal: &mut JournalHandle,
+    ) -> Result<(), Error> {
         match self.layout {
             Layout::Planned(plan) if self.earlier.is_none() => {
                 write_beginning(context, journal, plan, &self.token, self.creates.earlier())
@@ -133,8 +137,9 @@ pub(super) fn write_beginning(
     })
 }
 
-/// A condition that does not hold now will hardly hold in the end: better said before terabytes are sent. Only the
-/// store's word at Complete counts, so whatever else this look meets is no reason to stop.
+/// A condition that does not hold now will hardly hold in the end: better said before terabytes are
+/// sent. Only the store's word at Complete counts, so whatever else this look meets is no reason to
+/// stop.
 pub(super) async fn check_condition(context: &Context) -> Result<(), Error> {
     let options = &context.options;
     if !options.if_none_match && options.if_match.is_none() {
@@ -143,10 +148,13 @@ pub(super) async fn check_condition(context: &Context) -> Result<(), Error> {
     let message = match (context.store().head_object(&context.object).await, &options.if_match) {
         (Ok(_), None) => "the object exists",
         (Ok(head), Some(wanted)) if head.etag != *wanted => "the object is another version",
-        (Err(error), Some(_)) if error.kind == StoreErrorKind::NoSuchKey => "the object does not exist",
+        (Err(error), Some(_)) if error.kind == StoreErrorKind::NoSuchKey => {
+            "the object does not exist"
+        }
         _ => return Ok(()),
     };
-    let error = StoreError::local(Operation::HeadObject, StoreErrorKind::PreconditionFailed, message);
+    let error =
+        StoreError::local(Operation::HeadObject, StoreErrorKind::PreconditionFailed, message);
     Err(Error::of_store(context.object.to_string(), error))
 }
 

@@ -14,13 +14,14 @@ use crate::transfer::mover::{PartFailure, SentPart};
 pub(super) enum Streamed {
     /// The store has the part.
     Sent(SentPart),
-    /// The store takes no trailers, or proves nothing by them: the part has to be sent with its checksum in a header.
+    /// The store takes no trailers, or proves nothing by them: the part has to be sent with its
+    /// checksum in a header.
     NotTaken,
 }
 
 impl PartSender {
-    /// The algorithm for the trailer, if this store verifies trailers. A store whose answers need an MD5 is not sent any:
-    /// its proof is another one.
+    /// The algorithm for the trailer, if this store verifies trailers. A store whose answers need
+    /// an MD5 is not sent any: its proof is another one.
     pub(super) fn trailer(&self) -> Option<ChecksumAlgorithm> {
         let algorithm = self.checksum.filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5)?;
         (!self.md5.wanted() && self.store.profile().verifies_trailers).then_some(algorithm)
@@ -43,7 +44,9 @@ impl PartSender {
         let answer = match self.store.upload_part(&self.upload, request).await {
             Ok(answer) => answer,
             // A store that has proven one by its trailer refuses the part for another reason.
-            Err(error) if !self.trailers_proven.load(Ordering::Relaxed) && refuses_trailers(&error) => {
+            Err(error)
+                if !self.trailers_proven.load(Ordering::Relaxed) && refuses_trailers(&error) =>
+            {
                 self.store.has_no_trailers();
                 return Ok(Streamed::NotTaken);
             }
@@ -70,8 +73,8 @@ impl PartSender {
     }
 }
 
-/// True for answers that stores give to a framing or a header that they do not know (Ceph RGW 16.2: 400
-/// XAmzContentSHA256Mismatch; Swift: 501), and not for those to bytes that arrived damaged.
+/// True for answers that stores give to a framing or a header that they do not know (Ceph RGW 16.2:
+/// 400 XAmzContentSHA256Mismatch; Swift: 501), and not for those to bytes that arrived damaged.
 fn refuses_trailers(error: &StoreError) -> bool {
     use StoreErrorKind as K;
     match error.kind {

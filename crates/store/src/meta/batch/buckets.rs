@@ -27,7 +27,9 @@ impl Batch<'_> {
             .settings
             .range(from..)?
             .map_while(|row| match row {
-                Ok((key, _)) if key.value().0 == bucket.as_str() => Some(Ok(key.value().1.to_owned())),
+                Ok((key, _)) if key.value().0 == bucket.as_str() => {
+                    Some(Ok(key.value().1.to_owned()))
+                }
                 Ok(_) => None,
                 Err(error) => Some(Err(error)),
             })
@@ -39,7 +41,12 @@ impl Batch<'_> {
     }
 
     /// Sets or removes a setting.
-    pub(crate) fn set_setting(&mut self, bucket: &Bucket, name: &str, value: Option<&[u8]>) -> Result<()> {
+    pub(crate) fn set_setting(
+        &mut self,
+        bucket: &Bucket,
+        name: &str,
+        value: Option<&[u8]>,
+    ) -> Result<()> {
         self.writes += 1;
         let key = (bucket.as_str(), name);
         match value {

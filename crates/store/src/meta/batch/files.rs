@@ -27,7 +27,10 @@ impl Batch<'_> {
     }
 
     /// One more reference for each extent.
-    pub(crate) fn share<'e>(&mut self, extents: impl IntoIterator<Item = &'e Extent>) -> Result<()> {
+    pub(crate) fn share<'e>(
+        &mut self,
+        extents: impl IntoIterator<Item = &'e Extent>,
+    ) -> Result<()> {
         for (file, count) in count(extents) {
             let mut record = self.file(file)?;
             record.references += count;
@@ -38,16 +41,20 @@ impl Batch<'_> {
     }
 
     /// One reference less for each extent; files without any are let go.
-    pub(crate) fn release<'e>(&mut self, extents: impl IntoIterator<Item = &'e Extent>) -> Result<()> {
+    pub(crate) fn release<'e>(
+        &mut self,
+        extents: impl IntoIterator<Item = &'e Extent>,
+    ) -> Result<()> {
         for (file, count) in count(extents) {
             let mut record = self.file(file)?;
-            record.references = record.references.checked_sub(count).ok_or_else(|| Error::Damaged {
-                what: format!("file {file} has fewer references than extents"),
+            record.references = record.references.checked_sub(count).ok_or_else(|| {
+                Error::Damaged { what: format!("file {file} has fewer references than extents") }
             })?;
             self.writes += 1;
             if record.references == 0 {
                 self.files.remove(file.0)?;
-                // Until it is gone from the disk: opening finishes what a crash cut off, and removes nothing else.
+                // Until it is gone from the disk: opening finishes what a crash cut off, and
+                // removes nothing else.
                 self.removals.insert(file.0, ())?;
                 self.released.push(file);
             } else {
@@ -69,7 +76,9 @@ impl Batch<'_> {
     fn file(&self, file: FileId) -> Result<FileRecord> {
         match self.files.get(file.0)? {
             Some(record) => FileRecord::decode(record.value()),
-            None => Err(Error::Damaged { what: format!("file {file} is referred to but not known") }),
+            None => {
+                Err(Error::Damaged { what: format!("file {file} is referred to but not known") })
+            }
         }
     }
 }

@@ -37,7 +37,9 @@ impl Batch<'_> {
             }
             (WriteCondition::IfMatchAny, Some(_)) => Ok(()),
             (WriteCondition::IfMatch(etag), Some(current)) if *etag == current.etag => Ok(()),
-            (WriteCondition::IfMatch(_), Some(_)) => Err(Error::PreconditionFailed { condition: "If-Match" }),
+            (WriteCondition::IfMatch(_), Some(_)) => {
+                Err(Error::PreconditionFailed { condition: "If-Match" })
+            }
         }
     }
 
@@ -65,14 +67,24 @@ impl Batch<'_> {
     }
 
     /// Writes the record of an object again, for what may change of it: its bytes and version stay.
-    pub(crate) fn rewrite(&mut self, bucket: &Bucket, key: &Key, record: &ObjectRecord) -> Result<()> {
+    pub(crate) fn rewrite(
+        &mut self,
+        bucket: &Bucket,
+        key: &Key,
+        record: &ObjectRecord,
+    ) -> Result<()> {
         self.writes += 1;
         self.objects.insert((bucket.as_str(), key.as_str()), record.encode().as_slice())?;
         Ok(())
     }
 
     /// Removes an object; uploads of its key remember that.
-    pub(crate) fn remove_object(&mut self, bucket: &Bucket, key: &Key, record: &ObjectRecord) -> Result<()> {
+    pub(crate) fn remove_object(
+        &mut self,
+        bucket: &Bucket,
+        key: &Key,
+        record: &ObjectRecord,
+    ) -> Result<()> {
         self.writes += 1;
         self.let_go(record)?;
         self.objects.remove((bucket.as_str(), key.as_str()))?;

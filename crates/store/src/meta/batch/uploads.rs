@@ -23,17 +23,23 @@ impl Batch<'_> {
     ) -> Result<()> {
         self.writes += 1;
         self.upload_ids.insert(u128::from_be_bytes(record.upload_id), sequence)?;
-        self.uploads.insert((bucket.as_str(), key.as_str(), sequence), record.encode().as_slice())?;
+        self.uploads
+            .insert((bucket.as_str(), key.as_str(), sequence), record.encode().as_slice())?;
         Ok(())
     }
 
-    /// Removes the upload and its parts but not their bytes: those the caller has moved into an object.
+    /// Removes the upload and its parts but not their bytes: those the caller has moved into an
+    /// object.
     pub(crate) fn retire_upload(&mut self, upload: &UploadRef, sequence: u64) -> Result<()> {
         self.writes += 1;
         if let Some(id) = upload_id_bytes(&upload.upload_id) {
             self.upload_ids.remove(u128::from_be_bytes(id))?;
         }
-        self.uploads.remove((upload.object.bucket.as_str(), upload.object.key.as_str(), sequence))?;
+        self.uploads.remove((
+            upload.object.bucket.as_str(),
+            upload.object.key.as_str(),
+            sequence,
+        ))?;
         self.parts.retain_in((sequence, 0)..=(sequence, u16::MAX), |_, _| false)?;
         Ok(())
     }
@@ -57,7 +63,12 @@ impl Batch<'_> {
     }
 
     /// Sets a part; one that had the number goes. Its extents must be counted already.
-    pub(crate) fn put_part(&mut self, sequence: u64, number: PartNumber, record: &PartRecord) -> Result<()> {
+    pub(crate) fn put_part(
+        &mut self,
+        sequence: u64,
+        number: PartNumber,
+        record: &PartRecord,
+    ) -> Result<()> {
         self.writes += 1;
         let at = (sequence, number.get());
         let old = self.parts.insert(at, record.encode().as_slice())?;

@@ -66,7 +66,12 @@ pub(super) struct Upload {
 
 impl Upload {
     pub(super) fn new(upload: UploadRef) -> Self {
-        Self { upload, phase: Promise::of(Phase::Open), parts: BTreeMap::new(), part_in_doubt: None }
+        Self {
+            upload,
+            phase: Promise::of(Phase::Open),
+            parts: BTreeMap::new(),
+            part_in_doubt: None,
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -81,7 +86,11 @@ impl Upload {
             Err(error) => panic!("{case}: {upload:?}: {error}"),
         };
         let found = if page.is_some() { Phase::Open } else { Phase::Ended };
-        assert!(self.phase.allows(&found), "{case}: {upload:?} is {found:?} against {:?}", self.phase);
+        assert!(
+            self.phase.allows(&found),
+            "{case}: {upload:?} is {found:?} against {:?}",
+            self.phase
+        );
         let Some(page) = page else { return };
         let mut others = 0;
         for part in &page.parts {
@@ -92,13 +101,14 @@ impl Upload {
                 None => panic!("{case}: {upload:?} has a part {number} that nobody sent"),
             }
         }
-        let promised = self.parts.keys().filter(|number| self.part_in_doubt != Some(**number)).count();
+        let promised =
+            self.parts.keys().filter(|number| self.part_in_doubt != Some(**number)).count();
         assert_eq!(page.parts.len() - others, promised, "{case}: {upload:?} lost a part");
     }
 }
 
-/// How many files a cut may leave that the metadata never knew: those of the clients that were writing, and those that were
-/// refused and removed since a folder was synced last.
+/// How many files a cut may leave that the metadata never knew: those of the clients that were
+/// writing, and those that were refused and removed since a folder was synced last.
 const UNKNOWN_MAX: u64 = 8;
 
 /// Everything that one client was promised.
@@ -134,18 +144,25 @@ impl Promises {
             .unwrap_or_else(|error| panic!("{case}: the store does not open: {error:?}"));
         let report = store.check().unwrap();
         assert!(report.is_sound(), "{case}: {:?}", report.problems);
-        // What was linked and not committed is unknown to the metadata, and is left for people. What the metadata let go is
-        // not: it is removed by opening.
+        // What was linked and not committed is unknown to the metadata, and is left for people.
+        // What the metadata let go is not: it is removed by opening.
         let unknown = report.orphan_count;
         assert!(unknown <= UNKNOWN_MAX, "{case}: {unknown} files that nothing refers to");
-        assert_eq!(disk.data_files().len() as u64, report.files + unknown, "{case}: files let go are gone");
+        assert_eq!(
+            disk.data_files().len() as u64,
+            report.files + unknown,
+            "{case}: files let go are gone"
+        );
         assert_eq!(store.sweep().unwrap(), unknown, "{case}");
         store.settle();
         assert_eq!(disk.data_files().len() as u64, report.files, "{case}: swept space is free");
         let bucket = bucket("power");
         for (name, promise) in &self.keys {
             let found = look(&store, &bucket, name, case);
-            assert!(promise.allows(&found), "{case}: {name} is neither what was promised nor in doubt");
+            assert!(
+                promise.allows(&found),
+                "{case}: {name} is neither what was promised nor in doubt"
+            );
         }
         for upload in &self.uploads {
             upload.verify(&store, case);
@@ -155,7 +172,11 @@ impl Promises {
             assert!(promise.allows(&found), "{case}: bucket {name}: {found} against {promise:?}");
         }
         let lifecycle = store.bucket_lifecycle(&bucket).ok();
-        assert!(self.lifecycle.allows(&lifecycle), "{case}: {lifecycle:?} against {:?}", self.lifecycle);
+        assert!(
+            self.lifecycle.allows(&lifecycle),
+            "{case}: {lifecycle:?} against {:?}",
+            self.lifecycle
+        );
         // And it still works.
         if store.head_bucket(&bucket).is_ok() {
             try_put(&store, &bucket, "after", b"after the cut").unwrap();

@@ -1,6 +1,7 @@
 //! A client that does whatever comes to its mind, and remembers what it was promised.
 //!
-//! Everything that writes is among it, and its time flies: each step is some hours later, so that uploads come of age.
+//! Everything that writes is among it, and its time flies: each step is some hours later, so that
+//! uploads come of age.
 
 use haul_testkit::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,9 @@ use haul_store::{
 };
 
 use super::promises::{Object, Phase, Promises, Upload, completed};
-use crate::fixture::{PART_MIN_BYTES, bucket, key, options, part_number, pattern, try_put, try_put_part};
+use crate::fixture::{
+    PART_MIN_BYTES, bucket, key, options, part_number, pattern, try_put, try_put_part,
+};
 
 const STEP: Duration = Duration::from_secs(7 * 60 * 60);
 const KEYS: u64 = 3;
@@ -65,7 +68,13 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(store: Store, number: u64, seed: u64, hours: Hours, company: Company) -> Self {
+    pub(super) fn new(
+        store: Store,
+        number: u64,
+        seed: u64,
+        hours: Hours,
+        company: Company,
+    ) -> Self {
         let dice = Random::new(seed);
         let (promises, done, created) = Default::default();
         Self { store, number, dice, hours, company, promises, done, created }
@@ -114,7 +123,8 @@ impl Client {
 
     fn delete(&mut self) -> Result<(), Error> {
         let name = self.name();
-        let deleted = self.store.delete_object(&bucket("power"), &key(&name), WriteCondition::Always);
+        let deleted =
+            self.store.delete_object(&bucket("power"), &key(&name), WriteCondition::Always);
         self.promises.change(&name, None, deleted)
     }
 
@@ -122,7 +132,8 @@ impl Client {
     fn delete_several(&mut self) -> Result<(), Error> {
         let kept = self.dice.below(KEYS);
         let never = WriteCondition::IfMatch(haul_parts::ETag::new("never"));
-        let names: Vec<String> = (0..KEYS).map(|key| format!("client-{}/{key}", self.number)).collect();
+        let names: Vec<String> =
+            (0..KEYS).map(|key| format!("client-{}/{key}", self.number)).collect();
         let condition = |index| if index == kept { never.clone() } else { WriteCondition::Always };
         let keys = (0..).zip(&names).map(|(index, name)| (key(name), condition(index))).collect();
         let deleted = self.store.delete_objects(&bucket("power"), keys);
@@ -136,7 +147,8 @@ impl Client {
         let (from, to) = (self.name(), self.name());
         let Some(object) = self.promises.object(&from) else { return Ok(()) };
         let source = CopySource { bucket: bucket("power"), key: key(&from), version: None };
-        let copied = self.store.copy_object(source, &bucket("power"), &key(&to), CopyOptions::default());
+        let copied =
+            self.store.copy_object(source, &bucket("power"), &key(&to), CopyOptions::default());
         self.promises.change(&to, Some(object), copied)
     }
 
@@ -168,9 +180,13 @@ impl Client {
 
     /// One of the open uploads.
     fn some_upload(&mut self) -> Option<usize> {
-        let open: Vec<usize> =
-            (0..).zip(&self.promises.uploads).filter(|(_, u)| u.is_open()).map(|(i, _)| i).collect();
-        (!open.is_empty()).then(|| open[usize::try_from(self.dice.below(open.len() as u64)).unwrap()])
+        let open: Vec<usize> = (0..)
+            .zip(&self.promises.uploads)
+            .filter(|(_, u)| u.is_open())
+            .map(|(i, _)| i)
+            .collect();
+        (!open.is_empty())
+            .then(|| open[usize::try_from(self.dice.below(open.len() as u64)).unwrap()])
     }
 
     fn put_part(&mut self) -> Result<(), Error> {
@@ -210,7 +226,8 @@ impl Client {
             return Ok(());
         }
         let (list, bytes) = completed(upload);
-        let done = self.store.complete_multipart_upload(&upload.upload, list, CompleteOptions::default());
+        let done =
+            self.store.complete_multipart_upload(&upload.upload, list, CompleteOptions::default());
         upload.phase.change(Phase::Ended, &done);
         let name = upload.upload.object.key.to_string();
         self.promises.change(&name, Some(Object::of(&bytes)), done)

@@ -1,4 +1,5 @@
-//! What lies on the simulated disk: bytes and names, as they are now, as they are safe, and what was done since.
+//! What lies on the simulated disk: bytes and names, as they are now, as they are safe, and what
+//! was done since.
 
 use haul_testkit::random::Random;
 use std::collections::{BTreeMap, BTreeSet};

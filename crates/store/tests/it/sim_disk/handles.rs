@@ -81,7 +81,8 @@ impl DatabaseFile for SimDatabase {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let inode = lock(&self.inode);
         let start = usize::try_from(offset).unwrap();
-        let bytes = inode.now.get(start..start + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let bytes =
+            inode.now.get(start..start + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         buffer.copy_from_slice(bytes);
         Ok(())
     }
@@ -90,7 +91,9 @@ impl DatabaseFile for SimDatabase {
         let mut state = self.disk.state();
         let step = state.step();
         let offset = usize::try_from(offset).unwrap();
-        let new = pages(offset, bytes.len()).filter(|page| !lock(&self.inode).pages.contains(page)).count();
+        let new = pages(offset, bytes.len())
+            .filter(|page| !lock(&self.inode).pages.contains(page))
+            .count();
         state.check_capacity(new * PAGE_BYTES)?;
         lock(&self.inode).change(Change::Write { offset, bytes: bytes.to_vec() });
         step

@@ -40,8 +40,8 @@ fn in_days(days: u64) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs() + days * 86_400))
 }
 
-/// A self-signed certificate made by plain `openssl req -x509` was refused as `CaUsedAsEndEntity` although it was the
-/// trusted root itself.
+/// A self-signed certificate made by plain `openssl req -x509` was refused as `CaUsedAsEndEntity`
+/// although it was the trusted root itself.
 #[test]
 fn a_self_signed_certificate_in_the_bundle_is_trusted() {
     let own = certificate(&SAN);
@@ -77,7 +77,9 @@ fn dates_of_a_certificate_in_the_bundle_are_checked() {
 fn a_certificate_without_a_name_presents_none() {
     let own = certificate(&[]);
     match verify(&verifier(&own), &own, "store.test", UnixTime::now()) {
-        Err(CertificateError::NotValidForNameContext { presented, .. }) => assert!(presented.is_empty()),
+        Err(CertificateError::NotValidForNameContext { presented, .. }) => {
+            assert!(presented.is_empty())
+        }
         other => panic!("{other:?}"),
     }
 }

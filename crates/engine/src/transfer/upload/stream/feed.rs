@@ -1,8 +1,9 @@
 //! Reads a stream, part after part, on blocking threads.
 //!
-//! A part is read under a memory permit and hashed in the same pass. What does not fit its share of the memory goes
-//! on into a file of the spool, and is hashed when it is read from there. A read that never returns keeps its thread, its
-//! reader and its memory until it does; the upload does not wait for it when it is stopped.
+//! A part is read under a memory permit and hashed in the same pass. What does not fit its share of
+//! the memory goes on into a file of the spool, and is hashed when it is read from there. A read
+//! that never returns keeps its thread, its reader and its memory until it does; the upload does
+//! not wait for it when it is stopped.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -112,7 +113,8 @@ impl Feed {
         let held_bytes = part.size_bytes.min(self.held_max_bytes());
         let permit = self.pool.permit(held_bytes).await;
         let (pool, algorithms) = (self.pool.clone(), self.window.algorithms());
-        let filled = self.blocking(move |reader| fill(reader, &pool, held_bytes, &algorithms)).await?;
+        let filled =
+            self.blocking(move |reader| fill(reader, &pool, held_bytes, &algorithms)).await?;
         let kept = if filled.ended || held_bytes == part.size_bytes {
             (part.size_bytes, self.ended) = (filled.size_bytes, filled.ended);
             Kept::Held(self.held(filled, permit))
@@ -137,7 +139,8 @@ impl Feed {
         let digest = |wanted: Option<ChecksumAlgorithm>| {
             filled.digests.iter().find(|digest| Some(digest.algorithm()) == wanted).copied()
         };
-        let (checksum, md5) = (digest(self.window.checksum()), digest(Some(ChecksumAlgorithm::Md5)));
+        let (checksum, md5) =
+            (digest(self.window.checksum()), digest(Some(ChecksumAlgorithm::Md5)));
         ReadBytes { payload: Payload::held(filled.slices, permit), checksum, md5 }
     }
 
@@ -174,28 +177,34 @@ impl Feed {
 
     /// No part may follow: either the length was promised, or the store takes no more.
     async fn must_have_ended(&mut self) -> Result<Option<PlannedPart>, Error> {
-        let more = self.blocking(|reader| read_full(reader, &mut [0]).map_err(Trouble::Reading)).await?;
+        let more =
+            self.blocking(|reader| read_full(reader, &mut [0]).map_err(Trouble::Reading)).await?;
         if more == 0 {
             self.ended = true;
             return self.check_length().map(|()| None);
         }
         Err(match self.promised_bytes {
-            Some(promised_bytes) => {
-                Error::StreamLength { source_name: self.name.clone(), promised_bytes, read_bytes: None }
-            }
-            None => {
-                Error::StreamTooLong { source_name: self.name.clone(), capacity_bytes: self.offset_bytes }
-            }
+            Some(promised_bytes) => Error::StreamLength {
+                source_name: self.name.clone(),
+                promised_bytes,
+                read_bytes: None,
+            },
+            None => Error::StreamTooLong {
+                source_name: self.name.clone(),
+                capacity_bytes: self.offset_bytes,
+            },
         })
     }
 
     fn check_length(&self) -> Result<(), Error> {
         match self.promised_bytes {
-            Some(promised_bytes) if promised_bytes != self.offset_bytes => Err(Error::StreamLength {
-                source_name: self.name.clone(),
-                promised_bytes,
-                read_bytes: Some(self.offset_bytes),
-            }),
+            Some(promised_bytes) if promised_bytes != self.offset_bytes => {
+                Err(Error::StreamLength {
+                    source_name: self.name.clone(),
+                    promised_bytes,
+                    read_bytes: Some(self.offset_bytes),
+                })
+            }
             _ => Ok(()),
         }
     }
@@ -215,7 +224,9 @@ impl Feed {
         let (reader, result) = lent.await.map_err(|error| Error::Internal(error.to_string()))?;
         self.reader = Some(reader);
         result.map_err(|trouble| match trouble {
-            Trouble::Reading(source) => Error::SourceUnreadable { source_name: self.name.clone(), source },
+            Trouble::Reading(source) => {
+                Error::SourceUnreadable { source_name: self.name.clone(), source }
+            }
             Trouble::Spooling(source) => self.spool.failed(source),
         })
     }
@@ -233,7 +244,8 @@ fn fill(
     while size_bytes < limit_bytes && !ended {
         let wanted = slice_of(limit_bytes - size_bytes);
         let mut buffer = pool.buffer();
-        let read_bytes = read_full(reader, &mut buffer.space()[..wanted]).map_err(Trouble::Reading)?;
+        let read_bytes =
+            read_full(reader, &mut buffer.space()[..wanted]).map_err(Trouble::Reading)?;
         ended = read_bytes < wanted;
         if read_bytes > 0 {
             let slice = buffer.freeze(read_bytes);
@@ -249,7 +261,8 @@ fn slice_of(left_bytes: u64) -> usize {
     usize::try_from(left_bytes).unwrap_or(usize::MAX).min(SLICE_BYTES)
 }
 
-/// Fills the space; fewer bytes are given only at the end, behind which nothing is read: a terminal would go on.
+/// Fills the space; fewer bytes are given only at the end, behind which nothing is read: a terminal
+/// would go on.
 fn read_full(reader: &mut dyn Read, space: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < space.len() {

@@ -1,12 +1,13 @@
 //! Uploads a stream: bytes that can be read once, in order, and whose length may be unknown.
 //!
-//! [`feed`] reads part after part, as long as the growing plan wants them; [`window`] keeps each until the store has
-//! acknowledged it, in memory or, above a quarter of the budget, in a file of [`spool`]. Everything else is an
-//! upload like any other: the same lifecycle, driver and proof. [`read_ahead`] stands between the two.
+//! [`feed`] reads part after part, as long as the growing plan wants them; [`window`] keeps each
+//! until the store has acknowledged it, in memory or, above a quarter of the budget, in a file of
+//! [`spool`]. Everything else is an upload like any other: the same lifecycle, driver and proof.
+//! [`read_ahead`] stands between the two.
 //!
-//! Memory is taken only by a part that has a pass of the gate, and such a part keeps its pass until the store has
-//! acknowledged it. So transfers of one engine cannot wait for each other in a circle: one with the memory that another
-//! needs, the other with its passes.
+//! Memory is taken only by a part that has a pass of the gate, and such a part keeps its pass until
+//! the store has acknowledged it. So transfers of one engine cannot wait for each other in a
+//! circle: one with the memory that another needs, the other with its passes.
 
 mod feed;
 mod options;
@@ -75,7 +76,9 @@ async fn run(
     if let Some(name) = context.options.attributes.impossible_name() {
         return Err(Error::MetadataName { name: name.to_owned() });
     }
-    let plan = options.plan().map_err(|source| Error::Plan { source_name: options.name.clone(), source })?;
+    let plan = options
+        .plan()
+        .map_err(|source| Error::Plan { source_name: options.name.clone(), source })?;
     let mut feed = Feed::new(&context, reader, plan, &options, Arc::clone(&window));
     if options.size_bytes.or(options.expected_size_bytes).is_some() {
         feed.check_spool()?;
@@ -130,19 +133,30 @@ enum Beginning {
 }
 
 /// Reads parts until it is known whether the stream is shorter than the threshold.
-async fn begin(context: &Context, feed: &mut Feed, parts: &mut Vec<PlannedPart>) -> Result<Beginning, Error> {
+async fn begin(
+    context: &Context,
+    feed: &mut Feed,
+    parts: &mut Vec<PlannedPart>,
+) -> Result<Beginning, Error> {
     let options = &context.options;
-    let threshold_bytes = options.multipart_threshold_bytes.min(options.part_size_bytes.unwrap_or(u64::MAX));
-    // These parts share one pass, so no more of them are read than leave room for the parts of others.
+    let threshold_bytes =
+        options.multipart_threshold_bytes.min(options.part_size_bytes.unwrap_or(u64::MAX));
+    // These parts share one pass, so no more of them are read than leave room for the parts of
+    // others.
     let room_bytes = context.resources.pool.budget_bytes() / 2;
     loop {
         let read = feed.next().await?;
         parts.extend(read);
         let offset_bytes = feed.offset_bytes();
         if read.is_none() || feed.has_ended() {
-            // What is put in one piece is visible before it can be judged: with proof demanded it gets parts.
+            // What is put in one piece is visible before it can be judged: with proof demanded it
+            // gets parts.
             let short = offset_bytes < threshold_bytes && !options.require_proof;
-            return Ok(if short || offset_bytes == 0 { Beginning::OnePiece } else { Beginning::InParts });
+            return Ok(if short || offset_bytes == 0 {
+                Beginning::OnePiece
+            } else {
+                Beginning::InParts
+            });
         }
         let next_bytes = feed.next_part().map_or(0, |part| part.size_bytes);
         if offset_bytes >= threshold_bytes || offset_bytes + next_bytes > room_bytes {

@@ -16,13 +16,14 @@ pub struct StreamOptions {
     pub name: String,
     /// Its length, if that is known: a stream of fewer or more bytes makes no object.
     pub size_bytes: Option<u64>,
-    /// About how long it will be: decides the part size. A stream that is longer is uploaded all the same, as long as
-    /// the parts hold it.
+    /// About how long it will be: decides the part size. A stream that is longer is uploaded all
+    /// the same, as long as the parts hold it.
     pub expected_size_bytes: Option<u64>,
-    /// The folder of unlinked files for parts that no longer fit the memory. A file system in memory is refused.
+    /// The folder of unlinked files for parts that no longer fit the memory. A file system in
+    /// memory is refused.
     pub spool_dir: PathBuf,
-    /// As for a file. The part size is that of the first parts. A stream that stops is removed at the store, whatever is said
-    /// here about journals, changes and unfinished uploads.
+    /// As for a file. The part size is that of the first parts. A stream that stops is removed at
+    /// the store, whatever is said here about journals, changes and unfinished uploads.
     pub upload: UploadOptions,
 }
 

@@ -23,12 +23,18 @@ pub(crate) struct ReadAhead {
     kept: Vec<Pass>,
 }
 
-type Reading = Pin<Box<dyn Future<Output = (Feed, Pass, Result<Option<PlannedPart>, Error>)> + Send>>;
+type Reading =
+    Pin<Box<dyn Future<Output = (Feed, Pass, Result<Option<PlannedPart>, Error>)> + Send>>;
 
 impl ReadAhead {
     /// Of a stream whose first parts were read under `pass`.
     pub(super) fn new(feed: Feed, pass: Pass) -> Self {
-        Self { window: Arc::clone(feed.window()), feed: Some(feed), reading: None, kept: vec![pass] }
+        Self {
+            window: Arc::clone(feed.window()),
+            feed: Some(feed),
+            reading: None,
+            kept: vec![pass],
+        }
     }
 
     /// True once the end was seen.
@@ -61,7 +67,8 @@ impl ReadAhead {
         }));
     }
 
-    /// The part that is being read; `None`: the stream has ended. Never ready while nothing is read.
+    /// The part that is being read; `None`: the stream has ended. Never ready while nothing is
+    /// read.
     async fn read(&mut self) -> Result<Option<PlannedPart>, Error> {
         let Some(reading) = &mut self.reading else { return std::future::pending().await };
         let (feed, pass, read) = reading.await;
@@ -88,7 +95,9 @@ impl ReadAhead {
 }
 
 /// The next part of a stream, if there is a stream.
-pub(crate) async fn part_read(stream: &mut Option<ReadAhead>) -> Result<Option<PlannedPart>, Error> {
+pub(crate) async fn part_read(
+    stream: &mut Option<ReadAhead>,
+) -> Result<Option<PlannedPart>, Error> {
     match stream {
         Some(stream) => stream.read().await,
         None => std::future::pending().await,
@@ -96,7 +105,10 @@ pub(crate) async fn part_read(stream: &mut Option<ReadAhead>) -> Result<Option<P
 }
 
 /// A pass for a part that is ready: one that the stream kept, or one of the gate.
-pub(crate) fn enter(stream: &mut Option<ReadAhead>, gate: Gate) -> impl Future<Output = Pass> + Send + use<> {
+pub(crate) fn enter(
+    stream: &mut Option<ReadAhead>,
+    gate: Gate,
+) -> impl Future<Output = Pass> + Send + use<> {
     kept_or_new(stream.as_mut().and_then(|stream| stream.kept.pop()), gate)
 }
 

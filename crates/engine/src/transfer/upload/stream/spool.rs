@@ -1,5 +1,6 @@
-//! Files for parts that no longer fit the memory: unlinked at once, so that nothing is left of them, whatever ends the
-//! process. A few at a time; a file system in memory is refused, because that would be the memory that is to be spared.
+//! Files for parts that no longer fit the memory: unlinked at once, so that nothing is left of
+//! them, whatever ends the process. A few at a time; a file system in memory is refused, because
+//! that would be the memory that is to be spared.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -30,7 +31,12 @@ pub(super) struct SpoolFile {
 
 impl Spool {
     pub(super) fn new(folder: PathBuf, events: EventSender) -> Self {
-        Self { folder, places: Arc::new(Semaphore::new(SPOOLED_PARTS_MAX)), events, announced: false }
+        Self {
+            folder,
+            places: Arc::new(Semaphore::new(SPOOLED_PARTS_MAX)),
+            events,
+            announced: false,
+        }
     }
 
     /// Fails if a part of this size cannot be spooled.

@@ -1,4 +1,5 @@
-//! The parts of a stream that were read and that the store has not acknowledged: all there is of it to send again.
+//! The parts of a stream that were read and that the store has not acknowledged: all there is of it
+//! to send again.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -93,8 +94,11 @@ impl Source for Window {
 
     fn read_exact_at(&self, mut offset_bytes: u64, mut buffer: &mut [u8]) -> io::Result<()> {
         while !buffer.is_empty() {
-            let found =
-                self.parts().range(..=offset_bytes).next_back().map(|(offset, kept)| (*offset, kept.clone()));
+            let found = self
+                .parts()
+                .range(..=offset_bytes)
+                .next_back()
+                .map(|(offset, kept)| (*offset, kept.clone()));
             let (begins_at, (size_bytes, kept)) = found.ok_or(io::ErrorKind::UnexpectedEof)?;
             let within = offset_bytes - begins_at;
             let left_bytes = size_bytes.saturating_sub(within);
