@@ -1,4 +1,4 @@
-//! Multipart uploads, case by case as AWS answers them.
+//! Multipart uploads, case by case as AWS answers them (long because it is the list of these cases).
 
 use haul_parts::{Checksum, ChecksumAlgorithm, CompositeChecksum, ETag, Hasher};
 

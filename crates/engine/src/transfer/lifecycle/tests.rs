@@ -1,5 +1,6 @@
 //! Laws of the lifecycle, by random walks: a walk answers the actions of a lifecycle as a store and
-//! a driver could, in any order, until it finishes, and checks the laws at every step.
+//! a driver could, in any order, until it finishes, and checks the laws at every step. The file is
+//! long because the walk and the cases it cannot reach share their answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,7 @@
 //! Carries out what [`Lifecycle`] decides: runs requests as tasks, feeds their ends back as inputs.
 //!
+//! This file is long because every input and every action has its place here once.
+//!
 //! The driver owns the upload. It ends only when the object is there, when nothing is left at the
 //! store, when what is left is remembered and can go on, or when it must say that it does not know.
 
