@@ -82,6 +82,8 @@
 //! remote/    what is asked of a store: one trait
 //! s3/        the trait over the network: control plane by the SDK, data plane on connections of our own
 //! journal/   what a later run must know
+//! listing.rs the pages of a listing as one stream
+//! removal/   objects removed many at a time
 //! sweep/     unfinished uploads of any tool: listed with their bytes, and removed
 //! bucket_lifecycle/  the rule by which the store aborts them
 //! ```
@@ -97,9 +99,11 @@ mod error;
 mod error_text;
 mod event;
 pub mod journal;
+pub mod listing;
 pub mod pace;
 mod proof;
 pub mod remote;
+pub mod removal;
 pub mod s3;
 pub mod source;
 pub mod sweep;

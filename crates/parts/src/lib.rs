@@ -14,6 +14,7 @@ mod attributes;
 mod bucket;
 pub mod checksum;
 mod etag;
+mod glob;
 mod grouped;
 mod key;
 pub mod lanes;
@@ -34,6 +35,7 @@ pub use checksum::{
     MultiHasher, combine_full_object,
 };
 pub use etag::ETag;
+pub use glob::{FilterRule, Glob, NameFilter};
 pub use key::{Key, KeyError};
 pub use limits::Limits;
 pub use multipart::{CompletedPart, UploadMarker};

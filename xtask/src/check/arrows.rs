@@ -32,6 +32,8 @@ const CRATES: &[Layers] = &[
             "error",
             "event",
             "s3",
+            "listing",
+            "removal",
             "testing",
             "transfer",
             "sweep",

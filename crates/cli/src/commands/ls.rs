@@ -109,7 +109,7 @@ async fn list_objects(
 
 fn line(entry: &ListingEntry) -> ListingLine<'_> {
     match entry {
-        ListingEntry::Object { key, size_bytes, last_modified, etag } => ListingLine::Object {
+        ListingEntry::Object { key, size_bytes, last_modified, etag, .. } => ListingLine::Object {
             key,
             size_bytes: *size_bytes,
             last_modified: rfc3339(*last_modified),
@@ -159,6 +159,7 @@ mod tests {
             key: key.into(),
             size_bytes: 1_503_238_553,
             last_modified: Some(Timestamp::from_second(1_790_000_000).unwrap()),
+            storage_class: None,
             etag: Some("\"0cc175b9c0f1b6a831c399e269772661-3\"".into()),
         }
     }

@@ -163,6 +163,13 @@ impl StoreError {
         }
     }
 
+    /// The error of one entry of an answer that as a whole was of success (DeleteObjects).
+    pub fn of_entry(operation: Operation, code: &str, message: &str) -> Self {
+        let text = if message.is_empty() { code.to_owned() } else { format!("{code}: {message}") };
+        let kind = classify(200, Some(code));
+        Self { code: Some(code.to_owned()), ..Self::local(operation, kind, text) }
+    }
+
     /// With what the answer says of how to ask better.
     #[must_use]
     pub fn guided(mut self, guidance: Guidance) -> Self {

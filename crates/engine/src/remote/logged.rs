@@ -15,10 +15,10 @@ use haul_parts::{Bucket, PartNumber};
 use jiff::Timestamp;
 
 use super::{
-    CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, GetRequest,
-    LifecycleDocument, ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, Operation,
-    PartCopyRequest, PartRequest, PartsPage, PutRequest, Store, StoreError, StoreProfile,
-    StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, DeleteEntry,
+    DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectBody, ObjectHead,
+    ObjectRef, Operation, PartCopyRequest, PartRequest, PartsPage, PutRequest, Store, StoreError,
+    StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 
 /// Logs every request to the store inside.
@@ -172,6 +172,15 @@ impl<S: Store> Store for LoggedStore<S> {
 
     async fn delete_object(&self, object: &ObjectRef) -> Result<(), StoreError> {
         logged(Operation::DeleteObject, object, self.0.delete_object(object)).await
+    }
+
+    async fn delete_objects(
+        &self,
+        bucket: &Bucket,
+        entries: &[DeleteEntry],
+    ) -> Result<DeleteResults, StoreError> {
+        let what = format!("s3://{bucket} {} keys", entries.len());
+        logged(Operation::DeleteObjects, what, self.0.delete_objects(bucket, entries)).await
     }
 
     async fn create_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@
 //! `testing::conformance`. The trait knows no retries: each call is one try, and its error says
 //! what to do next ([`StoreError::advice`]); the policy stands in [`crate::pace`].
 
+mod delete;
 mod error;
 mod logged;
 mod pages;
@@ -22,6 +23,7 @@ pub(crate) use types::metadata_header;
 
 pub use crate::body::Meter;
 pub(crate) use crate::body::Tap;
+pub use delete::{DELETE_KEYS_MAX, DeleteEntry, DeleteResults, DeletedObject};
 pub use error::{Guidance, StoreError, StoreErrorKind};
 pub use haul_parts::{CompletedPart, ObjectAttributes, ObjectRef, UploadMarker, UploadRef};
 pub use logged::LoggedStore;
@@ -176,6 +178,18 @@ pub trait Store: Send + Sync + 'static {
     /// DeleteObject.
     async fn delete_object(&self, object: &ObjectRef) -> Result<(), StoreError> {
         Err(not_implemented(Operation::DeleteObject))
+    }
+
+    /// DeleteObjects: one request for at most [`DELETE_KEYS_MAX`] objects of a bucket. The results
+    /// are in the order of `entries`; an entry that the answer does not mention is an error.
+    /// Keys that XML cannot carry unharmed are not for this operation: [`crate::removal`] knows
+    /// them, and stores without DeleteObjects.
+    async fn delete_objects(
+        &self,
+        bucket: &Bucket,
+        entries: &[DeleteEntry],
+    ) -> Result<DeleteResults, StoreError> {
+        Err(not_implemented(Operation::DeleteObjects))
     }
 
     /// CreateBucket, in the region of the client.

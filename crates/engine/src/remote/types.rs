@@ -33,6 +33,7 @@ pub enum Operation {
     GetObject,
     ListObjectsV2,
     DeleteObject,
+    DeleteObjects,
     CreateBucket,
     DeleteBucket,
     ListBuckets,
@@ -315,6 +316,8 @@ pub enum ListingEntry {
         last_modified: Option<Timestamp>,
         /// As the store gave it.
         etag: Option<ETag>,
+        /// `STANDARD` and so on, if the store says.
+        storage_class: Option<String>,
     },
     /// Keys rolled up at the delimiter.
     CommonPrefix(String),

@@ -119,7 +119,8 @@ fn carry(request: &mut HttpRequest, xml: &str) {
     *request.body_mut() = SdkBody::from(xml.to_owned());
 }
 
-fn is_checksum(name: &str) -> bool {
+/// Whether a header carries a checksum of the SDK's making.
+pub(super) fn is_checksum(name: &str) -> bool {
     name.starts_with("x-amz-checksum-")
         || name == "x-amz-sdk-checksum-algorithm"
         || name == "x-amz-trailer"

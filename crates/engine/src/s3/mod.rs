@@ -17,6 +17,7 @@ mod convert;
 mod copy;
 mod credentials;
 mod data;
+mod delete;
 mod document;
 mod encoding;
 mod extent;
@@ -45,10 +46,10 @@ use jiff::Timestamp;
 
 use crate::error::Error;
 use crate::remote::{
-    CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, GetRequest,
-    LifecycleDocument, ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, PartCopyRequest,
-    PartRequest, PartsPage, PutRequest, Store, StoreError, StoreProfile, StoredPart, UploadMarker,
-    UploadRef, UploadedPart, UploadsPage,
+    CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, DeleteEntry,
+    DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectBody, ObjectHead,
+    ObjectRef, PartCopyRequest, PartRequest, PartsPage, PutRequest, Store, StoreError,
+    StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 use clock::Clock;
 use credentials::CredentialCache;
@@ -254,6 +255,17 @@ impl Store for S3Store {
     async fn delete_object(&self, object: &ObjectRef) -> Result<(), StoreError> {
         self.ask(&object.bucket, |place| async move {
             control::delete_object(&place.client, object).await
+        })
+        .await
+    }
+
+    async fn delete_objects(
+        &self,
+        bucket: &Bucket,
+        entries: &[DeleteEntry],
+    ) -> Result<DeleteResults, StoreError> {
+        self.ask(bucket, |place| async move {
+            delete::delete_objects(&place.client, bucket, entries).await
         })
         .await
     }

@@ -170,6 +170,7 @@ fn entries(
             size_bytes: convert::size_bytes(object.size()),
             last_modified: object.last_modified().and_then(convert::timestamp),
             etag: convert::etag(object.e_tag()),
+            storage_class: object.storage_class().map(|class| class.as_str().to_owned()),
         })
     });
     prefixes.chain(objects).collect()

@@ -22,6 +22,7 @@ mod machine;
 mod promises;
 mod put_doubt;
 mod refusals;
+mod removing;
 mod resuming;
 mod second_run;
 mod seeds;

@@ -17,7 +17,7 @@ pub(in crate::s3) fn answer_bytes_max(operation: &str) -> usize {
     match operation {
         // 1,000 keys of 1,024 bytes, of which XML makes up to six times as many, with what stands
         // around them.
-        "ListObjectsV2" | "ListObjects" | "ListMultipartUploads" => 16 * MIB,
+        "ListObjectsV2" | "ListObjects" | "ListMultipartUploads" | "DeleteObjects" => 16 * MIB,
         // 1,000 parts, each with an ETag and a checksum.
         "ListParts" => 2 * MIB,
         // Up to 10,000 buckets with names of 63 bytes.

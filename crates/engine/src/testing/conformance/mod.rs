@@ -5,6 +5,7 @@
 //! The suite leaves the bucket as it found it. It makes objects below `conformance/` only.
 
 mod copies;
+mod deletions;
 mod listings;
 mod objects;
 mod refusals;
@@ -128,6 +129,8 @@ pub async fn run(
     named("odd keys", objects::odd_keys(&suite)).await?;
     named("wrong checksums of an object", objects::wrong_checksums(&suite)).await?;
     named("conditional put", objects::conditional_put(&suite)).await?;
+    named("many keys deleted at once", deletions::many(&suite)).await?;
+    named("odd keys deleted at once", deletions::odd_keys(&suite)).await?;
     named("create, send, list, complete", uploads::round_trip(&suite)).await?;
     named("an upload of one part", uploads::one_part(&suite)).await?;
     named("a part sent again replaces the first", uploads::part_replaced(&suite)).await?;

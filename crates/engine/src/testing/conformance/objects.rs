@@ -126,7 +126,7 @@ pub(super) async fn ranges(suite: &Suite) -> Result<(), String> {
 }
 
 /// Keys that path handling, URL encoding or XML could spoil.
-const ODD_KEYS: [&str; 14] = [
+pub(super) const ODD_KEYS: [&str; 14] = [
     "odd/with space",
     "odd/plus+sign",
     "odd/per%cent",

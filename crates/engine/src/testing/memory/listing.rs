@@ -93,6 +93,7 @@ fn listed(key: &Key, object: &Object) -> ListingEntry {
         size_bytes: object.bytes.len() as u64,
         last_modified: Some(object.last_modified),
         etag: Some(object.etag.clone()),
+        storage_class: object.attributes.storage_class.clone(),
     }
 }
 

@@ -34,7 +34,7 @@ mod world;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use haul_parts::{Bucket, Checksum, UploadId};
+use haul_parts::{Bucket, Checksum, Key, UploadId};
 
 use crate::remote::{ObjectRef, Operation, UploadRef};
 
@@ -112,6 +112,11 @@ impl MemoryStore {
     /// Every unfinished upload, sorted by bucket, key and time of initiation.
     pub fn open_uploads(&self) -> Vec<UploadRef> {
         self.world().open_uploads()
+    }
+
+    /// Refuses every deletion of this key with AccessDenied, as a policy may.
+    pub fn forbid_deletion(&self, key: Key) {
+        self.world().undeletable.insert(key);
     }
 
     /// Removes an unfinished upload as a lifecycle rule does. False when there is none of that

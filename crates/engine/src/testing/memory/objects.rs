@@ -1,14 +1,14 @@
-//! PutObject, HeadObject, GetObject and DeleteObject.
+//! PutObject, HeadObject, GetObject, DeleteObject and DeleteObjects.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, Hasher, PartNumber};
+use haul_parts::{Bucket, Checksum, ChecksumAlgorithm, ChecksumType, ETag, Hasher, PartNumber};
 
 use super::world::{Object, World, md5};
 use crate::remote::{
-    GetRequest, ObjectAttributes, ObjectHead, ObjectRef, Operation, StoreError, StoredPart,
-    UploadedPart,
+    DELETE_KEYS_MAX, DeleteEntry, DeleteResults, DeletedObject, GetRequest, ObjectAttributes,
+    ObjectHead, ObjectRef, Operation, StoreError, StoredPart, UploadedPart,
 };
 
 /// Of PutObject, without the way the bytes came.
@@ -126,12 +126,43 @@ impl World {
     }
 
     pub(super) fn delete_object(&mut self, object: &ObjectRef) -> Result<(), StoreError> {
+        if self.undeletable.contains(&object.key) {
+            let (operation, code) = (Operation::DeleteObject, Some("AccessDenied"));
+            return Err(StoreError::answered(operation, 403, code, "Access Denied"));
+        }
         let sequence = self.next_sequence();
         let bucket = self.bucket(Operation::DeleteObject, &object.bucket)?;
         if bucket.objects.remove(&object.key).is_some() {
             bucket.deleted.insert(object.key.clone(), sequence);
         }
         Ok(())
+    }
+
+    pub(super) fn delete_objects(
+        &mut self,
+        bucket: &Bucket,
+        entries: &[DeleteEntry],
+    ) -> Result<DeleteResults, StoreError> {
+        let operation = Operation::DeleteObjects;
+        self.bucket(operation, bucket)?;
+        if !self.quirks.deletes_many {
+            return Err(StoreError::answered(operation, 501, Some("NotImplemented"), ""));
+        }
+        if entries.is_empty() || entries.len() > DELETE_KEYS_MAX {
+            return Err(StoreError::answered(operation, 400, Some("MalformedXML"), ""));
+        }
+        let mut delete = |entry: &DeleteEntry| match &entry.version_id {
+            // The buckets here have no versions.
+            Some(_) => Err(StoreError::of_entry(operation, "NoSuchVersion", "")),
+            None if self.undeletable.contains(&entry.key) => {
+                Err(StoreError::of_entry(operation, "AccessDenied", "Access Denied"))
+            }
+            None => {
+                let object = ObjectRef { bucket: bucket.clone(), key: entry.key.clone() };
+                self.delete_object(&object).map(|()| DeletedObject::default())
+            }
+        };
+        Ok(entries.iter().map(&mut delete).collect())
     }
 
     pub(super) fn stored(

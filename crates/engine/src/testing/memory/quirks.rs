@@ -43,6 +43,8 @@ pub struct Quirks {
     pub copies_parts: bool,
     /// `x-amz-copy-source-if-match` is obeyed.
     pub conditional_copies: bool,
+    /// DeleteObjects is known (not at Google's S3 interface).
+    pub deletes_many: bool,
     /// Writing a key removes the open uploads of that key.
     pub overwriting_drops_uploads: bool,
     /// Create says that a lifecycle rule will remove the upload after so long (`x-amz-abort-date`);
@@ -100,6 +102,7 @@ impl Quirks {
         copies_objects: true,
         copies_parts: true,
         conditional_copies: true,
+        deletes_many: true,
         overwriting_drops_uploads: false,
         aborts_after: None,
     };

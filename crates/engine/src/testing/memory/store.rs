@@ -14,10 +14,10 @@ use super::link::{broken, flip_a_bit};
 use super::objects::Put;
 use super::uploads::Landing;
 use crate::remote::{
-    CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, GetRequest,
-    ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, Operation, PartCopyRequest,
-    PartRequest, PartsPage, PutRequest, Store, StoreError, StoredPart, UploadMarker, UploadRef,
-    UploadedPart, UploadsPage,
+    CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, DeleteEntry,
+    DeleteResults, GetRequest, ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, Operation,
+    PartCopyRequest, PartRequest, PartsPage, PutRequest, Store, StoreError, StoredPart,
+    UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 
 /// Bytes of one item of a GetObject stream.
@@ -216,6 +216,17 @@ impl Store for MemoryStore {
     async fn delete_object(&self, object: &ObjectRef) -> Result<(), StoreError> {
         let object = object.clone();
         self.ask(Operation::DeleteObject).carry_out(move |world| world.delete_object(&object)).await
+    }
+
+    async fn delete_objects(
+        &self,
+        bucket: &Bucket,
+        entries: &[DeleteEntry],
+    ) -> Result<DeleteResults, StoreError> {
+        let (bucket, entries) = (bucket.clone(), entries.to_vec());
+        self.ask(Operation::DeleteObjects)
+            .carry_out(move |world| world.delete_objects(&bucket, &entries))
+            .await
     }
 
     async fn create_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 //! Each operation is one call that sees and leaves a whole world; there is nothing half-done to
 //! observe. Deliberately unaware of faults, links and counters.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use bytes::Bytes;
 use haul_parts::{
@@ -23,6 +23,8 @@ use crate::remote::{
 pub(super) struct World {
     pub(super) quirks: Quirks,
     buckets: BTreeMap<Bucket, BucketWorld>,
+    /// Keys that nobody may delete.
+    pub(super) undeletable: BTreeSet<Key>,
     /// The CRC64NVME of everything that was ever published, oldest first.
     pub(super) published: VecDeque<(ObjectRef, Checksum)>,
     /// Counts every change, so that "since" has an answer even when the clock stands.
@@ -89,6 +91,7 @@ impl World {
         Self {
             quirks,
             buckets: BTreeMap::new(),
+            undeletable: BTreeSet::new(),
             published: VecDeque::new(),
             sequence: 0,
             epoch: Timestamp::now(),

@@ -1,0 +1,89 @@
+//! Removes the objects below a prefix while its listing continues.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::StreamExt as _;
+use haul_parts::{Bucket, Key};
+
+use super::remover::{Removed, Remover};
+use crate::listing::{ListingQuery, pages};
+use crate::remote::{ListingEntry, Operation, StoreError, StoreErrorKind};
+
+/// Batches in flight: bounds the memory, together with the keys of a batch.
+const BATCHES_AT_ONCE: usize = 4;
+
+/// What is removed.
+#[derive(Clone, Copy)]
+pub struct RemovalOptions<'a> {
+    /// The bucket.
+    pub bucket: &'a Bucket,
+    /// Keys that begin with this.
+    pub prefix: &'a str,
+    /// Of those, the keys that this admits.
+    pub admits: &'a (dyn Fn(&str) -> bool + Sync),
+    /// Set: no further request is sent; those in flight are waited for.
+    pub stop: &'a AtomicBool,
+}
+
+/// Removes the objects that `options` describe and calls `each` with what became of every key.
+/// Memory is bounded whatever the bucket holds.
+///
+/// # Errors
+/// The listing failed, or the store refused a whole request; `each` has seen all keys that were
+/// sent before, but for those of the refused request.
+pub async fn remove_below(
+    remover: &Remover,
+    options: RemovalOptions<'_>,
+    mut each: impl FnMut(Removed),
+) -> Result<(), StoreError> {
+    let failed = AtomicBool::new(false);
+    let ended = || failed.load(Ordering::Relaxed) || options.stop.load(Ordering::Relaxed);
+    let query = ListingQuery { bucket: options.bucket, prefix: options.prefix, delimiter: None };
+    let pages = pages(remover.store().as_ref(), query, remover.retry());
+    let batches = pages.take_while(|_| std::future::ready(!ended())).map(|page| {
+        let page = page.map(|entries| keys(entries, options.admits));
+        let failed = &failed;
+        async move {
+            let (keys, unusable) = page?;
+            let removed = remover.remove(options.bucket, keys).await;
+            // No other batch begins after this one.
+            failed.fetch_or(removed.is_err(), Ordering::Relaxed);
+            let mut removed = removed?;
+            removed.extend(unusable);
+            Ok(removed)
+        }
+    });
+    let mut done = pin!(batches.buffer_unordered(BATCHES_AT_ONCE));
+    let mut first_error = None;
+    while let Some(batch) = done.next().await {
+        match batch {
+            Ok(removed) => removed.into_iter().for_each(&mut each),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+/// The keys of a page that are to be removed, and those that no request can name.
+fn keys(
+    entries: Vec<ListingEntry>,
+    admits: &(dyn Fn(&str) -> bool + Sync),
+) -> (Vec<Key>, Vec<Removed>) {
+    let (mut keys, mut unusable) = (Vec::with_capacity(entries.len()), Vec::new());
+    for entry in entries {
+        let ListingEntry::Object { key: text, .. } = entry else { continue };
+        if !admits(&text) {
+            continue;
+        }
+        match Key::new(text.as_str()) {
+            Ok(key) => keys.push(key),
+            Err(error) => {
+                let kind = StoreErrorKind::Malformed;
+                let error = StoreError::local(Operation::ListObjectsV2, kind, error.to_string());
+                unusable.push(Removed { key: text, result: Err(error) });
+            }
+        }
+    }
+    (keys, unusable)
+}

@@ -1,0 +1,137 @@
+//! DeleteObjects by the SDK: many keys in a request, and the answer matched with what was asked.
+//!
+//! The answer is asked for in full, not in its quiet form: an entry counts as removed only if the
+//! store lists it as removed. The request carries `Content-MD5`, which every store takes, in place
+//! of the SDK's checksum, which Ceph RGW 16.2 does not know.
+
+use std::collections::HashMap;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::types as sdk;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use haul_parts::{Bucket, ChecksumAlgorithm, Hasher};
+
+use super::lifecycle::is_checksum;
+use super::sdk_error::convert as failed;
+use crate::remote::{
+    DeleteEntry, DeleteResults, DeletedObject, Operation, StoreError, StoreErrorKind,
+};
+
+const OPERATION: Operation = Operation::DeleteObjects;
+
+pub(super) async fn delete_objects(
+    client: &Client,
+    bucket: &Bucket,
+    entries: &[DeleteEntry],
+) -> Result<DeleteResults, StoreError> {
+    let unusable = |error: aws_sdk_s3::error::BuildError| {
+        StoreError::local(OPERATION, StoreErrorKind::Rejected, error.to_string())
+    };
+    let mut objects = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let object = sdk::ObjectIdentifier::builder()
+            .key(entry.key.as_str())
+            .set_version_id(entry.version_id.clone());
+        objects.push(object.build().map_err(unusable)?);
+    }
+    let delete = sdk::Delete::builder().set_objects(Some(objects)).build().map_err(unusable)?;
+    let answer = client
+        .delete_objects()
+        .bucket(bucket.as_str())
+        .delete(delete)
+        .customize()
+        .mutate_request(sign_with_md5)
+        .send()
+        .await
+        .map_err(|error| failed(OPERATION, error))?;
+    let mut answered = Answered::default();
+    for deleted in answer.deleted() {
+        let marker = deleted.delete_marker().unwrap_or_default();
+        answered.add(deleted.key(), deleted.version_id(), Ok(marker));
+    }
+    for error in answer.errors() {
+        let refusal = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
+        answered.add(error.key(), error.version_id(), Err(refusal));
+    }
+    Ok(entries.iter().map(|entry| answered.result(entry)).collect())
+}
+
+/// Replaces the SDK's checksum of the body by `Content-MD5`.
+fn sign_with_md5(request: &mut HttpRequest) {
+    let Some(body) = request.body().bytes() else { return };
+    let md5 = Hasher::checksum(ChecksumAlgorithm::Md5, body).to_base64();
+    let headers = request.headers_mut();
+    let checksums: Vec<String> =
+        headers.iter().map(|(name, _)| name.to_owned()).filter(|name| is_checksum(name)).collect();
+    for name in checksums {
+        headers.remove(name.as_str());
+    }
+    headers.insert("content-md5", md5);
+}
+
+/// A store's word on one entry: whether it made a delete marker, or the code and message of its
+/// refusal.
+type Word<'a> = Result<bool, (&'a str, &'a str)>;
+
+/// The entries of the answer by key. Of a key that is named with several versions, by version too.
+#[derive(Default)]
+struct Answered<'a>(HashMap<(&'a str, Option<&'a str>), Word<'a>>);
+
+impl<'a> Answered<'a> {
+    fn add(&mut self, key: Option<&'a str>, version: Option<&'a str>, word: Word<'a>) {
+        let Some(key) = key else { return };
+        let version = version.filter(|version| !version.is_empty());
+        // A refusal wins over a success: a store that says both has not removed it for certain.
+        let known = self.0.entry((key, version)).or_insert(word);
+        if word.is_err() {
+            *known = word;
+        }
+    }
+
+    fn result(&self, entry: &DeleteEntry) -> Result<DeletedObject, StoreError> {
+        let (key, version) = (entry.key.as_str(), entry.version_id.as_deref());
+        match self.0.get(&(key, version)) {
+            Some(Ok(delete_marker)) => Ok(DeletedObject { delete_marker: *delete_marker }),
+            // It is gone, whoever removed it.
+            Some(Err(("NoSuchKey" | "NoSuchVersion", _))) => Ok(DeletedObject::default()),
+            Some(Err((code, message))) => Err(StoreError::of_entry(OPERATION, code, message)),
+            None => {
+                let message = "the answer does not say whether the object was removed";
+                let error = StoreError::local(OPERATION, StoreErrorKind::Malformed, message);
+                Err(StoreError { outcome_unknown: true, ..error })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haul_parts::Key;
+
+    use super::*;
+
+    fn entry(key: &str) -> DeleteEntry {
+        DeleteEntry::current(Key::new(key).unwrap())
+    }
+
+    #[test]
+    fn an_entry_is_removed_only_if_the_answer_says_so() {
+        let mut answered = Answered::default();
+        answered.add(Some("a"), None, Ok(false));
+        answered.add(Some("marked"), Some(""), Ok(true));
+        answered.add(Some("kept"), None, Err(("AccessDenied", "no")));
+        answered.add(Some("both"), None, Err(("InternalError", "")));
+        answered.add(Some("both"), None, Ok(false));
+        answered.add(Some("gone"), None, Err(("NoSuchKey", "")));
+        let result = |key| answered.result(&entry(key));
+        assert_eq!(result("a").unwrap(), DeletedObject { delete_marker: false });
+        assert_eq!(result("marked").unwrap(), DeletedObject { delete_marker: true });
+        assert_eq!(result("gone").unwrap(), DeletedObject::default());
+        let kept = result("kept").unwrap_err();
+        assert_eq!(kept.kind, StoreErrorKind::AccessDenied);
+        assert_eq!(kept.to_string(), "DeleteObjects: AccessDenied: no");
+        assert_eq!(result("both").unwrap_err().kind, StoreErrorKind::Server);
+        let silent = result("silent").unwrap_err();
+        assert!(silent.outcome_unknown && silent.kind == StoreErrorKind::Malformed);
+    }
+}
