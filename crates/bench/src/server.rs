@@ -39,10 +39,12 @@ parts = []
 with open(path, "rb") as file:
     while part := file.read(part_size):
         number = len(parts) + 1
-        sent = s3.upload_part(Bucket=bucket, Key="complete", UploadId=upload, PartNumber=number, Body=part)
+        sent = s3.upload_part(Bucket=bucket, Key="complete", UploadId=upload,
+                              PartNumber=number, Body=part)
         parts.append({"PartNumber": number, "ETag": sent["ETag"]})
 start = time.perf_counter()
-s3.complete_multipart_upload(Bucket=bucket, Key="complete", UploadId=upload, MultipartUpload={"Parts": parts})
+s3.complete_multipart_upload(Bucket=bucket, Key="complete", UploadId=upload,
+                             MultipartUpload={"Parts": parts})
 seconds = time.perf_counter() - start
 s3.delete_object(Bucket=bucket, Key="complete")
 answer(seconds)
@@ -55,9 +57,11 @@ from concurrent.futures import ThreadPoolExecutor
 bucket, count, rounds = args[0], int(args[1]), int(args[2])
 s3.put_object(Bucket=bucket, Key="five", Body=os.urandom(5 << 20))
 moments = []
-# From the request's first byte to the whole answer: what Python takes to write 10,000 parts as XML is not the server's.
-for moment in "before-send.s3.CompleteMultipartUpload", "response-received.s3.CompleteMultipartUpload":
-    s3.meta.events.register(moment, lambda **_: moments.append(time.perf_counter()) or None)
+# From the request's first byte to the whole response, without the time that Python takes to write
+# 10,000 parts as XML.
+for moment in "before-send", "response-received":
+    s3.meta.events.register(moment + ".s3.CompleteMultipartUpload",
+                            lambda **_: moments.append(time.perf_counter()) or None)
 def complete():
     upload = s3.create_multipart_upload(Bucket=bucket, Key="many")["UploadId"]
     def copy(number):
@@ -66,7 +70,8 @@ def complete():
         return {"PartNumber": number, "ETag": done["CopyPartResult"]["ETag"]}
     with ThreadPoolExecutor(8) as pool:
         parts = list(pool.map(copy, range(1, count + 1)))
-    s3.complete_multipart_upload(Bucket=bucket, Key="many", UploadId=upload, MultipartUpload={"Parts": parts})
+    s3.complete_multipart_upload(Bucket=bucket, Key="many", UploadId=upload,
+                                 MultipartUpload={"Parts": parts})
     assert s3.head_object(Bucket=bucket, Key="many")["ContentLength"] == count * (5 << 20)
     return moments[-1] - moments[-2]
 answer([complete() for _ in range(rounds)])

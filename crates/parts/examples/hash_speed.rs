@@ -1,8 +1,9 @@
-//! How fast this machine hashes, and which way Haul takes here: `cargo run --release -p haul-parts
-//! --example hash_speed`.
+//! Measures how fast this machine hashes and which code path Haul chooses on it: `cargo run
+//! --release -p haul-parts --example hash_speed`.
 //!
-//! Best of several passes over a buffer larger than the caches, one thread. MB is 10^6 bytes. The
-//! last lines are the verdict per path: how it compares with the plain way, and whether it is used.
+//! Each figure is the best of several passes over a buffer larger than the caches, on one thread.
+//! MB is 10^6 bytes. The last lines give the verdict for each optimised path: its speed relative to
+//! the plain path, and whether Haul uses it.
 
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
@@ -41,13 +42,14 @@ fn main() {
     verdict("sha256 by sha2", others.sha256_aws_lc / sha256, "aws-lc-rs", true);
 }
 
-/// One path against the plain way of doing the same. What is always used should not be far below 1.
+/// Compares an optimised path with the plain one. A path that is always used should not be far
+/// below 1.
 fn verdict(path: &str, gain: f64, plain: &str, used: bool) {
     let used = if used { "used" } else { "not used" };
     println!("  {path}: {gain:.1}x {plain} — {used}");
 }
 
-/// Every algorithm on one stream, as Haul computes it. Returns the seconds of SHA-256.
+/// Hashes one stream with every algorithm, as Haul does. Returns the seconds that SHA-256 took.
 fn plain_checksums(buffer: &[u8]) -> f64 {
     let mut sha256 = 0.0;
     for algorithm in ChecksumAlgorithm::ALL {
@@ -68,7 +70,7 @@ fn plain_checksums(buffer: &[u8]) -> f64 {
     sha256
 }
 
-/// The seconds of other implementations of the same hashes.
+/// Seconds that other implementations of the same hashes took.
 struct Others {
     sha256_aws_lc: f64,
     md_5: f64,
@@ -90,7 +92,7 @@ impl Others {
     }
 }
 
-/// The seconds of MD5 over the buffer, by number of streams.
+/// Seconds that MD5 took over the buffer, by number of streams.
 struct Md5Seconds(Vec<(usize, f64, f64)>);
 
 fn md5_of_streams(buffer: &[u8]) -> Md5Seconds {
@@ -112,7 +114,7 @@ fn md5_of_streams(buffer: &[u8]) -> Md5Seconds {
     seconds
 }
 
-/// As many streams as asked for, each given 256 KiB in every round.
+/// Hashes `count` streams together; each gets 256 KiB in every round.
 fn streams(buffer: &[u8], count: usize, choice: Choice, name: &str) -> f64 {
     let lanes = Md5Lanes::new(choice);
     measure(&format!("MD5 {name}, {count} streams"), || {
@@ -145,12 +147,12 @@ impl Md5Seconds {
         self.of(streams).1
     }
 
-    /// How long one stream takes for its share of the buffer when all lanes have one.
+    /// Returns how long one stream takes for its share of the buffer when it has no company.
     fn one_stream(&self) -> Duration {
         Duration::from_secs_f64(self.one_by_one(LANES) / LANES as f64)
     }
 
-    /// How long all lanes take for a share each.
+    /// Returns how long all lanes together take for one share each.
     fn all_lanes(&self) -> Duration {
         Duration::from_secs_f64(self.side_by_side(LANES))
     }
@@ -177,7 +179,7 @@ fn measure(name: &str, mut pass: impl FnMut()) -> f64 {
     seconds
 }
 
-/// What the processor calls itself, where the system says so.
+/// Returns the processor's model name, where the system reports one.
 fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split(':').nth(1));

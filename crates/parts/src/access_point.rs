@@ -1,10 +1,10 @@
 //! ARNs of S3 access points, which stand for a bucket in requests about objects and uploads.
 //!
-//! Source: S3 User Guide, "Referencing access points" and "Naming rules for access points". Access
-//! points of S3 on Outposts, of S3 Object Lambda and of several Regions are refused: they have
-//! other services or other signatures.
+//! Source: S3 User Guide, "Referencing access points" and "Naming rules for access points". ARNs of
+//! access points of S3 on Outposts, S3 Object Lambda and multi-Region access points are rejected:
+//! those need other services or other signatures.
 
-/// The form that is accepted, for messages.
+/// The form that is accepted, for error messages.
 pub(crate) const FORM: &str = "arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME";
 
 const NAME_BYTES: std::ops::RangeInclusive<usize> = 3..=50;
@@ -17,15 +17,15 @@ pub struct AccessPoint<'a> {
     pub partition: &'a str,
     /// The Region, such as `us-west-2`.
     pub region: &'a str,
-    /// The owner: 12 digits.
+    /// The AWS account that owns the access point: 12 digits.
     pub account: &'a str,
-    /// The name, which is unique for owner and Region.
+    /// The name, unique within the account and Region.
     pub name: &'a str,
 }
 
 impl<'a> AccessPoint<'a> {
-    /// Reads `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME`, also with `accesspoint:NAME`. The
-    /// error is the rule that the text breaks.
+    /// Parses `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME`, or the same with
+    /// `accesspoint:NAME`. The error is the rule that the text breaks.
     pub(crate) fn read(arn: &'a str) -> Result<Self, &'static str> {
         let mut fields = arn.splitn(6, ':');
         let mut field = || fields.next().unwrap_or_default();
@@ -66,7 +66,7 @@ impl<'a> AccessPoint<'a> {
         Ok(Self { partition, region, account, name })
     }
 
-    /// The ARN with a slash in front of the name, so that both spellings are one bucket.
+    /// Returns the ARN with a slash before the name, so that both spellings compare equal.
     pub(crate) fn arn(&self) -> String {
         let Self { partition, region, account, name } = self;
         format!("arn:{partition}:s3:{region}:{account}:accesspoint/{name}")
@@ -77,10 +77,10 @@ fn is_label_byte(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
 }
 
-/// Splits `BUCKET/KEY` or `ARN/KEY`; the key is empty if there is none. Nothing is checked.
+/// Splits `BUCKET/KEY` or `ARN/KEY`; the key is empty if there is none. Checks nothing.
 pub(crate) fn split(text: &str) -> (&str, &str) {
     let resource = match text.strip_prefix("arn:") {
-        // In front of the resource are the scheme and four more fields.
+        // The resource follows the scheme and four more fields.
         Some(_) => text.match_indices(':').nth(4).map_or(text.len(), |(at, _)| at + 1),
         None => 0,
     };

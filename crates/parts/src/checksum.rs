@@ -1,8 +1,8 @@
-//! Checksums as S3 knows them: algorithms, values, hashing, combining.
+//! Checksums as S3 defines them: algorithms, values, hashing, combining.
 //!
-//! A part is proven by one of these, and the whole object either by the *full-object* value (CRCs
-//! only: the values of the parts are combined without reading again) or by the *composite* one (the
-//! hash of the concatenated digests of the parts).
+//! A checksum of this module proves a part. The whole object is proven by the *full-object* value
+//! (CRCs only: combined from the values of the parts without reading the bytes again) or by the
+//! *composite* value (the hash of the concatenated digests of the parts).
 
 mod algorithm;
 mod combine;

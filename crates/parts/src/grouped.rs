@@ -1,5 +1,5 @@
-//! Numbers for people: `10,001`, `5,242,880 bytes (5 MiB)`. Used in error texts only, never read
-//! back.
+//! Formats numbers for people: `10,001`, `5,242,880 bytes (5 MiB)`. For error texts only; never
+//! parsed.
 
 use std::fmt;
 
@@ -21,8 +21,8 @@ impl fmt::Display for Grouped {
     }
 }
 
-/// A byte count, exact, with the largest binary unit behind it: `(5 MiB)`, or `(about 48.8 TiB)`
-/// where that is rounded.
+/// A byte count, exact, followed by the largest binary unit: `(5 MiB)`, or `(about 48.8 TiB)` if
+/// that is rounded.
 pub(crate) struct Bytes(pub(crate) u64);
 
 impl fmt::Display for Bytes {

@@ -1,8 +1,8 @@
-//! The key of an object: 1 to 1024 bytes of UTF-8, and nothing more.
+//! The key of an object: 1 to 1024 bytes of UTF-8, without further rules.
 //!
 //! Source: S3 User Guide, "Naming Amazon S3 objects". A key is never a path: `..`, a leading `/`,
-//! `//` and control characters are ordinary bytes of it, kept exactly. Whoever stores objects in
-//! files names those files otherwise.
+//! `//` and control characters are ordinary bytes of it and kept exactly. A store that keeps
+//! objects in files must not derive file names from keys.
 
 use std::borrow::Borrow;
 
@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::limits::KEY_MAX_BYTES;
 use crate::text::checked_text;
 
-/// The key of an object. Ordered by its bytes, as S3 lists.
+/// The key of an object. Keys are ordered by their bytes, as S3 lists them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Key(String);
@@ -21,10 +21,10 @@ pub struct Key(String);
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// No text at all.
+    /// The text is empty.
     #[error("the object key is empty; S3 keys have 1 to {KEY_MAX_BYTES} bytes")]
     Empty,
-    /// Longer than [`KEY_MAX_BYTES`].
+    /// The text is longer than [`KEY_MAX_BYTES`].
     #[error(
         "the object key is {given_bytes} bytes long; S3 keys have 1 to {KEY_MAX_BYTES} bytes of \
          UTF-8"
@@ -36,10 +36,10 @@ pub enum KeyError {
 }
 
 impl Key {
-    /// A key from its text, kept byte for byte.
+    /// Checks a key and keeps it byte for byte.
     ///
     /// # Errors
-    /// When it is empty or longer than [`KEY_MAX_BYTES`].
+    /// The text is empty or longer than [`KEY_MAX_BYTES`].
     pub fn new(text: impl Into<String>) -> Result<Self, KeyError> {
         let text = text.into();
         match text.len() {
@@ -49,7 +49,7 @@ impl Key {
         }
     }
 
-    /// The text as it was given.
+    /// Returns the text of the key.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -57,7 +57,7 @@ impl Key {
 
 checked_text!(Key, KeyError);
 
-/// Maps by key can be searched with a plain `&str`: a prefix, a marker.
+/// Lets maps keyed by key be searched with a plain `&str`, such as a prefix or a marker.
 impl Borrow<str> for Key {
     fn borrow(&self) -> &str {
         &self.0

@@ -1,19 +1,20 @@
-//! MD5 of several streams advanced at once.
+//! Computes MD5 of several streams at once.
 //!
-//! MD5 is proof where a store ignores checksums, and the ETag of every part that `haul serve`
-//! takes. One stream of it costs more than everything else done to the bytes and cannot be made
-//! parallel, but parts in flight are many. [`Md5Lanes`] takes the next bytes of several streams
-//! together: any lengths are right, long runs of equal length are fast. [`Md5Stream`] is the state
-//! of one of them between calls, so a stream may travel in company now and alone later.
+//! MD5 proves parts to stores that ignore checksums, and it is the ETag of every part that `haul
+//! serve` stores. MD5 of one stream costs more than everything else done to the bytes and cannot be
+//! made parallel, but many parts are in flight. [`Md5Lanes`] takes the next bytes of several
+//! streams together: any lengths are correct, long runs of equal length are fast. [`Md5Stream`] is
+//! the state of one stream between calls, so a stream may be hashed with others now and alone
+//! later.
 //!
-//! Alone, MD5 is made by `md5-simd`, whose scalar kernel is a fifth faster than that of `md-5`. It
-//! cannot continue several streams at once (its batch kernels take whole messages, from the first
-//! byte to the last), so the lanes are our own, in `md5_kernel.rs`. A vector kernel that is fast on
-//! one processor may be slow on another, so the caller measures both ways and passes the
-//! [`Choice`]; `examples/hash_speed.rs` prints it for the machine at hand.
+//! A single stream is hashed by `md5-simd`, whose scalar kernel is a fifth faster than that of
+//! `md-5`. It cannot continue several streams at once (its batch kernels take whole messages, from
+//! the first byte to the last), so Haul has its own kernel for lanes in `md5_kernel.rs`. A vector
+//! kernel that is fast on one processor may be slow on another, so the caller measures both ways
+//! and passes the [`Choice`]; `examples/hash_speed.rs` prints it for the current machine.
 //!
-//! Which streams meet, and when, is for the caller to decide; nothing here waits or holds bytes
-//! back beyond one block.
+//! The caller decides which streams are hashed together and when; this module never waits and never
+//! holds back more than one block.
 
 mod choice;
 mod md5_kernel;
@@ -29,29 +30,29 @@ pub use self::stream::Md5Stream;
 const BLOCK_BYTES: usize = 64;
 /// A block of MD5.
 type Block = [u8; BLOCK_BYTES];
-/// The four words that MD5 changes block by block.
+/// The four words of MD5 state that each block updates.
 type Md5State = [u32; 4];
 
-/// How many streams advance side by side at most.
+/// The most streams that advance side by side.
 pub const LANES: usize = md5_kernel::LANES;
 
 /// The next bytes of one stream.
 #[derive(Debug)]
 pub struct LaneInput<'a> {
-    /// The stream they belong to.
+    /// The stream that these bytes continue.
     pub stream: &'a mut Md5Stream,
-    /// The bytes, as many as there are.
+    /// The bytes, of any length.
     pub bytes: &'a [u8],
 }
 
-/// Advances several streams, in the way that was chosen for this machine.
+/// Advances several streams, with the code path chosen for this machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Md5Lanes {
     level: Level,
     choice: Choice,
 }
 
-/// What is left to do for one stream: whole blocks, and an end that is less than one.
+/// The remaining work for one stream: whole blocks, and a rest shorter than one block.
 struct Run<'a> {
     stream: &'a mut Md5Stream,
     blocks: &'a [Block],
@@ -59,12 +60,13 @@ struct Run<'a> {
 }
 
 impl Md5Lanes {
-    /// Lanes of the best instruction set that this processor has.
+    /// Creates lanes with the best instruction set of this processor.
     pub fn new(choice: Choice) -> Self {
         Self { level: Level::new(), choice }
     }
 
-    /// How many streams advance for about the price of one: the number of jobs worth waiting for.
+    /// Returns how many streams advance for about the price of one: the number of jobs worth
+    /// waiting for.
     pub fn streams(&self) -> usize {
         match self.choice {
             Choice::OneByOne => 1,
@@ -72,8 +74,8 @@ impl Md5Lanes {
         }
     }
 
-    /// Advances every stream by its bytes. Right for any number of jobs and any lengths; fast where
-    /// up to [`streams`](Self::streams) jobs are equally long.
+    /// Advances every stream by its bytes. Correct for any number of jobs and any lengths; fast
+    /// where up to [`streams`](Self::streams) jobs are equally long.
     pub fn update(&self, jobs: &mut [LaneInput<'_>]) {
         let mut runs: Vec<Run<'_>> = Vec::with_capacity(jobs.len());
         for job in jobs {
@@ -90,8 +92,8 @@ impl Md5Lanes {
         }
     }
 
-    /// Advances the longest runs together, as far as the shortest of them reaches; then the same
-    /// with what is left, until there are fewer than gain from it.
+    /// Advances the longest runs together as far as the shortest of them reaches, then repeats with
+    /// the rest, until fewer runs are left than profit from it.
     fn advance_together(&self, runs: &mut [Run<'_>], streams_min: usize) {
         loop {
             runs.sort_by_key(|run| Reverse(run.blocks.len()));
@@ -104,8 +106,8 @@ impl Md5Lanes {
     }
 }
 
-/// Advances several runs, longest first, by as many blocks as the shortest has. Lanes without a run
-/// repeat the first one.
+/// Advances several runs, longest first, by as many blocks as the shortest has. Unused lanes repeat
+/// the first run.
 fn advance(level: Level, runs: &mut [Run<'_>]) {
     let count = runs.last().map_or(0, |shortest| shortest.blocks.len());
     let lane = |index: usize| &runs[if index < runs.len() { index } else { 0 }];

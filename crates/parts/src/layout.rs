@@ -1,20 +1,20 @@
-//! Which plan an upload follows of which only its parts are known: numbers and sizes, as ListParts
-//! gives them.
+//! Infers the plan of an upload from its parts alone: their numbers and sizes, as ListParts returns
+//! them.
 //!
-//! Every tool cuts an object into equal parts and a shorter last one, so one part that is not the
-//! last tells the part size, and the last one alone tells it too where the rest divides evenly.
-//! Pure, and a guess: that the parts have the right sizes says nothing of their bytes, which
-//! whoever adopts the upload has to compare.
+//! Every tool cuts an object into equal parts and a shorter last one. So one part that is not the
+//! last has the part size, and the last one alone determines it too if the rest divides evenly.
+//! Pure, and a guess: matching sizes prove nothing about the bytes. A caller that adopts the upload
+//! has to compare those.
 
 use std::cmp::Reverse;
 
 use crate::{Limits, PartNumber, PartPlan};
 
-/// The plans that an upload with these parts may follow, the one that fits most of them first; none
-/// if there is no such plan.
+/// Returns the plans that an upload with these parts may follow, the one that fits most parts
+/// first; none if there is no such plan.
 ///
-/// A part that is shorter than the plan wants may be there: it was cut short, or the source has
-/// grown since, and it has to be sent again. One that is longer, or lies behind the end, belongs to
+/// A part may be shorter than its plan: it was truncated, or the source has grown since, and it has
+/// to be sent again. A part that is longer, or lies behind the end of the object, belongs to
 /// another plan.
 pub fn plans_of_layout(
     object_size_bytes: u64,
@@ -27,7 +27,7 @@ pub fn plans_of_layout(
     let sizes = before_the_last(object_size_bytes, parts).into_iter().chain([largest]);
     let mut plans: Vec<PartPlan> = Vec::new();
     for size_bytes in sizes {
-        // A single short part says only that parts are not smaller.
+        // A single short part shows only that parts are not smaller than it.
         let wanted = size_bytes.max(limits.part_size_min_bytes);
         match PartPlan::new(object_size_bytes, limits, Some(wanted)) {
             Ok(plan) if may_follow(&plan, parts) && !plans.contains(&plan) => plans.push(plan),
@@ -38,7 +38,7 @@ pub fn plans_of_layout(
     plans
 }
 
-/// The part size if the highest part is the last one of the object.
+/// Returns the part size if the highest part is the last one of the object.
 fn before_the_last(object_size_bytes: u64, parts: &[(PartNumber, u64)]) -> Option<u64> {
     let (number, size_bytes) = parts.iter().max_by_key(|(number, _)| *number)?;
     let before = u64::from(number.get()) - 1;

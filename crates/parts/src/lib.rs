@@ -1,13 +1,12 @@
 //! The laws of S3 multipart as values and pure functions.
 //!
-//! Everything here can be decided from its arguments alone: no files, no network, no clock, no
-//! async. What S3 allows is in [`limits`], how an object is cut into parts in [`PartPlan`], what
-//! proves a part in [`checksum`] and [`ETag`], and the identifiers are newtypes that cannot hold
-//! nonsense.
+//! Every function here depends on its arguments alone: no files, no network, no clock, no async.
+//! [`limits`] has the limits of S3, [`PartPlan`] cuts an object into parts, [`checksum`] and
+//! [`ETag`] prove parts, and identifiers are newtypes that cannot hold invalid values.
 //!
 //! Each constructor has its own small error type instead of one enum for the crate: a caller that
-//! parses a part number should not have to handle the errors of a bucket name. All of them say
-//! which limit was broken and by what.
+//! parses a part number should not have to handle the errors of a bucket name. Each error names the
+//! limit and the value that breaks it.
 
 mod access_point;
 mod attributes;

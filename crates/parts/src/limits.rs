@@ -1,4 +1,4 @@
-//! The numbers of the protocol, and what a store allows.
+//! The limits of the S3 protocol and of a store.
 //!
 //! Sources: S3 User Guide, "Amazon S3 multipart upload limits" (qfacts); S3 API Reference for
 //! listing pages. Older documents say 5 TB for an object; the exact figure today is 10,000 × 5 GiB.
@@ -7,26 +7,26 @@
 
 use serde::{Deserialize, Serialize};
 
-/// 2^20 bytes.
+/// One MiB: 2^20 bytes.
 pub const MIB: u64 = 1 << 20;
-/// 2^30 bytes.
+/// One GiB: 2^30 bytes.
 pub const GIB: u64 = 1 << 30;
-/// 2^40 bytes.
+/// One TiB: 2^40 bytes.
 pub const TIB: u64 = 1 << 40;
 
-/// The smallest part that is not the last one.
+/// The smallest part that is not the last one: 5 MiB.
 pub const PART_SIZE_MIN_BYTES: u64 = 5 * MIB;
-/// The largest part.
+/// The largest part: 5 GiB.
 pub const PART_SIZE_MAX_BYTES: u64 = 5 * GIB;
-/// The most parts of an upload; part numbers end here too.
+/// The most parts of an upload, and the highest part number.
 pub const PART_COUNT_MAX: u16 = 10_000;
 /// The largest object, about 48.8 TiB.
 pub const OBJECT_SIZE_MAX_BYTES: u64 = PART_COUNT_MAX as u64 * PART_SIZE_MAX_BYTES;
-/// The largest object that one PutObject (or CopyObject) makes.
+/// The largest object that one PutObject or CopyObject creates: 5 GiB.
 pub const PUT_OBJECT_MAX_BYTES: u64 = 5 * GIB;
 /// The most entries in a page of ListParts, ListMultipartUploads or ListObjects.
 pub const LIST_PAGE_MAX: u16 = 1000;
-/// The part size when nobody asks for another and the object is not too long for it.
+/// The part size if the caller requests none and the object is not too long for it.
 pub const DEFAULT_PART_SIZE_BYTES: u64 = 8 * MIB;
 /// The longest object key, in bytes of UTF-8.
 pub const KEY_MAX_BYTES: usize = 1024;
@@ -34,28 +34,29 @@ pub const KEY_MAX_BYTES: usize = 1024;
 pub const BUCKET_MIN_BYTES: usize = 3;
 /// The longest bucket name, in bytes: it has to be a DNS label.
 pub const BUCKET_MAX_BYTES: usize = 63;
-/// The longest upload id that Haul takes, in bytes; ours, S3 names no limit. Real ones stay below
-/// 300, and a request line has room for about 8 KiB.
+/// The longest upload id that Haul accepts, in bytes. Our own limit, S3 documents none. Real ids
+/// stay below 300, and a request line has room for about 8 KiB.
 pub const UPLOAD_ID_MAX_BYTES: usize = 4096;
 
-/// What one kind of store allows for a multipart upload.
+/// The limits of one kind of store for a multipart upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// The smallest part that is not the last one.
+    /// The smallest part that is not the last one, in bytes.
     pub part_size_min_bytes: u64,
-    /// The largest part.
+    /// The largest part, in bytes.
     pub part_size_max_bytes: u64,
-    /// The most parts; never more than 10,000, which is where part numbers end.
+    /// The most parts of an upload; never more than 10,000, the highest part number.
     pub part_count_max: u16,
-    /// The largest object.
+    /// The largest object, in bytes.
     pub object_size_max_bytes: u64,
-    /// All parts but the last must have one size (R2 asks for it), so parts must not grow during a
-    /// stream of unknown length. A [`PartPlan`](crate::PartPlan) is equal by construction.
+    /// Whether all parts but the last must have the same size (R2 requires it), so that parts
+    /// cannot grow during a stream of unknown length. A [`PartPlan`](crate::PartPlan) has equal
+    /// parts by construction.
     pub equal_parts: bool,
 }
 
 impl Limits {
-    /// Those of AWS S3.
+    /// The limits of AWS S3.
     pub const AWS: Limits = Limits {
         part_size_min_bytes: PART_SIZE_MIN_BYTES,
         part_size_max_bytes: PART_SIZE_MAX_BYTES,

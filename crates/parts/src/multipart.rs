@@ -5,16 +5,16 @@ use crate::{Checksum, ETag, PartNumber, UploadId};
 /// A part in the list of CompleteMultipartUpload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompletedPart {
-    /// 1..=10,000; the list is in ascending order.
+    /// The part number, 1..=10,000; the list is in ascending order.
     pub number: PartNumber,
-    /// The ETag that UploadPart answered, with or without quotes.
+    /// The ETag that UploadPart returned, with or without quotes.
     pub etag: ETag,
-    /// Its checksum, if the list names one. A client gives it only where Create echoed the
+    /// The part's checksum, if the list names one. A client sends it only if Create echoed the
     /// algorithm, because Swift refuses lists with checksums.
     pub checksum: Option<Checksum>,
 }
 
-/// Where the next page of ListMultipartUploads begins.
+/// The position at which the next page of ListMultipartUploads begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadMarker {
     /// `key-marker`: the last key of the page, or its last common prefix.

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Bucket, BucketError, Key, KeyError, UploadId};
 
-/// An object by name.
+/// An object, identified by bucket and key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ObjectRef {
-    /// The bucket.
+    /// The bucket of the object.
     pub bucket: Bucket,
-    /// The key.
+    /// The key of the object.
     pub key: Key,
 }
 
@@ -22,37 +22,38 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// A multipart upload by name. A store finds it by all three: an upload id under another key does
-/// not exist.
+/// A multipart upload, identified by bucket, key and id. A store needs all three: an upload id
+/// under another key does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UploadRef {
-    /// The object that Complete will make.
+    /// The object that Complete will create.
     pub object: ObjectRef,
-    /// The store's name for the upload.
+    /// The id that the store gave to the upload.
     pub upload_id: UploadId,
 }
 
 impl UploadRef {
-    /// The upload of this id for `bucket` and `key`.
+    /// Creates the reference from bucket, key and upload id.
     pub fn new(bucket: Bucket, key: Key, upload_id: UploadId) -> Self {
         Self { object: ObjectRef { bucket, key }, upload_id }
     }
 }
 
-/// Why a text is not `s3://bucket/key`, nor `s3://ARN/key` with the ARN of an access point.
+/// The reason why a text is neither `s3://bucket/key` nor `s3://ARN/key` with the ARN of an access
+/// point.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ObjectRefError {
-    /// Another scheme, or none.
+    /// The text has another scheme, or none.
     #[error("{0} does not begin with s3://")]
     Scheme(String),
-    /// Only a bucket, or a prefix that ends in a slash.
+    /// The text names only a bucket, or a prefix that ends in a slash.
     #[error("{0} names no object: a key is missing behind the bucket")]
     NoKey(String),
-    /// S3 does not take that bucket name.
+    /// The bucket name is invalid.
     #[error(transparent)]
     Bucket(#[from] BucketError),
-    /// S3 does not take that key.
+    /// The key is invalid.
     #[error(transparent)]
     Key(#[from] KeyError),
 }

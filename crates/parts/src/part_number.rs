@@ -1,8 +1,8 @@
 //! The number of a part: 1 to 10,000, as S3 counts.
 //!
 //! Source: S3 API Reference, UploadPart ("any number from 1 to 10,000, inclusive"). A value of this
-//! type is always in range, so nothing downstream checks again. It does not know how many parts a
-//! plan or a store allows; that is [`Limits`](crate::Limits).
+//! type is always in range, so no caller has to check again. Does not know how many parts a plan or
+//! a store allows; that is [`Limits`](crate::Limits).
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,11 +17,11 @@ use crate::limits::PART_COUNT_MAX;
 #[serde(try_from = "u32", into = "u16")]
 pub struct PartNumber(u16);
 
-/// Why a number is not a part number.
+/// The reason why a number is not a part number.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PartNumberError {
-    /// A number, but below 1 or above 10,000.
+    /// The number is below 1 or above 10,000.
     #[error(
         "part number {given} is out of range: it must be an integer between 1 and 10000, inclusive"
     )]
@@ -29,7 +29,7 @@ pub enum PartNumberError {
         /// The number as it was given.
         given: String,
     },
-    /// Not a decimal number at all.
+    /// The text is not a decimal number.
     #[error(
         "part number {given:?} is not a number: it must be an integer between 1 and 10000, \
          inclusive"
@@ -41,12 +41,12 @@ pub enum PartNumberError {
 }
 
 impl PartNumber {
-    /// The first part, 1.
+    /// The first part number, 1.
     pub const MIN: PartNumber = PartNumber(1);
-    /// The last part that any upload can have, 10,000.
+    /// The last part number, 10,000.
     pub const MAX: PartNumber = PartNumber(PART_COUNT_MAX);
 
-    /// A part number from its value as S3 counts, from 1.
+    /// Checks a part number as S3 counts, from 1.
     ///
     /// # Errors
     /// [`PartNumberError::OutOfRange`] unless `1 <= number <= 10,000`.
@@ -57,7 +57,7 @@ impl PartNumber {
         }
     }
 
-    /// The part number at a 0-based position: index 0 is part 1.
+    /// Returns the part number at a 0-based position: index 0 is part 1.
     ///
     /// # Errors
     /// [`PartNumberError::OutOfRange`] from index 10,000 on.
@@ -69,17 +69,17 @@ impl PartNumber {
         Self::new(number)
     }
 
-    /// The value as S3 counts, 1 to 10,000.
+    /// Returns the number as S3 counts, 1 to 10,000.
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// The 0-based position: part 1 has index 0.
+    /// Returns the 0-based position: part 1 has index 0.
     pub const fn index(self) -> usize {
         self.0 as usize - 1
     }
 
-    /// The number after this one; `None` after 10,000.
+    /// Returns the next number; `None` after 10,000.
     pub fn next(self) -> Option<Self> {
         Self::new(u32::from(self.0) + 1).ok()
     }
@@ -91,7 +91,7 @@ impl fmt::Display for PartNumber {
     }
 }
 
-/// Reads decimal digits only: no sign, no space, no other script's digits.
+/// Accepts ASCII decimal digits only: no sign, no space, no digits of other scripts.
 impl FromStr for PartNumber {
     type Err = PartNumberError;
 
@@ -99,7 +99,7 @@ impl FromStr for PartNumber {
         if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(PartNumberError::NotANumber { given: text.to_owned() });
         }
-        // Only overflow is left to fail, and that is a matter of range.
+        // Only overflow can fail here, which is an error of range.
         let number: u32 =
             text.parse().map_err(|_| PartNumberError::OutOfRange { given: text.to_owned() })?;
         Self::new(number)
@@ -114,7 +114,7 @@ impl TryFrom<u32> for PartNumber {
     }
 }
 
-/// The AWS SDK and s3s carry part numbers as `i32`.
+/// Converts from `i32`, in which the AWS SDK and s3s carry part numbers.
 impl TryFrom<i32> for PartNumber {
     type Error = PartNumberError;
 

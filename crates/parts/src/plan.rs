@@ -1,10 +1,11 @@
-//! Decides part size and boundaries for an upload. Pure: same length, limits and wish, same plan.
+//! Decides part size and boundaries for an upload. Pure: same length, limits and requested size,
+//! same plan.
 //!
 //! Guarantees: every byte is in exactly one part; all parts but the last are equal and inside the
-//! limits; the count is inside the limits. A wish is taken as it is or refused with the limit it
-//! breaks, never changed: whoever asked for 5 MiB and silently got 6 would look for the reason in
-//! the wrong place. An object of no bytes has one empty part, because CompleteMultipartUpload wants
-//! at least one. Deliberately unaware of files and networks.
+//! limits; the count is inside the limits. A requested part size is used unchanged or rejected with
+//! the limit that it breaks: a silent change from 5 to 6 MiB would send its user looking for the
+//! reason in the wrong place. An object of no bytes has one empty part, because
+//! CompleteMultipartUpload needs at least one. Deliberately unaware of files and networks.
 
 mod growing;
 
@@ -20,7 +21,7 @@ use crate::limits::{DEFAULT_PART_SIZE_BYTES, Limits, MIB, PART_COUNT_MAX};
 
 pub use growing::GrowingPlan;
 
-/// How an object of known size is cut into parts.
+/// The division of an object of known size into parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "PlanRecord", into = "PlanRecord")]
 pub struct PartPlan {
@@ -29,82 +30,111 @@ pub struct PartPlan {
     part_count: u16,
 }
 
-/// One part of a plan: which bytes of the source it carries.
+/// One part of a plan: a range of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PlannedPart {
-    /// Its number, from 1.
+    /// The part number, from 1.
     pub number: PartNumber,
-    /// Where it begins in the object.
+    /// The offset of the part in the object, in bytes.
     pub offset_bytes: u64,
-    /// How long it is.
+    /// The length of the part, in bytes.
     pub size_bytes: u64,
 }
 
-/// Why there is no plan: the limit, what was asked, and what would do.
+/// The reason why there is no plan: the limit, the requested value, and a value that would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// The object is longer than the store takes.
-    #[error("an object of {} is too large: the store takes at most {}", Bytes(*object_size_bytes), Bytes(*object_size_max_bytes))]
+    /// The object is larger than the store allows.
+    #[error(
+        "an object of {} is too large: the store takes at most {}",
+        Bytes(*object_size_bytes),
+        Bytes(*object_size_max_bytes)
+    )]
     ObjectTooLarge {
-        /// The length of the object.
+        /// The length of the object, in bytes.
         object_size_bytes: u64,
-        /// The most that the limits allow.
+        /// The largest object that the limits allow, in bytes.
         object_size_max_bytes: u64,
     },
-    /// The largest allowed parts, as many as allowed, do not hold the object.
-    #[error("an object of {} is too large: {} parts of at most {} do not hold it", Bytes(*object_size_bytes), Grouped(u64::from(*part_count_max)), Bytes(*part_size_max_bytes))]
+    /// The object does not fit into the largest number of the largest parts.
+    #[error(
+        "an object of {} is too large: {} parts of at most {} do not hold it",
+        Bytes(*object_size_bytes),
+        Grouped(u64::from(*part_count_max)),
+        Bytes(*part_size_max_bytes)
+    )]
     PartsCannotHold {
-        /// The length of the object.
+        /// The length of the object, in bytes.
         object_size_bytes: u64,
-        /// The most parts.
+        /// The largest number of parts.
         part_count_max: u16,
-        /// The largest part.
+        /// The largest part, in bytes.
         part_size_max_bytes: u64,
     },
-    /// The wanted part size is below the smallest allowed.
-    #[error("a part size of {} is too small: the store takes parts of at least {}{}", Bytes(*part_size_bytes), Bytes(*part_size_min_bytes), NeededBeyond { min: *part_size_min_bytes, needed: *part_size_needed_bytes })]
+    /// The requested part size is below the minimum.
+    #[error(
+        "a part size of {} is too small: the store takes parts of at least {}{}",
+        Bytes(*part_size_bytes),
+        Bytes(*part_size_min_bytes),
+        NeededBeyond { min: *part_size_min_bytes, needed: *part_size_needed_bytes }
+    )]
     PartSizeTooSmall {
-        /// The part size asked for.
+        /// The requested part size, in bytes.
         part_size_bytes: u64,
-        /// The smallest allowed.
+        /// The smallest part that the store allows, in bytes.
         part_size_min_bytes: u64,
-        /// A part size that would do for this object: more than the smallest allowed when it is
+        /// A part size that would do for this object, in bytes: above the minimum if the object is
         /// long.
         part_size_needed_bytes: u64,
     },
-    /// The wanted part size is above the largest allowed.
-    #[error("a part size of {} is too large: the store takes parts of at most {}", Bytes(*part_size_bytes), Bytes(*part_size_max_bytes))]
+    /// The requested part size is above the maximum.
+    #[error(
+        "a part size of {} is too large: the store takes parts of at most {}",
+        Bytes(*part_size_bytes),
+        Bytes(*part_size_max_bytes)
+    )]
     PartSizeTooLarge {
-        /// The part size asked for.
+        /// The requested part size, in bytes.
         part_size_bytes: u64,
-        /// The largest allowed.
+        /// The largest part that the store allows, in bytes.
         part_size_max_bytes: u64,
     },
-    /// The wanted part size cuts the object into too many parts.
-    #[error("{} x {} parts: the store takes at most {} parts; use a part size of at least {}", Bytes(*part_size_bytes), Grouped(*part_count), Grouped(u64::from(*part_count_max)), Bytes(*part_size_needed_bytes))]
+    /// The requested part size results in too many parts.
+    #[error(
+        "{} x {} parts: the store takes at most {} parts; use a part size of at least {}",
+        Bytes(*part_size_bytes),
+        Grouped(*part_count),
+        Grouped(u64::from(*part_count_max)),
+        Bytes(*part_size_needed_bytes)
+    )]
     TooManyParts {
-        /// The part size asked for.
+        /// The requested part size, in bytes.
         part_size_bytes: u64,
-        /// How many parts that would be.
+        /// The number of parts that would result.
         part_count: u64,
-        /// The most parts.
+        /// The largest number of parts.
         part_count_max: u16,
-        /// A part size that would do: the least one, rounded up to a MiB where that is allowed.
+        /// A part size that would do, in bytes: the smallest one, rounded up to a MiB if the limits
+        /// allow that.
         part_size_needed_bytes: u64,
     },
-    /// The limits themselves allow no part: none at all, none with a byte, or a smallest part above
-    /// the largest.
-    #[error("limits that allow no part: at most {} parts of {} to {}", Grouped(u64::from(*part_count_max)), Bytes(*part_size_min_bytes), Bytes(*part_size_max_bytes))]
+    /// The limits allow no part at all: zero parts, zero bytes, or a minimum above the maximum.
+    #[error(
+        "limits that allow no part: at most {} parts of {} to {}",
+        Grouped(u64::from(*part_count_max)),
+        Bytes(*part_size_min_bytes),
+        Bytes(*part_size_max_bytes)
+    )]
     ImpossibleLimits {
-        /// The most parts.
+        /// The largest number of parts.
         part_count_max: u16,
-        /// The smallest part.
+        /// The smallest part, in bytes.
         part_size_min_bytes: u64,
-        /// The largest part.
+        /// The largest part, in bytes.
         part_size_max_bytes: u64,
     },
-    /// A recorded plan with a part size of zero.
+    /// The part size of a recorded plan is zero.
     #[error("a recorded plan has a part size of 0 bytes")]
     RecordedPartSizeZero,
 }
@@ -112,12 +142,12 @@ pub enum PlanError {
 impl PartPlan {
     /// Cuts `object_size_bytes` into parts within `limits`.
     ///
-    /// Without a wish the part size is 8 MiB, or for long objects the least multiple of 1 MiB that
-    /// needs no more than the allowed number of parts; always inside the limits.
+    /// Without a requested part size it is 8 MiB, or for long objects the smallest multiple of 1
+    /// MiB that needs no more than the allowed number of parts; always inside the limits.
     ///
     /// # Errors
-    /// Names the limit that stands in the way, and for a wish that needs too many parts the size
-    /// that would do.
+    /// The limit that prevents a plan, and for a request that needs too many parts the size that
+    /// would do.
     pub fn new(
         object_size_bytes: u64,
         limits: &Limits,
@@ -137,22 +167,23 @@ impl PartPlan {
         Self::cut(object_size_bytes, part_size_bytes, part_count_max)
     }
 
-    /// The length of the whole object.
+    /// Returns the length of the whole object in bytes.
     pub const fn object_size_bytes(&self) -> u64 {
         self.object_size_bytes
     }
 
-    /// The length of every part but the last; the only part of a short object is shorter than this.
+    /// Returns the length of every part but the last, in bytes; the only part of a short object is
+    /// shorter.
     pub const fn part_size_bytes(&self) -> u64 {
         self.part_size_bytes.get()
     }
 
-    /// How many parts there are: at least 1.
+    /// Returns the number of parts: at least 1.
     pub const fn part_count(&self) -> u16 {
         self.part_count
     }
 
-    /// All parts in order.
+    /// Iterates over all parts in order.
     pub fn parts(
         &self,
     ) -> impl ExactSizeIterator<Item = PlannedPart> + DoubleEndedIterator + use<> {
@@ -160,7 +191,7 @@ impl PartPlan {
         (0..plan.part_count).map(move |index| plan.part_at(index))
     }
 
-    /// The part with this number, unless the plan has fewer.
+    /// Returns the part with this number, or `None` if the plan has fewer parts.
     pub fn part(&self, number: PartNumber) -> Option<PlannedPart> {
         let index = number.get() - 1;
         (index < self.part_count).then(|| self.part_at(index))
@@ -195,8 +226,8 @@ impl PartPlan {
     }
 }
 
-/// The least part size that cuts the object into no more parts than allowed: rounded up to 1 MiB,
-/// inside the limits. Fails when no part size could do.
+/// Returns the smallest part size that needs no more parts than allowed: rounded up to 1 MiB,
+/// inside the limits. Fails if no part size can do.
 fn least_part_size_bytes(
     object_size_bytes: u64,
     limits: &Limits,
@@ -258,12 +289,13 @@ fn check_wish(
     Ok(wanted)
 }
 
-/// An object of no bytes still has one part.
+/// Counts parts; an object of no bytes still has one empty part.
 fn part_count(object_size_bytes: u64, part_size_bytes: NonZeroU64) -> u64 {
     object_size_bytes.div_ceil(part_size_bytes.get()).max(1)
 }
 
-/// The end of a sentence about the smallest part size, when that one would not do either.
+/// The end of a message about the smallest part size, for objects that even the smallest size does
+/// not fit.
 struct NeededBeyond {
     min: u64,
     needed: u64,
@@ -282,7 +314,7 @@ impl fmt::Display for NeededBeyond {
     }
 }
 
-/// What is written down of a plan; the rest follows from it.
+/// The serialized form of a plan; everything else is derived from it.
 #[derive(Serialize, Deserialize)]
 struct PlanRecord {
     object_size_bytes: u64,
@@ -298,8 +330,8 @@ impl From<PartPlan> for PlanRecord {
     }
 }
 
-/// A record was a plan once, under limits that are not recorded; only what no store allows is
-/// refused.
+/// Rejects only what no store allows: the record was once a valid plan, under limits that are not
+/// recorded.
 impl TryFrom<PlanRecord> for PartPlan {
     type Error = PlanError;
 

@@ -1,8 +1,8 @@
-//! What the names that are checked texts have in common: they are made by `new` and nothing else,
-//! and read as text.
+//! Shared behaviour of names that are checked texts: only `new` creates them, and they read as
+//! text.
 
-/// Display, `AsRef<str>`, and the ways from and to a `String`, serde's too, for a newtype of
-/// `String` with a `new` that checks. Each type keeps its own rule and its own error.
+/// Implements Display, `AsRef<str>` and the conversions from and to `String` (serde's too) for a
+/// newtype of `String` with a checking `new`. Each type keeps its own rule and error.
 macro_rules! checked_text {
     ($name:ident, $error:ident) => {
         impl std::fmt::Display for $name {

@@ -1,8 +1,8 @@
 //! The id that a store gives to a multipart upload: opaque text.
 //!
-//! Stores use everything from 32 hex digits to hundreds of characters of base64, so nothing is read
-//! out of it and nothing is normalised. Only emptiness is refused (an empty `uploadId` turns
-//! UploadPart into another operation) and a length that could not travel in a request line.
+//! Stores use everything from 32 hex digits to hundreds of characters of base64, so the id is
+//! neither interpreted nor normalised. Only two kinds are rejected: an empty id (an empty
+//! `uploadId` turns UploadPart into another operation) and one too long for a request line.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -15,14 +15,14 @@ use crate::text::checked_text;
 #[serde(try_from = "String", into = "String")]
 pub struct UploadId(String);
 
-/// Why a text is not an upload id.
+/// The reason why a text is not an upload id.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UploadIdError {
-    /// No text at all.
+    /// The text is empty.
     #[error("the upload id is empty")]
     Empty,
-    /// Longer than [`UPLOAD_ID_MAX_BYTES`].
+    /// The text is longer than [`UPLOAD_ID_MAX_BYTES`].
     #[error("the upload id is {given_bytes} bytes long; at most {UPLOAD_ID_MAX_BYTES} are taken")]
     TooLong {
         /// Its length in bytes.
@@ -31,10 +31,10 @@ pub enum UploadIdError {
 }
 
 impl UploadId {
-    /// An upload id from its text.
+    /// Checks an upload id.
     ///
     /// # Errors
-    /// When it is empty or longer than [`UPLOAD_ID_MAX_BYTES`].
+    /// The text is empty or longer than [`UPLOAD_ID_MAX_BYTES`].
     pub fn new(text: impl Into<String>) -> Result<Self, UploadIdError> {
         let text = text.into();
         match text.len() {
@@ -46,7 +46,7 @@ impl UploadId {
         }
     }
 
-    /// The text as the store gave it.
+    /// Returns the text exactly as the store gave it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -14,7 +14,7 @@ use crate::servers::REGION;
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// `GET`.
+    /// The method, such as `GET`.
     pub method: String,
     /// Without the query: `/bucket/key`.
     pub path: String,
@@ -137,7 +137,8 @@ impl Reply {
 
     /// Whether the connection is of no use afterwards.
     fn ends_the_connection(&self, method: &str) -> bool {
-        let short = matches!(self.framing, ReplyFraming::Length(length) if length != self.body.len() as u64);
+        let sent = self.body.len() as u64;
+        let short = matches!(self.framing, ReplyFraming::Length(length) if length != sent);
         short && method != "HEAD"
     }
 }

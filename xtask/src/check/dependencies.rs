@@ -131,12 +131,19 @@ mod tests {
     #[test]
     fn everything_a_package_is_built_from_is_seen_and_tests_are_not() {
         let metadata = json!({
-            "packages": [{"id": "a", "name": "a"}, {"id": "b", "name": "b"}, {"id": "c", "name": "c"}, {"id": "d", "name": "d"}],
+            "packages": [
+                {"id": "a", "name": "a"}, {"id": "b", "name": "b"},
+                {"id": "c", "name": "c"}, {"id": "d", "name": "d"},
+            ],
             "resolve": {"nodes": [
                 {"id": "a", "deps": [
-                    {"pkg": "b", "dep_kinds": [{"kind": null}]}, {"pkg": "d", "dep_kinds": [{"kind": "dev"}]}
+                    {"pkg": "b", "dep_kinds": [{"kind": null}]},
+                    {"pkg": "d", "dep_kinds": [{"kind": "dev"}]},
                 ]},
-                {"id": "b", "deps": [{"pkg": "c", "dep_kinds": [{"kind": null}]}, {"pkg": "a", "dep_kinds": [{"kind": null}]}]},
+                {"id": "b", "deps": [
+                    {"pkg": "c", "dep_kinds": [{"kind": null}]},
+                    {"pkg": "a", "dep_kinds": [{"kind": null}]},
+                ]},
                 {"id": "c", "deps": []}, {"id": "d", "deps": []},
             ]},
         });

@@ -7,6 +7,7 @@
 
 mod arrows;
 mod dependencies;
+mod language;
 mod lengths;
 mod promises;
 mod source;
@@ -28,6 +29,7 @@ pub(crate) fn check() -> Result<()> {
     violations.extend(arrows::violations(&tree));
     violations.extend(words::violations(&tree));
     violations.extend(lengths::violations(&tree));
+    violations.extend(language::violations(&tree));
     violations.extend(promises::violations(&tree)?);
     violations.extend(traps::violations(&tree)?);
     for violation in &violations {

@@ -9,13 +9,21 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// All Rust files of the workspace.
+/// The Rust and Markdown files of the workspace.
 pub(super) struct Tree {
     pub(super) root: PathBuf,
     pub(super) files: Vec<SourceFile>,
+    pub(super) documents: Vec<Document>,
 }
 
-/// One of them.
+/// A Markdown file of the root or of `docs/`.
+pub(super) struct Document {
+    /// The path from the root, with `/`.
+    pub(super) path: String,
+    pub(super) text: String,
+}
+
+/// A Rust file and the parts of it that rules look at.
 pub(super) struct SourceFile {
     /// From the root, with `/`.
     pub(super) path: String,
@@ -31,29 +39,37 @@ impl Tree {
     pub(super) fn read(root: &Path) -> Result<Self> {
         let mut files = Vec::new();
         for folder in ["crates", "xtask", "fuzz"] {
-            collect(root, &root.join(folder), &mut files)?;
+            files.extend(read_all(root, &root.join(folder), "rs", true)?);
         }
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(Self { root: root.to_owned(), files })
+        let mut documents = read_all(root, root, "md", false)?;
+        documents.extend(read_all(root, &root.join("docs"), "md", true)?);
+        Ok(Self {
+            root: root.to_owned(),
+            files: files.into_iter().map(|(path, text)| SourceFile::new(path, text)).collect(),
+            documents: documents.into_iter().map(|(path, text)| Document { path, text }).collect(),
+        })
     }
 }
 
-fn collect(root: &Path, folder: &Path, files: &mut Vec<SourceFile>) -> Result<()> {
+/// Path from the root and content of every file of a folder with this extension, in order.
+fn read_all(root: &Path, folder: &Path, wanted: &str, deep: bool) -> Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
     if !folder.exists() {
-        return Ok(());
+        return Ok(found);
     }
     for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
         let path = entry.with_context(|| format!("read {}", folder.display()))?.path();
-        if path.is_dir() && !path.ends_with("target") {
-            collect(root, &path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        if path.is_dir() && deep && !path.ends_with("target") {
+            found.extend(read_all(root, &path, wanted, deep)?);
+        } else if path.extension().is_some_and(|extension| extension == wanted) {
             let text =
                 fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
             let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
-            files.push(SourceFile::new(name, text));
+            found.push((name, text));
         }
     }
-    Ok(())
+    found.sort();
+    Ok(found)
 }
 
 impl SourceFile {
@@ -84,6 +100,21 @@ pub(super) fn lines_with(code: &str, word: &str) -> Vec<usize> {
         !glued
     });
     found.map(|(start, _)| code[..start].matches('\n').count() + 1).collect()
+}
+
+/// The comments, strings and escaped characters of a Rust file, each with its offset in bytes.
+pub(super) fn comments_and_strings(text: &str) -> Vec<(usize, &str)> {
+    let bytes = text.as_bytes();
+    let (mut found, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        let before = at.checked_sub(1).map(|last| bytes[last]);
+        let length = word_length(&bytes[at..], before).max(1);
+        if length > 1 {
+            found.extend(text.get(at..(at + length).min(text.len())).map(|piece| (at, piece)));
+        }
+        at += length;
+    }
+    found
 }
 
 /// Blanks out comments, strings and characters; line breaks stay.

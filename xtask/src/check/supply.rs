@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn lists_are_read_with_their_comments() {
-        let text = "\n[licenses]\nallow = [\n    \"A\", # why\n    \"B\",\n]\n\n[bans]\ndeny = [\n    \"c\",\n]\n";
+        let text = "\n[licenses]\nallow = [\n    \"A\", # why\n    \"B\",\n]\n\n\
+            [bans]\ndeny = [\n    \"c\",\n]\n";
         assert_eq!(list(text, "licenses", "allow").unwrap(), ["A", "B"]);
         assert_eq!(list(text, "bans", "deny").unwrap(), ["c"]);
         assert_eq!(list(text, "bans", "allow"), None);

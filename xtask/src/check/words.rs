@@ -131,6 +131,7 @@ mod tests {
         let tree = Tree {
             root: "".into(),
             files: vec![file("crates/a/src/b.rs"), file("crates/a/src/keys.rs")],
+            documents: Vec::new(),
         };
         let rule = WordRule {
             inside: &["crates/a/src"],

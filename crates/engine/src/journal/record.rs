@@ -54,7 +54,7 @@ pub enum Record {
     Conditions {
         /// `If-None-Match: *`.
         if_none_match: bool,
-        /// `If-Match`.
+        /// The condition of `If-Match`.
         if_match: Option<ETag>,
         /// What cannot be proven is an error.
         require_proof: bool,
@@ -92,7 +92,7 @@ pub struct Beginning {
     /// `If-None-Match: *`.
     #[serde(default)]
     pub if_none_match: bool,
-    /// `If-Match`.
+    /// The condition of `If-Match`.
     #[serde(default)]
     pub if_match: Option<ETag>,
     /// What cannot be proven is an error.
@@ -115,7 +115,7 @@ pub struct Beginning {
 /// A part that the store acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartRecord {
-    /// Which.
+    /// The part number, 1..=10,000.
     pub number: PartNumber,
     /// Its length.
     pub size_bytes: u64,

@@ -76,7 +76,7 @@ pub struct CreatedUpload {
 /// Of UploadPart: one attempt.
 #[derive(Clone, Debug)]
 pub struct PartRequest {
-    /// 1..=10,000.
+    /// The part number, 1..=10,000.
     pub number: PartNumber,
     /// The bytes.
     pub payload: Payload,
@@ -103,7 +103,7 @@ pub struct UploadedPart {
 /// A part as ListParts or HeadObject shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPart {
-    /// 1..=10,000.
+    /// The part number, 1..=10,000.
     pub number: PartNumber,
     /// Bytes of this part.
     pub size_bytes: u64,
@@ -136,7 +136,7 @@ pub struct CompleteRequest {
     pub parts: Vec<CompletedPart>,
     /// The whole object's checksum; sent with `x-amz-checksum-type: FULL_OBJECT`.
     pub full_object_checksum: Option<Checksum>,
-    /// `x-amz-mp-object-size`.
+    /// The object size, for `x-amz-mp-object-size`.
     pub object_size_bytes: Option<u64>,
     /// `If-None-Match: *`: do not overwrite.
     pub if_none_match: bool,
@@ -151,7 +151,7 @@ pub struct CompletedObject {
     pub etag: Option<ETag>,
     /// The object's checksum, if the store gives one.
     pub checksum: Option<Checksum>,
-    /// `x-amz-version-id`.
+    /// The version id, from `x-amz-version-id`.
     pub version_id: Option<String>,
 }
 
@@ -200,7 +200,7 @@ pub struct CopyRequest {
 /// Of UploadPartCopy: one attempt.
 #[derive(Clone, Debug)]
 pub struct PartCopyRequest {
-    /// 1..=10,000.
+    /// The part number, 1..=10,000.
     pub number: PartNumber,
     /// What is copied.
     pub source: ObjectRef,
@@ -220,7 +220,7 @@ pub struct ObjectHead {
     pub etag: ETag,
     /// With its type; a composite one cannot be compared without the part layout.
     pub checksum: Option<(Checksum, ChecksumType)>,
-    /// `Last-Modified`.
+    /// The time of the last change, from `Last-Modified`.
     pub last_modified: Option<Timestamp>,
     /// Content type, metadata and so on.
     pub attributes: ObjectAttributes,
@@ -312,7 +312,7 @@ pub enum ListingEntry {
         key: String,
         /// Its size.
         size_bytes: u64,
-        /// `Last-Modified`.
+        /// The time of the last change, from `Last-Modified`.
         last_modified: Option<Timestamp>,
         /// As the store gave it.
         etag: Option<ETag>,

@@ -23,7 +23,7 @@ pub enum Addressing {
 /// Keys given by the caller instead of the AWS configuration chain.
 #[derive(Clone)]
 pub struct StaticCredentials {
-    /// `AWS_ACCESS_KEY_ID`.
+    /// The access key id, as `AWS_ACCESS_KEY_ID`.
     pub access_key_id: String,
     /// `AWS_SECRET_ACCESS_KEY`; never shown.
     pub secret_access_key: String,

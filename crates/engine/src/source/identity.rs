@@ -21,7 +21,7 @@ use super::{Change, path_text};
 pub struct FileIdentity {
     /// Device and inode where the platform has them.
     pub place: Option<(u64, u64)>,
-    /// Length.
+    /// The length in bytes.
     pub size_bytes: u64,
     /// Time of the last write (mtime), nanoseconds since 1970.
     pub modified_ns: Option<u64>,
@@ -40,7 +40,7 @@ const LOOKS_MAX: u32 = 3;
 /// Which version of which file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRecord {
-    /// Absolute.
+    /// The absolute path.
     #[serde(with = "path_text")]
     pub path: PathBuf,
     /// What tells one version from another.

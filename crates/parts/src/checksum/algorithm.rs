@@ -1,7 +1,7 @@
-//! Which checksum algorithms S3 has, how it spells them, and which type each may have.
+//! The checksum algorithms of S3, their spelling, and the checksum types that each supports.
 //!
 //! Sources: S3 API model (ChecksumAlgorithm, ChecksumType, UploadPart headers) and S3 User Guide,
-//! "Checking object integrity". A table and nothing else.
+//! "Checking object integrity". Only a table: hashing is in `hasher.rs`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::ChecksumError;
 
-/// An algorithm that proves bytes to a store.
+/// A checksum algorithm that S3 verifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ChecksumAlgorithm {
-    /// CRC-64/NVME: what AWS prefers, and Haul's default.
+    /// CRC-64/NVME: recommended by AWS, and Haul's default.
     #[serde(rename = "CRC64NVME")]
     Crc64Nvme,
     /// CRC-32/ISCSI (Castagnoli).
@@ -23,34 +23,34 @@ pub enum ChecksumAlgorithm {
     /// CRC-32/ISO-HDLC (zlib).
     #[serde(rename = "CRC32")]
     Crc32,
-    /// SHA-1.
+    /// SHA-1, 20 bytes.
     #[serde(rename = "SHA1")]
     Sha1,
-    /// SHA-256.
+    /// SHA-256, 32 bytes.
     #[serde(rename = "SHA256")]
     Sha256,
-    /// MD5: in S3 before all the others, as `Content-MD5` and as the ETag of a part.
+    /// MD5: older in S3 than all the others, as `Content-MD5` and as the ETag of a part.
     #[serde(rename = "MD5")]
     Md5,
 }
 
-/// How the checksum of a multipart object is made from those of its parts.
+/// How the checksum of a multipart object follows from those of its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ChecksumType {
     /// The hash of the concatenated digests of the parts, written `base64-N`.
     #[serde(rename = "COMPOSITE")]
     Composite,
-    /// The checksum of all bytes, as if the object had been sent in one piece.
+    /// The checksum of all bytes, as if one request had sent the object.
     #[serde(rename = "FULL_OBJECT")]
     FullObject,
 }
 
 impl ChecksumAlgorithm {
-    /// All of them, the one to prefer first.
+    /// All algorithms, the preferred one first.
     pub const ALL: [ChecksumAlgorithm; 6] =
         [Self::Crc64Nvme, Self::Crc32c, Self::Crc32, Self::Sha1, Self::Sha256, Self::Md5];
 
-    /// As in `x-amz-checksum-algorithm` and in XML.
+    /// Returns the name that `x-amz-checksum-algorithm` and XML documents use.
     pub const fn s3_name(self) -> &'static str {
         match self {
             Self::Crc64Nvme => "CRC64NVME",
@@ -62,11 +62,12 @@ impl ChecksumAlgorithm {
         }
     }
 
-    /// The header that carries the value (in base64) in PutObject and UploadPart, in lower case.
+    /// Returns the header that carries the value (base64) in PutObject and UploadPart, in lower
+    /// case.
     ///
-    /// For MD5 this is `content-md5`: every store knows it, it is never echoed (the ETag is the
-    /// echo), and it must not be announced with `x-amz-checksum-algorithm` at Create. AWS's newer
-    /// `x-amz-checksum-md5` is not used.
+    /// For MD5 this is `content-md5`: every store supports it, none echoes it (the ETag serves as
+    /// the echo), and Create must not announce it in `x-amz-checksum-algorithm`. Haul does not use
+    /// AWS's newer `x-amz-checksum-md5`.
     pub const fn header_name(self) -> &'static str {
         match self {
             Self::Crc64Nvme => "x-amz-checksum-crc64nvme",
@@ -78,7 +79,7 @@ impl ChecksumAlgorithm {
         }
     }
 
-    /// The length of a value, in bytes.
+    /// Returns the length of a value in bytes.
     pub const fn digest_len(self) -> usize {
         match self {
             Self::Crc64Nvme => 8,
@@ -89,13 +90,14 @@ impl ChecksumAlgorithm {
         }
     }
 
-    /// Whether the value of two pieces together follows from the values and lengths of both: the
-    /// CRCs.
+    /// Returns whether the value of `a ++ b` follows from the values and lengths of `a` and `b`:
+    /// true for the CRCs.
     pub const fn combines(self) -> bool {
         matches!(self, Self::Crc64Nvme | Self::Crc32c | Self::Crc32)
     }
 
-    /// The type that AWS takes for a multipart upload when Create names only the algorithm.
+    /// Returns the type that AWS assumes for a multipart upload when Create names only the
+    /// algorithm.
     pub const fn default_type(self) -> ChecksumType {
         match self {
             Self::Crc64Nvme => ChecksumType::FullObject,
@@ -103,8 +105,8 @@ impl ChecksumAlgorithm {
         }
     }
 
-    /// Whether a multipart upload may be created with this type. (An object of one PutObject is
-    /// always full-object.)
+    /// Returns whether a multipart upload may be created with this type. (The checksum of an object
+    /// sent by PutObject is always full-object.)
     pub const fn supports(self, checksum_type: ChecksumType) -> bool {
         match checksum_type {
             ChecksumType::FullObject => self.combines(),
@@ -114,7 +116,7 @@ impl ChecksumAlgorithm {
 }
 
 impl ChecksumType {
-    /// As in `x-amz-checksum-type` and in XML.
+    /// Returns the name that `x-amz-checksum-type` and XML documents use.
     pub const fn s3_name(self) -> &'static str {
         match self {
             Self::Composite => "COMPOSITE",
@@ -137,7 +139,7 @@ impl fmt::Display for ChecksumType {
     }
 }
 
-/// Reads the S3 name in either case, as people type it.
+/// Parses the S3 name, ignoring case.
 impl FromStr for ChecksumAlgorithm {
     type Err = ChecksumError;
 
@@ -149,7 +151,7 @@ impl FromStr for ChecksumAlgorithm {
     }
 }
 
-/// Reads the S3 name in either case.
+/// Parses the S3 name, ignoring case.
 impl FromStr for ChecksumType {
     type Err = ChecksumError;
 

@@ -1,19 +1,19 @@
-//! The full-object CRC from the CRCs of the parts, without reading a byte again.
+//! Computes the full-object CRC from the CRCs of the parts, without reading a byte again.
 //!
 //! A CRC is linear: that of `a ++ b` is that of `a` multiplied by `x^(8·len b)` modulo the
 //! polynomial, xor that of `b`. Hashes have no such law, so only [`ChecksumAlgorithm::combines`]
-//! algorithms are taken. The power depends on the length alone and all parts but the last are
+//! algorithms are accepted. The power depends on the length alone and all parts but the last are
 //! equal, so it is computed once for them. `crc_fast::checksum_combine` computes the same with bit
-//! matrices, anew for every part: 120 µs each, more than a second for 10,000 parts between the last
-//! part and Complete. The tests hold both against each other.
+//! matrices that it rebuilds for every part: 120 µs each, more than a second for 10,000 parts
+//! between the last part and Complete. The tests compare both.
 
 use super::{Checksum, ChecksumAlgorithm, ChecksumError};
 
-/// The checksum of the whole from `(checksum, length in bytes)` of each piece, in order. Empty
-/// pieces change nothing.
+/// Combines the `(checksum, length in bytes)` of each piece, in order, into the checksum of the
+/// whole. Empty pieces change nothing.
 ///
 /// # Errors
-/// When there is no piece, the algorithms differ, or the algorithm is not a CRC.
+/// There is no piece, the algorithms differ, or the algorithm is not a CRC.
 pub fn combine_full_object(
     parts: impl IntoIterator<Item = (Checksum, u64)>,
 ) -> Result<Checksum, ChecksumError> {
@@ -42,11 +42,11 @@ pub fn combine_full_object(
     Ok(Checksum::from_crc(algorithm, whole))
 }
 
-/// Polynomials over GF(2) modulo that of a CRC, written as these CRCs are: the lowest power in the
-/// highest bit.
+/// Polynomials over GF(2) modulo that of a CRC, in the bit order of these CRCs: the lowest power in
+/// the highest bit.
 ///
-/// The combining law in its short form needs a CRC whose start value equals its final xor; that is
-/// so for all three.
+/// The short form of the combining law needs a CRC whose initial value equals its final xor; all
+/// three have that.
 struct Field {
     polynomial: u64,
     one: u64,
@@ -83,7 +83,8 @@ impl Field {
         product
     }
 
-    /// What appending so many bytes multiplies a CRC by: `x^(8·bytes)`, by squaring.
+    /// Returns the factor by which appending `bytes` bytes multiplies a CRC: `x^(8·bytes)`,
+    /// computed by squaring.
     fn shift_by_bytes(&self, bytes: u64) -> u64 {
         let mut power = self.one;
         let mut square = self.one >> 8;

@@ -1,9 +1,9 @@
 //! The composite checksum of a multipart object: the hash of the concatenated digests of its parts.
 //!
-//! Written `base64-N` in headers and answers, with the number of parts; the request of
-//! CompleteMultipartUpload takes it without. Every algorithm can be computed this way; which of
-//! them S3 takes is [`ChecksumAlgorithm::supports`]. The composite ETag is the same idea in hex:
-//! [`ETag::composite`](crate::ETag::composite).
+//! Headers and responses spell it `base64-N`, with the number of parts; the CompleteMultipartUpload
+//! request spells it without. Every algorithm can be computed this way;
+//! [`ChecksumAlgorithm::supports`] has the ones that S3 accepts. The composite ETag is the same
+//! idea in hex: [`ETag::composite`](crate::ETag::composite).
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::{Checksum, ChecksumAlgorithm, ChecksumError, Hasher};
 use crate::PartNumber;
 use crate::limits::PART_COUNT_MAX;
 
-/// A checksum of checksums, with how many there were.
+/// A checksum of part checksums, with the number of parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CompositeChecksum {
     checksum: Checksum,
@@ -19,10 +19,10 @@ pub struct CompositeChecksum {
 }
 
 impl CompositeChecksum {
-    /// From the checksums of all parts in order.
+    /// Computes the value from the checksums of all parts, in order.
     ///
     /// # Errors
-    /// When there is no part, more than 10,000, or their algorithms differ.
+    /// There is no part, there are more than 10,000, or their algorithms differ.
     pub fn from_parts(parts: impl IntoIterator<Item = Checksum>) -> Result<Self, ChecksumError> {
         let mut parts = parts.into_iter();
         let first = parts.next().ok_or(ChecksumError::NoParts)?;
@@ -49,10 +49,10 @@ impl CompositeChecksum {
         }
     }
 
-    /// Reads `base64-N`.
+    /// Parses `base64-N`.
     ///
     /// # Errors
-    /// When `-N` is missing or impossible, or the rest is not a value of the algorithm.
+    /// `-N` is missing or out of range, or the rest is not a value of the algorithm.
     pub fn parse(algorithm: ChecksumAlgorithm, text: &str) -> Result<Self, ChecksumError> {
         let not_composite = || ChecksumError::NotComposite { algorithm, text: text.to_owned() };
         // Standard base64 has no '-', so the first one found from the end is the only one.
@@ -61,18 +61,18 @@ impl CompositeChecksum {
         Ok(Self { checksum: Checksum::from_base64(algorithm, value)?, part_count })
     }
 
-    /// The value without the number of parts.
+    /// Returns the value without the number of parts.
     pub const fn checksum(&self) -> Checksum {
         self.checksum
     }
 
-    /// How many parts it was made from.
+    /// Returns the number of parts.
     pub const fn part_count(&self) -> u16 {
         self.part_count
     }
 }
 
-/// `base64-N`, as S3 writes it.
+/// Prints `base64-N`, as S3 writes it.
 impl fmt::Display for CompositeChecksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.checksum.to_base64(), self.part_count)

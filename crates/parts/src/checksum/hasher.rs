@@ -1,8 +1,8 @@
-//! Hashing bytes as they pass, by one algorithm or several in one pass.
+//! Hashes bytes as they pass, with one algorithm or with several in one pass.
 //!
 //! Bytes should be read from memory once: [`MultiHasher`] walks its input in blocks small enough to
-//! stay in the first cache levels and feeds each block to every algorithm before the next one. MD5
-//! of many streams at once is in [`lanes`](crate::lanes).
+//! stay in the first cache levels and feeds each block to every algorithm before it takes the next
+//! one. MD5 of many streams at once is in [`lanes`](crate::lanes).
 
 use crc_fast::CrcAlgorithm;
 use sha1::Sha1;
@@ -11,11 +11,11 @@ use sha2::{Digest, Sha256};
 use super::{Checksum, ChecksumAlgorithm};
 use crate::lanes::Md5Stream;
 
-/// How much [`MultiHasher`] gives to one algorithm before the next gets the same bytes: half of a
-/// usual 32 KiB L1 cache.
+/// The block that [`MultiHasher`] feeds to one algorithm after the other: half of a usual 32 KiB L1
+/// cache.
 pub const MULTI_HASHER_BLOCK_BYTES: usize = 16 * 1024;
 
-/// One running checksum.
+/// A running checksum over one stream of bytes.
 #[derive(Clone)]
 pub struct Hasher {
     algorithm: ChecksumAlgorithm,
@@ -31,7 +31,7 @@ enum HasherState {
 }
 
 impl Hasher {
-    /// Starts with no bytes.
+    /// Creates the checksum of no bytes.
     pub fn new(algorithm: ChecksumAlgorithm) -> Self {
         let crc = |crc_algorithm| HasherState::Crc(crc_fast::Digest::new(crc_algorithm));
         let state = match algorithm {
@@ -45,19 +45,19 @@ impl Hasher {
         Self { algorithm, state }
     }
 
-    /// The checksum of one run of bytes.
+    /// Computes the checksum of `bytes`.
     pub fn checksum(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Checksum {
         let mut hasher = Self::new(algorithm);
         hasher.update(bytes);
         hasher.finish()
     }
 
-    /// Which algorithm runs.
+    /// Returns the algorithm of this checksum.
     pub const fn algorithm(&self) -> ChecksumAlgorithm {
         self.algorithm
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.state {
             HasherState::Crc(digest) => digest.update(bytes),
@@ -67,7 +67,7 @@ impl Hasher {
         }
     }
 
-    /// The checksum of all bytes taken.
+    /// Returns the checksum of all bytes added.
     pub fn finish(self) -> Checksum {
         let checksum = match self.state {
             HasherState::Crc(digest) => {
@@ -94,7 +94,7 @@ pub struct MultiHasher {
 }
 
 impl MultiHasher {
-    /// Starts with no bytes; an algorithm named twice runs once.
+    /// Creates the checksums of no bytes; an algorithm named twice runs once.
     pub fn new(algorithms: impl IntoIterator<Item = ChecksumAlgorithm>) -> Self {
         let mut hashers: Vec<Hasher> = Vec::new();
         for algorithm in algorithms {
@@ -105,7 +105,7 @@ impl MultiHasher {
         Self { hashers }
     }
 
-    /// Takes the next bytes, block by block.
+    /// Adds the next bytes, block by block.
     pub fn update(&mut self, bytes: &[u8]) {
         for block in bytes.chunks(MULTI_HASHER_BLOCK_BYTES) {
             for hasher in &mut self.hashers {
@@ -114,7 +114,7 @@ impl MultiHasher {
         }
     }
 
-    /// One checksum per algorithm, in the order they were named.
+    /// Returns one checksum per algorithm, in the order they were named.
     pub fn finish(self) -> Vec<Checksum> {
         self.hashers.into_iter().map(Hasher::finish).collect()
     }

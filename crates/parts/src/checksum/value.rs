@@ -1,7 +1,7 @@
-//! A checksum: an algorithm and its bytes, always of the right length.
+//! A checksum value: an algorithm and its bytes, always of the right length.
 //!
-//! S3 writes values in base64, big end first for the CRCs; that is the byte order kept here. Small
-//! and `Copy`, because one exists for every part of every upload.
+//! S3 writes values in base64; CRCs are big-endian there, and this type keeps that byte order.
+//! Small and `Copy`, because one exists for every part of every upload.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::ChecksumAlgorithm;
 
-/// The longest digest, that of SHA-256.
+/// The length of the longest digest, SHA-256.
 const DIGEST_MAX_BYTES: usize = 32;
 
 /// The value of one algorithm over some bytes.
@@ -20,15 +20,15 @@ const DIGEST_MAX_BYTES: usize = 32;
 #[serde(try_from = "ChecksumRecord", into = "ChecksumRecord")]
 pub struct Checksum {
     algorithm: ChecksumAlgorithm,
-    /// The first `digest_len` bytes count, the others are zero.
+    /// The first `digest_len` bytes are the digest, the others are zero.
     bytes: [u8; DIGEST_MAX_BYTES],
 }
 
-/// What can be wrong with a checksum.
+/// A text or a set of values that is not a valid checksum.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ChecksumError {
-    /// Not the name of an algorithm that Haul knows.
+    /// The name of the algorithm is unknown.
     #[error(
         "unknown checksum algorithm {name:?}; known are CRC64NVME, CRC32C, CRC32, SHA1, SHA256 and \
          MD5"
@@ -37,60 +37,60 @@ pub enum ChecksumError {
         /// The name as it was given.
         name: String,
     },
-    /// Neither COMPOSITE nor FULL_OBJECT.
+    /// The name of the type is neither COMPOSITE nor FULL_OBJECT.
     #[error("unknown checksum type {name:?}; known are COMPOSITE and FULL_OBJECT")]
     UnknownType {
         /// The name as it was given.
         name: String,
     },
-    /// Not base64 with padding.
+    /// The text is not padded base64.
     #[error("{algorithm} value {text:?} is not base64")]
     NotBase64 {
-        /// Of which algorithm a value was expected.
+        /// The algorithm of the expected value.
         algorithm: ChecksumAlgorithm,
         /// The text as it was given.
         text: String,
     },
-    /// Bytes, but not as many as the algorithm has.
+    /// The value has the wrong number of bytes for its algorithm.
     #[error("a {algorithm} value has {} bytes, not {given_bytes}", algorithm.digest_len())]
     WrongLength {
-        /// Of which algorithm a value was expected.
+        /// The algorithm of the expected value.
         algorithm: ChecksumAlgorithm,
-        /// How many bytes were given.
+        /// The number of bytes that were given.
         given_bytes: usize,
     },
-    /// Only CRCs can be combined.
+    /// The algorithm is not a CRC, so values cannot be combined.
     #[error("{algorithm} values of parts cannot be combined into one of the whole object")]
     NotCombinable {
         /// The algorithm of the values.
         algorithm: ChecksumAlgorithm,
     },
-    /// Values of two algorithms where one was expected.
+    /// The values are of two algorithms where one was expected.
     #[error("part {part} has a {found} value among {expected} ones")]
     MixedAlgorithms {
         /// The algorithm of the first part.
         expected: ChecksumAlgorithm,
-        /// The one that differs.
+        /// The algorithm that differs.
         found: ChecksumAlgorithm,
-        /// Which part differs, from 1.
+        /// The position of the part that differs, from 1.
         part: usize,
     },
-    /// No part, so no value.
+    /// There is no part to compute a value from.
     #[error("there are no part checksums to make one of the whole object from")]
     NoParts,
-    /// More parts than an upload can have.
+    /// There are more parts than an upload can have.
     #[error("{given} part checksums; an upload has at most 10000 parts")]
     TooManyParts {
-        /// How many were given.
+        /// The number of parts that were given.
         given: usize,
     },
-    /// A composite value without `-N`, or with an impossible `N`.
+    /// A composite value without `-N`, or with `N` out of range.
     #[error(
         "composite {algorithm} value {text:?} does not end in '-' and a number of parts from 1 to \
          10000"
     )]
     NotComposite {
-        /// Of which algorithm a value was expected.
+        /// The algorithm of the expected value.
         algorithm: ChecksumAlgorithm,
         /// The text as it was given.
         text: String,
@@ -98,7 +98,7 @@ pub enum ChecksumError {
 }
 
 impl Checksum {
-    /// A value from its bytes; for the CRCs big end first.
+    /// Creates a value from its bytes; for CRCs big-endian.
     ///
     /// # Errors
     /// [`ChecksumError::WrongLength`] unless there are exactly [`ChecksumAlgorithm::digest_len`]
@@ -112,10 +112,10 @@ impl Checksum {
         Ok(Self { algorithm, bytes })
     }
 
-    /// A value as S3 writes it in headers and XML.
+    /// Parses a value as S3 writes it in headers and XML.
     ///
     /// # Errors
-    /// When it is not padded base64 of exactly the right number of bytes.
+    /// The text is not padded base64 of exactly the right number of bytes.
     pub fn from_base64(algorithm: ChecksumAlgorithm, text: &str) -> Result<Self, ChecksumError> {
         let bytes = STANDARD
             .decode(text)
@@ -123,23 +123,23 @@ impl Checksum {
         Self::from_bytes(algorithm, &bytes)
     }
 
-    /// As S3 writes it in headers and XML.
+    /// Returns the value in base64, as S3 writes it in headers and XML.
     pub fn to_base64(self) -> String {
         STANDARD.encode(self.bytes())
     }
 
-    /// Of which algorithm it is.
+    /// Returns the algorithm of this value.
     pub const fn algorithm(&self) -> ChecksumAlgorithm {
         self.algorithm
     }
 
-    /// The digest; for the CRCs big end first.
+    /// Returns the digest; for CRCs big-endian.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.algorithm.digest_len()]
     }
 
-    /// The digest of an MD5, for comparing with an [`ETag`](crate::ETag); `None` for other
-    /// algorithms.
+    /// Returns the digest if this is an MD5, for comparison with an [`ETag`](crate::ETag); `None`
+    /// for other algorithms.
     pub fn as_md5(&self) -> Option<[u8; 16]> {
         match self.algorithm {
             ChecksumAlgorithm::Md5 => self.bytes().try_into().ok(),
@@ -147,12 +147,12 @@ impl Checksum {
         }
     }
 
-    /// The bytes of a CRC as a number; zero-extended for the 32-bit ones.
+    /// Returns the bytes of a CRC as a number; 32-bit CRCs are zero-extended.
     pub(super) fn crc_value(&self) -> u64 {
         self.bytes().iter().fold(0, |value, &byte| (value << 8) | u64::from(byte))
     }
 
-    /// A CRC from its number.
+    /// Creates the value of a CRC from its number.
     pub(super) fn from_crc(algorithm: ChecksumAlgorithm, value: u64) -> Self {
         let length = algorithm.digest_len();
         debug_assert!(algorithm.combines(), "{algorithm} is not a CRC");
@@ -162,7 +162,7 @@ impl Checksum {
     }
 }
 
-/// `CRC32C:yZRlqg==`
+/// Prints algorithm and base64: `CRC32C:yZRlqg==`
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.algorithm, self.to_base64())
@@ -175,7 +175,7 @@ impl fmt::Debug for Checksum {
     }
 }
 
-/// What is written down of a checksum.
+/// The serialized form of a checksum.
 #[derive(Serialize, Deserialize)]
 struct ChecksumRecord {
     algorithm: ChecksumAlgorithm,

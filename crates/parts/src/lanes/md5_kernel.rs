@@ -1,10 +1,11 @@
-//! One MD5 compression for eight streams at once: word `i` of all eight lies in one vector.
+//! Computes one MD5 compression for eight streams at once: word `i` of all eight lies in one
+//! vector.
 //!
-//! MD5 of one stream is a chain in which every step waits for the one before, so a core is mostly
-//! idle; eight chains side by side fill it. Written over `fearless_simd`, which picks the
-//! instruction set at run time (SSE2, AVX2, AVX-512, NEON) and keeps this free of `unsafe`.
-//! `md5-simd` has such kernels too but only for whole messages from their first byte, which an
-//! upload in progress does not have.
+//! MD5 of one stream is a chain in which every step waits for the previous one, so a core is mostly
+//! idle; eight chains side by side fill it. Written with `fearless_simd`, which picks the
+//! instruction set at run time (SSE2, AVX2, AVX-512, NEON) and needs no `unsafe` here. `md5-simd`
+//! has such kernels too, but only for whole messages from their first byte, which an upload in
+//! progress does not have.
 
 use std::hint::black_box;
 
@@ -13,11 +14,11 @@ use fearless_simd::{Level, Simd, dispatch, u32x8};
 
 use super::{BLOCK_BYTES, Md5State};
 
-/// How many streams go side by side.
+/// The number of streams side by side.
 pub(super) const LANES: usize = 8;
 
-/// Advances eight states over as many blocks as the first lane has; all lanes must have the same
-/// number.
+/// Advances eight states over as many blocks as the first lane has. All lanes must have the same
+/// number of blocks.
 pub(super) fn compress(
     level: Level,
     states: &mut [Md5State; LANES],
@@ -27,15 +28,14 @@ pub(super) fn compress(
         blocks.iter().all(|lane| lane.len() == blocks[0].len()),
         "lanes of different length"
     );
-    // The compiler would turn constants that it can see into vectors of eight equal words each, and
-    // be a seventh slower.
+    // If the compiler saw these constants, it would turn each into a vector of eight equal words,
+    // and the kernel would be a seventh slower.
     let sines = black_box(&SINES);
     dispatch!(level, simd => compress_with(simd, states, blocks, sines));
 }
 
-// Everything below must be inlined into `dispatch!`, which is where the instruction set is switched
-// on. That is why there are loops here and no closures: those of `array::map` were not inlined,
-// which cost a fifth.
+// Everything below must be inlined into `dispatch!`, which switches the instruction set on. So this
+// code has loops and no closures: those of `array::map` were not inlined, which cost a fifth.
 
 #[inline(always)]
 fn compress_with<S: Simd>(
@@ -71,7 +71,7 @@ fn compress_with<S: Simd>(
     }
 }
 
-/// Half a block of one stream as eight little-endian words.
+/// Loads half a block of one stream as eight little-endian words.
 #[inline(always)]
 fn load<S: Simd>(simd: S, half: &[u8]) -> u32x8<S> {
     let (bytes, _) = half.as_chunks::<4>();
@@ -82,7 +82,8 @@ fn load<S: Simd>(simd: S, half: &[u8]) -> u32x8<S> {
     u32x8::load_array(simd, words)
 }
 
-/// From a vector per stream to a vector per word. Three perfect shuffles transpose eight by eight.
+/// Transposes from a vector per stream to a vector per word: three perfect shuffles transpose eight
+/// by eight.
 #[inline(always)]
 fn transpose<S: Simd>(mut rows: [u32x8<S>; 8]) -> [u32x8<S>; 8] {
     for _ in 0..3 {
@@ -95,8 +96,8 @@ fn transpose<S: Simd>(mut rows: [u32x8<S>; 8]) -> [u32x8<S>; 8] {
     rows
 }
 
-/// The 64 steps of RFC 1321. Spelled out by number, because rotations and indices have to be
-/// constants.
+/// Performs the 64 steps of RFC 1321. Spelled out by number, because rotations and indices have to
+/// be constants.
 #[inline(always)]
 fn rounds<S: Simd>(v: &mut [u32x8<S>; 4], m: &[[u32x8<S>; 8]; 2], sines: &[u32; 64]) {
     macro_rules! steps {
@@ -114,8 +115,8 @@ fn step<S: Simd, const NUMBER: usize>(
     m: &[[u32x8<S>; 8]; 2],
     sines: &[u32; 64],
 ) {
-    // The registers a, b, c, d change places at every step; here the names move and the values
-    // stay.
+    // The registers a, b, c, d rotate at every step; here the names rotate and the values stay in
+    // place.
     let a = (64 - NUMBER) % 4;
     let (b, c, d) = (v[(a + 1) % 4], v[(a + 2) % 4], v[(a + 3) % 4]);
     let (mix, word) = match NUMBER / 16 {
@@ -135,12 +136,20 @@ const ROTATIONS: [[u32; 4]; 4] =
 /// `floor(2^32 · |sin(i + 1)|)`, as RFC 1321 defines them.
 #[rustfmt::skip]
 const SINES: [u32; 64] = [
-    0xd76a_a478, 0xe8c7_b756, 0x2420_70db, 0xc1bd_ceee, 0xf57c_0faf, 0x4787_c62a, 0xa830_4613, 0xfd46_9501,
-    0x6980_98d8, 0x8b44_f7af, 0xffff_5bb1, 0x895c_d7be, 0x6b90_1122, 0xfd98_7193, 0xa679_438e, 0x49b4_0821,
-    0xf61e_2562, 0xc040_b340, 0x265e_5a51, 0xe9b6_c7aa, 0xd62f_105d, 0x0244_1453, 0xd8a1_e681, 0xe7d3_fbc8,
-    0x21e1_cde6, 0xc337_07d6, 0xf4d5_0d87, 0x455a_14ed, 0xa9e3_e905, 0xfcef_a3f8, 0x676f_02d9, 0x8d2a_4c8a,
-    0xfffa_3942, 0x8771_f681, 0x6d9d_6122, 0xfde5_380c, 0xa4be_ea44, 0x4bde_cfa9, 0xf6bb_4b60, 0xbebf_bc70,
-    0x289b_7ec6, 0xeaa1_27fa, 0xd4ef_3085, 0x0488_1d05, 0xd9d4_d039, 0xe6db_99e5, 0x1fa2_7cf8, 0xc4ac_5665,
-    0xf429_2244, 0x432a_ff97, 0xab94_23a7, 0xfc93_a039, 0x655b_59c3, 0x8f0c_cc92, 0xffef_f47d, 0x8584_5dd1,
-    0x6fa8_7e4f, 0xfe2c_e6e0, 0xa301_4314, 0x4e08_11a1, 0xf753_7e82, 0xbd3a_f235, 0x2ad7_d2bb, 0xeb86_d391,
+    0xd76a_a478, 0xe8c7_b756, 0x2420_70db, 0xc1bd_ceee,
+    0xf57c_0faf, 0x4787_c62a, 0xa830_4613, 0xfd46_9501,
+    0x6980_98d8, 0x8b44_f7af, 0xffff_5bb1, 0x895c_d7be,
+    0x6b90_1122, 0xfd98_7193, 0xa679_438e, 0x49b4_0821,
+    0xf61e_2562, 0xc040_b340, 0x265e_5a51, 0xe9b6_c7aa,
+    0xd62f_105d, 0x0244_1453, 0xd8a1_e681, 0xe7d3_fbc8,
+    0x21e1_cde6, 0xc337_07d6, 0xf4d5_0d87, 0x455a_14ed,
+    0xa9e3_e905, 0xfcef_a3f8, 0x676f_02d9, 0x8d2a_4c8a,
+    0xfffa_3942, 0x8771_f681, 0x6d9d_6122, 0xfde5_380c,
+    0xa4be_ea44, 0x4bde_cfa9, 0xf6bb_4b60, 0xbebf_bc70,
+    0x289b_7ec6, 0xeaa1_27fa, 0xd4ef_3085, 0x0488_1d05,
+    0xd9d4_d039, 0xe6db_99e5, 0x1fa2_7cf8, 0xc4ac_5665,
+    0xf429_2244, 0x432a_ff97, 0xab94_23a7, 0xfc93_a039,
+    0x655b_59c3, 0x8f0c_cc92, 0xffef_f47d, 0x8584_5dd1,
+    0x6fa8_7e4f, 0xfe2c_e6e0, 0xa301_4314, 0x4e08_11a1,
+    0xf753_7e82, 0xbd3a_f235, 0x2ad7_d2bb, 0xeb86_d391,
 ];

@@ -1,32 +1,32 @@
-//! One stream of MD5 (RFC 1321): its state after the whole blocks so far, and the block that is
-//! begun.
+//! The MD5 (RFC 1321) of one stream: the state after the whole blocks so far, and the partial
+//! block.
 
 use super::{BLOCK_BYTES, Block, Md5State};
 
 /// The state before the first block.
 const INITIAL: Md5State = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
 
-/// The MD5 of one stream of bytes so far.
+/// The running MD5 of one stream of bytes.
 #[derive(Clone)]
 pub struct Md5Stream {
     pub(super) state: Md5State,
     pub(super) length_bytes: u64,
-    /// The begun block: its first `length_bytes % 64` bytes count.
+    /// The partial block: its first `length_bytes % 64` bytes count.
     begun: Block,
 }
 
 impl Md5Stream {
-    /// A stream with no bytes yet.
+    /// Creates the MD5 of no bytes.
     pub const fn new() -> Self {
         Self { state: INITIAL, length_bytes: 0, begun: [0; BLOCK_BYTES] }
     }
 
-    /// How many bytes it has taken.
+    /// Returns the number of bytes hashed so far.
     pub const fn length_bytes(&self) -> u64 {
         self.length_bytes
     }
 
-    /// Takes the next bytes, alone.
+    /// Adds the next bytes of this stream alone.
     pub fn update(&mut self, bytes: &[u8]) {
         let rest = self.fill_begun_block(bytes);
         let (blocks, end) = rest.as_chunks::<BLOCK_BYTES>();
@@ -34,12 +34,13 @@ impl Md5Stream {
         self.begin_block(end);
     }
 
-    /// The MD5 of all bytes taken.
+    /// Returns the MD5 of all bytes added.
     pub fn finish(mut self) -> [u8; 16] {
         let length = self.length_bytes.wrapping_mul(8).to_le_bytes();
         let mut padding = [0; BLOCK_BYTES];
         padding[0] = 0x80;
-        // Up to the last eight bytes of a block: of this one or, when they are begun, of the next.
+        // Pad up to the last eight bytes of a block: of this one or, if they are in use, of the
+        // next.
         let begun_bytes = self.begun_bytes();
         let count = if begun_bytes < 56 { 56 - begun_bytes } else { 120 - begun_bytes };
         self.update(&padding[..count]);
@@ -56,7 +57,7 @@ impl Md5Stream {
         usize::try_from(self.length_bytes % BLOCK_BYTES as u64).expect("less than 64")
     }
 
-    /// Completes the begun block, if there is one, and returns what is left of `bytes`.
+    /// Completes the partial block, if there is one, and returns the rest of `bytes`.
     pub(super) fn fill_begun_block<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let begun_bytes = self.begun_bytes();
         if begun_bytes == 0 {
@@ -80,7 +81,7 @@ impl Md5Stream {
         self.length_bytes += blocks.as_flattened().len() as u64;
     }
 
-    /// Keeps the end of some bytes that is less than a block.
+    /// Keeps a rest that is shorter than a block.
     pub(super) fn begin_block(&mut self, end: &[u8]) {
         if end.is_empty() {
             return;

@@ -1,45 +1,45 @@
-//! Decides the part size along a stream whose length nobody knows: small parts at first, larger
-//! ones the further it gets.
+//! Decides part sizes for a stream of unknown length: small parts first, larger ones the longer the
+//! stream becomes.
 //!
-//! Without a word about its length, the parts of a stream begin at 8 MiB and grow by 8 MiB every
-//! 800 MiB, up to the largest part of the store: a part is about a hundredth of what lies before
-//! it. In symbols, a part that begins at offset `o` has `min(largest, base + base × ⌊(o − steady) /
-//! (base × parts / 100)⌋)` bytes, where `parts` is the most parts that the store takes, and nothing
-//! grows before `steady`: 0, or the length that was expected.
+//! Without an expected length, parts begin at 8 MiB and grow by 8 MiB every 800 MiB, up to the
+//! largest part of the store: a part is about a hundredth of the bytes before it. In symbols, a
+//! part that begins at offset `o` has `min(largest, base + base × ⌊(o − steady) / (base × parts /
+//! 100)⌋)` bytes, where `parts` is the largest number of parts of the store, and parts do not grow
+//! before offset `steady`: 0, or the expected length.
 //!
-//! Guarantees: same arguments, same parts; never more parts than the store takes, and none outside
-//! its sizes; no part is smaller than the one before, except the one that ends the object at the
-//! store's limit. Growth costs reach, which cannot be otherwise: 10,000 × 5 GiB, the longest object
-//! of AWS, needs 5 GiB from the first part on. A stream that nothing is known of ends at 45.9 TiB,
-//! one whose length was expected reaches any length that a store takes.
+//! Guarantees: same arguments, same parts; never more parts than the store allows, and none outside
+//! its sizes; no part is smaller than its predecessor, except the one that ends the object at the
+//! store's limit. Growing limits the total length, which is unavoidable: 10,000 × 5 GiB, the
+//! longest object of AWS, needs 5 GiB from the first part on. A stream without an expected length
+//! ends at 45.9 TiB; one with an expected length reaches any length that the store allows.
 
 use super::{PartPlan, PlanError, PlannedPart};
 use crate::PartNumber;
 use crate::limits::{Limits, MIB, PART_COUNT_MAX};
 
-/// One part is about this share of what lies before it: growing to the largest part takes six or
-/// seven hundredths of all parts.
+/// The size of a part is about one `SHARE`th of the bytes before it: growing to the largest part
+/// takes six or seven percent of all parts.
 const SHARE: u64 = 100;
 
-/// How a stream is cut into parts while it is read.
+/// The division of a stream into parts while it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GrowingPlan {
     base_bytes: u64,
     part_size_max_bytes: u64,
-    /// Parts have the first size up to here.
+    /// The offset up to which parts have the first size.
     steady_bytes: u64,
-    /// From there on they grow by the first size whenever so many bytes have passed; `None`: never.
+    /// Beyond that, parts grow by the first size after each run of this many bytes; `None`: never.
     grow_every_bytes: Option<u64>,
     part_count_max: u16,
     object_size_max_bytes: u64,
 }
 
 impl GrowingPlan {
-    /// The plan of a stream of unknown length. `expected_size_bytes` is an estimate of it, which
-    /// may be exceeded; `wanted_part_size_bytes` the size of the first parts, which is taken as it
-    /// is or refused.
+    /// Creates the plan of a stream of unknown length. `expected_size_bytes` is an estimate that
+    /// the stream may exceed; `wanted_part_size_bytes` is the size of the first parts, used
+    /// unchanged or rejected.
     ///
-    /// Where the store wants equal parts they never grow, so the expected length decides how long
+    /// If the store requires equal parts, they never grow, so the expected length decides how long
     /// the stream can be.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl GrowingPlan {
         let plan = PartPlan::new(expected_size_bytes.unwrap_or(0), limits, wanted_part_size_bytes)?;
         let part_count_max = limits.part_count_max.min(PART_COUNT_MAX);
         let base_bytes = match (expected_size_bytes, wanted_part_size_bytes) {
-            // Half of the parts, so that an estimate that was too low leaves parts to grow in.
+            // Plan for half of the parts, so that parts can still grow if the estimate was too low.
             (Some(expected), None) => {
                 let roomy =
                     expected.div_ceil(u64::from(part_count_max / 2).max(1)).next_multiple_of(MIB);
@@ -72,7 +72,7 @@ impl GrowingPlan {
         })
     }
 
-    /// The plan of a stream whose length is known: that of a file of this length.
+    /// Creates the plan of a stream of known length: that of a file of this length.
     ///
     /// # Errors
     /// As [`PartPlan::new`].
@@ -92,12 +92,12 @@ impl GrowingPlan {
         })
     }
 
-    /// The size of the first part, if the stream is that long.
+    /// Returns the size of the first part in bytes, if the stream is that long.
     pub const fn first_part_size_bytes(&self) -> u64 {
         self.base_bytes
     }
 
-    /// The part that begins at `offset_bytes`, with `before` parts before it: as long as it can be.
+    /// Returns the part that begins at `offset_bytes` after `before` parts, at its maximum length.
     /// `None` where the stream must have ended.
     pub fn part(&self, before: u16, offset_bytes: u64) -> Option<PlannedPart> {
         let left_bytes =
@@ -116,7 +116,7 @@ impl GrowingPlan {
         })
     }
 
-    /// The parts of a stream that does not end before it must.
+    /// Iterates over the parts of a stream of maximum length.
     pub fn parts(&self) -> impl Iterator<Item = PlannedPart> + use<> {
         let plan = *self;
         std::iter::successors(plan.part(0, 0), move |last| {
@@ -124,7 +124,7 @@ impl GrowingPlan {
         })
     }
 
-    /// The longest stream that these parts hold.
+    /// Returns the longest stream that these parts hold, in bytes.
     pub fn capacity_bytes(&self) -> u64 {
         self.parts().last().map_or(0, |last| last.offset_bytes + last.size_bytes)
     }

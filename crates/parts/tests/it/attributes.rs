@@ -6,21 +6,21 @@ fn of(json: &str) -> ObjectAttributes {
     serde_json::from_str(json).expect("attributes as JSON")
 }
 
-/// Client and store had a type each. Records of both read back: the journal named the metadata
-/// `metadata` and wrote every field, the store left out what was empty.
+/// Client and store once had a type each. Records of both read back: journals called the metadata
+/// `metadata` and wrote every field, store records left out empty fields.
 #[test]
 fn journals_and_records_from_before_read_back() {
-    let journal = of(
-        r#"{"content_type":"a/b","cache_control":null,"content_disposition":null,"content_encoding":null,
-            "storage_class":null,"metadata":{"owner":"me"}}"#,
-    );
+    let journal = of(r#"{
+        "content_type": "a/b", "cache_control": null, "content_disposition": null,
+        "content_encoding": null, "storage_class": null, "metadata": {"owner": "me"}
+    }"#);
     let record = of(r#"{"content_type":"a/b","user_metadata":{"owner":"me"}}"#);
     assert_eq!(journal, record);
     assert_eq!(journal.metadata["owner"], "me");
     assert_eq!(of("{}"), ObjectAttributes::default());
 }
 
-/// An older Haul that opens the store finds the metadata where it looks for it.
+/// An older Haul that opens the store finds the metadata in the place it expects.
 #[test]
 fn the_store_record_keeps_its_form() {
     let attributes = ObjectAttributes {

@@ -1,4 +1,4 @@
-//! Checksums: published values, combining, composing, and the texts they travel in.
+//! Checksums: published values, combining, composing, and their texts.
 
 use crc_fast::CrcAlgorithm;
 use haul_parts::checksum::MULTI_HASHER_BLOCK_BYTES;
@@ -38,7 +38,7 @@ fn published_check_values() {
     assert_eq!(check(ChecksumAlgorithm::Md5), "25f9e794323b453885f5181f1b624d0b");
 }
 
-/// As AWS prints them for an object of no bytes.
+/// The values that AWS prints for an object of no bytes.
 #[test]
 fn values_of_no_bytes() {
     let empty = |algorithm| Hasher::new(algorithm).finish().to_base64();
@@ -63,13 +63,20 @@ proptest! {
     #[test]
     fn combined_crcs_of_pieces_are_that_of_the_whole(pieces in pieces(), which in 0..CRCS.len()) {
         let algorithm = CRCS[which];
-        let parts = pieces.iter().map(|piece| (Hasher::checksum(algorithm, piece), piece.len() as u64));
-        prop_assert_eq!(combine_full_object(parts).unwrap(), Hasher::checksum(algorithm, &pieces.concat()));
+        let part = |piece: &Vec<u8>| (Hasher::checksum(algorithm, piece), piece.len() as u64);
+        let combined = combine_full_object(pieces.iter().map(part)).unwrap();
+        prop_assert_eq!(combined, Hasher::checksum(algorithm, &pieces.concat()));
     }
 
     #[test]
-    fn combining_agrees_with_another_implementation(a in any::<u64>(), b in any::<u64>(), size_bytes in any::<u64>(), which in 0..3_usize) {
-        let crc_fast_name = [CrcAlgorithm::Crc64Nvme, CrcAlgorithm::Crc32Iscsi, CrcAlgorithm::Crc32IsoHdlc][which];
+    fn combining_agrees_with_another_implementation(
+        a in any::<u64>(),
+        b in any::<u64>(),
+        size_bytes in any::<u64>(),
+        which in 0..3_usize,
+    ) {
+        use CrcAlgorithm::{Crc32Iscsi, Crc32IsoHdlc, Crc64Nvme};
+        let crc_fast_name = [Crc64Nvme, Crc32Iscsi, Crc32IsoHdlc][which];
         let width_bytes = CRCS[which].digest_len();
         let bytes = |value: u64| value.to_be_bytes()[8 - width_bytes..].to_vec();
         let number = |value: u64| value & (u64::MAX >> (64 - 8 * width_bytes));
@@ -89,13 +96,15 @@ proptest! {
         let mut multi = MultiHasher::new(algorithms.iter().copied());
         multi.update(front);
         multi.update(back);
-        let alone: Vec<_> = algorithms.iter().map(|&algorithm| Hasher::checksum(algorithm, &bytes)).collect();
+        let alone = algorithms.iter().map(|&algorithm| Hasher::checksum(algorithm, &bytes));
+        let alone: Vec<_> = alone.collect();
         prop_assert_eq!(multi.finish(), alone);
     }
 
     #[test]
     fn a_composite_is_the_hash_of_the_digests(algorithm in algorithm(), pieces in pieces()) {
-        let parts: Vec<Checksum> = pieces.iter().map(|piece| Hasher::checksum(algorithm, piece)).collect();
+        let parts = pieces.iter().map(|piece| Hasher::checksum(algorithm, piece));
+        let parts: Vec<Checksum> = parts.collect();
         let digests: Vec<u8> = parts.iter().flat_map(|part| part.bytes().to_vec()).collect();
         let composite = CompositeChecksum::from_parts(parts).unwrap();
         prop_assert_eq!(composite.checksum(), Hasher::checksum(algorithm, &digests));
@@ -112,11 +121,14 @@ proptest! {
     }
 
     #[test]
-    fn one_value_has_one_text(algorithm in algorithm(), text in "\\PC{0,50}|[A-Za-z0-9+/]{0,46}={0,3}") {
+    fn one_value_has_one_text(
+        algorithm in algorithm(),
+        text in "\\PC{0,50}|[A-Za-z0-9+/]{0,46}={0,3}",
+    ) {
         if let Ok(value) = Checksum::from_base64(algorithm, &text) {
             prop_assert_eq!(value.to_base64(), text.as_str());
         }
-        // `-01` and `-1` are the one exception: the number may have zeros in front.
+        // `-01` and `-1` are the one exception: the number may have leading zeros.
         if let Ok(value) = CompositeChecksum::parse(algorithm, &format!("{text}-7")) {
             prop_assert_eq!(value.to_string(), format!("{text}-7"));
         }
@@ -124,7 +136,7 @@ proptest! {
 }
 
 /// Hashing 48.8 TiB takes too long here, but combining halves must give the same as combining all
-/// the parts.
+/// parts.
 #[test]
 fn combining_knows_no_length_limit() {
     let part_size_bytes = 5 << 30;
@@ -192,7 +204,8 @@ fn types_and_names_as_s3_has_them() {
 #[test]
 fn the_journal_form_of_a_value() {
     let value = Hasher::checksum(ChecksumAlgorithm::Crc64Nvme, b"123456789");
-    insta::assert_snapshot!(serde_json::to_string(&value).unwrap(), @r#"{"algorithm":"CRC64NVME","value":"rosUhgp5mIg="}"#);
+    let json = serde_json::to_string(&value).unwrap();
+    insta::assert_snapshot!(json, @r#"{"algorithm":"CRC64NVME","value":"rosUhgp5mIg="}"#);
     insta::assert_debug_snapshot!(value, @"Checksum(CRC64NVME:rosUhgp5mIg=)");
 }
 
@@ -201,18 +214,27 @@ fn refusals_say_what_was_expected() {
     let crc = ChecksumAlgorithm::Crc32c;
     let value = Hasher::checksum(crc, b"a");
     let sha = Hasher::checksum(ChecksumAlgorithm::Sha256, b"a");
-    insta::assert_snapshot!("CRC16".parse::<ChecksumAlgorithm>().unwrap_err(), @r#"unknown checksum algorithm "CRC16"; known are CRC64NVME, CRC32C, CRC32, SHA1, SHA256 and MD5"#);
-    insta::assert_snapshot!("PARTIAL".parse::<ChecksumType>().unwrap_err(), @r#"unknown checksum type "PARTIAL"; known are COMPOSITE and FULL_OBJECT"#);
-    insta::assert_snapshot!(Checksum::from_base64(crc, "not base64").unwrap_err(), @r#"CRC32C value "not base64" is not base64"#);
-    insta::assert_snapshot!(Checksum::from_base64(crc, "AAAAAAAAAAA=").unwrap_err(), @"a CRC32C value has 4 bytes, not 8");
-    insta::assert_snapshot!(CompositeChecksum::parse(crc, "AAAAAA==").unwrap_err(), @r#"composite CRC32C value "AAAAAA==" does not end in '-' and a number of parts from 1 to 10000"#);
-    insta::assert_snapshot!(CompositeChecksum::parse(crc, "AAAAAA==-10001").unwrap_err(), @r#"composite CRC32C value "AAAAAA==-10001" does not end in '-' and a number of parts from 1 to 10000"#);
+    insta::assert_snapshot!("CRC16".parse::<ChecksumAlgorithm>().unwrap_err(), @"unknown \
+        checksum algorithm \"CRC16\"; known are CRC64NVME, CRC32C, CRC32, SHA1, SHA256 and MD5");
+    insta::assert_snapshot!("PARTIAL".parse::<ChecksumType>().unwrap_err(), @"unknown checksum \
+        type \"PARTIAL\"; known are COMPOSITE and FULL_OBJECT");
+    insta::assert_snapshot!(Checksum::from_base64(crc, "not base64").unwrap_err(), @"CRC32C \
+        value \"not base64\" is not base64");
+    insta::assert_snapshot!(Checksum::from_base64(crc, "AAAAAAAAAAA=").unwrap_err(), @"a CRC32C \
+        value has 4 bytes, not 8");
+    insta::assert_snapshot!(CompositeChecksum::parse(crc, "AAAAAA==").unwrap_err(), @"composite \
+        CRC32C value \"AAAAAA==\" does not end in '-' and a number of parts from 1 to 10000");
+    insta::assert_snapshot!(CompositeChecksum::parse(crc, "AAAAAA==-10001").unwrap_err(), @"\
+        composite CRC32C value \"AAAAAA==-10001\" does not end in '-' and a number of parts from \
+        1 to 10000");
     insta::assert_snapshot!(combine_full_object([]).unwrap_err(), @"there are no part checksums to \
         make one of the whole object from");
-    insta::assert_snapshot!(combine_full_object([(value, 1), (value, 1), (sha, 1)]).unwrap_err(), @"part 3 has a SHA256 value among CRC32C ones");
+    let mixed = combine_full_object([(value, 1), (value, 1), (sha, 1)]);
+    insta::assert_snapshot!(mixed.unwrap_err(), @"part 3 has a SHA256 value among CRC32C ones");
     insta::assert_snapshot!(combine_full_object([(sha, 1)]).unwrap_err(), @"SHA256 values of parts \
         cannot be combined into one of the whole object");
     insta::assert_snapshot!(CompositeChecksum::from_parts([value, sha]).unwrap_err(), @"part 2 has \
         a SHA256 value among CRC32C ones");
-    insta::assert_snapshot!(CompositeChecksum::from_parts(vec![value; 10_001]).unwrap_err(), @"10001 part checksums; an upload has at most 10000 parts");
+    insta::assert_snapshot!(CompositeChecksum::from_parts(vec![value; 10_001]).unwrap_err(), @"\
+        10001 part checksums; an upload has at most 10000 parts");
 }

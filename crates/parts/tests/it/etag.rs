@@ -1,4 +1,4 @@
-//! ETags: kept as given, equal without their quotes, and never more than they say.
+//! ETags: kept as received, equal without their quotes, never interpreted beyond what they spell.
 
 use std::collections::HashSet;
 
@@ -83,8 +83,7 @@ fn an_empty_etag_is_noticed_in_every_form() {
     assert!(!ETag::new("\"").is_empty());
 }
 
-/// A weak tag is made by a proxy that changed the body (compression): it must not be taken for the
-/// strong one.
+/// A proxy that changed the body (compression) makes weak tags: one must not equal the strong tag.
 #[test]
 fn a_weak_etag_stays_whole() {
     let weak = ETag::new("W/\"abc\"");

@@ -6,7 +6,7 @@ use haul_parts::limits::{
 use haul_parts::{GrowingPlan, Limits, PartPlan, PlanError};
 use proptest::prelude::*;
 
-/// Those of AWS, and those of stores that differ in every field.
+/// The limits of AWS, and those of stores that differ in every field.
 fn limits() -> impl Strategy<Value = Limits> {
     let other = (
         1..=64 * MIB,
@@ -46,8 +46,8 @@ fn wish_bytes() -> impl Strategy<Value = Option<u64>> {
     ]
 }
 
-/// Every byte in exactly one part, numbers from 1 on, everything inside the limits, and no part
-/// smaller than its forerunner but the last.
+/// Asserts: every byte in exactly one part, numbers from 1 on, everything inside the limits, and no
+/// part but the last smaller than its predecessor.
 fn assert_lawful(plan: &GrowingPlan, limits: &Limits) {
     let parts: Vec<_> = plan.parts().collect();
     assert!(parts.len() <= usize::from(limits.part_count_max));
@@ -77,7 +77,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn every_stream_is_cut_inside_the_limits(limits in limits(), expected in size_bytes(), wish in wish_bytes()) {
+    fn every_stream_is_cut_inside_the_limits(
+        limits in limits(),
+        expected in size_bytes(),
+        wish in wish_bytes(),
+    ) {
         match GrowingPlan::new(&limits, expected, wish) {
             Ok(plan) => {
                 assert_lawful(&plan, &limits);
@@ -89,16 +93,24 @@ proptest! {
                     prop_assert_eq!(plan.first_part_size_bytes(), wish, "a wish is never changed");
                 }
             }
-            Err(error) => prop_assert_eq!(PartPlan::new(expected.unwrap_or(0), &limits, wish).unwrap_err(), error),
+            Err(error) => {
+                let of_file = PartPlan::new(expected.unwrap_or(0), &limits, wish);
+                prop_assert_eq!(of_file.unwrap_err(), error);
+            }
         }
     }
 
     #[test]
-    fn a_stream_of_known_length_is_cut_like_a_file(size in 0..=OBJECT_SIZE_MAX_BYTES, wish in wish_bytes()) {
+    fn a_stream_of_known_length_is_cut_like_a_file(
+        size in 0..=OBJECT_SIZE_MAX_BYTES,
+        wish in wish_bytes(),
+    ) {
         if let Ok(file) = PartPlan::new(size, &Limits::AWS, wish) {
-            let stream: Vec<_> = GrowingPlan::exact(size, &Limits::AWS, wish).unwrap().parts().collect();
+            let plan = GrowingPlan::exact(size, &Limits::AWS, wish).unwrap();
+            let stream: Vec<_> = plan.parts().collect();
             // An empty stream has no part, where a file's plan has an empty one.
-            prop_assert_eq!(stream, file.parts().filter(|part| part.size_bytes > 0).collect::<Vec<_>>());
+            let of_file: Vec<_> = file.parts().filter(|part| part.size_bytes > 0).collect();
+            prop_assert_eq!(stream, of_file);
         }
     }
 

@@ -1,13 +1,14 @@
-//! MD5 side by side is the same MD5, however the bytes are cut and whichever streams travel
-//! together.
+//! MD5 side by side equals plain MD5, however the bytes are cut and whichever streams share the
+//! lanes.
 
 use std::time::Duration;
 
 use haul_parts::lanes::{Choice, LANES, LaneInput, Md5Lanes, Md5Stream};
 use md5::Digest;
+use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// Every way that a machine may choose.
+/// Every code path that a machine may choose.
 const CHOICES: [Choice; 4] = [
     Choice::OneByOne,
     Choice::SideBySide { streams_min: 2 },
@@ -43,7 +44,7 @@ fn the_test_suite_of_rfc_1321() {
     }
 }
 
-/// Every place where padding or a block boundary may fall.
+/// Covers every place where padding or a block boundary may fall.
 #[test]
 fn every_length_up_to_four_blocks() {
     let bytes: Vec<u8> = (0..=255).collect();
@@ -55,7 +56,7 @@ fn every_length_up_to_four_blocks() {
     }
 }
 
-/// What the lanes are for: equal blocks of more streams than there are lanes, twice in a row.
+/// The main use of lanes: equal blocks of more streams than there are lanes, twice in a row.
 #[test]
 fn equal_blocks_of_many_streams() {
     for choice in CHOICES {
@@ -81,7 +82,7 @@ proptest! {
     /// Pieces of any length; some streams sit out a round.
     #[test]
     fn any_company_gives_the_same_digests(
-        rounds in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..400), 1..20), 1..5),
+        rounds in vec(vec(vec(any::<u8>(), 0..400), 1..20), 1..5),
         choice in prop::sample::select(&CHOICES[..]),
     ) {
         let lanes = Md5Lanes::new(choice);
@@ -89,7 +90,8 @@ proptest! {
         let mut streams = vec![Md5Stream::new(); count];
         for round in &rounds {
             let jobs = streams.iter_mut().zip(round);
-            let mut jobs: Vec<LaneInput<'_>> = jobs.map(|(stream, bytes)| LaneInput { stream, bytes }).collect();
+            let jobs = jobs.map(|(stream, bytes)| LaneInput { stream, bytes });
+            let mut jobs: Vec<LaneInput<'_>> = jobs.collect();
             lanes.update(&mut jobs);
         }
         for (index, stream) in streams.into_iter().enumerate() {
@@ -102,25 +104,25 @@ proptest! {
 }
 
 /// The kernel that advanced two streams of SHA-256 at once made 3,600 MB/s on the AMD machine it
-/// was written on and 12 MB/s on an Intel Xeon, a hundredth of what one stream makes there, and was
-/// used on both. Since then two measured times decide whether streams are advanced side by side,
-/// and from how many on.
+/// was written on and 12 MB/s on an Intel Xeon, a hundredth of a single stream there, and both
+/// machines used it. Since then two measured times decide whether streams are advanced side by
+/// side, and from how many on.
 #[test]
 fn a_side_by_side_path_that_loses_is_not_taken() {
     let choice = |one_stream, all_lanes| {
         Choice::from_times(Duration::from_micros(one_stream), Duration::from_micros(all_lanes))
     };
-    // An AMD EPYC: 780 MB/s alone, 4,700 MB/s in eight lanes, so two streams gain already.
+    // An AMD EPYC: 780 MB/s alone, 4,700 MB/s in eight lanes, so two streams already profit.
     assert_eq!(choice(1000, 1328), Choice::SideBySide { streams_min: 2 });
-    // Half as fast a vector unit: eight lanes take as long as three streams alone.
+    // A vector unit half as fast: eight lanes take as long as three streams alone.
     assert_eq!(choice(1000, 3000), Choice::SideBySide { streams_min: 4 });
     assert_eq!(choice(1000, 7200), Choice::SideBySide { streams_min: 8 });
     // No gain, and the loss of the story above: a hundred times slower.
     assert_eq!(choice(1000, 8000), Choice::OneByOne);
     assert_eq!(choice(1000, 800_000), Choice::OneByOne);
-    // Less than a tenth is within what two measurements differ by.
+    // Two measurements of the same code differ by up to a tenth.
     assert_eq!(choice(1000, 7300), Choice::OneByOne);
-    // A clock too coarse to tell decides for the plain way.
+    // A clock that is too coarse decides for the plain path.
     assert_eq!(choice(0, 0), Choice::OneByOne);
 }
 

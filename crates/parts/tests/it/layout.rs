@@ -1,4 +1,4 @@
-//! Laws of reading a plan off the parts of an upload.
+//! Laws of inferring a plan from the parts of an upload.
 
 use haul_parts::layout::plans_of_layout;
 use haul_parts::limits::MIB;
@@ -15,8 +15,8 @@ fn sizes(object_size_bytes: u64, parts: &[(PartNumber, u64)]) -> Vec<u64> {
 }
 
 proptest! {
-    /// Whatever parts of an upload are there, its plan is among those found, and where a part is
-    /// not the last one it is the first of them.
+    /// The plan of any subset of parts is among those found, and it is the first if one of the
+    /// parts is not the last.
     #[test]
     fn the_plan_of_any_parts_of_it_is_found(
         object_size_bytes in 1..4_000 * MIB,
@@ -36,14 +36,15 @@ proptest! {
         }
     }
 
-    /// What is found fits the parts: none is longer than planned, none behind the end, and one is
-    /// right.
+    /// Every plan found fits the parts: no part is longer than planned, none is behind the end, and
+    /// at least one has its planned size.
     #[test]
     fn what_is_found_fits(
         object_size_bytes in 1..400 * MIB,
         parts in prop::collection::vec((1..60_u32, 1..40 * MIB), 0..8),
     ) {
-        let parts: Vec<_> = parts.into_iter().map(|(number, size_bytes)| part(number, size_bytes)).collect();
+        let parts = parts.into_iter().map(|(number, size_bytes)| part(number, size_bytes));
+        let parts: Vec<_> = parts.collect();
         for plan in plans_of_layout(object_size_bytes, &Limits::AWS, &parts) {
             let planned = |number| plan.part(number).map_or(0, |planned| planned.size_bytes);
             prop_assert!(parts.iter().all(|(number, size_bytes)| *size_bytes <= planned(*number)));
@@ -55,13 +56,13 @@ proptest! {
 #[test]
 fn the_last_part_alone_tells_the_size_of_the_others() {
     assert_eq!(sizes(100 * MIB, &[part(13, 4 * MIB)]), [8 * MIB]);
-    // Too short to be a part before the last, and the rest does not divide evenly.
+    // Too short to be a part before the last one, and the rest does not divide evenly.
     assert_eq!(sizes(100 * MIB + 1, &[part(13, 4 * MIB)]), [0; 0]);
 }
 
 #[test]
 fn a_part_of_another_plan_is_no_plan() {
-    // Behind the end.
+    // A part behind the end of the object.
     assert_eq!(sizes(16 * MIB, &[part(1, 8 * MIB), part(3, 8 * MIB)]), [0; 0]);
     // Parts that grow: Haul would have to send the small ones again, and the plan has no room for
     // them.
@@ -71,8 +72,9 @@ fn a_part_of_another_plan_is_no_plan() {
 
 #[test]
 fn a_part_that_is_shorter_than_planned_is_to_be_sent_again() {
-    // The file had 20 MiB when it was begun and has 100 MiB now.
+    // The file had 20 MiB when the upload started and has 100 MiB now.
     let found = sizes(100 * MIB, &[part(1, 8 * MIB), part(2, 8 * MIB), part(3, 4 * MIB)]);
-    // Two parts speak for the first; the second, in which they would be short, fits only one.
+    // Two parts support the first plan; the second fits only one part and makes the others too
+    // short.
     assert_eq!(found, [8 * MIB, 48 * MIB]);
 }

@@ -1,4 +1,4 @@
-//! Part numbers: 1 to 10,000 and nothing else, whatever they come from.
+//! Part numbers: 1 to 10,000 and nothing else, from any source.
 
 use haul_parts::{PartNumber, PartNumberError};
 use proptest::prelude::*;
@@ -51,12 +51,15 @@ fn refusals_say_the_range() {
         between 1 and 10000, inclusive");
     insta::assert_snapshot!(parse("99999999999999999999"), @"part number 99999999999999999999 is \
         out of range: it must be an integer between 1 and 10000, inclusive");
-    insta::assert_snapshot!(parse("+1"), @r#"part number "+1" is not a number: it must be an integer between 1 and 10000, inclusive"#);
-    insta::assert_snapshot!(parse(""), @r#"part number "" is not a number: it must be an integer between 1 and 10000, inclusive"#);
+    insta::assert_snapshot!(parse("+1"), @"part number \"+1\" is not a number: it must be an \
+        integer between 1 and 10000, inclusive");
+    insta::assert_snapshot!(parse(""), @"part number \"\" is not a number: it must be an integer \
+        between 1 and 10000, inclusive");
     insta::assert_snapshot!(PartNumber::try_from(-1_i32).unwrap_err(), @"part number -1 is out of \
         range: it must be an integer between 1 and 10000, inclusive");
     insta::assert_snapshot!(PartNumber::from_index(usize::MAX).unwrap_err(), @"part number \
-        18446744073709551616 is out of range: it must be an integer between 1 and 10000, inclusive");
+        18446744073709551616 is out of range: it must be an integer between 1 and 10000, \
+        inclusive");
     assert_eq!(
         PartNumber::new(10_001),
         Err(PartNumberError::OutOfRange { given: "10001".to_owned() })

@@ -1,4 +1,4 @@
-//! Laws of the part plan for any length and wish, and what it says when there is none.
+//! Laws of the part plan for any length and requested size, and its errors.
 
 use haul_parts::limits::{
     DEFAULT_PART_SIZE_BYTES, GIB, MIB, OBJECT_SIZE_MAX_BYTES, PART_COUNT_MAX, PART_SIZE_MAX_BYTES,
@@ -7,18 +7,20 @@ use haul_parts::limits::{
 use haul_parts::{Limits, PartNumber, PartPlan, PlanError};
 use proptest::prelude::*;
 
-/// Lengths where plans break, if they break: around zero, part sizes, 10,000 parts, and the end.
+/// Lengths at which plans are likely to break: around zero, part sizes, 10,000 parts, and the
+/// maximum.
 fn object_size_bytes() -> impl Strategy<Value = u64> {
     let around = |center: u64| {
         (center.saturating_sub(2))..=(center.saturating_add(2)).min(OBJECT_SIZE_MAX_BYTES)
     };
+    let sizes = [PART_SIZE_MIN_BYTES, DEFAULT_PART_SIZE_BYTES, 64 * MIB, GIB];
     prop_oneof![
         4 => 0..=OBJECT_SIZE_MAX_BYTES,
         2 => 0..=200 * GIB,
         2 => 0..=64 * MIB,
         1 => around(0),
         1 => around(OBJECT_SIZE_MAX_BYTES),
-        1 => (1..=10_000_u64, prop::sample::select(vec![PART_SIZE_MIN_BYTES, DEFAULT_PART_SIZE_BYTES, 64 * MIB, GIB]))
+        1 => (1..=10_000_u64, prop::sample::select(sizes.to_vec()))
             .prop_flat_map(move |(count, size)| around(count * size)),
     ]
 }
@@ -33,7 +35,7 @@ fn wish_bytes() -> impl Strategy<Value = Option<u64>> {
     ]
 }
 
-/// Those of AWS, and those of stores that differ in every field.
+/// The limits of AWS, and those of stores that differ in every field.
 fn limits() -> impl Strategy<Value = Limits> {
     let other = (1..=64 * MIB, 0..=PART_SIZE_MAX_BYTES, 1..=PART_COUNT_MAX, any::<bool>())
         .prop_map(|(part_size_min_bytes, spread, part_count_max, equal_parts)| Limits {
@@ -46,8 +48,8 @@ fn limits() -> impl Strategy<Value = Limits> {
     prop_oneof![Just(Limits::AWS), other]
 }
 
-/// Every byte in exactly one part, all parts but the last equal, numbers from 1 on, all inside the
-/// limits.
+/// Asserts: every byte in exactly one part, all parts but the last equal, numbers from 1 on, all
+/// inside the limits.
 fn assert_lawful(plan: &PartPlan, object_size_bytes: u64, limits: &Limits) {
     assert_eq!(plan.object_size_bytes(), object_size_bytes);
     assert!(plan.part_count() >= 1 && plan.part_count() <= limits.part_count_max);
@@ -85,7 +87,7 @@ proptest! {
     fn without_a_wish_every_object_that_s3_takes_has_a_lawful_plan(size in object_size_bytes()) {
         let plan = PartPlan::new(size, &Limits::AWS, None).unwrap();
         assert_lawful(&plan, size, &Limits::AWS);
-        // The documented default, computed another way.
+        // The documented default, computed in another way.
         let mut expected = DEFAULT_PART_SIZE_BYTES;
         while u128::from(expected) * u128::from(PART_COUNT_MAX) < u128::from(size) {
             expected += MIB;
@@ -120,7 +122,12 @@ proptest! {
                 prop_assert!(fits && Some(part_size_bytes) == wish);
                 prop_assert!(part_size_bytes > limits.part_size_max_bytes);
             }
-            Err(PlanError::TooManyParts { part_size_bytes, part_count, part_size_needed_bytes, .. }) => {
+            Err(PlanError::TooManyParts {
+                part_size_bytes,
+                part_count,
+                part_size_needed_bytes,
+                ..
+            }) => {
                 prop_assert!(fits && Some(part_size_bytes) == wish);
                 prop_assert_eq!(part_count, size.div_ceil(part_size_bytes));
                 prop_assert!(part_count > u64::from(limits.part_count_max));
@@ -131,7 +138,10 @@ proptest! {
     }
 
     #[test]
-    fn nothing_above_the_object_limit_has_a_plan(size in OBJECT_SIZE_MAX_BYTES + 1.., wish in wish_bytes()) {
+    fn nothing_above_the_object_limit_has_a_plan(
+        size in OBJECT_SIZE_MAX_BYTES + 1..,
+        wish in wish_bytes(),
+    ) {
         let error = PartPlan::new(size, &Limits::AWS, wish).unwrap_err();
         prop_assert!(matches!(error, PlanError::ObjectTooLarge { .. }), "{error}");
     }
@@ -173,7 +183,8 @@ fn the_longest_object_takes_every_part_at_its_largest() {
 #[test]
 fn the_journal_form_is_two_numbers() {
     let plan = PartPlan::new(20 * MIB + 1, &Limits::AWS, None).unwrap();
-    insta::assert_snapshot!(serde_json::to_string(&plan).unwrap(), @r#"{"object_size_bytes":20971521,"part_size_bytes":8388608}"#);
+    let json = serde_json::to_string(&plan).unwrap();
+    insta::assert_snapshot!(json, @r#"{"object_size_bytes":20971521,"part_size_bytes":8388608}"#);
 }
 
 #[test]
@@ -193,15 +204,21 @@ fn refusals_name_the_limit_and_what_would_do() {
     insta::assert_snapshot!(refuse(100 * GIB, &Limits::AWS, Some(0)), @"a part size of 0 bytes is \
         too small: the store takes parts of at least 5,242,880 bytes (5 MiB), and an object of \
         this length needs parts of at least 11,534,336 bytes (11 MiB)");
-    insta::assert_snapshot!(refuse(GIB, &Limits::AWS, Some(PART_SIZE_MAX_BYTES + 1)), @"a part size of 5,368,709,121 bytes (about 5.0 GiB) is too large: the store takes parts of at most 5,368,709,120 bytes (5 GiB)");
+    insta::assert_snapshot!(refuse(GIB, &Limits::AWS, Some(PART_SIZE_MAX_BYTES + 1)), @"a part \
+        size of 5,368,709,121 bytes (about 5.0 GiB) is too large: the store takes parts of at \
+        most 5,368,709,120 bytes (5 GiB)");
     insta::assert_snapshot!(refuse(OBJECT_SIZE_MAX_BYTES + 1, &Limits::AWS, None), @"an object of \
         53,687,091,200,001 bytes (about 48.8 TiB) is too large: the store takes at most \
         53,687,091,200,000 bytes (about 48.8 TiB)");
     insta::assert_snapshot!(refuse(1001 * PART_SIZE_MAX_BYTES, &small, None), @"an object of \
         5,374,077,829,120 bytes (about 4.9 TiB) is too large: 1,000 parts of at most 5,368,709,120 \
         bytes (5 GiB) do not hold it");
-    insta::assert_snapshot!(refuse(1, &Limits { part_count_max: 0, ..Limits::AWS }, None), @"limits that allow no part: at most 0 parts of 5,242,880 bytes (5 MiB) to 5,368,709,120 bytes (5 GiB)");
-    insta::assert_snapshot!(refuse(1, &Limits { part_size_max_bytes: MIB, ..Limits::AWS }, None), @"limits that allow no part: at most 10,000 parts of 5,242,880 bytes (5 MiB) to 1,048,576 bytes (1 MiB)");
+    let no_part = Limits { part_count_max: 0, ..Limits::AWS };
+    insta::assert_snapshot!(refuse(1, &no_part, None), @"limits that allow no part: at most 0 \
+        parts of 5,242,880 bytes (5 MiB) to 5,368,709,120 bytes (5 GiB)");
+    let no_size = Limits { part_size_max_bytes: MIB, ..Limits::AWS };
+    insta::assert_snapshot!(refuse(1, &no_size, None), @"limits that allow no part: at most \
+        10,000 parts of 5,242,880 bytes (5 MiB) to 1,048,576 bytes (1 MiB)");
 }
 
 #[test]
@@ -209,6 +226,11 @@ fn a_damaged_record_is_refused() {
     let read = |text| serde_json::from_str::<PartPlan>(text).unwrap_err().to_string();
     insta::assert_snapshot!(read(r#"{"object_size_bytes":1,"part_size_bytes":0}"#), @"a recorded \
         plan has a part size of 0 bytes");
-    insta::assert_snapshot!(read(r#"{"object_size_bytes":10001,"part_size_bytes":1}"#), @"1 byte x 10,001 parts: the store takes at most 10,000 parts; use a part size of at least 2 bytes");
-    insta::assert_snapshot!(read(r#"{"object_size_bytes":18446744073709551615,"part_size_bytes":1}"#), @"1 byte x 18,446,744,073,709,551,615 parts: the store takes at most 10,000 parts; use a part size of at least 1,844,674,407,370,956 bytes (about 1677.7 TiB)");
+    insta::assert_snapshot!(read(r#"{"object_size_bytes":10001,"part_size_bytes":1}"#), @"1 byte \
+        x 10,001 parts: the store takes at most 10,000 parts; use a part size of at least 2 \
+        bytes");
+    let longest = r#"{"object_size_bytes":18446744073709551615,"part_size_bytes":1}"#;
+    insta::assert_snapshot!(read(longest), @"1 byte x 18,446,744,073,709,551,615 parts: the \
+        store takes at most 10,000 parts; use a part size of at least 1,844,674,407,370,956 \
+        bytes (about 1677.7 TiB)");
 }

@@ -109,7 +109,7 @@ pub struct PutOptions {
 /// What an object is copied from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopySource {
-    /// Where.
+    /// The bucket of the source.
     pub bucket: Bucket,
     /// Which key.
     pub key: Key,

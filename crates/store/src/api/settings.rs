@@ -83,13 +83,13 @@ pub enum ObjectOwnership {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PublicAccessBlock {
-    /// `BlockPublicAcls`.
+    /// The `BlockPublicAcls` setting of S3.
     pub block_public_acls: bool,
-    /// `IgnorePublicAcls`.
+    /// The `IgnorePublicAcls` setting of S3.
     pub ignore_public_acls: bool,
-    /// `BlockPublicPolicy`.
+    /// The `BlockPublicPolicy` setting of S3.
     pub block_public_policy: bool,
-    /// `RestrictPublicBuckets`.
+    /// The `RestrictPublicBuckets` setting of S3.
     pub restrict_public_buckets: bool,
 }
 

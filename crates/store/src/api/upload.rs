@@ -112,6 +112,6 @@ pub struct CompleteOptions {
     /// The `N` of a composite checksum that is given as `value-N`: it is compared with the number
     /// of parts.
     pub checksum_part_count: Option<u16>,
-    /// `x-amz-checksum-type`.
+    /// The `x-amz-checksum-type` of the request.
     pub checksum_type: Option<ChecksumType>,
 }

@@ -202,7 +202,9 @@ impl Link {
                 (Ok(End::Stopped), Some(Fault::Stall { .. })) => std::future::pending().await,
                 (Ok(End::Stopped), _) => Ok(Next::Close),
                 // The store closed its side; it may have answered before that.
-                (Err(error), _) if error.kind() != ErrorKind::UnexpectedEof => relay.await.map(|_| Next::Close),
+                (Err(error), _) if error.kind() != ErrorKind::UnexpectedEof => {
+                    relay.await.map(|_| Next::Close)
+                }
                 (Err(error), _) => Err(error),
             },
             // Answered early: what is left of the body would be taken for the next request.

@@ -53,7 +53,7 @@ impl CannedServer {
         self.address
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// The address as a URL: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

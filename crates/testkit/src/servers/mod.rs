@@ -24,7 +24,7 @@ pub use rgw::Rgw;
 /// Where a store answers and with which keys: what a client has to know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
-    /// `http://127.0.0.1:PORT`.
+    /// The address as a URL: `http://127.0.0.1:PORT`.
     pub endpoint: String,
     /// The region that requests are signed for.
     pub region: String,

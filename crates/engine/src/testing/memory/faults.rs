@@ -59,7 +59,7 @@ pub struct Refusal {
     pub status: u16,
     /// S3's code; `None`: an answer without a document, as proxies give.
     pub code: Option<&'static str>,
-    /// `Retry-After`.
+    /// The `Retry-After` header of the response.
     pub retry_after: Option<Duration>,
 }
 
@@ -96,11 +96,11 @@ pub struct Weather {
     pub slow_down: f64,
     /// 500, 502, RequestTimeout.
     pub server_error: f64,
-    /// [`Fault::LoseRequest`].
+    /// The rate of [`Fault::LoseRequest`].
     pub lost_request: f64,
-    /// [`Fault::LoseAnswer`].
+    /// The rate of [`Fault::LoseAnswer`].
     pub lost_answer: f64,
-    /// [`Fault::CutBody`].
+    /// The rate of [`Fault::CutBody`].
     pub cut_body: f64,
     /// [`Fault::Delay`], up to two seconds.
     pub delay: f64,
@@ -112,7 +112,7 @@ pub struct Weather {
     pub flip_in_transit: f64,
     /// [`Fault::FlipAtRest`], of UploadPart.
     pub flip_at_rest: f64,
-    /// [`Fault::Twice`].
+    /// The rate of [`Fault::Twice`].
     pub twice: f64,
     /// [`Fault::LagListing`], of UploadPart.
     pub lagging_listing: f64,
