@@ -46,7 +46,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     if let Some(path) = &options.json {
         std::fs::write(path, report.json()).with_context(|| format!("write {}", path.display()))?;
     }
-    cases.iter().try_for_each(judge)
+    cases.iter().try_for_each(check_goals)
 }
 
 fn measure(
@@ -94,7 +94,7 @@ pub(crate) fn haul(binary: &Path, store: &Store, home: &Path) -> Command {
     command
 }
 
-fn judge(case: &Case) -> Result<()> {
+fn check_goals(case: &Case) -> Result<()> {
     let cpu = |who| best(&case.rows, who).map(Row::cpu_per_gib);
     let (haul, s5cmd) = cpu("haul").zip(cpu("s5cmd")).context("nothing was measured")?;
     let (ratio, peak) = (haul / s5cmd, peak_mib(&case.rows, "haul"));

@@ -37,7 +37,7 @@ struct Entry {
     per_gib_month: f64,
 }
 
-/// The price of one storage class at one place.
+/// The price of one storage class at one location.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Price {
     per_gib_month: f64,
@@ -68,13 +68,16 @@ impl Prices {
 
     /// The price of a class at an endpoint; `None` where it is not known.
     pub(crate) fn of(&self, endpoint: &str, class: Option<&str>) -> Option<Price> {
-        let place = Place::of(endpoint);
-        let class = billed_as(place.provider, class.unwrap_or("STANDARD"));
+        let location = Location::of(endpoint);
+        let class = billed_as(location.provider, class.unwrap_or("STANDARD"));
         self.0.iter().find_map(|table| {
             let entry = table.price.iter().find(|entry| {
-                (entry.provider == place.provider || entry.provider == place.host)
+                (entry.provider == location.provider || entry.provider == location.host)
                     && (entry.regions.is_empty()
-                        || entry.regions.iter().any(|region| Some(region.as_str()) == place.region))
+                        || entry
+                            .regions
+                            .iter()
+                            .any(|region| Some(region.as_str()) == location.region))
                     && entry.class == class
             })?;
             let (currency, as_of) = (table.currency.clone(), table.as_of.clone());
@@ -120,13 +123,13 @@ fn billed_as<'a>(provider: &str, class: &'a str) -> &'a str {
     }
 }
 
-struct Place<'a> {
+struct Location<'a> {
     provider: &'a str,
     host: &'a str,
     region: Option<&'a str>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Location<'a> {
     fn of(endpoint: &'a str) -> Self {
         let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
         let host = rest.split(['/', ':']).next().unwrap_or_default();
@@ -156,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_known_by_its_endpoint() {
+    fn a_location_is_known_by_its_endpoint() {
         let amount = |endpoint: &str, class: Option<&str>| {
             ours().of(endpoint, class).map(|price| price.amount(price.cost(1000 << 30)))
         };

@@ -9,8 +9,8 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use haul::ObjectRef;
 use haul::parts::{Bucket, BucketError, Key, KeyError};
+use haul::{ObjectRef, Subject};
 
 /// Which kind of store an address is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +101,16 @@ impl Scheme {
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.prefix())
+    }
+}
+
+impl Address {
+    /// What errors of the engine call it.
+    pub(crate) fn subject(&self) -> Subject {
+        match self.exact_object() {
+            Ok(object) => object.into(),
+            Err(_) => Subject::Bucket { bucket: self.bucket.clone(), prefix: self.key.clone() },
+        }
     }
 }
 

@@ -155,7 +155,7 @@ mod tests {
                 Some(code),
                 "",
             )),
-            source: Box::new(EngineError::Cancelled { object: "s3://bucket/key".into() }),
+            source: Box::new(EngineError::Cancelled { object: "s3://bucket/key".parse().unwrap() }),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::advice::Advice;
 use crate::journal::JournalError;
 use crate::remote::StoreError;
 use crate::source::{Change, OpenError};
+use crate::subject::Subject;
 
 /// Why an upload or a download did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -99,10 +100,10 @@ pub enum Error {
         name: String,
     },
     /// A request failed for good.
-    #[error("{}", FailedRequest { object, part: *part, attempts: *attempts })]
+    #[error("{}", FailedRequest { subject, part: *part, attempts: *attempts })]
     Store {
-        /// The object it was for.
-        object: String,
+        /// The object, bucket or endpoint that the request was about.
+        subject: Subject,
         /// The part it was for.
         part: Option<PartNumber>,
         /// How many times it was tried.
@@ -159,7 +160,7 @@ pub enum Error {
     #[error("{object}: cancelled; nothing was left at the store")]
     Cancelled {
         /// The object.
-        object: String,
+        object: ObjectRef,
     },
     /// It stopped and can go on: what arrived is kept at the store and remembered here.
     #[error("{object}: paused with {} of it at the store", share(*arrived_bytes, *size_bytes))]
@@ -264,14 +265,14 @@ pub enum Error {
 
 /// "s3://bucket/key, part 7, after 3 attempts": where it failed.
 struct FailedRequest<'a> {
-    object: &'a str,
+    subject: &'a Subject,
     part: Option<PartNumber>,
     attempts: u32,
 }
 
 impl std::fmt::Display for FailedRequest<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.object)?;
+        self.subject.fmt(f)?;
         if let Some(part) = self.part {
             write!(f, ", part {part}")?;
         }
@@ -315,9 +316,9 @@ impl Error {
         }
     }
 
-    /// A store error that concerns a whole bucket or the store itself.
-    pub fn of_store(place: impl Into<String>, source: StoreError) -> Self {
-        Self::Store { object: place.into(), part: None, attempts: 1, source: Box::new(source) }
+    /// The failure of a single request about `subject`, without a part number.
+    pub fn of_store(subject: impl Into<Subject>, source: StoreError) -> Self {
+        Self::Store { subject: subject.into(), part: None, attempts: 1, source: Box::new(source) }
     }
 }
 

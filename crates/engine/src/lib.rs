@@ -106,6 +106,7 @@ pub mod remote;
 pub mod removal;
 pub mod s3;
 pub mod source;
+mod subject;
 pub mod sweep;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -122,6 +123,7 @@ pub use proof::{Proof, ProofCount, WholeProof};
 pub use remote::{ObjectAttributes, Store, StoreError, StoreErrorKind};
 pub use s3::{Addressing, S3Options, S3Store};
 pub use source::{BytesSource, FileSource, Source};
+pub use subject::Subject;
 pub use transfer::copy::{CopyMethod, CopyOptions, CopyProof, CopyReport};
 pub use transfer::download::{DownloadOptions, DownloadReport, DownloadTarget};
 pub use transfer::upload::stream::{DEFAULT_SPOOL_DIR, StreamOptions};

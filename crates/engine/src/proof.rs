@@ -36,7 +36,7 @@ pub(crate) enum Judgement {
 }
 
 /// Judges an answer by what was sent; `md5` if it has been computed already.
-pub(crate) fn judge(
+pub(crate) fn of_answer(
     answer: &UploadedPart,
     sent: Option<&Checksum>,
     md5: Option<&Checksum>,

@@ -22,7 +22,7 @@ use crate::admin::Admin;
 use crate::auth::access::KeyRing;
 use crate::auth::grants::Grant;
 use crate::auth::keys::Credentials;
-use crate::auth::places::Places;
+use crate::auth::request_slots::RequestSlots;
 use crate::body::gather::BlockRoom;
 use crate::body::holding::HeldRoom;
 use crate::error::{Error, GrantsError};
@@ -144,20 +144,20 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
     };
     let (verifier, operations) = s3_services(endpoint.clone(), &options);
     let metrics = Arc::new(Metrics::default());
-    let places = Places::new(options.limits.connections);
+    let slots = RequestSlots::new(options.limits.connections);
     let front = Front {
         verifier,
         operations,
         endpoint: endpoint.clone(),
         domains: Domains::new(&options.domains),
         limits: options.limits.clone(),
-        places: places.clone(),
+        slots: slots.clone(),
         held_room: HeldRoom::new(shares.held_bytes),
         metrics: Arc::clone(&metrics),
     };
     let config = ServeConfig {
         transport,
-        places,
+        slots,
         metrics: Arc::clone(&metrics),
         limits: options.limits.clone(),
     };
@@ -172,9 +172,9 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
         let metrics_of_admin = Arc::new(Metrics::default());
         let connections = options.limits.connections.min(ADMIN_CONNECTIONS_MAX);
         let limits = Limits { connections, ..options.limits };
-        let places = Places::new(connections);
+        let slots = RequestSlots::new(connections);
         let config =
-            ServeConfig { transport: Transport::Plain, places, metrics: metrics_of_admin, limits };
+            ServeConfig { transport: Transport::Plain, slots, metrics: metrics_of_admin, limits };
         let admin = Arc::new(Admin { endpoint, metrics });
         tasks.push(tokio::spawn(connections::serve(listener, admin, config, stopped)));
     }

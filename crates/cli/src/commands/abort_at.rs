@@ -84,7 +84,7 @@ async fn abort(
         }
         None => remove(store.as_ref(), &upload, &RetryPolicy::default())
             .await
-            .map_err(|error| haul::Error::of_store(address.to_string(), error)),
+            .map_err(|error| haul::Error::of_store(address.subject(), error)),
     };
     let freed_bytes = match removal.with_context(context)? {
         Removal::Removed { size_bytes, .. } => size_bytes,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use haul::{CopyOptions, Engine, EngineOptions, Error as EngineError, ObjectAttributes};
+use haul::{CopyOptions, Engine, EngineOptions, Error as EngineError, ObjectAttributes, Subject};
 
 use super::summary::{self, Journey};
 use super::upload::make_bucket_if_promised;
@@ -135,7 +135,7 @@ async fn close(opened: Option<OpenedStore>) {
 /// Whether the source is what failed.
 fn concerns(error: &anyhow::Error, source: &haul::ObjectRef) -> bool {
     match error.downcast_ref::<EngineError>() {
-        Some(EngineError::Store { object, .. }) => *object == source.to_string(),
+        Some(EngineError::Store { subject, .. }) => *subject == Subject::from(source),
         Some(EngineError::ObjectChanged { object, .. }) => object == source,
         _ => false,
     }

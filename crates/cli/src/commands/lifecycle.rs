@@ -138,7 +138,7 @@ fn failed(error: anyhow::Error, what: &LifecycleArgs, endpoint: &str) -> anyhow:
         .into(),
         LifecycleError::Store(error) => {
             let denied = error.kind == StoreErrorKind::AccessDenied;
-            let failed = Err::<(), _>(haul::Error::of_store(shown.clone(), error));
+            let failed = Err::<(), _>(haul::Error::of_store(what.bucket.subject(), error));
             let context = if denied {
                 context.hinting(
                     "the keys need s3:GetLifecycleConfiguration and \

@@ -3,8 +3,8 @@
 //! Printed as it arrives: a bucket of a billion objects needs no more memory than one page of it.
 
 use anyhow::Context;
-use haul::Store;
 use haul::remote::{ListedBucket, ListingEntry, Operation, PageGuard};
+use haul::{Store, Subject};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -48,7 +48,7 @@ pub(crate) async fn run(args: &StoreArgs, what: LsArgs, mode: Mode) -> anyhow::R
 async fn list_buckets(store: &dyn Store, mode: Mode) -> anyhow::Result<Exit> {
     let buckets = noted(mode, super::brief_retry().run(|| store.list_buckets())).await;
     let buckets = buckets
-        .map_err(|error| haul::Error::of_store(store.endpoint(), error))
+        .map_err(|error| haul::Error::of_store(Subject::Endpoint(store.endpoint().into()), error))
         .with_context(|| FailureContext::of("cannot list the buckets").through(store.endpoint()))?;
     for ListedBucket { name, created } in &buckets {
         mode.record(&ListingLine::Bucket { name, created: rfc3339(*created) })?;
@@ -77,7 +77,7 @@ async fn list_objects(
     let retry = super::brief_retry();
     let failed = |error| {
         let action = format!("cannot list {}", visible(&address.to_string()));
-        let error = haul::Error::of_store(address.to_string(), error);
+        let error = haul::Error::of_store(address.subject(), error);
         anyhow::Error::from(error)
             .context(FailureContext::at(action, address).through(store.endpoint()))
     };

@@ -23,7 +23,7 @@ pub(crate) async fn run(args: &StoreArgs, bucket: &Address, mode: Mode) -> anyho
         .through(opened.store.endpoint());
     let made = opened.store.create_bucket(&bucket.bucket).await;
     opened.close().await;
-    made.map_err(|error| haul::Error::of_store(bucket.to_string(), error)).context(context)?;
+    made.map_err(|error| haul::Error::of_store(bucket.subject(), error)).context(context)?;
     mode.event(&Made { bucket: bucket.bucket.to_string() });
     mode.result(&format!("made {bucket}"));
     Ok(Exit::Done)

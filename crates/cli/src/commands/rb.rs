@@ -23,7 +23,7 @@ pub(crate) async fn run(args: &StoreArgs, bucket: &Address, mode: Mode) -> anyho
         .through(opened.store.endpoint());
     let removed = opened.store.delete_bucket(&bucket.bucket).await;
     opened.close().await;
-    removed.map_err(|error| haul::Error::of_store(bucket.to_string(), error)).context(context)?;
+    removed.map_err(|error| haul::Error::of_store(bucket.subject(), error)).context(context)?;
     mode.event(&BucketRemoved { bucket: bucket.bucket.to_string() });
     mode.result(&format!("removed {bucket}"));
     Ok(Exit::Done)

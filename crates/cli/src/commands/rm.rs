@@ -44,7 +44,7 @@ pub(crate) async fn run(args: &StoreArgs, address: &Address, mode: Mode) -> anyh
     let done = remove(opened.store.as_ref(), &object).await;
     opened.close().await;
     let found =
-        done.map_err(|error| haul::Error::of_store(address.to_string(), error)).context(context)?;
+        done.map_err(|error| haul::Error::of_store(address.subject(), error)).context(context)?;
     let existence_checked = match found {
         Found::Object => true,
         Found::NotChecked => false,

@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use haul::Store;
 use haul::parts::Bucket;
 use haul::sweep::{Inventory, InventoryOptions, UnfinishedUpload, Unlisted, inventory};
+use haul::{Store, Subject};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -95,7 +95,9 @@ impl Report<'_> {
     async fn buckets(&self, scheme: Scheme) -> anyhow::Result<Exit> {
         let buckets = noted(self.mode, self.store.list_buckets()).await;
         let buckets = buckets
-            .map_err(|error| haul::Error::of_store(self.store.endpoint(), error))
+            .map_err(|error| {
+                haul::Error::of_store(Subject::Endpoint(self.store.endpoint().into()), error)
+            })
             .with_context(|| {
                 FailureContext::of("cannot list the buckets").through(self.store.endpoint())
             })?;
@@ -157,7 +159,7 @@ pub(super) async fn taken(
     };
     let found = inventory(store, &address.bucket, &address.key, &InventoryOptions::default()).await;
     let found = found
-        .map_err(|error| haul::Error::of_store(address.to_string(), error))
+        .map_err(|error| haul::Error::of_store(address.subject(), error))
         .with_context(context)?;
     if found.exact_key_only && found.uploads.is_empty() && found.unlisted.is_empty() {
         return Err(Ended {

@@ -113,7 +113,7 @@ pub(super) async fn send(
         report.map_err(|error| match error.downcast_ref() {
             // The signal that ended us ended the producer too, and its end was heard first.
             Some(haul::Error::SourceUnreadable { .. }) if interrupts.came() => {
-                haul::Error::Cancelled { object: object.to_string() }.into()
+                haul::Error::Cancelled { object: object.clone() }.into()
             }
             _ => error,
         })

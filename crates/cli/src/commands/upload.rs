@@ -181,9 +181,7 @@ pub(super) async fn make_bucket_if_promised(
             Ok(())
         }
         Err(error) if error.kind == StoreErrorKind::NotImplemented => Ok(()),
-        Err(error) => {
-            Err(haul::Error::of_store(format!("{}{}", address.scheme, address.bucket), error))
-        }
+        Err(error) => Err(haul::Error::of_store(address.bucket.clone(), error)),
         Ok(()) => Ok(()),
     }
 }

@@ -1,10 +1,15 @@
 //! What a person and a program are told.
 
 use anyhow::Context;
+use haul::ObjectRef;
 use haul::parts::UploadId;
 use haul::remote::Operation;
 
 use super::*;
+
+fn at(address: &str) -> ObjectRef {
+    address.parse().unwrap()
+}
 
 fn told(error: EngineError, address: &str) -> String {
     let address = Address::parse(address).unwrap();
@@ -16,7 +21,7 @@ fn told(error: EngineError, address: &str) -> String {
 
 fn refused(status: u16, code: &str, message: &str) -> EngineError {
     EngineError::Store {
-        object: "s3://bucket/video.mov".into(),
+        subject: at("s3://bucket/video.mov").into(),
         part: Some("7".parse().unwrap()),
         attempts: 3,
         source: Box::new(StoreError::answered(Operation::UploadPart, status, Some(code), message)),
@@ -48,7 +53,7 @@ fn of_the_layers_below_the_store_only_the_root_is_told() {
     )
     .with_source(layers);
     insta::assert_snapshot!(
-        told(EngineError::of_store("s3://bucket/a", error), "s3://bucket/a"),
+        told(EngineError::of_store(at("s3://bucket/a"), error), "s3://bucket/a"),
         @r"
     error: cannot upload video.mov to s3://bucket/a
       caused by: UploadPart: the connection broke
@@ -73,7 +78,7 @@ fn what_a_person_asked_for_is_no_error() {
     hint: run the same command again, or haul resume 0e50c57f2f7a; haul abort 0e50c57f2f7a removes what is there
     exit 3, Paused
     ");
-    let cancelled = EngineError::Cancelled { object: "s3://demo/a".into() };
+    let cancelled = EngineError::Cancelled { object: at("s3://demo/a") };
     insta::assert_snapshot!(told(cancelled, "s3://demo/a"), @r"
     interrupted: s3://demo/a: the upload stopped; nothing of it is left at the store
     exit 3, Cancelled
@@ -83,7 +88,7 @@ fn what_a_person_asked_for_is_no_error() {
 #[test]
 fn hints_name_the_persons_own_bucket() {
     insta::assert_snapshot!(
-        told(EngineError::of_store("s3://demo/a", StoreError::answered(Operation::PutObject, 404, Some("NoSuchBucket"), "")), "local://demo/a"),
+        told(EngineError::of_store(at("s3://demo/a"), StoreError::answered(Operation::PutObject, 404, Some("NoSuchBucket"), "")), "local://demo/a"),
         @r"
     error: cannot upload video.mov to local://demo/a
       caused by: PutObject: the store answered 404 NoSuchBucket
@@ -131,7 +136,7 @@ fn every_ending_that_a_script_must_tell_apart_has_its_code() {
         let error = anyhow::Error::from(error).context(FailureContext::of("failed"));
         assert_eq!(Failure::of(&error).exit, expect, "{error:?}");
     };
-    let cancelled = || EngineError::Cancelled { object: object.to_string() };
+    let cancelled = || EngineError::Cancelled { object: object.clone() };
     check(cancelled(), Exit::Interrupted);
     check(
         EngineError::InDoubt {
@@ -155,9 +160,9 @@ fn every_ending_that_a_script_must_tell_apart_has_its_code() {
     check(EngineError::CorruptObject { object, detail: "CRC".into() }, Exit::NotProven);
     check(refused(412, "PreconditionFailed", ""), Exit::Precondition);
     let missing = StoreError::answered(Operation::PutObject, 404, Some("NoSuchKey"), "");
-    check(EngineError::of_store("s3://bucket/key", missing), Exit::Precondition);
+    check(EngineError::of_store(at("s3://bucket/key"), missing), Exit::Precondition);
     let missing = StoreError::answered(Operation::GetObject, 404, Some("NoSuchKey"), "");
-    check(EngineError::of_store("s3://bucket/key", missing), Exit::Failed);
+    check(EngineError::of_store(at("s3://bucket/key"), missing), Exit::Failed);
     check(refused(409, "ConditionalRequestConflict", ""), Exit::Precondition);
     check(refused(500, "InternalError", ""), Exit::Failed);
     check(EngineError::Configuration("no region".into()), Exit::Usage);

@@ -30,6 +30,7 @@ use super::whole::WholeDocuments;
 use super::{Addressing, S3Options, S3Store};
 use crate::error::Error;
 use crate::remote::ObjectRef;
+use crate::subject::Subject;
 
 /// A bucket to resolve addresses with; nothing is asked of it.
 const PROBE_BUCKET: &str = "haul-probe";
@@ -161,7 +162,8 @@ async fn base(config: &Builder) -> Result<(String, bool), Error> {
     let client = aws_sdk_s3::Client::from_conf(config.clone().force_path_style(true).build());
     let object = probe()?;
     let address = Address::resolve(&client, &object).await;
-    let address = address.map_err(|error| Error::of_store("the store", error))?;
+    let address = address
+        .map_err(|error| Error::of_store(Subject::Endpoint("the store".to_owned()), error))?;
     let base = address.base(&object).ok_or_else(|| {
         Error::Configuration(format!("{} does not take a bucket in its path", address.origin()))
     })?;

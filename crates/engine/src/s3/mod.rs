@@ -55,7 +55,7 @@ use clock::Clock;
 use credentials::CredentialCache;
 use data::DataPlane;
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use data::judge;
+pub(crate) use data::check_answer;
 pub use location::{Location, normalised};
 pub use options::{Addressing, Environment, S3Options, StaticCredentials};
 use profile::KnownProfile;

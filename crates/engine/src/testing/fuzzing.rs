@@ -45,7 +45,7 @@ pub fn answer(input: &[u8]) -> bool {
         response = response.header(name, value);
     }
     let Ok(response) = response.body(()) else { return false };
-    crate::s3::judge(response.into_parts().0, body.to_vec().into());
+    crate::s3::check_answer(response.into_parts().0, body.to_vec().into());
     true
 }
 

@@ -150,7 +150,7 @@ impl S3Access for KeyRing {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let caller = Caller::of(cx.extensions_mut()).cloned();
         let requester = cx.extensions_mut().get::<Requester>();
-        if requester.is_some_and(|requester| !requester.has_place()) && self.is_shared() {
+        if requester.is_some_and(|requester| !requester.has_slot()) && self.is_shared() {
             return Err(Refusal::new(S3ErrorCode::SlowDown).into());
         }
         let operation = cx.s3_op().name();

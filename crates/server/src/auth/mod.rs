@@ -6,6 +6,6 @@ pub(crate) mod grants;
 pub(crate) mod keys;
 pub(crate) mod mismatch;
 pub(crate) mod owner;
-pub(crate) mod places;
+pub(crate) mod request_slots;
 pub(crate) mod requester;
 pub(crate) mod version_2;

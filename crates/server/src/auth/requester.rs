@@ -2,42 +2,42 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::auth::places::{Place, Places};
+use crate::auth::request_slots::{RequestSlot, RequestSlots};
 
 /// Access key id of a requester; empty for one without a signature.
-pub(crate) type KeyPair = Arc<str>;
+pub(crate) type AccessKeyId = Arc<str>;
 
-/// Key pair that signed a request, known once the signature is verified, and its place. All clones
-/// are of one request; the place is given back with the last of them.
+/// Key pair that signed a request, known once the signature is verified, and its slot. All clones
+/// are of one request; the slot is given back with the last of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Requester {
-    places: Places,
-    known: Arc<OnceLock<(KeyPair, Option<Place>)>>,
+    slots: RequestSlots,
+    known: Arc<OnceLock<(AccessKeyId, Option<RequestSlot>)>>,
 }
 
 impl Requester {
     /// Of a request that is yet to be verified.
-    pub(crate) fn new(places: &Places) -> Self {
-        Self { places: places.clone(), known: Arc::default() }
+    pub(crate) fn new(slots: &RequestSlots) -> Self {
+        Self { slots: slots.clone(), known: Arc::default() }
     }
 
-    /// Records whose request it is, and takes a place for it if there is one. The first call
+    /// Records whose request it is, and takes a slot for it if there is one. The first call
     /// counts.
     pub(crate) fn identify(&self, access_key_id: &str) {
         self.known.get_or_init(|| {
-            let key_pair: KeyPair = access_key_id.into();
-            let place = self.places.take(&key_pair);
-            (key_pair, place)
+            let access_key_id: AccessKeyId = access_key_id.into();
+            let slot = self.slots.take(&access_key_id);
+            (access_key_id, slot)
         });
     }
 
-    /// Whether it has a place, as every request has whose key pair is not known.
-    pub(crate) fn has_place(&self) -> bool {
-        self.known.get().is_none_or(|(_, place)| place.is_some())
+    /// Whether it has a slot, as every request has whose key pair is not known.
+    pub(crate) fn has_slot(&self) -> bool {
+        self.known.get().is_none_or(|(_, slot)| slot.is_some())
     }
 
     /// The key pair, or the one that all without a signature share.
-    pub(crate) fn key_pair(&self) -> KeyPair {
-        self.known.get().map(|(key_pair, _)| Arc::clone(key_pair)).unwrap_or_default()
+    pub(crate) fn access_key_id(&self) -> AccessKeyId {
+        self.known.get().map(|(access_key_id, _)| Arc::clone(access_key_id)).unwrap_or_default()
     }
 }

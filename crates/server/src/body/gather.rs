@@ -16,7 +16,7 @@ use s3s::dto::StreamingBlob;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::answer::refusal::Refusal;
-use crate::auth::requester::KeyPair;
+use crate::auth::requester::AccessKeyId;
 use crate::body::receive::{broken, wrong_length};
 use crate::body::room::{Room, Taken};
 
@@ -62,13 +62,13 @@ pub(super) struct Gathering {
     piece: Bytes,
     left: u64,
     blocks: BlockRoom,
-    key_pair: KeyPair,
+    access_key_id: AccessKeyId,
     /// Whether the last block was filled in time.
     is_quick: bool,
 }
 
 impl Gathering {
-    pub(super) fn new(source: Source, blocks: BlockRoom, key_pair: KeyPair) -> Self {
+    pub(super) fn new(source: Source, blocks: BlockRoom, access_key_id: AccessKeyId) -> Self {
         let Source { body, length_bytes, claimed_sha256 } = source;
         Self {
             body,
@@ -76,7 +76,7 @@ impl Gathering {
             piece: Bytes::new(),
             left: length_bytes,
             blocks,
-            key_pair,
+            access_key_id,
             is_quick: false,
         }
     }
@@ -140,7 +140,7 @@ impl Gathering {
         if !self.is_quick {
             return None;
         }
-        timeout(ROOM_TIME, self.blocks.room.take(&self.key_pair, BLOCK_BYTES)).await.ok()
+        timeout(ROOM_TIME, self.blocks.room.take(&self.access_key_id, BLOCK_BYTES)).await.ok()
     }
 
     /// Waits until there are bytes; false at the end of the body. Nothing is lost when it is

@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
 use super::room::{ALLOWANCE_BYTES, Room, Take, Taken};
-use crate::auth::requester::KeyPair;
+use crate::auth::requester::AccessKeyId;
 
 /// How long a request waits for room before others have to make way, and then before more have to.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -48,7 +48,7 @@ struct Holders {
 
 #[derive(Debug)]
 struct Holder {
-    key_pair: KeyPair,
+    access_key_id: AccessKeyId,
     announced_bytes: usize,
     bytes: usize,
     /// When it had sent [`BUSY_BYTES`] the last time.
@@ -76,7 +76,7 @@ impl HeldRoom {
             // One that does not say how much comes counts as one that needs all.
             announced_bytes: announced_bytes.min(self.room_bytes),
             number: None,
-            key_pair: KeyPair::default(),
+            access_key_id: AccessKeyId::default(),
             allowed_bytes: 0,
             taken: None,
             asking: None,
@@ -162,11 +162,11 @@ impl Holders {
 
     /// By key pair, those who may have to make way: if all wait, any holder, otherwise the idle
     /// ones.
-    fn candidates(&self, all_wait: bool, now: Instant) -> BTreeMap<KeyPair, Pair> {
-        let mut pairs: BTreeMap<KeyPair, Pair> = BTreeMap::new();
+    fn candidates(&self, all_wait: bool, now: Instant) -> BTreeMap<AccessKeyId, Pair> {
+        let mut pairs: BTreeMap<AccessKeyId, Pair> = BTreeMap::new();
         let holding = |(_, holder): &(&u64, &Holder)| holder.bytes > 0 && !holder.displaced;
         for (number, holder) in self.by_number.iter().filter(holding) {
-            let pair = pairs.entry(Arc::clone(&holder.key_pair)).or_default();
+            let pair = pairs.entry(Arc::clone(&holder.access_key_id)).or_default();
             pair.held_bytes += holder.bytes;
             if all_wait {
                 let (announced_bytes, number) = (holder.announced_bytes, Reverse(*number));
@@ -189,7 +189,7 @@ pub(crate) struct Holding {
     announced_bytes: usize,
     /// Among the holders, once it is one.
     number: Option<u64>,
-    key_pair: KeyPair,
+    access_key_id: AccessKeyId,
     allowed_bytes: usize,
     taken: Option<Taken>,
     asking: Option<Take>,
@@ -201,7 +201,7 @@ impl Holding {
     /// ready.
     pub(crate) fn poll_take(
         &mut self,
-        key_pair: &KeyPair,
+        access_key_id: &AccessKeyId,
         bytes: usize,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Displaced>> {
@@ -209,13 +209,13 @@ impl Holding {
             self.allowed_bytes += bytes;
             return Poll::Ready(Ok(()));
         }
-        self.key_pair = Arc::clone(key_pair);
+        self.access_key_id = Arc::clone(access_key_id);
         if self.poll_displaced(cx).is_ready() {
             return Poll::Ready(Err(Displaced));
         }
         let own_bytes = self.taken.as_ref().map_or(0, Taken::bytes);
         let asking = self.asking.get_or_insert_with(|| {
-            self.room.room.take_more(key_pair, own_bytes, bytes, self.announced_bytes)
+            self.room.room.take_more(access_key_id, own_bytes, bytes, self.announced_bytes)
         });
         if let Poll::Ready(more) = Pin::new(asking).poll(cx) {
             self.asking = None;
@@ -277,13 +277,13 @@ impl Holding {
     /// Changes what the list says of this request.
     fn record(&mut self, change: impl FnOnce(&mut Holder)) {
         let mut holders = self.room.holders();
-        let (key_pair, announced_bytes) = (&self.key_pair, self.announced_bytes);
+        let (access_key_id, announced_bytes) = (&self.access_key_id, self.announced_bytes);
         let number = *self.number.get_or_insert_with(|| {
             holders.next_number += 1;
             holders.next_number
         });
         change(holders.by_number.entry(number).or_insert_with(|| Holder {
-            key_pair: Arc::clone(key_pair),
+            access_key_id: Arc::clone(access_key_id),
             announced_bytes,
             bytes: 0,
             busy: Instant::now(),
@@ -314,9 +314,13 @@ mod tests {
 
     use super::*;
 
-    async fn take(holding: &mut Holding, key_pair: &str, bytes: usize) -> Result<(), Displaced> {
-        let key_pair = key_pair.into();
-        poll_fn(|cx| holding.poll_take(&key_pair, bytes, cx)).await
+    async fn take(
+        holding: &mut Holding,
+        access_key_id: &str,
+        bytes: usize,
+    ) -> Result<(), Displaced> {
+        let access_key_id = access_key_id.into();
+        poll_fn(|cx| holding.poll_take(&access_key_id, bytes, cx)).await
     }
 
     fn is_displaced(holding: &mut Holding) -> bool {
@@ -326,12 +330,12 @@ mod tests {
     /// Holders of `bytes` each, the earlier one idle for longer.
     async fn holders<const N: usize>(
         room: &HeldRoom,
-        key_pair: &str,
+        access_key_id: &str,
         bytes: usize,
     ) -> [Holding; N] {
         let mut all = [(); N].map(|()| room.holding(bytes));
         for holding in &mut all {
-            take(holding, key_pair, bytes).await.unwrap();
+            take(holding, access_key_id, bytes).await.unwrap();
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         all
@@ -370,10 +374,13 @@ mod tests {
         let room = HeldRoom::new(600_000);
         let [first, second, third, mut fourth] = holders::<4>(&room, "one", 100_000).await;
         let mut waiting = [(); 2].map(|()| room.holding(250_000));
-        let key_pair: KeyPair = "waiting".into();
+        let access_key_id: AccessKeyId = "waiting".into();
         let mut poll = |at: usize| {
-            let asked =
-                waiting[at].poll_take(&key_pair, 250_000, &mut Context::from_waker(Waker::noop()));
+            let asked = waiting[at].poll_take(
+                &access_key_id,
+                250_000,
+                &mut Context::from_waker(Waker::noop()),
+            );
             assert!(asked.is_pending());
         };
         poll(0);
@@ -404,10 +411,10 @@ mod tests {
         let room = HeldRoom::new(1_000_000);
         let (mut busy, mut waiting) = (room.holding(500_000), room.holding(900_000));
         take(&mut busy, "one", 500_000).await.unwrap();
-        let key_pair = "two".into();
+        let access_key_id = "two".into();
         for _ in 0..20 {
             let asked =
-                waiting.poll_take(&key_pair, 900_000, &mut Context::from_waker(Waker::noop()));
+                waiting.poll_take(&access_key_id, 900_000, &mut Context::from_waker(Waker::noop()));
             assert!(asked.is_pending());
             tokio::time::advance(Duration::from_millis(200)).await;
             busy.progress(BUSY_BYTES);
@@ -446,9 +453,9 @@ mod tests {
         let started = Instant::now();
         let mut refused = [false; 5];
         while started.elapsed() < 2 * PATIENCE {
-            let key_pair: KeyPair = at.to_string().into();
+            let access_key_id: AccessKeyId = at.to_string().into();
             let asked =
-                all[at].poll_take(&key_pair, 100_000, &mut Context::from_waker(Waker::noop()));
+                all[at].poll_take(&access_key_id, 100_000, &mut Context::from_waker(Waker::noop()));
             refused[at] |= asked == Poll::Ready(Err(Displaced));
             at = (at + 1) % all.len();
             tokio::time::advance(Duration::from_millis(5)).await;

@@ -62,8 +62,8 @@ pub(crate) async fn receive(
         length_bytes: declared,
         claimed_sha256: payload_hash::claimed(arriving.headers),
     };
-    let key_pair = arriving.requester.map(Requester::key_pair).unwrap_or_default();
-    let gathering = Gathering::new(source, blocks.clone(), key_pair);
+    let access_key_id = arriving.requester.map(Requester::access_key_id).unwrap_or_default();
+    let gathering = Gathering::new(source, blocks.clone(), access_key_id);
     let writer = write_all(gathering, writer).await?;
     let checksum = arriving.integrity.checksum(arriving.trailers)?;
     let staged = store_call(move || writer.finish()).await?;

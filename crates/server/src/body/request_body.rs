@@ -199,7 +199,7 @@ impl RequestBody {
     /// Takes room for bytes that came, if what is behind us holds them.
     fn take_room(&mut self, bytes: usize, cx: &mut Context<'_>) -> Poll<Result<(), Displaced>> {
         match self.holding.as_mut() {
-            Some(holding) => holding.poll_take(&self.requester.key_pair(), bytes, cx),
+            Some(holding) => holding.poll_take(&self.requester.access_key_id(), bytes, cx),
             None => Poll::Ready(Ok(())),
         }
     }

@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::auth::requester::KeyPair;
+use crate::auth::requester::AccessKeyId;
 
 /// What every request may hold without asking: so much that most documents, and senders of any
 /// patience, never wait.
@@ -32,7 +32,7 @@ pub(crate) struct Room {
 #[derive(Debug)]
 struct RoomState {
     free_bytes: usize,
-    held_bytes: HashMap<KeyPair, usize>,
+    held_bytes: HashMap<AccessKeyId, usize>,
     queue: VecDeque<Asking>,
     next_number: u64,
 }
@@ -48,7 +48,7 @@ struct Asking {
 
 #[derive(Clone, Debug)]
 struct Want {
-    key_pair: KeyPair,
+    access_key_id: AccessKeyId,
     bytes: usize,
     /// What the same request holds already.
     own_bytes: usize,
@@ -69,28 +69,33 @@ impl Room {
     }
 
     /// Takes room if there is some and nobody waits for it.
-    pub(crate) fn try_take(&self, key_pair: &KeyPair, bytes: usize) -> Option<Taken> {
-        let want =
-            Want { key_pair: Arc::clone(key_pair), bytes, own_bytes: 0, announced_bytes: bytes };
+    pub(crate) fn try_take(&self, access_key_id: &AccessKeyId, bytes: usize) -> Option<Taken> {
+        let want = Want {
+            access_key_id: Arc::clone(access_key_id),
+            bytes,
+            own_bytes: 0,
+            announced_bytes: bytes,
+        };
         let mut state = self.state();
         (state.queue.is_empty() && state.grant(&want)).then(|| Taken { room: self.clone(), want })
     }
 
     /// Waits for room, in the order of coming among those whose share allows it.
-    pub(crate) fn take(&self, key_pair: &KeyPair, bytes: usize) -> Take {
-        self.take_more(key_pair, 0, bytes, bytes)
+    pub(crate) fn take(&self, access_key_id: &AccessKeyId, bytes: usize) -> Take {
+        self.take_more(access_key_id, 0, bytes, bytes)
     }
 
     /// The same for a request that holds `own_bytes` already and may come to `announced_bytes`:
     /// those that announced less go first. The only request of its key pair may hold all there is.
     pub(crate) fn take_more(
         &self,
-        key_pair: &KeyPair,
+        access_key_id: &AccessKeyId,
         own_bytes: usize,
         bytes: usize,
         announced_bytes: usize,
     ) -> Take {
-        let want = Want { key_pair: Arc::clone(key_pair), bytes, own_bytes, announced_bytes };
+        let want =
+            Want { access_key_id: Arc::clone(access_key_id), bytes, own_bytes, announced_bytes };
         Take { room: self.clone(), want, number: None }
     }
 
@@ -102,23 +107,23 @@ impl Room {
 impl RoomState {
     /// Takes what is wanted if it fits.
     fn grant(&mut self, want: &Want) -> bool {
-        let held = self.held_bytes.get(&want.key_pair).copied().unwrap_or(0);
+        let held = self.held_bytes.get(&want.access_key_id).copied().unwrap_or(0);
         let Some(left) = self.free_bytes.checked_sub(want.bytes) else { return false };
         let is_only_one = held == want.own_bytes;
         if !is_only_one && held + want.bytes > left.saturating_mul(SHARE) {
             return false;
         }
         self.free_bytes = left;
-        self.held_bytes.insert(Arc::clone(&want.key_pair), held + want.bytes);
+        self.held_bytes.insert(Arc::clone(&want.access_key_id), held + want.bytes);
         true
     }
 
-    fn give_back(&mut self, key_pair: &KeyPair, bytes: usize) {
+    fn give_back(&mut self, access_key_id: &AccessKeyId, bytes: usize) {
         self.free_bytes += bytes;
-        if let Some(held) = self.held_bytes.get_mut(key_pair) {
+        if let Some(held) = self.held_bytes.get_mut(access_key_id) {
             *held -= bytes;
             if *held == 0 {
-                self.held_bytes.remove(key_pair);
+                self.held_bytes.remove(access_key_id);
             }
         }
         let mut queue = std::mem::take(&mut self.queue);
@@ -205,7 +210,7 @@ impl Drop for Take {
             return;
         };
         if state.queue.remove(at).is_some_and(|asking| asking.granted) {
-            state.give_back(&self.want.key_pair, self.want.bytes);
+            state.give_back(&self.want.access_key_id, self.want.bytes);
         }
     }
 }
@@ -232,7 +237,7 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         if self.want.bytes > 0 {
-            self.room.state().give_back(&self.want.key_pair, self.want.bytes);
+            self.room.state().give_back(&self.want.access_key_id, self.want.bytes);
         }
     }
 }
@@ -243,8 +248,8 @@ mod tests {
 
     use super::*;
 
-    fn held(room: &Room, key_pair: &KeyPair, bytes: usize) -> Vec<Taken> {
-        std::iter::from_fn(|| room.try_take(key_pair, bytes)).collect()
+    fn held(room: &Room, access_key_id: &AccessKeyId, bytes: usize) -> Vec<Taken> {
+        std::iter::from_fn(|| room.try_take(access_key_id, bytes)).collect()
     }
 
     #[test]
@@ -264,27 +269,27 @@ mod tests {
     #[test]
     fn the_only_request_of_its_key_pair_may_hold_all() {
         let room = Room::new(10);
-        let key_pair = KeyPair::default();
-        let mut taken = room.try_take(&key_pair, 9).unwrap();
-        assert!(room.try_take(&key_pair, 1).is_none(), "another request of it");
-        taken.absorb(room.take_more(&key_pair, 9, 1, 10).now_or_never().unwrap());
+        let access_key_id = AccessKeyId::default();
+        let mut taken = room.try_take(&access_key_id, 9).unwrap();
+        assert!(room.try_take(&access_key_id, 1).is_none(), "another request of it");
+        taken.absorb(room.take_more(&access_key_id, 9, 1, 10).now_or_never().unwrap());
         assert_eq!(taken.bytes(), 10);
         assert!(
-            room.take_more(&key_pair, 10, 1, 11).now_or_never().is_none(),
+            room.take_more(&access_key_id, 10, 1, 11).now_or_never().is_none(),
             "more than there is"
         );
         drop(taken);
-        assert!(room.try_take(&key_pair, 10).is_some());
+        assert!(room.try_take(&access_key_id, 10).is_some());
     }
 
     #[test]
     fn who_announced_less_goes_first() {
         let room = Room::new(10);
-        let key_pair = KeyPair::default();
-        let some = room.try_take(&key_pair, 2).unwrap();
+        let access_key_id = AccessKeyId::default();
+        let some = room.try_take(&access_key_id, 2).unwrap();
         let _other = room.try_take(&"other".into(), 8).unwrap();
-        let mut large = room.take_more(&key_pair, 0, 2, 6);
-        let mut small = room.take_more(&key_pair, 0, 2, 3);
+        let mut large = room.take_more(&access_key_id, 0, 2, 6);
+        let mut small = room.take_more(&access_key_id, 0, 2, 3);
         assert!((&mut large).now_or_never().is_none());
         assert!((&mut small).now_or_never().is_none());
         drop(some);

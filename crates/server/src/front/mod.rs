@@ -30,7 +30,7 @@ use crate::answer::error_document::{self, RequestLabel};
 use crate::answer::overrides::StatusOverride;
 use crate::answer::refusal::Refusal;
 use crate::answer::xml_characters;
-use crate::auth::places::Places;
+use crate::auth::request_slots::RequestSlots;
 use crate::auth::requester::Requester;
 use crate::auth::{mismatch, version_2};
 use crate::body::aws_chunked::Chunks;
@@ -60,7 +60,7 @@ pub(crate) struct Front {
     pub(crate) endpoint: Endpoint,
     pub(crate) domains: Domains,
     pub(crate) limits: Limits,
-    pub(crate) places: Places,
+    pub(crate) slots: RequestSlots,
     /// For documents, which `s3s` reads whole, and signed chunks, which it holds until their
     /// signature is checked.
     pub(crate) held_room: HeldRoom,
@@ -117,7 +117,7 @@ impl Front {
     ) -> Response<Body> {
         let target = self.domains.target(&parts);
         let cors = cors::headers(&self.endpoint, &parts, &target).await;
-        let requester = Requester::new(&self.places);
+        let requester = Requester::new(&self.slots);
         parts.extensions.insert(requester.clone());
         let mut body = self.guard_body(&parts, incoming, requester);
         // Both end with this function: what was read of a document lives until it is answered.
@@ -155,9 +155,9 @@ impl Front {
         };
         let mut response = xml_characters::refer(response);
         response.headers_mut().extend(cors);
-        // A connection that is kept without a request would hold its place while others wait for
+        // A connection that is kept without a request would hold its slot while others wait for
         // one.
-        if fate.is_left_unread() || self.places.are_all_taken() {
+        if fate.is_left_unread() || self.slots.are_all_taken() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

@@ -34,7 +34,7 @@ fn front(store: Store, limits: &Limits, metrics: &Arc<Metrics>) -> Front {
         endpoint,
         domains: Domains::new(&[]),
         limits: limits.clone(),
-        places: Places::new(8),
+        slots: RequestSlots::new(8),
         held_room: HeldRoom::new(1),
         metrics: Arc::clone(metrics),
     }
@@ -50,9 +50,9 @@ async fn a_panic_is_answered_500_and_counted_and_the_connection_stays() {
     let front = Arc::new(front(store, &limits, &metrics));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let places = Places::new(8);
+    let slots = RequestSlots::new(8);
     let config =
-        ServeConfig { transport: Transport::Plain, places, metrics: Arc::clone(&metrics), limits };
+        ServeConfig { transport: Transport::Plain, slots, metrics: Arc::clone(&metrics), limits };
     let (_stop, stopped) = watch::channel(());
     tokio::spawn(connections::serve(listener, front, config, stopped));
 

@@ -23,7 +23,7 @@ use s3s::stream::{ByteStream, RemainingLength};
 use tokio::task::JoinHandle;
 
 use crate::answer::refusal::Refusal;
-use crate::auth::requester::KeyPair;
+use crate::auth::requester::AccessKeyId;
 use crate::auth::requester::Requester;
 use crate::body::room::{Room, Taken};
 
@@ -69,7 +69,7 @@ pub(crate) async fn object_stream(
         state: ReadState::Done,
         left,
         sends: sends.clone(),
-        key_pair: requester.as_ref().map(Requester::key_pair).unwrap_or_default(),
+        access_key_id: requester.as_ref().map(Requester::access_key_id).unwrap_or_default(),
         small: Arc::default(),
         _requester: requester,
     };
@@ -97,9 +97,9 @@ struct ObjectStream {
     state: ReadState,
     left: u64,
     sends: SendRoom,
-    key_pair: KeyPair,
+    access_key_id: AccessKeyId,
     small: Arc<SmallBlock>,
-    /// The request takes its place until all is sent.
+    /// The request takes its slot until all is sent.
     _requester: Option<Requester>,
 }
 
@@ -165,7 +165,7 @@ impl ObjectStream {
 
     fn block(&self, left: u64) -> Option<SendBlock> {
         let wanted = usize::try_from(left).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
-        if let Some(taken) = self.sends.room.try_take(&self.key_pair, wanted) {
+        if let Some(taken) = self.sends.room.try_take(&self.access_key_id, wanted) {
             let source = BlockSource::Room(self.sends.clone(), taken);
             return Some(SendBlock { memory: self.sends.memory(), filled: wanted, source });
         }

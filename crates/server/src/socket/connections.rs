@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::auth::places::Places;
+use crate::auth::request_slots::RequestSlots;
 use crate::metrics::Metrics;
 use crate::options::Limits;
 use crate::socket::interim::Interim;
@@ -54,7 +54,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
 #[derive(Clone)]
 pub(crate) struct ServeConfig {
     pub(crate) transport: Transport,
-    pub(crate) places: Places,
+    pub(crate) slots: RequestSlots,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
 }
@@ -67,7 +67,7 @@ pub(crate) async fn serve<A: Handler>(
     mut stop: watch::Receiver<()>,
 ) {
     let limits = &config.limits;
-    let permits = Arc::clone(config.places.connections());
+    let permits = Arc::clone(config.slots.connections());
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     loop {
@@ -113,7 +113,7 @@ async fn one<A: Handler>(
     config: ServeConfig,
     watcher: Watcher,
 ) -> Result<(), String> {
-    let ServeConfig { transport, metrics, limits, places: _ } = config;
+    let ServeConfig { transport, metrics, limits, slots: _ } = config;
     let _open = Open::new(&metrics);
     let stream = transport
         .connect(stream, limits.header_timeout)

@@ -40,7 +40,7 @@ struct Senders {
 
 /// What a sender sends after the head of its request.
 #[derive(Clone)]
-struct Manner {
+struct Rhythm {
     at_once: Arc<Vec<u8>>,
     every_100_ms: usize,
 }
@@ -50,24 +50,24 @@ impl Senders {
     async fn start(
         f: &Fixture,
         request: impl Fn(usize) -> Request,
-        manner: Manner,
+        rhythm: Rhythm,
         received: usize,
     ) -> Self {
         let mut senders = Self { tasks: JoinSet::new(), ended: Arc::default() };
         let before = metric(f, "haul_received_bytes_total").await;
         for number in 0..SENDERS {
             let (head, address) = (request(number).sign().head, f.client.address);
-            let (manner, ended) = (manner.clone(), Arc::clone(&senders.ended));
+            let (rhythm, ended) = (rhythm.clone(), Arc::clone(&senders.ended));
             senders.tasks.spawn(async move {
                 let stream = TcpStream::connect(address).await.unwrap();
                 let (mut from, mut to) = stream.into_split();
                 let send = async {
                     to.write_all(head.as_bytes()).await?;
-                    to.write_all(&manner.at_once).await?;
+                    to.write_all(&rhythm.at_once).await?;
                     let mut ticks = tokio::time::interval(Duration::from_millis(100));
                     loop {
                         ticks.tick().await;
-                        to.write_all(&vec![b'x'; manner.every_100_ms]).await?;
+                        to.write_all(&vec![b'x'; rhythm.every_100_ms]).await?;
                     }
                 };
                 let mut answer = Vec::new();
@@ -127,8 +127,8 @@ async fn fast_put(f: &Fixture) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_is_not_held_up_by_80_of_40_bytes_per_second() {
     let f = fixture().await;
-    let manner = Manner { at_once: Arc::default(), every_100_ms: 4 };
-    let senders = Senders::start(&f, |number| put(&f, number), manner, 10 * SENDERS);
+    let rhythm = Rhythm { at_once: Arc::default(), every_100_ms: 4 };
+    let senders = Senders::start(&f, |number| put(&f, number), rhythm, 10 * SENDERS);
     assert_held_up_by_nobody(|| fast_put(&f), senders).await;
 }
 
@@ -136,8 +136,8 @@ async fn an_upload_is_not_held_up_by_80_of_40_bytes_per_second() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_is_not_held_up_by_80_of_100_kilobytes_per_second() {
     let f = fixture().await;
-    let manner = Manner { at_once: Arc::default(), every_100_ms: 10_000 };
-    let senders = Senders::start(&f, |number| put(&f, number), manner, 50_000 * SENDERS);
+    let rhythm = Rhythm { at_once: Arc::default(), every_100_ms: 10_000 };
+    let senders = Senders::start(&f, |number| put(&f, number), rhythm, 50_000 * SENDERS);
     let senders = assert_held_up_by_nobody(|| fast_put(&f), senders).await;
     assert_eq!(senders.ended(), 0, "honest uploads were cut off");
 }
@@ -146,8 +146,8 @@ async fn an_upload_is_not_held_up_by_80_of_100_kilobytes_per_second() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_is_not_held_up_by_80_that_stopped_in_a_block() {
     let f = fixture().await;
-    let manner = Manner { at_once: Arc::new(bytes(1_500_000)), every_100_ms: 0 };
-    let senders = Senders::start(&f, |number| put(&f, number), manner, 1_500_000 * SENDERS);
+    let rhythm = Rhythm { at_once: Arc::new(bytes(1_500_000)), every_100_ms: 0 };
+    let senders = Senders::start(&f, |number| put(&f, number), rhythm, 1_500_000 * SENDERS);
     assert_held_up_by_nobody(|| fast_put(&f), senders).await;
 }
 
@@ -166,7 +166,7 @@ async fn an_upload_is_not_held_up_by_a_presigned_url_opened_80_times() {
         }
     };
     let senders =
-        Senders::start(&f, presigned, Manner { at_once: Arc::default(), every_100_ms: 0 }, 0);
+        Senders::start(&f, presigned, Rhythm { at_once: Arc::default(), every_100_ms: 0 }, 0);
     assert_held_up_by_nobody(|| fast_put(&f), senders).await;
 }
 
@@ -187,8 +187,8 @@ async fn signed_chunks_are_not_held_up_by_80_that_hold_theirs_back() {
     // All but the end of a chunk: 40 MB together, which is more than is held.
     let mut at_once = format!("7d000;chunk-signature={}\r\n", "0".repeat(64)).into_bytes();
     at_once.resize(at_once.len() + 500_000, b'x');
-    let manner = Manner { at_once: Arc::new(at_once), every_100_ms: 0 };
-    let senders = Senders::start(&f, request, manner, 20_000_000);
+    let rhythm = Rhythm { at_once: Arc::new(at_once), every_100_ms: 0 };
+    let senders = Senders::start(&f, request, rhythm, 20_000_000);
     assert_held_up_by_nobody(fast, senders).await;
 }
 
@@ -203,8 +203,8 @@ async fn a_document_is_not_held_up_by_80_that_hold_theirs_back() {
     };
     let request =
         |_| f.client.request("POST", "/bkt?delete").payload(UNSIGNED).content_length(6_200_000);
-    let manner = Manner { at_once: Arc::new(vec![b' '; 6_199_999]), every_100_ms: 0 };
-    let senders = Senders::start(&f, request, manner, 20_000_000);
+    let rhythm = Rhythm { at_once: Arc::new(vec![b' '; 6_199_999]), every_100_ms: 0 };
+    let senders = Senders::start(&f, request, rhythm, 20_000_000);
     let senders = assert_held_up_by_nobody(fast, senders).await;
     assert!(senders.ended() > 0, "none made way");
     // A small one needs no room at all.

@@ -80,7 +80,7 @@ impl Answer {
 /// Reads an answer that no store sent: whatever it says, it is an answer with an ETag or an error
 /// that names the status.
 #[cfg(any(test, feature = "testing"))]
-pub(crate) fn judge(head: Parts, body: Bytes) {
+pub(crate) fn check_answer(head: Parts, body: Bytes) {
     let (status, succeeded) = (head.status, head.status.is_success());
     let answer = Answer::new(head, body);
     match answer.uploaded(Operation::UploadPart, Some(ChecksumAlgorithm::Crc64Nvme)) {

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use self::address::Address;
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use self::answer::judge;
+pub(crate) use self::answer::check_answer;
 use self::pool::ConnectionPool;
 use self::request::DataRequest;
 use super::S3Options;

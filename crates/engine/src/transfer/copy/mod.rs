@@ -270,5 +270,5 @@ fn is_unsupported(error: &Error) -> bool {
 }
 
 fn cancelled(context: &Context) -> Error {
-    Error::Cancelled { object: context.target.to_string() }
+    Error::Cancelled { object: context.target.clone() }
 }

@@ -309,8 +309,8 @@ impl Copying<'_> {
     }
 
     fn failed(&self, attempts: u32, error: StoreError) -> Error {
-        let object = self.context.target.to_string();
-        Error::Store { object, part: None, attempts, source: Box::new(error) }
+        let subject = (&self.context.target).into();
+        Error::Store { subject, part: None, attempts, source: Box::new(error) }
     }
 }
 

@@ -33,8 +33,7 @@ impl Origin {
         let store = context.source_store.as_ref().unwrap_or(&context.resources.store);
         let retry = context.resources.retry.clone();
         let head = retry.run(|| store.head_object(&context.source)).await;
-        let version =
-            Version::of(head.map_err(|error| Error::of_store(context.source.to_string(), error))?);
+        let version = Version::of(head.map_err(|error| Error::of_store(&context.source, error))?);
         Ok(Self {
             store: Arc::clone(store),
             object: context.source.clone(),
@@ -81,7 +80,7 @@ impl Origin {
             Err(error) if error.kind == StoreErrorKind::NoSuchKey => {
                 Err(changed(format!("it was removed; its ETag was {}", self.head().etag)))
             }
-            Err(error) => Err(Error::of_store(self.object.to_string(), error)),
+            Err(error) => Err(Error::of_store(&self.object, error)),
         }
     }
 

@@ -277,7 +277,7 @@ impl Context {
     /// What the caller hears of a run that ended without a file. What has arrived stays only where
     /// it can be of use.
     fn end(&self, end: End) -> Error {
-        let cancelled = || Error::Cancelled { object: self.object.to_string() };
+        let cancelled = || Error::Cancelled { object: self.object.clone() };
         let Some(journal) = self.journal().take() else {
             return match end {
                 End::Failed(error) => error,
@@ -458,7 +458,7 @@ impl Context {
 
     fn failed(&self, attempts: u32, error: StoreError) -> Error {
         Error::Store {
-            object: self.object.to_string(),
+            subject: (&self.object).into(),
             part: None,
             attempts,
             source: Box::new(error),

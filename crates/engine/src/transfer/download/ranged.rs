@@ -171,8 +171,8 @@ impl<'a> Run<'a> {
     }
 
     fn failed(&self, part: PartNumber, attempts: u32, error: StoreError) -> Error {
-        let object = self.fetcher.object.to_string();
-        Error::Store { object, part: Some(part), attempts, source: Box::new(error) }
+        let subject = (&self.fetcher.object).into();
+        Error::Store { subject, part: Some(part), attempts, source: Box::new(error) }
     }
 
     /// Moves the frontier over the pieces that are there.

@@ -87,7 +87,7 @@ pub async fn abandon(
     }
     abort_until_gone(store.as_ref(), &upload, PATIENCE)
         .await
-        .map_err(|error| Error::of_store(upload.object.to_string(), error))?;
+        .map_err(|error| Error::of_store(&upload.object, error))?;
     opened.journal.remove()?;
     // A Complete that was on its way may have been quicker than the abort.
     let head =
@@ -107,7 +107,7 @@ async fn remove_unheard(
     if began.is_empty() {
         return Ok(Abandoned::NothingThere);
     }
-    let failed = |error| Error::of_store(object.to_string(), error);
+    let failed = |error| Error::of_store(object, error);
     let mut found = find_unheard(store, object, folder, &began).await.map_err(failed)?;
     let last = began.iter().max().copied().unwrap_or_default();
     let age = jiff::Timestamp::now().as_second() - last;

@@ -66,7 +66,7 @@ pub(super) async fn adopt_best(
     journal: &mut JournalHandle,
     ours: Option<&ResumedState>,
 ) -> Result<Option<Resumption>, Error> {
-    let failed = |error| Error::of_store(context.object.to_string(), error);
+    let failed = |error| Error::of_store(&context.object, error);
     let uploads =
         uploads_of_key(context.store().as_ref(), &context.object, &context.resources.retry)
             .await

@@ -564,8 +564,8 @@ impl Driver {
     }
 
     fn failed(&mut self, part: Option<PartNumber>, attempts: u32, source: StoreError) {
-        let object = self.context.object.to_string();
-        self.cause = Some(Error::Store { object, part, attempts, source: Box::new(source) });
+        let subject = (&self.context.object).into();
+        self.cause = Some(Error::Store { subject, part, attempts, source: Box::new(source) });
     }
 
     async fn finish(mut self, outcome: Outcome) -> Result<RunOutcome, Error> {

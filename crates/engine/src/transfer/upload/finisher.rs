@@ -122,13 +122,13 @@ impl Finisher<'_> {
     pub(super) fn paused(mut self, layout: &Layout, parts: &[SentPart]) -> Error {
         let object = self.context.object.clone();
         let Some(id) = self.journal.id().map(str::to_owned) else {
-            return self.cause.unwrap_or(Error::Cancelled { object: object.to_string() });
+            return self.cause.unwrap_or(Error::Cancelled { object: object.clone() });
         };
         let arrived_bytes = parts.iter().map(|part| part.size_bytes).sum();
         if self.upload.is_none() && !self.unheard {
             // Nothing is at the store yet: nothing to resume.
             self.journal.forget(self.context);
-            return self.cause.unwrap_or(Error::Cancelled { object: object.to_string() });
+            return self.cause.unwrap_or(Error::Cancelled { object: object.clone() });
         }
         match &self.cause {
             Some(cause) => self.journal.paused(self.context, cause),
@@ -148,7 +148,7 @@ impl Finisher<'_> {
     /// unknown.
     pub(super) async fn cancelled_unheard(self, layout: &Layout) -> Error {
         let object = self.context.object.clone();
-        let cancelled = Error::Cancelled { object: object.to_string() };
+        let cancelled = Error::Cancelled { object: object.clone() };
         let journal = self.context.options.journal.as_ref();
         let (Some(journal), Some(id)) = (journal, self.journal.id().map(str::to_owned)) else {
             return cancelled;
@@ -169,12 +169,12 @@ impl Finisher<'_> {
         let upload_id = self.upload.map(|upload| upload.upload_id);
         let cause = self.cause.take();
         let error = match (outcome, upload_id, cleanup, cause) {
-            (Outcome::Cancelled, ..) => Error::Cancelled { object: object.to_string() },
+            (Outcome::Cancelled, ..) => Error::Cancelled { object: object.clone() },
             (Outcome::UploadGone, Some(upload_id), ..) => Error::UploadGone { object, upload_id },
             (Outcome::LeftBehind, Some(upload_id), Some(cleanup), cause) => Error::LeftBehind {
                 upload_id,
                 cleanup: Box::new(cleanup),
-                source: Box::new(cause.unwrap_or(Error::Cancelled { object: object.to_string() })),
+                source: Box::new(cause.unwrap_or(Error::Cancelled { object: object.clone() })),
                 object,
             },
             (Outcome::InDoubt, Some(upload_id), _, Some(Error::Store { source, .. })) => {

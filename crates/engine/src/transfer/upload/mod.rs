@@ -240,10 +240,10 @@ async fn drive_to_the_end(
     Err(match last {
         // Somebody else is always quicker: that is the condition's answer, and no whim of the
         // store.
-        Some(Error::Store { source, object, .. })
+        Some(Error::Store { source, subject, .. })
             if source.kind == StoreErrorKind::ConditionalConflict =>
         {
-            Error::Store { object, part: None, attempts: RESTARTS_MAX, source }
+            Error::Store { subject, part: None, attempts: RESTARTS_MAX, source }
         }
         last => Error::Restarted {
             object: context.object.clone(),

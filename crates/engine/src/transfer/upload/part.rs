@@ -1,4 +1,4 @@
-//! One attempt to send one part: permit, read, hash, send, judge.
+//! One attempt to send one part: permit, read, hash, send, prove.
 
 use std::io;
 use std::sync::Arc;
@@ -193,7 +193,7 @@ pub(super) async fn prove(
     bytes: &ReadBytes,
     operation: Operation,
 ) -> Result<Proof, PartFailure> {
-    let judgement = match proof::judge(answer, bytes.checksum.as_ref(), bytes.md5.as_ref()) {
+    let judgement = match proof::of_answer(answer, bytes.checksum.as_ref(), bytes.md5.as_ref()) {
         Judgement::NeedsMd5(etag) => {
             let md5 = bytes.payload.digest(ChecksumAlgorithm::Md5).await.map_err(|error| {
                 PartFailure::Store(

@@ -64,7 +64,7 @@ impl PreflightStop {
         request: StopRequest,
     ) -> Error {
         let object = context.object.clone();
-        let cancelled = Error::Cancelled { object: object.to_string() };
+        let cancelled = Error::Cancelled { object: object.clone() };
         let Some(id) = journal.id().map(str::to_owned) else { return cancelled };
         if !self.begun {
             // PreflightStop before Create: an id that names nothing must not be offered for a

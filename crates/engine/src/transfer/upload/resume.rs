@@ -82,7 +82,7 @@ pub(super) async fn reconcile(
         Err(error) if error.kind == StoreErrorKind::NoSuchUpload => {
             return gone(context, resumed, remembered, change.is_some()).await;
         }
-        Err(error) => return Err(Error::of_store(context.object.to_string(), error)),
+        Err(error) => return Err(Error::of_store(&context.object, error)),
     };
     let changed = change.is_some();
     let may_differ = context.options.on_change == OnChange::Resend;
@@ -206,7 +206,7 @@ async fn gone(
 async fn anew(context: &Context, upload: &UploadRef, reason: &str) -> Result<Resumption, Error> {
     let aborted =
         abort_until_gone(context.store().as_ref(), upload, context.options.abort_patience).await;
-    aborted.map_err(|error| Error::of_store(context.object.to_string(), error))?;
+    aborted.map_err(|error| Error::of_store(&context.object, error))?;
     Ok(Resumption::Anew(Some(reason.into())))
 }
 

@@ -109,7 +109,7 @@ impl Put<'_> {
                 }
             };
             let Some(answer) = answer else { return self.settle(cancelled(self.context)).await };
-            let error = match self.judge(answer).await {
+            let error = match self.proof_of(answer).await {
                 Ok((answer, proof)) => {
                     self.pass.succeeded();
                     self.context.resources.budget.earn();
@@ -189,7 +189,7 @@ impl Put<'_> {
         answer
     }
 
-    async fn judge(&self, answer: Answer) -> Result<(UploadedPart, Proof), PartFailure> {
+    async fn proof_of(&self, answer: Answer) -> Result<(UploadedPart, Proof), PartFailure> {
         let source = self.context.source.as_ref();
         let answer = answer.map_err(|error| blame(source, PartFailure::Store(error)))?;
         let proof = prove(&answer, &self.bytes, Operation::PutObject).await;
@@ -280,10 +280,10 @@ impl Put<'_> {
             // Every answer said that other bytes are there than were sent, and there they are.
             return Error::CorruptObject { object: object.clone(), detail: error.message };
         }
-        Error::Store { object: object.to_string(), part: None, attempts, source: Box::new(error) }
+        Error::Store { subject: object.into(), part: None, attempts, source: Box::new(error) }
     }
 }
 
 fn cancelled(context: &Context) -> Error {
-    Error::Cancelled { object: context.object.to_string() }
+    Error::Cancelled { object: context.object.clone() }
 }

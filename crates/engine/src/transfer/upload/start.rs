@@ -24,7 +24,7 @@ const UNANSWERED_MAX: usize = 8;
 pub(super) struct Start {
     pub(super) layout: Layout,
     pub(super) token: String,
-    pub(super) earlier: Option<Earlier>,
+    pub(super) earlier: Option<KnownUpload>,
     /// Of an upload whose parts are read while others are sent.
     pub(super) stream: Option<ReadAhead>,
     /// Tries to create it that may have left something.
@@ -32,7 +32,7 @@ pub(super) struct Start {
 }
 
 /// What an earlier run left.
-pub(super) struct Earlier {
+pub(super) struct KnownUpload {
     pub(super) upload: UploadRef,
     pub(super) declared: Option<ChecksumType>,
     pub(super) sent: Vec<Option<SentPart>>,
@@ -53,7 +53,7 @@ impl Start {
 
     pub(super) fn resumed(resumed: ResumedState, creates: LostCreates) -> Self {
         let ResumedState { plan, upload, declared, token, sent, completion_possible } = resumed;
-        let earlier = Some(Earlier { upload, declared, sent, completion_possible });
+        let earlier = Some(KnownUpload { upload, declared, sent, completion_possible });
         Self { layout: Layout::Planned(plan), token, earlier, stream: None, creates }
     }
 
@@ -155,7 +155,7 @@ pub(super) async fn check_condition(context: &Context) -> Result<(), Error> {
     };
     let error =
         StoreError::local(Operation::HeadObject, StoreErrorKind::PreconditionFailed, message);
-    Err(Error::of_store(context.object.to_string(), error))
+    Err(Error::of_store(&context.object, error))
 }
 
 /// CreateMultipartUpload, with our token in the object's metadata.

@@ -83,7 +83,7 @@ async fn run(
     if options.size_bytes.or(options.expected_size_bytes).is_some() {
         feed.check_spool()?;
     }
-    let cancelled = || Error::Cancelled { object: context.object.to_string() };
+    let cancelled = || Error::Cancelled { object: context.object.clone() };
     let pass = tokio::select! {
         checked = check_condition(&context) => {
             checked?;

@@ -1,7 +1,7 @@
-//! Places for requests, shared among key pairs.
+//! RequestSlots for requests, shared among key pairs.
 //!
 //! When all connections are taken, others wait in the listen queue, and nobody can tell whose they
-//! are. So a key pair that has [`SHARE_PERCENT`] of the places then gets no further one: its
+//! are. So a key pair that has [`SHARE_PERCENT`] of the slots then gets no further one: its
 //! request is answered `503 SlowDown` and the connection closed, which lets the next one in.
 
 use std::collections::HashMap;
@@ -9,27 +9,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
-use crate::auth::requester::KeyPair;
+use crate::auth::requester::AccessKeyId;
 
-/// How much of all places one key pair may have while others wait.
+/// How much of all slots one key pair may have while others wait.
 const SHARE_PERCENT: usize = 75;
 
 /// Connections, and whose requests are served on them; clones share them.
 #[derive(Clone, Debug)]
-pub(crate) struct Places {
+pub(crate) struct RequestSlots {
     connections: Arc<Semaphore>,
     share: usize,
-    taken: Arc<Mutex<HashMap<KeyPair, usize>>>,
+    taken: Arc<Mutex<HashMap<AccessKeyId, usize>>>,
 }
 
-/// Place of one request, given back when dropped.
+/// The slot of one request, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Places,
-    key_pair: KeyPair,
+pub(crate) struct RequestSlot {
+    slots: RequestSlots,
+    access_key_id: AccessKeyId,
 }
 
-impl Places {
+impl RequestSlots {
     /// For so many connections.
     pub(crate) fn new(connections: usize) -> Self {
         let share = (connections * SHARE_PERCENT / 100).max(1);
@@ -46,25 +46,25 @@ impl Places {
         self.connections.available_permits() == 0
     }
 
-    /// A place, unless others may be waiting for it and the key pair has its share.
-    pub(crate) fn take(&self, key_pair: &KeyPair) -> Option<Place> {
+    /// A slot, unless others may be waiting for it and the key pair has its share.
+    pub(crate) fn take(&self, access_key_id: &AccessKeyId) -> Option<RequestSlot> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(Arc::clone(key_pair)).or_default();
+        let count = taken.entry(Arc::clone(access_key_id)).or_default();
         if *count >= self.share && self.are_all_taken() {
             return None;
         }
         *count += 1;
-        Some(Place { places: self.clone(), key_pair: Arc::clone(key_pair) })
+        Some(RequestSlot { slots: self.clone(), access_key_id: Arc::clone(access_key_id) })
     }
 }
 
-impl Drop for Place {
+impl Drop for RequestSlot {
     fn drop(&mut self) {
-        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.key_pair) {
+        let mut taken = self.slots.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.access_key_id) {
             *count -= 1;
             if *count == 0 {
-                taken.remove(&self.key_pair);
+                taken.remove(&self.access_key_id);
             }
         }
     }
@@ -76,17 +76,17 @@ mod tests {
 
     #[test]
     fn a_key_pair_gets_its_share_of_places_while_others_wait() {
-        let places = Places::new(8);
+        let slots = RequestSlots::new(8);
         let (one, other) = ("one".into(), "other".into());
-        let all: Vec<Place> = (0..8).map_while(|_| places.take(&one)).collect();
+        let all: Vec<RequestSlot> = (0..8).map_while(|_| slots.take(&one)).collect();
         assert_eq!(all.len(), 8, "nobody waits");
-        let _connections = Arc::clone(places.connections()).try_acquire_many_owned(8).unwrap();
-        assert!(places.take(&one).is_none());
-        assert!(places.take(&other).is_some());
+        let _connections = Arc::clone(slots.connections()).try_acquire_many_owned(8).unwrap();
+        assert!(slots.take(&one).is_none());
+        assert!(slots.take(&other).is_some());
         drop(all);
-        let some: Vec<Place> = (0..8).map_while(|_| places.take(&one)).collect();
+        let some: Vec<RequestSlot> = (0..8).map_while(|_| slots.take(&one)).collect();
         assert_eq!(some.len(), 6);
         drop(some);
-        assert!(places.taken.lock().unwrap().is_empty());
+        assert!(slots.taken.lock().unwrap().is_empty());
     }
 }
