@@ -23,7 +23,7 @@ impl Options {
                 "--full" => options.range = Range::Full,
                 "--" => {
                     options.nextest_arguments =
-                        words.by_ref().map(|word| (*word).to_owned()).collect()
+                        words.by_ref().map(|word| (*word).to_owned()).collect();
                 }
                 other => bail!("test does not know {other}\n{}", crate::USAGE),
             }

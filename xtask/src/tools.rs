@@ -1,5 +1,5 @@
 //! The tools that tests need and this repository does not hold: Python environments, the SDK for
-//! JavaScript, nextest, Garage.
+//! JavaScript, nextest, cargo-deny, Garage.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ const LOCALSTACK: &str = include_str!("../python/localstack.txt");
 const GARAGE_VERSION: &str = "2.5.0";
 const S3S_FS_VERSION: &str = "0.14.1";
 const NEXTEST_VERSION: &str = "0.9.143";
+const CARGO_DENY_VERSION: &str = "0.20.2";
 
 /// Prints a Python's version, and fails if it cannot make a virtual environment with pip.
 const PROBE: &str = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])";
@@ -148,6 +149,14 @@ pub(crate) fn s3s_fs(cache: &Cache) -> Result<PathBuf> {
         succeed(install("s3s-fs", S3S_FS_VERSION, folder).args(["--features", "binary"]))
     })?;
     Ok(folder.join("bin/s3s-fs"))
+}
+
+/// cargo-deny, which checks licences and origins of dependencies: about two minutes on two cores.
+pub(crate) fn cargo_deny(cache: &Cache) -> Result<PathBuf> {
+    let folder = cache.tool(&format!("cargo-deny-{CARGO_DENY_VERSION}"), |folder| {
+        succeed(&mut install("cargo-deny", CARGO_DENY_VERSION, folder))
+    })?;
+    Ok(folder.join("bin/cargo-deny"))
 }
 
 /// `cargo nextest`: the machine's own, or one built into the cache.

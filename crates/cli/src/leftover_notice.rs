@@ -52,7 +52,7 @@ impl LeftoverNotice {
                 self.upload_id = Some(upload_id.clone());
             }
             Event::Aborted | Event::Paused { .. } | Event::Completed { .. } => {
-                self.upload_id = None
+                self.upload_id = None;
             }
             _ => {}
         }

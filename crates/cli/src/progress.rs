@@ -129,7 +129,7 @@ impl View {
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
             Event::Started { size_bytes, part_size_bytes, .. } => {
-                self.start(*size_bytes, *part_size_bytes)
+                self.start(*size_bytes, *part_size_bytes);
             }
             Event::StreamStarted { size_bytes, part_size_bytes, .. } => {
                 self.streams = true;

@@ -1,5 +1,7 @@
 //! Uploads several files at once over one engine: they share its memory and its requests in flight.
 //! `cargo run -p haul --example many -- s3://bucket/prefix/ FILE…`.
+
+#![allow(clippy::disallowed_methods)] // a program of its own, not the library
 #![allow(clippy::print_stdout, reason = "an example tells its reader what happened")]
 
 use std::path::Path;
@@ -29,7 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for ended in join_all(transfers).await {
         match ended {
             Ok(report) => {
-                println!("{}: {} bytes, {}", report.object, report.size_bytes, report.proof)
+                println!("{}: {} bytes, {}", report.object, report.size_bytes, report.proof);
             }
             Err(error) => {
                 println!("failed: {error}");

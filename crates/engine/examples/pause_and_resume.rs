@@ -1,5 +1,7 @@
 //! Uploads a file, pauses after so many seconds, and resumes when it is run again:
 //! `cargo run -p haul --example pause_and_resume -- FILE s3://bucket/key JOURNALS [SECONDS]`.
+
+#![allow(clippy::disallowed_methods)] // a program of its own, not the library
 #![allow(clippy::print_stdout, reason = "an example tells its reader what happened")]
 
 use std::sync::Arc;
@@ -37,7 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         while let Some(event) = events.next().await {
             match event {
                 Event::Resumed { arrived_parts, .. } => {
-                    println!("{arrived_parts} parts are there already")
+                    println!("{arrived_parts} parts are there already");
                 }
                 Event::PartSent { part_number, .. } => println!("part {part_number} has arrived"),
                 _ => {}

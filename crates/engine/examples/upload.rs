@@ -1,4 +1,6 @@
 //! Uploads a file, the shortest way: `cargo run -p haul --example upload -- FILE s3://bucket/key`.
+
+#![allow(clippy::disallowed_methods)] // a program of its own, not the library
 #![allow(clippy::print_stdout, reason = "an example tells its reader what happened")]
 
 use std::sync::Arc;

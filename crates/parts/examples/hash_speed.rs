@@ -5,6 +5,8 @@
 //! MB is 10^6 bytes. The last lines give the verdict for each optimised path: its speed relative to
 //! the plain path, and whether Haul uses it.
 
+// A program of its own, not the library.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
 use std::hint::black_box;

@@ -84,6 +84,7 @@ fn text(status: StatusCode, content_type: &'static str, body: String) -> Respons
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)] // the test damages a file
 mod tests {
     use haul_store::{PutOptions, Store, StoreOptions, WriteOptions};
     use http_body_util::BodyExt;

@@ -32,10 +32,10 @@ impl Expiry {
             match tokio::task::spawn_blocking(move || look(&store, older_than)).await {
                 Ok(Ok(0)) => {}
                 Ok(Ok(count)) => {
-                    tracing::info!(count, "aborted unfinished uploads whose time had come")
+                    tracing::info!(count, "aborted unfinished uploads whose time had come");
                 }
                 Ok(Err(error)) => {
-                    tracing::error!(%error, "cannot look for uploads whose time has come")
+                    tracing::error!(%error, "cannot look for uploads whose time has come");
                 }
                 Err(error) => {
                     tracing::error!(%error, "looking for uploads whose time has come did not \

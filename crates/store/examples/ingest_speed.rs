@@ -3,6 +3,8 @@
 //! Parts of 16 MiB, 8 in flight, given in blocks of 64 KiB as a server gets them; every part is on
 //! disk when its sender goes on. CPU seconds are those of this process.
 
+// A program of its own, not the library.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 #![expect(clippy::print_stdout, reason = "a program for people who measure")]
 
 use std::error::Error;

@@ -4,6 +4,9 @@
 //! NAME SEED LENGTH` or `delete NAME`; before each operation it says `begin NAME`. The bytes of an
 //! object follow from seed and length.
 
+// A program of its own, not the library.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::error::Error;
 use std::io::Write;
 

@@ -4,6 +4,8 @@
 //! pass), and reads its data file again without verifying, for comparison. CPU seconds are those of
 //! this process.
 
+// A program of its own, not the library.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 #![expect(clippy::print_stdout, reason = "a program for people who measure")]
 
 use std::error::Error;

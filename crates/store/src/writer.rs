@@ -287,7 +287,7 @@ impl StagedPart {
                 self.file = None;
             }
             Err(Error::StorageFull) if self.inner.core.check_writable().is_err() => {
-                self.file = None
+                self.file = None;
             }
             Err(_) => {}
         }

@@ -29,6 +29,7 @@ const CRATES: &[Layers] = &[
             "proof",
             "pace",
             "journal",
+            "subject",
             "error",
             "event",
             "s3",

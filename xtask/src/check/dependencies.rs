@@ -83,6 +83,35 @@ pub(super) fn violations(metadata: &Value) -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// The compiler that our manifests ask for is the newest that any dependency asks for: an older one
+/// would be a promise that does not hold, a newer one would shut users out for nothing. That our own
+/// code keeps to it is clippy's `incompatible_msrv`.
+pub(super) fn compiler_violations(metadata: &Value) -> Result<Vec<String>> {
+    let packages = metadata.get("packages").and_then(Value::as_array);
+    let packages = packages.context("cargo metadata has no packages")?;
+    let asked = |package: &Value| {
+        let version = package.get("rust_version").and_then(Value::as_str)?;
+        Some(version.split('.').map_while(|number| number.parse().ok()).collect::<Vec<u32>>())
+    };
+    let is_ours = |package: &&Value| package.get("source").is_none_or(Value::is_null);
+    let needed = packages.iter().filter(|package| !is_ours(package)).filter_map(asked).max();
+    let needed = needed.unwrap_or_default();
+    let differing = packages
+        .iter()
+        .filter(is_ours)
+        .filter(|package| asked(package).is_none_or(|ours| ours != needed));
+    let name = |package: &Value| package.get("name").map(Value::to_string).unwrap_or_default();
+    let wanted = needed.iter().map(u32::to_string).collect::<Vec<_>>().join(".");
+    Ok(differing
+        .map(|package| {
+            format!(
+                "{}: rust-version is not {wanted}, the newest of all dependencies",
+                name(package)
+            )
+        })
+        .collect())
+}
+
 fn matches(pattern: &str, name: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
 }
@@ -127,6 +156,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn our_compiler_is_the_newest_that_a_dependency_asks_for() {
+        let metadata = |ours: &str| {
+            json!({"packages": [
+                {"name": "haul", "source": null, "rust_version": ours},
+                {"name": "a", "source": "registry+x", "rust_version": "1.9.2"},
+                {"name": "b", "source": "registry+x", "rust_version": "1.70"},
+                {"name": "c", "source": "registry+x", "rust_version": null},
+            ]})
+        };
+        assert_eq!(compiler_violations(&metadata("1.70")).unwrap(), Vec::<String>::new());
+        for wrong in ["1.69", "1.71", "1.9.2"] {
+            assert_eq!(compiler_violations(&metadata(wrong)).unwrap().len(), 1, "{wrong}");
+        }
+    }
 
     #[test]
     fn everything_a_package_is_built_from_is_seen_and_tests_are_not() {

@@ -11,21 +11,28 @@ mod language;
 mod lengths;
 mod promises;
 mod source;
-mod supply;
 mod traps;
 mod words;
 
+use std::process::Command;
+
 use anyhow::{Result, bail};
 
-use crate::cargo::{metadata, metadata_path};
+use crate::cache::Cache;
+use crate::cargo::{metadata, metadata_path, succeed};
+use crate::tools;
 use source::Tree;
 
 pub(crate) fn check() -> Result<()> {
+    // Licences, bans and sources, by deny.toml. Advisories are left out: they need a network.
+    let mut deny = Command::new(tools::cargo_deny(&Cache::open()?)?);
+    deny.args(["--offline", "--log-level", "error", "check"]);
+    succeed(deny.args(["licenses", "bans", "sources"]))?;
     let metadata = metadata()?;
     let root = metadata_path(&metadata, "workspace_root")?;
     let tree = Tree::read(&root)?;
     let mut violations = dependencies::violations(&metadata)?;
-    violations.extend(supply::violations(&metadata, &root)?);
+    violations.extend(dependencies::compiler_violations(&metadata)?);
     violations.extend(arrows::violations(&tree));
     violations.extend(words::violations(&tree));
     violations.extend(lengths::violations(&tree));

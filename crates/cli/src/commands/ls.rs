@@ -48,7 +48,7 @@ pub(crate) async fn run(args: &StoreArgs, what: LsArgs, mode: Mode) -> anyhow::R
 async fn list_buckets(store: &dyn Store, mode: Mode) -> anyhow::Result<Exit> {
     let buckets = noted(mode, super::brief_retry().run(|| store.list_buckets())).await;
     let buckets = buckets
-        .map_err(|error| haul::Error::of_store(Subject::Endpoint(store.endpoint().into()), error))
+        .map_err(|error| haul::Error::of_store(Subject::Endpoint(store.endpoint()), error))
         .with_context(|| FailureContext::of("cannot list the buckets").through(store.endpoint()))?;
     for ListedBucket { name, created } in &buckets {
         mode.record(&ListingLine::Bucket { name, created: rfc3339(*created) })?;

@@ -95,9 +95,7 @@ impl Report<'_> {
     async fn buckets(&self, scheme: Scheme) -> anyhow::Result<Exit> {
         let buckets = noted(self.mode, self.store.list_buckets()).await;
         let buckets = buckets
-            .map_err(|error| {
-                haul::Error::of_store(Subject::Endpoint(self.store.endpoint().into()), error)
-            })
+            .map_err(|error| haul::Error::of_store(Subject::Endpoint(self.store.endpoint()), error))
             .with_context(|| {
                 FailureContext::of("cannot list the buckets").through(self.store.endpoint())
             })?;
@@ -206,7 +204,7 @@ fn sort(uploads: &mut [UnfinishedUpload], by: SortBy) {
         SortBy::Age => uploads.sort_by_key(|upload| upload.last_active),
         SortBy::Bytes => uploads.sort_by_key(|upload| Reverse(upload.size_bytes)),
         SortBy::Key => {
-            uploads.sort_by(|one, other| one.upload.object.key.cmp(&other.upload.object.key))
+            uploads.sort_by(|one, other| one.upload.object.key.cmp(&other.upload.object.key));
         }
     }
 }

@@ -193,7 +193,7 @@ fn damaged_metadata_is_found_and_no_crash() {
         assert!(!told.stderr.contains("panicked"), "byte {at}:\n{}", told.stderr);
         match told.code() {
             Some(0) => {
-                assert!(told.stdout.starts_with("sound: 2 objects"), "byte {at}: {}", told.stdout)
+                assert!(told.stdout.starts_with("sound: 2 objects"), "byte {at}: {}", told.stdout);
             }
             Some(7) => {
                 assert!(told.stderr.contains("hint: "), "byte {at}: {}", told.stderr);

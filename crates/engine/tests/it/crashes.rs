@@ -506,7 +506,7 @@ fn damage_journals(folder: &Path, damage: Damage, place: f64) {
         match damage {
             Damage::Cut => journal.truncate(place),
             Damage::Flip => {
-                journal.get_mut(place).into_iter().for_each(|byte| *byte ^= 0b0001_0000)
+                journal.get_mut(place).into_iter().for_each(|byte| *byte ^= 0b0001_0000);
             }
         }
         std::fs::write(&path, journal).unwrap();

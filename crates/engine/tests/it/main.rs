@@ -1,6 +1,9 @@
 //! The engine against the in-memory store, under a paused clock: every fault ends in success with
 //! the right bytes, or in a clear error with nothing left behind.
 
+#![allow(clippy::disallowed_methods)]
+// tests look at files and variables, not the library
+
 // A test that fails panics, and says what it saw; helpers of tests are no different.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 

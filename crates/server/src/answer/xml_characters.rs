@@ -46,7 +46,7 @@ fn referred(document: &[u8]) -> Option<Vec<u8>> {
                 written.extend_from_slice(format!("&#xff{:x};", byte | 0x40).as_bytes());
             }
             byte if needs_reference(*byte) => {
-                written.extend_from_slice(format!("&#x{byte:x};").as_bytes())
+                written.extend_from_slice(format!("&#x{byte:x};").as_bytes());
             }
             byte => written.push(*byte),
         }

@@ -98,10 +98,10 @@ impl Endpoint {
             match outcome {
                 Ok(_) if delete.quiet == Some(true) => {}
                 Ok(_) => {
-                    deleted.push(DeletedObject { key: Some(key.into()), ..Default::default() })
+                    deleted.push(DeletedObject { key: Some(key.into()), ..Default::default() });
                 }
                 Err(error) => {
-                    errors.push(failed_delete(key.into(), None, &Refusal::from_store(&error)))
+                    errors.push(failed_delete(key.into(), None, &Refusal::from_store(&error)));
                 }
             }
         }

@@ -139,7 +139,7 @@ async fn metadata_that_comes_twice_is_joined() {
 #[tokio::test]
 async fn a_range_that_is_none_is_passed_over() {
     let f = Fixture::with(|options| {
-        options.public_read_buckets = vec![haul_parts::Bucket::new("bkt").unwrap()]
+        options.public_read_buckets = vec![haul_parts::Bucket::new("bkt").unwrap()];
     })
     .await;
     let c = &f.client;

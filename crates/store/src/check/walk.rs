@@ -211,7 +211,7 @@ impl<'s> Walk<'s> {
             match PartRecord::decode(record.value()) {
                 Ok(part) => self.part(owner, &part.into_layout(number)),
                 Err(error) => {
-                    self.report.contradiction(format!("part {number} of {owner}: {error}"))
+                    self.report.contradiction(format!("part {number} of {owner}: {error}"));
                 }
             }
         }

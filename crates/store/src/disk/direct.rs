@@ -40,7 +40,7 @@ impl Appender {
                 // Not so much of a file at a time, or not from here: the usual way takes
                 // everything.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    self.go_the_usual_way(file)?
+                    self.go_the_usual_way(file)?;
                 }
                 Err(error) => return Err(error),
             }

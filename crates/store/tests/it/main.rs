@@ -1,6 +1,8 @@
 //! The store by its public face: real files in real folders, and a simulated disk where power goes
 //! and bytes rot.
 
+// Tests look at files and variables, not the library.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod basics;

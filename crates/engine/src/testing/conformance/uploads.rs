@@ -152,7 +152,7 @@ pub(super) async fn complete_repeated(suite: &Suite) -> Result<(), String> {
                     "the repeated Complete gave the ETag {:?} instead of {}",
                     repeated.etag, head.etag
                 )
-            })?
+            })?;
         }
         error => fails("a repeated Complete", error, StoreErrorKind::NoSuchUpload)?,
     }

@@ -37,7 +37,7 @@ fn run(link: Link, part_count: u32) -> Run {
         for action in actions.drain(..) {
             match action {
                 Action::SendPart(number, _) => {
-                    assert!(left_bytes.insert(number, PART_BYTES).is_none())
+                    assert!(left_bytes.insert(number, PART_BYTES).is_none());
                 }
                 Action::Complete => return run,
                 other => panic!("{other:?} on a link without faults"),

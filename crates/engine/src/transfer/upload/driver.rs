@@ -489,7 +489,7 @@ impl Driver {
                     // Complete was refused after all: that is why, and not that looking was
                     // difficult.
                     (Finding::UploadOpen, _) => {
-                        self.cause = self.doubted.take().or(self.cause.take())
+                        self.cause = self.doubted.take().or(self.cause.take());
                     }
                     _ => {}
                 }

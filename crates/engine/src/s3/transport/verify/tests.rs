@@ -78,7 +78,7 @@ fn a_certificate_without_a_name_presents_none() {
     let own = certificate(&[]);
     match verify(&verifier(&own), &own, "store.test", UnixTime::now()) {
         Err(CertificateError::NotValidForNameContext { presented, .. }) => {
-            assert!(presented.is_empty())
+            assert!(presented.is_empty());
         }
         other => panic!("{other:?}"),
     }
