@@ -1,7 +1,8 @@
-//! How quickly a real folder takes bytes, and how long Complete takes: `ingest_speed DIR [GIB]`.
+//! Measures how fast a real folder takes bytes, and how long Complete takes: `ingest_speed DIR
+//! [GIB]`.
 //!
-//! Parts of 16 MiB, 8 in flight, given in blocks of 64 KiB as a server gets them; every part is on
-//! disk when its sender goes on. CPU seconds are those of this process.
+//! Sends parts of 16 MiB, 8 in flight, in blocks of 64 KiB as a server receives them; a sender
+//! continues only when its part is on disk. CPU seconds are those of this process.
 
 // A program of its own, not the library.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]

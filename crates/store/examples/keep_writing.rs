@@ -1,8 +1,8 @@
-//! Writes until it is killed: `keep_writing DIR SEED`. The other half of the test that kills it.
+//! Writes until it is killed: `keep_writing DIR SEED`. The process that `tests/it/kill.rs` kills.
 //!
-//! Every line on its standard output is a promise, given only after the store has answered: `put
-//! NAME SEED LENGTH` or `delete NAME`; before each operation it says `begin NAME`. The bytes of an
-//! object follow from seed and length.
+//! Every line on standard output is a promise, printed only after the store has returned: `put NAME
+//! SEED LENGTH` or `delete NAME`; before each operation it prints `begin NAME`. Seed and length
+//! determine the bytes of an object.
 
 // A program of its own, not the library.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -86,7 +86,7 @@ fn put_part(
     number: u32,
     bytes: &[u8],
 ) -> Result<CompletedPart, Failure> {
-    // A part of no bytes before the last is too small, and this is not a test of limits.
+    // A part of no bytes before the last one is too small, and this is not a test of limits.
     let bytes = if bytes.is_empty() { b"-" } else { bytes };
     let part = store.put_part(upload, PartNumber::new(number)?, stage(store, bytes)?, None)?;
     Ok(CompletedPart { number: part.part_number, etag: part.etag, checksum: None })
@@ -103,12 +103,12 @@ fn stage(store: &Store, bytes: &[u8]) -> Result<StagedPart, Failure> {
     Ok(writer.finish()?)
 }
 
-/// The same sum is in the test.
+/// The test computes the same bytes.
 fn bytes(seed: u64, length: usize) -> Vec<u8> {
     (0..length as u64).map(|at| (at.wrapping_mul(seed | 1) >> 3).to_le_bytes()[0]).collect()
 }
 
-/// One line in one write, so that those of several clients do not mix.
+/// Prints a line in one write, so that lines of several clients do not mix.
 fn promise(line: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;

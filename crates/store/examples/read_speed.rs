@@ -1,8 +1,8 @@
-//! What verifying costs on the way out: `read_speed DIR [MIB]`.
+//! Measures the cost of verifying reads: `read_speed DIR [MIB]`.
 //!
 //! Writes one object, reads it whole and in small ranges (from the page cache after the first
-//! pass), and reads its data file again without verifying, for comparison. CPU seconds are those of
-//! this process.
+//! pass), and for comparison reads its data file without verifying. CPU seconds are those of this
+//! process.
 
 // A program of its own, not the library.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]

@@ -1,44 +1,43 @@
-//! Blocks: where bytes are gathered on their way from a socket to the disk.
+//! Blocks: aligned buffers that collect bytes on their way from a socket to the disk.
 //!
-//! A disk takes memory past the page cache only when it begins and ends at its own boundaries, so a
-//! block does. Blocks are used again and again: fresh memory costs the system about as much as
-//! filling it.
+//! A disk takes memory past the page cache only if it begins and ends at its own boundaries, so
+//! blocks do. Blocks are reused: fresh memory costs the system about as much as filling it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, Bytes};
 
-/// How many bytes a block holds.
+/// The size of a block in bytes.
 pub const BLOCK_BYTES: usize = 1 << 20;
-/// How many bytes a small block holds.
+/// The size of a small block in bytes.
 pub const SMALL_BLOCK_BYTES: usize = 32 << 10;
-/// Where a block begins: a page of memory, which is a multiple of every disk's own unit.
+/// The alignment of a block: a page of memory, which is a multiple of every disk's own unit.
 pub(crate) const BLOCK_ALIGNMENT: usize = 4096;
-/// How many unused blocks are kept.
+/// The number of unused blocks to keep.
 const KEPT_BLOCKS_MAX: usize = 64;
 
-/// Where blocks come from and return to. Cheap to clone.
+/// A pool of reusable blocks. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct BlockPool {
     unused: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl BlockPool {
-    /// An empty block.
+    /// Takes an empty block.
     pub fn take(&self) -> Block {
         let memory = self.unused.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let memory = memory.unwrap_or_else(|| vec![0; BLOCK_BYTES + BLOCK_ALIGNMENT]);
         Block::new(memory, BLOCK_BYTES, self)
     }
 
-    /// An empty block of [`SMALL_BLOCK_BYTES`], for senders that would take long to fill a large
-    /// one.
+    /// Takes an empty block of [`SMALL_BLOCK_BYTES`], for senders that would take long to fill a
+    /// large one.
     pub fn take_small(&self) -> Block {
         Block::new(vec![0; SMALL_BLOCK_BYTES + BLOCK_ALIGNMENT], SMALL_BLOCK_BYTES, self)
     }
 }
 
-/// Memory for [`BLOCK_BYTES`] or [`SMALL_BLOCK_BYTES`] that is being filled.
+/// A buffer of [`BLOCK_BYTES`] or [`SMALL_BLOCK_BYTES`] that is being filled.
 #[derive(Debug)]
 pub struct Block {
     memory: Vec<u8>,
@@ -50,12 +49,13 @@ pub struct Block {
 
 impl Block {
     fn new(memory: Vec<u8>, capacity: usize, pool: &BlockPool) -> Self {
-        // At most the length when it cannot be known, which only an interpreter of Rust does.
+        // The offset is unknown only in an interpreter of Rust (Miri); then it is capped at the
+        // length.
         let start = memory.as_ptr().align_offset(BLOCK_ALIGNMENT).min(BLOCK_ALIGNMENT);
         Self { memory, start, capacity, filled: 0, pool: pool.clone() }
     }
 
-    /// Copies from the front of `bytes` what there is room for, and removes it there.
+    /// Moves as many bytes as fit from the front of `bytes` into the block.
     pub fn fill(&mut self, bytes: &mut Bytes) {
         let count = bytes.len().min(self.capacity - self.filled);
         let from = self.start + self.filled;
@@ -64,24 +64,24 @@ impl Block {
         self.filled += count;
     }
 
-    /// Whether there is no more room.
+    /// Returns whether the block is full.
     pub fn is_full(&self) -> bool {
         self.filled == self.capacity
     }
 
-    /// Whether nothing is in it.
+    /// Returns whether the block is empty.
     pub fn is_empty(&self) -> bool {
         self.filled == 0
     }
 
-    /// What the disk takes at once of what is in it, without a copy, and the few bytes behind that.
+    /// Returns the part that the disk takes directly, without a copy, and the few bytes behind it.
     pub fn freeze_aligned(self) -> (Bytes, Bytes) {
         let mut whole = self.freeze();
         let rest = whole.split_off(whole.len() / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT);
         (whole, rest)
     }
 
-    /// What is in it, without a copy. The memory returns to its pool with the last clone.
+    /// Returns the content without a copy. The memory returns to its pool with the last clone.
     pub fn freeze(self) -> Bytes {
         Bytes::from_owner(self)
     }
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(pool.unused.lock().unwrap().len(), 0);
         drop(clone);
         assert_eq!(pool.unused.lock().unwrap().len(), 1);
-        // Used again, it shows nothing of what was in it.
+        // A reused block shows nothing of its previous content.
         let block = pool.take();
         assert_eq!(block.as_ref().as_ptr(), place);
         assert!(block.as_ref().is_empty());

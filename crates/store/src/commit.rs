@@ -1,9 +1,9 @@
-//! Group commit: operations that arrive together are published by one transaction and one sync.
+//! Group commit: one transaction and one sync publish all operations that arrive together.
 //!
-//! One thread takes what is waiting, makes safe the folders of new files, lets each operation
-//! change the tables, commits, and only then answers. So the order that durability needs (bytes,
-//! name, metadata, answer) is in one place, and what one operation decides (a condition, a refusal)
-//! is decided before the next one looks.
+//! One thread takes the waiting operations, syncs the folders of new files, lets each operation
+//! change the tables, commits, and only then returns the results. So the order that durability
+//! needs (bytes, name, metadata, result) is in one place, and each operation sees the decisions
+//! (conditions, refusals) of those before it.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,26 +15,26 @@ use crate::meta::Batch;
 use crate::open_store::OpenStore;
 use crate::{Error, Result};
 
-/// How many operations one transaction takes.
+/// The maximum number of operations per transaction.
 const BATCH_JOBS_MAX: usize = 256;
-/// How many removed files one transaction drops from the metadata.
+/// The maximum number of removed files that one transaction drops from the metadata.
 const GONE_MAX: usize = 4096;
-/// How many may wait; who comes later waits before the queue.
+/// The length of the queue; further callers wait for a place in it.
 const QUEUE_JOBS_MAX: usize = 1024;
 
-/// The entrance to the commit thread.
+/// The handle to the commit thread.
 #[derive(Debug)]
 pub(crate) struct Committer {
     queue: Option<SyncSender<Box<dyn QueuedOperation>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// An operation that waits for its answer.
+/// An operation whose caller waits for the result.
 trait QueuedOperation: Send {
     fn folder(&self) -> Option<FolderId>;
-    /// Runs it; the error (if any) is kept for the answer.
+    /// Runs the operation; its error, if any, is kept for the result.
     fn run(&mut self, batch: &mut Batch<'_>) -> Outcome;
-    /// Answers; a failure of the transaction comes before the result.
+    /// Sends the result; a failure of the transaction takes precedence.
     fn answer(self: Box<Self>, failure: Option<Error>);
 }
 
@@ -67,12 +67,12 @@ impl<T: Send, F: FnOnce(&mut Batch<'_>) -> Result<T> + Send> QueuedOperation for
     fn answer(self: Box<Self>, failure: Option<Error>) {
         let result = match (failure, self.result) {
             (None, Some(result)) => result,
-            // What was refused was refused, whatever became of the others.
+            // A refusal stays a refusal, whatever the transaction did for the others.
             (Some(_), Some(Err(refusal))) => Err(refusal),
             (Some(failure), _) => Err(failure),
             (None, None) => Err(Error::Closed),
         };
-        // Nobody waits any more when the caller's thread died.
+        // There is no receiver if the caller's thread died.
         let _ = self.reply.send(result);
     }
 }
@@ -86,14 +86,14 @@ impl Committer {
         Ok(Self { queue: Some(queue), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Whether there is somebody to answer: a mistake of ours may have ended the thread.
+    /// Returns whether the thread runs: a bug may have ended it.
     pub(crate) fn is_running(&self) -> bool {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Runs an operation in the next transaction. When this returns `Ok` the change is on disk.
-    /// `folder` is where a new file was linked: its name is made safe before.
+    /// Runs an operation in the next transaction. When this returns `Ok`, the change is on disk.
+    /// `folder` is the folder of a newly linked file: it is synced first.
     pub(crate) fn commit<T: Send + 'static>(
         &self,
         folder: Option<FolderId>,
@@ -112,7 +112,7 @@ impl Drop for Committer {
         drop(self.queue.take());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // It panicked only by a mistake of ours, which it has reported.
+            // The thread panics only because of a bug, and the panic was reported.
             let _ = thread.join();
         }
     }
@@ -134,7 +134,7 @@ fn run(core: &OpenStore, queued: &Receiver<Box<dyn QueuedOperation>>) {
     }
 }
 
-/// Why a whole transaction failed: said to each of its operations.
+/// The reason why a whole transaction failed, reported to each of its operations.
 enum TransactionFailure {
     StorageFull,
     TooManyOpenFiles,
@@ -163,7 +163,7 @@ fn publish(
     for folder in folders {
         core.disk.sync_folder(folder).map_err(|error| {
             match Error::io("syncing a folder")(error) {
-                // The folder could not be opened, so no sync was tried.
+                // The folder could not be opened, so there was no sync.
                 Error::TooManyOpenFiles => TransactionFailure::TooManyOpenFiles,
                 error => stop(core, &error),
             }
@@ -171,16 +171,16 @@ fn publish(
     }
 
     let mut transaction = core.database.begin_write().map_err(|error| stop(core, &error.into()))?;
-    // In one phase, a damaged page of the newest state would be taken for a torn commit and the
-    // state before it for the truth: what was acknowledged since would be gone without a word. It
-    // costs a second sync per transaction.
+    // With one-phase commit, redb would take a damaged page of the newest state for a torn commit
+    // and fall back to the previous state: acknowledged changes would silently disappear. Two
+    // phases cost a second sync per transaction.
     transaction.set_two_phase_commit(true);
     let mut batch = Batch::open(&transaction, core.options.clock.now_ms())
         .map_err(|error| stop(core, &error))?;
     for operation in queued {
         let before = batch.writes();
         if operation.run(&mut batch) == Outcome::Refused && batch.writes() != before {
-            // Half an operation must not be published, and the tables cannot forget only that half.
+            // Half an operation must not be published, and the tables cannot undo only that half.
             return Err(TransactionFailure::Given(
                 "another operation of the same transaction failed midway".to_owned(),
             ));
@@ -188,7 +188,8 @@ fn publish(
     }
     let nothing_to_publish = batch.writes() == 0;
     if !nothing_to_publish {
-        // Along with what is published anyway. If that fails, opening finds them gone.
+        // Together with a change that is published anyway. If that fails, the next opening finds
+        // them gone.
         let gone = core.reaper.take_gone(GONE_MAX);
         batch.removed(&gone).map_err(|error| stop(core, &error))?;
     }
@@ -196,13 +197,13 @@ fn publish(
     if nothing_to_publish {
         return transaction.abort().map_err(|error| stop(core, &error.into()));
     }
-    // Whether a failed commit is on disk nobody knows: only opening again tells.
+    // Only opening again can tell whether a failed commit is on disk.
     transaction.commit().map_err(|error| stop(core, &error.into()))?;
     core.reaper.release(released);
     Ok(())
 }
 
-/// The store takes no writes from here on.
+/// Stops all further writes to the store.
 fn stop(core: &OpenStore, error: &Error) -> TransactionFailure {
     let full = matches!(error, Error::StorageFull);
     let reason = core.stop_writes(error);

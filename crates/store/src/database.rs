@@ -1,8 +1,8 @@
-//! Opening the metadata: making it the first time, refusing what is too new or of another store,
-//! and giving room back to a full disk.
+//! Opens the metadata database: creates it the first time, refuses one that is too new or of
+//! another store, and returns its free space to a full disk.
 //!
-//! New metadata is made only where there are no data files: metadata that is lost must not be
-//! replaced by an empty one, by which every data file would belong to nothing.
+//! New metadata is created only if there are no data files: an empty database must not replace lost
+//! metadata, because then every data file would look like an orphan.
 
 use redb::{Database, ReadableDatabase};
 
@@ -14,19 +14,19 @@ use crate::{Error, Result, StoreOptions};
 const OPENING: &str = "opening the metadata database";
 const MAKING: &str = "making the metadata database";
 
-/// How much of a disk stays free for metadata.
+/// Returns the bytes of the disk to keep free for metadata.
 pub(crate) fn reserve_bytes(disk: &dyn Disk, options: &StoreOptions) -> Result<u64> {
     let space = disk.space().map_err(Error::io("asking how full the disk is"))?;
     Ok(options.reserve_bytes.min(space.total_bytes / 16))
 }
 
-/// Opens the metadata, or makes it. Returns it with the id of the store.
+/// Opens or creates the metadata. Returns it with the id of the store.
 pub(crate) fn open_database(
     disk: &dyn Disk,
     options: &StoreOptions,
 ) -> Result<(Database, StoreId)> {
     if let Some(file) = disk.open_database().map_err(Error::io(OPENING))? {
-        // An empty file would become an empty database.
+        // redb would turn an empty file into an empty database.
         if file.size_bytes().map_err(Error::io(OPENING))? == 0 {
             return Err(Error::MetadataDamaged { message: "it is empty".to_owned() });
         }
@@ -48,8 +48,7 @@ pub(crate) fn open_database(
     Ok((reopen(disk, options)?, id))
 }
 
-/// Makes sure that no metadata is missing: there are no data files, and no store was ever made
-/// here.
+/// Fails if metadata is missing: if there are data files, or there once was a store here.
 pub(crate) fn refuse_lost_metadata(disk: &dyn Disk) -> Result<()> {
     let files = count_data_files(disk)?;
     if files > 0 || read_store_id(disk)?.is_some() {
@@ -58,14 +57,14 @@ pub(crate) fn refuse_lost_metadata(disk: &dyn Disk) -> Result<()> {
     Ok(())
 }
 
-/// Makes sure that the data files are those of this metadata.
+/// Fails unless the data files belong to this metadata.
 fn check_store_id(disk: &dyn Disk, id: StoreId) -> Result<()> {
     let beside = read_store_id(disk)?;
     if beside.as_deref().and_then(StoreId::from_file_text) == Some(id) {
         return Ok(());
     }
-    // The power may go between making the metadata and naming the store beside the data files,
-    // which comes before the first of those.
+    // Power may fail between creating the metadata and writing the store id beside the data files,
+    // which happens before the first data file.
     if beside.is_none() && count_data_files(disk)? == 0 {
         return disk.write_store_id(id.file_text().as_bytes()).map_err(Error::io(MAKING));
     }
@@ -90,8 +89,8 @@ fn count_data_files(disk: &dyn Disk) -> Result<u64> {
 
 fn open(file: Box<dyn DatabaseFile>, options: &StoreOptions) -> Result<Database> {
     let mut builder = Database::builder();
-    // Every page against its checksum, which takes 0.1 s per million objects: a changed one could
-    // make data files look like orphans.
+    // Verify every page checksum, which takes 0.1 s per million objects: a changed page could make
+    // data files look like orphans.
     builder.set_cache_size(options.cache_bytes).set_check_integrity_on_open(true);
     Ok(builder.create_with_backend(Backend(file))?)
 }
@@ -102,7 +101,7 @@ fn reopen(disk: &dyn Disk, options: &StoreOptions) -> Result<Database> {
     open(file.ok_or_else(vanished)?, options)
 }
 
-/// Makes sure that this Haul can read the folder, before anything else of it is looked at.
+/// Fails unless this Haul can read the format of the folder. Runs before anything else is read.
 fn check_format(database: &Database) -> Result<()> {
     let found = Snapshot::new(database.begin_read()?).format()?;
     if found > FORMAT {
@@ -114,9 +113,8 @@ fn check_format(database: &Database) -> Result<()> {
     Ok(())
 }
 
-/// The database keeps the pages of what was deleted for itself. When the disk is so full that the
-/// store would refuse writes, it is made as small as it can be; otherwise nothing would ever give
-/// that room back.
+/// Compacts the database if the disk is so full that the store would refuse writes. The database
+/// keeps pages of deleted records for itself; nothing else would ever return that space.
 fn give_room_back(
     mut database: Database,
     disk: &dyn Disk,
@@ -127,7 +125,8 @@ fn give_room_back(
         return Ok(database);
     }
     let Err(error) = database.compact() else { return Ok(database) };
-    // It needs a little room itself, and remembers any failure. The file is as good as before.
+    // Compacting needs a little space itself, and its failure is sticky. The file is as good as
+    // before.
     tracing::warn!(%error, "the disk is full, and the metadata could not be made smaller");
     drop(database);
     reopen(disk, options)

@@ -1,8 +1,7 @@
-//! What can go wrong, named as S3 names it where S3 has a name.
+//! The errors of the store, named as S3 names them where S3 has a name.
 //!
 //! One enum for the crate. The server turns a variant into an S3 error document by
-//! [`Error::s3_code`], and everything it wants to say beside the code is in the fields. Nothing
-//! here knows HTTP: the status is the server's business.
+//! [`Error::s3_code`]; the fields have the details. Knows no HTTP: the server decides the status.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,151 +16,164 @@ use crate::disk::{FileId, NotPlain};
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an operation did not happen. Unless a variant says otherwise, nothing was changed by it.
+/// The reason why an operation failed. Unless a variant says otherwise, the operation changed
+/// nothing.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Another process holds the folder.
-    #[error("the store {} is in use{}", dir.display(), pid.map(|pid| format!(" by process {pid}")).unwrap_or_default())]
+    #[error(
+        "the store {} is in use{}",
+        dir.display(),
+        pid.map(|pid| format!(" by process {pid}")).unwrap_or_default()
+    )]
     Locked {
-        /// The folder.
+        /// The folder of the store.
         dir: PathBuf,
-        /// Which process wrote itself into the lock file, when that could be read.
+        /// The process id from the lock file, if it could be read.
         pid: Option<u32>,
     },
-    /// The folder has no store in it, and was to have one.
+    /// The folder has no store, but the operation needs one.
     #[error("there is no store in {}", dir.display())]
     NotAStore {
-        /// The folder.
+        /// The folder without a store.
         dir: PathBuf,
     },
     /// The folder was written by a newer Haul.
     #[error("{what} has format version {found}, this Haul reads up to {known}")]
     FormatTooNew {
-        /// Which record or folder.
+        /// The record or folder, in words.
         what: &'static str,
-        /// The version found.
+        /// The version on disk.
         found: u8,
-        /// The newest version known.
+        /// The newest version that this Haul reads.
         known: u8,
     },
-    /// The folder was written by an older Haul, whose format this one does not read.
+    /// An older Haul wrote the folder in a format that this one does not read.
     #[error("{what} has format version {found}, this Haul reads {oldest} and later")]
     FormatTooOld {
-        /// Which folder.
+        /// The folder, in words.
         what: &'static str,
-        /// The version found.
+        /// The version on disk.
         found: u8,
-        /// The oldest version known.
+        /// The oldest version that this Haul reads.
         oldest: u8,
     },
-    /// There are data files, and no metadata that knows them.
-    #[error("{} holds the data of a store ({files} data files) without its metadata, meta.redb", dir.display())]
+    /// There are data files, but no metadata for them.
+    #[error(
+        "{} holds the data of a store ({files} data files) without its metadata, meta.redb",
+        dir.display()
+    )]
     MetadataLost {
-        /// The folder.
+        /// The folder of the store.
         dir: PathBuf,
-        /// How many data files there are.
+        /// The number of data files.
         files: u64,
     },
-    /// The metadata is of another store than the data files.
+    /// The metadata belongs to another store than the data files.
     #[error(
         "the metadata in {} is of store {metadata}, its data files are of {}",
         dir.display(),
-        data.as_deref().map_or_else(|| "a store that is not named (data/store-id is missing)".to_owned(), |id| format!("store {id}"))
+        data.as_deref().map_or_else(
+            || "a store that is not named (data/store-id is missing)".to_owned(),
+            |id| format!("store {id}")
+        )
     )]
     ForeignMetadata {
-        /// The folder.
+        /// The folder of the store.
         dir: PathBuf,
         /// The id in the metadata.
         metadata: String,
-        /// The id beside the data files; `None` when there is none.
+        /// The id beside the data files; `None` if there is none.
         data: Option<String>,
     },
-    /// Something in the folder of the store is a link, or another thing than it must be.
+    /// An entry in the folder of the store is a link, or of the wrong kind.
     #[error("{} is a {found} where a {expected} is expected", path.display())]
     NotPlain {
-        /// What.
+        /// The path of the entry.
         path: PathBuf,
-        /// What it is.
+        /// The kind that it is.
         found: &'static str,
-        /// What it must be.
+        /// The kind that it must be.
         expected: &'static str,
     },
-    /// A data file is not what was written. None of its wrong bytes were given out.
+    /// The bytes of a data file are not those written. None of the wrong bytes were returned.
     #[error("{}: {what}", file.path().display())]
     DamagedFile {
-        /// Which file.
+        /// The id of the data file.
         file: FileId,
-        /// What does not fit.
+        /// The mismatch, in words.
         what: String,
     },
-    /// Data on disk is not what was written there.
+    /// Data on disk is not what was written.
     #[error("the store is damaged: {what}")]
     Damaged {
-        /// What does not fit.
+        /// The mismatch, in words.
         what: String,
     },
-    /// The metadata is not what was written there, and nothing of it is believed.
+    /// The metadata is not what was written, so none of it is used.
     #[error("the metadata of the store, meta.redb, is not what was written there: {message}")]
     MetadataDamaged {
-        /// What the database says.
+        /// The message of the database.
         message: String,
     },
 
     /// The bucket does not exist.
     #[error("bucket {bucket} does not exist")]
     NoSuchBucket {
-        /// The bucket asked for.
+        /// The requested bucket.
         bucket: Bucket,
     },
     /// The bucket exists already.
     #[error("bucket {bucket} exists already")]
     BucketAlreadyExists {
-        /// The bucket asked for.
+        /// The requested bucket.
         bucket: Bucket,
     },
     /// The bucket has objects.
     #[error("bucket {bucket} is not empty")]
     BucketNotEmpty {
-        /// The bucket asked for.
+        /// The requested bucket.
         bucket: Bucket,
     },
     /// The bucket has no such configuration.
     #[error("bucket {bucket} has no {setting} configuration")]
     NoSuchSetting {
-        /// The bucket asked for.
+        /// The requested bucket.
         bucket: Bucket,
-        /// Which one: `lifecycle`, `CORS`, `tags`, `ownership controls` or `public access block`.
+        /// The missing setting: `lifecycle`, `CORS`, `tags`, `ownership controls` or `public access
+        /// block`.
         setting: &'static str,
     },
     /// The object does not exist.
     #[error("there is no object {key} in bucket {bucket}")]
     NoSuchKey {
-        /// Where.
+        /// The requested bucket.
         bucket: Bucket,
-        /// The key asked for.
+        /// The requested key.
         key: Key,
     },
-    /// The upload id is unknown, of another key, or of an upload that was completed or aborted.
+    /// The upload id is unknown, belongs to another key, or to an upload that was completed or
+    /// aborted.
     #[error(
         "upload {upload_id} does not exist: the id may be wrong, or it was aborted or completed"
     )]
     NoSuchUpload {
-        /// The id asked for.
+        /// The requested upload id.
         upload_id: UploadId,
     },
 
-    /// A listed part was never uploaded, or its ETag or checksum is another one.
+    /// A listed part was never uploaded, or with another ETag or checksum.
     #[error(
         "part {part_number} of upload {upload_id} was not uploaded with ETag {etag} or the named \
          checksum"
     )]
     InvalidPart {
-        /// Which part.
+        /// The listed part number.
         part_number: PartNumber,
-        /// The ETag it was listed with.
+        /// The listed ETag.
         etag: ETag,
-        /// Of which upload.
+        /// The upload that was to be completed.
         upload_id: UploadId,
     },
     /// The list of parts is not in strictly ascending order, or has gaps where checksums forbid
@@ -174,165 +186,173 @@ pub enum Error {
     /// A part other than the last is below the minimum.
     #[error("part {part_number} has {size_bytes} bytes; all but the last need {min_bytes}")]
     EntityTooSmall {
-        /// Which part.
+        /// The part that is too small.
         part_number: PartNumber,
-        /// Its ETag.
+        /// The ETag of the part.
         etag: ETag,
-        /// Its size.
+        /// The size of the part in bytes.
         size_bytes: u64,
-        /// The minimum.
+        /// The minimum in bytes.
         min_bytes: u64,
     },
     /// A part or object is above the maximum.
     #[error("{size_bytes} bytes are more than the {max_bytes} allowed")]
     EntityTooLarge {
-        /// The size asked for.
+        /// The requested size in bytes.
         size_bytes: u64,
-        /// The maximum.
+        /// The maximum in bytes.
         max_bytes: u64,
     },
-    /// Complete named no part.
+    /// Complete lists no part.
     #[error("You must specify at least one part")]
     NoPartsListed,
-    /// The object would have another size than the client says.
+    /// The size of the object differs from the one that the client announced.
     #[error(
         "The provided 'x-amz-mp-object-size' header value {given_bytes} does not match what was \
          computed: {computed_bytes}"
     )]
     ObjectSizeMismatch {
-        /// What the client says.
+        /// The announced size in bytes.
         given_bytes: u64,
-        /// What the parts have.
+        /// The sum of the parts in bytes.
         computed_bytes: u64,
     },
 
-    /// An upload cannot be created with this pair.
-    #[error("The {checksum_type} checksum type cannot be used with the {} checksum algorithm.", algorithm.s3_name().to_lowercase())]
+    /// S3 does not support this pair of algorithm and type for uploads.
+    #[error(
+        "The {checksum_type} checksum type cannot be used with the {} checksum algorithm.",
+        algorithm.s3_name().to_lowercase()
+    )]
     ChecksumPair {
-        /// The algorithm.
+        /// The requested algorithm.
         algorithm: ChecksumAlgorithm,
-        /// The type that it does not have.
+        /// The unsupported type.
         checksum_type: ChecksumType,
     },
-    /// A part came with another checksum than its upload was created with.
+    /// A part came with a checksum of another algorithm than its upload has.
     #[error(
         "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
         expected.s3_name().to_lowercase(),
         actual.map_or_else(|| "null".to_owned(), |actual| actual.s3_name().to_lowercase())
     )]
     ChecksumAlgorithmMismatch {
-        /// What the upload was created with.
+        /// The algorithm of the upload.
         expected: ChecksumAlgorithm,
-        /// What the part came with.
+        /// The algorithm of the part's checksum, if it had one.
         actual: Option<ChecksumAlgorithm>,
     },
     /// Complete names another checksum type than Create did. An upload that was created without an
-    /// algorithm has none to name: AWS calls its type `null`.
+    /// algorithm has no type: AWS calls it `null`.
     #[error(
         "The upload was created using the {} checksum mode. The complete request must use the same \
          checksum mode.",
         expected.map_or("null", |expected| expected.s3_name())
     )]
     ChecksumTypeMismatch {
-        /// What the upload was created with.
+        /// The type of the upload.
         expected: Option<ChecksumType>,
     },
-    /// A composite upload is completed without the checksum of each part.
+    /// Complete of a composite upload lists a part without a checksum.
     #[error(
         "The upload was created using a {} checksum. The complete request must include the \
          checksum for each part. It was missing for part {part_number} in the request.",
         algorithm.s3_name().to_lowercase()
     )]
     MissingPartChecksum {
-        /// What the upload was created with.
+        /// The algorithm of the upload.
         algorithm: ChecksumAlgorithm,
-        /// The first part without.
+        /// The first part without a checksum.
         part_number: PartNumber,
     },
-    /// The bytes have another checksum than the client says.
-    #[error("The {} you specified did not match the calculated checksum.", claimed.algorithm().s3_name())]
+    /// The checksum of the bytes differs from the client's.
+    #[error(
+        "The {} you specified did not match the calculated checksum.",
+        claimed.algorithm().s3_name()
+    )]
     BadDigest {
-        /// The client's; [`ChecksumAlgorithm::Md5`] means `Content-MD5`.
+        /// The client's checksum; [`ChecksumAlgorithm::Md5`] means `Content-MD5`.
         claimed: Checksum,
-        /// That of the bytes, by the same algorithm.
+        /// The checksum of the bytes, by the same algorithm.
         computed: Checksum,
     },
-    /// The object has another checksum than Complete says. AWS spells the algorithm in lower case
-    /// here.
-    #[error("The {} you specified did not match the calculated checksum.", computed.algorithm().s3_name().to_lowercase())]
+    /// The checksum of the object differs from the one in Complete. AWS spells the algorithm in
+    /// lower case here.
+    #[error(
+        "The {} you specified did not match the calculated checksum.",
+        computed.algorithm().s3_name().to_lowercase()
+    )]
     BadObjectDigest {
-        /// What the client says.
+        /// The client's checksum.
         claimed: Checksum,
-        /// What the parts come to, of the algorithm that the upload was created with.
+        /// The checksum of the parts together, by the upload's algorithm.
         computed: Checksum,
     },
-    /// The caller names a checksum that it did not have computed while writing. A mistake of the
-    /// caller.
+    /// The caller names a checksum that it did not request while writing. A bug of the caller.
     #[error("the {algorithm} of these bytes was not computed while they were written")]
     ChecksumNotComputed {
-        /// Of which algorithm.
+        /// The algorithm of that checksum.
         algorithm: ChecksumAlgorithm,
     },
 
-    /// A condition on writing (or deleting) does not hold.
+    /// A condition on a write or delete does not hold.
     #[error("At least one of the pre-conditions you specified did not hold ({condition})")]
     PreconditionFailed {
-        /// Which: `If-None-Match` or `If-Match`.
+        /// The condition: `If-None-Match` or `If-Match`.
         condition: &'static str,
     },
     /// The key changed while the upload was open; a new upload is needed.
     #[error("key {key} changed while the upload was open ({condition})")]
     ConditionalRequestConflict {
-        /// Which: `If-None-Match` or `If-Match`.
+        /// The condition: `If-None-Match` or `If-Match`.
         condition: &'static str,
-        /// The key.
+        /// The changed key.
         key: Key,
     },
-    /// The object to copy is no longer the version asked for.
+    /// The source of a copy is no longer the requested version.
     #[error("object {key} in bucket {bucket} changed meanwhile")]
     SourceChanged {
-        /// Where.
+        /// The bucket of the source.
         bucket: Bucket,
-        /// Which key.
+        /// The key of the source.
         key: Key,
     },
 
-    /// The range lies outside the object.
+    /// The range lies outside of the object.
     #[error("the range is outside the object of {size_bytes} bytes")]
     InvalidRange {
-        /// The size of the object.
+        /// The size of the object in bytes.
         size_bytes: u64,
     },
     /// The object has no such part.
     #[error("part {part_number} was asked for, the object has {part_count}")]
     InvalidPartNumber {
-        /// The part asked for.
+        /// The requested part.
         part_number: PartNumber,
-        /// How many there are.
+        /// The number of parts of the object.
         part_count: u16,
     },
     /// The range of a part to copy ends past the end of the source.
     #[error("Range specified is not valid for source object of size: {size_bytes}")]
     InvalidCopyRange {
-        /// The size of the source.
+        /// The size of the source in bytes.
         size_bytes: u64,
     },
-    /// The upload-id marker is not an upload of the key marker.
+    /// The upload-id marker does not belong to the key marker.
     #[error("Invalid uploadId marker")]
     InvalidUploadIdMarker,
 
-    /// No space left; earlier data is intact, and the space of what failed was given back.
+    /// The disk is full. Earlier data is intact, and the space of the failed operation was freed.
     #[error("the disk of the store is full")]
     StorageFull,
-    /// This process, or the whole system, has as many files open as it may. Nothing is wrong with
-    /// the store: the same call works once some are closed.
+    /// This process, or the whole system, has reached its limit of open files. The store is intact:
+    /// the same call works once some files are closed.
     #[error("too many files are open")]
     TooManyOpenFiles,
-    /// A sync failed earlier: what the page cache says can no longer be believed, so nothing more
-    /// is written until the store is opened again. Reading goes on where it can.
+    /// A sync failed earlier. The page cache can no longer be trusted, so the store takes no writes
+    /// until it is opened again. Reading continues where it can.
     #[error("the store takes no writes until it is opened again: {reason}")]
     ReadOnlyAfterSyncFailure {
-        /// What failed.
+        /// The first failure.
         reason: String,
     },
     /// The store is closing.
@@ -341,22 +361,22 @@ pub enum Error {
     /// A file operation failed.
     #[error("{operation} failed")]
     Io {
-        /// What was tried.
+        /// The operation, in words.
         operation: &'static str,
-        /// Why it failed.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
     /// The metadata database failed.
     #[error("the metadata database failed: {message}")]
     Database {
-        /// What it says.
+        /// The message of the database.
         message: String,
     },
 }
 
 impl Error {
-    /// The error code as S3 spells it. What has no S3 name is `InternalError`.
+    /// Returns the error code as S3 spells it; `InternalError` for variants without an S3 name.
     pub fn s3_code(&self) -> &'static str {
         match self {
             Self::NoSuchBucket { .. } => "NoSuchBucket",
@@ -394,7 +414,7 @@ impl Error {
         }
     }
 
-    /// What a person can do about it, where that is not obvious.
+    /// Returns what a person can do about the error, where that is not obvious.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Locked { .. } => Some("stop the other process, or use it through its address"),
@@ -408,12 +428,12 @@ impl Error {
                 Some("copy the objects out with the Haul that wrote it, into a store of this one")
             }
             Self::MetadataLost { .. } => Some(
-                "nothing was changed: bring meta.redb back from a backup; `haul store check` on \
+                "nothing was changed: restore meta.redb from a backup; `haul store check` on \
                  the folder lists the files",
             ),
-            Self::ForeignMetadata { .. } => Some(
-                "nothing was changed: bring back meta.redb and data/ of one and the same store",
-            ),
+            Self::ForeignMetadata { .. } => {
+                Some("nothing was changed: restore meta.redb and data/ of the same store")
+            }
             Self::NotPlain { .. } => Some(
                 "links are not followed there, and nothing was changed: put the file or folder \
                  itself in its place",
@@ -423,8 +443,8 @@ impl Error {
             ),
             Self::Damaged { .. } => Some("run `haul store check` on the folder"),
             Self::MetadataDamaged { .. } => Some(
-                "nothing was changed, and the bytes of every part are still under data/: bring \
-                 meta.redb back from a backup",
+                "nothing was changed, and the bytes of every part are still under data/: \
+                 restore meta.redb from a backup",
             ),
             Self::TooManyOpenFiles => {
                 Some("raise the limit of open files (ulimit -n), or send fewer requests at once")
@@ -432,9 +452,7 @@ impl Error {
             Self::StorageFull => {
                 Some("delete objects or unfinished uploads, or give the disk more space")
             }
-            Self::ReadOnlyAfterSyncFailure { .. } => {
-                Some("look at the disk, then start the store again")
-            }
+            Self::ReadOnlyAfterSyncFailure { .. } => Some("check the disk, then restart the store"),
             Self::ConditionalRequestConflict { .. } => {
                 Some("create a new upload and send every part again")
             }
@@ -442,7 +460,8 @@ impl Error {
         }
     }
 
-    /// A failed file operation; a full disk and too many open files get their own names.
+    /// Converts a failed file operation; a full disk and too many open files become variants of
+    /// their own.
     pub(crate) fn io(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
@@ -459,14 +478,14 @@ impl Error {
     }
 }
 
-/// `EMFILE` and `ENFILE`, for which the standard library has no names; the numbers are those of
-/// every Unix.
+/// Recognises `EMFILE` and `ENFILE`, for which the standard library has no names; the numbers are
+/// the same on every Unix.
 fn is_out_of_files(error: &io::Error) -> bool {
     cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
-/// redb has an error type per step; all that matters here is whether the disk was full, or the file
-/// damaged.
+/// Converts redb's error types, one per step: the store only distinguishes a full disk, a damaged
+/// file, and everything else.
 macro_rules! database_errors {
     ($($name:ty),*) => {$(
         impl From<$name> for Error {
@@ -490,7 +509,8 @@ fn from_database(error: redb::Error) -> Error {
             Error::StorageFull
         }
         redb::Error::Corrupted(message) => Error::MetadataDamaged { message },
-        // A file that does not begin like one of its own, or says that it is longer than it is.
+        // redb reports this for a file without its magic number, or one that claims to be longer
+        // than it is.
         redb::Error::Io(source)
             if matches!(
                 source.kind(),
@@ -499,9 +519,9 @@ fn from_database(error: redb::Error) -> Error {
         {
             Error::MetadataDamaged { message: source.to_string() }
         }
-        redb::Error::UpgradeRequired(version) => Error::MetadataDamaged {
-            message: format!("it says that it has format version {version} of redb"),
-        },
+        redb::Error::UpgradeRequired(version) => {
+            Error::MetadataDamaged { message: format!("it has format version {version} of redb") }
+        }
         other => Error::Database { message: other.to_string() },
     }
 }

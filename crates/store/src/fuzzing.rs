@@ -1,14 +1,14 @@
-//! What `fuzz/` and the tests feed with bytes that nobody wrote: every record of the metadata.
+//! Entry points for `fuzz/` and tests: parses every record of the metadata from arbitrary bytes.
 //!
-//! No part of the API. The functions are here because the records are nobody else's business.
+//! Not part of the API. The functions are here because the record types are private.
 
 use std::fmt::Debug;
 
 use crate::Result;
 use crate::meta::{BucketRecord, FileRecord, Layout, ObjectRecord, PartRecord, UploadRecord};
 
-/// The first byte chooses the kind, the rest is the record. One that is taken comes out of its own
-/// encoding as it is. Says whether it was taken.
+/// Parses a record; the first byte selects the kind, the rest is the record. An accepted record
+/// must survive its own encoding unchanged. Returns whether it was accepted.
 pub fn store_records(input: &[u8]) -> bool {
     let Some((kind, record)) = input.split_first() else { return false };
     match kind % 6 {

@@ -1,12 +1,12 @@
-//! A crash-safe object store on one machine's disk: parts, publish, sweep.
+//! A crash-safe object store on the disk of one machine: parts, publish, sweep.
 //!
-//! The store answers in S3's words and has never heard of HTTP. Bytes go in by a [`PartWriter`],
-//! which hashes them in the same pass, and become visible only by [`Store::put_object`],
-//! [`Store::put_part`] or [`Store::complete_multipart_upload`]; when one of those returns, the
-//! result is on disk and stays after power loss. Complete writes no data: the object is a manifest
-//! over the files of its parts.
+//! The store uses S3's terms and knows no HTTP. Bytes go in through a [`PartWriter`], which hashes
+//! them in the same pass, and become visible only by [`Store::put_object`], [`Store::put_part`] or
+//! [`Store::complete_multipart_upload`]. When one of those returns, the result is on disk and
+//! survives power loss. Complete writes no data: an object is a manifest over the files of its
+//! parts.
 //!
-//! Everything blocks. A [`Store`] is cheap to clone and may be used from any number of threads.
+//! All calls block. A [`Store`] is cheap to clone and may be used from any number of threads.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), haul_store::Error> {
@@ -57,7 +57,7 @@ pub use check::{CheckProgress, CheckReport, Owner, Problem, Repair, check, data_
 pub use clock::Clock;
 pub(crate) use clock::time;
 pub use error::{Error, Result};
-// The store's API is made of these; they are defined once, for the client too.
+// Types of the store's API that the client uses too, so that they are defined only once.
 pub use haul_parts::{CompletedPart, ObjectAttributes, UploadMarker, UploadRef};
 pub use reader::ObjectReader;
 pub use store::Store;

@@ -1,5 +1,5 @@
-//! What all operations of an open store share: the disk, the database, who may still write, and the
-//! numbers of files.
+//! The state that all operations of an open store share: the disk, the database, whether writes are
+//! allowed, and the file numbers.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,8 +15,8 @@ use crate::reaper::Reaper;
 use crate::store_id::StoreId;
 use crate::{Error, Result, StoreOptions};
 
-/// The database before the lock: fields are dropped in this order, and the lock must be the last to
-/// go.
+/// The shared state of an open store. The database is before the lock, because fields are dropped
+/// in order and the lock must go last.
 #[derive(Debug)]
 pub(crate) struct OpenStore {
     pub(crate) database: Database,
@@ -24,13 +24,13 @@ pub(crate) struct OpenStore {
     pub(crate) options: StoreOptions,
     pub(crate) reaper: Arc<Reaper>,
     pub(crate) md5s: Md5Pool,
-    /// Why no more writes are taken.
+    /// The reason why the store takes no more writes.
     stopped: OnceLock<String>,
-    /// Files that are linked (or about to be) and belong to nothing yet: a sweep must leave them.
+    /// Files that are linked (or about to be) and not in the metadata yet: a sweep must leave them.
     staged: Mutex<HashSet<FileId>>,
-    /// How often bytes were read that are not those that were written.
+    /// The number of reads that found damaged bytes.
     damage_found: AtomicU64,
-    /// What stays free of the disk.
+    /// The bytes of the disk to keep free.
     reserve_bytes: u64,
     pub(crate) store_id: StoreId,
     _lock: DiskLock,
@@ -58,7 +58,7 @@ impl OpenStore {
         })
     }
 
-    /// The metadata as it is now.
+    /// Returns the current metadata.
     pub(crate) fn snapshot(&self) -> Result<Snapshot> {
         Ok(Snapshot::new(self.database.begin_read()?))
     }
@@ -70,7 +70,7 @@ impl OpenStore {
         }
     }
 
-    /// From now on writes are refused. The first reason stays.
+    /// Stops all further writes. The first reason stays.
     pub(crate) fn stop_writes(&self, error: &Error) -> String {
         let reason = std::error::Error::source(error)
             .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
@@ -82,23 +82,23 @@ impl OpenStore {
             .clone()
     }
 
-    /// A sync failed. A disk that is full says so at once or at sync; then only these bytes are
-    /// lost. Any other failure means that the page cache cannot be believed any more.
+    /// Handles a failed sync. A full disk may fail at sync instead of at write; then only these
+    /// bytes are lost. After any other failure the page cache can no longer be trusted.
     pub(crate) fn sync_failed(&self, operation: &'static str, error: std::io::Error) -> Error {
         let error = Error::io(operation)(error);
-        // Without a free file number the folder could not even be opened: no sync was tried.
+        // Without a free file descriptor the folder could not even be opened: there was no sync.
         if matches!(error, Error::StorageFull | Error::TooManyOpenFiles) {
             return error;
         }
         Error::ReadOnlyAfterSyncFailure { reason: self.stop_writes(&error) }
     }
 
-    /// Whether so many bytes of an object fit and leave the reserve free.
+    /// Fails unless `bytes` of an object fit and leave the reserve free.
     pub(crate) fn check_space(&self, bytes: u64) -> Result<()> {
         self.check_available(bytes.saturating_add(self.reserve_bytes))
     }
 
-    /// Whether metadata can grow: into the reserve, of which half stays for deleting.
+    /// Fails unless metadata can grow: into the reserve, of which half is kept for deletes.
     pub(crate) fn check_metadata_space(&self) -> Result<()> {
         self.check_available(self.reserve_bytes / 2)
     }
@@ -108,14 +108,14 @@ impl OpenStore {
         if space.available_bytes < wanted { Err(Error::StorageFull) } else { Ok(()) }
     }
 
-    /// Logs and counts damage to a data file, on its way to whoever reads.
+    /// Logs and counts damage to a data file, and returns the error to the reader.
     pub(crate) fn damage_found(&self, error: Error) -> Error {
         self.damage_found.fetch_add(1, Ordering::Relaxed);
-        tracing::error!(%error, "a data file is damaged: its bytes are not given out");
+        tracing::error!(%error, "a data file is damaged: its bytes are not returned");
         error
     }
 
-    /// How often damage was found.
+    /// Returns the number of reads that found damage.
     pub(crate) fn damage_count(&self) -> u64 {
         self.damage_found.load(Ordering::Relaxed)
     }

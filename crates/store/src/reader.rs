@@ -1,5 +1,5 @@
-//! Bytes on their way out: across the extents of an object, at most one file open at a time, and
-//! each byte only after the checksum of its span was compared (see `spans`).
+//! Reads the bytes of objects: across extents, with at most one file open at a time, and each byte
+//! only after the checksum of its span was verified (see `spans`).
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -12,8 +12,8 @@ use crate::spans::VerifiedFile;
 use crate::store::Inner;
 use crate::{ObjectInfo, Result};
 
-/// Reads one range of one version of an object; overwriting or deleting the object does not disturb
-/// it.
+/// A reader of one range of one version of an object; overwriting or deleting the object does not
+/// affect it.
 #[derive(Debug)]
 pub struct ObjectReader {
     object: ObjectInfo,
@@ -21,13 +21,13 @@ pub struct ObjectReader {
     remaining_bytes: u64,
     extents: VecDeque<Extent>,
     open: Option<VerifiedFile>,
-    /// Before `inner`: letting go of files needs the store.
+    /// Before `inner`: releasing files needs the store.
     _hold: Hold,
     inner: Arc<Inner>,
 }
 
 impl ObjectReader {
-    /// `extents` are exactly the bytes of `range`, and are held by `hold`.
+    /// Creates a reader. `extents` are exactly the bytes of `range`, and `hold` holds them.
     pub(crate) fn new(
         inner: Arc<Inner>,
         object: ObjectInfo,
@@ -43,28 +43,28 @@ impl ObjectReader {
         Self { object, range, remaining_bytes, extents, open: None, _hold: hold, inner }
     }
 
-    /// The object that is read.
+    /// Returns the description of the object.
     pub fn object(&self) -> &ObjectInfo {
         &self.object
     }
 
-    /// Which of its bytes this reader gives, from first to one past the last.
+    /// Returns the range of this reader, from the first byte to one past the last.
     pub fn range(&self) -> Range<u64> {
         self.range.clone()
     }
 
-    /// How many bytes are still to come.
+    /// Returns the number of bytes still to read.
     pub fn remaining_bytes(&self) -> u64 {
         self.remaining_bytes
     }
 
-    /// Fills the beginning of `buffer` with the next bytes and says how many; zero at the end (or
-    /// for an empty buffer). Gives less than the buffer holds at the end of a data file and
-    /// elsewhere, so go on until zero. Fastest into a buffer of several times 64 KiB.
+    /// Fills the beginning of `buffer` with the next bytes and returns their number; zero at the
+    /// end (or for an empty buffer). May return less than the buffer holds, for example at the end
+    /// of a data file, so read until zero. Fastest into a buffer of several times 64 KiB.
     ///
     /// # Errors
-    /// [`DamagedFile`](crate::Error::DamagedFile) when the next bytes are not those that were
-    /// written, or what the disk says.
+    /// [`DamagedFile`](crate::Error::DamagedFile) if the next bytes are not those written, or the
+    /// disk's error.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let Some(extent) = self.extents.front().copied() else { return Ok(0) };
         let wanted =
@@ -97,7 +97,7 @@ impl ObjectReader {
     }
 }
 
-/// The extents that hold exactly the bytes of `range` in a run of extents that begins at byte 0.
+/// Cuts the bytes of `range` out of a run of extents that begins at byte 0.
 pub(crate) fn cut<'e>(
     extents: impl Iterator<Item = &'e Extent>,
     range: &Range<u64>,
@@ -126,10 +126,14 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Cutting a range out of extents gives the same bytes as cutting it out of what they hold
-        /// together.
+        /// Cutting a range out of extents gives the same bytes as cutting it out of their
+        /// concatenation.
         #[test]
-        fn a_cut_is_exactly_the_range(sizes in proptest::collection::vec(1..20_u64, 0..8), a in 0..200_u64, b in 0..200_u64) {
+        fn a_cut_is_exactly_the_range(
+            sizes in proptest::collection::vec(1..20_u64, 0..8),
+            a in 0..200_u64,
+            b in 0..200_u64,
+        ) {
             let mut extents = Vec::new();
             let mut whole = Vec::new();
             for (file, &size_bytes) in (0_u64..).zip(&sizes) {
@@ -138,10 +142,12 @@ mod tests {
             }
             let end = whole.len() as u64;
             let range = a.min(b).min(end)..a.max(b).min(end);
-            let cut: Vec<(FileId, u64)> = cut(extents.iter(), &range)
-                .iter()
-                .flat_map(|extent| (0..extent.size_bytes).map(|at| (extent.file, extent.offset + at)))
-                .collect();
+            let bytes_of = |extent: &Extent| {
+                let (file, offset) = (extent.file, extent.offset);
+                (0..extent.size_bytes).map(move |at| (file, offset + at))
+            };
+            let cut: Vec<(FileId, u64)> =
+                cut(extents.iter(), &range).iter().flat_map(bytes_of).collect();
             let wanted = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
             prop_assert_eq!(cut, &whole[wanted]);
         }

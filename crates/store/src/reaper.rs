@@ -1,9 +1,9 @@
-//! Removes the files of what was deleted, when nobody reads them any more.
+//! Removes the files of deleted objects once no reader uses them.
 //!
-//! A thread of its own, because removing 10,000 large files takes seconds and the answer to Delete
-//! or Complete should not. Files wait while a reader holds them, and while a reader is being
-//! opened: it may have seen, in an older snapshot, an object that is gone. What is to be removed
-//! stands in the metadata until it is gone and that is safe, so opening after a crash finishes it.
+//! Runs in a thread of its own, because removing 10,000 large files takes seconds and Delete or
+//! Complete should not wait for it. Files wait while a reader holds them, and while a reader is
+//! being opened: it may have seen, in an older snapshot, an object that is gone. The metadata lists
+//! files to remove until they are durably gone, so opening after a crash finishes the work.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -12,10 +12,10 @@ use std::thread::JoinHandle;
 
 use crate::disk::{Disk, FileId, FolderId};
 
-/// So many removals are made safe together. Syncing a folder costs as much as answering a client.
+/// The number of removals per sync. Syncing a folder costs as much as answering a client.
 const SYNC_REMOVED: usize = 256;
 
-/// Knows who reads what, and what waits to be removed.
+/// The readers, and the files that wait to be removed.
 #[derive(Debug, Default)]
 pub(crate) struct Reaper {
     state: Mutex<ReaperState>,
@@ -25,19 +25,20 @@ pub(crate) struct Reaper {
 #[derive(Debug, Default)]
 struct ReaperState {
     next_ticket: u64,
-    /// Readers being opened, by when they began.
+    /// Readers being opened, by their tickets.
     opening: BTreeSet<u64>,
-    /// How many readers hold a file.
+    /// The number of readers per file.
     held: HashMap<FileId, u32>,
-    /// Let go, with the ticket from which on no new reader can have seen it; oldest first.
+    /// Released files, with the ticket from which on no new reader can have seen them; oldest
+    /// first.
     released: VecDeque<(u64, FileId)>,
-    /// Let go but held by readers.
+    /// Released files that readers hold.
     waiting: HashSet<FileId>,
-    /// To be removed now.
+    /// Files to remove now.
     free: Vec<FileId>,
-    /// Removed, which is not safe yet.
+    /// Removed files whose removal is not durable yet.
     unsynced: Vec<FileId>,
-    /// Gone for good: the metadata need not remember them.
+    /// Files that are durably gone: the metadata can forget them.
     gone: Vec<FileId>,
     removing: Removing,
     closing: Closing,
@@ -57,20 +58,20 @@ enum Closing {
     Yes,
 }
 
-/// While this lives, no file that a snapshot taken after it shows is removed.
+/// A guard: files in snapshots taken after its creation are not removed while it lives.
 pub(crate) struct Opening {
     reaper: Arc<Reaper>,
     ticket: u64,
 }
 
-/// While this lives, these files are not removed.
+/// A guard: these files are not removed while it lives.
 pub(crate) struct Hold {
     reaper: Arc<Reaper>,
     files: Vec<FileId>,
 }
 
 impl Reaper {
-    /// Starts the thread; it ends after [`Reaper::close`], when all that can be removed is.
+    /// Starts the thread; it ends after [`Reaper::close`], when everything that can be removed is.
     pub(crate) fn start(self: &Arc<Self>, disk: Arc<dyn Disk>) -> std::io::Result<JoinHandle<()>> {
         let reaper = Arc::clone(self);
         std::thread::Builder::new().name("haul-reaper".to_owned()).spawn(move || reaper.run(&*disk))
@@ -81,7 +82,7 @@ impl Reaper {
         self.changed.notify_all();
     }
 
-    /// To be called before the snapshot is taken that tells what to read.
+    /// Announces a reader. Call it before taking the snapshot that says what to read.
     pub(crate) fn opening(self: &Arc<Self>) -> Opening {
         let mut state = self.state();
         let ticket = state.next_ticket;
@@ -90,7 +91,7 @@ impl Reaper {
         Opening { reaper: Arc::clone(self), ticket }
     }
 
-    /// Files that nothing refers to any more; called after that was published.
+    /// Takes files that nothing refers to any more; call it after that was published.
     pub(crate) fn release(&self, files: impl IntoIterator<Item = FileId>) {
         let mut state = self.state();
         let ticket = state.next_ticket;
@@ -100,14 +101,14 @@ impl Reaper {
         self.changed.notify_all();
     }
 
-    /// Files that are gone for good, at most so many; each is returned once.
+    /// Returns at most `count_max` files that are durably gone; each is returned once.
     pub(crate) fn take_gone(&self, count_max: usize) -> Vec<FileId> {
         let mut state = self.state();
         let count = state.gone.len().min(count_max);
         state.gone.drain(..count).collect()
     }
 
-    /// Waits until everything is removed that no reader holds.
+    /// Waits until every file that no reader holds is removed.
     pub(crate) fn settle(&self) {
         let mut state = self.state();
         while !(state.released.is_empty()
@@ -150,17 +151,16 @@ impl Reaper {
     }
 }
 
-/// Removes a file, says whether it is gone. What the disk does not give up is tried again by the
-/// next opening.
+/// Removes a file and returns whether it is gone. The next opening retries failed removals.
 fn remove(disk: &dyn Disk, file: FileId) -> bool {
     let removed = disk.remove(file);
     if let Err(error) = &removed {
-        tracing::warn!(file = file.0, %error, "a file that nothing refers to could not be removed");
+        tracing::warn!(file = file.0, %error, "an unreferenced file could not be removed");
     }
     removed.is_ok()
 }
 
-/// Makes removals safe and returns those that are. The metadata remembers the others until the next
+/// Makes removals durable and returns those that are. The metadata keeps the others until the next
 /// opening.
 fn sync(disk: &dyn Disk, unsynced: &mut Vec<FileId>) -> Vec<FileId> {
     let mut gone = std::mem::take(unsynced);
@@ -168,7 +168,7 @@ fn sync(disk: &dyn Disk, unsynced: &mut Vec<FileId>) -> Vec<FileId> {
     for folder in folders {
         if let Err(error) = disk.sync_folder(folder) {
             tracing::warn!(folder = folder.0, %error, "removals from a data folder could not be \
-                made safe");
+                synced");
             gone.retain(|file| file.folder() != folder);
         }
     }
@@ -176,7 +176,7 @@ fn sync(disk: &dyn Disk, unsynced: &mut Vec<FileId>) -> Vec<FileId> {
 }
 
 impl ReaperState {
-    /// Moves on what no reader being opened can have seen.
+    /// Frees the files that no reader being opened can have seen.
     fn advance(&mut self) {
         let oldest = self.opening.first().copied().unwrap_or(u64::MAX);
         while let Some((_, file)) = self.released.pop_front_if(|(ticket, _)| *ticket <= oldest) {

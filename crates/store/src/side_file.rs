@@ -1,8 +1,8 @@
-//! Small private files beside the data, for whoever runs the store: keys, the address of a server.
+//! Small private files beside the data, for the server that runs the store: keys, its address.
 //!
-//! They are replaced whole (a new file is written, synced and renamed over the old one) and only
-//! their owner may read them. Names are constants of the caller and never come from outside. Links
-//! in their place are not followed.
+//! They are replaced atomically (a new file is written, synced and renamed over the old one) and
+//! only their owner may read them. Names are constants of the caller and never come from outside.
+//! Links in their place are not followed.
 
 use std::fs::{self, TryLockError};
 use std::io::{self, Read, Write};
@@ -11,22 +11,22 @@ use std::path::Path;
 use crate::disk::{plain, private};
 use crate::{Error, Result};
 
-/// The largest file that is read; what is longer is not one of ours.
+/// The largest file to read; a longer one is not ours.
 const READ_MAX_BYTES: u64 = 1 << 20;
 
-/// Writes `DIR/name`, readable by its owner only (0600 on Unix). The folder is made when it does
-/// not exist.
+/// Writes `DIR/name`, readable by its owner only (0600 on Unix). Creates the folder if it does not
+/// exist.
 ///
 /// # Errors
-/// What the disk says.
+/// The disk's error.
 pub fn write(dir: &Path, name: &'static str, bytes: &[u8]) -> Result<()> {
     replace(dir, name, bytes).map_err(Error::io("writing a private file of the store"))
 }
 
-/// Reads `DIR/name`; `None` when there is none.
+/// Reads `DIR/name`; `None` if it does not exist.
 ///
 /// # Errors
-/// What the disk says, or that it is larger than 1 MiB.
+/// The disk's error, or the file is larger than 1 MiB.
 pub fn read(dir: &Path, name: &'static str) -> Result<Option<Vec<u8>>> {
     let path = dir.join(name);
     match read_whole(&path) {
@@ -44,10 +44,10 @@ fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Removes `DIR/name`; that there is none is fine.
+/// Removes `DIR/name`; succeeds if it does not exist.
 ///
 /// # Errors
-/// What the disk says.
+/// The disk's error.
 pub fn remove(dir: &Path, name: &'static str) -> Result<()> {
     match fs::remove_file(dir.join(name)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -57,10 +57,10 @@ pub fn remove(dir: &Path, name: &'static str) -> Result<()> {
     }
 }
 
-/// Opens `DIR/name` for locking, and makes it if it does not exist. The folder must exist.
+/// Opens `DIR/name` for locking, and creates it if it does not exist. The folder must exist.
 ///
 /// # Errors
-/// What the disk says.
+/// The disk's error.
 pub fn open_for_locking(dir: &Path, name: &'static str) -> Result<fs::File> {
     let mut options = private::file_options();
     options.create(true).truncate(false).write(true);
@@ -68,10 +68,10 @@ pub fn open_for_locking(dir: &Path, name: &'static str) -> Result<fs::File> {
         .map_err(Error::io("opening a lock file of the store"))
 }
 
-/// Whether a process holds the store in this folder at this moment.
+/// Returns whether a process currently holds the store in this folder.
 ///
 /// # Errors
-/// What the disk says.
+/// The disk's error.
 pub fn is_in_use(dir: &Path) -> Result<bool> {
     let file = match plain::open_to_read(&dir.join("lock")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -89,7 +89,8 @@ pub fn is_in_use(dir: &Path) -> Result<bool> {
 fn replace(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     private::make_dirs(dir)?;
     let new = dir.join(format!("{name}.new"));
-    // What a crash left behind may be readable by others: it is not written into.
+    // A file that a crash left behind may be readable by others: replace it instead of writing into
+    // it.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

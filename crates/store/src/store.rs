@@ -1,5 +1,5 @@
-//! The store itself: opening, closing, and the way of every operation to the disk. What it can do
-//! stands in `ops/`, one file per kind of operation.
+//! The store: opening, closing, and the path of every operation to the disk. The operations are in
+//! `ops/`, one file per kind.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,17 +15,17 @@ use crate::open_store::OpenStore;
 use crate::store_id::StoreId;
 use crate::{Error, Result, StoreOptions};
 
-/// How many file numbers are taken from the metadata at a time: one folder full.
+/// The number of file numbers to take from the metadata at a time: one folder full.
 const FILES_RESERVED: u64 = 1024;
 
-/// A store on one folder. Cheap to clone; the folder is let go when the last clone, reader and
-/// writer is dropped.
+/// A store in one folder. Cheap to clone; the last clone, reader or writer to be dropped releases
+/// the folder.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
 }
 
-/// What clones, readers and writers share.
+/// The state that clones, readers and writers share.
 #[derive(Debug)]
 pub(crate) struct Inner {
     committer: Committer,
@@ -34,16 +34,16 @@ pub(crate) struct Inner {
     numbers: Mutex<FileNumbers>,
 }
 
-/// What the pages of the metadata database were found to be.
+/// The state of the pages of the metadata database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pages {
-    /// As they were written.
+    /// All pages are as written.
     Sound,
-    /// Not so; what could be taken from others was.
+    /// Some pages were damaged and replaced from others where possible.
     Repaired,
 }
 
-/// The file numbers that are taken and not used yet.
+/// File numbers that are reserved and not used yet.
 #[derive(Debug, Default)]
 struct FileNumbers {
     next: u64,
@@ -51,15 +51,14 @@ struct FileNumbers {
 }
 
 impl Store {
-    /// Opens the store in a folder, which is made when it does not exist: locks it, recovers,
-    /// removes the files that were let go before. Files that the metadata does not know are left,
+    /// Opens the store in a folder, which is created if it does not exist: locks it, recovers,
+    /// removes files that were released before. Files that the metadata does not know are kept,
     /// counted and logged.
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process (or this one) holds it, [`Error::MetadataLost`] and
-    /// [`Error::ForeignMetadata`] when data files are there without their metadata,
-    /// [`Error::NotPlain`], [`Error::FormatTooNew`], [`Error::FormatTooOld`], or what the disk
-    /// says.
+    /// [`Error::Locked`] if another process (or this one) holds it, [`Error::MetadataLost`] and
+    /// [`Error::ForeignMetadata`] if data files are there without their metadata,
+    /// [`Error::NotPlain`], [`Error::FormatTooNew`], [`Error::FormatTooOld`], or the disk's error.
     pub fn open(dir: impl AsRef<Path>, options: StoreOptions) -> Result<Self> {
         Self::open_on(Arc::new(OsDisk::new(dir.as_ref())), options)
     }
@@ -74,8 +73,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a store that is there for looking at it: makes none, leaves all files where they are,
-    /// and says whether the pages of the metadata are what was written there.
+    /// Opens an existing store for inspection: creates nothing, leaves all files where they are,
+    /// and returns whether the pages of the metadata are intact.
     pub(crate) fn open_for_check(dir: &Path, options: StoreOptions) -> Result<(Self, Pages)> {
         let disk = OsDisk::new(dir);
         if !disk.has_store().map_err(Error::io("looking for the store"))? {
@@ -109,14 +108,14 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Whether it takes writes. After a failed sync it does not, until it is opened again: what is
-    /// there can be read.
+    /// Returns whether the store takes writes. After a failed sync it does not, until it is opened
+    /// again; reads still work.
     pub fn is_writable(&self) -> bool {
         self.inner.core.check_writable().is_ok() && self.inner.committer.is_running()
     }
 
-    /// How often bytes of data files were found to be other than what was written, since the store
-    /// was opened.
+    /// Returns how often a read found bytes of data files that differ from what was written, since
+    /// the store was opened.
     pub fn damage_count(&self) -> u64 {
         self.inner.core.damage_count()
     }
@@ -136,8 +135,8 @@ fn lock(disk: &dyn Disk) -> Result<DiskLock> {
 }
 
 impl Inner {
-    /// Changes the metadata; on disk when this returns `Ok`. What grows the store is refused when
-    /// the disk is full.
+    /// Changes the metadata; on disk when this returns `Ok`. Refuses changes that grow the store
+    /// when the disk is full.
     pub(crate) fn commit<T: Send + 'static>(
         &self,
         folder: Option<FolderId>,
@@ -147,7 +146,7 @@ impl Inner {
         self.committer.commit(folder, operation)
     }
 
-    /// Changes the metadata so that space becomes free: goes on when the disk is full.
+    /// Changes the metadata so that space becomes free: works on a full disk.
     pub(crate) fn commit_removal<T: Send + 'static>(
         &self,
         operation: impl FnOnce(&mut Batch<'_>) -> Result<T> + Send + 'static,
@@ -155,10 +154,10 @@ impl Inner {
         self.committer.commit(None, operation)
     }
 
-    /// Whether the store knows a file: something refers to it, it is on its way, or it waits to be
+    /// Returns whether the store knows a file: it is referenced, being written, or waiting to be
     /// removed.
     pub(crate) fn is_in_use(&self, file: FileId) -> Result<bool> {
-        // In this order, as in the sweep: a file goes from staged into the metadata.
+        // In this order, as in the sweep: a file moves from staged into the metadata.
         if self.core.staged().contains(&file) {
             return Ok(true);
         }
@@ -166,7 +165,7 @@ impl Inner {
         Ok(snapshot.files()?.get(file.0)?.is_some() || snapshot.removals()?.get(file.0)?.is_some())
     }
 
-    /// A number for a new file, which counts as staged from here on.
+    /// Returns a number for a new file, which counts as staged from now on.
     pub(crate) fn next_file(&self) -> Result<FileId> {
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         if numbers.next == numbers.end {
@@ -184,7 +183,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.core.reaper.close();
         if let Some(thread) = self.reaper.take() {
-            // It panicked only by a mistake of ours, which it has reported.
+            // The thread panics only because of a bug, and the panic was reported.
             let _ = thread.join();
         }
     }

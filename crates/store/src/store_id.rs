@@ -1,12 +1,12 @@
-//! The id of a store: made once, and written both in the metadata and beside the data files, so
+//! The id of a store: created once, and written both to the metadata and beside the data files, so
 //! that neither is ever used with those of another store.
 
 use std::fmt;
 
-/// The first words of the file in which the id stands.
+/// The first words of the file that contains the id.
 const FILE_PREFIX: &str = "haul store ";
 
-/// Sixteen random bytes.
+/// The id of a store: sixteen random bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoreId([u8; 16]);
 
@@ -15,7 +15,7 @@ impl StoreId {
         Self(bytes)
     }
 
-    /// An id that no other store has.
+    /// Creates a random id, different from that of every other store.
     pub(crate) fn random() -> Self {
         Self(rand::random())
     }
@@ -24,12 +24,12 @@ impl StoreId {
         self.0
     }
 
-    /// As it stands beside the data files: one line of text.
+    /// Returns the line that is written beside the data files.
     pub(crate) fn file_text(self) -> String {
         format!("{FILE_PREFIX}{self}\n")
     }
 
-    /// Reads the line; `None` for anything else.
+    /// Parses the line; `None` for anything else.
     pub(crate) fn from_file_text(bytes: &[u8]) -> Option<Self> {
         let text = str::from_utf8(bytes).ok()?.strip_prefix(FILE_PREFIX)?;
         let mut id = [0; 16];

@@ -1,9 +1,9 @@
-//! Bytes on their way in: written to a file without a name, hashed in the same pass.
+//! Writes incoming bytes to a file without a name and hashes them in the same pass.
 //!
-//! Nothing is copied: a slice is hashed while it is hot in cache and given to the disk. The
-//! checksums by which its spans are verified whenever they are read (see `spans`) are made in the
-//! same pass and written behind the bytes. Only MD5 may come later, together with that of other
-//! parts (see `md5_pool`). The file is made at the first byte, so zero bytes need none.
+//! Nothing is copied: a slice is hashed while it is hot in cache and handed to the disk. The
+//! checksums of its spans, which every read verifies (see `spans`), are computed in the same pass
+//! and written behind the bytes. Only MD5 may come later, together with that of other parts (see
+//! `md5_pool`). The file is created at the first byte, so zero bytes need none.
 
 use std::sync::Arc;
 
@@ -18,20 +18,20 @@ use crate::spans::SpanSums;
 use crate::store::Inner;
 use crate::{Error, Result, WriteOptions};
 
-/// How often the disk is asked whether the reserve is still free.
+/// The number of bytes between two checks that the reserve is still free.
 const SPACE_CHECK_BYTES: u64 = 8 << 20;
 
-/// Takes the bytes of one part (or of one whole object). Dropping it leaves nothing behind.
+/// A writer for the bytes of one part (or of one whole object). Dropping it leaves nothing behind.
 #[derive(Debug)]
 pub struct PartWriter {
     inner: Arc<Inner>,
     file: Option<Box<NewFile>>,
     md5: PartMd5,
-    /// All other checksums.
+    /// All checksums but MD5.
     hasher: MultiHasher,
     size_bytes: u64,
     expected_bytes: u64,
-    /// Up to here the disk had room when it was asked last.
+    /// The number of bytes for which the last check found space.
     checked_bytes: u64,
 }
 
@@ -56,11 +56,11 @@ impl PartWriter {
         })
     }
 
-    /// Takes the next bytes.
+    /// Writes the next bytes.
     ///
     /// # Errors
     /// [`StorageFull`](crate::Error::StorageFull), [`EntityTooLarge`](crate::Error::EntityTooLarge)
-    /// past 5 GiB, or what the disk says. After an error only dropping makes sense.
+    /// beyond 5 GiB, or the disk's error. After an error, drop the writer.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.is_empty() {
             return Ok(());
@@ -70,9 +70,9 @@ impl PartWriter {
         Ok(())
     }
 
-    /// Takes the next bytes and may hold them a while: their MD5 is made together with that of
-    /// other parts, which costs a fraction. At most 16 MiB of a part, and 24 MiB of all, are held.
-    /// Whole [`Block`](crate::Block)s also reach the disk the shortest way.
+    /// Writes the next bytes and may hold them for a while: their MD5 is computed together with
+    /// that of other parts, at a fraction of the cost. At most 16 MiB of a part, and 24 MiB of all
+    /// parts, are held. Whole [`Block`](crate::Block)s also take the shortest path to the disk.
     ///
     /// # Errors
     /// As [`PartWriter::write`].
@@ -106,15 +106,15 @@ impl PartWriter {
         Ok(())
     }
 
-    /// How many bytes were taken.
+    /// Returns the number of bytes written.
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
 
-    /// Brings the bytes to the disk and gives the file its name. Blocks until the bytes are safe.
+    /// Makes the bytes durable and gives the file its name. Blocks until then.
     ///
     /// # Errors
-    /// [`StorageFull`](crate::Error::StorageFull), or that a sync failed.
+    /// [`StorageFull`](crate::Error::StorageFull), or a sync failed.
     pub fn finish(self) -> Result<StagedPart> {
         let core = &self.inner.core;
         let checksums = self.hasher.finish();
@@ -125,15 +125,16 @@ impl PartWriter {
             }
             None => None,
         };
-        // Only now: while the disk was at work, others have taken along what of this part was still
-        // to be hashed.
+        // Only now: while the disk was busy, other parts' groups may have hashed the waiting bytes
+        // of this one.
         let md5 = self.md5.finish();
         let file = file.map(|file| file.link(core)).transpose()?;
         Ok(StagedPart { inner: self.inner, file, checksums, md5, size_bytes: self.size_bytes })
     }
 }
 
-/// A data file on its way. It has its number from the beginning, because its checksums cover that.
+/// A data file being written. It has its number from the beginning, because its checksums cover
+/// that.
 #[derive(Debug)]
 struct NewFile {
     number: StagedNumber,
@@ -150,7 +151,7 @@ impl NewFile {
         Ok(Self { number, file, sums: SpanSums::new(core.store_id, id) })
     }
 
-    /// Writes the checksums behind the bytes and makes all of it safe.
+    /// Writes the checksums behind the bytes and makes everything durable.
     fn sync(self, core: &OpenStore) -> Result<SyncedFile> {
         let Self { number, mut file, sums } = self;
         file.write(&sums.finish()).map_err(Error::io("writing a data file"))?;
@@ -159,14 +160,14 @@ impl NewFile {
     }
 }
 
-/// A data file that is whole and has no name yet.
+/// A complete data file without a name.
 struct SyncedFile {
     number: StagedNumber,
     file: Box<dyn StagedFile>,
 }
 
 impl SyncedFile {
-    /// Gives it its name. Its number stays staged, until it is settled what becomes of it.
+    /// Gives the file its name. Its number stays staged until the commit is decided.
     fn link(self, core: &OpenStore) -> Result<FileId> {
         let id = self.number.id;
         core.disk
@@ -178,7 +179,7 @@ impl SyncedFile {
     }
 }
 
-/// The number of a file that is not linked yet; given up when this is dropped.
+/// The number of a file that is not linked yet; released on drop.
 #[derive(Debug)]
 struct StagedNumber {
     inner: Arc<Inner>,
@@ -187,7 +188,7 @@ struct StagedNumber {
 }
 
 impl StagedNumber {
-    /// The number stays staged.
+    /// Keeps the number staged.
     fn keep(mut self) {
         self.kept = true;
     }
@@ -210,7 +211,7 @@ fn check_size(inner: &Inner, size_bytes: u64) -> Result<()> {
     }
 }
 
-/// Bytes that are on disk and belong to nothing yet. Dropping it removes them.
+/// Bytes that are on disk and not referenced yet. Dropping it removes them.
 #[derive(Debug)]
 pub struct StagedPart {
     inner: Arc<Inner>,
@@ -221,27 +222,27 @@ pub struct StagedPart {
 }
 
 impl StagedPart {
-    /// How many bytes.
+    /// Returns the number of bytes.
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
 
-    /// Their MD5.
+    /// Returns the MD5 of the bytes.
     pub fn md5(&self) -> [u8; 16] {
         self.md5
     }
 
-    /// Their MD5 as an ETag.
+    /// Returns the MD5 of the bytes as an ETag.
     pub fn etag(&self) -> ETag {
         ETag::from_md5(self.md5)
     }
 
-    /// What was asked for in [`WriteOptions::checksums`], MD5 not among it.
+    /// Returns the checksums requested in [`WriteOptions::checksums`], without MD5.
     pub fn checksums(&self) -> &[Checksum] {
         &self.checksums
     }
 
-    /// The one of this algorithm, MD5 included, when it was computed.
+    /// Returns the checksum of this algorithm (including MD5), if it was computed.
     pub fn checksum(&self, algorithm: ChecksumAlgorithm) -> Option<Checksum> {
         if algorithm == ChecksumAlgorithm::Md5 {
             return Checksum::from_bytes(algorithm, &self.md5).ok();
@@ -249,7 +250,7 @@ impl StagedPart {
         self.checksums.iter().copied().find(|checksum| checksum.algorithm() == algorithm)
     }
 
-    /// Compares with what the client says.
+    /// Compares with the client's checksum.
     pub(crate) fn check(&self, given: Option<&Checksum>) -> Result<()> {
         let Some(given) = given else { return Ok(()) };
         let algorithm = given.algorithm();
@@ -260,20 +261,19 @@ impl StagedPart {
         }
     }
 
-    /// Where its name must be made safe before anything refers to it.
+    /// Returns the folder to sync before anything refers to the file.
     pub(crate) fn folder(&self) -> Option<FolderId> {
         self.file.map(FileId::folder)
     }
 
-    /// All its bytes.
+    /// Returns the extent of all bytes.
     pub(crate) fn extents(&self) -> Vec<Extent> {
         let extent = |file| Extent { file, offset: 0, size_bytes: self.size_bytes };
         self.file.map(extent).into_iter().collect()
     }
 
-    /// To be called with what the commit answered. What was published stays; what was refused is
-    /// removed. After a failure in which nobody knows whether it was published, the file stays too:
-    /// opening again decides.
+    /// Takes the result of the commit. A published file stays; a refused one is removed. After a
+    /// failure that leaves the outcome unknown, the file stays too: opening again decides.
     pub(crate) fn settle<T>(mut self, result: Result<T>) -> Result<T> {
         let Some(file) = self.file else { return result };
         match &result {
@@ -299,7 +299,7 @@ impl Drop for StagedPart {
     fn drop(&mut self) {
         let Some(file) = self.file else { return };
         if let Err(error) = self.inner.core.disk.remove(file) {
-            tracing::warn!(file = file.0, %error, "a file that was not used could not be removed");
+            tracing::warn!(file = file.0, %error, "an unused file could not be removed");
         }
         self.inner.core.staged().remove(&file);
     }

@@ -1,5 +1,5 @@
 //! Pages of buckets, objects, uploads and parts. A page never has more than 1,000 entries, whatever
-//! is asked.
+//! the caller requests.
 
 use std::time::SystemTime;
 
@@ -9,96 +9,98 @@ use haul_parts::{
 
 use super::{ObjectVersion, PartInfo, UploadInfo};
 
-/// A bucket.
+/// A bucket as listings show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketInfo {
-    /// Its name.
+    /// The name of the bucket.
     pub name: Bucket,
-    /// When it was created, to the millisecond.
+    /// The time of CreateBucket, to the millisecond.
     pub created: SystemTime,
 }
 
-/// What to list of a bucket.
+/// Selects the objects of a bucket to list.
 #[derive(Clone, Debug, Default)]
 pub struct ListObjects {
-    /// Only keys that begin so.
+    /// Only keys that begin with this prefix.
     pub prefix: String,
-    /// Roll up keys that have this after the prefix into common prefixes. `None` and `Some("")` are
-    /// the same.
+    /// Rolls up keys that contain this after the prefix into common prefixes. `None` and `Some("")`
+    /// are the same.
     pub delimiter: Option<String>,
-    /// Only what comes after this in UTF-8 byte order: StartAfter, Marker, or [`ObjectPage::next`]
-    /// of the page before.
+    /// Only keys after this one in UTF-8 byte order: StartAfter, Marker, or [`ObjectPage::next`] of
+    /// the previous page.
     pub start_after: Option<String>,
-    /// How many keys and common prefixes together; `None` and what is above 1,000 is 1,000.
+    /// The maximum number of keys and common prefixes together; `None` and values above 1,000 mean
+    /// 1,000.
     pub max_keys: Option<u16>,
 }
 
 /// One object in a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectSummary {
-    /// Its key.
+    /// The key of the object.
     pub key: Key,
-    /// Which write made it.
+    /// The version that a write created.
     pub version: ObjectVersion,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub size_bytes: u64,
-    /// Its ETag.
+    /// The ETag of the object.
     pub etag: ETag,
-    /// When it was published, to the millisecond.
+    /// The time of publishing, to the millisecond.
     pub last_modified: SystemTime,
-    /// The algorithm and type of the checksum kept with it.
+    /// The algorithm and type of the stored checksum.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
-    /// The storage class given with it.
+    /// The storage class from the request that wrote it.
     pub storage_class: Option<String>,
 }
 
 /// A page of objects.
 #[derive(Clone, Debug, Default)]
 pub struct ObjectPage {
-    /// In UTF-8 byte order of their keys.
+    /// Objects in UTF-8 byte order of their keys.
     pub objects: Vec<ObjectSummary>,
-    /// In UTF-8 byte order.
+    /// Common prefixes in UTF-8 byte order.
     pub common_prefixes: Vec<String>,
-    /// What to give as [`ListObjects::start_after`] for the next page, when there is more: the last
-    /// key or common prefix.
+    /// The [`ListObjects::start_after`] of the next page, if there is one: the last key or common
+    /// prefix.
     pub next: Option<String>,
 }
 
-/// What to list of the open uploads of a bucket.
+/// Selects the open uploads of a bucket to list.
 #[derive(Clone, Debug, Default)]
 pub struct ListUploads {
-    /// Only keys that begin so.
+    /// Only keys that begin with this prefix.
     pub prefix: String,
-    /// Roll up keys that have this after the prefix into common prefixes. `None` and `Some("")` are
-    /// the same.
+    /// Rolls up keys that contain this after the prefix into common prefixes. `None` and `Some("")`
+    /// are the same.
     pub delimiter: Option<String>,
-    /// Only what comes after this key.
+    /// Only keys after this one.
     pub key_marker: Option<String>,
     /// With a key marker: also uploads of that key that were created after this one. Ignored
     /// without a key marker.
     pub upload_id_marker: Option<UploadId>,
-    /// How many uploads and common prefixes together; `None` and what is above 1,000 is 1,000.
+    /// The maximum number of uploads and common prefixes together; `None` and values above 1,000
+    /// mean 1,000.
     pub max_uploads: Option<u16>,
 }
 
 /// A page of open uploads.
 #[derive(Clone, Debug, Default)]
 pub struct UploadPage {
-    /// By key in UTF-8 byte order, then by the time of Create.
+    /// Uploads by key in UTF-8 byte order, then by the time of Create.
     pub uploads: Vec<UploadInfo>,
-    /// In UTF-8 byte order.
+    /// Common prefixes in UTF-8 byte order.
     pub common_prefixes: Vec<String>,
-    /// Where to go on, when there is more.
+    /// The marker of the next page, if there is one.
     pub next: Option<UploadMarker>,
 }
 
 /// A page of the parts of an upload.
 #[derive(Clone, Debug)]
 pub struct PartPage {
-    /// The upload.
+    /// The upload that the parts belong to.
     pub upload: UploadInfo,
-    /// By number.
+    /// Parts in order of their numbers.
     pub parts: Vec<PartInfo>,
-    /// The part-number marker for the next page, when there is more.
+    /// The part-number marker of the next page, if there is one.
     pub next: Option<PartNumber>,
 }

@@ -1,5 +1,4 @@
-//! The values that go in and out of the store: plain data, no behaviour beyond small questions
-//! about themselves.
+//! The values that go in and out of the store: plain data with accessors and no behaviour.
 
 mod listing;
 mod object;

@@ -1,4 +1,4 @@
-//! An object as the store tells of it, and what can be asked when writing, reading and copying one.
+//! An object as the store describes it, and the options for writing, reading and copying one.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -9,41 +9,41 @@ use haul_parts::{
     ObjectAttributes, PartNumber,
 };
 
-/// Which version of a key: every write makes a new one, and none is used twice in the life of a
+/// The version of a key: every write creates a new one, and no version is reused in the life of a
 /// store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectVersion(pub(crate) u64);
 
-/// Everything about an object but its bytes.
+/// The metadata of an object: everything but its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectInfo {
-    /// Which write made it.
+    /// The version that a write created.
     pub version: ObjectVersion,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub size_bytes: u64,
-    /// The MD5 of its bytes, or `md5-of-md5s-N` when it came in parts.
+    /// The MD5 of the bytes, or `md5-of-md5s-N` for an object uploaded in parts.
     pub etag: ETag,
-    /// When it was published, to the millisecond.
+    /// The time of publishing, to the millisecond.
     pub last_modified: SystemTime,
-    /// What the client said about it.
+    /// The headers and tags that the client sent.
     pub attributes: ObjectAttributes,
-    /// The checksum kept with it; `None` only when the writer had none computed.
+    /// The stored checksum; `None` only if the writer computed none.
     pub checksum: Option<ObjectChecksum>,
-    /// In how many parts it was uploaded; `None` when it came as one PutObject.
+    /// The number of uploaded parts; `None` for an object of one PutObject.
     pub part_count: Option<u16>,
 }
 
 /// The checksum of a whole object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObjectChecksum {
-    /// Over all its bytes.
+    /// A checksum over all bytes.
     FullObject(Checksum),
-    /// Over the checksums of its parts.
+    /// A checksum over the checksums of the parts.
     Composite(CompositeChecksum),
 }
 
 impl ObjectChecksum {
-    /// Of which algorithm.
+    /// Returns the algorithm of the checksum.
     pub fn algorithm(&self) -> ChecksumAlgorithm {
         match self {
             Self::FullObject(checksum) => checksum.algorithm(),
@@ -51,7 +51,7 @@ impl ObjectChecksum {
         }
     }
 
-    /// Over what.
+    /// Returns whether the checksum covers the bytes or the checksums of parts.
     pub fn checksum_type(&self) -> ChecksumType {
         match self {
             Self::FullObject(_) => ChecksumType::FullObject,
@@ -60,7 +60,7 @@ impl ObjectChecksum {
     }
 }
 
-/// The value as S3 writes it: base64, with `-N` when it is composite.
+/// Prints the value as S3 writes it: base64, with `-N` if it is composite.
 impl fmt::Display for ObjectChecksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -70,20 +70,20 @@ impl fmt::Display for ObjectChecksum {
     }
 }
 
-/// What to prepare for before the bytes of a part or object arrive.
+/// What to prepare before the bytes of a part or object arrive.
 #[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
-    /// How many bytes will come, when that is known. What does not fit on the disk is refused
+    /// The number of bytes to come, if known. A size that does not fit on the disk is refused
     /// before the first byte.
     pub size_hint_bytes: Option<u64>,
-    /// What to compute in the same pass, beside the MD5 that is always computed.
+    /// The checksums to compute in the same pass, besides the MD5 that is always computed.
     pub checksums: Vec<ChecksumAlgorithm>,
 }
 
-/// Under which condition a write (or delete) happens; decided in the same instant as the write.
+/// The condition of a write or delete; evaluated atomically with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum WriteCondition {
-    /// Always.
+    /// No condition: always write.
     #[default]
     Always,
     /// `If-None-Match: *`: only when the key has no object.
@@ -94,97 +94,97 @@ pub enum WriteCondition {
     IfMatchAny,
 }
 
-/// How to put an object.
+/// Options for putting an object.
 #[derive(Clone, Debug, Default)]
 pub struct PutOptions {
-    /// What to keep with it.
+    /// The attributes to store with it.
     pub attributes: ObjectAttributes,
-    /// The checksum that the client gave: it is compared once more and kept. Without one, a
-    /// CRC64NVME that was computed while writing is kept.
+    /// The checksum that the client sent: the store compares it again and keeps it. Without one,
+    /// the store keeps a CRC64NVME that was computed while writing.
     pub checksum: Option<Checksum>,
-    /// When to put it at all.
+    /// The condition of the write.
     pub condition: WriteCondition,
 }
 
-/// What an object is copied from.
+/// The source object of a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopySource {
     /// The bucket of the source.
     pub bucket: Bucket,
-    /// Which key.
+    /// The key of the source.
     pub key: Key,
-    /// Only this version, the one on which conditional headers were decided; another is
+    /// Only this version, on which the caller evaluated conditional headers; another version is
     /// [`SourceChanged`].
     ///
     /// [`SourceChanged`]: crate::Error::SourceChanged
     pub version: Option<ObjectVersion>,
 }
 
-/// Whose attributes a copy gets.
+/// Where the attributes of a copy come from.
 #[derive(Clone, Debug, Default)]
 pub enum MetadataDirective {
-    /// Those of the source.
+    /// From the source.
     #[default]
     Copy,
-    /// These.
+    /// From the request.
     Replace(Box<ObjectAttributes>),
 }
 
-/// How to copy an object.
+/// Options for copying an object.
 #[derive(Clone, Debug, Default)]
 pub struct CopyOptions {
-    /// Whose attributes the copy gets.
+    /// Where the attributes of the copy come from.
     pub metadata: MetadataDirective,
-    /// When to write the copy at all.
+    /// The condition of the write.
     pub condition: WriteCondition,
 }
 
-/// Which bytes of an object to read.
+/// The bytes of an object to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ReadRange {
-    /// All.
+    /// The whole object.
     #[default]
     Whole,
-    /// From the first to the last, both included; a last past the end means the end.
+    /// From the first to the last byte, both included; a last byte beyond the end means the end.
     Bytes(RangeInclusive<u64>),
-    /// From this one to the end.
+    /// From this offset to the end.
     From(u64),
-    /// So many at the end; more than there are means all.
+    /// The last bytes of the object; more than there are means all.
     Suffix(u64),
-    /// Those of one part, counted from 1. An object of one PutObject is its part 1.
+    /// The bytes of one part, counted from 1. An object of one PutObject is its own part 1.
     Part(PartNumber),
 }
 
-/// Whether there was something to delete.
+/// Whether a delete removed an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
-    /// It was there and is gone.
+    /// The object existed and was removed.
     Removed,
-    /// There was none; S3 calls that success too.
+    /// There was no such object; S3 reports that as success too.
     WasAbsent,
 }
 
 /// One part in the layout of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectPart {
-    /// Its place in the object, counted from 1 without gaps. (The number it was uploaded with may
-    /// be higher.)
+    /// The position of the part in the object, counted from 1 without gaps. (The number it was
+    /// uploaded with may be higher.)
     pub part_number: PartNumber,
-    /// Where it begins.
+    /// The offset of the part in the object.
     pub offset_bytes: u64,
-    /// How long it is.
+    /// The length of the part in bytes.
     pub size_bytes: u64,
-    /// Its checksum, of the algorithm of the object.
+    /// The checksum of the part, by the object's algorithm.
     pub checksum: Option<Checksum>,
 }
 
 /// A page of the parts of an object.
 #[derive(Clone, Debug)]
 pub struct ObjectPartPage {
-    /// The object.
+    /// The object that the parts belong to.
     pub object: ObjectInfo,
-    /// In order. Empty for an object of one PutObject.
+    /// Parts in order. Empty for an object of one PutObject.
     pub parts: Vec<ObjectPart>,
-    /// The marker for the next page, when there are more.
+    /// The marker of the next page, if there is one.
     pub next: Option<PartNumber>,
 }

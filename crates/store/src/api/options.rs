@@ -1,20 +1,20 @@
-//! How to open a store.
+//! Options for opening a store.
 
 use haul_parts::Limits;
 
 use crate::Clock;
 
-/// How to open a store. The defaults are those of `haul serve`.
+/// Options for opening a store. The defaults are those of `haul serve`.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
-    /// Sizes and counts that uploads must keep to; those of AWS.
+    /// The limits for sizes and counts of uploads; by default those of AWS.
     pub limits: Limits,
-    /// How much memory the metadata database may use for its cache; 64 MiB.
+    /// The cache of the metadata database, in bytes; by default 64 MiB.
     pub cache_bytes: usize,
-    /// How much of the disk stays free for metadata: bytes of objects are refused before the disk
-    /// is fuller than this. 16 MiB, and never more than 1/16 of the disk.
+    /// The bytes of the disk to keep free for metadata: object bytes are refused before the free
+    /// space falls below this. By default 16 MiB, and never more than 1/16 of the disk.
     pub reserve_bytes: u64,
-    /// What time it is.
+    /// The source of the current time.
     pub clock: Clock,
 }
 

@@ -1,7 +1,6 @@
-//! The settings of a bucket: when unfinished uploads are removed, what browsers may do, and what
-//! clients say about it.
+//! The settings of a bucket: when unfinished uploads are removed, CORS rules, ownership, tags.
 //!
-//! The store acts on the lifecycle by itself; everything else it only keeps for the server.
+//! The store executes the lifecycle itself; it keeps everything else for the server.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,76 +9,76 @@ use serde::{Deserialize, Serialize};
 
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
-/// When to remove what, per bucket.
+/// The lifecycle rules of a bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LifecycleConfiguration {
-    /// At most 1,000 on AWS.
+    /// The rules, at most 1,000 on AWS.
     pub rules: Vec<LifecycleRule>,
 }
 
 /// One rule of a lifecycle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LifecycleRule {
-    /// Its name, at most 255 characters.
+    /// The id of the rule, at most 255 characters.
     pub id: String,
-    /// Whether it is in force.
+    /// Whether the rule is enabled.
     pub status: RuleStatus,
-    /// For which keys; the empty prefix is all.
+    /// The prefix of the keys that the rule applies to; empty for all.
     pub prefix: String,
-    /// AbortIncompleteMultipartUpload: remove uploads so many days after they were created.
+    /// AbortIncompleteMultipartUpload: abort uploads this many days after Create.
     pub abort_incomplete_after_days: Option<u32>,
 }
 
-/// Whether a rule is in force.
+/// The status of a lifecycle rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RuleStatus {
-    /// It is.
+    /// The rule applies.
     #[default]
     Enabled,
-    /// It is not.
+    /// The rule is kept and ignored.
     Disabled,
 }
 
-/// What browsers may do, per bucket.
+/// The CORS rules of a bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CorsConfiguration {
-    /// At most 100 on AWS; the first that fits counts.
+    /// The rules, at most 100 on AWS; the first match applies.
     pub rules: Vec<CorsRule>,
 }
 
-/// One rule of CORS, as it was given.
+/// One CORS rule, as the client sent it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CorsRule {
-    /// Its name.
+    /// The id of the rule.
     pub id: Option<String>,
-    /// Which origins, with at most one `*` each.
+    /// The origins that it allows, with at most one `*` each.
     pub allowed_origins: Vec<String>,
-    /// Which methods.
+    /// The methods that it allows.
     pub allowed_methods: Vec<String>,
-    /// Which request headers, with at most one `*` each.
+    /// The request headers that it allows, with at most one `*` each.
     pub allowed_headers: Vec<String>,
-    /// Which response headers scripts may see.
+    /// The response headers that scripts may read.
     pub expose_headers: Vec<String>,
-    /// How long a browser may keep the answer.
+    /// How long a browser may cache the preflight response, in seconds.
     pub max_age_seconds: Option<u32>,
 }
 
-/// Who owns objects that others write into a bucket. Everything here has one owner, so it is kept
-/// and shown.
+/// The owner of objects that other accounts write into a bucket. Everything in this store has one
+/// owner, so the setting is only kept and returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ObjectOwnership {
-    /// The bucket's owner; access control lists are off. New buckets have this.
+    /// The bucket's owner; access control lists are off. The default of new buckets.
     #[default]
     BucketOwnerEnforced,
-    /// The bucket's owner, where the writer agrees.
+    /// The bucket's owner if the writer agrees.
     BucketOwnerPreferred,
-    /// The writer.
+    /// The account that wrote the object.
     ObjectWriter,
 }
 
-/// What a bucket refuses of public access. Kept and shown; nothing here is public but what the
-/// operator names.
+/// The public access that a bucket blocks. Only kept and returned; objects are public only in
+/// buckets that the operator of the server names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PublicAccessBlock {
@@ -93,7 +92,7 @@ pub struct PublicAccessBlock {
     pub restrict_public_buckets: bool,
 }
 
-/// That of a new bucket: everything is blocked.
+/// The default of a new bucket: everything is blocked.
 impl Default for PublicAccessBlock {
     fn default() -> Self {
         Self {
@@ -105,18 +104,18 @@ impl Default for PublicAccessBlock {
     }
 }
 
-/// What a bucket is created with.
+/// Options for creating a bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BucketOptions {
-    /// Its object ownership.
+    /// The object ownership of the bucket.
     pub ownership: ObjectOwnership,
-    /// Its tags.
+    /// The tags of the bucket.
     pub tags: BTreeMap<String, String>,
 }
 
 impl LifecycleConfiguration {
-    /// When an upload of this key is aborted, and by which rule: the earliest of those that fit. As
-    /// on AWS, the days are counted from Create and rounded up to the next midnight UTC.
+    /// Returns when an upload of this key is aborted and by which rule: the earliest of those that
+    /// apply. As on AWS, days count from Create and are rounded up to the next midnight UTC.
     pub fn abort_due(
         &self,
         key: &str,
@@ -168,7 +167,7 @@ mod tests {
         assert_eq!(due("x"), Some((midnight(18), "all")));
     }
 
-    /// Far beyond what any calendar shows, and no trouble.
+    /// Far beyond any calendar, and still no overflow.
     #[test]
     fn so_many_days_overflow_nothing() {
         for days in [i32::MAX as u32, u32::MAX] {

@@ -1,4 +1,4 @@
-//! Multipart uploads as the store tells of them, and what Create and Complete can be asked.
+//! Multipart uploads as the store describes them, and the options of Create and Complete.
 
 use std::time::SystemTime;
 
@@ -9,58 +9,58 @@ use haul_parts::{
 use super::WriteCondition;
 use crate::Error;
 
-/// How to create an upload.
+/// Options for creating an upload.
 #[derive(Clone, Debug, Default)]
 pub struct UploadOptions {
-    /// What to keep with the object.
+    /// The attributes to store with the object.
     pub attributes: ObjectAttributes,
-    /// The algorithm asked for; `None` is CRC64NVME by default, as on AWS.
+    /// The requested algorithm; `None` selects CRC64NVME, as on AWS.
     pub checksum_algorithm: Option<ChecksumAlgorithm>,
-    /// The type asked for; `None` is the default of the algorithm.
+    /// The requested type; `None` selects the default of the algorithm.
     pub checksum_type: Option<ChecksumType>,
 }
 
-/// Whether the checksum of an upload was asked for at Create.
+/// Whether Create requested the checksum of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChecksumOrigin {
-    /// The client named it: parts must carry it as AWS documents.
+    /// The client requested it: parts must carry it as AWS documents.
     Requested,
-    /// It is the default: computed for every part, demanded of none.
+    /// The default: computed for every part, required from none.
     Default,
 }
 
-/// The checksum of an upload: decided at Create, the same for all its parts.
+/// The checksum of an upload: decided at Create, the same for all parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UploadChecksum {
-    /// The algorithm.
+    /// The algorithm of part and object checksums.
     pub algorithm: ChecksumAlgorithm,
-    /// How the value of the object is made.
+    /// How the value of the object follows from the parts.
     pub checksum_type: ChecksumType,
-    /// Who chose it.
+    /// Whether the client requested it.
     pub origin: ChecksumOrigin,
 }
 
 /// An open upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadInfo {
-    /// Where it goes, and its id.
+    /// Bucket, key and upload id.
     pub upload: UploadRef,
-    /// When it was created, to the millisecond.
+    /// The time of Create, to the millisecond.
     pub initiated: SystemTime,
-    /// What the object will have.
+    /// The attributes that the object will have.
     pub attributes: ObjectAttributes,
-    /// The checksum of its parts.
+    /// The checksum of the upload's parts.
     pub checksum: UploadChecksum,
 }
 
 impl UploadInfo {
-    /// What has to be computed for a part that comes with a checksum of `given` (`None`: with
-    /// none), for [`WriteOptions::checksums`](crate::WriteOptions::checksums). Ask before the first
-    /// byte: a part with the wrong algorithm is refused here.
+    /// Returns the checksums to compute for a part that comes with a checksum of `given` (`None`:
+    /// without), for [`WriteOptions::checksums`](crate::WriteOptions::checksums). Call it before
+    /// the first byte: it refuses a part with the wrong algorithm.
     ///
     /// # Errors
-    /// [`Error::ChecksumAlgorithmMismatch`] when the upload was created with another algorithm, or
-    /// is composite and the part has none.
+    /// [`Error::ChecksumAlgorithmMismatch`] if the upload was created with another algorithm, or is
+    /// composite and the part has none.
     pub fn part_checksums(
         &self,
         given: Option<ChecksumAlgorithm>,
@@ -81,36 +81,34 @@ impl UploadInfo {
     }
 }
 
-/// A part that was uploaded.
+/// An uploaded part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartInfo {
-    /// Its number.
+    /// The part number, 1..=10,000.
     pub part_number: PartNumber,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub size_bytes: u64,
-    /// The MD5 of its bytes.
+    /// The ETag: the MD5 of the bytes.
     pub etag: ETag,
-    /// When it was uploaded, to the millisecond.
+    /// The time of the upload, to the millisecond.
     pub last_modified: SystemTime,
-    /// Its checksum, of the algorithm of the upload.
+    /// The part's checksum, by the upload's algorithm.
     pub checksum: Checksum,
-    /// The checksum of another algorithm that the client gave with it, when the upload had none
-    /// asked for.
+    /// The checksum that the client sent in another algorithm, if the upload requested none.
     pub other_checksum: Option<Checksum>,
 }
 
-/// How to complete an upload.
+/// Options for completing an upload.
 #[derive(Clone, Debug, Default)]
 pub struct CompleteOptions {
     /// `x-amz-mp-object-size`: refuse unless the object has this size.
     pub mpu_object_size_bytes: Option<u64>,
-    /// When to publish at all.
+    /// The condition of publishing.
     pub condition: WriteCondition,
     /// `x-amz-checksum-*`: the checksum of the whole object (for composite uploads the checksum of
     /// checksums, without `-N`).
     pub checksum: Option<Checksum>,
-    /// The `N` of a composite checksum that is given as `value-N`: it is compared with the number
-    /// of parts.
+    /// The `N` of a composite checksum sent as `value-N`: compared with the number of parts.
     pub checksum_part_count: Option<u16>,
     /// The `x-amz-checksum-type` of the request.
     pub checksum_type: Option<ChecksumType>,

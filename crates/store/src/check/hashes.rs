@@ -1,4 +1,4 @@
-//! Reading bytes again, comparing the checksums of their spans, and hashing them.
+//! Reads bytes again, compares the checksums of their spans, and hashes them.
 
 use haul_parts::{Checksum, ChecksumAlgorithm, MultiHasher};
 
@@ -9,13 +9,13 @@ use crate::meta::Extent;
 use crate::spans::VerifiedFile;
 use crate::store::Inner;
 
-/// How much is read at a time.
+/// The number of bytes per read.
 const READ_BYTES: usize = 256 << 10;
 
-/// What some bytes hash to, or why they could not be read.
+/// The hashes of some bytes, or the reason why they could not be read.
 pub(super) type HashResult = Result<Hashes, Unreadable>;
 
-/// A data file that cannot be read, or holds other bytes than were written.
+/// A data file that cannot be read, or whose bytes are not those written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {what}", file.path().display())]
 pub(super) struct Unreadable {
@@ -23,13 +23,13 @@ pub(super) struct Unreadable {
     pub(super) what: String,
 }
 
-/// The MD5 of some bytes, and one more checksum.
+/// The MD5 of some bytes and one more checksum.
 pub(super) struct Hashes {
     pub(super) md5: [u8; 16],
     pub(super) checksum: Option<Checksum>,
 }
 
-/// Hashes what the extents hold. A file that cannot be read is a finding, not an error.
+/// Hashes the bytes of the extents. An unreadable file is a finding, not an error.
 pub(super) fn hash_extents(
     inner: &Inner,
     extents: &[Extent],
@@ -71,7 +71,7 @@ fn hash_extent(
     Ok(())
 }
 
-/// How many bytes a data file holds.
+/// Returns the number of bytes in a data file.
 pub(super) fn file_size(inner: &Inner, file: FileId) -> Result<u64, String> {
     VerifiedFile::open(&inner.core, file)
         .map(|file| file.size_bytes())

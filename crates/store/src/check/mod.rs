@@ -1,9 +1,8 @@
-//! `check`: reads everything and believes nothing.
+//! `check`: reads everything and trusts nothing.
 //!
-//! Every part of every object and upload is read and hashed again; ETags and checksums of objects
-//! are made again from those of their parts; every reference to a data file is counted and
-//! compared. It works on one snapshot, so it may run while the store is used; what is written
-//! meanwhile is not looked at.
+//! Reads and hashes every part of every object and upload again, recomputes ETags and checksums of
+//! objects from those of their parts, and counts and compares every reference to a data file. It
+//! works on one snapshot, so it may run while the store is in use; it ignores later writes.
 
 mod hashes;
 mod progress;
@@ -19,13 +18,13 @@ use crate::disk::{Disk, FileId, OsDisk};
 use crate::store::Pages;
 use crate::{Error, Result, Store, StoreOptions};
 
-/// Checks the store in a folder that nobody else uses: its data files, its records, and the pages
-/// that they are on.
+/// Checks the store in a folder that no process uses: its data files, its records, and the pages of
+/// its database.
 ///
 /// # Errors
 /// [`Error::NotAStore`], [`Error::Locked`], [`Error::MetadataLost`] and the others of
-/// [`Store::open`], or that the metadata cannot be read at all. What is found wrong is not an error
-/// but in the report.
+/// [`Store::open`], or the metadata cannot be read at all. Damage is not an error; the report has
+/// it.
 pub fn check(
     dir: impl AsRef<Path>,
     options: StoreOptions,
@@ -43,18 +42,18 @@ pub fn check(
         store.finish_removals()?;
         store.sweep()?;
         store.settle();
-        // What the disk refused to remove is there still: only what is gone was removed.
+        // Files that the disk refused to remove are still there: count only those that are gone.
         report.removed_orphans =
             report.orphan_count.saturating_sub(walk::count_orphans(&store.inner)?);
     }
     Ok(report)
 }
 
-/// The data files in a folder, whether or not there is metadata that knows them: at most so many by
-/// name, in order, and how many there are. Nothing is changed.
+/// Lists the data files in a folder, whether or not there is metadata for them: at most `named_max`
+/// by name, in order, and the total. Changes nothing.
 ///
 /// # Errors
-/// What the disk says.
+/// The disk's error.
 pub fn data_files(dir: impl AsRef<Path>, named_max: usize) -> Result<(Vec<PathBuf>, u64)> {
     let disk = OsDisk::new(dir.as_ref());
     let (mut named, mut count) = (Vec::new(), 0);
@@ -68,12 +67,11 @@ pub fn data_files(dir: impl AsRef<Path>, named_max: usize) -> Result<(Vec<PathBu
 }
 
 impl Store {
-    /// Reads everything and verifies every checksum. Takes as long as reading the disk; holds
-    /// nobody up.
+    /// Reads everything and verifies every checksum. Takes as long as reading the disk; blocks no
+    /// other operation.
     ///
     /// # Errors
-    /// That the metadata cannot be read at all. What is found wrong is not an error but in the
-    /// report.
+    /// The metadata cannot be read at all. Damage is not an error; the report has it.
     pub fn check(&self) -> Result<CheckReport> {
         walk::Walk::new(&self.inner, &CheckProgress::default())?.run()
     }

@@ -1,9 +1,9 @@
-//! How far a check is, for whoever waits for it.
+//! The progress of a running check, for display.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How far a check is. Clones see the same one.
+/// The progress of a check. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct CheckProgress {
     counts: Arc<Counts>,
@@ -16,13 +16,13 @@ struct Counts {
 }
 
 impl CheckProgress {
-    /// How many bytes were read. In the end more than there are in all, if objects share bytes:
-    /// each proves its own.
+    /// Returns the number of bytes read. It may exceed the total if objects share bytes: each is
+    /// verified on its own.
     pub fn read_bytes(&self) -> u64 {
         self.counts.read_bytes.load(Ordering::Relaxed)
     }
 
-    /// How many bytes all data files have; 0 until that is known.
+    /// Returns the number of bytes in all data files; 0 until it is known.
     pub fn total_bytes(&self) -> u64 {
         self.counts.total_bytes.load(Ordering::Relaxed)
     }

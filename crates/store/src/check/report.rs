@@ -1,105 +1,106 @@
-//! What a check found.
+//! The report of a check.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::disk::FileId;
 
-/// How many problems and orphans are named; the rest is only counted.
+/// The maximum number of problems and orphans to name; the others are only counted.
 pub(super) const NAMED_MAX: usize = 1000;
 
-/// Whether a check may change anything.
+/// Whether a check may change the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Repair {
-    /// It only looks.
+    /// Reports and changes nothing.
     #[default]
     ReportOnly,
-    /// It removes files that nothing refers to. What is damaged stays as it is: throwing it away is
-    /// for people to decide.
+    /// Removes files that nothing refers to. Damaged data stays as it is: discarding it is the
+    /// operator's decision.
     RemoveOrphans,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, Debug, Default)]
 pub struct CheckReport {
-    /// How many objects were read.
+    /// The number of objects read.
     pub objects: u64,
-    /// How many open uploads there are.
+    /// The number of open uploads.
     pub uploads: u64,
-    /// How many parts of open uploads were read.
+    /// The number of parts of open uploads read.
     pub parts: u64,
-    /// How many data files the metadata knows.
+    /// The number of data files that the metadata knows.
     pub files: u64,
-    /// How many bytes were read.
+    /// The number of bytes read.
     pub read_bytes: u64,
-    /// What is wrong, at most 1,000 of it.
+    /// The problems found, at most 1,000 of them.
     pub problems: Vec<Problem>,
-    /// How much is wrong in all.
+    /// The total number of problems.
     pub problem_count: u64,
-    /// Files that nothing refers to, from the folder of the store on: data files that the metadata
-    /// does not know, and what a crash left in the staging folder. They only take space, unless the
-    /// metadata is from a backup and older than they are. At most 1,000 are named.
+    /// Files that nothing refers to, relative to the folder of the store: data files unknown to the
+    /// metadata, and files that a crash left in the staging folder. They only take space, unless
+    /// the metadata comes from a backup older than the files. At most 1,000.
     pub orphans: Vec<PathBuf>,
-    /// How many orphans there are in all.
+    /// The total number of orphans.
     pub orphan_count: u64,
-    /// What lies among the data files and is none by its name and place, as found below the folder
-    /// of the store. Nobody here made it, so nobody here removes it. At most 1,000 are named.
+    /// Files among the data files that are none by name and place, with their paths below the
+    /// folder of the store. The store did not create them, so it does not remove them. At most
+    /// 1,000.
     pub strangers: Vec<PathBuf>,
-    /// How many strangers there are in all.
+    /// The total number of strangers.
     pub stranger_count: u64,
-    /// How many orphans were removed, and are gone.
+    /// The number of orphans that were removed.
     pub removed_orphans: u64,
 }
 
-/// To which object or open upload something belongs.
+/// The object or open upload that something belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// Its bucket.
+    /// The name of the bucket.
     pub bucket: String,
-    /// Its key.
+    /// The key of the object or upload.
     pub key: String,
-    /// Which upload, when it is an open one; `unknown` when even that cannot be read.
+    /// The id of the upload, if it is an open one; `unknown` if even that cannot be read.
     pub upload_id: Option<String>,
 }
 
-/// One thing that is wrong.
+/// A problem that a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
     /// The bytes of a part are not those that were written.
     DamagedPart {
-        /// Of which object or upload.
+        /// The object or upload of the part.
         owner: Owner,
-        /// Which part, as it was numbered when it was uploaded.
+        /// The part number from the upload.
         part_number: u16,
-        /// What does not fit.
+        /// The mismatch, in words.
         what: String,
     },
     /// A data file is missing, too short or too long, or has other bytes.
     DamagedFile {
-        /// Which file.
+        /// The id of the data file.
         file: FileId,
-        /// What does not fit.
+        /// The mismatch, in words.
         what: String,
     },
-    /// A data file has another number of references than extents.
+    /// A data file has more or fewer references than extents.
     WrongReferences {
-        /// Which file.
+        /// The id of the data file.
         file: FileId,
-        /// How many are recorded.
+        /// The recorded number of references.
         recorded: u64,
-        /// How many there are.
+        /// The counted number of extents.
         counted: u64,
     },
-    /// Records contradict each other.
+    /// Two records contradict each other.
     Contradiction {
-        /// Which, and how.
+        /// The contradiction, in words.
         what: String,
     },
 }
 
 impl CheckReport {
-    /// Whether everything is as it was written. Orphans are not counted: they are no damage.
+    /// Returns whether everything is as it was written. Orphans are no damage and do not count.
     pub fn is_sound(&self) -> bool {
         self.problem_count == 0
     }

@@ -1,4 +1,4 @@
-//! The walk over all records, and what must hold of each.
+//! Walks over all records and checks the invariants of each.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,15 +17,15 @@ use crate::reaper::Hold;
 use crate::store::Inner;
 use crate::{Error, ObjectChecksum, Result};
 
-/// One check under way.
+/// A check in progress.
 pub(super) struct Walk<'s> {
     inner: &'s Inner,
     snapshot: Snapshot,
     report: CheckReport,
     progress: &'s CheckProgress,
-    /// What the metadata says of files, and what was found of them so far.
+    /// The files of the metadata, with the findings so far.
     files: HashMap<FileId, Found>,
-    /// Until the end nothing of the snapshot is removed.
+    /// Prevents that files of the snapshot are removed before the end.
     _hold: Hold,
 }
 
@@ -91,7 +91,7 @@ impl<'s> Walk<'s> {
         Ok(buckets)
     }
 
-    /// Every object; returns the versions whose layout stands in a table of its own.
+    /// Checks every object; returns the versions whose layout is in a table of its own.
     fn objects(&mut self, buckets: &HashSet<String>) -> Result<HashSet<u64>> {
         let mut versions = HashSet::new();
         for row in self.snapshot.objects()?.iter()? {
@@ -138,11 +138,11 @@ impl<'s> Walk<'s> {
             && !checksum_fits(checksum, layout)
         {
             self.report
-                .contradiction(format!("{owner} has not the checksum {checksum} that is recorded"));
+                .contradiction(format!("{owner} does not match its recorded checksum {checksum}"));
         }
     }
 
-    /// Layouts that no object refers to.
+    /// Checks that every layout belongs to an object.
     fn layouts(&mut self, versions: &HashSet<u64>) -> Result<()> {
         for row in self.snapshot.layouts()?.iter()? {
             let version = row?.0.value();
@@ -218,11 +218,12 @@ impl<'s> Walk<'s> {
         Ok(())
     }
 
-    /// A part: its extents lie in their files and are as long as it, and its bytes have its hashes.
+    /// Checks a part: its extents lie in their files and add up to its length, and its bytes match
+    /// its hashes.
     fn part(&mut self, owner: &Owner, part: &LayoutPart) {
         let mut inside = 0;
         for extent in &part.extents {
-            // Saturating here and below: the records of a damaged store may say anything.
+            // Saturating here and below: the records of a damaged store may contain any number.
             inside = u64::saturating_add(inside, extent.size_bytes);
             match self.files.get_mut(&extent.file) {
                 Some(found) => {
@@ -263,7 +264,8 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// A part that is a whole file proves the file too, so that it need not be read again.
+    /// Marks the file of a part as sound. A part that is a whole file proves the file too, so that
+    /// it need not be read again.
     fn whole_file_is_sound(&mut self, part: &LayoutPart) {
         let [Extent { file, offset: 0, size_bytes }] = part.extents[..] else { return };
         if let Some(found) = self.files.get_mut(&file)
@@ -326,7 +328,7 @@ impl<'s> Walk<'s> {
     }
 }
 
-/// How many data files nothing refers to now.
+/// Counts the data files that nothing refers to now.
 pub(super) fn count_orphans(inner: &Inner) -> Result<u64> {
     let mut count = 0;
     for folder in inner.core.disk.folders().map_err(Error::io("listing data folders"))? {
@@ -338,15 +340,15 @@ pub(super) fn count_orphans(inner: &Inner) -> Result<u64> {
     Ok(count + leftovers.len() as u64)
 }
 
-/// Where the bytes of a part lie, for a message.
+/// Names the files of a part, for a message.
 fn files_of(part: &LayoutPart) -> String {
     let files: Vec<String> =
         part.extents.iter().map(|extent| extent.file.path().display().to_string()).collect();
     files.join(", ")
 }
 
-/// The ETag that the layout makes; `None` when it cannot be said (an object without parts has none
-/// to check).
+/// Computes the ETag from the layout; `None` if there is nothing to check (an object without
+/// parts).
 fn etag_of(object: &ObjectRecord, layout: &Layout) -> Option<ETag> {
     match object.part_count {
         Some(_) => Some(ETag::composite(layout.parts.iter().map(|part| part.md5))),
@@ -364,7 +366,7 @@ fn checksum_fits(checksum: &ObjectChecksum, layout: &Layout) -> bool {
         return false;
     };
     match (checksum, &parts[..]) {
-        // The checksum of one piece is its own, also for algorithms that cannot be combined.
+        // The checksum of a single piece is its own, also for algorithms that do not combine.
         (ObjectChecksum::FullObject(checksum), [(only, _)]) => only == checksum,
         (ObjectChecksum::FullObject(checksum), _) => {
             combine_full_object(parts.iter().copied()).is_ok_and(|whole| whole == *checksum)

@@ -1,9 +1,9 @@
-//! Writing past the page cache: what only Linux has (`O_DIRECT`).
+//! Writes past the page cache, which only Linux supports (`O_DIRECT`).
 //!
-//! What is uploaded is synced at once, so the page cache has nothing to save up; copying into it,
-//! and writing it back from there, takes longer than everything else that is done to the bytes but
-//! hashing. Only whole pages of memory can go this way, so the last few bytes of a file take the
-//! usual one. Where a file system has no such way, all do.
+//! Uploads are synced at once, so the page cache has nothing to save up; copying into it, and
+//! writing back from it, takes longer than everything else done to the bytes but hashing. Only
+//! whole pages of memory can be written directly, so the last few bytes of a file are written
+//! normally. Where a file system does not support direct writes, all bytes are.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -12,17 +12,17 @@ use rustix::fs::OFlags;
 
 use crate::block::BLOCK_ALIGNMENT;
 
-/// Files below this are likely read again at once, and cost little.
+/// Smaller files are likely to be read again soon, and cost little.
 const DIRECT_LEAST_BYTES: u64 = 1 << 20;
 
-/// How a file is appended to.
+/// The state of appending to a file.
 #[derive(Debug)]
 pub(super) struct Appender {
     direct: bool,
 }
 
 impl Appender {
-    /// For an empty file that will probably have so many bytes.
+    /// Creates the state for an empty file of about `expected_bytes`.
     pub(super) fn new(file: &File, expected_bytes: u64) -> Self {
         let direct = expected_bytes >= DIRECT_LEAST_BYTES && set_direct(file, true).is_ok();
         Self { direct }
@@ -37,8 +37,7 @@ impl Appender {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => whole = &whole[count..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Not so much of a file at a time, or not from here: the usual way takes
-                // everything.
+                // The file system rejects this size or this address: write everything normally.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                     self.go_the_usual_way(file)?;
                 }
@@ -73,7 +72,7 @@ mod tests {
     use super::*;
     use crate::block::{BLOCK_BYTES, BlockPool};
 
-    /// Bytes in blocks of the pool, as they come from a socket.
+    /// Copies bytes into blocks of the pool, as they come from a socket.
     fn blocks(length: usize) -> Vec<Bytes> {
         let mut bytes = Bytes::from_iter((0..length).map(|at| (at % 251).to_le_bytes()[0]));
         let pool = BlockPool::default();
@@ -85,7 +84,7 @@ mod tests {
         .collect()
     }
 
-    /// What is in a file after these pieces were appended, and whether the first of them went
+    /// Appends the pieces to a file; returns its content, and whether the first piece was written
     /// directly.
     fn appended(dir: &Path, pieces: &[Bytes], expected_bytes: usize) -> (Vec<u8>, bool) {
         let path = dir.join("file");
@@ -130,7 +129,7 @@ mod tests {
         assert!(found == odd.concat());
     }
 
-    /// On the file systems that people keep their data on; not so in every container.
+    /// Holds on the file systems that hold people's data; not in every container.
     #[test]
     fn large_files_go_directly_where_the_file_system_can() {
         let dir = tempfile::tempdir().unwrap();

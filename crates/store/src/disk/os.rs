@@ -2,14 +2,14 @@
 //! staging folder.
 //!
 //! ```text
-//! DIR/lock            who uses the store: its process id, held by a file lock
-//! DIR/meta.redb       the metadata; meta.redb.new while it is made for the first time
+//! DIR/lock            held by a file lock; contains the process id of the holder
+//! DIR/meta.redb       the metadata; meta.redb.new while it is created
 //! DIR/staging/        data files being written, where they need a name
-//! DIR/data/store-id   the id of the store, which stands in the metadata too
+//! DIR/data/store-id   the id of the store, which is in the metadata too
 //! DIR/data/000/004/0000000000001000     data file 0x1000, in folder 0x004 of group 0x000
 //! ```
 //!
-//! DIR may be reached by a link. Below it nothing is: see [`plain`].
+//! DIR may be a symbolic link. No path below it may: see [`plain`].
 
 use std::collections::HashSet;
 use std::fs::{self, File, FileType, TryLockError};
@@ -27,27 +27,27 @@ use super::{
 const DATABASE: &str = "meta.redb";
 const DATABASE_PROVISIONAL: &str = "meta.redb.new";
 const STAGING: &str = "staging";
-/// More than the line that names the store ever has.
+/// An upper limit for the line that names the store.
 const STORE_ID_MAX_BYTES: u64 = 256;
 
 /// A store folder on a file system.
 #[derive(Debug)]
 pub struct OsDisk {
     root: PathBuf,
-    /// Folders known to be there, so that each is made and synced once.
+    /// Folders known to exist, so that each is created and synced once.
     made: Mutex<HashSet<FolderId>>,
-    /// Folders known to be no links, so that each is looked at once.
+    /// Folders known not to be links, so that each is examined once.
     real: Mutex<HashSet<FolderId>>,
 }
 
 impl OsDisk {
-    /// The disk in this folder; nothing is touched yet.
+    /// Creates the disk for this folder; touches nothing yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), made: Mutex::default(), real: Mutex::default() }
     }
 
-    /// Whether there is metadata of a store in the folder, be it a link that leads nowhere; nothing
-    /// is touched.
+    /// Returns whether the folder has metadata of a store, even if that is a dangling link; touches
+    /// nothing.
     pub(crate) fn has_store(&self) -> io::Result<bool> {
         match fs::symlink_metadata(self.root.join(DATABASE)) {
             Ok(_) => Ok(true),
@@ -72,12 +72,13 @@ impl OsDisk {
         self.root.join(folder.path())
     }
 
-    /// Where a data file lies, in a folder that is none by a link.
+    /// Returns the path of a data file, after checking that its folder is no link.
     fn file_path(&self, file: FileId) -> io::Result<PathBuf> {
         Ok(self.real_folder(file.folder())?.join(file.to_string()))
     }
 
-    /// A folder of data files, once it is known that neither it nor the one around it is a link.
+    /// Returns the path of a folder of data files, after checking that neither it nor its parent is
+    /// a link.
     fn real_folder(&self, folder: FolderId) -> io::Result<PathBuf> {
         let path = self.folder_path(folder);
         let mut real = self.real.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,16 +91,17 @@ impl OsDisk {
     }
 
     fn make_root(&self) -> io::Result<()> {
-        // The way to the folder has to be safe too: every level that is new, in the one above it.
-        // The folder itself always, for whoever made it may have been killed before it was safe.
+        // The path to the folder has to be durable too: sync every new level in its parent. Always
+        // sync the folder itself, because the process that created it may have been killed before
+        // the sync.
         let new: Vec<&Path> = self.root.ancestors().take_while(|dir| !dir.exists()).collect();
         private::make_dirs(&self.root)?;
         for dir in new {
             sync_parent(dir)?;
         }
         match sync_parent(&self.root) {
-            // It was there, in a folder that we may pass but not open: then it is old enough to be
-            // safe.
+            // The folder exists but cannot be opened, only traversed: then it is old enough to be
+            // durable.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
             result => result,
         }
@@ -187,7 +189,7 @@ impl Disk for OsDisk {
 
     fn create(&self, expected_bytes: u64) -> io::Result<Box<dyn StagedFile>> {
         let staging = self.staging();
-        // Not counted: what a crash left there must not be in the way.
+        // A random name instead of a counter: a file that a crash left must not collide.
         let fallback = || staging.join(format!("{:016x}", rand::random::<u64>()));
         let file = Unnamed::create(&staging, fallback)?;
         let appender = Appender::new(&file.file, expected_bytes);
@@ -203,12 +205,12 @@ impl Disk for OsDisk {
     }
 
     fn make_folder(&self, folder: FolderId) -> io::Result<()> {
-        // Held while making: who comes second must not link before the folder is safe.
+        // Hold the lock while creating: a second caller must not link before the folder is durable.
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if made.contains(&folder) {
             return Ok(());
         }
-        // Synced even if it was there: an earlier attempt may have failed between the two.
+        // Sync even an existing folder: an earlier attempt may have failed between the two steps.
         make_dir(&self.group_path(folder))?;
         sync_dir(&self.data())?;
         make_dir(&self.folder_path(folder))?;
@@ -242,7 +244,7 @@ impl Disk for OsDisk {
         }
         for group in numbered(&self.data(), 3, FileType::is_dir)? {
             let dir = self.data().join(format!("{group:03x}"));
-            // Only where it is looked for again: a folder in the wrong place is a stranger.
+            // Only in its expected place: a folder in the wrong place is a stranger.
             let here =
                 numbered(&dir, 3, FileType::is_dir)?.into_iter().filter(|number| *number < 1024);
             folders.extend(here.map(|number| FolderId((group << 10) | number)));
@@ -306,7 +308,7 @@ impl StagedFile for OsStagedFile {
     }
 }
 
-/// An open file that is read and written by position.
+/// An open file that is read and written at offsets.
 #[derive(Debug)]
 struct OsFile(File);
 
@@ -371,7 +373,7 @@ fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::write_at(file, bytes, offset)
 }
 
-/// Makes a folder, says whether it is new. What is there already must be one.
+/// Creates a folder and returns whether it is new. An existing entry must be a folder.
 fn make_dir(dir: &Path) -> io::Result<bool> {
     let is_new = private::make_dir(dir)?;
     if !is_new {
@@ -380,7 +382,7 @@ fn make_dir(dir: &Path) -> io::Result<bool> {
     Ok(is_new)
 }
 
-/// Makes safe that a folder is where it is.
+/// Makes the entry of a folder in its parent durable.
 fn sync_parent(dir: &Path) -> io::Result<()> {
     match dir.parent() {
         Some(parent) if parent.as_os_str().is_empty() => sync_dir(Path::new(".")),
@@ -389,13 +391,13 @@ fn sync_parent(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes safe which names are in a folder.
+/// Makes the names in a folder durable.
 fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// The entries of a folder that are of a kind (no link is one) and whose names are hex numbers as
-/// we write them, of so many digits at least. What is no folder has none.
+/// Lists the entries of a folder that are of a kind (never links) and whose names are hex numbers
+/// in our spelling, of at least `digits` digits. Not a folder: no entries.
 fn numbered(dir: &Path, digits: usize, is: impl Fn(&FileType) -> bool) -> io::Result<Vec<u64>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,

@@ -1,14 +1,14 @@
-//! Regular files and real folders, and nothing else: symbolic links in the folder of a store are
-//! never followed, and special files never opened for good.
+//! Opens regular files and real folders only: symbolic links in the folder of a store are never
+//! followed, special files never opened.
 //!
-//! What a link points to is not the store's: emptying, truncating or deleting it would destroy what
-//! belongs to others. A FIFO would hold up whoever opens it.
+//! The target of a link does not belong to the store: emptying, truncating or deleting it would
+//! destroy other data. A FIFO would block the process that opens it.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Something in the folder of a store is not what its place asks for.
+/// An entry in the folder of a store is not of the kind that its place requires.
 #[derive(Debug, thiserror::Error)]
 #[error("{} is a {found} where a {expected} is expected", path.display())]
 pub(crate) struct NotPlain {
@@ -20,19 +20,19 @@ pub(crate) struct NotPlain {
 /// Opens a regular file.
 ///
 /// # Errors
-/// [`NotPlain`] inside for anything else, or what the disk says.
+/// [`NotPlain`] inside for anything else, or the disk's error.
 pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     {
         use rustix::fs::OFlags;
-        // A FIFO without its other end would be waited for; a regular file does not know the
-        // difference.
+        // Opening a FIFO without its other end would block; a regular file behaves the same with
+        // NONBLOCK.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.bits().cast_signed());
     }
     match options.open(path) {
         Ok(file) if file.metadata()?.is_file() => Ok(file),
         Ok(_) => Err(not_plain(path, "regular file")),
-        // A link, or a FIFO that nobody reads: their own errors say less.
+        // A link, or a FIFO without a reader: their own errors are less clear.
         Err(error) => match expect(path, FileType::is_file, "regular file") {
             Err(other) if other.kind() != io::ErrorKind::NotFound => Err(other),
             _ => Err(error),
@@ -48,10 +48,10 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
     open(path, OpenOptions::new().read(true))
 }
 
-/// Makes sure that a folder is one, and no link to one.
+/// Checks that a path is a folder and not a link to one.
 ///
 /// # Errors
-/// `NotFound`, [`NotPlain`] inside, or what the disk says.
+/// `NotFound`, [`NotPlain`] inside, or the disk's error.
 pub(crate) fn expect_folder(path: &Path) -> io::Result<()> {
     expect(path, FileType::is_dir, "folder")
 }
@@ -83,7 +83,7 @@ mod tests {
         error.get_ref().expect("an error of ours").to_string()
     }
 
-    /// A FIFO in the place of a data file held `store check` up for good.
+    /// A FIFO in the place of a data file blocked `store check` for ever.
     #[test]
     fn links_folders_and_special_files_are_not_opened() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,18 +1,18 @@
-//! New files and folders of a store, which are private to its owner whatever the umask and the
-//! folder above allow.
+//! Creates new files and folders of a store, private to its owner whatever the umask and the parent
+//! folder allow.
 
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Options that make new files 0600.
+/// Returns options that create files with mode 0600.
 pub(crate) fn file_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
 }
 
-/// Makes a folder, 0700; says whether it is new.
+/// Creates a folder with mode 0700; returns whether it is new.
 pub(crate) fn make_dir(dir: &Path) -> io::Result<bool> {
     match builder().create(dir) {
         Ok(()) => Ok(true),
@@ -21,7 +21,7 @@ pub(crate) fn make_dir(dir: &Path) -> io::Result<bool> {
     }
 }
 
-/// Makes a folder and those above it that are missing, all of them 0700.
+/// Creates a folder and its missing parents, all with mode 0700.
 pub(crate) fn make_dirs(dir: &Path) -> io::Result<()> {
     builder().recursive(true).create(dir)
 }

@@ -1,6 +1,6 @@
-//! What lies under `data/` and is no data file: somebody put it there, or moved it. A link or a
-//! special file is one too, whatever its name. It is named by where it was found and never touched
-//! or followed.
+//! Finds entries under `data/` that are no data files: a person or program put them there or moved
+//! them. A link or a special file is one too, whatever its name. Each is reported by its path and
+//! never touched or followed.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{DATA, FileId, FolderId, STORE_ID};
 
-/// A folder of ours.
+/// A folder of the store's own layout.
 #[derive(Clone, Copy)]
 enum OwnFolder {
     Data,
@@ -16,7 +16,7 @@ enum OwnFolder {
     Folder(FolderId),
 }
 
-/// What an entry of one is by its name.
+/// The kind of an entry, by its name.
 enum Entry {
     OwnFolder(OwnFolder),
     File,
@@ -42,7 +42,8 @@ impl OwnFolder {
     }
 }
 
-/// Below the folder of a store: at most so many by name, in order, and how many there are.
+/// Searches below the folder of a store: returns at most `named_max` by name, in order, and the
+/// total.
 pub(super) fn find(root: &Path, named_max: usize) -> io::Result<(Vec<PathBuf>, u64)> {
     let mut strangers = Strangers { root, named_max, named: Vec::new(), count: 0 };
     strangers.look(OwnFolder::Data, Path::new(DATA))?;
@@ -57,7 +58,7 @@ struct Strangers<'r> {
 }
 
 impl Strangers<'_> {
-    /// Looks through a folder, given from the root on, and those in it that are ours.
+    /// Searches a folder, given by its path from the root, and the store's own folders in it.
     fn look(&mut self, place: OwnFolder, folder: &Path) -> io::Result<()> {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.root.join(folder))? {
@@ -84,7 +85,7 @@ impl Strangers<'_> {
     }
 }
 
-/// A number as we write it: lower case, so many digits at least and no zero too many.
+/// Parses a number in our spelling: lower case, at least `digits` digits and no superfluous zero.
 fn hex(name: &str, digits: usize) -> Option<u64> {
     let number = u64::from_str_radix(name, 16).ok()?;
     (format!("{number:0digits$x}") == name).then_some(number)

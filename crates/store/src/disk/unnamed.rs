@@ -1,7 +1,7 @@
-//! Files without a name until they are linked: what only Linux has (`O_TMPFILE`, `linkat`). A crash
-//! leaves nothing of them behind. File systems without `O_TMPFILE` (some overlays and network file
-//! systems) get a named file instead, which is removed on drop; what a crash leaves is listed by
-//! `haul store check` and removed by its repair.
+//! Files without a name until they are linked, which only Linux supports (`O_TMPFILE`, `linkat`). A
+//! crash leaves nothing of them behind. File systems without `O_TMPFILE` (some overlays and network
+//! file systems) get a named file instead, which is removed on drop; `haul store check` lists the
+//! ones that a crash left, and its repair removes them.
 
 use std::fs::File;
 use std::io;
@@ -16,12 +16,12 @@ use super::Space;
 #[derive(Debug)]
 pub(super) struct Unnamed {
     pub(super) file: File,
-    /// Where it has a name after all; taken when that name moved to its place.
+    /// The temporary name, if the file needs one; taken when the file moved to its final name.
     fallback: Option<PathBuf>,
 }
 
 impl Unnamed {
-    /// A new one, on the disk of `staging`. `fallback` is its name there if it needs one.
+    /// Creates a file on the disk of `staging`. `fallback` returns its name there if it needs one.
     pub(super) fn create(staging: &Path, fallback: impl FnOnce() -> PathBuf) -> io::Result<Self> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match rustix::fs::open(staging, flags, Mode::RUSR | Mode::WUSR) {
@@ -39,7 +39,7 @@ impl Unnamed {
         Ok(Self { file, fallback: Some(path) })
     }
 
-    /// Gives it its name. Fails when there is a file of that name.
+    /// Gives the file its name. Fails if a file of that name exists.
     pub(super) fn link(mut self, to: &Path) -> io::Result<()> {
         match self.fallback.as_deref() {
             // The open file by its number is a symbolic link of /proc: the only way without
@@ -60,13 +60,13 @@ impl Unnamed {
 impl Drop for Unnamed {
     fn drop(&mut self) {
         if let Some(path) = &self.fallback {
-            // What stays is found by `check`.
+            // `check` finds it if it stays.
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
-/// How full the disk under `dir` is.
+/// Returns the free and total space of the disk under `dir`.
 pub(super) fn space(dir: &Path) -> io::Result<Space> {
     let stat = rustix::fs::statvfs(dir)?;
     Ok(Space {

@@ -1,9 +1,8 @@
-//! Which way of making MD5 is faster on this machine: measured once per process, in about a
-//! millisecond.
+//! Measures once per process, in about a millisecond, which way of computing MD5 is faster on this
+//! machine.
 //!
-//! A vector kernel that is several times faster on the processor it was written on can be slower
-//! than the plain one on another, or inside some virtual machine, and no list of processors is ever
-//! complete.
+//! A vector kernel that is several times faster on one processor can be slower than the plain code
+//! on another, or inside some virtual machine, and no list of processors is ever complete.
 
 use std::hint::black_box;
 use std::sync::LazyLock;
@@ -11,23 +10,23 @@ use std::time::{Duration, Instant};
 
 use haul_parts::lanes::{self, Choice, LaneInput, Md5Lanes, Md5Stream};
 
-/// How much of each stream is hashed to measure: long enough for a clock, short enough for the
-/// first cache levels.
+/// The bytes of each stream to hash: long enough for the clock, short enough for the first cache
+/// levels.
 const SAMPLE_BYTES: usize = 16 << 10;
-/// The best of so many, so that a measurement which the system interrupted does not count.
+/// The best of this many rounds counts, so that an interrupted measurement does not.
 const ROUNDS: usize = 6;
 
-/// The lanes in the way that is faster here.
+/// The lanes with the faster code path of this machine.
 pub(super) static LANES: LazyLock<Md5Lanes> = LazyLock::new(|| {
     let choice = measure();
-    tracing::debug!(?choice, "measured how MD5 of several parts is made");
+    tracing::debug!(?choice, "measured how to compute the MD5 of several parts");
     Md5Lanes::new(choice)
 });
 
 fn measure() -> Choice {
     let bytes = vec![0x5a; SAMPLE_BYTES];
     let side_by_side = Md5Lanes::new(Choice::SideBySide { streams_min: lanes::LANES });
-    // By turns, so that whatever slows the machine down slows both.
+    // Alternate, so that any slowdown of the machine affects both.
     let times = (0..ROUNDS).map(|_| {
         let one_stream = time(|| {
             let mut stream = Md5Stream::new();
@@ -58,8 +57,8 @@ fn time(run: impl FnOnce()) -> Duration {
 mod tests {
     use super::*;
 
-    /// A measurement that always chose one way would pass every test of the choice. Here both ways
-    /// make more, and the chosen one does not lose by a wide margin.
+    /// A measurement that always chose one path would pass every test of the choice. This test
+    /// measures both, and the chosen one must not lose by a wide margin.
     #[test]
     fn the_chosen_way_does_not_lose_on_this_machine() {
         let choice = measure();

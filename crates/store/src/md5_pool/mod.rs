@@ -1,16 +1,15 @@
-//! The MD5 of the parts that arrive together, side by side.
+//! Computes the MD5s of parts that arrive at the same time side by side.
 //!
-//! MD5 is the most expensive thing done to a byte here, and one stream of it cannot be made
-//! parallel; eight streams side by side cost little more than one. So blocks are not hashed as they
-//! come but *wait*, up to a limit per part and one for all, and threads of low priority advance
-//! those that wait, together. As long as others need the processors these threads hardly run, more
-//! parts arrive meanwhile, and the company grows; when everybody waits for them, they have the
-//! processors for themselves. On a machine with processors to spare they run at once. Where side by
-//! side gains nothing (see `measured`), the same threads advance one part after the other.
+//! MD5 is the most expensive work per byte here, and one stream cannot be made parallel; eight
+//! streams side by side cost little more than one. So blocks are not hashed as they come but
+//! *wait*, up to a limit per part and one for all, and threads of low priority advance the waiting
+//! parts together. While the processors are busy with other work, these threads hardly run, more
+//! parts arrive meanwhile, and the groups grow; when all other work waits for them, they get the
+//! processors. On a machine with idle processors they run at once. Where side by side gains nothing
+//! (see `measured`), the same threads advance one part after the other.
 //!
 //! Clients that send their parts in bursts (sign 16 MiB, send 16 MiB) never have more than two or
-//! three on the way at a time: hashed by whichever came to an end first, most parts were mostly
-//! alone.
+//! three in flight at a time: if each part were hashed when it ends, most would be hashed alone.
 
 mod measured;
 mod parts;
@@ -26,22 +25,22 @@ use self::measured::LANES;
 use self::parts::{COMPANY_WAITING_BYTES, Member, POOL_WAITING_MAX_BYTES, Part, Parts, Urgency};
 use self::threads::Threads;
 
-/// What is left of a part at its end is hashed by whoever waits for it, up to this: cheaper than
-/// calling somebody.
+/// The most bytes that the caller waiting for the end of a part hashes itself: cheaper than waking
+/// a thread.
 const LITTLE_BYTES: usize = 256 << 10;
-/// A part with so much waiting is hashed even without company, until little is left.
+/// A part with this much waiting is hashed even alone, until little is left.
 const PART_WAITING_ENOUGH_BYTES: usize = 12 << 20;
-/// The same of the only part: nobody else will come along.
+/// The same limit for the only part: no other will join it.
 const ONLY_PART_WAITING_ENOUGH_BYTES: usize = 1 << 20;
-/// How much of one part waits at most; a block more while it is being added.
+/// The most that waits of one part, plus one block while it is being added.
 const PART_WAITING_MAX_BYTES: usize = 16 << 20;
 
-/// Who waits longer hashes: threads of low priority get next to nothing of a machine that others
-/// keep busy.
+/// A caller that waits longer hashes itself: threads of low priority get next to nothing on a busy
+/// machine.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The parts that are being hashed, and the threads that do it. They start with the first part
-/// worth it, and end with the pool.
+/// The parts that are being hashed, and the threads that do it. The threads start with the first
+/// part that needs them, and end with the pool.
 #[derive(Debug, Default)]
 pub(crate) struct Md5Pool {
     shared: Arc<Shared>,
@@ -50,13 +49,13 @@ pub(crate) struct Md5Pool {
 #[derive(Debug, Default)]
 struct Shared {
     parts: Mutex<Parts>,
-    /// Something may be worth hashing now.
+    /// Signals that there may be a group to hash.
     work: Condvar,
-    /// Something was hashed.
+    /// Signals that bytes were hashed.
     hashed: Condvar,
 }
 
-/// One part of the pool. Dropping it forgets the part.
+/// The MD5 of one part of the pool. Dropping it discards the part.
 #[derive(Debug)]
 pub(crate) struct PartMd5 {
     shared: Arc<Shared>,
@@ -64,7 +63,7 @@ pub(crate) struct PartMd5 {
 }
 
 impl Md5Pool {
-    /// A part that begins.
+    /// Adds a new part.
     pub(crate) fn part(&self) -> PartMd5 {
         let mut parts = self.shared.parts();
         let number = parts.next;
@@ -87,7 +86,7 @@ impl Shared {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls for the threads, which are started by the first call.
+    /// Wakes the threads; the first call starts them.
     fn call(self: &Arc<Self>, parts: &mut Parts) {
         if parts.threads == Threads::NotStarted {
             parts.threads = threads::start(self);
@@ -95,8 +94,8 @@ impl Shared {
         self.work.notify_one();
     }
 
-    /// Waits until something was hashed. When the threads do not get to it, or are none, who waits
-    /// hashes.
+    /// Waits until some bytes were hashed. If the threads do not get to it, or there are none, the
+    /// caller hashes.
     fn wait<'p>(
         &'p self,
         mut parts: MutexGuard<'p, Parts>,
@@ -109,12 +108,12 @@ impl Shared {
         }
         match parts.take_group(LANES.streams()) {
             Some(group) => self.advance(parts, group),
-            // What is waited for is away.
+            // Another thread is hashing the waiting bytes.
             None => self.hashed.wait(parts).unwrap_or_else(PoisonError::into_inner),
         }
     }
 
-    /// Advances a group side by side, as far as all of it goes without a change of block.
+    /// Advances a group side by side, until one member has no whole block left.
     fn advance<'p>(
         &'p self,
         parts: MutexGuard<'p, Parts>,
@@ -140,8 +139,8 @@ impl Shared {
 }
 
 impl PartMd5 {
-    /// Takes the next bytes; they are hashed now or later, and held until then. Waits when too much
-    /// is held.
+    /// Takes the next bytes and holds them until they are hashed, now or later. Blocks while too
+    /// much is held.
     pub(crate) fn take(&mut self, block: Bytes) {
         let mut parts = self.shared.parts();
         parts.waiting_bytes += block.len();
@@ -152,7 +151,8 @@ impl PartMd5 {
         };
         let Some(part) = parts.by_number.get_mut(&self.number) else { return };
         part.waiting.push(block);
-        // What is away is not counted here; it comes back, and then more of it is.
+        // Bytes being hashed are not counted here; what is left of them returns, and then there is
+        // more.
         if part.waiting.size_bytes > enough && part.urgency == Urgency::None {
             part.urgency = Urgency::Full;
         }
@@ -168,13 +168,13 @@ impl PartMd5 {
         {
             parts = self.shared.wait(parts, since);
             if since.elapsed() >= PATIENCE {
-                // Once at it: the next block would wait as long.
+                // After one wait, wait until much less is held: the next block would wait as long.
                 limit_bytes = COMPANY_WAITING_BYTES;
             }
         }
     }
 
-    /// Hashes the next bytes now: for those that cannot be held.
+    /// Hashes the next bytes now: for bytes that cannot be held.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         let Some(mut md5) = self.catch_up() else { return };
         md5.update(bytes);
@@ -184,12 +184,12 @@ impl PartMd5 {
         }
     }
 
-    /// The MD5 of all bytes taken.
+    /// Returns the MD5 of all bytes.
     pub(crate) fn finish(self) -> [u8; 16] {
         self.catch_up().expect("a part stays in the pool as long as its handle lives").finish()
     }
 
-    /// The stream after everything that was taken.
+    /// Hashes the waiting bytes and returns the stream.
     fn catch_up(&self) -> Option<Md5Stream> {
         let since = Instant::now();
         let mut parts = self.shared.parts();
@@ -232,7 +232,7 @@ mod tests {
         Hasher::checksum(ChecksumAlgorithm::Md5, bytes).as_md5().unwrap()
     }
 
-    /// What is done to one of several parts.
+    /// A step of the random test on one of its parts.
     #[derive(Clone, Debug)]
     enum Step {
         Take(usize, Vec<u8>),
@@ -254,8 +254,8 @@ mod tests {
         ]
     }
 
-    /// The parts when none is away any more, not even one that was dropped meanwhile: what waits is
-    /// what is counted.
+    /// Waits until no part is being hashed, not even a dropped one, and returns the parts: waiting
+    /// bytes equal counted bytes then.
     fn at_rest(pool: &Md5Pool) -> MutexGuard<'_, Parts> {
         let away = |parts: &mut Parts| {
             let waiting: usize = parts.by_number.values().map(|part| part.waiting.size_bytes).sum();
@@ -278,7 +278,8 @@ mod tests {
         ) {
             let pool = Md5Pool::default();
             pool.shared.parts().threads = threads;
-            let mut parts: Vec<(PartMd5, Vec<u8>)> = (0..10).map(|_| (pool.part(), Vec::new())).collect();
+            let parts = (0..10).map(|_| (pool.part(), Vec::new()));
+            let mut parts: Vec<(PartMd5, Vec<u8>)> = parts.collect();
             for step in steps {
                 match step {
                     Step::Take(index, bytes) => {
@@ -314,7 +315,7 @@ mod tests {
                         for _ in 0..20 + thread {
                             part.take(block.clone());
                         }
-                        // Some are given up.
+                        // Give up some parts.
                         if round % 3 < 2 {
                             assert_eq!(part.finish(), md5(&whole));
                         }
@@ -328,7 +329,7 @@ mod tests {
         assert_eq!(parts.waiting_bytes, 0);
     }
 
-    /// As on a machine where others leave the threads nothing.
+    /// Simulates a machine that leaves the threads no time.
     #[test]
     fn who_has_waited_long_enough_hashes() {
         let pool = Md5Pool::default();

@@ -1,4 +1,5 @@
-//! The parts of the pool: what waits of each, and which of them are worth advancing together now.
+//! The parts of the pool: the waiting bytes of each, and the choice of those to advance together
+//! now.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,9 +8,9 @@ use haul_parts::lanes::Md5Stream;
 
 use super::threads::Threads;
 
-/// With so much waiting a part is company for others.
+/// A part with this much waiting is worth joining a group.
 pub(super) const COMPANY_WAITING_BYTES: usize = 256 << 10;
-/// How much of all parts waits at most.
+/// The most bytes that wait in all parts together.
 pub(super) const POOL_WAITING_MAX_BYTES: usize = 24 << 20;
 
 #[derive(Debug, Default)]
@@ -22,31 +23,31 @@ pub(super) struct Parts {
 
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    /// `None` while somebody advances it.
+    /// `None` while a thread advances it.
     pub(super) md5: Option<Md5Stream>,
     pub(super) waiting: Waiting,
     pub(super) urgency: Urgency,
 }
 
-/// Why a part is hashed even alone.
+/// The reason to hash a part even alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Urgency {
     #[default]
     None,
-    /// Too much of it waits.
+    /// Too much of it is waiting.
     Full,
-    /// Somebody waits for its end.
+    /// A caller waits for its end.
     Ending,
 }
 
-/// Bytes that are still to be hashed, in order.
+/// Bytes still to be hashed, in order.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub(super) blocks: VecDeque<Bytes>,
     pub(super) size_bytes: usize,
 }
 
-/// A part that is away from the pool while it is advanced.
+/// A part that is taken out of the pool while a thread advances it.
 pub(super) struct Member {
     pub(super) number: u64,
     pub(super) md5: Md5Stream,
@@ -77,8 +78,8 @@ impl Waiting {
 }
 
 impl Parts {
-    /// Takes the parts that are to be advanced now, if that is worth it: the urgent ones first,
-    /// then those with most waiting.
+    /// Takes the parts to advance now, if that is worth it: urgent ones first, then those with the
+    /// most waiting.
     pub(super) fn take_group(&mut self, lanes: usize) -> Option<Vec<Member>> {
         let full = self.waiting_bytes > POOL_WAITING_MAX_BYTES;
         let mut ready: Vec<(Urgency, usize, u64)> = self
@@ -114,7 +115,7 @@ impl Parts {
         for mut member in group {
             match self.by_number.get_mut(&member.number) {
                 Some(part) => {
-                    // What came meanwhile comes after what is left.
+                    // Bytes that arrived meanwhile follow the rest.
                     let came = std::mem::take(&mut part.waiting);
                     came.blocks.into_iter().for_each(|block| member.waiting.push(block));
                     if part.urgency == Urgency::Full
@@ -125,7 +126,7 @@ impl Parts {
                     part.md5 = Some(member.md5);
                     part.waiting = member.waiting;
                 }
-                // It was dropped meanwhile; what it had left was counted until now.
+                // The part was dropped meanwhile; its remaining bytes were counted until now.
                 None => self.waiting_bytes -= member.waiting.size_bytes,
             }
         }

@@ -1,35 +1,37 @@
-//! The threads that hash: of low priority, so that receiving goes first where processors are
-//! scarce, and parts meet.
+//! The hashing threads. They have low priority, so that receiving comes first where processors are
+//! scarce and parts meet.
 
 use std::sync::{Arc, PoisonError};
 
 use super::Shared;
 use super::measured::LANES;
 
-/// The most threads; there are no more than processors.
+/// The maximum number of threads; never more than processors.
 const THREADS_MAX: usize = 8;
-/// How much nicer than the others the threads are: about a tenth of their share where all are busy.
+/// Added to the nice value of the threads: they get about a tenth of the usual share when all
+/// processors are busy.
 const NICER: i32 = 10;
 
-/// What became of the threads.
+/// The state of the threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Threads {
     #[default]
     NotStarted,
     Running,
-    /// None could be started: who waits hashes.
+    /// No thread could be started: callers that wait hash themselves.
     Refused,
     Ended,
 }
 
-/// They hold what is shared and not the pool, so that the pool can end.
+/// Starts the threads. They hold the shared state and not the pool, so that the pool can be
+/// dropped.
 pub(super) fn start(shared: &Arc<Shared>) -> Threads {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let start = |_| {
         let shared = Arc::clone(shared);
         std::thread::Builder::new().name("haul-md5".to_owned()).spawn(move || run(&shared)).ok()
     };
-    // Whoever is started is enough.
+    // Any number of started threads is enough.
     if (0..processors.min(THREADS_MAX)).filter_map(start).count() == 0 {
         Threads::Refused
     } else {
@@ -48,8 +50,8 @@ fn run(shared: &Shared) {
     }
 }
 
-/// Lowers the priority of this thread. On Linux `nice` is of the thread, not of the process.
+/// Lowers the priority of this thread. On Linux `nice` applies to the thread, not the process.
 fn be_nice() {
-    // Without, it works as well and costs more.
+    // A failure only makes hashing more expensive.
     let _ = rustix::process::nice(NICER);
 }

@@ -1,5 +1,5 @@
-//! redb over the database file of a [`Disk`](crate::disk::Disk). Locking is the disk's business, so
-//! redb is told that there is none.
+//! The storage backend of redb over the database file of a [`Disk`](crate::disk::Disk). The disk
+//! does the locking, so this backend has none.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use redb::StorageBackend;
 
 use crate::disk::DatabaseFile;
 
-/// The database file, as redb wants to see it.
+/// The database file behind redb's backend trait.
 #[derive(Debug)]
 pub(crate) struct Backend(pub(crate) Box<dyn DatabaseFile>);
 

@@ -1,10 +1,10 @@
-//! One step of change to the metadata: several operations in one transaction, published and made
-//! safe together.
+//! A batch of changes to the metadata: several operations in one transaction, published and made
+//! durable together.
 //!
-//! An operation looks first and writes last: one that refuses must not have written, because the
-//! transaction goes on with the others. [`Batch::writes`] tells whether one that failed broke that
-//! rule; then the whole batch is given up. What can be done to each kind of thing stands in a file
-//! of its own.
+//! An operation reads first and writes last: one that fails must not have written, because the
+//! transaction continues with the others. [`Batch::writes`] detects a failed operation that broke
+//! this rule; then the whole batch is discarded. Each kind of thing has its operations in a file of
+//! its own.
 
 mod buckets;
 mod files;
@@ -56,12 +56,13 @@ impl<'t> Batch<'t> {
         })
     }
 
-    /// How much was written so far; compare two answers to learn whether something was in between.
+    /// Returns the number of writes so far; two equal values mean that nothing was written in
+    /// between.
     pub(crate) fn writes(&self) -> u64 {
         self.writes
     }
 
-    /// The files that nothing refers to once this batch is published.
+    /// Returns the files that nothing refers to once this batch is published.
     pub(crate) fn into_released(self) -> Vec<FileId> {
         self.released
     }
@@ -74,23 +75,22 @@ impl<'t> Batch<'t> {
         Ok(())
     }
 
-    /// A number never given before, for object versions and uploads: who comes later has the higher
-    /// one.
+    /// Returns a new number for an object version or upload: later calls return higher ones.
     pub(crate) fn next_sequence(&mut self) -> Result<u64> {
         let next = self.counter(SEQUENCE)? + 1;
         self.set_counter(SEQUENCE, next)?;
         Ok(next)
     }
 
-    /// Takes so many file ids that were never used; the first of them is returned.
+    /// Reserves `count` unused file ids and returns the first.
     pub(crate) fn reserve_files(&mut self, count: u64) -> Result<FileId> {
         let first = self.counter(tables::NEXT_FILE_NAME)?;
         self.set_counter(tables::NEXT_FILE_NAME, first + count)?;
         Ok(FileId(first))
     }
 
-    /// Gives no file a number up to this one any more: there is a file of that number, which this
-    /// metadata has never heard of.
+    /// Never assigns file numbers up to this one any more: a file of that number exists that this
+    /// metadata does not know.
     pub(crate) fn skip_files(&mut self, last: FileId) -> Result<()> {
         let next = self.counter(tables::NEXT_FILE_NAME)?.max(last.0.saturating_add(1));
         self.set_counter(tables::NEXT_FILE_NAME, next)

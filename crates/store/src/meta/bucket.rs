@@ -1,4 +1,4 @@
-//! What is kept of a bucket.
+//! The record of a bucket.
 
 use super::record::{Reader, Writer, damaged};
 use crate::Result;

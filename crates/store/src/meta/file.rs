@@ -1,5 +1,5 @@
-//! What is kept of a data file: how many extents refer to it, its length, and the MD5 by which
-//! `check` knows its bytes.
+//! The record of a data file: the number of extents that refer to it, its length, and the MD5 with
+//! which `check` verifies its bytes.
 
 use super::record::Cursor;
 use crate::Result;
@@ -14,7 +14,8 @@ pub(crate) struct FileRecord {
 }
 
 impl FileRecord {
-    /// Fixed: version, references and size in eight bytes each (low end first), MD5.
+    /// Encodes with a fixed layout: version, references and size in eight bytes each
+    /// (little-endian), MD5.
     pub(crate) fn encode(&self) -> [u8; 33] {
         let mut record = [VERSION; 33];
         record[1..9].copy_from_slice(&self.references.to_le_bytes());

@@ -1,8 +1,8 @@
-//! Where the bytes of an object are: its parts in order, and of each part the extents, runs of
+//! The layout of an object: its parts in order, and the extents of each part, which are runs of
 //! bytes in data files.
 //!
 //! Usually a part is one extent, a whole file. A part copied from a range of another object shares
-//! that object's files and may be several extents, beginning and ending anywhere.
+//! that object's files and may be several extents that begin and end anywhere.
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
 
@@ -24,7 +24,7 @@ pub(crate) struct Extent {
 /// One part of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LayoutPart {
-    /// The number it was uploaded with.
+    /// The part number from the upload.
     pub(crate) number: u16,
     pub(crate) size_bytes: u64,
     pub(crate) md5: [u8; 16],
@@ -32,7 +32,7 @@ pub(crate) struct LayoutPart {
     pub(crate) extents: Vec<Extent>,
 }
 
-/// All parts of an object. One that came as PutObject has one part.
+/// All parts of an object. An object of one PutObject has one part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) parts: Vec<LayoutPart>,
@@ -43,7 +43,7 @@ impl Layout {
         self.parts.iter().flat_map(|part| &part.extents)
     }
 
-    /// Version, number of parts, algorithm of the checksums; then per part: number, size, MD5,
+    /// Encodes version, number of parts, checksum algorithm; then per part: number, size, MD5,
     /// checksum, number of extents; per extent file, offset, size.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let algorithm = self.algorithm();
@@ -75,7 +75,7 @@ impl Layout {
             NO_ALGORITHM => None,
             code => Some(algorithm_of(code).ok_or_else(|| damaged("layout"))?),
         };
-        // A count out of a damaged record must not reserve memory that its bytes cannot fill.
+        // The count of a damaged record must not reserve more memory than its bytes can fill.
         let mut parts = Vec::with_capacity(count.min(record.len()));
         for _ in 0..count {
             parts.push(decode_part(&mut cursor, algorithm)?);
@@ -83,7 +83,7 @@ impl Layout {
         Ok(Self { parts })
     }
 
-    /// The algorithm that all parts have a checksum of.
+    /// Returns the algorithm of which every part has a checksum.
     fn algorithm(&self) -> Option<ChecksumAlgorithm> {
         let first = self.parts.first()?.checksum?.algorithm();
         let same =
@@ -109,7 +109,7 @@ fn decode_part(
     Ok(LayoutPart { number, size_bytes, md5, checksum, extents: decode_extents(cursor)? })
 }
 
-/// The number of extents, then file, offset and size of each.
+/// Encodes the number of extents, then file, offset and size of each.
 pub(crate) fn encode_extents(bytes: &mut Vec<u8>, extents: &[Extent]) {
     put_number(bytes, extents.len() as u64);
     for extent in extents {

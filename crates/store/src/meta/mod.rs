@@ -1,9 +1,8 @@
-//! The metadata: which tables there are, how their records are written, and what may be done to
-//! them in one step.
+//! The metadata: tables, record encodings, and the changes that one transaction makes.
 //!
-//! `record` is the encoding, the files named after a thing say what is kept of it, [`tables`]
-//! where, and [`Batch`] holds the steps that several operations share. Nothing here touches a data
-//! file; a batch only says which ones were let go.
+//! `record` is the encoding, the files named after a thing have its record, [`tables`] has the
+//! tables, and [`Batch`] the steps that several operations share. Touches no data file; a batch
+//! only returns the ones it released.
 
 mod backend;
 mod batch;

@@ -1,5 +1,5 @@
-//! What is kept of an object beside its layout. Small, because listings read one per key: a layout
-//! of several parts stands in a table of its own.
+//! The record of an object without its layout. Small, because listings read one per key: a layout
+//! of several parts is in a table of its own.
 
 use haul_parts::{Checksum, ChecksumType, CompositeChecksum, ETag};
 
@@ -28,17 +28,17 @@ pub(crate) struct ObjectRecord {
     pub(crate) attributes: ObjectAttributes,
     pub(crate) checksum: Option<ObjectChecksum>,
     pub(crate) part_count: Option<u16>,
-    /// `None`: in the layouts table, under the version.
+    /// `None`: stored in the layouts table, under the version.
     pub(crate) layout: Option<Layout>,
     pub(crate) completed: Option<CompletedUpload>,
 }
 
-/// By which upload an object was published: what is needed to answer an identical Complete again.
-/// It goes with the version.
+/// The upload that published an object: needed to answer a repeated Complete in the same way.
+/// Removed with the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CompletedUpload {
     pub(crate) upload_id: [u8; 16],
-    /// The MD5 of the list that completed it.
+    /// The MD5 of the part list in Complete.
     pub(crate) list: [u8; 16],
 }
 

@@ -1,4 +1,4 @@
-//! What is kept of an uploaded part.
+//! The record of an uploaded part.
 
 use haul_parts::{Checksum, ETag, PartNumber};
 

@@ -1,8 +1,8 @@
 //! The encoding of records: one version byte, then fields of `tag, length, bytes`.
 //!
-//! A reader skips tags it does not know, so a field that old readers may ignore is a new tag; what
-//! they must not ignore raises the version, and they refuse the record. Numbers and lengths are
-//! LEB128. Described in `docs/formats.md`.
+//! A reader skips unknown tags, so a field that old readers may ignore gets a new tag; for a field
+//! that they must not ignore, the version is raised, and they refuse the record. Numbers and
+//! lengths are LEB128. Described in `docs/formats.md`.
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
 
@@ -37,8 +37,7 @@ impl Writer {
         self.bytes(tag, &encoded);
     }
 
-    /// A value in JSON: for what clients say about objects, where compactness is not worth own
-    /// code.
+    /// Writes a value as JSON: for client attributes, which do not justify a compact encoding.
     pub(crate) fn json<T: serde::Serialize>(&mut self, tag: u8, value: &T) {
         let encoded = serde_json::to_vec(value)
             .expect("strings, numbers and maps of strings always serialize");
@@ -66,7 +65,7 @@ pub(crate) struct Field<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Refuses records of a version above `known`.
+    /// Creates a reader; refuses records of a version above `known`.
     pub(crate) fn new(what: &'static str, known: u8, record: &'a [u8]) -> Result<Self> {
         let mut cursor = Cursor::new(what, record);
         cursor.version(known)?;
@@ -111,7 +110,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Reads bytes one after the other; running out of them is damage.
+/// Reads bytes one after the other; a premature end is damage.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
     what: &'static str,
@@ -123,7 +122,7 @@ impl<'a> Cursor<'a> {
         Self { what, bytes }
     }
 
-    /// The version byte in front; a higher one than known is refused.
+    /// Reads the version byte at the start; refuses one above `known`.
     pub(crate) fn version(&mut self, known: u8) -> Result<u8> {
         let found = self.byte()?;
         if found > known {
@@ -179,7 +178,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// LEB128: seven bits a byte, the lowest first, the top bit set on all but the last.
+/// Encodes LEB128: seven bits per byte, lowest first, the top bit set on all but the last.
 pub(crate) fn put_number(bytes: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         bytes.push((value & 0x7f) as u8 | 0x80);
@@ -188,7 +187,7 @@ pub(crate) fn put_number(bytes: &mut Vec<u8>, mut value: u64) {
     bytes.push((value & 0x7f) as u8);
 }
 
-/// The byte that stands for an algorithm on disk.
+/// Returns the code of an algorithm on disk.
 pub(crate) fn algorithm_code(algorithm: ChecksumAlgorithm) -> u8 {
     match algorithm {
         ChecksumAlgorithm::Crc64Nvme => 1,

@@ -1,5 +1,5 @@
-//! Where what is kept. Keys sort as listings want them: by bucket, then by key in UTF-8 byte order,
-//! uploads then by the order of their Create.
+//! The tables of the metadata. Keys sort in listing order: by bucket, then by key in UTF-8 byte
+//! order, uploads then by the order of their Create.
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition};
 
@@ -21,33 +21,33 @@ pub(crate) type Bytes = &'static [u8];
 pub(crate) type ObjectKey = (&'static str, &'static str);
 pub(crate) type UploadKey = (&'static str, &'static str, u64);
 
-/// `format`, `store`, `sequence`, `next file`.
+/// Single values: `format`, `store`, `sequence`, `next file`.
 pub(crate) const META: TableDefinition<'static, &'static str, Bytes> = TableDefinition::new("meta");
-/// By name.
+/// Buckets by name.
 pub(crate) const BUCKETS: TableDefinition<'static, &'static str, Bytes> =
     TableDefinition::new("buckets");
-/// By bucket and name of the setting.
+/// Settings by bucket and name.
 pub(crate) const SETTINGS: TableDefinition<'static, ObjectKey, Bytes> =
     TableDefinition::new("settings");
-/// By bucket and key.
+/// Objects by bucket and key.
 pub(crate) const OBJECTS: TableDefinition<'static, ObjectKey, Bytes> =
     TableDefinition::new("objects");
-/// By object version: layouts too long to stand in the object record.
+/// Layouts by object version, if too long for the object record.
 pub(crate) const LAYOUTS: TableDefinition<'static, u64, Bytes> = TableDefinition::new("layouts");
-/// By bucket, key and sequence.
+/// Uploads by bucket, key and sequence.
 pub(crate) const UPLOADS: TableDefinition<'static, UploadKey, Bytes> =
     TableDefinition::new("uploads");
-/// From upload id (its bytes as a number, high end first) to sequence.
+/// From upload id (its bytes as a big-endian number) to sequence.
 pub(crate) const UPLOAD_IDS: TableDefinition<'static, u128, u64> =
     TableDefinition::new("upload ids");
-/// By the sequence of the upload and part number.
+/// Parts by the sequence of the upload and part number.
 pub(crate) const PARTS: TableDefinition<'static, (u64, u16), Bytes> = TableDefinition::new("parts");
-/// By file id.
+/// Data files by file id.
 pub(crate) const FILES: TableDefinition<'static, u64, Bytes> = TableDefinition::new("files");
-/// By file id: files that nothing refers to any more and that are to be removed.
+/// Files that nothing refers to any more and that are to be removed, by file id.
 pub(crate) const REMOVALS: TableDefinition<'static, u64, ()> = TableDefinition::new("removals");
 
-/// The metadata at one instant.
+/// The metadata at one point in time.
 pub(crate) struct Snapshot {
     transaction: ReadTransaction,
 }
@@ -57,14 +57,14 @@ impl Snapshot {
         Self { transaction }
     }
 
-    /// The format of the store.
+    /// Returns the format of the store.
     pub(crate) fn format(&self) -> Result<u8> {
         let meta = self.transaction.open_table(META)?;
         let format = meta.get(FORMAT_NAME)?.and_then(|value| value.value().first().copied());
         format.ok_or_else(|| damaged("format"))
     }
 
-    /// The id of the store.
+    /// Returns the id of the store.
     pub(crate) fn store_id(&self) -> Result<StoreId> {
         let meta = self.transaction.open_table(META)?;
         let id = meta.get(STORE_ID_NAME)?.and_then(|value| value.value().try_into().ok());
@@ -103,7 +103,7 @@ impl Snapshot {
         Ok(self.transaction.open_table(REMOVALS)?)
     }
 
-    /// The number from which on no data file was ever given one.
+    /// Returns the lowest number that no data file ever had.
     pub(crate) fn next_file(&self) -> Result<FileId> {
         let meta = self.transaction.open_table(META)?;
         counter(meta.get(NEXT_FILE_NAME)?.as_ref().map(|value| value.value())).map(FileId)
@@ -117,7 +117,7 @@ impl Snapshot {
         find_bucket(&self.buckets()?, bucket)
     }
 
-    /// The object, having made sure of its bucket.
+    /// Returns the object, after checking that its bucket exists.
     pub(crate) fn object(&self, bucket: &Bucket, key: &Key) -> Result<ObjectRecord> {
         match find_object(&self.objects()?, bucket, key)? {
             Some(record) => Ok(record),
@@ -138,7 +138,7 @@ impl Snapshot {
     }
 }
 
-/// The value of a counter; one that was never set is 0.
+/// Returns the value of a counter; 0 if it was never set.
 pub(super) fn counter(value: Option<&[u8]>) -> Result<u64> {
     let Some(value) = value else { return Ok(0) };
     value.try_into().map(u64::from_le_bytes).map_err(|_| damaged("counter"))

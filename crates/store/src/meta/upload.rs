@@ -1,4 +1,4 @@
-//! What is kept of an open upload.
+//! The record of an open upload.
 
 use haul_parts::{ChecksumType, UploadId};
 
@@ -23,7 +23,7 @@ pub(crate) struct UploadRecord {
     pub(crate) history: KeyHistory,
 }
 
-/// What happened to the key of an upload while it was open; a conditional Complete must know of a
+/// The changes to the key of an upload while it is open; a conditional Complete must know of a
 /// delete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum KeyHistory {
@@ -105,15 +105,15 @@ impl UploadRecord {
     }
 }
 
-/// The id as clients see it: 32 hex digits.
+/// Returns the id as clients see it: 32 hex digits.
 pub(crate) fn upload_id_text(id: [u8; 16]) -> UploadId {
     UploadId::new(hex::encode(id)).expect("32 hex digits are a good upload id")
 }
 
-/// The bytes of an id of ours; `None` for text that we never gave.
+/// Returns the bytes of an id; `None` for text that this store never issued.
 pub(crate) fn upload_id_bytes(upload_id: &UploadId) -> Option<[u8; 16]> {
     let text = upload_id.as_str();
-    // One spelling per id: what differs in case was not given by us.
+    // One spelling per id: this store issued only lower case.
     let ours = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let mut id = [0; 16];
     (ours && hex::decode_to_slice(text, &mut id).is_ok()).then_some(id)

@@ -1,4 +1,4 @@
-//! Buckets.
+//! Creating, finding, listing and deleting buckets.
 
 use haul_parts::{Bucket, Key};
 use redb::ReadableTable;
@@ -8,11 +8,11 @@ use crate::clock::time;
 use crate::meta::{Batch, BucketRecord, upload_id_text};
 use crate::{BucketInfo, BucketOptions, Error, Result, Store, UploadRef};
 
-/// How many uploads go in one transaction when a bucket goes with many.
+/// The maximum number of uploads that one transaction removes with a bucket.
 const UPLOADS_PER_STEP: usize = 100;
 
 impl Store {
-    /// Creates a bucket with the settings that every bucket has.
+    /// Creates a bucket with the default settings.
     ///
     /// # Errors
     /// [`Error::BucketAlreadyExists`].
@@ -20,10 +20,10 @@ impl Store {
         self.create_bucket_with(bucket, BucketOptions::default())
     }
 
-    /// Creates a bucket.
+    /// Creates a bucket with these options.
     ///
     /// # Errors
-    /// [`Error::BucketAlreadyExists`]; the settings of that one stay.
+    /// [`Error::BucketAlreadyExists`]; the settings of the existing bucket stay.
     pub fn create_bucket_with(
         &self,
         bucket: &Bucket,
@@ -42,7 +42,7 @@ impl Store {
         })
     }
 
-    /// Tells of a bucket.
+    /// Returns the description of a bucket.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`].
@@ -51,14 +51,14 @@ impl Store {
         Ok(BucketInfo { name: bucket.clone(), created: time(record.created_ms) })
     }
 
-    /// Deletes a bucket without objects. Open uploads do not stand in the way: they go with it.
+    /// Deletes a bucket without objects, together with its open uploads.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::BucketNotEmpty`].
     pub fn delete_bucket(&self, bucket: &Bucket) -> Result<()> {
-        // In steps, so that a bucket with thousands of uploads does not hold up everybody else.
-        // Each step looks again: an object that appeared in between keeps the bucket (though
-        // uploads of before are gone).
+        // In steps, so that a bucket with thousands of uploads does not block other operations.
+        // Each step checks again: an object that appeared in between keeps the bucket (though
+        // earlier uploads are gone).
         loop {
             let bucket = bucket.clone();
             match self.inner.commit_removal(move |batch| delete_step(batch, &bucket))? {
@@ -68,10 +68,10 @@ impl Store {
         }
     }
 
-    /// All buckets by name.
+    /// Lists all buckets by name.
     ///
     /// # Errors
-    /// What the disk says.
+    /// The disk's error.
     pub fn list_buckets(&self) -> Result<Vec<BucketInfo>> {
         let buckets = self.inner.core.snapshot()?.buckets()?;
         let mut list = Vec::new();

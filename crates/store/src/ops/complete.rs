@@ -1,8 +1,8 @@
-//! Complete: the listed parts become an object, in one step that writes no data.
+//! Complete: turns the listed parts into an object, in one step that writes no data.
 //!
-//! Everything is decided inside the transaction that publishes, so of several concurrent Completes,
-//! Aborts and Puts exactly the right ones win. It looks first and writes last: one that is refused
-//! leaves the upload as it was.
+//! Everything is decided inside the publishing transaction, so concurrent Completes, Aborts and
+//! Puts have a consistent outcome. Reads come first, writes last: a refused Complete leaves the
+//! upload unchanged.
 
 use haul_parts::{
     Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Hasher, PartNumber,
@@ -21,15 +21,16 @@ use haul_parts::Limits;
 
 impl Store {
     /// Publishes the listed parts as an object and ends the upload, in one step that writes no
-    /// data. An identical list again answers the same while that version is the object.
+    /// data. A repeated call with an identical list returns the same result while that version is
+    /// the object.
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`], [`Error::NoPartsListed`], [`Error::InvalidPart`],
     /// [`Error::InvalidPartOrder`], [`Error::EntityTooSmall`], [`Error::EntityTooLarge`],
     /// [`Error::ObjectSizeMismatch`], [`Error::BadDigest`], [`Error::MissingPartChecksum`],
     /// [`Error::ChecksumTypeMismatch`], [`Error::PreconditionFailed`],
-    /// [`Error::ConditionalRequestConflict`], [`Error::NoSuchKey`]: after each the upload is as it
-    /// was.
+    /// [`Error::ConditionalRequestConflict`], [`Error::NoSuchKey`]: each leaves the upload
+    /// unchanged.
     pub fn complete_multipart_upload(
         &self,
         upload: &UploadRef,
@@ -90,7 +91,7 @@ fn too_many(chosen: &[(PartNumber, PartRecord)]) -> Error {
     Error::Damaged { what: format!("an upload has {} parts", chosen.len()) }
 }
 
-/// The object that exactly this list completed, while it is still there.
+/// Returns the object that this exact list completed, while it still exists.
 fn completed_before(
     batch: &Batch<'_>,
     upload: &UploadRef,
@@ -102,7 +103,7 @@ fn completed_before(
     Ok(object.filter(|object| object.completed == Some(wanted)).map(|object| object.info()))
 }
 
-/// What makes two lists identical: numbers and ETags in order.
+/// Hashes numbers and ETags in order: two lists with equal digests are identical.
 fn list_digest(listed: &[CompletedPart]) -> [u8; 16] {
     let mut hasher = Hasher::new(ChecksumAlgorithm::Md5);
     for part in listed {
@@ -122,7 +123,7 @@ fn check_order(listed: &[CompletedPart]) -> Result<()> {
             return Err(Error::InvalidPartOrder { part_number: pair[1].number });
         }
     }
-    // With a checksum on each part, AWS wants the numbers to begin at 1 and to have no gaps.
+    // If each part has a checksum, AWS requires numbers from 1 without gaps.
     if listed.iter().all(|part| part.checksum.is_some()) {
         for (index, part) in listed.iter().enumerate() {
             if part.number.index() != index {
@@ -133,8 +134,8 @@ fn check_order(listed: &[CompletedPart]) -> Result<()> {
     Ok(())
 }
 
-/// As for any write, and beyond that: a key that changed since Create is a conflict, not a failed
-/// condition.
+/// Checks the condition as for any write; in addition, a key that changed since Create is a
+/// conflict, not a failed condition.
 fn check_condition(
     batch: &Batch<'_>,
     upload: &UploadRef,
@@ -156,8 +157,7 @@ fn check_condition(
 
 type Chosen = (Vec<(PartNumber, PartRecord)>, Vec<PartRecord>);
 
-/// The parts that are listed, and those that are not. Both run in order of numbers, so one pass is
-/// enough.
+/// Splits the parts into listed and unlisted. Both run in order of numbers, so one pass is enough.
 fn choose(
     uploaded: Vec<(PartNumber, PartRecord)>,
     listed: &[CompletedPart],
@@ -214,7 +214,8 @@ fn invalid_part(entry: &CompletedPart, upload: &UploadRef) -> Error {
     }
 }
 
-/// The size of the object, when no part but the last is too small and the whole is not too large.
+/// Returns the size of the object; fails if a part but the last is too small or the whole is too
+/// large.
 fn check_sizes(chosen: &[(PartNumber, PartRecord)], limits: &Limits) -> Result<u64> {
     let min_bytes = limits.part_size_min_bytes;
     let all_but_last = &chosen[..chosen.len().saturating_sub(1)];
@@ -251,9 +252,9 @@ fn object_checksum(
     whole.map_err(|error| Error::Damaged { what: format!("the checksums of the parts: {error}") })
 }
 
-/// Compares with what the client says of the whole object. `value-N` is composite; a value without
-/// `N` and without a type has the default type of its algorithm, as on AWS, which then finds
-/// another value: `BadDigest`.
+/// Compares with the client's checksum of the whole object. `value-N` is composite; a value without
+/// `N` and without a type has the default type of its algorithm. AWS then finds another value:
+/// `BadDigest`.
 fn check_object_checksum(
     options: &CompleteOptions,
     computed: &ObjectChecksum,
@@ -280,11 +281,11 @@ fn check_object_checksum(
         }
     };
     if origin == ChecksumOrigin::Default && given.algorithm() != value.algorithm() {
-        // AWS compares no other algorithm than the one it chose itself.
+        // AWS compares no algorithm but the one that it chose itself.
         return Ok(());
     }
     let given_type = options.checksum_type.or(counted).unwrap_or(given.algorithm().default_type());
-    // Another number of parts is another value, whatever stands before the dash.
+    // Another number of parts is another value, whatever precedes the dash.
     let same_count = options.checksum_part_count.is_none_or(|given| Some(given) == part_count);
     if given == value && given_type == expected && same_count {
         Ok(())

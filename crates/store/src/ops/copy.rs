@@ -1,4 +1,4 @@
-//! Copying objects, and making parts out of objects: files are shared, bytes are read only to learn
+//! Copies objects, and makes parts out of objects: files are shared, bytes are read only to compute
 //! a hash.
 
 use std::ops::{Range, RangeInclusive};
@@ -13,14 +13,14 @@ use crate::{
     Store, UploadRef,
 };
 
-/// How much of a source is read at a time to hash it.
+/// The number of bytes per read while hashing a source.
 const READ_BYTES: usize = 256 << 10;
-/// How often a copy begins again when its source is replaced while it is hashed.
+/// The maximum number of attempts if the source is replaced while it is hashed.
 const ATTEMPTS_MAX: usize = 3;
 
 impl Store {
     /// Copies an object without reading or writing its bytes: both share the files. The copy keeps
-    /// ETag, checksum and parts of its source. Onto itself it replaces the attributes.
+    /// ETag, checksum and parts of its source. A copy onto itself replaces the attributes.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::NoSuchKey`], [`Error::SourceChanged`],
@@ -37,7 +37,7 @@ impl Store {
     }
 
     /// Makes an object, or a range of one, a part of an upload. The files are shared; bytes are
-    /// read only when their MD5 or checksum is not known yet.
+    /// read only if their MD5 or checksum is not known yet.
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`], [`Error::NoSuchKey`], [`Error::SourceChanged`],
@@ -54,7 +54,7 @@ impl Store {
         let mut attempt = 1;
         loop {
             match self.try_part_copy(upload, part_number, &source, range) {
-                // Nobody asked for a certain version, so the new one will do.
+                // The caller requested no specific version, so the new one will do.
                 Err(Error::SourceChanged { .. })
                     if source.version.is_none() && attempt < ATTEMPTS_MAX =>
                 {
@@ -139,7 +139,7 @@ fn copy(
     Batch::check_condition(&options.condition, current.as_ref(), bucket, key)?;
 
     let layout = batch.layout(&object)?;
-    // Before the old object of the key goes: onto itself, it would take the files with it.
+    // Before the previous object of the key is removed: a copy onto itself would lose its files.
     batch.share(layout.extents())?;
     let record = ObjectRecord {
         version: batch.next_sequence()?,
@@ -166,7 +166,7 @@ fn changed(source: &CopySource) -> Error {
     Error::SourceChanged { bucket: source.bucket.clone(), key: source.key.clone() }
 }
 
-/// `range` is the first and the last byte.
+/// Checks a range of first and last byte against the size.
 fn copy_range(range: Option<(u64, u64)>, size_bytes: u64) -> Result<Range<u64>> {
     let Some((first, last)) = range else { return Ok(0..size_bytes) };
     if first > last || last >= size_bytes {
@@ -175,7 +175,7 @@ fn copy_range(range: Option<(u64, u64)>, size_bytes: u64) -> Result<Range<u64>> 
     Ok(first..last + 1)
 }
 
-/// MD5 and checksum of a range that is exactly one part whose hashes are kept.
+/// Returns the stored MD5 and checksum of a range that is exactly one part.
 fn known_hashes(
     layout: &Layout,
     range: &Range<u64>,
@@ -204,6 +204,6 @@ fn hash(mut reader: ObjectReader, algorithm: ChecksumAlgorithm) -> Result<([u8; 
     }
     let hashes = hasher.finish();
     let md5 = hashes[0].as_md5().expect("MD5 is the first algorithm of this hasher");
-    // With MD5 as the algorithm asked for, there is only one.
+    // If MD5 is the requested algorithm, there is only one hash.
     Ok((md5, hashes[hashes.len() - 1]))
 }

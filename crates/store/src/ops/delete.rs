@@ -1,4 +1,4 @@
-//! Deleting objects.
+//! Deletes objects.
 
 use haul_parts::{Bucket, Key};
 
@@ -27,12 +27,13 @@ impl Store {
         })
     }
 
-    /// Deletes several objects in one step, each under its condition; answers in the order of the
-    /// keys. An object whose condition does not hold stays, with the error that
-    /// [`Store::delete_object`] would have, and the others go. S3 allows 1,000 at a time.
+    /// Deletes several objects in one step, each under its condition; the results are in the order
+    /// of the keys. An object whose condition does not hold stays, with the error that
+    /// [`Store::delete_object`] would return, and the others are deleted. S3 allows 1,000 at a
+    /// time.
     ///
     /// # Errors
-    /// [`NoSuchBucket`](crate::Error::NoSuchBucket); none of the objects is deleted then.
+    /// [`NoSuchBucket`](crate::Error::NoSuchBucket); then no object is deleted.
     pub fn delete_objects(
         &self,
         bucket: &Bucket,

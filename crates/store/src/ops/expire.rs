@@ -1,5 +1,5 @@
-//! Expiry: unfinished uploads are aborted when they are too old, by one age for all or by the
-//! lifecycle of their bucket.
+//! Expiry: aborts unfinished uploads that are too old, by one age for all or by the lifecycle of
+//! their bucket.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,24 +11,24 @@ use crate::clock::time;
 use crate::meta::{UploadRecord, damaged, upload_id_text};
 use crate::{Error, LifecycleConfiguration, Result, Store, UploadRef};
 
-/// How many uploads go in one transaction.
+/// The maximum number of uploads per transaction.
 const UPLOADS_PER_STEP: usize = 100;
 
 impl Store {
-    /// Aborts all uploads that were created longer ago than this, and says how many.
+    /// Aborts all uploads older than this, counted from Create, and returns their number.
     ///
     /// # Errors
-    /// What the disk says.
+    /// The disk's error.
     pub fn expire_uploads(&self, older_than: Duration) -> Result<u64> {
         let older_than_ms = u64::try_from(older_than.as_millis()).unwrap_or(u64::MAX);
         let cutoff_ms = self.inner.core.options.clock.now_ms().saturating_sub(older_than_ms);
         self.expire(|_, _, record| Ok(record.initiated_ms < cutoff_ms))
     }
 
-    /// Aborts the uploads whose time has come by the lifecycle of their bucket, and says how many.
+    /// Aborts the uploads that are due by the lifecycle of their bucket, and returns their number.
     ///
     /// # Errors
-    /// What the disk says.
+    /// The disk's error.
     pub fn apply_lifecycles(&self) -> Result<u64> {
         let now = time(self.inner.core.options.clock.now_ms());
         let mut lifecycles: HashMap<Bucket, Option<LifecycleConfiguration>> = HashMap::new();
@@ -48,7 +48,7 @@ impl Store {
         })
     }
 
-    /// Aborts every upload that `due` says yes to.
+    /// Aborts every upload for which `due` returns true.
     fn expire(
         &self,
         mut due: impl FnMut(&Bucket, &Key, &UploadRecord) -> Result<bool>,
@@ -74,7 +74,7 @@ impl Store {
         Ok(expired)
     }
 
-    /// Aborts those that are still open.
+    /// Aborts those of these uploads that are still open.
     fn abort_all(&self, uploads: Vec<UploadRef>) -> Result<u64> {
         self.inner.commit_removal(move |batch| {
             let mut aborted = 0;

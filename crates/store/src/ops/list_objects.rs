@@ -1,4 +1,5 @@
-//! Listing objects: page by page, in bounded memory, seeking past what a common prefix stands for.
+//! Lists objects: page by page, in bounded memory, seeking past the keys that a common prefix
+//! stands for.
 
 use std::ops::Bound;
 
@@ -10,7 +11,7 @@ use crate::meta::{ObjectRecord, damaged};
 use crate::{ListObjects, ObjectPage, ObjectSummary, Result, Store};
 
 impl Store {
-    /// A page of objects.
+    /// Returns a page of objects.
     ///
     /// # Errors
     /// [`NoSuchBucket`](crate::Error::NoSuchBucket).
@@ -24,8 +25,8 @@ impl Store {
         let mut page = ObjectPage::default();
         let mut last: Option<String> = None;
         let mut begin = rollup.begin(start_after.as_deref()).filter(|_| size > 0);
-        // Each turn walks over plain keys up to the next common prefix, then seeks past all that it
-        // stands for.
+        // Each round walks over plain keys up to the next common prefix, then seeks past all keys
+        // that it stands for.
         'seek: while let Some(from) = begin.take() {
             let name = bucket.as_str();
             let bound = match &from {

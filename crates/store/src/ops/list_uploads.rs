@@ -1,4 +1,4 @@
-//! Listing open uploads: by key, then by the order of their Create.
+//! Lists open uploads: by key, then by the order of their Create.
 
 use std::ops::Bound;
 
@@ -10,7 +10,7 @@ use crate::meta::{Snapshot, UploadRecord, damaged, upload_id_bytes, upload_id_te
 use crate::{Error, ListUploads, Result, Store, UploadInfo, UploadMarker, UploadPage, UploadRef};
 
 impl Store {
-    /// A page of the open uploads of a bucket.
+    /// Returns a page of the open uploads of a bucket.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::InvalidUploadIdMarker`].
@@ -58,10 +58,10 @@ impl Store {
     }
 }
 
-/// Where to seek to.
+/// The position to seek to.
 enum From {
     Key(Begin),
-    /// After the upload of this key with this sequence.
+    /// Behind the upload of this key with this sequence.
     Upload(String, u64),
 }
 
@@ -72,8 +72,8 @@ fn begin(
     rollup: &Rollup<'_>,
 ) -> Result<Option<From>> {
     let begin = rollup.begin(key_marker);
-    // Without a key marker the upload-id marker means nothing; before the prefix, or inside a
-    // common prefix, neither.
+    // The upload-id marker has no meaning without a key marker, before the prefix, or inside a
+    // common prefix.
     let (Some(key), Some(upload_id), Some(Begin::After(_))) =
         (key_marker, upload_id_marker, &begin)
     else {
@@ -81,8 +81,8 @@ fn begin(
     };
     let id = upload_id_bytes(upload_id).ok_or(Error::InvalidUploadIdMarker)?;
     let Some(sequence) = snapshot.upload_ids()?.get(u128::from_be_bytes(id))? else {
-        // It ended since the page before. Its sequence is not known any more; listing its key again
-        // from the start repeats at worst, and loses nothing.
+        // It ended since the previous page, so its sequence is unknown. Listing its key again from
+        // the start may repeat uploads but misses none.
         return Ok(Some(From::Upload(key.to_owned(), 0)));
     };
     let sequence = sequence.value();

@@ -1,4 +1,4 @@
-//! What a store can do, one file per kind of operation, all as methods of [`Store`](crate::Store).
+//! The operations of a store, one file per kind, all methods of [`Store`](crate::Store).
 
 mod bucket;
 mod complete;
@@ -18,7 +18,7 @@ mod upload;
 
 use haul_parts::limits::LIST_PAGE_MAX;
 
-/// How many entries a page has when so many are asked for.
+/// Returns the page size for a requested number of entries.
 fn page_size(asked: Option<u16>) -> usize {
     usize::from(asked.unwrap_or(LIST_PAGE_MAX).min(LIST_PAGE_MAX))
 }

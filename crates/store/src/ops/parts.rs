@@ -1,4 +1,4 @@
-//! Parts of an upload: putting and listing them.
+//! Puts and lists the parts of an upload.
 
 use haul_parts::{Checksum, PartNumber};
 
@@ -7,9 +7,9 @@ use crate::meta::{PartRecord, damaged};
 use crate::{Error, PartInfo, PartPage, Result, StagedPart, Store, UploadRef};
 
 impl Store {
-    /// Makes staged bytes a part of an upload; a part of the same number is replaced. It is on disk
-    /// when this returns. `checksum` is what the client gave with it (not Content-MD5, which the
-    /// caller compares with [`StagedPart::md5`] itself).
+    /// Makes staged bytes a part of an upload; replaces a part of the same number. Durable on
+    /// return. `checksum` is the client's checksum of the part (not Content-MD5, which the caller
+    /// compares with [`StagedPart::md5`] itself).
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`], [`Error::BadDigest`], [`Error::ChecksumAlgorithmMismatch`].
@@ -21,7 +21,7 @@ impl Store {
         checksum: Option<Checksum>,
     ) -> Result<PartInfo> {
         part.check(checksum.as_ref())?;
-        // The checksum of an upload never changes, so it may be looked up before the commit that
+        // The checksum of an upload never changes, so it is safe to read it before the commit that
         // decides.
         let info = self.head_multipart_upload(upload)?;
         info.part_checksums(checksum.map(|checksum| checksum.algorithm()))?;
@@ -50,7 +50,7 @@ impl Store {
         part.settle(result)
     }
 
-    /// A page of the parts of an upload.
+    /// Returns a page of the parts of an upload.
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`].

@@ -1,4 +1,4 @@
-//! Putting an object in one piece.
+//! Puts an object in one piece.
 
 use haul_parts::{Bucket, ChecksumAlgorithm, Key};
 
@@ -8,18 +8,17 @@ use crate::{
 };
 
 impl Store {
-    /// Begins to take the bytes of a part or of an object; nothing of it is visible until it is
-    /// put.
+    /// Starts to write the bytes of a part or an object; they are invisible until they are put.
     ///
     /// # Errors
-    /// [`StorageFull`](crate::Error::StorageFull) when the hint does not fit,
+    /// [`StorageFull`](crate::Error::StorageFull) if the size hint does not fit,
     /// [`EntityTooLarge`](crate::Error::EntityTooLarge),
     /// [`ReadOnlyAfterSyncFailure`](crate::Error::ReadOnlyAfterSyncFailure).
     pub fn begin_part(&self, options: WriteOptions) -> Result<PartWriter> {
         PartWriter::new(self.inner.clone(), options)
     }
 
-    /// Publishes staged bytes as an object. It is on disk when this returns.
+    /// Publishes staged bytes as an object. Durable on return.
     ///
     /// # Errors
     /// [`NoSuchBucket`](crate::Error::NoSuchBucket), [`BadDigest`](crate::Error::BadDigest),

@@ -1,4 +1,4 @@
-//! Looking at objects and reading them.
+//! Describes and reads objects.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Store {
-    /// Tells of an object.
+    /// Returns the description of an object.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::NoSuchKey`].
@@ -20,7 +20,7 @@ impl Store {
         Ok(self.inner.core.snapshot()?.object(bucket, key)?.info())
     }
 
-    /// The parts of an object after a marker; at most 1,000.
+    /// Returns the parts of an object after a marker; at most 1,000.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::NoSuchKey`].
@@ -58,7 +58,7 @@ impl Store {
         Ok(page)
     }
 
-    /// Opens an object for reading. Decide conditional headers on [`ObjectReader::object`].
+    /// Opens an object for reading. Evaluate conditional headers on [`ObjectReader::object`].
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::NoSuchKey`], [`Error::InvalidRange`],
@@ -70,7 +70,7 @@ impl Store {
         range: ReadRange,
     ) -> Result<ObjectReader> {
         let core = &self.inner.core;
-        // Before the snapshot: what it shows must not be removed before it is held.
+        // Before the snapshot: files that it shows must not be removed before they are held.
         let opening = core.reaper.opening();
         let snapshot = core.snapshot()?;
         let record = snapshot.object(bucket, key)?;
@@ -90,13 +90,13 @@ impl Store {
     }
 }
 
-/// The place of a part in its object, counted from 1.
+/// Returns the position of a part in its object, counted from 1.
 fn place(index: usize) -> Result<PartNumber> {
     PartNumber::from_index(index)
         .map_err(|error| Error::Damaged { what: format!("a layout: {error}") })
 }
 
-/// Which bytes are meant, from first to one past the last.
+/// Resolves the range to offsets, from the first byte to one past the last.
 fn resolve(range: ReadRange, object: &ObjectRecord, layout: &Layout) -> Result<Range<u64>> {
     let size_bytes = object.size_bytes;
     let outside = Error::InvalidRange { size_bytes };

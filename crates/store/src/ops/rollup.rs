@@ -1,7 +1,7 @@
-//! Rolling keys up into common prefixes. Pure: what listings of objects and of uploads have in
-//! common.
+//! Rolls keys up into common prefixes. Pure: the part that listings of objects and of uploads
+//! share.
 
-/// Where a listing is, in UTF-8 byte order of keys.
+/// The rules of a listing, in UTF-8 byte order of keys.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rollup<'a> {
     prefix: &'a str,
@@ -13,13 +13,13 @@ impl<'a> Rollup<'a> {
         Self { prefix, delimiter: delimiter.filter(|delimiter| !delimiter.is_empty()) }
     }
 
-    /// Whether the key is listed at all. When not, no later one is either, if the listing began at
-    /// the prefix.
+    /// Returns whether the key is listed. If not, no later key is either, provided that the listing
+    /// began at the prefix.
     pub(super) fn covers(&self, key: &str) -> bool {
         key.starts_with(self.prefix)
     }
 
-    /// The common prefix that stands for the key.
+    /// Returns the common prefix that stands for the key.
     pub(super) fn common_prefix<'k>(&self, key: &'k str) -> Option<&'k str> {
         let delimiter = self.delimiter?;
         let rest = key.strip_prefix(self.prefix)?;
@@ -27,8 +27,8 @@ impl<'a> Rollup<'a> {
         Some(&key[..self.prefix.len() + at + delimiter.len()])
     }
 
-    /// Where to begin so that nothing up to the marker is listed again, not even the common prefix
-    /// it lies in; `None` when nothing can follow.
+    /// Returns where to begin so that nothing up to the marker is listed again, not even the common
+    /// prefix that contains it; `None` if nothing can follow.
     pub(super) fn begin(&self, marker: Option<&str>) -> Option<Begin> {
         match marker {
             Some(marker) if marker >= self.prefix => match self.common_prefix(marker) {
@@ -40,17 +40,17 @@ impl<'a> Rollup<'a> {
     }
 }
 
-/// Where to seek to.
+/// The position to seek to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Begin {
-    /// The first key that is not below this.
+    /// The first key that is not below this one.
     At(String),
-    /// The first key above this.
+    /// The first key above this one.
     After(String),
 }
 
-/// The least string above all that begin with `prefix`: its last character raised by one, in the
-/// order of UTF-8 bytes, which is that of code points. `None` when there is no such string.
+/// Returns the least string above all that begin with `prefix`: its last character raised by one,
+/// in the order of UTF-8 bytes, which is that of code points. `None` if there is no such string.
 pub(super) fn past_prefix(prefix: &str) -> Option<String> {
     let mut past = prefix.to_owned();
     while let Some(last) = past.pop() {
@@ -73,11 +73,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn past_a_prefix_is_above_all_that_begin_with_it(prefix in "\\PC{1,4}", rest in "\\PC{0,4}", other in "\\PC{0,4}") {
+        fn past_a_prefix_is_above_all_that_begin_with_it(
+            prefix in "\\PC{1,4}",
+            rest in "\\PC{0,4}",
+            other in "\\PC{0,4}",
+        ) {
             let past = past_prefix(&prefix).unwrap();
             let inside = format!("{prefix}{rest}");
             prop_assert!(inside < past);
-            // And nothing lies between: what is below and not before the prefix begins with it.
+            // Nothing lies between: any string below the bound and not before the prefix begins
+            // with it.
             if other < past && other >= prefix {
                 prop_assert!(other.starts_with(&prefix));
             }

@@ -1,7 +1,7 @@
-//! The settings of buckets.
+//! Reads and changes the settings of buckets.
 //!
-//! Each is a record of its own, made when it is first set. Some of them a new bucket has by default
-//! and can lose: of these a record without a value is kept.
+//! Each setting is a record of its own, created when it is first set. A new bucket has some of them
+//! by default and can lose them: then a record without a value is kept.
 
 use std::collections::BTreeMap;
 
@@ -23,11 +23,11 @@ const OWNERSHIP: &str = "ownership controls";
 const PUBLIC_ACCESS_BLOCK: &str = "public access block";
 
 const VERSION: u8 = 1;
-/// The setting in JSON; `null` for one that every new bucket has and that was taken away.
+/// The setting in JSON; `null` for a default setting that was removed.
 const JSON: u8 = 1;
 
 impl Store {
-    /// The lifecycle of a bucket.
+    /// Returns the lifecycle of a bucket.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::NoSuchSetting`].
@@ -47,7 +47,7 @@ impl Store {
         self.set_setting(bucket, LIFECYCLE, lifecycle)
     }
 
-    /// What browsers may do with a bucket.
+    /// Returns the CORS rules of a bucket.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::NoSuchSetting`].
@@ -55,7 +55,7 @@ impl Store {
         self.made(bucket, CORS)
     }
 
-    /// Sets what browsers may do with a bucket; `None` removes it.
+    /// Sets the CORS rules of a bucket; `None` removes them.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`].
@@ -63,7 +63,7 @@ impl Store {
         self.set_setting(bucket, CORS, cors)
     }
 
-    /// The tags of a bucket; never empty.
+    /// Returns the tags of a bucket; never empty.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::NoSuchSetting`].
@@ -71,7 +71,7 @@ impl Store {
         self.made(bucket, TAGS)
     }
 
-    /// Sets the tags of a bucket; none removes them.
+    /// Sets the tags of a bucket; an empty map removes them.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`].
@@ -79,15 +79,15 @@ impl Store {
         self.set_setting(bucket, TAGS, Some(tags).filter(|tags| !tags.is_empty()))
     }
 
-    /// The object ownership of a bucket: the one of new buckets until it is set.
+    /// Returns the object ownership of a bucket: the default until it is set.
     ///
     /// # Errors
-    /// [`Error::NoSuchBucket`]; [`Error::NoSuchSetting`] once it was taken away.
+    /// [`Error::NoSuchBucket`]; [`Error::NoSuchSetting`] after it was removed.
     pub fn bucket_ownership(&self, bucket: &Bucket) -> Result<ObjectOwnership> {
         self.made_or_default(bucket, OWNERSHIP)
     }
 
-    /// Sets the object ownership of a bucket; `None` takes it away.
+    /// Sets the object ownership of a bucket; `None` removes it.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`].
@@ -99,15 +99,15 @@ impl Store {
         self.set_setting(bucket, OWNERSHIP, Some(ownership))
     }
 
-    /// What a bucket refuses of public access: everything, until it is set.
+    /// Returns the public access block of a bucket: everything is blocked until it is set.
     ///
     /// # Errors
-    /// [`Error::NoSuchBucket`]; [`Error::NoSuchSetting`] once it was taken away.
+    /// [`Error::NoSuchBucket`]; [`Error::NoSuchSetting`] after it was removed.
     pub fn bucket_public_access_block(&self, bucket: &Bucket) -> Result<PublicAccessBlock> {
         self.made_or_default(bucket, PUBLIC_ACCESS_BLOCK)
     }
 
-    /// Sets what a bucket refuses of public access; `None` takes the setting away.
+    /// Sets the public access block of a bucket; `None` removes it.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`].
@@ -119,13 +119,13 @@ impl Store {
         self.set_setting(bucket, PUBLIC_ACCESS_BLOCK, Some(block))
     }
 
-    /// A setting that no bucket has by itself.
+    /// Reads a setting without a default.
     fn made<T: DeserializeOwned>(&self, bucket: &Bucket, setting: &'static str) -> Result<T> {
         let none = || Error::NoSuchSetting { bucket: bucket.clone(), setting };
         self.setting(bucket, setting)?.ok_or_else(none)
     }
 
-    /// A setting that every new bucket has.
+    /// Reads a setting that every new bucket has.
     fn made_or_default<T: Default + DeserializeOwned>(
         &self,
         bucket: &Bucket,
@@ -172,7 +172,7 @@ impl Store {
     }
 }
 
-/// Keeps what a bucket was created with, as far as it is not what every bucket has.
+/// Stores the options of a new bucket that differ from the defaults.
 pub(super) fn set_at_creation(
     batch: &mut Batch<'_>,
     bucket: &Bucket,

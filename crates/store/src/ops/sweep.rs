@@ -1,26 +1,27 @@
-//! Files that nothing refers to.
+//! Removes files that nothing refers to.
 //!
-//! Those that the metadata let go and still remembers are removed, at once and by every opening.
-//! Those that it does not know at all are a matter for people: they stem from a crash between a
-//! link and its commit, or else belong to metadata that was lost or put back from a backup, and
-//! then they are all that is left of acknowledged objects. They are counted and logged when the
-//! store is opened, and removed only by [`Store::sweep`].
+//! Files that the metadata released and still lists are removed, at once and by every opening.
+//! Files that it does not know at all need the decision of a person: they come from a crash between
+//! link and commit, or they belong to metadata that was lost or restored from a backup, and then
+//! they are all that is left of acknowledged objects. Opening the store counts and logs them; only
+//! [`Store::sweep`] removes them.
 
 use crate::disk::FileId;
 use crate::{Error, Result, Store};
 
 impl Store {
-    /// Removes data files that the metadata does not know, and says how many. Nothing else does.
+    /// Removes data files that the metadata does not know, and returns their number. No other
+    /// operation does.
     ///
     /// # Errors
-    /// What the disk says.
+    /// The disk's error.
     pub fn sweep(&self) -> Result<u64> {
         let core = &self.inner.core;
         core.check_writable()?;
         let mut swept = 0;
         self.unknown_files(|unknown| {
             swept += unknown.len() as u64;
-            // By way of the reaper: one of them may be in a reader's hands.
+            // Through the reaper, because a reader may hold one of them.
             core.reaper.release(unknown);
         })?;
         for leftover in core.disk.leftovers().map_err(Error::io("listing the staging folder"))? {
@@ -30,8 +31,8 @@ impl Store {
         Ok(swept)
     }
 
-    /// After opening: removes the files that the metadata let go, counts those that it does not
-    /// know, and removes folders that are empty. Nobody can be linking into them yet.
+    /// After opening: removes the files that the metadata released, counts those that it does not
+    /// know, and removes empty folders. No file can be linked into those yet.
     pub(crate) fn recover_files(&self) -> Result<()> {
         self.finish_removals()?;
         self.settle();
@@ -58,7 +59,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the files that the metadata let go, as far as a crash kept them.
+    /// Removes the released files that a crash kept on disk.
     pub(crate) fn finish_removals(&self) -> Result<()> {
         let snapshot = self.inner.core.snapshot()?;
         let files = snapshot.files()?;
@@ -67,7 +68,7 @@ impl Store {
             let file = FileId(row?.0.value());
             if files.get(file.0)?.is_some() {
                 return Err(Error::Damaged {
-                    what: format!("file {file} is let go and referred to"),
+                    what: format!("file {file} is released but still referenced"),
                 });
             }
             removals.push(file);
@@ -76,14 +77,14 @@ impl Store {
         Ok(())
     }
 
-    /// Data files that the metadata does not know and that are not on their way, folder by folder.
+    /// Returns data files that are neither in the metadata nor being written, folder by folder.
     fn unknown_files(&self, mut found: impl FnMut(Vec<FileId>)) -> Result<()> {
         let core = &self.inner.core;
         for folder in core.disk.folders().map_err(Error::io("listing data folders"))? {
             let mut unknown =
                 core.disk.files(folder).map_err(Error::io("listing a data folder"))?;
-            // In this order: a file goes from staged into the metadata, so one that is not staged
-            // any more is in a snapshot taken later, or is unknown.
+            // The order matters: a file moves from staged into the metadata, so one that is no
+            // longer staged is in a snapshot taken later, or is unknown.
             let staged = core.staged();
             unknown.retain(|file| !staged.contains(file));
             drop(staged);
@@ -105,8 +106,8 @@ impl Store {
         Ok(())
     }
 
-    /// A data file with a number that was never given: the metadata is older than it. No new file
-    /// may take its place.
+    /// Handles a data file with a number that was never assigned: the metadata is older than it. No
+    /// new file may take its place.
     fn skip_numbers(&self, last: FileId) -> Result<()> {
         if last < self.inner.core.snapshot()?.next_file()? {
             return Ok(());
@@ -124,7 +125,7 @@ struct Unknown {
 }
 
 impl Unknown {
-    /// Adds some, in order.
+    /// Adds files, in order.
     fn add(&mut self, files: &[FileId]) {
         self.count += files.len() as u64;
         self.first = self.first.or(files.first().copied());

@@ -1,5 +1,4 @@
-//! Tags of an object that is there already: the one thing of an object that changes after it was
-//! published.
+//! Tags of an existing object: the only attribute that changes after publishing.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +7,7 @@ use haul_parts::{Bucket, Key};
 use crate::{Error, Result, Store};
 
 impl Store {
-    /// Replaces the tags of an object. Its bytes, ETag, version and time stay as they are.
+    /// Replaces the tags of an object. Its bytes, ETag, version and time stay the same.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::NoSuchKey`].

@@ -1,4 +1,4 @@
-//! Creating, finding and aborting uploads.
+//! Creates, finds and aborts uploads.
 
 use haul_parts::{Bucket, ChecksumAlgorithm, Key};
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl Store {
-    /// Begins an upload. Its id cannot be guessed.
+    /// Creates an upload. Its id cannot be guessed.
     ///
     /// # Errors
     /// [`Error::NoSuchBucket`], [`Error::ChecksumPair`].
@@ -36,7 +36,7 @@ impl Store {
         })
     }
 
-    /// Tells of an open upload.
+    /// Returns the description of an open upload.
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`], [`Error::NoSuchBucket`].
@@ -45,8 +45,7 @@ impl Store {
         Ok(record.info(upload.clone()))
     }
 
-    /// Ends an upload and lets go of its parts. Parts on their way at this moment are refused when
-    /// they arrive.
+    /// Aborts an upload and releases its parts. Parts in flight are refused when they arrive.
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`].

@@ -1,14 +1,14 @@
 //! Checksums inside a data file: one for each *span* of 64 KiB, all of them behind the bytes.
 //!
-//! They are made in the pass that writes the bytes and compared whenever bytes are read, so nothing
-//! leaves the store that is not what was written. A checksum covers the place of its span too
-//! (which store, which file, which span of it): a data file or a span that was moved to another
-//! place is as wrong there as a flipped bit. So a range needs the checksums of its own spans and
-//! nothing else, whatever the size of the file.
+//! They are computed in the pass that writes the bytes and verified whenever bytes are read, so
+//! nothing leaves the store that differs from what was written. A checksum also covers the position
+//! of its span (store, file, span): a data file or a span in the wrong place fails like a flipped
+//! bit. So a range needs the checksums of its own spans and nothing else, whatever the size of the
+//! file.
 //!
 //! CRC32C, because it is the fastest checksum here and four bytes suffice for one span. 64 KiB,
-//! because spans of 4 KiB make whole reads dearer and spans of 1 MiB make small ranges take four
-//! times as long (measured: `docs/speed.md`).
+//! because spans of 4 KiB make whole reads more expensive and spans of 1 MiB make small ranges take
+//! four times as long (measured: `docs/speed.md`).
 
 mod verified;
 
@@ -19,27 +19,28 @@ pub(crate) use verified::VerifiedFile;
 use crate::disk::FileId;
 use crate::store_id::StoreId;
 
-/// How many bytes have one checksum; the last span of a file may be shorter.
+/// The size of a span in bytes; the last span of a file may be shorter.
 pub(crate) const SPAN_BYTES: u64 = 64 << 10;
-/// How many bytes a checksum has.
+/// The size of a checksum in bytes.
 const SUM_BYTES: u64 = 4;
 
-/// A checksum as it is kept, high end first.
+/// A checksum as stored, big-endian.
 type Sum = [u8; 4];
 
-/// How long a data file is that holds so many bytes.
+/// Returns the length of a data file that holds `size_bytes`.
 pub(crate) const fn file_bytes(size_bytes: u64) -> u64 {
     size_bytes + size_bytes.div_ceil(SPAN_BYTES) * SUM_BYTES
 }
 
-/// How many bytes a data file of this length holds; `None` for a length that none has.
+/// Returns the number of bytes that a data file of this length holds; `None` for an impossible
+/// length.
 pub(crate) fn held_bytes(file_bytes: u64) -> Option<u64> {
     let spans = file_bytes.div_ceil(SPAN_BYTES + SUM_BYTES);
     let held = file_bytes.checked_sub(spans * SUM_BYTES)?;
     (self::file_bytes(held) == file_bytes).then_some(held)
 }
 
-/// Where the checksums of a file come from, beside its bytes.
+/// The part of the checksums that does not come from the bytes: the identity of the file.
 #[derive(Clone, Copy, Debug)]
 struct FileAddress {
     store: StoreId,
@@ -47,7 +48,7 @@ struct FileAddress {
 }
 
 impl FileAddress {
-    /// The checksum of a span so far: of its place.
+    /// Starts the checksum of a span with its position.
     fn begin(self, span: u64) -> Hasher {
         let mut hasher = Hasher::new(ChecksumAlgorithm::Crc32c);
         let mut place = [0; 32];
@@ -69,25 +70,25 @@ fn finish(hasher: Hasher) -> Sum {
     hasher.finish().bytes().try_into().expect("a CRC32C has four bytes")
 }
 
-/// Makes the checksums of a file while its bytes are written.
+/// Computes the checksums of a file while its bytes are written.
 #[derive(Debug)]
 pub(crate) struct SpanSums {
     address: FileAddress,
-    /// Of the span that is begun.
+    /// The hasher of the current span.
     hasher: Hasher,
     begun_bytes: u64,
-    /// Of the spans that are whole.
+    /// The checksums of whole spans.
     sums: Vec<Sum>,
 }
 
 impl SpanSums {
-    /// For a new file.
+    /// Creates the checksums of a new file.
     pub(crate) fn new(store: StoreId, file: FileId) -> Self {
         let address = FileAddress { store, file };
         Self { address, hasher: address.begin(0), begun_bytes: 0, sums: Vec::new() }
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub(crate) fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let room = usize::try_from(SPAN_BYTES - self.begun_bytes).expect("a span fits memory");
@@ -101,7 +102,7 @@ impl SpanSums {
         }
     }
 
-    /// All checksums, as they stand behind the bytes.
+    /// Returns all checksums, in the form in which they follow the bytes.
     pub(crate) fn finish(mut self) -> Vec<u8> {
         if self.begun_bytes > 0 {
             self.end_span();
@@ -128,7 +129,7 @@ mod tests {
         for size_bytes in sizes.chain([5 << 30, (5 << 30) - 1]) {
             assert_eq!(held_bytes(file_bytes(size_bytes)), Some(size_bytes), "{size_bytes}");
         }
-        // A checksum and no byte of its span.
+        // A checksum without a byte of its span.
         for length in [1, 4, SPAN_BYTES + 4 + 1, SPAN_BYTES + 8] {
             assert_eq!(held_bytes(length), None, "{length}");
         }
@@ -150,7 +151,7 @@ mod tests {
         }
     }
 
-    /// Otherwise two data files that were swapped would both verify.
+    /// Otherwise two swapped data files would both verify.
     #[test]
     fn the_same_bytes_have_another_checksum_in_another_place() {
         let sums = |store: u8, file: u64| {
@@ -164,7 +165,7 @@ mod tests {
         assert_ne!(here[..4], sums(2, 1)[..4], "another store");
     }
 
-    /// The format is on disks: it must not change by accident. The value is that of an independent
+    /// The format is on disks: it must not change by accident. The value comes from an independent
     /// implementation.
     #[test]
     fn the_checksum_of_a_span_is_the_documented_one() {

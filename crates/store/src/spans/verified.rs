@@ -1,4 +1,4 @@
-//! Reading a data file: bytes come out only after their checksum was compared.
+//! Reads a data file: returns bytes only after verifying their checksum.
 
 use std::sync::Arc;
 
@@ -7,18 +7,18 @@ use crate::disk::{DataFile, FileId};
 use crate::open_store::OpenStore;
 use crate::{Error, Result};
 
-/// How many checksums are loaded at a time: those of 64 MiB.
+/// The number of checksums to load at a time: those of 64 MiB.
 const SUMS_LOADED_MAX: u64 = 1024;
 
-/// An open data file.
+/// An open data file whose reads are verified.
 #[derive(Debug)]
 pub(crate) struct VerifiedFile {
     core: Arc<OpenStore>,
     address: FileAddress,
     file: Box<dyn DataFile>,
-    /// How many bytes it holds, checksums not counted.
+    /// The number of bytes it holds, without checksums.
     size_bytes: u64,
-    /// Checksums of some spans, and which is the first of them.
+    /// The checksums of some spans, and the number of the first of them.
     sums: Vec<u8>,
     sums_from: u64,
     /// A span that is read in pieces: its number and its bytes.
@@ -47,22 +47,21 @@ impl VerifiedFile {
         })
     }
 
-    /// Which file it is.
+    /// Returns the id of the file.
     pub(crate) fn id(&self) -> FileId {
         self.address.file
     }
 
-    /// How many bytes it holds.
+    /// Returns the number of bytes that it holds.
     pub(crate) fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
 
-    /// Reads some of the bytes from `offset` on, at least one. `end` is how far the caller means to
-    /// read: checksums are loaded up to there. The buffer must not be empty nor reach beyond `end`.
+    /// Reads bytes from `offset` on, at least one. `end` is how far the caller means to read:
+    /// checksums are loaded up to there. The buffer must not be empty nor reach beyond `end`.
     ///
     /// # Errors
-    /// [`Error::DamagedFile`] when the next bytes are not those that were written, or what the disk
-    /// says.
+    /// [`Error::DamagedFile`] if the next bytes are not those written, or the disk's error.
     pub(crate) fn read_at(&mut self, buffer: &mut [u8], offset: u64, end: u64) -> Result<usize> {
         debug_assert!(
             !buffer.is_empty() && offset + buffer.len() as u64 <= end,
@@ -85,8 +84,8 @@ impl VerifiedFile {
         Ok(count)
     }
 
-    /// How many of so many bytes from the beginning of a span on are whole spans; the last of the
-    /// file may be short.
+    /// Returns how many of `length` bytes from the beginning of a span are whole spans; the last
+    /// span of the file may be short.
     fn whole_spans(&self, offset: u64, length: usize) -> usize {
         if offset + length as u64 == self.size_bytes {
             return length;
@@ -95,14 +94,14 @@ impl VerifiedFile {
         length / span * span
     }
 
-    /// Reads whole spans where they are wanted, and says how many bytes are good.
+    /// Reads whole spans into the buffer, and returns the number of verified bytes.
     fn read_whole(&mut self, buffer: &mut [u8], first: u64, end: u64) -> Result<usize> {
         self.read_exactly(buffer, first * SPAN_BYTES)?;
         let span_bytes = usize::try_from(SPAN_BYTES).expect("a span fits memory");
         let mut good = 0;
         for (span, bytes) in (first..).zip(buffer.chunks(span_bytes)) {
             if !self.is_as_written(span, bytes, end)? {
-                // What is good may leave; the next read fails.
+                // Return the verified bytes; the next read fails.
                 return if good > 0 { Ok(good) } else { Err(self.damaged_span(span, bytes.len())) };
             }
             good += bytes.len();
@@ -110,7 +109,7 @@ impl VerifiedFile {
         Ok(good)
     }
 
-    /// The bytes of a span, read once for all its pieces.
+    /// Returns the bytes of a span, read once for all its pieces.
     fn hold(&mut self, span: u64, end: u64) -> Result<&[u8]> {
         let mut bytes = match self.held.take() {
             Some(held) if held.0 == span => return Ok(&self.held.insert(held).1),
@@ -130,7 +129,7 @@ impl VerifiedFile {
         Ok(self.address.sum(span, bytes) == self.recorded_sum(span, end)?)
     }
 
-    /// The checksum that was written with a span.
+    /// Returns the checksum that was written for a span.
     fn recorded_sum(&mut self, span: u64, end: u64) -> Result<Sum> {
         let loaded = self.sums.len() as u64 / SUM_BYTES;
         if span < self.sums_from || span >= self.sums_from + loaded {

@@ -1,4 +1,4 @@
-//! The slice that everything else stands on: buckets, objects, parts, Complete, and what stays on
+//! The basics that everything else relies on: buckets, objects, parts, Complete, and the files on
 //! disk.
 
 use haul_parts::ETag;
@@ -247,7 +247,7 @@ fn several_objects_go_in_one_step() {
     assert_eq!(fixture.data_files(), (0, 0));
 }
 
-/// One whose condition does not hold stays; the others go, in the same step.
+/// An object whose condition does not hold stays; the others are deleted in the same step.
 #[test]
 fn each_of_several_objects_has_a_condition_of_its_own() {
     let fixture = Fixture::new();
@@ -288,14 +288,14 @@ fn open_with_format(format: u8) -> Error {
     error
 }
 
-/// A folder of a newer Haul is left alone, and says so.
+/// The folder of a newer Haul is left unchanged, with an error that says so.
 #[test]
 fn a_newer_format_is_refused() {
     let error = open_with_format(3);
     assert!(matches!(error, Error::FormatTooNew { found: 3, known: 2, .. }), "{error}");
 }
 
-/// Format 1 had no checksums in its data files: read as format 2, all of them would seem damaged.
+/// Format 1 had no checksums in its data files: read as format 2, all of them would look damaged.
 #[test]
 fn an_older_format_is_refused() {
     let error = open_with_format(1);

@@ -1,5 +1,5 @@
-//! Complete, case by case as `reference/aws-semantics.md` has them; after each refusal the upload
-//! is as it was.
+//! Complete, case by case as `reference/aws-semantics.md` lists them; after each refusal the upload
+//! is unchanged.
 
 use haul_parts::{
     Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Hasher, Limits,
@@ -73,7 +73,7 @@ impl Upload {
             .collect()
     }
 
-    /// Whatever was refused before: the upload still completes.
+    /// The upload still completes after any refusal.
     fn still_completes(self) {
         assert_eq!(
             self.fixture.store.list_parts(&self.upload, None, None).unwrap().parts,
@@ -157,7 +157,7 @@ fn all_parts_but_the_last_have_a_minimum() {
         }
         other => panic!("{other:?}"),
     }
-    // Alone, the first is the last.
+    // Alone, the first part is also the last.
     store
         .complete_multipart_upload(&upload, list[..1].to_vec(), CompleteOptions::default())
         .unwrap();
@@ -185,7 +185,7 @@ fn an_identical_complete_is_answered_again_while_that_version_is_the_object() {
     assert_eq!(upload.complete(shorter).unwrap_err().s3_code(), "NoSuchUpload");
     let abort = upload.fixture.store.abort_multipart_upload(&upload.upload);
     assert_eq!(abort.unwrap_err().s3_code(), "NoSuchUpload");
-    // Also after opening again, and not once another version is the object.
+    // Also after opening again, but not once another version is the object.
     let Upload { fixture, upload: reference, parts } = upload;
     let upload = Upload { fixture: fixture.reopen(), upload: reference, parts };
     assert_eq!(upload.complete(upload.list()).unwrap(), etag);
@@ -275,7 +275,8 @@ fn full_object_checksums_are_combined_and_compared() {
         let wrong = Hasher::checksum(algorithm, b"something else");
         let error = upload.complete_with(upload.list(), options(wrong)).unwrap_err();
         assert!(
-            matches!(error, Error::BadObjectDigest { claimed, computed } if claimed == wrong && computed == right),
+            matches!(error, Error::BadObjectDigest { claimed, computed }
+                if claimed == wrong && computed == right),
             "{error}"
         );
         let composite =
@@ -357,11 +358,12 @@ fn by_default_there_is_a_crc64nvme_of_the_whole() {
     let part =
         upload.fixture.store.put_part(&upload.upload, part_number(3), staged, Some(sha1)).unwrap();
     assert_eq!(part.other_checksum, Some(sha1));
-    // It is kept with the part, and must not be named in the list.
+    // The checksum is stored with the part, and must not be named in the list.
     let mut list = upload.list();
     list[2].checksum = Some(sha1);
     assert_eq!(upload.complete(list).unwrap_err().s3_code(), "InvalidPart");
-    // No type was chosen, so Complete has none to name; another algorithm's value is not compared.
+    // Create chose no type, so Complete has none to name; values of another algorithm are not
+    // compared.
     for checksum_type in [ChecksumType::FullObject, ChecksumType::Composite] {
         let named =
             CompleteOptions { checksum_type: Some(checksum_type), ..CompleteOptions::default() };

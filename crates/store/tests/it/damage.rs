@@ -1,4 +1,4 @@
-//! `check` finds what is wrong, names it, and takes nothing for wrong that is right.
+//! `check` finds and names damage, and reports no intact data as damaged.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -102,7 +102,7 @@ fn orphans_are_told_and_removed_only_when_asked() {
     assert_eq!((report.orphan_count, report.files, report.objects), (0, 1, 1));
 }
 
-/// A file with a name of ours in the wrong folder was looked for where it belongs, counted as
+/// A file with a valid name in the wrong folder was looked for in its proper place, counted as
 /// removed, and stayed.
 #[test]
 fn strangers_among_the_data_files_are_named_and_stay() {
@@ -123,7 +123,7 @@ fn strangers_among_the_data_files_are_named_and_stay() {
         "data/zzz",
     ];
     for file in strangers.iter().filter(|name| !dir.join(name).exists()) {
-        std::fs::write(dir.join(file), b"of somebody else").unwrap();
+        std::fs::write(dir.join(file), b"another's file").unwrap();
     }
     std::fs::write(dir.join("data/000/000/00000000000003ff"), b"belongs to nothing").unwrap();
     let report = check(&dir, options(), Repair::RemoveOrphans, &Default::default()).unwrap();
@@ -138,7 +138,7 @@ fn strangers_among_the_data_files_are_named_and_stay() {
 }
 
 /// Opening removed every file that the metadata does not know. With metadata from a backup those
-/// are the objects of since.
+/// are the objects written since.
 #[test]
 fn opening_leaves_files_that_the_metadata_does_not_know() {
     let fixture = Fixture::new();
@@ -156,7 +156,7 @@ fn opening_leaves_files_that_the_metadata_does_not_know() {
     std::fs::write(dir.join("meta.redb"), backup).unwrap();
     let store = Store::open(&dir, options()).unwrap();
     assert_eq!(store.check().unwrap().orphan_count, 3);
-    // Nor does a new file take the place of one of them.
+    // A new file does not take the place of one of them either.
     try_put(&store, &bucket, "other", b"other").unwrap();
     assert_eq!(store.check().unwrap().orphan_count, 3);
     drop(store);
@@ -169,7 +169,7 @@ fn opening_leaves_files_that_the_metadata_does_not_know() {
     }
 }
 
-/// A crash between a commit that lets a file go and its removal: opening finishes it.
+/// A crash between a commit that releases a file and its removal: opening finishes it.
 #[test]
 fn opening_removes_what_the_metadata_let_go() {
     let (disk, store) = filled();
@@ -177,7 +177,7 @@ fn opening_removes_what_the_metadata_let_go() {
     let reader = store.read_object(&bucket, &key("one"), ReadRange::Whole).unwrap();
     store.delete_object(&bucket, &key("one"), haul_store::WriteCondition::Always).unwrap();
     let before = disk.data_files();
-    // The reader holds the file, and the power goes.
+    // The reader holds the file, and the power fails.
     let after = disk.power_on(1);
     drop(reader);
     let store = Store::open_on(Arc::new(after.clone()), options()).unwrap();
@@ -215,10 +215,9 @@ fn a_folder_without_a_store_is_refused_and_left_as_it_is() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
-/// Metadata that is not what was written is never believed, whichever byte of it changed: either
-/// opening says so, or the byte was one that nothing reads. The state before the last transaction,
-/// which the database still has, does not stand in for the last: what happened since was
-/// acknowledged.
+/// Damaged metadata is never used, whichever byte changed: either opening fails, or nothing reads
+/// that byte. The state before the last transaction, which the database still has, must not replace
+/// the last one: what happened since was acknowledged.
 #[test]
 fn a_changed_byte_of_the_metadata_never_turns_back_what_was_acknowledged() {
     let fixture = Fixture::new();
@@ -230,7 +229,7 @@ fn a_changed_byte_of_the_metadata_never_turns_back_what_was_acknowledged() {
         .store
         .complete_multipart_upload(&upload, listed(&parts), CompleteOptions::default())
         .unwrap();
-    // As `kill -9` leaves it: what is on disk while it is open.
+    // As `kill -9` leaves it: the files on disk while the store is open.
     let killed = fixture.dir.path().join("killed");
     copy_folder(&fixture.store_dir().join("data"), &killed.join("data"));
     let metadata = std::fs::read(fixture.store_dir().join("meta.redb")).unwrap();
@@ -253,10 +252,10 @@ fn a_changed_byte_of_the_metadata_never_turns_back_what_was_acknowledged() {
     assert!(found > 20, "{found} changes were found");
 }
 
-/// Every bit of the header, and every 41st byte of the pages; where all is zero there is nothing.
+/// Every bit of the header, and every 41st byte of the pages, except zeros.
 fn changes(metadata: &[u8]) -> impl Iterator<Item = (usize, u8)> {
     const HEADER_BYTES: usize = 512;
-    /// Which of the two headers is the newer: redb has no checksum over this bit.
+    /// The bit that selects the newer of two headers: redb has no checksum over it.
     const WHICH_HEADER: (usize, u8) = (9, 1);
     let header = (0..HEADER_BYTES).flat_map(|at| (0..8).map(move |bit| (at, 1 << bit)));
     let pages = (HEADER_BYTES..metadata.len())

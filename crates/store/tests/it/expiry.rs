@@ -1,4 +1,4 @@
-//! Unfinished uploads go when their time has come; bucket settings stay until they are changed.
+//! Unfinished uploads are aborted when due; bucket settings stay until they are changed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ fn store_with_clock() -> (Store, Arc<AtomicU64>, SimDisk) {
 fn old_uploads_expire_and_young_ones_stay() {
     let (store, seconds, disk) = store_with_clock();
     let bucket = bucket("expiry");
-    // More than go in one transaction.
+    // More than one transaction aborts.
     for number in 0..250 {
         let upload = store
             .create_multipart_upload(&bucket, &key(&format!("old-{number}")), Default::default())
@@ -100,8 +100,8 @@ fn settings_survive_and_go_with_their_bucket() {
     assert!(fixture.store.bucket_cors(&fixture.bucket).is_err());
 }
 
-/// A bucket has ownership and public access block from the start; deleting them is something else
-/// than never having set them.
+/// A bucket has ownership and public access block from the start; deleting them differs from never
+/// setting them.
 #[test]
 fn settings_that_every_bucket_has_can_be_taken_away() {
     let fixture = Fixture::new();
@@ -129,7 +129,7 @@ fn settings_that_every_bucket_has_can_be_taken_away() {
     assert_eq!(store.bucket_tags(&made).unwrap(), tags);
     store.set_bucket_tags(&made, BTreeMap::new()).unwrap();
     assert_eq!(store.bucket_tags(&made).unwrap_err().s3_code(), "NoSuchTagSet");
-    // Made again, a bucket has nothing of what it had.
+    // A recreated bucket has none of its previous settings.
     for bucket in [bucket, &made] {
         store.delete_bucket(bucket).unwrap();
         store.create_bucket(bucket).unwrap();

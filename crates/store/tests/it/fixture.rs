@@ -1,4 +1,4 @@
-//! A store in a folder of its own, and short words for what every test does.
+//! A store in a folder of its own, and helpers that every test uses.
 
 use haul_testkit::random::Random;
 use std::path::Path;
@@ -10,14 +10,14 @@ use haul_store::{
 };
 use tempfile::TempDir;
 
-/// A store that goes with its folder.
+/// A store that is removed with its folder.
 pub(crate) struct Fixture {
     pub(crate) store: Store,
     pub(crate) bucket: Bucket,
     pub(crate) dir: TempDir,
 }
 
-/// The smallest part in tests; what AWS asks for is tested once.
+/// The smallest part in tests; one test checks the value of AWS.
 pub(crate) const PART_MIN_BYTES: u64 = 16;
 
 pub(crate) fn options() -> StoreOptions {
@@ -67,7 +67,7 @@ impl Fixture {
         self.store.put_part(upload, part_number(number), stage(&self.store, bytes), None).unwrap()
     }
 
-    /// How many data files there are, and the bytes that they hold.
+    /// Returns the number of data files, and of the bytes that they hold.
     pub(crate) fn data_files(&self) -> (usize, u64) {
         self.store.settle();
         count_files(&self.store_dir().join("data"))
@@ -85,7 +85,7 @@ fn count_files(dir: &Path) -> (usize, u64) {
         } else if entry.file_name() != "store-id" {
             files += 1;
             let length = entry.metadata().unwrap().len();
-            // Behind each 64 KiB that it holds, or the rest of them, four bytes of checksum.
+            // Each 64 KiB, or the rest of them, is followed by four bytes of checksum.
             bytes += length - 4 * length.div_ceil((64 << 10) + 4);
         }
     }
@@ -138,7 +138,7 @@ pub(crate) fn read(store: &Store, bucket: &Bucket, name: &str, range: ReadRange)
     bytes
 }
 
-/// What Complete is told of parts, without their checksums.
+/// Lists parts for Complete, without their checksums.
 pub(crate) fn listed<'p>(parts: impl IntoIterator<Item = &'p PartInfo>) -> Vec<CompletedPart> {
     parts
         .into_iter()
@@ -155,7 +155,7 @@ pub(crate) fn pattern(seed: u64, length: usize) -> Vec<u8> {
     Random::new(seed).bytes(length)
 }
 
-/// Puts an object, or says why not.
+/// Puts an object, or returns the error.
 pub(crate) fn try_put(
     store: &Store,
     bucket: &Bucket,
@@ -165,7 +165,7 @@ pub(crate) fn try_put(
     store.put_object(bucket, &key(name), try_stage(store, bytes)?, PutOptions::default())
 }
 
-/// Puts a part, or says why not.
+/// Puts a part, or returns the error.
 pub(crate) fn try_put_part(
     store: &Store,
     upload: &UploadRef,

@@ -1,5 +1,5 @@
-//! `kill -9` of a real process that writes to a real folder, again and again to the same one: what
-//! it promised is there.
+//! `kill -9` of a real process that writes to a real folder, repeatedly to the same one: every
+//! promise holds.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -11,25 +11,25 @@ use haul_store::{Error, ReadRange, Repair, Store, check};
 use crate::fixture::{bucket, key, options, read};
 
 const ROUNDS: u64 = 12;
-/// As many as the program has.
+/// The number of clients in the program.
 const CLIENTS: u64 = 3;
 
-/// What one key may be: promised, or what an operation that began and never answered would make of
-/// it.
+/// The promised state of one key, and the state that an unanswered operation would lead to.
 #[derive(Clone, Debug, Default)]
 struct Promise {
     object: Option<(u64, usize)>,
     in_doubt: bool,
 }
 
-/// The program beside this test, built together with it.
+/// The path of the example program, which is built together with this test.
 fn keep_writing() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
     profile.join("examples").join(format!("keep_writing{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// Runs it until it has said so many lines, kills it, and notes all that it said.
+/// Runs the program until it has printed `lines` lines, kills it, and records everything it
+/// printed.
 fn run_and_kill(
     dir: &std::path::Path,
     seed: u64,
@@ -66,7 +66,7 @@ fn note(line: &str, promises: &mut HashMap<String, Promise>) {
     }
 }
 
-/// The same sum is in the program.
+/// The program computes the same bytes.
 fn bytes(seed: u64, length: usize) -> Vec<u8> {
     (0..length as u64).map(|at| (at.wrapping_mul(seed | 1) >> 3).to_le_bytes()[0]).collect()
 }
@@ -83,7 +83,7 @@ fn what_a_killed_process_promised_is_there() {
         let report = check(&dir, options(), Repair::ReportOnly, &Default::default()).unwrap();
         assert!(report.is_sound(), "round {round}: {:?}", report.problems);
         let store = Store::open(&dir, options()).unwrap();
-        // What was linked and not committed: at most one file of each client.
+        // Linked but not committed: at most one file per client.
         assert!(store.check().unwrap().orphan_count <= CLIENTS, "round {round}");
         store.sweep().unwrap();
         store.settle();
@@ -96,8 +96,8 @@ fn what_a_killed_process_promised_is_there() {
             };
             let promised = promise.object.map(|(seed, length)| bytes(seed, length));
             if promise.in_doubt && found != promised {
-                // The operation that never answered happened; that it is whole the check has seen.
-                // It is replaced, so that the next round knows what to expect.
+                // The unanswered operation happened; the check has verified that it is whole.
+                // Replace it, so that the next round knows what to expect.
                 crate::fixture::try_put(&store, &bucket("killed"), name, &bytes(1, 10)).unwrap();
                 *promise = Promise { object: Some((1, 10)), in_doubt: false };
                 continue;

@@ -1,4 +1,4 @@
-//! Listings page through anything in order, lose nothing and repeat nothing.
+//! Listings page through any keys in order, without losing or repeating one.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::fixture::{Fixture, bucket, key, options, part_number, try_put};
 use crate::sim_disk::SimDisk;
 
-/// What S3 means by a listing: written down as plainly as possible.
+/// The definition of a listing in S3, as plain as possible.
 fn expected(keys: &BTreeSet<String>, prefix: &str, delimiter: Option<&str>) -> Vec<String> {
     let mut entries = Vec::new();
     for key in keys.iter().filter(|key| key.starts_with(prefix)) {
@@ -52,7 +52,12 @@ proptest! {
         let mut found = Vec::new();
         let mut start_after = None;
         loop {
-            let what = ListObjects { prefix: prefix.clone(), delimiter: delimiter.clone(), start_after, max_keys: Some(size) };
+            let what = ListObjects {
+                prefix: prefix.clone(),
+                delimiter: delimiter.clone(),
+                start_after,
+                max_keys: Some(size),
+            };
             let page = store.list_objects(&bucket, what).unwrap();
             let mut entries = page.common_prefixes.clone();
             entries.extend(page.objects.iter().map(|object| object.key.to_string()));
@@ -69,7 +74,8 @@ proptest! {
         let mut found = Vec::new();
         let mut marker: Option<UploadMarker> = None;
         loop {
-            let (key_marker, upload_id_marker) = marker.map(|marker| (marker.key, marker.upload_id)).unzip();
+            let (key_marker, upload_id_marker) =
+                marker.map(|marker| (marker.key, marker.upload_id)).unzip();
             let what = ListUploads {
                 prefix: prefix.clone(),
                 delimiter: delimiter.clone(),
@@ -121,7 +127,7 @@ fn uploads_of_one_key_are_in_the_order_of_create() {
     );
     let foreign = list(Some("b"), Some(other.upload_id.clone())).unwrap_err();
     assert_eq!(foreign.s3_code(), "InvalidArgument");
-    // One that ended between two pages must not end the listing.
+    // An upload that ended between two pages must not end the listing.
     fixture.store.abort_multipart_upload(&first).unwrap();
     assert_eq!(list(Some("b"), Some(first.upload_id)).unwrap(), [second, third]);
 }
@@ -155,7 +161,7 @@ fn parts_page_by_number() {
     );
 }
 
-/// A page costs the same wherever it is: what lies under a common prefix is not walked over.
+/// A page costs the same at any position: keys under a common prefix are not walked over.
 #[test]
 fn many_objects_are_listed_page_by_page() {
     const FOLDERS: usize = 20;
@@ -163,7 +169,7 @@ fn many_objects_are_listed_page_by_page() {
     let store = Store::open_on(Arc::new(SimDisk::new()), options()).unwrap();
     let bucket = bucket("listed");
     store.create_bucket(&bucket).unwrap();
-    // Several at a time, so that they share commits.
+    // Several threads, so that they share commits.
     let threads: Vec<_> = (0..8)
         .map(|thread| {
             let (store, bucket) = (store.clone(), bucket.clone());

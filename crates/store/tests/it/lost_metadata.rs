@@ -1,4 +1,4 @@
-//! Data files without their metadata: nothing is made new, and nothing removed.
+//! Data files without their metadata: nothing is created, nothing removed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn closed() -> (tempfile::TempDir, std::path::PathBuf) {
     (temp, dir)
 }
 
-/// Everything below a folder, with its bytes.
+/// Returns every file below a folder with its bytes.
 fn contents(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
@@ -34,8 +34,8 @@ fn contents(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     found
 }
 
-/// `rm meta.redb` and one command later all data files were gone, with exit code 0: new metadata
-/// was made, and every file removed that it did not know.
+/// After `rm meta.redb`, one command removed all data files with exit code 0: it created new
+/// metadata and removed every file that this did not know.
 #[test]
 fn data_files_without_metadata_are_refused_and_stay() {
     let (_temp, dir) = closed();
@@ -53,7 +53,7 @@ fn data_files_without_metadata_are_refused_and_stay() {
     assert!(dir.join(&named[0]).exists());
 }
 
-/// Metadata that was cut to nothing is no reason to begin with an empty store either.
+/// Truncated metadata is no reason to start with an empty store either.
 #[test]
 fn empty_metadata_is_damaged_and_not_made_new() {
     let (_temp, dir) = closed();
@@ -64,7 +64,7 @@ fn empty_metadata_is_damaged_and_not_made_new() {
     assert!(contents(&dir) == before, "something changed");
 }
 
-/// A store whose objects are all empty has no data files, and is a store all the same.
+/// A store whose objects are all empty has no data files, and is still a store.
 #[test]
 fn a_store_without_data_files_is_not_made_twice() {
     let fixture = Fixture::new();
@@ -84,7 +84,7 @@ fn metadata_of_another_store_is_refused() {
     let error = Store::open(&dir, options()).unwrap_err();
     assert!(matches!(error, Error::ForeignMetadata { data: Some(_), .. }), "{error:?}");
     assert!(contents(&dir.join("data")) == before, "data files changed");
-    // Without the line beside the data files nobody knows whose they are.
+    // Without the line beside the data files, their store is unknown.
     std::fs::remove_file(dir.join("data/store-id")).unwrap();
     let error = Store::open(&dir, options()).unwrap_err();
     assert!(matches!(error, Error::ForeignMetadata { data: None, .. }), "{error:?}");

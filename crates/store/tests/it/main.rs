@@ -1,5 +1,5 @@
-//! The store by its public face: real files in real folders, and a simulated disk where power goes
-//! and bytes rot.
+//! Tests the store through its public API: real files in real folders, and a simulated disk with
+//! power cuts and bit rot.
 
 // Tests look at files and variables, not the library.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]

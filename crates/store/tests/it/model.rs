@@ -1,8 +1,8 @@
-//! Random operations against the store and against a plain model of it: whatever the order, both
-//! answer the same.
+//! Random operations against the store and against a simple model: in any order, both return the
+//! same.
 //!
-//! Every client has keys of its own, so that what it sees is decided by what it did; what clients
-//! share (commits, files of copies, the sweep) is what the test is about.
+//! Every client has its own keys, so that its own operations determine what it sees; the test is
+//! about what clients share (commits, files of copies, the sweep).
 
 use haul_testkit::random::Random;
 use std::collections::BTreeMap;
@@ -23,11 +23,11 @@ const CLIENTS: u64 = 4;
 const STEPS: usize = 1500;
 const KEYS: u64 = 6;
 
-/// What one client thinks is there.
+/// The state that one client expects.
 #[derive(Default)]
 struct Model {
     objects: BTreeMap<String, Vec<u8>>,
-    /// The one tag of an object, if it was given one.
+    /// The tag of an object, if it has one.
     tags: BTreeMap<String, String>,
     uploads: Vec<(UploadRef, BTreeMap<u32, Vec<u8>>)>,
 }
@@ -101,7 +101,7 @@ impl Client {
             self.store.copy_object(source, &bucket("model"), &key(&to), CopyOptions::default());
         match (copied, self.model.objects.get(&from).cloned()) {
             (Ok(_), Some(bytes)) => {
-                // Tags go with a copy unless the request says otherwise.
+                // Tags are copied unless the request says otherwise.
                 match self.model.tags.get(&from).cloned() {
                     Some(tag) => self.model.tags.insert(to.clone(), tag),
                     None => self.model.tags.remove(&to),
@@ -208,7 +208,7 @@ impl Client {
         }
     }
 
-    /// Everything of this client is as the model says.
+    /// Checks that everything of this client matches the model.
     fn look(&mut self) {
         let prefix = format!("client-{}/", self.number);
         let what = ListObjects { prefix, ..ListObjects::default() };
@@ -248,7 +248,7 @@ fn run(seed: u64) {
             })
         })
         .collect();
-    // And somebody who sweeps all the time must not take anything away.
+    // A sweep that runs all the time must not remove anything in use.
     for _ in 0..50 {
         store.sweep().unwrap();
     }

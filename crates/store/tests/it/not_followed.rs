@@ -1,5 +1,4 @@
-//! Links and special files in the folder of a store: never followed, never emptied, never waited
-//! for.
+//! Links and special files in the folder of a store are never followed, emptied or waited for.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -12,8 +11,7 @@ fn fifo(path: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// A link `staging` had the folder that it leads to emptied, and a link `lock` the file that it
-/// leads to.
+/// A link `staging` led to an emptied folder elsewhere, and a link `lock` to an emptied file.
 #[test]
 fn a_link_in_place_of_what_the_store_needs_is_refused() {
     for name in ["staging", "data", "lock", "meta.redb", "meta.redb.new"] {
@@ -22,7 +20,7 @@ fn a_link_in_place_of_what_the_store_needs_is_refused() {
         std::fs::create_dir_all(&elsewhere).unwrap();
         std::fs::create_dir_all(&dir).unwrap();
         let precious = elsewhere.join("0000000000000001");
-        std::fs::write(&precious, b"of somebody else").unwrap();
+        std::fs::write(&precious, b"another's file").unwrap();
         let target =
             if matches!(name, "staging" | "data") { elsewhere.clone() } else { precious.clone() };
         symlink(&target, dir.join(name)).unwrap();
@@ -31,9 +29,9 @@ fn a_link_in_place_of_what_the_store_needs_is_refused() {
             matches!(error, Error::NotPlain { found: "symbolic link", .. }),
             "{name}: {error:?}"
         );
-        assert_eq!(std::fs::read(&precious).unwrap(), b"of somebody else", "{name}");
+        assert_eq!(std::fs::read(&precious).unwrap(), b"another's file", "{name}");
 
-        // One that leads nowhere: nothing is made there.
+        // A dangling link: nothing is created at its target.
         std::fs::remove_file(dir.join(name)).unwrap();
         symlink(temp.path().join("nowhere"), dir.join(name)).unwrap();
         let error = Store::open(&dir, options()).unwrap_err();
@@ -50,7 +48,7 @@ fn a_link_in_place_of_what_the_store_needs_is_refused() {
     }
 }
 
-/// A FIFO in the place of a data file held `store check` up for good.
+/// A FIFO in the place of a data file blocked `store check` for ever.
 #[test]
 fn links_and_special_files_among_the_data_are_named_and_stay() {
     let fixture = Fixture::new();
@@ -97,7 +95,7 @@ fn links_and_special_files_among_the_data_are_named_and_stay() {
     assert!(elsewhere.exists() && dir.join("data/000/005").exists(), "what links lead to stays");
 }
 
-/// A link in the place of a folder of data files, made while the store is closed.
+/// A link in the place of a folder of data files, created while the store is closed.
 #[test]
 fn data_files_behind_a_linked_folder_are_neither_read_nor_removed() {
     let fixture = Fixture::new();
@@ -121,7 +119,7 @@ fn data_files_behind_a_linked_folder_are_neither_read_nor_removed() {
 fn a_private_file_that_is_a_link_is_neither_read_nor_written_through() {
     let temp = tempfile::tempdir().unwrap();
     let precious = temp.path().join("precious");
-    std::fs::write(&precious, b"of somebody else").unwrap();
+    std::fs::write(&precious, b"another's file").unwrap();
     let dir = temp.path().join("store");
     std::fs::create_dir(&dir).unwrap();
     symlink(&precious, dir.join("keys.json")).unwrap();
@@ -130,7 +128,7 @@ fn a_private_file_that_is_a_link_is_neither_read_nor_written_through() {
     assert!(side_file::open_for_locking(&dir, "keys.json").is_err());
     side_file::write(&dir, "keys.json", b"new").unwrap();
     assert_eq!(side_file::read(&dir, "keys.json").unwrap().as_deref(), Some(&b"new"[..]));
-    assert_eq!(std::fs::read(&precious).unwrap(), b"of somebody else");
+    assert_eq!(std::fs::read(&precious).unwrap(), b"another's file");
     fifo(&dir.join("fifo"));
     assert!(side_file::read(&dir, "fifo").is_err());
 }

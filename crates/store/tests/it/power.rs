@@ -1,7 +1,6 @@
-//! Power cuts: at every step of a script and of random workloads, of what opens the store again
-//! afterwards, and at random steps of several clients at once. After opening again, everything that
-//! was acknowledged is there and right, nothing is half there, and nothing that was let go is left
-//! on the disk.
+//! Power cuts: at every step of a script and of random workloads, of opening the store afterwards,
+//! and at random steps of several concurrent clients. After opening again, everything acknowledged
+//! is present and correct, nothing is partial, and no released file is left on the disk.
 
 mod promises;
 mod workload;
@@ -21,7 +20,7 @@ use workload::{Client, Company, Hours};
 use crate::fixture::{bucket, key, listed, options, pattern, read, try_put, try_put_part};
 use crate::sim_disk::{Fault, SimDisk};
 
-/// Does a little of everything, until it is done or the power goes.
+/// Runs a little of every operation, until it is done or the power fails.
 fn script(store: &Store, promises: &mut Promises) -> Result<(), Error> {
     let bucket = bucket("power");
     store.create_bucket(&bucket)?;
@@ -37,7 +36,7 @@ fn script(store: &Store, promises: &mut Promises) -> Result<(), Error> {
     promises.uploads.push(Upload::new(upload.clone()));
     let bytes: Vec<Vec<u8>> = (0..4).map(|seed| pattern(10 + seed, 600)).collect();
     let mut parts = Vec::new();
-    // The last one is part 2 again: its old file goes.
+    // The last one replaces part 2: its old file goes.
     for (number, bytes) in
         [(1, &bytes[0]), (2, &bytes[1]), (3, &bytes[2]), (4, &bytes[0]), (2, &bytes[3])]
     {
@@ -108,8 +107,7 @@ fn a_cut_at_every_step_of_a_script_loses_nothing() {
     }
 }
 
-/// Recovery writes too. What they had done when the power went again must not be taken for what was
-/// promised.
+/// Recovery writes too. A second power cut during recovery must not lose promises either.
 #[test]
 fn a_cut_at_every_step_of_opening_again_loses_nothing() {
     let (whole, _, _) = run_script(Fault::None);
@@ -133,12 +131,12 @@ fn a_cut_at_every_step_of_opening_again_loses_nothing() {
     assert!(cuts > 300, "opening was cut {cuts} times only");
 }
 
-/// Opens, and closes when everything that was let go is removed.
+/// Opens the store, and closes it when all released files are removed.
 fn open(disk: &SimDisk) -> Result<(), Error> {
     Store::open_on(Arc::new(disk.clone()), options()).map(|store| store.settle())
 }
 
-/// Everything that writes, in an order that nobody thought of; each seed is another one.
+/// Everything that writes, in a random order; each seed is another one.
 #[test]
 fn a_cut_at_every_step_of_random_workloads_loses_nothing() {
     let mut done = BTreeSet::new();
@@ -150,7 +148,7 @@ fn a_cut_at_every_step_of_random_workloads_loses_nothing() {
             let case = format!("workload {seed}, cut at step {cut} of {}", whole.steps);
             let run = run_workload(seed, Power::GoesAfter(cut));
             run.promises.verify(&run.disk, cut, &case);
-            // And it goes again while the store is opened.
+            // The power fails again while the store is opened.
             let again = run.disk.power_on(cut);
             again.set_fault(Fault::CutAt(Random::new(cut).below(40)));
             let _ = open(&again);
@@ -172,12 +170,12 @@ enum Power {
 struct Run {
     disk: SimDisk,
     promises: Promises,
-    /// Which kinds of operations there were.
+    /// The kinds of operations that ran.
     done: BTreeSet<u64>,
     steps: u64,
 }
 
-/// One client alone, until it has done enough or the power goes.
+/// Runs one client alone, until it has done enough or the power fails.
 fn run_workload(seed: u64, power: Power) -> Run {
     let disk = SimDisk::new();
     let hours = Hours::default();
@@ -193,7 +191,7 @@ fn run_workload(seed: u64, power: Power) -> Run {
             assert!(disk.is_off(), "workload {seed}: {error:?}");
             break;
         }
-        // So that a step is the same one in every run.
+        // So that step numbers are the same in every run.
         client.store.settle();
     }
     let Client { promises, done, .. } = client;
@@ -201,7 +199,7 @@ fn run_workload(seed: u64, power: Power) -> Run {
     Run { disk, promises, done, steps }
 }
 
-/// A store that goes on after a failed sync may call something safe that the disk has dropped.
+/// A store that continues after a failed sync may acknowledge bytes that the disk has dropped.
 #[test]
 fn after_a_failed_sync_nothing_more_is_written_and_nothing_is_lost() {
     let (whole, _, _) = run_script(Fault::None);
@@ -226,7 +224,7 @@ fn after_a_failed_sync_nothing_more_is_written_and_nothing_is_lost() {
     assert!(stopped > 30, "only {stopped} syncs failed");
 }
 
-/// Several clients, each with keys of its own, until the power goes somewhere.
+/// Several clients, each with its own keys, until the power fails at some step.
 #[test]
 fn a_cut_under_several_clients_loses_nothing() {
     for round in 0..60 {
@@ -256,8 +254,8 @@ fn a_cut_under_several_clients_loses_nothing() {
     }
 }
 
-/// The metadata forgets a removed file only when the removal is safe. Otherwise the file would come
-/// back with the power, and nothing would know it any more.
+/// The metadata forgets a removed file only when the removal is durable. Otherwise the file would
+/// return after a power cut, unknown to the metadata.
 #[test]
 fn removed_files_that_the_metadata_forgot_stay_removed() {
     const FOLDER_FILES: usize = 1024;
@@ -272,7 +270,7 @@ fn removed_files_that_the_metadata_forgot_stay_removed() {
         (0..300).map(|number: u32| (key(&number.to_string()), WriteCondition::Always)).collect();
     store.delete_objects(&bucket, gone).unwrap();
     store.settle();
-    // Into the next folder: syncing it for this file says nothing of the one before.
+    // Into the next folder: syncing that one says nothing about the previous one.
     try_put(&store, &bucket, "after", b"bytes").unwrap();
     for seed in 0..8 {
         let found = disk.power_on(seed);
@@ -292,7 +290,7 @@ fn a_full_disk_refuses_and_goes_on() {
     let kept = pattern(1, 5000);
     try_put(&store, &bucket, "kept", &kept).unwrap();
     let used = disk.used_bytes();
-    // With a hint it is refused before the first byte, without one when it does not fit any more.
+    // With a hint the write is refused before the first byte, without one when the space runs out.
     let hint = Some(8 << 20);
     let refused = store
         .begin_part(WriteOptions { size_hint_bytes: hint, checksums: Vec::new() })
@@ -311,7 +309,7 @@ fn a_full_disk_refuses_and_goes_on() {
     assert_eq!(page.objects.len(), 1);
 }
 
-/// Metadata alone fills the disk: it stops before the database does, and deleting goes on.
+/// Metadata alone fills the disk: the store stops before the database does, and deletes still work.
 #[test]
 fn a_disk_full_of_metadata_refuses_and_goes_on() {
     let disk = SimDisk::new();
@@ -336,7 +334,7 @@ fn a_disk_full_of_metadata_refuses_and_goes_on() {
         let name = format!("{number:05}{}", "-".repeat(900));
         delete(&store, &bucket, &name).unwrap();
     }
-    // The room is the database's own until the store is opened again.
+    // The database keeps the space for itself until the store is opened again.
     drop(store);
     let full_bytes = disk.used_bytes();
     disk.set_capacity(Some(full_bytes + (64 << 10)));

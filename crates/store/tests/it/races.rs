@@ -1,4 +1,4 @@
-//! What happens at once: of several the right ones win, and what is told to each is true.
+//! Concurrent operations: the right ones win, and every result is true.
 
 use std::sync::{Arc, Barrier};
 
@@ -7,7 +7,7 @@ use haul_store::{CompleteOptions, Error, PutOptions, WriteCondition};
 
 use crate::fixture::{Fixture, key, listed, part_number, pattern, stage, try_put_part};
 
-/// Runs so many at the same instant.
+/// Runs the jobs at the same instant.
 fn at_once<T: Send + 'static>(
     count: usize,
     run: impl Fn(usize) -> T + Send + Sync + 'static,
@@ -52,7 +52,7 @@ fn complete_against_abort_has_one_winner() {
         let part = fixture.put_part(&upload, 1, b"bytes");
         let (store, reference, list) = (fixture.store.clone(), upload.clone(), listed([&part]));
         let answers: Vec<Result<(), Error>> = at_once(2, move |index| {
-            // Who begins first changes from round to round.
+            // Alternate which thread starts first.
             if (index + round) % 2 == 0 {
                 store
                     .complete_multipart_upload(&reference, list.clone(), CompleteOptions::default())
@@ -118,8 +118,8 @@ fn of_concurrent_conditional_puts_exactly_one_wins() {
     assert_eq!(fixture.data_files().0, 1, "the files of those that lost are gone");
 }
 
-/// An answer with an ETag means that the listed part is that one unless a later one replaced it: so
-/// the last of the answers is listed, every one was written whole, and only one file stays.
+/// A returned ETag means that ListParts shows that part unless a later one replaced it: so the last
+/// result is listed, every part is whole, and only one file stays.
 #[test]
 fn concurrent_senders_of_one_part_leave_one_whole_part() {
     for _ in 0..10 {
@@ -140,7 +140,7 @@ fn concurrent_senders_of_one_part_leave_one_whole_part() {
     }
 }
 
-/// A slow sender that began first and ends last is the last: the order of the answers counts.
+/// A slow sender that starts first and ends last wins: the order of the results counts.
 #[test]
 fn the_last_answer_is_the_part() {
     let fixture = Fixture::new();

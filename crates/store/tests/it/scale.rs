@@ -1,4 +1,4 @@
-//! The largest upload there can be.
+//! The largest possible upload: 10,000 parts.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::sim_disk::SimDisk;
 const PARTS: u32 = 10_000;
 const SENDERS: u32 = 32;
 
-/// 10,000 small parts from several senders.
+/// Uploads 10,000 small parts from several senders.
 fn upload_parts(store: &Store, upload: &UploadRef) -> Vec<PartInfo> {
     let senders: Vec<_> = (0..SENDERS)
         .map(|sender| {
@@ -58,8 +58,8 @@ fn ten_thousand_parts_complete_without_writing_data() {
         store.complete_multipart_upload(&upload, list, CompleteOptions::default()).unwrap();
     let took = begin.elapsed();
     println!("Complete of {PARTS} parts: {took:?}");
-    // The promise is 100 ms in release. Here it is built with less care and shares two cores with
-    // other tests, so it is held against the upload, and against what it asks of the disk.
+    // The promise is 100 ms in release. This build has less optimisation and shares two cores with
+    // other tests, so compare with the upload, and with the work on the disk.
     assert!(took < uploading / 5, "Complete took {took:?}, the upload {uploading:?}");
     assert!(
         disk.steps() - steps < 1000,

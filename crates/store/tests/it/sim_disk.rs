@@ -1,11 +1,11 @@
-//! A disk in memory that forgets: what was not synced when the power went may be there, may be
-//! missing, or may be there in part.
+//! A disk in memory that forgets: bytes and names that were not synced when the power failed may be
+//! present, missing, or present in part.
 //!
 //! Every write, sync, link, removal and change of size is one *step*. The power can be cut at any
-//! of them: that step and all later ones fail, and [`SimDisk::power_on`] gives the disk as it is
-//! found afterwards. By a seed it decides for every pending write whether it reached the disk,
-//! whole or only some of its 512-byte sectors, and for every pending name whether it is there.
-//! Steps that were synced are there, always.
+//! of them: that step and all later ones fail, and [`SimDisk::power_on`] returns the disk as found
+//! afterwards. A seed decides for every pending write whether it reached the disk, whole or only
+//! some of its 512-byte sectors, and for every pending name whether it is there. Synced steps are
+//! always there.
 
 mod content;
 mod handles;
@@ -39,14 +39,14 @@ struct State {
     /// The database before it has its name.
     provisional: Option<Shared>,
     database_name: DatabaseName,
-    /// The line that names the store, and the one that is safe.
+    /// The current line that names the store, and the durable one.
     store_id: Option<Vec<u8>>,
     safe_store_id: Option<Vec<u8>>,
     folders: BTreeMap<FolderId, Folder>,
     capacity_bytes: Option<u64>,
 }
 
-/// Whether the name of the database is safe.
+/// Whether the name of the database is durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum DatabaseName {
     #[default]
@@ -54,16 +54,16 @@ enum DatabaseName {
     Safe,
 }
 
-/// What goes wrong, and at which step.
+/// The fault to inject, and its step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Fault {
     #[default]
     None,
-    /// The power goes at this step.
+    /// The power fails at this step.
     CutAt(u64),
     /// The power is off.
     Off,
-    /// The first sync from this step on fails, the power stays.
+    /// The first sync from this step on fails; the power stays on.
     SyncFailsFrom(u64),
 }
 
@@ -72,7 +72,7 @@ fn power_is_off() -> io::Error {
 }
 
 impl State {
-    /// Counts a step; fails when the power is off or goes now.
+    /// Counts a step; fails if the power is off or fails now.
     fn step(&mut self) -> io::Result<()> {
         let step = self.steps;
         self.steps += 1;
@@ -86,7 +86,7 @@ impl State {
         }
     }
 
-    /// A step that makes something safe.
+    /// Counts a step that makes something durable.
     fn sync_step(&mut self) -> io::Result<()> {
         self.step()?;
         match self.fault {
@@ -133,7 +133,7 @@ impl SimDisk {
         lock(&self.state)
     }
 
-    /// How many steps were taken.
+    /// Returns the number of steps so far.
     pub(crate) fn steps(&self) -> u64 {
         self.state().steps
     }
@@ -154,7 +154,7 @@ impl SimDisk {
         self.state().used_bytes()
     }
 
-    /// Which data files there are.
+    /// Returns the data files.
     pub(crate) fn data_files(&self) -> BTreeSet<FileId> {
         self.state().folders.values().flat_map(|folder| folder.now.keys().copied()).collect()
     }
@@ -168,31 +168,32 @@ impl SimDisk {
         lock(&state.folders[&other.folder()].now[&other]).now = first;
     }
 
-    /// Takes the database away, as nobody should.
+    /// Deletes the database, by mistake of an operator.
     pub(crate) fn lose_database(&self) {
         self.state().database = None;
     }
 
-    /// Changes one byte of a data file, as a disk does that rots.
+    /// Changes one byte of a data file, as bit rot does.
     pub(crate) fn rot(&self, file: FileId, offset: usize) {
         let state = self.state();
         let inode = &state.folders[&file.folder()].now[&file];
         lock(inode).now[offset] ^= 1;
     }
 
-    /// Takes a data file away, as nobody should.
+    /// Deletes a data file, by mistake of an operator.
     pub(crate) fn lose(&self, file: FileId) {
         let mut state = self.state();
         state.folders.get_mut(&file.folder()).unwrap().now.remove(&file);
     }
 
-    /// Puts a file there that belongs to nothing.
+    /// Adds a file that nothing refers to.
     pub(crate) fn litter(&self, file: FileId) {
         let mut state = self.state();
         state.folders.entry(file.folder()).or_default().now.insert(file, Shared::default());
     }
 
-    /// The disk as it is found after the power went; `seed` decides what of the unsynced is there.
+    /// Returns the disk as found after the power cut; `seed` decides which unsynced changes are
+    /// there.
     pub(crate) fn power_on(&self, seed: u64) -> Self {
         let mut dice = Random::new(seed);
         let state = self.state();
@@ -243,7 +244,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap()
 }
 
-/// Gives the lock back.
+/// Releases the lock on drop.
 struct Lock(Arc<AtomicBool>);
 
 impl Drop for Lock {

@@ -1,5 +1,5 @@
-//! Bytes leave the store only after their checksum was compared: whole objects, ranges, and what
-//! copies read.
+//! Bytes leave the store only after verification of their checksum: whole objects, ranges, and
+//! sources of copies.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ fn one_object() -> (SimDisk, Store) {
     (disk, store)
 }
 
-/// What a reader with a buffer of this size gives before it fails or ends.
+/// Reads with a buffer of this size until the reader fails or ends.
 fn read_until(
     store: &Store,
     name: &str,
@@ -49,7 +49,7 @@ fn upload(store: &Store, name: &str) -> UploadRef {
     store.create_multipart_upload(&bucket("verified"), &key(name), options).unwrap().upload
 }
 
-/// One flipped bit was answered with 200 and the wrong bytes.
+/// One flipped bit was returned with status 200 and wrong bytes.
 #[test]
 fn a_flipped_bit_never_leaves_the_store() {
     let whole = pattern(1, OBJECT_BYTES);
@@ -59,7 +59,7 @@ fn a_flipped_bit_never_leaves_the_store() {
             disk.rot(FileId(0), at);
             let (bytes, error) = read_until(&store, "object", ReadRange::Whole, buffer_bytes);
             assert!(matches!(error, Some(Error::DamagedFile { .. })), "{at}: {error:?}");
-            // Everything before the damaged span is given, and nothing of it.
+            // Everything before the damaged span is returned, and nothing of it.
             assert_eq!(
                 bytes.len(),
                 at / SPAN_BYTES * SPAN_BYTES,
@@ -86,8 +86,8 @@ fn a_range_is_verified_and_needs_only_its_own_spans() {
     }
 }
 
-/// The checksums lie on the same disk as the bytes: a damaged one is damage too, and no wrong byte
-/// is taken for right.
+/// The checksums lie on the same disk as the bytes: a damaged one counts as damage, and no wrong
+/// byte is taken for right.
 #[test]
 fn a_damaged_checksum_is_damage() {
     let (disk, store) = one_object();
@@ -97,7 +97,7 @@ fn a_damaged_checksum_is_damage() {
     assert!(matches!(error, Some(Error::DamagedFile { .. })), "{error:?}");
 }
 
-/// Each of them is whole, and of the same size: only that they are in the wrong place is wrong.
+/// Both files are whole and of the same size: only their places are wrong.
 #[test]
 fn swapped_data_files_are_found() {
     let (disk, store) = one_object();
@@ -150,18 +150,24 @@ proptest! {
         let (mut parts, mut expected) = (Vec::new(), Vec::new());
         for (number, (from, size)) in (1..).zip(cuts) {
             let last = (from + size - 1).min(OBJECT_BYTES as u64 - 1);
-            let source = CopySource { bucket: bucket("verified"), key: key("object"), version: None };
-            parts.push(store.upload_part_copy(&upload, part_number(number), source, Some(from..=last)).unwrap());
-            expected.extend_from_slice(&whole[usize::try_from(from).unwrap()..=usize::try_from(last).unwrap()]);
+            let source =
+                CopySource { bucket: bucket("verified"), key: key("object"), version: None };
+            let range = Some(from..=last);
+            let part = store.upload_part_copy(&upload, part_number(number), source, range);
+            parts.push(part.unwrap());
+            let (from, last) = (usize::try_from(from).unwrap(), usize::try_from(last).unwrap());
+            expected.extend_from_slice(&whole[from..=last]);
         }
         parts.push(try_put_part(&store, &upload, 9, &pattern(9, tail)).unwrap());
         expected.extend(pattern(9, tail));
-        store.complete_multipart_upload(&upload, listed(&parts), CompleteOptions::default()).unwrap();
+        let complete = CompleteOptions::default();
+        store.complete_multipart_upload(&upload, listed(&parts), complete).unwrap();
         prop_assert_eq!(&read(&store, &bucket("verified"), "parts", ReadRange::Whole), &expected);
         let first = first.min(expected.len() as u64 - 1);
         let last = (first + length - 1).min(expected.len() as u64 - 1);
         let (bytes, error) = read_until(&store, "parts", ReadRange::Bytes(first..=last), 100_000);
         prop_assert!(error.is_none());
-        prop_assert_eq!(&bytes[..], &expected[usize::try_from(first).unwrap()..=usize::try_from(last).unwrap()]);
+        let (first, last) = (usize::try_from(first).unwrap(), usize::try_from(last).unwrap());
+        prop_assert_eq!(&bytes[..], &expected[first..=last]);
     }
 }

@@ -1,4 +1,4 @@
-//! Buckets, their settings, and what is in them.
+//! Changes to buckets, their settings, and queries of their content.
 
 use haul_parts::Bucket;
 use redb::ReadableTable;
@@ -18,7 +18,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Removes the bucket and its settings; objects and uploads are the caller's to remove before.
+    /// Removes the bucket and its settings; the caller must have removed objects and uploads.
     pub(crate) fn remove_bucket(&mut self, bucket: &Bucket) -> Result<()> {
         self.writes += 1;
         self.buckets.remove(bucket.as_str())?;
@@ -63,7 +63,7 @@ impl Batch<'_> {
         }
     }
 
-    /// The first uploads of a bucket: key, sequence and record.
+    /// Returns the first uploads of a bucket: key, sequence and record.
     pub(crate) fn some_uploads(
         &self,
         bucket: &Bucket,

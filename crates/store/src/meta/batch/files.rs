@@ -1,4 +1,4 @@
-//! Data files and who refers to them: each extent counts once.
+//! Data files and their references: each extent counts once.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::meta::{Extent, FileRecord};
 use crate::{Error, Result};
 
 impl Batch<'_> {
-    /// A new file with its first reference.
+    /// Adds a new file with its first reference.
     pub(crate) fn add_file(&mut self, file: FileId, size_bytes: u64, md5: [u8; 16]) -> Result<()> {
         self.writes += 1;
         let record = FileRecord { references: 1, size_bytes, md5 };
@@ -21,12 +21,12 @@ impl Batch<'_> {
         }
     }
 
-    /// Whether the file is still there to be shared.
+    /// Returns whether the file still exists to be shared.
     pub(crate) fn has_file(&self, file: FileId) -> Result<bool> {
         Ok(self.files.get(file.0)?.is_some())
     }
 
-    /// One more reference for each extent.
+    /// Adds a reference for each extent.
     pub(crate) fn share<'e>(
         &mut self,
         extents: impl IntoIterator<Item = &'e Extent>,
@@ -40,7 +40,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// One reference less for each extent; files without any are let go.
+    /// Drops a reference for each extent, and releases files without any.
     pub(crate) fn release<'e>(
         &mut self,
         extents: impl IntoIterator<Item = &'e Extent>,
@@ -53,8 +53,8 @@ impl Batch<'_> {
             self.writes += 1;
             if record.references == 0 {
                 self.files.remove(file.0)?;
-                // Until it is gone from the disk: opening finishes what a crash cut off, and
-                // removes nothing else.
+                // The record stays until the file is gone from the disk: opening finishes removals
+                // that a crash interrupted, and removes nothing else.
                 self.removals.insert(file.0, ())?;
                 self.released.push(file);
             } else {
@@ -64,7 +64,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Files that are gone from the disk, and stay gone: nothing has to be remembered of them.
+    /// Forgets files that are durably gone from the disk.
     pub(crate) fn removed(&mut self, files: &[FileId]) -> Result<()> {
         self.writes += 1;
         for file in files {
@@ -83,7 +83,7 @@ impl Batch<'_> {
     }
 }
 
-/// How often each file is meant, in file order.
+/// Counts the extents per file, in file order.
 fn count<'e>(extents: impl IntoIterator<Item = &'e Extent>) -> BTreeMap<FileId, u64> {
     let mut counts = BTreeMap::new();
     for extent in extents {

@@ -1,4 +1,4 @@
-//! Objects: looked at, published, removed.
+//! Changes to objects: conditions, publishing, removing.
 
 use haul_parts::{Bucket, Key};
 use redb::ReadableTable;
@@ -8,7 +8,7 @@ use crate::meta::upload::KeyHistory;
 use crate::meta::{Layout, ObjectRecord, UploadRecord, tables};
 use crate::{Error, Result, WriteCondition};
 
-/// A layout of so few extents stands in the object record.
+/// A layout of up to this many extents is stored in the object record.
 const INLINE_EXTENTS_MAX: usize = 4;
 
 impl Batch<'_> {
@@ -20,7 +20,7 @@ impl Batch<'_> {
         tables::find_layout(&self.layouts, object)
     }
 
-    /// Whether the condition holds for the object that is there now.
+    /// Checks the condition against the current object.
     pub(crate) fn check_condition(
         condition: &WriteCondition,
         current: Option<&ObjectRecord>,
@@ -43,7 +43,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Publishes an object; one that was there goes. Its extents must be counted already.
+    /// Publishes an object and removes the previous one. The references of its extents must be
+    /// counted already.
     pub(crate) fn publish(
         &mut self,
         bucket: &Bucket,
@@ -66,7 +67,7 @@ impl Batch<'_> {
         Ok(record)
     }
 
-    /// Writes the record of an object again, for what may change of it: its bytes and version stay.
+    /// Rewrites the record of an object to change its tags: bytes and version stay.
     pub(crate) fn rewrite(
         &mut self,
         bucket: &Bucket,
@@ -78,7 +79,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Removes an object; uploads of its key remember that.
+    /// Removes an object and records that in the uploads of its key.
     pub(crate) fn remove_object(
         &mut self,
         bucket: &Bucket,

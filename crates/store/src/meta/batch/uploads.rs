@@ -1,4 +1,4 @@
-//! Uploads and their parts.
+//! Changes to uploads and their parts.
 
 use haul_parts::{Bucket, Key, PartNumber};
 use redb::ReadableTable;
@@ -28,7 +28,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Removes the upload and its parts but not their bytes: those the caller has moved into an
+    /// Removes the upload and its parts but not their bytes, which the caller has moved into an
     /// object.
     pub(crate) fn retire_upload(&mut self, upload: &UploadRef, sequence: u64) -> Result<()> {
         self.writes += 1;
@@ -44,14 +44,14 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Removes the upload with its parts and their bytes.
+    /// Removes the upload, its parts and their bytes.
     pub(crate) fn abort_upload(&mut self, upload: &UploadRef, sequence: u64) -> Result<()> {
         let parts = self.parts_of(sequence)?;
         self.retire_upload(upload, sequence)?;
         self.release(parts.iter().flat_map(|(_, part)| &part.extents))
     }
 
-    /// All parts of an upload by number; at most 10,000.
+    /// Returns all parts of an upload by number; at most 10,000.
     pub(crate) fn parts_of(&self, sequence: u64) -> Result<Vec<(PartNumber, PartRecord)>> {
         let mut parts = Vec::new();
         for row in self.parts.range((sequence, 0)..=(sequence, u16::MAX))? {
@@ -62,7 +62,8 @@ impl Batch<'_> {
         Ok(parts)
     }
 
-    /// Sets a part; one that had the number goes. Its extents must be counted already.
+    /// Sets a part and removes the previous one of that number. The references of its extents must
+    /// be counted already.
     pub(crate) fn put_part(
         &mut self,
         sequence: u64,

@@ -1,4 +1,4 @@
-//! What clients were promised, and whether a disk keeps it.
+//! The promises to clients, and whether a disk keeps them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use haul_store::{Error, LifecycleConfiguration, ReadRange, Store, UploadRef};
 use crate::fixture::{bucket, key, options, part_number, read, try_put};
 use crate::sim_disk::SimDisk;
 
-/// One thing: as it was acknowledged, and, when the last answer never came, what else it may be.
+/// The promised value of one thing, and the other value that it may have if the last answer never
+/// came.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Promise<T> {
     pub(super) acknowledged: T,
@@ -21,7 +22,7 @@ impl<T: PartialEq> Promise<T> {
         Self { acknowledged, in_doubt: None }
     }
 
-    /// It was to become `to`: remembers what the answer promises.
+    /// Records a change to `to` with its result.
     pub(super) fn change<U>(&mut self, to: T, answer: &Result<U, Error>) {
         match answer {
             Ok(_) => self.acknowledged = to,
@@ -47,20 +48,20 @@ impl Object {
     }
 }
 
-/// Whether an upload can be found.
+/// Whether the upload can be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Open,
     Ended,
 }
 
-/// An upload with the parts that were acknowledged: ETag and bytes.
+/// An upload with its acknowledged parts: ETag and bytes.
 #[derive(Clone, Debug)]
 pub(super) struct Upload {
     pub(super) upload: UploadRef,
     pub(super) phase: Promise<Phase>,
     pub(super) parts: BTreeMap<u32, (ETag, Vec<u8>)>,
-    /// The one that was on its way when the power went: nothing is promised of it.
+    /// The part in flight when the power failed: there is no promise for it.
     pub(super) part_in_doubt: Option<u32>,
 }
 
@@ -98,7 +99,7 @@ impl Upload {
             match self.parts.get(&number) {
                 _ if self.part_in_doubt == Some(number) => others += 1,
                 Some((etag, _)) => assert_eq!(&part.etag, etag, "{case}: part {number}"),
-                None => panic!("{case}: {upload:?} has a part {number} that nobody sent"),
+                None => panic!("{case}: {upload:?} has a part {number} that was never sent"),
             }
         }
         let promised =
@@ -107,11 +108,11 @@ impl Upload {
     }
 }
 
-/// How many files a cut may leave that the metadata never knew: those of the clients that were
-/// writing, and those that were refused and removed since a folder was synced last.
+/// The number of unknown files that a cut may leave: those of writing clients, and refused files
+/// removed since the last sync of a folder.
 const UNKNOWN_MAX: u64 = 8;
 
-/// Everything that one client was promised.
+/// All promises to one client.
 #[derive(Debug, Default)]
 pub(super) struct Promises {
     pub(super) keys: BTreeMap<String, Promise<Option<Object>>>,
@@ -121,7 +122,7 @@ pub(super) struct Promises {
 }
 
 impl Promises {
-    /// A key was to become `to`: remembers what the answer promises.
+    /// Records a change of a key to `to` with its result.
     pub(super) fn change<U>(
         &mut self,
         name: &str,
@@ -132,20 +133,20 @@ impl Promises {
         answer.map(drop)
     }
 
-    /// The object under a key, as it was acknowledged.
+    /// Returns the acknowledged object of a key.
     pub(super) fn object(&self, name: &str) -> Option<Object> {
         self.keys.get(name).and_then(|promise| promise.acknowledged.clone())
     }
 
-    /// Opens the disk again after a cut and holds it to what was promised.
+    /// Opens the disk again after a cut and checks every promise.
     pub(super) fn verify(&self, disk: &SimDisk, seed: u64, case: &str) {
         let disk = disk.power_on(seed);
         let store = Store::open_on(Arc::new(disk.clone()), options())
             .unwrap_or_else(|error| panic!("{case}: the store does not open: {error:?}"));
         let report = store.check().unwrap();
         assert!(report.is_sound(), "{case}: {:?}", report.problems);
-        // What was linked and not committed is unknown to the metadata, and is left for people.
-        // What the metadata let go is not: it is removed by opening.
+        // Linked but uncommitted files are unknown to the metadata, and stay. Opening removes those
+        // that the metadata released.
         let unknown = report.orphan_count;
         assert!(unknown <= UNKNOWN_MAX, "{case}: {unknown} files that nothing refers to");
         assert_eq!(
@@ -177,7 +178,7 @@ impl Promises {
             "{case}: {lifecycle:?} against {:?}",
             self.lifecycle
         );
-        // And it still works.
+        // The store still works.
         if store.head_bucket(&bucket).is_ok() {
             try_put(&store, &bucket, "after", b"after the cut").unwrap();
         }
@@ -195,7 +196,7 @@ fn look(store: &Store, bucket: &Bucket, name: &str, case: &str) -> Option<Object
     }
 }
 
-/// What Complete is told of the parts that were acknowledged, and the bytes that it makes of them.
+/// Returns the list for Complete of the acknowledged parts, and the bytes of the object.
 pub(super) fn completed(upload: &Upload) -> (Vec<haul_store::CompletedPart>, Vec<u8>) {
     let list = upload.parts.iter().map(|(number, (etag, _))| haul_store::CompletedPart {
         number: part_number(*number),

@@ -1,7 +1,7 @@
-//! A client that does whatever comes to its mind, and remembers what it was promised.
+//! A client that runs random operations and records the promises.
 //!
-//! Everything that writes is among it, and its time flies: each step is some hours later, so that
-//! uploads come of age.
+//! It covers everything that writes, and its clock runs fast: each step is some hours later, so
+//! that uploads become due.
 
 use haul_testkit::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,12 +23,12 @@ const STEP: Duration = Duration::from_secs(7 * 60 * 60);
 const KEYS: u64 = 3;
 const UPLOADS_OPEN: usize = 3;
 const PARTS: u64 = 4;
-/// How many kinds of operations there are.
+/// The number of kinds of operations.
 pub(super) const KINDS: u64 = 15;
-/// The last of them are about everybody's uploads.
+/// The number of kinds that affect the uploads of all clients; they are the last.
 const KINDS_ALONE: u64 = 3;
 
-/// The time of a store under test.
+/// The clock of a store under test.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hours(Arc<AtomicU64>);
 
@@ -47,7 +47,7 @@ impl Hours {
     }
 }
 
-/// With whom a client shares the store: what expires is decided for all of them.
+/// Whether a client shares the store: expiry affects all clients.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Company {
     Alone,
@@ -61,9 +61,9 @@ pub(super) struct Client {
     pub(super) hours: Hours,
     pub(super) company: Company,
     pub(super) promises: Promises,
-    /// Which kinds of operations it did.
+    /// The kinds of operations that it ran.
     pub(super) done: BTreeSet<u64>,
-    /// When each of the uploads was created.
+    /// The creation times of the uploads.
     created: Vec<SystemTime>,
 }
 
@@ -80,7 +80,7 @@ impl Client {
         Self { store, number, dice, hours, company, promises, done, created }
     }
 
-    /// Does one thing. What fails ends the client: its last promise is in doubt.
+    /// Runs one operation. An error ends the client and leaves its last promise in doubt.
     pub(super) fn step(&mut self) -> Result<(), Error> {
         self.hours.fly();
         let kind = self.dice.below(match self.company {
@@ -128,7 +128,7 @@ impl Client {
         self.promises.change(&name, None, deleted)
     }
 
-    /// All keys in one step; a condition keeps one of them.
+    /// Deletes all keys in one step; a condition keeps one of them.
     fn delete_several(&mut self) -> Result<(), Error> {
         let kept = self.dice.below(KEYS);
         let never = WriteCondition::IfMatch(haul_parts::ETag::new("never"));
@@ -178,7 +178,7 @@ impl Client {
         Ok(())
     }
 
-    /// One of the open uploads.
+    /// Picks one of the open uploads.
     fn some_upload(&mut self) -> Option<usize> {
         let open: Vec<usize> = (0..)
             .zip(&self.promises.uploads)
@@ -241,7 +241,7 @@ impl Client {
         aborted
     }
 
-    /// A bucket beside the other: made, given an upload, removed with it.
+    /// Creates a second bucket with an upload, and removes it.
     fn bucket(&mut self) -> Result<(), Error> {
         let name = format!("beside-{}", self.number);
         let there = self.promises.buckets.get(&name).is_some_and(|promise| promise.acknowledged);
@@ -292,7 +292,7 @@ impl Client {
         result
     }
 
-    /// Those of the open uploads were to end.
+    /// Records the end of these open uploads.
     fn end_all(&mut self, answer: &Result<(), Error>, which: impl Fn(&Upload, SystemTime) -> bool) {
         for (upload, created) in self.promises.uploads.iter_mut().zip(&self.created) {
             if upload.is_open() && which(upload, *created) {

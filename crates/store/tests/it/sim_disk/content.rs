@@ -1,5 +1,4 @@
-//! What lies on the simulated disk: bytes and names, as they are now, as they are safe, and what
-//! was done since.
+//! The content of the simulated disk: bytes and names now, the durable ones, and the changes since.
 
 use haul_testkit::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,20 +9,20 @@ use haul_store::disk::FileId;
 const SECTOR_BYTES: usize = 512;
 pub(super) const PAGE_BYTES: usize = 4096;
 
-/// Which pages some bytes touch.
+/// Returns the pages that a range of bytes touches.
 pub(super) fn pages(offset: usize, length: usize) -> std::ops::Range<usize> {
     offset / PAGE_BYTES..(offset + length).div_ceil(PAGE_BYTES)
 }
 
 pub(super) type Shared = Arc<Mutex<Inode>>;
 
-/// The bytes of a file: as read now, as they are safe, and what was done since.
+/// The bytes of a file: current, durable, and the changes since.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inode {
     pub(super) now: Vec<u8>,
     pub(super) safe: Vec<u8>,
     pub(super) pending: Vec<Change>,
-    /// Which pages were ever written: the others are holes, which take no room.
+    /// The pages that were ever written: the others are holes, which take no space.
     pub(super) pages: BTreeSet<usize>,
 }
 
@@ -33,7 +32,7 @@ pub(super) enum Change {
     Resize(usize),
 }
 
-/// The names in a folder: now, safe, and what was done since.
+/// The names in a folder: current, durable, and the changes since.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Folder {
     pub(super) now: BTreeMap<FileId, Shared>,
@@ -76,7 +75,7 @@ impl Inode {
         }
     }
 
-    /// The bytes as they are found after the power went.
+    /// Returns the bytes as found after the power cut.
     pub(super) fn found(&self, dice: &mut Random) -> Vec<u8> {
         let mut bytes = self.safe.clone();
         for change in &self.pending {
@@ -94,11 +93,11 @@ impl Inode {
     }
 }
 
-/// Some of the sectors of a write.
+/// Applies some of the sectors of a write.
 fn tear(bytes: &mut Vec<u8>, offset: usize, written: &[u8], dice: &mut Random) {
     let mut at = 0;
     while at < written.len() {
-        // Sectors lie on the disk, not in the write.
+        // Sectors are aligned on the disk, not in the write.
         let end = ((offset + at) / SECTOR_BYTES + 1) * SECTOR_BYTES - offset;
         let end = end.min(written.len());
         if dice.below(2) == 0 {

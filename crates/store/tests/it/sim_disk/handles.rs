@@ -21,7 +21,7 @@ impl StagedFile for SimStaged {
         let mut inode = lock(&self.inode);
         state.check_capacity(inode.now.len() + bytes.len())?;
         let offset = inode.now.len();
-        // A write during which the power goes may have reached the disk in part.
+        // A write during the power cut may have reached the disk in part.
         inode.change(Change::Write { offset, bytes: bytes.to_vec() });
         step
     }
