@@ -1,4 +1,4 @@
-//! `cargo xtask bench client|server`: builds what is measured in release and hands it to
+//! `cargo xtask bench client|server`: builds the measured programs in release and passes them to
 //! `haul-bench`.
 
 use std::process::Command;
@@ -9,8 +9,7 @@ use crate::cache::Cache;
 use crate::cargo::{cargo, metadata, metadata_path, succeed};
 use crate::tools;
 
-/// Measures `haul serve` without the servers that it is compared with: Garage takes 40 minutes to
-/// build.
+/// Measures `haul serve` without the servers for comparison: Garage takes 40 minutes to build.
 const ALONE: &str = "--alone";
 
 pub(crate) fn bench(what: &str, options: &[&str]) -> Result<()> {

@@ -1,10 +1,10 @@
-//! What is expensive to make is made once per version, under
+//! The cache of expensive tools, built once per version, under
 //! `${XDG_CACHE_HOME:-$HOME/.cache}/haul`:
 //!
 //! ```text
 //! target/        compiled code, when .ci/run is used
-//! tools/NAME     one tool in one version; whole when it holds the file `.complete`
-//! run/PID        what one run needs; swept by later runs when that process is gone
+//! tools/NAME     one tool in one version; complete if it contains the file `.complete`
+//! run/PID        the files of one run; removed by later runs when that process is gone
 //! ```
 
 use std::fs::{self, File};
@@ -33,13 +33,13 @@ impl Cache {
         Ok(Self { root })
     }
 
-    /// A place inside the cache.
+    /// Returns a path inside the cache.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    /// The folder of a tool, made by `make` unless an earlier run has finished making it. Two runs
-    /// at the same time make it once: the second waits.
+    /// Returns the folder of a tool; `make` fills it unless an earlier run has. Of two concurrent
+    /// runs one builds and the other waits.
     pub(crate) fn tool(
         &self,
         name: &str,
@@ -65,7 +65,7 @@ impl Cache {
         Ok(folder)
     }
 
-    /// A new folder for what this run needs. Those of runs that are gone are removed first.
+    /// Creates a folder for this run. Removes those of ended runs first.
     pub(crate) fn run_folder(&self) -> Result<RunFolder> {
         let runs = self.root.join("run");
         fs::create_dir_all(&runs).with_context(|| format!("create {}", runs.display()))?;
@@ -82,7 +82,7 @@ impl Cache {
     }
 }
 
-/// The folder of this run, removed when dropped.
+/// The folder of this run, removed on drop.
 #[derive(Debug)]
 pub(crate) struct RunFolder(PathBuf);
 
@@ -94,13 +94,13 @@ impl RunFolder {
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        // What cannot be removed now is swept by the next run.
+        // The next run removes what cannot be removed now.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// A short name for a content: FNV-1a, which is good enough to tell our own versions of a file
-/// apart.
+/// Returns a short name for a content: FNV-1a, which suffices to distinguish our own versions of a
+/// file.
 pub(crate) fn fingerprint(content: &str) -> String {
     let hash = content.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,4 +1,4 @@
-//! Running cargo, the one that started us.
+//! Runs cargo: the one that started this program.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,12 +6,12 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-/// The cargo that started us, or the one on the path.
+/// Returns the cargo that started this program, or the one on the path.
 pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Runs a command in sight of the user; its failure is ours.
+/// Runs a command with visible output; its failure is an error.
 pub(crate) fn succeed(command: &mut Command) -> Result<()> {
     let words: Vec<_> = std::iter::once(command.get_program())
         .chain(command.get_args())
@@ -24,7 +24,7 @@ pub(crate) fn succeed(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// What `cargo metadata` says of the workspace, its dependencies resolved.
+/// Returns `cargo metadata` of the workspace, with resolved dependencies.
 pub(crate) fn metadata() -> Result<Value> {
     let mut command = cargo();
     command.args(["metadata", "--format-version", "1", "--locked"]);
@@ -33,7 +33,7 @@ pub(crate) fn metadata() -> Result<Value> {
     serde_json::from_slice(&output.stdout).context("read cargo metadata")
 }
 
-/// A path that `cargo metadata` names: `workspace_root` or `target_directory`.
+/// Returns a path from `cargo metadata`: `workspace_root` or `target_directory`.
 pub(crate) fn metadata_path(metadata: &Value, name: &str) -> Result<PathBuf> {
     let path = metadata.get(name).and_then(Value::as_str);
     Ok(PathBuf::from(path.with_context(|| format!("cargo metadata has no {name}"))?))

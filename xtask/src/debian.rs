@@ -1,5 +1,5 @@
-//! Debian packages: Ceph's gateway, which nothing else offers, a clock that is wrong on purpose,
-//! and restic.
+//! Installs Debian packages: Ceph's gateway, which no other source offers, a clock that is wrong on
+//! purpose, and restic.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::cargo::succeed;
 const CEPH_PACKAGES: [&str; 3] = ["radosgw", "ceph-mon", "ceph-osd"];
 const CEPH_VERSION: &str = "16.2.";
 
-/// Installs the parts of Ceph that one gateway needs, if they are not there.
+/// Installs the parts of Ceph that one gateway needs, if they are missing.
 pub(crate) fn ceph() -> Result<()> {
     let missing: Vec<&str> =
         CEPH_PACKAGES.into_iter().filter(|package| installed_version(package).is_none()).collect();
@@ -35,7 +35,7 @@ pub(crate) fn ceph() -> Result<()> {
     Ok(())
 }
 
-/// Installs `faketime`, with which a test runs `haul` as if the clock of this machine were off.
+/// Installs `faketime`, with which a test runs `haul` with a wrong clock.
 pub(crate) fn faketime() -> Result<()> {
     if installed_version("faketime").is_none() {
         install(&["faketime"])
@@ -44,7 +44,7 @@ pub(crate) fn faketime() -> Result<()> {
     Ok(())
 }
 
-/// Installs `openssl`, with which tests make certificates as people make them.
+/// Installs `openssl`, with which tests create certificates like most people do.
 pub(crate) fn openssl() -> Result<()> {
     if installed_version("openssl").is_none() {
         install(&["openssl"])

@@ -1,9 +1,9 @@
-//! `cargo xtask fuzz [--seconds N] [TARGET…]`: the targets of `fuzz/`, one after the other, each
-//! for so long.
+//! `cargo xtask fuzz [--seconds N] [TARGET…]`: runs the targets of `fuzz/` one after the other,
+//! each for some time.
 //!
 //! It needs a nightly compiler and cargo-fuzz, which a test run does not: so a test run only feeds
-//! the seeds. What a target finds is kept under `fuzz/artifacts/TARGET`; the smallest form of it
-//! becomes a seed, and with that a test.
+//! the seeds. Findings are kept under `fuzz/artifacts/TARGET`; the smallest form of each becomes a
+//! seed, and with that a test.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,7 +16,7 @@ const SECONDS: u64 = 60;
 /// Longer inputs find nothing new here and are slow.
 const INPUT_BYTES_MAX: u32 = 4096;
 
-/// What to run, and for how long.
+/// The targets to run, and the time for each.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     seconds: u64,
@@ -64,7 +64,7 @@ pub(crate) fn fuzz(options: &Options) -> Result<()> {
         run.args(["run", target, &corpus, &format!("seeds/{target}"), "--"]);
         run.arg(format!("-max_total_time={}", options.seconds));
         run.args([format!("-max_len={INPUT_BYTES_MAX}"), "-print_final_stats=1".to_owned()]);
-        // One finding does not keep the other targets from their turn.
+        // A finding does not stop the other targets.
         if succeed(&mut run).is_err() {
             found.push(target.as_str());
         }
@@ -73,7 +73,7 @@ pub(crate) fn fuzz(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The targets: every file of `fuzz/fuzz_targets`.
+/// Returns the targets: every file of `fuzz/fuzz_targets`.
 fn targets(folder: &Path) -> Result<Vec<String>> {
     let folder = folder.join("fuzz_targets");
     let files = std::fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?;
@@ -83,11 +83,11 @@ fn targets(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Of the nightly toolchain, whatever toolchain runs this.
+/// Returns the command of the nightly toolchain, whatever toolchain runs this.
 fn cargo_fuzz(folder: &Path) -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", "nightly", "cargo", "fuzz"]).current_dir(folder);
-    // What the cargo that started us told its children is not for another toolchain, nor is its
+    // The environment of the cargo that started us does not fit another toolchain, nor does its
     // target folder.
     for name in ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTC", "RUSTDOC", "CARGO_TARGET_DIR"] {
         command.env_remove(name);
@@ -111,8 +111,8 @@ mod tests {
         assert!(Options::parse(&["--minutes", "1"]).is_err());
     }
 
-    /// A target that its manifest forgot would never be built, and one without seeds never be in a
-    /// test run.
+    /// A target missing from the manifest would never be built, and one without seeds never run in
+    /// a test.
     #[test]
     fn every_target_is_in_the_manifest_and_has_seeds() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");

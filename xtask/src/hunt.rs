@@ -1,8 +1,8 @@
-//! `cargo xtask hunt --seeds N [--from SEED]`: the simulations of the engine over other seeds than
-//! a test run uses.
+//! `cargo xtask hunt --seeds N [--from SEED]`: runs the simulations of the engine with other seeds
+//! than a test run.
 //!
-//! A seed that fails prints its scenario; give it again with `--from SEED --seeds 1`. It then
-//! becomes a named test.
+//! A seed that fails prints its scenario; repeat it with `--from SEED --seeds 1`. It then becomes a
+//! named test.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cargo::{cargo, succeed};
 
-/// Which seeds.
+/// The seeds to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Options {
     from: u64,
@@ -44,7 +44,7 @@ impl Options {
 pub(crate) fn hunt(options: Options) -> Result<()> {
     let range = format!("{}..{}", options.from, options.from.saturating_add(options.seeds));
     crate::say(&format!("seeds {range}"));
-    // Not nextest: it ends what takes long, and a hunt may.
+    // Not nextest: it ends slow tests, and a hunt may be slow.
     succeed(
         cargo()
             .args([

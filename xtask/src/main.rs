@@ -1,7 +1,7 @@
 //! The project's own commands: `cargo xtask test | check | servers | bench | hunt | fuzz`.
 //!
-//! `test` is what a change must pass and all that CI runs. It sets up whatever it needs, in a
-//! cache, and fails when something cannot be had: nothing is skipped.
+//! `test` is what a change must pass and all that CI runs. It sets up everything it needs, in a
+//! cache, and fails if something is unavailable: nothing is skipped.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -68,7 +68,7 @@ fn run(arguments: &[String]) -> Result<()> {
     }
 }
 
-/// Says what is being done, to standard error: standard output is for results.
+/// Reports progress on standard error: standard output is for results.
 fn say(what: &str) {
     eprintln!("xtask: {what}");
 }

@@ -1,5 +1,5 @@
-//! The servers that all tests share: started once for a run, found by tests through variables, gone
-//! with us.
+//! The servers that all tests share: started once per run, found through variables, stopped with
+//! the run.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -10,16 +10,16 @@ use haul_testkit::servers::{Fsync, Garage, LocalStack, Rgw};
 use crate::cache::{Cache, RunFolder};
 use crate::{debian, tools};
 
-/// Which servers are wanted.
+/// The servers to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Range {
-    /// Those that are quick to have: Ceph RGW and LocalStack.
+    /// Those that are quick to install: Ceph RGW and LocalStack.
     Usual,
     /// Garage too, which takes 40 minutes to build for the first time.
     Full,
 }
 
-/// What has to be there before a server can start.
+/// The programs that the servers need.
 #[derive(Debug)]
 pub(crate) struct Needs {
     peers: PathBuf,
@@ -30,7 +30,7 @@ pub(crate) struct Needs {
 }
 
 impl Needs {
-    /// Has everything made or installed, or says what cannot be had.
+    /// Installs or builds everything, or reports what is unavailable.
     pub(crate) fn meet(cache: &Cache, range: Range) -> Result<Self> {
         let peers = tools::peers(cache)?;
         let clients = tools::clients(cache)?;
@@ -52,9 +52,9 @@ pub(crate) struct Servers {
     rgw: Rgw,
     localstack: LocalStack,
     garage: Option<Garage>,
-    /// Folders of clients, each with the variable by which tests find it.
+    /// The folders of clients, each with the variable through which tests find it.
     clients: [(&'static str, PathBuf); 3],
-    /// Last, so that it is removed when the servers in it are gone.
+    /// Last, so that it is removed after the servers in it have ended.
     _folder: RunFolder,
 }
 
@@ -84,7 +84,7 @@ impl Servers {
         Ok(Self { rgw, localstack, garage, clients, _folder: folder })
     }
 
-    /// How tests find them.
+    /// Returns the variables through which tests find the servers.
     pub(crate) fn variables(&self) -> Vec<(String, String)> {
         let mut variables = self.rgw.store().variables("RGW");
         variables.extend(self.localstack.store().variables("LOCALSTACK"));

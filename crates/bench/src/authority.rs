@@ -1,4 +1,4 @@
-//! A certificate authority for one run, and a server certificate of it for 127.0.0.1; made by
+//! A certificate authority for one run, with a server certificate for 127.0.0.1; created by
 //! openssl.
 
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 pub(crate) struct Authority {
-    /// What clients trust.
+    /// The CA certificate that clients trust.
     pub(crate) certificate: PathBuf,
     pub(crate) server_certificate: PathBuf,
     pub(crate) server_key: PathBuf,
 }
 
-/// Go and rustls take the name from here only, and rustls refuses a CA as a server.
+/// Go and rustls take the name only from here, and rustls rejects a CA as a server.
 const EXTENSIONS: &str = "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
 
 impl Authority {

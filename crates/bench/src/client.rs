@@ -1,8 +1,8 @@
-//! The client: haul, its peers and the floor programs upload the same file to an endpoint of ours
-//! that keeps nothing, over plain HTTP and over TLS, in turn, several rounds.
+//! The client benchmark: haul, its peers and the floor programs upload the same file to our
+//! endpoint that stores nothing, over plain HTTP and over TLS, in turn, several rounds.
 //!
-//! Fails when haul, at default settings, needs more than half of s5cmd's CPU per GiB or more than
-//! 64 MiB.
+//! Fails if haul, at default settings, needs more than half of s5cmd's CPU per GiB or more than 64
+//! MiB.
 
 use std::path::Path;
 use std::process::Command;
@@ -32,8 +32,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     let file = folder.path().join("file");
     eprintln!("bench: writing {} GiB of random bytes", bytes >> 30);
     write_random(&file, bytes, 1)?;
-    // What is dirty would be written during the first upload; what was written stays in the page
-    // cache.
+    // Dirty pages would be written during the first upload; written pages stay in the page cache.
     run(&mut Command::new("sync"), UPLOAD_LIMIT)?.success()?;
 
     let authority = Authority::make(folder.path())?;
@@ -74,7 +73,7 @@ fn measure(
         }
         for contestant in contestants {
             let who = contestant.name();
-            // rclone does not send what is there already.
+            // A new key each time, because rclone skips objects that exist.
             let url = format!("s3://{BUCKET}/{}-{round}", who.replace(", ", "-"));
             let mut command = contestant.command(&course, &url)?;
             let finished = run(&mut command, UPLOAD_LIMIT)?.success().context(who)?;
@@ -86,7 +85,7 @@ fn measure(
     Ok(Case { name, rows })
 }
 
-/// `haul` with the keys of the store and nothing of this user's.
+/// Creates a `haul` command with the keys of the store and no settings of this user.
 pub(crate) fn haul(binary: &Path, store: &Store, home: &Path) -> Command {
     let mut command = Command::new(binary);
     command.env_clear().envs(store.client_variables());

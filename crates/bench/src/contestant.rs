@@ -13,16 +13,16 @@ use crate::client::haul;
 use crate::null_endpoint::NullEndpoint;
 use crate::options::Options;
 
-/// Part size of the floor programs: haul's own for a file of a few GiB.
+/// The part size of the floor programs: haul's own for a file of a few GiB.
 const FLOOR_PART_BYTES: u64 = 8 << 20;
-/// Connections of the second floor program: as many parts as haul has in flight.
+/// The connections of the second floor program: as many as haul has parts in flight.
 const FLOOR_CONNECTIONS: &str = "8";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contestant {
     /// One connection: read, hash and write, one after the other.
     FloorOfOne,
-    /// The same over several connections, a thread each.
+    /// The same over several connections, with a thread each.
     FloorOfMany,
     Haul,
     S5cmd,
@@ -30,11 +30,11 @@ pub(crate) enum Contestant {
     AwsCli,
 }
 
-/// Where they upload, and what.
+/// The endpoint and the file of the uploads.
 pub(crate) struct Course<'a> {
     pub(crate) options: &'a Options,
     pub(crate) endpoint: &'a NullEndpoint,
-    /// `None` over plain HTTP.
+    /// `None` for plain HTTP.
     pub(crate) authority: Option<&'a Authority>,
     pub(crate) store: Store,
     pub(crate) file: &'a Path,
@@ -60,7 +60,7 @@ impl Contestant {
         matches!(self, Self::FloorOfOne | Self::FloorOfMany)
     }
 
-    /// The command that uploads the file to this URL (`s3://bucket/key`).
+    /// Returns the command that uploads the file to this URL (`s3://bucket/key`).
     pub(crate) fn command(self, course: &Course<'_>, url: &str) -> Result<Command> {
         let (store, file, endpoint) = (&course.store, course.file, course.store.endpoint.as_str());
         let venv = Venv::at(&course.options.venv);
@@ -110,7 +110,7 @@ impl Contestant {
     }
 }
 
-/// This program again, as [`crate::floor`].
+/// Returns this program as a command that runs [`crate::floor`].
 fn floor(course: &Course<'_>, connections: &str) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("find this program")?);
     command.args(["floor", &course.endpoint.address().to_string(), connections]);

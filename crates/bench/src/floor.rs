@@ -1,9 +1,9 @@
-//! The floor: what proof costs at least. Reads the file in slices, hashes each while it is hot
-//! (CRC64NVME), writes it to the socket, and asks for nothing else. A client that also plans,
-//! retries, journals and reports is compared with it.
+//! The floor: the minimum cost of proof. Reads the file in slices, hashes each while it is hot
+//! (CRC64NVME), writes it to the socket, and does nothing else. A client that also plans, retries,
+//! journals and reports is compared with it.
 //!
-//! `haul-bench floor ADDRESS CONNECTIONS PART-BYTES FILE [CA]`: with a CA over TLS. A process of
-//! its own, measured like every client.
+//! `haul-bench floor ADDRESS CONNECTIONS PART-BYTES FILE [CA]`: with a CA over TLS. A separate
+//! process, measured like every client.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -106,7 +106,7 @@ impl Share<'_> {
         Ok(())
     }
 
-    /// An answer without a body.
+    /// Reads a response without a body.
     fn read_answer(&self, stream: &mut impl BufRead) -> Result<()> {
         let mut line = String::new();
         stream.read_line(&mut line)?;

@@ -1,9 +1,8 @@
-//! Measurements of haul against its peers, in one run on one machine; started by `cargo xtask
-//! bench`.
+//! Benchmarks of haul against its peers, in one run on one machine; started by `cargo xtask bench`.
 //!
-//! Figures of different runs are not compared anywhere: this machine tomorrow is another machine.
-//! What is promised is a ratio between two programs that did the same work minutes apart, in
-//! alternating order.
+//! Figures of different runs are never compared: this machine tomorrow is another machine. The
+//! promise is a ratio between two programs that did the same work minutes apart, in alternating
+//! order.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,

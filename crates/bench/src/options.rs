@@ -1,4 +1,4 @@
-//! What is measured, and with what; `cargo xtask bench` fills in the paths.
+//! The options of a benchmark; `cargo xtask bench` fills in the paths.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ usage: haul-bench client|server --haul BINARY --venv FOLDER [--s3s-fs BINARY] [-
   --rounds   how often each side uploads [default: 3 for client, 2 for server]
   --json     where to write every figure (client only)";
 
-/// What was asked for.
+/// The options of one run.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) haul: PathBuf,
@@ -30,7 +30,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// `rounds` unless the words say otherwise.
+    /// Parses the options, with `rounds` as the default.
     pub(crate) fn parse(words: &[String], rounds: u32) -> Result<Self> {
         let (mut haul, mut venv, mut gib, mut rounds, mut json) = (None, None, None, rounds, None);
         let (mut s3s_fs, mut garage) = (None, None);

@@ -1,4 +1,4 @@
-//! What a run of `bench client` came to: one table for people, and JSON with every round.
+//! The report of `bench client`: one table for people, and JSON with every round.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub(crate) struct Report<'a> {
 struct Line<'a> {
     row: &'a Row,
     peak_mib: f64,
-    /// Its CPU by that of haul, and by that of the floor program that needs least.
+    /// Its CPU relative to haul, and to the floor program that needs least.
     to_haul: f64,
     to_floor: f64,
 }
@@ -86,7 +86,7 @@ fn of_row(row: &Row) -> Value {
     })
 }
 
-/// In Markdown, for docs/speed.md.
+/// Prints Markdown, for docs/speed.md.
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (gib, rounds) = (self.bytes >> 30, self.rounds);
@@ -112,7 +112,8 @@ impl fmt::Display for Report<'_> {
     }
 }
 
-/// As /proc/cpuinfo names it, with its numbers: "AMD EPYC" alone has been five generations.
+/// Returns the model in /proc/cpuinfo, with its numbers: "AMD EPYC" alone has been five
+/// generations.
 fn cpu_model() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {

@@ -1,13 +1,13 @@
-//! The server: s5cmd, then haul, send a file in 16 MiB parts with 8 in flight to `haul serve`, to
-//! s3s-fs and to Garage, one after the other in one run, and the servers are measured while they
-//! take it. The file is read from memory, and what others left unwritten is written before, so that
-//! each pays for itself only.
+//! The server benchmark: s5cmd, then haul, send a file in 16 MiB parts with 8 in flight to `haul
+//! serve`, to s3s-fs and to Garage, one after the other in one run, and the servers are measured
+//! meanwhile. The file is read from memory, and dirty pages are written before each upload, so that
+//! each server pays only for itself.
 //!
 //! s3s-fs is the sample that the same protocol library ships: it never syncs and copies every part
-//! again at Complete. Garage runs without fsync, as it does by default, and with it. `haul serve`
-//! syncs everything, always. The time of Complete is taken by boto3 around that one request, over
-//! parts sent before; that of 10,000 parts at `haul serve` alone, where they are made by
-//! UploadPartCopy and so take no disk.
+//! again at Complete. Garage runs without fsync, its default, and with it. `haul serve` always
+//! syncs everything. boto3 measures the time of Complete around that one request, over parts sent
+//! before; that of 10,000 parts only for `haul serve`, where UploadPartCopy creates them and so
+//! takes no disk space.
 
 use std::path::Path;
 use std::process::Command;
@@ -29,8 +29,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const BUCKET: &str = "bench";
 const COMPLETE_PARTS_BYTES: u64 = 16 << 20;
 
-/// Times one Complete over parts that are already there, by boto3: Create, parts, and the clock
-/// around Complete.
+/// Times one Complete over existing parts with boto3: Create, parts, and the clock around Complete.
 const COMPLETE: &str = r#"
 import time
 bucket, path, part_size = args[0], args[1], int(args[2])
@@ -50,7 +49,7 @@ s3.delete_object(Bucket=bucket, Key="complete")
 answer(seconds)
 "#;
 
-/// The same of 10,000 parts, each a copy of one object of 5 MiB; as often as asked for.
+/// Times Complete of 10,000 parts, each a copy of one object of 5 MiB; for some rounds.
 const COMPLETE_MANY: &str = r#"
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -97,8 +96,7 @@ enum Server {
 pub(crate) fn bench(options: &Options) -> Result<()> {
     let bytes = options.gib.unwrap_or(4) << 30;
     let folder = tempfile::tempdir().context("make a folder")?;
-    // In memory where there is such a disk: what is measured is the server, and not what else the
-    // client waits for.
+    // In memory where there is such a disk, so that the client waits for nothing but the server.
     let memory = Path::new("/dev/shm");
     let sources = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     let sources = sources.context("make a folder for the source")?;
@@ -153,14 +151,14 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What others left to be written goes to the disk first: the next would pay for it, and only two
-/// of the four sync.
+/// Writes dirty pages to the disk: the next server would pay for them, and only two of the four
+/// sync.
 fn write_what_is_left() -> Result<()> {
     run(&mut Command::new("sync"), UPLOAD_LIMIT)?.success().map(drop)
 }
 
-/// What the goals are about: haul serve against the best peer, which is the one that needs least
-/// processor time, and then against each of them; by client, the better round of each.
+/// Compares haul serve with the best peer, which is the one that needs least CPU, and then with
+/// each of them; by client, the better round of each.
 fn compare(rows: &[(&str, Row)]) {
     for client in ["s5cmd", "haul"] {
         let best = |who: &str| {

@@ -1,4 +1,4 @@
-//! Figures as a person reads them: one row per upload, then the best of each side.
+//! Prints the figures for people: one row per upload, then the best of each side.
 
 use std::time::Duration;
 
@@ -49,14 +49,14 @@ impl Row {
     }
 }
 
-/// The row with the least CPU of those of `who`: noise only ever adds.
+/// Returns the row of `who` with the least CPU: noise only ever adds.
 pub(crate) fn best<'a>(rows: &'a [Row], who: &str) -> Option<&'a Row> {
     rows.iter()
         .filter(|row| row.who == who)
         .min_by(|a, b| a.cpu_per_gib().total_cmp(&b.cpu_per_gib()))
 }
 
-/// The most memory that `who` took in any round.
+/// Returns the peak memory of `who` over all rounds.
 pub(crate) fn peak_mib(rows: &[Row], who: &str) -> f64 {
     rows.iter().filter(|row| row.who == who).map(Row::peak_mib).fold(0.0, f64::max)
 }

@@ -1,4 +1,4 @@
-//! `/health` and `/metrics`, on an address of their own: neither is for the clients of the
+//! `/health` and `/metrics`, on an address of their own, because neither is for clients of the
 //! endpoint.
 
 use std::convert::Infallible;
@@ -13,7 +13,7 @@ use crate::metrics::{self, Metrics};
 use crate::ops::endpoint::Endpoint;
 use crate::socket::connections::{Answer, Handler};
 
-/// The admin address.
+/// The service behind the admin address.
 pub(crate) struct Admin {
     pub(crate) endpoint: Endpoint,
     pub(crate) metrics: Arc<Metrics>,
@@ -38,7 +38,7 @@ impl Admin {
         }
     }
 
-    /// Healthy is: the store answers, and takes writes.
+    /// Reports healthy if the store responds and takes writes.
     async fn health(&self) -> Response<Body> {
         let answered = self.endpoint.on_store(haul_store::Store::list_buckets).await;
         let (status, said) = match answered {
@@ -52,7 +52,7 @@ impl Admin {
         text(status, "application/json", format!("{{\"status\":\"{said}\"}}\n"))
     }
 
-    /// The counts, and what is asked of the store in the instant.
+    /// Returns the counters, and gauges read from the store now.
     fn metrics(&self) -> String {
         let mut text = self.metrics.text();
         let help =
@@ -103,7 +103,7 @@ mod tests {
         (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
-    /// Reads go on after a failed sync, and whoever watches was told that all is well.
+    /// After a failed sync, reads still work, and health checks once reported that all is well.
     #[tokio::test]
     async fn a_store_that_takes_no_writes_is_not_healthy() {
         let dir = tempfile::tempdir().unwrap();
@@ -118,7 +118,7 @@ mod tests {
         let mut writer = store.begin_part(WriteOptions::default()).unwrap();
         writer.write(b"bytes").unwrap();
         let staged = writer.finish().unwrap();
-        // The sync of a folder that is not there fails as that of a broken disk does.
+        // Syncing a missing folder fails like the sync of a broken disk.
         std::fs::remove_dir_all(dir.path().join("data/000/000")).unwrap();
         store
             .put_object(&bucket, &"k".parse().unwrap(), staged, PutOptions::default())

@@ -1,5 +1,4 @@
-//! What can go wrong in starting a server. What goes wrong in a request is answered to its client
-//! instead.
+//! The errors of starting a server. Errors of a request go to its client instead.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,52 +6,52 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why a server did not start.
+/// The reason why a server did not start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The store cannot be opened; [`haul_store::Error::Locked`] when another process holds its
+    /// The store cannot be opened; [`haul_store::Error::Locked`] if another process holds its
     /// folder.
     #[error("cannot open the store")]
     Store(#[from] haul_store::Error),
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     #[error("cannot listen on {address}")]
     Listen {
-        /// The address asked for.
+        /// The requested address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// A file of keys in the folder is not what was written there.
+    /// A file of keys in the folder is not what the server wrote.
     #[error("{} is not readable as JSON at line {line}, column {column}", file.display())]
     Keys {
-        /// Which file.
+        /// The path of the file.
         file: PathBuf,
-        /// Where in it.
+        /// The line of the error, from 1.
         line: usize,
-        /// Where in the line.
+        /// The column of the error, from 1.
         column: usize,
     },
-    /// The key pairs cannot be given.
+    /// The additional key pairs are invalid.
     #[error(transparent)]
     Grants(#[from] GrantsError),
-    /// The certificate or its key cannot be used.
+    /// The certificate or its key is unusable.
     #[error("TLS: {what}")]
     Tls {
-        /// Why not.
+        /// The problem, in words.
         what: String,
     },
-    /// The system gave no random bytes for new keys.
+    /// The operating system returned no random bytes for new keys.
     #[error("no random bytes for new keys: {cause}")]
     Random {
-        /// What the system said.
+        /// The error of the operating system.
         cause: String,
     },
 }
 
 impl Error {
-    /// What a person can do about it, where that is not obvious.
+    /// Returns what a person can do about the error, where that is not obvious.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Store(error) => error.hint(),
@@ -64,43 +63,46 @@ impl Error {
         }
     }
 
-    /// Whether another process holds the folder: then [`running_endpoint`](crate::running_endpoint)
-    /// tells where it is.
+    /// Returns whether another process holds the folder: then
+    /// [`running_endpoint`](crate::running_endpoint) returns its address.
     pub fn is_locked(&self) -> bool {
         matches!(self, Self::Store(haul_store::Error::Locked { .. }))
     }
 }
 
-/// Why a keys file is not one. Nothing of the file is quoted, for it holds secrets.
+/// The reason why a keys file is invalid. Never quotes the file, which contains secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum GrantsError {
-    /// Not TOML, or not of this shape.
-    #[error("the keys file is not understood{}", line.map(|line| format!(" at line {line}")).unwrap_or_default())]
+    /// The file is not TOML, or not of the expected shape.
+    #[error(
+        "the keys file is not understood{}",
+        line.map(|line| format!(" at line {line}")).unwrap_or_default()
+    )]
     Shape {
-        /// The line, when it is known, counted from 1.
+        /// The line, if known, counted from 1.
         line: Option<usize>,
     },
-    /// A scope whose bucket cannot be one.
+    /// A scope names an invalid bucket.
     #[error("key {access_key_id}: {scope:?} is not BUCKET or BUCKET/PREFIX")]
     Scope {
-        /// Of which key.
+        /// The key with this scope.
         access_key_id: String,
-        /// The scope.
+        /// The invalid scope.
         scope: String,
     },
-    /// The owner's id, whose keys may everything whatever a file says.
+    /// The file names the owner's id, whose keys may do everything whatever a file says.
     #[error(
         "key {access_key_id} is the owner's own: it may everything, and belongs in no keys file"
     )]
     OwnersKey {
-        /// The owner's.
+        /// The owner's access key id.
         access_key_id: String,
     },
-    /// An empty id or secret, or an id that is there twice.
+    /// An id or secret is empty, or an id occurs twice.
     #[error("key {access_key_id:?} is empty or given twice")]
     Key {
-        /// Which key.
+        /// The affected access key id.
         access_key_id: String,
     },
 }

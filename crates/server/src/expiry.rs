@@ -1,5 +1,5 @@
-//! Unfinished uploads whose time has come are aborted: at start, now and then, and as soon as a
-//! bucket gets a lifecycle.
+//! Aborts unfinished uploads that are due: at start, at intervals, and as soon as a bucket gets a
+//! lifecycle.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use tokio::time::MissedTickBehavior;
 /// Aborts uploads until the server stops.
 pub(crate) struct Expiry {
     pub(crate) store: Store,
-    /// Whatever the lifecycle of their bucket says.
+    /// The maximum age, whatever the lifecycle of the bucket says.
     pub(crate) older_than: Option<Duration>,
     pub(crate) interval: Duration,
-    /// Asks for a look before the interval is over.
+    /// Requests a run before the interval is over.
     pub(crate) wanted: Arc<Notify>,
 }
 

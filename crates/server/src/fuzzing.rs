@@ -1,8 +1,7 @@
-//! What `fuzz/` and the tests feed with bytes that nobody wrote: everything here that reads what
-//! strangers send.
+//! Entry points for `fuzz/` and tests: everything in this crate that parses bytes of strangers.
 //!
-//! No part of the API. Each function says whether the input was taken. They are here because what
-//! they call is nobody else's business.
+//! Not part of the API; here because the parsers are private. Each function returns whether the
+//! input was accepted.
 
 use std::fmt::Debug;
 
@@ -28,7 +27,8 @@ use crate::options::Limits;
 use crate::request::query::Query;
 use crate::request::target::Domains;
 
-/// A request head: `METHOD URI`, then lines of headers. Whatever passes the gate keeps its rules.
+/// Parses a request head: `METHOD URI`, then lines of headers. Checks that everything that passes
+/// the gate keeps its rules.
 pub fn request_head(input: &[u8]) -> bool {
     let Some(mut parts) = head(input) else { return false };
     let domains = Domains::new(&["localhost".to_owned(), "s3.example".to_owned()]);
@@ -60,9 +60,10 @@ pub fn request_head(input: &[u8]) -> bool {
         attributes::write(&kept, &query, &mut shown);
         let mut plain = http::HeaderMap::new();
         attributes::write(&kept, &Query::parse(""), &mut plain);
-        // What is shown is taken again as the same, if a client copies an object by hand.
+        // Displayed attributes must parse to the same attributes, for clients that copy objects by
+        // hand.
         if let Ok(again) = attributes::read(&plain) {
-            // What is not ASCII leaves as RFC 2047, and may then be too long.
+            // Non-ASCII values leave as RFC 2047, and may then be too long.
             assert!(again.metadata.keys().eq(kept.metadata.keys()));
             assert_eq!(again.cache_control, kept.cache_control);
         }
@@ -70,8 +71,8 @@ pub fn request_head(input: &[u8]) -> bool {
     true
 }
 
-/// A mended request has every header that was sent but its signature, and no other without a
-/// signature in the query.
+/// Checks that a mended request has every header that was sent but its signature, and no other
+/// unless there is a signature in the query.
 fn check_mended(sent: &http::HeaderMap, parts: &Parts, query: &Query) {
     for (name, value) in
         sent.iter().filter(|(name, _)| *name != "authorization" && *name != "x-amz-copy-source")
@@ -95,9 +96,9 @@ fn check_mended(sent: &http::HeaderMap, parts: &Parts, query: &Query) {
     assert!(!parts.uri.path().contains('+') && !parts.headers.contains_key("authorization"));
 }
 
-/// Nothing passes with two signatures, or with a header of S3's that the one does not cover. `s3s`
-/// verifies what it finds first of `Signature` and `X-Amz-Signature` in the query, and
-/// `Authorization`.
+/// Checks that nothing passes with two signatures, or with an S3 header that the one does not
+/// cover. `s3s` verifies the first that it finds of `Signature` and `X-Amz-Signature` in the query,
+/// and `Authorization`.
 fn check_signature(parts: &Parts, query: &Query) {
     let times = |name: &str| query.pairs().iter().filter(|(given, _)| given == name).count();
     let authorization: Vec<_> = parts.headers.get_all("authorization").iter().collect();
@@ -131,8 +132,8 @@ fn head(input: &[u8]) -> Option<Parts> {
     Some(request.body(()).ok()?.into_parts().0)
 }
 
-/// An aws-chunked body. The first byte says of which kind, the second in which pieces it arrives:
-/// what is passed on is the same in any pieces.
+/// Reframes an aws-chunked body. The first byte selects the kind, the second the piece size: the
+/// output must not depend on the pieces.
 pub fn aws_chunked(input: &[u8]) -> bool {
     let [kind, step, body @ ..] = input else { return false };
     let chunks = if kind % 2 == 0 { Chunks::Unsigned } else { Chunks::Signed { limit_bytes: 64 } };
@@ -146,7 +147,7 @@ pub fn aws_chunked(input: &[u8]) -> bool {
                 assert_eq!(whole, pieces);
             }
         }
-        // Cut elsewhere, but the same bytes: put together again, they are.
+        // Cut elsewhere, but with the same bytes once joined.
         Chunks::Unsigned if whole_end.is_ok() => {
             let (again, end) = reframed(chunks, &pieces, 1);
             assert!(end.is_ok(), "what is passed on is well-formed");
@@ -173,7 +174,7 @@ fn reframed(chunks: Chunks, body: &[u8], step: usize) -> (Vec<u8>, Result<(), Ba
     (passed, Ok(()))
 }
 
-/// The bytes inside chunks that this server made itself, and what stands behind the last one.
+/// Returns the bytes inside chunks that this server created, and the rest after the last one.
 fn payload(mut body: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let mut data = Vec::new();
     while let Some(end) = body.windows(2).position(|bytes| bytes == b"\r\n") {
@@ -191,7 +192,7 @@ fn payload(mut body: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (data, Vec::new())
 }
 
-/// A file of keys. What is refused says nothing of what is in it.
+/// Parses a keys file. Errors must not quote it.
 pub fn keys_file(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
     let Ok(grants) = Grant::parse_file(text) else { return false };
@@ -212,9 +213,9 @@ pub fn keys_file(input: &[u8]) -> bool {
     !grants.is_empty()
 }
 
-/// A document: the lifecycle or CORS of a bucket, tags, a batch of deletes, the list of a Complete.
-/// This crate rewrites the XML, `s3s` reads it, and this crate reads what it says; what is kept is
-/// shown as what would be kept again.
+/// Parses a document: lifecycle or CORS of a bucket, tags, a batch of deletes, the list of a
+/// Complete. This crate rewrites the XML, `s3s` reads it, and this crate interprets it; the kept
+/// form must parse to the same value.
 pub fn documents(input: &[u8]) -> bool {
     let lifecycle = xml::<BucketLifecycleConfiguration>(input)
         .is_some_and(|document| is_stable(document.rules, lifecycle::read_rule, lifecycle::shown));
@@ -236,7 +237,7 @@ pub fn documents(input: &[u8]) -> bool {
     lifecycle || cors || tags || deleted || list
 }
 
-/// As the server reads a document: rewritten first, which makes no difference the second time.
+/// Parses a document like the server: rewritten first, which must not change it the second time.
 fn xml<T: for<'xml> Deserialize<'xml>>(input: &[u8]) -> Option<T> {
     let rewritten = document::rewrite(input).ok()?;
     assert_eq!(document::rewrite(&rewritten).ok().as_deref(), Some(&*rewritten));

@@ -1,12 +1,12 @@
-//! The S3 protocol over `haul-store`: authentication, routing, limits, the words of S3.
+//! The S3 protocol over `haul-store`: authentication, routing, limits, S3's errors.
 //!
-//! [`start`] gives a [`RunningServer`] on a socket of its own; `haul serve`, `local://` and the
-//! tests are its users. The protocol's parsing and signatures are `s3s`'s, guarded where it needs
-//! guarding; the bytes and their safety are `haul-store`'s. This crate touches no file.
+//! [`start`] returns a [`RunningServer`] on a socket of its own; `haul serve`, `local://` and the
+//! tests use it. `s3s` parses the protocol and verifies signatures, guarded where it needs
+//! guarding; `haul-store` keeps the bytes. This crate touches no file.
 //!
-//! A request's way: [`socket`] → [`front`] → `s3s`, which asks [`auth`] → [`service`] → [`ops`],
-//! with the [`body`] of an object or part read on the way → `haul-store`; the answer passes
-//! [`front`] again, and [`answer`] when it is a refusal.
+//! The path of a request: [`socket`] → [`front`] → `s3s`, which asks [`auth`] → [`service`] →
+//! [`ops`], which reads the [`body`] of an object or part → `haul-store`; the response passes
+//! [`front`] again, and [`answer`] if it is a refusal.
 
 mod admin;
 mod answer;

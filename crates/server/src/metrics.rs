@@ -1,19 +1,18 @@
-//! Counts of what the server does, in the text form that Prometheus reads.
+//! Counters of the server, in the text format of Prometheus.
 //!
-//! A fixed set of counters and no registry: everything that is counted is a field here. Labels are
-//! the method and the status, never a bucket or key: those are private, and there is no end of
-//! them.
+//! A fixed set of counters and no registry: every counter is a field here. Labels are the method
+//! and the status, never a bucket or key: those are private and unbounded.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "other"];
-/// Upper bounds of the durations, in milliseconds.
+/// The upper bounds of the duration histogram, in milliseconds.
 const BUCKETS_MS: [u64; 8] = [1, 5, 25, 100, 500, 2_500, 10_000, 60_000];
 const CLASSES: usize = 5;
 
-/// Everything that is counted.
+/// All counters of the server.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     requests: [[AtomicU64; CLASSES]; METHODS.len()],
@@ -25,7 +24,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Counts one answered request.
+    /// Counts a response.
     pub(crate) fn answered(&self, method: &str, status: u16, elapsed: Duration) {
         let method = METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len() - 1);
         let class = usize::from(status / 100).clamp(1, CLASSES) - 1;
@@ -36,7 +35,7 @@ impl Metrics {
             .fetch_add(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// The text.
+    /// Returns all counters as text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::with_capacity(4096);
         head(
@@ -95,13 +94,13 @@ impl Metrics {
     }
 }
 
-/// One number that only grows.
+/// Writes a counter, which only grows.
 pub(crate) fn counter(text: &mut String, name: &str, help: &str, value: u64) {
     head(text, name, "counter", help);
     line(text, format_args!("{name} {value}"));
 }
 
-/// One number that goes up and down.
+/// Writes a gauge, which grows and shrinks.
 pub(crate) fn gauge(text: &mut String, name: &str, help: &str, value: i64) {
     head(text, name, "gauge", help);
     line(text, format_args!("{name} {value}"));

@@ -1,8 +1,8 @@
-//! What a server is started with: address, folder, region, and every limit by its name.
+//! The options of a server: address, folder, region, and all limits by name.
 //!
-//! Everything that can grow has its limit here, with its unit in the name, so that one page answers
-//! "how much can a stranger make this process hold?". Values only: enforcing stands where the thing
-//! grows.
+//! Everything that can grow has its limit here, with the unit in its name, so that one page answers
+//! "how much can a stranger make this process hold?". Values only: each limit is enforced where the
+//! thing grows.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -14,45 +14,44 @@ use haul_store::BLOCK_BYTES;
 use crate::auth::grants::Grant;
 use crate::auth::keys::Secret;
 
-/// The port of `haul serve` when none is given.
+/// The default port of `haul serve`.
 pub const DEFAULT_PORT: u16 = 8014;
 
-/// How to start a server; see [`start`](crate::start).
+/// Options for starting a server; see [`start`](crate::start).
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// Where to listen. Port 0 lets the system choose; the default is 127.0.0.1:8014.
+    /// The address to listen on. Port 0 lets the system choose; the default is 127.0.0.1:8014.
     pub listen: SocketAddr,
-    /// The folder of the store: data, keys and the address file. One process at a time.
+    /// The folder of the store: data, keys and the address file. Used by one process at a time.
     pub data_dir: PathBuf,
-    /// The region that buckets say they are in. Signatures for any region are accepted, as clients
-    /// of self-hosted stores rarely set one.
+    /// The region that buckets report. Signatures for any region are accepted, because clients of
+    /// self-hosted stores rarely set one.
     pub region: String,
-    /// Domains before which a bucket may stand in the host name, beside the path:
-    /// `bucket.localhost`. A domain that is not a name of this machine for its clients does no good
-    /// here.
+    /// The domains before which a bucket may appear in the host name, in addition to path style:
+    /// `bucket.localhost`. Clients must resolve the domain to this machine.
     pub domains: Vec<String>,
-    /// What a write into a bucket that does not exist does.
+    /// The effect of a write into a missing bucket.
     pub auto_create_buckets: AutoCreateBuckets,
-    /// Whether the volume that [`data_dir`](Self::data_dir) lies on is encrypted. The server does
-    /// not look and encrypts nothing itself: it takes `x-amz-server-side-encryption: AES256` then,
-    /// and says so of every object.
+    /// Whether the volume of [`data_dir`](Self::data_dir) is encrypted. The server does not check
+    /// and encrypts nothing itself: if set, it accepts `x-amz-server-side-encryption: AES256`, and
+    /// returns it for every object.
     pub volume_is_encrypted: bool,
-    /// Unfinished uploads older than this are aborted, in every bucket and whatever its lifecycle
-    /// says. `None`: kept until somebody aborts them or a lifecycle rule does.
+    /// The age at which unfinished uploads are aborted, in every bucket and whatever its lifecycle
+    /// says. `None`: kept until a client or a lifecycle rule aborts them.
     pub expire_uploads: Option<Duration>,
-    /// How often uploads are looked through for those whose time has come; every minute. A new
-    /// lifecycle is looked at at once.
+    /// The interval between searches for uploads that are due; by default a minute. A new lifecycle
+    /// triggers one at once.
     pub expiry_interval: Duration,
-    /// Key pairs beside the owner's, which are made by the server itself.
+    /// Key pairs in addition to the owner's, which the server generates.
     pub grants: Vec<Grant>,
-    /// Buckets whose objects anybody may read without a signature. Listing them still needs one.
+    /// Buckets whose objects can be read without a signature. Listing them still needs one.
     pub public_read_buckets: Vec<Bucket>,
-    /// A certificate and key to serve `https` with; without, `http`.
+    /// The certificate and key for `https`; without them, `http`.
     pub tls: Option<TlsPem>,
-    /// Where `/health` and `/metrics` are answered, in plain `http` and to anybody who can connect.
-    /// `None`: nowhere.
+    /// The address of `/health` and `/metrics`, in plain `http` and open to every client that can
+    /// connect. `None`: disabled.
     pub admin_listen: Option<SocketAddr>,
-    /// The bounds on memory, connections and patience.
+    /// The limits on memory, connections and time.
     pub limits: Limits,
 }
 
@@ -85,50 +84,51 @@ pub struct TlsPem {
     pub private_key: Secret,
 }
 
-/// Whether the first write into a missing bucket makes it.
+/// Whether the first write into a missing bucket creates it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AutoCreateBuckets {
-    /// `NoSuchBucket`, as AWS answers. For `haul serve`.
+    /// Respond with `NoSuchBucket`, like AWS. The default of `haul serve`.
     Never,
-    /// The bucket is made. For `local://`, where nobody wants to make one first.
+    /// Create the bucket. The default of `local://`, where an extra step would only be in the way.
     OnFirstWrite,
 }
 
-/// Bounds on what clients can make the server hold or wait for.
+/// Limits on what clients can make the server hold or wait for.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections served at once; more wait in the listen queue of the system.
+    /// The maximum number of connections served at once; more wait in the listen queue of the
+    /// system.
     pub connections: usize,
-    /// Bytes of request line and headers together; more is answered 400
+    /// The maximum bytes of request line and headers together; more is answered 400
     /// `RequestHeaderSectionTooLarge`.
     pub header_bytes: usize,
-    /// Bytes of an XML document in a request (a Complete of 10,000 parts with SHA-256 needs about 3
-    /// MiB).
+    /// The maximum bytes of an XML document in a request (a Complete of 10,000 parts with SHA-256
+    /// needs about 3 MiB).
     pub xml_bytes: usize,
-    /// Bytes of one signed aws-chunked chunk, which has to be held whole until its signature is
-    /// checked. SDKs send 64 or 128 KiB.
+    /// The maximum bytes of one signed aws-chunked chunk, which has to be held whole until its
+    /// signature is checked. SDKs send 64 or 128 KiB.
     pub signed_chunk_bytes: usize,
-    /// Bytes of bodies held in memory by all requests together: 5/12 for blocks on their way to the
-    /// disk, a third for what is held whole (documents, signed chunks), a quarter for objects on
-    /// their way out, and in each at least what one request needs. Room is taken for bytes that are
-    /// there, and no key pair gets all of it. Not counted are 32 KiB that each request may hold
-    /// besides, what the system and a connection buffer (up to three times 64 KiB each), and up to
-    /// 24 MiB that wait to be hashed together.
+    /// The maximum bytes of bodies in memory for all requests together: 5/12 for blocks on their
+    /// way to the disk, a third for bytes held whole (documents, signed chunks), a quarter for
+    /// objects on their way out, and in each at least what one request needs. Memory is reserved
+    /// for bytes that have arrived, and no key pair gets all of it. Not counted are 32 KiB that
+    /// each request may hold besides, the buffers of the system and of a connection (up to three
+    /// times 64 KiB each), and up to 24 MiB that wait to be hashed together.
     pub in_flight_bytes: usize,
-    /// How long a client may take to send its headers, or to start the next request on a kept
+    /// The maximum time for a client to send its headers, or to start the next request on a kept
     /// connection.
     pub header_timeout: Duration,
-    /// How long a sender may keep us waiting before
-    /// [`slow_sender_bytes_per_second`](Self::slow_sender_bytes_per_second) counts, and how long a
+    /// The time that a sender may make us wait before
+    /// [`slow_sender_bytes_per_second`](Self::slow_sender_bytes_per_second) applies, and that a
     /// receiver may make no progress.
     pub stall_timeout: Duration,
-    /// The rate that a sender owes on the average of the time that we wait for it, after
+    /// The minimum average rate of a sender, over the time that we wait for it and after
     /// [`stall_timeout`](Self::stall_timeout); below it the request ends with 400 `RequestTimeout`.
     pub slow_sender_bytes_per_second: u64,
-    /// Bytes of a refused body that are read and thrown away so that the client sees the answer and
-    /// not a reset.
+    /// The maximum bytes of a refused body to read and discard, so that the client sees the
+    /// response and not a reset.
     pub drain_bytes: u64,
-    /// How long stopping waits for requests in flight before it cuts them off.
+    /// The time that stopping waits for requests in flight before it cuts them off.
     pub stop_grace: Duration,
 }
 
@@ -149,7 +149,7 @@ impl Default for Limits {
     }
 }
 
-/// How [`Limits::in_flight_bytes`] is divided. Each kind comes free in another way, so they do not
+/// The division of [`Limits::in_flight_bytes`]. Each kind is freed in another way, so they do not
 /// wait for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shares {
@@ -158,16 +158,16 @@ pub(crate) struct Shares {
     pub(crate) sends_bytes: usize,
 }
 
-/// Files that are open beside those of connections: standard streams, sockets that listen, the
-/// metadata, the lock, what the runtime needs, a folder that is being synced, connections of the
-/// admin address.
+/// The number of files that are open besides those of connections: standard streams, listening
+/// sockets, the metadata, the lock, the runtime, a folder being synced, connections of the admin
+/// address.
 const FILES_BESIDE_CONNECTIONS: u64 = 48;
 /// A connection is one file itself, and a copy on it reads one and writes another.
 const FILES_PER_CONNECTION: u64 = 3;
 
 impl Limits {
-    /// Lowers [`connections`](Self::connections) to what so many open files are enough for, so that
-    /// a connection can always be accepted and its request be served.
+    /// Lowers [`connections`](Self::connections) to a number for which `files` open files suffice,
+    /// so that every accepted connection can be served.
     pub fn fit_open_files(&mut self, files: u64) {
         let enough_for = files.saturating_sub(FILES_BESIDE_CONNECTIONS) / FILES_PER_CONNECTION;
         let enough_for = usize::try_from(enough_for).unwrap_or(usize::MAX).max(1);

@@ -1,9 +1,9 @@
-//! Starting and stopping: the store's folder, the keys, the socket, and the file that tells other
-//! processes where.
+//! Starts and stops a server: the store's folder, the keys, the socket, and the file with the
+//! address for other processes.
 //!
-//! The lock of the folder decides who serves it. The file with address and keys is removed when the
-//! lock has been taken and written once the socket listens; it names its process, so one that a
-//! killed server left is not believed.
+//! The lock of the folder decides which process serves it. The file with address and keys is
+//! removed after the lock is taken and written once the socket listens; it contains the process id,
+//! so the file of a killed server is recognised as stale.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -42,37 +42,39 @@ use crate::socket::tls::Transport;
 
 const KEYS_FILE: &str = "keys.json";
 const ENDPOINT_FILE: &str = "endpoint.json";
-/// The store's: the process that holds it wrote its id there, where the system lets others read it.
+/// The lock file of the store: the process that holds it wrote its id there, where the system lets
+/// others read it.
 const LOCK_FILE: &str = "lock";
 
-/// Connections of the admin address served at once.
+/// The maximum number of connections of the admin address served at once.
 const ADMIN_CONNECTIONS_MAX: usize = 16;
 
-/// How long a server may take to let a knock in; it is on this machine.
+/// The maximum time to connect to a server on this machine.
 const KNOCK_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long stopping waits for the folder to be let go: so many looks, so far apart.
+/// The maximum number of checks, with a pause after each, while stopping waits for the folder to be
+/// released.
 const LOCK_LOOKS: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// Where a running server is, as it says in its folder.
+/// The content of a running server's address file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EndpointFile {
-    /// `http` or `https`.
+    /// The URL scheme, `http` or `https`.
     pub scheme: String,
-    /// The address it listens on.
+    /// The address that it listens on.
     pub address: SocketAddr,
-    /// The process that runs it.
+    /// The process id of the server.
     pub pid: u32,
-    /// The region it says it is in.
+    /// The region that it reports.
     pub region: String,
-    /// The owner's keys.
+    /// The access keys of the owner.
     #[serde(flatten)]
     pub credentials: Credentials,
 }
 
 impl EndpointFile {
-    /// `http://ADDRESS` (with TLS `https://`), reachable from this machine.
+    /// Returns `http://ADDRESS` (with TLS `https://`), reachable from this machine.
     pub fn endpoint(&self) -> String {
         endpoint_url(&self.scheme, self.address)
     }
@@ -97,7 +99,7 @@ pub struct RunningServer {
 /// Opens the folder, listens, and serves in tasks of the current runtime.
 ///
 /// # Errors
-/// [`Error::Store`] (with [`haul_store::Error::Locked`] when another process holds the folder),
+/// [`Error::Store`] (with [`haul_store::Error::Locked`] if another process holds the folder),
 /// [`Error::Listen`], [`Error::Keys`], [`Error::Grants`], [`Error::Tls`], [`Error::Random`].
 pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
     let transport = Transport::new(options.tls.as_ref())?;
@@ -168,7 +170,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
     ];
     let admin_address = admin.as_ref().map(|(_, address)| *address);
     if let Some((listener, _)) = admin {
-        // Counts of its own: looking at the counts should not change them.
+        // Separate counters: reading the metrics should not change them.
         let metrics_of_admin = Arc::new(Metrics::default());
         let connections = options.limits.connections.min(ADMIN_CONNECTIONS_MAX);
         let limits = Limits { connections, ..options.limits };
@@ -192,34 +194,34 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, Error> {
 }
 
 impl RunningServer {
-    /// Where it listens, with the port that the system chose if it was asked to.
+    /// Returns the address that it listens on, with the actual port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// `http://ADDRESS` (with TLS `https://`), reachable from this machine also when it listens on
-    /// all interfaces.
+    /// Returns `http://ADDRESS` (with TLS `https://`), reachable from this machine even if it
+    /// listens on all interfaces.
     pub fn endpoint(&self) -> String {
         endpoint_url(&self.scheme, self.address)
     }
 
-    /// Where `/health` and `/metrics` are, if they were asked for.
+    /// Returns the address of `/health` and `/metrics`, if enabled.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
     }
 
-    /// The owner's keys.
+    /// Returns the owner's keys.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
     }
 
-    /// Where the owner's keys are kept.
+    /// Returns the path of the file with the owner's keys.
     pub fn keys_file(&self) -> PathBuf {
         self.data_dir.join(KEYS_FILE)
     }
 
-    /// Takes these key pairs in the place of those that [`ServerOptions::grants`] or the last call
-    /// gave. Requests under way end as they began. The owner's keys stay.
+    /// Replaces the key pairs of [`ServerOptions::grants`] or of the last call. Requests in flight
+    /// keep their permissions. The owner's keys stay.
     ///
     /// # Errors
     /// [`GrantsError::OwnersKey`]; the key pairs stay as they were.
@@ -230,10 +232,10 @@ impl RunningServer {
         Ok(())
     }
 
-    /// Stops accepting, waits for requests in flight (up to the grace time of the limits), and lets
-    /// the folder go.
+    /// Stops accepting, waits for requests in flight (up to the grace time of the limits), and
+    /// releases the folder.
     pub async fn stop(self) {
-        // Before the lock is let go: the next holder writes its own.
+        // Before releasing the lock: the next holder writes its own file.
         let dir = self.data_dir.clone();
         if let Err(error) = blocking(move || Ok(side_file::remove(&dir, ENDPOINT_FILE)?)).await {
             tracing::warn!(%error, "cannot remove the address file");
@@ -244,8 +246,8 @@ impl RunningServer {
                 tracing::error!(%error, "a task of the server failed");
             }
         }
-        // A write that was cut off may still be on its way out of the store; whoever waits for us
-        // wants the folder.
+        // An interrupted write may still be on its way out of the store, and the caller of `stop`
+        // expects the folder to be free.
         for _ in 0..LOCK_LOOKS {
             let dir = self.data_dir.clone();
             if !matches!(blocking(move || Ok(side_file::is_in_use(&dir)?)).await, Ok(true)) {
@@ -257,19 +259,19 @@ impl RunningServer {
     }
 }
 
-/// The server that holds a folder, if one does.
+/// Returns the server that holds a folder, if there is one.
 ///
-/// `None` also while that server is still starting: whoever could not open the folder may ask again
-/// a moment later. Blocks, for a second at most.
+/// `None` also while that server is still starting: a caller that could not open the folder may
+/// retry a moment later. Blocks for a second at most.
 ///
 /// # Errors
-/// [`Error::Store`] when the folder cannot be read, [`Error::Keys`] when the file is not what a
-/// server writes.
+/// [`Error::Store`] if the folder cannot be read, [`Error::Keys`] if the file is not one that a
+/// server wrote.
 pub fn running_endpoint(data_dir: impl AsRef<Path>) -> Result<Option<EndpointFile>, Error> {
     let dir = data_dir.as_ref();
     let Some(file) = read_json::<EndpointFile>(dir, ENDPOINT_FILE)? else { return Ok(None) };
-    // Knock first: asking for the lock takes it for an instant, and would be in the way of a server
-    // that is starting.
+    // Connect first: testing the lock takes it for an instant, and would disturb a server that is
+    // starting.
     if TcpStream::connect_timeout(&reachable(file.address), KNOCK_PATIENCE).is_err()
         || !side_file::is_in_use(dir)?
     {
@@ -289,7 +291,7 @@ async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> 
 
 fn open(dir: &Path) -> Result<(Store, Credentials), Error> {
     let store = Store::open(dir, StoreOptions::default())?;
-    // What a killed server left is not true any more.
+    // The file of a killed server is stale.
     side_file::remove(dir, ENDPOINT_FILE)?;
     let credentials = match read_json(dir, KEYS_FILE)? {
         Some(credentials) => credentials,
@@ -302,17 +304,17 @@ fn open(dir: &Path) -> Result<(Store, Credentials), Error> {
     Ok((store, credentials))
 }
 
-/// The service that verifies signatures, and the operations behind it.
+/// Creates the service that verifies signatures, and the operations behind it.
 fn s3_services(endpoint: Endpoint, options: &ServerOptions) -> (S3Service, Operations) {
     let mut config = S3Config::default();
-    // A document is written again before s3s reads it, and may have become longer.
+    // A document is rewritten before s3s reads it, and may be longer then.
     config.xml_max_body_size = options.limits.xml_bytes * 8;
     let config = Arc::new(StaticConfigProvider::new(Arc::new(config)));
     let keys = endpoint.keys.clone();
     let mut builder = S3ServiceBuilder::new(Service(endpoint));
     builder.set_config(Arc::clone(&config) as _);
     builder.set_host(Domains::new(&options.domains));
-    // Asked for no secret here: s3s decides about access only where it could have verified.
+    // s3s never asks for a secret here, but decides about access only if it could have verified.
     builder.set_auth(keys.clone());
     builder.set_access(keys.clone());
     let operations = Operations(builder.build());
@@ -329,7 +331,7 @@ fn endpoint_url(scheme: &str, address: SocketAddr) -> String {
     format!("{scheme}://{}", reachable(address))
 }
 
-/// An address that this machine can connect to, of one that may mean all interfaces.
+/// Returns an address that this machine can connect to, if the given one means all interfaces.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
@@ -345,7 +347,7 @@ fn read_json<T: serde::de::DeserializeOwned>(
     name: &'static str,
 ) -> Result<Option<T>, Error> {
     let Some(bytes) = side_file::read(dir, name)? else { return Ok(None) };
-    // The error of serde_json may quote what it read: only the place in the file is passed on.
+    // The error of serde_json may quote the file, so pass on only the position.
     let parsed = serde_json::from_slice(&bytes);
     parsed.map(Some).map_err(|error| Error::Keys {
         file: dir.join(name),

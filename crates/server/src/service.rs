@@ -1,6 +1,7 @@
-//! Which operations there are: `s3s`'s trait, each method handed to [`Endpoint`].
+//! The list of operations: `s3s`'s trait, with each method passed to [`Endpoint`].
 //!
-//! A table in the form of code: it decides nothing. What is not in it answers `NotImplemented`.
+//! A table in the form of code: it decides nothing. Operations that are missing here are answered
+//! `NotImplemented`.
 
 use async_trait::async_trait;
 use s3s::dto::*;
@@ -458,7 +459,7 @@ impl S3 for Service {
         Ok(self.0.without_lock(&input.bucket, &input.key, input.version_id.as_deref()).await?)
     }
 
-    // There is none to delete, which AWS answers as if there had been one.
+    // There is none to delete, which AWS answers with success.
 
     async fn delete_bucket_encryption(
         &self,

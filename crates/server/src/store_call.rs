@@ -1,9 +1,9 @@
-//! Calls of the store. The store blocks, so each call runs on a thread that may block.
+//! Calls the store. The store blocks, so each call runs on a blocking thread.
 
 use crate::answer::refusal::Refusal;
 
-/// Runs `work` on a blocking thread. Errors of the store become refusals here, where the request's
-/// span is, so that the log entry of a failure carries the request id.
+/// Runs `work` on a blocking thread. Errors of the store become refusals here, inside the request's
+/// span, so that the log entry of a failure has the request id.
 pub(crate) async fn store_call<T: Send + 'static>(
     work: impl FnOnce() -> haul_store::Result<T> + Send + 'static,
 ) -> Result<T, Refusal> {

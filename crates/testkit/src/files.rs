@@ -1,7 +1,7 @@
-//! Files for tests: random bytes made faster than a disk takes them, and their SHA-256.
+//! Files for tests: random bytes, generated faster than a disk takes them, and their SHA-256.
 //!
-//! Random, because stores and file systems must not get away with compressing or deduplicating;
-//! from a seed, because a failing test must be repeatable.
+//! Random, so that stores and file systems cannot compress or deduplicate; from a seed, so that a
+//! failing test is repeatable.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -20,7 +20,7 @@ const SLICE_BYTES: usize = 1024 * 1024;
 /// Writes `length_bytes` random bytes to `path` and returns their SHA-256 in hex.
 ///
 /// # Errors
-/// When the file cannot be created or written.
+/// The file cannot be created or written.
 pub fn write_random(path: &Path, length_bytes: u64, seed: u64) -> Result<String> {
     let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
     let mut file = BufWriter::with_capacity(SLICE_BYTES, file);
@@ -38,10 +38,10 @@ pub fn write_random(path: &Path, length_bytes: u64, seed: u64) -> Result<String>
     Ok(hex::encode(hash.finalize()))
 }
 
-/// The SHA-256 of a file, in hex.
+/// Returns the SHA-256 of a file, in hex.
 ///
 /// # Errors
-/// When the file cannot be opened or read.
+/// The file cannot be opened or read.
 pub fn sha256(path: &Path) -> Result<String> {
     let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
     sha256_of(file).with_context(|| format!("read {}", path.display()))
@@ -58,11 +58,11 @@ fn sha256_of(mut bytes: impl Read) -> io::Result<String> {
     }
 }
 
-/// A random name of `bytes` bytes in hex, from the system: for keys and secrets of servers that
-/// live for one run.
+/// Returns a random name of `bytes` bytes in hex, from the system: for keys and secrets of servers
+/// that live for one run.
 ///
 /// # Errors
-/// When the system has no random source.
+/// The system has no random source.
 pub fn random_hex(bytes: usize) -> Result<String> {
     let mut random = vec![0; bytes];
     File::open("/dev/urandom")

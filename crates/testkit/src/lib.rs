@@ -1,13 +1,12 @@
-//! For our tests only: real servers, a chaos proxy, files, a Python with the usual S3 clients,
-//! measured processes.
+//! Tools for our tests only: real servers, a chaos proxy, files, a Python with the usual S3
+//! clients, measured processes.
 //!
-//! Nothing here is part of the product and nothing of the product is known here: `haul` is a binary
-//! whose path the caller gives. What a test asserts stays in the test; this crate only makes the
-//! world it runs in.
+//! Nothing here is part of the product, and this crate knows nothing of the product: `haul` is a
+//! binary whose path the caller passes. The assertions stay in the tests; this crate only creates
+//! their environment.
 //!
-//! Servers that are slow to start are started once by `cargo xtask test` and found through
-//! environment variables ([`Store::shared`]); a test that does not find them fails and says so, it
-//! never skips.
+//! `cargo xtask test` starts slow servers once, and tests find them through environment variables
+//! ([`Store::shared`]); a test without its server fails with a message, and never skips.
 
 pub mod files;
 pub mod network;

@@ -3,8 +3,8 @@
 //!
 //! The figures come from `/proc`: the child is waited for without being reaped, so that its final
 //! CPU times can still be read, and its peak memory (`VmHWM`, a high-water mark) is sampled while
-//! it runs. That misses what happens in the last few milliseconds of a process, and counts no
-//! grandchildren: give it the real binary, not a wrapper script.
+//! it runs. That misses the last few milliseconds of a process, and counts no grandchildren: run
+//! the real binary, not a wrapper script.
 
 use std::fs;
 use std::io::Read;
@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 pub use rustix::process::Signal;
 use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, waitid};
 
-/// `USER_HZ`: the unit of the times in `/proc/PID/stat`, 100 on every Linux that user space sees.
+/// `USER_HZ`: the unit of the times in `/proc/PID/stat`, 100 on every Linux as user space sees it.
 const TICKS_PER_SECOND: f64 = 100.0;
 const SAMPLE_PERIOD: Duration = Duration::from_millis(5);
 
@@ -33,39 +33,39 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// User and system time together.
+    /// Returns user and system time together.
     #[must_use]
     pub fn cpu_seconds(&self) -> f64 {
         self.user_seconds + self.system_seconds
     }
 }
 
-/// What a finished command left.
+/// The result of a finished command.
 #[derive(Debug)]
 pub struct Finished {
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// What it printed.
+    /// The standard output.
     pub stdout: String,
-    /// What it complained.
+    /// The standard error.
     pub stderr: String,
-    /// From start to end.
+    /// The wall time from start to end.
     pub wall: Duration,
-    /// What it used.
+    /// The CPU time and memory used.
     pub usage: Usage,
 }
 
 impl Finished {
-    /// The exit code, or `None` if a signal ended it.
+    /// Returns the exit code, or `None` if a signal ended it.
     #[must_use]
     pub fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
-    /// Itself if the command ended with 0, otherwise an error with all that it said.
+    /// Returns itself if the command ended with 0, otherwise an error with its output.
     ///
     /// # Errors
-    /// When the exit code is not 0.
+    /// The exit code is not 0.
     pub fn success(self) -> Result<Self> {
         if self.status.success() {
             return Ok(self);
@@ -74,7 +74,7 @@ impl Finished {
     }
 }
 
-/// A command that has been started, with its output being collected.
+/// A started command whose output is being collected.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -87,8 +87,8 @@ pub struct Running {
 /// Starts `command` and waits for its end.
 ///
 /// # Errors
-/// When it cannot be started, or has not ended after `limit`; then it is killed, and the error has
-/// what it said.
+/// It cannot be started, or has not ended after `limit`; then it is killed, and the error has its
+/// output.
 pub fn run(command: &mut Command, limit: Duration) -> Result<Finished> {
     Running::start(command)?.finish(limit)
 }
@@ -97,15 +97,15 @@ impl Running {
     /// Starts `command` with no standard input and both outputs collected.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// It cannot be started.
     pub fn start(command: &mut Command) -> Result<Self> {
         Self::start_with_input(command, Stdio::null())
     }
 
-    /// The same with this as its standard input.
+    /// Starts `command` with this standard input.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// It cannot be started.
     pub fn start_with_input(command: &mut Command, input: Stdio) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -115,7 +115,7 @@ impl Running {
         Ok(Self { child, name, started: Instant::now(), stdout, stderr })
     }
 
-    /// The process id.
+    /// Returns the process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
@@ -124,16 +124,15 @@ impl Running {
     /// Sends a signal, for example [`Signal::INT`] as Ctrl-C does.
     ///
     /// # Errors
-    /// When the process is gone.
+    /// The process is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         send(self.child.id(), signal).with_context(|| format!("signal {}", self.name))
     }
 
-    /// Sends a signal again and again until it has ended, as a person presses Ctrl-C who is in a
-    /// hurry.
+    /// Repeats a signal until the process has ended, like an impatient person who presses Ctrl-C.
     ///
     /// # Errors
-    /// When it has not ended after `limit`, counted from the start; then it is killed.
+    /// It has not ended after `limit`, counted from the start; then it is killed.
     pub fn signal_until_it_ends(self, signal: Signal, limit: Duration) -> Result<Finished> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         while self.started.elapsed() < limit
@@ -145,10 +144,10 @@ impl Running {
         self.finish(limit)
     }
 
-    /// Kills it as `kill -9` does and waits for that.
+    /// Kills the process as `kill -9` does and waits for its end.
     ///
     /// # Errors
-    /// When it had ended by itself: then nothing was killed.
+    /// It had ended by itself: then nothing was killed.
     pub fn kill(self, limit: Duration) -> Result<Finished> {
         self.signal(Signal::KILL)?;
         let name = self.name.clone();
@@ -167,7 +166,7 @@ impl Running {
     /// Waits for the end.
     ///
     /// # Errors
-    /// When it has not ended after `limit`, counted from the start; then it is killed.
+    /// It has not ended after `limit`, counted from the start; then it is killed.
     pub fn finish(mut self, limit: Duration) -> Result<Finished> {
         let id = self.child.id();
         let mut peak_memory_bytes = 0;
@@ -201,10 +200,10 @@ impl Running {
     }
 }
 
-/// What a running process has used so far.
+/// Returns what a running process has used so far.
 ///
 /// # Errors
-/// When there is no such process.
+/// There is no such process.
 pub fn usage_of(id: u32) -> Result<Usage> {
     let (user_seconds, system_seconds) = cpu_times(id)?;
     Ok(Usage { user_seconds, system_seconds, peak_memory_bytes: peak_memory(id)? })
@@ -213,7 +212,7 @@ pub fn usage_of(id: u32) -> Result<Usage> {
 /// Sends a signal to the process with this id.
 ///
 /// # Errors
-/// When it is gone.
+/// The process is gone.
 pub fn send(id: u32, signal: Signal) -> Result<()> {
     kill_process(pid(id)?, signal).context("send a signal")
 }
@@ -228,7 +227,7 @@ fn pid(id: u32) -> Result<Pid> {
 fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut said = Vec::new();
-        // What was read before an error is worth more than the error.
+        // Keep the output before an error: it is worth more than the error.
         let _ = pipe.read_to_end(&mut said);
         String::from_utf8_lossy(&said).into_owned()
     })
@@ -236,7 +235,7 @@ fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
 
 fn cpu_times(id: u32) -> Result<(f64, f64)> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).context("read /proc/PID/stat")?;
-    // The second field is the command in parentheses and may itself hold blanks and parentheses.
+    // The second field is the command in parentheses and may itself contain blanks and parentheses.
     let (_, fields) = stat.rsplit_once(") ").context("/proc/PID/stat has no command")?;
     let field = |number: usize| -> Result<f64> {
         // proc(5) counts from 1, and `fields` starts with the third.

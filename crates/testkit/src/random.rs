@@ -1,13 +1,14 @@
-//! The generator of random numbers for tests: from a seed, so that a failing test can be repeated.
+//! The random number generator for tests: seeded, so that a failing test can be repeated.
 
-/// xoshiro256++ by Blackman and Vigna, seeded through splitmix64 as they advise. Not for secrets.
+/// A generator: xoshiro256++ by Blackman and Vigna, seeded through splitmix64 as they advise. Not
+/// for secrets.
 #[derive(Debug, Clone)]
 pub struct Random {
     state: [u64; 4],
 }
 
 impl Random {
-    /// The same seed gives the same bytes, on every machine.
+    /// Creates a generator; the same seed returns the same bytes, on every machine.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut mixed = seed;
@@ -21,7 +22,7 @@ impl Random {
         Self { state: [next(), next(), next(), next()] }
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
         let [a, b, c, d] = self.state;
         let word = a.wrapping_add(d).rotate_left(23).wrapping_add(a);
@@ -42,7 +43,7 @@ impl Random {
         }
     }
 
-    /// The next `length` bytes.
+    /// Returns the next `length` bytes.
     #[must_use]
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
@@ -50,8 +51,8 @@ impl Random {
         bytes
     }
 
-    /// A number below `bound`, which is not 0. The bias of the remainder is far below what a test
-    /// can see.
+    /// Returns a number below `bound`, which must not be 0. The bias of the remainder is far below
+    /// what a test can detect.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next_u64() % bound
     }
@@ -63,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_generator_is_xoshiro256_plus_plus() {
-        // First words of the reference implementation for the state 1, 2, 3, 4.
+        // The first words of the reference implementation for the state 1, 2, 3, 4.
         let mut random = Random { state: [1, 2, 3, 4] };
         let words: Vec<u64> = (0..4).map(|_| random.next_u64()).collect();
         assert_eq!(words, [41_943_041, 58_720_359, 3_588_806_011_781_223, 3_591_011_842_654_386]);

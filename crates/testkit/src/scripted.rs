@@ -1,8 +1,7 @@
-//! A store that answers what a test says: hostile, broken, or merely unlike AWS.
+//! A store whose responses a test scripts: hostile, broken, or merely unlike AWS.
 //!
-//! [`chaos`](crate::chaos) stands in front of a real store and spoils what passes; here nothing is
-//! real. One thread per connection and as much HTTP/1.1 as a client needs. Signatures are not
-//! looked at.
+//! [`chaos`](crate::chaos) forwards to a real store and spoils the traffic; this server has no
+//! store. One thread per connection and as much HTTP/1.1 as a client needs. Ignores signatures.
 
 use std::io::{BufRead, BufReader, Read, Result, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -11,34 +10,34 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::Store;
 use crate::servers::REGION;
 
-/// A request as it came.
+/// A request as received.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The method, such as `GET`.
     pub method: String,
-    /// Without the query: `/bucket/key`.
+    /// The path without the query: `/bucket/key`.
     pub path: String,
-    /// Names and values as they were written, `prefix` and `a%20b`.
+    /// Names and values of the query as written, `prefix` and `a%20b`.
     pub query: Vec<(String, String)>,
-    /// Names in lower case.
+    /// The headers, names in lower case.
     pub headers: Vec<(String, String)>,
 }
 
 impl Request {
-    /// The value of a header.
+    /// Returns the value of a header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(present, _)| present == name).map(|(_, value)| value.as_str())
     }
 
-    /// The value of a parameter, as it was written.
+    /// Returns the value of a parameter, as written.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(present, _)| present == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// What is answered.
+/// A scripted response.
 #[derive(Debug, Clone)]
 pub struct Reply {
     status: u16,
@@ -49,14 +48,14 @@ pub struct Reply {
 
 #[derive(Debug, Clone, Copy)]
 enum ReplyFraming {
-    /// `Content-Length` is announced, which need not be that of the body.
+    /// Announces this `Content-Length`, which need not be that of the body.
     Length(u64),
-    /// The body comes this many times, in chunks, without an announced length.
+    /// Sends the body this many times, in chunks, without an announced length.
     Chunks(u64),
 }
 
 impl Reply {
-    /// 200 with a body.
+    /// Creates a 200 with a body.
     #[must_use]
     pub fn of(body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
@@ -64,13 +63,13 @@ impl Reply {
         Self { status: 200, headers: vec![], body, framing }
     }
 
-    /// 200 with a document of S3.
+    /// Creates a 200 with an S3 document.
     #[must_use]
     pub fn xml(body: impl Into<Vec<u8>>) -> Self {
         Self::of(body).with("Content-Type", "application/xml")
     }
 
-    /// An S3 error document.
+    /// Creates an S3 error document.
     #[must_use]
     pub fn error(status: u16, code: &str, message: &str) -> Self {
         Self::xml(format!(
@@ -80,29 +79,28 @@ impl Reply {
         .status(status)
     }
 
-    /// Another status.
+    /// Sets another status.
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {
         self.status = status;
         self
     }
 
-    /// One more header.
+    /// Adds a header.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Announces this length whatever the body has; a body that is shorter ends with the
-    /// connection.
+    /// Announces this length whatever the body has; a shorter body ends with the connection.
     #[must_use]
     pub fn announcing(mut self, length_bytes: u64) -> Self {
         self.framing = ReplyFraming::Length(length_bytes);
         self
     }
 
-    /// Sends the body so many times and announces no length.
+    /// Sends the body several times and announces no length.
     #[must_use]
     pub fn in_chunks(mut self, times: u64) -> Self {
         self.framing = ReplyFraming::Chunks(times);
@@ -135,7 +133,7 @@ impl Reply {
         }
     }
 
-    /// Whether the connection is of no use afterwards.
+    /// Returns whether the connection cannot be reused.
     fn ends_the_connection(&self, method: &str) -> bool {
         let sent = self.body.len() as u64;
         let short = matches!(self.framing, ReplyFraming::Length(length) if length != sent);
@@ -151,10 +149,10 @@ pub struct ScriptedServer {
 }
 
 impl ScriptedServer {
-    /// Answers every request with what `answer` makes of it.
+    /// Starts a server that answers every request with the result of `answer`.
     ///
     /// # Panics
-    /// When no port is free.
+    /// No port is free.
     #[must_use]
     pub fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
@@ -164,14 +162,14 @@ impl ScriptedServer {
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (answer, record) = (Arc::clone(&answer), Arc::clone(&record));
-                // An error is what the client sees as a closed connection.
+                // The client sees an error as a closed connection.
                 std::thread::spawn(move || serve(client, answer.as_ref(), &record));
             }
         });
         Self { address, seen }
     }
 
-    /// How a client reaches it.
+    /// Returns the address and keys for a client.
     #[must_use]
     pub fn store(&self) -> Store {
         Store {
@@ -182,7 +180,7 @@ impl ScriptedServer {
         }
     }
 
-    /// Everything that was asked so far.
+    /// Returns all requests so far.
     #[must_use]
     pub fn seen(&self) -> Vec<Request> {
         lock(&self.seen).clone()

@@ -1,17 +1,16 @@
-//! The seeds of `fuzz/`, and what a fuzzer once found, for the tests of the crates: on the usual
-//! compiler, in every run.
+//! Runs the seeds of `fuzz/`, including inputs that a fuzzer once found, as tests of the crates: on
+//! the usual compiler, in every run.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-/// Feeds every seed of a target; there must be some. All are taken but those that are named for
-/// being refused: a seed that says nothing any more helps no fuzzer.
+/// Feeds every seed of a target. All must be accepted except those named as refused: a seed that no
+/// longer reaches its code helps no fuzzer.
 ///
 /// # Errors
-/// When there is no seed, one cannot be read, or one is taken that is named for being refused, or
-/// the other way round.
+/// There is no seed, one cannot be read, or one is accepted or refused against its name.
 pub fn feed(target: &str, take: fn(&[u8]) -> bool) -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
     let seeds = fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?;
@@ -22,7 +21,7 @@ pub fn feed(target: &str, take: fn(&[u8]) -> bool) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let taken = take(&bytes);
         ensure!(taken != name.starts_with("refused"), "{}: taken is {taken}", path.display());
-        // And cut off anywhere: taken or refused, never a panic.
+        // Truncated anywhere: accepted or refused, never a panic.
         for end in 0..bytes.len() {
             take(&bytes[..end]);
         }

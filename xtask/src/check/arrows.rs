@@ -1,7 +1,7 @@
-//! No arrow runs upwards: a module of `engine` or `server` refers to modules of its own layer or
-//! below, never above.
+//! Checks that no arrow runs upwards: a module of `engine` or `server` refers only to modules of
+//! its own layer or below.
 //!
-//! The layers of a crate stand here, lowest first, one top-level module each. A reference is
+//! This file lists the layers of a crate, lowest first, one top-level module each. A reference is
 //! `crate::NAME` in code that ships. Other ways to the root of the crate would hide an arrow, so
 //! they are violations themselves: `super` beyond the top-level module, and a name that `lib.rs`
 //! re-exports.
@@ -12,7 +12,7 @@ use super::source::{SourceFile, Tree};
 struct Layers {
     /// The folder of its sources, from the root.
     src: &'static str,
-    /// Lowest first.
+    /// The layers, lowest first.
     modules: &'static [&'static str],
 }
 
@@ -39,8 +39,8 @@ const CRATES: &[Layers] = &[
             "transfer",
             "sweep",
             "bucket_lifecycle",
-            // Starts transfers; the budgets, gates and meters that they share are in `body` and
-            // `pace`.
+            // Starts transfers; `body` and `pace` have the budgets, gates and meters that they
+            // share.
             "engine",
         ],
     },
@@ -121,19 +121,19 @@ impl Layers {
     }
 }
 
-/// The modules between the root of the crate and a file: 1 for `a.rs` and `a/mod.rs`, 2 for
+/// Counts the modules between the root of the crate and a file: 1 for `a.rs` and `a/mod.rs`, 2 for
 /// `a/b.rs`.
 fn depth(path: &str) -> usize {
     let folders = path.matches('/').count();
     if path.ends_with("/mod.rs") { folders } else { folders + 1 }
 }
 
-/// The names after `crate::` in code, each with its line (from 1); of `crate::{a, b::C}` every
-/// first name.
+/// Returns the names after `crate::` in code, each with its line (from 1); of `crate::{a, b::C}`
+/// every first name.
 fn references(code: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("crate::") {
-        // `$crate::` and `other_crate::` are others.
+        // Skip `$crate::` and `other_crate::`.
         if code[..at]
             .ends_with(|before: char| before.is_alphanumeric() || matches!(before, '_' | '$'))
         {
@@ -152,7 +152,7 @@ fn references(code: &str) -> Vec<(usize, &str)> {
     found
 }
 
-/// The first name of each entry of a list in braces, with its offset; lists inside are passed over.
+/// Returns the first name of each entry of a list in braces, with its offset; skips nested lists.
 fn first_names(list: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut depth = 0_usize;
     let mut starts = vec![0];
@@ -178,7 +178,7 @@ fn leading_name(code: &str) -> &str {
     &code[..end]
 }
 
-/// Lines with as many `super::` in a row as lead from a module at this depth to the root.
+/// Returns lines with as many `super::` in a row as lead from a module at this depth to the root.
 fn supers_beyond(code: &str, depth: usize) -> Vec<usize> {
     let chain = "super::".repeat(depth);
     let found = code.match_indices(&chain).filter(|(at, _)| {

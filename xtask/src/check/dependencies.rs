@@ -1,15 +1,15 @@
-//! Who may depend on whom, from `cargo metadata`: direct dependencies by name, and for some crates
-//! everything they pull in.
+//! Checks dependencies between crates with `cargo metadata`: direct ones by name, and for some
+//! crates all transitive ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// Packages that a crate must not have among all that it is built from.
+/// Packages that a crate must not depend on, directly or indirectly.
 struct DependencyRule {
     package: &'static str,
-    /// A `*` at the end stands for anything.
+    /// A `*` at the end matches any suffix.
     never: &'static [&'static str],
     because: &'static str,
 }
@@ -52,8 +52,8 @@ const DEPENDENCY_RULES: &[DependencyRule] = &[
     },
     DependencyRule {
         package: "xtask",
-        // Not tokio, though xtask is built without it: metadata shows features as the whole
-        // workspace wants them.
+        // Not tokio, although xtask is built without it: metadata shows features as the whole
+        // workspace enables them.
         never: &["haul", "haul-store", "haul-server", "haul-cli"],
         because: "xtask is compiled before everything else and stays light",
     },
@@ -83,9 +83,9 @@ pub(super) fn violations(metadata: &Value) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// The compiler that our manifests ask for is the newest that any dependency asks for: an older one
-/// would be a promise that does not hold, a newer one would shut users out for nothing. That our own
-/// code keeps to it is clippy's `incompatible_msrv`.
+/// Checks that our manifests require the newest compiler that any dependency requires: an older one
+/// would be a false promise, a newer one would exclude users for nothing. Clippy's
+/// `incompatible_msrv` checks our own code.
 pub(super) fn compiler_violations(metadata: &Value) -> Result<Vec<String>> {
     let packages = metadata.get("packages").and_then(Value::as_array);
     let packages = packages.context("cargo metadata has no packages")?;
@@ -132,7 +132,7 @@ impl<'a> Graph<'a> {
         Some(Self { names: names.collect::<Option<_>>()?, needs: needs.collect::<Option<_>>()? })
     }
 
-    /// The names of all packages that `id` is built from, its own not among them.
+    /// Returns the names of all packages that `id` depends on, without its own.
     fn all_that(&self, id: &'a str) -> BTreeSet<&'a str> {
         let mut seen = BTreeSet::from([id]);
         let mut open = vec![id];
@@ -145,7 +145,7 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// Not for tests or build scripts only.
+/// Returns whether the dependency is not only for tests or build scripts.
 fn is_normal(dependency: &Value) -> bool {
     let kinds = dependency.get("dep_kinds").and_then(Value::as_array);
     kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind.get("kind").is_some_and(Value::is_null)))

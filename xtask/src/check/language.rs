@@ -1,21 +1,21 @@
-//! Texts read like plain English: few of the words that make a sentence a riddle, and no public
-//! item without a summary.
+//! Checks the language of comments, messages and documents: few of the words that make a sentence a
+//! riddle, and no public item without a summary.
 //!
 //! Counts words in comments, strings and Markdown. Knows no grammar: the words are signs of
-//! sentences that a reader has to read twice, and a few of them are harmless where they stand. So
-//! there is a limit for the whole repository, not a ban. Quotations and code spans do not count.
+//! sentences that take two readings, and a few of them are harmless. So there is a limit for the
+//! whole repository, not a ban. Quotations and code spans do not count.
 
 use super::source::{Document, SourceFile, Tree, comments_and_strings};
 
 /// The words and phrases that count, in lower case.
 const RIDDLES: [&str; 8] =
     ["whoever", "somebody", "nobody", "anew", "goes on", "is said", "is told", "by what"];
-/// The most occurrences that the whole repository may have.
+/// The maximum number of occurrences in the whole repository.
 const RIDDLES_MAX: usize = 300;
 /// This file lists the words, so it is not counted.
 const SELF: &str = "xtask/src/check/language.rs";
 
-/// A line of a file that a person reads: its number, from 1, and its words.
+/// A line of text: its number, from 1, and its content.
 type Line<'a> = (usize, &'a str);
 
 pub(super) fn violations(tree: &Tree) -> Vec<String> {
@@ -47,20 +47,20 @@ impl Document {
     }
 }
 
-/// The lines of all comments and strings of a Rust file, in order.
+/// Returns the lines of all comments and strings of a Rust file, in order.
 fn prose(text: &str) -> Vec<Line<'_>> {
     let (mut lines, mut number, mut counted) = (Vec::new(), 1, 0);
     for (start, piece) in comments_and_strings(text) {
         number += text[counted..start].matches('\n').count();
         counted = start;
-        // The quotes around a string make it no quotation.
+        // The quotes around a string literal do not make it a quotation.
         let piece = piece.trim_start_matches(['r', '#']).trim_matches(['"', '#']);
         lines.extend(piece.lines().enumerate().map(|(at, line)| (number + at, line)));
     }
     lines
 }
 
-/// One violation for each occurrence, also where a phrase is wrapped.
+/// Returns one violation for each occurrence, also of a wrapped phrase.
 fn riddles(path: &str, lines: &[Line<'_>]) -> Vec<String> {
     let words: Vec<(usize, String)> = lines
         .iter()
@@ -85,7 +85,7 @@ fn riddles(path: &str, lines: &[Line<'_>]) -> Vec<String> {
     found
 }
 
-/// The line without what stands between backticks or double quotes.
+/// Removes the text between backticks or double quotes.
 fn without_quotations(line: &str) -> String {
     let mut rest = line;
     let mut kept = String::with_capacity(line.len());
@@ -93,14 +93,15 @@ fn without_quotations(line: &str) -> String {
         let quote = &rest[start..=start];
         let Some(length) = rest[start + 1..].find(quote) else { break };
         kept.push_str(&rest[..start]);
-        // Something stays, so that the words around a quotation are not neighbours.
+        // Keep a placeholder, so that the words around a quotation are not neighbours.
         kept.push_str(" _ ");
         rest = &rest[start + 1 + length + 1..];
     }
     kept + rest
 }
 
-/// Summaries of public items that are empty or one word: an index shows nothing else of an item.
+/// Finds summaries of public items that are empty or one word: an index shows nothing else of an
+/// item.
 fn poor_summaries(file: &SourceFile) -> Vec<String> {
     if file.shipped.is_empty() {
         return Vec::new();
@@ -118,7 +119,7 @@ fn poor_summaries(file: &SourceFile) -> Vec<String> {
     poor.map(|(at, line)| format!("{}:{}: no summary: `{line}`", file.path, at + 1)).collect()
 }
 
-/// Whether the item under a doc comment is `pub`, attributes passed over.
+/// Returns whether the item after a doc comment and its attributes is `pub`.
 fn is_public(lines: &[&str]) -> bool {
     let mut items =
         lines.iter().skip_while(|line| line.starts_with("///") || line.starts_with('#'));

@@ -1,4 +1,4 @@
-//! Files stay short enough to be read in one go, or say in their header why not.
+//! Checks that files are short enough to be read in one go, or give a reason in their header.
 
 use super::source::Tree;
 

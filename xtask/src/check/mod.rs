@@ -1,9 +1,9 @@
-//! `cargo xtask check`: what must stay absent, stays absent; what is promised names a test that
-//! exists.
+//! `cargo xtask check`: forbidden dependencies and words stay absent, and promises name existing
+//! tests.
 //!
-//! The compiler and clippy see items; these rules are about who may know whom, which they do not
-//! see. Each rule reads `cargo metadata` or the sources as text ([`source`]); a violation says
-//! where and which sentence of ARCHITECTURE.md it breaks.
+//! The compiler and clippy see items; these rules are about relations that they do not see. Each
+//! rule reads `cargo metadata` or the sources as text ([`source`]); a violation names the place and
+//! the broken sentence of ARCHITECTURE.md.
 
 mod arrows;
 mod dependencies;
@@ -24,7 +24,7 @@ use crate::tools;
 use source::Tree;
 
 pub(crate) fn check() -> Result<()> {
-    // Licences, bans and sources, by deny.toml. Advisories are left out: they need a network.
+    // Licences, bans and sources, by deny.toml. Without advisories, which need a network.
     let mut deny = Command::new(tools::cargo_deny(&Cache::open()?)?);
     deny.args(["--offline", "--log-level", "error", "check"]);
     succeed(deny.args(["licenses", "bans", "sources"]))?;

@@ -1,8 +1,8 @@
-//! The tests that docs/semantics.md names exist, and every promise names one.
+//! Checks that the tests named in docs/semantics.md exist, and that every promise names one.
 //!
-//! A name is a code span of lower-case words with `::` in it, the last of which is the test and the
-//! one before it the file or module that the test is in: `stores::ceph_rgw_takes_300_mib`. What is
-//! measured and not tested names its measurement: `cargo xtask bench client`.
+//! A name is a code span of lower-case words with `::` in it; the last word is the test, the one
+//! before it the file or module of the test: `stores::ceph_rgw_takes_300_mib`. A promise that is
+//! measured instead of tested names its measurement: `cargo xtask bench client`.
 
 use std::collections::BTreeSet;
 
@@ -45,7 +45,7 @@ pub(super) fn violations(tree: &Tree) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// `module::test` for every test of a file: with the file's name, and with its folder's for
+/// Returns `module::test` for every test of a file: with the file's name, and with its folder's for
 /// `tests.rs` and `mod.rs`.
 fn tests_of(path: &str, code: &str) -> Vec<String> {
     let module =

@@ -1,8 +1,8 @@
-//! The sources as text, with comments, strings and tests blanked out where a rule is about code
-//! that ships.
+//! The sources as text, with comments, strings and tests blanked out for rules about code that
+//! ships.
 //!
-//! A scanner of a hundred lines instead of a parser: the rules look for words, and words are all it
-//! has to find.
+//! A scanner of a hundred lines instead of a parser: the rules look for words, so it has to find
+//! only words.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,13 +25,13 @@ pub(super) struct Document {
 
 /// A Rust file and the parts of it that rules look at.
 pub(super) struct SourceFile {
-    /// From the root, with `/`.
+    /// The path from the root, with `/`.
     pub(super) path: String,
-    /// As it is.
+    /// The text, unchanged.
     pub(super) text: String,
-    /// Comments and strings blanked out, lines kept.
+    /// The text with comments and strings blanked out, lines kept.
     pub(super) code: String,
-    /// [`Self::code`] without what is compiled for tests only.
+    /// [`Self::code`] without code that is compiled for tests only.
     pub(super) shipped: String,
 }
 
@@ -51,7 +51,8 @@ impl Tree {
     }
 }
 
-/// Path from the root and content of every file of a folder with this extension, in order.
+/// Returns path (from the root) and content of every file of a folder with this extension, in
+/// order.
 fn read_all(root: &Path, folder: &Path, wanted: &str, deep: bool) -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
     if !folder.exists() {
@@ -80,14 +81,14 @@ impl SourceFile {
     }
 }
 
-/// Files that are only ever compiled for tests, by the layout that STYLE.md asks for.
+/// Returns whether a file is compiled for tests only, by its place.
 fn is_test_file(path: &str) -> bool {
     let mut folders = path.split('/').skip(2);
     path.ends_with("/tests.rs")
         || folders.any(|folder| matches!(folder, "tests" | "benches" | "fuzz_targets"))
 }
 
-/// Whether `word` stands in `code` on its own, and on which line (from 1).
+/// Returns the lines (from 1) on which `word` occurs in `code` as a whole word.
 pub(super) fn lines_with(code: &str, word: &str) -> Vec<usize> {
     let part_of_word =
         |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
@@ -102,7 +103,8 @@ pub(super) fn lines_with(code: &str, word: &str) -> Vec<usize> {
     found.map(|(start, _)| code[..start].matches('\n').count() + 1).collect()
 }
 
-/// The comments, strings and escaped characters of a Rust file, each with its offset in bytes.
+/// Returns the comments, strings and escaped characters of a Rust file, each with its offset in
+/// bytes.
 pub(super) fn comments_and_strings(text: &str) -> Vec<(usize, &str)> {
     let bytes = text.as_bytes();
     let (mut found, mut at) = (Vec::new(), 0);
@@ -133,7 +135,7 @@ fn without_words(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// The length of the comment, string or character that starts here; 0 if none does.
+/// Returns the length of the comment, string or character that starts here; 0 if none does.
 fn word_length(rest: &[u8], before: Option<u8>) -> usize {
     let until =
         |end: &[u8]| rest.windows(end.len()).position(|window| window == end).unwrap_or(rest.len());
@@ -160,7 +162,7 @@ fn word_length(rest: &[u8], before: Option<u8>) -> usize {
     }
 }
 
-/// Bytes up to and with the closing quote.
+/// Counts bytes up to and including the closing quote.
 fn quoted(rest: &[u8], quote: u8) -> usize {
     let mut at = 0;
     while at < rest.len() {

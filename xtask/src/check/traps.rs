@@ -1,4 +1,4 @@
-//! Every trap that a comment cites by number is in docs/traps.md.
+//! Checks that docs/traps.md has every trap that a comment cites by number.
 
 use std::collections::BTreeSet;
 
@@ -12,12 +12,12 @@ pub(super) fn violations(tree: &Tree) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(tree.root.join(DOCUMENT))
         .with_context(|| format!("read {DOCUMENT}"))?;
     let known = numbered(&text);
-    // The rule's own examples are made up.
+    // The examples of this rule are made up.
     let files = tree.files.iter().filter(|file| file.path != "xtask/src/check/traps.rs");
     Ok(files.flat_map(|file| unknown(&known, &file.path, &file.text)).collect())
 }
 
-/// The numbers of the list items of the document.
+/// Returns the numbers of the list items of the document.
 fn numbered(document: &str) -> BTreeSet<u32> {
     document.lines().filter_map(|line| line.split_once(". ")?.0.parse().ok()).collect()
 }
@@ -32,7 +32,7 @@ fn unknown(known: &BTreeSet<u32>, path: &str, text: &str) -> Vec<String> {
     found
 }
 
-/// The numbers after `trap` in the comment of a line.
+/// Returns the numbers after `trap` in the comment of a line.
 fn cited(line: &str) -> impl Iterator<Item = u32> {
     let comment = line.split_once("//").map_or("", |(_, comment)| comment);
     let is_part = |letter: char| letter.is_ascii_alphanumeric();

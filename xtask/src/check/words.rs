@@ -1,16 +1,16 @@
-//! Words that must not stand in some files, where clippy has no way to say so: keywords, and rules
-//! about one module. What a whole crate must not touch stands in its clippy.toml.
+//! Checks for forbidden words in some files where clippy has no rule: keywords, and rules about one
+//! module. Rules for a whole crate are in its clippy.toml.
 
 use super::source::{Tree, lines_with};
 
 /// Words that are forbidden in some places.
 struct WordRule {
-    /// Paths that begin with one of these.
+    /// The prefixes of the paths that the rule applies to.
     inside: &'static [&'static str],
-    /// Files that may nevertheless, each with its reason in its header.
+    /// Exempt files, each with its reason in its header.
     except: &'static [&'static str],
     words: &'static [&'static str],
-    /// The sentence that is broken.
+    /// The broken sentence of ARCHITECTURE.md.
     because: &'static str,
 }
 
@@ -55,7 +55,7 @@ impl WordRule {
                 }
             }
         }
-        // A rule about a place that is gone would hold for ever.
+        // A rule about a deleted place would hold forever.
         for place in self.inside.iter().chain(self.except) {
             if !tree.files.iter().any(|file| file.path.starts_with(place)) {
                 found.push(format!(

@@ -1,4 +1,4 @@
-//! What it answers: as much of S3 as the clients ask for around an upload.
+//! The responses of the null endpoint: as much of S3 as clients need around an upload.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::body::Discarded;
 use super::head::Head;
 
-/// The length of each object, and of each part of uploads that are not complete.
+/// The length of each object, and of each part of incomplete uploads.
 #[derive(Default)]
 pub(super) struct Objects {
     known: Mutex<Known>,
@@ -20,14 +20,14 @@ struct Known {
     created: u64,
 }
 
-/// No MD5, so no client compares it with one.
+/// Not an MD5, so no client compares it with one.
 const ETAG: &str = "\"discarded\"";
-/// As `haul serve`, whose profile the client under measurement knows: it takes trailers.
+/// The name of `haul serve`, whose profile the measured client knows: it accepts trailers.
 const SERVER: &str = "Haul";
 const LAST_MODIFIED: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 
 impl Objects {
-    /// The answer, head and body.
+    /// Returns the response, head and body.
     pub(super) fn answer(&self, head: &Head, body: &Discarded) -> Vec<u8> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let is_object = head.path.trim_matches('/').contains('/');
@@ -98,7 +98,7 @@ impl Known {
     }
 }
 
-/// With every checksum that came, as a store answers that has verified it.
+/// Returns every checksum of the request, like a store that has verified it.
 fn stored(head: &Head, body: &Discarded) -> Vec<u8> {
     let trailing = body.checksums.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let mut headers: Vec<_> = head.checksums().chain(trailing).collect();

@@ -1,4 +1,4 @@
-//! Discards the body of a request: plain, in chunks of HTTP, in chunks of `aws-chunked`, or both
+//! Discards the body of a request: plain, in HTTP chunks, in `aws-chunked` chunks, or both
 //! (botocore over TLS).
 
 use std::io::{self, ErrorKind};
@@ -7,12 +7,12 @@ use super::head::{Head, is_checksum};
 use super::reader::Reader;
 use super::wire::Wire;
 
-/// What there is to know of a body that is gone.
+/// The facts about a discarded body.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Discarded {
-    /// Without the framing.
+    /// The number of bytes without the framing.
     pub(super) bytes: u64,
-    /// From the trailer.
+    /// The checksums from the trailer.
     pub(super) checksums: Vec<(String, String)>,
 }
 
@@ -37,8 +37,8 @@ pub(super) fn discard(reader: &mut Reader<impl Wire>, head: &Head) -> io::Result
     }
 }
 
-/// Both framings are the same but for the signature in the size's line: sizes in hexadecimal, data,
-/// and a trailer behind the empty chunk.
+/// Reads chunks of either framing, which differ only in the signature in the line of the size:
+/// hexadecimal sizes, data, and a trailer after the empty chunk.
 fn chunks<W: Wire>(reader: &mut Reader<W>) -> io::Result<Discarded> {
     let mut body = Discarded::default();
     loop {
@@ -64,7 +64,7 @@ fn chunk_size(line: &str) -> io::Result<u64> {
     u64::from_str_radix(digits.trim(), 16).map_err(|_| ErrorKind::InvalidData.into())
 }
 
-/// What the chunks of HTTP carry.
+/// The content of HTTP chunks.
 struct HttpChunks<'a, W> {
     outer: &'a mut Reader<W>,
     left: u64,
@@ -72,7 +72,7 @@ struct HttpChunks<'a, W> {
 }
 
 impl<W: Wire> HttpChunks<'_, W> {
-    /// Bytes up to the end of the chunk; 0 behind the last one.
+    /// Returns the bytes up to the end of the chunk; 0 after the last one.
     fn available(&mut self) -> io::Result<u64> {
         if self.left == 0 && !self.ended {
             self.left = chunk_size(&self.outer.needed_line()?)?;
@@ -123,12 +123,12 @@ impl<W: Wire> Wire for HttpChunks<'_, W> {
 mod tests {
     use super::*;
 
-    /// A connection on which these bytes arrived.
+    /// A connection on which these bytes have arrived.
     struct Arrived(Vec<u8>);
 
     impl Wire for Arrived {
         fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            // In small pieces: every boundary is met.
+            // In small pieces, so that every boundary occurs.
             let some = buffer.len().min(self.0.len()).min(3);
             buffer[..some].copy_from_slice(&self.0[..some]);
             self.0.drain(..some);

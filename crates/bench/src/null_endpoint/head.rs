@@ -9,15 +9,15 @@ const HEADERS_MAX: usize = 100;
 
 pub(super) struct Head {
     pub(super) method: String,
-    /// Percent-encoded, with the bucket.
+    /// The path, percent-encoded, with the bucket.
     pub(super) path: String,
     pub(super) query: String,
-    /// Names in lower case.
+    /// The headers, names in lower case.
     headers: Vec<(String, String)>,
 }
 
 impl Head {
-    /// Reads the next head; `None` if the client has hung up.
+    /// Reads the next head; `None` if the client has closed the connection.
     pub(super) fn read(reader: &mut Reader<impl Wire>) -> io::Result<Option<Self>> {
         let Some(first) = reader.line()? else { return Ok(None) };
         let mut words = first.split(' ');
@@ -48,7 +48,7 @@ impl Head {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The checksums of the body that stand in headers.
+    /// Iterates over the checksums of the body in headers.
     pub(super) fn checksums(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers
             .iter()
@@ -56,7 +56,7 @@ impl Head {
             .map(|(name, value)| (&**name, &**value))
     }
 
-    /// The value of a parameter; empty for one without a value.
+    /// Returns the value of a parameter; empty for one without a value.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
@@ -67,7 +67,8 @@ impl Head {
     }
 }
 
-/// `x-amz-checksum-crc32`, not `x-amz-checksum-algorithm` and `-type`, which announce one.
+/// Accepts `x-amz-checksum-crc32`, but not `x-amz-checksum-algorithm` and `-type`, which announce
+/// one.
 pub(super) fn is_checksum(name: &str) -> bool {
     name.strip_prefix("x-amz-checksum-")
         .is_some_and(|rest| !matches!(rest, "algorithm" | "type" | "mode"))

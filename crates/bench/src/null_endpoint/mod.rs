@@ -1,10 +1,10 @@
-//! An S3 endpoint that keeps nothing: it answers the calls of an upload and discards the bodies.
+//! An S3 endpoint that stores nothing: it responds to the requests of an upload and discards the
+//! bodies.
 //!
 //! A client that uploads to it is measured alone: no disk, no hashing and, over plain HTTP, no copy
 //! at the other end (`recv` with `MSG_TRUNC` discards in the kernel). Over TLS it must decrypt.
-//! Checksums are echoed as they were sent, in a header or in the trailer, so that clients count
-//! their parts as verified; signatures are not looked at. One thread per connection, in the process
-//! of the bench.
+//! Checksums are echoed as sent, in a header or in the trailer, so that clients count their parts
+//! as verified; signatures are ignored. One thread per connection, in the process of the benchmark.
 
 mod answers;
 mod body;
@@ -27,19 +27,19 @@ use self::reader::Reader;
 use self::wire::{Plain, Tls, Wire};
 use crate::authority::Authority;
 
-/// Answers on its address until the process ends.
+/// A running endpoint; it responds until the process ends.
 pub(crate) struct NullEndpoint {
     address: SocketAddr,
     tls: bool,
 }
 
 impl NullEndpoint {
-    /// Plain HTTP on a free loopback port.
+    /// Starts plain HTTP on a free loopback port.
     pub(crate) fn plain() -> Result<Self> {
         Self::start(None)
     }
 
-    /// TLS, with the server certificate of this authority.
+    /// Starts TLS, with the server certificate of this authority.
     pub(crate) fn tls(authority: &Authority) -> Result<Self> {
         let certificates = CertificateDer::pem_file_iter(&authority.server_certificate)
             .and_then(Iterator::collect)
@@ -63,8 +63,8 @@ impl NullEndpoint {
         thread::spawn(move || {
             for socket in listener.incoming().flatten() {
                 let (objects, tls) = (Arc::clone(&objects), tls.clone());
-                // A client that hangs up ends its thread; what it missed shows in the client's exit
-                // code.
+                // A client that closes the connection ends its thread; any error shows in the
+                // client's exit code.
                 thread::spawn(move || serve(socket, tls, &objects).unwrap_or_default());
             }
         });
@@ -88,7 +88,7 @@ fn serve(socket: TcpStream, tls: Option<Arc<ServerConfig>>, objects: &Objects) -
     }
 }
 
-/// Request after request, until the client hangs up.
+/// Serves requests until the client closes the connection.
 fn converse(wire: impl Wire, objects: &Objects) -> Result<()> {
     let mut reader = Reader::new(wire);
     while let Some(head) = Head::read(&mut reader)? {

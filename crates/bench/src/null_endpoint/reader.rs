@@ -1,10 +1,10 @@
-//! Lines of text through a small buffer, and bodies past it.
+//! Reads lines of text through a small buffer, and bodies past it.
 
 use std::io::{self, ErrorKind};
 
 use super::wire::Wire;
 
-/// Small: what it holds of a body was copied, and everything behind it need not be.
+/// Small: the bytes of a body in the buffer were copied, the rest need not be.
 const BUFFER_BYTES: usize = 4096;
 const LINE_BYTES_MAX: usize = 16 * 1024;
 
@@ -24,7 +24,7 @@ impl<W: Wire> Reader<W> {
         &mut self.wire
     }
 
-    /// The next line without its end; `None` if the client has hung up before it.
+    /// Returns the next line without its end; `None` if the connection was closed before it.
     pub(super) fn line(&mut self) -> io::Result<Option<String>> {
         let mut line = Vec::new();
         loop {
@@ -52,12 +52,12 @@ impl<W: Wire> Reader<W> {
         }
     }
 
-    /// The next line, which must be there.
+    /// Returns the next line; a missing one is an error.
     pub(super) fn needed_line(&mut self) -> io::Result<String> {
         self.line()?.ok_or_else(|| ErrorKind::UnexpectedEof.into())
     }
 
-    /// Drops so many bytes.
+    /// Discards `bytes` bytes.
     pub(super) fn discard(&mut self, mut bytes: u64) -> io::Result<()> {
         while bytes > 0 {
             match self.discard_some(bytes)? {
@@ -68,7 +68,7 @@ impl<W: Wire> Reader<W> {
         Ok(())
     }
 
-    /// Drops up to `most` bytes: those of the buffer first.
+    /// Discards up to `most` bytes: those of the buffer first.
     pub(super) fn discard_some(&mut self, most: u64) -> io::Result<u64> {
         if self.begin == self.end {
             return self.wire.discard(most);

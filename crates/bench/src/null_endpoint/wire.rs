@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use socket2::Socket;
 
-/// Bytes discarded by one call at most.
+/// The maximum bytes that one call discards.
 const DISCARD_BYTES_MAX: usize = 1 << 20;
 
 /// Linux's `MSG_TRUNC`: on a TCP socket the bytes are dropped instead of copied, tcp(7).
@@ -22,7 +22,7 @@ pub(super) trait Wire {
     /// Reads some bytes; 0 at the end.
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Drops some of the next `most` bytes, and gives how many; 0 at the end.
+    /// Discards some of the next `most` bytes, and returns how many; 0 at the end.
     fn discard(&mut self, most: u64) -> io::Result<u64>;
 
     /// Sends all of it.

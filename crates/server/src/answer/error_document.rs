@@ -1,8 +1,9 @@
-//! The error document of S3: `Code`, `Message`, what the code adds, `Resource`, `RequestId`.
+//! The error document of S3: `Code`, `Message`, elements that belong to the code, `Resource`,
+//! `RequestId`.
 //!
-//! `s3s` writes code and message only (and no message at all for most errors it finds itself), so
-//! every answer with an error passes here on its way out. Text that came with an unexpected cause
-//! is never added: whoever needs the cause looks for the request id in the log.
+//! `s3s` writes code and message only (and no message for most errors that it detects itself), so
+//! every error response passes here on its way out. The text of an unexpected cause is never added:
+//! the log has it under the request id.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -12,7 +13,7 @@ use s3s::Body;
 
 use crate::answer::refusal::{Refusal, take_fields};
 
-/// Bytes of an error document of `s3s` that are read; they are a few hundred.
+/// The maximum bytes to read of an error document of `s3s`; they have a few hundred.
 const DOCUMENT_BYTES: usize = 64 * 1024;
 
 /// The request that an error document names, besides code and message.
@@ -23,11 +24,11 @@ pub(crate) struct RequestLabel<'a> {
     pub(crate) request_id: &'a str,
 }
 
-/// Marks an answer whose document is complete.
+/// Marks a response whose document is complete.
 #[derive(Clone, Copy)]
 struct Finished;
 
-/// The answer for a request that was refused before `s3s` saw it.
+/// Creates the response to a request that was refused before `s3s` saw it.
 pub(crate) fn refuse(refusal: &Refusal, label: &RequestLabel<'_>) -> Response<Body> {
     let fields: Vec<(String, String)> =
         refusal.fields().iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
@@ -40,7 +41,7 @@ pub(crate) fn refuse(refusal: &Refusal, label: &RequestLabel<'_>) -> Response<Bo
     response
 }
 
-/// Completes an answer of `s3s` if it is an error; leaves others alone.
+/// Completes a response of `s3s` if it is an error; leaves others unchanged.
 pub(crate) async fn complete(
     mut response: Response<Body>,
     label: &RequestLabel<'_>,
@@ -52,7 +53,7 @@ pub(crate) async fn complete(
         response.headers_mut().remove(CONTENT_LENGTH);
         return response;
     }
-    // What the front refused itself has its document already.
+    // Refusals of the front have their document already.
     let finished = response.extensions().get::<Finished>().is_some();
     if finished || !status.is_client_error() && !status.is_server_error() {
         return response;
@@ -63,7 +64,7 @@ pub(crate) async fn complete(
         Err(_) => String::new(),
     };
     let code = element(&text, "Code").unwrap_or("InternalError").to_owned();
-    // What s3s says of its own internal errors may be about our insides.
+    // The message of an internal error of s3s may reveal internals.
     let message =
         element(&text, "Message").filter(|_| !status.is_server_error() || code != "InternalError");
     // s3s quotes values of the query as they came.
@@ -84,7 +85,7 @@ fn fill(response: &mut Response<Body>, document: String, label: &RequestLabel<'_
     *response.body_mut() = Body::from(Bytes::from(document));
 }
 
-/// `message` is escaped already.
+/// Writes the document; `message` is escaped already.
 fn document(
     code: &str,
     message: Option<&str>,
@@ -109,14 +110,14 @@ fn document(
     text
 }
 
-/// The text between `<name>` and `</name>`, still escaped.
+/// Returns the text between `<name>` and `</name>`, still escaped.
 fn element<'a>(document: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = document.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }
 
-/// What a document can hold of any text: markup escaped, what XML cannot say replaced, for a client
-/// that cannot read the document does not learn the code either.
+/// Escapes markup, and replaces characters that XML cannot hold: a client that cannot parse the
+/// document would not learn the code either.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -133,13 +134,13 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// Whether a document can hold a character. Those from U+0080 to U+009F it can, and no reader of an
-/// error wants them.
+/// Returns whether a document may hold a character. XML allows U+0080 to U+009F, but no reader of
+/// an error wants them.
 fn is_of_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r') || !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
-/// AWS's own sentence for a code, from the S3 API Reference's list of error codes.
+/// Returns AWS's own sentence for a code, from the S3 API Reference's list of error codes.
 #[rustfmt::skip]
 pub(crate) fn usual_message(code: &str) -> &'static str {
     match code {

@@ -1,5 +1,5 @@
-//! Why a request is not served: in S3's words, for the store's errors too, and as the document that
-//! clients read.
+//! Refusals and error responses: S3's codes, the mapping of the store's errors, and the documents
+//! that clients read.
 
 pub(crate) mod error_document;
 pub(crate) mod overrides;

@@ -1,5 +1,5 @@
-//! Parts of an answer that `s3s` cannot express. An operation puts them into the answer's
-//! extensions, the front applies them on the way out.
+//! Parts of a response that `s3s` cannot express. An operation puts them into the response's
+//! extensions, and the front applies them on the way out.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -15,8 +15,10 @@ pub(crate) struct StatusOverride(pub(crate) StatusCode);
 pub(crate) struct DocumentOverride(pub(crate) Bytes);
 
 impl DocumentOverride {
+    /// Serializes a document.
+    ///
     /// # Errors
-    /// An internal error when the document cannot be written, which writing into memory always can.
+    /// An internal error if serializing fails, which writing into memory never does.
     pub(crate) fn of(document: &impl s3s::xml::Serialize) -> Result<Self, Refusal> {
         let mut text = Vec::with_capacity(512);
         let mut serializer = s3s::xml::Serializer::new(&mut text);

@@ -1,16 +1,16 @@
-//! Why a request is not served, in the words of S3.
+//! The reason to refuse a request, in S3's terms.
 //!
 //! A [`Refusal`] is an error code, a message and the extra elements that AWS puts into some error
 //! documents (`<UploadId>`, `<PartNumber>`, …). `s3s` has no place for those elements, so they
-//! travel as private headers of its error value and are taken off again in
-//! [`error_document`](crate::answer::error_document). Causes that are ours (a disk error) stay in
-//! the log beside the request id: the client gets `InternalError` and the id.
+//! travel as private headers of its error value and are removed again in
+//! [`error_document`](crate::answer::error_document). Causes on the server's side (a disk error) go
+//! to the log with the request id: the client gets `InternalError` and the id.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use s3s::{S3Error, S3ErrorCode};
 
-/// Header that carries one extra element from a refusal to its error document; never leaves the
+/// The header that carries one extra element from a refusal to its error document; never leaves the
 /// process.
 const FIELD: HeaderName = HeaderName::from_static("x-haul-error-field");
 
@@ -24,17 +24,17 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// With the usual message of the code.
+    /// Creates a refusal with the usual message of the code.
     pub(crate) fn new(code: S3ErrorCode) -> Self {
         Self { code, status: None, message: None, fields: Vec::new() }
     }
 
-    /// With a message of its own.
+    /// Creates a refusal with its own message.
     pub(crate) fn with(code: S3ErrorCode, message: impl Into<String>) -> Self {
         Self { message: Some(message.into()), ..Self::new(code) }
     }
 
-    /// A code that `s3s` does not know.
+    /// Creates a refusal with a code that `s3s` does not know.
     pub(crate) fn custom(
         code: &'static str,
         status: StatusCode,
@@ -44,18 +44,18 @@ impl Refusal {
         Self { status: Some(status), ..Self::with(code, message) }
     }
 
-    /// With another status than the code has.
+    /// Replaces the status of the code.
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
         self.status = Some(status);
         self
     }
 
-    /// 400 `InvalidRequest` with a message.
+    /// Creates a 400 `InvalidRequest` with a message.
     pub(crate) fn invalid_request(message: impl Into<String>) -> Self {
         Self::with(S3ErrorCode::InvalidRequest, message)
     }
 
-    /// 400 `InvalidArgument` with the argument's name and value, as AWS shows them.
+    /// Creates a 400 `InvalidArgument` with the argument's name and value, as AWS shows them.
     pub(crate) fn invalid_argument(
         name: &'static str,
         value: impl Into<String>,
@@ -66,12 +66,12 @@ impl Refusal {
             .field("ArgumentValue", value)
     }
 
-    /// 412 with the header whose condition failed.
+    /// Creates a 412 with the header whose condition failed.
     pub(crate) fn precondition(condition: &'static str) -> Self {
         Self::new(S3ErrorCode::PreconditionFailed).field("Condition", condition)
     }
 
-    /// An error of ours: logged here with its cause, and without it in the answer.
+    /// Creates an internal error: logs its cause, and leaves it out of the response.
     pub(crate) fn internal(what: &'static str, cause: &dyn std::error::Error) -> Self {
         tracing::error!(what, cause = %chain(cause), "internal error");
         Self::new(S3ErrorCode::InternalError)
@@ -83,28 +83,28 @@ impl Refusal {
         self
     }
 
-    /// The code as S3 spells it.
+    /// Returns the code as S3 spells it.
     pub(crate) fn code(&self) -> &str {
         self.code.as_str()
     }
 
-    /// The message, if it is not the usual one of the code.
+    /// Returns the message, if it is not the usual one of the code.
     pub(crate) fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
 
-    /// The status of the answer.
+    /// Returns the status of the response.
     pub(crate) fn status(&self) -> StatusCode {
         self.status.or_else(|| self.code.status_code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// The extra elements.
+    /// Returns the extra elements.
     pub(crate) fn fields(&self) -> &[(&'static str, String)] {
         &self.fields
     }
 }
 
-/// An error with everything that stands behind it, for the log.
+/// Formats an error with all its sources, for the log.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -138,7 +138,7 @@ impl From<Refusal> for S3Error {
     }
 }
 
-/// Takes the extra elements off the headers of an answer, in order.
+/// Removes the extra elements from the headers of a response, in order.
 pub(crate) fn take_fields(headers: &mut HeaderMap) -> Vec<(String, String)> {
     let fields = headers
         .get_all(&FIELD)

@@ -1,5 +1,4 @@
-//! What the store's errors become in S3's words: the code is the store's, the extra elements are
-//! added here.
+//! Maps the store's errors to S3 errors: the store has the code, this file adds the extra elements.
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
 use haul_store::Error;
@@ -9,8 +8,7 @@ use s3s::S3ErrorCode;
 use crate::answer::refusal::Refusal;
 
 impl Refusal {
-    /// The refusal for an error of the store. An error that is not the client's doing is logged
-    /// here.
+    /// Returns the refusal for an error of the store. Logs errors that the client did not cause.
     pub(crate) fn from_store(error: &Error) -> Self {
         match error {
             Error::NoSuchBucket { bucket }
@@ -18,7 +16,7 @@ impl Refusal {
             | Error::BucketAlreadyExists { bucket } => {
                 usual(error).field("BucketName", bucket.as_str())
             }
-            // Some of these codes s3s does not know, nor that they are 404.
+            // s3s does not know some of these codes, nor that they are 404.
             Error::NoSuchSetting { bucket, .. } => {
                 usual(error).with_status(StatusCode::NOT_FOUND).field("BucketName", bucket.as_str())
             }
@@ -87,8 +85,8 @@ impl Refusal {
     }
 }
 
-/// `BadDigest` in AWS's two wordings, with both digests. AWS writes the MD5 that was expected in
-/// hexadecimal digits and the one that it calculated in base64.
+/// Creates `BadDigest` in AWS's two wordings, with both digests. AWS writes the expected MD5 in hex
+/// and the calculated one in base64.
 pub(crate) fn bad_digest(claimed: &Checksum, computed: &Checksum) -> Refusal {
     let (message, expected) = match claimed.algorithm() {
         ChecksumAlgorithm::Md5 => (

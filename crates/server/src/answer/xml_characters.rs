@@ -1,10 +1,10 @@
-//! Characters that XML 1.0 cannot hold in the documents that go out, as AWS writes them: `&#13;`,
-//! `&#x1;`, `&#xffff;`.
+//! Writes characters that XML 1.0 cannot hold in response documents as AWS does: `&#13;`, `&#x1;`,
+//! `&#xffff;`.
 //!
-//! Keys may hold any. `s3s` writes them as they are: a parser has to read a raw `\r` as `\n`, and
-//! the key that a client then aborts or deletes is another one. The others are in no document of
-//! XML 1.0, neither raw nor so; lenient parsers take the references, and `encoding-type=url` is for
-//! the rest. Objects are no documents: they leave as they came.
+//! Keys may contain any character. `s3s` writes them raw: a parser has to read a raw `\r` as `\n`,
+//! and the client would then abort or delete another key. The other characters are invalid in XML
+//! 1.0, raw or as references; lenient parsers accept the references, and strict clients use
+//! `encoding-type=url`. Objects are not documents and leave unchanged.
 
 use bytes::Bytes;
 use http::Response;
@@ -13,8 +13,8 @@ use s3s::Body;
 
 const STRIDE_BYTES: usize = 64;
 
-/// Writes control characters of a document as references. Documents are held in one piece, objects
-/// are streams.
+/// Writes control characters of a document as references. Documents are one buffer in memory,
+/// objects are streams.
 pub(crate) fn refer(mut response: Response<Body>) -> Response<Body> {
     let document = response.body().bytes();
     if let Some(written) = document.and_then(|document| referred(&document)) {
@@ -24,10 +24,10 @@ pub(crate) fn refer(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// The document with references; none if it needs none, as nearly all.
+/// Returns the document with references, or `None` if it needs none, like nearly all.
 fn referred(document: &[u8]) -> Option<Vec<u8>> {
-    // A stride is looked at to its end, which the compiler does with many bytes at a time: a
-    // listing has 300 KB.
+    // Check a stride without an early exit, so that the compiler vectorises it: a listing has 300
+    // KB.
     let plain = |stride: &&[u8]| {
         !stride.iter().fold(false, |found, byte| found | may_need_reference(*byte))
     };
@@ -40,7 +40,7 @@ fn referred(document: &[u8]) -> Option<Vec<u8>> {
     for byte in &document[first..] {
         match byte {
             b'\r' => written.extend_from_slice(b"&#13;"),
-            // U+FFFE and U+FFFF are EF BF BE and EF BF BF: the first two are written already.
+            // U+FFFE and U+FFFF are EF BF BE and EF BF BF: the first two bytes are written already.
             0xbe | 0xbf if written.ends_with(&[0xef, 0xbf]) => {
                 written.truncate(written.len() - 2);
                 written.extend_from_slice(format!("&#xff{:x};", byte | 0x40).as_bytes());
@@ -54,13 +54,13 @@ fn referred(document: &[u8]) -> Option<Vec<u8>> {
     Some(written)
 }
 
-/// Bytes below a blank stand for themselves in UTF-8, wherever they are.
+/// In UTF-8, bytes below the blank never occur inside other characters.
 fn needs_reference(byte: u8) -> bool {
     byte < b' ' && byte != b'\t' && byte != b'\n'
 }
 
-/// Whether a byte is of a character that has to be looked at: a control character, or one of U+F000
-/// to U+FFFF.
+/// Returns whether a byte belongs to a character that needs a closer look: a control character, or
+/// one of U+F000 to U+FFFF.
 fn may_need_reference(byte: u8) -> bool {
     needs_reference(byte) || byte == 0xef
 }

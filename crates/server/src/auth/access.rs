@@ -1,9 +1,10 @@
-//! Who may come in: key pairs by id for `s3s`'s signature check, and the decision after it.
+//! Access control: finds key pairs by id for the signature check of `s3s`, and decides what a
+//! caller may do.
 //!
-//! Nobody is let in without a signature, except to read objects of buckets that were made public by
-//! name. The secret is given to `s3s` only for the one request that names its id; version 4 is
-//! compared there, in constant time, version 2 in [`version_2`](crate::auth::version_2). What a
-//! request touches is decided from its path, and for copies and batches from their input too.
+//! Every request needs a signature, except reads of objects in buckets that the operator made
+//! public. `s3s` gets the secret only for the one request that names its id; version 4 is compared
+//! there, in constant time, version 2 in [`version_2`](crate::auth::version_2). The path decides
+//! what a request touches; copies and batches are also checked by their input.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -24,15 +25,15 @@ use crate::auth::owner::OWNER_ID;
 use crate::auth::requester::Requester;
 use crate::request::query::Query;
 
-/// Listings, which a key with a prefix may make below its prefix.
+/// Listings that a key with a prefix may request below its prefix.
 const LISTINGS: [&str; 4] =
     ["ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"];
-/// What a key with a prefix may ask of the bucket itself: clients do before anything else.
+/// Requests about the bucket itself that a key with a prefix may send: clients send them first.
 const ABOUT_BUCKET: [&str; 2] = ["HeadBucket", "GetBucketLocation"];
-/// Of which account the bucket, or that of a copy's source, has to be.
+/// The headers that name the expected account of the bucket, or of a copy's source.
 const EXPECTED_OWNER: [&str; 2] =
     ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
-/// What anybody may do in a public bucket.
+/// The operations that anyone may call in a public bucket.
 const PUBLIC: [&str; 2] = ["GetObject", "HeadObject"];
 
 /// The keys of this endpoint; clones share them.
@@ -50,7 +51,7 @@ impl KeyRing {
         ring
     }
 
-    /// Takes the place of all grants but the owner's, for requests that come from now on.
+    /// Replaces all grants but the owner's, for requests from now on.
     pub(crate) fn replace(&self, grants: Vec<Grant>) {
         let grants = grants
             .into_iter()
@@ -58,7 +59,7 @@ impl KeyRing {
         *self.grants.write().unwrap_or_else(PoisonError::into_inner) = grants.collect();
     }
 
-    /// The grant of an access key id. The owner's cannot be shadowed.
+    /// Returns the grant of an access key id. No grant can shadow the owner's.
     pub(crate) fn grant(&self, access_key_id: &str) -> Option<Arc<Grant>> {
         if access_key_id == self.owner.credentials.access_key_id {
             return Some(Arc::clone(&self.owner));
@@ -66,14 +67,14 @@ impl KeyRing {
         self.grants.read().unwrap_or_else(PoisonError::into_inner).get(access_key_id).cloned()
     }
 
-    /// Whether others than the owner may come in: otherwise one key pair could only be in its own
-    /// way.
+    /// Returns whether there are other keys than the owner's: a single key pair could only compete
+    /// with itself.
     fn is_shared(&self) -> bool {
         !self.public.is_empty()
             || !self.grants.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// The grant of a request, or the refusal of one that has none.
+    /// Returns the grant of a request, or the refusal for one without.
     pub(crate) fn of(&self, extensions: &Extensions) -> Result<Arc<Grant>, Refusal> {
         Caller::of(extensions).and_then(|Caller(id)| self.grant(id)).ok_or_else(denied)
     }
@@ -88,8 +89,8 @@ impl KeyRing {
     }
 }
 
-/// A link to a public object must not make it a page, or a download, of another kind: only who may
-/// sign can say so.
+/// Refuses parameters that turn a link to a public object into a page, or a download, of another
+/// kind: only signed requests may do that.
 fn check_anonymous(query: &Query) -> Result<(), Refusal> {
     if query.pairs().iter().any(|(name, _)| name.starts_with("response-")) {
         return Err(Refusal::invalid_request(
@@ -99,8 +100,7 @@ fn check_anonymous(query: &Query) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whoever names the account that the bucket must be of wants nothing of another's: writing into it
-/// least of all.
+/// Rejects `x-amz-expected-bucket-owner` values other than ours.
 fn check_expected_owner(headers: &HeaderMap) -> Result<(), Refusal> {
     let values = EXPECTED_OWNER.iter().flat_map(|name| headers.get_all(*name));
     match values.into_iter().find(|expected| expected.as_bytes() != OWNER_ID.as_bytes()) {
@@ -113,21 +113,21 @@ fn denied() -> Refusal {
     Refusal::new(S3ErrorCode::AccessDenied)
 }
 
-/// Whether a grant covers an operation on a path.
+/// Returns whether a grant covers an operation on a path.
 fn allows(grant: &Grant, operation: &str, path: &S3Path, query: &Query) -> bool {
     let reads = ["Get", "Head", "List"].iter().any(|verb| operation.starts_with(verb));
     if !reads && !grant.writes() {
         return false;
     }
     match path {
-        // The list shows each key its own buckets.
+        // The list shows each key only its own buckets.
         S3Path::Root => operation == "ListBuckets",
         S3Path::Object { bucket, key } => grant.covers(bucket, key),
         S3Path::Bucket { bucket } if LISTINGS.contains(&operation) => {
             grant.covers(bucket, query.get("prefix").unwrap_or(""))
         }
         S3Path::Bucket { bucket } if ABOUT_BUCKET.contains(&operation) => grant.sees_bucket(bucket),
-        // Each key of the batch is looked at when the document has been read.
+        // Each key of the batch is checked once the document has been read.
         S3Path::Bucket { bucket } if operation == "DeleteObjects" => grant.sees_bucket(bucket),
         S3Path::Bucket { bucket } => grant.covers(bucket, ""),
     }

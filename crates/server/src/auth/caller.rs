@@ -1,10 +1,10 @@
-//! The key pair that a request was verified with, on its way from the signature check to the
+//! The key pair with which a request was verified, on its way from the signature check to the
 //! operations.
 //!
 //! `s3s` verifies version 4, this crate version 2 ([`version_2`](crate::auth::version_2)). Either
 //! way the request continues without its signature, and this value in its extensions is the only
-//! proof of who sent it: it is set after a signature was verified and nowhere else. A client cannot
-//! set an extension.
+//! proof of its sender: it is set only after a signature was verified. A client cannot set an
+//! extension.
 
 use http::Extensions;
 
@@ -13,7 +13,7 @@ use http::Extensions;
 pub(crate) struct Caller(pub(crate) String);
 
 impl Caller {
-    /// The caller of a request; `None` for one without a signature.
+    /// Returns the caller of a request; `None` for one without a signature.
     pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
         extensions.get()
     }

@@ -1,8 +1,9 @@
-//! What a key pair may do: read or also write, in which buckets and under which prefixes.
+//! The permissions of key pairs: read-only or read-write, in which buckets and under which
+//! prefixes.
 //!
-//! Pure decisions on names: no request, no clock, no file. The text of a keys file is parsed here,
-//! but read by whoever runs the server. A grant without scopes covers everything; the owner's keys
-//! are such a grant and are in no file.
+//! Pure decisions on names: no request, no clock, no file. Parses the text of a keys file, which
+//! the embedder reads. A grant without scopes covers everything; the owner's grant is of this kind
+//! and is in no file.
 
 use haul_parts::Bucket;
 use serde::Deserialize;
@@ -10,34 +11,34 @@ use serde::Deserialize;
 use crate::auth::keys::{Credentials, Secret};
 use crate::error::GrantsError;
 
-/// Whether a key pair may change things.
+/// Whether a key pair may change objects and settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AccessLevel {
-    /// Reading and listing.
+    /// Reading and listing only.
     ReadOnly,
-    /// Everything inside its scopes.
+    /// All operations inside its scopes.
     #[default]
     ReadWrite,
 }
 
-/// A bucket, or the keys of one that begin in a certain way.
+/// A bucket, or the keys of a bucket that begin with a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// Which bucket.
+    /// The bucket of the scope.
     pub bucket: Bucket,
-    /// How its keys begin; empty is all of them.
+    /// The prefix of the keys; empty means all keys.
     pub prefix: String,
 }
 
-/// One key pair and what it may do.
+/// A key pair and its permissions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// The pair.
+    /// The key pair of the grant.
     pub credentials: Credentials,
-    /// Reading, or also writing.
+    /// Read-only or read-write.
     pub access: AccessLevel,
-    /// Where; nowhere named is everywhere.
+    /// The buckets and prefixes; empty means everywhere.
     pub scopes: Vec<Scope>,
 }
 
@@ -60,7 +61,7 @@ struct Entry {
 }
 
 impl Grant {
-    /// The grants of a keys file:
+    /// Parses the grants of a keys file:
     ///
     /// ```toml
     /// [[keys]]
@@ -106,8 +107,8 @@ impl Grant {
         Ok(grants)
     }
 
-    /// Refuses grants of the owner's id: they would be read over, and whoever wrote them believed
-    /// in.
+    /// Rejects grants of the owner's id: the server would ignore them while their author relies on
+    /// them.
     pub(crate) fn check_owner_is_not_among(
         grants: &[Self],
         owner: &Credentials,
@@ -118,24 +119,24 @@ impl Grant {
         }
     }
 
-    /// Everything, for the owner.
+    /// Creates the owner's grant for everything.
     pub(crate) fn owner(credentials: Credentials) -> Self {
         Self { credentials, access: AccessLevel::ReadWrite, scopes: Vec::new() }
     }
 
-    /// Whether anything in the bucket is covered.
+    /// Returns whether the grant covers anything in the bucket.
     pub(crate) fn sees_bucket(&self, bucket: &str) -> bool {
         self.scopes.is_empty() || self.scopes.iter().any(|scope| scope.bucket.as_str() == bucket)
     }
 
-    /// Whether every key of the bucket that begins so is covered.
+    /// Returns whether the grant covers every key of the bucket with this prefix.
     pub(crate) fn covers(&self, bucket: &str, prefix: &str) -> bool {
         let covers =
             |scope: &Scope| scope.bucket.as_str() == bucket && prefix.starts_with(&scope.prefix);
         self.scopes.is_empty() || self.scopes.iter().any(covers)
     }
 
-    /// Whether changes are allowed.
+    /// Returns whether the grant allows changes.
     pub(crate) fn writes(&self) -> bool {
         self.access == AccessLevel::ReadWrite
     }

@@ -1,8 +1,8 @@
-//! Key pairs: made at random, never shown by accident, found by their access key id.
+//! Key pairs: random generation, redacted display, lookup by access key id.
 //!
-//! A [`Secret`] has no `Display` and its `Debug` is redacted: whoever wants the text calls
-//! [`expose`](Secret::expose) and can be searched for. Comparison with a request's signature is
-//! `s3s`'s, in constant time. Where the pair is kept is `haul-store`'s business.
+//! A [`Secret`] has no `Display` and its `Debug` is redacted: code that needs the text calls
+//! [`expose`](Secret::expose), which is easy to search for. `s3s` compares signatures, in constant
+//! time; `haul-store` keeps the pair.
 
 use std::fmt;
 
@@ -17,12 +17,12 @@ use crate::error::Error;
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes over a text that is secret from now on.
+    /// Takes a text and keeps it secret from now on.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for signing or for showing to the owner who asked.
+    /// Returns the text, for signing or for display to the owner.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -34,7 +34,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A pair of keys as every S3 client wants it.
+/// A key pair, as every S3 client needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     /// The public half: 20 upper-case letters and digits, beginning with `HAUL`.
@@ -43,16 +43,16 @@ pub struct Credentials {
     pub secret_access_key: Secret,
 }
 
-/// Letters of an access key id: no digit or letter that reads like another.
+/// The characters of an access key id, without digits or letters that look alike.
 const ID_LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-/// Letters of a secret: nothing that a shell, a URL or an INI file would treat specially.
+/// The characters of a secret: none that a shell, a URL or an INI file treats specially.
 const SECRET_LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 impl Credentials {
-    /// A new pair from the system's random source.
+    /// Generates a pair from the system's random source.
     ///
     /// # Errors
-    /// [`Error::Random`] if the system has no randomness to give.
+    /// [`Error::Random`] if the system returns no random bytes.
     pub fn random() -> Result<Self, Error> {
         Ok(Self {
             access_key_id: format!("HAUL{}", random_text(ID_LETTERS, 16)?),
@@ -62,8 +62,7 @@ impl Credentials {
 }
 
 fn random_text(letters: &[u8], length: usize) -> Result<String, Error> {
-    // Bytes past the last full multiple are thrown away: a plain modulo would favour the first
-    // letters.
+    // Discard bytes beyond the last full multiple: a plain modulo would favour the first letters.
     let fair_below = 256 / letters.len() * letters.len();
     let mut text = String::with_capacity(length);
     while text.len() < length {

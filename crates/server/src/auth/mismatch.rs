@@ -1,6 +1,6 @@
-//! The answer to a signature that does not match: what the server would have signed, as AWS shows
-//! it, so that a client can see where it went another way. Everything in it came with the request;
-//! nothing of the secret key or of the right signature does.
+//! The response to a signature mismatch: it shows what the server would have signed, as AWS does,
+//! so that a client can find the difference. Everything in it came with the request; it reveals
+//! neither the secret key nor the right signature.
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
@@ -12,22 +12,22 @@ use crate::answer::refusal::Refusal;
 use crate::request::query::Query;
 use crate::request::signature::Signature;
 
-/// What version 4 leaves as it is in a canonical query.
+/// The characters that version 4 does not escape in a canonical query.
 const QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-/// And in a canonical path.
+/// The characters that version 4 does not escape in a canonical path.
 const PATH: AsciiSet = QUERY.remove(b'/');
 
-/// What was computed for a request, beside what it brought.
+/// The values computed for a request, beside those that it brought.
 pub(crate) struct Computed<'a> {
     pub(crate) access_key_id: &'a str,
     pub(crate) string_to_sign: &'a [u8],
-    /// The signature of the request.
+    /// The signature in the request.
     pub(crate) provided: &'a str,
-    /// Version 4 only.
+    /// The canonical request, for version 4 only.
     pub(crate) canonical_request: Option<&'a str>,
 }
 
-/// The refusal with its elements in AWS's order.
+/// Creates the refusal with its elements in AWS's order.
 pub(crate) fn refusal(computed: &Computed<'_>) -> Refusal {
     let refusal = Refusal::new(S3ErrorCode::SignatureDoesNotMatch)
         .field("AWSAccessKeyId", computed.access_key_id)
@@ -42,7 +42,7 @@ pub(crate) fn refusal(computed: &Computed<'_>) -> Refusal {
     }
 }
 
-/// The refusal of a version 4 signature that `s3s` found to be wrong; `None` if the request has
+/// Creates the refusal for a version 4 signature that `s3s` rejected; `None` if the request has
 /// none.
 pub(crate) fn of_version_4(request: &Parts) -> Option<Refusal> {
     let query = Query::parse(request.uri.query().unwrap_or(""));
@@ -59,7 +59,7 @@ pub(crate) fn of_version_4(request: &Parts) -> Option<Refusal> {
     }))
 }
 
-/// What a request says of its signature, in the header or in the query.
+/// The signature as the request claims it, in the header or in the query.
 struct SignatureClaim<'a> {
     credential: &'a str,
     signed_headers: &'a str,
@@ -121,7 +121,7 @@ fn canonical_request(request: &Parts, query: &Query, claim: &SignatureClaim<'_>)
     )
 }
 
-/// The values of a header, each with its runs of blanks as one.
+/// Returns the values of a header, with each run of blanks as one.
 fn header_value(headers: &HeaderMap, name: &str) -> String {
     let one = |value: &HeaderValue| {
         let text = String::from_utf8_lossy(value.as_bytes());
@@ -130,7 +130,7 @@ fn header_value(headers: &HeaderMap, name: &str) -> String {
     headers.get_all(name).iter().map(one).collect::<Vec<_>>().join(",")
 }
 
-/// `41 57 53`, as AWS writes bytes.
+/// Formats bytes as AWS does: `41 57 53`.
 fn bytes(text: &[u8]) -> String {
     text.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }

@@ -1,4 +1,4 @@
-//! Who asks, and what they may: key pairs, what each is granted, and the decision about a request.
+//! Authentication and authorization: key pairs, their grants, and the decision about a request.
 
 pub(crate) mod access;
 pub(crate) mod caller;

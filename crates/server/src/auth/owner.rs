@@ -1,7 +1,7 @@
 //! The one account that owns every bucket and object of this endpoint.
 
-/// Its canonical user id: 64 hexadecimal digits, as clients expect.
+/// The canonical user id of the owner: 64 hexadecimal digits, as clients expect.
 pub(crate) const OWNER_ID: &str =
     "6861756c6861756c6861756c6861756c6861756c6861756c6861756c6861756c";
-/// Its display name.
+/// The display name of the owner.
 pub(crate) const OWNER_NAME: &str = "haul";

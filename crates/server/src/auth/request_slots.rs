@@ -1,8 +1,8 @@
-//! RequestSlots for requests, shared among key pairs.
+//! Request slots, shared among key pairs.
 //!
-//! When all connections are taken, others wait in the listen queue, and nobody can tell whose they
-//! are. So a key pair that has [`SHARE_PERCENT`] of the slots then gets no further one: its
-//! request is answered `503 SlowDown` and the connection closed, which lets the next one in.
+//! When all connections are taken, others wait in the listen queue, and their key pairs are
+//! unknown. Then a key pair that already has [`SHARE_PERCENT`] of the slots gets no further one:
+//! its request is answered `503 SlowDown` and the connection closed, which admits the next one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,10 +11,10 @@ use tokio::sync::Semaphore;
 
 use crate::auth::requester::AccessKeyId;
 
-/// How much of all slots one key pair may have while others wait.
+/// The percentage of all slots that one key pair may hold while others wait.
 const SHARE_PERCENT: usize = 75;
 
-/// Connections, and whose requests are served on them; clones share them.
+/// Connections and the key pairs whose requests they serve; clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestSlots {
     connections: Arc<Semaphore>,
@@ -22,7 +22,7 @@ pub(crate) struct RequestSlots {
     taken: Arc<Mutex<HashMap<AccessKeyId, usize>>>,
 }
 
-/// The slot of one request, given back when dropped.
+/// The slot of one request, released on drop.
 #[derive(Debug)]
 pub(crate) struct RequestSlot {
     slots: RequestSlots,
@@ -30,23 +30,23 @@ pub(crate) struct RequestSlot {
 }
 
 impl RequestSlots {
-    /// For so many connections.
+    /// Creates slots for `connections` connections.
     pub(crate) fn new(connections: usize) -> Self {
         let share = (connections * SHARE_PERCENT / 100).max(1);
         Self { connections: Arc::new(Semaphore::new(connections)), share, taken: Arc::default() }
     }
 
-    /// A permit for each connection.
+    /// Returns the semaphore with a permit for each connection.
     pub(crate) fn connections(&self) -> &Arc<Semaphore> {
         &self.connections
     }
 
-    /// Whether the next connection has to wait for one of these to end.
+    /// Returns whether the next connection has to wait for one of these to end.
     pub(crate) fn are_all_taken(&self) -> bool {
         self.connections.available_permits() == 0
     }
 
-    /// A slot, unless others may be waiting for it and the key pair has its share.
+    /// Takes a slot, unless others may be waiting for it and the key pair has its share.
     pub(crate) fn take(&self, access_key_id: &AccessKeyId) -> Option<RequestSlot> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(Arc::clone(access_key_id)).or_default();
@@ -79,7 +79,7 @@ mod tests {
         let slots = RequestSlots::new(8);
         let (one, other) = ("one".into(), "other".into());
         let all: Vec<RequestSlot> = (0..8).map_while(|_| slots.take(&one)).collect();
-        assert_eq!(all.len(), 8, "nobody waits");
+        assert_eq!(all.len(), 8, "no request waits");
         let _connections = Arc::clone(slots.connections()).try_acquire_many_owned(8).unwrap();
         assert!(slots.take(&one).is_none());
         assert!(slots.take(&other).is_some());

@@ -1,14 +1,14 @@
-//! Whose request it is, for everything that is shared among key pairs.
+//! The requester: the key pair to which shared resources of a request are charged.
 
 use std::sync::{Arc, OnceLock};
 
 use crate::auth::request_slots::{RequestSlot, RequestSlots};
 
-/// Access key id of a requester; empty for one without a signature.
+/// The access key id of a requester; empty for a request without a signature.
 pub(crate) type AccessKeyId = Arc<str>;
 
-/// Key pair that signed a request, known once the signature is verified, and its slot. All clones
-/// are of one request; the slot is given back with the last of them.
+/// The key pair that signed a request, known once the signature is verified, and its slot. All
+/// clones belong to one request; the last one releases the slot.
 #[derive(Clone, Debug)]
 pub(crate) struct Requester {
     slots: RequestSlots,
@@ -16,13 +16,12 @@ pub(crate) struct Requester {
 }
 
 impl Requester {
-    /// Of a request that is yet to be verified.
+    /// Creates the requester of an unverified request.
     pub(crate) fn new(slots: &RequestSlots) -> Self {
         Self { slots: slots.clone(), known: Arc::default() }
     }
 
-    /// Records whose request it is, and takes a slot for it if there is one. The first call
-    /// counts.
+    /// Records the key pair, and takes a slot for it if there is one. Only the first call counts.
     pub(crate) fn identify(&self, access_key_id: &str) {
         self.known.get_or_init(|| {
             let access_key_id: AccessKeyId = access_key_id.into();
@@ -31,12 +30,12 @@ impl Requester {
         });
     }
 
-    /// Whether it has a slot, as every request has whose key pair is not known.
+    /// Returns whether the request has a slot; true while the key pair is unknown.
     pub(crate) fn has_slot(&self) -> bool {
         self.known.get().is_none_or(|(_, slot)| slot.is_some())
     }
 
-    /// The key pair, or the one that all without a signature share.
+    /// Returns the key pair, or the one that all requests without a signature share.
     pub(crate) fn access_key_id(&self) -> AccessKeyId {
         self.known.get().map(|(access_key_id, _)| Arc::clone(access_key_id)).unwrap_or_default()
     }

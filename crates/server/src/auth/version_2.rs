@@ -1,10 +1,10 @@
-//! Version 2 of the signature, in presigned URLs of objects: boto3 still makes them by default in
-//! the older regions.
+//! Signature version 2, in presigned URLs of objects: boto3 still creates them by default in the
+//! older regions.
 //!
-//! Verified here and not by `s3s`, which compares signatures in a time that depends on them, passes
-//! over parameters that are given twice, and knows nothing of the `x-amz-` parameters that clients
-//! put into the query instead of the headers. The text that is signed is that of the S3 Developer
-//! Guide, "Signing and authenticating REST requests".
+//! Verified here and not by `s3s`, which compares signatures in non-constant time, ignores repeated
+//! parameters, and does not support `x-amz-` parameters that clients put into the query instead of
+//! the headers. The string to sign follows the S3 Developer Guide, "Signing and authenticating REST
+//! requests".
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,7 +24,7 @@ use crate::auth::mismatch;
 use crate::request::query::Query;
 use crate::request::sub_resource;
 
-/// Parameters that the signature covers, in the order in which it does.
+/// The parameters that the signature covers, in its order.
 const COVERED: [&str; 35] = [
     "accelerate",
     "acl",
@@ -67,7 +67,7 @@ const COVERED: [&str; 35] = [
 ///
 /// # Errors
 /// `AccessDenied` for an expired URL and for a sub-resource that the signature cannot cover,
-/// `InvalidAccessKeyId`, `SignatureDoesNotMatch` with what should have been signed,
+/// `InvalidAccessKeyId`, `SignatureDoesNotMatch` with the string that should have been signed,
 /// `NotImplemented` for signed chunks.
 pub(crate) fn verify(
     request: &Parts,
@@ -86,7 +86,7 @@ pub(crate) fn verify(
         );
     };
     let to_sign = string_to_sign(request, &query, bucket_in_host);
-    // A client that left a plus sign as it is sent a blank.
+    // A client that did not escape a plus sign sent a blank.
     let provided = query.get("Signature").unwrap_or_default().replace(' ', "+");
     let secret = grant.credentials.secret_access_key.expose().as_bytes();
     let mut mac = Hmac::<Sha1>::new_from_slice(secret).expect("HMAC takes keys of any length");
@@ -103,8 +103,8 @@ pub(crate) fn verify(
     }))
 }
 
-/// A parameter that makes another operation of the URL and that the signature does not cover could
-/// be appended by anybody.
+/// Rejects parameters that select another operation and that the signature does not cover: an
+/// attacker could append them.
 fn check_sub_resources(query: &Query) -> Result<(), Refusal> {
     let open = query.pairs().iter().map(|(name, _)| name.as_str());
     match open.into_iter().find(|name| sub_resource::is_one(name) && !COVERED.contains(name)) {
@@ -119,7 +119,7 @@ fn check_sub_resources(query: &Query) -> Result<(), Refusal> {
     }
 }
 
-/// Chunks are signed with version 4 only.
+/// Rejects signed chunks, which only version 4 has.
 fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     let payload = headers.get("x-amz-content-sha256").map(http::HeaderValue::as_bytes);
     if payload.is_some_and(|payload| payload.starts_with(b"STREAMING-")) {
@@ -140,7 +140,8 @@ fn check_not_expired(expires: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Method, the two headers of the content, `Expires`, the `x-amz-` family, and what is asked for.
+/// Builds the string to sign: method, the two content headers, `Expires`, the `x-amz-` family, and
+/// the resource.
 fn string_to_sign(request: &Parts, query: &Query, bucket_in_host: Option<&str>) -> Vec<u8> {
     let mut text = Vec::with_capacity(256);
     text.extend_from_slice(request.method.as_str().as_bytes());
@@ -177,13 +178,14 @@ fn string_to_sign(request: &Parts, query: &Query, bucket_in_host: Option<&str>) 
     text
 }
 
-/// The value of a parameter that stands for a header, in any spelling of its name.
+/// Returns the value of a parameter that stands for a header, ignoring case.
 fn parameter<'a>(query: &'a Query, name: &str) -> Option<&'a [u8]> {
     let mut pairs = query.pairs().iter();
     pairs.find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_bytes())
 }
 
-/// The `x-amz-` family by name: headers, and parameters of the query where there is no such header.
+/// Returns the `x-amz-` family by name: headers, and query parameters where there is no such
+/// header.
 fn amz_headers(headers: &HeaderMap, query: &Query) -> BTreeMap<String, Vec<u8>> {
     let mut family = BTreeMap::new();
     for name in headers.keys().filter(|name| name.as_str().starts_with("x-amz-")) {
@@ -225,7 +227,8 @@ mod tests {
         assert_eq!(
             signed_text(
                 "GET",
-                "/photos/puppy.jpg?AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&Signature=x&Expires=1141889120",
+                "/photos/puppy.jpg?AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&Signature=x&\
+                    Expires=1141889120",
                 &[],
                 Some("awsexamplebucket1"),
             ),
@@ -234,11 +237,13 @@ mod tests {
         assert_eq!(
             signed_text(
                 "PUT",
-                "/bkt/k%20?uploadId=U&partNumber=2&Expires=1&x-amz-meta-b=2+&X-Amz-Meta-A=1&content-type=a%2Fb",
+                "/bkt/k%20?uploadId=U&partNumber=2&Expires=1&x-amz-meta-b=2+&X-Amz-Meta-A=1&\
+                    content-type=a%2Fb",
                 &[("x-amz-meta-b", " three"), ("x-amz-meta-b", "four "), ("content-md5", "m")],
                 None,
             ),
-            "PUT\nm\na/b\n1\nx-amz-meta-a:1\nx-amz-meta-b:three,four\n/bkt/k%20?partNumber=2&uploadId=U"
+            "PUT\nm\na/b\n1\nx-amz-meta-a:1\nx-amz-meta-b:three,four\n/bkt/k%20?partNumber=2&\
+                uploadId=U"
         );
         assert!(COVERED.is_sorted());
     }

@@ -1,21 +1,21 @@
-//! Stands in front of `s3s`'s reader of aws-chunked bodies, which holds each chunk whole before it
-//! lets it go.
+//! Reframes aws-chunked bodies for the reader of `s3s`, which holds each chunk whole before it
+//! passes it on.
 //!
-//! A signed chunk has to be held until its signature is checked, so its size gets a limit. An
+//! A signed chunk has to be held until its signature is checked, so its size is limited. An
 //! unsigned one need not be, and some SDKs send a whole 5 GiB part as one chunk: those are cut into
-//! chunks of what has arrived, without copying. Bytes after the last chunk (the trailers) pass
-//! unchanged. Knows framing only: signatures, trailers and the decoded length are checked behind
-//! it.
+//! chunks of the bytes that have arrived, without copying. Bytes after the last chunk (the
+//! trailers) pass unchanged. Knows framing only: signatures, trailers and the decoded length are
+//! checked later.
 
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 
-/// Bytes of one chunk header: size, extension, CRLF.
+/// The maximum bytes of one chunk header: size, extension, CRLF.
 const HEADER_BYTES: usize = 1024;
 
-/// What may be done to the chunks on their way.
+/// The kind of chunks, and how they may be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Chunks {
     /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER`: cut into small ones.
@@ -26,7 +26,7 @@ pub(crate) enum Chunks {
 }
 
 impl Chunks {
-    /// How a body is framed, by its declared payload hash.
+    /// Returns the framing of a body, by its declared payload hash.
     pub(crate) fn of(headers: &HeaderMap, limit_bytes: usize) -> Option<Self> {
         match headers.get("x-amz-content-sha256")?.as_bytes() {
             b"STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Some(Self::Unsigned),
@@ -36,16 +36,16 @@ impl Chunks {
     }
 }
 
-/// Why a body was refused by its framing.
+/// The reason why the framing of a body is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadFraming {
-    /// A chunk header that is too long or is not a hexadecimal size.
+    /// A chunk header is too long or not a hexadecimal size.
     Header,
-    /// No CRLF after the bytes of a chunk.
+    /// The bytes of a chunk are not followed by CRLF.
     NoLineEnd,
-    /// A signed chunk larger than the limit.
+    /// A signed chunk is larger than the limit.
     ChunkTooLarge,
-    /// The body ends without a chunk of no bytes. Of signed chunks that one says, under a
+    /// The body ends without a chunk of no bytes. For signed chunks that one proves, by its
     /// signature, that none is missing.
     NoFinalChunk,
 }
@@ -57,7 +57,7 @@ enum ChunkPart {
     Trailers,
 }
 
-/// Takes the pieces of a body as they arrive and gives the pieces to pass on.
+/// Takes the pieces of a body as they arrive and returns the pieces to pass on.
 pub(crate) struct Reframer {
     chunks: Chunks,
     part: ChunkPart,
@@ -70,17 +70,17 @@ impl Reframer {
         Self { chunks, part: ChunkPart::Header, header: Vec::new(), ready: VecDeque::new() }
     }
 
-    /// The next piece to pass on, if one is ready.
+    /// Returns the next piece to pass on, if one is ready.
     pub(crate) fn next_ready(&mut self) -> Option<Bytes> {
         self.ready.pop_front()
     }
 
-    /// Whether all chunks that began have passed.
+    /// Returns whether all chunks that began have passed.
     pub(crate) fn is_between_chunks(&self) -> bool {
         self.ready.is_empty() && matches!(self.part, ChunkPart::Header | ChunkPart::Trailers)
     }
 
-    /// Takes a piece from the client.
+    /// Adds a piece from the client.
     pub(crate) fn push(&mut self, mut bytes: Bytes) -> Result<(), BadFraming> {
         while !bytes.is_empty() {
             match self.part {
@@ -102,7 +102,7 @@ impl Reframer {
         Ok(())
     }
 
-    /// To be called at the end of the body.
+    /// Ends the body. Call it after the last piece.
     pub(crate) fn finish(&self) -> Result<(), BadFraming> {
         match self.part {
             ChunkPart::Trailers => Ok(()),
@@ -122,8 +122,8 @@ impl Reframer {
         let header = std::mem::take(&mut self.header);
         let size = chunk_size(&header)?;
         match self.chunks {
-            // s3s reads eight digits and ignores the rest: a longer number would be one thing here
-            // and another there.
+            // s3s reads eight digits and ignores the rest, so a longer number would have two
+            // meanings.
             Chunks::Signed { .. } if digits(&header).len() > 8 => {
                 return Err(BadFraming::Header);
             }
@@ -132,7 +132,7 @@ impl Reframer {
             }
             Chunks::Signed { .. } => self.ready.push_back(header.into()),
             Chunks::Unsigned if size == 0 => self.ready.push_back(header.into()),
-            // The pieces bring headers of their own.
+            // The pieces get headers of their own.
             Chunks::Unsigned => {}
         }
         self.part = if size == 0 { ChunkPart::Trailers } else { ChunkPart::Data { left: size } };
@@ -168,9 +168,9 @@ impl Reframer {
     }
 }
 
-/// The size in a chunk header such as `10000;chunk-signature=…\r\n`.
+/// Returns the size in a chunk header such as `10000;chunk-signature=…\r\n`.
 fn chunk_size(header: &[u8]) -> Result<usize, BadFraming> {
-    // A line end inside is one thing to us and may be another to who reads it after us.
+    // A line end inside could mean something else to a later reader.
     let line = header.strip_suffix(b"\r\n").ok_or(BadFraming::Header)?;
     if line.contains(&b'\r') {
         return Err(BadFraming::Header);
@@ -182,7 +182,7 @@ fn chunk_size(header: &[u8]) -> Result<usize, BadFraming> {
     usize::from_str_radix(digits, 16).map_err(|_| BadFraming::Header)
 }
 
-/// Everything before the extension or the line end.
+/// Returns everything before the extension or the line end.
 fn digits(header: &[u8]) -> &[u8] {
     let end = header.iter().position(|b| matches!(b, b';' | b'\r')).unwrap_or(header.len());
     &header[..end]
@@ -192,7 +192,7 @@ fn digits(header: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    /// Feeds `body` in pieces of `step` bytes and joins what comes out.
+    /// Feeds `body` in pieces of `step` bytes and joins the output.
     fn run(chunks: Chunks, body: &[u8], step: usize) -> Result<(Vec<u8>, usize), BadFraming> {
         let mut reframer = Reframer::new(chunks);
         let (mut out, mut largest) = (Vec::new(), 0);
@@ -206,7 +206,7 @@ mod tests {
         Ok((out, largest))
     }
 
-    /// The bytes inside the chunks, by a reader as simple as can be.
+    /// Returns the bytes inside the chunks, by the simplest possible reader.
     fn decode(mut body: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let mut data = Vec::new();
         loop {

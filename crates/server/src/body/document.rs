@@ -1,13 +1,12 @@
-//! The documents of requests: read strictly, and written again in a form that `s3s` reads right.
+//! Parses request documents strictly and rewrites them in a form that `s3s` reads correctly.
 //!
-//! The reader of `s3s` 0.14.1 passes over CDATA (`ab<![CDATA[x]]>cd` is `abcd` to it, and
-//! DeleteObjects would delete another key), refuses references from U+10000 to U+FFFFF, and takes
-//! `1x` for a number. So a document is read here first, by `roxmltree`, which knows what is
-//! well-formed; its elements and their texts are passed on and nothing else: no comments, no CDATA,
-//! no prefixes of names.
+//! The reader of `s3s` 0.14.1 skips CDATA (it reads `ab<![CDATA[x]]>cd` as `abcd`, and
+//! DeleteObjects would delete another key), rejects references from U+10000 to U+FFFFF, and accepts
+//! `1x` as a number. So `roxmltree` reads a document first, and rejects what is not well-formed;
+//! only its elements and their texts are passed on: no comments, no CDATA, no namespace prefixes.
 //!
-//! Limits: the size is the gate's ([`Limits::xml_bytes`](crate::Limits::xml_bytes)); elements and
-//! depth are limited here. A document type is refused, and with it every entity that is not one of
+//! Limits: the gate limits the size ([`Limits::xml_bytes`](crate::Limits::xml_bytes)); elements and
+//! depth are limited here. A document type is rejected, and with it every entity that is not one of
 //! the five of XML.
 
 use roxmltree::{Document, Node, NodeType, ParsingOptions};
@@ -15,14 +14,14 @@ use s3s::S3ErrorCode;
 
 use crate::answer::refusal::Refusal;
 
-/// Elements inside each other; lifecycle rules have the most, with six.
+/// The maximum depth of nested elements; lifecycle rules need the most, six.
 const DEPTH_MAX: usize = 32;
 
-/// So many bytes of a document may be one node, an element or a text. The densest that a client
-/// sends has twelve.
+/// The minimum bytes per node (element or text). The densest document that a client sends has
+/// twelve.
 const NODE_BYTES_MIN: usize = 8;
 
-/// Elements that `s3s` reads as numbers, of which it ignores what follows the digits.
+/// Elements that `s3s` reads as numbers, ignoring what follows the digits.
 const NUMBERS: [&str; 9] = [
     "Days",
     "DaysAfterInitiation",
@@ -35,13 +34,13 @@ const NUMBERS: [&str; 9] = [
     "Size",
 ];
 
-/// The namespace of `xsi:type`, the one attribute that says something in S3.
+/// The namespace of `xsi:type`, the only attribute that has a meaning in S3.
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
-/// Reads a document and writes it again.
+/// Parses a document and rewrites it.
 ///
 /// # Errors
-/// `MalformedXML`, without anything of the document: it goes into the log and to the client.
+/// `MalformedXML`, without quoting the document: the message goes to the log and to the client.
 pub(crate) fn rewrite(document: &[u8]) -> Result<Vec<u8>, Refusal> {
     let text = std::str::from_utf8(document).map_err(|_| malformed("it is not UTF-8"))?;
     check_references(text)?;
@@ -50,7 +49,7 @@ pub(crate) fn rewrite(document: &[u8]) -> Result<Vec<u8>, Refusal> {
     let parsed = Document::parse_with_options(text, options)
         .map_err(|_| malformed("it is not well-formed"))?;
     let root = parsed.root_element();
-    // An empty document type is no error to the parser.
+    // The parser accepts an empty document type.
     if text.get(..root.range().start).is_some_and(|prolog| prolog.contains("<!DOCTYPE")) {
         return Err(malformed("it has a document type"));
     }
@@ -59,7 +58,7 @@ pub(crate) fn rewrite(document: &[u8]) -> Result<Vec<u8>, Refusal> {
     Ok(written.into_bytes())
 }
 
-/// Refuses references to what is no character (`&#xD800;`), which the parser reads as U+FFFD:
+/// Rejects references to non-characters (`&#xD800;`), which the parser reads as U+FFFD:
 /// DeleteObjects would delete a key that its sender did not name.
 fn check_references(text: &str) -> Result<(), Refusal> {
     const LITERAL: [(&str, &str); 3] = [("<![CDATA[", "]]>"), ("<!--", "-->"), ("<?", "?>")];
@@ -87,8 +86,8 @@ fn check_references(text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Writes an element and what is in it. Without recursion: how deep a document is, its sender
-/// decides.
+/// Writes an element and its content. Without recursion, because the sender decides how deep a
+/// document is.
 fn write(root: Node<'_, '_>, to: &mut String) -> Result<(), Refusal> {
     let mut open = vec![];
     let mut next = Some(root);
@@ -152,7 +151,7 @@ fn check_number(element: Node<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A carriage return as it is would be read as a line feed.
+/// Escapes text. A raw carriage return would be read as a line feed.
 fn escape(text: &str, to: &mut String) {
     for c in text.chars() {
         match c {

@@ -1,10 +1,10 @@
-//! Gathers the pieces of a body into blocks, in room that is taken when the bytes are there.
+//! Gathers the pieces of a body into blocks, in memory that is reserved when the bytes arrive.
 //!
-//! A sender begins with a small block, which needs no room. One that fills it in no time gets room
-//! for a large block, and the next one at once with its first bytes. A large block is held for
-//! [`FILL_TIME`] at most: what has come until then is written, and the sender begins again with a
-//! small block. So room is never held by a sender that waits, and one that finds none goes on in
-//! small blocks, which cost more per byte but hold up nobody.
+//! A sender begins with a small block, which needs no room. One that fills it quickly gets room for
+//! a large block, and for the next one with its first bytes. A large block is held for
+//! [`FILL_TIME`] at most: then its content is written, and the sender begins again with a small
+//! block. So a sender that waits never holds room, and one that finds none continues in small
+//! blocks, which cost more per byte but delay no other sender.
 
 use std::time::Duration;
 
@@ -20,9 +20,9 @@ use crate::auth::requester::AccessKeyId;
 use crate::body::receive::{broken, wrong_length};
 use crate::body::room::{Room, Taken};
 
-/// How long a block may take to be filled.
+/// The maximum time to fill a block.
 const FILL_TIME: Duration = Duration::from_millis(250);
-/// How long a sender whose bytes are there waits for room before it goes on without.
+/// The maximum time that a sender with bytes waits for room before it continues without.
 const ROOM_TIME: Duration = Duration::from_millis(500);
 
 /// Memory and room for blocks; clones share both.
@@ -33,7 +33,7 @@ pub(crate) struct BlockRoom {
 }
 
 impl BlockRoom {
-    /// For so many bytes in large blocks.
+    /// Creates room for `bytes` in large blocks.
     pub(crate) fn new(bytes: usize) -> Self {
         Self { pool: BlockPool::default(), room: Room::new(bytes) }
     }
@@ -42,23 +42,23 @@ impl BlockRoom {
 /// Bytes to write.
 pub(super) struct Gathered {
     pub(super) bytes: Bytes,
-    /// For as long as they are held; none for a small block.
+    /// The room, for as long as the bytes are held; none for a small block.
     pub(super) room: Option<Taken>,
 }
 
-/// A body, and what was declared of it.
+/// A body, and the values that its request declared.
 pub(super) struct Source {
     pub(super) body: Option<StreamingBlob>,
     pub(super) length_bytes: u64,
-    /// What the client says the bytes come to; `s3s` compares it.
+    /// The client's hash of the bytes; `s3s` compares it.
     pub(super) claimed_sha256: Option<Checksum>,
 }
 
-/// A body on its way into blocks, counted against its declared length.
+/// A body being gathered into blocks, counted against its declared length.
 pub(super) struct Gathering {
     body: Option<StreamingBlob>,
     claimed_sha256: Option<Checksum>,
-    /// What is not in a block yet.
+    /// Bytes that are not in a block yet.
     piece: Bytes,
     left: u64,
     blocks: BlockRoom,
@@ -81,7 +81,7 @@ impl Gathering {
         }
     }
 
-    /// The next block; none at the end.
+    /// Returns the next block; none at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Gathered>, Refusal> {
         while self.fetch().await? {
             let deadline = Instant::now() + FILL_TIME;
@@ -111,7 +111,7 @@ impl Gathering {
         Ok(Some(Gathered { bytes: block.freeze(), room: None }))
     }
 
-    /// `None` when so little has come that it belongs into a small block.
+    /// Fills a large block; `None` if so few bytes have come that they belong into a small block.
     async fn fill_large(
         &mut self,
         mut block: Block,
@@ -127,7 +127,7 @@ impl Gathering {
                 Err(_) => {
                     self.is_quick = false;
                     let (bytes, rest) = block.freeze_aligned();
-                    // A copy, so that the memory of the block comes free.
+                    // A copy, so that the memory of the block is freed.
                     self.piece = Bytes::copy_from_slice(&rest);
                     return Ok((!bytes.is_empty()).then_some(Gathered { bytes, room: Some(room) }));
                 }
@@ -143,11 +143,10 @@ impl Gathering {
         timeout(ROOM_TIME, self.blocks.room.take(&self.access_key_id, BLOCK_BYTES)).await.ok()
     }
 
-    /// Waits until there are bytes; false at the end of the body. Nothing is lost when it is
-    /// dropped.
+    /// Waits until there are bytes; false at the end of the body. Cancel-safe.
     async fn fetch(&mut self) -> Result<bool, Refusal> {
         while self.piece.is_empty() {
-            // Read to the very end even when all bytes are here: signatures and trailers come last.
+            // Read to the end even if all bytes are here: signatures and trailers come last.
             let Some(body) = self.body.as_mut() else { return Ok(false) };
             match body.next().await {
                 Some(Ok(piece)) => {

@@ -1,14 +1,14 @@
-//! Room of requests whose bytes are held whole: a document until it is answered, a signed chunk
-//! until its signature is checked.
+//! Memory (room) for requests whose bytes are held whole: a document until its response, a signed
+//! chunk until its signature is checked.
 //!
 //! Such bytes cannot be written out, so a request that holds them without sending could make others
-//! wait. When a request has waited for [`PATIENCE`], idle holders make way: of the key pair that
-//! holds most first, the longest idle first, and at once as many as hold what all waiting requests
-//! still need. Fewer would make the same requests wait again; more would refuse senders that harm
-//! no one. A holder that sends [`BUSY_BYTES`] within [`IDLE_TIME`] is never idle. If all holders
-//! wait for more room, none of them can finish: then those that announced most make way, of these
-//! the ones that came first, until the others have room for all they announced. A holder that makes
-//! way is answered `503 SlowDown`, which every client retries.
+//! wait. When a request has waited for [`PATIENCE`], idle holders are displaced: those of the key
+//! pair that holds most first, the longest idle first, and as many at once as hold what all waiting
+//! requests still need. Fewer would make the same requests wait again; more would refuse senders
+//! that do no harm. A holder that sends [`BUSY_BYTES`] within [`IDLE_TIME`] is never idle. If all
+//! holders wait for more room, none of them can finish: then those that announced most are
+//! displaced, of these the ones that came first, until the others have room for everything they
+//! announced. A displaced holder is answered `503 SlowDown`, which every client retries.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -23,14 +23,14 @@ use tokio::time::{Instant, Sleep};
 use super::room::{ALLOWANCE_BYTES, Room, Take, Taken};
 use crate::auth::requester::AccessKeyId;
 
-/// How long a request waits for room before others have to make way, and then before more have to.
+/// The time that a request waits for room before others are displaced, and then before more are.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// A holder that others wait for is idle when it has not sent [`BUSY_BYTES`] in this time.
+/// A holder that others wait for is idle if it has not sent [`BUSY_BYTES`] in this time.
 const IDLE_TIME: Duration = Duration::from_secs(1);
-/// See [`IDLE_TIME`].
+/// The bytes per [`IDLE_TIME`] that keep a holder from being idle.
 const BUSY_BYTES: usize = 16 << 10;
 
-/// Room with a list of those who hold some; clones share it.
+/// Room with a list of its holders; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct HeldRoom {
     room: Room,
@@ -42,7 +42,7 @@ pub(crate) struct HeldRoom {
 struct Holders {
     next_number: u64,
     by_number: BTreeMap<u64, Holder>,
-    /// When some had to make way the last time.
+    /// The last time when holders were displaced.
     made_room: Option<Instant>,
 }
 
@@ -51,7 +51,7 @@ struct Holder {
     access_key_id: AccessKeyId,
     announced_bytes: usize,
     bytes: usize,
-    /// When it had sent [`BUSY_BYTES`] the last time.
+    /// The last time when it had sent [`BUSY_BYTES`].
     busy: Instant,
     sent_since: usize,
     waits_for_room: bool,
@@ -59,21 +59,21 @@ struct Holder {
     waker: Option<Waker>,
 }
 
-/// A holder had to make way for others.
+/// An error: the holder was displaced to make room for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Displaced;
 
 impl HeldRoom {
-    /// Room for `bytes` beside the allowance of each request.
+    /// Creates room for `bytes` beside the allowance of each request.
     pub(crate) fn new(bytes: usize) -> Self {
         Self { room: Room::new(bytes), room_bytes: bytes, holders: Arc::default() }
     }
 
-    /// The room of one request that may come to so many bytes, none yet.
+    /// Creates the holding of one request that may need `announced_bytes`; it is empty at first.
     pub(crate) fn holding(&self, announced_bytes: usize) -> Holding {
         Holding {
             room: self.clone(),
-            // One that does not say how much comes counts as one that needs all.
+            // A request that does not announce its size counts as one that needs everything.
             announced_bytes: announced_bytes.min(self.room_bytes),
             number: None,
             access_key_id: AccessKeyId::default(),
@@ -90,7 +90,8 @@ impl HeldRoom {
 }
 
 impl Holder {
-    /// Bytes it waits for: all that is to come, because it would wait again for each piece of that.
+    /// Returns the bytes that it waits for: everything still to come, because it would wait again
+    /// for each piece.
     fn wanted_bytes(&self) -> usize {
         if self.waits_for_room { self.announced_bytes.saturating_sub(self.bytes).max(1) } else { 0 }
     }
@@ -100,15 +101,15 @@ impl Holder {
     }
 }
 
-/// Holders of one key pair.
+/// The holders of one key pair.
 #[derive(Debug, Default)]
 struct Pair {
     held_bytes: usize,
-    /// Those that may have to make way, the first one last.
+    /// Holders that may be displaced; the first to go is last.
     may_go: Vec<Candidate>,
 }
 
-/// A holder that may have to make way; of two, the greater one goes first.
+/// A holder that may be displaced; of two, the greater one goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Candidate {
     Idle { since: Reverse<Instant>, number: u64 },
@@ -124,18 +125,18 @@ impl Candidate {
 }
 
 impl Holders {
-    /// Makes holders give their room to those who wait.
+    /// Displaces holders in favour of those that wait.
     ///
     /// Free room is not counted: the share of its key pair may forbid a request to take it.
     fn make_room(&mut self, now: Instant) {
         if self.made_room.is_some_and(|then| now.duration_since(then) < PATIENCE) {
-            // Those who wait have had no time yet to take what came free.
+            // The waiting requests had no time yet to take the freed room.
             return;
         }
         let (leaving, staying): (Vec<&Holder>, Vec<&Holder>) =
             self.by_number.values().partition(|holder| holder.displaced);
         let all_wait = staying.iter().all(|holder| holder.waits_for_room || holder.bytes == 0);
-        // If all wait, those who hold nothing yet stand in no one's way: their turn comes later.
+        // If all wait, those that hold nothing yet block no other: their turn comes later.
         let counted = staying.iter().filter(|holder| !all_wait || holder.bytes > 0);
         let wanted_bytes: usize = counted.map(|holder| holder.wanted_bytes()).sum();
         let leaving_bytes: usize = leaving.iter().map(|holder| holder.bytes).sum();
@@ -160,7 +161,7 @@ impl Holders {
         }
     }
 
-    /// By key pair, those who may have to make way: if all wait, any holder, otherwise the idle
+    /// Returns the displaceable holders by key pair: if all wait, any holder, otherwise the idle
     /// ones.
     fn candidates(&self, all_wait: bool, now: Instant) -> BTreeMap<AccessKeyId, Pair> {
         let mut pairs: BTreeMap<AccessKeyId, Pair> = BTreeMap::new();
@@ -183,11 +184,11 @@ impl Holders {
     }
 }
 
-/// What one request holds.
+/// The bytes that one request holds.
 pub(crate) struct Holding {
     room: HeldRoom,
     announced_bytes: usize,
-    /// Among the holders, once it is one.
+    /// The number among the holders, once it is one.
     number: Option<u64>,
     access_key_id: AccessKeyId,
     allowed_bytes: usize,
@@ -197,7 +198,7 @@ pub(crate) struct Holding {
 }
 
 impl Holding {
-    /// Takes room for bytes that have come. To be called again with the same number until it is
+    /// Takes room for bytes that have arrived. Call it again with the same number until it is
     /// ready.
     pub(crate) fn poll_take(
         &mut self,
@@ -237,7 +238,7 @@ impl Holding {
         Poll::Pending
     }
 
-    /// Ready when it has to make way; otherwise the task is woken when it has to.
+    /// Becomes ready when the holder is displaced, and wakes the task then.
     pub(crate) fn poll_displaced(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut displaced = false;
         self.record(|holder| {
@@ -247,14 +248,15 @@ impl Holding {
         if displaced { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Gives everything back: what was held has gone on.
+    /// Releases everything: the held bytes have been passed on.
     pub(crate) fn release(&mut self) {
         self.allowed_bytes = 0;
         self.leave();
         self.taken = None;
     }
 
-    /// All bytes have come: what is held stays until it is dropped, and makes way for nobody.
+    /// Marks that all bytes have come: the held room stays until it is dropped, and cannot be
+    /// displaced.
     pub(crate) fn finish(&mut self) -> Option<Taken> {
         self.leave();
         self.taken.take()
@@ -274,7 +276,7 @@ impl Holding {
         });
     }
 
-    /// Changes what the list says of this request.
+    /// Changes the entry of this request in the list.
     fn record(&mut self, change: impl FnOnce(&mut Holder)) {
         let mut holders = self.room.holders();
         let (access_key_id, announced_bytes) = (&self.access_key_id, self.announced_bytes);
@@ -327,7 +329,7 @@ mod tests {
         holding.poll_displaced(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
-    /// Holders of `bytes` each, the earlier one idle for longer.
+    /// Creates holders of `bytes` each, the earlier ones idle for longer.
     async fn holders<const N: usize>(
         room: &HeldRoom,
         access_key_id: &str,
@@ -345,13 +347,14 @@ mod tests {
         holders.each_mut().map(is_displaced)
     }
 
-    /// Polls a request that waits, so that its patience runs, for so long.
+    /// Polls a waiting request for some time, so that its patience runs.
     async fn wait_for_room(waiting: &mut Holding, bytes: usize, time: Duration) {
         let asked = tokio::time::timeout(time, take(waiting, "waiting", bytes)).await;
         assert!(asked.is_err(), "{asked:?}");
     }
 
-    /// They made way one by one, a quarter of a second each: beside 80 of them an upload took 13 s.
+    /// Idle holders were once displaced one by one, a quarter of a second each: beside 80 of them
+    /// an upload took 13 s.
     #[tokio::test(start_paused = true)]
     async fn idle_holders_make_way_at_once_for_all_that_is_waited_for() {
         let room = HeldRoom::new(600_000);
@@ -367,8 +370,8 @@ mod tests {
         assert_eq!(take(&mut waiting, "waiting", 210_000).await, Ok(()));
     }
 
-    /// The room of the first ones was free, those who waited for it had not been polled yet, and
-    /// others had to make way too, an honest upload among them.
+    /// Room was free, those that waited for it had not been polled yet, and further holders were
+    /// displaced, an honest upload among them.
     #[tokio::test(start_paused = true)]
     async fn room_that_came_free_is_taken_before_more_make_way() {
         let room = HeldRoom::new(600_000);
@@ -424,8 +427,8 @@ mod tests {
         assert_eq!(take(&mut waiting, "two", 900_000).await, Ok(()));
     }
 
-    /// Two that hold half of the room each, and both want more, would otherwise wait for each other
-    /// for ever.
+    /// Two requests that hold half of the room each and both want more would otherwise wait for
+    /// each other for ever.
     #[tokio::test(start_paused = true)]
     async fn of_holders_that_all_wait_the_largest_makes_way() {
         let room = HeldRoom::new(800_000);
@@ -440,8 +443,8 @@ mod tests {
         assert_eq!(taken, Ok(()));
     }
 
-    /// 80 requests that each hold a part of a chunk and want the rest of it: with one less, the
-    /// others waited for each other again.
+    /// 80 requests each hold a part of a chunk and want the rest of it: if one fewer were
+    /// displaced, the others would wait for each other again.
     #[tokio::test(start_paused = true)]
     async fn of_holders_that_all_wait_so_many_make_way_that_the_others_fit() {
         let room = HeldRoom::new(1_000_000);

@@ -1,10 +1,10 @@
-//! What a request says its bytes are: `Content-MD5`, `x-amz-checksum-*` in a header or announced
+//! The integrity values of a request: `Content-MD5`, `x-amz-checksum-*` in a header or announced
 //! for the trailer.
 //!
-//! Decided before the first byte, so that a request that contradicts itself costs nothing. The
-//! comparison with the bytes happens in the store, in the same pass that writes them; for
-//! `x-amz-content-sha256` see [`payload_hash`](crate::body::payload_hash). Wording as recorded from
-//! AWS (`docs/s3-compatibility.md` names the tests).
+//! Checked before the first byte, so that a request that contradicts itself costs nothing. The
+//! store compares them with the bytes, in the pass that writes them; for `x-amz-content-sha256` see
+//! [`payload_hash`](crate::body::payload_hash). The wording of errors is that of AWS
+//! (`docs/s3-compatibility.md` names the tests).
 
 use haul_parts::{Checksum, ChecksumAlgorithm, CompositeChecksum};
 use http::HeaderMap;
@@ -14,9 +14,9 @@ use crate::answer::refusal::Refusal;
 
 /// The prefix of headers that carry a value (and of three that do not).
 const CHECKSUM_PREFIX: &str = "x-amz-checksum-";
-/// Those three.
+/// The three headers that carry no value.
 const NOT_VALUES: [&str; 3] = ["algorithm", "type", "mode"];
-/// The algorithms of `x-amz-checksum-*` here.
+/// The algorithms of `x-amz-checksum-*` that this server supports.
 const ALGORITHMS: [ChecksumAlgorithm; 5] = [
     ChecksumAlgorithm::Crc64Nvme,
     ChecksumAlgorithm::Crc32c,
@@ -25,10 +25,10 @@ const ALGORITHMS: [ChecksumAlgorithm; 5] = [
     ChecksumAlgorithm::Sha256,
 ];
 
-/// The claims of one request about its body.
+/// The integrity values of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Integrity {
-    /// `Content-MD5`.
+    /// The value of `Content-MD5`.
     pub(crate) content_md5: Option<Checksum>,
     claim: Claim,
 }
@@ -44,15 +44,15 @@ impl Integrity {
     /// Reads and checks the headers.
     ///
     /// # Errors
-    /// `InvalidDigest` for an impossible Content-MD5, `InvalidRequest` for everything else that
-    /// cannot be meant.
+    /// `InvalidDigest` for an impossible Content-MD5, `InvalidRequest` for every other
+    /// contradiction.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Self, Refusal> {
         let claim = claim(headers)?;
         check_announced(headers, claim)?;
         Ok(Self { content_md5: content_md5(headers)?, claim })
     }
 
-    /// The algorithm of the checksum that came or will come.
+    /// Returns the algorithm of the checksum in a header or a trailer to come.
     pub(crate) fn algorithm(&self) -> Option<ChecksumAlgorithm> {
         match self.claim {
             Claim::None => None,
@@ -61,7 +61,7 @@ impl Integrity {
         }
     }
 
-    /// The value, once the body has been read to its end.
+    /// Returns the value, once the body has been read to its end.
     pub(crate) fn checksum(
         &self,
         trailers: Option<&TrailingHeaders>,
@@ -88,8 +88,8 @@ impl Integrity {
     }
 }
 
-/// The checksum of a whole object as given at Complete: one header at most, never a trailer. A
-/// composite value may say of how many parts it is, as it is answered: `value-N`.
+/// Returns the checksum of a whole object from Complete: one header at most, never a trailer. A
+/// composite value may include the number of parts, as responses do: `value-N`.
 pub(crate) fn object_checksum(headers: &HeaderMap) -> Result<Option<ObjectClaim>, Refusal> {
     match claimed(headers)? {
         Claimed::Header(algorithm, text) => object_claim(algorithm, text).map(Some),
@@ -97,11 +97,11 @@ pub(crate) fn object_checksum(headers: &HeaderMap) -> Result<Option<ObjectClaim>
     }
 }
 
-/// What Complete says of the whole object.
+/// The checksum that Complete claims for the whole object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ObjectClaim {
     pub(crate) checksum: Checksum,
-    /// The `N` of `value-N`.
+    /// The `N` of `value-N`, if present.
     pub(crate) part_count: Option<u16>,
 }
 
@@ -116,7 +116,7 @@ fn object_claim(algorithm: ChecksumAlgorithm, text: &[u8]) -> Result<ObjectClaim
     }
 }
 
-/// A value as it stands in a header, a trailer or an XML element.
+/// Parses a value from a header, a trailer or an XML element.
 pub(crate) fn parse(algorithm: ChecksumAlgorithm, text: &[u8]) -> Result<Checksum, Refusal> {
     std::str::from_utf8(text)
         .ok()
@@ -153,7 +153,7 @@ fn claim(headers: &HeaderMap) -> Result<Claim, Refusal> {
     })
 }
 
-/// The one claim of a request, its value as it was sent.
+/// The one claim of a request, with its value as sent.
 enum Claimed<'h> {
     None,
     Header(ChecksumAlgorithm, &'h [u8]),
@@ -190,7 +190,7 @@ fn algorithm_of(name: &str) -> Result<ChecksumAlgorithm, Refusal> {
         })
 }
 
-/// Which checksum `x-amz-trailer` announces.
+/// Returns the checksum that `x-amz-trailer` announces.
 fn trailer_algorithm(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, Refusal> {
     let Some(value) = headers.get("x-amz-trailer") else { return Ok(None) };
     let names = value.to_str().unwrap_or("").to_ascii_lowercase();
@@ -202,7 +202,7 @@ fn trailer_algorithm(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, R
     algorithm_of(name).map(Some)
 }
 
-/// `x-amz-sdk-checksum-algorithm` is what an SDK believes it sends: it has to be there.
+/// Checks that the checksum announced by `x-amz-sdk-checksum-algorithm` is present.
 fn check_announced(headers: &HeaderMap, claim: Claim) -> Result<(), Refusal> {
     let Some(value) = headers.get("x-amz-sdk-checksum-algorithm") else { return Ok(()) };
     let announced = value.to_str().ok().and_then(|text| text.parse::<ChecksumAlgorithm>().ok());

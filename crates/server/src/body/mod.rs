@@ -1,5 +1,5 @@
-//! The bytes of an object or part: from the socket, out of their chunks, held against what was
-//! promised of them, to the store.
+//! The bytes of an object or part: from the socket, out of their chunks, through the integrity
+//! checks, to the store.
 
 pub(crate) mod aws_chunked;
 pub(crate) mod document;

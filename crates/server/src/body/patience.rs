@@ -1,10 +1,10 @@
-//! How long a sender may keep us waiting.
+//! Limits how long a slow sender may make the server wait.
 //!
 //! A sender has credit: a grace time at first. Waiting for it uses the credit up, and each byte
 //! earns some of it back, up to the grace time. So a sender that stops is given up after the grace
 //! time, one that is slower than the minimum rate a little later, and one that is faster never: the
-//! rate is an average over the request, not over each interval. Time in which we do not ask for
-//! bytes is not held against it.
+//! rate is an average over the request, not over each interval. Time in which the server does not
+//! ask for bytes does not count.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// Credit of one sender.
+/// The credit of one sender.
 pub(super) struct Patience {
     grace: Duration,
     least_bytes_per_second: u64,
@@ -23,13 +23,13 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// With the whole grace time as credit.
+    /// Creates a sender's credit: the whole grace time.
     pub(super) fn new(grace: Duration, least_bytes_per_second: u64) -> Self {
         let least_bytes_per_second = least_bytes_per_second.max(1);
         Self { grace, least_bytes_per_second, credit: grace, waiting_since: None, timer: None }
     }
 
-    /// Bytes have come.
+    /// Records bytes that have come.
     pub(super) fn progress(&mut self, bytes: usize) {
         if let Some(since) = self.waiting_since.take() {
             self.credit = self.credit.saturating_sub(since.elapsed());
@@ -39,9 +39,9 @@ impl Patience {
             self.credit.saturating_add(Duration::from_micros(earned_micros)).min(self.grace);
     }
 
-    /// Ready when the credit is used up; otherwise the task is woken when it is. The timer is not
-    /// touched per piece of body: it fires at the deadline of some earlier wait, which is never the
-    /// later one, and is moved then.
+    /// Becomes ready when the credit is used up, and wakes the task then. The timer is not reset
+    /// for every piece of body: it fires at the deadline of an earlier wait, which is never later,
+    /// and is moved then.
     pub(super) fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = *self.waiting_since.get_or_insert_with(Instant::now) + self.credit;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
@@ -64,7 +64,7 @@ mod tests {
     const GRACE: Duration = Duration::from_secs(30);
     const RATE: u64 = 1024;
 
-    /// How long a sender is waited for that sends so many bytes every second; none after an hour.
+    /// Returns after how long a sender of this rate is given up; none after an hour.
     async fn given_up_after(patience: &mut Patience, bytes_per_second: usize) -> Option<u64> {
         for second in 0..3600 {
             let waited =
@@ -77,8 +77,8 @@ mod tests {
         None
     }
 
-    /// 40 B/s were enough: each interval of 30 seconds had to bring a kibibyte, and that for as
-    /// long as the sender liked.
+    /// 40 B/s were once enough: each interval of 30 seconds had to bring a kibibyte, for as long as
+    /// the sender liked.
     #[tokio::test(start_paused = true)]
     async fn the_average_over_the_request_decides() {
         for (bytes_per_second, seconds) in

@@ -1,12 +1,12 @@
-//! Brings a body from the socket to the store, without ever holding it.
+//! Streams a body from the socket to the store, without ever holding all of it.
 //!
-//! Pieces are gathered into blocks as they come ([`gather`](super::gather)), and each large block
-//! is written and hashed on a blocking thread while the next is gathered: two blocks per request
-//! are the most that is held, and there is room for each. A thread is busy only while there is
-//! something to write, so slow senders cannot use them up.
+//! Pieces are gathered into blocks as they come ([`gather`](super::gather)), and a blocking thread
+//! writes and hashes each large block while the next is gathered: at most two blocks per request
+//! are held, with room for each. A thread is busy only while there is something to write, so slow
+//! senders cannot use the threads up.
 //!
-//! Gathering copies. It costs a tenth of what it saves: the disk takes whole blocks as they are,
-//! past the page cache.
+//! Gathering copies. That costs a tenth of what it saves: the disk takes whole blocks without
+//! another copy, past the page cache.
 
 use haul_parts::{Checksum, ChecksumAlgorithm};
 use haul_store::{PartWriter, StagedPart, Store, WriteOptions};
@@ -23,31 +23,31 @@ use crate::body::integrity::Integrity;
 use crate::body::payload_hash;
 use crate::store_call::store_call;
 
-/// The most that one request may bring: a part or an object of one PutObject.
+/// The maximum bytes of one request: a part or an object of one PutObject.
 const BODY_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;
 
-/// A body and what was said about it.
+/// An incoming body with the values that its request declared.
 pub(crate) struct Arriving<'a> {
     pub(crate) body: Option<StreamingBlob>,
-    /// Whose room its bytes take.
+    /// The requester to whom the memory is charged.
     pub(crate) requester: Option<&'a Requester>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) integrity: &'a Integrity,
     pub(crate) trailers: Option<&'a TrailingHeaders>,
-    /// What to compute, the claimed algorithm among it.
+    /// The checksums to compute, including the claimed one.
     pub(crate) checksums: Vec<ChecksumAlgorithm>,
 }
 
-/// Bytes on disk that are what their sender said.
+/// Bytes on disk that match everything their sender declared.
 pub(crate) struct Received {
     pub(crate) staged: StagedPart,
     pub(crate) checksum: Option<Checksum>,
 }
 
-/// Takes a body into the store and checks it against everything that was claimed of it.
+/// Streams a body into the store and checks it against everything that the request declared.
 ///
 /// # Errors
-/// Everything that can be wrong with a body; nothing of it is left then.
+/// Every violation of the declared values; nothing of the body is kept then.
 pub(crate) async fn receive(
     store: &Store,
     blocks: &BlockRoom,
@@ -83,14 +83,14 @@ async fn write_all(mut blocks: Gathering, writer: PartWriter) -> Result<PartWrit
         let is_small = block.room.is_none();
         writing = Writing::start(writing.finish().await?, block);
         if is_small {
-            // One at a time: it is all that the request may hold.
+            // One at a time, which is all that the request may hold.
             writing = Writing::Idle(writing.finish().await?);
         }
     }
     writing.finish().await
 }
 
-/// The writer, here or away on a blocking thread.
+/// The writer: idle, or in use on a blocking thread.
 #[allow(clippy::large_enum_variant, reason = "one per body, and it moves by block")]
 enum Writing {
     Idle(PartWriter),
@@ -102,8 +102,8 @@ impl Writing {
         Self::Busy(tokio::task::spawn_blocking(move || {
             let Gathered { bytes, room } = block;
             match room {
-                // The store holds it a while (within a limit of its own) to hash it with those of
-                // other parts.
+                // The store holds the block for a while (within its own limit) to hash it with
+                // those of other parts.
                 Some(_room) => writer.write_block(bytes)?,
                 None => writer.write(&bytes)?,
             }
@@ -126,7 +126,7 @@ pub(super) fn wrong_length() -> Refusal {
     Refusal::new(S3ErrorCode::IncompleteBody)
 }
 
-/// How many bytes the object or part will have, by its headers.
+/// Returns the length of the object or part, from the headers.
 fn declared_length(headers: &HeaderMap) -> Result<u64, Refusal> {
     let value = headers
         .get("x-amz-decoded-content-length")
@@ -143,9 +143,9 @@ fn declared_length(headers: &HeaderMap) -> Result<u64, Refusal> {
     Ok(length)
 }
 
-/// What broke off a body, as far as `s3s` says: its stream errors have no public types, only names
-/// in their text. (What [`RequestBody`](crate::body::request_body::RequestBody) broke off itself is
-/// answered by the front.)
+/// Returns the reason why a body broke off, as far as `s3s` reports it: its stream errors have no
+/// public types, only names in their text. (The front responds to bodies that
+/// [`RequestBody`](crate::body::request_body::RequestBody) broke off itself.)
 pub(super) fn broken(
     error: &(dyn std::error::Error + 'static),
     claimed_sha256: Option<Checksum>,

@@ -1,15 +1,17 @@
-//! The body of a request between the socket and `s3s`: patience, framing, and a polite end.
+//! The body of a request between the socket and `s3s`: patience with slow senders, framing, and an
+//! orderly end.
 //!
-//! Four things happen here because nobody behind can do them. A sender that stops, or is slower
-//! than the minimum rate, is given up ([`Patience`]). aws-chunked framing passes [`Reframer`]. What
-//! is held whole behind us (documents, signed chunks) takes room as it comes ([`Holding`]). And a
-//! body that was refused half-way is read on for a while after it is dropped, for a client that is
-//! still sending would otherwise see a reset instead of the answer.
+//! Four things happen here because nothing behind this layer can do them. A sender that stops, or
+//! is slower than the minimum rate, is given up ([`Patience`]). aws-chunked framing passes
+//! [`Reframer`]. Bytes that later layers hold whole (documents, signed chunks) take room as they
+//! come ([`Holding`]). And a body that was refused half-way is read for a while after it is
+//! dropped, because a client that is still sending would otherwise see a reset instead of the
+//! response.
 //!
-//! Documents (Complete, DeleteObjects, bucket settings) are compared with the hash that was signed
-//! and with their checksums here too: of the first `s3s` has only an internal error to say, and it
-//! gives the operations the parsed document and not its bytes. Objects and parts are not: the store
-//! hashes those while it writes.
+//! Documents (Complete, DeleteObjects, bucket settings) are also compared here with their signed
+//! hash and their checksums: `s3s` has only an internal error for the first, and it gives the
+//! operations the parsed document and not its bytes. Objects and parts are not: the store hashes
+//! those while it writes.
 
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
@@ -36,12 +38,12 @@ use crate::body::room::Taken;
 use crate::metrics::Metrics;
 use crate::options::Limits;
 
-/// How long a refused body is read on.
+/// The maximum time to read a refused body.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
-/// How long it is waited for meanwhile.
+/// The maximum time to wait for its next bytes.
 const DRAIN_IDLE_TIME: Duration = Duration::from_secs(2);
 
-/// What broke a body off. Whoever was reading it sees an opaque error of `s3s`.
+/// The reason why a body broke off. The reader sees only an opaque error of `s3s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BrokenBody {
     #[error("the sender was too slow")]
@@ -59,7 +61,7 @@ pub(crate) enum BrokenBody {
 }
 
 impl BrokenBody {
-    /// What the client is told.
+    /// Returns the refusal for the client.
     pub(crate) fn refusal(self) -> Refusal {
         match self {
             Self::Stalled => Refusal::new(S3ErrorCode::RequestTimeout),
@@ -78,7 +80,7 @@ impl BrokenBody {
     }
 }
 
-/// Shared between a body and the front, which answers for it when it broke off.
+/// The outcome of a body, shared with the front, which responds if it broke off.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BodyFate {
     broken: Arc<OnceLock<BrokenBody>>,
@@ -86,13 +88,13 @@ pub(crate) struct BodyFate {
 }
 
 impl BodyFate {
-    /// What broke the body off, if it did.
+    /// Returns the reason why the body broke off, if it did.
     pub(crate) fn broken(&self) -> Option<BrokenBody> {
         self.broken.get().copied()
     }
 
-    /// Whether the body was dropped and nobody reads it on: the connection cannot go on behind it,
-    /// and the client has to be told, or its next request on it would find it closed.
+    /// Returns whether the body was dropped and is not being drained: the connection cannot be
+    /// reused, and the client has to be told, or its next request on it would find it closed.
     pub(crate) fn is_left_unread(&self) -> bool {
         self.left_unread.load(Relaxed)
     }
@@ -102,20 +104,20 @@ impl BodyFate {
     }
 }
 
-/// The guarded body.
+/// A request body with all guards applied.
 pub(crate) struct RequestBody {
     incoming: Option<Incoming>,
     reframer: Option<Reframer>,
     patience: Patience,
     fate: BodyFate,
     document: Option<DocumentCheck>,
-    /// For bytes that are held whole behind us. `s3s` asks for none before it knows who sends them.
+    /// For bytes that later layers hold whole. `s3s` reads none before it knows the sender.
     holding: Option<Holding>,
-    /// Bytes that there is no room for yet.
+    /// Bytes that are waiting for room.
     came: Option<Bytes>,
     requester: Requester,
     held: Held,
-    /// Whether reading on after a refusal makes sense: not if the client still waits for `100
+    /// Whether draining after a refusal makes sense: not if the client still waits for `100
     /// Continue`.
     client_is_sending: bool,
     drain_bytes: u64,
@@ -148,8 +150,8 @@ impl RequestBody {
         }
     }
 
-    /// Takes room for a document as it comes, and compares the whole of it with what was said of
-    /// it, at its end; an empty one now, because nobody may come to ask for its end.
+    /// Takes room for a document as it comes, and compares the whole of it with the declared values
+    /// at its end; an empty one now, because its end may never be read.
     ///
     /// # Errors
     /// The refusal of an empty body that has another hash.
@@ -191,12 +193,12 @@ impl RequestBody {
         Ok(())
     }
 
-    /// The room that a document takes, for whoever lets it go when it is answered.
+    /// Returns the room of a document, to be released after the response.
     pub(crate) fn held(&self) -> Held {
         Held(Arc::clone(&self.held.0))
     }
 
-    /// Takes room for bytes that came, if what is behind us holds them.
+    /// Takes room for bytes that came, if later layers hold them.
     fn take_room(&mut self, bytes: usize, cx: &mut Context<'_>) -> Poll<Result<(), Displaced>> {
         match self.holding.as_mut() {
             Some(holding) => holding.poll_take(&self.requester.access_key_id(), bytes, cx),
@@ -208,14 +210,14 @@ impl RequestBody {
         self.holding.as_mut().is_some_and(|holding| holding.poll_displaced(cx).is_ready())
     }
 
-    /// All has come: the room stays until the request is answered.
+    /// Marks that everything has come: the room stays until the response.
     fn keep_room(&mut self) {
         if let Some(mut holding) = self.holding.take() {
             self.held.keep(holding.finish());
         }
     }
 
-    /// Ends a body whose rest is not waited for. The connection ends with it.
+    /// Breaks a body off without waiting for the rest. The connection ends with it.
     fn give_up(&mut self, broken: BrokenBody) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
         self.incoming = None;
         self.holding = None;
@@ -223,13 +225,13 @@ impl RequestBody {
         Poll::Ready(Some(Err(self.fate.set(broken))))
     }
 
-    /// A handle that outlives the body.
+    /// Returns a handle that outlives the body.
     pub(crate) fn fate(&self) -> BodyFate {
         self.fate.clone()
     }
 }
 
-/// Room taken by a document, until its last handle is gone.
+/// The room of a document, until its last handle is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Held(Arc<Mutex<Option<Taken>>>);
 
@@ -242,17 +244,17 @@ impl Held {
 /// A document in the body of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Document {
-    /// Whether it is XML, as all but bucket policies.
+    /// Whether it is XML, like everything but bucket policies.
     pub(crate) is_xml: bool,
     pub(crate) claims: DocumentClaims,
 }
 
-/// What a request says of the document in its body.
+/// The declared hashes of the document in a request's body.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DocumentClaims {
-    /// `x-amz-content-sha256`.
+    /// The value of `x-amz-content-sha256`.
     pub(crate) payload_sha256: Option<Checksum>,
-    /// Content-MD5 and `x-amz-checksum-*`.
+    /// The values of Content-MD5 and `x-amz-checksum-*`.
     pub(crate) checksums: Vec<Checksum>,
 }
 
@@ -262,14 +264,14 @@ impl DocumentClaims {
     }
 }
 
-/// A document being hashed, and what it should come to.
+/// A document being hashed, with its expected values.
 struct DocumentCheck {
     hasher: MultiHasher,
     claims: DocumentClaims,
 }
 
 impl DocumentCheck {
-    /// The first claim that is wrong.
+    /// Returns the first claim that is wrong.
     fn finish(self) -> Result<(), BrokenBody> {
         let computed = self.hasher.finish();
         let wrong = self.claims.all().find(|claimed| !computed.contains(claimed));
@@ -312,7 +314,7 @@ impl Body for RequestBody {
                     }
                 }
                 let Some(reframer) = this.reframer.as_mut() else {
-                    // With the last bytes: their end may never be asked for.
+                    // With the last bytes: their end may never be read.
                     if this.incoming.as_ref().is_none_or(Incoming::is_end_stream) {
                         this.keep_room();
                     }
@@ -328,7 +330,7 @@ impl Body for RequestBody {
             if let (Some(holding), Some(reframer)) = (this.holding.as_mut(), this.reframer.as_ref())
                 && reframer.is_between_chunks()
             {
-                // Who asks for more has checked the chunks before and passed them on.
+                // A request for more means that the previous chunks were checked and passed on.
                 holding.release();
             }
             let Some(incoming) = this.incoming.as_mut() else { return Poll::Ready(None) };
@@ -366,7 +368,7 @@ impl Body for RequestBody {
                 if !this.incoming.as_ref().is_some_and(Incoming::is_end_stream) {
                     this.document = Some(document);
                 } else if let Err(broken) = document.finish() {
-                    // With the last bytes: s3s does not ask for the end when it finds them wrong
+                    // With the last bytes: s3s does not read the end if it detects wrong bytes
                     // itself.
                     return Poll::Ready(Some(Err(this.fate.set(broken))));
                 }
@@ -411,7 +413,7 @@ impl Drop for RequestBody {
 
 async fn drain(mut incoming: Incoming, limit_bytes: u64) {
     let mut drained = 0;
-    // One that does not send has time to read the answer, and its connection is wanted by others.
+    // A client that stopped sending has time to read the response, and others need its connection.
     while let Ok(Some(Ok(frame))) = tokio::time::timeout(DRAIN_IDLE_TIME, incoming.frame()).await {
         drained += frame.data_ref().map_or(0, |data| data.len() as u64);
         if drained > limit_bytes {

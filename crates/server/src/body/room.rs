@@ -1,13 +1,13 @@
-//! Room in memory for the bytes of requests, shared fairly among key pairs.
+//! Memory (room) for the bytes of requests, shared fairly among key pairs.
 //!
-//! Room is taken for bytes that are there, never for bytes that are announced: a sender that waits
-//! holds none beyond [`ALLOWANCE_BYTES`]. A key pair may hold up to [`SHARE`] times what is free
-//! (the dynamic threshold of Choudhury and Hahne, IEEE/ACM Transactions on Networking, 1998): one
-//! alone gets three quarters, two get three sevenths each, and there is always something left for
-//! the next one.
+//! Room is taken for bytes that have arrived, never for announced ones: a sender that waits holds
+//! none beyond [`ALLOWANCE_BYTES`]. A key pair may hold up to [`SHARE`] times what is free (the
+//! dynamic threshold of Choudhury and Hahne, IEEE/ACM Transactions on Networking, 1998): one alone
+//! gets three quarters, two get three sevenths each, and there is always something left for the
+//! next one.
 //!
-//! Knows nothing of bodies. Who makes a waiting request wait no longer is decided in
-//! [`holding`](super::holding).
+//! Knows nothing of bodies. [`holding`](super::holding) decides which holders are displaced for a
+//! waiting request.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -17,13 +17,13 @@ use std::task::{Context, Poll, Waker};
 
 use crate::auth::requester::AccessKeyId;
 
-/// What every request may hold without asking: so much that most documents, and senders of any
-/// patience, never wait.
+/// The bytes that every request may hold without room: enough that most documents, and slow
+/// senders, never wait.
 pub(crate) const ALLOWANCE_BYTES: usize = 32 << 10;
 /// How many times the free room one key pair may hold.
 const SHARE: usize = 3;
 
-/// So many bytes; clones share them.
+/// A shared number of bytes; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
     state: Arc<Mutex<RoomState>>,
@@ -50,14 +50,14 @@ struct Asking {
 struct Want {
     access_key_id: AccessKeyId,
     bytes: usize,
-    /// What the same request holds already.
+    /// The bytes that the same request holds already.
     own_bytes: usize,
-    /// What it may come to: who wants least goes first.
+    /// The bytes that it may need in total: the smallest goes first.
     announced_bytes: usize,
 }
 
 impl Room {
-    /// Room for `bytes`.
+    /// Creates room for `bytes`.
     pub(crate) fn new(bytes: usize) -> Self {
         let state = RoomState {
             free_bytes: bytes,
@@ -68,7 +68,7 @@ impl Room {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Takes room if there is some and nobody waits for it.
+    /// Takes room if there is some and no request waits for it.
     pub(crate) fn try_take(&self, access_key_id: &AccessKeyId, bytes: usize) -> Option<Taken> {
         let want = Want {
             access_key_id: Arc::clone(access_key_id),
@@ -80,13 +80,13 @@ impl Room {
         (state.queue.is_empty() && state.grant(&want)).then(|| Taken { room: self.clone(), want })
     }
 
-    /// Waits for room, in the order of coming among those whose share allows it.
+    /// Waits for room, in the order of arrival among those whose share allows it.
     pub(crate) fn take(&self, access_key_id: &AccessKeyId, bytes: usize) -> Take {
         self.take_more(access_key_id, 0, bytes, bytes)
     }
 
-    /// The same for a request that holds `own_bytes` already and may come to `announced_bytes`:
-    /// those that announced less go first. The only request of its key pair may hold all there is.
+    /// Waits for room for a request that holds `own_bytes` already and may need `announced_bytes`:
+    /// those that announced less go first. The only request of its key pair may hold everything.
     pub(crate) fn take_more(
         &self,
         access_key_id: &AccessKeyId,
@@ -105,7 +105,7 @@ impl Room {
 }
 
 impl RoomState {
-    /// Takes what is wanted if it fits.
+    /// Takes the wanted room if it fits.
     fn grant(&mut self, want: &Want) -> bool {
         let held = self.held_bytes.get(&want.access_key_id).copied().unwrap_or(0);
         let Some(left) = self.free_bytes.checked_sub(want.bytes) else { return false };
@@ -128,7 +128,7 @@ impl RoomState {
         }
         let mut queue = std::mem::take(&mut self.queue);
         for asking in queue.iter_mut().filter(|asking| !asking.granted) {
-            // One whose key pair holds its share does not stand in the way of others.
+            // A request whose key pair has used up its share does not block others.
             if self.grant(&asking.want) {
                 asking.granted = true;
                 asking.waker.wake_by_ref();
@@ -138,12 +138,12 @@ impl RoomState {
     }
 }
 
-/// Future of [`Room::take`].
+/// The future of [`Room::take`].
 #[derive(Debug)]
 pub(crate) struct Take {
     room: Room,
     want: Want,
-    /// In the queue.
+    /// Its number in the queue.
     number: Option<u64>,
 }
 
@@ -174,7 +174,7 @@ impl Future for Take {
 }
 
 impl RoomState {
-    /// Whether one that waits comes before it.
+    /// Returns whether a waiting request comes before it.
     fn is_behind_others(&self, want: &Want) -> bool {
         let before = |asking: &Asking| {
             !asking.granted && asking.want.announced_bytes <= want.announced_bytes
@@ -215,7 +215,7 @@ impl Drop for Take {
     }
 }
 
-/// Room that a request holds, given back when dropped.
+/// Room that a request holds, released on drop.
 #[derive(Debug)]
 pub(crate) struct Taken {
     room: Room,
@@ -223,12 +223,12 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
-    /// How much.
+    /// Returns the number of bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.want.bytes
     }
 
-    /// Adds what the same request took after it.
+    /// Adds room that the same request took later.
     pub(crate) fn absorb(&mut self, mut more: Self) {
         self.want.bytes += std::mem::take(&mut more.want.bytes);
     }
@@ -307,13 +307,13 @@ mod tests {
         assert_eq!(first.len(), 3);
         let (mut again, mut other) = (room.take(&one, 2), room.take(&two, 2));
         assert!((&mut again).now_or_never().is_none());
-        // Behind one that waits, though there would be room.
+        // Behind a waiting request, though there would be room.
         assert!((&mut other).now_or_never().is_none());
         first.pop();
         assert!((&mut again).now_or_never().is_some(), "it was first");
         assert!((&mut other).now_or_never().is_some());
         drop((first, again, other));
-        // Given up while it waits, and after it was granted: nothing is lost.
+        // Dropped while it waits, and after it was granted: nothing is lost.
         let all: Vec<Taken> = held(&room, &one, 2);
         let mut given_up = room.take(&two, 8);
         assert!((&mut given_up).now_or_never().is_none());

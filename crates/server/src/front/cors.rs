@@ -1,8 +1,8 @@
-//! What a browser's script may do with a bucket: the answer to a preflight, and the headers on
-//! every other answer.
+//! CORS: the response to a preflight, and the headers on every other response to a browser's
+//! script.
 //!
-//! `s3s` has no CORS, so this stands in front of it. The first rule that fits counts. A preflight
-//! carries no signature and tells nothing but what the bucket's rules say; the request after it is
+//! `s3s` has no CORS, so this layer is in front of it. The first matching rule counts. A preflight
+//! has no signature and reveals nothing but the bucket's rules; the request after it is
 //! authenticated like any other.
 
 use haul_store::{CorsConfiguration, CorsRule};
@@ -20,12 +20,12 @@ use crate::ops::names;
 use crate::ops::wire::set;
 use crate::request::target::RequestTarget;
 
-/// What varies an answer with CORS, as AWS says it.
+/// The `Vary` header of a response with CORS, as AWS sends it.
 const VARIES_WITH: HeaderValue = HeaderValue::from_static(
     "Origin, Access-Control-Request-Headers, Access-Control-Request-Method",
 );
 
-/// The answer to `OPTIONS`.
+/// Responds to `OPTIONS`.
 pub(crate) async fn preflight(
     endpoint: &Endpoint,
     request: &Parts,
@@ -72,7 +72,7 @@ pub(crate) async fn preflight(
     Ok(response)
 }
 
-/// The headers that let a script see the answer to its request; none without an `Origin` or a rule.
+/// Returns the headers that let a script read the response; none without an `Origin` or a rule.
 pub(crate) async fn headers(
     endpoint: &Endpoint,
     request: &Parts,
@@ -94,7 +94,7 @@ async fn configuration(endpoint: &Endpoint, target: &RequestTarget) -> Option<Co
     endpoint.on_store(move |store| store.bucket_cors(&bucket)).await.ok()
 }
 
-/// Whether a request is a preflight.
+/// Returns whether a request is a preflight.
 pub(crate) fn is_preflight(request: &Parts) -> bool {
     request.method == Method::OPTIONS
 }
@@ -108,7 +108,7 @@ fn forbidden(message: &str) -> Refusal {
 }
 
 fn show(rule: &CorsRule, origin: &str, headers: &mut HeaderMap) {
-    // With a bare star every origin may see the answer, but none with its cookies.
+    // With a bare star every origin may read the response, but none with its cookies.
     let any = rule.allowed_origins.iter().any(|allowed| allowed == "*");
     if any {
         set(headers, "access-control-allow-origin", "*");
@@ -133,7 +133,7 @@ fn allows_header(rule: &CorsRule, name: &str) -> bool {
     rule.allowed_headers.iter().any(|pattern| fits(&pattern.to_ascii_lowercase(), &name))
 }
 
-/// Whether a text fits a pattern with at most one `*`.
+/// Returns whether a text matches a pattern with at most one `*`.
 fn fits(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,

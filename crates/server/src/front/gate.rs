@@ -1,19 +1,17 @@
-//! What is refused before `s3s` sees it, because `s3s` 0.14.1 would let it pass.
+//! Refuses requests that `s3s` 0.14.1 would wrongly let pass, before it sees them.
 //!
-//! - More than one signature, and headers `x-amz-*` that it does not cover: with one of them
-//!   (`x-amz-copy-source`) whoever holds a presigned PUT could make it another operation. AWS
-//!   refuses them, `s3s` does not look.
-//! - Parameters that are given twice: what verifies and what decides may read another of the two
-//!   each.
+//! - More than one signature, and `x-amz-*` headers that it does not cover: with one of them
+//!   (`x-amz-copy-source`) the holder of a presigned PUT could turn it into another operation. AWS
+//!   refuses them, `s3s` does not check.
+//! - Repeated parameters: the verifying and the deciding code might each read another one.
 //! - Signature version 2 in headers, and presigned URLs valid for more than seven days. See
 //!   [`signature`](crate::request::signature).
-//! - Browser form uploads, which `s3s` collects in memory whole and before it checks who sends
-//!   them.
-//! - Sub-resources that nobody here knows, or not with this method: `PUT /bucket?something` would
-//!   otherwise make a bucket, and `DELETE /bucket/key?acl` remove an object. The same for a PUT
-//!   with half of what UploadPart needs.
+//! - Browser form uploads, which `s3s` collects in memory before it authenticates the sender.
+//! - Sub-resources that this server does not support, or not with this method: `PUT
+//!   /bucket?something` would otherwise create a bucket, and `DELETE /bucket/key?acl` remove an
+//!   object. The same for a PUT with half of the parameters of UploadPart.
 //!
-//! Reads headers, the query and the time only, decides nothing about who may do what.
+//! Reads headers, query and time only; decides nothing about permissions.
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -47,8 +45,8 @@ pub(crate) fn check(
     check_document_size(request, target, &query, limits.xml_bytes)
 }
 
-/// The document in the body of a request, as bucket settings, DeleteObjects and Complete have one,
-/// and what is said of it.
+/// Returns the document in the body of a request, as bucket settings, DeleteObjects and Complete
+/// have one, with its declared hashes.
 pub(crate) fn document(
     request: &Parts,
     target: &RequestTarget,
@@ -57,7 +55,7 @@ pub(crate) fn document(
     if !is_document(request, target, &query) {
         return Ok(None);
     }
-    // The one document of S3 that is JSON.
+    // The only document of S3 that is JSON.
     let is_xml = !query.has("policy");
     Ok(Some(Document { is_xml, claims: document_claims(request, &query)? }))
 }
@@ -74,7 +72,8 @@ fn document_claims(request: &Parts, query: &Query) -> Result<DocumentClaims, Ref
     Ok(DocumentClaims { payload_sha256, checksums })
 }
 
-/// Whether the body is a document that `s3s` reads whole, and not the bytes of an object or part.
+/// Returns whether the body is a document that `s3s` reads whole, and not the bytes of an object or
+/// part.
 fn is_document(request: &Parts, target: &RequestTarget, query: &Query) -> bool {
     let of_bucket = target.names != Names::Object;
     let sub_resource = |(name, _): &(String, String)| sub_resource::is_one(name);
@@ -85,7 +84,8 @@ fn is_document(request: &Parts, target: &RequestTarget, query: &Query) -> bool {
     }
 }
 
-/// `s3s` answers a document that is too large, or has no length, with an internal error.
+/// Limits the size: `s3s` answers a document that is too large, or has no length, with an internal
+/// error.
 fn check_document_size(
     request: &Parts,
     target: &RequestTarget,
@@ -147,8 +147,9 @@ fn check_method(request: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Part numbers are looked at here, because `s3s` takes whatever Rust takes for a number, and has
-/// no words of S3 for the rest. With one of the two alone it would take a part for a whole object.
+/// Checks part number and upload id. `s3s` accepts every number that Rust parses, and has no S3
+/// errors for the others. With only one of the two parameters it would take a part for a whole
+/// object.
 fn check_part(request: &Parts, names: Names, query: &Query) -> Result<(), Refusal> {
     if names == Names::Object
         && let Some(number) = query.get("partNumber")
@@ -200,10 +201,11 @@ mod tests {
 
     const AUTH: &str = "AWS4-HMAC-SHA256 Credential=a/b/c/s3/aws4_request, \
         SignedHeaders=host;x-amz-date, Signature=0";
-    /// Invented, to say that everything is covered.
+    /// A made-up header that covers everything.
     const COVERING: &str = "AWS4-HMAC-SHA256 Credential=a/b/c/s3/aws4_request, \
         SignedHeaders=host;x-amz-copy-source, Signature=0";
-    const PRESIGNED: &str = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a&X-Amz-Date=d&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=0";
+    const PRESIGNED: &str = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a&X-Amz-Date=d&\
+        X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=0";
 
     #[test]
     fn what_s3s_would_let_pass_is_refused() {

@@ -1,13 +1,12 @@
-//! A verified request as the operations read it.
+//! Rewrites a verified request into the form that the operations read.
 //!
-//! `s3s` reads a request as it stands; AWS reads some things in another way. What differs is put
-//! right here, between the signature, which covers the original, and the operations:
+//! `s3s` reads a request literally; AWS reads some things differently. The differences are resolved
+//! here, between the signature, which covers the original, and the operations:
 //!
-//! - the parameters of a presigned URL that stand for headers become headers (`x-amz-…`,
-//!   `If-Match`, `If-None-Match`), except checksums, which AWS ignores there: SDKs sign those of an
-//!   empty body;
-//! - the signature itself is taken off, for it was verified;
-//! - parameters that are there and empty (`max-parts=`) are absent;
+//! - parameters of a presigned URL that stand for headers become headers (`x-amz-…`, `If-Match`,
+//!   `If-None-Match`), except checksums, which AWS ignores there: SDKs sign those of an empty body;
+//! - the signature itself is removed, because it was verified;
+//! - present but empty parameters (`max-parts=`) are absent;
 //! - `+` is a blank, in the path and in `x-amz-copy-source`.
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
@@ -19,7 +18,7 @@ use s3s::S3ErrorCode;
 use crate::answer::refusal::Refusal;
 use crate::request::query::Query;
 
-/// Parameters of presigning itself, with both versions.
+/// The parameters of presigning itself, for both versions.
 const OF_SIGNING: [&str; 12] = [
     "awsaccesskeyid",
     "expires",
@@ -35,7 +34,7 @@ const OF_SIGNING: [&str; 12] = [
     "x-amz-user-agent",
 ];
 
-/// Parameters that mean nothing when they are empty.
+/// The parameters that mean nothing when they are empty.
 const EMPTY_IS_ABSENT: [&str; 12] = [
     "delimiter",
     "encoding-type",
@@ -51,21 +50,21 @@ const EMPTY_IS_ABSENT: [&str; 12] = [
     "versionId",
 ];
 
-/// Where the signature of a verified request stood.
+/// The place of a verified request's signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signed {
-    /// In a header, or nowhere.
+    /// In a header, or absent.
     NotInQuery,
-    /// In the query, with version 4, which covers the whole of it.
+    /// In the query, with version 4, which covers the whole query.
     Version4,
-    /// In the query, with version 2, which covers what stands for headers.
+    /// In the query, with version 2, which covers parameters that stand for headers.
     Version2,
 }
 
 /// Rewrites a request whose signature was verified, or that has none.
 ///
 /// # Errors
-/// `InvalidArgument` for a parameter that stands for a header and cannot be the value of one.
+/// `InvalidArgument` for a parameter that stands for a header but is no valid header value.
 pub(crate) fn mend(request: &mut Parts) -> Result<(), Refusal> {
     let text = request.uri.query().unwrap_or("").to_owned();
     let query = Query::parse(&text);
@@ -93,7 +92,7 @@ pub(crate) fn mend(request: &mut Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The header that a parameter stands for.
+/// Returns the header that a parameter stands for.
 fn header_of(signed: Signed, parameter: &str) -> Option<HeaderName> {
     if signed == Signed::NotInQuery {
         return None;
@@ -107,13 +106,13 @@ fn header_of(signed: Signed, parameter: &str) -> Option<HeaderName> {
     if taken { HeaderName::try_from(name).ok() } else { None }
 }
 
-/// `x-amz-checksum-mode` asks for an answer, and says nothing of a body.
+/// `x-amz-checksum-mode` is about the response, not the body.
 fn is_checksum(name: &str) -> bool {
     name == "x-amz-sdk-checksum-algorithm"
         || name.starts_with("x-amz-checksum-") && name != "x-amz-checksum-mode"
 }
 
-/// A version behind the key is no part of it.
+/// Decodes the header; a version after the key is not part of it.
 fn mend_copy_source(request: &mut Parts) {
     const COPY_SOURCE: &str = "x-amz-copy-source";
     let Some(value) = request.headers.get(COPY_SOURCE) else { return };
@@ -146,7 +145,7 @@ fn mended_uri(uri: &Uri, query: &str, signed: Signed) -> Result<Uri, Refusal> {
     Uri::from_parts(parts).map_err(|_| Refusal::new(S3ErrorCode::InvalidURI))
 }
 
-/// Whether a parameter, as it was sent, stays in the query.
+/// Returns whether a parameter, as sent, stays in the query.
 fn is_kept(pair: &str, signed: Signed) -> bool {
     let parsed = Query::parse(pair);
     let Some((name, value)) = parsed.pairs().first() else { return false };
@@ -173,12 +172,15 @@ mod tests {
     #[test]
     fn a_signature_is_taken_off_and_its_parameters_become_headers() {
         let parts = mended(
-            "/b/k?uploadId=a%2Bb&X-Amz-Signature=0&X-Amz-Meta-A=1&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&If-None-Match=*&X-Amz-Date=d&content-type=t",
+            "/b/k?uploadId=a%2Bb&X-Amz-Signature=0&X-Amz-Meta-A=1&\
+                x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&\
+                If-None-Match=*&X-Amz-Date=d&content-type=t",
             &[],
         );
         assert_eq!(
             parts.uri,
-            "/b/k?uploadId=a%2Bb&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&content-type=t"
+            "/b/k?uploadId=a%2Bb&x-amz-checksum-crc32=AAAAAA%3D%3D&\
+                x-amz-sdk-checksum-algorithm=CRC32&content-type=t"
         );
         let names: Vec<_> = parts.headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(names.len(), 2, "{names:?}");

@@ -1,9 +1,9 @@
-//! Every request passes here on its way in, and every answer on its way out.
+//! The outermost layer: every request passes here on its way in, and every response on its way out.
 //!
 //! In: a request id, the gate, the guarded body. Then the signature is verified and the operation
-//! called (see [`verified`]). Out: the error document completed, the request id shown, the status
-//! corrected where `s3s` cannot say it. One log line per request, without query (it may hold a
-//! signature) and without headers.
+//! called (see [`verified`]). Out: the error document is completed, the request id added, the
+//! status corrected where `s3s` cannot express it. One log line per request, without query (it may
+//! hold a signature) and without headers.
 
 mod cors;
 pub(crate) mod gate;
@@ -49,12 +49,12 @@ use crate::socket::interim::{self, Interim};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 
-/// When a request that was refused for want of room is worth trying again, in seconds.
+/// The `Retry-After` of a request that was refused for lack of room, in seconds.
 const RETRY_AFTER_SECONDS: &str = "1";
 
 /// The outermost layer.
 pub(crate) struct Front {
-    /// Verifies version 4 of the signature, and hands over to the operations.
+    /// Verifies version 4 signatures, and passes requests on to the operations.
     pub(crate) verifier: S3Service,
     pub(crate) operations: Operations,
     pub(crate) endpoint: Endpoint,
@@ -82,7 +82,7 @@ impl Front {
     async fn handle(&self, request: Request<Incoming>, id: &str) -> Response<Body> {
         let started = Instant::now();
         let (mut parts, incoming) = request.into_parts();
-        // hyper does it for every other body, when that is first read.
+        // hyper does it for every other body when that is first read.
         if let Some(interim) = parts.extensions.remove::<Interim>()
             && incoming.is_end_stream()
             && interim::is_expected(parts.version, &parts.headers)
@@ -92,12 +92,13 @@ impl Front {
         let method = parts.method.clone();
         let resource = parts.uri.path().to_owned();
         let label = RequestLabel { method: &method, resource: &resource, request_id: id };
-        // A mistake of ours ends one request, and not the connection with whatever the client has
-        // on it.
+        // A bug ends one request, not the connection with everything else that the client has on
+        // it.
         let answered =
             AssertUnwindSafe(self.answer_to(parts, incoming, &label)).catch_unwind().await;
         let response = answered.unwrap_or_else(|panic| {
-            tracing::error!(%method, path = %printable(&resource), panic = message_of(&*panic), "answering panicked");
+            tracing::error!(%method, path = %printable(&resource), panic = message_of(&*panic), "\
+                answering panicked");
             error_document::refuse(&Refusal::new(S3ErrorCode::InternalError), &label)
         });
         let response = sign_off(response, id);
@@ -108,7 +109,7 @@ impl Front {
         response
     }
 
-    /// The answer, with all but what every answer has.
+    /// Returns the response, with everything but the headers common to all.
     async fn answer_to(
         &self,
         mut parts: Parts,
@@ -120,7 +121,7 @@ impl Front {
         let requester = Requester::new(&self.slots);
         parts.extensions.insert(requester.clone());
         let mut body = self.guard_body(&parts, incoming, requester);
-        // Both end with this function: what was read of a document lives until it is answered.
+        // Both end with this function: the room of a document is held until the response.
         let (fate, _room) = (body.fate(), body.held());
         let checked = gate::check(&parts, &target, &self.limits)
             .and_then(|()| gate::document(&parts, &target))
@@ -155,8 +156,7 @@ impl Front {
         };
         let mut response = xml_characters::refer(response);
         response.headers_mut().extend(cors);
-        // A connection that is kept without a request would hold its slot while others wait for
-        // one.
+        // An idle connection would hold its slot while others wait for one.
         if fate.is_left_unread() || self.slots.are_all_taken() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -179,7 +179,7 @@ impl Front {
         )
     }
 
-    /// Verifies the signature, and answers.
+    /// Verifies the signature, and responds.
     async fn call_s3(
         &self,
         parts: Parts,
@@ -219,8 +219,8 @@ impl Front {
     }
 }
 
-/// A path as it may stand in a log: hyper lets bytes above ASCII pass, and among them are control
-/// characters that a terminal obeys.
+/// Escapes a path for the log: hyper accepts bytes above ASCII, and among them are control
+/// characters that terminals obey.
 fn printable(path: &str) -> String {
     let escaped = path.chars().map(|c| match c {
         '"' | '\'' | '\\' => c.to_string(),
@@ -229,7 +229,7 @@ fn printable(path: &str) -> String {
     escaped.collect()
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 fn message_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")

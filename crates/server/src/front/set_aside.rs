@@ -1,9 +1,9 @@
-//! What AWS takes and `s3s` refuses to read, or passes over: taken out of a verified request and
-//! put beside it.
+//! Takes parts that AWS accepts but `s3s` rejects or ignores out of a verified request, and puts
+//! them beside it.
 //!
-//! - Headers of an object that are not ASCII, come twice, or are no date or no RFC 2047
+//! - Headers of an object that are not ASCII, repeated, no valid date or no valid RFC 2047
 //!   ([`attributes::are_unreadable`]) go into the extensions, where the operations find them.
-//! - A `Range` that is none goes, as AWS passes over it.
+//! - An invalid `Range` is removed, as AWS ignores it.
 //! - `<Tagging/>` gets the `<TagSet>` that it lacks, a Complete without a list an empty one (and a
 //!   mark), and the tags in the document of a CreateBucket go into the extensions.
 
@@ -18,7 +18,7 @@ use crate::ops::attributes;
 use crate::request::extensions::{NewBucketTags, NoPartList, ObjectHeaders};
 use crate::request::query::Query;
 
-/// Takes out the headers that `s3s` cannot read.
+/// Removes the headers that `s3s` cannot read.
 pub(crate) fn headers(request: &mut Parts) {
     if let Some(range) = request.headers.get(RANGE)
         && !range.to_str().is_ok_and(is_range)
@@ -38,7 +38,8 @@ pub(crate) fn headers(request: &mut Parts) {
     }
 }
 
-/// The document of a Complete that has none, with a mark; `None` for every other request.
+/// Returns an empty document for a Complete without one, and marks it; `None` for every other
+/// request.
 pub(crate) fn missing_list(request: &mut Parts) -> Option<Bytes> {
     let empty = request.headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
     let query = Query::parse(request.uri.query().unwrap_or(""));
@@ -49,7 +50,7 @@ pub(crate) fn missing_list(request: &mut Parts) -> Option<Bytes> {
     Some(Bytes::from_static(b"<CompleteMultipartUpload/>"))
 }
 
-/// A document that was [rewritten](crate::body::document), as `s3s` is to read it.
+/// Adapts a [rewritten](crate::body::document) document for `s3s`.
 pub(crate) fn document(request: &mut Parts, document: Vec<u8>) -> Bytes {
     if is_tagging_without_a_set(&document) {
         return Bytes::from_static(b"<Tagging><TagSet/></Tagging>");
@@ -60,8 +61,8 @@ pub(crate) fn document(request: &mut Parts, document: Vec<u8>) -> Bytes {
     document.into()
 }
 
-/// `bytes=first-last`, `bytes=first-` or `bytes=-length`. `s3s` takes more than that, and refuses
-/// what it does not take.
+/// Accepts `bytes=first-last`, `bytes=first-` and `bytes=-length`. `s3s` accepts more than that,
+/// and refuses every other value.
 fn is_range(text: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let Some((first, last)) = text.strip_prefix("bytes=").and_then(|bounds| bounds.split_once('-'))
@@ -75,7 +76,7 @@ fn is_range(text: &str) -> bool {
     digits(first) && digits(last) && ordered && s3s::dto::Range::parse(text).is_ok()
 }
 
-/// Skips an element whatever is in it: nothing is in a list of elements without a name.
+/// Skips an element with all its content, because an element type without fields cannot.
 fn skip(deserializer: &mut Deserializer<'_>) -> DeResult {
     deserializer.list_content::<CompletedMultipartUpload>("").map(drop)
 }
@@ -92,8 +93,8 @@ fn is_tagging_without_a_set(document: &[u8]) -> bool {
     read.is_ok() && deserializer.expect_eof().is_ok() && sets == 0
 }
 
-/// The tags that `s3s` passes over. A document that is not well-formed has none, and `s3s` refuses
-/// it.
+/// Returns the tags that `s3s` ignores. A document that is not well-formed has none, and `s3s`
+/// refuses it.
 fn tags_of_new_bucket(document: &[u8]) -> Option<Vec<Tag>> {
     let mut tags = None;
     let mut deserializer = Deserializer::new(document);
@@ -176,7 +177,8 @@ mod tests {
         ] {
             assert_eq!(is_tagging_without_a_set(document.as_bytes()), expected, "{document}");
         }
-        let tagged = "<CreateBucketConfiguration><LocationConstraint>x</LocationConstraint><Tags><Tag><Key>k</Key><Value>v</Value></Tag></Tags></CreateBucketConfiguration>";
+        let tagged = "<CreateBucketConfiguration><LocationConstraint>x</LocationConstraint>\
+            <Tags><Tag><Key>k</Key><Value>v</Value></Tag></Tags></CreateBucketConfiguration>";
         let tags = tags_of_new_bucket(tagged.as_bytes()).unwrap();
         assert_eq!((tags.len(), tags[0].key.as_deref()), (1, Some("k")));
         assert!(tags_of_new_bucket(b"<CreateBucketConfiguration/>").is_none());

@@ -1,4 +1,4 @@
-//! A panic anywhere behind the front is an answer.
+//! A panic anywhere behind the front becomes a response.
 
 use async_trait::async_trait;
 use haul_store::{Store, StoreOptions};
@@ -13,7 +13,7 @@ use super::*;
 use crate::socket::connections::{self, ServeConfig};
 use crate::socket::tls::Transport;
 
-/// Operations that fail in a way that nobody thought of.
+/// Operations that panic.
 struct Panicking;
 
 #[async_trait]
@@ -22,7 +22,7 @@ impl S3 for Panicking {
         &self,
         _: S3Request<ListBucketsInput>,
     ) -> S3Result<S3Response<ListBucketsOutput>> {
-        panic!("nobody thought of this")
+        panic!("an unexpected panic")
     }
 }
 
@@ -40,8 +40,8 @@ fn front(store: Store, limits: &Limits, metrics: &Arc<Metrics>) -> Front {
     }
 }
 
-/// Dates after the year 9999 once panicked in the middle of an answer, and the client saw a closed
-/// connection.
+/// Dates after the year 9999 once caused a panic in the middle of a response, and the client saw a
+/// closed connection.
 #[tokio::test]
 async fn a_panic_is_answered_500_and_counted_and_the_connection_stays() {
     let dir = tempfile::tempdir().unwrap();
@@ -72,7 +72,7 @@ async fn a_panic_is_answered_500_and_counted_and_the_connection_stays() {
             answer.contains("<Code>InternalError</Code>") && answer.contains("<RequestId>"),
             "{answer}"
         );
-        assert!(!answer.contains("nobody thought"), "{answer}");
+        assert!(!answer.contains("an unexpected panic"), "{answer}");
         let counted = format!("haul_requests_total{{method=\"GET\",status=\"5xx\"}} {count}\n");
         assert!(metrics.text().contains(&counted), "{}", metrics.text());
     }

@@ -1,11 +1,11 @@
-//! From the signature to the operations.
+//! The path from the signature check to the operations.
 //!
 //! `s3s` runs twice for a request that is signed with version 4. The first service only verifies:
-//! its one route takes every request, after the signature and before anything is made of it. The
-//! second service knows the operations and sees no signature; in between the request is
-//! [mended](super::mended), what `s3s` cannot read [set aside](super::set_aside) and its document
-//! [rewritten](crate::body::document). Requests with version 2 or without a signature begin in
-//! between. Who sent the request travels as a [`Caller`].
+//! its one route takes every request, after the signature check and before any parsing. The second
+//! service knows the operations and sees no signature; in between the request is
+//! [mended](super::mended), parts that `s3s` cannot read are [set aside](super::set_aside) and the
+//! document is [rewritten](crate::body::document). Requests with version 2 or without a signature
+//! begin in between. A [`Caller`] carries the sender of the request.
 
 use async_trait::async_trait;
 use http::request::Parts;
@@ -22,11 +22,11 @@ use crate::auth::requester::Requester;
 use crate::body::document;
 use crate::front::{mended, set_aside};
 
-/// Marks a request whose body is a document of XML.
+/// Marks a request whose body is an XML document.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HasXml;
 
-/// Marks an answer to a request whose signature was right.
+/// Marks the response to a request whose signature was right.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WasVerified;
 
@@ -37,16 +37,16 @@ pub(crate) struct Operations(pub(crate) S3Service);
 /// The route behind the signature check of version 4.
 pub(crate) struct BehindSignature(pub(crate) Operations);
 
-/// The operations of the service that only verifies: none, for its route takes every request.
+/// The operations of the service that only verifies: none, because its route takes every request.
 pub(crate) struct NoOperations;
 
 impl S3 for NoOperations {}
 
 impl Operations {
-    /// Answers a request.
+    /// Responds to a request.
     ///
     /// # Errors
-    /// A refusal of the request as it stands; those of the operations are answers already.
+    /// A refusal of the request itself; refusals of the operations are responses already.
     pub(crate) async fn answer(
         &self,
         mut parts: Parts,
@@ -55,7 +55,8 @@ impl Operations {
     ) -> Result<Response<Body>, Refusal> {
         mended::mend(&mut parts)?;
         set_aside::headers(&mut parts);
-        // Without a caller the operations refuse what has a document, and nothing of it is read.
+        // Without a caller the operations refuse requests with documents, so the document is not
+        // read.
         let rewrites = parts.extensions.remove::<HasXml>().is_some() && caller.is_some();
         if let (Some(caller), Some(requester)) = (&caller, parts.extensions.get::<Requester>()) {
             requester.identify(&caller.0);
@@ -80,9 +81,9 @@ impl Operations {
     }
 }
 
-/// The document in a form that `s3s` reads right. Its size was limited by the gate.
+/// Rewrites the document so that `s3s` reads it correctly. The gate has limited its size.
 async fn rewritten(parts: &mut Parts, body: Body) -> Result<Body, Refusal> {
-    // What broke the body off is known to the front, which answers for it.
+    // The front knows why the body broke off, and responds.
     let broken = |_| Refusal::new(S3ErrorCode::IncompleteBody);
     let document = body.collect().await.map_err(broken)?.to_bytes();
     if document.is_empty() {
@@ -125,7 +126,7 @@ impl S3Route for BehindSignature {
     }
 }
 
-/// Whether an answer is the one to a signature that is wrong.
+/// Returns whether a response reports a wrong signature.
 pub(crate) fn is_mismatch(response: &Response<Body>) -> bool {
     const CODE: &[u8] = b"<Code>SignatureDoesNotMatch</Code>";
     response.status() == StatusCode::FORBIDDEN

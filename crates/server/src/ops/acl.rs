@@ -1,7 +1,7 @@
-//! Access control lists: in the headers of a write, and PutBucketAcl and PutObjectAcl. Everything
-//! here belongs to one owner, as in a bucket of AWS whose ownership is `BucketOwnerEnforced` (the
-//! default there): a list that grants nothing to anybody else is taken, for some clients always
-//! send one; every other is refused, since it would be believed.
+//! Access control lists: in the headers of a write, and PutBucketAcl and PutObjectAcl. One account
+//! owns everything here, as in a bucket of AWS whose ownership is `BucketOwnerEnforced` (the
+//! default there). A list that grants nothing to others is accepted, because some clients always
+//! send one; every other is refused, because its sender would rely on it.
 
 use http::{HeaderMap, StatusCode};
 use s3s::dto::*;
@@ -12,7 +12,7 @@ use crate::auth::owner::OWNER_ID;
 use crate::ops::endpoint::{Answered, Endpoint};
 
 const CANNED: &str = "x-amz-acl";
-/// What S3 knows; the first two leave everything to the owner.
+/// The canned lists of S3; the first two grant nothing to others.
 const CANNED_LISTS: [&str; 8] = [
     "private",
     "bucket-owner-full-control",
@@ -55,9 +55,8 @@ impl Endpoint {
     }
 }
 
-/// A list that stands in the headers or in the document, and in one of them only. One that leaves
-/// everything to the owner changes nothing; what it is stays as GetBucketAcl and GetObjectAcl show
-/// it.
+/// Checks a list from the headers or from the document, which must not both have one. A list that
+/// grants nothing to others changes nothing; GetBucketAcl and GetObjectAcl return the fixed one.
 fn check_change(headers: &HeaderMap, policy: Option<AccessControlPolicy>) -> Result<(), Refusal> {
     let canned = headers.contains_key(CANNED);
     let granted = GRANTS.iter().any(|name| headers.contains_key(*name));
@@ -101,12 +100,12 @@ fn not_supported() -> Refusal {
     )
 }
 
-/// Refuses an object's list that gives anything away.
+/// Refuses an object's list that grants anything to others.
 pub(crate) fn check_object(headers: &HeaderMap) -> Result<(), Refusal> {
     check(headers, not_supported)
 }
 
-/// Refuses a new bucket's list that gives anything away.
+/// Refuses a new bucket's list that grants anything to others.
 pub(crate) fn check_bucket(headers: &HeaderMap) -> Result<(), Refusal> {
     check(headers, || {
         Refusal::custom(
@@ -140,7 +139,7 @@ fn check(headers: &HeaderMap, not_supported: impl Fn() -> Refusal) -> Result<(),
     Ok(())
 }
 
-/// `id="…"` of the owner, which has full control anyway.
+/// Returns whether this is `id="…"` of the owner, which has full control anyway.
 fn is_owner(grantee: &[u8]) -> bool {
     let id =
         std::str::from_utf8(grantee).ok().and_then(|grantee| grantee.trim().strip_prefix("id="));

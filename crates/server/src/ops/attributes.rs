@@ -1,9 +1,8 @@
-//! The headers that belong to an object: read from a write, kept by the store, given back on GET
-//! and HEAD.
+//! The headers that belong to an object: read from a write, kept by the store, returned on GET and
+//! HEAD.
 //!
-//! Values are kept as they were sent, not parsed and printed again. Read from the headers
-//! themselves and not from `s3s`'s inputs, since three operations have the same headers under three
-//! types.
+//! Values are kept as sent, not parsed and printed again. Read from the headers themselves and not
+//! from `s3s`'s inputs, because three operations have the same headers under three types.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +17,8 @@ use crate::ops::{acl, tags, user_metadata};
 use crate::request::extensions::ObjectHeaders;
 use crate::request::query::Query;
 
-/// The classes of general purpose buckets. They are kept and shown; where the bytes lie is the same
-/// for all.
+/// The classes of general purpose buckets. They are kept and returned, and do not affect where the
+/// bytes are.
 const STORAGE_CLASSES: [&str; 8] = [
     "STANDARD",
     "REDUCED_REDUNDANCY",
@@ -31,7 +30,7 @@ const STORAGE_CLASSES: [&str; 8] = [
     "DEEP_ARCHIVE",
 ];
 
-/// The headers kept as they are, all of them text.
+/// The headers that are kept unchanged, all of them text.
 const KEPT: [&str; 7] = [
     "content-type",
     "cache-control",
@@ -41,11 +40,11 @@ const KEPT: [&str; 7] = [
     "expires",
     "x-amz-website-redirect-location",
 ];
-/// What an object is when nobody says.
+/// The content type of an object whose request names none.
 const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 
 impl Endpoint {
-    /// What a write says about its object.
+    /// Returns the attributes of an object from its write.
     ///
     /// # Errors
     /// As [`read`], and for an encryption that the object would not get.
@@ -65,11 +64,11 @@ impl Endpoint {
     }
 }
 
-/// Reads what a write says about its object.
+/// Reads the attributes of an object from the headers of its write.
 ///
 /// # Errors
 /// `MetadataTooLarge`, `InvalidTag`, `InvalidStorageClass`, `InvalidRedirectLocation`, or an error
-/// for what this server cannot promise (locks, ACLs).
+/// for what this server does not support (locks, ACLs).
 pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
     refuse_promises(headers)?;
     Ok(ObjectAttributes {
@@ -90,7 +89,7 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<ObjectAttributes, Refusal> {
     })
 }
 
-/// The headers of an object in an answer. `query` may replace some of them
+/// Writes the headers of an object into a response. `query` may replace some of them
 /// (`response-content-type`, …).
 pub(crate) fn write(attributes: &ObjectAttributes, query: &Query, headers: &mut HeaderMap) {
     let content_type = attributes.content_type.as_deref().unwrap_or(DEFAULT_CONTENT_TYPE);
@@ -121,7 +120,7 @@ pub(crate) fn write(attributes: &ObjectAttributes, query: &Query, headers: &mut 
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
-    // A replacement from the query may hold a line break; such a value is left out.
+    // A replacement from the query may contain a line break; such a value is left out.
     if let Some(value) = value.and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok()) {
         headers.insert(name, value);
     }
@@ -132,20 +131,20 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     (!value.is_empty()).then(|| decoded(value))
 }
 
-/// The text of a value. What is not UTF-8 is ISO 8859-1, as HTTP once had it.
+/// Decodes a value. Non-UTF-8 bytes are read as ISO 8859-1, as HTTP once defined.
 pub(super) fn decoded(value: &HeaderValue) -> String {
     let bytes = value.as_bytes();
     std::str::from_utf8(bytes)
         .map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned)
 }
 
-/// Whether a header belongs to the object, and to nothing else that is done with the request.
+/// Returns whether a header describes the object, and nothing else about the request.
 pub(crate) fn is_of_object(name: &HeaderName) -> bool {
     KEPT.contains(&name.as_str()) || name.as_str().starts_with(user_metadata::PREFIX)
 }
 
-/// Whether `s3s` refuses to read one of the headers of an object: it wants ASCII, each name once, a
-/// date in `Expires`, and well-formed RFC 2047 in user metadata. AWS keeps them all.
+/// Returns whether `s3s` rejects one of the headers of an object: it requires ASCII, each name
+/// once, a date in `Expires`, and well-formed RFC 2047 in user metadata. AWS keeps them all.
 pub(crate) fn are_unreadable(headers: &HeaderMap) -> bool {
     headers.keys().filter(|name| is_of_object(name)).any(|name| {
         let twice = headers.get_all(name).iter().nth(1).is_some();
@@ -182,7 +181,7 @@ fn storage_class(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
         .field("StorageClassRequested", class))
 }
 
-/// `aws-chunked` is the framing of the request and not of the object.
+/// Removes `aws-chunked`, which is the framing of the request and not of the object.
 fn without_aws_chunked(value: &str) -> Option<String> {
     let rest: Vec<&str> = value
         .split(',')
@@ -192,8 +191,8 @@ fn without_aws_chunked(value: &str) -> Option<String> {
     (!rest.is_empty()).then(|| rest.join(", "))
 }
 
-/// Refuses what would be a promise that is not kept. Encryption is looked at in
-/// [`encryption`](super::encryption), where it is known what the operator says of the volume.
+/// Refuses headers that promise what this server does not do. [`encryption`](super::encryption)
+/// checks encryption, because it depends on the operator's volume.
 fn refuse_promises(headers: &HeaderMap) -> Result<(), Refusal> {
     const APPEND: &str = "x-amz-write-offset-bytes";
     if headers.contains_key(APPEND) {

@@ -1,5 +1,5 @@
-//! What clients keep about a bucket: object ownership, public access block, tags. Stored and shown,
-//! without effect: there is one owner here, and nothing is public but what the operator names.
+//! Object ownership, public access block and tags of a bucket. Stored and returned, without effect:
+//! there is one owner here, and only the operator makes buckets public.
 
 use haul_store::{ObjectOwnership as Ownership, PublicAccessBlock};
 use http::{HeaderMap, StatusCode};
@@ -74,7 +74,7 @@ impl Endpoint {
         }))
     }
 
-    /// What the document leaves out is off.
+    /// Settings that the document leaves out are off.
     pub(crate) async fn put_public_access_block(
         &self,
         req: S3Request<PutPublicAccessBlockInput>,
@@ -118,7 +118,7 @@ impl Endpoint {
         let tags = TagsOf::Bucket.check(req.input.tagging.tag_set)?;
         self.on_store(move |store| store.set_bucket_tags(&bucket, tags)).await?;
         let mut response = S3Response::new(PutBucketTaggingOutput::default());
-        // As AWS answers it, and `s3s` does not.
+        // The status that AWS sends, and `s3s` does not.
         response.extensions.insert(StatusOverride(StatusCode::NO_CONTENT));
         Ok(response)
     }
@@ -133,10 +133,10 @@ impl Endpoint {
     }
 }
 
-/// The ownership that a new bucket is to have.
+/// Returns the ownership that a new bucket is to have.
 ///
 /// # Errors
-/// `InvalidArgument` for one that does not exist.
+/// `InvalidArgument` for an unknown one.
 pub(super) fn new_ownership(headers: &HeaderMap) -> Result<Ownership, Refusal> {
     let Some(given) = headers.get(OWNERSHIP_HEADER) else { return Ok(Ownership::default()) };
     let given = String::from_utf8_lossy(given.as_bytes());

@@ -11,13 +11,13 @@ use crate::ops::wire::{self, owner};
 use crate::ops::{acl, bucket_settings, names};
 use crate::request::extensions::NewBucketTags;
 
-/// The region whose location constraint is empty, and in which creating one's own bucket again is
-/// no error.
+/// The region whose location constraint is empty, and in which recreating one's own bucket is no
+/// error.
 const OLDEST_REGION: &str = "us-east-1";
 
 impl Endpoint {
-    /// Any location constraint is taken: clients put the region of their profile there, and this
-    /// endpoint is wherever it is.
+    /// Accepts any location constraint: clients send the region of their profile, and this endpoint
+    /// has no fixed one.
     pub(crate) async fn create_bucket(
         &self,
         req: S3Request<CreateBucketInput>,

@@ -1,5 +1,6 @@
-//! Conditional headers: on reads and copies decided here on what the store says of the object, on
-//! writes handed to the store, which decides in the instant of the write.
+//! Conditional headers: those of reads and copies are evaluated here on the store's description of
+//! the object, those of writes are passed to the store, which evaluates them atomically with the
+//! write.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +13,7 @@ use s3s::dto::{ETagCondition, Timestamp};
 use crate::answer::refusal::Refusal;
 use crate::ops::wire;
 
-/// The four headers of a read, or their `x-amz-copy-source-` twins.
+/// The four headers of a read, or their `x-amz-copy-source-` counterparts.
 #[derive(Default)]
 pub(super) struct ReadConditions {
     pub(super) if_match: Option<ETagCondition>,
@@ -21,19 +22,19 @@ pub(super) struct ReadConditions {
     pub(super) if_unmodified_since: Option<Timestamp>,
 }
 
-/// What the conditions say of an object.
+/// The result of the conditions for an object.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Met,
     /// The reader has this version already.
     NotModified,
-    /// The header that does not hold.
+    /// A condition failed, in this header.
     Failed(&'static str),
 }
 
 impl ReadConditions {
-    /// By RFC 9110 §13.2.2, which AWS follows: an ETag decides alone where both it and a date are
-    /// given.
+    /// Evaluates by RFC 9110 §13.2.2, which AWS follows: an ETag alone decides where both it and a
+    /// date are given.
     pub(super) fn decide(&self, object: &ObjectInfo) -> Verdict {
         match (&self.if_match, &self.if_unmodified_since) {
             (Some(condition), _) if !matches(condition, &object.etag) => {
@@ -46,7 +47,7 @@ impl ReadConditions {
         }
         match (&self.if_none_match, &self.if_modified_since) {
             (Some(condition), _) if matches(condition, &object.etag) => Verdict::NotModified,
-            // RFC 9110 §13.1.3: a date that has not come yet is no date.
+            // RFC 9110 §13.1.3: a date in the future is ignored.
             (None, Some(since)) if is_past(since) && !modified_after(object, since) => {
                 Verdict::NotModified
             }
@@ -54,7 +55,7 @@ impl ReadConditions {
         }
     }
 
-    /// For a copy there is no "not modified": what does not hold has failed.
+    /// Evaluates for a copy, which has no "not modified": a false condition has failed.
     pub(super) fn decide_copy(&self, object: &ObjectInfo) -> Result<(), Refusal> {
         match self.decide(object) {
             Verdict::Met => Ok(()),
@@ -72,8 +73,9 @@ impl ReadConditions {
     }
 }
 
-/// `If-Range`: whether the object is still the one of which somebody has a beginning. By RFC 9110
-/// §13.1.5 a weak ETag never is, and a date only if it is the one that was told.
+/// `If-Range`: returns whether the object is still the one of which the client has a beginning. By
+/// RFC 9110 §13.1.5 a weak ETag never matches, and a date only if it is exactly the one that was
+/// sent.
 pub(super) fn is_still(if_range: &HeaderValue, object: &ObjectInfo) -> bool {
     let told = if_range.as_bytes();
     told == object.etag.quoted().as_bytes()
@@ -87,8 +89,8 @@ fn matches(condition: &ETagCondition, etag: &ETag) -> bool {
     }
 }
 
-/// Dates in headers have whole seconds, the store's have milliseconds: compared as the client saw
-/// them.
+/// Compares in whole seconds, like the client: dates in headers have seconds, the store's have
+/// milliseconds.
 fn modified_after(object: &ObjectInfo, since: &Timestamp) -> bool {
     let seconds = |time: SystemTime| {
         time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d: Duration| d.as_secs())
@@ -103,8 +105,8 @@ fn is_past(time: &Timestamp) -> bool {
     *time <= Timestamp::from(SystemTime::now())
 }
 
-/// The condition of a write: `If-None-Match: *` or `If-Match: "etag"`, as S3 has them and nothing
-/// else.
+/// Returns the condition of a write: `If-None-Match: *` or `If-Match: "etag"`, the only forms in
+/// S3.
 pub(super) fn write_condition(
     if_match: Option<ETagCondition>,
     if_none_match: Option<ETagCondition>,
@@ -130,7 +132,7 @@ pub(super) fn write_condition(
     }
 }
 
-/// The condition of a delete: `If-Match` only, and `*` means any object.
+/// Returns the condition of a delete: `If-Match` only, and `*` means any object.
 pub(super) fn delete_condition(if_match: Option<ETagCondition>) -> WriteCondition {
     match if_match {
         None => WriteCondition::Always,

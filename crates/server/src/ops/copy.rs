@@ -1,8 +1,8 @@
 //! CopyObject and UploadPartCopy: no byte is read, source and copy share their files.
 //!
-//! Conditions are decided on what the store says of the source, and the copy is made of exactly
-//! that version. If it was replaced in between, everything is decided again on the new one: the
-//! client gets one of the versions, as on AWS, and hears of a condition only when it gave one.
+//! Conditions are evaluated on the store's description of the source, and exactly that version is
+//! copied. If it was replaced in between, everything is evaluated again on the new version: the
+//! client gets one of the versions, as on AWS, and sees a failed condition only if it sent one.
 
 use std::ops::RangeInclusive;
 
@@ -21,8 +21,9 @@ use crate::ops::{encryption, names};
 
 /// The largest source of one copy, by AWS's rule.
 const SOURCE_MAX_BYTES: u64 = haul_parts::limits::PART_SIZE_MAX_BYTES;
-/// How often a copy begins again because its source was replaced under it. A look and a copy are
-/// some milliseconds apart, so even a source that is written without a pause gives way long before.
+/// The maximum number of attempts if the source is replaced during the copy. A lookup and a copy
+/// are some milliseconds apart, so far fewer suffice even for a source that is overwritten all the
+/// time.
 const ATTEMPTS_MAX: usize = 200;
 
 impl Endpoint {
@@ -45,7 +46,7 @@ impl Endpoint {
         Err(source_never_rests())
     }
 
-    /// Copies the version that is there now; `None` when it was replaced before it was copied.
+    /// Copies the current version; `None` if it was replaced before it was copied.
     async fn try_copy(
         &self,
         input: &CopyObjectInput,
@@ -66,8 +67,7 @@ impl Endpoint {
             replaces(input.metadata_directive.as_ref().map(MetadataDirective::as_str), "metadata")?;
         let replace_tags =
             replaces(input.tagging_directive.as_ref().map(TaggingDirective::as_str), "tagging")?;
-        // AWS asks whether the request says something of the copy, not whether that is anything
-        // new.
+        // AWS checks whether the request has attributes for the copy, not whether they differ.
         let changes = replace_metadata == Replace::Yes
             || input.server_side_encryption.is_some()
             || given.storage_class.is_some()
@@ -105,7 +105,7 @@ impl Endpoint {
             if_modified_since: input.copy_source_if_modified_since,
             if_unmodified_since: input.copy_source_if_unmodified_since,
         };
-        // A missing upload counts before a missing source.
+        // A missing upload is reported before a missing source.
         let found = upload.clone();
         self.on_store(move |store| store.head_multipart_upload(&found)).await?;
         for _ in 0..ATTEMPTS_MAX {
@@ -131,7 +131,7 @@ impl Endpoint {
         Err(source_never_rests())
     }
 
-    /// Finds a source and decides the conditions on it.
+    /// Finds a source and evaluates the conditions on it.
     async fn copy_source(
         &self,
         source: &CopySource,
@@ -151,7 +151,7 @@ impl Endpoint {
     }
 }
 
-/// What CopyObject answers.
+/// Creates the response of CopyObject.
 fn copied(copy: &ObjectInfo) -> S3Response<CopyObjectOutput> {
     let fields = ChecksumFields::of_object(copy.checksum.as_ref());
     let result = CopyObjectResult {
@@ -170,7 +170,7 @@ fn copied(copy: &ObjectInfo) -> S3Response<CopyObjectOutput> {
     S3Response::new(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() })
 }
 
-/// What UploadPartCopy answers.
+/// Creates the response of UploadPartCopy.
 fn copied_part(part: &PartInfo) -> S3Response<UploadPartCopyOutput> {
     let fields = ChecksumFields::of(Some(&part.checksum));
     let result = CopyPartResult {
@@ -185,7 +185,7 @@ fn copied_part(part: &PartInfo) -> S3Response<UploadPartCopyOutput> {
     S3Response::new(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() })
 }
 
-/// `None` for a copy that has to begin again, because its source is another one by now.
+/// Returns `None` for a copy that has to start again because its source was replaced.
 fn unless_replaced<T>(copied: haul_store::Result<T>) -> haul_store::Result<Option<T>> {
     match copied {
         Err(haul_store::Error::SourceChanged { .. }) => Ok(None),
@@ -200,7 +200,7 @@ fn source_never_rests() -> Refusal {
     )
 }
 
-/// What a directive says.
+/// Whether a directive replaces the attributes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Replace {
     Yes,
@@ -219,8 +219,8 @@ fn replaces(directive: Option<&str>, which: &'static str) -> Result<Replace, Ref
     }
 }
 
-/// A copy's attributes: the source's or the request's, tags decided apart, storage class and
-/// redirect always the request's.
+/// Returns a copy's attributes: the source's or the request's, tags separately, storage class and
+/// redirect always from the request.
 fn copied_attributes(
     source: &ObjectAttributes,
     given: ObjectAttributes,
@@ -240,7 +240,7 @@ fn copied_attributes(
     ObjectAttributes { tags, storage_class, website_redirect_location, ..base }
 }
 
-/// A conditional header that `s3s` has no field for on this operation.
+/// Returns a conditional header that `s3s` has no field for on this operation.
 fn header_condition<T>(
     req: &S3Request<T>,
     name: &'static str,
@@ -256,7 +256,7 @@ fn header_condition<T>(
     })
 }
 
-/// `bytes=first-last`, and nothing else that a `Range` may say.
+/// Accepts `bytes=first-last`, and none of the other forms of `Range`.
 fn copy_range(text: &str, object: &ObjectInfo) -> Result<RangeInclusive<u64>, Refusal> {
     let bounds = text.strip_prefix("bytes=").and_then(|bounds| bounds.split_once('-'));
     let bounds = bounds

@@ -1,4 +1,5 @@
-//! Put/Get/DeleteBucketCors. What the rules do is decided in [`cors`](crate::front::cors).
+//! PutBucketCors, GetBucketCors, DeleteBucketCors. The rules are applied in
+//! [`cors`](crate::front::cors).
 
 use haul_store::{CorsConfiguration as Stored, CorsRule as StoredRule};
 use s3s::dto::*;
@@ -8,7 +9,7 @@ use crate::answer::refusal::Refusal;
 use crate::ops::endpoint::{Answered, Endpoint};
 use crate::ops::names;
 
-/// Rules of one bucket, by AWS's rule.
+/// The maximum number of rules of one bucket, by AWS's rule.
 const RULES: usize = 100;
 const ID_CHARS: usize = 255;
 const METHODS: [&str; 5] = ["GET", "PUT", "HEAD", "POST", "DELETE"];

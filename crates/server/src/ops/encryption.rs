@@ -1,10 +1,10 @@
 //! Server-side encryption in the headers of a request.
 //!
-//! This endpoint encrypts nothing. Below it there may be a volume that does, which only the
-//! operator knows and declares at the start; then `AES256` is a promise that is kept, and answered
-//! as AWS answers it: on every object, for whoever asked or not. Otherwise it is refused: better an
-//! error than an object believed to be encrypted. Refusals are of the class 400, since clients
-//! retry what is answered 501.
+//! This endpoint encrypts nothing. Its volume may be encrypted, which only the operator knows and
+//! declares at the start; then `AES256` is a promise that is kept, and every response about an
+//! object says so, as on AWS, whether the client asked or not. Otherwise requests for encryption
+//! are refused: an error is better than an object believed to be encrypted. Refusals have status
+//! 400, because clients retry 501.
 
 use http::{HeaderMap, StatusCode};
 use s3s::dto::*;
@@ -14,18 +14,18 @@ use crate::answer::refusal::Refusal;
 use crate::ops::endpoint::{Answered, Endpoint};
 
 const HEADER: &str = "x-amz-server-side-encryption";
-/// Keys that a client brings, for the object and for the source of a copy.
+/// The headers of client-provided keys, for the object and for the source of a copy.
 const CUSTOMER_KEYS: [&str; 2] = [
     "x-amz-server-side-encryption-customer-",
     "x-amz-copy-source-server-side-encryption-customer-",
 ];
-/// What belongs to keys of KMS.
+/// The headers of KMS keys.
 const OF_KMS: [&str; 2] =
     ["x-amz-server-side-encryption-aws-kms-key-id", "x-amz-server-side-encryption-context"];
 const AES256: &str = "AES256";
 const KMS: [&str; 2] = ["aws:kms", "aws:kms:dsse"];
 
-/// What the operator says of the volume below the store.
+/// The operator's declaration about the volume below the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Volume {
     Encrypted,
@@ -33,10 +33,10 @@ pub(crate) enum Volume {
 }
 
 impl Volume {
-    /// Refuses a write that asks for an encryption that it would not get.
+    /// Refuses a write that requests an encryption that the object would not get.
     ///
     /// # Errors
-    /// `InvalidRequest`; `InvalidArgument` for a method that does not exist.
+    /// `InvalidRequest`; `InvalidArgument` for an unknown method.
     pub(crate) fn check_write(self, headers: &HeaderMap) -> Result<(), Refusal> {
         check_customer_keys(headers)?;
         if let Some(name) = OF_KMS.iter().find(|name| headers.contains_key(**name)) {
@@ -63,7 +63,7 @@ impl Volume {
         }
     }
 
-    /// Says in an answer about an object, part or upload that it is encrypted.
+    /// Marks an object, part or upload as encrypted in a response.
     pub(crate) fn announce(self, headers: &mut HeaderMap) {
         if self == Self::Encrypted {
             crate::ops::wire::set(headers, HEADER, AES256);
@@ -71,11 +71,11 @@ impl Volume {
     }
 }
 
-/// Refuses a read, or the bytes of a part, that asks for an encryption: for reading there is
-/// nothing to choose.
+/// Refuses a read, or the bytes of a part, that requests an encryption, which is decided at the
+/// write.
 ///
 /// # Errors
-/// `InvalidRequest` for keys of the client, `InvalidArgument` for a method.
+/// `InvalidRequest` for client-provided keys, `InvalidArgument` for a method.
 pub(crate) fn check_read(headers: &HeaderMap) -> Result<(), Refusal> {
     check_customer_keys(headers)?;
     match headers.get(HEADER) {
@@ -88,7 +88,7 @@ pub(crate) fn check_read(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// No object here is encrypted with a key of the client.
+/// Refuses client-provided keys, with which no object here is encrypted.
 ///
 /// # Errors
 /// `InvalidRequest`.
@@ -134,7 +134,7 @@ impl Endpoint {
         }))
     }
 
-    /// Takes what every bucket has anyway.
+    /// Accepts the setting that every bucket has anyway.
     pub(crate) async fn put_bucket_encryption(
         &self,
         req: S3Request<PutBucketEncryptionInput>,

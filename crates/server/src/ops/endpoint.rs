@@ -1,4 +1,4 @@
-//! The endpoint that operations work on: a store, a region, and what to do about missing buckets.
+//! The endpoint on which operations run: a store, a region, and the policy for missing buckets.
 //! Each operation of [`ops`](crate::ops) is a method of it; no other module adds any.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::ops::object_stream::SendRoom;
 use crate::options::AutoCreateBuckets;
 use crate::store_call::store_call;
 
-/// What an operation answers.
+/// The result of an operation.
 pub(crate) type Answered<T> = Result<S3Response<T>, Refusal>;
 
 /// One endpoint; cheap to clone.
@@ -25,14 +25,14 @@ pub(crate) type Answered<T> = Result<S3Response<T>, Refusal>;
 pub(crate) struct Endpoint {
     pub(crate) store: Store,
     pub(crate) region: Arc<str>,
-    /// `http` or `https`.
+    /// The URL scheme, `http` or `https`.
     pub(crate) scheme: &'static str,
     pub(crate) auto_create: AutoCreateBuckets,
-    /// What the operator says of the volume below the store.
+    /// The operator's declaration about the volume below the store.
     pub(crate) volume: Volume,
-    /// Told when a bucket gets a lifecycle: the uploads it is about may be old already.
+    /// Notified when a bucket gets a lifecycle, because its uploads may be due already.
     pub(crate) expiry_wanted: Arc<Notify>,
-    /// Whose buckets a list shows.
+    /// The keys, which decide which buckets a list shows.
     pub(crate) keys: KeyRing,
     /// For bodies on their way to the disk.
     pub(crate) blocks: BlockRoom,
@@ -50,8 +50,8 @@ impl Endpoint {
         store_call(move || work(&store)).await
     }
 
-    /// A bucket that is about to be written to: made if it is missing and that is wanted, else
-    /// `NoSuchBucket` before any byte of the body is taken.
+    /// Returns a bucket that is about to be written to; creates a missing one if that is
+    /// configured, else fails with `NoSuchBucket` before any byte of the body is read.
     pub(crate) async fn bucket_for_writing(&self, name: &str) -> Result<Bucket, Refusal> {
         let bucket = names::bucket(name)?;
         let wanted = bucket.clone();
@@ -59,7 +59,7 @@ impl Endpoint {
         self.on_store(move |store| match (store.head_bucket(&wanted), auto_create) {
             (Err(haul_store::Error::NoSuchBucket { .. }), AutoCreateBuckets::OnFirstWrite) => {
                 match store.create_bucket(&wanted) {
-                    // Somebody else was quicker.
+                    // A concurrent request created it.
                     Err(haul_store::Error::BucketAlreadyExists { .. }) => Ok(()),
                     created => created.map(drop),
                 }
@@ -73,7 +73,7 @@ impl Endpoint {
 
 #[cfg(test)]
 impl Endpoint {
-    /// Over this store, of an owner whom nobody knows, with next to no memory.
+    /// Creates an endpoint over this store for tests, with a random owner and hardly any memory.
     pub(crate) fn for_test(store: haul_store::Store) -> Self {
         use crate::auth::grants::Grant;
         use crate::auth::keys::Credentials;

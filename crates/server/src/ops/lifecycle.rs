@@ -1,9 +1,9 @@
 //! The lifecycle of a bucket, as far as it is executed: AbortIncompleteMultipartUpload with a
 //! prefix.
 //!
-//! A rule that asks for anything else is refused: a rule that is taken and not executed would be a
-//! promise broken in silence. The store acts on the rules, and tells when it will: that is the
-//! `x-amz-abort-date` of Create and ListParts.
+//! A rule with any other action is refused: accepting a rule without executing it would silently
+//! break a promise. The store executes the rules; the `x-amz-abort-date` of Create and ListParts
+//! announces when.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,24 +15,23 @@ use crate::answer::refusal::Refusal;
 use crate::ops::endpoint::{Answered, Endpoint};
 use crate::ops::names;
 
-/// Rules of one bucket, and characters of a rule's name, by AWS's rule.
+/// The maximum number of rules of one bucket, and of characters of a rule's name, by AWS's rule.
 const RULES: usize = 1000;
 const ID_CHARS: usize = 255;
 
-/// The year 9999 ends here, and with it the dates that an answer can have; more panics in being
-/// converted. A rule with more days was taken as any other, and is executed in its time, but
-/// nothing can be said of it.
+/// The end of the year 9999, the last date that a response can contain; converting a later one
+/// panics. A rule with more days is accepted and executed in its time, but not announced.
 const LAST_DATE_SECONDS: u64 = 253_402_300_799;
 
-/// When an upload will be aborted, and by which rule.
+/// The time when an upload will be aborted, and the rule.
 pub(super) struct AbortRule {
     pub(super) date: SystemTime,
     pub(super) rule_id: String,
 }
 
 impl Endpoint {
-    /// The rule of the bucket that will abort this upload first. Trouble in finding it is no reason
-    /// to refuse the request that asks in passing.
+    /// Returns the rule of the bucket that will abort this upload first. An error while looking for
+    /// it must not fail the request.
     pub(super) async fn abort_rule(&self, upload: &UploadInfo) -> Option<AbortRule> {
         let bucket = upload.upload.object.bucket.clone();
         let lifecycle = self.on_store(move |store| store.bucket_lifecycle(&bucket)).await.ok()?;
@@ -141,7 +140,7 @@ fn rule_prefix(
     let filter = match (filter, old_style) {
         (Some(filter), None) => filter,
         (None, Some(prefix)) => return Ok(prefix),
-        // One of the two says for which keys the rule is, and only one.
+        // Exactly one of the two names the keys of the rule.
         (Some(_), Some(_)) | (None, None) => return Err(Refusal::new(S3ErrorCode::MalformedXML)),
     };
     if filter.tag.is_some() || filter.and.is_some() {

@@ -10,7 +10,7 @@ use crate::answer::refusal::Refusal;
 use crate::ops::endpoint::{Answered, Endpoint};
 use crate::ops::{names, wire};
 
-/// How names stand in the document.
+/// The encoding of names in the document.
 #[derive(Clone, Copy)]
 pub(super) enum Encoding {
     AsTheyAre,
@@ -61,8 +61,7 @@ impl Endpoint {
         let delimiter = given(delimiter);
         let max_keys = names::page_size("maxKeys", max_keys)?;
         let page = self.page(&bucket, &prefix, &delimiter, marker.clone(), max_keys).await?;
-        // Without a delimiter the last key is the next marker, and AWS leaves it to the client to
-        // see that.
+        // Without a delimiter the last key is the next marker, and AWS leaves that to the client.
         let next_marker = page.next.clone().filter(|_| delimiter.is_some());
         Ok(S3Response::new(ListObjectsOutput {
             name: Some(bucket),
@@ -121,7 +120,7 @@ impl Endpoint {
         }))
     }
 
-    /// A bucket without versioning has one version of each object, named `null`.
+    /// Lists one version named `null` per object, as in a bucket without versioning.
     pub(crate) async fn list_object_versions(
         &self,
         req: S3Request<ListObjectVersionsInput>,
@@ -207,7 +206,7 @@ impl Endpoint {
     }
 }
 
-/// An empty delimiter is none, and is not shown in the answer.
+/// Treats an empty delimiter as none, and leaves it out of the response.
 pub(super) fn given(delimiter: Option<String>) -> Option<String> {
     delimiter.filter(|delimiter| !delimiter.is_empty())
 }
@@ -236,7 +235,7 @@ fn contents(objects: Vec<ObjectSummary>, encoding: Encoding, owners: Owners) -> 
     objects.into_iter().map(object).collect()
 }
 
-/// The one version of an object is named `null`.
+/// Checks that the version is `null`, the name of the only version.
 fn check_version_marker(version_id: Option<&str>, key: Option<&str>) -> Result<(), Refusal> {
     let Some(version_id) = version_id else { return Ok(()) };
     let message = match (version_id, key) {

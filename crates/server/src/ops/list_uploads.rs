@@ -87,7 +87,7 @@ impl Endpoint {
             .await?;
         let (next_key, next_upload) = match page.next.clone() {
             Some(next) => (next.key, next.upload_id.map(String::from).unwrap_or_default()),
-            // AWS names the last entry also when there is no more.
+            // AWS names the last entry even if there is no next page.
             None => page.uploads.last().map_or_else(Default::default, |last| {
                 (last.upload.object.key.to_string(), last.upload.upload_id.to_string())
             }),
@@ -111,7 +111,7 @@ impl Endpoint {
     }
 }
 
-/// Zero (or less) is the beginning; what is past the last number leaves nothing.
+/// Zero (or less) is the beginning; a marker beyond the last number leaves nothing.
 pub(super) fn part_marker(marker: i32) -> Result<Option<PartNumber>, Refusal> {
     match marker {
         ..=0 => Ok(None),
@@ -119,7 +119,7 @@ pub(super) fn part_marker(marker: i32) -> Result<Option<PartNumber>, Refusal> {
     }
 }
 
-/// An upload-id marker without a key marker is ignored.
+/// Parses the markers; an upload-id marker without a key marker is ignored.
 fn read_upload_marker(
     upload_id: Option<&str>,
     key: Option<&str>,
@@ -134,8 +134,8 @@ fn read_upload_marker(
     }
 }
 
-/// The checksum that Create named. Lists show no other, as on AWS: neither the one chosen by
-/// default nor what single parts came with.
+/// Returns the checksum that Create named. Lists show no other, as on AWS: neither the default one
+/// nor those of single parts.
 fn chosen(info: &UploadInfo) -> Option<UploadChecksum> {
     Some(info.checksum).filter(|checksum| checksum.origin == ChecksumOrigin::Requested)
 }

@@ -1,5 +1,4 @@
-//! From the texts of a request to names that cannot hold nonsense, with S3's error for each that
-//! can.
+//! Parses the texts of a request into checked names, and maps each failure to its S3 error.
 
 use haul_parts::{Bucket, Key, PartNumber, UploadId};
 use haul_store::UploadRef;
@@ -21,7 +20,7 @@ pub(crate) fn key(text: &str) -> Result<Key, Refusal> {
     })
 }
 
-/// An upload id that cannot be one names no upload.
+/// Parses an upload id; an invalid one names no upload.
 pub(crate) fn upload(
     bucket_name: &str,
     key_text: &str,
@@ -37,7 +36,7 @@ pub(crate) fn part_number(number: i32) -> Result<PartNumber, Refusal> {
     known.ok_or_else(|| no_part_number(&number.to_string()))
 }
 
-/// A part number as the query has it: digits, and nothing else that Rust would take for a number.
+/// Parses a part number from the query: digits only, although Rust accepts more.
 pub(crate) fn part_number_text(text: &str) -> Result<PartNumber, Refusal> {
     let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let number = digits.and_then(|digits| PartNumber::new(digits.parse().ok()?).ok());
@@ -52,8 +51,7 @@ fn no_part_number(given: &str) -> Refusal {
     )
 }
 
-/// A version id: there are no versions here, so only the one that unversioned objects have is
-/// known.
+/// Checks a version id: without versioning, only the one of unversioned objects exists.
 pub(crate) fn unversioned(version_id: Option<&str>) -> Result<(), Refusal> {
     match version_id {
         None | Some("null" | "") => Ok(()),
@@ -63,7 +61,7 @@ pub(crate) fn unversioned(version_id: Option<&str>) -> Result<(), Refusal> {
     }
 }
 
-/// The object of a request that may name a version of it.
+/// Returns the object of a request that may name a version of it.
 pub(crate) fn object(
     bucket_name: &str,
     key_text: &str,
@@ -73,7 +71,7 @@ pub(crate) fn object(
     Ok((bucket(bucket_name)?, key(key_text)?))
 }
 
-/// How many entries a page may have: what was asked for, at most 1,000.
+/// Returns the page size: the requested one, at most 1,000.
 pub(crate) fn page_size(name: &'static str, asked: Option<i32>) -> Result<u16, Refusal> {
     match asked {
         None => Ok(1000),

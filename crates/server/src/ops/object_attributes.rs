@@ -1,8 +1,8 @@
 //! GetObjectAttributes.
 //!
-//! AWS writes two values otherwise than everywhere else: the ETag without quotes, and a composite
-//! checksum without the `-N` behind it. `s3s` has no ETag without quotes, so the document is
-//! written here.
+//! AWS writes two values here unlike everywhere else: the ETag without quotes, and a composite
+//! checksum without the `-N` after it. `s3s` has no ETag without quotes, so this file writes the
+//! document.
 
 use std::io::Write;
 
@@ -62,10 +62,10 @@ impl Endpoint {
     }
 }
 
-/// What was asked for, in the order in which AWS writes it.
+/// The requested attributes, in the order in which AWS writes them.
 #[derive(Default)]
 struct AttributesDocument {
-    /// Without quotes.
+    /// The ETag without quotes.
     etag: Option<String>,
     checksum: Option<Checksum>,
     object_parts: Option<GetObjectAttributesParts>,
@@ -100,8 +100,8 @@ impl SerializeContent for AttributesDocument {
     }
 }
 
-/// The names in `x-amz-object-attributes`, which come separated by commas as often as in several
-/// headers.
+/// Parses the names in `x-amz-object-attributes`, which clients send separated by commas or in
+/// several headers.
 fn attributes_asked(given: &[ObjectAttributes]) -> Result<Vec<String>, Refusal> {
     let asked: Vec<String> = given
         .iter()
@@ -133,9 +133,8 @@ fn checksum_element(checksum: &haul_store::ObjectChecksum) -> Checksum {
     }
 }
 
-/// Only objects that came in parts have this element. The parts themselves are shown where their
-/// checksums make the checksum of the object: of a composite one. For all others AWS tells how many
-/// there are, and nothing else.
+/// Creates the element of parts, which only objects uploaded in parts have. It lists the parts only
+/// if the checksum of the object is composite; for all others AWS returns just their number.
 fn parts_element(
     page: &ObjectPartPage,
     marker: i32,

@@ -1,11 +1,11 @@
-//! An object on its way to the socket, block by block.
+//! Streams an object to the socket, block by block.
 //!
-//! One block is read on a blocking thread while the one before it is being sent, as long as there
-//! is room for both: a reader that takes nothing leaves two blocks in memory for as long as it
-//! likes. Without room the object goes in small blocks, one at a time, which need none. The first
-//! block is read before the answer begins, so that an object whose beginning is damaged is refused
-//! with an error document. An error later cuts the connection before the bad bytes leave: the
-//! status is long gone, and the missing bytes are the only way left to say it.
+//! A blocking thread reads one block while the previous one is being sent, as long as there is room
+//! for both: a stalled reader keeps two blocks in memory. Without room the object is sent in small
+//! blocks, one at a time, which need none. The first block is read before the response begins, so
+//! that damage at the beginning becomes an error document. A later error cuts the connection before
+//! the bad bytes leave: the status was sent long ago, and missing bytes are the only remaining
+//! signal.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,12 +27,12 @@ use crate::auth::requester::AccessKeyId;
 use crate::auth::requester::Requester;
 use crate::body::room::{Room, Taken};
 
-/// Bytes of a block: large enough that going to a thread for each is cheap, small enough to stay in
-/// cache.
+/// The size of a block: large enough that a thread switch for each is cheap, small enough to stay
+/// in cache.
 const BLOCK_BYTES: usize = 256 * 1024;
-/// Bytes of a block that needs no room: what the store verifies at once.
+/// The size of a block that needs no room: the unit that the store verifies.
 const SMALL_BLOCK_BYTES: usize = 64 * 1024;
-/// How many unused blocks are kept: fresh memory costs the system about as much as filling it.
+/// The number of unused blocks to keep: fresh memory costs the system about as much as filling it.
 const KEPT_BLOCKS_MAX: usize = 32;
 
 /// Memory and room for blocks; clones share both.
@@ -43,7 +43,7 @@ pub(crate) struct SendRoom {
 }
 
 impl SendRoom {
-    /// For so many bytes beside the small blocks.
+    /// Creates room for `bytes` beside the small blocks.
     pub(crate) fn new(bytes: usize) -> Self {
         Self { room: Room::new(bytes), unused: Arc::default() }
     }
@@ -54,10 +54,10 @@ impl SendRoom {
     }
 }
 
-/// The bytes of a reader as a body.
+/// Returns the bytes of a reader as a body.
 ///
 /// # Errors
-/// That the first block cannot be read, or is damaged.
+/// The first block cannot be read, or is damaged.
 pub(crate) async fn object_stream(
     reader: ObjectReader,
     sends: &SendRoom,
@@ -99,13 +99,13 @@ struct ObjectStream {
     sends: SendRoom,
     access_key_id: AccessKeyId,
     small: Arc<SmallBlock>,
-    /// The request takes its slot until all is sent.
+    /// Keeps the slot of the request until everything is sent.
     _requester: Option<Requester>,
 }
 
 enum ReadState {
     Reading(JoinHandle<Read>),
-    /// For the small block that is being sent.
+    /// Waits for the small block, which is being sent.
     Waiting(Box<ObjectReader>),
     Done,
 }
@@ -117,7 +117,7 @@ struct SmallBlock {
     free: AtomicWaker,
 }
 
-/// Bytes that are being sent. Its room is given back when the connection has taken them.
+/// Bytes that are being sent. Their room is released when the connection has taken them.
 struct SendBlock {
     memory: Vec<u8>,
     filled: usize,
@@ -178,7 +178,7 @@ impl ObjectStream {
     }
 }
 
-/// Fills a block, up to the length it was made with.
+/// Fills a block up to its length.
 fn read(mut reader: ObjectReader, mut block: SendBlock) -> Read {
     let size = std::mem::take(&mut block.filled);
     while block.filled < size {
@@ -200,7 +200,7 @@ impl Stream for ObjectStream {
             return Poll::Ready(Some(Ok(Bytes::from_owner(first))));
         }
         if matches!(self.state, ReadState::Waiting(_)) {
-            // Before the look, so that a block that comes free in between is not missed.
+            // Register before checking, so that a block that is freed in between is not missed.
             self.small.free.register(cx.waker());
             if let ReadState::Waiting(reader) = std::mem::replace(&mut self.state, ReadState::Done)
             {
@@ -223,7 +223,7 @@ impl Stream for ObjectStream {
         };
         self.left = self.left.saturating_sub(block.filled as u64);
         if block.filled == 0 {
-            // hyper sees too few bytes for the Content-Length and cuts the connection.
+            // hyper sees fewer bytes than the Content-Length and cuts the connection.
             return Poll::Ready(None);
         }
         if self.left > 0 {

@@ -14,7 +14,7 @@ use crate::body::receive::{Arriving, receive};
 use crate::ops::endpoint::{Answered, Endpoint};
 use crate::ops::{names, wire};
 
-/// Keys in one DeleteObjects, by AWS's rule.
+/// The maximum number of keys in one DeleteObjects, by AWS's rule.
 const DELETE_KEYS: usize = 1000;
 
 impl Endpoint {
@@ -35,7 +35,7 @@ impl Endpoint {
             headers: &req.headers,
             integrity: &integrity,
             trailers: req.extensions.get(),
-            // What AWS keeps when the client names nothing.
+            // The checksum that AWS keeps if the client names none.
             checksums: vec![integrity.algorithm().unwrap_or(ChecksumAlgorithm::Crc64Nvme)],
         };
         let received = receive(&self.store, &self.blocks, arriving).await?;
@@ -63,7 +63,7 @@ impl Endpoint {
         let input = req.input;
         names::unversioned(input.version_id.as_deref())?;
         if input.if_match_last_modified_time.is_some() || input.if_match_size.is_some() {
-            // AWS has these on directory buckets only.
+            // AWS supports these on directory buckets only.
             return Err(
                 Refusal::new(S3ErrorCode::NotImplemented).field("Header", "x-amz-if-match-*")
             );
@@ -113,7 +113,7 @@ impl Endpoint {
     }
 }
 
-/// No bucket has Object Lock, so there is nothing to bypass; AWS says so whatever the value is.
+/// Refuses a bypass of Object Lock, which no bucket has; AWS does so for any value.
 fn check_no_bypass(headers: &HeaderMap) -> Result<(), Refusal> {
     const BYPASS: &str = "x-amz-bypass-governance-retention";
     if !headers.contains_key(BYPASS) {
@@ -123,14 +123,15 @@ fn check_no_bypass(headers: &HeaderMap) -> Result<(), Refusal> {
     Err(Refusal::with(S3ErrorCode::InvalidArgument, message).field("ArgumentName", BYPASS))
 }
 
-/// One entry of a DeleteObjects: its key, and its ETag as what If-Match is on a DeleteObject.
+/// Returns the key of an entry of DeleteObjects, and its ETag as a condition like If-Match on
+/// DeleteObject.
 fn conditional_delete(object: &ObjectIdentifier) -> Result<(Key, WriteCondition), Refusal> {
     if !matches!(object.version_id.as_deref(), None | Some("null" | "")) {
-        // Without versions there is none of this name; AWS says so per entry.
+        // Without versioning there is no version of this name; AWS reports that per entry.
         return Err(Refusal::new(S3ErrorCode::NoSuchVersion));
     }
     if object.last_modified_time.is_some() || object.size.is_some() {
-        // AWS has these on directory buckets only.
+        // AWS supports these on directory buckets only.
         return Err(Refusal::new(S3ErrorCode::NotImplemented));
     }
     let if_match = object.e_tag.clone().map(|etag| match etag.value() {
@@ -140,7 +141,7 @@ fn conditional_delete(object: &ObjectIdentifier) -> Result<(Key, WriteCondition)
     Ok((names::key(&object.key)?, delete_condition(if_match)))
 }
 
-/// The line of an object that was not deleted.
+/// Creates the entry of an object that was not deleted.
 fn failed_delete(key: String, version_id: Option<String>, refusal: &Refusal) -> Error {
     let code = refusal.code().to_owned();
     let message = refusal.message().unwrap_or_else(|| usual_message(&code)).to_owned();

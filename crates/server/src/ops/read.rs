@@ -1,8 +1,8 @@
 //! GetObject, HeadObject.
 //!
-//! Both reads open the object the same way (HEAD takes no byte of it), so they cannot answer
-//! differently. Headers are set here and not through `s3s`'s fields: the kept ones go out as they
-//! came in.
+//! Both open the object in the same way (HEAD reads no byte of it), so their responses cannot
+//! differ. Headers are set here and not through `s3s`'s fields, because stored headers leave
+//! exactly as they came in.
 
 use haul_parts::{Bucket, Key, PartNumber};
 use haul_store::{ObjectInfo, ObjectReader, ReadRange};
@@ -20,7 +20,7 @@ use crate::ops::object_stream::object_stream;
 use crate::ops::{attributes, encryption, names, wire};
 use crate::request::query::Query;
 
-/// An object ready to be read, and the headers that announce it.
+/// An object ready to be read, and the headers that describe it.
 struct OpenedObject {
     reader: ObjectReader,
     headers: HeaderMap,
@@ -125,8 +125,8 @@ impl Endpoint {
         Ok(OpenedObject { reader, headers, status })
     }
 
-    /// The whole object, if it is not the one that `If-Range` is about: whoever has a beginning of
-    /// another one cannot use the rest of this. The range may lie outside of it, too.
+    /// Opens the whole object if it is not the one that `If-Range` names: the client has the
+    /// beginning of another one, and the range may lie outside of this one.
     async fn whole_if_another(
         &self,
         (bucket, key): &(Bucket, Key),
@@ -145,7 +145,7 @@ impl Endpoint {
         Ok((!outside).then_some(whole))
     }
 
-    /// A part is shown with its own checksum, as long as the object is still the one that is read.
+    /// Sets the checksum of a part, as long as the object is still the one being read.
     async fn set_part_checksum(
         &self,
         (bucket, key): &(Bucket, Key),
@@ -157,7 +157,7 @@ impl Endpoint {
         let before = PartNumber::new(u32::from(part.get()) - 1).ok();
         let page =
             self.on_store(move |store| store.object_parts(&bucket, &key, before, Some(1))).await;
-        // The object may be gone meanwhile; what is read stays readable, without this header.
+        // The object may be deleted by now; the read continues without this header.
         let Ok(page) = page else { return };
         if page.object.version == object.version
             && let Some(checksum) = page.parts.first().and_then(|part| part.checksum)
@@ -168,7 +168,7 @@ impl Endpoint {
     }
 }
 
-/// What HEAD asks is what GET asks.
+/// Converts a HEAD to the equivalent GET.
 fn as_get(input: HeadObjectInput) -> GetObjectInput {
     GetObjectInput {
         bucket: input.bucket,
@@ -185,7 +185,7 @@ fn as_get(input: HeadObjectInput) -> GetObjectInput {
     }
 }
 
-/// The checksum is that of the whole object, so it would contradict the bytes of a range of it.
+/// Sets the checksum of the whole object, but not for a range, whose bytes it would contradict.
 fn set_whole_checksum(object: &ObjectInfo, bytes: &std::ops::Range<u64>, headers: &mut HeaderMap) {
     if let Some(checksum) = object.checksum.as_ref().filter(|_| *bytes == (0..object.size_bytes)) {
         wire::set_object_checksum(headers, checksum);

@@ -1,4 +1,4 @@
-//! Tags of objects after the write. Those that come with the write are among its attributes.
+//! Tags of existing objects. Tags in the write itself are among its attributes.
 
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};

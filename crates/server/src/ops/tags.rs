@@ -1,6 +1,6 @@
-//! What tags may be, of objects and of buckets: in the header of a write, and in a document.
+//! Validation of tags, of objects and of buckets: in the header of a write, and in a document.
 //!
-//! AWS says `InvalidTag` of a document and names the tag, and `InvalidArgument` of the header as a
+//! AWS reports `InvalidTag` with the tag for a document, and `InvalidArgument` for the header as a
 //! whole.
 
 use std::collections::BTreeMap;
@@ -12,18 +12,18 @@ use s3s::dto::Tag;
 use crate::answer::refusal::Refusal;
 use crate::request::query::Query;
 
-/// Characters of a tag's name and value, by AWS's rule.
+/// The maximum number of characters of a tag's name and value, by AWS's rule.
 const KEY_CHARS: usize = 128;
 const VALUE_CHARS: usize = 256;
-/// What may be in both besides letters, digits and spaces of any script.
+/// The punctuation allowed in both, besides letters, digits and spaces of any script.
 const PUNCTUATION: [char; 8] = ['_', '.', ':', '/', '=', '+', '-', '@'];
-/// How AWS's own tags begin.
+/// The prefix of AWS's own tags.
 const RESERVED: &str = "aws:";
 
 /// Tags by name.
 pub(crate) type Tags = BTreeMap<String, String>;
 
-/// What the tags are of.
+/// The owner of the tags: an object or a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TagsOf {
     Object,
@@ -96,11 +96,11 @@ impl TagsOf {
     }
 }
 
-/// The tags in `x-amz-tagging`, written as a query.
+/// Parses the tags in `x-amz-tagging`, written like a query.
 ///
 /// # Errors
-/// `InvalidArgument` for a header that is not well-formed, names a tag twice or has characters that
-/// tags cannot have; `InvalidTag` for a name or value that is too long or reserved.
+/// `InvalidArgument` for a header that is malformed, repeats a tag or has characters that tags
+/// cannot have; `InvalidTag` for a name or value that is too long or reserved.
 pub(crate) fn from_header(header: &HeaderValue) -> Result<Tags, Refusal> {
     let malformed = || {
         Refusal::invalid_argument(
@@ -127,7 +127,7 @@ pub(crate) fn from_header(header: &HeaderValue) -> Result<Tags, Refusal> {
     TagsOf::Object.check_count(tags)
 }
 
-/// Letters, digits and spaces of any script, and some punctuation.
+/// Allows letters, digits and spaces of any script, and some punctuation.
 fn is_allowed(text: &str) -> bool {
     let space = |c: char| c.is_whitespace() && !c.is_control();
     text.chars().all(|c| c.is_alphanumeric() || space(c) || PUNCTUATION.contains(&c))
@@ -137,7 +137,7 @@ fn invalid(message: &str, key: &str) -> Refusal {
     Refusal::custom("InvalidTag", StatusCode::BAD_REQUEST, message).field("TagKey", key)
 }
 
-/// Tags as a document has them.
+/// Converts tags to the form in documents.
 pub(crate) fn shown(tags: Tags) -> Vec<Tag> {
     tags.into_iter().map(|(key, value)| Tag { key: Some(key), value: Some(value) }).collect()
 }

@@ -1,7 +1,8 @@
-//! What clients ask in passing, answered as AWS does for a bucket with nothing configured.
+//! Requests that clients send by habit, answered as AWS does for a bucket without any
+//! configuration.
 //!
-//! Each looks whether the bucket (or object) exists first: an answer about a bucket that is not
-//! there would mislead. What is not here is `NotImplemented` by `s3s`'s default.
+//! Each first checks that the bucket (or object) exists: a response about a missing bucket would
+//! mislead. `s3s` answers everything else `NotImplemented`.
 
 use http::StatusCode;
 use s3s::dto::*;
@@ -13,13 +14,13 @@ use crate::ops::names;
 use crate::ops::wire;
 
 impl Endpoint {
-    /// That the bucket exists.
+    /// Fails unless the bucket exists.
     pub(super) async fn existing_bucket(&self, name: &str) -> Result<(), Refusal> {
         let bucket = names::bucket(name)?;
         self.on_store(move |store| store.head_bucket(&bucket)).await.map(drop)
     }
 
-    /// `code`, if the bucket exists.
+    /// Returns `code`, if the bucket exists.
     pub(crate) async fn unconfigured<T>(
         &self,
         bucket: &str,
@@ -30,13 +31,13 @@ impl Endpoint {
         Err(Refusal::custom(code, StatusCode::NOT_FOUND, message).field("BucketName", bucket))
     }
 
-    /// The answer that a bucket without any setting gives.
+    /// Returns the response of a bucket without any setting.
     pub(crate) async fn empty<T: Default>(&self, bucket: &str) -> Answered<T> {
         self.existing_bucket(bucket).await?;
         Ok(S3Response::new(T::default()))
     }
 
-    /// The answer about the lock of an object, for no bucket has Object Lock.
+    /// Returns the response about the lock of an object: no bucket has Object Lock.
     pub(crate) async fn without_lock<T>(
         &self,
         bucket: &str,

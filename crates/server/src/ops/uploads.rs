@@ -108,7 +108,7 @@ impl Endpoint {
         let input = req.input;
         let upload = names::upload(&input.bucket, &input.key, &input.upload_id)?;
         if req.extensions.get::<NoPartList>().is_some() {
-            // An upload that is not there counts before a list that is not.
+            // A missing upload is reported before a missing list.
             self.on_store(move |store| store.head_multipart_upload(&upload)).await?;
             return Err(Refusal::invalid_request("You must specify at least one part"));
         }
@@ -153,7 +153,7 @@ impl Endpoint {
     ) -> Answered<AbortMultipartUploadOutput> {
         let input = req.input;
         if input.if_match_initiated_time.is_some() {
-            // AWS has this on directory buckets only.
+            // AWS supports this on directory buckets only.
             return Err(Refusal::new(S3ErrorCode::NotImplemented)
                 .field("Header", "x-amz-if-match-initiated-time"));
         }
@@ -189,7 +189,7 @@ fn object_size(given: i64) -> Result<u64, Refusal> {
         .map_err(|_| Refusal::invalid_request("Value for x-amz-mp-object-size header is invalid"))
 }
 
-/// The list of a Complete: each part with number and ETag, one checksum at most.
+/// Returns the list of a Complete: each part with number and ETag, and at most one checksum.
 pub(crate) fn listed_parts(
     list: Option<CompletedMultipartUpload>,
     upload: &UploadRef,
@@ -211,7 +211,7 @@ pub(crate) fn listed_parts(
                 sha1: part.checksum_sha1,
                 sha256: part.checksum_sha256,
             };
-            // A value that cannot be a checksum is not the one of this part.
+            // An invalid value cannot be the checksum of this part.
             let checksum = fields.read().map_err(|_| {
                 Refusal::new(S3ErrorCode::InvalidPart)
                     .field("ETag", etag.value())

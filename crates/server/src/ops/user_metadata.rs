@@ -1,9 +1,9 @@
-//! `x-amz-meta-*`: read as it was sent, written as AWS writes it.
+//! `x-amz-meta-*`: read as sent, written as AWS writes it.
 //!
-//! Values are kept as they came, RFC 2047 or not. What is not ASCII leaves as RFC 2047, in the
-//! manner of the Java library that AWS has it from (its answers are recorded in LocalStack's
-//! tests): quoted-printable when more characters are ASCII than not, else base64; halved until a
-//! word has at most 75 characters.
+//! Values are kept as they came, RFC 2047 or not. Non-ASCII values leave as RFC 2047, in the manner
+//! of the Java library that AWS uses (its responses are recorded in LocalStack's tests):
+//! quoted-printable if more characters are ASCII than not, else base64; halved until a word has at
+//! most 75 characters.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,12 +17,12 @@ use super::attributes::decoded;
 use crate::answer::refusal::Refusal;
 
 pub(super) const PREFIX: &str = "x-amz-meta-";
-/// Bytes of user metadata, names and values together, by AWS's rule.
+/// The maximum bytes of user metadata, names and values together, by AWS's rule.
 const SIZE_MAX_BYTES: usize = 2048;
-/// What is left of the 75 characters of a word beside `=?UTF-8?Q?` and `?=`.
+/// The characters of a word that remain of 75 beside `=?UTF-8?Q?` and `?=`.
 const WORD_CHARS: usize = 63;
 
-/// Reads all names and values; a name that comes twice has both values.
+/// Reads all names and values; a repeated name has both values.
 ///
 /// # Errors
 /// `MetadataTooLarge`.
@@ -48,7 +48,7 @@ pub(super) fn read(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Refu
     Ok(metadata)
 }
 
-/// Writes it into the headers of an answer.
+/// Writes the metadata into the headers of a response.
 pub(super) fn write(metadata: &BTreeMap<String, String>, headers: &mut HeaderMap) {
     for (name, value) in metadata {
         let name = HeaderName::try_from(format!("{PREFIX}{name}"));
@@ -58,7 +58,7 @@ pub(super) fn write(metadata: &BTreeMap<String, String>, headers: &mut HeaderMap
     }
 }
 
-/// ASCII as it is, everything else in RFC 2047.
+/// Returns ASCII unchanged, everything else in RFC 2047.
 fn encoded(value: &str) -> String {
     let not_ascii = value.chars().filter(|c| !c.is_ascii()).count();
     if not_ascii == 0 {
@@ -92,8 +92,7 @@ fn split(chars: &[char], form: Form, words: &mut Vec<String>) {
     }
 }
 
-/// The `Q` encoding: `_` for a space, printable ASCII as it is but for what has a meaning in a
-/// word.
+/// Encodes as `Q`: `_` for a space, printable ASCII unchanged except for special characters.
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() * 3);
     for byte in text.bytes() {
@@ -115,7 +114,7 @@ fn write_hex(text: &mut String, byte: u8) {
 mod tests {
     use super::*;
 
-    /// The first three as AWS answered them in February 2026, the fourth as its user guide has it.
+    /// The first three are AWS's responses in February 2026, the fourth is from its user guide.
     #[test]
     fn what_is_not_ascii_leaves_as_rfc_2047() {
         for (value, expected) in [

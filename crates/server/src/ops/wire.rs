@@ -1,4 +1,5 @@
-//! Small values between the store's types and those of `s3s`: ETags, times, checksums, the owner.
+//! Converts small values between the store's types and those of `s3s`: ETags, times, checksums, the
+//! owner.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +12,8 @@ use s3s::dto;
 use crate::answer::refusal::Refusal;
 use crate::auth::owner::{OWNER_ID, OWNER_NAME};
 
-/// What `encoding-type=url` leaves as it is; clients decode `+` as a space, so it is not among it.
+/// The characters that `encoding-type=url` leaves unescaped; not `+`, because clients decode it as
+/// a space.
 const KEY_LETTERS: AsciiSet =
     NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
@@ -27,44 +29,44 @@ pub(crate) fn etag(etag: &ETag) -> dto::ETag {
     dto::ETag::Strong(etag.unquoted().to_owned())
 }
 
-/// A time as documents have it: in whole seconds, as AWS's are (`.000Z`), and so the same as in
+/// Formats a time for documents: in whole seconds, like AWS (`.000Z`), and so equal to
 /// `Last-Modified`.
 pub(crate) fn document_time(time: SystemTime) -> dto::Timestamp {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     (SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())).into()
 }
 
-/// As `Last-Modified` has it.
+/// Formats a time for `Last-Modified`.
 pub(crate) fn http_date(time: SystemTime) -> HeaderValue {
     let time = jiff::Timestamp::try_from(time).unwrap_or_default();
     let text = time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     HeaderValue::try_from(text).expect("a date is ASCII")
 }
 
-/// A key as `encoding-type=url` and the `Location` of an object want it.
+/// Escapes a key for `encoding-type=url` and the `Location` of an object.
 pub(crate) fn url_encoded(text: &str) -> String {
     utf8_percent_encode(text, &KEY_LETTERS).to_string()
 }
 
-/// An answer's header of a name and a value of ours.
+/// Sets a response header with a name and value of this server.
 pub(crate) fn set(headers: &mut HeaderMap, name: &'static str, value: impl AsRef<str>) {
     if let Ok(value) = HeaderValue::try_from(value.as_ref()) {
         headers.insert(HeaderName::from_static(name), value);
     }
 }
 
-/// The headers that echo a part's or object's checksum.
+/// Sets the headers that echo the checksum of a part or object.
 pub(crate) fn set_checksum(headers: &mut HeaderMap, checksum: &Checksum) {
     set(headers, checksum.algorithm().header_name(), checksum.to_base64());
 }
 
-/// The headers that show the checksum kept with an object.
+/// Sets the headers of the checksum stored with an object.
 pub(crate) fn set_object_checksum(headers: &mut HeaderMap, checksum: &ObjectChecksum) {
     set(headers, checksum.algorithm().header_name(), checksum.to_string());
     set(headers, "x-amz-checksum-type", checksum.checksum_type().s3_name());
 }
 
-/// One checksum in the five fields that `s3s`'s documents have.
+/// One checksum in the five fields of `s3s`'s documents.
 #[derive(Default)]
 pub(crate) struct ChecksumFields {
     pub(crate) crc32: Option<String>,
@@ -105,7 +107,7 @@ impl ChecksumFields {
         }
     }
 
-    /// The one checksum that a document names.
+    /// Returns the one checksum that a document names.
     pub(crate) fn read(self) -> Result<Option<Checksum>, Refusal> {
         let values = [
             (ChecksumAlgorithm::Crc32, self.crc32),
@@ -132,7 +134,7 @@ pub(crate) fn checksum_type(checksum_type: haul_parts::ChecksumType) -> dto::Che
     dto::ChecksumType::from_static(checksum_type.s3_name())
 }
 
-/// A length as `s3s` counts it.
+/// Converts a length to the type of `s3s`.
 pub(crate) fn length(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }

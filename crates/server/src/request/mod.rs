@@ -1,5 +1,5 @@
-//! The head of a request, read but not yet believed: what it names, its query, its signature, and
-//! values that travel beside it.
+//! The head of a request before authentication: its target, its query, its signature, and values
+//! that travel beside it.
 
 pub(crate) mod extensions;
 pub(crate) mod query;

@@ -1,6 +1,6 @@
-//! The query of a request, decoded: `+` is a space, what is not UTF-8 is replaced.
+//! The query of a request, decoded: `+` is a space, invalid UTF-8 is replaced.
 //!
-//! For looking at it only; signatures of version 4 are computed by `s3s` from the text itself.
+//! For reading only; `s3s` computes version 4 signatures from the original text.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::answer::refusal::Refusal;
 
-/// The query, decoded.
+/// The decoded query of a request.
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -27,10 +27,9 @@ impl Query {
         &self.0
     }
 
-    /// Refuses a parameter that is given twice. One reader takes the first of them and another
-    /// none: a presigned URL could be turned into another operation by appending
-    /// `&tagging&tagging`. Names of the `x-amz-` family stand for headers, so their case counts for
-    /// nothing.
+    /// Refuses a repeated parameter. One reader takes the first of them and another none: appending
+    /// `&tagging&tagging` could turn a presigned URL into another operation. Names of the `x-amz-`
+    /// family stand for headers, so their case is ignored.
     pub(crate) fn check_repeats(&self) -> Result<(), Refusal> {
         let folded = |name: &str| {
             let of_amz = name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"));

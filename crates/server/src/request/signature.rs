@@ -1,10 +1,11 @@
-//! With what a request is signed, and whether that covers what S3 reads of it.
+//! Determines the signature of a request, and whether it covers everything that S3 reads from the
+//! request.
 //!
-//! `s3s` 0.14.1 looks for a signature in the query before it looks at the header, and passes over
-//! the other in silence. So there has to be one only, as AWS has it: otherwise an invented
-//! `Authorization` could say of a presigned URL what it covers, and be verified by nobody. Names
-//! and lists are read here as `s3s` reads them: compared letter by letter, a value that is not
-//! UTF-8 not there. Verifies nothing itself.
+//! `s3s` 0.14.1 looks for a signature in the query before it looks at the header, and silently
+//! ignores the other. So there must be only one, as on AWS: otherwise an invented `Authorization`
+//! could claim what a presigned URL covers without being verified. Names and lists are read exactly
+//! as `s3s` reads them: case-sensitive, and a non-UTF-8 value counts as absent. Verifies nothing
+//! itself.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,14 +18,14 @@ use crate::answer::refusal::Refusal;
 use crate::request::query::Query;
 use crate::request::target::{Names, RequestTarget};
 
-/// The longest life of a presigned URL, by AWS's rule.
+/// The longest validity of a presigned URL, by AWS's rule.
 const PRESIGNED_EXPIRY_MAX_SECONDS: u64 = 7 * 24 * 3600;
 
 /// Headers of the `x-amz-` family that need not be signed: one describes the payload (and is
-/// checked against it), the other is chatter of browsers.
+/// checked against it), browsers add the other.
 const NEED_NO_SIGNATURE: [&str; 2] = ["x-amz-content-sha256", "x-amz-user-agent"];
 
-/// What a presigned URL of version 4 has to have, and what one of version 2.
+/// The parameters that a presigned URL must have in version 4, and in version 2.
 const OF_VERSION_4: [&str; 6] = [
     "X-Amz-Algorithm",
     "X-Amz-Credential",
@@ -35,26 +36,26 @@ const OF_VERSION_4: [&str; 6] = [
 ];
 const OF_VERSION_2: [&str; 3] = ["Signature", "Expires", "AWSAccessKeyId"];
 
-/// What `s3s` will verify.
+/// The signature that `s3s` will verify.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Signature<'a> {
-    /// Nothing: nobody says who asks.
+    /// No signature: the request is anonymous.
     None,
     /// Version 4 in `Authorization`, covering these headers.
     Header { signed_headers: &'a str },
     /// Version 4 in the query, covering these headers.
     Query { signed_headers: &'a str },
-    /// Version 2 in the query. It covers all `x-amz-` headers by itself.
+    /// Version 2 in the query. It always covers all `x-amz-` headers.
     OldQuery,
 }
 
 impl<'a> Signature<'a> {
-    /// Whether it is of version 4.
+    /// Returns whether it is a version 4 signature.
     pub(crate) fn is_version_4(&self) -> bool {
         matches!(self, Self::Header { .. } | Self::Query { .. })
     }
 
-    /// The signature of a request, which is whole and the only one.
+    /// Returns the signature of a request, which must be complete and the only one.
     pub(crate) fn of(request: &'a Parts, query: &'a Query) -> Result<Self, Refusal> {
         let in_query = query.has("X-Amz-Signature") || query.has("X-Amz-Algorithm");
         let in_old_query = query.has("Signature") || query.has("AWSAccessKeyId");
@@ -97,8 +98,8 @@ impl<'a> Signature<'a> {
         Ok(Self::Header { signed_headers })
     }
 
-    /// Refuses a signature that is valid for longer than a week, or of a version that is not taken
-    /// there, or that leaves headers open.
+    /// Refuses a signature that is valid for longer than a week, of an unsupported version, or that
+    /// does not cover all headers.
     pub(crate) fn check(
         &self,
         request: &Parts,
@@ -116,8 +117,9 @@ impl<'a> Signature<'a> {
     }
 }
 
-/// Version 2 is taken in one place only: presigned URLs of objects, which boto3 still makes by
-/// default in the older regions. Its expiry is a moment, so the seven days are counted from now.
+/// Checks a version 2 signature, accepted in one place only: presigned URLs of objects, which boto3
+/// still creates by default in the older regions. It has an absolute expiry, so the seven days are
+/// counted from now.
 fn check_old_query(target: &RequestTarget, query: &Query) -> Result<(), Refusal> {
     if target.names != Names::Object {
         return Err(unsupported());
@@ -164,7 +166,7 @@ fn check_covered(headers: &HeaderMap, signed_headers: &str) -> Result<(), Refusa
     .field("HeadersNotSigned", missing.join(", ")))
 }
 
-/// The headers that have to be signed and are not.
+/// Returns the headers that must be signed but are not.
 pub(crate) fn not_covered<'a>(headers: &'a HeaderMap, signed_headers: &str) -> Vec<&'a str> {
     let is_signed = |name: &str| {
         signed_headers.split(';').any(|signed| signed == name)
@@ -180,8 +182,8 @@ pub(crate) fn not_covered<'a>(headers: &'a HeaderMap, signed_headers: &str) -> V
     names.filter(has_to_be).filter(|name| !is_signed(name)).collect()
 }
 
-/// `a;b;c` of `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=a;b;c, Signature=…`, counted from the
-/// end: a credential may hold any text.
+/// Extracts `a;b;c` of `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=a;b;c, Signature=…`, searching
+/// from the end: a credential may contain any text.
 fn signed_headers_of(authorization: &str) -> Option<&str> {
     let mut from_end = authorization.rsplitn(3, ',');
     from_end.next()?.trim().strip_prefix("Signature=")?;

@@ -1,9 +1,8 @@
-//! Sub-resources: parameters of the query that make another operation of a request (`?acl`,
-//! `?tagging`, …).
+//! Sub-resources: query parameters that select another operation (`?acl`, `?tagging`, …).
 //!
-//! `s3s` looks for those that it expects with a method and passes over all others: what is left is
-//! then the plain operation, and `DELETE /bucket/key?acl` would remove the object. So a change has
-//! to name one that fits, or none.
+//! `s3s` looks for those that it expects with a method and ignores all others: the request would
+//! become the plain operation, and `DELETE /bucket/key?acl` would remove the object. So a change
+//! must name a matching one, or none.
 
 use http::Method;
 use s3s::S3ErrorCode;
@@ -12,8 +11,8 @@ use crate::answer::refusal::Refusal;
 use crate::request::query::Query;
 use crate::request::target::Names;
 
-/// Query parameters that are an operation of their own (of ours, or refused by name in the
-/// operations), whatever their value.
+/// Query parameters that select an operation (supported, or refused by name in the operations),
+/// whatever their value.
 const SUB_RESOURCES: [&str; 33] = [
     "accelerate",
     "acl",
@@ -50,7 +49,7 @@ const SUB_RESOURCES: [&str; 33] = [
     "website",
 ];
 
-/// What a bucket is configured with, by PUT; DELETE takes it away again.
+/// The settings of a bucket that PUT creates and DELETE removes.
 const SETTINGS_OF_BUCKET: [&str; 13] = [
     "analytics",
     "cors",
@@ -67,19 +66,19 @@ const SETTINGS_OF_BUCKET: [&str; 13] = [
     "website",
 ];
 
-/// What every bucket has: PUT changes it, and there is no DELETE.
+/// The settings that every bucket has: PUT changes them, and there is no DELETE.
 const STATES_OF_BUCKET: [&str; 7] =
     ["accelerate", "acl", "logging", "notification", "object-lock", "requestPayment", "versioning"];
 
-/// Whether a parameter of this name is an operation.
+/// Returns whether a parameter of this name selects an operation.
 pub(crate) fn is_one(name: &str) -> bool {
     SUB_RESOURCES.contains(&name)
 }
 
-/// Refuses a change whose sub-resource `s3s` would pass over, and with it do another one. An empty
-/// `uploadId` is none: it names an upload that is not there.
+/// Refuses a change with a sub-resource that `s3s` would ignore, which would run another operation.
+/// An empty `uploadId` is none: it names a missing upload.
 pub(crate) fn check(method: &Method, names: Names, query: &Query) -> Result<(), Refusal> {
-    // Those that a change may be about: `s3s` takes any other for none at all.
+    // The sub-resources of changes: `s3s` ignores any other.
     let fitting: [&[&str]; 2] = match (method, names) {
         (&Method::PUT, Names::Bucket) => [&SETTINGS_OF_BUCKET, &STATES_OF_BUCKET],
         (&Method::PUT, Names::Object) => [&["acl", "legal-hold", "retention", "tagging"], &[]],

@@ -1,9 +1,7 @@
-//! Which bucket a request is about, and whether a key in it: by the path, or by the host name and
-//! the path.
+//! Determines the bucket and key of a request: from the path, or from the host name and the path.
 //!
-//! Path style (`/bucket/key`) is always understood. With virtual-host style the bucket stands
-//! before a domain that the server knows as its own (`bucket.localhost`); any other host name says
-//! nothing.
+//! Path style (`/bucket/key`) always works. In virtual-host style the bucket precedes one of the
+//! server's own domains (`bucket.localhost`); any other host name is ignored.
 
 use std::sync::Arc;
 
@@ -12,19 +10,19 @@ use http::request::Parts;
 use s3s::S3Result;
 use s3s::host::{S3Host, VirtualHost};
 
-/// The domains under which buckets are host names.
+/// The domains whose subdomains are buckets.
 #[derive(Clone, Debug)]
 pub(crate) struct Domains(Arc<[String]>);
 
-/// What a request names.
+/// The bucket of a request and the scope of its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RequestTarget {
-    /// The name before any check.
+    /// The name of the bucket, unchecked.
     pub(crate) bucket: Option<String>,
     pub(crate) names: Names,
 }
 
-/// How far a request's name reaches.
+/// Whether a request names the service, a bucket or a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Names {
     Service,
@@ -37,7 +35,7 @@ impl Domains {
         Self(domains.iter().map(|domain| domain.to_ascii_lowercase()).collect())
     }
 
-    /// The bucket in a host name such as `bucket.localhost:8014`.
+    /// Returns the bucket in a host name such as `bucket.localhost:8014`.
     fn bucket_of<'a>(&self, host: &'a str) -> Option<&'a str> {
         let name = match host.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
@@ -47,12 +45,12 @@ impl Domains {
         self.0.iter().find_map(under).filter(|bucket| !bucket.is_empty())
     }
 
-    /// The bucket that the host name of a request has.
+    /// Returns the bucket in the host name of a request.
     pub(crate) fn bucket_in_host<'a>(&self, request: &'a Parts) -> Option<&'a str> {
         self.bucket_of(request.headers.get(HOST)?.to_str().ok()?)
     }
 
-    /// What a request names.
+    /// Returns the target of a request.
     pub(crate) fn target(&self, request: &Parts) -> RequestTarget {
         let path = request.uri.path().strip_prefix('/').unwrap_or("");
         let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());

@@ -1,8 +1,8 @@
-//! Accepts connections and serves each with hyper's HTTP/1, inside limits.
+//! Accepts connections and serves each with hyper's HTTP/1, within limits.
 //!
 //! More connections than allowed wait in the listen queue: a permit is taken before the accept.
-//! Stopping asks every connection to finish the request it is in, and cuts off what is left after
-//! the grace time. Knows nothing of S3.
+//! Stopping asks every connection to finish its current request, and cuts the rest off after the
+//! grace time. Knows nothing of S3.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -30,22 +30,21 @@ use crate::socket::interim::Interim;
 use crate::socket::stalling_io::StallingIo;
 use crate::socket::tls::Transport;
 
-/// How long accepting pauses after an error such as "too many open files", which asking again at
-/// once cannot cure.
+/// The pause after an accept error such as "too many open files", which an immediate retry cannot
+/// cure.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
-/// How much is read from a connection at once. A connection that sends holds up to three of these
-/// (hyper's, one on its way from there, one that is being copied into a block), so they count where
-/// there are hundreds; much smaller, and asking the system costs more than that gains. Also where
-/// hyper ends a request head (431) that our own limit would have to refuse, and how much of an
-/// answer it holds.
+/// The bytes to read from a connection at once. A connection that sends holds up to three of these
+/// (hyper's, one in transit, one being copied into a block), which counts with hundreds of
+/// connections; with much smaller ones, the system calls cost more than that saves. hyper also ends
+/// a request head at this size (431) before our own limit applies, and holds as much of a response.
 const READ_MAX_BYTES: usize = 64 << 10;
-/// Header lines of one request.
+/// The maximum number of header lines of one request.
 const HEADER_LINES: usize = 256;
 
-/// An answer on its way.
+/// The future of a response.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-/// Answers the requests of every connection.
+/// Responds to the requests of every connection.
 pub(crate) trait Handler: Send + Sync + 'static {
     fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answer;
 }
@@ -59,7 +58,7 @@ pub(crate) struct ServeConfig {
     pub(crate) limits: Limits,
 }
 
-/// Serves until `stop` says so or its sender is gone.
+/// Serves until `stop` is set or its sender is dropped.
 pub(crate) async fn serve<A: Handler>(
     listener: TcpListener,
     handler: Arc<A>,
@@ -86,8 +85,8 @@ pub(crate) async fn serve<A: Handler>(
         };
         let connection = one(stream, Arc::clone(&handler), config.clone(), graceful.watcher());
         connections.spawn(async move {
-            // A connection that the peer broke off is no event of ours; what a request met is
-            // logged with the request.
+            // A connection that the peer broke off is not worth a warning; the log of a request has
+            // its own errors.
             if let Err(error) = connection.await {
                 tracing::debug!(error, "connection ended early");
             }
@@ -106,7 +105,7 @@ pub(crate) async fn serve<A: Handler>(
     connections.shutdown().await;
 }
 
-/// One connection, from the handshake to its end.
+/// Serves one connection, from the handshake to its end.
 async fn one<A: Handler>(
     stream: TcpStream,
     handler: Arc<A>,

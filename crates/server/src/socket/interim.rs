@@ -1,11 +1,11 @@
-//! `100 Continue` to a request whose body is empty.
+//! Sends `100 Continue` to a request whose body is empty.
 //!
 //! hyper sends the interim response when a body is first read, so never for an empty one. AWS sends
-//! it whatever the framing, and clients depend on that: botocore up to 1.43 takes a final answer
-//! without it for a refusal, keeps the connection, and never sends its next request there.
+//! it in any framing, and clients depend on it: botocore up to 1.43 takes a final response without
+//! it for a refusal, keeps the connection, and never sends its next request there.
 //!
-//! The service asks for the interim response and waits until it is written. Nothing of the final
-//! answer exists before, so the bytes of two answers cannot mix: hyper flushes the connection only
+//! The service requests the interim response and waits until it is written. The final response does
+//! not exist before that, so the bytes of the two cannot mix: hyper flushes the connection only
 //! when it has written everything that it had, and [`StallingIo`](super::stalling_io::StallingIo)
 //! writes the interim response just before it passes that flush on.
 
@@ -20,7 +20,7 @@ use hyper::rt::Write;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Interim response of one connection; clones share it.
+/// The interim response of one connection; clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interim {
     state: Arc<Mutex<InterimState>>,
@@ -47,7 +47,7 @@ impl Interim {
         .await;
     }
 
-    /// Writes what was asked for, if anything.
+    /// Writes the requested response, if any.
     pub(crate) fn poll_write<T: Write>(
         &self,
         mut io: Pin<&mut T>,
@@ -77,7 +77,7 @@ impl Interim {
     }
 }
 
-/// Whether the client waits for `100 Continue`. HTTP/1.0 has no interim responses.
+/// Returns whether the client waits for `100 Continue`. HTTP/1.0 has no interim responses.
 pub(crate) fn is_expected(version: Version, headers: &HeaderMap) -> bool {
     let expectations = headers.get_all(header::EXPECT).iter();
     version > Version::HTTP_10

@@ -1,5 +1,4 @@
-//! The socket: connections accepted inside limits, TLS where it is asked for, readers that take
-//! nothing given up.
+//! The socket layer: accepting connections within limits, TLS, and time limits for stalled readers.
 
 pub(crate) mod connections;
 pub(crate) mod interim;

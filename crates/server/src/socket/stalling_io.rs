@@ -1,9 +1,9 @@
-//! Gives up a connection whose reader takes nothing for too long, and counts the bytes that go out.
+//! Gives up a connection whose reader takes nothing for too long, and counts the outgoing bytes.
 //!
-//! A client that asks for a large object and then does not read would otherwise hold its buffers
-//! and its connection for ever. Only writes are timed: how long a *sender* may be silent depends on
-//! what is awaited from it, and is decided by hyper (headers) and
-//! [`RequestBody`](crate::body::request_body::RequestBody).
+//! A client that requests a large object and does not read it would otherwise hold its buffers and
+//! its connection for ever. Only writes are timed: how long a *sender* may be silent depends on the
+//! request, and hyper (headers) and [`RequestBody`](crate::body::request_body::RequestBody) decide
+//! that.
 
 use std::future::Future;
 use std::io;
@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 use crate::metrics::Metrics;
 use crate::socket::interim::Interim;
 
-/// A connection with a patience for writes.
+/// A connection with a time limit for writes.
 pub(crate) struct StallingIo<T> {
     io: T,
     span: Duration,
@@ -85,8 +85,8 @@ impl<T: Write + Unpin> Write for StallingIo<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        // hyper flushes when it has written all that it had: the end of an answer, or the moment
-        // before one.
+        // hyper flushes when it has written everything: at the end of a response, or just before
+        // one.
         let result = match this.interim.poll_write(Pin::new(&mut this.io), cx) {
             Poll::Ready(Ok(())) => Pin::new(&mut this.io).poll_flush(cx),
             unsent => unsent,

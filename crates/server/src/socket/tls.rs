@@ -1,8 +1,8 @@
-//! TLS, when the server is given a certificate: rustls with the provider that the client side of
-//! Haul uses too.
+//! TLS, if the server has a certificate: rustls with the provider that the client side of Haul uses
+//! too.
 //!
-//! The texts of the files come from whoever runs the server; no file is read here. A handshake has
-//! the patience of a request's headers. Connections with and without TLS are one type from here on.
+//! The embedder passes the content of the files; this file reads none. A handshake has the time
+//! limit of a request's headers. Behind this layer, connections with and without TLS have one type.
 
 use std::io;
 use std::pin::Pin;
@@ -30,10 +30,10 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// TLS 1.2 and 1.3 with this certificate, or none without.
+    /// Creates TLS 1.2 and 1.3 with this certificate, or plain connections without one.
     ///
     /// # Errors
-    /// [`Error::Tls`] when the texts hold no certificate or key, or they do not belong together.
+    /// [`Error::Tls`] if the texts contain no certificate or key, or they do not belong together.
     pub(crate) fn new(pem: Option<&TlsPem>) -> Result<Self, Error> {
         let Some(pem) = pem else { return Ok(Self::Plain) };
         let bad = |what: &str| Error::Tls { what: what.to_owned() };
@@ -44,7 +44,7 @@ impl Transport {
         if chain.is_empty() {
             return Err(bad("there is no certificate in the file"));
         }
-        // What the parser says of a key may quote it.
+        // The parser's error may quote the key.
         let key = PrivateKeyDer::from_pem_slice(pem.private_key.expose().as_bytes())
             .map_err(|_| bad("there is no private key in the file"))?;
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -54,7 +54,7 @@ impl Transport {
         Ok(Self::Tls(TlsAcceptor::from(Arc::new(config))))
     }
 
-    /// Shakes hands, if that is to be done.
+    /// Performs the handshake, if there is TLS.
     pub(crate) async fn connect(
         &self,
         stream: TcpStream,
@@ -71,7 +71,7 @@ impl Transport {
         }
     }
 
-    /// `http` or `https`.
+    /// Returns the URL scheme, `http` or `https`.
     pub(crate) fn scheme(&self) -> &'static str {
         match self {
             Self::Plain => "http",
@@ -80,7 +80,7 @@ impl Transport {
     }
 }
 
-/// One connection.
+/// One connection, with or without TLS.
 pub(crate) enum SocketStream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),

@@ -1,7 +1,7 @@
-//! A server for the tests that kill one (`tests/it/kill.rs`): it serves the folder that it is
-//! given, until it dies.
+//! A server for the tests that kill one (`tests/it/kill.rs`): it serves the given folder until it
+//! is killed.
 
-// A program of its own, not the library.
+// A separate program, not the library.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 #![allow(clippy::unwrap_used, reason = "what cannot go on in a test has failed")]
 

@@ -1,4 +1,4 @@
-//! `/health`, `/metrics`, and TLS: what surrounds the protocol.
+//! `/health`, `/metrics`, and TLS: everything around the protocol.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ async fn health_and_metrics_have_an_address_of_their_own() {
     }
     ask("GET", "/bkt/k").expect(404).await;
     ask("PUT", "/health").expect(405).await;
-    // And the endpoint itself knows no such path without a signature.
+    // The endpoint itself refuses this path without a signature.
     f.client.request("GET", "/metrics").auth(Auth::None).refused(403, "AccessDenied").await;
 }
 
@@ -72,7 +72,7 @@ async fn with_a_certificate_the_endpoint_speaks_tls() {
         assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
         assert!(String::from_utf8_lossy(&answer).starts_with(expected));
     }
-    // Plain http is no handshake: the connection ends without an answer.
+    // Plain http is no handshake: the connection ends without a response.
     let mut plain = TcpStream::connect(server.address()).await.unwrap();
     plain.write_all(client.request("GET", "/bkt").sign().head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();

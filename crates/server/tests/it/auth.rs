@@ -1,4 +1,4 @@
-//! Who may come in, and what a signature has to cover.
+//! Access control, and what a signature has to cover.
 
 use crate::client::{Auth, Client};
 use crate::fixture::Fixture;
@@ -72,7 +72,7 @@ async fn a_presigned_part_is_that_part_only() {
 async fn headers_of_s3_have_to_be_signed() {
     let f = Fixture::new().await;
     f.client.put("/bkt/secret", "secret").await;
-    // Whoever holds a presigned PUT could otherwise copy what its signer can read.
+    // Otherwise the holder of a presigned PUT could copy everything that its signer can read.
     let put = f.client.request("PUT", "/bkt/mine").auth(Auth::Presigned { expires: 60 });
     let refused =
         put.unsigned_header("x-amz-copy-source", "/bkt/secret").refused(403, "AccessDenied").await;
@@ -82,8 +82,8 @@ async fn headers_of_s3_have_to_be_signed() {
     put.refused(403, "AccessDenied").await;
 }
 
-/// `s3s` verifies the signature in the query, so an invented one in the header must have no say in
-/// what is covered: with it, a presigned PUT of one key once copied another.
+/// `s3s` verifies the signature in the query, so an invented one in the header must not decide
+/// which headers are covered: with it, a presigned PUT of one key once copied another.
 #[tokio::test]
 async fn a_request_is_signed_in_one_way_only() {
     let f = Fixture::new().await;
@@ -119,7 +119,7 @@ async fn a_request_is_signed_in_one_way_only() {
         }
         put.body("x").expect(200).await;
     }
-    // And two headers are not one of them.
+    // Two headers do not count as one of them.
     let signed = f.client.request("GET", "/bkt");
     signed.clone().unsigned_header("authorization", invented).refused(400, "InvalidArgument").await;
     signed.expect(200).await;
@@ -144,7 +144,7 @@ async fn old_signatures_and_forms_are_refused() {
     form.body("--x--").refused(501, "NotImplemented").await;
 }
 
-/// A client with the keys of a file.
+/// Creates a client with keys from a file.
 fn with_key(f: &Fixture, id: &str) -> Client {
     let secret_access_key = Secret::new(format!("secret of {id}"));
     Client {
@@ -237,7 +237,8 @@ async fn replaced_keys_count_from_the_next_request() {
     reader.request("GET", "/bkt").refused(403, "InvalidAccessKeyId").await;
     f.server.replace_grants(grants()).unwrap();
     reader.request("GET", "/bkt").expect(200).await;
-    // The owner's keys cannot be narrowed: a file that would is refused whole, and the others stay.
+    // The owner's keys cannot be narrowed: a file that tries is refused as a whole, and the other
+    // keys stay.
     let mut owners = grants();
     owners[0].credentials = f.server.credentials().clone();
     let refused = f.server.replace_grants(owners.clone()).unwrap_err().to_string();
@@ -319,7 +320,7 @@ async fn a_bucket_may_stand_in_the_host_name() {
     let f = Fixture::new().await;
     let host = format!("bkt.localhost:{}", f.client.address.port());
     let ask = |method: &str, target: &str| f.client.request(method, target).header("host", &host);
-    // Larger than a document may be: it is an object, though its path has one part only.
+    // Larger than a document may be: this is an object, although its path has only one part.
     ask("PUT", "/key").body(vec![7; 7_000_000]).expect(200).await;
     assert_eq!(ask("GET", "/key").expect(200).await.body.len(), 7_000_000);
     assert_eq!(f.client.request("GET", "/bkt/key").expect(200).await.body.len(), 7_000_000);
@@ -335,8 +336,8 @@ async fn a_signature_for_any_region_is_taken() {
     f.client.request("GET", "/bkt").expect(200).await;
 }
 
-/// `x-amz-expected-bucket-owner` was read over: who took care not to write into somebody else's
-/// bucket took it in vain.
+/// `x-amz-expected-bucket-owner` was ignored: a client that guarded against writing into another
+/// account's bucket was not protected.
 #[tokio::test]
 async fn a_bucket_of_another_account_than_expected_is_denied() {
     let f = Fixture::new().await;

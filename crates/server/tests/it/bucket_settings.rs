@@ -1,4 +1,4 @@
-//! What is kept about a bucket: object ownership, public access block, tags, encryption; and its
+//! The settings of a bucket: object ownership, public access block, tags, encryption; and its
 //! access control list.
 
 use crate::client::Client;
@@ -21,8 +21,8 @@ async fn shown_tags(c: &Client, target: &str) -> Vec<(String, String)> {
     shown.elements("Key").into_iter().zip(shown.elements("Value")).collect()
 }
 
-/// Terraform and CDK set the ownership of every bucket: the answer was 501, and CreateBucket
-/// dropped what it was told.
+/// Terraform and CDK set the ownership of every bucket: the response was 501, and CreateBucket
+/// dropped the setting.
 #[tokio::test]
 async fn object_ownership_is_kept_and_shown() {
     let f = Fixture::new().await;
@@ -121,12 +121,13 @@ async fn tags_of_a_bucket_are_kept_and_shown() {
         c.request("GET", "/bkt?tagging").refused(404, "NoSuchTagSet").await;
     }
 
-    let inner = "<LocationConstraint>eu-west-3</LocationConstraint><Tags><Tag><Key>team</Key><Value>a&amp;b</Value></Tag></Tags>";
+    let inner = "<LocationConstraint>eu-west-3</LocationConstraint><Tags><Tag><Key>team</Key>\
+        <Value>a&amp;b</Value></Tag></Tags>";
     let create = |inner: &str| {
         let document = format!("<CreateBucketConfiguration>{inner}</CreateBucketConfiguration>");
         c.request("PUT", "/made").body(document)
     };
-    // `&` is no character of a tag.
+    // `&` is not allowed in a tag.
     create(inner).refused(400, "InvalidTag").await;
     c.request("HEAD", "/made").expect(404).await;
     create(&inner.replace("&amp;", "+")).expect(200).await;
@@ -134,7 +135,7 @@ async fn tags_of_a_bucket_are_kept_and_shown() {
     create("<Tags><Tag").refused(400, "MalformedXML").await;
 }
 
-/// Tools that take a bucket down delete every setting there may be, and stopped at the first 501.
+/// Tools that tear a bucket down delete every possible setting, and stopped at the first 501.
 #[tokio::test]
 async fn settings_that_were_never_made_are_deleted_as_if_they_had_been() {
     let f = Fixture::new().await;

@@ -1,4 +1,4 @@
-//! Buckets: making, finding, removing, and what is asked of them in passing.
+//! Buckets: creating, finding, removing, and the requests that clients send about them by habit.
 
 use crate::fixture::Fixture;
 use haul_server::AutoCreateBuckets;
@@ -45,7 +45,8 @@ async fn a_bucket_made_again_is_no_error_in_us_east_1_only() {
 async fn any_location_constraint_is_taken() {
     let f = Fixture::new().await;
     let body = "<CreateBucketConfiguration \
-        xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>eu-west-3</LocationConstraint></CreateBucketConfiguration>";
+        xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>\
+            eu-west-3</LocationConstraint></CreateBucketConfiguration>";
     f.client.request("PUT", "/there").body(body).expect(200).await;
     let location = f.client.request("GET", "/there?location").expect(200).await;
     assert!(location.text().contains("LocationConstraint"), "{}", location.text());
@@ -131,12 +132,12 @@ async fn what_clients_ask_in_passing_is_answered_as_for_an_unconfigured_bucket()
     );
 }
 
-/// Whatever sub-resource is asked for, and however: AWS's answer, or that it is not there. Never a
-/// failure of ours.
+/// Every sub-resource with every method: AWS's response, or that it does not exist. Never an
+/// internal error.
 ///
-/// `DELETE /bucket/key?acl` once removed the object, and `PUT /bucket?location` made a bucket: the
-/// sub-resource was known, though not with that method, and what was left of the request was
-/// another one.
+/// `DELETE /bucket/key?acl` once removed the object, and `PUT /bucket?location` created a bucket:
+/// the sub-resource was known, but not with that method, and the rest of the request was another
+/// operation.
 #[tokio::test]
 async fn no_sub_resource_fails_and_none_harms() {
     let f = Fixture::new().await;
@@ -230,14 +231,17 @@ async fn a_sub_resource_nobody_knows_makes_and_removes_nothing() {
     c.request("HEAD", "/bkt/k").expect(200).await;
 }
 
-/// A rule of 2,147,483,647 days is due after the last date there is: converting it panicked, and
-/// the connection ended without an answer although the upload was made.
+/// A rule of 2,147,483,647 days is due after the last possible date: converting it panicked, and
+/// the connection ended without a response although the upload was created.
 #[tokio::test]
 async fn an_abort_date_after_the_last_year_is_not_shown() {
     let f = Fixture::new().await;
     for (days, shown) in [("2147483647", false), ("2913000", false), ("2000000", true)] {
         let rule = format!(
-            "<LifecycleConfiguration><Rule><ID>r</ID><Filter><Prefix></Prefix></Filter><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>{days}</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>"
+            "<LifecycleConfiguration><Rule><ID>r</ID><Filter><Prefix></Prefix></Filter><Status>\
+                Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>\
+                {days}</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>\
+                </LifecycleConfiguration>"
         );
         f.client.request("PUT", "/bkt?lifecycle").body(rule).expect(200).await;
         let created = f.client.request("POST", "/bkt/k?uploads").expect(200).await;
@@ -257,7 +261,9 @@ async fn a_lifecycle_is_kept_and_shown_as_far_as_it_is_executed() {
     let c = &f.client;
     let rule = |id: &str, prefix: &str, days: &str| {
         format!(
-            "<Rule><ID>{id}</ID><Filter><Prefix>{prefix}</Prefix></Filter><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>{days}</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>"
+            "<Rule><ID>{id}</ID><Filter><Prefix>{prefix}</Prefix></Filter><Status>\
+                Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>\
+                {days}</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>"
         )
     };
     let document =
@@ -278,7 +284,7 @@ async fn a_lifecycle_is_kept_and_shown_as_far_as_it_is_executed() {
         .body(document(&rule("zero", "", "0")))
         .refused(400, "InvalidArgument")
         .await;
-    // For which keys it is stands in Filter or, in the old style, in Prefix: in exactly one.
+    // Exactly one of Filter and, in the old style, Prefix names the keys.
     let filter = "<Filter><Prefix>tmp/</Prefix></Filter>";
     let put = |place: &str| {
         let body = document(&rule("r", "tmp/", "1").replace(filter, place));
@@ -293,7 +299,8 @@ async fn a_lifecycle_is_kept_and_shown_as_far_as_it_is_executed() {
     let twice = document(&(rule("same", "", "1") + &rule("same", "x", "1")));
     c.request("PUT", "/bkt?lifecycle").body(twice).refused(400, "InvalidArgument").await;
     let expiration = document(
-        "<Rule><ID>e</ID><Filter><Prefix></Prefix></Filter><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule>",
+        "<Rule><ID>e</ID><Filter><Prefix></Prefix></Filter><Status>Enabled</Status><Expiration>\
+            <Days>1</Days></Expiration></Rule>",
     );
     c.request("PUT", "/bkt?lifecycle").body(expiration).refused(501, "NotImplemented").await;
     c.request("PUT", "/bkt?lifecycle").body("<Lifecycle").refused(400, "MalformedXML").await;

@@ -1,9 +1,8 @@
-//! A client as small as can be: SigV4 written out from AWS's description, HTTP/1.1 by hand on a
-//! socket.
+//! A minimal client: SigV4 written from AWS's description, HTTP/1.1 by hand on a socket.
 //!
-//! By hand because the corners of the protocol are what is tested: bodies cut short, headers that
-//! contradict each other, chunk signatures that are wrong. Shares no code with the server, so both
-//! would have to err alike.
+//! By hand because the tests are about the corners of the protocol: truncated bodies, contradicting
+//! headers, wrong chunk signatures. Shares no code with the server, so both would need the same
+//! bug.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,11 +20,11 @@ pub(crate) struct Client {
     pub(crate) credentials: Credentials,
 }
 
-/// How a request proves who sends it.
+/// How a request authenticates.
 #[derive(Clone, PartialEq)]
 pub(crate) enum Auth {
     Header,
-    /// In the query, valid so many seconds.
+    /// In the query, valid for some seconds.
     Presigned {
         expires: i64,
     },
@@ -47,7 +46,7 @@ pub(crate) struct Request {
     content_length: Option<usize>,
 }
 
-/// A request as it goes over the wire, and what is needed to sign its chunks.
+/// A request as sent, and the values for signing its chunks.
 pub(crate) struct Signed {
     pub(crate) head: String,
     pub(crate) signature: String,
@@ -68,7 +67,7 @@ impl Client {
         Self { address: server.address(), credentials: server.credentials().clone() }
     }
 
-    /// `target` is a path, percent-encoded where needed, with an optional query.
+    /// Creates a request. `target` is a path, percent-encoded where needed, with an optional query.
     pub(crate) fn request(&self, method: &str, target: &str) -> Request {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
@@ -100,7 +99,7 @@ impl Client {
         self.request("POST", target).body(body).send().await
     }
 
-    /// Sends bytes as they are and reads one answer.
+    /// Sends bytes unchanged and reads one response.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> Response {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
@@ -114,7 +113,7 @@ impl Request {
         self
     }
 
-    /// A header that the signature does not cover.
+    /// Adds a header that the signature does not cover.
     pub(crate) fn unsigned_header(mut self, name: &str, value: &str) -> Self {
         self.unsigned_headers.push((name.to_owned(), value.to_owned()));
         self
@@ -125,7 +124,7 @@ impl Request {
         self
     }
 
-    /// `x-amz-content-sha256` other than the hash of the body.
+    /// Sets an `x-amz-content-sha256` other than the hash of the body.
     pub(crate) fn payload(mut self, payload: &str) -> Self {
         self.payload = Some(payload.to_owned());
         self
@@ -136,13 +135,13 @@ impl Request {
         self
     }
 
-    /// Signed so long ago.
+    /// Signs with a time in the past.
     pub(crate) fn aged(mut self, seconds: i64) -> Self {
         self.age_seconds = seconds;
         self
     }
 
-    /// A Content-Length that is not the body's.
+    /// Sets a Content-Length that is not the body's.
     pub(crate) fn content_length(mut self, length: usize) -> Self {
         self.content_length = Some(length);
         self
@@ -152,12 +151,12 @@ impl Request {
         let mut bytes = self.sign().head.into_bytes();
         bytes.extend_from_slice(&self.body);
         let mut stream = TcpStream::connect(self.client.address).await.unwrap();
-        // A refusal may come, and the connection go, before all is written.
+        // The server may refuse and close the connection before everything is written.
         let _ = stream.write_all(&bytes).await;
         Response::read(&mut stream, self.method == "HEAD").await.expect("an answer")
     }
 
-    /// As `send`, to a server that may be gone at any moment: `None` without a whole answer.
+    /// Like `send`, to a server that may be killed at any moment: `None` without a whole response.
     pub(crate) async fn try_send(self) -> Option<Response> {
         let mut bytes = self.sign().head.into_bytes();
         bytes.extend_from_slice(&self.body);
@@ -182,7 +181,7 @@ impl Request {
         response
     }
 
-    /// The head of the request, up to and with the empty line.
+    /// Returns the head of the request, including the empty line.
     pub(crate) fn sign(&self) -> Signed {
         let now = jiff::Timestamp::now()
             .checked_sub(jiff::SignedDuration::from_secs(self.age_seconds))
@@ -266,7 +265,7 @@ impl Request {
 }
 
 impl Response {
-    /// Reads one answer; `None` when the connection ends before its head.
+    /// Reads one response; `None` if the connection ends before its head.
     pub(crate) async fn read(stream: &mut TcpStream, headless: bool) -> Option<Self> {
         let mut bytes = Vec::new();
         let head_end = loop {
@@ -307,12 +306,12 @@ impl Response {
         self.headers.get(name).map(String::as_str)
     }
 
-    /// The text of the first element of a name.
+    /// Returns the text of the first element of a name.
     pub(crate) fn element(&self, name: &str) -> Option<String> {
         self.elements(name).into_iter().next()
     }
 
-    /// The texts of all elements of a name, unescaped.
+    /// Returns the texts of all elements of a name, unescaped.
     pub(crate) fn elements(&self, name: &str) -> Vec<String> {
         let text = self.text();
         let (open, close) = (format!("<{name}>"), format!("</{name}>"));
@@ -338,7 +337,7 @@ fn join(query: &[(String, String)]) -> String {
     query.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
-/// HMAC-SHA256, as RFC 2104 has it.
+/// Computes HMAC-SHA256 (RFC 2104).
 pub(crate) fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     let mut block = [0_u8; 64];
     if key.len() > 64 {

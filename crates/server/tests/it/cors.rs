@@ -1,9 +1,14 @@
-//! What a browser needs to upload presigned parts from a page.
+//! CORS: what a browser needs to upload presigned parts from a page.
 
 use crate::client::{Auth, Request, UNSIGNED};
 use crate::fixture::Fixture;
 
-const RULES: &str = "<CORSConfiguration><CORSRule><ID>page</ID><AllowedOrigin>https://*.example</AllowedOrigin><AllowedMethod>PUT</AllowedMethod><AllowedMethod>GET</AllowedMethod><AllowedHeader>x-amz-*</AllowedHeader><AllowedHeader>content-type</AllowedHeader><ExposeHeader>ETag</ExposeHeader><ExposeHeader>x-amz-checksum-crc64nvme</ExposeHeader><MaxAgeSeconds>600</MaxAgeSeconds></CORSRule></CORSConfiguration>";
+const RULES: &str = "<CORSConfiguration><CORSRule><ID>page</ID><AllowedOrigin>\
+    https://*.example</AllowedOrigin><AllowedMethod>PUT</AllowedMethod><AllowedMethod>\
+    GET</AllowedMethod><AllowedHeader>x-amz-*</AllowedHeader><AllowedHeader>\
+    content-type</AllowedHeader><ExposeHeader>ETag</ExposeHeader><ExposeHeader>\
+    x-amz-checksum-crc64nvme</ExposeHeader><MaxAgeSeconds>600</MaxAgeSeconds></CORSRule>\
+    </CORSConfiguration>";
 
 fn preflight(f: &Fixture, origin: &str, method: &str, headers: &str) -> Request {
     let request = f.client.request("OPTIONS", "/bkt/k?partNumber=1&uploadId=x").auth(Auth::None);
@@ -87,7 +92,7 @@ async fn a_page_can_put_a_presigned_part_and_read_its_etag() {
     assert!(answer.header("etag").is_some());
     let other = put.unsigned_header("origin", "https://a.other").expect(200).await;
     assert_eq!(other.header("access-control-allow-origin"), None);
-    // A script may read why it was refused, too.
+    // A script may read the reason of a refusal too.
     let refused =
         f.client.request("GET", "/bkt/absent").unsigned_header("origin", "https://a.example");
     let refused = refused.refused(404, "NoSuchKey").await;

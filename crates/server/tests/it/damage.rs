@@ -1,5 +1,4 @@
-//! Data files that are not what was written: no wrong byte leaves the server, and whoever runs it
-//! learns of it.
+//! Damaged data files: no wrong byte leaves the server, and its operator learns of it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -34,7 +33,7 @@ async fn damaged_reads(f: &Fixture) -> u64 {
     line.parse().unwrap()
 }
 
-/// An answer that ends before its length: what came of it is right.
+/// Asserts that a response ends early, and that everything before the end is right.
 fn assert_cut(answer: &Response, expected: &[u8], at_most: usize) {
     let length: usize = answer.header("content-length").unwrap().parse().unwrap();
     assert_eq!(length, expected.len());
@@ -42,7 +41,7 @@ fn assert_cut(answer: &Response, expected: &[u8], at_most: usize) {
     assert!(answer.body == expected[..answer.body.len()], "a wrong byte came");
 }
 
-/// One flipped bit was answered with 200 and the wrong bytes, whole and in ranges.
+/// One flipped bit was returned with status 200 and wrong bytes, whole and in ranges.
 #[tokio::test]
 async fn a_flipped_bit_is_never_answered() {
     let f = fixture().await;
@@ -55,7 +54,7 @@ async fn a_flipped_bit_is_never_answered() {
     let whole = f.client.request("GET", "/bkt/k").expect(200).await;
     assert_cut(&whole, &body, bad);
     assert_eq!(damaged_reads(&f).await, 1);
-    // The damage comes first: an error document, because no header has left yet.
+    // The damage comes first, so there is an error document: no header has left yet.
     let range = |first: usize, last: usize| {
         f.client.request("GET", "/bkt/k").header("range", &format!("bytes={first}-{last}"))
     };
@@ -86,8 +85,8 @@ async fn swapped_data_files_are_never_answered() {
     }
 }
 
-/// CopyObject reads nothing: the copy shares the file of its source, and reading it is verified as
-/// well. A part that is made of a range is read to learn its hashes.
+/// CopyObject reads nothing: the copy shares the file of its source, and reads of it are verified
+/// too. A part made of a range is read to compute its hashes.
 #[tokio::test]
 async fn copies_of_damaged_objects_are_never_answered() {
     let f = fixture().await;

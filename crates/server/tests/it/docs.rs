@@ -1,13 +1,12 @@
-//! `docs/s3-compatibility.md` names a test for what it says; every row has to, and the names have
-//! to be those of tests.
+//! Every row of `docs/s3-compatibility.md` names an existing test.
 
 use std::fs;
 use std::path::Path;
 
-/// The table, and where its names point to.
+/// The table, and the places that its names refer to.
 const TABLE: &str = "../../docs/s3-compatibility.md";
 
-/// What stands before a name says where the test is.
+/// The prefix of a name selects the file of the test.
 const PLACES: [(&str, &str); 3] =
     [("unit ", "src"), ("cli ", "../cli/tests/it"), ("store ", "../store/tests/it")];
 

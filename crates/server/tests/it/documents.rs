@@ -1,4 +1,4 @@
-//! What the documents of requests say, in every way in which XML can say it.
+//! Request documents, in every syntax that XML allows.
 
 use crate::client::Auth;
 use crate::fixture::Fixture;
@@ -21,8 +21,8 @@ async fn cdata_in_a_batch_of_deletes_is_part_of_the_key() {
     assert_eq!(f.client.get("/bkt?list-type=2").await.elements("Key"), ["abcd"]);
 }
 
-/// minio-py writes what is outside of ASCII as references; those from U+10000 to U+FFFFF were
-/// refused, and an emoji stayed.
+/// minio-py writes non-ASCII characters as references; those from U+10000 to U+FFFFF were refused,
+/// and an object with an emoji could not be deleted.
 #[tokio::test]
 async fn references_to_all_of_unicode_are_read() {
     let f = Fixture::new().await;
@@ -53,7 +53,9 @@ async fn every_document_may_have_cdata_comments_and_prefixes() {
     let etag = c.put(&format!("/bkt/k?partNumber=1&uploadId={id}"), "part").await.etag();
     let complete = format!(
         "<?xml version=\"1.0\"?><!-- list --><s:CompleteMultipartUpload \
-         xmlns:s=\"http://s3.amazonaws.com/doc/2006-03-01/\"><s:Part><s:PartNumber>1</s:PartNumber><s:ETag><![CDATA[{etag}]]></s:ETag></s:Part></s:CompleteMultipartUpload>"
+         xmlns:s=\"http://s3.amazonaws.com/doc/2006-03-01/\"><s:Part><s:PartNumber>\
+             1</s:PartNumber><s:ETag><![CDATA[{etag}]]></s:ETag></s:Part>\
+             </s:CompleteMultipartUpload>"
     );
     c.request("POST", &format!("/bkt/k?uploadId={id}")).body(complete).expect(200).await;
 
@@ -66,14 +68,19 @@ async fn every_document_may_have_cdata_comments_and_prefixes() {
         (Some("ab"), Some("Ac"))
     );
 
-    let cors = "<CORSConfiguration><CORSRule><AllowedOrigin>http://<![CDATA[a.example]]></AllowedOrigin><AllowedMethod><![CDATA[GET]]></AllowedMethod></CORSRule></CORSConfiguration>";
+    let cors = "<CORSConfiguration><CORSRule><AllowedOrigin>http://<![CDATA[a.example]]>\
+        </AllowedOrigin><AllowedMethod><![CDATA[GET]]></AllowedMethod></CORSRule>\
+        </CORSConfiguration>";
     c.request("PUT", "/bkt?cors").body(cors).expect(200).await;
     assert_eq!(
         c.get("/bkt?cors").await.element("AllowedOrigin").as_deref(),
         Some("http://a.example")
     );
 
-    let lifecycle = "<LifecycleConfiguration><Rule><ID>a<![CDATA[&]]>b</ID><Filter><Prefix>&#x1F600;</Prefix></Filter><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>";
+    let lifecycle = "<LifecycleConfiguration><Rule><ID>a<![CDATA[&]]>b</ID><Filter><Prefix>&\
+        #x1F600;</Prefix></Filter><Status>Enabled</Status><AbortIncompleteMultipartUpload>\
+        <DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>\
+        </LifecycleConfiguration>";
     c.request("PUT", "/bkt?lifecycle").body(lifecycle).expect(200).await;
     let shown = c.get("/bkt?lifecycle").await;
     assert_eq!(
@@ -81,7 +88,8 @@ async fn every_document_may_have_cdata_comments_and_prefixes() {
         (Some("a&b"), Some("\u{1f600}"))
     );
 
-    let location = "<CreateBucketConfiguration><LocationConstraint><![CDATA[eu-central-1]]></LocationConstraint></CreateBucketConfiguration>";
+    let location = "<CreateBucketConfiguration><LocationConstraint><![CDATA[eu-central-1]]>\
+        </LocationConstraint></CreateBucketConfiguration>";
     c.request("PUT", "/bkt2").body(location).expect(200).await;
 }
 
@@ -113,18 +121,19 @@ async fn a_document_that_is_not_well_formed_changes_nothing() {
         f.client.request("POST", "/bkt?delete").body(body).refused(400, "MalformedXML").await;
     }
     f.client.request("HEAD", "/bkt/k").expect(200).await;
-    // A number is digits to the end.
+    // Every character of a number is a digit.
     let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
     let etag = f.client.put(&format!("/bkt/k?partNumber=1&uploadId={id}"), "part").await.etag();
     for number in ["1x", "", " 1", "1.0", "+1", "0x1"] {
         let list = format!(
-            "<CompleteMultipartUpload><Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
+            "<CompleteMultipartUpload><Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag>\
+                </Part></CompleteMultipartUpload>"
         );
         let complete = f.client.request("POST", &format!("/bkt/k?uploadId={id}")).body(list);
         complete.refused(400, "MalformedXML").await;
     }
     assert_eq!(f.client.get("/bkt/k").await.text(), "kept");
-    // And nothing of a document is looked at before it is known who sends it.
+    // The document is not parsed before the sender is authenticated.
     f.client
         .request("POST", "/bkt?delete")
         .auth(Auth::None)

@@ -1,13 +1,15 @@
-//! `x-amz-server-side-encryption`, with and without an operator who says that the volume is
+//! `x-amz-server-side-encryption`, with and without an operator who declares that the volume is
 //! encrypted.
 
 use crate::fixture::Fixture;
 
 const SSE: &str = "x-amz-server-side-encryption";
-const RULE: &str = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
+const RULE: &str = "<ServerSideEncryptionConfiguration><Rule>\
+    <ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>\
+    </ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
 
-/// s3cmd, rclone and Hadoop are often configured to ask for AES256. The answer was 501, which they
-/// ask again and again.
+/// s3cmd, rclone and Hadoop are often configured to request AES256. The response was 501, which
+/// they retry again and again.
 #[tokio::test]
 async fn aes256_is_refused_for_good_unless_the_volume_is_encrypted() {
     let f = Fixture::new().await;
@@ -41,12 +43,13 @@ async fn aes256_is_taken_and_answered_where_the_volume_is_encrypted() {
         .expect(200)
         .await;
     let list = format!(
-        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part>\
+            </CompleteMultipartUpload>",
         part.etag()
     );
     let completed =
         c.request("POST", &format!("/bkt/parts?uploadId={id}")).body(list).expect(200).await;
-    // As on AWS it is so for every object, whoever asked for it.
+    // As on AWS it is returned for every object, whether the client asked for it or not.
     let answers = [
         created,
         part,
@@ -78,8 +81,7 @@ async fn aes256_is_taken_and_answered_where_the_volume_is_encrypted() {
     c.request("PUT", "/bkt?encryption").body(two).refused(400, "MalformedXML").await;
 }
 
-/// What cannot be had is refused with or without the declaration, and nothing of it is answered
-/// 501.
+/// Unsupported encryption is refused with or without the declaration, and never with 501.
 #[tokio::test]
 async fn other_encryption_is_refused_on_writes_and_reads() {
     let customer = "x-amz-server-side-encryption-customer-algorithm";

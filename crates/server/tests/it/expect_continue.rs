@@ -1,4 +1,4 @@
-//! `Expect: 100-continue`, as AWS answers it: whatever the framing of the body.
+//! `Expect: 100-continue`, answered like AWS in every framing of the body.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::fixture::Fixture;
 
 const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Sends what it is given and reads until the last of the expected answers is there, or ten seconds
+/// Sends the requests and reads until the last of the expected responses has come, or ten seconds
 /// have passed.
 async fn heads_of(stream: &mut TcpStream, requests: &[u8], final_answers: usize) -> Vec<String> {
     stream.write_all(requests).await.unwrap();
@@ -35,7 +35,7 @@ async fn heads_of(stream: &mut TcpStream, requests: &[u8], final_answers: usize)
 }
 
 /// hyper sends the interim response when a body is first read, and an empty one never is. botocore
-/// up to 1.43 took the final answer for an early refusal, and sent its next request on that
+/// up to 1.43 took the final response for an early refusal, and sent its next request on that
 /// connection only after 30 seconds.
 #[tokio::test]
 async fn an_empty_body_gets_100_continue_too() {
@@ -47,11 +47,11 @@ async fn an_empty_body_gets_100_continue_too() {
         (put("/bkt/unsigned").payload(UNSIGNED), "1 200 OK"),
         (put("/bkt/presigned").auth(Auth::Presigned { expires: 60 }), "1 200 OK"),
         (f.client.request("POST", "/bkt/k?uploads").header("expect", "100-Continue"), "1 200 OK"),
-        // Refusals keep the connection, so they need the interim response as much.
+        // Refusals keep the connection, so they need the interim response too.
         (put("/missing/k"), "1 404 Not Found"),
         (put("/bkt/k").auth(Auth::None), "1 403 Forbidden"),
     ];
-    // All on one connection: each is the next request of the one before.
+    // All on one connection, one after the other.
     for (request, status) in cases {
         let head = request.sign().head;
         let mut connection = Vec::new();
@@ -63,8 +63,8 @@ async fn an_empty_body_gets_100_continue_too() {
     f.client.request("HEAD", "/bkt/unsigned").expect(200).await;
 }
 
-/// The interim response stands before the answer that it belongs to, also when requests come before
-/// their answers are read.
+/// The interim response precedes its own final response, even if requests come before earlier
+/// responses are read.
 #[tokio::test]
 async fn pipelined_empty_bodies_get_their_100_in_order() {
     let f = Fixture::new().await;
@@ -77,7 +77,7 @@ async fn pipelined_empty_bodies_get_their_100_in_order() {
     assert_eq!(answers, ["1 100 Continue", "1 200 OK", "1 200 OK"].repeat(20));
 }
 
-/// An HTTP/1.0 client takes the first answer for the last one.
+/// An HTTP/1.0 client takes the first response for the last one.
 #[tokio::test]
 async fn http_1_0_gets_no_interim_response() {
     let f = Fixture::new().await;

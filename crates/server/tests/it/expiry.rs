@@ -1,5 +1,5 @@
-//! Uploads whose time has come go without anybody asking: by the lifecycle of their bucket, or by
-//! the age of the options.
+//! Uploads that are due are aborted without a request: by the lifecycle of their bucket, or by the
+//! age in the options.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use crate::fixture::{Fixture, options};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Uploads of these keys, begun three days ago: a store whose clock was set back made them.
+/// Creates uploads of these keys that are three days old, in a store whose clock was set back.
 fn old_uploads(options: &ServerOptions, keys: &[&str]) -> Vec<String> {
     let clock = Clock::new(|| SystemTime::now() - 3 * DAY);
     let store =
@@ -40,7 +40,10 @@ async fn until_gone(client: &Client, upload: &str) {
 
 fn rule(prefix: &str, days: u32) -> String {
     format!(
-        "<LifecycleConfiguration><Rule><ID>r</ID><Filter><Prefix>{prefix}</Prefix></Filter><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>{days}</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>"
+        "<LifecycleConfiguration><Rule><ID>r</ID><Filter><Prefix>{prefix}</Prefix></Filter>\
+            <Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>\
+            {days}</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>\
+            </LifecycleConfiguration>"
     )
 }
 
@@ -50,7 +53,7 @@ async fn a_lifecycle_is_executed_as_soon_as_it_is_given_and_at_every_start() {
     let uploads = old_uploads(&options(&dir), &["tmp/a", "tmp/b", "kept"]);
     let server = start(options(&dir)).await.unwrap();
     let client = Client::new(&server);
-    // One that is young enough for the same rule.
+    // Too young for the same rule.
     let young = client
         .request("POST", "/bkt/tmp/young?uploads")
         .expect(200)
@@ -91,7 +94,7 @@ async fn uploads_above_an_age_go_again_and_again() {
         options.expiry_interval = Duration::from_millis(20);
     })
     .await;
-    // The second one is there only after the first look.
+    // The second one is created after the first run.
     for key in ["a", "b"] {
         let created = f.client.request("POST", &format!("/bkt/{key}?uploads")).expect(200).await;
         let id = created.element("UploadId").unwrap();

@@ -13,7 +13,7 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// With the bucket `bkt`.
+    /// Creates a server with the bucket `bkt`.
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
@@ -37,7 +37,7 @@ pub(crate) fn options(dir: &TempDir) -> ServerOptions {
     }
 }
 
-/// Bytes that do not repeat soon.
+/// Returns bytes that do not repeat soon.
 pub(crate) fn bytes(length: usize) -> Vec<u8> {
     Random::new(1).bytes(length)
 }

@@ -1,4 +1,5 @@
-//! Bytes that are not what their sender says leave nothing; those that are say so in the answer.
+//! Bytes that differ from their declared values leave nothing behind; responses confirm the values
+//! of the others.
 
 use haul_parts::{ChecksumAlgorithm, Hasher};
 use sha2::{Digest, Sha256};
@@ -115,7 +116,8 @@ async fn a_payload_hash_of_another_document_is_refused() {
     let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
     let part = f.client.put(&format!("/bkt/k?partNumber=1&uploadId={id}"), "bytes").await;
     let list = format!(
-        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part>\
+            </CompleteMultipartUpload>",
         part.etag()
     );
     let tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
@@ -154,7 +156,7 @@ async fn however_a_payload_hash_comes_other_bytes_are_refused() {
         put().auth(Auth::Presigned { expires: 60 }).unsigned_header("x-amz-content-sha256", hash)
     };
     presigned(&other).refused(400, "XAmzContentSHA256Mismatch").await;
-    // Forms in which AWS does not give it: whoever takes one has to compare it.
+    // Forms that AWS rejects: a server that accepts one has to compare it.
     let upper = other.to_uppercase();
     for request in [
         put().payload(&upper),
@@ -169,7 +171,7 @@ async fn however_a_payload_hash_comes_other_bytes_are_refused() {
     presigned(&right).expect(200).await;
 }
 
-/// Parts that are on their way together are each compared with their own hash.
+/// Parts in flight at the same time are each compared with their own hash.
 #[tokio::test]
 async fn of_signed_parts_sent_together_the_wrong_one_is_refused() {
     let f = Fixture::new().await;
@@ -212,7 +214,7 @@ async fn claims_that_contradict_each_other_are_refused() {
     bare.refused(400, "InvalidRequest").await;
 }
 
-/// A body in aws-chunked framing without signatures.
+/// Returns a body in aws-chunked framing without signatures.
 fn chunked(data: &[u8], chunk: usize, trailers: &str) -> Vec<u8> {
     let mut body = Vec::new();
     for chunk in data.chunks(chunk) {
@@ -390,8 +392,8 @@ async fn signed_chunks_are_verified_one_by_one() {
     }
 }
 
-/// Each chunk was verified, and that none is missing only the last one says: a stream that was cut
-/// between two chunks, with a declared length to match, was taken for whole.
+/// Each chunk was verified, but only the last one proves that none is missing: a stream that was
+/// cut between two chunks, with a matching declared length, was accepted as whole.
 #[tokio::test]
 async fn a_stream_without_its_final_chunk_is_not_whole() {
     let f = Fixture::new().await;
@@ -419,7 +421,7 @@ async fn a_stream_without_its_final_chunk_is_not_whole() {
     f.client.request("HEAD", "/bkt/k").expect(404).await;
 }
 
-/// What the table says of newer algorithms holds for MD5, in a header and in a trailer.
+/// MD5, in a header and in a trailer, is treated like the newer algorithms in the table.
 #[tokio::test]
 async fn checksums_of_other_algorithms_are_not_implemented() {
     let f = Fixture::new().await;
@@ -472,7 +474,7 @@ async fn a_body_cut_short_leaves_nothing() {
         stream.write_all(request.sign().head.as_bytes()).await.unwrap();
         stream.write_all(&bytes(400_000)).await.unwrap();
         stream.shutdown().await.unwrap();
-        // The answer may not come through a connection that is half gone; if it does, it says why.
+        // A response may not come through a half-closed connection; if it does, it has the reason.
         if let Some(answer) = Response::read(&mut stream, false).await {
             assert_eq!(
                 (answer.status, answer.element("Code").as_deref()),
@@ -524,7 +526,7 @@ async fn expect_100_continue_is_answered_before_the_body_and_a_refusal_without_i
     stream.write_all(put("/missing/k").sign().head.as_bytes()).await.unwrap();
     let refused = Response::read(&mut stream, false).await.unwrap();
     assert_eq!(refused.status, 404);
-    // The body was never sent, so nothing can follow here; whoever is not told sends the next
-    // request into a closed connection.
+    // The body was never sent, so nothing can follow on this connection; a client that is not told
+    // so would send its next request into a closed connection.
     assert_eq!(refused.header("connection"), Some("close"));
 }

@@ -1,8 +1,7 @@
-//! `kill -9` of a server under load, again and again: what it acknowledged is there, and nothing is
-//! there by half.
+//! Repeated `kill -9` of a server under load: everything acknowledged is present, and nothing is
+//! partial.
 //!
-//! Power cuts are simulated in the store's own tests; this is the whole server, in a process that
-//! really dies.
+//! The store's own tests simulate power cuts; this is the whole server, in a real process.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -49,9 +48,9 @@ impl Drop for Victim {
     }
 }
 
-/// What one round sent, and what of it was acknowledged.
+/// The requests of one round, and which of them were acknowledged.
 struct Sent {
-    /// One permit for each answer, so that the killer can count them.
+    /// One permit for each response, so that the killer can count them.
     answers: Arc<Semaphore>,
     objects: Vec<(String, bool)>,
     /// Key, upload id, and whether the part and the Complete were acknowledged.
@@ -70,7 +69,7 @@ impl Sent {
     }
 }
 
-/// The bytes of a key: of a length and a content that no other key has.
+/// Returns the bytes of a key: of a length and content that no other key has.
 fn content(key: &str) -> Vec<u8> {
     let seed = key.bytes().fold(7_usize, |seed, byte| (seed * 31 + usize::from(byte)) % 200_003);
     let mut content = bytes(1 + seed * 3);
@@ -112,7 +111,8 @@ async fn upload_parts(client: Client, name: String, sent: Arc<Mutex<Sent>>) {
             continue;
         }
         let list = format!(
-            "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
+            "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>\
+                </CompleteMultipartUpload>"
         );
         let complete = client
             .request("POST", &format!("/bkt/{key}?uploadId={id}"))
@@ -184,7 +184,7 @@ async fn a_killed_server_has_what_it_acknowledged() {
                 _ => tokio::spawn(upload_parts(client, name, sent)),
             });
         }
-        // After so many answers, while the other writers are anywhere in their work.
+        // After some responses, while the other writers are at any point of their work.
         let enough = u32::try_from(1 + round % 9).unwrap();
         answers.acquire_many(enough).await.unwrap().forget();
         drop(victim);

@@ -1,4 +1,4 @@
-//! What clients can make the server hold or wait for has an end.
+//! Everything that clients can make the server hold or wait for is limited.
 
 use std::time::{Duration, Instant};
 
@@ -65,15 +65,14 @@ async fn a_reader_that_stops_is_dropped() {
         stream.write_all(f.client.request("GET", "/bkt/k").sign().head.as_bytes()).await.unwrap();
         stalled.push(stream);
     }
-    // Both connections are taken by readers that do not read: this one comes through once they are
+    // Readers that do not read hold both connections: this request gets through once they are
     // dropped.
     let waiting =
         tokio::time::timeout(Duration::from_secs(20), f.client.request("HEAD", "/bkt/k").send());
     assert_eq!(waiting.await.expect("not for ever").status, 200);
 }
 
-/// Connections that were kept without a request on them held their places for as long as their
-/// clients liked.
+/// Idle connections held their slots for as long as their clients liked.
 #[tokio::test]
 async fn connections_above_the_limit_wait_for_their_turn() {
     let f = Fixture::with(|options| options.limits.connections = 2).await;
@@ -117,7 +116,7 @@ async fn headers_that_do_not_come_or_do_not_end_are_refused() {
     request.refused(400, "RequestHeaderSectionTooLarge").await;
 }
 
-/// Beyond what is read at all, hyper answers by itself: the status only.
+/// Beyond the read limit, hyper responds by itself, with a status only.
 #[tokio::test]
 async fn heads_beyond_what_is_read_are_answered_431_without_a_document() {
     let f = Fixture::new().await;
@@ -126,8 +125,8 @@ async fn heads_beyond_what_is_read_are_answered_431_without_a_document() {
     for headers in [lines, long] {
         let head = format!("GET /bkt HTTP/1.1\r\nhost: {}\r\n{headers}\r\n", f.client.address);
         let mut stream = TcpStream::connect(f.client.address).await.unwrap();
-        // The answer may come, and the connection go, before all is written; then the system may
-        // throw the answer away.
+        // The response may come, and the connection close, before everything is written; then the
+        // system may discard the response.
         let written = stream.write_all(head.as_bytes()).await;
         match Response::read(&mut stream, false).await {
             Some(answer) => assert_eq!((answer.status, answer.body.len()), (431, 0)),
@@ -178,7 +177,7 @@ async fn a_refused_body_is_read_on_and_the_connection_kept() {
 async fn hold_back(f: &Fixture, request: Request, body: &[u8]) -> Response {
     let mut stream = TcpStream::connect(f.client.address).await.unwrap();
     stream.write_all(request.sign().head.as_bytes()).await.unwrap();
-    // A refusal may come, and the connection go, before all is written.
+    // The server may refuse and close the connection before everything is written.
     let _ = stream.write_all(body).await;
     Response::read(&mut stream, false).await.expect("an answer")
 }
@@ -197,7 +196,7 @@ async fn what_has_to_be_held_whole_is_held_within_the_limit() {
     let chunk = format!("f00000;chunk-signature={}\r\n{}", "0".repeat(64), "x".repeat(15_700_000))
         .into_bytes();
     let document = vec![b' '; 6_200_000];
-    // So much stays in buffers of ours and of the connections.
+    // Buffers of the server and the connections keep this much.
     f.client.put("/bkt/k", chunk.clone()).await;
     let before = peak();
 
@@ -210,7 +209,7 @@ async fn what_has_to_be_held_whole_is_held_within_the_limit() {
     let post = f.client.request("POST", "/bkt?delete").payload(UNSIGNED).content_length(6_200_001);
     let answers = join_all((0..SENDERS).map(|_| hold_back(&f, post.clone(), &document))).await;
     for answer in answers {
-        // Some wait for room that others hold, until one of them has to make way.
+        // Some wait for room that others hold, until one of them is displaced.
         let code = answer.element("Code").unwrap_or_default();
         assert!(["RequestTimeout", "SlowDown"].contains(&code.as_str()), "{}", answer.text());
     }

@@ -1,4 +1,4 @@
-//! Listings: order, prefixes, delimiters, markers, encodings, paging that loses nothing.
+//! Listings: order, prefixes, delimiters, markers, encodings, and paging that loses nothing.
 
 use crate::client::Response;
 use crate::fixture::Fixture;
@@ -85,8 +85,8 @@ async fn pages_lose_and_repeat_nothing() {
     }
 }
 
-/// A parser reads a raw `\r` as `\n`: what a client listed and then aborted was another key, and
-/// never went.
+/// A parser reads a raw `\r` as `\n`: a client that listed an upload and then aborted it named
+/// another key, and the upload stayed.
 #[tokio::test]
 async fn control_characters_of_keys_are_references() {
     let f = with_keys(&["a%0Db", "c%01%1Fd", "e%09%0Af"]).await;
@@ -101,7 +101,7 @@ async fn control_characters_of_keys_are_references() {
     );
     let refused = f.client.request("GET", "/bkt/g%0Dh").refused(404, "NoSuchKey").await;
     assert!(!refused.body.contains(&b'\r'), "{}", refused.text());
-    // And an object is its bytes, whatever it says it is.
+    // An object's bytes are unchanged, whatever its content type.
     let put = f.client.request("PUT", "/bkt/document").header("content-type", "application/xml");
     put.body("<a>\r\u{1}</a>").expect(200).await;
     assert_eq!(f.client.get("/bkt/document").await.text(), "<a>\r\u{1}</a>");
@@ -121,8 +121,7 @@ async fn names_are_encoded_when_asked() {
     assert_eq!(versions.elements("IsLatest"), ["true", "true"]);
 }
 
-/// Every character that XML cannot hold or that means something in it, as a key in
-/// percent-encoding.
+/// Returns every character that XML cannot hold or treats specially, as a key in percent-encoding.
 fn odd_keys() -> Vec<String> {
     let odd =
         (1..=0x20).chain([0x22, 0x25, 0x26, 0x27, 0x2b, 0x3c, 0x3e, 0x7f, 0x85, 0x9b, 0x2028]);
@@ -177,7 +176,7 @@ async fn listings_in_url_encoding_are_well_formed_for_every_key() {
             }
         }
     }
-    // Without it, as AWS writes them, which most parsers refuse.
+    // Without the encoding, as AWS writes them, which most parsers refuse.
     let keys =
         f.client.get("/bkt?list-type=2&start-after=%EF%BF%BC&max-keys=3").await.elements("Key");
     assert_eq!(keys, ["\u{fffd}", "&#xfffe;", "&#xffff;"]);
@@ -255,7 +254,7 @@ async fn empty_parameters_of_listings_are_absent() {
     f.client.request("GET", "/?max-buckets=").expect(200).await;
 }
 
-/// Tools compare the checksum of a version with the one they know; and what is empty is as good as
+/// Tools compare the checksum of a version with the one they know; an empty delimiter counts as
 /// absent.
 #[tokio::test]
 async fn versions_carry_checksums_and_an_empty_delimiter_is_none() {

@@ -1,10 +1,10 @@
-//! The protocol's corners over real sockets and a real store; what ordinary clients do is tested by
-//! ordinary clients in `crates/cli/tests`. Each row of `docs/s3-compatibility.md` names one of
-//! these tests.
+//! Corner cases of the protocol over real sockets and a real store; ordinary clients test the
+//! ordinary cases in `crates/cli/tests`. Each row of `docs/s3-compatibility.md` names one of these
+//! tests.
 
 // Tests look at files and variables, not the library.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
-// `allow-unwrap-in-tests` knows functions marked as tests only, and this whole binary is one.
+// `allow-unwrap-in-tests` covers only functions marked as tests, and this whole binary is one.
 #![allow(clippy::unwrap_used)]
 
 mod admin;

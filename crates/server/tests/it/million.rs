@@ -1,9 +1,9 @@
-//! A bucket of a million objects, listed to its end through the endpoint: in bounded memory, and no
-//! page slower for standing far behind.
+//! Lists a bucket of a million objects to its end through the endpoint: in bounded memory, and with
+//! no page slower than the first ones.
 //!
-//! The objects are empty, which makes them quick to write: listing looks at records and never at
-//! bytes. They are put by the store's own API, each by itself and on disk when it is acknowledged,
-//! from so many threads that commits are shared.
+//! The objects are empty, which makes them quick to write: listing reads records and never bytes.
+//! The store's own API puts them, each individually and durably, from so many threads that commits
+//! are shared.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,8 +21,8 @@ const IN_EACH: usize = 1_000;
 const OBJECTS: usize = FOLDERS * IN_EACH;
 const WRITERS: usize = 256;
 
-/// How much the process may grow while it lists: the cache of the metadata (64 MiB), one page, and
-/// some room. All keys of the bucket with what is listed of each would be more than three times
+/// The maximum growth of the process while it lists: the cache of the metadata (64 MiB), one page,
+/// and some room. All keys of the bucket with their listed values would be more than three times
 /// that.
 const GROWTH_BYTES: u64 = 96 << 20;
 
@@ -30,7 +30,7 @@ fn key(number: usize) -> String {
     format!("folder-{:04}/object-{:04}", number / IN_EACH, number % IN_EACH)
 }
 
-/// Makes the bucket, with the store closed again.
+/// Creates the bucket, and closes the store.
 fn fill(store: &Store) {
     let bucket = "bkt".parse().unwrap();
     store.create_bucket(&bucket).unwrap();
@@ -48,15 +48,14 @@ fn fill(store: &Store) {
     });
 }
 
-/// What this process has in memory now.
+/// Returns the resident memory of this process.
 fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-/// Every page of a listing: the answers' parts are given to `see`; how long each page took is
-/// returned.
+/// Reads every page of a listing: passes the responses to `see`, and returns the time of each page.
 async fn list(client: &Client, query: &str, mut see: impl FnMut(&Response)) -> Vec<Duration> {
     let (mut token, mut times) = (String::new(), Vec::new());
     loop {
@@ -80,8 +79,8 @@ fn median(times: &[Duration]) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_million_objects_are_listed_in_bounded_memory_and_no_page_costs_more() {
-    // In memory where there is such a disk: four thousand commits wait for no platter, and nothing
-    // here is about durability.
+    // In memory where there is such a disk, to save four thousand syncs: this is not about
+    // durability.
     let memory = Path::new("/dev/shm");
     let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
     let options = options(&dir);
@@ -107,14 +106,14 @@ async fn a_million_objects_are_listed_in_bounded_memory_and_no_page_costs_more()
     .await;
     println!("{} pages in {:?}, {} MiB more", times.len(), begin.elapsed(), (most - before) >> 20);
     assert_eq!((count, times.len()), (OBJECTS, OBJECTS / 1000));
-    // Every page looks at what it lists: the last hundred take no longer than the first, but for
-    // the noise of a machine.
+    // A page costs as much as its own entries: the last hundred take no longer than the first,
+    // apart from noise.
     let (first, last) = (median(&times[..100]), median(&times[times.len() - 100..]));
     println!("a page among the first: {first:?}, among the last: {last:?}");
     assert!(last < first * 3, "{first:?} a page at first, {last:?} in the end");
 
-    // Rolled up, a page of folders is one step per folder, whatever is in them: a thousand times a
-    // thousand keys are passed by.
+    // Rolled up, a page of folders costs one step per folder, whatever its content: a thousand
+    // times a thousand keys are skipped.
     let mut folders = 0;
     let rolled = list(&client, "&delimiter=%2F&max-keys=100", |page| {
         folders += page.elements("Prefix").iter().filter(|prefix| !prefix.is_empty()).count();

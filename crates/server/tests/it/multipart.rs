@@ -1,4 +1,4 @@
-//! Multipart uploads, case by case as AWS answers them (long because it is the list of these cases).
+//! Multipart uploads, case by case as AWS responds (long because it is the list of these cases).
 
 use haul_parts::{Checksum, ChecksumAlgorithm, CompositeChecksum, ETag, Hasher};
 
@@ -29,7 +29,7 @@ impl Upload {
             .body(body)
     }
 
-    /// Complete with `(number, ETag, more XML)`.
+    /// Completes with `(number, ETag, more XML)`.
     pub(crate) fn complete(&self, parts: &[(i32, &str, &str)]) -> crate::client::Request {
         let mut list = String::from("<CompleteMultipartUpload>");
         for (number, etag, more) in parts {
@@ -95,7 +95,7 @@ async fn an_unknown_upload_is_no_upload() {
     let refused = unknown.part(1, "x").refused(404, "NoSuchUpload").await;
     assert_eq!(refused.element("UploadId").as_deref(), Some("unknown"));
     unknown.complete(&[(1, "x", "")]).refused(404, "NoSuchUpload").await;
-    // Also where the list is missing, which is another mistake only where there is an upload.
+    // Also if the list is missing, which is an error of its own only for an existing upload.
     let without_list = c.request("POST", "/bkt/k?uploadId=unknown");
     let refused = without_list.refused(404, "NoSuchUpload").await;
     assert_eq!(refused.element("UploadId").as_deref(), Some("unknown"));
@@ -104,7 +104,8 @@ async fn an_unknown_upload_is_no_upload() {
     // The id of another key.
     for (method, target) in [("PUT", "partNumber=1&"), ("POST", ""), ("GET", ""), ("DELETE", "")] {
         let target = format!("/bkt/other?{target}uploadId={}", upload.id);
-        let body = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>";
+        let body = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag>\
+            </Part></CompleteMultipartUpload>";
         c.request(method, &target).body(body).refused(404, "NoSuchUpload").await;
     }
     // The same key in another bucket.
@@ -196,9 +197,12 @@ async fn a_wrong_list_is_refused_and_leaves_the_upload() {
     complete("<CompleteMultipartUpload></CompleteMultipartUpload>")
         .refused(400, "MalformedXML")
         .await;
-    complete("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>")
-        .refused(400, "MalformedXML")
-        .await;
+    complete(
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part>\
+        </CompleteMultipartUpload>",
+    )
+    .refused(400, "MalformedXML")
+    .await;
     complete("nonsense").refused(400, "MalformedXML").await;
     // Fewer than uploaded, with a gap.
     let done = upload.complete(&[(1, e, ""), (3, e, "")]).expect(200).await;
@@ -248,8 +252,8 @@ async fn completing_again_answers_the_same_while_it_is_the_object() {
     let etag = upload.part(1, "x").expect(200).await.etag();
     let first = upload.complete(&[(1, &etag, "")]).expect(200).await.element("ETag");
     assert_eq!(upload.complete(&[(1, &etag, "")]).expect(200).await.element("ETag"), first);
-    // What makes it the same is the list, by numbers and ETags; all else was decided the first
-    // time.
+    // The list, by numbers and ETags, identifies a repeated Complete; everything else was decided
+    // the first time.
     let again =
         upload.complete(&[(1, etag.trim_matches('"'), "<ChecksumCRC32>AAAAAA==</ChecksumCRC32>")]);
     let again = again.header("x-amz-mp-object-size", "7").header("if-none-match", "*");
@@ -312,7 +316,7 @@ async fn conditions_are_decided_at_complete() {
     complete(&upload).header("if-none-match", "*").refused(412, "PreconditionFailed").await;
     complete(&upload).header("if-match", "\"0\"").refused(412, "PreconditionFailed").await;
 
-    // Created after the object was there, so nothing changed meanwhile.
+    // Created after the object, so nothing changed meanwhile.
     let upload = Upload::create(c, &[]).await;
     upload.part(1, "x").expect(200).await;
     complete(&upload).header("if-match", &there).expect(200).await;
@@ -534,7 +538,7 @@ async fn a_part_is_copied_whole_or_by_range() {
     assert!(body == [&data[..], &data[5..10]].concat());
 }
 
-/// GetObjectAttributes used to refuse what ListParts takes.
+/// GetObjectAttributes used to refuse markers that ListParts accepts.
 #[tokio::test]
 async fn part_markers_past_the_last_number_leave_nothing() {
     let f = Fixture::new().await;
@@ -562,8 +566,8 @@ async fn part_markers_past_the_last_number_leave_nothing() {
     assert_eq!(page.elements("PartNumber"), ["1"]);
 }
 
-/// GetObjectAttributes wrote the ETag in quotes, `-N` behind composite checksums, and the parts of
-/// every upload: a client that compares the ETag with the one it knows found another one.
+/// GetObjectAttributes wrote the ETag in quotes, `-N` after composite checksums, and the parts of
+/// every upload: a client that compares the ETag with its own found a difference.
 #[tokio::test]
 async fn attributes_have_a_bare_etag_and_parts_of_composites() {
     let f = Fixture::new().await;

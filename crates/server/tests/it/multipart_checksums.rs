@@ -1,5 +1,5 @@
-//! Checksums of uploads: at Create, at each part, and of the whole object at Complete, as AWS
-//! compares them.
+//! Checksums of uploads: at Create, at each part, and of the whole object at Complete, compared
+//! like AWS.
 
 use haul_parts::{ChecksumAlgorithm, CompositeChecksum};
 
@@ -39,8 +39,8 @@ async fn full_object_checksums_are_compared_at_complete() {
                  must use the same checksum mode."
             )
         );
-        // Without a type the value counts as one of the default type, and of another algorithm it
-        // is none.
+        // Without a type the value has the default type of its algorithm, and does not count for
+        // another algorithm.
         let untyped = complete().header(header, &value);
         if algorithm.default_type() != haul_parts::ChecksumType::FullObject {
             let refused = untyped.refused(400, "BadDigest").await;
@@ -60,7 +60,7 @@ async fn full_object_checksums_are_compared_at_complete() {
     }
 }
 
-/// Clients send back what they were answered: `value-N` used to be no base64 and was refused.
+/// Clients send back the checksum from a response: `value-N` used to be refused as invalid base64.
 #[tokio::test]
 async fn a_composite_checksum_at_complete_may_say_of_how_many_parts_it_is() {
     let f = Fixture::new().await;
@@ -101,7 +101,7 @@ async fn a_composite_checksum_at_complete_may_say_of_how_many_parts_it_is() {
         let done = complete(&format!("{value}-2")).expect(200).await;
         assert_eq!(done.element(&format!("Checksum{name}")), Some(format!("{value}-2")));
     }
-    // Of a whole object there is no such form, and a part has it in no case.
+    // There is no such form for a whole object, and never for a part.
     let created = [("x-amz-checksum-algorithm", "CRC32C"), ("x-amz-checksum-type", "FULL_OBJECT")];
     let upload = Upload::create(&f.client, &created).await;
     let value = sum(ChecksumAlgorithm::Crc32c, b"x").to_base64();
@@ -164,9 +164,9 @@ async fn checksum_rules_of_an_upload_are_kept() {
     upload.complete(&[(1, &etag, &with(&sha))]).expect(200).await;
 }
 
-/// Without an algorithm at Create the object has a CRC64NVME; what a part brought besides is
-/// verified, echoed, and no part of the list. With one, the parts of a list with checksums are
-/// numbered without a gap.
+/// Without an algorithm at Create the object has a CRC64NVME; another checksum of a part is
+/// verified, echoed, and not listed. With one, the parts in a list with checksums are numbered
+/// without a gap.
 #[tokio::test]
 async fn other_checksums_of_parts_are_echoed_and_checksums_allow_no_gaps() {
     let f = Fixture::new().await;
@@ -197,7 +197,7 @@ async fn other_checksums_of_parts_are_echoed_and_checksums_allow_no_gaps() {
     }
     let wrong = sum(ChecksumAlgorithm::Crc64Nvme, b"y").to_base64();
     complete().header("x-amz-checksum-crc64nvme", &wrong).refused(400, "BadDigest").await;
-    // Another algorithm's value is not compared.
+    // A value of another algorithm is not compared.
     let done = complete().header("x-amz-checksum-crc32c", "AAAAAA==").expect(200).await;
     let whole = sum(ChecksumAlgorithm::Crc64Nvme, b"x").to_base64();
     assert_eq!(done.element("ChecksumCRC64NVME"), Some(whole));

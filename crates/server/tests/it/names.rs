@@ -1,9 +1,9 @@
-//! What a query says instead of a part number or an upload id.
+//! Invalid part numbers and upload ids in a query.
 
 use crate::client::Auth;
 use crate::fixture::Fixture;
 
-/// Rust takes `+1` for a number, and S3 does not.
+/// Rust parses `+1` as a number, and S3 does not.
 #[tokio::test]
 async fn a_part_number_is_digits_and_nothing_else() {
     let f = Fixture::new().await;
@@ -40,7 +40,8 @@ async fn an_empty_upload_id_is_that_of_no_upload() {
     let f = Fixture::new().await;
     let etag = f.client.put("/bkt/k", "kept").await.etag();
     let list = format!(
-        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>\
+            </CompleteMultipartUpload>"
     );
     for (method, target, body) in [
         ("DELETE", "/bkt/k?uploadId=", ""),

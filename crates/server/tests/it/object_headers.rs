@@ -1,5 +1,5 @@
-//! Headers of an object that are not ASCII, and others that `s3s` does not read: kept byte for
-//! byte, as on AWS.
+//! Non-ASCII headers of an object, and others that `s3s` does not read: kept byte for byte, as on
+//! AWS.
 
 use crate::client::{Auth, Client, Request, Response, UNSIGNED};
 use crate::fixture::Fixture;
@@ -38,7 +38,8 @@ async fn parts(c: &Client, key: &str, create: Request) {
         .expect(200)
         .await;
     let list = format!(
-        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part>\
+            </CompleteMultipartUpload>",
         part.etag()
     );
     c.request("POST", &format!("/bkt/{key}?uploadId={id}")).body(list).expect(200).await;
@@ -66,8 +67,8 @@ async fn headers_in_utf8_come_back_byte_for_byte() {
     }
 }
 
-/// What else is said of such a request counts as ever: its signature, its payload, its conditions,
-/// who sends it.
+/// Everything else about such a request is checked as usual: signature, payload, conditions,
+/// sender.
 #[tokio::test]
 async fn requests_with_headers_in_utf8_are_checked_like_others() {
     let f = Fixture::new().await;
@@ -118,13 +119,13 @@ async fn user_metadata_in_utf8_comes_back_as_rfc_2047() {
     }
     let words: Vec<&str> = head.header("x-amz-meta-long").unwrap().split(' ').collect();
     assert!(words.len() > 1 && words.iter().all(|word| word.len() <= 75), "{words:?}");
-    // A copy keeps what was sent, and not what is shown.
+    // A copy keeps the value as sent, not as returned.
     c.request("PUT", "/bkt/copy").header("x-amz-copy-source", "/bkt/k").expect(200).await;
     let copied = c.request("HEAD", "/bkt/copy").expect(200).await;
     assert_eq!(copied.header("x-amz-meta-nonascii"), head.header("x-amz-meta-nonascii"));
 }
 
-/// A name that comes twice has both values, as the signature has them.
+/// A repeated name has both values, as in the signature.
 #[tokio::test]
 async fn metadata_that_comes_twice_is_joined() {
     let f = Fixture::new().await;
@@ -134,8 +135,7 @@ async fn metadata_that_comes_twice_is_joined() {
     assert_eq!(f.client.get("/bkt/k").await.header("x-amz-meta-a"), Some("1,2"));
 }
 
-/// AWS passes over a Range that it does not understand, or that asks for several ranges; it was
-/// answered 400.
+/// AWS ignores an invalid Range, or one with several ranges; this server responded 400.
 #[tokio::test]
 async fn a_range_that_is_none_is_passed_over() {
     let f = Fixture::with(|options| {

@@ -1,4 +1,4 @@
-//! Objects of one request: writing, reading back, ranges, conditions, copies, keys, deletions.
+//! Objects of one request: writing, reading, ranges, conditions, copies, keys, deletions.
 
 use haul_parts::{Checksum, ChecksumAlgorithm, Hasher};
 
@@ -53,7 +53,10 @@ async fn an_object_comes_back_with_what_was_said_about_it() {
     assert_eq!(head.header("x-amz-checksum-type"), Some("FULL_OBJECT"));
     let changed = f
         .client
-        .get("/bkt/dir/an%20object%2Bplus?response-content-type=x%2Fy&response-cache-control=max-age%3D1")
+        .get(
+            "/bkt/dir/an%20object%2Bplus?response-content-type=x%2Fy&\
+            response-cache-control=max-age%3D1",
+        )
         .await;
     assert_eq!(changed.header("content-type"), Some("x/y"));
     assert_eq!(changed.header("cache-control"), Some("max-age=1"));
@@ -139,7 +142,7 @@ async fn reads_obey_their_conditions() {
         (&[("if-none-match", "*")], 304),
         (&[("if-modified-since", past)], 200),
         (&[("if-modified-since", &modified)], 304),
-        // A date that has not come yet is none.
+        // A date in the future is ignored.
         (&[("if-modified-since", future)], 200),
         (&[("if-unmodified-since", past)], 412),
         (&[("if-unmodified-since", future)], 200),
@@ -162,7 +165,7 @@ async fn reads_obey_their_conditions() {
     }
 }
 
-/// Whoever has a beginning of the old object got the rest of the new one, and put them together.
+/// A client with the beginning of the old object got the rest of the new one, and joined them.
 #[tokio::test]
 async fn the_rest_of_another_object_is_not_sent() {
     let f = Fixture::new().await;
@@ -188,11 +191,11 @@ async fn the_rest_of_another_object_is_not_sent() {
         let expected = if still { (206, "bytes") } else { (200, "new bytes") };
         assert_eq!((answer.status, &*answer.text()), expected, "{validator}");
         assert_eq!(answer.header("content-range").is_some(), still, "{validator}");
-        // Inside the old one, outside the new one.
+        // Inside the old one, outside of the new one.
         let answer = ask("bytes=10-").send().await;
         assert_eq!(answer.status, if still { 416 } else { 200 }, "{validator}: {}", answer.text());
     }
-    // Without a range there is nothing to decide.
+    // Without a range the header has no effect.
     let whole = f.client.request("GET", "/bkt/k").header("if-range", &etag).expect(200).await;
     assert_eq!(whole.text(), "new bytes");
     f.client
@@ -271,7 +274,7 @@ async fn what_cannot_be_promised_is_refused() {
         assert_eq!(refused.element("StorageClassRequested").as_deref(), Some(class));
     }
     put("x-amz-storage-class", "GLACIER_IR").expect(200).await;
-    // Nothing is archived: what has such a class is read like the rest.
+    // Nothing is archived: objects of such a class are read like the others.
     put("x-amz-storage-class", "DEEP_ARCHIVE").expect(200).await;
     f.client.request("GET", "/bkt/k").expect(200).await;
     for (sub_resource, document) in [
@@ -286,7 +289,8 @@ async fn what_cannot_be_promised_is_refused() {
             f.client.request("PUT", &target).body(document).refused(status, code).await;
         }
     }
-    let lock = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>";
+    let lock = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>\
+        </ObjectLockConfiguration>";
     f.client.request("PUT", "/bkt?object-lock").body(lock).refused(409, "InvalidBucketState").await;
     put("x-amz-meta-big", &"x".repeat(2100)).refused(400, "MetadataTooLarge").await;
     put("x-amz-tagging", "a=1&a=2").refused(400, "InvalidArgument").await;
@@ -295,8 +299,8 @@ async fn what_cannot_be_promised_is_refused() {
         .await;
 }
 
-/// Only lists that begin with `public-` used to be looked at: whoever granted something was told
-/// that it was so.
+/// Only lists that begin with `public-` used to be checked: other grants were accepted and had no
+/// effect.
 #[tokio::test]
 async fn access_control_lists_that_give_something_away_are_refused() {
     let f = Fixture::new().await;
@@ -308,7 +312,7 @@ async fn access_control_lists_that_give_something_away_are_refused() {
         ("x-amz-acl", "public-read", "AccessControlListNotSupported"),
         ("x-amz-acl", "authenticated-read", "AccessControlListNotSupported"),
         ("x-amz-grant-read", everybody, "AccessControlListNotSupported"),
-        ("x-amz-grant-full-control", "id=somebody", "AccessControlListNotSupported"),
+        ("x-amz-grant-full-control", "id=another", "AccessControlListNotSupported"),
         ("x-amz-acl", "bogus", "InvalidArgument"),
     ] {
         c.request("PUT", "/bkt/k").header(name, value).body("x").refused(400, code).await;
@@ -435,8 +439,8 @@ async fn a_copy_is_the_same_bytes() {
     assert!(c.get("/bkt/copy").await.body == data);
 }
 
-/// A copy onto itself has to say something of the object, but nothing new: a client that writes the
-/// class of every object again was refused where the object had it already.
+/// A copy onto itself must name an attribute, but not a new value: a client that sets the class of
+/// every object again was refused where the object had it already.
 #[tokio::test]
 async fn a_copy_onto_itself_may_say_what_is_so_already() {
     let f = Fixture::new().await;
@@ -455,7 +459,7 @@ async fn a_copy_onto_itself_may_say_what_is_so_already() {
         let head = c.request("HEAD", "/bkt/k").expect(200).await;
         assert_eq!((head.header(name), head.header("x-amz-meta-a")), (Some(value), Some("1")));
         copy().refused(400, "InvalidRequest").await;
-        // Neither goes along with a copy that does not name it.
+        // Neither is copied by a copy that does not name it.
         c.request("PUT", "/bkt/other").header("x-amz-copy-source", "/bkt/k").expect(200).await;
         assert_eq!(c.request("HEAD", "/bkt/other").expect(200).await.header(name), None);
     }
@@ -466,8 +470,8 @@ async fn a_copy_onto_itself_may_say_what_is_so_already() {
         .await;
 }
 
-/// A copy used to be pinned to the version that was looked at first: with a writer beside it one
-/// CopyObject of six failed with a condition that nobody had sent.
+/// A copy used to be pinned to the version that was first looked up: with a concurrent writer one
+/// CopyObject of six failed with a condition that the client had not sent.
 #[tokio::test]
 async fn a_source_that_is_overwritten_meanwhile_is_copied_in_one_of_its_versions() {
     let f = Fixture::new().await;
@@ -503,7 +507,7 @@ async fn a_source_that_is_overwritten_meanwhile_is_copied_in_one_of_its_versions
         let part = c.request("PUT", &format!("/bkt/parts?partNumber=1&uploadId={upload}"));
         let part = part.header("x-amz-copy-source", "/bkt/source");
         part.header("x-amz-copy-source-range", "bytes=100-29999").expect(200).await;
-        // A condition that somebody did send counts on every version.
+        // A condition that the client did send applies to every version.
         let never = c.request("PUT", "/bkt/copy").header("x-amz-copy-source", "/bkt/source");
         never
             .header("x-amz-copy-source-if-match", "\"0\"")
@@ -516,8 +520,8 @@ async fn a_source_that_is_overwritten_meanwhile_is_copied_in_one_of_its_versions
 }
 
 /// AWS computes the ETag of a copy from its bytes; here no byte is read, so the copy has the ETag
-/// and the checksum that its source came with. Clients that compare an ETag of that form with an
-/// MD5 would err with the source too.
+/// and the checksum of its source. Clients that compare an ETag of that form with an MD5 would fail
+/// on the source too.
 #[tokio::test]
 async fn a_copy_of_an_object_in_parts_keeps_its_etag_and_checksum() {
     let f = Fixture::new().await;
@@ -537,7 +541,8 @@ async fn a_copy_of_an_object_in_parts_keeps_its_etag_and_checksum() {
             .await;
         let etag = part.etag();
         list += &format!(
-            "<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag><ChecksumSHA256>{sha256}</ChecksumSHA256></Part>"
+            "<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag><ChecksumSHA256>\
+                {sha256}</ChecksumSHA256></Part>"
         );
     }
     let list = format!("<CompleteMultipartUpload>{list}</CompleteMultipartUpload>");
@@ -556,7 +561,7 @@ async fn a_copy_of_an_object_in_parts_keeps_its_etag_and_checksum() {
         assert_eq!(copy.header(name), source.header(name), "{name}");
     }
     assert!(c.get("/bkt/copy").await.body == data);
-    // The parts can be read one by one from the copy too.
+    // The parts can be read individually from the copy too.
     assert!(c.get("/bkt/copy?partNumber=2").await.body == data[5 * 1024 * 1024..]);
 }
 

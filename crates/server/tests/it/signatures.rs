@@ -1,5 +1,4 @@
-//! What a signature in a URL covers, in both versions; and what the answer says when it does not
-//! match.
+//! What a signature in a URL covers, in both versions; and the response if it does not match.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +9,7 @@ use crate::client::{Auth, Client, Response, hmac};
 use crate::fixture::Fixture;
 use haul_server::Secret;
 
-/// A URL signed with version 2, written out from the S3 Developer Guide.
+/// A URL signed with version 2, written from the S3 Developer Guide.
 struct OldUrl<'a> {
     method: &'a str,
     path: &'a str,
@@ -46,7 +45,7 @@ fn old(method: &str, path: &str, c: &Client) -> String {
     OldUrl { method, path, content_type: "", amz: &[] }.sign(c)
 }
 
-/// HMAC-SHA1, as RFC 2104 has it.
+/// Computes HMAC-SHA1 (RFC 2104).
 fn hmac_sha1(key: &[u8], message: &[u8]) -> Vec<u8> {
     let mut block = [0_u8; 64];
     block[..key.len()].copy_from_slice(key);
@@ -55,7 +54,7 @@ fn hmac_sha1(key: &[u8], message: &[u8]) -> Vec<u8> {
     Sha1::new().chain_update(padded(0x5c)).chain_update(inner).finalize().to_vec()
 }
 
-/// Sends a URL as it is, with no header but these.
+/// Sends a URL unchanged, with no header but these.
 async fn send(f: &Fixture, method: &str, url: &str, headers: &str, body: &str) -> Response {
     let length = body.len();
     let head = format!(
@@ -76,9 +75,9 @@ fn assert_refused(answer: &Response, status: u16, code: &str) {
 
 const TAGS: &str = "<Tagging><TagSet><Tag><Key>a</Key><Value>new</Value></Tag></TagSet></Tagging>";
 
-/// `s3s` left out of the signed text what was given twice, and routed by it: with
-/// `&tagging&tagging` behind it, a presigned GET read the tags and a presigned PUT replaced them.
-/// Other sub-resources version 2 does not cover at all.
+/// `s3s` left repeated parameters out of the signed text, and routed by them: with
+/// `&tagging&tagging` appended, a presigned GET read the tags and a presigned PUT replaced them.
+/// Version 2 does not cover other sub-resources at all.
 #[tokio::test]
 async fn a_version_two_url_stays_the_operation_it_was_signed_for() {
     let f = Fixture::new().await;
@@ -127,8 +126,8 @@ async fn a_version_two_url_stays_the_operation_it_was_signed_for() {
     assert_eq!(f.client.get("/bkt/k?tagging").await.element("Value").as_deref(), Some("old"));
 }
 
-/// Version 4 covers the whole query, but what verifies and what decides could still read another of
-/// two each.
+/// Version 4 covers the whole query, but verifying and deciding code could still read another one
+/// of two.
 #[tokio::test]
 async fn a_parameter_that_is_given_twice_is_refused_however_it_is_signed() {
     let f = Fixture::new().await;
@@ -152,7 +151,7 @@ async fn a_parameter_that_is_given_twice_is_refused_however_it_is_signed() {
     assert_eq!(f.client.get("/bkt/k").await.text(), "kept");
 }
 
-/// boto3 puts Metadata and ContentType into the query of the URLs that it signs with version 2, its
+/// boto3 puts Metadata and ContentType into the query of URLs that it signs with version 2, its
 /// default in the older regions. They were in no header and so not in the signed text, and the URL
 /// was refused.
 #[tokio::test]
@@ -183,7 +182,7 @@ async fn metadata_in_a_version_two_url_is_signed_and_kept() {
     assert_refused(&framed, 501, "NotImplemented");
     f.client.request("HEAD", "/bkt/k").expect(404).await;
 
-    // The hash of the body is a header of the family like any other, and signed; it holds for the
+    // The hash of the body is a signed header of the family like any other; it is compared with the
     // bytes too.
     let other = hex::encode(Sha256::digest(b"other"));
     let amz_and_hash = [("x-amz-content-sha256", &*other), amz[0], amz[1]];
@@ -208,7 +207,7 @@ async fn metadata_in_a_version_two_url_is_signed_and_kept() {
     assert_eq!(send(&f, "PUT", &url, "content-type: text/plain\r\n", "sent").await.status, 200);
 }
 
-/// The scopes of a key pair hold for its old URLs too.
+/// The scopes of a key pair also apply to its version 2 URLs.
 #[tokio::test]
 async fn a_version_two_url_can_do_what_its_key_can() {
     let f = Fixture::with(|options| {
@@ -243,7 +242,7 @@ async fn a_version_two_url_can_do_what_its_key_can() {
     );
 }
 
-/// `41 57 53` as text.
+/// Converts `41 57 53` to text.
 fn text_of(bytes: &str) -> String {
     let bytes = bytes.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
     String::from_utf8(bytes).unwrap()
@@ -281,7 +280,7 @@ async fn a_mismatch_shows_what_was_computed_and_no_secret() {
         assert_eq!(text_of(&refused.element("StringToSignBytes").unwrap()), to_sign);
         assert_eq!(text_of(&refused.element("CanonicalRequestBytes").unwrap()), canonical);
         assert!(!refused.text().contains(f.client.credentials.secret_access_key.expose()));
-        // It is the very text that the client signed, but for the blanks, which it counts
+        // Exactly the text that the client signed, except for the blanks, which it counts
         // otherwise.
         let request = forger.request("GET", "/bkt/a%20b?x=").sign();
         let refused = f.client.raw(request.head.as_bytes()).await;
@@ -296,8 +295,8 @@ async fn a_mismatch_shows_what_was_computed_and_no_secret() {
     assert_eq!(refused.element("CanonicalRequest"), None);
 }
 
-/// A presigned PUT overwrote what its signer had said must not be there: the condition was in the
-/// query and was not read.
+/// A presigned PUT overwrote an object although its signer had forbidden that: the condition in the
+/// query was not read.
 #[tokio::test]
 async fn a_condition_in_a_presigned_url_holds() {
     let f = Fixture::new().await;
@@ -315,7 +314,8 @@ async fn a_condition_in_a_presigned_url_holds() {
     let id = f.client.post("/bkt/k?uploads", "").await.element("UploadId").unwrap();
     let part = f.client.put(&format!("/bkt/k?partNumber=1&uploadId={id}"), "part").await.etag();
     let list = format!(
-        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{part}</ETag></Part></CompleteMultipartUpload>"
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{part}</ETag></Part>\
+            </CompleteMultipartUpload>"
     );
     let complete = |query: &str| {
         let request = f.client.request("POST", &format!("/bkt/k?uploadId={id}{query}"));
@@ -327,8 +327,8 @@ async fn a_condition_in_a_presigned_url_holds() {
     complete("").expect(200).await;
 }
 
-/// The SDK for JavaScript presigns with the checksum of a body that it does not have yet. This is
-/// how browsers upload.
+/// The SDK for JavaScript presigns with the checksum of a body that it does not have yet. Browsers
+/// upload like this.
 #[tokio::test]
 async fn a_checksum_in_a_presigned_url_is_signed_and_ignored() {
     let f = Fixture::new().await;
@@ -348,7 +348,7 @@ async fn a_checksum_in_a_presigned_url_is_signed_and_ignored() {
             403,
             "SignatureDoesNotMatch",
         );
-        // A header is no parameter: that one is a promise about this body.
+        // A header, unlike a parameter, is a promise about this body.
         let put =
             f.client.request("PUT", &target).auth(Auth::Presigned { expires: 60 }).body("bytes");
         put.header("x-amz-checksum-crc32", "AAAAAA==").refused(400, "BadDigest").await;
@@ -356,7 +356,7 @@ async fn a_checksum_in_a_presigned_url_is_signed_and_ignored() {
     assert_eq!(f.client.get("/bkt/k").await.text(), "bytes");
 }
 
-/// At AWS a plus sign in a path is a blank; clients write `%2B` for the sign itself, and have to.
+/// On AWS a plus sign in a path is a blank; clients have to write `%2B` for the sign itself.
 #[tokio::test]
 async fn a_plus_in_a_path_and_a_copy_source_is_a_blank() {
     let f =
@@ -381,7 +381,7 @@ async fn a_plus_in_a_path_and_a_copy_source_is_a_blank() {
     assert_eq!(f.client.get("/bkt?list-type=2&prefix=c%20").await.elements("Key"), ["c d"]);
 }
 
-/// Which scope a key has is decided on the key that is meant.
+/// The scope of a key pair is checked with the decoded key.
 #[tokio::test]
 async fn a_plus_in_a_path_does_not_leave_a_scope() {
     let f = Fixture::with(|options| {

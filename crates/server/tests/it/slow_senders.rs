@@ -1,4 +1,4 @@
-//! Senders that wait hold up nobody: of each kind 80 of them, beside one that does not wait.
+//! Senders that wait delay no others: of each kind 80 of them, beside one that does not wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -15,15 +15,15 @@ use crate::integrity::signed_chunks;
 
 const SENDERS: usize = 80;
 const PUT_BYTES: usize = 8 << 20;
-/// Generous: it stands for "at once" on a machine that has other things to do.
+/// A generous limit for "at once" on a machine that is busy.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
-/// With an address for its metrics.
+/// Starts a server with an address for its metrics.
 async fn fixture() -> Fixture {
     Fixture::with(|options| options.admin_listen = Some("127.0.0.1:0".parse().unwrap())).await
 }
 
-/// A count of `/metrics`.
+/// Reads a counter of `/metrics`.
 async fn metric(f: &Fixture, name: &str) -> usize {
     let admin = Client { address: f.server.admin_address().unwrap(), ..f.client.clone() };
     let metrics = admin.request("GET", "/metrics").auth(Auth::None).expect(200).await.text();
@@ -31,10 +31,10 @@ async fn metric(f: &Fixture, name: &str) -> usize {
     line.trim().parse().unwrap()
 }
 
-/// Senders of bodies that do not come to their end.
+/// Senders whose bodies never end.
 struct Senders {
     tasks: JoinSet<()>,
-    /// Whose connection the server ended.
+    /// The number of connections that the server ended.
     ended: Arc<AtomicUsize>,
 }
 
@@ -46,7 +46,7 @@ struct Rhythm {
 }
 
 impl Senders {
-    /// Starts them, and waits until the server has got so many bytes of their bodies.
+    /// Starts the senders, and waits until the server has received the given bytes of their bodies.
     async fn start(
         f: &Fixture,
         request: impl Fn(usize) -> Request,
@@ -95,7 +95,7 @@ impl Senders {
     }
 }
 
-/// Takes a fast request twice: alone, and beside slow senders.
+/// Runs a fast request twice: alone, and beside slow senders.
 async fn assert_held_up_by_nobody<F: Future<Output = ()>>(
     fast: impl Fn() -> F,
     senders: impl Future<Output = Senders>,
@@ -122,7 +122,7 @@ async fn fast_put(f: &Fixture) {
     f.client.request("PUT", "/bkt/fast").body(bytes(PUT_BYTES)).expect(200).await;
 }
 
-/// A permit for a block was taken before its bytes came: 64 PUTs of 40 B/s held up all others for
+/// A permit for a block was taken before its bytes came: 64 PUTs of 40 B/s delayed all others for
 /// as long as they liked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_is_not_held_up_by_80_of_40_bytes_per_second() {
@@ -142,7 +142,7 @@ async fn an_upload_is_not_held_up_by_80_of_100_kilobytes_per_second() {
     assert_eq!(senders.ended(), 0, "honest uploads were cut off");
 }
 
-/// Senders that were quick and then stopped hold what they have sent at most.
+/// Senders that were fast and then stopped hold at most what they have sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_is_not_held_up_by_80_that_stopped_in_a_block() {
     let f = fixture().await;
@@ -151,14 +151,14 @@ async fn an_upload_is_not_held_up_by_80_that_stopped_in_a_block() {
     assert_held_up_by_nobody(|| fast_put(&f), senders).await;
 }
 
-/// Whoever is given a presigned URL could open it 64 times without a body, and nobody else's upload
-/// came in.
+/// The holder of a presigned URL could open it 64 times without a body, and no other upload got
+/// through.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_is_not_held_up_by_a_presigned_url_opened_80_times() {
     let f = fixture().await;
     let presigned = |number: usize| {
         let opened = put(&f, 0).auth(Auth::Presigned { expires: 600 });
-        // Half of them wait for a 100, which they get, and send nothing all the same.
+        // Half of them wait for a 100, which they get, and still send nothing.
         if number.is_multiple_of(2) {
             opened.unsigned_header("expect", "100-continue")
         } else {
@@ -170,8 +170,8 @@ async fn an_upload_is_not_held_up_by_a_presigned_url_opened_80_times() {
     assert_held_up_by_nobody(|| fast_put(&f), senders).await;
 }
 
-/// Room for a signed chunk was taken before it came: 48 senders took all of it. Later they made
-/// way, but one at a time, which took up to 13 s.
+/// Room for a signed chunk was taken before it came: 48 senders took all of it. Later they were
+/// displaced, but one at a time, which took up to 13 s.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signed_chunks_are_not_held_up_by_80_that_hold_theirs_back() {
     let f = fixture().await;
@@ -184,7 +184,7 @@ async fn signed_chunks_are_not_held_up_by_80_that_hold_theirs_back() {
             .payload("STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
             .header("x-amz-decoded-content-length", &PUT_BYTES.to_string())
     };
-    // All but the end of a chunk: 40 MB together, which is more than is held.
+    // All but the end of a chunk: 40 MB together, more than the server holds.
     let mut at_once = format!("7d000;chunk-signature={}\r\n", "0".repeat(64)).into_bytes();
     at_once.resize(at_once.len() + 500_000, b'x');
     let rhythm = Rhythm { at_once: Arc::new(at_once), every_100_ms: 0 };
@@ -207,7 +207,7 @@ async fn a_document_is_not_held_up_by_80_that_hold_theirs_back() {
     let senders = Senders::start(&f, request, rhythm, 20_000_000);
     let senders = assert_held_up_by_nobody(fast, senders).await;
     assert!(senders.ended() > 0, "none made way");
-    // A small one needs no room at all.
+    // A small document needs no room at all.
     let small = format!("<Delete>{object}</Delete>");
     f.client.request("POST", "/bkt?delete").body(small).expect(200).await;
 }

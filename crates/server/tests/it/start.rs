@@ -1,4 +1,4 @@
-//! Starting, stopping, and finding a server that runs.
+//! Starting, stopping, and finding a running server.
 
 use haul_server::{running_endpoint, start};
 
@@ -43,7 +43,7 @@ async fn a_folder_has_one_server_and_says_where() {
     let left = std::fs::read(folder.join("endpoint.json")).unwrap();
     f.server.stop().await;
     assert!(running_endpoint(&folder).unwrap().is_none());
-    // What a killed server would have left is not believed.
+    // The file that a killed server would have left is recognised as stale.
     std::fs::write(folder.join("endpoint.json"), left).unwrap();
     assert!(running_endpoint(&folder).unwrap().is_none());
 }

@@ -1,4 +1,4 @@
-//! Tags of objects: with the write, after it, and what they may be.
+//! Tags of objects: with the write, after it, and their rules.
 
 use crate::fixture::Fixture;
 
@@ -16,7 +16,7 @@ async fn tags_are_given_with_the_write_or_after_it() {
         let shown = c.request("GET", &format!("/bkt/{key}?tagging")).expect(200).await;
         shown.elements("Key").into_iter().zip(shown.elements("Value")).collect::<Vec<_>>()
     };
-    // With Create: shown by the object that Complete makes.
+    // With Create: returned by the object that Complete creates.
     let created = c.request("POST", "/bkt/parts?uploads").header("x-amz-tagging", "team=a%20b&x=");
     let id = created.expect(200).await.element("UploadId").unwrap();
     let part = c
@@ -25,7 +25,8 @@ async fn tags_are_given_with_the_write_or_after_it() {
         .expect(200)
         .await;
     let list = format!(
-        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part>\
+            </CompleteMultipartUpload>",
         part.etag()
     );
     c.request("POST", &format!("/bkt/parts?uploadId={id}")).body(list).expect(200).await;
@@ -65,8 +66,8 @@ async fn tags_are_given_with_the_write_or_after_it() {
     }
 }
 
-/// `<Tagging/>` takes all tags away, as an empty set does. Forbidden characters and AWS's own
-/// prefix used to be kept.
+/// `<Tagging/>` removes all tags, like an empty set. Forbidden characters and AWS's own prefix used
+/// to be accepted.
 #[tokio::test]
 async fn tags_are_held_to_the_rules_of_aws() {
     let f = Fixture::new().await;

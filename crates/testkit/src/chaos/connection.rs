@@ -1,5 +1,5 @@
-//! One connection of a client: request after request, each with one on the other side, until
-//! someone closes or a fault says so.
+//! One client connection: request after request, each with its counterpart on the other side, until
+//! a peer closes or a fault ends it.
 
 use std::io::{ErrorKind, Result};
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ struct Side {
 
 impl Side {
     fn new(stream: TcpStream) -> Self {
-        // Without it, small messages wait for each other; failing to set it costs time only.
+        // Without it, small messages wait for each other; a failure only costs time.
         let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
         Self { reader: BufReader::with_capacity(BUFFER_BYTES, reader), writer }
@@ -39,8 +39,7 @@ enum Next {
     Close,
 }
 
-/// Serves one client until it is over. Errors are what the client sees as a closed connection;
-/// there is no one to tell.
+/// Serves one client until it is done. Errors appear to the client as a closed connection.
 pub(super) async fn serve(
     client: TcpStream,
     upstream: SocketAddr,
@@ -66,7 +65,7 @@ impl Link {
     async fn exchange(&mut self) -> Result<Next> {
         let request = tokio::select! {
             head = Head::read(&mut self.client.reader) => head?,
-            // Between requests the store has nothing to say: it is closing.
+            // Between requests, data from the store can only mean that it is closing.
             _ = self.store.reader.fill_buf() => None,
         };
         let Some(request) = request else { return Ok(Next::Close) };
@@ -116,7 +115,7 @@ impl Link {
         }
     }
 
-    /// Reads the body; of a client that waits for 100 Continue there is none: it gets the answer
+    /// Reads the body. A client that waits for 100 Continue sends none and gets the response
     /// instead.
     async fn take_in(&mut self, request: &Head, index: usize) -> Result<()> {
         if waits(request) {
@@ -130,7 +129,7 @@ impl Link {
             .map(drop)
     }
 
-    /// Answers without the store.
+    /// Responds without the store.
     async fn answer(
         &mut self,
         request: &Head,
@@ -173,14 +172,14 @@ impl Link {
         let head = Head::read(&mut store.reader).await?.ok_or(ErrorKind::UnexpectedEof)?;
         let framing = head.answer_framing(&request.first[0]);
         copy_body(&mut store.reader, &mut sink(), framing, Damage::default(), |_| {}).await?;
-        // On a connection of its own: a store may have closed the first one.
+        // On a separate connection: a store may have closed the first one.
         *store = Side::new(TcpStream::connect(self.upstream).await?);
         store.writer.write_all(&bytes).await?;
         relay(&mut store.reader, &mut client.writer, record, index, request, None).await
     }
 
-    /// Sends the request on and the answer back, both at the same time: a store may answer before
-    /// the body is over.
+    /// Forwards the request and the response at the same time: a store may respond before the body
+    /// has ended.
     async fn forward(
         &mut self,
         request: &Head,
@@ -201,13 +200,13 @@ impl Link {
                 (Ok(End::Whole), _) => relay.await,
                 (Ok(End::Stopped), Some(Fault::Stall { .. })) => std::future::pending().await,
                 (Ok(End::Stopped), _) => Ok(Next::Close),
-                // The store closed its side; it may have answered before that.
+                // The store closed its side; it may have responded before that.
                 (Err(error), _) if error.kind() != ErrorKind::UnexpectedEof => {
                     relay.await.map(|_| Next::Close)
                 }
                 (Err(error), _) => Err(error),
             },
-            // Answered early: what is left of the body would be taken for the next request.
+            // Answered early: the next request would begin with the rest of the body.
             relayed = &mut relay => relayed.map(|_| Next::Close),
         }
     }
@@ -229,7 +228,7 @@ async fn relay(
         let head = Head::read(store).await?.ok_or(ErrorKind::UnexpectedEof)?;
         let framing = head.answer_framing(&request.first[0]);
         if matches!(fault, Some(Fault::DropAnswer)) && !head.is_interim() {
-            // Taken in to its end, so that the store has done all it was asked for.
+            // Read to its end, so that the store has completed the request.
             copy_body(store, &mut sink(), framing, Damage::default(), |_| {}).await?;
             return Ok(Next::Close);
         }
@@ -259,8 +258,8 @@ async fn relay(
     }
 }
 
-/// An answer that keeps the connection alive before it says anything. The XML declaration comes
-/// first: behind blanks it would not be well-formed.
+/// Builds a response that keeps the connection alive before it says anything. The XML declaration
+/// comes first, because after blanks it would not be well-formed.
 async fn blanks_then(
     client: &mut OwnedWriteHalf,
     body: &[u8],

@@ -1,4 +1,4 @@
-//! Moving one body from one side to the other, counted, and damaged on the way if so told.
+//! Moves one body from one side to the other, counts it, and damages it as configured.
 
 use std::io::{ErrorKind, Result};
 
@@ -6,25 +6,25 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::wire::Framing;
 
-/// What happens to a body on its way.
+/// The damage to a body on its way.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Damage {
-    /// Stop after so many bytes.
+    /// Stop after this many bytes.
     pub(super) stop_after: Option<u64>,
     /// Flip the lowest bit of this byte.
     pub(super) flip_bit_of: Option<u64>,
 }
 
-/// How a body came to its end.
+/// How the transfer of a body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// All of it was moved.
+    /// The whole body was moved.
     Whole,
     /// [`Damage::stop_after`] was reached.
     Stopped,
 }
 
-/// Moves a body; tells `count` of each run of its bytes.
+/// Moves a body, and calls `count` for each run of its bytes.
 pub(super) async fn copy_body(
     from: &mut (impl AsyncBufRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
@@ -59,7 +59,7 @@ impl<Count: FnMut(u64)> Copy<'_, Count> {
         loop {
             let allowed =
                 self.damage.stop_after.map_or(u64::MAX, |stop| stop.saturating_sub(self.moved));
-            // First of all: a body may be empty, or end where the stop is.
+            // Before reading: a body may be empty, or end at the stop.
             if allowed == 0 {
                 return Ok(End::Stopped);
             }

@@ -1,6 +1,6 @@
-//! Which S3 operation a request is, told by its method, path and query alone.
+//! Determines the S3 operation of a request from its method, path and query alone.
 
-/// The operations that tests speak of.
+/// The operations that tests name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are those of the S3 API")]
 pub enum Kind {
@@ -16,12 +16,12 @@ pub enum Kind {
     GetObject,
     HeadObject,
     DeleteObject,
-    /// Anything else about a bucket, or about buckets.
+    /// Any other operation on a bucket, or on buckets.
     Other,
 }
 
 impl Kind {
-    /// `has_copy_source`: whether there is an `x-amz-copy-source` header.
+    /// Determines the operation; `copy_source` is the `x-amz-copy-source` header.
     pub(super) fn of(method: &str, target: &str, copy_source: Option<&str>) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
@@ -44,7 +44,7 @@ impl Kind {
         }
     }
 
-    /// Whether it can change what the store holds.
+    /// Returns whether the operation can change the content of the store.
     #[must_use]
     pub fn changes_the_store(self) -> bool {
         !matches!(
@@ -58,7 +58,7 @@ impl Kind {
     }
 }
 
-/// The `partNumber` of a target, if it has one.
+/// Returns the `partNumber` of a target, if it has one.
 pub(super) fn part_number(target: &str) -> Option<u32> {
     let (_, query) = target.split_once('?')?;
     query.split('&').find_map(|pair| pair.strip_prefix("partNumber="))?.parse().ok()

@@ -1,10 +1,8 @@
-//! A proxy in front of a real endpoint that makes bad weather on command, and remembers what
-//! passed.
+//! A proxy in front of a real endpoint that injects faults on command, and records the traffic.
 //!
-//! It forwards HTTP/1.1 byte for byte, apart from the faults it is told to make: the client signs
-//! the `Host` header of the proxy, and a store that checks the signature against the header as
-//! received is satisfied. It understands just enough of S3 to tell one kind of request from another
-//! ([`Kind`]).
+//! It forwards HTTP/1.1 byte for byte, apart from the configured faults: the client signs the
+//! `Host` header of the proxy, so a store that checks the signature against the received header
+//! accepts it. It understands just enough of S3 to distinguish requests by [`Kind`].
 //!
 //! ```no_run
 //! use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};

@@ -1,5 +1,5 @@
-//! The proxy as a test holds it: an address, rules, and a record. It runs on a thread of its own,
-//! so that tests with and without an async runtime can use it alike.
+//! The proxy for a test: an address, rules, and a record. It runs on its own thread, so that tests
+//! with and without an async runtime can use it alike.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl ChaosProxy {
     /// Starts a proxy in front of `upstream`, an `http://127.0.0.1:PORT`.
     ///
     /// # Errors
-    /// When the address makes no sense or no port is free.
+    /// The address is invalid or no port is free.
     pub fn start(upstream: &str) -> Result<Self> {
         let upstream = upstream
             .trim_end_matches('/')
@@ -54,7 +54,7 @@ impl ChaosProxy {
                     _ = stopped => {}
                 }
             });
-            // Connections that stall would be waited for.
+            // Do not wait for stalled connections.
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new()
@@ -64,7 +64,7 @@ impl ChaosProxy {
         Ok(Self { address, record, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// `http://127.0.0.1:PORT` of the proxy.
+    /// Returns the `http://127.0.0.1:PORT` of the proxy.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
@@ -75,32 +75,32 @@ impl ChaosProxy {
         self.record.add(rule);
     }
 
-    /// Lets requests go on that [`Fault::Hold`] holds, and holds none from now on.
+    /// Releases requests that [`Fault::Hold`] holds, and holds none from now on.
     ///
     /// [`Fault::Hold`]: super::Fault::Hold
     pub fn release(&self) {
         self.record.release();
     }
 
-    /// Everything that was asked so far, in order of arrival.
+    /// Returns all requests so far, in order of arrival.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
         self.record.seen()
     }
 
-    /// How many requests of this kind came, those included that a fault befell.
+    /// Counts the requests of this kind, including those with a fault.
     #[must_use]
     pub fn count(&self, kind: Kind) -> usize {
         self.seen().iter().filter(|request| request.kind == kind).count()
     }
 
-    /// How many bytes came in the bodies of requests of this kind, without framing.
+    /// Counts the bytes in the bodies of requests of this kind, without framing.
     #[must_use]
     pub fn body_bytes(&self, kind: Kind) -> u64 {
         self.seen().iter().filter(|request| request.kind == kind).map(Seen::payload_bytes).sum()
     }
 
-    /// Waits until the record satisfies `enough`, and says whether it did within `limit`.
+    /// Waits until the record satisfies `enough`; returns false if that takes longer than `limit`.
     #[must_use]
     pub fn wait_until(&self, limit: Duration, enough: impl FnMut(&[Seen]) -> bool) -> bool {
         self.record.wait_until(limit, enough)
@@ -111,7 +111,7 @@ impl Drop for ChaosProxy {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there has been printed.
+            // A panic of the thread has been printed.
             let _ = thread.join();
         }
     }
@@ -121,7 +121,7 @@ async fn accept(listener: std::net::TcpListener, upstream: SocketAddr, record: A
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     let mut connection = 0;
     loop {
-        // An error concerns the connection that did not come about, and the client sees it.
+        // An error concerns only the connection that failed, and the client sees it.
         if let Ok((client, _)) = listener.accept().await {
             tokio::spawn(serve(client, upstream, Arc::clone(&record), connection));
             connection += 1;

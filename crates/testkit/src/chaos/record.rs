@@ -1,4 +1,4 @@
-//! What the proxy saw.
+//! The record of the requests that passed the proxy.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use tokio::sync::Notify;
 
 use super::{Fault, Kind, Rule};
 
-/// One request.
+/// One recorded request.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// Which operation it is.
+    /// The S3 operation.
     pub kind: Kind,
     /// The HTTP method.
     pub method: String,
@@ -20,32 +20,32 @@ pub struct Seen {
     pub part_number: Option<u32>,
     /// The headers, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// Which connection it came on, counted from 0.
+    /// The number of its connection, from 0.
     pub connection: u64,
-    /// When its head had been read.
+    /// The time when its head had been read.
     pub at: Instant,
-    /// How long its connection had carried nothing; none for the first request of a connection.
+    /// How long its connection had been idle; none for the first request of a connection.
     pub idle: Option<Duration>,
-    /// How many requests of its kind were under way then, this one included.
+    /// The number of requests of its kind in flight then, including this one.
     pub in_flight: usize,
-    /// Whether it is under way.
+    /// Whether the request is in flight.
     pub under_way: bool,
-    /// Bytes of its body that the proxy has read.
+    /// The bytes of its body that the proxy has read.
     pub body_bytes: u64,
-    /// The status of the answer that reached the client.
+    /// The status of the response that reached the client.
     pub status: Option<u16>,
-    /// What was made to go wrong.
+    /// The fault that was injected.
     pub fault: Option<Fault>,
 }
 
 impl Seen {
-    /// The value of a header; the name in lower case.
+    /// Returns the value of a header; the name is in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(present, _)| present == name).map(|(_, value)| value.as_str())
     }
 
-    /// As `body_bytes`; of a body that came whole, without the framing of `aws-chunked`.
+    /// Returns `body_bytes` without the framing of `aws-chunked`, if the body came whole.
     #[must_use]
     pub fn payload_bytes(&self) -> u64 {
         let decoded =
@@ -71,8 +71,8 @@ pub(super) struct Record {
 
 impl Record {
     fn state(&self) -> MutexGuard<'_, RecordState> {
-        // The state is whole between any two statements here, so a panic elsewhere does not spoil
-        // it.
+        // The state is consistent between any two statements here, so a panic elsewhere does not
+        // corrupt it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -80,7 +80,7 @@ impl Record {
         self.state().rules.push(rule);
     }
 
-    /// Notes a new request and decides its fate: the first rule that applies.
+    /// Records a new request and selects its fault: the first rule that applies.
     pub(super) fn admit(&self, mut request: Seen) -> (usize, Option<Fault>) {
         let mut state = self.state();
         let beside = |other: &&Seen| other.under_way && other.kind == request.kind;
@@ -102,13 +102,13 @@ impl Record {
         self.changed.notify_all();
     }
 
-    /// Its exchange has come to an end, whatever end.
+    /// Marks an exchange as ended, in whatever way.
     pub(super) fn over(&self, index: usize) {
         self.state().seen[index].under_way = false;
         self.changed.notify_all();
     }
 
-    /// Lets go of what is held, now and from now on.
+    /// Releases held requests, now and from now on.
     pub(super) fn release(&self) {
         self.state().released = true;
         self.let_go.notify_waiters();
@@ -119,7 +119,7 @@ impl Record {
         loop {
             let notified = self.let_go.notified();
             tokio::pin!(notified);
-            // Listening first: a release between the look and the wait would be missed.
+            // Listen first: a release between the check and the wait would be missed.
             notified.as_mut().enable();
             if self.state().released {
                 return;
@@ -132,7 +132,7 @@ impl Record {
         self.state().seen.clone()
     }
 
-    /// Waits until `enough` says yes; false when `limit` is over.
+    /// Waits until `enough` returns true; false after `limit`.
     pub(super) fn wait_until(
         &self,
         limit: Duration,

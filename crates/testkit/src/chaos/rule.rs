@@ -1,64 +1,64 @@
-//! What shall go wrong, and when.
+//! The faults to inject, and the requests that they apply to.
 
 use std::time::Duration;
 
 use super::{Kind, Seen};
 
-/// Something that goes wrong with one request.
+/// A fault in one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The proxy reads the whole request and answers this itself; the store never hears of it.
+    /// The proxy reads the whole request and responds itself; the store never sees the request.
     Answer {
         /// The HTTP status.
         status: u16,
-        /// Besides those that every answer has.
+        /// Headers besides those that every response has.
         headers: Vec<(&'static str, String)>,
-        /// The body, XML as a rule.
+        /// The body, usually XML.
         body: String,
-        /// How long it is kept back once the request is there.
+        /// The delay of the response after the request has arrived.
         after: Duration,
     },
     /// The request waits in the proxy until [`super::ChaosProxy::release`].
     Hold,
-    /// While the store works, the client gets a head and then blanks, as AWS does at Complete.
+    /// While the store works, the client gets a head and then blanks, as AWS sends at Complete.
     KeepAlive {
-        /// Between two blanks.
+        /// The time between two blanks.
         every: Duration,
-        /// So many, before what the store answered.
+        /// The number of blanks before the store's response.
         blanks: u32,
     },
     /// Both connections are closed after this many bytes of the body have been forwarded.
     CutRequest {
-        /// Bytes of the body that the store still gets.
+        /// The bytes of the body that the store still gets.
         after_bytes: u64,
     },
     /// After this many bytes of the body nothing moves any more, and nothing is closed.
     Stall {
-        /// Bytes of the body that the store still gets.
+        /// The bytes of the body that the store still gets.
         after_bytes: u64,
     },
     /// The request waits in the proxy before it is forwarded.
     Delay(Duration),
     /// The lowest bit of one byte of the body is flipped on its way to the store.
     FlipBit {
-        /// Which byte, counted from 0.
+        /// The position of the byte, from 0.
         at_byte: u64,
     },
-    /// The store gets the whole request and answers it in full, but the client sees its connection
-    /// closed instead.
+    /// The store gets the whole request and responds, but the client sees its connection closed
+    /// instead.
     DropAnswer,
-    /// The store gets the request twice, and the client the second answer: what a proxy does that
-    /// repeats a request whose answer it lost.
+    /// The store gets the request twice, and the client the second response, as with a proxy that
+    /// repeats a request whose response it lost.
     Twice,
-    /// The client's connection is closed after this many bytes of the answer's body.
+    /// The client's connection is closed after this many bytes of the response's body.
     CutAnswer {
-        /// Bytes of the body that the client still gets.
+        /// The bytes of the body that the client still gets.
         after_bytes: u64,
     },
 }
 
 impl Fault {
-    /// An S3 error document.
+    /// Creates an S3 error document.
     #[must_use]
     pub fn error(status: u16, code: &str) -> Self {
         let body = format!(
@@ -68,10 +68,10 @@ impl Fault {
         Self::Answer { status, headers: vec![], body, after: Duration::ZERO }
     }
 
-    /// This answer with one more header.
+    /// Adds a header to this response.
     ///
     /// # Panics
-    /// When it is no answer.
+    /// The fault is not a response.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
         let Self::Answer { headers, .. } = &mut self else { panic!("{self:?} has no headers") };
@@ -79,10 +79,10 @@ impl Fault {
         self
     }
 
-    /// This answer, kept back for so long.
+    /// Delays this response.
     ///
     /// # Panics
-    /// When it is no answer.
+    /// The fault is not a response.
     #[must_use]
     pub fn kept_back(mut self, time: Duration) -> Self {
         let Self::Answer { after, .. } = &mut self else { panic!("{self:?} is no answer") };
@@ -90,10 +90,10 @@ impl Fault {
         self
     }
 
-    /// This answer with one more element at the end of its document.
+    /// Adds an element at the end of this error document.
     ///
     /// # Panics
-    /// When it is no error document.
+    /// The fault is not an error document.
     #[must_use]
     pub fn with_element(mut self, name: &str, value: &str) -> Self {
         let Self::Answer { body, .. } = &mut self else { panic!("{self:?} has no document") };
@@ -102,14 +102,14 @@ impl Fault {
         self
     }
 
-    /// `503 SlowDown`, what an overloaded store says.
+    /// Creates `503 SlowDown`, the response of an overloaded store.
     #[must_use]
     pub fn slow_down() -> Self {
         Self::error(503, "SlowDown")
     }
 }
 
-/// A fault, and the requests that it befalls: by default the first of its kind.
+/// A fault, and the requests that it applies to: by default the first of its kind.
 #[derive(Debug, Clone)]
 pub struct Rule {
     kind: Option<Kind>,
@@ -122,13 +122,13 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// On the first request of this kind.
+    /// Applies to the first request of this kind.
     #[must_use]
     pub fn on(kind: Kind, fault: Fault) -> Self {
         Self { kind: Some(kind), ..Self::on_any(fault) }
     }
 
-    /// On the first request of whatever kind.
+    /// Applies to the first request of any kind.
     #[must_use]
     pub fn on_any(fault: Fault) -> Self {
         Self {
@@ -142,48 +142,49 @@ impl Rule {
         }
     }
 
-    /// Only on requests whose `Authorization` has this: `Credential=KEY/`, `/eu-central-1/`.
+    /// Restricts the rule to requests whose `Authorization` contains this: `Credential=KEY/`,
+    /// `/eu-central-1/`.
     #[must_use]
     pub fn signed_with(mut self, text: &str) -> Self {
         self.signed_with = Some(text.to_owned());
         self
     }
 
-    /// Only on requests whose `Authorization` has it not.
+    /// Restricts the rule to requests whose `Authorization` does not contain this.
     #[must_use]
     pub fn not_signed_with(mut self, text: &str) -> Self {
         self.not_signed_with = Some(text.to_owned());
         self
     }
 
-    /// Only on requests with this part number.
+    /// Restricts the rule to requests with this part number.
     #[must_use]
     pub fn part(mut self, part_number: u32) -> Self {
         self.part_number = Some(part_number);
         self
     }
 
-    /// Not on the first `requests` that match.
+    /// Skips the first `requests` that match.
     #[must_use]
     pub fn after(mut self, requests: u64) -> Self {
         self.skip = requests;
         self
     }
 
-    /// On so many requests instead of one.
+    /// Applies to this many requests instead of one.
     #[must_use]
     pub fn times(mut self, requests: u64) -> Self {
         self.times = requests;
         self
     }
 
-    /// On every request that matches.
+    /// Applies to every request that matches.
     #[must_use]
     pub fn always(self) -> Self {
         self.times(u64::MAX)
     }
 
-    /// The fault for this request, if the rule applies to it; counts it in any case.
+    /// Returns the fault for this request, if the rule applies to it; counts it in any case.
     pub(super) fn strike(&mut self, request: &Seen) -> Option<Fault> {
         let signed = request.header("authorization").unwrap_or_default();
         let matches = self.kind.is_none_or(|wanted| wanted == request.kind)

@@ -11,8 +11,8 @@ use super::{ChaosProxy, Fault, Kind, Rule, Seen};
 
 const PART: &str = "/bucket/key?partNumber=3&uploadId=x";
 
-/// A server that takes requests with a Content-Length, answers `200 stored`, and hands the bodies
-/// out.
+/// Starts a server that accepts requests with a Content-Length, responds `200 stored`, and returns
+/// the bodies.
 fn server() -> (String, Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -48,7 +48,7 @@ fn read_request(client: &mut TcpStream) -> Option<Vec<u8>> {
     Some(body)
 }
 
-/// Sends a PUT on a connection of its own and returns all that came back.
+/// Sends a PUT on a new connection and returns the whole response.
 fn put(proxy: &ChaosProxy, target: &str, body: &[u8]) -> String {
     let mut stream = TcpStream::connect(proxy.endpoint().trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -58,7 +58,7 @@ fn put(proxy: &ChaosProxy, target: &str, body: &[u8]) -> String {
         "PUT {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
     )
     .unwrap();
-    // A proxy that cuts the connection makes these fail, which is what some tests want.
+    // A proxy that cuts the connection makes these fail, which some tests intend.
     let _ = stream.write_all(body);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);

@@ -1,5 +1,5 @@
-//! As much HTTP/1.1 as is needed to know where a head ends and how long a body is. Bytes are kept
-//! as they came.
+//! As much HTTP/1.1 as is needed to find the end of a head and the length of a body. Bytes are kept
+//! unchanged.
 
 use std::io::{Error, ErrorKind, Result};
 
@@ -7,18 +7,18 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 const HEAD_BYTES: usize = 64 * 1024;
 
-/// The head of a request or an answer.
+/// The head of a request or a response.
 #[derive(Debug, Default)]
 pub(super) struct Head {
-    /// As it came, with the empty line at its end.
+    /// The bytes as received, including the empty line.
     pub(super) bytes: Vec<u8>,
     /// The three words of the first line.
     pub(super) first: [String; 3],
-    /// Names in lower case.
+    /// The headers, names in lower case.
     pub(super) headers: Vec<(String, String)>,
 }
 
-/// How the end of a body is told.
+/// How a body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
     Length(u64),
@@ -27,7 +27,7 @@ pub(super) enum Framing {
 }
 
 impl Head {
-    /// Reads one; `None` when the other side closed before its first byte.
+    /// Reads a head; `None` if the peer closed before its first byte.
     pub(super) async fn read(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Option<Self>> {
         let mut head = Self::default();
         loop {
@@ -64,12 +64,12 @@ impl Head {
         self.header("content-length")?.parse().ok().map(Framing::Length)
     }
 
-    /// The body of this request.
+    /// Returns the framing of this request's body.
     pub(super) fn request_framing(&self) -> Framing {
         self.framing().unwrap_or(Framing::Length(0))
     }
 
-    /// The body of this answer to a request with `method`.
+    /// Returns the framing of the body of this response to a request with `method`.
     pub(super) fn answer_framing(&self, method: &str) -> Framing {
         if method == "HEAD" || self.is_interim() || matches!(self.status(), 204 | 304) {
             return Framing::Length(0);
@@ -81,7 +81,7 @@ impl Head {
         self.first[1].parse().unwrap_or(0)
     }
 
-    /// 100 Continue and its like: the real answer follows.
+    /// Returns whether this is an interim response, such as 100 Continue: the final one follows.
     pub(super) fn is_interim(&self) -> bool {
         (100..200).contains(&self.status())
     }

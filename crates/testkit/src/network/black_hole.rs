@@ -1,11 +1,11 @@
-//! An address that drops every SYN, as a machine behind a wrong route does.
+//! An address that drops every SYN, like a machine behind a wrong route.
 
 use std::net::{SocketAddr, TcpStream};
 
 use anyhow::{Context, Result};
 use socket2::{Domain, Socket, Type};
 
-/// A listener whose queue is full: the kernel drops what comes. No namespace or firewall is needed.
+/// A listener with a full queue: the kernel drops further packets. Needs no namespace or firewall.
 #[derive(Debug)]
 pub struct BlackHole {
     address: SocketAddr,
@@ -14,10 +14,10 @@ pub struct BlackHole {
 }
 
 impl BlackHole {
-    /// At this address; port 0 lets the system choose.
+    /// Listens at this address; port 0 lets the system choose.
     ///
     /// # Errors
-    /// When the address is taken.
+    /// The address is taken.
     pub fn dig(at: SocketAddr) -> Result<Self> {
         let listener =
             Socket::new(Domain::for_address(at), Type::STREAM, None).context("make a socket")?;
@@ -30,7 +30,7 @@ impl BlackHole {
         Ok(Self { address, _listener: listener, _fills_the_queue: fills_the_queue })
     }
 
-    /// Where it is.
+    /// Returns the address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -1,4 +1,4 @@
-//! A server that answers as it is told: what no real store does.
+//! A server with fixed responses, for behaviour that no real store shows.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::head;
 
-/// Answers every request in the same way, on threads that end with the process.
+/// A server that answers every request in the same way, on threads that end with the process.
 #[derive(Debug)]
 pub struct CannedServer {
     address: SocketAddr,
@@ -17,11 +17,11 @@ pub struct CannedServer {
 }
 
 impl CannedServer {
-    /// On a free loopback port. `answer` is given the head of each request and writes what is to
-    /// come back; an error of its ends the connection.
+    /// Starts on a free loopback port. `answer` gets the head of each request and writes the
+    /// response; its error ends the connection.
     ///
     /// # Errors
-    /// When no port is free.
+    /// No port is free.
     pub fn start(
         answer: impl Fn(&str, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
     ) -> Result<Self> {
@@ -38,16 +38,16 @@ impl CannedServer {
         Ok(Self { address, heads })
     }
 
-    /// The same bytes for every request.
+    /// Starts with the same bytes for every request.
     ///
     /// # Errors
-    /// When no port is free.
+    /// No port is free.
     pub fn always(answer: impl Into<String>) -> Result<Self> {
         let answer = answer.into();
         Self::start(move |_, stream| stream.write_all(answer.as_bytes()))
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -59,7 +59,7 @@ impl CannedServer {
         format!("http://{}", self.address)
     }
 
-    /// The heads of all requests so far.
+    /// Returns the heads of all requests so far.
     #[must_use]
     pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner).clone()

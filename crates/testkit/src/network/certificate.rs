@@ -1,4 +1,4 @@
-//! Certificates made as people make them: by `openssl req -x509`.
+//! Self-signed certificates, created like most people do: with `openssl req -x509`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,18 +8,17 @@ use anyhow::{Context, Result, ensure};
 /// A certificate and its key, both as PEM files.
 #[derive(Clone, Debug)]
 pub struct Certificate {
-    /// The certificate.
+    /// The path of the certificate.
     pub certificate: PathBuf,
-    /// Its private key.
+    /// The path of its private key.
     pub key: PathBuf,
 }
 
-/// Makes a self-signed certificate for `name` in `folder`, with more words on the command line of
-/// openssl, such as `-addext subjectAltName=IP:127.0.0.1`. It is a CA too: that is what openssl
-/// makes by default.
+/// Creates a self-signed certificate for `name` in `folder`, with additional arguments for openssl,
+/// such as `-addext subjectAltName=IP:127.0.0.1`. It is a CA too, openssl's default.
 ///
 /// # Errors
-/// When there is no openssl, or it fails.
+/// There is no openssl, or it fails.
 pub fn self_signed(folder: &Path, name: &str, more: &[&str]) -> Result<Certificate> {
     let [certificate, key] = ["crt", "key"].map(|ending| folder.join(format!("{name}.{ending}")));
     let mut command = Command::new("openssl");

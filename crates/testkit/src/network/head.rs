@@ -1,11 +1,11 @@
-//! Reads the head of an HTTP/1.1 request, byte by byte, so that nothing behind it is taken.
+//! Reads the head of an HTTP/1.1 request, byte by byte, so that no byte after it is consumed.
 
 use std::io::{self, Read};
 use std::net::TcpStream;
 
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// The head with its blank line; `None` when the peer closes first.
+/// Reads the head with its blank line; `None` if the peer closes first.
 pub(super) fn read(stream: &mut TcpStream) -> io::Result<Option<String>> {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -21,7 +21,7 @@ pub(super) fn read(stream: &mut TcpStream) -> io::Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(&head).into_owned()))
 }
 
-/// The value of a header.
+/// Returns the value of a header.
 pub(super) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let fields = head.lines().filter_map(|line| line.split_once(':'));
     fields

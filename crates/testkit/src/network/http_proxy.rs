@@ -1,4 +1,4 @@
-//! A forward proxy as companies have it: it forwards plain requests with whole URLs, and opens
+//! A forward proxy like those of companies: it forwards plain requests with whole URLs, and opens
 //! tunnels (CONNECT).
 
 use std::io::{self, Write};
@@ -10,34 +10,35 @@ use anyhow::{Context, Result};
 
 use super::head;
 
-/// Sends everything to one server, whatever host is asked for, and records what it was asked.
+/// A proxy that sends everything to one server, whatever host is requested, and records the
+/// requests.
 #[derive(Debug)]
 pub struct HttpProxy {
     address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
-/// What a proxy does with a client.
+/// The rules for a client.
 #[derive(Clone, Debug)]
 struct Rules {
     upstream: SocketAddr,
-    /// The value of `Proxy-Authorization` that it wants.
+    /// The required value of `Proxy-Authorization`.
     authorization: Option<String>,
 }
 
 impl HttpProxy {
-    /// On a free loopback port, before the server at `upstream`.
+    /// Starts on a free loopback port, in front of the server at `upstream`.
     ///
     /// # Errors
-    /// When no port is free.
+    /// No port is free.
     pub fn start(upstream: SocketAddr) -> Result<Self> {
         Self::run(Rules { upstream, authorization: None })
     }
 
-    /// The same, answering 407 to who does not send this `Proxy-Authorization`.
+    /// Starts with a password: answers 407 to clients that do not send this `Proxy-Authorization`.
     ///
     /// # Errors
-    /// When no port is free.
+    /// No port is free.
     pub fn start_with_password(upstream: SocketAddr, authorization: &str) -> Result<Self> {
         Self::run(Rules { upstream, authorization: Some(authorization.to_owned()) })
     }
@@ -56,13 +57,13 @@ impl HttpProxy {
         Ok(Self { address, heads })
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The heads of all requests to it so far.
+    /// Returns the heads of all requests so far.
     #[must_use]
     pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -91,8 +92,8 @@ impl Rules {
     }
 }
 
-/// The head with the path alone in its first line. The connection ends with the answer: the next
-/// request comes on another one.
+/// Rewrites the head with only the path in its first line. The connection ends with the response:
+/// the next request comes on another one.
 fn for_the_server(head: &str) -> String {
     let (first, rest) = head.split_once("\r\n").unwrap_or((head, ""));
     let mut words = first.split(' ');

@@ -1,10 +1,9 @@
-//! A gateway that serves a store below a path, as products for API management do.
+//! A gateway that serves a store below a path, like products for API management.
 //!
-//! It takes requests below its path only, and answers 404 to all others. The signature of the
+//! It accepts requests below its path only, and answers 404 to all others. The signature of the
 //! client covers that path and the `Host` header of the gateway, so the gateway verifies it and
-//! signs the shorter path for the store, as such products do with keys of their own; here both
-//! sides have the same keys. Knows version 4 of the signature in a header, and one request per
-//! connection.
+//! signs the shorter path for the store. Such products have keys of their own; here both sides have
+//! the same keys. Supports version 4 signatures in a header, and one request per connection.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -34,11 +33,11 @@ struct Rules {
 }
 
 impl PathGateway {
-    /// On a free loopback port, with `store` below `path`, which begins with a slash and ends
-    /// without.
+    /// Starts on a free loopback port, with `store` below `path`, which begins with a slash and
+    /// ends without.
     ///
     /// # Errors
-    /// When no port is free, or `store` is not at `http://IP:PORT`.
+    /// No port is free, or `store` is not at `http://IP:PORT`.
     pub fn start(store: &Store, path: &str) -> Result<Self> {
         let upstream = store.endpoint.strip_prefix("http://").context("only http is forwarded")?;
         let upstream =
@@ -61,13 +60,13 @@ impl PathGateway {
         Ok(Self { address, path: path.to_owned(), targets })
     }
 
-    /// `http://127.0.0.1:PORT/PATH`, without a slash at its end.
+    /// Returns `http://127.0.0.1:PORT/PATH`, without a trailing slash.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}{}", self.address, self.path)
     }
 
-    /// Path and query of all requests so far.
+    /// Returns path and query of all requests so far.
     #[must_use]
     pub fn targets(&self) -> Vec<String> {
         self.targets.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -95,16 +94,16 @@ impl Rules {
         if length > 0 && head::header(&head, "expect").is_some() {
             client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        // A store that refuses a request may close before its body is over.
+        // A store that refuses a request may close before its body ends.
         let sent = io::copy(&mut (&mut client).take(length), &mut store);
         if sent.is_ok_and(|bytes| bytes < length) {
-            return Ok(()); // The client has gone: the store must not take this for a whole request.
+            return Ok(()); // The client is gone: the store must not take this for a whole request.
         }
         io::copy(&mut store, &mut client)?;
         client.shutdown(Shutdown::Write)
     }
 
-    /// The head for the store, or the status of a refusal.
+    /// Returns the head for the store, or the status of a refusal.
     fn forwarded(&self, head: &str) -> Result<String, &'static str> {
         let not_signed = "400 Bad Request";
         let (request, fields) = head.split_once("\r\n").ok_or(not_signed)?;
@@ -128,8 +127,8 @@ impl Rules {
         Ok(format!("{method} {below} {version}\r\nConnection: close\r\n{fields}"))
     }
 
-    /// Signature of a request whose head is this, for another target (AWS, "Signature Version 4
-    /// signing process"). The path and the query are taken as they are encoded.
+    /// Computes the signature of a request with this head, for another target (AWS, "Signature
+    /// Version 4 signing process"). Path and query are used as they are encoded.
     fn signature(&self, method: &str, target: &str, head: &str) -> Option<String> {
         let authorization = head::header(head, "authorization")?;
         let field = |name: &str| {

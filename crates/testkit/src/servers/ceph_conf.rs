@@ -1,5 +1,5 @@
-//! The configuration of a Ceph that lives for one run: one monitor, one memory-backed OSD, one
-//! gateway, no keys between them. Each line that is not obvious was needed to make it start.
+//! The configuration of a Ceph that lives for one run: one monitor, one OSD in memory, one gateway,
+//! no keys between them. Each line that is not obvious was needed to make it start.
 
 use std::path::Path;
 
@@ -7,10 +7,11 @@ use anyhow::Result;
 
 use crate::files::random_hex;
 
-/// Memory that the OSD offers, in bytes: what the tests store in it at one time, with room.
+/// The memory of the OSD in bytes: what the tests store in it at one time, with some room.
 const STORE_BYTES: u64 = 4 << 30;
 
-/// Everything in `folder`, the monitor on the ports `v2` and `v1`, the gateway on `gateway`.
+/// Writes the configuration: everything in `folder`, the monitor on the ports `v2` and `v1`, the
+/// gateway on `gateway`.
 pub(super) fn ceph_conf(folder: &Path, fsid: &str, [v2, v1, gateway]: [u16; 3]) -> String {
     let w = folder.display();
     format!(
@@ -57,7 +58,7 @@ rgw_dynamic_resharding = false
     )
 }
 
-/// A random UUID.
+/// Returns a random UUID.
 pub(super) fn uuid() -> Result<String> {
     let hex = random_hex(16)?;
     Ok(format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..]))

@@ -1,7 +1,7 @@
-//! A server process: its output in a file, waited for until it is ready, killed when dropped, and
-//! killed by the kernel when whoever started it dies first.
+//! A server process: its output goes to a file, callers wait until it is ready, dropping kills it,
+//! and the kernel kills it if its parent dies first.
 //!
-//! The last is done by `setpriv --pdeathsig` (util-linux): the signal is bound to the *thread* that
+//! The latter uses `setpriv --pdeathsig` (util-linux): the signal is bound to the *thread* that
 //! started the server, so start it on one that lives as long as the server should.
 
 use std::fs::{self, File};
@@ -29,10 +29,10 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `command`, with what it says going to the end of the file `log`.
+    /// Starts `command`, with its output appended to the file `log`.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// It cannot be started.
     pub fn start(command: &Command, log: &Path) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let said = File::options().create(true).append(true).open(log);
@@ -44,13 +44,13 @@ impl Daemon {
         Ok(Self { child, name, log: log.to_owned() })
     }
 
-    /// The process id.
+    /// Returns the process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Everything it has said so far.
+    /// Returns its output so far.
     #[must_use]
     pub fn said(&self) -> String {
         fs::read(&self.log)
@@ -58,15 +58,15 @@ impl Daemon {
             .unwrap_or_default()
     }
 
-    /// Whether it has not ended.
+    /// Returns whether it has not ended.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Asks `ready` again and again until it gives a value.
+    /// Polls `ready` until it returns a value.
     ///
     /// # Errors
-    /// When the process ends, or `limit` is over; with the end of what it said.
+    /// The process ends, or `limit` is over; with the end of its output.
     pub fn wait_until<T>(
         &mut self,
         limit: Duration,
@@ -101,7 +101,7 @@ impl Daemon {
     /// Sends it a signal.
     ///
     /// # Errors
-    /// When it is gone.
+    /// It is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         send(self.child.id(), signal).with_context(|| format!("signal {}", self.name))
     }
@@ -109,7 +109,7 @@ impl Daemon {
     /// Waits until it has ended by itself.
     ///
     /// # Errors
-    /// When it does not end within `limit`, or not well; with the end of what it said.
+    /// It does not end within `limit`, or not successfully; with the end of its output.
     pub fn ended(&mut self, limit: Duration) -> Result<()> {
         let end = Instant::now() + limit;
         loop {
@@ -146,7 +146,7 @@ impl Drop for Daemon {
     }
 }
 
-/// The same command, wrapped so that the kernel kills it when the thread that starts it ends.
+/// Wraps the command so that the kernel kills it when the thread that starts it ends.
 pub(super) fn dies_with_its_parent(command: &Command) -> Command {
     let mut wrapped = Command::new("setpriv");
     wrapped.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
@@ -162,7 +162,7 @@ pub(super) fn dies_with_its_parent(command: &Command) -> Command {
     wrapped
 }
 
-/// The body of the answer to `GET path`, if there is an answer at all.
+/// Returns the body of the response to `GET path`, if there is a response at all.
 pub(super) fn http_get(address: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT).ok()?;
     stream.set_read_timeout(Some(ANSWER_LIMIT)).ok()?;

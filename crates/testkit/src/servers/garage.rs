@@ -1,5 +1,5 @@
-//! Garage 2.5.0, one node: a real distributed engine, strict about checksums, and forgetful about
-//! an open upload whose key is overwritten.
+//! Garage 2.5.0, one node: a real distributed store, strict about checksums, which forgets an open
+//! upload when its key is overwritten.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,12 @@ use crate::files::random_hex;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Whether Garage brings what it acknowledges to the disk. Its own default is to leave that to the
-/// system.
+/// Whether Garage syncs what it acknowledges. By default it leaves that to the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
-    /// Data and metadata are synced before the answer.
+    /// Data and metadata are synced before the response.
     Always,
-    /// Neither is.
+    /// Neither is synced.
     Never,
 }
 
@@ -33,10 +32,10 @@ pub struct Garage {
 }
 
 impl Garage {
-    /// Starts the given binary with its data in `folder`, which is removed in the end.
+    /// Starts the given binary with its data in `folder`, which is removed at the end.
     ///
     /// # Errors
-    /// When it does not start.
+    /// It does not start.
     pub fn start(binary: &Path, folder: &Path, fsync: Fsync) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
         let [api, rpc, admin] = [free_port()?, free_port()?, free_port()?];
@@ -62,7 +61,7 @@ impl Garage {
         ]);
         let mut daemon = Daemon::start(&server, &folder.join("log"))?;
         daemon.wait_until(START_LIMIT, || http_get(loopback(api), "/"))?;
-        // The key appears a moment after the API answers.
+        // The key appears a moment after the API responds.
         daemon.wait_until(START_LIMIT, || {
             let allowed = garage()
                 .args(["key", "allow", "--create-bucket", &store.access_key])
@@ -74,13 +73,13 @@ impl Garage {
         Ok(Self { daemon, store, folder: folder.to_owned() })
     }
 
-    /// Its process.
+    /// Returns the process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.daemon.id()
     }
 
-    /// Where it answers.
+    /// Returns the address and keys.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
@@ -114,7 +113,7 @@ admin_token = "{token}"
 impl Drop for Garage {
     fn drop(&mut self) {
         self.daemon.kill();
-        // What cannot be removed now is swept by the next run.
+        // The next run removes what cannot be removed now.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -21,51 +21,51 @@ pub struct HaulServe {
     daemon: Daemon,
     store: Store,
     log: PathBuf,
-    /// All words of the command but the address.
+    /// All arguments of the command but the address.
     again: Vec<OsString>,
     data: PathBuf,
 }
 
 impl HaulServe {
     /// Starts `binary` with its data in `data`, which stays: the caller owns it and may start
-    /// another on it later.
+    /// another server on it later.
     ///
     /// # Errors
-    /// When it does not start.
+    /// It does not start.
     pub fn start(binary: &Path, data: &Path) -> Result<Self> {
         Self::start_with(binary, data, &[])
     }
 
-    /// The same, on a port that it shall come back to.
+    /// Starts on a fixed port, for restarts.
     ///
     /// # Errors
-    /// When it does not start.
+    /// It does not start.
     pub fn start_at(binary: &Path, data: &Path, port: u16) -> Result<Self> {
         Self::run(words(binary, data, &[]), data, &format!("127.0.0.1:{port}"))
     }
 
-    /// The same, on any port and with more words on its command line.
+    /// Starts on any port with additional arguments.
     ///
     /// # Errors
-    /// When it does not start.
+    /// It does not start.
     pub fn start_with(binary: &Path, data: &Path, more: &[&str]) -> Result<Self> {
         Self::run(words(binary, data, more), data, ANY_PORT)
     }
 
-    /// The same, with SIGHUP ignored as `nohup` leaves it.
+    /// Starts with SIGHUP ignored, as under `nohup`.
     ///
     /// # Errors
-    /// When it does not start.
+    /// It does not start.
     pub fn start_under_nohup(binary: &Path, data: &Path, more: &[&str]) -> Result<Self> {
         let mut all = vec![OsString::from("nohup")];
         all.extend(words(binary, data, more));
         Self::run(all, data, ANY_PORT)
     }
 
-    /// The same, with these soft and hard limits of open files.
+    /// Starts with these soft and hard limits of open files.
     ///
     /// # Errors
-    /// When it does not start.
+    /// It does not start.
     pub fn start_with_open_files(binary: &Path, data: &Path, soft: u64, hard: u64) -> Result<Self> {
         let script = format!(r#"ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@""#);
         let mut all: Vec<OsString> = ["sh", "-c", &script, "sh"].map(OsString::from).into();
@@ -73,10 +73,10 @@ impl HaulServe {
         Self::run(all, data, ANY_PORT)
     }
 
-    /// The same, with a umask as `umask` takes it.
+    /// Starts with a umask, in the syntax of `umask`.
     ///
     /// # Errors
-    /// When it does not start.
+    /// It does not start.
     pub fn start_with_umask(binary: &Path, data: &Path, umask: &str) -> Result<Self> {
         let script = format!(r#"umask {umask} && exec "$@""#);
         let mut all: Vec<OsString> = ["sh", "-c", &script, "sh"].map(OsString::from).into();
@@ -84,18 +84,18 @@ impl HaulServe {
         Self::run(all, data, ANY_PORT)
     }
 
-    /// Sets its soft limit of open files while it runs, and gives the one before. Files that are
-    /// open stay so.
+    /// Sets the soft limit of open files of the running server, and returns the previous one. Open
+    /// files stay open.
     ///
     /// # Errors
-    /// When it is gone.
+    /// It is gone.
     pub fn limit_open_files(&self, soft: u64) -> Result<u64> {
         use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
         let pid = Pid::from_raw(i32::try_from(self.id())?).context("process 0")?;
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.id()))?;
         let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-        // Soft, hard, unit; a hard limit that is no number is none.
+        // Soft, hard, unit; a hard limit that is not a number is none.
         let hard =
             line.and_then(|line| line.split_whitespace().nth(1)).and_then(|hard| hard.parse().ok());
         let before =
@@ -106,7 +106,7 @@ impl HaulServe {
     /// Kills it as `kill -9` does, and starts it again on the same folder and port.
     ///
     /// # Errors
-    /// When it does not start.
+    /// It does not start.
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
         let address = self.store.endpoint.trim_start_matches("http://").to_owned();
@@ -114,11 +114,11 @@ impl HaulServe {
         Ok(())
     }
 
-    /// The same, on a disk of its own of `disk_bytes`: a tmpfs in a mount namespace that ends with
-    /// the server, so that nothing stays mounted whatever happens. Needs root.
+    /// Starts on a separate disk of `disk_bytes`: a tmpfs in a mount namespace that ends with the
+    /// server, so that nothing stays mounted. Needs root.
     ///
     /// # Errors
-    /// When it does not start.
+    /// It does not start.
     pub fn start_on_small_disk(binary: &Path, data: &Path, disk_bytes: u64) -> Result<Self> {
         std::fs::create_dir_all(data).with_context(|| format!("create {}", data.display()))?;
         let script =
@@ -133,7 +133,7 @@ impl HaulServe {
     fn run(words: Vec<OsString>, data: &Path, listen: &str) -> Result<Self> {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).args(["--listen", listen]);
-        // Beside the data, not in it: what is in the folder is the server's own.
+        // Beside the data, not in it: the content of the folder is the server's own.
         let log = PathBuf::from(format!("{}.log", data.display()));
         let from = std::fs::metadata(&log).map_or(0, |log| log.len());
         let mut daemon = Daemon::start(&command, &log)?;
@@ -154,13 +154,13 @@ impl HaulServe {
         Ok(Self { daemon, store, log, again: words, data: data.to_owned() })
     }
 
-    /// Where it answers.
+    /// Returns the address and keys.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The process id, for measuring it.
+    /// Returns the process id, for measurements.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.daemon.id()
@@ -174,24 +174,23 @@ impl HaulServe {
     /// Sends it a signal.
     ///
     /// # Errors
-    /// When it is gone.
+    /// It is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         self.daemon.signal(signal)
     }
 
-    /// Waits until it has ended by itself, and well.
+    /// Waits until it has ended by itself, with success.
     ///
     /// # Errors
-    /// When it does not within `limit`.
+    /// It does not within `limit`.
     pub fn ended(&mut self, limit: Duration) -> Result<()> {
         self.daemon.ended(limit)
     }
 
-    /// Waits until it has said a line of JSON with this in its field `event`, and gives the last
-    /// one.
+    /// Waits until it has printed a line of JSON with this `event`, and returns the last one.
     ///
     /// # Errors
-    /// When it does not within `limit`.
+    /// It does not within `limit`.
     pub fn event(&mut self, name: &str, limit: Duration) -> Result<Value> {
         let log = self.log.clone();
         self.daemon.wait_until(limit, || {
@@ -199,15 +198,15 @@ impl HaulServe {
         })
     }
 
-    /// Everything it has said so far.
+    /// Returns its output so far.
     #[must_use]
     pub fn said(&self) -> String {
         self.daemon.said()
     }
 }
 
-/// The owner's secret, which is in a file and never in the output. Read as the server sees it: its
-/// disk may be mounted for it alone.
+/// Reads the owner's secret, which is in a file and never in the output. Reads it through the
+/// server's mounts, because its disk may be mounted for it alone.
 fn secret_key(server: u32, keys_file: &str) -> Result<String> {
     let file = format!("/proc/{server}/root{keys_file}");
     let keys = std::fs::read(&file).with_context(|| format!("read {file}"))?;
@@ -215,7 +214,7 @@ fn secret_key(server: u32, keys_file: &str) -> Result<String> {
     Ok(keys["secret_access_key"].as_str().context("no secret access key")?.to_owned())
 }
 
-/// The command but for its address.
+/// Returns the command without its address.
 fn words(binary: &Path, data: &Path, more: &[&str]) -> Vec<OsString> {
     let mut words: Vec<OsString> = vec![binary.into()];
     words.extend(SERVE.map(OsString::from));
@@ -224,7 +223,8 @@ fn words(binary: &Path, data: &Path, more: &[&str]) -> Vec<OsString> {
     words
 }
 
-/// The whole lines of JSON after the first `from` bytes: standard error goes to the same file.
+/// Returns the whole lines of JSON after the first `from` bytes: standard error goes to the same
+/// file.
 fn events(log: &Path, from: u64) -> Vec<Value> {
     let said = std::fs::read(log).unwrap_or_default();
     let said = usize::try_from(from).ok().and_then(|from| said.get(from..)).unwrap_or_default();

@@ -1,7 +1,7 @@
-//! LocalStack's S3, pinned to 4.14.0: the closest thing to recorded AWS on error codes, checksums
-//! and conditions.
+//! LocalStack's S3, pinned to 4.14.0: the closest to recorded AWS in error codes, checksums and
+//! conditions.
 //!
-//! It wants to be used by one test at a time (nextest's test group `localstack`).
+//! Only one test may use it at a time (nextest's test group `localstack`).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,10 +24,10 @@ pub struct LocalStack {
 
 impl LocalStack {
     /// Starts it from the virtual environment `venv`, with its data in `folder`, which is removed
-    /// in the end.
+    /// at the end.
     ///
     /// # Errors
-    /// When it does not start.
+    /// It does not start.
     pub fn start(venv: &Path, folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
         let port = free_port()?;
@@ -60,7 +60,7 @@ impl LocalStack {
         Ok(Self { daemon, store, folder: folder.to_owned() })
     }
 
-    /// Where it answers.
+    /// Returns the address and keys.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
@@ -70,7 +70,7 @@ impl LocalStack {
 impl Drop for LocalStack {
     fn drop(&mut self) {
         self.daemon.kill();
-        // What cannot be removed now is swept by the next run.
+        // The next run removes what cannot be removed now.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

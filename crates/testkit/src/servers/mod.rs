@@ -1,7 +1,7 @@
-//! Real servers: started, waited for, and gone when the test is.
+//! Real servers: started, waited for, and stopped with the test.
 //!
-//! Each server is a type that owns its processes and its folder; dropping it ends both. Should the
-//! owner be killed instead, the kernel ends the processes ([`Daemon`]), so that nothing outlives a
+//! Each server is a type that owns its processes and its folder; dropping it ends both. If the
+//! owner is killed instead, the kernel ends the processes ([`Daemon`]), so that nothing outlives a
 //! run.
 
 mod ceph_conf;
@@ -21,7 +21,7 @@ pub use haul_serve::HaulServe;
 pub use localstack::LocalStack;
 pub use rgw::Rgw;
 
-/// Where a store answers and with which keys: what a client has to know of it.
+/// The address and keys of a store: everything that a client needs to use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
     /// The address as a URL: `http://127.0.0.1:PORT`.
@@ -30,15 +30,16 @@ pub struct Store {
     pub region: String,
     /// The access key id.
     pub access_key: String,
-    /// The secret key; of a server that lives for one run.
+    /// The secret key, of a server that lives for one run.
     pub secret_key: String,
 }
 
 impl Store {
-    /// The server that `cargo xtask test` started for all tests: `RGW`, `LOCALSTACK` or `GARAGE`.
+    /// Returns the server that `cargo xtask test` started for all tests: `RGW`, `LOCALSTACK` or
+    /// `GARAGE`.
     ///
     /// # Panics
-    /// When it was not started: a test that needs it fails and is never skipped.
+    /// It was not started: a test that needs it fails and is never skipped.
     #[must_use]
     pub fn shared(name: &str) -> Self {
         let [endpoint, access_key, secret_key] = ["ENDPOINT", "ACCESS_KEY", "SECRET_KEY"]
@@ -46,7 +47,7 @@ impl Store {
         Self { endpoint, region: REGION.to_owned(), access_key, secret_key }
     }
 
-    /// The variables by which [`Store::shared`] finds this store under `name`.
+    /// Returns the variables through which [`Store::shared`] finds this store under `name`.
     #[must_use]
     pub fn variables(&self, name: &str) -> Vec<(String, String)> {
         [
@@ -58,8 +59,8 @@ impl Store {
         .into()
     }
 
-    /// What every S3 client reads its keys and region from, and nothing from the home folder of
-    /// whoever runs the test.
+    /// Returns the variables from which every S3 client reads keys and region, and that keep it
+    /// from the user's home folder.
     #[must_use]
     pub fn client_variables(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -73,20 +74,20 @@ impl Store {
         ]
     }
 
-    /// The same store, reached through another address (a proxy in front of it).
+    /// Returns the same store behind another address, such as a proxy.
     #[must_use]
     pub fn at(&self, endpoint: impl Into<String>) -> Self {
         Self { endpoint: endpoint.into(), ..self.clone() }
     }
 }
 
-/// The one region that all servers here are set up for.
+/// The region that all servers here are set up for.
 pub const REGION: &str = "us-east-1";
 
-/// A variable that `cargo xtask test` sets.
+/// Returns a variable that `cargo xtask test` sets.
 ///
 /// # Panics
-/// When it is not set.
+/// It is not set.
 #[must_use]
 pub fn required_variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
@@ -97,20 +98,20 @@ pub fn required_variable(name: &str) -> String {
     })
 }
 
-/// A loopback port that was free a moment ago.
+/// Returns a loopback port that was free a moment ago.
 ///
 /// # Errors
-/// When there is none.
+/// There is none.
 pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
     Ok(listener.local_addr().context("find a free port")?.port())
 }
 
-/// A free loopback port for a server that ends and comes back on it: none that the system gives to
-/// outgoing connections, so that nobody takes it meanwhile.
+/// Returns a free loopback port for a server that restarts on it: outside of the range for outgoing
+/// connections, so that none takes it meanwhile.
 ///
 /// # Errors
-/// When there is none.
+/// There is none.
 pub fn lasting_port() -> Result<u16> {
     const BELOW_EPHEMERAL: std::ops::Range<u32> = 10_000..30_000;
     for _ in 0..100 {

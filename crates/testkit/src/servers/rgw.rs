@@ -1,8 +1,8 @@
-//! Ceph's object gateway, 16.2 from Debian: the engine that most people run on their own machines,
-//! and the strictest set of traps for a client (no checksum is verified, Complete answers an empty
-//! ETag, 500 where 404 belongs).
+//! Ceph's object gateway, 16.2 from Debian: the store that most people run on their own machines,
+//! and the hardest one for a client (it verifies no checksum, Complete returns an empty ETag, 500
+//! where 404 belongs).
 //!
-//! The gateway dies on some requests, so a thread starts it again as long as the server is wanted.
+//! The gateway crashes on some requests, so a thread restarts it as long as the server is wanted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,11 +34,11 @@ pub struct Rgw {
 }
 
 impl Rgw {
-    /// Starts monitor, OSD and gateway in `folder`, which is removed in the end; the data is in
+    /// Starts monitor, OSD and gateway in `folder`, which is removed at the end; the data is in
     /// memory only.
     ///
     /// # Errors
-    /// When one of them does not start.
+    /// One of them does not start.
     pub fn start(folder: &Path) -> Result<Self> {
         let ceph = Ceph::prepare(folder)?;
         let monitor = ceph.daemon("ceph-mon", &["-i", "a", "-f"])?;
@@ -59,7 +59,7 @@ impl Rgw {
             access_key: random_hex(10)?,
             secret_key: random_hex(20)?,
         };
-        // From here on, dropping `server` ends whatever runs.
+        // From here on, dropping `server` stops all of them.
         let folder = folder.to_owned();
         let server = Self { wanted, gateway: Some(gateway), osd, monitor, store, folder };
         let user = ["--uid", "haul", "--display-name", "Haul"];
@@ -73,7 +73,7 @@ impl Rgw {
         Ok(server)
     }
 
-    /// Where it answers.
+    /// Returns the address and keys.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
@@ -84,12 +84,12 @@ impl Drop for Rgw {
     fn drop(&mut self) {
         self.wanted.store(false, Ordering::Release);
         if let Some(gateway) = self.gateway.take() {
-            // A panic there has been printed, and there is nothing left to stop.
+            // A panic of the thread has been printed, and nothing is left to stop.
             let _ = gateway.join();
         }
         self.osd.kill();
         self.monitor.kill();
-        // What cannot be removed now is swept by the next run.
+        // The next run removes what cannot be removed now.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -149,7 +149,8 @@ impl Ceph {
         )
     }
 
-    /// Starts the gateway, and again whenever it dies. The thread owns it: it ends with the thread.
+    /// Starts the gateway, and restarts it whenever it crashes. The thread owns it: the gateway
+    /// ends with the thread.
     fn keep_gateway(&self, wanted: Arc<AtomicBool>) -> Result<JoinHandle<()>> {
         let command = self.command("radosgw", &["-n", GATEWAY, "-f"]);
         let log = self.folder.join("radosgw.out");
