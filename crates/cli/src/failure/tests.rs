@@ -43,7 +43,7 @@ fn a_refusal_says_what_where_why_and_what_next() {
 }
 
 #[test]
-fn of_the_layers_below_the_store_only_the_root_is_told() {
+fn of_the_causes_below_the_store_only_the_root_is_shown() {
     let root = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
     let layers = anyhow::Error::from(root).context("io error").context("dispatch failure");
     let error = StoreError::local(
@@ -100,7 +100,7 @@ fn hints_name_the_persons_own_bucket() {
 
 /// Two things failed: why it was to be removed, and why it could not be.
 #[test]
-fn what_was_left_behind_is_told_with_both_causes_and_how_to_remove_it() {
+fn leftovers_are_reported_with_causes_and_the_removal_command() {
     let denied = StoreError::answered(
         haul::remote::Operation::AbortMultipartUpload,
         403,
@@ -171,7 +171,7 @@ fn every_ending_that_a_script_must_tell_apart_has_its_code() {
 
 /// A download and an upload that came out wrong are different things to do something about.
 #[test]
-fn what_is_not_as_it_was_is_told_of_the_right_side() {
+fn damage_is_reported_for_the_right_side() {
     let object: haul::ObjectRef = "s3://bucket/a".parse().unwrap();
     let detail = "its checksum is not that of its parts".to_owned();
     insta::assert_snapshot!(told(EngineError::CorruptObject { object: object.clone(), detail }, "s3://bucket/a"), @r"

@@ -112,7 +112,7 @@ fn killed(scene: &Scene, program: &str) {
 /// `aws s3 cp` and `s5cmd cp` cannot go on after a kill. Haul goes on for them, in their parts of 8
 /// MiB.
 #[test]
-fn what_the_aws_command_line_and_s5cmd_left_when_they_were_killed() {
+fn uploads_of_killed_aws_cli_and_s5cmd_are_adopted() {
     for program in ["aws", "s5cmd"] {
         let scene = Scene::of_file(u64::from(PARTS) * PART);
         killed(&scene, program);
@@ -140,7 +140,7 @@ fn after_the_journal_is_lost_the_store_alone_is_enough() {
 
 /// Nobody has to know of `--adopt` beforehand: it is offered where it would help, and nowhere else.
 #[test]
-fn an_unfinished_upload_of_the_key_is_said() {
+fn an_unfinished_upload_of_the_key_is_reported() {
     let scene = Scene::at_haul_serve();
     // Of a key that only begins like ours: no reason to say anything.
     boto3_begins(&scene, &format!("{KEY}2"), &scene.sample, "none", "1");

@@ -98,7 +98,7 @@ fn haul_serve_is_killed_around_complete() {
 /// failed one after the other in no time, and the budget of the whole upload was gone before the
 /// server was back.
 #[test]
-fn haul_serve_is_away_for_seconds_and_nobody_notices() {
+fn haul_serve_restarts_within_seconds_unnoticed() {
     let mut scene = Scene::at_haul_serve();
     let sample = scene.world.sample("many-parts", 40 * PART_BYTES);
     let url = format!("s3://{}/many-parts", scene.bucket);

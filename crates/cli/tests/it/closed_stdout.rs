@@ -154,7 +154,7 @@ fn a_closed_stdout_does_not_stop_a_download_or_a_removal() {
 }
 
 #[test]
-fn a_report_into_a_full_disk_fails_and_into_a_closed_pipe_ends_quietly() {
+fn a_report_fails_on_a_full_disk_and_not_on_a_closed_pipe() {
     let scene = Scene::new();
     let list = || {
         let mut command = scene.world.haul(&scene.store);

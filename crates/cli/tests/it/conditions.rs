@@ -15,7 +15,7 @@ fn upload(scene: &Scene, condition: &[&str]) -> Finished {
     finish(scene.command().args(condition))
 }
 
-fn put_by_somebody_else(scene: &Scene) {
+fn put_by_another_client(scene: &Scene) {
     scene.python(
         "s3.put_object(Bucket=args[0], Key=args[1], Body=b'somebody else')\nanswer(True)\n",
     );
@@ -41,7 +41,7 @@ fn if_none_match_writes_a_new_object_and_never_replaces_one() {
         let scene = Scene::of_file(length_bytes);
         assert_eq!(upload(&scene, &["--if-none-match"]).code(), Some(0));
         assert!(is_the_file(&scene));
-        put_by_somebody_else(&scene);
+        put_by_another_client(&scene);
         let sent = scene.body_bytes();
         assert_refused(&scene, &upload(&scene, &["--if-none-match"]));
         assert!(!is_the_file(&scene), "it was not replaced");
@@ -56,7 +56,7 @@ fn if_none_match_is_decided_by_the_store_in_the_end() {
     scene.proxy.add(Rule::on(Kind::CompleteMultipartUpload, Fault::Hold));
     let running = Running::start(scene.command().arg("--if-none-match")).unwrap();
     scene.wait_for(|seen| seen.iter().any(|it| it.kind == Kind::CompleteMultipartUpload));
-    put_by_somebody_else(&scene);
+    put_by_another_client(&scene);
     scene.proxy.release();
     let finished = running.finish(LIMIT).unwrap();
     assert_refused(&scene, &finished);
@@ -71,7 +71,7 @@ fn if_match_replaces_that_version_and_no_other() {
             &scene,
             &upload(&scene, &["--if-match", "5d41402abc4b2a76b9719d911017c592"]),
         );
-        put_by_somebody_else(&scene);
+        put_by_another_client(&scene);
         let theirs = read_back(&scene.real, &scene.bucket, KEY).etag;
         assert_refused(
             &scene,

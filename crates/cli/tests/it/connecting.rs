@@ -166,7 +166,7 @@ fn a_self_signed_certificate_is_trusted_in_each_way() {
 
 /// The next thing that such certificates lack.
 #[test]
-fn a_certificate_without_a_name_is_told_how_to_get_one() {
+fn a_certificate_without_a_name_gets_a_hint() {
     let world = World::new();
     let certificate = self_signed(&world.path(""), "store.test", &[]).unwrap();
     let server = serve_tls(&world, &certificate);
@@ -216,7 +216,7 @@ fn a_complaint_about_plain_http_names_the_right_scheme() {
 }
 
 #[test]
-fn a_request_that_is_too_large_for_a_proxy_is_hinted_at_its_limit() {
+fn a_request_too_large_for_a_proxy_hints_at_its_limit() {
     let world = World::new();
     let sample = world.sample("file", 1000);
     let page = "<html><body>413 Request Entity Too Large</body></html>";

@@ -95,7 +95,7 @@ fn a_permanent_redirect_with_the_regions_header_is_followed() {
 /// What AWS says while a new bucket's name is not known everywhere. HEAD has no document, only the
 /// header.
 #[test]
-fn a_temporary_redirect_to_the_host_of_another_region_is_followed() {
+fn a_temporary_redirect_to_another_region_is_followed() {
     let front = |scene: &Scene| {
         let moved = Fault::error(307, "TemporaryRedirect");
         let bare = moved.clone().with_header("x-amz-bucket-region", ELSEWHERE);
@@ -107,7 +107,7 @@ fn a_temporary_redirect_to_the_host_of_another_region_is_followed() {
 }
 
 #[test]
-fn a_malformed_authorization_that_names_the_region_is_signed_anew() {
+fn a_malformed_authorization_with_a_region_is_signed_again() {
     let front = |scene: &Scene| {
         let bare = Fault::error(400, "").with_header("x-amz-bucket-region", ELSEWHERE);
         bucket_is_elsewhere(scene, Some(Kind::HeadObject), &bare);
@@ -120,7 +120,7 @@ fn a_malformed_authorization_that_names_the_region_is_signed_anew() {
 
 /// A store that sends everybody away, wherever they come from: no endless loop, and a clear end.
 #[test]
-fn a_redirect_that_leads_nowhere_ends_with_the_region_in_the_error() {
+fn a_dead_redirect_ends_with_the_region_in_the_error() {
     let scene = Scene::at_haul_serve();
     let fault =
         Fault::error(301, "PermanentRedirect").with_header("x-amz-bucket-region", ELSEWHERE);
@@ -296,7 +296,7 @@ fn a_session_is_renewed_before_it_ends() {
 
 /// The chain has nothing newer to give: the upload pauses, and goes on when it has.
 #[test]
-fn a_session_that_nobody_renews_pauses_the_upload() {
+fn an_expired_session_pauses_the_upload() {
     let chain = Chain::new("ends='+1 hour'\nif [ -e renewed ]; then key=B; else key=A; fi");
     chain.ends_a_after(4);
     let paused = finish(chain.command().args(["--max-attempts", "2"]));

@@ -40,7 +40,7 @@ fn assert_says(finished: &Finished, code: i32, words: &[&str]) {
 
 /// "no unfinished uploads", said of a machine that had one and could not read its journal.
 #[test]
-fn a_journal_that_cannot_be_read_is_listed_and_told_what_to_do_about() {
+fn an_unreadable_journal_is_listed_with_a_hint() {
     let zeros = vec![0; 1 << 20];
     let cases: [(&[u8], &str); 4] = [
         (&zeros, "the file is not a journal"),
@@ -67,7 +67,7 @@ fn a_journal_that_cannot_be_read_is_listed_and_told_what_to_do_about() {
 /// Zeros after a power cut: `haul cp` failed with 1 on every run, until somebody found the file and
 /// removed it.
 #[test]
-fn a_file_that_is_no_journal_is_moved_aside_and_the_upload_begins_anew() {
+fn an_invalid_journal_is_moved_aside_and_the_upload_restarts() {
     for content in [&[0; 700][..], b"something else", b"HAULJNL\x02damaged"] {
         let (scene, id, file) = overwritten(content);
         let finished = succeed(&mut scene.command());
@@ -88,7 +88,7 @@ fn a_file_that_is_no_journal_is_moved_aside_and_the_upload_begins_anew() {
 
 /// The hint is the way out: without the file, `--adopt` goes on with what had arrived.
 #[test]
-fn a_journal_of_a_newer_haul_stays_and_without_it_adopt_goes_on() {
+fn a_journal_of_a_newer_haul_stays_and_adopt_works_without_it() {
     let newer = b"HAULJNL\x03what only it understands";
     let (scene, _, file) = overwritten(newer);
     let refused = finish(&mut scene.command());

@@ -104,7 +104,7 @@ fn a_socket_is_refused_and_stays() {
 
 /// A link was replaced by the file, and what it led to stayed as it was.
 #[test]
-fn a_link_stays_and_the_file_it_names_is_replaced_in_its_own_folder() {
+fn a_link_stays_and_its_target_is_replaced_in_its_own_folder() {
     let scene = stored(MIB);
     let (here, there) = (scene.world.path("here"), scene.world.path("there"));
     fs::create_dir(&here).unwrap();

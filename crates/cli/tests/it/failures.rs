@@ -83,7 +83,7 @@ fn a_bucket_that_does_not_exist() {
 /// The kernel says 0 bytes of every file in /proc, and a page of every file in /sys. The one became
 /// an empty object, "proven by checksum", exit code 0; of the other the disk was blamed.
 #[test]
-fn files_that_announce_another_length_arrive_whole_or_are_refused() {
+fn files_with_a_wrong_length_arrive_whole_or_are_refused() {
     let world = World::new();
     let server = world.serve();
     let bucket = make_bucket(&world, server.store());

@@ -86,7 +86,7 @@ fn a_second_signal_ends_at_once_and_says_how_to_go_on() {
 
 /// It said `--bucket BUCKET --key KEY --upload-id ID`, in these very words.
 #[test]
-fn a_second_ctrl_c_while_aborting_says_how_to_remove_what_is_left() {
+fn a_second_ctrl_c_while_aborting_hints_at_the_removal() {
     let scene = Scene::at_haul_serve();
     let finished =
         interrupted_twice_while_aborting(scene.command().arg("--abort-on-interrupt"), &scene);
@@ -112,7 +112,7 @@ fn without_a_journal_the_hint_names_the_upload_at_the_store() {
 /// It said "when the store answers again", of a store that had answered 403, and nothing of that
 /// 403.
 #[test]
-fn what_could_not_be_removed_is_told_with_the_reason_and_the_way_out() {
+fn a_failed_removal_is_reported_with_reason_and_hint() {
     let scene = Scene::at_haul_serve();
     scene
         .proxy
@@ -133,7 +133,7 @@ fn what_could_not_be_removed_is_told_with_the_reason_and_the_way_out() {
 }
 
 #[test]
-fn a_doubt_is_settled_by_what_the_hint_says() {
+fn a_doubt_is_settled_by_the_hinted_command() {
     let scene = Scene::at_haul_serve();
     scene.proxy.add(Rule::on(Kind::CompleteMultipartUpload, Fault::DropAnswer));
     scene.proxy.add(Rule::on(Kind::HeadObject, Fault::slow_down()));

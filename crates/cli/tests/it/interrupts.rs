@@ -6,7 +6,7 @@ use haul_testkit::process::{Running, Signal};
 use crate::world::{LIMIT, PART, World, assert_keys, assert_no_upload_left, copy, make_bucket};
 
 #[test]
-fn an_interrupted_upload_that_shall_be_aborted_leaves_nothing_and_ends_with_3() {
+fn abort_on_interrupt_leaves_nothing_and_exits_with_3() {
     for signal in [Signal::INT, Signal::TERM] {
         let world = World::new();
         let server = world.serve();

@@ -9,7 +9,7 @@ use crate::world::{World, copy, finish, make_bucket};
 
 /// A part size that would need 10,001 parts. The file is sparse: a refusal must not read it.
 #[test]
-fn ten_thousand_and_one_parts_are_refused_before_anything_is_sent() {
+fn too_many_parts_are_refused_before_anything_is_sent() {
     let world = World::new();
     let server = world.serve();
     let bucket = make_bucket(&world, server.store());

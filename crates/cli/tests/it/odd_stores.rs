@@ -10,7 +10,7 @@ use crate::world::{event, events, expected_etag, finish, read_back, succeed};
 
 /// RGW 16.2 answers Complete with `<ETag></ETag>`; the report has the object's.
 #[test]
-fn ceph_rgw_gives_an_empty_etag_and_the_report_has_the_right_one() {
+fn ceph_rgw_gives_an_empty_etag_and_the_report_the_right_one() {
     let scene = Scene::at("RGW");
     let given = scene.python(
         "upload = s3.create_multipart_upload(Bucket=args[0], Key='other')['UploadId']\n\
@@ -31,7 +31,7 @@ fn ceph_rgw_gives_an_empty_etag_and_the_report_has_the_right_one() {
 }
 
 #[test]
-fn ceph_rgw_an_upload_aborted_between_two_runs_is_begun_anew() {
+fn ceph_rgw_an_upload_aborted_between_two_runs_restarts() {
     let scene = Scene::at("RGW");
     scene.kill_before_the_last_part();
     scene.abort_behind_its_back();
@@ -39,7 +39,7 @@ fn ceph_rgw_an_upload_aborted_between_two_runs_is_begun_anew() {
 }
 
 #[test]
-fn ceph_rgw_an_upload_aborted_while_it_is_sent_is_begun_anew() {
+fn ceph_rgw_an_upload_aborted_while_it_is_sent_restarts() {
     let scene = Scene::at("RGW");
     let finished = scene.run_while(Kind::UploadPart, Some(PARTS), Scene::abort_behind_its_back);
     scene.assert_begun_anew(&finished, "UploadPart");
@@ -48,7 +48,7 @@ fn ceph_rgw_an_upload_aborted_while_it_is_sent_is_begun_anew() {
 /// RGW 16.2 says 500 InternalError to a Complete whose upload is gone, again and again. No object
 /// is there: nothing of ours can have been made and nobody's be overwritten.
 #[test]
-fn ceph_rgw_an_upload_aborted_before_complete_is_begun_anew() {
+fn ceph_rgw_an_upload_aborted_before_complete_restarts() {
     let scene = Scene::at("RGW");
     let finished =
         scene.run_while(Kind::CompleteMultipartUpload, None, Scene::abort_behind_its_back);
@@ -61,7 +61,7 @@ fn ceph_rgw_an_upload_aborted_before_complete_is_begun_anew() {
 /// RGW 16.2 refuses a Complete that does not name every part it has. A part that somebody else put
 /// into the upload cannot be taken out of it, and is not made part of the object.
 #[test]
-fn ceph_rgw_a_foreign_part_in_a_paused_upload_makes_it_begin_anew() {
+fn ceph_rgw_a_foreign_part_restarts_a_paused_upload() {
     let scene = Scene::at("RGW");
     scene.kill_before_the_last_part();
     scene.python(
@@ -75,7 +75,7 @@ fn ceph_rgw_a_foreign_part_in_a_paused_upload_makes_it_begin_anew() {
 
 /// The same number as one of ours: compared, and replaced.
 #[test]
-fn ceph_rgw_a_part_that_somebody_replaced_is_sent_again() {
+fn ceph_rgw_a_replaced_part_is_sent_again() {
     let scene = Scene::at("RGW");
     scene.kill_before_the_last_part();
     scene.python(
@@ -98,14 +98,14 @@ fn overwrite(scene: &Scene) {
 }
 
 #[test]
-fn garage_drops_an_upload_whose_key_is_overwritten_while_it_is_sent() {
+fn garage_drops_an_upload_overwritten_while_it_is_sent() {
     let scene = Scene::at("GARAGE");
     let finished = scene.run_while(Kind::UploadPart, Some(PARTS), overwrite);
     scene.assert_begun_anew(&finished, "NoSuchUpload");
 }
 
 #[test]
-fn garage_drops_an_upload_whose_key_is_overwritten_between_two_runs() {
+fn garage_drops_an_upload_overwritten_between_two_runs() {
     let scene = Scene::at("GARAGE");
     scene.kill_before_the_last_part();
     overwrite(&scene);
@@ -115,7 +115,7 @@ fn garage_drops_an_upload_whose_key_is_overwritten_between_two_runs() {
 /// Overwritten between the last part and Complete: refused for certain, so it is begun anew like
 /// everywhere else.
 #[test]
-fn garage_drops_an_upload_whose_key_is_overwritten_before_complete() {
+fn garage_drops_an_upload_overwritten_before_complete() {
     let scene = Scene::at("GARAGE");
     let finished = scene.run_while(Kind::CompleteMultipartUpload, None, overwrite);
     scene.assert_begun_anew(&finished, "NoSuchUpload");

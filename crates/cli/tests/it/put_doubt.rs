@@ -58,7 +58,7 @@ fn lost_answers_to_a_put_are_settled_by_a_look() {
 
 /// The store took everything and was slow to answer: Ctrl-C said "nothing is left of it".
 #[test]
-fn a_put_that_is_interrupted_after_its_bytes_have_left_is_looked_for() {
+fn a_put_interrupted_after_its_bytes_left_is_looked_for() {
     both(|scene| {
         scene.proxy.add(Rule::on(Kind::PutObject, Fault::Stall { after_bytes: SMALL_BYTES }));
         let finished = interrupted(&scene, SMALL_BYTES);

@@ -87,7 +87,7 @@ fn an_object_that_is_called_like_a_folder_is_removed_alone() {
 }
 
 #[test]
-fn a_missing_bucket_is_said_to_be_missing() {
+fn a_missing_bucket_is_reported_as_missing() {
     let removing = Removing::with(&[]);
     let finished = finish(
         removing.world.haul(removing.server.store()).args(["rm", "s3://no-such-bucket-here/key"]),

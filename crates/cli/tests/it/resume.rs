@@ -102,7 +102,7 @@ fn the_same_command_again_sends_only_the_rest() {
 }
 
 #[test]
-fn haul_resume_goes_on_without_the_command() {
+fn haul_resume_continues_without_the_command() {
     let stopped = stopped_by(Signal::KILL);
     let id = listed(&stopped)[0]["id"].as_str().unwrap().to_owned();
     // Another folder, other defaults: everything that binds the upload comes from the journal.
@@ -142,7 +142,7 @@ fn haul_abort_removes_it_at_the_store_and_forgets_it() {
 
 /// P4: of a file that changed in one place, only the part with that place is sent again.
 #[test]
-fn a_source_that_changed_is_compared_and_only_what_differs_is_sent_again() {
+fn a_changed_source_is_compared_and_only_differences_are_sent() {
     let stopped = stopped_by(Signal::KILL);
     let mut file = std::fs::File::options().write(true).open(stopped.world.path("file")).unwrap();
     file.seek(SeekFrom::Start(2 * PART + 17)).unwrap();
@@ -163,7 +163,7 @@ fn a_source_that_changed_is_compared_and_only_what_differs_is_sent_again() {
 
 /// The upload was aborted by somebody else, or expired: said, and begun anew.
 #[test]
-fn an_upload_that_is_gone_is_begun_anew_and_said() {
+fn an_upload_that_is_gone_restarts_with_a_report() {
     let stopped = stopped_by(Signal::KILL);
     stopped.abort_behind_its_back();
     let finished = succeed(&mut command(&stopped));
@@ -195,7 +195,7 @@ fn flip(path: &Path, place: usize) {
 
 /// Two processes never work on one upload.
 #[test]
-fn a_second_process_is_told_who_has_it() {
+fn a_second_process_learns_the_holder() {
     let (scene, first) = stalled_at_part_2(&[]);
     let second = finish(&mut plain(&scene));
     assert_eq!(second.code(), Some(1), "{}", second.stderr);

@@ -121,7 +121,7 @@ fn ctrl_c_ends_all_of_them() {
 
 /// It printed nothing at all and ended with 0.
 #[test]
-fn what_another_process_has_is_said() {
+fn uploads_held_by_another_process_are_reported() {
     let files = Files::new();
     let proxy = files.proxy();
     proxy.add(Rule::on(Kind::UploadPart, Fault::Hold).part(2));

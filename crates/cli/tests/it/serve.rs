@@ -32,7 +32,7 @@ fn known_as(store: &Store, id: &str) -> Store {
 }
 
 #[test]
-fn sighup_reads_the_keys_again_and_a_slip_locks_nobody_out() {
+fn sighup_rereads_the_keys_and_a_mistake_keeps_the_old_ones() {
     let world = World::new();
     let file = world.path("keys.toml");
     fs::write(&file, keys(&[("READER", "read-only", "photos")])).unwrap();

@@ -132,7 +132,7 @@ fn a_flipped_bit_and_a_lost_file_are_named() {
 }
 
 #[test]
-fn an_orphan_is_no_damage_and_goes_only_when_asked() {
+fn an_orphan_is_no_damage_and_removed_only_on_request() {
     let world = World::new();
     filled(&world);
     let orphan = data_file(&world, WHOLE_BYTES).with_file_name("00000000000003fe");

@@ -81,7 +81,7 @@ fn a_flipped_bit_is_noticed_and_the_part_sent_again() {
 }
 
 #[test]
-fn a_lost_answer_to_complete_is_settled_without_sending_anything_again() {
+fn a_lost_answer_to_complete_is_settled_without_resending() {
     let scene = Scene::of_file(FILE_BYTES);
     assert_survives(&scene, Rule::on(Kind::CompleteMultipartUpload, Fault::DropAnswer));
     assert_eq!((struck(&scene), scene.proxy.count(Kind::UploadPart)), (1, PARTS));

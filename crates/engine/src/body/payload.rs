@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn held_and_reread_payloads_send_the_same_bytes_with_the_same_digests() {
+    async fn held_and_reread_payloads_send_the_same_bytes() {
         let (expected, range) = range(3 * SLICE_BYTES + 4321);
         let algorithms = [ChecksumAlgorithm::Crc64Nvme, ChecksumAlgorithm::Md5];
         let large = BufferPool::new(64 * SLICE_BYTES as u64);

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wish_above_the_budget_gets_the_whole_budget_instead_of_waiting_forever() {
+    async fn a_request_above_the_budget_gets_the_whole_budget() {
         let pool = BufferPool::new(2 * SLICE_BYTES as u64);
         let _all = pool.permit(1 << 40).await;
         assert_eq!(pool.permits.available_permits(), 0);

@@ -205,7 +205,7 @@ fn a_record_that_found_no_room_hides_none_behind_it() {
 }
 
 #[test]
-fn what_was_recorded_of_another_version_of_the_source_no_longer_counts() {
+fn records_of_another_source_version_are_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let folder = JournalFolder::new(folder.path());
     let Beginning { source, plan, .. } = beginning();
@@ -227,7 +227,7 @@ fn a_journal_without_its_beginning_is_a_new_one() {
 /// After a power cut a file may have its length and none of its bytes: every run then failed, for
 /// ever.
 #[test]
-fn a_file_that_is_no_journal_is_moved_aside_and_only_the_last_one_is_kept() {
+fn only_the_last_invalid_journal_is_kept_aside() {
     let folder = tempfile::tempdir().unwrap();
     let journals = JournalFolder::new(folder.path());
     let beginning_lost = file_of(&records()[1..]);
@@ -303,7 +303,7 @@ fn what_the_list_leaves_out_is_named_with_the_reason() {
 }
 
 #[test]
-fn a_second_opener_is_told_who_has_it() {
+fn a_second_opener_learns_the_holder() {
     let folder = tempfile::tempdir().unwrap();
     let folder = JournalFolder::new(folder.path());
     let mut first = open(&folder);

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_stay_between_half_a_bound_and_the_bound_which_doubles_up_to_the_cap() {
+    fn waits_stay_within_bounds_that_double_up_to_the_cap() {
         let policy = RetryPolicy::default();
         let mut random = StdRng::seed_from_u64(1);
         for attempt in 1..policy.attempts_max {

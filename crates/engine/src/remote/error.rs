@@ -339,7 +339,7 @@ mod tests {
     /// Found by the conformance suite at Ceph RGW 16.2: ListParts after Complete is 404 NoSuchKey
     /// there.
     #[test]
-    fn no_such_key_means_no_such_upload_where_only_an_upload_can_be_missing() {
+    fn no_such_key_in_upload_requests_means_no_such_upload() {
         let kind = |operation| StoreError::answered(operation, 404, Some("NoSuchKey"), "").kind;
         assert_eq!(kind(Operation::ListParts), StoreErrorKind::NoSuchUpload);
         assert_eq!(kind(Operation::HeadObject), StoreErrorKind::NoSuchKey);

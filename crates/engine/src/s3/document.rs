@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_without_a_region_is_told_by_its_target() {
+    fn a_redirect_without_a_region_shows_it_by_its_target() {
         let remedy = |status, code, region| {
             redirect_remedy(status, code, region, Some("https://login.test/"))
         };
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_is_none_is_told_apart() {
+    fn an_invalid_document_is_recognised() {
         let fault = |body: &[u8]| fault_of_document(None, body).unwrap();
         assert_eq!(fault(b" \n"), "it is empty");
         assert_eq!(fault(b"\xff\xfe"), "it is not UTF-8 text");

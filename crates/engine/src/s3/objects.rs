@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_page_is_continued_by_token_else_behind_its_last_name() {
+    fn a_truncated_page_continues_by_token_or_last_name() {
         let next = |page: Page| page.next(None).unwrap();
         assert_eq!(next(page(&["a", "b"], Some(true), token("t"))), token("t"));
         assert_eq!(next(page(&["a", "b"], Some(true), None)), marker("b"));

@@ -148,7 +148,7 @@ async fn only_what_is_proven_to_be_of_this_source_is_touched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_several_the_one_with_most_of_the_source_goes_on() {
+async fn of_several_uploads_the_most_complete_is_adopted() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     let few = OtherTool::NONE.begins(&store, &bytes(SIZE), &[1, 2]).await;
     let many = OtherTool::COMPOSITE_CRC32.begins(&store, &bytes(SIZE), &[4, 5, 6, 7]).await;
@@ -212,7 +212,7 @@ async fn what_our_own_journal_has_less_of_gives_way() {
 
 /// Once adopted it has a journal, and is as resumable as one of our own.
 #[tokio::test(start_paused = true)]
-async fn an_adopted_upload_goes_on_after_an_interruption_too() {
+async fn an_adopted_upload_resumes_after_an_interruption() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     OtherTool::COMPOSITE_CRC32.begins(&store, &bytes(SIZE), &[1, 2, 3]).await;
     let already = store.calls(O::UploadPart);
@@ -289,7 +289,7 @@ async fn without_checksums_the_md5_of_the_etag_decides() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_adopt_it_is_said_and_left_alone() {
+async fn without_adopt_it_is_reported_and_left_alone() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     let theirs = OtherTool::NONE.begins(&store, &bytes(SIZE), &[1, 2, 3]).await;
     let (ended, said) = heard(machine.start_with(&store, with(&machine, Unfinished::Report))).await;
@@ -310,7 +310,7 @@ async fn without_adopt_it_is_said_and_left_alone() {
 
 /// Below the threshold one request would do; an upload of it that is there is still found.
 #[tokio::test(start_paused = true)]
-async fn a_small_file_is_adopted_too_and_put_in_one_piece_if_there_is_nothing() {
+async fn a_small_file_is_adopted_too_or_put_in_one_piece() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     let small = UploadOptions {
         multipart_threshold_bytes: 1 << 20,

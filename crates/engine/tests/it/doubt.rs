@@ -65,7 +65,7 @@ async fn a_complete_that_arrives_twice_is_found() {
 /// RGW 16.2 answers 500 to a Complete of an upload that is gone. There is no object: it is begun
 /// anew.
 #[tokio::test(start_paused = true)]
-async fn a_500_for_an_upload_that_is_gone_begins_anew() {
+async fn a_500_for_an_upload_that_is_gone_restarts_it() {
     let store = store(
         Quirks::CEPH_RGW_16,
         Faults::none().on(O::CompleteMultipartUpload, 1, Fault::ExpireUpload),
@@ -77,7 +77,7 @@ async fn a_500_for_an_upload_that_is_gone_begins_anew() {
 
 /// Trap 27: a 403 to HEAD is not "absent". Nothing is aborted, and the doubt is said.
 #[tokio::test(start_paused = true)]
-async fn a_doubt_that_cannot_be_settled_is_said_and_nothing_is_aborted() {
+async fn an_unsettled_doubt_is_reported_and_nothing_aborted() {
     for lost in [Fault::LoseAnswer, Fault::LoseRequest] {
         let faults = Faults::none()
             .on_every(O::CompleteMultipartUpload, lost.clone())
@@ -118,7 +118,7 @@ async fn a_store_that_falls_silent_during_complete_leaves_a_doubt() {
 /// Complete was lost, the upload expired, and somebody else overwrote the key before the look: the
 /// object is not ours, and sending it again might overwrite something newer.
 #[tokio::test(start_paused = true)]
-async fn an_object_of_somebody_else_is_not_taken_for_ours() {
+async fn an_object_of_another_client_is_not_taken_for_ours() {
     let faults = Faults::none().on(O::CompleteMultipartUpload, 1, Fault::LoseRequest).on(
         O::ListParts,
         1,
@@ -156,7 +156,7 @@ async fn what_a_lost_answer_to_create_left_is_removed() {
 /// Trap 26: what may be somebody else's is not removed: older, with parts, or more than answers
 /// were lost.
 #[tokio::test(start_paused = true)]
-async fn what_may_be_somebody_elses_is_not_taken_for_a_lost_create() {
+async fn foreign_uploads_survive_the_lost_create_sweep() {
     let lost = || Faults::none().on(O::CreateMultipartUpload, 1, Fault::LoseAnswer);
     let store = aws(Faults::none());
     let older = foreign_upload(&store).await;
@@ -210,7 +210,7 @@ async fn if_none_match_holds_even_when_the_answer_is_lost() {
 
 /// Seed 13957: a PutObject that arrived twice failed with 412 on its own object.
 #[tokio::test(start_paused = true)]
-async fn if_none_match_of_a_small_object_holds_even_when_the_answer_is_lost() {
+async fn if_none_match_of_a_put_holds_when_the_answer_is_lost() {
     let guarded = haul::UploadOptions {
         multipart_threshold_bytes: 1 << 20,
         part_size_bytes: None,
@@ -298,7 +298,7 @@ async fn a_complete_that_was_never_announced_is_found() {
 /// Looked for in vain, and quicker than the abort: the object is there, and nobody says that
 /// nothing is left.
 #[tokio::test(start_paused = true)]
-async fn a_complete_that_lands_before_the_abort_is_said() {
+async fn a_complete_that_lands_before_the_abort_is_reported() {
     let late = || {
         Faults::none()
             .on(O::CompleteMultipartUpload, 1, Fault::LandLate(Duration::from_secs(30)))

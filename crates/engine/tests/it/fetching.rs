@@ -59,7 +59,7 @@ async fn fails(store: &MemoryStore) -> Error {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ranges_are_fetched_at_once_and_the_crc_of_the_whole_is_compared() {
+async fn ranges_are_fetched_in_parallel_and_the_crc_is_compared() {
     let store = with_object(aws(Faults::none())).await;
     let report = arrives(&store).await;
     assert_eq!(report.verified, Verified::Checksum(ChecksumAlgorithm::Crc64Nvme));
@@ -127,7 +127,7 @@ async fn a_bit_that_flips_on_the_way_is_an_error_and_no_file() {
 /// The object was overwritten while its ranges were on their way: the file would have been of two
 /// versions.
 #[tokio::test(start_paused = true)]
-async fn an_object_that_changes_between_ranges_is_an_error_that_names_both() {
+async fn a_change_between_ranges_is_an_error_that_names_both() {
     let store = with_object(aws(Faults::none())).await;
     store.set_faults(Faults::none().on_every(O::GetObject, Fault::Delay(Duration::from_secs(1))));
     let folder = tempfile::tempdir().unwrap();

@@ -17,7 +17,7 @@ fn id(machine: &Machine) -> String {
 
 /// Resumed without one option of the first run; the parts of it that had arrived count.
 #[tokio::test(start_paused = true)]
-async fn a_given_journal_goes_on_with_a_file_that_is_elsewhere() {
+async fn a_given_journal_resumes_with_a_moved_file() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     machine.stops_after(&store, 5).await;
     // To another disk: another inode, other times.
@@ -73,7 +73,7 @@ async fn a_given_journal_that_is_gone_sends_nothing() {
 /// A renamed file was sent again from its first byte, beside what had arrived, and nothing was
 /// said.
 #[tokio::test(start_paused = true)]
-async fn a_renamed_file_goes_on_where_it_stopped() {
+async fn a_renamed_file_resumes_where_it_stopped() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     machine.stops_after(&store, 5).await;
     let renamed = machine.file().with_file_name("renamed");

@@ -149,7 +149,7 @@ async fn retry_after_is_waited_for() {
 /// A lifecycle rule or another program removes the upload under way: that is said, and nothing
 /// hangs.
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_expires_under_way_is_begun_anew_and_said() {
+async fn an_upload_that_expires_in_flight_restarts_with_a_report() {
     for operation in [O::UploadPart, O::CompleteMultipartUpload] {
         let store = aws(Faults::none().on(operation, 1, Fault::ExpireUpload));
         let (ended, said) = heard(start(&store, &bytes(10_500), options())).await;
@@ -171,7 +171,7 @@ async fn an_upload_that_always_expires_is_a_clear_error() {
 
 /// Trap 5: 409 ConditionalRequestConflict means a new upload with all its parts.
 #[tokio::test(start_paused = true)]
-async fn a_conflict_of_conditions_begins_anew() {
+async fn a_conflict_of_conditions_restarts_the_upload() {
     let store = aws(Faults::none().on_every(O::UploadPart, Fault::Delay(Duration::from_secs(1))));
     let single =
         UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
@@ -237,7 +237,7 @@ async fn what_cannot_be_removed_is_named() {
 
 /// Trap 26: uploads of the same key that are not ours stay.
 #[tokio::test(start_paused = true)]
-async fn an_upload_of_somebody_else_is_never_touched() {
+async fn an_upload_of_another_client_is_never_touched() {
     for faults in [
         Faults::none(),
         Faults::none().on_every(O::CompleteMultipartUpload, Fault::Answer(Refusal::ACCESS_DENIED)),

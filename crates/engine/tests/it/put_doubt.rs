@@ -40,7 +40,7 @@ async fn a_put_whose_answers_are_all_lost_is_found() {
 
 /// The store was slow; Ctrl-C said "nothing is left of it", and the old object had been replaced.
 #[tokio::test(start_paused = true)]
-async fn a_put_that_is_cancelled_after_it_was_carried_out_is_reported_as_done() {
+async fn a_put_cancelled_after_it_took_effect_is_reported_as_done() {
     for request in [StopRequest::Cancel, StopRequest::Pause, StopRequest::PauseNow] {
         let slow =
             Faults::none().on_every(O::PutObject, Fault::DelayAnswer(Duration::from_secs(3600)));

@@ -223,7 +223,7 @@ async fn a_cancel_that_cannot_remove_the_parts_says_so() {
 /// 409 to every Complete: each upload was removed before the next was begun, and the condition is
 /// what is said.
 #[tokio::test(start_paused = true)]
-async fn a_conflict_that_never_ends_is_said_and_forgotten() {
+async fn a_conflict_that_never_ends_is_reported_and_forgotten() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     let conflict = Fault::Answer(Refusal::new(409, Some("ConditionalRequestConflict")));
     store.set_faults(Faults::none().on_every(O::CompleteMultipartUpload, conflict));

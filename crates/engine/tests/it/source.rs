@@ -95,7 +95,7 @@ async fn fails_on(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_changes_at_any_read_is_noticed_and_nothing_is_left() {
+async fn a_source_change_at_any_read_is_detected_and_leaves_nothing() {
     for event in [Event::Modified, Event::Truncated] {
         for at_read in 1..=11 {
             let error = fails(&aws(Faults::none()), event, at_read, options(), 10_500).await;
@@ -125,7 +125,7 @@ async fn a_source_that_changes_between_hashing_and_sending_is_noticed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_cannot_be_read_is_said() {
+async fn an_unreadable_source_is_reported() {
     for at_read in [1, 5, 11] {
         let error = fails(&aws(Faults::none()), Event::Broken, at_read, options(), 10_500).await;
         assert!(matches!(error, Error::SourceUnreadable { .. }), "{}", chain(&error));

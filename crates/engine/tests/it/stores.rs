@@ -34,7 +34,7 @@ async fn every_checksum_arrives_at_every_store() {
 
 /// Trap 24: the store says when it will remove what is not complete.
 #[tokio::test(start_paused = true)]
-async fn a_rule_that_may_strike_before_the_end_is_said() {
+async fn a_rule_that_may_apply_before_the_end_is_reported() {
     for (aborts_after, said_so) in [(Duration::ZERO, true), (Duration::from_secs(86_400), false)] {
         let store =
             store(Quirks { aborts_after: Some(aborts_after), ..Quirks::AWS }, Faults::none());
@@ -46,7 +46,7 @@ async fn a_rule_that_may_strike_before_the_end_is_said() {
 
 /// Ceph RGW 16.2 answers 200 to a wrong checksum: the ETag tells, and the part is sent again.
 #[tokio::test(start_paused = true)]
-async fn a_bit_flipped_on_the_way_to_a_store_that_ignores_checksums_is_noticed() {
+async fn a_bit_flip_is_detected_if_the_store_ignores_checksums() {
     for fault in [Fault::FlipInTransit, Fault::FlipAtRest] {
         for checksum in [Some(ChecksumAlgorithm::Crc64Nvme), None] {
             let store = store(
@@ -93,7 +93,7 @@ async fn require_proof_refuses_what_is_not_proven() {
 
 /// Garage removes an open upload when its key is overwritten meanwhile.
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_is_dropped_because_its_key_was_overwritten_is_begun_anew() {
+async fn an_upload_dropped_after_an_overwrite_restarts() {
     let store = store(Quirks::GARAGE_2, Faults::none().on_every(O::UploadPart, slow()));
     let running = start(&store, &bytes(10_500), options());
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;

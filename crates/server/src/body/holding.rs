@@ -430,7 +430,7 @@ mod tests {
     /// Two requests that hold half of the room each and both want more would otherwise wait for
     /// each other for ever.
     #[tokio::test(start_paused = true)]
-    async fn of_holders_that_all_wait_the_largest_makes_way() {
+    async fn of_waiting_holders_the_largest_is_displaced() {
         let room = HeldRoom::new(800_000);
         let (mut small, mut large) = (room.holding(500_000), room.holding(600_000));
         take(&mut large, "one", 400_000).await.unwrap();
@@ -446,7 +446,7 @@ mod tests {
     /// 80 requests each hold a part of a chunk and want the rest of it: if one fewer were
     /// displaced, the others would wait for each other again.
     #[tokio::test(start_paused = true)]
-    async fn of_holders_that_all_wait_so_many_make_way_that_the_others_fit() {
+    async fn enough_waiting_holders_are_displaced_for_the_others() {
         let room = HeldRoom::new(1_000_000);
         let mut all = [(); 5].map(|()| room.holding(400_000));
         for (number, holding) in all.iter_mut().enumerate() {

@@ -5,7 +5,7 @@ use crate::fixture::Fixture;
 use haul_server::{Credentials, Grant, Secret};
 
 #[tokio::test]
-async fn nobody_comes_in_without_a_signature() {
+async fn requests_without_a_signature_are_refused() {
     let f = Fixture::new().await;
     for (method, target) in [
         ("GET", "/"),
@@ -40,7 +40,7 @@ async fn a_clock_fifteen_minutes_off_is_refused() {
 }
 
 #[tokio::test]
-async fn a_presigned_url_works_until_it_expires_and_seven_days_at_most() {
+async fn a_presigned_url_works_until_it_expires_at_most_7_days() {
     let f = Fixture::new().await;
     let presigned = |method: &str, target: &str, expires: i64| {
         f.client.request(method, target).auth(Auth::Presigned { expires })

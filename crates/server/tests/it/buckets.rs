@@ -73,7 +73,7 @@ async fn a_bucket_with_objects_is_not_deleted_one_with_uploads_is() {
 }
 
 #[tokio::test]
-async fn a_missing_bucket_is_refused_before_the_body_or_made_if_wished() {
+async fn a_missing_bucket_is_refused_before_the_body_or_created() {
     let f = Fixture::new().await;
     f.client.request("PUT", "/missing/k").body("x").refused(404, "NoSuchBucket").await;
     f.client.request("POST", "/missing/k?uploads").refused(404, "NoSuchBucket").await;
@@ -89,7 +89,7 @@ async fn a_missing_bucket_is_refused_before_the_body_or_made_if_wished() {
 }
 
 #[tokio::test]
-async fn what_clients_ask_in_passing_is_answered_as_for_an_unconfigured_bucket() {
+async fn habitual_requests_are_answered_as_if_unconfigured() {
     let f = Fixture::new().await;
     let c = &f.client;
     c.request("PUT", "/bkt/k")
@@ -220,7 +220,7 @@ async fn no_sub_resource_fails_and_none_harms() {
 }
 
 #[tokio::test]
-async fn a_sub_resource_nobody_knows_makes_and_removes_nothing() {
+async fn an_unknown_sub_resource_changes_nothing() {
     let f = Fixture::new().await;
     let c = &f.client;
     c.request("PUT", "/new-bucket?somethingNew").refused(501, "NotImplemented").await;

@@ -48,7 +48,7 @@ fn rule(prefix: &str, days: u32) -> String {
 }
 
 #[tokio::test]
-async fn a_lifecycle_is_executed_as_soon_as_it_is_given_and_at_every_start() {
+async fn a_lifecycle_runs_when_it_is_set_and_at_every_start() {
     let dir = TempDir::new().unwrap();
     let uploads = old_uploads(&options(&dir), &["tmp/a", "tmp/b", "kept"]);
     let server = start(options(&dir)).await.unwrap();

@@ -506,7 +506,7 @@ async fn a_part_above_the_limit_is_refused_by_its_headers() {
 }
 
 #[tokio::test]
-async fn expect_100_continue_is_answered_before_the_body_and_a_refusal_without_it() {
+async fn expect_100_continue_is_answered_or_refused_before_the_body() {
     let f = Fixture::new().await;
     let put = |target: &str| {
         f.client

@@ -118,7 +118,7 @@ async fn headers_that_do_not_come_or_do_not_end_are_refused() {
 
 /// Beyond the read limit, hyper responds by itself, with a status only.
 #[tokio::test]
-async fn heads_beyond_what_is_read_are_answered_431_without_a_document() {
+async fn heads_beyond_the_read_limit_get_431_without_a_document() {
     let f = Fixture::new().await;
     let lines: String = (0..300).map(|n| format!("x-{n}: a\r\n")).collect();
     let long = format!("x-long: {}\r\n", "x".repeat(400_000));

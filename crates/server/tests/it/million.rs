@@ -78,7 +78,7 @@ fn median(times: &[Duration]) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_million_objects_are_listed_in_bounded_memory_and_no_page_costs_more() {
+async fn a_million_objects_are_listed_in_bounded_memory_and_time() {
     // In memory where there is such a disk, to save four thousand syncs: this is not about
     // durability.
     let memory = Path::new("/dev/shm");

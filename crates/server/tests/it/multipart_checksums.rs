@@ -62,7 +62,7 @@ async fn full_object_checksums_are_compared_at_complete() {
 
 /// Clients send back the checksum from a response: `value-N` used to be refused as invalid base64.
 #[tokio::test]
-async fn a_composite_checksum_at_complete_may_say_of_how_many_parts_it_is() {
+async fn a_composite_checksum_at_complete_may_have_a_part_count() {
     let f = Fixture::new().await;
     for (name, algorithm) in [
         ("SHA256", ChecksumAlgorithm::Sha256),
@@ -168,7 +168,7 @@ async fn checksum_rules_of_an_upload_are_kept() {
 /// verified, echoed, and not listed. With one, the parts in a list with checksums are numbered
 /// without a gap.
 #[tokio::test]
-async fn other_checksums_of_parts_are_echoed_and_checksums_allow_no_gaps() {
+async fn other_part_checksums_are_echoed_and_gaps_are_refused() {
     let f = Fixture::new().await;
     let upload = Upload::create(&f.client, &[]).await;
     let crc = sum(ChecksumAlgorithm::Crc32c, b"x").to_base64();

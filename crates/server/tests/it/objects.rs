@@ -473,7 +473,7 @@ async fn a_copy_onto_itself_may_say_what_is_so_already() {
 /// A copy used to be pinned to the version that was first looked up: with a concurrent writer one
 /// CopyObject of six failed with a condition that the client had not sent.
 #[tokio::test]
-async fn a_source_that_is_overwritten_meanwhile_is_copied_in_one_of_its_versions() {
+async fn a_source_overwritten_meanwhile_is_copied_in_one_version() {
     let f = Fixture::new().await;
     let c = &f.client;
     let versions = [bytes(30_000), bytes(70_000)];

@@ -129,7 +129,7 @@ async fn a_version_two_url_stays_the_operation_it_was_signed_for() {
 /// Version 4 covers the whole query, but verifying and deciding code could still read another one
 /// of two.
 #[tokio::test]
-async fn a_parameter_that_is_given_twice_is_refused_however_it_is_signed() {
+async fn a_repeated_parameter_is_refused_however_it_is_signed() {
     let f = Fixture::new().await;
     f.client.put("/bkt/k", "kept").await;
     for auth in [Auth::Header, Auth::Presigned { expires: 60 }, Auth::None] {

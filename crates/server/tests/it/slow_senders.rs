@@ -96,7 +96,7 @@ impl Senders {
 }
 
 /// Runs a fast request twice: alone, and beside slow senders.
-async fn assert_held_up_by_nobody<F: Future<Output = ()>>(
+async fn assert_not_delayed<F: Future<Output = ()>>(
     fast: impl Fn() -> F,
     senders: impl Future<Output = Senders>,
 ) -> Senders {
@@ -129,7 +129,7 @@ async fn an_upload_is_not_held_up_by_80_of_40_bytes_per_second() {
     let f = fixture().await;
     let rhythm = Rhythm { at_once: Arc::default(), every_100_ms: 4 };
     let senders = Senders::start(&f, |number| put(&f, number), rhythm, 10 * SENDERS);
-    assert_held_up_by_nobody(|| fast_put(&f), senders).await;
+    assert_not_delayed(|| fast_put(&f), senders).await;
 }
 
 /// 64 honest uploads of 100 kB/s took all permits too: an 8 MiB PUT beside them took 51 s.
@@ -138,7 +138,7 @@ async fn an_upload_is_not_held_up_by_80_of_100_kilobytes_per_second() {
     let f = fixture().await;
     let rhythm = Rhythm { at_once: Arc::default(), every_100_ms: 10_000 };
     let senders = Senders::start(&f, |number| put(&f, number), rhythm, 50_000 * SENDERS);
-    let senders = assert_held_up_by_nobody(|| fast_put(&f), senders).await;
+    let senders = assert_not_delayed(|| fast_put(&f), senders).await;
     assert_eq!(senders.ended(), 0, "honest uploads were cut off");
 }
 
@@ -148,7 +148,7 @@ async fn an_upload_is_not_held_up_by_80_that_stopped_in_a_block() {
     let f = fixture().await;
     let rhythm = Rhythm { at_once: Arc::new(bytes(1_500_000)), every_100_ms: 0 };
     let senders = Senders::start(&f, |number| put(&f, number), rhythm, 1_500_000 * SENDERS);
-    assert_held_up_by_nobody(|| fast_put(&f), senders).await;
+    assert_not_delayed(|| fast_put(&f), senders).await;
 }
 
 /// The holder of a presigned URL could open it 64 times without a body, and no other upload got
@@ -167,7 +167,7 @@ async fn an_upload_is_not_held_up_by_a_presigned_url_opened_80_times() {
     };
     let senders =
         Senders::start(&f, presigned, Rhythm { at_once: Arc::default(), every_100_ms: 0 }, 0);
-    assert_held_up_by_nobody(|| fast_put(&f), senders).await;
+    assert_not_delayed(|| fast_put(&f), senders).await;
 }
 
 /// Room for a signed chunk was taken before it came: 48 senders took all of it. Later they were
@@ -189,7 +189,7 @@ async fn signed_chunks_are_not_held_up_by_80_that_hold_theirs_back() {
     at_once.resize(at_once.len() + 500_000, b'x');
     let rhythm = Rhythm { at_once: Arc::new(at_once), every_100_ms: 0 };
     let senders = Senders::start(&f, request, rhythm, 20_000_000);
-    assert_held_up_by_nobody(fast, senders).await;
+    assert_not_delayed(fast, senders).await;
 }
 
 /// Two documents of 6 MiB took all room for documents.
@@ -205,7 +205,7 @@ async fn a_document_is_not_held_up_by_80_that_hold_theirs_back() {
         |_| f.client.request("POST", "/bkt?delete").payload(UNSIGNED).content_length(6_200_000);
     let rhythm = Rhythm { at_once: Arc::new(vec![b' '; 6_199_999]), every_100_ms: 0 };
     let senders = Senders::start(&f, request, rhythm, 20_000_000);
-    let senders = assert_held_up_by_nobody(fast, senders).await;
+    let senders = assert_not_delayed(fast, senders).await;
     assert!(senders.ended() > 0, "none made way");
     // A small document needs no room at all.
     let small = format!("<Delete>{object}</Delete>");

@@ -177,7 +177,7 @@ fn the_size_of_the_object_is_compared() {
 }
 
 #[test]
-fn an_identical_complete_is_answered_again_while_that_version_is_the_object() {
+fn an_identical_complete_succeeds_while_its_object_exists() {
     let upload = Upload::new();
     let etag = upload.complete(upload.list()).unwrap();
     assert_eq!(upload.complete(upload.list()).unwrap(), etag);
@@ -208,7 +208,7 @@ fn an_upload_belongs_to_its_key() {
 }
 
 #[test]
-fn if_none_match_refuses_a_key_that_exists_and_one_that_was_deleted_meanwhile() {
+fn if_none_match_refuses_existing_and_just_deleted_keys() {
     let condition =
         || CompleteOptions { condition: WriteCondition::IfNoneMatch, ..CompleteOptions::default() };
     let upload = Upload::new();

@@ -219,7 +219,7 @@ fn a_folder_without_a_store_is_refused_and_left_as_it_is() {
 /// that byte. The state before the last transaction, which the database still has, must not replace
 /// the last one: what happened since was acknowledged.
 #[test]
-fn a_changed_byte_of_the_metadata_never_turns_back_what_was_acknowledged() {
+fn a_changed_metadata_byte_never_reverts_acknowledged_data() {
     let fixture = Fixture::new();
     fixture.put("one", &pattern(1, 1000));
     let upload = fixture.create("two");

@@ -97,7 +97,7 @@ fn links_and_special_files_among_the_data_are_named_and_stay() {
 
 /// A link in the place of a folder of data files, created while the store is closed.
 #[test]
-fn data_files_behind_a_linked_folder_are_neither_read_nor_removed() {
+fn data_files_in_a_linked_folder_are_not_read_or_removed() {
     let fixture = Fixture::new();
     fixture.put("object", &pattern(1, 2000));
     let dir = fixture.store_dir();
@@ -116,7 +116,7 @@ fn data_files_behind_a_linked_folder_are_neither_read_nor_removed() {
 }
 
 #[test]
-fn a_private_file_that_is_a_link_is_neither_read_nor_written_through() {
+fn a_private_file_that_is_a_link_is_not_read_or_written() {
     let temp = tempfile::tempdir().unwrap();
     let precious = temp.path().join("precious");
     std::fs::write(&precious, b"another's file").unwrap();

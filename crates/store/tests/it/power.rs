@@ -201,7 +201,7 @@ fn run_workload(seed: u64, power: Power) -> Run {
 
 /// A store that continues after a failed sync may acknowledge bytes that the disk has dropped.
 #[test]
-fn after_a_failed_sync_nothing_more_is_written_and_nothing_is_lost() {
+fn after_a_failed_sync_nothing_is_written_and_nothing_lost() {
     let (whole, _, _) = run_script(Fault::None);
     let mut stopped = 0;
     for step in 0..whole.steps() {
@@ -281,7 +281,7 @@ fn removed_files_that_the_metadata_forgot_stay_removed() {
 }
 
 #[test]
-fn a_full_disk_refuses_and_goes_on() {
+fn a_full_disk_refuses_writes_and_recovers() {
     let disk = SimDisk::new();
     disk.set_capacity(Some(8 << 20));
     let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();
@@ -311,7 +311,7 @@ fn a_full_disk_refuses_and_goes_on() {
 
 /// Metadata alone fills the disk: the store stops before the database does, and deletes still work.
 #[test]
-fn a_disk_full_of_metadata_refuses_and_goes_on() {
+fn a_disk_full_of_metadata_refuses_and_recovers() {
     let disk = SimDisk::new();
     disk.set_capacity(Some(8 << 20));
     let store = Store::open_on(Arc::new(disk.clone()), options()).unwrap();

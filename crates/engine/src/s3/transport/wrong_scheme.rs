@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_about_plain_http_is_recognised_and_other_refusals_are_not() {
+    fn only_complaints_about_plain_http_are_recognised() {
         let answer = |url: &str, body: &[u8]| {
             of_answer(&origin(url), StatusCode::BAD_REQUEST, &HeaderMap::new(), body).is_some()
         };

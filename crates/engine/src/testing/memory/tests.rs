@@ -170,7 +170,7 @@ async fn a_stalled_request_waits_until_its_client_gives_up() {
 }
 
 #[tokio::test]
-async fn a_bit_flipped_on_the_way_is_refused_and_one_flipped_at_rest_is_echoed() {
+async fn flips_in_transit_are_refused_and_flips_at_rest_echoed() {
     let faults = Faults::none().on(Operation::UploadPart, 1, Fault::FlipInTransit).on(
         Operation::UploadPart,
         2,
@@ -226,7 +226,7 @@ async fn a_part_may_land_after_the_first_abort() {
 }
 
 #[tokio::test]
-async fn a_create_that_arrives_twice_leaves_an_upload_that_nobody_knows() {
+async fn a_create_that_arrives_twice_leaves_an_unknown_upload() {
     let store = store(Faults::none().on(Operation::CreateMultipartUpload, 1, Fault::Twice));
     let upload = create(&store).await;
     assert_eq!(store.open_uploads().len(), 2);

@@ -167,13 +167,13 @@ fn streams_are_sent_part_by_part_and_completed_at_their_end() {
 
 /// To the store's limit, which takes every part at its largest: it must have been expected.
 #[test]
-fn a_stream_of_48_8_tib_that_was_expected_arrives_in_10_000_parts() {
+fn an_expected_stream_of_48_8_tib_takes_10_000_parts() {
     let walk = drive(Some(OBJECT_SIZE_MAX_BYTES), OBJECT_SIZE_MAX_BYTES, 0.05, 1).unwrap();
     assert_eq!(walk.read.len(), 10_000);
 }
 
 #[test]
-fn a_stream_of_45_8_tib_that_nobody_expected_arrives() {
+fn an_unexpected_stream_of_45_8_tib_arrives() {
     let stream_bytes = GrowingPlan::new(&Limits::AWS, None, None).unwrap().capacity_bytes();
     assert!(stream_bytes > 45 * TIB + 800 * GIB);
     let walk = drive(None, stream_bytes, 0.05, 2).unwrap();

@@ -383,7 +383,7 @@ fn walks_come_to_every_kind_of_end() {
 }
 
 #[test]
-fn without_faults_every_part_is_sent_once_and_all_connections_are_used() {
+fn without_faults_every_part_is_sent_once_on_all_connections() {
     let walk = Walk::sending(100, 16);
     assert_eq!(walk.parts.len(), 16);
     assert_eq!(walk.run_on(), Outcome::Done);
@@ -434,7 +434,7 @@ impl Walk {
 
 /// Trap 32: back off and lower concurrency, do not only wait.
 #[test]
-fn throttling_halves_what_is_in_flight_and_successes_earn_it_back() {
+fn throttling_halves_the_parts_in_flight_until_they_succeed() {
     let mut walk = Walk::sending(1000, 16);
     assert_eq!(walk.parts.len(), 16);
     walk.throttle_one();
@@ -606,7 +606,7 @@ fn a_500_to_complete_is_examined_before_anything_else() {
 
 /// P6: an earlier run may have completed it, so even a cancel before the start looks first.
 #[test]
-fn cancelling_a_resumed_upload_looks_first_where_it_may_be_complete() {
+fn cancelling_a_resumed_upload_first_checks_for_completion() {
     let resumed = || lifecycle(3, 2, 1).resumed(|_| true, true);
     let mut open = resumed();
     assert_eq!(open.on(Input::Cancel), []);
