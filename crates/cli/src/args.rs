@@ -3,6 +3,10 @@
 //! Doc comments here are the help texts: they are written for the reader of `haul --help` and
 //! pinned by a snapshot.
 
+mod filter;
+mod listing;
+mod removal;
+mod sharing;
 mod source_store;
 mod stream;
 
@@ -16,6 +20,10 @@ use haul::EngineOptions;
 use haul::pace::RetryPolicy;
 use haul::parts::ChecksumAlgorithm;
 
+pub(crate) use self::filter::FilterArgs;
+pub(crate) use self::listing::{DuArgs, LsArgs};
+pub(crate) use self::removal::{RbArgs, RmArgs};
+pub(crate) use self::sharing::{CatArgs, PresignArgs};
 pub(crate) use self::source_store::SourceStoreArgs;
 pub(crate) use self::stream::StreamArgs;
 use crate::size::{parse_size, parse_size_above_zero};
@@ -60,10 +68,16 @@ pub(crate) enum Command {
     Ls(LsArgs),
     /// Make a bucket
     Mb(BucketArgs),
-    /// Remove an object
-    Rm(ObjectArgs),
-    /// Remove an empty bucket
-    Rb(BucketArgs),
+    /// Count the objects and bytes below a prefix, by storage class
+    Du(DuArgs),
+    /// Write objects to standard output
+    Cat(CatArgs),
+    /// Print a URL by which anybody may read or write an object for a while
+    Presign(PresignArgs),
+    /// Remove objects: by key, below a folder, or by a pattern
+    Rm(RmArgs),
+    /// Remove a bucket
+    Rb(RbArgs),
     /// Serve a folder of this machine as an S3 endpoint
     Serve(ServeArgs),
     /// Look after the folder of haul serve and local://
@@ -293,16 +307,6 @@ impl ChecksumChoice {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct LsArgs {
-    /// A bucket or a prefix; without it the buckets are listed
-    #[arg(value_name = "ADDRESS", value_parser = Listed::parse)]
-    pub(crate) address: Option<Listed>,
-    /// Everything below the prefix, not only up to the next /
-    #[arg(short, long)]
-    pub(crate) recursive: bool,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct ResumeArgs {
     /// Which one, by the id that haul uploads shows, or its beginning
     #[arg(value_name = "ID", conflicts_with = "all")]
@@ -419,13 +423,6 @@ pub(crate) struct BucketArgs {
     /// s3://BUCKET or local://BUCKET
     #[arg(value_name = "BUCKET", value_parser = Address::parse_bucket)]
     pub(crate) bucket: Address,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ObjectArgs {
-    /// s3://BUCKET/KEY or local://BUCKET/KEY
-    #[arg(value_name = "OBJECT", value_parser = Address::parse_object)]
-    pub(crate) object: Address,
 }
 
 #[derive(Debug, Args)]

@@ -45,6 +45,12 @@ impl Exit {
         Self::Precondition,
     ];
 
+    /// Of two outcomes of one command, the one that its caller has to know: the higher code, but an
+    /// interruption and a plain failure give way to everything more particular.
+    pub(crate) const fn worse(self, other: Self) -> Self {
+        if self.code() >= other.code() { self } else { other }
+    }
+
     /// The number.
     pub(crate) const fn code(self) -> u8 {
         self as u8

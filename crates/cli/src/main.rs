@@ -19,6 +19,7 @@ mod prices;
 mod private;
 mod progress;
 mod related;
+mod selection;
 mod size;
 mod state_dir;
 mod store;

@@ -14,9 +14,21 @@ fn help_texts() {
     let mut text = String::new();
     let mut command = Cli::command().term_width(100);
     text += &command.render_help().to_string();
-    for name in
-        ["cp", "resume", "ls", "uploads", "abort", "sweep", "lifecycle", "serve", "store check"]
-    {
+    for name in [
+        "cp",
+        "resume",
+        "ls",
+        "du",
+        "presign",
+        "rm",
+        "rb",
+        "uploads",
+        "abort",
+        "sweep",
+        "lifecycle",
+        "serve",
+        "store check",
+    ] {
         let mut command = Cli::command().term_width(100);
         command.build();
         let command = name
@@ -57,9 +69,18 @@ fn arguments_that_exclude_each_other_are_refused() {
     assert_eq!(refused("haul cp a s3://bucket --if-none-match --if-match x"), 2);
     assert_eq!(refused("haul cp a s3://bucket --concurrency 0"), 2);
     assert_eq!(refused("haul cp a s3://bucket --part-size 0"), 2);
-    assert_eq!(refused("haul rm s3://bucket"), 2);
+    assert_eq!(refused("haul rm"), 2);
     assert_eq!(refused("haul mb s3://bucket/key"), 2);
     assert!(
         Cli::try_parse_from(["haul", "--endpoint", "http://x", "cp", "a", "s3://bucket"]).is_ok()
     );
+}
+
+#[test]
+fn filters_keep_the_order_of_the_command_line() {
+    use haul::parts::FilterRule::{Exclude, Include};
+    let line = "haul rm -r s3://bucket/a --exclude * --include=*.jpg --exclude b --include c";
+    let Command::Rm(args) = Cli::try_parse_from(line.split(' ')).unwrap().command else { panic!() };
+    let rules = [(Exclude, "*"), (Include, "*.jpg"), (Exclude, "b"), (Include, "c")];
+    assert_eq!(args.filter.rules, rules.map(|(rule, text)| (rule, text.to_owned())));
 }

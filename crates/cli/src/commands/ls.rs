@@ -2,17 +2,23 @@
 //!
 //! Printed as it arrives: a bucket of a billion objects needs no more memory than one page of it.
 
+use std::pin::pin;
+
 use anyhow::Context;
-use haul::remote::{ListedBucket, ListingEntry, Operation, PageGuard};
+use futures_util::StreamExt as _;
+use haul::listing::{ListingQuery, pages};
+use haul::remote::{ListedBucket, ListingEntry};
 use haul::{Store, Subject};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::summary::counted;
 use crate::args::{LsArgs, StoreArgs};
 use crate::exit::Exit;
 use crate::failure::{Ended, FailureContext};
 use crate::output::{Mode, visible};
+use crate::selection::Selection;
 use crate::size::human_size;
 use crate::store;
 use crate::target::{Address, Listed, Scheme};
@@ -25,11 +31,12 @@ enum ListingLine<'a> {
     Bucket { name: &'a str, created: Option<String> },
     Object { key: &'a str, size_bytes: u64, last_modified: Option<String>, etag: Option<&'a str> },
     Prefix { prefix: &'a str },
+    Summary { objects: u64, size_bytes: u64 },
 }
 
 /// Lists.
 pub(crate) async fn run(args: &StoreArgs, what: LsArgs, mode: Mode) -> anyhow::Result<Exit> {
-    let listed = what.address.unwrap_or(Listed::Buckets(Scheme::S3));
+    let listed = what.address.clone().unwrap_or(Listed::Buckets(Scheme::S3));
     let scheme = match &listed {
         Listed::Buckets(scheme) => *scheme,
         Listed::Below(address) => address.scheme,
@@ -37,9 +44,7 @@ pub(crate) async fn run(args: &StoreArgs, what: LsArgs, mode: Mode) -> anyhow::R
     let opened = store::open(scheme, args, mode).await?;
     let done = match &listed {
         Listed::Buckets(_) => list_buckets(opened.store.as_ref(), mode).await,
-        Listed::Below(address) => {
-            list_objects(opened.store.as_ref(), address, what.recursive, mode).await
-        }
+        Listed::Below(address) => list_objects(opened.store.as_ref(), address, &what, mode).await,
     };
     opened.close().await;
     done
@@ -60,51 +65,95 @@ async fn list_buckets(store: &dyn Store, mode: Mode) -> anyhow::Result<Exit> {
 async fn list_objects(
     store: &dyn Store,
     address: &Address,
-    recursive: bool,
+    what: &LsArgs,
     mode: Mode,
 ) -> anyhow::Result<Exit> {
-    let delimiter = if recursive { None } else { Some("/") };
+    let pattern = if what.raw { None } else { Selection::pattern(address) };
+    // A pattern matches whole keys, so nothing is rolled up.
+    let whole_keys = what.recursive || pattern.is_some();
+    let selection = pattern.unwrap_or_else(|| Selection::prefix(address));
     // As `aws s3 ls` shows them: names below the folder that is looked at, whole keys when going
     // deeper.
-    let folder = match (recursive, address.key.rfind('/')) {
+    let folder = match (whole_keys, address.key.rfind('/')) {
         (false, Some(slash)) => slash + 1,
         _ => 0,
     };
+    let sizes = if what.human_readable { Sizes::Human } else { Sizes::Both };
     let zone = TimeZone::system();
-    let mut found = false;
-    let mut continuation = None;
-    let mut guard = PageGuard::new(Operation::ListObjectsV2);
-    let retry = super::brief_retry();
-    let failed = |error| {
-        let action = format!("cannot list {}", visible(&address.to_string()));
-        let error = haul::Error::of_store(address.subject(), error);
-        anyhow::Error::from(error)
-            .context(FailureContext::at(action, address).through(store.endpoint()))
+    let mut total = Total::default();
+    let query = ListingQuery {
+        bucket: &selection.bucket,
+        prefix: &selection.prefix,
+        delimiter: if whole_keys { None } else { Some("/") },
     };
-    loop {
-        let list = || {
-            store.list_objects(&address.bucket, &address.key, delimiter, continuation.as_deref())
-        };
-        let page = noted(mode, retry.run(list)).await.map_err(failed)?;
-        for entry in &page.entries {
-            found = true;
+    let retry = super::brief_retry();
+    let mut pages = pin!(pages(store, query, &retry));
+    while let Some(page) = noted(mode, pages.next()).await {
+        let page = page.map_err(|error| {
+            let action = format!("cannot list {}", visible(&address.to_string()));
+            let error = haul::Error::of_store(address.subject(), error);
+            anyhow::Error::from(error)
+                .context(FailureContext::at(action, address).through(store.endpoint()))
+        })?;
+        for entry in page.iter().filter(|entry| selection.lists(entry.name())) {
+            total.add(entry);
             mode.record(&line(entry))?;
-            mode.row(&row(entry, folder, &zone))?;
+            mode.row(&row(entry, folder, sizes, &zone))?;
         }
-        let Some(next) = page.next else { break };
-        guard.advance(page.entries.first().map(ListingEntry::name), &next).map_err(failed)?;
-        continuation = Some(next);
     }
-    if found || address.key.is_empty() {
+    if what.summarize {
+        mode.record(&total.line())?;
+        mode.row(&total.row())?;
+    }
+    if total.found || address.key.is_empty() {
         return Ok(Exit::Done);
     }
+    let how = if selection.is_pattern() { "matches" } else { "begins with" };
     Err(Ended {
         exit: Exit::Failed,
         code: "NothingFound",
-        message: format!("nothing begins with {}", visible(&address.to_string())),
+        message: format!("nothing {how} {}", visible(&address.to_string())),
         hint: None,
     }
     .into())
+}
+
+/// How sizes are shown.
+#[derive(Clone, Copy, Debug)]
+enum Sizes {
+    /// `1.4 GiB`.
+    Human,
+    /// That and the exact bytes.
+    Both,
+}
+
+/// What was listed.
+#[derive(Debug, Default)]
+struct Total {
+    objects: u64,
+    size_bytes: u64,
+    /// Objects or common prefixes.
+    found: bool,
+}
+
+impl Total {
+    fn add(&mut self, entry: &ListingEntry) {
+        self.found = true;
+        if let ListingEntry::Object { size_bytes, .. } = entry {
+            self.objects += 1;
+            self.size_bytes += size_bytes;
+        }
+    }
+
+    fn line(&self) -> ListingLine<'_> {
+        ListingLine::Summary { objects: self.objects, size_bytes: self.size_bytes }
+    }
+
+    /// `2 objects, 2.8 GiB (3006477106 bytes)`
+    fn row(&self) -> String {
+        let objects = counted(self.objects, "object");
+        format!("{objects}, {} ({} bytes)", human_size(self.size_bytes), self.size_bytes)
+    }
 }
 
 fn line(entry: &ListingEntry) -> ListingLine<'_> {
@@ -124,19 +173,27 @@ fn rfc3339(timestamp: Option<Timestamp>) -> Option<String> {
     timestamp.map(|timestamp| timestamp.to_string())
 }
 
-fn row(entry: &ListingEntry, folder: usize, zone: &TimeZone) -> String {
+fn row(entry: &ListingEntry, folder: usize, sizes: Sizes, zone: &TimeZone) -> String {
     // A store may answer with keys that do not begin with what was asked for; they are shown whole.
     let below = |name: &str| visible(name.get(folder..).unwrap_or(name));
-    match entry {
-        ListingEntry::Object { key, size_bytes, last_modified, .. } => format!(
-            "{}  {:>10}  {size_bytes:>15}  {}",
+    let (when, human, exact, name) = match entry {
+        ListingEntry::Object { key, size_bytes, last_modified, .. } => (
             time(*last_modified, zone),
             human_size(*size_bytes),
-            below(key)
+            size_bytes.to_string(),
+            below(key),
         ),
         ListingEntry::CommonPrefix(prefix) => {
-            format!("{:19}  {:>10}  {:>15}  {}", "", "", "PRE", below(prefix))
+            let human = match sizes {
+                Sizes::Human => "PRE",
+                Sizes::Both => "",
+            };
+            (String::new(), human.to_owned(), "PRE".to_owned(), below(prefix))
         }
+    };
+    match sizes {
+        Sizes::Human => format!("{when:19}  {human:>10}  {name}"),
+        Sizes::Both => format!("{when:19}  {human:>10}  {exact:>15}  {name}"),
     }
 }
 
@@ -168,16 +225,29 @@ mod tests {
     fn rows_are_aligned_and_names_are_below_the_folder() {
         let prefix = ListingEntry::CommonPrefix("videos/2026/".into());
         let rows = [
-            row(&object("videos/a.mov"), 7, &TimeZone::UTC),
-            row(&prefix, 7, &TimeZone::UTC),
-            row(&object("videos/a.mov"), 0, &TimeZone::UTC),
-            row(&object("\u{1b}[2Jx"), 0, &TimeZone::UTC),
+            row(&object("videos/a.mov"), 7, Sizes::Both, &TimeZone::UTC),
+            row(&prefix, 7, Sizes::Both, &TimeZone::UTC),
+            row(&object("videos/a.mov"), 0, Sizes::Both, &TimeZone::UTC),
+            row(&object("\u{1b}[2Jx"), 0, Sizes::Both, &TimeZone::UTC),
         ];
         insta::assert_snapshot!(rows.join("\n"), @r"
         2026-09-21 14:13:20     1.4 GiB       1503238553  a.mov
                                                      PRE  2026/
         2026-09-21 14:13:20     1.4 GiB       1503238553  videos/a.mov
         2026-09-21 14:13:20     1.4 GiB       1503238553  \u{1b}[2Jx
+        ");
+    }
+
+    #[test]
+    fn human_readable_rows_have_one_size() {
+        let prefix = ListingEntry::CommonPrefix("videos/2026/".into());
+        let rows = [
+            row(&object("videos/a.mov"), 7, Sizes::Human, &TimeZone::UTC),
+            row(&prefix, 7, Sizes::Human, &TimeZone::UTC),
+        ];
+        insta::assert_snapshot!(rows.join("\n"), @r"
+        2026-09-21 14:13:20     1.4 GiB  a.mov
+                                    PRE  2026/
         ");
     }
 

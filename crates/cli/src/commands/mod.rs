@@ -2,19 +2,23 @@
 
 mod abort;
 mod abort_at;
+mod cat;
 mod completions;
 mod copy;
 mod cp;
 mod download;
+mod du;
 mod lifecycle;
 mod ls;
 mod mb;
 mod owned;
 mod pinned_flags;
+mod presign;
 mod producer;
 mod rb;
 mod resume;
 mod rm;
+mod rm_many;
 mod serve;
 mod store_check;
 mod store_uploads;
@@ -53,8 +57,11 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
         },
         Command::Ls(args) => ls::run(&store, args, mode).await,
         Command::Mb(args) => noted(mode, mb::run(&store, &args.bucket, mode)).await,
-        Command::Rm(args) => noted(mode, rm::run(&store, &args.object, mode)).await,
-        Command::Rb(args) => noted(mode, rb::run(&store, &args.bucket, mode)).await,
+        Command::Du(args) => du::run(&store, &args, mode).await,
+        Command::Cat(args) => cat::run(&store, args, mode).await,
+        Command::Presign(args) => presign::run(&store, &args, mode).await,
+        Command::Rm(args) => rm::run(&store, &args, mode).await,
+        Command::Rb(args) => rb::run(&store, &args, mode).await,
         Command::Serve(args) => serve::run(&store, &args, mode).await,
         Command::Store(args) => match args.command {
             FolderCommand::Check(args) => store_check::run(&store, args, mode).await,

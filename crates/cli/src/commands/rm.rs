@@ -1,26 +1,44 @@
-//! `haul rm s3://bucket/key`: removes one object.
+//! `haul rm`: removes objects by key, below a folder, or by a pattern.
 //!
-//! S3 answers DeleteObject the same whether the object was there or not, so it is looked for first:
-//! "removed" must not be printed of a folder with everything in it. Keys that may delete but not
-//! read cannot look; then the line says so.
+//! S3 answers DeleteObject the same whether the object was there or not, so a key is looked for
+//! first: "removed" must not be printed of a folder with everything in it. Keys that may delete but
+//! not read cannot look; then the line says so. What is found by listing is in `rm_many.rs`.
 
 use anyhow::Context;
+use futures_util::StreamExt as _;
 use haul::{ObjectRef, Store, StoreError, StoreErrorKind};
 use serde::Serialize;
 
-use crate::args::StoreArgs;
+use super::rm_many;
+use crate::args::{RmArgs, StoreArgs};
 use crate::exit::Exit;
-use crate::failure::{Ended, FailureContext, Usage};
-use crate::output::{Mode, visible};
-use crate::store;
+use crate::failure::{Ended, Failure, FailureContext, Usage};
+use crate::output::{Mode, paint, visible};
+use crate::selection::{Selection, folder};
+use crate::store::{self, OpenedStore};
 use crate::target::Address;
+use crate::waiting::noted;
+
+/// Keys looked for and removed at a time.
+const AT_ONCE: usize = 16;
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "object-removed")]
-struct ObjectRemoved<'a> {
-    bucket: &'a str,
-    key: &'a str,
-    existence_checked: bool,
+pub(super) struct ObjectRemoved<'a> {
+    pub(super) bucket: &'a str,
+    pub(super) key: &'a str,
+    pub(super) existence_checked: bool,
+    /// The bucket keeps the versions of the object behind a delete marker.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) delete_marker: bool,
+}
+
+/// Of `--dry-run`.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "object-would-be-removed")]
+pub(super) struct ObjectWouldBeRemoved<'a> {
+    pub(super) bucket: &'a str,
+    pub(super) key: &'a str,
 }
 
 /// What was found before the removal.
@@ -34,15 +52,126 @@ enum Found {
     NotChecked,
 }
 
-/// Removes it.
-pub(crate) async fn run(args: &StoreArgs, address: &Address, mode: Mode) -> anyhow::Result<Exit> {
+/// What one argument names.
+enum Named {
+    /// One object, by its key.
+    One(ObjectRef),
+    /// What a listing finds.
+    Many(Selection),
+}
+
+/// Removes what the arguments name, one argument after the other.
+pub(crate) async fn run(args: &StoreArgs, what: &RmArgs, mode: Mode) -> anyhow::Result<Exit> {
+    // All are read before anything is removed.
+    let named: Vec<Named> =
+        what.objects.iter().map(|address| named(address, what)).collect::<Result<_, Usage>>()?;
+    let (ones, many): (Vec<_>, Vec<_>) =
+        named.into_iter().zip(&what.objects).partition(|(named, _)| matches!(named, Named::One(_)));
+    let mut failures = Failures::default();
+    for scheme in [crate::target::Scheme::S3, crate::target::Scheme::Local] {
+        if !what.objects.iter().any(|address| address.scheme == scheme) {
+            continue;
+        }
+        let opened = store::open(scheme, args, mode).await?;
+        let ones: Vec<_> = ones
+            .iter()
+            .filter_map(|(named, address)| match named {
+                Named::One(object) if address.scheme == scheme => Some((*address, object)),
+                _ => None,
+            })
+            .collect();
+        let removed = futures_util::stream::iter(ones)
+            .map(|(address, object)| one(&opened, address, object, what.dry_run, mode))
+            .buffered(AT_ONCE)
+            .collect::<Vec<_>>();
+        for result in noted(mode, removed).await {
+            failures.take(result);
+        }
+        for (named, address) in &many {
+            if let Named::Many(selection) = named
+                && address.scheme == scheme
+                && !failures.interrupted()
+            {
+                let many = rm_many::remove(&opened, address, selection, what.dry_run, mode);
+                failures.take(Box::pin(many).await);
+            }
+        }
+        opened.close().await;
+    }
+    failures.end(what.objects.len(), mode)
+}
+
+/// The failures of several arguments: the only one is the command's, of several each is reported
+/// when it happens and the worst decides.
+#[derive(Default)]
+struct Failures(Vec<anyhow::Error>);
+
+impl Failures {
+    fn take(&mut self, result: anyhow::Result<()>) {
+        self.0.extend(result.err());
+    }
+
+    fn interrupted(&self) -> bool {
+        self.0.iter().any(|error| Failure::of(error).exit == Exit::Interrupted)
+    }
+
+    fn end(mut self, arguments: usize, mode: Mode) -> anyhow::Result<Exit> {
+        if arguments == 1
+            && let Some(error) = self.0.pop()
+        {
+            return Err(error);
+        }
+        let mut worst = Exit::Done;
+        for error in &self.0 {
+            let failure = Failure::of(error);
+            mode.event(&failure);
+            failure.lines(paint).complain();
+            worst = worst.worse(failure.exit);
+        }
+        Ok(worst)
+    }
+}
+
+fn named(address: &Address, what: &RmArgs) -> Result<Named, Usage> {
     let shown = visible(&address.to_string());
-    let object = address.exact_object().map_err(Usage::from)?;
-    let opened = store::open(address.scheme, args, mode).await?;
+    let pattern = if what.raw { None } else { Selection::pattern(address) };
+    match (what.recursive, pattern) {
+        (true, Some(_)) => Err(Usage::new(
+            format!("{shown} has wildcards, which are not for -r: * matches / too"),
+            "leave -r out, or add --raw if the key has these characters itself",
+        )),
+        (true, None) => Ok(Named::Many(Selection::below(address).filtered(what.filter.filter()))),
+        (false, Some(pattern)) => Ok(Named::Many(pattern.filtered(what.filter.filter()))),
+        (false, None) => {
+            if let Some(flag) = what.filter.first_flag() {
+                return Err(Usage::new(
+                    format!("{flag} is for -r and for wildcards; {shown} is one object"),
+                    format!("haul rm -r {shown} removes what is below it"),
+                ));
+            }
+            match address.exact_object() {
+                Ok(object) => Ok(Named::One(object)),
+                Err(error) => Err(Usage::new(
+                    error.to_string(),
+                    format!("haul rm -r {shown} removes every object of the bucket"),
+                )),
+            }
+        }
+    }
+}
+
+/// Removes one object.
+async fn one(
+    opened: &OpenedStore,
+    address: &Address,
+    object: &ObjectRef,
+    dry_run: bool,
+    mode: Mode,
+) -> anyhow::Result<()> {
+    let shown = visible(&address.to_string());
     let context = FailureContext::at(format!("cannot remove {shown}"), address)
         .through(opened.store.endpoint());
-    let done = remove(opened.store.as_ref(), &object).await;
-    opened.close().await;
+    let done = remove(opened.store.as_ref(), object, dry_run).await;
     let found =
         done.map_err(|error| haul::Error::of_store(address.subject(), error)).context(context)?;
     let existence_checked = match found {
@@ -50,18 +179,20 @@ pub(crate) async fn run(args: &StoreArgs, address: &Address, mode: Mode) -> anyh
         Found::NotChecked => false,
         Found::OnlyBelow | Found::Nothing => return Err(missing(found, address, &shown).into()),
     };
-    mode.event(&ObjectRemoved {
-        bucket: object.bucket.as_str(),
-        key: object.key.as_str(),
-        existence_checked,
-    });
     let remark = if existence_checked { "" } else { " (existence not checked)" };
-    mode.result(&format!("removed {shown}{remark}"));
-    Ok(Exit::Done)
+    let (bucket, key) = (object.bucket.as_str(), object.key.as_str());
+    if dry_run {
+        mode.event(&ObjectWouldBeRemoved { bucket, key });
+        mode.result(&format!("would remove {shown}{remark}"));
+    } else {
+        mode.event(&ObjectRemoved { bucket, key, existence_checked, delete_marker: false });
+        mode.result(&format!("removed {shown}{remark}"));
+    }
+    Ok(())
 }
 
 /// Removes the object unless it is known to be missing.
-async fn remove(store: &dyn Store, object: &ObjectRef) -> Result<Found, StoreError> {
+async fn remove(store: &dyn Store, object: &ObjectRef, dry_run: bool) -> Result<Found, StoreError> {
     let retry = super::brief_retry();
     let found = match retry.run(|| store.head_object(object)).await {
         Ok(_) => Found::Object,
@@ -70,7 +201,9 @@ async fn remove(store: &dyn Store, object: &ObjectRef) -> Result<Found, StoreErr
         Err(error) if error.kind == StoreErrorKind::NoSuchKey => return below(store, object).await,
         Err(error) => return Err(error),
     };
-    retry.run(|| store.delete_object(object)).await?;
+    if !dry_run {
+        retry.run(|| store.delete_object(object)).await?;
+    }
     Ok(found)
 }
 
@@ -88,17 +221,12 @@ async fn below(store: &dyn Store, object: &ObjectRef) -> Result<Found, StoreErro
     }
 }
 
-fn folder(key: &str) -> String {
-    if key.ends_with('/') { key.to_owned() } else { format!("{key}/") }
-}
-
 fn missing(found: Found, address: &Address, shown: &str) -> Ended {
-    let folder = Address { key: folder(&address.key), ..address.clone() };
-    let folder = visible(&folder.to_string());
+    let below = Address { key: folder(&address.key), ..address.clone() };
+    let below = visible(&below.to_string());
     let hint = match found {
         Found::OnlyBelow => format!(
-            "haul ls -r {folder} shows what is below it; haul rm removes one object at a time and \
-             has no -r yet"
+            "haul ls -r {below} shows what is below it, and haul rm -r {below} removes that"
         ),
         _ => format!("look for it: haul ls {}", visible(&parent(address).to_string())),
     };

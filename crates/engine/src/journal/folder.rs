@@ -98,6 +98,17 @@ impl JournalFolder {
         }
     }
 
+    /// Removes the journal `id` and asks no store: what it remembers may be left there. `false`:
+    /// there is no such journal.
+    ///
+    /// # Errors
+    /// As [`JournalFolder::open_existing`]; a journal that cannot be read stays.
+    pub fn forget(&self, id: &str) -> Result<bool, JournalError> {
+        let Some(opened) = self.open_existing(id)? else { return Ok(false) };
+        opened.journal.remove()?;
+        Ok(true)
+    }
+
     /// Whether there is a journal `id`; what it holds is another question.
     pub fn has(&self, id: &str) -> bool {
         self.file_of(id).is_file()

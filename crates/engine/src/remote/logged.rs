@@ -17,8 +17,9 @@ use jiff::Timestamp;
 use super::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, DeleteEntry,
     DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectBody, ObjectHead,
-    ObjectRef, Operation, PartCopyRequest, PartRequest, PartsPage, PutRequest, Store, StoreError,
-    StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    ObjectRef, Operation, PartCopyRequest, PartRequest, PartsPage, PresignRequest, PresignedUrl,
+    PutRequest, Store, StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart,
+    UploadsPage,
 };
 
 /// Logs every request to the store inside.
@@ -195,6 +196,15 @@ impl<S: Store> Store for LoggedStore<S> {
 
     async fn list_buckets(&self) -> Result<Vec<ListedBucket>, StoreError> {
         logged(Operation::ListBuckets, self.0.endpoint(), self.0.list_buckets()).await
+    }
+
+    async fn presign(
+        &self,
+        object: &ObjectRef,
+        request: &PresignRequest,
+    ) -> Result<PresignedUrl, StoreError> {
+        // No request, and the URL is a secret: nothing to log.
+        self.0.presign(object, request).await
     }
 
     async fn get_bucket_lifecycle(

@@ -10,6 +10,7 @@ mod delete;
 mod error;
 mod logged;
 mod pages;
+mod presign;
 mod profile;
 mod types;
 
@@ -28,6 +29,7 @@ pub use error::{Guidance, StoreError, StoreErrorKind};
 pub use haul_parts::{CompletedPart, ObjectAttributes, ObjectRef, UploadMarker, UploadRef};
 pub use logged::LoggedStore;
 pub use pages::PageGuard;
+pub use presign::{PRESIGN_MAX, PresignMethod, PresignRequest, PresignedUrl};
 pub use profile::{StoreKind, StoreProfile};
 pub use types::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, GetRequest,
@@ -205,6 +207,12 @@ pub trait Store: Send + Sync + 'static {
     /// ListBuckets.
     async fn list_buckets(&self) -> Result<Vec<ListedBucket>, StoreError> {
         Err(not_implemented(Operation::ListBuckets))
+    }
+
+    /// A URL by which anybody may send one request for the object. Sends nothing; whether the
+    /// object, or the right to it, exists shows when the URL is used.
+    async fn presign(&self, _: &ObjectRef, _: &PresignRequest) -> Result<PresignedUrl, StoreError> {
+        Err(not_implemented(Operation::GetObject))
     }
 
     /// GetBucketLifecycleConfiguration, as the store wrote it; `None` where there is none.

@@ -28,6 +28,7 @@ mod location;
 mod minio;
 mod objects;
 mod options;
+mod presign;
 mod profile;
 mod regional_client;
 mod sdk_error;
@@ -48,8 +49,9 @@ use crate::error::Error;
 use crate::remote::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, DeleteEntry,
     DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectBody, ObjectHead,
-    ObjectRef, PartCopyRequest, PartRequest, PartsPage, PutRequest, Store, StoreError,
-    StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    ObjectRef, Operation, PartCopyRequest, PartRequest, PartsPage, PresignRequest, PresignedUrl,
+    PutRequest, Store, StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart,
+    UploadsPage,
 };
 use clock::Clock;
 use credentials::CredentialCache;
@@ -284,6 +286,17 @@ impl Store for S3Store {
 
     async fn list_buckets(&self) -> Result<Vec<ListedBucket>, StoreError> {
         self.ask_home(|place| async move { listing::list_buckets(&place.client).await }).await
+    }
+
+    async fn presign(
+        &self,
+        object: &ObjectRef,
+        request: &PresignRequest,
+    ) -> Result<PresignedUrl, StoreError> {
+        let place = self.places.of(&object.bucket);
+        let address = data::address::Address::resolve(&place.client, object).await?;
+        let credentials = self.credentials.get(Operation::GetObject).await?;
+        presign::presign(&address, request, &credentials, &self.clock)
     }
 
     async fn get_bucket_lifecycle(

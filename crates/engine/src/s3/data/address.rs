@@ -19,9 +19,9 @@ use crate::s3::{aws, sdk_error};
 pub(in crate::s3) struct Address {
     pub(super) origin: Origin,
     /// Percent-encoded, with the leading slash.
-    pub(super) path: String,
-    pub(super) region: String,
-    pub(super) service: String,
+    pub(in crate::s3) path: String,
+    pub(in crate::s3) region: String,
+    pub(in crate::s3) service: String,
 }
 
 /// The URL is never used, so it may end soon.

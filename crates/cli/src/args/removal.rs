@@ -1,0 +1,34 @@
+//! The words of `haul rm` and `haul rb`.
+
+use clap::Args;
+
+use super::FilterArgs;
+use crate::target::Address;
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RmArgs {
+    /// What to remove: s3://BUCKET/KEY, or with wildcards, quoted: 's3://BUCKET/logs/*.gz'
+    #[arg(value_name = "OBJECT", required = true, value_parser = Address::parse)]
+    pub(crate) objects: Vec<Address>,
+    /// Everything below the folder: s3://BUCKET/FOLDER/, or s3://BUCKET
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    /// Only show what would be removed
+    #[arg(long, alias = "dryrun")]
+    pub(crate) dry_run: bool,
+    /// Take *, ? and [ in keys as they are
+    #[arg(long)]
+    pub(crate) raw: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RbArgs {
+    /// s3://BUCKET or local://BUCKET
+    #[arg(value_name = "BUCKET", value_parser = Address::parse_bucket)]
+    pub(crate) bucket: Address,
+    /// Remove everything in it first: objects, and unfinished uploads
+    #[arg(long)]
+    pub(crate) force: bool,
+}

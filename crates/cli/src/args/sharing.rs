@@ -1,0 +1,52 @@
+//! The words of `haul cat` and `haul presign`.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use haul::remote::PresignMethod;
+
+use super::{EffortArgs, parse_age};
+use crate::target::Address;
+
+#[derive(Debug, Args)]
+pub(crate) struct CatArgs {
+    /// s3://BUCKET/KEY or local://BUCKET/KEY; several are written one after the other
+    #[arg(value_name = "OBJECT", required = true, value_parser = Address::parse_object)]
+    pub(crate) objects: Vec<Address>,
+    #[command(flatten)]
+    pub(crate) effort: EffortArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PresignArgs {
+    /// s3://BUCKET/KEY
+    #[arg(value_name = "OBJECT", value_parser = Address::parse_object)]
+    pub(crate) object: Address,
+    /// How long the URL can be used: 15m, 1h, 7d at most
+    #[arg(long, value_name = "AGE", value_parser = parse_age, default_value = "1h")]
+    #[arg(alias = "expires-in")]
+    pub(crate) expires: Duration,
+    /// What it can be used for
+    #[arg(long, value_name = "METHOD", value_enum, ignore_case = true, default_value = "GET")]
+    pub(crate) method: MethodChoice,
+}
+
+/// The request that a presigned URL is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MethodChoice {
+    /// Download the object
+    #[value(name = "GET")]
+    Get,
+    /// Upload it
+    #[value(name = "PUT")]
+    Put,
+}
+
+impl From<MethodChoice> for PresignMethod {
+    fn from(choice: MethodChoice) -> Self {
+        match choice {
+            MethodChoice::Get => Self::Get,
+            MethodChoice::Put => Self::Put,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! `haul cat OBJECT…`: objects on standard output, each verified as `haul cp OBJECT -` does it.
+
+use super::download::{Fetching, Remembered, Target, fetch};
+use crate::args::{CatArgs, StoreArgs};
+use crate::exit::Exit;
+use crate::failure::Usage;
+use crate::output::Mode;
+
+/// Writes them one after the other. The first that fails is the last: what follows it would stand
+/// in the wrong place.
+pub(crate) async fn run(args: &StoreArgs, what: CatArgs, mode: Mode) -> anyhow::Result<Exit> {
+    if mode == Mode::Json {
+        return Err(Usage::new(
+            "the object and what --json prints would both go to standard output",
+            "leave --json out, or copy it into a file: haul cp s3://BUCKET/KEY FILE --json",
+        )
+        .into());
+    }
+    let mut interrupts = None;
+    for address in what.objects {
+        let fetching = Fetching {
+            address,
+            target: Target::Stdout,
+            part_size_bytes: None,
+            limits: what.effort.limits(),
+            remembered: Remembered::No,
+            abort_on_interrupt: true,
+        };
+        Box::pin(fetch(args, fetching, mode, &mut interrupts)).await?;
+    }
+    Ok(Exit::Done)
+}
