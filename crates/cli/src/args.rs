@@ -9,6 +9,7 @@ mod removal;
 mod sharing;
 mod source_store;
 mod stream;
+mod transfers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub(crate) use self::removal::{RbArgs, RmArgs};
 pub(crate) use self::sharing::{CatArgs, PresignArgs};
 pub(crate) use self::source_store::SourceStoreArgs;
 pub(crate) use self::stream::StreamArgs;
+pub(crate) use self::transfers::{AbortArgs, AbortTarget, ForgetArgs, ResumeArgs};
 use crate::size::{parse_size, parse_size_above_zero};
 use crate::target::{Address, Listed, Target};
 
@@ -33,7 +35,7 @@ use crate::target::{Address, Listed, Target};
 /// proven
 #[derive(Debug, Parser)]
 #[command(name = "haul", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(subcommand_value_name = "COMMAND", disable_help_subcommand = true)]
+#[command(subcommand_value_name = "COMMAND")]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 interrupted, 4 outcome in doubt, \
     5 parts left behind, 6 source changed, 7 not proven, 8 condition not met."
@@ -58,8 +60,10 @@ pub(crate) enum Command {
     Transfers,
     /// Go on with an unfinished upload
     Resume(ResumeArgs),
-    /// Remove an unfinished upload at the store
+    /// Remove unfinished uploads at their stores
     Abort(AbortArgs),
+    /// Drop the record of an unfinished upload whose store or bucket is gone
+    Forget(ForgetArgs),
     /// Remove the unfinished uploads of a store that are idle for days
     Sweep(SweepArgs),
     /// Show a bucket's lifecycle rules, or let the store abort unfinished uploads by itself
@@ -123,6 +127,9 @@ pub(crate) struct OutputArgs {
     /// One JSON object per line on stdout, for programs
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// No bar and no lines about progress
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
     /// Nothing but errors
     #[arg(short, long, global = true, conflicts_with_all = ["json", "verbose"])]
     pub(crate) quiet: bool,
@@ -306,53 +313,6 @@ impl ChecksumChoice {
     }
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct ResumeArgs {
-    /// Which one, by the id that haul uploads shows, or its beginning
-    #[arg(value_name = "ID", conflicts_with = "all")]
-    pub(crate) id: Option<String>,
-    /// All that nobody is working on, one after the other
-    #[arg(long)]
-    pub(crate) all: bool,
-    /// Where the file is now, if it was moved or renamed; what arrived is compared with it
-    #[arg(long, value_name = "PATH", conflicts_with = "all")]
-    pub(crate) source: Option<PathBuf>,
-    /// When the file is another version now
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
-    pub(crate) on_change: OnChangeChoice,
-    #[command(flatten)]
-    pub(crate) effort: EffortArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AbortArgs {
-    /// Which one: the id that haul transfers shows, or its beginning; or s3://BUCKET/KEY, whichever
-    /// tool began it
-    #[arg(value_name = "ID|ADDRESS", value_parser = AbortTarget::parse)]
-    pub(crate) what: AbortTarget,
-    /// With an address: which upload, where the key has several
-    #[arg(long, value_name = "ID")]
-    pub(crate) upload_id: Option<String>,
-}
-
-/// What is aborted.
-#[derive(Clone, Debug)]
-pub(crate) enum AbortTarget {
-    /// By the id of its journal.
-    Journal(String),
-    /// By its key at a store.
-    Store(Address),
-}
-
-impl AbortTarget {
-    fn parse(text: &str) -> Result<Self, String> {
-        if text.contains("://") {
-            return Address::parse_object(text).map(Self::Store).map_err(|error| error.to_string());
-        }
-        Ok(Self::Journal(text.to_owned()))
-    }
-}
-
 #[derive(Clone, Debug, Args)]
 pub(crate) struct UploadsArgs {
     /// Whose: s3://BUCKET/PREFIX, s3:// for every bucket, or local://
@@ -458,7 +418,7 @@ pub(crate) struct ServeArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(subcommand_value_name = "COMMAND", disable_help_subcommand = true)]
+#[command(subcommand_value_name = "COMMAND")]
 pub(crate) struct FolderArgs {
     #[command(subcommand)]
     pub(crate) command: FolderCommand,

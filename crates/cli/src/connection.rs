@@ -20,6 +20,7 @@ use crate::data_dir::data_dir;
 use crate::exit::Exit;
 use crate::failure::{Ended, Usage};
 use crate::target::{Address, Scheme};
+use crate::upload_locator::Reach;
 
 /// The store of an upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +128,15 @@ impl Connection {
     /// The address of an object of this store.
     pub(crate) fn address_of(&self, object: &ObjectRef) -> Address {
         address_of(self.scheme(), object)
+    }
+
+    /// How the store is reached by a command that knows nothing of this record.
+    pub(crate) fn reach(&self) -> Reach {
+        match self {
+            Self::Local { data } => Reach::Inside(data.clone()),
+            Self::S3(s3) if s3.endpoint_given => Reach::Url(s3.endpoint.clone()),
+            Self::S3(_) => Reach::Aws,
+        }
     }
 
     /// The profile that credentials are asked of.

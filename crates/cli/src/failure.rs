@@ -218,6 +218,14 @@ impl Failure {
         failure
     }
 
+    /// The failure and its last cause, in one line.
+    pub(crate) fn words(&self) -> String {
+        match self.causes.last() {
+            Some(cause) => format!("{}: {cause}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// What a person asked for is no error: it is said in one line, without the chain.
     fn call_it(&mut self, label: &'static str, message: String) {
         self.label = label;

@@ -20,6 +20,7 @@ mod private;
 mod progress;
 mod related;
 mod selection;
+mod several;
 mod size;
 mod state_dir;
 mod store;
@@ -50,6 +51,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(exit) => return exit.into(),
     };
+    if cli.output.no_progress {
+        progress::hide();
+    }
     let mode = Mode::choose(cli.output.json, cli.output.quiet);
     // A server has nobody else to tell.
     let unasked = match cli.command {

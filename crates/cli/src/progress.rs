@@ -8,6 +8,7 @@ mod endless;
 mod line;
 mod status;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use haul::Event;
@@ -31,6 +32,19 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Between two events of a program's progress.
 const EVENT_EVERY: Duration = Duration::from_secs(1);
+
+/// Set by `--no-progress`.
+static HIDDEN: AtomicBool = AtomicBool::new(false);
+
+/// Shows no progress from now on: no bar, no lines, no events of it.
+pub(crate) fn hide() {
+    HIDDEN.store(true, Ordering::Relaxed);
+}
+
+/// Whether progress is not shown.
+pub(crate) fn is_hidden() -> bool {
+    HIDDEN.load(Ordering::Relaxed)
+}
 
 /// What the engine says about itself at one moment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -195,6 +209,9 @@ impl View {
         self.moved_bytes = snapshot.moved_bytes;
         let position = self.position(snapshot, size_bytes);
         self.pace.see(Instant::now(), position);
+        if is_hidden() {
+            return;
+        }
         match self.mode {
             Mode::Terminal => self.draw(position, size_bytes),
             Mode::Plain if self.last_line.elapsed() >= LINE_EVERY => {

@@ -1,20 +1,22 @@
-//! `haul abort ID`: really gone at the store, then forgotten here.
+//! `haul abort ID…`, `haul abort --all`: really gone at the store, then forgotten here.
 
 use anyhow::Context;
 use haul::Abandoned;
 use haul::parts::UploadId;
 use serde::Serialize;
 
-use super::download;
-use super::uploads::find;
-use crate::args::StoreArgs;
+use super::uploads::{find, unreadable};
+use super::{abort_at, download};
+use crate::args::{AbortArgs, AbortTarget, StoreArgs};
 use crate::connection::Connection;
 use crate::exit::Exit;
-use crate::failure::{Ended, FailureContext};
+use crate::failure::{Ended, FailureContext, Usage};
 use crate::output::{Mode, visible};
+use crate::several::Several;
 use crate::state_dir::journal_folder;
 use crate::store;
 use crate::upload_locator::UploadLocator;
+use crate::waiting::noted;
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "upload-aborted")]
@@ -23,8 +25,80 @@ struct TransferAborted<'a> {
     was_complete: bool,
 }
 
-/// Removes it.
-pub(crate) async fn run(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Result<Exit> {
+/// An upload that another process works on.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "upload-skipped")]
+struct Skipped<'a> {
+    id: &'a str,
+    running_pid: Option<u32>,
+}
+
+/// Removes them, one after the other.
+pub(crate) async fn run(args: &StoreArgs, what: &AbortArgs, mode: Mode) -> anyhow::Result<Exit> {
+    if what.all {
+        return all(args, mode).await;
+    }
+    if what.upload_id.is_some() && what.what.len() > 1 {
+        return Err(Usage::new(
+            "--upload-id is of one address",
+            "name one address: haul abort s3://BUCKET/KEY --upload-id ID",
+        )
+        .into());
+    }
+    let mut several = Several::of(what.what.len(), mode);
+    for target in &what.what {
+        several.take(match target {
+            AbortTarget::Journal(id) => noted(mode, one(args, id, mode)).await,
+            AbortTarget::Store(address) => {
+                let upload_id = what.upload_id.as_deref();
+                noted(mode, abort_at::run(args, address, upload_id, mode)).await
+            }
+        });
+    }
+    several.end()
+}
+
+/// Removes every transfer of this machine that no other process works on.
+async fn all(args: &StoreArgs, mode: Mode) -> anyhow::Result<Exit> {
+    let folder = journal_folder()?;
+    let uploads = folder.list().map_err(haul::Error::from)?;
+    let downloads = folder.list_downloads().map_err(haul::Error::from)?;
+    let unreadable = unreadable(&folder)?;
+    let count = uploads.len() + downloads.len() + unreadable.len();
+    if count == 0 {
+        mode.result("no unfinished transfers");
+    }
+    // Of several, even if there is one: what is aborted was not named.
+    let mut several = Several::of(count + 1, mode);
+    for error in unreadable {
+        several.take(Err(error));
+    }
+    for upload in uploads {
+        if upload.running {
+            skip(&upload.id, upload.running_pid, mode);
+        } else {
+            several.take(noted(mode, one(args, &upload.id, mode)).await);
+        }
+    }
+    for download in downloads {
+        if download.running {
+            skip(&download.id, download.running_pid, mode);
+        } else {
+            several.take(download::abort(&download, mode));
+        }
+    }
+    several.end()
+}
+
+fn skip(id: &str, running_pid: Option<u32>, mode: Mode) {
+    mode.event(&Skipped { id, running_pid });
+    let process =
+        running_pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    mode.result(&format!("{id}  skipped: {process} is working on it"));
+}
+
+/// Removes one.
+async fn one(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Result<Exit> {
     if let Some(download) = download::find(id)? {
         return download::abort(&download, mode);
     }

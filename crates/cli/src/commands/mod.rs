@@ -8,6 +8,7 @@ mod copy;
 mod cp;
 mod download;
 mod du;
+mod forget;
 mod lifecycle;
 mod ls;
 mod mb;
@@ -30,7 +31,7 @@ mod uploads;
 
 use haul::pace::RetryPolicy;
 
-use crate::args::{AbortTarget, Cli, Command, FolderCommand};
+use crate::args::{Cli, Command, FolderCommand};
 use crate::exit::Exit;
 use crate::output::Mode;
 use crate::waiting::noted;
@@ -48,13 +49,8 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
         Command::Sweep(args) => sweep::run(&store, &args, mode).await,
         Command::Lifecycle(args) => lifecycle::run(&store, &args, mode).await,
         Command::Resume(args) => resume::run(&store, args, mode).await,
-        Command::Abort(args) => match &args.what {
-            AbortTarget::Journal(id) => noted(mode, abort::run(&store, id, mode)).await,
-            AbortTarget::Store(address) => {
-                let upload_id = args.upload_id.as_deref();
-                noted(mode, abort_at::run(&store, address, upload_id, mode)).await
-            }
-        },
+        Command::Abort(args) => abort::run(&store, &args, mode).await,
+        Command::Forget(args) => forget::run(&store, &args, mode).await,
         Command::Ls(args) => ls::run(&store, args, mode).await,
         Command::Mb(args) => noted(mode, mb::run(&store, &args.bucket, mode)).await,
         Command::Du(args) => du::run(&store, &args, mode).await,

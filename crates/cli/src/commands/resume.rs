@@ -1,4 +1,4 @@
-//! `haul resume ID` and `haul resume --all`: goes on with what was interrupted on this machine.
+//! `haul resume ID…` and `haul resume --all`: resumes what was interrupted on this machine.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -17,25 +17,59 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Usage};
 use crate::interrupt::Interrupts;
 use crate::output::{Mode, paint};
+use crate::several::Several;
 use crate::state_dir::journal_folder;
 
 /// Goes on with one, or with all that nobody is working on.
 pub(crate) async fn run(args: &StoreArgs, wanted: ResumeArgs, mode: Mode) -> anyhow::Result<Exit> {
     let settings = Settings::of(&wanted);
-    match wanted.id {
-        Some(id)
-            if wanted.source.is_none()
-                && let Some(download) = download::find(&id)? =>
-        {
-            download::resume(args, download, settings.limits, mode, &mut None).await
+    if wanted.all {
+        return all(args, &settings, mode).await;
+    }
+    match wanted.ids.len() {
+        0 => {
+            return Err(Usage::new(
+                "which upload?",
+                "name its id (haul transfers lists them), or say --all",
+            )
+            .into());
         }
-        Some(id) => resume(args, find(&id)?, wanted.source, &settings, mode, &mut None).await,
-        None if wanted.all => all(args, &settings, mode).await,
-        None => {
-            Err(Usage::new("which upload?", "name its id (haul uploads lists them), or say --all")
-                .into())
+        2.. if wanted.source.is_some() => {
+            return Err(Usage::new(
+                "--source is of one upload",
+                "resume them one by one: haul resume ID --source PATH",
+            )
+            .into());
+        }
+        _ => {}
+    }
+    let mut several = Several::of(wanted.ids.len(), mode);
+    let mut interrupts = None;
+    for id in &wanted.ids {
+        let source = wanted.source.clone();
+        several.take(named(args, id, source, &settings, mode, &mut interrupts).await);
+        if interrupts.as_ref().is_some_and(Interrupts::came) {
+            break;
         }
     }
+    several.end()
+}
+
+/// Resumes the one that an id names.
+async fn named(
+    args: &StoreArgs,
+    id: &str,
+    source: Option<PathBuf>,
+    settings: &Settings,
+    mode: Mode,
+    interrupts: &mut Option<Interrupts>,
+) -> anyhow::Result<Exit> {
+    if source.is_none()
+        && let Some(download) = download::find(id)?
+    {
+        return download::resume(args, download, settings.limits.clone(), mode, interrupts).await;
+    }
+    resume(args, find(id)?, source, settings, mode, interrupts).await
 }
 
 /// What is of this run; part size, checksum and attributes come from the journal.

@@ -12,9 +12,10 @@ use serde::Serialize;
 use super::rm_many;
 use crate::args::{RmArgs, StoreArgs};
 use crate::exit::Exit;
-use crate::failure::{Ended, Failure, FailureContext, Usage};
-use crate::output::{Mode, paint, visible};
+use crate::failure::{Ended, FailureContext, Usage};
+use crate::output::{Mode, visible};
 use crate::selection::{Selection, folder};
+use crate::several::Several;
 use crate::store::{self, OpenedStore};
 use crate::target::Address;
 use crate::waiting::noted;
@@ -67,7 +68,7 @@ pub(crate) async fn run(args: &StoreArgs, what: &RmArgs, mode: Mode) -> anyhow::
         what.objects.iter().map(|address| named(address, what)).collect::<Result<_, Usage>>()?;
     let (ones, many): (Vec<_>, Vec<_>) =
         named.into_iter().zip(&what.objects).partition(|(named, _)| matches!(named, Named::One(_)));
-    let mut failures = Failures::default();
+    let mut several = Several::of(what.objects.len(), mode);
     for scheme in [crate::target::Scheme::S3, crate::target::Scheme::Local] {
         if !what.objects.iter().any(|address| address.scheme == scheme) {
             continue;
@@ -85,51 +86,20 @@ pub(crate) async fn run(args: &StoreArgs, what: &RmArgs, mode: Mode) -> anyhow::
             .buffered(AT_ONCE)
             .collect::<Vec<_>>();
         for result in noted(mode, removed).await {
-            failures.take(result);
+            several.take(result.map(|()| Exit::Done));
         }
         for (named, address) in &many {
             if let Named::Many(selection) = named
                 && address.scheme == scheme
-                && !failures.interrupted()
+                && !several.interrupted()
             {
                 let many = rm_many::remove(&opened, address, selection, what.dry_run, mode);
-                failures.take(Box::pin(many).await);
+                several.take(Box::pin(many).await.map(|()| Exit::Done));
             }
         }
         opened.close().await;
     }
-    failures.end(what.objects.len(), mode)
-}
-
-/// The failures of several arguments: the only one is the command's, of several each is reported
-/// when it happens and the worst decides.
-#[derive(Default)]
-struct Failures(Vec<anyhow::Error>);
-
-impl Failures {
-    fn take(&mut self, result: anyhow::Result<()>) {
-        self.0.extend(result.err());
-    }
-
-    fn interrupted(&self) -> bool {
-        self.0.iter().any(|error| Failure::of(error).exit == Exit::Interrupted)
-    }
-
-    fn end(mut self, arguments: usize, mode: Mode) -> anyhow::Result<Exit> {
-        if arguments == 1
-            && let Some(error) = self.0.pop()
-        {
-            return Err(error);
-        }
-        let mut worst = Exit::Done;
-        for error in &self.0 {
-            let failure = Failure::of(error);
-            mode.event(&failure);
-            failure.lines(paint).complain();
-            worst = worst.worse(failure.exit);
-        }
-        Ok(worst)
-    }
+    several.end()
 }
 
 fn named(address: &Address, what: &RmArgs) -> Result<Named, Usage> {

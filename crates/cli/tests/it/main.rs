@@ -23,6 +23,7 @@ mod elsewhere;
 mod endpoint_path;
 mod examples;
 mod failures;
+mod forgetting;
 mod hints;
 mod hostile_words;
 mod interrupts;

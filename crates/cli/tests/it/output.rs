@@ -112,6 +112,16 @@ fn json_reports_progress_every_second_of_a_slow_part() {
     assert!(last["arrived_bytes"].as_u64().unwrap() > 0, "{last}");
 }
 
+#[test]
+fn without_progress_there_are_no_events_of_it() {
+    let scene = Scene::at_haul_serve();
+    let late = Fault::Delay(Duration::from_millis(2500));
+    scene.proxy.add(Rule::on(Kind::UploadPart, late).part(2));
+    let finished = succeed(scene.command().arg("--no-progress"));
+    assert!(events(&finished).iter().all(|event| event["event"] != "progress"));
+    assert_eq!(event(&finished, "uploaded")["size_bytes"], scene.sample_bytes());
+}
+
 /// A program that reads `--json` got nothing at all when the command line was wrong, or when `ls`
 /// found nothing.
 #[test]
