@@ -133,7 +133,12 @@ pub use transfer::upload::{
 };
 pub use transfer::{Progress, StopRequest, Stopper, Transfer};
 
-/// The example in the README is compiled too.
+/// Compiles the example in the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// Compiles the example in the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/embed-the-library.md")]
+struct Guide;
