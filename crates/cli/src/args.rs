@@ -28,6 +28,7 @@ pub(crate) use self::sharing::{CatArgs, PresignArgs};
 pub(crate) use self::source_store::SourceStoreArgs;
 pub(crate) use self::stream::StreamArgs;
 pub(crate) use self::transfers::{AbortArgs, AbortTarget, ForgetArgs, ResumeArgs};
+use crate::bandwidth::{self, BandwidthArg};
 use crate::size::{parse_size, parse_size_above_zero};
 use crate::target::{Address, Listed, Target};
 
@@ -86,6 +87,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Look after the folder of haul serve and local://
     Store(FolderArgs),
+    /// Show where each value of the configuration comes from, and the named remotes
+    Config,
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -115,6 +118,11 @@ pub(crate) struct StoreArgs {
     /// Accept every certificate: others may then read and change what is sent
     #[arg(long, global = true, conflicts_with = "ca_bundle")]
     pub(crate) no_verify_ssl: bool,
+    /// A store that haul.toml names: stands for its --endpoint, --profile and so on
+    #[arg(long, global = true, value_name = "NAME")]
+    #[allow(dead_code)]
+    // replaced by those flags before clap reads the line: config/remotes.rs
+    pub(crate) remote: Option<String>,
     /// Folder of local:// and haul serve [default: $XDG_DATA_HOME/haul/store] [env: HAUL_DATA_DIR]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -227,7 +235,7 @@ pub(crate) struct TransferArgs {
 
 /// How hard one run tries: of the run and not of the upload, so an upload that goes on may be given
 /// others.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Transfer")]
 pub(crate) struct EffortArgs {
     /// Most parts in flight at once [default: 16]
@@ -239,11 +247,18 @@ pub(crate) struct EffortArgs {
     /// Tries of one request before giving up [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) max_attempts: Option<u32>,
+    /// Most bytes per second, up and down together: 20MiB/s, a timetable such as
+    /// 08:00-18:00=5MiB/s,off, or @FILE, which is read again on SIGUSR1
+    #[arg(long, value_name = "LIMIT", value_parser = BandwidthArg::parse)]
+    pub(crate) bandwidth: Option<BandwidthArg>,
 }
 
 impl EffortArgs {
     /// The limits of the engine that this run makes.
     pub(crate) fn limits(&self) -> EngineOptions {
+        if let Some(limit) = &self.bandwidth {
+            bandwidth::follow(limit);
+        }
         let defaults = EngineOptions::default();
         EngineOptions {
             concurrency: self.concurrency.unwrap_or(defaults.concurrency),
@@ -252,6 +267,7 @@ impl EffortArgs {
                 attempts_max: self.max_attempts.unwrap_or(defaults.retry.attempts_max),
                 ..defaults.retry
             },
+            bandwidth: bandwidth::shared(),
         }
     }
 }

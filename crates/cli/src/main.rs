@@ -4,7 +4,9 @@
 //! `haul`; here it is decided what a person sees of it.
 
 mod args;
+mod bandwidth;
 mod commands;
+mod config;
 mod connection;
 mod data_dir;
 mod exit;

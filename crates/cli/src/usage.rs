@@ -5,10 +5,10 @@
 //! is rarely what was meant, and a suggestion helps only where it is one slip away from what was
 //! typed.
 
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 use crate::args::Cli;
+use crate::config;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Mode;
@@ -18,7 +18,7 @@ const SLIP_MAX: usize = 2;
 
 /// The command line, or the exit code after help, a version or an error was printed.
 pub(crate) fn parse() -> Result<Cli, Exit> {
-    Cli::try_parse().map_err(|mut error| {
+    config::parse(std::env::args_os().collect()).map_err(|mut error| {
         if !error.use_stderr() {
             // Help and version are what was asked for; a reader who leaves early has seen enough.
             let _ = error.print();
@@ -78,6 +78,8 @@ fn complaint(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
     fn rendered(line: &str) -> String {

@@ -113,6 +113,7 @@ pub mod testing;
 pub mod transfer;
 
 pub use advice::Advice;
+pub use body::Bandwidth;
 pub use engine::{Engine, download, upload};
 pub use error::Error;
 pub use event::{Event, Events};

@@ -14,6 +14,11 @@ pub(crate) struct SourceStoreArgs {
     /// Profile for the source's store [default: --profile]
     #[arg(long, value_name = "NAME")]
     pub(crate) source_profile: Option<String>,
+    /// A store that haul.toml names, for the source
+    #[arg(long, value_name = "NAME")]
+    #[allow(dead_code)]
+    // replaced by the two above before clap reads the line: config/remotes.rs
+    pub(crate) source_remote: Option<String>,
 }
 
 impl SourceStoreArgs {

@@ -161,7 +161,7 @@ fn other_store(
     from: &Address,
     to: &Address,
 ) -> Result<Option<StoreArgs>, Usage> {
-    let SourceStoreArgs { source_endpoint, source_profile } = source;
+    let SourceStoreArgs { source_endpoint, source_profile, .. } = source;
     let given = source_endpoint.is_some() || source_profile.is_some();
     match (from.scheme, given) {
         (Scheme::Local, true) => Err(Usage::new(

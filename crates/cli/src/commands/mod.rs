@@ -4,6 +4,7 @@ mod abort;
 mod abort_at;
 mod cat;
 mod completions;
+mod config;
 mod copy;
 mod cp;
 mod download;
@@ -62,6 +63,7 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
         Command::Store(args) => match args.command {
             FolderCommand::Check(args) => store_check::run(&store, args, mode).await,
         },
+        Command::Config => config::run(&store, mode),
         Command::Completions(args) => completions::run(args.shell),
     }
 }

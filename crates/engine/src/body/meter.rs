@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::bandwidth::Bandwidth;
+
 /// Counts the bytes of one transfer as the socket takes them, for progress and rates. Shared by all
 /// its requests.
 #[derive(Clone, Debug, Default)]
@@ -11,10 +13,16 @@ pub struct Meter {
     total: Arc<AtomicU64>,
     /// Of all transfers of the engine.
     all: Arc<AtomicU64>,
+    bandwidth: Bandwidth,
     tap: Tap,
 }
 
 impl Meter {
+    /// A meter whose bytes move no faster than `bandwidth` allows.
+    pub fn limited(bandwidth: Bandwidth) -> Self {
+        Self { bandwidth, ..Self::default() }
+    }
+
     /// Notes that a request has a connection: from here on the store may know of it, even without a
     /// body. False if it was stopped and must not be sent.
     pub fn begin(&self) -> bool {
@@ -32,6 +40,11 @@ impl Meter {
         true
     }
 
+    /// The limit on bytes per second of all transfers of the engine.
+    pub fn bandwidth(&self) -> &Bandwidth {
+        &self.bandwidth
+    }
+
     /// All bytes that left so far, repeated attempts included.
     pub fn sent_bytes(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
@@ -45,7 +58,7 @@ impl Meter {
     /// A meter for one more transfer of the same engine.
     #[must_use]
     pub fn of_transfer(&self) -> Self {
-        Self { all: Arc::clone(&self.all), ..Self::default() }
+        Self { all: Arc::clone(&self.all), bandwidth: self.bandwidth.clone(), ..Self::default() }
     }
 
     /// The same count, with a tap for one request.

@@ -1,6 +1,8 @@
 //! The bytes of a request: slices from a pool under a memory budget ([`pool`]), a body made of them
-//! ([`payload`]), and a meter that counts what leaves ([`meter`]).
+//! ([`payload`]), a meter that counts what leaves ([`meter`]), and
+//! a limit on its rate ([`bandwidth`]).
 
+mod bandwidth;
 mod framing;
 mod meter;
 mod payload;
@@ -8,6 +10,7 @@ mod pool;
 mod range;
 mod stream;
 
+pub use bandwidth::Bandwidth;
 pub use meter::Meter;
 pub(crate) use meter::Tap;
 pub(crate) use payload::HELD_PARTS_MIN;

@@ -193,7 +193,7 @@ impl Payload {
                 streamed: Arc::clone(streamed),
             },
         };
-        PayloadBody { left_bytes: self.wire_bytes(), sending, wire }
+        PayloadBody { left_bytes: self.wire_bytes(), sending, wire, slowed: None }
     }
 }
 
@@ -279,6 +279,16 @@ pub struct PayloadBody {
     left_bytes: u64,
     sending: Sending,
     wire: Meter,
+    slowed: Option<Slowed>,
+}
+
+/// Bytes that leave piece by piece, because the bandwidth is limited.
+struct Slowed {
+    bytes: Bytes,
+    /// False of framing.
+    of_payload: bool,
+    /// The wait for the next piece, and its size.
+    waiting: Option<(Pin<Box<dyn Future<Output = ()> + Send>>, usize)>,
 }
 
 enum Sending {
@@ -363,6 +373,45 @@ impl Sending {
     }
 }
 
+impl PayloadBody {
+    /// The next piece, and how many of its bytes are the payload's, no earlier than the bandwidth
+    /// allows.
+    fn poll_paced(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<(Piece, u64)>, BodyError>> {
+        if self.slowed.is_none() {
+            let next = ready!(self.sending.poll_piece(context))?;
+            let Some((piece, payload_bytes)) = next else { return Poll::Ready(Ok(None)) };
+            if self.wire.bandwidth().bytes_per_s().is_none() {
+                return Poll::Ready(Ok(Some((piece, payload_bytes))));
+            }
+            let bytes = match piece {
+                Piece::Bytes(bytes) => bytes,
+                Piece::Slice(slice) => slice.freeze(),
+            };
+            self.slowed = Some(Slowed { bytes, of_payload: payload_bytes > 0, waiting: None });
+        }
+        let Some(slowed) = &mut self.slowed else { return Poll::Ready(Ok(None)) };
+        let bandwidth = self.wire.bandwidth();
+        let (waiting, size) = slowed.waiting.get_or_insert_with(|| {
+            let most = bandwidth.piece_max_bytes().and_then(|most| usize::try_from(most).ok());
+            let size = slowed.bytes.len().min(most.unwrap_or(usize::MAX));
+            let bandwidth = bandwidth.clone();
+            (Box::pin(async move { bandwidth.take(size as u64).await }), size)
+        });
+        ready!(waiting.as_mut().poll(context));
+        let size = *size;
+        slowed.waiting = None;
+        let now = slowed.bytes.split_to(size);
+        let payload_bytes = if slowed.of_payload { now.len() as u64 } else { 0 };
+        if slowed.bytes.is_empty() {
+            self.slowed = None;
+        }
+        Poll::Ready(Ok(Some((Piece::Bytes(now), payload_bytes))))
+    }
+}
+
 impl Body for PayloadBody {
     type Data = Piece;
     type Error = BodyError;
@@ -372,7 +421,7 @@ impl Body for PayloadBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Piece>, BodyError>>> {
         let this = &mut *self;
-        let (piece, payload_bytes) = match ready!(this.sending.poll_piece(context)) {
+        let (piece, payload_bytes) = match ready!(this.poll_paced(context)) {
             Ok(Some(piece)) => piece,
             Ok(None) => return Poll::Ready(None),
             Err(error) => return Poll::Ready(Some(Err(error))),
@@ -411,6 +460,31 @@ mod tests {
             bytes[from..].to_vec(),
             Range { source, offset_bytes: from as u64, size_bytes: (size - from) as u64 },
         )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limited_body_has_the_same_bytes_and_takes_its_time() {
+        let (expected, range) = range(8 * SLICE_BYTES);
+        let pool = BufferPool::new(64 * SLICE_BYTES as u64);
+        let (held, _) =
+            Payload::read(range.clone(), &pool, &[ChecksumAlgorithm::Md5]).await.unwrap();
+        let streamed = Payload::streamed(range, &pool, ChecksumAlgorithm::Crc64Nvme).await;
+        for payload in [held, streamed] {
+            let bandwidth = super::super::Bandwidth::default();
+            bandwidth.set(Some(expected.len() as u64 / 20));
+            let wire = Meter::limited(bandwidth);
+            let began = tokio::time::Instant::now();
+            let sent = payload.counted_body(wire.clone()).collect().await.unwrap().to_bytes();
+            let took = began.elapsed().as_secs_f64();
+            assert!((19.0..20.5).contains(&took), "20 s of bytes took {took} s");
+            assert_eq!(wire.sent_bytes(), expected.len() as u64);
+            // A streamed body has framing around its bytes.
+            if payload.trailer().is_none() {
+                assert_eq!(sent, expected);
+            } else {
+                assert_eq!(sent.len() as u64, payload.wire_bytes());
+            }
+        }
     }
 
     #[tokio::test]

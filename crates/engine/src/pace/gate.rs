@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::throttle::{Slot, Throttle};
+use crate::body::Bandwidth;
 
 /// Lets a limited number of requests through; clones are the same gate.
 #[derive(Clone, Debug)]
@@ -20,6 +21,7 @@ pub struct Gate(Arc<Mutex<GateState>>);
 #[derive(Debug)]
 struct GateState {
     throttle: Throttle,
+    bandwidth: Bandwidth,
     waiting: VecDeque<oneshot::Sender<Pass>>,
 }
 
@@ -31,13 +33,23 @@ pub struct Pass {
     slot: Slot,
 }
 
+impl GateState {
+    fn enter(&mut self) -> Option<Slot> {
+        self.throttle.set_ceiling(self.bandwidth.requests_max());
+        self.throttle.enter()
+    }
+}
+
 impl Gate {
     /// A gate for at most `max` requests at once, at least one.
     pub fn new(max: u32) -> Self {
-        Self(Arc::new(Mutex::new(GateState {
-            throttle: Throttle::new(max),
-            waiting: VecDeque::new(),
-        })))
+        Self::limited(max, Bandwidth::default())
+    }
+
+    /// As [`Gate::new`], and fewer while `bandwidth` is too small for so many.
+    pub fn limited(max: u32, bandwidth: Bandwidth) -> Self {
+        let throttle = Throttle::new(max);
+        Self(Arc::new(Mutex::new(GateState { throttle, bandwidth, waiting: VecDeque::new() })))
     }
 
     /// Waits for a pass. Dropping the future gives up the slot in the queue.
@@ -45,7 +57,7 @@ impl Gate {
         let receiver = {
             let mut state = self.state();
             if state.waiting.is_empty()
-                && let Some(slot) = state.throttle.enter()
+                && let Some(slot) = state.enter()
             {
                 return Pass { gate: Some(self.clone()), slot };
             }
@@ -69,8 +81,7 @@ impl Gate {
     fn change(&self, change: impl FnOnce(&mut Throttle)) {
         let mut state = self.state();
         change(&mut state.throttle);
-        while let Some(slot) = if state.waiting.is_empty() { None } else { state.throttle.enter() }
-        {
+        while let Some(slot) = if state.waiting.is_empty() { None } else { state.enter() } {
             let next = state.waiting.pop_front().expect("the queue was just looked at");
             if let Err(mut unwanted) = next.send(Pass { gate: Some(self.clone()), slot }) {
                 // Its drop would take the lock that is held here.
@@ -194,5 +205,25 @@ mod tests {
         drop(passes);
         gate.enter().await.throttled();
         assert_eq!(gate.allowed(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_small_bandwidth_lets_few_requests_through_and_a_larger_one_more() {
+        let bandwidth = Bandwidth::default();
+        bandwidth.set(Some(1 << 20));
+        let gate = Gate::limited(16, bandwidth.clone());
+        let mut passes = Vec::new();
+        for _ in 0..4 {
+            let pass = gate.enter().await;
+            pass.succeeded();
+            passes.push(pass);
+        }
+        let mut fifth = Box::pin(gate.enter());
+        assert!(poll(fifth.as_mut()).is_pending());
+        bandwidth.set(None);
+        passes.pop();
+        assert!(
+            poll(fifth.as_mut()).is_ready() && poll(Box::pin(gate.enter()).as_mut()).is_ready()
+        );
     }
 }

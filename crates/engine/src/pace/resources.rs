@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{Gate, RetryBudget, RetryPolicy};
-use crate::body::{BufferPool, DEFAULT_BUDGET_BYTES, Meter};
+use crate::body::{Bandwidth, BufferPool, DEFAULT_BUDGET_BYTES, Meter};
 use crate::remote::Store;
 
 /// Requests in flight unless the caller says otherwise: with parts of 8 MiB they fill the memory
@@ -21,6 +21,9 @@ pub struct EngineOptions {
     pub memory_budget_bytes: u64,
     /// When and how often to repeat a request. The budget of repetitions is shared.
     pub retry: RetryPolicy,
+    /// The limit on bytes per second of all transfers together, in both directions. Keep a clone to
+    /// change it while they run; give one to several engines to share it among them.
+    pub bandwidth: Bandwidth,
 }
 
 impl Default for EngineOptions {
@@ -29,6 +32,7 @@ impl Default for EngineOptions {
             concurrency: DEFAULT_CONCURRENCY,
             memory_budget_bytes: DEFAULT_BUDGET_BYTES,
             retry: RetryPolicy::default(),
+            bandwidth: Bandwidth::default(),
         }
     }
 }
@@ -55,10 +59,10 @@ impl Resources {
         Self {
             store,
             pool: BufferPool::new(options.memory_budget_bytes),
-            gate: Gate::new(options.concurrency),
+            gate: Gate::limited(options.concurrency, options.bandwidth.clone()),
             budget: RetryBudget::new(&options.retry, options.concurrency),
             retry: options.retry,
-            meter: Meter::default(),
+            meter: Meter::limited(options.bandwidth),
             running: watch::Sender::new(0),
         }
     }

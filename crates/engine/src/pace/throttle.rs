@@ -19,6 +19,8 @@ const RECOVERY_STREAK: u32 = 8;
 #[derive(Debug)]
 pub struct Throttle {
     max: u32,
+    /// Most places while the bytes per second are limited.
+    ceiling: u32,
     /// Places there are now: few at the start, halved when the store throttles, earned by
     /// successes.
     allowed: u32,
@@ -42,6 +44,7 @@ impl Throttle {
         let max = max.max(1);
         Self {
             max,
+            ceiling: max,
             allowed: max.min(AT_START),
             taken: 0,
             earned_at_start: EARNED_AT_START,
@@ -53,7 +56,7 @@ impl Throttle {
 
     /// A place for one attempt, if there is one.
     pub fn enter(&mut self) -> Option<Slot> {
-        if self.taken >= self.allowed {
+        if self.taken >= self.allowed() {
             return None;
         }
         self.taken += 1;
@@ -91,9 +94,15 @@ impl Throttle {
         }
     }
 
+    /// Lets at most `ceiling` requests through, at least one, whatever successes earn. Those in
+    /// flight stay.
+    pub fn set_ceiling(&mut self, ceiling: u32) {
+        self.ceiling = ceiling.max(1);
+    }
+
     /// Requests that may be in flight now.
     pub fn allowed(&self) -> u32 {
-        self.allowed
+        self.allowed.min(self.ceiling)
     }
 
     /// Places taken now.
