@@ -1,27 +1,32 @@
 //! The configuration file `haul.toml`: values below the environment and flags, and named remotes.
 //!
-//! A value of the file becomes the default of its flag, so every command reads it in one way. A
-//! remote becomes flags: what a person names on the command line is never redirected by the
-//! environment.
+//! A value that concerns a run becomes the default of its flag. A value that names a store is filled
+//! in where `s3://` is opened, and nowhere else: `local://`, `haul serve` and transfers that recorded
+//! their store take none. A remote becomes flags: what a person names on the command line is never
+//! redirected by the environment.
 
 mod file;
 mod remotes;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use etcetera::BaseStrategy;
 
 pub(crate) use self::file::{ConfigFile, Remote};
-use crate::args::{Cli, Command};
+use crate::args::{Cli, StoreArgs};
+
+/// The file of this process.
+static READ: OnceLock<ConfigFile> = OnceLock::new();
 
 /// A key of the file: also the name of its flag, without the dashes.
 pub(crate) struct ConfigKey {
     pub(crate) name: &'static str,
     /// Variables that win over the file; the first that is set counts.
     pub(crate) variables: &'static [&'static str],
-    /// Names a store: transfers that were begun keep the one that they recorded.
+    /// Names a store or its folder; not a default of a flag.
     pub(crate) is_of_store: bool,
 }
 
@@ -37,7 +42,8 @@ const fn key(
 pub(crate) const KEYS: &[ConfigKey] = &[
     key("endpoint", &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], true),
     key("region", &["AWS_REGION", "AWS_DEFAULT_REGION"], true),
-    key("profile", &["AWS_PROFILE"], true),
+    // Keys in the environment win over a profile of the file too.
+    key("profile", &["AWS_PROFILE", "AWS_ACCESS_KEY_ID"], true),
     key("path-style", &[], true),
     key("virtual-host-style", &[], true),
     key("ca-bundle", &["AWS_CA_BUNDLE"], true),
@@ -82,20 +88,43 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Cli, clap::Error> {
         None => None,
     };
     let words = remotes::expand(words, file.as_ref()).map_err(refuse)?;
-    let cli = Cli::try_parse_from(&words)?;
-    let Some(file) = file.filter(|_| !matches!(cli.command, Command::Config)) else {
-        return Ok(cli);
-    };
-    // These follow what their journal recorded; a default is no wish to contradict it.
-    let keeps_its_store =
-        matches!(cli.command, Command::Resume(_) | Command::Abort(_) | Command::Transfers);
     let mut command = Cli::command();
-    for key in KEYS.iter().filter(|key| !(key.is_of_store && keeps_its_store)) {
-        if let Some(value) = file.value(key).filter(|_| key.from_environment().is_none()) {
-            command = with_default(command, &key.name.replace('-', "_"), &value);
+    if let Some(file) = file {
+        for key in KEYS.iter().filter(|key| !key.is_of_store) {
+            if let Some(value) = file.value(key) {
+                command = with_default(command, &key.name.replace('-', "_"), &value);
+            }
         }
+        // The command line is read once per process; a second reading would find the same file.
+        let _ = READ.set(file);
     }
     Cli::from_arg_matches(&command.try_get_matches_from(&words)?)
+}
+
+/// A value of the file that names a store, unless the environment has one.
+fn of_store(name: &str) -> Option<String> {
+    let key = KEYS.iter().find(|key| key.name == name)?;
+    READ.get()?.value(key).filter(|_| key.from_environment().is_none())
+}
+
+/// The folder of `local://` and `haul serve`, if the file names one.
+pub(crate) fn data() -> Option<PathBuf> {
+    of_store("data").map(PathBuf::from)
+}
+
+/// What flags and environment leave open about an `s3://` store, from the file.
+pub(crate) fn filled_in(args: &StoreArgs) -> StoreArgs {
+    let style_is_open = !args.path_style && !args.virtual_host_style;
+    StoreArgs {
+        endpoint: args.endpoint.clone().or_else(|| of_store("endpoint")),
+        region: args.region.clone().or_else(|| of_store("region")),
+        profile: args.profile.clone().or_else(|| of_store("profile")),
+        path_style: args.path_style || style_is_open && of_store("path-style").is_some(),
+        virtual_host_style: args.virtual_host_style
+            || style_is_open && of_store("virtual-host-style").is_some(),
+        ca_bundle: args.ca_bundle.clone().or_else(|| of_store("ca-bundle").map(PathBuf::from)),
+        ..args.clone()
+    }
 }
 
 /// Gives an argument a default, wherever it stands.

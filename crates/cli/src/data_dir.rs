@@ -1,10 +1,11 @@
-//! The folder behind `local://` and `haul serve`: `--data`, `HAUL_DATA_DIR`, or the user's data
-//! folder.
+//! The folder behind `local://` and `haul serve`: `--data`, `HAUL_DATA_DIR`, `data` of haul.toml, or
+//! the user's data folder.
 
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
+use crate::config;
 use crate::exit::Exit;
 use crate::failure::Ended;
 
@@ -13,7 +14,7 @@ use crate::failure::Ended;
 pub(crate) fn data_dir(given: Option<PathBuf>) -> Result<PathBuf, Ended> {
     let of_environment =
         || std::env::var_os("HAUL_DATA_DIR").filter(|given| !given.is_empty()).map(PathBuf::from);
-    if let Some(given) = given.or_else(of_environment) {
+    if let Some(given) = given.or_else(of_environment).or_else(config::data) {
         // Absolute, so that messages and the address file name the same place from everywhere.
         return Ok(std::path::absolute(&given).unwrap_or(given));
     }

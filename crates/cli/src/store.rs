@@ -15,6 +15,7 @@ use haul::s3::{Environment, StaticCredentials};
 use haul::{Addressing, S3Options, S3Store, Store};
 
 use crate::args::StoreArgs;
+use crate::config;
 use crate::connection::Connection;
 use crate::data_dir::data_dir;
 use crate::failure::{FailureContext, Usage};
@@ -67,8 +68,9 @@ pub(crate) async fn open(
 ) -> anyhow::Result<OpenedStore> {
     match scheme {
         Scheme::S3 => {
-            let store = connect(s3_options(args, mode)?).await?;
-            let connection = Connection::s3(args, &store);
+            let args = config::filled_in(args);
+            let store = connect(s3_options(&args, mode)?).await?;
+            let connection = Connection::s3(&args, &store);
             Ok(OpenedStore::over_the_network(store, connection))
         }
         Scheme::Local => {

@@ -7,10 +7,12 @@
 
 mod acknowledged_stays;
 mod adoption;
+mod bandwidth;
 mod client_rides_out;
 mod clients;
 mod closed_stdout;
 mod conditions;
+mod config_file;
 mod conformance;
 mod connecting;
 mod copies;

@@ -1,0 +1,66 @@
+//! `--bandwidth` against a real endpoint. Only lower bounds of times are asserted: a busy machine
+//! makes everything slower. That the limit is used to the full is shown in virtual time by the unit
+//! tests of the engine.
+
+use std::time::{Duration, Instant};
+
+use haul_testkit::files::MIB;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::world::{World, finish, make_bucket, succeed};
+
+#[test]
+fn an_upload_in_parts_takes_as_long_as_the_limit_asks() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    let sample = world.sample("file", 48 * MIB);
+    let url = format!("s3://{bucket}/k");
+    let began = Instant::now();
+    let mut copy = world.haul(server.store());
+    copy.args(["cp", "--bandwidth", "16MiB/s", "--part-size", "5MiB"]);
+    succeed(copy.arg(&sample.path).arg(&url));
+    assert!(began.elapsed() > Duration::from_millis(2_850), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_limit_in_a_file_is_read_again_on_sigusr1() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    let sample = world.sample("file", 24 * MIB);
+    let limit = world.path("limit");
+    // At this rate the upload takes six minutes.
+    std::fs::write(&limit, "64KiB/s\n").unwrap();
+    let mut copy = world.haul(server.store());
+    copy.args(["cp", "--bandwidth", &format!("@{}", limit.display())]);
+    let mut child = copy.arg(&sample.path).arg(format!("s3://{bucket}/k")).spawn().unwrap();
+    std::fs::write(&limit, "off\n").unwrap();
+    let id = Pid::from_child(&child);
+    let began = Instant::now();
+    // The handler is there a moment after the start; the signal would end a process without it.
+    while !handles_sigusr1(child.id()) {
+        assert!(began.elapsed() < Duration::from_secs(60), "no handler of SIGUSR1");
+        std::thread::yield_now();
+    }
+    kill_process(id, Signal::USR1).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+/// By the mask of caught signals that the kernel shows: SIGUSR1 is bit 9.
+fn handles_sigusr1(id: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << 9) != 0
+}
+
+#[test]
+fn a_limit_that_cannot_be_read_is_refused() {
+    let world = World::new();
+    for limit in ["fast", "0", "08:00-18:00", "@gone"] {
+        let mut command = world.haul_without_store();
+        let refused = finish(command.args(["cp", "--bandwidth", limit, "a", "s3://bucket/k"]));
+        assert_eq!(refused.code(), Some(2), "{limit}: {}", refused.stderr);
+        assert!(refused.stderr.contains("--bandwidth"), "{}", refused.stderr);
+    }
+}
