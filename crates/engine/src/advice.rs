@@ -1,19 +1,19 @@
-//! What a caller can do after an error.
+//! Advice: what a caller can do after an error.
 
 use std::time::Duration;
 
 /// What to do after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advice {
-    /// The same again may succeed, not before `after` if the store asked for that.
+    /// The same request may succeed, but not before `after` if the store asked for that.
     Retry {
-        /// `Retry-After`.
+        /// The minimum wait, from the `Retry-After` header.
         after: Option<Duration>,
     },
-    /// Refresh credentials, clock or region, then the same again.
+    /// Refresh credentials, clock or region, then repeat the request.
     Refresh,
-    /// What is done is kept: continue when the cause is removed.
+    /// The progress is kept: resume once the cause is removed.
     Resume,
-    /// The same again cannot succeed.
+    /// A repetition cannot succeed.
     GiveUp,
 }

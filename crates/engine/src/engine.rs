@@ -1,4 +1,4 @@
-//! The engine: a store, and what all transfers to and from it share.
+//! The engine: a store, and the state that all transfers to and from it share.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use crate::transfer::download::{self, DownloadOptions, DownloadReport, DownloadT
 use crate::transfer::upload::stream::{self, StreamOptions};
 use crate::transfer::upload::{self, UploadOptions, UploadReport};
 
-/// A store and what its transfers share: one memory budget, one gate of requests in flight, one
-/// retry budget, one meter of bytes, and the connections of the store. Cheap to clone; clones are
-/// the same engine.
+/// A store with the shared state of its transfers: one memory budget, one gate of requests in
+/// flight, one retry budget, one meter of bytes, and the connections of the store. Cheap to clone;
+/// clones are the same engine.
 #[derive(Clone, Debug)]
 pub struct Engine {
     resources: Resources,
 }
 
 impl Engine {
-    /// An engine in front of `store`.
+    /// Creates an engine for `store`.
     pub fn new(store: Arc<dyn Store>, options: EngineOptions) -> Self {
         Self { resources: Resources::new(store, options) }
     }
 
     /// Uploads `source` as `object`. Must be called inside a tokio runtime.
     ///
-    /// Nothing is sent when the source cannot be divided into parts.
+    /// Sends nothing if the source cannot be divided into parts.
     pub fn upload(
         &self,
         source: impl Source,
@@ -40,13 +40,14 @@ impl Engine {
         upload::start(&self.resources, Arc::new(source), object, options)
     }
 
-    /// Uploads what `reader` gives, to its end, as `object`. Must be called inside a tokio runtime.
+    /// Uploads the bytes of `reader`, to its end, as `object`. Must be called inside a tokio
+    /// runtime.
     ///
-    /// It is read on blocking threads, one part at a time, each under a pass of the gate: a
-    /// producer that pauses takes a place of [`EngineOptions::concurrency`] meanwhile. An error of
-    /// the reader makes no object; a reader that knows only at its end whether its bytes are whole
-    /// gives its error there, in place of `Ok(0)`. Stopped or dropped, the transfer removes what
-    /// was sent and does not wait for a read that is under way. Nothing can be resumed.
+    /// Reads on blocking threads, one part at a time, each under a pass of the gate: a producer
+    /// that pauses takes one slot of [`EngineOptions::concurrency`] meanwhile. An error of the
+    /// reader creates no object; a reader that knows only at its end whether its bytes are complete
+    /// returns its error there, in place of `Ok(0)`. A stopped or dropped transfer removes the sent
+    /// parts and does not wait for a read in progress. Streams cannot be resumed.
     pub fn upload_stream(
         &self,
         reader: impl Read + Send + 'static,
@@ -66,7 +67,7 @@ impl Engine {
         download::start(&self.resources, object, target.into(), options)
     }
 
-    /// Copies `source` to `target`, both in this store, which moves the bytes itself where it can.
+    /// Copies `source` to `target`, both in this store, which moves the bytes itself if it can.
     /// Must be called inside a tokio runtime.
     pub fn copy(
         &self,
@@ -77,7 +78,7 @@ impl Engine {
         copy::start(&self.resources, None, source, target, options)
     }
 
-    /// Copies `source`, which is in another store, to `target`: the bytes are streamed through the
+    /// Copies `source`, which is in another store, to `target`, streaming the bytes through the
     /// memory budget. Must be called inside a tokio runtime.
     pub fn copy_from(
         &self,
@@ -89,30 +90,30 @@ impl Engine {
         copy::start(&self.resources, Some(source_store), source, target, options)
     }
 
-    /// The store, for requests that are no transfers.
+    /// Returns the store, for requests that are not transfers.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.resources.store
     }
 
-    /// Bytes that crossed the network so far, of all transfers together.
+    /// Returns the bytes that crossed the network so far, of all transfers together.
     pub fn moved_bytes(&self) -> u64 {
         self.resources.meter.all_bytes()
     }
 
-    /// Requests that may be in flight now: few at the start and after the store asked for less, at
-    /// most [`EngineOptions::concurrency`].
+    /// Returns the number of requests that may be in flight now: few at the start and after the
+    /// store throttles, at most [`EngineOptions::concurrency`].
     pub fn requests_allowed(&self) -> u32 {
         self.resources.gate.allowed()
     }
 
-    /// Waits until every transfer has ended, those included that were dropped and still have parts
-    /// to remove: a drop cannot wait. A transfer that is not stopped runs to its own end first.
+    /// Waits until every transfer has ended, including dropped ones that still have parts to
+    /// remove: a drop cannot wait. A transfer that is not stopped runs to its own end first.
     pub async fn close(self) {
         self.resources.idle().await;
     }
 }
 
-/// Uploads `source` as `object` over an engine of its own, with its default limits. Must be called
+/// Uploads `source` as `object` with an engine of its own and its default limits. Must be called
 /// inside a tokio runtime.
 pub fn upload(
     store: Arc<dyn Store>,
@@ -123,8 +124,8 @@ pub fn upload(
     Engine::new(store, EngineOptions::default()).upload(source, object, options)
 }
 
-/// Downloads `object` into the file `target` over an engine of its own, with its default limits.
-/// Must be called inside a tokio runtime.
+/// Downloads `object` into the file `target` with an engine of its own and its default limits. Must
+/// be called inside a tokio runtime.
 pub fn download(
     store: Arc<dyn Store>,
     object: ObjectRef,

@@ -1,5 +1,4 @@
-//! What can go wrong for the caller. [`Error::advice`] is the answer for programs; hints for people
-//! belong to who talks to them.
+//! The errors of transfers. [`Error::advice`] is for programs; the caller adds hints for people.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,258 +11,259 @@ use crate::remote::StoreError;
 use crate::source::{Change, OpenError};
 use crate::subject::Subject;
 
-/// Why an upload or a download did not succeed.
+/// The reason why a transfer did not succeed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The source cannot be opened or read.
     #[error("cannot read {source_name}")]
     SourceUnreadable {
-        /// The path.
+        /// The path or name of the source.
         source_name: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A folder, a pipe, a device.
+    /// The source is a folder, a pipe or a device.
     #[error("{} is not a regular file", path.display())]
     NotAFile {
-        /// What was named.
+        /// The path of the source.
         path: PathBuf,
     },
-    /// What can be read of it is not as long as it announces, and too long to be held in memory.
+    /// The readable length of the file differs from its reported one, and is too long for memory.
     #[error("{} announces {announced_bytes} bytes, and reading it gives another length", path.display())]
     WrongLength {
-        /// What was named.
+        /// The path of the source.
         path: PathBuf,
-        /// The length that the system gives.
+        /// The length that the system reports, in bytes.
         announced_bytes: u64,
     },
-    /// P4: the source is not the one that was opened.
+    /// P4: the source has changed since it was opened.
     #[error("{source_name} changed while it was read")]
     SourceChanged {
-        /// The path.
+        /// The path or name of the source.
         source_name: String,
-        /// What differs.
+        /// The difference.
         #[source]
         change: Change,
     },
-    /// P4, between two runs: the source is not the one that the upload was begun with, and that was
-    /// to be an error.
+    /// P4, between two runs: the source has changed since the first run, and the caller asked for
+    /// an error.
     #[error("{source_name} changed since the upload was begun")]
     SourceChangedSince {
-        /// The path.
+        /// The path or name of the source.
         source_name: String,
-        /// What differs.
+        /// The difference.
         #[source]
         change: Change,
     },
-    /// The object does not fit the limits with the part size asked for.
+    /// The object does not fit the limits with the requested part size.
     #[error("cannot divide {source_name} into parts")]
     Plan {
-        /// The path.
+        /// The path or name of the source.
         source_name: String,
-        /// Which limit.
+        /// The broken limit.
         source: haul_parts::PlanError,
     },
-    /// A stream has another length than was promised.
+    /// A stream has another length than promised.
     #[error("{source_name} gave {} bytes instead of {promised_bytes}", read_bytes.map_or("more".to_owned(), |read| read.to_string()))]
     StreamLength {
-        /// What the stream is called.
+        /// The name of the stream.
         source_name: String,
-        /// What was promised.
+        /// The promised length in bytes.
         promised_bytes: u64,
-        /// What it gave; `None`: more than that, and the rest was not read.
+        /// The real length in bytes; `None`: longer, and the rest was not read.
         read_bytes: Option<u64>,
     },
-    /// A stream is longer than its parts hold.
+    /// A stream is longer than its parts can hold.
     #[error(
         "{source_name} is longer than {capacity_bytes} bytes, and no more parts are left for it"
     )]
     StreamTooLong {
-        /// What the stream is called.
+        /// The name of the stream.
         source_name: String,
-        /// What its parts hold.
+        /// The bytes that its parts can hold.
         capacity_bytes: u64,
     },
-    /// Parts of a stream do not fit the memory, and cannot be kept in a file.
+    /// Parts of a stream do not fit the memory, and cannot be spooled to a file.
     #[error("parts of the stream no longer fit the memory, and cannot be spooled to {}", folder.display())]
     Spool {
-        /// The folder.
+        /// The folder of the spool files.
         folder: PathBuf,
-        /// What is wrong with it.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A metadata name with a blank, a colon, a letter that is not ASCII: no header can carry it.
+    /// A metadata name contains a blank, a colon or a non-ASCII character: no header can carry it.
     #[error("{name:?} cannot be a metadata name: no header can carry it")]
     MetadataName {
-        /// As it was given.
+        /// The name as given.
         name: String,
     },
-    /// A request failed for good.
+    /// A request failed permanently.
     #[error("{}", FailedRequest { subject, part: *part, attempts: *attempts })]
     Store {
         /// The object, bucket or endpoint that the request was about.
         subject: Subject,
-        /// The part it was for.
+        /// The part of the request, if any.
         part: Option<PartNumber>,
-        /// How many times it was tried.
+        /// The number of attempts.
         attempts: u32,
-        /// What the store said.
+        /// The error of the last attempt.
         source: Box<StoreError>,
     },
-    /// P6: the answer to Complete was lost and the object could not be examined afterwards.
+    /// P6: the answer to Complete was lost and looking at the object did not settle the outcome.
     #[error("{object}: it is not known whether the upload was completed; nothing was aborted")]
     InDoubt {
-        /// The object.
+        /// The object of the upload.
         object: ObjectRef,
-        /// To look for.
+        /// The id of the upload.
         upload_id: UploadId,
-        /// Why it could not be settled.
+        /// The reason why it could not be settled.
         source: Box<StoreError>,
     },
-    /// P6: a PutObject was not answered, and the object does not show whether it was, or will be,
-    /// carried out.
+    /// P6: a PutObject was not answered, and the object does not show whether it has been, or will
+    /// be, executed.
     #[error("{object}: it is not known whether the object was written")]
     PutInDoubt {
-        /// The object.
+        /// The object of the request.
         object: ObjectRef,
-        /// Why it could not be settled.
+        /// The reason why it could not be settled.
         source: Box<StoreError>,
     },
-    /// The store lost the upload: it is neither there nor completed by us.
+    /// The store lost the upload: it neither exists nor did we complete it.
     #[error("{object}: the upload is gone at the store and the object is not ours")]
     UploadGone {
-        /// The object.
+        /// The object of the upload.
         object: ObjectRef,
-        /// Which upload.
+        /// The id of the upload.
         upload_id: UploadId,
     },
-    /// The store lost the upload again and again.
+    /// The store lost the upload repeatedly.
     #[error("{object}: the store lost the upload {times} times")]
     Restarted {
-        /// The object.
+        /// The object of the upload.
         object: ObjectRef,
-        /// How often it was begun.
+        /// The number of times it was started.
         times: u32,
-        /// What ended the last one.
+        /// The error that ended the last attempt.
         source: Option<Box<Error>>,
     },
-    /// `--require-proof`, and the store gave none.
+    /// `--require-proof` was requested, and the store gave no proof.
     #[error("{object}, part {part}: the store neither verified a checksum nor gave an MD5 as ETag")]
     Unproven {
-        /// The object.
+        /// The object of the upload.
         object: ObjectRef,
-        /// The part.
+        /// The unproven part.
         part: PartNumber,
     },
     /// The caller cancelled; nothing is left at the store.
     #[error("{object}: cancelled; nothing was left at the store")]
     Cancelled {
-        /// The object.
+        /// The object of the transfer.
         object: ObjectRef,
     },
-    /// It stopped and can go on: what arrived is kept at the store and remembered here.
+    /// An upload stopped and can be resumed: the arrived parts are kept at the store and recorded
+    /// in the journal.
     #[error("{object}: paused with {} of it at the store", share(*arrived_bytes, *size_bytes))]
     Paused {
-        /// The object.
+        /// The object of the upload.
         object: ObjectRef,
-        /// The journal's id.
+        /// The id of the journal.
         id: String,
-        /// What need not be sent again.
+        /// The bytes that need not be sent again.
         arrived_bytes: u64,
-        /// The whole.
+        /// The bytes of the whole object.
         size_bytes: u64,
-        /// Why it stopped, if nobody asked it to.
+        /// The reason, if the caller did not request the stop.
         source: Option<Box<Error>>,
     },
-    /// A download stopped and can be continued: what arrived is kept beside its target and
-    /// remembered here.
+    /// A download stopped and can be resumed: the arrived bytes are kept beside its target and
+    /// recorded in the journal.
     #[error("{object}: paused with {} of it here", share(*arrived_bytes, *size_bytes))]
     DownloadPaused {
-        /// The object.
+        /// The object of the download.
         object: ObjectRef,
-        /// The journal's id.
+        /// The id of the journal.
         id: String,
-        /// What need not be fetched again.
+        /// The bytes that need not be fetched again.
         arrived_bytes: u64,
-        /// The whole.
+        /// The bytes of the whole object.
         size_bytes: u64,
-        /// Why it stopped, if the caller did not ask it to.
+        /// The reason, if the caller did not request the stop.
         source: Option<Box<Error>>,
     },
-    /// The journal cannot be used.
+    /// The journal is unusable.
     #[error("cannot remember the transfer")]
     Journal(#[from] JournalError),
-    /// The upload failed and cleaning up failed too: parts may be billed.
+    /// The upload failed and the cleanup failed too: parts may be billed.
     #[error(
         "{object}: parts of upload {upload_id} could not be removed: {}",
         with_its_root(cleanup)
     )]
     LeftBehind {
-        /// The object.
+        /// The object of the upload.
         object: ObjectRef,
-        /// Which upload.
+        /// The id of the upload.
         upload_id: UploadId,
-        /// Why it could not be removed.
+        /// The reason why it could not be removed.
         cleanup: Box<StoreError>,
-        /// Why the upload had failed.
+        /// The reason why the upload failed.
         source: Box<Error>,
     },
-    /// What was downloaded is not what the store says it is.
+    /// The downloaded bytes do not match the store's checksum or ETag.
     #[error("{object}: what arrived is not what was stored: {detail}")]
     Corrupt {
-        /// The object.
+        /// The object of the download.
         object: ObjectRef,
-        /// Which check failed.
+        /// The check that failed.
         detail: String,
     },
-    /// The object is not the one that the download or the copy began with.
+    /// The object changed during the download or copy.
     #[error("{object} changed at the store while it was read: {detail}")]
     ObjectChanged {
-        /// The object.
+        /// The changed object.
         object: ObjectRef,
-        /// What differs.
+        /// The difference.
         detail: String,
     },
-    /// What is at the store after an upload is not what was read.
+    /// The object at the store differs from the bytes that were sent.
     #[error("{object}: the object at the store is not what was sent: {detail}")]
     CorruptObject {
-        /// The object.
+        /// The object of the upload.
         object: ObjectRef,
-        /// Which check failed.
+        /// The check that failed.
         detail: String,
     },
-    /// A copy of an object onto itself that changes nothing: S3 refuses it.
+    /// A copy of an object onto itself changes nothing, which S3 refuses.
     #[error("{object} would be copied onto itself, and nothing of it would change")]
     CopyOntoItself {
-        /// The object.
+        /// The object of the copy.
         object: ObjectRef,
     },
     /// The target of a download cannot be written.
     #[error("cannot write {}", path.display())]
     TargetUnwritable {
-        /// The path.
+        /// The path of the target.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// No store can be reached with this configuration.
+    /// The configuration does not lead to a store.
     #[error("the configuration of the store is incomplete: {0}")]
     Configuration(String),
-    /// A setting of the environment, a profile or the caller cannot be used. Nothing was sent.
+    /// A setting of the environment, a profile or the caller is unusable. Nothing was sent.
     #[error("{problem}")]
     BadSetting {
-        /// Which one, and what is wrong with it.
+        /// The setting and its problem.
         problem: String,
-        /// What to write instead.
+        /// A correct setting.
         hint: String,
     },
-    /// A task of ours ended in a way that it must not: a bug.
+    /// A task ended unexpectedly: a bug.
     #[error("internal error: {0}")]
     Internal(String),
 }
 
-/// "s3://bucket/key, part 7, after 3 attempts": where it failed.
+/// Prints where a request failed: "s3://bucket/key, part 7, after 3 attempts".
 struct FailedRequest<'a> {
     subject: &'a Subject,
     part: Option<PartNumber>,
@@ -298,7 +298,7 @@ impl From<OpenError> for Error {
 }
 
 impl Error {
-    /// What to do next.
+    /// Returns what a program can do next.
     pub fn advice(&self) -> Advice {
         match self {
             Self::Store { source, .. } => source.advice(),
@@ -316,19 +316,20 @@ impl Error {
         }
     }
 
-    /// The failure of a single request about `subject`, without a part number.
+    /// Creates the error of a single request about `subject`, without a part number.
     pub fn of_store(subject: impl Into<Subject>, source: StoreError) -> Self {
         Self::Store { subject: subject.into(), part: None, attempts: 1, source: Box::new(source) }
     }
 }
 
-/// `61 %`, rounded down.
+/// Formats a share as `61 %`, rounded down.
 fn share(arrived_bytes: u64, size_bytes: u64) -> String {
     let percent = u128::from(arrived_bytes) * 100 / u128::from(size_bytes.max(1));
     format!("{percent} %")
 }
 
-/// An error and where it began: "AbortMultipartUpload: the connection broke (connection refused)".
+/// Formats an error with its root cause: "AbortMultipartUpload: the connection broke (connection
+/// refused)".
 fn with_its_root(error: &StoreError) -> String {
     use std::error::Error as _;
     match std::iter::successors(error.source(), |cause| (*cause).source()).last() {

@@ -1,4 +1,4 @@
-//! What happens during an upload, for progress displays, NDJSON and tests.
+//! The events of a transfer, for progress displays, NDJSON and tests.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -14,154 +14,153 @@ use serde::Serialize;
 use crate::journal::Relation;
 use crate::proof::{Proof, ProofCount};
 
-/// One step of an upload. Durations are in milliseconds when serialised.
+/// One step of a transfer. Durations are in milliseconds when serialised.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Event {
-    /// The plan stands; nothing was sent yet.
+    /// The plan is made; nothing was sent yet.
     Started {
-        /// Where from.
+        /// The source of the upload.
         source: String,
-        /// Where to.
+        /// The target of the upload.
         target: String,
-        /// The whole object.
+        /// The bytes of the whole object.
         size_bytes: u64,
-        /// Of every part but the last; the whole size for a single PutObject.
+        /// The bytes of every part but the last; the whole size for a single PutObject.
         part_size_bytes: u64,
-        /// 1 for a single PutObject.
+        /// The number of parts; 1 for a single PutObject.
         part_count: u32,
-        /// False: one PutObject.
+        /// Whether the object is sent in parts; false for one PutObject.
         multipart: bool,
     },
-    /// A stream is uploaded in parts; nothing was sent yet.
+    /// An upload of a stream in parts begins; nothing was sent yet.
     StreamStarted {
-        /// Where from.
+        /// The source of the upload.
         source: String,
-        /// Where to.
+        /// The target of the upload.
         target: String,
-        /// The whole stream, where its length was promised.
+        /// The bytes of the whole stream, if its length was promised.
         size_bytes: Option<u64>,
-        /// Of the first part; those behind it may be larger.
+        /// The bytes of the first part; later ones may be larger.
         part_size_bytes: u64,
     },
-    /// Parts of a stream no longer fit their share of the memory: from here on they are kept in
+    /// Parts of a stream no longer fit their share of the memory: from now on they are spooled to
     /// files.
     Spooling {
-        /// Where.
+        /// The folder of the files.
         folder: String,
-        /// Of the first such part.
+        /// The bytes of the first such part.
         part_size_bytes: u64,
     },
-    /// An earlier run's upload goes on.
+    /// An earlier run's upload continues.
     Resumed {
-        /// The store's name for it.
+        /// The id of the upload.
         upload_id: UploadId,
-        /// The whole object.
+        /// The bytes of the whole object.
         size_bytes: u64,
-        /// What need not be sent again.
+        /// The bytes that need not be sent again.
         arrived_bytes: u64,
-        /// Parts that need not be sent again.
+        /// The number of parts that need not be sent again.
         arrived_parts: u32,
-        /// Of these, parts that the journal did not know and that were compared with the source.
+        /// The number of these that were not in the journal and were compared with the source.
         adopted_parts: u32,
-        /// Parts that were there but differ from the source as it is now.
+        /// The parts that had arrived but differ from the current source.
         differing_parts: Vec<PartNumber>,
     },
     /// CreateMultipartUpload was answered.
     UploadCreated {
-        /// The store's name for it.
+        /// The id of the upload.
         upload_id: UploadId,
     },
-    /// A part arrived.
+    /// A part has arrived.
     PartSent {
-        /// Which.
+        /// The number of the part.
         part_number: PartNumber,
-        /// Its size.
+        /// The bytes of the part.
         size_bytes: u64,
-        /// Which try succeeded, from 1.
+        /// The successful attempt, from 1.
         attempt: u32,
-        /// How it is known to be right.
+        /// The proof that its bytes are right.
         proof: Proof,
     },
-    /// A request failed and will be tried again.
+    /// A request failed and will be retried.
     Retrying {
-        /// What failed: a part's number, or none for Create, Complete and PutObject.
+        /// The number of the part; `None` for Create, Complete and PutObject.
         part_number: Option<PartNumber>,
-        /// Which try failed, from 1.
+        /// The failed attempt, from 1.
         attempt: u32,
-        /// Until the next try.
+        /// The time until the next attempt.
         #[serde(rename = "wait_ms", serialize_with = "as_millis")]
         wait: Duration,
-        /// What the store said.
+        /// The error of the failed attempt.
         reason: String,
     },
-    /// Every part is there; Complete was sent.
+    /// Every part has arrived; Complete was sent.
     Completing,
     /// The answer to Complete was lost; the object is being examined.
     InDoubt {
-        /// What happened.
+        /// The reason of the doubt.
         reason: String,
     },
-    /// The object is there.
+    /// The object exists.
     Completed {
-        /// As the store gave it.
+        /// The ETag as the store returned it.
         etag: String,
-        /// The whole object.
+        /// The bytes of the whole object.
         size_bytes: u64,
-        /// How it was proven.
+        /// The proof of the object's parts.
         proof: ProofCount,
     },
     /// The upload failed or was cancelled; its parts are being removed.
     Aborting {
-        /// Why.
+        /// The reason of the abort.
         reason: String,
     },
     /// ListParts answered NoSuchUpload: nothing is left.
     Aborted,
-    /// It stopped and can go on later.
+    /// The transfer stopped and can be resumed.
     Paused {
-        /// The journal's id.
+        /// The id of the journal.
         id: String,
-        /// What need not be sent again.
+        /// The bytes that need not be sent again.
         arrived_bytes: u64,
     },
-    /// The store lost the upload or wants a new one: every part is sent again.
+    /// The store lost the upload or requires a new one: every part is sent again.
     Restarting {
-        /// Why.
+        /// The reason of the restart.
         reason: String,
     },
-    /// Unfinished uploads of the key are at the store that no journal of this machine remembers.
+    /// The store has unfinished uploads of the key that are in no journal of this machine.
     UnfinishedFound {
-        /// How many; at least this many where the store has more than a page of them.
+        /// Their number; a lower bound if the store has more than a page of them.
         count: usize,
-        /// When the newest of them was begun.
+        /// The start of the newest of them.
         #[serde(serialize_with = "as_text")]
         initiated: Option<Timestamp>,
     },
-    /// Another unfinished upload of this machine concerns this one: of the same key, or of the same
-    /// file.
+    /// Another unfinished upload of this machine has the same key or the same file.
     RelatedJournal {
-        /// Its journal.
+        /// The id of its journal.
         id: String,
-        /// Why it concerns this one.
+        /// Its relation to this upload.
         relation: Relation,
-        /// Where it comes from.
+        /// The source of the other upload.
         source: String,
-        /// Where it goes.
+        /// The target of the other upload.
         target: String,
-        /// At which store.
+        /// The store of the other upload.
         store: String,
-        /// Its whole object.
+        /// The bytes of its whole object.
         size_bytes: u64,
-        /// What need not be sent again.
+        /// The bytes that need not be sent again.
         arrived_bytes: u64,
-        /// The process that works on it now.
+        /// The process that holds it now.
         running_pid: Option<u32>,
     },
-    /// Something a person should know.
+    /// A warning for a person.
     Warning {
-        /// What.
+        /// The text of the warning.
         message: String,
     },
 }
@@ -180,10 +179,10 @@ fn as_text<S: serde::Serializer>(
     }
 }
 
-/// Events that wait for a reader; when there are more, the oldest are lost.
+/// The maximum number of waiting events; beyond that, the oldest are dropped.
 const EVENTS_WAITING_MAX: usize = 16 * 1024;
 
-/// Sends events; never waits for a reader.
+/// The sender of events; never waits for a reader.
 #[derive(Clone, Debug)]
 pub(crate) struct EventSender(Arc<Sending>);
 
@@ -242,7 +241,7 @@ impl Drop for Sending {
 pub struct Events(Arc<Mutex<Queue>>);
 
 impl Events {
-    /// The next event; `None` when the transfer has ended.
+    /// Returns the next event; `None` when the transfer has ended.
     pub async fn next(&mut self) -> Option<Event> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }

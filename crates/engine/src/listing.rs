@@ -8,19 +8,19 @@ use haul_parts::Bucket;
 use crate::pace::RetryPolicy;
 use crate::remote::{ListingEntry, Operation, PageGuard, Store, StoreError};
 
-/// What is listed.
+/// Selects the objects to list.
 #[derive(Clone, Copy, Debug)]
 pub struct ListingQuery<'a> {
-    /// The bucket.
+    /// The bucket to list.
     pub bucket: &'a Bucket,
-    /// Keys that begin with this.
+    /// The prefix of the keys.
     pub prefix: &'a str,
-    /// Keys are rolled up at the first of these behind the prefix.
+    /// Keys are rolled up at the first of these after the prefix.
     pub delimiter: Option<&'a str>,
 }
 
-/// Lists page by page; each item is the entries of one page, which may be none. The stream ends
-/// after its first error.
+/// Lists page by page; each item has the entries of one page, possibly none. The stream ends after
+/// its first error.
 pub fn pages<'a>(
     store: &'a dyn Store,
     query: ListingQuery<'a>,
@@ -52,7 +52,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// The next page, and whether another follows.
+    /// Returns the next page, and whether another follows.
     async fn page(&mut self) -> Result<(Vec<ListingEntry>, bool), StoreError> {
         let ListingQuery { bucket, prefix, delimiter } = self.query;
         let after = self.continuation.as_deref();

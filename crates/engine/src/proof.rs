@@ -1,9 +1,9 @@
-//! How it is known that the store holds the bytes that were read (P1).
+//! The proof that the store has the bytes that were read (P1).
 //!
-//! Detection is passive: nothing is asked of a store beyond the upload itself. A store that echoes
-//! the checksum has verified it. One that echoes none may ignore checksums altogether (Ceph RGW
-//! 16.2 answers 200 to a wrong one); then the ETag is compared with the MD5 of what was sent. What
-//! neither proves is said.
+//! Detection is passive: it needs no requests beyond the upload itself. A store that echoes the
+//! checksum has verified it. One that echoes none may ignore checksums altogether (Ceph RGW 16.2
+//! answers 200 to a wrong one); then the ETag is compared with the MD5 of the sent bytes. If
+//! neither check is possible, the report counts the part as unproven.
 
 use std::fmt;
 
@@ -12,30 +12,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::remote::UploadedPart;
 
-/// Of one part, or of an object put in one piece.
+/// The proof of one part, or of an object of one PutObject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Proof {
     /// The store verified the checksum that we sent, and echoed it.
     Checksum,
-    /// The ETag is the MD5 of the bytes that were sent.
+    /// The ETag is the MD5 of the sent bytes.
     Md5,
-    /// The store gave neither.
+    /// The store gave neither proof.
     Unproven,
 }
 
-/// What an answer says about the bytes that were sent.
+/// The result of comparing an answer with the sent bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Judgement {
     /// The answer settles it.
     Proven(Proof),
-    /// It must be compared with an MD5 of the bytes.
+    /// The ETag must be compared with an MD5 of the bytes.
     NeedsMd5([u8; 16]),
     /// The store holds other bytes than were sent.
     Differs(String),
 }
 
-/// Judges an answer by what was sent; `md5` if it has been computed already.
+/// Compares an answer with the sent bytes; `md5` if it has been computed already.
 pub(crate) fn of_answer(
     answer: &UploadedPart,
     sent: Option<&Checksum>,
@@ -60,7 +60,7 @@ pub(crate) fn of_answer(
     }
 }
 
-/// Judges an ETag that has the shape of an MD5.
+/// Compares an ETag that has the shape of an MD5.
 pub(crate) fn judge_md5(etag: [u8; 16], md5: &Checksum) -> Judgement {
     debug_assert_eq!(md5.algorithm(), ChecksumAlgorithm::Md5);
     if md5.bytes() == etag {
@@ -70,7 +70,7 @@ pub(crate) fn judge_md5(etag: [u8; 16], md5: &Checksum) -> Judgement {
     }
 }
 
-/// What HeadObject said of the whole object after Complete.
+/// The result of HeadObject for the whole object after Complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WholeProof {
@@ -78,24 +78,24 @@ pub enum WholeProof {
     Checksum,
     /// Its ETag is the hash of the parts' MD5s.
     ETag,
-    /// Nothing that could be compared.
+    /// HeadObject returned nothing to compare.
     #[default]
     NotShown,
 }
 
-/// How many parts were proven in which way.
+/// The number of parts by kind of proof.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofCount {
-    /// By checksum.
+    /// Parts proven by checksum.
     pub checksum: u32,
-    /// By MD5.
+    /// Parts proven by MD5.
     pub md5: u32,
-    /// Not at all.
+    /// Parts without proof.
     pub unproven: u32,
 }
 
 impl ProofCount {
-    /// Counts one more.
+    /// Counts one more part.
     pub fn add(&mut self, proof: Proof) {
         *match proof {
             Proof::Checksum => &mut self.checksum,
@@ -108,7 +108,7 @@ impl ProofCount {
 impl fmt::Display for ProofCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            // Complete was an earlier run's, and its journal lost the parts.
+            // An earlier run sent Complete, and its journal lost the parts.
             Self { checksum: 0, md5: 0, unproven: 0 } => {
                 f.write_str("how its parts were proven is not recorded")
             }

@@ -1,26 +1,25 @@
-//! The framing of a body whose checksum follows it: `aws-chunked` with one chunk and an unsigned
+//! The framing of a body with a trailing checksum: `aws-chunked` with one chunk and an unsigned
 //! trailer.
 //!
-//! One chunk for the whole body, whatever its length: the length is known, and then no slice needs
-//! a header of its own. AWS asks for chunks of at least 8 KiB and names no greatest size; its SDK
+//! One chunk for the whole body, whatever its length: the length is known, so slices need no
+//! headers of their own. AWS requires chunks of at least 8 KiB and documents no maximum; its SDK
 //! for Rust sends one chunk as well.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html>
 
 use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm};
 
-/// The line before the data.
+/// Returns the line before the data.
 pub(super) fn head(size_bytes: u64) -> Bytes {
     format!("{size_bytes:x}\r\n").into()
 }
 
-/// All that follows the data: the end of its chunk, the last chunk, which is empty, and the
-/// trailer.
+/// Returns everything after the data: the end of its chunk, the last, empty chunk, and the trailer.
 pub(super) fn tail(checksum: &Checksum) -> Bytes {
     tail_of(checksum.algorithm(), &checksum.to_base64()).into()
 }
 
-/// Bytes of the whole body on the wire: its `Content-Length`.
+/// Returns the length of the whole body on the wire: its `Content-Length`.
 pub(super) fn wire_bytes(size_bytes: u64, algorithm: ChecksumAlgorithm) -> u64 {
     let base64_len = algorithm.digest_len().div_ceil(3) * 4;
     let tail = tail_of(algorithm, &"=".repeat(base64_len));

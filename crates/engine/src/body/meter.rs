@@ -1,17 +1,17 @@
-//! Counts the bytes of bodies as they leave, for progress, and for knowing whether a request that
-//! was stopped may have been carried out.
+//! Counts the bytes of bodies as they leave, for progress, and to decide whether a stopped request
+//! may have taken effect.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::bandwidth::Bandwidth;
 
-/// Counts the bytes of one transfer as the socket takes them, for progress and rates. Shared by all
-/// its requests.
+/// A counter of the bytes of one transfer as the socket takes them, for progress and rates. Shared
+/// by all its requests.
 #[derive(Clone, Debug, Default)]
 pub struct Meter {
     total: Arc<AtomicU64>,
-    /// Of all transfers of the engine.
+    /// The count of all transfers of the engine.
     all: Arc<AtomicU64>,
     bandwidth: Bandwidth,
     tap: Tap,
@@ -23,8 +23,8 @@ impl Meter {
         Self { bandwidth, ..Self::default() }
     }
 
-    /// Notes that a request has a connection: from here on the store may know of it, even without a
-    /// body. False if it was stopped and must not be sent.
+    /// Records that a request has a connection: from now on the store may know of it, even without
+    /// a body. False if it was stopped and must not be sent.
     pub fn begin(&self) -> bool {
         self.tap.0.fetch_or(BEGUN, Ordering::AcqRel) & STOPPED == 0
     }
@@ -45,23 +45,23 @@ impl Meter {
         &self.bandwidth
     }
 
-    /// All bytes that left so far, repeated attempts included.
+    /// Returns all bytes that left so far, including repeated attempts.
     pub fn sent_bytes(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// All bytes that the transfers of the engine moved so far.
+    /// Returns all bytes that the transfers of the engine moved so far.
     pub fn all_bytes(&self) -> u64 {
         self.all.load(Ordering::Relaxed)
     }
 
-    /// A meter for one more transfer of the same engine.
+    /// Creates a meter for another transfer of the same engine.
     #[must_use]
     pub fn of_transfer(&self) -> Self {
         Self { all: Arc::clone(&self.all), bandwidth: self.bandwidth.clone(), ..Self::default() }
     }
 
-    /// The same count, with a tap for one request.
+    /// Returns the same counter with a tap for one request.
     pub(crate) fn tapped(&self) -> (Self, Tap) {
         let tap = Tap::default();
         (Self { tap: tap.clone(), ..self.clone() }, tap)
@@ -78,13 +78,13 @@ const BEGUN: u64 = 1 << 62;
 pub(crate) struct Tap(Arc<AtomicU64>);
 
 impl Tap {
-    /// Lets no more bytes leave. True if all `size_bytes` of the body had left by then: the store
-    /// may carry the request out. Otherwise it never can.
+    /// Stops further bytes. True if all `size_bytes` of the body had left: the store may execute
+    /// the request. Otherwise it never can.
     pub(crate) fn stop(&self, size_bytes: u64) -> bool {
         has_left(self.0.fetch_or(STOPPED, Ordering::AcqRel), size_bytes)
     }
 
-    /// Whether the whole body has left.
+    /// Returns whether the whole body has left.
     pub(crate) fn has_left(&self, size_bytes: u64) -> bool {
         has_left(self.0.load(Ordering::Acquire), size_bytes)
     }

@@ -1,12 +1,11 @@
-//! The bytes of one request on their way, in one of three ways.
+//! The bytes of one request, sent in one of three ways.
 //!
 //! *Held*: a checksum in a signed *header* must be known before the first byte leaves, so a part
 //! that fits the memory budget is read once, hashed, held and sent. *Twice*: a part that does not
 //! fit (5 GiB parts of a 48.8 TiB object) is read once to hash and a second time to send, in
-//! bounded memory; the bytes of the second reading are what the store checks against the checksum
-//! of the first, so a change in between cannot pass. *Streamed*: where the store verifies a
-//! checksum in the trailer, each slice is hashed while it is hot and sent at once
-//! ([`super::stream`]).
+//! bounded memory; the store checks the bytes of the second reading against the checksum of the
+//! first, so it detects a change in between. *Streamed*: if the store verifies a checksum in the
+//! trailer, each slice is hashed while it is hot and sent at once ([`super::stream`]).
 
 use std::fmt;
 use std::io;
@@ -39,7 +38,7 @@ enum PayloadOrigin {
 
 struct Held {
     slices: Vec<Bytes>,
-    /// Given back when the last request that sends these slices has ended.
+    /// Released when the last request with these slices has ended.
     _permit: Option<Permit>,
 }
 
@@ -50,15 +49,15 @@ struct Reread {
 }
 
 impl Payload {
-    /// Bytes already in memory, under no budget.
+    /// Creates a payload from bytes in memory, outside of any budget.
     pub fn from_bytes(bytes: Bytes) -> Self {
         let size_bytes = bytes.len() as u64;
         let slices = if bytes.is_empty() { vec![] } else { vec![bytes] };
         Self { size_bytes, origin: PayloadOrigin::Held(Arc::new(Held { slices, _permit: None })) }
     }
 
-    /// Slices of the pool that were read already. The permit is given back with the last request
-    /// that sends them.
+    /// Creates a payload from filled slices of the pool. The permit is released with the last
+    /// request that sends them.
     pub(crate) fn held(slices: Vec<Bytes>, permit: Permit) -> Self {
         let size_bytes = slices.iter().map(|slice| slice.len() as u64).sum();
         Self {
@@ -70,7 +69,7 @@ impl Payload {
     /// Copies bytes that are held in memory, from `offset_bytes` on.
     ///
     /// # Errors
-    /// `UnexpectedEof` where they are fewer, or not held.
+    /// `UnexpectedEof` if there are fewer bytes, or they are not held.
     pub(crate) fn copy_held(&self, mut offset_bytes: u64, mut space: &mut [u8]) -> io::Result<()> {
         let PayloadOrigin::Held(held) = &self.origin else {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -86,8 +85,8 @@ impl Payload {
         if space.is_empty() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    /// Reads a range under a permit of the pool and hashes it in the same pass. Blocking threads do
-    /// the work. The digests come in the order of `algorithms`.
+    /// Reads a range under a permit of the pool and hashes it in the same pass, on blocking
+    /// threads. The digests have the order of `algorithms`.
     ///
     /// # Errors
     /// As [`Source::read_exact_at`](crate::source::Source::read_exact_at).
@@ -112,9 +111,9 @@ impl Payload {
         .await
     }
 
-    /// A range that is read, and hashed, while it is sent; the checksum follows it in a trailer.
-    /// Takes a few slices of the pool, whatever its size. A body that is sent fails if it cannot be
-    /// read or if the source changed meanwhile.
+    /// Creates a payload that is read and hashed while it is sent, with the checksum in a trailer.
+    /// It needs a few slices of the pool, whatever its size. Its body fails if the range cannot be
+    /// read or the source changed meanwhile.
     pub async fn streamed(range: Range, pool: &BufferPool, algorithm: ChecksumAlgorithm) -> Self {
         let permit = pool.permit(READER_SLICES * SLICE_BYTES as u64).await;
         let (size_bytes, pool, sent) = (range.size_bytes, pool.clone(), Mutex::default());
@@ -122,7 +121,7 @@ impl Payload {
         Self { size_bytes, origin: PayloadOrigin::Streamed(Arc::new(streamed)) }
     }
 
-    /// The algorithm of the checksum in the trailer, if there is one.
+    /// Returns the algorithm of the checksum in the trailer, if there is one.
     pub fn trailer(&self) -> Option<ChecksumAlgorithm> {
         match &self.origin {
             PayloadOrigin::Streamed(streamed) => Some(streamed.algorithm),
@@ -130,8 +129,7 @@ impl Payload {
         }
     }
 
-    /// The checksum that the last body has carried in its trailer; `None` while it has not come so
-    /// far.
+    /// Returns the checksum that the last body sent in its trailer; `None` before that.
     pub fn sent_checksum(&self) -> Option<Checksum> {
         match &self.origin {
             PayloadOrigin::Streamed(streamed) => streamed.sent_checksum(),
@@ -139,7 +137,7 @@ impl Payload {
         }
     }
 
-    /// Digests of the bytes, from memory or by reading them again.
+    /// Hashes the bytes, from memory or by reading them again.
     ///
     /// # Errors
     /// As [`Source::read_exact_at`](crate::source::Source::read_exact_at).
@@ -162,12 +160,12 @@ impl Payload {
         .await
     }
 
-    /// How many bytes.
+    /// Returns the number of bytes.
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
 
-    /// How many bytes their body has: more than [`Payload::size_bytes`] with a trailer.
+    /// Returns the number of bytes in their body: more than [`Payload::size_bytes`] with a trailer.
     pub fn wire_bytes(&self) -> u64 {
         match &self.origin {
             PayloadOrigin::Streamed(streamed) => streamed.wire_bytes(),
@@ -175,12 +173,12 @@ impl Payload {
         }
     }
 
-    /// The bytes from the beginning, as an HTTP body.
+    /// Returns the bytes from the beginning as an HTTP body.
     pub fn body(&self) -> PayloadBody {
         self.counted_body(Meter::default())
     }
 
-    /// As [`Payload::body`], telling `wire` of every byte of the payload that leaves.
+    /// Returns [`Payload::body`] with every byte of the payload counted in `wire` as it leaves.
     pub fn counted_body(&self, wire: Meter) -> PayloadBody {
         let sending = match &self.origin {
             PayloadOrigin::Held(held) => Sending::Held { held: Arc::clone(held), next_slice: 0 },
@@ -210,7 +208,7 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Digests of a range of a source, nothing held.
+/// Hashes a range of a source without holding it.
 ///
 /// # Errors
 /// As [`Source::read_exact_at`](crate::source::Source::read_exact_at).
@@ -274,7 +272,7 @@ impl fmt::Debug for Payload {
     }
 }
 
-/// A [`Payload`] while it is sent; an [`http_body::Body`] of exactly [`Payload::wire_bytes`].
+/// A [`Payload`] being sent; an [`http_body::Body`] of exactly [`Payload::wire_bytes`].
 pub struct PayloadBody {
     left_bytes: u64,
     sending: Sending,
@@ -300,20 +298,20 @@ enum Sending {
 /// Some bytes of a body.
 #[derive(Debug)]
 pub enum Piece {
-    /// Held by others too, or framing.
+    /// Shared bytes, or framing.
     Bytes(Bytes),
-    /// Held by this body alone.
+    /// A slice that only this body holds.
     Slice(PooledSlice),
 }
 
-/// Why a body ended before its end.
+/// The reason why a body ended early.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// Its bytes cannot be read, or are of a source that changed.
+    /// The source cannot be read, or has changed.
     #[error("the bytes to send cannot be read")]
     Source(#[source] io::Error),
-    /// No more of it may leave.
+    /// The request was stopped.
     #[error("the request was stopped")]
     Stopped,
 }
@@ -342,7 +340,7 @@ impl Buf for Piece {
 }
 
 impl Sending {
-    /// The next piece, and how many of its bytes are the payload's.
+    /// Returns the next piece, and how many of its bytes belong to the payload.
     fn poll_piece(
         &mut self,
         context: &mut Context<'_>,
@@ -536,7 +534,7 @@ mod tests {
         }
     }
 
-    /// The checksum of a part of two versions would be right: the store must never get to see it.
+    /// The checksum of a part of two versions would be right: the store must never see it.
     #[tokio::test]
     async fn a_source_that_changes_while_it_is_streamed_gets_no_trailer() {
         for cached in [true, false] {
@@ -550,7 +548,7 @@ mod tests {
         }
     }
 
-    /// It is written to while its second slice is read.
+    /// A source that is written to while its second slice is read.
     struct Changing {
         cached: bool,
         reads: AtomicUsize,

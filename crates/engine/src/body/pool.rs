@@ -1,9 +1,9 @@
 //! Pooled slices under a memory permit.
 //!
 //! A part is read into slices of [`SLICE_BYTES`], hashed there while they are hot in cache, and
-//! sent from there. The permit is taken *before* the read ("readers outrun the wire" is how every
-//! other tool runs out of memory), so what is held never exceeds the budget, whatever the size of
-//! the object (P5). Buffers go back to the pool when the last view of them is dropped.
+//! sent from there. The permit is taken *before* the read (in other tools, readers outrun the
+//! network and exhaust memory), so held bytes never exceed the budget, whatever the size of the
+//! object (P5). Buffers return to the pool when the last view of them is dropped.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,13 +11,13 @@ use bytes::{Buf, Bytes};
 use haul_parts::limits::MIB;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bytes of one slice: small enough to be hashed out of the second-level cache.
+/// The size of a slice in bytes: small enough to be hashed out of the second-level cache.
 pub const SLICE_BYTES: usize = 256 * 1024;
 
-/// Budget unless the caller sets another: sixteen parts of the default size.
+/// The default budget in bytes: sixteen parts of the default size.
 pub const DEFAULT_BUDGET_BYTES: u64 = 128 * MIB;
 
-/// Holds the budget and the free buffers. Clones share both.
+/// A memory budget and its free buffers. Clones share both.
 #[derive(Clone, Debug)]
 pub struct BufferPool {
     free: Arc<Free>,
@@ -25,14 +25,14 @@ pub struct BufferPool {
     budget_slices: u32,
 }
 
-/// Buffers that wait for their next use; never more of them than the budget allows.
+/// Unused buffers; never more than the budget allows.
 #[derive(Debug)]
 struct Free {
     buffers: Mutex<Vec<Box<[u8]>>>,
     most: usize,
 }
 
-/// The right to hold a number of slices, given back on drop.
+/// The right to hold a number of slices, released on drop.
 #[derive(Debug)]
 pub struct Permit(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
@@ -45,7 +45,8 @@ pub struct PooledBuffer {
 }
 
 impl BufferPool {
-    /// A pool that holds at most `budget_bytes`, rounded down to whole slices, at least one.
+    /// Creates a pool that holds at most `budget_bytes`, rounded down to whole slices, at least
+    /// one.
     pub fn new(budget_bytes: u64) -> Self {
         let slices = budget_bytes / SLICE_BYTES as u64;
         let budget_slices = u32::try_from(slices).unwrap_or(u32::MAX).clamp(1, MAX_SLICES);
@@ -56,20 +57,20 @@ impl BufferPool {
         }
     }
 
-    /// What the pool may hold.
+    /// Returns the budget in bytes.
     pub fn budget_bytes(&self) -> u64 {
         u64::from(self.budget_slices) * SLICE_BYTES as u64
     }
 
-    /// Waits for the right to hold `size_bytes`. More than the whole budget is granted as the whole
-    /// budget: the caller must not hold more than that (see [`crate::body`]).
+    /// Waits for the right to hold `size_bytes`. A request above the budget gets the whole budget:
+    /// the caller must not hold more than that (see [`crate::body`]).
     pub async fn permit(&self, size_bytes: u64) -> Permit {
         let slices = slices_of(size_bytes).min(self.budget_slices);
         let permit = Arc::clone(&self.permits).acquire_many_owned(slices).await;
         Permit(permit.expect("the pool never closes its semaphore"))
     }
 
-    /// An empty buffer of [`SLICE_BYTES`]. Does not wait: hold a [`Permit`] for it.
+    /// Returns an empty buffer of [`SLICE_BYTES`] without waiting: hold a [`Permit`] for it.
     pub fn buffer(&self) -> PooledBuffer {
         let reused = self.free.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let buffer = reused.unwrap_or_else(|| vec![0; SLICE_BYTES].into_boxed_slice());
@@ -85,12 +86,12 @@ fn slices_of(size_bytes: u64) -> u32 {
 }
 
 impl PooledBuffer {
-    /// The whole buffer, to read into.
+    /// Returns the whole buffer, to read into.
     pub fn space(&mut self) -> &mut [u8] {
         self.buffer.as_deref_mut().unwrap_or_default()
     }
 
-    /// The first `filled` bytes, still to be read into.
+    /// Returns the first `filled` bytes as a slice that can still be read into.
     pub(super) fn filled(mut self, filled: usize) -> PooledSlice {
         assert!(filled <= SLICE_BYTES, "a slice cannot hold {filled} bytes");
         self.filled = filled;
@@ -106,8 +107,7 @@ impl PooledBuffer {
     }
 }
 
-/// Bytes that are sent once: unlike the views that [`PooledBuffer::freeze`] makes, it takes no
-/// allocation.
+/// Bytes that are sent once: unlike the views of [`PooledBuffer::freeze`], it needs no allocation.
 #[derive(Debug)]
 pub struct PooledSlice {
     buffer: PooledBuffer,
@@ -115,18 +115,18 @@ pub struct PooledSlice {
 }
 
 impl PooledSlice {
-    /// All its bytes, to read into.
+    /// Returns all its bytes, to read into.
     pub(super) fn space(&mut self) -> &mut [u8] {
         let filled = self.buffer.filled;
         &mut self.buffer.space()[..filled]
     }
 
-    /// Bytes of it, sent or not.
+    /// Returns the number of bytes, sent or not.
     pub(super) fn len(&self) -> usize {
         self.buffer.filled
     }
 
-    /// A view that can be shared.
+    /// Returns a view that can be shared.
     pub(super) fn freeze(self) -> Bytes {
         let filled = self.buffer.filled;
         self.buffer.freeze(filled)

@@ -1,4 +1,4 @@
-//! A range of a source, and reading it slice by slice.
+//! Reads a range of a source slice by slice.
 
 use std::future::Future;
 use std::io;
@@ -11,19 +11,19 @@ use tokio::task::JoinHandle;
 use super::pool::{BufferPool, PooledSlice, SLICE_BYTES};
 use crate::source::Source;
 
-/// What is to be read: a range of a source.
+/// A range of a source.
 #[derive(Clone)]
 pub struct Range {
-    /// Where from.
+    /// The source to read.
     pub source: Arc<dyn Source>,
-    /// First byte.
+    /// The offset of the first byte.
     pub offset_bytes: u64,
-    /// How many.
+    /// The number of bytes.
     pub size_bytes: u64,
 }
 
 impl Range {
-    /// Reads the slice that begins `done_bytes` into the range. Blocks.
+    /// Reads the slice at `done_bytes` from the start of the range. Blocks.
     ///
     /// # Errors
     /// As [`Source::read_exact_at`](crate::source::Source::read_exact_at).
@@ -38,19 +38,19 @@ impl Range {
     }
 }
 
-/// Slices that a [`SliceReader`] and its reader need: one that is sent, one behind it, one that is
-/// read ahead.
+/// The slices that a [`SliceReader`] and its reader need: one being sent, one behind it, one read
+/// ahead.
 pub(super) const READER_SLICES: u64 = 3;
 
 /// Reads a range slice by slice inside a task.
 ///
-/// Bytes that are in memory already (the page cache) are read where they are needed: the core that
-/// hashes and sends them then has them in its cache, and no thread is woken for each slice. What a
-/// disk or a network has to give is read on a blocking thread, from then on one slice ahead.
+/// Bytes in memory (the page cache) are read in the task: the core that hashes and sends them then
+/// has them in its cache, and no thread is woken for each slice. Bytes from a disk or a network are
+/// read on a blocking thread, from then on one slice ahead.
 pub(super) struct SliceReader {
     range: Range,
     pool: BufferPool,
-    /// Handed out so far.
+    /// The number of bytes returned so far.
     done_bytes: u64,
     reading: Option<JoinHandle<io::Result<PooledSlice>>>,
 }
@@ -60,8 +60,8 @@ impl SliceReader {
         Self { range, pool, done_bytes: 0, reading: None }
     }
 
-    /// The next slice; `None` behind the last one. The last one is handed out only if the source is
-    /// still the one that was opened (P4): what was read before it is then of one version too.
+    /// Returns the next slice; `None` after the last one. The last one is returned only if the
+    /// source has not changed since it was opened (P4): then all slices are of one version.
     pub(super) fn poll_next(
         &mut self,
         context: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! A body that is hashed while it is sent, and that carries its checksum in a trailer.
+//! A body that is hashed while it is sent, with its checksum in a trailer.
 
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -10,12 +10,12 @@ use super::payload::{BodyError, Piece};
 use super::pool::{BufferPool, Permit};
 use super::range::{Range, SliceReader};
 
-/// What all bodies of one payload share: attempts follow each other, and each reads again.
+/// The shared state of all bodies of one payload: attempts follow each other, and each reads again.
 pub(super) struct Streamed {
     pub(super) range: Range,
     pub(super) pool: BufferPool,
     pub(super) algorithm: ChecksumAlgorithm,
-    /// Of the last body that was read to its end.
+    /// The checksum of the last body that was read to its end.
     pub(super) sent: Mutex<Option<Checksum>>,
     pub(super) _permit: Permit,
 }
@@ -30,7 +30,7 @@ impl Streamed {
     }
 }
 
-/// One sending of it.
+/// The sending of one body.
 pub(super) struct Streaming {
     reader: SliceReader,
     next: Next,
@@ -50,7 +50,7 @@ impl Streaming {
         }
     }
 
-    /// The next piece of the body on the wire, framing included; `None` at its end.
+    /// Returns the next piece of the body on the wire, including framing; `None` at its end.
     pub(super) fn poll_piece(
         &mut self,
         streamed: &Streamed,

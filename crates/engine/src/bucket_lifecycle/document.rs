@@ -1,6 +1,6 @@
-//! Edits `<LifecycleConfiguration>` as text: one rule goes in or out, every other byte stays.
+//! Edits `<LifecycleConfiguration>` as text: adds or removes a rule and keeps every other byte.
 //!
-//! Pure. The document is parsed only to find where rules begin and end. Comparing two documents
+//! Pure. The document is parsed only to find the boundaries of rules. Comparing two documents
 //! ignores white space, the order of rules and of elements, and namespaces, because stores rewrite
 //! all of these.
 
@@ -8,16 +8,16 @@ use std::fmt::Write as _;
 
 use roxmltree::{Document, Node};
 
-/// What the ids of our rules begin with.
+/// The prefix of the ids of Haul's rules.
 pub const RULE_ID: &str = "haul-abort-incomplete";
 
-/// An id may have this many characters (AWS, LifecycleRule).
+/// The maximum characters of an id (AWS, LifecycleRule).
 const ID_CHARS_MAX: usize = 255;
 
-/// A document of more bytes is not read: AWS allows 1,000 rules, which is far below.
+/// The maximum size of a document: AWS allows 1,000 rules, which need far less.
 const DOCUMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// The text is no lifecycle configuration.
+/// The text is not a lifecycle configuration.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct DocumentError(String);
@@ -25,27 +25,27 @@ pub struct DocumentError(String);
 /// One rule, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// `ID`; empty where the rule has none.
+    /// The `ID`; empty if the rule has none.
     pub id: String,
-    /// `Status` is `Enabled`.
+    /// Whether `Status` is `Enabled`.
     pub enabled: bool,
-    /// Which objects it is about: `everything`, `keys that begin with logs/`, …
+    /// The objects that it applies to: `everything`, `keys that begin with logs/`, …
     pub scope: String,
-    /// What it does: `aborts unfinished uploads after 7 days`, …
+    /// Its actions: `aborts unfinished uploads after 7 days`, …
     pub actions: Vec<String>,
-    /// Days after which it aborts unfinished uploads, if it does.
+    /// The days after which it aborts unfinished uploads, if it does.
     pub abort_days: Option<u32>,
 }
 
 impl Rule {
-    /// Whether [`super::install`] wrote it.
+    /// Returns whether [`super::install`] wrote the rule.
     pub fn is_ours(&self) -> bool {
         self.id == RULE_ID
             || self.id.strip_prefix(RULE_ID).is_some_and(|rest| rest.starts_with('/'))
     }
 }
 
-/// The id of our rule for a prefix.
+/// Returns the id of Haul's rule for a prefix.
 pub(super) fn rule_id(prefix: &str) -> String {
     if prefix.is_empty() {
         return RULE_ID.to_owned();
@@ -60,12 +60,12 @@ pub(super) fn rule_id(prefix: &str) -> String {
     format!("{RULE_ID}/sha256-{hash}")
 }
 
-/// The rules, in their order.
+/// Parses the rules, in their order.
 pub(super) fn rules(xml: &str) -> Result<Vec<Rule>, DocumentError> {
     Ok(rule_nodes(parsed(xml)?.root_element()).map(described).collect())
 }
 
-/// The document with our rule for `prefix`, which replaces an earlier one.
+/// Returns the document with Haul's rule for `prefix`, which replaces an earlier one.
 pub(super) fn with_abort_rule(
     xml: Option<&str>,
     prefix: &str,
@@ -84,7 +84,8 @@ pub(super) fn with_abort_rule(
     let root = document.root_element();
     let rule = abort_rule(&id, prefix, days, Style::of(root));
     let range = root.range();
-    // An empty root may be written `<LifecycleConfiguration/>`: it has no end tag to write before.
+    // An empty root may be written `<LifecycleConfiguration/>`, without an end tag to insert
+    // before.
     let text = &xml[range.clone()];
     let Some(end) = text.rfind("</") else {
         let name = text.trim_start_matches('<').trim_end_matches("/>").trim_end();
@@ -96,7 +97,7 @@ pub(super) fn with_abort_rule(
     Ok(format!("{}{rule}{}", &xml[..end], &xml[end..]))
 }
 
-/// The document without the rules that `unwanted` names.
+/// Returns the document without the rules that `unwanted` selects.
 pub(super) fn without(
     xml: &str,
     unwanted: impl Fn(&Rule) -> bool,
@@ -115,8 +116,8 @@ pub(super) fn without(
     Ok(text)
 }
 
-/// Ids of rules of `wanted` that `found` does not have in the same words. Of those that were just
-/// `added`, only what they do counts: a store may write them in another way.
+/// Returns the ids of rules of `wanted` that `found` lacks or has changed. Rules just `added` are
+/// compared only by their effect: a store may rewrite them.
 pub(super) fn missing(
     wanted: &str,
     found: &str,
@@ -141,7 +142,7 @@ pub(super) fn missing(
     Ok(missing.map(|node| described(node).id).collect())
 }
 
-/// AWS refuses a document in which some rules have a `Filter` and others a bare `Prefix`.
+/// Whether rules have a `Filter` or a bare `Prefix`: AWS refuses a document with both.
 #[derive(Clone, Copy)]
 enum Style {
     Filter,
@@ -208,7 +209,7 @@ fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'inp
     node.children().find(|child| child.is_element() && child.tag_name().name() == name)
 }
 
-/// All text of a child: a key may be cut into several nodes by references.
+/// Returns all text of a child element, which references may split into several nodes.
 fn text_of(node: Node<'_, '_>, name: &str) -> Option<String> {
     child(node, name).map(|child| child.children().filter_map(|text| text.text()).collect())
 }
@@ -227,7 +228,7 @@ fn described(rule: Node<'_, '_>) -> Rule {
     }
 }
 
-/// `aborts unfinished uploads after 7 days`.
+/// Describes an action: `aborts unfinished uploads after 7 days`.
 fn action(node: Node<'_, '_>) -> Option<String> {
     let when = |node| {
         let days = |name| text_of(node, name).map(|days| format!(" after {days} days"));
@@ -286,7 +287,7 @@ fn scope(rule: Node<'_, '_>) -> String {
     if words.is_empty() { "everything".to_owned() } else { words.join(" and ") }
 }
 
-/// A rule in one form, whatever the store's way of writing it.
+/// Returns a canonical form of a rule, independent of the store's formatting.
 fn canonical(node: Node<'_, '_>) -> String {
     let mut elements: Vec<String> =
         node.children().filter(Node::is_element).map(canonical).collect();

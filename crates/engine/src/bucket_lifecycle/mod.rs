@@ -1,8 +1,8 @@
-//! The lifecycle rule that aborts unfinished uploads, put beside the rules of others.
+//! Installs the lifecycle rule that aborts unfinished uploads, beside existing rules.
 //!
 //! PutBucketLifecycleConfiguration replaces every rule, so the document is edited as the text that
-//! the store gave ([`document`]), and read back afterwards: a store that drops what it does not
-//! know must not do so in silence.
+//! the store returned ([`document`]), and read back afterwards: a store must not silently drop
+//! rules.
 
 mod document;
 
@@ -12,25 +12,25 @@ pub use document::{DocumentError, RULE_ID, Rule};
 
 use crate::remote::{LifecycleDocument, Store, StoreError, StoreErrorKind};
 
-/// Why the rules could not be changed as asked.
+/// The reason why the rules could not be changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LifecycleError {
-    /// The store refused, or could not be asked.
+    /// A request to the store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The store's document cannot be edited safely; nothing was changed.
     #[error("the lifecycle rules of the bucket cannot be read")]
     Document(#[from] DocumentError),
-    /// The store took the document and does not show what was put into it.
+    /// The store accepted the document but does not return all of its rules.
     #[error("the store took the rules and does not keep {}", .rules.join(", "))]
     Dropped {
-        /// IDs of rules that are missing or different now.
+        /// The ids of rules that are missing or different.
         rules: Vec<String>,
     },
 }
 
-/// The rules of a bucket, in their order; none where the store has no configuration.
+/// Returns the rules of a bucket, in their order; none if the store has no configuration.
 ///
 /// # Errors
 /// [`LifecycleError`].
@@ -41,8 +41,8 @@ pub async fn rules(store: &dyn Store, bucket: &Bucket) -> Result<Vec<Rule>, Life
     }
 }
 
-/// Adds the rule that aborts uploads below `prefix` that are not finished `days` after they began,
-/// or changes its days. Every other rule stays as it is.
+/// Adds the rule that aborts uploads below `prefix` that are unfinished `days` after they began, or
+/// changes its days. Every other rule stays unchanged.
 ///
 /// # Errors
 /// [`LifecycleError`].
@@ -58,8 +58,8 @@ pub async fn install(
     replace(store, bucket, before, xml, &[document::rule_id(prefix)]).await
 }
 
-/// Takes out the rules that [`install`] added: the one of `prefix`, or all of them. Returns how
-/// many there were.
+/// Removes the rules that [`install`] added: the one of `prefix`, or all of them. Returns their
+/// number.
 ///
 /// # Errors
 /// [`LifecycleError`].
@@ -100,13 +100,13 @@ pub async fn uninstall(
 async fn read(store: &dyn Store, bucket: &Bucket) -> Result<Option<LifecycleDocument>, StoreError> {
     match store.get_bucket_lifecycle(bucket).await {
         Err(error) if error.code.as_deref() == Some("NoSuchLifecycleConfiguration") => Ok(None),
-        // `haul serve` and some others answer an empty configuration instead.
+        // `haul serve` and some others return an empty configuration instead of an error.
         Ok(Some(found)) if found.xml.trim().is_empty() => Ok(None),
         answer => answer,
     }
 }
 
-/// Puts `xml` and compares what the store keeps with it.
+/// Puts `xml` and compares it with the stored configuration.
 async fn replace(
     store: &dyn Store,
     bucket: &Bucket,
@@ -124,7 +124,7 @@ async fn replace(
 }
 
 impl LifecycleError {
-    /// What the store answered, if that is what went wrong.
+    /// Returns the store's error, if a request failed.
     pub fn store_error(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) => Some(error),
@@ -132,7 +132,7 @@ impl LifecycleError {
         }
     }
 
-    /// Whether the store has no lifecycle rules at all.
+    /// Returns whether the store has no lifecycle rules at all.
     pub fn is_not_implemented(&self) -> bool {
         self.store_error().is_some_and(|error| error.kind == StoreErrorKind::NotImplemented)
     }

@@ -1,8 +1,8 @@
-//! What a journal remembers of a download, and the list of those that are unfinished.
+//! The journal of a download, and the list of unfinished downloads.
 //!
-//! The bytes are in a temporary file beside the target; the journal says which of its ranges have
-//! arrived and what their checksums are. A range counts only if it is read again and agrees: after
-//! a power cut the file may hold less than the journal knows.
+//! The bytes are in a temporary file beside the target; the journal lists the ranges that have
+//! arrived with their checksums. A range counts only if it is read again and its checksum matches:
+//! after a power cut the file may have less than the journal lists.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,69 +18,69 @@ use super::private;
 use super::record::Record;
 use crate::source::path_text;
 
-/// Everything that must be the same when a download is continued. Never credentials.
+/// The parameters that must stay the same when a download is resumed. Never credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DownloadBeginning {
-    /// The object.
+    /// The object to download.
     pub object: ObjectRef,
-    /// The version of it.
+    /// The version of the object.
     pub version: ObjectVersion,
-    /// At which store: its endpoint, or a name that stays the same where that does not.
+    /// The store: its endpoint, or a name that stays the same if the endpoint does not.
     pub store: String,
-    /// The file that it becomes, absolute.
+    /// The absolute path of the target file.
     #[serde(with = "path_text")]
     pub target: PathBuf,
-    /// The file that holds what has arrived.
+    /// The absolute path of the temporary file.
     #[serde(with = "path_text")]
     pub temporary: PathBuf,
-    /// Which bytes are which range.
+    /// The division of the object into ranges.
     pub plan: PartPlan,
-    /// How the caller connects, for `haul resume`; opaque to the engine, without secrets.
+    /// The caller's connection settings, for `haul resume`; opaque to the engine, without secrets.
     #[serde(default)]
     pub connection: serde_json::Value,
-    /// Seconds since 1970, by this machine's clock.
+    /// The start in seconds since 1970, by this machine's clock.
     pub begun_at: i64,
 }
 
-/// What tells one version of an object from another.
+/// The version of an object: the values that distinguish it from another version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectVersion {
-    /// As the store gave it; may be empty.
+    /// The ETag as the store returned it; may be empty.
     pub etag: ETag,
-    /// Bytes of the object.
+    /// The bytes of the object.
     pub size_bytes: u64,
-    /// `Last-Modified`, seconds since 1970.
+    /// The time of `Last-Modified`, in seconds since 1970.
     pub modified_at: Option<i64>,
 }
 
 /// A range that is in the temporary file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RangeRecord {
-    /// Which range of the plan, from 1.
+    /// The number of the range in the plan, from 1.
     pub number: PartNumber,
-    /// Of its bytes as they arrived.
+    /// The checksum of its bytes as they arrived.
     pub checksum: Checksum,
 }
 
 /// An unfinished download of this machine.
 #[derive(Clone, Debug)]
 pub struct DownloadSummary {
-    /// The name of its journal: what `haul resume` and `haul abort` take.
+    /// The id of its journal, for `haul resume` and `haul abort`.
     pub id: String,
-    /// How it began.
+    /// The parameters of the download.
     pub beginning: DownloadBeginning,
-    /// Ranges that were recorded.
+    /// The ranges that were recorded.
     pub ranges: BTreeMap<PartNumber, Checksum>,
-    /// A process works on it now.
+    /// Whether a process holds it now.
     pub running: bool,
-    /// Which, if it runs.
+    /// The id of that process.
     pub running_pid: Option<u32>,
-    /// Why it stopped, if it stopped in good order.
+    /// The reason why it stopped, if it stopped regularly.
     pub paused: Option<String>,
 }
 
 impl DownloadSummary {
-    /// Bytes of the ranges that were recorded.
+    /// Returns the bytes of the recorded ranges.
     pub fn arrived_bytes(&self) -> u64 {
         arrived_bytes(&self.beginning.plan, &self.ranges)
     }
@@ -90,7 +90,7 @@ fn arrived_bytes(plan: &PartPlan, ranges: &BTreeMap<PartNumber, Checksum>) -> u6
     ranges.keys().filter_map(|number| plan.part(*number)).map(|range| range.size_bytes).sum()
 }
 
-/// What an earlier run knew of its download.
+/// The state of a download restored from its journal.
 #[derive(Clone, Debug)]
 pub(crate) struct RememberedDownload {
     pub(crate) beginning: DownloadBeginning,
@@ -100,7 +100,7 @@ pub(crate) struct RememberedDownload {
 }
 
 impl RememberedDownload {
-    /// `None`: these are not the records of a download.
+    /// Folds the records; `None` if they are not those of a download.
     pub(crate) fn fold(records: Vec<Record>) -> Option<Self> {
         let mut records = records.into_iter();
         let Some(Record::Downloading(beginning)) = records.next() else { return None };
@@ -121,11 +121,11 @@ impl RememberedDownload {
 }
 
 impl JournalFolder {
-    /// Every unfinished download of this machine, oldest first. Files that cannot be read are left
-    /// out: [`JournalFolder::unreadable`] has them.
+    /// Lists every unfinished download of this machine, oldest first. Skips unreadable files:
+    /// [`JournalFolder::unreadable`] has them.
     ///
     /// # Errors
-    /// When the folder cannot be listed, or is another user's; a missing folder is empty.
+    /// The folder cannot be listed, or belongs to another user; a missing folder is empty.
     pub fn list_downloads(&self) -> Result<Vec<DownloadSummary>, JournalError> {
         let files = self.files()?.into_iter();
         let mut found: Vec<_> = files.filter_map(|(id, path)| summary(id, &path)).collect();
@@ -133,8 +133,8 @@ impl JournalFolder {
         Ok(found)
     }
 
-    /// The name of the journal of a download: the same for the same command, so that two processes
-    /// meet at one file.
+    /// Returns the name of a download's journal: the same for the same command, so that two
+    /// processes meet at one file.
     pub fn download_id(target: &Path, store: &str, object: &ObjectRef) -> String {
         let mut hasher = Hasher::new(ChecksumAlgorithm::Sha256);
         hasher.update(b"download\0");
@@ -143,11 +143,11 @@ impl JournalFolder {
         hasher.finish().bytes().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Gives a download up: removes what has arrived of it, and its journal. `false`: there is no
-    /// such download.
+    /// Abandons a download: removes the arrived bytes and its journal. `false`: there is no such
+    /// download.
     ///
     /// # Errors
-    /// [`JournalError::Locked`] while another process works on it; when a file cannot be removed.
+    /// [`JournalError::Locked`] while another process holds it; a file cannot be removed.
     pub fn abandon_download(&self, id: &str) -> Result<bool, JournalError> {
         let Some(opened) = self.open_existing(id)? else { return Ok(false) };
         let Some(remembered) = RememberedDownload::fold(opened.records) else { return Ok(false) };
@@ -157,9 +157,9 @@ impl JournalFolder {
 }
 
 impl Journal {
-    /// Removes the journal, and the temporary file that it speaks of.
+    /// Removes the journal and its temporary file.
     pub(crate) fn remove_download(self, temporary: &Path) -> Result<(), JournalError> {
-        // A link or another kind of file of that name is not ours.
+        // A link or special file of that name is not ours.
         if std::fs::symlink_metadata(temporary).is_ok_and(|found| found.is_file()) {
             std::fs::remove_file(temporary).map_err(super::file::io_error("removed", temporary))?;
         }

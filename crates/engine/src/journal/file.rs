@@ -13,67 +13,67 @@ use super::unreadable::MovedAside;
 pub struct Journal {
     file: File,
     path: PathBuf,
-    /// Up to here the file is whole.
+    /// The length of the intact part of the file.
     good_bytes: u64,
-    /// Behind that is the beginning of a record that found no room.
+    /// Whether a partial record follows, which did not fit on the disk.
     torn: bool,
 }
 
-/// What was found when a journal was opened.
+/// The result of opening a journal.
 #[derive(Debug)]
 pub struct Opened {
-    /// To append to.
+    /// The journal, ready to append.
     pub journal: Journal,
-    /// What it holds; empty for a new one.
+    /// Its records; empty for a new one.
     pub records: Vec<Record>,
-    /// The damaged one that had its place.
+    /// The damaged journal that was replaced.
     pub moved_aside: Option<MovedAside>,
 }
 
-/// Why a journal cannot be used.
+/// The reason why a journal is unusable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
-    /// Another process has this upload.
+    /// Another process holds this upload.
     #[error("{}", match pid { Some(pid) => format!("process {pid} is already working on this \
         upload"), None => "another process is already working on this upload".into() })]
     Locked {
-        /// Who, if its record was readable.
+        /// The id of that process, if readable.
         pid: Option<u32>,
     },
-    /// The disk said no.
+    /// A file operation failed.
     #[error("the journal {} cannot be {what}", path.display())]
     Io {
-        /// Opened, written, synced…
+        /// The operation: opened, written, synced, …
         what: &'static str,
-        /// Where.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Damaged, or written by another version.
+    /// The journal is damaged, or of another version.
     #[error("the journal {} cannot be read", path.display())]
     Format {
-        /// Where.
+        /// The path of the journal.
         path: PathBuf,
-        /// What it is instead.
+        /// The problem with its format.
         source: FormatError,
     },
-    /// It is not this user's alone.
+    /// Other users can access it.
     #[error("{} is not used: {reason}", path.display())]
     NotPrivate {
-        /// A journal, or the folder of all.
+        /// The path of the journal or of the folder.
         path: PathBuf,
-        /// Whose it is, or what.
+        /// The owner or kind of the file.
         reason: String,
     },
-    /// The one that was asked for is not there: its upload has ended.
+    /// The requested journal does not exist: its upload has ended.
     #[error("there is no journal {id}: its upload was completed or aborted meanwhile")]
     Missing {
-        /// Its name.
+        /// The requested id.
         id: String,
     },
-    /// More metadata than S3 would take.
+    /// The record is too long: more metadata than S3 accepts.
     #[error("a record of the journal would be too long")]
     RecordTooLong,
 }
@@ -95,8 +95,8 @@ impl Journal {
     /// Appends a record; it survives the end of this process.
     ///
     /// # Errors
-    /// When the disk is full or broken. Later records may find room again: what this one left is
-    /// cut off, for a reader stops at a torn record.
+    /// The disk is full or broken. Later records may fit again: the partial record is cut off,
+    /// because a reader stops at a torn record.
     pub fn append(&mut self, record: &Record) -> Result<(), JournalError> {
         let bytes = format::encode(record).ok_or(JournalError::RecordTooLong)?;
         if self.torn {
@@ -112,7 +112,7 @@ impl Journal {
         Ok(())
     }
 
-    /// What a disk that is full leaves behind.
+    /// Writes what a full disk leaves behind.
     #[cfg(test)]
     pub(super) fn tear(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.torn = true;
@@ -129,7 +129,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Forgets everything and begins anew, keeping the lock.
+    /// Discards everything and starts over, keeping the lock.
     ///
     /// # Errors
     /// As [`Journal::append`].
@@ -137,7 +137,7 @@ impl Journal {
         self.restart_with(&Record::Begun(Box::new(beginning)))
     }
 
-    /// Forgets everything and begins again with this record, keeping the lock.
+    /// Discards everything and starts over with this record, keeping the lock.
     pub(crate) fn restart_with(&mut self, first: &Record) -> Result<(), JournalError> {
         self.cut(0)?;
         self.append(first)?;
@@ -145,15 +145,15 @@ impl Journal {
         sync_folder(&self.path)
     }
 
-    /// The upload has ended: nothing is left to remember.
+    /// Removes the journal of an upload that has ended.
     ///
     /// # Errors
-    /// When the file cannot be removed.
+    /// The file cannot be removed.
     pub fn remove(self) -> Result<(), JournalError> {
         fs::remove_file(&self.path).map_err(io_error("removed", &self.path))
     }
 
-    /// Cuts off what is not good, and puts the magic where there is nothing.
+    /// Cuts the file to its intact part, and writes the magic into an empty one.
     fn cut(&mut self, good_bytes: u64) -> Result<(), JournalError> {
         let path = &self.path;
         self.file.set_len(good_bytes).map_err(io_error("truncated", path))?;
@@ -168,7 +168,7 @@ impl Journal {
     }
 }
 
-/// The file's name must survive a power cut too.
+/// Syncs the folder: the file's name must survive a power cut too.
 fn sync_folder(path: &Path) -> Result<(), JournalError> {
     let folder = path.parent().unwrap_or(path);
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("synced", folder))

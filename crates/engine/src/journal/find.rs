@@ -1,9 +1,9 @@
-//! Which journal belongs to a source and a target.
+//! Finds the journal of a source and a target.
 //!
-//! By the file itself first: device, inode, length and mtime, so that one with another name is
-//! found. Then by its path: the same command with another version of the file. A new journal is
-//! named after source and target, so that two processes with the same command meet at one file, and
-//! its lock decides.
+//! First by the file itself: device, inode, length and mtime, so that a renamed file is found. Then
+//! by its path: the same command with another version of the file. The name of a new journal
+//! derives from source and target, so that two processes with the same command meet at one file,
+//! and its lock decides.
 
 use std::path::Path;
 
@@ -16,39 +16,39 @@ use crate::remote::ObjectRef;
 use crate::source::FileIdentity;
 use crate::source::SourceRecord;
 
-/// The journal of one upload among all of this user's.
+/// The journal of an upload, and the related ones of this user.
 #[derive(Clone, Debug)]
 pub struct FoundJournal {
-    /// Its name; where there is none yet, the one that it will have.
+    /// Its id; the one that it will get if it does not exist yet.
     pub id: String,
-    /// What it holds, if it exists.
+    /// Its content, if it exists.
     pub summary: Option<JournalSummary>,
-    /// Others that concern the same key, or the same file: see [`Relation`].
+    /// Other journals of the same key or the same file: see [`Relation`].
     pub others: Vec<RelatedJournal>,
 }
 
-/// A journal that is not the upload's own and still concerns it.
+/// A journal that is related to the upload but not its own.
 #[derive(Clone, Debug)]
 pub struct RelatedJournal {
-    /// What it holds.
+    /// Its content.
     pub summary: JournalSummary,
-    /// Why it concerns the upload.
+    /// Its relation to the upload.
     pub relation: Relation,
 }
 
-/// What another journal has to do with an upload.
+/// The relation of another journal to an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Relation {
-    /// The same key of the same store, from another source.
+    /// It has the same key of the same store, and another source.
     SameKey,
-    /// The same key of the same store, from a source that is no longer where it was.
+    /// It has the same key of the same store, and a source that was moved.
     SameKeySourceMoved,
-    /// The same key from the same source, at a store with another name: another spelling of its
-    /// address, perhaps.
+    /// It has the same key and source, at a store with another name: perhaps another spelling of
+    /// its address.
     OtherStore,
-    /// The same file, which is no longer where it was, on its way to another key.
+    /// It has the same file, which was moved since, and another key.
     FileMoved,
 }
 
@@ -80,7 +80,8 @@ impl JournalFolder {
     }
 }
 
-/// The same file wins over the same path; of several the one with most parts.
+/// Picks the upload's own journal: the same file wins over the same path; of several the one with
+/// most parts.
 fn own(
     all: &[JournalSummary],
     source: &SourceRecord,
@@ -101,7 +102,8 @@ fn own(
     ranked.max().map(|(_, index)| index)
 }
 
-/// The same for the same command, unless a journal of that name has another source by now.
+/// Returns the id of a new journal: the same for the same command, unless a journal of that name
+/// has another source by now.
 fn new_id(all: &[JournalSummary], path: &Path, store: &str, object: &ObjectRef) -> String {
     let path = path.as_os_str().as_encoded_bytes();
     let taken = |id: &String| all.iter().any(|summary| summary.id == *id);
@@ -137,7 +139,7 @@ fn relation(
     }
 }
 
-/// The file that was recorded, or a later version of it, has its path still.
+/// Returns whether the recorded file, or a later version of it, still has its path.
 fn is_there(source: &SourceRecord) -> bool {
     let place = |identity: FileIdentity| identity.place;
     let now = std::fs::metadata(&source.path).ok().map(|metadata| FileIdentity::of(&metadata));
@@ -154,7 +156,7 @@ mod tests {
 
     const STORE: &str = "http://h";
 
-    /// Journals of a user, and what is looked up in them.
+    /// The journals of a user for a test.
     struct Desk {
         root: tempfile::TempDir,
         journals: JournalFolder,
@@ -167,7 +169,7 @@ mod tests {
             Self { root, journals }
         }
 
-        /// A file of this name, as a source.
+        /// Creates a file of this name and returns it as a source.
         fn file(&self, name: &str, content: &[u8]) -> SourceRecord {
             std::fs::write(self.root.path().join(name), content).unwrap();
             self.source(name)
@@ -187,7 +189,7 @@ mod tests {
             self.journals.find(source, store, &object(key)).unwrap()
         }
 
-        /// An upload that was begun and stopped; gives its id.
+        /// Records an upload that started and stopped; returns its id.
         fn begun(&self, source: &SourceRecord, store: &str, key: &str) -> String {
             let id = self.find(source, store, key).id;
             let mut opened = self.journals.open(&id).unwrap();
@@ -223,7 +225,7 @@ mod tests {
         }
     }
 
-    /// A renamed file was sent again from its first byte, and nothing said that most of it had
+    /// A renamed file was sent again from its first byte, without a hint that most of it had
     /// arrived.
     #[test]
     fn a_renamed_file_finds_its_journal() {
@@ -244,7 +246,7 @@ mod tests {
         assert_eq!(desk.find(&other, STORE, "key").id, id);
     }
 
-    /// The file that is there wins over the name that it had.
+    /// The current file wins over the path that it had.
     #[test]
     fn the_file_itself_wins_over_its_path() {
         let desk = Desk::new();
@@ -256,8 +258,8 @@ mod tests {
         assert_eq!(found.others[0].summary.id, first);
     }
 
-    /// Where the file went that the name belonged to, its journal goes too: the name is free for
-    /// another one.
+    /// When the file that a name belonged to has moved, its journal moves with it: the name is not
+    /// free for another one.
     #[test]
     fn a_new_journal_takes_no_name_that_is_in_use() {
         let desk = Desk::new();
@@ -294,9 +296,9 @@ mod tests {
         let copy = desk.file("copy", b"a film");
         // Two uploads of one key.
         assert_eq!(desk.relations(&copy, STORE, "key"), [Relation::SameKey]);
-        // The same file under another spelling of the store's address.
+        // The same file at another spelling of the store's address.
         assert_eq!(desk.relations(&file, "http://localhost", "key"), [Relation::OtherStore]);
-        // One file goes to many keys, and many files to one store: nothing to speak of.
+        // One file for several keys, or several files for one store, are not related.
         assert_eq!(desk.relations(&file, STORE, "other-key"), []);
         assert_eq!(desk.relations(&copy, "http://i", "key"), []);
         // But not under its old name.

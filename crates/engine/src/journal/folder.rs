@@ -1,4 +1,4 @@
-//! The folder of all journals of a user: opening one by its name, listing them.
+//! The folder of all journals of a user: opens one by its name, and lists them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,50 +15,51 @@ use super::record::{Beginning, PartRecord};
 use super::remembered::Remembered;
 use super::unreadable;
 
-/// Where journals are kept: `$XDG_STATE_HOME/haul/uploads`. Only its user may have access.
+/// The folder of the journals: `$XDG_STATE_HOME/haul/uploads`. Only its user may access it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalFolder(PathBuf);
 
 /// An unfinished upload of this machine.
 #[derive(Clone, Debug)]
 pub struct JournalSummary {
-    /// The name of its file: what `haul resume` and `haul abort` take.
+    /// The id of its journal, for `haul resume` and `haul abort`.
     pub id: String,
-    /// How it began, with the source as it was found last.
+    /// The parameters of the upload, with the source as last seen.
     pub beginning: Beginning,
-    /// If Create was answered.
+    /// The id of the upload, if Create was answered.
     pub upload_id: Option<UploadId>,
-    /// Parts that were recorded.
+    /// The recorded parts.
     pub parts: BTreeMap<PartNumber, PartRecord>,
-    /// Complete was sent: the object may be there.
+    /// Whether Complete was sent: the object may exist.
     pub completing: bool,
-    /// A process works on it now.
+    /// Whether a process holds it now.
     pub running: bool,
-    /// Which, if it runs.
+    /// The id of that process.
     pub running_pid: Option<u32>,
-    /// Why it stopped, if it stopped in good order.
+    /// The reason why it stopped, if it stopped regularly.
     pub paused: Option<String>,
 }
 
 pub(super) const ENDING: &str = "journal";
 
 impl JournalFolder {
-    /// A folder; made when the first journal is.
+    /// Creates the value for a folder, which is created with the first journal.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
 
-    /// The folder's path.
+    /// Returns the folder's path.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Opens, or begins, the journal `id` and locks it. A file that is not a journal (zeros after a
+    /// Opens or creates the journal `id` and locks it. A file that is not a journal (zeros after a
     /// power cut) is moved aside to `ID.damaged`.
     ///
     /// # Errors
-    /// [`JournalError::Locked`] while another process has it, [`JournalError::Format`] if another
-    /// version wrote it, [`JournalError::NotPrivate`] if it, or the folder, is another user's.
+    /// [`JournalError::Locked`] while another process holds it, [`JournalError::Format`] if another
+    /// version wrote it, [`JournalError::NotPrivate`] if it, or the folder, belongs to another
+    /// user.
     pub fn open(&self, id: &str) -> Result<Opened, JournalError> {
         private::make_folder(&self.0)?;
         let path = self.file_of(id);
@@ -70,17 +71,16 @@ impl JournalFolder {
                 Err(source @ FormatError::Version(_)) => {
                     return Err(JournalError::Format { path, source });
                 }
-                // Locked until it has its other name: no other process appends to it.
+                // Keep the lock until the file has its new name: no other process appends to it.
                 Err(reason) => moved_aside = Some(unreadable::move_aside(&path, reason)?),
             }
         }
     }
 
-    /// Opens the journal `id` only if there is one.
+    /// Opens the journal `id` only if it exists.
     ///
     /// # Errors
-    /// As [`JournalFolder::open`], and [`JournalError::Format`] for any file that cannot be read:
-    /// it stays.
+    /// As [`JournalFolder::open`], and [`JournalError::Format`] for any unreadable file: it stays.
     pub fn open_existing(&self, id: &str) -> Result<Option<Opened>, JournalError> {
         let path = self.file_of(id);
         if !private::check_folder(&self.0)? || fs::symlink_metadata(&path).is_err() {
@@ -98,18 +98,18 @@ impl JournalFolder {
         }
     }
 
-    /// Removes the journal `id` and asks no store: what it remembers may be left there. `false`:
+    /// Removes the journal `id` without a request to a store: its parts may be left there. `false`:
     /// there is no such journal.
     ///
     /// # Errors
-    /// As [`JournalFolder::open_existing`]; a journal that cannot be read stays.
+    /// As [`JournalFolder::open_existing`]; an unreadable journal stays.
     pub fn forget(&self, id: &str) -> Result<bool, JournalError> {
         let Some(opened) = self.open_existing(id)? else { return Ok(false) };
         opened.journal.remove()?;
         Ok(true)
     }
 
-    /// Whether there is a journal `id`; what it holds is another question.
+    /// Returns whether a journal `id` exists, readable or not.
     pub fn has(&self, id: &str) -> bool {
         self.file_of(id).is_file()
     }
@@ -118,11 +118,11 @@ impl JournalFolder {
         self.0.join(format!("{id}.{ENDING}"))
     }
 
-    /// Every unfinished upload of this machine, oldest first. Files that cannot be read are left
-    /// out: [`JournalFolder::unreadable`] has them.
+    /// Lists every unfinished upload of this machine, oldest first. Skips unreadable files:
+    /// [`JournalFolder::unreadable`] has them.
     ///
     /// # Errors
-    /// When the folder cannot be listed, or is another user's; a missing folder is empty.
+    /// The folder cannot be listed, or belongs to another user; a missing folder is empty.
     pub fn list(&self) -> Result<Vec<JournalSummary>, JournalError> {
         let mut found: Vec<_> =
             self.files()?.into_iter().filter_map(|(id, path)| summary(id, &path)).collect();
@@ -130,7 +130,7 @@ impl JournalFolder {
         Ok(found)
     }
 
-    /// Every journal by name and path; none if there is no folder.
+    /// Returns every journal by name and path; none if there is no folder.
     pub(super) fn files(&self) -> Result<Vec<(String, PathBuf)>, JournalError> {
         if !private::check_folder(&self.0)? {
             return Ok(vec![]);

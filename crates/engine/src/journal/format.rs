@@ -1,66 +1,68 @@
-//! How records lie in a journal file. Pure: bytes in, records out. Described byte by byte in
+//! The layout of records in a journal file. Pure: bytes in, records out. Described byte by byte in
 //! `docs/formats.md`.
 //!
 //! ```text
 //! file    "HAULJNL" 0x02, then records
-//! record  length of payload, u32 LE │ CRC32C of 0x02 and payload, u32 LE │ payload: one JSON object
+//! record  length of payload, u32 LE │ CRC32C of 0x02 and payload, u32 LE
+//!         │ payload: one JSON object
 //! ```
 //!
-//! Reading stops at the first record that is not whole and right: a torn tail is what a crash
-//! leaves, and what stands behind a damaged record cannot be trusted to belong here.
+//! Reading stops at the first record that is torn or damaged: a crash leaves a torn tail, and
+//! records after a damaged one cannot be trusted.
 
 use haul_parts::{ChecksumAlgorithm, Hasher};
 
 use super::record::Record;
 
-/// The version of the format. It is part of what the checksums of records are computed over, so
-/// that a file of another version is never taken for a damaged one of this. Version 1 did not
-/// record which store its environment had meant.
+/// The version of the format. The checksums of records cover it, so that a file of another version
+/// is never mistaken for a damaged one. Version 1 did not record the store that its environment
+/// meant.
 pub const VERSION: u8 = 2;
 
 /// The first bytes of every journal.
 pub const MAGIC: [u8; 8] = [b'H', b'A', b'U', b'L', b'J', b'N', b'L', VERSION];
 
-/// No record is longer: metadata of an object is at most 2 KiB, a key 1 KiB, a path 4 KiB.
+/// The maximum length of a record: metadata of an object is at most 2 KiB, a key 1 KiB, a path 4
+/// KiB.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
 
 const FRAME_BYTES: usize = 8;
 
-/// What a file holds.
+/// The content of a journal file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decoded {
-    /// Whole and right, in order.
+    /// The intact records, in order.
     pub records: Vec<Record>,
-    /// Bytes up to the end of the last good record; what follows is to be cut off before appending.
+    /// The length up to the end of the last intact record; the rest is cut off before appending.
     pub good_bytes: usize,
 }
 
-/// Why a file is not a journal.
+/// The reason why a file is not a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
-    /// Empty, or shorter than its first eight bytes: a crash before anything was sent.
+    /// The file is empty, or shorter than its first eight bytes: a crash before anything was sent.
     #[error("the journal is empty")]
     Empty,
-    /// Other first bytes.
+    /// The first bytes are wrong.
     #[error("the file is not a journal")]
     NotAJournal,
-    /// The right first bytes, and nothing whole behind them.
+    /// The first bytes are right, but no intact record follows.
     #[error("its beginning is damaged")]
     Beginning,
-    /// Written by another version of Haul.
+    /// Another version of Haul wrote the file.
     #[error("the journal has format version {0}; this Haul reads version 2")]
     Version(u8),
 }
 
-/// One record as bytes. `None` if it would be longer than [`RECORD_BYTES_MAX`].
+/// Encodes one record. `None` if it would be longer than [`RECORD_BYTES_MAX`].
 pub fn encode(record: &Record) -> Option<Vec<u8>> {
     let payload =
         serde_json::to_vec(record).ok().filter(|payload| payload.len() <= RECORD_BYTES_MAX)?;
     Some(frame(&payload))
 }
 
-/// A payload with its length and checksum in front.
+/// Adds length and checksum before a payload.
 pub(crate) fn frame(payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(FRAME_BYTES + payload.len());
     bytes.extend(u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
@@ -69,16 +71,16 @@ pub(crate) fn frame(payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// All records up to the first that is torn or damaged.
+/// Decodes all records up to the first that is torn or damaged.
 ///
 /// # Errors
-/// When the file as a whole is not a journal of this version.
+/// The whole file is not a journal of this version.
 pub fn decode(file: &[u8]) -> Result<Decoded, FormatError> {
     let Some((magic, mut rest)) = file.split_first_chunk::<8>() else {
         return Err(FormatError::Empty);
     };
-    // A flipped bit here is no reason to forget an upload: its records say for themselves that they
-    // are whole, and of this version. Another version computes its checksums over something else.
+    // A flipped bit here is no reason to lose an upload: the records prove that they are intact and
+    // of this version, because other versions compute their checksums differently.
     if *magic != MAGIC && decode_one(rest).is_none() {
         let same_kind = magic[..7] == MAGIC[..7];
         return Err(if same_kind {

@@ -1,9 +1,8 @@
-//! Who has a journal: one process at a time, by a lock on its file that ends with the process.
+//! The lock of a journal: one process at a time holds it, and loses it when it ends.
 //!
-//! A list of all journals says which are in use, and can find that out only by taking a shared lock
-//! for an instant. An opener that meets such an instant must not take it for another process at
-//! work: if a shared lock can be had beside it, no process holds the exclusive one, and the opener
-//! tries again.
+//! Listing the journals has to show which are in use, and can detect that only by taking a shared
+//! lock for an instant. An opener that meets such an instant must not take it for another process:
+//! if it can get a shared lock too, no process holds the exclusive one, and the opener retries.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -15,16 +14,16 @@ use super::format;
 use super::private;
 use super::record::Record;
 
-/// Meetings with a list before an opener gives in: each is over in microseconds.
+/// The maximum number of retries of an opener: each meeting is over in microseconds.
 const TRIES_MAX: u32 = 1000;
 const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
-/// Locks a file and reads it. With `create` it is made if there is none.
+/// Locks a file and reads it. With `create`, a missing file is created.
 pub(super) fn lock_and_read(path: &Path, create: bool) -> Result<(File, Vec<u8>), JournalError> {
     loop {
         let mut file = private::open(path, create)?;
         lock(&file, path)?;
-        // Its last holder may have finished and removed it between our open and our lock.
+        // Its last holder may have finished and removed it between open and lock.
         if !same_file(&file, path) {
             continue;
         }
@@ -57,7 +56,7 @@ pub(super) fn is_locked(path: &Path) -> bool {
     matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock))
 }
 
-/// The process that took the upload up last.
+/// Returns the process that opened the upload last.
 fn holder(path: &Path) -> Option<u32> {
     let records = format::decode(&private::read(path).ok()?).ok()?.records;
     records.iter().rev().find_map(|record| match record {
@@ -82,7 +81,7 @@ mod tests {
     use super::*;
 
     /// `ls * | xargs -P8 -n1 haul cp …` failed now and then: "another process is already working on
-    /// this upload". No process was: each command lists all journals, and the list took the lock of
+    /// this upload". That was wrong: each command lists all journals, and the list took the lock of
     /// each for an instant.
     #[test]
     fn a_list_keeps_no_process_from_opening() {

@@ -1,12 +1,13 @@
-//! What the client must remember to go on after `kill -9`, a power cut or a closed lid.
+//! The journal: the state that a client needs to resume after `kill -9`, a power cut or a closed
+//! lid.
 //!
 //! One append-only file per transfer under the state folder, of an upload or of a download
-//! ([`download`]): [`record`] says what is remembered, [`mod@format`] how it lies on disk, [`file`]
-//! how it is written, [`lock`] who has it, [`private`] whose it must be, [`find`] which one belongs
-//! to a source and a target, [`remembered`] what all records come to, [`unreadable`] what becomes
-//! of a file that cannot be read. The journal is never the truth about parts – ListParts is – but
-//! it is the truth about the plan, the source, the store and the UploadId. A journal that is lost
-//! or damaged costs parts sent again, never a wrong object.
+//! ([`download`]): [`record`] has the records, [`mod@format`] their layout on disk, [`file`] the
+//! writing, [`lock`] the lock, [`private`] the permissions, [`find`] finds the journal of a source
+//! and a target, [`remembered`] folds all records, [`unreadable`] handles files that cannot be
+//! read. ListParts, not the journal, is the truth about parts; the journal is the truth about the
+//! plan, the source, the store and the UploadId. A lost or damaged journal costs parts sent again,
+//! never a wrong object.
 
 mod download;
 mod file;

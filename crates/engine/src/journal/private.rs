@@ -1,10 +1,9 @@
-//! Journals are their user's alone: 0600 in a folder of 0700, and nothing of another user is
-//! followed.
+//! Permissions of journals: 0600 in a folder of 0700, and files of other users are never used.
 //!
-//! A journal says which file is read and where it is sent. One that another user wrote would make
-//! root's `resume --all` send root's files to a store of that person's choice. A folder that is a
-//! link is taken if link and target are this user's (a state folder moved to another disk); a
-//! journal that is a link never is.
+//! A journal decides which file is read and where it is sent. With a journal of another user,
+//! root's `resume --all` would send root's files to a store of that user's choice. A folder that is
+//! a link is accepted if link and target belong to this user (a state folder moved to another
+//! disk); a journal that is a link never is.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -12,7 +11,7 @@ use std::path::Path;
 
 use super::file::{JournalError, io_error};
 
-/// Makes the folder, or makes sure of one that is there.
+/// Creates the folder, or checks an existing one.
 pub(super) fn make_folder(folder: &Path) -> Result<(), JournalError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -21,7 +20,7 @@ pub(super) fn make_folder(folder: &Path) -> Result<(), JournalError> {
     check_folder(folder).map(drop)
 }
 
-/// Refuses a folder of another user, and takes rights away from others on one of this user's.
+/// Refuses a folder of another user, and removes others' permissions from one of this user's.
 /// False: there is none.
 pub(super) fn check_folder(folder: &Path) -> Result<bool, JournalError> {
     let link = match fs::symlink_metadata(folder) {
@@ -36,8 +35,7 @@ pub(super) fn check_folder(folder: &Path) -> Result<bool, JournalError> {
     Ok(true)
 }
 
-/// Opens a journal that is there, or with `create` one that is not, if it is a file of this user's
-/// and no link.
+/// Opens a journal (with `create`, creates a missing one) if it is a regular file of this user.
 pub(super) fn open(path: &Path, create: bool) -> Result<File, JournalError> {
     if let Ok(there) = fs::symlink_metadata(path) {
         check_file(path, &there)?;
@@ -52,7 +50,7 @@ pub(super) fn open(path: &Path, create: bool) -> Result<File, JournalError> {
     Ok(file)
 }
 
-/// Reads a journal that is there, under the same conditions.
+/// Reads an existing journal under the same conditions.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, JournalError> {
     let there = fs::symlink_metadata(path).map_err(io_error("read", path))?;
     check_file(path, &there)?;
@@ -79,8 +77,8 @@ fn refuse_strangers(path: &Path, metadata: &fs::Metadata) -> Result<(), JournalE
     Err(JournalError::NotPrivate { path: path.to_owned(), reason })
 }
 
-/// Earlier versions left folders and journals readable by everybody. Where that cannot be changed
-/// (a file system without rights), it cannot be helped.
+/// Restricts the mode: earlier versions left folders and journals readable for everyone. Fails
+/// silently on a file system without permissions.
 fn tighten(path: &Path, metadata: &fs::Metadata, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     if metadata.permissions().mode() & 0o077 != 0 {
@@ -99,8 +97,8 @@ mod tests {
         fs::metadata(path).expect("it is there").mode() & 0o777
     }
 
-    /// Journals were 0644 in folders of 0755: everybody on the machine could read where which file
-    /// goes.
+    /// Journals were 0644 in folders of 0755: every user of the machine could read which file is
+    /// sent where.
     #[test]
     fn journals_and_their_folders_are_their_users_alone() {
         let root = tempfile::tempdir().unwrap();
@@ -111,7 +109,7 @@ mod tests {
         assert_eq!(mode(&root.path().join("state/haul")), 0o700);
         drop(journal);
 
-        // As an earlier version left them: whatever looks at them first takes the rights away.
+        // As an earlier version left them: the first access restricts the mode.
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         folder.list().unwrap();
@@ -137,7 +135,7 @@ mod tests {
             folder.unreadable().unwrap().into_iter().map(|journal| journal.id).collect();
         assert_eq!(named, ["link", "pipe"]);
 
-        // Only root can give a file away; the tests of the command do, where they run as root.
+        // Only root can give a file away; the tests of the command do, when they run as root.
         if rustix::process::geteuid().is_root() {
             rustix::fs::chown(
                 folder.path().join("own.journal"),

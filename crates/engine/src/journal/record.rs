@@ -1,4 +1,4 @@
-//! What a journal remembers, in the order in which it happens.
+//! The records of a journal, in the order in which they are written.
 
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, PartNumber, PartPlan, UploadId};
 use serde::{Deserialize, Serialize};
@@ -14,100 +14,99 @@ use crate::source::SourceRecord;
 #[serde(tag = "record", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Record {
-    /// Of a download, always the first: synced before its first byte is written.
+    /// First record of a download: synced before its first byte is written.
     Downloading(Box<DownloadBeginning>),
-    /// Of a download: a range is in the temporary file.
+    /// A range of a download is in the temporary file.
     Range(RangeRecord),
-    /// Of an upload, always the first: synced before Create is sent.
+    /// First record of an upload: synced before Create is sent.
     Begun(Box<Beginning>),
-    /// A process took the upload up. The last one names who holds the lock.
+    /// A process opened the upload. The last such record names the holder of the lock.
     Opened {
-        /// Of the process.
+        /// The id of the process.
         pid: u32,
     },
     /// Create was answered: synced before the first part is sent.
     Created {
-        /// The store's name for the upload.
+        /// The id of the upload.
         upload_id: UploadId,
-        /// The store knows our checksum algorithm: it echoed it at Create, or lists it.
+        /// Whether the store knows our checksum algorithm: it echoed it at Create, or lists it.
         declared: bool,
-        /// How the object's checksum is made of those of the parts, where that is not Haul's own
-        /// choice: of an upload that somebody else began.
+        /// The checksum type, if it is not Haul's own choice: of an upload that another tool began.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         checksum_type: Option<ChecksumType>,
     },
-    /// A part is at the store, and how that is known.
+    /// A part has arrived, with its proof.
     Part(PartRecord),
-    /// The source is another version now; parts recorded before are compared anew.
+    /// The source has a new version; parts recorded before are compared with it.
     SourceChanged {
-        /// As it is now.
+        /// The new version of the source.
         source: SourceRecord,
-        /// For its length.
+        /// The plan for its length.
         plan: PartPlan,
     },
-    /// The same version of the source has another name now: parts recorded before still count.
+    /// The same version of the source has a new name; parts recorded before still count.
     SourceMoved {
-        /// As it is called now.
+        /// The source with its new name.
         source: SourceRecord,
     },
-    /// A later run asks for other conditions, or for proof: these hold from here on.
+    /// A later run has other conditions, or requires proof: these apply from now on.
     Conditions {
-        /// `If-None-Match: *`.
+        /// The condition `If-None-Match: *`.
         if_none_match: bool,
         /// The condition of `If-Match`.
         if_match: Option<ETag>,
-        /// What cannot be proven is an error.
+        /// Whether an unproven part is an error.
         require_proof: bool,
     },
-    /// Complete is about to be sent: from here on the object may be there.
+    /// Complete is about to be sent: from now on the object may exist.
     Completing,
-    /// A process let go of the upload in good order.
+    /// A process stopped regularly.
     Paused {
-        /// For a person.
+        /// The reason, for a person.
         reason: String,
     },
-    /// Written by a newer Haul.
+    /// A record of a newer Haul.
     #[serde(other)]
     Unknown,
 }
 
-/// Everything that must be the same when an upload goes on. Never credentials.
+/// The parameters that must stay the same when an upload is resumed. Never credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beginning {
-    /// Where from.
+    /// The source of the upload.
     pub source: SourceRecord,
-    /// Where to.
+    /// The target of the upload.
     pub object: ObjectRef,
-    /// Which store: its endpoint, or a name that stays the same where that does not.
+    /// The store: its endpoint, or a name that stays the same if the endpoint does not.
     pub store: String,
-    /// Which bytes are which part.
+    /// The division of the object into parts.
     pub plan: PartPlan,
-    /// The part size that was asked for, if one was.
+    /// The requested part size in bytes, if there was one.
     #[serde(default)]
     pub part_size_bytes: Option<u64>,
-    /// What proves each part.
+    /// The checksum algorithm of the parts.
     pub checksum: Option<ChecksumAlgorithm>,
-    /// What the object carries.
+    /// The attributes of the object.
     pub attributes: ObjectAttributes,
-    /// `If-None-Match: *`.
+    /// The condition `If-None-Match: *`.
     #[serde(default)]
     pub if_none_match: bool,
     /// The condition of `If-Match`.
     #[serde(default)]
     pub if_match: Option<ETag>,
-    /// What cannot be proven is an error.
+    /// Whether an unproven part is an error.
     #[serde(default)]
     pub require_proof: bool,
-    /// Own token in the object's metadata: recognises a Complete whose answer was lost. Empty for
-    /// an upload that was adopted: whoever began it knew nothing of tokens, or the token is lost.
+    /// A token in the object's metadata that identifies a Complete whose answer was lost. Empty for
+    /// an adopted upload: its creator used no token, or the token is lost.
     pub token: String,
-    /// How the caller connects, for `haul resume`; opaque to the engine, without secrets.
+    /// The caller's connection settings, for `haul resume`; opaque to the engine, without secrets.
     #[serde(default)]
     pub connection: serde_json::Value,
-    /// Seconds since 1970, by this machine's clock.
+    /// The start in seconds since 1970, by this machine's clock.
     pub begun_at: i64,
-    /// The same of earlier tries to begin it whose Create got no answer: each may have left an
-    /// upload without parts.
+    /// The starts of earlier attempts whose Create got no answer: each may have left an upload
+    /// without parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unanswered: Vec<i64>,
 }
@@ -117,12 +116,12 @@ pub struct Beginning {
 pub struct PartRecord {
     /// The part number, 1..=10,000.
     pub number: PartNumber,
-    /// Its length.
+    /// The length in bytes.
     pub size_bytes: u64,
-    /// As the store gave it.
+    /// The ETag as the store returned it.
     pub etag: ETag,
-    /// Of the bytes that were read.
+    /// The checksum of the bytes read.
     pub checksum: Option<Checksum>,
-    /// How it is known to be right.
+    /// The proof that the stored bytes are right.
     pub proof: Proof,
 }

@@ -1,5 +1,5 @@
-//! The records of a journal, folded into what is known of its upload: the one rule for what a later
-//! record does to an earlier one.
+//! Folds the records of a journal into the state of its upload: the only rule for how a later
+//! record changes an earlier one.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,23 @@ use haul_parts::{ChecksumType, PartNumber, UploadId};
 
 use super::record::{Beginning, PartRecord, Record};
 
-/// What an earlier run knew of its upload.
+/// State of an upload, restored from its journal.
 #[derive(Clone, Debug)]
 pub(crate) struct Remembered {
-    /// With the source, the plan and the conditions that held last.
+    /// The parameters, with the latest source, plan and conditions.
     pub(crate) beginning: Beginning,
-    /// If Create was answered.
+    /// The answer to Create, if there was one.
     pub(crate) created: Option<Created>,
     pub(crate) parts: BTreeMap<PartNumber, PartRecord>,
-    /// Complete was about to be sent: the object may be there.
+    /// Whether Complete was about to be sent: the object may exist.
     pub(crate) completing: bool,
-    /// The process that took it up last.
+    /// The process that opened it last.
     pub(crate) last_pid: Option<u32>,
-    /// Why it stopped, if it stopped in good order.
+    /// The reason why it stopped, if it stopped regularly.
     pub(crate) paused: Option<String>,
 }
 
-/// The answer to Create, as it was recorded.
+/// The recorded answer to Create.
 #[derive(Clone, Debug)]
 pub(crate) struct Created {
     pub(crate) upload_id: UploadId,
@@ -32,7 +32,7 @@ pub(crate) struct Created {
 }
 
 impl Remembered {
-    /// `None`: there is no beginning, so there is nothing.
+    /// Folds the records; `None` without a first record.
     pub(crate) fn fold(records: Vec<Record>) -> Option<Self> {
         let mut records = records.into_iter();
         let Some(Record::Begun(beginning)) = records.next() else { return None };

@@ -1,9 +1,7 @@
-//! Files among the journals that cannot be resumed: damaged, of another version of Haul, or of
-//! another user.
+//! Journals that cannot be resumed: damaged, of another version of Haul, or of another user.
 //!
-//! They may be all that is known of parts at a store, so they are listed and never removed: a
-//! damaged one is moved aside when its upload begins anew, one of another version stays where it
-//! is.
+//! They may be the only record of parts at a store, so they are listed and never removed: a damaged
+//! one is moved aside when its upload restarts, one of another version stays in place.
 
 use std::fs;
 use std::io;
@@ -16,34 +14,34 @@ use super::lock::is_locked;
 use super::private;
 use super::record::Record;
 
-/// Of the last one that was moved aside for its upload: `ID.damaged`.
+/// The extension of the latest one that was moved aside: `ID.damaged`.
 const ASIDE: &str = "damaged";
 
 /// A journal that cannot be read.
 #[derive(Debug)]
 pub struct UnreadableJournal {
-    /// The name of its file, as of a readable one.
+    /// The name of its file, like that of a readable one.
     pub id: String,
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// Why: the disk, what it holds, or whose it is.
+    /// The reason: the disk, the content, or the owner.
     pub error: JournalError,
 }
 
-/// A damaged journal that made room for a new one.
+/// A damaged journal that was replaced by a new one.
 #[derive(Clone, Debug)]
 pub struct MovedAside {
-    /// Where it is now.
+    /// Its new path.
     pub path: PathBuf,
-    /// What it is instead of a journal.
+    /// The problem with its format.
     pub reason: FormatError,
 }
 
 impl JournalFolder {
-    /// What [`JournalFolder::list`] leaves out because it cannot be read, by id.
+    /// Lists the journals that [`JournalFolder::list`] skips as unreadable, by id.
     ///
     /// # Errors
-    /// When the folder cannot be listed, or is another user's; a missing folder is empty.
+    /// The folder cannot be listed, or belongs to another user; a missing folder is empty.
     pub fn unreadable(&self) -> Result<Vec<UnreadableJournal>, JournalError> {
         let mut found: Vec<_> =
             self.files()?.into_iter().filter_map(|(id, path)| examine(id, path)).collect();
@@ -68,11 +66,12 @@ fn examine(id: String, path: PathBuf) -> Option<UnreadableJournal> {
         }
         Err(error) => error,
     };
-    // A process is writing its beginning right now.
+    // A process is writing its first record right now.
     if is_locked(&path) { None } else { Some(UnreadableJournal { id, path, error }) }
 }
 
-/// The records of a file and how many of its bytes are good. None of either: nothing had been sent.
+/// Returns the records of a file and the length of its intact part. None of either: nothing had
+/// been sent.
 pub(super) fn read(file: &[u8]) -> Result<(Vec<Record>, usize), FormatError> {
     let decoded = match format::decode(file) {
         Err(FormatError::Empty) => return Ok((vec![], 0)),
@@ -87,7 +86,7 @@ pub(super) fn read(file: &[u8]) -> Result<(Vec<Record>, usize), FormatError> {
     }
 }
 
-/// Makes room for a new journal; the caller holds its lock. An earlier one of the same upload is
+/// Moves a damaged journal aside; the caller holds its lock. An earlier one of the same upload is
 /// replaced.
 pub(super) fn move_aside(path: &Path, reason: FormatError) -> Result<MovedAside, JournalError> {
     let aside = path.with_extension(ASIDE);

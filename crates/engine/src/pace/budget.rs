@@ -1,12 +1,12 @@
-//! What repetitions may cost: a budget that successes earn back.
+//! The retry budget: limits repetitions; successes earn some back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::RetryPolicy;
 
-/// The budget of an engine; clones share it, so that a store that is down is not asked ten times
-/// for each part of each transfer.
+/// The retry budget of an engine; clones share it, so that an unavailable store does not get ten
+/// attempts for each part of each transfer.
 #[derive(Clone, Debug)]
 pub struct RetryBudget(Arc<Budget>);
 
@@ -20,7 +20,7 @@ struct Budget {
 const COST_TENTHS: u32 = 10;
 
 impl RetryBudget {
-    /// A full budget. It lets every request in flight use up its own attempts: a wide engine must
+    /// Creates a full budget. It covers all attempts of every request in flight: a wide engine must
     /// not give up sooner than a narrow one.
     pub fn new(policy: &RetryPolicy, concurrency: u32) -> Self {
         let budget = policy.budget.max(concurrency.saturating_mul(policy.attempts_max));
@@ -28,13 +28,13 @@ impl RetryBudget {
         Self(Arc::new(Budget { tenths: AtomicU32::new(most_tenths), most_tenths }))
     }
 
-    /// Pays for one more attempt; false when there is nothing left.
+    /// Pays for one more attempt; false if nothing is left.
     #[must_use]
     pub fn pay(&self) -> bool {
         self.change(|tenths| tenths.checked_sub(COST_TENTHS))
     }
 
-    /// A success earns a little back.
+    /// Earns a little back for a success.
     pub fn earn(&self) {
         self.change(|tenths| Some((tenths + 1).min(self.0.most_tenths)));
     }

@@ -1,8 +1,8 @@
-//! The gate in front of one store: every attempt to move bytes passes it, of all transfers of an
+//! The gate in front of one store: every attempt to move bytes passes it, for all transfers of an
 //! engine.
 //!
-//! The limit is a [`Throttle`]; who waits is served in the order of asking. A transfer asks for one
-//! pass at a time, so several transfers take turns and none starves.
+//! The limit is a [`Throttle`]; waiting requests are served in order. A transfer requests one pass
+//! at a time, so several transfers take turns and none starves.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::throttle::{Slot, Throttle};
 use crate::body::Bandwidth;
 
-/// Lets a limited number of requests through; clones are the same gate.
+/// A limit on requests in flight; clones are the same gate.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Mutex<GateState>>);
 
@@ -25,7 +25,7 @@ struct GateState {
     waiting: VecDeque<oneshot::Sender<Pass>>,
 }
 
-/// The right to have one request in flight; given back when it is dropped.
+/// The right to have one request in flight; released on drop.
 #[derive(Debug)]
 pub struct Pass {
     /// `None` once it is void.
@@ -41,7 +41,7 @@ impl GateState {
 }
 
 impl Gate {
-    /// A gate for at most `max` requests at once, at least one.
+    /// Creates a gate for at most `max` requests at once, at least one.
     pub fn new(max: u32) -> Self {
         Self::limited(max, Bandwidth::default())
     }
@@ -68,7 +68,7 @@ impl Gate {
         receiver.await.expect("a gate that is waited at exists")
     }
 
-    /// Requests that may be in flight now.
+    /// Returns the number of requests that may be in flight now.
     pub fn allowed(&self) -> u32 {
         self.state().throttle.allowed()
     }
@@ -77,7 +77,7 @@ impl Gate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the limit, then lets through as many as it allows.
+    /// Changes the limit, then admits as many as it allows.
     fn change(&self, change: impl FnOnce(&mut Throttle)) {
         let mut state = self.state();
         change(&mut state.throttle);
@@ -97,7 +97,7 @@ impl Gate {
 pub(crate) struct Turn(Option<Pin<Box<dyn Future<Output = Pass> + Send>>>);
 
 impl Turn {
-    /// Joins the queue by `enter`, unless the transfer stands in it already.
+    /// Joins the queue with `enter`, unless the transfer is in it already.
     pub(crate) fn join<F>(&mut self, enter: impl FnOnce() -> F)
     where
         F: Future<Output = Pass> + Send + 'static,
@@ -110,8 +110,8 @@ impl Turn {
         self.0 = None;
     }
 
-    /// The pass, when it is this transfer's turn; never ready outside the queue. Dropping the
-    /// future keeps the place.
+    /// Returns the pass when it is this transfer's turn; never ready outside of the queue. Dropping
+    /// the future keeps the place.
     pub(crate) async fn pass(&mut self) -> Pass {
         let pass = match &mut self.0 {
             Some(waiting) => waiting.await,
@@ -123,14 +123,14 @@ impl Turn {
 }
 
 impl Pass {
-    /// The request succeeded: the gate may let more through.
+    /// Reports a success: the gate may admit more.
     pub fn succeeded(&self) {
         if let Some(gate) = &self.gate {
             gate.change(Throttle::succeeded);
         }
     }
 
-    /// The store asked for less: the gate lets fewer through.
+    /// Reports throttling: the gate admits fewer.
     pub fn throttled(&self) {
         if let Some(gate) = &self.gate {
             gate.change(|throttle| throttle.throttled(self.slot));
@@ -172,7 +172,7 @@ mod tests {
         let mut third = Box::pin(gate.enter());
         assert!(poll(second.as_mut()).is_pending() && poll(third.as_mut()).is_pending());
         drop(first);
-        // Asking now does not overtake those who wait.
+        // A late caller does not overtake waiting ones.
         let mut late = Box::pin(gate.enter());
         assert!(poll(late.as_mut()).is_pending() && poll(third.as_mut()).is_pending());
         let Poll::Ready(second) = poll(second.as_mut()) else {
@@ -191,7 +191,7 @@ mod tests {
         assert!(poll(given_up.as_mut()).is_pending() && poll(granted.as_mut()).is_pending());
         drop(given_up);
         drop(first);
-        // Granted and never taken up.
+        // Granted and never used.
         drop(granted);
         gate.enter().await;
     }

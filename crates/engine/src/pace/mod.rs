@@ -1,8 +1,8 @@
-//! How fast, and how often again.
+//! The pace of requests: concurrency and retries.
 //!
 //! [`gate`] limits the requests in flight at one store; [`throttle`] moves that limit. [`retry`]
-//! decides when a request is repeated, [`budget`] limits what all repetitions cost. [`resources`]
-//! holds what the transfers of an engine share.
+//! decides when a request is repeated, [`budget`] limits the number of all repetitions.
+//! [`resources`] has the shared state of an engine's transfers.
 
 mod budget;
 mod gate;

@@ -1,4 +1,4 @@
-//! What the transfers of one engine share.
+//! The shared state of an engine's transfers.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use super::{Gate, RetryBudget, RetryPolicy};
 use crate::body::{Bandwidth, BufferPool, DEFAULT_BUDGET_BYTES, Meter};
 use crate::remote::Store;
 
-/// Requests in flight unless the caller says otherwise: with parts of 8 MiB they fill the memory
-/// budget.
+/// The default number of requests in flight: with parts of 8 MiB they fill the memory budget.
 pub const DEFAULT_CONCURRENCY: u32 = 16;
 
 /// The limits of an engine. Construct with `..Default::default()`.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// Most requests that move bytes in flight at once, of all transfers together. At least one.
+    /// The maximum number of requests in flight that move bytes, of all transfers together. At
+    /// least one.
     pub concurrency: u32,
-    /// Most bytes held in memory at once, of all transfers together.
+    /// The maximum bytes held in memory, of all transfers together.
     pub memory_budget_bytes: u64,
-    /// When and how often to repeat a request. The budget of repetitions is shared.
+    /// The retry policy of requests. All transfers share its budget.
     pub retry: RetryPolicy,
     /// The limit on bytes per second of all transfers together, in both directions. Keep a clone to
     /// change it while they run; give one to several engines to share it among them.
@@ -37,7 +37,7 @@ impl Default for EngineOptions {
     }
 }
 
-/// A store, and the memory, the gate, the retry budget and the meter in front of it.
+/// A store, with the memory budget, the gate, the retry budget and the meter in front of it.
 #[derive(Clone)]
 pub struct Resources {
     pub(crate) store: Arc<dyn Store>,
@@ -46,7 +46,7 @@ pub struct Resources {
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: RetryBudget,
     pub(crate) meter: Meter,
-    /// Transfers that have not ended.
+    /// The number of running transfers.
     running: watch::Sender<usize>,
 }
 

@@ -1,11 +1,11 @@
-//! When to try again: the one place that decides.
+//! The retry policy: the only place that decides when to retry.
 //!
-//! A random wait between half a bound and the bound, which doubles; a longer bound when the store
-//! asks for less, `Retry-After` honoured. Half, because a store that restarts must be ridden out:
-//! with waits from nothing on, one of sixteen parts had used up its tries before a server was back
-//! that had been away for four seconds. As it is, eight tries last twelve seconds at least. One
-//! budget for a whole upload keeps a store that is down from being asked ten times for each of ten
-//! thousand parts; successes earn it back.
+//! A random wait between half a bound and the bound, which doubles; a longer bound if the store
+//! throttles, `Retry-After` honoured. Half, because a transfer must survive a restart of its store:
+//! with waits from zero, one of sixteen parts had used up its attempts when a server returned after
+//! four seconds. Now eight attempts last twelve seconds at least. One budget for a whole upload
+//! limits the requests to an unavailable store, instead of ten for each of ten thousand parts;
+//! successes earn it back.
 
 use std::future::Future;
 use std::time::Duration;
@@ -17,18 +17,18 @@ use super::RetryBudget;
 use crate::advice::Advice;
 use crate::remote::{StoreError, StoreErrorKind};
 
-/// The bounds of trying again.
+/// The limits of retries.
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
-    /// Tries of one request, the first included.
+    /// The maximum attempts of one request, including the first.
     pub attempts_max: u32,
-    /// Bound of the first wait.
+    /// The bound of the first wait.
     pub base: Duration,
-    /// Bound of the first wait after `SlowDown` and its kin.
+    /// The bound of the first wait after `SlowDown` and similar errors.
     pub throttled_base: Duration,
-    /// No wait is longer, unless the store asks for it.
+    /// The maximum wait, unless the store asks for a longer one.
     pub cap: Duration,
-    /// Failures that one upload may have more than it has successes to pay for them.
+    /// The number of failures that an upload may have beyond those paid for by successes.
     pub budget: u32,
 }
 
@@ -44,7 +44,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// A store may not ask for more than this.
+/// The maximum `Retry-After` that is honoured.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
 
 /// The policy, the shared budget and the random waits of one transfer.
@@ -56,50 +56,50 @@ pub struct Retries {
 }
 
 impl Retries {
-    /// `seed` decides the waits.
+    /// Creates the retries of a transfer; `seed` determines the waits.
     pub fn new(policy: RetryPolicy, budget: RetryBudget, seed: u64) -> Self {
         Self { policy, budget, random: StdRng::seed_from_u64(seed) }
     }
 
-    /// How long to wait before the next attempt, or `None` to give up; as [`RetryPolicy::wait`].
+    /// Returns the wait before the next attempt, or `None` to give up; as [`RetryPolicy::wait`].
     pub fn wait(&mut self, attempt: u32, failure: &Failure) -> Option<Duration> {
         self.policy.wait(attempt, failure, &mut self.random)
     }
 
-    /// The same, paid out of the budget.
+    /// Returns the wait and pays for the attempt from the budget.
     pub fn pay_for_wait(&mut self, attempt: u32, failure: &Failure) -> Option<Duration> {
         self.wait(attempt, failure).filter(|_| self.budget.pay())
     }
 
-    /// Pays for one more attempt whose wait is known; false when there is nothing left.
+    /// Pays for one more attempt whose wait is known; false if nothing is left.
     #[must_use]
     pub fn pay(&self) -> bool {
         self.budget.pay()
     }
 
-    /// A success earns a little back.
+    /// Earns a little back for a success.
     pub fn earn(&self) {
         self.budget.earn();
     }
 
-    /// Bound of the first wait after `SlowDown` and its kin.
+    /// Returns the bound of the first wait after `SlowDown` and similar errors.
     pub fn throttled_base(&self) -> Duration {
         self.policy.throttled_base
     }
 }
 
-/// What the policy needs to know of an error.
+/// The properties of an error that the policy needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What the error advises.
+    /// The advice of the error.
     pub advice: Advice,
-    /// The store asked for less.
+    /// Whether the store throttled.
     pub throttled: bool,
-    /// It broke on a connection that had been idle: the next try need not wait.
+    /// Whether an idle connection broke: then the next attempt need not wait.
     pub reused_connection: bool,
-    /// The request may have been carried out.
+    /// Whether the request may have taken effect.
     pub outcome_unknown: bool,
-    /// What went wrong.
+    /// The kind of the error.
     pub kind: StoreErrorKind,
 }
 
@@ -116,8 +116,8 @@ impl From<&StoreError> for Failure {
 }
 
 impl RetryPolicy {
-    /// How long to wait before the next try, or `None` to give up. `attempt` is the one that
-    /// failed, counted from 1.
+    /// Returns the wait before the next attempt, or `None` to give up. `attempt` is the failed one,
+    /// counted from 1.
     pub fn wait(&self, attempt: u32, failure: &Failure, random: &mut impl Rng) -> Option<Duration> {
         let after = match failure.advice {
             Advice::Retry { after } => after,
@@ -136,7 +136,7 @@ impl RetryPolicy {
         Some(after.map_or(jittered, |after| after.min(RETRY_AFTER_MAX) + jittered))
     }
 
-    /// Runs a request until it succeeds or the policy gives up; for requests outside an upload's
+    /// Runs a request until it succeeds or the policy gives up; for requests outside of an upload's
     /// schedule.
     ///
     /// # Errors
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(policy.wait(policy.attempts_max, &failure(500, None), &mut random), None);
     }
 
-    /// A server that restarts is away for a few seconds.
+    /// A server that restarts is unavailable for a few seconds.
     #[test]
     fn the_tries_of_one_request_last_for_twelve_seconds_at_least() {
         let policy = RetryPolicy::default();

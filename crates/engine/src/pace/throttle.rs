@@ -1,45 +1,45 @@
-//! How many requests may be in flight at one store. Pure: no clock, no tasks.
+//! The limit of requests in flight at one store. Pure: no clock, no tasks.
 //!
-//! Few at the start, more with each success; halved when the store asks for less (`503 SlowDown`,
-//! trap 32), earned back one by one. A request that waits for its next attempt keeps its place: at
-//! a store that is away, requests that were never tried would otherwise fail one after the other in
-//! no time.
+//! Low at the start, raised by each success; halved when the store throttles (`503 SlowDown`, trap
+//! 32), and raised again one by one. A request that waits for its next attempt keeps its slot:
+//! otherwise, at an unavailable store, requests that were never tried would fail one after the
+//! other in no time.
 
-/// Requests in flight at the start. Sixteen that share a link all arrive late and together: a run
-/// that was killed within its first second kept nothing. Two arrive in an eighth of that time.
+/// The requests in flight at the start. Sixteen that share a link all arrive late and together: a
+/// run that was killed within its first second kept nothing. Two arrive in an eighth of that time.
 const AT_START: u32 = 2;
 
-/// Places that each success earns at the start: two, then six, then all of the default sixteen.
+/// The slots that each success adds at the start: two, then six, then all of the default sixteen.
 const EARNED_AT_START: u32 = 2;
 
-/// Successes in a row that earn one place again after throttling.
+/// The successes in a row that add one slot after throttling.
 const RECOVERY_STREAK: u32 = 8;
 
-/// Counts the requests in flight against a limit that moves.
+/// A counter of requests in flight, with a limit that moves.
 #[derive(Debug)]
 pub struct Throttle {
     max: u32,
     /// Most places while the bytes per second are limited.
     ceiling: u32,
-    /// Places there are now: few at the start, halved when the store throttles, earned by
-    /// successes.
+    /// The current number of slots: few at the start, halved by throttling, raised by successes.
     allowed: u32,
     taken: u32,
-    /// Places that each success earns at the start; halved by throttling too. 0: the start is over.
+    /// The slots that each success adds at the start; halved by throttling too. 0: the start is
+    /// over.
     earned_at_start: u32,
     streak: u32,
-    /// Attempts begun so far.
+    /// The number of attempts so far.
     begun: u64,
-    /// `begun` when `allowed` was last halved.
+    /// The value of `begun` when `allowed` was last halved.
     halved_at: u64,
 }
 
-/// One attempt's place: which attempt it was, counted from 1.
+/// The slot of one attempt: its number, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(u64);
 
 impl Throttle {
-    /// At most `max` requests in flight, at least one.
+    /// Creates a limit of at most `max` requests in flight, at least one.
     pub fn new(max: u32) -> Self {
         let max = max.max(1);
         Self {
@@ -54,7 +54,7 @@ impl Throttle {
         }
     }
 
-    /// A place for one attempt, if there is one.
+    /// Takes a slot for one attempt, if there is one.
     pub fn enter(&mut self) -> Option<Slot> {
         if self.taken >= self.allowed() {
             return None;
@@ -64,13 +64,13 @@ impl Throttle {
         Some(Slot(self.begun))
     }
 
-    /// Gives a place back.
+    /// Releases a slot.
     pub fn leave(&mut self) {
         self.taken = self.taken.saturating_sub(1);
     }
 
-    /// A request has succeeded: more may be in flight, quickly at the start, then only where
-    /// throttling took places away.
+    /// Reports a success and raises the limit: quickly at the start, later only where throttling
+    /// lowered it.
     pub fn succeeded(&mut self) {
         self.streak += 1;
         self.allowed = self.allowed.saturating_add(self.earned_at_start).min(self.max);
@@ -82,9 +82,9 @@ impl Throttle {
         }
     }
 
-    /// The store asked for less. Halves the limit once for all attempts that were under way
-    /// together: they meet the same full store, and sixteen refusals at the same moment are no
-    /// reason to continue with one request.
+    /// Reports throttling. Halves the limit once for all attempts that were in flight together:
+    /// they meet the same overloaded store, and sixteen simultaneous refusals are no reason to
+    /// continue with one request.
     pub fn throttled(&mut self, place: Slot) {
         self.streak = 0;
         if place.0 > self.halved_at {
@@ -100,12 +100,12 @@ impl Throttle {
         self.ceiling = ceiling.max(1);
     }
 
-    /// Requests that may be in flight now.
+    /// Returns the number of requests that may be in flight now.
     pub fn allowed(&self) -> u32 {
         self.allowed.min(self.ceiling)
     }
 
-    /// Places taken now.
+    /// Returns the number of slots taken.
     pub fn taken(&self) -> u32 {
         self.taken
     }

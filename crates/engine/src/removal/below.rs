@@ -13,25 +13,25 @@ use crate::remote::{ListingEntry, Operation, StoreError, StoreErrorKind};
 /// Batches in flight: bounds the memory, together with the keys of a batch.
 const BATCHES_AT_ONCE: usize = 4;
 
-/// What is removed.
+/// Selects the objects to remove.
 #[derive(Clone, Copy)]
 pub struct RemovalOptions<'a> {
-    /// The bucket.
+    /// The bucket of the objects.
     pub bucket: &'a Bucket,
-    /// Keys that begin with this.
+    /// The prefix of the keys.
     pub prefix: &'a str,
-    /// Of those, the keys that this admits.
+    /// A filter for these keys.
     pub admits: &'a (dyn Fn(&str) -> bool + Sync),
-    /// Set: no further request is sent; those in flight are waited for.
+    /// Set it to send no further request; those in flight are waited for.
     pub stop: &'a AtomicBool,
 }
 
-/// Removes the objects that `options` describe and calls `each` with what became of every key.
-/// Memory is bounded whatever the bucket holds.
+/// Removes the objects that `options` select and calls `each` with the result for every key. Uses
+/// bounded memory.
 ///
 /// # Errors
-/// The listing failed, or the store refused a whole request; `each` has seen all keys that were
-/// sent before, but for those of the refused request.
+/// The listing failed, or the store refused a whole request; `each` has got all keys sent before,
+/// but for those of the refused request.
 pub async fn remove_below(
     remover: &Remover,
     options: RemovalOptions<'_>,
@@ -65,7 +65,7 @@ pub async fn remove_below(
     first_error.map_or(Ok(()), Err)
 }
 
-/// The keys of a page that are to be removed, and those that no request can name.
+/// Splits the keys of a page into those to remove, and those that no request can name.
 fn keys(
     entries: Vec<ListingEntry>,
     admits: &(dyn Fn(&str) -> bool + Sync),

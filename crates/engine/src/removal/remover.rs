@@ -1,9 +1,9 @@
 //! Removes given keys of a bucket, in batches.
 //!
-//! A key goes by DeleteObjects only if XML carries it unharmed. XML 1.0 has no way to write most
-//! control characters, and parsers turn line breaks into others or cut blanks off: a store that
-//! reads another key than was meant would remove another object. Such keys are removed by
-//! DeleteObject, whose key stands in the URL.
+//! A key is removed by DeleteObjects only if XML can carry it unchanged. XML 1.0 cannot write most
+//! control characters, and parsers change line breaks or trim blanks: a store that reads another
+//! key would remove another object. Such keys are removed by DeleteObject, which has the key in the
+//! URL.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,19 +20,19 @@ use crate::remote::{
     DELETE_KEYS_MAX, DeleteEntry, DeletedObject, ObjectRef, Store, StoreError, StoreErrorKind,
 };
 
-/// DeleteObject requests in flight, where keys are removed one by one.
+/// The DeleteObject requests in flight, if keys are removed one by one.
 const SINGLES_AT_ONCE: usize = 16;
 
-/// What became of one key.
+/// The result for one key.
 #[derive(Debug)]
 pub struct Removed {
-    /// The key, as it was given or listed.
+    /// The key, as given or listed.
     pub key: String,
-    /// Removed, or why it may still be there.
+    /// The removal, or the reason why the object may still exist.
     pub result: Result<DeletedObject, StoreError>,
 }
 
-/// Removes objects of one store, and remembers whether the store knows DeleteObjects.
+/// Removes objects of one store, and records whether the store supports DeleteObjects.
 pub struct Remover {
     store: Arc<dyn Store>,
     retry: RetryPolicy,
@@ -46,26 +46,26 @@ impl std::fmt::Debug for Remover {
 }
 
 impl Remover {
-    /// A remover for `store`; every request is retried by `retry`.
+    /// Creates a remover for `store`; `retry` applies to every request.
     pub fn new(store: Arc<dyn Store>, retry: RetryPolicy) -> Self {
         Self { store, retry, lacks_delete_objects: AtomicBool::new(false) }
     }
 
-    /// The store.
+    /// Returns the store.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
 
-    /// The policy of its requests.
+    /// Returns the retry policy of its requests.
     pub fn retry(&self) -> &RetryPolicy {
         &self.retry
     }
 
-    /// Removes these keys of `bucket`, in requests of at most 1,000. One result for each key, in
-    /// no order.
+    /// Removes these keys of `bucket`, in requests of at most 1,000. Returns one result for each
+    /// key, in no order.
     ///
     /// # Errors
-    /// The answer to a whole request: the bucket is missing, or the store refuses the caller. Keys
+    /// The error of a whole request: the bucket is missing, or the store refuses the caller. Keys
     /// of earlier requests may be removed by then.
     pub async fn remove(
         &self,
@@ -95,7 +95,7 @@ impl Remover {
         Ok(done)
     }
 
-    /// One request, and more for the keys that the store asks to send again.
+    /// Sends one request, and more for the keys that the store asks to send again.
     async fn batch(&self, bucket: &Bucket, keys: &[Key]) -> Result<Vec<Removed>, StoreError> {
         let mut done = Vec::with_capacity(keys.len());
         let mut left: Vec<DeleteEntry> = keys.iter().cloned().map(DeleteEntry::current).collect();
@@ -133,12 +133,13 @@ impl Remover {
     }
 }
 
-/// Whether the store has no DeleteObjects: 501, or the 405 of a gateway that knows no such request.
+/// Returns whether the store has no DeleteObjects: 501, or the 405 of a gateway that does not know
+/// the request.
 fn is_unknown_operation(error: &StoreError) -> bool {
     error.kind == StoreErrorKind::NotImplemented || error.status == Some(405)
 }
 
-/// Whether every XML writer and parser leaves this text as it is.
+/// Returns whether every XML writer and parser keeps this text unchanged.
 fn survives_xml(key: &str) -> bool {
     let is_harmed = |c: char| {
         c.is_control()

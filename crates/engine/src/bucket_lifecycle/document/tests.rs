@@ -1,10 +1,10 @@
-//! Editing lifecycle rules as text: what goes in, what comes out, and what stays byte for byte.
+//! Editing lifecycle rules as text: added, removed and unchanged bytes.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Rules that Haul has no words for, in the ways that AWS, Ceph RGW and others write them.
+/// Rules that Haul has no words for, in the formats of AWS, Ceph RGW and others.
 const OTHERS: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
   <Rule>
@@ -99,7 +99,7 @@ fn what_is_no_configuration_is_refused() {
 }
 
 proptest! {
-    /// Whatever the prefix, the rule goes in and comes out again, and nothing else changes.
+    /// For any prefix, adding and removing the rule restores the document.
     #[test]
     fn a_rule_goes_in_and_out(prefix in "[^\u{0}-\u{8}\u{b}\u{c}\u{e}-\u{1f}\u{fffe}\u{ffff}]{0,300}", days in 1u32..4000) {
         let with = with_abort_rule(Some(OTHERS), &prefix, days).unwrap();
