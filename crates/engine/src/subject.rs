@@ -1,19 +1,19 @@
-//! What a failed request was about: errors name it as a value, so that a program can compare it and
+//! The subject of a failed request: errors have it as a value, so that a program can compare it and
 //! a person reads an address.
 
 use std::fmt;
 
 use haul_parts::{Bucket, ObjectRef};
 
-/// What a request to a store was about.
+/// The subject of a request to a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Subject {
-    /// One object.
+    /// A single object.
     Object(ObjectRef),
-    /// A bucket, or the keys in it that begin with a prefix.
+    /// A bucket, or its keys with a prefix.
     Bucket {
-        /// The bucket.
+        /// The bucket of the request.
         bucket: Bucket,
         /// The prefix; empty for the bucket as a whole.
         prefix: String,

@@ -1,8 +1,8 @@
-//! Asking again, better: some refusals say what was wrong with the question, and cost no try.
+//! Repeats a request at once when a refusal shows how to correct it; that does not count as an
+//! attempt.
 //!
-//! Another region, another time, other credentials: what the answer teaches is learnt, and the same
-//! request is sent again at once. What teaches nothing new goes up to the caller, whose retry
-//! policy decides.
+//! Another region, another time, other credentials: the correction is stored, and the same request
+//! is sent again. Other errors go up to the caller, whose retry policy decides.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,11 +14,12 @@ use super::S3Store;
 use super::regional_client::RegionalClient;
 use crate::remote::{StoreError, StoreErrorKind};
 
-/// Of one request: the region, the time and the credentials may all be wrong, and the region twice.
+/// The maximum corrections of one request: the region, the time and the credentials may all be
+/// wrong, and the region twice.
 const LESSONS_MAX: u32 = 4;
 
 impl S3Store {
-    /// Sends a request about a bucket to where the bucket is.
+    /// Sends a request about a bucket to the region of the bucket.
     pub(super) async fn ask<T, Answer>(
         &self,
         bucket: &Bucket,
@@ -30,7 +31,7 @@ impl S3Store {
         self.ask_at(self.places.of(bucket), Some(bucket), request).await
     }
 
-    /// Sends a request about no bucket that exists yet.
+    /// Sends a request about no existing bucket.
     pub(super) async fn ask_home<T, Answer>(
         &self,
         request: impl Fn(Arc<RegionalClient>) -> Answer,
@@ -64,7 +65,7 @@ impl S3Store {
         request(place).await
     }
 
-    /// Where to ask again, if the answer taught anything.
+    /// Returns where to repeat the request, if the answer has a correction.
     async fn learn(
         &self,
         place: &Arc<RegionalClient>,
@@ -85,7 +86,7 @@ impl S3Store {
                 self.credentials.renew(used).await
             }
             StoreErrorKind::AccessDenied => {
-                // An answer to HEAD has no body that could say `RequestTimeTooSkewed`.
+                // An answer to HEAD has no body that could contain `RequestTimeTooSkewed`.
                 let bare = error.code.is_none();
                 bare && error.guidance.store_time.is_some_and(|time| self.clock.learn(time))
                     || self.credentials.look_for_newer(used).await

@@ -1,10 +1,9 @@
-//! The one rule for which hosts are AWS's own S3, decided by the whole host name.
+//! The only rule for which hosts are AWS's own S3, decided by the whole host name.
 //!
 //! A suffix alone is not enough: `ec2-203-0-113-1.compute-1.amazonaws.com` and
 //! `minio-1.us-east-1.elb.amazonaws.com` are machines of AWS's customers, and
-//! `s3.amazonaws.com.example.org` is anybody's. The rule only chooses how a bucket stands in a
-//! request and how a store is named; an endpoint that was given is asked in every case, AWS's or
-//! not.
+//! `s3.amazonaws.com.example.org` belongs to any owner of a domain. The rule only decides bucket
+//! addressing and the name of a store; requests always go to the configured endpoint.
 
 /// The domains of AWS's partitions (botocore's `partitions.json`).
 const DOMAINS: [&str; 12] = [
@@ -22,8 +21,9 @@ const DOMAINS: [&str; 12] = [
     "csp.hci.ic.gov",
 ];
 
-/// The domain of AWS that `host` belongs to, if it is a host of S3: regional, FIPS, dual-stack,
-/// accelerated, of an access point or of a VPC endpoint, with or without a bucket in front.
+/// Returns the domain of AWS that `host` belongs to, if it is a host of S3: regional, FIPS,
+/// dual-stack, accelerated, of an access point or of a VPC endpoint, with or without a bucket in
+/// front.
 pub(super) fn domain_of_s3(host: &str) -> Option<&'static str> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     DOMAINS.into_iter().find(|domain| {
@@ -40,13 +40,13 @@ pub(super) fn domain_of_s3(host: &str) -> Option<&'static str> {
     })
 }
 
-/// `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`: not `s3-us-west-2`, which is service and region
-/// in one.
+/// Accepts `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`; not `s3-us-west-2`, which is service and
+/// region in one.
 fn is_region(label: &str) -> bool {
     !is_service(label) && label.contains('-') && label.ends_with(|last: char| last.is_ascii_digit())
 }
 
-/// `s3`, `s3-fips`, `s3-accelerate`, `s3-us-west-2`, `s3express-use1-az4`.
+/// Accepts `s3`, `s3-fips`, `s3-accelerate`, `s3-us-west-2`, `s3express-use1-az4`.
 fn is_service(label: &str) -> bool {
     label == "s3" || label.starts_with("s3-") || label.starts_with("s3express")
 }

@@ -1,7 +1,8 @@
-//! This machine's clock, corrected by what the store says of its own: one for both planes.
+//! The clock for signatures: this machine's clock, corrected by the store's, shared by both planes.
 //!
-//! S3 refuses signatures that are more than fifteen minutes off. A laptop that slept, a container
-//! without time service: the store's `Date` says what time to sign with, and the upload goes on.
+//! S3 refuses signatures that are more than fifteen minutes off. On a laptop after sleep, or in a
+//! container without time service, the store's `Date` header gives the time to sign with, and the
+//! upload continues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,19 +12,19 @@ use aws_smithy_async::time::TimeSource;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
 
-/// From here on the store's clock counts as another one. Below AWS's limit of 900 seconds: `Date`
-/// has whole seconds, and an answer takes its time.
+/// The skew from which the store's clock is used. Below AWS's limit of 900 seconds: `Date` has
+/// whole seconds, and an answer takes its time.
 const SKEW_SECONDS: i64 = 840;
 
-/// Shared by everything that signs.
+/// A clock shared by everything that signs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Clock {
     offset_seconds: Arc<AtomicI64>,
 }
 
 impl Clock {
-    /// Takes over the store's time, from an answer that refused ours. False when that changes
-    /// nothing: then the clock is not what is wrong.
+    /// Adopts the store's time from a refusal. Returns false if that changes nothing: then the
+    /// clock is not the problem.
     pub(super) fn learn(&self, date: Timestamp) -> bool {
         if !self.is_skewed(date) {
             return false;
@@ -33,7 +34,7 @@ impl Clock {
         true
     }
 
-    /// The time that requests are signed with: the store's, as far as is known.
+    /// Returns the time for signatures: the store's, as far as known.
     pub(super) fn timestamp(&self) -> Timestamp {
         let offset = self.offset_seconds.load(Ordering::Relaxed);
         Timestamp::now()
@@ -41,7 +42,7 @@ impl Clock {
             .unwrap_or_else(|_| Timestamp::now())
     }
 
-    /// Whether the store's time is so far from ours that it refuses our signatures.
+    /// Returns whether the store's time differs so much that it refuses our signatures.
     fn is_skewed(&self, date: Timestamp) -> bool {
         let ours = Timestamp::now().as_second() + self.offset_seconds.load(Ordering::Relaxed);
         (date.as_second() - ours).abs() > SKEW_SECONDS
@@ -56,13 +57,12 @@ impl TimeSource for Clock {
     }
 }
 
-/// The value of a `Date` header.
+/// Parses the value of a `Date` header.
 pub(super) fn date(value: &str) -> Option<Timestamp> {
     Some(DateTimeParser::new().parse_zoned(value).ok()?.timestamp())
 }
 
-/// The value of a `Retry-After` header: seconds, or the time until which to wait, by the store's
-/// own clock.
+/// Parses the value of a `Retry-After` header: seconds, or a time by the store's own clock.
 pub(super) fn retry_after(value: &str, store_time: Option<Timestamp>) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));

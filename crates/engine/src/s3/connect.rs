@@ -1,4 +1,4 @@
-//! From options and the AWS configuration chain to a client.
+//! Creates a client from options and the AWS configuration chain.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ use crate::error::Error;
 use crate::remote::ObjectRef;
 use crate::subject::Subject;
 
-/// A bucket to resolve addresses with; nothing is asked of it.
+/// A bucket for resolving addresses; no request goes to it.
 const PROBE_BUCKET: &str = "haul-probe";
 
 pub(super) async fn connect(options: S3Options) -> Result<S3Store, Error> {
@@ -78,14 +78,14 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
         .connect_timeout(options.connect_timeout)
         .operation_attempt_timeout(options.answer_timeout)
         .build();
-    // The SDK's checksums are for its own bodies; ours are sent by the data plane and named at
-    // Complete.
+    // The SDK's checksums are for its own bodies; the data plane sends ours, and Complete names
+    // them.
     let mut config = Builder::from(&sdk)
         .credentials_provider(credentials.clone())
-        // Ours is the cache: it can be told that a session has ended.
+        // Our own cache can be told that a session has ended.
         .identity_cache(IdentityCache::no_cache())
-        // And the clock: the SDK corrects its own from every answer, and both corrections together
-        // would be one too many.
+        // The SDK corrects its own clock from every answer, and two corrections would be one too
+        // many.
         .time_source(clock.clone())
         .disable_clock_skew_correction(true)
         .interceptor(LimitAnswers)
@@ -123,9 +123,9 @@ async fn connect_through(resolver: Resolver, options: S3Options) -> Result<S3Sto
     })
 }
 
-/// Finds out which store options and chain came to and whether that is AWS, and makes sure that the
-/// SDK keeps the path of its endpoint: without a slash at its end the SDK would put the bucket
-/// right behind it.
+/// Determines the store of options and chain and whether that is AWS, and makes sure that the SDK
+/// keeps the path of its endpoint: without a trailing slash the SDK would append the bucket
+/// directly to it.
 async fn located(
     config: Builder,
     options: &S3Options,
@@ -134,7 +134,7 @@ async fn located(
     let (configured, is_aws) = base(&config).await?;
     let mut without = config.clone();
     without.set_endpoint_url(None);
-    // A region that only a store of its own knows makes no host of AWS.
+    // AWS has no host for a region that only another store knows.
     let own = base(&without).await.ok().map(|(own, _)| own);
     let endpoint_given = own.as_ref() != Some(&configured);
     let mut config = config;
@@ -157,7 +157,8 @@ async fn located(
     Ok((config, location, is_aws))
 }
 
-/// Where the SDK would send requests with the bucket in the path, and whether that is AWS.
+/// Returns the URL to which the SDK would send requests with the bucket in the path, and whether
+/// that is AWS.
 async fn base(config: &Builder) -> Result<(String, bool), Error> {
     let client = aws_sdk_s3::Client::from_conf(config.clone().force_path_style(true).build());
     let object = probe()?;
@@ -170,7 +171,7 @@ async fn base(config: &Builder) -> Result<(String, bool), Error> {
     Ok((base, address.is_aws()))
 }
 
-/// An empty option means that nothing was chosen, as an empty variable does.
+/// Removes empty options, which count as unset like empty variables.
 fn without_empty(options: S3Options) -> S3Options {
     let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     S3Options {
@@ -182,9 +183,9 @@ fn without_empty(options: S3Options) -> S3Options {
     }
 }
 
-/// A profile that was named wins over keys in the environment, as with the AWS CLI: who says
-/// `production` must not write with whatever keys the shell happens to hold. The SDK's own chain
-/// would ask the environment first.
+/// Returns the credentials of a named profile, which takes precedence over keys in the environment,
+/// as in the AWS CLI: a user who names `production` must not write with other keys of the shell.
+/// The SDK's own chain would read the environment first.
 fn profile_credentials(
     profile: &str,
     region: Option<Region>,
@@ -196,7 +197,7 @@ fn profile_credentials(
     SharedCredentialsProvider::new(provider)
 }
 
-/// An object to resolve addresses with; nothing is asked of it.
+/// Returns an object for resolving addresses; no request goes to it.
 fn probe() -> Result<ObjectRef, Error> {
     Ok(ObjectRef {
         bucket: Bucket::new(PROBE_BUCKET)
@@ -224,7 +225,7 @@ mod tests {
         S3Store::connect(S3Options { region, credentials: Some(keys), ..options }).await.unwrap()
     }
 
-    /// The URL of an object, as both planes use it.
+    /// Returns the URL of an object, as both planes use it.
     async fn url_of(store: &S3Store, bucket: &str) -> String {
         let object =
             ObjectRef { bucket: Bucket::new(bucket).unwrap(), key: Key::new("a film").unwrap() };
@@ -255,7 +256,7 @@ mod tests {
                 url.to_ascii_lowercase().ends_with("/storage/v1/s3/films/a%20film"),
                 "{written}: {url}"
             );
-            // And so does the next run, which has nothing but the location.
+            // The next run, which has only the location, does so too.
             let again = store(location.options(S3Options::default())).await;
             assert_eq!((again.location(), url_of(&again, "films").await), (&location, url));
         }
@@ -267,9 +268,8 @@ mod tests {
         );
     }
 
-    /// An endpoint that contains `.amazonaws.com` was taken for AWS's public one, and the public
-    /// one was asked from then on: from a network without a way to the internet, or past the rules
-    /// of the private one.
+    /// An endpoint that contains `.amazonaws.com` was taken for AWS's public one, and requests went
+    /// to that: from a network without internet access, or past the rules of the private one.
     #[tokio::test]
     async fn a_private_endpoint_of_aws_is_kept() {
         for (endpoint, url) in [
@@ -325,7 +325,7 @@ mod tests {
         }
     }
 
-    /// A bucket that turns out to be elsewhere: AWS's host of that region, and signatures for it.
+    /// A bucket in another region: AWS's host of that region, and signatures for it.
     #[tokio::test]
     async fn a_region_that_was_learnt_makes_the_host_of_aws() {
         let here = store(S3Options::default()).await;
@@ -383,7 +383,7 @@ mod tests {
         let counted = Arc::clone(&sent);
         let server = CannedServer::start(move |_, stream| {
             stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<ListBucketResult>")?;
-            // As much as a machine has, or until the client hangs up.
+            // As much as a machine has, or until the client closes the connection.
             while counted.fetch_add(MIB, Ordering::Relaxed) < 2048 * MIB {
                 stream.write_all(&vec![b' '; MIB])?;
             }

@@ -1,4 +1,4 @@
-//! The control plane: everything but the bytes and the lists, by the official SDK.
+//! The control plane: all requests without object bytes or lists, through the official SDK.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub(super) async fn create_multipart_upload(
         )
         .set_checksum_type(request.checksum.map(|(_, kind)| convert::checksum_type(kind)))
         .customize()
-        // The SDK takes a date only; S3 keeps any text.
+        // The SDK accepts only a date; S3 keeps any text.
         .map_request(move |mut request| {
             if let Some(expires) = expires.clone() {
                 request.headers_mut().try_insert("expires", expires)?;
@@ -96,7 +96,7 @@ pub(super) async fn complete_multipart_upload(
             ChecksumAlgorithm::Crc64Nvme => call.set_checksum_crc64_nvme(value),
             ChecksumAlgorithm::Crc32c => call.set_checksum_crc32_c(value),
             ChecksumAlgorithm::Crc32 => call.set_checksum_crc32(value),
-            // The others have no value of the full object on multipart.
+            // The others have no full-object value for multipart uploads.
             _ => call,
         };
     }
@@ -106,7 +106,7 @@ pub(super) async fn complete_multipart_upload(
         .config_override(
             aws_sdk_s3::config::Builder::new()
                 .timeout_config(timeouts)
-                // Its answer is a blank now and then for minutes: no stream that stalled.
+                // The answer may be one blank now and then for minutes, which is no stalled stream.
                 .stalled_stream_protection(StalledStreamProtectionConfig::disabled()),
         )
         .send()
@@ -122,7 +122,7 @@ pub(super) async fn complete_multipart_upload(
 fn completed_part(part: &CompletedPart) -> sdk::CompletedPart {
     let mut built = sdk::CompletedPart::builder()
         .part_number(i32::from(part.number.get()))
-        // Quoted back as it was given: some stores compare the text.
+        // Sent back exactly as received: some stores compare the text.
         .e_tag(part.etag.as_given());
     if let Some(checksum) = part.checksum {
         let value = Some(checksum.to_base64());
@@ -153,8 +153,8 @@ pub(super) async fn abort_multipart_upload(
     sent.map(drop).map_err(|error| failed(Operation::AbortMultipartUpload, error))
 }
 
-/// The head of an object, from the answer to HeadObject or to GetObject: the same fields, and no
-/// trait.
+/// Builds the head of an object from the answer to HeadObject or to GetObject, which have the same
+/// fields and no common trait.
 macro_rules! head_of {
     ($answer:expr) => {
         ObjectHead {
@@ -173,7 +173,7 @@ macro_rules! head_of {
                 website_redirect_location: $answer.website_redirect_location,
                 storage_class: $answer.storage_class.map(|class| class.as_str().to_owned()),
                 metadata: $answer.metadata.unwrap_or_default().into_iter().collect(),
-                // The answer has their number only.
+                // The answer has only their number.
                 tags: Default::default(),
             },
         }
@@ -194,7 +194,7 @@ pub(super) async fn head_object(
         .await
         .map_err(|error| failed(operation, error))?;
     genuine::check(operation, &signs_of!(answer))?;
-    // Without it the object would be taken for an empty one.
+    // Without it the object would look empty.
     if answer.content_length().is_none() {
         let message = "the answer announces no length (Content-Length)";
         return Err(StoreError::local(operation, StoreErrorKind::Malformed, message));
@@ -256,7 +256,7 @@ pub(super) async fn get_object(
             .set_range(range)
             .set_if_match(request.if_match.as_ref().map(ETag::quoted))
             .customize()
-            // The time-out of the client is for a whole answer; a download may take hours.
+            // The time-out of the client covers a whole answer; a download may take hours.
             .config_override(aws_sdk_s3::config::Builder::new().timeout_config(
                 TimeoutConfig::builder().disable_operation_attempt_timeout().build(),
             ))
@@ -300,7 +300,7 @@ pub(super) async fn create_bucket(
     bucket: &Bucket,
     region: &str,
 ) -> Result<(), StoreError> {
-    // `us-east-1` is the place that must not be named.
+    // `us-east-1` is the location that must not be named.
     let place = (region != "us-east-1").then(|| {
         sdk::CreateBucketConfiguration::builder()
             .location_constraint(sdk::BucketLocationConstraint::from(region))

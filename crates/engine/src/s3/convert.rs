@@ -1,4 +1,4 @@
-//! The SDK's generated types ↔ ours.
+//! Converts between the SDK's generated types and ours.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// The checksum among the fields of a generated answer: each answer type has the same ones, and no
-/// trait.
+/// Picks the checksum from the fields of a generated answer: the types have the same fields and no
+/// common trait.
 macro_rules! checksum_of {
     ($answer:expr) => {
         $crate::s3::convert::first_checksum([
@@ -23,7 +23,7 @@ macro_rules! checksum_of {
 }
 pub(super) use checksum_of;
 
-/// The first value that can be read. A composite one ends in `-N` and cannot: it is left out.
+/// Returns the first valid value. A composite one ends in `-N` and is left out.
 pub(super) fn first_checksum(values: [(ChecksumAlgorithm, Option<&str>); 5]) -> Option<Checksum> {
     values.into_iter().find_map(|(algorithm, value)| Checksum::from_base64(algorithm, value?).ok())
 }
@@ -40,7 +40,8 @@ pub(super) fn checksum_type(kind: ChecksumType) -> sdk::ChecksumType {
     sdk::ChecksumType::from(kind.s3_name())
 }
 
-/// What a store that names no type means: a value without `-N` is of the full object.
+/// Returns the type of a value; from a store that names none, a value without `-N` is of the full
+/// object.
 pub(super) fn checksum_type_from(kind: Option<&sdk::ChecksumType>) -> ChecksumType {
     match kind {
         Some(sdk::ChecksumType::Composite) => ChecksumType::Composite,
@@ -48,7 +49,7 @@ pub(super) fn checksum_type_from(kind: Option<&sdk::ChecksumType>) -> ChecksumTy
     }
 }
 
-/// What was declared at Create, where a store says so.
+/// Returns the type declared at Create, if the store returns it.
 pub(super) fn declared_type(kind: &sdk::ChecksumType) -> Option<ChecksumType> {
     match kind {
         sdk::ChecksumType::Composite => Some(ChecksumType::Composite),
@@ -69,7 +70,7 @@ pub(super) fn size_bytes(size: Option<i64>) -> u64 {
     size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default()
 }
 
-/// The value of `x-amz-tagging`: tags as the parameters of a query. `None` without tags.
+/// Formats tags for `x-amz-tagging`, as query parameters. `None` without tags.
 pub(super) fn tagging(tags: &BTreeMap<String, String>) -> Option<String> {
     let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
     let pairs: Vec<String> =

@@ -1,7 +1,7 @@
 //! CopyObject and UploadPartCopy: the store moves the bytes, so these belong to the control plane.
 //!
-//! Both may answer 200 first, send blanks for minutes, and end in an `<Error>`: the SDK reads that
-//! as the error it is.
+//! Both may answer 200 first, send blanks for minutes, and end with an `<Error>`: the SDK returns
+//! that as the error.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,12 +21,13 @@ use crate::remote::{
     UploadedPart,
 };
 
-/// In a key of `x-amz-copy-source`. A raw `+` is a blank there, and a raw `%` ends Ceph RGW 16.2.
+/// The characters to escape in a key of `x-amz-copy-source`. A raw `+` is a blank there, and a raw
+/// `%` crashes Ceph RGW 16.2.
 const KEY: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// The value of `x-amz-copy-source` (S3 API, CopyObject): `bucket/key`, or `ARN/object/key` of an
-/// access point.
+/// Formats `x-amz-copy-source` (S3 API, CopyObject): `bucket/key`, or `ARN/object/key` of an access
+/// point.
 fn copy_source(source: &ObjectRef) -> String {
     let key = utf8_percent_encode(source.key.as_str(), KEY);
     match source.bucket.as_access_point() {
@@ -35,7 +36,7 @@ fn copy_source(source: &ObjectRef) -> String {
     }
 }
 
-/// The answer comes when everything is copied.
+/// Returns a configuration with a long time-out: the answer comes when everything is copied.
 fn patient(timeout: Duration) -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::config::Builder::new()
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(timeout).build())
@@ -79,7 +80,7 @@ pub(super) async fn copy_object(
     let expires = replaced.and_then(|attributes| attributes.expires);
     let answer = call
         .customize()
-        // The SDK takes a date only; S3 keeps any text.
+        // The SDK accepts only a date; S3 keeps any text.
         .map_request(move |mut request| {
             if let Some(expires) = expires.clone() {
                 request.headers_mut().try_insert("expires", expires)?;
@@ -116,7 +117,7 @@ pub(super) async fn upload_part_copy(
         .set_copy_source_range(range)
         .set_copy_source_if_match(request.source_if_match.as_ref().map(ETag::quoted))
         .customize()
-        // Without it Ceph RGW 16.2 answers 411, to this operation alone.
+        // Without it Ceph RGW 16.2 answers 411, only for this operation.
         .mutate_request(|request| {
             request.headers_mut().insert("content-length", "0");
         })
@@ -158,8 +159,8 @@ fn copied_part(
     Ok(UploadedPart { etag, checksum, etag_is_opaque })
 }
 
-/// A store that does not know `x-amz-copy-source` takes the request for an upload of no bytes, and
-/// answers it so.
+/// Creates the error for a store that does not know `x-amz-copy-source`, which takes the request
+/// for an upload of no bytes.
 fn no_result(operation: Operation) -> StoreError {
     let message = "the answer names no copy: this store took the request for an upload of no bytes";
     StoreError::local(operation, StoreErrorKind::NotImplemented, message)

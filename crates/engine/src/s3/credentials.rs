@@ -1,9 +1,8 @@
-//! Credentials, for both planes: asked of the provider when needed, remembered until shortly before
-//! they end.
+//! Credentials for both planes, loaded from the provider when needed and cached until shortly
+//! before they expire.
 //!
-//! The SDK would keep a cache of its own that only time empties. A store may know before the time
-//! that a session has ended (`ExpiredToken`): then the provider has to be asked again, whatever end
-//! it gave.
+//! The SDK's own cache is emptied only by time. A store may report earlier that a session has ended
+//! (`ExpiredToken`): then the provider has to be called again, whatever expiry it gave.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,20 +16,20 @@ use tokio::time::Instant;
 use super::transport::find;
 use crate::remote::{Operation, StoreError, StoreErrorKind};
 
-/// Refreshed this long before they end: a part may be on its way for a while.
+/// The time before expiry at which credentials are refreshed: a part may be in flight for a while.
 const MARGIN: Duration = Duration::from_secs(120);
 
-/// After a look that found no other credentials, none is taken for this long: what is forbidden
-/// stays so, and a provider may be a program or a service.
+/// The minimum time between two calls of a provider that had no newer credentials: a refusal
+/// usually stays, and a provider may be a program or a service.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Shared by everything that signs. The lock is held while the provider is asked: it is asked once,
-/// not by every part in flight.
+/// A cache shared by everything that signs. The lock is held during a call of the provider, so that
+/// it is called once, not by every part in flight.
 #[derive(Clone, Debug)]
 pub(super) struct CredentialCache {
     provider: SharedCredentialsProvider,
     cached: Arc<Mutex<Option<Cached>>>,
-    /// When the provider last had nothing newer.
+    /// The last time when the provider had nothing newer.
     looked_in_vain: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -49,8 +48,8 @@ impl CredentialCache {
         self.fetch().await.map_err(|error| convert(operation, error))
     }
 
-    /// The store does not take `refused` any more (`None`: whatever is remembered): asks the
-    /// provider, unless that was done meanwhile. False when it has nothing else to offer.
+    /// Reloads the credentials after the store rejected `refused` (`None`: the cached ones), unless
+    /// that was done meanwhile. Returns false if the provider has no others.
     pub(super) async fn renew(&self, refused: Option<Credentials>) -> bool {
         let mut cached = self.cached.lock().await;
         let before = cached.take();
@@ -60,7 +59,7 @@ impl CredentialCache {
             *cached = before.clone().into();
             return true;
         }
-        // What fails now fails again, and says why, when the next request asks.
+        // The next request fails with the reason if this failure persists.
         let Ok(now) = self.provide().await else { return false };
         let refused = refused.or(before.map(|before| before.credentials));
         let others = refused.is_some_and(|refused| !same(&refused, &now));
@@ -68,9 +67,9 @@ impl CredentialCache {
         others
     }
 
-    /// The store does not allow `refused` what was asked. Mostly that is right; but some stores
-    /// answer an ended session so, and the provider may have other credentials by now. If not,
-    /// those that are remembered stay.
+    /// Looks for newer credentials after the store denied a request of `refused`. Usually the
+    /// denial is right; but some stores report an expired session like that, and the provider may
+    /// have newer credentials. If not, the cached ones stay.
     pub(super) async fn look_for_newer(&self, refused: Option<Credentials>) -> bool {
         let mut looked = self.looked_in_vain.lock().await;
         if self
@@ -95,7 +94,7 @@ impl CredentialCache {
         newer
     }
 
-    /// What is cached, without asking the provider.
+    /// Returns the cached credentials without calling the provider.
     pub(super) async fn current(&self) -> Option<Credentials> {
         self.cached.lock().await.as_ref().map(|cached| cached.credentials.clone())
     }
@@ -115,8 +114,8 @@ impl CredentialCache {
                 *cached = Some(Cached::new(credentials.clone()));
                 Ok(credentials)
             }
-            // Refreshing early is a precaution: while the old ones hold, a provider that fails
-            // stops nothing.
+            // An early refresh is a precaution: while the old credentials are valid, a failing
+            // provider stops nothing.
             Err(error) => match cached.as_ref().filter(|cached| cached.is_valid()) {
                 Some(cached) => Ok(cached.credentials.clone()),
                 None => Err(error),
@@ -138,8 +137,7 @@ impl Cached {
     fn new(credentials: Credentials) -> Self {
         let now = SystemTime::now();
         let fresh_until = credentials.expiry().map(|ends| {
-            // Of a short session the last quarter: with the whole margin it would never count as
-            // fresh.
+            // The last quarter of a short session: with the whole margin it would never be fresh.
             let left = ends.duration_since(now).unwrap_or_default();
             ends - MARGIN.min(left / 4)
         });
@@ -161,7 +159,7 @@ fn same(one: &Credentials, other: &Credentials) -> bool {
         && one.session_token() == other.session_token()
 }
 
-/// Credentials that cannot be sent.
+/// An error: credentials that cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {what} {problem}")]
 pub(super) struct UnusableCredentials {
@@ -169,8 +167,8 @@ pub(super) struct UnusableCredentials {
     problem: &'static str,
 }
 
-/// Without the blanks around them: a secret of Kubernetes ends in a newline as often as not, and no
-/// key contains one. The SDK panics when it puts a key id with a newline into a header.
+/// Trims blanks: a Kubernetes secret often ends in a newline, and no key contains one. The SDK
+/// panics when it puts a key id with a newline into a header.
 fn usable(given: &Credentials) -> Result<Credentials, UnusableCredentials> {
     let id = printable("access key id", given.access_key_id())?;
     let secret = given.secret_access_key().trim();

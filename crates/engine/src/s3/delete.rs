@@ -1,8 +1,8 @@
-//! DeleteObjects by the SDK: many keys in a request, and the answer matched with what was asked.
+//! DeleteObjects through the SDK: many keys in a request, with the answer matched to the keys.
 //!
-//! The answer is asked for in full, not in its quiet form: an entry counts as removed only if the
-//! store lists it as removed. The request carries `Content-MD5`, which every store takes, in place
-//! of the SDK's checksum, which Ceph RGW 16.2 does not know.
+//! The request asks for a full answer, not the quiet form: a key counts as removed only if the
+//! store lists it as removed. The request has `Content-MD5`, which every store accepts, in place of
+//! the SDK's checksum, which Ceph RGW 16.2 does not know.
 
 use std::collections::HashMap;
 
@@ -56,7 +56,7 @@ pub(super) async fn delete_objects(
     Ok(entries.iter().map(|entry| answered.result(entry)).collect())
 }
 
-/// Replaces the SDK's checksum of the body by `Content-MD5`.
+/// Replaces the SDK's checksum of the body with `Content-MD5`.
 fn sign_with_md5(request: &mut HttpRequest) {
     let Some(body) = request.body().bytes() else { return };
     let md5 = Hasher::checksum(ChecksumAlgorithm::Md5, body).to_base64();
@@ -69,11 +69,11 @@ fn sign_with_md5(request: &mut HttpRequest) {
     headers.insert("content-md5", md5);
 }
 
-/// A store's word on one entry: whether it made a delete marker, or the code and message of its
-/// refusal.
+/// A store's result for one entry: whether it created a delete marker, or the code and message of
+/// its refusal.
 type Word<'a> = Result<bool, (&'a str, &'a str)>;
 
-/// The entries of the answer by key. Of a key that is named with several versions, by version too.
+/// The entries of the answer by key; by version too for a key with several versions.
 #[derive(Default)]
 struct Answered<'a>(HashMap<(&'a str, Option<&'a str>), Word<'a>>);
 
@@ -81,7 +81,7 @@ impl<'a> Answered<'a> {
     fn add(&mut self, key: Option<&'a str>, version: Option<&'a str>, word: Word<'a>) {
         let Some(key) = key else { return };
         let version = version.filter(|version| !version.is_empty());
-        // A refusal wins over a success: a store that says both has not removed it for certain.
+        // A refusal wins over a success: a store that reports both may not have removed it.
         let known = self.0.entry((key, version)).or_insert(word);
         if word.is_err() {
             *known = word;

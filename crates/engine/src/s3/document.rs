@@ -1,25 +1,25 @@
-//! S3's error documents, and what they say of where a bucket lives.
+//! S3's error documents, and the region of a bucket in them.
 
 use aws_smithy_xml::decode::{Document, try_data};
 
-/// The header in which AWS says where a bucket is.
+/// The header with the region of a bucket.
 pub(super) const BUCKET_REGION: &str = "x-amz-bucket-region";
 
-/// An S3 error document, as far as it can be read.
+/// An S3 error document, as far as it can be parsed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ErrorDocument {
     pub(super) code: Option<String>,
     pub(super) message: Option<String>,
     pub(super) request_id: Option<String>,
-    /// Of `AuthorizationHeaderMalformed`: the region to sign for.
+    /// The region to sign for, from `AuthorizationHeaderMalformed`.
     pub(super) region: Option<String>,
-    /// Of a redirect: the host that has the bucket.
+    /// The host of the bucket, from a redirect.
     pub(super) endpoint: Option<String>,
 }
 
 impl ErrorDocument {
-    /// Never fails: what a proxy or a broken store sends instead is no document, and the status
-    /// decides.
+    /// Parses a document. Never fails: the response of a proxy or a broken store is not a document,
+    /// and the status decides.
     pub(super) fn read(body: &[u8]) -> Self {
         let mut found = Self::default();
         let Ok(text) = std::str::from_utf8(body) else { return found };
@@ -44,14 +44,14 @@ impl ErrorDocument {
         found
     }
 
-    /// The bucket's region, by itself or in the name of AWS's host.
+    /// Returns the bucket's region, directly or from the name of AWS's host.
     pub(super) fn bucket_region(&self) -> Option<String> {
         self.region.clone().or_else(|| region_of_host(self.endpoint.as_deref()?))
     }
 }
 
-/// The hint for a redirect that is none of S3's: a login page, a moved host. `None` for one that
-/// names a region or a code.
+/// Returns the hint for a redirect that is not S3's: a login page, a moved host. `None` for one
+/// that names a region or a code.
 pub(super) fn redirect_remedy(
     status: u16,
     code: Option<&str>,
@@ -63,10 +63,9 @@ pub(super) fn redirect_remedy(
     Some(format!("the endpoint redirects to {location}: name the store itself as the endpoint"))
 }
 
-/// What a person sees at once in a document that is not one of S3; `None`: it takes a parser to
-/// tell.
+/// Describes an obviously wrong document; `None` if only a parser can tell.
 pub(super) fn fault_of_document(media_type: Option<&str>, body: &[u8]) -> Option<String> {
-    /// As much of it as tells what it is.
+    /// The number of characters to show of it.
     const SHOWN_CHARS: usize = 40;
     let Ok(text) = std::str::from_utf8(body) else {
         return Some("it is not UTF-8 text".to_owned());
@@ -84,7 +83,7 @@ pub(super) fn fault_of_document(media_type: Option<&str>, body: &[u8]) -> Option
     (!text.starts_with('<')).then(|| format!("it is no XML and begins with {start:?}"))
 }
 
-/// `bucket.s3.eu-central-1.amazonaws.com`, or as it was written once,
+/// Parses `bucket.s3.eu-central-1.amazonaws.com` and the older
 /// `bucket.s3-eu-central-1.amazonaws.com`.
 fn region_of_host(host: &str) -> Option<String> {
     let host =

@@ -1,24 +1,25 @@
-//! Keys in listings, `encoding-type=url`.
+//! Decodes keys in listings, `encoding-type=url`.
 //!
 //! XML 1.0 cannot hold every character that a key may have: U+FFFE, U+FFFF and most control
 //! characters make a document that no parser reads, so one such key would hide all others of its
-//! page. Encoded keys have only ASCII. A blank is written as `+` or `%20` and a plus as `%2B`: AWS
-//! writes `+`, Ceph RGW `%20`.
+//! page. Encoded keys have only ASCII. A blank is `+` or `%20` and a plus `%2B`: AWS writes `+`,
+//! Ceph RGW `%20`.
 
 use aws_sdk_s3::types::EncodingType;
 use percent_encoding::percent_decode;
 
-/// How the names in one answer are written.
+/// The encoding of the names in one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// As they are: the store does not know `encoding-type`.
+    /// Unencoded: the store does not know `encoding-type`.
     Plain,
-    /// Percent-encoded.
+    /// Percent-encoded names.
     Url,
 }
 
 impl Encoding {
-    /// What the answer's `EncodingType` element says; a store that ignores the parameter has none.
+    /// Returns the encoding of the answer's `EncodingType` element; a store that ignores the
+    /// parameter sends none.
     pub(super) fn of(element: Option<&EncodingType>) -> Self {
         match element {
             Some(EncodingType::Url) => Self::Url,
@@ -26,8 +27,7 @@ impl Encoding {
         }
     }
 
-    /// The name that is meant. What cannot be decoded stays as it was written: better an odd name
-    /// than no listing.
+    /// Decodes a name. An invalid one stays as written: an odd name is better than no listing.
     pub(super) fn decode(self, name: &str) -> String {
         if self == Self::Plain || !name.contains(['%', '+']) {
             return name.to_owned();

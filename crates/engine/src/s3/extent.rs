@@ -1,17 +1,18 @@
-//! Which bytes of an object the body of a GetObject holds.
+//! Determines which bytes of an object the body of a GetObject contains.
 
-/// What an answer says of its body.
+/// The range of an answer's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
-    /// The whole object; `None`: the answer announces no length.
+    /// The length of the whole object; `None`: not announced.
     pub(super) object_bytes: Option<u64>,
-    /// To be left out at the beginning of the body: the store ignored `Range` and sends everything.
+    /// The bytes to skip at the beginning of the body: the store ignored `Range` and sends
+    /// everything.
     pub(super) skipped_bytes: u64,
 }
 
 impl Extent {
-    /// Of the answer to a request for bytes from `offset_bytes` on, for all of them or some. `Err`
-    /// says what is wrong with it.
+    /// Checks the answer to a request for bytes from `offset_bytes` on. `Err` describes the
+    /// problem.
     pub(super) fn of(
         offset_bytes: u64,
         to_the_end: bool,
@@ -33,7 +34,7 @@ impl Extent {
     }
 }
 
-/// `bytes 7-99/100`, or `bytes 7-99/*`: the first byte, and the length of the whole.
+/// Parses `bytes 7-99/100`, or `bytes 7-99/*`, into the first byte and the length of the whole.
 fn parse(range: &str) -> Option<(u64, Option<u64>)> {
     let (bytes, whole) = range.strip_prefix("bytes ")?.split_once('/')?;
     let (first, _) = bytes.split_once('-')?;

@@ -1,23 +1,24 @@
-//! Whether an answer about an object comes from an S3 store.
+//! Checks that an answer about an object comes from an S3 store.
 //!
-//! The console of a store, a captive portal and a router answer every path with 200 and a page.
+//! The console of a store, a captive portal and a router answer every path with 200 and a web page.
 //! Such a page was once saved under the object's name. S3 answers HeadObject and GetObject with an
-//! ETag and a time, and nearly every store adds headers of its own (`x-amz-request-id`); a page has
+//! ETag and a time, and nearly every store adds its own headers (`x-amz-request-id`); a page has
 //! none of them, or only the time.
 
 use crate::remote::{Operation, StoreError, StoreErrorKind};
 
-/// What an answer shows of itself.
+/// The properties of an answer that identify a store.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signs<'a> {
-    /// A header that only S3 has.
+    /// Whether it has a header that only S3 has.
     pub(super) amazon_header: bool,
     pub(super) etag: Option<&'a str>,
     pub(super) has_last_modified: bool,
     pub(super) content_type: Option<&'a str>,
 }
 
-/// The signs of an answer to HeadObject or GetObject: the same fields, and no trait.
+/// Collects the properties of an answer to HeadObject or GetObject, which have the same fields and
+/// no common trait.
 macro_rules! signs_of {
     ($answer:expr) => {{
         use aws_sdk_s3::operation::{RequestId as _, RequestIdExt as _};
@@ -35,7 +36,7 @@ macro_rules! signs_of {
 }
 pub(super) use signs_of;
 
-/// Refuses what no S3 store answers.
+/// Refuses answers that no S3 store sends.
 pub(super) fn check(operation: Operation, signs: &Signs<'_>) -> Result<(), StoreError> {
     if is_genuine(signs) {
         return Ok(());
@@ -66,8 +67,8 @@ fn is_genuine(signs: &Signs<'_>) -> bool {
     }
 }
 
-/// An MD5, or one and a number of parts. Web servers make ETags of a time and a length,
-/// `"5f3c1a-264"`.
+/// Accepts an MD5, optionally with a number of parts. Web servers build ETags from a time and a
+/// length, `"5f3c1a-264"`.
 fn has_the_shape_of_s3(etag: &str) -> bool {
     let etag = haul_parts::ETag::new(etag);
     let text = etag.opaque();

@@ -1,7 +1,7 @@
 //! The lifecycle rules of a bucket as text, through the SDK's requests.
 //!
-//! The SDK's model knows the elements of its day and drops every other one. So its answer is kept
-//! as it came, and its request is sent with our bytes in place of those that it made.
+//! The SDK's model knows the elements of its time and drops every other one. So its answer is kept
+//! as text, and the body of its request is replaced.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +20,7 @@ use haul_parts::{Bucket, ChecksumAlgorithm, Hasher};
 use super::sdk_error::convert as failed;
 use crate::remote::{LifecycleDocument, Operation, StoreError, StoreErrorKind};
 
-/// The body of the last answer.
+/// The text of the last answer.
 #[derive(Clone, Debug, Default)]
 struct AnswerText(Arc<Mutex<Option<String>>>);
 
@@ -104,11 +104,11 @@ pub(super) async fn put(
     Ok(())
 }
 
-/// Puts our bytes into a request that is about to be signed.
+/// Replaces the body of a request that is about to be signed.
 fn carry(request: &mut HttpRequest, xml: &str) {
     let md5 = Hasher::checksum(ChecksumAlgorithm::Md5, xml.as_bytes()).to_base64();
     let headers = request.headers_mut();
-    // The SDK's checksum is of its own body; every store takes the older Content-MD5.
+    // The SDK's checksum is of its own body; every store accepts the older Content-MD5.
     let checksums: Vec<String> =
         headers.iter().map(|(name, _)| name.to_owned()).filter(|name| is_checksum(name)).collect();
     for name in checksums {
@@ -119,7 +119,7 @@ fn carry(request: &mut HttpRequest, xml: &str) {
     *request.body_mut() = SdkBody::from(xml.to_owned());
 }
 
-/// Whether a header carries a checksum of the SDK's making.
+/// Returns whether a header has a checksum that the SDK computed.
 pub(super) fn is_checksum(name: &str) -> bool {
     name.starts_with("x-amz-checksum-")
         || name == "x-amz-sdk-checksum-algorithm"

@@ -43,7 +43,7 @@ pub(super) async fn list_parts(
     let next = if answer.is_truncated().unwrap_or_default() {
         let marker = answer.next_part_number_marker().and_then(|marker| marker.parse().ok());
         let next = marker.or_else(|| parts.last().map(|part| part.number));
-        // Part numbers only grow, so one look at two of them is enough.
+        // Part numbers only grow, so comparing two of them is enough.
         Some(advancing(Operation::ListParts, next, |next| after.is_none_or(|after| after < *next))?)
     } else {
         None
@@ -80,8 +80,8 @@ pub(super) async fn list_multipart_uploads(
             .await
             .map_err(|error| failed(Operation::ListMultipartUploads, error))
     };
-    // Plain first: asked for `encoding-type`, Ceph RGW 16.2 encodes keys and does not say so, and
-    // LocalStack says so and does not. But a key with U+FFFE or a control character makes a
+    // Plain first: with `encoding-type`, Ceph RGW 16.2 encodes keys without declaring it, and
+    // LocalStack declares it without encoding. But a key with U+FFFE or a control character makes a
     // document that no parser reads, and encoded keys are the only way to that page.
     let answer = match ask(None).await {
         Err(error) if error.kind == StoreErrorKind::Malformed => {
@@ -121,14 +121,14 @@ pub(super) async fn list_multipart_uploads(
     } else {
         None
     };
-    // Garage 2.5 sorts the uploads of a page by their ids; its pages follow each other by key.
+    // Garage 2.5 sorts the uploads of a page by their ids; its pages are in order of keys.
     uploads.sort_by(|one: &UploadSummary, other| {
         (&one.key, one.initiated).cmp(&(&other.key, other.initiated))
     });
     Ok(UploadsPage { uploads, next, exact_key_only: minio.get() })
 }
 
-/// Where a truncated list is continued: somewhere, and not where this page was to begin.
+/// Checks that a truncated list has a continuation, and that it advances.
 fn advancing<T>(
     operation: Operation,
     next: Option<T>,

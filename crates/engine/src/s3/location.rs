@@ -1,30 +1,32 @@
-//! Where a store is: what options and configuration chain came to, for later runs that must find
-//! the same store.
+//! The location of a store, the result of options and configuration chain, for later runs that must
+//! find the same store.
 
 use http::Uri;
 
 use super::{Addressing, S3Options, aws};
 
-/// The store that an [`super::S3Store`] asks, without credentials. Options made of it
-/// ([`Location::options`]) lead to the same store whatever environment and profiles say by then.
+/// The store of an [`super::S3Store`], without credentials. Options made from it
+/// ([`Location::options`]) lead to the same store whatever the environment and profiles contain by
+/// then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// `https://gateway:8443/storage/v1/s3`: with its path, without a slash at its end.
+    /// The URL with its path, without a trailing slash: `https://gateway:8443/storage/v1/s3`.
     pub endpoint: String,
-    /// The endpoint was given. False: it is AWS's own, and follows from the region.
+    /// Whether the endpoint was configured. False: it is AWS's own, and follows from the region.
     pub endpoint_given: bool,
-    /// What requests are signed for, until a bucket turns out to be elsewhere.
+    /// The region for signatures, unless a bucket turns out to be elsewhere.
     pub region: String,
-    /// Never [`Addressing::Auto`].
+    /// The bucket addressing, never [`Addressing::Auto`].
     pub addressing: Addressing,
-    /// AWS's own endpoint is the one for FIPS 140.
+    /// Whether AWS's own endpoint is the one for FIPS 140.
     pub fips: bool,
-    /// AWS's own endpoint is the one that has IPv6.
+    /// Whether AWS's own endpoint is the one with IPv6.
     pub dual_stack: bool,
 }
 
 impl Location {
-    /// Options that lead to this store. Profile, credentials and time-outs are those of `options`.
+    /// Returns options that lead to this store. Profile, credentials and time-outs are those of
+    /// `options`.
     #[must_use]
     pub fn options(&self, options: S3Options) -> S3Options {
         S3Options {
@@ -38,8 +40,8 @@ impl Location {
         }
     }
 
-    /// A name of the store that is the same for every way of writing its address. AWS has one for
-    /// each partition, since a bucket is found from every region.
+    /// Returns a name of the store that is the same for every spelling of its address. AWS has one
+    /// for each partition, because every region finds a bucket.
     #[must_use]
     pub fn store_name(&self) -> String {
         let host = self.endpoint.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
@@ -50,8 +52,8 @@ impl Location {
     }
 }
 
-/// An endpoint in one way of writing it: host in lower case, no port that the scheme implies, no
-/// slash at the end. What is no URL stays as it is.
+/// Normalises an endpoint: host in lower case, no port that the scheme implies, no trailing slash.
+/// A text that is not a URL stays unchanged.
 #[must_use]
 pub fn normalised(endpoint: &str) -> String {
     let trimmed = endpoint.trim_end_matches('/');

@@ -1,8 +1,8 @@
-//! MinIO, told by the `Server` header of its answers.
+//! Detects MinIO by the `Server` header of its answers.
 //!
-//! Its ListMultipartUploads answers a prefix only where that is a whole key, and older releases
-//! list nothing without one (minio/minio#20989, #11686; "working as intended"). An empty page from
-//! it does not mean that there are no uploads.
+//! Its ListMultipartUploads supports a prefix only if that is a whole key, and older releases list
+//! nothing without one (minio/minio#20989, #11686; "working as intended"). An empty page from it
+//! does not mean that there are no uploads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +11,12 @@ use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_runtime_api::box_error::BoxError;
 
-/// Whether the answers that it saw were MinIO's.
+/// Whether the store has answered as MinIO.
 #[derive(Clone, Debug, Default)]
 pub(super) struct IsMinio(Arc<AtomicBool>);
 
 impl IsMinio {
-    /// True after an answer of MinIO.
+    /// Returns true after an answer of MinIO.
     pub(super) fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

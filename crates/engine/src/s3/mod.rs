@@ -1,12 +1,12 @@
 //! The store trait over the network, in two planes.
 //!
 //! *Control plane* ([`control`], [`copy`], [`listing`], [`objects`]): the official SDK, which knows
-//! regions, endpoints, credentials and the odd answers. *Data plane* ([`data`]): the bytes of
-//! UploadPart and PutObject, on connections that we own, signed with the SDK's signer; addresses
-//! are taken from the SDK, never made up. Each method is one request; the SDK's own retries are
-//! switched off, so that one policy decides (see [`crate::pace`]). Region, clock and credentials
-//! are shared by both planes, and what a refusal says of them is followed ([`ask`]). Both planes
-//! connect in one way ([`transport`]); what was configured, and where, is read once ([`settings`]).
+//! regions, endpoints, credentials and odd answers. *Data plane* ([`data`]): the bytes of
+//! UploadPart and PutObject, on our own connections, signed with the SDK's signer; addresses come
+//! from the SDK. Each method is one request; the SDK's own retries are off, so that one policy
+//! decides (see [`crate::pace`]). Both planes share region, clock and credentials, and corrections
+//! from refusals ([`ask`]). Both connect in the same way ([`transport`]); configuration is read
+//! once ([`settings`]).
 
 mod ask;
 mod aws;
@@ -64,7 +64,7 @@ use profile::KnownProfile;
 use regional_client::RegionalClients;
 pub use transport::{NoProxy, Proxies, Proxy, ProxyError};
 
-/// A real S3 store. Cheap to share behind an `Arc`; connections are reused among its uploads.
+/// A real S3 store. Cheap to share behind an `Arc`; all its uploads reuse its connections.
 #[derive(Debug)]
 pub struct S3Store {
     places: RegionalClients,
@@ -78,21 +78,21 @@ pub struct S3Store {
 }
 
 impl S3Store {
-    /// Reads the configuration chain and finds credentials. Sends nothing to the store.
+    /// Reads the configuration chain and loads credentials. Sends nothing to the store.
     ///
     /// # Errors
     /// [`Error::Configuration`] and [`Error::Store`] with `NoCredentials`.
     pub async fn connect(options: S3Options) -> Result<Self, Error> {
-        // Boxed: reading the chain and resolving addresses make a large future.
+        // Boxed, because reading the chain and resolving addresses make a large future.
         Box::pin(connect::connect(options)).await
     }
 
-    /// Which store it asks.
+    /// Returns the location of the store.
     pub fn location(&self) -> &Location {
         &self.location
     }
 
-    /// The file of trusted certificates, where one was configured.
+    /// Returns the file of trusted certificates, if one was configured.
     pub fn ca_bundle(&self) -> Option<&Path> {
         self.ca_bundle.as_deref()
     }

@@ -1,9 +1,9 @@
-//! The list of objects, one page at a time: ListObjectsV2, and its predecessor at stores that know
+//! Lists objects, one page at a time: ListObjectsV2, and its predecessor at stores that support
 //! only that one.
 //!
-//! A store that ignores `list-type=2` answers as version 1 does: truncated, but without a
-//! continuation token. Taking that for the end would cut its listings at 1,000 entries in silence.
-//! Its next pages are asked for by `marker`.
+//! A store that ignores `list-type=2` answers like version 1: truncated, but without a continuation
+//! token. Taking that for the end would silently cut its listings at 1,000 entries. Its next pages
+//! are requested with `marker`.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types as sdk;
@@ -14,10 +14,10 @@ use super::encoding::Encoding;
 use super::sdk_error::convert as failed;
 use crate::remote::{Listing, ListingEntry, Operation, StoreError, StoreErrorKind};
 
-/// Entries of a page where the answer does not say how many it may have (S3 API, `MaxKeys`).
+/// The entries of a page if the answer does not state the maximum (S3 API, `MaxKeys`).
 const PAGE_MAX: usize = 1000;
 
-/// What is listed.
+/// Selects the objects to list.
 #[derive(Clone, Copy)]
 pub(super) struct Query<'a> {
     pub(super) bucket: &'a Bucket,
@@ -25,12 +25,12 @@ pub(super) struct Query<'a> {
     pub(super) delimiter: Option<&'a str>,
 }
 
-/// Where a listing is continued. Callers see it as opaque text.
+/// The continuation of a listing. Callers see it as opaque text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Continuation {
-    /// `continuation-token` of version 2.
+    /// The `continuation-token` of version 2.
     Token(String),
-    /// `marker` of version 1.
+    /// The `marker` of version 1.
     Marker(String),
 }
 
@@ -57,7 +57,7 @@ impl Continuation {
 /// One page, in either version.
 struct Page {
     entries: Vec<ListingEntry>,
-    /// `None`: the answer does not say.
+    /// `None`: the answer does not state it.
     truncated: Option<bool>,
     max_keys: Option<i32>,
     next: Option<Continuation>,
@@ -80,7 +80,7 @@ pub(super) async fn list_objects(
 }
 
 impl Page {
-    /// Where the listing is continued, if it is not over.
+    /// Returns the continuation of the listing, if it is not at its end.
     fn next(&self, asked: Option<&Continuation>) -> Result<Option<Continuation>, StoreError> {
         let malformed = |message: &str| {
             Err(StoreError::local(Operation::ListObjectsV2, StoreErrorKind::Malformed, message))
@@ -143,10 +143,10 @@ async fn version_1(client: &Client, query: Query<'_>, marker: &str) -> Result<Pa
         .await
         .map_err(|error| failed(Operation::ListObjectsV2, error))?;
     let encoding = Encoding::of(answer.encoding_type());
-    // AWS gives it only with a delimiter; without one the last key is the marker.
+    // AWS returns it only with a delimiter; without one the last key is the marker.
     let next = answer.next_marker().filter(|marker| !marker.is_empty());
     let mut entries = entries(encoding, answer.common_prefixes(), answer.contents());
-    // Behind a common prefix some stores show it once more.
+    // After a common prefix some stores list it once more.
     entries
         .retain(|entry| !matches!(entry, ListingEntry::CommonPrefix(prefix) if prefix == marker));
     Ok(Page {

@@ -1,4 +1,4 @@
-//! Which store, and how to talk to it: what a caller may choose.
+//! The options of a store and its connections.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,25 +7,24 @@ use std::time::Duration;
 
 use super::transport::Proxies;
 
-/// How a bucket stands in a request.
+/// The position of the bucket in a request's URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Addressing {
-    /// `bucket.host` at AWS, `host/bucket` everywhere else: most stores that are not AWS have no
-    /// wildcard DNS.
+    /// `bucket.host` at AWS, `host/bucket` everywhere else: most other stores have no wildcard DNS.
     #[default]
     Auto,
-    /// `host/bucket/key`.
+    /// Path style: `host/bucket/key`.
     Path,
-    /// `bucket.host/key`.
+    /// Virtual-host style: `bucket.host/key`.
     Virtual,
 }
 
-/// Keys given by the caller instead of the AWS configuration chain.
+/// Credentials from the caller instead of the AWS configuration chain.
 #[derive(Clone)]
 pub struct StaticCredentials {
     /// The access key id, as `AWS_ACCESS_KEY_ID`.
     pub access_key_id: String,
-    /// `AWS_SECRET_ACCESS_KEY`; never shown.
+    /// The secret access key, as `AWS_SECRET_ACCESS_KEY`; never printed.
     pub secret_access_key: String,
 }
 
@@ -54,56 +53,53 @@ impl FromIterator<(String, String)> for Environment {
     }
 }
 
-/// Values may be secrets.
+/// Redacts the values, which may be secrets.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.keys()).finish()
     }
 }
 
-/// Which store, and how to talk to it. What is `None` comes from the AWS configuration chain:
+/// The options of a store and its connections. `None` means the AWS configuration chain:
 /// environment, profile, SSO, container and instance metadata.
 #[derive(Clone, Debug)]
 pub struct S3Options {
-    /// `http://127.0.0.1:8014`, also with a path; `None`: what environment and profile say, else
-    /// AWS.
+    /// The URL of the endpoint, optionally with a path: `http://127.0.0.1:8014`; `None`: from
+    /// environment and profile, else AWS.
     pub endpoint_url: Option<String>,
-    /// What environment and profile say of an endpoint does not count: without `endpoint_url` it is
-    /// AWS's own.
+    /// Ignores the endpoint of environment and profile: without `endpoint_url` it is AWS's own.
     pub ignore_configured_endpoint: bool,
-    /// `eu-central-1`; `us-east-1` when nothing says otherwise.
+    /// The region, such as `eu-central-1`; `us-east-1` by default.
     pub region: Option<String>,
-    /// A name in `~/.aws/config`.
+    /// The name of a profile in `~/.aws/config`.
     pub profile: Option<String>,
-    /// Path or virtual-host style.
+    /// The bucket addressing: path or virtual-host style.
     pub addressing: Addressing,
-    /// AWS's endpoints for FIPS 140; `None`: what environment and profile say.
+    /// Whether to use AWS's endpoints for FIPS 140; `None`: from environment and profile.
     pub fips: Option<bool>,
-    /// AWS's endpoints that have IPv6; `None`: what environment and profile say.
+    /// Whether to use AWS's endpoints with IPv6; `None`: from environment and profile.
     pub dual_stack: Option<bool>,
-    /// Instead of the chain.
+    /// The credentials; `None`: from the chain.
     pub credentials: Option<StaticCredentials>,
     /// The variables that the chain may read; `None`: those of this process.
     pub environment: Option<Environment>,
-    /// PEM file of the CAs, or of the certificates themselves, to trust instead of the system's.
-    /// `None`: `AWS_CA_BUNDLE`, or `ca_bundle` of the profile.
+    /// A PEM file with the CAs or certificates to trust instead of the system's. `None`:
+    /// `AWS_CA_BUNDLE`, or `ca_bundle` of the profile.
     pub ca_bundle: Option<PathBuf>,
-    /// `AWS_CA_BUNDLE` and `ca_bundle` of the profile do not count: without `ca_bundle` the
-    /// system's CAs are trusted.
+    /// Ignores `AWS_CA_BUNDLE` and `ca_bundle` of the profile: without `ca_bundle` the system's CAs
+    /// are trusted.
     pub ignore_configured_ca_bundle: bool,
-    /// Accepts every certificate: a machine between here and the store can then read and change
-    /// everything.
+    /// Accepts every certificate: any machine on the path can then read and change everything.
     pub accept_any_certificate: bool,
-    /// The proxies to go through; none by default.
+    /// The proxies to use; none by default.
     pub proxies: Proxies,
-    /// For a new connection, TLS included.
+    /// The time-out for a new connection, including TLS.
     pub connect_timeout: Duration,
-    /// No byte moved for this long while a body is being sent: the connection is dead. Never a
-    /// total time.
+    /// The time-out without progress while a body is being sent. Never a total time.
     pub idle_timeout: Duration,
-    /// From the last byte of a request to its answer.
+    /// The time-out from the last byte of a request to its answer.
     pub answer_timeout: Duration,
-    /// For CompleteMultipartUpload, which may take minutes.
+    /// The time-out for CompleteMultipartUpload, which may take minutes.
     pub complete_timeout: Duration,
 }
 

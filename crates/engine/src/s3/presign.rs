@@ -1,7 +1,7 @@
-//! Presigned URLs: the signature in the query, for a request that somebody else will send.
+//! Presigned URLs: the signature in the query, for a request that another program sends.
 //!
 //! Signed here and not by the SDK, which may put its checksum of an empty body into the URL of a
-//! PutObject (trap 18). Only the host is signed, so the sender is free in all other headers.
+//! PutObject (trap 18). Only the host is signed, so the sender may choose all other headers.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Which kind of store this is, as far as endpoint and answers have shown.
+//! Determines the kind of a store, as far as endpoint and answers show it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,21 +11,22 @@ use http::Uri;
 use super::transport::Origin;
 use crate::remote::{StoreKind, StoreProfile};
 
-/// The profile of one store. Clones share what is learnt: both planes feed it.
+/// The profile of one store. Clones share it: both planes update it.
 #[derive(Clone, Debug)]
 pub(super) struct KnownProfile(Arc<Known>);
 
 #[derive(Debug)]
 struct Known {
     kind: Mutex<StoreKind>,
-    /// Nobody on the way can change a body and the checksum behind it, which no signature covers.
+    /// Whether no machine on the path can change a body and the checksum after it, which no
+    /// signature covers.
     is_private: bool,
-    /// Answers have shown that it does not verify them after all.
+    /// Whether answers have shown that it does not verify trailers after all.
     without_trailers: AtomicBool,
 }
 
 impl KnownProfile {
-    /// What the endpoint alone shows.
+    /// Returns the profile that the endpoint alone shows.
     pub(super) fn of_endpoint(endpoint: &str, is_aws: bool) -> Self {
         let origin = endpoint.parse::<Uri>().ok().and_then(|uri| Origin::of(&uri));
         Self(Arc::new(Known {
@@ -41,7 +42,7 @@ impl KnownProfile {
         StoreProfile { verifies_trailers: profile.verifies_trailers && trailers, ..profile }
     }
 
-    /// What the `Server` header of an answer shows. What the endpoint says of AWS stays.
+    /// Updates the profile from the `Server` header of an answer. An AWS endpoint stays AWS.
     pub(super) fn heard(&self, server: &str) {
         let mut kind = self.0.kind.lock().unwrap_or_else(PoisonError::into_inner);
         if *kind == StoreKind::Generic
@@ -51,7 +52,7 @@ impl KnownProfile {
         }
     }
 
-    /// Trailers were refused, or taken without a proof.
+    /// Records that trailers were refused, or accepted without a proof.
     pub(super) fn has_no_trailers(&self) {
         if !self.0.without_trailers.swap(true, Ordering::Relaxed) {
             tracing::info!("the store does not verify trailers: checksums are sent in headers");
@@ -59,7 +60,7 @@ impl KnownProfile {
     }
 }
 
-/// A name or an address of this machine.
+/// Returns whether a host is a name or an address of this machine.
 fn is_loopback(host: &str) -> bool {
     host == "localhost"
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -93,8 +94,8 @@ mod tests {
         profile.get().verifies_trailers
     }
 
-    /// The trailer is in no signature: whoever changes a body on its way over plain HTTP could
-    /// change it as well.
+    /// No signature covers the trailer: an attacker who changes a body over plain HTTP could change
+    /// the trailer as well.
     #[test]
     fn trailers_are_for_private_ways_only() {
         assert!(streams("https://s3.eu-central-1.amazonaws.com", true, "AmazonS3"));

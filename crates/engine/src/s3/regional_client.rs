@@ -1,11 +1,10 @@
-//! Where buckets live: the client of the configuration, and one for each bucket that turned out to
-//! be elsewhere.
+//! The regions of buckets: the configured client, and one for each bucket that is in another
+//! region.
 //!
-//! A bucket of another region answers with a redirect or with the region to sign for. What it says
-//! is learnt with the first request, whatever command that was, and all later ones go there at
-//! once. Only the region is taken over: the SDK makes AWS's host from it, and a store behind an
-//! endpoint of its own keeps its endpoint. A host that an answer names is never asked: the answer
-//! may be anybody's.
+//! A bucket of another region answers with a redirect or with the region to sign for. The first
+//! answer is recorded, for any command, and all later requests go there at once. Only the region is
+//! used: the SDK derives AWS's host from it, and a configured endpoint stays. No request goes to a
+//! host that an answer names, because the answer may be forged.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +19,7 @@ pub(super) struct RegionalClient {
     pub(super) region: String,
 }
 
-/// All places that are known.
+/// All known clients.
 #[derive(Debug)]
 pub(super) struct RegionalClients {
     home: Arc<RegionalClient>,
@@ -32,18 +31,18 @@ impl RegionalClients {
         Self { home: Arc::new(RegionalClient { client, region }), elsewhere: Mutex::default() }
     }
 
-    /// As configured.
+    /// Returns the configured client.
     pub(super) fn home(&self) -> Arc<RegionalClient> {
         Arc::clone(&self.home)
     }
 
-    /// Where this bucket is, as far as is known.
+    /// Returns the client for this bucket, as far as known.
     pub(super) fn of(&self, bucket: &Bucket) -> Arc<RegionalClient> {
         let elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
         elsewhere.get(bucket).map_or_else(|| self.home(), Arc::clone)
     }
 
-    /// The bucket is in `region`.
+    /// Records that the bucket is in `region`.
     pub(super) fn learn(&self, bucket: &Bucket, region: &str) -> Arc<RegionalClient> {
         let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = elsewhere.get(bucket).filter(|known| known.region == region) {

@@ -1,4 +1,4 @@
-//! The SDK's errors → ours.
+//! Converts the SDK's errors to ours.
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -13,7 +13,7 @@ use super::transport::{ConnectError, answer_bytes_max, find};
 use super::whole::CutOff;
 use crate::remote::{Guidance, Operation, StoreError, StoreErrorKind};
 
-/// One failed SDK call.
+/// Converts the error of one SDK call.
 pub(super) fn convert<E>(operation: Operation, error: SdkError<E, HttpResponse>) -> StoreError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -25,7 +25,8 @@ where
     if let Some(cause) = find::<ConnectError>(&error) {
         return cause.to_store_error(operation).with_source(error);
     }
-    // The SDK files it under failed connections; but nothing was sent, and a retry fails the same.
+    // The SDK reports it as a failed connection; but nothing was sent, and a retry fails the same
+    // way.
     if let Some(cause) = find::<ResolveEndpointError>(&error) {
         let message = format!("no address for the request: {cause}");
         return StoreError::local(operation, StoreErrorKind::Rejected, message).with_source(error);
@@ -44,8 +45,8 @@ where
             if answer.status().is_success() && code.is_none() {
                 return unreadable(operation, answer, service).with_source(error);
             }
-            // HEAD answers have no body, so the SDK makes up a code from the status: the status
-            // says more.
+            // HEAD answers have no body, so the SDK invents a code from the status, which is more
+            // precise.
             let code = code.filter(|code| *code != "NotFound" && *code != "Unknown");
             let message = service.message().unwrap_or_default();
             let mut converted = StoreError::answered(operation, status, code, message);
@@ -70,7 +71,7 @@ where
                 StoreErrorKind::Connection
             };
             let message = innermost(&error);
-            // No connection at all is a `ConnectError`.
+            // Without any connection it would be a `ConnectError`.
             let outcome_unknown = true;
             StoreError {
                 outcome_unknown,
@@ -78,8 +79,7 @@ where
             }
         }
         SdkError::ResponseError(context) => {
-            // An answer that is no S3: a proxy's page, or a connection that broke in the middle of
-            // it.
+            // Not an answer of S3: a proxy's page, or a connection that broke in the middle.
             let status = context.raw().status().as_u16();
             let cut_off = chain(&error).any(|cause| cause.is::<CutOff>());
             let kind = match status {
@@ -101,8 +101,7 @@ where
     }
 }
 
-/// An answer of success whose document is not the one of the operation. The request was probably
-/// carried out.
+/// Converts an answer of success with the wrong document. The request probably took effect.
 fn unreadable(
     operation: Operation,
     answer: &HttpResponse,
@@ -134,7 +133,8 @@ fn guidance(answer: &HttpResponse, code: Option<&str>) -> Guidance {
     }
 }
 
-/// The last cause in the chain says most: "Connection refused (os error 111)".
+/// Returns the last cause in the chain, which is the most precise: "Connection refused (os error
+/// 111)".
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     chain(error).last().map_or_else(String::new, ToString::to_string)
 }

@@ -1,7 +1,8 @@
-//! What the options, the environment and the profile say about the store, read once and checked.
+//! Reads and checks the settings of a store once, from the options, the environment and the
+//! profile.
 //!
-//! The SDK reads the same places, but it takes an empty variable for a value, passes over a file
-//! that it cannot parse, and asks an instance-metadata service for a region although the keys came
+//! The SDK reads the same places, but it treats an empty variable as a value, ignores a file that
+//! it cannot parse, and queries an instance-metadata service for a region although the keys came
 //! from elsewhere.
 
 use std::borrow::Cow;
@@ -22,13 +23,14 @@ use super::S3Options;
 use super::transport::Origin;
 use crate::error::Error;
 
-/// Where nothing says which region: what clones of S3 expect, and where AWS redirects from.
+/// The default region: clones of S3 expect it, and AWS redirects from it.
 const DEFAULT_REGION: &str = "us-east-1";
 
-/// A metadata service is one hop away; no other machine answers at its address.
+/// The time-out of a metadata service, which is one hop away; no other machine answers at its
+/// address.
 const METADATA_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Settings of a profile that say where its credentials come from.
+/// The settings of a profile that select the source of its credentials.
 const CREDENTIAL_KEYS: [&str; 8] = [
     "aws_access_key_id",
     "credential_process",
@@ -40,7 +42,7 @@ const CREDENTIAL_KEYS: [&str; 8] = [
     "web_identity_token_file",
 ];
 
-/// Variables that say where credentials come from.
+/// The variables that select the source of credentials.
 const CREDENTIAL_VARIABLES: [&str; 4] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -76,8 +78,8 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The region to sign for, where none was given. An instance-metadata service is asked only
-    /// where the credentials come from it too, and only for AWS.
+    /// Returns the region for signatures, if none was configured. Queries an instance-metadata
+    /// service only if the credentials come from it too, and only for AWS.
     pub(super) async fn region(&self, options: &S3Options, http: SharedHttpClient) -> String {
         let configured =
             [&options.region, &self.variable("AWS_REGION"), &self.variable("AWS_DEFAULT_REGION")]
@@ -107,7 +109,7 @@ impl Settings {
         DEFAULT_REGION.to_owned()
     }
 
-    /// The URL of the store: that of the options, else what the SDK found; checked.
+    /// Returns the URL of the store: that of the options, else the one that the SDK found; checked.
     ///
     /// # Errors
     /// [`Error::BadSetting`] for a URL without scheme, or with a password in it, which it does not
@@ -141,7 +143,7 @@ impl Settings {
             .unwrap_or("endpoint_url of the profile")
     }
 
-    /// The file of trusted certificates.
+    /// Returns the file of trusted certificates.
     pub(super) fn ca_bundle(&self, options: &S3Options) -> Option<PathBuf> {
         if options.ca_bundle.is_some() || options.ignore_configured_ca_bundle {
             return options.ca_bundle.clone();
@@ -156,7 +158,7 @@ impl Settings {
             || CREDENTIAL_KEYS.iter().any(|key| self.profile_setting(key).is_some())
     }
 
-    /// Half a pair of keys is a slip, and the chain would pass over it.
+    /// Refuses half a pair of keys, which the chain would ignore.
     fn check_keys(&self, profile_was_named: bool) -> Result<(), Error> {
         let variables = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
         if !profile_was_named
@@ -182,7 +184,7 @@ fn variable(env: &Env, name: &str) -> Option<String> {
     env.get(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// True if both are there, false if neither is.
+/// Returns true if both are set, false if neither is.
 fn check_pair(
     names: [&str; 2],
     place: &str,
@@ -217,7 +219,7 @@ fn check_endpoint(url: &str, origin: &str) -> Result<String, Error> {
     let url = url.trim();
     let bad = |problem: String, hint: &str| Err(Error::BadSetting { problem, hint: hint.into() });
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    // First of all, so that no other message can repeat a password.
+    // First, so that no other message can repeat a password.
     if rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@')) {
         let hint = "leave it out of the URL, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
         return bad(format!("{origin} has a user name or a password in its URL"), hint);

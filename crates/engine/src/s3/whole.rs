@@ -1,22 +1,22 @@
-//! A document that is cut off is a broken answer, and not a short list.
+//! Rejects truncated documents, which would otherwise look like short lists.
 //!
-//! The SDK's parser takes what it has read when the text ends, wherever that is. HTTP notices a
-//! body that is cut off, but not every proxy passes that on: one that frames its answers by closing
-//! the connection turns a broken list into one with fewer entries. So the end of every document is
-//! looked at: its last tag must close its first one.
+//! The SDK's parser returns what it has read when the text ends, at any point. HTTP detects a
+//! truncated body, but not every proxy passes that on: one that frames its answers by closing the
+//! connection turns a broken list into one with fewer entries. So the end of every document is
+//! checked: its last tag must close its first one.
 
 use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 
-/// The answer's document has no end.
+/// An error: the answer's document is truncated.
 #[derive(Debug, thiserror::Error)]
 #[error("the document is cut off after {bytes} bytes")]
 pub(super) struct CutOff {
     bytes: usize,
 }
 
-/// Looks at every answer of the control plane.
+/// An interceptor that checks every answer of the control plane.
 #[derive(Debug)]
 pub(super) struct WholeDocuments;
 
@@ -32,7 +32,7 @@ impl Intercept for WholeDocuments {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let answer = context.response();
-        // A body that streams is no document. What a refusal says is read as far as it goes.
+        // A streaming body is not a document. A refusal is read as far as it goes.
         match answer.body().bytes() {
             Some(body) if answer.status().is_success() && is_cut_off(body) => {
                 Err(CutOff { bytes: body.len() }.into())
@@ -42,13 +42,13 @@ impl Intercept for WholeDocuments {
     }
 }
 
-/// Whether a text begins as a document and does not end as one. What is no XML at all is not judged
-/// here.
+/// Returns whether a text begins like a document and does not end like one. Texts that are not XML
+/// are not judged here.
 fn is_cut_off(body: &[u8]) -> bool {
     let body = body.trim_ascii();
     let Some(root) = root_name(body) else { return false };
     let Some(end) = body.strip_suffix(b">") else { return true };
-    // `<Root/>` is whole, if nothing follows it.
+    // `<Root/>` is complete if nothing follows it.
     if end.ends_with(b"/") && end.iter().rposition(|&byte| byte == b'<') == root_position(body) {
         return false;
     }
@@ -57,7 +57,7 @@ fn is_cut_off(body: &[u8]) -> bool {
     closed.is_none() && !end.ends_with(b"--")
 }
 
-/// Where the first tag begins, behind the declaration and comments.
+/// Returns the position of the first tag, after the declaration and comments.
 fn root_position(body: &[u8]) -> Option<usize> {
     let starts = |at: &usize| {
         body.get(at + 1).is_some_and(|&byte| byte.is_ascii_alphabetic() || byte == b'_')

@@ -1,8 +1,8 @@
-//! The wire in the log, at `TRACE` under the target `haul::wire`: request lines, headers and
-//! statuses of both planes.
+//! Logs the wire at `TRACE` under the target `haul::wire`: request lines, headers and statuses of
+//! both planes.
 //!
-//! Never a body, and never a secret: what signs, opens or identifies is hidden by the name of its
-//! header or parameter.
+//! Never a body, and never a secret: values of headers and parameters that sign, unlock or identify
+//! are hidden by name.
 
 use http::{HeaderMap, Method, StatusCode, Uri};
 

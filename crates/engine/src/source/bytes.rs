@@ -11,7 +11,7 @@ use super::{Change, Source};
 pub struct BytesSource(Bytes);
 
 impl BytesSource {
-    /// Takes the bytes without copying them.
+    /// Creates a source from bytes without copying them.
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         Self(bytes.into())
     }

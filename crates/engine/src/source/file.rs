@@ -1,4 +1,4 @@
-//! A file as a source: read by offset without a shared cursor, its identity watched.
+//! A file as a source: read at offsets without a shared cursor, with change detection.
 
 use std::fs::File;
 use std::io;
@@ -13,50 +13,49 @@ use super::{BytesSource, Change, Source};
 pub struct FileSource {
     file: File,
     path: PathBuf,
-    /// By which it is remembered.
+    /// The path for journals.
     settled: PathBuf,
     identity: FileIdentity,
-    /// The content, of a file whose length is not what it announces.
+    /// The content of a file whose reported length is wrong.
     held: Option<BytesSource>,
 }
 
-/// Why a file cannot be a source.
+/// The reason why a file cannot be a source.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// It cannot be opened or read.
+    /// The file cannot be opened or read.
     #[error("cannot read {}", path.display())]
     Unreadable {
-        /// The path as it was given.
+        /// The path as given.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A folder, a pipe or a device.
+    /// The path is a folder, a pipe or a device.
     #[error("{} is not a regular file", path.display())]
     NotAFile {
-        /// The path as it was given.
+        /// The path as given.
         path: PathBuf,
     },
-    /// Reading it gives another length than it announces, and it is too long to be held in memory.
+    /// The readable length differs from the reported one, and is too long for memory.
     #[error("{} announces {announced_bytes} bytes, and reading it gives another length", path.display())]
     WrongLength {
-        /// The path as it was given.
+        /// The path as given.
         path: PathBuf,
-        /// The length that the system gives.
+        /// The length that the system reports, in bytes.
         announced_bytes: u64,
     },
 }
 
 impl FileSource {
-    /// Opens a regular file for reading; directories, devices and pipes are refused with a hint.
-    /// What the page cache still holds of it is written to disk first, which may take a while: see
-    /// [`FileIdentity`]. A file that announces another length than it has (/proc, /sys) is read
-    /// into memory here, if it is not too long for that.
+    /// Opens a regular file for reading; refuses folders, devices and pipes with a hint. Writes its
+    /// dirty pages to disk first, which may take a while: see [`FileIdentity`]. Reads a file with a
+    /// wrong reported length (/proc, /sys) into memory, if it is not too long.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
-        // Looked at before opening: opening a pipe without a writer would wait for one.
+        // Check before opening: opening a pipe without a writer would block.
         let metadata = std::fs::metadata(path).map_err(unreadable)?;
         if !metadata.is_file() {
             return Err(OpenError::NotAFile { path: path.to_owned() });
@@ -78,19 +77,18 @@ impl FileSource {
         })
     }
 
-    /// The file that a journal remembers: as [`FileSource::open`], but its path is taken as it
-    /// stands there, so that the same journal is found even if a folder on the way has become a
-    /// link since.
+    /// Opens the file of a journal: as [`FileSource::open`], but keeps the recorded path, so that
+    /// the same journal is found even if a folder on the path has become a link since.
     pub fn remembered(source: &SourceRecord) -> Result<Self, OpenError> {
         Ok(Self { settled: source.path.clone(), ..Self::open(&source.path)? })
     }
 
-    /// As it was when it was opened.
+    /// Returns the identity of the file when it was opened.
     pub fn identity(&self) -> &FileIdentity {
         &self.identity
     }
 
-    /// The path it was opened by.
+    /// Returns the path by which it was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -130,15 +128,15 @@ impl Source for FileSource {
 
     fn identity(&self) -> Option<SourceRecord> {
         if self.held.is_some() {
-            // The next reading may give other bytes, and nothing would show it.
+            // The next read may return other bytes undetected.
             return None;
         }
         Some(SourceRecord { path: self.settled.clone(), identity: self.identity.clone() })
     }
 }
 
-/// The path that is the same however the same file is named: `f`, `./f`, `w/../f`, through a folder
-/// that is a link. The last piece stays as it is written: where a link leads may change between two
+/// Returns a path that is the same for every spelling: `f`, `./f`, `w/../f`, through a linked
+/// folder. The last component stays as written, because the target of a link may change between two
 /// runs of one command.
 fn settled(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -148,7 +146,7 @@ fn settled(path: &Path) -> PathBuf {
     }
 }
 
-/// Reads what one call gives; nothing behind the end.
+/// Reads as much as one call returns; nothing beyond the end.
 pub(super) fn read_at(file: &File, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, buffer, offset_bytes)
 }
@@ -158,7 +156,8 @@ pub(crate) fn read_exact_at(file: &File, offset_bytes: u64, buffer: &mut [u8]) -
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset_bytes)
 }
 
-/// Reads from the page cache alone: `preadv2` with `RWF_NOWAIT`, which not every file system knows.
+/// Reads from the page cache alone: `preadv2` with `RWF_NOWAIT`, which not every file system
+/// supports.
 #[cfg(target_os = "linux")]
 fn read_cached_at(file: &File, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<usize> {
     use rustix::io::{Errno, ReadWriteFlags, preadv2};
@@ -215,10 +214,10 @@ mod tests {
         for name in ["w/f", "./w/./f", "w/../w/f", "folder-link/f", "folder-link/../w/f"] {
             assert_eq!(path(name), root.join("w/f"), "{name}");
         }
-        // The same command tomorrow, when it leads to another file, is still the same command.
+        // Tomorrow the link may lead to another file; the same command must still find its journal.
         assert_eq!(path("link"), root.join("link"));
 
-        // A journal's path stays what it was, whatever has become of the folders.
+        // A journal's path stays the same, whatever happens to the folders.
         let mut record = Source::identity(&FileSource::open(root.join("w/f")).unwrap()).unwrap();
         record.path = root.join("folder-link/f");
         let remembered = FileSource::remembered(&record).unwrap();
@@ -233,8 +232,8 @@ mod tests {
         assert!(matches!(missing, Err(OpenError::Unreadable { .. })));
     }
 
-    /// The kernel says 0 bytes of every file in /proc. `haul cp /proc/version` made an empty object
-    /// of it, proven by checksum, exit code 0.
+    /// The kernel reports 0 bytes for every file in /proc. `haul cp /proc/version` created an empty
+    /// object from it, proven by checksum, exit code 0.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_file_of_proc_has_the_content_that_is_read_of_it() {
@@ -248,7 +247,7 @@ mod tests {
         assert!(Source::identity(&source).is_none(), "no later run could recognise it");
     }
 
-    /// Files in /sys announce a page: reading them ended as "failed to fill whole buffer", as of a
+    /// Files in /sys report a page: reading them failed with "failed to fill whole buffer", like a
     /// broken disk.
     #[cfg(target_os = "linux")]
     #[test]

@@ -1,11 +1,11 @@
-//! Tells one version of a file from another, as far as the file system shows it (P4).
+//! Distinguishes versions of a file, as far as the file system shows them (P4).
 //!
 //! Length and time of the last write (mtime) are not enough: programs restore the time (`rsync -t`,
 //! `touch -r`, containers of VeraCrypt). The time of the last change of the inode (ctime) cannot be
-//! set; it changes with names, links and permissions too. Both move in ticks of the kernel, and a
-//! write through a mapping moves neither while its page is already waiting to be written back.
-//! [`settle`] closes both gaps where a file is opened. Not covered: tmpfs, which never writes back,
-//! and file systems with coarser times than [`TICK`].
+//! set; it changes with names, links and permissions too. Both advance in ticks of the kernel, and
+//! a write through a mapping updates neither while its page is already dirty. [`settle`] closes
+//! both gaps when a file is opened. Not covered: tmpfs, which never writes back, and file systems
+//! with coarser times than [`TICK`].
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -19,14 +19,14 @@ use super::{Change, path_text};
 /// The version of a file: place on disk, length, times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileIdentity {
-    /// Device and inode where the platform has them.
+    /// Device and inode, if the platform has them.
     pub place: Option<(u64, u64)>,
     /// The length in bytes.
     pub size_bytes: u64,
-    /// Time of the last write (mtime), nanoseconds since 1970.
+    /// The time of the last write (mtime), in nanoseconds since 1970.
     pub modified_ns: Option<u64>,
-    /// Time of the last change of the inode (ctime), nanoseconds since 1970, where the platform has
-    /// it.
+    /// The time of the last change of the inode (ctime), in nanoseconds since 1970, if the platform
+    /// has it.
     pub changed_ns: Option<u64>,
 }
 
@@ -34,16 +34,16 @@ pub struct FileIdentity {
 /// to 10 ms).
 const TICK: Duration = Duration::from_millis(20);
 
-/// Looks at a file that is being written to all the time.
+/// The maximum number of checks of a file that is being written all the time.
 const LOOKS_MAX: u32 = 3;
 
-/// Which version of which file.
+/// A version of a file at a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRecord {
     /// The absolute path.
     #[serde(with = "path_text")]
     pub path: PathBuf,
-    /// What tells one version from another.
+    /// The identity of the version.
     pub identity: FileIdentity,
 }
 
@@ -57,8 +57,8 @@ impl FileIdentity {
         }
     }
 
-    /// True if both are one file that shows no write: device, inode, length and mtime. A new name
-    /// changes only ctime.
+    /// Returns true if both are one file without a write in between: device, inode, length and
+    /// mtime are equal. A new name changes only ctime.
     #[must_use]
     pub fn is_same_file(&self, other: &Self) -> bool {
         self.place.is_some()
@@ -66,7 +66,7 @@ impl FileIdentity {
                 == Self { changed_ns: None, ..other.clone() }
     }
 
-    /// What differs in `now`, if anything does.
+    /// Returns the difference of `now`, if there is one.
     #[must_use]
     pub fn change_to(&self, now: &Self) -> Option<Change> {
         if self.size_bytes != now.size_bytes {
@@ -81,10 +81,10 @@ impl FileIdentity {
     }
 }
 
-/// Examines a file so that the next write to it shows: dirty pages are written back, and the tick
-/// of its last change is over.
+/// Makes the next write to a file detectable: writes dirty pages back, and waits until the tick of
+/// its last change is over.
 pub(super) fn settle(file: &File) -> io::Result<Metadata> {
-    // Refused on a read-only file system and the like, where nothing waits to be written back.
+    // Refused on a read-only file system and the like, where no page is dirty.
     let _ = file.sync_data();
     for _ in 1..LOOKS_MAX {
         let metadata = file.metadata()?;
@@ -99,7 +99,7 @@ pub(super) fn settle(file: &File) -> io::Result<Metadata> {
 fn changed_just_now(metadata: &Metadata) -> bool {
     let last = changed(metadata).or_else(|| metadata.modified().ok().and_then(since_1970));
     let now = since_1970(SystemTime::now());
-    // A time in the future comes from another clock: waiting for it makes no sense.
+    // A time in the future comes from another clock: do not wait for it.
     last.zip(now)
         .and_then(|(last, now)| now.checked_sub(last))
         .is_some_and(|age| u128::from(age) < TICK.as_nanos())
@@ -164,8 +164,8 @@ mod tests {
         assert!(!nowhere.is_same_file(&nowhere), "without a place nothing is known");
     }
 
-    /// Times move in ticks: a write within the tick of the last look had the same times, and was
-    /// never noticed.
+    /// Times advance in ticks: a write within the tick of the last check had the same times, and
+    /// was never detected.
     #[test]
     fn a_write_right_behind_the_last_look_changes_the_times() {
         let folder = tempfile::tempdir().unwrap();

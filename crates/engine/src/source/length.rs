@@ -1,10 +1,10 @@
-//! Compares the length that a file announces with what can be read of it.
+//! Compares the reported length of a file with the readable one.
 //!
-//! The kernel makes some files up while they are read: those of /proc announce 0 bytes and have
-//! content, those of /sys announce a page and have less, and a network file system may answer from
-//! an old cache. Taken at their word, the first become empty objects, "proven", and the others fail
-//! as if the disk were broken. Such a file is read once, to its real end, and sent from memory; one
-//! that is too long for that is refused.
+//! The kernel generates some files while they are read: those of /proc report 0 bytes and have
+//! content, those of /sys report a page and have less, and a network file system may answer from an
+//! old cache. Without this check the first would become empty objects, "proven", and the others
+//! would fail like a broken disk. Such a file is read once, to its real end, and sent from memory;
+//! one that is too long for that is refused.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -13,33 +13,33 @@ use bytes::Bytes;
 
 use super::file::read_at;
 
-/// Most bytes of a file that are held in memory because its length is not what it announces.
+/// The maximum size of a file with a wrong reported length, which is held in memory.
 pub(super) const HELD_MAX_BYTES: u64 = 16 << 20;
 
-/// Of one read of such a file.
+/// The size of one read of such a file.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Looks at a file whose length changes between two of them; after that its growth is noticed like
-/// any other change.
+/// The maximum number of checks of a file whose length changes in between; later growth is detected
+/// like any other change.
 const LOOKS_MAX: u32 = 3;
 
-/// An open file, compared with its own announcement.
+/// An open file, with its reported length checked.
 #[derive(Debug)]
 pub(super) struct Examined {
-    /// As it was when its content was compared with it.
+    /// The metadata when the content was compared with it.
     pub(super) metadata: Metadata,
-    /// The content, of a file whose length is not what it announces.
+    /// The content, if the reported length is wrong.
     pub(super) held: Option<Bytes>,
 }
 
-/// Why a file cannot be examined.
+/// The reason why a file cannot be examined.
 #[derive(Debug)]
 pub(super) enum Unexamined {
-    /// It cannot be read.
+    /// The file cannot be read.
     Unreadable(io::Error),
-    /// It has another length than it announces, and more than can be held.
+    /// The reported length is wrong, and the file is too long for memory.
     TooLong {
-        /// What it announces.
+        /// The reported length in bytes.
         announced_bytes: u64,
     },
 }
@@ -50,8 +50,8 @@ impl From<io::Error> for Unexamined {
     }
 }
 
-/// Reads the last byte that the file announces (in this metadata) and the one behind it; where that
-/// does not fit, the whole file.
+/// Reads the last byte within the reported length (in this metadata) and the one after it; if that
+/// does not match, the whole file.
 pub(super) fn examine(file: &File, mut metadata: Metadata) -> Result<Examined, Unexamined> {
     for _ in 0..LOOKS_MAX {
         if ends_at(file, metadata.len())? {
@@ -62,7 +62,7 @@ pub(super) fn examine(file: &File, mut metadata: Metadata) -> Result<Examined, U
             let held = Some(read_whole(file, now.len())?);
             return Ok(Examined { metadata: now, held });
         }
-        // Written to between the two looks: a file like any other.
+        // Written to between the two checks: an ordinary file.
         metadata = now;
     }
     Ok(Examined { metadata, held: None })
@@ -70,7 +70,7 @@ pub(super) fn examine(file: &File, mut metadata: Metadata) -> Result<Examined, U
 
 fn ends_at(file: &File, length_bytes: u64) -> io::Result<bool> {
     let has_byte_at = |offset_bytes| match read_at(file, offset_bytes, &mut [0]) {
-        // Made up while it is read: some from the beginning only, some in units of their own.
+        // Generated while it is read: some only from the beginning, some in fixed units.
         Err(error)
             if matches!(error.kind(), io::ErrorKind::NotSeekable | io::ErrorKind::InvalidInput) =>
         {
@@ -87,8 +87,8 @@ fn ends_at(file: &File, length_bytes: u64) -> io::Result<bool> {
 
 fn read_whole(mut file: &File, announced_bytes: u64) -> Result<Bytes, Unexamined> {
     let mut content = vec![];
-    // Always the same buffer, by the cursor, which nothing else moves: some take reads of certain
-    // sizes only.
+    // Always the same buffer, and the cursor, which nothing else moves: some files accept reads of
+    // certain sizes only.
     let mut buffer = vec![0; READ_BYTES];
     loop {
         match file.read(&mut buffer) {

@@ -1,8 +1,8 @@
-//! Where bytes come from. A source can be read at any offset, again and again, and knows whether it
-//! is still the one it was at the start (P4).
+//! Sources of bytes. A source can be read repeatedly at any offset, and detects whether it has
+//! changed since the start (P4).
 //!
-//! Reads are synchronous and run on blocking threads: files have no asynchronous reads worth
-//! having. Only what is in memory already is read where it is needed.
+//! Reads are synchronous and run on blocking threads, because files have no useful asynchronous
+//! reads. Only bytes in memory are read inside tasks.
 
 mod bytes;
 mod file;
@@ -19,16 +19,16 @@ pub use identity::{FileIdentity, SourceRecord};
 
 /// Bytes of a known length, readable at any offset from several threads at once.
 pub trait Source: Send + Sync + 'static {
-    /// The length at the moment the source was opened.
+    /// Returns the length when the source was opened.
     fn size_bytes(&self) -> u64;
 
-    /// Fills `buffer` from `offset_bytes` on. Fewer bytes than asked for are an error of kind
-    /// `UnexpectedEof`: the source was truncated.
+    /// Fills `buffer` from `offset_bytes` on. Fewer bytes are an error of kind `UnexpectedEof`: the
+    /// source was truncated.
     fn read_exact_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()>;
 
-    /// Fills the beginning of `buffer` with what can be had without waiting for a disk or a
-    /// network, and gives how many bytes that were: 0 if nothing is known. Called inside of tasks,
-    /// so it must not block.
+    /// Fills the beginning of `buffer` with bytes that are available without waiting for a disk or
+    /// a network, and returns their number: 0 if unknown. Called inside of tasks, so it must not
+    /// block.
     ///
     /// # Errors
     /// As [`Source::read_exact_at`].
@@ -36,35 +36,35 @@ pub trait Source: Send + Sync + 'static {
         Ok(0)
     }
 
-    /// `Err` says what changed since the source was opened.
+    /// Returns an error if the source changed since it was opened.
     fn check_unchanged(&self) -> Result<(), Change>;
 
-    /// What to call it in messages: a path.
+    /// Returns its name for messages: a path.
     fn name(&self) -> String;
 
-    /// Which version of which file it is; `None` for a source that a later run could not find
-    /// again: it has no journal.
+    /// Returns the version of the file; `None` for a source that a later run could not find again:
+    /// it has no journal.
     fn identity(&self) -> Option<SourceRecord> {
         None
     }
 }
 
-/// Why a source is no longer the one that was opened.
+/// The difference between a source and its state when opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Change {
-    /// Another length.
+    /// The length differs.
     #[error("its size changed from {before_bytes} to {now_bytes} bytes")]
     Size {
-        /// When it was opened.
+        /// The length when it was opened, in bytes.
         before_bytes: u64,
-        /// Now.
+        /// The current length in bytes.
         now_bytes: u64,
     },
-    /// The same length, but written to.
+    /// The length is the same, but the source was written to.
     #[error("it was modified")]
     Modified,
-    /// The same length and time of the last write, but another device or inode.
+    /// Length and time of the last write are the same, but device or inode differ.
     #[error("it is another file of the same length")]
     Replaced,
     /// Only the time of the last change of its inode (ctime) differs.
@@ -73,7 +73,7 @@ pub enum Change {
          restored)"
     )]
     Inode,
-    /// An object at a store that is another version now.
+    /// An object at a store has another version.
     #[error("it is another version: {0}")]
     Version(String),
     /// Its metadata cannot be read any more.

@@ -1,8 +1,8 @@
-//! How a path stands in a record: as text, and if it is none, as its bytes in hexadecimal. For
+//! Serializes a path as text, or as its bytes in hexadecimal if it is not UTF-8. For
 //! `#[serde(with)]`.
 //!
-//! File names on Unix are bytes. One that is not UTF-8 (an archive from an old system) must not
-//! cost its upload the journal.
+//! File names on Unix are bytes. A name that is not UTF-8 (an archive from an old system) must have
+//! a journal too.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ enum Written {
 /// Writes a path.
 ///
 /// # Errors
-/// Where names are not bytes: for one that is no text.
+/// A path that is not UTF-8, on systems where names are not bytes.
 pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     let written = match path.to_str() {
         Some(text) => Written::Text(text.to_owned()),
@@ -32,7 +32,7 @@ pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::
 /// Reads a path.
 ///
 /// # Errors
-/// For anything that [`serialize`] does not write.
+/// Anything that [`serialize`] does not write.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     match Written::deserialize(deserializer)? {
         Written::Text(text) => Ok(text.into()),
@@ -42,7 +42,7 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf
     }
 }
 
-/// The same for a path that may be absent.
+/// The same for an optional path.
 pub mod optional {
     use super::{Deserialize, Deserializer, Path, PathBuf, Serialize, Serializer};
 

@@ -1,9 +1,9 @@
 //! Finds the unfinished uploads below a prefix, and the bytes of each.
 //!
-//! ListMultipartUploads gives names and dates; the bytes are only in ListParts, one listing per
-//! upload. So parts are listed for several uploads at a time, all pages of each. What ends
-//! meanwhile is skipped, and what cannot be listed is reported: it may be billed, so it is never
-//! shown as nothing.
+//! ListMultipartUploads returns names and dates; the bytes are only in ListParts, one listing per
+//! upload. So parts are listed for several uploads at a time, all pages of each. Uploads that end
+//! meanwhile are skipped, and uploads that cannot be listed are reported: they may be billed, so
+//! they never count as nothing.
 
 use futures_util::StreamExt as _;
 use haul_parts::{Bucket, Key};
@@ -14,12 +14,12 @@ use crate::remote::{
     ObjectRef, Operation, Store, StoreError, StoreErrorKind, UploadMarker, UploadRef, UploadSummary,
 };
 
-/// How an inventory is taken.
+/// The options of an inventory.
 #[derive(Clone, Debug)]
 pub struct InventoryOptions {
-    /// Uploads whose parts are listed at a time.
+    /// The number of uploads whose parts are listed at a time.
     pub concurrency: usize,
-    /// For every request.
+    /// The retry policy of every request.
     pub retry: RetryPolicy,
 }
 
@@ -29,51 +29,51 @@ impl Default for InventoryOptions {
     }
 }
 
-/// An unfinished upload with what it holds.
+/// An unfinished upload with its parts summed up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnfinishedUpload {
-    /// Its name.
+    /// Bucket, key and id of the upload.
     pub upload: UploadRef,
-    /// When it was created.
+    /// The time of Create.
     pub initiated: Option<Timestamp>,
-    /// When its newest part arrived; without parts, when it was created.
+    /// The time when its newest part arrived; without parts, the time of Create.
     pub last_active: Option<Timestamp>,
-    /// Parts that the store keeps.
+    /// The number of parts at the store.
     pub part_count: u64,
-    /// Bytes of these parts.
+    /// The bytes of these parts.
     pub size_bytes: u64,
-    /// `STANDARD` and so on, as the store gave it.
+    /// The storage class as the store returned it, such as `STANDARD`.
     pub storage_class: Option<String>,
-    /// Who began it, as the store names them.
+    /// The initiator, as the store names it.
     pub initiator: Option<String>,
 }
 
 /// An upload whose parts cannot be listed, and the reason.
 #[derive(Debug)]
 pub struct Unlisted {
-    /// As ListMultipartUploads showed it.
+    /// The entry of ListMultipartUploads.
     pub summary: UploadSummary,
-    /// What the store answered.
+    /// The error of ListParts.
     pub error: StoreError,
 }
 
 /// The unfinished uploads of a bucket.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    /// In the order of their keys, then of their beginning.
+    /// The uploads in order of their keys, then of their start.
     pub uploads: Vec<UnfinishedUpload>,
-    /// Uploads that exist and whose bytes are not known.
+    /// Uploads that exist and whose bytes are unknown.
     pub unlisted: Vec<Unlisted>,
-    /// Uploads that ended between the two listings.
+    /// The number of uploads that ended between the two listings.
     pub vanished: u64,
-    /// The store lists uploads only where the prefix is a whole key (MinIO).
+    /// Whether the store lists uploads only if the prefix is a whole key (MinIO).
     pub exact_key_only: bool,
 }
 
 /// Lists the unfinished uploads whose keys begin with `prefix`.
 ///
 /// # Errors
-/// What the store answered to ListMultipartUploads. A store that gives the same page for ever is
+/// The error of ListMultipartUploads. A store that repeats the same page is
 /// [`StoreErrorKind::Malformed`].
 pub async fn inventory(
     store: &dyn Store,
@@ -86,7 +86,7 @@ pub async fn inventory(
     if !found.exact_key_only || !is_empty || prefix.is_empty() {
         return Ok(found);
     }
-    // Newer releases of MinIO list every upload where no prefix is asked for.
+    // Newer releases of MinIO list every upload without a prefix.
     let mut all = listed(store, bucket, "", options).await?;
     all.uploads.retain(|upload| upload.upload.object.key.as_str().starts_with(prefix));
     all.unlisted.retain(|unlisted| unlisted.summary.key.starts_with(prefix));
@@ -170,7 +170,7 @@ async fn measure(
     }
 }
 
-/// What ListParts shows of one upload.
+/// The result of ListParts for one upload.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Contents {
     pub(super) part_count: u64,
@@ -178,7 +178,7 @@ pub(super) struct Contents {
     pub(super) newest: Option<Timestamp>,
 }
 
-/// All pages of ListParts.
+/// Reads all pages of ListParts.
 pub(super) async fn contents(
     store: &dyn Store,
     upload: &UploadRef,
@@ -192,7 +192,7 @@ pub(super) async fn contents(
         contents.size_bytes += page.parts.iter().map(|part| part.size_bytes).sum::<u64>();
         contents.newest = contents.newest.max(page.newest);
         match page.next {
-            // Part numbers only rise: a store that does not advance would be asked for ever.
+            // Part numbers only rise: a store that does not advance would be queried for ever.
             Some(next) if after.is_none_or(|after| next > after) => after = Some(next),
             Some(_) => {
                 let message = "the store gives the same page of parts again and again";

@@ -1,8 +1,8 @@
-//! Removes an unfinished upload that nothing was sent to for a while.
+//! Removes an unfinished upload that received nothing for a while.
 //!
-//! AbortMultipartUpload has no condition, so the parts are listed immediately before it: what
-//! remains is the time between the answer to ListParts and the arrival of the abort, one round
-//! trip.
+//! AbortMultipartUpload has no condition, so the parts are listed immediately before it: the
+//! remaining gap is the time between the answer to ListParts and the arrival of the abort, one
+//! round trip.
 
 use std::time::Duration;
 
@@ -13,25 +13,24 @@ use crate::pace::RetryPolicy;
 use crate::remote::{Store, StoreError, StoreErrorKind, UploadRef};
 use crate::transfer::upload::abort_until_gone;
 
-/// How long one upload is tried: parts that were in flight may land after an abort, and it is then
-/// sent again.
+/// The time for which aborts of one upload are repeated: parts in flight may arrive after an abort.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What became of an upload.
+/// The result of removing an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removal {
     /// ListParts answers `NoSuchUpload`: nothing is left.
     Removed {
-        /// Bytes that it held.
+        /// The bytes that it had.
         size_bytes: u64,
-        /// Parts that it held.
+        /// The number of parts that it had.
         part_count: u64,
     },
-    /// It had ended before.
+    /// The upload had ended before.
     Gone,
-    /// A part arrived after the given time: it stays.
+    /// A part arrived after the given time: the upload stays.
     Active {
-        /// When its newest part arrived.
+        /// The time when its newest part arrived.
         newest: Timestamp,
     },
 }
@@ -39,7 +38,7 @@ pub enum Removal {
 /// Aborts `upload` unless a part arrived after `idle_since`, and waits until nothing is left.
 ///
 /// # Errors
-/// What stood in the way; the upload, or a part of it, may still be there.
+/// The error that prevented it; the upload, or a part of it, may still exist.
 pub async fn remove_if_idle(
     store: &dyn Store,
     upload: &UploadRef,
@@ -58,7 +57,7 @@ pub async fn remove_if_idle(
     Ok(Removal::Removed { size_bytes: held.size_bytes, part_count: held.part_count })
 }
 
-/// Aborts `upload` whatever it holds, and waits until nothing is left.
+/// Aborts `upload` with any content, and waits until nothing is left.
 ///
 /// # Errors
 /// As [`remove_if_idle`].

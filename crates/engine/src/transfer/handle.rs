@@ -1,4 +1,4 @@
-//! The one handle of everything that runs.
+//! The handle of a running transfer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,8 +14,8 @@ use crate::pace::Resources;
 
 /// A running transfer: a future of its report.
 ///
-/// It runs on a task of its own, whether it is awaited or not. Dropped before its end it is paused;
-/// without a journal it is cancelled, and what that has to remove is removed by its task, which
+/// It runs on its own task, whether it is awaited or not. Dropped before its end it is paused;
+/// without a journal it is cancelled, and its task removes the sent parts, which
 /// [`crate::Engine::close`] awaits.
 #[derive(Debug)]
 #[must_use = "a transfer that is dropped is stopped"]
@@ -27,7 +27,7 @@ pub struct Transfer<R> {
     finished: bool,
 }
 
-/// What a transfer reports to, and hears from, while it runs.
+/// The connections of a running transfer to its handle.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) events: EventSender,
@@ -56,22 +56,22 @@ impl<R: Send + 'static> Transfer<R> {
 }
 
 impl<R> Transfer<R> {
-    /// The events from the beginning, as a stream; `None` when they were taken before.
+    /// Returns the events from the beginning, as a stream; `None` if they were taken before.
     pub fn take_events(&mut self) -> Option<Events> {
         self.events.take()
     }
 
-    /// A view of how far it is.
+    /// Returns a view of the progress.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
     }
 
-    /// Asks it to stop. It then ends by itself: await it.
+    /// Requests a stop. The transfer then ends by itself: await it.
     pub fn stop(&self, request: StopRequest) {
         self.stopper.stop(request);
     }
 
-    /// A handle to stop it with from elsewhere.
+    /// Returns a handle to stop it from elsewhere.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }

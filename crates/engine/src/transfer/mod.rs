@@ -1,8 +1,8 @@
-//! What moves bytes: one folder for each kind of transfer, and what all kinds share.
+//! Transfers: one folder for each kind, and the code that all kinds share.
 //!
-//! [`handle`] is what a caller holds of a running transfer, [`stop`] how it is stopped,
-//! [`progress`] how far it is. [`pieces`] and [`lifecycle`] decide what happens next, without I/O;
-//! [`mover`] is one attempt at one piece.
+//! [`handle`] is the caller's handle of a running transfer, [`stop`] stops one, [`progress`] shows
+//! its progress. [`pieces`] and [`lifecycle`] decide what happens next, without I/O; [`mover`] is
+//! one attempt at one piece.
 
 pub mod copy;
 pub mod download;

@@ -12,17 +12,17 @@ use crate::remote::StoreError;
 /// Makes parts of an upload: sends them from a source, or copies them inside a store.
 #[async_trait]
 pub(crate) trait Mover: Send + Sync + 'static {
-    /// Makes one attempt at one part, counted from 1. The answer is judged: a part is given only if
-    /// the store holds the bytes that it is to hold, as far as the store shows it.
+    /// Makes one attempt at one part, counted from 1. Checks the answer: returns a part only if the
+    /// store has the right bytes, as far as the store shows it.
     async fn attempt(&self, part: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure>;
 }
 
-/// A part that is at the store.
+/// A part that has arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct SentPart {
     pub(crate) number: PartNumber,
     pub(crate) size_bytes: u64,
-    /// Which attempt of this run succeeded, from 1; 0: one of an earlier run.
+    /// The successful attempt of this run, from 1; 0 for a part of an earlier run.
     pub(crate) attempt: u32,
     pub(crate) etag: ETag,
     pub(crate) checksum: Option<Checksum>,
@@ -30,7 +30,7 @@ pub(crate) struct SentPart {
 }
 
 impl SentPart {
-    /// As the journal remembers it; no attempt of this run.
+    /// Restores a part from the journal, without an attempt of this run.
     pub(crate) fn from_record(record: &PartRecord) -> Self {
         Self {
             number: record.number,
@@ -43,11 +43,11 @@ impl SentPart {
     }
 }
 
-/// Why an attempt failed.
+/// The reason why an attempt failed.
 #[derive(Debug)]
 pub(crate) enum PartFailure {
-    /// The store or the way to it: perhaps worth another attempt.
+    /// The store or the connection failed: another attempt may succeed.
     Store(StoreError),
-    /// The source: no attempt can succeed.
+    /// The source failed: no attempt can succeed.
     Source(Error),
 }

@@ -1,8 +1,8 @@
-//! Which piece of a transfer runs next. A state machine without I/O, clock or tasks.
+//! Decides which piece of a transfer runs next. A state machine without I/O, clock or tasks.
 //!
 //! Guarantees: at most `concurrency` pieces are in flight or wait for their next attempt, and a
 //! piece that has been moved never runs again. Deliberately unaware of what a piece is and of the
-//! limits of other transfers: those are the gate's.
+//! limits of other transfers: those belong to the gate.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,27 +14,26 @@ use crate::pace::{Failure, Retries};
 /// The pieces of one transfer.
 #[derive(Debug)]
 pub struct Pieces {
-    /// Pieces never tried, and pieces whose wait is over.
+    /// Untried pieces, and pieces whose wait is over.
     ready: VecDeque<PartNumber>,
     /// Attempts so far, by index.
     attempts: Vec<u32>,
     /// Pieces that have not been moved.
     left: usize,
-    /// There may be more pieces than are known.
+    /// Whether there may be more pieces than are known.
     open: bool,
     in_flight: u32,
-    /// Pieces that wait for their next attempt. They keep their place among those in flight: at a
-    /// store that is away, the untried pieces behind them would fail in no time, one after the
-    /// other, and use up the budget.
+    /// Pieces that wait for their next attempt. They keep their slots: at an unavailable store, the
+    /// untried pieces behind them would fail one after the other in no time, and use up the budget.
     waiting: u32,
     concurrency: u32,
 }
 
 impl Pieces {
-    /// `count` pieces, at most `concurrency` of them in flight, at least one.
+    /// Creates `count` pieces, at most `concurrency` of them in flight, at least one.
     ///
     /// # Panics
-    /// For more pieces than there are part numbers.
+    /// There are more pieces than part numbers.
     pub fn new(count: u32, concurrency: u32) -> Self {
         let numbers = (1..=count).map(|number| {
             PartNumber::new(number).expect("a plan has no more parts than there are part numbers")
@@ -50,15 +49,16 @@ impl Pieces {
         }
     }
 
-    /// No piece yet, of a stream: they are added as they are read, until the list is closed.
+    /// Creates an empty list for a stream: pieces are added as they are read, until the list is
+    /// closed.
     pub fn growing(concurrency: u32) -> Self {
         Self { open: true, ..Self::new(0, concurrency) }
     }
 
-    /// Adds the piece behind the last one; nothing once the list is closed.
+    /// Adds a piece after the last one; does nothing once the list is closed.
     ///
     /// # Panics
-    /// For more pieces than there are part numbers.
+    /// There are more pieces than part numbers.
     pub fn add(&mut self) {
         if self.open {
             let index =
@@ -71,33 +71,33 @@ impl Pieces {
         }
     }
 
-    /// No piece is added any more.
+    /// Closes the list of pieces.
     pub fn close(&mut self) {
         self.open = false;
     }
 
-    /// Whether a piece could be added and would run at once: more of them are not to be read ahead.
+    /// Returns whether an added piece would run at once: more are not to be read ahead.
     pub fn wants_more(&self) -> bool {
         self.open && self.ready.is_empty() && self.in_flight + self.waiting < self.concurrency
     }
 
-    /// Whether a known piece waits for its turn.
+    /// Returns whether a known piece waits for its turn.
     pub fn any_ready(&self) -> bool {
         !self.ready.is_empty()
     }
 
-    /// Leaves out the pieces that an earlier run has moved.
+    /// Skips the pieces that an earlier run has moved.
     pub fn leave_out(&mut self, is_moved: impl Fn(PartNumber) -> bool) {
         self.ready.retain(|number| !is_moved(*number));
         self.left = self.ready.len();
     }
 
-    /// Whether [`Pieces::start_next`] would give a piece.
+    /// Returns whether [`Pieces::start_next`] would return a piece.
     pub fn has_next(&self) -> bool {
         self.in_flight + self.waiting < self.concurrency && !self.ready.is_empty()
     }
 
-    /// The next piece to run, and which attempt of it that is, counted from 1.
+    /// Returns the next piece to run, and its attempt, counted from 1.
     pub fn start_next(&mut self) -> Option<(PartNumber, u32)> {
         if !self.has_next() {
             return None;
@@ -109,13 +109,13 @@ impl Pieces {
         Some((number, *attempts))
     }
 
-    /// A piece in flight has been moved.
+    /// Records that a piece in flight has been moved.
     pub fn moved(&mut self) {
         self.in_flight -= 1;
         self.left -= 1;
     }
 
-    /// An attempt failed: how many were made of that piece, and how long it waits for the next.
+    /// Records a failed attempt: returns the attempts of that piece, and the wait before the next.
     /// `None`: no more attempts.
     pub fn failed(
         &mut self,
@@ -130,8 +130,8 @@ impl Pieces {
         Some((attempt, wait))
     }
 
-    /// The same for an attempt that moved some bytes before it failed: the attempts are counted
-    /// again from there, and nothing is paid.
+    /// Records an attempt that moved some bytes before it failed: its attempts are counted from
+    /// there, and nothing is paid.
     pub fn interrupted(
         &mut self,
         number: PartNumber,
@@ -145,36 +145,36 @@ impl Pieces {
         Some((1, wait))
     }
 
-    /// A wait is over. The piece runs before those never tried: its neighbours are done, and the
-    /// end is nearer.
+    /// Ends a wait. The piece runs before untried ones: its neighbours are done, and the end is
+    /// nearer.
     pub fn woke(&mut self, number: PartNumber) {
         self.waiting -= 1;
         self.ready.push_front(number);
     }
 
-    /// An attempt ended without success while the transfer stops: the piece is not tried again by
-    /// this run.
+    /// Records that an attempt ended without success while the transfer stops: this run does not
+    /// retry the piece.
     pub fn gave_up(&mut self, number: PartNumber) {
         self.ready.push_front(number);
         self.in_flight -= 1;
     }
 
-    /// Everything in flight was stopped.
+    /// Records that everything in flight was stopped.
     pub fn stopped(&mut self) {
         self.in_flight = 0;
     }
 
-    /// Pieces in flight now.
+    /// Returns the number of pieces in flight.
     pub fn in_flight(&self) -> u32 {
         self.in_flight
     }
 
-    /// True when every piece has been moved, and none can be added.
+    /// Returns true if every piece has been moved, and none can be added.
     pub fn all_moved(&self) -> bool {
         self.left == 0 && !self.open
     }
 
-    /// True if at least one piece has been moved, by this run or an earlier one.
+    /// Returns true if at least one piece has been moved, by this run or an earlier one.
     pub fn some_moved(&self) -> bool {
         self.left < self.attempts.len()
     }

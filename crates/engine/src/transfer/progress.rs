@@ -1,11 +1,11 @@
-//! How far a transfer is.
+//! The progress of a transfer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::body::Meter;
 
-/// How far a transfer is; read it whenever you like. Clones show the same transfer.
+/// The progress of a transfer; may be read at any time. Clones show the same transfer.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     meter: Meter,
@@ -25,23 +25,22 @@ impl Progress {
         Self { meter, counts: Arc::default() }
     }
 
-    /// Bytes that crossed the network, repeated attempts included: what the link carries.
+    /// Returns the bytes that crossed the network, including repeated attempts.
     pub fn moved_bytes(&self) -> u64 {
         self.meter.sent_bytes()
     }
 
-    /// Bytes that have arrived for good: of an upload, those of parts that the store has
-    /// acknowledged.
+    /// Returns the bytes that have arrived for good: of an upload, those of acknowledged parts.
     pub fn arrived_bytes(&self) -> u64 {
         self.counts.arrived_bytes.load(Ordering::Relaxed)
     }
 
-    /// Bytes of the whole, once they are known.
+    /// Returns the bytes of the whole, once they are known.
     pub fn size_bytes(&self) -> Option<u64> {
         Some(self.counts.size_bytes.load(Ordering::Relaxed)).filter(|size_bytes| *size_bytes > 0)
     }
 
-    /// Pieces being moved now.
+    /// Returns the number of pieces being moved.
     pub fn in_flight(&self) -> u32 {
         self.counts.in_flight.load(Ordering::Relaxed)
     }
@@ -54,7 +53,7 @@ impl Progress {
         self.counts.arrived_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// What has arrived when a run begins: nothing of another one counts.
+    /// Sets the arrived bytes when a run begins: bytes of another run do not count.
     pub(crate) fn set_arrived(&self, bytes: u64) {
         self.counts.arrived_bytes.store(bytes, Ordering::Relaxed);
     }

@@ -1,15 +1,15 @@
-//! How a caller stops a transfer, and how the transfer hears of it.
+//! Stop requests from a caller to a transfer.
 
 use tokio::sync::watch;
 
-/// What a caller asks of a running transfer. A later request counts only if it is stronger.
+/// A request to stop a running transfer. A later request counts only if it is stronger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum StopRequest {
-    /// Stop and be resumable: what is in flight may still arrive for a few seconds. A transfer
-    /// without a journal could not be found again: for it this is [`StopRequest::Cancel`].
+    /// Stop and stay resumable: parts in flight may still arrive for a few seconds. A transfer
+    /// without a journal could not be found again: it treats this as [`StopRequest::Cancel`].
     Pause,
-    /// The same, without waiting for what is in flight.
+    /// Pause without waiting for parts in flight.
     PauseNow,
     /// End and leave nothing behind, neither at the store nor on disk.
     Cancel,
@@ -20,13 +20,13 @@ pub enum StopRequest {
 pub struct Stopper(watch::Sender<Option<StopRequest>>);
 
 impl Stopper {
-    /// A handle, and what the transfer listens to.
+    /// Creates the handle and the receiver of the transfer.
     pub(crate) fn new() -> (Self, StopSignal) {
         let (sender, receiver) = watch::channel(None);
         (Self(sender), StopSignal { receiver, heard: None })
     }
 
-    /// Asks the transfer to stop; it then ends by itself, with [`crate::Error::Paused`] or
+    /// Requests a stop; the transfer then ends by itself, with [`crate::Error::Paused`] or
     /// [`crate::Error::Cancelled`], unless it was complete already.
     pub fn stop(&self, request: StopRequest) {
         self.0.send_if_modified(|current| {
@@ -37,7 +37,7 @@ impl Stopper {
     }
 }
 
-/// Hears what a caller asks.
+/// The receiving end of stop requests.
 #[derive(Clone, Debug)]
 pub(crate) struct StopSignal {
     receiver: watch::Receiver<Option<StopRequest>>,
@@ -46,7 +46,7 @@ pub(crate) struct StopSignal {
 }
 
 impl StopSignal {
-    /// The next request that is stronger than those heard before; never ready when none can come
+    /// Waits for a request that is stronger than the previous ones; never ready if none can come
     /// any more.
     pub(crate) async fn stronger(&mut self) -> StopRequest {
         let heard = self.heard;

@@ -1,4 +1,4 @@
-//! What is refused before anything is sent, and what counts as unset.
+//! Settings that are refused before anything is sent, and settings that count as unset.
 
 use std::path::Path;
 

@@ -1,10 +1,8 @@
-//! The addresses of every host that was asked for: which to try first, and which are better
-//! avoided.
+//! The addresses of all hosts: their order, and the failed ones to avoid.
 //!
-//! A name is looked up at most every ten seconds, and again at once when none of its addresses
-//! answered. Connections are spread over all addresses of the preferred family (trap 31). An
-//! address that refused, timed out, or lost the race although it started first is tried last for a
-//! minute.
+//! A name is looked up at most every ten seconds, and at once when none of its addresses answered.
+//! Connections are spread over all addresses of the preferred family (trap 31). An address that
+//! refused, timed out, or lost the race although it started first is tried last for a minute.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,19 +17,19 @@ use tokio::time::Instant;
 use super::race;
 use super::resolve::Resolver;
 
-/// A store may move: its name is looked up again after this time.
+/// The time after which a name is looked up again: a store may move.
 const LOOKUP_VALID: Duration = Duration::from_secs(10);
 
-/// An address that failed is not trusted for this long.
+/// The time for which a failed address is tried last.
 const AVOIDED_FOR: Duration = Duration::from_secs(60);
 
-/// Remembers names and addresses; shared by all connections.
+/// A cache of names and addresses; shared by all connections.
 #[derive(Debug)]
 pub(super) struct AddressBook {
     resolver: Resolver,
     lookups: Mutex<HashMap<(String, u16), Lookup>>,
     avoided: Mutex<HashMap<SocketAddr, Instant>>,
-    /// Counts connections, to go around the addresses.
+    /// Counts connections, to rotate the addresses.
     turn: AtomicUsize,
 }
 
@@ -51,10 +49,10 @@ impl AddressBook {
         }
     }
 
-    /// All addresses of a host, the one to try first in front.
+    /// Returns all addresses of a host, the one to try first in front.
     ///
     /// # Errors
-    /// What the resolver reports.
+    /// The resolver's error.
     pub(super) async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let known = match self.known(host, port) {
             Some(known) => known,
@@ -70,8 +68,7 @@ impl AddressBook {
     /// Connects to the first of these addresses that answers.
     ///
     /// # Errors
-    /// What the last address answered when all of them failed; the name is looked up again next
-    /// time.
+    /// The error of the last address if all of them failed; the name is looked up again next time.
     pub(super) async fn dial(
         &self,
         host: &str,
@@ -115,7 +112,7 @@ impl AddressBook {
         lookups.insert((host.to_owned(), port), lookup);
     }
 
-    /// Another address first each time, the families by turns (RFC 8305, section 4), avoided
+    /// Rotates the addresses, alternates the families (RFC 8305, section 4), and puts avoided
     /// addresses last.
     fn in_order(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -129,7 +126,7 @@ impl AddressBook {
         let mut ordered = by_turns(first, second);
         let now = Instant::now();
         let avoided = self.avoided();
-        // A stable sort: within the two groups the order stays.
+        // A stable sort keeps the order within the two groups.
         ordered.sort_by_key(|address| avoided.get(address).is_some_and(|until| *until > now));
         ordered
     }

@@ -1,7 +1,7 @@
-//! How long an answer of the control plane may be, by its kind.
+//! Limits the length of an answer of the control plane, by operation.
 //!
 //! The SDK reads a document into memory before it parses it. A broken or hostile store could send
-//! gigabytes; what a page of a list can really need is known.
+//! gigabytes; the maximum that a page of a list can need is known.
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -12,11 +12,11 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 const MIB: usize = 1024 * 1024;
 
-/// Most bytes of one document. The answer to GetObject is one only when it is an error.
+/// Returns the maximum bytes of a document. The answer to GetObject is a document only if it is an
+/// error.
 pub(in crate::s3) fn answer_bytes_max(operation: &str) -> usize {
     match operation {
-        // 1,000 keys of 1,024 bytes, of which XML makes up to six times as many, with what stands
-        // around them.
+        // 1,000 keys of 1,024 bytes, up to six times as long in XML, with their elements.
         "ListObjectsV2" | "ListObjects" | "ListMultipartUploads" | "DeleteObjects" => 16 * MIB,
         // 1,000 parts, each with an ETag and a checksum.
         "ListParts" => 2 * MIB,
@@ -27,22 +27,22 @@ pub(in crate::s3) fn answer_bytes_max(operation: &str) -> usize {
     }
 }
 
-/// Put into each request of the SDK's S3 client: how long its answer may be.
+/// The limit of a request's answer, attached to each request of the SDK's S3 client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AnswerLimit {
     pub(super) bytes_max: usize,
-    /// A successful answer is an object, and no document.
+    /// Whether a successful answer is an object, not a document.
     pub(super) carries_an_object: bool,
 }
 
 impl Default for AnswerLimit {
-    /// For the services that credentials come from.
+    /// The limit for the services that credentials come from.
     fn default() -> Self {
         Self { bytes_max: MIB, carries_an_object: false }
     }
 }
 
-/// Tells the connector which operation a request is of.
+/// An interceptor that passes the operation of a request to the connector.
 #[derive(Debug)]
 pub(in crate::s3) struct LimitAnswers;
 

@@ -1,4 +1,4 @@
-//! What is wrong with a server's certificate, in the words of the person who can replace it.
+//! Describes the problem with a server's certificate, for the person who can replace it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,17 +7,17 @@ use rustls::CertificateError;
 
 use super::origin::Origin;
 
-/// Why a certificate was refused.
+/// The reason why a certificate was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::s3) enum CertificateProblem {
     /// No trusted CA signed it, and it is not in the bundle itself.
     Untrusted,
     Expired,
     NotYetValid,
-    /// It has no subjectAltName at all; the common name counts no more (RFC 6125).
+    /// It has no subjectAltName; the common name does not count (RFC 6125).
     NoName,
     WrongName {
-        /// Its names, as webpki writes them.
+        /// Its names, as webpki formats them.
         presented: Vec<String>,
     },
     Other(String),
@@ -42,7 +42,7 @@ impl CertificateProblem {
         }
     }
 
-    /// What to do about it.
+    /// Returns the hint.
     pub(super) fn remedy(&self, to: &Origin) -> String {
         match self {
             Self::Untrusted => "name a bundle of trusted CAs that has its CA, or the certificate \

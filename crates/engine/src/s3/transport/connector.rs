@@ -1,4 +1,4 @@
-//! The SDK's requests over our connections: smithy's HTTP client, with a pool of its own.
+//! Sends the SDK's requests over our connections: smithy's HTTP client, with its own pool.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,11 +30,11 @@ use crate::s3::wire_log;
 
 type Pool = legacy::Client<Dial, SdkBody>;
 
-/// The connections of the control plane. Between Create and Complete lie minutes, so an idle
-/// connection is trusted no longer than one of the data plane.
+/// The connections of the control plane. Minutes pass between Create and Complete, so an idle
+/// connection expires as fast as one of the data plane.
 pub(in crate::s3) struct ControlConnections {
     transport: Arc<Transport>,
-    /// One for each connect time-out that a client of the SDK asks for: its own, and that of the
+    /// One pool for each connect time-out that a client of the SDK sets: its own, and that of the
     /// metadata services.
     pools: Mutex<HashMap<Duration, Pool>>,
 }
@@ -79,7 +79,7 @@ impl HttpClient for ControlConnections {
 struct Connector {
     transport: Arc<Transport>,
     pool: Pool,
-    /// From the request to the head of its answer.
+    /// The time-out from the request to the head of its answer.
     read_timeout: Option<Duration>,
 }
 
@@ -143,7 +143,8 @@ impl HttpConnector for Connector {
 }
 
 impl Connector {
-    /// A tunnel is asked for when it is made; a request that a proxy forwards asks for itself.
+    /// Adds the proxy's authorization to a forwarded request; a tunnel sends it once, when it is
+    /// opened.
     fn authorize_at_proxy(&self, origin: &Origin, request: &mut Request<SdkBody>) {
         let proxy = self.transport.proxy_of(origin).filter(|_| !origin.tls);
         if let Some(authorization) = proxy.and_then(Proxy::authorization) {
@@ -152,8 +153,7 @@ impl Connector {
     }
 }
 
-/// The answer, with a document that fails to be read when it is too long; or what it says of the
-/// scheme.
+/// Returns the answer with a limit on its document, or the error if the scheme is wrong.
 async fn judged(
     origin: &Origin,
     limit: AnswerLimit,
@@ -204,7 +204,7 @@ impl tower_service::Service<Uri> for Dial {
 }
 
 impl Connection for BoxIo {
-    /// The pool writes whole URLs into requests that a proxy forwards.
+    /// Makes the pool write whole URLs into requests that a proxy forwards.
     fn connected(&self) -> Connected {
         Connected::new().proxy(self.as_ref().is_forwarded())
     }

@@ -1,4 +1,4 @@
-//! Why there is no connection, and what a person can do about it.
+//! The reasons why there is no connection, and hints for them.
 
 use std::error::Error;
 use std::io;
@@ -8,14 +8,14 @@ use super::certificate::CertificateProblem;
 use super::origin::Origin;
 use crate::remote::{Operation, StoreError, StoreErrorKind};
 
-/// What the other end speaks although the URL says otherwise.
+/// The protocol of the peer, if the URL has the wrong scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::s3) enum Protocol {
     PlainHttp,
     Tls,
 }
 
-/// A connection that could not be made. Texts contain their cause, so there is no `source`.
+/// A connection that could not be made. The texts contain their cause, so there is no `source`.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::s3) enum ConnectError {
     #[error("cannot find the address of {host}: {cause}")]
@@ -44,7 +44,7 @@ fn wrong_scheme(to: &Origin, speaks: Protocol) -> String {
 }
 
 impl ConnectError {
-    /// What it means for the caller: kinds that a later attempt cannot change are not retried.
+    /// Returns the kind for the caller: kinds that a later attempt cannot change are not retried.
     pub(in crate::s3) fn kind(&self) -> StoreErrorKind {
         match self {
             Self::Scheme { .. } | Self::RedirectsToTls { .. } => StoreErrorKind::WrongScheme,
@@ -55,7 +55,7 @@ impl ConnectError {
         }
     }
 
-    /// A hint that only this failure can give.
+    /// Returns the hint for this failure, if there is a specific one.
     fn remedy(&self) -> Option<String> {
         match self {
             Self::Scheme { to, speaks } => Some(scheme_remedy(*speaks, &to.other_scheme_url())),
@@ -65,7 +65,7 @@ impl ConnectError {
         }
     }
 
-    /// The same for the callers of the store trait. Nothing was sent.
+    /// Converts to the error of the store trait. Nothing was sent.
     pub(in crate::s3) fn to_store_error(&self, operation: Operation) -> StoreError {
         let mut failed = StoreError::local(operation, self.kind(), self.to_string());
         failed.guidance.remedy = self.remedy();
@@ -73,7 +73,7 @@ impl ConnectError {
     }
 }
 
-/// The hint for a URL with the wrong scheme; `url` is the right one.
+/// Returns the hint for a URL with the wrong scheme; `url` is the right one.
 fn scheme_remedy(speaks: Protocol, url: &str) -> String {
     match speaks {
         Protocol::PlainHttp => format!("this endpoint speaks plain HTTP: try {url}"),
@@ -81,7 +81,8 @@ fn scheme_remedy(speaks: Protocol, url: &str) -> String {
     }
 }
 
-/// Two ends that have no version or cipher in common will not have one a second later.
+/// Returns whether the error is permanent: two peers without a common version or cipher will not
+/// have one a second later.
 fn is_lasting(error: &rustls::Error) -> bool {
     use rustls::AlertDescription as Alert;
     match error {
@@ -99,8 +100,8 @@ fn is_lasting(error: &rustls::Error) -> bool {
     }
 }
 
-/// Finds the first error of a type in a chain, looking into `io::Error`s, whose `source()` skips
-/// what they carry.
+/// Finds the first error of a type in a chain, including inside `io::Error`s, whose `source()`
+/// skips their content.
 pub(in crate::s3) fn find<'a, E: Error + 'static>(
     error: &'a (dyn Error + 'static),
 ) -> Option<&'a E> {

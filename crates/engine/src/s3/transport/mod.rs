@@ -1,9 +1,9 @@
-//! The one way from here to a store.
+//! All connections to a store.
 //!
-//! Both planes connect through it, and so do the services that credentials come from: one resolver,
-//! one memory of addresses, one TLS configuration, one rule about proxies. The planes differ only
-//! in their pools: the data plane owns its connections ([`super::data`]), the SDK's are kept by
-//! [`connector`].
+//! Both planes connect here, and so do the services that credentials come from: one resolver, one
+//! cache of addresses, one TLS configuration, one rule about proxies. The planes differ only in
+//! their pools: the data plane owns its connections ([`super::data`]), [`connector`] keeps the
+//! SDK's.
 
 mod addresses;
 mod answer_limit;
@@ -49,18 +49,19 @@ pub(super) use self::tls::{Trust, client_config};
 use self::wrong_scheme::Heard;
 use crate::body::SLICE_BYTES;
 
-/// AWS closes idle connections after about five seconds; older ones are not trusted (trap 28).
+/// The maximum idle time of a connection: AWS closes idle connections after about five seconds
+/// (trap 28).
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(4);
 
-/// For clients of the SDK that ask for no time-out of their own.
+/// The time-out for clients of the SDK that set none.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// As it stands in `User-Agent`.
+/// The name in `User-Agent`.
 pub(super) const USER_AGENT_NAME: &str = concat!("haul/", env!("CARGO_PKG_VERSION"));
 
-/// Bytes in both directions, whatever lies below.
+/// A byte stream in both directions, on any transport.
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {
-    /// True if a proxy at the other end takes requests with whole URLs.
+    /// Returns true if a proxy at the other end expects requests with whole URLs.
     fn is_forwarded(&self) -> bool;
 }
 
@@ -88,17 +89,17 @@ impl Io for hyper_util::rt::TokioIo<hyper::upgrade::Upgraded> {
 /// A new connection.
 pub(super) struct Link {
     pub(super) io: BoxIo,
-    /// Of the socket below.
+    /// The activity of the socket below.
     pub(super) progress: SocketActivity,
 }
 
-/// Makes connections; shared by everything that talks to a network.
+/// Makes connections; shared by everything that uses the network.
 pub(super) struct Transport {
     addresses: AddressBook,
     tls: Arc<ClientConfig>,
     proxies: Proxies,
     heard: Heard,
-    /// A link whose peer acknowledges nothing for this long is gone.
+    /// The time after which a link without acknowledgements is dead.
     unacknowledged_max: Duration,
 }
 
@@ -113,15 +114,15 @@ impl Transport {
         Self { addresses, tls, proxies, heard, unacknowledged_max }
     }
 
-    /// The proxy that requests to an origin go through.
+    /// Returns the proxy for requests to an origin.
     pub(super) fn proxy_of(&self, origin: &Origin) -> Option<&Proxy> {
         self.proxies.of(origin)
     }
 
-    /// Connects to an origin, through its proxy if it has one. Ends within `limit`, TLS included.
+    /// Connects to an origin, through its proxy if it has one. Ends within `limit`, including TLS.
     ///
     /// # Errors
-    /// [`ConnectError`]; nothing was sent then but greetings.
+    /// [`ConnectError`]; no request was sent then.
     pub(super) async fn connect(
         &self,
         origin: &Origin,
@@ -148,7 +149,8 @@ impl Transport {
         }
     }
 
-    /// Half the time for one attempt: an address that swallows packets leaves time for the others.
+    /// Takes half the time for one attempt: after an address that drops packets there is time for
+    /// the others.
     async fn dial(
         &self,
         hop: &Origin,
@@ -187,7 +189,7 @@ impl Transport {
         let name = server_name(to)?;
         match TlsConnector::from(Arc::clone(&self.tls)).connect(name, io).await {
             Ok(mut stream) => {
-                // A whole slice is encrypted, and then leaves, at once.
+                // A whole slice is encrypted, and then sent, at once.
                 stream.get_mut().1.set_buffer_limit(Some(SLICE_BYTES));
                 Ok(Box::new(stream))
             }
@@ -204,7 +206,7 @@ fn server_name(to: &Origin) -> Result<ServerName<'static>, ConnectError> {
     ServerName::try_from(to.host.clone()).map_err(unusable)
 }
 
-/// Of what the handshake says, the part that helps.
+/// Extracts the useful part of a handshake error.
 fn handshake_error(error: io::Error, to: &Origin) -> ConnectError {
     match find::<rustls::Error>(&error) {
         Some(rustls::Error::InvalidCertificate(reason)) => {

@@ -1,4 +1,4 @@
-//! Hosts that are reached without a proxy, as `NO_PROXY` lists them.
+//! The hosts to reach without a proxy, in the syntax of `NO_PROXY`.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -29,7 +29,7 @@ enum Hosts {
 impl FromStr for NoProxy {
     type Err = Infallible;
 
-    /// Nothing is refused: an entry that is no host matches none.
+    /// Never fails: an invalid entry matches no host.
     fn from_str(text: &str) -> Result<Self, Infallible> {
         let entries = text.split([',', ' ', '\t', '\n']).filter(|entry| !entry.is_empty());
         Ok(Self(entries.map(Entry::parse).collect()))
@@ -37,7 +37,7 @@ impl FromStr for NoProxy {
 }
 
 impl NoProxy {
-    /// True if this host is on the list. `host` is without brackets.
+    /// Returns true if this host is on the list. `host` has no brackets.
     pub(super) fn matches(&self, host: &str, port: u16) -> bool {
         self.0
             .iter()
@@ -67,7 +67,7 @@ impl Entry {
 }
 
 impl Hosts {
-    /// An address is a network of one.
+    /// Parses a network; an address is a network of one.
     fn network(text: &str) -> Option<Self> {
         let (address, prefix_bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),

@@ -1,4 +1,4 @@
-//! Scheme, host and port: what a connection is for.
+//! The origin of a connection: scheme, host and port.
 
 use http::Uri;
 
@@ -9,13 +9,13 @@ pub(in crate::s3) struct Origin {
     /// A name, or an address without brackets.
     pub(in crate::s3) host: String,
     pub(in crate::s3) port: u16,
-    /// As it stands in `Host` and in the signature.
+    /// The text of `Host` and of the signature.
     pub(in crate::s3) authority: String,
 }
 
 impl Origin {
-    /// The origin of an absolute URI; `None` without scheme or host, or with a port that is no
-    /// number.
+    /// Returns the origin of an absolute URI; `None` without scheme or host, or with an invalid
+    /// port.
     pub(in crate::s3) fn of(uri: &Uri) -> Option<Self> {
         let tls = match uri.scheme_str()? {
             "https" => true,
@@ -36,17 +36,17 @@ impl Origin {
         })
     }
 
-    /// `https://host[:port]`.
+    /// Returns `https://host[:port]`.
     pub(in crate::s3) fn url(&self) -> String {
         url(self.tls, &self.authority)
     }
 
-    /// The same host and port with the other scheme.
+    /// Returns the same host and port with the other scheme.
     pub(super) fn other_scheme_url(&self) -> String {
         url(!self.tls, &self.authority)
     }
 
-    /// `host:port`, the port always written: what CONNECT asks a proxy for.
+    /// Returns `host:port`, always with the port: the form that CONNECT needs.
     pub(super) fn host_and_port(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)

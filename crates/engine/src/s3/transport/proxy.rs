@@ -1,4 +1,4 @@
-//! Which requests go through a proxy, and who asks it.
+//! Decides which requests go through a proxy, and authorizes them there.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use super::no_proxy::NoProxy;
 use super::origin::Origin;
 
-/// An HTTP proxy: `http://[user:password@]host[:port]`. The password is in no output.
+/// An HTTP proxy: `http://[user:password@]host[:port]`. The password is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     origin: Origin,
@@ -22,22 +22,22 @@ pub struct Proxy {
 /// Proxies, by the scheme of the store's URL.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
-    /// For `http://` stores: requests are sent to it whole.
+    /// For `http://` stores: it forwards whole requests.
     pub http: Option<Proxy>,
-    /// For `https://` stores: it is asked for a tunnel (CONNECT).
+    /// For `https://` stores: it opens a tunnel (CONNECT).
     pub https: Option<Proxy>,
     /// Hosts that are reached directly.
     pub bypass: NoProxy,
 }
 
-/// A text that names no proxy. It does not repeat the text, which may hold a password.
+/// A text that is not a proxy. Errors do not repeat the text, which may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// Not `http://HOST:PORT`.
+    /// The text is not `http://HOST:PORT`.
     #[error("it is not the URL of a proxy")]
     NotAUrl,
-    /// `socks5://` and others.
+    /// The scheme is not supported, such as `socks5://`.
     #[error("only http:// and https:// proxies are supported")]
     Scheme,
 }
@@ -45,7 +45,7 @@ pub enum ProxyError {
 impl FromStr for Proxy {
     type Err = ProxyError;
 
-    /// Without a scheme it is an `http://` proxy, as curl and the AWS CLI read it.
+    /// Parses a proxy; without a scheme it is an `http://` proxy, as in curl and the AWS CLI.
     fn from_str(text: &str) -> Result<Self, ProxyError> {
         let text = text.trim();
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
@@ -60,7 +60,7 @@ impl FromStr for Proxy {
         let uri: Uri = format!("{scheme}://{host}/").parse().map_err(|_| ProxyError::NotAUrl)?;
         let mut origin = Origin::of(&uri).ok_or(ProxyError::NotAUrl)?;
         if uri.port().is_none() {
-            // What curl takes by default.
+            // The default ports of curl.
             origin.port = if origin.tls { 443 } else { 1080 };
         }
         let authorization = user.map(basic).transpose()?;
@@ -73,13 +73,13 @@ impl Proxy {
         &self.origin
     }
 
-    /// The value of `Proxy-Authorization`.
+    /// Returns the value of `Proxy-Authorization`.
     pub(in crate::s3) fn authorization(&self) -> Option<&HeaderValue> {
         self.authorization.as_ref()
     }
 }
 
-/// `user:password`, percent-encoded, as Basic authorization (RFC 7617).
+/// Encodes `user:password` (percent-encoded) as Basic authorization (RFC 7617).
 fn basic(user_info: &str) -> Result<HeaderValue, ProxyError> {
     let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
     let decoded = |text| percent_decode_str(text).collect::<Vec<u8>>();
@@ -103,7 +103,7 @@ impl fmt::Display for Proxy {
 }
 
 impl Proxies {
-    /// The proxy for an origin, if it is not reached directly.
+    /// Returns the proxy for an origin, unless it is reached directly.
     pub(in crate::s3) fn of(&self, origin: &Origin) -> Option<&Proxy> {
         let proxy = if origin.tls { self.https.as_ref() } else { self.http.as_ref() }?;
         let direct = is_link_local(&origin.host) || self.bypass.matches(&origin.host, origin.port);
@@ -111,8 +111,7 @@ impl Proxies {
     }
 }
 
-/// Addresses of the metadata services of clouds: they answer for the machine that asks, which a
-/// proxy is not.
+/// Detects cloud metadata services, which answer for the machine that asks, not for a proxy.
 fn is_link_local(host: &str) -> bool {
     match host.parse() {
         Ok(IpAddr::V4(address)) => address.is_link_local(),

@@ -1,6 +1,6 @@
-//! RFC 8305 over all addresses of a name: the first one that answers wins.
+//! Connects to all addresses of a name by RFC 8305: the first one that answers wins.
 //!
-//! An attempt starts when the one before it failed, or 250 ms after it began. hyper-util's
+//! An attempt starts when the previous one failed, or 250 ms after it began. hyper-util's
 //! `HttpConnector` races the list of one family against the list of the other, and works through
 //! each list in turn: a single address that drops packets then costs the whole time-out.
 
@@ -13,15 +13,15 @@ use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// RFC 8305 recommends this "Connection Attempt Delay".
+/// The "Connection Attempt Delay" that RFC 8305 recommends.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// Outcome of one race.
+/// The outcome of one race.
 #[derive(Debug)]
 pub(super) struct Finished {
-    /// The connection, or what the last address answered.
+    /// The connection, or the error of the last address.
     pub(super) winner: io::Result<(TcpStream, SocketAddr)>,
-    /// Addresses that failed, or that had not answered although they began before the winner.
+    /// Addresses that failed, or had not answered although they started before the winner.
     pub(super) beaten: Vec<SocketAddr>,
 }
 

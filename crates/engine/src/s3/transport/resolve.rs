@@ -1,22 +1,22 @@
-//! From a host name to its addresses.
+//! Resolves a host name to its addresses.
 
 #[cfg(test)]
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 
-/// Looks names up.
+/// A source of addresses for names.
 #[derive(Debug)]
 pub(in crate::s3) enum Resolver {
-    /// The system's: `/etc/hosts`, DNS, and what else the machine is set up to ask.
+    /// The system's resolver: `/etc/hosts`, DNS, and other configured sources.
     System,
-    /// A fixed table.
+    /// A fixed table of names.
     #[cfg(test)]
     Fixed(HashMap<String, Vec<SocketAddr>>),
 }
 
 impl Resolver {
-    /// All addresses of a name, in the system's order of preference. Never empty.
+    /// Returns all addresses of a name, in the system's order of preference. Never empty.
     pub(super) async fn lookup(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let found: Vec<_> = match self {
             Self::System => tokio::net::lookup_host((host, port)).await?.collect(),

@@ -1,10 +1,9 @@
-//! The socket below every connection: it records when bytes move, and what protocol its peer
-//! speaks.
+//! The socket below every connection: it records when bytes move, and detects the protocol of its
+//! peer.
 //!
-//! SocketActivity is watched at the socket, not at the body: a slice of 256 KiB may take minutes on
-//! a bad link, and every byte that the socket takes in between is progress. The first byte that a
-//! peer sends betrays https on an http port and the reverse: no TLS record begins like an HTTP
-//! answer.
+//! Activity is watched at the socket, not at the body: a slice of 256 KiB may take minutes on a bad
+//! link, and every byte that the socket takes in between is progress. The first byte of a peer
+//! reveals https on an http port and the reverse: no TLS record begins like an HTTP answer.
 
 use std::io;
 use std::pin::Pin;
@@ -20,10 +19,10 @@ use tokio::time::Instant;
 use super::error::{ConnectError, Protocol};
 use super::origin::Origin;
 
-/// The kernel asks an idle peer whether it is still there.
+/// The interval of the kernel's keep-alive probes to an idle peer.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// When a byte last moved on a connection.
+/// The time when a byte last moved on a connection.
 #[derive(Clone, Debug)]
 pub(in crate::s3) struct SocketActivity(Arc<Inner>);
 
@@ -44,7 +43,7 @@ impl SocketActivity {
         self.0.last_ms.store(now_ms, Ordering::Relaxed);
     }
 
-    /// When a byte last moved.
+    /// Returns the time when a byte last moved.
     pub(in crate::s3) fn last(&self) -> Instant {
         self.0.began + Duration::from_millis(self.0.last_ms.load(Ordering::Relaxed))
     }
@@ -55,15 +54,15 @@ impl SocketActivity {
 pub(super) struct Socket {
     tcp: TcpStream,
     progress: SocketActivity,
-    /// The peer, until its first byte was looked at.
+    /// The peer, until its first byte was examined.
     unheard: Option<Origin>,
     forwarded: bool,
 }
 
 impl Socket {
-    /// Takes over a new connection to `hop`. `forwarded`: a proxy at the other end passes plain
-    /// requests on. `unacknowledged_max`: the link is gone when the peer's kernel acknowledges
-    /// nothing for this long.
+    /// Wraps a new connection to `hop`. `forwarded`: a proxy at the other end forwards plain
+    /// requests. `unacknowledged_max`: the link is dead if the peer's kernel acknowledges nothing
+    /// for this long.
     pub(super) fn new(
         tcp: TcpStream,
         hop: &Origin,
@@ -95,7 +94,7 @@ impl Socket {
         polled
     }
 
-    /// Fails when the first byte is of the other protocol.
+    /// Fails if the first byte belongs to the other protocol.
     fn listen_to(&mut self, first: u8) -> io::Result<()> {
         let Some(hop) = self.unheard.take() else { return Ok(()) };
         let speaks = match (hop.tls, first) {

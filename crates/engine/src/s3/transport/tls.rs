@@ -1,4 +1,4 @@
-//! The TLS configuration of both planes: which certificates are trusted.
+//! The TLS configuration of both planes: the trusted certificates.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,21 +12,21 @@ use rustls::{ClientConfig, RootCertStore};
 use super::verify::{NoVerification, Verifier};
 use crate::error::Error;
 
-/// Which certificates of stores are accepted.
+/// The certificates to accept from stores.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::s3) enum Trust<'a> {
-    /// Those of the system's CAs.
+    /// Certificates of the system's CAs.
     System,
-    /// Those of the CAs in this file, and those that are in it themselves.
+    /// Certificates of the CAs in this file, and certificates in it.
     Bundle(&'a Path),
-    /// All: for tests on one's own machines.
+    /// All certificates: for tests on one's own machines.
     Anything,
 }
 
-/// TLS 1.2 and 1.3, HTTP/1.1 only.
+/// Creates a configuration for TLS 1.2 and 1.3, HTTP/1.1 only.
 ///
 /// # Errors
-/// [`Error::Configuration`] when the bundle cannot be read or holds no certificate.
+/// [`Error::Configuration`] if the bundle cannot be read or has no certificate.
 pub(in crate::s3) fn client_config(trust: Trust<'_>) -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let unusable = |error: &dyn std::fmt::Display| Error::Configuration(format!("TLS: {error}"));
@@ -51,8 +51,8 @@ fn verifier(
         Trust::Bundle(path) => bundle(path)?,
     };
     let mut roots = RootCertStore::empty();
-    // A certificate that cannot be parsed is left out, as every client does. None at all shows at
-    // the first TLS connection, and plain HTTP needs none.
+    // Skip certificates that cannot be parsed, like every client. If none is left, the first TLS
+    // connection fails, and plain HTTP needs none.
     let (_, _) = roots.add_parsable_certificates(certificates.iter().cloned());
     Ok(Arc::new(Verifier::new(roots, certificates, provider)))
 }

@@ -1,4 +1,4 @@
-//! A tunnel through a proxy: CONNECT, and from then on the bytes of the store.
+//! A tunnel through a proxy: CONNECT, followed by the bytes of the store.
 
 use http::header::{HOST, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{Request, StatusCode};
@@ -13,7 +13,7 @@ use super::proxy::Proxy;
 use super::{BoxIo, USER_AGENT_NAME};
 use crate::error_text::in_one_line;
 
-/// Asks the proxy at the other end of `io` for a connection to `origin`.
+/// Requests a connection to `origin` from the proxy at the other end of `io`.
 pub(super) async fn open(io: BoxIo, origin: &Origin, proxy: &Proxy) -> Result<BoxIo, ConnectError> {
     let refused = |reason: String, lasting: bool| ConnectError::Proxy {
         proxy: proxy.to_string(),
@@ -47,7 +47,7 @@ pub(super) async fn open(io: BoxIo, origin: &Origin, proxy: &Proxy) -> Result<Bo
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
             Err(refused("it wants another user or password (407)".into(), true))
         }
-        // Something behind it is away (502, 503, 504): that may pass.
+        // A server behind it is unavailable (502, 503, 504): that may pass.
         status => {
             Err(refused(format!("it answered {}", status.as_u16()), !status.is_server_error()))
         }

@@ -2,8 +2,8 @@
 //!
 //! webpki decides, with one exception that OpenSSL makes too: a certificate that is itself in the
 //! bundle is trusted, whether it may act as a CA or not. `openssl req -x509` makes such
-//! certificates, and webpki refuses them as `CaUsedAsEndEntity` even when they are the trusted
-//! root. Dates, purpose and name are checked all the same.
+//! certificates, and webpki refuses them as `CaUsedAsEndEntity` even if they are the trusted root.
+//! Dates, purpose and name are still checked.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// Accepts what webpki accepts, and certificates that are in the bundle themselves.
+/// Accepts certificates that webpki accepts, and certificates in the bundle.
 #[derive(Debug)]
 pub(super) struct Verifier {
     /// `None` without a single trusted CA: then only the bundle's own certificates are accepted.
@@ -42,9 +42,8 @@ impl Verifier {
         }
     }
 
-    /// True if nothing but its issuer speaks against the certificate. webpki comes to that after it
-    /// has checked the dates (the test `dates_of_a_certificate_in_the_bundle_are_checked` holds it
-    /// to that).
+    /// Returns true if only the issuer is wrong. webpki reports that after it has checked the dates
+    /// (verified by the test `dates_of_a_certificate_in_the_bundle_are_checked`).
     fn is_only_about_its_issuer(error: &Error) -> bool {
         match error {
             Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,

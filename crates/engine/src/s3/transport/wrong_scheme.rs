@@ -1,8 +1,8 @@
-//! Finds out that the scheme of a URL is wrong, from what the other end does.
+//! Detects a URL with the wrong scheme by the behaviour of the peer.
 //!
-//! Most ends betray themselves with their first byte ([`super::socket`]). The others send a
-//! redirect to https, an HTTP answer that complains, or close the connection without a word; then
-//! one greeting in the other protocol tells.
+//! The first byte of most peers reveals it ([`super::socket`]). Others send a redirect to https, an
+//! HTTP answer with a complaint, or silently close the connection; then one greeting in the other
+//! protocol decides.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -18,10 +18,10 @@ use super::error::{ConnectError, Protocol, find};
 use super::origin::Origin;
 use super::socket::Socket;
 
-/// For the greeting and its answer.
+/// The time-out for the greeting and its answer.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How servers that speak TLS answer a plain request: Go (and so MinIO), nginx, Apache.
+/// Answers of TLS servers to a plain request: Go (and so MinIO), nginx, Apache.
 const COMPLAINTS: [&str; 3] = [
     "Client sent an HTTP request to an HTTPS server",
     "The plain HTTP request was sent to HTTPS port",
@@ -45,13 +45,14 @@ impl Heard {
     }
 }
 
-/// True if an answer to a plain request may be about the scheme, so that its body is worth a look.
+/// Returns true if an answer to a plain request may be about the scheme, so that its body is worth
+/// checking.
 pub(in crate::s3) fn is_suspect(origin: &Origin, status: StatusCode, headers: &HeaderMap) -> bool {
     let is_xml = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().ends_with(b"xml"));
     !origin.tls && (status.is_redirection() || (status == StatusCode::BAD_REQUEST && !is_xml))
 }
 
-/// The error that an answer to a plain request stands for, if it is about the scheme.
+/// Returns the error for an answer to a plain request, if it is about the scheme.
 pub(in crate::s3) fn of_answer(
     origin: &Origin,
     status: StatusCode,
@@ -77,8 +78,8 @@ impl Transport {
         self.heard.insert(origin);
     }
 
-    /// After a connection that ended without a word: greets the origin in the other protocol.
-    /// `None` if it has answered before, is behind a proxy, or does not understand that either.
+    /// Greets the origin in the other protocol after a silently closed connection. `None` if it has
+    /// answered before, is behind a proxy, or does not understand that either.
     pub(in crate::s3) async fn diagnose(&self, origin: &Origin) -> Option<ConnectError> {
         if self.heard.contains(origin) || self.proxies.of(origin).is_some() {
             return None;
@@ -93,7 +94,7 @@ impl Transport {
         }
     }
 
-    /// What reading the answer ends with; the socket fails when it is in the other protocol.
+    /// Returns the error of reading the answer; the socket fails if it is in the other protocol.
     async fn greet_otherwise(&self, origin: &Origin) -> Option<std::io::Error> {
         let (tcp, _) = self.dial(origin, GREETING_TIMEOUT).await.ok()?;
         let mut socket = Socket::new(tcp, origin, false, self.unacknowledged_max).ok()?;

@@ -50,27 +50,27 @@ pub struct Lifecycle {
     state: State,
     pieces: Pieces,
     retries: Retries,
-    /// Failed attempts of the request that the state is about: Create, Complete, Examine.
+    /// Failed attempts of the current request: Create, Complete, Examine.
     tries: u32,
-    /// That request waits for its next attempt: nothing is under way whose answer would count.
+    /// Whether that request waits for its next attempt: then no answer is pending.
     backing_off: bool,
-    /// Complete was sent and may have been carried out.
+    /// Whether Complete was sent and may have taken effect.
     completion_possible: bool,
-    /// The refusal of the Complete that is being looked into, when its answer was not lost.
+    /// The refusal of the Complete that is being examined, if its answer was not lost.
     refusal: Option<Failure>,
-    /// How Complete failed last, and how often it was found not to have been carried out.
+    /// The last failure of Complete, and how often it was found without effect.
     unheard: (Option<Failure>, u32),
     cancelled: bool,
     paused: bool,
-    /// After the abort: begin again instead of failing.
+    /// Whether to restart after the abort instead of failing.
     restart: bool,
-    /// Created by an earlier run, which this one continues.
+    /// Whether an earlier run created the upload.
     resumed: bool,
     when_exhausted: WhenExhausted,
 }
 
 impl Lifecycle {
-    /// An upload of these pieces that has not begun.
+    /// Creates the state of an upload that has not started.
     pub fn new(pieces: Pieces, retries: Retries) -> Self {
         Self {
             state: State::Planned,
@@ -89,8 +89,8 @@ impl Lifecycle {
         }
     }
 
-    /// Continues an upload of an earlier run; `is_sent` names the parts that arrived. If Complete
-    /// may have been sent, the first thing is to look.
+    /// Resumes an upload of an earlier run; `is_sent` names the parts that arrived. If Complete may
+    /// have been sent, examines first.
     #[must_use]
     pub fn resumed(
         mut self,
@@ -103,41 +103,41 @@ impl Lifecycle {
         self
     }
 
-    /// What to do when trying again has come to its end; to abort unless said otherwise.
+    /// Sets what to do when all attempts are used up; the default is to abort.
     #[must_use]
     pub fn when_exhausted(mut self, when: WhenExhausted) -> Self {
         self.when_exhausted = when;
         self
     }
 
-    /// Parts being sent now.
+    /// Returns the number of parts being sent.
     pub fn in_flight(&self) -> u32 {
         self.pieces.in_flight()
     }
 
-    /// Whether a part could be sent now. Who has a pass of the gate for it gives
-    /// [`Input::Admitted`].
+    /// Returns whether a part could be sent now. The driver gets a pass of the gate for it and
+    /// reports [`Input::Admitted`].
     pub fn wants_pass(&self) -> bool {
         self.state == State::Sending && self.pieces.has_next()
     }
 
-    /// Whether the next part of a stream could be read now. Who has read it gives
+    /// Returns whether the next part of a stream could be read now. The driver reads it and reports
     /// [`Input::PartRead`] or [`Input::StreamEnded`].
     pub fn wants_part(&self) -> bool {
         self.state == State::Sending && self.pieces.wants_more()
     }
 
-    /// Whether a known part waits for its turn.
+    /// Returns whether a known part waits for its turn.
     pub fn any_part_ready(&self) -> bool {
         self.pieces.any_ready()
     }
 
-    /// True from the decision to end on: what comes later is no reason for it.
+    /// Returns true from the decision to end on: later events are not its reason.
     pub fn is_ending(&self) -> bool {
         matches!(self.state, State::Aborting | State::Ended)
     }
 
-    /// Takes one event; the answer is what to do next, in order.
+    /// Takes one event and returns the next actions, in order.
     pub fn on(&mut self, input: Input) -> Vec<Action> {
         match (self.state, input) {
             (State::Planned, Input::Start) if self.completion_possible => {
@@ -147,7 +147,7 @@ impl Lifecycle {
             (State::Planned, Input::Start) => self.enter(State::Creating, Action::Create),
             (State::Planned, Input::Cancel) if self.resumed => {
                 self.cancelled = true;
-                // In doubt it must be examined first: that is what Start does.
+                // In doubt it must be examined first, which Start does.
                 if self.completion_possible { vec![] } else { self.abort() }
             }
             (State::Planned, Input::Cancel) => {
@@ -173,7 +173,7 @@ impl Lifecycle {
             (State::Creating, input @ (Input::Pause | Input::PauseNow | Input::Cancel)) => {
                 self.cancelled |= input == Input::Cancel;
                 self.paused |= input != Input::Cancel;
-                // The answer to Create may be on its way: it names an upload that must not be
+                // The answer to Create may be in flight: it names an upload that must not be
                 // forgotten.
                 if self.backing_off { self.finish_without_upload() } else { vec![] }
             }
@@ -228,13 +228,13 @@ impl Lifecycle {
             (State::Completing, Input::Woke(Waiting::Complete)) => self.retry(Action::Complete),
             (State::InDoubt, Input::Examined(finding)) => self.examined(&finding),
             (State::InDoubt, Input::Woke(Waiting::Examine)) => self.retry(Action::Examine),
-            // It was refused, or found not to have been carried out: there is nothing to wait for.
+            // It was refused, or found without effect: there is nothing to wait for.
             (State::Completing, Input::Cancel) if self.backing_off => {
                 self.cancelled = true;
                 self.abort()
             }
             (State::Completing | State::InDoubt, Input::Cancel) => {
-                // Complete is under way: aborting now could destroy what it is making. Its outcome
+                // Complete is in flight: an abort now could destroy its object. Its outcome
                 // decides.
                 self.cancelled = true;
                 vec![]
@@ -243,7 +243,7 @@ impl Lifecycle {
                 self.paused = true;
                 vec![]
             }
-            // Nothing is under way, or the caller does not wait for it: the next run finds out.
+            // Nothing is in flight, or the caller does not wait for it: the next run finds out.
             (State::Completing | State::InDoubt, Input::Pause | Input::PauseNow) => {
                 self.pause_now()
             }
@@ -256,9 +256,9 @@ impl Lifecycle {
                 })
             }
             (State::Aborting, Input::AbortFailed) => self.finish(Outcome::LeftBehind),
-            // The Complete that had been looked for in vain landed before the abort.
+            // The Complete that was looked for in vain arrived before the abort.
             (State::Aborting, Input::Completed) => self.finish(Outcome::Done),
-            // What was under way when the abort was decided comes in late and changes nothing.
+            // Results of requests in flight when the abort was decided change nothing.
             (
                 State::Planned | State::Sending | State::Pausing | State::Aborting | State::Ended,
                 _,
@@ -297,7 +297,7 @@ impl Lifecycle {
         self.enter(State::Aborting, Action::Abort)
     }
 
-    /// Sends what is left; completes when nothing is.
+    /// Sends the rest; completes when nothing is left.
     fn send(&mut self) -> Vec<Action> {
         if self.pieces.all_moved() {
             return self.enter(State::Completing, Action::Complete);
@@ -318,23 +318,23 @@ impl Lifecycle {
         vec![Action::Stop, Action::Finish(Outcome::Paused)]
     }
 
-    /// Trying again has come to its end, or must not begin. What has arrived is kept for whatever a
-    /// person may do about the refusal. An upload that the store takes nothing of is not worth
-    /// keeping, unless it is the caller whom it refuses: Create was allowed, so that may pass.
+    /// Gives up after the last attempt, or before the first. Arrived parts are kept for whatever a
+    /// person may do about the refusal. An upload without arrived parts is not worth keeping,
+    /// unless the store refuses the caller: it allowed Create, so that may pass.
     fn give_up(&mut self, failure: &Failure) -> Vec<Action> {
         let some_arrived = self.pieces.some_moved();
         let may_pass = failure.advice != Advice::GiveUp || failure.kind.concerns_the_caller();
         self.end((some_arrived || may_pass) && !failure.kind.ends_the_upload())
     }
 
-    /// Ends before Complete: keeps what is there if another run may go on, and is wanted to.
+    /// Ends before Complete: keeps the arrived parts if another run may resume, and is wanted to.
     fn end(&mut self, resumable: bool) -> Vec<Action> {
         let keep = match self.when_exhausted {
             WhenExhausted::Abort => false,
             WhenExhausted::Pause => resumable,
             WhenExhausted::Keep => true,
         };
-        // What is in flight meets the same store: waiting for it would only take longer.
+        // Parts in flight meet the same store: waiting for them would only take longer.
         if keep && !self.cancelled { self.pause_now() } else { self.abort() }
     }
 
@@ -359,7 +359,7 @@ impl Lifecycle {
         }
     }
 
-    /// One more try of the request that the state is about, if the policy allows one.
+    /// Retries the current request, if the policy allows.
     fn again(&mut self, waiting: Waiting, failure: &Failure) -> Option<Vec<Action>> {
         self.tries += 1;
         let wait = self.retries.wait(self.tries, failure)?;
@@ -367,21 +367,21 @@ impl Lifecycle {
         Some(vec![Action::Wait(waiting, self.tries, wait)])
     }
 
-    /// The wait is over.
+    /// Repeats the request when the wait is over.
     fn retry(&mut self, action: Action) -> Vec<Action> {
         self.backing_off = false;
         vec![action]
     }
 
     fn complete_failed(&mut self, failure: &Failure) -> Vec<Action> {
-        // RGW 16.2 answers 500 to an upload that is gone; a Complete that was carried out makes it
-        // so.
+        // RGW 16.2 answers 500 to an upload that is gone; a Complete that took effect has that
+        // result.
         let lost = failure.outcome_unknown || failure.kind == StoreErrorKind::Server;
         self.unheard.0 = Some(*failure);
         self.completion_possible |= lost;
         // A proxy that repeats a request gets NoSuchUpload for the second, and after a lost
-        // Complete even a refusal proves nothing: the lost one may have been carried out since it
-        // was looked for.
+        // Complete even a refusal proves nothing: the lost one may have taken effect since it was
+        // examined.
         if self.completion_possible || failure.kind == StoreErrorKind::NoSuchUpload {
             self.refusal = Some(*failure).filter(|_| !lost);
             return self.enter(State::InDoubt, Action::Examine);
@@ -389,7 +389,7 @@ impl Lifecycle {
         self.complete_refused(failure)
     }
 
-    /// Complete was certainly not carried out.
+    /// Handles a Complete that certainly had no effect.
     fn complete_refused(&mut self, failure: &Failure) -> Vec<Action> {
         // 409 ConditionalRequestConflict: AWS wants a new upload with all its parts (trap 5).
         if matches!(
@@ -399,7 +399,7 @@ impl Lifecycle {
             self.restart = true;
             return self.abort();
         }
-        // S3's answer to If-Match where there is no object: the condition does not hold.
+        // S3's answer to If-Match without an object: the condition does not hold.
         if failure.kind == StoreErrorKind::NoSuchKey {
             return self.end(false);
         }
@@ -414,12 +414,11 @@ impl Lifecycle {
     fn examined(&mut self, finding: &Finding) -> Vec<Action> {
         match finding {
             Finding::Ours => self.finish(Outcome::Done),
-            // Completed and overwritten since, or expired: sending it again might overwrite
-            // somebody's newer object, so that is for a person to decide.
+            // Completed and overwritten since, or expired: sending it again might overwrite another
+            // client's newer object, so a person has to decide.
             Finding::UploadGone if self.completion_possible => self.finish(Outcome::UploadGone),
-            // Nobody's object can be overwritten. RGW 16.2 says 500 to a Complete of an upload that
-            // somebody aborted: without this the whole upload would fail for a refusal that is no
-            // doubt at all.
+            // There is no object to overwrite. RGW 16.2 answers 500 to a Complete of an aborted
+            // upload: without this the whole upload would fail for a refusal that leaves no doubt.
             Finding::UploadGone | Finding::NothingThere => {
                 self.restart = true;
                 self.abort()
@@ -440,7 +439,7 @@ impl Lifecycle {
                 let (failure, tries) = self.unheard;
                 let wait = match failure {
                     Some(failure) => self.retries.wait(tries, &failure),
-                    // It was an earlier run's.
+                    // An earlier run sent it.
                     None => Some(self.retries.throttled_base()),
                 };
                 let Some(wait) = wait.filter(|_| self.retries.pay()) else {

@@ -1,5 +1,4 @@
-//! What the slow start keeps and what it costs, counted: uploads over links on which time passes as
-//! bytes do.
+//! Benefits and costs of the slow start: uploads over links on which time passes as bytes do.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +7,11 @@ use super::*;
 use crate::pace::throttle::{Slot, Throttle};
 
 const MIB: f64 = 1_048_576.0;
-/// The defaults of an upload.
+/// The default part size of an upload.
 const PART_BYTES: f64 = 8.0 * MIB;
 const CONCURRENCY: u32 = 16;
 
-/// A link that carries so many bytes a second in all, and over one connection.
+/// A link with a total rate and a rate per connection, in bytes per second.
 #[derive(Clone, Copy)]
 struct Link {
     all: f64,
@@ -21,9 +20,9 @@ struct Link {
 
 /// One upload over a link.
 struct Run {
-    /// When each part arrived, in seconds.
+    /// The time when each part arrived, in seconds.
     arrivals: Vec<f64>,
-    /// Parts that had arrived when all connections were in use for the first time.
+    /// The number of parts that had arrived when all connections were first in use.
     full_after: Option<usize>,
 }
 

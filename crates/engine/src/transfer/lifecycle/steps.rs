@@ -1,4 +1,4 @@
-//! What an upload's state machine is given and what it asks for.
+//! The inputs and actions of an upload's state machine.
 
 use std::time::Duration;
 
@@ -7,30 +7,30 @@ use haul_parts::PartNumber;
 use crate::advice::Advice;
 use crate::pace::Failure;
 
-/// What happened.
+/// An event for the state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// Begin.
+    /// Starts the upload.
     Start,
     /// CreateMultipartUpload was answered.
     Created,
     /// CreateMultipartUpload failed.
     CreateFailed(Failure),
-    /// There is a pass of the gate for one part, asked for as
-    /// [`Lifecycle::wants_pass`](super::Lifecycle::wants_pass) said.
+    /// There is a pass of the gate for one part, as requested by
+    /// [`Lifecycle::wants_pass`](super::Lifecycle::wants_pass).
     Admitted,
-    /// The next part of a stream was read, asked for as
-    /// [`Lifecycle::wants_part`](super::Lifecycle::wants_part) said.
+    /// The next part of a stream was read, as requested by
+    /// [`Lifecycle::wants_part`](super::Lifecycle::wants_part).
     PartRead,
     /// The stream has no more parts.
     StreamEnded,
-    /// A part is at the store, judged.
+    /// A part has arrived and its proof was checked.
     PartSent(PartNumber),
     /// An attempt to send a part failed.
     PartFailed(PartNumber, Failure),
-    /// A part can never be sent by this run: proof was required; or, with [`Advice::Resume`], the
-    /// source has changed or cannot be read, and another run can go on. Also instead of Complete,
-    /// which was not sent then.
+    /// This run can never send a part: proof was required; or, with [`Advice::Resume`], the source
+    /// has changed or cannot be read, and another run can resume. Also instead of Complete, which
+    /// was not sent then.
     PartImpossible(PartNumber, Advice),
     /// A wait is over.
     Woke(Waiting),
@@ -42,97 +42,96 @@ pub enum Input {
     Examined(Finding),
     /// The caller wants it to end with nothing left at the store.
     Cancel,
-    /// The caller wants it to stop and be resumable: parts in flight may still arrive.
+    /// The caller wants it to pause: parts in flight may still arrive.
     Pause,
-    /// The caller waits no longer for the parts in flight.
+    /// The caller no longer waits for the parts in flight.
     PauseNow,
     /// The abort is confirmed.
     Aborted,
-    /// The abort could not be confirmed within its own patience.
+    /// The abort could not be confirmed in time.
     AbortFailed,
 }
 
-/// What an examination of the object and the upload showed.
+/// The result of examining the object and the upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// The object is ours.
     Ours,
-    /// The object is not ours and the upload is still open: Complete was never carried out.
+    /// The object is not ours and the upload is still open: Complete had no effect.
     UploadOpen,
     /// The object is not ours and the upload is gone.
     UploadGone,
     /// The upload is gone and there is no object of this key: it was aborted or has expired.
     NothingThere,
-    /// The store would not say.
+    /// The store did not answer the question.
     Unknown(Failure),
 }
 
-/// What is waited for.
+/// The request or part that a wait is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
-    /// To create again.
+    /// Before repeating Create.
     Create,
-    /// To send this part again.
+    /// Before sending this part again.
     Part(PartNumber),
-    /// To complete again.
+    /// Before repeating Complete.
     Complete,
-    /// To examine again.
+    /// Before examining again.
     Examine,
 }
 
-/// What to do.
+/// An action for the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// CreateMultipartUpload.
+    /// Send CreateMultipartUpload.
     Create,
     /// Read, hash and send a part. Attempts count from 1.
     SendPart(PartNumber, u32),
-    /// Give `Input::Woke` after this long; `u32` is the attempt that failed.
+    /// Report `Input::Woke` after this long; `u32` is the attempt that failed.
     Wait(Waiting, u32, Duration),
-    /// CompleteMultipartUpload with every part.
+    /// Send CompleteMultipartUpload with every part.
     Complete,
-    /// HEAD the object, then ListParts: whose is it, and is the upload still open?
+    /// Send HEAD for the object, then ListParts: is the object ours, and is the upload still open?
     Examine,
-    /// Stop the parts in flight, wait until they have stopped, then abort until ListParts says it
-    /// is gone.
+    /// Stop the parts in flight, wait until they have stopped, then abort until ListParts reports
+    /// that it is gone.
     Abort,
-    /// Stop the parts in flight and the waits; nothing is told to the store.
+    /// Stop the parts in flight and the waits, without a request to the store.
     Stop,
-    /// The end.
+    /// End with this outcome.
     Finish(Outcome),
 }
 
-/// How it ended.
+/// The outcome of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The object is there.
+    /// The object exists.
     Done,
     /// It failed; nothing is left at the store.
     Failed,
     /// It was cancelled; nothing is left at the store.
     Cancelled,
-    /// It failed, and what is at the store could not be removed.
+    /// It failed, and its parts could not be removed.
     LeftBehind,
-    /// It stopped and can go on later; what arrived stays at the store.
+    /// It stopped and can be resumed; the arrived parts stay at the store.
     Paused,
-    /// The store lost the upload before Complete, or wants a new one (409): nothing is left, all
+    /// The store lost the upload before Complete, or requires a new one (409): nothing is left, all
     /// parts must be sent again.
     Restart,
     /// After a doubt: the upload is gone, and the object is not ours.
     UploadGone,
-    /// It is not known whether Complete was carried out.
+    /// It is unknown whether Complete took effect.
     InDoubt,
 }
 
-/// What to do when the store cannot be reached or will not take parts, however often they are
-/// tried.
+/// What to do when the store cannot be reached or accepts no parts, after all attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenExhausted {
-    /// Remove what is there: nobody could find it again.
+    /// Remove the parts, which could not be found again.
     Abort,
-    /// Keep it: a journal remembers it. Removed is only what can never complete, and an upload of
-    /// which nothing has arrived and nothing will.
+    /// Keep them: a journal records the upload. Only an upload that can never complete, or of which
+    /// nothing has arrived and nothing will, is removed.
     Pause,
-    /// Keep it whatever happens: a journal remembers it, and somebody else had begun it.
+    /// Keep them in any case: a journal records the upload, and another client began it.
     Keep,
 }

@@ -25,7 +25,7 @@ struct Walk {
     in_flight: BTreeSet<PartNumber>,
     waiting: BTreeSet<PartNumber>,
     sent: BTreeSet<PartNumber>,
-    /// Bytes that were read and that the store has not acknowledged, at most.
+    /// The maximum bytes read but not acknowledged by the store.
     most_kept_bytes: u64,
 }
 
@@ -57,7 +57,7 @@ impl Walk {
         }
     }
 
-    /// Until Complete or Abort is asked for; the bytes that Complete names, if it is.
+    /// Runs until Complete or Abort; returns the bytes that Complete names, if it is sent.
     fn run(&mut self) -> Option<u64> {
         assert_eq!(self.lifecycle.on(Input::Start), vec![Action::Create]);
         assert_eq!(self.lifecycle.on(Input::Created), vec![]);
@@ -165,7 +165,7 @@ fn streams_are_sent_part_by_part_and_completed_at_their_end() {
     assert!(completed > 450, "{completed} of 500");
 }
 
-/// To the store's limit, which takes every part at its largest: it must have been expected.
+/// Up to the store's limit, with every part at its maximum: the length must be expected.
 #[test]
 fn an_expected_stream_of_48_8_tib_takes_10_000_parts() {
     let walk = drive(Some(OBJECT_SIZE_MAX_BYTES), OBJECT_SIZE_MAX_BYTES, 0.05, 1).unwrap();

@@ -14,24 +14,24 @@ use super::*;
 use crate::pace::throttle::{Slot, Throttle};
 use crate::pace::{RetryBudget, RetryPolicy};
 
-/// How a walk goes.
+/// The probabilities of a walk.
 #[derive(Clone, Copy, Debug)]
 struct Climate {
-    /// Of every request, how often it fails.
+    /// The failure rate of every request.
     failing: f64,
-    /// At every step, how often the caller cancels.
+    /// The cancel rate per step.
     cancelling: f64,
-    /// At every step, how often the caller pauses.
+    /// The pause rate per step.
     pausing: f64,
-    /// Of stopped attempts and waits, how often their end comes in all the same.
+    /// The rate at which stopped attempts and waits still end.
     late: f64,
 }
 
-/// A lifecycle, what is under way, and what has happened.
+/// A lifecycle, its requests in flight, and its history.
 struct Walk {
     lifecycle: Lifecycle,
     throttle: Throttle,
-    /// Of parts in flight, and of parts that wait for their next attempt.
+    /// The slots of parts in flight, and of parts that wait for their next attempt.
     places: BTreeMap<PartNumber, Slot>,
     random: StdRng,
     climate: Climate,
@@ -43,7 +43,7 @@ struct Walk {
     /// Attempts and waits that an abort stopped.
     stopped: Vec<Input>,
     sent: BTreeSet<PartNumber>,
-    /// Complete was sent and its answer not understood since.
+    /// Whether Complete was sent and its answer not understood since.
     in_doubt: bool,
     finished: Option<Outcome>,
     most_in_flight: usize,
@@ -103,7 +103,7 @@ impl Walk {
         }
     }
 
-    /// To the end, and a little further. Panics where a law is broken.
+    /// Runs to the end, and a little further. Panics if a law is broken.
     fn run(mut self) -> Outcome {
         if self.random.random_bool(self.climate.cancelling) {
             self.give(Input::Cancel);
@@ -111,7 +111,7 @@ impl Walk {
         if self.finished.is_none() {
             self.give(Input::Start);
         }
-        // Every attempt, wait and request takes one step; the policy bounds how many there can be.
+        // Every attempt, wait and request takes one step; the policy bounds their number.
         let steps_max = 1000 + 40 * self.part_count;
         for _ in 0..steps_max {
             if self.finished.is_some() {
@@ -129,7 +129,7 @@ impl Walk {
         outcome
     }
 
-    /// One of the things that can happen now.
+    /// Picks one of the possible next events.
     fn next(&mut self) -> Input {
         if self.random.random_bool(self.climate.cancelling) {
             return Input::Cancel;
@@ -228,7 +228,7 @@ impl Walk {
         assert_eq!(self.lifecycle.in_flight() as usize, in_flight, "on {cause:?}");
     }
 
-    /// In an earlier run some parts were sent; perhaps it ended in the middle of Complete.
+    /// Starts from an earlier run that sent some parts and perhaps ended in the middle of Complete.
     fn resumed(mut self) -> Self {
         let numbers = (1..=self.part_count).map(|number| PartNumber::new(number).unwrap());
         let completing = self.random.random_bool(0.2);
@@ -270,7 +270,7 @@ impl Walk {
             }
             Action::Abort => {
                 assert!(!self.in_doubt, "an abort in doubt (P6)");
-                // What the driver stops before it aborts.
+                // The driver stops these before it aborts.
                 self.stop();
                 self.ask(Action::Abort);
             }
@@ -282,7 +282,7 @@ impl Walk {
         }
     }
 
-    /// What the driver tells the gate.
+    /// Reports to the gate like the driver.
     fn pass_the_gate(&mut self, input: &Input) {
         match input {
             Input::PartSent(number) if self.places.contains_key(number) => {
@@ -303,7 +303,7 @@ impl Walk {
         }
     }
 
-    /// The driver stops everything.
+    /// Stops everything like the driver.
     fn stop(&mut self) {
         self.stopped.extend(std::mem::take(&mut self.parts).into_iter().map(Input::PartSent));
         self.stopped.extend(std::mem::take(&mut self.waits).into_iter().map(Input::Woke));
@@ -311,7 +311,7 @@ impl Walk {
     }
 
     fn ask(&mut self, request: Action) {
-        // P6: nothing else is asked while Complete is under way, the abort above all.
+        // P6: no other request while Complete is in flight, least of all an abort.
         assert_eq!(self.request, None, "{request:?} while another request is under way");
         self.request = Some(request);
     }
@@ -337,7 +337,7 @@ proptest! {
     }
 }
 
-/// Pausing, and going on with what an earlier run left, keeps every law too.
+/// Pausing, and resuming the upload of an earlier run, keeps every law too.
 #[test]
 fn resumed_walks_keep_the_laws_and_end() {
     let mut ends: Vec<Outcome> = vec![];
@@ -357,7 +357,7 @@ fn resumed_walks_keep_the_laws_and_end() {
     }
 }
 
-/// The walks reach what they are to prove something about.
+/// The walks reach all outcomes that the laws are about.
 #[test]
 fn walks_come_to_every_kind_of_end() {
     let mut ends: Vec<Outcome> = vec![];
@@ -398,7 +398,7 @@ impl Walk {
         self.finished.unwrap()
     }
 
-    /// Created, and past its slow start: with as many parts in flight as there may be.
+    /// Creates a lifecycle after its slow start, with the maximum number of parts in flight.
     fn sending(part_count: u32, concurrency: u32) -> Self {
         let calm = Climate { failing: 0.0, cancelling: 0.0, pausing: 0.0, late: 0.0 };
         let mut walk = Self::new(part_count, concurrency, 1, calm);
@@ -417,7 +417,7 @@ impl Walk {
         self.give(Input::PartFailed(number, failure(StoreErrorKind::Throttled, RETRY)));
     }
 
-    /// Every wait ends.
+    /// Ends every wait.
     fn wake(&mut self) {
         std::mem::take(&mut self.waits)
             .into_iter()
@@ -450,15 +450,15 @@ fn throttling_halves_the_parts_in_flight_until_they_succeed() {
     assert_eq!(walk.parts.len(), 16, "never more than was asked for");
 }
 
-/// Sixteen refusals in one breath had brought it down to one part in flight, and from there it
-/// takes 120 successes to recover.
+/// Sixteen simultaneous refusals had lowered it to one part in flight, and from there it takes 120
+/// successes to recover.
 #[test]
 fn refusals_of_parts_that_were_under_way_together_halve_once() {
     let mut walk = Walk::sending(1000, 16);
     (0..16).for_each(|_| walk.throttle_one());
     walk.wake();
     assert_eq!(walk.parts.len(), 8);
-    // These began after the halving: they say that it was not enough.
+    // These began after the halving: they show that it was not enough.
     walk.throttle_one();
     walk.wake();
     (0..3).for_each(|_| walk.send_one());
@@ -480,9 +480,9 @@ fn one_part_may_always_be_in_flight() {
     assert_eq!(walk.run_on(), Outcome::Done);
 }
 
-/// A server was away for four seconds. Each part that failed made room for one never tried, which
-/// failed at once like the one before it: sixty-four parts later the budget of the upload was gone,
-/// in less than a tenth of a second.
+/// A server was unavailable for four seconds. Each part that failed made room for an untried one,
+/// which failed at once too: sixty-four parts later the budget of the upload was used up, in less
+/// than a tenth of a second.
 #[test]
 fn a_part_that_waits_keeps_its_place_from_those_never_tried() {
     let mut walk = Walk::sending(1000, 16);
@@ -502,7 +502,7 @@ fn a_part_that_waits_keeps_its_place_from_those_never_tried() {
     assert_eq!(walk.run_on(), Outcome::Done);
 }
 
-/// The next part passes the gate and arrives.
+/// Lets the next part pass the gate and arrive.
 fn sent(lifecycle: &mut Lifecycle) -> Vec<Action> {
     let admitted = lifecycle.on(Input::Admitted);
     let [Action::SendPart(number, 1)] = admitted[..] else { panic!("{admitted:?}") };
@@ -516,7 +516,7 @@ fn cancelling_before_the_start_ends_it_without_a_request() {
     assert_eq!(uploading.on(Input::Start), []);
 }
 
-/// The answer to Create may be under way when the caller cancels: the upload that it names must be
+/// The answer to Create may be in flight when the caller cancels: the upload that it names must be
 /// aborted.
 #[test]
 fn cancelling_during_create_waits_for_its_answer() {
@@ -527,7 +527,7 @@ fn cancelling_during_create_waits_for_its_answer() {
     assert_eq!(uploading.on(Input::Aborted), [Action::Finish(Outcome::Cancelled)]);
 }
 
-/// P6: Complete is under way, an abort could destroy what it is making.
+/// P6: Complete is in flight, and an abort could destroy its object.
 #[test]
 fn cancelling_during_complete_waits_for_its_outcome() {
     let complete = |uploading: &mut Lifecycle| {
@@ -552,7 +552,7 @@ fn cancelling_during_complete_waits_for_its_outcome() {
     assert_eq!(refused.on(Input::CompleteFailed(throttled)), [Action::Abort]);
 }
 
-/// The store had asked for two minutes, and Ctrl-C was heard after them.
+/// The store had asked for two minutes, and Ctrl-C took effect only after them.
 #[test]
 fn a_stop_does_not_wait_for_the_next_try_of_a_request() {
     let throttled = || {
@@ -569,7 +569,8 @@ fn a_stop_does_not_wait_for_the_next_try_of_a_request() {
         assert!(matches!(creating.on(Input::CreateFailed(throttled()))[..], [Action::Wait(..)]));
         assert_eq!(creating.on(stop.clone()), [Action::Finish(outcome)]);
 
-        // While the request itself is under way its answer is waited for, but no other try is made.
+        // While the request itself is in flight its answer is awaited, but there is no further
+        // attempt.
         let mut asked = uploading();
         asked.on(Input::Start);
         assert_eq!(asked.on(stop.clone()), []);
@@ -591,8 +592,8 @@ fn a_stop_does_not_wait_for_the_next_try_of_a_request() {
     }
 }
 
-/// RGW 16.2 answers 500 to a Complete of an upload that is gone, as it is after one that was
-/// carried out.
+/// RGW 16.2 answers 500 to a Complete of an upload that is gone, which is also the result of one
+/// that took effect.
 #[test]
 fn a_500_to_complete_is_examined_before_anything_else() {
     let mut uploading = lifecycle(1, 1, 1);

@@ -1,4 +1,4 @@
-//! Which certificates are trusted. They are made by openssl, as their owners make them.
+//! Trusted and refused certificates, created by openssl like those of most owners.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ fn dates_of_a_certificate_in_the_bundle_are_checked() {
     assert!(matches!(before, Err(CertificateError::NotValidYetContext { .. })), "{before:?}");
 }
 
-/// The common name alone counts no more: what is shown as names is empty then.
+/// The common name alone does not count: the list of names is empty then.
 #[test]
 fn a_certificate_without_a_name_presents_none() {
     let own = certificate(&[]);
