@@ -1,4 +1,4 @@
-//! `cargo xtask bench client|server`: builds the measured programs in release and passes them to
+//! `cargo xtask bench client|server|tree`: builds the measured programs in release and passes them to
 //! `haul-bench`.
 
 use std::process::Command;

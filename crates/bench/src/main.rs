@@ -18,6 +18,7 @@ mod options;
 mod report;
 mod server;
 mod table;
+mod tree;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ fn run(arguments: &[String]) -> Result<()> {
     match arguments.split_first() {
         Some((what, rest)) if what == "client" => client::bench(&Options::parse(rest, 3)?),
         Some((what, rest)) if what == "server" => server::bench(&Options::parse(rest, 2)?),
+        Some((what, rest)) if what == "tree" => tree::bench(&Options::parse(rest, 1)?),
         Some((what, rest)) if what == "floor" => floor::run(rest),
         _ => bail!("{}", options::USAGE),
     }

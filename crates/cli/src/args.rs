@@ -10,6 +10,7 @@ mod sharing;
 mod source_store;
 mod stream;
 mod transfers;
+mod tree;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub(crate) use self::sharing::{CatArgs, PresignArgs};
 pub(crate) use self::source_store::SourceStoreArgs;
 pub(crate) use self::stream::StreamArgs;
 pub(crate) use self::transfers::{AbortArgs, AbortTarget, ForgetArgs, ResumeArgs};
+pub(crate) use self::tree::{MvArgs, SyncArgs, TreeArgs};
 use crate::bandwidth::{self, BandwidthArg};
 use crate::size::{parse_size, parse_size_above_zero};
 use crate::target::{Address, Listed, Target};
@@ -52,8 +54,12 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Copy a file to a store, an object to a file, or an object to a store
+    /// Copy files and folders to a store, objects to files, or objects to a store
     Cp(Box<CpArgs>),
+    /// Copy what is new or changed from a folder or prefix to another
+    Sync(Box<SyncArgs>),
+    /// Move files: copy, verify, then remove the source
+    Mv(Box<MvArgs>),
     /// List the unfinished uploads of a store, with bytes and cost; without an address: haul
     /// transfers
     Uploads(UploadsArgs),
@@ -148,11 +154,12 @@ pub(crate) struct OutputArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "haul cp [OPTIONS] <SOURCE> <TARGET>\n       haul cp [OPTIONS] --from-command \
+    override_usage = "haul cp [OPTIONS] <SOURCE>... <TARGET>\n       haul cp [OPTIONS] --from-command \
         <TARGET> -- <COMMAND>..."
 )]
 pub(crate) struct CpArgs {
-    /// What to copy: a file, s3://BUCKET/KEY, local://BUCKET/KEY, or - for standard input
+    /// What to copy: files, folders with -r, s3://BUCKET/KEY, local://BUCKET/KEY, 's3://BUCKET/*.gz',
+    /// or - for standard input
     #[arg(value_name = "SOURCE", value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
     #[arg(required_unless_present = "command")]
     pub(crate) source: Option<Target>,
@@ -160,6 +167,14 @@ pub(crate) struct CpArgs {
     #[arg(value_name = "TARGET", value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
     #[arg(required_unless_present = "command")]
     pub(crate) target: Option<Target>,
+    /// More; the last one is the target
+    #[arg(value_name = "TARGET", hide = true, value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
+    pub(crate) more: Vec<Target>,
+    /// Folders and prefixes, with everything below them
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    #[command(flatten)]
+    pub(crate) tree: TreeArgs,
     /// With --from-command: the command and its words
     #[arg(value_name = "COMMAND", last = true)]
     pub(crate) command: Vec<std::ffi::OsString>,

@@ -344,6 +344,11 @@ fn advice(advice: Advice) -> (&'static str, Option<u64>) {
     }
 }
 
+/// The exit code of an error of the engine, alone.
+pub(crate) fn exit_of(error: &EngineError) -> Exit {
+    exit(error)
+}
+
 fn exit(error: &EngineError) -> Exit {
     match error {
         EngineError::Plan { .. }
@@ -416,6 +421,9 @@ fn code(error: &EngineError) -> String {
         EngineError::LeftBehind { .. } => "LeftBehind",
         EngineError::Corrupt { .. } | EngineError::CorruptObject { .. } => "Corrupt",
         EngineError::TargetUnwritable { .. } => "TargetUnwritable",
+        EngineError::UnusableName { .. } => "UnusableName",
+        EngineError::TreeRefused { .. } => "TreeRefused",
+        EngineError::SourceKept { .. } => "SourceKept",
         EngineError::Configuration(_) | EngineError::BadSetting { .. } => "Configuration",
         _ => "Internal",
     };

@@ -17,10 +17,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::endless::endless;
-use self::line::{ProgressLine, cut};
-use self::status::Status;
+pub(crate) use self::line::{ProgressLine, cut};
+pub(crate) use self::status::Status;
 use crate::output::{Mode, Shown, complain, paint};
-use crate::pace::Pace;
+pub(crate) use crate::pace::Pace;
 use crate::related::related;
 use crate::size::{human_age, human_duration, human_rate, human_size};
 

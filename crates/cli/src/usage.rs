@@ -1,7 +1,7 @@
 //! Reads the command line, and reports a wrong one: on stderr for a person, and with `--json` as
 //! the one event that a program waits for.
 //!
-//! The text is clap's, without its guesses: `tip: to pass '--dryrun' as a value, use '-- --dryrun'`
+//! The text is clap's, without its guesses: `tip: to pass '--dryly' as a value, use '-- --dryly'`
 //! is rarely what was meant, and a suggestion helps only where it is one slip away from what was
 //! typed.
 
@@ -67,7 +67,7 @@ fn words(value: Option<&ContextValue>) -> Vec<String> {
     }
 }
 
-/// `unexpected argument '--dryrun' found`, on one line with the arguments that it lists.
+/// `unexpected argument '--dryly' found`, on one line with the arguments that it lists.
 fn complaint(error: &Error) -> String {
     let text = error.render().to_string();
     let lines: Vec<&str> =
@@ -90,13 +90,13 @@ mod tests {
 
     #[test]
     fn only_suggestions_one_slip_away_are_shown() {
-        let far = rendered("haul cp a s3://b/k --dryrun");
-        assert!(far.contains("unexpected argument '--dryrun' found"), "{far}");
+        let far = rendered("haul cp a s3://bucket/k --dryly");
+        assert!(far.contains("unexpected argument '--dryly' found"), "{far}");
         assert!(!far.contains("tip") && !far.contains("similar"), "{far}");
-        let content = rendered("haul cp a s3://b/k --content text/plain");
+        let content = rendered("haul cp a s3://bucket/k --content text/plain");
         assert!(!content.contains("--content-type") || content.contains("Usage"), "{content}");
         assert!(!content.contains("tip"), "{content}");
-        let slip = rendered("haul cp a s3://b/k --part-sise 8M");
+        let slip = rendered("haul cp a s3://bucket/k --part-sise 8M");
         assert!(slip.contains("--part-size"), "{slip}");
     }
 

@@ -11,6 +11,7 @@ use crate::source::Source;
 use crate::transfer::Transfer;
 use crate::transfer::copy::{self, CopyOptions, CopyReport};
 use crate::transfer::download::{self, DownloadOptions, DownloadReport, DownloadTarget};
+use crate::transfer::tree::{self, TreeOptions, TreeReport, TreeSource, TreeTarget};
 use crate::transfer::upload::stream::{self, StreamOptions};
 use crate::transfer::upload::{self, UploadOptions, UploadReport};
 
@@ -88,6 +89,20 @@ impl Engine {
         options: CopyOptions,
     ) -> Transfer<CopyReport> {
         copy::start(&self.resources, Some(source_store), source, target, options)
+    }
+
+    /// Copies many files: folders, prefixes, lists of names. Must be called inside a tokio runtime.
+    ///
+    /// The engine's store is that of the target, or of a download that of the source. Failures of
+    /// single files are part of the report. A pause leaves what a later run of the same tree
+    /// continues, if the tree has a journal.
+    pub fn tree(
+        &self,
+        sources: Vec<TreeSource>,
+        target: TreeTarget,
+        options: TreeOptions,
+    ) -> Transfer<TreeReport> {
+        tree::start(&self.resources, sources, target, options)
     }
 
     /// Returns the store, for requests that are not transfers.

@@ -247,6 +247,28 @@ pub enum Error {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// A name of a tree that cannot be a key, or a key that cannot be a file.
+    #[error("{name:?} cannot be copied: {reason}")]
+    UnusableName {
+        /// The name, or the path that has it.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A tree that is not begun, or not finished, because the result could not be what was wanted.
+    #[error("{problem}")]
+    TreeRefused {
+        /// What is wrong.
+        problem: String,
+    },
+    /// The copy is there, and its source was kept because the copy is not proven.
+    #[error("{source_name} was copied and kept: {reason}")]
+    SourceKept {
+        /// The source of the move.
+        source_name: String,
+        /// Why it was not removed.
+        reason: String,
+    },
     /// The configuration does not lead to a store.
     #[error("the configuration of the store is incomplete: {0}")]
     Configuration(String),

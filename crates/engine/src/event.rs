@@ -158,11 +158,58 @@ pub enum Event {
         /// The process that holds it now.
         running_pid: Option<u32>,
     },
+    /// Of a tree: a file has arrived; in a dry run, it would be sent.
+    FileCopied {
+        /// Where from.
+        source: String,
+        /// Where to.
+        target: String,
+        /// Its length.
+        size_bytes: u64,
+        /// Nothing was sent.
+        dry_run: bool,
+    },
+    /// Of a tree: a file or an object was removed; in a dry run, it would be.
+    FileRemoved {
+        /// Which.
+        target: String,
+        /// Nothing was removed.
+        dry_run: bool,
+    },
+    /// Of a tree: a file was not copied, or not removed.
+    FileFailed {
+        /// Where from.
+        source: String,
+        /// Where to.
+        target: String,
+        /// Why.
+        reason: String,
+    },
+    /// Of a sync: so many files of the target are not in the source and will be removed.
+    Removing {
+        /// How many.
+        count: u64,
+    },
     /// A warning for a person.
     Warning {
         /// The text of the warning.
         message: String,
     },
+}
+
+impl Event {
+    /// As it is reported of one file among many; `None`: it is an ordinary step.
+    fn of_file(self, name: &str) -> Option<Self> {
+        let named = |text: String| format!("{name}: {text}");
+        match self {
+            Self::Warning { message } => Some(Self::Warning { message: named(message) }),
+            Self::Retrying { part_number, attempt, wait, reason } => {
+                Some(Self::Retrying { part_number, attempt, wait, reason: named(reason) })
+            }
+            Self::InDoubt { reason } => Some(Self::InDoubt { reason: named(reason) }),
+            _ => None,
+        }
+    }
 }
 
 fn as_millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -184,7 +231,11 @@ const EVENTS_WAITING_MAX: usize = 16 * 1024;
 
 /// The sender of events; never waits for a reader.
 #[derive(Clone, Debug)]
-pub(crate) struct EventSender(Arc<Sending>);
+pub(crate) struct EventSender {
+    sending: Arc<Sending>,
+    /// Of one file of a tree: its name. Only what a person should know of it is sent.
+    file: Option<Arc<str>>,
+}
 
 /// The sending end: the stream ends when its last clone is dropped.
 #[derive(Debug)]
@@ -206,12 +257,25 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
 impl EventSender {
     pub(crate) fn new() -> (Self, Events) {
         let queue = Arc::new(Mutex::default());
-        (Self(Arc::new(Sending(Arc::clone(&queue)))), Events(queue))
+        let sending = Arc::new(Sending(Arc::clone(&queue)));
+        (Self { sending, file: None }, Events(queue))
+    }
+
+    /// Sends what one file of a tree has to report, with its name.
+    pub(crate) fn of_file(&self, name: &str) -> Self {
+        Self { sending: Arc::clone(&self.sending), file: Some(name.into()) }
     }
 
     pub(crate) fn send(&self, event: Event) {
         tracing::debug!(target: "haul::decision", "{event:?}");
-        let mut queue = lock(&self.0.0);
+        let event = match &self.file {
+            None => event,
+            Some(name) => match event.of_file(name) {
+                Some(event) => event,
+                None => return,
+            },
+        };
+        let mut queue = lock(&self.sending.0);
         if queue.unread {
             return;
         }

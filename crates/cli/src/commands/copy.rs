@@ -43,7 +43,7 @@ impl Copying {
         Ok(Self {
             to: to.for_key(from).map_err(Usage::from)?,
             from: from.clone(),
-            source_store: other_store(store, source_store, from, to)?,
+            source_store: other_store(store, source_store, from.scheme, to.scheme)?,
             limits: transfer.effort.limits(),
             options: CopyOptions {
                 part_size_bytes: transfer.part_size,
@@ -142,7 +142,7 @@ fn concerns(error: &anyhow::Error, source: &haul::ObjectRef) -> bool {
 }
 
 /// What the flags name replaces what the source carries.
-fn attributes(object: ObjectOptionArgs) -> ObjectAttributes {
+pub(super) fn attributes(object: ObjectOptionArgs) -> ObjectAttributes {
     ObjectAttributes {
         content_type: object.content_type,
         cache_control: object.cache_control,
@@ -155,22 +155,22 @@ fn attributes(object: ObjectOptionArgs) -> ObjectAttributes {
 }
 
 /// The store of the source, if it is another one: by its flags, or because one side is `local://`.
-fn other_store(
+pub(super) fn other_store(
     store: &StoreArgs,
     source: SourceStoreArgs,
-    from: &Address,
-    to: &Address,
+    from: Scheme,
+    to: Scheme,
 ) -> Result<Option<StoreArgs>, Usage> {
     let SourceStoreArgs { source_endpoint, source_profile, .. } = source;
     let given = source_endpoint.is_some() || source_profile.is_some();
-    match (from.scheme, given) {
+    match (from, given) {
         (Scheme::Local, true) => Err(Usage::new(
             "--source-endpoint and --source-profile belong to s3://, and the source is local://",
             "leave them out, or write s3:// for the store that they name",
         )),
-        (Scheme::Local, false) if to.scheme == Scheme::Local => Ok(None),
+        (Scheme::Local, false) if to == Scheme::Local => Ok(None),
         (Scheme::Local, false) => Ok(Some(of_local(store))),
-        (Scheme::S3, false) if to.scheme == Scheme::S3 => Ok(None),
+        (Scheme::S3, false) if to == Scheme::S3 => Ok(None),
         // --endpoint and --profile are those of the only store that they can be of.
         (Scheme::S3, false) => Ok(Some(store.clone())),
         (Scheme::S3, true) => Ok(Some(StoreArgs {
@@ -183,7 +183,7 @@ fn other_store(
 }
 
 /// Without the flags that name a store over the network.
-fn of_local(store: &StoreArgs) -> StoreArgs {
+pub(super) fn of_local(store: &StoreArgs) -> StoreArgs {
     StoreArgs {
         endpoint: None,
         profile: None,

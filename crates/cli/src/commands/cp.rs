@@ -12,6 +12,7 @@ use super::copy::{Copying, copy};
 use super::download::{self, Fetching, Remembered, fetch};
 use super::pinned_flags::PinnedFlags;
 use super::stream::{self, StreamOrigin};
+use super::tree;
 use super::upload::{Remembering, Sending, UploadSource, send};
 use crate::args::{CpArgs, ObjectOptionArgs, RememberArgs, StoreArgs, StreamArgs, TransferArgs};
 use crate::exit::Exit;
@@ -22,6 +23,13 @@ use crate::target::{Address, Target};
 
 /// Copies.
 pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::Result<Exit> {
+    if !args.stream.from_command {
+        let words = words(&args)?;
+        if tree::is_tree(&words, args.recursive, &args.tree) {
+            refuse_flags_of_streams(&args.stream)?;
+            return Box::pin(tree::copy(store, words, args, mode)).await;
+        }
+    }
     let sides = sides(&args)?;
     if !matches!(sides, Sides::Stream(_)) {
         refuse_flags_of_streams(&args.stream)?;
@@ -117,11 +125,21 @@ enum Sides {
     Stream(Address),
 }
 
-/// The words behind `--` are the command of `--from-command`, otherwise what is copied, as with
-/// every program.
+/// What is copied, and where to. The words behind `--` are the command of `--from-command`,
+/// otherwise what is copied, as with every program.
+fn words(args: &CpArgs) -> Result<Vec<Target>, Usage> {
+    let named = [&args.source, &args.target].into_iter().flatten().chain(&args.more);
+    let mut words: Vec<Target> = named.cloned().collect();
+    if !args.stream.from_command {
+        for word in &args.command {
+            words.push(Target::parse(word)?);
+        }
+    }
+    Ok(words)
+}
+
 fn sides(args: &CpArgs) -> Result<Sides, Usage> {
-    let mut named: Vec<Target> =
-        [&args.source, &args.target].into_iter().flatten().cloned().collect();
+    let named = words(args)?;
     if args.stream.from_command {
         return match <[Target; 1]>::try_from(named) {
             Ok([Target::Store(address)]) => Ok(Sides::Stream(address)),
@@ -131,9 +149,6 @@ fn sides(args: &CpArgs) -> Result<Sides, Usage> {
                 "haul cp --from-command s3://BUCKET/KEY -- COMMAND",
             )),
         };
-    }
-    for word in &args.command {
-        named.push(Target::parse(word)?);
     }
     match <[Target; 2]>::try_from(named) {
         Ok([Target::Stream, Target::Store(address)]) => Ok(Sides::Stream(address)),
@@ -181,14 +196,15 @@ async fn upload(
 ) -> anyhow::Result<Exit> {
     if path.is_dir() {
         return Err(Usage::new(
-            format!("{} is a folder; haul cp copies one file", path.display()),
-            "name a file; copying whole folders is planned",
+            format!("{} is a folder", path.display()),
+            "add -r to copy it with everything below it",
         )
         .into());
     }
     let address = address.for_file(path).map_err(Usage::from)?;
     let content_type = &mut options.attributes.content_type;
     *content_type = content_type.take().or_else(|| guess_content_type(&address.key, path));
+    keep_mtime(&mut options.attributes, path);
     let sending = Sending {
         file: UploadSource::Path(path.to_owned()),
         address,
@@ -204,7 +220,7 @@ async fn upload(
     Box::pin(send(args, sending, mode, &mut None)).await
 }
 
-fn upload_options(
+pub(super) fn upload_options(
     transfer: &TransferArgs,
     object: ObjectOptionArgs,
 ) -> Result<UploadOptions, Usage> {
@@ -244,7 +260,7 @@ fn upload_options(
 
 /// A download takes only what concerns every request. The rest is refused: an option that silently
 /// does nothing is a promise broken.
-fn download_limits(
+pub(super) fn download_limits(
     transfer: &TransferArgs,
     remember: &RememberArgs,
     object: &ObjectOptionArgs,
@@ -273,8 +289,16 @@ fn download_limits(
     }
 }
 
+/// The time of the file's last write, where rclone keeps it too. `--metadata mtime=…` wins.
+fn keep_mtime(attributes: &mut ObjectAttributes, path: &Path) {
+    let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    if let Some(value) = modified.ok().and_then(haul::transfer::mtime_value) {
+        attributes.metadata.entry(haul::transfer::MTIME_METADATA.to_owned()).or_insert(value);
+    }
+}
+
 /// By the ending of the key, which is what readers will see; else of the file.
-fn guess_content_type(key: &str, path: &Path) -> Option<String> {
+pub(super) fn guess_content_type(key: &str, path: &Path) -> Option<String> {
     let guess = mime_guess::from_path(key).first().or_else(|| mime_guess::from_path(path).first());
     guess.map(|mime| mime.essence_str().to_owned())
 }

@@ -27,6 +27,7 @@ mod store_uploads;
 mod stream;
 mod summary;
 mod sweep;
+mod tree;
 mod upload;
 mod uploads;
 
@@ -42,6 +43,8 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
     let Cli { store, command, .. } = cli;
     match command {
         Command::Cp(args) => cp::run(&store, *args, mode).await,
+        Command::Sync(args) => Box::pin(tree::sync(&store, *args, mode)).await,
+        Command::Mv(args) => Box::pin(tree::mv(&store, *args, mode)).await,
         Command::Uploads(mut args) => match args.address.take() {
             Some(listed) => store_uploads::run(&store, listed, &args, mode).await,
             None => uploads::run(mode),

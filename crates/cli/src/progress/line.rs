@@ -20,19 +20,19 @@ const NAME_MIN: usize = 8;
 
 /// What one line shows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ProgressLine<'a> {
-    pub(super) name: &'a str,
-    pub(super) position: u64,
-    pub(super) size_bytes: u64,
+pub(crate) struct ProgressLine<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) position: u64,
+    pub(crate) size_bytes: u64,
     /// Bytes of the last seconds, and how long those were.
-    pub(super) lately: (u64, Duration),
+    pub(crate) lately: (u64, Duration),
     /// How long the rest takes, where that can be estimated.
-    pub(super) left: Option<Duration>,
+    pub(crate) left: Option<Duration>,
 }
 
 impl ProgressLine<'_> {
     /// The line in at most this many columns.
-    pub(super) fn fit(&self, columns: usize) -> String {
+    pub(crate) fn fit(&self, columns: usize) -> String {
         let percent = self.percent();
         let amounts = format!("{}/{}", short_size(self.position), short_size(self.size_bytes));
         let (bytes, time) = self.lately;
@@ -70,7 +70,7 @@ impl ProgressLine<'_> {
     }
 
     /// Rounded down: 100% means that everything arrived.
-    pub(super) fn percent(&self) -> String {
+    pub(crate) fn percent(&self) -> String {
         let whole = u128::from(self.size_bytes);
         let percent = (u128::from(self.position) * 100).checked_div(whole).unwrap_or(100);
         format!("{percent}%")
@@ -87,7 +87,7 @@ impl ProgressLine<'_> {
 }
 
 /// A name in at most this many columns: its beginning and its end, which tell files apart.
-pub(super) fn shortened(name: &str, columns: usize) -> String {
+pub(crate) fn shortened(name: &str, columns: usize) -> String {
     if name.width() <= columns {
         return name.to_owned();
     }
@@ -98,7 +98,7 @@ pub(super) fn shortened(name: &str, columns: usize) -> String {
 }
 
 /// The first letters that fit.
-pub(super) fn cut(text: &str, columns: usize) -> String {
+pub(crate) fn cut(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
     }

@@ -16,7 +16,7 @@ const COLUMNS_DEFAULT: usize = 80;
 
 /// Lines that stand on stderr now, the cursor behind the last one.
 #[derive(Debug, Default)]
-pub(super) struct Status {
+pub(crate) struct Status {
     /// Columns of each line.
     drawn: Vec<usize>,
 }
@@ -24,13 +24,13 @@ pub(super) struct Status {
 impl Status {
     /// Columns that a line may have: the last column stays free, because a full line makes some
     /// terminals wrap.
-    pub(super) fn columns() -> usize {
+    pub(crate) fn columns() -> usize {
         let columns = tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
         if columns < 2 { COLUMNS_DEFAULT - 1 } else { columns - 1 }
     }
 
     /// Draws these lines in place of the former ones.
-    pub(super) fn draw(&mut self, lines: &[String]) {
+    pub(crate) fn draw(&mut self, lines: &[String]) {
         // The bar has names and error texts of the store in it.
         let lines: Vec<_> = lines.iter().map(|line| shown(line)).collect();
         let text = self.erasing(Self::columns() + 1) + &lines.join("\n");
@@ -39,7 +39,7 @@ impl Status {
     }
 
     /// Removes the lines.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         let text = self.erasing(Self::columns() + 1);
         self.drawn.clear();
         write(&text);

@@ -57,6 +57,8 @@ mod store_check;
 mod stores;
 mod streamed;
 mod streams;
+mod tree_ends;
+mod tree_peers;
 mod two_versions;
 mod weather;
 mod world;

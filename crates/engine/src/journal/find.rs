@@ -53,6 +53,11 @@ pub enum Relation {
 }
 
 impl JournalFolder {
+    /// The name of a new journal of a source and a target, made without a look at the others.
+    pub fn upload_id(path: &Path, store: &str, object: &ObjectRef) -> String {
+        new_id(&[], path, store, object)
+    }
+
     /// Finds the journal of a source and a target.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod lock;
 mod private;
 mod record;
 mod remembered;
+mod tree;
 mod unreadable;
 
 #[cfg(test)]
@@ -31,4 +32,5 @@ pub use folder::{JournalFolder, JournalSummary};
 pub(crate) use remembered::Remembered;
 
 pub use record::{Beginning, PartRecord, Record};
+pub use tree::{EarlierTree, Fingerprint, TreeBeginning, TreeJournal};
 pub use unreadable::{MovedAside, UnreadableJournal};

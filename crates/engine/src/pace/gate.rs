@@ -68,6 +68,11 @@ impl Gate {
         receiver.await.expect("a gate that is waited at exists")
     }
 
+    /// Requests that may ever be in flight at once.
+    pub fn most(&self) -> u32 {
+        self.state().throttle.most()
+    }
+
     /// Returns the number of requests that may be in flight now.
     pub fn allowed(&self) -> u32 {
         self.state().throttle.allowed()

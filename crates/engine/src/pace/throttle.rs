@@ -94,6 +94,11 @@ impl Throttle {
         }
     }
 
+    /// Requests that may ever be in flight at once.
+    pub fn most(&self) -> u32 {
+        self.max
+    }
+
     /// Lets at most `ceiling` requests through, at least one, whatever successes earn. Those in
     /// flight stay.
     pub fn set_ceiling(&mut self, ceiling: u32) {

@@ -86,6 +86,11 @@ impl FileIdentity {
 pub(super) fn settle(file: &File) -> io::Result<Metadata> {
     // Refused on a read-only file system and the like, where no page is dirty.
     let _ = file.sync_data();
+    examine_settled(file)
+}
+
+/// The same without writing anything back.
+pub(super) fn examine_settled(file: &File) -> io::Result<Metadata> {
     for _ in 1..LOOKS_MAX {
         let metadata = file.metadata()?;
         if !changed_just_now(&metadata) {

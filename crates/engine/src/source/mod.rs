@@ -6,6 +6,7 @@
 
 mod bytes;
 mod file;
+mod held;
 mod identity;
 mod length;
 pub mod path_text;
@@ -15,6 +16,7 @@ use std::io;
 pub use bytes::BytesSource;
 pub(crate) use file::read_exact_at;
 pub use file::{FileSource, OpenError};
+pub(crate) use held::HeldFile;
 pub use identity::{FileIdentity, SourceRecord};
 
 /// Bytes of a known length, readable at any offset from several threads at once.

@@ -9,13 +9,16 @@ pub mod download;
 mod handle;
 pub mod lifecycle;
 mod mover;
+mod mtime;
 pub mod pieces;
 mod progress;
 mod stop;
+pub mod tree;
 pub mod upload;
 
 pub(crate) use handle::Line;
 pub use handle::Transfer;
-pub use progress::Progress;
+pub use mtime::{MTIME_METADATA, mtime_value};
+pub use progress::{Progress, TreeProgress};
 pub(crate) use stop::StopSignal;
 pub use stop::{StopRequest, Stopper};

@@ -35,5 +35,8 @@ mod source;
 mod stores;
 mod streaming;
 mod sweeping;
+mod trees;
+mod trees_killed;
+mod trees_million;
 mod unheard;
 mod versions;

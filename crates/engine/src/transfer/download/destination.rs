@@ -14,7 +14,7 @@ const LINKS_MAX: usize = 40;
 
 /// What the target of a download is.
 #[derive(Debug)]
-pub(super) enum Destination {
+pub(in crate::transfer) enum Destination {
     /// A regular file, or none yet. The path has no link at its end.
     File {
         path: PathBuf,
@@ -33,7 +33,7 @@ pub(super) enum Destination {
 
 impl Destination {
     /// Looks at the target without opening it.
-    pub(super) fn find(path: &Path) -> io::Result<Self> {
+    pub(in crate::transfer) fn find(path: &Path) -> io::Result<Self> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

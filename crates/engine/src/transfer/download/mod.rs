@@ -8,16 +8,16 @@
 //! object or not at all.
 
 mod allocate;
-mod destination;
+pub(in crate::transfer) mod destination;
 mod fetch;
 mod frontier;
-mod modified;
+pub(in crate::transfer) mod modified;
 mod plan;
 mod ranged;
 mod remembering;
 mod target;
-mod temporary;
-mod verify;
+pub(in crate::transfer) mod temporary;
+pub(in crate::transfer) mod verify;
 pub(crate) mod version;
 
 use std::collections::HashMap;
@@ -164,6 +164,11 @@ impl Context {
             None => Destination::find(&self.path).map_err(|source| self.unwritable(source))?,
         };
         let version = Version::of(self.head().await?);
+        if let Destination::File { path, .. } = &destination
+            && let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
+        {
+            std::fs::create_dir_all(parent).map_err(|source| self.unwritable(source))?;
+        }
         self.progress.set_size(version.size_bytes());
         let part_size_bytes = self.part_size_bytes(version.head()).await;
         let planned = plan::plan(version.head(), part_size_bytes, self.options.part_size_bytes);

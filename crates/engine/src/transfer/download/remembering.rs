@@ -55,10 +55,10 @@ impl DownloadJournal {
         let target = std::path::absolute(target).unwrap_or_else(|_| target.to_owned());
         let id = match &options.choice {
             JournalChoice::OfSource => JournalFolder::download_id(&target, &store, &context.object),
-            JournalChoice::Given(id) => id.clone(),
+            JournalChoice::Given(id) | JournalChoice::Named(id) => id.clone(),
         };
         let opened = match &options.choice {
-            JournalChoice::OfSource => options.folder.open(&id)?,
+            JournalChoice::OfSource | JournalChoice::Named(_) => options.folder.open(&id)?,
             JournalChoice::Given(_) => options
                 .folder
                 .open_existing(&id)?

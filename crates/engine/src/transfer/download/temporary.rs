@@ -22,7 +22,7 @@ const SLOTS: usize = 16;
 
 /// A locked temporary file; removed when dropped, unless it was given its name.
 #[derive(Debug)]
-pub(super) struct Temporary {
+pub(in crate::transfer) struct Temporary {
     path: PathBuf,
     target: PathBuf,
     /// Holds the lock until the file has its name or is removed.
@@ -34,7 +34,7 @@ pub(super) struct Temporary {
 
 impl Temporary {
     /// Makes one for `target`, and removes those that killed downloads of it left.
-    pub(super) fn create(
+    pub(in crate::transfer) fn create(
         target: &Path,
         permissions: Option<&Permissions>,
     ) -> io::Result<(Self, File)> {
@@ -87,10 +87,17 @@ impl Temporary {
     }
 
     /// Gives the file its name and makes that last: a rename is on disk only when its folder is.
-    pub(super) fn publish(mut self) -> io::Result<()> {
+    pub(super) fn publish(self) -> io::Result<()> {
+        let folder = folder(&self.target).to_owned();
+        self.publish_unsynced()?;
+        sync_folder(&folder)
+    }
+
+    /// Gives the file its name; the caller syncs the folder.
+    pub(in crate::transfer) fn publish_unsynced(mut self) -> io::Result<()> {
         fs::rename(&self.path, &self.target)?;
         self.published = true;
-        sync_folder(folder(&self.target))
+        Ok(())
     }
 }
 

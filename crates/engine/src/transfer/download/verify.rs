@@ -33,7 +33,7 @@ impl fmt::Display for Verified {
 }
 
 /// Hashes what arrives in the way that the comparison needs.
-pub(super) enum Verifier {
+pub(in crate::transfer) enum Verifier {
     Whole { hasher: Hasher, expected: Checksum },
     Parts { md5: PartMd5s, expected: ETag, layout: Layout },
     Nothing(&'static str),
@@ -41,12 +41,12 @@ pub(super) enum Verifier {
 
 /// Where the part size comes from: a difference proves damage only if the store said it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(in crate::transfer) enum Layout {
     Told,
     Guessed,
 }
 
-pub(super) struct PartMd5s {
+pub(in crate::transfer) struct PartMd5s {
     part_size_bytes: u64,
     left_bytes: u64,
     hasher: Hasher,
@@ -55,7 +55,7 @@ pub(super) struct PartMd5s {
 
 impl Verifier {
     /// The strongest comparison that the store's answers allow.
-    pub(super) fn new(head: &ObjectHead, part_size_bytes: Option<u64>) -> Self {
+    pub(in crate::transfer) fn new(head: &ObjectHead, part_size_bytes: Option<u64>) -> Self {
         if let Some((expected, ChecksumType::FullObject)) = head.checksum {
             return Self::Whole { hasher: Hasher::new(expected.algorithm()), expected };
         }
@@ -86,7 +86,7 @@ impl Verifier {
         Self::Parts { md5: PartMd5s::new(size), expected: head.etag.clone(), layout }
     }
 
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(in crate::transfer) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Whole { hasher, .. } => hasher.update(bytes),
             Self::Parts { md5, .. } => md5.update(bytes),
@@ -95,7 +95,7 @@ impl Verifier {
     }
 
     /// `Err` says what differs.
-    pub(super) fn finish(self) -> Result<Verified, String> {
+    pub(in crate::transfer) fn finish(self) -> Result<Verified, String> {
         match self {
             Self::Whole { hasher, expected } => {
                 let found = hasher.finish();

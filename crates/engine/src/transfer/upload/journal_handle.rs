@@ -48,6 +48,7 @@ impl JournalHandle {
                 related::report_beside(context, source, id);
                 (id.clone(), opened.ok_or_else(|| JournalError::Missing { id: id.clone() })?)
             }
+            JournalChoice::Named(id) => (id.clone(), options.folder.open(id)?),
         };
         if let Some(MovedAside { path, reason }) = opened.moved_aside {
             let message = format!(
@@ -179,7 +180,7 @@ pub(super) fn remembers(context: &Context) -> bool {
         return false;
     };
     match &options.choice {
-        JournalChoice::Given(id) => options.folder.has(id),
+        JournalChoice::Given(id) | JournalChoice::Named(id) => options.folder.has(id),
         JournalChoice::OfSource => {
             let found = options.folder.find(&source, &store_name(context), &context.object);
             // What cannot be listed, or read, is reported where it is opened.

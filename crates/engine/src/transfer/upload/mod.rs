@@ -131,11 +131,7 @@ pub(crate) async fn run(mut context: Context, stop: StopSignal) -> Result<Upload
     if let Some(name) = context.options.attributes.impossible_name() {
         return Err(Error::MetadataName { name: name.to_owned() });
     }
-    // What is put in one piece is visible before it can be judged: who insists on proof gets parts.
-    let one_piece = size_bytes == 0
-        || (size_bytes < context.options.multipart_threshold_bytes
-            && !context.options.require_proof
-            && context.options.part_size_bytes.is_none_or(|part| part >= size_bytes));
+    let one_piece = !context.options.in_parts(size_bytes);
     let plan = PartPlan::new(size_bytes, &context.options.limits, context.options.part_size_bytes)
         .map_err(|source| Error::Plan { source_name: context.source.name(), source })?;
     let adopt = context.options.unfinished == Unfinished::Adopt;

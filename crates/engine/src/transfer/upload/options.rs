@@ -47,6 +47,19 @@ pub struct UploadOptions {
     pub pause_grace: Duration,
 }
 
+impl UploadOptions {
+    /// Whether a source of this length is sent in parts.
+    pub(crate) fn in_parts(&self, size_bytes: u64) -> bool {
+        // What is put in one piece is visible before it can be judged: a caller who insists on
+        // proof gets parts.
+        let in_one_piece = size_bytes == 0
+            || (size_bytes < self.multipart_threshold_bytes
+                && !self.require_proof
+                && self.part_size_bytes.is_none_or(|part| part >= size_bytes));
+        !in_one_piece
+    }
+}
+
 /// Where an upload is remembered.
 #[derive(Clone, Debug)]
 pub struct JournalOptions {
@@ -70,6 +83,9 @@ pub enum JournalChoice {
     /// This one, which must exist, whatever its source is called now. What was recorded when it was
     /// begun holds.
     Given(String),
+    /// This one, made if there is none; no other journal is looked at. For one of many uploads,
+    /// because looking at all journals for each of them would be quadratic.
+    Named(String),
 }
 
 /// What to do about a source that changed between two runs (P4).

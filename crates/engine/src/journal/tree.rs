@@ -1,0 +1,303 @@
+//! The journal of a tree: which files were begun and which are done, so that the same command
+//! continues where it was killed.
+//!
+//! ```text
+//! file    "HAULTRE" 0x01, length of the beginning, u32 LE │ its CRC32C, u32 LE │ one JSON object
+//! record  kind, u8 (1 begun, 2 done) │ fingerprint, 16 bytes │ CRC32C of both, u32 LE
+//! ```
+//!
+//! A fingerprint is the beginning of the SHA-256 of a name and of the version that was found: 21
+//! bytes for a file, whatever its name. Records are written without a sync: a kill loses none,
+//! and a record that a power cut takes costs one question to the store.
+
+use std::collections::HashSet;
+use std::fs::{self, File, TryLockError};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use haul_parts::{ChecksumAlgorithm, Hasher};
+use serde::{Deserialize, Serialize};
+
+use super::file::{JournalError, io_error};
+use super::folder::JournalFolder;
+use super::lock::same_file;
+use super::private;
+
+const MAGIC: [u8; 8] = *b"HAULTRE\x01";
+const BEGUN: u8 = 1;
+const DONE: u8 = 2;
+const RECORD_BYTES: usize = 21;
+const BEGINNING_BYTES_MAX: usize = 1 << 20;
+const ENDING: &str = "tree";
+
+/// One version of one file of a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 16]);
+
+impl Fingerprint {
+    /// Of a name and what tells its version from others.
+    pub fn new(name: &str, version: &str) -> Self {
+        let mut hasher = Hasher::new(ChecksumAlgorithm::Sha256);
+        hasher.update(name.as_bytes());
+        hasher.update(b"\0");
+        hasher.update(version.as_bytes());
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(hasher.finish().bytes()).for_each(|(to, from)| *to = *from);
+        Self(bytes)
+    }
+}
+
+/// What a tree is, for people and for `haul transfers`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeBeginning {
+    /// Where from.
+    pub sources: Vec<String>,
+    /// Where to.
+    pub target: String,
+    /// Which store.
+    pub store: String,
+    /// Seconds since 1970, by this machine's clock.
+    pub begun_at: i64,
+}
+
+/// What an earlier run did.
+#[derive(Debug, Default)]
+pub struct EarlierTree {
+    /// Files whose end was recorded.
+    pub done: HashSet<Fingerprint>,
+    /// Files that were begun and have no end.
+    pub begun: HashSet<Fingerprint>,
+}
+
+/// The open, locked journal of a tree.
+#[derive(Debug)]
+pub struct TreeJournal {
+    file: File,
+    path: PathBuf,
+}
+
+impl JournalFolder {
+    /// The name of the journal of a tree: the same for the same command.
+    pub fn tree_id(kind: &str, beginning: &TreeBeginning) -> String {
+        let mut hasher = Hasher::new(ChecksumAlgorithm::Sha256);
+        let words = [kind, &beginning.store, &beginning.target];
+        for word in words.into_iter().chain(beginning.sources.iter().map(String::as_str)) {
+            hasher.update(word.as_bytes());
+            hasher.update(b"\0");
+        }
+        hasher.finish().bytes().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Opens, or begins, the journal of a tree and locks it. One that cannot be read is begun
+    /// again: it costs questions, no bytes.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] while another process has it.
+    pub fn open_tree(
+        &self,
+        id: &str,
+        beginning: &TreeBeginning,
+    ) -> Result<(TreeJournal, EarlierTree), JournalError> {
+        private::make_folder(self.path())?;
+        let path = self.path().join(format!("{id}.{ENDING}"));
+        let file = loop {
+            let file = private::open(&path, true)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(JournalError::Locked { pid: None }),
+                Err(TryLockError::Error(error)) => return Err(io_error("locked", &path)(error)),
+            }
+            if same_file(&file, &path) {
+                break file;
+            }
+        };
+        let mut journal = TreeJournal { file, path };
+        let read = journal.read().map_err(io_error("read", &journal.path))?;
+        let earlier = match read {
+            Some((earlier, good_bytes)) => {
+                let cut = journal.file.set_len(good_bytes);
+                cut.and_then(|()| journal.file.seek(SeekFrom::Start(good_bytes)))
+                    .map_err(io_error("opened", &journal.path))?;
+                earlier
+            }
+            None => {
+                journal.begin(beginning).map_err(io_error("written", &journal.path))?;
+                EarlierTree::default()
+            }
+        };
+        Ok((journal, earlier))
+    }
+}
+
+impl TreeJournal {
+    /// A file is about to be sent.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn begun(&mut self, fingerprint: Fingerprint) -> Result<(), JournalError> {
+        self.append(BEGUN, fingerprint)
+    }
+
+    /// A file has arrived.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn done(&mut self, fingerprint: Fingerprint) -> Result<(), JournalError> {
+        self.append(DONE, fingerprint)
+    }
+
+    /// Everything is done: nothing is left to remember.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(self) -> Result<(), JournalError> {
+        fs::remove_file(&self.path).map_err(io_error("removed", &self.path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn append(&mut self, kind: u8, fingerprint: Fingerprint) -> Result<(), JournalError> {
+        let mut record = Vec::with_capacity(RECORD_BYTES);
+        record.push(kind);
+        record.extend(fingerprint.0);
+        record.extend(crc32c(&record));
+        self.file.write_all(&record).map_err(io_error("written", &self.path))
+    }
+
+    fn begin(&mut self, beginning: &TreeBeginning) -> std::io::Result<()> {
+        let payload = serde_json::to_vec(beginning)?;
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+        bytes.extend(crc32c(&payload));
+        bytes.extend(payload);
+        self.file.write_all(&bytes)?;
+        self.file.sync_data()
+    }
+
+    /// What it holds, and how many bytes of it are good; `None`: it is no journal of this version.
+    fn read(&mut self) -> std::io::Result<Option<(EarlierTree, u64)>> {
+        self.file.rewind()?;
+        let mut reader = BufReader::with_capacity(1 << 16, &self.file);
+        let mut head = [0; 16];
+        if !fill(&mut reader, &mut head)? || head[..8] != MAGIC {
+            return Ok(None);
+        }
+        let length = u32::from_le_bytes([head[8], head[9], head[10], head[11]]) as usize;
+        if length > BEGINNING_BYTES_MAX {
+            return Ok(None);
+        }
+        let mut beginning = vec![0; length];
+        if !fill(&mut reader, &mut beginning)? || crc32c(&beginning) != head[12..] {
+            return Ok(None);
+        }
+        let mut earlier = EarlierTree::default();
+        let mut good_bytes = (head.len() + length) as u64;
+        let mut record = [0; RECORD_BYTES];
+        while fill(&mut reader, &mut record)? && crc32c(&record[..17]) == record[17..] {
+            let mut bytes = [0; 16];
+            bytes.copy_from_slice(&record[1..17]);
+            let fingerprint = Fingerprint(bytes);
+            if record[0] == DONE {
+                earlier.begun.remove(&fingerprint);
+                earlier.done.insert(fingerprint);
+            } else if !earlier.done.contains(&fingerprint) {
+                earlier.begun.insert(fingerprint);
+            }
+            good_bytes += RECORD_BYTES as u64;
+        }
+        Ok(Some((earlier, good_bytes)))
+    }
+}
+
+/// Fills the buffer; false: less than that is left.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<bool> {
+    match reader.read_exact(buffer) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn crc32c(bytes: &[u8]) -> [u8; 4] {
+    let checksum = Hasher::checksum(ChecksumAlgorithm::Crc32c, bytes);
+    let mut bytes: [u8; 4] = checksum.bytes().try_into().unwrap_or_default();
+    bytes.reverse();
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn beginning() -> TreeBeginning {
+        TreeBeginning {
+            sources: vec!["/a".into()],
+            target: "s3://b/p/".into(),
+            store: "http://h".into(),
+            begun_at: 7,
+        }
+    }
+
+    fn name(text: &str) -> Fingerprint {
+        Fingerprint::new(text, "1")
+    }
+
+    #[test]
+    fn what_was_begun_and_done_is_found_by_the_next_run() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = JournalFolder::new(root.path().join("uploads"));
+        let id = JournalFolder::tree_id("cp", &beginning());
+        let (mut journal, earlier) = folder.open_tree(&id, &beginning()).unwrap();
+        assert!(earlier.done.is_empty() && earlier.begun.is_empty());
+        for text in ["a", "b", "c"] {
+            journal.begun(name(text)).unwrap();
+        }
+        journal.done(name("b")).unwrap();
+        let taken = folder.open_tree(&id, &beginning()).unwrap_err();
+        assert!(matches!(taken, JournalError::Locked { .. }), "{taken}");
+        let path = journal.path().to_owned();
+        drop(journal);
+
+        // A torn record at its end.
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, [whole.clone(), vec![DONE; 9]].concat()).unwrap();
+        let (mut journal, earlier) = folder.open_tree(&id, &beginning()).unwrap();
+        assert_eq!(earlier.done, [name("b")].into());
+        assert_eq!(earlier.begun, [name("a"), name("c")].into());
+        journal.done(name("a")).unwrap();
+        drop(journal);
+        let (journal, earlier) = folder.open_tree(&id, &beginning()).unwrap();
+        assert_eq!(earlier.done, [name("a"), name("b")].into());
+        journal.remove().unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn every_cut_of_a_journal_is_read_or_begun_again() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = JournalFolder::new(root.path().join("uploads"));
+        let (mut journal, _) = folder.open_tree("id", &beginning()).unwrap();
+        journal.done(name("a")).unwrap();
+        journal.done(name("b")).unwrap();
+        let path = journal.path().to_owned();
+        drop(journal);
+        let whole = fs::read(&path).unwrap();
+        for length in 0..=whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            let (_, earlier) = folder.open_tree("id", &beginning()).unwrap();
+            let expected = (whole.len() - length).div_ceil(RECORD_BYTES).min(2);
+            assert_eq!(earlier.done.len(), 2 - expected, "{length}");
+        }
+    }
+
+    #[test]
+    fn another_version_of_a_file_has_another_fingerprint() {
+        assert_ne!(Fingerprint::new("a", "1"), Fingerprint::new("a", "2"));
+        assert_ne!(Fingerprint::new("a", "b1"), Fingerprint::new("ab", "1"));
+    }
+}

@@ -1,0 +1,55 @@
+//! Whether a file system tells upper from lower case, found out without writing to it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Looks for the same folder under its name in the other case. A folder without letters in its
+/// path is taken to be on a file system that tells them apart.
+pub(super) fn tells_cases_apart(folder: &Path) -> bool {
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let Some(existing) = absolute.ancestors().find_map(|path| path.canonicalize().ok()) else {
+        return true;
+    };
+    let Ok(own) = fs::metadata(&existing) else { return true };
+    for path in existing.ancestors() {
+        let Ok(metadata) = fs::metadata(path) else { return true };
+        if metadata.dev() != own.dev() {
+            return true;
+        }
+        if let Some(swapped) = swapped(path) {
+            let found = fs::metadata(swapped);
+            return !found
+                .is_ok_and(|found| (found.dev(), found.ino()) == (metadata.dev(), metadata.ino()));
+        }
+    }
+    true
+}
+
+/// The path with the case of its last piece turned; `None` where that has no letters.
+fn swapped(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?;
+    let turned: String = name
+        .chars()
+        .map(|letter| match letter.is_ascii_lowercase() {
+            true => letter.to_ascii_uppercase(),
+            false => letter.to_ascii_lowercase(),
+        })
+        .collect();
+    (turned != name).then(|| path.with_file_name(turned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_of_linux_tells_cases_apart_also_where_both_names_exist() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("folder");
+        assert!(tells_cases_apart(&folder), "it is not there yet");
+        fs::create_dir(&folder).unwrap();
+        fs::create_dir(root.path().join("FOLDER")).unwrap();
+        assert!(tells_cases_apart(&folder));
+    }
+}

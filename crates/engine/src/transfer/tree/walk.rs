@@ -1,0 +1,297 @@
+//! A folder of this machine as a stream of files in the order of their names as keys.
+//!
+//! S3 sorts keys by their bytes, and a folder's name counts with its slash: `a-b` comes before
+//! `a/b`, and `a0` behind it. Each folder is read whole, sorted so, and then walked; what is in
+//! memory is the folders on the way to the present file. One that is larger than [`HELD_MAX`]
+//! names is sorted on disk ([`super::runs`]).
+//!
+//! Links are followed, unless that is not wanted; one that leads back to a folder above it is
+//! reported and not entered.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::entry::{Entry, Found, Place};
+use super::runs::SortedNames;
+use crate::error::Error;
+use crate::source::FileIdentity;
+use crate::transfer::mtime;
+
+/// How to walk.
+#[derive(Clone, Debug)]
+pub(super) struct WalkOptions {
+    /// Links to files and folders are taken as what they lead to.
+    pub(super) follow_links: bool,
+    /// Folders below this depth are not read: 1 is the folder itself.
+    pub(super) depth_max: Option<u32>,
+    /// The folder is where downloads go: it may not exist yet, and what downloads keep there of
+    /// their own is not seen.
+    pub(super) is_target: bool,
+}
+
+/// Walks `root`; `give` takes what is found, and answers false when no more is wanted. `prefix`
+/// stands before every name.
+pub(super) fn walk(
+    root: &Path,
+    prefix: &str,
+    options: &WalkOptions,
+    give: &mut dyn FnMut(Found) -> bool,
+) {
+    let metadata = match fs::metadata(root) {
+        Ok(metadata) => metadata,
+        Err(error) if options.is_target && error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => {
+            give(Found::Broken(unreadable(root, error)));
+            return;
+        }
+    };
+    let mut walk = Walk { options, give, above: vec![place(&metadata)] };
+    walk.folder(root, prefix, 1);
+}
+
+struct Walk<'a> {
+    options: &'a WalkOptions,
+    give: &'a mut dyn FnMut(Found) -> bool,
+    /// Device and inode of the folders that lead here.
+    above: Vec<(u64, u64)>,
+}
+
+impl Walk<'_> {
+    /// Walks one folder. False: no more is wanted.
+    fn folder(&mut self, path: &Path, prefix: &str, depth: u32) -> bool {
+        let mut names = SortedNames::default();
+        let listed = fs::read_dir(path).and_then(|entries| {
+            for entry in entries {
+                let entry = entry?;
+                let kind = entry.file_type()?;
+                let name = entry.file_name();
+                let Some(name) = name.to_str() else {
+                    if !self.options.is_target && !self.refuse(prefix, &entry.path()) {
+                        return Ok(false);
+                    }
+                    continue;
+                };
+                if self.options.is_target && is_of_a_download(name) {
+                    continue;
+                }
+                // What a link leads to decides how its name is sorted.
+                let is_folder = kind.is_dir()
+                    || (kind.is_symlink() && self.options.follow_links && entry.path().is_dir());
+                names.add(if is_folder { format!("{name}/") } else { name.to_owned() })?;
+            }
+            Ok(true)
+        });
+        let sorted = listed.and_then(|more| Ok((more, names.sorted()?)));
+        let sorted = match sorted {
+            Ok((true, sorted)) => sorted,
+            Ok((false, _)) => return false,
+            Err(error) => {
+                let name = prefix.trim_end_matches('/').to_owned();
+                return (self.give)(Found::Refused { name, error: unreadable(path, error) });
+            }
+        };
+        for name in sorted {
+            let name = match name {
+                Ok(name) => name,
+                Err(error) => {
+                    (self.give)(Found::Broken(unreadable(path, error)));
+                    return false;
+                }
+            };
+            let more = match name.strip_suffix('/') {
+                Some(folder) => self.enter(&path.join(folder), &format!("{prefix}{name}"), depth),
+                None => self.file(path.join(&name), format!("{prefix}{name}")),
+            };
+            if !more {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn enter(&mut self, path: &Path, prefix: &str, depth: u32) -> bool {
+        if self.options.depth_max.is_some_and(|most| depth >= most) {
+            return true;
+        }
+        let place = match fs::metadata(path) {
+            Ok(metadata) => place(&metadata),
+            Err(error) => {
+                let name = prefix.trim_end_matches('/').to_owned();
+                return (self.give)(Found::Refused { name, error: unreadable(path, error) });
+            }
+        };
+        if self.above.contains(&place) {
+            return (self.give)(Found::Warning(format!(
+                "{} leads back to a folder above it and is skipped",
+                path.display()
+            )));
+        }
+        self.above.push(place);
+        let more = self.folder(path, prefix, depth + 1);
+        self.above.pop();
+        more
+    }
+
+    fn file(&mut self, path: PathBuf, name: String) -> bool {
+        let looked = fs::symlink_metadata(&path).and_then(|metadata| {
+            match (metadata.is_symlink(), self.options.follow_links) {
+                (true, true) => fs::metadata(&path).map(Some),
+                (true, false) => Ok(None),
+                (false, _) => Ok(Some(metadata)),
+            }
+        });
+        match looked {
+            Ok(None) => true,
+            Ok(Some(metadata)) if metadata.is_file() => {
+                (self.give)(Found::Entry(entry_of(path, name, &metadata)))
+            }
+            // Removed since the folder was read: as if it had been before.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => true,
+            Err(_) if self.options.is_target => true,
+            Err(error) => (self.give)(Found::Refused { name, error: unreadable(&path, error) }),
+            Ok(Some(_)) if self.options.is_target => true,
+            Ok(Some(metadata)) => {
+                let kind = kind_of(&metadata);
+                (self.give)(Found::Warning(format!("{} is {kind} and is skipped", path.display())))
+            }
+        }
+    }
+
+    fn refuse(&mut self, prefix: &str, path: &Path) -> bool {
+        let lossy = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = format!("{prefix}{lossy}");
+        let reason = "its name is not valid UTF-8, so it cannot be part of a key".to_owned();
+        (self.give)(Found::Refused {
+            error: Error::UnusableName { name: path.display().to_string(), reason },
+            name,
+        })
+    }
+}
+
+/// A file as an entry of a tree.
+pub(super) fn entry_of(path: PathBuf, name: String, metadata: &Metadata) -> Entry {
+    let changed = FileIdentity::of(metadata).changed_ns;
+    Entry {
+        name,
+        size_bytes: metadata.len(),
+        modified_ns: metadata.modified().ok().and_then(mtime::nanoseconds),
+        changed_ns: changed.and_then(|changed| i64::try_from(changed).ok()),
+        place: Place::File(path),
+    }
+}
+
+fn unreadable(path: &Path, source: io::Error) -> Error {
+    Error::SourceUnreadable { source_name: path.display().to_string(), source }
+}
+
+fn place(metadata: &Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.dev(), metadata.ino())
+}
+
+fn kind_of(metadata: &Metadata) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = metadata.file_type();
+    if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else if kind.is_dir() {
+        "a folder by now"
+    } else {
+        "a device"
+    }
+}
+
+/// `.haul-0123456789abcdef-0.part`: where downloads keep what has arrived.
+fn is_of_a_download(name: &str) -> bool {
+    name.starts_with(".haul-") && name.ends_with(".part")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walked(root: &Path, options: &WalkOptions) -> (Vec<String>, Vec<String>) {
+        let (mut names, mut others) = (vec![], vec![]);
+        walk(root, "", options, &mut |found| {
+            match found {
+                Found::Entry(entry) => names.push(entry.name),
+                Found::Refused { name, .. } => others.push(format!("refused {name}")),
+                Found::Warning(text) => others.push(text.replace(&root.display().to_string(), "")),
+                Found::Broken(error) => others.push(error.to_string()),
+            }
+            true
+        });
+        (names, others)
+    }
+
+    const ALL: WalkOptions = WalkOptions { follow_links: true, depth_max: None, is_target: false };
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, file).unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn files_come_in_the_order_of_their_keys() {
+        let files =
+            ["a-b", "a/b", "a/a/z", "a0", "a.txt", "B", ".hidden", "ü", "a/\u{1f600}", "b/c"];
+        let root = folder(&files);
+        fs::create_dir(root.path().join("empty")).unwrap();
+        let mut sorted = files.map(str::to_owned).to_vec();
+        sorted.sort();
+        assert_eq!(walked(root.path(), &ALL), (sorted, vec![]));
+    }
+
+    #[test]
+    fn links_are_followed_and_loops_reported() {
+        let root = folder(&["a/b", "c"]);
+        let link = |to: &str, name: &str| {
+            std::os::unix::fs::symlink(to, root.path().join(name)).unwrap();
+        };
+        link("../a", "a/loop");
+        link("c", "d");
+        link("a", "e");
+        link("nowhere", "f");
+        let (names, others) = walked(root.path(), &ALL);
+        assert_eq!(names, ["a/b", "c", "d", "e/b"]);
+        assert_eq!(
+            others,
+            [
+                "/a/loop leads back to a folder above it and is skipped",
+                "/e/loop leads back to a folder above it and is skipped",
+                "refused f",
+            ]
+        );
+        let plain = WalkOptions { follow_links: false, ..ALL };
+        assert_eq!(walked(root.path(), &plain), (vec!["a/b".into(), "c".into()], vec![]));
+    }
+
+    #[test]
+    fn special_files_are_skipped_and_names_of_bytes_refused() {
+        use std::os::unix::ffi::OsStrExt;
+        let root = folder(&["a"]);
+        let pipe = root.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+        let odd = std::ffi::OsStr::from_bytes(b"odd\xff");
+        fs::write(root.path().join(odd), "x").unwrap();
+        let (names, others) = walked(root.path(), &ALL);
+        assert_eq!(names, ["a"]);
+        assert_eq!(others, ["refused odd\u{fffd}", "/pipe is a pipe and is skipped"]);
+    }
+
+    #[test]
+    fn depth_is_limited() {
+        let root = folder(&["a", "b/c", "b/d/e"]);
+        let names = |depth| walked(root.path(), &WalkOptions { depth_max: Some(depth), ..ALL }).0;
+        assert_eq!(names(1), ["a"]);
+        assert_eq!(names(2), ["a", "b/c"]);
+    }
+}

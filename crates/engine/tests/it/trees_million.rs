@@ -1,0 +1,127 @@
+//! A million objects on both sides of a sync, from a store that makes its listings up: memory stays
+//! inside a limit, whatever is listed, joined and removed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use haul::parts::{Bucket, ETag};
+use haul::remote::{DeleteEntry, DeleteResults, Listing, ListingEntry, Store, StoreError};
+use haul::transfer::tree::{
+    CompareBy, DeleteExtra, TreeOptions, TreeReport, TreeSource, TreeTarget,
+};
+use haul::{Engine, EngineOptions};
+use jiff::Timestamp;
+
+use crate::harness::bucket;
+
+const OBJECTS: u64 = 1_000_000;
+/// Behind every tenth object the target has one more.
+const EXTRA_EVERY: u64 = 10;
+const PAGE: u64 = 1000;
+/// Of this process, code and runtime included.
+const PEAK_MIB_MAX: u64 = 96;
+
+#[derive(Default)]
+struct Generated {
+    removed: AtomicU64,
+}
+
+#[async_trait]
+impl Store for Generated {
+    async fn list_objects(
+        &self,
+        _: &Bucket,
+        prefix: &str,
+        _: Option<&str>,
+        continuation: Option<&str>,
+    ) -> Result<Listing, StoreError> {
+        let first: u64 = continuation.map_or(0, |token| token.parse().unwrap());
+        let object = |key: String| ListingEntry::Object {
+            key,
+            size_bytes: 1,
+            last_modified: Some(Timestamp::UNIX_EPOCH),
+            etag: Some(ETag::new("\"0cc175b9c0f1b6a831c399e269772661\"")),
+            storage_class: None,
+        };
+        let mut entries = vec![];
+        for number in first..(first + PAGE).min(OBJECTS) {
+            let key = format!("{prefix}{:03}/a rather long name {number:07}", number / 1000);
+            entries.push(object(key.clone()));
+            if prefix == "target/" && number % EXTRA_EVERY == 0 {
+                entries.push(object(key + "+"));
+            }
+        }
+        let next = Some(first + PAGE).filter(|next| *next < OBJECTS);
+        Ok(Listing { entries, next: next.map(|next| next.to_string()) })
+    }
+
+    async fn delete_objects(
+        &self,
+        _: &Bucket,
+        entries: &[DeleteEntry],
+    ) -> Result<DeleteResults, StoreError> {
+        assert!(entries.iter().all(|entry| entry.key.as_str().ends_with('+')));
+        self.removed.fetch_add(entries.len() as u64, Ordering::Relaxed);
+        Ok(entries.iter().map(|_| Ok(haul::remote::DeletedObject::default())).collect())
+    }
+
+    fn endpoint(&self) -> String {
+        "generated".into()
+    }
+}
+
+/// The most memory that this process has ever had, of which each test has its own.
+fn peak_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_million_objects_are_compared_in_bounded_memory() {
+    let store = Arc::new(Generated::default());
+    let engine = Engine::new(Arc::clone(&store) as Arc<dyn Store>, EngineOptions::default());
+    let source = vec![TreeSource::Prefix {
+        bucket: bucket(),
+        prefix: "source/".into(),
+        before: String::new(),
+    }];
+    let options = TreeOptions {
+        compare: CompareBy::SizeAndTime,
+        delete: Some(DeleteExtra::default()),
+        ..TreeOptions::default()
+    };
+    let target = TreeTarget::Prefix(bucket(), "target/".into());
+    let report: TreeReport = engine.tree(source, target, options).await.unwrap();
+    assert!(report.ended_by.is_none() && report.failed == 0, "{report:?}");
+    assert_eq!((report.copied.files, report.unchanged.files), (0, OBJECTS));
+    assert_eq!(report.removed, OBJECTS / EXTRA_EVERY);
+    assert_eq!(store.removed.load(Ordering::Relaxed), OBJECTS / EXTRA_EVERY);
+    let peak = peak_mib();
+    assert!(peak <= PEAK_MIB_MAX, "{peak} MiB");
+}
+
+/// A folder of more names than are held in memory is sorted on disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_very_many_files_is_walked_in_bounded_memory() {
+    const FILES: u64 = 300_000;
+    let memory = std::path::Path::new("/dev/shm");
+    let root = match memory.is_dir() {
+        true => tempfile::tempdir_in(memory).unwrap(),
+        false => tempfile::tempdir().unwrap(),
+    };
+    for number in 0..FILES {
+        let name = format!("{:07}", number.wrapping_mul(7_919) % FILES);
+        std::fs::File::create(root.path().join(name)).unwrap();
+    }
+    let store: Arc<dyn Store> = Arc::new(Generated::default());
+    let engine = Engine::new(store, EngineOptions::default());
+    let source = vec![TreeSource::Folder { path: root.path().to_owned(), before: String::new() }];
+    let options = TreeOptions { dry_run: true, ..TreeOptions::default() };
+    let target = TreeTarget::Prefix(bucket(), "none/".into());
+    let report = engine.tree(source, target, options).await.unwrap();
+    assert_eq!((report.copied.files, report.failed), (FILES, 0));
+    let peak = peak_mib();
+    assert!(peak <= PEAK_MIB_MAX, "{peak} MiB");
+}
