@@ -171,7 +171,8 @@ pub(crate) fn address(scheme: Scheme, beginning: &Beginning) -> Address {
     address_of(scheme, &beginning.object)
 }
 
-fn address_of(scheme: Scheme, object: &ObjectRef) -> Address {
+/// The address of an object.
+pub(crate) fn address_of(scheme: Scheme, object: &ObjectRef) -> Address {
     Address { scheme, bucket: object.bucket.clone(), key: object.key.as_str().to_owned() }
 }
 

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use haul::parts::UploadId;
+use haul::source::Change;
 use haul::{Advice, Error as EngineError, ObjectRef, StoreError, StoreErrorKind};
 
 use crate::output::is_unsafe;
@@ -89,6 +90,13 @@ impl UploadLocator {
             EngineError::LeftBehind { upload_id, cleanup, .. } => {
                 format!("{}: {}", when(cleanup), self.abort(upload_id))
             }
+            EngineError::SourceChangedSince { change: Change::Version(_), .. } => match self {
+                Self::Journal(id) => format!(
+                    "leave out --on-change fail to copy it from the beginning, or remove what was \
+                     copied: haul abort {id}"
+                ),
+                Self::Store { .. } => return None,
+            },
             EngineError::SourceChangedSince { .. } => match self {
                 Self::Journal(id) => format!(
                     "leave out --on-change fail to send only the parts that differ, or remove what \

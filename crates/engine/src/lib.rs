@@ -125,7 +125,7 @@ pub use remote::{ObjectAttributes, Store, StoreError, StoreErrorKind};
 pub use s3::{Addressing, S3Options, S3Store};
 pub use source::{BytesSource, FileSource, Source};
 pub use subject::Subject;
-pub use transfer::copy::{CopyMethod, CopyOptions, CopyProof, CopyReport};
+pub use transfer::copy::{CopyMethod, CopyOptions, CopyProof, CopyReport, SourceStore};
 pub use transfer::download::{DownloadOptions, DownloadReport, DownloadTarget};
 pub use transfer::upload::stream::{DEFAULT_SPOOL_DIR, StreamOptions};
 pub use transfer::upload::{

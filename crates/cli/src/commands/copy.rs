@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use haul::{CopyOptions, Engine, EngineOptions, Error as EngineError, ObjectAttributes, Subject};
 
+use super::copy_journal::Remembered;
+use super::pinned_flags::PinnedFlags;
 use super::summary::{self, Journey};
 use super::upload::make_bucket_if_promised;
 use crate::args::{CpArgs, ObjectOptionArgs, SourceStoreArgs, StoreArgs};
@@ -21,12 +23,16 @@ use crate::upload_locator::UploadLocator;
 
 /// What is to be copied.
 pub(super) struct Copying {
-    from: Address,
-    to: Address,
-    options: CopyOptions,
-    limits: EngineOptions,
+    pub(super) from: Address,
+    pub(super) to: Address,
+    pub(super) options: CopyOptions,
+    pub(super) limits: EngineOptions,
     /// The store of the source, if it is not that of the target.
-    source_store: Option<StoreArgs>,
+    pub(super) source_store: Option<StoreArgs>,
+    /// Where it is remembered, so that it can be resumed later.
+    pub(super) journal: Remembered,
+    /// Instead of pausing.
+    pub(super) abort_on_interrupt: bool,
 }
 
 impl Copying {
@@ -38,28 +44,41 @@ impl Copying {
         args: CpArgs,
     ) -> Result<Self, Usage> {
         refuse_what_copies_ignore(&args)?;
-        let CpArgs { transfer, object, source_store, .. } = args;
+        let CpArgs { transfer, object, source_store, remember, .. } = args;
         from.exact_object().map_err(Usage::from)?;
         Ok(Self {
             to: to.for_key(from).map_err(Usage::from)?,
             from: from.clone(),
             source_store: other_store(store, source_store, from.scheme, to.scheme)?,
             limits: transfer.effort.limits(),
+            journal: if remember.no_journal {
+                Remembered::No
+            } else {
+                Remembered::ByPlace(PinnedFlags::of(&transfer, &object))
+            },
+            abort_on_interrupt: remember.abort_on_interrupt,
             options: CopyOptions {
                 part_size_bytes: transfer.part_size,
                 require_proof: transfer.require_proof,
                 if_none_match: object.if_none_match,
                 if_match: object.if_match.clone().map(Into::into),
                 attributes: attributes(object),
+                on_change: remember.on_change.unwrap_or_default().into(),
                 ..CopyOptions::default()
             },
         })
     }
 }
 
-/// Copies, and reports how that ended.
-pub(super) async fn copy(args: &StoreArgs, copying: Copying, mode: Mode) -> anyhow::Result<Exit> {
-    let Copying { from, to, options, limits, source_store } = copying;
+/// Copies, and reports how that ended. `interrupts` as for [`super::upload::send`].
+pub(super) async fn copy(
+    args: &StoreArgs,
+    copying: Copying,
+    mode: Mode,
+    interrupts: &mut Option<Interrupts>,
+) -> anyhow::Result<Exit> {
+    let Copying { from, to, mut options, limits, source_store, journal, abort_on_interrupt } =
+        copying;
     let (source, target) =
         (from.exact_object().map_err(Usage::from)?, to.exact_object().map_err(Usage::from)?);
     let (from_text, to_text) = (visible(&from.to_string()), visible(&to.to_string()));
@@ -69,11 +88,21 @@ pub(super) async fn copy(args: &StoreArgs, copying: Copying, mode: Mode) -> anyh
         (false, None) => None,
     };
     let args_of_target = if to.scheme == Scheme::Local { of_local(args) } else { args.clone() };
-    let opened_source = match &source_store {
-        Some(args) => Some(store::open(from.scheme, args, mode).await?),
-        None => None,
+    let opened_source = match (&source_store, journal.source()) {
+        (_, Some(connection)) => {
+            // A profile that is named for the target is not that of the source.
+            let named = args.profile.clone().filter(|_| connection.profile().is_none());
+            let args = StoreArgs { profile: named, ..args.clone() };
+            Some(store::open_recorded(connection, &args, mode).await?)
+        }
+        (Some(args), None) => Some(store::open(from.scheme, args, mode).await?),
+        (None, None) => None,
     };
-    let opened = match store::open(to.scheme, &args_of_target, mode).await {
+    let opened = match journal.target() {
+        Some(connection) => store::open_recorded(connection, args, mode).await,
+        None => store::open(to.scheme, &args_of_target, mode).await,
+    };
+    let opened = match opened {
         Ok(opened) => opened,
         Err(error) => {
             close(opened_source).await;
@@ -83,7 +112,7 @@ pub(super) async fn copy(args: &StoreArgs, copying: Copying, mode: Mode) -> anyh
     let endpoint = opened.store.endpoint();
     let source_endpoint =
         opened_source.as_ref().map_or_else(|| endpoint.clone(), |it| it.store.endpoint());
-    let locator = UploadLocator::Store {
+    let mut locator = UploadLocator::Store {
         object: target.clone(),
         endpoint: opened.reach.clone(),
         profile: args.profile.clone(),
@@ -93,9 +122,20 @@ pub(super) async fn copy(args: &StoreArgs, copying: Copying, mode: Mode) -> anyh
         View::of_source(mode, super::name_of(&from_text), from_text.clone()).of_address(&to_text);
     let report = async {
         make_bucket_if_promised(&opened, &to).await?;
-        let mut interrupts = Interrupts::new(Role::Work)?;
-        // Without a journal nothing could be resumed.
-        let notice = LeftoverNotice::of_upload(OnInterrupt::Abort, locator.clone());
+        if let Some((id, remembered)) =
+            journal.of_copy((&source, opened_source.as_ref()), (&target, &opened))?
+        {
+            locator = UploadLocator::Journal(id);
+            options.source_store = remembered.source_store;
+            options.journal = Some(remembered.journal);
+        }
+        let interrupts = match interrupts {
+            Some(interrupts) => interrupts,
+            None => interrupts.insert(Interrupts::new(Role::Work)?),
+        };
+        let can_pause = locator.resume().is_some() && !abort_on_interrupt;
+        let on_interrupt = if can_pause { OnInterrupt::Pause } else { OnInterrupt::Abort };
+        let notice = LeftoverNotice::of_upload(on_interrupt, locator.clone());
         let engine = Engine::new(Arc::clone(&opened.store), limits);
         let copy = match &opened_source {
             Some(elsewhere) => {
@@ -103,7 +143,7 @@ pub(super) async fn copy(args: &StoreArgs, copying: Copying, mode: Mode) -> anyh
             }
             None => engine.copy(source.clone(), target, options),
         };
-        drive(copy, mode, &mut view, &mut interrupts, notice).await
+        drive(copy, mode, &mut view, interrupts, notice).await
     };
     let report = report.await;
     let elapsed = started.elapsed();
@@ -200,7 +240,6 @@ fn refuse_what_copies_ignore(args: &CpArgs) -> Result<(), Usage> {
         (args.transfer.checksum.is_some(), "--checksum"),
         (args.transfer.multipart_threshold.is_some(), "--multipart-threshold"),
         (args.remember.adopt, "--adopt"),
-        (args.remember.on_change.is_some(), "--on-change"),
     ];
     match given.iter().find(|(given, _)| *given) {
         Some((_, name)) => Err(Usage::new(

@@ -36,7 +36,7 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
     }
     if let Sides::Two(Target::Store(from), Target::Store(to)) = &sides {
         let copying = Copying::of(store, from, to, args)?;
-        return Box::pin(copy(store, copying, mode)).await;
+        return Box::pin(copy(store, copying, mode, &mut None)).await;
     }
     args.source_store.refuse_unless_copied()?;
     let CpArgs { transfer, remember, object, stream, command, .. } = args;

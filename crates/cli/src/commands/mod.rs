@@ -6,6 +6,7 @@ mod cat;
 mod completions;
 mod config;
 mod copy;
+mod copy_journal;
 mod cp;
 mod download;
 mod du;

@@ -2,10 +2,10 @@
 //! remembers.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use haul::journal::JournalSummary;
 use haul::remote::UploadRef;
+use haul::source::FileRecord;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::state_dir::journal_folder;
@@ -52,8 +52,8 @@ impl Owned {
     }
 }
 
-/// Whether a journal can never be resumed: its source is gone, and no process works on it.
+/// Whether a journal can never be resumed: its source file is gone, and no process works on it.
 pub(super) fn is_abandoned(summary: &JournalSummary) -> bool {
-    let source = Path::new(&summary.beginning.source.path);
-    summary.running_pid.is_none() && matches!(source.try_exists(), Ok(false))
+    let gone = |file: &FileRecord| matches!(file.path.try_exists(), Ok(false));
+    summary.running_pid.is_none() && summary.beginning.source.file().is_some_and(gone)
 }

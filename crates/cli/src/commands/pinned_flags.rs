@@ -7,6 +7,7 @@
 
 use haul::journal::JournalSummary;
 use haul::parts::ChecksumAlgorithm;
+use haul::source::SourceRecord;
 
 use crate::args::{ChecksumChoice, ObjectOptionArgs, TransferArgs};
 use crate::failure::Usage;
@@ -44,7 +45,7 @@ impl PinnedFlags {
         let metadata = asked.metadata.iter().cloned().collect();
         let contradictions = [
             (
-                self.part_size.is_some_and(|asked| asked != begun.plan.part_size_bytes()),
+                self.part_size.is_some_and(|asked| Some(asked) != begun.plan.part_size_bytes()),
                 "--part-size",
             ),
             (self.checksum.is_some_and(|asked| asked != begun.checksum), "--checksum"),
@@ -58,7 +59,13 @@ impl PinnedFlags {
         match contradictions.iter().find(|(contradicts, _)| *contradicts) {
             None => Ok(()),
             Some((_, option)) => Err(Usage::new(
-                format!("an unfinished upload of this file was begun with another {option}"),
+                format!(
+                    "an unfinished {} was begun with another {option}",
+                    match begun.source {
+                        SourceRecord::File(_) => "upload of this file",
+                        SourceRecord::Object(_) => "copy of this object",
+                    }
+                ),
                 format!(
                     "leave {option} out to go on with it, or haul abort {} and begin anew",
                     unfinished.id

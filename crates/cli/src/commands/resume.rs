@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use haul::journal::{JournalError, JournalSummary};
+use haul::source::SourceRecord;
 use haul::{EngineOptions, UploadOptions};
 use serde::Serialize;
 
+use super::copy_journal;
 use super::download;
 use super::summary::counted;
 use super::upload::{Remembering, Sending, UploadSource, send};
@@ -196,11 +198,28 @@ async fn resume(
     mode: Mode,
     interrupts: &mut Option<Interrupts>,
 ) -> anyhow::Result<Exit> {
+    let file = match (source, &summary.beginning.source) {
+        (Some(path), SourceRecord::File(_)) => UploadSource::Path(path),
+        (None, SourceRecord::File(file)) => UploadSource::Journal(file.clone()),
+        (Some(_), SourceRecord::Object(_)) => {
+            return Err(Usage::new(
+                format!("--source names a file, and {} is a copy of an object", summary.id),
+                format!("haul resume {}", summary.id),
+            )
+            .into());
+        }
+        (None, SourceRecord::Object(object)) => {
+            let object = object.clone();
+            let on_change = settings.options.on_change;
+            let run = copy_journal::Run { limits: settings.limits.clone(), on_change };
+            return copy_journal::resume(args, summary, object, run, mode, interrupts).await;
+        }
+    };
     let JournalSummary { id, beginning, .. } = summary;
     let connection = Connection::recorded(&id, &beginning)?;
     connection.refuse_another(&id, args)?;
     let sending = Sending {
-        file: source.map_or(UploadSource::Journal(beginning.source.clone()), UploadSource::Path),
+        file,
         address: connection.address(&beginning),
         // Those of the journal hold; here they only name themselves if they are not met.
         options: UploadOptions {

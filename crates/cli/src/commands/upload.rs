@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use haul::source::SourceRecord;
+use haul::source::FileRecord;
 use haul::{
     Engine, EngineOptions, FileSource, JournalChoice, JournalOptions, ObjectRef, Source,
     StoreErrorKind, UploadOptions,
@@ -54,7 +54,7 @@ pub(super) enum UploadSource {
     /// As the command line names it.
     Path(PathBuf),
     /// As a journal remembers it.
-    Journal(SourceRecord),
+    Journal(FileRecord),
 }
 
 impl UploadSource {

@@ -3,10 +3,11 @@
 use std::error::Error as _;
 
 use haul::journal::{JournalFolder, JournalSummary, UnreadableJournal};
+use haul::source::SourceRecord;
 use serde::Serialize;
 
 use super::download;
-use crate::connection::{Connection, address};
+use crate::connection::{Connection, address, address_of};
 use crate::exit::Exit;
 use crate::failure::{Ended, FailureContext};
 use crate::output::{Mode, visible};
@@ -14,10 +15,10 @@ use crate::size::{human_age, human_size};
 use crate::state_dir::journal_folder;
 use crate::target::{Address, Scheme};
 
-/// One unfinished upload or download.
+/// One unfinished transfer.
 #[derive(Serialize)]
 pub(super) struct Unfinished {
-    /// `upload` or `download`.
+    /// `upload`, `download` or `copy`.
     pub(super) event: &'static str,
     pub(super) id: String,
     pub(super) source: String,
@@ -94,13 +95,13 @@ impl Unfinished {
             (None, false, None) => "killed or power lost".into(),
         };
         Self {
-            event: "upload",
+            event: if beginning.source.file().is_some() { "upload" } else { "copy" },
             id: summary.id.clone(),
-            source: beginning.source.path.display().to_string(),
+            source: source(summary),
             target: target(summary).to_string(),
             store: beginning.store.clone(),
             upload_id: summary.upload_id.as_ref().map(ToString::to_string),
-            size_bytes: beginning.plan.object_size_bytes(),
+            size_bytes: beginning.plan.size_bytes(),
             arrived_bytes: summary.parts.values().map(|part| part.size_bytes).sum(),
             begun_at: beginning.begun_at,
             running_pid: summary.running_pid,
@@ -127,6 +128,19 @@ impl Unfinished {
             visible(&self.state),
         )
     }
+}
+
+/// As it was written on the command line, as far as the journal says.
+fn source(summary: &JournalSummary) -> String {
+    let SourceRecord::Object(source) = &summary.beginning.source else {
+        return summary.beginning.source.name();
+    };
+    let scheme = match Connection::read(&summary.id, &source.connection) {
+        Ok(connection) => connection.scheme(),
+        // It is in the store of the target.
+        Err(_) => target(summary).scheme,
+    };
+    address_of(scheme, &source.object).to_string()
 }
 
 /// As it was written on the command line, as far as the journal says.

@@ -29,6 +29,7 @@ mod forgetting;
 mod hints;
 mod hostile_words;
 mod interrupts;
+mod killed_copies;
 mod killed_downloads;
 mod kills;
 mod limits;

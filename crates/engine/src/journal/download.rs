@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use haul_parts::{Checksum, ChecksumAlgorithm, ETag, Hasher, ObjectRef, PartNumber, PartPlan};
+use haul_parts::{Checksum, ChecksumAlgorithm, Hasher, ObjectRef, PartNumber, PartPlan};
 use serde::{Deserialize, Serialize};
 
 use super::file::{Journal, JournalError};
@@ -16,7 +16,7 @@ use super::format;
 use super::lock::is_locked;
 use super::private;
 use super::record::Record;
-use crate::source::path_text;
+use crate::source::{ObjectVersion, path_text};
 
 /// The parameters that must stay the same when a download is resumed. Never credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,17 +40,6 @@ pub struct DownloadBeginning {
     pub connection: serde_json::Value,
     /// The start in seconds since 1970, by this machine's clock.
     pub begun_at: i64,
-}
-
-/// The version of an object: the values that distinguish it from another version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObjectVersion {
-    /// The ETag as the store returned it; may be empty.
-    pub etag: ETag,
-    /// The bytes of the object.
-    pub size_bytes: u64,
-    /// The time of `Last-Modified`, in seconds since 1970.
-    pub modified_at: Option<i64>,
 }
 
 /// A range that is in the temporary file.

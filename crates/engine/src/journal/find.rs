@@ -1,9 +1,9 @@
 //! Finds the journal of a source and a target.
 //!
 //! First by the file itself: device, inode, length and mtime, so that a renamed file is found. Then
-//! by its path: the same command with another version of the file. The name of a new journal
-//! derives from source and target, so that two processes with the same command meet at one file,
-//! and its lock decides.
+//! by its path: the same command with another version of the file. A copy is found by the store and
+//! the key of its source. The name of a new journal derives from source and target, so that two
+//! processes with the same command meet at one file, and its lock decides.
 
 use std::path::Path;
 
@@ -13,8 +13,7 @@ use serde::Serialize;
 use super::file::JournalError;
 use super::folder::{JournalFolder, JournalSummary};
 use crate::remote::ObjectRef;
-use crate::source::FileIdentity;
-use crate::source::SourceRecord;
+use crate::source::{FileIdentity, FileRecord, SourceRecord};
 
 /// The journal of an upload, and the related ones of this user.
 #[derive(Clone, Debug)]
@@ -55,7 +54,7 @@ pub enum Relation {
 impl JournalFolder {
     /// The name of a new journal of a source and a target, made without a look at the others.
     pub fn upload_id(path: &Path, store: &str, object: &ObjectRef) -> String {
-        new_id(&[], path, store, object)
+        new_id(&[], path.as_os_str().as_encoded_bytes(), store, object)
     }
 
     /// Finds the journal of a source and a target.
@@ -72,7 +71,7 @@ impl JournalFolder {
         let own = own(&all, source, store, object).map(|index| all.swap_remove(index));
         let id = match &own {
             Some(own) => own.id.clone(),
-            None => new_id(&all, &source.path, store, object),
+            None => new_id(&all, &source.place_bytes(), store, object),
         };
         let others = all
             .into_iter()
@@ -98,9 +97,9 @@ fn own(
         if (&begun.object, begun.store.as_str()) != (object, store) {
             return None;
         }
-        let same_file = begun.source.identity.is_same_file(&source.identity);
-        let same_path = begun.source.path == source.path;
-        (same_file || same_path).then_some((same_file, same_path, summary.parts.len()))
+        let same_version = begun.source.is_same_version(source);
+        let same_place = begun.source.is_same_place(source);
+        (same_version || same_place).then_some((same_version, same_place, summary.parts.len()))
     };
     let ranked =
         all.iter().enumerate().filter_map(|(index, summary)| Some((rank(summary)?, index)));
@@ -109,12 +108,11 @@ fn own(
 
 /// Returns the id of a new journal: the same for the same command, unless a journal of that name
 /// has another source by now.
-fn new_id(all: &[JournalSummary], path: &Path, store: &str, object: &ObjectRef) -> String {
-    let path = path.as_os_str().as_encoded_bytes();
+fn new_id(all: &[JournalSummary], place: &[u8], store: &str, object: &ObjectRef) -> String {
     let taken = |id: &String| all.iter().any(|summary| summary.id == *id);
     let mut ids = (0..).map(|nth: u32| {
         let mut hasher = Hasher::new(ChecksumAlgorithm::Sha256);
-        hasher.update(path);
+        hasher.update(place);
         hasher.update(format!("\0{store}\0{}\0{}", object.bucket, object.key).as_bytes());
         if nth > 0 {
             hasher.update(&nth.to_le_bytes());
@@ -131,21 +129,20 @@ fn relation(
     object: &ObjectRef,
 ) -> Option<Relation> {
     let begun = &other.beginning;
-    let same_file = begun.source.identity.is_same_file(&source.identity);
-    let moved = || begun.source.path != source.path && !is_there(&begun.source);
+    let same_file = begun.source.is_same_version(source);
+    let same_place = begun.source.is_same_place(source);
+    let moved = || !same_place && begun.source.file().is_some_and(|file| !is_there(file));
     match (begun.object == *object, begun.store == store) {
         (true, true) if moved() => Some(Relation::SameKeySourceMoved),
         (true, true) => Some(Relation::SameKey),
-        (true, false) if !other.running && (same_file || begun.source.path == source.path) => {
-            Some(Relation::OtherStore)
-        }
+        (true, false) if !other.running && (same_file || same_place) => Some(Relation::OtherStore),
         (false, true) if !other.running && same_file && moved() => Some(Relation::FileMoved),
         _ => None,
     }
 }
 
 /// Returns whether the recorded file, or a later version of it, still has its path.
-fn is_there(source: &SourceRecord) -> bool {
+fn is_there(source: &FileRecord) -> bool {
     let place = |identity: FileIdentity| identity.place;
     let now = std::fs::metadata(&source.path).ok().map(|metadata| FileIdentity::of(&metadata));
     now.is_some_and(|now| place(now) == source.identity.place)
@@ -183,7 +180,7 @@ mod tests {
         fn source(&self, name: &str) -> SourceRecord {
             let path = self.root.path().join(name);
             let identity = FileIdentity::of(&std::fs::metadata(&path).unwrap());
-            SourceRecord { path, identity }
+            SourceRecord::File(FileRecord { path, identity })
         }
 
         fn rename(&self, from: &str, to: &str) {
@@ -216,7 +213,7 @@ mod tests {
             source: source.clone(),
             object: object(key),
             store: store.into(),
-            plan: PartPlan::new(20 << 20, &Limits::AWS, None).unwrap(),
+            plan: PartPlan::new(20 << 20, &Limits::AWS, None).unwrap().into(),
             part_size_bytes: None,
             checksum: None,
             attributes: ObjectAttributes::default(),

@@ -15,6 +15,7 @@ mod find;
 mod folder;
 pub mod format;
 mod lock;
+mod plan;
 mod private;
 mod record;
 mod remembered;
@@ -25,12 +26,14 @@ mod unreadable;
 mod tests;
 
 pub(crate) use download::RememberedDownload;
-pub use download::{DownloadBeginning, DownloadSummary, ObjectVersion, RangeRecord};
+pub use download::{DownloadBeginning, DownloadSummary, RangeRecord};
 pub use file::{Journal, JournalError, Opened};
 pub use find::{FoundJournal, RelatedJournal, Relation};
 pub use folder::{JournalFolder, JournalSummary};
+pub use plan::RecordedPlan;
 pub(crate) use remembered::Remembered;
 
+pub use crate::source::ObjectVersion;
 pub use record::{Beginning, PartRecord, Record};
 pub use tree::{EarlierTree, Fingerprint, TreeBeginning, TreeJournal};
 pub use unreadable::{MovedAside, UnreadableJournal};

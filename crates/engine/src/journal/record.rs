@@ -1,9 +1,10 @@
 //! The records of a journal, in the order in which they are written.
 
-use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, PartNumber, PartPlan, UploadId};
+use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, PartNumber, UploadId};
 use serde::{Deserialize, Serialize};
 
 use super::download::{DownloadBeginning, RangeRecord};
+use super::plan::RecordedPlan;
 use crate::proof::Proof;
 use crate::remote::{ObjectAttributes, ObjectRef};
 use crate::source::SourceRecord;
@@ -42,7 +43,7 @@ pub enum Record {
         /// The new version of the source.
         source: SourceRecord,
         /// The plan for its length.
-        plan: PartPlan,
+        plan: RecordedPlan,
     },
     /// The same version of the source has a new name; parts recorded before still count.
     SourceMoved {
@@ -80,7 +81,7 @@ pub struct Beginning {
     /// The store: its endpoint, or a name that stays the same if the endpoint does not.
     pub store: String,
     /// The division of the object into parts.
-    pub plan: PartPlan,
+    pub plan: RecordedPlan,
     /// The requested part size in bytes, if there was one.
     #[serde(default)]
     pub part_size_bytes: Option<u64>,

@@ -11,12 +11,11 @@ use super::*;
 use crate::error_text::in_one_line;
 use crate::proof::Proof;
 use crate::remote::ObjectAttributes;
-use crate::source::FileIdentity;
-use crate::source::SourceRecord;
+use crate::source::{FileIdentity, FileRecord, SourceRecord};
 
 fn beginning() -> Beginning {
     Beginning {
-        source: SourceRecord {
+        source: SourceRecord::File(FileRecord {
             path: "/data/big.iso".into(),
             identity: FileIdentity {
                 place: Some((1, 2)),
@@ -24,10 +23,10 @@ fn beginning() -> Beginning {
                 modified_ns: Some(3),
                 changed_ns: Some(4),
             },
-        },
+        }),
         object: "s3://bucket/big.iso".parse().unwrap(),
         store: "http://127.0.0.1:8014".into(),
-        plan: PartPlan::new(20 << 20, &Limits::AWS, None).unwrap(),
+        plan: PartPlan::new(20 << 20, &Limits::AWS, None).unwrap().into(),
         part_size_bytes: None,
         checksum: Some(ChecksumAlgorithm::Crc64Nvme),
         attributes: ObjectAttributes::default(),
@@ -339,7 +338,8 @@ fn the_list_tells_how_far_each_upload_is() {
 fn a_path_that_is_no_text_is_written_down_and_read_back() {
     use std::os::unix::ffi::OsStrExt;
     let path = std::path::Path::new(std::ffi::OsStr::from_bytes(b"/data/caf\xe9.iso"));
-    let source = SourceRecord { path: path.to_owned(), ..beginning().source };
+    let Some(file) = beginning().source.file().cloned() else { panic!("it is one") };
+    let source = SourceRecord::File(FileRecord { path: path.to_owned(), ..file });
     let moved = Record::SourceMoved { source };
     let file = file_of(&[Record::Begun(Box::new(beginning())), moved.clone()]);
     assert_eq!(format::decode(&file).unwrap().records[1], moved);

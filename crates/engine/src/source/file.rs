@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::identity::{FileIdentity, SourceRecord, settle};
+use super::identity::{FileIdentity, settle};
 use super::length::{self, Unexamined};
-use super::{BytesSource, Change, Source};
+use super::{BytesSource, Change, FileRecord, Source, SourceRecord};
 
 /// An open regular file.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl FileSource {
 
     /// Opens the file of a journal: as [`FileSource::open`], but keeps the recorded path, so that
     /// the same journal is found even if a folder on the path has become a link since.
-    pub fn remembered(source: &SourceRecord) -> Result<Self, OpenError> {
+    pub fn remembered(source: &FileRecord) -> Result<Self, OpenError> {
         Ok(Self { settled: source.path.clone(), ..Self::open(&source.path)? })
     }
 
@@ -131,7 +131,8 @@ impl Source for FileSource {
             // The next read may return other bytes undetected.
             return None;
         }
-        Some(SourceRecord { path: self.settled.clone(), identity: self.identity.clone() })
+        let (path, identity) = (self.settled.clone(), self.identity.clone());
+        Some(SourceRecord::File(FileRecord { path, identity }))
     }
 }
 
@@ -208,9 +209,10 @@ mod tests {
         std::fs::write(root.join("w/f"), b"x").unwrap();
         std::os::unix::fs::symlink("w", root.join("folder-link")).unwrap();
         std::os::unix::fs::symlink("w/f", root.join("link")).unwrap();
-        let path = |name: &str| {
-            Source::identity(&FileSource::open(root.join(name)).unwrap()).unwrap().path
+        let record = |source: &FileSource| {
+            Source::identity(source).unwrap().file().cloned().expect("it is a file")
         };
+        let path = |name: &str| record(&FileSource::open(root.join(name)).unwrap()).path;
         for name in ["w/f", "./w/./f", "w/../w/f", "folder-link/f", "folder-link/../w/f"] {
             assert_eq!(path(name), root.join("w/f"), "{name}");
         }
@@ -218,10 +220,10 @@ mod tests {
         assert_eq!(path("link"), root.join("link"));
 
         // A journal's path stays the same, whatever happens to the folders.
-        let mut record = Source::identity(&FileSource::open(root.join("w/f")).unwrap()).unwrap();
-        record.path = root.join("folder-link/f");
-        let remembered = FileSource::remembered(&record).unwrap();
-        assert_eq!(Source::identity(&remembered).unwrap().path, record.path);
+        let mut kept = record(&FileSource::open(root.join("w/f")).unwrap());
+        kept.path = root.join("folder-link/f");
+        let remembered = FileSource::remembered(&kept).unwrap();
+        assert_eq!(record(&remembered).path, kept.path);
     }
 
     #[test]

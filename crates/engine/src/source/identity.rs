@@ -9,12 +9,11 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, path_text};
+use super::Change;
 
 /// The version of a file: place on disk, length, times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,16 +35,6 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// The maximum number of checks of a file that is being written all the time.
 const LOOKS_MAX: u32 = 3;
-
-/// A version of a file at a path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceRecord {
-    /// The absolute path.
-    #[serde(with = "path_text")]
-    pub path: PathBuf,
-    /// The identity of the version.
-    pub identity: FileIdentity,
-}
 
 impl FileIdentity {
     pub(crate) fn of(metadata: &Metadata) -> Self {

@@ -10,6 +10,7 @@ mod held;
 mod identity;
 mod length;
 pub mod path_text;
+mod record;
 
 use std::io;
 
@@ -17,7 +18,8 @@ pub use bytes::BytesSource;
 pub(crate) use file::read_exact_at;
 pub use file::{FileSource, OpenError};
 pub(crate) use held::HeldFile;
-pub use identity::{FileIdentity, SourceRecord};
+pub use identity::FileIdentity;
+pub use record::{FileRecord, ObjectRecord, ObjectVersion, SourceRecord};
 
 /// Bytes of a known length, readable at any offset from several threads at once.
 pub trait Source: Send + Sync + 'static {
@@ -44,7 +46,7 @@ pub trait Source: Send + Sync + 'static {
     /// Returns its name for messages: a path.
     fn name(&self) -> String;
 
-    /// Returns the version of the file; `None` for a source that a later run could not find again:
+    /// Returns the version of the source; `None` for a source that a later run could not find again:
     /// it has no journal.
     fn identity(&self) -> Option<SourceRecord> {
         None

@@ -482,7 +482,7 @@ impl Scenario {
 }
 
 /// In memory where the system has such a place: thousands of journals are synced.
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }

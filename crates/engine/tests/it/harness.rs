@@ -10,8 +10,7 @@ use haul::remote::{
     CreateRequest, Meter, ObjectAttributes, Operation, PartRequest, PutRequest, Store,
     StoreErrorKind, UploadRef,
 };
-use haul::source::FileIdentity;
-use haul::source::SourceRecord;
+use haul::source::{FileIdentity, FileRecord, SourceRecord};
 use haul::testing::memory::{Call, EtagKind, Fate, Faults, MemoryStore, Quirks};
 use haul::{
     BytesSource, Engine, EngineOptions, Error, Event, ObjectRef, Transfer, UploadOptions,
@@ -259,7 +258,7 @@ pub(crate) fn identity(size_bytes: u64, version: u64) -> Option<SourceRecord> {
         modified_ns: Some(version),
         changed_ns: Some(version),
     };
-    Some(SourceRecord { path: "/a/file".into(), identity })
+    Some(SourceRecord::File(FileRecord { path: "/a/file".into(), identity }))
 }
 
 /// A PutObject of so many bytes, past the engine.

@@ -14,6 +14,7 @@ use super::outcome::{self, Outcome};
 use super::view::TreeView;
 use crate::args::StoreArgs;
 use crate::commands::copy::{of_local, other_store};
+use crate::commands::copy_journal::store_of_source;
 use crate::commands::upload::make_bucket_if_promised;
 use crate::exit::Exit;
 use crate::failure::{Ended, FailureContext};
@@ -110,6 +111,7 @@ impl Running {
         let can_pause = journals && !self.abort_on_interrupt;
         let report = async {
             if journals {
+                options.copy.source_store = store_of_source(elsewhere.as_ref())?;
                 options.journal = Some(JournalOptions {
                     folder: journal_folder()?,
                     store_name: Some(opened.connection.store_name()),

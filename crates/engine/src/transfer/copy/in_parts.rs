@@ -1,20 +1,24 @@
 //! A copy by UploadPartCopy: an upload whose parts the store makes itself.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use haul_parts::{PartNumber, PlannedPart};
+use haul_parts::{ChecksumType, PartNumber, PlannedPart};
 
 use super::layout::Layout;
 use super::origin::Origin;
 use super::{Context, CopyMethod, CopyProof, CopyReport, compare, relay};
 use crate::error::Error;
 use crate::event::Event;
+use crate::journal::PartRecord;
 use crate::proof::Proof;
-use crate::remote::{ObjectRef, PartCopyRequest, Store, StoreErrorKind as Kind, UploadRef};
+use crate::remote::{
+    ObjectRef, PartCopyRequest, Store, StoreErrorKind as Kind, StoredPart, UploadRef,
+};
 use crate::transfer::StopSignal;
 use crate::transfer::mover::{Mover, PartFailure, SentPart};
-use crate::transfer::upload::{self, PartMaker, UploadContext, UploadReport};
+use crate::transfer::upload::{self, EarlierPart, PartMaker, UploadContext, UploadReport};
 
 /// Copies the source part by part.
 pub(super) async fn copy(
@@ -23,10 +27,10 @@ pub(super) async fn copy(
     layout: Layout,
     stop: StopSignal,
 ) -> Result<CopyReport, Error> {
-    let plan = layout.plan();
-    let copied = Arc::new(Copied::new(context, origin, Some(layout)));
-    let report = upload::make(upload_of(context, origin, &copied).await, plan, stop).await?;
-    Ok(copied.report(report, CopyMethod::UploadPartCopy))
+    let parts = layout.parts();
+    let copied = Arc::new(Copied::new(context, origin, Some(parts.part_count())));
+    let report = upload::make(upload_of(context, origin, &copied).await, parts, stop).await?;
+    copied.report(report, CopyMethod::UploadPartCopy)
 }
 
 /// The upload that makes the copy.
@@ -47,7 +51,7 @@ pub(super) async fn upload_of(
     let attributes = context.carried(origin, &tags);
     UploadContext {
         resources: context.resources.clone(),
-        source: Arc::new(relay::ObjectSource::new(Arc::clone(origin))),
+        source: Arc::new(relay::ObjectSource::new(Arc::clone(origin), copied.is_streamed())),
         object: context.target.clone(),
         options: context.upload_options(origin, attributes),
         maker: Some(Arc::clone(copied) as Arc<dyn PartMaker>),
@@ -61,32 +65,50 @@ pub(super) struct Copied {
     store: Arc<dyn Store>,
     origin: Arc<Origin>,
     target: ObjectRef,
-    /// `None`: the parts are streamed.
-    layout: Option<Layout>,
+    /// How many parts the store makes; `None`: the parts are streamed.
+    part_count: Option<u32>,
+    /// They are those of the source.
+    cut_as_source: bool,
     require_proof: bool,
+    /// Parts count that an earlier run left and did not record.
+    unrecorded: AtomicBool,
     proof: OnceLock<CopyProof>,
 }
 
 impl Copied {
-    pub(super) fn new(context: &Context, origin: &Arc<Origin>, layout: Option<Layout>) -> Self {
+    pub(super) fn new(context: &Context, origin: &Arc<Origin>, part_count: Option<u32>) -> Self {
         Self {
             store: Arc::clone(&context.resources.store),
             origin: Arc::clone(origin),
             target: context.target.clone(),
-            layout,
+            part_count,
+            cut_as_source: context.options.part_size_bytes.is_none(),
             require_proof: context.options.require_proof,
+            unrecorded: AtomicBool::new(false),
             proof: OnceLock::new(),
         }
     }
 
-    /// Of what was proven before Complete; of a copy in one piece, by what is known of it now.
-    pub(super) fn report(&self, report: UploadReport, method: CopyMethod) -> CopyReport {
+    fn is_streamed(&self) -> bool {
+        self.part_count.is_none()
+    }
+
+    /// Of what was proven before Complete; of a copy in one piece, and of one that an earlier run
+    /// completed, by what is known of it now.
+    pub(super) fn report(
+        &self,
+        report: UploadReport,
+        method: CopyMethod,
+    ) -> Result<CopyReport, Error> {
         let now = || {
             let whole = compare::whole(self.origin.head(), Some(&report.etag), report.checksum);
             whole.unwrap_or(CopyProof::Unproven)
         };
         let proof = self.proof.get().copied().unwrap_or_else(now);
-        CopyReport {
+        if proof == CopyProof::Unproven && self.require_proof {
+            return Err(Error::Unproven { object: report.object, part: PartNumber::MIN });
+        }
+        Ok(CopyReport {
             source: self.origin.object.clone(),
             object: report.object,
             size_bytes: report.size_bytes,
@@ -96,17 +118,48 @@ impl Copied {
             upload_id: report.upload_id,
             proof,
             checksum: report.checksum,
+        })
+    }
+
+    /// Whether the parts' hashes make one that can be held against the source's.
+    fn proves_itself(&self, stored: &StoredPart) -> bool {
+        let head = self.origin.head();
+        if let (Some((of_source, ChecksumType::FullObject)), Some(of_part)) =
+            (head.checksum, stored.checksum)
+        {
+            return of_source.algorithm() == of_part.algorithm();
         }
+        self.cut_as_source
+            && head.etag.is_strong()
+            && head.etag.part_count().map(u32::from) == self.part_count
+            && stored.etag.as_md5().is_some()
     }
 }
 
 #[async_trait]
 impl PartMaker for Copied {
     fn mover(&self, upload: &UploadRef) -> Option<Arc<dyn Mover>> {
-        let layout = self.layout.clone()?;
+        self.part_count?;
         let (store, origin, upload) =
             (Arc::clone(&self.store), Arc::clone(&self.origin), upload.clone());
-        Some(Arc::new(PartCopier { store, origin, upload, layout }))
+        Some(Arc::new(PartCopier { store, origin, upload }))
+    }
+
+    /// A part that was recorded was copied from this version: every request named it. One that was
+    /// not (a kill between answer and record) may be of another client, so it counts only where the
+    /// comparison of the whole would show that.
+    fn earlier(&self, stored: &StoredPart, recorded: Option<&PartRecord>) -> EarlierPart {
+        if self.is_streamed() {
+            return EarlierPart::Read;
+        }
+        match recorded {
+            Some(_) => EarlierPart::Keep,
+            None if self.proves_itself(stored) => {
+                self.unrecorded.store(true, Ordering::Relaxed);
+                EarlierPart::Keep
+            }
+            None => EarlierPart::Discard,
+        }
     }
 
     async fn check(&self, parts: &[SentPart]) -> Result<(), Error> {
@@ -114,6 +167,13 @@ impl PartMaker for Copied {
         let proof = compare::parts(self.origin.head(), parts);
         let proof = proof
             .map_err(|detail| Error::Corrupt { object: self.origin.object.clone(), detail })?;
+        if proof == CopyProof::Unproven && self.unrecorded.load(Ordering::Relaxed) {
+            let detail = "its ETag is not that of the parts, some of which an earlier run left";
+            return Err(Error::Corrupt {
+                object: self.origin.object.clone(),
+                detail: detail.into(),
+            });
+        }
         if proof == CopyProof::Unproven && self.require_proof {
             return Err(Error::Unproven { object: self.target.clone(), part: PartNumber::MIN });
         }
@@ -122,7 +182,7 @@ impl PartMaker for Copied {
     }
 
     fn proof(&self) -> Option<Proof> {
-        self.layout.as_ref()?;
+        self.part_count?;
         Some(self.proof.get()?.of_parts())
     }
 }
@@ -143,13 +203,11 @@ struct PartCopier {
     store: Arc<dyn Store>,
     origin: Arc<Origin>,
     upload: UploadRef,
-    layout: Layout,
 }
 
 #[async_trait]
 impl Mover for PartCopier {
-    async fn attempt(&self, planned: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure> {
-        let part = self.layout.part(planned);
+    async fn attempt(&self, part: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure> {
         let is_whole = part.size_bytes == self.origin.head().size_bytes;
         let range = part.offset_bytes..part.offset_bytes + part.size_bytes;
         loop {

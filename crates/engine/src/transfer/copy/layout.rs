@@ -14,6 +14,7 @@ use super::CopyOptions;
 use super::origin::Origin;
 use crate::error::Error;
 use crate::remote::StoredPart;
+use crate::transfer::upload;
 
 /// HeadObject requests at once, where every part has to be asked for.
 const HEADS_AT_ONCE: usize = 16;
@@ -26,7 +27,7 @@ const USUAL_MIB: [u64; 14] = [8, 5, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 25
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     plan: PartPlan,
-    /// Of parts that are not equal. The plan then has as many parts, and only their number counts.
+    /// Of parts that are not equal. The plan then only has as many parts.
     unequal: Option<Arc<[PlannedPart]>>,
 }
 
@@ -110,22 +111,17 @@ impl Layout {
         (offset_bytes == size_bytes).then_some(Self { plan, unequal: Some(parts) })
     }
 
-    /// The plan of equal parts; of unequal ones, their number.
-    pub(super) fn plan(&self) -> PartPlan {
-        self.plan
-    }
-
-    /// The size of every part but the last, if they are equal.
-    pub(super) fn part_size_bytes(&self) -> Option<u64> {
-        self.unequal.is_none().then_some(self.plan.part_size_bytes())
-    }
-
-    /// The bytes of a part that the plan counts.
-    pub(super) fn part(&self, planned: PlannedPart) -> PlannedPart {
+    /// The parts of the upload that makes the copy.
+    pub(super) fn parts(&self) -> upload::Layout {
         match &self.unequal {
-            Some(parts) => parts.get(planned.number.index()).copied().unwrap_or(planned),
-            None => planned,
+            Some(parts) => upload::Layout::AsSource(Arc::clone(parts)),
+            None => upload::Layout::Planned(self.plan),
         }
+    }
+
+    /// Whether all parts but the last are equal.
+    pub(super) fn is_equal(&self) -> bool {
+        self.unequal.is_none()
     }
 }
 

@@ -5,22 +5,25 @@
 //! change the ETag of an object that was made of parts. Where the store cannot, or source and
 //! target are in two stores, the bytes are streamed through the memory budget ([`relay`]). Every
 //! form is bound to one version of the source ([`origin`]), and the copy is held against what the
-//! store says of that version ([`compare`]).
+//! store says of that version ([`compare`]). A copy in parts has a journal and is resumed like an
+//! upload ([`earlier`]).
 
 mod compare;
+mod earlier;
 mod in_parts;
 mod layout;
 mod one_request;
+mod options;
 mod origin;
 mod relay;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use haul_parts::limits::PUT_OBJECT_MAX_BYTES;
-use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, Limits, UploadId};
+use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, UploadId};
 use serde::Serialize;
 
+use self::earlier::Earlier;
 use self::layout::Layout;
 use self::origin::Origin;
 use super::upload::{TOKEN_METADATA, UploadOptions};
@@ -29,44 +32,9 @@ use crate::error::Error;
 use crate::event::{Event, EventSender};
 use crate::pace::Resources;
 use crate::remote::{ObjectAttributes, ObjectRef, Operation, Store, StoreErrorKind};
+use crate::source::{ObjectRecord, ObjectVersion};
 
-/// How to copy. Construct with `..Default::default()`.
-#[derive(Clone, Debug)]
-pub struct CopyOptions {
-    /// What the copy carries instead of what its source carries, field by field: what is `None` or
-    /// empty is kept. The storage class and the website redirect are never inherited.
-    pub attributes: ObjectAttributes,
-    /// Bytes of every part but the last; `None`: as the source is cut, else chosen from the length.
-    pub part_size_bytes: Option<u64>,
-    /// A copy that cannot be proven is an error. One made by CopyObject is at the store by then.
-    pub require_proof: bool,
-    /// `If-None-Match: *`: fail if the target exists.
-    pub if_none_match: bool,
-    /// `If-Match`: fail unless the target is still this version.
-    pub if_match: Option<ETag>,
-    /// What the store of the target takes.
-    pub limits: Limits,
-    /// How long to try to remove the parts of a failed copy.
-    pub abort_patience: Duration,
-    /// How long a stop waits for the answer to a CopyObject that is under way.
-    pub pause_grace: Duration,
-}
-
-impl Default for CopyOptions {
-    fn default() -> Self {
-        let upload = UploadOptions::default();
-        Self {
-            attributes: ObjectAttributes::default(),
-            part_size_bytes: None,
-            require_proof: false,
-            if_none_match: false,
-            if_match: None,
-            limits: upload.limits,
-            abort_patience: upload.abort_patience,
-            pause_grace: upload.pause_grace,
-        }
-    }
-}
+pub use options::{CopyOptions, SourceStore};
 
 /// What a copy came to.
 #[derive(Clone, Debug)]
@@ -143,7 +111,8 @@ pub(crate) fn start(
     })
 }
 
-async fn run(context: Context, mut stop: StopSignal) -> Result<CopyReport, Error> {
+async fn run(mut context: Context, mut stop: StopSignal) -> Result<CopyReport, Error> {
+    let earlier = Earlier::find(&mut context)?;
     if let Some(name) = context.options.attributes.impossible_name() {
         return Err(Error::MetadataName { name: name.to_owned() });
     }
@@ -152,19 +121,32 @@ async fn run(context: Context, mut stop: StopSignal) -> Result<CopyReport, Error
     }
     let prepared = tokio::select! {
         prepared = prepare(&context) => prepared,
-        _ = stop.stronger() => Err(cancelled(&context)),
+        request = stop.stronger() => return Err(match earlier {
+            Some(earlier) => earlier.stopped(&context, request).await,
+            None => cancelled(&context),
+        }),
     };
-    let (origin, layout) = prepared?;
+    let ((origin, layout), earlier) = match (prepared, earlier) {
+        (Ok(prepared), None) => (prepared, None),
+        (Ok(prepared), Some(earlier)) => {
+            let earlier = earlier.still_good(&mut context, &prepared.0).await?;
+            (prepared, earlier)
+        }
+        (Err(error), Some(earlier)) => return Err(earlier.failed(&context, error)),
+        (Err(error), None) => return Err(error),
+    };
     let size_bytes = origin.head().size_bytes;
     context.progress.set_size(size_bytes);
-    let in_one_request = layout.is_none() && size_bytes <= PUT_OBJECT_MAX_BYTES;
-    let copied = match (&context.source_store, &layout) {
-        (Some(_), _) => return relay::copy(&context, origin, layout, stop).await,
-        (None, _) if in_one_request => one_request::copy(&context, &origin, stop.clone()).await,
-        (None, Some(layout)) => {
-            in_parts::copy(&context, &origin, layout.clone(), stop.clone()).await
-        }
-        (None, None) => {
+    if context.source_store.is_some() || earlier.as_ref().is_some_and(Earlier::is_streamed) {
+        return relay::copy(&context, origin, layout, stop).await;
+    }
+    // What was begun in parts is continued in parts.
+    let in_one_request =
+        layout.is_none() && size_bytes <= PUT_OBJECT_MAX_BYTES && earlier.is_none();
+    let copied = match &layout {
+        None if in_one_request => one_request::copy(&context, &origin, stop.clone()).await,
+        Some(layout) => in_parts::copy(&context, &origin, layout.clone(), stop.clone()).await,
+        None => {
             let layout = Layout::chosen(&context.source, size_bytes, &context.options)?;
             in_parts::copy(&context, &origin, layout, stop.clone()).await
         }
@@ -194,6 +176,29 @@ async fn prepare(context: &Context) -> Result<(Arc<Origin>, Option<Layout>), Err
 }
 
 impl Context {
+    /// The source as the command names it, in no version.
+    fn place(&self) -> ObjectRecord {
+        let SourceStore { name, connection } = &self.options.source_store;
+        let store = match &self.source_store {
+            Some(store) => name.clone().unwrap_or_else(|| store.endpoint()),
+            None => self.store_name(),
+        };
+        let version = ObjectVersion { etag: ETag::new(""), size_bytes: 0, modified_at: None };
+        ObjectRecord {
+            object: self.source.clone(),
+            store,
+            version,
+            connection: connection.clone(),
+            streamed: false,
+        }
+    }
+
+    /// The store of the target, the same from run to run.
+    fn store_name(&self) -> String {
+        let name = self.options.journal.as_ref().and_then(|journal| journal.store_name.clone());
+        name.unwrap_or_else(|| self.resources.store.endpoint())
+    }
+
     /// S3 refuses to copy an object onto itself if nothing of it is to change.
     fn is_without_change(&self) -> bool {
         self.source_store.is_none()
@@ -240,8 +245,12 @@ impl Context {
     /// The upload that makes a copy of parts.
     fn upload_options(&self, origin: &Origin, attributes: ObjectAttributes) -> UploadOptions {
         UploadOptions {
+            part_size_bytes: self.options.part_size_bytes,
             checksum: Some(comparable_algorithm(origin)),
             attributes,
+            require_proof: self.options.require_proof,
+            journal: self.options.journal.clone(),
+            on_change: self.options.on_change,
             if_none_match: self.options.if_none_match,
             if_match: self.options.if_match.clone(),
             limits: self.options.limits,

@@ -14,6 +14,7 @@ use super::Context;
 use crate::error::Error;
 use crate::pace::RetryPolicy;
 use crate::remote::{ObjectBody, ObjectHead, ObjectRef, Store, StoreError, StoreErrorKind};
+use crate::source::{ObjectRecord, ObjectVersion};
 use crate::transfer::download::version::Version;
 
 pub(super) struct Origin {
@@ -25,6 +26,8 @@ pub(super) struct Origin {
     names_etag: AtomicBool,
     /// The source is in another store than the copy.
     is_elsewhere: bool,
+    /// By which a later run finds this version again.
+    record: ObjectRecord,
 }
 
 impl Origin {
@@ -34,7 +37,10 @@ impl Origin {
         let retry = context.resources.retry.clone();
         let head = retry.run(|| store.head_object(&context.source)).await;
         let version = Version::of(head.map_err(|error| Error::of_store(&context.source, error))?);
+        let version_of_journal = version_of(version.head());
+        let record = ObjectRecord { version: version_of_journal, ..context.place() };
         Ok(Self {
+            record,
             store: Arc::clone(store),
             object: context.source.clone(),
             retry,
@@ -46,6 +52,13 @@ impl Origin {
 
     pub(super) fn head(&self) -> &ObjectHead {
         self.version.head()
+    }
+
+    /// As a journal keeps it; `None` where nothing tells one version from another.
+    pub(super) fn record(&self, streamed: bool) -> Option<ObjectRecord> {
+        let version = &self.record.version;
+        let telling = !version.etag.is_empty() || version.modified_at.is_some();
+        telling.then(|| ObjectRecord { streamed, ..self.record.clone() })
     }
 
     /// As messages name it.
@@ -98,6 +111,14 @@ impl Origin {
             Err(error) if is_without_tags(&error) => Ok(BTreeMap::new()),
             answer => answer,
         }
+    }
+}
+
+fn version_of(head: &ObjectHead) -> ObjectVersion {
+    ObjectVersion {
+        etag: head.etag.clone(),
+        size_bytes: head.size_bytes,
+        modified_at: head.last_modified.map(jiff::Timestamp::as_second),
     }
 }
 

@@ -20,7 +20,7 @@ use super::{Context, CopyMethod, CopyProof, CopyReport};
 use crate::error::Error;
 use crate::pace::Failure;
 use crate::remote::{GetRequest, Operation, StoreError, StoreErrorKind as Kind};
-use crate::source::{Change, Source};
+use crate::source::{Change, Source, SourceRecord};
 use crate::transfer::StopSignal;
 use crate::transfer::upload;
 
@@ -36,7 +36,6 @@ pub(super) async fn copy(
 ) -> Result<CopyReport, Error> {
     let copied = Arc::new(Copied::new(context, &origin, None));
     let mut made = upload_of(context, &origin, &copied).await;
-    made.options.part_size_bytes = context.options.part_size_bytes;
     // In one piece the checksum need not combine.
     if let (None, Some((checksum, ChecksumType::FullObject))) = (&layout, origin.head().checksum)
         && origin.head().size_bytes < made.options.multipart_threshold_bytes
@@ -44,18 +43,12 @@ pub(super) async fn copy(
         made.options.checksum = Some(checksum.algorithm());
     }
     let report = match layout {
-        Some(layout) if layout.part_size_bytes().is_some() => {
-            upload::make(made, layout.plan(), stop).await?
-        }
+        Some(layout) if layout.is_equal() => upload::make(made, layout.parts(), stop).await?,
         _ => upload::run(made, stop).await?,
     };
-    let report = copied.report(report, CopyMethod::Streamed);
+    let report = copied.report(report, CopyMethod::Streamed)?;
     if report.proof == CopyProof::Unproven {
         origin.check_unchanged().await?;
-        if context.options.require_proof {
-            let part = haul_parts::PartNumber::MIN;
-            return Err(Error::Unproven { object: context.target.clone(), part });
-        }
     }
     Ok(report)
 }
@@ -77,12 +70,15 @@ pub(super) struct ObjectSource {
     open: Mutex<Vec<OpenBody>>,
     /// What differs, once it is another version.
     changed: OnceLock<String>,
+    /// Its bytes pass through this machine.
+    streamed: bool,
 }
 
 impl ObjectSource {
     /// Must be called inside a tokio runtime.
-    pub(super) fn new(origin: Arc<Origin>) -> Self {
+    pub(super) fn new(origin: Arc<Origin>, streamed: bool) -> Self {
         Self {
+            streamed,
             origin,
             runtime: Handle::current(),
             open: Mutex::default(),
@@ -185,5 +181,9 @@ impl Source for ObjectSource {
 
     fn name(&self) -> String {
         self.origin.name()
+    }
+
+    fn identity(&self) -> Option<SourceRecord> {
+        self.origin.record(self.streamed).map(SourceRecord::Object)
     }
 }

@@ -22,7 +22,7 @@ use crate::event::EventSender;
 use crate::journal::{Fingerprint, JournalFolder};
 use crate::pace::{Failure, Resources};
 use crate::remote::{GetRequest, ObjectBody, Operation, Store, StoreError, StoreErrorKind};
-use crate::source::{FileIdentity, FileSource, HeldFile, Source};
+use crate::source::{FileIdentity, FileSource, HeldFile, Source, SourceRecord};
 use crate::transfer::copy::{self, CopyProof};
 use crate::transfer::download::destination::Destination;
 use crate::transfer::download::temporary::Temporary;
@@ -172,7 +172,9 @@ async fn send(
     let in_parts = options.in_parts(source.size_bytes());
     options.journal = match &shared.options.journal {
         Some(journal) if in_parts || shared.has_journals => {
-            let settled = source.identity().map_or_else(|| path.to_owned(), |record| record.path);
+            let record = source.identity();
+            let settled = record.as_ref().and_then(SourceRecord::file).map(|file| &file.path);
+            let settled = settled.map_or_else(|| path.to_owned(), Clone::clone);
             let name = journal.store_name.clone();
             let store = name.unwrap_or_else(|| shared.resources.store.endpoint());
             let id = JournalFolder::upload_id(&settled, &store, &object);
@@ -372,6 +374,13 @@ async fn between(
     let mut options = shared.options.copy.clone();
     if shared.options.compare == CompareBy::Absence {
         options.if_none_match = true;
+    }
+    // What is shorter has no parts, and a copy in one request needs no journal.
+    if work.entry.size_bytes > options.limits.part_size_min_bytes {
+        options.journal.clone_from(&shared.options.journal);
+        if let Some(journal) = &mut options.journal {
+            journal.choice = JournalChoice::OfSource;
+        }
     }
     let transfer = copy::start(&shared.resources, elsewhere, source, target, options);
     let report = drive(shared, work, transfer).await?;

@@ -18,6 +18,7 @@ use super::abort::abort_until_gone;
 use super::complete::own_type;
 use super::context::Context;
 use super::journal_handle::JournalHandle;
+use super::layout::Layout;
 use super::remembered::Remembered;
 use super::resume::{self, Known, ResumedState, Resumption, announce, compare, list_all};
 use super::start::write_beginning;
@@ -118,7 +119,7 @@ pub(super) async fn adopt_best(
         resumed.token.clone_from(&remembered.beginning.token);
         resumed.completion_possible = remembered.completing;
     }
-    write_beginning(context, journal, resumed.plan, &resumed.token, &[])?;
+    write_beginning(context, journal, &resumed.layout, &resumed.token, &[])?;
     journal.created(&resumed.upload, resumed.declared)?;
     for part in resumed.sent.iter().flatten() {
         journal.part(context, part);
@@ -302,7 +303,7 @@ async fn compare_all(context: &Context, candidate: Candidate) -> Result<Option<C
     // An upload for which no algorithm was declared may refuse every checksum but Content-MD5.
     let checksum = declared.map_or(Some(ChecksumAlgorithm::Md5), |(algorithm, _)| Some(algorithm));
     let mut resumed = ResumedState {
-        plan,
+        layout: Layout::Planned(plan),
         upload,
         declared: declared.map(|(_, kind)| kind),
         token: String::new(),

@@ -22,6 +22,19 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// Whether a part that is not proven is an error: not of a copy, which is held against its
+    /// source as a whole, by whoever made its parts.
+    pub(super) fn demands_proof(&self) -> bool {
+        self.options.require_proof && self.maker.is_none()
+    }
+
+    /// Whether the object is made of parts.
+    pub(super) fn in_parts(&self) -> bool {
+        let require_proof = self.demands_proof();
+        let options = UploadOptions { require_proof, ..self.options.clone() };
+        options.in_parts(self.source.size_bytes())
+    }
+
     pub(super) fn store(&self) -> &Arc<dyn Store> {
         &self.resources.store
     }

@@ -30,6 +30,7 @@ use crate::event::Event;
 use crate::pace::{Failure, Pass, Retries, Turn};
 use crate::proof::Proof;
 use crate::remote::{CompletedObject, CreatedUpload, ObjectHead, StoreError, UploadRef};
+use crate::source::Change;
 use crate::transfer::lifecycle::{
     Action, Finding, Input, Lifecycle, Outcome, Waiting, WhenExhausted,
 };
@@ -396,7 +397,7 @@ impl Driver {
             }
         };
         match result {
-            Ok(part) if part.proof == Proof::Unproven && self.context.options.require_proof => {
+            Ok(part) if part.proof == Proof::Unproven && self.context.demands_proof() => {
                 self.cause =
                     Some(Error::Unproven { object: self.context.object.clone(), part: number });
                 Input::PartImpossible(number, Advice::GiveUp)
@@ -417,8 +418,11 @@ impl Driver {
     /// What arrived is kept if there is a journal, and of another version compared by the next run:
     /// only what differs has to be sent again. A disk that cannot be read now may be readable then.
     fn source_failed(&mut self, number: PartNumber, error: Error) -> Input {
-        let of_the_source =
-            matches!(error, Error::SourceChanged { .. } | Error::SourceUnreadable { .. });
+        let of_the_source = match &error {
+            // Nothing of it is continued by a copy of the other version.
+            Error::SourceChanged { change, .. } => !matches!(change, Change::Version(_)),
+            error => matches!(error, Error::SourceUnreadable { .. }),
+        };
         self.cause = Some(error);
         Input::PartImpossible(number, if of_the_source { Advice::Resume } else { Advice::GiveUp })
     }

@@ -53,7 +53,7 @@ impl Finisher<'_> {
         head: &ObjectHead,
         expected: &Expected,
     ) -> Result<UploadReport, Error> {
-        let ResumedState { plan, upload, sent, .. } = resumed;
+        let ResumedState { layout, upload, sent, .. } = resumed;
         let parts: Vec<_> = sent.into_iter().flatten().collect();
         let finisher =
             Finisher { context, upload: Some(upload), journal, cause: None, unheard: false };
@@ -63,14 +63,14 @@ impl Finisher<'_> {
         };
         let unproven = parts.iter().find(|part| part.proof == Proof::Unproven);
         if let Some(part) = unproven
-            && context.options.require_proof
+            && context.demands_proof()
             && whole == WholeProof::NotShown
         {
             // The object is there and stays; there is nothing left to go on with.
             finisher.journal.forget(context);
             return Err(Error::Unproven { object: context.object.clone(), part: part.number });
         }
-        finisher.done(&Layout::Planned(plan), &parts, head.etag.clone(), whole)
+        finisher.done(&layout, &parts, head.etag.clone(), whole)
     }
 
     pub(super) fn done(

@@ -93,7 +93,7 @@ impl JournalHandle {
         source: SourceRecord,
         plan: PartPlan,
     ) -> Result<(), Error> {
-        self.synced(&Record::SourceChanged { source, plan })
+        self.synced(&Record::SourceChanged { source, plan: plan.into() })
     }
 
     /// The same version of the source has another name now.

@@ -1,22 +1,56 @@
-//! Which bytes each part of an upload has: from the plan of a file, or from what was read of a
-//! stream so far.
+//! Which bytes each part of an upload has: from the plan of a file, from how the source of a copy
+//! is cut, or from what was read of a stream so far.
+
+use std::sync::Arc;
 
 use haul_parts::{PartNumber, PartPlan, PlannedPart};
 
+use crate::journal::RecordedPlan;
+
 /// The parts of one upload, in order.
 #[derive(Clone, Debug)]
-pub(super) enum Layout {
-    /// All of them, decided before the first byte.
+pub(crate) enum Layout {
+    /// All of them equal, decided before the first byte.
     Planned(PartPlan),
+    /// All of them, as the source of a copy is cut.
+    AsSource(Arc<[PlannedPart]>),
     /// Those that were read, of a stream that may have more.
     Read(Vec<PlannedPart>),
 }
 
 impl Layout {
+    /// What an earlier run recorded. `wanted` is how this run would cut the source.
+    ///
+    /// `None`: the two do not fit together.
+    pub(super) fn recorded(plan: &RecordedPlan, wanted: &Self) -> Option<Self> {
+        match (plan, wanted) {
+            (RecordedPlan::Equal(plan), _) => Some(Self::Planned(*plan)),
+            (RecordedPlan::AsSource { size_bytes, source_part_count }, Self::AsSource(_)) => {
+                let same = wanted.size_bytes() == *size_bytes
+                    && wanted.part_count() == u32::from(*source_part_count);
+                same.then(|| wanted.clone())
+            }
+            (RecordedPlan::AsSource { .. }, _) => None,
+        }
+    }
+
+    /// What the journal keeps of it; `None` of a stream.
+    pub(super) fn record(&self) -> Option<RecordedPlan> {
+        match self {
+            Self::Planned(plan) => Some((*plan).into()),
+            Self::AsSource(parts) => Some(RecordedPlan::AsSource {
+                size_bytes: self.size_bytes(),
+                source_part_count: u16::try_from(parts.len()).ok()?,
+            }),
+            Self::Read(_) => None,
+        }
+    }
+
     /// The part with this number.
     pub(super) fn part(&self, number: PartNumber) -> Option<PlannedPart> {
         match self {
             Self::Planned(plan) => plan.part(number),
+            Self::AsSource(parts) => parts.get(number.index()).copied(),
             Self::Read(parts) => parts.get(number.index()).copied(),
         }
     }
@@ -29,10 +63,20 @@ impl Layout {
     }
 
     /// How many there are.
-    pub(super) fn part_count(&self) -> u32 {
+    pub(crate) fn part_count(&self) -> u32 {
         match self {
             Self::Planned(plan) => plan.part_count().into(),
-            Self::Read(parts) => u32::try_from(parts.len()).unwrap_or(u32::MAX),
+            Self::AsSource(parts) => count(parts),
+            Self::Read(parts) => count(parts),
+        }
+    }
+
+    /// The length of the first part: of all but the last, where they are equal.
+    pub(super) fn first_part_size_bytes(&self) -> u64 {
+        match self {
+            Self::Planned(plan) => plan.part_size_bytes(),
+            Self::AsSource(parts) => parts.first().map_or(0, |part| part.size_bytes),
+            Self::Read(parts) => parts.first().map_or(0, |part| part.size_bytes),
         }
     }
 
@@ -40,7 +84,16 @@ impl Layout {
     pub(super) fn size_bytes(&self) -> u64 {
         match self {
             Self::Planned(plan) => plan.object_size_bytes(),
-            Self::Read(parts) => parts.last().map_or(0, |last| last.offset_bytes + last.size_bytes),
+            Self::AsSource(parts) => end(parts),
+            Self::Read(parts) => end(parts),
         }
     }
+}
+
+fn count(parts: &[PlannedPart]) -> u32 {
+    u32::try_from(parts.len()).unwrap_or(u32::MAX)
+}
+
+fn end(parts: &[PlannedPart]) -> u64 {
+    parts.last().map_or(0, |last| last.offset_bytes + last.size_bytes)
 }

@@ -117,9 +117,14 @@ pub(super) async fn sweep(context: &Context, ours: &UploadRef, creates: LostCrea
 
 /// Reports an upload that may be left: the answer was lost, and there is nothing to compare with.
 pub(super) fn warn_of_leftovers(context: &Context) {
+    context.events.send(unheard_warning());
+}
+
+/// The warning of an upload that may be left.
+pub(crate) fn unheard_warning() -> Event {
     let message = "an answer to CreateMultipartUpload was lost: the store may keep an empty upload \
         of this key";
-    context.events.send(Event::Warning { message: message.into() });
+    Event::Warning { message: message.into() }
 }
 
 async fn find(

@@ -12,6 +12,7 @@ mod adoption;
 mod complete;
 mod context;
 mod driver;
+mod earlier;
 mod expiry;
 mod finisher;
 mod journal_handle;
@@ -37,6 +38,7 @@ use haul_parts::{ETag, PartPlan, UploadId};
 use self::driver::{RunOutcome, Start};
 use self::finisher::Finisher;
 use self::journal_handle::JournalHandle;
+pub(crate) use self::layout::Layout;
 use self::lost_create::LostCreates;
 use self::preflight_stop::PreflightStop;
 use self::remembered::Remembered;
@@ -47,18 +49,19 @@ use crate::event::Event;
 use crate::pace::Resources;
 use crate::proof::{ProofCount, WholeProof};
 use crate::remote::{ObjectRef, StoreErrorKind};
-use crate::source::{Change, Source};
+use crate::source::Source;
 
 pub use abandon::{Abandoned, abandon};
 pub(crate) use abort::abort_until_gone;
 pub(crate) use complete::{TOKEN_METADATA, full_object};
 use context::Context;
 pub(crate) use context::Context as UploadContext;
+pub(crate) use lost_create::unheard_warning;
 pub use options::{
     DEFAULT_MULTIPART_THRESHOLD_BYTES, JournalChoice, JournalOptions, OnChange, Unfinished,
     UploadOptions,
 };
-pub(crate) use part_maker::PartMaker;
+pub(crate) use part_maker::{EarlierPart, PartMaker};
 
 /// What an upload came to.
 #[derive(Clone, Debug)]
@@ -101,13 +104,23 @@ pub(crate) fn start(
 /// An upload that the store loses again and again is not begun anew for ever.
 const RESTARTS_MAX: u32 = 3;
 
+/// The parts of an upload that is begun, if nothing of an earlier run is continued.
+struct Wanted {
+    layout: Layout,
+    /// As one request, where nothing of an earlier run is continued.
+    one_piece: bool,
+    /// They follow from the length, and from the part size that was asked for.
+    by_length: bool,
+}
+
 /// What is remembered here, and, if that is wished, what is at the store and remembered by nobody.
 async fn find_start(
     context: &mut Context,
     remembered: Option<Remembered>,
+    wanted: &Layout,
     journal: &mut JournalHandle,
 ) -> Result<Resumption, Error> {
-    let remembered = resume::reconcile(context, remembered, journal).await?;
+    let remembered = resume::reconcile(context, remembered, wanted, journal).await?;
     match (context.options.unfinished, remembered) {
         (Unfinished::Adopt, Resumption::Anew(reason)) => {
             let adopted = adoption::adopt_best(context, journal, None).await?;
@@ -126,12 +139,12 @@ async fn find_start(
 }
 
 /// Uploads the source of `context`, in one piece or in parts.
-pub(crate) async fn run(mut context: Context, stop: StopSignal) -> Result<UploadReport, Error> {
+pub(crate) async fn run(context: Context, stop: StopSignal) -> Result<UploadReport, Error> {
     let size_bytes = context.source.size_bytes();
     if let Some(name) = context.options.attributes.impossible_name() {
         return Err(Error::MetadataName { name: name.to_owned() });
     }
-    let one_piece = !context.options.in_parts(size_bytes);
+    let one_piece = !context.in_parts();
     let plan = PartPlan::new(size_bytes, &context.options.limits, context.options.part_size_bytes)
         .map_err(|source| Error::Plan { source_name: context.source.name(), source })?;
     let adopt = context.options.unfinished == Unfinished::Adopt;
@@ -140,27 +153,52 @@ pub(crate) async fn run(mut context: Context, stop: StopSignal) -> Result<Upload
         return single::put(&context, stop).await;
     }
     if size_bytes == 0 {
-        give_up_earlier(&context).await?;
+        earlier::give_up(&context).await?;
         return single::put(&context, stop).await;
     }
+    let wanted = Wanted { layout: Layout::Planned(plan), one_piece, by_length: true };
+    begin_or_continue(context, wanted, stop).await
+}
+
+/// Makes the object of `context` of the parts of `layout`, whatever its size.
+pub(crate) async fn make(
+    context: Context,
+    layout: Layout,
+    stop: StopSignal,
+) -> Result<UploadReport, Error> {
+    let wanted = Wanted { layout, one_piece: false, by_length: false };
+    begin_or_continue(context, wanted, stop).await
+}
+
+/// Continues what an earlier run left, or begins.
+async fn begin_or_continue(
+    mut context: Context,
+    Wanted { mut layout, one_piece, by_length }: Wanted,
+    stop: StopSignal,
+) -> Result<UploadReport, Error> {
     let (mut journal, records) = match context.source.identity() {
         Some(source) => JournalHandle::open(&context, &source)?,
         None => {
-            warn_of_no_journal(&context);
+            earlier::warn_of_no_journal(&context);
             Default::default()
         }
     };
     let remembered = Remembered::fold(records);
     let creates = remembered.as_ref().map(Remembered::creates).unwrap_or_default();
     let news = remembered.as_ref().is_some_and(|remembered| remembered.bind(&mut context.options));
-    // If it has to begin again after all, it does so with the part size that was asked for at
-    // first.
-    let plan = PartPlan::new(size_bytes, &context.options.limits, context.options.part_size_bytes)
-        .unwrap_or(plan);
+    if by_length {
+        // If it has to begin again after all, it does so with the part size that was asked for at
+        // first.
+        let part_size_bytes = context.options.part_size_bytes;
+        let size_bytes = context.source.size_bytes();
+        layout = PartPlan::new(size_bytes, &context.options.limits, part_size_bytes)
+            .map_or(layout, Layout::Planned);
+    }
     let stopped = PreflightStop::of(remembered.as_ref());
     let mut preflight_signal = stop.clone();
     let reconciled = tokio::select! {
-        reconciled = find_start(&mut context, remembered, &mut journal) => match reconciled {
+        reconciled = find_start(&mut context, remembered, &layout, &mut journal) => match reconciled
+        {
             Ok(reconciled) => reconciled,
             Err(error) => return Err(stopped.failed(&context, &mut journal, error)),
         },
@@ -176,14 +214,14 @@ pub(crate) async fn run(mut context: Context, stop: StopSignal) -> Result<Upload
             }
             if one_piece {
                 // Nothing was found that could have been adopted.
-                forget(&context, journal, &creates).await;
+                earlier::forget(&context, journal, &creates).await;
                 return single::put(&context, stop).await;
             }
             if let Err(error) = start::check_condition(&context).await {
-                forget(&context, journal, &creates).await;
+                earlier::forget(&context, journal, &creates).await;
                 return Err(error);
             }
-            Start::anew(plan, creates.clone())
+            Start::anew(layout.clone(), creates.clone())
         }
         Resumption::GoOn(resumed) => {
             if news {
@@ -195,26 +233,14 @@ pub(crate) async fn run(mut context: Context, stop: StopSignal) -> Result<Upload
             return Finisher::of_earlier(&context, journal, *resumed, &head, &expected);
         }
     };
-    drive_to_the_end(context, (start, journal), plan, creates, stop).await
-}
-
-/// Makes the object of `context` of the parts of `plan`, whatever its size. It has no journal.
-pub(crate) async fn make(
-    context: Context,
-    plan: PartPlan,
-    stop: StopSignal,
-) -> Result<UploadReport, Error> {
-    start::check_condition(&context).await?;
-    let start = Start::anew(plan, LostCreates::default());
-    drive_to_the_end(context, (start, JournalHandle::default()), plan, LostCreates::default(), stop)
-        .await
+    drive_to_the_end(context, (start, journal), layout, creates, stop).await
 }
 
 /// Drives an upload to its end, and begins it again where the store lost it.
 async fn drive_to_the_end(
     context: Context,
     (mut start, mut journal): (Start, JournalHandle),
-    plan: PartPlan,
+    layout: Layout,
     creates: LostCreates,
     stop: StopSignal,
 ) -> Result<UploadReport, Error> {
@@ -227,7 +253,7 @@ async fn drive_to_the_end(
             RunOutcome::Restart { reason, journal: kept, cause } => {
                 context.events.send(Event::Restarting { reason });
                 (journal, last) = (kept, cause);
-                start = Start::anew(plan, creates.clone());
+                start = Start::anew(layout.clone(), creates.clone());
             }
         }
     }
@@ -247,60 +273,4 @@ async fn drive_to_the_end(
             source: last.map(Box::new),
         },
     })
-}
-
-/// A journal was asked for, and the source cannot have one.
-fn warn_of_no_journal(context: &Context) {
-    if context.options.journal.is_some() {
-        let message = format!(
-            "{} cannot be recognised by a later run: the upload has no journal, and is removed if \
-             it stops",
-            context.source.name()
-        );
-        context.events.send(Event::Warning { message });
-    }
-}
-
-/// Removes the journal of an upload that is not begun; first what tries to create it may have left
-/// whose answers were not heard.
-async fn forget(context: &Context, journal: JournalHandle, creates: &LostCreates) {
-    let (Some(options), Some(id), true) =
-        (&context.options.journal, journal.id().map(str::to_owned), creates.any())
-    else {
-        return journal.forget(context);
-    };
-    // Its lock is let go with it.
-    drop(journal);
-    let given_up = abandon(Arc::clone(context.store()), &options.folder, &id).await;
-    if matches!(given_up, Err(_) | Ok(Abandoned::Unclear(_))) {
-        lost_create::warn_of_leftovers(context);
-    }
-}
-
-/// An earlier run began it in parts; now there is nothing to make parts of.
-async fn give_up_earlier(context: &Context) -> Result<(), Error> {
-    let (Some(options), Some(source)) = (&context.options.journal, context.source.identity())
-    else {
-        return Ok(());
-    };
-    let (journal, records) = JournalHandle::open(context, &source)?;
-    let Some(id) = journal.id().map(str::to_owned) else { return Ok(()) };
-    if let Some(remembered) = Remembered::fold(records)
-        && context.options.on_change == OnChange::Fail
-    {
-        let before_bytes = remembered.beginning.source.identity.size_bytes;
-        let change = Change::Size { before_bytes, now_bytes: 0 };
-        return Err(Error::SourceChangedSince { source_name: context.source.name(), change });
-    }
-    // Its lock is let go with it.
-    drop(journal);
-    if let Abandoned::Unclear(_) =
-        abandon(Arc::clone(context.store()), &options.folder, &id).await?
-    {
-        lost_create::warn_of_leftovers(context);
-        return Ok(());
-    }
-    let reason = "the source is empty now: what had arrived of it was removed".into();
-    context.events.send(Event::Restarting { reason });
-    Ok(())
 }

@@ -14,10 +14,10 @@ pub(super) fn report(context: &Context, others: &[RelatedJournal]) {
         context.events.send(Event::RelatedJournal {
             id: summary.id.clone(),
             relation: *relation,
-            source: begun.source.path.display().to_string(),
+            source: begun.source.name(),
             target: begun.object.to_string(),
             store: begun.store.clone(),
-            size_bytes: begun.plan.object_size_bytes(),
+            size_bytes: begun.plan.size_bytes(),
             arrived_bytes: summary.parts.values().map(|part| part.size_bytes).sum(),
             running_pid: summary.running_pid,
         });

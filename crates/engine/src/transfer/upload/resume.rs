@@ -18,7 +18,9 @@ use super::abort::abort_until_gone;
 use super::complete::{self, Expected};
 use super::context::Context;
 use super::journal_handle::JournalHandle;
+use super::layout::Layout;
 use super::part::{check_unchanged, unreadable};
+use super::part_maker::EarlierPart;
 use super::remembered::Remembered;
 use crate::body::BufferPool;
 use crate::body::Range;
@@ -38,7 +40,7 @@ const COMPARED_AT_ONCE: usize = 4;
 
 /// An upload that goes on.
 pub(super) struct ResumedState {
-    pub(super) plan: PartPlan,
+    pub(super) layout: Layout,
     pub(super) upload: UploadRef,
     pub(super) declared: Option<ChecksumType>,
     pub(super) token: String,
@@ -56,10 +58,11 @@ pub(super) enum Resumption {
     AlreadyDone(Box<ResumedState>, Box<ObjectHead>, Expected),
 }
 
-/// Decides what to do with what is remembered.
+/// Decides what to do with what is remembered. `wanted` is how this run would cut the source.
 pub(super) async fn reconcile(
     context: &Context,
     remembered: Option<Remembered>,
+    wanted: &Layout,
     journal: &mut JournalHandle,
 ) -> Result<Resumption, Error> {
     let Some(remembered) = remembered else { return Ok(Resumption::Anew(None)) };
@@ -69,8 +72,11 @@ pub(super) async fn reconcile(
     let change = change_since(context, &remembered.beginning);
     let before = remembered.beginning.source.clone();
     report_new_name(context, &before);
+    let Some(layout) = Layout::recorded(&remembered.beginning.plan, wanted) else {
+        return anew(context, &upload, "the source is cut into other parts now").await;
+    };
     let mut resumed = ResumedState {
-        plan: remembered.beginning.plan,
+        layout,
         upload,
         declared,
         token: remembered.beginning.token.clone(),
@@ -93,19 +99,24 @@ pub(super) async fn reconcile(
         if !may_differ && !matches!(change, Change::Inode) {
             return Err(Error::SourceChangedSince { source_name, change });
         }
+        if let Change::Version(detail) = &change {
+            // Comparing would mean to fetch the whole object.
+            let reason = format!("{source_name} is another version now: {detail}");
+            return anew(context, &resumed.upload, &reason).await;
+        }
         let message =
             format!("{source_name}: since the upload was begun, {change}; every part is compared");
         context.events.send(Event::Warning { message });
         harmless = Some(change);
-        let part_size = Some(resumed.plan.part_size_bytes());
+        let part_size = Some(resumed.layout.first_part_size_bytes());
         match PartPlan::new(context.source.size_bytes(), &context.options.limits, part_size) {
-            Ok(plan) => resumed.plan = plan,
+            Ok(plan) => resumed.layout = Layout::Planned(plan),
             Err(_) => {
                 return anew(context, &resumed.upload, "the source no longer fits the parts").await;
             }
         }
     }
-    let foreign = listed.iter().find(|part| resumed.plan.part(part.number).is_none());
+    let foreign = listed.iter().find(|part| resumed.layout.part(part.number).is_none());
     if let Some(part) = foreign {
         // Ceph RGW 16.2 wants every part in the list of Complete, so this one cannot just be left
         // out.
@@ -123,9 +134,11 @@ pub(super) async fn reconcile(
         return Err(Error::SourceChangedSince { source_name: context.source.name(), change });
     }
     if let Some(source) = context.source.identity() {
-        if changed {
-            journal.source_changed(source, resumed.plan)?;
-        } else if source.path != before.path {
+        if let Layout::Planned(plan) = &resumed.layout
+            && changed
+        {
+            journal.source_changed(source, *plan)?;
+        } else if !source.is_same_place(&before) {
             journal.source_moved(source)?;
         }
     }
@@ -141,14 +154,11 @@ pub(super) async fn reconcile(
 /// The file itself led to its journal, not its path.
 fn report_new_name(context: &Context, before: &SourceRecord) {
     if let Some(now) = context.source.identity()
-        && now.path != before.path
-        && now.identity.is_same_file(&before.identity)
+        && !now.is_same_place(before)
+        && now.is_same_version(before)
     {
-        let message = format!(
-            "{} was {} when its upload was begun",
-            context.source.name(),
-            before.path.display()
-        );
+        let message =
+            format!("{} was {} when its upload was begun", context.source.name(), before.name());
         context.events.send(Event::Warning { message });
     }
 }
@@ -156,7 +166,7 @@ fn report_new_name(context: &Context, before: &SourceRecord) {
 /// What changed since the journal was begun.
 fn change_since(context: &Context, beginning: &Beginning) -> Option<Change> {
     let now = context.source.identity()?;
-    beginning.source.identity.change_to(&now.identity)
+    beginning.source.change_to(&now)
 }
 
 /// The store does not know the upload any more: completed by us, or gone.
@@ -248,17 +258,29 @@ pub(super) async fn compare(
     known: &Known,
     checksum: Option<ChecksumAlgorithm>,
 ) -> Result<(u32, Vec<PartNumber>), Error> {
-    let plan = resumed.plan;
-    resumed.sent = vec![None; plan.part_count().into()];
+    let layout = resumed.layout.clone();
+    resumed.sent = vec![None; layout.part_count() as usize];
     let mut doubtful = vec![];
     for stored in listed {
-        let Some(planned) = plan.part(stored.number) else { continue };
+        let Some(planned) = layout.part(stored.number) else { continue };
         // Proof that is demanded now may be had now: of what the store lists.
-        let enough = |record: &&PartRecord| {
-            record.proof != Proof::Unproven || !context.options.require_proof
-        };
-        let recorded = known.parts.get(&stored.number).filter(enough);
+        let enough =
+            |record: &&PartRecord| record.proof != Proof::Unproven || !context.demands_proof();
+        let recorded = known.parts.get(&stored.number);
         let recorded = recorded.filter(|record| agree(record, &stored, planned));
+        if let Some(maker) = &context.maker {
+            let fits = stored.size_bytes == planned.size_bytes;
+            match maker.earlier(&stored, recorded) {
+                EarlierPart::Read => {}
+                EarlierPart::Keep if fits => {
+                    let number = stored.number;
+                    resumed.sent[number.index()] = Some(kept(stored, recorded));
+                    continue;
+                }
+                EarlierPart::Keep | EarlierPart::Discard => continue,
+            }
+        }
+        let recorded = recorded.filter(enough);
         match recorded {
             Some(record) if known.of_this_version => {
                 resumed.sent[stored.number.index()] = Some(SentPart::from_record(record));
@@ -291,6 +313,19 @@ pub(super) async fn compare(
         }
     }
     Ok((adopted, differing))
+}
+
+/// A part that the look before Complete will judge.
+fn kept(stored: StoredPart, recorded: Option<&PartRecord>) -> SentPart {
+    let ours = recorded.and_then(|record| record.checksum);
+    SentPart {
+        number: stored.number,
+        size_bytes: stored.size_bytes,
+        attempt: 0,
+        etag: stored.etag,
+        checksum: ours.or(stored.checksum),
+        proof: Proof::Unproven,
+    }
 }
 
 /// Journal and list speak of the same part.
@@ -386,7 +421,7 @@ pub(super) fn announce(
     context.progress.set_arrived(arrived_bytes);
     context.events.send(Event::Resumed {
         upload_id: resumed.upload.upload_id.clone(),
-        size_bytes: resumed.plan.object_size_bytes(),
+        size_bytes: resumed.layout.size_bytes(),
         arrived_bytes,
         arrived_parts,
         adopted_parts,

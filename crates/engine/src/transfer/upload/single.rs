@@ -194,7 +194,7 @@ impl Put<'_> {
         let answer = answer.map_err(|error| blame(source, PartFailure::Store(error)))?;
         let proof = prove(&answer, &self.bytes, Operation::PutObject).await;
         let proof = proof.map_err(|failure| blame(source, failure))?;
-        if proof == Proof::Unproven && self.context.options.require_proof {
+        if proof == Proof::Unproven && self.context.demands_proof() {
             return Err(PartFailure::Source(Error::Unproven {
                 object: self.context.object.clone(),
                 part: haul_parts::PartNumber::MIN,

@@ -1,6 +1,6 @@
 //! How a run of an upload begins: anew, or with what an earlier run left.
 
-use haul_parts::{ChecksumAlgorithm, ChecksumType, PartPlan, PlannedPart};
+use haul_parts::{ChecksumAlgorithm, ChecksumType, PlannedPart};
 use rand::Rng;
 
 use super::complete::{TOKEN_METADATA, own_type};
@@ -40,8 +40,7 @@ pub(super) struct KnownUpload {
 }
 
 impl Start {
-    pub(super) fn anew(plan: PartPlan, creates: LostCreates) -> Self {
-        let layout = Layout::Planned(plan);
+    pub(super) fn anew(layout: Layout, creates: LostCreates) -> Self {
         Self { layout, token: new_token(), earlier: None, stream: None, creates }
     }
 
@@ -52,28 +51,28 @@ impl Start {
     }
 
     pub(super) fn resumed(resumed: ResumedState, creates: LostCreates) -> Self {
-        let ResumedState { plan, upload, declared, token, sent, completion_possible } = resumed;
+        let ResumedState { layout, upload, declared, token, sent, completion_possible } = resumed;
         let earlier = Some(KnownUpload { upload, declared, sent, completion_possible });
-        Self { layout: Layout::Planned(plan), token, earlier, stream: None, creates }
+        Self { layout, token, earlier, stream: None, creates }
     }
 
     /// What is reported when it begins.
     pub(super) fn event(&self, context: &Context) -> Event {
         let (source, target) = (context.source.name(), context.object.to_string());
         match &self.layout {
-            Layout::Planned(plan) => Event::Started {
-                source,
-                target,
-                size_bytes: plan.object_size_bytes(),
-                part_size_bytes: plan.part_size_bytes(),
-                part_count: plan.part_count().into(),
-                multipart: true,
-            },
             Layout::Read(_) => Event::StreamStarted {
                 source,
                 target,
                 size_bytes: context.progress.size_bytes(),
                 part_size_bytes: self.stream.as_ref().map_or(0, ReadAhead::first_part_size_bytes),
+            },
+            layout => Event::Started {
+                source,
+                target,
+                size_bytes: layout.size_bytes(),
+                part_size_bytes: layout.first_part_size_bytes(),
+                part_count: layout.part_count(),
+                multipart: true,
             },
         }
     }
@@ -96,12 +95,10 @@ impl Start {
         context: &Context,
         journal: &mut JournalHandle,
     ) -> Result<(), Error> {
-        match self.layout {
-            Layout::Planned(plan) if self.earlier.is_none() => {
-                write_beginning(context, journal, plan, &self.token, self.creates.earlier())
-            }
-            _ => Ok(()),
+        if self.earlier.is_some() {
+            return Ok(());
         }
+        write_beginning(context, journal, &self.layout, &self.token, self.creates.earlier())
     }
 }
 
@@ -113,11 +110,13 @@ fn new_token() -> String {
 pub(super) fn write_beginning(
     context: &Context,
     journal: &mut JournalHandle,
-    plan: PartPlan,
+    layout: &Layout,
     token: &str,
     unanswered: &[i64],
 ) -> Result<(), Error> {
-    let Some(source) = context.source.identity() else { return Ok(()) };
+    let (Some(source), Some(plan)) = (context.source.identity(), layout.record()) else {
+        return Ok(());
+    };
     let connection = context.options.journal.as_ref().map(|journal| journal.connection.clone());
     journal.begin(Beginning {
         source,

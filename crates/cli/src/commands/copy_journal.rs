@@ -1,0 +1,136 @@
+//! The journal of a copy from store to store: which one it has, and how `haul resume` continues it.
+
+use haul::journal::JournalSummary;
+use haul::source::{ObjectRecord, ObjectVersion, SourceRecord};
+use haul::{
+    CopyOptions, EngineOptions, JournalChoice, JournalOptions, ObjectRef, OnChange, SourceStore,
+};
+
+use super::copy::{Copying, copy};
+use super::pinned_flags::PinnedFlags;
+use crate::args::StoreArgs;
+use crate::connection::Connection;
+use crate::exit::Exit;
+use crate::interrupt::Interrupts;
+use crate::output::Mode;
+use crate::state_dir::journal_folder;
+use crate::store::OpenedStore;
+
+/// Which journal a copy has.
+pub(super) enum Remembered {
+    /// None.
+    No,
+    /// The one of source and target, which must agree with what the command line insists on.
+    ByPlace(PinnedFlags),
+    /// This one, at the stores that it names.
+    Given { id: String, target: Box<Connection>, source: Option<Box<Connection>> },
+}
+
+/// What the engine is told of it.
+pub(super) struct CopyJournal {
+    pub(super) journal: JournalOptions,
+    pub(super) source_store: SourceStore,
+}
+
+impl Remembered {
+    /// The recorded store of the target.
+    pub(super) fn target(&self) -> Option<&Connection> {
+        match self {
+            Self::Given { target, .. } => Some(target),
+            Self::No | Self::ByPlace(_) => None,
+        }
+    }
+
+    /// The recorded store of the source, if it is another one.
+    pub(super) fn source(&self) -> Option<&Connection> {
+        match self {
+            Self::Given { source, .. } => source.as_deref(),
+            Self::No | Self::ByPlace(_) => None,
+        }
+    }
+
+    /// The journal for a copy of `source` to `target`, each with its store, and its id.
+    pub(super) fn of_copy(
+        &self,
+        (source, source_store): (&ObjectRef, Option<&OpenedStore>),
+        (target, store): (&ObjectRef, &OpenedStore),
+    ) -> anyhow::Result<Option<(String, CopyJournal)>> {
+        let folder = journal_folder()?;
+        let store_name = store.connection.store_name();
+        let of_source = store_of_source(source_store)?;
+        let (id, choice) = match self {
+            Self::No => return Ok(None),
+            Self::Given { id, .. } => (id.clone(), JournalChoice::Given(id.clone())),
+            Self::ByPlace(pinned) => {
+                let place = SourceRecord::Object(ObjectRecord {
+                    object: source.clone(),
+                    store: of_source.name.clone().unwrap_or_else(|| store_name.clone()),
+                    version: ObjectVersion { etag: "".into(), size_bytes: 0, modified_at: None },
+                    connection: serde_json::Value::Null,
+                    streamed: false,
+                });
+                let found = folder.find(&place, &store_name, target).map_err(haul::Error::from)?;
+                if let Some(unfinished) = &found.summary {
+                    pinned.agrees(unfinished)?;
+                }
+                (found.id, JournalChoice::OfSource)
+            }
+        };
+        let connection = serde_json::to_value(&store.connection)?;
+        let journal = JournalOptions { folder, store_name: Some(store_name), connection, choice };
+        Ok(Some((id, CopyJournal { journal, source_store: of_source })))
+    }
+}
+
+/// How a later run finds the store of a source that is not in that of the target.
+pub(in crate::commands) fn store_of_source(
+    opened: Option<&OpenedStore>,
+) -> anyhow::Result<SourceStore> {
+    Ok(match opened {
+        Some(opened) => SourceStore {
+            name: Some(opened.connection.store_name()),
+            connection: serde_json::to_value(&opened.connection)?,
+        },
+        None => SourceStore::default(),
+    })
+}
+
+/// What is of the run that resumes.
+pub(super) struct Run {
+    pub(super) limits: EngineOptions,
+    pub(super) on_change: OnChange,
+}
+
+/// Continues a copy at the stores that its journal names.
+pub(super) async fn resume(
+    args: &StoreArgs,
+    summary: JournalSummary,
+    source: ObjectRecord,
+    run: Run,
+    mode: Mode,
+    interrupts: &mut Option<Interrupts>,
+) -> anyhow::Result<Exit> {
+    let JournalSummary { id, beginning, .. } = summary;
+    let target = Connection::recorded(&id, &beginning)?;
+    target.refuse_another(&id, args)?;
+    let of_source = match source.connection.is_null() {
+        true => None,
+        false => Some(Box::new(Connection::read(&id, &source.connection)?)),
+    };
+    let copying = Copying {
+        from: of_source.as_deref().unwrap_or(&target).address_of(&source.object),
+        to: target.address(&beginning),
+        limits: run.limits,
+        source_store: None,
+        // Those of the journal hold; here they only name themselves if they are not met.
+        options: CopyOptions {
+            if_none_match: beginning.if_none_match,
+            if_match: beginning.if_match.clone(),
+            on_change: run.on_change,
+            ..CopyOptions::default()
+        },
+        journal: Remembered::Given { id, target: Box::new(target), source: of_source },
+        abort_on_interrupt: false,
+    };
+    Box::pin(copy(args, copying, mode, interrupts)).await
+}
