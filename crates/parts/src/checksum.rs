@@ -8,10 +8,12 @@ mod algorithm;
 mod combine;
 mod composite;
 mod hasher;
+mod of_object;
 mod value;
 
 pub use algorithm::{ChecksumAlgorithm, ChecksumType};
 pub use combine::combine_full_object;
 pub use composite::CompositeChecksum;
 pub use hasher::{Hasher, MULTI_HASHER_BLOCK_BYTES, MultiHasher};
+pub use of_object::ObjectChecksum;
 pub use value::{Checksum, ChecksumError};

@@ -21,6 +21,8 @@ pub mod layout;
 pub mod limits;
 mod multipart;
 mod object_ref;
+mod part_hasher;
+mod part_layout;
 mod part_number;
 mod plan;
 mod text;
@@ -31,7 +33,7 @@ pub use attributes::ObjectAttributes;
 pub use bucket::{Bucket, BucketError};
 pub use checksum::{
     Checksum, ChecksumAlgorithm, ChecksumError, ChecksumType, CompositeChecksum, Hasher,
-    MultiHasher, combine_full_object,
+    MultiHasher, ObjectChecksum, combine_full_object,
 };
 pub use etag::ETag;
 pub use glob::{FilterRule, Glob, NameFilter};
@@ -39,6 +41,8 @@ pub use key::{Key, KeyError};
 pub use limits::Limits;
 pub use multipart::{CompletedPart, UploadMarker};
 pub use object_ref::{ObjectRef, ObjectRefError, UploadRef};
+pub use part_hasher::{PartChecksums, PartHasher};
+pub use part_layout::{LAYOUTS_GUESSED_MAX, PartLayout, layouts_of_count};
 pub use part_number::{PartNumber, PartNumberError};
 pub use plan::{GrowingPlan, PartPlan, PlanError, PlannedPart};
 pub use upload_id::{UploadId, UploadIdError};

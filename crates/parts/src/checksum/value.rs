@@ -112,6 +112,13 @@ impl Checksum {
         Ok(Self { algorithm, bytes })
     }
 
+    /// Creates the value of an MD5.
+    pub fn from_md5(digest: [u8; 16]) -> Self {
+        let mut bytes = [0; DIGEST_MAX_BYTES];
+        bytes[..digest.len()].copy_from_slice(&digest);
+        Self { algorithm: ChecksumAlgorithm::Md5, bytes }
+    }
+
     /// Parses a value as S3 writes it in headers and XML.
     ///
     /// # Errors

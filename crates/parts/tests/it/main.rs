@@ -7,5 +7,6 @@ mod growing;
 mod lanes;
 mod layout;
 mod names;
+mod part_layout;
 mod part_number;
 mod plan;

@@ -1,0 +1,165 @@
+//! Hashes the bytes of an object in order and part by part: several layouts and algorithms in one
+//! pass.
+//!
+//! MD5s of all layouts advance side by side in the lanes, so that trying several layouts costs
+//! little more than one. Pure: the caller reads the bytes and chooses the lanes.
+
+use crate::lanes::{LaneInput, Md5Lanes, Md5Stream};
+use crate::{
+    Checksum, ChecksumAlgorithm, ChecksumError, CompositeChecksum, ETag, Hasher, PartLayout,
+};
+
+/// The largest run of bytes that is fed to one hash after the other: a usual L1 cache holds it.
+const RUN_BYTES: usize = 32 * 1024;
+
+/// The checksums of every part of a layout, in one algorithm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartChecksums {
+    /// The parts.
+    pub layout: PartLayout,
+    /// The checksum of each part, in order.
+    pub checksums: Vec<Checksum>,
+}
+
+impl PartChecksums {
+    /// Returns the ETag that S3 gives to an object with these parts; `None` unless the algorithm is
+    /// MD5.
+    pub fn etag(&self) -> Option<ETag> {
+        let md5s: Option<Vec<_>> = self.checksums.iter().map(Checksum::as_md5).collect();
+        md5s.map(ETag::composite)
+    }
+
+    /// Returns the composite checksum of an object with these parts.
+    ///
+    /// # Errors
+    /// There are no checksums, or of several algorithms.
+    pub fn composite(&self) -> Result<CompositeChecksum, ChecksumError> {
+        CompositeChecksum::from_parts(self.checksums.iter().copied())
+    }
+
+    /// Returns the checksum of all bytes together.
+    ///
+    /// # Errors
+    /// There is more than one part, and the algorithm is no CRC.
+    pub fn full_object(&self) -> Result<Checksum, ChecksumError> {
+        if let [only] = self.checksums[..] {
+            return Ok(only);
+        }
+        let sizes = self.layout.parts().map(|part| part.end - part.start);
+        crate::combine_full_object(self.checksums.iter().copied().zip(sizes))
+    }
+}
+
+/// Running checksums of the parts of one object, of one layout or several.
+#[derive(Debug)]
+pub struct PartHasher {
+    tracks: Vec<Track>,
+    lanes: Md5Lanes,
+}
+
+#[derive(Debug)]
+struct Track {
+    layout: PartLayout,
+    algorithm: ChecksumAlgorithm,
+    state: State,
+    /// Bytes that the present part still lacks.
+    left_bytes: u64,
+    done: Vec<Checksum>,
+}
+
+#[derive(Debug)]
+enum State {
+    Md5(Md5Stream),
+    Other(Hasher),
+}
+
+impl PartHasher {
+    /// Creates the checksums of no bytes: of every part of each layout, in the algorithm beside it.
+    pub fn new(
+        wanted: impl IntoIterator<Item = (PartLayout, ChecksumAlgorithm)>,
+        lanes: Md5Lanes,
+    ) -> Self {
+        let tracks = wanted.into_iter().map(|(layout, algorithm)| Track {
+            left_bytes: part_bytes(&layout, 0),
+            done: Vec::with_capacity(usize::from(layout.part_count())),
+            state: State::new(algorithm),
+            layout,
+            algorithm,
+        });
+        Self { tracks: tracks.collect(), lanes }
+    }
+
+    /// Adds the next bytes. Bytes behind the end of a layout are ignored by it.
+    pub fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let boundary = self.tracks.iter().filter(|track| !track.is_done());
+            let boundary = boundary.map(|track| track.left_bytes).min().unwrap_or(u64::MAX);
+            let run = usize::try_from(boundary).unwrap_or(usize::MAX).min(RUN_BYTES);
+            let (now, rest) = bytes.split_at(bytes.len().min(run.max(1)));
+            self.advance(now);
+            bytes = rest;
+        }
+    }
+
+    /// Returns the checksums of each layout, in the order in which they were wanted. Parts whose
+    /// bytes did not come count as empty.
+    pub fn finish(self) -> Vec<PartChecksums> {
+        let finished = self.tracks.into_iter().map(|mut track| {
+            while !track.is_done() {
+                track.close_part();
+            }
+            PartChecksums { layout: track.layout, checksums: track.done }
+        });
+        finished.collect()
+    }
+
+    /// Feeds a run that crosses no boundary.
+    fn advance(&mut self, run: &[u8]) {
+        let mut jobs = Vec::with_capacity(self.tracks.len());
+        for track in self.tracks.iter_mut().filter(|track| !track.is_done()) {
+            match &mut track.state {
+                State::Md5(stream) => jobs.push(LaneInput { stream, bytes: run }),
+                State::Other(hasher) => hasher.update(run),
+            }
+        }
+        self.lanes.update(&mut jobs);
+        for track in self.tracks.iter_mut().filter(|track| !track.is_done()) {
+            track.left_bytes = track.left_bytes.saturating_sub(run.len() as u64);
+            while track.left_bytes == 0 && !track.is_done() {
+                track.close_part();
+            }
+        }
+    }
+}
+
+impl Track {
+    fn is_done(&self) -> bool {
+        self.done.len() == usize::from(self.layout.part_count())
+    }
+
+    fn close_part(&mut self) {
+        let state = std::mem::replace(&mut self.state, State::new(self.algorithm));
+        self.done.push(state.finish());
+        self.left_bytes = part_bytes(&self.layout, self.done.len());
+    }
+}
+
+impl State {
+    fn new(algorithm: ChecksumAlgorithm) -> Self {
+        match algorithm {
+            ChecksumAlgorithm::Md5 => Self::Md5(Md5Stream::new()),
+            other => Self::Other(Hasher::new(other)),
+        }
+    }
+
+    fn finish(self) -> Checksum {
+        match self {
+            Self::Md5(stream) => Checksum::from_md5(stream.finish()),
+            Self::Other(hasher) => hasher.finish(),
+        }
+    }
+}
+
+fn part_bytes(layout: &PartLayout, index: usize) -> u64 {
+    layout.part(index).map_or(0, |part| part.end - part.start)
+}
