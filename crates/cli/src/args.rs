@@ -11,6 +11,7 @@ mod source_store;
 mod stream;
 mod transfers;
 mod tree;
+mod verify;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub(crate) use self::source_store::SourceStoreArgs;
 pub(crate) use self::stream::StreamArgs;
 pub(crate) use self::transfers::{AbortArgs, AbortTarget, ForgetArgs, ResumeArgs};
 pub(crate) use self::tree::{MvArgs, SyncArgs, TreeArgs};
+pub(crate) use self::verify::{HashArgs, ReceiptArgs, StatArgs, VerifyArgs};
 use crate::bandwidth::{self, BandwidthArg};
 use crate::size::{parse_size, parse_size_above_zero};
 use crate::target::{Address, Listed, Target};
@@ -41,7 +43,8 @@ use crate::target::{Address, Listed, Target};
 #[command(subcommand_value_name = "COMMAND")]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 interrupted, 4 outcome in doubt, \
-    5 parts left behind, 6 source changed, 7 not proven, 8 condition not met."
+    5 parts left behind, 6 source changed, 7 not proven, 8 condition not met, \
+    9 cannot be proven."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -77,6 +80,13 @@ pub(crate) enum Command {
     Lifecycle(LifecycleArgs),
     /// List buckets, or the objects below a prefix
     Ls(LsArgs),
+    /// Show everything that a store tells of an object
+    #[command(visible_alias = "head")]
+    Stat(StatArgs),
+    /// Compare a file or a folder with a store, without downloading it
+    Verify(VerifyArgs),
+    /// Print the ETag and the checksums that S3 would give to a file
+    Hash(HashArgs),
     /// Make a bucket
     Mb(BucketArgs),
     /// Count the objects and bytes below a prefix, by storage class
@@ -186,6 +196,8 @@ pub(crate) struct CpArgs {
     pub(crate) remember: RememberArgs,
     #[command(flatten)]
     pub(crate) object: ObjectOptionArgs,
+    #[command(flatten)]
+    pub(crate) receipt: ReceiptArgs,
     #[command(flatten)]
     pub(crate) source_store: SourceStoreArgs,
 }

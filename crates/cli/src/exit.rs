@@ -28,12 +28,14 @@ pub(crate) enum Exit {
     NotProven = 7,
     /// `--if-none-match` or `--if-match` did not hold: the object stays as it was.
     Precondition = 8,
+    /// `haul verify`: it can be proven neither that two sides are equal nor that they differ.
+    CannotBeProven = 9,
 }
 
 impl Exit {
     /// All of them, for the document's test.
     #[cfg(test)]
-    pub(crate) const ALL: [Exit; 9] = [
+    pub(crate) const ALL: [Exit; 10] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -43,6 +45,7 @@ impl Exit {
         Self::SourceChanged,
         Self::NotProven,
         Self::Precondition,
+        Self::CannotBeProven,
     ];
 
     /// Of two outcomes of one command, the one that its caller has to know: the higher code, but an

@@ -83,6 +83,7 @@
 //! s3/        the trait over the network: control plane by the SDK, data plane on connections of our own
 //! journal/   what a later run must know
 //! listing.rs the pages of a listing as one stream
+//! verify/    local bytes compared with an object, without downloading it
 //! removal/   objects removed many at a time
 //! sweep/     unfinished uploads of any tool: listed with their bytes, and removed
 //! bucket_lifecycle/  the rule by which the store aborts them
@@ -111,6 +112,7 @@ pub mod sweep;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod transfer;
+pub mod verify;
 
 pub use advice::Advice;
 pub use body::Bandwidth;
@@ -129,8 +131,8 @@ pub use transfer::copy::{CopyMethod, CopyOptions, CopyProof, CopyReport, SourceS
 pub use transfer::download::{DownloadOptions, DownloadReport, DownloadTarget};
 pub use transfer::upload::stream::{DEFAULT_SPOOL_DIR, StreamOptions};
 pub use transfer::upload::{
-    Abandoned, JournalChoice, JournalOptions, OnChange, Unfinished, UploadOptions, UploadReport,
-    abandon,
+    Abandoned, JournalChoice, JournalOptions, OnChange, ReportedPart, Unfinished, UploadOptions,
+    UploadReport, abandon,
 };
 pub use transfer::{Progress, StopRequest, Stopper, Transfer};
 

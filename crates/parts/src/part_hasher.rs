@@ -70,7 +70,8 @@ struct Track {
 #[derive(Debug)]
 enum State {
     Md5(Md5Stream),
-    Other(Hasher),
+    /// Several times as large.
+    Other(Box<Hasher>),
 }
 
 impl PartHasher {
@@ -148,7 +149,7 @@ impl State {
     fn new(algorithm: ChecksumAlgorithm) -> Self {
         match algorithm {
             ChecksumAlgorithm::Md5 => Self::Md5(Md5Stream::new()),
-            other => Self::Other(Hasher::new(other)),
+            other => Self::Other(Box::new(Hasher::new(other))),
         }
     }
 

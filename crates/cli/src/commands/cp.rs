@@ -11,10 +11,13 @@ use haul::{EngineOptions, ObjectAttributes, StreamOptions, Unfinished, UploadOpt
 use super::copy::{Copying, copy};
 use super::download::{self, Fetching, Remembered, fetch};
 use super::pinned_flags::PinnedFlags;
+use super::receipt::ReceiptFile;
 use super::stream::{self, StreamOrigin};
 use super::tree;
 use super::upload::{Remembering, Sending, UploadSource, send};
-use crate::args::{CpArgs, ObjectOptionArgs, RememberArgs, StoreArgs, StreamArgs, TransferArgs};
+use crate::args::{
+    CpArgs, ObjectOptionArgs, ReceiptArgs, RememberArgs, StoreArgs, StreamArgs, TransferArgs,
+};
 use crate::exit::Exit;
 use crate::failure::Usage;
 use crate::output::Mode;
@@ -27,10 +30,19 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
         let words = words(&args)?;
         if tree::is_tree(&words, args.recursive, &args.tree) {
             refuse_flags_of_streams(&args.stream)?;
+            refuse_receipts_of_trees(&args.receipt)?;
             return Box::pin(tree::copy(store, words, args, mode)).await;
         }
     }
     let sides = sides(&args)?;
+    let receipt = ReceiptFile::of(&args.receipt)?;
+    if receipt.is_some() && !is_upload(&sides) {
+        return Err(Usage::new(
+            "--receipt is for uploads; this is a download or a copy",
+            "leave it out; haul verify compares a file with an object",
+        )
+        .into());
+    }
     if !matches!(sides, Sides::Stream(_)) {
         refuse_flags_of_streams(&args.stream)?;
     }
@@ -55,7 +67,8 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
             *content_type =
                 content_type.take().or_else(|| guess_content_type(&address.key, Path::new("")));
             let options = stream_options(stream, upload);
-            return Box::pin(stream::send(store, origin, address, (options, limits), mode)).await;
+            let what = (options, limits, receipt);
+            return Box::pin(stream::send(store, origin, address, what, mode)).await;
         }
     };
     match (source, target) {
@@ -66,7 +79,8 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
             options.on_change = remember.on_change.unwrap_or_default().into();
             options.unfinished =
                 if remember.adopt { Unfinished::Adopt } else { Unfinished::Report };
-            upload(store, &path, &address, (options, limits, pinned), &remember, mode).await
+            let options = (options, limits, pinned);
+            upload(store, &path, &address, options, &remember, receipt, mode).await
         }
         (Target::Store(address), Target::Path(path)) => {
             let limits = download_limits(&transfer, &remember, &object)?;
@@ -138,6 +152,22 @@ fn words(args: &CpArgs) -> Result<Vec<Target>, Usage> {
     Ok(words)
 }
 
+/// A receipt is of one object.
+fn refuse_receipts_of_trees(receipt: &ReceiptArgs) -> Result<(), Usage> {
+    match receipt.receipt {
+        Some(_) => Err(Usage::new(
+            "--receipt is for one file; this copies several",
+            "leave it out: haul verify DIR s3://BUCKET/PREFIX proves the whole folder",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether something of this machine goes into a store.
+fn is_upload(sides: &Sides) -> bool {
+    matches!(sides, Sides::Stream(_) | Sides::Two(Target::Path(_), Target::Store(_)))
+}
+
 fn sides(args: &CpArgs) -> Result<Sides, Usage> {
     let named = words(args)?;
     if args.stream.from_command {
@@ -192,6 +222,7 @@ async fn upload(
     address: &Address,
     (mut options, limits, pinned): (UploadOptions, EngineOptions, PinnedFlags),
     remember: &RememberArgs,
+    receipt: Option<ReceiptFile>,
     mode: Mode,
 ) -> anyhow::Result<Exit> {
     if path.is_dir() {
@@ -216,6 +247,7 @@ async fn upload(
             Remembering::OfSource(pinned)
         },
         abort_on_interrupt: remember.abort_on_interrupt,
+        receipt,
     };
     Box::pin(send(args, sending, mode, &mut None)).await
 }

@@ -11,6 +11,7 @@ mod cp;
 mod download;
 mod du;
 mod forget;
+mod hash;
 mod lifecycle;
 mod ls;
 mod mb;
@@ -19,10 +20,12 @@ mod pinned_flags;
 mod presign;
 mod producer;
 mod rb;
+mod receipt;
 mod resume;
 mod rm;
 mod rm_many;
 mod serve;
+mod stat;
 mod store_check;
 mod store_uploads;
 mod stream;
@@ -31,6 +34,7 @@ mod sweep;
 mod tree;
 mod upload;
 mod uploads;
+mod verify;
 
 use haul::pace::RetryPolicy;
 
@@ -57,6 +61,9 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
         Command::Abort(args) => abort::run(&store, &args, mode).await,
         Command::Forget(args) => forget::run(&store, &args, mode).await,
         Command::Ls(args) => ls::run(&store, args, mode).await,
+        Command::Stat(args) => noted(mode, stat::run(&store, &args.object, mode)).await,
+        Command::Verify(args) => Box::pin(verify::run(&store, args, mode)).await,
+        Command::Hash(args) => hash::run(args, mode).await,
         Command::Mb(args) => noted(mode, mb::run(&store, &args.bucket, mode)).await,
         Command::Du(args) => du::run(&store, &args, mode).await,
         Command::Cat(args) => cat::run(&store, args, mode).await,

@@ -230,6 +230,7 @@ async fn resume(
         limits: settings.limits.clone(),
         journal: Remembering::Given { id, connection: Box::new(connection) },
         abort_on_interrupt: false,
+        receipt: None,
     };
     Box::pin(send(args, sending, mode, interrupts)).await
 }

@@ -9,6 +9,7 @@ use anyhow::Context;
 use haul::{Engine, EngineOptions, StreamOptions};
 
 use super::producer::Producer;
+use super::receipt::{self, ReceiptFile};
 use super::summary::{self, Journey};
 use super::upload::make_bucket_if_promised;
 use crate::args::{RememberArgs, StoreArgs};
@@ -73,7 +74,7 @@ pub(super) async fn send(
     args: &StoreArgs,
     origin: StreamOrigin,
     address: Address,
-    (mut options, limits): (StreamOptions, EngineOptions),
+    (mut options, limits, receipt): (StreamOptions, EngineOptions, Option<ReceiptFile>),
     mode: Mode,
 ) -> anyhow::Result<Exit> {
     if address.key.ends_with('/') || address.key.is_empty() {
@@ -120,6 +121,7 @@ pub(super) async fn send(
     };
     let report = report.await;
     let elapsed = started.elapsed();
+    let receipt = receipt::write(receipt, report.as_ref().ok(), opened.store.as_ref()).await;
     opened.close().await;
     let report = report.with_context(|| context().through(endpoint).found_by(locator))?;
 
@@ -127,5 +129,6 @@ pub(super) async fn send(
     let (line, summary) = summary::uploaded(journey, &report, view.retries());
     mode.event(&summary);
     mode.result(&line);
+    receipt?;
     Ok(Exit::Done)
 }

@@ -215,6 +215,7 @@ mod tests {
             whole: WholeProof::Checksum,
             resumed_bytes: 0,
             checksum: None,
+            parts: vec![],
         }
     }
 

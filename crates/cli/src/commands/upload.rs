@@ -12,6 +12,7 @@ use haul::{
 };
 
 use super::pinned_flags::PinnedFlags;
+use super::receipt::{self, ReceiptFile};
 use super::summary::{self, Journey};
 use crate::args::StoreArgs;
 use crate::connection::Connection;
@@ -37,6 +38,8 @@ pub(super) struct Sending {
     pub(super) journal: Remembering,
     /// Instead of pausing.
     pub(super) abort_on_interrupt: bool,
+    /// Where the proof of the upload is kept.
+    pub(super) receipt: Option<ReceiptFile>,
 }
 
 /// Which journal an upload has.
@@ -74,7 +77,8 @@ pub(super) async fn send(
     mode: Mode,
     interrupts: &mut Option<Interrupts>,
 ) -> anyhow::Result<Exit> {
-    let Sending { file, address, mut options, limits, journal, abort_on_interrupt } = sending;
+    let Sending { file, address, mut options, limits, journal, abort_on_interrupt, receipt } =
+        sending;
     let object = address.exact_object().map_err(Usage::from)?;
     let from = match &file {
         UploadSource::Path(path) => visible(&path.display().to_string()),
@@ -130,6 +134,7 @@ pub(super) async fn send(
     };
     let report = report.await;
     let elapsed = started.elapsed();
+    let receipt = receipt::write(receipt, report.as_ref().ok(), opened.store.as_ref()).await;
     opened.close().await;
     let report = report.with_context(|| context().through(endpoint).found_by(locator))?;
 
@@ -137,6 +142,7 @@ pub(super) async fn send(
     let (line, summary) = summary::uploaded(journey, &report, view.retries());
     mode.event(&summary);
     mode.result(&line);
+    receipt?;
     Ok(Exit::Done)
 }
 

@@ -61,5 +61,6 @@ mod streams;
 mod tree_ends;
 mod tree_peers;
 mod two_versions;
+mod verifying;
 mod weather;
 mod world;

@@ -16,10 +16,10 @@ use jiff::Timestamp;
 
 use super::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, DeleteEntry,
-    DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectBody, ObjectHead,
-    ObjectRef, Operation, PartCopyRequest, PartRequest, PartsPage, PresignRequest, PresignedUrl,
-    PutRequest, Store, StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart,
-    UploadsPage,
+    DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectBody,
+    ObjectDescription, ObjectHead, ObjectPartsPage, ObjectRef, Operation, PartCopyRequest,
+    PartRequest, PartsPage, PresignRequest, PresignedUrl, PutRequest, Store, StoreError,
+    StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 
 /// Logs every request to the store inside.
@@ -140,6 +140,19 @@ impl<S: Store> Store for LoggedStore<S> {
 
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
         logged(Operation::HeadObject, object, self.0.head_object(object)).await
+    }
+
+    async fn describe_object(&self, object: &ObjectRef) -> Result<ObjectDescription, StoreError> {
+        logged(Operation::HeadObject, object, self.0.describe_object(object)).await
+    }
+
+    async fn get_object_attributes(
+        &self,
+        object: &ObjectRef,
+        after: Option<PartNumber>,
+    ) -> Result<ObjectPartsPage, StoreError> {
+        let asked = self.0.get_object_attributes(object, after);
+        logged(Operation::GetObjectAttributes, object, asked).await
     }
 
     async fn head_part(

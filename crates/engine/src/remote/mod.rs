@@ -7,6 +7,7 @@
 //! what to do next ([`StoreError::advice`]); the policy stands in [`crate::pace`].
 
 mod delete;
+mod description;
 mod error;
 mod logged;
 mod pages;
@@ -25,6 +26,7 @@ pub(crate) use types::metadata_header;
 pub use crate::body::Meter;
 pub(crate) use crate::body::Tap;
 pub use delete::{DELETE_KEYS_MAX, DeleteEntry, DeleteResults, DeletedObject};
+pub use description::{Encryption, ObjectDescription, ObjectLock, ObjectPart, ObjectPartsPage};
 pub use error::{Guidance, StoreError, StoreErrorKind};
 pub use haul_parts::{CompletedPart, ObjectAttributes, ObjectRef, UploadMarker, UploadRef};
 pub use logged::LoggedStore;
@@ -145,6 +147,21 @@ pub trait Store: Send + Sync + 'static {
     /// HeadObject, asking for checksums.
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
         Err(not_implemented(Operation::HeadObject))
+    }
+
+    /// HeadObject, with every field of its answer. A store that does not implement it is asked by
+    /// [`Store::head_object`].
+    async fn describe_object(&self, object: &ObjectRef) -> Result<ObjectDescription, StoreError> {
+        self.head_object(object).await.map(ObjectDescription::from)
+    }
+
+    /// GetObjectAttributes: the page of the object's parts behind `after`, at most 1,000.
+    async fn get_object_attributes(
+        &self,
+        object: &ObjectRef,
+        after: Option<PartNumber>,
+    ) -> Result<ObjectPartsPage, StoreError> {
+        Err(not_implemented(Operation::GetObjectAttributes))
     }
 
     /// HeadObject of one part: its size, and how many parts the object has. `None` when the store

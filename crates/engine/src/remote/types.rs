@@ -30,6 +30,7 @@ pub enum Operation {
     UploadPartCopy,
     HeadObject,
     GetObjectTagging,
+    GetObjectAttributes,
     GetObject,
     ListObjectsV2,
     DeleteObject,

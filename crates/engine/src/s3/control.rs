@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types as sdk;
 use aws_smithy_runtime_api::http::HttpError;
 use bytes::{Buf, Bytes};
@@ -193,6 +194,12 @@ pub(super) async fn head_object(
         .send()
         .await
         .map_err(|error| failed(operation, error))?;
+    head_of_answer(answer)
+}
+
+/// The head of an object, from the answer to HeadObject.
+pub(super) fn head_of_answer(answer: HeadObjectOutput) -> Result<ObjectHead, StoreError> {
+    let operation = Operation::HeadObject;
     genuine::check(operation, &signs_of!(answer))?;
     // Without it the object would look empty.
     if answer.content_length().is_none() {

@@ -18,6 +18,7 @@ mod copy;
 mod credentials;
 mod data;
 mod delete;
+mod description;
 mod document;
 mod encoding;
 mod extent;
@@ -48,10 +49,10 @@ use jiff::Timestamp;
 use crate::error::Error;
 use crate::remote::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, DeleteEntry,
-    DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectBody, ObjectHead,
-    ObjectRef, Operation, PartCopyRequest, PartRequest, PartsPage, PresignRequest, PresignedUrl,
-    PutRequest, Store, StoreError, StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart,
-    UploadsPage,
+    DeleteResults, GetRequest, LifecycleDocument, ListedBucket, Listing, ObjectBody,
+    ObjectDescription, ObjectHead, ObjectPartsPage, ObjectRef, Operation, PartCopyRequest,
+    PartRequest, PartsPage, PresignRequest, PresignedUrl, PutRequest, Store, StoreError,
+    StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 use clock::Clock;
 use credentials::CredentialCache;
@@ -214,6 +215,24 @@ impl Store for S3Store {
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
         self.ask(&object.bucket, |place| async move {
             control::head_object(&place.client, object).await
+        })
+        .await
+    }
+
+    async fn describe_object(&self, object: &ObjectRef) -> Result<ObjectDescription, StoreError> {
+        self.ask(&object.bucket, |place| async move {
+            description::describe_object(&place.client, object).await
+        })
+        .await
+    }
+
+    async fn get_object_attributes(
+        &self,
+        object: &ObjectRef,
+        after: Option<PartNumber>,
+    ) -> Result<ObjectPartsPage, StoreError> {
+        self.ask(&object.bucket, |place| async move {
+            description::get_object_attributes(&place.client, object, after).await
         })
         .await
     }

@@ -41,4 +41,5 @@ mod trees;
 mod trees_killed;
 mod trees_million;
 mod unheard;
+mod verifying;
 mod versions;

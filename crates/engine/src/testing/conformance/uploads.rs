@@ -1,12 +1,14 @@
 //! Multipart uploads that succeed, and what they leave.
 
-use haul_parts::{ChecksumAlgorithm, ChecksumType, ETag, Hasher, PartNumber};
+use haul_parts::{ChecksumAlgorithm, ChecksumType, ETag, Hasher, ObjectChecksum, PartNumber};
 
 use super::{
     OrFail, Suite, attributes, complete_request, crc64, ensure, fails, part_number, part_request,
     pattern, same, same_bytes,
 };
-use crate::remote::{CompleteRequest, CreateRequest, StoreErrorKind, UploadRef};
+use crate::remote::{
+    CompleteRequest, CreateRequest, ObjectHead, ObjectRef, StoreErrorKind, UploadRef,
+};
 
 pub(super) async fn round_trip(suite: &Suite) -> Result<(), String> {
     let object = suite.object("upload")?;
@@ -73,10 +75,31 @@ pub(super) async fn round_trip(suite: &Suite) -> Result<(), String> {
         same("the size of part 2", &part.size_bytes, &(pieces[1].len() as u64))?;
         same("the count of parts", &part.part_count, &Some(2))?;
     }
+    described(suite, &object, &head).await?;
     same_bytes("the body", &suite.get(&object).await?, &bytes)?;
 
     gone(suite, &upload).await?;
     suite.delete(&object).await
+}
+
+/// HeadObject with every field agrees with the short one, and GetObjectAttributes, where it is
+/// known, does not contradict the parts.
+async fn described(suite: &Suite, object: &ObjectRef, head: &ObjectHead) -> Result<(), String> {
+    let described = suite.store.describe_object(object).await.or_fail("HeadObject")?;
+    same("the described size", &described.head.size_bytes, &head.size_bytes)?;
+    same("the described ETag", &described.head.etag, &head.etag)?;
+    if suite.expectations.checksums {
+        let full = head.checksum.map(|(checksum, _)| ObjectChecksum::FullObject(checksum));
+        same("the described checksum", &described.checksum, &full)?;
+    }
+    let Ok(page) = suite.store.get_object_attributes(object, None).await else { return Ok(()) };
+    let listed: u64 = page.parts.iter().map(|part| part.size_bytes).sum();
+    ensure(page.parts.is_empty() || listed == head.size_bytes, || {
+        format!("GetObjectAttributes lists parts of {listed} bytes: {:?}", page.parts)
+    })?;
+    ensure(page.part_count.is_none_or(|count| count == 2), || {
+        format!("GetObjectAttributes counts {:?} parts instead of 2", page.part_count)
+    })
 }
 
 pub(super) async fn one_part(suite: &Suite) -> Result<(), String> {

@@ -19,6 +19,7 @@
 
 mod complete;
 mod copies;
+mod description;
 mod faults;
 mod ledger;
 mod link;

@@ -82,8 +82,9 @@ impl World {
         number: PartNumber,
     ) -> Result<Option<StoredPart>, StoreError> {
         let operation = Operation::HeadObject;
+        let tells = self.quirks.tells_parts;
         let object = self.stored(operation, object)?;
-        if object.parts.is_empty() {
+        if object.parts.is_empty() || !tells {
             return Ok(None);
         }
         let Some((size_bytes, checksum)) = object.parts.get(number.index()) else {

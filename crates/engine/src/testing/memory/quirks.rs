@@ -37,6 +37,8 @@ pub struct Quirks {
     pub check_object_size: bool,
     /// `If-Match` and `If-None-Match` are obeyed by Complete.
     pub conditional_complete: bool,
+    /// HeadObject knows `partNumber`, and GetObjectAttributes is known.
+    pub tells_parts: bool,
     /// CopyObject is known.
     pub copies_objects: bool,
     /// UploadPartCopy is known (not at Google's S3 interface).
@@ -99,6 +101,7 @@ impl Quirks {
         complete_wants_all_parts: false,
         check_object_size: true,
         conditional_complete: true,
+        tells_parts: true,
         copies_objects: true,
         copies_parts: true,
         conditional_copies: true,

@@ -15,9 +15,9 @@ use super::objects::Put;
 use super::uploads::Landing;
 use crate::remote::{
     CompleteRequest, CompletedObject, CopyRequest, CreateRequest, CreatedUpload, DeleteEntry,
-    DeleteResults, GetRequest, ListedBucket, Listing, ObjectBody, ObjectHead, ObjectRef, Operation,
-    PartCopyRequest, PartRequest, PartsPage, PutRequest, Store, StoreError, StoredPart,
-    UploadMarker, UploadRef, UploadedPart, UploadsPage,
+    DeleteResults, GetRequest, ListedBucket, Listing, ObjectBody, ObjectDescription, ObjectHead,
+    ObjectPartsPage, ObjectRef, Operation, PartCopyRequest, PartRequest, PartsPage, PutRequest,
+    Store, StoreError, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 
 /// Bytes of one item of a GetObject stream.
@@ -149,6 +149,22 @@ impl Store for MemoryStore {
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
         let object = object.clone();
         self.ask(Operation::HeadObject).carry_out(move |world| world.head_object(&object)).await
+    }
+
+    async fn describe_object(&self, object: &ObjectRef) -> Result<ObjectDescription, StoreError> {
+        let object = object.clone();
+        self.ask(Operation::HeadObject).carry_out(move |world| world.describe_object(&object)).await
+    }
+
+    async fn get_object_attributes(
+        &self,
+        object: &ObjectRef,
+        after: Option<PartNumber>,
+    ) -> Result<ObjectPartsPage, StoreError> {
+        let object = object.clone();
+        self.ask(Operation::GetObjectAttributes)
+            .carry_out(move |world| world.get_object_attributes(&object, after))
+            .await
     }
 
     async fn head_part(

@@ -101,6 +101,7 @@ impl Finisher<'_> {
                 .map(|part| part.size_bytes)
                 .sum(),
             checksum: complete::full_object(parts),
+            parts: parts.iter().map(Into::into).collect(),
         })
     }
 

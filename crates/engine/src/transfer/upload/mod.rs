@@ -23,6 +23,7 @@ mod options;
 mod part;
 mod part_maker;
 mod preflight_stop;
+mod receipt;
 mod related;
 mod remembered;
 mod resume;
@@ -62,6 +63,7 @@ pub use options::{
     UploadOptions,
 };
 pub(crate) use part_maker::{EarlierPart, PartMaker};
+pub use receipt::ReportedPart;
 
 /// What an upload came to.
 #[derive(Clone, Debug)]
@@ -84,6 +86,9 @@ pub struct UploadReport {
     pub resumed_bytes: u64,
     /// The full-object checksum, `ALGORITHM value`, if there is one.
     pub checksum: Option<haul_parts::Checksum>,
+    /// Every part in order; the object itself if it was put in one piece. Empty if an earlier run
+    /// completed the upload and its journal lost the parts.
+    pub parts: Vec<ReportedPart>,
 }
 
 /// Starts an upload of `source` as `object` over what an engine shares.

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use haul_parts::ChecksumAlgorithm;
 
-use super::UploadReport;
 use super::complete::TOKEN_METADATA;
 use super::context::Context;
 use super::landed::{self, Landed};
 use super::part::{ReadBytes, blame, prove, read};
+use super::{ReportedPart, UploadReport};
 use crate::body::Range;
 use crate::error::Error;
 use crate::event::Event;
@@ -261,8 +261,11 @@ impl Put<'_> {
         self.context.progress.arrived(size_bytes);
         let etag = answer.etag.unquoted().to_owned();
         self.context.events.send(Event::Completed { etag, size_bytes, proof: proofs });
+        let part =
+            ReportedPart { size_bytes, etag: answer.etag.clone(), checksum: self.bytes.checksum };
         UploadReport {
             object: self.context.object.clone(),
+            parts: vec![part],
             size_bytes,
             etag: answer.etag,
             part_count: 1,

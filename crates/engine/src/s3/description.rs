@@ -1,0 +1,120 @@
+//! HeadObject with every field, and GetObjectAttributes.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::types as sdk;
+use haul_parts::{ChecksumAlgorithm, ObjectChecksum, PartNumber};
+
+use super::control;
+use super::convert::{self, checksum_of};
+use super::sdk_error::convert as failed;
+use crate::remote::{
+    Encryption, ObjectDescription, ObjectLock, ObjectPart, ObjectPartsPage, ObjectRef, Operation,
+    StoreError,
+};
+
+pub(super) async fn describe_object(
+    client: &Client,
+    object: &ObjectRef,
+) -> Result<ObjectDescription, StoreError> {
+    let operation = Operation::HeadObject;
+    let answer = client
+        .head_object()
+        .bucket(object.bucket.as_str())
+        .key(object.key.as_str())
+        .checksum_mode(sdk::ChecksumMode::Enabled)
+        .send()
+        .await
+        .map_err(|error| failed(operation, error))?;
+    let known = [
+        (ChecksumAlgorithm::Crc64Nvme, answer.checksum_crc64_nvme()),
+        (ChecksumAlgorithm::Crc32c, answer.checksum_crc32_c()),
+        (ChecksumAlgorithm::Crc32, answer.checksum_crc32()),
+        (ChecksumAlgorithm::Sha256, answer.checksum_sha256()),
+        (ChecksumAlgorithm::Sha1, answer.checksum_sha1()),
+        (ChecksumAlgorithm::Md5, answer.checksum_md5()),
+    ];
+    let checksum =
+        known.into_iter().find_map(|(algorithm, value)| ObjectChecksum::parse(algorithm, value?));
+    let others = [
+        ("SHA512", answer.checksum_sha512()),
+        ("XXHASH64", answer.checksum_xxhash64()),
+        ("XXHASH3", answer.checksum_xxhash3()),
+        ("XXHASH128", answer.checksum_xxhash128()),
+    ];
+    let other_checksums: BTreeMap<String, String> = others
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect();
+    let text = |value: Option<&str>| value.map(str::to_owned);
+    let count = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok());
+    let encryption = Encryption {
+        algorithm: text(answer.server_side_encryption().map(sdk::ServerSideEncryption::as_str)),
+        kms_key_id: text(answer.ssekms_key_id()),
+        bucket_key: answer.bucket_key_enabled().unwrap_or(false),
+        customer_algorithm: text(answer.sse_customer_algorithm()),
+    };
+    let until = answer.object_lock_retain_until_date();
+    let hold = answer.object_lock_legal_hold_status();
+    let lock = ObjectLock {
+        mode: text(answer.object_lock_mode().map(sdk::ObjectLockMode::as_str)),
+        retain_until: until.and_then(convert::timestamp),
+        legal_hold: text(hold.map(sdk::ObjectLockLegalHoldStatus::as_str)),
+    };
+    let described = ObjectDescription {
+        checksum,
+        other_checksums,
+        version_id: text(answer.version_id()),
+        encryption,
+        lock,
+        expiration: text(answer.expiration()),
+        restore: text(answer.restore()),
+        archive_status: text(answer.archive_status().map(sdk::ArchiveStatus::as_str)),
+        replication_status: text(answer.replication_status().map(sdk::ReplicationStatus::as_str)),
+        tag_count: count(answer.tag_count()),
+        missing_metadata: count(answer.missing_meta()),
+        head: control::head_of_answer(answer)?,
+    };
+    Ok(described)
+}
+
+/// A page of the parts of an object. AWS takes the numbers of `max-parts` only up to 1,000.
+pub(super) async fn get_object_attributes(
+    client: &Client,
+    object: &ObjectRef,
+    after: Option<PartNumber>,
+) -> Result<ObjectPartsPage, StoreError> {
+    let answer = client
+        .get_object_attributes()
+        .bucket(object.bucket.as_str())
+        .key(object.key.as_str())
+        .object_attributes(sdk::ObjectAttributes::ObjectParts)
+        .object_attributes(sdk::ObjectAttributes::ObjectSize)
+        .set_part_number_marker(after.map(|number| number.get().to_string()))
+        .send()
+        .await
+        .map_err(|error| failed(Operation::GetObjectAttributes, error))?;
+    let Some(parts) = answer.object_parts() else { return Ok(ObjectPartsPage::default()) };
+    let number =
+        |number: i32| u32::try_from(number).ok().and_then(|number| PartNumber::new(number).ok());
+    let listed: Vec<ObjectPart> = parts
+        .parts()
+        .iter()
+        .filter_map(|part| {
+            Some(ObjectPart {
+                number: number(part.part_number()?)?,
+                size_bytes: u64::try_from(part.size()?).ok()?,
+                checksum: checksum_of!(part),
+            })
+        })
+        .collect();
+    // A page that does not advance would be asked for again and again.
+    let last = listed.last().map(|part| part.number);
+    let next = last.filter(|last| parts.is_truncated() == Some(true) && Some(*last) > after);
+    Ok(ObjectPartsPage {
+        part_count: parts.total_parts_count().and_then(|count| u16::try_from(count).ok()),
+        parts: listed,
+        next,
+    })
+}

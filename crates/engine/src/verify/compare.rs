@@ -1,0 +1,305 @@
+//! Decides which value of an object is compared with local bytes, and what the result proves.
+
+use std::sync::Arc;
+
+use haul_parts::{
+    Checksum, ChecksumAlgorithm, CompositeChecksum, ETag, ObjectChecksum, ObjectRef, PartChecksums,
+    PartLayout, layouts_of_count,
+};
+
+use super::HashOptions;
+use super::digest::digest;
+use super::layout::LayoutQuery;
+use super::verdict::{Difference, Evidence, LayoutSource, Unproven, Verdict};
+use crate::error::Error;
+use crate::pace::RetryPolicy;
+use crate::remote::{ObjectDescription, Store};
+use crate::source::Source;
+
+/// Compares sources with objects of one store.
+#[derive(Clone)]
+pub struct Verifier {
+    store: Arc<dyn Store>,
+    retry: RetryPolicy,
+    hashing: HashOptions,
+}
+
+/// A comparison that came to an end.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    /// The object, as the store described it.
+    pub description: ObjectDescription,
+    /// The result.
+    pub verdict: Verdict,
+}
+
+impl Verifier {
+    /// A verifier in front of `store`.
+    pub fn new(store: Arc<dyn Store>, retry: RetryPolicy, hashing: HashOptions) -> Self {
+        Self { store, retry, hashing }
+    }
+
+    /// Compares `source` with `object`. The source is read once; a second time only if the parts of
+    /// the object turn out to be cut otherwise than its first, second and last part show. Nothing
+    /// is downloaded.
+    ///
+    /// # Errors
+    /// The store does not answer, the object is missing or changes meanwhile, or the source cannot
+    /// be read or changes meanwhile. That bytes differ is a verdict and no error.
+    pub async fn verify(
+        &self,
+        source: Arc<dyn Source>,
+        object: &ObjectRef,
+    ) -> Result<Verification, Error> {
+        let describe = || self.store.describe_object(object);
+        let described = self.retry.run(describe).await;
+        let description = described.map_err(|error| Error::of_store(object, error))?;
+        let comparison = Comparison { verifier: self, source, object, description: &description };
+        let verdict = comparison.verdict().await?;
+        Ok(Verification { description, verdict })
+    }
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verifier").field("store", &self.store.endpoint()).finish_non_exhaustive()
+    }
+}
+
+/// The value that a store keeps of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// A checksum of all bytes.
+    FullObject(Checksum),
+    /// The MD5 that is the ETag of what was put in one piece.
+    Md5([u8; 16]),
+    /// Values over the parts: a composite checksum, an ETag, or both.
+    Parts { composite: Option<CompositeChecksum>, etag: Option<ETag>, part_count: u16 },
+    /// None that could be recomputed.
+    Nothing,
+}
+
+impl Claim {
+    /// A checksum goes before an ETag, which may be no hash of the bytes.
+    pub(super) fn of(description: &ObjectDescription) -> Self {
+        let etag = &description.head.etag;
+        let multipart = is_multipart(etag).then(|| etag.clone());
+        match description.checksum {
+            Some(ObjectChecksum::FullObject(checksum)) => Self::FullObject(checksum),
+            Some(ObjectChecksum::Composite(composite)) => Self::Parts {
+                part_count: composite.part_count(),
+                composite: Some(composite),
+                etag: multipart,
+            },
+            None => match (etag.as_md5(), etag.part_count(), multipart) {
+                (Some(md5), ..) => Self::Md5(md5),
+                (None, Some(part_count), Some(etag)) => {
+                    Self::Parts { composite: None, etag: Some(etag), part_count }
+                }
+                _ => Self::Nothing,
+            },
+        }
+    }
+}
+
+/// True of `md5-N`: 32 hex digits and a number of parts.
+fn is_multipart(etag: &ETag) -> bool {
+    let hash = etag.unquoted().rsplit_once('-').map(|(hash, _)| ETag::new(hash));
+    etag.part_count().is_some() && hash.is_some_and(|hash| hash.as_md5().is_some())
+}
+
+/// Why the ETag of an object may be no MD5 although it looks like one.
+pub(super) fn opaque_etag(object: &ObjectRef, description: &ObjectDescription) -> Option<Unproven> {
+    // S3 API reference, "Directory buckets - ... the ETag is not the MD5 digest of the object".
+    if object.bucket.as_str().ends_with("--x-s3") {
+        return Some(Unproven::OpaqueETag { encryption: None });
+    }
+    let encryption = &description.encryption;
+    encryption.makes_etag_opaque().then(|| {
+        let customer = encryption.customer_algorithm.as_ref().map(|_| "SSE-C".to_owned());
+        Unproven::OpaqueETag { encryption: customer.or_else(|| encryption.algorithm.clone()) }
+    })
+}
+
+/// A value over parts, and how it is computed.
+#[derive(Clone, Debug)]
+enum OverParts {
+    Composite(CompositeChecksum),
+    ETag(ETag),
+}
+
+impl OverParts {
+    fn algorithm(&self) -> ChecksumAlgorithm {
+        match self {
+            Self::Composite(composite) => composite.checksum().algorithm(),
+            Self::ETag(_) => ChecksumAlgorithm::Md5,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Composite(composite) => composite.to_string(),
+            Self::ETag(etag) => etag.unquoted().to_owned(),
+        }
+    }
+
+    /// The same value of other parts.
+    fn of(&self, parts: &PartChecksums) -> String {
+        match self {
+            Self::Composite(_) => {
+                parts.composite().map_or_else(|error| error.to_string(), |value| value.to_string())
+            }
+            Self::ETag(_) => {
+                parts.etag().map_or_else(String::new, |etag| etag.unquoted().to_owned())
+            }
+        }
+    }
+
+    fn evidence(&self, layout: PartLayout, source: LayoutSource) -> Evidence {
+        match self {
+            Self::Composite(_) => {
+                Evidence::CompositeChecksum { algorithm: self.algorithm(), layout, source }
+            }
+            Self::ETag(_) => Evidence::MultipartETag { layout, source },
+        }
+    }
+}
+
+struct Comparison<'a> {
+    verifier: &'a Verifier,
+    source: Arc<dyn Source>,
+    object: &'a ObjectRef,
+    description: &'a ObjectDescription,
+}
+
+impl Comparison<'_> {
+    async fn verdict(&self) -> Result<Verdict, Error> {
+        let (local_bytes, object_bytes) =
+            (self.source.size_bytes(), self.description.head.size_bytes);
+        if local_bytes != object_bytes {
+            return Ok(Verdict::Different(Difference::Size { local_bytes, object_bytes }));
+        }
+        match Claim::of(self.description) {
+            Claim::FullObject(expected) => {
+                let compared = Evidence::FullObjectChecksum(expected.algorithm());
+                self.whole(expected, compared, None).await
+            }
+            Claim::Md5(expected) => {
+                self.whole(Checksum::from_md5(expected), Evidence::Md5, self.opaque()).await
+            }
+            Claim::Parts { composite, etag, part_count } => {
+                self.in_parts(composite, etag, part_count).await
+            }
+            Claim::Nothing => Ok(Verdict::Unproven(Unproven::NothingToCompare)),
+        }
+    }
+
+    /// Compares a value of all bytes. `doubt`: why a value that differs proves nothing.
+    async fn whole(
+        &self,
+        expected: Checksum,
+        compared: Evidence,
+        doubt: Option<Unproven>,
+    ) -> Result<Verdict, Error> {
+        let layout = PartLayout::one_part(self.source.size_bytes());
+        let found = self.digest(vec![(layout, expected.algorithm())]).await?;
+        let found = found.first().and_then(|parts| parts.checksums.first().copied());
+        if found == Some(expected) {
+            return Ok(Verdict::Same(compared));
+        }
+        let text = |checksum: Checksum| match checksum.as_md5() {
+            Some(md5) => ETag::from_md5(md5).unquoted().to_owned(),
+            None => checksum.to_base64(),
+        };
+        Ok(match doubt {
+            Some(why) => Verdict::Unproven(why),
+            None => Verdict::Different(Difference::Value {
+                compared,
+                local: found.map_or_else(String::new, text),
+                object: text(expected),
+            }),
+        })
+    }
+
+    async fn in_parts(
+        &self,
+        composite: Option<CompositeChecksum>,
+        etag: Option<ETag>,
+        part_count: u16,
+    ) -> Result<Verdict, Error> {
+        let query = LayoutQuery {
+            store: self.verifier.store.as_ref(),
+            retry: &self.verifier.retry,
+            object: self.object,
+            head: &self.description.head,
+        };
+        // A checksum can disprove too, which an ETag under encryption cannot.
+        let by_checksum = composite.map(OverParts::Composite);
+        let by_etag = etag.map(OverParts::ETag);
+        let Some(expected) = by_checksum.clone().or(by_etag.clone()) else {
+            return Ok(Verdict::Unproven(Unproven::NothingToCompare));
+        };
+        let told = query.equal_parts().await?;
+        if let Some(told) = &told
+            && let Some(layout) = &told.layout
+        {
+            let verdict = self.over(&expected, layout, LayoutSource::PartHeads).await?;
+            if told.is_complete || matches!(verdict, Verdict::Same(_)) {
+                return Ok(verdict);
+            }
+        }
+        let part_count_told = told.as_ref().map(|told| told.part_count);
+        match query.all_parts(part_count_told).await? {
+            Some((layout, source)) => self.over(&expected, &layout, source).await,
+            None => {
+                let unless_opaque = by_etag.filter(|_| self.opaque().is_none());
+                self.guessed(&unless_opaque.unwrap_or(expected), part_count).await
+            }
+        }
+    }
+
+    /// Compares a value over parts that are known.
+    async fn over(
+        &self,
+        expected: &OverParts,
+        layout: &PartLayout,
+        source: LayoutSource,
+    ) -> Result<Verdict, Error> {
+        let found = self.digest(vec![(layout.clone(), expected.algorithm())]).await?;
+        let local = found.first().map(|parts| expected.of(parts)).unwrap_or_default();
+        let (object, compared) = (expected.text(), expected.evidence(layout.clone(), source));
+        if local == object {
+            return Ok(Verdict::Same(compared));
+        }
+        let doubt = self.opaque().filter(|_| matches!(expected, OverParts::ETag(_)));
+        Ok(match doubt {
+            Some(why) => Verdict::Unproven(why),
+            None => Verdict::Different(Difference::Value { compared, local, object }),
+        })
+    }
+
+    /// Tries the layouts that tools use, all in one reading. A match is proof, anything else none.
+    async fn guessed(&self, expected: &OverParts, part_count: u16) -> Result<Verdict, Error> {
+        let layouts = layouts_of_count(self.source.size_bytes(), part_count);
+        let tried = layouts.len();
+        let wanted = layouts.into_iter().map(|layout| (layout, expected.algorithm()));
+        let found = self.digest(wanted.collect()).await?;
+        let same = found.into_iter().find(|parts| expected.of(parts) == expected.text());
+        Ok(match (same, self.opaque()) {
+            (Some(parts), _) => Verdict::Same(expected.evidence(parts.layout, LayoutSource::Guess)),
+            (None, Some(why)) => Verdict::Unproven(why),
+            (None, None) => Verdict::Unproven(Unproven::UnknownLayout { part_count, tried }),
+        })
+    }
+
+    fn opaque(&self) -> Option<Unproven> {
+        opaque_etag(self.object, self.description)
+    }
+
+    async fn digest(
+        &self,
+        wanted: Vec<(PartLayout, ChecksumAlgorithm)>,
+    ) -> Result<Vec<PartChecksums>, Error> {
+        digest(Arc::clone(&self.source), wanted, self.verifier.hashing.clone()).await
+    }
+}

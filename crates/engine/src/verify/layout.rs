@@ -1,0 +1,123 @@
+//! Asks a store how an object is cut into parts.
+//!
+//! HeadObject with `partNumber` tells the size of one part and how many there are; three of them
+//! show that equal parts are probable. GetObjectAttributes lists all parts, at AWS only where each
+//! has a checksum of its own.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use haul_parts::{ObjectRef, PartLayout, PartNumber};
+
+use super::verdict::LayoutSource;
+use crate::error::Error;
+use crate::pace::RetryPolicy;
+use crate::remote::{ObjectHead, Store, StoredPart};
+
+/// HeadObject requests at once, where every part has to be asked for.
+const HEADS_AT_ONCE: usize = 16;
+
+/// An object whose parts are asked for.
+#[derive(Clone, Copy)]
+pub(super) struct LayoutQuery<'a> {
+    pub(super) store: &'a dyn Store,
+    pub(super) retry: &'a RetryPolicy,
+    pub(super) object: &'a ObjectRef,
+    pub(super) head: &'a ObjectHead,
+}
+
+/// What a store tells of the parts by a few requests.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// Equal parts; `None`: they are not equal.
+    pub(super) layout: Option<PartLayout>,
+    /// How many there are.
+    pub(super) part_count: u16,
+    /// False: parts between the second and the last one were not asked for.
+    pub(super) is_complete: bool,
+}
+
+impl LayoutQuery<'_> {
+    /// Asks for the first, the second and the last part; `None`: the store does not tell.
+    pub(super) async fn equal_parts(&self) -> Result<Option<Told>, Error> {
+        let size_bytes = self.head.size_bytes;
+        let Some(first) = self.part(PartNumber::MIN).await? else { return Ok(None) };
+        let Some(part_count) = first.part_count else { return Ok(None) };
+        let unequal = Told { layout: None, part_count, is_complete: false };
+        let layout = if part_count == 1 {
+            Some(PartLayout::one_part(size_bytes))
+        } else {
+            PartLayout::equal(size_bytes, first.size_bytes)
+        };
+        let Some(layout) = layout.filter(|layout| layout.part_count() == part_count) else {
+            return Ok(Some(unequal));
+        };
+        let asked = if part_count > 2 { vec![2, part_count] } else { vec![part_count] };
+        for number in asked.into_iter().filter(|number| *number > 1) {
+            let expected = layout.part(usize::from(number) - 1).map(|part| part.end - part.start);
+            let Ok(number) = PartNumber::new(u32::from(number)) else { return Ok(Some(unequal)) };
+            let found = self.part(number).await?;
+            if found.map(|part| part.size_bytes) != expected {
+                return Ok(Some(unequal));
+            }
+        }
+        Ok(Some(Told { layout: Some(layout), part_count, is_complete: part_count <= 3 }))
+    }
+
+    /// Asks for every part; `None`: the store does not tell. `part_count`, if it is known.
+    pub(super) async fn all_parts(
+        &self,
+        part_count: Option<u16>,
+    ) -> Result<Option<(PartLayout, LayoutSource)>, Error> {
+        if let Some(layout) = self.listed().await {
+            return Ok(Some((layout, LayoutSource::Attributes)));
+        }
+        let Some(part_count) = part_count else { return Ok(None) };
+        let numbers = (1..=u32::from(part_count)).filter_map(|number| PartNumber::new(number).ok());
+        let heads = stream::iter(numbers.map(|number| self.part(number)));
+        let parts: Vec<Option<StoredPart>> = heads.buffered(HEADS_AT_ONCE).try_collect().await?;
+        let sizes: Option<Vec<u64>> =
+            parts.into_iter().map(|part| part.map(|part| part.size_bytes)).collect();
+        let layout = sizes.and_then(PartLayout::of_sizes);
+        Ok(layout
+            .filter(|layout| layout.size_bytes() == self.head.size_bytes)
+            .map(|layout| (layout, LayoutSource::PartHeads)))
+    }
+
+    /// By GetObjectAttributes. Not every store knows it, and not every key pair may ask: a failure
+    /// leaves the other ways.
+    async fn listed(&self) -> Option<PartLayout> {
+        let mut sizes = Vec::new();
+        let mut after = None;
+        loop {
+            let ask = || self.store.get_object_attributes(self.object, after);
+            let page = match self.retry.run(ask).await {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::debug!(%error, "GetObjectAttributes does not tell the parts");
+                    return None;
+                }
+            };
+            sizes.extend(page.parts.iter().map(|part| part.size_bytes));
+            if page.next.is_none() {
+                break;
+            }
+            after = page.next;
+        }
+        let layout = PartLayout::of_sizes(sizes)?;
+        (layout.size_bytes() == self.head.size_bytes).then_some(layout)
+    }
+
+    async fn part(&self, number: PartNumber) -> Result<Option<StoredPart>, Error> {
+        let ask = || self.store.head_part(self.object, number);
+        let part =
+            self.retry.run(ask).await.map_err(|error| Error::of_store(self.object, error))?;
+        let changed = |part: &StoredPart| {
+            let (before, now) = (&self.head.etag, &part.etag);
+            !before.is_empty() && !now.is_empty() && before.opaque() != now.opaque()
+        };
+        if let Some(part) = part.as_ref().filter(|part| changed(part)) {
+            let detail = format!("its ETag is {} instead of {}", part.etag, self.head.etag);
+            return Err(Error::ObjectChanged { object: self.object.clone(), detail });
+        }
+        Ok(part)
+    }
+}

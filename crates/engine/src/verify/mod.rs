@@ -1,0 +1,58 @@
+//! Compares local bytes with an object without downloading it.
+//!
+//! A store keeps a checksum of the object, or an ETag that is a hash of it. The same value is
+//! computed of the local bytes in one reading ([`digest`]); over the right parts, where it depends
+//! on them ([`layout`]). A value that matches is a proof that the bytes are equal. One that differs
+//! is a proof that they are not only where it is known what the store computed: over a guessed
+//! layout, or under a key that makes the ETag another value, it proves nothing
+//! ([`Verdict::Unproven`]).
+//!
+//! [`receipt`] keeps what an upload proved, so that the comparison is possible without the store.
+
+mod compare;
+mod digest;
+mod layout;
+pub mod receipt;
+mod striped;
+mod verdict;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use self::compare::{Verification, Verifier};
+pub use self::digest::digest;
+pub use self::verdict::{Difference, Evidence, LayoutSource, Unproven, Verdict};
+
+/// Threads that hash one source, where the machine has as many.
+const THREADS_MAX: usize = 8;
+
+/// How local bytes are hashed. Construct with `..Default::default()`.
+#[derive(Clone, Debug)]
+pub struct HashOptions {
+    /// Most threads that read and hash one source at once.
+    pub threads: usize,
+    /// Counts the bytes that were read.
+    pub progress: HashedBytes,
+}
+
+impl Default for HashOptions {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { threads: cores.min(THREADS_MAX), progress: HashedBytes::default() }
+    }
+}
+
+/// A counter of bytes that were read and hashed; clones are the same counter.
+#[derive(Clone, Debug, Default)]
+pub struct HashedBytes(Arc<AtomicU64>);
+
+impl HashedBytes {
+    /// The bytes so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}

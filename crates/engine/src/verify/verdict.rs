@@ -1,0 +1,251 @@
+//! The result of a comparison, and what it rests on.
+
+use std::fmt;
+
+use haul_parts::{ChecksumAlgorithm, PartLayout};
+
+/// Whether local bytes and an object are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// They are, proven by this.
+    Same(Evidence),
+    /// They are not.
+    Different(Difference),
+    /// Neither can be proven.
+    Unproven(Unproven),
+}
+
+/// The value that was compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// The checksum of the whole object.
+    FullObjectChecksum(ChecksumAlgorithm),
+    /// The checksum of the checksums of the parts.
+    CompositeChecksum {
+        /// In which algorithm.
+        algorithm: ChecksumAlgorithm,
+        /// Over these parts.
+        layout: PartLayout,
+        /// How the parts are known.
+        source: LayoutSource,
+    },
+    /// The ETag of an object that was put in one piece: its MD5.
+    Md5,
+    /// The ETag of an object in parts: the MD5 of the MD5s of its parts.
+    MultipartETag {
+        /// Over these parts.
+        layout: PartLayout,
+        /// How the parts are known.
+        source: LayoutSource,
+    },
+    /// The checksum of every part, as a receipt has them.
+    PartChecksums(ChecksumAlgorithm),
+    /// The ETag of a receipt: the object is still the version that was uploaded.
+    ETag,
+}
+
+/// How the parts of an object are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayoutSource {
+    /// By HeadObject of its parts.
+    PartHeads,
+    /// By GetObjectAttributes.
+    Attributes,
+    /// Guessed from its length and the number of its parts.
+    Guess,
+    /// By the receipt of its upload.
+    Receipt,
+}
+
+/// What proves that the bytes are not equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// The lengths.
+    Size {
+        /// Of the local bytes.
+        local_bytes: u64,
+        /// Of the object.
+        object_bytes: u64,
+    },
+    /// A value of the whole.
+    Value {
+        /// Which one.
+        compared: Evidence,
+        /// Computed of the local bytes.
+        local: String,
+        /// As the store or the receipt has it.
+        object: String,
+    },
+    /// Checksums of parts.
+    Parts {
+        /// The numbers of the parts that differ, ascending.
+        numbers: Vec<u32>,
+        /// Of so many.
+        part_count: u16,
+    },
+}
+
+/// Why nothing can be proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unproven {
+    /// The ETag is no MD5: the object is encrypted with a key of KMS or of the customer, or the
+    /// bucket has such ETags.
+    OpaqueETag {
+        /// The encryption, as the store names it; `None`: the bucket is a directory bucket.
+        encryption: Option<String>,
+    },
+    /// The store does not tell the parts of the object, and no usual layout gives its ETag.
+    UnknownLayout {
+        /// How many parts it has.
+        part_count: u16,
+        /// How many layouts were tried.
+        tried: usize,
+    },
+    /// There is no checksum and no ETag that could be recomputed.
+    NothingToCompare,
+    /// The object is another version, and the receipt has none of the values that the store keeps of
+    /// it.
+    NotInReceipt,
+}
+
+impl Verdict {
+    /// A word for programs: `same`, `different`, `unproven`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Same(_) => "same",
+            Self::Different(_) => "different",
+            Self::Unproven(_) => "unproven",
+        }
+    }
+}
+
+impl Evidence {
+    /// A word for programs: `full-object-checksum`, `composite-checksum`, `md5-etag`,
+    /// `multipart-etag`, `part-checksums`, `etag`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::FullObjectChecksum(_) => "full-object-checksum",
+            Self::CompositeChecksum { .. } => "composite-checksum",
+            Self::Md5 => "md5-etag",
+            Self::MultipartETag { .. } => "multipart-etag",
+            Self::PartChecksums(_) => "part-checksums",
+            Self::ETag => "etag",
+        }
+    }
+
+    /// The algorithm of the value.
+    pub const fn algorithm(&self) -> Option<ChecksumAlgorithm> {
+        match self {
+            Self::FullObjectChecksum(algorithm)
+            | Self::CompositeChecksum { algorithm, .. }
+            | Self::PartChecksums(algorithm) => Some(*algorithm),
+            Self::Md5 | Self::MultipartETag { .. } => Some(ChecksumAlgorithm::Md5),
+            Self::ETag => None,
+        }
+    }
+
+    /// The parts that the value depends on, and how they are known.
+    pub const fn layout(&self) -> Option<(&PartLayout, LayoutSource)> {
+        match self {
+            Self::CompositeChecksum { layout, source, .. }
+            | Self::MultipartETag { layout, source } => Some((layout, *source)),
+            _ => None,
+        }
+    }
+}
+
+impl LayoutSource {
+    /// A word for programs: `part-heads`, `attributes`, `guess`, `receipt`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::PartHeads => "part-heads",
+            Self::Attributes => "attributes",
+            Self::Guess => "guess",
+            Self::Receipt => "receipt",
+        }
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FullObjectChecksum(algorithm) => write!(f, "{algorithm} of the object"),
+            Self::CompositeChecksum { algorithm, layout, source } => {
+                write!(f, "{algorithm} of {}", Parts(layout, *source))
+            }
+            Self::Md5 => f.write_str("MD5 in the ETag"),
+            Self::MultipartETag { layout, source } => {
+                write!(f, "ETag over {}", Parts(layout, *source))
+            }
+            Self::PartChecksums(algorithm) => write!(f, "{algorithm} of every part"),
+            Self::ETag => f.write_str("ETag of the upload"),
+        }
+    }
+}
+
+/// "13 parts of 8 MiB, told by HeadObject".
+struct Parts<'a>(&'a PartLayout, LayoutSource);
+
+impl fmt::Display for Parts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MIB: u64 = 1024 * 1024;
+        let Self(layout, source) = *self;
+        match (layout.part_count(), layout.part_size_bytes()) {
+            (1, _) => f.write_str("1 part")?,
+            (count, None) => write!(f, "{count} parts of several sizes")?,
+            (count, Some(size)) if size.is_multiple_of(MIB) => {
+                write!(f, "{count} parts of {} MiB", size / MIB)?;
+            }
+            (count, Some(size)) => write!(f, "{count} parts of {size} bytes")?,
+        }
+        f.write_str(match source {
+            LayoutSource::PartHeads => ", told by HeadObject",
+            LayoutSource::Attributes => ", told by GetObjectAttributes",
+            LayoutSource::Guess => ", guessed from its length",
+            LayoutSource::Receipt => ", as in the receipt",
+        })
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Size { local_bytes, object_bytes } => {
+                write!(f, "{local_bytes} bytes here, {object_bytes} in the object")
+            }
+            Self::Value { compared, local, object } => {
+                write!(f, "{compared}: {local} here, {object} of the object")
+            }
+            Self::Parts { numbers, part_count } => {
+                let shown: Vec<_> = numbers.iter().take(10).map(u32::to_string).collect();
+                let more = if numbers.len() > shown.len() { ", …" } else { "" };
+                let count = numbers.len();
+                write!(f, "{count} of {part_count} parts differ: {}{more}", shown.join(", "))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unproven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OpaqueETag { encryption: Some(encryption) } => {
+                write!(f, "the ETag is no MD5 ({encryption}), and there is no checksum")
+            }
+            Self::OpaqueETag { encryption: None } => {
+                f.write_str("ETags of directory buckets are no MD5, and there is no checksum")
+            }
+            Self::UnknownLayout { part_count, tried } => write!(
+                f,
+                "the store does not tell the sizes of its {part_count} parts, and none of {tried} \
+                 usual layouts gives its ETag"
+            ),
+            Self::NotInReceipt => f.write_str(
+                "the ETag is another one, and the receipt has no other value that the store keeps",
+            ),
+            Self::NothingToCompare => {
+                f.write_str("the store keeps no checksum, and its ETag is no MD5")
+            }
+        }
+    }
+}
