@@ -221,7 +221,7 @@ fn haul_serve_objects_of_haul_are_verified() {
 #[test]
 fn localstack_objects_of_boto3_and_haul_are_verified() {
     let world = World::new();
-    let store = Store::shared("localstack");
+    let store = Store::shared("LOCALSTACK");
     let bucket = make_bucket(&world, &store);
     let writers = writers(&world, &store, &bucket, &[5, 8]);
     let mut keys = writers.boto3(&["SHA256"]);
@@ -234,7 +234,7 @@ fn localstack_objects_of_boto3_and_haul_are_verified() {
 #[test]
 fn ceph_rgw_a_guessed_layout_proves_equality_only() {
     let world = World::new();
-    let store = Store::shared("rgw");
+    let store = Store::shared("RGW");
     let bucket = make_bucket(&world, &store);
     let writers = writers(&world, &store, &bucket, &[5, 8, 16]);
     let mut keys = writers.boto3(&["none"]);

@@ -267,13 +267,13 @@ mod tests {
 
     #[test]
     fn the_order_of_the_sides_does_not_matter() {
-        for words in [["f", "s3://b/k"], ["s3://b/k", "f"]] {
+        for words in [["f", "s3://bucket/k"], ["s3://bucket/k", "f"]] {
             let found = sides(&words).unwrap();
             assert_eq!(found.path.unwrap(), Path::new("f"));
-            assert_eq!(found.address.unwrap().to_string(), "s3://b/k");
+            assert_eq!(found.address.unwrap().to_string(), "s3://bucket/k");
         }
         assert!(sides(&["f", "g"]).is_err());
-        assert!(sides(&["s3://b/k", "s3://b/l"]).is_err());
+        assert!(sides(&["s3://bucket/k", "s3://bucket/l"]).is_err());
         assert!(sides(&["-"]).is_err());
     }
 }
