@@ -28,9 +28,9 @@ pub struct ObjectDescription {
     pub expiration: Option<String>,
     /// `x-amz-restore`: whether a copy out of an archive is being made or is there.
     pub restore: Option<String>,
-    /// `x-amz-archive-status`.
+    /// The archive tier that the object is in (`x-amz-archive-status`).
     pub archive_status: Option<String>,
-    /// `x-amz-replication-status`.
+    /// The state of its replication (`x-amz-replication-status`).
     pub replication_status: Option<String>,
     /// How many tags it has; `None`: the store does not say.
     pub tag_count: Option<u32>,
