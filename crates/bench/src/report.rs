@@ -4,12 +4,13 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::contestant::Contestant;
+use crate::contestant::{Contestant, Job};
 use crate::table::{Row, best, peak_mib};
 
 /// All uploads to one endpoint.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
+    pub(crate) job: Job,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -94,15 +95,18 @@ impl fmt::Display for Report<'_> {
         for case in self.cases {
             writeln!(
                 f,
-                "| {:<10} | wall s | CPU-s/GiB | peak MiB | to haul | to the floor |",
+                "| {:<13} | wall s | CPU-s/GiB | peak MiB | to haul | to the floor |",
                 case.name
             )?;
-            writeln!(f, "| ---------- | -----: | --------: | -------: | ------: | -----------: |")?;
+            writeln!(
+                f,
+                "| ------------- | -----: | --------: | -------: | ------: | -----------: |"
+            )?;
             for Line { row, peak_mib, to_haul, to_floor } in case.lines() {
                 let (who, wall, cpu) = (row.who, row.wall.as_secs_f64(), row.cpu_per_gib());
                 writeln!(
                     f,
-                    "| {who:<10} | {wall:>6.2} | {cpu:>9.2} | {peak_mib:>8.0} | {to_haul:>7.2} | \
+                    "| {who:<13} | {wall:>6.2} | {cpu:>9.2} | {peak_mib:>8.0} | {to_haul:>7.2} | \
                      {to_floor:>12.2} |"
                 )?;
             }

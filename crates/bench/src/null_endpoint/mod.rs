@@ -8,6 +8,7 @@
 
 mod answers;
 mod body;
+pub(crate) mod generated;
 mod head;
 mod reader;
 mod wire;
@@ -21,7 +22,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use self::answers::Objects;
+use self::answers::{Answer, Objects};
 use self::head::Head;
 use self::reader::Reader;
 use self::wire::{Plain, Tls, Wire};
@@ -96,8 +97,13 @@ fn converse(wire: impl Wire, objects: &Objects) -> Result<()> {
             reader.wire().send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         let body = body::discard(&mut reader, &head)?;
-        let answer = objects.answer(&head, &body);
-        reader.wire().send(&answer)?;
+        match objects.answer(&head, &body) {
+            Answer::Whole(answer) => reader.wire().send(&answer)?,
+            Answer::Generated { head, range } => {
+                reader.wire().send(&head)?;
+                generated::send(reader.wire(), range)?;
+            }
+        }
     }
     Ok(())
 }

@@ -139,7 +139,7 @@ pub(super) async fn fetch(
     let report = report.await;
     let elapsed = started.elapsed();
     opened.close().await;
-    if to_stdout && report.as_ref().is_err_and(is_closed_reader) {
+    if report.as_ref().is_err_and(is_closed_reader) {
         // It took what it wanted (`| head`): no failure of ours.
         return Ok(Exit::Done);
     }
@@ -156,7 +156,7 @@ pub(super) async fn fetch(
     Ok(Exit::Done)
 }
 
-/// Whether the reader of our standard output has gone.
+/// Whether the reader of our standard output, or of a named pipe, has gone.
 fn is_closed_reader(error: &anyhow::Error) -> bool {
     let Some(haul::Error::TargetUnwritable { source, .. }) = error.downcast_ref() else {
         return false;

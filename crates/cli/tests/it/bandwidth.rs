@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use haul_testkit::files::MIB;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::world::{World, finish, make_bucket, succeed};
+use crate::world::{World, finish, make_bucket, succeed, upload};
 
 #[test]
 fn an_upload_in_parts_takes_as_long_as_the_limit_asks() {
@@ -20,6 +20,20 @@ fn an_upload_in_parts_takes_as_long_as_the_limit_asks() {
     let mut copy = world.haul(server.store());
     copy.args(["cp", "--bandwidth", "16MiB/s", "--part-size", "5MiB"]);
     succeed(copy.arg(&sample.path).arg(&url));
+    assert!(began.elapsed() > Duration::from_millis(2_850), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_download_takes_as_long_as_the_limit_asks() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    let sample = world.sample("file", 48 * MIB);
+    let url = format!("s3://{bucket}/k");
+    upload(&world, server.store(), &sample.path, &url);
+    let began = Instant::now();
+    let mut copy = world.haul(server.store());
+    succeed(copy.args(["cp", "--bandwidth", "16MiB/s", &url, "back"]));
     assert!(began.elapsed() > Duration::from_millis(2_850), "{:?}", began.elapsed());
 }
 

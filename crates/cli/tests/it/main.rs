@@ -61,6 +61,7 @@ mod streams;
 mod tree_ends;
 mod tree_peers;
 mod two_versions;
+mod verified_downloads;
 mod verifying;
 mod weather;
 mod world;

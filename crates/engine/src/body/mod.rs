@@ -15,5 +15,6 @@ pub use meter::Meter;
 pub(crate) use meter::Tap;
 pub(crate) use payload::HELD_PARTS_MIN;
 pub use payload::{BodyError, Payload, PayloadBody, Piece, digest};
+pub(crate) use pool::SLICE_ALIGNMENT;
 pub use pool::{BufferPool, DEFAULT_BUDGET_BYTES, Permit, PooledBuffer, PooledSlice, SLICE_BYTES};
 pub use range::Range;

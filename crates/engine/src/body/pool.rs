@@ -14,6 +14,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The size of a slice in bytes: small enough to be hashed out of the second-level cache.
 pub const SLICE_BYTES: usize = 256 * 1024;
 
+/// Slices begin at a multiple of this, so that they can be written past the page cache.
+pub(crate) const SLICE_ALIGNMENT: usize = 4096;
+
 /// The default budget in bytes: sixteen parts of the default size.
 pub const DEFAULT_BUDGET_BYTES: u64 = 128 * MIB;
 
@@ -73,9 +76,15 @@ impl BufferPool {
     /// Returns an empty buffer of [`SLICE_BYTES`] without waiting: hold a [`Permit`] for it.
     pub fn buffer(&self) -> PooledBuffer {
         let reused = self.free.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let buffer = reused.unwrap_or_else(|| vec![0; SLICE_BYTES].into_boxed_slice());
+        let buffer =
+            reused.unwrap_or_else(|| vec![0; SLICE_BYTES + SLICE_ALIGNMENT].into_boxed_slice());
         PooledBuffer { buffer: Some(buffer), filled: 0, free: Arc::clone(&self.free) }
     }
+}
+
+/// Where the aligned bytes of a buffer begin.
+fn first_aligned(buffer: &[u8]) -> usize {
+    buffer.as_ptr().align_offset(SLICE_ALIGNMENT).min(SLICE_ALIGNMENT)
 }
 
 /// A semaphore's limit is far above this; 2^20 slices are 256 GiB.
@@ -88,7 +97,9 @@ fn slices_of(size_bytes: u64) -> u32 {
 impl PooledBuffer {
     /// Returns the whole buffer, to read into.
     pub fn space(&mut self) -> &mut [u8] {
-        self.buffer.as_deref_mut().unwrap_or_default()
+        let Some(buffer) = self.buffer.as_deref_mut() else { return &mut [] };
+        let begin = first_aligned(buffer);
+        &mut buffer[begin..begin + SLICE_BYTES]
     }
 
     /// Returns the first `filled` bytes as a slice that can still be read into.
@@ -156,7 +167,9 @@ impl Buf for PooledSlice {
 
 impl AsRef<[u8]> for PooledBuffer {
     fn as_ref(&self) -> &[u8] {
-        self.buffer.as_deref().map_or(&[], |buffer| &buffer[..self.filled])
+        let Some(buffer) = self.buffer.as_deref() else { return &[] };
+        let begin = first_aligned(buffer);
+        &buffer[begin..begin + self.filled]
     }
 }
 
@@ -195,6 +208,16 @@ mod tests {
         let pool = BufferPool::new(2 * SLICE_BYTES as u64);
         let _all = pool.permit(1 << 40).await;
         assert_eq!(pool.permits.available_permits(), 0);
+    }
+
+    #[test]
+    fn slices_begin_at_a_page() {
+        let pool = BufferPool::new(SLICE_BYTES as u64);
+        let mut buffer = pool.buffer();
+        assert_eq!(buffer.space().len(), SLICE_BYTES);
+        assert_eq!(buffer.space().as_ptr().align_offset(SLICE_ALIGNMENT), 0);
+        let address = buffer.space().as_ptr();
+        assert_eq!(buffer.freeze(7).as_ptr(), address);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures_core::Stream;
 use haul_parts::{
-    Checksum, ChecksumAlgorithm, ChecksumType, CompletedPart, ETag, ObjectAttributes, ObjectRef,
-    PartNumber, UploadId, UploadMarker,
+    Checksum, ChecksumAlgorithm, ChecksumType, CompletedPart, CompositeChecksum, ETag,
+    ObjectAttributes, ObjectRef, PartNumber, UploadId, UploadMarker,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -219,8 +219,10 @@ pub struct ObjectHead {
     pub size_bytes: u64,
     /// Opaque (trap 13).
     pub etag: ETag,
-    /// With its type; a composite one cannot be compared without the part layout.
+    /// With its type.
     pub checksum: Option<(Checksum, ChecksumType)>,
+    /// A checksum of those of the parts (`-N`); it can be compared where their sizes are known.
+    pub composite: Option<CompositeChecksum>,
     /// The time of the last change, from `Last-Modified`.
     pub last_modified: Option<Timestamp>,
     /// Content type, metadata and so on.
@@ -236,6 +238,19 @@ pub struct GetRequest {
     pub size_bytes: Option<u64>,
     /// Only this version: a changed object answers `PreconditionFailed`.
     pub if_match: Option<ETag>,
+}
+
+impl GetRequest {
+    /// The value of `Range`; `None`: the whole object is wanted.
+    pub(crate) fn range(&self) -> Option<String> {
+        let first = self.offset_bytes;
+        match self.size_bytes {
+            Some(size_bytes) => {
+                Some(format!("bytes={first}-{}", (first + size_bytes).saturating_sub(1)))
+            }
+            None => (first > 0).then(|| format!("bytes={first}-")),
+        }
+    }
 }
 
 /// Answer of GetObject.

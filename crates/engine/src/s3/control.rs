@@ -8,18 +8,15 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types as sdk;
 use aws_smithy_runtime_api::http::HttpError;
-use bytes::{Buf, Bytes};
-use futures_util::stream;
 use haul_parts::{Bucket, ChecksumAlgorithm, ETag, PartNumber, UploadId};
 
-use super::convert::{self, checksum_of};
-use super::extent::Extent;
+use super::convert::{self, checksum_of, composite_of};
 use super::genuine::{self, signs_of};
 use super::sdk_error::convert as failed;
 use crate::remote::{
-    CompleteRequest, CompletedObject, CompletedPart, CreateRequest, CreatedUpload, GetRequest,
-    ObjectAttributes, ObjectBody, ObjectHead, ObjectRef, Operation, StoreError, StoreErrorKind,
-    StoredPart, UploadRef,
+    CompleteRequest, CompletedObject, CompletedPart, CreateRequest, CreatedUpload,
+    ObjectAttributes, ObjectHead, ObjectRef, Operation, StoreError, StoreErrorKind, StoredPart,
+    UploadRef,
 };
 
 pub(super) async fn create_multipart_upload(
@@ -154,8 +151,7 @@ pub(super) async fn abort_multipart_upload(
     sent.map(drop).map_err(|error| failed(Operation::AbortMultipartUpload, error))
 }
 
-/// Builds the head of an object from the answer to HeadObject or to GetObject, which have the same
-/// fields and no common trait.
+/// Builds the head of an object from the answer to HeadObject.
 macro_rules! head_of {
     ($answer:expr) => {
         ObjectHead {
@@ -163,6 +159,7 @@ macro_rules! head_of {
             etag: ETag::new($answer.e_tag().unwrap_or_default()),
             checksum: checksum_of!($answer)
                 .map(|checksum| (checksum, convert::checksum_type_from($answer.checksum_type()))),
+            composite: composite_of!($answer),
             last_modified: $answer.last_modified().and_then(convert::timestamp),
             attributes: ObjectAttributes {
                 content_type: $answer.content_type,
@@ -237,63 +234,6 @@ pub(super) async fn head_part(
         checksum: None,
         part_count: Some(part_count),
     }))
-}
-
-pub(super) async fn get_object(
-    client: &Client,
-    object: &ObjectRef,
-    request: &GetRequest,
-) -> Result<ObjectBody, StoreError> {
-    let operation = Operation::GetObject;
-    let first = request.offset_bytes;
-    let range = match request.size_bytes {
-        Some(size_bytes) => {
-            Some(format!("bytes={first}-{}", (first + size_bytes).saturating_sub(1)))
-        }
-        None => (first > 0).then(|| format!("bytes={first}-")),
-    };
-    let to_the_end = request.size_bytes.is_none();
-    let asked_for_range = range.is_some();
-    let mut answer =
-        client
-            .get_object()
-            .bucket(object.bucket.as_str())
-            .key(object.key.as_str())
-            .checksum_mode(sdk::ChecksumMode::Enabled)
-            .set_range(range)
-            .set_if_match(request.if_match.as_ref().map(ETag::quoted))
-            .customize()
-            // The time-out of the client covers a whole answer; a download may take hours.
-            .config_override(aws_sdk_s3::config::Builder::new().timeout_config(
-                TimeoutConfig::builder().disable_operation_attempt_timeout().build(),
-            ))
-            .send()
-            .await
-            .map_err(|error| failed(operation, error))?;
-    genuine::check(operation, &signs_of!(answer))?;
-    let body = std::mem::take(&mut answer.body);
-    let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
-    let extent = Extent::of(first, to_the_end, answer.content_range(), length)
-        .map_err(|message| StoreError::local(operation, StoreErrorKind::Malformed, message))?;
-    let ignores_range = asked_for_range && answer.content_range().is_none();
-    let mut head = head_of!(answer);
-    head.size_bytes = extent.object_bytes.unwrap_or_default();
-    let bytes = stream::try_unfold((body, extent.skipped_bytes), |(mut body, skip)| async move {
-        let next = body.next().await.transpose().map_err(|error| {
-            StoreError::local(Operation::GetObject, StoreErrorKind::Connection, error.to_string())
-                .with_source(error)
-        })?;
-        let Some(mut bytes) = next else { return Ok::<Option<(Bytes, _)>, StoreError>(None) };
-        let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(bytes.len());
-        bytes.advance(skipped);
-        Ok(Some((bytes, (body, skip - skipped as u64))))
-    });
-    Ok(ObjectBody {
-        head,
-        announced_bytes: extent.object_bytes,
-        ignores_range,
-        bytes: Box::pin(bytes),
-    })
 }
 
 pub(super) async fn delete_object(client: &Client, object: &ObjectRef) -> Result<(), StoreError> {

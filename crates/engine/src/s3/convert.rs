@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_s3::types as sdk;
 use aws_smithy_types::DateTime;
-use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
+use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag};
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -12,20 +12,45 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 /// common trait.
 macro_rules! checksum_of {
     ($answer:expr) => {
-        $crate::s3::convert::first_checksum([
+        $crate::s3::convert::first_checksum($crate::s3::convert::checksum_values!($answer))
+    };
+}
+pub(super) use checksum_of;
+
+/// The composite checksum among those fields.
+macro_rules! composite_of {
+    ($answer:expr) => {
+        $crate::s3::convert::first_composite($crate::s3::convert::checksum_values!($answer))
+    };
+}
+pub(super) use composite_of;
+
+macro_rules! checksum_values {
+    ($answer:expr) => {
+        [
             (haul_parts::ChecksumAlgorithm::Crc64Nvme, $answer.checksum_crc64_nvme()),
             (haul_parts::ChecksumAlgorithm::Crc32c, $answer.checksum_crc32_c()),
             (haul_parts::ChecksumAlgorithm::Crc32, $answer.checksum_crc32()),
             (haul_parts::ChecksumAlgorithm::Sha256, $answer.checksum_sha256()),
             (haul_parts::ChecksumAlgorithm::Sha1, $answer.checksum_sha1()),
-        ])
+        ]
     };
 }
-pub(super) use checksum_of;
+pub(super) use checksum_values;
+
+/// What an answer says of each algorithm.
+pub(super) type ChecksumValues<'a> = [(ChecksumAlgorithm, Option<&'a str>); 5];
 
 /// Returns the first valid value. A composite one ends in `-N` and is left out.
-pub(super) fn first_checksum(values: [(ChecksumAlgorithm, Option<&str>); 5]) -> Option<Checksum> {
+pub(super) fn first_checksum(values: ChecksumValues<'_>) -> Option<Checksum> {
     values.into_iter().find_map(|(algorithm, value)| Checksum::from_base64(algorithm, value?).ok())
+}
+
+/// The first value with `-N`.
+pub(super) fn first_composite(values: ChecksumValues<'_>) -> Option<CompositeChecksum> {
+    values
+        .into_iter()
+        .find_map(|(algorithm, value)| CompositeChecksum::parse(algorithm, value?).ok())
 }
 
 pub(super) fn algorithm(algorithm: ChecksumAlgorithm) -> sdk::ChecksumAlgorithm {

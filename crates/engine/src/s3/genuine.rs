@@ -17,8 +17,7 @@ pub(super) struct Signs<'a> {
     pub(super) content_type: Option<&'a str>,
 }
 
-/// Collects the properties of an answer to HeadObject or GetObject, which have the same fields and
-/// no common trait.
+/// Collects the properties of an answer of the SDK.
 macro_rules! signs_of {
     ($answer:expr) => {{
         use aws_sdk_s3::operation::{RequestId as _, RequestIdExt as _};

@@ -2,8 +2,8 @@
 //!
 //! *Control plane* ([`control`], [`copy`], [`listing`], [`objects`]): the official SDK, which knows
 //! regions, endpoints, credentials and odd answers. *Data plane* ([`data`]): the bytes of
-//! UploadPart and PutObject, on our own connections, signed with the SDK's signer; addresses come
-//! from the SDK. Each method is one request; the SDK's own retries are off, so that one policy
+//! UploadPart, PutObject and GetObject, on our own connections, signed with the SDK's signer;
+//! addresses come from the SDK. Each method is one request; the SDK's own retries are off, so that one policy
 //! decides (see [`crate::pace`]). Both planes share region, clock and credentials, and corrections
 //! from refusals ([`ask`]). Both connect in the same way ([`transport`]); configuration is read
 //! once ([`settings`]).
@@ -254,7 +254,7 @@ impl Store for S3Store {
         request: &GetRequest,
     ) -> Result<ObjectBody, StoreError> {
         self.ask(&object.bucket, |place| async move {
-            control::get_object(&place.client, object, request).await
+            self.data.get_object(&place, object, request).await
         })
         .await
     }

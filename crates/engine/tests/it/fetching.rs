@@ -169,6 +169,28 @@ async fn a_download_that_is_stopped_leaves_no_file() {
     }
 }
 
+/// A stop that came while the file got its name was reported as "cancelled" or "paused", and the
+/// file was there all the same.
+#[tokio::test]
+async fn a_stop_during_the_rename_reports_the_file_that_is_there() {
+    let store = with_object(aws(Faults::none())).await;
+    for options in [ranges(), DownloadOptions::default()] {
+        for request in [StopRequest::Cancel, StopRequest::PauseNow] {
+            let folder = tempfile::tempdir().unwrap();
+            let target = folder.path().join("file");
+            let engine = Engine::new(Arc::new(store.clone()), EngineOptions::default());
+            let running = engine.download(object(), &target, options.clone());
+            // The folder is still to be synced when the name is there.
+            while !target.exists() {
+                tokio::task::yield_now().await;
+            }
+            running.stop(request);
+            running.await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+            assert!(std::fs::read(&target).unwrap() == bytes(SIZE));
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_object_that_is_not_there_leaves_no_file() {
     let error = fails(&aws(Faults::none())).await;
@@ -179,12 +201,13 @@ async fn an_object_that_is_not_there_leaves_no_file() {
 struct Desk {
     folder: tempfile::TempDir,
     store: MemoryStore,
+    ranges: DownloadOptions,
 }
 
 impl Desk {
     async fn new(quirks: Quirks) -> Self {
         let store = with_object(store(quirks, Faults::none())).await;
-        Self { folder: tempfile::tempdir().unwrap(), store }
+        Self { folder: tempfile::tempdir().unwrap(), store, ranges: ranges() }
     }
 
     fn target(&self) -> std::path::PathBuf {
@@ -202,7 +225,7 @@ impl Desk {
             connection: serde_json::Value::Null,
             choice: JournalChoice::OfSource,
         };
-        let options = DownloadOptions { journal: Some(journal), ..ranges() };
+        let options = DownloadOptions { journal: Some(journal), ..self.ranges.clone() };
         let engine = Engine::new(Arc::new(self.store.clone()), EngineOptions::default());
         engine.download(object(), self.target(), options)
     }
@@ -268,6 +291,33 @@ async fn a_range_that_the_disk_lost_is_fetched_again() {
     file.set_len(0).unwrap();
     desk.store.set_faults(Faults::none());
     desk.arrives().await;
+}
+
+/// The first run did not know the parts, so its ranges were others. Ranges that are no parts must
+/// not be compared as if they were.
+#[tokio::test(start_paused = true)]
+async fn ranges_that_are_no_parts_are_verified_in_order() {
+    for checksum in [None, Some(ChecksumAlgorithm::Sha256)] {
+        let quirks = if checksum.is_some() { Quirks::AWS } else { Quirks::CEPH_RGW_16 };
+        let mut desk = Desk::new(quirks).await;
+        desk.ranges.part_size_bytes = Some(700);
+        run(&desk.store, SIZE, UploadOptions { checksum, ..options() }).await.unwrap();
+        // The second one asks for the first part.
+        let heads = desk.store.calls(O::HeadObject);
+        let unknown = Fault::Answer(Refusal::new(501, Some("NotImplemented")));
+        desk.store.set_faults(slow().on(O::HeadObject, 2, unknown));
+        assert!(desk.paused(StopRequest::PauseNow).await > 0);
+        assert_eq!(desk.store.calls(O::HeadObject) - heads, 2);
+        let plan = desk.journals().list_downloads().unwrap()[0].beginning.plan;
+        assert_eq!(plan.part_size_bytes(), 700);
+
+        desk.store.set_faults(Faults::none());
+        let report = desk.start().await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+        let expected = checksum
+            .map_or(Verified::PartMd5s(21), |algorithm| Verified::PartChecksums(algorithm, 21));
+        assert_eq!(report.verified, expected);
+        assert!(std::fs::read(desk.target()).unwrap() == bytes(SIZE));
+    }
 }
 
 #[tokio::test(start_paused = true)]

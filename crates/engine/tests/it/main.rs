@@ -20,6 +20,7 @@ mod fetching;
 mod fuzz_seeds;
 mod given;
 mod harness;
+mod in_order;
 mod links;
 mod listings;
 mod machine;

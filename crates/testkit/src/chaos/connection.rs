@@ -91,7 +91,13 @@ impl Link {
                 damage.stop_after = Some(after_bytes);
             }
             Some(Fault::Twice) => return self.forward_twice(request, index).await,
-            Some(Fault::DropAnswer | Fault::CutAnswer { .. } | Fault::KeepAlive { .. }) | None => {}
+            Some(
+                Fault::DropAnswer
+                | Fault::CutAnswer { .. }
+                | Fault::FlipAnswerBit { .. }
+                | Fault::KeepAlive { .. },
+            )
+            | None => {}
         }
         self.forward(request, index, damage, fault.as_ref()).await
     }
@@ -243,11 +249,12 @@ async fn relay(
         if head.is_interim() {
             continue;
         }
-        let stop_after = match fault {
-            Some(Fault::CutAnswer { after_bytes }) => Some(*after_bytes),
-            _ => None,
-        };
-        let damage = Damage { stop_after, flip_bit_of: None };
+        let mut damage = Damage::default();
+        match fault {
+            Some(Fault::CutAnswer { after_bytes }) => damage.stop_after = Some(*after_bytes),
+            Some(Fault::FlipAnswerBit { at_byte }) => damage.flip_bit_of = Some(*at_byte),
+            _ => {}
+        }
         let end = copy_body(store, client, framing, damage, |_| {}).await?;
         record.answered(index, head.status());
         let over = head.closes()

@@ -50,6 +50,11 @@ pub enum Fault {
     /// The store gets the request twice, and the client the second response, as with a proxy that
     /// repeats a request whose response it lost.
     Twice,
+    /// The lowest bit of one byte of the answer's body is flipped on its way to the client.
+    FlipAnswerBit {
+        /// Which byte, counted from 0.
+        at_byte: u64,
+    },
     /// The client's connection is closed after this many bytes of the response's body.
     CutAnswer {
         /// The bytes of the body that the client still gets.

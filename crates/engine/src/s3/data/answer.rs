@@ -1,4 +1,4 @@
-//! What the store answered to a data request.
+//! What the store answered to a data request, short enough to be read whole.
 
 use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, ETag};
@@ -59,7 +59,7 @@ impl Answer {
         self.head.headers.get(name)?.to_str().ok()
     }
 
-    fn error(&self, operation: Operation) -> StoreError {
+    pub(super) fn error(&self, operation: Operation) -> StoreError {
         let status = self.head.status.as_u16();
         let document = ErrorDocument::read(&self.body);
         let message = document.message.as_deref().unwrap_or_default();

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use http::header::{HeaderValue, PROXY_AUTHORIZATION};
-use http::{Request, Uri};
+use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
@@ -17,7 +18,7 @@ use crate::remote::{Operation, StoreError, StoreErrorKind};
 use crate::s3::transport::{ConnectError, Link, Origin, Proxy, SocketActivity, Transport, find};
 use crate::s3::wire_log;
 
-/// An answer to UploadPart or PutObject is a few headers, or an error document.
+/// An answer is a few headers, an error document, or an object: that one is not read whole.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
 pub(super) struct Connection {
@@ -71,14 +72,30 @@ impl Connection {
         self.idle_since.elapsed()
     }
 
+    /// When bytes last moved on it.
+    pub(super) fn activity(&self) -> SocketActivity {
+        self.progress.clone()
+    }
+
     /// Sends a request and reads its answer whole. Dropping the future drops the connection with
     /// it.
     pub(super) async fn send(
         &mut self,
         operation: Operation,
-        mut request: Request<PayloadBody>,
+        request: Request<PayloadBody>,
         timeouts: Timeouts,
     ) -> Result<Answer, StoreError> {
+        let asked = self.ask(operation, request, timeouts).await?;
+        self.read_whole(operation, asked, timeouts).await
+    }
+
+    /// Sends a request and reads the head of its answer.
+    pub(super) async fn ask(
+        &mut self,
+        operation: Operation,
+        mut request: Request<PayloadBody>,
+        timeouts: Timeouts,
+    ) -> Result<Response<Incoming>, StoreError> {
         if let Some(forwarding) = &self.forwarding {
             forwarding
                 .address(&mut request)
@@ -87,10 +104,24 @@ impl Connection {
         wire_log::request(request.method(), request.uri(), request.headers());
         let reused = std::mem::replace(&mut self.used, true);
         self.progress.mark();
-        let sent =
-            watch(self.progress.clone(), timeouts, exchange(&mut self.sender, request)).await;
+        let asked = watch(self.progress.clone(), timeouts, exchange(&mut self.sender, request));
+        asked.await.map_err(|failure| failure.into_store_error(operation, reused))
+    }
+
+    /// Reads a short answer to its end.
+    pub(super) async fn read_whole(
+        &self,
+        operation: Operation,
+        asked: Response<Incoming>,
+        timeouts: Timeouts,
+    ) -> Result<Answer, StoreError> {
+        let read = watch(self.progress.clone(), timeouts, collect(asked)).await;
+        read.map_err(|failure| failure.into_store_error(operation, false))
+    }
+
+    /// Its last answer has been read: from now on it waits for the next request.
+    pub(super) fn rest(&mut self) {
         self.idle_since = Instant::now();
-        sent.map_err(|failure| failure.into_store_error(operation, reused))
     }
 }
 
@@ -148,11 +179,15 @@ impl ExchangeFailure {
 async fn exchange(
     sender: &mut SendRequest<PayloadBody>,
     request: Request<PayloadBody>,
-) -> Result<Answer, ExchangeFailure> {
+) -> Result<Response<Incoming>, ExchangeFailure> {
     sender.ready().await.map_err(ExchangeFailure::Http)?;
     let response = sender.send_request(request).await.map_err(ExchangeFailure::Http)?;
+    wire_log::answer(response.status(), response.headers());
+    Ok(response)
+}
+
+async fn collect(response: Response<Incoming>) -> Result<Answer, ExchangeFailure> {
     let (head, body) = response.into_parts();
-    wire_log::answer(head.status, &head.headers);
     let body =
         Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| match error
             .downcast::<hyper::Error>(

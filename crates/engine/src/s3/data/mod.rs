@@ -1,4 +1,4 @@
-//! The data plane: the bytes of UploadPart and PutObject.
+//! The data plane: the bytes of UploadPart, PutObject and GetObject.
 //!
 //! A request is signed just before it is sent (credentials expire, clocks drift), its body is made
 //! of views of pooled buffers, and the connection is one that we own and watch. What a request
@@ -6,7 +6,9 @@
 
 pub(super) mod address;
 mod answer;
+mod body;
 mod connection;
+mod object;
 mod pool;
 mod request;
 mod sign;
@@ -16,9 +18,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::header::SERVER;
+
 use self::address::Address;
+use self::answer::Answer;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::answer::check_answer;
+use self::object::object_body;
 use self::pool::ConnectionPool;
 use self::request::DataRequest;
 use super::S3Options;
@@ -28,8 +34,8 @@ use super::profile::KnownProfile;
 use super::regional_client::RegionalClient;
 use super::transport::{Origin, Transport};
 use crate::remote::{
-    ObjectRef, Operation, PartRequest, PutRequest, StoreError, StoreErrorKind, UploadRef,
-    UploadedPart,
+    GetRequest, ObjectBody, ObjectRef, Operation, PartRequest, PutRequest, StoreError,
+    StoreErrorKind, UploadRef, UploadedPart,
 };
 
 /// Time-outs of one request.
@@ -96,6 +102,52 @@ impl DataPlane {
         self.send(&address, DataRequest::put_object(request)).await
     }
 
+    /// Asks for an object, or some of its bytes. They are read as the caller takes them.
+    pub(super) async fn get_object(
+        &self,
+        place: &RegionalClient,
+        object: &ObjectRef,
+        request: &GetRequest,
+    ) -> Result<ObjectBody, StoreError> {
+        let address = self.address(place, object).await?;
+        match self.get(&address, request, false).await {
+            // The store had closed an idle connection: a question costs nothing, so it is asked
+            // again at once.
+            Err(error) if error.reused_connection => self.get(&address, request, true).await,
+            answered => answered,
+        }
+    }
+
+    async fn get(
+        &self,
+        address: &Address,
+        request: &GetRequest,
+        fresh_connection: bool,
+    ) -> Result<ObjectBody, StoreError> {
+        let operation = Operation::GetObject;
+        let credentials = self.credentials.get(operation).await?;
+        let pool = self.pool(address);
+        let mut connection = pool.checkout(operation, fresh_connection).await?;
+        let data = DataRequest::get_object(request, fresh_connection);
+        let signed = sign::signed(address, data, &credentials, &self.clock)?;
+        let answer = match connection.ask(operation, signed, self.timeouts).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.blamed(address, error).await),
+        };
+        if answer.status().is_success() {
+            self.transport.heard(&address.origin);
+            let (head, body) = answer.into_parts();
+            let server = head.headers.get(SERVER).and_then(|server| server.to_str().ok());
+            server.inspect(|server| self.profile.heard(server));
+            let link = (connection, pool);
+            return object_body(&head.headers, body, request, link, self.timeouts.idle);
+        }
+        let answer = connection.read_whole(operation, answer, self.timeouts).await?;
+        pool.check_in(connection);
+        self.learn(address, &answer, operation)?;
+        Err(answer.error(operation))
+    }
+
     async fn send(
         &self,
         address: &Address,
@@ -116,12 +168,24 @@ impl DataPlane {
             Err(error) => return Err(self.blamed(address, error).await),
         };
         self.pool(address).check_in(connection);
+        self.learn(address, &answer, operation)?;
+        answer.uploaded(operation, algorithm)
+    }
+
+    /// Learns from an answer what it shows of the store. Fails if it shows that the URL's scheme is
+    /// wrong.
+    fn learn(
+        &self,
+        address: &Address,
+        answer: &Answer,
+        operation: Operation,
+    ) -> Result<(), StoreError> {
         if let Some(cause) = answer.wrong_scheme(&address.origin) {
             return Err(cause.to_store_error(operation));
         }
         self.transport.heard(&address.origin);
         answer.server().inspect(|server| self.profile.heard(server));
-        answer.uploaded(operation, algorithm)
+        Ok(())
     }
 
     /// The failure, or what is behind it: a plain request to a port that speaks TLS often ends

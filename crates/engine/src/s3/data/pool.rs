@@ -7,6 +7,9 @@ use super::connection::Connection;
 use crate::remote::{Operation, StoreError};
 use crate::s3::transport::{IDLE_MAX, Origin, Transport};
 
+/// The pool that a connection came from.
+pub(super) type ReturnTo = Arc<ConnectionPool>;
+
 pub(super) struct ConnectionPool {
     origin: Origin,
     transport: Arc<Transport>,
@@ -37,8 +40,9 @@ impl ConnectionPool {
     }
 
     /// Takes a connection back for the next request, if it is still good.
-    pub(super) fn check_in(&self, connection: Connection) {
+    pub(super) fn check_in(&self, mut connection: Connection) {
         if connection.is_reusable() {
+            connection.rest();
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }
     }

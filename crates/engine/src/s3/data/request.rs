@@ -1,9 +1,10 @@
-//! UploadPart and PutObject as HTTP requests, unsigned.
+//! UploadPart, PutObject and GetObject as HTTP requests, unsigned.
 
+use bytes::Bytes;
 use haul_parts::{ChecksumAlgorithm, ETag};
 use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
-    CONTENT_TYPE, EXPIRES, HOST, HeaderName, IF_MATCH, IF_NONE_MATCH, USER_AGENT,
+    CONTENT_TYPE, EXPIRES, HOST, HeaderName, IF_MATCH, IF_NONE_MATCH, RANGE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, Request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -11,7 +12,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::address::Address;
 use crate::body::{Payload, PayloadBody};
 use crate::remote::{
-    Meter, ObjectAttributes, Operation, PartRequest, PutRequest, UploadRef, metadata_header,
+    GetRequest, Meter, ObjectAttributes, Operation, PartRequest, PutRequest, UploadRef,
+    metadata_header,
 };
 use crate::s3::convert;
 use crate::s3::transport::USER_AGENT_NAME;
@@ -22,10 +24,11 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 const DECODED_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
 const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
 
-/// One request that carries bytes.
+/// One request whose bytes, or those of its answer, are an object's.
 pub(super) struct DataRequest {
     pub(super) operation: Operation,
     pub(super) fresh_connection: bool,
+    method: Method,
     query: String,
     /// Names are checked when the request is made of them.
     headers: Vec<(String, String)>,
@@ -40,6 +43,7 @@ impl DataRequest {
         Self {
             operation: Operation::UploadPart,
             fresh_connection: part.fresh_connection,
+            method: Method::PUT,
             query: format!("?partNumber={}&uploadId={upload_id}", part.number.get()),
             headers: vec![],
             payload: part.payload,
@@ -60,12 +64,36 @@ impl DataRequest {
         Self {
             operation: Operation::PutObject,
             fresh_connection: put.fresh_connection,
+            method: Method::PUT,
             query: String::new(),
             headers,
             payload: put.payload,
             checksum: put.checksum,
             wire: put.wire,
         }
+    }
+
+    /// `fresh_connection`: on a new one.
+    pub(super) fn get_object(get: &GetRequest, fresh_connection: bool) -> Self {
+        let mut headers = vec![("x-amz-checksum-mode".to_owned(), "ENABLED".to_owned())];
+        headers.extend(get.range().map(|range| (RANGE.to_string(), range)));
+        headers
+            .extend(get.if_match.as_ref().map(|etag: &ETag| (IF_MATCH.to_string(), etag.quoted())));
+        Self {
+            operation: Operation::GetObject,
+            fresh_connection,
+            method: Method::GET,
+            query: String::new(),
+            headers,
+            payload: Payload::from_bytes(Bytes::new()),
+            checksum: None,
+            wire: Meter::default(),
+        }
+    }
+
+    /// True if it sends bytes.
+    pub(super) fn has_body(&self) -> bool {
+        self.method != Method::GET
     }
 
     /// Whose echo to look for in the answer.
@@ -82,7 +110,9 @@ impl DataRequest {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_str(&address.origin.authority)?);
         headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_NAME));
-        headers.insert(CONTENT_LENGTH, self.payload.wire_bytes().into());
+        if self.has_body() {
+            headers.insert(CONTENT_LENGTH, self.payload.wire_bytes().into());
+        }
         if let Some(algorithm) = self.payload.trailer() {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("aws-chunked"));
             headers.insert(DECODED_CONTENT_LENGTH, self.payload.size_bytes().into());
@@ -97,7 +127,7 @@ impl DataRequest {
                 .insert(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(&value)?);
         }
         let mut request = Request::builder()
-            .method(Method::PUT)
+            .method(self.method)
             .uri(format!("{}{}", address.path, self.query))
             .body(self.payload.counted_body(self.wire))?;
         *request.headers_mut() = headers;

@@ -28,6 +28,8 @@ pub(super) fn signed(
     let operation = request.operation;
     let body = if request.has_trailer() {
         SignableBody::StreamingUnsignedPayloadTrailer
+    } else if !request.has_body() {
+        SignableBody::Bytes(&[])
     } else {
         SignableBody::UnsignedPayload
     };

@@ -12,8 +12,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 const MIB: usize = 1024 * 1024;
 
-/// Returns the maximum bytes of a document. The answer to GetObject is a document only if it is an
-/// error.
+/// Returns the maximum bytes of a document.
 pub(in crate::s3) fn answer_bytes_max(operation: &str) -> usize {
     match operation {
         // 1,000 keys of 1,024 bytes, up to six times as long in XML, with their elements.
@@ -31,14 +30,12 @@ pub(in crate::s3) fn answer_bytes_max(operation: &str) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AnswerLimit {
     pub(super) bytes_max: usize,
-    /// Whether a successful answer is an object, not a document.
-    pub(super) carries_an_object: bool,
 }
 
 impl Default for AnswerLimit {
     /// The limit for the services that credentials come from.
     fn default() -> Self {
-        Self { bytes_max: MIB, carries_an_object: false }
+        Self { bytes_max: MIB }
     }
 }
 
@@ -58,10 +55,7 @@ impl Intercept for LimitAnswers {
         settings: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let operation = settings.load::<Metadata>().map_or("", Metadata::name);
-        context.request_mut().add_extension(AnswerLimit {
-            bytes_max: answer_bytes_max(operation),
-            carries_an_object: operation == "GetObject",
-        });
+        context.request_mut().add_extension(AnswerLimit { bytes_max: answer_bytes_max(operation) });
         Ok(())
     }
 }

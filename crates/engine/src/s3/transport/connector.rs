@@ -160,9 +160,6 @@ async fn judged(
     answer: Response<Incoming>,
 ) -> Result<Response<SdkBody>, ConnectorError> {
     let (head, body) = answer.into_parts();
-    if limit.carries_an_object && head.status.is_success() {
-        return Ok(Response::from_parts(head, SdkBody::from_body_1_x(body)));
-    }
     let body = Limited::new(body, limit.bytes_max);
     if !wrong_scheme::is_suspect(origin, head.status, &head.headers) {
         return Ok(Response::from_parts(head, SdkBody::from_body_1_x(body)));

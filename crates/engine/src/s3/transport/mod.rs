@@ -17,6 +17,7 @@ mod race;
 mod resolve;
 mod socket;
 mod tls;
+mod tls_reads;
 mod tunnel;
 mod verify;
 pub(super) mod wrong_scheme;
@@ -32,7 +33,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use self::addresses::AddressBook;
 pub(super) use self::answer_limit::{LimitAnswers, answer_bytes_max};
@@ -46,6 +46,7 @@ pub(super) use self::resolve::Resolver;
 use self::socket::Socket;
 pub(super) use self::socket::SocketActivity;
 pub(super) use self::tls::{Trust, client_config};
+use self::tls_reads::{TlsReads, buffered};
 use self::wrong_scheme::Heard;
 use crate::body::SLICE_BYTES;
 
@@ -70,12 +71,6 @@ pub(super) type BoxIo = Box<dyn Io>;
 impl Io for Socket {
     fn is_forwarded(&self) -> bool {
         Self::is_forwarded(self)
-    }
-}
-
-impl Io for TlsStream<BoxIo> {
-    fn is_forwarded(&self) -> bool {
-        self.get_ref().0.is_forwarded()
     }
 }
 
@@ -187,11 +182,11 @@ impl Transport {
 
     async fn shake_hands(&self, io: BoxIo, to: &Origin) -> Result<BoxIo, ConnectError> {
         let name = server_name(to)?;
-        match TlsConnector::from(Arc::clone(&self.tls)).connect(name, io).await {
+        match TlsConnector::from(Arc::clone(&self.tls)).connect(name, buffered(io)).await {
             Ok(mut stream) => {
                 // A whole slice is encrypted, and then sent, at once.
                 stream.get_mut().1.set_buffer_limit(Some(SLICE_BYTES));
-                Ok(Box::new(stream))
+                Ok(Box::new(TlsReads(stream)))
             }
             Err(error) => Err(handshake_error(error, to)),
         }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use haul_parts::{Bucket, Checksum, ChecksumAlgorithm, ChecksumType, ETag, Hasher, PartNumber};
+use haul_parts::{
+    Bucket, Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Hasher, PartNumber,
+};
 
 use super::world::{Object, World, md5};
 use crate::remote::{
@@ -182,10 +184,18 @@ fn head(object: &Object) -> ObjectHead {
     ObjectHead {
         size_bytes: object.bytes.len() as u64,
         etag: object.etag.clone(),
-        checksum: object.checksum,
+        checksum: object.checksum.filter(|(_, kind)| *kind == ChecksumType::FullObject),
+        composite: composite(object),
         last_modified: Some(object.last_modified),
         attributes,
     }
+}
+
+/// As S3 writes it, with the number of parts.
+fn composite(object: &Object) -> Option<CompositeChecksum> {
+    let (checksum, _) = object.checksum.filter(|(_, kind)| *kind == ChecksumType::Composite)?;
+    let text = format!("{}-{}", checksum.to_base64(), object.etag.part_count()?);
+    CompositeChecksum::parse(checksum.algorithm(), &text).ok()
 }
 
 fn no_such_key(operation: Operation) -> StoreError {

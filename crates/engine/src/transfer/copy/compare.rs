@@ -54,6 +54,7 @@ mod tests {
             size_bytes: 3,
             etag: ETag::new(etag),
             checksum: body.map(|body| (checksum(body), ChecksumType::FullObject)),
+            composite: None,
             last_modified: None,
             attributes: ObjectAttributes::default(),
         }

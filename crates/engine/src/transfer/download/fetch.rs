@@ -1,12 +1,10 @@
-//! One attempt at one piece of a download: a ranged GetObject, written to its place in the file and
-//! hashed on the way.
+//! One attempt at one piece of a download: a ranged GetObject, written to its place in the file, or
+//! kept in memory, and hashed on the way.
 //!
 //! An attempt that breaks off leaves what it has written; the next one continues there. Nothing
 //! else of a piece is kept between attempts than where it stands and its unfinished hashes.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +14,9 @@ use futures_util::StreamExt;
 use haul_parts::{Checksum, ChecksumAlgorithm, MultiHasher, PartNumber, PlannedPart};
 
 use super::Context;
+use super::kept::Kept;
 use super::plan::Proof;
+use super::target_file::TargetFile;
 use super::version::Version;
 use crate::body::BufferPool;
 use crate::error::Error;
@@ -25,39 +25,57 @@ use crate::remote::{
 };
 use crate::transfer::Progress;
 
-/// Bytes that are gathered before a blocking thread writes and hashes them.
+/// Bytes that are gathered before a blocking thread writes them. Blocks end at multiples of it in
+/// the file.
 const BLOCK_BYTES: u64 = 1 << 20;
 
 /// What all pieces of one download share.
 pub(super) struct Fetcher {
     store: Arc<dyn Store>,
-    pub(super) object: ObjectRef,
+    object: ObjectRef,
     version: Version,
     /// The version's ETag is named in `If-Match`.
     names_etag: AtomicBool,
-    file: Arc<File>,
+    place: Place,
     path: PathBuf,
     pool: BufferPool,
     pub(super) progress: Progress,
     /// Computed of every piece.
     algorithms: Vec<ChecksumAlgorithm>,
+    /// They take so little time that bytes are hashed where they arrive, while they are hot.
+    hashes_at_once: bool,
     /// Of pieces that were begun.
     begun: Mutex<HashMap<PartNumber, Begun>>,
 }
 
-/// How far a piece is.
-struct Begun {
-    done_bytes: u64,
-    hasher: MultiHasher,
+/// Where the bytes of pieces go.
+pub(super) enum Place {
+    /// To their place in a file.
+    File(Arc<TargetFile>),
+    /// Into buffers of the pool, for which the caller has a permit.
+    Memory,
 }
 
-/// A piece that is in the file.
+/// How far a piece is.
+struct Begun {
+    /// At their place.
+    done_bytes: u64,
+    /// At their place, or kept.
+    arrived_bytes: u64,
+    hasher: MultiHasher,
+    /// Bytes that are not at their place yet; all of them, where they stay in memory.
+    kept: Kept,
+}
+
+/// A piece that has arrived.
 #[derive(Clone, Debug)]
 pub(super) struct Fetched {
     pub(super) number: PartNumber,
     pub(super) size_bytes: u64,
     /// In the order of [`Fetcher::algorithms`].
     pub(super) checksums: Vec<Checksum>,
+    /// Its bytes, where they are kept in memory.
+    pub(super) kept: Vec<Bytes>,
 }
 
 /// Why a piece was not fetched.
@@ -77,14 +95,17 @@ impl From<Error> for FetchFailure {
 }
 
 impl Fetcher {
-    pub(super) fn new(context: &Context, version: Version, file: &Arc<File>, proof: Proof) -> Self {
+    pub(super) fn new(context: &Context, version: Version, place: Place, proof: Proof) -> Self {
+        let algorithms = proof.algorithms(version.head());
         Self {
             store: Arc::clone(&context.resources.store),
             object: context.object.clone(),
-            algorithms: proof.algorithms(version.head()),
+            hashes_at_once: matches!(place, Place::Memory)
+                || algorithms.iter().all(|algorithm| algorithm.combines()),
+            algorithms,
             version,
             names_etag: AtomicBool::new(true),
-            file: Arc::clone(file),
+            place,
             path: context.path.clone(),
             pool: context.resources.pool.clone(),
             progress: context.progress.clone(),
@@ -94,12 +115,17 @@ impl Fetcher {
 
     /// Makes one attempt.
     pub(super) async fn fetch(&self, piece: PlannedPart) -> Result<Fetched, FetchFailure> {
-        // What is gathered, and what is written meanwhile.
-        let _permit = self.pool.permit(2 * BLOCK_BYTES).await;
+        let _permit = match self.place {
+            // What is gathered, and what is written meanwhile.
+            Place::File(_) => Some(self.pool.permit(2 * BLOCK_BYTES).await),
+            Place::Memory => None,
+        };
         let begun = self.begun().remove(&piece.number);
         let mut begun = begun.unwrap_or_else(|| Begun {
             done_bytes: 0,
+            arrived_bytes: 0,
             hasher: MultiHasher::new(self.algorithms.iter().copied()),
+            kept: Kept::default(),
         });
         let before = begun.done_bytes;
         let ended = self.stream(piece, &mut begun).await;
@@ -109,6 +135,7 @@ impl Fetcher {
                 number: piece.number,
                 size_bytes: piece.size_bytes,
                 checksums: begun.hasher.finish(),
+                kept: begun.kept.finish(),
             }),
             Err(failure) => {
                 self.begun().insert(piece.number, begun);
@@ -150,16 +177,18 @@ impl Fetcher {
         self.take(piece, begun, &mut body).await
     }
 
-    /// Writes a body to its place until the piece is whole.
+    /// Takes a body to its place until the piece is whole.
     async fn take(
         &self,
         piece: PlannedPart,
         begun: &mut Begun,
         body: &mut ObjectBody,
     ) -> Result<(), FetchFailure> {
-        let (mut gathered, mut gathered_bytes) = (vec![], 0);
+        if let Place::File(_) = self.place {
+            begun.kept = Kept::at(piece.offset_bytes + begun.done_bytes);
+        }
         let failure = loop {
-            let left_bytes = piece.size_bytes - begun.done_bytes - gathered_bytes;
+            let left_bytes = piece.size_bytes - begun.arrived_bytes;
             if left_bytes == 0 {
                 break None;
             }
@@ -168,55 +197,85 @@ impl Fetcher {
                     break Some(FetchFailure::Final(self.too_long(piece)));
                 }
                 Some(Ok(bytes)) => {
-                    self.progress.meter().add(bytes.len() as u64);
-                    gathered_bytes += bytes.len() as u64;
-                    gathered.push(bytes);
-                    if gathered_bytes >= BLOCK_BYTES {
-                        self.write(piece, begun, std::mem::take(&mut gathered)).await?;
-                        gathered_bytes = 0;
-                    }
+                    let size_bytes = bytes.len() as u64;
+                    self.progress.meter().add(size_bytes);
+                    self.progress.meter().bandwidth().take(size_bytes).await;
+                    self.keep(piece, begun, bytes).await?;
                 }
                 Some(Err(error)) => break Some(FetchFailure::Store { error, moved: false }),
                 None => {
-                    let arrived_bytes = begun.done_bytes + gathered_bytes;
                     break Some(FetchFailure::Store {
-                        error: ended_early(arrived_bytes, piece),
+                        error: ended_early(begun.arrived_bytes, piece),
                         moved: false,
                     });
                 }
             }
         };
-        self.write(piece, begun, gathered).await?;
+        // What broke off is kept too: the next attempt continues behind it.
+        self.write(piece, begun).await?;
         match failure {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
     }
 
-    async fn write(
+    /// Hashes and keeps bytes, and writes those of a block that is whole.
+    async fn keep(
         &self,
         piece: PlannedPart,
         begun: &mut Begun,
-        blocks: Vec<Bytes>,
+        mut bytes: Bytes,
     ) -> Result<(), FetchFailure> {
-        let file = Arc::clone(&self.file);
-        let mut hasher = std::mem::replace(&mut begun.hasher, MultiHasher::new([]));
-        let offset_bytes = piece.offset_bytes + begun.done_bytes;
-        let written = tokio::task::spawn_blocking(move || {
-            let mut at = offset_bytes;
-            for block in &blocks {
-                write_all_at(&file, block, at)?;
-                hasher.update(block);
-                at += block.len() as u64;
+        while !bytes.is_empty() {
+            let at = piece.offset_bytes + begun.arrived_bytes;
+            let room = match self.place {
+                Place::File(_) => BLOCK_BYTES - at % BLOCK_BYTES,
+                Place::Memory => u64::MAX,
+            };
+            let count = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+            let now = bytes.split_to(count);
+            if self.hashes_at_once {
+                begun.hasher.update(&now);
             }
-            Ok::<_, io::Error>((hasher, at - offset_bytes))
+            begun.kept.push(&now, &self.pool);
+            begun.arrived_bytes += now.len() as u64;
+            if count as u64 == room {
+                self.write(piece, begun).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings what is kept to its place.
+    async fn write(&self, piece: PlannedPart, begun: &mut Begun) -> Result<(), FetchFailure> {
+        let Place::File(file) = &self.place else {
+            self.progress.arrived(begun.arrived_bytes - begun.done_bytes);
+            begun.done_bytes = begun.arrived_bytes;
+            return Ok(());
+        };
+        if begun.kept.len() == 0 {
+            return Ok(());
+        }
+        let next = Kept::at(piece.offset_bytes + begun.arrived_bytes);
+        let kept = std::mem::replace(&mut begun.kept, next).finish();
+        let file = Arc::clone(file);
+        let offset_bytes = piece.offset_bytes + begun.done_bytes;
+        let mut unhashed = (!self.hashes_at_once)
+            .then(|| std::mem::replace(&mut begun.hasher, MultiHasher::new([])));
+        let written = tokio::task::spawn_blocking(move || {
+            if let Some(hasher) = &mut unhashed {
+                kept.iter().for_each(|slice| hasher.update(slice));
+            }
+            file.write(&kept, offset_bytes).map(|()| unhashed)
         });
         let written = written.await.map_err(|error| Error::Internal(error.to_string()))?;
-        let (hasher, bytes) = written
+        let hasher = written
             .map_err(|source| Error::TargetUnwritable { path: self.path.clone(), source })?;
-        begun.hasher = hasher;
-        begun.done_bytes += bytes;
-        self.progress.arrived(bytes);
+        if let Some(hasher) = hasher {
+            begun.hasher = hasher;
+        }
+        self.progress.arrived(begun.arrived_bytes - begun.done_bytes);
+        begun.done_bytes = begun.arrived_bytes;
         Ok(())
     }
 
@@ -237,6 +296,12 @@ impl Fetcher {
         let now = self.store.head_object(&self.object).await;
         let now = now.map_err(|error| FetchFailure::Store { error, moved: false })?;
         Ok(self.version.agrees(&now).map_err(|detail| self.changed(detail))?)
+    }
+
+    /// No more attempts at a piece.
+    pub(super) fn failed(&self, piece: PlannedPart, attempts: u32, error: StoreError) -> Error {
+        let (subject, part) = ((&self.object).into(), Some(piece.number));
+        Error::Store { subject, part, attempts, source: Box::new(error) }
     }
 
     fn changed(&self, detail: String) -> Error {
@@ -263,8 +328,4 @@ fn ended_early(arrived_bytes: u64, piece: PlannedPart) -> StoreError {
         piece.size_bytes, piece.offset_bytes
     );
     StoreError::local(Operation::GetObject, StoreErrorKind::Connection, message)
-}
-
-fn write_all_at(file: &File, bytes: &[u8], offset_bytes: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset_bytes)
 }

@@ -1,6 +1,6 @@
-//! The way back: ranges in parallel into a file ([`ranged`], [`fetch`]), or one stream into a pipe
-//! or a device ([`target`]), verified by whatever the store gives to verify with ([`verify`],
-//! [`plan`]).
+//! The way back: ranges in parallel ([`fetch`]) into a file ([`ranges_to_file`]), or in order into a
+//! pipe or a device ([`in_order`]), verified by whatever the store gives to verify with
+//! ([`verify`], [`plan`]).
 //!
 //! The bytes go into a temporary file beside the target, which takes the target's name only when
 //! everything arrived and agreed; a pipe or a device is written in order and never replaced. A
@@ -11,51 +11,53 @@ mod allocate;
 pub(in crate::transfer) mod destination;
 mod fetch;
 mod frontier;
+mod in_order;
+mod kept;
 pub(in crate::transfer) mod modified;
+mod one_stream;
+mod part_hashes;
 mod plan;
 mod ranged;
+mod ranges_to_file;
 mod remembering;
 mod target;
+mod target_file;
 pub(in crate::transfer) mod temporary;
 pub(in crate::transfer) mod verify;
 pub(crate) mod version;
 
-use std::collections::HashMap;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use futures_util::StreamExt;
-use haul_parts::{Checksum, PartNumber, PartPlan};
-use tokio::sync::watch;
+use futures_util::{StreamExt, stream};
+use haul_parts::{Limits, PartNumber, PartPlan};
 use tokio::task::JoinHandle;
 
-use self::allocate::allocate;
 use self::destination::Destination;
-use self::fetch::{Fetched, Fetcher};
-use self::frontier::verify_in_order;
-use self::plan::Proof;
-use self::ranged::{Unfetched, fetch_all};
-use self::remembering::{DownloadJournal, compare};
+use self::part_hashes::MadeOfParts;
+use self::plan::PieceSize;
+use self::ranged::Unfetched;
+use self::remembering::DownloadJournal;
 use self::target::Target;
-use self::temporary::Temporary;
-use self::verify::Verifier;
+use self::verify::{Mismatch, Verifier};
 use self::version::Version;
 use super::upload::JournalOptions;
 use super::{Line, Progress, StopRequest, Transfer};
 use crate::error::Error;
 use crate::error_text::in_one_line;
 use crate::event::EventSender;
-use crate::pace::{Failure, Resources};
-use crate::remote::{GetRequest, ObjectHead, ObjectRef, Operation, StoreError, StoreErrorKind};
+use crate::pace::Resources;
+use crate::remote::{ObjectHead, ObjectRef, StoreError, StoreErrorKind};
 
 pub use verify::Verified;
 
-/// How long the end of a body is waited for when every byte of the object is here.
-const END_PATIENCE: Duration = Duration::from_secs(5);
+/// Of what goes into a pipe, at least so many ranges fit the memory budget.
+const RANGES_KEPT_MIN: u64 = 4;
+/// HeadObject requests at once, where every part has to be asked for.
+const HEADS_AT_ONCE: usize = 16;
 
 /// How to download. Construct with `..Default::default()`.
 #[derive(Clone, Debug, Default)]
@@ -125,14 +127,23 @@ pub(crate) fn start(
             events,
             progress,
             journal: Mutex::default(),
+            beyond_return: AtomicBool::new(false),
         };
         async move {
+            let mut run = Box::pin(context.run(open));
             let ended = tokio::select! {
-                ended = context.run(open) => ended.map_err(End::Failed),
-                // What is dropped here ends its requests, and removes a temporary file that no
-                // journal remembers.
-                request = stop.stronger() => Err(End::Stopped(request)),
+                ended = &mut run => ended.map_err(End::Failed),
+                request = stop.stronger() => {
+                    if context.is_beyond_return() {
+                        // The file gets its name at this moment: it is whole, and there.
+                        run.as_mut().await.map_err(End::Failed)
+                    } else {
+                        Err(End::Stopped(request))
+                    }
+                }
             };
+            // Ends its requests, and removes a temporary file that no journal remembers.
+            drop(run);
             ended.map_err(|end| context.end(end))
         }
     })
@@ -148,6 +159,8 @@ struct Context {
     progress: Progress,
     /// The journal, once there is something to remember.
     journal: Mutex<Option<DownloadJournal>>,
+    /// Only the name is missing, and it is being given.
+    beyond_return: AtomicBool,
 }
 
 /// How a run ended without a file.
@@ -171,112 +184,77 @@ impl Context {
         }
         self.progress.set_size(version.size_bytes());
         let part_size_bytes = self.part_size_bytes(version.head()).await;
-        let planned = plan::plan(version.head(), part_size_bytes, self.options.part_size_bytes);
-        let (Destination::File { path, permissions }, Some(planned)) = (&destination, planned)
-        else {
-            return self.in_one_stream(destination, version, part_size_bytes).await;
+        let max_bytes = match destination {
+            Destination::File { .. } => u64::MAX,
+            // Several have to be kept until their turn comes.
+            _ => self.resources.pool.budget_bytes() / RANGES_KEPT_MIN,
         };
-        match self.in_pieces((path, permissions.as_ref()), &version, part_size_bytes, planned).await
-        {
-            Ok(report) => Ok(report),
-            Err(Unfetched::Failed(error)) => Err(error),
-            Err(Unfetched::NoRanges) => {
-                // One stream has nothing that could be continued in ranges.
-                if let Some(journal) = self.journal().take() {
-                    journal.give_up();
-                }
-                self.progress.set_arrived(0);
-                self.in_one_stream(destination, version, part_size_bytes).await
+        let size = PieceSize { wanted: self.options.part_size_bytes, max_bytes };
+        let planned = plan::plan(version.head(), part_size_bytes, size);
+        if let (Destination::File { path, permissions }, Some(planned)) = (&destination, planned) {
+            let target = (path.as_path(), permissions.as_ref());
+            match self.in_pieces(target, &version, part_size_bytes, planned).await {
+                Ok(report) => return Ok(report),
+                Err(Unfetched::Failed(error)) => return Err(error),
+                Err(Unfetched::NoRanges) => {}
             }
+            // One stream has nothing that could be continued in ranges.
+            if let Some(journal) = self.journal().take() {
+                journal.give_up();
+            }
+            self.progress.set_arrived(0);
+        }
+        let is_file = matches!(destination, Destination::File { .. });
+        let verifier = Verifier::new(version.head(), part_size_bytes);
+        let target = Target::open(&self.path, destination, version.size_bytes(), verifier).await?;
+        match planned {
+            Some(planned) if !is_file => {
+                self.in_order(target, version, part_size_bytes, planned).await
+            }
+            _ => self.in_one_stream(target, version).await,
         }
     }
 
-    /// Fetches ranges at once, each to its destination in a temporary file.
-    async fn in_pieces(
-        &self,
-        (path, permissions): (&Path, Option<&Permissions>),
-        version: &Version,
-        part_size_bytes: Option<u64>,
-        (plan, proof): (PartPlan, Proof),
-    ) -> Result<DownloadReport, Unfetched> {
-        let failed = |source| Unfetched::Failed(self.unwritable(source));
-        let head = version.head();
-        let (remembered, recorded) = self.remember(path, head, plan).map_err(Unfetched::Failed)?;
-        // The ranges of an earlier run need not be the parts that the store names now.
-        let proof =
-            if remembered != plan && proof == Proof::PartMd5s { Proof::InOrder } else { proof };
-        let plan = remembered;
-        let id = self.journal().as_ref().map(|journal| journal.id().to_owned());
-        let opened = match &id {
-            Some(id) => Temporary::remembered(path, id, permissions),
-            None => Temporary::create(path, permissions),
-        };
-        if opened.is_err()
-            && recorded.is_empty()
-            && let Some(journal) = self.journal().take()
-        {
-            // Nothing has arrived, and nothing can: there is nothing to resume.
-            journal.give_up();
-        }
-        let (temporary, file) = opened.map_err(failed)?;
-        let file = Arc::new(file);
-        let fetched = compare(&file, plan, recorded, &proof.algorithms(head)).await;
-        self.progress.set_arrived(fetched.values().map(|range| range.size_bytes).sum());
-        let to_allocate = Arc::clone(&file);
-        let size_bytes = head.size_bytes;
-        blocking(move || allocate(&to_allocate, size_bytes)).await?.map_err(failed)?;
-        let fetcher = Arc::new(Fetcher::new(self, version.clone(), &file, proof));
-        let (frontier, reached) = watch::channel(0);
-        let verifier = Verifier::new(head, part_size_bytes);
-        let in_order = (proof == Proof::InOrder).then(|| {
-            let verified = verify_in_order(Arc::clone(&file), size_bytes, verifier, reached);
-            AbortOnDrop(tokio::spawn(verified))
-        });
-        let arrived = |range: &Fetched| {
-            if let Some(journal) = self.journal().as_mut() {
-                journal.range(range);
-            }
-        };
-        let pieces =
-            fetch_all(&self.resources, &fetcher, plan, fetched, &self.events, &frontier, arrived)
-                .await?;
-        let corrupt =
-            |detail| Unfetched::Failed(Error::Corrupt { object: self.object.clone(), detail });
-        let verified = match in_order {
-            Some(mut in_order) => {
-                let ended = (&mut in_order.0)
-                    .await
-                    .map_err(|error| Unfetched::Failed(Error::Internal(error.to_string())))?;
-                ended.map_err(failed)?.finish().map_err(corrupt)?
-            }
-            None => proof.of(&pieces, head).map_err(corrupt)?,
-        };
-        let modified = modified::of(head);
-        blocking(move || {
-            modified::set(&file, modified);
-            file.sync_all()?;
-            temporary.publish()
-        })
-        .await?
-        .map_err(failed)?;
-        if let Some(journal) = self.journal().take() {
-            journal.done();
-        }
-        Ok(self.report(size_bytes, verified))
+    /// From here on the download is reported as done, whatever the caller asks for.
+    fn point_of_no_return(&self) {
+        self.beyond_return.store(true, Ordering::Relaxed);
     }
 
-    /// Opens the journal, if one is wanted, and gives the plan that holds and the ranges of an
-    /// earlier run.
-    fn remember(
+    fn is_beyond_return(&self) -> bool {
+        self.beyond_return.load(Ordering::Relaxed)
+    }
+
+    /// What a comparison came to. `Err` says what differs.
+    async fn settled(
         &self,
-        path: &Path,
+        verified: Result<Verified, Mismatch>,
         head: &ObjectHead,
-        plan: PartPlan,
-    ) -> Result<(PartPlan, HashMap<PartNumber, Checksum>), Error> {
-        let Some(options) = &self.options.journal else { return Ok((plan, HashMap::new())) };
-        let (journal, plan, recorded) = DownloadJournal::open(self, options, path, head, plan)?;
-        *self.journal() = Some(journal);
-        Ok((plan, recorded))
+    ) -> Result<Verified, String> {
+        match verified {
+            Err(mismatch) if mismatch.if_parts_are_equal && self.parts_differ(head).await => {
+                Ok(Verified::OnlySize("its checksum is of its parts, and they are not equal"))
+            }
+            verified => verified.map_err(|mismatch| mismatch.detail),
+        }
+    }
+
+    /// Whether the store says of any part but the last that it has another size than the first one.
+    /// Asked only before an object is called damaged.
+    async fn parts_differ(&self, head: &ObjectHead) -> bool {
+        let Some(first_bytes) = self.part_size_bytes(head).await else { return false };
+        let limits = Limits { part_size_min_bytes: 1, ..Limits::AWS };
+        let Ok(plan) = PartPlan::new(head.size_bytes, &limits, Some(first_bytes)) else {
+            return false;
+        };
+        let differs = plan.parts().map(|planned| async move {
+            let (retry, store) = (&self.resources.retry, &self.resources.store);
+            let part = retry.run(|| store.head_part(&self.object, planned.number)).await;
+            part.ok().flatten().is_some_and(|part| part.size_bytes != planned.size_bytes)
+        });
+        stream::iter(differs)
+            .buffer_unordered(HEADS_AT_ONCE)
+            .any(|differs| async move { differs })
+            .await
     }
 
     /// What the caller hears of a run that ended without a file. What has arrived stays only where
@@ -316,48 +294,6 @@ impl Context {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn in_one_stream(
-        &self,
-        destination: Destination,
-        mut version: Version,
-        part_size_bytes: Option<u64>,
-    ) -> Result<DownloadReport, Error> {
-        let verifier = Verifier::new(version.head(), part_size_bytes);
-        let mut target = Target::open(&self.path, destination, verifier).await?;
-        let mut tries = 0;
-        while target.written_bytes() < version.size_bytes() {
-            let before = target.written_bytes();
-            let pass = self.resources.gate.enter().await;
-            let Err(error) = self.stream(&version, &mut target).await? else {
-                pass.succeeded();
-                break;
-            };
-            if error.kind == StoreErrorKind::Throttled {
-                pass.throttled();
-            }
-            drop(pass);
-            if error.kind == StoreErrorKind::PreconditionFailed && version.if_match().is_some() {
-                self.settle_refused_if_match(&mut version).await?;
-                continue;
-            }
-            // There are no bytes from there on: perhaps the object is a shorter one now.
-            if error.status == Some(416) {
-                version.agrees(&self.head().await?).map_err(|detail| self.changed(detail))?;
-            }
-            // Every byte that arrives starts the count again, and nothing is paid for it.
-            let moved = target.written_bytes() > before;
-            tries = if moved { 1 } else { tries + 1 };
-            let wait = self.resources.retry.wait(tries, &Failure::from(&error), &mut rand::rng());
-            let wait = wait.filter(|_| moved || self.resources.budget.pay());
-            let Some(wait) = wait else { return Err(self.failed(tries, error)) };
-            tokio::time::sleep(wait).await;
-        }
-        let size_bytes = target.written_bytes();
-        let modified = modified::of(version.head());
-        let verified = target.publish(&self.object, version.size_bytes(), modified).await?;
-        Ok(self.report(size_bytes, verified))
-    }
-
     fn report(&self, size_bytes: u64, verified: Verified) -> DownloadReport {
         DownloadReport {
             object: self.object.clone(),
@@ -377,84 +313,14 @@ impl Context {
         head.map_err(|error| self.failed(1, error))
     }
 
-    /// Of an object whose ETag is a hash of hashes: the size of its first part, if the store tells.
+    /// Of an object whose checksum or ETag is a hash of hashes: the size of its first part, if the
+    /// store tells.
     async fn part_size_bytes(&self, head: &ObjectHead) -> Option<u64> {
-        if head.checksum.is_some() || head.etag.part_count().is_none() {
+        if head.checksum.is_some() || MadeOfParts::of(head).is_none() {
             return None;
         }
         let part = self.resources.store.head_part(&self.object, PartNumber::MIN).await.ok()??;
         Some(part.size_bytes)
-    }
-
-    /// The store refused `If-Match`: either the object is another version, or ETags do not survive
-    /// the way to it.
-    async fn settle_refused_if_match(&self, version: &mut Version) -> Result<(), Error> {
-        let now = self.head().await?;
-        version.agrees(&now).map_err(|detail| self.changed(detail))?;
-        version.stop_naming_the_etag();
-        Ok(())
-    }
-
-    /// Streams from where the file ends to the end of the object. The outer error is final, the
-    /// inner one perhaps not.
-    async fn stream(
-        &self,
-        version: &Version,
-        target: &mut Target,
-    ) -> Result<Result<(), StoreError>, Error> {
-        let request = GetRequest {
-            offset_bytes: target.written_bytes(),
-            size_bytes: None,
-            if_match: version.if_match(),
-        };
-        let mut body = match self.resources.store.get_object(&self.object, &request).await {
-            Ok(body) => body,
-            Err(error) => return Ok(Err(error)),
-        };
-        version.is_of(&body).map_err(|detail| self.changed(detail))?;
-        while target.given_bytes() < version.size_bytes() {
-            match body.bytes.next().await {
-                Some(Ok(bytes)) => self.take(bytes, version, target).await?,
-                Some(Err(error)) => {
-                    target.flush().await?;
-                    return Ok(Err(error));
-                }
-                None => {
-                    target.flush().await?;
-                    return Ok(Err(ended_early(target.written_bytes(), version.size_bytes())));
-                }
-            }
-        }
-        target.flush().await?;
-        // Everything that was announced is here. A store that sends more is not to be believed
-        // about the rest either, but need not be waited for.
-        match tokio::time::timeout(END_PATIENCE, body.bytes.next()).await {
-            Ok(Some(Ok(more))) if !more.is_empty() => Err(self.too_long(version, target)),
-            _ => Ok(Ok(())),
-        }
-    }
-
-    async fn take(
-        &self,
-        bytes: Bytes,
-        version: &Version,
-        target: &mut Target,
-    ) -> Result<(), Error> {
-        let room = version.size_bytes() - target.given_bytes();
-        if bytes.len() as u64 > room {
-            return Err(self.too_long(version, target));
-        }
-        self.progress.meter().add(bytes.len() as u64);
-        self.progress.arrived(bytes.len() as u64);
-        target.push(bytes).await
-    }
-
-    fn too_long(&self, version: &Version, target: &Target) -> Error {
-        let announced = version.size_bytes();
-        target.corrupt(
-            &self.object,
-            format!("more arrives than the {announced} bytes that the store announced"),
-        )
     }
 
     fn changed(&self, detail: String) -> Error {
@@ -494,10 +360,4 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Unfetched> {
     let ended = tokio::task::spawn_blocking(work).await;
     ended.map_err(|error| Unfetched::Failed(Error::Internal(error.to_string())))
-}
-
-/// A body that ends properly, but before the object does: no reason to ask again without a pause.
-fn ended_early(arrived_bytes: u64, size_bytes: u64) -> StoreError {
-    let message = format!("the body ended after {arrived_bytes} of {size_bytes} bytes");
-    StoreError::local(Operation::GetObject, StoreErrorKind::Connection, message)
 }

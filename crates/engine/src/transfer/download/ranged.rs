@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use haul_parts::{PartNumber, PartPlan};
+use haul_parts::{PartNumber, PartPlan, PlannedPart};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -11,7 +11,6 @@ use super::fetch::{FetchFailure, Fetched, Fetcher};
 use crate::error::Error;
 use crate::event::{Event, EventSender};
 use crate::pace::{Failure, Pass, Resources, Retries, Turn};
-use crate::remote::StoreError;
 use crate::transfer::pieces::Pieces;
 
 /// Why not all pieces were fetched.
@@ -116,9 +115,13 @@ impl<'a> Run<'a> {
         self.turn.join(|| async move { gate.enter().await });
     }
 
+    fn piece(&self, number: PartNumber) -> PlannedPart {
+        self.plan.part(number).expect("there are as many pieces as the plan has parts")
+    }
+
     fn begin(&mut self, pass: Pass) {
         let Some((number, attempt)) = self.pieces.start_next() else { return };
-        let piece = self.plan.part(number).expect("there are as many pieces as the plan has parts");
+        let piece = self.piece(number);
         self.passes.insert(number, pass);
         let fetcher = Arc::clone(self.fetcher);
         self.running.spawn(async move { (number, attempt, fetcher.fetch(piece).await) });
@@ -154,7 +157,8 @@ impl<'a> Run<'a> {
             self.pieces.failed(number, &failure, &mut self.retries)
         };
         let Some((attempt_failed, wait)) = again else {
-            return Err(Unfetched::Failed(self.failed(number, attempt, error)));
+            let piece = self.piece(number);
+            return Err(Unfetched::Failed(self.fetcher.failed(piece, attempt, error)));
         };
         let reason = error.to_string();
         self.events.send(Event::Retrying {
@@ -168,11 +172,6 @@ impl<'a> Run<'a> {
             number
         });
         Ok(None)
-    }
-
-    fn failed(&self, part: PartNumber, attempts: u32, error: StoreError) -> Error {
-        let subject = (&self.fetcher.object).into();
-        Error::Store { subject, part: Some(part), attempts, source: Box::new(error) }
     }
 
     /// Moves the frontier over the pieces that are there.

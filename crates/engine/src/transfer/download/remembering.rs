@@ -165,8 +165,12 @@ pub(super) async fn compare(
                     tokio::task::spawn_blocking(move || digest(&file, range, &algorithms)).await;
                 let checksums = read.ok()?.ok()?;
                 let agrees = checksums.first() == Some(&checksum);
-                let fetched =
-                    Fetched { number: range.number, size_bytes: range.size_bytes, checksums };
+                let fetched = Fetched {
+                    number: range.number,
+                    size_bytes: range.size_bytes,
+                    checksums,
+                    kept: vec![],
+                };
                 agrees.then_some((range.number, fetched))
             }
         })

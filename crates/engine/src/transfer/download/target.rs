@@ -1,7 +1,8 @@
 //! What the bytes of a download are written to, and the comparison that they must pass.
 //!
 //! A file is temporary until it is whole and verified. A pipe or a device gets the bytes in order
-//! as they arrive, so they are verified when they are there already: the error says so.
+//! as they arrive, all but the last ones: those follow when the whole is verified, so that no
+//! damaged object looks complete there. The error says how many bytes cannot be taken back.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use super::destination::Destination;
 use super::modified;
 use super::temporary::Temporary;
-use super::verify::{Verified, Verifier};
+use super::verify::{Mismatch, Verified, Verifier};
 use crate::error::Error;
 use crate::remote::ObjectRef;
 
@@ -24,9 +25,15 @@ pub(super) struct Target {
     path: PathBuf,
     end: End,
     sink: Option<Sink>,
+    /// Of the whole object.
+    size_bytes: u64,
     gathered: Vec<Bytes>,
     gathered_bytes: usize,
+    /// Bytes that were hashed, and written or withheld.
+    taken_bytes: u64,
     written_bytes: u64,
+    /// The last bytes of what cannot be taken back, until all of it is verified.
+    withheld: Vec<Bytes>,
 }
 
 /// What happens to the file when all of it is there.
@@ -46,10 +53,11 @@ struct Sink {
 }
 
 impl Target {
-    /// Opens it. Of a pipe this waits for a reader.
+    /// Opens it for so many bytes. Of a pipe this waits for a reader.
     pub(super) async fn open(
         path: &Path,
         destination: Destination,
+        size_bytes: u64,
         verifier: Verifier,
     ) -> Result<Self, Error> {
         let opened = in_background(move || open(destination)).await?;
@@ -59,20 +67,30 @@ impl Target {
             path: path.to_owned(),
             end,
             sink: Some(Sink { file, verifier }),
+            size_bytes,
             gathered: vec![],
             gathered_bytes: 0,
+            taken_bytes: 0,
             written_bytes: 0,
+            withheld: vec![],
         })
     }
 
-    /// Bytes in the file; what is gathered counts only after [`Target::flush`].
-    pub(super) fn written_bytes(&self) -> u64 {
-        self.written_bytes
+    /// Compares the bytes in another way from the beginning. Nothing may have been given yet.
+    pub(super) fn verify_by(&mut self, verifier: Verifier) {
+        if let Some(sink) = &mut self.sink {
+            sink.verifier = verifier;
+        }
+    }
+
+    /// Bytes that it has taken; what is gathered counts only after [`Target::flush`].
+    pub(super) fn taken_bytes(&self) -> u64 {
+        self.taken_bytes
     }
 
     /// Bytes that were given, gathered ones included.
     pub(super) fn given_bytes(&self) -> u64 {
-        self.written_bytes + self.gathered_bytes as u64
+        self.taken_bytes + self.gathered_bytes as u64
     }
 
     pub(super) async fn push(&mut self, bytes: Bytes) -> Result<(), Error> {
@@ -81,17 +99,30 @@ impl Target {
         if self.gathered_bytes >= BLOCK_BYTES { self.flush().await } else { Ok(()) }
     }
 
+    /// Writes and hashes what is gathered. The last bytes of a pipe or a device are only hashed:
+    /// they are written when the whole is verified.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
         let blocks = std::mem::take(&mut self.gathered);
+        let bytes = std::mem::take(&mut self.gathered_bytes) as u64;
+        let withholds =
+            !matches!(self.end, End::Rename(_)) && self.taken_bytes + bytes == self.size_bytes;
+        if withholds {
+            self.withheld.extend(blocks.iter().cloned());
+        }
         self.blocking(move |sink| {
             blocks.iter().try_for_each(|block| {
-                sink.file.write_all(block)?;
+                if !withholds {
+                    sink.file.write_all(block)?;
+                }
                 sink.verifier.update(block);
                 Ok(())
             })
         })
         .await?;
-        self.written_bytes += std::mem::take(&mut self.gathered_bytes) as u64;
+        self.taken_bytes += bytes;
+        if !withholds {
+            self.written_bytes += bytes;
+        }
         Ok(())
     }
 
@@ -111,38 +142,39 @@ impl Target {
         Error::Corrupt { object: object.clone(), detail }
     }
 
-    /// Compares what arrived with what the store said, syncs, and gives the file its name.
-    pub(super) async fn publish(
-        mut self,
-        object: &ObjectRef,
-        expected_bytes: u64,
-        modified: Option<SystemTime>,
-    ) -> Result<Verified, Error> {
-        if self.written_bytes != expected_bytes {
-            let detail = format!("{} bytes instead of {expected_bytes}", self.written_bytes);
-            return Err(self.corrupt(object, detail));
+    /// Compares what it took with what the store said.
+    pub(super) fn verify(&mut self) -> Result<Verified, Mismatch> {
+        if self.taken_bytes != self.size_bytes {
+            let detail = format!("{} bytes instead of {}", self.taken_bytes, self.size_bytes);
+            return Err(Mismatch { detail, if_parts_are_equal: false });
         }
-        match self.end {
-            End::Rename(_) => {
-                self.blocking(move |sink| {
-                    modified::set(&sink.file, modified);
-                    sink.file.sync_all()
-                })
-                .await?;
+        match &mut self.sink {
+            Some(sink) => std::mem::replace(&mut sink.verifier, Verifier::Nothing("")).finish(),
+            None => Ok(Verified::OnlySize("it was not written")),
+        }
+    }
+
+    /// Writes what was withheld, and syncs what is to stay.
+    pub(super) async fn complete(&mut self, modified: Option<SystemTime>) -> Result<(), Error> {
+        let (withheld, renames) =
+            (std::mem::take(&mut self.withheld), matches!(self.end, End::Rename(_)));
+        let syncs = !matches!(self.end, End::Leave);
+        self.blocking(move |sink| {
+            withheld.iter().try_for_each(|block| sink.file.write_all(block))?;
+            if renames {
+                modified::set(&sink.file, modified);
             }
-            End::Sync => self.blocking(|sink| sink.file.sync_all()).await?,
-            End::Leave => {}
-        }
-        let Some(sink) = self.sink.take() else {
-            return Err(Error::Internal("a download was published twice".into()));
-        };
-        let verified = sink.verifier.finish().map_err(|detail| self.corrupt(object, detail))?;
+            if syncs { sink.file.sync_all() } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// Gives a file its name.
+    pub(super) async fn publish(self) -> Result<(), Error> {
         let Self { path, end, .. } = self;
-        if let End::Rename(temporary) = end {
-            let published = in_background(move || temporary.publish()).await?;
-            published.map_err(|source| Error::TargetUnwritable { path, source })?;
-        }
-        Ok(verified)
+        let End::Rename(temporary) = end else { return Ok(()) };
+        let published = in_background(move || temporary.publish()).await?;
+        published.map_err(|source| Error::TargetUnwritable { path, source })
     }
 
     async fn blocking(

@@ -81,6 +81,10 @@ impl Temporary {
         Ok((Self { path, target: target.to_owned(), lock, published: false, stays: true }, file))
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where the download with the journal `id` keeps what has arrived.
     pub(super) fn path_of(target: &Path, id: &str) -> PathBuf {
         folder(target).join(format!(".haul-{id}.part"))

@@ -1,10 +1,11 @@
-//! What a downloaded object can be compared with: the full-object checksum, or the ETag where it is
-//! an MD5 or a hash of the MD5s of its parts.
+//! What a downloaded object can be compared with: the full-object checksum, a composite checksum of
+//! its parts, or the ETag where it is an MD5 or a hash of the MD5s of its parts.
 
 use std::fmt;
 
-use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, Hasher, Limits, PartPlan};
+use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, Hasher, Limits, PartPlan};
 
+use super::part_hashes::{MadeOfParts, PartHashes};
 use crate::remote::ObjectHead;
 
 /// How a download was verified.
@@ -17,6 +18,8 @@ pub enum Verified {
     Md5,
     /// The ETag is the hash of the MD5s of this many parts.
     PartMd5s(u16),
+    /// The composite checksum is the hash of the checksums of this many parts.
+    PartChecksums(ChecksumAlgorithm, u16),
     /// The store gave nothing that can be compared; only the length agrees.
     OnlySize(&'static str),
 }
@@ -27,6 +30,9 @@ impl fmt::Display for Verified {
             Self::Checksum(algorithm) => write!(f, "verified by {}", algorithm.s3_name()),
             Self::Md5 => f.write_str("verified by MD5"),
             Self::PartMd5s(count) => write!(f, "verified by the MD5s of its {count} parts"),
+            Self::PartChecksums(algorithm, count) => {
+                write!(f, "verified by the {} of its {count} parts", algorithm.s3_name())
+            }
             Self::OnlySize(reason) => write!(f, "only its size was verified: {reason}"),
         }
     }
@@ -35,7 +41,7 @@ impl fmt::Display for Verified {
 /// Hashes what arrives in the way that the comparison needs.
 pub(in crate::transfer) enum Verifier {
     Whole { hasher: Hasher, expected: Checksum },
-    Parts { md5: PartMd5s, expected: ETag, layout: Layout },
+    Parts { hashes: PartHashes, expected: MadeOfParts, layout: Layout },
     Nothing(&'static str),
 }
 
@@ -46,11 +52,13 @@ pub(in crate::transfer) enum Layout {
     Guessed,
 }
 
-pub(in crate::transfer) struct PartMd5s {
-    part_size_bytes: u64,
-    left_bytes: u64,
-    hasher: Hasher,
-    done: Vec<[u8; 16]>,
+/// A difference between what arrived and what the store said.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::transfer) struct Mismatch {
+    /// What differs.
+    pub(in crate::transfer) detail: String,
+    /// It proves damage only if all parts have the size of the first one.
+    pub(in crate::transfer) if_parts_are_equal: bool,
 }
 
 impl Verifier {
@@ -59,71 +67,60 @@ impl Verifier {
         if let Some((expected, ChecksumType::FullObject)) = head.checksum {
             return Self::Whole { hasher: Hasher::new(expected.algorithm()), expected };
         }
-        if let Some(expected) = head.etag.as_md5() {
+        if head.composite.is_none()
+            && let Some(expected) = head.etag.as_md5()
+        {
             let algorithm = ChecksumAlgorithm::Md5;
             return match Checksum::from_bytes(algorithm, &expected) {
                 Ok(expected) => Self::Whole { hasher: Hasher::new(algorithm), expected },
                 Err(_) => Self::Nothing("the ETag is not an MD5"),
             };
         }
-        let Some(count) = head.etag.part_count() else {
+        let Some(expected) = MadeOfParts::of(head) else {
             return Self::Nothing("the store gave no checksum, and the ETag is not an MD5");
         };
+        let count = expected.part_count();
         let (size, layout) = match part_size_bytes {
             Some(told) => (told, Layout::Told),
             None => match guess(head.size_bytes, count) {
                 Some(guessed) => (guessed, Layout::Guessed),
-                None => {
-                    return Self::Nothing(
-                        "the store gave no checksum and does not tell the part size",
-                    );
-                }
+                None => return Self::Nothing(expected.of_unknown_parts()),
             },
         };
         if size == 0 || head.size_bytes.div_ceil(size) != u64::from(count) {
-            return Self::Nothing("the store gave no checksum, and the parts are not equal");
+            return Self::Nothing(expected.of_unequal_parts());
         }
-        Self::Parts { md5: PartMd5s::new(size), expected: head.etag.clone(), layout }
+        let hashes = PartHashes::new(expected.algorithm(), size);
+        Self::Parts { hashes, expected, layout }
     }
 
     pub(in crate::transfer) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Whole { hasher, .. } => hasher.update(bytes),
-            Self::Parts { md5, .. } => md5.update(bytes),
+            Self::Parts { hashes, .. } => hashes.update(bytes),
             Self::Nothing(_) => {}
         }
     }
 
-    /// `Err` says what differs.
-    pub(in crate::transfer) fn finish(self) -> Result<Verified, String> {
+    pub(in crate::transfer) fn finish(self) -> Result<Verified, Mismatch> {
         match self {
-            Self::Whole { hasher, expected } => {
-                let found = hasher.finish();
-                if found != expected {
-                    return Err(format!("its checksum is {found}, the store says {expected}"));
-                }
-                Ok(match expected.algorithm() {
-                    ChecksumAlgorithm::Md5 => Verified::Md5,
-                    algorithm => Verified::Checksum(algorithm),
-                })
-            }
-            Self::Parts { md5, expected, layout } => {
-                let found = ETag::composite(md5.finish());
-                match (found == expected, layout) {
-                    (true, _) => Ok(Verified::PartMd5s(expected.part_count().unwrap_or_default())),
-                    // An ETag with `-N` need not be made of MD5s (KMS), and the layout was only
-                    // guessed.
-                    (false, Layout::Guessed) => Ok(Verified::OnlySize(
-                        "the store gave no checksum and does not tell the part size",
-                    )),
-                    (false, Layout::Told) => Ok(Verified::OnlySize(
-                        "the store gave no checksum, and the ETag is not made of MD5s",
-                    )),
-                }
-            }
+            Self::Whole { hasher, expected } => compare_whole(hasher.finish(), expected),
+            Self::Parts { hashes, expected, layout } => expected.compare(hashes.finish(), layout),
             Self::Nothing(reason) => Ok(Verified::OnlySize(reason)),
         }
     }
+}
+
+/// Compares the checksum of all bytes.
+pub(super) fn compare_whole(found: Checksum, expected: Checksum) -> Result<Verified, Mismatch> {
+    if found != expected {
+        let detail = format!("its checksum is {found}, the store says {expected}");
+        return Err(Mismatch { detail, if_parts_are_equal: false });
+    }
+    Ok(match expected.algorithm() {
+        ChecksumAlgorithm::Md5 => Verified::Md5,
+        algorithm => Verified::Checksum(algorithm),
+    })
 }
 
 /// The part size that Haul itself would have chosen, if it makes that many parts.
@@ -132,42 +129,10 @@ fn guess(size_bytes: u64, count: u16) -> Option<u64> {
     (plan.part_count() == count).then_some(plan.part_size_bytes())
 }
 
-impl PartMd5s {
-    fn new(part_size_bytes: u64) -> Self {
-        Self {
-            part_size_bytes,
-            left_bytes: part_size_bytes,
-            hasher: Hasher::new(ChecksumAlgorithm::Md5),
-            done: vec![],
-        }
-    }
-
-    fn update(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            if self.left_bytes == 0 {
-                self.end_part();
-            }
-            let taken = usize::try_from(self.left_bytes).unwrap_or(usize::MAX).min(bytes.len());
-            self.hasher.update(&bytes[..taken]);
-            self.left_bytes -= taken as u64;
-            bytes = &bytes[taken..];
-        }
-    }
-
-    fn end_part(&mut self) {
-        let hasher = std::mem::replace(&mut self.hasher, Hasher::new(ChecksumAlgorithm::Md5));
-        self.done.extend(hasher.finish().as_md5());
-        self.left_bytes = self.part_size_bytes;
-    }
-
-    fn finish(mut self) -> Vec<[u8; 16]> {
-        self.end_part();
-        self.done
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use haul_parts::{CompositeChecksum, ETag};
+
     use super::*;
     use crate::remote::ObjectAttributes;
 
@@ -176,12 +141,13 @@ mod tests {
             size_bytes,
             etag: ETag::new(etag),
             checksum: None,
+            composite: None,
             last_modified: None,
             attributes: ObjectAttributes::default(),
         }
     }
 
-    fn run(mut verifier: Verifier, bytes: &[u8]) -> Result<Verified, String> {
+    fn run(mut verifier: Verifier, bytes: &[u8]) -> Result<Verified, Mismatch> {
         bytes.chunks(3).for_each(|chunk| verifier.update(chunk));
         verifier.finish()
     }
@@ -219,5 +185,23 @@ mod tests {
             Ok(Verified::Checksum(ChecksumAlgorithm::Crc32c))
         );
         assert!(run(Verifier::new(&head, None), b"abd").is_err());
+    }
+
+    /// An ETag with `-N` need not be made of MD5s; a composite checksum is always what it says.
+    #[test]
+    fn a_composite_checksum_disproves_what_an_etag_cannot() {
+        for algorithm in ChecksumAlgorithm::ALL {
+            let parts = [&b"01234"[..], b"56789", b"ab"];
+            let parts = parts.map(|part| Hasher::checksum(algorithm, part));
+            let mut head = head(12, "\"0123-3\"");
+            head.composite = CompositeChecksum::from_parts(parts).ok();
+            let told = |bytes: &[u8]| run(Verifier::new(&head, Some(5)), bytes);
+            assert_eq!(told(b"0123456789ab"), Ok(Verified::PartChecksums(algorithm, 3)));
+            assert!(told(b"0123456789aX").unwrap_err().if_parts_are_equal);
+            let untold = run(Verifier::new(&head, None), b"0123456789aX");
+            assert!(matches!(untold, Ok(Verified::OnlySize(_))), "{algorithm:?}");
+            let other = run(Verifier::new(&head, Some(4096)), b"0123456789ab");
+            assert!(matches!(other, Ok(Verified::OnlySize(_))), "not that many parts");
+        }
     }
 }

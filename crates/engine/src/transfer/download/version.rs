@@ -87,6 +87,7 @@ mod tests {
             size_bytes,
             etag: ETag::new(etag),
             checksum: None,
+            composite: None,
             last_modified: modified_second.map(|second| Timestamp::from_second(second).unwrap()),
             attributes: ObjectAttributes::default(),
         }

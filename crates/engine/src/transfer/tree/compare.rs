@@ -155,6 +155,7 @@ mod tests {
             size_bytes,
             etag: ETag::new("\"e\""),
             checksum: None,
+            composite: None,
             last_modified: Some(Timestamp::from_second(written).unwrap()),
             attributes,
         }

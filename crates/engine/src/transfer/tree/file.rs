@@ -314,7 +314,7 @@ async fn write(
         verifier.update(&content);
         let verified = match verifier.finish() {
             Ok(verified) => verified,
-            Err(detail) => return Ok(Err(detail)),
+            Err(mismatch) => return Ok(Err(mismatch.detail)),
         };
         let created = match Temporary::create(&target, permissions.as_ref()) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -129,7 +129,8 @@ pub(super) async fn same_content(
     head: &ObjectHead,
     path: &Path,
 ) -> Result<bool, Error> {
-    let in_parts = head.checksum.is_none() && head.etag.part_count().is_some();
+    let in_parts =
+        head.checksum.is_none() && (head.composite.is_some() || head.etag.part_count().is_some());
     let part_size_bytes = match in_parts {
         true => store.head_part(object, PartNumber::MIN).await.ok().flatten(),
         false => None,
@@ -150,9 +151,9 @@ pub(super) async fn same_content(
             verifier.update(&buffer[..count]);
         }
         if read_bytes != size_bytes {
-            return Ok(Err("another length".to_owned()));
+            return Ok(None);
         }
-        Ok(verifier.finish())
+        Ok(verifier.finish().ok())
     });
     let verified: std::io::Result<_> =
         verified.await.map_err(|error| Error::Internal(error.to_string()))?;
@@ -160,5 +161,5 @@ pub(super) async fn same_content(
         source_name: path.display().to_string(),
         source,
     })?;
-    Ok(verified.is_ok_and(|verified| !matches!(verified, Verified::OnlySize(_))))
+    Ok(verified.is_some_and(|verified| !matches!(verified, Verified::OnlySize(_))))
 }

@@ -117,6 +117,7 @@ mod tests {
             size_bytes: body.len() as u64,
             etag: ETag::from_md5(md5),
             checksum: None,
+            composite: None,
             last_modified: None,
             attributes: ObjectAttributes {
                 metadata: metadata.collect(),

@@ -1,0 +1,144 @@
+//! The body of an answer while it arrives, and the connection below it.
+//!
+//! The connection goes back to its pool behind the last byte of the body, and only then: what is
+//! left of a body that nobody reads would be taken for the next answer. A body is only read when it
+//! is asked for, so a slow reader slows the store down; time in which nothing is asked for does not
+//! count as time in which nothing came.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use futures_core::Stream;
+use hyper::body::{Body, Incoming};
+use tokio::time::{Instant, Sleep};
+
+use super::broken;
+use super::connection::Connection;
+use super::pool::ReturnTo;
+use crate::error_text::in_one_line;
+use crate::remote::{Operation, StoreError, StoreErrorKind};
+use crate::s3::transport::SocketActivity;
+
+/// The bytes of one answer to GetObject.
+pub(super) struct ReceivedBody {
+    body: Incoming,
+    /// `None` once the body has ended, or failed.
+    connection: Option<(Connection, ReturnTo)>,
+    /// Still to be left out at the beginning.
+    skipped_bytes: u64,
+    patience: Patience,
+}
+
+impl ReceivedBody {
+    pub(super) fn new(
+        body: Incoming,
+        connection: Connection,
+        pool: ReturnTo,
+        skipped_bytes: u64,
+        idle_timeout: Duration,
+    ) -> Self {
+        let patience = Patience::new(connection.activity(), idle_timeout);
+        let mut this = Self { body, connection: Some((connection, pool)), skipped_bytes, patience };
+        // A body of no bytes is at its end already.
+        this.check_end();
+        this
+    }
+
+    /// Gives the connection back if the whole body has been read.
+    fn check_end(&mut self) {
+        if self.body.is_end_stream()
+            && let Some((connection, pool)) = self.connection.take()
+        {
+            pool.check_in(connection);
+        }
+    }
+
+    fn failed(&mut self, error: StoreError) -> Poll<Option<Result<Bytes, StoreError>>> {
+        self.connection = None;
+        Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl Stream for ReceivedBody {
+    type Item = Result<Bytes, StoreError>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, StoreError>>> {
+        let this = &mut *self;
+        while this.connection.is_some() {
+            match Pin::new(&mut this.body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    this.patience.waited();
+                    this.check_end();
+                    // Trailers are no bytes of the object.
+                    let Ok(mut bytes) = frame.into_data() else { continue };
+                    let skipped =
+                        usize::try_from(this.skipped_bytes).unwrap_or(usize::MAX).min(bytes.len());
+                    bytes.advance(skipped);
+                    this.skipped_bytes -= skipped as u64;
+                    if !bytes.is_empty() {
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    let failed = broken(Operation::GetObject, in_one_line(&error));
+                    return this.failed(failed.with_source(error));
+                }
+                Poll::Ready(None) => {
+                    this.check_end();
+                    this.connection = None;
+                }
+                Poll::Pending => {
+                    let Poll::Ready(stalled) = this.patience.poll(context) else {
+                        return Poll::Pending;
+                    };
+                    return this.failed(stalled);
+                }
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+/// How long to wait for the next byte. Its timer is set when it runs out, not with every byte.
+struct Patience {
+    activity: SocketActivity,
+    limit: Duration,
+    /// Since when the reader has been waiting.
+    since: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Patience {
+    fn new(activity: SocketActivity, limit: Duration) -> Self {
+        Self { activity, limit, since: None, timer: Box::pin(tokio::time::sleep(limit)) }
+    }
+
+    /// Something came.
+    fn waited(&mut self) {
+        self.since = None;
+    }
+
+    /// Ready when nothing has come for too long.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<StoreError> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        while self.timer.as_mut().poll(context).is_ready() {
+            let deadline = since.max(self.activity.last()) + self.limit;
+            if deadline <= Instant::now() {
+                let seconds = self.limit.as_secs();
+                let message = format!("no byte moved for {seconds} seconds");
+                return Poll::Ready(StoreError::local(
+                    Operation::GetObject,
+                    StoreErrorKind::Timeout,
+                    message,
+                ));
+            }
+            self.timer.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,178 @@
+//! Into a pipe or a device: ranges at once, written in order.
+//!
+//! A range is only asked for when there is room for all of it, and rooms are given out in the order
+//! of the ranges. So a connection is never kept waiting by a slow reader, the range that is due
+//! always has its room, and what has arrived before its turn stays within the memory budget.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use haul_parts::{PartPlan, PlannedPart};
+use tokio::sync::mpsc;
+
+use super::fetch::{FetchFailure, Fetched, Fetcher, Place};
+use super::plan::Proof;
+use super::ranged::Unfetched;
+use super::target::Target;
+use super::verify::Verifier;
+use super::version::Version;
+use super::{AbortOnDrop, Context, DownloadReport};
+use crate::body::Permit;
+use crate::error::Error;
+use crate::event::{Event, EventSender};
+use crate::pace::{Failure, Pass, Resources};
+use crate::remote::{Operation, StoreError, StoreErrorKind};
+use crate::transfer::Progress;
+
+/// Ranges that wait for their turn, however small they are.
+const WAITING_MAX: usize = 64;
+
+/// A range that is fetched, or was, and the right to keep its bytes.
+struct Running {
+    fetch: AbortOnDrop<Result<Fetched, Unfetched>>,
+    permit: Permit,
+}
+
+/// Ranges that are being fetched, as the progress of the transfer shows them.
+struct InFlight(Arc<AtomicU32>, Progress);
+
+impl InFlight {
+    fn new(count: &Arc<AtomicU32>, progress: &Progress) -> Self {
+        progress.set_in_flight(count.fetch_add(1, Ordering::Relaxed) + 1);
+        Self(Arc::clone(count), progress.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.1.set_in_flight(self.0.fetch_sub(1, Ordering::Relaxed) - 1);
+    }
+}
+
+impl Context {
+    /// Fetches ranges at once and writes them in order.
+    async fn fetch_in_order(
+        &self,
+        target: &mut Target,
+        version: &Version,
+        (plan, proof): (PartPlan, Proof),
+    ) -> Result<Vec<Fetched>, Unfetched> {
+        let fetcher = Arc::new(Fetcher::new(self, version.clone(), Place::Memory, proof));
+        let (started, mut due) = mpsc::channel(WAITING_MAX);
+        let in_flight = Arc::default();
+        let start = async {
+            for range in plan.parts() {
+                // The pass first, as everything does that takes both.
+                let pass = self.resources.gate.enter().await;
+                let permit = self.resources.pool.permit(range.size_bytes).await;
+                let (fetcher, resources) = (Arc::clone(&fetcher), self.resources.clone());
+                let events = self.events.clone();
+                let counted = InFlight::new(&in_flight, &self.progress);
+                let fetch = async move {
+                    let _counted = counted;
+                    fetch(fetcher, range, pass, resources, events).await
+                };
+                let running = Running { fetch: AbortOnDrop(tokio::spawn(fetch)), permit };
+                if started.send(running).await.is_err() {
+                    break;
+                }
+            }
+            drop(started);
+        };
+        let write = async {
+            let mut ranges = vec![];
+            while let Some(Running { mut fetch, permit }) = due.recv().await {
+                let fetched = (&mut fetch.0).await;
+                let mut fetched = fetched
+                    .map_err(|error| Unfetched::Failed(Error::Internal(error.to_string())))??;
+                for slice in std::mem::take(&mut fetched.kept) {
+                    target.push(slice).await.map_err(Unfetched::Failed)?;
+                }
+                target.flush().await.map_err(Unfetched::Failed)?;
+                drop(permit);
+                ranges.push(fetched);
+            }
+            Ok(ranges)
+        };
+        tokio::pin!(start, write);
+        tokio::select! {
+            biased;
+            written = &mut write => written,
+            () = &mut start => write.await,
+        }
+    }
+
+    /// Fetches ranges at once, writes them in order, and the last bytes when all are verified.
+    pub(super) async fn in_order(
+        &self,
+        mut target: Target,
+        version: Version,
+        part_size_bytes: Option<u64>,
+        planned: (PartPlan, Proof),
+    ) -> Result<DownloadReport, Error> {
+        let (head, proof) = (version.head(), planned.1);
+        if proof != Proof::InOrder {
+            target.verify_by(Verifier::Nothing("it is verified by its ranges"));
+        }
+        let fetched = self.fetch_in_order(&mut target, &version, planned).await;
+        match fetched {
+            Ok(ranges) => {
+                // The length is compared either way.
+                let verified = target.verify();
+                let verified = match proof {
+                    Proof::InOrder => verified,
+                    _ => verified.and_then(|_| proof.of(&ranges, head)),
+                };
+                self.finish(target, verified, head).await
+            }
+            Err(Unfetched::Failed(error)) => Err(error),
+            Err(Unfetched::NoRanges) if target.taken_bytes() > 0 => {
+                let message = "it ignores Range after it has sent ranges";
+                let kind = StoreErrorKind::Malformed;
+                Err(self.failed(1, StoreError::local(Operation::GetObject, kind, message)))
+            }
+            Err(Unfetched::NoRanges) => {
+                target.verify_by(Verifier::new(head, part_size_bytes));
+                self.progress.set_arrived(0);
+                self.in_one_stream(target, version).await
+            }
+        }
+    }
+}
+
+/// Fetches one range, again and again if need be. It keeps its pass meanwhile: the ranges behind it
+/// could not be written before it.
+async fn fetch(
+    fetcher: Arc<Fetcher>,
+    range: PlannedPart,
+    pass: Pass,
+    resources: Resources,
+    events: EventSender,
+) -> Result<Fetched, Unfetched> {
+    let mut tries = 0;
+    loop {
+        let (error, moved) = match fetcher.fetch(range).await {
+            Ok(fetched) => {
+                resources.budget.earn();
+                pass.succeeded();
+                return Ok(fetched);
+            }
+            Err(FetchFailure::Store { error, moved }) => (error, moved),
+            Err(FetchFailure::Final(error)) => return Err(Unfetched::Failed(error)),
+            Err(FetchFailure::NoRanges) => return Err(Unfetched::NoRanges),
+        };
+        let failure = Failure::from(&error);
+        if failure.throttled {
+            pass.throttled();
+        }
+        // Every byte that arrives starts the count again, and nothing is paid for it.
+        tries = if moved { 1 } else { tries + 1 };
+        let wait = resources.retry.wait(tries, &failure, &mut rand::rng());
+        let Some(wait) = wait.filter(|_| moved || resources.budget.pay()) else {
+            return Err(Unfetched::Failed(fetcher.failed(range, tries, error)));
+        };
+        let (part_number, reason) = (Some(range.number), error.to_string());
+        events.send(Event::Retrying { part_number, attempt: tries, wait, reason });
+        tokio::time::sleep(wait).await;
+    }
+}

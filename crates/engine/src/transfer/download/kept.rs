@@ -1,0 +1,80 @@
+//! Bytes on their way from a socket to where they are written, in buffers of the pool.
+//!
+//! They are copied: a view of what was read from a socket holds the whole buffer that it was read
+//! into, of which it may be a small part, and no budget would count it. The copy also brings them
+//! into whole pages of memory, which can be written past the page cache.
+
+use bytes::Bytes;
+
+use crate::body::{BufferPool, PooledBuffer, SLICE_BYTES};
+
+#[derive(Default)]
+pub(super) struct Kept {
+    full: Vec<Bytes>,
+    /// The last buffer, and how many bytes are in it.
+    filling: Option<(PooledBuffer, usize)>,
+    bytes: usize,
+    /// Bytes of the first buffer, if not all.
+    first_room: Option<usize>,
+}
+
+impl Kept {
+    /// For bytes from `offset_bytes` of a file on: buffers end where slices of the file do.
+    pub(super) fn at(offset_bytes: u64) -> Self {
+        let past = usize::try_from(offset_bytes % SLICE_BYTES as u64).unwrap_or(0);
+        Self { first_room: Some(SLICE_BYTES - past), ..Self::default() }
+    }
+
+    /// How many bytes.
+    pub(super) fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Copies bytes behind those that are there. The caller has a permit for their buffers.
+    pub(super) fn push(&mut self, mut bytes: &[u8], pool: &BufferPool) {
+        self.bytes += bytes.len();
+        while !bytes.is_empty() {
+            let (mut buffer, filled) = self.filling.take().unwrap_or_else(|| (pool.buffer(), 0));
+            let room = if self.full.is_empty() { self.first_room } else { None };
+            let room = room.unwrap_or(SLICE_BYTES);
+            let count = bytes.len().min(room - filled);
+            let (now, rest) = bytes.split_at(count);
+            buffer.space()[filled..filled + count].copy_from_slice(now);
+            bytes = rest;
+            if filled + count == room {
+                self.full.push(buffer.freeze(room));
+            } else {
+                self.filling = Some((buffer, filled + count));
+            }
+        }
+    }
+
+    /// All of them, in order.
+    pub(super) fn finish(mut self) -> Vec<Bytes> {
+        if let Some((buffer, filled)) = self.filling.take() {
+            self.full.push(buffer.freeze(filled));
+        }
+        self.full
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_any_length_are_kept_in_order() {
+        let pool = BufferPool::new(4 * SLICE_BYTES as u64);
+        let bytes: Vec<u8> = (0..=250).cycle().take(2 * SLICE_BYTES + 7).collect();
+        for (offset_bytes, slices) in [(0, 3), (7, 3), (SLICE_BYTES as u64 - 1, 4)] {
+            let mut kept = Kept::at(offset_bytes);
+            for chunk in bytes.chunks(100_003) {
+                kept.push(chunk, &pool);
+            }
+            assert_eq!(kept.len(), bytes.len());
+            let kept = kept.finish();
+            assert_eq!(kept.len(), slices, "from {offset_bytes} on");
+            assert!(kept.concat() == bytes);
+        }
+    }
+}

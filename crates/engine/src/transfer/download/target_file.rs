@@ -1,0 +1,162 @@
+//! The temporary file that ranges are written into, past the page cache where that can be.
+//!
+//! What is downloaded is synced before it is reported, so the page cache has nothing to save up:
+//! copying into it, and writing it back from there, costs more than everything else that is done to
+//! the bytes (decision 0014). Only whole pages of memory to whole pages of the file go past it; the
+//! others, and file systems that know no such way, take the usual one.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::destination::same_file;
+use crate::body::SLICE_ALIGNMENT;
+
+pub(super) struct TargetFile {
+    file: Arc<File>,
+    /// The same file, opened for writing past the page cache.
+    direct: Option<File>,
+    /// The file system takes no such writes after all.
+    refused: AtomicBool,
+    /// Writers of one file through the page cache wait for each other in the kernel, spinning.
+    turn: Mutex<()>,
+}
+
+impl TargetFile {
+    /// Through the page cache: for what is read back at once.
+    pub(super) fn cached(file: &Arc<File>) -> Self {
+        Self {
+            file: Arc::clone(file),
+            direct: None,
+            refused: AtomicBool::new(false),
+            turn: Mutex::default(),
+        }
+    }
+
+    /// Past the page cache, as far as possible.
+    pub(super) fn past_the_cache(file: &Arc<File>, path: &Path) -> Self {
+        Self { direct: open_direct(file, path).ok(), ..Self::cached(file) }
+    }
+
+    /// Writes bytes to their place. Blocks.
+    pub(super) fn write(&self, slices: &[Bytes], offset_bytes: u64) -> io::Result<()> {
+        let mut at = offset_bytes;
+        let mut slices = slices;
+        if let Some(direct) = &self.direct
+            && !self.refused.load(Ordering::Relaxed)
+            && at.is_multiple_of(SLICE_ALIGNMENT as u64)
+        {
+            let aligned = slices.iter().take_while(|slice| is_aligned(slice)).count();
+            let (whole, rest) = slices.split_at(aligned);
+            match write_whole(direct, whole, at) {
+                Ok(()) => {
+                    at += whole.iter().map(|slice| slice.len() as u64).sum::<u64>();
+                    slices = rest;
+                }
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    self.refused.store(true, Ordering::Relaxed);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if slices.is_empty() {
+            return Ok(());
+        }
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        write_whole(&self.file, slices, at)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn open_direct(file: &File, path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let flags = rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::NOFOLLOW;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    let direct = File::options().write(true).custom_flags(flags).open(path)?;
+    // The name may be another file's by now.
+    if same_file(&direct.metadata()?, &file.metadata()?) {
+        Ok(direct)
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_direct(_: &File, _: &Path) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whole pages, as its length and its address are.
+fn is_aligned(slice: &Bytes) -> bool {
+    slice.len().is_multiple_of(SLICE_ALIGNMENT) && slice.as_ptr().align_offset(SLICE_ALIGNMENT) == 0
+}
+
+fn write_whole(file: &File, slices: &[Bytes], mut at: u64) -> io::Result<()> {
+    let mut parts: Vec<_> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
+    let mut parts = parts.as_mut_slice();
+    while !parts.is_empty() {
+        match rustix::io::pwritev(file, parts, at) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                at += written as u64;
+                IoSlice::advance_slices(&mut parts, written);
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::body::{BufferPool, SLICE_BYTES};
+    use crate::transfer::download::kept::Kept;
+
+    fn slices(bytes: &[u8], offset_bytes: u64) -> Vec<Bytes> {
+        let mut kept = Kept::at(offset_bytes);
+        kept.push(bytes, &BufferPool::new(8 * SLICE_BYTES as u64));
+        kept.finish()
+    }
+
+    #[test]
+    fn bytes_from_any_offset_get_to_their_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..=250).cycle().take(3 * SLICE_BYTES).collect();
+        // Where writes begin: at pages, between them, and behind a part that is no whole page.
+        for (name, cuts) in
+            [("whole", vec![SLICE_BYTES]), ("odd", vec![1, 4097, SLICE_BYTES, SLICE_BYTES + 8192])]
+        {
+            let path = folder.path().join(name);
+            let file = Arc::new(File::create_new(&path).unwrap());
+            let target = TargetFile::past_the_cache(&file, &path);
+            let mut at = 0;
+            for cut in cuts.into_iter().chain([bytes.len()]) {
+                target.write(&slices(&bytes[at..cut], at as u64), at as u64).unwrap();
+                at = cut;
+            }
+            assert!(fs::read(&path).unwrap() == bytes, "{name}");
+        }
+    }
+
+    #[test]
+    fn another_file_of_the_name_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let ours = Arc::new(File::create_new(&path).unwrap());
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "theirs").unwrap();
+        let target = TargetFile::past_the_cache(&ours, &path);
+        target.write(&slices(&[7; SLICE_BYTES], 0), 0).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"theirs");
+        assert_eq!(ours.metadata().unwrap().len(), SLICE_BYTES as u64);
+    }
+}
