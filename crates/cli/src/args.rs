@@ -6,6 +6,7 @@
 mod filter;
 mod listing;
 mod removal;
+mod run;
 mod sharing;
 mod source_store;
 mod stream;
@@ -26,6 +27,7 @@ use haul::parts::ChecksumAlgorithm;
 pub(crate) use self::filter::FilterArgs;
 pub(crate) use self::listing::{DuArgs, LsArgs};
 pub(crate) use self::removal::{RbArgs, RmArgs};
+pub(crate) use self::run::RunArgs;
 pub(crate) use self::sharing::{CatArgs, PresignArgs};
 pub(crate) use self::source_store::SourceStoreArgs;
 pub(crate) use self::stream::StreamArgs;
@@ -99,6 +101,8 @@ pub(crate) enum Command {
     Rm(RmArgs),
     /// Remove a bucket
     Rb(RbArgs),
+    /// Run the commands of a file, one per line, over one engine
+    Run(RunArgs),
     /// Serve a folder of this machine as an S3 endpoint
     Serve(ServeArgs),
     /// Look after the folder of haul serve and local://
@@ -107,10 +111,12 @@ pub(crate) enum Command {
     Config,
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Write man pages into a folder
+    Man(ManArgs),
 }
 
 /// Which store, and who asks.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Store")]
 pub(crate) struct StoreArgs {
     /// URL of the store [default: AWS_ENDPOINT_URL, the profile's, or AWS]
@@ -488,6 +494,13 @@ pub(crate) struct CompletionsArgs {
     /// Which shell
     #[arg(value_enum)]
     pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The folder, such as ~/.local/share/man/man1
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
 }
 
 /// Reads `36h` or `7d`; a day has 24 hours.

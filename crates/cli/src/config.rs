@@ -101,6 +101,25 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&command.try_get_matches_from(&words)?)
 }
 
+/// The words of a line of `haul run`, with flags in place of the names of remotes.
+///
+/// # Errors
+/// A name that the file does not have.
+pub(crate) fn expand(words: Vec<OsString>) -> Result<Vec<OsString>, String> {
+    remotes::expand(words, READ.get())
+}
+
+/// The command line as a line of `haul run` is read: limits of the engine have no defaults, because
+/// they are of the whole run.
+pub(crate) fn command_of_line() -> clap::Command {
+    const OF_A_LINE: &str = "spool-dir";
+    let key = KEYS.iter().find(|key| key.name == OF_A_LINE);
+    match key.and_then(|key| READ.get()?.value(key)) {
+        Some(value) => with_default(Cli::command(), &OF_A_LINE.replace('-', "_"), &value),
+        None => Cli::command(),
+    }
+}
+
 /// A value of the file that names a store, unless the environment has one.
 fn of_store(name: &str) -> Option<String> {
     let key = KEYS.iter().find(|key| key.name == name)?;

@@ -218,6 +218,11 @@ impl Failure {
         failure
     }
 
+    /// The failure of one line of `haul run`.
+    pub(crate) fn of_line(self, number: u64) -> Self {
+        Self { message: format!("line {number}: {}", self.message), ..self }
+    }
+
     /// The failure and its last cause, in one line.
     pub(crate) fn words(&self) -> String {
         match self.causes.last() {

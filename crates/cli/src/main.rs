@@ -6,6 +6,7 @@
 mod args;
 mod bandwidth;
 mod commands;
+mod complete;
 mod config;
 mod connection;
 mod data_dir;
@@ -22,6 +23,7 @@ mod private;
 mod progress;
 mod related;
 mod selection;
+mod session;
 mod several;
 mod size;
 mod state_dir;
@@ -49,6 +51,9 @@ const WORKER_THREADS_MAX: usize = 8;
 const BLOCKING_THREADS_MAX: usize = 128;
 
 fn main() -> ExitCode {
+    if complete::answered() {
+        return Exit::Done.into();
+    }
     let cli = match usage::parse() {
         Ok(cli) => cli,
         Err(exit) => return exit.into(),

@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 
+use crate::session;
+
 /// What a command shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -207,9 +209,15 @@ pub(crate) fn visible(name: &str) -> String {
     escaped(name, |c| (c == '\\' || is_unsafe(c)).then(|| c.escape_default().to_string()))
 }
 
-/// A value as JSON on one line.
+/// A value as JSON on one line; of a line of `haul run` with its number in front.
 pub(crate) fn json(value: &impl Serialize) -> io::Result<String> {
-    Ok(json_escape(&serde_json::to_string(value)?))
+    let text = json_escape(&serde_json::to_string(value)?);
+    match (session::line_number(), text.strip_prefix('{')) {
+        (Some(number), Some(rest)) if rest.starts_with('"') => {
+            Ok(format!("{{\"line\":{number},{rest}"))
+        }
+        _ => Ok(text),
+    }
 }
 
 /// JSON with everything escaped that a terminal obeys: `serde_json` escapes only what is below

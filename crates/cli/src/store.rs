@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use haul::remote::LoggedStore;
 use haul::s3::{Environment, StaticCredentials};
-use haul::{Addressing, S3Options, S3Store, Store};
+use haul::{Addressing, Engine, EngineOptions, S3Options, S3Store, Store};
 
 use crate::args::StoreArgs;
 use crate::config;
@@ -20,6 +20,7 @@ use crate::connection::Connection;
 use crate::data_dir::data_dir;
 use crate::failure::{FailureContext, Usage};
 use crate::output::Mode;
+use crate::session;
 use crate::target::Scheme;
 use crate::upload_locator::Reach;
 
@@ -34,9 +35,29 @@ pub(crate) struct OpenedStore {
     /// A bucket that is missing has to be made first: `local://` promises that nobody else must.
     pub(crate) makes_buckets: bool,
     inside: Option<local::Inside>,
+    /// Of a session: the engine that its commands share.
+    engine: Option<Engine>,
 }
 
 impl OpenedStore {
+    /// The engine of this command: the session's, or one with these limits.
+    pub(crate) fn engine(&self, limits: EngineOptions) -> Engine {
+        let own = || Engine::new(Arc::clone(&self.store), limits);
+        self.engine.clone().unwrap_or_else(own)
+    }
+
+    /// The same store for one command of a session, which keeps what has to stay alive.
+    pub(crate) fn share(&self, engine: Engine) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            connection: self.connection.clone(),
+            reach: self.reach.clone(),
+            makes_buckets: self.makes_buckets,
+            inside: None,
+            engine: Some(engine),
+        }
+    }
+
     fn over_the_network(store: S3Store, connection: Connection) -> Self {
         let reach = match store.location().endpoint_given {
             false => Reach::Aws,
@@ -48,6 +69,7 @@ impl OpenedStore {
             reach,
             makes_buckets: false,
             inside: None,
+            engine: None,
         }
     }
 
@@ -60,12 +82,22 @@ impl OpenedStore {
     }
 }
 
-/// Opens the store of a scheme.
+/// Opens the store of a scheme; in a session, the one that its commands share.
 pub(crate) async fn open(
     scheme: Scheme,
     args: &StoreArgs,
     mode: Mode,
 ) -> anyhow::Result<OpenedStore> {
+    match session::current() {
+        Some(session) => {
+            let name = format!("{scheme:?} {args:?}");
+            session.store(name, || Box::pin(open_own(scheme, args, mode))).await
+        }
+        None => open_own(scheme, args, mode).await,
+    }
+}
+
+async fn open_own(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow::Result<OpenedStore> {
     match scheme {
         Scheme::S3 => {
             let args = config::filled_in(args);
@@ -98,6 +130,7 @@ pub(crate) async fn open(
                     connection,
                     makes_buckets,
                     inside: found.inside,
+                    engine: None,
                 }),
                 Err(error) => {
                     if let Some(inside) = found.inside {
@@ -123,8 +156,17 @@ pub(crate) async fn open_recorded(
             open(Scheme::Local, &args, mode).await
         }
         Connection::S3(s3) => {
-            let store = connect(s3.options(args, run_options(args, mode)?)).await?;
-            Ok(OpenedStore::over_the_network(store, connection.clone()))
+            let open_own = async || {
+                let store = connect(s3.options(args, run_options(args, mode)?)).await?;
+                Ok(OpenedStore::over_the_network(store, connection.clone()))
+            };
+            match session::current() {
+                Some(session) => {
+                    let name = format!("{connection:?} {args:?}");
+                    session.store(name, open_own).await
+                }
+                None => open_own().await,
+            }
         }
     }
 }

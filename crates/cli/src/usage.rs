@@ -68,7 +68,7 @@ fn words(value: Option<&ContextValue>) -> Vec<String> {
 }
 
 /// `unexpected argument '--dryly' found`, on one line with the arguments that it lists.
-fn complaint(error: &Error) -> String {
+pub(crate) fn complaint(error: &Error) -> String {
     let text = error.render().to_string();
     let lines: Vec<&str> =
         text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();

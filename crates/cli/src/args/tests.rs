@@ -22,6 +22,7 @@ fn help_texts() {
         "presign",
         "rm",
         "rb",
+        "run",
         "uploads",
         "abort",
         "sweep",

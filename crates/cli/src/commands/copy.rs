@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use haul::{CopyOptions, Engine, EngineOptions, Error as EngineError, ObjectAttributes, Subject};
+use haul::{CopyOptions, EngineOptions, Error as EngineError, ObjectAttributes, Subject};
 
 use super::copy_journal::Remembered;
 use super::pinned_flags::PinnedFlags;
@@ -136,7 +136,7 @@ pub(super) async fn copy(
         let can_pause = locator.resume().is_some() && !abort_on_interrupt;
         let on_interrupt = if can_pause { OnInterrupt::Pause } else { OnInterrupt::Abort };
         let notice = LeftoverNotice::of_upload(on_interrupt, locator.clone());
-        let engine = Engine::new(Arc::clone(&opened.store), limits);
+        let engine = opened.engine(limits);
         let copy = match &opened_source {
             Some(elsewhere) => {
                 engine.copy_from(Arc::clone(&elsewhere.store), source.clone(), target, options)

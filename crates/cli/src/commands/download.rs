@@ -3,12 +3,11 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
 use haul::journal::DownloadSummary;
-use haul::{DownloadOptions, DownloadTarget, Engine, EngineOptions, JournalChoice, JournalOptions};
+use haul::{DownloadOptions, DownloadTarget, EngineOptions, JournalChoice, JournalOptions};
 use serde::Serialize;
 
 use super::summary::{self, Journey};
@@ -131,7 +130,7 @@ pub(super) async fn fetch(
             Some(interrupts) => interrupts,
             None => interrupts.insert(Interrupts::new(Role::Work)?),
         };
-        let engine = Engine::new(Arc::clone(&opened.store), limits);
+        let engine = opened.engine(limits);
         let download =
             engine.download(object, target.open()?, DownloadOptions { part_size_bytes, journal });
         drive(download, mode, &mut view, interrupts, left).await

@@ -14,6 +14,7 @@ mod forget;
 mod hash;
 mod lifecycle;
 mod ls;
+mod man;
 mod mb;
 mod owned;
 mod pinned_flags;
@@ -24,6 +25,7 @@ mod receipt;
 mod resume;
 mod rm;
 mod rm_many;
+mod run;
 mod serve;
 mod stat;
 mod store_check;
@@ -75,6 +77,8 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
             FolderCommand::Check(args) => store_check::run(&store, args, mode).await,
         },
         Command::Config => config::run(&store, mode),
+        Command::Run(args) => Box::pin(run::run(&store, args, mode)).await,
+        Command::Man(args) => man::run(&args.dir, mode),
         Command::Completions(args) => completions::run(args.shell),
     }
 }

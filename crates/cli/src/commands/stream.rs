@@ -2,11 +2,10 @@
 //! gives, to its end.
 
 use std::io::Read;
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use haul::{Engine, EngineOptions, StreamOptions};
+use haul::{EngineOptions, StreamOptions};
 
 use super::producer::Producer;
 use super::receipt::{self, ReceiptFile};
@@ -105,7 +104,7 @@ pub(super) async fn send(
         let mut interrupts = Interrupts::new(Role::Work)?;
         let left = LeftoverNotice::of_upload(OnInterrupt::Abort, locator.clone());
         let (producer, reader) = origin.open()?;
-        let engine = Engine::new(Arc::clone(&opened.store), limits);
+        let engine = opened.engine(limits);
         let upload = engine.upload_stream(reader, object.clone(), options);
         let report = drive(upload, mode, &mut view, &mut interrupts, left).await;
         if let (Err(_), Some(producer)) = (&report, producer) {

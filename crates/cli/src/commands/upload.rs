@@ -1,14 +1,13 @@
 //! One upload from the command line: what `haul cp` and `haul resume` have in common.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
 use haul::source::FileRecord;
 use haul::{
-    Engine, EngineOptions, FileSource, JournalChoice, JournalOptions, ObjectRef, Source,
-    StoreErrorKind, UploadOptions,
+    EngineOptions, FileSource, JournalChoice, JournalOptions, ObjectRef, Source, StoreErrorKind,
+    UploadOptions,
 };
 
 use super::pinned_flags::PinnedFlags;
@@ -128,7 +127,7 @@ pub(super) async fn send(
         let can_pause = locator.resume().is_some() && !abort_on_interrupt;
         let on_interrupt = if can_pause { OnInterrupt::Pause } else { OnInterrupt::Abort };
         let leftovers = LeftoverNotice::of_upload(on_interrupt, locator.clone());
-        let engine = Engine::new(Arc::clone(&opened.store), limits);
+        let engine = opened.engine(limits);
         let upload = engine.upload(file, object, options);
         drive(upload, mode, &mut view, interrupts, leftovers).await
     };

@@ -1,0 +1,199 @@
+//! Completion of what only the running command knows: buckets, keys, and the ids of transfers.
+//!
+//! The shell runs `COMPLETE=bash haul` once for its script and then, for every press of the key,
+//! this binary with the words so far. A completion prints nothing but candidates, asks a store for
+//! one page, and gives up after [`PATIENCE`]: a key press must not hang.
+
+mod bash;
+
+use std::ffi::{OsStr, OsString};
+use std::time::Duration;
+
+use clap::{Arg, Command, CommandFactory};
+use clap_complete::engine::ValueCompleter as _;
+use clap_complete::env::{Elvish, Fish, Powershell, Shells, Zsh};
+use clap_complete::{ArgValueCompleter, CompleteEnv, CompletionCandidate, PathCompleter};
+use haul::remote::ListingEntry;
+
+use crate::args::{Cli, StoreArgs};
+use crate::config;
+use crate::output::{Mode, is_unsafe};
+use crate::state_dir::journal_folder;
+use crate::store;
+use crate::target::{Address, Scheme};
+
+/// For opening the store and its answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Answers the shell and gives true, if it was a shell that asked.
+pub(crate) fn answered() -> bool {
+    let shells = Shells(&[&bash::Bash, &Elvish, &Fish, &Powershell, &Zsh]);
+    let here = std::env::current_dir().ok();
+    CompleteEnv::with_factory(command)
+        .shells(shells)
+        .try_complete(std::env::args_os(), here.as_deref())
+        // A variable COMPLETE that means something else must not keep the command from its work.
+        .unwrap_or(false)
+}
+
+/// The command line with a completer at every argument whose name says what it takes.
+fn command() -> Command {
+    let mut command = Cli::command();
+    let names: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, |below| below.mut_args(completed));
+    }
+    command
+}
+
+fn completed(argument: Arg) -> Arg {
+    let name = argument.get_value_names().and_then(|names| names.first());
+    match name.map(clap::builder::Str::as_str) {
+        Some("OBJECT" | "ADDRESS" | "BUCKET") => argument.add(ArgValueCompleter::new(addresses)),
+        Some("SOURCE" | "TARGET") => argument.add(ArgValueCompleter::new(addresses_and_files)),
+        Some("ID") => argument.add(ArgValueCompleter::new(ids)),
+        Some("ID|ADDRESS") => argument.add(ArgValueCompleter::new(ids_and_addresses)),
+        _ => argument,
+    }
+}
+
+fn addresses_and_files(current: &OsStr) -> Vec<CompletionCandidate> {
+    let addresses = addresses(current);
+    if current.to_str().is_some_and(|text| text.contains("://")) {
+        return addresses;
+    }
+    PathCompleter::any().complete(current).into_iter().chain(addresses).collect()
+}
+
+fn ids_and_addresses(current: &OsStr) -> Vec<CompletionCandidate> {
+    ids(current).into_iter().chain(addresses(current)).collect()
+}
+
+/// The transfers of this machine.
+fn ids(current: &OsStr) -> Vec<CompletionCandidate> {
+    let (Some(begun), Ok(folder)) = (current.to_str(), journal_folder()) else { return vec![] };
+    let uploads = folder
+        .list()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|upload| (upload.id, upload.beginning.source.path.display().to_string()));
+    let downloads = folder
+        .list_downloads()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|download| (download.id, download.beginning.object.to_string()));
+    uploads
+        .chain(downloads)
+        .filter(|(id, _)| id.starts_with(begun))
+        .map(|(id, what)| CompletionCandidate::new(id).help(Some(plain(&what).into())))
+        .collect()
+}
+
+/// Schemes, then buckets, then keys up to the next `/`.
+fn addresses(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(begun) = current.to_str() else { return vec![] };
+    let schemes = [Scheme::S3, Scheme::Local];
+    let Some(scheme) = schemes.iter().find(|scheme| begun.starts_with(scheme.prefix())) else {
+        let fitting = schemes.iter().filter(|scheme| scheme.prefix().starts_with(begun));
+        return fitting.map(|scheme| CompletionCandidate::new(scheme.prefix())).collect();
+    };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return vec![];
+    };
+    let names = runtime.block_on(async {
+        tokio::time::timeout(PATIENCE, names(*scheme, begun)).await.ok().flatten()
+    });
+    // Whatever still waits for the store does so without us.
+    runtime.shutdown_background();
+    let names = names.unwrap_or_default().into_iter();
+    names.filter(|name| name.starts_with(begun)).map(CompletionCandidate::new).collect()
+}
+
+/// Addresses that begin with the text, as one request finds them.
+async fn names(scheme: Scheme, begun: &str) -> Option<Vec<String>> {
+    let opened = store::open(scheme, &store_args(), Mode::Quiet).await.ok()?;
+    let behind = &begun[scheme.prefix().len()..];
+    let found = if behind.contains('/') {
+        let address = Address::parse(begun).ok()?;
+        let (bucket, prefix) = (&address.bucket, address.key.as_str());
+        let page = opened.store.list_objects(bucket, prefix, Some("/"), None).await.ok()?;
+        let keys = page.entries.iter().map(ListingEntry::name);
+        keys.map(|key| format!("{scheme}{bucket}/{key}")).collect()
+    } else {
+        let buckets = opened.store.list_buckets().await.ok()?;
+        buckets.into_iter().map(|bucket| format!("{scheme}{}/", bucket.name)).collect::<Vec<_>>()
+    };
+    opened.close().await;
+    // A line break or an escape would reach the terminal through the shell.
+    Some(found.into_iter().filter(|name: &String| !name.contains(is_unsafe)).collect())
+}
+
+/// The flags about stores among the words so far.
+fn store_args() -> StoreArgs {
+    const WITH_VALUE: [&str; 7] = [
+        "--endpoint",
+        "--endpoint-url",
+        "--region",
+        "--profile",
+        "--ca-bundle",
+        "--remote",
+        "--data",
+    ];
+    const WITHOUT: [&str; 3] = ["--path-style", "--virtual-host-style", "--no-verify-ssl"];
+    let mut line = vec![OsString::from("haul"), OsString::from("transfers")];
+    let mut words = std::env::args_os().skip_while(|word| word != "--").skip(1).peekable();
+    while let Some(word) = words.next() {
+        let text = word.to_string_lossy();
+        let is_assigned = text
+            .split_once('=')
+            .is_some_and(|(flag, value)| WITH_VALUE.contains(&flag) && !value.is_empty());
+        if is_assigned || WITHOUT.contains(&text.as_ref()) {
+            line.push(word);
+        } else if WITH_VALUE.contains(&text.as_ref())
+            && let Some(value) = words.next()
+        {
+            line.extend([word, value]);
+        }
+    }
+    let bare = vec![OsString::from("haul"), OsString::from("transfers")];
+    let parsed = config::parse(line).or_else(|_| config::parse(bare));
+    parsed.map(|cli| cli.store).unwrap_or_default()
+}
+
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !is_unsafe(*c)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_that_takes_an_address_completes_it() {
+        let command = command();
+        command.clone().debug_assert();
+        for (name, argument) in [
+            ("rm", "objects"),
+            ("ls", "address"),
+            ("rb", "bucket"),
+            ("forget", "ids"),
+            ("abort", "what"),
+        ] {
+            let of_name = command.find_subcommand(name).unwrap();
+            let found = of_name.get_arguments().find(|it| it.get_id() == argument).unwrap();
+            assert!(found.get::<ArgValueCompleter>().is_some(), "{name} {argument}");
+        }
+    }
+
+    #[test]
+    fn schemes_are_completed_without_a_store() {
+        let of = |text: &str| -> Vec<_> {
+            let found = addresses(OsStr::new(text));
+            found.iter().map(|it| it.get_value().to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(of("s"), ["s3://"]);
+        assert_eq!(of("local:"), ["local://"]);
+        assert_eq!(of(""), ["s3://", "local://"]);
+        assert!(of("x").is_empty());
+    }
+}

@@ -1,0 +1,85 @@
+//! Bash, whose readline ends a word at every colon: `s3://bucket` reaches a completion function as
+//! `s3`, `:` and `//bucket`.
+//!
+//! This script joins such words before it asks, and takes off each answer what stands in front of
+//! its last colon, because readline replaces only that piece. Answers are quoted: a key may have
+//! blanks.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+
+use clap::Command;
+use clap_complete::env::{Bash as OfClap, EnvCompleter};
+
+/// `bash`, with addresses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bash;
+
+const SCRIPT: &str = r#"
+_haul_complete() {
+    local words=() cword=0 i piece joined=0
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        piece=${COMP_WORDS[i]}
+        if ((i == COMP_CWORD)); then
+            # What stands in front of the cursor.
+            [[ $piece == : ]] || piece=$2
+        fi
+        if ((i > 1)) && { ((joined)) || [[ $piece == : ]]; }; then
+            words[cword]+=$piece
+        else
+            words+=("$piece")
+            cword=$((${#words[@]} - 1))
+        fi
+        [[ $piece == : ]] && joined=1 || joined=0
+    done
+    local current=${words[cword]} before=
+    [[ $current == *:* ]] && before=${current%:*}:
+    local answers answer
+    answers=$(_CLAP_IFS=$'\v' _CLAP_COMPLETE_INDEX=$cword _CLAP_COMPLETE_COMP_TYPE=${COMP_TYPE:-9} \
+        _CLAP_COMPLETE_SPACE=false VAR=bash COMPLETER -- "${words[@]}") || return
+    COMPREPLY=()
+    local IFS=$'\v'
+    for answer in $answers; do
+        printf -v answer %q "$answer"
+        COMPREPLY+=("${answer#"$before"}")
+    done
+    # A scheme, a bucket and a folder go on.
+    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} != *[=/:] ]] && compopt +o nospace 2>/dev/null
+    return 0
+}
+complete -o nospace -o bashdefault -F _haul_complete BIN
+"#;
+
+impl EnvCompleter for Bash {
+    fn name(&self) -> &'static str {
+        "bash"
+    }
+
+    fn is(&self, name: &str) -> bool {
+        name == "bash"
+    }
+
+    fn write_registration(
+        &self,
+        var: &str,
+        _: &str,
+        bin: &str,
+        completer: &str,
+        buf: &mut dyn Write,
+    ) -> io::Result<()> {
+        let quoted = shlex::try_quote(completer).map_err(io::Error::other)?;
+        let script = SCRIPT.replace("BIN", bin).replace("COMPLETER", &quoted).replace("VAR", var);
+        buf.write_all(script.as_bytes())
+    }
+
+    fn write_complete(
+        &self,
+        cmd: &mut Command,
+        args: Vec<OsString>,
+        current_dir: Option<&Path>,
+        buf: &mut dyn Write,
+    ) -> io::Result<()> {
+        OfClap.write_complete(cmd, args, current_dir, buf)
+    }
+}
