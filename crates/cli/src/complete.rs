@@ -51,7 +51,8 @@ fn completed(argument: Arg) -> Arg {
     match name.map(clap::builder::Str::as_str) {
         Some("OBJECT" | "ADDRESS" | "BUCKET") => argument.add(ArgValueCompleter::new(addresses)),
         Some("SOURCE" | "TARGET") => argument.add(ArgValueCompleter::new(addresses_and_files)),
-        Some("ID") => argument.add(ArgValueCompleter::new(ids)),
+        // The id of an upload at a store is no id of this machine.
+        Some("ID") if argument.get_id() != "upload_id" => argument.add(ArgValueCompleter::new(ids)),
         Some("ID|ADDRESS") => argument.add(ArgValueCompleter::new(ids_and_addresses)),
         _ => argument,
     }

@@ -126,6 +126,22 @@ fn all_lines_share_connections_and_the_limit_of_requests() {
     assert!(connections.len() <= 8, "{connections:?}");
 }
 
+#[test]
+fn folders_move_as_lines_too() {
+    let world = World::new();
+    let server = world.serve();
+    let runs = Runs::new(World::new(), server.store().clone());
+    std::fs::create_dir_all(runs.world.path("dir/deep")).unwrap();
+    for name in ["dir/1", "dir/deep/2"] {
+        std::fs::write(runs.world.path(name), name).unwrap();
+    }
+    let lines = "cp -r dir BUCKET/t/\nmv a BUCKET/moved\nrm -r BUCKET/t/deep/\n";
+    let finished = runs.run(lines, &["--jobs", "1"]);
+    assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
+    assert_keys(&runs.store, &runs.bucket, &["moved", "t/1"]);
+    assert!(!runs.world.path("a").exists(), "a moved file is gone");
+}
+
 /// One endpoint inside the command for all lines: with one each, they would take turns.
 #[test]
 fn lines_share_the_store_of_this_machine() {

@@ -122,7 +122,7 @@ impl Running {
             if way != Way::Down && !dry_run {
                 make_bucket_if_promised(&opened, &address).await?;
             }
-            let engine = Engine::new(Arc::clone(&opened.store), limits);
+            let engine = opened.engine(limits);
             let tree = start(&engine, sources, target, options);
             let mut interrupts = Interrupts::new(Role::Work)?;
             drive(tree, mode, &mut view, &mut interrupts, can_pause).await
