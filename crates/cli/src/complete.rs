@@ -77,7 +77,7 @@ fn ids(current: &OsStr) -> Vec<CompletionCandidate> {
         .list()
         .unwrap_or_default()
         .into_iter()
-        .map(|upload| (upload.id, upload.beginning.source.path.display().to_string()));
+        .map(|upload| (upload.id, upload.beginning.source.name()));
     let downloads = folder
         .list_downloads()
         .unwrap_or_default()
