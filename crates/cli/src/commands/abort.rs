@@ -5,7 +5,7 @@ use haul::Abandoned;
 use haul::parts::UploadId;
 use serde::Serialize;
 
-use super::uploads::{find, unreadable};
+use super::uploads::{find, find_tree, forget_tree, unreadable};
 use super::{abort_at, download};
 use crate::args::{AbortArgs, AbortTarget, StoreArgs};
 use crate::connection::Connection;
@@ -101,6 +101,9 @@ fn skip(id: &str, running_pid: Option<u32>, mode: Mode) {
 async fn one(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Result<Exit> {
     if let Some(download) = download::find(id)? {
         return download::abort(&download, mode);
+    }
+    if let Some(tree) = find_tree(id)? {
+        return forget_tree(&tree, mode);
     }
     let summary = find(id)?;
     let connection = Connection::recorded(&summary.id, &summary.beginning)?;

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::download;
 use super::summary::counted;
-use super::uploads::find;
+use super::uploads::{find, find_tree, forget_tree};
 use crate::args::{ForgetArgs, StoreArgs};
 use crate::connection::Connection;
 use crate::exit::Exit;
@@ -73,6 +73,9 @@ async fn forget(args: &StoreArgs, id: &str, force: bool, mode: Mode) -> anyhow::
     // Nothing of a download is at a store.
     if let Some(download) = download::find(id)? {
         return download::abort(&download, mode);
+    }
+    if let Some(tree) = find_tree(id)? {
+        return forget_tree(&tree, mode);
     }
     let summary = find(id)?;
     let id = summary.id.as_str();

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use haul::journal::{JournalFolder, JournalSummary, UnreadableJournal};
+use haul::journal::{JournalFolder, JournalSummary, TreeSummary, UnreadableJournal};
 use haul::source::SourceRecord;
 use serde::Serialize;
 
@@ -49,7 +49,8 @@ pub(crate) fn run(mode: Mode) -> anyhow::Result<Exit> {
     let downloads = folder.list_downloads().map_err(haul::Error::from)?;
     let unfinished: Vec<_> =
         unfinished.iter().map(Unfinished::of).chain(downloads.iter().map(download::row)).collect();
-    if unfinished.is_empty() && unreadable.is_empty() {
+    let trees = folder.list_trees().map_err(haul::Error::from)?;
+    if unfinished.is_empty() && unreadable.is_empty() && trees.is_empty() {
         mode.row("no unfinished transfers")?;
     }
     let now = jiff::Timestamp::now().as_second();
@@ -57,11 +58,85 @@ pub(crate) fn run(mode: Mode) -> anyhow::Result<Exit> {
         mode.record(&transfer)?;
         mode.row(&transfer.line(now))?;
     }
+    for tree in trees {
+        let tree = UnfinishedTree::of(&tree);
+        mode.record(&tree)?;
+        mode.row(&tree.line(now))?;
+    }
     for journal in unreadable {
         let unreadable = Unreadable::of(&journal);
         mode.record(&unreadable)?;
         mode.row(&unreadable.line())?;
     }
+    Ok(Exit::Done)
+}
+
+/// One unfinished tree.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "tree")]
+struct UnfinishedTree {
+    id: String,
+    sources: Vec<String>,
+    target: String,
+    store: String,
+    files_done: u64,
+    begun_at: i64,
+    running: bool,
+}
+
+impl UnfinishedTree {
+    fn of(tree: &TreeSummary) -> Self {
+        let beginning = tree.beginning.clone();
+        Self {
+            id: tree.id.clone(),
+            sources: beginning.sources,
+            target: beginning.target,
+            store: beginning.store,
+            files_done: tree.done,
+            begun_at: beginning.begun_at,
+            running: tree.running,
+        }
+    }
+
+    /// `1a2b3c4d5e6f  812 files done  3 h ago  photos/ -> s3://bucket/photos/  the same command continues it`
+    fn line(&self, now: i64) -> String {
+        let seconds = u64::try_from(now - self.begun_at).unwrap_or_default();
+        let age = human_age(std::time::Duration::from_secs(seconds));
+        let sources = match self.sources.as_slice() {
+            [one] => visible(one.trim_end()),
+            many => format!("{} sources", many.len()),
+        };
+        let state = if self.running { "running" } else { "the same command continues it" };
+        let (id, done, target) = (&self.id, self.files_done, visible(&self.target));
+        format!("{id}  {done} files done  {age}  {sources} -> {target}  {state}")
+    }
+}
+
+/// The one unfinished tree that an id, or its beginning, names; `None` if none does, or an upload
+/// has it too.
+pub(super) fn find_tree(id: &str) -> anyhow::Result<Option<TreeSummary>> {
+    let folder = journal_folder()?;
+    let mut found = folder.list_trees().map_err(haul::Error::from)?;
+    found.retain(|tree| tree.id.starts_with(id));
+    let uploads = folder.list().map_err(haul::Error::from)?;
+    let ambiguous = uploads.iter().any(|upload| upload.id.starts_with(id));
+    Ok(found.pop().filter(|_| found.is_empty() && !ambiguous))
+}
+
+/// Drops the journal of a tree: files that were copied stay where they are.
+pub(super) fn forget_tree(tree: &TreeSummary, mode: Mode) -> anyhow::Result<Exit> {
+    #[derive(Serialize)]
+    #[serde(tag = "event", rename = "tree-forgotten")]
+    struct Forgotten<'a> {
+        id: &'a str,
+        files_done: u64,
+    }
+    journal_folder()?.forget_tree(&tree.id).map_err(haul::Error::from)?;
+    mode.event(&Forgotten { id: &tree.id, files_done: tree.done });
+    mode.result(&format!(
+        "forgot the tree {}: {} files that were copied stay where they are",
+        tree.id, tree.done
+    ));
     Ok(Exit::Done)
 }
 

@@ -62,6 +62,7 @@ mod streamed;
 mod streams;
 mod tree_ends;
 mod tree_peers;
+mod tree_runs;
 mod two_versions;
 mod verified_downloads;
 mod verifying;

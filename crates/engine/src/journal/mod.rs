@@ -35,5 +35,5 @@ pub(crate) use remembered::Remembered;
 
 pub use crate::source::ObjectVersion;
 pub use record::{Beginning, PartRecord, Record};
-pub use tree::{EarlierTree, Fingerprint, TreeBeginning, TreeJournal};
+pub use tree::{EarlierTree, Fingerprint, TreeBeginning, TreeJournal, TreeSummary};
 pub use unreadable::{MovedAside, UnreadableJournal};

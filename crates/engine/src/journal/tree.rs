@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::{JournalError, io_error};
 use super::folder::JournalFolder;
-use super::lock::same_file;
+use super::lock::{is_locked, same_file};
 use super::private;
 
 const MAGIC: [u8; 8] = *b"HAULTRE\x01";
@@ -69,6 +69,19 @@ pub struct EarlierTree {
     pub begun: HashSet<Fingerprint>,
 }
 
+/// An unfinished tree of this machine.
+#[derive(Clone, Debug)]
+pub struct TreeSummary {
+    /// The name of its journal.
+    pub id: String,
+    /// What it is.
+    pub beginning: TreeBeginning,
+    /// Files that are done.
+    pub done: u64,
+    /// A process works on it now.
+    pub running: bool,
+}
+
 /// The open, locked journal of a tree.
 #[derive(Debug)]
 pub struct TreeJournal {
@@ -86,6 +99,51 @@ impl JournalFolder {
             hasher.update(b"\0");
         }
         hasher.finish().bytes().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Lists the unfinished trees of this machine, oldest first. Journals that cannot be read are
+    /// left out: they are worth nothing.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed, or is another user's.
+    pub fn list_trees(&self) -> Result<Vec<TreeSummary>, JournalError> {
+        if !private::check_folder(self.path())? {
+            return Ok(vec![]);
+        }
+        let entries = fs::read_dir(self.path()).map_err(io_error("listed", self.path()))?;
+        let mut found: Vec<TreeSummary> = entries
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let id = path.file_stem()?.to_str()?.to_owned();
+                if path.extension()? != ENDING {
+                    return None;
+                }
+                let running = is_locked(&path);
+                let file = private::open(&path, false).ok()?;
+                let mut journal = TreeJournal { file, path };
+                let (beginning, earlier, _) = journal.read().ok()??;
+                let done = earlier.done.len() as u64;
+                Some(TreeSummary { id, beginning, done, running })
+            })
+            .collect();
+        found.sort_by_key(|tree| tree.beginning.begun_at);
+        Ok(found)
+    }
+
+    /// Drops the journal of a tree. Files that were copied stay; uploads in parts have journals of
+    /// their own.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] while a process has it, [`JournalError::Missing`] if there is none.
+    pub fn forget_tree(&self, id: &str) -> Result<(), JournalError> {
+        let path = self.path().join(format!("{id}.{ENDING}"));
+        if !path.is_file() {
+            return Err(JournalError::Missing { id: id.to_owned() });
+        }
+        if is_locked(&path) {
+            return Err(JournalError::Locked { pid: None });
+        }
+        fs::remove_file(&path).map_err(io_error("removed", &path))
     }
 
     /// Opens, or begins, the journal of a tree and locks it. One that cannot be read is begun
@@ -114,7 +172,7 @@ impl JournalFolder {
         let mut journal = TreeJournal { file, path };
         let read = journal.read().map_err(io_error("read", &journal.path))?;
         let earlier = match read {
-            Some((earlier, good_bytes)) => {
+            Some((_, earlier, good_bytes)) => {
                 let cut = journal.file.set_len(good_bytes);
                 cut.and_then(|()| journal.file.seek(SeekFrom::Start(good_bytes)))
                     .map_err(io_error("opened", &journal.path))?;
@@ -180,7 +238,7 @@ impl TreeJournal {
     }
 
     /// What it holds, and how many bytes of it are good; `None`: it is no journal of this version.
-    fn read(&mut self) -> std::io::Result<Option<(EarlierTree, u64)>> {
+    fn read(&mut self) -> std::io::Result<Option<(TreeBeginning, EarlierTree, u64)>> {
         self.file.rewind()?;
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
         let mut head = [0; 16];
@@ -195,6 +253,7 @@ impl TreeJournal {
         if !fill(&mut reader, &mut beginning)? || crc32c(&beginning) != head[12..] {
             return Ok(None);
         }
+        let Ok(begun) = serde_json::from_slice(&beginning) else { return Ok(None) };
         let mut earlier = EarlierTree::default();
         let mut good_bytes = (head.len() + length) as u64;
         let mut record = [0; RECORD_BYTES];
@@ -210,7 +269,7 @@ impl TreeJournal {
             }
             good_bytes += RECORD_BYTES as u64;
         }
-        Ok(Some((earlier, good_bytes)))
+        Ok(Some((begun, earlier, good_bytes)))
     }
 }
 
@@ -270,7 +329,11 @@ mod tests {
         assert_eq!(earlier.done, [name("b")].into());
         assert_eq!(earlier.begun, [name("a"), name("c")].into());
         journal.done(name("a")).unwrap();
+        assert!(folder.list_trees().unwrap()[0].running);
+        assert!(matches!(folder.forget_tree(&id), Err(JournalError::Locked { .. })));
         drop(journal);
+        let listed = folder.list_trees().unwrap().remove(0);
+        assert_eq!((listed.id, listed.beginning, listed.done), (id.clone(), beginning(), 2));
         let (journal, earlier) = folder.open_tree(&id, &beginning()).unwrap();
         assert_eq!(earlier.done, [name("a"), name("b")].into());
         journal.remove().unwrap();

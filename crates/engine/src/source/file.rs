@@ -139,7 +139,7 @@ impl Source for FileSource {
 /// Returns a path that is the same for every spelling: `f`, `./f`, `w/../f`, through a linked
 /// folder. The last component stays as written, because the target of a link may change between two
 /// runs of one command.
-fn settled(path: &Path) -> PathBuf {
+pub(crate) fn settled(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     match (absolute.parent().map(Path::canonicalize), absolute.file_name()) {
         (Some(Ok(folder)), Some(name)) => folder.join(name),

@@ -15,8 +15,8 @@ mod record;
 use std::io;
 
 pub use bytes::BytesSource;
-pub(crate) use file::read_exact_at;
 pub use file::{FileSource, OpenError};
+pub(crate) use file::{read_exact_at, settled};
 pub(crate) use held::HeldFile;
 pub use identity::FileIdentity;
 pub use record::{FileRecord, ObjectRecord, ObjectVersion, SourceRecord};

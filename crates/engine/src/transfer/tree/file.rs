@@ -22,7 +22,7 @@ use crate::event::EventSender;
 use crate::journal::{Fingerprint, JournalFolder};
 use crate::pace::{Failure, Resources};
 use crate::remote::{GetRequest, ObjectBody, Operation, Store, StoreError, StoreErrorKind};
-use crate::source::{FileIdentity, FileSource, HeldFile, Source, SourceRecord};
+use crate::source::{FileIdentity, FileSource, HeldFile, Source, settled};
 use crate::transfer::copy::{self, CopyProof};
 use crate::transfer::download::destination::Destination;
 use crate::transfer::download::temporary::Temporary;
@@ -76,6 +76,23 @@ pub(super) struct Copied {
 }
 
 impl Shared {
+    /// An upload of this file is unfinished: only its journal knows what became of it.
+    pub(super) fn is_unfinished(&self, entry: &Entry, to: &To) -> bool {
+        match (&entry.place, to, &self.options.journal) {
+            (Place::File(path), To::Object(object), Some(journal)) if self.has_journals => {
+                journal.folder.has(&self.upload_id(journal, path, object))
+            }
+            _ => false,
+        }
+    }
+
+    /// The name of the journal of an upload.
+    fn upload_id(&self, journal: &JournalOptions, path: &Path, object: &ObjectRef) -> String {
+        let name = journal.store_name.clone();
+        let store = name.unwrap_or_else(|| self.resources.store.endpoint());
+        JournalFolder::upload_id(&settled(path), &store, object)
+    }
+
     /// The store that objects are read from.
     pub(super) fn source_store(&self) -> &Arc<dyn Store> {
         self.options.source_store.as_ref().unwrap_or(&self.resources.store)
@@ -172,13 +189,8 @@ async fn send(
     let in_parts = options.in_parts(source.size_bytes());
     options.journal = match &shared.options.journal {
         Some(journal) if in_parts || shared.has_journals => {
-            let record = source.identity();
-            let settled = record.as_ref().and_then(SourceRecord::file).map(|file| &file.path);
-            let settled = settled.map_or_else(|| path.to_owned(), Clone::clone);
-            let name = journal.store_name.clone();
-            let store = name.unwrap_or_else(|| shared.resources.store.endpoint());
-            let id = JournalFolder::upload_id(&settled, &store, &object);
-            Some(JournalOptions { choice: JournalChoice::Named(id), ..journal.clone() })
+            let choice = JournalChoice::Named(shared.upload_id(journal, path, &object));
+            Some(JournalOptions { choice, ..journal.clone() })
         }
         _ => None,
     };

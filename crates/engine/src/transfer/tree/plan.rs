@@ -253,6 +253,7 @@ impl Planner {
         }
         let by = self.shared.options.compare;
         let look = match &there {
+            _ if self.shared.is_unfinished(&entry, &to) => None,
             // Nothing stands there.
             Some(None) => None,
             Some(Some(there)) => match listed(by, self.shared.direction, &entry, there) {
