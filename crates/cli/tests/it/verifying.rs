@@ -229,6 +229,29 @@ fn localstack_objects_of_boto3_and_haul_are_verified() {
     assert_all_proven(&world, &store, &bucket, &keys, &writers.file);
 }
 
+/// Without the customer's key HeadObject is a bare 400: the listing has the length and an ETag, which
+/// may match and disproves nothing.
+#[test]
+fn localstack_an_object_under_a_customers_key_is_not_disproven() {
+    let world = World::new();
+    let store = Store::shared("LOCALSTACK");
+    let bucket = make_bucket(&world, &store);
+    let sample = world.sample("file", MIB);
+    python(
+        &store,
+        "s3.put_object(Bucket=args[0], Key='key', Body=open(args[1], 'rb'), \
+         SSECustomerAlgorithm='AES256', SSECustomerKey=os.urandom(32))\nanswer(True)",
+        &[&bucket, sample.path.to_str().unwrap()],
+    );
+    flip_a_bit(&sample.path);
+    let url = format!("s3://{bucket}/key");
+    let finished = verify(&world, &store, "file", &url);
+    assert_eq!(finished.code(), Some(9), "{}", finished.stderr);
+    assert_eq!(event(&finished, "failed")["code"], "CannotBeProven");
+    std::fs::write(world.path("short"), b"short").unwrap();
+    assert_eq!(verify(&world, &store, "short", &url).code(), Some(7), "lengths differ");
+}
+
 /// Ceph RGW 16.2 keeps no checksums and tells no parts: the layout is guessed, so that a match is a
 /// proof and a difference is none.
 #[test]

@@ -78,7 +78,7 @@ impl From<ObjectHead> for ObjectDescription {
             Some((checksum, ChecksumType::FullObject)) => {
                 Some(ObjectChecksum::FullObject(checksum))
             }
-            _ => None,
+            _ => head.composite.map(ObjectChecksum::Composite),
         };
         Self {
             head,

@@ -3,6 +3,7 @@
 //! No part of the API. The functions are here because what they call is nobody else's business.
 
 use crate::journal::format::{MAGIC, decode, encode, frame};
+use crate::verify::receipt::{Receipt, sealed};
 
 /// A journal. The first byte says what the rest is: 0 a file as it is, else payloads, one a line,
 /// which get their frames here: no fuzzer guesses a CRC. What is taken comes out of its own
@@ -30,6 +31,18 @@ fn framed(payloads: &[u8]) -> Vec<u8> {
         file.extend(frame(payload));
     }
     file
+}
+
+/// A receipt. The first byte says what the rest is: 0 a file as it is, else one without its checksum,
+/// which it gets here. A receipt that is read comes out of its own text as it is. Returns whether
+/// there was one.
+pub fn receipt(input: &[u8]) -> bool {
+    let Some((kind, rest)) = input.split_first() else { return false };
+    let text = if *kind == 0 { String::from_utf8(rest.to_vec()).ok() } else { sealed(rest) };
+    let Some(receipt) = text.and_then(|text| Receipt::parse(&text).ok()) else { return false };
+    let again = Receipt::parse(&receipt.to_json()).expect("what is written here is read here");
+    assert_eq!(again, receipt);
+    true
 }
 
 /// The answer to a part: a status, lines of headers, an empty line, a document. Says whether it is

@@ -13,7 +13,9 @@ use super::layout::LayoutQuery;
 use super::verdict::{Difference, Evidence, LayoutSource, Unproven, Verdict};
 use crate::error::Error;
 use crate::pace::RetryPolicy;
-use crate::remote::{ObjectDescription, Store};
+use crate::remote::{
+    Encryption, ListingEntry, ObjectAttributes, ObjectDescription, ObjectHead, Store,
+};
 use crate::source::Source;
 
 /// Compares sources with objects of one store.
@@ -52,11 +54,43 @@ impl Verifier {
         object: &ObjectRef,
     ) -> Result<Verification, Error> {
         let describe = || self.store.describe_object(object);
-        let described = self.retry.run(describe).await;
-        let description = described.map_err(|error| Error::of_store(object, error))?;
+        let description = match self.retry.run(describe).await {
+            Ok(description) => description,
+            // S3's answer to HeadObject without the customer's key has no body that could say so.
+            Err(error) if error.status == Some(400) && error.code.is_none() => {
+                let listed = self.listed(object).await;
+                listed.ok_or_else(|| Error::of_store(object, error))?
+            }
+            Err(error) => return Err(Error::of_store(object, error)),
+        };
         let comparison = Comparison { verifier: self, source, object, description: &description };
         let verdict = comparison.verdict().await?;
         Ok(Verification { description, verdict })
+    }
+}
+
+impl Verifier {
+    /// An object as the listing shows it, taken for encrypted with the customer's key. `None` if it
+    /// is not listed: something else is wrong.
+    async fn listed(&self, object: &ObjectRef) -> Option<ObjectDescription> {
+        let key = object.key.as_str();
+        let list = || self.store.list_objects(&object.bucket, key, None, None);
+        let page = self.retry.run(list).await.ok()?;
+        let found = page.entries.into_iter().find(|entry| entry.name() == key)?;
+        let ListingEntry::Object { size_bytes, last_modified, etag, .. } = found else {
+            return None;
+        };
+        let head = ObjectHead {
+            size_bytes,
+            etag: etag.unwrap_or_else(|| ETag::new("")),
+            checksum: None,
+            composite: None,
+            last_modified,
+            attributes: ObjectAttributes::default(),
+        };
+        let customer_algorithm = Some("SSE-C".to_owned());
+        let encryption = Encryption { customer_algorithm, ..Encryption::default() };
+        Some(ObjectDescription { encryption, ..ObjectDescription::from(head) })
     }
 }
 

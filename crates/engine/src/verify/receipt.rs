@@ -328,6 +328,15 @@ impl Receipt {
     }
 }
 
+/// Gives the fields of a receipt their checksum: no fuzzer guesses it.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn sealed(fields: &[u8]) -> Option<String> {
+    let mut value: Value = serde_json::from_slice(fields).ok()?;
+    let own = own_checksum(&value);
+    value.as_object_mut()?.insert(CHECKSUM_FIELD.to_owned(), Value::String(own));
+    Some(value.to_string())
+}
+
 /// The SHA-256 of the fields in the order of their names, without blanks.
 fn own_checksum(value: &Value) -> String {
     let text = sorted(value).to_string();

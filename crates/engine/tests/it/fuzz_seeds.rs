@@ -8,6 +8,11 @@ fn journal() {
 }
 
 #[test]
+fn receipt() {
+    feed("receipt", haul::testing::fuzzing::receipt).unwrap();
+}
+
+#[test]
 fn answer() {
     feed("answer", haul::testing::fuzzing::answer).unwrap();
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use haul::parts::{ChecksumAlgorithm, ETag, ObjectChecksum, PartLayout};
 use haul::remote::{CompleteRequest, CompletedPart, CreateRequest, Operation, Store, UploadRef};
-use haul::testing::memory::{EtagKind, Faults, MemoryStore, Quirks};
+use haul::testing::memory::{EtagKind, Fault, Faults, MemoryStore, Quirks, Refusal};
 use haul::verify::receipt::{Receipt, ReceiptError, ReceiptPart};
 use haul::verify::{
     Difference, Evidence, HashOptions, LayoutSource, Unproven, Verdict, Verification, Verifier,
@@ -228,6 +228,23 @@ async fn lengths_then_the_md5_of_one_piece_are_compared() {
     }
     let store = put(etags_only(), &bytes(SIZE), None).await;
     assert_different(&verdict(&store, flipped(bytes(SIZE))).await, &Evidence::Md5);
+}
+
+/// A store answers HeadObject of an object under the customer's key (SSE-C) with a bare 400. The
+/// listing still has its length, which can differ, and an ETag that disproves nothing.
+#[tokio::test(start_paused = true)]
+async fn an_object_under_a_customers_key_is_compared_by_the_listing() {
+    let content = bytes(SIZE);
+    let store = put(etags_only(), &content, None).await;
+    for (local, is_different) in [(flipped(content.clone()), false), (content[1..].to_vec(), true)]
+    {
+        let bare = Fault::Answer(Refusal::new(400, None));
+        store.set_faults(Faults::none().on_every(Operation::HeadObject, bare));
+        let found = verdict(&store, local).await;
+        let unproven = Verdict::Unproven(Unproven::OpaqueETag { encryption: Some("SSE-C".into()) });
+        assert_eq!(matches!(found, Verdict::Different(_)), is_different);
+        assert!(is_different || found == unproven, "{found:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

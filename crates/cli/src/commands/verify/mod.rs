@@ -22,6 +22,7 @@ use crate::args::{StoreArgs, VerifyArgs};
 use crate::exit::Exit;
 use crate::failure::{Ended, FailureContext, Usage};
 use crate::output::{Mode, visible};
+use crate::private::shell_quoted;
 use crate::progress::{Snapshot, TICK, View};
 use crate::size::{human_duration, human_rate, human_size};
 use crate::store::{self, OpenedStore};
@@ -182,8 +183,10 @@ fn ended(from: &str, to: &str, verdict: &Verdict, read: &str, mode: Mode) -> any
             code: "CannotBeProven",
             message: format!("{from} and {to} may be equal or not: {why}"),
             hint: Some(format!(
-                "haul cp {to} - | cmp - {from} compares the bytes; haul cp --receipt keeps a proof \
-                 of an upload"
+                "haul cp {} - | cmp - {} compares the bytes; haul cp --receipt keeps a proof of an \
+                 upload",
+                shell_quoted(to),
+                shell_quoted(from)
             )),
         }
         .into()),

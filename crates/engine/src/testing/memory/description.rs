@@ -1,6 +1,6 @@
 //! HeadObject with every field, and GetObjectAttributes.
 
-use haul_parts::{ChecksumType, ObjectChecksum, PartNumber};
+use haul_parts::{ChecksumType, PartNumber};
 
 use super::quirks::EtagKind;
 use super::world::World;
@@ -15,16 +15,8 @@ impl World {
     ) -> Result<ObjectDescription, StoreError> {
         let head = self.head_object(object)?;
         let algorithm = (self.quirks.etags == EtagKind::Encrypted).then(|| "aws:kms".to_owned());
-        let stored = self.stored(Operation::HeadObject, object)?;
-        let checksum = stored.checksum.and_then(|(checksum, kind)| match kind {
-            ChecksumType::FullObject => Some(ObjectChecksum::FullObject(checksum)),
-            ChecksumType::Composite => {
-                let text = format!("{}-{}", checksum.to_base64(), stored.parts.len());
-                ObjectChecksum::parse(checksum.algorithm(), &text)
-            }
-        });
         let encryption = Encryption { algorithm, ..Encryption::default() };
-        Ok(ObjectDescription { checksum, encryption, ..ObjectDescription::from(head) })
+        Ok(ObjectDescription { encryption, ..ObjectDescription::from(head) })
     }
 
     /// As AWS: the parts are listed where the checksum of the object is made of theirs.
