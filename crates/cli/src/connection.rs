@@ -147,6 +147,19 @@ impl Connection {
         }
     }
 
+    /// The flags that lead a command of another shell there.
+    pub(crate) fn flags(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Local { data } => vec![("--data", data.to_string_lossy().into_owned())],
+            Self::S3(s3) => {
+                let endpoint = s3.endpoint_given.then(|| ("--endpoint", s3.endpoint.clone()));
+                let profile = s3.profile.clone().filter(|_| s3.profile_named);
+                let profile = profile.map(|profile| ("--profile", profile));
+                endpoint.into_iter().chain(profile).collect()
+            }
+        }
+    }
+
     /// Refuses flags of this command that name another store than the one of upload `id`.
     ///
     /// # Errors

@@ -415,6 +415,7 @@ fn code(error: &EngineError) -> String {
         EngineError::Plan { .. } => "Plan",
         EngineError::StreamLength { .. } => "StreamLength",
         EngineError::StreamTooLong { .. } => "StreamTooLong",
+        EngineError::StreamShorter { .. } => "StreamShorter",
         EngineError::Spool { .. } => "Spool",
         EngineError::InDoubt { .. } | EngineError::PutInDoubt { .. } => "InDoubt",
         EngineError::UploadGone { .. } => "UploadGone",
@@ -531,6 +532,9 @@ fn own_hint(error: &EngineError) -> Option<String> {
         EngineError::StreamTooLong { .. } => Some(
             "run it again with --expected-size SIZE: then the parts are large enough".to_owned(),
         ),
+        EngineError::StreamShorter { .. } => {
+            Some("run the same command again: it sends the stream from its beginning".to_owned())
+        }
         EngineError::Spool { .. } => Some(
             "name a folder on a disk with room by --spool-dir DIR, or allow more memory by \
              --memory SIZE"

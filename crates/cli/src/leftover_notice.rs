@@ -48,7 +48,9 @@ impl LeftoverNotice {
         match event {
             Event::Started { multipart, .. } => self.multipart = Some(*multipart),
             Event::StreamStarted { .. } => self.multipart = Some(true),
-            Event::UploadCreated { upload_id } | Event::Resumed { upload_id, .. } => {
+            Event::UploadCreated { upload_id }
+            | Event::Resumed { upload_id, .. }
+            | Event::StreamResumed { upload_id, .. } => {
                 self.upload_id = Some(upload_id.clone());
             }
             Event::Aborted | Event::Paused { .. } | Event::Completed { .. } => {
@@ -74,13 +76,13 @@ impl LeftoverNotice {
     /// The end by a second signal.
     pub(crate) fn ended(self, signal: &str) -> Ended {
         match (self.upload_id, self.locator) {
-            (Some(upload_id), Some(locator)) => match locator.resume() {
-                Some(resume) if self.on_interrupt == OnInterrupt::Pause => Ended {
+            (Some(upload_id), Some(locator)) => match locator.again() {
+                Some(again) if self.on_interrupt == OnInterrupt::Pause => Ended {
                     exit: Exit::Interrupted,
                     code: "Paused",
                     message: format!("{signal} again: quit immediately; what arrived is kept"),
                     hint: Some(format!(
-                        "run the same command again, or {resume}; {} removes what is there",
+                        "{again}; {} removes what is there",
                         locator.abort(&upload_id)
                     )),
                 },

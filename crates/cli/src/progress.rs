@@ -167,6 +167,10 @@ impl View {
             Event::InDoubt { reason } => {
                 self.warn(&format!("there was no answer, looking at the object: {reason}"));
             }
+            Event::StreamResumed { stored_bytes, .. } => self.print_above(&format!(
+                "resuming: {} at the store are compared with the stream",
+                human_size(*stored_bytes)
+            )),
             Event::Resumed { size_bytes, arrived_bytes, differing_parts, .. } => {
                 self.resumed_bytes = *arrived_bytes;
                 self.pace.forget();

@@ -14,6 +14,8 @@ use crate::output::is_unsafe;
 pub(crate) enum UploadLocator {
     /// `haul resume ID` and `haul abort ID` find it.
     Journal(String),
+    /// The journal of a stream: `haul abort ID` finds it, and the same command resumes it.
+    Stream(String),
     /// Only the store knows it.
     Store {
         /// Its object.
@@ -41,6 +43,15 @@ impl UploadLocator {
     pub(crate) fn resume(&self) -> Option<String> {
         match self {
             Self::Journal(id) => Some(format!("haul resume {id}")),
+            Self::Stream(_) | Self::Store { .. } => None,
+        }
+    }
+
+    /// What continues it, in words.
+    pub(crate) fn again(&self) -> Option<String> {
+        match self {
+            Self::Journal(id) => Some(format!("run the same command again, or haul resume {id}")),
+            Self::Stream(_) => Some("run the same command again".to_owned()),
             Self::Store { .. } => None,
         }
     }
@@ -48,7 +59,7 @@ impl UploadLocator {
     /// The command that removes it.
     pub(crate) fn abort(&self, upload_id: &UploadId) -> String {
         let (object, endpoint, profile) = match self {
-            Self::Journal(id) => return format!("haul abort {id}"),
+            Self::Journal(id) | Self::Stream(id) => return format!("haul abort {id}"),
             Self::Store { object, endpoint, profile } => (object, endpoint, profile),
         };
         let scheme = if matches!(endpoint, Reach::Inside(_)) { "local" } else { "s3" };
@@ -76,10 +87,11 @@ impl UploadLocator {
     /// What to do about an error of the engine, where the way back is part of it.
     pub(crate) fn hint(&self, error: &EngineError) -> Option<String> {
         Some(match error {
-            EngineError::InDoubt { upload_id, .. } => match self.resume() {
-                Some(resume) => {
-                    format!("run the same command again, or {resume}: it finds out and continues")
-                }
+            EngineError::Paused { id, .. } if matches!(self, Self::Stream(_)) => {
+                format!("run the same command again; haul abort {id} removes what is there")
+            }
+            EngineError::InDoubt { upload_id, .. } => match self.again() {
+                Some(again) => format!("{again}: it finds out and continues"),
                 None => format!(
                     "nothing here remembers the upload: look at the object before sending it \
                      again; if it is not \
@@ -95,14 +107,14 @@ impl UploadLocator {
                     "leave out --on-change fail to copy it from the beginning, or remove what was \
                      copied: haul abort {id}"
                 ),
-                Self::Store { .. } => return None,
+                Self::Stream(_) | Self::Store { .. } => return None,
             },
             EngineError::SourceChangedSince { .. } => match self {
                 Self::Journal(id) => format!(
                     "leave out --on-change fail to send only the parts that differ, or remove what \
                      was sent: haul abort {id}"
                 ),
-                Self::Store { .. } => return None,
+                Self::Stream(_) | Self::Store { .. } => return None,
             },
             _ => return None,
         })

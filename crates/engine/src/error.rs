@@ -84,6 +84,12 @@ pub enum Error {
         /// The bytes that its parts can hold.
         capacity_bytes: u64,
     },
+    /// P4: a stream that is read again ended before what an earlier run had sent of it.
+    #[error("{source_name} is shorter than what had arrived of it")]
+    StreamShorter {
+        /// What the stream is called.
+        source_name: String,
+    },
     /// Parts of a stream do not fit the memory, and cannot be spooled to a file.
     #[error("parts of the stream no longer fit the memory, and cannot be spooled to {}", folder.display())]
     Spool {

@@ -68,6 +68,15 @@ pub enum Event {
         /// The parts that had arrived but differ from the current source.
         differing_parts: Vec<PartNumber>,
     },
+    /// A stream is read again whose earlier run left parts: each is compared before it counts.
+    StreamResumed {
+        /// The store's name for the upload.
+        upload_id: UploadId,
+        /// Bytes at the store.
+        stored_bytes: u64,
+        /// Parts at the store.
+        stored_parts: u32,
+    },
     /// CreateMultipartUpload was answered.
     UploadCreated {
         /// The id of the upload.
@@ -79,7 +88,7 @@ pub enum Event {
         part_number: PartNumber,
         /// The bytes of the part.
         size_bytes: u64,
-        /// The successful attempt, from 1.
+        /// The successful attempt, from 1; 0: a part of a stream that had arrived before.
         attempt: u32,
         /// The proof that its bytes are right.
         proof: Proof,

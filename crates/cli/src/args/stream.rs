@@ -20,6 +20,10 @@ pub(crate) struct StreamArgs {
     /// About how long the stream will be: decides the size of parts
     #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "size")]
     pub(crate) expected_size: Option<u64>,
+    /// Keep what arrives if it stops, and continue what an earlier run of the same stream left: the
+    /// producer has to give the same bytes again
+    #[arg(long, conflicts_with = "no_journal")]
+    pub(crate) resume: bool,
     /// Where parts are kept that no longer fit the memory [default: /var/tmp]
     #[arg(long, value_name = "DIR")]
     pub(crate) spool_dir: Option<PathBuf>,

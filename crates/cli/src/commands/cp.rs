@@ -12,7 +12,8 @@ use super::copy::{Copying, copy};
 use super::download::{self, Fetching, Remembered, fetch};
 use super::pinned_flags::PinnedFlags;
 use super::receipt::ReceiptFile;
-use super::stream::{self, StreamOrigin};
+use super::stream::{self, StreamOrigin, StreamSending};
+use super::stream_journal::StreamMemory;
 use super::tree;
 use super::upload::{Remembering, Sending, UploadSource, send};
 use crate::args::{
@@ -61,14 +62,19 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
                 StreamOrigin::Stdin
             };
             stream::refuse_flags_of_files(&remember)?;
+            let memory = StreamMemory {
+                resume: stream.resume,
+                pinned: PinnedFlags::of(&transfer, &object),
+                abort_on_interrupt: remember.abort_on_interrupt,
+            };
             let limits = transfer.effort.limits();
             let mut upload = upload_options(&transfer, object)?;
             let content_type = &mut upload.attributes.content_type;
             *content_type =
                 content_type.take().or_else(|| guess_content_type(&address.key, Path::new("")));
             let options = stream_options(stream, upload);
-            let what = (options, limits, receipt);
-            return Box::pin(stream::send(store, origin, address, what, mode)).await;
+            let sending = StreamSending { origin, address, options, limits, memory, receipt };
+            return Box::pin(stream::send(store, sending, mode)).await;
         }
     };
     match (source, target) {
@@ -206,6 +212,7 @@ fn refuse_flags_of_streams(stream: &StreamArgs) -> Result<(), Usage> {
         (stream.size.is_some(), "--size"),
         (stream.expected_size.is_some(), "--expected-size"),
         (stream.spool_dir.is_some(), "--spool-dir"),
+        (stream.resume, "--resume"),
     ];
     match given.iter().find(|(given, _)| *given) {
         Some((_, name)) => Err(Usage::new(

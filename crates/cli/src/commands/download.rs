@@ -229,7 +229,7 @@ pub(super) fn row(summary: &DownloadSummary) -> Unfinished {
         target: beginning.target.display().to_string(),
         store: beginning.store.clone(),
         upload_id: None,
-        size_bytes: beginning.version.size_bytes,
+        size_bytes: Some(beginning.version.size_bytes),
         arrived_bytes: summary.arrived_bytes(),
         begun_at: beginning.begun_at,
         running_pid: summary.running_pid,

@@ -31,6 +31,7 @@ mod stat;
 mod store_check;
 mod store_uploads;
 mod stream;
+mod stream_journal;
 mod summary;
 mod sweep;
 mod tree;

@@ -64,6 +64,7 @@ impl PinnedFlags {
                     match begun.source {
                         SourceRecord::File(_) => "upload of this file",
                         SourceRecord::Object(_) => "copy of this object",
+                        SourceRecord::Stream(_) => "stream to this key",
                     }
                 ),
                 format!(

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::copy_journal;
 use super::download;
+use super::stream_journal::needs_its_producer;
 use super::summary::counted;
 use super::upload::{Remembering, Sending, UploadSource, send};
 use super::uploads::{find, unreadable};
@@ -118,6 +119,11 @@ async fn all(args: &StoreArgs, settings: &Settings, mode: Mode) -> anyhow::Resul
     let mut interrupts = None;
     while let Some(summary) = left.pop_front() {
         let id = summary.id.clone();
+        if let SourceRecord::Stream(stream) = &summary.beginning.source {
+            let why = needs_its_producer(&summary, stream);
+            mode.result(&format!("{id}  skipped: a stream; {}", why.hint.unwrap_or_default()));
+            continue;
+        }
         let result = resume(args, summary, None, settings, mode, &mut interrupts).await;
         let interrupted = interrupts.as_ref().is_some_and(Interrupts::came);
         match result {
@@ -201,6 +207,9 @@ async fn resume(
     let file = match (source, &summary.beginning.source) {
         (Some(path), SourceRecord::File(_)) => UploadSource::Path(path),
         (None, SourceRecord::File(file)) => UploadSource::Journal(file.clone()),
+        (_, SourceRecord::Stream(stream)) => {
+            return Err(needs_its_producer(&summary, stream).into());
+        }
         (Some(_), SourceRecord::Object(_)) => {
             return Err(Usage::new(
                 format!("--source names a file, and {} is a copy of an object", summary.id),

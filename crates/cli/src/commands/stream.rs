@@ -9,6 +9,7 @@ use haul::{EngineOptions, StreamOptions};
 
 use super::producer::Producer;
 use super::receipt::{self, ReceiptFile};
+use super::stream_journal::StreamMemory;
 use super::summary::{self, Journey};
 use super::upload::make_bucket_if_promised;
 use crate::args::{RememberArgs, StoreArgs};
@@ -42,6 +43,14 @@ impl StreamOrigin {
         }
     }
 
+    /// The name of the command, without its words: they may hold a password.
+    fn program(&self) -> Option<String> {
+        match self {
+            Self::Stdin => None,
+            Self::Command(words) => words.first().map(|word| word.to_string_lossy().into_owned()),
+        }
+    }
+
     fn open(&self) -> Result<(Option<Producer>, Box<dyn Read + Send>), Usage> {
         match self {
             Self::Stdin => Ok((None, Box::new(std::io::stdin()))),
@@ -58,24 +67,30 @@ pub(super) fn refuse_flags_of_files(remember: &RememberArgs) -> Result<(), Usage
     let given = [(remember.adopt, "--adopt"), (remember.on_change.is_some(), "--on-change")];
     match given.iter().find(|(given, _)| *given) {
         Some((_, name)) => Err(Usage::new(
-            format!(
-                "{name} is for files; a stream cannot be read again, so it cannot be compared or \
-                 resumed"
-            ),
-            "leave it out: a stream that stops is removed at the store",
+            format!("{name} is for files; a stream cannot be read at any offset"),
+            "leave it out; --resume continues a stream whose producer gives the same bytes again",
         )),
         None => Ok(()),
     }
 }
 
+/// What is to be sent.
+pub(super) struct StreamSending {
+    pub(super) origin: StreamOrigin,
+    pub(super) address: Address,
+    pub(super) options: StreamOptions,
+    pub(super) limits: EngineOptions,
+    pub(super) memory: StreamMemory,
+    pub(super) receipt: Option<ReceiptFile>,
+}
+
 /// Uploads the stream.
 pub(super) async fn send(
     args: &StoreArgs,
-    origin: StreamOrigin,
-    address: Address,
-    (mut options, limits, receipt): (StreamOptions, EngineOptions, Option<ReceiptFile>),
+    sending: StreamSending,
     mode: Mode,
 ) -> anyhow::Result<Exit> {
+    let StreamSending { origin, address, mut options, limits, memory, receipt } = sending;
     if address.key.ends_with('/') || address.key.is_empty() {
         return Err(Usage::new(
             format!("{address} is completed with a file's name, and a stream has none"),
@@ -86,6 +101,7 @@ pub(super) async fn send(
     let object = address.exact_object().map_err(Usage::from)?;
     let (from, to) = (origin.shown(), visible(&address.to_string()));
     options.name.clone_from(&from);
+    options.program = origin.program();
     let condition = Condition::of(&options.upload);
     let context =
         || FailureContext::at(format!("cannot copy {from} to {to}"), &address).under(condition);
@@ -94,7 +110,7 @@ pub(super) async fn send(
     let endpoint = opened.store.endpoint();
     let started = Instant::now();
     let mut view = View::new(mode, from.clone());
-    let locator = UploadLocator::Store {
+    let mut locator = UploadLocator::Store {
         object: object.clone(),
         endpoint: opened.reach.clone(),
         profile: args.profile.clone(),
@@ -102,7 +118,13 @@ pub(super) async fn send(
     let report = async {
         make_bucket_if_promised(&opened, &address).await?;
         let mut interrupts = Interrupts::new(Role::Work)?;
-        let left = LeftoverNotice::of_upload(OnInterrupt::Abort, locator.clone());
+        if let Some((id, journal)) = memory.journal(&options, &object, &opened)? {
+            locator = UploadLocator::Stream(id);
+            options.upload.journal = Some(journal);
+        }
+        let can_pause = options.upload.journal.is_some() && !memory.abort_on_interrupt;
+        let on_interrupt = if can_pause { OnInterrupt::Pause } else { OnInterrupt::Abort };
+        let left = LeftoverNotice::of_upload(on_interrupt, locator.clone());
         let (producer, reader) = origin.open()?;
         let engine = opened.engine(limits);
         let upload = engine.upload_stream(reader, object.clone(), options);

@@ -25,7 +25,8 @@ pub(super) struct Unfinished {
     pub(super) target: String,
     pub(super) store: String,
     pub(super) upload_id: Option<String>,
-    pub(super) size_bytes: u64,
+    /// `None`: of a stream, whose length only its end shows.
+    pub(super) size_bytes: Option<u64>,
     pub(super) arrived_bytes: u64,
     pub(super) begun_at: i64,
     pub(super) running_pid: Option<u32>,
@@ -170,7 +171,10 @@ impl Unfinished {
             (None, false, None) => "killed or power lost".into(),
         };
         Self {
-            event: if beginning.source.file().is_some() { "upload" } else { "copy" },
+            event: match beginning.source {
+                SourceRecord::Object(_) => "copy",
+                SourceRecord::File(_) | SourceRecord::Stream(_) => "upload",
+            },
             id: summary.id.clone(),
             source: source(summary),
             target: target(summary).to_string(),
@@ -186,17 +190,19 @@ impl Unfinished {
 
     /// `1a2b3c4d5e6f  61 % of 4.0 GiB  3 h ago  big.iso -> s3://bucket/big.iso  interrupted`
     fn line(&self, now: i64) -> String {
-        let percent = match self.size_bytes {
-            0 => 100,
-            size => u64::try_from(u128::from(self.arrived_bytes) * 100 / u128::from(size))
-                .unwrap_or(100),
+        let arrived = match self.size_bytes {
+            None => format!("{} of a stream", human_size(self.arrived_bytes)),
+            Some(0) => "100 % of 0 B".to_owned(),
+            Some(size) => {
+                let percent = u128::from(self.arrived_bytes) * 100 / u128::from(size);
+                format!("{percent:>3} % of {}", human_size(size))
+            }
         };
         let age =
             std::time::Duration::from_secs(u64::try_from(now - self.begun_at).unwrap_or_default());
         format!(
-            "{}  {percent:>3} % of {}  {}  {} -> {}  {}",
+            "{}  {arrived}  {}  {} -> {}  {}",
             self.id,
-            human_size(self.size_bytes),
             human_age(age),
             visible(&self.source),
             visible(&self.target),

@@ -49,6 +49,7 @@ mod removing;
 mod removing_many;
 mod resume;
 mod resume_all;
+mod resumed_streams;
 mod running;
 mod scene;
 mod serve;

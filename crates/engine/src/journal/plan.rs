@@ -1,6 +1,6 @@
 //! Which bytes are which part, as a journal keeps it.
 
-use haul_parts::PartPlan;
+use haul_parts::{GrowingPlan, PartPlan};
 use serde::{Deserialize, Serialize};
 
 /// How the object of an upload is cut.
@@ -17,30 +17,43 @@ pub enum RecordedPlan {
         /// Parts of the source.
         source_part_count: u16,
     },
+    /// A stream, whose parts grow along it.
+    Growing(GrowingPlan),
 }
 
 impl RecordedPlan {
-    /// The length of the whole object.
-    pub fn size_bytes(&self) -> u64 {
+    /// The length of the whole object; `None`: that of a stream, which only its end shows.
+    pub fn size_bytes(&self) -> Option<u64> {
         match self {
-            Self::Equal(plan) => plan.object_size_bytes(),
-            Self::AsSource { size_bytes, .. } => *size_bytes,
+            Self::Equal(plan) => Some(plan.object_size_bytes()),
+            Self::AsSource { size_bytes, .. } => Some(*size_bytes),
+            Self::Growing(_) => None,
         }
     }
 
-    /// How many parts there are.
-    pub fn part_count(&self) -> u16 {
+    /// How many parts there are; `None` as for the length.
+    pub fn part_count(&self) -> Option<u16> {
         match self {
-            Self::Equal(plan) => plan.part_count(),
-            Self::AsSource { source_part_count, .. } => *source_part_count,
+            Self::Equal(plan) => Some(plan.part_count()),
+            Self::AsSource { source_part_count, .. } => Some(*source_part_count),
+            Self::Growing(_) => None,
         }
     }
 
-    /// The length of every part but the last, if that is one.
+    /// That of a stream.
+    pub(crate) fn growing(&self) -> Option<GrowingPlan> {
+        match self {
+            Self::Growing(plan) => Some(*plan),
+            Self::Equal(_) | Self::AsSource { .. } => None,
+        }
+    }
+
+    /// The length of every part but the last, if that is one; of a stream that of its first parts.
     pub fn part_size_bytes(&self) -> Option<u64> {
         match self {
             Self::Equal(plan) => Some(plan.part_size_bytes()),
             Self::AsSource { .. } => None,
+            Self::Growing(plan) => Some(plan.first_part_size_bytes()),
         }
     }
 }

@@ -19,7 +19,7 @@ pub use file::{FileSource, OpenError};
 pub(crate) use file::{read_exact_at, settled};
 pub(crate) use held::HeldFile;
 pub use identity::FileIdentity;
-pub use record::{FileRecord, ObjectRecord, ObjectVersion, SourceRecord};
+pub use record::{FileRecord, ObjectRecord, ObjectVersion, SourceRecord, StreamRecord};
 
 /// Bytes of a known length, readable at any offset from several threads at once.
 pub trait Source: Send + Sync + 'static {

@@ -16,6 +16,21 @@ pub enum SourceRecord {
     File(FileRecord),
     /// An object, of which a copy is made.
     Object(ObjectRecord),
+    /// A stream that its producer gives again, byte for byte.
+    Stream(StreamRecord),
+}
+
+/// What is known of a stream. Never the words of a command: they may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamRecord {
+    /// What messages call it.
+    pub stream: String,
+    /// The program whose output it is; `None`: standard input, or whatever the caller reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// Its length, if that was promised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promised_bytes: Option<u64>,
 }
 
 /// A version of a file at a path.
@@ -97,6 +112,8 @@ impl SourceRecord {
             (Self::Object(ours), Self::Object(theirs)) => {
                 (&ours.store, &ours.object) == (&theirs.store, &theirs.object)
             }
+            // Found by the destination alone: nothing else of a stream is the same.
+            (Self::Stream(_), Self::Stream(_)) => true,
             _ => false,
         }
     }
@@ -107,6 +124,8 @@ impl SourceRecord {
         match (self, now) {
             (Self::File(before), Self::File(now)) => before.identity.change_to(&now.identity),
             (Self::Object(before), Self::Object(now)) => before.version.change_to(&now.version),
+            // Every part of it is compared anyway.
+            (Self::Stream(_), Self::Stream(_)) => None,
             _ => Some(Change::Replaced),
         }
     }
@@ -115,7 +134,7 @@ impl SourceRecord {
     pub fn file(&self) -> Option<&FileRecord> {
         match self {
             Self::File(file) => Some(file),
-            Self::Object(_) => None,
+            Self::Object(_) | Self::Stream(_) => None,
         }
     }
 
@@ -124,6 +143,7 @@ impl SourceRecord {
         match self {
             Self::File(file) => file.path.display().to_string(),
             Self::Object(object) => object.object.to_string(),
+            Self::Stream(stream) => stream.stream.clone(),
         }
     }
 
@@ -134,6 +154,7 @@ impl SourceRecord {
             Self::Object(ObjectRecord { object, store, .. }) => {
                 format!("object\0{store}\0{}\0{}", object.bucket, object.key).into_bytes()
             }
+            Self::Stream(_) => b"stream".to_vec(),
         }
     }
 }
@@ -172,7 +193,12 @@ mod tests {
         let identity =
             FileIdentity { place: None, size_bytes: 1, modified_ns: None, changed_ns: None };
         let file = SourceRecord::File(FileRecord { path, identity });
-        for record in [file, object("\"a\"", 1)] {
+        let stream = SourceRecord::Stream(StreamRecord {
+            stream: "the output of tar".into(),
+            program: Some("tar".into()),
+            promised_bytes: None,
+        });
+        for record in [file, object("\"a\"", 1), stream] {
             let text = serde_json::to_string(&record).unwrap();
             assert_eq!(serde_json::from_str::<SourceRecord>(&text).unwrap(), record, "{text}");
         }

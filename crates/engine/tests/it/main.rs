@@ -29,6 +29,7 @@ mod put_doubt;
 mod refusals;
 mod removing;
 mod resumed_copies;
+mod resumed_streams;
 mod resuming;
 mod second_run;
 mod seeds;

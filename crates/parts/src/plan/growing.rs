@@ -13,6 +13,8 @@
 //! longest object of AWS, needs 5 GiB from the first part on. A stream without an expected length
 //! ends at 45.9 TiB; one with an expected length reaches any length that the store allows.
 
+use serde::{Deserialize, Serialize};
+
 use super::{PartPlan, PlanError, PlannedPart};
 use crate::PartNumber;
 use crate::limits::{Limits, MIB, PART_COUNT_MAX};
@@ -22,7 +24,8 @@ use crate::limits::{Limits, MIB, PART_COUNT_MAX};
 const SHARE: u64 = 100;
 
 /// The division of a stream into parts while it is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "GrowingPlanRecord", into = "GrowingPlanRecord")]
 pub struct GrowingPlan {
     base_bytes: u64,
     part_size_max_bytes: u64,
@@ -127,5 +130,49 @@ impl GrowingPlan {
     /// Returns the longest stream that these parts hold, in bytes.
     pub fn capacity_bytes(&self) -> u64 {
         self.parts().last().map_or(0, |last| last.offset_bytes + last.size_bytes)
+    }
+}
+
+/// What is written down of a plan.
+#[derive(Serialize, Deserialize)]
+struct GrowingPlanRecord {
+    base_bytes: u64,
+    part_size_max_bytes: u64,
+    steady_bytes: u64,
+    grow_every_bytes: Option<u64>,
+    part_count_max: u16,
+    stream_size_max_bytes: u64,
+}
+
+impl From<GrowingPlan> for GrowingPlanRecord {
+    fn from(plan: GrowingPlan) -> Self {
+        Self {
+            base_bytes: plan.base_bytes,
+            part_size_max_bytes: plan.part_size_max_bytes,
+            steady_bytes: plan.steady_bytes,
+            grow_every_bytes: plan.grow_every_bytes,
+            part_count_max: plan.part_count_max,
+            stream_size_max_bytes: plan.object_size_max_bytes,
+        }
+    }
+}
+
+/// A record was a plan once; only what would cut a stream into empty parts is refused.
+impl TryFrom<GrowingPlanRecord> for GrowingPlan {
+    type Error = PlanError;
+
+    fn try_from(record: GrowingPlanRecord) -> Result<Self, PlanError> {
+        let sizes = [record.base_bytes, record.part_size_max_bytes];
+        if sizes.contains(&0) || record.grow_every_bytes == Some(0) {
+            return Err(PlanError::RecordedPartSizeZero);
+        }
+        Ok(Self {
+            base_bytes: record.base_bytes,
+            part_size_max_bytes: record.part_size_max_bytes,
+            steady_bytes: record.steady_bytes,
+            grow_every_bytes: record.grow_every_bytes,
+            part_count_max: record.part_count_max.min(PART_COUNT_MAX),
+            object_size_max_bytes: record.stream_size_max_bytes,
+        })
     }
 }

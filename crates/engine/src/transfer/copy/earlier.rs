@@ -124,7 +124,7 @@ impl Earlier {
             object: context.target.clone(),
             id: summary.id,
             arrived_bytes: summary.parts.values().map(|part| part.size_bytes).sum(),
-            size_bytes: summary.beginning.plan.size_bytes(),
+            size_bytes: summary.beginning.plan.size_bytes().unwrap_or_default(),
             source,
         }
     }

@@ -119,7 +119,7 @@ pub(super) async fn adopt_best(
         resumed.token.clone_from(&remembered.beginning.token);
         resumed.completion_possible = remembered.completing;
     }
-    write_beginning(context, journal, &resumed.layout, &resumed.token, &[])?;
+    write_beginning(context, journal, resumed.layout.record(), &resumed.token, &[])?;
     journal.created(&resumed.upload, resumed.declared)?;
     for part in resumed.sent.iter().flatten() {
         journal.part(context, part);

@@ -219,13 +219,25 @@ impl Driver {
                 self.sent.push(None);
                 Input::PartRead
             }
+            Ok(None) if self.stream.as_ref().is_some_and(|it| it.ended_early(&self.layout)) => {
+                let source_name = self.context.source.name();
+                self.cause = Some(Error::StreamShorter { source_name });
+                Input::PartImpossible(PartNumber::MIN, Advice::GiveUp)
+            }
             Ok(None) => {
                 self.context.progress.set_size(self.layout.size_bytes());
                 Input::StreamEnded
             }
             Err(error) => {
+                // The producer may give all of it another time.
+                let advice = match &error {
+                    Error::StreamLength { read_bytes: None, .. } | Error::StreamTooLong { .. } => {
+                        Advice::GiveUp
+                    }
+                    _ => Advice::Resume,
+                };
                 self.cause = Some(error);
-                Input::PartImpossible(PartNumber::MIN, Advice::GiveUp)
+                Input::PartImpossible(PartNumber::MIN, advice)
             }
         }
     }

@@ -51,7 +51,7 @@ pub(super) async fn give_up(context: &Context) -> Result<(), Error> {
     if let Some(remembered) = Remembered::fold(records)
         && context.options.on_change == OnChange::Fail
     {
-        let before_bytes = remembered.beginning.plan.size_bytes();
+        let before_bytes = remembered.beginning.plan.size_bytes().unwrap_or_default();
         let change = Change::Size { before_bytes, now_bytes: 0 };
         return Err(Error::SourceChangedSince { source_name: context.source.name(), change });
     }

@@ -30,7 +30,7 @@ impl Layout {
                     && wanted.part_count() == u32::from(*source_part_count);
                 same.then(|| wanted.clone())
             }
-            (RecordedPlan::AsSource { .. }, _) => None,
+            (RecordedPlan::AsSource { .. } | RecordedPlan::Growing(_), _) => None,
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) fn report(context: &Context, others: &[RelatedJournal]) {
             source: begun.source.name(),
             target: begun.object.to_string(),
             store: begun.store.clone(),
-            size_bytes: begun.plan.size_bytes(),
+            size_bytes: begun.plan.size_bytes().unwrap_or_default(),
             arrived_bytes: summary.parts.values().map(|part| part.size_bytes).sum(),
             running_pid: summary.running_pid,
         });

@@ -9,10 +9,10 @@ use super::journal_handle::{JournalHandle, store_name};
 use super::layout::Layout;
 use super::lost_create::LostCreates;
 use super::resume::ResumedState;
-use super::stream::ReadAhead;
+use super::stream::{EarlierStream, ReadAhead};
 use crate::error::Error;
 use crate::event::Event;
-use crate::journal::Beginning;
+use crate::journal::{Beginning, RecordedPlan};
 use crate::remote::{CreateRequest, Operation, StoreError, StoreErrorKind, UploadRef};
 use crate::transfer::mover::SentPart;
 use crate::transfer::pieces::Pieces;
@@ -45,9 +45,21 @@ impl Start {
     }
 
     /// Of a stream of which these parts were read.
-    pub(super) fn of_stream(stream: ReadAhead, parts: Vec<PlannedPart>) -> Self {
-        let (layout, creates) = (Layout::Read(parts), LostCreates::default());
-        Self { layout, token: new_token(), earlier: None, stream: Some(stream), creates }
+    pub(super) fn of_stream(
+        stream: ReadAhead,
+        parts: Vec<PlannedPart>,
+        earlier: Option<EarlierStream>,
+        creates: LostCreates,
+    ) -> Self {
+        let sent = vec![None; parts.len()];
+        let (token, earlier) = match earlier {
+            Some(EarlierStream { token, upload, declared }) => {
+                let completion_possible = false;
+                (token, Some(KnownUpload { upload, declared, sent, completion_possible }))
+            }
+            None => (new_token(), None),
+        };
+        Self { layout: Layout::Read(parts), token, earlier, stream: Some(stream), creates }
     }
 
     pub(super) fn resumed(resumed: ResumedState, creates: LostCreates) -> Self {
@@ -98,7 +110,11 @@ impl Start {
         if self.earlier.is_some() {
             return Ok(());
         }
-        write_beginning(context, journal, &self.layout, &self.token, self.creates.earlier())
+        let plan = match &self.stream {
+            Some(stream) => stream.plan().map(RecordedPlan::Growing),
+            None => self.layout.record(),
+        };
+        write_beginning(context, journal, plan, &self.token, self.creates.earlier())
     }
 }
 
@@ -110,11 +126,11 @@ fn new_token() -> String {
 pub(super) fn write_beginning(
     context: &Context,
     journal: &mut JournalHandle,
-    layout: &Layout,
+    plan: Option<RecordedPlan>,
     token: &str,
     unanswered: &[i64],
 ) -> Result<(), Error> {
-    let (Some(source), Some(plan)) = (context.source.identity(), layout.record()) else {
+    let (Some(source), Some(plan)) = (context.source.identity(), plan) else {
         return Ok(());
     };
     let connection = context.options.journal.as_ref().map(|journal| journal.connection.clone());

@@ -86,6 +86,10 @@ impl Feed {
         self.plan.part(self.parts, self.offset_bytes)
     }
 
+    pub(super) fn plan(&self) -> GrowingPlan {
+        self.plan
+    }
+
     pub(super) fn first_part_size_bytes(&self) -> u64 {
         self.plan.first_part_size_bytes()
     }

@@ -9,10 +9,12 @@
 //! the store has acknowledged it. So transfers of one engine cannot wait for each other in a
 //! circle: one with the memory that another needs, the other with its passes.
 
+mod continued;
 mod feed;
 mod options;
 mod read_ahead;
 mod spool;
+mod stored_parts;
 mod window;
 
 use std::io::Read;
@@ -25,16 +27,20 @@ use self::window::Window;
 use super::context::Context;
 use super::driver::{self, RunOutcome};
 use super::journal_handle::JournalHandle;
+use super::lost_create::LostCreates;
 use super::part::{self, ReadBytes};
+use super::preflight_stop::PreflightStop;
+use super::remembered::Remembered;
 use super::start::{Start, check_condition};
-use super::{UploadReport, single};
+use super::{UploadReport, abort_until_gone, earlier, single};
 use crate::body::Range;
 use crate::error::Error;
-use crate::pace::Resources;
+use crate::pace::{Pass, Resources};
 use crate::remote::ObjectRef;
-use crate::source::Source;
+use crate::source::{Source, SourceRecord};
 use crate::transfer::{Line, StopSignal, Transfer};
 
+pub(super) use continued::EarlierStream;
 pub use options::{DEFAULT_SPOOL_DIR, StreamOptions};
 pub(super) use read_ahead::{ReadAhead, enter, part_read};
 
@@ -50,77 +56,134 @@ pub(crate) fn start(
         if let Some(size_bytes) = options.size_bytes {
             progress.set_size(size_bytes);
         }
-        let window = Arc::new(Window::new(options.name.clone(), options.upload.checksum));
-        let upload = super::UploadOptions { journal: None, ..options.upload.clone() };
-        let source = Arc::clone(&window) as Arc<dyn Source>;
+        let upload = options.upload.clone();
         let context = Context {
             resources: resources.clone(),
-            source,
+            source: Arc::new(Window::new(options.name.clone(), upload.checksum)),
             maker: None,
             object,
             options: upload,
             events,
             progress,
         };
-        run(context, reader, options, window, stop)
+        run(context, reader, options, stop)
     })
 }
 
 async fn run(
-    context: Context,
+    mut context: Context,
     reader: Box<dyn Read + Send>,
     options: StreamOptions,
-    window: Arc<Window>,
-    mut stop: StopSignal,
+    stop: StopSignal,
 ) -> Result<UploadReport, Error> {
     if let Some(name) = context.options.attributes.impossible_name() {
         return Err(Error::MetadataName { name: name.to_owned() });
     }
-    let plan = options
-        .plan()
-        .map_err(|source| Error::Plan { source_name: options.name.clone(), source })?;
-    let mut feed = Feed::new(&context, reader, plan, &options, Arc::clone(&window));
+    options.plan().map_err(|source| Error::Plan { source_name: options.name.clone(), source })?;
+    let record = SourceRecord::Stream(options.record());
+    let (mut journal, records) = JournalHandle::open(&context, &record)?;
+    let remembered = Remembered::fold(records);
+    let stopped = PreflightStop::of(remembered.as_ref());
+    let is_new = remembered.is_none();
+    let mut preparing_signal = stop.clone();
+    let prepared = tokio::select! {
+        prepared = prepare(&mut context, remembered, &mut journal, reader, &options) => prepared,
+        request = preparing_signal.stronger() => {
+            return Err(stopped.end(context, journal, request).await);
+        }
+    };
+    let start = match prepared {
+        Ok(Prepared::Parts(start)) => start,
+        Ok(Prepared::OnePiece { pass, bytes, creates }) => {
+            earlier::forget(&context, journal, &creates).await;
+            context.progress.set_size(bytes.payload.size_bytes());
+            return single::put_read(&context, pass, bytes, stop).await;
+        }
+        Err(error) if is_new => {
+            journal.forget(&context);
+            return Err(error);
+        }
+        Err(error) => return Err(stopped.failed(&context, &mut journal, error)),
+    };
+    start.remember(&context, &mut journal)?;
+    in_parts(context, start, journal, stop).await
+}
+
+/// How a stream goes on, once its beginning was read.
+enum Prepared {
+    OnePiece { pass: Pass, bytes: ReadBytes, creates: LostCreates },
+    Parts(Start),
+}
+
+/// Looks at what an earlier run left, and reads the beginning of the stream.
+async fn prepare(
+    context: &mut Context,
+    remembered: Option<Remembered>,
+    journal: &mut JournalHandle,
+    reader: Box<dyn Read + Send>,
+    options: &StreamOptions,
+) -> Result<Prepared, Error> {
+    let creates = remembered.as_ref().map(Remembered::creates).unwrap_or_default();
+    let news = remembered.as_ref().is_some_and(|remembered| remembered.bind(&mut context.options));
+    let recorded = remembered.as_ref().and_then(|it| it.beginning.plan.growing());
+    let continued = continued::find(context, remembered).await?;
+    // What is begun again is cut as this run asks for it.
+    let plan = match recorded.filter(|_| continued.is_some()) {
+        Some(plan) => plan,
+        None => options
+            .plan()
+            .map_err(|source| Error::Plan { source_name: options.name.clone(), source })?,
+    };
+    let (earlier, stored) = continued.unzip();
+    if earlier.is_some() && news {
+        journal.conditions(&context.options)?;
+    }
+    let mut window = Window::new(options.name.clone(), context.options.checksum);
+    if context.options.journal.is_some() {
+        window = window.of_journal(options.record(), stored);
+    }
+    let window = Arc::new(window);
+    context.source = Arc::clone(&window) as Arc<dyn Source>;
+    let mut feed = Feed::new(context, reader, plan, options, Arc::clone(&window));
     if options.size_bytes.or(options.expected_size_bytes).is_some() {
         feed.check_spool()?;
     }
-    let cancelled = || Error::Cancelled { object: context.object.clone() };
-    let pass = tokio::select! {
-        checked = check_condition(&context) => {
-            checked?;
-            tokio::select! {
-                pass = context.resources.gate.enter() => pass,
-                _ = stop.stronger() => return Err(cancelled()),
-            }
-        }
-        _ = stop.stronger() => return Err(cancelled()),
-    };
+    check_condition(context).await?;
+    let pass = context.resources.gate.enter().await;
     let mut parts = vec![];
-    let begun = tokio::select! {
-        begun = begin(&context, &mut feed, &mut parts) => begun?,
-        _ = stop.stronger() => return Err(cancelled()),
-    };
+    let begun = begin(context, &mut feed, &mut parts).await?;
     if begun == Beginning::OnePiece {
-        let bytes = tokio::select! {
-            bytes = whole(&context, &window) => bytes?,
-            _ = stop.stronger() => return Err(cancelled()),
-        };
-        context.progress.set_size(bytes.payload.size_bytes());
-        return single::put_read(&context, pass, bytes, stop).await;
+        // What an earlier run began in parts is given up, and what is empty has none.
+        if let Some(earlier) = &earlier {
+            let patience = context.options.abort_patience;
+            abort_until_gone(context.store().as_ref(), &earlier.upload, patience)
+                .await
+                .map_err(|error| Error::of_store(&context.object, error))?;
+        }
+        let bytes = whole(context, &window).await?;
+        return Ok(Prepared::OnePiece { pass, bytes, creates });
     }
-    let start = Start::of_stream(ReadAhead::new(feed, pass), parts);
-    in_parts(context, start, stop).await
+    Ok(Prepared::Parts(Start::of_stream(ReadAhead::new(feed, pass), parts, earlier, creates)))
 }
 
-async fn in_parts(context: Context, start: Start, stop: StopSignal) -> Result<UploadReport, Error> {
+async fn in_parts(
+    context: Context,
+    start: Start,
+    journal: JournalHandle,
+    stop: StopSignal,
+) -> Result<UploadReport, Error> {
     let context = Arc::new(context);
-    match driver::drive(&context, start, JournalHandle::default(), stop).await? {
+    match driver::drive(&context, start, journal, stop).await? {
         RunOutcome::Done(report) => Ok(*report),
         // What was sent is gone at the store, and cannot be read again.
-        RunOutcome::Restart { cause, .. } => Err(cause.unwrap_or_else(|| Error::Restarted {
-            object: context.object.clone(),
-            times: 1,
-            source: None,
-        })),
+        RunOutcome::Restart { cause, journal, .. } => {
+            journal.forget(&context);
+            Err(cause.unwrap_or_else(|| Error::Restarted {
+                object: context.object.clone(),
+                times: 1,
+                source: None,
+            }))
+        }
     }
 }
 

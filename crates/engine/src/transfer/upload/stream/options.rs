@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use haul_parts::{GrowingPlan, PlanError};
 
+use crate::source::StreamRecord;
 use crate::transfer::upload::UploadOptions;
 
 /// Where parts are spooled that no longer fit the memory, unless the caller names another folder.
@@ -22,12 +23,25 @@ pub struct StreamOptions {
     /// The folder of unlinked files for parts that no longer fit the memory. A file system in
     /// memory is refused.
     pub spool_dir: PathBuf,
-    /// As for a file. The part size is that of the first parts. A stream that stops is removed at
-    /// the store, whatever is said here about journals, changes and unfinished uploads.
+    /// The program whose output it is, for the journal; without its words.
+    pub program: Option<String>,
+    /// As for a file. The part size is that of the first parts. With a journal, a stream that stops
+    /// is resumed when the same stream is read again from its beginning: its producer must be
+    /// deterministic, or parts are sent again. What is said here about changes and unfinished
+    /// uploads has no meaning.
     pub upload: UploadOptions,
 }
 
 impl StreamOptions {
+    /// As a journal keeps it.
+    pub(super) fn record(&self) -> StreamRecord {
+        StreamRecord {
+            stream: self.name.clone(),
+            program: self.program.clone(),
+            promised_bytes: self.size_bytes,
+        }
+    }
+
     pub(super) fn plan(&self) -> Result<GrowingPlan, PlanError> {
         let (limits, wish) = (&self.upload.limits, self.upload.part_size_bytes);
         match self.size_bytes {
@@ -44,6 +58,7 @@ impl Default for StreamOptions {
             size_bytes: None,
             expected_size_bytes: None,
             spool_dir: DEFAULT_SPOOL_DIR.into(),
+            program: None,
             upload: UploadOptions::default(),
         }
     }

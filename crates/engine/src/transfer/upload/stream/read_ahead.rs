@@ -4,13 +4,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use haul_parts::PlannedPart;
+use haul_parts::{GrowingPlan, PlannedPart};
 
 use super::feed::Feed;
 use super::window::{StreamSender, Window};
 use crate::error::Error;
 use crate::pace::{Gate, Pass};
 use crate::transfer::mover::Mover;
+use crate::transfer::upload::Layout;
 use crate::transfer::upload::part::PartSender;
 
 /// The stream behind an upload.
@@ -40,6 +41,16 @@ impl ReadAhead {
     /// True once the end was seen.
     pub(crate) fn has_ended(&self) -> bool {
         self.feed.as_ref().is_some_and(Feed::has_ended)
+    }
+
+    /// How it is cut.
+    pub(crate) fn plan(&self) -> Option<GrowingPlan> {
+        self.feed.as_ref().map(Feed::plan)
+    }
+
+    /// Whether an earlier run sent parts behind the last one of this stream.
+    pub(crate) fn ended_early(&self, layout: &Layout) -> bool {
+        self.window.stored().is_some_and(|stored| stored.reach_beyond(layout.part_count()))
     }
 
     /// As the plan begins.

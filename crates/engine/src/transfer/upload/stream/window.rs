@@ -10,9 +10,10 @@ use async_trait::async_trait;
 use haul_parts::{ChecksumAlgorithm, PlannedPart};
 
 use super::spool::SpoolFile;
-use crate::source::{Change, Source};
+use super::stored_parts::StoredParts;
+use crate::source::{Change, Source, SourceRecord, StreamRecord};
 use crate::transfer::mover::{Mover, PartFailure, SentPart};
-use crate::transfer::upload::part::{PartSender, ReadBytes};
+use crate::transfer::upload::part::{self, PartSender, ReadBytes};
 
 /// A stream as a source: it can be read only where a part is kept.
 pub(crate) struct Window {
@@ -23,6 +24,10 @@ pub(crate) struct Window {
     read_bytes: AtomicU64,
     /// Whether parts are hashed by MD5 too while they are read.
     md5_wanted: AtomicBool,
+    /// By which a later run finds its journal.
+    record: Option<StreamRecord>,
+    /// What an earlier run left.
+    stored: Option<StoredParts>,
 }
 
 /// Where the bytes of a part are.
@@ -37,6 +42,8 @@ pub(super) enum Kept {
 impl Window {
     pub(super) fn new(name: String, checksum: Option<ChecksumAlgorithm>) -> Self {
         Self {
+            record: None,
+            stored: None,
             name,
             checksum,
             parts: Mutex::default(),
@@ -44,6 +51,15 @@ impl Window {
             // What becomes one PutObject needs it.
             md5_wanted: AtomicBool::new(true),
         }
+    }
+
+    /// Of a stream with a journal.
+    pub(super) fn of_journal(self, record: StreamRecord, stored: Option<StoredParts>) -> Self {
+        Self { record: Some(record), stored, ..self }
+    }
+
+    pub(super) fn stored(&self) -> Option<&StoredParts> {
+        self.stored.as_ref()
     }
 
     pub(super) fn checksum(&self) -> Option<ChecksumAlgorithm> {
@@ -124,6 +140,10 @@ impl Source for Window {
     fn name(&self) -> String {
         self.name.clone()
     }
+
+    fn identity(&self) -> Option<SourceRecord> {
+        self.record.clone().map(SourceRecord::Stream)
+    }
 }
 
 /// Sends parts of a stream: those in memory as they are, those in the spool like parts of a file.
@@ -142,7 +162,21 @@ impl StreamSender {
 #[async_trait]
 impl Mover for StreamSender {
     async fn attempt(&self, part: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure> {
-        let sent = match self.window.held(part) {
+        let held = self.window.held(part);
+        if let Some(stored) = self.window.stored().filter(|stored| stored.may_have(part)) {
+            let read = match &held {
+                Some(bytes) => bytes.clone(),
+                None => {
+                    let PartSender { pool, checksum, .. } = &self.sender;
+                    let read = part::read(self.sender.range(part), pool, *checksum, false).await;
+                    read.map_err(PartFailure::Source)?
+                }
+            };
+            if let Some(same) = stored.same(part, &read).await {
+                return Ok(same);
+            }
+        }
+        let sent = match held {
             Some(bytes) => self.sender.send(part, attempt, &bytes).await,
             None => self.sender.attempt(part, attempt).await,
         };
