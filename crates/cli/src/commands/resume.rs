@@ -23,7 +23,7 @@ use crate::output::{Mode, paint};
 use crate::several::Several;
 use crate::state_dir::journal_folder;
 
-/// Goes on with one, or with all that nobody is working on.
+/// Resumes those that are named, or all that no other process works on.
 pub(crate) async fn run(args: &StoreArgs, wanted: ResumeArgs, mode: Mode) -> anyhow::Result<Exit> {
     let settings = Settings::of(&wanted);
     if wanted.all {

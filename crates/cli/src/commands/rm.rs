@@ -2,7 +2,7 @@
 //!
 //! S3 answers DeleteObject the same whether the object was there or not, so a key is looked for
 //! first: "removed" must not be printed of a folder with everything in it. Keys that may delete but
-//! not read cannot look; then the line says so. What is found by listing is in `rm_many.rs`.
+//! not read cannot look; then the line has a remark. What is found by listing is in `rm_many.rs`.
 
 use anyhow::Context;
 use futures_util::StreamExt as _;

@@ -44,7 +44,7 @@ _haul_complete() {
         printf -v answer %q "$answer"
         COMPREPLY+=("${answer#"$before"}")
     done
-    # A scheme, a bucket and a folder go on.
+    # More follows behind a scheme, a bucket and a folder: no blank.
     [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} != *[=/:] ]] && compopt +o nospace 2>/dev/null
     return 0
 }

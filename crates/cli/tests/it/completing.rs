@@ -80,7 +80,8 @@ fn bash_completes_the_ids_of_transfers() {
     }
 }
 
-/// `COMPLETE` is a common word: a variable of that name that names no shell is somebody else's.
+/// `COMPLETE` is a common word: a variable of that name that names no shell belongs to another
+/// program.
 #[test]
 fn another_variable_called_complete_changes_nothing() {
     let world = World::new();

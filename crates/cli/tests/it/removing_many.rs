@@ -1,13 +1,17 @@
 //! `haul rm` of many objects, and `haul rb --force`: exactly what was named is gone, and nothing
 //! else.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+
 use haul_testkit::Store;
-use haul_testkit::process::Finished;
+use haul_testkit::process::{Finished, Running, Signal};
 use haul_testkit::scripted::{Reply, Request, ScriptedServer};
 use haul_testkit::servers::HaulServe;
 
 use crate::world::{
-    World, assert_keys, assert_no_upload_left, event, events, finish, make_bucket, python, succeed,
+    LIMIT, World, assert_keys, assert_no_upload_left, event, events, finish, make_bucket, python,
+    succeed,
 };
 
 /// Puts objects of these keys; each has its key as its bytes.
@@ -226,6 +230,47 @@ fn a_key_that_is_refused_is_reported_and_the_rest_removed() {
     assert_eq!((&summary["objects"], &summary["failed"]), (&1.into(), &1.into()));
     assert!(finished.stderr.contains("cannot remove s3://bucket/d/b"), "{}", finished.stderr);
     assert_eq!(events(&finished).last().unwrap()["code"], "SomeNotRemoved");
+}
+
+/// Ctrl-C sends nothing more and reports what was removed. The listing here has no end: whatever ends
+/// the command, it is not the last page.
+#[test]
+fn a_signal_ends_a_removal_between_two_requests() {
+    const PAGE: u64 = 2;
+    let listed = Arc::new(AtomicU64::new(0));
+    let (third, removals) = mpsc::channel();
+    let (third, seen) = (Mutex::new(third), Arc::clone(&listed));
+    let server = ScriptedServer::start(move |request: &Request| {
+        if request.method == "GET" {
+            let first = listed.fetch_add(PAGE, Ordering::SeqCst);
+            let keys = (first..first + PAGE)
+                .map(|n| format!("<Contents><Key>d/{n:09}</Key><Size>1</Size></Contents>"));
+            let keys = keys.collect::<String>();
+            return Reply::of(format!(
+                "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>\
+                 {first}</NextContinuationToken>{keys}</ListBucketResult>"
+            ));
+        }
+        let _ = third.lock().unwrap().send(());
+        // Every key so far: more than was asked for does no harm.
+        let all = (0..listed.load(Ordering::SeqCst))
+            .map(|n| format!("<Deleted><Key>d/{n:09}</Key></Deleted>"));
+        Reply::of(format!("<DeleteResult>{}</DeleteResult>", all.collect::<String>()))
+    });
+    let world = World::new();
+    let mut command = world.haul(&server.store());
+    let running = Running::start(command.args(["rm", "-r", "s3://bucket/d/", "--json"])).unwrap();
+    for _ in 0..3 {
+        removals.recv_timeout(LIMIT).unwrap();
+    }
+    running.signal(Signal::INT).unwrap();
+    let finished = running.finish(LIMIT).unwrap();
+    assert_eq!(finished.code(), Some(3), "{}", finished.stderr);
+    let summary = event(&finished, "removal-summary");
+    let removed = events(&finished).iter().filter(|it| it["event"] == "object-removed").count();
+    assert_eq!((&summary["objects"], &summary["failed"]), (&removed.into(), &0.into()));
+    assert!(removed >= 6 && removed as u64 <= seen.load(Ordering::SeqCst), "{removed}");
+    assert!(finished.stderr.contains("the rest stays"), "{}", finished.stderr);
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub struct PresignRequest {
 /// A URL by which anybody may send one request until it expires.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PresignedUrl {
-    /// With the signature: whoever has it has the right.
+    /// With the signature: its holder has the right, so it is a secret.
     pub url: String,
     /// Signed by the credentials of a session: the URL ends with it, whatever its own time.
     pub of_session: bool,

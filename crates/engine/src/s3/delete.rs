@@ -92,7 +92,7 @@ impl<'a> Answered<'a> {
         let (key, version) = (entry.key.as_str(), entry.version_id.as_deref());
         match self.0.get(&(key, version)) {
             Some(Ok(delete_marker)) => Ok(DeletedObject { delete_marker: *delete_marker }),
-            // It is gone, whoever removed it.
+            // It is gone, which is what was asked for.
             Some(Err(("NoSuchKey" | "NoSuchVersion", _))) => Ok(DeletedObject::default()),
             Some(Err((code, message))) => Err(StoreError::of_entry(OPERATION, code, message)),
             None => {

@@ -23,7 +23,7 @@ use crate::remote::{
 pub(super) struct World {
     pub(super) quirks: Quirks,
     buckets: BTreeMap<Bucket, BucketWorld>,
-    /// Keys that nobody may delete.
+    /// Keys whose deletion is refused.
     pub(super) undeletable: BTreeSet<Key>,
     /// The CRC64NVME of everything that was ever published, oldest first.
     pub(super) published: VecDeque<(ObjectRef, Checksum)>,
