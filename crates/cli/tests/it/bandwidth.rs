@@ -38,6 +38,25 @@ fn a_download_takes_as_long_as_the_limit_asks() {
 }
 
 #[test]
+fn many_short_files_together_keep_to_the_limit() {
+    let world = World::new();
+    let server = world.serve();
+    let bucket = make_bucket(&world, server.store());
+    std::fs::create_dir(world.path("tree")).unwrap();
+    for number in 0..200 {
+        world.sample(&format!("tree/{number}"), 64 << 10);
+    }
+    let url = format!("s3://{bucket}/tree/");
+    for direction in [["tree/", url.as_str()], [url.as_str(), "back/"]] {
+        let began = Instant::now();
+        let mut copy = world.haul(server.store());
+        succeed(copy.args(["cp", "-r", "--bandwidth", "4MiB/s"]).args(direction));
+        assert!(began.elapsed() > Duration::from_millis(2_900), "{:?}", began.elapsed());
+    }
+    assert_eq!(std::fs::read_dir(world.path("back")).unwrap().count(), 200);
+}
+
+#[test]
 fn a_limit_in_a_file_is_read_again_on_sigusr1() {
     let world = World::new();
     let server = world.serve();

@@ -40,6 +40,11 @@ impl Meter {
         true
     }
 
+    /// Counts bytes of a transfer that is part of this one. The engine has counted them already.
+    pub fn include(&self, bytes: u64) {
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// The limit on bytes per second of all transfers of the engine.
     pub fn bandwidth(&self) -> &Bandwidth {
         &self.bandwidth

@@ -258,8 +258,10 @@ async fn fetch_short(
             Ok(Some((body, content))) => {
                 pass.succeeded();
                 shared.resources.budget.earn();
+                let meter = shared.progress.meter();
+                meter.add(content.len() as u64);
+                meter.bandwidth().take(content.len() as u64).await;
                 drop(pass);
-                shared.progress.meter().add(content.len() as u64);
                 return write(shared, object, body, content, path, permissions).await.map(Some);
             }
             Ok(None) => return Ok(None),
@@ -421,7 +423,7 @@ async fn drive<R>(shared: &Shared, work: &Work, mut transfer: Transfer<R>) -> Re
             result = &mut transfer => break result,
         }
     };
-    shared.progress.meter().add(progress.moved_bytes());
+    shared.progress.meter().include(progress.moved_bytes());
     result
 }
 
