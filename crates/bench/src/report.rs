@@ -104,10 +104,13 @@ impl fmt::Display for Report<'_> {
             )?;
             for Line { row, peak_mib, to_haul, to_floor } in case.lines() {
                 let (who, wall, cpu) = (row.who, row.wall.as_secs_f64(), row.cpu_per_gib());
+                // Some jobs have no floor program.
+                let to_floor =
+                    if to_floor > 0.0 { format!("{to_floor:.2}") } else { "–".to_owned() };
                 writeln!(
                     f,
                     "| {who:<13} | {wall:>6.2} | {cpu:>9.2} | {peak_mib:>8.0} | {to_haul:>7.2} | \
-                     {to_floor:>12.2} |"
+                     {to_floor:>12} |"
                 )?;
             }
             writeln!(f)?;
