@@ -1,5 +1,5 @@
-//! The boundaries of the parts of an object, whoever cut it: equal parts and a shorter last one, or
-//! any sizes.
+//! The boundaries of the parts of an object of any tool: equal parts and a shorter last one, or any
+//! sizes.
 //!
 //! A [`PartPlan`] is what Haul sends and obeys the limits of a store; a layout is what an object
 //! was made of, by any tool, at any store. An ETag or a composite checksum of an object in parts

@@ -1,6 +1,7 @@
 //! Decides which value of an object is compared with local bytes, and what the result proves.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use haul_parts::{
     Checksum, ChecksumAlgorithm, CompositeChecksum, ETag, ObjectChecksum, ObjectRef, PartChecksums,
@@ -24,6 +25,8 @@ pub struct Verifier {
     store: Arc<dyn Store>,
     retry: RetryPolicy,
     hashing: HashOptions,
+    /// As in [`LayoutQuery::without_attributes`].
+    without_attributes: Arc<AtomicBool>,
 }
 
 /// A comparison that came to an end.
@@ -38,7 +41,7 @@ pub struct Verification {
 impl Verifier {
     /// A verifier in front of `store`.
     pub fn new(store: Arc<dyn Store>, retry: RetryPolicy, hashing: HashOptions) -> Self {
-        Self { store, retry, hashing }
+        Self { store, retry, hashing, without_attributes: Arc::default() }
     }
 
     /// Compares `source` with `object`. The source is read once; a second time only if the parts of
@@ -266,6 +269,7 @@ impl Comparison<'_> {
             retry: &self.verifier.retry,
             object: self.object,
             head: &self.description.head,
+            without_attributes: &self.verifier.without_attributes,
         };
         // A checksum can disprove too, which an ETag under encryption cannot.
         let by_checksum = composite.map(OverParts::Composite);

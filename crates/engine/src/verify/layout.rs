@@ -4,6 +4,8 @@
 //! show that equal parts are probable. GetObjectAttributes lists all parts, at AWS only where each
 //! has a checksum of its own.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 use haul_parts::{ObjectRef, PartLayout, PartNumber};
 
@@ -22,6 +24,9 @@ pub(super) struct LayoutQuery<'a> {
     pub(super) retry: &'a RetryPolicy,
     pub(super) object: &'a ObjectRef,
     pub(super) head: &'a ObjectHead,
+    /// Set after GetObjectAttributes failed: the store does not know it, or the key pair may not ask.
+    /// A refusal may cost new credentials, so it is not provoked for every object of a folder.
+    pub(super) without_attributes: &'a AtomicBool,
 }
 
 /// What a store tells of the parts by a few requests.
@@ -85,6 +90,9 @@ impl LayoutQuery<'_> {
     /// By GetObjectAttributes. Not every store knows it, and not every key pair may ask: a failure
     /// leaves the other ways.
     async fn listed(&self) -> Option<PartLayout> {
+        if self.without_attributes.load(Ordering::Relaxed) {
+            return None;
+        }
         let mut sizes = Vec::new();
         let mut after = None;
         loop {
@@ -93,6 +101,7 @@ impl LayoutQuery<'_> {
                 Ok(page) => page,
                 Err(error) => {
                     tracing::debug!(%error, "GetObjectAttributes does not tell the parts");
+                    self.without_attributes.store(true, Ordering::Relaxed);
                     return None;
                 }
             };

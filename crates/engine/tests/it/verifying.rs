@@ -195,6 +195,22 @@ async fn a_guessed_layout_proves_equality_and_never_a_difference() {
     assert!(matches!(found, Verdict::Unproven(Unproven::UnknownLayout { .. })), "{found:?}");
 }
 
+/// Ceph RGW 16.2 answers GetObjectAttributes with a 403 for its signature: for each of a million
+/// files, a provider of credentials would be asked for new ones.
+#[tokio::test(start_paused = true)]
+async fn a_refused_operation_is_not_asked_for_again() {
+    let content = bytes(SIZE);
+    let silent = Quirks { tells_parts: false, ..etags_only() };
+    let store = upload(silent, &equal_pieces(&content), None).await;
+    let retry = haul::pace::RetryPolicy::default();
+    let verifier = Verifier::new(Arc::new(store.clone()), retry, HashOptions::default());
+    for _ in 0..3 {
+        let source = Arc::new(BytesSource::new(content.clone()));
+        verifier.verify(source, &object()).await.unwrap();
+    }
+    assert_eq!(store.calls(Operation::GetObjectAttributes), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_etag_under_encryption_disproves_nothing() {
     let encrypted = || Quirks { etags: EtagKind::Encrypted, ..etags_only() };
