@@ -1,8 +1,8 @@
-//! The benchmark of many short files: haul and its peers send the same tree to `haul serve`, sync
-//! it again, fetch it, and remove it, each as a whole process with its own defaults.
+//! The benchmark of many small files: Haul and its peers upload the same tree to `haul serve`, sync
+//! it again, download it, and remove it, each as a whole process with its own defaults.
 //!
-//! The server runs beside them on the same cores, so wall times say how both share the machine;
-//! the CPU time is the client's alone, and that of the server is printed beside it.
+//! The server runs on the same cores, so wall times include it; CPU times are those of the client,
+//! and the server's are printed beside them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::client::haul;
 use crate::options::Options;
 
 const LIMIT: Duration = Duration::from_secs(1800);
-/// Files of a folder.
+/// Number of files in a folder.
 const PER_FOLDER: u64 = 250;
 const CPU_RATIO_MAX: f64 = 0.5;
 
@@ -226,14 +226,14 @@ impl Row {
     }
 }
 
-/// The row with the least CPU: noise only ever adds.
+/// Returns the row with the least CPU time: noise only ever adds.
 fn best(rows: &[Row], who: Who, step: Step) -> Option<&Row> {
     rows.iter()
         .filter(|row| row.who == who && row.step == step)
         .min_by(|a, b| a.cpu_per_thousand().total_cmp(&b.cpu_per_thousand()))
 }
 
-/// Writes files of 4 to 16 KiB whose bytes all differ; gives their length together.
+/// Writes files of 4 to 16 KiB with different content; returns their total length.
 fn write_tree(folder: &Path, files: u64) -> Result<u64> {
     let (mut state, mut total) = (0x9E37_79B9_7F4A_7C15_u64, 0);
     let mut content = vec![0; 16 << 10];

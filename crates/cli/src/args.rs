@@ -1,7 +1,7 @@
-//! The words of the command line. Declarations only; what they do stands in `commands/`.
+//! The arguments of the command line. Declarations only; the commands are in `commands/`.
 //!
-//! Doc comments here are the help texts: they are written for the reader of `haul --help` and
-//! pinned by a snapshot.
+//! Doc comments here are the help texts: written for the reader of `haul --help` and pinned by a
+//! snapshot.
 
 mod filter;
 mod listing;
@@ -70,7 +70,7 @@ pub(crate) enum Command {
     Uploads(UploadsArgs),
     /// List this machine's unfinished transfers
     Transfers,
-    /// Go on with an unfinished upload
+    /// Resume unfinished transfers
     Resume(ResumeArgs),
     /// Remove unfinished uploads at their stores
     Abort(AbortArgs),
@@ -95,7 +95,7 @@ pub(crate) enum Command {
     Du(DuArgs),
     /// Write objects to standard output
     Cat(CatArgs),
-    /// Print a URL by which anybody may read or write an object for a while
+    /// Print a URL that lets its holder read or write an object for a while
     Presign(PresignArgs),
     /// Remove objects: by key, below a folder, or by a pattern
     Rm(RmArgs),
@@ -105,7 +105,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Serve a folder of this machine as an S3 endpoint
     Serve(ServeArgs),
-    /// Look after the folder of haul serve and local://
+    /// Check the folder of haul serve and local://
     Store(FolderArgs),
     /// Show where each value of the configuration comes from, and the named remotes
     Config,
@@ -115,7 +115,7 @@ pub(crate) enum Command {
     Man(ManArgs),
 }
 
-/// Which store, and who asks.
+/// The store and the profile.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Store")]
 pub(crate) struct StoreArgs {
@@ -137,10 +137,10 @@ pub(crate) struct StoreArgs {
     /// PEM file of CAs to trust [default: AWS_CA_BUNDLE, or the system's]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) ca_bundle: Option<PathBuf>,
-    /// Accept every certificate: others may then read and change what is sent
+    /// Accept every certificate: others may then read and change the bytes
     #[arg(long, global = true, conflicts_with = "ca_bundle")]
     pub(crate) no_verify_ssl: bool,
-    /// A store that haul.toml names: stands for its --endpoint, --profile and so on
+    /// A store from haul.toml: sets its --endpoint, --profile and so on
     #[arg(long, global = true, value_name = "NAME")]
     #[allow(dead_code)]
     // replaced by those flags before clap reads the line: config/remotes.rs
@@ -150,17 +150,17 @@ pub(crate) struct StoreArgs {
     pub(crate) data: Option<PathBuf>,
 }
 
-/// What is shown.
+/// The kind of output.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
     /// One JSON object per line on stdout, for programs
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// No bar and no lines about progress
+    /// Show no bar and no progress lines
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
-    /// Nothing but errors
+    /// Print only errors
     #[arg(short, long, global = true, conflicts_with_all = ["json", "verbose"])]
     pub(crate) quiet: bool,
     /// Log requests to stderr; -vv: retries and decisions; -vvv: the wire, without secrets
@@ -169,29 +169,27 @@ pub(crate) struct OutputArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    override_usage = "haul cp [OPTIONS] <SOURCE>... <TARGET>\n       haul cp [OPTIONS] --from-command \
-        <TARGET> -- <COMMAND>..."
-)]
+#[command(override_usage = "haul cp [OPTIONS] <SOURCE>... <TARGET>\n       \
+        haul cp [OPTIONS] --from-command <TARGET> -- <COMMAND>...")]
 pub(crate) struct CpArgs {
-    /// What to copy: files, folders with -r, s3://BUCKET/KEY, local://BUCKET/KEY, 's3://BUCKET/*.gz',
-    /// or - for standard input
-    #[arg(value_name = "SOURCE", value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
+    /// Sources: files, folders with -r, s3://BUCKET/KEY, local://BUCKET/KEY, 's3://BUCKET/*.gz', or
+    /// - for standard input
+    #[arg(value_name = "SOURCE", value_parser = parse_target())]
     #[arg(required_unless_present = "command")]
     pub(crate) source: Option<Target>,
-    /// Where to; a bucket, a folder, or what ends in / gets the source's name behind it
-    #[arg(value_name = "TARGET", value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
+    /// Target; a bucket, a folder, or a target that ends in / gets the source's name appended
+    #[arg(value_name = "TARGET", value_parser = parse_target())]
     #[arg(required_unless_present = "command")]
     pub(crate) target: Option<Target>,
-    /// More; the last one is the target
-    #[arg(value_name = "TARGET", hide = true, value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
+    /// More sources; the last argument is the target
+    #[arg(value_name = "TARGET", hide = true, value_parser = parse_target())]
     pub(crate) more: Vec<Target>,
-    /// Folders and prefixes, with everything below them
+    /// Include folders and prefixes with everything below them
     #[arg(short, long)]
     pub(crate) recursive: bool,
     #[command(flatten)]
     pub(crate) tree: TreeArgs,
-    /// With --from-command: the command and its words
+    /// With --from-command: the command and its arguments
     #[arg(value_name = "COMMAND", last = true)]
     pub(crate) command: Vec<std::ffi::OsString>,
     #[command(flatten)]
@@ -208,32 +206,32 @@ pub(crate) struct CpArgs {
     pub(crate) source_store: SourceStoreArgs,
 }
 
-/// What becomes of an upload that does not reach its end.
+/// The handling of interrupted and changed uploads.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Interruptions (uploads)")]
 pub(crate) struct RememberArgs {
-    /// Remember nothing: whatever fails or is interrupted is removed at the store
+    /// Keep no journal: a failed or interrupted upload is removed at the store
     #[arg(long)]
     pub(crate) no_journal: bool,
-    /// Ctrl-C removes what was sent, instead of pausing
+    /// Ctrl-C removes the sent parts, instead of pausing
     #[arg(long)]
     pub(crate) abort_on_interrupt: bool,
-    /// Go on with an unfinished upload of the key that is at the store and not remembered here, if
-    /// it is of this file
+    /// Resume an unfinished upload of the key that is at the store and in no journal here, if its
+    /// parts match this file
     #[arg(long, conflicts_with = "no_journal")]
     pub(crate) adopt: bool,
-    /// When an upload goes on and the file is another version now [default: resend]
+    /// If an upload is resumed and the file has changed [default: resend]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub(crate) on_change: Option<OnChangeChoice>,
 }
 
-/// What to do about a file that changed between two runs.
+/// How to resume an upload whose file changed between two runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnChangeChoice {
-    /// Compare every part anew and send those that differ
+    /// Compare every part and send those that differ
     #[default]
     Resend,
-    /// Stop, saying so
+    /// Stop with an error
     Fail,
 }
 
@@ -246,7 +244,7 @@ impl From<OnChangeChoice> for haul::OnChange {
     }
 }
 
-/// How the bytes travel.
+/// The division and the proof of the bytes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Transfer")]
 pub(crate) struct TransferArgs {
@@ -255,39 +253,38 @@ pub(crate) struct TransferArgs {
     pub(crate) part_size: Option<u64>,
     #[command(flatten)]
     pub(crate) effort: EffortArgs,
-    /// What the store checks every part with [default: crc64nvme]
+    /// Checksum that the store verifies for every part [default: crc64nvme]
     #[arg(long, value_name = "NAME", value_enum)]
     pub(crate) checksum: Option<ChecksumChoice>,
-    /// Fail when a part cannot be proven to have arrived whole
+    /// Fail if a part cannot be proven to have arrived intact
     #[arg(long)]
     pub(crate) require_proof: bool,
-    /// Files smaller than this go in one request [default: 16MiB]
+    /// Files smaller than this are sent in one request [default: 16MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) multipart_threshold: Option<u64>,
 }
 
-/// How hard one run tries: of the run and not of the upload, so an upload that goes on may be given
-/// others.
+/// The limits of one run; a resumed upload may have others.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Transfer")]
 pub(crate) struct EffortArgs {
-    /// Most parts in flight at once [default: 16]
+    /// Maximum parts in flight [default: 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) concurrency: Option<u32>,
-    /// Most bytes of parts held in memory [default: 128MiB]
+    /// Maximum bytes of parts held in memory [default: 128MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size_above_zero)]
     pub(crate) memory: Option<u64>,
-    /// Tries of one request before giving up [default: 8]
+    /// Attempts per request before giving up [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) max_attempts: Option<u32>,
-    /// Most bytes per second, up and down together: 20MiB/s, a timetable such as
+    /// Maximum bytes per second, up and down together: 20MiB/s, a timetable such as
     /// 08:00-18:00=5MiB/s,off, or @FILE, which is read again on SIGUSR1
     #[arg(long, value_name = "LIMIT", value_parser = BandwidthArg::parse)]
     pub(crate) bandwidth: Option<BandwidthArg>,
 }
 
 impl EffortArgs {
-    /// The limits of the engine that this run makes.
+    /// Returns the engine's limits for this run.
     pub(crate) fn limits(&self) -> EngineOptions {
         if let Some(limit) = &self.bandwidth {
             bandwidth::follow(limit);
@@ -305,11 +302,11 @@ impl EffortArgs {
     }
 }
 
-/// What the object carries, and when it may be written.
+/// The attributes of the object, and the conditions of the write.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Object (uploads and copies)")]
 pub(crate) struct ObjectOptionArgs {
-    /// Content-Type [default: guessed from the key's ending; of a copy, the source's]
+    /// Content-Type [default: guessed from the key's extension; of a copy, the source's]
     #[arg(long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,
     /// Cache-Control
@@ -327,7 +324,7 @@ pub(crate) struct ObjectOptionArgs {
     /// Metadata of the object (x-amz-meta-NAME); may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_metadata)]
     pub(crate) metadata: Vec<(String, String)>,
-    /// Fail if the object exists already
+    /// Fail if the object exists
     #[arg(long, conflicts_with = "if_match")]
     pub(crate) if_none_match: bool,
     /// Fail unless the object is still this version
@@ -348,7 +345,7 @@ pub(crate) enum ChecksumChoice {
 }
 
 impl ChecksumChoice {
-    /// As the engine takes it.
+    /// Returns the engine's algorithm.
     pub(crate) const fn algorithm(self) -> Option<ChecksumAlgorithm> {
         match self {
             Self::Crc64nvme => Some(ChecksumAlgorithm::Crc64Nvme),
@@ -364,16 +361,16 @@ impl ChecksumChoice {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct UploadsArgs {
-    /// Whose: s3://BUCKET/PREFIX, s3:// for every bucket, or local://
+    /// Uploads to list: s3://BUCKET/PREFIX, s3:// for every bucket, or local://
     #[arg(value_name = "ADDRESS", value_parser = Listed::parse)]
     pub(crate) address: Option<Listed>,
     /// Order: the longest idle first, the largest first, or by key
     #[arg(long, value_name = "BY", value_enum, default_value_t = SortBy::Age)]
     pub(crate) sort: SortBy,
-    /// Only those that received nothing for this time: 36h, 7d
+    /// Only uploads that received nothing for this time: 36h, 7d
     #[arg(long, value_name = "AGE", value_parser = parse_age)]
     pub(crate) older_than: Option<Duration>,
-    /// A table of prices that goes before the built-in one [default: HAUL_PRICES]
+    /// A table of prices that overrides the built-in one [default: HAUL_PRICES]
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,
 }
@@ -391,7 +388,7 @@ pub(crate) enum SortBy {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SweepArgs {
-    /// Where: s3://BUCKET or s3://BUCKET/PREFIX
+    /// Uploads to remove: s3://BUCKET or s3://BUCKET/PREFIX
     #[arg(value_name = "ADDRESS", value_parser = Address::parse)]
     pub(crate) address: Address,
     /// Only uploads that received nothing for this time
@@ -406,23 +403,23 @@ pub(crate) struct SweepArgs {
     /// Also uploads of this machine whose source file is gone
     #[arg(long)]
     pub(crate) include_mine: bool,
-    /// A table of prices that goes before the built-in one [default: HAUL_PRICES]
+    /// A table of prices that overrides the built-in one [default: HAUL_PRICES]
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LifecycleArgs {
-    /// Which bucket: s3://BUCKET
+    /// Bucket: s3://BUCKET
     #[arg(value_name = "BUCKET", value_parser = Address::parse_bucket)]
     pub(crate) bucket: Address,
-    /// Install a rule that aborts uploads which are not finished after so many days: 7d
+    /// Install a rule that aborts uploads unfinished after this many days: 7d
     #[arg(long, value_name = "AGE", value_parser = parse_days, conflicts_with = "remove")]
     pub(crate) abort_after: Option<u32>,
-    /// Only for keys that begin with this
+    /// Only for keys with this prefix
     #[arg(long, value_name = "PREFIX")]
     pub(crate) prefix: Option<String>,
-    /// Take the rules out that haul installed
+    /// Remove the rules that haul installed
     #[arg(long)]
     pub(crate) remove: bool,
 }
@@ -448,17 +445,17 @@ pub(crate) struct ServeArgs {
     /// Private key of the certificate, as PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// More key pairs, each with what it may do, as TOML; read again on SIGHUP
+    /// More key pairs with their permissions, as TOML; read again on SIGHUP
     #[arg(long, value_name = "FILE")]
     pub(crate) keys: Option<PathBuf>,
-    /// Bucket whose objects anybody may read without keys; may be repeated
+    /// Bucket whose objects can be read without keys; may be repeated
     #[arg(long, value_name = "BUCKET")]
     pub(crate) public_read: Vec<haul_parts::Bucket>,
-    /// Say that the folder lies on an encrypted volume: x-amz-server-side-encryption: AES256 is
-    /// then taken
+    /// Declare that the folder is on an encrypted volume: x-amz-server-side-encryption: AES256 is
+    /// then accepted
     #[arg(long)]
     pub(crate) volume_is_encrypted: bool,
-    /// Abort uploads that are not finished after this time: 36h, 7d
+    /// Abort uploads that are unfinished after this time: 36h, 7d
     #[arg(long, value_name = "AGE", value_parser = parse_age)]
     pub(crate) expire_uploads: Option<Duration>,
     /// Address of /health and /metrics, in plain http [default: nowhere]
@@ -475,7 +472,7 @@ pub(crate) struct FolderArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum FolderCommand {
-    /// Read everything, verify every checksum, say what is wrong
+    /// Read everything, verify every checksum, and report damage
     Check(CheckArgs),
 }
 
@@ -484,14 +481,14 @@ pub(crate) struct CheckArgs {
     /// The folder [default: --data, HAUL_DATA_DIR, or $XDG_DATA_HOME/haul/store]
     #[arg(value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// Remove files that nothing refers to; what is damaged stays as it is
+    /// Remove files that nothing refers to; damaged data stays unchanged
     #[arg(long)]
     pub(crate) repair: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
-    /// Which shell
+    /// Shell of the script
     #[arg(value_enum)]
     pub(crate) shell: clap_complete::Shell,
 }
@@ -503,7 +500,12 @@ pub(crate) struct ManArgs {
     pub(crate) dir: PathBuf,
 }
 
-/// Reads `36h` or `7d`; a day has 24 hours.
+/// Parses an argument of `haul cp`, which may be a path that is not UTF-8.
+fn parse_target() -> impl TypedValueParser<Value = Target> {
+    OsStringValueParser::new().try_map(|text| Target::parse(&text))
+}
+
+/// Parses `36h` or `7d`; a day has 24 hours.
 fn parse_age(text: &str) -> Result<Duration, String> {
     let span = text.parse::<jiff::Span>().map_err(|_| "write a time such as 36h or 7d")?;
     let age = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
@@ -521,7 +523,7 @@ fn parse_age_or_zero(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads whole days: lifecycle rules know nothing shorter.
+/// Parses whole days, the unit of lifecycle rules.
 fn parse_days(text: &str) -> Result<u32, String> {
     const DAY_SECONDS: u64 = 24 * 3600;
     let seconds = parse_age(text)?.as_secs();
@@ -531,11 +533,11 @@ fn parse_days(text: &str) -> Result<u32, String> {
     }
 }
 
-/// Reads `name=value`; names in lower case, as S3 stores them.
+/// Parses `name=value`; names become lower case, as S3 stores them.
 fn parse_metadata(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
-    // What a header takes. Values beyond ASCII would arrive in an encoding that every client reads
-    // differently.
+    // The characters of a header name. Non-ASCII values would arrive in an encoding that every
+    // client reads differently.
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if name.is_empty() || !name.bytes().all(token) {
         return Err(format!("{name:?} cannot be the name of a header"));

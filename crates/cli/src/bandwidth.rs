@@ -1,7 +1,7 @@
 //! `--bandwidth`: a limit on bytes per second, a timetable of limits, or a file with either.
 //!
-//! All transfers of the process share the limit. A file, haul.toml too, is read again on SIGUSR1, so
-//! that a limit can be changed while a transfer runs.
+//! All transfers of the process share the limit. A file (haul.toml too) is read again on SIGUSR1,
+//! so that a limit can be changed while a transfer runs.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -16,16 +16,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::ConfigFile;
 use crate::size::parse_size;
 
-/// How often a timetable is compared with the clock: a clock that was set, or daylight saving, is
-/// noticed after this time.
+/// The interval between comparisons of a timetable with the clock, so that a changed clock or
+/// daylight saving is detected.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// What `--bandwidth` was given.
+/// The argument of `--bandwidth`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BandwidthArg {
     /// The limits themselves.
     Timetable(Timetable),
-    /// `@FILE`: a file that holds them, read at the start and on SIGUSR1.
+    /// A file `@FILE` with the limits, read at the start and on SIGUSR1.
     File(PathBuf, Timetable),
 }
 
@@ -33,7 +33,7 @@ pub(crate) enum BandwidthArg {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Timetable {
     windows: Vec<Window>,
-    /// Bytes per second outside all windows; `None`: no limit.
+    /// Bytes per second outside of all windows; `None`: no limit.
     otherwise: Option<u64>,
 }
 
@@ -46,7 +46,8 @@ struct Window {
 }
 
 impl Window {
-    /// Whether it covers `time`; one whose end is before its beginning passes midnight.
+    /// Returns whether the window covers `time`; one whose end is before its beginning passes
+    /// midnight.
     fn covers(&self, time: Time) -> bool {
         if self.from < self.to {
             self.from <= time && time < self.to
@@ -59,8 +60,8 @@ impl Window {
 impl FromStr for Timetable {
     type Err = String;
 
-    /// Reads `20MiB/s`, `off`, or `08:00-18:00=5MiB/s,off`. The first window that covers a time
-    /// counts; the entry without a window counts at all other times.
+    /// Parses `20MiB/s`, `off`, or `08:00-18:00=5MiB/s,off`. The first window that covers a time
+    /// applies; the entry without a window applies at all other times.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut timetable = Self::default();
         let mut has_otherwise = false;
@@ -86,7 +87,7 @@ fn parse_window(window: &str, rate: &str) -> Result<Window, String> {
     Ok(Window { from, to: to.ok_or_else(malformed)?, bytes_per_s: parse_rate(rate)? })
 }
 
-/// Reads `08:00`; `24:00` is midnight.
+/// Parses `08:00`; `24:00` is midnight.
 fn parse_time(text: &str) -> Option<Time> {
     let (hour, minute) = text.trim().split_once(':')?;
     let is_two_digits = |text: &str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
@@ -106,12 +107,12 @@ fn parse_rate(text: &str) -> Result<Option<u64>, String> {
     match parse_size(size) {
         Ok(0) => Err("a limit of 0 would never end; write off for no limit".to_owned()),
         Ok(bytes) => Ok(Some(bytes)),
-        Err(_) => Err(format!("{text:?} is no limit: write 20MiB/s, or off")),
+        Err(_) => Err(format!("{text:?} is not a limit: write 20MiB/s, or off")),
     }
 }
 
 impl Timetable {
-    /// Bytes per second at this time of day; `None`: no limit.
+    /// Returns the bytes per second at this time of day; `None`: no limit.
     fn at(&self, time: Time) -> Option<u64> {
         let window = self.windows.iter().find(|window| window.covers(time));
         window.map_or(self.otherwise, |window| window.bytes_per_s)
@@ -119,7 +120,8 @@ impl Timetable {
 }
 
 impl BandwidthArg {
-    /// Reads the argument; a file is read at once, so that a mistake in it is found at the start.
+    /// Parses the argument; a file is read at once, so that an error in it is reported at the
+    /// start.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         match text.strip_prefix('@') {
             Some(file) => Ok(Self::File(file.into(), read(Path::new(file))?)),
@@ -139,14 +141,14 @@ fn read(file: &Path) -> Result<Timetable, String> {
     text.trim().parse()
 }
 
-/// The limit that every engine of this process shares.
+/// Returns the limit that every engine of this process shares.
 pub(crate) fn shared() -> Bandwidth {
     static SHARED: OnceLock<Bandwidth> = OnceLock::new();
     SHARED.get_or_init(Bandwidth::default).clone()
 }
 
-/// Sets the shared limit by `arg`, and changes it with the clock and with the file, for as long as
-/// the process runs.
+/// Sets the shared limit, and changes it with the clock and with the file, as long as the process
+/// runs.
 pub(crate) fn follow(arg: &BandwidthArg) {
     let (file, timetable) = match arg {
         BandwidthArg::Timetable(timetable) => (None, timetable),

@@ -1,8 +1,9 @@
-//! Completion of what only the running command knows: buckets, keys, and the ids of transfers.
+//! Completion of names that only the running command knows: buckets, keys, and the ids of
+//! transfers.
 //!
-//! The shell runs `COMPLETE=bash haul` once for its script and then, for every press of the key,
-//! this binary with the words so far. A completion prints nothing but candidates, asks a store for
-//! one page, and gives up after [`PATIENCE`]: a key press must not hang.
+//! The shell runs `COMPLETE=bash haul` once for its script and then, for every key press, this
+//! binary with the words so far. A completion prints only candidates, requests one page from a
+//! store, and gives up after [`PATIENCE`]: a key press must not hang.
 
 mod bash;
 
@@ -22,21 +23,21 @@ use crate::state_dir::journal_folder;
 use crate::store;
 use crate::target::{Address, Scheme};
 
-/// For opening the store and its answer.
+/// The time-out for opening the store and its answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Answers the shell and gives true, if it was a shell that asked.
+/// Answers a completion request and returns true, if there is one.
 pub(crate) fn answered() -> bool {
     let shells = Shells(&[&bash::Bash, &Elvish, &Fish, &Powershell, &Zsh]);
     let here = std::env::current_dir().ok();
     CompleteEnv::with_factory(command)
         .shells(shells)
         .try_complete(std::env::args_os(), here.as_deref())
-        // A variable COMPLETE that means something else must not keep the command from its work.
+        // A variable COMPLETE with another meaning must not prevent the command from working.
         .unwrap_or(false)
 }
 
-/// The command line with a completer at every argument whose name says what it takes.
+/// Returns the command line with a completer at every argument whose name tells its type.
 fn command() -> Command {
     let mut command = Cli::command();
     let names: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
@@ -51,7 +52,7 @@ fn completed(argument: Arg) -> Arg {
     match name.map(clap::builder::Str::as_str) {
         Some("OBJECT" | "ADDRESS" | "BUCKET") => argument.add(ArgValueCompleter::new(addresses)),
         Some("SOURCE" | "TARGET") => argument.add(ArgValueCompleter::new(addresses_and_files)),
-        // The id of an upload at a store is no id of this machine.
+        // The id of an upload at a store is not an id of this machine.
         Some("ID") if argument.get_id() != "upload_id" => argument.add(ArgValueCompleter::new(ids)),
         Some("ID|ADDRESS") => argument.add(ArgValueCompleter::new(ids_and_addresses)),
         _ => argument,
@@ -70,7 +71,7 @@ fn ids_and_addresses(current: &OsStr) -> Vec<CompletionCandidate> {
     ids(current).into_iter().chain(addresses(current)).collect()
 }
 
-/// The transfers of this machine.
+/// Completes ids of transfers of this machine.
 fn ids(current: &OsStr) -> Vec<CompletionCandidate> {
     let (Some(begun), Ok(folder)) = (current.to_str(), journal_folder()) else { return vec![] };
     let uploads = folder
@@ -90,7 +91,7 @@ fn ids(current: &OsStr) -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// Schemes, then buckets, then keys up to the next `/`.
+/// Completes schemes, then buckets, then keys up to the next `/`.
 fn addresses(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(begun) = current.to_str() else { return vec![] };
     let schemes = [Scheme::S3, Scheme::Local];
@@ -104,13 +105,13 @@ fn addresses(current: &OsStr) -> Vec<CompletionCandidate> {
     let names = runtime.block_on(async {
         tokio::time::timeout(PATIENCE, names(*scheme, begun)).await.ok().flatten()
     });
-    // Whatever still waits for the store does so without us.
+    // Requests that are still waiting are dropped.
     runtime.shutdown_background();
     let names = names.unwrap_or_default().into_iter();
     names.filter(|name| name.starts_with(begun)).map(CompletionCandidate::new).collect()
 }
 
-/// Addresses that begin with the text, as one request finds them.
+/// Returns addresses that begin with the text, from one request.
 async fn names(scheme: Scheme, begun: &str) -> Option<Vec<String>> {
     let opened = store::open(scheme, &store_args(), Mode::Quiet).await.ok()?;
     let behind = &begun[scheme.prefix().len()..];
@@ -129,7 +130,7 @@ async fn names(scheme: Scheme, begun: &str) -> Option<Vec<String>> {
     Some(found.into_iter().filter(|name: &String| !name.contains(is_unsafe)).collect())
 }
 
-/// The flags about stores among the words so far.
+/// Returns the store flags among the words so far.
 fn store_args() -> StoreArgs {
     const WITH_VALUE: [&str; 7] = [
         "--endpoint",

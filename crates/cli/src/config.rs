@@ -1,9 +1,9 @@
 //! The configuration file `haul.toml`: values below the environment and flags, and named remotes.
 //!
-//! A value that concerns a run becomes the default of its flag. A value that names a store is filled
-//! in where `s3://` is opened, and nowhere else: `local://`, `haul serve` and transfers that recorded
-//! their store take none. A remote becomes flags: what a person names on the command line is never
-//! redirected by the environment.
+//! A value for a run becomes the default of its flag. A value that names a store applies where
+//! `s3://` is opened, and nowhere else: `local://`, `haul serve` and transfers with a recorded
+//! store ignore it. A remote becomes flags: the environment never redirects a store that the user
+//! names on the command line.
 
 mod file;
 mod remotes;
@@ -21,12 +21,12 @@ use crate::args::{Cli, StoreArgs};
 /// The file of this process.
 static READ: OnceLock<ConfigFile> = OnceLock::new();
 
-/// A key of the file: also the name of its flag, without the dashes.
+/// A key of the file, which is also the name of its flag without the dashes.
 pub(crate) struct ConfigKey {
     pub(crate) name: &'static str,
-    /// Variables that win over the file; the first that is set counts.
+    /// Variables that override the file; the first that is set counts.
     pub(crate) variables: &'static [&'static str],
-    /// Names a store or its folder; not a default of a flag.
+    /// Whether it names a store or its folder, and is not a default of a flag.
     pub(crate) is_of_store: bool,
 }
 
@@ -42,7 +42,7 @@ const fn key(
 pub(crate) const KEYS: &[ConfigKey] = &[
     key("endpoint", &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], true),
     key("region", &["AWS_REGION", "AWS_DEFAULT_REGION"], true),
-    // Keys in the environment win over a profile of the file too.
+    // Keys in the environment override a profile of the file too.
     key("profile", &["AWS_PROFILE", "AWS_ACCESS_KEY_ID"], true),
     key("path-style", &[], true),
     key("virtual-host-style", &[], true),
@@ -56,7 +56,7 @@ pub(crate) const KEYS: &[ConfigKey] = &[
 ];
 
 impl ConfigKey {
-    /// The variable that is set, if one is, and its value.
+    /// Returns the variable that is set, and its value.
     pub(crate) fn from_environment(&self) -> Option<(&'static str, String)> {
         self.variables.iter().find_map(|variable| {
             let value = std::env::var_os(variable).filter(|value| !value.is_empty())?;
@@ -65,8 +65,8 @@ impl ConfigKey {
     }
 }
 
-/// `HAUL_CONFIG`, or `haul/haul.toml` in the user's configuration folder. The flag says whether the
-/// file was named, and so must exist.
+/// Returns `HAUL_CONFIG`, or `haul/haul.toml` in the user's configuration folder, and whether the
+/// file was named, so that it must exist.
 pub(crate) fn path() -> Option<(PathBuf, bool)> {
     if let Some(named) = std::env::var_os("HAUL_CONFIG") {
         // Empty: no file at all.
@@ -76,10 +76,10 @@ pub(crate) fn path() -> Option<(PathBuf, bool)> {
     Some((folders.config_dir().join("haul/haul.toml"), false))
 }
 
-/// Reads the command line over the configuration file.
+/// Parses the command line over the configuration file.
 ///
 /// # Errors
-/// Of clap; a file that is not understood is a `ValueValidation` error.
+/// Those of clap; an invalid file is a `ValueValidation` error.
 pub(crate) fn parse(words: Vec<OsString>) -> Result<Cli, clap::Error> {
     let refuse =
         |problem: String| Cli::command().error(clap::error::ErrorKind::ValueValidation, problem);
@@ -95,22 +95,19 @@ pub(crate) fn parse(words: Vec<OsString>) -> Result<Cli, clap::Error> {
                 command = with_default(command, &key.name.replace('-', "_"), &value);
             }
         }
-        // The command line is read once per process; a second reading would find the same file.
+        // The command line is parsed once per process; a second time would find the same file.
         let _ = READ.set(file);
     }
     Cli::from_arg_matches(&command.try_get_matches_from(&words)?)
 }
 
-/// The words of a line of `haul run`, with flags in place of the names of remotes.
-///
-/// # Errors
-/// A name that the file does not have.
+/// Returns a value of the file that names a store, unless the environment has one.
 pub(crate) fn expand(words: Vec<OsString>) -> Result<Vec<OsString>, String> {
     remotes::expand(words, READ.get())
 }
 
-/// The command line as a line of `haul run` is read: limits of the engine have no defaults, because
-/// they are of the whole run.
+/// Returns the command line for a line of `haul run`: limits of the engine have no defaults,
+/// because they belong to the whole run.
 pub(crate) fn command_of_line() -> clap::Command {
     const OF_A_LINE: &str = "spool-dir";
     let key = KEYS.iter().find(|key| key.name == OF_A_LINE);
@@ -120,18 +117,18 @@ pub(crate) fn command_of_line() -> clap::Command {
     }
 }
 
-/// A value of the file that names a store, unless the environment has one.
+/// Returns a value of the file that names a store, unless the environment has one.
 fn of_store(name: &str) -> Option<String> {
     let key = KEYS.iter().find(|key| key.name == name)?;
     READ.get()?.value(key).filter(|_| key.from_environment().is_none())
 }
 
-/// The folder of `local://` and `haul serve`, if the file names one.
+/// Returns the folder of `local://` and `haul serve`, if the file names one.
 pub(crate) fn data() -> Option<PathBuf> {
     of_store("data").map(PathBuf::from)
 }
 
-/// What flags and environment leave open about an `s3://` store, from the file.
+/// Adds values of the file that flags and environment leave open for an `s3://` store.
 pub(crate) fn filled_in(args: &StoreArgs) -> StoreArgs {
     let style_is_open = !args.path_style && !args.virtual_host_style;
     StoreArgs {
@@ -146,7 +143,7 @@ pub(crate) fn filled_in(args: &StoreArgs) -> StoreArgs {
     }
 }
 
-/// Gives an argument a default, wherever it stands.
+/// Sets the default of an argument in all commands.
 fn with_default(mut command: clap::Command, id: &str, value: &str) -> clap::Command {
     if command.get_arguments().any(|argument| argument.get_id() == id) {
         command = command.mut_arg(id, |argument| argument.default_value(value.to_owned()));

@@ -1,11 +1,9 @@
-//! How to find the store of an unfinished upload again: written into its journal, without anything
-//! secret.
+//! The connection of an unfinished upload to its store, recorded in its journal without secrets.
 //!
-//! An upload is resumed and aborted at the store where it was begun, whatever this shell's
-//! environment, the profiles and the flags say today. So everything that those came to is recorded:
-//! the endpoint as it was resolved, the region, how buckets are addressed, the profile and the file
-//! of trusted certificates by name. Not recorded: credentials, and whether certificates were to be
-//! checked at all. A flag that contradicts the record is refused.
+//! An upload is resumed and aborted at its first store, whatever this shell's environment, the
+//! profiles and the flags are today. So the resolved values are recorded: the endpoint, the region,
+//! bucket addressing, the profile and the file of trusted certificates by name. Not recorded:
+//! credentials, and `--no-verify-ssl`. A flag that contradicts the record is refused.
 
 use std::path::PathBuf;
 
@@ -22,7 +20,7 @@ use crate::failure::{Ended, Usage};
 use crate::target::{Address, Scheme};
 use crate::upload_locator::Reach;
 
-/// The store of an upload.
+/// The connection of an upload to its store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "scheme", rename_all = "kebab-case")]
 pub(crate) enum Connection {
@@ -31,15 +29,15 @@ pub(crate) enum Connection {
         #[serde(with = "path_text")]
         data: PathBuf,
     },
-    /// `s3://`.
+    /// `s3://`: a store over the network.
     S3(S3Connection),
 }
 
-/// A store that is reached over the network.
+/// A connection to a store over the network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct S3Connection {
     endpoint: String,
-    /// False: AWS's own, which follows from the region.
+    /// False: AWS's own endpoint, which follows from the region.
     endpoint_given: bool,
     region: String,
     path_style: bool,
@@ -49,7 +47,8 @@ pub(crate) struct S3Connection {
     dual_stack: bool,
     #[serde(default)]
     profile: Option<String>,
-    /// By `--profile`: it wins over keys in the environment. `AWS_PROFILE` does not.
+    /// Whether `--profile` named it: then it overrides keys in the environment, which `AWS_PROFILE`
+    /// does not.
     #[serde(default)]
     profile_named: bool,
     #[serde(default, with = "path_text::optional")]
@@ -57,12 +56,12 @@ pub(crate) struct S3Connection {
 }
 
 impl Connection {
-    /// As this run connects to `local://`.
+    /// Records the connection of this run to `local://`.
     pub(crate) fn local(args: &StoreArgs) -> Result<Self, Ended> {
         Ok(Self::Local { data: data_dir(args.data.clone())? })
     }
 
-    /// As this run connects to `s3://`.
+    /// Records the connection of this run to `s3://`.
     pub(crate) fn s3(args: &StoreArgs, store: &S3Store) -> Self {
         let of_environment = || std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
         let location = store.location();
@@ -79,15 +78,15 @@ impl Connection {
         })
     }
 
-    /// Of a journal.
+    /// Returns the connection of a journal.
     ///
     /// # Errors
-    /// When another program that embeds the engine wrote it.
+    /// Another program that embeds the engine wrote the journal.
     pub(crate) fn recorded(id: &str, beginning: &Beginning) -> Result<Self, Ended> {
         Self::read(id, &beginning.connection)
     }
 
-    /// The same, as the journal holds it.
+    /// Parses the recorded form.
     ///
     /// # Errors
     /// As [`Connection::recorded`].
@@ -100,7 +99,7 @@ impl Connection {
         })
     }
 
-    /// The scheme of the address on the command line.
+    /// Returns the scheme of the address on the command line.
     pub(crate) fn scheme(&self) -> Scheme {
         match self {
             Self::Local { .. } => Scheme::Local,
@@ -108,8 +107,8 @@ impl Connection {
         }
     }
 
-    /// A name of the store that stays the same from run to run: the endpoint of `local://` has
-    /// another port each time.
+    /// Returns a name of the store that stays the same from run to run: the endpoint of `local://`
+    /// has another port each time.
     pub(crate) fn store_name(&self) -> String {
         match self {
             Self::Local { data } => match data.to_str() {
@@ -120,17 +119,17 @@ impl Connection {
         }
     }
 
-    /// The address that was written on the command line.
+    /// Returns the address on the command line.
     pub(crate) fn address(&self, beginning: &Beginning) -> Address {
         address(self.scheme(), beginning)
     }
 
-    /// The address of an object of this store.
+    /// Returns the address of an object of this store.
     pub(crate) fn address_of(&self, object: &ObjectRef) -> Address {
         address_of(self.scheme(), object)
     }
 
-    /// How the store is reached by a command that knows nothing of this record.
+    /// Returns how a command without this record reaches the store.
     pub(crate) fn reach(&self) -> Reach {
         match self {
             Self::Local { data } => Reach::Inside(data.clone()),
@@ -139,7 +138,7 @@ impl Connection {
         }
     }
 
-    /// The profile that credentials are asked of.
+    /// Returns the profile for credentials.
     pub(crate) fn profile(&self) -> Option<String> {
         match self {
             Self::Local { .. } => None,
@@ -163,7 +162,7 @@ impl Connection {
     /// Refuses flags of this command that name another store than the one of upload `id`.
     ///
     /// # Errors
-    /// Which flag, and what was recorded.
+    /// The flag and the recorded value.
     pub(crate) fn refuse_another(&self, id: &str, given: &StoreArgs) -> Result<(), Usage> {
         let contradiction = match self {
             Self::Local { data } => contradiction_of_local(data, given),
@@ -179,7 +178,7 @@ impl Connection {
     }
 }
 
-/// The target of a journal, also of one that says nothing else of its store.
+/// Returns the target of a journal, even of one without a connection.
 pub(crate) fn address(scheme: Scheme, beginning: &Beginning) -> Address {
     address_of(scheme, &beginning.object)
 }
@@ -213,9 +212,9 @@ impl S3Connection {
         }
     }
 
-    /// Options that lead there, with the profile and the certificates that this run's flags name
-    /// where none were recorded: they only bring credentials and trust. `AWS_CA_BUNDLE` of today
-    /// does not count.
+    /// Returns options that lead to the recorded store. Profile and certificates come from this
+    /// run's flags if none were recorded: they only affect credentials and trust. Today's
+    /// `AWS_CA_BUNDLE` is ignored.
     pub(crate) fn options(&self, given: &StoreArgs, run: S3Options) -> S3Options {
         let keys = std::env::var_os("AWS_ACCESS_KEY_ID").is_some_and(|id| !id.is_empty());
         self.location().options(S3Options {
@@ -226,8 +225,7 @@ impl S3Connection {
         })
     }
 
-    /// A profile that only the environment named was asked for credentials only where the
-    /// environment had no keys.
+    /// Returns the profile: one from `AWS_PROFILE` is used only without keys in the environment.
     fn profile_to_use(&self, given: &StoreArgs, keys_in_environment: bool) -> Option<String> {
         let recorded = self.profile.clone().filter(|_| self.profile_named || !keys_in_environment);
         given.profile.clone().or(recorded)
@@ -289,7 +287,7 @@ mod tests {
         }
     }
 
-    /// `--endpoint http://localhost:P resume ID` after a start on `127.0.0.1:P` began a second
+    /// `--endpoint http://localhost:P resume ID` after a start on `127.0.0.1:P` created a second
     /// upload, and overwrote the object that `--if-none-match` protects.
     #[test]
     fn a_flag_that_contradicts_the_record_is_refused() {
@@ -323,7 +321,8 @@ mod tests {
         assert!(refused(&local, "--data /srv/other").is_some());
         assert!(refused(&local, "--endpoint http://127.0.0.1:8014").is_some());
         assert_eq!(refused(&local, "--data /srv/store"), None);
-        insta::assert_snapshot!(refused(&s3, "--region us-east-1").unwrap(), @"--region contradicts upload 0e50c57f2f7a, which was begun in region eu-central-1");
+        insta::assert_snapshot!(refused(&s3, "--region us-east-1").unwrap(), @"--region \
+            contradicts upload 0e50c57f2f7a, which was begun in region eu-central-1");
     }
 
     #[test]
@@ -352,7 +351,7 @@ mod tests {
         assert_eq!(Connection::S3(aws).store_name(), "https://s3.amazonaws.com");
     }
 
-    /// Keys in the environment win over `AWS_PROFILE`, and not over `--profile`: later as at first.
+    /// Keys in the environment override `AWS_PROFILE`, and not `--profile`: later as at first.
     #[test]
     fn credentials_come_from_where_they_came_from() {
         let by_environment = S3Connection { profile_named: false, ..recorded() };

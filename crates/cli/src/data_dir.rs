@@ -1,5 +1,5 @@
-//! The folder behind `local://` and `haul serve`: `--data`, `HAUL_DATA_DIR`, `data` of haul.toml, or
-//! the user's data folder.
+//! The folder behind `local://` and `haul serve`: `--data`, `HAUL_DATA_DIR`, `data` of haul.toml,
+//! or the user's data folder.
 
 use std::path::PathBuf;
 
@@ -9,13 +9,12 @@ use crate::config;
 use crate::exit::Exit;
 use crate::failure::Ended;
 
-/// Where objects of this machine are kept, given what the command line says; else what the
-/// environment says.
+/// Returns the folder of this machine's objects: from the command line, else from the environment.
 pub(crate) fn data_dir(given: Option<PathBuf>) -> Result<PathBuf, Ended> {
     let of_environment =
         || std::env::var_os("HAUL_DATA_DIR").filter(|given| !given.is_empty()).map(PathBuf::from);
     if let Some(given) = given.or_else(of_environment).or_else(config::data) {
-        // Absolute, so that messages and the address file name the same place from everywhere.
+        // Absolute, so that messages and the address file are valid from every folder.
         return Ok(std::path::absolute(&given).unwrap_or(given));
     }
     match etcetera::choose_base_strategy() {

@@ -1,8 +1,7 @@
-//! How the process ends: the one enum behind `docs/exit-codes.md`, which a test holds against it.
+//! The exit codes: the only enum behind `docs/exit-codes.md`, which a test compares with it.
 //!
-//! A script needs to tell "run it again" from "look first": what was interrupted cleanly, what is
-//! in doubt and what was left behind each have a code of their own. Codes are never given another
-//! meaning.
+//! A script must distinguish "run it again" from "look first": a clean interruption, a doubt and
+//! leftover parts have their own codes. A code never changes its meaning.
 
 use std::process::ExitCode;
 
@@ -10,11 +9,11 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// Everything asked for was done.
+    /// Everything requested was done.
     Done = 0,
     /// It failed; nothing is left at the store.
     Failed = 1,
-    /// The command line is wrong, or asks for what Haul does not do; nothing was sent.
+    /// The command line is wrong, or requests something that Haul does not do; nothing was sent.
     Usage = 2,
     /// Interrupted by a signal; nothing is left, or what is left can be resumed.
     Interrupted = 3,
@@ -24,16 +23,16 @@ pub(crate) enum Exit {
     LeftBehind = 5,
     /// The source changed while it was read.
     SourceChanged = 6,
-    /// What arrived (or is kept) is wrong, or could not be proven where proof was required.
+    /// The arrived (or stored) bytes are wrong, or could not be proven where proof was required.
     NotProven = 7,
-    /// `--if-none-match` or `--if-match` did not hold: the object stays as it was.
+    /// `--if-none-match` or `--if-match` did not hold: the object is unchanged.
     Precondition = 8,
     /// `haul verify`: it can be proven neither that two sides are equal nor that they differ.
     CannotBeProven = 9,
 }
 
 impl Exit {
-    /// All of them, for the document's test.
+    /// All codes, for the document's test.
     #[cfg(test)]
     pub(crate) const ALL: [Exit; 10] = [
         Self::Done,
@@ -48,13 +47,13 @@ impl Exit {
         Self::CannotBeProven,
     ];
 
-    /// Of two outcomes of one command, the one that its caller has to know: the higher code, but an
-    /// interruption and a plain failure give way to everything more particular.
+    /// Returns the outcome that the caller has to know: the higher code, but an interruption and a
+    /// plain failure yield to every more specific code.
     pub(crate) const fn worse(self, other: Self) -> Self {
         if self.code() >= other.code() { self } else { other }
     }
 
-    /// The number.
+    /// Returns the number.
     pub(crate) const fn code(self) -> u8 {
         self as u8
     }

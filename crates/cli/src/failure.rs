@@ -1,9 +1,9 @@
-//! How a failure is told: `error: what failed`, then why, cause by cause, then `hint: what to do
-//! about it`.
+//! The report of a failure: `error: what failed`, then cause by cause, then `hint: what to do about
+//! it`.
 //!
-//! Commands return `anyhow::Error`; what it means is found by looking for the types that know: the
-//! engine's error, the endpoint's, and [`Usage`]. The same facts go to people on stderr and, with
-//! `--json`, to programs on stdout. Nothing here matches on texts.
+//! Commands return `anyhow::Error`; its meaning comes from the known types in it: the engine's
+//! error, the endpoint's, and [`Usage`]. The same facts go to people on stderr and, with `--json`,
+//! to programs on stdout. Nothing here matches on texts.
 
 mod hints;
 #[cfg(test)]
@@ -22,7 +22,7 @@ use crate::size::human_size;
 use crate::target::{Address, Scheme, TargetError};
 use crate::upload_locator::UploadLocator;
 
-/// Context of an error: the action that failed, its address and what its hint needs. Its text is
+/// The context of an error: the failed action, its address and the data for its hint. Its text is
 /// the first line.
 #[derive(Debug)]
 pub(crate) struct FailureContext {
@@ -31,22 +31,22 @@ pub(crate) struct FailureContext {
     endpoint: Option<String>,
     locator: Option<UploadLocator>,
     condition: Option<Condition>,
-    /// Of a download: the file it writes.
+    /// The target file of a download.
     target: Option<String>,
     hint: Option<String>,
 }
 
-/// A condition that the command line demanded of the object's present state.
+/// A condition of the command line on the object's current state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
-    /// `--if-none-match`: nothing may have the key.
+    /// `--if-none-match`: the key must not exist.
     Absent,
-    /// `--if-match`: the key holds a certain version.
+    /// `--if-match`: the key must have a certain version.
     Version,
 }
 
 impl Condition {
-    /// The one that these options demand.
+    /// Returns the condition of these options.
     pub(crate) fn of(options: &haul::UploadOptions) -> Option<Self> {
         match (options.if_none_match, &options.if_match) {
             (true, _) => Some(Self::Absent),
@@ -57,12 +57,12 @@ impl Condition {
 }
 
 impl FailureContext {
-    /// Something about an object or a bucket.
+    /// Creates the context of an action on an object or a bucket.
     pub(crate) fn at(action: impl Into<String>, address: &Address) -> Self {
         Self { address: Some(address.clone()), ..Self::of(action) }
     }
 
-    /// Something about no address in particular.
+    /// Creates the context of an action without an address.
     pub(crate) fn of(action: impl Into<String>) -> Self {
         Self {
             action: action.into(),
@@ -75,27 +75,27 @@ impl FailureContext {
         }
     }
 
-    /// With the store that was asked.
+    /// Adds the store of the request.
     pub(crate) fn through(self, endpoint: impl Into<String>) -> Self {
         Self { endpoint: Some(endpoint.into()), ..self }
     }
 
-    /// Under this condition, if one was demanded.
+    /// Adds the condition, if there was one.
     pub(crate) fn under(self, condition: Option<Condition>) -> Self {
         Self { condition, ..self }
     }
 
-    /// Into this file.
+    /// Adds the target file.
     pub(crate) fn into_file(self, shown: impl Into<String>) -> Self {
         Self { target: Some(shown.into()), ..self }
     }
 
-    /// With what leads back to the upload.
+    /// Adds the locator of the upload.
     pub(crate) fn found_by(self, locator: UploadLocator) -> Self {
         Self { locator: Some(locator), ..self }
     }
 
-    /// With a better hint than the engine, which knows less, can give.
+    /// Adds a better hint than the engine, which knows less, can give.
     pub(crate) fn hinting(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
@@ -107,7 +107,7 @@ impl fmt::Display for FailureContext {
     }
 }
 
-/// The command line asks for what cannot be done; nothing was sent.
+/// An impossible command line; nothing was sent.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Usage {
@@ -116,7 +116,7 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// With what to do instead.
+    /// Creates the error with a correct alternative.
     pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()) }
     }
@@ -128,7 +128,7 @@ impl From<TargetError> for Usage {
     }
 }
 
-/// A failure that knows its exit code and hint by itself: what happens outside the engine.
+/// A failure with its own exit code and hint, from outside of the engine.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Ended {
@@ -138,14 +138,14 @@ pub(crate) struct Ended {
     pub(crate) hint: Option<String>,
 }
 
-/// A failure, ready to be told.
+/// A failure, ready to be reported.
 #[derive(Debug, Serialize)]
 pub(crate) struct Failure {
-    /// Always `failed`.
+    /// The event, always `failed`.
     event: &'static str,
-    /// S3's error code if the store gave one, else our own word in the same spelling.
+    /// S3's error code if the store sent one, else our own code in the same spelling.
     code: String,
-    /// What a program should do: `retry`, `refresh`, `resume`, `give-up`.
+    /// The advice for a program: `retry`, `refresh`, `resume` or `give-up`.
     advice: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
@@ -155,18 +155,18 @@ pub(crate) struct Failure {
     hint: Option<String>,
     #[serde(skip)]
     pub(crate) exit: Exit,
-    /// The word before the first line.
+    /// The label before the first line.
     #[serde(skip)]
     label: &'static str,
 }
 
 impl Failure {
-    /// A command line that cannot be read.
+    /// Creates the failure of an invalid command line.
     pub(crate) fn usage(message: String) -> Self {
         Self::of(&Usage { message, hint: None }.into())
     }
 
-    /// Finds out what an error means.
+    /// Determines the meaning of an error.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         let context = error.downcast_ref::<FailureContext>();
         let mut failure = Self {
@@ -223,7 +223,7 @@ impl Failure {
         Self { message: format!("line {number}: {}", self.message), ..self }
     }
 
-    /// The failure and its last cause, in one line.
+    /// Formats the failure and its last cause in one line.
     pub(crate) fn words(&self) -> String {
         match self.causes.last() {
             Some(cause) => format!("{}: {cause}", self.message),
@@ -231,7 +231,7 @@ impl Failure {
         }
     }
 
-    /// What a person asked for is no error: it is said in one line, without the chain.
+    /// Labels a requested end, which is no error, and drops its causes.
     fn call_it(&mut self, label: &'static str, message: String) {
         self.label = label;
         self.message = message;
@@ -271,11 +271,11 @@ impl Failure {
         }
     }
 
-    /// The lines for a person; `paint` colours the first word and `hint`.
+    /// Formats the lines for a person; `paint` colours the label and `hint`.
     pub(crate) fn lines(&self, paint: impl Fn(&str) -> String) -> Shown {
         let mut text = Shown::default().labelled(&paint(self.label), &self.message);
         for cause in &self.causes {
-            // What others wrote may have several lines: they stay below their first one.
+            // Texts of others may have several lines: keep them below their first one.
             for (number, line) in shortened(cause).lines().enumerate() {
                 let before = if number == 0 { "  caused by: " } else { "             " };
                 text = text.line(&format!("{before}{line}"));
@@ -288,7 +288,7 @@ impl Failure {
     }
 }
 
-/// A store may answer with a message of any length.
+/// Shortens a text: a store may send a message of any length.
 fn shortened(text: &str) -> Cow<'_, str> {
     const LONGEST_CHARS: usize = 2000;
     match text.char_indices().nth(LONGEST_CHARS) {
@@ -297,11 +297,11 @@ fn shortened(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The chain below the first line, without what only repeats a line above it.
+/// Returns the chain below the first line, without causes that only repeat a line above.
 ///
-/// Below the store's error come the layers of the SDK, each saying that the next one failed; only
-/// the last one, where it began, is worth a line (of credentials the last two: what could not be
-/// done, and why).
+/// Below the store's error are the layers of the SDK, each saying that the next one failed; only
+/// the last one, the root, is worth a line (for credentials the last two: what could not be done,
+/// and why).
 fn causes(error: &anyhow::Error, address: Option<&Address>) -> Vec<String> {
     let chain: Vec<_> = error.chain().collect();
     let store =
@@ -311,7 +311,7 @@ fn causes(error: &anyhow::Error, address: Option<&Address>) -> Vec<String> {
     let mut said: Vec<String> = Vec::new();
     for (place, cause) in chain.iter().enumerate() {
         let text = as_written(&cause.to_string(), address);
-        // The SDK's word for an error it has no name for explains nothing.
+        // The SDK's text for an error without a name explains nothing.
         let is_empty_word = text == "other";
         if (place < told || place >= root)
             && !is_empty_word
@@ -323,7 +323,7 @@ fn causes(error: &anyhow::Error, address: Option<&Address>) -> Vec<String> {
     said.split_off(1)
 }
 
-/// The engine knows only S3; the person may have written `local://`.
+/// Replaces `s3://` with the address of the command line, which may be `local://`.
 fn as_written(text: &str, address: Option<&Address>) -> String {
     match address {
         Some(Address { scheme: Scheme::Local, bucket, .. }) => {
@@ -335,7 +335,8 @@ fn as_written(text: &str, address: Option<&Address>) -> String {
 
 fn lost_credentials(error: &anyhow::Error) -> bool {
     let engine = error.downcast_ref::<EngineError>();
-    matches!(engine, Some(EngineError::Store { source, .. }) if source.kind == StoreErrorKind::NoCredentials)
+    matches!(engine, Some(EngineError::Store { source, .. })
+        if source.kind == StoreErrorKind::NoCredentials)
 }
 
 fn advice(advice: Advice) -> (&'static str, Option<u64>) {
@@ -391,8 +392,7 @@ fn is_unmet_condition(error: &StoreError) -> bool {
         // A download has no flag for a condition.
         StoreErrorKind::PreconditionFailed => error.operation != Operation::GetObject,
         StoreErrorKind::ConditionalConflict => true,
-        // S3's answer to If-Match where there is no object; a write misses a key for no other
-        // reason.
+        // S3's answer to If-Match without an object; a write has no other reason for it.
         StoreErrorKind::NoSuchKey => is_write,
         _ => false,
     }
@@ -447,7 +447,7 @@ fn server_code(error: &haul_server::Error) -> &'static str {
     }
 }
 
-/// Of a folder that is not opened as it is: something has to be put right first.
+/// Returns the hint for a folder that is refused: the user has to correct something first.
 fn refused_folder(error: &haul_store::Error) -> Option<&'static str> {
     use haul_store::Error;
     match error {
@@ -458,7 +458,7 @@ fn refused_folder(error: &haul_store::Error) -> Option<&'static str> {
     }
 }
 
-/// Of a folder that is looked at without a server.
+/// Returns code and exit code for an error of a folder checked without a server.
 fn of_store(error: &haul_store::Error) -> (&'static str, Exit) {
     use haul_store::Error;
     if let Some(code) = refused_folder(error) {
@@ -476,7 +476,7 @@ fn of_store(error: &haul_store::Error) -> (&'static str, Exit) {
     }
 }
 
-/// What to do about it: from whoever knows most.
+/// Returns the best hint that is known.
 fn hint(error: &EngineError, context: Option<&FailureContext>) -> Option<String> {
     if let Some(only) = own_hint(error) {
         return Some(only);
@@ -511,7 +511,8 @@ fn hint(error: &EngineError, context: Option<&FailureContext>) -> Option<String>
     hint.map(|hint| context.map_or(hint.clone(), |context| concrete(&hint, context)))
 }
 
-/// Of an access point that the SDK makes no address of: its alias is a bucket name like any other.
+/// Returns the hint for an access point without an address in the SDK: its alias is a bucket name
+/// like any other.
 fn alias_hint(error: &EngineError, address: &Address) -> Option<String> {
     let point = address.bucket.as_access_point()?;
     let EngineError::Store { source, .. } = error else { return None };
@@ -525,7 +526,7 @@ fn alias_hint(error: &EngineError, address: &Address) -> Option<String> {
     })
 }
 
-/// A hint that only the failure itself can give, such as the URL with the right scheme.
+/// Returns a hint from the failure itself, such as the URL with the right scheme.
 fn own_hint(error: &EngineError) -> Option<String> {
     match error {
         EngineError::BadSetting { hint, .. } => Some(hint.clone()),
@@ -545,8 +546,8 @@ fn own_hint(error: &EngineError) -> Option<String> {
     }
 }
 
-/// The engine hints at `s3://BUCKET/PREFIX` and at "the endpoint"; here it is known what the person
-/// wrote.
+/// Replaces placeholders of the engine's hints, such as `s3://BUCKET/PREFIX` and "the endpoint",
+/// with the user's values.
 fn concrete(hint: &str, context: &FailureContext) -> String {
     let mut hint = hint.to_owned();
     if let Some(endpoint) = &context.endpoint {

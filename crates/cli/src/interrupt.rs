@@ -1,7 +1,7 @@
-//! Ctrl-C, SIGTERM and a closed terminal, as one stream of requests to end.
+//! Ctrl-C, SIGTERM and a closed terminal, as one stream of stop requests.
 //!
-//! Once this exists, a signal no longer ends the process: its holder must do so. Three habits of
-//! shells are respected:
+//! Once this exists, a signal no longer ends the process: its holder must do so. It respects three
+//! habits of shells:
 //!
 //! - `timeout 5 haul …` signals the process and then its whole group, so one request arrives twice
 //!   within milliseconds. A second one counts only after [`ONE_REQUEST`].
@@ -19,13 +19,13 @@ use rustix::termios::tcgetpgrp;
 use signal_hook::consts::SIGINT;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Signals that come within this time of each other are one request.
+/// Signals within this time of each other are one request.
 const ONE_REQUEST: Duration = Duration::from_millis(500);
 
-/// A Ctrl-C was handled here, and the shell does not know of it yet.
+/// Whether a Ctrl-C was handled here, without the shell's knowledge so far.
 static CTRL_C: AtomicBool = AtomicBool::new(false);
 
-/// Receives the signals that ask the process to end.
+/// Receives the signals that stop the process.
 #[derive(Debug)]
 pub(crate) struct Interrupts {
     last: Option<Instant>,
@@ -35,19 +35,19 @@ pub(crate) struct Interrupts {
     role: Role,
 }
 
-/// What the process is doing while it listens for signals.
+/// The kind of work while listening for signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Work that ends by itself: a Ctrl-C ends the shell loop around it too.
     Work,
-    /// A server: a signal is how it is meant to end.
+    /// A server, which a signal is meant to end.
     Server,
-    /// A server whose hang-up asks it to read its keys again, also under `nohup`.
+    /// A server that reloads its keys on a hang-up, also under `nohup`.
     ServerWithKeys,
 }
 
 impl Interrupts {
-    /// Takes the signals over.
+    /// Takes over the signals.
     pub(crate) fn new(role: Role) -> io::Result<Self> {
         let ignored = role != Role::ServerWithKeys && hangup_is_ignored();
         let hangup = if ignored { None } else { Some(signal(SignalKind::hangup())?) };
@@ -60,12 +60,12 @@ impl Interrupts {
         })
     }
 
-    /// Whether a person has asked to end: a failure of the store may end with the same exit code.
+    /// Returns whether a signal came: a failure of the store may end with the same exit code.
     pub(crate) fn came(&self) -> bool {
         self.last.is_some()
     }
 
-    /// The next signal, by the name a person knows.
+    /// Returns the next signal, by the name that people know.
     pub(crate) async fn next(&mut self) -> &'static str {
         loop {
             let name = self.wait().await;
@@ -111,13 +111,13 @@ pub(crate) fn end_the_loop_around_us() {
     }
 }
 
-/// Whether the terminal that controls us gives its Ctrl-C to our process group.
+/// Returns whether the controlling terminal sends its Ctrl-C to our process group.
 fn is_in_foreground() -> bool {
     let Ok(terminal) = std::fs::File::open("/dev/tty") else { return false };
     tcgetpgrp(&terminal).is_ok_and(|group| group == getpgrp())
 }
 
-/// Where the system tells it without `unsafe`: on Linux, in the mask of ignored signals.
+/// Returns whether hang-ups are ignored, from Linux's mask of ignored signals, without `unsafe`.
 fn hangup_is_ignored() -> bool {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
     ignores(&status, 1)

@@ -7,43 +7,43 @@ use crate::exit::Exit;
 use crate::failure::Ended;
 use crate::upload_locator::UploadLocator;
 
-/// What the first signal does.
+/// The effect of the first signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnInterrupt {
-    /// The parts in flight may still arrive; then it says how to go on.
+    /// The parts in flight may still arrive; then the command prints how to resume.
     Pause,
-    /// What was sent is removed.
+    /// The sent parts are removed.
     Abort,
 }
 
-/// Tracks what may be left at the store, and words the notice about it.
+/// Tracks what may be left at the store, and formats the notice about it.
 #[derive(Debug)]
 pub(crate) struct LeftoverNotice {
     on_interrupt: OnInterrupt,
-    /// None: a download, which leaves nothing at a store.
+    /// `None`: a download, which leaves nothing at a store.
     locator: Option<UploadLocator>,
     upload_id: Option<UploadId>,
-    /// In parts; unknown until it has started.
+    /// Whether it is in parts; unknown until it has started.
     multipart: Option<bool>,
 }
 
 impl LeftoverNotice {
-    /// Of an upload.
+    /// Creates the notice of an upload.
     pub(crate) fn of_upload(on_interrupt: OnInterrupt, locator: UploadLocator) -> Self {
         Self { on_interrupt, locator: Some(locator), upload_id: None, multipart: None }
     }
 
-    /// Of a download: nothing is left at a store.
+    /// Creates the notice of a download: nothing is left at a store.
     pub(crate) fn of_download(on_interrupt: OnInterrupt) -> Self {
         Self { on_interrupt, locator: None, upload_id: None, multipart: None }
     }
 
-    /// What the first signal does.
+    /// Returns the effect of the first signal.
     pub(crate) fn on_interrupt(&self) -> OnInterrupt {
         self.on_interrupt
     }
 
-    /// Updates it by an event of the engine.
+    /// Updates the notice with an event of the engine.
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
             Event::Started { multipart, .. } => self.multipart = Some(*multipart),
@@ -60,20 +60,20 @@ impl LeftoverNotice {
         }
     }
 
-    /// What the first signal does, in words.
+    /// Formats the effect of the first signal.
     pub(crate) fn stopping(&self, signal: &str) -> String {
         let in_parts = self.locator.is_some() && self.multipart != Some(false);
         let what = match self.on_interrupt {
             OnInterrupt::Pause if self.multipart == Some(true) => "waiting for the parts in flight",
             OnInterrupt::Abort if in_parts => "removing what was sent",
-            // One request leaves no parts, a download removes its file, an upload that has not
-            // begun has nothing in flight.
+            // A single request leaves no parts, a download removes its file, an upload that has not
+            // started has nothing in flight.
             _ => "stopping",
         };
         format!("{signal}: {what}; press again to quit immediately")
     }
 
-    /// The end by a second signal.
+    /// Returns the failure after a second signal.
     pub(crate) fn ended(self, signal: &str) -> Ended {
         match (self.upload_id, self.locator) {
             (Some(upload_id), Some(locator)) => match locator.again() {
@@ -95,7 +95,7 @@ impl LeftoverNotice {
                     hint: Some(format!("abort it: {}", locator.abort(&upload_id))),
                 },
             },
-            // It would have ended at the first signal if its bytes had not left.
+            // It would have ended at the first signal if its bytes had not been sent.
             (None, Some(_)) if self.multipart == Some(false) => Ended {
                 exit: Exit::InDoubt,
                 code: "InDoubt",
@@ -177,8 +177,10 @@ mod tests {
 
     #[test]
     fn the_first_signal_says_what_is_waited_for() {
-        insta::assert_snapshot!(leftovers(OnInterrupt::Pause, journal()).stopping("Ctrl-C"), @"Ctrl-C: waiting for the parts in flight; press again to quit immediately");
-        insta::assert_snapshot!(leftovers(OnInterrupt::Abort, store()).stopping("Ctrl-C"), @"Ctrl-C: removing what was sent; press again to quit immediately");
+        insta::assert_snapshot!(leftovers(OnInterrupt::Pause, journal()).stopping("Ctrl-C"), @"\
+            Ctrl-C: waiting for the parts in flight; press again to quit immediately");
+        insta::assert_snapshot!(leftovers(OnInterrupt::Abort, store()).stopping("Ctrl-C"), @"\
+            Ctrl-C: removing what was sent; press again to quit immediately");
         for on_interrupt in [OnInterrupt::Pause, OnInterrupt::Abort] {
             let mut one_request = LeftoverNotice::of_upload(on_interrupt, journal());
             one_request.event(&started(false));
@@ -187,6 +189,8 @@ mod tests {
                     again to quit immediately")
             );
         }
-        insta::assert_snapshot!(LeftoverNotice::of_download(OnInterrupt::Abort).stopping("Ctrl-C"), @"Ctrl-C: stopping; press again to quit immediately");
+        let download = LeftoverNotice::of_download(OnInterrupt::Abort);
+        insta::assert_snapshot!(download.stopping("Ctrl-C"), @"Ctrl-C: stopping; press again to \
+            quit immediately");
     }
 }

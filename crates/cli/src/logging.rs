@@ -1,12 +1,12 @@
-//! The log: stderr, asked for by `-v` or `HAUL_LOG`; with `--json` each line is an object. `-v`
-//! shows one line per request, `-vv` retries and decisions too, `-vvv` the wire. Unasked, `haul
-//! serve` logs what its operator has to see to (a full disk, a store that takes no writes); the
-//! other commands report failures by themselves.
+//! The log on stderr, enabled by `-v` or `HAUL_LOG`; with `--json` each line is an object. `-v` has
+//! one line per request, `-vv` retries and decisions too, `-vvv` the wire. Without `-v`, `haul
+//! serve` logs problems that need its operator (a full disk, a store that takes no writes); the
+//! other commands report failures themselves.
 //!
 //! Secrets never reach it. Our own crates keep them in types without `Display`; the HTTP and
-//! signing layers below print whole requests at their finest levels, and `s3s` a document that it
-//! cannot read, whole and at any level. So those stay closed whatever `HAUL_LOG` says; what a
-//! request came to is in a line of `haul-server`'s own.
+//! signing layers below print whole requests at their finest levels, and `s3s` prints an invalid
+//! document, whole and at any level. So those stay off whatever `HAUL_LOG` contains; `haul-server`
+//! logs the result of every request itself.
 
 mod escaping;
 
@@ -25,24 +25,24 @@ use escaping::Escaping;
 /// Layers whose finest levels print headers and canonical requests.
 const TALKATIVE: [&str; 5] =
     ["aws_sigv4", "aws_runtime", "aws_smithy_runtime", "aws_smithy_http_client", "hyper"];
-/// Prints what clients send, at `ERROR` too.
+/// A layer that prints what clients send, even at `ERROR`.
 const CARELESS: &str = "s3s";
 
-/// What is logged when nobody asks.
+/// The log without `-v` and `HAUL_LOG`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unasked {
-    /// Nothing.
+    /// No log.
     Nothing,
-    /// What an operator has to see to.
+    /// Problems that need the operator.
     Warnings,
-    /// Of that, what has failed.
+    /// Only errors among these.
     Errors,
 }
 
 /// Starts the log. `verbosity` counts the `-v`.
 ///
 /// # Errors
-/// Says what is wrong with `HAUL_LOG`.
+/// The problem with `HAUL_LOG`.
 pub(crate) fn start(verbosity: u8, unasked: Unasked, mode: Mode) -> Result<(), String> {
     let text = match std::env::var("HAUL_LOG") {
         Ok(text) if !text.is_empty() => text,
@@ -56,7 +56,7 @@ pub(crate) fn start(verbosity: u8, unasked: Unasked, mode: Mode) -> Result<(), S
         .and(filter_fn(|metadata: &Metadata<'_>| may_speak(metadata.target(), *metadata.level())));
     let ansi = crate::output::paint("log") != "log";
     let layer = tracing_subscriber::fmt::layer()
-        // A stderr that was closed must not panic the layer's own report of it.
+        // A closed stderr must not cause a panic in the layer's own report of it.
         .log_internal_errors(false)
         .with_ansi(ansi);
     let layer = match mode {

@@ -1,7 +1,8 @@
-//! The `haul` command: words, colours, progress and exit codes around the engine and the endpoint.
+//! The `haul` command: arguments, colours, progress and exit codes around the engine and the
+//! endpoint.
 //!
-//! Only this crate prints, reads the environment and exits. What a byte goes through is decided in
-//! `haul`; here it is decided what a person sees of it.
+//! Only this crate prints, reads the environment and exits. The engine moves the bytes; this crate
+//! decides what a person sees.
 
 mod args;
 mod bandwidth;
@@ -42,12 +43,11 @@ use crate::failure::Failure;
 use crate::logging::Unasked;
 use crate::output::{Mode, Shown, paint};
 
-/// Tasks wait for the network most of the time; what computes and reads files has threads of its
-/// own.
+/// Tasks wait for the network most of the time; computation and file reads have their own threads.
 const WORKER_THREADS_MIN: usize = 2;
 const WORKER_THREADS_MAX: usize = 8;
-/// Threads for what blocks: reading, writing and hashing files. More of them would not be quicker,
-/// and each costs memory.
+/// The maximum number of threads for blocking work: reading, writing and hashing files. More would
+/// not be faster, and each costs memory.
 const BLOCKING_THREADS_MAX: usize = 128;
 
 fn main() -> ExitCode {
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         progress::hide();
     }
     let mode = Mode::choose(cli.output.json, cli.output.quiet);
-    // A server has nobody else to tell.
+    // A server has no other way to report problems.
     let unasked = match cli.command {
         Command::Serve(_) if cli.output.quiet => Unasked::Errors,
         Command::Serve(_) => Unasked::Warnings,
@@ -89,12 +89,12 @@ fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
         .enable_all()
         .build()?;
     let result = runtime.block_on(commands::run(cli, mode));
-    // What had to end has ended by now; a second Ctrl-C waits for nothing at all.
+    // Required work has ended by now; a second Ctrl-C waits for nothing.
     runtime.shutdown_background();
     result
 }
 
-/// Reports a failure: the whole of it on stderr, and with `--json` as the last event on stdout.
+/// Reports a failure: completely on stderr, and with `--json` as the last event on stdout.
 fn report(error: &anyhow::Error, mode: Mode) -> Exit {
     let failure = Failure::of(error);
     mode.event(&failure);

@@ -1,12 +1,12 @@
-//! How many files this process may hold open.
+//! The limit of open files of this process.
 //!
 //! Most systems start programs with a soft limit of 1,024, for the sake of those that use `select`,
 //! and let each raise it to the hard one. At the limit a server cannot even accept a connection to
-//! refuse it, so the endpoint also keeps its connections below what the limit is enough for.
+//! refuse it, so the endpoint also limits its connections accordingly.
 
 use haul_server::Limits;
 
-/// Raises the soft limit to the hard one, and fits the connections of the endpoint into it.
+/// Raises the soft limit to the hard one, and limits the connections of the endpoint accordingly.
 pub(crate) fn make_room(limits: &mut Limits) {
     let Some(files) = raise() else { return };
     let wanted = limits.connections;
@@ -21,12 +21,12 @@ pub(crate) fn make_room(limits: &mut Limits) {
     }
 }
 
-/// The soft limit, raised where the system lets us. `None` where there is no limit.
+/// Returns the soft limit, raised if the system allows it. `None` if there is no limit.
 fn raise() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    // Some systems take no hard limit of "none" for a soft one; then it stays as it is.
+    // Some systems do not accept an unlimited hard limit as the soft one; then it stays unchanged.
     match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         Ok(()) => maximum,
         Err(_) => current,

@@ -1,15 +1,14 @@
-//! Where words go: results on stdout, everything else on stderr; what is shown and in which
-//! colours.
+//! All output: results on stdout, everything else on stderr, with colours where they are wanted.
 //!
 //! Two kinds of commands print. One *acts* (cp, rm, abort, serve): [`Mode::result`] and
-//! [`Mode::event`] cannot fail, because a stdout that is full or was closed by its reader must stop
-//! the printing and never the action; its exit code stays the action's. The other *reports* (ls,
-//! uploads): printing is its work, so [`Mode::row`] and [`Mode::record`] return a [`StdoutError`],
-//! and a reader that has seen enough (`haul ls | head`) ends the command with 0.
+//! [`Mode::event`] cannot fail, because a full or closed stdout must stop the output and never the
+//! action; its exit code stays the action's. The other *reports* (ls, uploads): printing is its
+//! work, so [`Mode::row`] and [`Mode::record`] return a [`StdoutError`], and a reader that closes
+//! the pipe (`haul ls | head`) ends the command with 0.
 //!
 //! Names, error texts, ids and regions come from stores that others write to. Every line for a
-//! person is printed here, and what could move the cursor, colour a terminal or turn the order of
-//! letters is escaped on its way, in JSON as `\u009b`.
+//! person is printed here, with escapes for everything that could move the cursor, colour a
+//! terminal or reorder text; in JSON as `\u009b`.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -20,7 +19,7 @@ use serde::Serialize;
 
 use crate::session;
 
-/// What a command shows.
+/// The output mode of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// A bar on stderr, the result on stdout.
@@ -29,12 +28,12 @@ pub(crate) enum Mode {
     Plain,
     /// One JSON object per line on stdout, errors on stderr.
     Json,
-    /// Nothing but errors.
+    /// Only errors.
     Quiet,
 }
 
 impl Mode {
-    /// What the flags and the terminal allow.
+    /// Chooses the mode by flags and terminal.
     pub(crate) fn choose(json: bool, quiet: bool) -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         match (json, quiet) {
@@ -45,20 +44,20 @@ impl Mode {
         }
     }
 
-    /// Prints what an action came to, for a person.
+    /// Prints the result of an action, for a person.
     pub(crate) fn result(self, line: &str) {
         if matches!(self, Self::Terminal | Self::Plain) {
             print_if_possible(&shown(line));
         }
     }
 
-    /// Prints a text of several lines, for a person. Each value in it is made by [`shown`], so that
-    /// none can add a line of its own.
+    /// Prints a text of several lines, for a person. [`shown`] must have made each value in it, so
+    /// that none can add a line.
     pub(crate) fn page(self, text: &str) {
         text.lines().for_each(|line| self.result(line));
     }
 
-    /// Prints what an action came to, for a program.
+    /// Prints the result of an action, for a program.
     pub(crate) fn event(self, event: &impl Serialize) {
         if self == Self::Json
             && let Ok(line) = json(event)
@@ -83,7 +82,7 @@ impl Mode {
         }
     }
 
-    /// A warning and what to do about it: two lines on stderr, or an event for a program.
+    /// Prints a warning with its hint: two lines on stderr, or an event for a program.
     pub(crate) fn warn(self, message: &str, hint: &str) {
         #[derive(Serialize)]
         #[serde(tag = "event", rename = "warning")]
@@ -98,7 +97,7 @@ impl Mode {
         self.event(&Warning { message, hint });
     }
 
-    /// A remark for a person on stderr.
+    /// Prints a remark for a person on stderr.
     pub(crate) fn remark(self, line: &str) {
         match self {
             Self::Terminal | Self::Plain => complain(line),
@@ -112,11 +111,11 @@ impl Mode {
 #[error("cannot write to standard output")]
 pub(crate) struct StdoutError(#[source] pub(crate) io::Error);
 
-/// Set by the first line that could not be printed; nothing more is printed after it.
+/// Set by the first line that could not be printed; nothing is printed after it.
 static STDOUT_IS_GONE: AtomicBool = AtomicBool::new(false);
 
-/// Prints a line of an action. The first failure is reported on stderr, unless the reader simply
-/// left, and is the last attempt.
+/// Prints a line of an action. The first failure is reported on stderr, unless the reader closed
+/// the pipe, and is the last attempt.
 fn print_if_possible(line: &str) {
     if STDOUT_IS_GONE.load(Ordering::Relaxed) {
         return;
@@ -137,24 +136,24 @@ fn print_line(line: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes a line to stderr. A failure is ignored: no other channel is left to report it on.
+/// Writes a line to stderr. Ignores failures: there is no other channel to report them on.
 pub(crate) fn complain(line: &str) {
     Shown::default().line(line).complain();
 }
 
-/// Text for stderr in which nothing but our own labels can command a terminal.
+/// Text for stderr in which only our own labels can control a terminal.
 #[derive(Debug, Default)]
 pub(crate) struct Shown(String);
 
 impl Shown {
-    /// With one more line.
+    /// Adds a line.
     pub(crate) fn line(mut self, text: &str) -> Self {
         self.begin_line();
         self.0 += &shown(text);
         self
     }
 
-    /// With one more line behind a label, as `paint` gives it.
+    /// Adds a line after a label in the colours of `paint`.
     pub(crate) fn labelled(mut self, label: &str, text: &str) -> Self {
         self.begin_line();
         self.0 += label;
@@ -169,7 +168,7 @@ impl Shown {
         }
     }
 
-    /// Writes it to stderr. When that is gone there is no one left to write to.
+    /// Writes the text to stderr, ignoring failures.
     pub(crate) fn complain(&self) {
         let _ = writeln!(io::stderr().lock(), "{self}");
     }
@@ -198,12 +197,12 @@ pub(crate) fn paint(label: &str) -> String {
     format!("{style}{label}{style:#}")
 }
 
-/// Text as it can be shown: what commands a terminal is escaped. Twice is the same as once.
+/// Escapes terminal controls in a text. Idempotent.
 pub(crate) fn shown(text: &str) -> String {
     escaped(text, |c| is_unsafe(c).then(|| c.escape_default().to_string()))
 }
 
-/// A name as it can be shown. A backslash is doubled, so that no two names look the same: a line
+/// Escapes a name for display. A backslash is doubled, so that no two names look the same: a line
 /// break is `\n`, a backslash and an n are `\\n`.
 pub(crate) fn visible(name: &str) -> String {
     escaped(name, |c| (c == '\\' || is_unsafe(c)).then(|| c.escape_default().to_string()))
@@ -220,8 +219,8 @@ pub(crate) fn json(value: &impl Serialize) -> io::Result<String> {
     }
 }
 
-/// JSON with everything escaped that a terminal obeys: `serde_json` escapes only what is below
-/// 0x20. Such characters stand in strings; between them there is at most a line break.
+/// Escapes everything in JSON that a terminal interprets: `serde_json` escapes only characters
+/// below 0x20. Such characters occur in strings; outside of them there is at most a line break.
 pub(crate) fn json_escape(text: &str) -> String {
     let unit = |unit: &u16| format!("\\u{unit:04x}");
     escaped(text, |c| {
@@ -240,19 +239,20 @@ fn escaped(text: &str, escape: impl Fn(char) -> Option<String>) -> String {
     out
 }
 
-/// What a terminal obeys instead of showing it, and what it shows as nothing.
+/// Returns whether a terminal interprets a character or shows nothing for it.
 pub(crate) fn is_unsafe(c: char) -> bool {
     // C0, DEL and C1.
     c.is_control()
-        // The bidirectional controls turn the order of what follows: `gpj.exe` would read
-        // `exe.jpg`.
-        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        // The bidirectional controls reorder the following text: `gpj.exe` would read `exe.jpg`.
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         // Line and paragraph separator, byte order mark, interlinear annotations, noncharacters.
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fdd0}'..='\u{fdef}')
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+        || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{fdd0}'..='\u{fdef}')
         || u32::from(c) & 0xfffe == 0xfffe
 }
 
-/// Whether an error only means that the reader of a report left early.
+/// Returns whether an error only means that the reader of a report closed the pipe.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<StdoutError>()

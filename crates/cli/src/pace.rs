@@ -1,22 +1,22 @@
-//! How fast bytes arrive *now*: over the last seconds, so that neither a slow start nor what an
-//! earlier run had sent distorts what is still to wait for. Pure: the time is given.
+//! The current rate: over the last seconds, so that neither a slow start nor bytes of an earlier
+//! run distort the estimate. Pure: the caller passes the time.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Long enough to be steady with parts that arrive in bunches, short enough to notice a change.
+/// Long enough to be steady with parts that arrive in bursts, short enough to react to a change.
 const WINDOW: Duration = Duration::from_secs(8);
 
-/// Positions of the last seconds.
+/// The positions of the last seconds.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     seen: VecDeque<(Instant, u64)>,
 }
 
 impl Pace {
-    /// Takes a position.
+    /// Adds a position.
     pub(crate) fn see(&mut self, now: Instant, position: u64) {
-        // Bytes that were lost with a broken part come again: they are no negative speed.
+        // Bytes lost with a broken part are sent again: the rate must not become negative.
         while self.seen.back().is_some_and(|(_, last)| *last > position) {
             self.seen.pop_back();
         }
@@ -28,12 +28,12 @@ impl Pace {
         }
     }
 
-    /// Forgets what was seen: the position has jumped.
+    /// Clears the positions after a jump.
     pub(crate) fn forget(&mut self) {
         self.seen.clear();
     }
 
-    /// What arrived, and in which time.
+    /// Returns the bytes that arrived, and in which time.
     pub(crate) fn lately(&self) -> (u64, Duration) {
         match (self.seen.front(), self.seen.back()) {
             (Some((first, from)), Some((last, to))) => (to - from, *last - *first),
@@ -41,7 +41,7 @@ impl Pace {
         }
     }
 
-    /// How long the rest takes at this pace; `None` before there is one.
+    /// Returns the time for the rest at this rate; `None` before there is one.
     pub(crate) fn left(&self, rest_bytes: u64) -> Option<Duration> {
         let (bytes, time) = self.lately();
         if bytes == 0 {

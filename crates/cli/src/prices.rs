@@ -1,7 +1,6 @@
-//! What forgotten parts cost a month, from a small dated table that a user can put another before.
+//! The monthly cost of forgotten parts, from a small dated table that the user can override.
 //!
-//! Without a price there is no cost: none is invented. A provider is known by the host of its
-//! endpoint.
+//! Without a price there is no cost. The host of an endpoint identifies its provider.
 
 use std::path::{Path, PathBuf};
 
@@ -17,9 +16,9 @@ const GIB: f64 = 1_073_741_824.0;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
-    /// When the amounts were looked up: `2025-04`.
+    /// The date of the prices: `2025-04`.
     as_of: String,
-    /// `USD`.
+    /// The currency, such as `USD`.
     currency: String,
     #[serde(default)]
     price: Vec<Entry>,
@@ -28,9 +27,9 @@ struct Table {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    /// `aws`, `r2`, `b2`, or the host name of an endpoint.
+    /// The provider: `aws`, `r2`, `b2`, or the host name of an endpoint.
     provider: String,
-    /// None: every region.
+    /// The regions; none means every region.
     #[serde(default)]
     regions: Vec<String>,
     class: String,
@@ -50,7 +49,7 @@ pub(crate) struct Price {
 pub(crate) struct Prices(Vec<Table>);
 
 impl Prices {
-    /// Ours, and before it the user's file if there is one.
+    /// Reads the built-in table, and before it the user's file if there is one.
     pub(crate) fn read(given: Option<&Path>) -> anyhow::Result<Self> {
         let given = given.map(PathBuf::from).or_else(|| {
             std::env::var_os("HAUL_PRICES").filter(|path| !path.is_empty()).map(PathBuf::from)
@@ -66,7 +65,7 @@ impl Prices {
         Ok(Self(tables))
     }
 
-    /// The price of a class at an endpoint; `None` where it is not known.
+    /// Returns the price of a class at an endpoint; `None` if it is unknown.
     pub(crate) fn of(&self, endpoint: &str, class: Option<&str>) -> Option<Price> {
         let location = Location::of(endpoint);
         let class = billed_as(location.provider, class.unwrap_or("STANDARD"));
@@ -87,15 +86,15 @@ impl Prices {
 }
 
 impl Price {
-    /// What so many bytes cost a month.
+    /// Returns the cost of so many bytes per month.
     pub(crate) fn cost(&self, bytes: u64) -> f64 {
-        // A cost is an estimate: the last digits do not matter.
+        // An estimate: the last digits do not matter.
         #[allow(clippy::cast_precision_loss)]
         let gib = bytes as f64 / GIB;
         gib * self.per_gib_month
     }
 
-    /// `0.12 USD`.
+    /// Formats an amount such as `0.12 USD`.
     pub(crate) fn amount(&self, cost: f64) -> String {
         if cost > 0.0 && cost < 0.005 {
             format!("<0.01 {}", self.currency)
@@ -104,18 +103,19 @@ impl Price {
         }
     }
 
-    /// `USD`.
+    /// Returns the currency, such as `USD`.
     pub(crate) fn currency(&self) -> &str {
         &self.currency
     }
 
-    /// `2025-04`.
+    /// Returns the date of the prices, such as `2025-04`.
     pub(crate) fn as_of(&self) -> &str {
         &self.as_of
     }
 }
 
-/// AWS bills the parts of an upload to Glacier or Deep Archive as Standard until it is complete.
+/// Returns the billed class: AWS bills the parts of an upload to Glacier or Deep Archive as
+/// Standard until it is complete.
 fn billed_as<'a>(provider: &str, class: &'a str) -> &'a str {
     match class {
         "GLACIER" | "DEEP_ARCHIVE" if provider == "aws" => "STANDARD",
@@ -144,7 +144,8 @@ impl<'a> Location<'a> {
     }
 }
 
-/// `s3.eu-central-1.amazonaws.com`, `s3.dualstack.eu-central-1.amazonaws.com`, `s3.amazonaws.com`.
+/// Parses the region of `s3.eu-central-1.amazonaws.com`, `s3.dualstack.eu-central-1.amazonaws.com`,
+/// `s3.amazonaws.com`.
 fn aws_region(host: &str) -> &str {
     let labels = host.trim_end_matches(".amazonaws.com").split('.');
     labels.rev().find(|label| label.matches('-').count() >= 2).unwrap_or("us-east-1")

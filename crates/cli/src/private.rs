@@ -1,11 +1,10 @@
-//! Files that only their owner should read: what others can do with those that exist, and how new
-//! ones are made.
+//! Files that only their owner should read: warnings for exposed ones, and the mode of new ones.
 
 use std::path::Path;
 
 use crate::output::Mode;
 
-/// Warns when every user of this machine can read a file with secrets.
+/// Warns if every user of this machine can read a file with secrets.
 pub(crate) fn warn_if_exposed(file: &Path, holds: &str, mode: Mode) {
     if !others_can_read(file) {
         return;
@@ -17,21 +16,21 @@ pub(crate) fn warn_if_exposed(file: &Path, holds: &str, mode: Mode) {
     );
 }
 
-/// Through links: what counts is the file that is read.
+/// Follows links: the target is the file that is read.
 fn others_can_read(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
 
     std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
-/// Makes every file and folder that this process makes from now on private to its owner. The store
-/// asks for that itself; this also holds for what others do in this process, and against a umask
-/// that takes from the owner.
+/// Makes all files and folders that this process creates from now on private to its owner. The
+/// store does so itself; this also covers other code in this process, and a umask that restricts
+/// the owner.
 pub(crate) fn make_new_files_private() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
 }
 
-/// A word as a shell reads it back.
+/// Quotes a word for a shell.
 pub(crate) fn shell_quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:=@%,".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {

@@ -1,8 +1,8 @@
-//! How far a transfer is: a bar on a terminal, a line every ten seconds elsewhere, an event every
-//! second for programs.
+//! The progress of a transfer: a bar on a terminal, a line every ten seconds elsewhere, an event
+//! every second for programs.
 //!
-//! Everything is drawn by the loop in `transfer.rs`; there are no threads here. The position never
-//! runs ahead of what can still arrive: bytes on the wire count, repeated ones do not.
+//! The loop in `transfer.rs` draws everything; there are no threads here. The position never
+//! exceeds the bytes that can still arrive: bytes on the wire count, repeated ones do not.
 
 mod endless;
 mod line;
@@ -24,76 +24,78 @@ pub(crate) use crate::pace::Pace;
 use crate::related::related;
 use crate::size::{human_age, human_duration, human_rate, human_size};
 
-/// Between two looks at the numbers: often enough to seem alive, rarely enough to cost nothing.
+/// The interval between two readings of the numbers: often enough to look alive, rarely enough to
+/// cost nothing.
 pub(crate) const TICK: Duration = Duration::from_millis(200);
 
-/// Between two lines in a log file.
+/// The interval between two lines in a log file.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Between two events of a program's progress.
+/// The interval between two events for a program.
 const EVENT_EVERY: Duration = Duration::from_secs(1);
 
 /// Set by `--no-progress`.
 static HIDDEN: AtomicBool = AtomicBool::new(false);
 
-/// Shows no progress from now on: no bar, no lines, no events of it.
+/// Hides all progress from now on: bar, lines and events.
 pub(crate) fn hide() {
     HIDDEN.store(true, Ordering::Relaxed);
 }
 
-/// Whether progress is not shown.
+/// Returns whether progress is hidden.
 pub(crate) fn is_hidden() -> bool {
     HIDDEN.load(Ordering::Relaxed)
 }
 
-/// What the engine says about itself at one moment.
+/// The numbers of the engine at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Snapshot {
-    /// Bytes that travelled, repeated attempts included.
+    /// Bytes that were sent, including repeated attempts.
     pub(crate) moved_bytes: u64,
-    /// Bytes that are there for good.
+    /// Bytes that have arrived for good.
     pub(crate) arrived_bytes: u64,
-    /// Parts on their way.
+    /// Parts in flight.
     pub(crate) parts_in_flight: u32,
-    /// How much there is in all, where no event says so.
+    /// The total, if no event has it.
     pub(crate) size_bytes: Option<u64>,
 }
 
-/// How far a transfer is, for a program: once a second while it runs.
+/// The progress of a transfer, for a program: once a second.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename = "progress")]
 struct ProgressEvent {
-    /// Bytes that travelled, repeated attempts included.
+    /// Bytes that were sent, including repeated attempts.
     moved_bytes: u64,
-    /// Bytes that are there for good.
+    /// Bytes that have arrived for good.
     arrived_bytes: u64,
-    /// None: of a stream that has not ended.
+    /// `None` for a stream that has not ended.
     size_bytes: Option<u64>,
     parts_in_flight: u32,
-    /// Over the last seconds.
+    /// The rate over the last seconds.
     bytes_per_second: u64,
 }
 
-/// Shows one transfer.
+/// The display of one transfer.
 pub(crate) struct View {
     mode: Mode,
     label: String,
-    /// The file, as a command line names it.
+    /// The file, as on the command line.
     source: String,
-    /// Of the object, where uploads of it may be unfinished.
+    /// The address of the object, for hints about unfinished uploads.
     address: Option<String>,
-    /// What stands on the terminal now; only in [`Mode::Terminal`].
+    /// The lines on the terminal now; only in [`Mode::Terminal`].
     status: Status,
     pace: Pace,
     last_line: Instant,
     size_bytes: Option<u64>,
-    /// A stream in parts: it has begun although its length is not known.
+    /// Whether it is a stream in parts, which has started although its length is unknown.
     streams: bool,
-    /// Of a stream the largest so far.
+    /// For a stream, the largest part so far.
     part_size_bytes: u64,
-    /// What an earlier run had sent: it is there, but did not travel now.
+    /// Bytes of an earlier run: they have arrived, but were not sent now.
     resumed_bytes: u64,
-    /// What had travelled when the upload began that is shown: of one that the store lost.
+    /// Bytes that had been sent before the shown upload began: those of an upload that the store
+    /// lost.
     lost_bytes: u64,
     moved_bytes: u64,
     retries: u32,
@@ -101,7 +103,7 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Shows nothing before the first event.
+    /// Creates a display that is empty before the first event.
     pub(crate) fn new(mode: Mode, label: String) -> Self {
         let now = Instant::now();
         Self {
@@ -123,23 +125,23 @@ impl View {
         }
     }
 
-    /// The same of a file that messages may have to name in a command.
+    /// Creates a display for a file that messages may name in a command.
     pub(crate) fn of_source(mode: Mode, label: String, source: String) -> Self {
         Self { source, ..Self::new(mode, label) }
     }
 
-    /// Of an upload to this address, as it can be shown.
+    /// Sets the address of the upload, for display.
     #[must_use]
     pub(crate) fn of_address(self, address: &str) -> Self {
         Self { address: Some(address.to_owned()), ..self }
     }
 
-    /// How often something had to be sent again.
+    /// Returns the number of repeated requests.
     pub(crate) fn retries(&self) -> u32 {
         self.retries
     }
 
-    /// Takes note of what the engine reports.
+    /// Updates the display with an event of the engine.
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
             Event::Started { size_bytes, part_size_bytes, .. } => {
@@ -165,7 +167,7 @@ impl View {
             }
             Event::Completing => self.trouble = Some("completing".to_owned()),
             Event::InDoubt { reason } => {
-                self.warn(&format!("there was no answer, looking at the object: {reason}"));
+                self.warn(&format!("no answer, looking at the object: {reason}"));
             }
             Event::StreamResumed { stored_bytes, .. } => self.print_above(&format!(
                 "resuming: {} at the store are compared with the stream",
@@ -199,7 +201,7 @@ impl View {
         self.part_size_bytes = part_size_bytes;
     }
 
-    /// Draws the present state.
+    /// Draws the current state.
     pub(crate) fn tick(&mut self, snapshot: Snapshot) {
         match (self.size_bytes, snapshot.size_bytes) {
             (None, Some(size_bytes)) if !self.streams => self.start(size_bytes, 0),
@@ -230,7 +232,7 @@ impl View {
         }
     }
 
-    /// The bar, and below it the trouble of the moment.
+    /// Draws the bar, and the current problem below it.
     fn draw(&mut self, position: u64, size_bytes: Option<u64>) {
         let columns = Status::columns();
         let lately = self.pace.lately();
@@ -286,12 +288,12 @@ impl View {
         line
     }
 
-    /// Something a person should know now.
+    /// Prints a warning.
     pub(crate) fn warn(&mut self, message: &str) {
         self.show(&Shown::default().labelled(&paint("warning"), message));
     }
 
-    /// A line above the bar, which is drawn again by the next tick.
+    /// Prints a line above the bar, which the next tick draws again.
     pub(crate) fn print_above(&mut self, line: &str) {
         self.show(&Shown::default().line(line));
     }
@@ -303,13 +305,13 @@ impl View {
         }
     }
 
-    /// Takes the bar away: what follows are last lines.
+    /// Removes the bar before the last lines.
     pub(crate) fn finish(&mut self) {
         self.status.clear();
     }
 }
 
-/// `resuming: 61 % already there`
+/// Formats `resuming: 61 % already there`.
 fn resuming(arrived_bytes: u64, size_bytes: u64, differing: &[PartNumber]) -> String {
     const NAMED_MAX: usize = 10;
     let percent = u128::from(arrived_bytes) * 100 / u128::from(size_bytes.max(1));
@@ -322,7 +324,8 @@ fn resuming(arrived_bytes: u64, size_bytes: u64, differing: &[PartNumber]) -> St
     text
 }
 
-/// Uploads of the key that nobody here remembers, and what can be done about them.
+/// Formats the notice about unfinished uploads of the key without a journal here, with what can be
+/// done about them.
 fn unfinished(count: usize, initiated: Option<Timestamp>, address: Option<&str>) -> String {
     let begun = initiated.map_or_else(String::new, |time| {
         format!(", begun {}", human_age(Timestamp::now().duration_since(time).unsigned_abs()))
@@ -417,8 +420,7 @@ mod tests {
         assert_eq!(view.position(snapshot(3 * MIB), 100 * MIB), 43 * MIB);
     }
 
-    /// The store lost the upload with half of it sent: what travelled for nothing is no progress of
-    /// the next one.
+    /// The store lost the upload with half of it sent: those bytes are no progress of the next one.
     #[test]
     fn what_a_lost_upload_had_sent_does_not_count() {
         let mut view = view();

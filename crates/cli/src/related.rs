@@ -1,5 +1,5 @@
-//! Reports another unfinished upload of this machine that concerns the one that runs, with the
-//! commands that resume it and remove it.
+//! Reports another unfinished upload of this machine that is related to the running one, with the
+//! commands that resume and remove it.
 
 use haul::Event;
 use haul::journal::Relation;
@@ -8,8 +8,7 @@ use crate::output::visible;
 use crate::size::human_size;
 use crate::upload_locator::quoted;
 
-/// Another unfinished upload of this machine, and what can be done about it. `source`: of the
-/// upload that runs.
+/// Formats the report. `source` is the source of the running upload.
 pub(crate) fn related(event: &Event, source: &str) -> String {
     let Event::RelatedJournal {
         id,
@@ -37,25 +36,25 @@ pub(crate) fn related(event: &Event, source: &str) -> String {
     match relation {
         Relation::SameKey => {
             format!(
-                "{upload} is remembered too: haul resume {id} or haul abort {id}, or its parts stay"
+                "{upload} has a journal too: haul resume {id} or haul abort {id}, or its parts stay"
             )
         }
         Relation::SameKeySourceMoved => format!(
-            "{upload} is remembered, and its file is no longer there; if this is that file, Ctrl-C \
+            "{upload} is unfinished, and its file is no longer there; if this is that file, Ctrl-C \
              and {moved} sends \
              only the rest; haul abort {id} removes it"
         ),
         Relation::OtherStore => {
             format!(
-                "{upload} at {} is remembered too: haul resume {id}, or haul abort {id}",
+                "{upload} at {} has a journal too: haul resume {id}, or haul abort {id}",
                 visible(store)
             )
         }
         Relation::FileMoved => format!(
-            "this file has {upload}, begun under its old name: {moved} sends the rest of it; haul \
+            "this file has {upload}, under its old name: {moved} sends the rest of it; haul \
              abort {id} removes it"
         ),
-        _ => format!("{upload} is remembered too: {id}"),
+        _ => format!("{upload} has a journal too: {id}"),
     }
 }
 
@@ -82,17 +81,17 @@ mod tests {
         insta::assert_snapshot!(said(Relation::SameKey, Some(42)), @"process 42 is uploading \
             /data/old.iso to the same key: s3://bucket/film.iso will be what ends last");
         insta::assert_snapshot!(said(Relation::SameKey, None), @"an unfinished upload of \
-            /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB) is remembered too: haul resume \
+            /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB) has a journal too: haul resume \
             0e50c57f2f7a or haul abort 0e50c57f2f7a, or its parts stay");
         insta::assert_snapshot!(said(Relation::SameKeySourceMoved, None), @"an unfinished upload \
-            of /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB) is remembered, and its file \
+            of /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB) is unfinished, and its file \
             is no longer there; if this is that file, Ctrl-C and haul resume 0e50c57f2f7a --source \
             'my films/new.iso' sends only the rest; haul abort 0e50c57f2f7a removes it");
         insta::assert_snapshot!(said(Relation::OtherStore, None), @"an unfinished upload of \
-            /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB) at http://127.0.0.1:8014 is \
-            remembered too: haul resume 0e50c57f2f7a, or haul abort 0e50c57f2f7a");
+            /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB) at http://127.0.0.1:8014 has \
+            a journal too: haul resume 0e50c57f2f7a, or haul abort 0e50c57f2f7a");
         insta::assert_snapshot!(said(Relation::FileMoved, None), @"this file has an unfinished \
-            upload of /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB), begun under its old \
+            upload of /data/old.iso to s3://bucket/film.iso (25 % of 4.0 GiB), under its old \
             name: haul resume 0e50c57f2f7a --source 'my films/new.iso' sends the rest of it; haul \
             abort 0e50c57f2f7a removes it");
     }

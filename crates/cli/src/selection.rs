@@ -1,34 +1,34 @@
-//! The objects that one address names: those below a folder, those that begin with a prefix, or
-//! those that match a pattern.
+//! The objects of one address: those below a folder, those with a prefix, or those that match a
+//! pattern.
 //!
-//! Wildcards are read as `aws s3` and s5cmd read them: `*` is any text, `/` included. The store is
-//! asked for the part in front of the first one; the rest is decided here, key by key.
+//! Wildcards work as in `aws s3` and s5cmd: `*` matches any text, including `/`. The store lists
+//! the part before the first one; the rest is matched here, key by key.
 
 use haul::parts::{Bucket, Glob, NameFilter};
 
 use crate::target::Address;
 
-/// What is listed, and which of its keys count.
+/// A listing, and the filter of its keys.
 #[derive(Debug)]
 pub(crate) struct Selection {
-    /// The bucket.
+    /// The bucket of the listing.
     pub(crate) bucket: Bucket,
-    /// The store lists the keys that begin with this.
+    /// The prefix of the listing.
     pub(crate) prefix: String,
     glob: Option<Glob>,
     filter: NameFilter,
-    /// Bytes of a key in front of the name that the filter sees.
+    /// The bytes of a key before the name that the filter sees.
     root: usize,
 }
 
 impl Selection {
-    /// Everything below a folder: the key gets a `/` unless it ends in one. An empty key is the
-    /// whole bucket.
+    /// Selects everything below a folder: the key gets a `/` unless it ends in one. An empty key is
+    /// the whole bucket.
     pub(crate) fn below(address: &Address) -> Self {
         Self::beginning_with(address, &folder(&address.key))
     }
 
-    /// Everything that begins with the key.
+    /// Selects everything with the key as prefix.
     pub(crate) fn prefix(address: &Address) -> Self {
         Self::beginning_with(address, &address.key)
     }
@@ -43,7 +43,7 @@ impl Selection {
         }
     }
 
-    /// What a key with wildcards matches; `None` if it has none.
+    /// Selects the matches of a key with wildcards; `None` if it has none.
     pub(crate) fn pattern(address: &Address) -> Option<Self> {
         if !Glob::is_pattern(&address.key) {
             return None;
@@ -53,38 +53,38 @@ impl Selection {
         Some(Self { glob: Some(glob), ..Self::beginning_with(address, &literal) })
     }
 
-    /// Of those, the ones whose names below the folder pass the filter.
+    /// Restricts the selection to names below the folder that pass the filter.
     pub(crate) fn filtered(self, filter: NameFilter) -> Self {
         Self { filter, ..self }
     }
 
-    /// Whether the address of a person has wildcards.
+    /// Returns whether the address has wildcards.
     pub(crate) fn is_pattern(&self) -> bool {
         self.glob.is_some()
     }
 
-    /// Whether a key matches, whatever the filter says.
+    /// Returns whether a key matches, before the filter.
     pub(crate) fn names(&self, key: &str) -> bool {
         match &self.glob {
             Some(glob) => glob.matches(key),
-            // A store may answer with keys that were not asked for: none of them is touched.
+            // A store may return keys without the requested prefix: they are not touched.
             None => key.starts_with(&self.prefix),
         }
     }
 
-    /// Whether `haul ls` shows a key or a common prefix. What a store lists below a prefix is shown
-    /// as it came: nothing is done to it.
+    /// Returns whether `haul ls` shows a key or a common prefix. All entries of the store are
+    /// shown, because listing changes nothing.
     pub(crate) fn lists(&self, name: &str) -> bool {
         self.glob.as_ref().is_none_or(|glob| glob.matches(name))
     }
 
-    /// Whether a key counts.
+    /// Returns whether a key is selected.
     pub(crate) fn admits(&self, key: &str) -> bool {
         self.names(key) && self.filter.admits(key.get(self.root..).unwrap_or(key))
     }
 }
 
-/// The key with a `/` at its end, unless it is empty.
+/// Returns the key with a trailing `/`, unless it is empty.
 pub(crate) fn folder(key: &str) -> String {
     if key.is_empty() || key.ends_with('/') { key.to_owned() } else { format!("{key}/") }
 }

@@ -1,9 +1,9 @@
-//! What the lines of `haul run` share: opened stores, one engine for each, and the number of the
-//! line that prints.
+//! The state that the lines of `haul run` share: opened stores, one engine for each, and the number
+//! of the line that prints.
 //!
-//! A task-local value: every line is a task of its own that carries its session and its number.
-//! Commands do not know of it. [`crate::store::open`] asks for the session, and so does
-//! [`OpenedStore::engine`]; outside a session both make their own.
+//! A task-local value: every line is a task of its own with its session and its number. Commands do
+//! not know of it. [`crate::store::open`] uses the session, and so does [`OpenedStore::engine`];
+//! outside a session both create their own.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -27,7 +27,7 @@ struct Line {
 /// Stores that several commands use at the same time.
 pub(crate) struct Session {
     limits: EngineOptions,
-    /// By what they were opened with.
+    /// The open stores, by the arguments that they were opened with.
     stores: Mutex<HashMap<String, SharedStore>>,
 }
 
@@ -37,7 +37,7 @@ struct SharedStore {
 }
 
 impl Session {
-    /// A session whose engines have these limits.
+    /// Creates a session whose engines have these limits.
     pub(crate) fn new(limits: EngineOptions) -> Arc<Self> {
         Arc::new(Self { limits, stores: Mutex::default() })
     }
@@ -47,7 +47,7 @@ impl Session {
         LINE.scope(Line { session: Arc::clone(self), number }, work).await
     }
 
-    /// The store of this name, which the first that asks opens.
+    /// Returns the store of this name; the first caller opens it.
     pub(crate) async fn store<Opening>(
         &self,
         name: String,
@@ -67,7 +67,7 @@ impl Session {
         Ok(share)
     }
 
-    /// Ends the stores. No line may run any more.
+    /// Closes the stores. No line may run any more.
     pub(crate) async fn close(&self) {
         for (_, shared) in self.stores.lock().await.drain() {
             shared.engine.close().await;
@@ -76,12 +76,12 @@ impl Session {
     }
 }
 
-/// The session of this task, if it is a line of one.
+/// Returns the session of this task, if the task is a line.
 pub(crate) fn current() -> Option<Arc<Session>> {
     LINE.try_with(|line| Arc::clone(&line.session)).ok()
 }
 
-/// The number of the line that this task carries out.
+/// Returns the number of the line that this task runs.
 pub(crate) fn line_number() -> Option<u64> {
     LINE.try_with(|line| line.number).ok()
 }

@@ -1,5 +1,5 @@
-//! The outcome of a command that does several things: the failure of the only one is the command's,
-//! of several each is reported when it happens, and the worst decides the exit code.
+//! The outcome of a command with several steps: the failure of a single one is the command's, of
+//! several each is reported at once, and the worst decides the exit code.
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -15,12 +15,12 @@ pub(crate) struct Several {
 }
 
 impl Several {
-    /// Of so many things.
+    /// Creates the collection for so many steps.
     pub(crate) fn of(count: usize, mode: Mode) -> Self {
         Self { mode, count, only: None, worst: Exit::Done }
     }
 
-    /// Takes the outcome of one.
+    /// Adds the outcome of one step.
     pub(crate) fn take(&mut self, outcome: anyhow::Result<Exit>) {
         match outcome {
             Ok(exit) => self.worst = self.worst.worse(exit),
@@ -37,12 +37,12 @@ impl Several {
         }
     }
 
-    /// Whether one of them was interrupted: the rest is not begun.
+    /// Returns whether one of them was interrupted, so that the rest does not start.
     pub(crate) fn interrupted(&self) -> bool {
         self.worst == Exit::Interrupted
     }
 
-    /// How the command ends.
+    /// Returns the outcome of the command.
     pub(crate) fn end(self) -> anyhow::Result<Exit> {
         self.only.map_or(Ok(self.worst), Err)
     }

@@ -1,14 +1,14 @@
-//! Byte counts as people write and read them.
+//! Parses and formats byte counts.
 //!
-//! Reading is exact where it can be: `8MiB`, `64M` and `67108864` are powers of two or plain bytes,
-//! `8MB` is the decimal one it claims to be. A letter alone is binary, as in rclone and dd: a part
-//! size of `5M` must not fall a quarter of a megabyte below the smallest part that S3 takes.
+//! Parsing is exact: `8MiB`, `64M` and `67108864` are powers of two or plain bytes, `8MB` is
+//! decimal. A letter alone is binary, as in rclone and dd: a part size of `5M` must not fall a
+//! quarter of a megabyte below the smallest part that S3 accepts.
 
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
-/// Reads a byte count: plain bytes, or a number with K, M, G, T (binary), KiB, MiB, … or KB, MB, …
+/// Parses a byte count: plain bytes, or a number with K, M, G, T (binary), KiB, MiB, … or KB, MB, …
 /// (decimal).
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let binary = match text.as_bytes() {
@@ -18,8 +18,7 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
         _ => text.to_owned(),
     };
     match binary.parse::<ByteSize>() {
-        // The parser multiplies without overflowing: what does not fit ends at the largest number
-        // there is.
+        // The parser saturates: a number that does not fit becomes the largest one.
         Ok(ByteSize(u64::MAX)) => Err(format!("{text} is more bytes than can be counted")),
         Ok(ByteSize(bytes)) => Ok(bytes),
         Err(_) => Err("write a number of bytes, such as 8MiB, 64M or 67108864".to_owned()),
@@ -34,26 +33,26 @@ pub(crate) fn parse_size_above_zero(text: &str) -> Result<u64, String> {
     }
 }
 
-/// `1.4 GiB`, `512 B`.
+/// Formats `1.4 GiB`, `512 B`.
 pub(crate) fn human_size(bytes: u64) -> String {
     ByteSize(bytes).display().iec().to_string()
 }
 
-/// `118 MiB/s`.
+/// Formats `118 MiB/s`.
 pub(crate) fn human_rate(bytes: u64, elapsed: Duration) -> String {
-    // Precision does not matter here: a rate is read by people.
+    // Precision does not matter in a rate for people.
     #[allow(clippy::cast_precision_loss)]
     let rate = bytes as f64 / elapsed.as_secs_f64().max(0.001);
     format!("{}/s", rounded(rate))
 }
 
-/// `128 MiB`, `1.9 GiB`: as short as a progress bar needs it.
+/// Formats `128 MiB`, `1.9 GiB`: short, for a progress bar.
 pub(crate) fn short_size(bytes: u64) -> String {
     #[allow(clippy::cast_precision_loss)]
     rounded(bytes as f64)
 }
 
-/// No decimals from 10 on, where they would only flicker.
+/// Rounds; no decimals from 10 on, where they would only flicker.
 fn rounded(mut bytes: f64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut unit = 0;
@@ -68,7 +67,7 @@ fn rounded(mut bytes: f64) -> String {
     }
 }
 
-/// `0:07`, `1:50`, `12:03:00`: a time that counts down.
+/// Formats `0:07`, `1:50`, `12:03:00`: a time that counts down.
 pub(crate) fn human_clock(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds / 3600 {
@@ -77,8 +76,7 @@ pub(crate) fn human_clock(duration: Duration) -> String {
     }
 }
 
-/// `just now`, `45 s ago`, `3 min ago`, `2 h ago`, `5 days ago`: how long ago, as a person would
-/// say it.
+/// Formats an age: `just now`, `45 s ago`, `3 min ago`, `2 h ago`, `5 days ago`.
 pub(crate) fn human_age(age: Duration) -> String {
     let seconds = age.as_secs();
     match seconds {
@@ -90,7 +88,7 @@ pub(crate) fn human_age(age: Duration) -> String {
     }
 }
 
-/// `340 ms`, `12.1 s`, `3 min 20 s`, `2 h 03 min`.
+/// Formats `340 ms`, `12.1 s`, `3 min 20 s`, `2 h 03 min`.
 pub(crate) fn human_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -138,7 +136,8 @@ mod tests {
     fn sizes_rates_and_times_are_short() {
         insta::assert_snapshot!(human_size(0), @"0 B");
         insta::assert_snapshot!(human_size(1_503_238_553), @"1.4 GiB");
-        insta::assert_snapshot!(human_rate(1_503_238_553, Duration::from_millis(12_100)), @"118 MiB/s");
+        insta::assert_snapshot!(human_rate(1_503_238_553, Duration::from_millis(12_100)), @"118 \
+            MiB/s");
         insta::assert_snapshot!(human_rate(10_000, Duration::from_secs(1)), @"9.8 KiB/s");
         insta::assert_snapshot!(human_rate(5, Duration::ZERO), @"4.9 KiB/s");
         assert_eq!(

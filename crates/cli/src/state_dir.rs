@@ -8,7 +8,7 @@ use haul::journal::JournalFolder;
 use crate::exit::Exit;
 use crate::failure::Ended;
 
-/// Where unfinished uploads of this machine are remembered.
+/// Returns the folder with the journals of this machine.
 pub(crate) fn journal_folder() -> Result<JournalFolder, Ended> {
     let given =
         std::env::var_os("HAUL_STATE_DIR").filter(|given| !given.is_empty()).map(PathBuf::from);

@@ -1,7 +1,7 @@
-//! From an address and the flags to a store that can be asked.
+//! Opens the store of an address and the flags.
 //!
-//! `s3://` is whatever the flags and the AWS configuration chain say; `local://` is the endpoint of
-//! this machine.
+//! `s3://` follows the flags and the AWS configuration chain; `local://` is the endpoint of this
+//! machine.
 
 mod local;
 mod proxies;
@@ -24,15 +24,15 @@ use crate::session;
 use crate::target::Scheme;
 use crate::upload_locator::Reach;
 
-/// A store, and what has to stay alive while it is used.
+/// A store, and everything that has to live as long as it is used.
 pub(crate) struct OpenedStore {
-    /// To be asked.
+    /// The store for requests.
     pub(crate) store: Arc<dyn Store>,
-    /// How a later run finds it again.
+    /// The record for later runs.
     pub(crate) connection: Connection,
-    /// How it is reached when this command has ended.
+    /// How later commands reach the store.
     pub(crate) reach: Reach,
-    /// A bucket that is missing has to be made first: `local://` promises that nobody else must.
+    /// Whether a missing bucket has to be created first, as `local://` promises.
     pub(crate) makes_buckets: bool,
     inside: Option<local::Inside>,
     /// Of a session: the engine that its commands share.
@@ -73,7 +73,7 @@ impl OpenedStore {
         }
     }
 
-    /// Ends the endpoint inside, if there is one. Everything it answered is on disk already.
+    /// Stops the endpoint inside, if there is one. Its answered requests are on disk already.
     pub(crate) async fn close(self) {
         drop(self.store);
         if let Some(inside) = self.inside {
@@ -115,7 +115,7 @@ async fn open_own(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow::Resul
                 region: Some(found.region),
                 addressing: Addressing::Path,
                 credentials: Some(found.credentials),
-                // Nothing of what is set for other stores: no profile, no proxy, no certificates.
+                // Ignore settings for other stores: no profile, no proxy, no certificates.
                 environment: Some(Environment::default()),
                 ..S3Options::default()
             };
@@ -143,8 +143,8 @@ async fn open_own(scheme: Scheme, args: &StoreArgs, mode: Mode) -> anyhow::Resul
     }
 }
 
-/// Opens the store of a journal: the one where its upload was begun, and no other. `args` are this
-/// run's, which contradict nothing that was recorded.
+/// Opens the store of a journal: the first store of its upload, and no other. `args` are this
+/// run's, which contradict nothing recorded.
 pub(crate) async fn open_recorded(
     connection: &Connection,
     args: &StoreArgs,
@@ -200,7 +200,7 @@ fn s3_options(args: &StoreArgs, mode: Mode) -> Result<S3Options, Usage> {
     })
 }
 
-/// What belongs to this run and not to the store: how it is reached from here, and what is trusted.
+/// Returns options of this run that do not select the store: proxies, trust, time-outs.
 fn run_options(args: &StoreArgs, mode: Mode) -> Result<S3Options, Usage> {
     if args.no_verify_ssl {
         mode.remark("warning: certificates are not verified (--no-verify-ssl)");
@@ -214,7 +214,7 @@ fn run_options(args: &StoreArgs, mode: Mode) -> Result<S3Options, Usage> {
     })
 }
 
-/// What the AWS configuration chain may see. A variable that is not UTF-8 is none of its.
+/// Returns the variables for the AWS configuration chain, without those that are not UTF-8.
 fn environment() -> Environment {
     let text = |(name, value): (OsString, OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -222,7 +222,7 @@ fn environment() -> Environment {
     std::env::vars_os().filter_map(text).collect()
 }
 
-/// Flags that choose another store contradict `local://`.
+/// Refuses flags that select another store for `local://`.
 fn refuse_for_local(args: &StoreArgs) -> Result<(), Usage> {
     let given = [
         (args.endpoint.is_some(), "--endpoint"),

@@ -1,9 +1,8 @@
-//! What a person names on the command line: `s3://bucket/key`, `local://bucket/key`, a path, or
-//! `-`.
+//! Addresses on the command line: `s3://bucket/key`, `local://bucket/key`, a path, or `-`.
 //!
-//! As `aws s3 cp` reads it: a key that ends in `/`, or no key at all, is completed with the file's
-//! name. Keys are bytes and not paths: nothing is normalised. What looks like a URL of another kind
-//! is refused instead of being taken for a strange file name; `./` in front makes it a path.
+//! As in `aws s3 cp`, a key that ends in `/`, or no key at all, gets the file's name appended. Keys
+//! are bytes and not paths: nothing is normalised. A text that looks like another URL is refused
+//! instead of being taken for a strange file name; `./` in front makes it a path.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -12,32 +11,32 @@ use std::path::{Path, PathBuf};
 use haul::parts::{Bucket, BucketError, Key, KeyError};
 use haul::{ObjectRef, Subject};
 
-/// Which kind of store an address is in.
+/// The kind of store of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
-    /// AWS, or the endpoint that was given.
+    /// AWS, or the configured endpoint.
     S3,
-    /// The endpoint inside this process.
+    /// The endpoint of this machine.
     Local,
 }
 
 /// An address in a store. The key may be empty, a prefix, or end in `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
-    /// Where the bucket is.
+    /// The kind of store.
     pub(crate) scheme: Scheme,
     /// The bucket, or in [`Scheme::S3`] an access point to one.
     pub(crate) bucket: Bucket,
-    /// Everything behind `bucket/`, byte for byte.
+    /// Everything after `bucket/`, byte for byte.
     pub(crate) key: String,
 }
 
 /// An argument of `haul cp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// In a store.
+    /// An address in a store.
     Store(Address),
-    /// On this machine.
+    /// A path on this machine.
     Path(PathBuf),
     /// `-`: standard input or output.
     Stream,
@@ -48,11 +47,11 @@ pub(crate) enum Target {
 pub(crate) enum Listed {
     /// Every bucket of a store.
     Buckets(Scheme),
-    /// What begins with an address.
+    /// The objects with an address as prefix.
     Below(Address),
 }
 
-/// Why a text names nothing.
+/// The reason why a text is not an address.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum TargetError {
     #[error("{0} is neither s3:// nor local://; put ./ in front if it is a file")]
@@ -89,7 +88,7 @@ pub(crate) enum TargetError {
 }
 
 impl Scheme {
-    /// What addresses begin with.
+    /// Returns the beginning of addresses.
     pub(crate) const fn prefix(self) -> &'static str {
         match self {
             Self::S3 => "s3://",
@@ -105,7 +104,7 @@ impl fmt::Display for Scheme {
 }
 
 impl Address {
-    /// What errors of the engine call it.
+    /// Returns the subject of the engine's errors for this address.
     pub(crate) fn subject(&self) -> Subject {
         match self.exact_object() {
             Ok(object) => object.into(),
@@ -121,7 +120,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// The scheme and the rest, if the text is an address at all.
+/// Splits the scheme off, if the text is an address at all.
 fn split_scheme(text: &str) -> Result<Option<(Scheme, &str)>, TargetError> {
     for scheme in [Scheme::S3, Scheme::Local] {
         if let Some(rest) = text.strip_prefix(scheme.prefix()) {
@@ -143,7 +142,7 @@ fn split_scheme(text: &str) -> Result<Option<(Scheme, &str)>, TargetError> {
 }
 
 impl Address {
-    /// Reads `scheme://bucket`, `scheme://bucket/` and `scheme://bucket/key`.
+    /// Parses `scheme://bucket`, `scheme://bucket/` and `scheme://bucket/key`.
     pub(crate) fn parse(text: &str) -> Result<Self, TargetError> {
         match split_scheme(text)? {
             Some((scheme, rest)) => Self::behind(scheme, rest),
@@ -151,13 +150,13 @@ impl Address {
         }
     }
 
-    /// Reads an address of exactly one object.
+    /// Parses an address of exactly one object.
     pub(crate) fn parse_object(text: &str) -> Result<Self, TargetError> {
         let address = Self::parse(text)?;
         address.exact_object().map(|_| address)
     }
 
-    /// Reads an address of a bucket and nothing below it.
+    /// Parses an address of a bucket without a key.
     pub(crate) fn parse_bucket(text: &str) -> Result<Self, TargetError> {
         let address = Self::parse(text)?;
         if address.bucket.as_access_point().is_some() {
@@ -185,8 +184,8 @@ impl Address {
         Ok(Self { scheme, bucket, key: key.to_owned() })
     }
 
-    /// The object of exactly this key. `rm s3://bucket/folder/` means that key and no more, slash
-    /// included.
+    /// Returns the object of exactly this key. `rm s3://bucket/folder/` means only that key,
+    /// including the slash.
     pub(crate) fn exact_object(&self) -> Result<ObjectRef, TargetError> {
         if self.key.is_empty() {
             return Err(TargetError::NoKey(self.clone()));
@@ -194,12 +193,12 @@ impl Address {
         Ok(ObjectRef { bucket: self.bucket.clone(), key: Key::new(self.key.clone())? })
     }
 
-    /// Whether a file's name is to be put behind it.
+    /// Returns whether a file's name is to be appended.
     fn is_folder(&self) -> bool {
         self.key.is_empty() || self.key.ends_with('/')
     }
 
-    /// The address that a file gets: this one, or this folder with the file's name behind it.
+    /// Returns the target address of a file: this one, or the file's name in this folder.
     pub(crate) fn for_file(&self, path: &Path) -> Result<Self, TargetError> {
         if !self.is_folder() {
             return Ok(self.clone());
@@ -209,8 +208,8 @@ impl Address {
         Ok(Self { key: format!("{}{name}", self.key), ..self.clone() })
     }
 
-    /// The address that a copy of another object gets: this one, or this folder with that object's
-    /// name behind it.
+    /// Returns the target address of a copied object: this one, or that object's name in this
+    /// folder.
     pub(crate) fn for_key(&self, source: &Self) -> Result<Self, TargetError> {
         if !self.is_folder() {
             return Ok(self.clone());
@@ -221,9 +220,11 @@ impl Address {
         }
     }
 
-    /// The path that an object gets: `path` itself, or its name in the folder that `path` is.
+    /// Returns the target path of an object: `path` itself, or the object's name in the folder
+    /// `path`.
     ///
-    /// The name comes from a store that others write to: one that is no plain file name is refused.
+    /// The name comes from a store that others write to: one that is not a plain file name is
+    /// refused.
     pub(crate) fn file_for(&self, path: &Path) -> Result<PathBuf, TargetError> {
         let ends_in_separator =
             path.as_os_str().as_encoded_bytes().last().is_some_and(|&b| b == b'/');
@@ -238,7 +239,7 @@ impl Address {
 }
 
 impl Target {
-    /// Reads an argument of `haul cp`.
+    /// Parses an argument of `haul cp`.
     pub(crate) fn parse(text: &OsStr) -> Result<Self, TargetError> {
         if text == "-" {
             return Ok(Self::Stream);
@@ -260,7 +261,7 @@ impl Target {
 }
 
 impl Listed {
-    /// Reads an argument of `haul ls`.
+    /// Parses an argument of `haul ls`.
     pub(crate) fn parse(text: &str) -> Result<Self, TargetError> {
         for scheme in [Scheme::S3, Scheme::Local] {
             if text == scheme.prefix() {
@@ -279,7 +280,7 @@ mod tests {
         Address::parse(text).unwrap()
     }
 
-    /// Every ARN was refused, also those that the SDK resolves and that `aws s3 cp` takes.
+    /// Every ARN was refused, including those that the SDK resolves and that `aws s3 cp` accepts.
     #[test]
     fn an_access_point_stands_in_place_of_a_bucket() {
         let arn = "arn:aws:s3:us-west-2:123456789012:accesspoint/my-ap";
@@ -318,12 +319,14 @@ mod tests {
         insta::assert_snapshot!(error("s3://"), @"s3:// names no bucket; write s3://bucket/key");
         insta::assert_snapshot!(error("local:///key"), @"local:// names no bucket; write \
             local://bucket/key");
-        insta::assert_snapshot!(error("s3://My_Bucket/key"), @r#"bucket name "My_Bucket" contains 'M'; only a-z, 0-9, '.' and '-' are allowed"#);
+        insta::assert_snapshot!(error("s3://My_Bucket/key"), @"bucket name \"My_Bucket\" \
+            contains 'M'; only a-z, 0-9, '.' and '-' are allowed");
         insta::assert_snapshot!(Address::parse("bucket/key").unwrap_err(), @"bucket/key is not an \
             address; write s3://bucket/key or local://bucket/key");
         insta::assert_snapshot!(Address::parse_object("s3://bucket/").unwrap_err(), @"s3://bucket \
             names a whole bucket or folder; an object's key is missing");
-        insta::assert_snapshot!(Address::parse_bucket("s3://bucket/key").unwrap_err(), @"s3://bucket/key names more than a bucket; leave out everything behind bucket");
+        insta::assert_snapshot!(Address::parse_bucket("s3://bucket/key").unwrap_err(), @"\
+            s3://bucket/key names more than a bucket; leave out everything behind bucket");
     }
 
     #[test]

@@ -1,8 +1,7 @@
-//! Runs one transfer to its end: shows how far it is, passes its events on, and ends it when a
-//! signal says so.
+//! Runs one transfer to its end: shows its progress, prints its events, and stops it on a signal.
 //!
 //! One loop, no tasks of its own. The first signal cancels and *waits* until the engine confirms
-//! that nothing is left (P3); the second ends at once and says what may be left.
+//! that nothing is left (P3); the second quits immediately and reports what may be left.
 
 use haul::{Event, Events, StopRequest, Transfer};
 use tokio::time::MissedTickBehavior;
@@ -44,7 +43,7 @@ pub(crate) async fn drive<R>(
             _ = ticks.tick() => view.tick(snapshot(&transfer)),
         }
     };
-    // The engine's task is over, so the queue has an end.
+    // The engine's task has ended, so the queue has an end.
     while let Some(event) = next(&mut events).await {
         take(&event, mode, view, &mut leftovers);
     }

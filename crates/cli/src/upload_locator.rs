@@ -1,5 +1,5 @@
-//! How an upload that did not end well is found again, in commands that can be pasted into a shell:
-//! by the id of its journal, or, without a journal, by its key and its upload id at the store.
+//! Locates an upload that failed, in commands for the shell: by the id of its journal, or, without
+//! a journal, by its key and its upload id at the store.
 
 use std::path::PathBuf;
 
@@ -9,37 +9,37 @@ use haul::{Advice, Error as EngineError, ObjectRef, StoreError, StoreErrorKind};
 
 use crate::output::is_unsafe;
 
-/// The way to find one upload again.
+/// The location of one upload.
 #[derive(Clone, Debug)]
 pub(crate) enum UploadLocator {
-    /// `haul resume ID` and `haul abort ID` find it.
+    /// A journal, for `haul resume ID` and `haul abort ID`.
     Journal(String),
     /// The journal of a stream: `haul abort ID` finds it, and the same command resumes it.
     Stream(String),
-    /// Only the store knows it.
+    /// Only the store knows the upload.
     Store {
-        /// Its object.
+        /// The object of the upload.
         object: ObjectRef,
-        /// Where the store answers.
+        /// How to reach the store.
         endpoint: Reach,
-        /// `--profile`, if one was named.
+        /// The profile, if `--profile` named one.
         profile: Option<String>,
     },
 }
 
-/// How a store is reached when this command has ended.
+/// How a later command reaches a store.
 #[derive(Clone, Debug)]
 pub(crate) enum Reach {
-    /// AWS: by its bucket alone.
+    /// AWS, by the bucket alone.
     Aws,
-    /// By this URL.
+    /// A store at this URL.
     Url(String),
-    /// It was inside this command, over this folder.
+    /// The endpoint inside this command, over this folder.
     Inside(PathBuf),
 }
 
 impl UploadLocator {
-    /// The command that goes on with it, if anything does.
+    /// Returns the command that resumes it, if there is one.
     pub(crate) fn resume(&self) -> Option<String> {
         match self {
             Self::Journal(id) => Some(format!("haul resume {id}")),
@@ -56,7 +56,7 @@ impl UploadLocator {
         }
     }
 
-    /// The command that removes it.
+    /// Returns the command that removes it.
     pub(crate) fn abort(&self, upload_id: &UploadId) -> String {
         let (object, endpoint, profile) = match self {
             Self::Journal(id) | Self::Stream(id) => return format!("haul abort {id}"),
@@ -84,7 +84,7 @@ impl UploadLocator {
         line
     }
 
-    /// What to do about an error of the engine, where the way back is part of it.
+    /// Returns the hint for an error of the engine that needs the location.
     pub(crate) fn hint(&self, error: &EngineError) -> Option<String> {
         Some(match error {
             EngineError::Paused { id, .. } if matches!(self, Self::Stream(_)) => {
@@ -93,7 +93,7 @@ impl UploadLocator {
             EngineError::InDoubt { upload_id, .. } => match self.again() {
                 Some(again) => format!("{again}: it finds out and continues"),
                 None => format!(
-                    "nothing here remembers the upload: look at the object before sending it \
+                    "no journal has this upload: look at the object before sending it \
                      again; if it is not \
                      there, remove what was sent: {}",
                     self.abort(upload_id)
@@ -121,7 +121,7 @@ impl UploadLocator {
     }
 }
 
-/// What has to be otherwise before an abort can succeed.
+/// Returns the condition for an abort to succeed.
 fn when(cleanup: &StoreError) -> &'static str {
     match (cleanup.kind, cleanup.advice()) {
         (StoreErrorKind::AccessDenied | StoreErrorKind::BadCredentials, _) => {
@@ -132,7 +132,7 @@ fn when(cleanup: &StoreError) -> &'static str {
     }
 }
 
-/// One word for a shell. Only what a terminal would obey needs `$'…'`, which dash does not know.
+/// Quotes a word for a shell. Only terminal controls need `$'…'`, which dash does not know.
 pub(crate) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_found_by_its_id() {
+    fn an_upload_with_a_journal_is_found_by_its_id() {
         let locator = UploadLocator::Journal("0e50c57f2f7a".into());
         let hint = |error| locator.hint(&error).unwrap();
         insta::assert_snapshot!(hint(left_behind(503, "SlowDown")), @"abort it when the store \
@@ -218,12 +218,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_remembered_is_named_as_the_store_names_it() {
+    fn an_upload_without_a_journal_is_named_like_at_the_store() {
         let upload_id = UploadId::new("2~a b").unwrap();
         let url = || Reach::Url("http://127.0.0.1:9000".into());
-        insta::assert_snapshot!(at_store("it's here", url()).abort(&upload_id), @r"haul abort 's3://bucket/it'\''s here' --upload-id '2~a b' --endpoint http://127.0.0.1:9000");
+        insta::assert_snapshot!(at_store("it's here", url()).abort(&upload_id), @"haul abort \
+            's3://bucket/it'\\''s here' --upload-id '2~a b' --endpoint http://127.0.0.1:9000");
         insta::assert_snapshot!(at_store("key", Reach::Aws).abort(&upload_id), @"haul abort \
             s3://bucket/key --upload-id '2~a b'");
-        insta::assert_snapshot!(at_store("key", Reach::Inside("/srv/data".into())).abort(&upload_id), @"haul abort local://bucket/key --upload-id '2~a b' --data /srv/data");
+        let inside = at_store("key", Reach::Inside("/srv/data".into()));
+        insta::assert_snapshot!(inside.abort(&upload_id), @"haul abort \
+            local://bucket/key --upload-id '2~a b' --data /srv/data");
     }
 }

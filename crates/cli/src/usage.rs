@@ -1,4 +1,4 @@
-//! Reads the command line, and reports a wrong one: on stderr for a person, and with `--json` as
+//! Parses the command line, and reports a wrong one: on stderr for a person, and with `--json` as
 //! the one event that a program waits for.
 //!
 //! The text is clap's, without its guesses: `tip: to pass '--dryly' as a value, use '-- --dryly'`
@@ -13,14 +13,14 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Mode;
 
-/// Letters by which a suggestion may differ from what was typed.
+/// The number of characters by which a suggestion may differ.
 const SLIP_MAX: usize = 2;
 
-/// The command line, or the exit code after help, a version or an error was printed.
+/// Parses the command line, or returns the exit code after printing help, a version or an error.
 pub(crate) fn parse() -> Result<Cli, Exit> {
     config::parse(std::env::args_os().collect()).map_err(|mut error| {
         if !error.use_stderr() {
-            // Help and version are what was asked for; a reader who leaves early has seen enough.
+            // Help and version were requested; a reader may close the pipe early.
             let _ = error.print();
             return Exit::Done;
         }
@@ -33,7 +33,7 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
     })
 }
 
-/// Clap cannot say what it had read before it failed.
+/// Returns whether the arguments contain --json, which clap does not report after a failure.
 fn json_is_wanted() -> bool {
     std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
 }

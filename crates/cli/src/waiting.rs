@@ -1,7 +1,7 @@
-//! A word now and then while a command waits for a store that does not answer.
+//! A message now and then while a command waits for a store that does not answer.
 //!
-//! Transfers show their progress; `ls`, `rm`, `abort` and the like have none, and a store that is
-//! down keeps them busy with retries for a minute. Silence for that long reads as a hang.
+//! Transfers show their progress; `ls`, `rm`, `abort` and the like have none, and an unavailable
+//! store keeps them busy with retries for a minute. Silence for that long looks like a hang.
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use serde::Serialize;
 
 use crate::output::Mode;
 
-/// Before the first word.
+/// The time before the first message.
 const FIRST: Duration = Duration::from_secs(3);
-/// Between two words.
+/// The time between two messages.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// For programs.
+/// The message for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "waiting")]
 struct Waiting {
-    /// Since the command started.
+    /// The time since the command started.
     waited_ms: u64,
 }
 
@@ -34,7 +34,8 @@ pub(crate) async fn noted<T>(mode: Mode, work: impl Future<Output = T>) -> T {
             done = &mut work => return done,
             () = tokio::time::sleep_until(started + next) => {
                 mode.remark(&format!("still waiting for the store after {} s", next.as_secs()));
-                mode.event(&Waiting { waited_ms: u64::try_from(next.as_millis()).unwrap_or(u64::MAX) });
+                let waited_ms = u64::try_from(next.as_millis()).unwrap_or(u64::MAX);
+                mode.event(&Waiting { waited_ms });
                 next += EVERY;
             }
         }

@@ -9,25 +9,25 @@ pub(crate) struct FilterArgs {
     pub(crate) rules: Vec<(FilterRule, String)>,
 }
 
-/// As clap declares them.
+/// The declaration for clap.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters")]
 struct Declared {
-    /// Take names that match, such as '*.jpg'; of several rules the last that matches decides
+    /// Include names that match, such as '*.jpg'; of several rules the last match decides
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
-    /// Leave out names that match; * is any text, / too; names begin behind the prefix
+    /// Exclude names that match; * matches any text, including /; names begin after the prefix
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
 }
 
 impl FilterArgs {
-    /// The filter of these rules.
+    /// Returns the filter of these rules.
     pub(crate) fn filter(&self) -> NameFilter {
         NameFilter::new(self.rules.iter().map(|(rule, pattern)| (*rule, pattern.as_str())))
     }
 
-    /// The flag of the first rule, if there is one.
+    /// Returns the flag of the first rule, if there is one.
     pub(crate) fn first_flag(&self) -> Option<&'static str> {
         self.rules.first().map(|(rule, _)| match rule {
             FilterRule::Include => "--include",

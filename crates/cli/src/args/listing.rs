@@ -1,14 +1,14 @@
-//! The words of `haul ls` and `haul du`.
+//! The arguments of `haul ls` and `haul du`.
 
 use clap::{ArgAction, Args};
 
 use crate::target::{Address, Listed};
 
 #[derive(Debug, Args)]
-// `-h` is what other tools call --human-readable here.
+// Other tools use `-h` for --human-readable here.
 #[command(disable_help_flag = true)]
 pub(crate) struct LsArgs {
-    /// A bucket or a prefix, or with wildcards, quoted; without it the buckets are listed
+    /// A bucket or a prefix, or a quoted pattern with wildcards; without it the buckets are listed
     #[arg(value_name = "ADDRESS", value_parser = Listed::parse)]
     pub(crate) address: Option<Listed>,
     /// Everything below the prefix, not only up to the next /
@@ -31,13 +31,13 @@ pub(crate) struct LsArgs {
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct DuArgs {
-    /// A bucket or a prefix, or with wildcards, quoted
+    /// A bucket or a prefix, or a quoted pattern with wildcards
     #[arg(value_name = "ADDRESS", value_parser = Address::parse)]
     pub(crate) address: Address,
     /// Sizes such as 1.4 GiB only, without the exact bytes
     #[arg(short = 'h', long)]
     pub(crate) human_readable: bool,
-    /// Also the parts of unfinished uploads, which are billed and in no listing of objects
+    /// Also count the parts of unfinished uploads, which are billed and in no listing of objects
     #[arg(long)]
     pub(crate) uploads: bool,
     /// Take *, ? and [ in keys as they are

@@ -1,4 +1,4 @@
-//! The words of `haul rm` and `haul rb`.
+//! The arguments of `haul rm` and `haul rb`.
 
 use clap::Args;
 
@@ -7,7 +7,8 @@ use crate::target::Address;
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RmArgs {
-    /// What to remove: s3://BUCKET/KEY, or with wildcards, quoted: 's3://BUCKET/logs/*.gz'
+    /// Objects to remove: s3://BUCKET/KEY, or a quoted pattern with wildcards:
+    /// 's3://BUCKET/logs/*.gz'
     #[arg(value_name = "OBJECT", required = true, value_parser = Address::parse)]
     pub(crate) objects: Vec<Address>,
     /// Everything below the folder: s3://BUCKET/FOLDER/, or s3://BUCKET
@@ -28,7 +29,7 @@ pub(crate) struct RbArgs {
     /// s3://BUCKET or local://BUCKET
     #[arg(value_name = "BUCKET", value_parser = Address::parse_bucket)]
     pub(crate) bucket: Address,
-    /// Remove everything in it first: objects, and unfinished uploads
+    /// Remove its content first: objects, and unfinished uploads
     #[arg(long)]
     pub(crate) force: bool,
 }

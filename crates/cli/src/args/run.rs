@@ -1,4 +1,4 @@
-//! The words of `haul run`.
+//! The arguments of `haul run`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The words of `haul cat` and `haul presign`.
+//! The arguments of `haul cat` and `haul presign`.
 
 use std::time::Duration;
 
@@ -22,22 +22,22 @@ pub(crate) struct PresignArgs {
     /// s3://BUCKET/KEY
     #[arg(value_name = "OBJECT", value_parser = Address::parse_object)]
     pub(crate) object: Address,
-    /// How long the URL can be used: 15m, 1h, 7d at most
+    /// Validity of the URL: 15m, 1h, 7d at most
     #[arg(long, value_name = "AGE", value_parser = parse_age, default_value = "1h")]
     #[arg(alias = "expires-in")]
     pub(crate) expires: Duration,
-    /// What it can be used for
+    /// Request that the URL allows
     #[arg(long, value_name = "METHOD", value_enum, ignore_case = true, default_value = "GET")]
     pub(crate) method: MethodChoice,
 }
 
-/// The request that a presigned URL is for.
+/// The request of a presigned URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MethodChoice {
     /// Download the object
     #[value(name = "GET")]
     Get,
-    /// Upload it
+    /// Upload the object
     #[value(name = "PUT")]
     Put,
 }

@@ -14,7 +14,7 @@ pub(crate) struct SourceStoreArgs {
     /// Profile for the source's store [default: --profile]
     #[arg(long, value_name = "NAME")]
     pub(crate) source_profile: Option<String>,
-    /// A store that haul.toml names, for the source
+    /// A store from haul.toml for the source
     #[arg(long, value_name = "NAME")]
     #[allow(dead_code)]
     // replaced by the two above before clap reads the line: config/remotes.rs
@@ -22,7 +22,7 @@ pub(crate) struct SourceStoreArgs {
 }
 
 impl SourceStoreArgs {
-    /// For anything but a copy from store to store.
+    /// Refuses these flags except for a copy from store to store.
     pub(crate) fn refuse_unless_copied(&self) -> Result<(), Usage> {
         let given = [
             (self.source_endpoint.is_some(), "--source-endpoint"),

@@ -1,4 +1,4 @@
-//! The words about streams: what is known of one, and where it comes from.
+//! The arguments of streams: source, length, spooling.
 
 use std::path::PathBuf;
 
@@ -6,25 +6,25 @@ use clap::Args;
 
 use crate::size::parse_size;
 
-/// What is known of a stream, and where it comes from.
+/// The source and length of a stream.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Streams (uploads)")]
 pub(crate) struct StreamArgs {
-    /// Upload what the command behind -- prints, if it ends with 0: haul cp --from-command TARGET
+    /// Upload the output of the command after --, if it exits with 0: haul cp --from-command TARGET
     /// -- COMMAND
     #[arg(long, requires = "command")]
     pub(crate) from_command: bool,
-    /// The stream has exactly this length, or there is no object
+    /// Exact length of the stream; with any other there is no object
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) size: Option<u64>,
-    /// About how long the stream will be: decides the size of parts
+    /// Estimated length of the stream: decides the size of parts
     #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "size")]
     pub(crate) expected_size: Option<u64>,
     /// Keep what arrives if it stops, and continue what an earlier run of the same stream left: the
     /// producer has to give the same bytes again
     #[arg(long, conflicts_with = "no_journal")]
     pub(crate) resume: bool,
-    /// Where parts are kept that no longer fit the memory [default: /var/tmp]
+    /// Folder for parts that no longer fit the memory [default: /var/tmp]
     #[arg(long, value_name = "DIR")]
     pub(crate) spool_dir: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! What the command line takes and refuses.
+//! Accepted and refused command lines, and the help texts.
 
 use clap::CommandFactory;
 
@@ -11,33 +11,22 @@ fn the_declarations_agree_with_each_other() {
 
 #[test]
 fn help_texts() {
-    let mut text = String::new();
     let mut command = Cli::command().term_width(100);
-    text += &command.render_help().to_string();
-    for name in [
-        "cp",
-        "resume",
-        "ls",
-        "du",
-        "presign",
-        "rm",
-        "rb",
-        "run",
-        "uploads",
-        "abort",
-        "sweep",
-        "lifecycle",
-        "serve",
-        "store check",
-    ] {
-        let mut command = Cli::command().term_width(100);
-        command.build();
-        let command = name
-            .split(' ')
-            .fold(&mut command, |command, name| command.find_subcommand_mut(name).unwrap());
-        text += &format!("\n=== haul {name} --help ===\n{}", command.render_help());
-    }
+    command.build();
+    let mut text = String::new();
+    add_help(&mut command, "haul", &mut text);
     insta::assert_snapshot!(text);
+}
+
+/// The help of a command, then that of each of its subcommands.
+fn add_help(command: &mut clap::Command, name: &str, text: &mut String) {
+    *text += &format!("=== {name} --help ===\n{}\n", command.render_help());
+    for subcommand in command.get_subcommands_mut() {
+        let name = format!("{name} {}", subcommand.get_name());
+        if subcommand.get_name() != "help" {
+            add_help(subcommand, &name, text);
+        }
+    }
 }
 
 #[test]

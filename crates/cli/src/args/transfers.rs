@@ -1,4 +1,4 @@
-//! The words of the commands about unfinished transfers of this machine: `haul resume`, `haul
+//! The arguments of the commands for unfinished transfers of this machine: `haul resume`, `haul
 //! abort`, `haul forget`.
 
 use std::path::PathBuf;
@@ -10,16 +10,16 @@ use crate::target::Address;
 
 #[derive(Debug, Args)]
 pub(crate) struct ResumeArgs {
-    /// Which ones, by the ids that haul transfers shows, or their beginnings
+    /// Ids from haul transfers, or their beginnings
     #[arg(value_name = "ID", conflicts_with = "all")]
     pub(crate) ids: Vec<String>,
-    /// All that no other process works on, one after the other
+    /// All that no other process holds, one after the other
     #[arg(long)]
     pub(crate) all: bool,
-    /// Where the file is now, if it was moved or renamed; what arrived is compared with it
+    /// New path of a moved or renamed file; the arrived parts are compared with it
     #[arg(long, value_name = "PATH", conflicts_with = "all")]
     pub(crate) source: Option<PathBuf>,
-    /// When the file is another version now
+    /// If the file has changed
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub(crate) on_change: OnChangeChoice,
     #[command(flatten)]
@@ -28,20 +28,19 @@ pub(crate) struct ResumeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AbortArgs {
-    /// Which ones: the ids that haul transfers shows, or their beginnings; or s3://BUCKET/KEY,
-    /// whichever tool began it
+    /// Ids from haul transfers, or their beginnings; or s3://BUCKET/KEY, of any tool
     #[arg(value_name = "ID|ADDRESS", value_parser = AbortTarget::parse)]
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     pub(crate) what: Vec<AbortTarget>,
-    /// All of this machine that no other process works on
+    /// All of this machine that no other process holds
     #[arg(long)]
     pub(crate) all: bool,
-    /// With an address: which upload, where the key has several
+    /// With an address: the upload, if the key has several
     #[arg(long, value_name = "ID", conflicts_with = "all")]
     pub(crate) upload_id: Option<String>,
 }
 
-/// What is aborted.
+/// An argument of `haul abort`.
 #[derive(Clone, Debug)]
 pub(crate) enum AbortTarget {
     /// By the id of its journal.
@@ -61,10 +60,10 @@ impl AbortTarget {
 
 #[derive(Debug, Args)]
 pub(crate) struct ForgetArgs {
-    /// Which ones, by the ids that haul transfers shows, or their beginnings
+    /// Ids from haul transfers, or their beginnings
     #[arg(value_name = "ID", required = true)]
     pub(crate) ids: Vec<String>,
-    /// Even if the store still has the upload, or cannot say
+    /// Even if the store still has the upload, or its state is unknown
     #[arg(long)]
     pub(crate) force: bool,
 }

@@ -1,52 +1,54 @@
-//! The words of commands that copy many files: what `cp`, `sync` and `mv` have in common.
+//! Arguments that `cp`, `sync` and `mv` share for copying many files.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{OsStringValueParser, TypedValueParser};
 use jiff::Timestamp;
 
-use super::{EffortArgs, FilterArgs, ObjectOptionArgs, RememberArgs, SourceStoreArgs, parse_age};
+use super::{
+    EffortArgs, FilterArgs, ObjectOptionArgs, RememberArgs, SourceStoreArgs, parse_age,
+    parse_target,
+};
 use crate::size::{parse_size, parse_size_above_zero};
 use crate::target::Target;
 
-/// Which files, and what becomes of those that are there.
+/// The selection of files, and the treatment of those that exist at the target.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Many files")]
 pub(crate) struct TreeArgs {
     /// Only show what would be done
     #[arg(long, alias = "dryrun")]
     pub(crate) dry_run: bool,
-    /// Leave alone what exists at the target
+    /// Skip files that exist at the target
     #[arg(short = 'n', long, alias = "ignore-existing", alias = "no-overwrite")]
     pub(crate) no_clobber: bool,
-    /// Copy only what is newer than at the target, or not there
+    /// Copy only files that are newer than at the target, or missing there
     #[arg(short = 'u', long, conflicts_with = "no_clobber")]
     pub(crate) update: bool,
-    /// Copy only what has another size at the target, or is not there
+    /// Copy only files whose size differs at the target, or that are missing there
     #[arg(long, conflicts_with_all = ["no_clobber", "update"])]
     pub(crate) size_only: bool,
-    /// The first file that fails ends everything
+    /// Stop at the first file that fails
     #[arg(long)]
     pub(crate) fail_fast: bool,
-    /// Write the names of files that failed into this file, for --files-from
+    /// Write the names of failed files to this file, for --files-from
     #[arg(long, value_name = "FILE")]
     pub(crate) failed_to: Option<PathBuf>,
-    /// Do not take symbolic links as what they lead to
+    /// Skip symbolic links instead of following them
     #[arg(long)]
     pub(crate) no_follow_symlinks: bool,
-    /// As it is by default: symbolic links are taken as what they lead to
+    /// Follow symbolic links (the default)
     #[arg(long, hide = true, conflicts_with = "no_follow_symlinks")]
     pub(crate) follow_symlinks: bool,
-    /// Take *, ? and [ in keys as they are
+    /// Treat *, ? and [ in keys as ordinary characters
     #[arg(long)]
     pub(crate) raw: bool,
-    /// Only names that this file lists, one a line, below the source; - for standard input
+    /// Only names listed in this file, one per line, below the source; - for standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["include", "exclude", "exclude_from"])]
     pub(crate) files_from: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// Leave out names that match a line of this file; before --include and --exclude
+    /// Exclude names that match a line of this file; applies before --include and --exclude
     #[arg(long, value_name = "FILE", help_heading = "Filters")]
     pub(crate) exclude_from: Vec<PathBuf>,
     /// Only files of at least this size
@@ -55,24 +57,25 @@ pub(crate) struct TreeArgs {
     /// Only files of at most this size
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Filters")]
     pub(crate) max_size: Option<u64>,
-    /// Only files written after this: a time, or an age such as 36h or 7d
+    /// Only files modified after this: a time, or an age such as 36h or 7d
     #[arg(long, value_name = "TIME|AGE", value_parser = parse_moment, help_heading = "Filters")]
     pub(crate) newer_than: Option<Timestamp>,
-    /// Only files written before this: a time, or an age such as 36h or 7d
+    /// Only files modified before this: a time, or an age such as 36h or 7d
     #[arg(long, value_name = "TIME|AGE", value_parser = parse_moment, help_heading = "Filters")]
     pub(crate) older_than: Option<Timestamp>,
-    /// Only names of at most so many pieces; 1: the folder itself
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Filters")]
+    /// Only names with at most this many path components; 1: the folder itself
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = "Filters")]
     pub(crate) max_depth: Option<u32>,
 }
 
 impl TreeArgs {
-    /// Whether any of this was asked for: one file is then copied as a tree of one.
+    /// Returns whether any of these flags is given: a single file is then copied as a tree.
     pub(crate) fn any(&self) -> bool {
         self.first().is_some()
     }
 
-    /// The first flag that was given.
+    /// Returns the first flag that is given.
     pub(crate) fn first(&self) -> Option<&'static str> {
         let given = [
             (self.dry_run, "--dry-run"),
@@ -96,19 +99,19 @@ impl TreeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SyncArgs {
-    /// What to copy: a folder, s3://BUCKET/PREFIX or local://BUCKET/PREFIX
-    #[arg(value_name = "SOURCE", value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
+    /// Source: a folder, s3://BUCKET/PREFIX or local://BUCKET/PREFIX
+    #[arg(value_name = "SOURCE", value_parser = parse_target())]
     pub(crate) source: Target,
-    /// Where to
-    #[arg(value_name = "TARGET", value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
+    /// Target: a folder, s3://BUCKET/PREFIX or local://BUCKET/PREFIX
+    #[arg(value_name = "TARGET", value_parser = parse_target())]
     pub(crate) target: Target,
-    /// Remove what only the target has, after everything else has succeeded
+    /// Remove files that only the target has, after everything else has succeeded
     #[arg(long)]
     pub(crate) delete: bool,
-    /// With --delete: also if the source has no files at all
+    /// With --delete: also if the source has no files
     #[arg(long, requires = "delete")]
     pub(crate) force: bool,
-    /// Compare contents instead of times, by checksums and ETags, without a download
+    /// Compare checksums and ETags instead of times, without downloading
     #[arg(short = 'c', long, conflicts_with_all = ["size_only", "update", "no_clobber"])]
     pub(crate) checksum: bool,
     #[command(flatten)]
@@ -123,7 +126,7 @@ pub(crate) struct SyncArgs {
     pub(crate) source_store: SourceStoreArgs,
 }
 
-/// How the bytes of a sync travel: as of a copy, but what proves them is not chosen.
+/// The transfer options of a sync: those of a copy without the choice of the checksum.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Transfer")]
 pub(crate) struct SyncTransferArgs {
@@ -132,7 +135,7 @@ pub(crate) struct SyncTransferArgs {
     pub(crate) part_size: Option<u64>,
     #[command(flatten)]
     pub(crate) effort: EffortArgs,
-    /// Fail when a part cannot be proven to have arrived whole
+    /// Fail if a part cannot be proven to have arrived intact
     #[arg(long)]
     pub(crate) require_proof: bool,
     /// Files smaller than this go in one request [default: 16MiB]
@@ -143,16 +146,16 @@ pub(crate) struct SyncTransferArgs {
 #[derive(Debug, Args)]
 #[command(override_usage = "haul mv [OPTIONS] <SOURCE>... <TARGET>")]
 pub(crate) struct MvArgs {
-    /// What to move: files, folders with -r, s3://BUCKET/KEY, local://BUCKET/KEY
-    #[arg(value_name = "SOURCE", value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
+    /// Sources: files, folders with -r, s3://BUCKET/KEY, local://BUCKET/KEY
+    #[arg(value_name = "SOURCE", value_parser = parse_target())]
     pub(crate) source: Target,
-    /// Where to; a bucket, a folder, or what ends in / gets the source's name behind it
-    #[arg(value_name = "TARGET", value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
+    /// Target; a bucket, a folder, or a target that ends in / gets the source's name appended
+    #[arg(value_name = "TARGET", value_parser = parse_target())]
     pub(crate) target: Target,
-    /// More; the last one is the target
-    #[arg(value_name = "TARGET", hide = true, value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
+    /// More sources; the last argument is the target
+    #[arg(value_name = "TARGET", hide = true, value_parser = parse_target())]
     pub(crate) more: Vec<Target>,
-    /// Folders and prefixes, with everything below them
+    /// Include folders and prefixes with everything below them
     #[arg(short, long)]
     pub(crate) recursive: bool,
     #[command(flatten)]
@@ -167,7 +170,7 @@ pub(crate) struct MvArgs {
     pub(crate) source_store: SourceStoreArgs,
 }
 
-/// Reads a time, or how long ago it was.
+/// Parses a time, a date or an age.
 fn parse_moment(text: &str) -> Result<Timestamp, String> {
     let wrong = || {
         "write an age such as 36h or 7d, a date such as 2026-01-31, or a time such as \

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use super::ChecksumChoice;
+use super::{ChecksumChoice, parse_target};
 use crate::size::parse_size_above_zero;
 use crate::target::{Address, Target};
 
@@ -30,7 +29,7 @@ pub(crate) struct HashArgs {
 pub(crate) struct VerifyArgs {
     /// A file and s3://BUCKET/KEY, or a folder and s3://BUCKET/PREFIX
     #[arg(value_name = "FILE|DIR|ADDRESS", required = true, num_args = 1..=2)]
-    #[arg(value_parser = OsStringValueParser::new().try_map(|text| Target::parse(&text)))]
+    #[arg(value_parser = parse_target())]
     pub(crate) compared: Vec<Target>,
     /// Compare with the receipt of an upload (haul cp --receipt): a file without asking the store,
     /// or the object that is there now
@@ -45,7 +44,7 @@ pub(crate) struct StatArgs {
     pub(crate) object: Address,
 }
 
-/// What is kept of an upload beside its object.
+/// The receipt of an upload.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Object (uploads and copies)")]
 pub(crate) struct ReceiptArgs {

@@ -1,4 +1,4 @@
-//! `haul abort ID…`, `haul abort --all`: really gone at the store, then forgotten here.
+//! `haul abort ID…`, `haul abort --all`: removes uploads at their stores, then their journals.
 
 use anyhow::Context;
 use haul::Abandoned;
@@ -25,7 +25,7 @@ struct TransferAborted<'a> {
     was_complete: bool,
 }
 
-/// An upload that another process works on.
+/// A transfer that another process holds.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "upload-skipped")]
 struct Skipped<'a> {
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: &StoreArgs, what: &AbortArgs, mode: Mode) -> anyho
     several.end()
 }
 
-/// Removes every transfer of this machine that no other process works on.
+/// Removes every transfer of this machine that no other process holds.
 async fn all(args: &StoreArgs, mode: Mode) -> anyhow::Result<Exit> {
     let folder = journal_folder()?;
     let uploads = folder.list().map_err(haul::Error::from)?;
@@ -68,7 +68,7 @@ async fn all(args: &StoreArgs, mode: Mode) -> anyhow::Result<Exit> {
     if count == 0 {
         mode.result("no unfinished transfers");
     }
-    // Of several, even if there is one: what is aborted was not named.
+    // Report like several even if there is only one: the user has not named it.
     let mut several = Several::of(count + 1, mode);
     for error in unreadable {
         several.take(Err(error));
@@ -142,7 +142,7 @@ async fn one(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Several empty uploads may be what an unheard Create left: a person has to choose.
+/// Several empty uploads may come from an unanswered Create: the user has to choose.
 fn unclear(id: &str, shown: &str, uploads: &[UploadId], locator: &UploadLocator) -> Ended {
     let lines: Vec<_> =
         uploads.iter().map(|upload| format!("\n  {}", locator.abort(upload))).collect();

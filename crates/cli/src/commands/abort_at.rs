@@ -1,4 +1,4 @@
-//! `haul abort s3://bucket/key [--upload-id ID]`: one upload of a store, whichever tool began it.
+//! `haul abort s3://bucket/key [--upload-id ID]`: removes one upload of a store, of any tool.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ struct UploadAborted<'a> {
     freed_bytes: u64,
 }
 
-/// Aborts it.
+/// Aborts the upload.
 pub(crate) async fn run(
     args: &StoreArgs,
     address: &Address,
@@ -77,7 +77,7 @@ async fn abort(
         .of(&upload, initiated)
         .filter(|journal| journal.upload_id.as_ref() == Some(&upload.upload_id));
     let removal = match journal {
-        // With its journal, and not while another process works on it.
+        // Together with its journal, but not while another process holds it.
         Some(journal) => {
             let abandoned = haul::abandon(Arc::clone(store), &journal_folder()?, &journal.id).await;
             abandoned.map(|_| Removal::Removed { size_bytes: 0, part_count: 0 })

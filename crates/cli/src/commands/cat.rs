@@ -1,4 +1,4 @@
-//! `haul cat OBJECT…`: objects on standard output, each verified as `haul cp OBJECT -` does it.
+//! `haul cat OBJECT…`: writes objects to standard output, each verified like `haul cp OBJECT -`.
 
 use super::download::{Fetching, Remembered, Target, fetch};
 use crate::args::{CatArgs, StoreArgs};
@@ -6,8 +6,8 @@ use crate::exit::Exit;
 use crate::failure::Usage;
 use crate::output::Mode;
 
-/// Writes them one after the other. The first that fails is the last: what follows it would stand
-/// in the wrong place.
+/// Writes them one after the other, and stops at the first failure: later objects would be in the
+/// wrong place.
 pub(crate) async fn run(args: &StoreArgs, what: CatArgs, mode: Mode) -> anyhow::Result<Exit> {
     if mode == Mode::Json {
         return Err(Usage::new(

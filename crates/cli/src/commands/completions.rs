@@ -1,4 +1,4 @@
-//! `haul completions SHELL`: a script for the shell, on stdout.
+//! `haul completions SHELL`: prints a completion script.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! `haul config`: where every value comes from.
+//! `haul config`: shows the origin of every value.
 
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ pub(crate) fn run(store: &StoreArgs, mode: Mode) -> anyhow::Result<Exit> {
     let path = config::path();
     let file = match &path {
         Some((path, is_named)) => ConfigFile::read(path, *is_named).map_err(|problem| {
-            Usage::new(problem, "mend the file, or name another by HAUL_CONFIG")
+            Usage::new(problem, "correct the file, or name another one with HAUL_CONFIG")
         })?,
         None => None,
     };
@@ -57,7 +57,7 @@ pub(crate) fn run(store: &StoreArgs, mode: Mode) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The value that a flag of this command line gives.
+/// Returns the value that a flag of this command line sets.
 fn of_flags(store: &StoreArgs, key: &str) -> Option<String> {
     let path =
         |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());

@@ -1,4 +1,4 @@
-//! One copy from store to store: `haul cp s3://a/k s3://b/k`.
+//! A copy from store to store: `haul cp s3://a/k s3://b/k`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,22 +21,22 @@ use crate::target::{Address, Scheme};
 use crate::transfer::drive;
 use crate::upload_locator::UploadLocator;
 
-/// What is to be copied.
+/// A copy to make.
 pub(super) struct Copying {
     pub(super) from: Address,
     pub(super) to: Address,
     pub(super) options: CopyOptions,
     pub(super) limits: EngineOptions,
-    /// The store of the source, if it is not that of the target.
+    /// The store of the source, if it is another than the target's.
     pub(super) source_store: Option<StoreArgs>,
-    /// Where it is remembered, so that it can be resumed later.
+    /// The journal, so that the copy can be resumed later.
     pub(super) journal: Remembered,
-    /// Instead of pausing.
+    /// Abort on an interrupt instead of pausing.
     pub(super) abort_on_interrupt: bool,
 }
 
 impl Copying {
-    /// As the command line wants it.
+    /// Creates the copy of a command line.
     pub(super) fn of(
         store: &StoreArgs,
         from: &Address,
@@ -70,7 +70,7 @@ impl Copying {
     }
 }
 
-/// Copies, and reports how that ended. `interrupts` as for [`super::upload::send`].
+/// Copies, and reports the outcome. `interrupts` as for [`super::upload::send`].
 pub(super) async fn copy(
     args: &StoreArgs,
     copying: Copying,
@@ -90,7 +90,7 @@ pub(super) async fn copy(
     let args_of_target = if to.scheme == Scheme::Local { of_local(args) } else { args.clone() };
     let opened_source = match (&source_store, journal.source()) {
         (_, Some(connection)) => {
-            // A profile that is named for the target is not that of the source.
+            // A profile that is given for the target does not apply to the source.
             let named = args.profile.clone().filter(|_| connection.profile().is_none());
             let args = StoreArgs { profile: named, ..args.clone() };
             Some(store::open_recorded(connection, &args, mode).await?)
@@ -172,7 +172,7 @@ async fn close(opened: Option<OpenedStore>) {
     }
 }
 
-/// Whether the source is what failed.
+/// Returns whether the source failed.
 fn concerns(error: &anyhow::Error, source: &haul::ObjectRef) -> bool {
     match error.downcast_ref::<EngineError>() {
         Some(EngineError::Store { subject, .. }) => *subject == Subject::from(source),
@@ -181,7 +181,7 @@ fn concerns(error: &anyhow::Error, source: &haul::ObjectRef) -> bool {
     }
 }
 
-/// What the flags name replaces what the source carries.
+/// Returns the attributes that flags replace.
 pub(super) fn attributes(object: ObjectOptionArgs) -> ObjectAttributes {
     ObjectAttributes {
         content_type: object.content_type,
@@ -194,7 +194,7 @@ pub(super) fn attributes(object: ObjectOptionArgs) -> ObjectAttributes {
     }
 }
 
-/// The store of the source, if it is another one: by its flags, or because one side is `local://`.
+/// Refuses options that copies would silently ignore.
 pub(super) fn other_store(
     store: &StoreArgs,
     source: SourceStoreArgs,
@@ -211,7 +211,7 @@ pub(super) fn other_store(
         (Scheme::Local, false) if to == Scheme::Local => Ok(None),
         (Scheme::Local, false) => Ok(Some(of_local(store))),
         (Scheme::S3, false) if to == Scheme::S3 => Ok(None),
-        // --endpoint and --profile are those of the only store that they can be of.
+        // --endpoint and --profile can only belong to the s3:// side.
         (Scheme::S3, false) => Ok(Some(store.clone())),
         (Scheme::S3, true) => Ok(Some(StoreArgs {
             endpoint: source_endpoint,
@@ -222,7 +222,7 @@ pub(super) fn other_store(
     }
 }
 
-/// Without the flags that name a store over the network.
+/// Removes the flags that name a store over the network.
 pub(super) fn of_local(store: &StoreArgs) -> StoreArgs {
     StoreArgs {
         endpoint: None,
@@ -234,7 +234,7 @@ pub(super) fn of_local(store: &StoreArgs) -> StoreArgs {
     }
 }
 
-/// An option that silently does nothing is a promise broken.
+/// Refuses options that copies would silently ignore.
 fn refuse_what_copies_ignore(args: &CpArgs) -> Result<(), Usage> {
     let given = [
         (args.transfer.checksum.is_some(), "--checksum"),

@@ -1,4 +1,5 @@
-//! The journal of a copy from store to store: which one it has, and how `haul resume` continues it.
+//! The journal of a copy from store to store: which one the copy uses, and how `haul resume`
+//! continues it.
 
 use haul::journal::JournalSummary;
 use haul::source::{ObjectRecord, ObjectVersion, SourceRecord};
@@ -16,24 +17,24 @@ use crate::output::Mode;
 use crate::state_dir::journal_folder;
 use crate::store::OpenedStore;
 
-/// Which journal a copy has.
+/// The journal that a copy uses.
 pub(super) enum Remembered {
-    /// None.
+    /// No journal.
     No,
-    /// The one of source and target, which must agree with what the command line insists on.
+    /// The journal of source and target, which must agree with the given flags.
     ByPlace(PinnedFlags),
-    /// This one, at the stores that it names.
+    /// This journal, at the stores that it names.
     Given { id: String, target: Box<Connection>, source: Option<Box<Connection>> },
 }
 
-/// What the engine is told of it.
+/// The journal and its stores, as the engine gets them.
 pub(super) struct CopyJournal {
     pub(super) journal: JournalOptions,
     pub(super) source_store: SourceStore,
 }
 
 impl Remembered {
-    /// The recorded store of the target.
+    /// Returns the recorded store of the target.
     pub(super) fn target(&self) -> Option<&Connection> {
         match self {
             Self::Given { target, .. } => Some(target),
@@ -41,7 +42,7 @@ impl Remembered {
         }
     }
 
-    /// The recorded store of the source, if it is another one.
+    /// Returns the recorded store of the source, if it is another one.
     pub(super) fn source(&self) -> Option<&Connection> {
         match self {
             Self::Given { source, .. } => source.as_deref(),
@@ -49,7 +50,7 @@ impl Remembered {
         }
     }
 
-    /// The journal for a copy of `source` to `target`, each with its store, and its id.
+    /// Finds the journal for a copy of `source` to `target`, each with its store, and its id.
     pub(super) fn of_copy(
         &self,
         (source, source_store): (&ObjectRef, Option<&OpenedStore>),
@@ -82,7 +83,7 @@ impl Remembered {
     }
 }
 
-/// How a later run finds the store of a source that is not in that of the target.
+/// Returns what a later run needs to find the store of a source outside the target's store.
 pub(in crate::commands) fn store_of_source(
     opened: Option<&OpenedStore>,
 ) -> anyhow::Result<SourceStore> {
@@ -95,7 +96,7 @@ pub(in crate::commands) fn store_of_source(
     })
 }
 
-/// What is of the run that resumes.
+/// The settings of the run that resumes.
 pub(super) struct Run {
     pub(super) limits: EngineOptions,
     pub(super) on_change: OnChange,
@@ -122,7 +123,7 @@ pub(super) async fn resume(
         to: target.address(&beginning),
         limits: run.limits,
         source_store: None,
-        // Those of the journal hold; here they only name themselves if they are not met.
+        // The options of the journal apply; these are only named if they are not met.
         options: CopyOptions {
             if_none_match: beginning.if_none_match,
             if_match: beginning.if_match.clone(),

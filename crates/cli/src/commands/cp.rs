@@ -1,7 +1,7 @@
-//! `haul cp SOURCE TARGET`: a file into a store, an object into a file, or an object into a store.
+//! `haul cp SOURCE TARGET`: copies a file into a store, an object into a file, or an object into a
+//! store.
 //!
-//! What cannot be done is refused before anything is sent or a store is asked. The rest is the
-//! engine's.
+//! Refuses impossible requests before sending anything. The engine does the rest.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ use crate::output::Mode;
 use crate::size::human_size;
 use crate::target::{Address, Target};
 
-/// Copies.
+/// Runs the copy.
 pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::Result<Exit> {
     if !args.stream.from_command {
         let words = words(&args)?;
@@ -137,16 +137,17 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
     }
 }
 
-/// What is copied where.
+/// Returns source and target. The words after `--` are the command of `--from-command`, else
+/// positional arguments, as in every program.
 enum Sides {
-    /// From here to there.
+    /// A source and a target.
     Two(Target, Target),
     /// A stream into a store.
     Stream(Address),
 }
 
-/// What is copied, and where to. The words behind `--` are the command of `--from-command`,
-/// otherwise what is copied, as with every program.
+/// Returns the sources and the target. The arguments after `--` are the command of
+/// `--from-command`; without that flag they are sources, as with every program.
 fn words(args: &CpArgs) -> Result<Vec<Target>, Usage> {
     let named = [&args.source, &args.target].into_iter().flatten().chain(&args.more);
     let mut words: Vec<Target> = named.cloned().collect();
@@ -297,8 +298,7 @@ pub(super) fn upload_options(
     })
 }
 
-/// A download takes only what concerns every request. The rest is refused: an option that silently
-/// does nothing is a promise broken.
+/// Returns the limits of a download and refuses options that it would silently ignore.
 pub(super) fn download_limits(
     transfer: &TransferArgs,
     remember: &RememberArgs,
@@ -328,7 +328,8 @@ pub(super) fn download_limits(
     }
 }
 
-/// The time of the file's last write, where rclone keeps it too. `--metadata mtime=…` wins.
+/// Adds the modification time of the file as metadata, in the entry that rclone uses too.
+/// `--metadata mtime=…` wins.
 fn keep_mtime(attributes: &mut ObjectAttributes, path: &Path) {
     let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified());
     if let Some(value) = modified.ok().and_then(haul::transfer::mtime_value) {
@@ -336,7 +337,7 @@ fn keep_mtime(attributes: &mut ObjectAttributes, path: &Path) {
     }
 }
 
-/// By the ending of the key, which is what readers will see; else of the file.
+/// Guesses by the extension of the key, which readers will see; else of the file.
 pub(super) fn guess_content_type(key: &str, path: &Path) -> Option<String> {
     let guess = mime_guess::from_path(key).first().or_else(|| mime_guess::from_path(path).first());
     guess.map(|mime| mime.essence_str().to_owned())

@@ -1,4 +1,4 @@
-//! One download: what `haul cp`, `haul resume`, `haul abort` and `haul transfers` do with it.
+//! One download: the parts that `haul cp`, `haul resume`, `haul abort` and `haul transfers` share.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -25,21 +25,21 @@ use crate::store;
 use crate::target::Address;
 use crate::transfer::drive;
 
-/// What is to be fetched.
+/// A download to make.
 pub(super) struct Fetching {
     pub(super) address: Address,
     pub(super) target: Target,
     pub(super) part_size_bytes: Option<u64>,
     pub(super) limits: EngineOptions,
     pub(super) remembered: Remembered,
-    /// Instead of pausing.
+    /// Whether a signal aborts instead of pausing.
     pub(super) abort_on_interrupt: bool,
 }
 
-/// Where it goes.
+/// The target of a download.
 pub(super) enum Target {
     Path(PathBuf),
-    /// Standard output: what is printed goes to stderr then.
+    /// Standard output: reports go to stderr then.
     Stdout,
 }
 
@@ -55,7 +55,7 @@ impl Target {
         match self {
             Self::Path(path) => Ok(path.into()),
             Self::Stdout => {
-                // Not by its path: a file that the shell opened to append to is not to be written
+                // Not by its path: a file that the shell opened for appending must not be written
                 // from its beginning.
                 let file = io::stdout().as_fd().try_clone_to_owned()?.into();
                 Ok(DownloadTarget::Open { file, name: "standard output".to_owned() })
@@ -64,13 +64,13 @@ impl Target {
     }
 }
 
-/// Which journal a download has.
+/// The journal of a download.
 pub(super) enum Remembered {
-    /// None.
+    /// No journal.
     No,
-    /// The one of object and target.
+    /// The journal of object and target.
     ByTarget,
-    /// This one, at the store that it names.
+    /// This journal, at the store that it names.
     Given { id: String, connection: Box<Connection> },
 }
 
@@ -80,7 +80,7 @@ struct Aborted<'a> {
     id: &'a str,
 }
 
-/// Fetches it, and reports how that ended.
+/// Downloads, and reports the result.
 pub(super) async fn fetch(
     args: &StoreArgs,
     fetching: Fetching,
@@ -139,7 +139,7 @@ pub(super) async fn fetch(
     let elapsed = started.elapsed();
     opened.close().await;
     if report.as_ref().is_err_and(is_closed_reader) {
-        // It took what it wanted (`| head`): no failure of ours.
+        // The reader has closed the pipe (`| head`), which is no failure.
         return Ok(Exit::Done);
     }
     let report = report.with_context(|| context().through(endpoint))?;
@@ -163,7 +163,7 @@ fn is_closed_reader(error: &anyhow::Error) -> bool {
     source.kind() == io::ErrorKind::BrokenPipe
 }
 
-/// The unfinished download that an id, or its beginning, names; `None` if none does, or an upload
+/// Returns the unfinished download with this id or beginning; `None` if there is none, or an upload
 /// has it too.
 pub(super) fn find(id: &str) -> anyhow::Result<Option<DownloadSummary>> {
     let folder = journal_folder()?;
@@ -174,7 +174,7 @@ pub(super) fn find(id: &str) -> anyhow::Result<Option<DownloadSummary>> {
     Ok(found.pop().filter(|_| found.is_empty() && !ambiguous))
 }
 
-/// Continues it.
+/// Resumes the download.
 pub(super) async fn resume(
     args: &StoreArgs,
     summary: DownloadSummary,
@@ -196,7 +196,7 @@ pub(super) async fn resume(
     Box::pin(fetch(args, fetching, mode, interrupts)).await
 }
 
-/// Removes what has arrived of it. No store is asked: nothing of a download is there.
+/// Removes its arrived bytes, without a request to the store, which has nothing of a download.
 pub(super) fn abort(summary: &DownloadSummary, mode: Mode) -> anyhow::Result<Exit> {
     let target = visible(&summary.beginning.target.display().to_string());
     journal_folder()?
@@ -208,7 +208,7 @@ pub(super) fn abort(summary: &DownloadSummary, mode: Mode) -> anyhow::Result<Exi
     Ok(Exit::Done)
 }
 
-/// As `haul transfers` lists it.
+/// Returns its line of `haul transfers`.
 pub(super) fn row(summary: &DownloadSummary) -> Unfinished {
     let beginning = &summary.beginning;
     let connection = Connection::read(&summary.id, &beginning.connection).ok();

@@ -1,5 +1,5 @@
-//! `haul du ADDRESS`: objects and bytes below a prefix, by storage class, and on request the parts
-//! of unfinished uploads.
+//! `haul du ADDRESS`: counts objects and bytes below a prefix, by storage class, and on request the
+//! parts of unfinished uploads.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -30,17 +30,17 @@ enum UsageLine<'a> {
     Total { objects: u64, size_bytes: u64 },
 }
 
-/// What a listing that does not name a class means.
+/// The class of a listing that names none.
 const NO_CLASS: &str = "STANDARD";
 
-/// Objects and their bytes.
+/// A number of objects with their bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     objects: u64,
     size_bytes: u64,
 }
 
-/// Counts.
+/// Counts and prints.
 pub(crate) async fn run(args: &StoreArgs, what: &DuArgs, mode: Mode) -> anyhow::Result<Exit> {
     let opened = store::open(what.address.scheme, args, mode).await?;
     let done = report(&opened, what, mode).await;
@@ -61,7 +61,7 @@ async fn report(opened: &OpenedStore, what: &DuArgs, mode: Mode) -> anyhow::Resu
     for (class, Sum { objects, size_bytes }) in &classes {
         let (objects, size_bytes) = (*objects, *size_bytes);
         mode.record(&UsageLine::StorageClass { storage_class: class, objects, size_bytes })?;
-        // One class says nothing that the total does not.
+        // A single class adds nothing to the total.
         if classes.len() > 1 {
             mode.row(&row(&visible(class), objects, size_bytes, what.human_readable))?;
         }
@@ -132,7 +132,7 @@ async fn counted_by_class(
     Ok(classes)
 }
 
-/// `   1.4 GiB       1503238553  3 objects  s3://bucket/videos/`
+/// Formats `   1.4 GiB       1503238553  3 objects  s3://bucket/videos/`.
 fn row(what: &str, objects: u64, size_bytes: u64, human_only: bool) -> String {
     format!("{}  {}  {what}", size(size_bytes, human_only), counted(objects, "object"))
 }

@@ -1,9 +1,9 @@
-//! `haul forget ID`: drops the journal of an upload whose store or bucket is gone.
+//! `haul forget ID`: removes the journal of an upload whose store or bucket is gone.
 //!
-//! Nothing is removed at a store: that is `haul abort`. So the store is asked first. While it still
-//! has the upload, or cannot say, the journal stays, because it is what `haul resume` and `haul
-//! abort` need; only a store that does not answer at all counts as gone. What may be left there is
-//! said, with the command that would remove it.
+//! Nothing is removed at a store: that is `haul abort`. So the store is queried first. If it still
+//! has the upload, or its answer is unclear, the journal stays, because `haul resume` and `haul
+//! abort` need it; only a store that does not answer at all counts as gone. The output names parts
+//! that may be left, with the command that would remove them.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::store;
 use crate::upload_locator::UploadLocator;
 use crate::waiting::noted;
 
-/// A store that is away for a moment must not count as gone.
+/// A store that is unavailable for a moment must not count as gone.
 const RETRY: RetryPolicy = RetryPolicy {
     attempts_max: 4,
     base: Duration::from_millis(500),
@@ -38,29 +38,29 @@ const RETRY: RetryPolicy = RetryPolicy {
     budget: 8,
 };
 
-/// For programs.
+/// The result, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "upload-forgotten")]
 struct Forgotten<'a> {
     id: &'a str,
-    /// `gone`, `no-answer`, `left`, `unknown`: what is known of the upload at the store.
+    /// The state of the upload at the store: `gone`, `no-answer`, `left` or `unknown`.
     store: &'static str,
     arrived_bytes: u64,
 }
 
-/// What the store says of an upload.
+/// The state of an upload at its store.
 enum StoreState {
-    /// It has no such upload, or no such bucket.
+    /// The store has no such upload, or no such bucket.
     Gone(String),
-    /// It does not answer.
+    /// The store does not answer.
     NoAnswer(String),
-    /// It has the upload.
+    /// The store has the upload.
     Left,
-    /// It answers and does not say.
+    /// The answer of the store is unclear.
     Unknown(String),
 }
 
-/// Forgets them.
+/// Forgets the transfers.
 pub(crate) async fn run(args: &StoreArgs, what: &ForgetArgs, mode: Mode) -> anyhow::Result<Exit> {
     let mut several = Several::of(what.ids.len(), mode);
     for id in &what.ids {
@@ -70,7 +70,7 @@ pub(crate) async fn run(args: &StoreArgs, what: &ForgetArgs, mode: Mode) -> anyh
 }
 
 async fn forget(args: &StoreArgs, id: &str, force: bool, mode: Mode) -> anyhow::Result<Exit> {
-    // Nothing of a download is at a store.
+    // A download has nothing at a store.
     if let Some(download) = download::find(id)? {
         return download::abort(&download, mode);
     }
@@ -120,7 +120,7 @@ async fn forget(args: &StoreArgs, id: &str, force: bool, mode: Mode) -> anyhow::
     Ok(Exit::Done)
 }
 
-/// Asks the store of the journal.
+/// Queries the store of the journal.
 async fn ask(
     args: &StoreArgs,
     connection: &Connection,
@@ -134,7 +134,7 @@ async fn ask(
     }
     let opened = match store::open_recorded(connection, args, mode).await {
         Ok(opened) => opened,
-        // Credentials, certificates, a folder that cannot be opened: the store was not asked.
+        // Credentials, certificates, a folder that cannot be opened: the store got no request.
         Err(error) => {
             return StoreState::Unknown(Failure::of(&error).words());
         }
@@ -158,7 +158,7 @@ async fn of_upload(store: &dyn Store, summary: &JournalSummary, id: &UploadId) -
     }
 }
 
-/// No answer to Create was recorded: only a bucket that is gone proves that nothing is there.
+/// Without a recorded answer to Create, only a missing bucket proves that nothing is there.
 async fn of_unnamed(store: &dyn Store, summary: &JournalSummary) -> StoreState {
     let object = &summary.beginning.object;
     let list = || store.list_multipart_uploads(&object.bucket, object.key.as_str(), None);

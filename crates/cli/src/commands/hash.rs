@@ -1,4 +1,5 @@
-//! `haul hash FILE…`: the values by which S3 would call a file, in one reading of it.
+//! `haul hash FILE…`: computes the checksums and ETags that S3 would have for a file, in one pass
+//! over it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ struct HashedChecksum {
     value: String,
 }
 
-/// Hashes file after file. One that cannot be read is reported, and the next one follows.
+/// Hashes the files in order. A file that cannot be read is reported, and the next one follows.
 pub(crate) async fn run(args: HashArgs, mode: Mode) -> anyhow::Result<Exit> {
     let wanted = Wanted::of(&args.checksum)?;
     let (mut failed, count) = (0_usize, args.files.len());
@@ -73,7 +74,7 @@ pub(crate) async fn run(args: HashArgs, mode: Mode) -> anyhow::Result<Exit> {
     .into())
 }
 
-/// The algorithms that are computed of the whole, and of the parts.
+/// The algorithms to compute for the whole file, and for its parts.
 #[derive(Debug, PartialEq, Eq)]
 struct Wanted {
     whole: Vec<ChecksumAlgorithm>,
@@ -84,7 +85,8 @@ impl Wanted {
     fn of(chosen: &[ChecksumChoice]) -> Result<Self, Usage> {
         use ChecksumAlgorithm::{Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
         if chosen.is_empty() {
-            // A SHA of the whole is what only PutObject has, and it costs more than all others.
+            // Only PutObject has a SHA of the whole object, and it costs more than all other
+            // algorithms.
             return Ok(Self {
                 whole: vec![Md5, Crc64Nvme, Crc32c, Crc32],
                 parts: vec![Md5, Crc32c, Crc32, Sha256, Sha1],

@@ -1,5 +1,5 @@
-//! `haul lifecycle s3://bucket`: the rules of a bucket in words, and the one that aborts unfinished
-//! uploads.
+//! `haul lifecycle s3://bucket`: shows the rules of a bucket in words, and installs or removes the
+//! one that aborts unfinished uploads.
 
 use anyhow::Context;
 use haul::bucket_lifecycle::{self, LifecycleError, Rule};
@@ -106,14 +106,14 @@ fn line(rule: &Rule) -> RuleLine<'_> {
     }
 }
 
-/// `haul-abort-incomplete  everything: aborts unfinished uploads after 7 days`.
+/// Formats `haul-abort-incomplete  everything: aborts unfinished uploads after 7 days`.
 fn row(rule: &Rule) -> String {
     let id = if rule.id.is_empty() { "(no id)" } else { &rule.id };
     let off = if rule.enabled { "" } else { "  (disabled)" };
     format!("{}  {}: {}{off}", visible(id), visible(&rule.scope), visible(&rule.actions.join("; ")))
 }
 
-/// Not supported, not allowed, and not kept are three different things to do something about.
+/// Returns the failure: "not supported", "not allowed" and "not kept" need different actions.
 fn failed(error: anyhow::Error, what: &LifecycleArgs, endpoint: &str) -> anyhow::Error {
     let shown = what.bucket.to_string();
     let context =

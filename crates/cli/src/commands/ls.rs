@@ -1,6 +1,7 @@
-//! `haul ls`: buckets, or the objects below a prefix, page by page as the store gives them.
+//! `haul ls`: lists buckets, or the objects below a prefix, page by page.
 //!
-//! Printed as it arrives: a bucket of a billion objects needs no more memory than one page of it.
+//! Prints pages as they arrive: a bucket of a billion objects needs no more memory than one page of
+//! it.
 
 use std::pin::pin;
 
@@ -72,8 +73,7 @@ async fn list_objects(
     // A pattern matches whole keys, so nothing is rolled up.
     let whole_keys = what.recursive || pattern.is_some();
     let selection = pattern.unwrap_or_else(|| Selection::prefix(address));
-    // As `aws s3 ls` shows them: names below the folder that is looked at, whole keys when going
-    // deeper.
+    // Like `aws s3 ls`: names below the listed folder, whole keys for deeper listings.
     let folder = match (whole_keys, address.key.rfind('/')) {
         (false, Some(slash)) => slash + 1,
         _ => 0,
@@ -118,21 +118,21 @@ async fn list_objects(
     .into())
 }
 
-/// How sizes are shown.
+/// The format of sizes.
 #[derive(Clone, Copy, Debug)]
 enum Sizes {
-    /// `1.4 GiB`.
+    /// Rounded, such as `1.4 GiB`.
     Human,
-    /// That and the exact bytes.
+    /// Rounded, with the exact bytes.
     Both,
 }
 
-/// What was listed.
+/// The sum of a listing.
 #[derive(Debug, Default)]
 struct Total {
     objects: u64,
     size_bytes: u64,
-    /// Objects or common prefixes.
+    /// Whether there were objects or common prefixes.
     found: bool,
 }
 
@@ -149,7 +149,7 @@ impl Total {
         ListingLine::Summary { objects: self.objects, size_bytes: self.size_bytes }
     }
 
-    /// `2 objects, 2.8 GiB (3006477106 bytes)`
+    /// Formats `2 objects, 2.8 GiB (3006477106 bytes)`.
     fn row(&self) -> String {
         let objects = counted(self.objects, "object");
         format!("{objects}, {} ({} bytes)", human_size(self.size_bytes), self.size_bytes)
@@ -168,13 +168,13 @@ fn line(entry: &ListingEntry) -> ListingLine<'_> {
     }
 }
 
-/// In UTC, for programs.
+/// Formats a time in UTC, for programs.
 fn rfc3339(timestamp: Option<Timestamp>) -> Option<String> {
     timestamp.map(|timestamp| timestamp.to_string())
 }
 
 fn row(entry: &ListingEntry, folder: usize, sizes: Sizes, zone: &TimeZone) -> String {
-    // A store may answer with keys that do not begin with what was asked for; they are shown whole.
+    // A store may return keys without the requested prefix; they are shown whole.
     let below = |name: &str| visible(name.get(folder..).unwrap_or(name));
     let (when, human, exact, name) = match entry {
         ListingEntry::Object { key, size_bytes, last_modified, .. } => (
@@ -197,7 +197,7 @@ fn row(entry: &ListingEntry, folder: usize, sizes: Sizes, zone: &TimeZone) -> St
     }
 }
 
-/// In the time zone of the reader, as `aws s3 ls` prints it.
+/// Formats a time in the reader's time zone, like `aws s3 ls`.
 fn time(timestamp: Option<Timestamp>, zone: &TimeZone) -> String {
     match timestamp {
         Some(timestamp) => {
@@ -253,8 +253,12 @@ mod tests {
 
     #[test]
     fn json_lines_have_exact_bytes_and_bare_etags() {
-        insta::assert_snapshot!(serde_json::to_string(&line(&object("a"))).unwrap(), @r#"{"type":"object","key":"a","size_bytes":1503238553,"last_modified":"2026-09-21T14:13:20Z","etag":"0cc175b9c0f1b6a831c399e269772661-3"}"#);
+        let json = serde_json::to_string(&line(&object("a"))).unwrap();
+        insta::assert_snapshot!(json, @"{\"type\":\"object\",\"key\":\"a\",\
+            \"size_bytes\":1503238553,\"last_modified\":\"2026-09-21T14:13:20Z\",\
+            \"etag\":\"0cc175b9c0f1b6a831c399e269772661-3\"}");
         let bucket = ListingLine::Bucket { name: "demo", created: None };
-        insta::assert_snapshot!(serde_json::to_string(&bucket).unwrap(), @r#"{"type":"bucket","name":"demo","created":null}"#);
+        let json = serde_json::to_string(&bucket).unwrap();
+        insta::assert_snapshot!(json, @r#"{"type":"bucket","name":"demo","created":null}"#);
     }
 }

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::failure::FailureContext;
 use crate::output::{Mode, visible};
 
-/// Writes them.
+/// Writes the man pages.
 pub(crate) fn run(dir: &Path, mode: Mode) -> anyhow::Result<Exit> {
     let shown = visible(&dir.display().to_string());
     let context = || FailureContext::of(format!("cannot write man pages into {shown}"));

@@ -1,4 +1,4 @@
-//! `haul mb s3://bucket`: makes a bucket.
+//! `haul mb s3://bucket`: creates a bucket.
 
 use anyhow::Context;
 use serde::Serialize;
@@ -16,7 +16,7 @@ struct Made {
     bucket: String,
 }
 
-/// Makes it.
+/// Creates the bucket.
 pub(crate) async fn run(args: &StoreArgs, bucket: &Address, mode: Mode) -> anyhow::Result<Exit> {
     let opened = store::open(bucket.scheme, args, mode).await?;
     let context = FailureContext::at(format!("cannot make {bucket}"), bucket)

@@ -1,4 +1,4 @@
-//! One file per command; each returns how the process ends.
+//! The commands, one file each; each returns the exit code of the process.
 
 mod abort;
 mod abort_at;
@@ -46,7 +46,7 @@ use crate::exit::Exit;
 use crate::output::Mode;
 use crate::waiting::noted;
 
-/// Does what the command line says.
+/// Runs the command of the command line.
 pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
     let Cli { store, command, .. } = cli;
     match command {
@@ -84,13 +84,12 @@ pub(crate) async fn run(cli: Cli, mode: Mode) -> anyhow::Result<Exit> {
     }
 }
 
-/// Of a request that a person waits for without seeing anything: what passes within a second or two
-/// is tried again.
+/// Returns a short retry policy for a request that a person waits for without progress.
 fn brief_retry() -> RetryPolicy {
     RetryPolicy { attempts_max: 3, ..RetryPolicy::default() }
 }
 
-/// What stands before a progress bar: the file's name without its folders.
+/// Returns the label of a progress bar: the file's name without its folders.
 fn name_of(path: &str) -> String {
     let name = std::path::Path::new(path).file_name();
     name.map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned())

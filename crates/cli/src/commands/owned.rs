@@ -1,5 +1,4 @@
-//! Which unfinished uploads of a store are work in progress of this machine: those that a journal
-//! remembers.
+//! Finds the unfinished uploads of a store that belong to a journal of this machine.
 
 use std::collections::HashMap;
 
@@ -10,18 +9,18 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::state_dir::journal_folder;
 
-/// A store's clock and ours may differ by this much.
+/// The maximum difference between a store's clock and ours.
 const CLOCKS_DIFFER_BY: SignedDuration = SignedDuration::from_mins(16);
 
 /// The journals of this machine.
 pub(super) struct Owned {
     by_upload: HashMap<String, JournalSummary>,
-    /// Create was sent, and its answer is not recorded: the upload has no name here.
+    /// Uploads whose Create has no recorded answer, so that their ids are unknown.
     unnamed: Vec<JournalSummary>,
 }
 
 impl Owned {
-    /// Reads them.
+    /// Reads the journals.
     pub(super) fn read() -> anyhow::Result<Self> {
         let mut owned = Self { by_upload: HashMap::new(), unnamed: Vec::new() };
         for summary in journal_folder()?.list().map_err(haul::Error::from)? {
@@ -33,7 +32,7 @@ impl Owned {
         Ok(owned)
     }
 
-    /// The journal of an upload, or one that may be its.
+    /// Returns the journal of an upload, or one that may be its.
     pub(super) fn of(
         &self,
         upload: &UploadRef,

@@ -1,9 +1,8 @@
-//! Options of the command line against what an unfinished upload was begun with.
+//! Compares options of the command line with those of an unfinished upload.
 //!
-//! Part size, checksum and attributes are bound when an upload is begun. The command that goes on
-//! with it need not repeat them; one that asks for others would not get them, and is refused: an
-//! option that silently does nothing is a promise broken. Conditions and demands of proof are not
-//! among them: they hold for the command that makes them.
+//! Part size, checksum and attributes are fixed when an upload starts. A command that resumes it
+//! need not repeat them; contradicting ones would be silently ignored, so they are refused.
+//! Conditions and proof requirements are exempt: they apply to the command that sets them.
 
 use haul::journal::JournalSummary;
 use haul::parts::ChecksumAlgorithm;
@@ -12,7 +11,7 @@ use haul::source::SourceRecord;
 use crate::args::{ChecksumChoice, ObjectOptionArgs, TransferArgs};
 use crate::failure::Usage;
 
-/// The flags of the command line that an unfinished upload must have been begun with.
+/// The flags that must agree with the first run of an upload.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PinnedFlags {
     part_size: Option<u64>,
@@ -21,7 +20,7 @@ pub(super) struct PinnedFlags {
 }
 
 impl PinnedFlags {
-    /// Of this command line.
+    /// Collects the flags of this command line.
     pub(super) fn of(transfer: &TransferArgs, object: &ObjectOptionArgs) -> Self {
         Self {
             part_size: transfer.part_size,
@@ -30,13 +29,13 @@ impl PinnedFlags {
         }
     }
 
-    /// Whether the upload can be gone on with as asked.
+    /// Checks that the upload can be resumed with these flags.
     ///
     /// # Errors
-    /// Which option it was begun without, and how to get it.
+    /// The contradicting option, and how to apply it.
     pub(super) fn agrees(&self, unfinished: &JournalSummary) -> Result<(), Usage> {
         let begun = &unfinished.beginning;
-        // An adopted upload is as somebody else began it: no option was ever to change that.
+        // Another tool began an adopted upload: no option could change its parameters.
         if begun.token.is_empty() {
             return Ok(());
         }
@@ -68,7 +67,7 @@ impl PinnedFlags {
                     }
                 ),
                 format!(
-                    "leave {option} out to go on with it, or haul abort {} and begin anew",
+                    "leave {option} out to resume it, or restart it after haul abort {}",
                     unfinished.id
                 ),
             )),

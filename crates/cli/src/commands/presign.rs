@@ -1,4 +1,4 @@
-//! `haul presign OBJECT`: a URL by which anybody may read, or write, one object for a while.
+//! `haul presign OBJECT`: prints a URL that lets its holder read, or write, one object for a while.
 
 use anyhow::Context;
 use haul::remote::{PRESIGN_MAX, PresignMethod, PresignRequest};
@@ -12,13 +12,13 @@ use crate::output::{Mode, visible};
 use crate::store;
 use crate::target::Scheme;
 
-/// For programs.
+/// The URL, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "presigned")]
 struct Presigned<'a> {
     url: &'a str,
     method: &'static str,
-    /// By the clock that it was signed with.
+    /// The expiry, by the clock that signed it.
     expires_at: String,
 }
 
@@ -73,7 +73,7 @@ pub(crate) async fn run(args: &StoreArgs, what: &PresignArgs, mode: Mode) -> any
         PresignMethod::Get => "GET",
         PresignMethod::Put => "PUT",
     };
-    // The URL is what was asked for: without it the command has done nothing.
+    // The URL is the result: without it the command has done nothing.
     mode.record(&Presigned { url: &presigned.url, method, expires_at: expires_at.to_string() })?;
     mode.row(&presigned.url)?;
     Ok(Exit::Done)

@@ -1,9 +1,8 @@
-//! The program behind `haul cp --from-command`: its output is a stream that is whole only if it
-//! ends with 0.
+//! The program of `haul cp --from-command`: its output is a complete stream only if it exits with
+//! 0.
 //!
-//! A pipe cannot tell a producer that died from one that has ended. Its exit status can, so the
-//! reader of its output waits for it at the end, and gives an error in place of the end where it
-//! failed.
+//! A pipe does not show whether its producer succeeded. Its exit status does, so the reader of its
+//! output waits for it at the end, and returns an error in place of the end if it failed.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -17,23 +16,23 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::failure::Usage;
 use crate::output::visible;
 
-/// Between two looks whether it has ended.
+/// The interval between checks whether it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// How long it may take to end after SIGTERM.
+/// The time that it may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The running program.
 pub(super) struct Producer(Arc<Mutex<Child>>);
 
-/// Its output.
+/// The output of the program.
 pub(super) struct Output {
     stdout: ChildStdout,
     child: Arc<Mutex<Child>>,
 }
 
 impl Producer {
-    /// Starts it; its errors go where ours go.
+    /// Starts the program; its standard error is ours.
     pub(super) fn start(words: &[OsString]) -> Result<(Self, Output), Usage> {
         let Some((program, arguments)) = words.split_first() else {
             return Err(Usage::new(
@@ -53,13 +52,13 @@ impl Producer {
         Ok((Self(Arc::clone(&child)), Output { stdout, child }))
     }
 
-    /// Ends the producer, because the upload that reads its output has failed.
+    /// Ends the producer after a failure of the upload.
     pub(super) async fn end(self) {
         let waits = GRACE.as_millis() / LOOK_EVERY.as_millis();
         for wait in 0..waits {
             {
                 let mut child = lock(&self.0);
-                // Only one that has not been waited for still owns its id.
+                // Only a process that has not been waited for still owns its id.
                 match (child.try_wait(), Pid::from_child(&child)) {
                     (Ok(None), pid) if wait == 0 => {
                         let _ = kill_process(pid, Signal::TERM);

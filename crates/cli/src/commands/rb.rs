@@ -1,4 +1,4 @@
-//! `haul rb s3://bucket`: removes an empty bucket, or with `--force` one with everything in it.
+//! `haul rb s3://bucket`: removes an empty bucket, or with `--force` one with its content.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ struct BucketRemoved {
     bucket: String,
 }
 
-/// Removes it.
+/// Removes the bucket.
 pub(crate) async fn run(args: &StoreArgs, what: &RbArgs, mode: Mode) -> anyhow::Result<Exit> {
     let bucket = &what.bucket;
     let opened = store::open(bucket.scheme, args, mode).await?;
@@ -101,8 +101,7 @@ async fn empty(opened: &OpenedStore, bucket: &Address, mode: Mode) -> anyhow::Re
     Ok(())
 }
 
-/// Aborts every unfinished upload of the bucket; one that a journal of this machine owns goes with
-/// its journal.
+/// Aborts every unfinished upload of the bucket, with its journal if this machine has one.
 async fn remove_uploads(opened: &OpenedStore, bucket: &Address) -> anyhow::Result<u64> {
     let retry = RetryPolicy::default();
     let store = opened.store.as_ref();

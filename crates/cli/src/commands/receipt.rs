@@ -1,7 +1,7 @@
-//! `--receipt FILE`: the proof of an upload, written when the object is there and proven.
+//! `--receipt FILE`: the proof of an upload, written when the object exists and is proven.
 //!
-//! In one step: the text is written beside the file, synced, renamed, and the folder synced. A
-//! folder that cannot take it is refused before anything is sent.
+//! The file is written atomically: the text goes to a temporary file beside it, which is synced and
+//! renamed, and the folder is synced. An unwritable folder is refused before anything is sent.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::failure::{Ended, Usage};
 use crate::output::visible;
 
-/// Where a receipt goes.
+/// The destination of a receipt.
 #[derive(Debug)]
 pub(super) struct ReceiptFile {
     path: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct ReceiptFile {
 }
 
 impl ReceiptFile {
-    /// The file that the command line names, if it can be written.
+    /// Returns the file that the command line names, if it is writable.
     pub(super) fn of(args: &ReceiptArgs) -> Result<Option<Self>, Usage> {
         let Some(path) = args.receipt.clone() else { return Ok(None) };
         let shown = visible(&path.display().to_string());
@@ -38,7 +38,7 @@ impl ReceiptFile {
             Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
             Some(folder) => folder.to_owned(),
         };
-        // Not a device or a pipe either: it would be replaced by the rename.
+        // Devices and pipes are refused too: the rename would replace them.
         match fs::metadata(&path) {
             Ok(found) if !found.is_file() => return Err(refused("it is not a regular file")),
             Ok(_) => {}
@@ -77,14 +77,14 @@ fn temporary(folder: &Path, path: &Path) -> PathBuf {
     folder.join(format!(".haul-{}-{name}.part", std::process::id()))
 }
 
-/// Writes the receipt of an upload that ended well.
+/// Writes the receipt of a successful upload.
 pub(super) async fn write(
     file: Option<ReceiptFile>,
     report: Option<&UploadReport>,
     store: &dyn Store,
 ) -> Result<(), Ended> {
     let (Some(file), Some(report)) = (file, report) else { return Ok(()) };
-    // Not every key pair may look at what it has written: the receipt then has no version id.
+    // Not every key pair may read what it has written: the receipt then has no version id.
     let described = super::brief_retry().run(|| store.describe_object(&report.object)).await;
     let receipt = report.receipt(described.as_ref().ok(), store.endpoint(), Timestamp::now());
     let shown = visible(&file.path.display().to_string());

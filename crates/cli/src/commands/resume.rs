@@ -1,4 +1,4 @@
-//! `haul resume ID…` and `haul resume --all`: resumes what was interrupted on this machine.
+//! `haul resume ID…` and `haul resume --all`: resumes interrupted transfers of this machine.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub(crate) async fn run(args: &StoreArgs, wanted: ResumeArgs, mode: Mode) -> any
         0 => {
             return Err(Usage::new(
                 "which upload?",
-                "name its id (haul transfers lists them), or say --all",
+                "name its id (haul transfers lists them), or use --all",
             )
             .into());
         }
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: &StoreArgs, wanted: ResumeArgs, mode: Mode) -> any
     several.end()
 }
 
-/// Resumes the one that an id names.
+/// Resumes the transfer with this id.
 async fn named(
     args: &StoreArgs,
     id: &str,
@@ -75,7 +75,7 @@ async fn named(
     resume(args, find(id)?, source, settings, mode, interrupts).await
 }
 
-/// What is of this run; part size, checksum and attributes come from the journal.
+/// The settings of this run; part size, checksum and attributes come from the journal.
 struct Settings {
     options: UploadOptions,
     limits: EngineOptions,
@@ -92,7 +92,7 @@ impl Settings {
     }
 }
 
-/// One that another process works on.
+/// A transfer that another process holds.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "upload-skipped")]
 struct Skipped<'a> {
@@ -159,7 +159,7 @@ async fn all(args: &StoreArgs, settings: &Settings, mode: Mode) -> anyhow::Resul
     Ok(exit)
 }
 
-/// Those that another process works on, and the others.
+/// Separates those that another process holds from the others.
 fn sorted_out(
     unfinished: Vec<JournalSummary>,
 ) -> (Vec<(String, Option<u32>)>, VecDeque<JournalSummary>) {
@@ -173,7 +173,7 @@ fn sorted_out(
     (running, free)
 }
 
-/// Another process took the upload up after it was listed.
+/// Returns the holder if another process opened the upload after it was listed.
 fn taken_meanwhile(error: &anyhow::Error) -> Option<Option<u32>> {
     match error.downcast_ref::<haul::Error>()? {
         haul::Error::Journal(JournalError::Locked { pid }) => Some(*pid),
@@ -230,7 +230,7 @@ async fn resume(
     let sending = Sending {
         file,
         address: connection.address(&beginning),
-        // Those of the journal hold; here they only name themselves if they are not met.
+        // The journal's conditions apply; these only label a failed condition.
         options: UploadOptions {
             if_none_match: beginning.if_none_match,
             if_match: beginning.if_match.clone(),

@@ -20,7 +20,7 @@ use crate::store::{self, OpenedStore};
 use crate::target::Address;
 use crate::waiting::noted;
 
-/// Keys looked for and removed at a time.
+/// The number of keys checked and removed at a time.
 const AT_ONCE: usize = 16;
 
 #[derive(Serialize)]
@@ -29,12 +29,12 @@ pub(super) struct ObjectRemoved<'a> {
     pub(super) bucket: &'a str,
     pub(super) key: &'a str,
     pub(super) existence_checked: bool,
-    /// The bucket keeps the versions of the object behind a delete marker.
+    /// Whether the bucket keeps the versions of the object behind a delete marker.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) delete_marker: bool,
 }
 
-/// Of `--dry-run`.
+/// A line of `--dry-run`.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "object-would-be-removed")]
 pub(super) struct ObjectWouldBeRemoved<'a> {
@@ -42,28 +42,28 @@ pub(super) struct ObjectWouldBeRemoved<'a> {
     pub(super) key: &'a str,
 }
 
-/// What was found before the removal.
+/// The result of the check before the removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Object,
     /// There is no such object, but there are objects below it.
     OnlyBelow,
     Nothing,
-    /// The store does not say.
+    /// The store does not allow the check.
     NotChecked,
 }
 
-/// What one argument names.
+/// The objects of one argument.
 enum Named {
     /// One object, by its key.
     One(ObjectRef),
-    /// What a listing finds.
+    /// The objects of a listing.
     Many(Selection),
 }
 
-/// Removes what the arguments name, one argument after the other.
+/// Removes the objects of the arguments, one argument after the other.
 pub(crate) async fn run(args: &StoreArgs, what: &RmArgs, mode: Mode) -> anyhow::Result<Exit> {
-    // All are read before anything is removed.
+    // Parse all arguments before anything is removed.
     let named: Vec<Named> =
         what.objects.iter().map(|address| named(address, what)).collect::<Result<_, Usage>>()?;
     let (ones, many): (Vec<_>, Vec<_>) =
@@ -166,7 +166,7 @@ async fn remove(store: &dyn Store, object: &ObjectRef, dry_run: bool) -> Result<
     let retry = super::brief_retry();
     let found = match retry.run(|| store.head_object(object)).await {
         Ok(_) => Found::Object,
-        // 403 is also what AWS answers for a missing key to those who may not list.
+        // AWS also answers 403 for a missing key to callers without the permission to list.
         Err(error) if error.kind == StoreErrorKind::AccessDenied => Found::NotChecked,
         Err(error) if error.kind == StoreErrorKind::NoSuchKey => return below(store, object).await,
         Err(error) => return Err(error),
@@ -177,15 +177,15 @@ async fn remove(store: &dyn Store, object: &ObjectRef, dry_run: bool) -> Result<
     Ok(found)
 }
 
-/// Whether there are objects below a key that is none. A bucket that is missing is reported here:
-/// HEAD cannot tell.
+/// Returns whether there are objects below a missing key. Reports a missing bucket, which HEAD
+/// cannot distinguish.
 async fn below(store: &dyn Store, object: &ObjectRef) -> Result<Found, StoreError> {
     let prefix = folder(object.key.as_str());
     let retry = super::brief_retry();
     match retry.run(|| store.list_objects(&object.bucket, &prefix, Some("/"), None)).await {
         Ok(page) if page.entries.is_empty() => Ok(Found::Nothing),
         Ok(_) => Ok(Found::OnlyBelow),
-        // Without the right to list, nothing more can be said.
+        // Without the permission to list, nothing more is known.
         Err(error) if error.kind == StoreErrorKind::AccessDenied => Ok(Found::Nothing),
         Err(error) => Err(error),
     }
@@ -208,7 +208,7 @@ fn missing(found: Found, address: &Address, shown: &str) -> Ended {
     }
 }
 
-/// The folder that a key is in.
+/// Returns the folder of a key.
 fn parent(address: &Address) -> Address {
     let key = address.key.trim_end_matches('/');
     let key = key.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));

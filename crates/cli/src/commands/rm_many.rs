@@ -1,4 +1,4 @@
-//! `haul rm -r` and `haul rm` with wildcards: what a listing finds, removed in batches while the
+//! `haul rm -r` and `haul rm` with wildcards: removes the objects of a listing in batches while the
 //! listing continues.
 
 use std::pin::pin;
@@ -25,20 +25,20 @@ use crate::store::OpenedStore;
 use crate::target::Address;
 use crate::waiting::noted;
 
-/// The whole, for programs.
+/// The summary, for programs.
 #[derive(Debug, Default, Serialize)]
 #[serde(tag = "event", rename = "removal-summary")]
 pub(super) struct RemovalSummary {
     dry_run: bool,
-    /// Removed, or with `--dry-run` found.
+    /// Objects removed, or with `--dry-run` found.
     objects: u64,
-    /// Keys that may still be there.
+    /// Keys that may still exist.
     failed: u64,
-    /// Of the removed objects: those of which the bucket keeps the versions.
+    /// Removed objects whose versions the bucket keeps.
     delete_markers: u64,
 }
 
-/// One key that may still be there, for programs.
+/// A key that may still exist, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "object-not-removed")]
 struct NotRemoved<'a> {
@@ -48,7 +48,7 @@ struct NotRemoved<'a> {
     error: String,
 }
 
-/// Removes the objects that `selection` admits; `address` is what a person wrote.
+/// Removes the objects that `selection` admits; `address` is the user's argument.
 pub(super) async fn remove(
     opened: &OpenedStore,
     address: &Address,
@@ -121,9 +121,9 @@ fn nothing(selection: &Selection, shown: &str) -> Ended {
     }
 }
 
-/// Removes them, and reports each. The first signal sends nothing more and waits for what is in
-/// flight. Gives the signal, and how many keys were found, those that the filter leaves out
-/// included.
+/// Removes them, and reports each. The first signal stops new requests and waits for those in
+/// flight. Returns the signal, and the number of keys found, including those that the filter
+/// excludes.
 pub(super) async fn run(
     opened: &OpenedStore,
     address: &Address,
@@ -189,7 +189,7 @@ impl RemovalSummary {
         }
     }
 
-    /// `removed 12 objects`
+    /// Formats `removed 12 objects`.
     pub(super) fn words(&self) -> String {
         let objects = counted(self.objects, "object");
         match self.delete_markers {
@@ -198,12 +198,12 @@ impl RemovalSummary {
         }
     }
 
-    /// Keys that may still be there.
+    /// Returns the number of keys that may still exist.
     pub(super) fn failed(&self) -> u64 {
         self.failed
     }
 
-    /// The failure of a removal in which some keys failed.
+    /// Returns the failure of a removal in which some keys failed.
     pub(super) fn failure(&self, shown: &str) -> Ended {
         Ended {
             exit: Exit::Failed,
@@ -222,12 +222,12 @@ fn shown_key(address: &Address, key: &str) -> String {
     visible(&key.to_string())
 }
 
-/// What a selection holds.
+/// The objects of a selection, counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Count {
     pub(super) objects: u64,
     pub(super) size_bytes: u64,
-    /// Objects that only the filter leaves out.
+    /// Objects that only the filter excludes.
     left_out: u64,
 }
 
@@ -237,7 +237,7 @@ impl Count {
     }
 }
 
-/// Counts it, and calls `each` with every key.
+/// Counts the selection, and calls `each` with every key.
 pub(super) async fn count(
     opened: &OpenedStore,
     selection: &Selection,

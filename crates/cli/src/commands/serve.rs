@@ -1,7 +1,6 @@
-//! `haul serve`: this machine's folder as an S3 endpoint, until a signal ends it.
+//! `haul serve`: serves this machine's folder as an S3 endpoint, until a signal ends it.
 //!
-//! What it prints is meant to be pasted: a stranger to Haul should have their own client talking to
-//! it in a minute.
+//! Its output is meant to be pasted: a newcomer should connect an own client within a minute.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -19,24 +18,24 @@ use crate::open_files;
 use crate::output::{Mode, shown};
 use crate::private::{make_new_files_private, shell_quoted, warn_if_exposed};
 
-/// What a client must know.
+/// The values that a client needs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "listening")]
 struct Listening {
     endpoint: String,
     region: String,
     access_key_id: String,
-    /// Shown on a terminal only: what goes elsewhere ends in a log.
+    /// The secret, on a terminal only: other output ends in a log.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_access_key: Option<String>,
-    /// Where both keys are.
+    /// The file with both keys.
     keys_file: String,
     data_dir: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     admin_endpoint: Option<String>,
 }
 
-/// Serves.
+/// Serves the folder.
 pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyhow::Result<Exit> {
     check(store, args)?;
     make_new_files_private();
@@ -58,7 +57,7 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
     let region = options.region.clone();
     open_files::make_room(&mut options.limits);
 
-    // Before the address is known to anybody: a signal from now on ends it in order.
+    // Before the address is published: a signal from now on ends the server regularly.
     let role = if args.keys.is_some() { Role::ServerWithKeys } else { Role::Server };
     let mut interrupts = Interrupts::new(role)?;
     let context =
@@ -118,7 +117,7 @@ fn read(file: &Path) -> anyhow::Result<String> {
         .with_context(|| FailureContext::of(format!("cannot read {}", file.display())))
 }
 
-/// What became of a SIGHUP.
+/// The result of a SIGHUP.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Reloaded {
@@ -126,7 +125,8 @@ enum Reloaded {
     KeysKept { reason: String },
 }
 
-/// Keys that cannot be read leave the old ones in force: a slip in the file should lock nobody out.
+/// Reloads the keys; if they cannot be read the old ones stay valid, so that a mistake in the file
+/// locks out no client.
 fn reload(server: &RunningServer, args: &ServeArgs, mode: Mode) {
     let replaced = read_grants(args, mode).and_then(|grants| {
         let key_pairs = grants.len();
@@ -178,7 +178,7 @@ fn check(store: &StoreArgs, args: &ServeArgs) -> Result<(), Usage> {
 }
 
 impl Listening {
-    /// For a person: what it is, then lines to paste.
+    /// Formats the page for a person: a description, then lines to paste.
     fn page(&self) -> String {
         let Self { endpoint, admin_endpoint, .. } = self;
         let [region, access_key_id, data_dir, keys_file] =

@@ -1,7 +1,8 @@
-//! `haul stat s3://bucket/key`: everything that a store tells of an object, without its bytes.
+//! `haul stat s3://bucket/key`: shows all properties of an object, without its bytes.
 //!
-//! HeadObject, the tags, and the parts: by GetObjectAttributes where the store knows it, else by
-//! HeadObject of the first part. What a store does not know, or may not be asked, is left out.
+//! HeadObject, the tags, and the parts: by GetObjectAttributes if the store supports it, else by
+//! HeadObject of the first part. Properties that the store does not support, or the caller may not
+//! read, are omitted.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ use crate::size::human_size;
 use crate::store;
 use crate::target::Address;
 
-/// Everything that is known of an object.
+/// The JSON line with all properties of an object.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename = "object")]
 struct ObjectLine {
@@ -39,13 +40,13 @@ struct ObjectLine {
     website_redirect_location: Option<String>,
     metadata: BTreeMap<String, String>,
     missing_metadata: Option<u32>,
-    /// None: the store did not say.
+    /// `None`: the store did not return the tags.
     tags: Option<BTreeMap<String, String>>,
     tag_count: Option<u32>,
     checksum: Option<ChecksumLine>,
     other_checksums: BTreeMap<String, String>,
     part_count: Option<u16>,
-    /// The sizes of the parts in order, where the store lists them.
+    /// The sizes of the parts in order, if the store lists them.
     part_sizes_bytes: Vec<u64>,
     encryption: EncryptionLine,
     lock: LockLine,
@@ -78,7 +79,7 @@ struct LockLine {
     legal_hold: Option<String>,
 }
 
-/// What is asked beside HeadObject.
+/// The results of requests other than HeadObject.
 #[derive(Debug, Default)]
 struct Asked {
     tags: Option<BTreeMap<String, String>>,
@@ -86,7 +87,7 @@ struct Asked {
     part_sizes_bytes: Vec<u64>,
 }
 
-/// Shows it.
+/// Shows the properties.
 pub(crate) async fn run(args: &StoreArgs, address: &Address, mode: Mode) -> anyhow::Result<Exit> {
     let object = address.exact_object().map_err(Usage::from)?;
     let opened = store::open(address.scheme, args, mode).await?;
@@ -122,7 +123,7 @@ async fn look(
             break;
         }
     }
-    // An object that was put in one piece has no parts, whatever a store says of part 1.
+    // An object that was put in one request has no parts, whatever the store returns for part 1.
     if asked.part_count.is_none() && description.head.etag.as_md5().is_none() {
         let first = retry.run(|| store.head_part(object, PartNumber::MIN)).await;
         let told = first.ok().flatten().and_then(|part| part.part_count);
@@ -181,7 +182,7 @@ impl ObjectLine {
     }
 }
 
-/// For a person: a row for each thing that is known.
+/// Formats the properties for people, one per row.
 fn rows(address: &Address, line: &ObjectLine) -> Vec<String> {
     let mut rows = vec![visible(&address.to_string())];
     let mut row = |name: &str, value: Option<String>| {

@@ -1,9 +1,9 @@
-//! `haul store check`: the folder of the endpoint is read whole and held against what was written
-//! there.
+//! `haul store check`: reads the whole folder of the endpoint and compares it with what was
+//! written.
 //!
-//! Damage is listed and never touched: which copy of an object is the good one only people know.
-//! With `--repair` files that nothing refers to are removed, which nothing else does. Data files
-//! without metadata are listed and never removed: they are all that is left of a store.
+//! Damage is reported and never changed: only people know which copy of an object is the good one.
+//! `--repair` removes files that nothing refers to; no other command does. Data files without
+//! metadata are listed and never removed: they are all that is left of a store.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use crate::output::{Mode, visible};
 use crate::progress::{Snapshot, TICK, View};
 use crate::size::{human_duration, human_rate, human_size};
 
-/// How many data files without metadata are named.
+/// The maximum number of data files without metadata to list.
 const DATA_FILES_NAMED_MAX: usize = 1000;
 
-/// Checks.
+/// Checks the folder.
 pub(crate) async fn run(store: &StoreArgs, args: CheckArgs, mode: Mode) -> anyhow::Result<Exit> {
     refuse_a_store_elsewhere(store)?;
     let folder = data_dir(args.dir.or_else(|| store.data.clone()))?;
@@ -69,7 +69,7 @@ pub(crate) async fn run(store: &StoreArgs, args: CheckArgs, mode: Mode) -> anyho
     .into())
 }
 
-/// Names the data files of a folder that has lost its metadata.
+/// Lists the data files of a folder that has lost its metadata.
 fn list_data_files(folder: &Path, mode: Mode) -> anyhow::Result<()> {
     let (files, count) = haul_store::data_files(folder, DATA_FILES_NAMED_MAX)?;
     for file in &files {
@@ -84,7 +84,7 @@ fn list_data_files(folder: &Path, mode: Mode) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Flags that choose a store to talk to contradict a folder.
+/// Refuses flags that select a store over the network, which contradict a folder.
 fn refuse_a_store_elsewhere(store: &StoreArgs) -> Result<(), Usage> {
     let given = [
         (store.endpoint.is_some(), "--endpoint"),
@@ -101,8 +101,8 @@ fn refuse_a_store_elsewhere(store: &StoreArgs) -> Result<(), Usage> {
     }
 }
 
-/// Reads on a thread of its own, shown as it goes. It changes nothing, so that a signal may end it
-/// anywhere.
+/// Checks on a separate thread, with progress. It changes nothing, so a signal may end it at any
+/// time.
 async fn checked(folder: &Path, repair: Repair, mode: Mode) -> anyhow::Result<CheckReport> {
     let mut interrupts = Interrupts::new(Role::Work)?;
     let progress = CheckProgress::default();
@@ -119,7 +119,8 @@ async fn checked(folder: &Path, repair: Repair, mode: Mode) -> anyhow::Result<Ch
             signal = interrupts.next() => {
                 view.finish();
                 let message = format!("{signal}: the check did not reach its end");
-                return Err(Ended { exit: Exit::Interrupted, code: "Cancelled", message, hint: None }.into());
+                let (exit, code) = (Exit::Interrupted, "Cancelled");
+                return Err(Ended { exit, code, message, hint: None }.into());
             }
             _ = ticks.tick() => view.tick(snapshot(&progress)),
         }
@@ -138,7 +139,7 @@ fn snapshot(progress: &CheckProgress) -> Snapshot {
     }
 }
 
-/// What was tried; a server that holds the folder is named by its address.
+/// Returns the context of a failure; the address of a server that holds the folder is in the hint.
 fn context(folder: &Path) -> FailureContext {
     let context = FailureContext::of(format!("cannot check {}", folder.display()));
     match haul_server::running_endpoint(folder) {
@@ -151,7 +152,8 @@ fn context(folder: &Path) -> FailureContext {
     }
 }
 
-/// `sound: 3 objects, 1 open upload with 2 parts, 5 data files; 1.4 GiB read in 3.1 s (460 MiB/s)`
+/// Formats `sound: 3 objects, 1 open upload with 2 parts, 5 data files; 1.4 GiB read in 3.1 s (460
+/// MiB/s)`.
 fn summary(report: &CheckReport, repair: Repair, time: Duration) -> String {
     let count = |count: u64, one: &str| {
         if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
@@ -196,7 +198,7 @@ fn summary(report: &CheckReport, repair: Repair, time: Duration) -> String {
     text
 }
 
-/// What is wrong, for a program.
+/// A problem, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "problem")]
 struct ProblemLine<'a> {
@@ -247,28 +249,28 @@ impl<'a> ProblemLine<'a> {
     }
 }
 
-/// A file that nothing refers to, for a program.
+/// A file that nothing refers to, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "orphan")]
 struct Orphan {
     file: String,
 }
 
-/// A data file without metadata that knows it, for a program.
+/// A data file without metadata, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "data-file")]
 struct DataFile {
     file: String,
 }
 
-/// What is among the data files and none of them, for a program.
+/// A foreign entry among the data files, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "stranger")]
 struct Stranger {
     file: String,
 }
 
-/// The counts, for a program.
+/// The counts, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "checked")]
 struct Checked {

@@ -1,5 +1,5 @@
-//! `haul uploads s3://bucket[/prefix]`: the unfinished uploads of a store, with their bytes and
-//! their cost.
+//! `haul uploads s3://bucket[/prefix]`: lists the unfinished uploads of a store, with their bytes
+//! and their cost.
 
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ struct UploadLine<'a> {
     journal: Option<&'a str>,
 }
 
-/// What a bucket holds, for programs.
+/// The sum of a bucket, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "unfinished-summary")]
 struct Total<'a> {
@@ -58,7 +58,7 @@ struct Total<'a> {
     prices_as_of: Option<&'a str>,
 }
 
-/// Lists them.
+/// Lists the uploads.
 pub(crate) async fn run(
     args: &StoreArgs,
     listed: Listed,
@@ -91,7 +91,7 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// One that may not be listed does not hide the others.
+    /// Lists every bucket. One that must not be listed does not hide the others.
     async fn buckets(&self, scheme: Scheme) -> anyhow::Result<Exit> {
         let buckets = noted(self.mode, self.store.list_buckets()).await;
         let buckets = buckets
@@ -143,8 +143,8 @@ impl Report<'_> {
     }
 }
 
-/// The inventory of what an address names, and the store's time when it was begun: a listing may
-/// take minutes, and no upload may grow old meanwhile.
+/// Returns the inventory of an address, and the store's time at its start: a listing may take
+/// minutes, and uploads must not age meanwhile.
 pub(super) async fn taken(
     store: &dyn Store,
     address: &Address,
@@ -176,14 +176,13 @@ pub(super) async fn taken(
         }
         .into());
     }
-    // Asked after the first answer: by then the store's `Date` has corrected a wrong clock of this
-    // machine.
+    // After the first answer, when the store's `Date` has corrected a wrong clock of this machine.
     let elapsed = SignedDuration::try_from(started.elapsed()).unwrap_or_default();
     let now = store.now();
     Ok((found, now.checked_sub(elapsed).unwrap_or(now)))
 }
 
-/// What is wrong with an upload whose parts cannot be listed.
+/// Formats the reason why the parts of an upload cannot be listed.
 pub(super) fn not_listed(unlisted: &Unlisted) -> String {
     format!(
         "the parts of {} (upload {}) cannot be listed: {}",
@@ -193,7 +192,7 @@ pub(super) fn not_listed(unlisted: &Unlisted) -> String {
     )
 }
 
-/// How long nothing was sent to it; `None` where the store shows no time.
+/// Returns how long it received nothing; `None` if the store shows no time.
 pub(super) fn idle(upload: &UnfinishedUpload, now: Timestamp) -> Option<Duration> {
     let since = now.duration_since(upload.last_active?);
     Some(Duration::try_from(since).unwrap_or_default())
@@ -233,7 +232,7 @@ fn line<'a>(
     }
 }
 
-/// `41 days ago   1.2 GiB in 154 parts   0.03 USD a month  s3://bucket/key  UploadId`.
+/// Formats `41 days ago   1.2 GiB in 154 parts   0.03 USD a month  s3://bucket/key  UploadId`.
 pub(super) fn row(
     upload: &UnfinishedUpload,
     price: Option<&Price>,
@@ -283,7 +282,7 @@ impl Sum {
         self.part_count += upload.part_count;
         self.size_bytes += upload.size_bytes;
         match price {
-            // Tables in two currencies cannot be added.
+            // Amounts in two currencies cannot be added.
             Some(price)
                 if self.price.as_ref().is_none_or(|sum| sum.currency() == price.currency()) =>
             {
@@ -294,12 +293,12 @@ impl Sum {
         }
     }
 
-    /// Known only if every byte has a price.
+    /// Returns the price, which is known only if every byte has one.
     fn known(&self) -> Option<&Price> {
         self.price.as_ref().filter(|_| !self.unpriced)
     }
 
-    /// `3 uploads, 1.2 GiB in 154 parts, about 0.03 USD a month (prices of 2025-04)`.
+    /// Formats `3 uploads, 1.2 GiB in 154 parts, about 0.03 USD a month (prices of 2025-04)`.
     pub(super) fn words(&self) -> String {
         let held =
             format!("{} in {}", human_size(self.size_bytes), counted(self.part_count, "part"));

@@ -1,5 +1,5 @@
-//! `haul cp - TARGET` and `haul cp --from-command TARGET -- COMMAND`: what a pipe or a program
-//! gives, to its end.
+//! `haul cp - TARGET` and `haul cp --from-command TARGET -- COMMAND`: uploads the output of a pipe
+//! or a program.
 
 use std::io::Read;
 use std::time::Instant;
@@ -24,15 +24,15 @@ use crate::target::Address;
 use crate::transfer::drive;
 use crate::upload_locator::UploadLocator;
 
-/// Where the bytes come from.
+/// The origin of the bytes.
 pub(super) enum StreamOrigin {
     Stdin,
-    /// The command and its words.
+    /// The command and its arguments.
     Command(Vec<std::ffi::OsString>),
 }
 
 impl StreamOrigin {
-    /// As a person calls it.
+    /// Returns its name for messages.
     fn shown(&self) -> String {
         match self {
             Self::Stdin => "standard input".to_owned(),
@@ -62,7 +62,7 @@ impl StreamOrigin {
     }
 }
 
-/// Flags of a file's upload that a stream has no use for.
+/// Refuses flags of file uploads that a stream would ignore.
 pub(super) fn refuse_flags_of_files(remember: &RememberArgs) -> Result<(), Usage> {
     let given = [(remember.adopt, "--adopt"), (remember.on_change.is_some(), "--on-change")];
     match given.iter().find(|(given, _)| *given) {
@@ -133,7 +133,7 @@ pub(super) async fn send(
             producer.end().await;
         }
         report.map_err(|error| match error.downcast_ref() {
-            // The signal that ended us ended the producer too, and its end was heard first.
+            // The signal that ended us ended the producer too, and its end arrived first.
             Some(haul::Error::SourceUnreadable { .. }) if interrupts.came() => {
                 haul::Error::Cancelled { object: object.clone() }.into()
             }

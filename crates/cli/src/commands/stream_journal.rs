@@ -1,7 +1,7 @@
-//! The journal of a stream that is resumed: which one it has, and what a person has to run again.
+//! The journal of a stream that is resumed, and the command to run again.
 //!
-//! Only the producer can give the bytes of a stream again, so `haul resume` cannot. Its words are
-//! not in the journal, since they may hold a password; its name is.
+//! Only the producer can repeat the bytes of a stream, so `haul resume` cannot. The arguments of
+//! the producer are not in the journal, because they may contain a password; its name is.
 
 use haul::journal::JournalSummary;
 use haul::source::{SourceRecord, StreamRecord};
@@ -16,18 +16,18 @@ use crate::state_dir::journal_folder;
 use crate::store::OpenedStore;
 use crate::upload_locator::quoted;
 
-/// What becomes of a stream that does not reach its end.
+/// What to keep of a stream that stops early.
 pub(super) struct StreamMemory {
-    /// `--resume`: it has a journal, and continues what an earlier run left.
+    /// `--resume`: the stream has a journal, and continues an earlier run.
     pub(super) resume: bool,
-    /// What the command line insists on.
+    /// The flags that must agree with the journal.
     pub(super) pinned: PinnedFlags,
-    /// Instead of pausing.
+    /// Abort on an interrupt instead of pausing.
     pub(super) abort_on_interrupt: bool,
 }
 
 impl StreamMemory {
-    /// The journal for a stream to `object`, and its id.
+    /// Returns the journal for a stream to `object`, and its id.
     pub(super) fn journal(
         &self,
         options: &StreamOptions,
@@ -67,7 +67,7 @@ impl StreamMemory {
     }
 }
 
-/// Why `haul resume` cannot continue the upload of a stream, and the command that can.
+/// Returns why `haul resume` cannot continue the upload of a stream, and the command that can.
 pub(super) fn needs_its_producer(summary: &JournalSummary, stream: &StreamRecord) -> Ended {
     Ended {
         exit: Exit::Usage,
@@ -81,7 +81,7 @@ pub(super) fn needs_its_producer(summary: &JournalSummary, stream: &StreamRecord
     }
 }
 
-/// `tar ... | haul cp - s3://bucket/key --resume`
+/// Formats a command such as `tar ... | haul cp - s3://bucket/key --resume`.
 fn command(summary: &JournalSummary, stream: &StreamRecord) -> String {
     let connection = Connection::recorded(&summary.id, &summary.beginning).ok();
     let address = connection.as_ref().map_or_else(

@@ -1,4 +1,4 @@
-//! The last line of a copy: what arrived, where, how fast, and how that was proven.
+//! The last line of a copy: what arrived, where, how fast, and its proof.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::size::{human_duration, human_rate, human_size};
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(crate) enum Summary<'a> {
-    /// After the engine's own `completed`: what the report adds to it.
+    /// An upload, after the engine's own `completed`: with the fields of the report.
     Uploaded {
         source: &'a str,
         target: &'a str,
@@ -28,7 +28,7 @@ pub(crate) enum Summary<'a> {
         whole: WholeProof,
         retries: u32,
     },
-    /// The copy is there.
+    /// A copy from store to store is done.
     Copied {
         source: &'a str,
         target: &'a str,
@@ -42,7 +42,7 @@ pub(crate) enum Summary<'a> {
         proof: CopyProof,
         retries: u32,
     },
-    /// The file has its name.
+    /// A download is done.
     Downloaded {
         source: &'a str,
         target: &'a str,
@@ -52,7 +52,7 @@ pub(crate) enum Summary<'a> {
     },
 }
 
-/// What both directions have in common.
+/// The values that all directions share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Journey<'a> {
     pub(crate) source: &'a str,
@@ -65,8 +65,8 @@ impl Journey<'_> {
         u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// `video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s)`; the speed is of what
-    /// travelled now.
+    /// Formats `video.mov -> s3://b/video.mov  1.4 GiB in 12.1 s (118 MiB/s)`; the rate counts the
+    /// bytes of this run.
     fn line(&self, size_bytes: u64, travelled_bytes: u64) -> String {
         let (size, time) = (human_size(size_bytes), human_duration(self.elapsed));
         let rate = match travelled_bytes {
@@ -77,7 +77,7 @@ impl Journey<'_> {
     }
 }
 
-/// An upload's last line and event.
+/// Returns an upload's last line and event.
 pub(crate) fn uploaded<'a>(
     journey: Journey<'a>,
     report: &'a UploadReport,
@@ -120,7 +120,7 @@ pub(crate) fn uploaded<'a>(
     (line, summary)
 }
 
-/// The last line and event of a copy from store to store.
+/// Returns the last line and event of a copy from store to store.
 pub(crate) fn copied<'a>(
     journey: Journey<'a>,
     report: &'a CopyReport,
@@ -161,7 +161,7 @@ pub(crate) fn copied<'a>(
     (line, summary)
 }
 
-/// A download's last line and event.
+/// Returns a download's last line and event.
 pub(crate) fn downloaded<'a>(
     journey: Journey<'a>,
     report: &DownloadReport,
@@ -178,7 +178,7 @@ pub(crate) fn downloaded<'a>(
     (line, summary)
 }
 
-/// `1 part`, `2 parts`.
+/// Formats `1 part`, `2 parts`.
 pub(super) fn counted(count: impl TryInto<u64>, what: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
@@ -245,6 +245,12 @@ mod tests {
         let all = ProofCount { checksum: 179, ..ProofCount::default() };
         let report = report(179, all);
         let (_, summary) = uploaded(JOURNEY, &report, 1);
-        insta::assert_snapshot!(serde_json::to_string(&summary).unwrap(), @r#"{"event":"uploaded","source":"video.mov","target":"s3://b/video.mov","size_bytes":1503238553,"elapsed_ms":12130,"part_count":179,"etag":"0cc175b9c0f1b6a831c399e269772661-179","upload_id":"u1","checksum":null,"resumed_bytes":0,"proof":{"checksum":179,"md5":0,"unproven":0},"whole":"checksum","retries":1}"#);
+        let json = serde_json::to_string(&summary).unwrap();
+        insta::assert_snapshot!(json, @"{\"event\":\"uploaded\",\"source\":\"video.mov\",\
+            \"target\":\"s3://b/video.mov\",\"size_bytes\":1503238553,\"elapsed_ms\":12130,\
+            \"part_count\":179,\"etag\":\"0cc175b9c0f1b6a831c399e269772661-179\",\
+            \"upload_id\":\"u1\",\"checksum\":null,\"resumed_bytes\":0,\
+            \"proof\":{\"checksum\":179,\"md5\":0,\"unproven\":0},\"whole\":\"checksum\",\
+            \"retries\":1}");
     }
 }

@@ -1,5 +1,5 @@
-//! `haul sweep s3://bucket[/prefix] --older-than 7d`: removes uploads that nothing was sent to for
-//! a while.
+//! `haul sweep s3://bucket[/prefix] --older-than 7d`: removes uploads that received nothing for a
+//! while.
 //!
 //! Shows what it would free, asks, and removes. It never touches an upload that a journal of this
 //! machine owns, nor one that received a part within the age: parts are listed again immediately
@@ -30,22 +30,22 @@ use crate::state_dir::journal_folder;
 use crate::store;
 use crate::waiting::noted;
 
-/// Uploads removed at a time.
+/// The number of uploads removed at a time.
 const CONCURRENCY: usize = 8;
 
-/// What became of one upload, for programs.
+/// The result for one upload, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "upload-swept")]
 struct Swept<'a> {
     key: &'a str,
     upload_id: &'a str,
-    /// `removed`, `gone`, `active`, `failed`.
+    /// The outcome: `removed`, `gone`, `active` or `failed`.
     outcome: &'static str,
     size_bytes: u64,
     error: Option<String>,
 }
 
-/// The whole, for programs.
+/// The summary, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "sweep-summary")]
 struct SweepSummary {
@@ -53,14 +53,14 @@ struct SweepSummary {
     candidates: u64,
     removed: u64,
     freed_bytes: u64,
-    /// A part arrived meanwhile, or it had ended.
+    /// Uploads that received a part meanwhile, or had ended.
     spared: u64,
     failed: u64,
     /// Uploads that a journal of this machine owns.
     owned: u64,
 }
 
-/// Sweeps.
+/// Runs the sweep.
 pub(crate) async fn run(args: &StoreArgs, what: &SweepArgs, mode: Mode) -> anyhow::Result<Exit> {
     let may_ask = io::stdin().is_terminal() && io::stderr().is_terminal() && mode == Mode::Terminal;
     if !what.dry_run && !what.yes && (!may_ask || what.older_than.is_zero()) {
@@ -163,7 +163,7 @@ async fn sweep(
     finish(&summary, mode)
 }
 
-/// One upload; one that a journal owns goes through it, so that the journal goes too.
+/// Removes one upload; one with a journal through the journal, which is removed too.
 async fn removed(
     store: &Arc<dyn Store>,
     upload: &UnfinishedUpload,

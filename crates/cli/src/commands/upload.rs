@@ -1,4 +1,4 @@
-//! One upload from the command line: what `haul cp` and `haul resume` have in common.
+//! One upload: the parts that `haul cp` and `haul resume` share.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -27,35 +27,35 @@ use crate::target::Address;
 use crate::transfer::drive;
 use crate::upload_locator::UploadLocator;
 
-/// What is to be sent.
+/// An upload to make.
 pub(super) struct Sending {
     pub(super) file: UploadSource,
     pub(super) address: Address,
     pub(super) options: UploadOptions,
     pub(super) limits: EngineOptions,
-    /// Where it is remembered, so that it can be resumed later.
+    /// The journal of the upload.
     pub(super) journal: Remembering,
-    /// Instead of pausing.
+    /// Whether a signal aborts instead of pausing.
     pub(super) abort_on_interrupt: bool,
     /// Where the proof of the upload is kept.
     pub(super) receipt: Option<ReceiptFile>,
 }
 
-/// Which journal an upload has.
+/// The journal of an upload.
 pub(super) enum Remembering {
-    /// None.
+    /// No journal.
     Nothing,
-    /// The one of source and target, which must agree with what the command line insists on.
+    /// The journal of source and target, which must agree with the flags of the command line.
     OfSource(PinnedFlags),
-    /// This one, at the store that it names.
+    /// This journal, at the store that it names.
     Given { id: String, connection: Box<Connection> },
 }
 
 /// The source of an upload.
 pub(super) enum UploadSource {
-    /// As the command line names it.
+    /// The path on the command line.
     Path(PathBuf),
-    /// As a journal remembers it.
+    /// The source in a journal.
     Journal(FileRecord),
 }
 
@@ -68,8 +68,8 @@ impl UploadSource {
     }
 }
 
-/// Sends it, and says what came of it. `interrupts` are taken over when there is something to stop,
-/// and stay so: whoever sends several files one after the other loses no signal between them.
+/// Uploads, and reports the result. Takes over `interrupts` when there is something to stop, and
+/// keeps them: a caller that sends several files in a row loses no signal in between.
 pub(super) async fn send(
     args: &StoreArgs,
     sending: Sending,
@@ -145,7 +145,7 @@ pub(super) async fn send(
     Ok(Exit::Done)
 }
 
-/// Which journal the engine is to use, and its id, if the source can have one at all.
+/// Returns the engine's journal choice, and the journal's id, if the source can have one at all.
 fn choice(
     journal: &Remembering,
     file: &FileSource,
@@ -170,8 +170,7 @@ fn choice(
     Ok(Some((JournalChoice::OfSource, Some(found.id))))
 }
 
-/// `local://` promises that nobody has to make a bucket; a `haul serve` that runs on the folder
-/// promises it not.
+/// Creates the bucket for `local://`; not for a `haul serve` that runs on the folder.
 pub(super) async fn make_bucket_if_promised(
     opened: &OpenedStore,
     address: &Address,

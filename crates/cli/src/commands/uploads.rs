@@ -1,4 +1,4 @@
-//! `haul transfers`: what is unfinished on this machine, and why.
+//! `haul transfers`: lists the unfinished transfers of this machine, and why they stopped.
 
 use std::error::Error as _;
 
@@ -33,7 +33,7 @@ pub(super) struct Unfinished {
     pub(super) state: String,
 }
 
-/// A journal that cannot be read: what it remembers may be at a store.
+/// An unreadable journal, whose upload may be at a store.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "unreadable-journal")]
 struct Unreadable {
@@ -42,7 +42,7 @@ struct Unreadable {
     reason: String,
 }
 
-/// Lists them.
+/// Lists the transfers.
 pub(crate) fn run(mode: Mode) -> anyhow::Result<Exit> {
     let folder = journal_folder()?;
     let unfinished = folder.list().map_err(haul::Error::from)?;
@@ -99,7 +99,8 @@ impl UnfinishedTree {
         }
     }
 
-    /// `1a2b3c4d5e6f  812 files done  3 h ago  photos/ -> s3://bucket/photos/  the same command continues it`
+    /// Formats a line such as `1a2b3c4d5e6f  812 files done  3 h ago  photos/ -> s3://bucket/`,
+    /// followed by a hint.
     fn line(&self, now: i64) -> String {
         let seconds = u64::try_from(now - self.begun_at).unwrap_or_default();
         let age = human_age(std::time::Duration::from_secs(seconds));
@@ -151,7 +152,7 @@ impl Unreadable {
         }
     }
 
-    /// `1a2b3c4d5e6f  cannot be read: the file is not a journal (/home/me/.local/state/…)`
+    /// Formats `1a2b3c4d5e6f  cannot be read: the file is not a journal (/home/me/.local/state/…)`.
     fn line(&self) -> String {
         format!("{}  cannot be read: {} ({})", visible(&self.id), self.reason, visible(&self.file))
     }
@@ -188,7 +189,8 @@ impl Unfinished {
         }
     }
 
-    /// `1a2b3c4d5e6f  61 % of 4.0 GiB  3 h ago  big.iso -> s3://bucket/big.iso  interrupted`
+    /// Formats `1a2b3c4d5e6f  61 % of 4.0 GiB  3 h ago  big.iso -> s3://bucket/big.iso
+    /// interrupted`.
     fn line(&self, now: i64) -> String {
         let arrived = match self.size_bytes {
             None => format!("{} of a stream", human_size(self.arrived_bytes)),
@@ -211,7 +213,7 @@ impl Unfinished {
     }
 }
 
-/// As it was written on the command line, as far as the journal says.
+/// Returns the address of the command line, as far as the journal has it.
 fn source(summary: &JournalSummary) -> String {
     let SourceRecord::Object(source) = &summary.beginning.source else {
         return summary.beginning.source.name();
@@ -224,14 +226,14 @@ fn source(summary: &JournalSummary) -> String {
     address_of(scheme, &source.object).to_string()
 }
 
-/// As it was written on the command line, as far as the journal says.
+/// Returns the address of the command line, as far as the journal has it.
 fn target(summary: &JournalSummary) -> Address {
     let scheme =
         Connection::recorded(&summary.id, &summary.beginning).map(|connection| connection.scheme());
     address(scheme.unwrap_or(Scheme::S3), &summary.beginning)
 }
 
-/// The one journal that an id, or its beginning, names.
+/// Returns the only journal with this id or beginning.
 pub(super) fn find(id: &str) -> anyhow::Result<JournalSummary> {
     let folder = journal_folder()?;
     let mut found = folder.list().map_err(haul::Error::from)?;
@@ -252,7 +254,7 @@ pub(super) fn find(id: &str) -> anyhow::Result<JournalSummary> {
     }
 }
 
-/// Those that `--all` cannot take up, as failures.
+/// Returns the unreadable journals as failures, for `--all`.
 pub(super) fn unreadable(folder: &JournalFolder) -> anyhow::Result<Vec<anyhow::Error>> {
     let unreadable = folder.unreadable().map_err(haul::Error::from)?;
     Ok(unreadable.into_iter().map(cannot_be_read).collect())

@@ -1,9 +1,9 @@
-//! Bash, whose readline ends a word at every colon: `s3://bucket` reaches a completion function as
-//! `s3`, `:` and `//bucket`.
+//! Completion for Bash, whose readline splits words at every colon: `s3://bucket` reaches a
+//! completion function as `s3`, `:` and `//bucket`.
 //!
-//! This script joins such words before it asks, and takes off each answer what stands in front of
-//! its last colon, because readline replaces only that piece. Answers are quoted: a key may have
-//! blanks.
+//! This script joins such words before the request, and removes the text up to the last colon from
+//! each answer, because readline replaces only the last piece. Answers are quoted: a key may
+//! contain blanks.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use std::path::Path;
 use clap::Command;
 use clap_complete::env::{Bash as OfClap, EnvCompleter};
 
-/// `bash`, with addresses.
+/// The shell `bash`, with completion of addresses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bash;
 

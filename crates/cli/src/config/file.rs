@@ -1,4 +1,4 @@
-//! `haul.toml` as it stands on disk.
+//! Parses `haul.toml`.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::{ConfigKey, KEYS};
 
-/// The file, read and understood.
+/// The parsed file.
 #[derive(Debug)]
 pub(crate) struct ConfigFile {
     path: PathBuf,
@@ -16,7 +16,7 @@ pub(crate) struct ConfigFile {
     remotes: BTreeMap<String, Remote>,
 }
 
-/// A store under a name of its own.
+/// A named store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Remote {
@@ -34,7 +34,7 @@ impl ConfigFile {
     /// Reads the file; `None` if there is none and none was named.
     ///
     /// # Errors
-    /// One line: which file, and what in it is not understood.
+    /// One line with the file and its problem.
     pub(crate) fn read(path: &Path, is_named: bool) -> Result<Option<Self>, String> {
         let shown = path.display();
         let text = match std::fs::read_to_string(path) {
@@ -66,18 +66,18 @@ impl ConfigFile {
         Ok(Self { path: path.to_owned(), values, remotes })
     }
 
-    /// A value as its flag takes it; `None` also for a switch that is off.
+    /// Returns a value as its flag accepts it; `None` also for a switch that is off.
     pub(crate) fn value(&self, key: &ConfigKey) -> Option<String> {
         let value = match self.values.get(key.name)? {
             Value::Boolean(false) => return None,
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        // The limit may change while a transfer runs: it is read from the file again.
+        // The limit may change while a transfer runs: the file is read again.
         Some(if key.name == "bandwidth" { format!("@{}", self.path.display()) } else { value })
     }
 
-    /// A value as the file has it.
+    /// Returns a value as written in the file.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.values.get(name).map(|value| match value {
             Value::String(text) => text.clone(),
@@ -85,13 +85,13 @@ impl ConfigFile {
         })
     }
 
-    /// The remotes by name.
+    /// Returns the remotes by name.
     pub(crate) fn remotes(&self) -> &BTreeMap<String, Remote> {
         &self.remotes
     }
 }
 
-/// The parser draws the line and an arrow below its first line.
+/// Joins the parser's message into one line.
 fn one_line(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     match (lines.first(), lines.last()) {
@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn values_and_remotes_are_read() {
         let text = "concurrency = 32\nmemory = \"256MiB\"\npath-style = true\n\
-            bandwidth = \"20MiB/s\"\n[remotes.lab]\nendpoint = \"http://nas:9000\"\npath-style = true\n";
+            bandwidth = \"20MiB/s\"\n[remotes.lab]\nendpoint = \"http://nas:9000\"\npath-style = \
+                true\n";
         let file = parse(text).unwrap();
         let value = |name: &str| file.value(KEYS.iter().find(|key| key.name == name).unwrap());
         assert_eq!(value("concurrency").unwrap(), "32");

@@ -1,10 +1,10 @@
-//! `--remote NAME` and `--source-remote NAME` become the flags that they stand for.
+//! Replaces `--remote NAME` and `--source-remote NAME` with their flags.
 
 use std::ffi::OsString;
 
 use super::file::{ConfigFile, Remote};
 
-/// Replaces the names of remotes by flags. A flag that was written stays, and wins.
+/// Replaces the names of remotes with flags. A flag on the command line takes precedence.
 pub(super) fn expand(
     words: Vec<OsString>,
     file: Option<&ConfigFile>,

@@ -1,4 +1,4 @@
-//! What a person can do about a failure: the engine's errors, in the words of the command line.
+//! Hints for the engine's errors, in terms of the command line.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use haul::journal::JournalError;
 use haul::journal::format::FormatError;
 use haul::{Error, StoreError, StoreErrorKind};
 
-/// What a person can do about an error of the engine.
+/// Returns the hint for an error of the engine.
 pub(super) fn of(error: &Error) -> Option<String> {
     Some(match error {
         Error::SourceUnreadable { source, .. } => match source.kind() {
@@ -32,7 +32,7 @@ pub(super) fn of(error: &Error) -> Option<String> {
             .into(),
         Error::Store { source, .. } => return of_store(source),
         Error::InDoubt { .. } => {
-            "run the same command again: with a journal it finds out and continues".into()
+            "run the same command again: with a journal it settles the outcome and continues".into()
         }
         Error::PutInDoubt { .. } => {
             "look at the object before anything relies on it; the same command again writes it \
@@ -99,7 +99,7 @@ pub(super) fn of(error: &Error) -> Option<String> {
     })
 }
 
-/// True if the store refused the caller: the same again needs other credentials first.
+/// Returns true if the store refused the caller: a repetition needs other credentials first.
 fn concerns_the_caller(error: &Error) -> bool {
     match error {
         Error::Store { source, .. } => source.kind.concerns_the_caller(),
@@ -109,7 +109,7 @@ fn concerns_the_caller(error: &Error) -> bool {
     }
 }
 
-/// What a person can do about an answer of a store, or about none.
+/// Returns the hint for an error of a store request.
 fn of_store(error: &StoreError) -> Option<String> {
     use StoreErrorKind as K;
     if let Some(remedy) = &error.guidance.remedy {

@@ -1,12 +1,11 @@
-//! The writer of the log: what clients and stores sent is in its lines, and must not command a
+//! The writer of the log: it escapes texts of clients and stores, which must not control a
 //! terminal.
 
 use std::io::{self, Write};
 
 use crate::output::{is_unsafe, json_escape};
 
-/// Escapes the lines that are written to it. Each write is a whole line, as the log's formatter
-/// gives it.
+/// Escapes the lines written to it. Each write is a whole line from the log's formatter.
 #[derive(Debug)]
 pub(super) struct Escaping<W> {
     inner: W,
@@ -14,12 +13,12 @@ pub(super) struct Escaping<W> {
 }
 
 impl<W> Escaping<W> {
-    /// For lines of text, which may be coloured.
+    /// Creates a writer for lines of text, which may be coloured.
     pub(super) fn text(inner: W) -> Self {
         Self { inner, json: false }
     }
 
-    /// For lines of JSON.
+    /// Creates a writer for lines of JSON.
     pub(super) fn json(inner: W) -> Self {
         Self { inner, json: true }
     }
@@ -38,7 +37,7 @@ impl<W: Write> Write for Escaping<W> {
     }
 }
 
-/// The formatter's own colours (`ESC [ … m`) pass; it escapes those in messages itself.
+/// Keeps the formatter's own colours (`ESC [ … m`); it escapes those in messages itself.
 fn escape_but_colours(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
@@ -55,7 +54,7 @@ fn escape_but_colours(line: &str) -> String {
     out
 }
 
-/// Length of the colour that a text begins with, else 0.
+/// Returns the length of the colour at the beginning of a text, else 0.
 fn colour_bytes(text: &str) -> usize {
     let Some(rest) = text.strip_prefix("\u{1b}[") else { return 0 };
     let digits = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b';').count();

@@ -1,5 +1,4 @@
-//! What stands on the line of a stream whose length is not known: how much has arrived, and how
-//! fast. Pure.
+//! The line of a stream of unknown length: arrived bytes and rate. Pure.
 
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::line::cut;
 use crate::size::{human_rate, short_size};
 
-/// The line in at most this many columns; the rate goes before the name is cut.
+/// Formats the line in at most this many columns; drops the rate before it shortens the name.
 pub(super) fn endless(
     name: &str,
     position: u64,

@@ -1,8 +1,8 @@
-//! What stands beside and in the progress bar, for a given width. Pure.
+//! The text of the progress line, for a given width. Pure.
 //!
-//! `two.iso  6% ━╸── 128 MiB/1.9 GiB  16 MiB/s  1:50 left`. Where there is no room for all of it
-//! whole fields are left out, the least important first: the bar, the rate, the amounts, the time
-//! left. The name is shortened last.
+//! `two.iso  6% ━╸── 128 MiB/1.9 GiB  16 MiB/s  1:50 left`. Without enough room, whole fields are
+//! dropped, the least important first: the bar, the rate, the amounts, the time left. The name is
+//! shortened last.
 
 use std::time::Duration;
 
@@ -10,28 +10,28 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::size::{human_clock, human_rate, short_size};
 
-/// Columns of the bar itself.
+/// The minimum columns of the bar.
 const BAR_MIN: usize = 4;
 const BAR_MAX: usize = 24;
-/// Columns of the name while there is room for everything else.
+/// The columns of the name while there is room for everything else.
 const NAME_MAX: usize = 32;
-/// Less of a name does not tell files apart.
+/// A shorter name does not distinguish files.
 const NAME_MIN: usize = 8;
 
-/// What one line shows.
+/// The values of one line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProgressLine<'a> {
     pub(crate) name: &'a str,
     pub(crate) position: u64,
     pub(crate) size_bytes: u64,
-    /// Bytes of the last seconds, and how long those were.
+    /// The bytes of the last seconds, and their duration.
     pub(crate) lately: (u64, Duration),
-    /// How long the rest takes, where that can be estimated.
+    /// The time for the rest, if it can be estimated.
     pub(crate) left: Option<Duration>,
 }
 
 impl ProgressLine<'_> {
-    /// The line in at most this many columns.
+    /// Formats the line in at most this many columns.
     pub(crate) fn fit(&self, columns: usize) -> String {
         let percent = self.percent();
         let amounts = format!("{}/{}", short_size(self.position), short_size(self.size_bytes));
@@ -49,7 +49,7 @@ impl ProgressLine<'_> {
                 continue;
             };
             let whole = self.name.width().min(NAME_MAX);
-            // Fields go before the name is shortened, as long as there are fields.
+            // Drop fields before shortening the name, as long as there are fields.
             if room < whole && choice + 1 < variants.len() {
                 continue;
             }
@@ -69,7 +69,7 @@ impl ProgressLine<'_> {
         percent
     }
 
-    /// Rounded down: 100% means that everything arrived.
+    /// Formats the percentage, rounded down: 100% means that everything arrived.
     pub(crate) fn percent(&self) -> String {
         let whole = u128::from(self.size_bytes);
         let percent = (u128::from(self.position) * 100).checked_div(whole).unwrap_or(100);
@@ -86,7 +86,7 @@ impl ProgressLine<'_> {
     }
 }
 
-/// A name in at most this many columns: its beginning and its end, which tell files apart.
+/// Shortens a name to at most this many columns, keeping its beginning and end.
 pub(crate) fn shortened(name: &str, columns: usize) -> String {
     if name.width() <= columns {
         return name.to_owned();
@@ -97,7 +97,7 @@ pub(crate) fn shortened(name: &str, columns: usize) -> String {
     format!("{head}…{tail}")
 }
 
-/// The first letters that fit.
+/// Returns the first characters that fit.
 pub(crate) fn cut(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();

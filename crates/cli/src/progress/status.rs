@@ -1,8 +1,8 @@
-//! Status lines at the bottom of a terminal: drawn, drawn over, and removed without a trace.
+//! Status lines at the bottom of a terminal: drawn, redrawn, and removed without a trace.
 //!
-//! A terminal that is made narrower breaks a long line into several rows, so what was drawn is
-//! measured again in the present width before it is erased. Knows nothing of transfers; `line.rs`
-//! decides what stands in a line.
+//! A terminal that becomes narrower breaks a long line into several rows, so drawn lines are
+//! measured again in the current width before they are erased. Knows nothing of transfers;
+//! `line.rs` decides the text of a line.
 
 use std::io::{self, Write};
 
@@ -11,27 +11,27 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::output::shown;
 
-/// Where the terminal does not say how wide it is.
+/// The width of a terminal that does not report one.
 const COLUMNS_DEFAULT: usize = 80;
 
-/// Lines that stand on stderr now, the cursor behind the last one.
+/// Lines on stderr, with the cursor after the last one.
 #[derive(Debug, Default)]
 pub(crate) struct Status {
-    /// Columns of each line.
+    /// The columns of each line.
     drawn: Vec<usize>,
 }
 
 impl Status {
-    /// Columns that a line may have: the last column stays free, because a full line makes some
+    /// Returns the columns for a line: the last column stays free, because a full line makes some
     /// terminals wrap.
     pub(crate) fn columns() -> usize {
         let columns = tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
         if columns < 2 { COLUMNS_DEFAULT - 1 } else { columns - 1 }
     }
 
-    /// Draws these lines in place of the former ones.
+    /// Draws these lines in place of the previous ones.
     pub(crate) fn draw(&mut self, lines: &[String]) {
-        // The bar has names and error texts of the store in it.
+        // The bar contains names and error texts of the store.
         let lines: Vec<_> = lines.iter().map(|line| shown(line)).collect();
         let text = self.erasing(Self::columns() + 1) + &lines.join("\n");
         self.drawn = lines.iter().map(|line| line.width()).collect();
@@ -45,7 +45,7 @@ impl Status {
         write(&text);
     }
 
-    /// What erases the lines on a terminal of this many columns.
+    /// Returns the sequence that erases the lines on a terminal of this many columns.
     fn erasing(&self, columns: usize) -> String {
         let rows: usize = self.drawn.iter().map(|width| width.div_ceil(columns).max(1)).sum();
         match rows {
@@ -56,8 +56,7 @@ impl Status {
     }
 }
 
-/// In one piece, so that a terminal never shows half of it. A stderr that is gone is no reason to
-/// stop.
+/// Writes in one piece, so that a terminal never shows half of it. Ignores a closed stderr.
 fn write(text: &str) {
     let mut terminal = io::stderr().lock();
     let _ = terminal.write_all(text.as_bytes()).and_then(|()| terminal.flush());

@@ -2,8 +2,7 @@
 //! this process.
 //!
 //! Two processes with an endpoint inside take turns, by a lock of their own in the folder. Sharing
-//! the first one's endpoint would be quicker, but it would be gone from under the second when the
-//! first is done.
+//! the first one's endpoint would be faster, but it would disappear when the first process ends.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,22 +18,23 @@ use crate::exit::Exit;
 use crate::failure::{Ended, FailureContext};
 use crate::output::Mode;
 
-/// Held by a process with an endpoint inside.
+/// The lock file of a process with an endpoint inside.
 const TURN_FILE: &str = "turn";
 
-/// A server that has just taken the folder tells its address a moment later.
+/// The number of checks: a server that has just locked the folder publishes its address a moment
+/// later.
 const LOOKS_FOR_ADDRESS: u32 = 20;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// An endpoint inside this process.
 pub(crate) struct Inside {
     server: RunningServer,
-    // Given back after the server has stopped.
+    // Released after the server has stopped.
     turn: File,
 }
 
 impl Inside {
-    /// Ends it.
+    /// Stops the endpoint.
     pub(crate) async fn stop(self) {
         self.server.stop().await;
         drop(self.turn);
@@ -107,7 +107,7 @@ fn static_credentials(keys: &haul_server::Credentials) -> StaticCredentials {
 async fn take_turn(folder: &Path, mode: Mode) -> anyhow::Result<File> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
-    // Objects are private to their owner until somebody decides otherwise.
+    // Objects are private to their owner by default.
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)?;
     let file = haul_store::side_file::open_for_locking(folder, TURN_FILE)?;

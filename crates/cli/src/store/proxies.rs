@@ -1,4 +1,4 @@
-//! Proxies that the environment names, read as curl and the AWS CLI read them.
+//! Proxies from the environment, read like curl and the AWS CLI.
 
 use std::env::var;
 
@@ -8,7 +8,7 @@ use crate::failure::Usage;
 
 /// Reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in lower case first.
 pub(super) fn from_environment() -> Result<Proxies, Usage> {
-    // A server that starts programs for its clients puts their header `Proxy` into HTTP_PROXY.
+    // A CGI server puts the header `Proxy` of its clients into HTTP_PROXY.
     let is_cgi = var("REQUEST_METHOD").is_ok();
     read(|name| var(name).ok().filter(|_| !(is_cgi && name == "HTTP_PROXY")))
 }
@@ -29,7 +29,7 @@ fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Proxies, Usage> {
     Ok(Proxies { http: proxy(&HTTP)?, https: proxy(&HTTPS)?, bypass })
 }
 
-/// An empty one of these switches the proxy of its scheme off.
+/// Variables of the proxy for http; an empty one disables it.
 const HTTP: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 const HTTPS: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
@@ -40,7 +40,7 @@ fn first<'a>(
     names.iter().find_map(|name| Some((*name, variable(name)?)))
 }
 
-/// Does not repeat the value: it may hold a password.
+/// Parses a value without repeating it in errors: it may contain a password.
 fn parse(name: &str, value: &str) -> Result<Proxy, Usage> {
     value.parse().map_err(|error| {
         Usage::new(

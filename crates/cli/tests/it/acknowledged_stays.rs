@@ -1,10 +1,8 @@
-//! `kill -9` of `haul serve` under the load of boto3 and of `haul cp`, on one folder, again and
-//! again.
+//! `kill -9` of `haul serve` under the load of boto3 and of `haul cp`, repeatedly, on one folder.
 //!
-//! Both clients write down what was answered; after every restart all of it is there with its
-//! SHA-256, and nothing is there that was not sent whole. `haul cp` itself must ride the kill out:
-//! it ends well although its server died under it. In the end `haul store check` reads everything
-//! once more.
+//! Both clients record what was acknowledged; after every restart all of it is present with its
+//! SHA-256, and nothing is present that was not sent completely. `haul cp` must survive the kill of
+//! its server and exit with 0. At the end `haul store check` verifies everything once more.
 
 use std::path::Path;
 
@@ -19,12 +17,12 @@ use crate::world::{
 };
 
 const ROUNDS: u64 = 30;
-/// After how many answers to boto3 the server is killed, at most: the other threads, and `haul cp`,
-/// are anywhere then.
+/// Maximum number of answers to boto3 before the server is killed; the other threads and `haul cp`
+/// are at arbitrary points by then.
 const ANSWERS_MAX: u64 = 40;
 const FILE_BYTES: u64 = 12 * MIB;
 
-/// `haul cp` in parts, to a key that no other round has.
+/// Runs `haul cp` with a multipart upload to a key that no other round uses.
 fn upload(
     world: &World,
     store: &Store,
@@ -52,7 +50,7 @@ fn restart(data: &Path, port: u16) -> HaulServe {
 #[test]
 fn thirty_kills_of_haul_serve_under_boto3_and_haul() {
     let world = World::new();
-    // One port for all rounds: to a client a server that comes back is the same one.
+    // One port for all rounds, so that clients find the restarted server.
     let (data, port) = (world.path("data"), lasting_port().unwrap());
     let mut server = restart(&data, port);
     let store = server.store().clone();
@@ -60,7 +58,7 @@ fn thirty_kills_of_haul_serve_under_boto3_and_haul() {
     let sample = world.sample("file", FILE_BYTES);
     let script = include_str!("py/acknowledged_stays.py");
     let mut boto3 = Talk::start(&Venv::shared(), script, &store, &[&bucket]).unwrap();
-    // The moments are other ones in every run; what happened is told by the clients' records.
+    // The moments differ from run to run; the clients' records tell what happened.
     let mut seed = u64::from_str_radix(&random_hex(8).unwrap(), 16).unwrap();
     let (mut retries, mut objects) = (0, 0);
     for round in 0..ROUNDS {
@@ -76,7 +74,7 @@ fn thirty_kills_of_haul_serve_under_boto3_and_haul() {
 
         let mut ended = haul.finish(LIMIT).unwrap();
         if ended.code() == Some(3) {
-            // Out of patience and paused, as it may be: the same command goes on.
+            // The upload may exhaust its retries and pause: the same command continues it.
             ended = succeed(&mut upload(&world, &store, &sample, &bucket, round));
         }
         let report = event(&ended.success().unwrap(), "uploaded");
@@ -97,8 +95,8 @@ fn thirty_kills_of_haul_serve_under_boto3_and_haul() {
     let open: Vec<&str> = open.as_array().unwrap().iter().filter_map(|key| key.as_str()).collect();
     assert!(!open.iter().any(|key| key.starts_with("haul/")), "{open:?}");
 
-    // Ended in order, nothing may be left that nothing refers to but what a kill left between a
-    // link and its commit: at most one file for each of the requests that were under way.
+    // After an orderly stop, the only unreferenced files may be those that a kill left between a
+    // link and its commit: at most one for each request in flight.
     server.signal(Signal::TERM).unwrap();
     server.ended(LIMIT).unwrap();
     let told = finish(world.haul_without_store().args(["store", "check", "data", "--json"]));

@@ -1,7 +1,7 @@
-//! `haul cp --adopt`: what another tool, another machine or a lost journal left at the store is
-//! gone on with.
+//! `haul cp --adopt`: continues the upload of another tool or another machine, or one whose journal
+//! is lost.
 //!
-//! The uploads are begun by programs that share no code with us, and killed where they stand.
+//! Programs that share no code with Haul begin the uploads and are killed.
 
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule, Seen};
 use haul_testkit::process::Running;
@@ -13,30 +13,32 @@ use crate::world::{LIMIT, PART, Sample, copy, event, events, python, succeed};
 
 /// Begins an upload as boto3 does by default, or with a checksum, and sends these parts.
 const BEGIN: &str = r#"
-bucket, key, path, algorithm, numbers, size = *args[:4], [int(n) for n in args[4].split(",")], int(args[5])
+bucket, key, path, algorithm = args[:4]
+numbers, size = [int(n) for n in args[4].split(",")], int(args[5])
 chosen = {} if algorithm == "none" else {"ChecksumAlgorithm": algorithm}
-upload = s3.create_multipart_upload(Bucket=bucket, Key=key, ContentType="text/x-theirs", **chosen)["UploadId"]
+created = s3.create_multipart_upload(Bucket=bucket, Key=key, ContentType="text/x-theirs", **chosen)
+upload = created["UploadId"]
 with open(path, "rb") as file:
     for number in numbers:
         file.seek((number - 1) * size)
-        s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=file.read(size), **chosen)
+        s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number,
+                       Body=file.read(size), **chosen)
 answer(upload)
 "#;
 
-/// boto3 begins an upload, in parts as long as ours, and is heard of no more; gives its id.
+/// boto3 begins an upload with the same part size as Haul and is killed; returns the upload id.
 fn boto3_begins(scene: &Scene, key: &str, file: &Sample, algorithm: &str, numbers: &str) -> Value {
     let file = file.path.to_str().unwrap();
     let arguments = [&scene.bucket, key, file, algorithm, numbers, &PART_BYTES.to_string()];
     python(&scene.real, BEGIN, &arguments)
 }
 
-/// boto3 left three of six parts; only the others are sent, and the object is as boto3 had begun
-/// it.
+/// boto3 left three of six parts; only the others are sent, and the object is as boto3 began it.
 fn boto3s_upload_is_adopted(begin: fn() -> Scene, algorithms: &[&str]) {
     for algorithm in algorithms {
         let scene = begin();
         let theirs = boto3_begins(&scene, KEY, &scene.sample, algorithm, "1,2,6");
-        // Another file's, of the same key: it must stay as it is.
+        // An upload of another file to the same key: it must stay unchanged.
         let other = scene.world.sample("other", u64::from(PARTS) * PART_BYTES);
         let foreign = boto3_begins(&scene, KEY, &other, algorithm, "1,2,3,4");
 
@@ -52,8 +54,7 @@ fn boto3s_upload_is_adopted(begin: fn() -> Scene, algorithms: &[&str]) {
         let left = "uploads = s3.list_multipart_uploads(Bucket=args[0]).get('Uploads', [])\n\
             answer([[u['UploadId'], len(s3.list_parts(Bucket=args[0], Key=u['Key'], \
             UploadId=u['UploadId'])['Parts'])] for u in uploads])";
-        // Garage drops the uploads of a key that is written; elsewhere the foreign one stands as it
-        // stood.
+        // Garage drops the uploads of a key that is written; elsewhere the foreign upload stays.
         let left = scene.python(left);
         if !drops_uploads(&scene) || left != json!([]) {
             assert_eq!(left, json!([[foreign, 4]]), "{algorithm}");
@@ -87,7 +88,7 @@ fn garage_has_what_boto3_left() {
     boto3s_upload_is_adopted(|| Scene::at("GARAGE"), &["none", "CRC32", "SHA256"]);
 }
 
-/// A tool that is killed in the middle, and what it had sent; part 5 never moves.
+/// Kills a tool during its upload; part 5 never arrives.
 fn killed(scene: &Scene, program: &str) {
     let proxy = ChaosProxy::start(&scene.real.endpoint).unwrap();
     proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(5).always());
@@ -109,8 +110,8 @@ fn killed(scene: &Scene, program: &str) {
     running.kill(LIMIT).unwrap();
 }
 
-/// `aws s3 cp` and `s5cmd cp` cannot go on after a kill. Haul goes on for them, in their parts of 8
-/// MiB.
+/// `aws s3 cp` and `s5cmd cp` cannot resume after a kill. Haul resumes their uploads, in their
+/// parts of 8 MiB.
 #[test]
 fn uploads_of_killed_aws_cli_and_s5cmd_are_adopted() {
     for program in ["aws", "s5cmd"] {
@@ -124,7 +125,7 @@ fn uploads_of_killed_aws_cli_and_s5cmd_are_adopted() {
     }
 }
 
-/// The state folder is gone: the store alone is enough.
+/// The state folder is deleted: the store alone is enough.
 #[test]
 fn after_the_journal_is_lost_the_store_alone_is_enough() {
     let scene = Scene::at_haul_serve();
@@ -138,11 +139,11 @@ fn after_the_journal_is_lost_the_store_alone_is_enough() {
     scene.assert_arrived();
 }
 
-/// Nobody has to know of `--adopt` beforehand: it is offered where it would help, and nowhere else.
+/// The command suggests `--adopt` where it helps, and nowhere else.
 #[test]
 fn an_unfinished_upload_of_the_key_is_reported() {
     let scene = Scene::at_haul_serve();
-    // Of a key that only begins like ours: no reason to say anything.
+    // A key that only begins with the same text is no reason for a hint.
     boto3_begins(&scene, &format!("{KEY}2"), &scene.sample, "none", "1");
     let silent = succeed(&mut scene.command());
     assert!(

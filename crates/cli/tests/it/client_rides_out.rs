@@ -1,6 +1,6 @@
-//! `kill -9` of `haul serve` under an upload, and the same folder and port again: the client rides
-//! it out, or pauses and goes on. What the server acknowledged is there after its crash, so nothing
-//! of it is sent again.
+//! `kill -9` of `haul serve` during an upload, with a restart on the same folder and port: the
+//! client retries until the server is back, or pauses and resumes. The server keeps acknowledged
+//! parts over its crash, so the client sends none of them again.
 
 use haul_testkit::random::Random;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use haul_testkit::process::{Finished, Running};
 use crate::scene::{IN_FLIGHT, PART_BYTES, PARTS, Scene, all_arrived_but};
 use crate::world::{LIMIT, copy, event, finish, read_back, succeed};
 
-/// Longer than a restart takes, shorter than the tries of a request last.
+/// Longer than a restart takes, shorter than the retries of a request last.
 const AWAY: Duration = Duration::from_secs(4);
 
 fn completes(seen: &[Seen]) -> bool {
@@ -23,8 +23,8 @@ fn sent(seen: &[Seen]) -> u64 {
     seen.iter().filter(|it| it.kind == Kind::UploadPart).map(Seen::payload_bytes).sum()
 }
 
-/// No part was answered 200 twice: what was acknowledged is kept by the server and not sent again
-/// by the client.
+/// Asserts that no part was acknowledged twice: the server keeps acknowledged parts, and the client
+/// does not send them again.
 fn assert_nothing_twice(scene: &Scene, kills: u64) {
     let mut acknowledged = BTreeMap::<Option<u32>, u32>::new();
     for part in
@@ -38,7 +38,7 @@ fn assert_nothing_twice(scene: &Scene, kills: u64) {
     assert!(scene.body_bytes() <= allowed, "{} bytes sent, {allowed} allowed", scene.body_bytes());
 }
 
-/// Ended well, or resumable: then the same command again ends it.
+/// Asserts that the upload ended well, or is resumable: then the same command completes it.
 fn assert_ends(scene: &Scene, finished: &Finished) {
     match finished.code() {
         Some(0) => {}
@@ -54,7 +54,7 @@ fn haul_serve_is_killed_while_an_upload_runs() {
     for _ in 0..6 {
         let mut scene = Scene::at_haul_serve();
         let running = Running::start(&mut scene.command()).unwrap();
-        // Twice in each upload, somewhere between its first byte and its last.
+        // Two kills in each upload, somewhere between its first byte and its last.
         let mut enough = 0;
         for _ in 0..2 {
             enough += 1 + moments.below(scene.sample_bytes() / 2);
@@ -67,8 +67,8 @@ fn haul_serve_is_killed_while_an_upload_runs() {
     }
 }
 
-/// Killed when Complete has left the client and not reached the server; then when it has just
-/// reached it.
+/// The server is killed after the client sent Complete and before it arrives; then right after it
+/// arrives.
 #[test]
 fn haul_serve_is_killed_around_complete() {
     let mut scene = Scene::at_haul_serve();
@@ -94,9 +94,9 @@ fn haul_serve_is_killed_around_complete() {
     }
 }
 
-/// A client with its usual sixteen parts in flight and many more to send: once, the untried parts
-/// failed one after the other in no time, and the budget of the whole upload was gone before the
-/// server was back.
+/// A client with the default sixteen parts in flight and many more to send. Once, the parts without
+/// an attempt failed one after the other immediately, and the retry budget of the whole upload was
+/// exhausted before the server was back.
 #[test]
 fn haul_serve_restarts_within_seconds_unnoticed() {
     let mut scene = Scene::at_haul_serve();
@@ -114,7 +114,8 @@ fn haul_serve_restarts_within_seconds_unnoticed() {
     assert!(scene.body_bytes() <= (40 + 16) * PART_BYTES, "{} bytes", scene.body_bytes());
 }
 
-/// Away for longer than the tries last: paused, and the next run sends only what is missing.
+/// The server is away for longer than the retries last: the upload pauses, and the next run sends
+/// only what is missing.
 #[test]
 fn haul_serve_stays_away_and_the_upload_pauses() {
     let mut scene = Scene::at_haul_serve();

@@ -142,8 +142,7 @@ fn rclone() {
     assert_back_and_deleted(&scene);
 }
 
-/// boto3 signs URLs with version 2 wherever nobody tells it otherwise; whoever uses them knows
-/// nothing of S3.
+/// boto3 signs URLs with version 2 by default; the HTTP client that uses them knows nothing of S3.
 #[test]
 fn a_url_that_boto3_signed_the_old_way() {
     let world = World::new();

@@ -17,7 +17,7 @@ fn upload(scene: &Scene, condition: &[&str]) -> Finished {
 
 fn put_by_another_client(scene: &Scene) {
     scene.python(
-        "s3.put_object(Bucket=args[0], Key=args[1], Body=b'somebody else')\nanswer(True)\n",
+        "s3.put_object(Bucket=args[0], Key=args[1], Body=b'another client')\nanswer(True)\n",
     );
 }
 
@@ -25,7 +25,7 @@ fn is_the_file(scene: &Scene) -> bool {
     read_back(&scene.real, &scene.bucket, KEY).sha256 == scene.sample.sha256
 }
 
-/// Exit code 8, told as such, and nothing changed.
+/// Asserts exit code 8, with the reason, and an unchanged object.
 fn assert_refused(scene: &Scene, finished: &Finished) {
     assert_eq!(finished.code(), Some(8), "{}", finished.stderr);
     assert_eq!(event(finished, "failed")["exit_code"], 8);
@@ -49,7 +49,7 @@ fn if_none_match_writes_a_new_object_and_never_replaces_one() {
     }
 }
 
-/// Nobody could know it before: the store says so at Complete.
+/// The object appears during the upload, so the store reports the conflict at Complete.
 #[test]
 fn if_none_match_is_decided_by_the_store_in_the_end() {
     let scene = Scene::at_haul_serve();

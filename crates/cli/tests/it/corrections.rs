@@ -1,6 +1,6 @@
-//! Refusals that say how to ask better are followed at once: another region, another time, ended
-//! credentials. The same request is sent again, by whatever command it was; nothing is aborted, and
-//! it is no failed try.
+//! Refusals that name the correction are followed at once: another region, another time, new
+//! credentials. The same request is sent again, for every command; nothing is aborted, and the
+//! refusal does not count as a failed attempt.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,7 +21,8 @@ fn assert_no_try_failed(finished: &Finished) {
     assert_eq!(retries, Vec::<serde_json::Value>::new());
 }
 
-/// The bucket is elsewhere, as AWS says it: whoever does not sign for that region gets `fault`.
+/// Creates the fault of a bucket in another region, as AWS reports it: requests that are not signed
+/// for that region get `fault`.
 fn bucket_is_elsewhere(scene: &Scene, kind: Option<Kind>, fault: &Fault) {
     let rule =
         kind.map_or_else(|| Rule::on_any(fault.clone()), |kind| Rule::on(kind, fault.clone()));
@@ -65,7 +66,7 @@ fn every_command_follows(scene: &Scene) {
     once_more("a deletion");
 }
 
-/// A new process goes on with an upload: ListParts first.
+/// A new process resumes an upload: ListParts first.
 fn a_resumed_upload_follows(scene: &Scene) {
     scene.kill_before_the_last_part();
     assert_eq!(turned_away(scene) - 1, 1, "the stalled part, and the first request");
@@ -92,8 +93,8 @@ fn a_permanent_redirect_with_the_regions_header_is_followed() {
     everything_follows(front);
 }
 
-/// What AWS says while a new bucket's name is not known everywhere. HEAD has no document, only the
-/// header.
+/// The answer of AWS while a new bucket's name is not known everywhere. HEAD has no document, only
+/// the header.
 #[test]
 fn a_temporary_redirect_to_another_region_is_followed() {
     let front = |scene: &Scene| {
@@ -118,7 +119,8 @@ fn a_malformed_authorization_with_a_region_is_signed_again() {
     everything_follows(front);
 }
 
-/// A store that sends everybody away, wherever they come from: no endless loop, and a clear end.
+/// A store that redirects every request: the command ends with a clear error instead of an endless
+/// loop.
 #[test]
 fn a_dead_redirect_ends_with_the_region_in_the_error() {
     let scene = Scene::at_haul_serve();
@@ -132,8 +134,8 @@ fn a_dead_redirect_ends_with_the_region_in_the_error() {
     assert_eq!(turned_away(&scene), 2, "once to the region that was named, no further");
 }
 
-/// A machine whose clock is 20 minutes off: `haul serve` refuses its signatures as AWS does, and
-/// its `Date` says what time it is.
+/// The clock of the machine is 20 minutes off: `haul serve` refuses its signatures as AWS does, and
+/// its `Date` header has the correct time.
 #[test]
 fn a_wrong_clock_is_set_by_the_date_of_the_store() {
     for offset in ["+20m", "-20m"] {
@@ -155,15 +157,15 @@ fn a_wrong_clock_is_set_by_the_date_of_the_store() {
     }
 }
 
-/// `haul serve` with two more key pairs, A and B, and a profile whose `credential_process` gives
-/// them out.
+/// `haul serve` with two more key pairs, A and B, and a profile whose `credential_process` returns
+/// them.
 struct Chain {
     scene: Scene,
 }
 
 impl Chain {
-    /// What the process says is a shell script's business; it finds how often it was asked before
-    /// in `$asked`.
+    /// `gives` is a shell script that prints the credentials; `$asked` is the number of earlier
+    /// calls.
     fn new(gives: &str) -> Self {
         let world = World::new();
         let keys = world.path("keys.toml");
@@ -197,7 +199,7 @@ impl Chain {
         Self { scene }
     }
 
-    /// The upload with nothing but the profile to get keys from.
+    /// Returns the upload command with the profile as its only source of keys.
     fn command(&self) -> Command {
         let mut command = self.scene.command();
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
@@ -211,12 +213,12 @@ impl Chain {
         fs::read_to_string(self.scene.world.path("asked")).unwrap().lines().count()
     }
 
-    /// From its request number `requests` on, the store calls A's session ended.
+    /// Makes the store treat A's session as expired from request number `requests` on.
     fn ends_a_after(&self, requests: u64) {
         self.ends_a_in_words(requests, 400, "ExpiredToken");
     }
 
-    /// In the words of this store.
+    /// Does the same with this status and error code.
     fn ends_a_in_words(&self, requests: u64, status: u16, code: &str) {
         let ended = Fault::error(status, code);
         self.scene
@@ -240,16 +242,16 @@ impl Chain {
     }
 }
 
-/// Not secret: made up for the test.
+/// Returns a key made up for the test, which is not secret.
 fn secret(name: &str) -> String {
     name.repeat(32)
 }
 
-/// The session ends in the middle of the upload, sooner than it had said: the chain is asked again,
-/// once, and the upload goes on with what it gives.
+/// The session ends during the upload, earlier than announced: the chain is asked once more, and
+/// the upload continues with the new credentials.
 #[test]
 fn a_session_that_ends_during_an_upload_is_renewed_by_its_chain() {
-    // In the middle of the parts; and just before Complete, which is the other plane.
+    // During the parts, and just before Complete, which the control plane sends.
     for requests in [3, 7] {
         let chain = Chain::new("ends='+1 hour'\nif [ $asked -eq 0 ]; then key=A; else key=B; fi");
         chain.ends_a_after(requests);
@@ -262,8 +264,8 @@ fn a_session_that_ends_during_an_upload_is_renewed_by_its_chain() {
     }
 }
 
-/// MinIO calls an ended session InvalidAccessKeyId, and others say still other things: the chain is
-/// asked all the same.
+/// MinIO reports an expired session as InvalidAccessKeyId, and other stores differ again: the chain
+/// is asked in each case.
 #[test]
 fn a_session_that_ends_in_the_words_of_other_stores_is_renewed() {
     for (status, code) in
@@ -277,7 +279,7 @@ fn a_session_that_ends_in_the_words_of_other_stores_is_renewed() {
     }
 }
 
-/// A session that says when it ends is renewed before: the store never sees an ended one.
+/// A session with a known end is renewed before it ends: the store never sees an expired one.
 #[test]
 fn a_session_is_renewed_before_it_ends() {
     let chain = Chain::new(
@@ -294,7 +296,7 @@ fn a_session_is_renewed_before_it_ends() {
     chain.assert_never_aborted();
 }
 
-/// The chain has nothing newer to give: the upload pauses, and goes on when it has.
+/// The chain has no newer credentials: the upload pauses, and resumes once there are some.
 #[test]
 fn an_expired_session_pauses_the_upload() {
     let chain = Chain::new("ends='+1 hour'\nif [ -e renewed ]; then key=B; else key=A; fi");

@@ -1,4 +1,4 @@
-//! What cannot be read among the journals is named, never hidden, and never in the way for ever.
+//! A journal that cannot be read is reported, never hidden, and never blocks uploads for ever.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,7 +15,8 @@ fn journal(scene: &Scene) -> PathBuf {
     journals.find(|path| path.extension().is_some_and(|ending| ending == "journal")).unwrap()
 }
 
-/// A killed upload whose journal was then overwritten with this; gives its id and file.
+/// Overwrites the journal of a killed upload with this content; returns the upload id and the
+/// journal.
 fn overwritten(content: &[u8]) -> (Scene, String, PathBuf) {
     let scene = Scene::at_haul_serve();
     scene.kill_before_the_last_part();
@@ -38,7 +39,8 @@ fn assert_says(finished: &Finished, code: i32, words: &[&str]) {
     }
 }
 
-/// "no unfinished uploads", said of a machine that had one and could not read its journal.
+/// The listing once printed "no unfinished uploads" on a machine whose only journal could not be
+/// read.
 #[test]
 fn an_unreadable_journal_is_listed_with_a_hint() {
     let zeros = vec![0; 1 << 20];
@@ -54,18 +56,20 @@ fn an_unreadable_journal_is_listed_with_a_hint() {
         let listed = succeed(&mut haul(&scene, &["uploads"]));
         assert_eq!(listed.stdout.trim_end(), format!("{id}  cannot be read: {reason} ({file})"));
         let listed = events(&succeed(&mut haul(&scene, &["uploads", "--json"])));
-        let expected = serde_json::json!([{"event": "unreadable-journal", "id": id, "file": file, "reason": reason}]);
+        let expected = serde_json::json!([
+            {"event": "unreadable-journal", "id": id, "file": file, "reason": reason}
+        ]);
         assert_eq!(serde_json::json!(listed), expected);
         for words in [["resume", &id[..6]], ["abort", &id], ["resume", "--all"]] {
             let refused = finish(&mut haul(&scene, &words));
             assert_says(&refused, 1, &[&id, reason, &format!("remove {file}"), "haul cp --adopt"]);
         }
-        assert_eq!(std::fs::read(file).unwrap(), content, "nobody touched it");
+        assert_eq!(std::fs::read(file).unwrap(), content, "it was changed");
     }
 }
 
-/// Zeros after a power cut: `haul cp` failed with 1 on every run, until somebody found the file and
-/// removed it.
+/// Zeros after a power failure: `haul cp` failed with 1 on every run until the user found the file
+/// and removed it.
 #[test]
 fn an_invalid_journal_is_moved_aside_and_the_upload_restarts() {
     for content in [&[0; 700][..], b"something else", b"HAULJNL\x02damaged"] {
@@ -79,14 +83,15 @@ fn an_invalid_journal_is_moved_aside_and_the_upload_restarts() {
         );
         assert_eq!(std::fs::read(aside).unwrap(), content);
         assert!(!file.exists(), "the new one is gone with its upload");
-        // What the lost journal knew is at the store still, and said.
+        // The store still has what the lost journal knew, and the command reports it.
         event(&finished, "unfinished-found");
         scene.abort_behind_its_back();
         scene.assert_arrived();
     }
 }
 
-/// The hint is the way out: without the file, `--adopt` goes on with what had arrived.
+/// The hint resolves the problem: without the file, `--adopt` continues with the parts that
+/// arrived.
 #[test]
 fn a_journal_of_a_newer_haul_stays_and_adopt_works_without_it() {
     let newer = b"HAULJNL\x03what only it understands";

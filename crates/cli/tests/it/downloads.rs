@@ -9,7 +9,7 @@ use haul_testkit::scripted::{Reply, Request, ScriptedServer};
 
 use crate::world::{World, finish};
 
-/// The object of every store here. Of its MD5 no store here speaks.
+/// The content of the object at every store here. No store here returns its MD5.
 const CONTENT: &[u8] = b"what was stored";
 const THEN: &str = "Mon, 23 Nov 2026 04:30:14 GMT";
 const LATER: &str = "Mon, 23 Nov 2026 04:30:15 GMT";
@@ -34,7 +34,7 @@ impl Downloaded {
         assert_eq!(self.file().as_deref(), Some(CONTENT));
     }
 
-    /// It ended with this code and these words, and there is no file, not even a temporary one.
+    /// Asserts this exit code and these words, and that no file exists, not even a temporary one.
     fn assert_failed(&self, code: i32, words: &str) {
         assert_eq!(self.finished.code(), Some(code), "{}", self.finished.stderr);
         assert!(self.finished.stderr.contains(words), "no {words:?} in: {}", self.finished.stderr);
@@ -50,7 +50,7 @@ impl Downloaded {
     }
 }
 
-/// `haul cp s3://bucket/key back` at a store that answers so.
+/// Runs `haul cp s3://bucket/key back` at a store that answers like this.
 fn download(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Downloaded {
     download_with(&[], answer)
 }
@@ -67,7 +67,7 @@ fn download_with(
     Downloaded { finished, world, server }
 }
 
-/// As it is stored, from the offset that the request asks for.
+/// Answers with the object from the requested offset.
 fn object(request: &Request) -> Reply {
     let offset = request.header("range").map(|range| {
         range
@@ -87,7 +87,7 @@ fn object(request: &Request) -> Reply {
     reply.with("x-amz-request-id", "1")
 }
 
-/// The first body breaks after six bytes, the rest comes whole.
+/// Answers with a first body that breaks after six bytes; later bodies are complete.
 fn breaking(request: &Request) -> Reply {
     if request.method == "HEAD" || request.header("range").is_some() {
         return object(request);

@@ -1,5 +1,5 @@
 //! `haul resume ID` and `haul abort ID` work at the store of their journal: from any shell, any
-//! folder, and after the file was moved. At stores of others too.
+//! folder, and after the file was moved; at `haul serve` and at other stores.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
@@ -17,16 +17,16 @@ use serde_json::{Value, json};
 use crate::scene::{KEY, PART_BYTES, PARTS, Scene};
 use crate::world::{LIMIT, assert_no_upload_left, copy, event, events, finish, read_back, succeed};
 
-/// Where nothing answers.
+/// An address where nothing answers.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
-/// Both halves of every test: our endpoint, and a store by other people.
+/// Runs a test at our endpoint and at a store by other authors.
 fn at_both(test: fn(&Scene)) {
     test(&Scene::at_haul_serve());
     test(&Scene::at("RGW"));
 }
 
-/// `haul` with this store's keys, and no word of where it is.
+/// Returns `haul` with this store's keys and without its address.
 fn haul(scene: &Scene, words: &[&str]) -> Command {
     let mut command = scene.world.haul_without_store();
     command.envs(scene.store.client_variables()).env_remove("AWS_REGION").args(words);
@@ -45,7 +45,7 @@ fn creates(scene: &Scene) -> usize {
     scene.proxy.count(Kind::CreateMultipartUpload)
 }
 
-/// It is refused as wrong usage, names the flag, and no request leaves.
+/// Asserts that the command is refused as wrong usage, names the flag, and sends no request.
 fn assert_refused(scene: &Scene, finished: &Finished, flag: &str, seen_before: usize) {
     assert_eq!(finished.code(), Some(2), "{}", finished.stderr);
     assert!(finished.stderr.contains(&format!("{flag} contradicts upload")), "{}", finished.stderr);
@@ -87,7 +87,7 @@ fn resume_needs_nothing_of_the_shell_that_began() {
     at_both(resume_needs_nothing_of_the_first_shell);
 }
 
-/// The condition of the first run holds in the last one, which was not told it.
+/// The condition of the first run applies in the last one, which was not given it.
 #[test]
 fn a_recorded_condition_protects_the_object() {
     let scene = Scene::at_haul_serve();
@@ -146,8 +146,8 @@ fn abort_asks_the_store_of_the_journal() {
     at_both(abort_asks_the_recorded_store);
 }
 
-/// Killed within a round trip after Create: `haul abort ID` said after 0.03 s that nothing was
-/// there, without asking.
+/// Killed within a round trip after Create: `haul abort ID` reported after 0.03 s that nothing was
+/// there, without a request.
 fn an_unheard_create_is_looked_for(scene: &Scene) {
     let blanks = Fault::KeepAlive { every: Duration::from_millis(500), blanks: 1000 };
     scene.proxy.add(Rule::on(Kind::CreateMultipartUpload, blanks));
@@ -286,7 +286,7 @@ fn a_rewrite_with_its_time_restored_is_compared() {
     at_both(a_hidden_rewrite_is_compared);
 }
 
-/// It had no journal, and nothing said so.
+/// A file whose name is not UTF-8 had no journal, and no message reported it.
 #[test]
 fn a_name_that_is_no_text_has_a_journal() {
     let scene = Scene::at_haul_serve();

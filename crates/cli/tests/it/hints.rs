@@ -1,4 +1,4 @@
-//! What a hint says is pasted into a shell here, and must do what it promises.
+//! The commands in hints are pasted into a shell here, and must work.
 
 use std::process::Command;
 
@@ -9,8 +9,8 @@ use haul_testkit::python::Venv;
 use crate::scene::{PARTS, Scene};
 use crate::world::{LIMIT, assert_no_upload_left, copy, events, finish, haul_binary, succeed};
 
-/// What a person would paste: from `command` to the end of the hint, or to where the sentence goes
-/// on.
+/// Returns what a user would paste: from `command` to the end of the hint, or to the end of the
+/// command.
 fn pasted(finished: &Finished, command: &str) -> String {
     let hint = finished.stderr.lines().find_map(|line| line.strip_prefix("hint: "));
     let hint = hint.unwrap_or_else(|| panic!("no hint in:\n{}", finished.stderr));
@@ -45,7 +45,7 @@ fn id(scene: &Scene) -> String {
     events(&listed)[0]["id"].as_str().unwrap().to_owned()
 }
 
-/// The command while its last part stands in the proxy.
+/// Starts the command and waits until its last part is held in the proxy.
 fn stalled(command: &mut Command, scene: &Scene) -> Running {
     scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(PARTS));
     let running = Running::start(command).unwrap();
@@ -53,7 +53,7 @@ fn stalled(command: &mut Command, scene: &Scene) -> Running {
     running
 }
 
-/// Interrupted with Abort on its way to the store, and once more.
+/// Interrupts the command, waits until Abort is on its way, and interrupts once more.
 fn interrupted_twice_while_aborting(command: &mut Command, scene: &Scene) -> Finished {
     scene.proxy.add(Rule::on(Kind::AbortMultipartUpload, Fault::Hold));
     let running = stalled(command, scene);
@@ -65,7 +65,7 @@ fn interrupted_twice_while_aborting(command: &mut Command, scene: &Scene) -> Fin
     finished
 }
 
-/// It said `haul resume`, which alone is wrong usage.
+/// The hint was `haul resume`, which alone is wrong usage.
 #[test]
 fn a_second_signal_ends_at_once_and_says_how_to_go_on() {
     let scene = Scene::at_haul_serve();
@@ -84,7 +84,7 @@ fn a_second_signal_ends_at_once_and_says_how_to_go_on() {
     scene.assert_arrived();
 }
 
-/// It said `--bucket BUCKET --key KEY --upload-id ID`, in these very words.
+/// The hint contained the literal words `--bucket BUCKET --key KEY --upload-id ID`.
 #[test]
 fn a_second_ctrl_c_while_aborting_hints_at_the_removal() {
     let scene = Scene::at_haul_serve();

@@ -67,15 +67,17 @@ fn nothing_that_a_store_says_commands_the_terminal() {
 fn names_ids_and_etags_of_a_listing_are_text() {
     let listing = |_: &Request| {
         Reply::xml(format!(
-            "<ListBucketResult><Contents><Key>{IN_XML}</Key><ETag>{IN_XML}</ETag><Size>1</Size></Contents>\
-             <CommonPrefixes><Prefix>{IN_XML}/</Prefix></CommonPrefixes></ListBucketResult>"
+            "<ListBucketResult><Contents><Key>{IN_XML}</Key><ETag>{IN_XML}</ETag><Size>1</Size>\
+             </Contents><CommonPrefixes><Prefix>{IN_XML}/</Prefix></CommonPrefixes>\
+             </ListBucketResult>"
         ))
     };
     let finished = run_in_every_mode(&["ls", "s3://bucket"], listing);
     assert!(finished.stdout.contains(r"\u{9b}2J"), "{}", finished.stdout);
     let buckets = |_: &Request| {
         Reply::xml(format!(
-            "<ListAllMyBucketsResult><Buckets><Bucket><Name>{IN_XML}</Name></Bucket></Buckets></ListAllMyBucketsResult>"
+            "<ListAllMyBucketsResult><Buckets><Bucket><Name>{IN_XML}</Name></Bucket></Buckets>\
+                </ListAllMyBucketsResult>"
         ))
     };
     assert_eq!(run_in_every_mode(&["ls"], buckets).code(), Some(0));
@@ -93,7 +95,8 @@ fn names_ids_and_etags_of_a_listing_are_text() {
 fn an_upload_id_is_text_and_can_be_pasted() {
     let answer = |request: &Request| match request.method.as_str() {
         "POST" => Reply::xml(format!(
-            "<InitiateMultipartUploadResult><UploadId>{IN_XML}</UploadId></InitiateMultipartUploadResult>"
+            "<InitiateMultipartUploadResult><UploadId>{IN_XML}</UploadId>\
+                </InitiateMultipartUploadResult>"
         )),
         "HEAD" => Reply::of("").status(404),
         _ => Reply::error(403, "AccessDenied", "no"),

@@ -1,5 +1,5 @@
-//! `kill -9` of a copy in parts, again and again, and the same command until it arrives: what has
-//! arrived is not copied again, and nothing is left.
+//! `kill -9` of a copy in parts, repeatedly, and the same command until it arrives: no part that
+//! arrived is copied again, and nothing is left.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -21,17 +21,17 @@ const PART_BYTES: u64 = 5 * MIB;
 const PARTS: u32 = 9;
 const KILLS: usize = 4;
 
-/// Where nothing answers.
+/// An address where nothing answers.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
 struct Scene {
     world: World,
     real: Store,
-    /// Through the proxy.
+    /// The store through the proxy.
     store: Store,
     proxy: ChaosProxy,
     bucket: String,
-    /// What makes the parts of the copy.
+    /// The kind of request that makes the parts of the copy.
     kind: Kind,
     _server: Option<HaulServe>,
 }
@@ -68,7 +68,8 @@ impl Scene {
         seen.iter().filter(|it| it.kind == self.kind && it.status == Some(200)).count()
     }
 
-    /// Kills it when two more parts have been answered and the next ones are on their way.
+    /// Kills the command when two more parts have been acknowledged and the next ones are in
+    /// flight.
     fn kill(&self, command: &mut Command) {
         let before = self.answered(&self.proxy.seen());
         let running = Running::start(command).unwrap();
@@ -76,7 +77,7 @@ impl Scene {
         running.kill(LIMIT).unwrap();
     }
 
-    /// The parts that the store lists, by boto3.
+    /// Returns the parts that the store lists, by boto3.
     fn listed(&self) -> BTreeSet<u32> {
         let listed = python(&self.real, include_str!("py/parts.py"), &[&self.bucket, "copy"]);
         serde_json::from_value(listed).unwrap()
@@ -132,7 +133,7 @@ fn survive(store: Option<&str>) {
     scene.assert_arrived();
 }
 
-/// A copy in parts had no journal: `kill -9` left an upload that nothing listed.
+/// A copy in parts had no journal: `kill -9` left an upload that no command listed.
 #[test]
 fn haul_serve_and_a_copy_killed_4_times() {
     survive(None);
@@ -148,7 +149,7 @@ fn localstack_and_a_copy_killed_4_times() {
     survive(Some("LOCALSTACK"));
 }
 
-/// From another folder, with another store in the environment.
+/// The copy is resumed from another folder, with another store in the environment.
 #[test]
 fn a_killed_copy_is_listed_and_resumed_from_any_shell() {
     let scene = Scene::new(None);
@@ -191,7 +192,7 @@ fn a_killed_copy_is_removed_by_abort() {
     assert_eq!(scene.transfers(), Vec::<Value>::new());
 }
 
-/// Ctrl-C keeps what arrived, unless that is not wished.
+/// Ctrl-C keeps what arrived, unless `--abort-on-interrupt` is given.
 #[test]
 fn an_interrupted_copy_pauses_or_is_removed() {
     use haul_testkit::process::Signal;

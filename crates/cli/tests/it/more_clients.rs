@@ -50,7 +50,8 @@ fn minio_py() {
     let scene = Scene::of_file(FILE_BYTES);
     let told = python(&scene, include_str!("py/minio_trip.py"));
     let expected = json!({
-        "all_listed": true, "sha256": scene.sample.sha256, "small": true, "parts": 5, "errors": [], "left": []
+        "all_listed": true, "sha256": scene.sample.sha256, "small": true, "parts": 5,
+        "errors": [], "left": []
     });
     assert_eq!(told, expected);
     assert_nothing_left(&scene);
@@ -74,7 +75,8 @@ fn aws_sdk_for_javascript() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/js/trip.mjs");
     let told = told(&scene, Command::new(venv("node")).arg(script).arg(folder));
     let expected = json!({
-        "all_listed": true, "pages": 2, "sha256": scene.sample.sha256, "small": [true, true, true, true], "parts": 5,
+        "all_listed": true, "pages": 2, "sha256": scene.sample.sha256,
+        "small": [true, true, true, true], "parts": 5,
         "presigned": [true, 200, 200, 200], "conditions": [200, 412], "errors": [], "left": 0
     });
     assert_eq!(told, expected);

@@ -1,6 +1,7 @@
-//! What Ceph RGW 16.2, Garage 2.5 and LocalStack do that AWS does not, and how an upload ends right
-//! all the same, and says so. That a flipped bit is noticed at RGW, which verifies no checksum, is
-//! `weather::ceph_rgw_without_checksums_a_flipped_bit_is_noticed_by_md5`.
+//! Deviations of Ceph RGW 16.2, Garage 2.5 and LocalStack from AWS, and the uploads that succeed in
+//! spite of them and report them.
+//! `weather::ceph_rgw_without_checksums_a_flipped_bit_is_noticed_by_md5` covers the missing
+//! checksums of RGW.
 
 use haul_testkit::chaos::{Fault, Kind, Rule};
 use haul_testkit::process::Finished;
@@ -35,18 +36,18 @@ fn ceph_rgw_an_upload_aborted_between_two_runs_restarts() {
     let scene = Scene::at("RGW");
     scene.kill_before_the_last_part();
     scene.abort_behind_its_back();
-    scene.assert_begun_anew(&finish(&mut scene.command()), "no longer has the upload");
+    scene.assert_restarted(&finish(&mut scene.command()), "no longer has the upload");
 }
 
 #[test]
 fn ceph_rgw_an_upload_aborted_while_it_is_sent_restarts() {
     let scene = Scene::at("RGW");
     let finished = scene.run_while(Kind::UploadPart, Some(PARTS), Scene::abort_behind_its_back);
-    scene.assert_begun_anew(&finished, "UploadPart");
+    scene.assert_restarted(&finished, "UploadPart");
 }
 
-/// RGW 16.2 says 500 InternalError to a Complete whose upload is gone, again and again. No object
-/// is there: nothing of ours can have been made and nobody's be overwritten.
+/// RGW 16.2 answers 500 InternalError to every Complete whose upload is gone. No object exists, so
+/// the upload can be restarted without overwriting any.
 #[test]
 fn ceph_rgw_an_upload_aborted_before_complete_restarts() {
     let scene = Scene::at("RGW");
@@ -55,11 +56,11 @@ fn ceph_rgw_an_upload_aborted_before_complete_restarts() {
     let refused =
         scene.proxy.seen().into_iter().find(|it| it.kind == Kind::CompleteMultipartUpload).unwrap();
     assert_eq!(refused.status, Some(500), "else this test is about nothing");
-    scene.assert_begun_anew(&finished, "CompleteMultipartUpload");
+    scene.assert_restarted(&finished, "CompleteMultipartUpload");
 }
 
-/// RGW 16.2 refuses a Complete that does not name every part it has. A part that somebody else put
-/// into the upload cannot be taken out of it, and is not made part of the object.
+/// RGW 16.2 refuses a Complete that does not name every part. A foreign part cannot be removed from
+/// the upload, and must not become a part of the object.
 #[test]
 fn ceph_rgw_a_foreign_part_restarts_a_paused_upload() {
     let scene = Scene::at("RGW");
@@ -70,10 +71,10 @@ fn ceph_rgw_a_foreign_part_restarts_a_paused_upload() {
          Body=b'foreign')\n\
          answer(True)\n",
     );
-    scene.assert_begun_anew(&finish(&mut scene.command()), "part 99");
+    scene.assert_restarted(&finish(&mut scene.command()), "part 99");
 }
 
-/// The same number as one of ours: compared, and replaced.
+/// A foreign part with the number of one of ours: it is compared, and replaced.
 #[test]
 fn ceph_rgw_a_replaced_part_is_sent_again() {
     let scene = Scene::at("RGW");
@@ -90,10 +91,10 @@ fn ceph_rgw_a_replaced_part_is_sent_again() {
     scene.assert_arrived();
 }
 
-/// Garage forgets an open upload when its key is written.
+/// Writes the key, which makes Garage drop its open uploads.
 fn overwrite(scene: &Scene) {
     scene.python(
-        "s3.put_object(Bucket=args[0], Key=args[1], Body=b'somebody else')\nanswer(True)\n",
+        "s3.put_object(Bucket=args[0], Key=args[1], Body=b'another client')\nanswer(True)\n",
     );
 }
 
@@ -101,7 +102,7 @@ fn overwrite(scene: &Scene) {
 fn garage_drops_an_upload_overwritten_while_it_is_sent() {
     let scene = Scene::at("GARAGE");
     let finished = scene.run_while(Kind::UploadPart, Some(PARTS), overwrite);
-    scene.assert_begun_anew(&finished, "NoSuchUpload");
+    scene.assert_restarted(&finished, "NoSuchUpload");
 }
 
 #[test]
@@ -109,19 +110,19 @@ fn garage_drops_an_upload_overwritten_between_two_runs() {
     let scene = Scene::at("GARAGE");
     scene.kill_before_the_last_part();
     overwrite(&scene);
-    scene.assert_begun_anew(&finish(&mut scene.command()), "no longer has the upload");
+    scene.assert_restarted(&finish(&mut scene.command()), "no longer has the upload");
 }
 
-/// Overwritten between the last part and Complete: refused for certain, so it is begun anew like
-/// everywhere else.
+/// The key is overwritten between the last part and Complete. The refusal is definite, so the
+/// upload restarts as at every other store.
 #[test]
 fn garage_drops_an_upload_overwritten_before_complete() {
     let scene = Scene::at("GARAGE");
     let finished = scene.run_while(Kind::CompleteMultipartUpload, None, overwrite);
-    scene.assert_begun_anew(&finished, "NoSuchUpload");
+    scene.assert_restarted(&finished, "NoSuchUpload");
 }
 
-/// A Complete that is repeated on its way: carried out, its answer lost, and the second one
+/// Repeats a Complete on its way: the first is carried out, its answer is lost, and the second is
 /// refused.
 fn repeated_on_its_way(scene: &Scene) -> Finished {
     scene.proxy.add(Rule::on(Kind::CompleteMultipartUpload, Fault::Twice));
@@ -133,7 +134,7 @@ fn repeated_on_its_way(scene: &Scene) -> Finished {
     finished
 }
 
-/// The answer is lost, and so is the one to the first look.
+/// Drops the answer to Complete and to the first HEAD after it.
 fn lost(scene: &Scene) {
     scene.proxy.add(Rule::on(Kind::CompleteMultipartUpload, Fault::DropAnswer));
     scene.proxy.add(Rule::on(Kind::HeadObject, Fault::slow_down()));
@@ -142,7 +143,7 @@ fn lost(scene: &Scene) {
     assert_settled(scene, &finished);
 }
 
-/// By HEAD: nothing was sent again, nothing aborted, nothing begun anew.
+/// Asserts that HEAD settled the outcome: nothing was sent again, aborted or restarted.
 fn assert_settled(scene: &Scene, finished: &Finished) {
     assert_eq!(scene.body_bytes(), scene.sample_bytes());
     assert_eq!(scene.proxy.count(Kind::CreateMultipartUpload), 1);

@@ -349,8 +349,10 @@ fn haul_serve_lifecycle_rules_of_others_stay() {
 fn three_shapes() -> Value {
     json!([
         abort_rule("a", "logs/", "Enabled"),
-        {"ID": "old & gone", "Filter": {"Prefix": "old/"}, "Status": "Disabled", "Expiration": {"Days": 365}},
-        {"ID": "tagged", "Filter": {"And": {"Prefix": "t/", "Tags": [{"Key": "team", "Value": "a<b"}]}},
+        {"ID": "old & gone", "Filter": {"Prefix": "old/"}, "Status": "Disabled",
+         "Expiration": {"Days": 365}},
+        {"ID": "tagged",
+         "Filter": {"And": {"Prefix": "t/", "Tags": [{"Key": "team", "Value": "a<b"}]}},
          "Status": "Enabled", "Expiration": {"Days": 30}},
     ])
 }

@@ -21,7 +21,7 @@ fn body_bytes(seen: &[Seen]) -> u64 {
     seen.iter().filter(|it| it.kind == Kind::PutObject).map(|it| it.body_bytes).sum()
 }
 
-/// Ctrl-C once so many bytes of the body are in the proxy, or the request is.
+/// Interrupts once this many bytes of the body, or the whole request, are in the proxy.
 fn interrupted(scene: &Scene, after_bytes: u64) -> Finished {
     let running = Running::start(&mut command(scene)).unwrap();
     scene.wait_for(|seen| {
@@ -81,7 +81,7 @@ fn a_put_that_cannot_be_settled_ends_with_4() {
             finished.stderr
         );
         assert_eq!(events(&finished).last().unwrap()["code"], "InDoubt");
-        // And indeed.
+        // The delayed request arrives after all.
         scene.proxy.release();
     });
     both(|scene| {
@@ -92,7 +92,7 @@ fn a_put_that_cannot_be_settled_ends_with_4() {
     });
 }
 
-/// A second Ctrl-C waits for nothing, and says that nothing is known.
+/// A second Ctrl-C does not wait, and reports that the outcome is unknown.
 #[test]
 fn a_second_signal_during_a_put_ends_with_4() {
     let scene = Scene::of_file(SMALL_BYTES);
@@ -107,7 +107,7 @@ fn a_second_signal_during_a_put_ends_with_4() {
     assert_eq!(finished.code(), Some(4), "{}", finished.stderr);
 }
 
-/// Cut off in the middle of its body it can never be carried out: that is no doubt.
+/// A body cut off in the middle can never be carried out: the outcome is certain.
 #[test]
 fn a_put_that_is_interrupted_in_the_middle_is_undone() {
     let scene = Scene::of_file(15 * MIB);

@@ -1,4 +1,4 @@
-//! `haul rm`: what it says was removed, was there.
+//! `haul rm` reports an object as removed only if it existed.
 
 use haul_testkit::files::MIB;
 use haul_testkit::process::Finished;

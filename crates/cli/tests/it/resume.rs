@@ -1,5 +1,5 @@
-//! The same command again goes on: after Ctrl-C, after a pause of the store, with another version
-//! of the file, with nothing but a journal, and side by side with itself.
+//! The same command resumes an upload: after Ctrl-C, after an outage of the store, with another
+//! version of the file, with only a journal, and with two processes at once.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -17,7 +17,8 @@ use crate::world::{
 
 const PARTS: u64 = 8;
 
-/// An upload of eight parts that stops with some of them at the store, because part 5 never moves.
+/// Runs an upload of eight parts that is interrupted with some of them at the store, because part 5
+/// never arrives.
 fn stopped_by(signal: Signal) -> Scene {
     let scene = Scene::of_file(PARTS * PART);
     scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(5));
@@ -40,7 +41,8 @@ fn stopped_by(signal: Signal) -> Scene {
     scene
 }
 
-/// An upload of three parts of which the second never moves, with these words more.
+/// Starts an upload of three parts of which the second never arrives, with these additional
+/// arguments.
 fn stalled_at_part_2(more: &[&str]) -> (Scene, Running) {
     let scene = Scene::of_file(3 * PART);
     scene.proxy.add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(2));
@@ -73,7 +75,7 @@ fn parts_sent(scene: &Scene) -> usize {
     scene.proxy.count(Kind::UploadPart)
 }
 
-/// The object is the file as it is now.
+/// Asserts that the object equals the current file.
 fn assert_arrived(scene: &Scene) {
     let expected = haul_testkit::files::sha256(&scene.sample.path).unwrap();
     assert_eq!(read_back(&scene.store, &scene.bucket, KEY).sha256, expected);
@@ -81,7 +83,7 @@ fn assert_arrived(scene: &Scene) {
     assert_eq!(listed(scene), Vec::<Value>::new(), "the journal is gone");
 }
 
-/// P2: only what is missing is sent, and the report says how much was there.
+/// P2: only the missing parts are sent, and the report names what was present.
 #[test]
 fn the_same_command_again_sends_only_the_rest() {
     for signal in [Signal::INT, Signal::KILL] {
@@ -111,7 +113,7 @@ fn haul_resume_continues_without_the_command() {
     assert_arrived(&stopped);
 }
 
-/// Each of these begun everything anew, beside what had arrived.
+/// Each of these paths once began a second upload beside the first one.
 #[test]
 fn the_same_file_by_another_path_is_the_same_upload() {
     let stopped = stopped_by(Signal::KILL);
@@ -161,7 +163,7 @@ fn a_changed_source_is_compared_and_only_differences_are_sent() {
     assert_arrived(&stopped);
 }
 
-/// The upload was aborted by somebody else, or expired: said, and begun anew.
+/// Another client aborted the upload, or it expired: the command reports it and restarts.
 #[test]
 fn an_upload_that_is_gone_restarts_with_a_report() {
     let stopped = stopped_by(Signal::KILL);
@@ -205,7 +207,7 @@ fn a_second_process_learns_the_holder() {
     assert_arrived(&scene);
 }
 
-/// The one that has it now, and not the one that had it before.
+/// The message names the current holder, not the previous one.
 #[test]
 fn a_process_that_still_looks_is_the_one_that_is_named() {
     let (scene, first) = stalled_at_part_2(&[]);
@@ -221,8 +223,7 @@ fn a_process_that_still_looks_is_the_one_that_is_named() {
     assert_arrived(&scene);
 }
 
-/// What is bound when an upload is begun cannot be had otherwise by asking later; what is asked at
-/// Complete can.
+/// Options that apply at Create cannot change later; those that apply at Complete can.
 #[test]
 fn an_option_that_contradicts_what_was_begun_is_refused() {
     let stopped = stopped_by(Signal::KILL);
@@ -245,7 +246,7 @@ fn an_option_that_contradicts_what_was_begun_is_refused() {
     assert_arrived(&stopped);
 }
 
-/// `--no-journal`: as before there were journals, what is interrupted is removed.
+/// With `--no-journal` an interrupted upload is removed, as before journals existed.
 #[test]
 fn without_a_journal_what_is_interrupted_is_removed() {
     let (scene, running) = stalled_at_part_2(&["--no-journal"]);

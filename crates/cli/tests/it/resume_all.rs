@@ -1,5 +1,5 @@
-//! `haul resume --all`: the failure of one upload is not the end of the others, a person's Ctrl-C
-//! is; what another process has is said and left alone.
+//! `haul resume --all`: a failed upload does not stop the others, but Ctrl-C does; uploads that
+//! another process holds are reported and left alone.
 
 use haul_testkit::Store;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule, Seen};
@@ -12,7 +12,7 @@ use crate::world::{
     succeed,
 };
 
-/// Several files on their way into one bucket.
+/// Several files with uploads to one bucket.
 struct Files {
     world: World,
     server: HaulServe,
@@ -35,8 +35,8 @@ impl Files {
         self.server.store().at(proxy.endpoint())
     }
 
-    /// An upload that stopped because the store went away; begun this long ago, which is the order
-    /// of `--all`.
+    /// Interrupts an upload through an outage of the store; `offset` shifts its start time, which
+    /// is the order of `--all`.
     fn stopped(&self, name: &str, proxy: &ChaosProxy, offset: &str) {
         proxy.add(Rule::on(Kind::UploadPart, Fault::slow_down()).part(2));
         let sample = self.world.sample(name, 3 * PART);
@@ -55,8 +55,7 @@ impl Files {
     }
 }
 
-/// `haul resume --all` took the pause after a failure of the store for a person's Ctrl-C and
-/// stopped at the first.
+/// `haul resume --all` took the pause after an outage for Ctrl-C and stopped at the first upload.
 #[test]
 fn a_store_that_fails_does_not_keep_the_others_from_arriving() {
     let files = Files::new();
@@ -86,8 +85,8 @@ fn a_store_that_fails_does_not_keep_the_others_from_arriving() {
     assert_eq!(read_back(files.server.store(), &files.bucket, "healthy").sha256, expected);
 }
 
-/// The store fails at the same moment, so the upload pauses with a cause: it is the person's wish
-/// all the same.
+/// The store fails at the same moment, so the upload pauses with a cause; Ctrl-C still ends all of
+/// them.
 #[test]
 fn ctrl_c_ends_all_of_them() {
     let files = Files::new();

@@ -1,4 +1,4 @@
-//! One upload through a proxy: what happens before, while and after something happens to it.
+//! One upload through a proxy, with faults before, during and after it.
 
 use std::process::Command;
 
@@ -13,22 +13,22 @@ use crate::world::{
     python, read_back, succeed,
 };
 
-/// The least that AWS allows, so that many parts are few bytes.
+/// The minimum part size of AWS: many parts, few bytes.
 pub(crate) const PART_BYTES: u64 = 5 * MIB;
 pub(crate) const PARTS: u32 = 6;
 pub(crate) const IN_FLIGHT: u32 = 3;
 
 const FILE_BYTES: u64 = (PARTS as u64 - 1) * PART_BYTES + 12_345;
 
-/// The file of every scene, and its key.
+/// The name of every scene's file, and its key.
 pub(crate) const KEY: &str = "file";
 
-/// Nothing else of ours has this name; what others do to it is done by boto3.
+/// An upload of one file to a bucket of its own. Other clients are played by boto3.
 pub(crate) struct Scene {
     pub(crate) world: World,
-    /// Without the proxy.
+    /// The store without the proxy.
     pub(crate) real: Store,
-    /// Through it.
+    /// The store through the proxy.
     pub(crate) store: Store,
     pub(crate) proxy: ChaosProxy,
     pub(crate) bucket: String,
@@ -37,24 +37,24 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// At a store that all tests share.
+    /// Creates a scene at a store that all tests share.
     pub(crate) fn at(store: &str) -> Self {
         Self::of(World::new(), Store::shared(store), None, FILE_BYTES)
     }
 
-    /// At a `haul serve` of its own.
+    /// Creates a scene at a `haul serve` of its own.
     pub(crate) fn at_haul_serve() -> Self {
         Self::of_file(FILE_BYTES)
     }
 
-    /// The same with a file of another length.
+    /// Creates the same scene with a file of another length.
     pub(crate) fn of_file(length_bytes: u64) -> Self {
         let world = World::new();
         let server = world.serve();
         Self::of(world, server.store().clone(), Some(server), length_bytes)
     }
 
-    /// At a `haul serve` with more words on its command line.
+    /// Creates a scene at a `haul serve` with additional arguments.
     pub(crate) fn at_haul_serve_with(world: World, more: &[&str]) -> Self {
         let server = HaulServe::start_with(haul_binary(), &world.path("data"), more).unwrap();
         Self::of(world, server.store().clone(), Some(server), FILE_BYTES)
@@ -72,25 +72,24 @@ impl Scene {
         format!("s3://{}/{KEY}", self.bucket)
     }
 
-    /// The upload, always with the same words.
+    /// Returns the upload command, always with the same arguments.
     pub(crate) fn command(&self) -> Command {
         let mut command = copy(&self.world, &self.store, &self.sample.path, &self.url());
         command.args(["--part-size", "5MiB", "--concurrency", &IN_FLIGHT.to_string(), "--json"]);
         command
     }
 
-    /// Starts it, and stops it as a power failure would when it stands before the last part.
+    /// Starts the upload, and kills it as a power failure would before the last part.
     pub(crate) fn kill_before_the_last_part(&self) {
         self.kill_without_part(PARTS);
     }
 
-    /// Starts it, and stops it as a power failure would when this part is the only one that has not
-    /// arrived.
+    /// Starts the upload, and kills it when this part is the only one that has not arrived.
     pub(crate) fn kill_without_part(&self, missing: u32) {
         self.kill_command_without_part(&mut self.command(), missing);
     }
 
-    /// The same of another command that uploads the file.
+    /// Does the same with another command that uploads the file.
     pub(crate) fn kill_command_without_part(&self, command: &mut Command, missing: u32) {
         self.proxy
             .add(Rule::on(Kind::UploadPart, Fault::Stall { after_bytes: 1000 }).part(missing));
@@ -99,8 +98,8 @@ impl Scene {
         running.kill(LIMIT).unwrap();
     }
 
-    /// Runs it while `meanwhile` happens, which begins when the first request of this kind (and
-    /// part) stands in the proxy and has not reached the store.
+    /// Runs the command and calls `meanwhile` when the first request of this kind (and part) is
+    /// held in the proxy and has not reached the store.
     pub(crate) fn run_while(
         &self,
         held: Kind,
@@ -124,12 +123,12 @@ impl Scene {
         );
     }
 
-    /// boto3, past the proxy.
+    /// Runs boto3 without the proxy.
     pub(crate) fn python(&self, script: &str) -> serde_json::Value {
         python(&self.real, script, &[&self.bucket, KEY])
     }
 
-    /// Somebody else aborts every upload of the key.
+    /// Aborts every upload of the key, as another client would.
     pub(crate) fn abort_behind_its_back(&self) {
         let aborted = self.python(
             "found = s3.list_multipart_uploads(Bucket=args[0]).get('Uploads', [])\n\
@@ -145,13 +144,13 @@ impl Scene {
         std::fs::metadata(&self.sample.path).unwrap().len()
     }
 
-    /// That came in the bodies of parts.
+    /// Returns the bytes that arrived in bodies of parts.
     pub(crate) fn body_bytes(&self) -> u64 {
         self.proxy.body_bytes(Kind::UploadPart)
     }
 
-    /// It ended well, said that it began anew, and did so once.
-    pub(crate) fn assert_begun_anew(&self, finished: &Finished, why: &str) {
+    /// Asserts that the command succeeded, reported a restart, and restarted once.
+    pub(crate) fn assert_restarted(&self, finished: &Finished, why: &str) {
         assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
         let reason = event(finished, "restarting")["reason"].to_string();
         assert!(reason.contains(why), "{reason}");
@@ -159,7 +158,7 @@ impl Scene {
         self.assert_arrived();
     }
 
-    /// The object is the file, nothing is left at the store and nothing remembered here.
+    /// Asserts that the object equals the file, and that neither parts nor a journal are left.
     pub(crate) fn assert_arrived(&self) {
         assert_eq!(read_back(&self.real, &self.bucket, KEY).sha256, self.sample.sha256);
         assert_no_upload_left(&self.real, &self.bucket);
@@ -168,13 +167,13 @@ impl Scene {
     }
 }
 
-/// This part has been sent, and all others were answered.
+/// Returns whether this part has been sent and all others were acknowledged.
 pub(crate) fn all_arrived_but(missing: u32, seen: &[Seen]) -> bool {
     (1..=PARTS).all(|part| part == missing || arrived(seen, part))
         && seen.iter().any(|it| it.part_number == Some(missing))
 }
 
-/// This part was answered, and with success.
+/// Returns whether this part was acknowledged.
 pub(crate) fn arrived(seen: &[Seen], part: u32) -> bool {
     seen.iter().any(|it| it.part_number == Some(part) && it.status == Some(200))
 }

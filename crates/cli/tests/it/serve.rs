@@ -26,7 +26,7 @@ fn keys(pairs: &[(&str, &str, &str)]) -> String {
     pairs.iter().map(pair).collect()
 }
 
-/// The same store, for somebody else.
+/// Returns the same store with another access key.
 fn known_as(store: &Store, id: &str) -> Store {
     Store { access_key: id.to_owned(), secret_key: format!("secret-of-{id}"), ..store.clone() }
 }
@@ -53,9 +53,9 @@ fn sighup_rereads_the_keys_and_a_mistake_keeps_the_old_ones() {
 
     succeed(world.haul(&known_as(&owner, "READER")).args(["cp", "s3://photos/2026/a", "back"]));
     assert!(!may_write("READER", "s3://photos/2026/b"), "a read-only key wrote");
-    assert!(!may_write("WRITER", "s3://photos/2026/b"), "a key wrote that nobody gave");
+    assert!(!may_write("WRITER", "s3://photos/2026/b"), "an unknown key wrote");
 
-    // In the place of the old ones, and only below its prefix.
+    // Replaces the old keys; the new one is valid only below its prefix.
     fs::write(
         &file,
         keys(&[("WRITER", "read-write", "photos/2026/"), ("OTHER", "read-write", "x-y-z")]),
@@ -69,7 +69,7 @@ fn sighup_rereads_the_keys_and_a_mistake_keeps_the_old_ones() {
     let gone = finish(world.haul(&known_as(&owner, "READER")).args(["ls", "s3://photos"]));
     assert!(gone.stderr.contains("InvalidAccessKeyId"), "{}", gone.stderr);
 
-    fs::write(&file, "[[keys]]\naccess_key_id = \"secret-of-nobody\nscopes").unwrap();
+    fs::write(&file, "[[keys]]\naccess_key_id = \"secret-of-no-key\nscopes").unwrap();
     server.signal(Signal::HUP).unwrap();
     let kept = server.event("keys-kept", LIMIT).unwrap();
     let reason = kept["reason"].as_str().unwrap();
@@ -81,8 +81,7 @@ fn sighup_rereads_the_keys_and_a_mistake_keeps_the_old_ones() {
     assert!(!server.said().contains("secret-of-WRITER"));
 }
 
-/// Under `nohup` the signal was ignored with all others of its kind, and a key that was taken back
-/// stayed valid.
+/// Under `nohup` SIGHUP was ignored, and a revoked key stayed valid.
 #[test]
 fn sighup_reads_the_keys_again_under_nohup_too() {
     let world = World::new();
@@ -106,7 +105,7 @@ fn sighup_reads_the_keys_again_under_nohup_too() {
     assert!(gone.stderr.contains("InvalidAccessKeyId"), "{}", gone.stderr);
 }
 
-/// The owner's own key was counted among those replaced, and went on to be what it was.
+/// The owner's own key was counted among the replaced ones, and kept its rights.
 #[test]
 fn a_keys_file_with_the_owners_key_is_refused() {
     let world = World::new();
@@ -198,13 +197,12 @@ answer({name: answer["ResponseMetadata"]["RequestId"] for name, answer in ids.it
     stream.read_to_end(&mut Vec::new()).unwrap();
     let said = server.said();
     assert!(!said.contains('\u{9b}') && said.contains(r#""path":"/bkt/\\u{9b}31mä""#), "{said}");
-    // Nothing names the secret, nor what clients say of objects.
+    // The log contains neither the secret nor any text that clients sent as object content.
     assert!(!said.contains(&server.store().secret_key), "{said}");
     assert!(!said.contains("hush"), "{said}");
 }
 
-/// A document that could not be read once stood in the log, whole, with whatever its sender had put
-/// into it.
+/// An unreadable document was once logged as a whole, with everything its sender had put into it.
 #[test]
 fn no_document_reaches_the_log() {
     let world = World::new();
@@ -251,7 +249,7 @@ fn a_full_disk_is_answered_507_and_spares_what_is_there() {
     // What the refused part had taken is free again, but for a page or two of metadata.
     assert!(told["lost_bytes"].as_i64().unwrap() < 1 << 20, "{told}");
     assert_eq!(told["again"], 507, "{told}");
-    // Whoever runs the server has to see to it, and did not ask for a log.
+    // The operator must act, and did not ask for a log.
     let said = server.said();
     assert!(said.contains("the disk of the store is full"), "{said}");
     assert!(!said.contains("answered"), "{said}");
@@ -276,8 +274,8 @@ https.create_bucket(Bucket="secured")
 # Over https boto3 sends a trailer instead of a header, which it does not over http.
 https.put_object(Bucket="secured", Key="key", Body=b"sent", ChecksumAlgorithm="SHA256")
 ask = lambda path: urllib.request.urlopen(args[1] + path).read().decode()
-answer({"read": https.get_object(Bucket="secured", Key="key", ChecksumMode="ENABLED")["Body"].read().decode(),
-        "health": ask("/health"), "metrics": ask("/metrics")})
+read = https.get_object(Bucket="secured", Key="key", ChecksumMode="ENABLED")
+answer({"read": read["Body"].read().decode(), "health": ask("/health"), "metrics": ask("/metrics")})
 "#;
     let admin = server.event("listening", LIMIT).unwrap();
     let told =
@@ -291,13 +289,13 @@ answer({"read": https.get_object(Bucket="secured", Key="key", ChecksumMode="ENAB
     );
 }
 
-/// 768 MiB in three parts at once would be that much memory in a server that holds a part whole.
+/// A server that holds parts as a whole would need 768 MiB of memory for three parts at once.
 #[test]
 fn memory_stays_small_whatever_the_size_of_parts() {
     let world = World::new();
     let server = world.serve();
     let bucket = make_bucket(&world, server.store());
-    // Nothing but zeroes: it costs no room here, and the server is none the wiser.
+    // A sparse file: it takes no disk space, and the server cannot tell.
     fs::File::create(world.path("file")).unwrap().set_len(768 * MIB).unwrap();
     for (part_size, concurrency) in [("256MiB", "3"), ("8MiB", "16")] {
         let to = format!("s3://{bucket}/{part_size}");

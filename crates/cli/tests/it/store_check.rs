@@ -150,10 +150,10 @@ fn an_orphan_is_no_damage_and_removed_only_on_request() {
     assert_eq!(told.code(), Some(0), "{}", told.stderr);
     assert_eq!(event(&told, "checked")["removed_orphans"], 1);
     assert!(!orphan.exists());
-    // In the wrong folder it is none of ours, whatever its name: it is named by where it is, and
-    // stays.
+    // A file in the wrong folder does not belong to the store, whatever its name: it is reported by
+    // its path, and stays.
     let stranger = orphan.with_file_name("0000000000fffffe");
-    fs::write(&stranger, "of somebody else").unwrap();
+    fs::write(&stranger, "a foreign file").unwrap();
     let told = check(&world, &["data", "--repair"]);
     assert_eq!(told.code(), Some(0), "{}", told.stderr);
     assert!(
@@ -174,8 +174,8 @@ fn an_orphan_is_no_damage_and_removed_only_on_request() {
     );
 }
 
-/// Pages of the metadata that are not what was written are never believed, whatever byte it is:
-/// either the check says so, or the byte was one that nothing reads.
+/// Damaged pages of the metadata are never used: either the check reports the damage, or nothing
+/// reads the damaged byte.
 #[test]
 fn damaged_metadata_is_found_and_no_crash() {
     let world = World::new();
@@ -205,9 +205,9 @@ fn damaged_metadata_is_found_and_no_crash() {
     assert!(found > 0, "no damage was found");
 }
 
-/// `rm DIR/meta.redb; haul ls --data DIR local://` made new metadata and removed all data files as
-/// orphans, with exit code 0 and not a word. A link that leads nowhere in the place of the metadata
-/// did the same.
+/// `rm DIR/meta.redb; haul ls --data DIR local://` created new metadata and removed all data files
+/// as orphans, with exit code 0 and without a message. A dangling link in place of the metadata had
+/// the same effect.
 #[test]
 fn a_folder_without_its_metadata_is_refused_by_every_command() {
     let world = World::new();
@@ -286,7 +286,7 @@ fn what_is_no_store_is_not_made_one() {
     let told = check(&world, &["empty", "--endpoint", "http://127.0.0.1:1"]);
     assert_eq!(told.code(), Some(2), "{}", told.stderr);
     assert!(told.stderr.contains("--endpoint chooses a store"), "{}", told.stderr);
-    // The default folder, which nobody has used yet.
+    // The default folder, which does not exist yet.
     assert_eq!(check(&world, &[]).code(), Some(2));
     assert!(!world.path("absent").exists() && !world.path(".local").exists());
     assert_eq!(fs::read_dir(world.path("empty")).unwrap().count(), 0);

@@ -1,5 +1,4 @@
-//! The main job: a real file into every store, most of which nobody here wrote, and read back with
-//! boto3.
+//! The main job: a real file into every store, most of them by other authors, read back with boto3.
 
 use haul_testkit::Store;
 use haul_testkit::files::{MIB, sha256};
@@ -11,12 +10,12 @@ use crate::world::{
 
 const FILE_BYTES: u64 = 300 * MIB;
 
-/// How sure the store lets us be.
+/// The integrity proof that a store offers.
 #[derive(Debug, Clone, Copy)]
 enum Proof {
-    /// It verifies the checksum of every part.
+    /// The store verifies the checksum of every part.
     Checksum,
-    /// It does not; its ETags are the MD5 of what it got.
+    /// The store verifies no checksums; its ETags are the MD5 of what it received.
     Md5,
 }
 

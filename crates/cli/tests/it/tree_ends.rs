@@ -1,4 +1,4 @@
-//! The table of sources and targets in `docs/cli.md`: every row is run as it stands there.
+//! Runs every row of the table of sources and targets in `docs/cli.md`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use haul_testkit::Store;
 
 use crate::world::{World, finish, make_bucket, succeed};
 
-/// A row: a command, and the files or keys that it makes, or the exit code of a refusal.
+/// A row: a command, and the files or keys that it creates, or the exit code of its refusal.
 #[derive(Debug)]
 struct Row {
     command: String,
@@ -34,7 +34,7 @@ fn rows(heading: &str) -> Vec<Row> {
         .collect()
 }
 
-/// The words of a command, without `haul`.
+/// Returns the arguments of a command, without `haul`.
 fn words(command: &str, bucket: &str) -> Vec<String> {
     let words = command.strip_prefix("haul ").expect("a row runs haul").split(' ');
     words.map(|word| word.trim_matches('\'').replace("BUCKET", bucket)).collect()

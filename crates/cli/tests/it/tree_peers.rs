@@ -1,5 +1,5 @@
-//! Trees beside those of the AWS command line, rclone and s5cmd: the same keys and bytes, and
-//! nothing to do for one where another has been.
+//! Trees compared with those of the AWS command line, rclone and s5cmd: the same keys and bytes,
+//! and each tool finds nothing to do after another.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,7 +24,7 @@ fn hashes(store: &Store, bucket: &str) -> BTreeMap<String, String> {
     serde_json::from_value(python(store, HASHES, &[bucket])).unwrap()
 }
 
-/// Files of 0 to 40 MiB under odd names, an empty folder, and links.
+/// Writes files of 0 to 40 MiB with odd names, an empty folder, and links.
 fn tree(world: &World) {
     let sizes = [
         ("empty", 0),
@@ -107,13 +107,13 @@ fn the_same_tree_by_all(store: &Store, world: &World) {
     peers.rclone(&["copy", "tree", &format!("it:{rclone}")]);
     peers.s5cmd(&["cp", "tree/", &format!("{}/", to(&s5cmd))]);
     let expected = hashes(store, &ours);
-    // Every file, and those below the link once more.
+    // Every file, and those below the link a second time.
     assert_eq!(expected.len(), 17, "{expected:#?}");
     assert_eq!(hashes(store, &aws), expected, "aws");
     assert_eq!(hashes(store, &rclone), expected, "rclone");
     assert_eq!(hashes(store, &s5cmd), expected, "s5cmd");
 
-    // Nothing is left to do after any of them, for us and for them.
+    // After each tool, no tool has anything left to do.
     for bucket in [&ours, &aws, &rclone, &s5cmd] {
         assert_eq!(peers.haul(&["sync", "tree", &to(bucket)]), (0, 17), "{bucket}");
         assert_eq!(peers.haul(&["sync", "-c", "tree", &to(bucket)]), (0, 17), "{bucket}");
@@ -123,7 +123,7 @@ fn the_same_tree_by_all(store: &Store, world: &World) {
     let dry = peers.rclone(&["sync", "--dry-run", "tree", &format!("it:{ours}")]);
     assert!(!dry.contains("Skipped") || dry.contains("There was nothing to transfer"), "{dry}");
 
-    // Down: what each has fetched is what we would have fetched.
+    // Downloads: each finds nothing to fetch after the other.
     for (name, bucket) in [("ours", &ours), ("aws", &aws)] {
         let back = format!("back-{name}");
         assert_eq!(peers.haul(&["cp", "-r", &to(bucket), &back]).0, 17);
@@ -142,7 +142,7 @@ fn the_same_tree_by_all(store: &Store, world: &World) {
     let dry = peers.rclone(&["sync", "--dry-run", &format!("it:{ours}"), "back-ours"]);
     assert!(!dry.contains("Skipped copy"), "{dry}");
 
-    // From bucket to bucket, and then nothing.
+    // From bucket to bucket; a second run has nothing to do.
     let copy = bucket();
     assert_eq!(peers.haul(&["cp", "-r", &to(&ours), &to(&copy)]).0, 17);
     assert_eq!(hashes(store, &copy), expected);

@@ -89,7 +89,8 @@ impl Writers<'_> {
         self.each("aws", algorithms, |url, algorithm, mib| {
             let config = self.world.path(&format!("aws-{mib}"));
             let text = format!(
-                "[default]\ns3 =\n  multipart_threshold = {mib}MB\n  multipart_chunksize = {mib}MB\n"
+                "[default]\ns3 =\n  multipart_threshold = {mib}MB\n  \
+                 multipart_chunksize = {mib}MB\n"
             );
             std::fs::write(&config, text).unwrap();
             let mut command = Venv::shared().command("aws", self.store);

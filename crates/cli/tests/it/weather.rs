@@ -1,5 +1,5 @@
-//! Bad weather that an upload must survive: overloaded stores, cut connections, lost answers,
-//! damaged bytes.
+//! Failures that an upload must survive: overloaded stores, cut connections, lost answers, damaged
+//! bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,7 @@ use crate::world::{
 const FILE_BYTES: u64 = 5 * PART + 12_345;
 const PARTS: usize = 6;
 
-/// Uploads through the proxy, and whatever the weather the object must be right and nothing be
-/// left.
+/// Uploads through the proxy and asserts that the object is correct and nothing is left.
 fn assert_survives(scene: &Scene, rule: Rule) -> Finished {
     scene.proxy.add(rule);
     let mut command = scene.world.haul(&scene.store);

@@ -1,8 +1,8 @@
-//! A limit on the bytes per second that all transfers of an engine move together, up and down.
+//! A limit on the bytes per second that all transfers of an engine send and receive together.
 //!
-//! Time is sold: a body that wants to move bytes reserves the next stretch of the line's time and
-//! waits for its beginning. Reservations follow each other without gaps, so the rate holds over
-//! any number of bodies. Who reserves and what the bytes are is not known here.
+//! A body that wants to transfer bytes reserves the next interval and waits for its beginning.
+//! Reservations follow each other without gaps, so the rate holds for any number of bodies. Does
+//! not know who reserves or what the bytes are.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,28 +10,29 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How far a body may be behind its time and still catch up. Without it, every wake-up that comes a
-/// millisecond late would lower the rate.
+/// The maximum delay that a body may catch up. Without it, every wake-up that comes a millisecond
+/// late would lower the rate.
 const CATCH_UP: Duration = Duration::from_millis(100);
 
-/// Pieces that a limited body moves at once: an eighth of a second's worth, within these bounds.
+/// The minimum piece that a limited body transfers at once; the piece is an eighth of a second's
+/// worth.
 const PIECE_MIN_BYTES: u64 = 4 << 10;
 const PIECE_MAX_BYTES: u64 = 256 << 10;
 
-/// Bytes per second that a request must have to itself: with fewer, stores take its connection for
-/// dead (AWS after 20 s without a byte). So a limit on the bandwidth limits requests in flight too.
+/// Bytes per second that a request needs: with fewer, stores close its connection (AWS after 20 s
+/// without a byte). So a limit on the bandwidth limits requests in flight too.
 const REQUEST_BYTES_PER_S: u64 = 256 << 10;
 
-/// Bytes per second that all transfers of an engine may move. Clones share the limit, which may
+/// A limit in bytes per second on all transfers of an engine. Clones share the limit, which may
 /// change at any time. No limit by default.
 #[derive(Clone, Debug)]
 pub struct Bandwidth(Arc<Line>);
 
 #[derive(Debug)]
 struct Line {
-    /// Bytes per second; `None`: as fast as it goes.
+    /// Bytes per second; `None`: no limit.
     rate: watch::Sender<Option<u64>>,
-    /// When the last reservation ends.
+    /// The end of the last reservation.
     free_at: Mutex<Option<Instant>>,
 }
 
@@ -42,30 +43,30 @@ impl Default for Bandwidth {
 }
 
 impl Bandwidth {
-    /// Sets the limit in bytes per second; `None` and 0 remove it. Bodies that wait begin again by
-    /// the new limit.
+    /// Sets the limit in bytes per second; `None` and 0 remove it. Waiting bodies use the new limit
+    /// at once.
     pub fn set(&self, bytes_per_s: Option<u64>) {
         *self.0.free_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.0.rate.send_replace(bytes_per_s.filter(|rate| *rate > 0));
     }
 
-    /// The limit in bytes per second.
+    /// Returns the limit in bytes per second.
     pub fn bytes_per_s(&self) -> Option<u64> {
         *self.0.rate.borrow()
     }
 
-    /// The most bytes that a body should take at once; `None` without a limit.
+    /// Returns the maximum number of bytes that a body should take at once; `None` without a limit.
     pub(crate) fn piece_max_bytes(&self) -> Option<u64> {
         self.bytes_per_s().map(|rate| (rate / 8).clamp(PIECE_MIN_BYTES, PIECE_MAX_BYTES))
     }
 
-    /// The most requests in flight that can share the limit.
+    /// Returns the maximum number of requests in flight under this limit.
     pub(crate) fn requests_max(&self) -> u32 {
         let requests = self.bytes_per_s().map(|rate| (rate / REQUEST_BYTES_PER_S).max(1));
         requests.map_or(u32::MAX, |count| u32::try_from(count).unwrap_or(u32::MAX))
     }
 
-    /// Waits until `bytes` may move.
+    /// Waits until `bytes` may be transferred.
     pub(crate) async fn take(&self, bytes: u64) {
         let mut rate = self.0.rate.subscribe();
         loop {
@@ -80,7 +81,7 @@ impl Bandwidth {
         }
     }
 
-    /// Takes the next stretch of the line's time, and says when it begins.
+    /// Reserves the next interval and returns its beginning.
     fn reserve(&self, bytes: u64, bytes_per_s: u64) -> Instant {
         let now = Instant::now();
         let earliest = now.checked_sub(CATCH_UP).unwrap_or(now);

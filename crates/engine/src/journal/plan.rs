@@ -3,26 +3,27 @@
 use haul_parts::{GrowingPlan, PartPlan};
 use serde::{Deserialize, Serialize};
 
-/// How the object of an upload is cut.
+/// The parts of an upload's object, as a journal records them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum RecordedPlan {
     /// Into equal parts.
     Equal(PartPlan),
-    /// A copy whose source has unequal parts: it is cut as its source is. Where that is follows
-    /// from the version of the source, which is recorded too.
+    /// Unequal parts, those of the source of a copy. Their sizes follow from the version of the
+    /// source, which is recorded too.
     AsSource {
         /// Bytes of the object.
         size_bytes: u64,
         /// Parts of the source.
         source_part_count: u16,
     },
-    /// A stream, whose parts grow along it.
+    /// A stream whose parts grow along it.
     Growing(GrowingPlan),
 }
 
 impl RecordedPlan {
-    /// The length of the whole object; `None`: that of a stream, which only its end shows.
+    /// Returns the length of the whole object in bytes; `None` for a stream, whose length is known
+    /// only at its end.
     pub fn size_bytes(&self) -> Option<u64> {
         match self {
             Self::Equal(plan) => Some(plan.object_size_bytes()),
@@ -31,7 +32,7 @@ impl RecordedPlan {
         }
     }
 
-    /// How many parts there are; `None` as for the length.
+    /// Returns the number of parts; `None` for a stream.
     pub fn part_count(&self) -> Option<u16> {
         match self {
             Self::Equal(plan) => Some(plan.part_count()),
@@ -40,7 +41,7 @@ impl RecordedPlan {
         }
     }
 
-    /// That of a stream.
+    /// Returns the plan of a stream.
     pub(crate) fn growing(&self) -> Option<GrowingPlan> {
         match self {
             Self::Growing(plan) => Some(*plan),
@@ -48,7 +49,8 @@ impl RecordedPlan {
         }
     }
 
-    /// The length of every part but the last, if that is one; of a stream that of its first parts.
+    /// Returns the length of every part but the last, if they are equal; for a stream, that of its
+    /// first parts.
     pub fn part_size_bytes(&self) -> Option<u64> {
         match self {
             Self::Equal(plan) => Some(plan.part_size_bytes()),

@@ -60,7 +60,7 @@ pub struct TreeBeginning {
     pub begun_at: i64,
 }
 
-/// What an earlier run did.
+/// The files that an earlier run recorded.
 #[derive(Debug, Default)]
 pub struct EarlierTree {
     /// Files whose end was recorded.
@@ -74,11 +74,11 @@ pub struct EarlierTree {
 pub struct TreeSummary {
     /// The name of its journal.
     pub id: String,
-    /// What it is.
+    /// The sources and the target of the tree.
     pub beginning: TreeBeginning,
-    /// Files that are done.
+    /// The number of finished files.
     pub done: u64,
-    /// A process works on it now.
+    /// Whether a process works on it now.
     pub running: bool,
 }
 
@@ -102,10 +102,10 @@ impl JournalFolder {
     }
 
     /// Lists the unfinished trees of this machine, oldest first. Journals that cannot be read are
-    /// left out: they are worth nothing.
+    /// omitted: they contain nothing of use.
     ///
     /// # Errors
-    /// When the folder cannot be listed, or is another user's.
+    /// If the folder cannot be listed, or belongs to another user.
     pub fn list_trees(&self) -> Result<Vec<TreeSummary>, JournalError> {
         if !private::check_folder(self.path())? {
             return Ok(vec![]);
@@ -130,8 +130,8 @@ impl JournalFolder {
         Ok(found)
     }
 
-    /// Drops the journal of a tree. Files that were copied stay; uploads in parts have journals of
-    /// their own.
+    /// Removes the journal of a tree. Files that were copied stay; uploads in parts have journals
+    /// of their own.
     ///
     /// # Errors
     /// [`JournalError::Locked`] while a process has it, [`JournalError::Missing`] if there is none.
@@ -146,8 +146,8 @@ impl JournalFolder {
         fs::remove_file(&path).map_err(io_error("removed", &path))
     }
 
-    /// Opens, or begins, the journal of a tree and locks it. One that cannot be read is begun
-    /// again: it costs questions, no bytes.
+    /// Opens or creates the journal of a tree and locks it. A journal that cannot be read is
+    /// replaced: that costs requests, not bytes.
     ///
     /// # Errors
     /// [`JournalError::Locked`] while another process has it.

@@ -1,5 +1,5 @@
-//! Everything that a store tells of an object: HeadObject with all its fields, and
-//! GetObjectAttributes with its parts.
+//! All properties of an object: HeadObject with all its fields, and GetObjectAttributes with its
+//! parts.
 
 use std::collections::BTreeMap;
 
@@ -8,57 +8,56 @@ use jiff::Timestamp;
 
 use super::types::ObjectHead;
 
-/// The whole answer of HeadObject.
+/// The whole answer to HeadObject.
 #[derive(Clone, Debug)]
 pub struct ObjectDescription {
-    /// Size, ETag, time and what the client sent along.
+    /// Size, ETag, time and attributes.
     pub head: ObjectHead,
     /// The checksum of the object, of either type.
     pub checksum: Option<ObjectChecksum>,
-    /// Values of algorithms that Haul does not compute, by the name that S3 gives them: `SHA512`,
-    /// `XXHASH64`.
+    /// Values of algorithms that Haul does not compute, by S3's name: `SHA512`, `XXHASH64`.
     pub other_checksums: BTreeMap<String, String>,
-    /// The version, in a bucket that keeps versions.
+    /// The version id, in a bucket with versioning.
     pub version_id: Option<String>,
-    /// How it is encrypted at the store.
+    /// The encryption at the store.
     pub encryption: Encryption,
-    /// What stands against its removal.
+    /// The protection against removal.
     pub lock: ObjectLock,
-    /// `x-amz-expiration`: when a lifecycle rule removes it, and which rule.
+    /// `x-amz-expiration`: the date and the lifecycle rule that remove the object.
     pub expiration: Option<String>,
-    /// `x-amz-restore`: whether a copy out of an archive is being made or is there.
+    /// `x-amz-restore`: the state of a restored copy from an archive.
     pub restore: Option<String>,
     /// The archive tier that the object is in (`x-amz-archive-status`).
     pub archive_status: Option<String>,
     /// The state of its replication (`x-amz-replication-status`).
     pub replication_status: Option<String>,
-    /// How many tags it has; `None`: the store does not say.
+    /// The number of tags; `None`: the store does not return it.
     pub tag_count: Option<u32>,
-    /// Metadata that no header can carry (`x-amz-missing-meta`).
+    /// The number of metadata entries that no header can carry (`x-amz-missing-meta`).
     pub missing_metadata: Option<u32>,
 }
 
-/// How an object is encrypted at the store.
+/// The encryption of an object at the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encryption {
     /// `x-amz-server-side-encryption`: `AES256`, `aws:kms`, `aws:kms:dsse`, `aws:fsx`.
     pub algorithm: Option<String>,
-    /// The id of the key of KMS.
+    /// The id of the KMS key.
     pub kms_key_id: Option<String>,
-    /// Whether a key of the bucket stands between the object and KMS.
+    /// Whether a bucket key is used between the object and KMS.
     pub bucket_key: bool,
     /// `x-amz-server-side-encryption-customer-algorithm`: the client keeps the key (SSE-C).
     pub customer_algorithm: Option<String>,
 }
 
-/// What stands against the removal of an object.
+/// The protection of an object against removal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectLock {
-    /// `GOVERNANCE` or `COMPLIANCE`.
+    /// The mode: `GOVERNANCE` or `COMPLIANCE`.
     pub mode: Option<String>,
-    /// Until when.
+    /// The end of the retention period.
     pub retain_until: Option<Timestamp>,
-    /// `ON` or `OFF`.
+    /// The legal hold: `ON` or `OFF`.
     pub legal_hold: Option<String>,
 }
 
@@ -71,7 +70,7 @@ impl Encryption {
     }
 }
 
-/// What a store tells that answers HeadObject in its simplest form only.
+/// The description from a store that answers HeadObject only in its simplest form.
 impl From<ObjectHead> for ObjectDescription {
     fn from(head: ObjectHead) -> Self {
         let checksum = match head.checksum {
@@ -97,15 +96,16 @@ impl From<ObjectHead> for ObjectDescription {
     }
 }
 
-/// A page of the parts of an object, by GetObjectAttributes.
+/// A page of the parts of an object from GetObjectAttributes.
 #[derive(Clone, Debug, Default)]
 pub struct ObjectPartsPage {
-    /// How many parts the object was made of; `None`: it was put in one piece, or the store does
-    /// not say.
+    /// The number of parts; `None`: the object was put in one request, or the store does not return
+    /// it.
     pub part_count: Option<u16>,
-    /// In ascending order of part number. AWS lists them only where each has a checksum of its own.
+    /// The parts in ascending order of part number. AWS lists them only if each has a checksum of
+    /// its own.
     pub parts: Vec<ObjectPart>,
-    /// Ask again behind this number; `None` on the last page.
+    /// The number to continue after; `None` on the last page.
     pub next: Option<PartNumber>,
 }
 
@@ -114,8 +114,8 @@ pub struct ObjectPartsPage {
 pub struct ObjectPart {
     /// The part number, 1..=10,000.
     pub number: PartNumber,
-    /// Its length.
+    /// The length of the part in bytes.
     pub size_bytes: u64,
-    /// If the store keeps one.
+    /// The checksum, if the store keeps one.
     pub checksum: Option<Checksum>,
 }

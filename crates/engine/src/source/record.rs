@@ -16,19 +16,20 @@ pub enum SourceRecord {
     File(FileRecord),
     /// An object, of which a copy is made.
     Object(ObjectRecord),
-    /// A stream that its producer gives again, byte for byte.
+    /// A stream whose producer can repeat it, byte for byte.
     Stream(StreamRecord),
 }
 
-/// What is known of a stream. Never the words of a command: they may hold a password.
+/// The recorded properties of a stream. Never the arguments of a command: they may contain a
+/// password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamRecord {
-    /// What messages call it.
+    /// The name for messages.
     pub stream: String,
-    /// The program whose output it is; `None`: standard input, or whatever the caller reads.
+    /// The program whose output it is; `None`: standard input, or another reader of the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
-    /// Its length, if that was promised.
+    /// The length in bytes, if it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promised_bytes: Option<u64>,
 }

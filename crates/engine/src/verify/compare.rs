@@ -29,28 +29,27 @@ pub struct Verifier {
     without_attributes: Arc<AtomicBool>,
 }
 
-/// A comparison that came to an end.
+/// A finished comparison.
 #[derive(Clone, Debug)]
 pub struct Verification {
-    /// The object, as the store described it.
+    /// The store's description of the object.
     pub description: ObjectDescription,
-    /// The result.
+    /// The result of the comparison.
     pub verdict: Verdict,
 }
 
 impl Verifier {
-    /// A verifier in front of `store`.
+    /// Creates a verifier for objects in `store`.
     pub fn new(store: Arc<dyn Store>, retry: RetryPolicy, hashing: HashOptions) -> Self {
         Self { store, retry, hashing, without_attributes: Arc::default() }
     }
 
     /// Compares `source` with `object`. The source is read once; a second time only if the parts of
-    /// the object turn out to be cut otherwise than its first, second and last part show. Nothing
-    /// is downloaded.
+    /// the object differ from what its first, second and last part suggest. Nothing is downloaded.
     ///
     /// # Errors
     /// The store does not answer, the object is missing or changes meanwhile, or the source cannot
-    /// be read or changes meanwhile. That bytes differ is a verdict and no error.
+    /// be read or changes meanwhile. Different bytes are a verdict and no error.
     pub async fn verify(
         &self,
         source: Arc<dyn Source>,
@@ -59,7 +58,8 @@ impl Verifier {
         let describe = || self.store.describe_object(object);
         let description = match self.retry.run(describe).await {
             Ok(description) => description,
-            // S3's answer to HeadObject without the customer's key has no body that could say so.
+            // S3's answer to HeadObject without the customer's key has no body that could name the
+            // cause.
             Err(error) if error.status == Some(400) && error.code.is_none() => {
                 let listed = self.listed(object).await;
                 listed.ok_or_else(|| Error::of_store(object, error))?
@@ -73,8 +73,8 @@ impl Verifier {
 }
 
 impl Verifier {
-    /// An object as the listing shows it, taken for encrypted with the customer's key. `None` if it
-    /// is not listed: something else is wrong.
+    /// Returns an object from the listing, assumed to be encrypted with the customer's key. `None`
+    /// if it is not listed: the error has another cause.
     async fn listed(&self, object: &ObjectRef) -> Option<ObjectDescription> {
         let key = object.key.as_str();
         let list = || self.store.list_objects(&object.bucket, key, None, None);
@@ -108,16 +108,16 @@ impl std::fmt::Debug for Verifier {
 pub(super) enum Claim {
     /// A checksum of all bytes.
     FullObject(Checksum),
-    /// The MD5 that is the ETag of what was put in one piece.
+    /// The MD5 that is the ETag of an object put in one request.
     Md5([u8; 16]),
     /// Values over the parts: a composite checksum, an ETag, or both.
     Parts { composite: Option<CompositeChecksum>, etag: Option<ETag>, part_count: u16 },
-    /// None that could be recomputed.
+    /// No value that could be recomputed.
     Nothing,
 }
 
 impl Claim {
-    /// A checksum goes before an ETag, which may be no hash of the bytes.
+    /// Returns the best value: a checksum before an ETag, which may be no hash of the bytes.
     pub(super) fn of(description: &ObjectDescription) -> Self {
         let etag = &description.head.etag;
         let multipart = is_multipart(etag).then(|| etag.clone());
@@ -139,13 +139,13 @@ impl Claim {
     }
 }
 
-/// True of `md5-N`: 32 hex digits and a number of parts.
+/// Returns true for `md5-N`: 32 hex digits and a number of parts.
 fn is_multipart(etag: &ETag) -> bool {
     let hash = etag.unquoted().rsplit_once('-').map(|(hash, _)| ETag::new(hash));
     etag.part_count().is_some() && hash.is_some_and(|hash| hash.as_md5().is_some())
 }
 
-/// Why the ETag of an object may be no MD5 although it looks like one.
+/// Returns why the ETag of an object may be no MD5 although it looks like one.
 pub(super) fn opaque_etag(object: &ObjectRef, description: &ObjectDescription) -> Option<Unproven> {
     // S3 API reference, "Directory buckets - ... the ETag is not the MD5 digest of the object".
     if object.bucket.as_str().ends_with("--x-s3") {
@@ -158,7 +158,7 @@ pub(super) fn opaque_etag(object: &ObjectRef, description: &ObjectDescription) -
     })
 }
 
-/// A value over parts, and how it is computed.
+/// A value over parts, and its computation.
 #[derive(Clone, Debug)]
 enum OverParts {
     Composite(CompositeChecksum),
@@ -180,7 +180,7 @@ impl OverParts {
         }
     }
 
-    /// The same value of other parts.
+    /// Computes the same value for other parts.
     fn of(&self, parts: &PartChecksums) -> String {
         match self {
             Self::Composite(_) => {
@@ -231,7 +231,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Compares a value of all bytes. `doubt`: why a value that differs proves nothing.
+    /// Compares a value of all bytes. `doubt`: why a mismatch proves nothing.
     async fn whole(
         &self,
         expected: Checksum,
@@ -271,7 +271,7 @@ impl Comparison<'_> {
             head: &self.description.head,
             without_attributes: &self.verifier.without_attributes,
         };
-        // A checksum can disprove too, which an ETag under encryption cannot.
+        // A checksum can disprove too, which an ETag with encryption cannot.
         let by_checksum = composite.map(OverParts::Composite);
         let by_etag = etag.map(OverParts::ETag);
         let Some(expected) = by_checksum.clone().or(by_etag.clone()) else {
@@ -316,7 +316,7 @@ impl Comparison<'_> {
         })
     }
 
-    /// Tries the layouts that tools use, all in one reading. A match is proof, anything else none.
+    /// Tries the layouts that tools use, all in one pass. Only a match is proof.
     async fn guessed(&self, expected: &OverParts, part_count: u16) -> Result<Verdict, Error> {
         let layouts = layouts_of_count(self.source.size_bytes(), part_count);
         let tried = layouts.len();

@@ -1,8 +1,9 @@
-//! The checksums of a source, over the layouts that are wanted, in one reading.
+//! The checksums of a source over several layouts, in one pass.
 //!
 //! A hash can be computed only in order, but parts are hashed independently of each other, and a
 //! CRC of the whole is combined from those of any pieces. So one layout is read at several places
-//! at once ([`striped`]); several layouts, or a hash of the whole, are read from beginning to end.
+//! in parallel ([`striped`]); several layouts, or a hash of the whole, are read from beginning to
+//! end.
 
 use std::io;
 use std::sync::{Arc, LazyLock};
@@ -17,13 +18,13 @@ use super::striped::striped;
 use crate::error::Error;
 use crate::source::Source;
 
-/// Pieces of a source of which only CRCs of the whole are wanted.
+/// The size of pieces of a source if only CRCs of the whole are needed.
 const PIECE_BYTES: u64 = 8 * MIB;
 
-/// Read at once where a source is read from beginning to end.
+/// Bytes of one read if a source is read from beginning to end.
 const BLOCK_BYTES: u64 = MIB;
 
-/// The way of computing MD5 that is faster on this machine.
+/// The fastest implementation of MD5 on this machine.
 pub(super) static LANES: LazyLock<Md5Lanes> = LazyLock::new(|| {
     let begin = Instant::now();
     Md5Lanes::new(Choice::measure(|| begin.elapsed()))
@@ -42,7 +43,7 @@ pub async fn digest(
     let hashing = tokio::task::spawn_blocking(move || {
         let read = digest_blocking(source.as_ref(), wanted, &options);
         let source_name = source.name();
-        // A source that was cut short is reported as one that changed.
+        // A source that was truncated is reported as changed.
         match (source.check_unchanged(), read) {
             (Err(change), _) => Err(Error::SourceChanged { source_name, change }),
             (Ok(()), Err(source)) => Err(Error::SourceUnreadable { source_name, source }),
@@ -74,14 +75,14 @@ fn digest_blocking(
         if wanted == layout {
             return parts;
         }
-        // Only CRCs of the whole are wanted beside the layout.
+        // Only CRCs of the whole are needed beside the layout.
         let whole = parts.full_object().expect("CRCs of one algorithm are combined");
         PartChecksums { layout: wanted, checksums: vec![whole] }
     };
     Ok(wanted.into_iter().map(of).collect())
 }
 
-/// The layout whose parts give everything that is wanted, if there is one that has several.
+/// Returns the layout whose parts give all values, if there is one with several parts.
 fn common_layout(
     wanted: &[(PartLayout, ChecksumAlgorithm)],
     size_bytes: u64,

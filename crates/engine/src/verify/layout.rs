@@ -1,8 +1,8 @@
-//! Asks a store how an object is cut into parts.
+//! Determines the parts of an object by requests to its store.
 //!
-//! HeadObject with `partNumber` tells the size of one part and how many there are; three of them
-//! show that equal parts are probable. GetObjectAttributes lists all parts, at AWS only where each
-//! has a checksum of its own.
+//! HeadObject with `partNumber` returns the size of one part and the number of parts; three of them
+//! show that equal parts are probable. GetObjectAttributes lists all parts, at AWS only if each has
+//! a checksum of its own.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,10 +14,10 @@ use crate::error::Error;
 use crate::pace::RetryPolicy;
 use crate::remote::{ObjectHead, Store, StoredPart};
 
-/// HeadObject requests at once, where every part has to be asked for.
+/// HeadObject requests in flight, if every part has to be queried.
 const HEADS_AT_ONCE: usize = 16;
 
-/// An object whose parts are asked for.
+/// An object whose parts are queried.
 #[derive(Clone, Copy)]
 pub(super) struct LayoutQuery<'a> {
     pub(super) store: &'a dyn Store,
@@ -29,19 +29,19 @@ pub(super) struct LayoutQuery<'a> {
     pub(super) without_attributes: &'a AtomicBool,
 }
 
-/// What a store tells of the parts by a few requests.
+/// The parts according to a few requests.
 #[derive(Debug)]
 pub(super) struct Told {
     /// Equal parts; `None`: they are not equal.
     pub(super) layout: Option<PartLayout>,
-    /// How many there are.
+    /// The number of parts.
     pub(super) part_count: u16,
-    /// False: parts between the second and the last one were not asked for.
+    /// False: parts between the second and the last one were not queried.
     pub(super) is_complete: bool,
 }
 
 impl LayoutQuery<'_> {
-    /// Asks for the first, the second and the last part; `None`: the store does not tell.
+    /// Queries the first, the second and the last part; `None`: the store does not return them.
     pub(super) async fn equal_parts(&self) -> Result<Option<Told>, Error> {
         let size_bytes = self.head.size_bytes;
         let Some(first) = self.part(PartNumber::MIN).await? else { return Ok(None) };
@@ -67,7 +67,7 @@ impl LayoutQuery<'_> {
         Ok(Some(Told { layout: Some(layout), part_count, is_complete: part_count <= 3 }))
     }
 
-    /// Asks for every part; `None`: the store does not tell. `part_count`, if it is known.
+    /// Queries every part; `None`: the store does not return them. `part_count`, if it is known.
     pub(super) async fn all_parts(
         &self,
         part_count: Option<u16>,
@@ -87,8 +87,8 @@ impl LayoutQuery<'_> {
             .map(|layout| (layout, LayoutSource::PartHeads)))
     }
 
-    /// By GetObjectAttributes. Not every store knows it, and not every key pair may ask: a failure
-    /// leaves the other ways.
+    /// Queries GetObjectAttributes. Not every store supports it, and not every key pair may use it:
+    /// after a failure the other ways are used.
     async fn listed(&self) -> Option<PartLayout> {
         if self.without_attributes.load(Ordering::Relaxed) {
             return None;

@@ -1,13 +1,12 @@
 //! Compares local bytes with an object without downloading it.
 //!
 //! A store keeps a checksum of the object, or an ETag that is a hash of it. The same value is
-//! computed of the local bytes in one reading ([`digest`]); over the right parts, where it depends
-//! on them ([`layout`]). A value that matches is a proof that the bytes are equal. One that differs
-//! is a proof that they are not only where it is known what the store computed: over a guessed
-//! layout, or under a key that makes the ETag another value, it proves nothing
-//! ([`Verdict::Unproven`]).
+//! computed from the local bytes in one pass ([`digest`]), over the right parts if it depends on
+//! them ([`layout`]). A match proves that the bytes are equal. A mismatch proves that they differ
+//! only if it is known what the store computed: over a guessed layout, or with a key that makes the
+//! ETag another value, it proves nothing ([`Verdict::Unproven`]).
 //!
-//! [`receipt`] keeps what an upload proved, so that the comparison is possible without the store.
+//! [`receipt`] records what an upload proved, so that the comparison is possible without the store.
 
 mod compare;
 mod digest;
@@ -23,13 +22,13 @@ pub use self::compare::{Verification, Verifier};
 pub use self::digest::digest;
 pub use self::verdict::{Difference, Evidence, LayoutSource, Unproven, Verdict};
 
-/// Threads that hash one source, where the machine has as many.
+/// The maximum number of threads that hash one source, if the machine has as many cores.
 const THREADS_MAX: usize = 8;
 
-/// How local bytes are hashed. Construct with `..Default::default()`.
+/// Options for hashing local bytes. Construct with `..Default::default()`.
 #[derive(Clone, Debug)]
 pub struct HashOptions {
-    /// Most threads that read and hash one source at once.
+    /// The maximum number of threads that read and hash one source.
     pub threads: usize,
     /// Counts the bytes that were read.
     pub progress: HashedBytes,
@@ -42,12 +41,12 @@ impl Default for HashOptions {
     }
 }
 
-/// A counter of bytes that were read and hashed; clones are the same counter.
+/// A counter of bytes that were read and hashed; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct HashedBytes(Arc<AtomicU64>);
 
 impl HashedBytes {
-    /// The bytes so far.
+    /// Returns the number of bytes so far.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

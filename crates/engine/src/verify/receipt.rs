@@ -1,9 +1,9 @@
-//! The receipt of an upload: what was proven of the object, as a file that outlives the store's
-//! memory of it.
+//! The receipt of an upload: the proof of the object, as a file that remains when the store has
+//! removed it.
 //!
-//! JSON, described in `docs/formats.md`. It has no secrets: no keys, no credentials, no query of a
-//! URL. Its own checksum stands inside, so that a damaged receipt is not taken for one of another
-//! file.
+//! JSON, described in `docs/formats.md`. It contains no secrets: no keys, no credentials, no query
+//! of a URL. It contains its own checksum, so that a damaged receipt is not taken for one of
+//! another file.
 
 use std::sync::Arc;
 
@@ -25,62 +25,62 @@ use crate::source::Source;
 /// The value of `format`.
 const FORMAT: &str = "haul-receipt";
 
-/// The version that is written, and the newest that is read.
+/// The version that is written, and the newest that can be read.
 const VERSION: u32 = 1;
 
-/// The field with the checksum of everything else.
+/// The field with the checksum of all other fields.
 const CHECKSUM_FIELD: &str = "receipt_checksum";
 
-/// What was proven of an object when it was uploaded.
+/// The proof of an object at the time of its upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The object.
+    /// The bucket and key of the object.
     pub object: ObjectRef,
     /// The endpoint of its store.
     pub endpoint: String,
-    /// The version, in a bucket that keeps versions.
+    /// The version id, in a bucket with versioning.
     pub version_id: Option<String>,
-    /// As the store gave it.
+    /// The ETag that the store returned.
     pub etag: ETag,
     /// The checksum that the store keeps of the whole object.
     pub checksum: Option<ObjectChecksum>,
-    /// When the upload had ended and the receipt was made.
+    /// The time when the upload had ended and the receipt was made.
     pub time: Timestamp,
-    /// The parts in order, one of an object that was put in one piece.
+    /// The parts in order; a single one for an object put in one request.
     pub parts: Vec<ReceiptPart>,
 }
 
 /// A part of the object of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiptPart {
-    /// Its length.
+    /// The length of the part in bytes.
     pub size_bytes: u64,
     /// The checksum that was sent with it.
     pub checksum: Option<Checksum>,
-    /// Its MD5, where the ETag of the part is one.
+    /// The MD5 of the part, if its ETag is one.
     pub md5: Option<[u8; 16]>,
 }
 
-/// Why a text is no receipt that can be used.
+/// The reason why a text is not a usable receipt.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiptError {
-    /// It is something else.
+    /// The text is not a receipt.
     #[error("it is not a receipt of haul")]
     NotAReceipt,
-    /// A newer Haul wrote it.
+    /// A newer Haul wrote the receipt.
     #[error("it is a receipt of version {version}; this haul reads up to version {VERSION}")]
     NewerVersion {
-        /// Its version.
+        /// The version of the receipt.
         version: u64,
     },
-    /// It is not as it was written.
+    /// The receipt differs from what was written.
     #[error("the receipt is damaged: its own checksum does not match")]
     Damaged,
-    /// Its checksum matches, and a field holds what no upload has.
+    /// Its checksum matches, but a field contains an impossible value.
     #[error("the receipt holds an impossible value: {detail}")]
     Impossible {
-        /// Which one.
+        /// The field and its value.
         detail: String,
     },
 }
@@ -109,7 +109,7 @@ struct PartRecord {
     part_number: u32,
     size_bytes: u64,
     checksum: Option<ChecksumRecord>,
-    /// In base64, as `Content-MD5` has it.
+    /// In base64, as in `Content-MD5`.
     md5: Option<String>,
 }
 
@@ -120,17 +120,17 @@ struct ChecksumRecord {
 }
 
 impl Receipt {
-    /// The length of the object.
+    /// Returns the length of the object in bytes.
     pub fn size_bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.size_bytes).sum()
     }
 
-    /// The layout of the object; `None` without parts.
+    /// Returns the layout of the object; `None` without parts.
     pub fn layout(&self) -> Option<PartLayout> {
         PartLayout::of_sizes(self.parts.iter().map(|part| part.size_bytes))
     }
 
-    /// The text of its file.
+    /// Formats the receipt as the text of its file.
     pub fn to_json(&self) -> String {
         let checksum = |checksum: Checksum| ChecksumRecord {
             algorithm: checksum.algorithm(),
@@ -165,13 +165,13 @@ impl Receipt {
         text + "\n"
     }
 
-    /// Reads the text of a receipt.
+    /// Parses the text of a receipt.
     ///
     /// # Errors
-    /// It is none, is damaged, or was written by a newer Haul.
+    /// The text is no receipt, is damaged, or was written by a newer Haul.
     pub fn parse(text: &str) -> Result<Self, ReceiptError> {
         let mut value: Value = serde_json::from_str(text).map_err(|_| {
-            // What is no JSON any more but names the format was cut or overwritten.
+            // A text that is no longer JSON but names the format was truncated or overwritten.
             if text.contains(FORMAT) { ReceiptError::Damaged } else { ReceiptError::NotAReceipt }
         })?;
         let fields = value.as_object_mut().ok_or(ReceiptError::NotAReceipt)?;
@@ -235,7 +235,7 @@ impl Receipt {
         })
     }
 
-    /// Compares local bytes with the receipt. Asks no store.
+    /// Compares local bytes with the receipt, without any request.
     ///
     /// # Errors
     /// The source cannot be read, or changes meanwhile.
@@ -315,7 +315,7 @@ impl Receipt {
         }
     }
 
-    /// The checksums of all parts in one algorithm, else their MD5s.
+    /// Returns the checksums of all parts in one algorithm, else their MD5s.
     fn part_values(&self) -> Option<Vec<Checksum>> {
         let checksums: Option<Vec<_>> = self.parts.iter().map(|part| part.checksum).collect();
         let of_one_algorithm = |values: &Vec<Checksum>| {
@@ -328,7 +328,7 @@ impl Receipt {
     }
 }
 
-/// Gives the fields of a receipt their checksum: no fuzzer guesses it.
+/// Adds the checksum to the fields of a receipt, for fuzzing.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn sealed(fields: &[u8]) -> Option<String> {
     let mut value: Value = serde_json::from_slice(fields).ok()?;
@@ -337,7 +337,7 @@ pub(crate) fn sealed(fields: &[u8]) -> Option<String> {
     Some(value.to_string())
 }
 
-/// The SHA-256 of the fields in the order of their names, without blanks.
+/// Returns the SHA-256 of the fields in the order of their names, without blanks.
 fn own_checksum(value: &Value) -> String {
     let text = sorted(value).to_string();
     Hasher::checksum(ChecksumAlgorithm::Sha256, text.as_bytes()).to_base64()

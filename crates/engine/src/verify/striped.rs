@@ -1,7 +1,7 @@
-//! Hashes the parts of one layout at several places of the source at once.
+//! Hashes the parts of one layout at several places of the source in parallel.
 //!
-//! A thread takes as many consecutive parts as the lanes hold, and reads a slice of each in turn:
-//! MD5 of all of them advances side by side. Memory: one slice per lane and thread.
+//! A thread takes as many consecutive parts as there are lanes, and reads a slice of each in turn,
+//! so that the MD5s advance together. Memory: one slice per lane and thread.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -15,7 +15,7 @@ use super::HashOptions;
 use super::digest::LANES;
 use crate::source::Source;
 
-/// Read of one part before the next part's turn: long enough that a disk reads in runs.
+/// Bytes read from one part before the next part's turn: enough for sequential disk reads.
 const SLICE_BYTES: u64 = 512 * 1024;
 
 /// One part that is being hashed.
@@ -28,7 +28,7 @@ struct Lane {
     slice: Vec<u8>,
 }
 
-/// The checksums of every part, in the order of `algorithms`.
+/// Computes the checksums of every part, in the order of `algorithms`.
 pub(super) fn striped(
     source: &dyn Source,
     layout: &PartLayout,
@@ -79,7 +79,7 @@ pub(super) fn striped(
     }
 }
 
-/// Reads and hashes a group of parts to their ends.
+/// Reads and hashes a group of parts completely.
 fn hash(source: &dyn Source, group: &mut [Lane], options: &HashOptions) -> io::Result<()> {
     while group.iter().any(|lane| lane.at < lane.end) {
         for lane in group.iter_mut() {

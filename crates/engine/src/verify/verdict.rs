@@ -1,4 +1,4 @@
-//! The result of a comparison, and what it rests on.
+//! The result of a comparison, and its evidence.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use haul_parts::{ChecksumAlgorithm, PartLayout};
 /// Whether local bytes and an object are equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// They are, proven by this.
+    /// The bytes are equal, proven by this value.
     Same(Evidence),
-    /// They are not.
+    /// The bytes differ.
     Different(Difference),
-    /// Neither can be proven.
+    /// Neither equality nor difference can be proven.
     Unproven(Unproven),
 }
 
@@ -22,83 +22,83 @@ pub enum Evidence {
     FullObjectChecksum(ChecksumAlgorithm),
     /// The checksum of the checksums of the parts.
     CompositeChecksum {
-        /// In which algorithm.
+        /// The algorithm of the checksums.
         algorithm: ChecksumAlgorithm,
-        /// Over these parts.
+        /// The parts that the checksum depends on.
         layout: PartLayout,
-        /// How the parts are known.
+        /// The source of the layout.
         source: LayoutSource,
     },
-    /// The ETag of an object that was put in one piece: its MD5.
+    /// The ETag of an object put in one request: its MD5.
     Md5,
     /// The ETag of an object in parts: the MD5 of the MD5s of its parts.
     MultipartETag {
-        /// Over these parts.
+        /// The parts that the ETag depends on.
         layout: PartLayout,
-        /// How the parts are known.
+        /// The source of the layout.
         source: LayoutSource,
     },
-    /// The checksum of every part, as a receipt has them.
+    /// The checksum of every part, from a receipt.
     PartChecksums(ChecksumAlgorithm),
     /// The ETag of a receipt: the object is still the version that was uploaded.
     ETag,
 }
 
-/// How the parts of an object are known.
+/// The source of the layout of an object's parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayoutSource {
-    /// By HeadObject of its parts.
+    /// HeadObject of its parts.
     PartHeads,
-    /// By GetObjectAttributes.
+    /// GetObjectAttributes of the object.
     Attributes,
-    /// Guessed from its length and the number of its parts.
+    /// A guess from the length and the number of parts.
     Guess,
-    /// By the receipt of its upload.
+    /// The receipt of its upload.
     Receipt,
 }
 
-/// What proves that the bytes are not equal.
+/// The proof that the bytes differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// The lengths.
+    /// The lengths differ.
     Size {
-        /// Of the local bytes.
+        /// The length of the local bytes.
         local_bytes: u64,
-        /// Of the object.
+        /// The length of the object in bytes.
         object_bytes: u64,
     },
-    /// A value of the whole.
+    /// A value of the whole differs.
     Value {
-        /// Which one.
+        /// The value that was compared.
         compared: Evidence,
-        /// Computed of the local bytes.
+        /// The value of the local bytes.
         local: String,
-        /// As the store or the receipt has it.
+        /// The value of the store or the receipt.
         object: String,
     },
-    /// Checksums of parts.
+    /// Checksums of parts differ.
     Parts {
-        /// The numbers of the parts that differ, ascending.
+        /// The numbers of the differing parts, ascending.
         numbers: Vec<u32>,
-        /// Of so many.
+        /// The number of all parts.
         part_count: u16,
     },
 }
 
-/// Why nothing can be proven.
+/// The reason why nothing can be proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unproven {
     /// The ETag is no MD5: the object is encrypted with a key of KMS or of the customer, or the
     /// bucket has such ETags.
     OpaqueETag {
-        /// The encryption, as the store names it; `None`: the bucket is a directory bucket.
+        /// The encryption that the store names; `None`: the bucket is a directory bucket.
         encryption: Option<String>,
     },
-    /// The store does not tell the parts of the object, and no usual layout gives its ETag.
+    /// The store does not return the parts of the object, and no usual layout gives its ETag.
     UnknownLayout {
-        /// How many parts it has.
+        /// The number of parts.
         part_count: u16,
-        /// How many layouts were tried.
+        /// The number of layouts that were tried.
         tried: usize,
     },
     /// There is no checksum and no ETag that could be recomputed.
@@ -109,7 +109,7 @@ pub enum Unproven {
 }
 
 impl Verdict {
-    /// A word for programs: `same`, `different`, `unproven`.
+    /// Returns a word for programs: `same`, `different`, `unproven`.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Same(_) => "same",
@@ -120,7 +120,7 @@ impl Verdict {
 }
 
 impl Evidence {
-    /// A word for programs: `full-object-checksum`, `composite-checksum`, `md5-etag`,
+    /// Returns a word for programs: `full-object-checksum`, `composite-checksum`, `md5-etag`,
     /// `multipart-etag`, `part-checksums`, `etag`.
     pub const fn word(&self) -> &'static str {
         match self {
@@ -133,7 +133,7 @@ impl Evidence {
         }
     }
 
-    /// The algorithm of the value.
+    /// Returns the algorithm of the value.
     pub const fn algorithm(&self) -> Option<ChecksumAlgorithm> {
         match self {
             Self::FullObjectChecksum(algorithm)
@@ -144,7 +144,7 @@ impl Evidence {
         }
     }
 
-    /// The parts that the value depends on, and how they are known.
+    /// Returns the parts that the value depends on, and the source of their layout.
     pub const fn layout(&self) -> Option<(&PartLayout, LayoutSource)> {
         match self {
             Self::CompositeChecksum { layout, source, .. }
@@ -155,7 +155,7 @@ impl Evidence {
 }
 
 impl LayoutSource {
-    /// A word for programs: `part-heads`, `attributes`, `guess`, `receipt`.
+    /// Returns a word for programs: `part-heads`, `attributes`, `guess`, `receipt`.
     pub const fn word(self) -> &'static str {
         match self {
             Self::PartHeads => "part-heads",
@@ -183,7 +183,7 @@ impl fmt::Display for Evidence {
     }
 }
 
-/// "13 parts of 8 MiB, told by HeadObject".
+/// Formats as "13 parts of 8 MiB, told by HeadObject".
 struct Parts<'a>(&'a PartLayout, LayoutSource);
 
 impl fmt::Display for Parts<'_> {

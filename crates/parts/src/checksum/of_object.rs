@@ -7,9 +7,9 @@ use super::{Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum};
 /// The checksum of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ObjectChecksum {
-    /// Of all bytes, in whatever parts they came.
+    /// A checksum of all bytes, independent of the parts.
     FullObject(Checksum),
-    /// Of the checksums of the parts.
+    /// A checksum of the checksums of the parts.
     Composite(CompositeChecksum),
 }
 

@@ -1,7 +1,7 @@
-//! One line of `haul run`: its words, and the command that they are.
+//! Parses one line of `haul run` into a command.
 //!
-//! Quotes, backslashes and `#` mean what they mean in a shell; nothing is expanded: no `*`, no `~`,
-//! no variables.
+//! Quotes, backslashes and `#` have the meaning of a shell; nothing is expanded: no `*`, no `~`, no
+//! variables.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -13,7 +13,7 @@ use crate::args::{Cli, Command, StoreArgs};
 use crate::config;
 use crate::failure::Usage;
 
-/// Flags that belong to `haul run` and hold for every line.
+/// Flags that belong to `haul run` and apply to every line.
 const OF_THE_RUN: [(&str, &str); 8] = [
     ("json", "--json"),
     ("quiet", "--quiet"),
@@ -25,7 +25,7 @@ const OF_THE_RUN: [(&str, &str); 8] = [
     ("bandwidth", "--bandwidth"),
 ];
 
-/// The words of a line; none for a blank line and a comment.
+/// Splits a line into words; returns none for a blank line and a comment.
 pub(super) fn words(line: &[u8]) -> Result<Vec<OsString>, Usage> {
     let words = shlex::bytes::split(line).ok_or_else(|| {
         Usage::new("a quote is not closed, or a backslash ends the line", "quote as in a shell")
@@ -33,7 +33,8 @@ pub(super) fn words(line: &[u8]) -> Result<Vec<OsString>, Usage> {
     Ok(words.into_iter().map(OsString::from_vec).collect())
 }
 
-/// The command of these words, with the flags of the run about stores where it has none of its own.
+/// Parses the words as a command, and adds the store flags of the run where the line has none of
+/// its own.
 pub(super) fn command(words: &[OsString], run: &StoreArgs) -> Result<Cli, Usage> {
     let words = words.strip_prefix(&[OsString::from("haul")]).unwrap_or(words);
     if words.iter().take_while(|word| *word != "--").any(|word| word == "-") {
@@ -77,7 +78,7 @@ fn is_given(matches: &ArgMatches, id: &str) -> bool {
     here || matches.subcommand().is_some_and(|(_, below)| is_given(below, id))
 }
 
-/// Commands that serve, write to standard output, or run others.
+/// Returns the name of a command that serves, writes to standard output, or runs others.
 fn not_for_lines(command: &Command) -> Option<&'static str> {
     match command {
         Command::Run(_) => Some("run"),
@@ -102,7 +103,7 @@ fn with_defaults(line: StoreArgs, run: &StoreArgs) -> StoreArgs {
         region: line.region.or_else(|| run.region.clone()),
         profile: line.profile.or_else(|| run.profile.clone()),
         data: line.data.or_else(|| run.data.clone()),
-        // Became flags before the words were read.
+        // Replaced by flags before the words were parsed.
         remote: None,
     }
 }

@@ -1,8 +1,9 @@
-//! `haul run FILE`: one command per line, several at once, over one engine.
+//! `haul run FILE`: one command per line, several in parallel, with one engine.
 //!
 //! Lines are read while earlier ones run, so a file of any length, or a pipe that never ends, takes
-//! the memory of the lines that run. A line that fails stops no other, unless `--fail-fast` is
-//! given; the first Ctrl-C begins no further line, and those that run pause or end by themselves.
+//! the memory of the running lines. A failed line does not stop the others, unless `--fail-fast` is
+//! given; after the first Ctrl-C no further line begins, and the running ones pause or end by
+//! themselves.
 
 mod line;
 mod reader;
@@ -24,10 +25,10 @@ use crate::interrupt::{Interrupts, Role};
 use crate::output::{Mode, paint, visible};
 use crate::session::Session;
 
-/// Failed lines that the summary names; of the others it has the number.
+/// The maximum number of failed lines listed in the summary; further ones are only counted.
 const NAMED_MAX: usize = 100;
 
-/// A line is done, for programs.
+/// The JSON event of a finished line.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "line-done")]
 struct LineDone<'a> {
@@ -35,14 +36,14 @@ struct LineDone<'a> {
     exit_code: u8,
 }
 
-/// The whole, for programs.
+/// The JSON event with the totals.
 #[derive(Debug, Default, Serialize)]
 #[serde(tag = "event", rename = "run-summary")]
 struct RunSummary {
     /// Lines with a command that were begun.
     lines: u64,
     failed: u64,
-    /// The first of them, by number.
+    /// The numbers of the first failed lines.
     failed_lines: Vec<u64>,
     #[serde(skip)]
     failed_commands: Vec<String>,
@@ -50,7 +51,7 @@ struct RunSummary {
     worst: Option<Exit>,
 }
 
-/// How a line ended.
+/// The outcome of a line.
 struct Outcome {
     number: u64,
     command: String,
@@ -61,7 +62,7 @@ struct Outcome {
 pub(crate) async fn run(args: &StoreArgs, what: RunArgs, mode: Mode) -> anyhow::Result<Exit> {
     let mut lines = Lines::open(&what.file)?;
     let session = Session::new(what.effort.limits());
-    // A bar belongs to one transfer.
+    // A progress bar belongs to one transfer.
     let of_lines = if mode == Mode::Terminal { Mode::Plain } else { mode };
     let mut interrupts = Interrupts::new(Role::Work)?;
     let jobs = usize::try_from(what.jobs).unwrap_or(usize::MAX);
@@ -110,7 +111,7 @@ fn interrupted(signal: &str, summary: &RunSummary) -> Ended {
     }
 }
 
-/// Carries one line out and reports its failure. Blank lines and comments have no outcome.
+/// Runs one line and reports its failure. Blank lines and comments have no outcome.
 async fn carry_out(
     args: &StoreArgs,
     line: InputLine,
@@ -123,7 +124,7 @@ async fn carry_out(
         return None;
     }
     let command = words.as_deref().map_or_else(|_| String::new(), shown);
-    // On the heap: a command's future is large, and there are many.
+    // On the heap: the future of a command is large, and there are many.
     let work = Box::pin(async {
         let result = match words.and_then(|words| line::command(&words, args)) {
             Ok(cli) => Box::pin(super::run(cli, mode)).await,
@@ -145,7 +146,7 @@ async fn carry_out(
     Some(Outcome { number, command, exit })
 }
 
-/// The words of a line, as a person can read them.
+/// Formats the words of a line for messages.
 fn shown(words: &[OsString]) -> String {
     let words = words.iter().map(|word| {
         let word = word.to_string_lossy();
@@ -155,7 +156,7 @@ fn shown(words: &[OsString]) -> String {
 }
 
 impl RunSummary {
-    /// Counts a line; false if it failed.
+    /// Counts a line; returns false if it failed.
     fn take(&mut self, outcome: Option<Outcome>) -> bool {
         let Some(Outcome { number, command, exit }) = outcome else { return true };
         self.lines += 1;
@@ -188,7 +189,7 @@ impl RunSummary {
     }
 }
 
-/// The file as messages name it.
+/// Formats the file name for messages.
 fn shown_file(file: &Path) -> String {
     if file.as_os_str() == "-" {
         "standard input".to_owned()

@@ -1,5 +1,5 @@
-//! The lines of a file or of standard input, read on a thread of their own: a pipe may be silent
-//! for hours.
+//! Reads the lines of a file or of standard input on a thread of its own: a pipe may be silent for
+//! hours.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,20 +12,20 @@ use super::shown_file;
 use crate::exit::Exit;
 use crate::failure::{Ended, FailureContext, Usage};
 
-/// Lines that are read before they are needed.
+/// The maximum number of lines that are read ahead.
 const AHEAD: usize = 256;
 
-/// Bytes of one line; a command has far fewer.
+/// The maximum length of a line in bytes; commands are far shorter.
 const LINE_MAX_BYTES: u64 = 1 << 20;
 
 /// One line of the input, numbered from 1.
 pub(super) struct InputLine {
     pub(super) number: u64,
-    /// Without its line break; an error for a line that is too long.
+    /// The line without its line break; an error for a line that is too long.
     pub(super) bytes: Result<Vec<u8>, Usage>,
 }
 
-/// All lines, as they come.
+/// All lines, as they arrive.
 pub(super) struct Lines {
     incoming: mpsc::Receiver<io::Result<InputLine>>,
     failed: Option<io::Error>,
@@ -51,7 +51,7 @@ impl Lines {
                 let Some(line) = line else { break };
                 let line = line.map(|bytes| InputLine { number, bytes });
                 let ended = line.is_err();
-                // The run has ended, or the input.
+                // The run or the input has ended.
                 if outgoing.blocking_send(line).is_err() || ended {
                     break;
                 }
@@ -60,7 +60,7 @@ impl Lines {
         Ok(Self { incoming, failed: None })
     }
 
-    /// The next line; `None` at the end, and after the input failed.
+    /// Returns the next line; `None` at the end, and after an input error.
     pub(super) async fn next(&mut self) -> Option<InputLine> {
         match self.incoming.recv().await? {
             Ok(line) => Some(line),
@@ -71,7 +71,7 @@ impl Lines {
         }
     }
 
-    /// Why the input ended before its end.
+    /// Returns the error that ended the input early.
     pub(super) fn problem(self, file: &Path) -> Option<anyhow::Error> {
         let error = self.failed?;
         let ended = Ended {
@@ -84,7 +84,7 @@ impl Lines {
     }
 }
 
-/// One line without its break; `None` at the end of the input.
+/// Reads one line without its break; `None` at the end of the input.
 fn read_line(input: &mut impl BufRead) -> io::Result<Option<Result<Vec<u8>, Usage>>> {
     let mut line = Vec::new();
     let read = input.by_ref().take(LINE_MAX_BYTES + 1).read_until(b'\n', &mut line)?;

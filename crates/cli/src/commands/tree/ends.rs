@@ -1,6 +1,7 @@
-//! From the words of the command line to the sources and the target of a tree.
+//! Turns the arguments of the command line into the sources and the target of a tree.
 //!
-//! Slashes mean what they mean in `aws s3`; the table in `docs/cli.md` has every combination.
+//! Slashes have the meaning they have in `aws s3`; the table in `docs/cli.md` has every
+//! combination.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -18,26 +19,26 @@ use crate::target::{Address, Scheme, Target, TargetError};
 pub(super) struct Ends {
     pub(super) sources: Vec<TreeSource>,
     pub(super) target: TreeTarget,
-    /// Of the sources; `None`: this machine.
+    /// The scheme of the sources; `None` for this machine.
     pub(super) from: Option<Scheme>,
-    /// Of the target; `None`: this machine.
+    /// The scheme of the target; `None` for this machine.
     pub(super) to: Option<Scheme>,
-    /// For people.
+    /// The sources, as shown to people.
     pub(super) source_text: String,
     pub(super) target_text: String,
-    /// In the store: what a failure of the whole concerns.
+    /// The address in the store, for failures of the whole run.
     pub(super) address: Address,
 }
 
-/// How sources are read.
+/// The interpretation of source arguments.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sources {
     pub(super) recursive: bool,
-    /// `*`, `?` and `[` are letters.
+    /// `*`, `?` and `[` are ordinary characters.
     pub(super) raw: bool,
 }
 
-/// Whether `haul cp` of these words is more than a copy of one file.
+/// Returns whether `haul cp` with these arguments is more than a copy of one file.
 pub(crate) fn is_tree(words: &[Target], recursive: bool, tree: &TreeArgs) -> bool {
     let is_pattern = |word: &Target| match word {
         Target::Store(address) => Glob::is_pattern(&address.key) && !tree.raw,
@@ -48,7 +49,7 @@ pub(crate) fn is_tree(words: &[Target], recursive: bool, tree: &TreeArgs) -> boo
 }
 
 impl Ends {
-    /// Of a copy or a move: the last word is the target.
+    /// Creates the ends of a copy or a move: the last argument is the target.
     pub(super) fn of(mut words: Vec<Target>, how: Sources, tree: &TreeArgs) -> Result<Self, Usage> {
         let (Some(target), false) = (words.pop(), words.is_empty()) else {
             return Err(Usage::new("sources and a target are needed", "haul cp SOURCE... TARGET"));
@@ -84,7 +85,7 @@ impl Ends {
         Ok(Self { sources, target, from, to, source_text, target_text, address })
     }
 
-    /// Of a sync: both are folders or prefixes.
+    /// Creates the ends of a sync: both are folders or prefixes.
     pub(super) fn of_sync(source: Target, target: Target, tree: &TreeArgs) -> Result<Self, Usage> {
         if let Target::Path(path) = &source
             && path.is_file()
@@ -113,7 +114,7 @@ impl Ends {
         }
     }
 
-    /// The files that a list names.
+    /// Creates the ends for the files that a list names.
     fn of_list(words: Vec<Target>, target: Target, tree: &TreeArgs) -> Result<Self, Usage> {
         let [source] = words.as_slice() else {
             return Err(Usage::new(
@@ -157,7 +158,7 @@ impl Sources {
         !self.raw && Glob::is_pattern(&address.key)
     }
 
-    /// One source; `name` where a single file gets another one.
+    /// Creates one source; `name` is set if a single file gets another name.
     fn source(
         self,
         word: &Target,
@@ -224,7 +225,8 @@ fn object(address: &Address) -> Result<ObjectRef, Usage> {
     })
 }
 
-/// Of one file among several sources: a folder keeps its name, unless it ends in a slash.
+/// Returns the name that one of several sources keeps: a folder keeps its name, unless it ends in a
+/// slash.
 fn kept_name(path: &Path) -> Result<String, Usage> {
     let ends_in_slash = path.as_os_str().as_encoded_bytes().last() == Some(&b'/');
     match path.file_name() {
@@ -236,7 +238,7 @@ fn kept_name(path: &Path) -> Result<String, Usage> {
     }
 }
 
-/// The folder and the name that a single file gets, where the target names both.
+/// Returns the folder and the name that a single file gets, if the target gives both.
 fn renamed(
     target: &Target,
     _source: Option<&PathBuf>,
@@ -266,7 +268,7 @@ fn renamed(
     }
 }
 
-/// A target that many files go below.
+/// Creates a target that receives many files.
 fn folder(target: &Target, several: bool) -> Result<TreeTarget, Usage> {
     match target {
         Target::Stream => Err(no_streams()),
@@ -301,7 +303,7 @@ fn folder(target: &Target, several: bool) -> Result<TreeTarget, Usage> {
     }
 }
 
-/// A prefix that ends in a slash, unless it is empty.
+/// Returns the prefix with a slash at its end, unless it is empty.
 fn as_folder(key: &str) -> String {
     if key.is_empty() || key.ends_with('/') { key.to_owned() } else { format!("{key}/") }
 }

@@ -1,8 +1,8 @@
-//! Many files in one command: `haul cp` of folders, prefixes, patterns and several sources,
-//! `haul sync` and `haul mv`.
+//! Many files in one command: `haul cp` of folders, prefixes, patterns and several sources, `haul
+//! sync` and `haul mv`.
 //!
-//! `ends.rs` makes sources and a target of the words of the command line, `options.rs` the
-//! engine's options; `run.rs` runs the tree and `outcome.rs` reports it.
+//! `ends.rs` turns the arguments into sources and a target, `options.rs` turns the flags into the
+//! engine's options, `run.rs` runs the tree, and `outcome.rs` reports the result.
 
 mod ends;
 mod options;
@@ -23,7 +23,7 @@ use crate::target::Target;
 
 pub(super) use self::ends::is_tree;
 
-/// What is done with each file.
+/// The operation on each file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verb {
     Copy,
@@ -48,7 +48,7 @@ impl Verb {
     }
 }
 
-/// `haul cp` of more than one file; `words` are its sources and its target.
+/// Runs `haul cp` of more than one file; `words` are its sources and its target.
 pub(super) async fn copy(
     store: &StoreArgs,
     words: Vec<Target>,
@@ -71,7 +71,7 @@ pub(super) async fn copy(
     Running::new(store, ends, flags)?.run(mode).await
 }
 
-/// `haul mv`.
+/// Runs `haul mv`.
 pub(super) async fn mv(store: &StoreArgs, args: MvArgs, mode: Mode) -> anyhow::Result<Exit> {
     let mut words = vec![args.source, args.target];
     words.extend(args.more);
@@ -90,7 +90,7 @@ pub(super) async fn mv(store: &StoreArgs, args: MvArgs, mode: Mode) -> anyhow::R
     Running::new(store, ends, flags)?.run(mode).await
 }
 
-/// `haul sync`.
+/// Runs `haul sync`.
 pub(super) async fn sync(store: &StoreArgs, args: SyncArgs, mode: Mode) -> anyhow::Result<Exit> {
     if args.delete && args.tree.files_from.is_some() {
         return Err(Usage::new(

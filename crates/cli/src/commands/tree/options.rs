@@ -1,4 +1,4 @@
-//! From the flags of the command line to the options of a tree.
+//! Turns the flags of the command line into the options of a tree.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter};
@@ -16,7 +16,7 @@ use crate::commands::cp::{download_limits, guess_content_type, upload_options};
 use crate::failure::Usage;
 use crate::output::visible;
 
-/// Requests in flight unless the command line says otherwise: short files need many.
+/// Requests in flight by default; small files need many.
 const TREE_CONCURRENCY: u32 = 64;
 
 /// The flags of a tree.
@@ -31,7 +31,7 @@ pub(super) struct TreeFlags {
     pub(super) source_store: SourceStoreArgs,
 }
 
-/// From where to where.
+/// The direction of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     Up,
@@ -40,8 +40,8 @@ pub(super) enum Way {
 }
 
 impl TreeFlags {
-    /// The options and the limits of the engine. The journal and the store of the source are set
-    /// by the caller.
+    /// Returns the options and the limits of the engine. The caller sets the journal and the store
+    /// of the source.
     pub(super) fn options(self, way: Way) -> Result<(TreeOptions, EngineOptions), Usage> {
         self.refuse_what_is_ignored(way)?;
         let filter = filter(&self.tree)?;

@@ -1,4 +1,5 @@
-//! How a tree ended: one line, one event, one exit code, and what to run for the files that failed.
+//! The outcome of a tree: one line, one event, one exit code, and the command to run for the files
+//! that failed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,10 +14,10 @@ use crate::output::{Mode, visible};
 use crate::size::{human_duration, human_rate, human_size};
 use crate::upload_locator::quoted;
 
-/// Failures that are listed once more at the end.
+/// Maximum number of failures listed again at the end.
 const LISTED_MAX: usize = 20;
 
-/// What the report does not know.
+/// The facts of a run that the engine's report does not contain.
 pub(super) struct Outcome<'a> {
     pub(super) verb: Verb,
     pub(super) source: &'a str,
@@ -47,7 +48,7 @@ struct Summary<'a> {
     elapsed_ms: u64,
 }
 
-/// Prints the summary, and gives how the process ends.
+/// Prints the summary and returns the exit status.
 pub(super) fn tell(
     outcome: Outcome<'_>,
     report: TreeReport,
@@ -92,7 +93,8 @@ pub(super) fn tell(
     Ok(Exit::Done)
 }
 
-/// `copied 9,998 files, 1.2 GiB, to s3://bucket/in/ in 12.3 s (98.0 MiB/s, 812 files/s)`
+/// Formats a summary such as `copied 9,998 files, 1.2 GiB, to s3://bucket/in/ in 12.3 s (98.0
+/// MiB/s, 812 files/s)`.
 fn line(outcome: &Outcome<'_>, report: &TreeReport) -> String {
     let verb = if outcome.dry_run {
         format!("would have {}", outcome.verb.past())
@@ -123,7 +125,7 @@ fn line(outcome: &Outcome<'_>, report: &TreeReport) -> String {
     line
 }
 
-/// `1 file, 12 bytes`
+/// Formats a count such as `1 file, 12 bytes`.
 fn amount(count: FileCount) -> String {
     let files =
         if count.files == 1 { "1 file".to_owned() } else { format!("{} files", count.files) };
@@ -173,7 +175,7 @@ fn failed(outcome: &Outcome<'_>, report: &TreeReport) -> Ended {
     }
 }
 
-/// What has to be looked at outranks what can simply be run again.
+/// Ranks exits: one that needs a person's attention outranks one that the same command resolves.
 fn rank(exit: &Exit) -> u8 {
     match exit {
         Exit::InDoubt => 4,
@@ -190,7 +192,7 @@ fn worst_of_many(worst: Exit) -> Exit {
     }
 }
 
-/// The command line as it can be pasted.
+/// Returns this command line, quoted for a shell.
 fn same_command() -> String {
     let words = std::env::args_os().skip(1);
     let words = words.map(|word| quoted(&word.to_string_lossy()));
@@ -221,10 +223,12 @@ mod tests {
     fn one_line_has_the_totals() {
         let copied = FileCount { files: 3, bytes: 4 << 20 };
         let report = TreeReport { copied, ..TreeReport::default() };
-        insta::assert_snapshot!(line(&outcome(), &report), @"copied 3 files, 4.0 MiB to s3://bucket/photos/ in 2.0 s (2.0 MiB/s, 2 files/s)");
+        insta::assert_snapshot!(line(&outcome(), &report), @"copied 3 files, 4.0 MiB to \
+            s3://bucket/photos/ in 2.0 s (2.0 MiB/s, 2 files/s)");
         let sync = Outcome { verb: Verb::Sync, deletes: true, dry_run: true, ..outcome() };
         let report = TreeReport { copied, removed: 1, ..TreeReport::default() };
-        insta::assert_snapshot!(line(&sync, &report), @"would have copied 3 files, 4.0 MiB to s3://bucket/photos/; 0 there already; 1 would be removed");
+        insta::assert_snapshot!(line(&sync, &report), @"would have copied 3 files, 4.0 MiB to \
+            s3://bucket/photos/; 0 there already; 1 would be removed");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Runs one tree to its end: stores opened, signals heard, progress shown.
+//! Runs one tree: opens the stores, handles signals, shows progress.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,9 +35,9 @@ pub(super) struct Running {
     journals: bool,
     abort_on_interrupt: bool,
     failed_to: Option<std::path::PathBuf>,
-    /// Of the store that the engine works with.
+    /// The store that the engine works with.
     store: StoreArgs,
-    /// Of the store of the source, if it is another one.
+    /// The store of the source, if it is another one.
     source_store: Option<StoreArgs>,
 }
 
@@ -83,7 +83,7 @@ impl Running {
         })
     }
 
-    /// Runs it and reports how it ended.
+    /// Runs the tree and reports the outcome.
     pub(super) async fn run(self, mode: Mode) -> anyhow::Result<Exit> {
         let Self { ends, way, mut options, limits, verb, journals, store, source_store, .. } = self;
         let Ends { sources, target, from, to, source_text, target_text, address } = ends;

@@ -1,4 +1,4 @@
-//! How far a tree is: totals, and the largest files on their way.
+//! The progress of a tree: totals, and the largest files in flight.
 
 use std::time::{Duration, Instant};
 
@@ -11,19 +11,19 @@ use crate::output::{Mode, Shown, complain, paint, visible};
 use crate::progress::{Pace, ProgressLine, Status, cut, is_hidden};
 use crate::size::{human_rate, human_size};
 
-/// Between two lines in a log file.
+/// The interval between two progress lines in a log file.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// Between two events of a program's progress.
+/// The interval between two progress events in JSON.
 const EVENT_EVERY: Duration = Duration::from_secs(1);
-/// Large files that are named.
+/// The maximum number of large files shown by name.
 const NAMED_MAX: usize = 3;
 
-/// How far a tree is, for a program.
+/// The JSON event with the progress of a tree.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename = "tree-progress")]
 struct TreeProgressEvent {
     files_done: u64,
-    /// So far; all of them once `walked` is true.
+    /// Files found so far; all of them once `walked` is true.
     files_found: u64,
     files_failed: u64,
     walked: bool,
@@ -33,12 +33,12 @@ struct TreeProgressEvent {
     bytes_per_second: u64,
 }
 
-/// Shows one tree.
+/// The progress display of one tree.
 pub(super) struct TreeView {
     mode: Mode,
     verb: Verb,
     label: String,
-    /// What the engine calls `s3://` is `local://` here.
+    /// The store is `local://`; the engine calls it `s3://`.
     local: bool,
     status: Status,
     pace: Pace,
@@ -91,7 +91,7 @@ impl TreeView {
         }
     }
 
-    /// A path or an address as a person wrote it.
+    /// Returns a path or an address as the user wrote it.
     fn shown(&self, text: &str) -> String {
         match text.strip_prefix("s3://") {
             Some(rest) if self.local => format!("local://{}", visible(rest)),
@@ -99,7 +99,7 @@ impl TreeView {
         }
     }
 
-    /// A line of the result, of a dry run.
+    /// Prints a line of the result, or of a dry run.
     fn line(&mut self, line: &str) {
         self.finish();
         self.mode.result(line);
@@ -183,13 +183,13 @@ impl TreeView {
         }
     }
 
-    /// Takes the bar away: what follows are last lines.
+    /// Removes the status lines before the last lines are printed.
     pub(super) fn finish(&mut self) {
         self.status.clear();
     }
 }
 
-/// `1,204 of 9,998+ files`
+/// Formats a count such as `1,204 of 9,998+ files`.
 fn counts(tree: &TreeProgress) -> String {
     let more = if tree.walked { "" } else { "+" };
     let failed = match tree.files_failed {
@@ -199,7 +199,7 @@ fn counts(tree: &TreeProgress) -> String {
     format!("{} of {}{more} files{failed}", tree.files_done, tree.files_found)
 }
 
-/// What has arrived, with what has arrived of the large files on their way.
+/// Returns the bytes that have arrived, including those of large files in flight.
 fn position(progress: &Progress, tree: &TreeProgress) -> u64 {
     let active: u64 = tree.active.iter().map(|(_, arrived, _)| arrived).sum();
     progress.arrived_bytes() + active

@@ -1,8 +1,8 @@
-//! A folder compared with a prefix: every file with its key, many at once.
+//! Compares a folder with a prefix: every file with its key, many in parallel.
 //!
 //! The key of a file is the prefix and its path below the folder with `/`. A file without an object
-//! and an object without a file are differences. What cannot be read is counted as failed, and the
-//! rest continues.
+//! and an object without a file are differences. A file that cannot be read counts as failed, and
+//! the rest continues.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -27,10 +27,10 @@ use crate::size::{human_duration, human_size};
 use crate::store;
 use crate::target::Address;
 
-/// Files that are compared at once.
+/// Maximum number of files compared in parallel.
 const FILES_AT_ONCE: usize = 16;
 
-/// Files that are found and not compared yet.
+/// Maximum number of files that are found and not compared yet.
 const FILES_AHEAD: usize = 1000;
 
 /// The totals of a folder.
@@ -44,9 +44,9 @@ struct Summary {
     missing_objects: u64,
     /// Objects without a file.
     missing_files: u64,
-    /// Not compared, because of an error.
+    /// Files that were not compared because of an error.
     failed: u64,
-    /// Read of the files.
+    /// Bytes read from the files.
     read_bytes: u64,
     elapsed_ms: u64,
 }
@@ -81,7 +81,7 @@ pub(super) async fn run(
         let folder = folder.to_owned();
         move || match Walk::below(&folder) {
             Ok(walk) => {
-                // The receiver has gone where the comparison has ended early.
+                // The receiver is gone if the comparison has ended early.
                 let _ = walk.map(|found| sender.blocking_send(found)).find(Result::is_err);
             }
             Err(error) => drop(sender.blocking_send(Err(error))),
@@ -92,7 +92,7 @@ pub(super) async fn run(
     let listing = Box::pin(pages(opened.store.as_ref(), query, &retry));
     let merge = Merge::new(files, listing, prefix.len());
     let compared = compare(merge, &verifier, (&address.bucket, &prefix), &mut totals).await;
-    // It ends by itself: its receiver is gone.
+    // The walk ends by itself: its receiver is gone.
     let _ = walking.await;
     opened.close().await;
     let shown = visible(&address.to_string());
@@ -177,7 +177,7 @@ async fn check(
     Checked { file, object, size_bytes, elapsed: started.elapsed(), verdict }
 }
 
-/// Prints and counts.
+/// Prints the results and counts them.
 struct Totals {
     mode: Mode,
     summary: Summary,
@@ -244,7 +244,7 @@ impl Totals {
     }
 }
 
-/// An error with its causes, in one line.
+/// Formats an error with its causes in one line.
 fn chain(path: &str, error: &EngineError) -> String {
     let causes = std::iter::successors(Some(error as &dyn std::error::Error), |one| one.source());
     let mut texts = vec![path.to_owned()];

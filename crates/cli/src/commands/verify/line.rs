@@ -14,7 +14,7 @@ pub(super) struct Compared<'a> {
     pub(super) object: Option<&'a ObjectRef>,
 }
 
-/// A comparison that came to an end.
+/// A finished comparison.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename = "verified")]
 pub(super) struct VerifiedLine {
@@ -26,11 +26,11 @@ pub(super) struct VerifiedLine {
     /// The value that was compared, as [`Evidence::word`] has it.
     method: Option<&'static str>,
     algorithm: Option<&'static str>,
-    /// Of a value over parts: how the parts are known.
+    /// For values over parts: how the parts are known.
     layout: Option<&'static str>,
     part_count: Option<u16>,
     part_size_bytes: Option<u64>,
-    /// Why it is different or unproven, for people.
+    /// The reason for people, if different or unproven.
     detail: Option<String>,
     size_bytes: u64,
     elapsed_ms: u64,
@@ -69,7 +69,7 @@ impl VerifiedLine {
         }
     }
 
-    /// Of a file without an object, or the reverse.
+    /// Creates the event of a file without an object, or the reverse.
     pub(super) fn missing(compared: &Compared<'_>, verdict: &'static str, size_bytes: u64) -> Self {
         Self {
             path: compared.path.map(str::to_owned),

@@ -11,13 +11,13 @@ use tokio::sync::mpsc::Receiver;
 
 use super::walk::{Found, LocalFile, WalkError};
 
-/// A key that is on one side or on both.
+/// A key that exists on one side or on both.
 #[derive(Debug)]
 pub(super) enum Pair {
     Both(LocalFile, RemoteKey),
     LocalOnly(LocalFile),
     RemoteOnly(RemoteKey),
-    /// Something of the folder that cannot be compared.
+    /// An entry of the folder that cannot be compared.
     Unusable(WalkError),
 }
 
@@ -28,7 +28,7 @@ pub(super) struct RemoteKey {
     pub(super) size_bytes: u64,
 }
 
-/// Why the two cannot be matched.
+/// The reason why the two sides cannot be matched.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MergeError {
     #[error(transparent)]
@@ -67,7 +67,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// The next key of either side.
+    /// Returns the next key of either side.
     pub(super) async fn next(&mut self) -> Result<Option<Pair>, MergeError> {
         if self.local_next.is_none() && !self.local_ended {
             match self.local.recv().await {
@@ -109,7 +109,7 @@ impl<'a> Merge<'a> {
             }
             let Some(page) = self.pages.next().await else { return Ok(None) };
             let keys = page?.into_iter().filter_map(|entry| match entry {
-                // Made by consoles for folders: an object of no bytes whose name ends in a slash.
+                // A folder marker, as consoles create them.
                 ListingEntry::Object { key, size_bytes: 0, .. } if key.ends_with('/') => None,
                 ListingEntry::Object { key, size_bytes, .. } => {
                     let key = key.get(self.prefix_bytes..)?.to_owned();
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(merged(&["a"], &[]).await.unwrap(), ["<a"]);
     }
 
-    /// Directory buckets list in no order: matching them in one pass would report every key as
+    /// Directory buckets list without an order: matching in one pass would report every key as
     /// missing.
     #[tokio::test]
     async fn a_listing_without_order_is_refused() {

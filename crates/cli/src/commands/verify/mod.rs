@@ -1,7 +1,7 @@
-//! `haul verify`: a file or a folder compared with a store, without a download; or with the receipt
+//! `haul verify`: compares a file or a folder with a store, without a download, or with the receipt
 //! of an upload, without a store.
 //!
-//! Three results, each with an exit code: equal (0), different (7), and neither can be proven (9).
+//! Three results, each with an exit code: equal (0), different (7), and not provable (9).
 
 mod folder;
 mod line;
@@ -28,7 +28,7 @@ use crate::size::{human_duration, human_rate, human_size};
 use crate::store::{self, OpenedStore};
 use crate::target::{Address, Target};
 
-/// Verifies.
+/// Runs the comparison.
 pub(crate) async fn run(args: &StoreArgs, what: VerifyArgs, mode: Mode) -> anyhow::Result<Exit> {
     let Sides { path, address } = Sides::of(what.compared)?;
     match (what.receipt, path, address) {
@@ -56,7 +56,7 @@ pub(crate) async fn run(args: &StoreArgs, what: VerifyArgs, mode: Mode) -> anyho
     }
 }
 
-/// What is compared, in whatever order it was named.
+/// The two sides of the comparison, in the order of the command line.
 struct Sides {
     path: Option<PathBuf>,
     address: Option<Address>,
@@ -87,7 +87,7 @@ impl Sides {
     }
 }
 
-/// Opens a file on a blocking thread: what the page cache holds of it is written to disk first.
+/// Opens a file on a blocking thread: its dirty pages are written to disk first.
 async fn open(path: &Path) -> Result<Arc<dyn Source>, EngineError> {
     let path = path.to_owned();
     let opened = tokio::task::spawn_blocking(move || FileSource::open(path)).await;
@@ -97,7 +97,7 @@ async fn open(path: &Path) -> Result<Arc<dyn Source>, EngineError> {
     }
 }
 
-/// Shows how far a hash is until `work` ends.
+/// Shows the progress of hashing until `work` ends.
 async fn shown<T>(
     mode: Mode,
     label: &str,
@@ -164,7 +164,7 @@ fn verifier(opened: &OpenedStore, options: HashOptions) -> Verifier {
     Verifier::new(Arc::clone(&opened.store), haul::pace::RetryPolicy::default(), options)
 }
 
-/// Prints the verdict, or ends with its exit code.
+/// Prints the verdict and returns its exit status.
 fn ended(from: &str, to: &str, verdict: &Verdict, read: &str, mode: Mode) -> anyhow::Result<Exit> {
     match verdict {
         Verdict::Same(evidence) => {
@@ -194,7 +194,7 @@ fn ended(from: &str, to: &str, verdict: &Verdict, read: &str, mode: Mode) -> any
 }
 
 fn read_receipt(path: &Path) -> anyhow::Result<Receipt> {
-    /// Far above the receipt of 10,000 parts.
+    /// Far above the size of a receipt of 10,000 parts.
     const RECEIPT_BYTES_MAX: u64 = 16 << 20;
     let shown = visible(&path.display().to_string());
     let unreadable = |message: String| Ended {

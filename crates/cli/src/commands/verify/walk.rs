@@ -1,9 +1,9 @@
-//! The files below a folder in the order of the keys that they have at a store.
+//! The files below a folder in the order of their keys at a store.
 //!
 //! A key is the path below the folder with `/` between its names. Each folder is sorted with `/`
-//! behind the names of folders: that is the order of keys in a listing, so that both can be merged
-//! without holding either. Memory: one sorted folder per level. Links are followed; a link that
-//! leads to a folder above it is reported and not followed.
+//! after the names of folders: that is the order of keys in a listing, so that both can be merged
+//! without keeping either in memory. Memory: one sorted folder per level. Links are followed; a
+//! link that leads to a folder above it is reported and not followed.
 
 use std::ffi::OsString;
 use std::fs::{self, FileType};
@@ -11,18 +11,18 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A file below the folder, or why something there is none.
+/// A file below the folder, or the error of an entry.
 pub(super) type Found = Result<LocalFile, WalkError>;
 
 /// A file below the folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LocalFile {
-    /// Its path below the folder, with `/`.
+    /// The path below the folder, with `/`.
     pub(super) key: String,
     pub(super) path: PathBuf,
 }
 
-/// Something below the folder that cannot be compared.
+/// An entry of the folder that cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WalkError {
     #[error("cannot read {}: {source}", path.display())]
@@ -35,30 +35,30 @@ pub(super) enum WalkError {
     Special(PathBuf),
 }
 
-/// Walks on the thread of its caller.
+/// A walk on the thread of its caller.
 pub(super) struct Walk {
     levels: Vec<Level>,
 }
 
 struct Level {
-    /// Sorted, the last one first.
+    /// The sorted entries, the last one first.
     entries: Vec<Entry>,
     /// The key of the folder, with `/` at its end; empty at the root.
     prefix: String,
     path: PathBuf,
-    /// The folder itself, by which a loop is recognised.
+    /// The folder itself, to recognise a loop.
     device_and_inode: (u64, u64),
 }
 
 struct Entry {
-    /// With `/` behind a folder's.
+    /// The name, with `/` appended for a folder.
     sort_name: Vec<u8>,
     name: OsString,
     kind: io::Result<FileType>,
 }
 
 impl Walk {
-    /// The files below `folder`.
+    /// Starts a walk of the files below `folder`.
     pub(super) fn below(folder: &Path) -> Result<Self, WalkError> {
         Ok(Self { levels: vec![level(folder.to_owned(), String::new())?] })
     }

@@ -1,5 +1,5 @@
-//! The receipt of an upload that has ended: what was proven of its parts, and what the store says
-//! of the object.
+//! The receipt of a finished upload: the proof of its parts, and the store's description of the
+//! object.
 
 use haul_parts::{Checksum, ETag, ObjectChecksum};
 use jiff::Timestamp;
@@ -12,9 +12,9 @@ use crate::verify::receipt::{Receipt, ReceiptPart};
 /// A part of an upload that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedPart {
-    /// Its length.
+    /// The length of the part in bytes.
     pub size_bytes: u64,
-    /// As the store gave it.
+    /// The ETag that the store returned.
     pub etag: ETag,
     /// The checksum that was sent with it.
     pub checksum: Option<Checksum>,
@@ -27,9 +27,9 @@ impl From<&SentPart> for ReportedPart {
 }
 
 impl UploadReport {
-    /// The receipt of this upload. `described`: the object as the store describes it after the
-    /// upload; without it, and if it is another version by now, the receipt has neither version id
-    /// nor MD5s.
+    /// Creates the receipt of this upload. `described`: the object as the store describes it after
+    /// the upload; without it, and if it is another version by now, the receipt has neither version
+    /// id nor MD5s.
     pub fn receipt(
         &self,
         described: Option<&ObjectDescription>,

@@ -1,4 +1,4 @@
-//! An earlier run of a stream: where its upload is, and which parts of it the store has.
+//! An earlier run of a stream: its upload, and the parts that the store has.
 
 use haul_parts::ChecksumType;
 
@@ -19,7 +19,7 @@ pub(crate) struct EarlierStream {
     pub(crate) token: String,
 }
 
-/// Asks the store what it has; `None`: there is nothing to continue.
+/// Queries the parts at the store; `None`: there is nothing to continue.
 pub(super) async fn find(
     context: &Context,
     remembered: Option<Remembered>,
@@ -47,8 +47,8 @@ pub(super) async fn find(
     }
 }
 
-/// The store does not know the upload any more: it was completed, aborted, or has expired. The
-/// stream is sent from its beginning, since nothing of it was compared with the object.
+/// Handles an upload that the store no longer knows: it was completed, aborted, or has expired. The
+/// stream is sent from its beginning, because none of it was compared with the object.
 async fn gone(context: &Context, remembered: &Remembered, upload: UploadRef) -> Result<(), Error> {
     let mut reason = "the store no longer has the upload: it was aborted or expired";
     if remembered.completing {

@@ -1,9 +1,9 @@
-//! What an earlier run of a stream left at the store.
+//! The parts that an earlier run of a stream left at the store.
 //!
-//! The stream is read from its beginning and cut as its journal says. A part counts if the store
-//! has it and the bytes that this run reads have the checksum, or the MD5, by which it is known
-//! there; every other part is sent again. The object is made of parts that this run compared or
-//! sent, and of no other (P4).
+//! The stream is read from its beginning and divided as its journal records. A part counts if the
+//! store has it and the bytes that this run reads have the checksum, or the MD5, of the stored
+//! part; every other part is sent again. The object consists only of parts that this run compared
+//! or sent (P4).
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::remote::StoredPart;
 use crate::transfer::mover::SentPart;
 use crate::transfer::upload::part::ReadBytes;
 
-/// The parts of ListParts, with what the journal says of them.
+/// The parts of ListParts, with their journal records.
 #[derive(Debug)]
 pub(crate) struct StoredParts(BTreeMap<PartNumber, (StoredPart, Option<PartRecord>)>);
 
@@ -31,27 +31,27 @@ impl StoredParts {
         Self(listed.into_iter().map(with_record).collect())
     }
 
-    /// How many there are.
+    /// Returns the number of parts.
     pub(super) fn count(&self) -> u32 {
         u32::try_from(self.0.len()).unwrap_or(u32::MAX)
     }
 
-    /// Their bytes.
+    /// Returns the sum of their lengths in bytes.
     pub(super) fn size_bytes(&self) -> u64 {
         self.0.values().map(|(stored, _)| stored.size_bytes).sum()
     }
 
-    /// Whether the store has a part behind the last one of a stream of so many.
+    /// Returns whether the store has a part after the last one of a stream of this many parts.
     pub(crate) fn reach_beyond(&self, part_count: u32) -> bool {
         self.0.keys().next_back().is_some_and(|last| u32::from(last.get()) > part_count)
     }
 
-    /// Whether a part may be there: one of this number and length is.
+    /// Returns whether a part may be present: one of this number and length is.
     pub(super) fn may_have(&self, part: PlannedPart) -> bool {
         self.0.get(&part.number).is_some_and(|(stored, _)| stored.size_bytes == part.size_bytes)
     }
 
-    /// The part that was read, if it is the one at the store.
+    /// Returns the part that was read, if it equals the one at the store.
     pub(super) async fn same(&self, part: PlannedPart, read: &ReadBytes) -> Option<SentPart> {
         let (stored, record) = self.0.get(&part.number)?;
         if stored.size_bytes != part.size_bytes {
@@ -81,14 +81,14 @@ impl StoredParts {
     }
 }
 
-/// The checksum of the bytes that an earlier run sent, if they are those at the store.
+/// Returns the checksum of the bytes that an earlier run sent, if they are those at the store.
 fn of_record(stored: &StoredPart, record: Option<&PartRecord>) -> Option<(Checksum, Proof)> {
     let record = record
         .filter(|record| record.etag == stored.etag && record.size_bytes == stored.size_bytes)?;
     Some((record.checksum?, record.proof))
 }
 
-/// `None`: it cannot be read again, so it is sent.
+/// `None`: the part cannot be read again, so it is sent.
 async fn digest(read: &ReadBytes, algorithm: ChecksumAlgorithm) -> Option<Checksum> {
     let known = [read.checksum, read.md5].into_iter().flatten();
     match known.into_iter().find(|known| known.algorithm() == algorithm) {
