@@ -256,6 +256,8 @@ struct Queue {
     reader: Option<Waker>,
     /// The reader was dropped.
     unread: bool,
+    /// A reader has asked for events: it will ask for more.
+    read: bool,
     ended: bool,
 }
 
@@ -268,6 +270,12 @@ impl EventSender {
         let queue = Arc::new(Mutex::default());
         let sending = Arc::new(Sending(Arc::clone(&queue)));
         (Self { sending, file: None }, Events(queue))
+    }
+
+    /// Returns whether a reader is so far behind that it will soon lose events.
+    pub(crate) fn is_crowded(&self) -> bool {
+        let queue = lock(&self.sending.0);
+        queue.read && !queue.unread && queue.events.len() > EVENTS_WAITING_MAX / 2
     }
 
     /// Sends what one file of a tree has to report, with its name.
@@ -325,6 +333,7 @@ impl Stream for Events {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut queue = lock(&self.0);
+        queue.read = true;
         match queue.events.pop_front() {
             Some(event) => Poll::Ready(Some(event)),
             None if queue.ended => Poll::Ready(None),

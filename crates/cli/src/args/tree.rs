@@ -83,6 +83,7 @@ impl TreeArgs {
             (self.update, "--update"),
             (self.size_only, "--size-only"),
             (self.fail_fast, "--fail-fast"),
+            (self.no_follow_symlinks, "--no-follow-symlinks"),
             (self.failed_to.is_some(), "--failed-to"),
             (self.files_from.is_some(), "--files-from"),
             (!self.exclude_from.is_empty(), "--exclude-from"),

@@ -162,3 +162,23 @@ fn haul_serve_has_the_same_tree_from_all_clients() {
 fn ceph_rgw_has_the_same_tree_from_all_clients() {
     the_same_tree_by_all(&Store::shared("RGW"), &World::new());
 }
+
+/// rclone took each upload of ours for a file written at the time of the upload, and sent it again.
+#[test]
+fn a_single_upload_keeps_the_time_of_its_file_for_rclone() {
+    let world = World::new();
+    let server = world.serve();
+    let store = server.store();
+    let sample = world.sample("file", 1000);
+    let then = std::time::UNIX_EPOCH + std::time::Duration::new(1_354_040_105, 123_456_700);
+    fs::File::options().write(true).open(&sample.path).unwrap().set_modified(then).unwrap();
+    let bucket = make_bucket(&world, store);
+    let to = format!("s3://{bucket}");
+    let head = "answer(s3.head_object(Bucket=args[0], Key=args[1])['Metadata'])\n";
+    succeed(world.haul(store).args(["cp", "file", &to]));
+    assert_eq!(python(store, head, &[&bucket, "file"])["mtime"], "1354040105.1234567");
+    let listed = Peers { world: &world, store }.rclone(&["lsl", &format!("it:{bucket}")]);
+    assert!(listed.contains("123456700"), "{listed}");
+    succeed(world.haul(store).args(["cp", "file", &to, "--metadata", "mtime=7"]));
+    assert_eq!(python(store, head, &[&bucket, "file"])["mtime"], "7");
+}

@@ -97,6 +97,9 @@ impl Payload {
     ) -> io::Result<(Self, Vec<Checksum>)> {
         if range.size_bytes <= pool.budget_bytes() / HELD_PARTS_MIN {
             let permit = pool.permit(range.size_bytes).await;
+            if range.size_bytes <= AT_ONCE_BYTES_MAX && range.source.is_in_memory() {
+                return hold(&range, pool, algorithms, permit);
+            }
             let (pool, algorithms) = (pool.clone(), algorithms.to_vec());
             return blocking(move || hold(&range, &pool, &algorithms, permit)).await;
         }
@@ -194,6 +197,10 @@ impl Payload {
         PayloadBody { left_bytes: self.wire_bytes(), sending, wire, slowed: None }
     }
 }
+
+/// Bytes in memory of at most this length are hashed inside the task: a thread that is woken for
+/// them costs more.
+const AT_ONCE_BYTES_MAX: u64 = 64 * 1024;
 
 /// A part is held in memory if at least this many of its size fit the budget: fewer in flight would
 /// starve the connections.

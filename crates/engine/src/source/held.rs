@@ -79,6 +79,10 @@ impl Source for HeldFile {
         self.content.read_cached_at(offset_bytes, buffer)
     }
 
+    fn is_in_memory(&self) -> bool {
+        true
+    }
+
     fn check_unchanged(&self) -> Result<(), Change> {
         Ok(())
     }

@@ -40,6 +40,11 @@ pub trait Source: Send + Sync + 'static {
         Ok(0)
     }
 
+    /// Returns whether reading it waits for nothing: all of its bytes are in memory.
+    fn is_in_memory(&self) -> bool {
+        false
+    }
+
     /// Returns an error if the source changed since it was opened.
     fn check_unchanged(&self) -> Result<(), Change>;
 

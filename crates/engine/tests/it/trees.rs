@@ -418,6 +418,9 @@ async fn what_exists_is_left_alone() {
     };
     assert_eq!(clean(&run(&store, one("b/c"), below(""), absent()).await), (0, 1));
     assert_eq!(clean(&run(&store, one("a"), below("x/"), absent()).await), (1, 0));
+    std::os::unix::fs::symlink("a", folder.path().join("link")).unwrap();
+    let plain = TreeOptions { follow_links: false, ..options() };
+    assert_eq!(clean(&run(&store, one("link"), below("y/"), plain).await), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

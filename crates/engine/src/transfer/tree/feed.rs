@@ -81,8 +81,15 @@ impl Feeder {
     pub(super) fn source(&self, source: TreeSource) -> Feed {
         match source {
             TreeSource::File { path, name } => Feed::new(|found| {
+                let follow_links = self.follow_links;
                 tokio::task::spawn_blocking(move || {
-                    let _ = found.blocking_send(vec![file(path, name)]);
+                    let entry = match path.is_symlink() && !follow_links {
+                        true => {
+                            Found::Warning(format!("{} is a link and is skipped", path.display()))
+                        }
+                        false => file(path, name),
+                    };
+                    let _ = found.blocking_send(vec![entry]);
                 });
             }),
             TreeSource::Unusable { path } => Feed::new(|found| {

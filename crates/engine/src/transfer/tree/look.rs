@@ -113,10 +113,16 @@ pub(super) async fn head(
     store: &dyn Store,
     object: &ObjectRef,
 ) -> Result<Option<ObjectHead>, Error> {
-    let _pass = shared.resources.gate.enter().await;
+    let pass = shared.resources.gate.enter().await;
     match shared.resources.retry.run(|| store.head_object(object)).await {
-        Ok(head) => Ok(Some(head)),
-        Err(error) if error.kind == StoreErrorKind::NoSuchKey => Ok(None),
+        Ok(head) => {
+            pass.succeeded();
+            Ok(Some(head))
+        }
+        Err(error) if error.kind == StoreErrorKind::NoSuchKey => {
+            pass.succeeded();
+            Ok(None)
+        }
         Err(error) => Err(Error::of_store(object.clone(), error)),
     }
 }

@@ -33,6 +33,10 @@ use crate::transfer::Line;
 const LONG_AT_ONCE: usize = 4;
 /// Files that are planned and wait: among them the longest is looked for.
 const WAITING_MAX: usize = 1024;
+/// Between two looks whether a slow reader of events has caught up.
+const READER_PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
+/// Looks until a reader is taken for one that has stopped reading.
+const READER_PATIENCE: u32 = 400;
 /// Short files on their way for each request that may be in flight: while some travel, others are
 /// read, or wait for their sync.
 const SHORT_PER_REQUEST: usize = 2;
@@ -102,7 +106,16 @@ pub(super) async fn run(
         journal,
         failed_names,
     };
+    let mut patience = READER_PATIENCE;
     loop {
+        // A slow reader of events slows the tree down: it shall hear of each file.
+        while patience > 0 && run.shared.events.is_crowded() {
+            patience -= 1;
+            tokio::time::sleep(READER_PAUSE).await;
+        }
+        if patience > 0 || !run.shared.events.is_crowded() {
+            patience = READER_PATIENCE;
+        }
         run.begin();
         if run.steps.is_none() && run.queue.is_idle() {
             break;
