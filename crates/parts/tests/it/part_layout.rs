@@ -98,7 +98,8 @@ fn a_guess_has_the_given_length_and_count() {
 /// Of the bytes as a whole, part by part, without any of our passes.
 fn simple(bytes: &[u8], layout: &PartLayout, algorithm: ChecksumAlgorithm) -> Vec<Checksum> {
     let part = |range: std::ops::Range<u64>| {
-        let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+        let at = |offset: u64| usize::try_from(offset).expect("a few thousand bytes");
+        let range = at(range.start)..at(range.end);
         Hasher::checksum(algorithm, &bytes[range])
     };
     layout.parts().map(part).collect()
