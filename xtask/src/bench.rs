@@ -1,5 +1,5 @@
-//! `cargo xtask bench client|server|tree`: builds the measured programs in release and passes them to
-//! `haul-bench`.
+//! `cargo xtask bench client|server|tree`: builds the measured programs in release mode and runs
+//! `haul-bench` with them.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! The client benchmark: haul, its peers and the floor programs do the same jobs with an endpoint of
-//! ours that stores nothing, in turn, several rounds: uploads and downloads over plain HTTP and over
+//! The client benchmark: haul, its peers and the floor programs do the same jobs in turn, several
+//! rounds, with our endpoint that stores nothing: uploads and downloads over plain HTTP and over
 //! TLS, an upload of standard input, and a copy.
 //!
 //! Fails if haul, at default settings, needs more than half of s5cmd's CPU per GiB for an upload,
@@ -108,8 +108,8 @@ fn measure(name: &str, course: &Course<'_>) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Downloads, and syncs the file: bytes that are only in the page cache have not arrived. haul syncs
-/// before it reports. Returns the time of the sync too.
+/// Downloads, and syncs the file: bytes that are only in the page cache have not arrived. haul
+/// syncs before it reports. Returns the time of the sync too.
 fn download(course: &Course<'_>, command: &mut Command) -> Result<(Finished, Duration)> {
     if course.file.exists() {
         std::fs::remove_file(course.file).context("remove the last download")?;

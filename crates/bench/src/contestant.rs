@@ -15,14 +15,14 @@ use crate::options::Options;
 
 /// The part size of the floor programs: haul's own for a file of a few GiB.
 const FLOOR_PART_BYTES: u64 = 8 << 20;
-/// The connections of the second floor program: as many as haul has parts in flight.
+/// The connections of the second floor program, equal to haul's parts in flight.
 const FLOOR_CONNECTIONS: &str = "8";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contestant {
-    /// One connection: read, hash and write, one after the other.
+    /// Reads, hashes and writes in turn over one connection.
     FloorOfOne,
-    /// The same over several connections, with a thread each.
+    /// Does the same over several connections, with a thread each.
     FloorOfMany,
     Haul,
     S5cmd,
@@ -30,16 +30,16 @@ pub(crate) enum Contestant {
     AwsCli,
 }
 
-/// What a program is asked to do.
+/// The task of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Job {
-    /// The file to the endpoint.
+    /// Uploads the file to the endpoint.
     Upload,
-    /// A generated object into a file, which is synced.
+    /// Downloads a generated object into a file, which is synced.
     Download,
-    /// The file, as standard input, to the endpoint.
+    /// Uploads the file from standard input to the endpoint.
     Stdin,
-    /// A generated object to another key, by the endpoint itself.
+    /// Copies a generated object to another key within the endpoint.
     Copy,
 }
 
@@ -54,13 +54,13 @@ impl Job {
         })
     }
 
-    /// Whether the floor programs can do it.
+    /// Returns whether the floor programs support the job.
     fn has_floor(self) -> bool {
         matches!(self, Self::Upload | Self::Download)
     }
 }
 
-/// The endpoint and the file.
+/// The endpoint and the file of a measurement.
 pub(crate) struct Course<'a> {
     pub(crate) options: &'a Options,
     pub(crate) endpoint: &'a NullEndpoint,
@@ -68,9 +68,9 @@ pub(crate) struct Course<'a> {
     pub(crate) authority: Option<&'a Authority>,
     pub(crate) store: Store,
     pub(crate) job: Job,
-    /// What is uploaded, or where downloads go.
+    /// The file to upload, or the target of downloads.
     pub(crate) file: &'a Path,
-    /// Of the file or the object.
+    /// The length of the file or the object in bytes.
     pub(crate) bytes: u64,
     pub(crate) home: &'a Path,
 }
@@ -90,7 +90,7 @@ impl Contestant {
         }
     }
 
-    /// Whether it takes part.
+    /// Returns whether the program takes part in a job.
     pub(crate) fn does(self, job: Job) -> bool {
         job.has_floor() || !self.is_floor()
     }
@@ -152,7 +152,7 @@ impl Contestant {
                 let mut command = venv.command("aws", store);
                 command.args(["s3", "cp", "--quiet", "--endpoint-url", endpoint]).arg(from).arg(to);
                 if course.job == Job::Stdin {
-                    // Without it, parts of 8 MiB would not be enough for what comes.
+                    // Without it, parts of 8 MiB would be too small for the stream.
                     command.args(["--expected-size", &course.bytes.to_string()]);
                 }
                 command
@@ -165,7 +165,7 @@ impl Contestant {
     }
 }
 
-/// Returns what rclone calls an address.
+/// Returns rclone's form of an address.
 fn remote(address: &OsStr) -> OsString {
     match address.to_str().and_then(|address| address.strip_prefix("s3://")) {
         Some(path) => format!("null:{path}").into(),
@@ -174,7 +174,7 @@ fn remote(address: &OsStr) -> OsString {
 }
 
 impl Course<'_> {
-    /// The address of the object that the endpoint generates.
+    /// Returns the address of the object that the endpoint generates.
     fn generated(&self) -> String {
         format!("s3://{BUCKET}/{}", generated::key(self.bytes))
     }

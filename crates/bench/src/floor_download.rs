@@ -2,8 +2,8 @@
 //! whole pages, hashes them while they are hot (CRC64NVME), writes them past the page cache, and
 //! syncs the file.
 //!
-//! `haul-bench floor-download ADDRESS CONNECTIONS PART-BYTES PATH BYTES FILE [CA]`: over TLS if a CA
-//! is given. Measured as a process, like every client.
+//! `haul-bench floor-download ADDRESS CONNECTIONS PART-BYTES PATH BYTES FILE [CA]`: over TLS with
+//! CA. Measured as a process, like every client.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use crate::contestant::Job;
 
 pub(crate) const USAGE: &str = "\
-usage: haul-bench client|server|tree --haul BINARY --venv FOLDER [--s3s-fs BINARY] [--garage BINARY] \
-[--gib N] [--rounds N]
+usage: haul-bench client|server|tree --haul BINARY --venv FOLDER [--s3s-fs BINARY] \
+[--garage BINARY] [--gib N] [--rounds N]
                                      [--files N] [--json FILE] [--only WHAT]
 
   --haul     the haul binary, built in release

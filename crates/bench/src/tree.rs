@@ -57,7 +57,7 @@ struct Course<'a> {
 
 pub(crate) fn bench(options: &Options) -> Result<()> {
     let files = options.files.unwrap_or(10_000);
-    let scratch = tempfile::tempdir().context("make a folder")?;
+    let scratch = tempfile::tempdir().context("create a folder")?;
     let folder = scratch.path().join("tree");
     eprintln!("bench: writing {files} files of 4 to 16 KiB");
     let bytes = write_tree(&folder, files)?;
@@ -88,7 +88,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
                     ensure!(fetched == files, "{who:?} fetched {fetched} of {files} files");
                 }
             }
-            fs::remove_dir_all(&course.back).context("remove what was fetched")?;
+            fs::remove_dir_all(&course.back).context("remove the download")?;
         }
     }
     println!("\n{files} files, {} MiB\n\n{}", bytes >> 20, Row::head());

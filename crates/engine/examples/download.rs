@@ -1,5 +1,5 @@
-//! Downloads an object in parallel ranges and prints how far it is:
-//! `cargo run -p haul --example download -- s3://bucket/key FILE`.
+//! Downloads an object in parallel ranges and prints the progress: `cargo run -p haul --example
+//! download -- s3://bucket/key FILE`.
 
 #![allow(clippy::disallowed_methods)] // a program of its own, not the library
 #![allow(clippy::print_stdout, reason = "an example tells its reader what happened")]

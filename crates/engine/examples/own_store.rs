@@ -1,8 +1,7 @@
-//! An upload from a source of one's own into a store of one's own: `cargo run -p haul --example
-//! own_store`.
+//! An upload from a custom source into a custom store: `cargo run -p haul --example own_store`.
 //!
-//! The source makes its bytes up while they are read; the store keeps parts in a map and knows only
-//! the operations that an upload needs.
+//! The source generates its bytes while they are read; the store keeps parts in a map and knows
+//! only the operations that an upload needs.
 #![allow(clippy::print_stdout, reason = "an example tells its reader what happened")]
 
 use std::collections::BTreeMap;
@@ -24,7 +23,7 @@ use http_body_util::BodyExt;
 
 const SIZE_BYTES: u64 = 20 << 20;
 
-/// Byte number N is the last digit of N in base 251.
+/// A source whose byte number N is the last digit of N in base 251.
 struct Counting;
 
 impl Source for Counting {
@@ -48,7 +47,7 @@ impl Source for Counting {
     }
 }
 
-/// Keeps the length and the MD5 of each part.
+/// A store that keeps the length and the MD5 of each part.
 #[derive(Default)]
 struct PartsOnly {
     parts: Mutex<BTreeMap<PartNumber, (u64, [u8; 16])>>,

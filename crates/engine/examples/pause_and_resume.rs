@@ -1,5 +1,5 @@
-//! Uploads a file, pauses after so many seconds, and resumes when it is run again:
-//! `cargo run -p haul --example pause_and_resume -- FILE s3://bucket/key JOURNALS [SECONDS]`.
+//! Uploads a file, pauses after some seconds, and resumes when it is run again: `cargo run -p haul
+//! --example pause_and_resume -- FILE s3://bucket/key JOURNALS [SECONDS]`.
 
 #![allow(clippy::disallowed_methods)] // a program of its own, not the library
 #![allow(clippy::print_stdout, reason = "an example tells its reader what happened")]

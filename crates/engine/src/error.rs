@@ -30,7 +30,10 @@ pub enum Error {
         path: PathBuf,
     },
     /// The readable length of the file differs from its reported one, and is too long for memory.
-    #[error("{} announces {announced_bytes} bytes, and reading it gives another length", path.display())]
+    #[error(
+        "{} announces {announced_bytes} bytes, and reading it gives another length",
+        path.display()
+    )]
     WrongLength {
         /// The path of the source.
         path: PathBuf,
@@ -65,7 +68,10 @@ pub enum Error {
         source: haul_parts::PlanError,
     },
     /// A stream has another length than promised.
-    #[error("{source_name} gave {} bytes instead of {promised_bytes}", read_bytes.map_or("more".to_owned(), |read| read.to_string()))]
+    #[error(
+        "{source_name} gave {} bytes instead of {promised_bytes}",
+        read_bytes.map_or("more".to_owned(), |read| read.to_string())
+    )]
     StreamLength {
         /// The name of the stream.
         source_name: String,
@@ -91,7 +97,10 @@ pub enum Error {
         source_name: String,
     },
     /// Parts of a stream do not fit the memory, and cannot be spooled to a file.
-    #[error("parts of the stream no longer fit the memory, and cannot be spooled to {}", folder.display())]
+    #[error(
+        "parts of the stream no longer fit the memory, and cannot be spooled to {}",
+        folder.display()
+    )]
     Spool {
         /// The folder of the spool files.
         folder: PathBuf,

@@ -38,7 +38,8 @@
 //!     connection: serde_json::Value::Null,
 //!     choice: JournalChoice::OfSource,
 //! };
-//! let transfer = engine.upload(source, target, UploadOptions { journal: Some(journal), ..Default::default() });
+//! let options = UploadOptions { journal: Some(journal), ..Default::default() };
+//! let transfer = engine.upload(source, target, options);
 //! let stopper = transfer.stopper();
 //! tokio::spawn(async move {
 //!     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
@@ -46,7 +47,7 @@
 //! });
 //! match transfer.await {
 //!     Ok(report) => println!("{}", report.proof),
-//!     Err(Error::Paused { arrived_bytes, .. }) => println!("{arrived_bytes} bytes are kept at the store"),
+//!     Err(Error::Paused { arrived_bytes, .. }) => println!("{arrived_bytes} bytes have arrived"),
 //!     Err(error) => return Err(error.into()),
 //! }
 //! # Ok(()) }
@@ -56,7 +57,8 @@
 //!
 //! ```no_run
 //! # async fn example(engine: haul::Engine) -> Result<(), Box<dyn std::error::Error>> {
-//! let report = engine.download("s3://bucket/video.mov".parse()?, "video.mov", Default::default()).await?;
+//! let object = "s3://bucket/video.mov".parse()?;
+//! let report = engine.download(object, "video.mov", Default::default()).await?;
 //! println!("{} bytes, {}", report.size_bytes, report.verified);
 //! # Ok(()) }
 //! ```
@@ -80,7 +82,7 @@
 //! pace/      how many requests are in flight, and when one is repeated
 //! transfer/  what happens next (pure), and who carries it out: upload/ and download/
 //! remote/    what is asked of a store: one trait
-//! s3/        the trait over the network: control plane by the SDK, data plane on connections of our own
+//! s3/        the trait over the network: control plane by the SDK, data plane on own connections
 //! journal/   what a later run must know
 //! listing.rs the pages of a listing as one stream
 //! verify/    local bytes compared with an object, without downloading it

@@ -1,7 +1,7 @@
-//! Objects that exist without being stored: `generated-LENGTH` is one block again and again.
+//! Objects that exist without being stored: `generated-LENGTH` is one repeated block.
 //!
-//! The block is hot in the cache of the endpoint, so that downloads measure the client; its checksum
-//! is the real one, so that the client verifies what it gets.
+//! The block stays in the CPU cache of the endpoint, so that downloads measure the client; its
+//! checksum is correct, so that the client can verify it.
 
 use std::io;
 use std::ops::Range;

@@ -20,7 +20,7 @@ pub(crate) struct LsArgs {
     /// Count objects and bytes at the end
     #[arg(long)]
     pub(crate) summarize: bool,
-    /// Take *, ? and [ in keys as they are
+    /// Treat *, ? and [ in keys as ordinary characters
     #[arg(long)]
     pub(crate) raw: bool,
     /// Print help
@@ -40,7 +40,7 @@ pub(crate) struct DuArgs {
     /// Also count the parts of unfinished uploads, which are billed and in no listing of objects
     #[arg(long)]
     pub(crate) uploads: bool,
-    /// Take *, ? and [ in keys as they are
+    /// Treat *, ? and [ in keys as ordinary characters
     #[arg(long)]
     pub(crate) raw: bool,
     /// Print help

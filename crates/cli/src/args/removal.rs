@@ -17,7 +17,7 @@ pub(crate) struct RmArgs {
     /// Only show what would be removed
     #[arg(long, alias = "dryrun")]
     pub(crate) dry_run: bool,
-    /// Take *, ? and [ in keys as they are
+    /// Treat *, ? and [ in keys as ordinary characters
     #[arg(long)]
     pub(crate) raw: bool,
     #[command(flatten)]

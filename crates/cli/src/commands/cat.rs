@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::failure::Usage;
 use crate::output::Mode;
 
-/// Writes them one after the other, and stops at the first failure: later objects would be in the
+/// Writes the objects in order, and stops at the first failure: later objects would be in the
 /// wrong place.
 pub(crate) async fn run(args: &StoreArgs, what: CatArgs, mode: Mode) -> anyhow::Result<Exit> {
     if mode == Mode::Json {

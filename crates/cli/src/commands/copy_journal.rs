@@ -123,7 +123,8 @@ pub(super) async fn resume(
         to: target.address(&beginning),
         limits: run.limits,
         source_store: None,
-        // The options of the journal apply; these are only named if they are not met.
+        // The options of the journal apply; these only name the flags in the error if they are not
+        // met.
         options: CopyOptions {
             if_none_match: beginning.if_none_match,
             if_match: beginning.if_match.clone(),

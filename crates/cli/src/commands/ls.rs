@@ -25,7 +25,7 @@ use crate::store;
 use crate::target::{Address, Listed, Scheme};
 use crate::waiting::noted;
 
-/// One line of `--json`.
+/// A line of the `--json` output.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 enum ListingLine<'a> {
@@ -35,7 +35,7 @@ enum ListingLine<'a> {
     Summary { objects: u64, size_bytes: u64 },
 }
 
-/// Lists.
+/// Lists buckets or objects.
 pub(crate) async fn run(args: &StoreArgs, what: LsArgs, mode: Mode) -> anyhow::Result<Exit> {
     let listed = what.address.clone().unwrap_or(Listed::Buckets(Scheme::S3));
     let scheme = match &listed {

@@ -1,5 +1,5 @@
-//! `--if-none-match` and `--if-match`: who wins is decided by the store, and the loser leaves
-//! nothing behind.
+//! `--if-none-match` and `--if-match`: the store decides which client succeeds, and the refused one
+//! leaves nothing behind.
 
 use haul_testkit::chaos::{Fault, Kind, Rule};
 use haul_testkit::files::MIB;
@@ -8,7 +8,7 @@ use haul_testkit::process::{Finished, Running};
 use crate::scene::{KEY, Scene};
 use crate::world::{LIMIT, assert_no_upload_left, event, finish, read_back, succeed};
 
-/// In one request, and in parts.
+/// The lengths of a file in one request, and of one in parts.
 const LENGTHS: [u64; 2] = [100_000, 20 * MIB];
 
 fn upload(scene: &Scene, condition: &[&str]) -> Finished {

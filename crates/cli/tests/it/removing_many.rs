@@ -232,8 +232,8 @@ fn a_key_that_is_refused_is_reported_and_the_rest_removed() {
     assert_eq!(events(&finished).last().unwrap()["code"], "SomeNotRemoved");
 }
 
-/// Ctrl-C sends nothing more and reports what was removed. The listing here has no end: whatever ends
-/// the command, it is not the last page.
+/// After Ctrl-C no request is sent, and the removed objects are reported. The listing here has no
+/// end, so the command cannot end with the last page.
 #[test]
 fn a_signal_ends_a_removal_between_two_requests() {
     const PAGE: u64 = 2;

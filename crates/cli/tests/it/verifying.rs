@@ -230,7 +230,7 @@ fn localstack_objects_of_boto3_and_haul_are_verified() {
     assert_all_proven(&world, &store, &bucket, &keys, &writers.file);
 }
 
-/// Without the customer's key HeadObject is a bare 400: the listing has the length and an ETag, which
+/// Without the customer's key HeadObject is a bare 400: the listing has the length and an ETag that
 /// may match and disproves nothing.
 #[test]
 fn localstack_an_object_under_a_customers_key_is_not_disproven() {

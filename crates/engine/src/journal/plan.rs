@@ -1,4 +1,4 @@
-//! Which bytes are which part, as a journal keeps it.
+//! The record of the parts of an upload in a journal.
 
 use haul_parts::{GrowingPlan, PartPlan};
 use serde::{Deserialize, Serialize};
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum RecordedPlan {
-    /// Into equal parts.
+    /// Equal parts.
     Equal(PartPlan),
     /// Unequal parts, those of the source of a copy. Their sizes follow from the version of the
     /// source, which is recorded too.
     AsSource {
-        /// Bytes of the object.
+        /// The length of the object in bytes.
         size_bytes: u64,
-        /// Parts of the source.
+        /// Number of parts of the source.
         source_part_count: u16,
     },
     /// A stream whose parts grow along it.

@@ -295,7 +295,7 @@ fn what_the_list_leaves_out_is_named_with_the_reason() {
     {
         assert!(id == name && said.contains(reason), "{id}: {said}");
     }
-    assert!(journals.open_existing("a-zeros").is_err(), "what is to be given up is not begun anew");
+    assert!(journals.open_existing("a-zeros").is_err(), "what is to be given up is not restarted");
     assert!(folder.path().join("a-zeros.journal").exists());
 }
 

@@ -1,14 +1,14 @@
 //! The journal of a tree: which files were begun and which are done, so that the same command
-//! continues where it was killed.
+//! continues after a kill.
 //!
 //! ```text
 //! file    "HAULTRE" 0x01, length of the beginning, u32 LE │ its CRC32C, u32 LE │ one JSON object
 //! record  kind, u8 (1 begun, 2 done) │ fingerprint, 16 bytes │ CRC32C of both, u32 LE
 //! ```
 //!
-//! A fingerprint is the beginning of the SHA-256 of a name and of the version that was found: 21
-//! bytes for a file, whatever its name. Records are written without a sync: a kill loses none,
-//! and a record that a power cut takes costs one question to the store.
+//! A fingerprint is the beginning of the SHA-256 of a name and of the version that was found: a
+//! record takes 21 bytes, whatever the name. Records are written without a sync: a kill loses none,
+//! and a record that a power failure loses costs one request to the store.
 
 use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
@@ -30,12 +30,12 @@ const RECORD_BYTES: usize = 21;
 const BEGINNING_BYTES_MAX: usize = 1 << 20;
 const ENDING: &str = "tree";
 
-/// One version of one file of a tree.
+/// Identifies one version of one file of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 16]);
 
 impl Fingerprint {
-    /// Of a name and what tells its version from others.
+    /// Creates the fingerprint of a name and the text that identifies its version.
     pub fn new(name: &str, version: &str) -> Self {
         let mut hasher = Hasher::new(ChecksumAlgorithm::Sha256);
         hasher.update(name.as_bytes());
@@ -47,16 +47,16 @@ impl Fingerprint {
     }
 }
 
-/// What a tree is, for people and for `haul transfers`.
+/// Describes a tree, for people and for `haul transfers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeBeginning {
-    /// Where from.
+    /// The sources, as the user wrote them.
     pub sources: Vec<String>,
-    /// Where to.
+    /// The target, as the user wrote it.
     pub target: String,
-    /// Which store.
+    /// The name of the store.
     pub store: String,
-    /// Seconds since 1970, by this machine's clock.
+    /// The start time in seconds since 1970, by this machine's clock.
     pub begun_at: i64,
 }
 
@@ -69,7 +69,7 @@ pub struct EarlierTree {
     pub begun: HashSet<Fingerprint>,
 }
 
-/// An unfinished tree of this machine.
+/// The open, locked journal of a tree.
 #[derive(Clone, Debug)]
 pub struct TreeSummary {
     /// The name of its journal.
@@ -90,7 +90,7 @@ pub struct TreeJournal {
 }
 
 impl JournalFolder {
-    /// The name of the journal of a tree: the same for the same command.
+    /// Returns the name of the journal of a tree: the same for the same command.
     pub fn tree_id(kind: &str, beginning: &TreeBeginning) -> String {
         let mut hasher = Hasher::new(ChecksumAlgorithm::Sha256);
         let words = [kind, &beginning.store, &beginning.target];
@@ -134,7 +134,7 @@ impl JournalFolder {
     /// of their own.
     ///
     /// # Errors
-    /// [`JournalError::Locked`] while a process has it, [`JournalError::Missing`] if there is none.
+    /// If the record cannot be written.
     pub fn forget_tree(&self, id: &str) -> Result<(), JournalError> {
         let path = self.path().join(format!("{id}.{ENDING}"));
         if !path.is_file() {
@@ -188,31 +188,31 @@ impl JournalFolder {
 }
 
 impl TreeJournal {
-    /// A file is about to be sent.
+    /// Records that a file is about to be sent.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the record cannot be written.
     pub fn begun(&mut self, fingerprint: Fingerprint) -> Result<(), JournalError> {
         self.append(BEGUN, fingerprint)
     }
 
-    /// A file has arrived.
+    /// Records that a file has arrived.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the record cannot be written.
     pub fn done(&mut self, fingerprint: Fingerprint) -> Result<(), JournalError> {
         self.append(DONE, fingerprint)
     }
 
-    /// Everything is done: nothing is left to remember.
+    /// Removes the journal of a finished tree.
     ///
     /// # Errors
-    /// When it cannot be removed.
+    /// If it cannot be removed.
     pub fn remove(self) -> Result<(), JournalError> {
         fs::remove_file(&self.path).map_err(io_error("removed", &self.path))
     }
 
-    /// Where it is.
+    /// Returns the path of the journal.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -237,7 +237,8 @@ impl TreeJournal {
         self.file.sync_data()
     }
 
-    /// What it holds, and how many bytes of it are good; `None`: it is no journal of this version.
+    /// Returns its content, and the number of valid bytes; `None`: it is no journal of this
+    /// version.
     fn read(&mut self) -> std::io::Result<Option<(TreeBeginning, EarlierTree, u64)>> {
         self.file.rewind()?;
         let mut reader = BufReader::with_capacity(1 << 16, &self.file);
@@ -273,7 +274,7 @@ impl TreeJournal {
     }
 }
 
-/// Fills the buffer; false: less than that is left.
+/// Fills the buffer; returns false if fewer bytes are left.
 fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<bool> {
     match reader.read_exact(buffer) {
         Ok(()) => Ok(true),

@@ -4,21 +4,21 @@ use haul_parts::Key;
 
 use super::error::StoreError;
 
-/// Most keys of one DeleteObjects (S3 API).
+/// The maximum number of keys in one DeleteObjects (S3 API).
 pub const DELETE_KEYS_MAX: usize = 1000;
 
 /// An object that DeleteObjects names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeleteEntry {
-    /// Its key.
+    /// The key of the object.
     pub key: Key,
-    /// Removes this version for good. `None`: the current one, of which a bucket with versions
-    /// keeps a copy behind a delete marker.
+    /// The version to remove permanently. `None`: the current version; a bucket with versioning
+    /// keeps it behind a delete marker.
     pub version_id: Option<String>,
 }
 
 impl DeleteEntry {
-    /// The current version of a key.
+    /// Creates the entry for the current version of a key.
     pub fn current(key: Key) -> Self {
         Self { key, version_id: None }
     }
@@ -27,7 +27,7 @@ impl DeleteEntry {
 /// One object that DeleteObjects removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeletedObject {
-    /// The store made a delete marker: the object's versions are all still there.
+    /// The store created a delete marker: all versions of the object still exist.
     pub delete_marker: bool,
 }
 

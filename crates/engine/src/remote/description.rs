@@ -62,8 +62,8 @@ pub struct ObjectLock {
 }
 
 impl Encryption {
-    /// True if the ETag is no MD5, whatever its shape: under a key of KMS or of the customer (S3 API
-    /// reference, Object, `ETag`).
+    /// Returns true if the ETag is no MD5, whatever its form: with a key of KMS or of the customer
+    /// (S3 API reference, Object, `ETag`).
     pub fn makes_etag_opaque(&self) -> bool {
         self.customer_algorithm.is_some()
             || self.algorithm.as_deref().is_some_and(|algorithm| algorithm.starts_with("aws:kms"))

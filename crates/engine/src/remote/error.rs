@@ -1,6 +1,6 @@
-//! What a store (or the way to it) answered instead of success, and what that means for the caller.
+//! Errors of a store or of the connection to it, and their meaning for the caller.
 //!
-//! Kinds are decided once, where the answer is read; nobody above matches on strings.
+//! The kind is decided once, where the answer is parsed; no caller matches on strings.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::Operation;
 use crate::advice::Advice;
 
-/// What went wrong, for the caller.
+/// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
@@ -20,50 +20,50 @@ pub enum StoreErrorKind {
     NoSuchBucket,
     /// The object does not exist.
     NoSuchKey,
-    /// 403: no right to do this (or, for HEAD, perhaps no such key: trap 27).
+    /// 403: no permission for this request (or, for HEAD, perhaps no such key: trap 27).
     AccessDenied,
     /// 401/403: the keys are unknown or the signature does not match.
     BadCredentials,
-    /// The session token has ended; a refreshed one may work.
+    /// The session token has expired; a refreshed one may work.
     ExpiredCredentials,
-    /// `RequestTimeTooSkewed`.
+    /// The clock of this machine differs too much from the store's (`RequestTimeTooSkewed`).
     ClockSkew,
-    /// 301/307 or `AuthorizationHeaderMalformed`: the bucket lives elsewhere.
+    /// 301/307 or `AuthorizationHeaderMalformed`: the bucket is in another region.
     WrongRegion,
     /// 412: `If-Match` / `If-None-Match` did not hold.
     PreconditionFailed,
     /// 409 `ConditionalRequestConflict`: a new upload is needed (trap 5).
     ConditionalConflict,
-    /// Complete named a part that the store does not have, or with another ETag.
+    /// Complete named a part that the store does not have, or has with another ETag.
     InvalidPart,
     /// A checksum or MD5 did not match the bytes that arrived.
     BadDigest,
-    /// `SlowDown`, 429, 503: the store asks for less.
+    /// `SlowDown`, 429, 503: the store asks for fewer requests.
     Throttled,
-    /// 5xx: the store failed.
+    /// 5xx: the store failed internally.
     Server,
     /// `RequestTimeout`, or no progress on the connection.
     Timeout,
-    /// The connection could not be made, or broke.
+    /// The connection could not be established, or broke.
     Connection,
-    /// TLS cannot be agreed on: the store's certificate is not trusted, expired, or for another
+    /// The TLS handshake failed: the store's certificate is not trusted, expired, or for another
     /// host.
     BadCertificate,
     /// `https://` to a port that speaks plain HTTP, or the reverse.
     WrongScheme,
-    /// The proxy refuses to connect, or wants a password.
+    /// The proxy refuses to connect, or requires a password.
     ProxyRefused,
-    /// 413: a proxy before the store takes no request of this size.
+    /// 413: a proxy before the store refuses requests of this size.
     TooLarge,
     /// No credentials were found, or their provider failed.
     NoCredentials,
-    /// The store has no room.
+    /// The store has no free space.
     StorageFull,
-    /// The store does not know the operation or one of its headers.
+    /// The store does not support the operation or one of its headers.
     NotImplemented,
-    /// Complete: a part that is not the last one is smaller than the store takes.
+    /// Complete: a part that is not the last one is below the store's minimum.
     EntityTooSmall,
-    /// Any other 4xx: repeating it cannot help.
+    /// Any other 4xx: a retry cannot help.
     Rejected,
     /// An answer that is not S3: no ETag, unreadable XML.
     Malformed,
@@ -72,8 +72,8 @@ pub enum StoreErrorKind {
 }
 
 impl StoreErrorKind {
-    /// True if the store refuses the caller and not the request: other credentials, another clock
-    /// or an edited policy may be all that is missing.
+    /// Returns true if the store refuses the caller and not the request: other credentials, another
+    /// clock or another policy may be enough.
     pub fn concerns_the_caller(self) -> bool {
         use StoreErrorKind as K;
         matches!(
@@ -86,8 +86,8 @@ impl StoreErrorKind {
         )
     }
 
-    /// True if no later request can complete an upload after this answer: it is gone, its condition
-    /// does not hold, or its parts are too small for this store.
+    /// Returns true if no later request can complete an upload after this answer: it is gone, its
+    /// condition does not hold, or its parts are too small for this store.
     pub fn ends_the_upload(self) -> bool {
         use StoreErrorKind as K;
         matches!(
@@ -97,47 +97,46 @@ impl StoreErrorKind {
     }
 }
 
-/// What an answer says of how to ask better, beside its error.
+/// Corrections that an answer names in addition to its error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Guidance {
     /// `x-amz-bucket-region`, or the region that the error document names.
     pub bucket_region: Option<String>,
-    /// `Date`: the store's clock.
+    /// The store's clock, from `Date`.
     pub store_time: Option<Timestamp>,
-    /// What a person can do about it, where only this failure knows: the URL with the right scheme.
+    /// What the user can do, if only this failure tells: the URL with the right scheme.
     pub remedy: Option<String>,
 }
 
 /// One failed request.
 #[derive(Debug)]
 pub struct StoreError {
-    /// Which operation.
+    /// The operation that failed.
     pub operation: Operation,
-    /// What it means.
+    /// The kind of the failure.
     pub kind: StoreErrorKind,
-    /// HTTP status, if there was an answer.
+    /// The HTTP status, if there was an answer.
     pub status: Option<u16>,
     /// S3's error code, if the answer had one.
     pub code: Option<String>,
-    /// What the store said, or what broke.
+    /// The message of the store, or the local failure.
     pub message: String,
     /// `x-amz-request-id`, for the store's support.
     pub request_id: Option<String>,
     /// `Retry-After`, honoured when present (trap 40).
     pub retry_after: Option<Duration>,
-    /// True when the request may have been carried out although no answer came.
+    /// True if the request may have been carried out although there was no answer.
     pub outcome_unknown: bool,
-    /// True when it broke on a connection that had been idle: worth one try at once on a new one
-    /// (trap 28).
+    /// True if a reused, idle connection broke: worth one immediate retry on a new one (trap 28).
     pub reused_connection: bool,
-    /// What the answer says of how to ask better.
+    /// Corrections that the answer names.
     pub guidance: Box<Guidance>,
-    /// What lies underneath.
+    /// The underlying error.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl StoreError {
-    /// An error without an answer from the store.
+    /// Creates an error without an answer from the store.
     pub fn local(operation: Operation, kind: StoreErrorKind, message: impl Into<String>) -> Self {
         Self {
             operation,
@@ -154,7 +153,7 @@ impl StoreError {
         }
     }
 
-    /// An error that the store answered with an S3 error document.
+    /// Creates the error of an answer with an S3 error document.
     pub fn answered(operation: Operation, status: u16, code: Option<&str>, message: &str) -> Self {
         Self {
             status: Some(status),
@@ -163,14 +162,14 @@ impl StoreError {
         }
     }
 
-    /// The error of one entry of an answer that as a whole was of success (DeleteObjects).
+    /// Creates the error of one entry of a successful answer (DeleteObjects).
     pub fn of_entry(operation: Operation, code: &str, message: &str) -> Self {
         let text = if message.is_empty() { code.to_owned() } else { format!("{code}: {message}") };
         let kind = classify(200, Some(code));
         Self { code: Some(code.to_owned()), ..Self::local(operation, kind, text) }
     }
 
-    /// With what the answer says of how to ask better.
+    /// Adds the corrections that the answer names.
     #[must_use]
     pub fn guided(mut self, guidance: Guidance) -> Self {
         // AWS answers HEAD in the wrong region with a bare 400 and the region.
@@ -181,7 +180,7 @@ impl StoreError {
         self
     }
 
-    /// With what lies underneath.
+    /// Adds the underlying error.
     #[must_use]
     pub fn with_source(
         mut self,
@@ -191,7 +190,7 @@ impl StoreError {
         self
     }
 
-    /// What to do next.
+    /// Returns what to do next.
     pub fn advice(&self) -> Advice {
         use StoreErrorKind as K;
         match self.kind {
@@ -199,7 +198,7 @@ impl StoreError {
                 Advice::Retry { after: self.retry_after }
             }
             K::ExpiredCredentials | K::ClockSkew => Advice::Refresh,
-            // Nothing to try again, and nothing that speaks against the upload.
+            // A retry cannot help, and the upload itself is still valid.
             K::NoCredentials | K::BadCertificate | K::WrongScheme | K::ProxyRefused => {
                 Advice::Resume
             }
@@ -208,11 +207,11 @@ impl StoreError {
     }
 }
 
-/// As [`classify`], where the operation makes a difference.
+/// Classifies like [`classify`], with exceptions for some operations.
 fn classify_of(operation: Operation, status: u16, code: Option<&str>) -> StoreErrorKind {
     use Operation as O;
     match (operation, code) {
-        // Ceph RGW 16.2 says so when the upload is gone. For these no object needs to exist.
+        // Ceph RGW 16.2 answers this when the upload is gone. These operations need no object.
         (O::UploadPart | O::ListParts | O::AbortMultipartUpload, Some("NoSuchKey")) => {
             StoreErrorKind::NoSuchUpload
         }
@@ -220,7 +219,7 @@ fn classify_of(operation: Operation, status: u16, code: Option<&str>) -> StoreEr
     }
 }
 
-/// S3's error codes and statuses → kinds. The code decides where there is one: clones differ in
+/// Maps S3's error codes and statuses to kinds. The code decides if there is one: clones differ in
 /// statuses.
 fn classify(status: u16, code: Option<&str>) -> StoreErrorKind {
     use StoreErrorKind as K;
@@ -357,7 +356,7 @@ mod tests {
         assert_eq!(refused.guided(guidance).kind, StoreErrorKind::Rejected);
     }
 
-    /// "the store answered 200" was all that `haul ls` said of a list that it could not read.
+    /// `haul ls` once reported only "the store answered 200" for a list that it could not read.
     #[test]
     fn a_status_of_success_is_never_the_reason() {
         let unreadable = StoreError {

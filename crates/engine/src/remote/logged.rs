@@ -1,9 +1,7 @@
-//! A store whose every request is a line in the log: what was asked, how it ended, how long it
-//! took.
+//! A store that logs every request: operation, result, duration.
 //!
-//! A decorator, so that no implementation has to remember it. Logs at `INFO` under the target
-//! `haul::request`; never headers, bodies or credentials. What the engine makes of an answer is
-//! logged by `events.rs`.
+//! A decorator, so that no implementation has to log. Logs at `INFO` under the target
+//! `haul::request`; never headers, bodies or credentials. `events.rs` logs what the engine decides.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,7 +20,7 @@ use super::{
     StoreProfile, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 
-/// Logs every request to the store inside.
+/// A store that logs every request to the inner store.
 #[derive(Debug)]
 pub struct LoggedStore<S>(pub S);
 
@@ -38,11 +36,11 @@ async fn logged<T>(
     match &answer {
         Ok(_) => tracing::info!(target: "haul::request", "{operation} {what}: ok in {millis} ms"),
         Err(error) => {
-            let request_id = error
+            let id = error
                 .request_id
                 .as_deref()
                 .map_or_else(String::new, |id| format!(", request id {id}"));
-            tracing::info!(target: "haul::request", "{what}: {error} after {millis} ms{request_id}");
+            tracing::info!(target: "haul::request", "{what}: {error} after {millis} ms{id}");
         }
     }
     answer
@@ -216,7 +214,7 @@ impl<S: Store> Store for LoggedStore<S> {
         object: &ObjectRef,
         request: &PresignRequest,
     ) -> Result<PresignedUrl, StoreError> {
-        // No request, and the URL is a secret: nothing to log.
+        // No request, and the URL is a secret: there is nothing to log.
         self.0.presign(object, request).await
     }
 

@@ -1,10 +1,9 @@
-//! What the engine asks of a store: the S3 operations of an upload and a plain download, nothing
-//! more.
+//! The interface of the engine to a store: the S3 operations it needs, and nothing more.
 //!
-//! Two implementations stand behind it from the first day: [`crate::s3`] talks to real stores,
-//! `testing::memory` keeps everything in memory and fails on demand. Both pass the suite in
-//! `testing::conformance`. The trait knows no retries: each call is one try, and its error says
-//! what to do next ([`StoreError::advice`]); the policy stands in [`crate::pace`].
+//! There are two implementations: [`crate::s3`] talks to real stores, `testing::memory` keeps
+//! everything in memory and fails on demand. Both pass the suite in `testing::conformance`. The
+//! trait has no retries: each call is one attempt, and its error tells what to do next
+//! ([`StoreError::advice`]); [`crate::pace`] contains the policy.
 
 mod delete;
 mod description;
@@ -44,17 +43,17 @@ fn not_implemented(operation: Operation) -> StoreError {
     StoreError::local(operation, StoreErrorKind::NotImplemented, "this store has no such operation")
 }
 
-/// One S3-speaking store. Every method is a single request (a listing: a single page) without
-/// retries; only an answer that says how to ask better (another region, another time, an ended
+/// A store that speaks S3. Every method is a single request (a listing: a single page) without
+/// retries; only an answer that names a correction (another region, another time, an expired
 /// session) is followed at once.
 ///
-/// Only [`Store::endpoint`] must be implemented: an operation that is not answers
+/// Only [`Store::endpoint`] must be implemented: other operations default to
 /// [`StoreErrorKind::NotImplemented`]. An upload in parts needs CreateMultipartUpload, UploadPart,
 /// ListParts and CompleteMultipartUpload, and AbortMultipartUpload to clean up.
 #[async_trait]
 #[allow(unused_variables, reason = "the names of parameters are part of the documentation")]
 pub trait Store: Send + Sync + 'static {
-    /// CreateMultipartUpload.
+    /// Begins an upload in parts (CreateMultipartUpload).
     async fn create_multipart_upload(
         &self,
         object: &ObjectRef,
@@ -63,7 +62,7 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::CreateMultipartUpload))
     }
 
-    /// UploadPart. An answer without an ETag is an error (trap 39).
+    /// Sends one part (UploadPart). An answer without an ETag is an error (trap 39).
     async fn upload_part(
         &self,
         upload: &UploadRef,
@@ -72,7 +71,7 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::UploadPart))
     }
 
-    /// ListParts: the page of parts behind `after`, at most 1,000.
+    /// Lists the parts after `after`, at most 1,000 (ListParts).
     async fn list_parts(
         &self,
         upload: &UploadRef,
@@ -81,7 +80,8 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::ListParts))
     }
 
-    /// CompleteMultipartUpload. A 200 that carries an `<Error>` is an error (trap 1).
+    /// Creates the object from its parts (CompleteMultipartUpload). A 200 that contains an
+    /// `<Error>` is an error (trap 1).
     async fn complete_multipart_upload(
         &self,
         upload: &UploadRef,
@@ -90,14 +90,14 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::CompleteMultipartUpload))
     }
 
-    /// AbortMultipartUpload: once. Parts in flight may still land after it (trap 23), so
+    /// Sends AbortMultipartUpload once. Parts in flight may still arrive after it (trap 23), so
     /// [`crate::transfer::upload`] repeats it until ListParts answers `NoSuchUpload`.
     async fn abort_multipart_upload(&self, upload: &UploadRef) -> Result<(), StoreError> {
         Err(not_implemented(Operation::AbortMultipartUpload))
     }
 
-    /// ListMultipartUploads below a key prefix, without delimiter (Ceph RGW 16.2 loses uploads with
-    /// one).
+    /// Lists unfinished uploads below a key prefix (ListMultipartUploads), without delimiter (Ceph
+    /// RGW 16.2 loses uploads with one).
     async fn list_multipart_uploads(
         &self,
         bucket: &Bucket,
@@ -107,7 +107,7 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::ListMultipartUploads))
     }
 
-    /// PutObject.
+    /// Writes an object in one request (PutObject).
     async fn put_object(
         &self,
         object: &ObjectRef,
@@ -116,8 +116,8 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::PutObject))
     }
 
-    /// CopyObject: the store copies an object of at most 5 GiB. A 200 that carries an `<Error>` is
-    /// an error (trap 1).
+    /// Lets the store copy an object of at most 5 GiB (CopyObject). A 200 that contains an
+    /// `<Error>` is an error (trap 1).
     async fn copy_object(
         &self,
         _: &ObjectRef,
@@ -126,8 +126,9 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::CopyObject))
     }
 
-    /// UploadPartCopy: the store makes a part of an object, or of a range of one, of at most 5 GiB.
-    /// A 200 that carries an `<Error>` is an error, and so is one without an ETag.
+    /// Lets the store make a part from an object, or from a range of one, of at most 5 GiB
+    /// (UploadPartCopy). A 200 that contains an `<Error>` is an error, and so is one without an
+    /// ETag.
     async fn upload_part_copy(
         &self,
         _: &UploadRef,
@@ -136,7 +137,7 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::UploadPartCopy))
     }
 
-    /// GetObjectTagging.
+    /// Returns the tags of an object (GetObjectTagging).
     async fn get_object_tagging(
         &self,
         _: &ObjectRef,
@@ -144,7 +145,7 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::GetObjectTagging))
     }
 
-    /// HeadObject, asking for checksums.
+    /// Returns the properties of an object, including checksums (HeadObject).
     async fn head_object(&self, object: &ObjectRef) -> Result<ObjectHead, StoreError> {
         Err(not_implemented(Operation::HeadObject))
     }
@@ -164,8 +165,8 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::GetObjectAttributes))
     }
 
-    /// HeadObject of one part: its size, and how many parts the object has. `None` when the store
-    /// does not know the `partNumber` parameter or the object was not made of parts.
+    /// Returns the size of one part, and the number of parts (HeadObject). `None` if the store does
+    /// not know the `partNumber` parameter or the object was not made of parts.
     async fn head_part(
         &self,
         object: &ObjectRef,
@@ -174,7 +175,7 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::HeadObject))
     }
 
-    /// GetObject, as a stream.
+    /// Returns an object as a stream (GetObject).
     async fn get_object(
         &self,
         object: &ObjectRef,
@@ -183,7 +184,7 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::GetObject))
     }
 
-    /// ListObjectsV2: one page.
+    /// Lists one page of objects (ListObjectsV2).
     async fn list_objects(
         &self,
         bucket: &Bucket,
@@ -194,15 +195,15 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::ListObjectsV2))
     }
 
-    /// DeleteObject.
+    /// Removes an object (DeleteObject).
     async fn delete_object(&self, object: &ObjectRef) -> Result<(), StoreError> {
         Err(not_implemented(Operation::DeleteObject))
     }
 
-    /// DeleteObjects: one request for at most [`DELETE_KEYS_MAX`] objects of a bucket. The results
-    /// are in the order of `entries`; an entry that the answer does not mention is an error.
-    /// Keys that XML cannot carry unharmed are not for this operation: [`crate::removal`] knows
-    /// them, and stores without DeleteObjects.
+    /// Removes at most [`DELETE_KEYS_MAX`] objects of a bucket in one request (DeleteObjects). The
+    /// results are in the order of `entries`; an entry that the answer does not mention is an
+    /// error. Keys that XML cannot represent are not allowed here: [`crate::removal`] handles them,
+    /// and stores without DeleteObjects.
     async fn delete_objects(
         &self,
         bucket: &Bucket,
@@ -211,28 +212,29 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::DeleteObjects))
     }
 
-    /// CreateBucket, in the region of the client.
+    /// Creates a bucket in the region of the client (CreateBucket).
     async fn create_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {
         Err(not_implemented(Operation::CreateBucket))
     }
 
-    /// DeleteBucket.
+    /// Removes an empty bucket (DeleteBucket).
     async fn delete_bucket(&self, bucket: &Bucket) -> Result<(), StoreError> {
         Err(not_implemented(Operation::DeleteBucket))
     }
 
-    /// ListBuckets.
+    /// Lists the buckets of the caller (ListBuckets).
     async fn list_buckets(&self) -> Result<Vec<ListedBucket>, StoreError> {
         Err(not_implemented(Operation::ListBuckets))
     }
 
-    /// A URL by which anybody may send one request for the object. Sends nothing; whether the
-    /// object, or the right to it, exists shows when the URL is used.
+    /// Creates a URL that allows its holder one kind of request for the object. Sends nothing;
+    /// whether the object exists and the caller has the permission shows when the URL is used.
     async fn presign(&self, _: &ObjectRef, _: &PresignRequest) -> Result<PresignedUrl, StoreError> {
         Err(not_implemented(Operation::GetObject))
     }
 
-    /// GetBucketLifecycleConfiguration, as the store wrote it; `None` where there is none.
+    /// Returns the lifecycle rules of a bucket as the store wrote them
+    /// (GetBucketLifecycleConfiguration); `None` if there are none.
     async fn get_bucket_lifecycle(
         &self,
         _: &Bucket,
@@ -240,7 +242,8 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::GetBucketLifecycleConfiguration))
     }
 
-    /// PutBucketLifecycleConfiguration, in these bytes: replaces every rule.
+    /// Replaces every lifecycle rule with this document, byte for byte
+    /// (PutBucketLifecycleConfiguration).
     async fn put_bucket_lifecycle(
         &self,
         _: &Bucket,
@@ -249,27 +252,27 @@ pub trait Store: Send + Sync + 'static {
         Err(not_implemented(Operation::PutBucketLifecycleConfiguration))
     }
 
-    /// DeleteBucketLifecycle: removes every rule.
+    /// Removes every lifecycle rule (DeleteBucketLifecycle).
     async fn delete_bucket_lifecycle(&self, _: &Bucket) -> Result<(), StoreError> {
         Err(not_implemented(Operation::DeleteBucketLifecycle))
     }
 
-    /// What is known of this store, as far as its endpoint and its answers have shown.
+    /// Returns the known properties of this store, from its endpoint and its answers.
     fn profile(&self) -> StoreProfile {
         StoreProfile::default()
     }
 
-    /// An answer has shown that the store does not verify checksums in trailers, whatever its
-    /// profile says.
+    /// Records that an answer has shown that the store does not verify checksums in trailers,
+    /// whatever its profile contains.
     fn has_no_trailers(&self) {}
 
-    /// The time as the store sees it: ages are measured by it, because a clock that is days ahead
-    /// would make fresh uploads look forgotten.
+    /// Returns the time by the store's clock. Ages are measured by it, because a local clock that
+    /// is days ahead would make fresh uploads look forgotten.
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
 
-    /// Where requests go, for messages: `https://s3.eu-central-1.amazonaws.com`,
+    /// Returns the endpoint for messages: `https://s3.eu-central-1.amazonaws.com`,
     /// `http://127.0.0.1:8014`.
     fn endpoint(&self) -> String;
 }

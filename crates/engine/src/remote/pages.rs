@@ -1,17 +1,17 @@
-//! Whether a listing comes to an end: continuation tokens that repeat, pages that repeat, pages
-//! without entries.
+//! Detects listings without an end: repeated continuation tokens, repeated pages, pages without
+//! entries.
 //!
-//! A store is free in what its tokens are, so only repetition tells that one leads in a circle.
-//! Brent's method finds it with two remembered texts, however many pages there are: what a page
-//! brings is compared with one page before it, and that one is replaced at every power of two.
+//! A store may choose any tokens, so only a repetition shows that they lead in a circle. Brent's
+//! method finds it with two stored texts, whatever the number of pages: each page is compared with
+//! one earlier page, which is replaced at every power of two.
 
 use super::{Operation, StoreError, StoreErrorKind};
 
-/// Pages without entries, one after the other, that a listing may have. AWS has such pages where
-/// many versions were deleted.
+/// The maximum number of consecutive pages without entries. AWS has such pages where many versions
+/// were deleted.
 const EMPTY_PAGES_MAX: u32 = 1000;
 
-/// Follows the pages of one listing.
+/// Monitors the pages of one listing.
 #[derive(Debug)]
 pub struct PageGuard {
     operation: Operation,
@@ -21,13 +21,13 @@ pub struct PageGuard {
 }
 
 impl PageGuard {
-    /// Of a listing by this operation.
+    /// Creates the guard of a listing by this operation.
     pub fn new(operation: Operation) -> Self {
         Self { operation, tokens: Circle::default(), firsts: Circle::default(), empty_pages: 0 }
     }
 
-    /// Takes note of a page that is not the last one: the name of its first entry, and where it
-    /// says to continue.
+    /// Records a page that is not the last one: the name of its first entry, and the token for the
+    /// next page.
     ///
     /// # Errors
     /// [`StoreErrorKind::Malformed`]: the listing does not advance.
@@ -61,7 +61,7 @@ impl PageGuard {
 #[derive(Debug, Default)]
 struct Circle {
     kept: Option<String>,
-    /// Texts since `kept` was replaced, and how many there are to be until it is replaced again.
+    /// Texts since `kept` was replaced, and their number until it is replaced again.
     since: u64,
     until: u64,
 }
@@ -85,7 +85,8 @@ impl Circle {
 mod tests {
     use super::*;
 
-    /// Pages until it is noticed that every `length` pages the token comes back.
+    /// Returns the number of pages until the guard notices that the token repeats every `length`
+    /// pages.
     fn noticed_after(before: u64, length: u64) -> u64 {
         let mut guard = PageGuard::new(Operation::ListObjectsV2);
         let step = |page: u64| if page < before { page } else { before + (page - before) % length };

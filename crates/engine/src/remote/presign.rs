@@ -1,39 +1,40 @@
-//! What a presigned URL is for, and what it is.
+//! The request for a presigned URL, and its result.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The longest that a URL of signature version 4 may last (S3 User Guide, "Sharing objects with
+/// The maximum lifetime of a URL with signature version 4 (S3 User Guide, "Sharing objects with
 /// presigned URLs").
 pub const PRESIGN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The one request that the URL is for.
+/// The request that the URL allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PresignMethod {
-    /// GetObject.
+    /// Allows to read the object (GetObject).
     Get,
-    /// PutObject.
+    /// Allows to write the object (PutObject).
     Put,
 }
 
-/// A URL that is wanted.
+/// The properties of a URL to create.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PresignRequest {
-    /// What it allows.
+    /// The request that the URL allows.
     pub method: PresignMethod,
-    /// How long, in whole seconds: at most [`PRESIGN_MAX`].
+    /// The lifetime in whole seconds: at most [`PRESIGN_MAX`].
     pub expires_in: Duration,
 }
 
-/// A URL by which anybody may send one request until it expires.
+/// A URL that allows its holder one kind of request until it expires.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PresignedUrl {
     /// With the signature: its holder has the right, so it is a secret.
     pub url: String,
-    /// Signed by the credentials of a session: the URL ends with it, whatever its own time.
+    /// Signed with the credentials of a session: the URL expires with it, whatever its own
+    /// lifetime.
     pub of_session: bool,
-    /// When that session ends, if the credentials say so.
+    /// The end of that session, if the credentials contain it.
     pub session_ends: Option<Timestamp>,
 }
 

@@ -1,44 +1,44 @@
-//! What is known of the kinds of stores, as data: where they differ in how an upload may be sent.
+//! Differences between stores that affect uploads, as data.
 //!
-//! A store is recognised by its endpoint (AWS) or by what its answers show of it
-//! ([`StoreKind::of_server`]); answers refine what the table says, never the other way round. Proof
-//! does not rest on it: every answer is judged by itself ([`crate::proof`]). Each row was seen at
-//! the release that its comment names.
+//! A store is identified by its endpoint (AWS) or by its answers ([`StoreKind::of_server`]);
+//! answers refine the table, never the reverse. Proof does not depend on it: every answer is
+//! verified by itself ([`crate::proof`]). Each row was observed at the release that its comment
+//! names.
 
 use haul_parts::Limits;
 
-/// A kind of store.
+/// The known kinds of stores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreKind {
-    /// AWS S3.
+    /// Amazon S3.
     Aws,
-    /// `haul serve`.
+    /// The endpoint `haul serve`.
     HaulServe,
-    /// The gateway of Ceph.
+    /// The Ceph Object Gateway (RGW).
     CephRgw,
-    /// Garage.
+    /// The Garage object store.
     Garage,
-    /// LocalStack.
+    /// The LocalStack emulator.
     LocalStack,
-    /// Everything else: the least that all stores have in common.
+    /// Any other store: the features that all stores have in common.
     #[default]
     Generic,
 }
 
-/// What to expect of a store.
+/// The properties of a kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreProfile {
-    /// Which row this is.
+    /// The kind that the properties belong to.
     pub kind: StoreKind,
-    /// Verifies, and echoes, the checksum in an unsigned trailer
+    /// Verifies and echoes the checksum in an unsigned trailer
     /// (`STREAMING-UNSIGNED-PAYLOAD-TRAILER`).
     pub verifies_trailers: bool,
-    /// Verifies, and echoes, the checksum in a header.
+    /// Verifies and echoes the checksum in a header.
     pub verifies_checksums: bool,
-    /// Takes uploads only if all parts but the last are of one size.
+    /// Accepts uploads only if all parts but the last have the same size.
     pub equal_parts: bool,
-    /// Sizes and counts of parts.
+    /// Limits on the sizes and the number of parts.
     pub limits: Limits,
 }
 
@@ -51,11 +51,11 @@ const GENERIC: StoreProfile = StoreProfile {
 };
 
 impl StoreKind {
-    /// The kind that a `Server` header names.
+    /// Returns the kind that a `Server` header names.
     pub fn of_server(header: &str) -> Option<Self> {
         [
             ("Haul", Self::HaulServe),
-            // From 17.2 on; 16.2 does not say what it is.
+            // From 17.2 on; 16.2 does not identify itself.
             ("Ceph Object Gateway", Self::CephRgw),
             ("Garage", Self::Garage),
         ]
@@ -64,15 +64,14 @@ impl StoreKind {
         .map(|(_, kind)| kind)
     }
 
-    /// What is known of it.
+    /// Returns the properties of this kind.
     pub fn profile(self) -> StoreProfile {
         let known = StoreProfile { kind: self, ..GENERIC };
         match self {
             Self::Aws | Self::HaulServe => {
                 StoreProfile { verifies_trailers: true, verifies_checksums: true, ..known }
             }
-            // 2.5.0 and 4.14.0 take trailers too. Whether what they take they have verified was not
-            // tried.
+            // 2.5.0 and 4.14.0 accept trailers too. Whether they verify them is untested.
             Self::Garage | Self::LocalStack => StoreProfile { verifies_checksums: true, ..known },
             // 16.2.15: 400 to a trailer, and 200 to a wrong checksum in a header.
             Self::CephRgw | Self::Generic => known,

@@ -1,4 +1,4 @@
-//! Requests and answers of the store trait, in S3's words.
+//! Requests and answers of the store trait, in S3's terms.
 
 use std::fmt;
 use std::ops::Range;
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::body::{Meter, Payload};
 
-/// The S3 operation that a request was, for errors and counters.
+/// The S3 operation of a request, for errors and counters.
 #[allow(missing_docs)] // The names are S3's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Operation {
@@ -49,91 +49,92 @@ impl fmt::Display for Operation {
     }
 }
 
-/// The header that carries a piece of metadata.
+/// Returns the name of the header of a metadata entry.
 pub(crate) fn metadata_header(name: &str) -> String {
     format!("x-amz-meta-{name}")
 }
 
-/// Of CreateMultipartUpload.
+/// The parameters of CreateMultipartUpload.
 #[derive(Clone, Debug, Default)]
 pub struct CreateRequest {
-    /// What the object will carry.
+    /// The attributes of the object.
     pub attributes: ObjectAttributes,
-    /// Declared to the store: chosen at Create, the same for every part (trap 14).
+    /// The declared checksum: chosen at Create, the same for every part (trap 14).
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
 }
 
-/// Answer of CreateMultipartUpload.
+/// The answer to CreateMultipartUpload.
 #[derive(Clone, Debug)]
 pub struct CreatedUpload {
-    /// The store's name for the upload.
+    /// The store's id of the upload.
     pub upload_id: UploadId,
-    /// The checksum declaration as the store echoed it; `None`: the store does not know checksums.
+    /// The checksum declaration echoed by the store; `None`: the store does not support checksums.
     pub checksum: Option<ChecksumAlgorithm>,
-    /// When a lifecycle rule will remove the unfinished upload (`x-amz-abort-date`).
+    /// The time when a lifecycle rule will remove the unfinished upload (`x-amz-abort-date`).
     pub abort_date: Option<Timestamp>,
 }
 
-/// Of UploadPart: one attempt.
+/// The parameters of UploadPart: one attempt.
 #[derive(Clone, Debug)]
 pub struct PartRequest {
     /// The part number, 1..=10,000.
     pub number: PartNumber,
-    /// The bytes.
+    /// The bytes of the part.
     pub payload: Payload,
-    /// Of these bytes, sent in a signed header.
+    /// The checksum of the bytes, sent in a signed header.
     pub checksum: Option<Checksum>,
-    /// True from the second attempt on: a new connection, to another address where there are
+    /// True from the second attempt on: use a new connection, to another address if there are
     /// several.
     pub fresh_connection: bool,
-    /// Told of every body byte that leaves.
+    /// Counts every body byte that is sent.
     pub wire: Meter,
 }
 
-/// Answer of UploadPart and PutObject, and of UploadPartCopy and CopyObject.
+/// The answer to UploadPart and PutObject, and to UploadPartCopy and CopyObject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadedPart {
-    /// As the store gave it.
+    /// The ETag that the store returned.
     pub etag: ETag,
-    /// Echoed: the store computed or verified it.
+    /// The checksum that the store computed or verified, as echoed.
     pub checksum: Option<Checksum>,
-    /// The answer says that the part is encrypted by KMS or a customer's key: the ETag is no MD5.
+    /// The part is encrypted by KMS or a customer's key, according to the answer: the ETag is no
+    /// MD5.
     pub etag_is_opaque: bool,
 }
 
-/// A part as ListParts or HeadObject shows it.
+/// A part as listed by ListParts or HeadObject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPart {
     /// The part number, 1..=10,000.
     pub number: PartNumber,
-    /// Bytes of this part.
+    /// The length of this part in bytes.
     pub size_bytes: u64,
-    /// As the store gave it (of HeadObject: the object's).
+    /// The ETag that the store returned (for HeadObject: the object's).
     pub etag: ETag,
-    /// If the store keeps one.
+    /// The checksum, if the store keeps one.
     pub checksum: Option<Checksum>,
-    /// How many parts the object has; only HeadObject knows.
+    /// The number of parts of the object; only HeadObject returns it.
     pub part_count: Option<u16>,
 }
 
 /// A page of ListParts.
 #[derive(Clone, Debug, Default)]
 pub struct PartsPage {
-    /// In ascending order of part number.
+    /// The parts in ascending order of part number.
     pub parts: Vec<StoredPart>,
-    /// Ask again behind this number; `None` on the last page.
+    /// The number to continue after; `None` on the last page.
     pub next: Option<PartNumber>,
-    /// How the checksum that was declared at Create is made of those of the parts; `None`: the
-    /// store says nothing of it, or none was declared.
+    /// How the declared checksum is derived from those of the parts; `None`: the store does not
+    /// name it, or none was declared.
     pub checksum_type: Option<ChecksumType>,
-    /// When the newest part of this page arrived, where the store shows it.
+    /// The arrival time of the newest part of this page, if the store lists it.
     pub newest: Option<Timestamp>,
 }
 
-/// Of CompleteMultipartUpload.
+/// The parameters of CompleteMultipartUpload.
 #[derive(Clone, Debug, Default)]
 pub struct CompleteRequest {
-    /// Every part, ascending.
+    /// Every part, in ascending order.
     pub parts: Vec<CompletedPart>,
     /// The whole object's checksum; sent with `x-amz-checksum-type: FULL_OBJECT`.
     pub full_object_checksum: Option<Checksum>,
@@ -145,50 +146,50 @@ pub struct CompleteRequest {
     pub if_match: Option<ETag>,
 }
 
-/// Answer of CompleteMultipartUpload.
+/// The answer to CompleteMultipartUpload.
 #[derive(Clone, Debug)]
 pub struct CompletedObject {
-    /// `None` where the store left it empty (Ceph RGW 16.2 does).
+    /// The ETag; `None` if the store left it empty (Ceph RGW 16.2).
     pub etag: Option<ETag>,
-    /// The object's checksum, if the store gives one.
+    /// The object's checksum, if the store returns one.
     pub checksum: Option<Checksum>,
     /// The version id, from `x-amz-version-id`.
     pub version_id: Option<String>,
 }
 
-/// Of PutObject: one attempt.
+/// The parameters of PutObject: one attempt.
 #[derive(Clone, Debug)]
 pub struct PutRequest {
-    /// The bytes.
+    /// The bytes of the object.
     pub payload: Payload,
-    /// What the object carries.
+    /// The attributes of the object.
     pub attributes: ObjectAttributes,
-    /// Of these bytes, sent in a signed header.
+    /// The checksum of the bytes, sent in a signed header.
     pub checksum: Option<Checksum>,
-    /// Of these bytes too, sent as `Content-MD5`: what is put in one piece is visible at once, so a
-    /// store that ignores checksums (Ceph RGW 16.2) must be given the one that it does check.
-    /// `None` if `checksum` is it.
+    /// The MD5 of the bytes, sent as `Content-MD5`: an object put in one request is visible at
+    /// once, so a store that ignores checksums (Ceph RGW 16.2) must get the digest that it does
+    /// verify. `None` if `checksum` is the MD5.
     pub md5: Option<Checksum>,
     /// `If-None-Match: *`: do not overwrite.
     pub if_none_match: bool,
     /// `If-Match`: overwrite only this version.
     pub if_match: Option<ETag>,
-    /// As in [`PartRequest`].
+    /// Counts every body byte that is sent.
     pub fresh_connection: bool,
-    /// As in [`PartRequest`].
+    /// Use a new connection, as in [`PartRequest`].
     pub wire: Meter,
 }
 
-/// Of CopyObject: one attempt.
+/// The parameters of CopyObject: one attempt.
 #[derive(Clone, Debug)]
 pub struct CopyRequest {
-    /// What is copied.
+    /// The object to copy.
     pub source: ObjectRef,
-    /// `x-amz-copy-source-if-match`: only this version; another one answers `PreconditionFailed`.
+    /// `x-amz-copy-source-if-match`: copy only this version; for another one the store answers
+    /// `PreconditionFailed`.
     pub source_if_match: Option<ETag>,
-    /// What the copy carries instead of the source's attributes (`REPLACE`); `None`: it carries
-    /// those of the source (`COPY`). Tags are the source's either way, unless the attributes have
-    /// some.
+    /// Attributes that replace the source's (`REPLACE`); `None`: keep those of the source (`COPY`).
+    /// Tags are the source's in both cases, unless the attributes contain some.
     pub attributes: Option<ObjectAttributes>,
     /// `x-amz-storage-class`, which no copy inherits.
     pub storage_class: Option<String>,
@@ -198,26 +199,26 @@ pub struct CopyRequest {
     pub if_match: Option<ETag>,
 }
 
-/// Of UploadPartCopy: one attempt.
+/// The parameters of UploadPartCopy: one attempt.
 #[derive(Clone, Debug)]
 pub struct PartCopyRequest {
     /// The part number, 1..=10,000.
     pub number: PartNumber,
-    /// What is copied.
+    /// The object to copy from.
     pub source: ObjectRef,
-    /// As in [`CopyRequest`].
+    /// Copy only this version, as in [`CopyRequest`].
     pub source_if_match: Option<ETag>,
-    /// The bytes of the source that become the part; `None`: all of them. AWS takes a range only of
-    /// sources above 5 MiB.
+    /// The bytes of the source that become the part; `None`: all of them. AWS accepts a range only
+    /// for sources above 5 MiB.
     pub range: Option<Range<u64>>,
 }
 
-/// What HeadObject tells.
+/// The properties of an object from HeadObject.
 #[derive(Clone, Debug)]
 pub struct ObjectHead {
-    /// Bytes of the object.
+    /// The length of the object in bytes.
     pub size_bytes: u64,
-    /// Opaque (trap 13).
+    /// The ETag, which is opaque (trap 13).
     pub etag: ETag,
     /// With its type.
     pub checksum: Option<(Checksum, ChecksumType)>,
@@ -225,18 +226,18 @@ pub struct ObjectHead {
     pub composite: Option<CompositeChecksum>,
     /// The time of the last change, from `Last-Modified`.
     pub last_modified: Option<Timestamp>,
-    /// Content type, metadata and so on.
+    /// Content type, metadata and other attributes.
     pub attributes: ObjectAttributes,
 }
 
-/// Of GetObject.
+/// The parameters of GetObject.
 #[derive(Clone, Debug, Default)]
 pub struct GetRequest {
-    /// First byte wanted.
+    /// The offset of the first byte.
     pub offset_bytes: u64,
-    /// Bytes wanted from there on; `None`: all to the end.
+    /// The number of bytes from there on; `None`: all to the end.
     pub size_bytes: Option<u64>,
-    /// Only this version: a changed object answers `PreconditionFailed`.
+    /// Return only this version: for a changed object the store answers `PreconditionFailed`.
     pub if_match: Option<ETag>,
 }
 
@@ -253,14 +254,15 @@ impl GetRequest {
     }
 }
 
-/// Answer of GetObject.
+/// The answer to GetObject.
 pub struct ObjectBody {
-    /// As of HeadObject; `size_bytes` is that of the whole object, 0 if this answer announces none.
+    /// The properties as from HeadObject; `size_bytes` is that of the whole object, 0 if this
+    /// answer does not contain it.
     pub head: ObjectHead,
-    /// Bytes of the whole object as this answer announces them; `None`: it has no `Content-Length`.
+    /// The length of the whole object according to this answer; `None`: it has no `Content-Length`.
     pub announced_bytes: Option<u64>,
-    /// The store ignored `Range` and sends the whole object. What comes before `offset_bytes` is
-    /// left out here, what comes after the bytes wanted is not.
+    /// The store ignored `Range` and sends the whole object. Bytes before `offset_bytes` are
+    /// discarded here, bytes after the requested ones are not.
     pub ignores_range: bool,
     /// The bytes from `offset_bytes` on.
     pub bytes: Pin<Box<dyn Stream<Item = Result<Bytes, super::StoreError>> + Send>>,
@@ -272,75 +274,75 @@ impl fmt::Debug for ObjectBody {
     }
 }
 
-/// An unfinished upload, as ListMultipartUploads shows it.
+/// An unfinished upload as listed by ListMultipartUploads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadSummary {
-    /// The key as the store gave it.
+    /// The key that the store returned.
     pub key: String,
-    /// The store's name for it.
+    /// The store's id of the upload.
     pub upload_id: UploadId,
-    /// When it was created.
+    /// The time when it was created.
     pub initiated: Option<Timestamp>,
-    /// What its parts are billed as.
+    /// The storage class that its parts are billed as.
     pub storage_class: Option<String>,
-    /// Who began it: the initiator's display name, else its id.
+    /// The initiator's display name, else its id.
     pub initiator: Option<String>,
 }
 
 /// A page of ListMultipartUploads.
 #[derive(Clone, Debug, Default)]
 pub struct UploadsPage {
-    /// Sorted by key, then by time of initiation.
+    /// The uploads, sorted by key, then by time of initiation.
     pub uploads: Vec<UploadSummary>,
-    /// Ask again behind this; `None` on the last page.
+    /// The position to continue after; `None` on the last page.
     pub next: Option<UploadMarker>,
-    /// The store lists uploads only where the prefix is a whole key (MinIO): an empty page does not
+    /// The store lists uploads only if the prefix is a whole key (MinIO): an empty page does not
     /// mean that there are none.
     pub exact_key_only: bool,
 }
 
-/// A bucket, as ListBuckets shows it: its name is what another store takes for one.
+/// A bucket as listed by ListBuckets, with a name that may be invalid at other stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedBucket {
-    /// Its name as the store gave it.
+    /// The name that the store returned.
     pub name: String,
-    /// When it was made.
+    /// The time when it was created.
     pub created: Option<Timestamp>,
 }
 
-/// The lifecycle rules of a bucket, as the store wrote them. Raw, because a model drops the
-/// elements that it does not know, and with them rules of others.
+/// The lifecycle rules of a bucket as the store wrote them. Raw, because a model would drop unknown
+/// elements, and with them rules of others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LifecycleDocument {
-    /// `<LifecycleConfiguration>`, whole.
+    /// The whole `<LifecycleConfiguration>` document.
     pub xml: String,
     /// `x-amz-transition-default-minimum-object-size`: belongs to the rules, and has to be sent
     /// back with them.
     pub transition_default_minimum_object_size: Option<String>,
 }
 
-/// An object or a common prefix, as ListObjectsV2 shows it.
+/// An object or a common prefix as listed by ListObjectsV2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListingEntry {
-    /// An object.
+    /// An object with its listed properties.
     Object {
-        /// Its key.
+        /// The key of the object.
         key: String,
-        /// Its size.
+        /// The length of the object in bytes.
         size_bytes: u64,
         /// The time of the last change, from `Last-Modified`.
         last_modified: Option<Timestamp>,
-        /// As the store gave it.
+        /// The ETag that the store returned.
         etag: Option<ETag>,
-        /// `STANDARD` and so on, if the store says.
+        /// The storage class such as `STANDARD`, if the store lists it.
         storage_class: Option<String>,
     },
-    /// Keys rolled up at the delimiter.
+    /// Keys grouped at the delimiter.
     CommonPrefix(String),
 }
 
 impl ListingEntry {
-    /// The key, or the common prefix.
+    /// Returns the key, or the common prefix.
     pub fn name(&self) -> &str {
         match self {
             Self::Object { key, .. } => key,
@@ -354,6 +356,6 @@ impl ListingEntry {
 pub struct Listing {
     /// Objects and common prefixes, in the order of their names.
     pub entries: Vec<ListingEntry>,
-    /// `ContinuationToken` for the next page.
+    /// The `ContinuationToken` for the next page.
     pub next: Option<String>,
 }

@@ -3,10 +3,10 @@
 //! *Control plane* ([`control`], [`copy`], [`listing`], [`objects`]): the official SDK, which knows
 //! regions, endpoints, credentials and odd answers. *Data plane* ([`data`]): the bytes of
 //! UploadPart, PutObject and GetObject, on our own connections, signed with the SDK's signer;
-//! addresses come from the SDK. Each method is one request; the SDK's own retries are off, so that one policy
-//! decides (see [`crate::pace`]). Both planes share region, clock and credentials, and corrections
-//! from refusals ([`ask`]). Both connect in the same way ([`transport`]); configuration is read
-//! once ([`settings`]).
+//! addresses come from the SDK. Each method is one request; the SDK's own retries are off, so that
+//! one policy decides (see [`crate::pace`]). Both planes share region, clock and credentials, and
+//! corrections from refusals ([`ask`]). Both connect in the same way ([`transport`]); configuration
+//! is read once ([`settings`]).
 
 mod ask;
 mod aws;

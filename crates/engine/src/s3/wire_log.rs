@@ -93,7 +93,8 @@ mod tests {
                 .unwrap();
         assert_eq!(
             shown_uri(&uri),
-            "http://h/b/k?partNumber=1&X-Amz-Signature=(hidden)&X-Amz-Security-Token=(hidden)&uploadId=u"
+            "http://h/b/k?partNumber=1&X-Amz-Signature=(hidden)&X-Amz-Security-Token=(hidden)\
+             &uploadId=u"
         );
     }
 }

@@ -39,7 +39,10 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The readable length differs from the reported one, and is too long for memory.
-    #[error("{} announces {announced_bytes} bytes, and reading it gives another length", path.display())]
+    #[error(
+        "{} announces {announced_bytes} bytes, and reading it gives another length",
+        path.display()
+    )]
     WrongLength {
         /// The path as given.
         path: PathBuf,

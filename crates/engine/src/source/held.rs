@@ -1,9 +1,9 @@
-//! A short file that is read in one go when it is opened: one of many.
+//! A short file whose content is read at once when it is opened, for trees of many files.
 //!
-//! Opened, read and looked at twice on one blocking thread, so that nothing that follows waits for
-//! a disk. Both looks must agree; a file that was written to within the last tick of the clock is
-//! waited for, as in [`super::identity`]. The file is not synced first: what is sent is what was
-//! read, whatever a mapping writes later.
+//! The file is opened, read and checked twice on one blocking thread, so that no later step waits
+//! for a disk. Both checks must agree; if the file was written within the last tick of the clock,
+//! the read waits, as in [`super::identity`]. The file is not synced first: what was read is sent,
+//! whatever a mapping writes later.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::identity::{FileIdentity, examine_settled};
 use super::{BytesSource, Change, OpenError, Source};
 
-/// Looks at a file that changes while it is read.
+/// Maximum number of attempts to read a file that changes meanwhile.
 const LOOKS_MAX: u32 = 3;
 
 /// The content of a file.
@@ -26,7 +26,7 @@ pub(crate) struct HeldFile {
 }
 
 impl HeldFile {
-    /// Reads a file of at most `max_bytes`; `None` if it is longer, or does not stay the same.
+    /// Reads a file of at most `max_bytes`; `None` if it is longer, or keeps changing.
     pub(crate) fn read(path: &Path, max_bytes: u64) -> Result<Option<Self>, OpenError> {
         let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
         let mut file = File::open(path).map_err(unreadable)?;
@@ -52,7 +52,7 @@ impl HeldFile {
         Ok(None)
     }
 
-    /// As it was when it was read.
+    /// Returns the identity of the file when it was read.
     pub(crate) fn file_identity(&self) -> &FileIdentity {
         &self.identity
     }

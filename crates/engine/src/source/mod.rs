@@ -51,8 +51,8 @@ pub trait Source: Send + Sync + 'static {
     /// Returns its name for messages: a path.
     fn name(&self) -> String;
 
-    /// Returns the version of the source; `None` for a source that a later run could not find again:
-    /// it has no journal.
+    /// Returns the version of the source; `None` for a source that a later run could not find
+    /// again, which has no journal.
     fn identity(&self) -> Option<SourceRecord> {
         None
     }

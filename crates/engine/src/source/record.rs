@@ -1,5 +1,5 @@
-//! The record of a source in a journal: how to find it again, and to tell one version of it from
-//! another (P4).
+//! The record of a source in a journal: finds the source again, and distinguishes its versions
+//! (P4).
 
 use std::path::PathBuf;
 
@@ -44,17 +44,17 @@ pub struct FileRecord {
     pub identity: FileIdentity,
 }
 
-/// A version of an object at a store. Never credentials.
+/// A version of an object at a store. Contains no credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectRecord {
-    /// The object.
+    /// The bucket and key of the object.
     pub object: ObjectRef,
     /// The store: its endpoint, or a name that stays the same if the endpoint does not.
     pub store: String,
-    /// The version of it.
+    /// The version of the object.
     pub version: ObjectVersion,
-    /// How the caller connects to that store, where it is not the target's; opaque to the engine,
-    /// without secrets.
+    /// The caller's data for connecting to that store, if it is not the target's; opaque to the
+    /// engine, without secrets.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub connection: serde_json::Value,
     /// The bytes pass through this machine: the store does not copy them by itself.
@@ -74,9 +74,9 @@ pub struct ObjectVersion {
 }
 
 impl ObjectVersion {
-    /// What differs in `now`, if anything does. Stricter than within a run: an object that was
-    /// written again with the same bytes is another version, because in between it may have been
-    /// anything.
+    /// Returns the difference to `now`, if there is one. Stricter than within a run: an object that
+    /// was written again with the same bytes is another version, because it may have had other
+    /// content in between.
     #[must_use]
     pub fn change_to(&self, now: &Self) -> Option<Change> {
         let detail = if self.etag != now.etag {
@@ -93,7 +93,7 @@ impl ObjectVersion {
 }
 
 impl SourceRecord {
-    /// True if both are one source that shows no write, whatever it is called.
+    /// Returns whether both are the same source without a write in between, whatever its name.
     #[must_use]
     pub fn is_same_version(&self, other: &Self) -> bool {
         match (self, other) {
@@ -105,7 +105,7 @@ impl SourceRecord {
         }
     }
 
-    /// True if the same command names both, in whatever version.
+    /// Returns whether the same command names both, in any version.
     #[must_use]
     pub fn is_same_place(&self, other: &Self) -> bool {
         match (self, other) {
@@ -119,7 +119,7 @@ impl SourceRecord {
         }
     }
 
-    /// What differs in `now`, if anything does.
+    /// Returns the difference to `now`, if there is one.
     #[must_use]
     pub fn change_to(&self, now: &Self) -> Option<Change> {
         match (self, now) {
@@ -131,7 +131,7 @@ impl SourceRecord {
         }
     }
 
-    /// The file, if it is one.
+    /// Returns the file, if the source is one.
     pub fn file(&self) -> Option<&FileRecord> {
         match self {
             Self::File(file) => Some(file),
@@ -139,7 +139,7 @@ impl SourceRecord {
         }
     }
 
-    /// What messages call it: a path, or `s3://bucket/key`.
+    /// Returns the name for messages: a path, or `s3://bucket/key`.
     pub fn name(&self) -> String {
         match self {
             Self::File(file) => file.path.display().to_string(),
@@ -148,7 +148,8 @@ impl SourceRecord {
         }
     }
 
-    /// By what its journal is named: the same for the same command.
+    /// Returns the bytes that the name of the journal is derived from: the same for the same
+    /// command.
     pub(crate) fn place_bytes(&self) -> Vec<u8> {
         match self {
             Self::File(file) => file.path.as_os_str().as_encoded_bytes().to_vec(),

@@ -1,13 +1,13 @@
-//! What `fuzz/` and the tests feed with bytes that nobody wrote: journals, and answers of stores.
+//! Entry points for fuzzers and tests with arbitrary input: journals, and answers of stores.
 //!
-//! No part of the API. The functions are here because what they call is nobody else's business.
+//! Not part of the API. The functions are here because what they call is private.
 
 use crate::journal::format::{MAGIC, decode, encode, frame};
 use crate::verify::receipt::{Receipt, sealed};
 
-/// A journal. The first byte says what the rest is: 0 a file as it is, else payloads, one a line,
-/// which get their frames here: no fuzzer guesses a CRC. What is taken comes out of its own
-/// encoding as it is. Says whether there was a record to take.
+/// Decodes a journal. The first byte selects the format of the rest: 0 for a raw file, otherwise
+/// payloads, one per line, which get their frames here, because no fuzzer guesses a CRC. Decoded
+/// records must survive their own encoding. Returns whether there was a valid record.
 pub fn journal(input: &[u8]) -> bool {
     let Some((kind, rest)) = input.split_first() else { return false };
     let file = if *kind == 0 { rest.to_vec() } else { framed(rest) };
@@ -15,7 +15,7 @@ pub fn journal(input: &[u8]) -> bool {
     assert!(decoded.good_bytes <= file.len());
     let mut again = MAGIC.to_vec();
     for record in &decoded.records {
-        // Text that was written with fewer bytes than it is written here may be too long now.
+        // A text that is longer in our encoding may exceed the limit.
         let Some(bytes) = encode(record) else { return false };
         again.extend(bytes);
     }
@@ -33,9 +33,9 @@ fn framed(payloads: &[u8]) -> Vec<u8> {
     file
 }
 
-/// A receipt. The first byte says what the rest is: 0 a file as it is, else one without its checksum,
-/// which it gets here. A receipt that is read comes out of its own text as it is. Returns whether
-/// there was one.
+/// Parses a receipt. The first byte selects the format of the rest: 0 for a raw file, otherwise a
+/// receipt without its checksum, which is added here. A parsed receipt must survive its own text.
+/// Returns whether there was a valid receipt.
 pub fn receipt(input: &[u8]) -> bool {
     let Some((kind, rest)) = input.split_first() else { return false };
     let text = if *kind == 0 { String::from_utf8(rest.to_vec()).ok() } else { sealed(rest) };
@@ -45,8 +45,8 @@ pub fn receipt(input: &[u8]) -> bool {
     true
 }
 
-/// The answer to a part: a status, lines of headers, an empty line, a document. Says whether it is
-/// one at all.
+/// Parses the answer to a part: a status, lines of headers, an empty line, a document. Returns
+/// whether it is a valid answer.
 pub fn answer(input: &[u8]) -> bool {
     let Some((head, body)) = split_head(input) else { return false };
     let mut lines = head.lines();

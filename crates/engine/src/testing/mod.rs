@@ -1,7 +1,7 @@
-//! For tests of the engine and of programs that embed it; in no user's binary.
+//! Test support for the engine and for programs that embed it; not part of the released binary.
 //!
 //! [`memory`] is a store in memory that fails on demand, [`conformance`] the suite that every store
-//! must pass, [`fuzzing`] what fuzzers feed.
+//! must pass, [`fuzzing`] the entry points of fuzzers.
 
 pub mod conformance;
 pub mod fuzzing;

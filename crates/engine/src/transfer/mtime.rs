@@ -1,16 +1,16 @@
-//! The time of a file's last write, as the metadata of its object carry it.
+//! The modification time of a file in the metadata of its object.
 //!
-//! Where rclone keeps it, so that both tools understand each other: `x-amz-meta-mtime`, seconds
-//! since 1970 with as many decimals as are needed (`swift.TimeToFloatString` in rclone's library).
+//! The entry is the one of rclone, so that both tools can read it: `x-amz-meta-mtime`, seconds
+//! since 1970 with as many decimals as needed (`swift.TimeToFloatString` in rclone's library).
 
 use std::time::{Duration, SystemTime};
 
 use crate::remote::ObjectHead;
 
-/// The name of the metadata.
+/// The name of the metadata entry with the modification time.
 pub const MTIME_METADATA: &str = "mtime";
 
-/// Nanoseconds since 1970, negative before; `None` beyond the years 1677 and 2262.
+/// Converts to nanoseconds since 1970, negative before; `None` beyond the years 1677 and 2262.
 pub(crate) fn nanoseconds(time: SystemTime) -> Option<i64> {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_nanos()).ok(),
@@ -18,7 +18,7 @@ pub(crate) fn nanoseconds(time: SystemTime) -> Option<i64> {
     }
 }
 
-/// The value of the metadata for a time.
+/// Formats a time as the value of the metadata entry.
 pub fn mtime_value(time: SystemTime) -> Option<String> {
     let nanoseconds = nanoseconds(time)?;
     let (sign, whole) = (if nanoseconds < 0 { "-" } else { "" }, nanoseconds.unsigned_abs());
@@ -29,7 +29,7 @@ pub fn mtime_value(time: SystemTime) -> Option<String> {
     Some(format!("{sign}{seconds}{point}{decimals}"))
 }
 
-/// The time that a value of the metadata names.
+/// Parses the value of the metadata entry.
 pub(crate) fn parse(text: &str) -> Option<SystemTime> {
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -48,7 +48,7 @@ pub(crate) fn parse(text: &str) -> Option<SystemTime> {
     }
 }
 
-/// The time that the metadata of an object name.
+/// Returns the time in the metadata of an object.
 pub(crate) fn stored(head: &ObjectHead) -> Option<SystemTime> {
     head.attributes.metadata.get(MTIME_METADATA).and_then(|text| parse(text))
 }

@@ -24,7 +24,7 @@ pub(super) struct LayoutQuery<'a> {
     pub(super) retry: &'a RetryPolicy,
     pub(super) object: &'a ObjectRef,
     pub(super) head: &'a ObjectHead,
-    /// Set after GetObjectAttributes failed: the store does not know it, or the key pair may not ask.
+    /// GetObjectAttributes failed: the store does not support it, or the key pair may not use it.
     /// A refusal may cost new credentials, so it is not provoked for every object of a folder.
     pub(super) without_attributes: &'a AtomicBool,
 }

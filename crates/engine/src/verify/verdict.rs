@@ -103,8 +103,8 @@ pub enum Unproven {
     },
     /// There is no checksum and no ETag that could be recomputed.
     NothingToCompare,
-    /// The object is another version, and the receipt has none of the values that the store keeps of
-    /// it.
+    /// The object is another version, and the receipt has none of the values that the store keeps
+    /// of it.
     NotInReceipt,
 }
 

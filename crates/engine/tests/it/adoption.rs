@@ -1,4 +1,4 @@
-//! Resume with no journal: uploads that somebody else began, or that our lost journal knew.
+//! Resume without a journal: uploads that another client began, or whose journal was lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,20 +14,20 @@ use haul::{Error, Event, Unfinished, UploadOptions, UploadReport};
 use crate::harness::{aws, bytes, chain, differing_parts, heard, nothing_left, object, store};
 use crate::machine::{Machine, SIZE};
 
-/// Not ours: 15 parts.
+/// A part size that differs from ours: 15 parts.
 const OTHER_PART: usize = 700;
 
-/// A tool that begins an upload, sends some parts and is heard of no more.
+/// A tool that begins an upload, sends some parts and is killed.
 struct OtherTool {
     declared: Option<(A, T)>,
     part_bytes: usize,
 }
 
 impl OtherTool {
-    /// As boto3 does with its defaults.
+    /// The defaults of boto3.
     const COMPOSITE_CRC32: Self =
         Self { declared: Some((A::Crc32, T::Composite)), part_bytes: OTHER_PART };
-    /// As s5cmd does: no checksum at all.
+    /// The behaviour of s5cmd: no checksum.
     const NONE: Self = Self { declared: None, part_bytes: OTHER_PART };
 
     async fn begins(&self, store: &MemoryStore, source: &[u8], numbers: &[u32]) -> UploadId {
@@ -49,7 +49,7 @@ impl OtherTool {
     }
 }
 
-/// The options of the machine, and what is done about unfinished uploads that are at the store.
+/// Returns the options of the machine with this treatment of unfinished uploads at the store.
 fn with(machine: &Machine, unfinished: Unfinished) -> UploadOptions {
     UploadOptions { unfinished, ..machine.options() }
 }
@@ -79,8 +79,8 @@ async fn after_the_journal_is_lost_the_store_alone_is_enough() {
     nothing_left(&store);
 }
 
-/// Whatever was declared at its Create is kept, and the object has the checksum that its beginner
-/// wanted.
+/// An adopted upload keeps what its Create declared, and the object has the checksum that its
+/// creator chose.
 #[tokio::test(start_paused = true)]
 async fn an_upload_of_another_tool_is_finished_as_it_was_begun() {
     let tools = [
@@ -108,7 +108,7 @@ async fn an_upload_of_another_tool_is_finished_as_it_was_begun() {
     }
 }
 
-/// P3, and trap 26: what is not proven to be of this source is not touched.
+/// P3, and trap 26: an upload that is not proven to be of this source is not touched.
 #[tokio::test(start_paused = true)]
 async fn only_what_is_proven_to_be_of_this_source_is_touched() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -158,7 +158,7 @@ async fn of_several_uploads_the_most_complete_is_adopted() {
     assert_eq!(left, [few]);
 }
 
-/// A listing that breaks off is gone on with: once it began again from its first page.
+/// A listing that breaks off is continued; once it began again from its first page.
 #[tokio::test(start_paused = true)]
 async fn only_the_page_that_failed_is_listed_again() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -175,7 +175,7 @@ async fn only_the_page_that_failed_is_listed_again() {
     assert_eq!(store.calls(O::ListMultipartUploads), 3 + 1, "three pages of three");
 }
 
-/// A part that was damaged, or of an older version of the file, is named and sent again.
+/// A part that is damaged, or of an older version of the file, is reported and sent again.
 #[tokio::test(start_paused = true)]
 async fn a_part_that_differs_is_sent_again_and_named() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -189,8 +189,8 @@ async fn a_part_that_differs_is_sent_again_and_named() {
     assert_eq!(differing_parts(&said), [PartNumber::new(2).unwrap()]);
 }
 
-/// Told of an unfinished upload, somebody stops the new one and adopts: the new one, which has
-/// less, is removed.
+/// After the report of an unfinished upload the user stops the new one and adopts: the new one,
+/// which has less, is removed.
 #[tokio::test(start_paused = true)]
 async fn what_our_own_journal_has_less_of_gives_way() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -200,7 +200,7 @@ async fn what_our_own_journal_has_less_of_gives_way() {
     assert_eq!(report.upload_id, Some(theirs));
     assert_eq!(store.open_uploads(), vec![]);
 
-    // And the other way round: ours has more, and theirs is left alone.
+    // The reverse: ours has more, and theirs is left alone.
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     let theirs = OtherTool::NONE.begins(&store, &bytes(SIZE), &[1, 2]).await;
     machine.stops_after(&store, 5).await;
@@ -210,7 +210,7 @@ async fn what_our_own_journal_has_less_of_gives_way() {
     assert_eq!(store.open_uploads().len(), 1);
 }
 
-/// Once adopted it has a journal, and is as resumable as one of our own.
+/// An adopted upload has a journal, and can be resumed like our own.
 #[tokio::test(start_paused = true)]
 async fn an_adopted_upload_resumes_after_an_interruption() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -231,7 +231,7 @@ async fn an_adopted_upload_resumes_after_an_interruption() {
     nothing_left(&store);
 }
 
-/// The parts are somebody's day of work: a refusal of ours does not remove them.
+/// The parts may be a day of another user's work: a refusal of ours does not remove them.
 #[tokio::test(start_paused = true)]
 async fn an_adopted_upload_that_is_refused_keeps_its_parts() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -242,14 +242,14 @@ async fn an_adopted_upload_that_is_refused_keeps_its_parts() {
     assert!(matches!(error, Error::Paused { source: Some(_), .. }), "{}", chain(&error));
     assert_eq!(store.open_uploads()[0].upload_id, theirs);
     assert_eq!(store.calls(O::AbortMultipartUpload), 0);
-    // Whoever asks for it, removes it.
+    // An explicit abort removes it.
     let journal = machine.journals().list().unwrap().remove(0);
     haul::abandon(Arc::new(store.clone()), &machine.journals(), &journal.id).await.unwrap();
     assert_eq!(store.open_uploads(), vec![]);
 }
 
-/// No token of ours is in its metadata: a lost answer to Complete is settled by size and ETag or
-/// checksum.
+/// Its metadata does not contain our token: size and ETag or checksum settle a lost answer to
+/// Complete.
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_to_complete_of_an_adopted_upload_is_settled() {
     for tool in [OtherTool::COMPOSITE_CRC32, OtherTool::NONE] {
@@ -260,8 +260,8 @@ async fn a_lost_answer_to_complete_of_an_adopted_upload_is_settled() {
         assert_eq!(store.calls(O::CompleteMultipartUpload), 1);
         nothing_left(&store);
     }
-    // Our own upload after its journal was lost: its object carries a token that nobody knows any
-    // more.
+    // Our own upload after its journal was lost: its object has a token that no journal contains
+    // any more.
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     machine.stops_after(&store, 5).await;
     lose_journals(&machine);
@@ -270,7 +270,7 @@ async fn a_lost_answer_to_complete_of_an_adopted_upload_is_settled() {
     nothing_left(&store);
 }
 
-/// Stores that keep no checksums prove by MD5; what neither proves is left alone.
+/// Stores without checksums prove by MD5; an upload without any proof is left alone.
 #[tokio::test(start_paused = true)]
 async fn without_checksums_the_md5_of_the_etag_decides() {
     let machine = Machine::new();
@@ -300,15 +300,14 @@ async fn without_adopt_it_is_reported_and_left_alone() {
     );
     assert_eq!(store.open_uploads()[0].upload_id, theirs);
 
-    // A store that will not list is no reason not to upload, and neither is one that does not
-    // answer.
+    // A store that does not list, or does not answer, does not prevent the upload.
     for fault in [Fault::Answer(Refusal::ACCESS_DENIED), Fault::Stall] {
         store.set_faults(Faults::none().on_every(O::ListMultipartUploads, fault));
         machine.start_with(&store, with(&machine, Unfinished::Report)).await.unwrap();
     }
 }
 
-/// Below the threshold one request would do; an upload of it that is there is still found.
+/// Below the threshold one request is enough; an existing upload is still found.
 #[tokio::test(start_paused = true)]
 async fn a_small_file_is_adopted_too_or_put_in_one_piece() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -327,7 +326,7 @@ async fn a_small_file_is_adopted_too_or_put_in_one_piece() {
     nothing_left(&store);
 }
 
-/// It has no token of ours: length and checksum of the parts tell whose the object is.
+/// It does not have our token: length and checksum of the parts identify the object.
 #[tokio::test(start_paused = true)]
 async fn an_adopted_upload_that_was_completed_unheard_is_found() {
     for tool in [OtherTool::COMPOSITE_CRC32, OtherTool::NONE] {

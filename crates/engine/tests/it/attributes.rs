@@ -50,10 +50,13 @@ async fn every_attribute_reaches_the_store_and_comes_back() {
         let named = HEADERS.iter().filter(|(name, _)| *name != "x-amz-tagging");
         match request.method.as_str() {
             "POST" => Reply::xml(
-                "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>",
+                "<InitiateMultipartUploadResult><UploadId>u</UploadId>\
+                 </InitiateMultipartUploadResult>",
             ),
-            "HEAD" => named
-                .fold(Reply::of("").with("ETag", "\"e\""), |reply, (name, value)| reply.with(name, value)),
+            "HEAD" => {
+                let reply = Reply::of("").with("ETag", "\"e\"");
+                named.fold(reply, |reply, (name, value)| reply.with(name, value))
+            }
             _ => Reply::of("").with("ETag", "\"e\""),
         }
     })

@@ -60,7 +60,7 @@ struct FileLike {
     file: Arc<Mutex<File>>,
     size_bytes: u64,
     version: u64,
-    /// Reads until somebody writes to it.
+    /// Reads until another program writes to it.
     reads_left: Mutex<Option<u32>>,
 }
 
@@ -229,7 +229,7 @@ impl Scenario {
             lagging_listing: foulest,
             flip_in_transit: foulest,
             flip_at_rest: foulest,
-            // It would strike the upload of somebody else, too, which nobody but the weather may
+            // It would also affect the upload of the other client, which only the weather may
             // touch.
             expiry: if loses_journals { 0.0 } else { foul / 50.0 },
             ..Weather::default()
@@ -254,8 +254,8 @@ impl Scenario {
         for fall in &self.falls {
             end = self.one_run(&store, folder.path(), &file, Some(*fall));
             match &end {
-                // The next command would send it anew, as it should: nothing of the first is left
-                // to see.
+                // The next command would upload it once more, as it should: nothing of the first is
+                // left to see.
                 Some(Ok(_)) => break,
                 Some(Err(error)) if !is_resumable(error) => break,
                 _ => {}
@@ -271,7 +271,7 @@ impl Scenario {
             }
             end = None;
         }
-        // The same command again, until it says that it is done, or why not.
+        // The same command again, until it succeeds or fails for good.
         for _ in 0..20 {
             if end.as_ref().is_some_and(|end| !end.as_ref().is_err_and(is_resumable)) {
                 break;
@@ -366,7 +366,7 @@ impl Scenario {
                 Some(Fall::Dropped { after }) => {
                     let end = tokio::time::timeout(after, &mut running).await.ok();
                     drop(running);
-                    // As long as a program lives that goes on with other things.
+                    // As long as a program lives that continues with other work.
                     tokio::time::sleep(Duration::from_secs(600)).await;
                     return end;
                 }

@@ -1,5 +1,4 @@
-//! A lost answer to Complete is reconciled, never guessed (P6). And lost answers to everything
-//! else.
+//! A lost answer to Complete is settled, never guessed (P6); and lost answers to other requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +30,7 @@ async fn a_complete_that_never_arrived_is_repeated() {
     assert_eq!(store.calls(O::CompleteMultipartUpload), 2);
 }
 
-/// Looked for while the store still works on it: first not there, then there.
+/// The object is queried while the store still works on it: first absent, then present.
 #[tokio::test(start_paused = true)]
 async fn a_complete_that_lands_late_is_found() {
     for repeated_complete in [RepeatedComplete::SameAnswer, RepeatedComplete::NoSuchUpload] {
@@ -62,8 +61,8 @@ async fn a_complete_that_arrives_twice_is_found() {
     arrives(&store(Quirks::CEPH_RGW_16, faults)).await;
 }
 
-/// RGW 16.2 answers 500 to a Complete of an upload that is gone. There is no object: it is begun
-/// anew.
+/// RGW 16.2 answers 500 to a Complete of an upload that is gone. There is no object: the upload is
+/// restarted.
 #[tokio::test(start_paused = true)]
 async fn a_500_for_an_upload_that_is_gone_restarts_it() {
     let store = store(
@@ -75,7 +74,7 @@ async fn a_500_for_an_upload_that_is_gone_restarts_it() {
     assert_eq!(store.calls(O::CompleteMultipartUpload), 2);
 }
 
-/// Trap 27: a 403 to HEAD is not "absent". Nothing is aborted, and the doubt is said.
+/// Trap 27: a 403 to HEAD is not "absent". Nothing is aborted, and the doubt is reported.
 #[tokio::test(start_paused = true)]
 async fn an_unsettled_doubt_is_reported_and_nothing_aborted() {
     for lost in [Fault::LoseAnswer, Fault::LoseRequest] {
@@ -87,18 +86,18 @@ async fn an_unsettled_doubt_is_reported_and_nothing_aborted() {
             Err(Error::InDoubt { .. }) => {
                 assert_eq!(store.calls(O::AbortMultipartUpload), 0);
             }
-            // ListParts may say that the upload is open, so that Complete is known not to have
-            // happened.
+            // ListParts may report that the upload is open, so that Complete is known not to have
+            // been carried out.
             Err(error) => {
                 assert_eq!(lost, Fault::LoseRequest, "{}", chain(&error));
                 assert_eq!(store.object(&object()), None);
             }
-            Ok(_) => panic!("nobody could know"),
+            Ok(_) => panic!("the outcome is unknown"),
         }
     }
 }
 
-/// The store stays silent: the doubt stays.
+/// The store does not answer: the doubt stays.
 #[tokio::test(start_paused = true)]
 async fn a_store_that_falls_silent_during_complete_leaves_a_doubt() {
     let silence = Fault::TimeOut(Duration::from_secs(30));
@@ -115,7 +114,7 @@ async fn a_store_that_falls_silent_during_complete_leaves_a_doubt() {
     assert!(said.iter().any(|event| matches!(event, Event::InDoubt { .. })));
 }
 
-/// Complete was lost, the upload expired, and somebody else overwrote the key before the look: the
+/// Complete was lost, the upload expired, and another client overwrote the key before the HEAD: the
 /// object is not ours, and sending it again might overwrite something newer.
 #[tokio::test(start_paused = true)]
 async fn an_object_of_another_client_is_not_taken_for_ours() {
@@ -125,7 +124,7 @@ async fn an_object_of_another_client_is_not_taken_for_ours() {
         Fault::ExpireUpload,
     );
     let store = aws(faults);
-    let foreign = b"somebody else's";
+    let foreign = b"another client's";
     let single = haul::UploadOptions {
         multipart_threshold_bytes: 1 << 20,
         part_size_bytes: None,
@@ -137,24 +136,25 @@ async fn an_object_of_another_client_is_not_taken_for_ours() {
     assert_eq!(store.object(&object()).unwrap(), &foreign[..]);
 }
 
-/// Trap 25: what a lost answer to Create leaves is found by its time, and removed before Complete.
+/// Trap 25: an upload that a lost answer to Create left is found by its time, and removed before
+/// Complete.
 #[tokio::test(start_paused = true)]
 async fn what_a_lost_answer_to_create_left_is_removed() {
     let store = aws(Faults::none().on_calls(O::CreateMultipartUpload, 1..=2, Fault::LoseAnswer));
     arrives(&store).await;
     assert_eq!(store.calls(O::AbortMultipartUpload), 2);
-    // The same where the upload fails in the end, and where Create itself does: then it is said.
+    // The same if the upload fails at the end, and if Create itself fails: then it is reported.
     let refused = Fault::Answer(Refusal::ACCESS_DENIED);
     let lost = || Faults::none().on(O::CreateMultipartUpload, 1, Fault::LoseAnswer);
     fails(&aws(lost().on_every(O::UploadPart, refused.clone()))).await;
     let store = aws(lost().on_calls(O::CreateMultipartUpload, 2..=9, refused));
     let (ended, said) = heard(start(&store, &bytes(10_500), options())).await;
     ended.unwrap_err();
-    assert!(warned(&said), "an upload is left and nobody was told");
+    assert!(warned(&said), "an upload is left without a warning");
 }
 
-/// Trap 26: what may be somebody else's is not removed: older, with parts, or more than answers
-/// were lost.
+/// Trap 26: an upload that may belong to another client is not removed: older, with parts, or more
+/// than answers were lost.
 #[tokio::test(start_paused = true)]
 async fn foreign_uploads_survive_the_lost_create_sweep() {
     let lost = || Faults::none().on(O::CreateMultipartUpload, 1, Fault::LoseAnswer);
@@ -172,7 +172,7 @@ async fn foreign_uploads_survive_the_lost_create_sweep() {
     ended.unwrap();
     assert!(
         store.open_uploads().contains(&at_once),
-        "one of the two is ours, and nobody can say which"
+        "one of the two is ours, and it is unknown which"
     );
     assert!(warned(&said));
 }
@@ -185,7 +185,7 @@ async fn lost_answers_to_parts_send_only_those_parts_again() {
     assert_eq!(store.calls(O::UploadPart), 11 + 3);
 }
 
-/// Losing the answers to Abort and to the look after it does not end the cleaning up.
+/// Lost answers to Abort and to the ListParts after it do not end the cleanup.
 #[tokio::test(start_paused = true)]
 async fn lost_answers_to_abort_are_repeated() {
     let faults = Faults::none()
@@ -238,8 +238,8 @@ async fn if_none_match_of_a_put_holds_when_the_answer_is_lost() {
     }
 }
 
-/// Seed 748 of the crashes: Complete was refused with 412 after a doubt, and the error said that
-/// HEAD had failed.
+/// Seed 748 of the crashes: Complete was refused with 412 after a doubt, and the error reported
+/// that HEAD had failed.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_named_and_not_the_trouble_of_looking() {
     let faults = Faults::none()
@@ -250,8 +250,8 @@ async fn a_refusal_is_named_and_not_the_trouble_of_looking() {
     assert_eq!(store_kind(&error), Some(StoreErrorKind::AccessDenied), "{}", chain(&error));
 }
 
-/// The machine's upload, completed without its answer being heard; the journal says that it was on
-/// its way.
+/// The machine's upload, completed without a received answer; the journal contains the
+/// announcement.
 async fn completed_unheard() -> (Machine, MemoryStore) {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     store.set_faults(
@@ -295,8 +295,8 @@ async fn a_complete_that_was_never_announced_is_found() {
     assert_eq!(machine.journals().list().unwrap().len(), 0);
 }
 
-/// Looked for in vain, and quicker than the abort: the object is there, and nobody says that
-/// nothing is left.
+/// Not found at first, and completed before the abort: the object exists, and no message claims
+/// that nothing is left.
 #[tokio::test(start_paused = true)]
 async fn a_complete_that_lands_before_the_abort_is_reported() {
     let late = || {

@@ -1,5 +1,5 @@
-//! What every test here needs: a small upload, a store with faults, and the checks that hold after
-//! any end.
+//! Helpers of all tests: a small upload, a store with faults, and the checks that hold after any
+//! end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(crate) fn bytes(size_bytes: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(size_bytes).collect()
 }
 
-/// A store that takes parts of any size.
+/// Creates a store that takes parts of any size.
 #[allow(clippy::needless_pass_by_value, reason = "a preset reads better without a borrow")]
 pub(crate) fn store(quirks: Quirks, faults: Faults) -> MemoryStore {
     let quirks = Quirks { part_size_min_bytes: 1, page_max: 3, ..quirks };
@@ -50,7 +50,7 @@ pub(crate) fn aws(faults: Faults) -> MemoryStore {
     store(Quirks::AWS, faults)
 }
 
-/// In parts of [`PART_BYTES`], whatever the size.
+/// Returns options with parts of [`PART_BYTES`], whatever the size.
 pub(crate) fn options() -> UploadOptions {
     UploadOptions {
         part_size_bytes: Some(PART_BYTES),
@@ -60,7 +60,7 @@ pub(crate) fn options() -> UploadOptions {
     }
 }
 
-/// An engine with so much memory for parts.
+/// Creates an engine with this memory budget in bytes.
 pub(crate) fn engine(store: &MemoryStore, memory_budget_bytes: u64) -> Engine {
     Engine::new(
         Arc::new(store.clone()),
@@ -68,7 +68,7 @@ pub(crate) fn engine(store: &MemoryStore, memory_budget_bytes: u64) -> Engine {
     )
 }
 
-/// An engine with so many requests in flight.
+/// Creates an engine with this number of requests in flight.
 pub(crate) fn narrow_engine(store: &MemoryStore, concurrency: u32) -> Engine {
     Engine::new(Arc::new(store.clone()), EngineOptions { concurrency, ..EngineOptions::default() })
 }
@@ -81,7 +81,7 @@ pub(crate) fn start(
     upload(Arc::new(store.clone()), BytesSource::new(bytes.to_vec()), object(), options)
 }
 
-/// Uploads so many bytes; an upload that hangs ends after a day of the paused clock.
+/// Uploads this number of bytes; an upload that hangs ends after a day of the paused clock.
 pub(crate) async fn run(
     store: &MemoryStore,
     size_bytes: usize,
@@ -100,7 +100,7 @@ pub(crate) async fn run_on(
     tokio::time::timeout(Duration::from_secs(86_400), running).await.expect("the upload hangs")
 }
 
-/// How it ended, and all that it said until then.
+/// Returns the result, and all events until then.
 pub(crate) async fn heard(
     mut running: Transfer<UploadReport>,
 ) -> (Result<UploadReport, Error>, Vec<Event>) {
@@ -112,12 +112,12 @@ pub(crate) async fn heard(
     (running.await, said)
 }
 
-/// Whether it warned of something.
+/// Returns whether a warning was reported.
 pub(crate) fn warned(said: &[Event]) -> bool {
     said.iter().any(|event| matches!(event, Event::Warning { .. }))
 }
 
-/// The parts that a resumed upload found to differ from the source.
+/// Returns the parts that a resumed upload found to differ from the source.
 pub(crate) fn differing_parts(said: &[Event]) -> Vec<PartNumber> {
     let named = said.iter().find_map(|event| match event {
         Event::Resumed { differing_parts, .. } => Some(differing_parts.clone()),
@@ -126,7 +126,7 @@ pub(crate) fn differing_parts(said: &[Event]) -> Vec<PartNumber> {
     named.expect("it was resumed")
 }
 
-/// Uploads ten parts and a bit; it must arrive.
+/// Uploads a little more than ten parts and asserts success.
 pub(crate) async fn arrives(store: &MemoryStore) -> UploadReport {
     arrives_with(store, options()).await
 }
@@ -150,7 +150,7 @@ pub(crate) async fn arrives_on(
     report
 }
 
-/// Uploads ten parts and a bit; it must fail, and nothing of it may be left.
+/// Uploads a little more than ten parts; asserts a failure that leaves nothing.
 pub(crate) async fn fails(store: &MemoryStore) -> Error {
     fails_with(store, options()).await
 }
@@ -163,7 +163,7 @@ pub(crate) async fn fails_with(store: &MemoryStore, options: UploadOptions) -> E
     error
 }
 
-/// P2, P3 and P6 as far as they can be seen at the store.
+/// Asserts P2, P3 and P6 as far as they are visible at the store.
 pub(crate) fn nothing_left(store: &MemoryStore) {
     assert_eq!(store.open_uploads(), vec![], "uploads are left behind (P3)");
     assert_eq!(
@@ -174,8 +174,8 @@ pub(crate) fn nothing_left(store: &MemoryStore) {
     never_aborted_in_doubt(&store.history());
 }
 
-/// P6: no Abort while Complete is under way, none while its outcome is unknown, none after it
-/// succeeded.
+/// Asserts P6: no Abort while Complete is in flight, none while its outcome is unknown, none after
+/// it succeeded.
 pub(crate) fn never_aborted_in_doubt(history: &[Call]) {
     for abort in history.iter().filter(|call| call.operation == Operation::AbortMultipartUpload) {
         let of_upload = |call: &&Call| {
@@ -200,7 +200,7 @@ pub(crate) fn never_aborted_in_doubt(history: &[Call]) {
     }
 }
 
-/// An answer that says whether the object is there, or that the upload is still open.
+/// Returns whether an answer shows that the object exists, or that the upload is still open.
 fn settles(call: &Call) -> bool {
     match call.operation {
         Operation::HeadObject => {
@@ -211,7 +211,7 @@ fn settles(call: &Call) -> bool {
     }
 }
 
-/// An upload of the same key that belongs to somebody else (trap 26).
+/// Creates an upload of the same key by another client (trap 26).
 pub(crate) async fn foreign_upload(store: &MemoryStore) -> UploadRef {
     let created =
         store.create_multipart_upload(&object(), &CreateRequest::default()).await.unwrap();
@@ -222,7 +222,7 @@ pub(crate) fn upload_ids(store: &MemoryStore) -> Vec<UploadId> {
     store.open_uploads().into_iter().map(|upload| upload.upload_id).collect()
 }
 
-/// The store of that error, if it is one.
+/// Returns the kind of the store's error, if it is one.
 pub(crate) fn store_kind(error: &Error) -> Option<StoreErrorKind> {
     match error {
         Error::Store { source, .. } => Some(source.kind),
@@ -230,7 +230,7 @@ pub(crate) fn store_kind(error: &Error) -> Option<StoreErrorKind> {
     }
 }
 
-/// As the command prints it.
+/// Formats the error as the command prints it.
 pub(crate) fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -241,7 +241,7 @@ pub(crate) fn chain(error: &Error) -> String {
     text
 }
 
-/// Whether such a store gives a proof of parts sent with such a checksum.
+/// Returns whether such a store can prove parts sent with such a checksum.
 pub(crate) fn provable(quirks: &Quirks, options: &UploadOptions) -> bool {
     let echoes = quirks.echo_checksums
         && options
@@ -250,7 +250,8 @@ pub(crate) fn provable(quirks: &Quirks, options: &UploadOptions) -> bool {
     echoes || quirks.etags == EtagKind::Md5
 }
 
-/// That of a file that exists only in a test; the version stands for the time of the last write.
+/// Returns the identity of a file that exists only in a test; the version replaces the modification
+/// time.
 pub(crate) fn identity(size_bytes: u64, version: u64) -> Option<SourceRecord> {
     let identity = FileIdentity {
         place: Some((1, 2)),
@@ -261,7 +262,7 @@ pub(crate) fn identity(size_bytes: u64, version: u64) -> Option<SourceRecord> {
     Some(SourceRecord::File(FileRecord { path: "/a/file".into(), identity }))
 }
 
-/// A PutObject of so many bytes, past the engine.
+/// Creates a PutObject of this content, without the engine.
 pub(crate) fn put_request(content: &[u8]) -> PutRequest {
     PutRequest {
         payload: Payload::from_bytes(content.to_vec().into()),
@@ -275,7 +276,7 @@ pub(crate) fn put_request(content: &[u8]) -> PutRequest {
     }
 }
 
-/// An UploadPart, past the engine.
+/// Creates an UploadPart, without the engine.
 pub(crate) fn part_request(number: PartNumber, content: &[u8]) -> PartRequest {
     PartRequest {
         number,

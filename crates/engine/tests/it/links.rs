@@ -146,7 +146,7 @@ async fn retry_after_is_waited_for() {
     assert!(begun.elapsed() >= Duration::from_secs(60));
 }
 
-/// A lifecycle rule or another program removes the upload under way: that is said, and nothing
+/// A lifecycle rule or another program removes the upload in flight: that is reported, and nothing
 /// hangs.
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_expires_in_flight_restarts_with_a_report() {
@@ -161,7 +161,7 @@ async fn an_upload_that_expires_in_flight_restarts_with_a_report() {
     }
 }
 
-/// A store that loses every upload is not asked for ever.
+/// A store that loses every upload is not retried for ever.
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_always_expires_is_a_clear_error() {
     let store = aws(Faults::none().on_every(O::UploadPart, Fault::ExpireUpload));
@@ -186,7 +186,7 @@ async fn a_conflict_of_conditions_restarts_the_upload() {
     nothing_left(&store);
 }
 
-/// What cannot come true is said before anything is sent.
+/// A condition that cannot hold is reported before anything is sent.
 #[tokio::test(start_paused = true)]
 async fn a_condition_that_does_not_hold_sends_nothing() {
     let guarded = UploadOptions { if_none_match: true, ..options() };
@@ -223,7 +223,7 @@ async fn abort_is_repeated_until_nothing_is_left() {
     assert!(store.calls(O::AbortMultipartUpload) >= 4);
 }
 
-/// Cleaning up cannot succeed: it is said what is left, and where.
+/// The cleanup cannot succeed: the error names what is left, and where.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_removed_is_named() {
     let faults = Faults::none()

@@ -4,7 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 // tests look at files and variables, not the library
 
-// A test that fails panics, and says what it saw; helpers of tests are no different.
+// A test that fails panics with the observed value; helpers of tests do the same.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod adoption;

@@ -1,5 +1,5 @@
-//! P1 to P6 of `docs/semantics.md`, one test of each name: the shortest story that shows it. What
-//! can happen besides stands in the other modules, and in the simulations.
+//! P1 to P6 of `docs/semantics.md`, one test for each: the shortest scenario that shows it. The
+//! other modules and the simulations contain further cases.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ async fn p4_never_mixed() {
     assert_eq!(differing_parts(&said), [PartNumber::new(3).unwrap()]);
 }
 
-/// P5: no more parts in flight, and no more bytes in memory, than was said.
+/// P5: the parts in flight and the bytes in memory stay within the limits.
 #[tokio::test(start_paused = true)]
 async fn p5_bounded() {
     let store = aws(Faults::none().on_every(O::UploadPart, Fault::Delay(Duration::from_secs(1))));
@@ -95,8 +95,8 @@ async fn p5_bounded() {
     assert!(store.parts_in_flight_most() <= 3, "{}", store.parts_in_flight_most());
 }
 
-/// P6: a lost answer to Complete is looked into; where that is impossible, it is said and nothing
-/// is aborted.
+/// P6: a lost answer to Complete is settled; if that is impossible, the doubt is reported and
+/// nothing is aborted.
 #[tokio::test(start_paused = true)]
 async fn p6_no_doubt() {
     let lost = || Faults::none().on(O::CompleteMultipartUpload, 1, Fault::LoseAnswer);

@@ -1,4 +1,5 @@
-//! A single PutObject has a doubt too (P6): once its bytes have left, it cannot be taken back.
+//! A single PutObject can have an unknown outcome too (P6): once its bytes have been sent, it
+//! cannot be undone.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ fn put(store: &MemoryStore) -> Transfer<UploadReport> {
     start(store, &bytes(SIZE), single())
 }
 
-/// Stopped in this way after a second.
+/// Stops in this way after a second.
 async fn stopped(store: &MemoryStore, request: StopRequest) -> Result<UploadReport, Error> {
     let running = put(store);
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -38,7 +39,8 @@ async fn a_put_whose_answers_are_all_lost_is_found() {
     is_there(&store);
 }
 
-/// The store was slow; Ctrl-C said "nothing is left of it", and the old object had been replaced.
+/// The store was slow; Ctrl-C reported "nothing is left of it", and the old object had been
+/// replaced.
 #[tokio::test(start_paused = true)]
 async fn a_put_cancelled_after_it_took_effect_is_reported_as_done() {
     for request in [StopRequest::Cancel, StopRequest::Pause, StopRequest::PauseNow] {
@@ -52,7 +54,7 @@ async fn a_put_cancelled_after_it_took_effect_is_reported_as_done() {
     }
 }
 
-/// The answer is worth waiting for as long as parts in flight are.
+/// The answer is awaited for as long as parts in flight are.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_put_takes_an_answer_that_is_on_its_way() {
     let store =
@@ -62,7 +64,7 @@ async fn a_cancelled_put_takes_an_answer_that_is_on_its_way() {
     is_there(&store);
 }
 
-/// The store will not say whether it is there.
+/// The store does not answer whether the object exists.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_put_that_cannot_be_looked_at_is_in_doubt() {
     let faults = Faults::none()
@@ -73,7 +75,7 @@ async fn a_cancelled_put_that_cannot_be_looked_at_is_in_doubt() {
     assert!(matches!(error, Error::PutInDoubt { .. }), "{}", chain(&error));
 }
 
-/// Not there when it was looked for, and there a minute later.
+/// Absent at the first HEAD, and present a minute later.
 #[tokio::test(start_paused = true)]
 async fn a_put_that_may_still_land_is_in_doubt() {
     let late = Fault::LandLate(Duration::from_secs(120));
@@ -87,7 +89,7 @@ async fn a_put_that_may_still_land_is_in_doubt() {
     is_there(&store);
 }
 
-/// Stopped in the middle of its body it can never be carried out: there is nothing to look at.
+/// Stopped in the middle of its body it can never be carried out: there is nothing to settle.
 #[tokio::test(start_paused = true)]
 async fn a_put_that_is_cancelled_before_its_bytes_have_left_is_undone() {
     for request in [StopRequest::Cancel, StopRequest::Pause, StopRequest::PauseNow] {
@@ -102,7 +104,7 @@ async fn a_put_that_is_cancelled_before_its_bytes_have_left_is_undone() {
     }
 }
 
-/// A refusal is one, however often it is repeated: the exit is no doubt.
+/// A refusal is definite, however often it is repeated.
 #[tokio::test(start_paused = true)]
 async fn a_put_that_is_refused_is_not_in_doubt() {
     for refusal in [Refusal::ACCESS_DENIED, Refusal::INTERNAL_ERROR, Refusal::SLOW_DOWN] {
@@ -112,7 +114,7 @@ async fn a_put_that_is_refused_is_not_in_doubt() {
     }
 }
 
-/// Between two tries there is nothing under way, and nothing to wait for.
+/// Between two attempts no request is in flight, and there is nothing to wait for.
 #[tokio::test(start_paused = true)]
 async fn a_put_that_waits_for_its_next_try_is_cancelled_at_once() {
     let busy = Refusal { retry_after: Some(Duration::from_secs(120)), ..Refusal::SLOW_DOWN };
@@ -123,7 +125,7 @@ async fn a_put_that_waits_for_its_next_try_is_cancelled_at_once() {
     assert_eq!(begun.elapsed().as_secs(), 1);
 }
 
-/// With If-None-Match, an object of somebody else stands against whatever is still on its way.
+/// With If-None-Match, an object of another client prevents any request still in flight.
 #[tokio::test(start_paused = true)]
 async fn a_condition_that_does_not_hold_any_more_settles_the_doubt() {
     let store = aws(Faults::none().on_every(O::PutObject, Fault::LoseRequest));
@@ -131,8 +133,8 @@ async fn a_condition_that_does_not_hold_any_more_settles_the_doubt() {
     let running = start(&store, &bytes(SIZE), guarded);
     tokio::time::sleep(Duration::from_millis(1)).await;
     store.set_faults(Faults::none());
-    start(&store, b"of somebody else", single()).await.unwrap();
+    start(&store, b"of another client", single()).await.unwrap();
     let error = running.await.unwrap_err();
     assert!(matches!(error, Error::Store { .. }), "{}", chain(&error));
-    assert_eq!(store.object(&object()).unwrap(), &b"of somebody else"[..]);
+    assert_eq!(store.object(&object()).unwrap(), &b"of another client"[..]);
 }

@@ -1,4 +1,4 @@
-//! What a refusal costs an upload that a journal remembers: nothing that has arrived, unless it can
+//! The effect of a refusal on an upload with a journal: no part is lost, unless the upload can
 //! never complete.
 
 use std::io;
@@ -18,7 +18,7 @@ use crate::harness::{
 };
 use crate::machine::{Machine, SIZE};
 
-/// What stores say to a caller whom they knew a minute ago.
+/// Answers of stores to a caller whose credentials were valid before.
 const OF_THE_CALLER: [Refusal; 9] = [
     Refusal::new(403, Some("InvalidAccessKeyId")),
     Refusal::new(403, Some("InvalidTokenId")),
@@ -45,8 +45,8 @@ async fn paused(machine: &Machine, store: &MemoryStore, arrived: u64, what: &Ref
     );
 }
 
-/// The same command again, when the store is in a better mood.
-async fn goes_on(machine: &Machine, store: &MemoryStore, arrived: u64) {
+/// Runs the same command again, at a store without faults.
+async fn resumes(machine: &Machine, store: &MemoryStore, arrived: u64) {
     store.set_faults(Faults::none());
     let report = machine.start(store).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
     assert_eq!(report.resumed_bytes, arrived);
@@ -55,9 +55,9 @@ async fn goes_on(machine: &Machine, store: &MemoryStore, arrived: u64) {
     nothing_left(store);
 }
 
-/// MinIO answers an ended session with 403 InvalidAccessKeyId, others in other words, and policies
-/// are edited while uploads run. One such answer to one part aborted the upload: hours of sending
-/// were removed by a typing error.
+/// MinIO answers an expired session with 403 InvalidAccessKeyId, others differ, and policies are
+/// edited while uploads run. One such answer to one part aborted the upload: a typing error removed
+/// hours of transfer.
 #[tokio::test(start_paused = true)]
 async fn a_refused_caller_loses_nothing_that_arrived() {
     for refusal in OF_THE_CALLER {
@@ -70,13 +70,12 @@ async fn a_refused_caller_loses_nothing_that_arrived() {
             let (machine, store) = (Machine::new(), aws(Faults::none()));
             store.set_faults(Faults::none().on_calls(operation, from..=u64::MAX, refused));
             paused(&machine, &store, arrived, &refusal).await;
-            goes_on(&machine, &store, arrived).await;
+            resumes(&machine, &store, arrived).await;
         }
     }
 }
 
-/// A full store, a quota, a proxy with a limit, a word that nobody expected: a person can do
-/// something about each.
+/// A full store, a quota, a proxy with a limit, an unknown code: the user can resolve each.
 #[tokio::test(start_paused = true)]
 async fn no_refusal_removes_what_arrived() {
     for refusal in [
@@ -96,7 +95,7 @@ async fn no_refusal_removes_what_arrived() {
             Fault::Answer(refusal.clone()),
         ));
         paused(&machine, &store, 5000, &refusal).await;
-        goes_on(&machine, &store, 5000).await;
+        resumes(&machine, &store, 5000).await;
     }
     for code in ["InvalidPart", "MalformedXML", "InvalidRequest"] {
         let refusal = Refusal::new(400, Some(code));
@@ -107,11 +106,11 @@ async fn no_refusal_removes_what_arrived() {
             Fault::Answer(refusal.clone()),
         ));
         paused(&machine, &store, SIZE as u64, &refusal).await;
-        goes_on(&machine, &store, SIZE as u64).await;
+        resumes(&machine, &store, SIZE as u64).await;
     }
 }
 
-/// Nothing has arrived and nothing will: there is nothing to keep, and a script must not try for
+/// Nothing has arrived and nothing will: there is nothing to keep, and a script must not retry for
 /// ever.
 #[tokio::test(start_paused = true)]
 async fn an_upload_of_which_the_store_takes_nothing_is_removed() {
@@ -137,7 +136,7 @@ async fn an_upload_that_can_never_complete_is_removed() {
     }
 }
 
-/// Nothing was begun: the keys are wrong, and that is all there is to say.
+/// Nothing was begun: the keys are wrong, and the error reports only that.
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_may_not_create_fails_at_once() {
     for refusal in OF_THE_CALLER.into_iter().filter(|refusal| refusal.code != Some("ExpiredToken"))
@@ -152,8 +151,8 @@ async fn a_caller_who_may_not_create_fails_at_once() {
     }
 }
 
-/// Without a journal nobody would find it again: it is removed, as far as the store lets a refused
-/// caller do that.
+/// Without a journal no later run could find the upload: it is removed, as far as the store lets a
+/// refused caller do that.
 #[tokio::test(start_paused = true)]
 async fn without_a_journal_a_refused_upload_is_removed_or_named() {
     let refused = || Fault::Answer(Refusal::new(403, Some("InvalidAccessKeyId")));
@@ -168,7 +167,7 @@ async fn without_a_journal_a_refused_upload_is_removed_or_named() {
     assert_eq!(crate::harness::upload_ids(&store), std::slice::from_ref(upload_id));
 }
 
-/// A file whose disk fails after so many reads, and looks the same.
+/// A file whose disk fails after this number of reads, and whose metadata stays the same.
 struct Failing {
     bytes: BytesSource,
     reads_left: AtomicU32,
@@ -200,7 +199,7 @@ impl Source for Failing {
     }
 }
 
-/// A disk that was pulled out, a network share that went away: what had arrived was removed for it.
+/// A removed disk, a network share that disappeared: the parts that had arrived were removed.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_cannot_be_read_keeps_what_arrived() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -216,7 +215,7 @@ async fn a_source_that_cannot_be_read_keeps_what_arrived() {
     nothing_left(&store);
 }
 
-/// A 503 of an hour ago, long repaired, was given as the reason of a Ctrl-C.
+/// A 503 of an hour ago, long resolved, was reported as the reason of a Ctrl-C.
 #[tokio::test(start_paused = true)]
 async fn a_repaired_failure_is_not_the_reason_of_a_pause() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -255,7 +254,7 @@ async fn a_failure_during_a_pause_is_not_its_reason() {
     );
 }
 
-/// `Retry-After: 120` at Create: Ctrl-C was heard two minutes later, as a failure.
+/// `Retry-After: 120` at Create: Ctrl-C was handled two minutes later, as a failure.
 #[tokio::test(start_paused = true)]
 async fn a_pause_does_not_wait_for_the_next_try_of_create() {
     let busy = Refusal { retry_after: Some(Duration::from_secs(120)), ..Refusal::SLOW_DOWN };

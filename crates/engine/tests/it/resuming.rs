@@ -1,4 +1,4 @@
-//! The same command again: stopped in the middle of finding out where it was.
+//! The same command again, stopped while it determines what an earlier run left.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ async fn a_resume_that_is_still_looking_can_be_stopped() {
     nothing_left(&store);
 }
 
-/// Two processes with the same command: the second one is told, and touches nothing.
+/// Two processes with the same command: the second one gets an error, and changes nothing.
 #[tokio::test(start_paused = true)]
 async fn a_second_process_on_the_same_upload_is_refused() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));

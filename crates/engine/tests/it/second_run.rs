@@ -1,5 +1,5 @@
-//! What the first run was promised holds in the second: conditions, proof, a source that stays the
-//! same, the shortest way to the end.
+//! The guarantees of the first run hold in the second: conditions, proof, a source that stays the
+//! same, the fewest requests.
 
 use std::io;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::harness::{
 };
 use crate::machine::{Machine, SIZE};
 
-/// A file that somebody writes to after so many looks at it.
+/// A file that another program writes to after this number of checks.
 struct Wavering {
     bytes: BytesSource,
     version: u64,
@@ -85,12 +85,12 @@ fn stalls_from(part: u64) -> Faults {
     Faults::none().on_calls(O::UploadPart, part..=u64::MAX, Fault::Stall)
 }
 
-/// A condition is asked at Complete: the one of the command that gets there, and no run forgets it.
+/// A condition is checked at Complete: that of the last command applies, and no run forgets it.
 #[tokio::test(start_paused = true)]
 async fn a_condition_of_a_later_run_holds_and_is_remembered() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     machine.stops_after(&store, 5).await;
-    let foreign = b"somebody else's";
+    let foreign = b"another client's";
     let single =
         UploadOptions { multipart_threshold_bytes: 1 << 20, part_size_bytes: None, ..options() };
     start(&store, foreign, single).await.unwrap();
@@ -105,7 +105,7 @@ async fn a_condition_of_a_later_run_holds_and_is_remembered() {
     nothing_left(&store);
 }
 
-/// P1: proof that is demanded now is demanded of what an earlier run sent, too.
+/// P1: required proof includes the parts of an earlier run.
 #[tokio::test(start_paused = true)]
 async fn demanded_proof_is_of_all_parts() {
     let mute = Quirks { echo_checksums: false, etags: EtagKind::Opaque, ..Quirks::AWS };
@@ -116,7 +116,7 @@ async fn demanded_proof_is_of_all_parts() {
     assert!(matches!(error, Error::Unproven { .. }), "{}", chain(&error));
     assert_eq!(store.object(&object()), None);
 
-    // And what was demanded at the beginning stays demanded.
+    // Proof that was required at the beginning stays required.
     let (machine, store) = (Machine::new(), aws(stalls_from(6)));
     let strict = UploadOptions { require_proof: true, ..machine.options() };
     paused(machine.start_with(&store, strict)).await;
@@ -139,7 +139,7 @@ async fn a_source_that_changes_while_it_is_compared_is_not_completed() {
     assert_eq!(store.object(&object()).unwrap()[2500], bytes(SIZE)[2500] ^ 1);
 }
 
-/// P4: every part is there and known; the only look left is the one before Complete.
+/// P4: every part is present and known; only the check before Complete is left.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_changed_before_complete_is_not_completed() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -161,8 +161,7 @@ async fn a_source_that_changed_before_complete_is_not_completed() {
     nothing_left(&store);
 }
 
-/// P4 and P2: written to during the run. What arrived stays, and the next run sends only what
-/// differs.
+/// P4 and P2: written to during the run. The parts stay, and the next run sends only differences.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_changes_during_a_run_keeps_what_arrived() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -183,7 +182,7 @@ async fn a_source_that_changes_during_a_run_keeps_what_arrived() {
     assert_eq!(machine.journals().list().unwrap().len(), 0);
 }
 
-/// The look at what is there fails: everything stays, and the error says how to go on.
+/// ListParts fails: everything stays, and the error names the next step.
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_list_leaves_the_upload_paused() {
     for refusal in [Refusal::ACCESS_DENIED, Refusal::EXPIRED_TOKEN, Refusal::BAD_GATEWAY] {
@@ -202,7 +201,7 @@ async fn a_store_that_does_not_list_leaves_the_upload_paused() {
     }
 }
 
-/// Cancelled before it has begun to send, and the store does not let go of the parts either.
+/// Cancelled before it has begun to send, and the store refuses to remove the parts.
 #[tokio::test(start_paused = true)]
 async fn a_cancel_that_cannot_remove_the_parts_says_so() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -220,8 +219,8 @@ async fn a_cancel_that_cannot_remove_the_parts_says_so() {
     assert_eq!(machine.journals().list().unwrap().len(), 1);
 }
 
-/// 409 to every Complete: each upload was removed before the next was begun, and the condition is
-/// what is said.
+/// 409 to every Complete: each upload was removed before the next was begun, and the error names
+/// the condition.
 #[tokio::test(start_paused = true)]
 async fn a_conflict_that_never_ends_is_reported_and_forgotten() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -234,7 +233,7 @@ async fn a_conflict_that_never_ends_is_reported_and_forgotten() {
     assert!(store.open_uploads().is_empty());
 }
 
-/// What an older version of the file had is no part of the figure.
+/// Parts of an older version of the file do not count.
 #[tokio::test(start_paused = true)]
 async fn the_figure_of_a_pause_counts_no_part_twice() {
     let (machine, store) = (Machine::new(), aws(stalls_from(6)));
@@ -247,7 +246,7 @@ async fn the_figure_of_a_pause_counts_no_part_twice() {
     assert_eq!(machine.journals().list().unwrap()[0].parts.len(), 4);
 }
 
-/// One request is enough now: what was begun in parts is not forgotten for that.
+/// One request is enough now: the upload that was begun in parts is still removed.
 #[tokio::test(start_paused = true)]
 async fn a_file_that_shrank_below_the_threshold_leaves_no_parts() {
     for size in [300, 0] {
@@ -266,7 +265,7 @@ async fn a_file_that_shrank_below_the_threshold_leaves_no_parts() {
     }
 }
 
-/// A Complete that the store fails to carry out is repeated as often as anything else, and no more.
+/// A Complete that always fails is retried as often as any other request.
 #[tokio::test(start_paused = true)]
 async fn a_complete_that_always_fails_pauses_in_the_end() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));

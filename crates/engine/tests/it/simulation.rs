@@ -156,7 +156,7 @@ impl Scenario {
         scenario
     }
 
-    /// How it ended, for the count.
+    /// Returns the outcome, for the count.
     async fn run(&self) -> &'static str {
         let store = store(self.quirks.clone(), Faults::none());
         if let Some(before) = &self.before {
@@ -168,13 +168,14 @@ impl Scenario {
             start(&store, before, single).await.unwrap();
         }
         let foreign = foreign_upload(&store).await;
-        // Not in the same second: it could not be told from one of ours whose answer was lost.
+        // Not in the same second: it could not be distinguished from one of ours whose answer was
+        // lost.
         tokio::time::sleep(std::time::Duration::from_secs(600)).await;
         store.set_faults(Faults::seeded(self.seed, self.weather));
 
         let content = bytes(self.size_bytes);
         let result = self.upload(&store, &content).await;
-        // Whatever was left running by a caller that went away has ended by then.
+        // By then all tasks that a caller left running have ended.
         tokio::time::sleep(Duration::from_secs(3600)).await;
 
         self.check_object(&store, &content, result.as_ref());
@@ -182,7 +183,7 @@ impl Scenario {
         let still_there = store.expire_upload(&foreign.upload_id);
         assert!(
             still_there || self.quirks.overwriting_drops_uploads,
-            "somebody else's upload was touched"
+            "an upload of another client was touched"
         );
         self.check_left_behind(&store, result.as_ref());
         assert_eq!(store.bytes_received_again(), 0, "P2");
@@ -236,7 +237,7 @@ impl Scenario {
         Some(tokio::time::timeout(Duration::from_secs(86_400), running).await.expect("it hangs"))
     }
 
-    /// P1: whole or nothing; and what is said is what is.
+    /// Asserts P1: complete or absent; and the report agrees with the store.
     fn check_object(
         &self,
         store: &MemoryStore,
@@ -269,7 +270,7 @@ impl Scenario {
                 assert!(self.lost_puts(store) > 0, "P6: a doubt, and every PutObject was answered");
             }
             Some(Ok(report)) => {
-                assert!(ours, "P1: it is said to have arrived and has not");
+                assert!(ours, "P1: reported as arrived, but absent");
                 assert_eq!(report.size_bytes, content.len() as u64);
                 let proven = report.proof.checksum + report.proof.md5;
                 assert_eq!(proven + report.proof.unproven, report.part_count);
@@ -278,7 +279,7 @@ impl Scenario {
                 }
             }
             Some(Err(error)) => {
-                assert!(untouched, "P6: it arrived, and is said to have failed: {}", chain(error));
+                assert!(untouched, "P6: it arrived, but a failure is reported: {}", chain(error));
                 assert!(!matches!(error, Error::Internal(_)), "{}", chain(error));
             }
         }
@@ -289,7 +290,7 @@ impl Scenario {
         store.history().iter().filter(lost).count()
     }
 
-    /// P3: completed, aborted, or said to be there. The upload of a Create whose answer was lost
+    /// Asserts P3: completed, aborted, or reported. The upload of a Create whose answer was lost
     /// cannot be known; it has no part.
     fn check_left_behind(&self, store: &MemoryStore, result: Option<&Result<UploadReport, Error>>) {
         let history = store.history();
@@ -338,7 +339,7 @@ fn quirks(random: &mut StdRng) -> Quirks {
     Quirks { etags, ..quirks }
 }
 
-/// From calm to foul. Bits flip only where a store gives the means to notice it.
+/// From no faults to many. Bits flip only if the store has the means to notice it.
 pub(crate) fn weather(random: &mut StdRng, provable: bool) -> Weather {
     let foul = if random.random_bool(0.1) { 0.3 } else { 0.06 } * random.random::<f64>();
     let mut often =

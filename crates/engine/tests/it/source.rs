@@ -1,4 +1,5 @@
-//! A source that changes during the upload is noticed (P4), and one that cannot be read is said.
+//! A source that changes during the upload is noticed (P4), and one that cannot be read is
+//! reported.
 
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};

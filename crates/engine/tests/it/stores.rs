@@ -1,5 +1,4 @@
-//! The same upload at stores that behave otherwise: it arrives, and the report says how it was
-//! proven.
+//! The same upload at stores with other behaviour: it succeeds, and the report names the proof.
 
 use std::time::Duration;
 
@@ -88,7 +87,7 @@ async fn require_proof_refuses_what_is_not_proven() {
     assert!(matches!(error, Error::Unproven { .. }), "{}", chain(&error));
     arrives_with(&store(Quirks::CEPH_RGW_16, Faults::none()), strict).await;
     let report = arrives_with(&store(silent, Faults::none()), options()).await;
-    assert!(report.proof.to_string().contains("unproven"), "what could not be proven is said");
+    assert!(report.proof.to_string().contains("unproven"), "the report omits that it is unproven");
 }
 
 /// Garage removes an open upload when its key is overwritten meanwhile.

@@ -57,9 +57,9 @@ fn part_sizes(size_bytes: u64, part_count: u16) -> impl Iterator<Item = u64> {
     own.into_iter().chain(grown).chain([least]).chain(whole_mib)
 }
 
-/// What a tool makes of its part size where it would take too many parts: the size itself, doubled
-/// (aws-cli), a multiple (minio-go), the next MiB (rclone), or one byte more than an even share (AWS
-/// SDK for Go).
+/// Returns the part sizes that tools choose if their default would give too many parts: the size
+/// itself, doubled (aws-cli), a multiple (minio-go), the next MiB (rclone), or one byte more than
+/// an even share (AWS SDK for Go).
 fn grown(part_size_bytes: u64, size_bytes: u64) -> impl Iterator<Item = u64> {
     let most = u64::from(PART_COUNT_MAX);
     let share = size_bytes.div_ceil(most).max(1);

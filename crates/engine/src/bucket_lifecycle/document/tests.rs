@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 /// Rules that Haul has no words for, in the formats of AWS, Ceph RGW and others.
-const OTHERS: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+const OTHERS: &str = concat!(
+    r#"<?xml version="1.0" encoding="UTF-8"?>
 <LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
   <Rule>
     <ID>logs &amp; more</ID>
@@ -14,9 +15,11 @@ const OTHERS: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
     <Transition><Days>30</Days><StorageClass>GLACIER</StorageClass></Transition>
     <FutureAction><Unknown>7</Unknown></FutureAction>
   </Rule>
-  <Rule><ID>old</ID><Filter/><Status>Disabled</Status><Expiration><Days>365</Days></Expiration></Rule>
+  <Rule><ID>old</ID><Filter/><Status>Disabled</Status>"#,
+    r#"<Expiration><Days>365</Days></Expiration></Rule>
 </LifecycleConfiguration>
-"#;
+"#
+);
 
 #[test]
 fn rules_of_others_stay_byte_for_byte() {
@@ -74,9 +77,12 @@ fn beside_bare_prefixes_ours_has_a_bare_prefix() {
 fn what_a_store_dropped_is_named() {
     let wanted = with_abort_rule(Some(OTHERS), "", 7).unwrap();
     let ours = [rule_id("")];
-    let reordered = "<LifecycleConfiguration><Rule><Status>Enabled</Status><ID>haul-abort-incomplete</ID><Prefix/>\
-        <AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>\
-        <Rule><ID>old</ID><Status>Disabled</Status><Filter></Filter><Expiration><Days>365</Days></Expiration></Rule>\
+    let reordered = "<LifecycleConfiguration>\
+        <Rule><Status>Enabled</Status><ID>haul-abort-incomplete</ID><Prefix/>\
+        <AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation>\
+        </AbortIncompleteMultipartUpload></Rule>\
+        <Rule><ID>old</ID><Status>Disabled</Status><Filter></Filter>\
+        <Expiration><Days>365</Days></Expiration></Rule>\
         </LifecycleConfiguration>";
     assert_eq!(missing(&wanted, reordered, &ours).unwrap(), ["logs & more"]);
     assert_eq!(missing(&wanted, OTHERS, &ours).unwrap(), [RULE_ID]);
@@ -101,7 +107,10 @@ fn what_is_no_configuration_is_refused() {
 proptest! {
     /// For any prefix, adding and removing the rule restores the document.
     #[test]
-    fn a_rule_goes_in_and_out(prefix in "[^\u{0}-\u{8}\u{b}\u{c}\u{e}-\u{1f}\u{fffe}\u{ffff}]{0,300}", days in 1u32..4000) {
+    fn a_rule_goes_in_and_out(
+        prefix in "[^\u{0}-\u{8}\u{b}\u{c}\u{e}-\u{1f}\u{fffe}\u{ffff}]{0,300}",
+        days in 1u32..4000,
+    ) {
         let with = with_abort_rule(Some(OTHERS), &prefix, days).unwrap();
         let ours = rules(&with).unwrap().pop().unwrap();
         prop_assert!(ours.is_ours());

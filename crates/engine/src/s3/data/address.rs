@@ -1,8 +1,8 @@
-//! Where an object lives: scheme, host, path and signing region, as the SDK resolves them.
+//! The address of an object: scheme, host, path and signing region, as the SDK resolves them.
 //!
-//! The SDK is asked to presign an UploadPart, which sends nothing; its URL carries everything. The
-//! query of that URL is thrown away: its signature is for another purpose, and a presigned URL may
-//! carry the SDK's checksum of an empty body (trap 18).
+//! The SDK presigns an UploadPart, which sends nothing; the URL contains the whole address. The
+//! query of the URL is discarded: its signature is for another purpose, and a presigned URL may
+//! contain the SDK's checksum of an empty body (trap 18).
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::remote::{ObjectRef, Operation, StoreError, StoreErrorKind};
 use crate::s3::transport::Origin;
 use crate::s3::{aws, sdk_error};
 
-/// An object's address.
+/// The address of one object.
 #[derive(Clone, Debug)]
 pub(in crate::s3) struct Address {
     pub(super) origin: Origin,
@@ -24,7 +24,7 @@ pub(in crate::s3) struct Address {
     pub(in crate::s3) service: String,
 }
 
-/// The URL is never used, so it may end soon.
+/// The URL is never used, so its lifetime may be short.
 const PRESIGNED_FOR: Duration = Duration::from_secs(60);
 
 impl Address {
@@ -74,20 +74,20 @@ impl Address {
         &self.path
     }
 
-    /// What signatures are for.
+    /// Returns the region that signatures are for.
     #[cfg(test)]
     pub(in crate::s3) fn region(&self) -> &str {
         &self.region
     }
 
-    /// `https://host[:port]/path`: without what stands for the object, and without a slash at its
-    /// end. `None` where the path does not end with the object.
+    /// Returns `https://host[:port]/path` without the object's own path and without a slash at its
+    /// end. `None` if the path does not end with the object.
     pub(in crate::s3) fn base(&self, object: &ObjectRef) -> Option<String> {
         let path = self.path.strip_suffix(&format!("{}/{}", object.bucket, object.key))?;
         Some(format!("{}{}", self.origin(), path.trim_end_matches('/')))
     }
 
-    /// A host of AWS's S3, which has wildcard DNS for buckets.
+    /// Returns whether the host belongs to AWS S3, which has wildcard DNS for buckets.
     pub(in crate::s3) fn is_aws(&self) -> bool {
         aws::domain_of_s3(&self.origin.host).is_some()
     }
@@ -99,7 +99,10 @@ mod tests {
 
     #[test]
     fn a_presigned_url_says_where_and_in_which_region() {
-        let uri: Uri = "http://127.0.0.1:8014/b/a%20key?x-id=UploadPart&partNumber=1&uploadId=u&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AK%2FID%2F20261123%2Feu-central-1%2Fs3%2Faws4_request&X-Amz-Signature=0"
+        let uri: Uri = "http://127.0.0.1:8014/b/a%20key?x-id=UploadPart&partNumber=1&uploadId=u\
+            &X-Amz-Algorithm=AWS4-HMAC-SHA256\
+            &X-Amz-Credential=AK%2FID%2F20261123%2Feu-central-1%2Fs3%2Faws4_request\
+            &X-Amz-Signature=0"
             .parse()
             .unwrap();
         let address = Address::of(&uri).unwrap();

@@ -1,4 +1,4 @@
-//! What the store answered to a data request, short enough to be read whole.
+//! Parses the store's answer to a data request.
 
 use bytes::Bytes;
 use haul_parts::{Checksum, ChecksumAlgorithm, ETag};
@@ -20,7 +20,7 @@ impl Answer {
         Self { head, body }
     }
 
-    /// The answer to UploadPart or PutObject.
+    /// Parses the answer to UploadPart or PutObject.
     pub(super) fn uploaded(
         &self,
         operation: Operation,
@@ -32,19 +32,19 @@ impl Answer {
         let etag = self.header(ETAG.as_str()).filter(|etag| !etag.is_empty()).ok_or_else(|| {
             StoreError::local(operation, StoreErrorKind::Malformed, "the store gave no ETag")
         })?;
-        // An echo that cannot be read is none: the ETag decides then.
+        // An unreadable echo counts as none: the ETag decides then.
         let checksum = algorithm.and_then(|algorithm| {
             Checksum::from_base64(algorithm, self.header(algorithm.header_name())?).ok()
         });
         Ok(UploadedPart { etag: ETag::new(etag), checksum, etag_is_opaque: self.is_encrypted() })
     }
 
-    /// What the answer says of the scheme of the URL.
+    /// Returns the scheme error if the answer shows that the URL has the wrong scheme.
     pub(super) fn wrong_scheme(&self, origin: &Origin) -> Option<ConnectError> {
         wrong_scheme::of_answer(origin, self.head.status, &self.head.headers, &self.body)
     }
 
-    /// The `Server` header.
+    /// Returns the `Server` header.
     pub(super) fn server(&self) -> Option<&str> {
         self.header(SERVER.as_str())
     }
@@ -77,8 +77,8 @@ impl Answer {
     }
 }
 
-/// Reads an answer that no store sent: whatever it says, it is an answer with an ETag or an error
-/// that names the status.
+/// Parses an arbitrary answer, for fuzzing: the result is an ETag or an error that names the
+/// status.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn check_answer(head: Parts, body: Bytes) {
     let (status, succeeded) = (head.status, head.status.is_success());

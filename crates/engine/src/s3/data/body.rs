@@ -1,9 +1,9 @@
 //! The body of an answer while it arrives, and the connection below it.
 //!
 //! The connection goes back to its pool behind the last byte of the body, and only then: what is
-//! left of a body that nobody reads would be taken for the next answer. A body is only read when it
-//! is asked for, so a slow reader slows the store down; time in which nothing is asked for does not
-//! count as time in which nothing came.
+//! left of an unread body would be taken for the next answer. A body is only read when it
+//! is requested, so a slow reader slows the store down; time without a request does not
+//! count as silence of the store.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -26,7 +26,7 @@ pub(super) struct ReceivedBody {
     body: Incoming,
     /// `None` once the body has ended, or failed.
     connection: Option<(Connection, ReturnTo)>,
-    /// Still to be left out at the beginning.
+    /// Bytes still to be skipped at the beginning.
     skipped_bytes: u64,
     patience: Patience,
 }
@@ -46,7 +46,7 @@ impl ReceivedBody {
         this
     }
 
-    /// Gives the connection back if the whole body has been read.
+    /// Returns the connection to the pool if the whole body has been read.
     fn check_end(&mut self) {
         if self.body.is_end_stream()
             && let Some((connection, pool)) = self.connection.take()
@@ -104,11 +104,11 @@ impl Stream for ReceivedBody {
     }
 }
 
-/// How long to wait for the next byte. Its timer is set when it runs out, not with every byte.
+/// The time-out for the next byte. Its timer is reset when it expires, not with every byte.
 struct Patience {
     activity: SocketActivity,
     limit: Duration,
-    /// Since when the reader has been waiting.
+    /// The time since when the reader has been waiting.
     since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
@@ -118,12 +118,12 @@ impl Patience {
         Self { activity, limit, since: None, timer: Box::pin(tokio::time::sleep(limit)) }
     }
 
-    /// Something came.
+    /// Records that bytes have arrived.
     fn waited(&mut self) {
         self.since = None;
     }
 
-    /// Ready when nothing has come for too long.
+    /// Ready if nothing has arrived for too long.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<StoreError> {
         let since = *self.since.get_or_insert_with(Instant::now);
         while self.timer.as_mut().poll(context).is_ready() {

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection that we own.
+//! One HTTP/1.1 connection of the data plane.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::remote::{Operation, StoreError, StoreErrorKind};
 use crate::s3::transport::{ConnectError, Link, Origin, Proxy, SocketActivity, Transport, find};
 use crate::s3::wire_log;
 
-/// An answer is a few headers, an error document, or an object: that one is not read whole.
+/// The maximum length of an answer that is read as a whole: a few headers, or an error document.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
 pub(super) struct Connection {
@@ -29,7 +29,7 @@ pub(super) struct Connection {
     idle_since: Instant,
 }
 
-/// A proxy that passes requests on: it wants the whole URL in them, and perhaps a password.
+/// A forwarding proxy: requests need the whole URL, and possibly a password.
 struct Forwarding {
     origin_url: String,
     authorization: Option<HeaderValue>,
@@ -46,15 +46,15 @@ impl Connection {
             origin_url: origin.url(),
             authorization: transport.proxy_of(origin).and_then(Proxy::authorization).cloned(),
         });
-        // One slice at a time: the next one is read when this one has left, and both stay in the
-        // cache.
+        // One slice at a time: the next one is read when this one has been sent, and both stay in
+        // the cache.
         let shaken =
             http1::Builder::new().max_buf_size(SLICE_BYTES).handshake(TokioIo::new(io)).await;
         let (sender, connection) = shaken.map_err(|error| ConnectError::Unreachable {
             to: origin.authority.clone(),
             cause: std::io::Error::other(error),
         })?;
-        // Ends with the sender; its error reaches the request that was under way.
+        // The task ends with the sender; the request in flight gets its error.
         tokio::spawn(connection);
         Ok(Self { sender, progress, forwarding, used: false, idle_since: Instant::now() })
     }
@@ -63,7 +63,7 @@ impl Connection {
         !self.sender.is_closed()
     }
 
-    /// Whether the peer still listens, as far as is known here.
+    /// Returns whether the peer still listens, as far as this side knows.
     pub(super) async fn is_ready(&mut self) -> bool {
         self.sender.ready().await.is_ok()
     }
@@ -72,13 +72,12 @@ impl Connection {
         self.idle_since.elapsed()
     }
 
-    /// When bytes last moved on it.
+    /// Returns when bytes were last transferred.
     pub(super) fn activity(&self) -> SocketActivity {
         self.progress.clone()
     }
 
-    /// Sends a request and reads its answer whole. Dropping the future drops the connection with
-    /// it.
+    /// Sends a request and reads its whole answer. Dropping the future closes the connection.
     pub(super) async fn send(
         &mut self,
         operation: Operation,
@@ -119,14 +118,14 @@ impl Connection {
         read.map_err(|failure| failure.into_store_error(operation, false))
     }
 
-    /// Its last answer has been read: from now on it waits for the next request.
+    /// Marks the connection as idle: its last answer has been read.
     pub(super) fn rest(&mut self) {
         self.idle_since = Instant::now();
     }
 }
 
 impl Forwarding {
-    /// Changes a signed request for the proxy. The signature is of neither the URL's host nor this
+    /// Changes a signed request for the proxy. The signature covers neither the URL's host nor this
     /// header.
     fn address(&self, request: &mut Request<PayloadBody>) -> Result<(), http::uri::InvalidUri> {
         *request.uri_mut() = format!("{}{}", self.origin_url, request.uri()).parse::<Uri>()?;
@@ -137,7 +136,7 @@ impl Forwarding {
     }
 }
 
-/// Why there was no answer.
+/// The reason why there was no answer.
 enum ExchangeFailure {
     Http(hyper::Error),
     AnswerTooLong,
@@ -157,7 +156,7 @@ impl ExchangeFailure {
                         .with_source(error);
                 }
                 let mut failed = broken(operation, in_one_line(&error));
-                // Nothing came back on a connection that had been idle: the peer had closed it.
+                // No answer on a connection that had been idle: the peer had closed it.
                 failed.reused_connection = reused
                     && (error.is_canceled() || error.is_incomplete_message() || error.is_closed());
                 failed.with_source(error)
@@ -201,8 +200,8 @@ async fn collect(response: Response<Incoming>) -> Result<Answer, ExchangeFailure
     Ok(Answer::new(head, body.to_bytes()))
 }
 
-/// Ends an exchange on which nothing moves. What is left in the kernel's buffers after the last
-/// byte was handed over still has to travel, so the answer has a patience of its own.
+/// Ends an exchange without progress. After the last byte was handed over, the kernel's buffers
+/// still have to be transferred, so the answer has a time-out of its own.
 async fn watch<T>(
     progress: SocketActivity,
     timeouts: Timeouts,

@@ -1,8 +1,8 @@
-//! The data plane: the bytes of UploadPart, PutObject and GetObject.
+//! The data plane: the bytes of UploadPart and PutObject.
 //!
-//! A request is signed just before it is sent (credentials expire, clocks drift), its body is made
-//! of views of pooled buffers, and the connection is one that we own and watch. What a request
-//! needs beyond that – host, path, region – is resolved by the SDK ([`address`]).
+//! A request is signed just before it is sent (credentials expire, clocks drift), its body consists
+//! of views of pooled buffers, and this module owns and monitors the connection. The SDK resolves
+//! host, path and region ([`address`]).
 
 pub(super) mod address;
 mod answer;
@@ -102,7 +102,7 @@ impl DataPlane {
         self.send(&address, DataRequest::put_object(request)).await
     }
 
-    /// Asks for an object, or some of its bytes. They are read as the caller takes them.
+    /// Sends GetObject. The bytes are read as the caller takes them.
     pub(super) async fn get_object(
         &self,
         place: &RegionalClient,
@@ -111,8 +111,7 @@ impl DataPlane {
     ) -> Result<ObjectBody, StoreError> {
         let address = self.address(place, object).await?;
         match self.get(&address, request, false).await {
-            // The store had closed an idle connection: a question costs nothing, so it is asked
-            // again at once.
+            // The store had closed an idle connection: a GET can be repeated at once.
             Err(error) if error.reused_connection => self.get(&address, request, true).await,
             answered => answered,
         }
@@ -172,7 +171,7 @@ impl DataPlane {
         answer.uploaded(operation, algorithm)
     }
 
-    /// Learns from an answer what it shows of the store. Fails if it shows that the URL's scheme is
+    /// Records what an answer shows about the store. Fails if it shows that the URL's scheme is
     /// wrong.
     fn learn(
         &self,
@@ -188,8 +187,7 @@ impl DataPlane {
         Ok(())
     }
 
-    /// The failure, or what is behind it: a plain request to a port that speaks TLS often ends
-    /// without a word.
+    /// Returns the error, or its cause: a plain request to a TLS port often ends without an answer.
     async fn blamed(&self, address: &Address, error: StoreError) -> StoreError {
         if error.kind != StoreErrorKind::Connection || address.origin.tls {
             return error;

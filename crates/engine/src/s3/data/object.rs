@@ -1,4 +1,4 @@
-//! The answer to GetObject: its head as HeadObject would give it, and its bytes as they arrive.
+//! The answer to GetObject: its properties as from HeadObject, and its bytes as they arrive.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::s3::genuine::{self, Signs};
 
 const OPERATION: Operation = Operation::GetObject;
 
-/// Headers that only S3 has. Any of them shows that an answer is no page of a web server.
+/// Headers that only S3 sends. Each of them shows that an answer is not a web page.
 const AMAZON_HEADERS: [&str; 5] = [
     "x-amz-request-id",
     "x-amzn-requestid",
@@ -33,7 +33,7 @@ const AMAZON_HEADERS: [&str; 5] = [
     "x-amz-storage-class",
 ];
 
-/// Reads the head of a successful answer, and leaves its body to be read.
+/// Parses the head of a successful answer, and returns its unread body.
 pub(super) fn object_body(
     headers: &HeaderMap,
     body: Incoming,
@@ -71,7 +71,7 @@ fn signs(headers: &HeaderMap) -> Signs<'_> {
 
 const METADATA_PREFIX: &str = "x-amz-meta-";
 
-/// Everything that the headers say, but for the size.
+/// Parses all headers except the size.
 fn object_head(headers: &HeaderMap) -> ObjectHead {
     let given = |name: &HeaderName| text(headers, name);
     let named = |name: &'static str| text(headers, &HeaderName::from_static(name));
@@ -91,7 +91,7 @@ fn object_head(headers: &HeaderMap) -> ObjectHead {
             website_redirect_location: named("x-amz-website-redirect-location"),
             storage_class: named("x-amz-storage-class"),
             metadata: metadata(headers),
-            // The answer has their number only.
+            // The answer contains only the number of tags.
             tags: BTreeMap::new(),
         },
     }

@@ -18,7 +18,7 @@ use crate::remote::{
 use crate::s3::convert;
 use crate::s3::transport::USER_AGENT_NAME;
 
-/// What RFC 3986 leaves unreserved; SigV4 wants everything else encoded.
+/// The unreserved characters of RFC 3986; SigV4 requires all others to be encoded.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const DECODED_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
@@ -30,7 +30,7 @@ pub(super) struct DataRequest {
     pub(super) fresh_connection: bool,
     method: Method,
     query: String,
-    /// Names are checked when the request is made of them.
+    /// Names are validated when the request is built.
     headers: Vec<(String, String)>,
     payload: Payload,
     checksum: Option<haul_parts::Checksum>,
@@ -73,7 +73,7 @@ impl DataRequest {
         }
     }
 
-    /// `fresh_connection`: on a new one.
+    /// Returns true if the checksum follows the body.
     pub(super) fn get_object(get: &GetRequest, fresh_connection: bool) -> Self {
         let mut headers = vec![("x-amz-checksum-mode".to_owned(), "ENABLED".to_owned())];
         headers.extend(get.range().map(|range| (RANGE.to_string(), range)));
@@ -96,12 +96,12 @@ impl DataRequest {
         self.method != Method::GET
     }
 
-    /// Whose echo to look for in the answer.
+    /// Returns the algorithm whose echo the answer may contain.
     pub(super) fn checksum_algorithm(&self) -> Option<ChecksumAlgorithm> {
         self.payload.trailer().or_else(|| self.checksum.map(|checksum| checksum.algorithm()))
     }
 
-    /// True if the checksum follows the body.
+    /// Returns true if the checksum follows the body.
     pub(super) fn has_trailer(&self) -> bool {
         self.payload.trailer().is_some()
     }

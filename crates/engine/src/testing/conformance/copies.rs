@@ -24,7 +24,7 @@ fn copy_of(source: &ObjectRef) -> CopyRequest {
 }
 
 pub(super) async fn object(suite: &Suite) -> Result<(), String> {
-    // Every character that a header could change on its way.
+    // Every character that a header could change in transit.
     let source = suite.object("copy source/+%25 \u{fc}?#&=")?;
     let (target, bytes) = (suite.object("copied")?, pattern(100_003, 61));
     let put = suite.put(&source, &bytes).await.or_fail("PutObject")?;
@@ -57,7 +57,7 @@ pub(super) async fn attributes_of_a_copy(suite: &Suite) -> Result<(), String> {
         metadata: [("other".to_owned(), "one".to_owned())].into(),
         ..ObjectAttributes::default()
     };
-    // Onto itself: only what it carries changes.
+    // A copy onto itself: only its attributes change.
     let request = CopyRequest { attributes: Some(others.clone()), ..copy_of(&source) };
     suite.store.copy_object(&source, &request).await.or_fail("CopyObject onto itself")?;
     let head = suite.store.head_object(&source).await.or_fail("HeadObject")?;
@@ -142,7 +142,7 @@ pub(super) async fn conditional(suite: &Suite) -> Result<(), String> {
     suite.delete(&source).await
 }
 
-/// By a store that obeys the condition, and by no other.
+/// Asserts the refusal by a store that obeys the condition, and success at any other.
 fn refused(
     suite: &Suite,
     what: &str,

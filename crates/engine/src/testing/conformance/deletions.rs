@@ -1,4 +1,4 @@
-//! DeleteObjects.
+//! Conformance of DeleteObjects.
 
 use haul_parts::{Bucket, Key};
 
@@ -6,7 +6,7 @@ use super::objects::ODD_KEYS;
 use super::{OrFail, Suite, ensure, fails, pattern, same};
 use crate::remote::{DeleteEntry, ObjectRef, StoreErrorKind};
 
-/// Keys that are there and keys that are not: both are gone afterwards, and no other.
+/// Existing and missing keys: both are gone afterwards, and no other.
 pub(super) async fn many(suite: &Suite) -> Result<(), String> {
     let names = ["many/a", "many/b", "many/b/c", "many/d e"];
     let beside = suite.object("many/beside")?;
@@ -31,7 +31,7 @@ pub(super) async fn many(suite: &Suite) -> Result<(), String> {
     fails("DeleteObjects in a missing bucket", answer, StoreErrorKind::NoSuchBucket)
 }
 
-/// Each key goes through XML and back: exactly it is removed, and the answer names it.
+/// Each key survives XML in both directions: exactly this key is removed, and the answer names it.
 pub(super) async fn odd_keys(suite: &Suite) -> Result<(), String> {
     let refused = suite.expectations.refused_keys;
     let names: Vec<_> = ODD_KEYS.into_iter().filter(|name| !refused.contains(name)).collect();

@@ -1,4 +1,4 @@
-//! Listings: their order, their pages, and what they say at the end.
+//! Conformance of listings: their order, their pages, and their end.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use haul_parts::{Bucket, PartNumber};
@@ -6,11 +6,11 @@ use haul_parts::{Bucket, PartNumber};
 use super::{OrFail, Suite, ensure, part_number, pattern, same};
 use crate::remote::{ListingEntry, UploadSummary};
 
-/// Requests at once while a listing is filled.
+/// Requests in flight while a listing is filled.
 const AT_ONCE: usize = 8;
 
-/// Listings of uploads are filled beyond one page only where pages are this small: each upload
-/// costs a request to make and one to remove.
+/// Listings of uploads are filled beyond one page only if pages are this small: each upload costs
+/// two requests.
 const UPLOADS_PAGE_MAX: u16 = 50;
 
 pub(super) async fn parts(suite: &Suite) -> Result<(), String> {
@@ -138,7 +138,7 @@ pub(super) async fn object_pages(suite: &Suite) -> Result<(), String> {
         .or_fail("DeleteObject")
 }
 
-/// All pages, as text: keys, and common prefixes followed by ` …`.
+/// Returns all pages as text: keys, and common prefixes followed by ` …`.
 async fn listed(
     suite: &Suite,
     prefix: &str,

@@ -1,8 +1,8 @@
-//! One suite that every [`Store`] must pass: the in-memory one, our endpoint, and real stores that
-//! nobody here wrote. What a store is known to do otherwise is said in [`Expectations`]; everything
-//! else must hold.
+//! One suite that every [`Store`] must pass: the in-memory one, our endpoint, and real stores by
+//! other authors. [`Expectations`] contains the known deviations of a store; all other checks must
+//! pass.
 //!
-//! The suite leaves the bucket as it found it. It makes objects below `conformance/` only.
+//! The suite leaves the bucket as it found it. It creates objects only below `conformance/`.
 
 mod copies;
 mod deletions;
@@ -24,48 +24,48 @@ use crate::remote::{
     PutRequest, Store, StoreError, StoreErrorKind, UploadRef, UploadedPart,
 };
 
-/// What a store is known to do. Start from a preset: `Expectations { page_max: 3,
+/// The known behaviour of a store. Start from a preset: `Expectations { page_max: 3,
 /// ..Expectations::AWS }`.
 #[derive(Clone, Debug)]
 pub struct Expectations {
-    /// The least size of parts but the last.
+    /// The minimum size in bytes of parts but the last.
     pub part_size_min_bytes: u64,
-    /// Smaller parts are refused at Complete.
+    /// Complete refuses smaller parts.
     pub enforces_part_size: bool,
-    /// Parts that are not in ascending order are refused at Complete.
+    /// Complete refuses parts that are not in ascending order.
     pub enforces_part_order: bool,
-    /// Entries in a page of a listing; the suite makes a few more than this.
+    /// Entries in a page of a listing; the suite creates a few more than this.
     pub page_max: u16,
-    /// Checksums are verified and echoed. MD5 (`Content-MD5`) must be verified by every store.
+    /// The store verifies and echoes checksums. Every store must verify MD5 (`Content-MD5`).
     pub checksums: bool,
     /// ETags are MD5 and md5-of-md5s-N.
     pub md5_etags: bool,
     /// The answer to Complete has an ETag.
     pub etag_at_complete: bool,
-    /// What Complete of an aborted upload is answered.
+    /// The error for Complete of an aborted upload.
     pub complete_of_gone_upload: StoreErrorKind,
-    /// `x-amz-mp-object-size` is compared.
+    /// The store compares `x-amz-mp-object-size`.
     pub checks_object_size: bool,
-    /// `If-None-Match: *` is obeyed by PutObject.
+    /// PutObject obeys `If-None-Match: *`.
     pub conditional_put: bool,
-    /// `If-None-Match: *` is obeyed by Complete.
+    /// Complete obeys `If-None-Match: *`.
     pub conditional_complete: bool,
-    /// `x-amz-copy-source-if-match` is obeyed.
+    /// Copies obey `x-amz-copy-source-if-match`.
     pub conditional_copies: bool,
-    /// Copies answer with checksums of their own.
+    /// Answers to copies contain checksums.
     pub copies_have_checksums: bool,
-    /// HeadObject knows `partNumber`.
+    /// HeadObject supports `partNumber`.
     pub heads_parts: bool,
-    /// An object that was put in one piece has one part for HeadObject; at AWS it has none.
+    /// An object that was put in one request has one part for HeadObject; at AWS it has none.
     pub put_is_one_part: bool,
-    /// Buckets may be made and removed.
+    /// The suite may create and remove buckets.
     pub makes_buckets: bool,
     /// Keys that this store cannot hold.
     pub refused_keys: &'static [&'static str],
 }
 
 impl Expectations {
-    /// As AWS documents it.
+    /// The documented behaviour of AWS.
     pub const AWS: Expectations = Expectations {
         part_size_min_bytes: PART_SIZE_MIN_BYTES,
         enforces_part_size: true,
@@ -86,7 +86,7 @@ impl Expectations {
         refused_keys: &[],
     };
 
-    /// Ceph RGW 16.2.15.
+    /// The behaviour of Ceph RGW 16.2.15.
     pub const CEPH_RGW_16: Expectations = Expectations {
         enforces_part_order: false,
         checksums: false,
@@ -101,8 +101,9 @@ impl Expectations {
         ..Expectations::AWS
     };
 
-    /// Garage 2.5.0. It also gives the uploads of one page of ListMultipartUploads in the order of
-    /// their ids (the pages follow each other by key): that is put right where the page is read.
+    /// The behaviour of Garage 2.5.0. It also returns the uploads of one page of
+    /// ListMultipartUploads in the order of their ids (the pages follow each other by key): the
+    /// parser of the page corrects that.
     pub const GARAGE_2: Expectations = Expectations {
         enforces_part_size: false,
         checks_object_size: false,
@@ -113,10 +114,10 @@ impl Expectations {
     };
 }
 
-/// Runs every check, one after the other, and stops at the first that fails.
+/// Runs every check, one after the other, and stops at the first failure.
 ///
 /// # Errors
-/// Names the check and what was seen.
+/// Names the check and the observed behaviour.
 pub async fn run(
     store: Arc<dyn Store>,
     bucket: &Bucket,
@@ -171,7 +172,7 @@ impl Suite {
         Ok(ObjectRef { bucket: self.bucket.clone(), key })
     }
 
-    /// The smallest part that may stand before another.
+    /// Returns the smallest size of a part before another one.
     fn part_size(&self) -> usize {
         usize::try_from(self.expectations.part_size_min_bytes).unwrap_or(usize::MAX).max(1)
     }
@@ -188,7 +189,7 @@ impl Suite {
         self.store.delete_object(object).await.or_fail("DeleteObject")
     }
 
-    /// Begins an upload as the engine does: with a declared checksum where the store knows any.
+    /// Begins an upload as the engine does: with a declared checksum if the store supports any.
     async fn create(&self, object: &ObjectRef) -> Result<UploadRef, String> {
         let declared = (ChecksumAlgorithm::Crc64Nvme, ChecksumType::FullObject);
         let request = CreateRequest {
@@ -214,7 +215,7 @@ impl Suite {
         self.store.upload_part(upload, part_request(number, bytes)).await
     }
 
-    /// An entry of the list of Complete, as the engine makes it.
+    /// Creates an entry of the list of Complete, as the engine does.
     fn listed(&self, number: PartNumber, sent: &UploadedPart) -> CompletedPart {
         let checksum = sent.checksum.filter(|_| self.expectations.checksums);
         CompletedPart { number, etag: sent.etag.clone(), checksum }
@@ -265,7 +266,7 @@ fn part_number(number: u32) -> Result<PartNumber, String> {
     PartNumber::new(number).map_err(|error| error.to_string())
 }
 
-/// Bytes without a period that a part size could hide; another seed, other bytes.
+/// Returns bytes without a period that a part size could hide; another seed gives other bytes.
 fn pattern(size_bytes: usize, seed: u64) -> Bytes {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut bytes = Vec::with_capacity(size_bytes + 8);
@@ -296,7 +297,7 @@ fn same_bytes(what: &str, seen: &Bytes, wanted: &Bytes) -> Result<(), String> {
     })
 }
 
-/// The request must fail so and not otherwise.
+/// Asserts that the request fails with this kind of error.
 fn fails<T>(what: &str, answer: Result<T, StoreError>, kind: StoreErrorKind) -> Result<(), String> {
     match answer {
         Ok(_) => Err(format!("{what} succeeded instead of failing with {kind:?}")),
@@ -308,7 +309,7 @@ fn fails<T>(what: &str, answer: Result<T, StoreError>, kind: StoreErrorKind) -> 
 }
 
 trait OrFail<T> {
-    /// What failed, and how.
+    /// Converts the error to a text that names the operation.
     fn or_fail(self, what: &str) -> Result<T, String>;
 }
 

@@ -1,4 +1,4 @@
-//! Objects that are put in one piece.
+//! Conformance of objects that are put in one request.
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -125,7 +125,7 @@ pub(super) async fn ranges(suite: &Suite) -> Result<(), String> {
     suite.delete(&object).await
 }
 
-/// Keys that path handling, URL encoding or XML could spoil.
+/// Keys that path handling, URL encoding or XML could damage.
 pub(super) const ODD_KEYS: [&str; 14] = [
     "odd/with space",
     "odd/plus+sign",
@@ -143,7 +143,7 @@ pub(super) const ODD_KEYS: [&str; 14] = [
     "odd/back\\slash^|`",
 ];
 
-/// Each is put, found by name, listed under exactly that name, and made again as a multipart
+/// Each key is put, found by name, listed under exactly that name, and written again as a multipart
 /// upload.
 pub(super) async fn odd_keys(suite: &Suite) -> Result<(), String> {
     for (seed, name) in ODD_KEYS.into_iter().enumerate() {
@@ -161,8 +161,9 @@ async fn odd_key(suite: &Suite, name: &str, seed: u64) -> Result<(), String> {
     same_bytes("the body", &suite.get(&object).await?, &bytes)?;
     let listing = suite.store.list_objects(&suite.bucket, object.key.as_str(), None, None).await;
     let listing = listing.or_fail("ListObjectsV2")?;
-    let found = listing.entries.iter().any(|entry| {
-        matches!(entry, ListingEntry::Object { key, size_bytes: 100, .. } if key == object.key.as_str())
+    let found = listing.entries.iter().any(|entry| match entry {
+        ListingEntry::Object { key, size_bytes: 100, .. } => key == object.key.as_str(),
+        _ => false,
     });
     ensure(found, || format!("the listing shows {:?}", listing.entries))?;
 

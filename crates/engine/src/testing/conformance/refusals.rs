@@ -7,7 +7,7 @@ use super::{
 };
 use crate::remote::{CompletedPart, CreateRequest, ObjectRef, StoreErrorKind, UploadRef};
 
-/// Lists that name parts wrongly; after each refusal the upload can still be completed rightly.
+/// Lists with wrong parts; after each refusal the upload can still be completed.
 pub(super) async fn part_lists(suite: &Suite) -> Result<(), String> {
     let object = suite.object("refused-lists")?;
     let (first, second) = (pattern(suite.part_size(), 30), pattern(100, 31));
@@ -76,7 +76,7 @@ pub(super) async fn unknown_uploads(suite: &Suite) -> Result<(), String> {
     )?;
     suite.store.abort_multipart_upload(&known).await.or_fail("Abort")?;
 
-    // An id of the form that this store gives, which it does not know (any more).
+    // An id in the format of this store that it does not know (any more).
     fails("ListParts of an unknown id", suite.store.list_parts(&known, None).await, kind)?;
     let invented = UploadId::new("bm90IGFuIHVwbG9hZCBpZA").map_err(|error| error.to_string())?;
     let invented = UploadRef { object: here, upload_id: invented };

@@ -1,4 +1,4 @@
-//! Multipart uploads that succeed, and what they leave.
+//! Conformance of multipart uploads that succeed, and of the state they leave.
 
 use haul_parts::{ChecksumAlgorithm, ChecksumType, ETag, Hasher, ObjectChecksum, PartNumber};
 
@@ -16,7 +16,7 @@ pub(super) async fn round_trip(suite: &Suite) -> Result<(), String> {
     let pieces = [bytes.slice(..suite.part_size()), bytes.slice(suite.part_size()..)];
     let upload = suite.create(&object).await?;
 
-    // The second part first: their order of arrival means nothing.
+    // The second part first: the order of arrival must not matter.
     let mut listed = vec![];
     for number in [2, 1] {
         let number = part_number(number)?;
@@ -158,8 +158,8 @@ pub(super) async fn abort(suite: &Suite) -> Result<(), String> {
     }
 }
 
-/// An identical Complete may be answered with success or with NoSuchUpload; either way the object
-/// stays.
+/// The store may answer an identical Complete with success or with NoSuchUpload; in both cases the
+/// object stays.
 pub(super) async fn complete_repeated(suite: &Suite) -> Result<(), String> {
     let object = suite.object("repeated")?;
     let bytes = pattern(1000, 15);
@@ -187,7 +187,7 @@ pub(super) async fn wrong_checksums(suite: &Suite) -> Result<(), String> {
     let object = suite.object("wrong-part")?;
     let bytes = pattern(1000, 16);
     let upload = suite.create(&object).await?;
-    // LocalStack takes no part without a checksum where one was declared, so MD5 has an upload of
+    // LocalStack requires a checksum with every part if one was declared, so MD5 has an upload of
     // its own.
     let created = suite.store.create_multipart_upload(&object, &CreateRequest::default()).await;
     let upload_id = created.or_fail("Create without a checksum")?.upload_id;
@@ -254,7 +254,7 @@ pub(super) async fn conditional_complete(suite: &Suite) -> Result<(), String> {
     suite.delete(&object).await
 }
 
-/// Nothing can be done with the upload any more.
+/// Asserts that no operation on the upload is possible any more.
 async fn gone(suite: &Suite, upload: &UploadRef) -> Result<(), String> {
     let kind = StoreErrorKind::NoSuchUpload;
     fails("ListParts at the end", suite.store.list_parts(upload, None).await, kind)?;

@@ -1,4 +1,4 @@
-//! CompleteMultipartUpload: what is checked, in which order, and how the object is made of its
+//! CompleteMultipartUpload: the checks in their order, and the construction of the object from its
 //! parts.
 
 use bytes::BytesMut;
@@ -71,7 +71,7 @@ impl World {
         })
     }
 
-    /// The answer to a Complete that succeeded before, for one that is identical.
+    /// Returns the answer to a repetition of a successful Complete.
     fn completed_before(
         &mut self,
         upload: &UploadRef,
@@ -122,7 +122,7 @@ fn refusal(status: u16, code: &str, message: &str) -> StoreError {
     StoreError::answered(OPERATION, status, Some(code), message)
 }
 
-/// The parts that the list names, checked one by one.
+/// Returns the parts that the list names, checked one by one.
 fn chosen_parts(
     open: &OpenUpload,
     request: &CompleteRequest,
@@ -196,7 +196,7 @@ fn check_part_checksum(
             Err(refusal(400, "InvalidRequest", &message))
         }
         None => Ok(()),
-        // Where no algorithm was declared, none may be named in the list.
+        // Without a declared algorithm the list must not name one.
         Some(_) if open.declared.is_none() => Err(invalid_part(named)),
         Some(_) if named.number.index() != index => Err(refusal(
             400,
@@ -208,7 +208,7 @@ fn check_part_checksum(
     }
 }
 
-/// Size and checksum of the whole object as the client knows them.
+/// Compares size and checksum of the whole object with the client's.
 fn check_whole(
     open: &OpenUpload,
     request: &CompleteRequest,

@@ -103,7 +103,7 @@ impl World {
         Ok(self.stored(Operation::GetObjectTagging, object)?.attributes.tags.clone())
     }
 
-    /// The bytes of a source, and what a copy keeps of it.
+    /// Returns the bytes of a source, and the attributes that a copy keeps.
     fn source(
         &mut self,
         operation: Operation,

@@ -1,9 +1,9 @@
-//! What goes wrong between a client and the store, and when: by script ("the third UploadPart"), or
-//! by probability from a seed.
+//! Faults between a client and the store: by script ("the third UploadPart"), or by probability
+//! from a seed.
 //!
-//! A seeded decision depends on the seed, the operation, the part and how often *that* was asked,
-//! and on nothing else: the order in which parallel parts happen to arrive does not change the
-//! weather, so a seed means the same faults in every run.
+//! A seeded decision depends only on the seed, the operation, the part and the number of earlier
+//! requests for it: the order in which parallel parts arrive does not matter, so a seed causes the
+//! same faults in every run.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -15,67 +15,67 @@ use rand::{Rng, SeedableRng};
 
 use crate::remote::{Operation, StoreError};
 
-/// One thing that goes wrong.
+/// A single fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The store answers an error and does nothing.
+    /// The store answers with an error and does nothing.
     Answer(Refusal),
-    /// The connection breaks before the store has the request; the client, which has let go of the
-    /// body, cannot know.
+    /// The connection breaks before the store has the request; the client has sent the body and
+    /// cannot know.
     LoseRequest,
     /// The request is carried out; the connection breaks before the answer.
     LoseAnswer,
     /// The connection breaks at once, and the request is carried out that much later all the same.
     LandLate(Duration),
-    /// The connection breaks in the middle of the body (of GetObject: of the answer's).
+    /// The connection breaks in the middle of the body (for GetObject: of the answer's body).
     CutBody,
-    /// Carried out, but only after a while.
+    /// The request is carried out after a delay.
     Delay(Duration),
-    /// Carried out at once; the answer comes only after a while.
+    /// The request is carried out at once; the answer is delayed.
     DelayAnswer(Duration),
-    /// Nothing moves for that long, then the client gives up; never carried out.
+    /// No progress for this time, then the client times out; never carried out.
     TimeOut(Duration),
-    /// Nothing moves until the client gives up by itself.
+    /// No progress until the client gives up by itself.
     Stall,
-    /// A bit of the body changes on the way, before the store checks anything.
+    /// A bit of the body changes in transit, before the store checks anything.
     FlipInTransit,
-    /// A bit of a part changes after the store checked it: kept, listed and echoed as it is then.
+    /// A bit of a part changes after the store checked it: the store keeps, lists and echoes the
+    /// damaged part.
     FlipAtRest,
-    /// The request arrives twice, as a proxy that repeats it does; the second answer is given.
+    /// The request arrives twice, as if a proxy repeats it; the client gets the second answer.
     Twice,
-    /// The part that this request stores stays out of that many listings.
+    /// The part of this request is missing from this number of listings.
     LagListing(u32),
-    /// The part that this request stores lands only after the first abort of its upload, and
-    /// survives it.
+    /// The part of this request arrives only after the first abort of its upload, and survives it.
     LandAfterAbort,
-    /// A lifecycle rule removes the upload just before.
+    /// A lifecycle rule removes the upload just before the request.
     ExpireUpload,
 }
 
-/// An error that a store answers.
+/// An error answer of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// HTTP status.
+    /// The HTTP status.
     pub status: u16,
-    /// S3's code; `None`: an answer without a document, as proxies give.
+    /// S3's error code; `None`: an answer without a document, as proxies send them.
     pub code: Option<&'static str>,
     /// The `Retry-After` header of the response.
     pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
-    /// Ask for less.
+    /// The store asks for fewer requests.
     pub const SLOW_DOWN: Refusal = Refusal::new(503, Some("SlowDown"));
-    /// The store failed.
+    /// The store failed internally.
     pub const INTERNAL_ERROR: Refusal = Refusal::new(500, Some("InternalError"));
-    /// A gateway without a store behind it.
+    /// A gateway lost the store behind it.
     pub const BAD_GATEWAY: Refusal = Refusal::new(502, None);
-    /// Not allowed.
+    /// The request is not allowed.
     pub const ACCESS_DENIED: Refusal = Refusal::new(403, Some("AccessDenied"));
-    /// The session has ended.
+    /// The session has expired.
     pub const EXPIRED_TOKEN: Refusal = Refusal::new(400, Some("ExpiredToken"));
 
-    /// A status and a code.
+    /// Creates an answer with this status and code.
     pub const fn new(status: u16, code: Option<&'static str>) -> Self {
         Self { status, code, retry_after: None }
     }
@@ -89,12 +89,12 @@ impl Refusal {
     }
 }
 
-/// How often each kind of fault strikes a request, from 0 to 1; the rest goes well.
+/// The probability of each kind of fault, from 0 to 1; other requests succeed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Weather {
-    /// 503 SlowDown.
+    /// The rate of 503 SlowDown.
     pub slow_down: f64,
-    /// 500, 502, RequestTimeout.
+    /// The rate of 500, 502 and RequestTimeout.
     pub server_error: f64,
     /// The rate of [`Fault::LoseRequest`].
     pub lost_request: f64,
@@ -102,27 +102,27 @@ pub struct Weather {
     pub lost_answer: f64,
     /// The rate of [`Fault::CutBody`].
     pub cut_body: f64,
-    /// [`Fault::Delay`], up to two seconds.
+    /// The rate of [`Fault::Delay`], up to two seconds.
     pub delay: f64,
-    /// [`Fault::DelayAnswer`], up to two seconds.
+    /// The rate of [`Fault::DelayAnswer`], up to two seconds.
     pub delayed_answer: f64,
-    /// [`Fault::TimeOut`], after twenty seconds.
+    /// The rate of [`Fault::TimeOut`], after twenty seconds.
     pub time_out: f64,
-    /// [`Fault::FlipInTransit`], of UploadPart and PutObject.
+    /// The rate of [`Fault::FlipInTransit`], for UploadPart and PutObject.
     pub flip_in_transit: f64,
-    /// [`Fault::FlipAtRest`], of UploadPart.
+    /// The rate of [`Fault::FlipAtRest`], for UploadPart.
     pub flip_at_rest: f64,
     /// The rate of [`Fault::Twice`].
     pub twice: f64,
-    /// [`Fault::LagListing`], of UploadPart.
+    /// The rate of [`Fault::LagListing`], for UploadPart.
     pub lagging_listing: f64,
-    /// [`Fault::ExpireUpload`], of UploadPart and CompleteMultipartUpload.
+    /// The rate of [`Fault::ExpireUpload`], for UploadPart and CompleteMultipartUpload.
     pub expiry: f64,
-    /// 403 AccessDenied.
+    /// The rate of 403 AccessDenied.
     pub denied: f64,
 }
 
-/// The faults of a store. Each is asked for once per request.
+/// The faults of a store, which are evaluated once per request.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     script: Vec<Rule>,
@@ -139,23 +139,23 @@ struct Rule {
 }
 
 impl Faults {
-    /// A perfect link.
+    /// Creates a link without faults.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Faults by probability. Scripted ones added afterwards come first.
+    /// Creates faults by probability. Scripted ones added later take precedence.
     pub fn seeded(seed: u64, weather: Weather) -> Self {
         Self { weather: Some((seed, weather)), ..Self::default() }
     }
 
-    /// The `call`-th request of an operation, from 1.
+    /// Adds a fault for the `call`-th request of an operation, counted from 1.
     #[must_use]
     pub fn on(self, operation: Operation, call: u64, fault: Fault) -> Self {
         self.on_calls(operation, call..=call, fault)
     }
 
-    /// A range of requests of an operation, from 1.
+    /// Adds a fault for a range of requests of an operation, counted from 1.
     #[must_use]
     pub fn on_calls(
         mut self,
@@ -167,20 +167,20 @@ impl Faults {
         self
     }
 
-    /// Every request of an operation.
+    /// Adds a fault for every request of an operation.
     #[must_use]
     pub fn on_every(self, operation: Operation, fault: Fault) -> Self {
         self.on_calls(operation, 1..=u64::MAX, fault)
     }
 
-    /// A range of the requests that send one part, from 1.
+    /// Adds a fault for a range of the requests that send one part, counted from 1.
     #[must_use]
     pub fn on_part(mut self, part: PartNumber, calls: RangeInclusive<u64>, fault: Fault) -> Self {
         self.script.push(Rule { operation: Operation::UploadPart, part: Some(part), calls, fault });
         self
     }
 
-    /// The fault of the next request.
+    /// Returns the fault of the next request.
     pub(super) fn strike(
         &mut self,
         operation: Operation,
@@ -270,7 +270,7 @@ fn server_error(random: &mut StdRng) -> Refusal {
     }
 }
 
-/// One number of all that a decision depends on (the finaliser of splitmix64 after each).
+/// Hashes all values that a decision depends on (the finaliser of splitmix64 after each).
 fn mix(seed: u64, operation: Operation, part: Option<PartNumber>, call: u64) -> u64 {
     let part = part.map_or(0, |part| u64::from(part.get()));
     [operation as u64, part, call].into_iter().fold(seed, |state, value| {

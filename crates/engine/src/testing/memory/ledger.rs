@@ -1,5 +1,5 @@
-//! What was asked of the store and what arrived, so that tests can prove "never twice" and "no
-//! abort in doubt" instead of believing it. Knows no bytes, only counts.
+//! The record of requests and arrived bytes, so that tests can verify "never twice" and "no abort
+//! in doubt". Contains counts, no bytes.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -7,36 +7,36 @@ use haul_parts::{PartNumber, UploadId};
 
 use crate::remote::{Operation, StoreErrorKind};
 
-/// Calls and published objects that the store remembers; older ones are forgotten.
+/// The maximum number of recorded calls and published objects; older ones are dropped.
 pub(super) const HISTORY_MAX: usize = 100_000;
 
 /// One request that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// What was asked.
+    /// The operation of the request.
     pub operation: Operation,
-    /// Of which upload.
+    /// The upload of the request, if it names one.
     pub upload_id: Option<UploadId>,
-    /// Of which part.
+    /// The part of the request, if it names one.
     pub part: Option<PartNumber>,
-    /// What became of it.
+    /// The outcome of the request.
     pub fate: Fate,
-    /// When it began, in steps of one clock for beginnings and ends.
+    /// The time of its beginning, in steps of one clock for beginnings and ends.
     pub began: u64,
-    /// When it ended, by the same clock.
+    /// The time of its end, by the same clock.
     pub ended: u64,
 }
 
-/// What became of a request, as the *client* knows it.
+/// The outcome of a request, as the *client* knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It succeeded.
+    /// The request succeeded.
     Succeeded,
-    /// It failed, and was not carried out.
+    /// The request failed, and was not carried out.
     Failed(StoreErrorKind),
-    /// It broke; the client cannot know whether it was carried out.
+    /// The connection broke; the client cannot know whether the request was carried out.
     Unknown,
-    /// The client went away before the answer.
+    /// The client dropped the request before the answer.
     Abandoned,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// A request begins; the answer is when.
+    /// Records the beginning of a request and returns its time.
     pub(super) fn begin(&mut self, operation: Operation) -> u64 {
         *self.calls.entry(operation).or_default() += 1;
         if operation == Operation::UploadPart {
@@ -63,7 +63,7 @@ impl Ledger {
         self.tick()
     }
 
-    /// A request has ended; `ended` is filled in here.
+    /// Records the end of a request; sets `ended`.
     pub(super) fn end(&mut self, call: Call) {
         if call.operation == Operation::UploadPart {
             self.parts_in_flight -= 1;
@@ -75,7 +75,7 @@ impl Ledger {
         self.history.push_back(Call { ended, ..call });
     }
 
-    /// Body bytes arrived, of a part or of a whole object.
+    /// Counts body bytes of a part or of a whole object.
     pub(super) fn receive(&mut self, part: Option<(&UploadId, PartNumber)>, bytes: u64) {
         self.bytes_received += bytes;
         if let Some((upload_id, number)) = part
@@ -85,7 +85,7 @@ impl Ledger {
         }
     }
 
-    /// A part is stored as it was sent, and its client was told so.
+    /// Records a part that is stored as sent and acknowledged.
     pub(super) fn acknowledge(&mut self, upload_id: &UploadId, number: PartNumber) {
         self.acknowledged.insert((upload_id.clone(), number));
     }

@@ -1,8 +1,8 @@
-//! The way of one request between client and store: the only place where faults strike.
+//! The connection of one request between client and store: the only place where faults occur.
 //!
-//! The store behind it is perfect and never knows of them. A request that is dropped in the middle
-//! (its client gave up) is noted as abandoned; one that lands late does so on a task of its own, as
-//! a real store would carry it out without asking whether anybody still listens.
+//! The store behind it is perfect and does not know of faults. A request that is dropped in the
+//! middle (its client gave up) is recorded as abandoned; a late one runs on a task of its own,
+//! because a real store would also carry it out without a listening client.
 
 use bytes::{Buf, Bytes, BytesMut};
 use haul_parts::{PartNumber, UploadId};
@@ -15,7 +15,7 @@ use super::{MemoryStore, lock};
 use crate::body::{BodyError, Payload};
 use crate::remote::{Meter, Operation, StoreError, StoreErrorKind};
 
-/// A request under way.
+/// A request in flight.
 pub(super) struct Request {
     store: MemoryStore,
     operation: Operation,
@@ -63,20 +63,19 @@ impl MemoryStore {
 }
 
 impl Request {
-    /// Whether this fault strikes the request.
+    /// Returns the fault of this request, if it matches.
     pub(super) fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
     }
 
-    /// Takes the body off the wire. Bytes are copied: a network would not keep the sender's
-    /// buffers.
+    /// Receives the body. Bytes are copied: a network would not keep the sender's buffers.
     pub(super) async fn receive(
         &mut self,
         payload: &Payload,
         wire: &Meter,
     ) -> Result<Bytes, StoreError> {
         if self.fault == Some(Fault::LoseRequest) {
-            // The client's side of the connection has taken the body; the store's never gets it.
+            // The client's side of the connection has taken the body; the store never receives it.
             let _ = wire.begin() && wire.add(payload.size_bytes());
         }
         self.reach().await?;
@@ -133,7 +132,7 @@ impl Request {
             let store = self.store.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(after).await;
-                // Nobody waits for the answer.
+                // The client has dropped the request.
                 let _ = work(&mut store.world());
             });
             return Err(self.broken());
@@ -155,7 +154,7 @@ impl Request {
         answer
     }
 
-    /// The way to the store, before anything is carried out.
+    /// Applies the faults that occur before the store carries out anything.
     async fn reach(&mut self) -> Result<(), StoreError> {
         match self.fault.clone() {
             Some(Fault::Answer(refusal)) => {
@@ -183,7 +182,7 @@ impl Request {
                 Ok(())
             }
             _ => {
-                // A request never answers in the same breath: others get their turn.
+                // A request never completes without yielding: other tasks get their turn.
                 tokio::task::yield_now().await;
                 Ok(())
             }
@@ -217,13 +216,14 @@ impl Drop for Request {
     }
 }
 
-/// The connection broke and the outcome is not known.
+/// Returns the error of a broken connection with an unknown outcome.
 pub(super) fn broken(operation: Operation) -> StoreError {
     let error = StoreError::local(operation, StoreErrorKind::Connection, "the connection broke");
     StoreError { outcome_unknown: true, ..error }
 }
 
-/// In the middle, where a check of only the ends would not see it. Nothing to flip in no bytes.
+/// Flips a bit in the middle, where a check of only the ends would miss it. Does nothing to an
+/// empty slice.
 pub(super) fn flip_a_bit(bytes: &mut [u8]) {
     let middle = bytes.len() / 2;
     if let Some(byte) = bytes.get_mut(middle) {

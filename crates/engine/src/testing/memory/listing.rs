@@ -53,7 +53,7 @@ impl World {
         let operation = Operation::ListMultipartUploads;
         let page_max = self.quirks.page_max;
         let bucket = self.bucket(operation, bucket)?;
-        // Where the upload of the marker stands, or would: it may have ended meanwhile.
+        // The position of the marker's upload, which may have ended meanwhile.
         let marked = after.and_then(|marker| {
             let place = bucket.uploads.iter().find(|((key, _), upload)| {
                 key.as_str() == marker.key && marker.upload_id.as_ref() == Some(&upload.upload_id)
@@ -80,7 +80,7 @@ impl World {
     }
 }
 
-/// The part of a name up to the first delimiter behind the prefix.
+/// Returns the part of a name up to the first delimiter after the prefix.
 fn common_prefix<'a>(name: &'a str, prefix: &str, delimiter: Option<&str>) -> Option<&'a str> {
     let delimiter = delimiter.filter(|delimiter| !delimiter.is_empty())?;
     let at = name[prefix.len()..].find(delimiter)?;
@@ -111,7 +111,8 @@ fn marker(summary: &UploadSummary) -> UploadMarker {
     UploadMarker { key: summary.key.clone(), upload_id: Some(summary.upload_id.clone()) }
 }
 
-/// Where a listing of objects goes on: behind a key, or behind everything below a common prefix.
+/// The position at which a listing of objects continues: after a key, or after everything below a
+/// common prefix.
 enum Token {
     Key(String),
     CommonPrefix(String),

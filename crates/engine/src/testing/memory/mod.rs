@@ -11,7 +11,7 @@
 //! faults.rs    what goes wrong, and when
 //! world.rs     buckets, and what all operations share
 //! uploads.rs   the multipart operations on it; complete.rs the largest of them
-//! objects.rs   the object operations; listing.rs the paged ones; copies.rs those that read one object for another
+//! objects.rs   the object operations; listing.rs the paged ones; copies.rs the copies
 //! ledger.rs    what was asked and what arrived, for tests to look at
 //! link.rs      the way between client and store: where faults strike
 //! store.rs     the trait
@@ -46,7 +46,7 @@ pub use quirks::{EtagKind, GoneUpload, Quirks, RepeatedComplete};
 use ledger::Ledger;
 use world::World;
 
-/// The store. Clones are handles to the same one.
+/// A store in memory. Clones are handles to the same store.
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
@@ -60,7 +60,7 @@ struct Shared {
 }
 
 impl MemoryStore {
-    /// An empty store that behaves so, on a perfect link.
+    /// Creates an empty store with these quirks, on a perfect link.
     pub fn new(quirks: Quirks) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -71,7 +71,7 @@ impl MemoryStore {
         }
     }
 
-    /// The same store with a bucket in it.
+    /// Adds a bucket to the store.
     ///
     /// # Panics
     /// Never: a store takes any bucket name that a [`Bucket`] holds.
@@ -81,25 +81,25 @@ impl MemoryStore {
         self
     }
 
-    /// The same store behind a link with these faults.
+    /// Adds these faults to the link.
     #[must_use]
     pub fn with_faults(self, faults: Faults) -> Self {
         self.set_faults(faults);
         self
     }
 
-    /// Replaces the faults from the next request on. Their calls are counted from here.
+    /// Replaces the faults from the next request on. Calls are counted from here.
     pub fn set_faults(&self, faults: Faults) {
         *lock(&self.shared.faults) = faults;
     }
 
-    /// The bytes of an object, if it is there.
+    /// Returns the bytes of an object, if it exists.
     pub fn object(&self, object: &ObjectRef) -> Option<Bytes> {
         self.world().object_bytes(object)
     }
 
-    /// The CRC64NVME of everything that ever stood at a key, oldest first; a bounded memory. What
-    /// was visible for a moment counts (P1).
+    /// Returns the CRC64NVME of every version that a key ever had, oldest first, up to a limit.
+    /// Versions that were visible only briefly count (P1).
     pub fn published(&self, object: &ObjectRef) -> Vec<Checksum> {
         let world = self.world();
         world
@@ -110,7 +110,7 @@ impl MemoryStore {
             .collect()
     }
 
-    /// Every unfinished upload, sorted by bucket, key and time of initiation.
+    /// Returns every unfinished upload, sorted by bucket, key and time of initiation.
     pub fn open_uploads(&self) -> Vec<UploadRef> {
         self.world().open_uploads()
     }
@@ -120,34 +120,34 @@ impl MemoryStore {
         self.world().undeletable.insert(key);
     }
 
-    /// Removes an unfinished upload as a lifecycle rule does. False when there is none of that
-    /// name.
+    /// Removes an unfinished upload as a lifecycle rule does. Returns false if there is none with
+    /// this id.
     pub fn expire_upload(&self, upload_id: &UploadId) -> bool {
         self.world().expire_upload(upload_id)
     }
 
-    /// How often an operation was asked for, whatever became of it.
+    /// Returns the number of requests of an operation, whatever their outcome.
     pub fn calls(&self, operation: Operation) -> u64 {
         self.ledger().calls_of(operation)
     }
 
-    /// Body bytes that arrived, of failed attempts too.
+    /// Returns the body bytes that arrived, including those of failed attempts.
     pub fn bytes_received(&self) -> u64 {
         self.ledger().bytes_received
     }
 
-    /// Body bytes of parts that had been stored unharmed and acknowledged before: what P2 forbids.
+    /// Returns the body bytes of parts that had been stored intact and acknowledged before: P2
+    /// forbids them.
     pub fn bytes_received_again(&self) -> u64 {
         self.ledger().bytes_received_again
     }
 
-    /// The most requests with a part that were under way at once.
+    /// Returns the maximum number of concurrent requests with a part.
     pub fn parts_in_flight_most(&self) -> u32 {
         self.ledger().parts_in_flight_most
     }
 
-    /// What was asked and what became of it, in the order of the ends of requests; a bounded
-    /// memory.
+    /// Returns the requests and their outcomes, in the order of their ends, up to a limit.
     pub fn history(&self) -> Vec<Call> {
         self.ledger().history.iter().cloned().collect()
     }
@@ -167,7 +167,7 @@ impl Default for MemoryStore {
     }
 }
 
-/// A panic of another holder leaves nothing half-done here: every change is a single assignment or
+/// A panic of another holder leaves no inconsistent state: every change is a single assignment or
 /// insert.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -13,7 +13,7 @@ use crate::remote::{
     ObjectHead, ObjectRef, Operation, StoreError, StoredPart, UploadedPart,
 };
 
-/// Of PutObject, without the way the bytes came.
+/// The parameters of PutObject, independent of how the bytes arrived.
 #[derive(Clone, Debug)]
 pub(super) struct Put {
     pub(super) bytes: Bytes,
@@ -54,7 +54,7 @@ impl World {
         Ok(UploadedPart { etag, checksum, etag_is_opaque })
     }
 
-    /// The conditions that PutObject and CopyObject may set on what they would overwrite.
+    /// Checks the conditions of PutObject and CopyObject on the object that they would overwrite.
     pub(super) fn check_target(
         &mut self,
         operation: Operation,
@@ -111,7 +111,8 @@ impl World {
         if request.if_match.as_ref().is_some_and(|wanted| *wanted != object.etag) {
             return Err(precondition_failed(operation));
         }
-        // The first byte wanted must exist; a whole empty object has no range to be outside of.
+        // The first requested byte must exist; an empty object as a whole has no range to be
+        // outside of.
         let outside = request.offset_bytes > 0 && request.offset_bytes >= object.bytes.len() as u64;
         match usize::try_from(request.offset_bytes) {
             Ok(offset) if !outside => {
@@ -179,7 +180,7 @@ impl World {
 }
 
 fn head(object: &Object) -> ObjectHead {
-    // Its tags are no headers.
+    // Tags are not returned as headers.
     let attributes = ObjectAttributes { tags: BTreeMap::new(), ..object.attributes.clone() };
     ObjectHead {
         size_bytes: object.bytes.len() as u64,

@@ -1,91 +1,92 @@
-//! What a store does differently from AWS, as data. Source: `reference/stores.md`, each seen on a
-//! real server.
+//! Deviations of a store from AWS, as data. Source: `reference/stores.md`, each observed on a real
+//! server.
 
 use std::time::Duration;
 
 use haul_parts::ChecksumAlgorithm;
 use haul_parts::limits::{LIST_PAGE_MAX, PART_SIZE_MIN_BYTES};
 
-/// The ways of a store. Start from a preset: `Quirks { part_size_min_bytes: 1, ..Quirks::AWS }`.
+/// The behaviour of a store. Start from a preset: `Quirks { part_size_min_bytes: 1, ..Quirks::AWS
+/// }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quirks {
-    /// Complete refuses smaller parts, but for the last (EntityTooSmall).
+    /// The minimum size in bytes of parts but the last; Complete refuses smaller ones
+    /// (EntityTooSmall).
     pub part_size_min_bytes: u64,
     /// Entries in a page of any listing.
     pub page_max: usize,
-    /// Create, UploadPart, ListParts, Complete and HEAD give checksums back.
+    /// Create, UploadPart, ListParts, Complete and HEAD return checksums.
     pub echo_checksums: bool,
-    /// A wrong checksum is refused. The MD5 in `Content-MD5` is checked by every store.
+    /// The store refuses a wrong checksum. Every store verifies the MD5 in `Content-MD5`.
     pub verify_checksums: bool,
     /// The S3 code of that refusal.
     pub wrong_checksum_code: &'static str,
-    /// Kept for objects whose Create named no checksum.
+    /// The checksum of objects whose Create named none.
     pub default_checksum: Option<ChecksumAlgorithm>,
-    /// What ETags are.
+    /// The kind of ETags.
     pub etags: EtagKind,
-    /// The first answer to Complete carries no ETag.
+    /// The first answer to Complete contains no ETag.
     pub empty_etag_at_complete: bool,
-    /// What an identical Complete gets after the first one succeeded.
+    /// The answer to an identical Complete after the first one succeeded.
     pub repeated_complete: RepeatedComplete,
-    /// What any other Complete of an upload that is gone gets.
+    /// The answer to any other Complete of an upload that is gone.
     pub complete_of_gone_upload: GoneUpload,
-    /// The S3 code when ListParts is asked of an upload that is gone.
+    /// The S3 code of ListParts for an upload that is gone.
     pub list_of_gone_upload_code: &'static str,
     /// Complete must name every part that was uploaded (InvalidPart).
     pub complete_wants_all_parts: bool,
-    /// `x-amz-mp-object-size` is compared.
+    /// The store compares `x-amz-mp-object-size`.
     pub check_object_size: bool,
-    /// `If-Match` and `If-None-Match` are obeyed by Complete.
+    /// Complete obeys `If-Match` and `If-None-Match`.
     pub conditional_complete: bool,
     /// HeadObject knows `partNumber`, and GetObjectAttributes is known.
     pub tells_parts: bool,
-    /// CopyObject is known.
+    /// The store supports CopyObject.
     pub copies_objects: bool,
-    /// UploadPartCopy is known (not at Google's S3 interface).
+    /// The store supports UploadPartCopy (Google's S3 interface does not).
     pub copies_parts: bool,
-    /// `x-amz-copy-source-if-match` is obeyed.
+    /// Copies obey `x-amz-copy-source-if-match`.
     pub conditional_copies: bool,
-    /// DeleteObjects is known (not at Google's S3 interface).
+    /// The store supports DeleteObjects (Google's S3 interface does not).
     pub deletes_many: bool,
     /// Writing a key removes the open uploads of that key.
     pub overwriting_drops_uploads: bool,
-    /// Create says that a lifecycle rule will remove the upload after so long (`x-amz-abort-date`);
-    /// nothing does.
+    /// Create announces that a lifecycle rule will remove the upload after this time
+    /// (`x-amz-abort-date`); no rule does.
     pub aborts_after: Option<Duration>,
 }
 
-/// What ETags are.
+/// The kind of ETags of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EtagKind {
     /// MD5 of a part, md5-of-md5s-N of an object.
     Md5,
-    /// Something else of the same shape, and the answer says that the object is encrypted
-    /// (SSE-KMS).
+    /// Another value in the same format; the answer says that the object is encrypted (SSE-KMS).
     Encrypted,
-    /// Text of no known shape.
+    /// Text in no known format.
     Opaque,
 }
 
-/// What an identical Complete gets after the first one succeeded.
+/// The answer to an identical Complete after the first one succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RepeatedComplete {
-    /// 200 with the same ETag.
+    /// Status 200 with the same ETag.
     SameAnswer,
-    /// 404 NoSuchUpload.
+    /// Status 404 with the code NoSuchUpload.
     NoSuchUpload,
 }
 
-/// What Complete of an unknown, aborted or expired upload gets.
+/// The answer to Complete of an unknown, aborted or expired upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GoneUpload {
-    /// 404 NoSuchUpload.
+    /// Status 404 with the code NoSuchUpload.
     NoSuchUpload,
-    /// 500 InternalError.
+    /// Status 500 with the code InternalError.
     InternalError,
 }
 
 impl Quirks {
-    /// What AWS documents, or was recorded to answer (`reference/aws-semantics.md`).
+    /// The documented or recorded behaviour of AWS (`reference/aws-semantics.md`).
     pub const AWS: Quirks = Quirks {
         part_size_min_bytes: PART_SIZE_MIN_BYTES,
         page_max: LIST_PAGE_MAX as usize,
@@ -110,8 +111,8 @@ impl Quirks {
         aborts_after: None,
     };
 
-    /// Ceph RGW 16.2.15: takes wrong checksums, answers 500 where 404 belongs, wants every part
-    /// listed.
+    /// Ceph RGW 16.2.15: accepts wrong checksums, answers 500 instead of 404, requires every part
+    /// in the list.
     pub const CEPH_RGW_16: Quirks = Quirks {
         echo_checksums: false,
         verify_checksums: false,

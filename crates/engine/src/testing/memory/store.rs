@@ -1,4 +1,4 @@
-//! [`Store`] for [`MemoryStore`]: each operation takes its way over the link to the world and back.
+//! [`Store`] for [`MemoryStore`]: each operation passes the link to the world and back.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use crate::remote::{
     Store, StoreError, StoredPart, UploadMarker, UploadRef, UploadedPart, UploadsPage,
 };
 
-/// Bytes of one item of a GetObject stream.
+/// The size in bytes of one item of a GetObject stream.
 const GET_SLICE_BYTES: usize = 64 * 1024;
 
 #[async_trait]

@@ -1,4 +1,5 @@
-//! The in-memory store passes the suite in each of its guises, and its faults do what they say.
+//! The in-memory store passes the suite with each set of quirks, and its faults behave as
+//! documented.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +100,7 @@ async fn it_conforms_with_etags_that_are_no_md5() {
     conforms(Quirks { etags: EtagKind::Encrypted, ..Quirks::AWS }, expectations).await;
 }
 
-/// A suite that cannot fail proves nothing: every deviation of Ceph is noticed when AWS is
+/// A suite that cannot fail proves nothing: it notices every deviation of Ceph when AWS is
 /// expected.
 #[tokio::test]
 async fn the_suite_notices_what_deviates() {
@@ -234,7 +235,7 @@ async fn a_create_that_arrives_twice_leaves_an_unknown_upload() {
     assert!(store.expire_upload(&upload.upload_id) && !store.expire_upload(&upload.upload_id));
 }
 
-/// A key overwritten while its upload is open: nothing happens on AWS, Garage drops the upload.
+/// A key that is overwritten while its upload is open: AWS keeps the upload, Garage drops it.
 #[tokio::test]
 async fn overwriting_a_key_drops_its_uploads_where_the_store_does_so() {
     for (quirks, left) in [(Quirks::AWS, 1), (Quirks::GARAGE_2, 0)] {

@@ -1,4 +1,4 @@
-//! The multipart operations but for Complete: create, send a part, list, abort.
+//! The multipart operations except Complete: create, send a part, list, abort.
 
 use bytes::Bytes;
 use haul_parts::{
@@ -14,13 +14,13 @@ use crate::remote::{
 /// How the part of one request is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Landing {
-    /// At once, for everybody to see.
+    /// Visible at once.
     Plain,
-    /// At once, but that many listings do not show it.
+    /// Kept at once, but missing from this number of listings.
     Lagging(u32),
-    /// With a flipped bit.
+    /// Kept with a flipped bit.
     Damaged,
-    /// Only after the first Abort, which it survives.
+    /// Kept only after the first Abort, which it survives.
     AfterAbort,
 }
 
@@ -146,7 +146,7 @@ impl World {
             let place = (upload.object.key.clone(), open.sequence);
             self.bucket(operation, &upload.object.bucket)?.uploads.remove(&place);
         } else {
-            // The abort took effect, and then those in flight landed (trap 23).
+            // The abort took effect before the parts in flight arrived (trap 23).
             open.parts = std::mem::take(&mut open.landing_after_abort).into_iter().collect();
         }
         Ok(())
@@ -162,7 +162,7 @@ impl World {
     }
 }
 
-/// An upload of that key; an id of another key does not count.
+/// Finds an upload of that key; an id of another key does not count.
 fn find<'a>(
     bucket: &'a mut BucketWorld,
     key: &Key,
@@ -182,7 +182,7 @@ pub(super) fn no_such_upload(operation: Operation) -> StoreError {
     StoreError::answered(operation, 404, Some("NoSuchUpload"), message)
 }
 
-/// The algorithm was chosen at Create (trap 14).
+/// Checks the algorithm chosen at Create (trap 14).
 fn check_declaration(
     declared: Option<(ChecksumAlgorithm, ChecksumType)>,
     given: Option<&Checksum>,

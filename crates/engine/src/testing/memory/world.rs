@@ -1,7 +1,7 @@
-//! Buckets and what is in them: the state that every operation works on, behind one lock.
+//! Buckets and their content: the state that every operation works on, behind one lock.
 //!
-//! Each operation is one call that sees and leaves a whole world; there is nothing half-done to
-//! observe. Deliberately unaware of faults, links and counters.
+//! Each operation is one call that leaves a consistent state. Does not know faults, links and
+//! counters.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -25,9 +25,9 @@ pub(super) struct World {
     buckets: BTreeMap<Bucket, BucketWorld>,
     /// Keys whose deletion is refused.
     pub(super) undeletable: BTreeSet<Key>,
-    /// The CRC64NVME of everything that was ever published, oldest first.
+    /// The CRC64NVME of every object that was ever published, oldest first.
     pub(super) published: VecDeque<(ObjectRef, Checksum)>,
-    /// Counts every change, so that "since" has an answer even when the clock stands.
+    /// Counts every change, so that changes have an order even with a paused clock.
     sequence: u64,
     epoch: Timestamp,
     started: Instant,
@@ -37,11 +37,11 @@ pub(super) struct World {
 pub(super) struct BucketWorld {
     created: Timestamp,
     pub(super) objects: BTreeMap<Key, Object>,
-    /// By key, then in the order of initiation: as ListMultipartUploads wants them.
+    /// Sorted by key, then by initiation, as ListMultipartUploads requires.
     pub(super) uploads: BTreeMap<(Key, u64), OpenUpload>,
     /// Completed uploads, to recognise an identical Complete.
     pub(super) completed: HashMap<UploadId, Completed>,
-    /// When a key was last deleted.
+    /// The last deletion of each key.
     pub(super) deleted: HashMap<Key, u64>,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct OpenUpload {
     pub(super) attributes: ObjectAttributes,
     pub(super) declared: Option<(ChecksumAlgorithm, ChecksumType)>,
     pub(super) parts: BTreeMap<PartNumber, Part>,
-    /// Parts on their way that the first Abort does not stop (trap 23).
+    /// Parts in flight that the first Abort does not stop (trap 23).
     pub(super) landing_after_abort: Vec<(PartNumber, Part)>,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Part {
     pub(super) md5: [u8; 16],
     pub(super) etag: ETag,
     pub(super) checksum: Option<Checksum>,
-    /// Listings that do not show it yet.
+    /// Number of listings that do not contain it yet.
     pub(super) hidden_listings: u32,
     pub(super) arrived: Timestamp,
 }
@@ -77,7 +77,7 @@ pub(super) struct Completed {
 #[derive(Debug)]
 pub(super) struct Object {
     pub(super) bytes: Bytes,
-    /// Of a multipart object: the size and checksum of each part.
+    /// The size and checksum of each part of a multipart object.
     pub(super) parts: Vec<(u64, Option<Checksum>)>,
     pub(super) etag: ETag,
     pub(super) checksum: Option<(Checksum, ChecksumType)>,
@@ -222,8 +222,8 @@ impl World {
         Ok(())
     }
 
-    /// The ETag of bytes with this MD5 (of a multipart object: of the MD5s of its parts), and
-    /// whether the answer says that it is no MD5.
+    /// Returns the ETag of bytes with this MD5 (of a multipart object: of the MD5s of its parts),
+    /// and whether the answer says that it is no MD5.
     pub(super) fn etag(&self, plain: ETag) -> (ETag, bool) {
         match self.quirks.etags {
             EtagKind::Md5 => (plain, false),
@@ -234,8 +234,7 @@ impl World {
         }
     }
 
-    /// Checks what came with a body against the body. MD5 is `Content-MD5`, which every store
-    /// checks.
+    /// Verifies the digests that came with a body. Every store checks MD5 (`Content-MD5`).
     pub(super) fn check_body(
         &self,
         operation: Operation,

@@ -1,4 +1,4 @@
-//! Holds a copy against its source (P1).
+//! Compares a copy with its source (P1).
 
 use haul_parts::{Checksum, ChecksumType, ETag};
 
@@ -7,12 +7,12 @@ use crate::remote::ObjectHead;
 use crate::transfer::mover::SentPart;
 use crate::transfer::upload::full_object;
 
-/// Compares what the store says of the source with what is known of the copy: its ETag, and its
-/// checksum of the full object. Only a checksum can disprove: ETags of the same bytes differ where
-/// one of them is encrypted or cut otherwise.
+/// Compares the store's properties of the source with those of the copy: ETag, and checksum of the
+/// full object. Only a checksum can prove a difference: ETags of the same bytes differ if one
+/// object is encrypted or has other parts.
 ///
 /// # Errors
-/// What differs.
+/// The difference.
 pub(super) fn whole(
     source: &ObjectHead,
     etag: Option<&ETag>,
@@ -31,11 +31,11 @@ pub(super) fn whole(
     Ok(if same_etag { CopyProof::ETag } else { CopyProof::Unproven })
 }
 
-/// The same of a copy that is still in parts: its ETag is the hash of their MD5s, its checksum
-/// combined from theirs.
+/// Compares a copy that is still in parts: its ETag is the hash of their MD5s, its checksum the
+/// combination of theirs.
 ///
 /// # Errors
-/// What differs.
+/// The difference.
 pub(super) fn parts(source: &ObjectHead, parts: &[SentPart]) -> Result<CopyProof, String> {
     let md5s: Option<Vec<_>> = parts.iter().map(|part| part.etag.as_md5()).collect();
     whole(source, md5s.map(ETag::composite).as_ref(), full_object(parts))

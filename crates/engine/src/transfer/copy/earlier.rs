@@ -1,9 +1,9 @@
-//! What an earlier run of the same copy left, and what becomes of it.
+//! An earlier run of the same copy, and whether it is continued.
 //!
-//! A copy in parts has the journal of an upload, whose source is an object. It is continued in the
-//! way in which it was begun, by the store or through this machine, as long as the source is the
-//! same version. A part of another version cannot be compared without fetching it, so what arrived
-//! of one is removed and the copy begins again (P4).
+//! A copy in parts has the journal of an upload whose source is an object. It continues the way it
+//! was begun, by the store or through this machine, as long as the source is the same version. A
+//! part of another version cannot be compared without a download, so the parts of another version
+//! are removed and the copy is restarted (P4).
 
 use std::sync::Arc;
 
@@ -21,8 +21,7 @@ use crate::transfer::upload::{
 pub(super) struct Earlier(JournalSummary);
 
 impl Earlier {
-    /// The one that the journals of this machine remember. This run then keeps to what was asked
-    /// for when it was begun.
+    /// Finds the run that the journals of this machine record, and applies its options to this run.
     pub(super) fn find(context: &mut Context) -> Result<Option<Self>, Error> {
         let Some(journal) = context.options.journal.clone() else { return Ok(None) };
         let JournalOptions { folder, choice, .. } = journal;
@@ -44,7 +43,7 @@ impl Earlier {
         let (begun, options) = (&summary.beginning, &mut context.options);
         options.part_size_bytes = options.part_size_bytes.or(begun.part_size_bytes);
         if matches!(choice, JournalChoice::Given(_)) {
-            // The command that began it holds, also where the copy has to begin again.
+            // The options of the first run apply, also if the copy has to be restarted.
             options.attributes = begun.attributes.clone();
             options.if_none_match = begun.if_none_match;
             options.if_match.clone_from(&begun.if_match);
@@ -53,7 +52,7 @@ impl Earlier {
         Ok(Some(Self(summary)))
     }
 
-    /// Whether its bytes pass through this machine.
+    /// Returns whether the bytes pass through this machine.
     pub(super) fn is_streamed(&self) -> bool {
         matches!(
             &self.0.beginning.source,
@@ -61,10 +60,10 @@ impl Earlier {
         )
     }
 
-    /// Gives up what cannot be continued: another version of the source is there now.
+    /// Gives up a run that cannot be continued because the source is another version now.
     ///
     /// # Errors
-    /// [`Error::SourceChangedSince`] where that is wished, and what keeps it from being removed.
+    /// [`Error::SourceChangedSince`] if the options ask for it, and errors of the removal.
     pub(super) async fn still_good(
         self,
         context: &mut Context,
@@ -98,7 +97,7 @@ impl Earlier {
         Ok(None)
     }
 
-    /// It stops before anything was sent.
+    /// Stops before anything was sent.
     pub(super) async fn stopped(self, context: &Context, request: StopRequest) -> Error {
         if request < StopRequest::Cancel {
             return self.paused(context, None);
@@ -110,7 +109,7 @@ impl Earlier {
         }
     }
 
-    /// A store would not say what it has: everything stays.
+    /// Handles a store that does not list the upload: everything stays.
     pub(super) fn failed(self, context: &Context, error: Error) -> Error {
         match error {
             error @ Error::Store { .. } => self.paused(context, Some(Box::new(error))),

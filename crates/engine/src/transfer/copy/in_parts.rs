@@ -33,7 +33,7 @@ pub(super) async fn copy(
     copied.report(report, CopyMethod::UploadPartCopy)
 }
 
-/// The upload that makes the copy.
+/// Returns the upload that makes the copy.
 pub(super) async fn upload_of(
     context: &Context,
     origin: &Arc<Origin>,
@@ -65,12 +65,12 @@ pub(super) struct Copied {
     store: Arc<dyn Store>,
     origin: Arc<Origin>,
     target: ObjectRef,
-    /// How many parts the store makes; `None`: the parts are streamed.
+    /// The number of parts that the store makes; `None`: the parts are streamed.
     part_count: Option<u32>,
-    /// They are those of the source.
+    /// The parts have the sizes of the source's.
     cut_as_source: bool,
     require_proof: bool,
-    /// Parts count that an earlier run left and did not record.
+    /// Unrecorded parts of an earlier run count.
     unrecorded: AtomicBool,
     proof: OnceLock<CopyProof>,
 }
@@ -93,8 +93,8 @@ impl Copied {
         self.part_count.is_none()
     }
 
-    /// Of what was proven before Complete; of a copy in one piece, and of one that an earlier run
-    /// completed, by what is known of it now.
+    /// Builds the report from what was proven before Complete; for a copy in one request, and for
+    /// one that an earlier run completed, from its current properties.
     pub(super) fn report(
         &self,
         report: UploadReport,
@@ -121,7 +121,7 @@ impl Copied {
         })
     }
 
-    /// Whether the parts' hashes make one that can be held against the source's.
+    /// Returns whether the hashes of the parts can be combined and compared with the source's.
     fn proves_itself(&self, stored: &StoredPart) -> bool {
         let head = self.origin.head();
         if let (Some((of_source, ChecksumType::FullObject)), Some(of_part)) =
@@ -145,9 +145,9 @@ impl PartMaker for Copied {
         Some(Arc::new(PartCopier { store, origin, upload }))
     }
 
-    /// A part that was recorded was copied from this version: every request named it. One that was
-    /// not (a kill between answer and record) may be of another client, so it counts only where the
-    /// comparison of the whole would show that.
+    /// A recorded part was copied from this version, because every request named it. An unrecorded
+    /// one (a kill between answer and record) may belong to another client, so it counts only if
+    /// the comparison of the whole would detect that.
     fn earlier(&self, stored: &StoredPart, recorded: Option<&PartRecord>) -> EarlierPart {
         if self.is_streamed() {
             return EarlierPart::Read;
@@ -188,7 +188,7 @@ impl PartMaker for Copied {
 }
 
 impl CopyProof {
-    /// What it says of every part.
+    /// Returns the proof of each part.
     pub(super) fn of_parts(self) -> Proof {
         match self {
             Self::Checksum => Proof::Checksum,
@@ -198,7 +198,7 @@ impl CopyProof {
     }
 }
 
-/// Has the store make parts of the source.
+/// Lets the store make parts from the source.
 struct PartCopier {
     store: Arc<dyn Store>,
     origin: Arc<Origin>,
@@ -231,10 +231,10 @@ impl Mover for PartCopier {
                 }
                 Err(error) => error,
             };
-            // A store that ignores the condition finds the range outside of a shorter version.
+            // A store that ignores the condition reports a range outside of a shorter version.
             let concerns_the_source =
                 matches!(error.kind, Kind::PreconditionFailed | Kind::NoSuchKey | Kind::Rejected);
-            // Where the source cannot be looked at either, the refusal says more.
+            // If the source cannot be queried either, the refusal is the better error.
             if concerns_the_source
                 && let Err(changed @ Error::ObjectChanged { .. }) =
                     self.origin.check_unchanged().await

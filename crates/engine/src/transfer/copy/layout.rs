@@ -1,8 +1,8 @@
-//! How a source is cut into parts, so that its copy is cut the same and has the same ETag.
+//! The part sizes of a source, so that its copy has the same parts and the same ETag.
 //!
-//! HeadObject tells of each part; where the store does not know `partNumber`, the number of parts
-//! in the ETag is held against the part sizes that tools use. A wrong guess costs the ETag, never a
-//! byte: the parts cover the object anyway.
+//! HeadObject describes each part; where the store does not know `partNumber`, the number of parts
+//! in the ETag is compared with the part sizes that tools use. A wrong guess affects the ETag,
+//! never the bytes: the parts cover the object in any case.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::remote::StoredPart;
 use crate::transfer::upload;
 
-/// HeadObject requests at once, where every part has to be asked for.
+/// HeadObject requests in flight, if every part has to be queried.
 const HEADS_AT_ONCE: usize = 16;
 
 /// Part sizes that tools use, in MiB: Haul and aws-cli 8, rclone and boto3 5 and 8, s5cmd 50, MinIO
@@ -27,12 +27,13 @@ const USUAL_MIB: [u64; 14] = [8, 5, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 25
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     plan: PartPlan,
-    /// Of parts that are not equal. The plan then only has as many parts.
+    /// Parts of unequal size. The plan then only has the same number of parts.
     unequal: Option<Arc<[PlannedPart]>>,
 }
 
 impl Layout {
-    /// Equal parts of the size that the caller chose, or of one that follows from the length.
+    /// Chooses equal parts of the size that the caller gave, or of one that follows from the
+    /// length.
     pub(super) fn chosen(
         source: &ObjectRef,
         size_bytes: u64,
@@ -44,7 +45,8 @@ impl Layout {
         Ok(Self { plan, unequal: None })
     }
 
-    /// As the source is cut; `None`: it was put in one piece, or nothing says how it was cut.
+    /// Determines the parts of the source; `None`: it was put in one request, or its parts are
+    /// unknown.
     pub(super) async fn of_source(origin: &Origin, limits: &Limits) -> Option<Self> {
         let head = origin.head();
         if head.size_bytes == 0 || head.etag.as_md5().is_some() {
@@ -54,7 +56,7 @@ impl Layout {
         let first = part(origin, PartNumber::MIN).await;
         let told = first.as_ref().and_then(|first| Some((first.size_bytes, first.part_count?)));
         match (told, named) {
-            // A store that gives one part to what was put in one piece (Garage).
+            // Garage reports one part for an object that was put in one request.
             (Some((_, 1)), None) => None,
             (Some((first_bytes, count)), _) => Self::told(origin, limits, first_bytes, count).await,
             (None, Some(count)) => Self::guessed(head.size_bytes, limits, count),
@@ -84,10 +86,10 @@ impl Layout {
         Some(Self { plan: plan.unwrap_or(default), unequal: None })
     }
 
-    /// Parts of different sizes, as a stream of unknown length leaves them.
+    /// Determines parts of different sizes, as uploads of streams leave them.
     async fn unequal(origin: &Origin, limits: &Limits, count: u16) -> Option<Self> {
         let size_bytes = origin.head().size_bytes;
-        // The plan that counts them.
+        // A plan that counts them.
         let loose = Limits { part_size_min_bytes: 1, ..*limits };
         let plan = equal(size_bytes, &loose, size_bytes.div_ceil(u64::from(count)), count)?;
         let heads = stream::iter(plan.parts().map(|planned| async move {
@@ -111,7 +113,7 @@ impl Layout {
         (offset_bytes == size_bytes).then_some(Self { plan, unequal: Some(parts) })
     }
 
-    /// The parts of the upload that makes the copy.
+    /// Returns the parts of the upload that makes the copy.
     pub(super) fn parts(&self) -> upload::Layout {
         match &self.unequal {
             Some(parts) => upload::Layout::AsSource(Arc::clone(parts)),
@@ -119,21 +121,21 @@ impl Layout {
         }
     }
 
-    /// Whether all parts but the last are equal.
+    /// Returns whether all parts but the last are equal.
     pub(super) fn is_equal(&self) -> bool {
         self.unequal.is_none()
     }
 }
 
-/// The plan of equal parts of that size, if it makes that many. The only part of a short object may
-/// be below the minimum.
+/// Returns the plan of equal parts of that size, if it has that many parts. The only part of a
+/// short object may be below the minimum.
 fn equal(size_bytes: u64, limits: &Limits, part_size_bytes: u64, count: u16) -> Option<PartPlan> {
     let wanted = part_size_bytes.max(limits.part_size_min_bytes);
     let plan = PartPlan::new(size_bytes, limits, Some(wanted)).ok()?;
     (plan.part_count() == count).then_some(plan)
 }
 
-/// Whether the second part and the last one are as the plan has them: parts that grow differ there.
+/// Returns whether the second part and the last one are as in the plan: growing parts differ there.
 async fn follows(origin: &Origin, plan: &PartPlan) -> bool {
     let second = plan.parts().nth(1);
     let last = plan.parts().next_back().filter(|_| plan.part_count() > 2);

@@ -1,12 +1,12 @@
 //! Copies from store to store.
 //!
-//! The store moves the bytes where it can: by CopyObject an object of at most 5 GiB that was put in
-//! one piece, by UploadPartCopy everything else, cut as its source is cut, because CopyObject would
-//! change the ETag of an object that was made of parts. Where the store cannot, or source and
-//! target are in two stores, the bytes are streamed through the memory budget ([`relay`]). Every
-//! form is bound to one version of the source ([`origin`]), and the copy is held against what the
-//! store says of that version ([`compare`]). A copy in parts has a journal and is resumed like an
-//! upload ([`earlier`]).
+//! The store moves the bytes where it can: with CopyObject for an object of at most 5 GiB that was
+//! put in one request, with UploadPartCopy for all others, in the parts of the source, because
+//! CopyObject would change the ETag of an object that was made of parts. If the store cannot copy,
+//! or source and target are in two stores, the bytes are streamed through the memory budget
+//! ([`relay`]). Every form is bound to one version of the source ([`origin`]), and the copy is
+//! compared with the store's properties of that version ([`compare`]). A copy in parts has a
+//! journal and is resumed like an upload ([`earlier`]).
 
 mod compare;
 mod earlier;
@@ -36,42 +36,42 @@ use crate::source::{ObjectRecord, ObjectVersion};
 
 pub use options::{CopyOptions, SourceStore};
 
-/// What a copy came to.
+/// The result of a finished copy.
 #[derive(Clone, Debug)]
 pub struct CopyReport {
-    /// What was copied.
+    /// The source object.
     pub source: ObjectRef,
-    /// The copy.
+    /// The target object.
     pub object: ObjectRef,
-    /// Its length.
+    /// The length of the object in bytes.
     pub size_bytes: u64,
-    /// As the store gave it.
+    /// The ETag that the store returned.
     pub etag: ETag,
-    /// How the bytes got there.
+    /// The method that moved the bytes.
     pub method: CopyMethod,
-    /// 1 for a single request.
+    /// Number of parts; 1 for a single request.
     pub part_count: u32,
-    /// `None` for a single request.
+    /// The id of the multipart upload; `None` for a single request.
     pub upload_id: Option<UploadId>,
-    /// How the copy is known to be what its source is.
+    /// The evidence that the copy equals its source.
     pub proof: CopyProof,
     /// The checksum of the copy, if the store or the parts give one.
     pub checksum: Option<Checksum>,
 }
 
-/// How the bytes of a copy got there.
+/// The method that moves the bytes of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CopyMethod {
-    /// CopyObject.
+    /// The store copied the object in one CopyObject.
     CopyObject,
-    /// UploadPartCopy.
+    /// The store copied the object in parts, with UploadPartCopy.
     UploadPartCopy,
-    /// Read from one store and sent to the other.
+    /// Haul read the object from one store and sent it to the other.
     Streamed,
 }
 
-/// How a copy is known to be what its source is.
+/// The evidence that a copy equals its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CopyProof {
@@ -79,11 +79,11 @@ pub enum CopyProof {
     Checksum,
     /// Both have the same ETag.
     ETag,
-    /// The store gave nothing that could be compared.
+    /// The store returned no value that could be compared.
     Unproven,
 }
 
-/// One copy: what is copied, where to, and what it shares with other transfers.
+/// One copy: its source, its target, and the resources that it shares with other transfers.
 struct Context {
     resources: Resources,
     /// The store of the source; `None`: that of the target.
@@ -95,8 +95,8 @@ struct Context {
     progress: Progress,
 }
 
-/// Starts a copy of `source`, in `source_store` if that is another one, to `target` over what an
-/// engine shares.
+/// Starts a copy of `source`, in `source_store` if that is another one, to `target`, with the
+/// shared resources of an engine.
 pub(crate) fn start(
     resources: &Resources,
     source_store: Option<Arc<dyn Store>>,
@@ -140,7 +140,7 @@ async fn run(mut context: Context, mut stop: StopSignal) -> Result<CopyReport, E
     if context.source_store.is_some() || earlier.as_ref().is_some_and(Earlier::is_streamed) {
         return relay::copy(&context, origin, layout, stop).await;
     }
-    // What was begun in parts is continued in parts.
+    // A copy that was begun in parts is continued in parts.
     let in_one_request =
         layout.is_none() && size_bytes <= PUT_OBJECT_MAX_BYTES && earlier.is_none();
     let copied = match &layout {
@@ -162,7 +162,7 @@ async fn run(mut context: Context, mut stop: StopSignal) -> Result<CopyReport, E
     }
 }
 
-/// Looks at the source: which version it is, and how it is cut.
+/// Queries the source: its version, and its parts.
 async fn prepare(context: &Context) -> Result<(Arc<Origin>, Option<Layout>), Error> {
     let origin = Origin::find(context).await?;
     let layout = match context.options.part_size_bytes {
@@ -176,7 +176,7 @@ async fn prepare(context: &Context) -> Result<(Arc<Origin>, Option<Layout>), Err
 }
 
 impl Context {
-    /// The source as the command names it, in no version.
+    /// Returns the source as the command names it, without a version.
     fn place(&self) -> ObjectRecord {
         let SourceStore { name, connection } = &self.options.source_store;
         let store = match &self.source_store {
@@ -193,20 +193,20 @@ impl Context {
         }
     }
 
-    /// The store of the target, the same from run to run.
+    /// Returns the name of the target's store, the same from run to run.
     fn store_name(&self) -> String {
         let name = self.options.journal.as_ref().and_then(|journal| journal.store_name.clone());
         name.unwrap_or_else(|| self.resources.store.endpoint())
     }
 
-    /// S3 refuses to copy an object onto itself if nothing of it is to change.
+    /// Returns whether nothing of an object changes that is copied onto itself, which S3 refuses.
     fn is_without_change(&self) -> bool {
         self.source_store.is_none()
             && self.source == self.target
             && self.options.attributes == ObjectAttributes::default()
     }
 
-    /// Whether the copy is to carry anything but what its source carries.
+    /// Returns whether the copy has other attributes than its source.
     fn replaces_attributes(&self) -> bool {
         let wanted = &self.options.attributes;
         let kept =
@@ -214,7 +214,7 @@ impl Context {
         *wanted != kept
     }
 
-    /// What the copy carries, where every field of it has to be given.
+    /// Returns the attributes of the copy where every field has to be given.
     fn carried(
         &self,
         origin: &Origin,
@@ -226,7 +226,7 @@ impl Context {
         };
         let mut metadata =
             if wanted.metadata.is_empty() { &kept.metadata } else { &wanted.metadata }.clone();
-        // It names the upload of the source.
+        // The token identifies the upload of the source.
         metadata.remove(TOKEN_METADATA);
         ObjectAttributes {
             content_type: either(&wanted.content_type, &kept.content_type),
@@ -242,7 +242,7 @@ impl Context {
         }
     }
 
-    /// The upload that makes a copy of parts.
+    /// Returns the options of the upload that makes a copy in parts.
     fn upload_options(&self, origin: &Origin, attributes: ObjectAttributes) -> UploadOptions {
         UploadOptions {
             part_size_bytes: self.options.part_size_bytes,
@@ -261,7 +261,7 @@ impl Context {
     }
 }
 
-/// The algorithm by which a copy in parts can be compared with its source.
+/// Returns the algorithm by which a copy in parts can be compared with its source.
 fn comparable_algorithm(origin: &Origin) -> ChecksumAlgorithm {
     match origin.head().checksum {
         Some((checksum, ChecksumType::FullObject)) if checksum.algorithm().combines() => {
@@ -271,7 +271,8 @@ fn comparable_algorithm(origin: &Origin) -> ChecksumAlgorithm {
     }
 }
 
-/// True if the store does not know the request: 501, or 405 as proxies and older stores answer.
+/// Returns whether the store does not know the request: 501, or 405 as proxies and older stores
+/// answer.
 fn is_unsupported(error: &Error) -> bool {
     let Error::Store { source, .. } = error else { return false };
     matches!(source.operation, Operation::CopyObject | Operation::UploadPartCopy)

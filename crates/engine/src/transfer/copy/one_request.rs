@@ -1,9 +1,9 @@
-//! A copy by CopyObject, which is whole or nothing by itself.
+//! A copy by CopyObject, which is atomic by itself.
 //!
-//! It cannot be taken back. A request whose answer is lost, or not waited for, may have replaced
-//! the target or may still do so: then the target is looked at (P6). Where the copy replaces
-//! metadata it carries a token of ours; otherwise it is ours if it is what the source is and was
-//! written since. What that does not settle is reported as a doubt.
+//! CopyObject cannot be undone. A request whose answer is lost, or not awaited, may have replaced
+//! the target or may still do so: then the target is queried (P6). If the copy replaces metadata it
+//! has a token of ours; otherwise it is ours if it equals the source and was written since. If that
+//! does not settle the outcome, it is reported as a doubt.
 
 use std::time::Duration;
 
@@ -45,23 +45,23 @@ pub(super) async fn copy(
     Copying { context, origin, pass, token, began, outcome: Outcome::Known }.run(&mut stop).await
 }
 
-/// What is known of the attempts so far, together.
+/// The combined outcome of the attempts so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     /// None was carried out.
     Known,
-    /// The store has ended with each of them; the target shows what it did.
+    /// The store has finished each of them; the target shows the result.
     Visible,
-    /// One was never answered: it may be carried out at any time.
+    /// One has no answer: it may be carried out at any time.
     Open,
 }
 
-/// What the target shows.
+/// The state of the target.
 enum Landed {
     Ours(Box<ObjectHead>),
     /// It was not carried out and cannot be any more: its condition does not hold.
     Never,
-    /// It was not carried out so far, or the store would not say.
+    /// It was not carried out so far, or the store did not answer the question.
     Unsettled(Box<StoreError>),
 }
 
@@ -69,14 +69,14 @@ struct Copying<'a> {
     context: &'a Context,
     origin: &'a Origin,
     pass: Pass,
-    /// In the copy's metadata; `None`: it carries that of the source.
+    /// The token in the copy's metadata; `None`: the copy keeps the metadata of the source.
     token: Option<String>,
     began: Timestamp,
     outcome: Outcome,
 }
 
 impl Copying<'_> {
-    /// Attempt after attempt, until one is answered well or no more shall be made.
+    /// Repeats the request until an attempt succeeds or no further one is allowed.
     async fn run(mut self, stop: &mut StopSignal) -> Result<CopyReport, Error> {
         let store = &self.context.resources.store;
         for attempt in 1.. {
@@ -113,7 +113,7 @@ impl Copying<'_> {
             {
                 continue;
             }
-            // Before 5 GiB are copied once more.
+            // Check before another 5 GiB are copied.
             if error.outcome_unknown
                 && let Landed::Ours(head) = self.look().await
             {
@@ -138,7 +138,7 @@ impl Copying<'_> {
         unreachable!("the loop ends only by returning")
     }
 
-    /// Whether the target has a condition too.
+    /// Returns whether the target has a condition too.
     fn is_conditional(&self) -> bool {
         self.context.options.if_none_match || self.context.options.if_match.is_some()
     }
@@ -146,7 +146,7 @@ impl Copying<'_> {
     fn request(&self) -> CopyRequest {
         let Context { options, .. } = self.context;
         let attributes = self.token.as_ref().map(|token| {
-            // CopyObject keeps the tags unless it is given others.
+            // CopyObject keeps the tags unless it gets others.
             let mut attributes = self.context.carried(self.origin, &options.attributes.tags);
             attributes.metadata.insert(TOKEN_METADATA.to_owned(), token.clone());
             attributes
@@ -161,8 +161,8 @@ impl Copying<'_> {
         }
     }
 
-    /// A request under way is not stopped by closing its connection; its answer is waited for as
-    /// long as a pause waits.
+    /// Closing the connection does not stop a request in flight; its answer is awaited for as long
+    /// as a pause waits.
     async fn last_answer(
         &self,
         copying: impl Future<Output = Result<UploadedPart, StoreError>>,
@@ -179,14 +179,15 @@ impl Copying<'_> {
         }
     }
 
-    /// Nothing more is sent. `end` is how it ends if no attempt was carried out.
+    /// Settles the outcome after the last request. `end` is the result if no attempt was carried
+    /// out.
     async fn settle(&self, end: Error) -> Result<CopyReport, Error> {
         if self.outcome == Outcome::Known {
             return Err(end);
         }
         if self.outcome == Outcome::Open {
             let reason = match &end {
-                // Its own text would already claim that nothing was left.
+                // The error's own text would claim that nothing was left.
                 Error::Cancelled { .. } => "the request was stopped on its way".to_owned(),
                 other => other.to_string(),
             };
@@ -243,8 +244,8 @@ impl Copying<'_> {
             && matches!(same, Ok(CopyProof::ETag | CopyProof::Checksum))
     }
 
-    /// The answer is there. What it does not prove is looked for at the copy, and a source that was
-    /// overwritten meanwhile at a store that ignores the condition is found out.
+    /// Handles the answer. What it does not prove is checked at the copy, which also detects a
+    /// source that was overwritten meanwhile at a store that ignores the condition.
     async fn copied(&self, copied: UploadedPart) -> Result<CopyReport, Error> {
         let mut found = (copied.etag, copied.checksum);
         let mut proof = compare::whole(self.origin.head(), Some(&found.0), found.1);
@@ -261,7 +262,7 @@ impl Copying<'_> {
         self.end(proof, found.0, found.1)
     }
 
-    /// The copy was found after its answer was lost.
+    /// Handles a copy that was found after its answer was lost.
     fn found(&self, head: ObjectHead) -> Result<CopyReport, Error> {
         let checksum = head.checksum.map(|(checksum, _)| checksum);
         self.end(
@@ -317,9 +318,9 @@ impl Copying<'_> {
 fn outcome_of(error: &StoreError) -> Outcome {
     match error.kind {
         _ if error.outcome_unknown => Outcome::Open,
-        // A gateway says so that has lost the store behind it.
+        // A gateway answers like this when it has lost the store behind it.
         Kind::Server if error.code.is_none() => Outcome::Open,
-        // A condition that our own lost attempt has made untrue is met again by the next one.
+        // Our own lost attempt may make the condition false for the next one.
         Kind::Server | Kind::Malformed | Kind::PreconditionFailed | Kind::ConditionalConflict => {
             Outcome::Visible
         }

@@ -1,4 +1,4 @@
-//! What a caller may choose about a copy, with defaults that are right for most.
+//! The options of a copy, with defaults for most uses.
 
 use std::time::Duration;
 
@@ -7,42 +7,45 @@ use haul_parts::{ETag, Limits};
 use crate::remote::ObjectAttributes;
 use crate::transfer::upload::{JournalOptions, OnChange, UploadOptions};
 
-/// How to copy. Construct with `..Default::default()`.
+/// Options of a copy. Construct with `..Default::default()`.
 #[derive(Clone, Debug)]
 pub struct CopyOptions {
-    /// What the copy carries instead of what its source carries, field by field: what is `None` or
-    /// empty is kept. The storage class and the website redirect are never inherited.
+    /// Attributes that replace those of the source, field by field: `None` or empty keeps the
+    /// source's value. The storage class and the website redirect are never inherited.
     pub attributes: ObjectAttributes,
-    /// Bytes of every part but the last; `None`: as the source is cut, else chosen from the length.
+    /// Size in bytes of every part but the last; `None`: the parts of the source, or else chosen
+    /// from the length.
     pub part_size_bytes: Option<u64>,
-    /// A copy that cannot be proven is an error. One made by CopyObject is at the store by then.
+    /// Treat a copy that cannot be proven as an error. A copy made by CopyObject is at the store by
+    /// then.
     pub require_proof: bool,
-    /// `If-None-Match: *`: fail if the target exists.
+    /// Send `If-None-Match: *`: fail if the target exists.
     pub if_none_match: bool,
-    /// `If-Match`: fail unless the target is still this version.
+    /// Send `If-Match`: fail unless the target is still this version.
     pub if_match: Option<ETag>,
-    /// What the store of the target takes.
+    /// Limits of the target's store.
     pub limits: Limits,
-    /// How long to try to remove the parts of a failed copy.
+    /// How long to retry the removal of the parts of a failed copy.
     pub abort_patience: Duration,
     /// How long a stop waits for the parts in flight, or for the answer to a CopyObject.
     pub pause_grace: Duration,
-    /// Where to remember a copy that is made in parts, so that it can be resumed after a crash;
-    /// `None`: nowhere, and whatever fails is aborted. A copy in one request has no journal.
+    /// The journal of a copy in parts, so that it can be resumed after a crash; `None`: no journal,
+    /// and a failed copy is aborted. A copy in one request has no journal.
     pub journal: Option<JournalOptions>,
-    /// For the journal: how to find the store of a source that is not in that of the target.
+    /// For the journal: the store of a source that is not in the target's store.
     pub source_store: SourceStore,
-    /// When a remembered copy is resumed and the source is another version now. No part of the
-    /// earlier version is kept: with [`OnChange::Resend`] the copy begins again.
+    /// What to do if the source has changed when a recorded copy is resumed. No part of the earlier
+    /// version is kept: with [`OnChange::Resend`] the copy is restarted.
     pub on_change: OnChange,
 }
 
-/// How a later run finds the store of a source again.
+/// The data a later run needs to find the store of a source again.
 #[derive(Clone, Debug, Default)]
 pub struct SourceStore {
     /// A name of that store that stays the same from run to run; `None`: its endpoint.
     pub name: Option<String>,
-    /// How to connect to it again, in the caller's words; kept in the journal, so without secrets.
+    /// The caller's data for connecting to it again; stored in the journal, so it must not contain
+    /// secrets.
     pub connection: serde_json::Value,
 }
 

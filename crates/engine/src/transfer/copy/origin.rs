@@ -1,8 +1,8 @@
-//! The source of a copy: which version of it is copied, and whether it is still there.
+//! The source of a copy: the version that is copied, and the check that it is still there.
 //!
-//! A strong ETag is named in every request (`x-amz-copy-source-if-match`). Not every store obeys
-//! that (Ceph RGW 16.2), and a weak or missing ETag cannot be named: so the source is looked at
-//! once more before the copy appears, or, after CopyObject, where the copy does not prove itself.
+//! Every request names a strong ETag (`x-amz-copy-source-if-match`). Not every store obeys that
+//! (Ceph RGW 16.2), and a weak or missing ETag cannot be named: so the source is queried once more
+//! before the copy appears, or, after CopyObject, if the copy does not prove itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,12 +26,12 @@ pub(super) struct Origin {
     names_etag: AtomicBool,
     /// The source is in another store than the copy.
     is_elsewhere: bool,
-    /// By which a later run finds this version again.
+    /// The record by which a later run finds this version again.
     record: ObjectRecord,
 }
 
 impl Origin {
-    /// The version that is there now.
+    /// Returns the current version of the source.
     pub(super) async fn find(context: &Context) -> Result<Self, Error> {
         let store = context.source_store.as_ref().unwrap_or(&context.resources.store);
         let retry = context.resources.retry.clone();
@@ -54,14 +54,14 @@ impl Origin {
         self.version.head()
     }
 
-    /// As a journal keeps it; `None` where nothing tells one version from another.
+    /// Returns the record for a journal; `None` if versions cannot be distinguished.
     pub(super) fn record(&self, streamed: bool) -> Option<ObjectRecord> {
         let version = &self.record.version;
         let telling = !version.etag.is_empty() || version.modified_at.is_some();
         telling.then(|| ObjectRecord { streamed, ..self.record.clone() })
     }
 
-    /// As messages name it.
+    /// Returns the name for messages.
     pub(super) fn name(&self) -> String {
         if self.is_elsewhere {
             format!("{} at {}", self.object, self.store.endpoint())
@@ -70,18 +70,18 @@ impl Origin {
         }
     }
 
-    /// The value of `If-Match`, if one can be sent.
+    /// Returns the value of `If-Match`, if one can be sent.
     pub(super) fn if_match(&self) -> Option<ETag> {
         self.version.if_match().filter(|_| self.names_etag.load(Ordering::Relaxed))
     }
 
-    /// Sends no condition from now on: a proxy that weakens ETags on the way makes every one of
-    /// them fail. True the first time, if there was one.
+    /// Stops sending the condition: a proxy that weakens ETags makes every one of them fail.
+    /// Returns true the first time, if there was one.
     pub(super) fn stop_naming_the_etag(&self) -> bool {
         self.names_etag.swap(false, Ordering::Relaxed)
     }
 
-    /// Looks whether the source is still this version.
+    /// Verifies that the source is still this version.
     ///
     /// # Errors
     /// [`Error::ObjectChanged`], which names both versions; [`Error::Store`] if the store does not
@@ -97,15 +97,15 @@ impl Origin {
         }
     }
 
-    /// Whether the answer to a GetObject is of this version. `Err` names what differs.
+    /// Verifies that the answer to a GetObject is of this version. `Err` contains the difference.
     pub(super) fn is_of(&self, body: &ObjectBody) -> Result<(), String> {
         self.version.is_of(body)
     }
 
-    /// The tags of the source; none at a store that has no tags.
+    /// Returns the tags of the source; none at a store without tags.
     ///
     /// # Errors
-    /// What stood in the way of reading them.
+    /// The error of the request.
     pub(super) async fn tags(&self) -> Result<BTreeMap<String, String>, StoreError> {
         match self.retry.run(|| self.store.get_object_tagging(&self.object)).await {
             Err(error) if is_without_tags(&error) => Ok(BTreeMap::new()),

@@ -1,7 +1,7 @@
-//! A copy through this machine: the source is read as an upload reads a file, and sent.
+//! A copy through this machine: the source is read like a file of an upload, and sent.
 //!
-//! For two stores, and for a store that does not copy. Everything that uploads promise holds; the
-//! parts are those of the source where they are equal, so that ETags agree.
+//! For two stores, and for a store that does not copy. All guarantees of uploads apply; the parts
+//! are those of the source if these are equal in size, so that the ETags agree.
 
 use std::io;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ use crate::source::{Change, Source, SourceRecord};
 use crate::transfer::StopSignal;
 use crate::transfer::upload;
 
-/// Bodies that are kept open because the next read may continue there.
+/// The maximum number of bodies kept open because the next read may continue there.
 const BODIES_MAX: usize = 32;
 
 /// Streams the source to the target.
@@ -36,7 +36,7 @@ pub(super) async fn copy(
 ) -> Result<CopyReport, Error> {
     let copied = Arc::new(Copied::new(context, &origin, None));
     let mut made = upload_of(context, &origin, &copied).await;
-    // In one piece the checksum need not combine.
+    // In one request the checksum need not be combinable.
     if let (None, Some((checksum, ChecksumType::FullObject))) = (&layout, origin.head().checksum)
         && origin.head().size_bytes < made.options.multipart_threshold_bytes
     {
@@ -58,24 +58,24 @@ type Body = Pin<Box<dyn Stream<Item = Result<Bytes, StoreError>> + Send>>;
 /// A body that has been read up to a position of the object.
 struct OpenBody {
     position_bytes: u64,
-    /// Arrived and not taken.
+    /// Bytes that arrived and were not taken.
     rest: Bytes,
     body: Body,
 }
 
-/// An object that is read like a file, always the same version of it.
+/// One version of an object as a source that is read like a file.
 pub(super) struct ObjectSource {
     origin: Arc<Origin>,
     runtime: Handle,
     open: Mutex<Vec<OpenBody>>,
-    /// What differs, once it is another version.
+    /// The difference, once another version has been detected.
     changed: OnceLock<String>,
-    /// Its bytes pass through this machine.
+    /// The bytes pass through this machine.
     streamed: bool,
 }
 
 impl ObjectSource {
-    /// Must be called inside a tokio runtime.
+    /// Creates the source. Must be called inside a tokio runtime.
     pub(super) fn new(origin: Arc<Origin>, streamed: bool) -> Self {
         Self {
             streamed,
@@ -150,7 +150,7 @@ impl ObjectSource {
         Ok(OpenBody { position_bytes, rest: Bytes::new(), body: body.bytes })
     }
 
-    /// Why it cannot be read: another version is no trouble of the network.
+    /// Returns why the source cannot be read: another version is not a network error.
     async fn failed(&self, error: StoreError) -> io::Error {
         if let Err(Error::ObjectChanged { detail, .. }) = self.origin.check_unchanged().await {
             self.changed.get_or_init(|| detail);

@@ -1,13 +1,13 @@
-//! Takes the disk space of a download before its first byte: a full disk is found at once, and
-//! pieces that arrive out of order do not scatter the file.
+//! Allocates the disk space of a download before its first byte: a full disk is detected at once,
+//! and pieces that arrive out of order do not fragment the file.
 
 use std::fs::File;
 use std::io;
 
-/// Gives the file its length, with the space for it where the file system can do that.
+/// Sets the length of the file, and allocates its space if the file system supports that.
 ///
 /// # Errors
-/// When there is no room.
+/// If there is not enough space.
 pub(super) fn allocate(file: &File, size_bytes: u64) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size_bytes) {
@@ -16,6 +16,6 @@ pub(super) fn allocate(file: &File, size_bytes: u64) -> io::Result<()> {
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
         Err(error) => return Err(error.into()),
     }
-    // One that an earlier run left may be longer.
+    // The file of an earlier run may be longer.
     file.set_len(size_bytes)
 }

@@ -1,38 +1,38 @@
-//! Where a download goes: a file that is replaced in one step, or a pipe or device that is written
-//! in order.
+//! The destination of a download: a file that is replaced atomically, or a pipe or device that is
+//! written in order.
 //!
 //! Symbolic links are followed: the link stays, and the file that it names is replaced in that
-//! file's own folder. A link to a file that does not exist makes that file. Nothing that is no
-//! regular file is ever replaced.
+//! file's own folder. A link to a file that does not exist creates that file. Only regular files
+//! are ever replaced.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// As many as Linux follows.
+/// The limit of Linux.
 const LINKS_MAX: usize = 40;
 
-/// What the target of a download is.
+/// The kind of a download's target.
 #[derive(Debug)]
 pub(in crate::transfer) enum Destination {
-    /// A regular file, or none yet. The path has no link at its end.
+    /// A regular file, or none yet. The last component of the path is no link.
     File {
         path: PathBuf,
-        /// Of the file that is there.
+        /// The permissions of the existing file.
         permissions: Option<Permissions>,
     },
-    /// A file that the caller has opened: written in order from where it stands.
+    /// A file that the caller has opened: written in order from its current position.
     Open(File),
-    /// A pipe, a terminal, a device: opened and written as it is.
+    /// A pipe, a terminal, a device: opened and written in order.
     Stream {
         path: PathBuf,
-        /// A block device keeps what it is given, so it is synced.
+        /// Sync at the end, because a block device keeps its data.
         syncs: bool,
     },
 }
 
 impl Destination {
-    /// Looks at the target without opening it.
+    /// Determines the kind of the target without opening it.
     pub(in crate::transfer) fn find(path: &Path) -> io::Result<Self> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
@@ -62,8 +62,8 @@ impl Destination {
     }
 }
 
-/// The path at the end of a chain of links. Folders on the way may be links: the system resolves
-/// those.
+/// Returns the path at the end of a chain of links. Parent folders may be links: the system
+/// resolves those.
 fn follow(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
@@ -80,7 +80,7 @@ fn follow(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symbolic links lead from one to the next"))
 }
 
-/// A path that names no file yet: one that ends in `/` could only become a folder.
+/// Returns a path without a file; one that ends in `/` could only become a folder.
 fn creatable(path: PathBuf) -> io::Result<PathBuf> {
     let is_folder = path.as_os_str().as_encoded_bytes().last() == Some(&b'/');
     if is_folder || path.file_name().is_none() {

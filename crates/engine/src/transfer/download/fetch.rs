@@ -1,8 +1,8 @@
-//! One attempt at one piece of a download: a ranged GetObject, written to its place in the file, or
-//! kept in memory, and hashed on the way.
+//! One attempt at one piece of a download: a ranged GetObject, written to its place in the file and
+//! hashed meanwhile.
 //!
-//! An attempt that breaks off leaves what it has written; the next one continues there. Nothing
-//! else of a piece is kept between attempts than where it stands and its unfinished hashes.
+//! An interrupted attempt keeps what it has written; the next one continues there. Between attempts
+//! only the position and the unfinished hashes of a piece are kept.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -25,45 +25,44 @@ use crate::remote::{
 };
 use crate::transfer::Progress;
 
-/// Bytes that are gathered before a blocking thread writes them. Blocks end at multiples of it in
-/// the file.
+/// Bytes that are collected before a blocking thread writes and hashes them.
 const BLOCK_BYTES: u64 = 1 << 20;
 
-/// What all pieces of one download share.
+/// The state that all pieces of one download share.
 pub(super) struct Fetcher {
     store: Arc<dyn Store>,
     object: ObjectRef,
     version: Version,
-    /// The version's ETag is named in `If-Match`.
+    /// Send the version's ETag in `If-Match`.
     names_etag: AtomicBool,
     place: Place,
     path: PathBuf,
     pool: BufferPool,
     pub(super) progress: Progress,
-    /// Computed of every piece.
+    /// The algorithms computed of every piece.
     algorithms: Vec<ChecksumAlgorithm>,
-    /// They take so little time that bytes are hashed where they arrive, while they are hot.
+    /// The hashes are cheap, so bytes are hashed on arrival, while they are in the CPU cache.
     hashes_at_once: bool,
-    /// Of pieces that were begun.
+    /// The state of pieces that were begun.
     begun: Mutex<HashMap<PartNumber, Begun>>,
 }
 
-/// Where the bytes of pieces go.
+/// The destination of the bytes of pieces.
 pub(super) enum Place {
-    /// To their place in a file.
+    /// Their offset in a file.
     File(Arc<TargetFile>),
-    /// Into buffers of the pool, for which the caller has a permit.
+    /// Buffers of the pool, for which the caller has a permit.
     Memory,
 }
 
-/// How far a piece is.
+/// The checksums in the order of [`Fetcher::algorithms`].
 struct Begun {
-    /// At their place.
+    /// Bytes written to the destination.
     done_bytes: u64,
-    /// At their place, or kept.
+    /// The reason why a piece was not fetched.
     arrived_bytes: u64,
     hasher: MultiHasher,
-    /// Bytes that are not at their place yet; all of them, where they stay in memory.
+    /// Bytes that are not written yet; all of them, if they stay in memory.
     kept: Kept,
 }
 
@@ -72,19 +71,19 @@ struct Begun {
 pub(super) struct Fetched {
     pub(super) number: PartNumber,
     pub(super) size_bytes: u64,
-    /// In the order of [`Fetcher::algorithms`].
+    /// The checksums in the order of [`Fetcher::algorithms`].
     pub(super) checksums: Vec<Checksum>,
-    /// Its bytes, where they are kept in memory.
+    /// The bytes of the piece, if they are kept in memory.
     pub(super) kept: Vec<Bytes>,
 }
 
-/// Why a piece was not fetched.
+/// The reason why a piece was not fetched.
 pub(super) enum FetchFailure {
-    /// The store or the way to it; `moved`: some bytes arrived before.
+    /// An error of the store or the connection; `moved`: some bytes arrived before.
     Store { error: StoreError, moved: bool },
-    /// Nothing can help.
+    /// A permanent error.
     Final(Error),
-    /// The store sends the whole object whatever is asked for.
+    /// The store ignores ranges and sends the whole object.
     NoRanges,
 }
 
@@ -116,7 +115,7 @@ impl Fetcher {
     /// Makes one attempt.
     pub(super) async fn fetch(&self, piece: PlannedPart) -> Result<Fetched, FetchFailure> {
         let _permit = match self.place {
-            // What is gathered, and what is written meanwhile.
+            // The collected bytes, and those being written meanwhile.
             Place::File(_) => Some(self.pool.permit(2 * BLOCK_BYTES).await),
             Place::Memory => None,
         };
@@ -163,7 +162,7 @@ impl Fetcher {
             {
                 return Err(self.refused_if_match(error).await);
             }
-            // There are no bytes there: perhaps the object is a shorter one now.
+            // There are no bytes at this offset: perhaps the object is a shorter one now.
             Err(error) if error.status == Some(416) => {
                 self.agrees().await?;
                 return Err(failed(error));
@@ -177,7 +176,7 @@ impl Fetcher {
         self.take(piece, begun, &mut body).await
     }
 
-    /// Takes a body to its place until the piece is whole.
+    /// Receives a body until the piece is complete.
     async fn take(
         &self,
         piece: PlannedPart,
@@ -211,7 +210,7 @@ impl Fetcher {
                 }
             }
         };
-        // What broke off is kept too: the next attempt continues behind it.
+        // The bytes of an interrupted attempt are kept too: the next attempt continues after them.
         self.write(piece, begun).await?;
         match failure {
             Some(failure) => Err(failure),
@@ -219,7 +218,7 @@ impl Fetcher {
         }
     }
 
-    /// Hashes and keeps bytes, and writes those of a block that is whole.
+    /// Hashes and collects bytes, and writes complete blocks.
     async fn keep(
         &self,
         piece: PlannedPart,
@@ -246,7 +245,7 @@ impl Fetcher {
         Ok(())
     }
 
-    /// Brings what is kept to its place.
+    /// Writes the collected bytes to their destination.
     async fn write(&self, piece: PlannedPart, begun: &mut Begun) -> Result<(), FetchFailure> {
         let Place::File(file) = &self.place else {
             self.progress.arrived(begun.arrived_bytes - begun.done_bytes);
@@ -279,26 +278,26 @@ impl Fetcher {
         Ok(())
     }
 
-    /// The store refused `If-Match`: either the object is another version, or ETags do not survive
-    /// the way to it.
+    /// Handles a refused `If-Match`: either the object is another version, or a proxy changes
+    /// ETags.
     async fn refused_if_match(&self, error: StoreError) -> FetchFailure {
         if let Err(failure) = self.agrees().await {
             return failure;
         }
         self.names_etag.store(false, Ordering::Relaxed);
-        // The same again, without it.
+        // Retry without it.
         let error = StoreError { kind: StoreErrorKind::Connection, ..error };
         FetchFailure::Store { error, moved: true }
     }
 
-    /// The object is still the version that the download began with.
+    /// Verifies that the object is still the version that the download began with.
     async fn agrees(&self) -> Result<(), FetchFailure> {
         let now = self.store.head_object(&self.object).await;
         let now = now.map_err(|error| FetchFailure::Store { error, moved: false })?;
         Ok(self.version.agrees(&now).map_err(|detail| self.changed(detail))?)
     }
 
-    /// No more attempts at a piece.
+    /// Returns the error after the last attempt at a piece.
     pub(super) fn failed(&self, piece: PlannedPart, attempts: u32, error: StoreError) -> Error {
         let (subject, part) = ((&self.object).into(), Some(piece.number));
         Error::Store { subject, part, attempts, source: Box::new(error) }
@@ -321,7 +320,7 @@ impl Fetcher {
     }
 }
 
-/// A body that ends properly, but before the piece does.
+/// Returns the error of a body that ends properly, but before the piece does.
 fn ended_early(arrived_bytes: u64, piece: PlannedPart) -> StoreError {
     let message = format!(
         "the body ended after {arrived_bytes} of {} bytes from {} on",

@@ -1,8 +1,7 @@
-//! Hashes a file in order while its pieces arrive out of order: up to where everything is there,
-//! and no further.
+//! Hashes a file in order while its pieces arrive out of order: up to the first gap.
 //!
-//! For what cannot be combined from pieces: a plain MD5, SHA-256, parts that are fetched in several
-//! pieces. The bytes are read back from the page cache.
+//! For digests that cannot be combined from pieces: a plain MD5, SHA-256, parts that are fetched in
+//! several pieces. The bytes are read back from the page cache.
 
 use std::fs::File;
 use std::io;
@@ -13,20 +12,20 @@ use tokio::sync::watch;
 use super::verify::Verifier;
 use crate::source::read_exact_at;
 
-/// Of one read.
+/// Bytes of one read.
 const READ_BYTES: usize = 1 << 20;
 
-/// Runs `verifier` over the first `size_bytes` of the file, as the frontier reaches them.
+/// Runs `verifier` over the first `size_bytes` of the file, as the frontier advances.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// If the file cannot be read.
 pub(super) async fn verify_in_order(
     file: Arc<File>,
     size_bytes: u64,
     mut verifier: Verifier,
     mut frontier: watch::Receiver<u64>,
 ) -> io::Result<Verifier> {
-    // Nothing to compare with: nothing to read.
+    // With nothing to compare there is nothing to read.
     let mut done_bytes = if matches!(verifier, Verifier::Nothing(_)) { size_bytes } else { 0 };
     while done_bytes < size_bytes {
         let reached = frontier.wait_for(|bytes| *bytes > done_bytes).await.map(|bytes| *bytes);

@@ -1,8 +1,8 @@
-//! Into a pipe or a device: ranges at once, written in order.
+//! Downloads into a pipe or a device: ranges in parallel, written in order.
 //!
-//! A range is only asked for when there is room for all of it, and rooms are given out in the order
-//! of the ranges. So a connection is never kept waiting by a slow reader, the range that is due
-//! always has its room, and what has arrived before its turn stays within the memory budget.
+//! A range is requested only when there is memory for all of it, and memory is assigned in the
+//! order of the ranges. So a slow reader never blocks a connection, the next range always has its
+//! memory, and ranges that arrive early stay within the memory budget.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,16 +24,16 @@ use crate::pace::{Failure, Pass, Resources};
 use crate::remote::{Operation, StoreError, StoreErrorKind};
 use crate::transfer::Progress;
 
-/// Ranges that wait for their turn, however small they are.
+/// Maximum number of ranges that wait for their turn, however small they are.
 const WAITING_MAX: usize = 64;
 
-/// A range that is fetched, or was, and the right to keep its bytes.
+/// A range that is or was fetched, and the permit for its bytes.
 struct Running {
     fetch: AbortOnDrop<Result<Fetched, Unfetched>>,
     permit: Permit,
 }
 
-/// Ranges that are being fetched, as the progress of the transfer shows them.
+/// The number of ranges in flight, as shown by the progress of the transfer.
 struct InFlight(Arc<AtomicU32>, Progress);
 
 impl InFlight {
@@ -50,7 +50,7 @@ impl Drop for InFlight {
 }
 
 impl Context {
-    /// Fetches ranges at once and writes them in order.
+    /// Fetches ranges in parallel and writes them in order.
     async fn fetch_in_order(
         &self,
         target: &mut Target,
@@ -62,7 +62,7 @@ impl Context {
         let in_flight = Arc::default();
         let start = async {
             for range in plan.parts() {
-                // The pass first, as everything does that takes both.
+                // The pass first, as in all code that takes both.
                 let pass = self.resources.gate.enter().await;
                 let permit = self.resources.pool.permit(range.size_bytes).await;
                 let (fetcher, resources) = (Arc::clone(&fetcher), self.resources.clone());
@@ -102,7 +102,7 @@ impl Context {
         }
     }
 
-    /// Fetches ranges at once, writes them in order, and the last bytes when all are verified.
+    /// Fetches ranges in parallel, writes them in order, and the last bytes once all are verified.
     pub(super) async fn in_order(
         &self,
         mut target: Target,
@@ -117,7 +117,7 @@ impl Context {
         let fetched = self.fetch_in_order(&mut target, &version, planned).await;
         match fetched {
             Ok(ranges) => {
-                // The length is compared either way.
+                // The length is compared in any case.
                 let verified = target.verify();
                 let verified = match proof {
                     Proof::InOrder => verified,
@@ -140,8 +140,8 @@ impl Context {
     }
 }
 
-/// Fetches one range, again and again if need be. It keeps its pass meanwhile: the ranges behind it
-/// could not be written before it.
+/// Fetches one range, with retries. It keeps its pass meanwhile: later ranges could not be written
+/// before it.
 async fn fetch(
     fetcher: Arc<Fetcher>,
     range: PlannedPart,
@@ -165,7 +165,7 @@ async fn fetch(
         if failure.throttled {
             pass.throttled();
         }
-        // Every byte that arrives starts the count again, and nothing is paid for it.
+        // Every byte that arrives resets the number of attempts, at no cost to the budget.
         tries = if moved { 1 } else { tries + 1 };
         let wait = resources.retry.wait(tries, &failure, &mut rand::rng());
         let Some(wait) = wait.filter(|_| moved || resources.budget.pay()) else {

@@ -1,8 +1,8 @@
-//! Bytes on their way from a socket to where they are written, in buffers of the pool.
+//! Received bytes that are not written yet, in buffers of the pool.
 //!
-//! They are copied: a view of what was read from a socket holds the whole buffer that it was read
-//! into, of which it may be a small part, and no budget would count it. The copy also brings them
-//! into whole pages of memory, which can be written past the page cache.
+//! The bytes are copied: a view of bytes from a socket keeps the whole receive buffer in memory, of
+//! which it may be a small part, and no budget would count it. The copy also aligns them to memory
+//! pages, which can be written without the page cache.
 
 use bytes::Bytes;
 
@@ -11,26 +11,27 @@ use crate::body::{BufferPool, PooledBuffer, SLICE_BYTES};
 #[derive(Default)]
 pub(super) struct Kept {
     full: Vec<Bytes>,
-    /// The last buffer, and how many bytes are in it.
+    /// The last buffer, and the number of bytes in it.
     filling: Option<(PooledBuffer, usize)>,
     bytes: usize,
-    /// Bytes of the first buffer, if not all.
+    /// The capacity of the first buffer, if reduced.
     first_room: Option<usize>,
 }
 
 impl Kept {
-    /// For bytes from `offset_bytes` of a file on: buffers end where slices of the file do.
+    /// Creates the collection for bytes from `offset_bytes` of a file on: buffers end where slices
+    /// of the file do.
     pub(super) fn at(offset_bytes: u64) -> Self {
         let past = usize::try_from(offset_bytes % SLICE_BYTES as u64).unwrap_or(0);
         Self { first_room: Some(SLICE_BYTES - past), ..Self::default() }
     }
 
-    /// How many bytes.
+    /// Returns the number of bytes.
     pub(super) fn len(&self) -> usize {
         self.bytes
     }
 
-    /// Copies bytes behind those that are there. The caller has a permit for their buffers.
+    /// Appends a copy of bytes. The caller has a permit for the buffers.
     pub(super) fn push(&mut self, mut bytes: &[u8], pool: &BufferPool) {
         self.bytes += bytes.len();
         while !bytes.is_empty() {
@@ -49,7 +50,7 @@ impl Kept {
         }
     }
 
-    /// All of them, in order.
+    /// Returns all bytes, in order.
     pub(super) fn finish(mut self) -> Vec<Bytes> {
         if let Some((buffer, filled)) = self.filling.take() {
             self.full.push(buffer.freeze(filled));

@@ -1,11 +1,11 @@
-//! The way back: ranges in parallel ([`fetch`]) into a file ([`ranges_to_file`]), or in order into a
-//! pipe or a device ([`in_order`]), verified by whatever the store gives to verify with
-//! ([`verify`], [`plan`]).
+//! Downloads: ranges in parallel ([`fetch`]) into a file ([`ranges_to_file`]), or in order into a
+//! pipe or a device ([`in_order`]), verified with the values that the store returns ([`verify`],
+//! [`plan`]).
 //!
-//! The bytes go into a temporary file beside the target, which takes the target's name only when
-//! everything arrived and agreed; a pipe or a device is written in order and never replaced. A
-//! connection that breaks is continued at the byte where it broke, of the same version of the
-//! object or not at all.
+//! The bytes are written to a temporary file beside the target, which gets the target's name only
+//! when all bytes have arrived and match; a pipe or a device is written in order and never
+//! replaced. After a broken connection the download continues at the same byte, of the same version
+//! of the object or not at all.
 
 mod allocate;
 pub(in crate::transfer) mod destination;
@@ -54,34 +54,33 @@ use crate::remote::{ObjectHead, ObjectRef, StoreError, StoreErrorKind};
 
 pub use verify::Verified;
 
-/// Of what goes into a pipe, at least so many ranges fit the memory budget.
+/// The minimum number of ranges for a pipe that fit the memory budget.
 const RANGES_KEPT_MIN: u64 = 4;
-/// HeadObject requests at once, where every part has to be asked for.
+/// HeadObject requests in flight, if every part has to be queried.
 const HEADS_AT_ONCE: usize = 16;
 
-/// How to download. Construct with `..Default::default()`.
+/// Options of a download. Construct with `..Default::default()`.
 #[derive(Clone, Debug, Default)]
 pub struct DownloadOptions {
-    /// Bytes of every range but the last; `None`: 8 MiB, or the size of the object's parts where
-    /// its ETag is made of their MD5s. An object of one range is fetched in one stream.
+    /// Size in bytes of every range but the last; `None`: 8 MiB, or the size of the object's parts
+    /// if its ETag is made of their MD5s. An object of one range is fetched in one stream.
     pub part_size_bytes: Option<u64>,
-    /// Where to remember the download, so that it can be continued after a crash; `None`: nowhere,
-    /// and what has arrived is removed when it stops. What is fetched in one stream is not
-    /// remembered.
+    /// The journal, so that the download can be continued after a crash; `None`: no journal, and
+    /// the downloaded bytes are removed when it stops. A download in one stream has no journal.
     pub journal: Option<JournalOptions>,
 }
 
-/// Where a download goes.
+/// The target of a download.
 #[derive(Debug)]
 pub enum DownloadTarget {
-    /// A file that is replaced in one step, or a pipe or device that is written in order.
+    /// A file that is replaced atomically, or a pipe or device that is written in order.
     Path(PathBuf),
-    /// A file that is open already, such as standard output: written in order from where it stands,
-    /// and not synced.
+    /// A file that is open already, such as standard output: written in order from its current
+    /// position, and not synced.
     Open {
-        /// Open for writing.
+        /// The file, open for writing.
         file: File,
-        /// What messages call it.
+        /// The name for messages.
         name: String,
     },
 }
@@ -92,20 +91,20 @@ impl<P: Into<PathBuf>> From<P> for DownloadTarget {
     }
 }
 
-/// What a download came to.
+/// The result of a finished download.
 #[derive(Clone, Debug)]
 pub struct DownloadReport {
-    /// The object.
+    /// The object that was downloaded.
     pub object: ObjectRef,
-    /// The file.
+    /// The path of the file.
     pub target: PathBuf,
-    /// Its length.
+    /// The length of the object in bytes.
     pub size_bytes: u64,
-    /// How it was verified.
+    /// The verification that was possible.
     pub verified: Verified,
 }
 
-/// Starts a download of `object` into the file `target` over what an engine shares.
+/// Starts a download of `object` into the file `target` with the shared resources of an engine.
 pub(crate) fn start(
     resources: &Resources,
     object: ObjectRef,
@@ -135,21 +134,21 @@ pub(crate) fn start(
                 ended = &mut run => ended.map_err(End::Failed),
                 request = stop.stronger() => {
                     if context.is_beyond_return() {
-                        // The file gets its name at this moment: it is whole, and there.
+                        // The file gets its name at this moment: it is complete and verified.
                         run.as_mut().await.map_err(End::Failed)
                     } else {
                         Err(End::Stopped(request))
                     }
                 }
             };
-            // Ends its requests, and removes a temporary file that no journal remembers.
+            // This ends its requests, and removes a temporary file without a journal.
             drop(run);
             ended.map_err(|end| context.end(end))
         }
     })
 }
 
-/// What every step of one download needs.
+/// The state that all steps of one download share.
 struct Context {
     resources: Resources,
     object: ObjectRef,
@@ -157,13 +156,13 @@ struct Context {
     options: DownloadOptions,
     events: EventSender,
     progress: Progress,
-    /// The journal, once there is something to remember.
+    /// The journal, once there is something to record.
     journal: Mutex<Option<DownloadJournal>>,
-    /// Only the name is missing, and it is being given.
+    /// The file is being renamed; nothing else is left to do.
     beyond_return: AtomicBool,
 }
 
-/// How a run ended without a file.
+/// The reason why a run ended without a file.
 enum End {
     Failed(Error),
     Stopped(StopRequest),
@@ -171,7 +170,7 @@ enum End {
 
 impl Context {
     async fn run(&self, open: Option<File>) -> Result<DownloadReport, Error> {
-        // What cannot be written is refused before the store is asked.
+        // An unwritable target is refused before any request.
         let destination = match open {
             Some(file) => Destination::Open(file),
             None => Destination::find(&self.path).map_err(|source| self.unwritable(source))?,
@@ -186,7 +185,7 @@ impl Context {
         let part_size_bytes = self.part_size_bytes(version.head()).await;
         let max_bytes = match destination {
             Destination::File { .. } => u64::MAX,
-            // Several have to be kept until their turn comes.
+            // Several ranges have to be kept until their turn comes.
             _ => self.resources.pool.budget_bytes() / RANGES_KEPT_MIN,
         };
         let size = PieceSize { wanted: self.options.part_size_bytes, max_bytes };
@@ -198,7 +197,7 @@ impl Context {
                 Err(Unfetched::Failed(error)) => return Err(error),
                 Err(Unfetched::NoRanges) => {}
             }
-            // One stream has nothing that could be continued in ranges.
+            // A single stream cannot be continued in ranges.
             if let Some(journal) = self.journal().take() {
                 journal.give_up();
             }
@@ -215,7 +214,7 @@ impl Context {
         }
     }
 
-    /// From here on the download is reported as done, whatever the caller asks for.
+    /// Reports the download as done from here on, whatever the caller requests.
     fn point_of_no_return(&self) {
         self.beyond_return.store(true, Ordering::Relaxed);
     }
@@ -224,7 +223,7 @@ impl Context {
         self.beyond_return.load(Ordering::Relaxed)
     }
 
-    /// What a comparison came to. `Err` says what differs.
+    /// Returns the result of a comparison. `Err` contains the difference.
     async fn settled(
         &self,
         verified: Result<Verified, Mismatch>,
@@ -238,8 +237,8 @@ impl Context {
         }
     }
 
-    /// Whether the store says of any part but the last that it has another size than the first one.
-    /// Asked only before an object is called damaged.
+    /// Returns whether the store lists any part but the last with another size than the first one.
+    /// Queried only before an object is reported as damaged.
     async fn parts_differ(&self, head: &ObjectHead) -> bool {
         let Some(first_bytes) = self.part_size_bytes(head).await else { return false };
         let limits = Limits { part_size_min_bytes: 1, ..Limits::AWS };
@@ -257,8 +256,8 @@ impl Context {
             .await
     }
 
-    /// What the caller hears of a run that ended without a file. What has arrived stays only where
-    /// it can be of use.
+    /// Returns the error of a run that ended without a file. Keeps the downloaded bytes only where
+    /// they can be used.
     fn end(&self, end: End) -> Error {
         let cancelled = || Error::Cancelled { object: self.object.clone() };
         let Some(journal) = self.journal().take() else {
@@ -313,8 +312,8 @@ impl Context {
         head.map_err(|error| self.failed(1, error))
     }
 
-    /// Of an object whose checksum or ETag is a hash of hashes: the size of its first part, if the
-    /// store tells.
+    /// Returns the size of the first part of an object whose checksum or ETag is a hash of hashes,
+    /// if the store returns it.
     async fn part_size_bytes(&self, head: &ObjectHead) -> Option<u64> {
         if head.checksum.is_some() || MadeOfParts::of(head).is_none() {
             return None;
@@ -337,7 +336,7 @@ impl Context {
     }
 }
 
-/// What has arrived is of no use after this.
+/// Returns whether the downloaded bytes are useless after this error.
 fn is_final(error: &Error) -> bool {
     match error {
         Error::ObjectChanged { .. } | Error::Corrupt { .. } => true,
@@ -346,7 +345,7 @@ fn is_final(error: &Error) -> bool {
     }
 }
 
-/// Ends a task with its owner.
+/// Aborts a task when dropped.
 struct AbortOnDrop<T>(JoinHandle<T>);
 
 impl<T> Drop for AbortOnDrop<T> {

@@ -1,6 +1,6 @@
-//! The whole object in one stream: short ones, and those of stores that know no ranges.
+//! Downloads an object in one stream: short ones, and those of stores without ranges.
 //!
-//! A connection that breaks is continued at the byte where it broke.
+//! After a broken connection the download continues at the same byte.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::error::Error;
 use crate::pace::Failure;
 use crate::remote::{GetRequest, ObjectHead, Operation, StoreError, StoreErrorKind};
 
-/// How long the end of a body is waited for when every byte of the object is here.
+/// How long to wait for the end of a body when every byte of the object has arrived.
 const END_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Context {
-    /// Fetches it in order, from where the target stands.
+    /// Fetches the object in order, from the current position of the target.
     pub(super) async fn in_one_stream(
         &self,
         mut target: Target,
@@ -45,7 +45,7 @@ impl Context {
             if error.status == Some(416) {
                 version.agrees(&self.head().await?).map_err(|detail| self.changed(detail))?;
             }
-            // Every byte that arrives starts the count again, and nothing is paid for it.
+            // Every byte that arrives resets the number of attempts, at no cost to the budget.
             let moved = target.taken_bytes() > before;
             tries = if moved { 1 } else { tries + 1 };
             let wait = self.resources.retry.wait(tries, &Failure::from(&error), &mut rand::rng());
@@ -57,7 +57,7 @@ impl Context {
         self.finish(target, verified, version.head()).await
     }
 
-    /// Ends a download in order: writes the last bytes if all of them are as they should be.
+    /// Completes a download in order: writes the last bytes if all of them match.
     pub(super) async fn finish(
         &self,
         mut target: Target,
@@ -74,8 +74,8 @@ impl Context {
         Ok(self.report(head.size_bytes, verified))
     }
 
-    /// The store refused `If-Match`: either the object is another version, or ETags do not survive
-    /// the way to it.
+    /// Handles a refused `If-Match`: either the object is another version, or a proxy changes
+    /// ETags.
     async fn settle_refused_if_match(&self, version: &mut Version) -> Result<(), Error> {
         let now = self.head().await?;
         version.agrees(&now).map_err(|detail| self.changed(detail))?;
@@ -83,8 +83,8 @@ impl Context {
         Ok(())
     }
 
-    /// Streams from where the file ends to the end of the object. The outer error is final, the
-    /// inner one perhaps not.
+    /// Streams from the end of the file to the end of the object. The outer error is permanent, the
+    /// inner one may be temporary.
     async fn stream(
         &self,
         version: &Version,
@@ -114,8 +114,8 @@ impl Context {
             }
         }
         target.flush().await?;
-        // Everything that was announced is here. A store that sends more is not to be believed
-        // about the rest either, but need not be waited for.
+        // All announced bytes have arrived. A store that sends more is not trusted, and the end of
+        // the body is awaited only briefly.
         match tokio::time::timeout(END_PATIENCE, body.bytes.next()).await {
             Ok(Some(Ok(more))) if !more.is_empty() => Err(self.too_long(version, target)),
             _ => Ok(Ok(())),
@@ -147,7 +147,8 @@ impl Context {
     }
 }
 
-/// A body that ends properly, but before the object does: no reason to ask again without a pause.
+/// Returns the error of a body that ends properly, but before the object does: the next attempt
+/// must not follow immediately.
 fn ended_early(arrived_bytes: u64, size_bytes: u64) -> StoreError {
     let message = format!("the body ended after {arrived_bytes} of {size_bytes} bytes");
     StoreError::local(Operation::GetObject, StoreErrorKind::Connection, message)

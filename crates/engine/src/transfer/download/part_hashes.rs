@@ -1,28 +1,28 @@
-//! Values that a store makes of those of an object's parts: an ETag of their MD5s, or a composite
-//! checksum.
+//! Values that a store derives from the hashes of an object's parts: an ETag of their MD5s, or a
+//! composite checksum.
 
 use haul_parts::{Checksum, ChecksumAlgorithm, CompositeChecksum, ETag, Hasher};
 
 use super::verify::{Layout, Mismatch, Verified};
 use crate::remote::ObjectHead;
 
-/// What the store said of the parts.
+/// The value that the store returned.
 #[derive(Clone, Debug)]
 pub(in crate::transfer) enum MadeOfParts {
-    /// An ETag with `-N`. Most are made of MD5s, and nothing tells the others (KMS).
+    /// An ETag with `-N`. Most are made of MD5s; the others (KMS) cannot be recognised.
     ETag(ETag, u16),
     /// `x-amz-checksum-…` with `-N`.
     Checksum(CompositeChecksum),
 }
 
 impl MadeOfParts {
-    /// A checksum says more than an ETag.
+    /// Returns the best value: a checksum is better evidence than an ETag.
     pub(super) fn of(head: &ObjectHead) -> Option<Self> {
         let composite = head.composite.map(Self::Checksum);
         composite.or_else(|| Some(Self::ETag(head.etag.clone(), head.etag.part_count()?)))
     }
 
-    /// Computed of each part.
+    /// Returns the algorithm to compute for each part.
     pub(super) fn algorithm(&self) -> ChecksumAlgorithm {
         match self {
             Self::ETag(..) => ChecksumAlgorithm::Md5,
@@ -74,7 +74,7 @@ impl MadeOfParts {
         }
     }
 
-    /// Why nothing can be compared without the size of the parts.
+    /// Returns why a comparison is impossible without the size of the parts.
     pub(super) fn of_unknown_parts(&self) -> &'static str {
         match self {
             Self::ETag(..) => "the store gave no checksum and does not tell the part size",
@@ -84,7 +84,7 @@ impl MadeOfParts {
         }
     }
 
-    /// Why nothing can be compared with parts of different sizes.
+    /// Returns why a comparison is impossible with parts of different sizes.
     pub(super) fn of_unequal_parts(&self) -> &'static str {
         match self {
             Self::ETag(..) => "the store gave no checksum, and the parts are not equal",
@@ -93,7 +93,7 @@ impl MadeOfParts {
     }
 }
 
-/// Hashes bytes that come in order part by part.
+/// Hashes bytes that arrive in order, part by part.
 pub(in crate::transfer) struct PartHashes {
     part_size_bytes: u64,
     left_bytes: u64,
@@ -131,7 +131,7 @@ impl PartHashes {
         self.left_bytes = self.part_size_bytes;
     }
 
-    /// Of all parts in order.
+    /// Returns the hashes of all parts in order.
     pub(super) fn finish(mut self) -> Vec<Checksum> {
         self.end_part();
         self.done

@@ -1,8 +1,8 @@
-//! Which bytes of an object are fetched in which piece, and how the whole is verified.
+//! Divides an object into pieces, and chooses the verification of the whole.
 //!
-//! A full-object CRC is combined from those of the pieces, whatever they are. An ETag made of the
-//! MD5s of parts, and a composite checksum, want pieces that are the parts. Everything else is
-//! hashed in order, behind the pieces that have arrived.
+//! A full-object CRC is combined from those of any pieces. An ETag made of the MD5s of parts needs
+//! pieces that equal the parts. For all other values the file is hashed in order, up to the first
+//! gap.
 
 use haul_parts::limits::MIB;
 use haul_parts::{ChecksumAlgorithm, ChecksumType, Limits, PartPlan, combine_full_object};
@@ -12,28 +12,28 @@ use super::part_hashes::MadeOfParts;
 use super::verify::{Layout, Mismatch, Verified, Verifier, compare_whole};
 use crate::remote::ObjectHead;
 
-/// Pieces unless the object's parts decide otherwise.
+/// The default size of a piece.
 const PIECE_BYTES: u64 = 8 * MIB;
-/// Parts of the object above this are fetched in several pieces.
+/// Parts of the object above this size are fetched in several pieces.
 const PART_MAX_BYTES: u64 = 64 * MIB;
-/// Objects below this are fetched in one piece: a second connection would take longer to open than
-/// they take.
+/// Objects below this size are fetched in one piece: opening a second connection would take longer
+/// than the transfer.
 const SMALLEST_BYTES: u64 = 2 * PIECE_BYTES;
 
-/// How the whole is verified.
+/// The verification of the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
-    /// The pieces' CRCs are combined.
+    /// The CRCs of the pieces are combined.
     Combined,
     /// Each piece is a part: its hash is one of those that the ETag or the checksum is made of.
     Parts,
-    /// In order, by a [`Verifier`].
+    /// The file is hashed in order by a [`Verifier`].
     InOrder,
 }
 
 impl Proof {
-    /// What is computed of every piece while it arrives. The first one is what a journal keeps, the
-    /// last one what the proof needs.
+    /// Returns the algorithms to compute for every piece while it arrives. A journal records the
+    /// first one, the proof needs the last one.
     pub(super) fn algorithms(self, head: &ObjectHead) -> Vec<ChecksumAlgorithm> {
         match (self, head.checksum, MadeOfParts::of(head)) {
             (Self::Combined, Some((checksum, _)), _) => vec![checksum.algorithm()],
@@ -46,7 +46,7 @@ impl Proof {
         }
     }
 
-    /// Compares all pieces, in order, with what the store said.
+    /// Compares all pieces, in order, with the store's values.
     pub(super) fn of(self, pieces: &[Fetched], head: &ObjectHead) -> Result<Verified, Mismatch> {
         match (self, head.checksum, MadeOfParts::of(head)) {
             (Self::Combined, Some((expected, _)), _) => {
@@ -68,17 +68,17 @@ impl Proof {
     }
 }
 
-/// What bounds the pieces of a download.
+/// The limits of the size of pieces.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PieceSize {
-    /// What the caller wants.
+    /// The size that the caller gives.
     pub(super) wanted: Option<u64>,
-    /// More does not fit where a piece is kept.
+    /// The maximum size that fits where a piece is kept.
     pub(super) max_bytes: u64,
 }
 
-/// The pieces of `head`'s object, or `None`: it is fetched in one stream. `part_size_bytes`: of its
-/// parts, if the store says so.
+/// Returns the pieces of `head`'s object, or `None`: it is fetched in one stream.
+/// `part_size_bytes`: the size of its parts, if the store returns it.
 pub(super) fn plan(
     head: &ObjectHead,
     part_size_bytes: Option<u64>,

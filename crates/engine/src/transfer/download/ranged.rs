@@ -1,4 +1,4 @@
-//! Fetches all pieces of a download, as many at once as the gate lets through.
+//! Fetches all pieces of a download, as many in parallel as the gate allows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use crate::event::{Event, EventSender};
 use crate::pace::{Failure, Pass, Resources, Retries, Turn};
 use crate::transfer::pieces::Pieces;
 
-/// Why not all pieces were fetched.
+/// The reason why not all pieces were fetched.
 pub(super) enum Unfetched {
-    /// For good.
+    /// A permanent error.
     Failed(Error),
-    /// The store sends the whole object whatever is asked for.
+    /// The store ignores ranges and sends the whole object.
     NoRanges,
 }
 
-/// Fetches the pieces of `plan` that are not among `fetched`. Each one is given to `arrived` when
-/// it is in the file; `frontier` tells how many bytes from the beginning are there without a gap.
+/// Fetches the pieces of `plan` that are not among `fetched`. Calls `arrived` for each one that is
+/// in the file; `frontier` is the number of bytes before the first gap.
 pub(super) async fn fetch_all(
     resources: &Resources,
     fetcher: &Arc<Fetcher>,
@@ -49,7 +49,8 @@ pub(super) async fn fetch_all(
                 }
             }
             Some(woken) = run.waits.join_next() => {
-                let number = woken.map_err(|error| Unfetched::Failed(Error::Internal(error.to_string())))?;
+                let number = woken
+                    .map_err(|error| Unfetched::Failed(Error::Internal(error.to_string())))?;
                 run.passes.remove(&number);
                 run.pieces.woke(number);
             }
@@ -69,10 +70,10 @@ struct Run<'a> {
     pieces: Pieces,
     retries: Retries,
     fetched: HashMap<PartNumber, Fetched>,
-    /// Pieces from the beginning that are there without a gap, and their bytes.
+    /// The number of pieces before the first gap, and their bytes.
     whole: (u32, u64),
     turn: Turn,
-    /// Of pieces in flight, and of pieces that wait for their next attempt.
+    /// Passes of pieces in flight, and of pieces that wait for their next attempt.
     passes: HashMap<PartNumber, Pass>,
     running: JoinSet<(PartNumber, u32, Result<Fetched, FetchFailure>)>,
     waits: JoinSet<PartNumber>,
@@ -127,7 +128,7 @@ impl<'a> Run<'a> {
         self.running.spawn(async move { (number, attempt, fetcher.fetch(piece).await) });
     }
 
-    /// The piece, if it is there; otherwise it is tried again, or the error says why not.
+    /// Returns the piece if it arrived; otherwise it is tried again, or the error is returned.
     fn ended(
         &mut self,
         number: PartNumber,
@@ -174,7 +175,7 @@ impl<'a> Run<'a> {
         Ok(None)
     }
 
-    /// Moves the frontier over the pieces that are there.
+    /// Advances the frontier over the pieces that have arrived.
     fn advance(&mut self, frontier: &watch::Sender<u64>) {
         let before = self.whole;
         while let Ok(number) = PartNumber::new(self.whole.0 + 1)

@@ -1,4 +1,5 @@
-//! Ranges at once, each to its place in a temporary file that takes the target's name at the end.
+//! Downloads ranges in parallel, each to its offset in a temporary file that gets the target's name
+//! at the end.
 
 use std::collections::HashMap;
 use std::fs::Permissions;
@@ -23,7 +24,7 @@ use crate::error::Error;
 use crate::remote::ObjectHead;
 
 impl Context {
-    /// Fetches ranges at once, each to its destination in a temporary file.
+    /// Fetches ranges in parallel, each to its offset in a temporary file.
     pub(super) async fn in_pieces(
         &self,
         (path, permissions): (&Path, Option<&Permissions>),
@@ -34,7 +35,7 @@ impl Context {
         let failed = |source| Unfetched::Failed(self.unwritable(source));
         let head = version.head();
         let (remembered, recorded) = self.remember(path, head, plan).map_err(Unfetched::Failed)?;
-        // The ranges of an earlier run need not be the parts that the store names now.
+        // The ranges of an earlier run need not be the parts that the store lists now.
         let proof =
             if remembered != plan && proof == Proof::Parts { Proof::InOrder } else { proof };
         let plan = remembered;
@@ -58,7 +59,7 @@ impl Context {
         let size_bytes = head.size_bytes;
         blocking(move || allocate(&to_allocate, size_bytes)).await?.map_err(failed)?;
         let written = match proof {
-            // It is read back behind the ranges.
+            // The file is read back behind the ranges.
             Proof::InOrder => TargetFile::cached(&file),
             Proof::Combined | Proof::Parts => TargetFile::past_the_cache(&file, temporary.path()),
         };
@@ -104,8 +105,8 @@ impl Context {
         Ok(self.report(size_bytes, verified))
     }
 
-    /// Opens the journal, if one is wanted, and gives the plan that holds and the ranges of an
-    /// earlier run.
+    /// Opens the journal, if requested, and returns the plan to use and the ranges of an earlier
+    /// run.
     fn remember(
         &self,
         path: &Path,

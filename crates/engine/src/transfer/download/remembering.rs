@@ -1,7 +1,7 @@
-//! What a download writes into its journal, and what an earlier run left.
+//! The journal of a download: its records, and the ranges of an earlier run.
 //!
-//! Synced: the beginning, before the first byte is written. Ranges are only appended: each one that
-//! the journal names is read again and compared before it counts.
+//! Synced to disk: the beginning, before the first byte is written. Ranges are only appended: each
+//! range in the journal is read again and compared before it counts.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -25,9 +25,9 @@ use crate::remote::ObjectHead;
 use crate::source::read_exact_at;
 use crate::transfer::upload::{JournalChoice, JournalOptions};
 
-/// Ranges that are compared at once: the work is reading and hashing.
+/// Number of ranges compared at once: the work is reading and hashing.
 const COMPARED_AT_ONCE: usize = 4;
-/// Of one read.
+/// Bytes of one read.
 const READ_BYTES: usize = 1 << 20;
 
 /// The journal of one download.
@@ -41,8 +41,9 @@ pub(super) struct DownloadJournal {
 }
 
 impl DownloadJournal {
-    /// Opens the journal of this download, and gives the ranges that an earlier run has fetched of
-    /// this version: its plan holds then. Another version, or another target, is begun again.
+    /// Opens the journal of this download, and returns the ranges that an earlier run has fetched
+    /// of this version: its plan applies then. With another version or another target the download
+    /// is restarted.
     pub(super) fn open(
         context: &Context,
         options: &JournalOptions,
@@ -103,8 +104,8 @@ impl DownloadJournal {
         &self.id
     }
 
-    /// A range that cannot be recorded (a full disk) is no reason to stop: it is fetched again
-    /// after a kill.
+    /// Records a range. A failure (a full disk) does not stop the download: the range is fetched
+    /// again after a kill.
     pub(super) fn range(&mut self, fetched: &Fetched) {
         let Some(checksum) = fetched.checksums.first() else { return };
         let record = Record::Range(RangeRecord { number: fetched.number, checksum: *checksum });
@@ -117,14 +118,14 @@ impl DownloadJournal {
         }
     }
 
-    /// It stops in good order, and why.
+    /// Records an orderly stop and its reason.
     pub(super) fn paused(mut self, reason: String) {
         if let Err(error) = self.journal.append_synced(&Record::Paused { reason }) {
             self.events.send(Event::Warning { message: in_one_line(&error) });
         }
     }
 
-    /// The file has its name: nothing is left to remember.
+    /// Removes the journal of a finished download.
     pub(super) fn done(self) {
         let removed = self.journal.remove();
         if let Err(error) = removed {
@@ -132,7 +133,7 @@ impl DownloadJournal {
         }
     }
 
-    /// What has arrived is of no use, or not wanted.
+    /// Discards the downloaded bytes.
     pub(super) fn give_up(self) {
         let removed = self.journal.remove_download(&self.temporary);
         if let Err(error) = removed {
@@ -149,7 +150,7 @@ fn version_of(head: &ObjectHead) -> ObjectVersion {
     }
 }
 
-/// Reads the ranges that an earlier run has recorded and gives those that still agree.
+/// Reads the ranges that an earlier run has recorded and returns those that still match.
 pub(super) async fn compare(
     file: &Arc<File>,
     plan: PartPlan,

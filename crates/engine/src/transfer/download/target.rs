@@ -1,8 +1,8 @@
-//! What the bytes of a download are written to, and the comparison that they must pass.
+//! The target that receives the bytes of a download, and the final comparison.
 //!
-//! A file is temporary until it is whole and verified. A pipe or a device gets the bytes in order
-//! as they arrive, all but the last ones: those follow when the whole is verified, so that no
-//! damaged object looks complete there. The error says how many bytes cannot be taken back.
+//! A file is temporary until it is complete and verified. A pipe or a device gets the bytes in
+//! order as they arrive, so the verification comes too late to hold them back: the error reports
+//! it.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -18,42 +18,42 @@ use super::verify::{Mismatch, Verified, Verifier};
 use crate::error::Error;
 use crate::remote::ObjectRef;
 
-/// Gathered before a blocking thread writes and hashes it.
+/// Bytes that are collected before a blocking thread writes and hashes them.
 const BLOCK_BYTES: usize = 1024 * 1024;
 
 pub(super) struct Target {
     path: PathBuf,
     end: End,
     sink: Option<Sink>,
-    /// Of the whole object.
+    /// The length of the whole object in bytes.
     size_bytes: u64,
     gathered: Vec<Bytes>,
     gathered_bytes: usize,
-    /// Bytes that were hashed, and written or withheld.
+    /// The final step for the file.
     taken_bytes: u64,
     written_bytes: u64,
-    /// The last bytes of what cannot be taken back, until all of it is verified.
+    /// The last bytes of a pipe or device, until all of it is verified.
     withheld: Vec<Bytes>,
 }
 
-/// What happens to the file when all of it is there.
+/// The final step for the file.
 enum End {
-    /// It gets its name.
+    /// The file gets its name.
     Rename(Temporary),
-    /// It is synced and stays where it is.
+    /// The file is synced and stays where it is.
     Sync,
-    /// Nothing: what went into a pipe is gone.
+    /// None: bytes in a pipe cannot be synced.
     Leave,
 }
 
-/// What the blocking side works on.
+/// Opens the target. For a pipe this waits for a reader.
 struct Sink {
     file: File,
     verifier: Verifier,
 }
 
 impl Target {
-    /// Opens it for so many bytes. Of a pipe this waits for a reader.
+    /// Opens the target for this number of bytes. For a pipe this waits for a reader.
     pub(super) async fn open(
         path: &Path,
         destination: Destination,
@@ -76,19 +76,19 @@ impl Target {
         })
     }
 
-    /// Compares the bytes in another way from the beginning. Nothing may have been given yet.
+    /// Replaces the comparison. Nothing may have been received yet.
     pub(super) fn verify_by(&mut self, verifier: Verifier) {
         if let Some(sink) = &mut self.sink {
             sink.verifier = verifier;
         }
     }
 
-    /// Bytes that it has taken; what is gathered counts only after [`Target::flush`].
+    /// Returns the bytes that were taken; collected ones count only after [`Target::flush`].
     pub(super) fn taken_bytes(&self) -> u64 {
         self.taken_bytes
     }
 
-    /// Bytes that were given, gathered ones included.
+    /// Returns the bytes received, including the collected ones.
     pub(super) fn given_bytes(&self) -> u64 {
         self.taken_bytes + self.gathered_bytes as u64
     }
@@ -99,7 +99,7 @@ impl Target {
         if self.gathered_bytes >= BLOCK_BYTES { self.flush().await } else { Ok(()) }
     }
 
-    /// Writes and hashes what is gathered. The last bytes of a pipe or a device are only hashed:
+    /// Writes and hashes the collected bytes. The last bytes of a pipe or a device are only hashed:
     /// they are written when the whole is verified.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
         let blocks = std::mem::take(&mut self.gathered);
@@ -126,7 +126,7 @@ impl Target {
         Ok(())
     }
 
-    /// An error about the content; it names where bytes are that cannot be taken back.
+    /// Returns an error about the content; it names the place of bytes that cannot be taken back.
     pub(super) fn corrupt(&self, object: &ObjectRef, detail: String) -> Error {
         let detail = match self.end {
             End::Rename(_) => detail,
@@ -142,7 +142,7 @@ impl Target {
         Error::Corrupt { object: object.clone(), detail }
     }
 
-    /// Compares what it took with what the store said.
+    /// Compares the taken bytes with the store's values.
     pub(super) fn verify(&mut self) -> Result<Verified, Mismatch> {
         if self.taken_bytes != self.size_bytes {
             let detail = format!("{} bytes instead of {}", self.taken_bytes, self.size_bytes);
@@ -154,7 +154,7 @@ impl Target {
         }
     }
 
-    /// Writes what was withheld, and syncs what is to stay.
+    /// Writes the withheld bytes, and syncs a file or a device.
     pub(super) async fn complete(&mut self, modified: Option<SystemTime>) -> Result<(), Error> {
         let (withheld, renames) =
             (std::mem::take(&mut self.withheld), matches!(self.end, End::Rename(_)));
@@ -169,7 +169,7 @@ impl Target {
         .await
     }
 
-    /// Gives a file its name.
+    /// Renames a file to its final name.
     pub(super) async fn publish(self) -> Result<(), Error> {
         let Self { path, end, .. } = self;
         let End::Rename(temporary) = end else { return Ok(()) };

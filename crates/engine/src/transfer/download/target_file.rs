@@ -1,9 +1,9 @@
-//! The temporary file that ranges are written into, past the page cache where that can be.
+//! The temporary file that ranges are written into, bypassing the page cache where possible.
 //!
-//! What is downloaded is synced before it is reported, so the page cache has nothing to save up:
-//! copying into it, and writing it back from there, costs more than everything else that is done to
-//! the bytes (decision 0014). Only whole pages of memory to whole pages of the file go past it; the
-//! others, and file systems that know no such way, take the usual one.
+//! A download is synced before it is reported, so the page cache saves nothing: copying into it,
+//! and writing back from there, costs more than all other work on the bytes (decision 0014). Only
+//! whole pages of memory to whole pages of the file bypass it; other writes, and file systems
+//! without direct I/O, use the page cache.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -18,16 +18,16 @@ use crate::body::SLICE_ALIGNMENT;
 
 pub(super) struct TargetFile {
     file: Arc<File>,
-    /// The same file, opened for writing past the page cache.
+    /// The same file, opened for direct I/O.
     direct: Option<File>,
-    /// The file system takes no such writes after all.
+    /// The file system refuses direct I/O after all.
     refused: AtomicBool,
-    /// Writers of one file through the page cache wait for each other in the kernel, spinning.
+    /// Serialises writers through the page cache, which would spin in the kernel.
     turn: Mutex<()>,
 }
 
 impl TargetFile {
-    /// Through the page cache: for what is read back at once.
+    /// Creates a file that is written through the page cache: for data that is read back at once.
     pub(super) fn cached(file: &Arc<File>) -> Self {
         Self {
             file: Arc::clone(file),
@@ -37,12 +37,12 @@ impl TargetFile {
         }
     }
 
-    /// Past the page cache, as far as possible.
+    /// Creates a file that bypasses the page cache as far as possible.
     pub(super) fn past_the_cache(file: &Arc<File>, path: &Path) -> Self {
         Self { direct: open_direct(file, path).ok(), ..Self::cached(file) }
     }
 
-    /// Writes bytes to their place. Blocks.
+    /// Writes bytes to their offset. Blocks.
     pub(super) fn write(&self, slices: &[Bytes], offset_bytes: u64) -> io::Result<()> {
         let mut at = offset_bytes;
         let mut slices = slices;
@@ -78,7 +78,7 @@ fn open_direct(file: &File, path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::NOFOLLOW;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     let direct = File::options().write(true).custom_flags(flags).open(path)?;
-    // The name may be another file's by now.
+    // The name may belong to another file by now.
     if same_file(&direct.metadata()?, &file.metadata()?) {
         Ok(direct)
     } else {
@@ -91,7 +91,7 @@ fn open_direct(_: &File, _: &Path) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Whole pages, as its length and its address are.
+/// Returns whether address and length of a slice are multiples of the page size.
 fn is_aligned(slice: &Bytes) -> bool {
     slice.len().is_multiple_of(SLICE_ALIGNMENT) && slice.as_ptr().align_offset(SLICE_ALIGNMENT) == 0
 }
@@ -131,7 +131,7 @@ mod tests {
     fn bytes_from_any_offset_get_to_their_place() {
         let folder = tempfile::tempdir().unwrap();
         let bytes: Vec<u8> = (0..=250).cycle().take(3 * SLICE_BYTES).collect();
-        // Where writes begin: at pages, between them, and behind a part that is no whole page.
+        // Writes begin at pages, between them, and after a part that is no whole page.
         for (name, cuts) in
             [("whole", vec![SLICE_BYTES]), ("odd", vec![1, 4097, SLICE_BYTES, SLICE_BYTES + 8192])]
         {

@@ -1,13 +1,14 @@
 //! The temporary file of a download, and those that killed downloads left.
 //!
-//! It lies beside its target, so that a rename puts it there, and has one of few names made of a
-//! hash of the target's name: short enough for any file system, however long the target's name is,
-//! and found again without reading the folder. Its lock says that its process lives. A file without
-//! a holder is what a killed download of the same target left, and is removed by the next one.
+//! The file is beside its target, so that a rename moves it there, and has one of few names derived
+//! from a hash of the target's name: short enough for any file system, whatever the length of the
+//! target's name, and found again without reading the folder. Its lock shows that its process is
+//! alive. A file without a holder was left by a killed download of the same target, and the next
+//! download removes it.
 //!
-//! Only a process that holds the lock of the file that has a name may remove that name. Between
-//! making a file and locking it another process may do so; a maker therefore looks, once it has the
-//! lock, whether the name is still its file's.
+//! Only the holder of a file's lock may remove its name. Between creating a file and locking it
+//! another process may do so; a creator therefore checks, once it has the lock, that the name still
+//! belongs to its file.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
@@ -17,10 +18,10 @@ use haul_parts::{ChecksumAlgorithm, Hasher};
 
 use super::destination::same_file;
 
-/// Downloads of one target that may run at once.
+/// The maximum number of concurrent downloads of one target.
 const SLOTS: usize = 16;
 
-/// A locked temporary file; removed when dropped, unless it was given its name.
+/// A locked temporary file; removed when dropped, unless it got its final name.
 #[derive(Debug)]
 pub(in crate::transfer) struct Temporary {
     path: PathBuf,
@@ -28,12 +29,12 @@ pub(in crate::transfer) struct Temporary {
     /// Holds the lock until the file has its name or is removed.
     lock: File,
     published: bool,
-    /// Left for a later run, unless it was given its name.
+    /// Kept for a later run, unless it got its final name.
     stays: bool,
 }
 
 impl Temporary {
-    /// Makes one for `target`, and removes those that killed downloads of it left.
+    /// Creates a file for `target`, and removes those that killed downloads of it left.
     pub(in crate::transfer) fn create(
         target: &Path,
         permissions: Option<&Permissions>,
@@ -54,15 +55,15 @@ impl Temporary {
         Ok((Self { path, target: target.to_owned(), lock, published: false, stays: false }, file))
     }
 
-    /// The one of the download that the journal `id` remembers, with what is in it, or a new one.
-    /// It stays when this is dropped: the journal leads to it.
+    /// Opens the file of the download that the journal `id` records, with its content, or creates
+    /// one. It stays when this is dropped: the journal leads to it.
     pub(super) fn remembered(
         target: &Path,
         id: &str,
         permissions: Option<&Permissions>,
     ) -> io::Result<(Self, File)> {
         let path = Self::path_of(target, id);
-        // Looked at before opening: a link or a pipe of this name is not ours.
+        // Checked before opening: a link or a pipe with this name is not ours.
         let file = match fs::symlink_metadata(&path) {
             Ok(found) if found.is_file() => File::options().read(true).write(true).open(&path)?,
             Ok(_) => return Err(io::Error::other(format!("{} is in the way", path.display()))),
@@ -85,12 +86,12 @@ impl Temporary {
         &self.path
     }
 
-    /// Where the download with the journal `id` keeps what has arrived.
+    /// Gives the file its name durably: a rename is on disk only when its folder is.
     pub(super) fn path_of(target: &Path, id: &str) -> PathBuf {
         folder(target).join(format!(".haul-{id}.part"))
     }
 
-    /// Gives the file its name and makes that last: a rename is on disk only when its folder is.
+    /// Gives the file its name durably: a rename is on disk only when its folder is.
     pub(super) fn publish(self) -> io::Result<()> {
         let folder = folder(&self.target).to_owned();
         self.publish_unsynced()?;
@@ -108,15 +109,15 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.published && !self.stays {
-            // A failure here has no one to be reported to; the next download of the same target
-            // removes the file.
+            // A failure here cannot be reported; the next download of the same target removes the
+            // file.
             let _ = fs::remove_file(&self.path);
         }
         let _ = self.lock.unlock();
     }
 }
 
-/// `.haul-0123456789abcdef-0.part` and so on.
+/// Returns the possible names, `.haul-0123456789abcdef-0.part` and so on.
 fn names(target: &Path) -> io::Result<impl Iterator<Item = PathBuf>> {
     let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
     let hash = Hasher::checksum(ChecksumAlgorithm::Sha256, name.as_encoded_bytes());
@@ -132,7 +133,7 @@ fn folder(path: &Path) -> &Path {
     }
 }
 
-/// A new file of this name with its lock. `None`: another process has the name.
+/// Creates and locks a new file of this name. `None`: another process has the name.
 fn claim(path: &Path, permissions: Option<&Permissions>) -> io::Result<Option<File>> {
     let file = match options(permissions).open(path) {
         Ok(file) => file,
@@ -140,7 +141,7 @@ fn claim(path: &Path, permissions: Option<&Permissions>) -> io::Result<Option<Fi
         Err(error) => return Err(error),
     };
     match file.try_lock() {
-        // Another process looks whether it is abandoned, and may have found so.
+        // Another process checks whether the file is abandoned, and may have decided so.
         Err(TryLockError::WouldBlock) => return Ok(None),
         // A file system without locks: no other run can take this file for abandoned.
         Ok(()) | Err(TryLockError::Error(_)) => {}
@@ -149,21 +150,22 @@ fn claim(path: &Path, permissions: Option<&Permissions>) -> io::Result<Option<Fi
         return Ok(None);
     }
     if let Some(permissions) = permissions {
-        // The umask does not narrow what the replaced file had. Not every file system can do this.
+        // The umask does not restrict the permissions of the replaced file. Not every file system
+        // supports this.
         let _ = file.set_permissions(permissions.clone());
     }
     Ok(Some(file))
 }
 
-/// Removes a file that no process holds. Whatever cannot be removed stays, and its name is not
+/// Removes a file that no process holds. A file that cannot be removed stays, and its name is not
 /// used.
 fn remove_if_abandoned(path: &Path) {
-    // Looked at before opening: a link or a pipe of this name is not ours.
+    // Checked before opening: a link or a pipe with this name is not ours.
     if !fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
         return;
     }
-    // NFS locks only what is open for writing; the file may be as read-only as the one that it was
-    // to replace.
+    // NFS locks only files that are open for writing; the file may be as read-only as the one that
+    // it was to replace.
     let opened = File::options().read(true).write(true).open(path).or_else(|_| File::open(path));
     let Ok(file) = opened else { return };
     if file.try_lock().is_ok() && has_name(&file, path) {
@@ -182,7 +184,7 @@ fn options(permissions: Option<&Permissions>) -> OpenOptions {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
     let mut options = File::options();
     options.read(true).write(true).create_new(true);
-    // From the first byte on: what only its owner could read must not be readable by others
+    // From the first byte on: data that only its owner could read must not be readable by others
     // meanwhile.
     if let Some(permissions) = permissions {
         options.mode(permissions.mode() & 0o777);
@@ -191,7 +193,7 @@ fn options(permissions: Option<&Permissions>) -> OpenOptions {
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    // A folder that may be written but not read cannot be opened, and some file systems sync no
+    // A folder that is writable but not readable cannot be opened, and some file systems sync no
     // folders.
     let Ok(folder) = File::open(folder) else { return Ok(()) };
     match folder.sync_all() {
@@ -217,15 +219,14 @@ mod tests {
         names
     }
 
-    /// A download that was killed left its temporary file for ever: `.video.mov.haul-1a2b3c4d`, as
-    /// large as what had arrived, one more with every kill. A file whose process lives must stay,
-    /// whatever its age.
+    /// A killed download once left its temporary file for ever: `.video.mov.haul-1a2b3c4d`, one
+    /// more with every kill. A file whose process is alive must stay, whatever its age.
     #[test]
     fn what_killed_downloads_left_is_removed_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("video.mov");
         let (live, _file) = Temporary::create(&target, None).unwrap();
-        // As `kill -9` leaves it: the file, and no lock.
+        // The state after `kill -9`: the file, and no lock.
         let killed: Vec<_> = names(&target).unwrap().skip(1).take(3).collect();
         killed.iter().for_each(|path| fs::write(path, "half of it").unwrap());
         let (other, _other_file) =
@@ -265,7 +266,7 @@ mod tests {
         assert_eq!(files_in(folder.path()), Vec::<String>::new());
     }
 
-    /// A link of the temporary name must not lead the download elsewhere.
+    /// A link with the temporary name must not lead the download elsewhere.
     #[test]
     fn a_link_of_a_temporary_name_is_neither_followed_nor_removed() {
         let folder = tempfile::tempdir().unwrap();

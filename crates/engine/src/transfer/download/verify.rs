@@ -1,5 +1,5 @@
-//! What a downloaded object can be compared with: the full-object checksum, a composite checksum of
-//! its parts, or the ETag where it is an MD5 or a hash of the MD5s of its parts.
+//! The values that a downloaded object can be compared with: the full-object checksum, or the ETag
+//! if it is an MD5 or a hash of the MD5s of its parts.
 
 use std::fmt;
 
@@ -12,15 +12,15 @@ use crate::remote::ObjectHead;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verified {
-    /// The full-object checksum agrees.
+    /// The full-object checksum matches.
     Checksum(ChecksumAlgorithm),
-    /// The ETag is the MD5 of what arrived.
+    /// The ETag is the MD5 of the downloaded bytes.
     Md5,
     /// The ETag is the hash of the MD5s of this many parts.
     PartMd5s(u16),
     /// The composite checksum is the hash of the checksums of this many parts.
     PartChecksums(ChecksumAlgorithm, u16),
-    /// The store gave nothing that can be compared; only the length agrees.
+    /// The store returned no value for a comparison; only the length matches.
     OnlySize(&'static str),
 }
 
@@ -38,31 +38,31 @@ impl fmt::Display for Verified {
     }
 }
 
-/// Hashes what arrives in the way that the comparison needs.
+/// Hashes the downloaded bytes as the comparison requires.
 pub(in crate::transfer) enum Verifier {
     Whole { hasher: Hasher, expected: Checksum },
     Parts { hashes: PartHashes, expected: MadeOfParts, layout: Layout },
     Nothing(&'static str),
 }
 
-/// Where the part size comes from: a difference proves damage only if the store said it.
+/// The origin of the part size: a mismatch proves damage only if the store named it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::transfer) enum Layout {
     Told,
     Guessed,
 }
 
-/// A difference between what arrived and what the store said.
+/// A difference between the downloaded bytes and the store's values.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::transfer) struct Mismatch {
-    /// What differs.
+    /// The difference, for messages.
     pub(in crate::transfer) detail: String,
-    /// It proves damage only if all parts have the size of the first one.
+    /// The difference proves damage only if all parts have the size of the first one.
     pub(in crate::transfer) if_parts_are_equal: bool,
 }
 
 impl Verifier {
-    /// The strongest comparison that the store's answers allow.
+    /// Chooses the strongest comparison that the store's answers allow.
     pub(in crate::transfer) fn new(head: &ObjectHead, part_size_bytes: Option<u64>) -> Self {
         if let Some((expected, ChecksumType::FullObject)) = head.checksum {
             return Self::Whole { hasher: Hasher::new(expected.algorithm()), expected };
@@ -111,7 +111,7 @@ impl Verifier {
     }
 }
 
-/// Compares the checksum of all bytes.
+/// An ETag with `-N` need not be made of MD5s (KMS), and the layout was only guessed.
 pub(super) fn compare_whole(found: Checksum, expected: Checksum) -> Result<Verified, Mismatch> {
     if found != expected {
         let detail = format!("its checksum is {found}, the store says {expected}");
@@ -123,7 +123,7 @@ pub(super) fn compare_whole(found: Checksum, expected: Checksum) -> Result<Verif
     })
 }
 
-/// The part size that Haul itself would have chosen, if it makes that many parts.
+/// Returns the part size that Haul itself would have chosen, if it gives that number of parts.
 fn guess(size_bytes: u64, count: u16) -> Option<u64> {
     let plan = PartPlan::new(size_bytes, &Limits::AWS, None).ok()?;
     (plan.part_count() == count).then_some(plan.part_size_bytes())
@@ -187,7 +187,8 @@ mod tests {
         assert!(run(Verifier::new(&head, None), b"abd").is_err());
     }
 
-    /// An ETag with `-N` need not be made of MD5s; a composite checksum is always what it says.
+    /// An ETag with `-N` need not be made of MD5s; a composite checksum is always the documented
+    /// value.
     #[test]
     fn a_composite_checksum_disproves_what_an_etag_cannot() {
         for algorithm in ChecksumAlgorithm::ALL {

@@ -1,9 +1,9 @@
-//! Which version of an object is downloaded, and whether an answer is of that version.
+//! The version of the object that is downloaded, and the check of each answer.
 //!
-//! HeadObject names the version; each GetObject (the first one, and one after every break) is held
-//! against it. A strong ETag is named in `If-Match`, so the store refuses another version itself. A
-//! weak one never matches there (RFC 9110, 13.1.1), and some stores give none: then ETag,
-//! `Last-Modified` and size of the answers are compared here.
+//! HeadObject names the version; each GetObject (the first one, and one after every break) is
+//! compared with it. A strong ETag is sent in `If-Match`, so the store refuses another version
+//! itself. A weak one never matches there (RFC 9110, 13.1.1), and some stores return none: then
+//! ETag, `Last-Modified` and size of the answers are compared here.
 
 use haul_parts::ETag;
 
@@ -31,23 +31,22 @@ impl Version {
         self.head.size_bytes
     }
 
-    /// The value of `If-Match`, if one can be sent.
+    /// Returns the value of `If-Match`, if one can be sent.
     pub(crate) fn if_match(&self) -> Option<ETag> {
         self.names_etag.then(|| self.head.etag.clone())
     }
 
-    /// Sends no `If-Match` from now on: a proxy that weakens ETags on the way makes every one of
-    /// them fail.
+    /// Stops sending `If-Match`: a proxy that weakens ETags makes every one of them fail.
     pub(crate) fn stop_naming_the_etag(&mut self) {
         self.names_etag = false;
     }
 
-    /// Compares another HeadObject. `Err` names what differs.
+    /// Compares another HeadObject. `Err` contains the difference.
     pub(crate) fn agrees(&self, other: &ObjectHead) -> Result<(), String> {
         self.compare(other, Some(other.size_bytes))
     }
 
-    /// Compares the head of a GetObject. `Err` names what differs.
+    /// Compares the head of a GetObject. `Err` contains the difference.
     pub(crate) fn is_of(&self, body: &ObjectBody) -> Result<(), String> {
         self.compare(&body.head, body.announced_bytes)
     }
@@ -62,7 +61,7 @@ impl Version {
         {
             return Err(format!("it has {size_bytes} bytes instead of {}", self.head.size_bytes));
         }
-        // Strong ETags that agree say more than a time in whole seconds.
+        // Matching strong ETags are better evidence than a time in whole seconds.
         if ours.is_strong() && theirs.is_strong() {
             return Ok(());
         }

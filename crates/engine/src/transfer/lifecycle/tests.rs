@@ -330,7 +330,8 @@ proptest! {
         pausing in prop_oneof![Just(0.0), Just(0.002), Just(0.05)],
         late in 0.0..1.0_f64,
     ) {
-        let outcome = Walk::new(part_count, concurrency, seed, Climate { failing, cancelling, pausing, late }).run();
+        let climate = Climate { failing, cancelling, pausing, late };
+        let outcome = Walk::new(part_count, concurrency, seed, climate).run();
         if cancelling == 0.0 {
             prop_assert_ne!(outcome, Outcome::Cancelled);
         }

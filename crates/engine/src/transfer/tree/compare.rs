@@ -1,33 +1,33 @@
-//! Whether an entry of the source is what stands at its target already. Pure.
+//! Decides whether an entry of the source is already present at its target. Pure.
 //!
-//! A listing shows size and LastModified; what it leaves open is settled by HeadObject, which also
-//! shows the time that the uploaded file had ([`crate::transfer::mtime`]). The rules stand as a
-//! table in `docs/folders.md`, beside those of `aws s3 sync` and rclone.
+//! A listing shows size and LastModified; HeadObject settles open cases, and also returns the
+//! modification time of the uploaded file ([`crate::transfer::mtime`]). `docs/folders.md` has the
+//! rules as a table, beside those of `aws s3 sync` and rclone.
 
 use super::entry::{Entry, Place};
 use crate::remote::ObjectHead;
 use crate::transfer::mtime;
 
-/// When an entry is copied.
+/// The condition for copying an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CompareBy {
-    /// Always.
+    /// Copies always.
     #[default]
     Nothing,
-    /// If nothing stands at its target.
+    /// Copies if the target does not exist.
     Absence,
-    /// If nothing stands at its target, or something older.
+    /// Copies if the target does not exist or is older.
     Age,
-    /// If the lengths differ.
+    /// Copies if the lengths differ.
     Size,
-    /// If the lengths or the times differ.
+    /// Copies if the lengths or the times differ.
     SizeAndTime,
-    /// If the lengths or the contents differ.
+    /// Copies if the lengths or the contents differ.
     Content,
 }
 
-/// From where to where.
+/// The direction of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     Up,
@@ -35,16 +35,16 @@ pub(super) enum Direction {
     Between,
 }
 
-/// What two entries that were listed say.
+/// The result of comparing two listed entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Same,
     Differs,
-    /// HeadObject has to be asked, or the content compared.
+    /// HeadObject has to be sent, or the content compared.
     Look,
 }
 
-/// Compares what was listed of both sides.
+/// Compares the listed properties of both sides.
 pub(super) fn listed(
     by: CompareBy,
     direction: Direction,
@@ -75,7 +75,7 @@ pub(super) fn listed(
     }
 }
 
-/// Compares a file with the object that it is uploaded as, or that it is downloaded from.
+/// Compares a file with the object that it is uploaded to or downloaded from.
 pub(super) fn looked(
     by: CompareBy,
     direction: Direction,
@@ -110,14 +110,14 @@ fn second(nanoseconds: Option<i64>) -> Option<i64> {
     nanoseconds.map(|time| time.div_euclid(1_000_000_000))
 }
 
-/// The same moment; to the second where one side keeps no more.
+/// Returns whether both are the same moment; to the second if one side has no more digits.
 pub(super) fn same_time(one: Option<i64>, other: Option<i64>) -> bool {
     let (Some(one_ns), Some(other_ns)) = (one, other) else { return false };
     let whole = |time: i64| time.rem_euclid(1_000_000_000) == 0;
     one_ns == other_ns || (whole(one_ns) || whole(other_ns)) && second(one) == second(other)
 }
 
-/// Both objects have the same, known ETag.
+/// Returns whether both objects have the same, known ETag.
 fn same_etag(source: &Entry, target: &Entry) -> bool {
     match (&source.place, &target.place) {
         (Place::Object { etag: Some(one), .. }, Place::Object { etag: Some(other), .. }) => {

@@ -7,18 +7,19 @@ use haul_parts::{ETag, Key};
 /// A file or an object of a tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Below the source or the target, with `/` between its pieces. Streams are sorted by it.
+    /// The name below the source or the target, with `/` between its components. Streams are sorted
+    /// by it.
     pub(super) name: String,
-    /// Its length.
+    /// The length in bytes.
     pub(super) size_bytes: u64,
-    /// Time of the last write of a file, LastModified of an object; nanoseconds since 1970.
+    /// The modification time of a file, or LastModified of an object; nanoseconds since 1970.
     pub(super) modified_ns: Option<i64>,
-    /// Of a file, the time of the last change of its inode; nanoseconds since 1970.
+    /// The time of the last change of a file's inode; nanoseconds since 1970.
     pub(super) changed_ns: Option<i64>,
     pub(super) place: Place,
 }
 
-/// Where an entry is.
+/// The location of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// On this machine.
@@ -34,7 +35,7 @@ impl Default for Place {
 }
 
 impl Entry {
-    /// What tells this version of the entry from every other one.
+    /// Returns a text that identifies this version of the entry.
     pub(super) fn version(&self) -> String {
         let etag = match &self.place {
             Place::Object { etag: Some(etag), .. } => etag.as_given(),
@@ -44,17 +45,17 @@ impl Entry {
     }
 }
 
-/// What a walk or a listing gives, in the order of names.
+/// An item of a walk or a listing, in the order of names.
 #[derive(Debug)]
 pub(super) enum Found {
     Entry(Entry),
-    /// An entry that cannot be taken. The stream continues behind it.
+    /// An entry that cannot be copied. The stream continues after it.
     Refused {
         name: String,
         error: crate::error::Error,
     },
-    /// Something that is left out and that a person should know of.
+    /// An omission that the user should know of.
     Warning(String),
-    /// The stream ends here, before its end.
+    /// The stream fails here, before its end.
     Broken(crate::error::Error),
 }

@@ -1,5 +1,5 @@
-//! A source or a target of a tree as a stream of what is found, from a walk, a listing or a list
-//! of names.
+//! A source or a target of a tree as a stream of entries, from a walk, a listing or a list of
+//! names.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, Lines};
@@ -19,23 +19,23 @@ use crate::pace::RetryPolicy;
 use crate::remote::{ObjectHead, Store};
 use crate::transfer::mtime;
 
-/// Batches that wait for their reader.
+/// Maximum number of batches that wait for their reader.
 const BATCHES_WAITING_MAX: usize = 8;
 /// Entries of a batch of a walk.
 const BATCH_MAX: usize = 256;
-/// Objects of a list of names that are looked at together.
+/// HeadObject requests in flight for a list of names.
 const HEADS_AT_ONCE: usize = 16;
 
-/// A stream of what is found.
+/// A stream of entries.
 pub(super) struct Feed {
     batches: mpsc::Receiver<Vec<Found>>,
     waiting: VecDeque<Found>,
-    /// What it is called, where its order has to be that of keys.
+    /// The name of the stream for messages, if its order has to be that of keys.
     sorted: Option<String>,
     last: Option<String>,
 }
 
-/// What feeds need of a tree.
+/// The parts of a tree that feeds need.
 pub(super) struct Feeder {
     pub(super) store: Arc<dyn Store>,
     pub(super) retry: RetryPolicy,
@@ -50,12 +50,12 @@ impl Feed {
         Self { batches, waiting: VecDeque::new(), sorted: None, last: None }
     }
 
-    /// Breaks where the order is not that of keys: a comparison of two streams depends on it.
+    /// Fails if the order is not that of keys: a comparison of two streams depends on it.
     pub(super) fn sorted(self, name: impl Into<String>) -> Self {
         Self { sorted: Some(name.into()), ..self }
     }
 
-    /// The next thing found; `None` at the end.
+    /// Returns the next entry; `None` at the end.
     pub(super) async fn next(&mut self) -> Option<Found> {
         while self.waiting.is_empty() {
             self.waiting = self.batches.recv().await?.into();
@@ -77,7 +77,7 @@ impl Feed {
 }
 
 impl Feeder {
-    /// What a source has.
+    /// Streams the entries of a source.
     pub(super) fn source(&self, source: TreeSource) -> Feed {
         match source {
             TreeSource::File { path, name } => Feed::new(|found| {
@@ -151,7 +151,7 @@ impl Feeder {
         }
     }
 
-    /// What a target has below `before`.
+    /// Streams the entries that a target has below `before`.
     pub(super) fn target(&self, target: &TreeTarget, before: &str) -> Feed {
         match target {
             TreeTarget::Folder(folder) => {
@@ -229,7 +229,7 @@ impl Feeder {
     }
 }
 
-/// The name in a line of a list; `None`: the line is empty.
+/// Parses a line of a list; `None`: the line is empty.
 fn named(line: &str) -> Option<String> {
     match line.strip_suffix('\r').unwrap_or(line) {
         "" => None,
@@ -244,7 +244,7 @@ fn unreadable_list(source: std::io::Error) -> Found {
     Found::Broken(Error::SourceUnreadable { source_name: "the list of names".into(), source })
 }
 
-/// A name as a line of a list.
+/// Formats a name as a line of a list.
 pub(super) fn line_of(name: &str) -> String {
     if name.starts_with('"') || name.starts_with("./") || name.contains(['\n', '\r']) {
         return serde_json::to_string(name).unwrap_or_else(|_| name.to_owned());
@@ -261,7 +261,7 @@ fn walked(path: PathBuf, before: String, options: WalkOptions) -> Feed {
     Feed::new(|found| {
         tokio::task::spawn_blocking(move || {
             let mut batch = vec![];
-            // The first files are sent while the folder is still walked.
+            // The first files are sent while the walk of the folder continues.
             let mut batch_max = 1;
             let mut more = true;
             walk(&path, &before, &options, &mut |entry| {
@@ -303,7 +303,7 @@ async fn looked_up(
     }
 }
 
-/// An object that was looked at as an entry of a tree.
+/// Creates the entry of an object from the answer to HeadObject.
 pub(super) fn of_head(head: &ObjectHead, key: Key, name: String) -> Entry {
     let written = head.last_modified.map(std::time::SystemTime::from);
     Entry {
@@ -315,7 +315,7 @@ pub(super) fn of_head(head: &ObjectHead, key: Key, name: String) -> Entry {
     }
 }
 
-/// A file of this machine as an entry; `None`: there is none.
+/// Creates the entry of a file on this machine; `None`: there is none.
 pub(super) fn of_file(path: &Path, name: &str) -> std::io::Result<Option<Entry>> {
     match std::fs::metadata(path) {
         Ok(metadata) => Ok(Some(entry_of(path.to_owned(), name.to_owned(), &metadata))),

@@ -1,7 +1,7 @@
-//! One file of a tree: up, down, or from store to store.
+//! One file of a tree: uploaded, downloaded, or copied from store to store.
 //!
-//! The same machinery as for a file alone, without a task, a journal and a look at the object of
-//! its own where the file is short: what is to be known of it was listed already.
+//! Uses the machinery of single files. Short files get no task, no journal and no HeadObject of
+//! their own: the listing contains what is needed.
 
 use std::fs;
 use std::io::Write;
@@ -32,12 +32,12 @@ use crate::transfer::mtime::{MTIME_METADATA, mtime_value};
 use crate::transfer::upload::{self, JournalChoice, JournalOptions, UploadContext};
 use crate::transfer::{Progress, StopSignal, Transfer};
 
-/// Files of at most this length are read in one go, and objects written in one go.
+/// Files of at most this length are read at once, and objects written at once.
 const HELD_MAX_BYTES: u64 = 256 * 1024;
 
-/// What all files of a tree share.
+/// The state that all files of a tree share.
 pub(super) struct Shared {
-    /// Of the store of the target, or of a download that of the source.
+    /// The resources of the target's store, or for a download of the source's.
     pub(super) resources: Resources,
     pub(super) direction: Direction,
     pub(super) target: TreeTarget,
@@ -51,7 +51,7 @@ pub(super) struct Shared {
     pub(super) has_journals: bool,
 }
 
-/// A file that is to be copied.
+/// A file to copy.
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) entry: Entry,
@@ -60,7 +60,7 @@ pub(super) struct Work {
     pub(super) fingerprint: Option<Fingerprint>,
 }
 
-/// Where a file goes.
+/// The target of a file.
 #[derive(Clone, Debug)]
 pub(super) enum To {
     File(PathBuf),
@@ -69,9 +69,9 @@ pub(super) enum To {
 
 /// A copy that was made.
 pub(super) struct Copied {
-    /// Its bytes are known to be those of the source.
+    /// The bytes are proven to be those of the source.
     pub(super) proven: bool,
-    /// Of a file: the version that was read.
+    /// The version of the file that was read.
     pub(super) read: Option<FileIdentity>,
 }
 
@@ -93,14 +93,14 @@ impl Shared {
         JournalFolder::upload_id(&settled(path), &store, object)
     }
 
-    /// The store that objects are read from.
+    /// Returns the store that objects are read from.
     pub(super) fn source_store(&self) -> &Arc<dyn Store> {
         self.options.source_store.as_ref().unwrap_or(&self.resources.store)
     }
 }
 
 impl Work {
-    /// Where from, for people.
+    /// Returns the source, for messages.
     pub(super) fn source(&self, shared: &Shared) -> String {
         match &self.entry.place {
             Place::File(path) => path.display().to_string(),
@@ -111,7 +111,7 @@ impl Work {
         }
     }
 
-    /// Where to, for people.
+    /// Returns the target, for messages.
     pub(super) fn target(&self) -> String {
         match &self.to {
             To::File(path) => path.display().to_string(),
@@ -119,7 +119,7 @@ impl Work {
         }
     }
 
-    /// The object that is read.
+    /// Returns the object that is read.
     pub(super) fn source_object(&self, shared: &Shared) -> Option<ObjectRef> {
         match (&self.entry.place, &shared.source_bucket) {
             (Place::Object { key, .. }, Some(bucket)) => {
@@ -212,7 +212,7 @@ async fn send(
     Ok(Copied { proven: report.proof.unproven == 0, read: Some(identity) })
 }
 
-/// Opens a file, a short one with its content.
+/// Opens a file, and reads it if it is short.
 fn open(
     path: &Path,
     short: bool,
@@ -226,8 +226,8 @@ fn open(
     Ok((Arc::new(file), identity))
 }
 
-/// GetObject of the version that was listed, into memory and then into a file. `None`: anything
-/// that is out of the ordinary, which the download of one file alone knows how to settle.
+/// Downloads the listed version with one GetObject into memory and then into a file. `None`: an
+/// unusual answer, which the download of a single file can handle.
 async fn fetch_short(
     shared: &Shared,
     entry: &Entry,
@@ -287,7 +287,7 @@ async fn fetch_short(
     unreachable!("the loop ends only by returning")
 }
 
-/// One attempt; `None`: the answer is not of the length that was listed.
+/// Makes one attempt; `None`: the answer does not have the listed length.
 async fn get(
     store: &dyn Store,
     object: &ObjectRef,
@@ -351,7 +351,7 @@ async fn write(
     Ok(Copied { proven: !matches!(verified, Verified::OnlySize(_)), read: None })
 }
 
-/// Makes the folder of a file, and those above it.
+/// Creates the folder of a file and its parents.
 fn make_parent(path: &Path) -> std::io::Result<()> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => fs::create_dir_all(parent),
@@ -389,7 +389,7 @@ async fn between(
     if shared.options.compare == CompareBy::Absence {
         options.if_none_match = true;
     }
-    // What is shorter has no parts, and a copy in one request needs no journal.
+    // A shorter file has no parts, and a copy in one request needs no journal.
     if work.entry.size_bytes > options.limits.part_size_min_bytes {
         options.journal.clone_from(&shared.options.journal);
         if let Some(journal) = &mut options.journal {
@@ -401,7 +401,7 @@ async fn between(
     Ok(Copied { proven: report.proof != CopyProof::Unproven, read: None })
 }
 
-/// Waits for a transfer of its own, which hears the stop of the tree.
+/// Waits for a transfer, and passes on a stop of the tree.
 async fn drive<R>(shared: &Shared, work: &Work, mut transfer: Transfer<R>) -> Result<R, Error> {
     let progress = transfer.progress();
     let _shown = (work.entry.size_bytes > HELD_MAX_BYTES)

@@ -1,37 +1,37 @@
-//! Which entries of a tree are taken: by name, size and age. Pure.
+//! Selects entries of a tree by name, size and age. Pure.
 //!
-//! Names are those below the source, with `/` between their pieces.
+//! Names are those below the source, with `/` between their components.
 
 use haul_parts::NameFilter;
 use jiff::Timestamp;
 
 use super::entry::Entry;
 
-/// Which entries are taken; by default all of them.
+/// The selection of entries; by default all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Rules of names.
+    /// The rules for names.
     pub names: NameFilter,
-    /// Smaller ones are left out.
+    /// Minimum size in bytes.
     pub size_min_bytes: Option<u64>,
-    /// Larger ones are left out.
+    /// Maximum size in bytes.
     pub size_max_bytes: Option<u64>,
-    /// Only those that were written after this.
+    /// Selects entries modified after this time.
     pub newer_than: Option<Timestamp>,
-    /// Only those that were written before this.
+    /// Selects entries modified before this time.
     pub older_than: Option<Timestamp>,
-    /// Only names of at most this many pieces: 1 is what lies in the folder itself.
+    /// Maximum number of name components; 1 is the content of the folder itself.
     pub depth_max: Option<u32>,
 }
 
 impl Filter {
-    /// Whether a name is taken, whatever lies behind it.
+    /// Returns whether a name is selected, whatever its size and age.
     pub fn takes_name(&self, name: &str) -> bool {
         let depth = name.split('/').count();
         self.depth_max.is_none_or(|most| depth <= most as usize) && self.names.admits(name)
     }
 
-    /// Whether an entry of the source is taken.
+    /// Returns whether an entry of the source is selected.
     pub(super) fn takes(&self, entry: &Entry) -> bool {
         let size_bytes = entry.size_bytes;
         self.size_min_bytes.is_none_or(|least| size_bytes >= least)

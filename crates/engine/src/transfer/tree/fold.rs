@@ -1,11 +1,11 @@
-//! Whether a file system tells upper from lower case, found out without writing to it.
+//! Detects whether a file system is case-sensitive, without writing to it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Looks for the same folder under its name in the other case. A folder without letters in its
-/// path is taken to be on a file system that tells them apart.
+/// Looks for the same folder under its name in the other case. A folder without letters in its path
+/// counts as case-sensitive.
 pub(super) fn tells_cases_apart(folder: &Path) -> bool {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let Some(existing) = absolute.ancestors().find_map(|path| path.canonicalize().ok()) else {
@@ -26,7 +26,7 @@ pub(super) fn tells_cases_apart(folder: &Path) -> bool {
     true
 }
 
-/// The path with the case of its last piece turned; `None` where that has no letters.
+/// Returns the path with the case of its last component swapped; `None` if it has no letters.
 fn swapped(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
     let turned: String = name

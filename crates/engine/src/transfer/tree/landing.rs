@@ -1,8 +1,8 @@
-//! Gives downloaded files their names: many of them with one sync of the file system.
+//! Renames downloaded files to their final names: many of them with one sync of the file system.
 //!
-//! A file must be on disk before it has its name, and a sync for each of ten thousand short files
-//! would take longer than everything else. While one sync runs, the files that arrive meanwhile
-//! wait for the next; so each sync serves as many as there are, and none waits for more than two.
+//! A file must be on disk before it gets its name, and a sync for each of ten thousand short files
+//! would take longer than all other work. While one sync runs, files that arrive wait for the next;
+//! so each sync serves all waiting files, and none waits for more than two.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::Error;
 use crate::transfer::download::temporary::Temporary;
 
-/// Files that wait for a sync.
+/// Maximum number of files that wait for a sync.
 const WAITING_MAX: usize = 1024;
 
 /// A written file that waits for its name.
@@ -24,7 +24,7 @@ struct Written {
     landed: oneshot::Sender<Result<(), Error>>,
 }
 
-/// Where written files wait; clones are the same place.
+/// The queue of written files; clones share it.
 #[derive(Clone)]
 pub(super) struct Landing(mpsc::Sender<Written>);
 
@@ -68,7 +68,7 @@ fn land(batch: Vec<Written>) {
     }
 }
 
-/// Everything that was written to the file systems of these files is on disk.
+/// Syncs the file systems of these files.
 #[cfg(target_os = "linux")]
 fn sync(batch: &[Written]) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;

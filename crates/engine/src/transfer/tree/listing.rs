@@ -1,4 +1,4 @@
-//! The objects below a prefix as a stream in key order, page by page; the next page is asked for
+//! The objects below a prefix as a stream in key order, page by page; the next page is requested
 //! while the last one is used.
 
 use std::sync::Arc;
@@ -15,21 +15,21 @@ use crate::remote::{ListingEntry, Store};
 use crate::subject::Subject;
 use crate::transfer::mtime;
 
-/// What is listed.
+/// The scope of a listing.
 #[derive(Clone, Debug)]
 pub(super) struct Listed {
     pub(super) bucket: Bucket,
-    /// Keys begin with it.
+    /// The prefix of the keys.
     pub(super) prefix: String,
-    /// Bytes of a key that are left out of its name.
+    /// Number of bytes removed from the beginning of a key to get its name.
     pub(super) cut_bytes: usize,
-    /// Stands before every name.
+    /// Text in front of every name.
     pub(super) before: String,
-    /// Keys match it.
+    /// The pattern that keys match.
     pub(super) pattern: Option<Glob>,
 }
 
-/// Lists; ends early when the receiver is gone.
+/// Lists the objects; ends early when the receiver is gone.
 pub(super) async fn list(
     store: Arc<dyn Store>,
     retry: RetryPolicy,
@@ -60,10 +60,10 @@ impl Listed {
         if self.pattern.as_ref().is_some_and(|pattern| !pattern.matches(&key)) {
             return None;
         }
-        // A store may answer with keys that do not begin with what was asked for.
+        // A store may answer with keys that do not begin with the requested prefix.
         let below = key.get(self.cut_bytes..).filter(|_| key.starts_with(&self.prefix))?;
         let name = format!("{}{below}", self.before);
-        // A folder as consoles make one.
+        // A folder marker, as consoles create them.
         if (below.is_empty() || below.ends_with('/')) && size_bytes == 0 {
             return None;
         }

@@ -1,4 +1,4 @@
-//! A closer look at one file: HeadObject, and the content where that is to decide.
+//! Examines one file closer: HeadObject, and the content if that has to decide.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,19 +16,19 @@ use crate::remote::{ObjectHead, Store, StoreErrorKind};
 use crate::transfer::download::verify::{Verified, Verifier};
 use crate::transfer::mtime;
 
-/// Of one read.
+/// Bytes of one read.
 const READ_BYTES: usize = 1 << 18;
 
-/// Why a file is looked at before it is copied.
+/// The reason for examining a file before it is copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// The comparison cannot be made without it.
+    /// The listing does not suffice for the comparison.
     By(CompareBy),
-    /// An earlier run began to copy it, and may have done so.
+    /// An earlier run began to copy it, and may have finished.
     Begun,
 }
 
-/// Whether the file is at its target already.
+/// Returns whether the file is at its target already.
 pub(super) async fn is_there(shared: &Shared, work: &Work, look: Look) -> Result<bool, Error> {
     match (&work.entry.place, &work.to) {
         (Place::File(path), To::Object(object)) => {
@@ -85,7 +85,7 @@ async fn is_copied(
     let there = feed::of_head(&target, object.key.clone(), work.entry.name.clone());
     let by = match look {
         Look::By(by) => by,
-        // Only the same ETag shows that it was copied by us.
+        // Only the same ETag shows that we copied it.
         Look::Begun => CompareBy::Content,
     };
     match listed(by, Direction::Between, &work.entry, &there) {
@@ -100,14 +100,14 @@ async fn is_copied(
     Ok(source.checksum.is_some() && source.checksum == target.checksum)
 }
 
-/// Whether the object is an upload of this version of the file: its length and the time that was
-/// stored with it.
+/// Returns whether the object is an upload of this version of the file, by its length and the
+/// stored time.
 fn is_of(file: &Entry, head: &ObjectHead) -> bool {
     let stored = mtime::stored(head).and_then(mtime::nanoseconds);
     file.size_bytes == head.size_bytes && same_time(stored, file.modified_ns)
 }
 
-/// HeadObject; `None`: there is no object.
+/// Sends HeadObject; `None`: there is no object.
 pub(super) async fn head(
     shared: &Shared,
     store: &dyn Store,
@@ -127,8 +127,8 @@ pub(super) async fn head(
     }
 }
 
-/// Whether a file has the bytes that the store says the object has. What the store says nothing of
-/// is not the same.
+/// Returns whether the store's evidence shows that a file has the object's bytes. Without evidence:
+/// false.
 pub(super) async fn same_content(
     store: &Arc<dyn Store>,
     object: &ObjectRef,

@@ -2,22 +2,21 @@
 //!
 //! ```text
 //! walk, listing   the source, and for a sync the target, as streams in key order
-//! filter          which entries are taken
-//! names           which key or path an entry gets, or why it can have none
-//! compare         whether it is there already
+//! filter          which entries are selected
+//! names           the key or path of an entry, or why it can have none
+//! compare         whether an entry is present at the target already
 //! plan            joins the two streams and decides, entry by entry
 //! queue           which file is next: large ones early, so that none is left alone at the end
-//! file            one file: up, down or between stores, over what the engine shares
-//! landing         gives downloaded files their names, many with one sync
-//! removal         sources of a move, and what a sync finds only at its target
+//! file            one file: up, down or between stores, with the engine's shared resources
+//! landing         renames downloaded files, many with one sync
+//! removal         removes sources of a move, and files that only the target of a sync has
 //! run             carries the plan out, and counts
 //! ```
 //!
-//! Everything that a transfer of one file promises holds for each file here; the files share the
-//! gate, the memory and the retry budget of the engine. What is held in memory does not grow with
-//! the number of files: streams are bounded, and names that are needed later lie on disk
-//! ([`spool`], [`runs`]). Only what an earlier run has done is held, 16 bytes for each file
-//! ([`crate::journal::Fingerprint`]).
+//! The guarantees of single transfers apply to each file; the files share the gate, the memory and
+//! the retry budget of the engine. The memory does not grow with the number of files: streams are
+//! bounded, and names that are needed later are on disk ([`spool`], [`runs`]). Only the record of
+//! an earlier run is in memory, 16 bytes for each file ([`crate::journal::Fingerprint`]).
 
 mod compare;
 mod entry;
@@ -53,121 +52,120 @@ use crate::error::Error;
 use crate::pace::Resources;
 use crate::remote::Store;
 
-/// One source of a tree. All sources of a tree are of this machine, or all are of one store.
+/// One source of a tree. All sources of a tree are on this machine, or all are in one store.
 pub enum TreeSource {
     /// A file; `name` is its name below the target.
     File {
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
-        /// Its name below the target.
+        /// The name below the target.
         name: String,
     },
     /// A file whose name cannot be part of a key: it fails, and the others do not.
     Unusable {
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// Every file below a folder, by its name below that folder.
+    /// Every file below a folder, named relative to that folder.
     Folder {
-        /// Where it is.
+        /// The path of the folder.
         path: PathBuf,
-        /// Stands before each name: empty, or ends with a slash.
+        /// Text in front of each name: empty, or ends with a slash.
         before: String,
     },
     /// An object; `name` is its name below the target.
     Object {
-        /// Which.
+        /// The bucket and key.
         object: ObjectRef,
-        /// Its name below the target.
+        /// The name below the target.
         name: String,
     },
-    /// Every object below a prefix, by what its key has behind it.
+    /// Every object below a prefix, named by the rest of its key.
     Prefix {
-        /// The bucket.
+        /// The bucket of the objects.
         bucket: Bucket,
-        /// Empty, or ends with a slash.
+        /// The prefix: empty, or ends with a slash.
         prefix: String,
-        /// Stands before each name: empty, or ends with a slash.
+        /// Text in front of each name: empty, or ends with a slash.
         before: String,
     },
-    /// Every object whose key matches, by what its key has behind the last slash before the first
-    /// `*`, `?` or `[`.
+    /// Every object whose key matches, named by the rest of its key after the last slash before the
+    /// first `*`, `?` or `[`.
     Pattern {
-        /// The bucket.
+        /// The bucket of the objects.
         bucket: Bucket,
-        /// For whole keys.
+        /// The pattern for whole keys.
         pattern: String,
     },
-    /// The files or objects that a list names, one a line, below a folder or a prefix.
+    /// The files or objects that a list names, one per line, below a folder or a prefix.
     Names {
-        /// What the names are below.
+        /// The folder or prefix that the names are relative to.
         base: TreeBase,
-        /// A line for each. One that begins with `"` is a JSON string.
+        /// The list, with one name per line. A line that begins with `"` is a JSON string.
         names: Box<dyn BufRead + Send>,
     },
 }
 
-/// What the names of a list are below.
+/// The base of the names in a list.
 #[derive(Clone, Debug)]
 pub enum TreeBase {
     /// A folder of this machine.
     Folder(PathBuf),
-    /// A prefix: empty, or ends with a slash.
+    /// A bucket and a prefix: empty, or ends with a slash.
     Prefix(Bucket, String),
 }
 
-/// Where a tree goes.
+/// The target of a tree.
 #[derive(Clone, Debug)]
 pub enum TreeTarget {
-    /// Below a folder, which is made if there is none.
+    /// A folder, which is created if it does not exist.
     Folder(PathBuf),
-    /// Below a prefix, which stands before each name as it is.
+    /// A bucket and a prefix, which is put in front of each name unchanged.
     Prefix(Bucket, String),
 }
 
-/// Guesses the Content-Type of an upload by its key and its path.
+/// Guesses the Content-Type of an upload from its key and its path.
 pub type ContentTypeGuess = Arc<dyn Fn(&str, &Path) -> Option<String> + Send + Sync>;
 
-/// How to copy a tree. Construct with `..Default::default()`.
+/// Options of a tree. Construct with `..Default::default()`.
 pub struct TreeOptions {
-    /// When a file is copied.
+    /// The condition for copying a file.
     pub compare: CompareBy,
-    /// Which files are.
+    /// The selection of files.
     pub filter: Filter,
-    /// Links to files and folders are taken as what they lead to.
+    /// Follow symbolic links to files and folders.
     pub follow_links: bool,
-    /// What becomes of files that only the target has, in a sync.
+    /// What to do with files that only the target has, in a sync.
     pub delete: Option<DeleteExtra>,
-    /// Each source is removed when its copy is proven.
+    /// Remove each source once its copy is proven.
     pub remove_sources: bool,
-    /// Nothing is sent, written or removed; the events show what would be.
+    /// Send, write and remove nothing; the events show what would be done.
     pub dry_run: bool,
-    /// The first file that fails ends the tree.
+    /// Stop at the first file that fails.
     pub fail_fast: bool,
-    /// The names of files that failed are written here, one a line, as [`TreeSource::Names`] reads
-    /// them.
+    /// Receives the names of failed files, one per line, as [`TreeSource::Names`] reads them.
     pub failed_names: Option<Box<dyn Write + Send + Sync>>,
-    /// Where what is done is remembered; `None`: nowhere. Its choice of a journal is not looked
-    /// at: the tree has its own, and so has each upload in parts.
+    /// The journal of finished files; `None`: no journal. Its choice of a journal is ignored: the
+    /// tree has its own, and so has each upload in parts.
     pub journal: Option<JournalOptions>,
-    /// Of each upload. Its journal is not looked at.
+    /// The options of each upload, except its journal.
     pub upload: UploadOptions,
-    /// Of each download. Its journal is not looked at.
+    /// The options of each download, except its journal.
     pub download: DownloadOptions,
-    /// Of each copy from store to store.
+    /// The options of each copy from store to store.
     pub copy: CopyOptions,
-    /// The store of the source, where source and target are in two stores.
+    /// The store of the source, if source and target are in two stores.
     pub source_store: Option<Arc<dyn Store>>,
     /// The Content-Type of uploads that have none.
     pub content_type: Option<ContentTypeGuess>,
-    /// Whether the file system of the target tells upper from lower case; `None`: it is looked at.
+    /// Whether the file system of the target is case-sensitive; `None`: detect it.
     pub tells_cases_apart: Option<bool>,
 }
 
-/// Removes what only the target has.
+/// Removes files that only the target has.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeleteExtra {
-    /// Even where the source has no files at all.
+    /// Remove them even if the source has no files.
     pub even_if_source_is_empty: bool,
 }
 
@@ -193,12 +191,12 @@ impl Default for TreeOptions {
     }
 }
 
-/// Files and their bytes.
+/// A number of files and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileCount {
-    /// How many.
+    /// The number of files.
     pub files: u64,
-    /// Their lengths together.
+    /// The sum of their lengths.
     pub bytes: u64,
 }
 
@@ -209,46 +207,46 @@ impl FileCount {
     }
 }
 
-/// Failures that a report names; more are only counted.
+/// The maximum number of failures in a report; further ones are only counted.
 pub const FAILURES_NAMED_MAX: usize = 1000;
 
-/// What a tree came to. Failures of single files are part of it.
+/// The result of a tree, including the failures of single files.
 #[derive(Debug, Default)]
 pub struct TreeReport {
     /// Files that were copied; in a dry run, that would be.
     pub copied: FileCount,
-    /// Files that were there already.
+    /// Files that were present already.
     pub unchanged: FileCount,
     /// Files that an earlier run of the same tree had copied.
     pub resumed: FileCount,
     /// Files of the target that were removed, or would be.
     pub removed: u64,
-    /// Files that failed.
+    /// The number of files that failed.
     pub failed: u64,
-    /// The sources had at least one file, taken or not.
+    /// The sources had at least one file, selected or not.
     pub found: bool,
-    /// Up to [`FAILURES_NAMED_MAX`] of them.
+    /// Up to [`FAILURES_NAMED_MAX`] of the failures.
     pub failures: Vec<TreeFailure>,
-    /// What ended the tree before its end: a listing that broke, `fail_fast`, a stop.
+    /// The error that ended the tree early: a failed listing, `fail_fast`, a stop.
     pub ended_by: Option<Error>,
     /// The caller stopped it; the same tree can be continued if it has a journal.
     pub stopped: bool,
 }
 
-/// A file that failed.
+/// A file that failed, with its error.
 #[derive(Debug)]
 pub struct TreeFailure {
-    /// Below the source.
+    /// The name below the source.
     pub name: String,
-    /// Where from.
+    /// The source, for messages.
     pub source: String,
-    /// Where to.
+    /// The target, for messages.
     pub target: String,
-    /// Why it failed.
+    /// The cause of the failure.
     pub error: Error,
 }
 
-/// Starts a tree over what an engine shares.
+/// Starts a tree with the shared resources of an engine.
 pub(crate) fn start(
     resources: &Resources,
     sources: Vec<TreeSource>,

@@ -1,13 +1,13 @@
-//! From names of a tree to keys and paths. Pure.
+//! Converts names of a tree to keys and paths. Pure.
 //!
-//! Keys come from stores that others write to: one that would lead out of the target folder, or
+//! Keys come from stores that others write to: a key that would lead out of the target folder, or
 //! that no file can have, is refused before anything is written.
 
 use std::path::{Path, PathBuf};
 
 use haul_parts::{Key, KeyError};
 
-/// Why a name of a store cannot be a path below a folder.
+/// The reason why a name of a store cannot be a path below a folder.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NameProblem {
     #[error("it has a piece {0:?}, which leads out of the folder or nowhere")]
@@ -28,10 +28,10 @@ pub(super) enum NameProblem {
     SameButCase(String),
 }
 
-/// File systems of today take no more.
+/// The limit of common file systems.
 const PIECE_MAX_BYTES: usize = 255;
 
-/// The path below `folder` of the name `name`.
+/// Returns the path of `name` below `folder`.
 pub(super) fn path_below(folder: &Path, name: &str) -> Result<PathBuf, NameProblem> {
     if name.contains('\0') {
         return Err(NameProblem::Nul);
@@ -47,8 +47,8 @@ pub(super) fn path_below(folder: &Path, name: &str) -> Result<PathBuf, NameProbl
         match piece {
             "" => return Err(NameProblem::EmptyPiece),
             "." | ".." => return Err(NameProblem::Dots(piece.into())),
-            // A separator on Windows, an ordinary letter here; dots behind one would be dangerous
-            // on a share.
+            // The backslash is a separator on Windows and an ordinary character here; `..` next to
+            // one would be dangerous on a share.
             _ if piece.split('\\').any(|part| part == "..") => {
                 return Err(NameProblem::Dots(piece.into()));
             }
@@ -59,29 +59,29 @@ pub(super) fn path_below(folder: &Path, name: &str) -> Result<PathBuf, NameProbl
     Ok(folder.join(name))
 }
 
-/// The key of the name `name` below `prefix`.
+/// Returns the key of `name` below `prefix`.
 pub(super) fn key_below(prefix: &str, name: &str) -> Result<Key, KeyError> {
     Key::new(format!("{prefix}{name}"))
 }
 
-/// Finds names that cannot be files beside those that came before, in a stream in key order.
+/// Finds names that cannot be files beside earlier ones, in a stream in key order.
 ///
-/// A name `a` and a name `a/b` are told apart by a stack: while names are sorted, all earlier
-/// names that a name may lie below are beginnings of each other.
+/// A stack detects a name `a` with a name `a/b`: while names are sorted, all earlier names that a
+/// name may lie below are prefixes of each other.
 #[derive(Debug, Default)]
 pub(super) struct Collisions {
     above: Vec<String>,
-    /// Hashes of names in lower case; `None` where the file system tells the cases apart.
+    /// Hashes of names in lower case; `None` if the file system is case-sensitive.
     folded: Option<std::collections::HashMap<u64, String>>,
 }
 
 impl Collisions {
-    /// For a file system that does, or does not, tell upper from lower case.
+    /// Creates the check for a file system that is, or is not, case-sensitive.
     pub(super) fn new(tells_cases_apart: bool) -> Self {
         Self { above: vec![], folded: (!tells_cases_apart).then(Default::default) }
     }
 
-    /// Takes the next name.
+    /// Checks the next name.
     pub(super) fn check(&mut self, name: &str) -> Result<(), NameProblem> {
         while let Some(top) = self.above.last() {
             match name.strip_prefix(top.as_str()) {

@@ -1,8 +1,8 @@
-//! What is to be done with each entry of the sources: the streams of both sides, joined by name.
+//! The decision for each entry of the sources: joins the streams of both sides by name.
 //!
-//! Where the target is looked at as a whole (a comparison, a sync that removes), both sides are
-//! streams in key order, and each step needs only their two heads. Else each file looks at its own
-//! target, if it has to at all.
+//! If the whole target is listed (a comparison, a sync that removes), both sides are streams in key
+//! order, and each step needs only their two heads. Otherwise each file queries its own target, if
+//! necessary.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -23,28 +23,28 @@ use super::{TreeFailure, TreeSource, TreeTarget};
 use crate::error::Error;
 use crate::journal::{EarlierTree, Fingerprint};
 
-/// Steps that wait for the run.
+/// Maximum number of steps that wait for the run.
 pub(super) const STEPS_WAITING_MAX: usize = 256;
 
-/// What the plan says of one entry.
+/// The decision for one entry.
 pub(super) enum Step {
     Copy(Work),
-    /// It is there already.
+    /// The entry is at the target already.
     Unchanged(u64),
     /// An earlier run has copied it.
     Resumed(u64),
     Failed(TreeFailure),
     Warning(String),
-    /// The plan ends here, before its end.
+    /// The plan fails here, before its end.
     Broken(Error),
 }
 
-/// What is known when the plan has come to its end.
+/// The result of a finished plan.
 #[derive(Debug, Default)]
 pub(super) struct Planned {
     /// Names that only the target has.
     pub(super) extra: Spool,
-    /// The sources had at least one file, taken or not.
+    /// The sources had at least one file, selected or not.
     pub(super) any: bool,
 }
 
@@ -53,12 +53,12 @@ pub(super) struct Planner {
     earlier: EarlierTree,
     steps: mpsc::Sender<Step>,
     planned: Planned,
-    /// Hashes of the names of all sources, where there are several.
+    /// Hashes of the names of all sources, if there are several.
     names: Option<HashSet<u64>>,
     tells_cases_apart: bool,
 }
 
-/// The run does not want to hear more.
+/// The run accepts no more steps.
 struct Ended;
 
 impl Planner {
@@ -120,7 +120,7 @@ impl Planner {
         }
     }
 
-    /// Files whose targets are not listed.
+    /// Plans files whose targets are not listed.
     async fn each(&mut self, mut source: Feed) -> Result<(), Ended> {
         let mut collisions = Collisions::new(self.tells_cases_apart);
         while let Some(found) = source.next().await {
@@ -171,7 +171,7 @@ impl Planner {
                 Some(Found::Entry(entry)) => return Ok(Some(entry)),
                 None => return Ok(None),
                 Some(Found::Broken(error)) => self.report(Found::Broken(error)).await?,
-                // What cannot be read there is neither compared nor removed.
+                // An entry of the target that cannot be read is neither compared nor removed.
                 Some(Found::Refused { .. } | Found::Warning(_)) => {}
             }
         }
@@ -216,7 +216,7 @@ impl Planner {
         self.steps.send(step).await.map_err(|_| Ended)
     }
 
-    /// `there` is what stands at its target; `None`: that was not listed.
+    /// Decides about one entry. `there` is the entry at its target; `None`: that was not listed.
     async fn decide(
         &mut self,
         entry: Entry,
@@ -254,7 +254,7 @@ impl Planner {
         let by = self.shared.options.compare;
         let look = match &there {
             _ if self.shared.is_unfinished(&entry, &to) => None,
-            // Nothing stands there.
+            // The target does not exist.
             Some(None) => None,
             Some(Some(there)) => match listed(by, self.shared.direction, &entry, there) {
                 Verdict::Same => return self.step(Step::Unchanged(size_bytes)).await,
@@ -269,7 +269,7 @@ impl Planner {
         self.step(Step::Copy(Work { entry, to, look, fingerprint })).await
     }
 
-    /// Where an entry goes, or why it cannot.
+    /// Returns the target of an entry, or why it cannot have one.
     fn to(&mut self, entry: &Entry, collisions: &mut Collisions) -> Result<To, String> {
         let to = match &self.shared.target {
             TreeTarget::Folder(folder) => {
@@ -303,7 +303,7 @@ impl Planner {
     }
 }
 
-/// What an earlier run wrote to this machine may have been removed since.
+/// Files that an earlier run wrote to this machine may have been removed since.
 fn is_still_there(to: &To, size_bytes: u64) -> bool {
     match to {
         To::Object(_) => true,

@@ -1,16 +1,16 @@
-//! Which file is next. Pure.
+//! Chooses the next file. Pure.
 //!
-//! Short files go in the order in which they were found; of the long ones among those that wait,
-//! the longest is next, a few at a time. So many short files and some long ones travel together,
-//! and the end of a tree is not one long file alone.
+//! Short files go in the order in which they were found; among the waiting long ones, the longest
+//! is next, a few at a time. So many short files and some long ones are transferred together, and
+//! the end of a tree is not one long file alone.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// Files that wait, and how many of each kind are on their way.
+/// The waiting files, and the number in flight of each kind.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     short: VecDeque<T>,
-    /// By length; of those of one length the first found.
+    /// By length; files of one length in the order in which they were found.
     long: BTreeMap<(u64, std::cmp::Reverse<u64>), T>,
     found: u64,
     limits: Limits,
@@ -18,17 +18,17 @@ pub(super) struct Queue<T> {
     long_running: usize,
 }
 
-/// How many files wait and travel at once.
+/// The limits of waiting files and files in flight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// From this length on a file is long.
+    /// The length from which a file counts as long.
     pub(super) long_bytes: u64,
     pub(super) short_running_max: usize,
     pub(super) long_running_max: usize,
     pub(super) waiting_max: usize,
 }
 
-/// A kind of file.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
     Short,
@@ -47,7 +47,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Whether one more may wait.
+    /// Returns whether one more may wait.
     pub(super) fn has_room(&self) -> bool {
         self.short.len() + self.long.len() < self.limits.waiting_max
     }
@@ -61,7 +61,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// The next file that may begin now.
+    /// Returns the next file that may begin now.
     pub(super) fn start(&mut self) -> Option<(T, Length)> {
         if self.long_running < self.limits.long_running_max
             && let Some((_, file)) = self.long.pop_last()
@@ -78,7 +78,7 @@ impl<T> Queue<T> {
         None
     }
 
-    /// One that was begun has ended.
+    /// Records the end of a file.
     pub(super) fn ended(&mut self, length: Length) {
         let running = match length {
             Length::Short => &mut self.short_running,
@@ -91,13 +91,13 @@ impl<T> Queue<T> {
         self.short_running + self.long_running
     }
 
-    /// Nothing that waits is begun any more.
+    /// Discards the waiting files.
     pub(super) fn clear(&mut self) {
         self.short.clear();
         self.long.clear();
     }
 
-    /// Nothing waits and nothing is on its way.
+    /// Returns whether no file waits or is in flight.
     pub(super) fn is_idle(&self) -> bool {
         self.short.is_empty() && self.long.is_empty() && self.running() == 0
     }

@@ -1,7 +1,7 @@
-//! Removes files and objects: the sources of a move, and what a sync finds only at its target.
+//! Removes files and objects: the sources of a move, and files that only the target of a sync has.
 //!
-//! Never on doubt: a source is removed only when its copy is proven, and only if it still is the
-//! version that was copied.
+//! Nothing is removed in doubt: a source is removed only if its copy is proven, and only if it
+//! still is the version that was copied.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -73,20 +73,20 @@ async fn remove_object(
     }
 }
 
-/// What became of one extra file.
+/// The result for one extra file.
 pub(super) enum Extra {
     Removed(String),
     Failed(TreeFailure),
 }
 
-/// How the removal of extra files ended.
+/// The result of the removal of extra files.
 pub(super) enum Through {
     Finished,
     /// The tree was stopped.
     Stopped,
 }
 
-/// Removes what only the target has, in batches; `removed` hears of each.
+/// Removes files that only the target has, in batches; calls `removed` for each.
 pub(super) async fn remove_extra(
     shared: &Shared,
     extra: Spool,

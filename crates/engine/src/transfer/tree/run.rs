@@ -1,8 +1,8 @@
-//! Carries out the plan of a tree: many files at once, counted, remembered and reported.
+//! Carries out the plan of a tree: transfers many files at once, counts, records and reports them.
 //!
-//! One loop takes steps from the plan while it has room for them, begins files while the queue
-//! lets it, and hears of those that end. A stop reaches each file by itself; the loop only begins
-//! no more of them.
+//! One loop takes steps from the plan while it has room for them, begins files as the queue allows,
+//! and handles their ends. A stop reaches each file by itself; the loop only begins no more of
+//! them.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -29,19 +29,19 @@ use crate::journal::{EarlierTree, Fingerprint, JournalFolder, TreeBeginning, Tre
 use crate::pace::Resources;
 use crate::transfer::Line;
 
-/// Files of several parts, or of several requests, on their way at once.
+/// Maximum number of files of several parts or requests in flight.
 const LONG_AT_ONCE: usize = 4;
-/// Files that are planned and wait: among them the longest is looked for.
+/// Maximum number of planned files that wait; the longest among them is next.
 const WAITING_MAX: usize = 1024;
 /// Between two looks whether a slow reader of events has caught up.
 const READER_PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
 /// Looks until a reader is taken for one that has stopped reading.
 const READER_PATIENCE: u32 = 400;
-/// Short files on their way for each request that may be in flight: while some travel, others are
-/// read, or wait for their sync.
+/// Short files in flight for each request that may be in flight: while some are transferred, others
+/// are read, or wait for their sync.
 const SHORT_PER_REQUEST: usize = 2;
 
-/// How one file ended.
+/// The result of one file.
 enum End {
     Copied,
     Unchanged,
@@ -158,7 +158,7 @@ async fn next(steps: &mut Option<mpsc::Receiver<Step>>) -> Option<Step> {
 struct Run {
     shared: Arc<Shared>,
     queue: Queue<Work>,
-    /// `None`: the plan has come to its end.
+    /// `None`: the plan has ended.
     steps: Option<mpsc::Receiver<Step>>,
     running: JoinSet<Ended>,
     report: TreeReport,
@@ -167,7 +167,7 @@ struct Run {
 }
 
 impl Run {
-    /// Begins as many files as may be on their way.
+    /// Begins as many files as may be in flight.
     fn begin(&mut self) {
         while let Some((work, length)) = self.queue.start() {
             self.record(TreeJournal::begun, work.fingerprint);
@@ -183,7 +183,7 @@ impl Run {
     }
 
     fn begin_no_more(&mut self) {
-        // The plan ends when it cannot give its next step to anyone.
+        // The plan ends when it cannot pass on its next step.
         self.steps = None;
         self.queue.clear();
     }
@@ -228,7 +228,7 @@ impl Run {
                 self.report.unchanged.add(size_bytes);
                 self.record(TreeJournal::done, work.fingerprint);
             }
-            // It ends because the tree does.
+            // The file ends because the tree does.
             End::Failed(error) if self.report.stopped && is_stop(&error) => {}
             End::Failed(error) => {
                 let (source, target) = (work.source(&self.shared), work.target());
@@ -261,7 +261,7 @@ impl Run {
         }
     }
 
-    /// A record that cannot be written costs a question to the store later, and no more.
+    /// Writes a record. A failure costs only a request later.
     fn record(
         &mut self,
         write: fn(&mut TreeJournal, Fingerprint) -> Result<(), crate::journal::JournalError>,
@@ -279,7 +279,7 @@ impl Run {
         }
     }
 
-    /// Removes what only the target has, if everything else succeeded.
+    /// Removes files that only the target has, if everything else succeeded.
     async fn finish(mut self, planned: Planned) -> Result<TreeReport, Error> {
         self.report.found = planned.any;
         let whole =
@@ -338,12 +338,12 @@ impl Run {
     }
 }
 
-/// One file, from the look at its target to the removal of its source.
+/// Handles one file, from the check of its target to the removal of its source.
 async fn carry(shared: &Shared, work: &Work) -> Result<End, Error> {
     if let Some(look) = work.look
         && look::is_there(shared, work, look).await?
     {
-        // A move has to know that the copy is proven; what an earlier run made of it is not known.
+        // A move requires a proven copy; the copy of an earlier run is not known to be.
         if !(shared.options.remove_sources && look == Look::Begun) {
             return Ok(End::Unchanged);
         }
@@ -362,7 +362,7 @@ async fn carry(shared: &Shared, work: &Work) -> Result<End, Error> {
     Ok(End::Copied)
 }
 
-/// The store had something at the target after all.
+/// Returns whether the store had an object at the target after all.
 fn is_refused_by_absence(shared: &Shared, error: &Error) -> bool {
     let Error::Store { source, .. } = error else { return false };
     shared.options.compare == CompareBy::Absence
@@ -410,7 +410,7 @@ fn source_bucket(sources: &[TreeSource]) -> Option<Bucket> {
     })
 }
 
-/// A prefix that is copied below itself finds its own copies and never ends.
+/// Refuses a prefix that is copied below itself: the copy would find its own objects and never end.
 fn refuse_endless(
     sources: &[TreeSource],
     target: &TreeTarget,

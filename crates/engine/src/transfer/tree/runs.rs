@@ -1,7 +1,7 @@
-//! Names in order, however many: beyond a limit they are sorted in runs on disk and merged.
+//! Sorts any number of names: beyond a limit they are sorted in runs on disk and merged.
 //!
-//! The runs lie one behind the other in one unlinked temporary file, each name with its length in
-//! front.
+//! The runs are stored one after the other in one unlinked temporary file, each name preceded by
+//! its length.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,13 +9,13 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
-/// Names that are held in memory.
+/// Maximum number of names in memory.
 pub(super) const HELD_MAX: usize = 200_000;
 
-/// Read of a run at a time.
+/// Bytes of a run that are read at a time.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Gathers names, then gives them in order.
+/// Collects names, then returns them in order.
 #[derive(Debug)]
 pub(super) struct SortedNames {
     held: Vec<String>,
@@ -27,7 +27,7 @@ pub(super) struct SortedNames {
 struct Spilled {
     file: BufWriter<File>,
     written_bytes: u64,
-    /// Where each run begins and ends.
+    /// The beginning and the end of each run.
     runs: Vec<(u64, u64)>,
 }
 
@@ -65,7 +65,7 @@ impl SortedNames {
         Ok(())
     }
 
-    /// All of them, in the order of their bytes.
+    /// Returns all names, in the order of their bytes.
     pub(super) fn sorted(mut self) -> io::Result<Sorted> {
         if self.spilled.is_none() {
             self.held.sort_unstable();
@@ -134,7 +134,7 @@ impl Run {
         String::from_utf8(name).map(Some).map_err(io::Error::other)
     }
 
-    /// The next bytes; `None` at the end of the run.
+    /// Returns the next bytes; `None` at the end of the run.
     fn take(&mut self, length: usize) -> io::Result<Option<Vec<u8>>> {
         while self.block.len() - self.used < length {
             let left_bytes = usize::try_from(self.end - self.at).unwrap_or(READ_BYTES);

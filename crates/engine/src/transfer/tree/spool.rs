@@ -1,10 +1,11 @@
-//! Names that are needed later, on disk: what a sync removes when everything else has succeeded.
+//! Names on disk that are needed later: those that a sync removes when everything else has
+//! succeeded.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::PathBuf;
 
-/// A file without a name: it is gone with the process.
+/// Creates a file without a name, which disappears with the process.
 pub(super) fn unlinked() -> io::Result<File> {
     let folder = folder();
     for _ in 0..100 {
@@ -24,7 +25,7 @@ pub(super) fn unlinked() -> io::Result<File> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// On a disk, where the system keeps temporary files that may be large.
+/// Returns the system's folder on disk for large temporary files.
 fn folder() -> PathBuf {
     let large = PathBuf::from(crate::transfer::upload::stream::DEFAULT_SPOOL_DIR);
     if large.is_dir() { large } else { PathBuf::from("/tmp") }
@@ -53,7 +54,7 @@ impl Spool {
         self.count
     }
 
-    /// What was written, from the beginning.
+    /// Reads the names from the beginning.
     pub(super) fn read(self) -> io::Result<impl Iterator<Item = io::Result<String>> + Send> {
         let reader: Box<dyn Read + Send> = match self.file {
             None => Box::new(io::empty()),

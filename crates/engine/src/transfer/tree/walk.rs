@@ -1,11 +1,11 @@
 //! A folder of this machine as a stream of files in the order of their names as keys.
 //!
 //! S3 sorts keys by their bytes, and a folder's name counts with its slash: `a-b` comes before
-//! `a/b`, and `a0` behind it. Each folder is read whole, sorted so, and then walked; what is in
-//! memory is the folders on the way to the present file. One that is larger than [`HELD_MAX`]
-//! names is sorted on disk ([`super::runs`]).
+//! `a/b`, and `a0` after it. Each folder is read as a whole, sorted in this order, and then walked;
+//! the memory contains the folders on the path to the current file. A folder with more than
+//! [`HELD_MAX`] names is sorted on disk ([`super::runs`]).
 //!
-//! Links are followed, unless that is not wanted; one that leads back to a folder above it is
+//! Links are followed unless the options disable it; a link that leads back to a folder above it is
 //! reported and not entered.
 
 use std::fs::{self, Metadata};
@@ -18,20 +18,20 @@ use crate::error::Error;
 use crate::source::FileIdentity;
 use crate::transfer::mtime;
 
-/// How to walk.
+/// The options of a walk.
 #[derive(Clone, Debug)]
 pub(super) struct WalkOptions {
-    /// Links to files and folders are taken as what they lead to.
+    /// Follow symbolic links to files and folders.
     pub(super) follow_links: bool,
     /// Folders below this depth are not read: 1 is the folder itself.
     pub(super) depth_max: Option<u32>,
-    /// The folder is where downloads go: it may not exist yet, and what downloads keep there of
-    /// their own is not seen.
+    /// The folder is a target of downloads: it may not exist yet, and temporary files of downloads
+    /// are skipped.
     pub(super) is_target: bool,
 }
 
-/// Walks `root`; `give` takes what is found, and answers false when no more is wanted. `prefix`
-/// stands before every name.
+/// Walks `root`; `give` receives each item, and returns false to stop. `prefix` is put in front of
+/// every name.
 pub(super) fn walk(
     root: &Path,
     prefix: &str,
@@ -53,12 +53,12 @@ pub(super) fn walk(
 struct Walk<'a> {
     options: &'a WalkOptions,
     give: &'a mut dyn FnMut(Found) -> bool,
-    /// Device and inode of the folders that lead here.
+    /// Device and inode of the folders above.
     above: Vec<(u64, u64)>,
 }
 
 impl Walk<'_> {
-    /// Walks one folder. False: no more is wanted.
+    /// Walks one folder; returns false to stop.
     fn folder(&mut self, path: &Path, prefix: &str, depth: u32) -> bool {
         let mut names = SortedNames::default();
         let listed = fs::read_dir(path).and_then(|entries| {
@@ -75,7 +75,7 @@ impl Walk<'_> {
                 if self.options.is_target && is_of_a_download(name) {
                     continue;
                 }
-                // What a link leads to decides how its name is sorted.
+                // The target of a link decides how its name is sorted.
                 let is_folder = kind.is_dir()
                     || (kind.is_symlink() && self.options.follow_links && entry.path().is_dir());
                 names.add(if is_folder { format!("{name}/") } else { name.to_owned() })?;
@@ -146,7 +146,7 @@ impl Walk<'_> {
             Ok(Some(metadata)) if metadata.is_file() => {
                 (self.give)(Found::Entry(entry_of(path, name, &metadata)))
             }
-            // Removed since the folder was read: as if it had been before.
+            // Removed since the folder was read: treated as if it had been removed before.
             Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => true,
             Err(_) if self.options.is_target => true,
             Err(error) => (self.give)(Found::Refused { name, error: unreadable(&path, error) }),
@@ -169,7 +169,7 @@ impl Walk<'_> {
     }
 }
 
-/// A file as an entry of a tree.
+/// Creates the entry of a file.
 pub(super) fn entry_of(path: PathBuf, name: String, metadata: &Metadata) -> Entry {
     let changed = FileIdentity::of(metadata).changed_ns;
     Entry {
@@ -204,7 +204,7 @@ fn kind_of(metadata: &Metadata) -> &'static str {
     }
 }
 
-/// `.haul-0123456789abcdef-0.part`: where downloads keep what has arrived.
+/// Recognises `.haul-0123456789abcdef-0.part`: the temporary files of downloads.
 fn is_of_a_download(name: &str) -> bool {
     name.starts_with(".haul-") && name.ends_with(".part")
 }

@@ -1,7 +1,7 @@
-//! Gives up an upload that a journal remembers: really gone at the store, then forgotten here.
+//! Gives up an upload that a journal records: removes it at the store, then removes the journal.
 //!
-//! An upload whose Complete may have been carried out is looked at first: an abort is never sent
-//! while the outcome is in doubt (P6).
+//! If Complete may have been carried out, the object is checked first: no abort is sent while the
+//! outcome is in doubt (P6).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,34 +17,34 @@ use crate::journal::JournalFolder;
 use crate::remote::{Store, UploadRef};
 use crate::transfer::lifecycle::Finding;
 
-/// What giving up came to.
+/// The result of giving up an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Abandoned {
-    /// Nothing is left at the store.
+    /// The upload existed and has been removed from the store.
     Removed,
-    /// The store has nothing of it.
+    /// The store has nothing of the upload.
     NothingThere,
-    /// Complete had been carried out: the object is there, and stays.
+    /// Complete had been carried out: the object exists, and stays.
     WasComplete,
-    /// No answer to Create is recorded, and several empty uploads of the key may be what it left.
-    /// Nothing tells which one; the journal stays.
+    /// No answer to Create is recorded, and several empty uploads of the key may be its result.
+    /// They cannot be told apart; the journal stays.
     Unclear(Vec<UploadId>),
 }
 
-/// How long to try to remove the parts.
+/// How long to retry the removal of the parts.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A Create that its process left on its way may arrive a moment later than the question.
+/// A Create that was in flight when its process ended may arrive shortly after the listing.
 const ON_ITS_WAY: Duration = Duration::from_secs(10);
 const BEFORE_ANOTHER_LOOK: Duration = Duration::from_secs(2);
 
-/// Aborts the upload that the journal `id` remembers and removes the journal, once the store has
-/// answered that it knows the upload no more. `store` must be the one that the journal names.
+/// Aborts the upload that the journal `id` records, and removes the journal once the store has
+/// answered that it no longer knows the upload. `store` must be the one that the journal names.
 ///
 /// # Errors
-/// [`Error::Journal`] while another process works on it; [`Error::InDoubt`] when the store will not
-/// say whether it was completed; [`Error::Store`] when it cannot be removed, or be asked. The
-/// journal stays then.
+/// [`Error::Journal`] while another process works on the upload; [`Error::InDoubt`] if the store
+/// does not answer whether the upload was completed; [`Error::Store`] if the upload cannot be
+/// removed or queried. The journal stays in each case.
 pub async fn abandon(
     store: Arc<dyn Store>,
     folder: &JournalFolder,
@@ -89,15 +89,14 @@ pub async fn abandon(
         .await
         .map_err(|error| Error::of_store(&upload.object, error))?;
     opened.journal.remove()?;
-    // A Complete that was on its way may have been quicker than the abort.
+    // A Complete that was in flight may have arrived before the abort.
     let head =
         if remembered.completing { store.head_object(&upload.object).await.ok() } else { None };
     let complete = head.is_some_and(|head| expected.is(&head));
     Ok(if complete { Abandoned::WasComplete } else { Abandoned::Removed })
 }
 
-/// Removes what tries to create the upload left whose answer was not heard, if it can be nothing
-/// else.
+/// Removes the uploads that unanswered Create requests may have left, if they can be nothing else.
 async fn remove_unheard(
     store: &dyn Store,
     folder: &JournalFolder,

@@ -1,8 +1,8 @@
-//! Removes an upload until it is really gone (P3).
+//! Removes an upload until the store confirms that it is gone (P3).
 //!
 //! AWS: "part uploads in progress might or might not succeed [...] it might be necessary to abort a
-//! given multipart upload multiple times". So: abort, then ask ListParts, until it answers
-//! `NoSuchUpload`.
+//! given multipart upload multiple times". So this module repeats Abort and ListParts until
+//! ListParts answers `NoSuchUpload`.
 
 use std::time::Duration;
 
@@ -11,14 +11,15 @@ use tokio::time::Instant;
 use crate::advice::Advice;
 use crate::remote::{Operation, Store, StoreError, StoreErrorKind, UploadRef};
 
-/// Between two rounds: short at first, for parts that land late; longer for a store that is down.
+/// The wait between two rounds: short at first, for parts that land late; longer for a store that
+/// is down.
 const WAIT_FIRST: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Aborts `upload` until ListParts says that it does not exist, for at most `patience`.
+/// Aborts `upload` until ListParts answers that it does not exist, for at most `patience`.
 ///
 /// # Errors
-/// The last answer that stood in the way.
+/// The last answer that prevented the removal.
 pub(crate) async fn abort_until_gone(
     store: &dyn Store,
     upload: &UploadRef,
@@ -39,7 +40,7 @@ pub(crate) async fn abort_until_gone(
     }
 }
 
-/// One Abort and one look. `Ok` when nothing is left.
+/// Sends one Abort and one ListParts. `Ok` if nothing is left.
 async fn round(store: &dyn Store, upload: &UploadRef) -> Result<(), StoreError> {
     let aborted = store.abort_multipart_upload(upload).await;
     if aborted.as_ref().is_err_and(|error| error.kind == StoreErrorKind::NoSuchBucket) {
@@ -58,7 +59,8 @@ async fn round(store: &dyn Store, upload: &UploadRef) -> Result<(), StoreError> 
             let message = "the upload is still there after Abort";
             StoreError::local(Operation::AbortMultipartUpload, StoreErrorKind::Server, message)
         })),
-        // Without the right to list, the second Abort's NoSuchUpload is the best witness there is.
+        // Without the right to list, NoSuchUpload for a second Abort is the best available
+        // evidence.
         Err(listing) => match aborted {
             Err(error) if error.kind == StoreErrorKind::NoSuchUpload => Ok(()),
             Err(error) => Err(error),

@@ -1,12 +1,12 @@
-//! Resume with no journal: an unfinished upload of the key, found at the store, whose parts are the
-//! source's.
+//! Resumes without a journal: finds an unfinished upload of the key at the store whose parts are
+//! the source's.
 //!
-//! Another machine's, another tool's, or our own after the journal was lost. Which one it is
-//! decides the proof and nothing else: part sizes suggest a plan, and the source is read and
-//! compared with the checksum or the MD5 that ListParts gives for each part. An upload of which
-//! less is proven than differs is never touched, and neither is one that another process of this
-//! machine works on; one that another journal remembers gives that journal up. What is adopted
-//! keeps what was bound at its Create: plan, checksum, attributes.
+//! The upload may belong to another machine or another tool, or be our own after the journal was
+//! lost; this affects the proof only. The sizes of the parts suggest a plan, and the source is read
+//! and compared with the checksum or the MD5 that ListParts gives for each part. An upload with
+//! more differing than proven bytes is never touched, nor is one that another process of this
+//! machine works on. If another journal records the adopted upload, that journal is given up. An
+//! adopted upload keeps what its Create bound: plan, checksum, attributes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -31,22 +31,23 @@ use crate::remote::{
     UploadMarker, UploadRef, UploadSummary,
 };
 
-/// Uploads of one key that are looked at; a key that has more is not being uploaded, it is being
-/// forgotten.
+/// Maximum number of uploads of one key that are examined; a key with more has forgotten uploads
+/// rather than active ones.
 const CANDIDATES_MAX: usize = 100;
 
-/// Parts compared before the rest of an upload is: enough to tell another file, and cheap.
+/// Number of parts compared before the rest of an upload is: enough to detect another file at low
+/// cost.
 const SAMPLES: usize = 3;
 
-/// A request that only serves to tell may not hold anybody up.
+/// Time-out of requests that only serve to report; they must not delay the upload.
 const TELL_PATIENCE: Duration = Duration::from_secs(5);
 
-/// An upload with parts, and the plan it may follow.
+/// An upload with parts, and the plan that it may follow.
 struct Candidate {
     upload: UploadRef,
     plan: PartPlan,
     parts: Vec<StoredPart>,
-    /// That was declared at its Create; none where the store lists none.
+    /// The checksum that was declared at Create; `None` if the store lists none.
     declared: Option<(ChecksumAlgorithm, ChecksumType)>,
     listed_bytes: u64,
 }
@@ -60,8 +61,8 @@ struct Compared {
     differing_parts: Vec<haul_parts::PartNumber>,
 }
 
-/// Goes on with the upload at the store that has most of the source: more than `ours`, which is
-/// removed then.
+/// Continues the upload at the store that has most of the source: more than `ours`, which is then
+/// removed.
 pub(super) async fn adopt_best(
     context: &mut Context,
     journal: &mut JournalHandle,
@@ -78,7 +79,7 @@ pub(super) async fn adopt_best(
     let ours_bytes =
         ours.map_or(0, |ours| ours.sent.iter().flatten().map(|part| part.size_bytes).sum());
     let Some(best) = best(context, candidates, ours_bytes).await? else {
-        // Ours goes on instead: the others had less, or something else.
+        // Our own upload continues instead: the others had less, or other content.
         if ours.is_some() {
             return Ok(None);
         }
@@ -110,7 +111,7 @@ pub(super) async fn adopt_best(
             .map_err(failed)?;
     }
     let Compared { mut resumed, checksum, adopted_parts, differing_parts, .. } = best;
-    // From here on as if we had begun it ourselves; only the token that recognises the object may
+    // From here on the upload is treated as our own; only the token that recognises the object may
     // be missing.
     context.options.checksum = checksum;
     if let Some((_, remembered)) = &earlier {
@@ -134,13 +135,12 @@ pub(super) async fn adopt_best(
     Ok(Some(Resumption::GoOn(Box::new(resumed))))
 }
 
-/// Says that there are unfinished uploads of the key. Whatever goes wrong here is no business of
-/// the upload.
+/// Reports unfinished uploads of the key. Errors here do not affect the upload.
 pub(super) async fn report_unfinished(context: &Context) {
     let once = RetryPolicy { attempts_max: 1, ..context.resources.retry.clone() };
     let uploads = uploads_of_key(context.store().as_ref(), &context.object, &once);
     let Ok(Ok(mut uploads)) = tokio::time::timeout(TELL_PATIENCE, uploads).await else { return };
-    // Those of other journals are reported as such.
+    // Uploads of other journals are reported as such.
     let remembered =
         remembered_here(context.options.journal.as_ref().map(|journal| &journal.folder));
     uploads.retain(|upload| !remembered.contains(&upload.upload_id));
@@ -150,7 +150,8 @@ pub(super) async fn report_unfinished(context: &Context) {
     }
 }
 
-/// The key's unfinished uploads. Keys that only begin like it are listed too, and skipped.
+/// Lists the unfinished uploads of the key. The store also lists keys that only begin with it;
+/// these are skipped.
 pub(super) async fn uploads_of_key(
     store: &dyn Store,
     object: &ObjectRef,
@@ -165,7 +166,7 @@ pub(super) async fn uploads_of_key(
         let page = retry.run(list).await?;
         let first =
             page.uploads.first().map(|upload| format!("{} {}", upload.key, upload.upload_id));
-        // The pages of Ceph RGW 16.2 have `a-b` before `a`, so a greater key is no reason to stop.
+        // The pages of Ceph RGW 16.2 have `a-b` before `a`, so a greater key does not end the list.
         found.extend(page.uploads.into_iter().filter(|upload| upload.key == key));
         match page.next {
             Some(next) if found.len() < CANDIDATES_MAX => {
@@ -179,8 +180,8 @@ pub(super) async fn uploads_of_key(
     Ok(found)
 }
 
-/// Without those that another process of this machine works on, and without `ours`, with which they
-/// are to be compared. Gives how many other processes have, too.
+/// Removes the uploads that another process of this machine works on, and `ours`, with which the
+/// rest is compared. Also returns how many belong to other processes.
 fn free(
     context: &Context,
     mut uploads: Vec<UploadSummary>,
@@ -198,7 +199,7 @@ fn free(
     (uploads, held)
 }
 
-/// The journal that remembers an upload, locked, if one does. `None`: another process was quicker.
+/// Locks the journal that records an upload, if there is one. `None`: another process holds it.
 fn take_over(context: &Context, upload: &UploadRef) -> Option<Option<(Journal, Remembered)>> {
     let folder = context.options.journal.as_ref().map(|journal| &journal.folder);
     let journals = folder.and_then(|folder| folder.list().ok()).unwrap_or_default();
@@ -209,13 +210,13 @@ fn take_over(context: &Context, upload: &UploadRef) -> Option<Option<(Journal, R
     Some(Some((opened.journal, Remembered::fold(opened.records)?)))
 }
 
-/// The uploads that journals of this machine remember.
+/// Returns the uploads that journals of this machine record.
 pub(super) fn remembered_here(folder: Option<&JournalFolder>) -> BTreeSet<UploadId> {
     let journals = folder.and_then(|folder| folder.list().ok());
     journals.into_iter().flatten().filter_map(|journal| journal.upload_id).collect()
 }
 
-/// Those whose parts fit a plan for the source, the one with most bytes first.
+/// Returns the uploads whose parts fit a plan for the source, the one with most bytes first.
 async fn candidates(
     context: &Context,
     uploads: Vec<UploadSummary>,
@@ -225,7 +226,7 @@ async fn candidates(
         let upload = UploadRef { object: context.object.clone(), upload_id: summary.upload_id };
         let listed = match list_all(context, &upload).await {
             Ok(listed) => listed,
-            // Completed or aborted meanwhile, by whoever owns it.
+            // Completed or aborted by its owner meanwhile.
             Err(error) if error.kind == StoreErrorKind::NoSuchUpload => continue,
             Err(error) => return Err(error),
         };
@@ -246,12 +247,12 @@ async fn candidates(
     Ok(candidates)
 }
 
-/// What was declared at Create: seen by the checksums of the parts, for ListParts of few stores
-/// names it.
+/// Returns what was declared at Create, derived from the checksums of the parts: ListParts of few
+/// stores names it.
 fn declared(listed: &PartsPage) -> Option<(ChecksumAlgorithm, ChecksumType)> {
     let algorithm = listed.parts.iter().find_map(|part| part.checksum)?.algorithm();
     let of_old = match algorithm {
-        // Before there were types, and still where nobody asks for one (S3 API,
+        // The type before types existed, and today without an explicit one (S3 API,
         // CreateMultipartUpload).
         ChecksumAlgorithm::Crc32 | ChecksumAlgorithm::Crc32c => ChecksumType::Composite,
         other => own_type(other),
@@ -259,7 +260,7 @@ fn declared(listed: &PartsPage) -> Option<(ChecksumAlgorithm, ChecksumType)> {
     Some((algorithm, listed.checksum_type.unwrap_or(of_old)))
 }
 
-/// The candidate with most proven bytes, more than `least_bytes`.
+/// Returns the candidate with most proven bytes, if it has more than `least_bytes`.
 async fn best(
     context: &Context,
     candidates: Vec<Candidate>,
@@ -268,7 +269,7 @@ async fn best(
     let mut best: Option<Compared> = None;
     for candidate in candidates {
         let beaten = best.as_ref().map_or(least_bytes, |best| best.proven_bytes);
-        // They come in the order of what they can have at most.
+        // Candidates are in descending order of the bytes they can have at most.
         if candidate.listed_bytes <= beaten {
             break;
         }
@@ -281,7 +282,7 @@ async fn best(
     Ok(best)
 }
 
-/// One of a few parts is the source's.
+/// Returns whether one of a few sampled parts is the source's.
 async fn looks_alike(context: &Context, candidate: &Candidate) -> Result<bool, Error> {
     let pool = context.resources.pool.clone();
     let count = candidate.parts.len();
@@ -297,10 +298,10 @@ async fn looks_alike(context: &Context, candidate: &Candidate) -> Result<bool, E
     Ok(false)
 }
 
-/// Reads what the parts should hold. `None`: more of it differs than is proven.
+/// Reads and compares the content of all parts. `None`: more of it differs than is proven.
 async fn compare_all(context: &Context, candidate: Candidate) -> Result<Option<Compared>, Error> {
     let Candidate { upload, plan, parts, declared, listed_bytes } = candidate;
-    // An upload for which no algorithm was declared may refuse every checksum but Content-MD5.
+    // An upload without a declared algorithm may refuse every checksum except Content-MD5.
     let checksum = declared.map_or(Some(ChecksumAlgorithm::Md5), |(algorithm, _)| Some(algorithm));
     let mut resumed = ResumedState {
         layout: Layout::Planned(plan),

@@ -1,4 +1,5 @@
-//! CompleteMultipartUpload: the list, and what to believe when its answer is lost (P6).
+//! CompleteMultipartUpload: the list of parts, and how the outcome is determined when the answer is
+//! lost (P6).
 
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, combine_full_object};
 
@@ -12,16 +13,19 @@ use crate::transfer::lifecycle::Finding;
 use crate::transfer::mover::SentPart;
 use crate::transfer::upload::UploadOptions;
 
-/// Metadata by which a lost Complete is recognised as ours: `x-amz-meta-haul-upload`.
+/// The metadata entry that identifies the object of a lost Complete as ours:
+/// `x-amz-meta-haul-upload`.
 pub(crate) const TOKEN_METADATA: &str = "haul-upload";
 
-/// The type that Haul declares at Create: of the full object where the algorithm allows that.
+/// Returns the checksum type that Haul declares at Create: full object where the algorithm allows
+/// it.
 pub(super) fn own_type(algorithm: ChecksumAlgorithm) -> ChecksumType {
     if algorithm.combines() { ChecksumType::FullObject } else { ChecksumType::Composite }
 }
 
-/// The list and everything that lets the store check it. `declared`: the store knows our checksum
-/// algorithm since Create, so it wants the parts' values back (Swift refuses a list that has any).
+/// Builds the list of parts with everything the store can check it by. `declared`: the store knows
+/// our checksum algorithm since Create and requires the values of the parts (Swift refuses a list
+/// that has any).
 pub(super) fn request(
     parts: &[SentPart],
     declared: Option<ChecksumType>,
@@ -45,7 +49,7 @@ pub(super) fn request(
     }
 }
 
-/// The checksum of the whole object from those of its parts, where the algorithm allows that.
+/// Combines the checksums of the parts to that of the whole object, where the algorithm allows it.
 pub(crate) fn full_object(parts: &[SentPart]) -> Option<Checksum> {
     let of_parts: Option<Vec<_>> =
         parts.iter().map(|part| Some((part.checksum?, part.size_bytes))).collect();
@@ -56,7 +60,7 @@ pub(crate) fn full_object(parts: &[SentPart]) -> Option<Checksum> {
     combine_full_object(of_parts).ok()
 }
 
-/// By what an object is recognised as the one that this upload makes.
+/// The properties that identify an object as the result of this upload.
 #[derive(Clone, Debug)]
 pub(super) struct Expected {
     token: String,
@@ -77,8 +81,9 @@ impl Expected {
         }
     }
 
-    /// The token is proof. Without one of ours (an upload that was adopted) or theirs (a store
-    /// without metadata) the length and a hash of everything are.
+    /// Returns whether the object is the result of this upload. The token is proof. Without our
+    /// token (adopted uploads) or any (stores without metadata), the length and a hash of all bytes
+    /// decide.
     pub(super) fn is(&self, head: &ObjectHead) -> bool {
         if let Some(found) = head.attributes.metadata.get(TOKEN_METADATA)
             && !self.token.is_empty()
@@ -89,7 +94,7 @@ impl Expected {
             && (self.etag.as_ref() == Some(&head.etag) || self.same_checksum(head) == Some(true))
     }
 
-    /// `None`: there is nothing to compare.
+    /// Compares the checksums; `None` if there is nothing to compare.
     fn same_checksum(&self, head: &ObjectHead) -> Option<bool> {
         match (self.checksum, head.checksum) {
             (Some(ours), Some((theirs, ChecksumType::FullObject)))
@@ -101,13 +106,13 @@ impl Expected {
         }
     }
 
-    /// Closes the chain after Complete: the object that is there now is what was read.
+    /// Verifies after Complete that the object at the store is what was read.
     ///
     /// # Errors
-    /// What differs.
+    /// The difference.
     pub(super) fn close(&self, head: &ObjectHead) -> Result<WholeProof, String> {
         if !self.is(head) {
-            // Somebody wrote the key again since: nothing can be said of ours.
+            // Another client has written the key since: the object says nothing about our upload.
             return Ok(WholeProof::NotShown);
         }
         if let Some(size_bytes) = self.size_bytes
@@ -124,7 +129,7 @@ impl Expected {
     }
 }
 
-/// After a lost answer: is the object ours, is the upload still open?
+/// Determines after a lost answer whether the object is ours and whether the upload is still open.
 pub(super) async fn examine(
     store: &dyn Store,
     upload: &UploadRef,
@@ -149,8 +154,8 @@ pub(super) async fn examine(
     }
 }
 
-/// The upload is gone and the object was not there before: Complete may have landed between the two
-/// looks.
+/// Checks the object again, because the upload is gone and the object was absent: Complete may have
+/// been carried out between the two requests.
 async fn look_again(
     store: &dyn Store,
     upload: &UploadRef,
@@ -166,7 +171,7 @@ async fn look_again(
     (finding, head)
 }
 
-/// What to tell about a doubt that could not be settled.
+/// Returns the error for a doubt that could not be settled.
 pub(super) fn unsettled(head: Result<ObjectHead, StoreError>) -> StoreError {
     head.err().unwrap_or_else(|| {
         let message =

@@ -1,4 +1,4 @@
-//! What every step of one upload needs.
+//! The state that all steps of one upload share.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use crate::remote::{ObjectRef, Store};
 use crate::source::Source;
 use crate::transfer::Progress;
 
-/// One upload: what is sent, where to, and what it shares with others.
+/// One upload: its source, its target, and the resources that it shares with others.
 pub(crate) struct Context {
     pub(crate) resources: Resources,
     pub(crate) source: Arc<dyn Source>,
-    /// What makes the parts, if they are not simply sent from the source.
+    /// The maker of the parts, if they are not simply sent from the source.
     pub(crate) maker: Option<Arc<dyn PartMaker>>,
     pub(crate) object: ObjectRef,
     pub(crate) options: UploadOptions,
@@ -22,13 +22,13 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Whether a part that is not proven is an error: not of a copy, which is held against its
-    /// source as a whole, by whoever made its parts.
+    /// Returns whether an unproven part is an error. For a copy it is not: the copy is compared
+    /// with its source as a whole.
     pub(super) fn demands_proof(&self) -> bool {
         self.options.require_proof && self.maker.is_none()
     }
 
-    /// Whether the object is made of parts.
+    /// Returns whether the object is made of parts.
     pub(super) fn in_parts(&self) -> bool {
         let require_proof = self.demands_proof();
         let options = UploadOptions { require_proof, ..self.options.clone() };

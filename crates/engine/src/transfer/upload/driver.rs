@@ -1,9 +1,11 @@
-//! Carries out what [`Lifecycle`] decides: runs requests as tasks, feeds their ends back as inputs.
+//! Carries out what [`Lifecycle`] decides: runs requests as tasks, and feeds their results back as
+//! inputs.
 //!
-//! This file is long because every input and every action has its place here once.
+//! This file is long because it handles every input and every action exactly once.
 //!
-//! The driver owns the upload. It ends only when the object is there, when nothing is left at the
-//! store, when what is left is remembered and can go on, or when it must say that it does not know.
+//! The driver owns the upload. It ends only when the object exists, when nothing is left at the
+//! store, when the rest is recorded and can be resumed, or when it has to report an unknown
+//! outcome.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -48,7 +50,7 @@ pub(super) async fn drive(
 ) -> Result<RunOutcome, Error> {
     context.events.send(start.event(context));
     if start.earlier.is_none() {
-        // What an upload had that the store lost has to arrive once more.
+        // If the store lost the upload, its parts have to arrive once more.
         context.progress.set_arrived(0);
     }
     let mut driver = Driver::new(Arc::clone(context), start, journal);
@@ -77,7 +79,7 @@ pub(super) async fn drive(
             },
         };
         actions = driver.lifecycle.on(input);
-        // One that was not used after all goes back at once.
+        // An unused pass is returned at once.
         if actions.is_empty() {
             driver.pass = None;
         }
@@ -87,7 +89,7 @@ pub(super) async fn drive(
 struct Driver {
     context: Arc<Context>,
     layout: Layout,
-    /// Where parts are read from while others are sent.
+    /// The stream whose parts are read while others are sent.
     stream: Option<ReadAhead>,
     lifecycle: Lifecycle,
     /// The place in the queue at the gate, while a part could be sent.
@@ -105,21 +107,22 @@ struct Driver {
     sent: Vec<Option<SentPart>>,
     /// Attempts to send parts: stopped before an abort.
     parts: JoinSet<(PartNumber, u32, Result<SentPart, PartFailure>)>,
-    /// Everything else: requests about the upload itself, and waits.
+    /// All other tasks: requests about the upload itself, and waits.
     requests: JoinSet<Ended>,
-    /// The upload cannot go on for a reason of ours: told to the schedule before anything else.
+    /// The upload cannot continue for a local reason, which the schedule gets before any other
+    /// input.
     impossible: Option<Input>,
-    /// Complete has been sent: the object may be there.
+    /// Complete has been sent: the object may exist.
     completing: bool,
     etag: Option<ETag>,
     whole: Option<ObjectHead>,
-    /// Failed tries of the request that is under way.
+    /// Failed attempts of the current request.
     tries: u32,
-    /// Why it is failing: the last error.
+    /// The last error of the current request.
     cause: Option<Error>,
-    /// The caller wanted it to stop.
+    /// The caller requested a stop.
     asked_to_stop: bool,
-    /// How the Complete failed that is being looked into.
+    /// The error of the Complete whose outcome is being determined.
     doubted: Option<Error>,
     cleanup: Option<StoreError>,
     creates: LostCreates,
@@ -129,7 +132,7 @@ struct Driver {
 enum Ended {
     Created(Result<CreatedUpload, StoreError>),
     Completed(Result<CompletedObject, StoreError>, Option<ObjectHead>),
-    /// The parts do not make the object that they are to make: Complete was not sent.
+    /// The parts do not add up to the intended object: Complete was not sent.
     Unfit(Error),
     Examined(Finding, Result<ObjectHead, StoreError>),
     Aborted(Result<(), StoreError>),
@@ -147,8 +150,8 @@ impl Driver {
         let retries = Retries::new(resources.retry.clone(), resources.budget.clone(), seed);
         let mut lifecycle = Lifecycle::new(pieces, retries);
         if journal.id().is_some() {
-            // An adopted upload (no token of ours) holds what others have sent: only whoever asks
-            // for it removes that.
+            // An adopted upload (without our token) holds parts of others: only an explicit request
+            // removes it.
             let adopted = start.token.is_empty();
             lifecycle = lifecycle.when_exhausted(if adopted {
                 WhenExhausted::Keep
@@ -245,11 +248,11 @@ impl Driver {
     fn asked(&mut self, request: StopRequest) -> Input {
         if !self.lifecycle.is_ending() {
             self.asked_to_stop = true;
-            // What had gone wrong before was repaired, and is no reason for what happens now.
+            // The earlier error was resolved, and does not explain what happens now.
             self.cause = None;
         }
         match request {
-            // Without a journal nobody could find it again.
+            // Without a journal no later run could find the upload.
             StopRequest::Pause | StopRequest::PauseNow if self.journal.id().is_none() => {
                 Input::Cancel
             }
@@ -305,7 +308,7 @@ impl Driver {
                     let patience = context.options.abort_patience;
                     let aborted =
                         abort_until_gone(context.store().as_ref(), &upload, patience).await;
-                    // A Complete that was on its way may have been quicker than the abort.
+                    // A Complete that was in flight may have arrived before the abort.
                     if let (Ok(()), Some(expected)) = (&aborted, expected)
                         && let Ok(head) = context.store().head_object(&context.object).await
                         && expected.is(&head)
@@ -319,7 +322,7 @@ impl Driver {
         }
     }
 
-    /// Stops parts, requests and waits, and gives all passes back.
+    /// Stops parts, requests and waits, and returns all passes.
     async fn stop_all(&mut self) {
         self.turn.leave();
         self.stream.iter_mut().for_each(ReadAhead::stop);
@@ -332,7 +335,8 @@ impl Driver {
         self.upload.clone()
     }
 
-    /// By what the finished object is recognised; only the token while parts are missing.
+    /// Returns the properties that identify the finished object; only the token while parts are
+    /// missing.
     fn expected(&self) -> Expected {
         let parts: Option<Vec<_>> = self.sent.iter().cloned().collect();
         Expected::new(&self.token, &parts.unwrap_or_default())
@@ -362,8 +366,8 @@ impl Driver {
         let Some(upload) = self.upload() else { return };
         let parts: Vec<_> = self.sent.iter().flatten().cloned().collect();
         assert_eq!(parts.len(), self.sent.len(), "Complete names every part of the plan");
-        // The last look at the source before the object can appear (P4). Once it may be there it is
-        // too late for that: then only the list counts, and that is of one version.
+        // The last check of the source before the object can appear (P4). Once the object may exist
+        // the check comes too late: then the list decides, which is of one version.
         let is_first = !std::mem::replace(&mut self.completing, true);
         if is_first && let Err(changed) = check_unchanged(self.context.source.as_ref()) {
             self.completing = false;
@@ -387,8 +391,7 @@ impl Driver {
             }
             context.events.send(Event::Completing);
             let completed = context.store().complete_multipart_upload(&upload, &request).await;
-            // Closes the chain, and gives the ETag that Ceph RGW 16.2 leaves out of its first
-            // answer.
+            // Verifies the object, and gets the ETag that Ceph RGW 16.2 omits in its first answer.
             let head = match &completed {
                 Ok(_) => context.store().head_object(&context.object).await.ok(),
                 Err(_) => None,
@@ -427,11 +430,12 @@ impl Driver {
         }
     }
 
-    /// What arrived is kept if there is a journal, and of another version compared by the next run:
-    /// only what differs has to be sent again. A disk that cannot be read now may be readable then.
+    /// Handles a source that cannot be read. With a journal the parts stay, and the next run
+    /// compares those of another version: only differences have to be sent again. A disk that is
+    /// unreadable now may be readable then.
     fn source_failed(&mut self, number: PartNumber, error: Error) -> Input {
         let of_the_source = match &error {
-            // Nothing of it is continued by a copy of the other version.
+            // A copy of another version continues nothing of the upload.
             Error::SourceChanged { change, .. } => !matches!(change, Change::Version(_)),
             error => matches!(error, Error::SourceUnreadable { .. }),
         };
@@ -443,7 +447,7 @@ impl Driver {
         let number = part.number;
         if let Some(pass) = self.passes.remove(&number) {
             pass.succeeded();
-            // Kept where another part of the stream holds memory without one.
+            // The pass is kept if another part of the stream holds memory without one.
             if let Some(stream) = self.stream.as_mut().filter(|_| self.lifecycle.any_part_ready()) {
                 stream.keep(pass);
             }
@@ -502,8 +506,8 @@ impl Driver {
                         self.doubted = self.doubted.take().or(self.cause.take());
                         self.request_failed(complete::unsettled(head));
                     }
-                    // Complete was refused after all: that is why, and not that looking was
-                    // difficult.
+                    // Complete was refused after all: that is the cause to report, not the failed
+                    // checks.
                     (Finding::UploadOpen, _) => {
                         self.cause = self.doubted.take().or(self.cause.take());
                     }
@@ -526,7 +530,8 @@ impl Driver {
             }
             Ended::Woke(waiting) => {
                 if let Waiting::Part(number) = waiting {
-                    // It asks again, like every part; one of a stream has not let go of its memory.
+                    // The part queues again, like every part; a part of a stream still holds its
+                    // memory.
                     let pass = self.passes.remove(&number);
                     if let (Some(stream), Some(pass)) = (&mut self.stream, pass) {
                         stream.keep(pass);
@@ -544,7 +549,7 @@ impl Driver {
         let upload =
             UploadRef { object: self.context.object.clone(), upload_id: created.upload_id };
         let declared = created.checksum.map(complete::own_type);
-        // Before the first part leaves: an upload that nobody remembers must not hold any.
+        // Before the first part is sent: an upload without a record must not hold any.
         if let Err(error) = self.journal.created(&upload, declared) {
             self.cause = Some(error);
             self.impossible = Some(Input::PartImpossible(PartNumber::MIN, Advice::GiveUp));
@@ -585,7 +590,7 @@ impl Driver {
     }
 
     async fn finish(mut self, outcome: Outcome) -> Result<RunOutcome, Error> {
-        // Dropped tasks would be detached; nothing of this upload may go on behind its end.
+        // Dropped tasks would be detached; no task of this upload may outlive it.
         self.stop_all().await;
         let unheard = self.creates.any();
         if unheard && (self.upload().is_some() || self.journal.id().is_none()) {
@@ -596,7 +601,8 @@ impl Driver {
         if let Some(proof) = self.context.maker.as_ref().and_then(|maker| maker.proof()) {
             parts.iter_mut().for_each(|part| part.proof = proof);
         }
-        // The parts in flight may have failed while it was stopping: that is not why it stopped.
+        // Parts in flight may have failed while the upload was stopping: that is not the cause of
+        // the stop.
         let beside_the_point = outcome == Outcome::Paused && self.asked_to_stop;
         let cause =
             self.cause.filter(|cause| !(beside_the_point && matches!(cause, Error::Store { .. })));

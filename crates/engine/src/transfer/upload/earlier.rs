@@ -1,4 +1,4 @@
-//! What becomes of the journal of an upload that is not continued.
+//! Handles the journal of an upload that is not continued.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::source::Change;
 
-/// A journal was asked for, and the source cannot have one.
+/// Warns that a journal was requested for a source that cannot have one.
 pub(super) fn warn_of_no_journal(context: &Context) {
     if context.options.journal.is_some() {
         let message = format!(
@@ -24,15 +24,15 @@ pub(super) fn warn_of_no_journal(context: &Context) {
     }
 }
 
-/// Removes the journal of an upload that is not begun; first what tries to create it may have left
-/// whose answers were not heard.
+/// Removes the journal of an upload that is not begun, after the uploads that unanswered Create
+/// requests may have left.
 pub(super) async fn forget(context: &Context, journal: JournalHandle, creates: &LostCreates) {
     let (Some(options), Some(id), true) =
         (&context.options.journal, journal.id().map(str::to_owned), creates.any())
     else {
         return journal.forget(context);
     };
-    // Its lock is let go with it.
+    // Dropping the journal releases its lock.
     drop(journal);
     let given_up = abandon(Arc::clone(context.store()), &options.folder, &id).await;
     if matches!(given_up, Err(_) | Ok(Abandoned::Unclear(_))) {
@@ -40,7 +40,7 @@ pub(super) async fn forget(context: &Context, journal: JournalHandle, creates: &
     }
 }
 
-/// An earlier run began it in parts; now there is nothing to make parts of.
+/// Gives up an earlier run in parts when the source now fits one request.
 pub(super) async fn give_up(context: &Context) -> Result<(), Error> {
     let (Some(options), Some(source)) = (&context.options.journal, context.source.identity())
     else {
@@ -55,7 +55,7 @@ pub(super) async fn give_up(context: &Context) -> Result<(), Error> {
         let change = Change::Size { before_bytes, now_bytes: 0 };
         return Err(Error::SourceChangedSince { source_name: context.source.name(), change });
     }
-    // Its lock is let go with it.
+    // Dropping the journal releases its lock.
     drop(journal);
     if let Abandoned::Unclear(_) =
         abandon(Arc::clone(context.store()), &options.folder, &id).await?

@@ -1,14 +1,14 @@
-//! A lifecycle rule of the bucket that may strike before the upload is done (trap 24).
+//! Warns of a lifecycle rule of the bucket that may remove the upload before it is done (trap 24).
 
 use haul_parts::limits::MIB;
 use jiff::{SignedDuration, Timestamp};
 
-/// What a bad link carries: an upload that would take longer than the rule waits at this rate is
-/// worth a word.
+/// The throughput of a slow link: the warning appears if the upload would take longer than the rule
+/// allows at this rate.
 const SLOW_BYTES_PER_SECOND: u64 = 4 * MIB;
 
-/// What to say of a rule that removes the unfinished upload at `date` (`x-amz-abort-date`, S3 API,
-/// CreateMultipartUpload); nothing where there is time enough.
+/// Returns the warning about a rule that removes the unfinished upload at `date`
+/// (`x-amz-abort-date`, S3 API, CreateMultipartUpload); `None` if there is enough time.
 pub(super) fn warning(date: Timestamp, size_bytes: u64) -> Option<String> {
     let seconds = size_bytes / SLOW_BYTES_PER_SECOND;
     let needed = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));

@@ -1,7 +1,7 @@
-//! How a run of an upload ends: what is reported, and what the journal keeps.
+//! The end of a run: the report, and what the journal keeps.
 //!
-//! Done, failed, cancelled: nothing is left at the store, nothing is remembered. Paused, in doubt,
-//! left behind: the journal stays, so that what is at the store is listed and can go on or be
+//! Done, failed, cancelled: nothing is left at the store, and the journal is removed. Paused, in
+//! doubt, left behind: the journal stays, so that the upload is listed and can be resumed or
 //! removed (P3).
 
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use crate::remote::{ObjectHead, StoreError, UploadRef};
 use crate::transfer::lifecycle::Outcome;
 use crate::transfer::mover::SentPart;
 
-/// How the driver ended without an error.
+/// The outcome of the driver if it ended without an error.
 pub(super) enum RunOutcome {
     Done(Box<UploadReport>),
-    /// The store lost the upload or wants a new one.
+    /// The store lost the upload or requires a new one.
     Restart {
         reason: String,
         journal: JournalHandle,
@@ -33,19 +33,19 @@ pub(super) enum RunOutcome {
     },
 }
 
-/// The end of a run.
+/// The end of one run.
 pub(super) struct Finisher<'a> {
     pub(super) context: &'a Context,
     pub(super) upload: Option<UploadRef>,
     pub(super) journal: JournalHandle,
     pub(super) cause: Option<Error>,
-    /// Answers to Create were lost, and what they left was not looked for.
+    /// Answers to Create were lost, and their uploads were not searched for.
     pub(super) unheard: bool,
 }
 
 impl Finisher<'_> {
-    /// The object was there already: only the answer of an earlier run's Complete had been lost.
-    /// Whether it is what was read is looked at all the same.
+    /// Finishes if the object existed already because only the answer to an earlier run's Complete
+    /// was lost. The object is verified all the same.
     pub(super) fn of_earlier(
         context: &Context,
         journal: JournalHandle,
@@ -66,7 +66,7 @@ impl Finisher<'_> {
             && context.demands_proof()
             && whole == WholeProof::NotShown
         {
-            // The object is there and stays; there is nothing left to go on with.
+            // The object exists and stays; there is nothing to resume.
             finisher.journal.forget(context);
             return Err(Error::Unproven { object: context.object.clone(), part: part.number });
         }
@@ -105,8 +105,8 @@ impl Finisher<'_> {
         })
     }
 
-    /// The object that is there is not what was read: the store damaged it after it had
-    /// acknowledged it.
+    /// Reports that the object differs from what was read: the store damaged it after acknowledging
+    /// it.
     pub(super) fn corrupt(self, detail: String) -> Error {
         self.journal.forget(self.context);
         Error::CorruptObject { object: self.context.object.clone(), detail }
@@ -140,13 +140,14 @@ impl Finisher<'_> {
         Error::Paused { object, id, arrived_bytes, size_bytes, source }
     }
 
-    /// No answer to Create was heard, so an upload may be left that only the journal can lead to.
+    /// Returns whether no answer to Create was received, so that an upload may exist which only the
+    /// journal leads to.
     pub(super) fn may_be_left(&self) -> bool {
         self.unheard && self.upload.is_none() && self.journal.id().is_some()
     }
 
-    /// Cancelled, and [`Finisher::may_be_left`]: looks for it. The journal stays if that is
-    /// unknown.
+    /// Ends a cancelled run for which [`Finisher::may_be_left`] is true: searches for the upload.
+    /// The journal stays if the result is unknown.
     pub(super) async fn cancelled_unheard(self, layout: &Layout) -> Error {
         let object = self.context.object.clone();
         let cancelled = Error::Cancelled { object: object.clone() };
@@ -154,7 +155,7 @@ impl Finisher<'_> {
         let (Some(journal), Some(id)) = (journal, self.journal.id().map(str::to_owned)) else {
             return cancelled;
         };
-        // Its lock is let go with it.
+        // Dropping the journal releases its lock.
         drop(self.journal);
         let source = match abandon(Arc::clone(self.context.store()), &journal.folder, &id).await {
             Ok(Abandoned::Unclear(_)) => self.cause,

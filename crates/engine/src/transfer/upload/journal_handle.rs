@@ -1,8 +1,9 @@
-//! What one upload writes into its journal, and when. Without a journal every method does nothing.
+//! The records that one upload writes into its journal, and when. Without a journal every method
+//! does nothing.
 //!
-//! Synced: the beginning, before Create is sent; the UploadId, before the first part is; the
-//! announcement of Complete. Parts are only appended: a part whose record a power cut takes is
-//! found again by ListParts.
+//! Synced to disk: the beginning, before Create is sent; the UploadId, before the first part is;
+//! the announcement of Complete. Parts are only appended: if a power failure loses the record of a
+//! part, ListParts finds the part.
 
 use haul_parts::{ChecksumType, PartPlan};
 
@@ -24,13 +25,13 @@ pub(super) struct JournalHandle(Option<Open>);
 struct Open {
     id: String,
     journal: Journal,
-    /// A part could not be recorded; said once.
+    /// A part could not be recorded; reported once.
     append_failed: bool,
 }
 
 impl JournalHandle {
-    /// Opens the journal that was asked for, or the one that belongs to this source and target, and
-    /// gives what it remembers. Others that concern the upload are reported.
+    /// Opens the given journal, or the one of this source and target, and returns its state.
+    /// Reports other journals that concern the upload.
     pub(super) fn open(
         context: &Context,
         source: &SourceRecord,
@@ -59,18 +60,18 @@ impl JournalHandle {
         }
         let mut journal = Self(Some(Open { id, journal: opened.journal, append_failed: false }));
         if !opened.records.is_empty() {
-            // At once: whoever is refused from here on is told the right process.
+            // At once, so that a refused process names the current holder.
             journal.said(context, &Record::Opened { pid: std::process::id() });
         }
         Ok((journal, opened.records))
     }
 
-    /// The journal's id, if there is a journal.
+    /// Returns the journal's id, if there is a journal.
     pub(super) fn id(&self) -> Option<&str> {
         self.0.as_ref().map(|open| open.id.as_str())
     }
 
-    /// Forgets what was, remembers how it begins.
+    /// Discards earlier records and writes the beginning.
     pub(super) fn begin(&mut self, beginning: Beginning) -> Result<(), Error> {
         match &mut self.0 {
             Some(open) => Ok(open.journal.restart(beginning)?),
@@ -78,7 +79,7 @@ impl JournalHandle {
         }
     }
 
-    /// What this run asks for and the beginning did not say.
+    /// Records options of this run that the beginning does not contain.
     pub(super) fn conditions(&mut self, options: &UploadOptions) -> Result<(), Error> {
         self.synced(&Record::Conditions {
             if_none_match: options.if_none_match,
@@ -87,7 +88,7 @@ impl JournalHandle {
         })
     }
 
-    /// The source is another version now, cut into parts by this plan.
+    /// Records that the source is another version now, cut into parts by this plan.
     pub(super) fn source_changed(
         &mut self,
         source: SourceRecord,
@@ -96,7 +97,7 @@ impl JournalHandle {
         self.synced(&Record::SourceChanged { source, plan: plan.into() })
     }
 
-    /// The same version of the source has another name now.
+    /// Records that the same version of the source has another name now.
     pub(super) fn source_moved(&mut self, source: SourceRecord) -> Result<(), Error> {
         self.synced(&Record::SourceMoved { source })
     }
@@ -113,7 +114,8 @@ impl JournalHandle {
         })
     }
 
-    /// A part that cannot be recorded (a full disk) is no reason to stop: ListParts knows it too.
+    /// Records a part. A failure (a full disk) does not stop the upload: ListParts knows the part
+    /// too.
     pub(super) fn part(&mut self, context: &Context, part: &SentPart) {
         let Some(open) = &mut self.0 else { return };
         let record = Record::Part(PartRecord {
@@ -134,29 +136,29 @@ impl JournalHandle {
         }
     }
 
-    /// From here on the object may be there.
+    /// Records that the object may exist from here on.
     pub(super) fn completing(&mut self) -> Result<(), Error> {
         self.synced(&Record::Completing)
     }
 
-    /// It stops in good order, and why.
+    /// Records an orderly stop and its cause.
     pub(super) fn paused(&mut self, context: &Context, why: &dyn std::error::Error) {
         self.said(context, &Record::Paused { reason: in_one_line(why) });
     }
 
-    /// The caller wanted it to stop.
+    /// Records that the caller requested a stop.
     pub(super) fn interrupted(&mut self, context: &Context) {
         self.said(context, &Record::Paused { reason: "interrupted".into() });
     }
 
-    /// What only people read is no reason to stop when it cannot be written.
+    /// Writes a record that only people read; a failure does not stop the upload.
     fn said(&mut self, context: &Context, record: &Record) {
         if let Err(Error::Journal(error)) = self.synced(record) {
             context.events.send(Event::Warning { message: in_one_line(&error) });
         }
     }
 
-    /// Nothing is left to remember.
+    /// Removes the journal.
     pub(super) fn forget(self, context: &Context) {
         if let Some(open) = self.0
             && let Err(error) = open.journal.remove()
@@ -173,7 +175,7 @@ impl JournalHandle {
     }
 }
 
-/// Whether there is a journal of this source and target.
+/// Returns whether there is a journal of this source and target.
 pub(super) fn remembers(context: &Context) -> bool {
     let (Some(options), Some(source)) = (&context.options.journal, context.source.identity())
     else {
@@ -183,13 +185,13 @@ pub(super) fn remembers(context: &Context) -> bool {
         JournalChoice::Given(id) | JournalChoice::Named(id) => options.folder.has(id),
         JournalChoice::OfSource => {
             let found = options.folder.find(&source, &store_name(context), &context.object);
-            // What cannot be listed, or read, is reported where it is opened.
+            // A journal that cannot be listed or read is reported where it is opened.
             found.map_or(true, |found| options.folder.has(&found.id))
         }
     }
 }
 
-/// Which store, the same from run to run.
+/// Returns the name of the store, which is the same from run to run.
 pub(super) fn store_name(context: &Context) -> String {
     let name = context.options.journal.as_ref().and_then(|journal| journal.store_name.clone());
     name.unwrap_or_else(|| context.store().endpoint())

@@ -1,9 +1,9 @@
-//! Looks whether a PutObject that was never answered has been carried out (P6).
+//! Determines whether a PutObject without an answer has been carried out (P6).
 //!
-//! There is no upload that could still be open, as after Complete: the object is all there is to
-//! see. It is ours if it has our token, or, at a store that keeps no metadata, our length and a
-//! hash of our bytes. Any other object settles nothing, for the request may be carried out later,
-//! unless its own condition stands against it by now.
+//! Unlike after Complete there is no upload that could still be open: the object is the only
+//! evidence. It is ours if it has our token, or, at a store that keeps no metadata, our length and
+//! a hash of our bytes. Any other object settles nothing, because the request may be carried out
+//! later, unless its own condition prevents that.
 
 use haul_parts::ChecksumType;
 
@@ -14,25 +14,25 @@ use crate::remote::{
     ObjectAttributes, ObjectHead, Operation, StoreError, StoreErrorKind, UploadedPart,
 };
 
-/// What the object shows.
+/// The state of a PutObject without an answer, derived from the object.
 pub(super) enum Landed {
-    /// It was carried out. As if this had been the answer.
+    /// It was carried out; equivalent to this answer.
     Ours(UploadedPart),
-    /// It was not, and cannot be any more: its condition does not hold.
+    /// It was not carried out, and cannot be any more: its condition does not hold.
     Never,
     /// It was not carried out so far.
     NotYet(Box<StoreError>),
-    /// The store would not say.
+    /// The store did not answer the question.
     Unknown(Box<StoreError>),
 }
 
-/// Looks at the object.
+/// Queries the object.
 pub(super) async fn look(context: &Context, bytes: &ReadBytes, token: &str) -> Landed {
     let (if_none_match, if_match) = (context.options.if_none_match, &context.options.if_match);
     match context.resources.retry.run(|| context.store().head_object(&context.object)).await {
         Ok(head) if is_ours(&head, &context.options.attributes, bytes, token) => {
             Landed::Ours(UploadedPart {
-                // HEAD does not say whether the ETag is an MD5.
+                // HEAD does not tell whether the ETag is an MD5.
                 etag_is_opaque: head.etag.as_md5() != bytes.md5.and_then(|md5| md5.as_md5()),
                 etag: head.etag,
                 checksum: head.checksum.map(|(checksum, _)| checksum),
@@ -67,8 +67,8 @@ fn is_ours(head: &ObjectHead, wanted: &ObjectAttributes, bytes: &ReadBytes, toke
     if let Some(found) = kept.get(TOKEN_METADATA) {
         return found == token;
     }
-    // Another client may have put the same bytes there before. With the same attributes too, it is
-    // what was to be made.
+    // Another client may have put the same bytes before. With the same attributes the object equals
+    // the intended one.
     let same_type =
         wanted.content_type.is_none() || wanted.content_type == head.attributes.content_type;
     head.size_bytes == bytes.payload.size_bytes()

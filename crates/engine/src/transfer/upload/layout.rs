@@ -1,5 +1,5 @@
-//! Which bytes each part of an upload has: from the plan of a file, from how the source of a copy
-//! is cut, or from what was read of a stream so far.
+//! The byte range of each part of an upload: from the plan of a file, from the parts of a copy's
+//! source, or from what was read of a stream so far.
 
 use std::sync::Arc;
 
@@ -10,16 +10,17 @@ use crate::journal::RecordedPlan;
 /// The parts of one upload, in order.
 #[derive(Clone, Debug)]
 pub(crate) enum Layout {
-    /// All of them equal, decided before the first byte.
+    /// All parts, equal in size, known before the first byte.
     Planned(PartPlan),
-    /// All of them, as the source of a copy is cut.
+    /// All parts, with the sizes of the source of a copy.
     AsSource(Arc<[PlannedPart]>),
-    /// Those that were read, of a stream that may have more.
+    /// The parts that were read, of a stream that may have more.
     Read(Vec<PlannedPart>),
 }
 
 impl Layout {
-    /// What an earlier run recorded. `wanted` is how this run would cut the source.
+    /// Restores the layout that an earlier run recorded. `wanted` is the layout that this run would
+    /// choose.
     ///
     /// `None`: the two do not fit together.
     pub(super) fn recorded(plan: &RecordedPlan, wanted: &Self) -> Option<Self> {
@@ -34,7 +35,7 @@ impl Layout {
         }
     }
 
-    /// What the journal keeps of it; `None` of a stream.
+    /// Returns what the journal records; `None` for a stream.
     pub(super) fn record(&self) -> Option<RecordedPlan> {
         match self {
             Self::Planned(plan) => Some((*plan).into()),
@@ -46,7 +47,7 @@ impl Layout {
         }
     }
 
-    /// The part with this number.
+    /// Returns the part with this number.
     pub(super) fn part(&self, number: PartNumber) -> Option<PlannedPart> {
         match self {
             Self::Planned(plan) => plan.part(number),
@@ -55,14 +56,14 @@ impl Layout {
         }
     }
 
-    /// Takes the next part of a stream.
+    /// Appends the next part of a stream.
     pub(super) fn push(&mut self, part: PlannedPart) {
         if let Self::Read(parts) = self {
             parts.push(part);
         }
     }
 
-    /// How many there are.
+    /// Returns the number of parts.
     pub(crate) fn part_count(&self) -> u32 {
         match self {
             Self::Planned(plan) => plan.part_count().into(),
@@ -71,7 +72,7 @@ impl Layout {
         }
     }
 
-    /// The length of the first part: of all but the last, where they are equal.
+    /// Returns the length of the first part: that of all parts but the last, if they are equal.
     pub(super) fn first_part_size_bytes(&self) -> u64 {
         match self {
             Self::Planned(plan) => plan.part_size_bytes(),
@@ -80,7 +81,7 @@ impl Layout {
         }
     }
 
-    /// How long they are together.
+    /// Returns the length of all parts together.
     pub(super) fn size_bytes(&self) -> u64 {
         match self {
             Self::Planned(plan) => plan.object_size_bytes(),

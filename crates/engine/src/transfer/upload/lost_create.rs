@@ -1,14 +1,14 @@
-//! Uploads whose CreateMultipartUpload was carried out although its answer was not heard (trap 25):
-//! empty, of our key, and of an id that is written down nowhere. The answer was lost, or the
-//! process was killed while it was on its way.
+//! Uploads whose CreateMultipartUpload was carried out although its answer was not received (trap
+//! 25): empty, of our key, and with an unrecorded id. The answer was lost, or the process was
+//! killed before it came.
 //!
-//! Nothing in a listing says whose an upload is, so only what can hardly be anybody else's is
-//! removed: of this key, without parts, in no journal of this machine, no more of them than answers
-//! were lost, and initiated when ours must have been. In a run that reaches Complete, the store's
-//! own clock tells when that was: it dates the upload that was answered in the same list. By then
-//! all our parts have arrived, and an upload that another client is sending has parts too. Where
-//! there is nothing but a journal ([`find_unheard`]), this machine's clock has to do, give or take
-//! a minute.
+//! A listing does not tell who owns an upload, so only those are removed that almost certainly are
+//! ours: of this key, without parts, in no journal of this machine, no more of them than answers
+//! were lost, and initiated at the time of our requests. In a run that reaches Complete, the
+//! store's own clock gives that time: it dates the upload that was answered in the same list. By
+//! then all our parts have arrived, and an upload that another client is sending has parts too. If
+//! there is only a journal ([`find_unheard`]), this machine's clock is used with a tolerance of a
+//! minute.
 
 use std::time::Duration;
 
@@ -23,26 +23,27 @@ use crate::journal::JournalFolder;
 use crate::pace::RetryPolicy;
 use crate::remote::{ObjectRef, Store, StoreError, UploadRef, UploadSummary};
 
-/// Listings date uploads in whole seconds.
+/// The precision of dates in listings: whole seconds.
 const PRECISION_SECONDS: i64 = 1;
 
-/// From a journal's first record to the last try of its Create: three tries that time out.
+/// The time from a journal's first record to the last attempt of its Create: three attempts that
+/// time out.
 const TRIES_SECONDS: i64 = 360;
 
-/// How far the clocks of machine and store may be apart, where nothing tells their difference.
+/// The tolerated difference between the clocks of machine and store where it cannot be measured.
 const CLOCKS_SECONDS: i64 = 60;
 
-/// The tries to create one upload.
+/// The attempts to create one upload.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LostCreates {
     began: Option<Instant>,
-    /// Tries of this run whose answer was lost.
+    /// Attempts of this run whose answer was lost.
     lost: usize,
-    /// From the first try to the answer of the last.
+    /// The time from the first attempt to the answer to the last.
     took: Duration,
-    /// Tries of earlier runs, in seconds since 1970 by this machine's clock.
+    /// Attempts of earlier runs, in seconds since 1970 by this machine's clock.
     earlier: Vec<i64>,
-    /// When the one was answered that counts.
+    /// The time of the answer that counts.
     answered_at: i64,
 }
 
@@ -50,13 +51,13 @@ pub(super) struct LostCreates {
 type Window = (i64, i64);
 
 impl LostCreates {
-    /// With tries of earlier runs whose answers were not heard, and the time of the one that was
-    /// heard, if one was.
+    /// Creates the record from earlier attempts without an answer, and the time of the answer, if
+    /// there was one.
     pub(super) fn after(earlier: Vec<i64>, answered_at: i64) -> Self {
         Self { earlier, answered_at, ..Self::default() }
     }
 
-    /// When tries of earlier runs began.
+    /// Returns the start times of earlier runs' attempts.
     pub(super) fn earlier(&self) -> &[i64] {
         &self.earlier
     }
@@ -74,7 +75,7 @@ impl LostCreates {
         self.answered_at = Timestamp::now().as_second();
     }
 
-    /// Whether there may be anything to remove.
+    /// Returns whether there may be anything to remove.
     pub(super) fn any(&self) -> bool {
         self.count() > 0
     }
@@ -93,8 +94,8 @@ impl LostCreates {
     }
 }
 
-/// Removes what the lost tries left. What cannot be removed, or told from what is another's, is
-/// reported.
+/// Removes the uploads that unanswered attempts left. Reports uploads that cannot be removed, or
+/// told from those of others.
 pub(super) async fn sweep(context: &Context, ours: &UploadRef, creates: LostCreates) {
     let doubtful = match find(context, ours, &creates).await {
         Ok(found) if found.len() <= creates.count() => {
@@ -120,7 +121,7 @@ pub(super) fn warn_of_leftovers(context: &Context) {
     context.events.send(unheard_warning());
 }
 
-/// The warning of an upload that may be left.
+/// Returns the warning of an upload that may be left.
 pub(crate) fn unheard_warning() -> Event {
     let message = "an answer to CreateMultipartUpload was lost: the store may keep an empty upload \
         of this key";
@@ -151,7 +152,7 @@ async fn find(
     empty_and_unremembered(store, &context.object, &context.resources.retry, folder, uploads).await
 }
 
-/// Empty uploads of the key that tries to create one may have left which began at these times.
+/// Finds empty uploads of the key that attempts at these times may have left.
 pub(super) async fn find_unheard(
     store: &dyn Store,
     object: &ObjectRef,
@@ -170,7 +171,7 @@ pub(super) async fn find_unheard(
     empty_and_unremembered(store, object, &retry, Some(folder), uploads).await
 }
 
-/// Those that have no parts and no journal here.
+/// Returns the uploads without parts and without a journal on this machine.
 async fn empty_and_unremembered(
     store: &dyn Store,
     object: &ObjectRef,

@@ -1,9 +1,9 @@
 //! One upload from its first request to its last.
 //!
-//! The plan says which bytes are which part, [`Lifecycle`](super::lifecycle::Lifecycle) decides
-//! what happens next, [`driver`] carries it out on a task of its own: a caller that drops the
-//! [`Transfer`] cancels it, and the task stays until nothing is left at the store (P3). A dropped
-//! future cannot await; a task can. With a journal ([`journal_handle`]), what stops can be resumed
+//! The plan assigns bytes to parts, [`Lifecycle`](super::lifecycle::Lifecycle) decides the next
+//! step, [`driver`] carries it out on a task of its own: a caller that drops the [`Transfer`]
+//! cancels it, and the task runs until nothing is left at the store (P3). A dropped future cannot
+//! await; a task can. With a journal ([`journal_handle`]), an interrupted upload can be resumed
 //! ([`resume`]), and dropping pauses instead of cancelling.
 
 mod abandon;
@@ -65,33 +65,33 @@ pub use options::{
 pub(crate) use part_maker::{EarlierPart, PartMaker};
 pub use receipt::ReportedPart;
 
-/// What an upload came to.
+/// The result of a finished upload.
 #[derive(Clone, Debug)]
 pub struct UploadReport {
-    /// The object.
+    /// The object that was written.
     pub object: ObjectRef,
-    /// Its length.
+    /// The length of the object in bytes.
     pub size_bytes: u64,
-    /// As the store gave it.
+    /// The ETag that the store returned.
     pub etag: ETag,
-    /// 1 for a single PutObject.
+    /// Number of parts; 1 for a single PutObject.
     pub part_count: u32,
-    /// `None` for a single PutObject.
+    /// The id of the multipart upload; `None` for a single PutObject.
     pub upload_id: Option<UploadId>,
-    /// How the parts were proven.
+    /// How many parts were proven, and by which evidence.
     pub proof: ProofCount,
-    /// What the store says of the whole object.
+    /// How the whole object was verified.
     pub whole: WholeProof,
     /// Bytes that an earlier run had sent.
     pub resumed_bytes: u64,
-    /// The full-object checksum, `ALGORITHM value`, if there is one.
+    /// The full-object checksum (`ALGORITHM value` as text), if there is one.
     pub checksum: Option<haul_parts::Checksum>,
     /// Every part in order; the object itself if it was put in one piece. Empty if an earlier run
     /// completed the upload and its journal lost the parts.
     pub parts: Vec<ReportedPart>,
 }
 
-/// Starts an upload of `source` as `object` over what an engine shares.
+/// Starts an upload of `source` as `object` with the shared resources of an engine.
 pub(crate) fn start(
     resources: &Resources,
     source: Arc<dyn Source>,
@@ -106,19 +106,20 @@ pub(crate) fn start(
     })
 }
 
-/// An upload that the store loses again and again is not begun anew for ever.
+/// The maximum number of restarts of an upload that the store loses repeatedly.
 const RESTARTS_MAX: u32 = 3;
 
-/// The parts of an upload that is begun, if nothing of an earlier run is continued.
+/// The parts of a new upload, if no earlier run is continued.
 struct Wanted {
     layout: Layout,
-    /// As one request, where nothing of an earlier run is continued.
+    /// Sent as one request if no earlier run is continued.
     one_piece: bool,
-    /// They follow from the length, and from the part size that was asked for.
+    /// The parts follow from the length and from the requested part size.
     by_length: bool,
 }
 
-/// What is remembered here, and, if that is wished, what is at the store and remembered by nobody.
+/// Finds what this machine's journal records and, if requested, what the store has without any
+/// record.
 async fn find_start(
     context: &mut Context,
     remembered: Option<Remembered>,
@@ -127,23 +128,23 @@ async fn find_start(
 ) -> Result<Resumption, Error> {
     let remembered = resume::reconcile(context, remembered, wanted, journal).await?;
     match (context.options.unfinished, remembered) {
-        (Unfinished::Adopt, Resumption::Anew(reason)) => {
+        (Unfinished::Adopt, Resumption::Restart(reason)) => {
             let adopted = adoption::adopt_best(context, journal, None).await?;
-            Ok(adopted.unwrap_or(Resumption::Anew(reason)))
+            Ok(adopted.unwrap_or(Resumption::Restart(reason)))
         }
         (Unfinished::Adopt, Resumption::GoOn(ours)) => {
             let adopted = adoption::adopt_best(context, journal, Some(&ours)).await?;
             Ok(adopted.unwrap_or(Resumption::GoOn(ours)))
         }
-        (Unfinished::Report, Resumption::Anew(reason)) => {
+        (Unfinished::Report, Resumption::Restart(reason)) => {
             adoption::report_unfinished(context).await;
-            Ok(Resumption::Anew(reason))
+            Ok(Resumption::Restart(reason))
         }
         (_, remembered) => Ok(remembered),
     }
 }
 
-/// Uploads the source of `context`, in one piece or in parts.
+/// Uploads the source of `context`, in one request or in parts.
 pub(crate) async fn run(context: Context, stop: StopSignal) -> Result<UploadReport, Error> {
     let size_bytes = context.source.size_bytes();
     if let Some(name) = context.options.attributes.impossible_name() {
@@ -153,7 +154,7 @@ pub(crate) async fn run(context: Context, stop: StopSignal) -> Result<UploadRepo
     let plan = PartPlan::new(size_bytes, &context.options.limits, context.options.part_size_bytes)
         .map_err(|source| Error::Plan { source_name: context.source.name(), source })?;
     let adopt = context.options.unfinished == Unfinished::Adopt;
-    // What was begun in parts while the file was larger may still be at the store.
+    // An upload in parts from a time when the file was larger may still be at the store.
     if one_piece && (size_bytes == 0 || !adopt) && !journal_handle::remembers(&context) {
         return single::put(&context, stop).await;
     }
@@ -165,7 +166,7 @@ pub(crate) async fn run(context: Context, stop: StopSignal) -> Result<UploadRepo
     begin_or_continue(context, wanted, stop).await
 }
 
-/// Makes the object of `context` of the parts of `layout`, whatever its size.
+/// Makes the object of `context` from the parts of `layout`, whatever its size.
 pub(crate) async fn make(
     context: Context,
     layout: Layout,
@@ -175,7 +176,7 @@ pub(crate) async fn make(
     begin_or_continue(context, wanted, stop).await
 }
 
-/// Continues what an earlier run left, or begins.
+/// Continues an earlier run, or begins a new upload.
 async fn begin_or_continue(
     mut context: Context,
     Wanted { mut layout, one_piece, by_length }: Wanted,
@@ -192,8 +193,7 @@ async fn begin_or_continue(
     let creates = remembered.as_ref().map(Remembered::creates).unwrap_or_default();
     let news = remembered.as_ref().is_some_and(|remembered| remembered.bind(&mut context.options));
     if by_length {
-        // If it has to begin again after all, it does so with the part size that was asked for at
-        // first.
+        // A restart uses the part size that was requested at first.
         let part_size_bytes = context.options.part_size_bytes;
         let size_bytes = context.source.size_bytes();
         layout = PartPlan::new(size_bytes, &context.options.limits, part_size_bytes)
@@ -213,7 +213,7 @@ async fn begin_or_continue(
         }
     };
     let start = match reconciled {
-        Resumption::Anew(reason) => {
+        Resumption::Restart(reason) => {
             if let Some(reason) = reason {
                 context.events.send(Event::Restarting { reason });
             }
@@ -226,7 +226,7 @@ async fn begin_or_continue(
                 earlier::forget(&context, journal, &creates).await;
                 return Err(error);
             }
-            Start::anew(layout.clone(), creates.clone())
+            Start::fresh(layout.clone(), creates.clone())
         }
         Resumption::GoOn(resumed) => {
             if news {
@@ -241,7 +241,7 @@ async fn begin_or_continue(
     drive_to_the_end(context, (start, journal), layout, creates, stop).await
 }
 
-/// Drives an upload to its end, and begins it again where the store lost it.
+/// Drives an upload to its end, and restarts it where the store lost it.
 async fn drive_to_the_end(
     context: Context,
     (mut start, mut journal): (Start, JournalHandle),
@@ -258,15 +258,15 @@ async fn drive_to_the_end(
             RunOutcome::Restart { reason, journal: kept, cause } => {
                 context.events.send(Event::Restarting { reason });
                 (journal, last) = (kept, cause);
-                start = Start::anew(layout.clone(), creates.clone());
+                start = Start::fresh(layout.clone(), creates.clone());
             }
         }
     }
-    // Each was removed before the next was begun.
+    // Each upload was removed before the next was begun.
     journal.forget(&context);
     Err(match last {
-        // Somebody else is always quicker: that is the condition's answer, and no whim of the
-        // store.
+        // Another client keeps writing first: that is the answer to the condition, not a failure of
+        // the store.
         Some(Error::Store { source, subject, .. })
             if source.kind == StoreErrorKind::ConditionalConflict =>
         {

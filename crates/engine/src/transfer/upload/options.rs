@@ -1,4 +1,4 @@
-//! What a caller may choose about an upload, with defaults that are right for most.
+//! The options of an upload, with defaults for most uses.
 
 use std::time::Duration;
 
@@ -8,50 +8,50 @@ use haul_parts::{ChecksumAlgorithm, ETag, Limits};
 use crate::journal::JournalFolder;
 use crate::remote::ObjectAttributes;
 
-/// Sources below this go as one PutObject.
+/// The default threshold in bytes: smaller sources are sent as one PutObject.
 pub const DEFAULT_MULTIPART_THRESHOLD_BYTES: u64 = 16 * MIB;
 
-/// How to upload. Construct with `..Default::default()`.
+/// Options of an upload. Construct with `..Default::default()`.
 #[derive(Clone, Debug)]
 pub struct UploadOptions {
-    /// Bytes of every part but the last; `None`: chosen from the length.
+    /// Size in bytes of every part but the last; `None`: chosen from the length.
     pub part_size_bytes: Option<u64>,
-    /// Sources below this go as one PutObject, unless a part size was asked for that is smaller.
+    /// Sources with fewer bytes are sent as one PutObject, unless a smaller part size is given.
     pub multipart_threshold_bytes: u64,
-    /// Most parts in flight at once, where that is to be less than the engine's
+    /// Maximum number of parts in flight, if less than the engine's
     /// [`concurrency`](crate::EngineOptions::concurrency).
     pub concurrency: Option<u32>,
-    /// What is sent with every part and checked by the store; `None`: nothing, only the MD5 in the
+    /// The checksum sent with every part and verified by the store; `None`: only the MD5 in the
     /// ETag is compared.
     pub checksum: Option<ChecksumAlgorithm>,
-    /// What cannot be proven is an error.
+    /// Treat a part that cannot be proven as an error.
     pub require_proof: bool,
-    /// What the object carries beside its bytes.
+    /// Attributes of the object, such as its content type and metadata.
     pub attributes: ObjectAttributes,
-    /// `If-None-Match: *`: fail if the object exists.
+    /// Send `If-None-Match: *`: fail if the object exists.
     pub if_none_match: bool,
-    /// `If-Match`: fail unless the object is still this version.
+    /// Send `If-Match`: fail unless the object is still this version.
     pub if_match: Option<ETag>,
-    /// What the store takes.
+    /// Limits of the store.
     pub limits: Limits,
-    /// How long to try to remove the parts of a failed upload.
+    /// How long to retry the removal of the parts of a failed upload.
     pub abort_patience: Duration,
-    /// Where to remember the upload, so that it can go on after a crash; `None`: nowhere, and
-    /// whatever fails is aborted. Only sources with an identity (files) can be remembered.
+    /// The journal, so that the upload can be resumed after a crash; `None`: no journal, and a
+    /// failed upload is aborted. Only sources with an identity (files) can have a journal.
     pub journal: Option<JournalOptions>,
-    /// When a remembered upload goes on and the source is another version now.
+    /// What to do if the source has changed when a recorded upload is resumed.
     pub on_change: OnChange,
-    /// What to do about unfinished uploads of the key that no journal remembers.
+    /// What to do about unfinished uploads of the key that no journal records.
     pub unfinished: Unfinished,
     /// How long a pause waits for the parts in flight.
     pub pause_grace: Duration,
 }
 
 impl UploadOptions {
-    /// Whether a source of this length is sent in parts.
+    /// Returns whether a source of this length is sent in parts.
     pub(crate) fn in_parts(&self, size_bytes: u64) -> bool {
-        // What is put in one piece is visible before it can be judged: a caller who insists on
-        // proof gets parts.
+        // An object put in one request is visible before it can be verified: with required proof it
+        // is sent in parts.
         let in_one_piece = size_bytes == 0
             || (size_bytes < self.multipart_threshold_bytes
                 && !self.require_proof
@@ -60,58 +60,59 @@ impl UploadOptions {
     }
 }
 
-/// Where an upload is remembered.
+/// The journal of an upload.
 #[derive(Clone, Debug)]
 pub struct JournalOptions {
     /// The folder of all journals.
     pub folder: JournalFolder,
     /// A name of the store that stays the same from run to run; `None`: its endpoint. An endpoint
-    /// on a port that changes needs one.
+    /// whose port changes needs a name.
     pub store_name: Option<String>,
-    /// How to connect again, in the caller's words; kept in the journal, so without secrets.
+    /// The caller's data for connecting again; stored in the journal, so it must not contain
+    /// secrets.
     pub connection: serde_json::Value,
-    /// Which journal of the folder.
+    /// The choice of the journal in the folder.
     pub choice: JournalChoice,
 }
 
-/// Which journal an upload has.
+/// Selects the journal of an upload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum JournalChoice {
-    /// The one of its source and target, made if there is none.
+    /// The journal of its source and target, created if there is none.
     #[default]
     OfSource,
-    /// This one, which must exist, whatever its source is called now. What was recorded when it was
-    /// begun holds.
+    /// The journal with this id, which must exist, whatever the name of its source now. The options
+    /// recorded at its beginning apply.
     Given(String),
-    /// This one, made if there is none; no other journal is looked at. For one of many uploads,
-    /// because looking at all journals for each of them would be quadratic.
+    /// The journal with this id, created if there is none; no other journal is read. For one of
+    /// many uploads, because reading all journals for each of them would be quadratic.
     Named(String),
 }
 
 /// What to do about a source that changed between two runs (P4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnChange {
-    /// Compare every part anew and send those that differ.
+    /// Compare every part again and send those that differ.
     #[default]
     Resend,
-    /// Fail, saying so.
+    /// Fail with an error that names the change.
     Fail,
 }
 
 /// What to do about unfinished uploads of the same key that are at the store and in no journal:
-/// another machine's, another tool's, or our own after the journal was lost.
+/// those of another machine or another tool, or our own after the journal was lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unfinished {
     /// Do not look for them.
     #[default]
     Ignore,
-    /// Say that there are some ([`crate::Event::UnfinishedFound`]) and begin anew. Costs one
-    /// request, whose failure is no failure of the upload.
+    /// Report them ([`crate::Event::UnfinishedFound`]) and begin a new upload. Costs one request,
+    /// whose failure does not affect the upload.
     Report,
-    /// Compare their parts with the source and go on with the one that has most of it, if more of
+    /// Compare their parts with the source and continue the upload that has most of it, if more of
     /// its bytes are proven to be the source's than not; the others are not touched. Attributes and
-    /// checksum of the object stay those with which it was begun. What fails then keeps the parts,
-    /// if there is a journal.
+    /// checksum of the object stay those with which it was begun. After a failure the parts are
+    /// kept, if there is a journal.
     Adopt,
 }
 

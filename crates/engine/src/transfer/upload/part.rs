@@ -1,4 +1,4 @@
-//! One attempt to send one part: permit, read, hash, send, prove.
+//! One attempt to send one part: memory permit, read, hash, send, prove.
 
 use std::io;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::remote::{
 use crate::source::Source;
 use crate::transfer::mover::{Mover, PartFailure, SentPart};
 
-/// What all parts of an upload share.
+/// The state that all parts of an upload share.
 pub(super) struct PartSender {
     pub(super) store: Arc<dyn Store>,
     pub(super) source: Arc<dyn Source>,
@@ -32,13 +32,13 @@ pub(super) struct PartSender {
     pub(super) wire: Meter,
 }
 
-/// Whether an MD5 will be needed to prove the next part. Computed in the same pass as the checksum,
-/// it costs less than reading the part a second time; not computed at all, it costs nothing.
+/// Whether the proof of the next part will need an MD5. Computing it in the same pass as the
+/// checksum costs less than reading the part a second time; not computing it costs nothing.
 #[derive(Debug)]
 pub(super) struct Md5Wish(AtomicBool);
 
 impl Md5Wish {
-    /// Wanted from the first part on unless the store said that it knows our checksum.
+    /// Wanted from the first part on unless the store confirmed our checksum algorithm.
     pub(super) fn new(wanted: bool) -> Self {
         Self(AtomicBool::new(wanted))
     }
@@ -54,7 +54,7 @@ impl Md5Wish {
 
 #[async_trait]
 impl Mover for PartSender {
-    /// Sends one part; a later attempt reads it again, so that waiting costs no memory.
+    /// Sends one part; a later attempt reads it again, so that waiting takes no memory.
     async fn attempt(&self, part: PlannedPart, attempt: u32) -> Result<SentPart, PartFailure> {
         if let Some(algorithm) = self.trailer()
             && let Streamed::Sent(sent) = self.send_streamed(part, attempt, algorithm).await?
@@ -68,7 +68,8 @@ impl Mover for PartSender {
 }
 
 impl PartSender {
-    /// Of this upload; `md5_wanted` if the store did not say that it knows our checksum.
+    /// Creates the sender of this upload; `md5_wanted` if the store did not confirm our checksum
+    /// algorithm.
     pub(super) fn new(context: &Context, upload: UploadRef, md5_wanted: bool) -> Self {
         Self {
             store: Arc::clone(context.store()),
@@ -82,7 +83,7 @@ impl PartSender {
         }
     }
 
-    /// Sends a part that was read, and judges the answer.
+    /// Sends a part that was read, and evaluates the answer.
     pub(super) async fn send(
         &self,
         part: PlannedPart,
@@ -112,7 +113,7 @@ impl PartSender {
         }
     }
 
-    /// A part that arrived; what its proof was decides how the next one is hashed.
+    /// Records a part that arrived; its proof decides how the next one is hashed.
     pub(super) fn sent(
         &self,
         part: PlannedPart,
@@ -141,7 +142,7 @@ pub(super) struct ReadBytes {
     pub(super) md5: Option<Checksum>,
 }
 
-/// Reads a range, hashes it, and makes sure that the source is still the one it was (P4).
+/// Reads a range, hashes it, and verifies that the source has not changed (P4).
 pub(super) async fn read(
     range: Range,
     pool: &BufferPool,
@@ -162,14 +163,14 @@ pub(super) async fn read(
     Ok(ReadBytes { payload, checksum: digest(checksum), md5: digest(md5) })
 }
 
-/// The source must still be the one that was opened.
+/// Fails if the source is no longer the version that was opened.
 pub(super) fn check_unchanged(source: &dyn Source) -> Result<(), Error> {
     source
         .check_unchanged()
         .map_err(|change| Error::SourceChanged { source_name: source.name(), change })
 }
 
-/// A read that failed: truncated meanwhile, or unreadable.
+/// Returns the error of a failed read: the source was truncated, or is unreadable.
 pub(super) fn unreadable(source: &dyn Source, error: io::Error) -> Error {
     match check_unchanged(source) {
         Err(changed) => changed,
@@ -177,7 +178,8 @@ pub(super) fn unreadable(source: &dyn Source, error: io::Error) -> Error {
     }
 }
 
-/// A source that could not be read a second time, while it was sent, is no fault of the store.
+/// Assigns the failure: a source that could not be read a second time while it was sent is not the
+/// store's fault.
 pub(super) fn blame(source: &dyn Source, failure: PartFailure) -> PartFailure {
     match failure {
         PartFailure::Store(error) if error.kind == StoreErrorKind::Source => {
@@ -187,7 +189,7 @@ pub(super) fn blame(source: &dyn Source, failure: PartFailure) -> PartFailure {
     }
 }
 
-/// Judges the answer; other bytes at the store than were sent are worth another attempt.
+/// Evaluates the answer; if the store has other bytes than were sent, the part is sent again.
 pub(super) async fn prove(
     answer: &UploadedPart,
     bytes: &ReadBytes,

@@ -1,9 +1,9 @@
-//! A resumed upload that stops again before it has begun to send: while the store is listed and
-//! parts are compared with the source.
+//! Stops a resumed upload before it sends anything: while the store is listed and parts are
+//! compared with the source.
 //!
-//! Nothing has changed at the store by then, so a pause only lets go, a failure of the store leaves
-//! everything as it is, and a cancel removes what the journal remembers. Where Complete may have
-//! been carried out nobody can stop it: the look at that comes first (P6).
+//! Nothing has changed at the store by then: a pause only releases the journal, a failure of the
+//! store leaves everything as it is, and a cancel removes what the journal records. If Complete may
+//! have been carried out, a stop has to wait until the outcome is determined (P6).
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use super::remembered::Remembered;
 use crate::error::Error;
 use crate::transfer::StopRequest;
 
-/// What there is to stop.
+/// The state that a stop has to consider.
 #[derive(Default)]
 pub(super) struct PreflightStop {
-    /// An earlier run left a record: there is something to resume, be it only a Create whose answer
-    /// was lost.
+    /// An earlier run left a record, so there is something to resume, even if it is only a Create
+    /// without an answer.
     begun: bool,
     /// Complete may have been sent by an earlier run.
     pub(super) completing: bool,
@@ -40,7 +40,7 @@ impl PreflightStop {
         })
     }
 
-    /// The store would not say what it has: everything stays, and can go on another time.
+    /// Handles a store that does not list the upload: everything stays, and can be resumed later.
     pub(super) fn failed(
         self,
         context: &Context,
@@ -56,7 +56,7 @@ impl PreflightStop {
         }
     }
 
-    /// Stops as wished.
+    /// Stops as requested.
     pub(super) async fn end(
         self,
         context: Context,
@@ -67,12 +67,11 @@ impl PreflightStop {
         let cancelled = Error::Cancelled { object: object.clone() };
         let Some(id) = journal.id().map(str::to_owned) else { return cancelled };
         if !self.begun {
-            // PreflightStop before Create: an id that names nothing must not be offered for a
-            // resume.
+            // Stopped before Create: an id without an upload must not be offered for a resume.
             journal.forget(&context);
             return cancelled;
         }
-        // Its lock is let go with it.
+        // Dropping the journal releases its lock.
         drop(journal);
         if request < StopRequest::Cancel {
             return self.paused(&context, id, None);

@@ -1,6 +1,6 @@
-//! Reports unfinished uploads of this machine that are not the one that runs and concern it all the
-//! same: of the same key, or of the same file under the name that it had before (P3). They may hold
-//! parts that are billed, or that need not be sent again.
+//! Reports unfinished uploads of this machine other than the current one that concern it: of the
+//! same key, or of the same file under its previous name (P3). They may hold parts that are billed,
+//! or that need not be sent again.
 
 use super::context::Context;
 use super::journal_handle::store_name;
@@ -24,7 +24,7 @@ pub(super) fn report(context: &Context, others: &[RelatedJournal]) {
     }
 }
 
-/// Of an upload whose journal was given, and is none of the others.
+/// Reports uploads related to one whose journal was given explicitly.
 pub(super) fn report_beside(context: &Context, source: &SourceRecord, id: &str) {
     let Some(options) = &context.options.journal else { return };
     let Ok(found) = options.folder.find(source, &store_name(context), &context.object) else {

@@ -11,16 +11,16 @@ use crate::transfer::mover::SentPart;
 pub(super) use crate::journal::Remembered;
 
 impl Remembered {
-    /// How the object's checksum is made of those of its parts; `None`: the store knows no
-    /// algorithm.
+    /// Returns how the object's checksum is derived from those of its parts; `None`: the store
+    /// knows no algorithm.
     pub(super) fn declared(&self) -> Option<ChecksumType> {
         let created = self.created.as_ref().filter(|created| created.declared)?;
         created.checksum_type.or_else(|| self.beginning.checksum.map(own_type))
     }
 
-    /// What was decided when it was begun holds for this run too. Conditions are asked at Complete,
-    /// so this run's are taken where it has any; proof that was demanded once stays demanded. True
-    /// if that is news to the journal.
+    /// Applies the options that were fixed at the beginning. Conditions are checked at Complete, so
+    /// those of this run replace the recorded ones; required proof stays required. Returns true if
+    /// the journal has to record a change.
     pub(super) fn bind(&self, options: &mut UploadOptions) -> bool {
         let beginning = &self.beginning;
         options.checksum = beginning.checksum;
@@ -36,8 +36,8 @@ impl Remembered {
             || options.require_proof != beginning.require_proof
     }
 
-    /// When tries to create it began of which no answer is recorded: each may have left an upload
-    /// without parts.
+    /// Returns the start times of Create requests without a recorded answer: each may have left an
+    /// upload without parts.
     pub(super) fn unanswered(&self) -> Vec<i64> {
         let mut times = self.beginning.unanswered.clone();
         if self.created.is_none() {
@@ -46,27 +46,27 @@ impl Remembered {
         times
     }
 
-    /// The same for a run that may find out.
+    /// Returns the same for a run that may look for these uploads.
     pub(super) fn creates(&self) -> LostCreates {
         LostCreates::after(self.unanswered(), self.beginning.begun_at)
     }
 
-    /// The parts as they were recorded.
+    /// Returns the parts as they were recorded.
     pub(super) fn sent(&self) -> Vec<SentPart> {
         self.parts.values().map(SentPart::from_record).collect()
     }
 
-    /// By what the object is recognised as the one that this upload makes.
+    /// Returns the properties that identify the object as the result of this upload.
     pub(super) fn expected(&self) -> Expected {
         let mut parts = self.sent();
         if Some(parts.len()) != self.beginning.plan.part_count().map(usize::from) {
-            // Of some parts neither length nor checksum of the whole can be told.
+            // With only some of the parts, neither length nor checksum of the whole is known.
             parts.clear();
         }
         Expected::new(&self.beginning.token, &parts)
     }
 
-    /// Bytes that need not be sent again.
+    /// Returns the bytes that need not be sent again.
     pub(super) fn arrived_bytes(&self) -> u64 {
         self.parts.values().map(|part| part.size_bytes).sum()
     }

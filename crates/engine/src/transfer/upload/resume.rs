@@ -1,12 +1,11 @@
-//! Going on with what an earlier run left: journal and ListParts against the source as it is now.
+//! Continues an earlier run: compares journal and ListParts with the current source.
 //!
-//! The journal is the truth about the plan and the UploadId; ListParts, all pages of it, is the
-//! truth about parts. A part counts when journal and list agree on number, size and ETag (and
-//! checksum, where both have one) and the source is still the same version. What the list has and
-//! the journal does not – a kill between answer and record –, and everything once the source shows
-//! any difference, is read again and compared with the checksum that the journal recorded, else
-//! with what the store keeps. A part that does not belong to the plan never reaches Complete: the
-//! upload begins anew.
+//! The journal decides about the plan and the UploadId; ListParts, all pages of it, decides about
+//! parts. A part counts when journal and list agree on number, size and ETag (and checksum, where
+//! both have one) and the source is still the same version. Parts that only the list has (a kill
+//! between answer and record), and all parts once the source shows any difference, are read again
+//! and compared with the checksum that the journal recorded, else with what the store keeps. A part
+//! that does not belong to the plan never reaches Complete: the upload is restarted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,10 +34,10 @@ use crate::transfer::lifecycle::Finding;
 use crate::transfer::mover::SentPart;
 use crate::transfer::upload::options::OnChange;
 
-/// Parts compared at once: the work is reading and hashing.
+/// Number of parts compared at once: the work is reading and hashing.
 const COMPARED_AT_ONCE: usize = 4;
 
-/// An upload that goes on.
+/// The state of an upload that continues.
 pub(super) struct ResumedState {
     pub(super) layout: Layout,
     pub(super) upload: UploadRef,
@@ -48,32 +47,32 @@ pub(super) struct ResumedState {
     pub(super) completion_possible: bool,
 }
 
-/// What can be done with what is remembered.
+/// The decision about a recorded upload.
 pub(super) enum Resumption {
-    /// Nothing: begin anew. The reason is for a person; none when nothing had been sent.
-    Anew(Option<String>),
-    /// Go on.
+    /// Begin a new upload. The reason is meant for people; `None` if nothing had been sent.
+    Restart(Option<String>),
+    /// Continue the upload.
     GoOn(Box<ResumedState>),
     /// Complete had been carried out; only its answer was lost.
     AlreadyDone(Box<ResumedState>, Box<ObjectHead>, Expected),
 }
 
-/// Decides what to do with what is remembered. `wanted` is how this run would cut the source.
+/// Decides what to do with a recorded upload. `wanted` is the layout that this run would choose.
 pub(super) async fn reconcile(
     context: &Context,
     remembered: Option<Remembered>,
     wanted: &Layout,
     journal: &mut JournalHandle,
 ) -> Result<Resumption, Error> {
-    let Some(remembered) = remembered else { return Ok(Resumption::Anew(None)) };
-    let Some(created) = &remembered.created else { return Ok(Resumption::Anew(None)) };
+    let Some(remembered) = remembered else { return Ok(Resumption::Restart(None)) };
+    let Some(created) = &remembered.created else { return Ok(Resumption::Restart(None)) };
     let declared = remembered.declared();
     let upload = UploadRef { object: context.object.clone(), upload_id: created.upload_id.clone() };
     let change = change_since(context, &remembered.beginning);
     let before = remembered.beginning.source.clone();
     report_new_name(context, &before);
     let Some(layout) = Layout::recorded(&remembered.beginning.plan, wanted) else {
-        return anew(context, &upload, "the source is cut into other parts now").await;
+        return restart(context, &upload, "the source is cut into other parts now").await;
     };
     let mut resumed = ResumedState {
         layout,
@@ -92,7 +91,7 @@ pub(super) async fn reconcile(
     };
     let changed = change.is_some();
     let may_differ = context.options.on_change == OnChange::Resend;
-    // A new name or other permissions are no other version: what is there has to differ for that.
+    // A new name or other permissions do not make another version; only different content does.
     let mut harmless = None;
     if let Some(change) = change {
         let source_name = context.source.name();
@@ -100,9 +99,9 @@ pub(super) async fn reconcile(
             return Err(Error::SourceChangedSince { source_name, change });
         }
         if let Change::Version(detail) = &change {
-            // Comparing would mean to fetch the whole object.
+            // Comparing would require a download of the whole object.
             let reason = format!("{source_name} is another version now: {detail}");
-            return anew(context, &resumed.upload, &reason).await;
+            return restart(context, &resumed.upload, &reason).await;
         }
         let message =
             format!("{source_name}: since the upload was begun, {change}; every part is compared");
@@ -112,17 +111,18 @@ pub(super) async fn reconcile(
         match PartPlan::new(context.source.size_bytes(), &context.options.limits, part_size) {
             Ok(plan) => resumed.layout = Layout::Planned(plan),
             Err(_) => {
-                return anew(context, &resumed.upload, "the source no longer fits the parts").await;
+                return restart(context, &resumed.upload, "the source no longer fits the parts")
+                    .await;
             }
         }
     }
     let foreign = listed.iter().find(|part| resumed.layout.part(part.number).is_none());
     if let Some(part) = foreign {
-        // Ceph RGW 16.2 wants every part in the list of Complete, so this one cannot just be left
+        // Ceph RGW 16.2 requires every part in the list of Complete, so this part cannot be left
         // out.
         let reason =
             format!("part {} is at the store and does not belong to the plan", part.number);
-        return anew(context, &resumed.upload, &reason).await;
+        return restart(context, &resumed.upload, &reason).await;
     }
     let known = Known { parts: remembered.parts, of_this_version: !changed };
     let checksum = context.options.checksum;
@@ -151,7 +151,7 @@ pub(super) async fn reconcile(
     Ok(Resumption::GoOn(Box::new(resumed)))
 }
 
-/// The file itself led to its journal, not its path.
+/// Reports that the file itself led to its journal, not its path.
 fn report_new_name(context: &Context, before: &SourceRecord) {
     if let Some(now) = context.source.identity()
         && !now.is_same_place(before)
@@ -163,13 +163,13 @@ fn report_new_name(context: &Context, before: &SourceRecord) {
     }
 }
 
-/// What changed since the journal was begun.
+/// Returns what changed since the journal was begun.
 fn change_since(context: &Context, beginning: &Beginning) -> Option<Change> {
     let now = context.source.identity()?;
     beginning.source.change_to(&now)
 }
 
-/// The store does not know the upload any more: completed by us, or gone.
+/// Handles an upload that the store no longer knows: completed by us, or gone.
 async fn gone(
     context: &Context,
     mut resumed: ResumedState,
@@ -180,14 +180,14 @@ async fn gone(
     let (finding, head) = if remembered.completing {
         complete::examine(context.store().as_ref(), &resumed.upload, &expected).await
     } else {
-        // Complete may have been sent all the same: its announcement is lost where the journal's
-        // disk was full.
+        // Complete may have been sent without a record: the announcement is missing if the
+        // journal's disk was full.
         let head = context.store().head_object(&context.object).await;
         let ours = head.as_ref().is_ok_and(|head| expected.is(head));
         (if ours { Finding::Ours } else { Finding::NothingThere }, head)
     };
     match (finding, head) {
-        (Finding::Ours, _) if changed => Ok(Resumption::Anew(Some(
+        (Finding::Ours, _) if changed => Ok(Resumption::Restart(Some(
             "the upload had been completed, but the source has changed since".into(),
         ))),
         (Finding::Ours, Ok(head)) => {
@@ -201,26 +201,26 @@ async fn gone(
         }),
         _ if !remembered.completing => {
             let reason = "the store no longer has the upload: it was aborted or expired";
-            Ok(Resumption::Anew(Some(reason.into())))
+            Ok(Resumption::Restart(Some(reason.into())))
         }
         (Finding::NothingThere, _) => {
-            Ok(Resumption::Anew(Some("the store has neither the upload nor the object".into())))
+            Ok(Resumption::Restart(Some("the store has neither the upload nor the object".into())))
         }
-        _ => Ok(Resumption::Anew(Some(
+        _ => Ok(Resumption::Restart(Some(
             "the store no longer has the upload, and the object is not ours".into(),
         ))),
     }
 }
 
-/// Removes an upload that cannot go on. It is ours: the journal names it.
-async fn anew(context: &Context, upload: &UploadRef, reason: &str) -> Result<Resumption, Error> {
+/// Removes an upload that cannot continue. It is ours: the journal names it.
+async fn restart(context: &Context, upload: &UploadRef, reason: &str) -> Result<Resumption, Error> {
     let aborted =
         abort_until_gone(context.store().as_ref(), upload, context.options.abort_patience).await;
     aborted.map_err(|error| Error::of_store(&context.object, error))?;
-    Ok(Resumption::Anew(Some(reason.into())))
+    Ok(Resumption::Restart(Some(reason.into())))
 }
 
-/// ListParts, all pages in one.
+/// Sends ListParts for all pages.
 pub(super) async fn list_all(
     context: &Context,
     upload: &UploadRef,
@@ -233,7 +233,7 @@ pub(super) async fn list_all(
         listed.parts.extend(page.parts);
         listed.checksum_type = listed.checksum_type.or(page.checksum_type);
         match page.next {
-            // A marker that does not move would never end.
+            // A marker that does not advance would never end.
             Some(next) if after.is_none_or(|after| after < next) => after = Some(next),
             _ => return Ok(listed),
         }
@@ -244,13 +244,13 @@ pub(super) async fn list_all(
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) parts: BTreeMap<PartNumber, PartRecord>,
-    /// The source shows no difference since. Otherwise their checksums say which of its bytes are
-    /// still the same.
+    /// The source shows no difference since. Otherwise the checksums tell which of its bytes are
+    /// unchanged.
     pub(super) of_this_version: bool,
 }
 
-/// Fills in the parts that count; gives how many were read and found right, and which differ from
-/// the source.
+/// Adds the parts that count; returns how many were read and match, and which differ from the
+/// source.
 pub(super) async fn compare(
     context: &Context,
     resumed: &mut ResumedState,
@@ -263,7 +263,7 @@ pub(super) async fn compare(
     let mut doubtful = vec![];
     for stored in listed {
         let Some(planned) = layout.part(stored.number) else { continue };
-        // Proof that is demanded now may be had now: of what the store lists.
+        // Proof that is required now may be available now: that of the list of the store.
         let enough =
             |record: &&PartRecord| record.proof != Proof::Unproven || !context.demands_proof();
         let recorded = known.parts.get(&stored.number);
@@ -315,7 +315,7 @@ pub(super) async fn compare(
     Ok((adopted, differing))
 }
 
-/// A part that the look before Complete will judge.
+/// Returns a part that the check before Complete will verify.
 fn kept(stored: StoredPart, recorded: Option<&PartRecord>) -> SentPart {
     let ours = recorded.and_then(|record| record.checksum);
     SentPart {
@@ -328,7 +328,7 @@ fn kept(stored: StoredPart, recorded: Option<&PartRecord>) -> SentPart {
     }
 }
 
-/// Journal and list speak of the same part.
+/// Returns whether journal and list describe the same part.
 fn agree(record: &PartRecord, stored: &StoredPart, planned: PlannedPart) -> bool {
     let same_checksum = match (&record.checksum, &stored.checksum) {
         (Some(ours), Some(theirs)) if ours.algorithm() == theirs.algorithm() => ours == theirs,
@@ -354,7 +354,7 @@ async fn again(
     Ok(same.then(|| SentPart::from_record(&record)))
 }
 
-/// Reads the source's bytes of a part, which must be of the version that was opened (P4).
+/// Hashes the source's bytes of a part, which must be of the version that was opened (P4).
 async fn digests(
     context: &Context,
     planned: PlannedPart,
@@ -373,7 +373,7 @@ async fn digests(
 }
 
 /// Reads the source's bytes of a part and compares them with what the store keeps. `None`: they
-/// differ, or nothing there can prove that they do not.
+/// differ, or the store has no evidence that they are equal.
 pub(super) async fn compare_part(
     context: &Context,
     planned: PlannedPart,
@@ -391,7 +391,7 @@ pub(super) async fn compare_part(
     else {
         return Ok(None);
     };
-    // Ours is needed too: it goes into the list of Complete and into the object's checksum.
+    // Our own checksum is needed too: for the list of Complete and for the object's checksum.
     let algorithms: Vec<_> = std::iter::once(algorithm).chain(checksum).collect();
     let digests = digests(context, planned, &algorithms, pool).await?;
     let find = |wanted| digests.iter().find(|digest| digest.algorithm() == wanted).copied();

@@ -1,8 +1,8 @@
-//! A source below the threshold: one PutObject, which is whole or nothing by itself.
+//! A source below the threshold: one PutObject, which is atomic by itself.
 //!
-//! It cannot be taken back. Once its bytes have left, a request whose answer is lost, or not waited
-//! for, may have replaced the object or may still do so: then the object is looked at (P6,
-//! [`landed`](super::landed)), and what that does not settle is reported as a doubt.
+//! A PutObject cannot be undone. Once its bytes have been sent, a request whose answer is lost, or
+//! not awaited, may have replaced the object or may still do so: then the object is queried (P6,
+//! [`landed`](super::landed)), and if that does not settle the outcome, it is reported as a doubt.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -36,15 +36,15 @@ pub(super) async fn put(context: &Context, mut stop: StopSignal) -> Result<Uploa
     };
     let range = Range { source: Arc::clone(&context.source), offset_bytes: 0, size_bytes };
     let bytes = tokio::select! {
-        // A put object is visible before its answer can be judged: the store must refuse wrong
-        // bytes itself.
+        // The object is visible before its answer can be checked: the store itself must refuse
+        // wrong bytes.
         bytes = read(range, &pool, context.options.checksum, true) => bytes?,
         _ = stop.stronger() => return Err(cancelled(context)),
     };
     Put::new(context, pass, bytes).run(&mut stop).await
 }
 
-/// Uploads in one request what was read already, hashed by MD5 too.
+/// Uploads data in one request that has been read and hashed with MD5.
 pub(super) async fn put_read(
     context: &Context,
     pass: Pass,
@@ -66,14 +66,14 @@ fn started(context: &Context, size_bytes: u64) {
     });
 }
 
-/// What is known of the attempts so far, together.
+/// The combined outcome of the attempts so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     /// None was carried out.
     Known,
-    /// The store has ended with each of them; the object shows what it did.
+    /// The store has finished each of them; the object shows the result.
     Visible,
-    /// One was never answered: it may be carried out at any time.
+    /// One has no answer: it may be carried out at any time.
     Open,
 }
 
@@ -96,7 +96,7 @@ impl<'a> Put<'a> {
 }
 
 impl Put<'_> {
-    /// Attempt after attempt, until one is answered well or no more shall be made.
+    /// Repeats the request until an attempt succeeds or no further one is allowed.
     async fn run(mut self, stop: &mut StopSignal) -> Result<UploadReport, Error> {
         for attempt in 1.. {
             let (wire, tap) = self.context.progress.meter().tapped();
@@ -139,7 +139,7 @@ impl Put<'_> {
         unreachable!("the loop ends only by returning")
     }
 
-    /// Until the next attempt, paid out of the budget of the engine.
+    /// Returns the wait before the next attempt, taken from the engine's retry budget.
     fn wait(&self, attempt: u32, failure: &Failure) -> Option<Duration> {
         let resources = &self.context.resources;
         let wait = resources.retry.wait(attempt, failure, &mut rand::rng());
@@ -162,8 +162,8 @@ impl Put<'_> {
         }
     }
 
-    /// Stops a request that is under way. If its bytes have left, its answer is waited for as long
-    /// as a pause waits for parts in flight; `None`: there is none.
+    /// Stops a request in flight. If its bytes have been sent, its answer is awaited for as long as
+    /// a pause waits for parts in flight; `None`: there is none.
     async fn stop(
         &mut self,
         mut sending: Sending<'_>,
@@ -209,10 +209,10 @@ impl Put<'_> {
         }
         match error.kind {
             _ if error.outcome_unknown => Outcome::Open,
-            // A gateway says so that has lost the store behind it.
+            // A gateway answers like this when it has lost the store behind it.
             StoreErrorKind::Server if error.code.is_none() => Outcome::Open,
-            // A condition that our own lost attempt has made untrue is met again by the next one,
-            // or by what a proxy repeats: 412 on our own object.
+            // Our own lost attempt may make the condition false for the next one, or for a
+            // repetition by a proxy: 412 because of our own object.
             StoreErrorKind::Server
             | StoreErrorKind::Malformed
             | StoreErrorKind::PreconditionFailed
@@ -221,14 +221,15 @@ impl Put<'_> {
         }
     }
 
-    /// Nothing more is sent. `end` is how it ends if no attempt was carried out.
+    /// Settles the outcome after the last request. `end` is the result if no attempt was carried
+    /// out.
     async fn settle(&self, end: Error) -> Result<UploadReport, Error> {
         if self.outcome == Outcome::Known {
             return Err(end);
         }
         if self.outcome == Outcome::Open {
             let reason = match &end {
-                // Its own text would already claim that nothing was left.
+                // The error's own text would claim that nothing was left.
                 Error::Cancelled { .. } => "the request was stopped on its way".to_owned(),
                 other => other.to_string(),
             };
@@ -280,7 +281,7 @@ impl Put<'_> {
     fn failed(&self, attempts: u32, error: StoreError) -> Error {
         let object = &self.context.object;
         if error.kind == StoreErrorKind::BadDigest && error.status.is_none() {
-            // Every answer said that other bytes are there than were sent, and there they are.
+            // Every answer reported other bytes than were sent, and the object has them.
             return Error::CorruptObject { object: object.clone(), detail: error.message };
         }
         Error::Store { subject: object.into(), part: None, attempts, source: Box::new(error) }

@@ -1,4 +1,4 @@
-//! How a run of an upload begins: anew, or with what an earlier run left.
+//! The start of a run: with a new upload, or with what an earlier run left.
 
 use haul_parts::{ChecksumAlgorithm, ChecksumType, PlannedPart};
 use rand::Rng;
@@ -17,21 +17,21 @@ use crate::remote::{CreateRequest, Operation, StoreError, StoreErrorKind, Upload
 use crate::transfer::mover::SentPart;
 use crate::transfer::pieces::Pieces;
 
-/// Most unanswered tries that a journal names: the last ones.
+/// The maximum number of unanswered attempts that a journal names: the last ones.
 const UNANSWERED_MAX: usize = 8;
 
-/// What the driver begins with.
+/// The initial state of the driver.
 pub(super) struct Start {
     pub(super) layout: Layout,
     pub(super) token: String,
     pub(super) earlier: Option<KnownUpload>,
-    /// Of an upload whose parts are read while others are sent.
+    /// The stream of an upload whose parts are read while others are sent.
     pub(super) stream: Option<ReadAhead>,
-    /// Tries to create it that may have left something.
+    /// Attempts to create the upload that may have left something.
     pub(super) creates: LostCreates,
 }
 
-/// What an earlier run left.
+/// The upload that an earlier run left.
 pub(super) struct KnownUpload {
     pub(super) upload: UploadRef,
     pub(super) declared: Option<ChecksumType>,
@@ -40,11 +40,11 @@ pub(super) struct KnownUpload {
 }
 
 impl Start {
-    pub(super) fn anew(layout: Layout, creates: LostCreates) -> Self {
+    pub(super) fn fresh(layout: Layout, creates: LostCreates) -> Self {
         Self { layout, token: new_token(), earlier: None, stream: None, creates }
     }
 
-    /// Of a stream of which these parts were read.
+    /// Starts with a stream of which these parts were read.
     pub(super) fn of_stream(
         stream: ReadAhead,
         parts: Vec<PlannedPart>,
@@ -68,7 +68,7 @@ impl Start {
         Self { layout, token, earlier, stream: None, creates }
     }
 
-    /// What is reported when it begins.
+    /// Returns the event that reports the start.
     pub(super) fn event(&self, context: &Context) -> Event {
         let (source, target) = (context.source.name(), context.object.to_string());
         match &self.layout {
@@ -89,7 +89,7 @@ impl Start {
         }
     }
 
-    /// All parts of a file; of a stream those that were read.
+    /// Returns all parts of a file; for a stream, those that were read.
     pub(super) fn pieces(&self, concurrency: u32) -> Pieces {
         let count = self.layout.part_count();
         let Some(stream) = &self.stream else { return Pieces::new(count, concurrency) };
@@ -101,7 +101,7 @@ impl Start {
         pieces
     }
 
-    /// Writes the journal's first record; one that goes on is written already.
+    /// Writes the journal's first record, unless the upload continues.
     pub(super) fn remember(
         &self,
         context: &Context,
@@ -152,9 +152,9 @@ pub(super) fn write_beginning(
     })
 }
 
-/// A condition that does not hold now will hardly hold in the end: better said before terabytes are
-/// sent. Only the store's word at Complete counts, so whatever else this look meets is no reason to
-/// stop.
+/// Checks the condition early: one that does not hold now will hardly hold at the end, and the
+/// failure is better reported before terabytes are sent. Only the answer at Complete counts, so
+/// other errors of this check are ignored.
 pub(super) async fn check_condition(context: &Context) -> Result<(), Error> {
     let options = &context.options;
     if !options.if_none_match && options.if_match.is_none() {
@@ -173,7 +173,7 @@ pub(super) async fn check_condition(context: &Context) -> Result<(), Error> {
     Err(Error::of_store(&context.object, error))
 }
 
-/// CreateMultipartUpload, with our token in the object's metadata.
+/// Builds CreateMultipartUpload, with our token in the object's metadata.
 pub(super) fn create_request(context: &Context, token: &str) -> CreateRequest {
     let options = &context.options;
     let mut attributes = options.attributes.clone();

@@ -1,4 +1,4 @@
-//! One attempt to send a part *streamed*: hashed while it is sent, its checksum in a trailer.
+//! One attempt to send a part *streamed*: hashed while it is sent, with its checksum in a trailer.
 
 use std::sync::atomic::Ordering;
 
@@ -10,7 +10,7 @@ use crate::proof::Proof;
 use crate::remote::{Operation, PartRequest, StoreError, StoreErrorKind};
 use crate::transfer::mover::{PartFailure, SentPart};
 
-/// How it ended, if it did not fail.
+/// The outcome of an attempt that did not fail.
 pub(super) enum Streamed {
     /// The store has the part.
     Sent(SentPart),
@@ -20,8 +20,8 @@ pub(super) enum Streamed {
 }
 
 impl PartSender {
-    /// The algorithm for the trailer, if this store verifies trailers. A store whose answers need
-    /// an MD5 is not sent any: its proof is another one.
+    /// Returns the algorithm for the trailer, if this store verifies trailers. A store whose
+    /// answers are proven by MD5 gets none.
     pub(super) fn trailer(&self) -> Option<ChecksumAlgorithm> {
         let algorithm = self.checksum.filter(|algorithm| *algorithm != ChecksumAlgorithm::Md5)?;
         (!self.md5.wanted() && self.store.profile().verifies_trailers).then_some(algorithm)
@@ -43,7 +43,7 @@ impl PartSender {
         };
         let answer = match self.store.upload_part(&self.upload, request).await {
             Ok(answer) => answer,
-            // A store that has proven one by its trailer refuses the part for another reason.
+            // A store that has verified a trailer before refuses the part for another reason.
             Err(error)
                 if !self.trailers_proven.load(Ordering::Relaxed) && refuses_trailers(&error) =>
             {
@@ -73,8 +73,8 @@ impl PartSender {
     }
 }
 
-/// True for answers that stores give to a framing or a header that they do not know (Ceph RGW 16.2:
-/// 400 XAmzContentSHA256Mismatch; Swift: 501), and not for those to bytes that arrived damaged.
+/// Returns true for answers to an unknown framing or header (Ceph RGW 16.2: 400
+/// XAmzContentSHA256Mismatch; Swift: 501), and false for answers to damaged bytes.
 fn refuses_trailers(error: &StoreError) -> bool {
     use StoreErrorKind as K;
     match error.kind {

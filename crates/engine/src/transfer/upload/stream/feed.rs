@@ -1,9 +1,9 @@
 //! Reads a stream, part after part, on blocking threads.
 //!
-//! A part is read under a memory permit and hashed in the same pass. What does not fit its share of
-//! the memory goes on into a file of the spool, and is hashed when it is read from there. A read
-//! that never returns keeps its thread, its reader and its memory until it does; the upload does
-//! not wait for it when it is stopped.
+//! A part is read under a memory permit and hashed in the same pass. The bytes beyond its share of
+//! the memory are written to a spool file, and hashed when they are read from there. A read that
+//! never returns keeps its thread, its reader and its memory; a stopped upload does not wait for
+//! it.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::transfer::upload::context::Context;
 use crate::transfer::upload::part::ReadBytes;
 
-/// A stream while it is read.
+/// A stream that is being read.
 pub(super) struct Feed {
     /// `None` while a blocking thread has it, and after a failure.
     reader: Option<Box<dyn Read + Send>>,
@@ -28,14 +28,14 @@ pub(super) struct Feed {
     pool: BufferPool,
     spool: Spool,
     window: Arc<Window>,
-    /// The length that it must have.
+    /// The exact length of the stream, if it was given.
     promised_bytes: Option<u64>,
     parts: u16,
     offset_bytes: u64,
     ended: bool,
 }
 
-/// What one pass over the stream gave.
+/// The result of one pass over the stream.
 struct Filled {
     slices: Vec<Bytes>,
     size_bytes: u64,
@@ -43,7 +43,7 @@ struct Filled {
     ended: bool,
 }
 
-/// Which side failed.
+/// The side that failed.
 enum Trouble {
     Reading(io::Error),
     Spooling(io::Error),
@@ -71,17 +71,17 @@ impl Feed {
         }
     }
 
-    /// How much was read.
+    /// Returns the number of bytes read.
     pub(super) fn offset_bytes(&self) -> u64 {
         self.offset_bytes
     }
 
-    /// True once the end was seen.
+    /// Returns true once the end was seen.
     pub(super) fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// Which part is read next, as long as it can be.
+    /// Returns the part that is read next, as long as there can be one.
     pub(super) fn next_part(&self) -> Option<PlannedPart> {
         self.plan.part(self.parts, self.offset_bytes)
     }
@@ -148,7 +148,7 @@ impl Feed {
         ReadBytes { payload: Payload::held(filled.slices, permit), checksum, md5 }
     }
 
-    /// Writes what was read of a part into the spool, and the rest of it behind that.
+    /// Writes the bytes of a part that were read into the spool, followed by the rest of the part.
     async fn spill(
         &mut self,
         part: PlannedPart,
@@ -179,7 +179,8 @@ impl Feed {
         .await
     }
 
-    /// No part may follow: either the length was promised, or the store takes no more.
+    /// Requires the stream to end here: either its length was given, or the store takes no more
+    /// parts.
     async fn must_have_ended(&mut self) -> Result<Option<PlannedPart>, Error> {
         let more =
             self.blocking(|reader| read_full(reader, &mut [0]).map_err(Trouble::Reading)).await?;
@@ -265,8 +266,8 @@ fn slice_of(left_bytes: u64) -> usize {
     usize::try_from(left_bytes).unwrap_or(usize::MAX).min(SLICE_BYTES)
 }
 
-/// Fills the space; fewer bytes are given only at the end, behind which nothing is read: a terminal
-/// would go on.
+/// Fills the space; returns fewer bytes only at the end, after which nothing is read: a terminal
+/// would continue.
 fn read_full(reader: &mut dyn Read, space: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < space.len() {

@@ -1,13 +1,13 @@
 //! Uploads a stream: bytes that can be read once, in order, and whose length may be unknown.
 //!
-//! [`feed`] reads part after part, as long as the growing plan wants them; [`window`] keeps each
+//! [`feed`] reads part after part, as long as the growing plan needs them; [`window`] keeps each
 //! until the store has acknowledged it, in memory or, above a quarter of the budget, in a file of
-//! [`spool`]. Everything else is an upload like any other: the same lifecycle, driver and proof.
-//! [`read_ahead`] stands between the two.
+//! [`spool`]. The rest equals any other upload: the same lifecycle, driver and proof.
+//! [`read_ahead`] connects the two.
 //!
 //! Memory is taken only by a part that has a pass of the gate, and such a part keeps its pass until
-//! the store has acknowledged it. So transfers of one engine cannot wait for each other in a
-//! circle: one with the memory that another needs, the other with its passes.
+//! the store has acknowledged it. So transfers of one engine cannot deadlock, one with the memory
+//! that another needs, the other with its passes.
 
 mod continued;
 mod feed;
@@ -44,7 +44,7 @@ pub(super) use continued::EarlierStream;
 pub use options::{DEFAULT_SPOOL_DIR, StreamOptions};
 pub(super) use read_ahead::{ReadAhead, enter, part_read};
 
-/// Starts an upload of what `reader` gives as `object`.
+/// Starts an upload of the bytes of `reader` as `object`.
 pub(crate) fn start(
     resources: &Resources,
     reader: Box<dyn Read + Send>,
@@ -109,7 +109,7 @@ async fn run(
     in_parts(context, start, journal, stop).await
 }
 
-/// How a stream goes on, once its beginning was read.
+/// The decision after the first parts of a stream.
 enum Prepared {
     OnePiece { pass: Pass, bytes: ReadBytes, creates: LostCreates },
     Parts(Start),
@@ -175,7 +175,7 @@ async fn in_parts(
     let context = Arc::new(context);
     match driver::drive(&context, start, journal, stop).await? {
         RunOutcome::Done(report) => Ok(*report),
-        // What was sent is gone at the store, and cannot be read again.
+        // The sent parts are gone at the store, and cannot be read again.
         RunOutcome::Restart { cause, journal, .. } => {
             journal.forget(&context);
             Err(cause.unwrap_or_else(|| Error::Restarted {
@@ -187,10 +187,10 @@ async fn in_parts(
     }
 }
 
-/// What the beginning of a stream decides.
+/// The decision after the first parts of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Beginning {
-    /// It has ended, and is short enough for one PutObject.
+    /// The stream has ended, and is short enough for one PutObject.
     OnePiece,
     InParts,
 }
@@ -204,7 +204,7 @@ async fn begin(
     let options = &context.options;
     let threshold_bytes =
         options.multipart_threshold_bytes.min(options.part_size_bytes.unwrap_or(u64::MAX));
-    // These parts share one pass, so no more of them are read than leave room for the parts of
+    // These parts share one pass, so their number is limited to leave memory for the parts of
     // others.
     let room_bytes = context.resources.pool.budget_bytes() / 2;
     loop {
@@ -212,8 +212,8 @@ async fn begin(
         parts.extend(read);
         let offset_bytes = feed.offset_bytes();
         if read.is_none() || feed.has_ended() {
-            // What is put in one piece is visible before it can be judged: with proof demanded it
-            // gets parts.
+            // An object put in one request is visible before it can be verified: with required
+            // proof it is sent in parts.
             let short = offset_bytes < threshold_bytes && !options.require_proof;
             return Ok(if short || offset_bytes == 0 {
                 Beginning::OnePiece
@@ -228,7 +228,7 @@ async fn begin(
     }
 }
 
-/// Everything that was read, of a stream that has ended.
+/// Returns everything that was read, of a stream that has ended.
 async fn whole(context: &Context, window: &Arc<Window>) -> Result<ReadBytes, Error> {
     if let Some(bytes) = window.only() {
         return Ok(bytes);

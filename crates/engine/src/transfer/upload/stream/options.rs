@@ -1,4 +1,4 @@
-//! What a caller may choose about an upload of a stream.
+//! The options of an upload of a stream.
 
 use std::path::PathBuf;
 
@@ -7,28 +7,28 @@ use haul_parts::{GrowingPlan, PlanError};
 use crate::source::StreamRecord;
 use crate::transfer::upload::UploadOptions;
 
-/// Where parts are spooled that no longer fit the memory, unless the caller names another folder.
+/// The default folder for spooled parts, which no longer fit the memory.
 pub const DEFAULT_SPOOL_DIR: &str = "/var/tmp";
 
-/// How to upload a stream. Construct with `..Default::default()`.
+/// Options of an upload of a stream. Construct with `..Default::default()`.
 #[derive(Clone, Debug)]
 pub struct StreamOptions {
-    /// What to call the stream in messages.
+    /// The name of the stream in messages.
     pub name: String,
-    /// Its length, if that is known: a stream of fewer or more bytes makes no object.
+    /// The exact length in bytes, if known: a stream of fewer or more bytes creates no object.
     pub size_bytes: Option<u64>,
-    /// About how long it will be: decides the part size. A stream that is longer is uploaded all
-    /// the same, as long as the parts hold it.
+    /// The estimated length in bytes: decides the part size. A longer stream is uploaded as long as
+    /// the number of parts allows it.
     pub expected_size_bytes: Option<u64>,
     /// The folder of unlinked files for parts that no longer fit the memory. A file system in
     /// memory is refused.
     pub spool_dir: PathBuf,
-    /// The program whose output it is, for the journal; without its words.
+    /// The program that produces the stream, for the journal; without its arguments.
     pub program: Option<String>,
-    /// As for a file. The part size is that of the first parts. With a journal, a stream that stops
-    /// is resumed when the same stream is read again from its beginning: its producer must be
-    /// deterministic, or parts are sent again. What is said here about changes and unfinished
-    /// uploads has no meaning.
+    /// The options of a file upload. The part size is that of the first parts. With a journal, a
+    /// stream that stops is resumed when the same stream is read again from its beginning: its
+    /// producer must be deterministic, or parts are sent again. The options about changes and
+    /// unfinished uploads have no effect.
     pub upload: UploadOptions,
 }
 

@@ -1,4 +1,4 @@
-//! Reads the next part of a stream while those before it are sent, each under a pass of the gate.
+//! Reads the next part of a stream while earlier ones are sent, each under a pass of the gate.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use crate::transfer::mover::Mover;
 use crate::transfer::upload::Layout;
 use crate::transfer::upload::part::PartSender;
 
-/// The stream behind an upload.
+/// The stream of an upload.
 pub(crate) struct ReadAhead {
     window: Arc<Window>,
     /// `None` while it is read, and after a failure.
@@ -28,7 +28,7 @@ type Reading =
     Pin<Box<dyn Future<Output = (Feed, Pass, Result<Option<PlannedPart>, Error>)> + Send>>;
 
 impl ReadAhead {
-    /// Of a stream whose first parts were read under `pass`.
+    /// Creates the reader of a stream whose first parts were read under `pass`.
     pub(super) fn new(feed: Feed, pass: Pass) -> Self {
         Self {
             window: Arc::clone(feed.window()),
@@ -38,7 +38,7 @@ impl ReadAhead {
         }
     }
 
-    /// True once the end was seen.
+    /// Returns true once the end was seen.
     pub(crate) fn has_ended(&self) -> bool {
         self.feed.as_ref().is_some_and(Feed::has_ended)
     }
@@ -53,7 +53,7 @@ impl ReadAhead {
         self.window.stored().is_some_and(|stored| stored.reach_beyond(layout.part_count()))
     }
 
-    /// As the plan begins.
+    /// Returns the size in bytes of the plan's first part.
     pub(crate) fn first_part_size_bytes(&self) -> u64 {
         self.feed.as_ref().map_or(0, Feed::first_part_size_bytes)
     }
@@ -62,7 +62,7 @@ impl ReadAhead {
         &self.window
     }
 
-    /// What makes its parts, with a sender that reads from the window.
+    /// Returns the mover of its parts, with a sender that reads from the window.
     pub(crate) fn mover(&self, sender: PartSender) -> Arc<dyn Mover> {
         Arc::new(StreamSender::new(sender, Arc::clone(&self.window)))
     }
@@ -78,8 +78,8 @@ impl ReadAhead {
         }));
     }
 
-    /// The part that is being read; `None`: the stream has ended. Never ready while nothing is
-    /// read.
+    /// Awaits the part that is being read; `None`: the stream has ended. Never ready while nothing
+    /// is read.
     async fn read(&mut self) -> Result<Option<PlannedPart>, Error> {
         let Some(reading) = &mut self.reading else { return std::future::pending().await };
         let (feed, pass, read) = reading.await;
@@ -92,12 +92,12 @@ impl ReadAhead {
         Ok(read)
     }
 
-    /// A part of the stream holds memory: its pass must stay with the stream.
+    /// Keeps the pass of a part that holds memory: it must stay with the stream.
     pub(crate) fn keep(&mut self, pass: Pass) {
         self.kept.push(pass);
     }
 
-    /// Reads no more. A read that does not return keeps its thread.
+    /// Stops reading. A read that does not return keeps its thread.
     pub(crate) fn stop(&mut self) {
         self.reading = None;
         self.feed = None;
@@ -105,7 +105,7 @@ impl ReadAhead {
     }
 }
 
-/// The next part of a stream, if there is a stream.
+/// Awaits the next part of a stream, if there is a stream.
 pub(crate) async fn part_read(
     stream: &mut Option<ReadAhead>,
 ) -> Result<Option<PlannedPart>, Error> {
@@ -115,7 +115,7 @@ pub(crate) async fn part_read(
     }
 }
 
-/// A pass for a part that is ready: one that the stream kept, or one of the gate.
+/// Returns a pass for a part that is ready: one that the stream kept, or one of the gate.
 pub(crate) fn enter(
     stream: &mut Option<ReadAhead>,
     gate: Gate,

@@ -1,6 +1,6 @@
-//! Files for parts that no longer fit the memory: unlinked at once, so that nothing is left of
-//! them, whatever ends the process. A few at a time; a file system in memory is refused, because
-//! that would be the memory that is to be spared.
+//! Files for parts that no longer fit the memory: unlinked at once, so that nothing is left of them
+//! however the process ends. Their number is limited. A file system in memory is refused, because
+//! it would use the memory that the spool saves.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,10 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::error::Error;
 use crate::event::{Event, EventSender};
 
-/// Most parts in the spool at once: one that is read, and three on their way.
+/// The maximum number of parts in the spool at once: one that is read, and three in flight.
 pub(super) const SPOOLED_PARTS_MAX: usize = 4;
 
-/// Makes the files of one stream.
+/// Creates the files of one stream.
 pub(super) struct Spool {
     folder: PathBuf,
     places: Arc<Semaphore>,
@@ -44,7 +44,7 @@ impl Spool {
         check_folder(&self.folder, size_bytes).map_err(|error| self.failed(error))
     }
 
-    /// A file for a part of this size, as soon as there is a place for it.
+    /// Creates a file for a part of this size, as soon as there is a free place.
     pub(super) async fn file(&mut self, size_bytes: u64) -> Result<SpoolFile, Error> {
         let place = Arc::clone(&self.places).acquire_owned().await;
         let place = place.map_err(|error| Error::Internal(error.to_string()))?;
@@ -74,7 +74,7 @@ impl SpoolFile {
     }
 }
 
-/// A file without a name, readable by this user only.
+/// Creates a file without a name, readable by this user only.
 fn unnamed(folder: &Path) -> io::Result<File> {
     let path = folder.join(format!(".haul-spool-{:016x}", rand::random::<u64>()));
     let mut options = OpenOptions::new();
@@ -106,7 +106,7 @@ fn check_folder(folder: &Path, _: u64) -> io::Result<()> {
     std::fs::metadata(folder).map(|_| ())
 }
 
-/// By the magic numbers of `statfs(2)`.
+/// Decides by the magic numbers of `statfs(2)`.
 #[cfg(target_os = "linux")]
 fn is_in_memory(folder: &Path) -> io::Result<bool> {
     const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;

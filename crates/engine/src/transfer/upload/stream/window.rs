@@ -1,5 +1,5 @@
-//! The parts of a stream that were read and that the store has not acknowledged: all there is of it
-//! to send again.
+//! The parts of a stream that were read and not yet acknowledged: the only data that can be sent
+//! again.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,14 +15,14 @@ use crate::source::{Change, Source, SourceRecord, StreamRecord};
 use crate::transfer::mover::{Mover, PartFailure, SentPart};
 use crate::transfer::upload::part::{self, PartSender, ReadBytes};
 
-/// A stream as a source: it can be read only where a part is kept.
+/// A stream as a source: readable only where a part is kept.
 pub(crate) struct Window {
     name: String,
     checksum: Option<ChecksumAlgorithm>,
-    /// By their offset.
+    /// The parts by their offset.
     parts: Mutex<BTreeMap<u64, (u64, Kept)>>,
     read_bytes: AtomicU64,
-    /// Whether parts are hashed by MD5 too while they are read.
+    /// Whether parts are also hashed with MD5 while they are read.
     md5_wanted: AtomicBool,
     /// By which a later run finds its journal.
     record: Option<StreamRecord>,
@@ -30,12 +30,12 @@ pub(crate) struct Window {
     stored: Option<StoredParts>,
 }
 
-/// Where the bytes of a part are.
+/// The place of a part's bytes.
 #[derive(Clone)]
 pub(super) enum Kept {
     /// In memory, with their digests.
     Held(ReadBytes),
-    /// In a file.
+    /// In a spool file.
     Spooled(Arc<SpoolFile>),
 }
 
@@ -48,7 +48,7 @@ impl Window {
             checksum,
             parts: Mutex::default(),
             read_bytes: AtomicU64::new(0),
-            // What becomes one PutObject needs it.
+            // A stream sent as one PutObject needs the MD5.
             md5_wanted: AtomicBool::new(true),
         }
     }
@@ -66,7 +66,7 @@ impl Window {
         self.checksum
     }
 
-    /// What the next part is hashed by.
+    /// Returns the algorithms that the next part is hashed with.
     pub(super) fn algorithms(&self) -> Vec<ChecksumAlgorithm> {
         let md5 = self.md5_wanted.load(Ordering::Relaxed).then_some(ChecksumAlgorithm::Md5);
         self.checksum.into_iter().chain(md5).collect()
@@ -77,12 +77,12 @@ impl Window {
         self.parts().insert(part.offset_bytes, (part.size_bytes, kept));
     }
 
-    /// The store has acknowledged the part: nobody needs its bytes any more.
+    /// Drops a part that the store has acknowledged: its bytes are no longer needed.
     pub(crate) fn forget(&self, part: PlannedPart) {
         self.parts().remove(&part.offset_bytes);
     }
 
-    /// The one part that was read, if it is in memory.
+    /// Returns the only part that was read, if it is in memory.
     pub(super) fn only(&self) -> Option<ReadBytes> {
         let parts = self.parts();
         match parts.values().next() {
@@ -146,7 +146,7 @@ impl Source for Window {
     }
 }
 
-/// Sends parts of a stream: those in memory as they are, those in the spool like parts of a file.
+/// Sends parts of a stream: those in memory directly, those in the spool like parts of a file.
 pub(crate) struct StreamSender {
     sender: PartSender,
     window: Arc<Window>,
