@@ -57,7 +57,7 @@ pub(crate) const KEYS: &[ConfigKey] = &[
 
 impl ConfigKey {
     /// Returns the variable that is set, and its value.
-    pub(crate) fn from_environment(&self) -> Option<(&'static str, String)> {
+    pub(crate) fn variable_set(&self) -> Option<(&'static str, String)> {
         self.variables.iter().find_map(|variable| {
             let value = std::env::var_os(variable).filter(|value| !value.is_empty())?;
             Some((*variable, value.to_string_lossy().into_owned()))
@@ -120,7 +120,7 @@ pub(crate) fn command_of_line() -> clap::Command {
 /// Returns a value of the file that names a store, unless the environment has one.
 fn of_store(name: &str) -> Option<String> {
     let key = KEYS.iter().find(|key| key.name == name)?;
-    READ.get()?.value(key).filter(|_| key.from_environment().is_none())
+    READ.get()?.value(key).filter(|_| key.variable_set().is_none())
 }
 
 /// Returns the folder of `local://` and `haul serve`, if the file names one.

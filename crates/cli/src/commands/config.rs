@@ -34,7 +34,7 @@ pub(crate) fn run(store: &StoreArgs, mode: Mode) -> anyhow::Result<Exit> {
     }
     for key in KEYS {
         let flag = of_flags(store, key.name);
-        let (value, from) = match (flag, key.from_environment(), file.as_ref()) {
+        let (value, from) = match (flag, key.variable_set(), file.as_ref()) {
             (Some(value), ..) => (Some(value), "flag"),
             (None, Some((variable, value)), _) => (Some(value), variable),
             (None, None, Some(file)) => match file.text(key.name) {

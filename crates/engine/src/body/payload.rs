@@ -287,13 +287,15 @@ pub struct PayloadBody {
     slowed: Option<Slowed>,
 }
 
+type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Bytes that leave piece by piece, because the bandwidth is limited.
 struct Slowed {
     bytes: Bytes,
     /// False of framing.
     of_payload: bool,
     /// The wait for the next piece, and its size.
-    waiting: Option<(Pin<Box<dyn Future<Output = ()> + Send>>, usize)>,
+    waiting: Option<(Wait, usize)>,
 }
 
 enum Sending {
@@ -403,7 +405,8 @@ impl PayloadBody {
             let most = bandwidth.piece_max_bytes().and_then(|most| usize::try_from(most).ok());
             let size = slowed.bytes.len().min(most.unwrap_or(usize::MAX));
             let bandwidth = bandwidth.clone();
-            (Box::pin(async move { bandwidth.take(size as u64).await }), size)
+            let wait: Wait = Box::pin(async move { bandwidth.take(size as u64).await });
+            (wait, size)
         });
         ready!(waiting.as_mut().poll(context));
         let size = *size;

@@ -66,10 +66,8 @@ impl Desk {
         let mut events = running.take_events().unwrap();
         let mut arrived = 0;
         while arrived < parts {
-            match events.next().await.expect("it still runs") {
-                Event::PartSent { .. } => arrived += 1,
-                _ => {}
-            }
+            let event = events.next().await.expect("it still runs");
+            arrived += usize::from(matches!(event, Event::PartSent { .. }));
         }
         running.stop(StopRequest::PauseNow);
         match running.await.unwrap_err() {

@@ -96,6 +96,7 @@ fn a_guess_has_the_given_length_and_count() {
 }
 
 /// Of the bytes as a whole, part by part, without any of our passes.
+#[allow(clippy::unwrap_used)] // the tests' bytes fit into memory
 fn simple(bytes: &[u8], layout: &PartLayout, algorithm: ChecksumAlgorithm) -> Vec<Checksum> {
     let part = |range: std::ops::Range<u64>| {
         let at = |offset: u64| usize::try_from(offset).expect("a few thousand bytes");

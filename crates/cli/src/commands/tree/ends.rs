@@ -55,7 +55,7 @@ impl Ends {
             return Err(Usage::new("sources and a target are needed", "haul cp SOURCE... TARGET"));
         };
         if tree.files_from.is_some() {
-            return Self::of_list(words, target, tree);
+            return Self::of_list(&words, &target, tree);
         }
         let several = words.len() > 1;
         let source_text = text_of_sources(&words);
@@ -108,15 +108,15 @@ impl Ends {
             Some(_) => {
                 let mut words = words;
                 let target = words.pop().unwrap_or(Target::Stream);
-                Self::of_list(words, target, tree)
+                Self::of_list(&words, &target, tree)
             }
             None => Self::of(words, Sources { recursive: true, raw: true }, tree),
         }
     }
 
     /// Creates the ends for the files that a list names.
-    fn of_list(words: Vec<Target>, target: Target, tree: &TreeArgs) -> Result<Self, Usage> {
-        let [source] = words.as_slice() else {
+    fn of_list(words: &[Target], target: &Target, tree: &TreeArgs) -> Result<Self, Usage> {
+        let [source] = words else {
             return Err(Usage::new(
                 "--files-from takes one source, which its names are below",
                 "haul cp --files-from FILE FOLDER TARGET",
@@ -142,12 +142,12 @@ impl Ends {
             Box::new(BufReader::new(file))
         };
         Ok(Self {
-            from: scheme_of(&words)?,
-            to: scheme_of(std::slice::from_ref(&target))?,
-            source_text: text_of_sources(&words),
-            target_text: text_of(&target),
-            address: address_of(&words, &target)?,
-            target: folder(&target, false)?,
+            from: scheme_of(words)?,
+            to: scheme_of(std::slice::from_ref(target))?,
+            source_text: text_of_sources(words),
+            target_text: text_of(target),
+            address: address_of(words, target)?,
+            target: folder(target, false)?,
             sources: vec![TreeSource::Names { base, names }],
         })
     }

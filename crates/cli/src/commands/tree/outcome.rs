@@ -50,7 +50,7 @@ struct Summary<'a> {
 
 /// Prints the summary and returns the exit status.
 pub(super) fn tell(
-    outcome: Outcome<'_>,
+    outcome: &Outcome<'_>,
     report: TreeReport,
     mode: Mode,
     in_context: impl Fn(haul::Error) -> anyhow::Error,
@@ -70,16 +70,16 @@ pub(super) fn tell(
         stopped: report.stopped,
         elapsed_ms: u64::try_from(outcome.elapsed.as_millis()).unwrap_or(u64::MAX),
     });
-    mode.result(&line(&outcome, &report));
+    mode.result(&line(outcome, &report));
     list_failures(&report, mode);
     if report.stopped {
-        return Err(interrupted(&outcome, &report).into());
+        return Err(interrupted(outcome, &report).into());
     }
     if let Some(error) = report.ended_by {
         return Err(in_context(error));
     }
     if report.failed > 0 {
-        return Err(failed(&outcome, &report).into());
+        return Err(failed(outcome, &report).into());
     }
     if outcome.from_store && !report.found && outcome.verb != Verb::Sync {
         return Err(Ended {

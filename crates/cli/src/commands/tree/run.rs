@@ -148,7 +148,7 @@ impl Running {
             failed_to: self.failed_to.as_deref(),
             from_store: way != Way::Up,
         };
-        outcome::tell(outcome, report, mode, |error| {
+        outcome::tell(&outcome, report, mode, |error| {
             anyhow::Error::from(error).context(context(&address))
         })
     }

@@ -29,7 +29,8 @@ pub(super) async fn copy(
 ) -> Result<CopyReport, Error> {
     let parts = layout.parts();
     let copied = Arc::new(Copied::new(context, origin, Some(parts.part_count())));
-    let report = upload::make(upload_of(context, origin, &copied).await, parts, stop).await?;
+    let made = upload_of(context, origin, &copied).await;
+    let report = Box::pin(upload::make(made, parts, stop)).await?;
     copied.report(report, CopyMethod::UploadPartCopy)
 }
 

@@ -138,17 +138,19 @@ async fn run(mut context: Context, mut stop: StopSignal) -> Result<CopyReport, E
     let size_bytes = origin.head().size_bytes;
     context.progress.set_size(size_bytes);
     if context.source_store.is_some() || earlier.as_ref().is_some_and(Earlier::is_streamed) {
-        return relay::copy(&context, origin, layout, stop).await;
+        return Box::pin(relay::copy(&context, origin, layout, stop)).await;
     }
     // A copy that was begun in parts is continued in parts.
     let in_one_request =
         layout.is_none() && size_bytes <= PUT_OBJECT_MAX_BYTES && earlier.is_none();
     let copied = match &layout {
         None if in_one_request => one_request::copy(&context, &origin, stop.clone()).await,
-        Some(layout) => in_parts::copy(&context, &origin, layout.clone(), stop.clone()).await,
+        Some(layout) => {
+            Box::pin(in_parts::copy(&context, &origin, layout.clone(), stop.clone())).await
+        }
         None => {
             let layout = Layout::chosen(&context.source, size_bytes, &context.options)?;
-            in_parts::copy(&context, &origin, layout, stop.clone()).await
+            Box::pin(in_parts::copy(&context, &origin, layout, stop.clone())).await
         }
     };
     match copied {
@@ -156,7 +158,7 @@ async fn run(mut context: Context, mut stop: StopSignal) -> Result<CopyReport, E
             let reason =
                 "the store does not copy by itself: the bytes are streamed through this machine";
             context.events.send(Event::Restarting { reason: reason.into() });
-            relay::copy(&context, origin, layout, stop).await
+            Box::pin(relay::copy(&context, origin, layout, stop)).await
         }
         copied => copied,
     }

@@ -43,8 +43,10 @@ pub(super) async fn copy(
         made.options.checksum = Some(checksum.algorithm());
     }
     let report = match layout {
-        Some(layout) if layout.is_equal() => upload::make(made, layout.parts(), stop).await?,
-        _ => upload::run(made, stop).await?,
+        Some(layout) if layout.is_equal() => {
+            Box::pin(upload::make(made, layout.parts(), stop)).await?
+        }
+        _ => Box::pin(upload::run(made, stop)).await?,
     };
     let report = copied.report(report, CopyMethod::Streamed)?;
     if report.proof == CopyProof::Unproven {

@@ -93,7 +93,7 @@ async fn run(
         }
     };
     let start = match prepared {
-        Ok(Prepared::Parts(start)) => start,
+        Ok(Prepared::Parts(start)) => *start,
         Ok(Prepared::OnePiece { pass, bytes, creates }) => {
             earlier::forget(&context, journal, &creates).await;
             context.progress.set_size(bytes.payload.size_bytes());
@@ -112,7 +112,7 @@ async fn run(
 /// The decision after the first parts of a stream.
 enum Prepared {
     OnePiece { pass: Pass, bytes: ReadBytes, creates: LostCreates },
-    Parts(Start),
+    Parts(Box<Start>),
 }
 
 /// Looks at what an earlier run left, and reads the beginning of the stream.
@@ -163,7 +163,8 @@ async fn prepare(
         let bytes = whole(context, &window).await?;
         return Ok(Prepared::OnePiece { pass, bytes, creates });
     }
-    Ok(Prepared::Parts(Start::of_stream(ReadAhead::new(feed, pass), parts, earlier, creates)))
+    let start = Start::of_stream(ReadAhead::new(feed, pass), parts, earlier, creates);
+    Ok(Prepared::Parts(Box::new(start)))
 }
 
 async fn in_parts(
