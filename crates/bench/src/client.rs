@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::files::write_random;
 use haul_testkit::process::{Finished, Running, run};
 use haul_testkit::servers::REGION;
@@ -45,7 +45,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
             continue;
         }
         let (endpoint, authority) = if secure { (&tls, Some(&authority)) } else { (&plain, None) };
-        let store = Store {
+        let store = TestStore {
             endpoint: endpoint.url(),
             region: REGION.to_owned(),
             access_key: "bench".to_owned(),
@@ -124,7 +124,7 @@ fn download(course: &Course<'_>, command: &mut Command) -> Result<(Finished, Dur
 }
 
 /// Creates a `haul` command with the keys of the store and no settings of this user.
-pub(crate) fn haul(binary: &Path, store: &Store, home: &Path) -> Command {
+pub(crate) fn haul(binary: &Path, store: &TestStore, home: &Path) -> Command {
     let mut command = Command::new(binary);
     command.env_clear().envs(store.client_variables());
     command.env("AWS_ENDPOINT_URL", &store.endpoint).env("HOME", home);

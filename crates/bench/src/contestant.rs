@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::python::Venv;
 
 use crate::authority::Authority;
@@ -66,7 +66,7 @@ pub(crate) struct Course<'a> {
     pub(crate) endpoint: &'a NullEndpoint,
     /// `None` for plain HTTP.
     pub(crate) authority: Option<&'a Authority>,
-    pub(crate) store: Store,
+    pub(crate) store: TestStore,
     pub(crate) job: Job,
     /// The file to upload, or the target of downloads.
     pub(crate) file: &'a Path,

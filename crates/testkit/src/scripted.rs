@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Result, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::Store;
+use crate::TestStore;
 use crate::servers::REGION;
 
 /// A request as received.
@@ -171,8 +171,8 @@ impl ScriptedServer {
 
     /// Returns the address and keys for a client.
     #[must_use]
-    pub fn store(&self) -> Store {
-        Store {
+    pub fn store(&self) -> TestStore {
+        TestStore {
             endpoint: format!("http://{}", self.address),
             region: REGION.to_owned(),
             access_key: "SCRIPTED".to_owned(),

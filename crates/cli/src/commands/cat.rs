@@ -1,6 +1,6 @@
 //! `haul cat OBJECT…`: writes objects to standard output, each verified like `haul cp OBJECT -`.
 
-use super::download::{Fetching, Remembered, Target, fetch};
+use super::download::{DownloadJournal, Fetching, FileTarget, fetch};
 use crate::args::{CatArgs, StoreArgs};
 use crate::exit::Exit;
 use crate::failure::Usage;
@@ -20,10 +20,10 @@ pub(crate) async fn run(args: &StoreArgs, what: CatArgs, mode: Mode) -> anyhow::
     for address in what.objects {
         let fetching = Fetching {
             address,
-            target: Target::Stdout,
+            target: FileTarget::Stdout,
             part_size_bytes: None,
             limits: what.effort.limits(),
-            remembered: Remembered::No,
+            remembered: DownloadJournal::No,
             abort_on_interrupt: true,
         };
         Box::pin(fetch(args, fetching, mode, &mut interrupts)).await?;

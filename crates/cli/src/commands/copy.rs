@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use haul::{CopyOptions, EngineOptions, Error as EngineError, ObjectAttributes, Subject};
 
-use super::copy_journal::Remembered;
+use super::copy_journal::RememberedCopy;
 use super::pinned_flags::PinnedFlags;
 use super::summary::{self, Journey};
 use super::upload::make_bucket_if_promised;
@@ -30,7 +30,7 @@ pub(super) struct Copying {
     /// The store of the source, if it is another than the target's.
     pub(super) source_store: Option<StoreArgs>,
     /// The journal, so that the copy can be resumed later.
-    pub(super) journal: Remembered,
+    pub(super) journal: RememberedCopy,
     /// Abort on an interrupt instead of pausing.
     pub(super) abort_on_interrupt: bool,
 }
@@ -52,9 +52,9 @@ impl Copying {
             source_store: other_store(store, source_store, from.scheme, to.scheme)?,
             limits: transfer.effort.limits(),
             journal: if remember.no_journal {
-                Remembered::No
+                RememberedCopy::No
             } else {
-                Remembered::ByPlace(PinnedFlags::of(&transfer, &object))
+                RememberedCopy::ByPlace(PinnedFlags::of(&transfer, &object))
             },
             abort_on_interrupt: remember.abort_on_interrupt,
             options: CopyOptions {

@@ -18,7 +18,7 @@ use crate::state_dir::journal_folder;
 use crate::store::OpenedStore;
 
 /// The journal that a copy uses.
-pub(super) enum Remembered {
+pub(super) enum RememberedCopy {
     /// No journal.
     No,
     /// The journal of source and target, which must agree with the given flags.
@@ -33,7 +33,7 @@ pub(super) struct CopyJournal {
     pub(super) source_store: SourceStore,
 }
 
-impl Remembered {
+impl RememberedCopy {
     /// Returns the recorded store of the target.
     pub(super) fn target(&self) -> Option<&Connection> {
         match self {
@@ -131,7 +131,7 @@ pub(super) async fn resume(
             on_change: run.on_change,
             ..CopyOptions::default()
         },
-        journal: Remembered::Given { id, target: Box::new(target), source: of_source },
+        journal: RememberedCopy::Given { id, target: Box::new(target), source: of_source },
         abort_on_interrupt: false,
     };
     Box::pin(copy(args, copying, mode, interrupts)).await

@@ -9,7 +9,7 @@ use haul::parts::limits::PUT_OBJECT_MAX_BYTES;
 use haul::{EngineOptions, ObjectAttributes, StreamOptions, Unfinished, UploadOptions};
 
 use super::copy::{Copying, copy};
-use super::download::{self, Fetching, Remembered, fetch};
+use super::download::{self, DownloadJournal, Fetching, fetch};
 use super::pinned_flags::PinnedFlags;
 use super::receipt::ReceiptFile;
 use super::stream::{self, StreamOrigin, StreamSending};
@@ -91,11 +91,15 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
         (Target::Store(address), Target::Path(path)) => {
             let limits = download_limits(&transfer, &remember, &object)?;
             let fetching = Fetching {
-                target: download::Target::Path(address.file_for(&path).map_err(Usage::from)?),
+                target: download::FileTarget::Path(address.file_for(&path).map_err(Usage::from)?),
                 address,
                 part_size_bytes: transfer.part_size,
                 limits,
-                remembered: if remember.no_journal { Remembered::No } else { Remembered::ByTarget },
+                remembered: if remember.no_journal {
+                    DownloadJournal::No
+                } else {
+                    DownloadJournal::ByTarget
+                },
                 abort_on_interrupt: remember.abort_on_interrupt,
             };
             Box::pin(fetch(store, fetching, mode, &mut None)).await
@@ -112,11 +116,11 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
         .into()),
         (Target::Store(address), Target::Stream) => {
             let fetching = Fetching {
-                target: download::Target::Stdout,
+                target: download::FileTarget::Stdout,
                 address,
                 part_size_bytes: transfer.part_size,
                 limits: download_limits(&transfer, &remember, &object)?,
-                remembered: Remembered::No,
+                remembered: DownloadJournal::No,
                 abort_on_interrupt: true,
             };
             Box::pin(fetch(store, fetching, mode, &mut None)).await

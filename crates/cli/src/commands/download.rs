@@ -28,22 +28,22 @@ use crate::transfer::drive;
 /// A download to make.
 pub(super) struct Fetching {
     pub(super) address: Address,
-    pub(super) target: Target,
+    pub(super) target: FileTarget,
     pub(super) part_size_bytes: Option<u64>,
     pub(super) limits: EngineOptions,
-    pub(super) remembered: Remembered,
+    pub(super) remembered: DownloadJournal,
     /// Whether a signal aborts instead of pausing.
     pub(super) abort_on_interrupt: bool,
 }
 
 /// The target of a download.
-pub(super) enum Target {
+pub(super) enum FileTarget {
     Path(PathBuf),
     /// Standard output: reports go to stderr then.
     Stdout,
 }
 
-impl Target {
+impl FileTarget {
     fn shown(&self) -> String {
         match self {
             Self::Path(path) => visible(&path.display().to_string()),
@@ -65,7 +65,7 @@ impl Target {
 }
 
 /// The journal of a download.
-pub(super) enum Remembered {
+pub(super) enum DownloadJournal {
     /// No journal.
     No,
     /// The journal of object and target.
@@ -91,25 +91,27 @@ pub(super) async fn fetch(
         fetching;
     let object = address.exact_object().map_err(Usage::from)?;
     let (from, to) = (visible(&address.to_string()), target.shown());
-    let to_stdout = matches!(target, Target::Stdout);
+    let to_stdout = matches!(target, FileTarget::Stdout);
     let context = || {
         FailureContext::at(format!("cannot copy {from} to {to}"), &address).into_file(to.clone())
     };
 
     let opened = match &remembered {
-        Remembered::Given { connection, .. } => {
+        DownloadJournal::Given { connection, .. } => {
             store::open_recorded(connection, args, mode).await?
         }
-        Remembered::No | Remembered::ByTarget => store::open(address.scheme, args, mode).await?,
+        DownloadJournal::No | DownloadJournal::ByTarget => {
+            store::open(address.scheme, args, mode).await?
+        }
     };
     let endpoint = opened.store.endpoint();
     let started = Instant::now();
     let mut view = View::new(mode, super::name_of(&to));
     let report = async {
         let choice = match remembered {
-            Remembered::No => None,
-            Remembered::ByTarget => Some(JournalChoice::OfSource),
-            Remembered::Given { id, .. } => Some(JournalChoice::Given(id)),
+            DownloadJournal::No => None,
+            DownloadJournal::ByTarget => Some(JournalChoice::OfSource),
+            DownloadJournal::Given { id, .. } => Some(JournalChoice::Given(id)),
         };
         let journal = match choice {
             Some(choice) => Some(JournalOptions {
@@ -187,10 +189,10 @@ pub(super) async fn resume(
     connection.refuse_another(&id, args)?;
     let fetching = Fetching {
         address: connection.address_of(&beginning.object),
-        target: Target::Path(beginning.target),
+        target: FileTarget::Path(beginning.target),
         part_size_bytes: None,
         limits,
-        remembered: Remembered::Given { id, connection: Box::new(connection) },
+        remembered: DownloadJournal::Given { id, connection: Box::new(connection) },
         abort_on_interrupt: false,
     };
     Box::pin(fetch(args, fetching, mode, interrupts)).await

@@ -2,7 +2,7 @@
 //! one that aborts unfinished uploads.
 
 use anyhow::Context;
-use haul::bucket_lifecycle::{self, LifecycleError, Rule};
+use haul::bucket_lifecycle::{self, LifecycleError, LifecycleRule};
 use haul::{Store, StoreErrorKind};
 use serde::Serialize;
 
@@ -95,7 +95,7 @@ async fn change(
     Ok(Exit::Done)
 }
 
-fn line(rule: &Rule) -> RuleLine<'_> {
+fn line(rule: &LifecycleRule) -> RuleLine<'_> {
     RuleLine {
         id: &rule.id,
         enabled: rule.enabled,
@@ -107,7 +107,7 @@ fn line(rule: &Rule) -> RuleLine<'_> {
 }
 
 /// Formats `haul-abort-incomplete  everything: aborts unfinished uploads after 7 days`.
-fn row(rule: &Rule) -> String {
+fn row(rule: &LifecycleRule) -> String {
     let id = if rule.id.is_empty() { "(no id)" } else { &rule.id };
     let off = if rule.enabled { "" } else { "  (disabled)" };
     format!("{}  {}: {}{off}", visible(id), visible(&rule.scope), visible(&rule.actions.join("; ")))

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::files::{MIB, random_hex};
 use haul_testkit::process::{Running, Signal};
 use haul_testkit::python::{Talk, Venv};
@@ -25,7 +25,7 @@ const FILE_BYTES: u64 = 12 * MIB;
 /// Runs `haul cp` with a multipart upload to a key that no other round uses.
 fn upload(
     world: &World,
-    store: &Store,
+    store: &TestStore,
     sample: &Sample,
     bucket: &str,
     round: u64,

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::files::MIB;
 use haul_testkit::servers::HaulServe;
 
@@ -20,7 +20,7 @@ const FILE_BYTES: u64 = 60 * MIB;
 
 struct Scene {
     world: World,
-    store: Store,
+    store: TestStore,
     bucket: String,
     sample: Sample,
     _server: Option<HaulServe>,
@@ -36,10 +36,10 @@ impl Scene {
 
     /// At the Ceph RGW that all tests share.
     fn at_rgw() -> Self {
-        Self::of(World::new(), Store::shared("RGW"), None)
+        Self::of(World::new(), TestStore::shared("RGW"), None)
     }
 
-    fn of(world: World, store: Store, server: Option<HaulServe>) -> Self {
+    fn of(world: World, store: TestStore, server: Option<HaulServe>) -> Self {
         let bucket = make_bucket(&world, &store);
         let sample = world.sample("big", FILE_BYTES);
         Self { world, store, bucket, sample, _server: server }

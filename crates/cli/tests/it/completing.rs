@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 
 use crate::world::{World, copy, finish, haul_binary, make_bucket, succeed};
 
@@ -20,7 +20,7 @@ _haul_complete haul "${COMP_WORDS[COMP_CWORD]}" "" 2>/dev/null
 printf '%s\n' "${COMPREPLY[@]}"
 "#;
 
-fn completed(world: &World, store: Option<&Store>, line: &str) -> Vec<String> {
+fn completed(world: &World, store: Option<&TestStore>, line: &str) -> Vec<String> {
     let mut haul = store.map_or_else(|| world.haul_without_store(), |store| world.haul(store));
     haul.arg("--version");
     let mut bash = Command::new("bash");

@@ -2,12 +2,12 @@
 
 use std::process::Command;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 
 use crate::world::{World, events, finish, make_bucket, succeed};
 
 /// Knows the keys of the store, and its address by the configuration file alone.
-fn haul(world: &World, store: &Store, config: &str) -> Command {
+fn haul(world: &World, store: &TestStore, config: &str) -> Command {
     std::fs::create_dir_all(world.path(".config/haul")).unwrap();
     std::fs::write(world.path(".config/haul/haul.toml"), config).unwrap();
     let mut command = world.haul_without_store();

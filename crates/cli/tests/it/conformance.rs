@@ -8,11 +8,11 @@ use haul::s3::StaticCredentials;
 use haul::testing::conformance::{self, Expectations};
 use haul::{S3Options, S3Store};
 use haul_parts::Bucket;
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 
 use crate::world::{World, make_bucket};
 
-fn conforms(world: &World, store: &Store, expectations: &Expectations) {
+fn conforms(world: &World, store: &TestStore, expectations: &Expectations) {
     let bucket = Bucket::new(make_bucket(world, store)).unwrap();
     let options = S3Options {
         endpoint_url: Some(store.endpoint.clone()),
@@ -40,15 +40,15 @@ fn haul_serve_conforms() {
 
 #[test]
 fn ceph_rgw_conforms() {
-    conforms(&World::new(), &Store::shared("RGW"), &Expectations::CEPH_RGW_16);
+    conforms(&World::new(), &TestStore::shared("RGW"), &Expectations::CEPH_RGW_16);
 }
 
 #[test]
 fn localstack_conforms() {
-    conforms(&World::new(), &Store::shared("LOCALSTACK"), &Expectations::AWS);
+    conforms(&World::new(), &TestStore::shared("LOCALSTACK"), &Expectations::AWS);
 }
 
 #[test]
 fn garage_conforms() {
-    conforms(&World::new(), &Store::shared("GARAGE"), &Expectations::GARAGE_2);
+    conforms(&World::new(), &TestStore::shared("GARAGE"), &Expectations::GARAGE_2);
 }

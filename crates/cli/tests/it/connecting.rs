@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::files::MIB;
 use haul_testkit::network::{BlackHole, CannedServer, Certificate, self_signed};
 use haul_testkit::process::Finished;
@@ -30,7 +30,7 @@ fn with_hosts(command: &Command, hosts: &Path) -> Command {
     inside
 }
 
-fn port(store: &Store) -> u16 {
+fn port(store: &TestStore) -> u16 {
     store.endpoint.rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
@@ -89,7 +89,7 @@ fn a_wrong_scheme_is_named_at_once_with_the_right_one() {
     let tls_world = World::new();
     let tls = serve_tls(&tls_world, &certificate);
     let sample = world.sample("file", 1000);
-    let switched = |store: &Store| match store.endpoint.strip_prefix("https") {
+    let switched = |store: &TestStore| match store.endpoint.strip_prefix("https") {
         Some(rest) => store.at(format!("http{rest}")),
         None => store.at(store.endpoint.replacen("http", "https", 1)),
     };
@@ -128,8 +128,13 @@ fn a_tls_port_that_closes_without_a_word_is_recognised() {
     );
 }
 
-fn keys_for(endpoint: String) -> Store {
-    Store { endpoint, region: "us-east-1".into(), access_key: "AK".into(), secret_key: "SK".into() }
+fn keys_for(endpoint: String) -> TestStore {
+    TestStore {
+        endpoint,
+        region: "us-east-1".into(),
+        access_key: "AK".into(),
+        secret_key: "SK".into(),
+    }
 }
 
 /// A self-signed certificate made by plain `openssl req -x509` was refused even when it was the

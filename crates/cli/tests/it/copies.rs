@@ -1,6 +1,6 @@
 //! `haul cp` from store to store, at stores of other makers too, read back by boto3.
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::chaos::{Fault, Kind, Rule};
 use haul_testkit::files::MIB;
 use haul_testkit::process::{Finished, Running};
@@ -15,7 +15,7 @@ const HEAD: &str = "head = s3.head_object(Bucket=args[0], Key=args[1])\n\
     answer({'type': head['ContentType'], 'metadata': head['Metadata'], 'etag': head['ETag']})\n";
 
 /// A small object and one in parts, with what they carry kept and replaced.
-fn copies_inside_a_store(world: &World, store: &Store) {
+fn copies_inside_a_store(world: &World, store: &TestStore) {
     let bucket = make_bucket(world, store);
     let small = world.sample("small.txt", 12_345);
     let large = world.sample("large.bin", 20 * MIB);
@@ -73,12 +73,12 @@ fn haul_serve_copies() {
 
 #[test]
 fn ceph_rgw_copies() {
-    copies_inside_a_store(&World::new(), &Store::shared("RGW"));
+    copies_inside_a_store(&World::new(), &TestStore::shared("RGW"));
 }
 
 #[test]
 fn localstack_copies() {
-    copies_inside_a_store(&World::new(), &Store::shared("LOCALSTACK"));
+    copies_inside_a_store(&World::new(), &TestStore::shared("LOCALSTACK"));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn local_objects_are_copied() {
 #[test]
 fn an_object_of_another_store_is_streamed() {
     let world = World::new();
-    let (server, rgw) = (world.serve(), Store::shared("RGW"));
+    let (server, rgw) = (world.serve(), TestStore::shared("RGW"));
     let (here, there) = (make_bucket(&world, server.store()), make_bucket(&world, &rgw));
     let sample = world.sample("file", 20 * MIB);
     upload(&world, &rgw, &sample.path, &format!("s3://{there}/file"));

@@ -1,6 +1,6 @@
 //! `haul du`, and the sums of `haul ls`.
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::process::Finished;
 
 use crate::world::{World, events, finish, make_bucket, python, succeed};
@@ -13,13 +13,13 @@ const FILL: &str = "for key in ['a/1', 'a/2', 'a/b/3', 'z']:\n    \
     s3.upload_part(Bucket=args[0], Key='a/big', UploadId=upload, PartNumber=1, Body=b'1234567')\n\
     answer(0)\n";
 
-fn filled(world: &World, store: &Store, class: &str) -> String {
+fn filled(world: &World, store: &TestStore, class: &str) -> String {
     let bucket = make_bucket(world, store);
     python(store, FILL, &[&bucket, class]);
     bucket
 }
 
-fn haul(world: &World, store: &Store, words: &str) -> Finished {
+fn haul(world: &World, store: &TestStore, words: &str) -> Finished {
     finish(world.haul(store).args(words.split_whitespace()))
 }
 
@@ -30,7 +30,7 @@ fn du_counts_objects_by_class_and_unfinished_parts_on_request() {
     for (store, class) in [
         (server.store().clone(), "STANDARD_IA"),
         // It knows no other class.
-        (Store::shared("RGW"), "STANDARD"),
+        (TestStore::shared("RGW"), "STANDARD"),
     ] {
         let bucket = filled(&world, &store, class);
         let du = haul(&world, &store, &format!("du s3://{bucket}/a/"));

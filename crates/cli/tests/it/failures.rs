@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
 use haul_testkit::files::MIB;
 use haul_testkit::process::Finished;
@@ -54,10 +54,10 @@ fn a_store_that_refuses_parts_is_not_asked_twice() {
 fn wrong_keys_are_refused_by_haul_serve_and_ceph_rgw() {
     let world = World::new();
     let server = world.serve();
-    for store in [server.store().clone(), Store::shared("RGW")] {
+    for store in [server.store().clone(), TestStore::shared("RGW")] {
         let bucket = make_bucket(&world, &store);
         let sample = world.sample("file", 20 * MIB);
-        let stranger = Store { secret_key: "not the secret".to_owned(), ..store.clone() };
+        let stranger = TestStore { secret_key: "not the secret".to_owned(), ..store.clone() };
         let finished =
             finish(&mut copy(&world, &stranger, &sample.path, &format!("s3://{bucket}/file")));
         assert_clear_error(&finished, 1, &["SignatureDoesNotMatch", "hint: "]);
@@ -70,7 +70,8 @@ fn wrong_keys_are_refused_by_haul_serve_and_ceph_rgw() {
 fn a_bucket_that_does_not_exist() {
     let world = World::new();
     let server = world.serve();
-    for store in [server.store().clone(), Store::shared("RGW"), Store::shared("LOCALSTACK")] {
+    for store in [server.store().clone(), TestStore::shared("RGW"), TestStore::shared("LOCALSTACK")]
+    {
         for length_bytes in [1000, 20 * MIB] {
             let sample = world.sample("file", length_bytes);
             let finished =
@@ -221,7 +222,7 @@ fn id_in(finished: &Finished) -> String {
 fn an_endpoint_that_is_not_there() {
     let world = World::new();
     let port = haul_testkit::servers::free_port().unwrap();
-    let store = Store {
+    let store = TestStore {
         endpoint: format!("http://127.0.0.1:{port}"),
         region: "us-east-1".to_owned(),
         access_key: "key".to_owned(),

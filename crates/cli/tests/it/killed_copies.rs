@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule, Seen};
 use haul_testkit::files::MIB;
 use haul_testkit::process::Running;
@@ -26,9 +26,9 @@ const NOWHERE: &str = "http://127.0.0.1:1";
 
 struct Scene {
     world: World,
-    real: Store,
+    real: TestStore,
     /// The store through the proxy.
-    store: Store,
+    store: TestStore,
     proxy: ChaosProxy,
     bucket: String,
     /// The kind of request that makes the parts of the copy.
@@ -41,7 +41,7 @@ impl Scene {
         let world = World::new();
         let server = store.is_none().then(|| world.serve());
         let real = match (store, &server) {
-            (Some(name), _) => Store::shared(name),
+            (Some(name), _) => TestStore::shared(name),
             (None, Some(server)) => server.store().clone(),
             (None, None) => unreachable!("one of both is there"),
         };
@@ -233,7 +233,7 @@ fn a_killed_copy_of_another_version_begins_again() {
 #[test]
 fn a_killed_copy_between_two_stores_is_resumed_by_its_id() {
     let mut scene = Scene::new(None);
-    let rgw = Store::shared("RGW");
+    let rgw = TestStore::shared("RGW");
     let there = make_bucket(&scene.world, &rgw);
     let sample = scene.world.path("file");
     let source = format!("s3://{there}/source");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
 use haul_testkit::files::MIB;
 use haul_testkit::process::{Running, Signal};
@@ -19,7 +19,7 @@ const KILLS: u64 = 20;
 struct Scene {
     world: World,
     proxy: ChaosProxy,
-    store: Store,
+    store: TestStore,
     url: String,
     content: Vec<u8>,
     _server: haul_testkit::servers::HaulServe,

@@ -9,7 +9,7 @@ use haul_testkit::random::Random;
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule, Seen};
 use haul_testkit::files::MIB;
 use haul_testkit::process::{Running, Signal};
@@ -24,7 +24,7 @@ const FILE_BYTES: u64 = 9 * PART_BYTES + 12_345;
 /// Kills of each store in one run of the tests.
 const KILLS: u32 = 32;
 
-fn command(world: &World, store: &Store, name: &str, bucket: &str) -> Command {
+fn command(world: &World, store: &TestStore, name: &str, bucket: &str) -> Command {
     let mut command = copy(world, store, world.path(name), &format!("s3://{bucket}/{name}"));
     command.args(["--part-size", "5MiB", "--concurrency", "3", "--json"]);
     command
@@ -84,7 +84,7 @@ impl Arrived {
     }
 
     /// Adds what the store lists, by boto3.
-    fn list(&mut self, real: &Store, bucket: &str, name: &str) {
+    fn list(&mut self, real: &TestStore, bucket: &str, name: &str) {
         let listed = python(real, include_str!("py/parts.py"), &[bucket, name]);
         let numbers = listed.as_array().expect("a list of numbers");
         self.parts.extend(numbers.iter().filter_map(|number| u32::try_from(number.as_u64()?).ok()));
@@ -102,7 +102,7 @@ struct Tally {
 /// One file, killed up to `most` times, then left to arrive.
 fn survive(
     world: &World,
-    real: &Store,
+    real: &TestStore,
     bucket: &str,
     name: &str,
     moments: &mut Random,
@@ -152,7 +152,7 @@ fn survive(
     tally
 }
 
-fn survive_many(store: &Store, seed: u64) {
+fn survive_many(store: &TestStore, seed: u64) {
     let world = World::new();
     let bucket = make_bucket(&world, store);
     let mut moments = Random::new(seed);
@@ -179,7 +179,7 @@ fn haul_serve_and_32_kills() {
 
 #[test]
 fn ceph_rgw_and_32_kills() {
-    survive_many(&Store::shared("RGW"), 0xd1b5_4a32_d192_ed03);
+    survive_many(&TestStore::shared("RGW"), 0xd1b5_4a32_d192_ed03);
 }
 
 /// Sixteen parts that share a link arrive together, and late: a run with the usual options that was
@@ -224,8 +224,9 @@ fn killed_during_complete() {
     for store in [None, Some("RGW")] {
         let world = World::new();
         let server = store.is_none().then(|| world.serve());
-        let real =
-            server.as_ref().map_or_else(|| Store::shared("RGW"), |server| server.store().clone());
+        let real = server
+            .as_ref()
+            .map_or_else(|| TestStore::shared("RGW"), |server| server.store().clone());
         let bucket = make_bucket(&world, &real);
         let proxy = ChaosProxy::start(&real.endpoint).unwrap();
         // Forwarded, carried out or not, never answered: the process waits until it is killed.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
 use haul_testkit::process::{Finished, Running};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::world::{LIMIT, copy, event, events, finish, python, succeed};
 /// More than a page of ListMultipartUploads.
 const ORPHANS: usize = 1200;
 
-fn haul(scene: &Scene, store: &Store, words: &[&str]) -> Finished {
+fn haul(scene: &Scene, store: &TestStore, words: &[&str]) -> Finished {
     finish(scene.world.haul(store).args(words))
 }
 

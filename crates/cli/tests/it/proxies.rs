@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::files::MIB;
 use haul_testkit::network::{HttpProxy, self_signed};
 use haul_testkit::servers::HaulServe;
@@ -12,7 +12,7 @@ use crate::world::{World, copy, finish, haul_binary, make_bucket, read_back, suc
 /// `alice:secret` as Basic authorization.
 const AUTHORIZATION: &str = "Basic YWxpY2U6c2VjcmV0";
 
-fn address(store: &Store) -> SocketAddr {
+fn address(store: &TestStore) -> SocketAddr {
     store.endpoint.rsplit_once('/').unwrap().1.parse().unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! Credentials that Create accepted and that are refused later: the upload pauses, and nothing that
 //! arrived is lost.
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::chaos::{Fault, Kind, Rule};
 
 use crate::scene::{PARTS, Scene};
@@ -104,7 +104,7 @@ fn without_a_journal_a_refused_abort_is_reported() {
             proxy.add(Rule::on(Kind::AbortMultipartUpload, refused.clone()).always());
             proxy.add(Rule::on(Kind::ListParts, refused).always());
         }
-        let store: Store = server.store().at(proxy.endpoint());
+        let store: TestStore = server.store().at(proxy.endpoint());
         let sample = world.sample("file", 3 * PART);
         let mut command = copy(&world, &store, &sample.path, &format!("s3://{bucket}/file"));
         let failed = finish(command.args(["--part-size", "8MiB", "--no-journal"]));

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::process::{Finished, Running, Signal};
 use haul_testkit::scripted::{Reply, Request, ScriptedServer};
 use haul_testkit::servers::HaulServe;
@@ -20,7 +20,7 @@ const PUT: &str = "for key in args[1:]:\n    s3.put_object(Bucket=args[0], Key=k
 
 struct Bucket {
     world: World,
-    store: Store,
+    store: TestStore,
     /// Of a store of its own.
     _server: Option<HaulServe>,
     name: String,
@@ -35,10 +35,10 @@ impl Bucket {
     }
 
     fn at_rgw(keys: &[&str]) -> Self {
-        Self::at(World::new(), Store::shared("RGW"), None, keys)
+        Self::at(World::new(), TestStore::shared("RGW"), None, keys)
     }
 
-    fn at(world: World, store: Store, server: Option<HaulServe>, keys: &[&str]) -> Self {
+    fn at(world: World, store: TestStore, server: Option<HaulServe>, keys: &[&str]) -> Self {
         let name = make_bucket(&world, &store);
         let bucket = Self { world, store, _server: server, name };
         bucket.put(keys);

@@ -1,7 +1,7 @@
 //! `haul resume --all`: a failed upload does not stop the others, but Ctrl-C does; uploads that
 //! another process holds are reported and left alone.
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule, Seen};
 use haul_testkit::files::sha256;
 use haul_testkit::process::{Running, Signal};
@@ -31,7 +31,7 @@ impl Files {
         ChaosProxy::start(&self.server.store().endpoint).unwrap()
     }
 
-    fn through(&self, proxy: &ChaosProxy) -> Store {
+    fn through(&self, proxy: &ChaosProxy) -> TestStore {
         self.server.store().at(proxy.endpoint())
     }
 

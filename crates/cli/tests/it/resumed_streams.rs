@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
 use haul_testkit::files::MIB;
 use haul_testkit::process::{Running, Signal};
@@ -18,8 +18,8 @@ use crate::world::{
 
 struct Scene {
     world: World,
-    real: Store,
-    store: Store,
+    real: TestStore,
+    store: TestStore,
     proxy: ChaosProxy,
     bucket: String,
     _server: Option<HaulServe>,
@@ -30,7 +30,7 @@ impl Scene {
         let world = World::new();
         let server = store.is_none().then(|| world.serve());
         let real = match (store, &server) {
-            (Some(name), _) => Store::shared(name),
+            (Some(name), _) => TestStore::shared(name),
             (None, Some(server)) => server.store().clone(),
             (None, None) => unreachable!("one of both is there"),
         };

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::Stdio;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::chaos::{ChaosProxy, Kind};
 use haul_testkit::process::{Finished, Running, Signal};
 
@@ -11,12 +11,12 @@ use crate::world::{LIMIT, World, assert_keys, events, finish, make_bucket, succe
 
 struct Runs {
     world: World,
-    store: Store,
+    store: TestStore,
     bucket: String,
 }
 
 impl Runs {
-    fn new(world: World, store: Store) -> Self {
+    fn new(world: World, store: TestStore) -> Self {
         let bucket = make_bucket(&world, &store);
         for name in ["a", "b", "c"] {
             std::fs::write(world.path(name), name).unwrap();
@@ -40,7 +40,7 @@ impl Runs {
 fn lines_are_commands_with_quotes_and_comments() {
     let world = World::new();
     let server = world.serve();
-    for store in [server.store().clone(), Store::shared("RGW")] {
+    for store in [server.store().clone(), TestStore::shared("RGW")] {
         let runs = Runs::new(World::new(), store);
         let lines = "# three files\n\ncp a 'BUCKET/a key'\nhaul cp b BUCKET/dir/  # as a shell\n\
                      cp c \"BUCKET/c\"\n";

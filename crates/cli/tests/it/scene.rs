@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule, Seen};
 use haul_testkit::files::MIB;
 use haul_testkit::process::{Finished, Running};
@@ -27,9 +27,9 @@ pub(crate) const KEY: &str = "file";
 pub(crate) struct Scene {
     pub(crate) world: World,
     /// The store without the proxy.
-    pub(crate) real: Store,
+    pub(crate) real: TestStore,
     /// The store through the proxy.
-    pub(crate) store: Store,
+    pub(crate) store: TestStore,
     pub(crate) proxy: ChaosProxy,
     pub(crate) bucket: String,
     pub(crate) sample: Sample,
@@ -39,7 +39,7 @@ pub(crate) struct Scene {
 impl Scene {
     /// Creates a scene at a store that all tests share.
     pub(crate) fn at(store: &str) -> Self {
-        Self::of(World::new(), Store::shared(store), None, FILE_BYTES)
+        Self::of(World::new(), TestStore::shared(store), None, FILE_BYTES)
     }
 
     /// Creates a scene at a `haul serve` of its own.
@@ -60,7 +60,7 @@ impl Scene {
         Self::of(world, server.store().clone(), Some(server), FILE_BYTES)
     }
 
-    fn of(world: World, real: Store, server: Option<HaulServe>, length_bytes: u64) -> Self {
+    fn of(world: World, real: TestStore, server: Option<HaulServe>, length_bytes: u64) -> Self {
         let bucket = make_bucket(&world, &real);
         let proxy = ChaosProxy::start(&real.endpoint).unwrap();
         let store = real.at(proxy.endpoint());

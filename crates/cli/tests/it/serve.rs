@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::files::MIB;
 use haul_testkit::process::{Signal, usage_of};
 use haul_testkit::python::{Talk, Venv};
@@ -27,8 +27,8 @@ fn keys(pairs: &[(&str, &str, &str)]) -> String {
 }
 
 /// Returns the same store with another access key.
-fn known_as(store: &Store, id: &str) -> Store {
-    Store { access_key: id.to_owned(), secret_key: format!("secret-of-{id}"), ..store.clone() }
+fn known_as(store: &TestStore, id: &str) -> TestStore {
+    TestStore { access_key: id.to_owned(), secret_key: format!("secret-of-{id}"), ..store.clone() }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `haul cat` and `haul presign`.
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::files::MIB;
 
 use crate::world::{World, assert_keys, event, finish, make_bucket, python, succeed};
@@ -15,9 +15,9 @@ const FETCH: &str = "import urllib.request, urllib.error, hashlib\n\
     except urllib.error.HTTPError as error:\n    \
         answer([error.code, ''])\n";
 
-fn stores(world: &World) -> (haul_testkit::servers::HaulServe, [Store; 2]) {
+fn stores(world: &World) -> (haul_testkit::servers::HaulServe, [TestStore; 2]) {
     let server = world.serve();
-    let stores = [server.store().clone(), Store::shared("RGW")];
+    let stores = [server.store().clone(), TestStore::shared("RGW")];
     (server, stores)
 }
 

@@ -1,6 +1,6 @@
 //! The main job: a real file into every store, most of them by other authors, read back with boto3.
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::files::{MIB, sha256};
 
 use crate::world::{
@@ -19,7 +19,7 @@ enum Proof {
     Md5,
 }
 
-fn put_and_read_back(world: &World, store: &Store, proof: Proof) {
+fn put_and_read_back(world: &World, store: &TestStore, proof: Proof) {
     let bucket = make_bucket(world, store);
     let sample = world.sample("video.mov", FILE_BYTES);
     let url = format!("s3://{bucket}/videos/");
@@ -70,22 +70,22 @@ fn haul_serve_takes_300_mib() {
 
 #[test]
 fn ceph_rgw_takes_300_mib() {
-    put_and_read_back(&World::new(), &Store::shared("RGW"), Proof::Md5);
+    put_and_read_back(&World::new(), &TestStore::shared("RGW"), Proof::Md5);
 }
 
 #[test]
 fn localstack_takes_300_mib() {
-    put_and_read_back(&World::new(), &Store::shared("LOCALSTACK"), Proof::Checksum);
+    put_and_read_back(&World::new(), &TestStore::shared("LOCALSTACK"), Proof::Checksum);
 }
 
 #[test]
 fn garage_takes_300_mib() {
-    put_and_read_back(&World::new(), &Store::shared("GARAGE"), Proof::Checksum);
+    put_and_read_back(&World::new(), &TestStore::shared("GARAGE"), Proof::Checksum);
 }
 
 /// Below the threshold there is one request, and its ETag is the MD5 of the file; empty files exist
 /// too.
-fn put_small_files(world: &World, store: &Store) {
+fn put_small_files(world: &World, store: &TestStore) {
     let bucket = make_bucket(world, store);
     for length_bytes in [0, 1, 70_000, 5 * MIB + 1] {
         let name = format!("file-{length_bytes}");
@@ -107,15 +107,15 @@ fn haul_serve_takes_small_files() {
 
 #[test]
 fn ceph_rgw_takes_small_files() {
-    put_small_files(&World::new(), &Store::shared("RGW"));
+    put_small_files(&World::new(), &TestStore::shared("RGW"));
 }
 
 #[test]
 fn localstack_takes_small_files() {
-    put_small_files(&World::new(), &Store::shared("LOCALSTACK"));
+    put_small_files(&World::new(), &TestStore::shared("LOCALSTACK"));
 }
 
 #[test]
 fn garage_takes_small_files() {
-    put_small_files(&World::new(), &Store::shared("GARAGE"));
+    put_small_files(&World::new(), &TestStore::shared("GARAGE"));
 }

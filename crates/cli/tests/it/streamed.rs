@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use haul::s3::StaticCredentials;
 use haul::source::Change;
 use haul::{Error, S3Options, S3Store, Source, UploadOptions};
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::chaos::{Fault, Kind, Rule, Seen};
 use haul_testkit::files::MIB;
 
@@ -164,7 +164,7 @@ impl Source for Changing {
     }
 }
 
-fn credentials(store: &Store) -> StaticCredentials {
+fn credentials(store: &TestStore) -> StaticCredentials {
     StaticCredentials {
         access_key_id: store.access_key.clone(),
         secret_access_key: store.secret_key.clone(),

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::files::{MIB, sha256};
 use haul_testkit::process::{Finished, Running, Signal};
 use haul_testkit::servers::HaulServe;
@@ -29,7 +29,7 @@ fn copy_pipe(world: &World, file: &str, command: &mut Command) -> Finished {
     finished
 }
 
-fn pipe_arrives(world: &World, store: &Store) {
+fn pipe_arrives(world: &World, store: &TestStore) {
     let bucket = make_bucket(world, store);
     // Not a whole number of slices, parts or steps.
     for (name, length_bytes, parts) in
@@ -59,12 +59,12 @@ fn haul_serve_takes_100_mib_from_a_pipe() {
 
 #[test]
 fn ceph_rgw_takes_100_mib_from_a_pipe() {
-    pipe_arrives(&World::new(), &Store::shared("RGW"));
+    pipe_arrives(&World::new(), &TestStore::shared("RGW"));
 }
 
 #[test]
 fn localstack_takes_100_mib_from_a_pipe() {
-    pipe_arrives(&World::new(), &Store::shared("LOCALSTACK"));
+    pipe_arrives(&World::new(), &TestStore::shared("LOCALSTACK"));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn local_takes_a_pipe_and_the_output_of_a_command() {
 }
 
 /// Nothing of the key, and no upload.
-fn assert_nothing(store: &Store, bucket: &str) {
+fn assert_nothing(store: &TestStore, bucket: &str) {
     assert_keys(store, bucket, &[]);
     assert_no_upload_left(store, bucket);
 }

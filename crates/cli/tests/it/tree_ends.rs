@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 
 use crate::world::{World, finish, make_bucket, succeed};
 
@@ -40,7 +40,7 @@ fn words(command: &str, bucket: &str) -> Vec<String> {
     words.map(|word| word.trim_matches('\'').replace("BUCKET", bucket)).collect()
 }
 
-fn keys(world: &World, store: &Store, bucket: &str) -> BTreeSet<String> {
+fn keys(world: &World, store: &TestStore, bucket: &str) -> BTreeSet<String> {
     let listed = world.haul(store).args(["ls", "-r", "--json", &format!("s3://{bucket}")]).output();
     let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
     let key = |line: &str| {

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::files::MIB;
 use haul_testkit::python::Venv;
 
@@ -20,7 +20,7 @@ const HASHES: &str = "import hashlib\n\
     found[it['Key']] = hashlib.sha256(body).hexdigest()\n\
     answer(found)\n";
 
-fn hashes(store: &Store, bucket: &str) -> BTreeMap<String, String> {
+fn hashes(store: &TestStore, bucket: &str) -> BTreeMap<String, String> {
     serde_json::from_value(python(store, HASHES, &[bucket])).unwrap()
 }
 
@@ -56,7 +56,7 @@ fn tree(world: &World) {
 
 struct Peers<'a> {
     world: &'a World,
-    store: &'a Store,
+    store: &'a TestStore,
 }
 
 impl Peers<'_> {
@@ -96,7 +96,7 @@ impl Peers<'_> {
     }
 }
 
-fn the_same_tree_by_all(store: &Store, world: &World) {
+fn the_same_tree_by_all(store: &TestStore, world: &World) {
     tree(world);
     let peers = Peers { world, store };
     let bucket = || make_bucket(world, store);
@@ -160,7 +160,7 @@ fn haul_serve_has_the_same_tree_from_all_clients() {
 
 #[test]
 fn ceph_rgw_has_the_same_tree_from_all_clients() {
-    the_same_tree_by_all(&Store::shared("RGW"), &World::new());
+    the_same_tree_by_all(&TestStore::shared("RGW"), &World::new());
 }
 
 /// rclone took each upload of ours for a file written at the time of the upload, and sent it again.

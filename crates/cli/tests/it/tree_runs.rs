@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
 use haul_testkit::files::MIB;
 use haul_testkit::process::Running;
@@ -19,7 +19,7 @@ fn write(folder: &Path, name: &str, size_bytes: usize) {
     fs::write(path, content).unwrap();
 }
 
-fn keys(world: &World, store: &Store, bucket: &str) -> BTreeSet<String> {
+fn keys(world: &World, store: &TestStore, bucket: &str) -> BTreeSet<String> {
     let listed = succeed(world.haul(store).args(["ls", "-r", "--json", &format!("s3://{bucket}")]));
     let key = |line: &str| {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -29,7 +29,7 @@ fn keys(world: &World, store: &Store, bucket: &str) -> BTreeSet<String> {
 }
 
 /// Compares a folder with what comes back of a bucket.
-fn assert_comes_back(world: &World, store: &Store, bucket: &str, folder: &Path) {
+fn assert_comes_back(world: &World, store: &TestStore, bucket: &str, folder: &Path) {
     let back = world.path("back");
     let to = back.to_str().unwrap();
     succeed(world.haul(store).args(["cp", "-r", &format!("s3://{bucket}"), to]));

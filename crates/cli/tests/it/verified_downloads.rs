@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
 use haul_testkit::files::MIB;
 use haul_testkit::process::Finished;
@@ -17,14 +17,14 @@ const SIZE_BYTES: u64 = (RANGES - 1) * 8 * MIB + 12_345;
 struct Scene {
     world: World,
     proxy: ChaosProxy,
-    real: Store,
+    real: TestStore,
     bucket: String,
     sample: Sample,
     _server: Option<HaulServe>,
 }
 
 impl Scene {
-    fn at(store: Store, server: Option<HaulServe>, world: World) -> Self {
+    fn at(store: TestStore, server: Option<HaulServe>, world: World) -> Self {
         let bucket = make_bucket(&world, &store);
         let sample = world.sample("sent", SIZE_BYTES);
         let proxy = ChaosProxy::start(&store.endpoint).unwrap();
@@ -38,7 +38,7 @@ impl Scene {
     }
 
     fn at_shared(name: &str) -> Self {
-        Self::at(Store::shared(name), None, World::new())
+        Self::at(TestStore::shared(name), None, World::new())
     }
 
     fn url(&self) -> String {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::files::MIB;
 use haul_testkit::process::Finished;
 use haul_testkit::python::Venv;
@@ -16,7 +16,7 @@ const FILE_BYTES: u64 = 22 * MIB + 12_345;
 
 const PART_MIB: [u64; 5] = [5, 7, 8, 10, 16];
 
-fn verify(world: &World, store: &Store, local: &str, address: &str) -> Finished {
+fn verify(world: &World, store: &TestStore, local: &str, address: &str) -> Finished {
     finish(world.haul(store).args(["verify", local, address, "--json"]))
 }
 
@@ -45,7 +45,7 @@ fn tree_of_links(world: &World, name: &str, keys: &[String], file: &Path) {
 /// Every tool with every part size and every algorithm that it has; the keys below `w/`.
 struct Writers<'a> {
     world: &'a World,
-    store: &'a Store,
+    store: &'a TestStore,
     bucket: &'a str,
     file: PathBuf,
     part_mib: &'a [u64],
@@ -140,7 +140,7 @@ impl Writers<'_> {
 
 /// Everything below `w/` is proven equal to the file, and different after one bit was flipped; the
 /// verdicts come with the method that was expected of each key.
-fn assert_all_proven(world: &World, store: &Store, bucket: &str, keys: &[String], file: &Path) {
+fn assert_all_proven(world: &World, store: &TestStore, bucket: &str, keys: &[String], file: &Path) {
     tree_of_links(world, "tree", keys, file);
     let url = format!("s3://{bucket}/w");
     let finished = verify(world, store, "tree", &url);
@@ -170,7 +170,7 @@ fn assert_all_proven(world: &World, store: &Store, bucket: &str, keys: &[String]
 
 fn writers<'a>(
     world: &'a World,
-    store: &'a Store,
+    store: &'a TestStore,
     bucket: &'a str,
     part_mib: &'a [u64],
 ) -> Writers<'a> {
@@ -222,7 +222,7 @@ fn haul_serve_objects_of_haul_are_verified() {
 #[test]
 fn localstack_objects_of_boto3_and_haul_are_verified() {
     let world = World::new();
-    let store = Store::shared("LOCALSTACK");
+    let store = TestStore::shared("LOCALSTACK");
     let bucket = make_bucket(&world, &store);
     let writers = writers(&world, &store, &bucket, &[5, 8]);
     let mut keys = writers.boto3(&["SHA256"]);
@@ -235,7 +235,7 @@ fn localstack_objects_of_boto3_and_haul_are_verified() {
 #[test]
 fn localstack_an_object_under_a_customers_key_is_not_disproven() {
     let world = World::new();
-    let store = Store::shared("LOCALSTACK");
+    let store = TestStore::shared("LOCALSTACK");
     let bucket = make_bucket(&world, &store);
     let sample = world.sample("file", MIB);
     python(
@@ -258,7 +258,7 @@ fn localstack_an_object_under_a_customers_key_is_not_disproven() {
 #[test]
 fn ceph_rgw_a_guessed_layout_proves_equality_only() {
     let world = World::new();
-    let store = Store::shared("RGW");
+    let store = TestStore::shared("RGW");
     let bucket = make_bucket(&world, &store);
     let writers = writers(&world, &store, &bucket, &[5, 8, 16]);
     let mut keys = writers.boto3(&["none"]);

@@ -8,7 +8,7 @@ use haul::s3::StaticCredentials;
 use haul::{Event, FileSource, S3Options, S3Store, UploadOptions};
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
 use haul_testkit::files::MIB;
-use haul_testkit::{Store, process::Finished};
+use haul_testkit::{TestStore, process::Finished};
 
 use crate::scene::Scene;
 use crate::world::{
@@ -119,7 +119,7 @@ fn a_stalled_part_is_given_up_for_lack_of_progress() {
 
 #[test]
 fn ceph_rgw_without_checksums_a_flipped_bit_is_noticed_by_md5() {
-    let (world, rgw) = (World::new(), Store::shared("RGW"));
+    let (world, rgw) = (World::new(), TestStore::shared("RGW"));
     let bucket = make_bucket(&world, &rgw);
     let proxy = ChaosProxy::start(&rgw.endpoint).unwrap();
     proxy.add(Rule::on(Kind::UploadPart, Fault::FlipBit { at_byte: 77 }).part(2));

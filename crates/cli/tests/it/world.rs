@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::files::{MIB, random_hex, write_random};
 use haul_testkit::process::{Finished, run};
 use haul_testkit::python::Venv;
@@ -68,7 +68,7 @@ impl World {
     }
 
     /// A command that knows the keys of `store` and this folder as its home, and nothing else.
-    pub(crate) fn haul(&self, store: &Store) -> Command {
+    pub(crate) fn haul(&self, store: &TestStore) -> Command {
         let mut command = self.haul_without_store();
         command.envs(store.client_variables()).env("AWS_ENDPOINT_URL", &store.endpoint);
         command
@@ -114,50 +114,50 @@ pub(crate) fn succeed(command: &mut Command) -> Finished {
 }
 
 /// A new bucket with a name that no other test has.
-pub(crate) fn make_bucket(world: &World, store: &Store) -> String {
+pub(crate) fn make_bucket(world: &World, store: &TestStore) -> String {
     let bucket = format!("it-{}", random_hex(8).unwrap());
     succeed(world.haul(store).args(["mb", &format!("s3://{bucket}")]));
     bucket
 }
 
 /// Uploads with parts of [`PART`], and must succeed.
-pub(crate) fn upload(world: &World, store: &Store, file: &Path, to: &str) -> Finished {
+pub(crate) fn upload(world: &World, store: &TestStore, file: &Path, to: &str) -> Finished {
     succeed(copy(world, store, file, to).args(["--part-size", "8MiB"]))
 }
 
 /// `haul cp` of a file.
-pub(crate) fn copy(world: &World, store: &Store, file: impl AsRef<OsStr>, to: &str) -> Command {
+pub(crate) fn copy(world: &World, store: &TestStore, file: impl AsRef<OsStr>, to: &str) -> Command {
     let mut command = world.haul(store);
     command.arg("cp").arg(file).arg(to);
     command
 }
 
 /// Runs one of our scripts against a store.
-pub(crate) fn python(store: &Store, script: &str, arguments: &[&str]) -> Value {
+pub(crate) fn python(store: &TestStore, script: &str, arguments: &[&str]) -> Value {
     Venv::shared().run(script, store, arguments, LIMIT).unwrap()
 }
 
 /// Reads an object with boto3.
-pub(crate) fn read_back(store: &Store, bucket: &str, key: &str) -> Found {
+pub(crate) fn read_back(store: &TestStore, bucket: &str, key: &str) -> Found {
     let read = python(store, include_str!("py/read_back.py"), &[bucket, key]);
     let field = |name: &str| read[name].as_str().unwrap().to_owned();
     Found { sha256: field("sha256"), etag: field("etag") }
 }
 
 /// The ETag that S3 gives to these parts of the file, by a few lines of Python.
-pub(crate) fn expected_etag(store: &Store, file: &Path, part_size_bytes: u64) -> String {
+pub(crate) fn expected_etag(store: &TestStore, file: &Path, part_size_bytes: u64) -> String {
     let arguments = [file.to_str().unwrap(), &part_size_bytes.to_string()];
     python(store, include_str!("py/expected_etag.py"), &arguments).as_str().unwrap().to_owned()
 }
 
 /// Asserts that the bucket holds no unfinished upload, by boto3.
-pub(crate) fn assert_no_upload_left(store: &Store, bucket: &str) {
+pub(crate) fn assert_no_upload_left(store: &TestStore, bucket: &str) {
     let left = python(store, include_str!("py/uploads.py"), &[bucket]);
     assert_eq!(left, serde_json::json!([]), "unfinished uploads were left in {bucket}");
 }
 
 /// Asserts that the bucket holds exactly these keys, by boto3.
-pub(crate) fn assert_keys(store: &Store, bucket: &str, keys: &[&str]) {
+pub(crate) fn assert_keys(store: &TestStore, bucket: &str, keys: &[&str]) {
     let found = python(store, include_str!("py/keys.py"), &[bucket]);
     assert_eq!(found, serde_json::json!(keys), "the keys in {bucket}");
 }

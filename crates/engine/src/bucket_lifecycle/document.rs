@@ -11,7 +11,7 @@ use roxmltree::{Document, Node};
 /// The prefix of the ids of Haul's rules.
 pub const RULE_ID: &str = "haul-abort-incomplete";
 
-/// The maximum characters of an id (AWS, LifecycleRule).
+/// The maximum characters of an id (AWS, Rule).
 const ID_CHARS_MAX: usize = 255;
 
 /// The maximum size of a document: AWS allows 1,000 rules, which need far less.
@@ -24,7 +24,7 @@ pub struct DocumentError(String);
 
 /// One rule, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
+pub struct LifecycleRule {
     /// The `ID`; empty if the rule has none.
     pub id: String,
     /// Whether `Status` is `Enabled`.
@@ -37,7 +37,7 @@ pub struct Rule {
     pub abort_days: Option<u32>,
 }
 
-impl Rule {
+impl LifecycleRule {
     /// Returns whether [`super::install`] wrote the rule.
     pub fn is_ours(&self) -> bool {
         self.id == RULE_ID
@@ -61,7 +61,7 @@ pub(super) fn rule_id(prefix: &str) -> String {
 }
 
 /// Parses the rules, in their order.
-pub(super) fn rules(xml: &str) -> Result<Vec<Rule>, DocumentError> {
+pub(super) fn rules(xml: &str) -> Result<Vec<LifecycleRule>, DocumentError> {
     Ok(rule_nodes(parsed(xml)?.root_element()).map(described).collect())
 }
 
@@ -100,7 +100,7 @@ pub(super) fn with_abort_rule(
 /// Returns the document without the rules that `unwanted` selects.
 pub(super) fn without(
     xml: &str,
-    unwanted: impl Fn(&Rule) -> bool,
+    unwanted: impl Fn(&LifecycleRule) -> bool,
 ) -> Result<String, DocumentError> {
     let document = parsed(xml)?;
     let mut text = String::with_capacity(xml.len());
@@ -125,7 +125,7 @@ pub(super) fn missing(
 ) -> Result<Vec<String>, DocumentError> {
     let wanted = parsed(wanted)?;
     let found = if found.is_empty() { None } else { Some(parsed(found)?) };
-    let kept: Vec<(Rule, String)> = found
+    let kept: Vec<(LifecycleRule, String)> = found
         .iter()
         .flat_map(|found| {
             rule_nodes(found.root_element()).map(|node| (described(node), canonical(node)))
@@ -214,12 +214,12 @@ fn text_of(node: Node<'_, '_>, name: &str) -> Option<String> {
     child(node, name).map(|child| child.children().filter_map(|text| text.text()).collect())
 }
 
-fn described(rule: Node<'_, '_>) -> Rule {
+fn described(rule: Node<'_, '_>) -> LifecycleRule {
     let abort = child(rule, "AbortIncompleteMultipartUpload");
     let abort_days =
         abort.and_then(|abort| text_of(abort, "DaysAfterInitiation")?.trim().parse().ok());
     let actions = rule.children().filter_map(action).collect();
-    Rule {
+    LifecycleRule {
         id: text_of(rule, "ID").unwrap_or_default(),
         enabled: text_of(rule, "Status").is_some_and(|status| status.trim() == "Enabled"),
         scope: scope(rule),

@@ -8,7 +8,7 @@ mod document;
 
 use haul_parts::Bucket;
 
-pub use document::{DocumentError, RULE_ID, Rule};
+pub use document::{DocumentError, LifecycleRule, RULE_ID};
 
 use crate::remote::{LifecycleDocument, Store, StoreError, StoreErrorKind};
 
@@ -34,7 +34,10 @@ pub enum LifecycleError {
 ///
 /// # Errors
 /// [`LifecycleError`].
-pub async fn rules(store: &dyn Store, bucket: &Bucket) -> Result<Vec<Rule>, LifecycleError> {
+pub async fn rules(
+    store: &dyn Store,
+    bucket: &Bucket,
+) -> Result<Vec<LifecycleRule>, LifecycleError> {
     match read(store, bucket).await? {
         Some(found) => Ok(document::rules(&found.xml)?),
         None => Ok(Vec::new()),
@@ -69,7 +72,7 @@ pub async fn uninstall(
     prefix: Option<&str>,
 ) -> Result<usize, LifecycleError> {
     let Some(before) = read(store, bucket).await? else { return Ok(0) };
-    let ours = |rule: &Rule| {
+    let ours = |rule: &LifecycleRule| {
         rule.is_ours() && prefix.is_none_or(|prefix| rule.id == document::rule_id(prefix))
     };
     let rules = document::rules(&before.xml)?;

@@ -14,4 +14,4 @@ pub use budget::RetryBudget;
 pub(crate) use gate::Turn;
 pub use gate::{Gate, Pass};
 pub use resources::{DEFAULT_CONCURRENCY, EngineOptions, Resources};
-pub use retry::{Failure, Retries, RetryPolicy};
+pub use retry::{FailedAttempt, Retries, RetryPolicy};

@@ -62,12 +62,12 @@ impl Retries {
     }
 
     /// Returns the wait before the next attempt, or `None` to give up; as [`RetryPolicy::wait`].
-    pub fn wait(&mut self, attempt: u32, failure: &Failure) -> Option<Duration> {
+    pub fn wait(&mut self, attempt: u32, failure: &FailedAttempt) -> Option<Duration> {
         self.policy.wait(attempt, failure, &mut self.random)
     }
 
     /// Returns the wait and pays for the attempt from the budget.
-    pub fn pay_for_wait(&mut self, attempt: u32, failure: &Failure) -> Option<Duration> {
+    pub fn pay_for_wait(&mut self, attempt: u32, failure: &FailedAttempt) -> Option<Duration> {
         self.wait(attempt, failure).filter(|_| self.budget.pay())
     }
 
@@ -90,7 +90,7 @@ impl Retries {
 
 /// The properties of an error that the policy needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct FailedAttempt {
     /// The advice of the error.
     pub advice: Advice,
     /// Whether the store throttled.
@@ -103,7 +103,7 @@ pub struct Failure {
     pub kind: StoreErrorKind,
 }
 
-impl From<&StoreError> for Failure {
+impl From<&StoreError> for FailedAttempt {
     fn from(error: &StoreError) -> Self {
         Self {
             advice: error.advice(),
@@ -118,7 +118,12 @@ impl From<&StoreError> for Failure {
 impl RetryPolicy {
     /// Returns the wait before the next attempt, or `None` to give up. `attempt` is the failed one,
     /// counted from 1.
-    pub fn wait(&self, attempt: u32, failure: &Failure, random: &mut impl Rng) -> Option<Duration> {
+    pub fn wait(
+        &self,
+        attempt: u32,
+        failure: &FailedAttempt,
+        random: &mut impl Rng,
+    ) -> Option<Duration> {
         let after = match failure.advice {
             Advice::Retry { after } => after,
             Advice::Refresh => None,
@@ -150,7 +155,7 @@ impl RetryPolicy {
             match request().await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
-                    let wait = self.wait(attempt, &Failure::from(&error), &mut rand::rng());
+                    let wait = self.wait(attempt, &FailedAttempt::from(&error), &mut rand::rng());
                     let Some(wait) = wait else { return Err(error) };
                     tokio::time::sleep(wait).await;
                 }
@@ -165,8 +170,8 @@ mod tests {
     use super::*;
     use crate::remote::Operation;
 
-    fn failure(status: u16, code: Option<&str>) -> Failure {
-        Failure::from(&StoreError::answered(Operation::UploadPart, status, code, ""))
+    fn failure(status: u16, code: Option<&str>) -> FailedAttempt {
+        FailedAttempt::from(&StoreError::answered(Operation::UploadPart, status, code, ""))
     }
 
     #[test]

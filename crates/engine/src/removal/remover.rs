@@ -15,7 +15,7 @@ use haul_parts::{Bucket, Key};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::pace::{Failure, RetryPolicy};
+use crate::pace::{FailedAttempt, RetryPolicy};
 use crate::remote::{
     DELETE_KEYS_MAX, DeleteEntry, DeletedObject, ObjectRef, Store, StoreError, StoreErrorKind,
 };
@@ -107,7 +107,9 @@ impl Remover {
             for (entry, result) in left.into_iter().zip(results) {
                 let pause = match &result {
                     Ok(_) => None,
-                    Err(error) => self.retry.wait(attempt, &Failure::from(error), &mut random),
+                    Err(error) => {
+                        self.retry.wait(attempt, &FailedAttempt::from(error), &mut random)
+                    }
                 };
                 match pause {
                     Some(pause) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use haul_parts::PartNumber;
 
-use crate::pace::{Failure, Retries};
+use crate::pace::{FailedAttempt, Retries};
 
 /// The pieces of one transfer.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl Pieces {
     pub fn failed(
         &mut self,
         number: PartNumber,
-        failure: &Failure,
+        failure: &FailedAttempt,
         retries: &mut Retries,
     ) -> Option<(u32, Duration)> {
         self.in_flight -= 1;
@@ -135,7 +135,7 @@ impl Pieces {
     pub fn interrupted(
         &mut self,
         number: PartNumber,
-        failure: &Failure,
+        failure: &FailedAttempt,
         retries: &mut Retries,
     ) -> Option<(u32, Duration)> {
         self.in_flight -= 1;

@@ -10,7 +10,7 @@ use haul::remote::Operation as O;
 use haul::source::Change;
 use haul::testing::memory::{EtagKind, Fault, Faults, Quirks};
 use haul::{Error, FileSource, OnChange, Source, UploadOptions};
-use haul_testkit::Store;
+use haul_testkit::TestStore;
 use haul_testkit::python::{Talk, Venv};
 
 use crate::harness::{PART_BYTES, aws, bytes, chain, differing_parts, heard, object, store};
@@ -127,7 +127,7 @@ fn a_write_through_a_dirty_mapping_is_noticed() {
     let path = folder.path().join("database");
     std::fs::write(&path, [0; 8192]).unwrap();
     File::open(&path).unwrap().sync_all().unwrap();
-    let nowhere = Store {
+    let nowhere = TestStore {
         endpoint: "http://127.0.0.1:1".into(),
         region: "us-east-1".into(),
         access_key: "none".into(),

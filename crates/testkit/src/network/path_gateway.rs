@@ -15,7 +15,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use super::head;
-use crate::Store;
+use crate::TestStore;
 
 /// A running gateway; its threads end with the process.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl PathGateway {
     ///
     /// # Errors
     /// No port is free, or `store` is not at `http://IP:PORT`.
-    pub fn start(store: &Store, path: &str) -> Result<Self> {
+    pub fn start(store: &TestStore, path: &str) -> Result<Self> {
         let upstream = store.endpoint.strip_prefix("http://").context("only http is forwarded")?;
         let upstream =
             upstream.trim_end_matches('/').parse().context("the store is not at IP:PORT")?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::daemon::http_get;
-use super::{Daemon, REGION, Store, free_port, loopback};
+use super::{Daemon, REGION, TestStore, free_port, loopback};
 use crate::files::random_hex;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ pub enum Fsync {
 #[derive(Debug)]
 pub struct Garage {
     daemon: Daemon,
-    store: Store,
+    store: TestStore,
     folder: PathBuf,
 }
 
@@ -42,7 +42,7 @@ impl Garage {
         let settings = folder.join("garage.toml");
         fs::write(&settings, configuration(folder, [api, rpc, admin], fsync)?)
             .context("write garage.toml")?;
-        let store = Store {
+        let store = TestStore {
             endpoint: format!("http://127.0.0.1:{api}"),
             region: REGION.to_owned(),
             access_key: format!("GK{}", random_hex(12)?),
@@ -81,7 +81,7 @@ impl Garage {
 
     /// Returns the address and keys.
     #[must_use]
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &TestStore {
         &self.store
     }
 }

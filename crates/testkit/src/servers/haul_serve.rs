@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{Daemon, REGION, Store};
+use super::{Daemon, REGION, TestStore};
 use crate::process::Signal;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -19,7 +19,7 @@ const ANY_PORT: &str = "127.0.0.1:0";
 #[derive(Debug)]
 pub struct HaulServe {
     daemon: Daemon,
-    store: Store,
+    store: TestStore,
     log: PathBuf,
     /// All arguments of the command but the address.
     again: Vec<OsString>,
@@ -145,7 +145,7 @@ impl HaulServe {
                 .with_context(|| format!("haul serve did not say its {name}: {told}"))?
                 .to_owned())
         };
-        let store = Store {
+        let store = TestStore {
             endpoint: field("endpoint")?,
             region: REGION.to_owned(),
             access_key: field("access_key_id")?,
@@ -156,7 +156,7 @@ impl HaulServe {
 
     /// Returns the address and keys.
     #[must_use]
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &TestStore {
         &self.store
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::daemon::http_get;
-use super::{Daemon, REGION, Store, free_port, loopback};
+use super::{Daemon, REGION, TestStore, free_port, loopback};
 
 const START_LIMIT: Duration = Duration::from_secs(120);
 
@@ -18,7 +18,7 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct LocalStack {
     daemon: Daemon,
-    store: Store,
+    store: TestStore,
     folder: PathBuf,
 }
 
@@ -51,7 +51,7 @@ impl LocalStack {
             (health.contains(r#""s3": "available""#) || health.contains(r#""s3": "running""#))
                 .then_some(())
         })?;
-        let store = Store {
+        let store = TestStore {
             endpoint: format!("http://127.0.0.1:{port}"),
             region: REGION.to_owned(),
             access_key: "test".to_owned(),
@@ -62,7 +62,7 @@ impl LocalStack {
 
     /// Returns the address and keys.
     #[must_use]
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &TestStore {
         &self.store
     }
 }

@@ -23,7 +23,7 @@ pub use rgw::Rgw;
 
 /// The address and keys of a store: everything that a client needs to use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Store {
+pub struct TestStore {
     /// The address as a URL: `http://127.0.0.1:PORT`.
     pub endpoint: String,
     /// The region that requests are signed for.
@@ -34,7 +34,7 @@ pub struct Store {
     pub secret_key: String,
 }
 
-impl Store {
+impl TestStore {
     /// Returns the server that `cargo xtask test` started for all tests: `RGW`, `LOCALSTACK` or
     /// `GARAGE`.
     ///
@@ -47,7 +47,7 @@ impl Store {
         Self { endpoint, region: REGION.to_owned(), access_key, secret_key }
     }
 
-    /// Returns the variables through which [`Store::shared`] finds this store under `name`.
+    /// Returns the variables through which [`TestStore::shared`] finds this store under `name`.
     #[must_use]
     pub fn variables(&self, name: &str) -> Vec<(String, String)> {
         [

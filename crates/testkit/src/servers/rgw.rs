@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::ceph_conf::{ceph_conf, uuid};
 use super::daemon::http_get;
-use super::{Daemon, REGION, Store, free_port, loopback};
+use super::{Daemon, REGION, TestStore, free_port, loopback};
 use crate::files::random_hex;
 
 const START_LIMIT: Duration = Duration::from_secs(180);
@@ -29,7 +29,7 @@ pub struct Rgw {
     gateway: Option<JoinHandle<()>>,
     osd: Daemon,
     monitor: Daemon,
-    store: Store,
+    store: TestStore,
     folder: PathBuf,
 }
 
@@ -53,7 +53,7 @@ impl Rgw {
 
         let wanted = Arc::new(AtomicBool::new(true));
         let gateway = ceph.keep_gateway(Arc::clone(&wanted))?;
-        let store = Store {
+        let store = TestStore {
             endpoint: format!("http://127.0.0.1:{}", ceph.gateway_port),
             region: REGION.to_owned(),
             access_key: random_hex(10)?,
@@ -75,7 +75,7 @@ impl Rgw {
 
     /// Returns the address and keys.
     #[must_use]
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &TestStore {
         &self.store
     }
 }

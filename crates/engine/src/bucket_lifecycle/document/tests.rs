@@ -28,7 +28,7 @@ fn rules_of_others_stay_byte_for_byte() {
     assert_eq!((ours.id.as_str(), ours.abort_days), ("haul-abort-incomplete/tmp/<&>", Some(7)));
     assert_eq!(ours.scope, "keys that begin with tmp/<&>");
     assert!(ours.is_ours() && ours.enabled);
-    assert_eq!(without(&with, Rule::is_ours).unwrap(), OTHERS);
+    assert_eq!(without(&with, LifecycleRule::is_ours).unwrap(), OTHERS);
     let changed = with_abort_rule(Some(&with), "tmp/<&>", 3).unwrap();
     assert_eq!(rules(&changed).unwrap().len(), 3, "the same prefix has one rule");
     assert_eq!(rules(&changed).unwrap().pop().unwrap().abort_days, Some(3));
@@ -116,6 +116,6 @@ proptest! {
         prop_assert!(ours.is_ours());
         prop_assert_eq!(ours.abort_days, Some(days));
         prop_assert!(ours.id.chars().count() <= ID_CHARS_MAX);
-        prop_assert_eq!(without(&with, Rule::is_ours).unwrap(), OTHERS);
+        prop_assert_eq!(without(&with, LifecycleRule::is_ours).unwrap(), OTHERS);
     }
 }

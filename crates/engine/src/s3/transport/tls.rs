@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::verify::{NoVerification, Verifier};
+use super::verify::{CertificateVerifier, NoVerification};
 use crate::error::Error;
 
 /// The certificates to accept from stores.
@@ -54,7 +54,7 @@ fn verifier(
     // Skip certificates that cannot be parsed, like every client. If none is left, the first TLS
     // connection fails, and plain HTTP needs none.
     let (_, _) = roots.add_parsable_certificates(certificates.iter().cloned());
-    Ok(Arc::new(Verifier::new(roots, certificates, provider)))
+    Ok(Arc::new(CertificateVerifier::new(roots, certificates, provider)))
 }
 
 fn bundle(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {

@@ -20,14 +20,14 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, Sign
 
 /// Accepts certificates that webpki accepts, and certificates in the bundle.
 #[derive(Debug)]
-pub(super) struct Verifier {
+pub(super) struct CertificateVerifier {
     /// `None` without a single trusted CA: then only the bundle's own certificates are accepted.
     webpki: Option<Arc<WebPkiServerVerifier>>,
     bundle: HashSet<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Verifier {
+impl CertificateVerifier {
     pub(super) fn new(
         roots: RootCertStore,
         bundle: Vec<CertificateDer<'static>>,
@@ -55,7 +55,7 @@ impl Verifier {
     }
 }
 
-impl ServerCertVerifier for Verifier {
+impl ServerCertVerifier for CertificateVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -125,13 +125,13 @@ pub struct Weather {
 /// The faults of a store, which are evaluated once per request.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
-    script: Vec<Rule>,
+    script: Vec<FaultRule>,
     weather: Option<(u64, Weather)>,
     calls: HashMap<(Operation, Option<PartNumber>), u64>,
 }
 
 #[derive(Clone, Debug)]
-struct Rule {
+struct FaultRule {
     operation: Operation,
     part: Option<PartNumber>,
     calls: RangeInclusive<u64>,
@@ -163,7 +163,7 @@ impl Faults {
         calls: RangeInclusive<u64>,
         fault: Fault,
     ) -> Self {
-        self.script.push(Rule { operation, part: None, calls, fault });
+        self.script.push(FaultRule { operation, part: None, calls, fault });
         self
     }
 
@@ -176,7 +176,12 @@ impl Faults {
     /// Adds a fault for a range of the requests that send one part, counted from 1.
     #[must_use]
     pub fn on_part(mut self, part: PartNumber, calls: RangeInclusive<u64>, fault: Fault) -> Self {
-        self.script.push(Rule { operation: Operation::UploadPart, part: Some(part), calls, fault });
+        self.script.push(FaultRule {
+            operation: Operation::UploadPart,
+            part: Some(part),
+            calls,
+            fault,
+        });
         self
     }
 

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, Origin, cancelled};
+use super::{Context, SourceObject, cancelled};
 use crate::error::Error;
 use crate::event::Event;
 use crate::journal::{JournalError, JournalSummary};
@@ -67,7 +67,7 @@ impl Earlier {
     pub(super) async fn still_good(
         self,
         context: &mut Context,
-        origin: &Origin,
+        origin: &SourceObject,
     ) -> Result<Option<Self>, Error> {
         let now = origin.record(self.is_streamed()).map(SourceRecord::Object);
         let Some(now) = now else { return self.give_up(context, "it has no version now").await };

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use haul_parts::{ChecksumType, PartNumber, PlannedPart};
 
-use super::layout::Layout;
-use super::origin::Origin;
+use super::layout::SourceLayout;
+use super::origin::SourceObject;
 use super::{Context, CopyMethod, CopyProof, CopyReport, compare, relay};
 use crate::error::Error;
 use crate::event::Event;
@@ -23,8 +23,8 @@ use crate::transfer::upload::{self, EarlierPart, PartMaker, UploadContext, Uploa
 /// Copies the source part by part.
 pub(super) async fn copy(
     context: &Context,
-    origin: &Arc<Origin>,
-    layout: Layout,
+    origin: &Arc<SourceObject>,
+    layout: SourceLayout,
     stop: StopSignal,
 ) -> Result<CopyReport, Error> {
     let parts = layout.parts();
@@ -37,7 +37,7 @@ pub(super) async fn copy(
 /// Returns the upload that makes the copy.
 pub(super) async fn upload_of(
     context: &Context,
-    origin: &Arc<Origin>,
+    origin: &Arc<SourceObject>,
     copied: &Arc<Copied>,
 ) -> UploadContext {
     let tags = match origin.tags().await {
@@ -64,7 +64,7 @@ pub(super) async fn upload_of(
 /// The parts of one copy, until it is complete.
 pub(super) struct Copied {
     store: Arc<dyn Store>,
-    origin: Arc<Origin>,
+    origin: Arc<SourceObject>,
     target: ObjectRef,
     /// The number of parts that the store makes; `None`: the parts are streamed.
     part_count: Option<u32>,
@@ -77,7 +77,11 @@ pub(super) struct Copied {
 }
 
 impl Copied {
-    pub(super) fn new(context: &Context, origin: &Arc<Origin>, part_count: Option<u32>) -> Self {
+    pub(super) fn new(
+        context: &Context,
+        origin: &Arc<SourceObject>,
+        part_count: Option<u32>,
+    ) -> Self {
         Self {
             store: Arc::clone(&context.resources.store),
             origin: Arc::clone(origin),
@@ -202,7 +206,7 @@ impl CopyProof {
 /// Lets the store make parts from the source.
 struct PartCopier {
     store: Arc<dyn Store>,
-    origin: Arc<Origin>,
+    origin: Arc<SourceObject>,
     upload: UploadRef,
 }
 

@@ -11,7 +11,7 @@ use haul_parts::limits::{DEFAULT_PART_SIZE_BYTES, MIB};
 use haul_parts::{Limits, ObjectRef, PartNumber, PartPlan, PlannedPart};
 
 use super::CopyOptions;
-use super::origin::Origin;
+use super::origin::SourceObject;
 use crate::error::Error;
 use crate::remote::StoredPart;
 use crate::transfer::upload;
@@ -25,13 +25,13 @@ const USUAL_MIB: [u64; 14] = [8, 5, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 25
 
 /// The parts of a copy.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
+pub(super) struct SourceLayout {
     plan: PartPlan,
     /// Parts of unequal size. The plan then only has the same number of parts.
     unequal: Option<Arc<[PlannedPart]>>,
 }
 
-impl Layout {
+impl SourceLayout {
     /// Chooses equal parts of the size that the caller gave, or of one that follows from the
     /// length.
     pub(super) fn chosen(
@@ -47,7 +47,7 @@ impl Layout {
 
     /// Determines the parts of the source; `None`: it was put in one request, or its parts are
     /// unknown.
-    pub(super) async fn of_source(origin: &Origin, limits: &Limits) -> Option<Self> {
+    pub(super) async fn of_source(origin: &SourceObject, limits: &Limits) -> Option<Self> {
         let head = origin.head();
         if head.size_bytes == 0 || head.etag.as_md5().is_some() {
             return None;
@@ -64,7 +64,12 @@ impl Layout {
         }
     }
 
-    async fn told(origin: &Origin, limits: &Limits, first_bytes: u64, count: u16) -> Option<Self> {
+    async fn told(
+        origin: &SourceObject,
+        limits: &Limits,
+        first_bytes: u64,
+        count: u16,
+    ) -> Option<Self> {
         let size_bytes = origin.head().size_bytes;
         if let Some(plan) = equal(size_bytes, limits, first_bytes, count)
             && follows(origin, &plan).await
@@ -87,7 +92,7 @@ impl Layout {
     }
 
     /// Determines parts of different sizes, as uploads of streams leave them.
-    async fn unequal(origin: &Origin, limits: &Limits, count: u16) -> Option<Self> {
+    async fn unequal(origin: &SourceObject, limits: &Limits, count: u16) -> Option<Self> {
         let size_bytes = origin.head().size_bytes;
         // A plan that counts them.
         let loose = Limits { part_size_min_bytes: 1, ..*limits };
@@ -114,10 +119,10 @@ impl Layout {
     }
 
     /// Returns the parts of the upload that makes the copy.
-    pub(super) fn parts(&self) -> upload::Layout {
+    pub(super) fn parts(&self) -> upload::PartsLayout {
         match &self.unequal {
-            Some(parts) => upload::Layout::AsSource(Arc::clone(parts)),
-            None => upload::Layout::Planned(self.plan),
+            Some(parts) => upload::PartsLayout::AsSource(Arc::clone(parts)),
+            None => upload::PartsLayout::Planned(self.plan),
         }
     }
 
@@ -136,7 +141,7 @@ fn equal(size_bytes: u64, limits: &Limits, part_size_bytes: u64, count: u16) -> 
 }
 
 /// Returns whether the second part and the last one are as in the plan: growing parts differ there.
-async fn follows(origin: &Origin, plan: &PartPlan) -> bool {
+async fn follows(origin: &SourceObject, plan: &PartPlan) -> bool {
     let second = plan.parts().nth(1);
     let last = plan.parts().next_back().filter(|_| plan.part_count() > 2);
     for planned in second.into_iter().chain(last) {
@@ -150,7 +155,7 @@ async fn follows(origin: &Origin, plan: &PartPlan) -> bool {
     true
 }
 
-async fn part(origin: &Origin, number: PartNumber) -> Option<StoredPart> {
+async fn part(origin: &SourceObject, number: PartNumber) -> Option<StoredPart> {
     origin.retry.run(|| origin.store.head_part(&origin.object, number)).await.ok().flatten()
 }
 
@@ -161,7 +166,7 @@ mod tests {
     #[test]
     fn a_part_size_is_guessed_from_the_number_of_parts() {
         let guessed = |size_bytes, count| {
-            let layout = Layout::guessed(size_bytes, &Limits::AWS, count).unwrap();
+            let layout = SourceLayout::guessed(size_bytes, &Limits::AWS, count).unwrap();
             (layout.plan.part_size_bytes() / MIB, layout.plan.part_count())
         };
         assert_eq!(guessed(100 * MIB, 13), (8, 13));

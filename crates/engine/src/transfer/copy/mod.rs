@@ -24,8 +24,8 @@ use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, UploadId};
 use serde::Serialize;
 
 use self::earlier::Earlier;
-use self::layout::Layout;
-use self::origin::Origin;
+use self::layout::SourceLayout;
+use self::origin::SourceObject;
 use super::upload::{TOKEN_METADATA, UploadOptions};
 use super::{Line, Progress, StopSignal, Transfer};
 use crate::error::Error;
@@ -149,7 +149,7 @@ async fn run(mut context: Context, mut stop: StopSignal) -> Result<CopyReport, E
             Box::pin(in_parts::copy(&context, &origin, layout.clone(), stop.clone())).await
         }
         None => {
-            let layout = Layout::chosen(&context.source, size_bytes, &context.options)?;
+            let layout = SourceLayout::chosen(&context.source, size_bytes, &context.options)?;
             Box::pin(in_parts::copy(&context, &origin, layout, stop.clone())).await
         }
     };
@@ -165,14 +165,14 @@ async fn run(mut context: Context, mut stop: StopSignal) -> Result<CopyReport, E
 }
 
 /// Queries the source: its version, and its parts.
-async fn prepare(context: &Context) -> Result<(Arc<Origin>, Option<Layout>), Error> {
-    let origin = Origin::find(context).await?;
+async fn prepare(context: &Context) -> Result<(Arc<SourceObject>, Option<SourceLayout>), Error> {
+    let origin = SourceObject::find(context).await?;
     let layout = match context.options.part_size_bytes {
         Some(part) if part >= origin.head().size_bytes => None,
         Some(_) => {
-            Some(Layout::chosen(&context.source, origin.head().size_bytes, &context.options)?)
+            Some(SourceLayout::chosen(&context.source, origin.head().size_bytes, &context.options)?)
         }
-        None => Layout::of_source(&origin, &context.options.limits).await,
+        None => SourceLayout::of_source(&origin, &context.options.limits).await,
     };
     Ok((Arc::new(origin), layout))
 }
@@ -219,7 +219,7 @@ impl Context {
     /// Returns the attributes of the copy where every field has to be given.
     fn carried(
         &self,
-        origin: &Origin,
+        origin: &SourceObject,
         tags: &std::collections::BTreeMap<String, String>,
     ) -> ObjectAttributes {
         let (wanted, kept) = (&self.options.attributes, &origin.head().attributes);
@@ -245,7 +245,7 @@ impl Context {
     }
 
     /// Returns the options of the upload that makes a copy in parts.
-    fn upload_options(&self, origin: &Origin, attributes: ObjectAttributes) -> UploadOptions {
+    fn upload_options(&self, origin: &SourceObject, attributes: ObjectAttributes) -> UploadOptions {
         UploadOptions {
             part_size_bytes: self.options.part_size_bytes,
             checksum: Some(comparable_algorithm(origin)),
@@ -264,7 +264,7 @@ impl Context {
 }
 
 /// Returns the algorithm by which a copy in parts can be compared with its source.
-fn comparable_algorithm(origin: &Origin) -> ChecksumAlgorithm {
+fn comparable_algorithm(origin: &SourceObject) -> ChecksumAlgorithm {
     match origin.head().checksum {
         Some((checksum, ChecksumType::FullObject)) if checksum.algorithm().combines() => {
             checksum.algorithm()

@@ -10,11 +10,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Context, CopyMethod, CopyProof, CopyReport, Origin, TOKEN_METADATA, cancelled, compare,
+    Context, CopyMethod, CopyProof, CopyReport, SourceObject, TOKEN_METADATA, cancelled, compare,
 };
 use crate::error::Error;
 use crate::event::Event;
-use crate::pace::{Failure, Pass};
+use crate::pace::{FailedAttempt, Pass};
 use crate::proof::ProofCount;
 use crate::remote::{
     CopyRequest, ObjectHead, Operation, StoreError, StoreErrorKind as Kind, UploadedPart,
@@ -24,7 +24,7 @@ use crate::transfer::{StopRequest, StopSignal};
 /// Copies the source in one request.
 pub(super) async fn copy(
     context: &Context,
-    origin: &Origin,
+    origin: &SourceObject,
     mut stop: StopSignal,
 ) -> Result<CopyReport, Error> {
     let size_bytes = origin.head().size_bytes;
@@ -67,7 +67,7 @@ enum Landed {
 
 struct Copying<'a> {
     context: &'a Context,
-    origin: &'a Origin,
+    origin: &'a SourceObject,
     pass: Pass,
     /// The token in the copy's metadata; `None`: the copy keeps the metadata of the source.
     token: Option<String>,
@@ -119,7 +119,7 @@ impl Copying<'_> {
             {
                 return self.found(*head);
             }
-            let failure = Failure::from(&error);
+            let failure = FailedAttempt::from(&error);
             if failure.throttled {
                 self.pass.throttled();
             }

@@ -17,7 +17,7 @@ use crate::remote::{ObjectBody, ObjectHead, ObjectRef, Store, StoreError, StoreE
 use crate::source::{ObjectRecord, ObjectVersion};
 use crate::transfer::download::version::Version;
 
-pub(super) struct Origin {
+pub(super) struct SourceObject {
     pub(super) store: Arc<dyn Store>,
     pub(super) object: ObjectRef,
     pub(super) retry: RetryPolicy,
@@ -30,7 +30,7 @@ pub(super) struct Origin {
     record: ObjectRecord,
 }
 
-impl Origin {
+impl SourceObject {
     /// Returns the current version of the source.
     pub(super) async fn find(context: &Context) -> Result<Self, Error> {
         let store = context.source_store.as_ref().unwrap_or(&context.resources.store);

@@ -14,11 +14,11 @@ use haul_parts::ChecksumType;
 use tokio::runtime::Handle;
 
 use super::in_parts::{Copied, upload_of};
-use super::layout::Layout;
-use super::origin::Origin;
+use super::layout::SourceLayout;
+use super::origin::SourceObject;
 use super::{Context, CopyMethod, CopyProof, CopyReport};
 use crate::error::Error;
-use crate::pace::Failure;
+use crate::pace::FailedAttempt;
 use crate::remote::{GetRequest, Operation, StoreError, StoreErrorKind as Kind};
 use crate::source::{Change, Source, SourceRecord};
 use crate::transfer::StopSignal;
@@ -30,8 +30,8 @@ const BODIES_MAX: usize = 32;
 /// Streams the source to the target.
 pub(super) async fn copy(
     context: &Context,
-    origin: Arc<Origin>,
-    layout: Option<Layout>,
+    origin: Arc<SourceObject>,
+    layout: Option<SourceLayout>,
     stop: StopSignal,
 ) -> Result<CopyReport, Error> {
     let copied = Arc::new(Copied::new(context, &origin, None));
@@ -67,7 +67,7 @@ struct OpenBody {
 
 /// One version of an object as a source that is read like a file.
 pub(super) struct ObjectSource {
-    origin: Arc<Origin>,
+    origin: Arc<SourceObject>,
     runtime: Handle,
     open: Mutex<Vec<OpenBody>>,
     /// The difference, once another version has been detected.
@@ -78,7 +78,7 @@ pub(super) struct ObjectSource {
 
 impl ObjectSource {
     /// Creates the source. Must be called inside a tokio runtime.
-    pub(super) fn new(origin: Arc<Origin>, streamed: bool) -> Self {
+    pub(super) fn new(origin: Arc<SourceObject>, streamed: bool) -> Self {
         Self {
             streamed,
             origin,
@@ -97,8 +97,11 @@ impl ObjectSource {
                 Ok(read) => (done, tries) = (done + read, 0),
                 Err(error) => {
                     tries += 1;
-                    let wait =
-                        self.origin.retry.wait(tries, &Failure::from(&error), &mut rand::rng());
+                    let wait = self.origin.retry.wait(
+                        tries,
+                        &FailedAttempt::from(&error),
+                        &mut rand::rng(),
+                    );
                     let Some(wait) = wait else { return Err(self.failed(error).await) };
                     tokio::time::sleep(wait).await;
                 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::verify::Verifier;
+use super::verify::BodyVerifier;
 use crate::source::read_exact_at;
 
 /// Bytes of one read.
@@ -22,11 +22,11 @@ const READ_BYTES: usize = 1 << 20;
 pub(super) async fn verify_in_order(
     file: Arc<File>,
     size_bytes: u64,
-    mut verifier: Verifier,
+    mut verifier: BodyVerifier,
     mut frontier: watch::Receiver<u64>,
-) -> io::Result<Verifier> {
+) -> io::Result<BodyVerifier> {
     // With nothing to compare there is nothing to read.
-    let mut done_bytes = if matches!(verifier, Verifier::Nothing(_)) { size_bytes } else { 0 };
+    let mut done_bytes = if matches!(verifier, BodyVerifier::Nothing(_)) { size_bytes } else { 0 };
     while done_bytes < size_bytes {
         let reached = frontier.wait_for(|bytes| *bytes > done_bytes).await.map(|bytes| *bytes);
         let Ok(reached) = reached else { return Err(io::ErrorKind::Interrupted.into()) };

@@ -13,14 +13,14 @@ use tokio::sync::mpsc;
 use super::fetch::{FetchFailure, Fetched, Fetcher, Place};
 use super::plan::Proof;
 use super::ranged::Unfetched;
-use super::target::Target;
-use super::verify::Verifier;
+use super::target::OpenTarget;
+use super::verify::BodyVerifier;
 use super::version::Version;
 use super::{AbortOnDrop, Context, DownloadReport};
 use crate::body::Permit;
 use crate::error::Error;
 use crate::event::{Event, EventSender};
-use crate::pace::{Failure, Pass, Resources};
+use crate::pace::{FailedAttempt, Pass, Resources};
 use crate::remote::{Operation, StoreError, StoreErrorKind};
 use crate::transfer::Progress;
 
@@ -53,7 +53,7 @@ impl Context {
     /// Fetches ranges in parallel and writes them in order.
     async fn fetch_in_order(
         &self,
-        target: &mut Target,
+        target: &mut OpenTarget,
         version: &Version,
         (plan, proof): (PartPlan, Proof),
     ) -> Result<Vec<Fetched>, Unfetched> {
@@ -105,14 +105,14 @@ impl Context {
     /// Fetches ranges in parallel, writes them in order, and the last bytes once all are verified.
     pub(super) async fn in_order(
         &self,
-        mut target: Target,
+        mut target: OpenTarget,
         version: Version,
         part_size_bytes: Option<u64>,
         planned: (PartPlan, Proof),
     ) -> Result<DownloadReport, Error> {
         let (head, proof) = (version.head(), planned.1);
         if proof != Proof::InOrder {
-            target.verify_by(Verifier::Nothing("it is verified by its ranges"));
+            target.verify_by(BodyVerifier::Nothing("it is verified by its ranges"));
         }
         let fetched = self.fetch_in_order(&mut target, &version, planned).await;
         match fetched {
@@ -132,7 +132,7 @@ impl Context {
                 Err(self.failed(1, StoreError::local(Operation::GetObject, kind, message)))
             }
             Err(Unfetched::NoRanges) => {
-                target.verify_by(Verifier::new(head, part_size_bytes));
+                target.verify_by(BodyVerifier::new(head, part_size_bytes));
                 self.progress.set_arrived(0);
                 self.in_one_stream(target, version).await
             }
@@ -161,7 +161,7 @@ async fn fetch(
             Err(FetchFailure::Final(error)) => return Err(Unfetched::Failed(error)),
             Err(FetchFailure::NoRanges) => return Err(Unfetched::NoRanges),
         };
-        let failure = Failure::from(&error);
+        let failure = FailedAttempt::from(&error);
         if failure.throttled {
             pass.throttled();
         }

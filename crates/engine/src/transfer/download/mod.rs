@@ -41,8 +41,8 @@ use self::part_hashes::MadeOfParts;
 use self::plan::PieceSize;
 use self::ranged::Unfetched;
 use self::remembering::DownloadJournal;
-use self::target::Target;
-use self::verify::{Mismatch, Verifier};
+use self::target::OpenTarget;
+use self::verify::{BodyVerifier, Mismatch};
 use self::version::Version;
 use super::upload::JournalOptions;
 use super::{Line, Progress, StopRequest, Transfer};
@@ -204,8 +204,9 @@ impl Context {
             self.progress.set_arrived(0);
         }
         let is_file = matches!(destination, Destination::File { .. });
-        let verifier = Verifier::new(version.head(), part_size_bytes);
-        let target = Target::open(&self.path, destination, version.size_bytes(), verifier).await?;
+        let verifier = BodyVerifier::new(version.head(), part_size_bytes);
+        let target =
+            OpenTarget::open(&self.path, destination, version.size_bytes(), verifier).await?;
         match planned {
             Some(planned) if !is_file => {
                 self.in_order(target, version, part_size_bytes, planned).await

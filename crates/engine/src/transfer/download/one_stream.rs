@@ -7,12 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use super::target::Target;
+use super::target::OpenTarget;
 use super::verify::{Mismatch, Verified};
 use super::version::Version;
 use super::{Context, DownloadReport, modified};
 use crate::error::Error;
-use crate::pace::Failure;
+use crate::pace::FailedAttempt;
 use crate::remote::{GetRequest, ObjectHead, Operation, StoreError, StoreErrorKind};
 
 /// How long to wait for the end of a body when every byte of the object has arrived.
@@ -22,7 +22,7 @@ impl Context {
     /// Fetches the object in order, from the current position of the target.
     pub(super) async fn in_one_stream(
         &self,
-        mut target: Target,
+        mut target: OpenTarget,
         mut version: Version,
     ) -> Result<DownloadReport, Error> {
         let mut tries = 0;
@@ -48,7 +48,8 @@ impl Context {
             // Every byte that arrives resets the number of attempts, at no cost to the budget.
             let moved = target.taken_bytes() > before;
             tries = if moved { 1 } else { tries + 1 };
-            let wait = self.resources.retry.wait(tries, &Failure::from(&error), &mut rand::rng());
+            let wait =
+                self.resources.retry.wait(tries, &FailedAttempt::from(&error), &mut rand::rng());
             let wait = wait.filter(|_| moved || self.resources.budget.pay());
             let Some(wait) = wait else { return Err(self.failed(tries, error)) };
             tokio::time::sleep(wait).await;
@@ -60,7 +61,7 @@ impl Context {
     /// Completes a download in order: writes the last bytes if all of them match.
     pub(super) async fn finish(
         &self,
-        mut target: Target,
+        mut target: OpenTarget,
         verified: Result<Verified, Mismatch>,
         head: &ObjectHead,
     ) -> Result<DownloadReport, Error> {
@@ -88,7 +89,7 @@ impl Context {
     async fn stream(
         &self,
         version: &Version,
-        target: &mut Target,
+        target: &mut OpenTarget,
     ) -> Result<Result<(), StoreError>, Error> {
         let request = GetRequest {
             offset_bytes: target.taken_bytes(),
@@ -126,7 +127,7 @@ impl Context {
         &self,
         bytes: Bytes,
         version: &Version,
-        target: &mut Target,
+        target: &mut OpenTarget,
     ) -> Result<(), Error> {
         let room = version.size_bytes() - target.given_bytes();
         if bytes.len() as u64 > room {
@@ -138,7 +139,7 @@ impl Context {
         target.push(bytes).await
     }
 
-    fn too_long(&self, version: &Version, target: &Target) -> Error {
+    fn too_long(&self, version: &Version, target: &OpenTarget) -> Error {
         let announced = version.size_bytes();
         target.corrupt(
             &self.object,

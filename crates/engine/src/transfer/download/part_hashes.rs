@@ -3,7 +3,7 @@
 
 use haul_parts::{Checksum, ChecksumAlgorithm, CompositeChecksum, ETag, Hasher};
 
-use super::verify::{Layout, Mismatch, Verified};
+use super::verify::{LayoutSource, Mismatch, Verified};
 use crate::remote::ObjectHead;
 
 /// The value that the store returned.
@@ -41,7 +41,7 @@ impl MadeOfParts {
     pub(super) fn compare(
         &self,
         parts: Vec<Checksum>,
-        layout: Layout,
+        layout: LayoutSource,
     ) -> Result<Verified, Mismatch> {
         match self {
             Self::ETag(expected, count) => {
@@ -50,8 +50,10 @@ impl MadeOfParts {
                     return Ok(Verified::PartMd5s(*count));
                 }
                 Ok(Verified::OnlySize(match layout {
-                    Layout::Guessed => self.of_unknown_parts(),
-                    Layout::Told => "the store gave no checksum, and the ETag is not made of MD5s",
+                    LayoutSource::Guessed => self.of_unknown_parts(),
+                    LayoutSource::Told => {
+                        "the store gave no checksum, and the ETag is not made of MD5s"
+                    }
                 }))
             }
             Self::Checksum(expected) => {
@@ -60,8 +62,8 @@ impl MadeOfParts {
                     (Some(found), _) if found == *expected => {
                         Ok(Verified::PartChecksums(self.algorithm(), self.part_count()))
                     }
-                    (_, Layout::Guessed) => Ok(Verified::OnlySize(self.of_unknown_parts())),
-                    (found, Layout::Told) => {
+                    (_, LayoutSource::Guessed) => Ok(Verified::OnlySize(self.of_unknown_parts())),
+                    (found, LayoutSource::Told) => {
                         let algorithm = self.algorithm().s3_name();
                         let found = found.map_or_else(String::new, |found| found.to_string());
                         let detail = format!(

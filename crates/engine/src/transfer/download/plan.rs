@@ -9,7 +9,7 @@ use haul_parts::{ChecksumAlgorithm, ChecksumType, Limits, PartPlan, combine_full
 
 use super::fetch::Fetched;
 use super::part_hashes::MadeOfParts;
-use super::verify::{Layout, Mismatch, Verified, Verifier, compare_whole};
+use super::verify::{BodyVerifier, LayoutSource, Mismatch, Verified, compare_whole};
 use crate::remote::ObjectHead;
 
 /// The default size of a piece.
@@ -27,7 +27,7 @@ pub(super) enum Proof {
     Combined,
     /// Each piece is a part: its hash is one of those that the ETag or the checksum is made of.
     Parts,
-    /// The file is hashed in order by a [`Verifier`].
+    /// The file is hashed in order by a [`BodyVerifier`].
     InOrder,
 }
 
@@ -61,7 +61,7 @@ impl Proof {
             }
             (Self::Parts, _, Some(expected)) => {
                 let hashes = pieces.iter().filter_map(|piece| piece.checksums.last().copied());
-                expected.compare(hashes.collect(), Layout::Told)
+                expected.compare(hashes.collect(), LayoutSource::Told)
             }
             _ => Ok(Verified::OnlySize("it was to be verified in order")),
         }
@@ -99,9 +99,9 @@ pub(super) fn plan(
         return Some((own?, Proof::Combined));
     }
     let parts = part_size_bytes.filter(|size| *size <= PART_MAX_BYTES.min(max_bytes));
-    match Verifier::new(head, part_size_bytes) {
-        Verifier::Parts { .. } if parts.is_some() => Some((plan(parts)?, Proof::Parts)),
-        Verifier::Nothing(_) | Verifier::Whole { .. } | Verifier::Parts { .. } => {
+    match BodyVerifier::new(head, part_size_bytes) {
+        BodyVerifier::Parts { .. } if parts.is_some() => Some((plan(parts)?, Proof::Parts)),
+        BodyVerifier::Nothing(_) | BodyVerifier::Whole { .. } | BodyVerifier::Parts { .. } => {
             Some((own?, Proof::InOrder))
         }
     }

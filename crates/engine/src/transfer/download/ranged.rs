@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::fetch::{FetchFailure, Fetched, Fetcher};
 use crate::error::Error;
 use crate::event::{Event, EventSender};
-use crate::pace::{Failure, Pass, Resources, Retries, Turn};
+use crate::pace::{FailedAttempt, Pass, Resources, Retries, Turn};
 use crate::transfer::pieces::Pieces;
 
 /// The reason why not all pieces were fetched.
@@ -148,7 +148,7 @@ impl<'a> Run<'a> {
             Err(FetchFailure::Final(error)) => return Err(Unfetched::Failed(error)),
             Err(FetchFailure::NoRanges) => return Err(Unfetched::NoRanges),
         };
-        let failure = Failure::from(&error);
+        let failure = FailedAttempt::from(&error);
         if let Some(pass) = self.passes.get(&number).filter(|_| failure.throttled) {
             pass.throttled();
         }

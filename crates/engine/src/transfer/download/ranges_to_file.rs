@@ -17,7 +17,7 @@ use super::ranged::{Unfetched, fetch_all};
 use super::remembering::{DownloadJournal, compare};
 use super::target_file::TargetFile;
 use super::temporary::Temporary;
-use super::verify::Verifier;
+use super::verify::BodyVerifier;
 use super::version::Version;
 use super::{AbortOnDrop, Context, DownloadReport, blocking, modified};
 use crate::error::Error;
@@ -66,7 +66,7 @@ impl Context {
         let fetcher =
             Arc::new(Fetcher::new(self, version.clone(), Place::File(Arc::new(written)), proof));
         let (frontier, reached) = watch::channel(0);
-        let verifier = Verifier::new(head, part_size_bytes);
+        let verifier = BodyVerifier::new(head, part_size_bytes);
         let in_order = (proof == Proof::InOrder).then(|| {
             let verified = verify_in_order(Arc::clone(&file), size_bytes, verifier, reached);
             AbortOnDrop(tokio::spawn(verified))

@@ -14,14 +14,14 @@ use bytes::Bytes;
 use super::destination::Destination;
 use super::modified;
 use super::temporary::Temporary;
-use super::verify::{Mismatch, Verified, Verifier};
+use super::verify::{BodyVerifier, Mismatch, Verified};
 use crate::error::Error;
 use crate::remote::ObjectRef;
 
 /// Bytes that are collected before a blocking thread writes and hashes them.
 const BLOCK_BYTES: usize = 1024 * 1024;
 
-pub(super) struct Target {
+pub(super) struct OpenTarget {
     path: PathBuf,
     end: End,
     sink: Option<Sink>,
@@ -49,16 +49,16 @@ enum End {
 /// Opens the target. For a pipe this waits for a reader.
 struct Sink {
     file: File,
-    verifier: Verifier,
+    verifier: BodyVerifier,
 }
 
-impl Target {
+impl OpenTarget {
     /// Opens the target for this number of bytes. For a pipe this waits for a reader.
     pub(super) async fn open(
         path: &Path,
         destination: Destination,
         size_bytes: u64,
-        verifier: Verifier,
+        verifier: BodyVerifier,
     ) -> Result<Self, Error> {
         let opened = in_background(move || open(destination)).await?;
         let (file, end) =
@@ -77,13 +77,13 @@ impl Target {
     }
 
     /// Replaces the comparison. Nothing may have been received yet.
-    pub(super) fn verify_by(&mut self, verifier: Verifier) {
+    pub(super) fn verify_by(&mut self, verifier: BodyVerifier) {
         if let Some(sink) = &mut self.sink {
             sink.verifier = verifier;
         }
     }
 
-    /// Returns the bytes that were taken; collected ones count only after [`Target::flush`].
+    /// Returns the bytes that were taken; collected ones count only after [`OpenTarget::flush`].
     pub(super) fn taken_bytes(&self) -> u64 {
         self.taken_bytes
     }
@@ -149,7 +149,7 @@ impl Target {
             return Err(Mismatch { detail, if_parts_are_equal: false });
         }
         match &mut self.sink {
-            Some(sink) => std::mem::replace(&mut sink.verifier, Verifier::Nothing("")).finish(),
+            Some(sink) => std::mem::replace(&mut sink.verifier, BodyVerifier::Nothing("")).finish(),
             None => Ok(Verified::OnlySize("it was not written")),
         }
     }

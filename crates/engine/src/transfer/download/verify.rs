@@ -39,15 +39,15 @@ impl fmt::Display for Verified {
 }
 
 /// Hashes the downloaded bytes as the comparison requires.
-pub(in crate::transfer) enum Verifier {
+pub(in crate::transfer) enum BodyVerifier {
     Whole { hasher: Hasher, expected: Checksum },
-    Parts { hashes: PartHashes, expected: MadeOfParts, layout: Layout },
+    Parts { hashes: PartHashes, expected: MadeOfParts, layout: LayoutSource },
     Nothing(&'static str),
 }
 
 /// The origin of the part size: a mismatch proves damage only if the store named it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::transfer) enum Layout {
+pub(in crate::transfer) enum LayoutSource {
     Told,
     Guessed,
 }
@@ -61,7 +61,7 @@ pub(in crate::transfer) struct Mismatch {
     pub(in crate::transfer) if_parts_are_equal: bool,
 }
 
-impl Verifier {
+impl BodyVerifier {
     /// Chooses the strongest comparison that the store's answers allow.
     pub(in crate::transfer) fn new(head: &ObjectHead, part_size_bytes: Option<u64>) -> Self {
         if let Some((expected, ChecksumType::FullObject)) = head.checksum {
@@ -81,9 +81,9 @@ impl Verifier {
         };
         let count = expected.part_count();
         let (size, layout) = match part_size_bytes {
-            Some(told) => (told, Layout::Told),
+            Some(told) => (told, LayoutSource::Told),
             None => match guess(head.size_bytes, count) {
-                Some(guessed) => (guessed, Layout::Guessed),
+                Some(guessed) => (guessed, LayoutSource::Guessed),
                 None => return Self::Nothing(expected.of_unknown_parts()),
             },
         };
@@ -147,7 +147,7 @@ mod tests {
         }
     }
 
-    fn run(mut verifier: Verifier, bytes: &[u8]) -> Result<Verified, Mismatch> {
+    fn run(mut verifier: BodyVerifier, bytes: &[u8]) -> Result<Verified, Mismatch> {
         bytes.chunks(3).for_each(|chunk| verifier.update(chunk));
         verifier.finish()
     }
@@ -155,8 +155,8 @@ mod tests {
     #[test]
     fn an_md5_etag_proves_and_disproves() {
         let head = head(3, "\"900150983cd24fb0d6963f7d28e17f72\"");
-        assert_eq!(run(Verifier::new(&head, None), b"abc"), Ok(Verified::Md5));
-        assert!(run(Verifier::new(&head, None), b"abd").is_err());
+        assert_eq!(run(BodyVerifier::new(&head, None), b"abc"), Ok(Verified::Md5));
+        assert!(run(BodyVerifier::new(&head, None), b"abd").is_err());
     }
 
     #[test]
@@ -164,13 +164,16 @@ mod tests {
         let md5 = |bytes: &[u8]| Hasher::checksum(ChecksumAlgorithm::Md5, bytes).as_md5().unwrap();
         let etag = ETag::composite([md5(b"01234"), md5(b"56789"), md5(b"ab")]);
         let head = head(12, etag.as_given());
-        assert_eq!(run(Verifier::new(&head, Some(5)), b"0123456789ab"), Ok(Verified::PartMd5s(3)));
+        assert_eq!(
+            run(BodyVerifier::new(&head, Some(5)), b"0123456789ab"),
+            Ok(Verified::PartMd5s(3))
+        );
         assert!(matches!(
-            run(Verifier::new(&head, Some(5)), b"0123456789aX"),
+            run(BodyVerifier::new(&head, Some(5)), b"0123456789aX"),
             Ok(Verified::OnlySize(_))
         ));
         assert!(matches!(
-            run(Verifier::new(&head, None), b"0123456789ab"),
+            run(BodyVerifier::new(&head, None), b"0123456789ab"),
             Ok(Verified::OnlySize(_))
         ));
     }
@@ -181,10 +184,10 @@ mod tests {
         let expected = Hasher::checksum(ChecksumAlgorithm::Crc32c, b"abc");
         head.checksum = Some((expected, ChecksumType::FullObject));
         assert_eq!(
-            run(Verifier::new(&head, None), b"abc"),
+            run(BodyVerifier::new(&head, None), b"abc"),
             Ok(Verified::Checksum(ChecksumAlgorithm::Crc32c))
         );
-        assert!(run(Verifier::new(&head, None), b"abd").is_err());
+        assert!(run(BodyVerifier::new(&head, None), b"abd").is_err());
     }
 
     /// An ETag with `-N` need not be made of MD5s; a composite checksum is always the documented
@@ -196,12 +199,12 @@ mod tests {
             let parts = parts.map(|part| Hasher::checksum(algorithm, part));
             let mut head = head(12, "\"0123-3\"");
             head.composite = CompositeChecksum::from_parts(parts).ok();
-            let told = |bytes: &[u8]| run(Verifier::new(&head, Some(5)), bytes);
+            let told = |bytes: &[u8]| run(BodyVerifier::new(&head, Some(5)), bytes);
             assert_eq!(told(b"0123456789ab"), Ok(Verified::PartChecksums(algorithm, 3)));
             assert!(told(b"0123456789aX").unwrap_err().if_parts_are_equal);
-            let untold = run(Verifier::new(&head, None), b"0123456789aX");
+            let untold = run(BodyVerifier::new(&head, None), b"0123456789aX");
             assert!(matches!(untold, Ok(Verified::OnlySize(_))), "{algorithm:?}");
-            let other = run(Verifier::new(&head, Some(4096)), b"0123456789ab");
+            let other = run(BodyVerifier::new(&head, Some(4096)), b"0123456789ab");
             assert!(matches!(other, Ok(Verified::OnlySize(_))), "not that many parts");
         }
     }

@@ -18,7 +18,7 @@ use haul_parts::PartNumber;
 use super::pieces::Pieces;
 
 use crate::advice::Advice;
-use crate::pace::{Failure, Retries};
+use crate::pace::{FailedAttempt, Retries};
 use crate::remote::StoreErrorKind;
 
 mod steps;
@@ -57,9 +57,9 @@ pub struct Lifecycle {
     /// Whether Complete was sent and may have taken effect.
     completion_possible: bool,
     /// The refusal of the Complete that is being examined, if its answer was not lost.
-    refusal: Option<Failure>,
+    refusal: Option<FailedAttempt>,
     /// The last failure of Complete, and how often it was found without effect.
-    unheard: (Option<Failure>, u32),
+    unheard: (Option<FailedAttempt>, u32),
     cancelled: bool,
     paused: bool,
     /// Whether to restart after the abort instead of failing.
@@ -321,7 +321,7 @@ impl Lifecycle {
     /// Gives up after the last attempt, or before the first. Arrived parts are kept for whatever a
     /// person may do about the refusal. An upload without arrived parts is not worth keeping,
     /// unless the store refuses the caller: it allowed Create, so that may pass.
-    fn give_up(&mut self, failure: &Failure) -> Vec<Action> {
+    fn give_up(&mut self, failure: &FailedAttempt) -> Vec<Action> {
         let some_arrived = self.pieces.some_moved();
         let may_pass = failure.advice != Advice::GiveUp || failure.kind.concerns_the_caller();
         self.end((some_arrived || may_pass) && !failure.kind.ends_the_upload())
@@ -348,7 +348,7 @@ impl Lifecycle {
         vec![]
     }
 
-    fn part_failed(&mut self, number: PartNumber, failure: &Failure) -> Vec<Action> {
+    fn part_failed(&mut self, number: PartNumber, failure: &FailedAttempt) -> Vec<Action> {
         if failure.kind == StoreErrorKind::NoSuchUpload {
             self.restart = true;
             return self.abort();
@@ -360,7 +360,7 @@ impl Lifecycle {
     }
 
     /// Retries the current request, if the policy allows.
-    fn again(&mut self, waiting: Waiting, failure: &Failure) -> Option<Vec<Action>> {
+    fn again(&mut self, waiting: Waiting, failure: &FailedAttempt) -> Option<Vec<Action>> {
         self.tries += 1;
         let wait = self.retries.wait(self.tries, failure)?;
         self.backing_off = true;
@@ -373,7 +373,7 @@ impl Lifecycle {
         vec![action]
     }
 
-    fn complete_failed(&mut self, failure: &Failure) -> Vec<Action> {
+    fn complete_failed(&mut self, failure: &FailedAttempt) -> Vec<Action> {
         // RGW 16.2 answers 500 to an upload that is gone; a Complete that took effect has that
         // result.
         let lost = failure.outcome_unknown || failure.kind == StoreErrorKind::Server;
@@ -390,7 +390,7 @@ impl Lifecycle {
     }
 
     /// Handles a Complete that certainly had no effect.
-    fn complete_refused(&mut self, failure: &Failure) -> Vec<Action> {
+    fn complete_refused(&mut self, failure: &FailedAttempt) -> Vec<Action> {
         // 409 ConditionalRequestConflict: AWS wants a new upload with all its parts (trap 5).
         if matches!(
             failure.kind,

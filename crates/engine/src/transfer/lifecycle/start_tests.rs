@@ -107,7 +107,7 @@ fn the_slow_start_costs_at_most_two_rounds() {
 fn a_refusal_at_the_start_slows_it_down_and_does_not_end_it() {
     let mut uploading = Sending::new(1000);
     assert_eq!(uploading.begin().len(), 2);
-    let refused = Failure {
+    let refused = FailedAttempt {
         advice: Advice::Retry { after: None },
         throttled: true,
         reused_connection: false,

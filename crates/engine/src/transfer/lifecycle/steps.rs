@@ -5,7 +5,7 @@ use std::time::Duration;
 use haul_parts::PartNumber;
 
 use crate::advice::Advice;
-use crate::pace::Failure;
+use crate::pace::FailedAttempt;
 
 /// An event for the state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum Input {
     /// CreateMultipartUpload was answered.
     Created,
     /// CreateMultipartUpload failed.
-    CreateFailed(Failure),
+    CreateFailed(FailedAttempt),
     /// There is a pass of the gate for one part, as requested by
     /// [`Lifecycle::wants_pass`](super::Lifecycle::wants_pass).
     Admitted,
@@ -27,7 +27,7 @@ pub enum Input {
     /// A part has arrived and its proof was checked.
     PartSent(PartNumber),
     /// An attempt to send a part failed.
-    PartFailed(PartNumber, Failure),
+    PartFailed(PartNumber, FailedAttempt),
     /// This run can never send a part: proof was required; or, with [`Advice::Resume`], the source
     /// has changed or cannot be read, and another run can resume. Also instead of Complete, which
     /// was not sent then.
@@ -37,7 +37,7 @@ pub enum Input {
     /// Complete was answered.
     Completed,
     /// Complete failed.
-    CompleteFailed(Failure),
+    CompleteFailed(FailedAttempt),
     /// The object was examined after a lost answer.
     Examined(Finding),
     /// The caller wants it to end with nothing left at the store.
@@ -64,7 +64,7 @@ pub enum Finding {
     /// The upload is gone and there is no object of this key: it was aborted or has expired.
     NothingThere,
     /// The store did not answer the question.
-    Unknown(Failure),
+    Unknown(FailedAttempt),
 }
 
 /// The request or part that a wait is for.

@@ -108,7 +108,7 @@ impl Walk {
             self.in_flight.remove(&number);
             if self.random.random_bool(self.failing) {
                 let (kind, advice) = (StoreErrorKind::Server, Advice::Retry { after: None });
-                let failure = Failure {
+                let failure = FailedAttempt {
                     advice,
                     throttled: false,
                     reused_connection: false,

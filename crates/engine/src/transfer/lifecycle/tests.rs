@@ -49,14 +49,14 @@ struct Walk {
     most_in_flight: usize,
 }
 
-fn failure(kind: StoreErrorKind, advice: Advice) -> Failure {
+fn failure(kind: StoreErrorKind, advice: Advice) -> FailedAttempt {
     let throttled = kind == StoreErrorKind::Throttled;
-    Failure { advice, throttled, reused_connection: false, outcome_unknown: false, kind }
+    FailedAttempt { advice, throttled, reused_connection: false, outcome_unknown: false, kind }
 }
 
 const RETRY: Advice = Advice::Retry { after: None };
 
-fn any_failure(random: &mut StdRng) -> Failure {
+fn any_failure(random: &mut StdRng) -> FailedAttempt {
     let (kind, advice) = match random.random_range(0..8) {
         0 => (StoreErrorKind::Throttled, Advice::Retry { after: Some(Duration::from_secs(1)) }),
         1 => (StoreErrorKind::Throttled, RETRY),
@@ -69,7 +69,7 @@ fn any_failure(random: &mut StdRng) -> Failure {
         _ => (StoreErrorKind::Server, RETRY),
     };
     let broke = matches!(kind, StoreErrorKind::Connection | StoreErrorKind::Timeout);
-    Failure {
+    FailedAttempt {
         outcome_unknown: broke && random.random_bool(0.7),
         reused_connection: broke && random.random_bool(0.3),
         ..failure(kind, advice)
@@ -156,7 +156,7 @@ impl Walk {
         }
     }
 
-    fn fails(&mut self) -> Option<Failure> {
+    fn fails(&mut self) -> Option<FailedAttempt> {
         if self.random.random_bool(self.climate.failing) {
             Some(any_failure(&mut self.random))
         } else {
@@ -541,7 +541,8 @@ fn cancelling_during_complete_waits_for_its_outcome() {
     complete(&mut done);
     assert_eq!(done.on(Input::Completed), [Action::Finish(Outcome::Done)]);
 
-    let lost = Failure { outcome_unknown: true, ..failure(StoreErrorKind::Connection, RETRY) };
+    let lost =
+        FailedAttempt { outcome_unknown: true, ..failure(StoreErrorKind::Connection, RETRY) };
     let mut doubtful = lifecycle(1, 1, 1);
     complete(&mut doubtful);
     assert_eq!(doubtful.on(Input::CompleteFailed(lost)), [Action::Examine]);

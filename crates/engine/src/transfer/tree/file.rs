@@ -20,13 +20,13 @@ use super::{TreeOptions, TreeTarget};
 use crate::error::Error;
 use crate::event::EventSender;
 use crate::journal::{Fingerprint, JournalFolder};
-use crate::pace::{Failure, Resources};
+use crate::pace::{FailedAttempt, Resources};
 use crate::remote::{GetRequest, ObjectBody, Operation, Store, StoreError, StoreErrorKind};
 use crate::source::{FileIdentity, FileSource, HeldFile, Source, settled};
 use crate::transfer::copy::{self, CopyProof};
 use crate::transfer::download::destination::Destination;
 use crate::transfer::download::temporary::Temporary;
-use crate::transfer::download::verify::{Verified, Verifier};
+use crate::transfer::download::verify::{BodyVerifier, Verified};
 use crate::transfer::download::{self, modified};
 use crate::transfer::mtime::{MTIME_METADATA, mtime_value};
 use crate::transfer::upload::{self, JournalChoice, JournalOptions, UploadContext};
@@ -274,7 +274,7 @@ async fn fetch_short(
             pass.throttled();
         }
         let resources = &shared.resources;
-        let wait = resources.retry.wait(attempt, &Failure::from(&error), &mut rand::rng());
+        let wait = resources.retry.wait(attempt, &FailedAttempt::from(&error), &mut rand::rng());
         let Some(wait) = wait.filter(|_| resources.budget.pay()) else {
             let (subject, source) = (object.clone().into(), Box::new(error));
             return Err(Error::Store { subject, part: None, attempts: attempt, source });
@@ -324,7 +324,7 @@ async fn write(
     let head = body.head;
     let target = path.to_owned();
     let written = blocking(move || {
-        let mut verifier = Verifier::new(&head, None);
+        let mut verifier = BodyVerifier::new(&head, None);
         verifier.update(&content);
         let verified = match verifier.finish() {
             Ok(verified) => verified,

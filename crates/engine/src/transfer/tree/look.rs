@@ -13,7 +13,7 @@ use super::feed;
 use super::file::{Shared, To, Work};
 use crate::error::Error;
 use crate::remote::{ObjectHead, Store, StoreErrorKind};
-use crate::transfer::download::verify::{Verified, Verifier};
+use crate::transfer::download::verify::{BodyVerifier, Verified};
 use crate::transfer::mtime;
 
 /// Bytes of one read.
@@ -141,7 +141,7 @@ pub(super) async fn same_content(
         true => store.head_part(object, PartNumber::MIN).await.ok().flatten(),
         false => None,
     };
-    let mut verifier = Verifier::new(head, part_size_bytes.map(|part| part.size_bytes));
+    let mut verifier = BodyVerifier::new(head, part_size_bytes.map(|part| part.size_bytes));
     let size_bytes = head.size_bytes;
     let read = path.to_owned();
     let verified = tokio::task::spawn_blocking(move || {

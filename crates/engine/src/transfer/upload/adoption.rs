@@ -18,7 +18,7 @@ use super::abort::abort_until_gone;
 use super::complete::own_type;
 use super::context::Context;
 use super::journal_handle::JournalHandle;
-use super::layout::Layout;
+use super::layout::PartsLayout;
 use super::remembered::Remembered;
 use super::resume::{self, Known, ResumedState, Resumption, announce, compare, list_all};
 use super::start::write_beginning;
@@ -304,7 +304,7 @@ async fn compare_all(context: &Context, candidate: Candidate) -> Result<Option<C
     // An upload without a declared algorithm may refuse every checksum except Content-MD5.
     let checksum = declared.map_or(Some(ChecksumAlgorithm::Md5), |(algorithm, _)| Some(algorithm));
     let mut resumed = ResumedState {
-        layout: Layout::Planned(plan),
+        layout: PartsLayout::Planned(plan),
         upload,
         declared: declared.map(|(_, kind)| kind),
         token: String::new(),

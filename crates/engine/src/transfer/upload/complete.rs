@@ -3,7 +3,7 @@
 
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, ETag, combine_full_object};
 
-use crate::pace::Failure;
+use crate::pace::FailedAttempt;
 use crate::proof::WholeProof;
 use crate::remote::{
     CompleteRequest, CompletedPart, ObjectHead, Operation, Store, StoreError, StoreErrorKind,
@@ -141,7 +141,7 @@ pub(super) async fn examine(
         Ok(found) if expected.is(found) => return (Finding::Ours, head),
         Err(error) if error.kind == StoreErrorKind::AccessDenied => true,
         Err(error) if error.kind != StoreErrorKind::NoSuchKey => {
-            return (Finding::Unknown(Failure::from(error)), head);
+            return (Finding::Unknown(FailedAttempt::from(error)), head);
         }
         _ => false,
     };
@@ -150,7 +150,7 @@ pub(super) async fn examine(
         Err(error) if error.kind == StoreErrorKind::NoSuchUpload && !hidden => {
             look_again(store, upload, expected).await
         }
-        Err(error) => (Finding::Unknown(Failure::from(&error)), head),
+        Err(error) => (Finding::Unknown(FailedAttempt::from(&error)), head),
     }
 }
 
@@ -166,7 +166,7 @@ async fn look_again(
         Ok(found) if expected.is(found) => Finding::Ours,
         Ok(_) => Finding::UploadGone,
         Err(error) if error.kind == StoreErrorKind::NoSuchKey => Finding::NothingThere,
-        Err(error) => Finding::Unknown(Failure::from(error)),
+        Err(error) => Finding::Unknown(FailedAttempt::from(error)),
     };
     (finding, head)
 }

@@ -21,7 +21,7 @@ use super::context::Context;
 use super::expiry;
 use super::finisher::Finisher;
 use super::journal_handle::JournalHandle;
-use super::layout::Layout;
+use super::layout::PartsLayout;
 use super::lost_create::{self, LostCreates};
 use super::part::{PartSender, check_unchanged};
 use super::start::create_request;
@@ -29,7 +29,7 @@ use super::stream::{ReadAhead, enter, part_read};
 use crate::advice::Advice;
 use crate::error::Error;
 use crate::event::Event;
-use crate::pace::{Failure, Pass, Retries, Turn};
+use crate::pace::{FailedAttempt, Pass, Retries, Turn};
 use crate::proof::Proof;
 use crate::remote::{CompletedObject, CreatedUpload, ObjectHead, StoreError, UploadRef};
 use crate::source::Change;
@@ -88,7 +88,7 @@ pub(super) async fn drive(
 
 struct Driver {
     context: Arc<Context>,
-    layout: Layout,
+    layout: PartsLayout,
     /// The stream whose parts are read while others are sent.
     stream: Option<ReadAhead>,
     lifecycle: Lifecycle,
@@ -419,7 +419,7 @@ impl Driver {
             }
             Ok(part) => self.part_sent(part),
             Err(PartFailure::Store(error)) => {
-                let failure = Failure::from(&error);
+                let failure = FailedAttempt::from(&error);
                 if let Some(pass) = self.passes.get(&number).filter(|_| failure.throttled) {
                     pass.throttled();
                 }
@@ -471,7 +471,7 @@ impl Driver {
         Ok(match ended.map_err(|error| Error::Internal(error.to_string()))? {
             Ended::Created(Ok(created)) => self.created(created),
             Ended::Created(Err(error)) => {
-                let failure = Failure::from(&error);
+                let failure = FailedAttempt::from(&error);
                 if error.outcome_unknown {
                     self.creates.lost();
                 }
@@ -488,7 +488,7 @@ impl Driver {
                 self.source_failed(PartNumber::MIN, error)
             }
             Ended::Completed(Err(error), _) => {
-                let failure = Failure::from(&error);
+                let failure = FailedAttempt::from(&error);
                 if failure.outcome_unknown {
                     self.context.events.send(Event::InDoubt { reason: error.to_string() });
                 }

@@ -13,7 +13,7 @@ use super::abandon::{Abandoned, abandon};
 use super::complete::{self, Expected};
 use super::context::Context;
 use super::journal_handle::JournalHandle;
-use super::layout::Layout;
+use super::layout::PartsLayout;
 use super::resume::ResumedState;
 use crate::error::Error;
 use crate::event::Event;
@@ -75,7 +75,7 @@ impl Finisher<'_> {
 
     pub(super) fn done(
         self,
-        layout: &Layout,
+        layout: &PartsLayout,
         parts: &[SentPart],
         etag: ETag,
         whole: WholeProof,
@@ -120,7 +120,7 @@ impl Finisher<'_> {
         RunOutcome::Restart { reason, journal: self.journal, cause: self.cause }
     }
 
-    pub(super) fn paused(mut self, layout: &Layout, parts: &[SentPart]) -> Error {
+    pub(super) fn paused(mut self, layout: &PartsLayout, parts: &[SentPart]) -> Error {
         let object = self.context.object.clone();
         let Some(id) = self.journal.id().map(str::to_owned) else {
             return self.cause.unwrap_or(Error::Cancelled { object: object.clone() });
@@ -148,7 +148,7 @@ impl Finisher<'_> {
 
     /// Ends a cancelled run for which [`Finisher::may_be_left`] is true: searches for the upload.
     /// The journal stays if the result is unknown.
-    pub(super) async fn cancelled_unheard(self, layout: &Layout) -> Error {
+    pub(super) async fn cancelled_unheard(self, layout: &PartsLayout) -> Error {
         let object = self.context.object.clone();
         let cancelled = Error::Cancelled { object: object.clone() };
         let journal = self.context.options.journal.as_ref();

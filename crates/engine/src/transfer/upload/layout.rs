@@ -9,7 +9,7 @@ use crate::journal::RecordedPlan;
 
 /// The parts of one upload, in order.
 #[derive(Clone, Debug)]
-pub(crate) enum Layout {
+pub(crate) enum PartsLayout {
     /// All parts, equal in size, known before the first byte.
     Planned(PartPlan),
     /// All parts, with the sizes of the source of a copy.
@@ -18,7 +18,7 @@ pub(crate) enum Layout {
     Read(Vec<PlannedPart>),
 }
 
-impl Layout {
+impl PartsLayout {
     /// Restores the layout that an earlier run recorded. `wanted` is the layout that this run would
     /// choose.
     ///

@@ -39,7 +39,7 @@ use haul_parts::{ETag, PartPlan, UploadId};
 use self::driver::{RunOutcome, Start};
 use self::finisher::Finisher;
 use self::journal_handle::JournalHandle;
-pub(crate) use self::layout::Layout;
+pub(crate) use self::layout::PartsLayout;
 use self::lost_create::LostCreates;
 use self::preflight_stop::PreflightStop;
 use self::remembered::Remembered;
@@ -111,7 +111,7 @@ const RESTARTS_MAX: u32 = 3;
 
 /// The parts of a new upload, if no earlier run is continued.
 struct Wanted {
-    layout: Layout,
+    layout: PartsLayout,
     /// Sent as one request if no earlier run is continued.
     one_piece: bool,
     /// The parts follow from the length and from the requested part size.
@@ -123,7 +123,7 @@ struct Wanted {
 async fn find_start(
     context: &mut Context,
     remembered: Option<Remembered>,
-    wanted: &Layout,
+    wanted: &PartsLayout,
     journal: &mut JournalHandle,
 ) -> Result<Resumption, Error> {
     let remembered = resume::reconcile(context, remembered, wanted, journal).await?;
@@ -162,14 +162,14 @@ pub(crate) async fn run(context: Context, stop: StopSignal) -> Result<UploadRepo
         earlier::give_up(&context).await?;
         return single::put(&context, stop).await;
     }
-    let wanted = Wanted { layout: Layout::Planned(plan), one_piece, by_length: true };
+    let wanted = Wanted { layout: PartsLayout::Planned(plan), one_piece, by_length: true };
     begin_or_continue(context, wanted, stop).await
 }
 
 /// Makes the object of `context` from the parts of `layout`, whatever its size.
 pub(crate) async fn make(
     context: Context,
-    layout: Layout,
+    layout: PartsLayout,
     stop: StopSignal,
 ) -> Result<UploadReport, Error> {
     let wanted = Wanted { layout, one_piece: false, by_length: false };
@@ -197,7 +197,7 @@ async fn begin_or_continue(
         let part_size_bytes = context.options.part_size_bytes;
         let size_bytes = context.source.size_bytes();
         layout = PartPlan::new(size_bytes, &context.options.limits, part_size_bytes)
-            .map_or(layout, Layout::Planned);
+            .map_or(layout, PartsLayout::Planned);
     }
     let stopped = PreflightStop::of(remembered.as_ref());
     let mut preflight_signal = stop.clone();
@@ -245,7 +245,7 @@ async fn begin_or_continue(
 async fn drive_to_the_end(
     context: Context,
     (mut start, mut journal): (Start, JournalHandle),
-    layout: Layout,
+    layout: PartsLayout,
     creates: LostCreates,
     stop: StopSignal,
 ) -> Result<UploadReport, Error> {

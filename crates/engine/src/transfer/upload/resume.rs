@@ -17,7 +17,7 @@ use super::abort::abort_until_gone;
 use super::complete::{self, Expected};
 use super::context::Context;
 use super::journal_handle::JournalHandle;
-use super::layout::Layout;
+use super::layout::PartsLayout;
 use super::part::{check_unchanged, unreadable};
 use super::part_maker::EarlierPart;
 use super::remembered::Remembered;
@@ -39,7 +39,7 @@ const COMPARED_AT_ONCE: usize = 4;
 
 /// The state of an upload that continues.
 pub(super) struct ResumedState {
-    pub(super) layout: Layout,
+    pub(super) layout: PartsLayout,
     pub(super) upload: UploadRef,
     pub(super) declared: Option<ChecksumType>,
     pub(super) token: String,
@@ -61,7 +61,7 @@ pub(super) enum Resumption {
 pub(super) async fn reconcile(
     context: &Context,
     remembered: Option<Remembered>,
-    wanted: &Layout,
+    wanted: &PartsLayout,
     journal: &mut JournalHandle,
 ) -> Result<Resumption, Error> {
     let Some(remembered) = remembered else { return Ok(Resumption::Restart(None)) };
@@ -71,7 +71,7 @@ pub(super) async fn reconcile(
     let change = change_since(context, &remembered.beginning);
     let before = remembered.beginning.source.clone();
     report_new_name(context, &before);
-    let Some(layout) = Layout::recorded(&remembered.beginning.plan, wanted) else {
+    let Some(layout) = PartsLayout::recorded(&remembered.beginning.plan, wanted) else {
         return restart(context, &upload, "the source is cut into other parts now").await;
     };
     let mut resumed = ResumedState {
@@ -109,7 +109,7 @@ pub(super) async fn reconcile(
         harmless = Some(change);
         let part_size = Some(resumed.layout.first_part_size_bytes());
         match PartPlan::new(context.source.size_bytes(), &context.options.limits, part_size) {
-            Ok(plan) => resumed.layout = Layout::Planned(plan),
+            Ok(plan) => resumed.layout = PartsLayout::Planned(plan),
             Err(_) => {
                 return restart(context, &resumed.upload, "the source no longer fits the parts")
                     .await;
@@ -134,7 +134,7 @@ pub(super) async fn reconcile(
         return Err(Error::SourceChangedSince { source_name: context.source.name(), change });
     }
     if let Some(source) = context.source.identity() {
-        if let Layout::Planned(plan) = &resumed.layout
+        if let PartsLayout::Planned(plan) = &resumed.layout
             && changed
         {
             journal.source_changed(source, *plan)?;

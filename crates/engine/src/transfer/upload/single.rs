@@ -18,7 +18,7 @@ use super::{ReportedPart, UploadReport};
 use crate::body::Range;
 use crate::error::Error;
 use crate::event::Event;
-use crate::pace::{Failure, Pass};
+use crate::pace::{FailedAttempt, Pass};
 use crate::proof::{Proof, ProofCount, WholeProof};
 use crate::remote::{Meter, Operation, PutRequest, StoreError, StoreErrorKind, Tap, UploadedPart};
 use crate::transfer::mover::PartFailure;
@@ -122,7 +122,7 @@ impl Put<'_> {
             if stopped {
                 return self.settle(cancelled(self.context)).await;
             }
-            let failure = Failure::from(&error);
+            let failure = FailedAttempt::from(&error);
             if failure.throttled {
                 self.pass.throttled();
             }
@@ -140,7 +140,7 @@ impl Put<'_> {
     }
 
     /// Returns the wait before the next attempt, taken from the engine's retry budget.
-    fn wait(&self, attempt: u32, failure: &Failure) -> Option<Duration> {
+    fn wait(&self, attempt: u32, failure: &FailedAttempt) -> Option<Duration> {
         let resources = &self.context.resources;
         let wait = resources.retry.wait(attempt, failure, &mut rand::rng());
         wait.filter(|_| resources.budget.pay())

@@ -6,7 +6,7 @@ use rand::Rng;
 use super::complete::{TOKEN_METADATA, own_type};
 use super::context::Context;
 use super::journal_handle::{JournalHandle, store_name};
-use super::layout::Layout;
+use super::layout::PartsLayout;
 use super::lost_create::LostCreates;
 use super::resume::ResumedState;
 use super::stream::{EarlierStream, ReadAhead};
@@ -22,7 +22,7 @@ const UNANSWERED_MAX: usize = 8;
 
 /// The initial state of the driver.
 pub(super) struct Start {
-    pub(super) layout: Layout,
+    pub(super) layout: PartsLayout,
     pub(super) token: String,
     pub(super) earlier: Option<KnownUpload>,
     /// The stream of an upload whose parts are read while others are sent.
@@ -40,7 +40,7 @@ pub(super) struct KnownUpload {
 }
 
 impl Start {
-    pub(super) fn fresh(layout: Layout, creates: LostCreates) -> Self {
+    pub(super) fn fresh(layout: PartsLayout, creates: LostCreates) -> Self {
         Self { layout, token: new_token(), earlier: None, stream: None, creates }
     }
 
@@ -59,7 +59,7 @@ impl Start {
             }
             None => (new_token(), None),
         };
-        Self { layout: Layout::Read(parts), token, earlier, stream: Some(stream), creates }
+        Self { layout: PartsLayout::Read(parts), token, earlier, stream: Some(stream), creates }
     }
 
     pub(super) fn resumed(resumed: ResumedState, creates: LostCreates) -> Self {
@@ -72,7 +72,7 @@ impl Start {
     pub(super) fn event(&self, context: &Context) -> Event {
         let (source, target) = (context.source.name(), context.object.to_string());
         match &self.layout {
-            Layout::Read(_) => Event::StreamStarted {
+            PartsLayout::Read(_) => Event::StreamStarted {
                 source,
                 target,
                 size_bytes: context.progress.size_bytes(),

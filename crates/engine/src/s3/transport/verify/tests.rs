@@ -16,14 +16,14 @@ fn certificate(more: &[&str]) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(made.certificate).unwrap()
 }
 
-fn verifier(bundle: &CertificateDer<'static>) -> Verifier {
+fn verifier(bundle: &CertificateDer<'static>) -> CertificateVerifier {
     let mut roots = RootCertStore::empty();
     roots.add(bundle.clone()).unwrap();
-    Verifier::new(roots, vec![bundle.clone()], &Arc::new(aws_lc_rs::default_provider()))
+    CertificateVerifier::new(roots, vec![bundle.clone()], &Arc::new(aws_lc_rs::default_provider()))
 }
 
 fn verify(
-    verifier: &Verifier,
+    verifier: &CertificateVerifier,
     shown: &CertificateDer<'static>,
     name: &str,
     now: UnixTime,

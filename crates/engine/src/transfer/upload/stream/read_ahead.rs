@@ -11,7 +11,7 @@ use super::window::{StreamSender, Window};
 use crate::error::Error;
 use crate::pace::{Gate, Pass};
 use crate::transfer::mover::Mover;
-use crate::transfer::upload::Layout;
+use crate::transfer::upload::PartsLayout;
 use crate::transfer::upload::part::PartSender;
 
 /// The stream of an upload.
@@ -49,7 +49,7 @@ impl ReadAhead {
     }
 
     /// Whether an earlier run sent parts behind the last one of this stream.
-    pub(crate) fn ended_early(&self, layout: &Layout) -> bool {
+    pub(crate) fn ended_early(&self, layout: &PartsLayout) -> bool {
         self.window.stored().is_some_and(|stored| stored.reach_beyond(layout.part_count()))
     }
 
