@@ -361,8 +361,10 @@ async fn a_target_that_cannot_be_made_leaves_nothing_to_resume() {
     };
     let options = DownloadOptions { journal: Some(journal), ..ranges() };
     let engine = Engine::new(Arc::new(desk.store.clone()), EngineOptions::default());
+    std::fs::write(desk.folder.path().join("occupied"), "a file, where a folder is needed")
+        .unwrap();
     let error = engine
-        .download(object(), desk.folder.path().join("absent/file"), options)
+        .download(object(), desk.folder.path().join("occupied/file"), options)
         .await
         .unwrap_err();
     assert!(matches!(error, Error::TargetUnwritable { .. }), "{}", chain(&error));

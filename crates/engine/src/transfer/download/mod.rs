@@ -176,7 +176,10 @@ impl Context {
             None => Destination::find(&self.path).map_err(|source| self.unwritable(source))?,
         };
         let version = Version::of(self.head().await?);
+        // Folders are created for the path that was given, never at the end of a link: it may lead
+        // to a disk that is not mounted.
         if let Destination::File { path, .. } = &destination
+            && *path == self.path
             && let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
         {
             std::fs::create_dir_all(parent).map_err(|source| self.unwritable(source))?;
