@@ -55,7 +55,7 @@ fn a_remote_is_not_redirected_by_the_environment() {
 }
 
 #[test]
-fn an_upload_is_resumed_at_its_own_store_whatever_the_file_names() {
+fn resume_ignores_the_store_of_the_configuration_file() {
     let scene = crate::scene::Scene::at_haul_serve();
     scene.kill_before_the_last_part();
     let other = "endpoint = \"http://127.0.0.1:9\"\nregion = \"elsewhere\"\n";

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_small_bandwidth_lets_few_requests_through_and_a_larger_one_more() {
+    async fn a_bandwidth_limits_the_requests_in_flight() {
         let bandwidth = Bandwidth::default();
         bandwidth.set(Some(1 << 20));
         let gate = Gate::limited(16, bandwidth.clone());

@@ -187,7 +187,7 @@ async fn a_streamed_copy_is_continued_as_it_was_begun() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_changed_between_runs_is_copied_from_the_beginning() {
+async fn a_source_changed_between_runs_restarts_the_copy() {
     for (quirks, in_parts) in
         [(Quirks::AWS, true), (Quirks::AWS, false), (Quirks::CEPH_RGW_16, true)]
     {
@@ -234,7 +234,7 @@ async fn a_source_that_changes_within_a_run_leaves_nothing() {
 /// A part whose answer the journal never saw is kept where the whole proves it, and copied again
 /// where nothing does.
 #[tokio::test(start_paused = true)]
-async fn a_part_that_no_record_names_counts_only_if_the_whole_proves_it() {
+async fn an_unrecorded_part_counts_only_if_the_object_is_proven() {
     for proves in [true, false] {
         let opaque = Quirks {
             echo_checksums: false,

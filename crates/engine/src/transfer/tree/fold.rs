@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_system_of_linux_tells_cases_apart_also_where_both_names_exist() {
+    fn linux_file_systems_are_detected_as_case_sensitive() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("folder");
         assert!(tells_cases_apart(&folder), "it is not there yet");

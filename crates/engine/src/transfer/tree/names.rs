@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_differ_in_case_collide_where_the_file_system_does_not_tell() {
+    fn case_variants_collide_on_a_case_insensitive_file_system() {
         let mut collisions = Collisions::new(false);
         assert_eq!(collisions.check("A.txt"), Ok(()));
         assert_eq!(collisions.check("a.txt"), Err(NameProblem::SameButCase("A.txt".into())));
