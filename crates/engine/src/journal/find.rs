@@ -1,9 +1,10 @@
 //! Finds the journal of a source and a target.
 //!
-//! First by the file itself: device, inode, length and mtime, so that a renamed file is found. Then
-//! by its path: the same command with another version of the file. A copy is found by the store and
-//! the key of its source. The name of a new journal derives from source and target, so that two
-//! processes with the same command meet at one file, and its lock decides.
+//! The search compares the file itself first (device, inode, length and mtime), so that a renamed
+//! file is found. Then it compares the path, for the same command with another version of the file.
+//! The journal of a copy is found by the store and the key of its source. The name of a new journal
+//! derives from source and target, so that two processes with the same command open the same file,
+//! and only one of them gets its lock.
 
 use std::path::Path;
 
@@ -15,23 +16,23 @@ use super::folder::{JournalFolder, JournalSummary};
 use crate::remote::ObjectRef;
 use crate::source::{FileIdentity, FileRecord, SourceRecord};
 
-/// The journal of an upload, and the related ones of this user.
+/// The journal of an upload, and the related journals of the same user.
 #[derive(Clone, Debug)]
 pub struct FoundJournal {
-    /// Its id; the one that it will get if it does not exist yet.
+    /// The id of the journal, or the id that a new journal of this upload will get.
     pub id: String,
-    /// Its content, if it exists.
+    /// The content of the upload's own journal; `None` if there is no such journal yet.
     pub summary: Option<JournalSummary>,
-    /// Other journals of the same key or the same file: see [`Relation`].
+    /// Other journals of the same key or the same file, each with its [`Relation`].
     pub others: Vec<RelatedJournal>,
 }
 
 /// A journal that is related to the upload but not its own.
 #[derive(Clone, Debug)]
 pub struct RelatedJournal {
-    /// Its content.
+    /// The content of the related journal.
     pub summary: JournalSummary,
-    /// Its relation to the upload.
+    /// The relation of that journal to the upload.
     pub relation: Relation,
 }
 
@@ -40,19 +41,20 @@ pub struct RelatedJournal {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Relation {
-    /// It has the same key of the same store, and another source.
+    /// The other journal has the same key of the same store, and another source.
     SameKey,
-    /// It has the same key of the same store, and a source that was moved.
+    /// The other journal has the same key of the same store, and its source was moved.
     SameKeySourceMoved,
-    /// It has the same key and source, at a store with another name: perhaps another spelling of
-    /// its address.
+    /// The other journal has the same key and source, and a store with another address, perhaps
+    /// another spelling of the same one.
     OtherStore,
-    /// It has the same file, which was moved since, and another key.
+    /// The other journal has another key, and the same file under its earlier path.
     FileMoved,
 }
 
 impl JournalFolder {
-    /// The name of a new journal of a source and a target, made without a look at the others.
+    /// Returns the id of a new journal of a source and a target, without reading the existing
+    /// journals.
     pub fn upload_id(path: &Path, store: &str, object: &ObjectRef) -> String {
         new_id(&[], path.as_os_str().as_encoded_bytes(), store, object)
     }
@@ -84,8 +86,8 @@ impl JournalFolder {
     }
 }
 
-/// Picks the upload's own journal: the same file wins over the same path; of several the one with
-/// most parts.
+/// Picks the upload's own journal. The same file is preferred to the same path; among several such
+/// journals, the one with most parts is picked.
 fn own(
     all: &[JournalSummary],
     source: &SourceRecord,
@@ -106,8 +108,8 @@ fn own(
     ranked.max().map(|(_, index)| index)
 }
 
-/// Returns the id of a new journal: the same for the same command, unless a journal of that name
-/// has another source by now.
+/// Returns the id of a new journal: the same id for the same command, unless an existing journal
+/// already has that id.
 fn new_id(all: &[JournalSummary], place: &[u8], store: &str, object: &ObjectRef) -> String {
     let taken = |id: &String| all.iter().any(|summary| summary.id == *id);
     let mut ids = (0..).map(|nth: u32| {
@@ -141,7 +143,7 @@ fn relation(
     }
 }
 
-/// Returns whether the recorded file, or a later version of it, still has its path.
+/// Returns whether the recorded path still leads to the recorded file or a later version of it.
 fn is_there(source: &FileRecord) -> bool {
     let place = |identity: FileIdentity| identity.place;
     let now = std::fs::metadata(&source.path).ok().map(|metadata| FileIdentity::of(&metadata));
@@ -227,8 +229,8 @@ mod tests {
         }
     }
 
-    /// A renamed file was sent again from its first byte, without a hint that most of it had
-    /// arrived.
+    /// Regression: a renamed file was sent again from its first byte, and no hint said that most of
+    /// it had arrived.
     #[test]
     fn a_renamed_file_finds_its_journal() {
         let desk = Desk::new();
@@ -248,7 +250,7 @@ mod tests {
         assert_eq!(desk.find(&other, STORE, "key").id, id);
     }
 
-    /// The current file wins over the path that it had.
+    /// The journal of the file is preferred to the journal that was started at the file's new path.
     #[test]
     fn the_file_itself_wins_over_its_path() {
         let desk = Desk::new();
@@ -260,8 +262,7 @@ mod tests {
         assert_eq!(found.others[0].summary.id, first);
     }
 
-    /// When the file that a name belonged to has moved, its journal moves with it: the name is not
-    /// free for another one.
+    /// A journal keeps its id when its file is moved: a new file at the old path gets another id.
     #[test]
     fn a_new_journal_takes_no_name_that_is_in_use() {
         let desk = Desk::new();

@@ -1,7 +1,8 @@
 //! Journals that cannot be resumed: damaged, of another version of Haul, or of another user.
 //!
-//! They may be the only record of parts at a store, so they are listed and never removed: a damaged
-//! one is moved aside when its upload restarts, one of another version stays in place.
+//! Such a journal may be the only record of parts at a store, so it is listed and never removed. A
+//! damaged journal is moved aside when its upload restarts; a journal of another version stays in
+//! place.
 
 use std::fs;
 use std::io;
@@ -14,26 +15,26 @@ use super::lock::is_locked;
 use super::private;
 use super::record::Record;
 
-/// The extension of the latest one that was moved aside: `ID.damaged`.
+/// The extension of a damaged journal that was moved aside: `ID.damaged`.
 const ASIDE: &str = "damaged";
 
 /// A journal that cannot be read.
 #[derive(Debug)]
 pub struct UnreadableJournal {
-    /// The name of its file, like that of a readable one.
+    /// The id of the journal: the name of its file without the extension.
     pub id: String,
-    /// The path of the file.
+    /// The path of the journal's file.
     pub path: PathBuf,
-    /// The reason: the disk, the content, or the owner.
+    /// The reason why it cannot be read: an I/O error, its content, or its owner.
     pub error: JournalError,
 }
 
 /// A damaged journal that was replaced by a new one.
 #[derive(Clone, Debug)]
 pub struct MovedAside {
-    /// Its new path.
+    /// The path that the damaged journal has now (`ID.damaged`).
     pub path: PathBuf,
-    /// The problem with its format.
+    /// The problem with the format of the damaged journal.
     pub reason: FormatError,
 }
 
@@ -56,7 +57,7 @@ fn examine(id: String, path: PathBuf) -> Option<UnreadableJournal> {
             let source = read(&bytes).err()?;
             JournalError::Format { path: path.clone(), source }
         }
-        // Its upload has just ended.
+        // The upload has just ended and removed its journal.
         Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             return None;
         }
@@ -66,12 +67,12 @@ fn examine(id: String, path: PathBuf) -> Option<UnreadableJournal> {
         }
         Err(error) => error,
     };
-    // A process is writing its first record right now.
+    // A locked journal is not damaged: a process is writing its first record right now.
     if is_locked(&path) { None } else { Some(UnreadableJournal { id, path, error }) }
 }
 
-/// Returns the records of a file and the length of its intact part. None of either: nothing had
-/// been sent.
+/// Returns the records of a journal and the length of its intact part. Both are empty if the run
+/// ended before it sent anything.
 pub(super) fn read(file: &[u8]) -> Result<(Vec<Record>, usize), FormatError> {
     let decoded = match format::decode(file) {
         Err(FormatError::Empty) => return Ok((vec![], 0)),
@@ -86,8 +87,8 @@ pub(super) fn read(file: &[u8]) -> Result<(Vec<Record>, usize), FormatError> {
     }
 }
 
-/// Moves a damaged journal aside; the caller holds its lock. An earlier one of the same upload is
-/// replaced.
+/// Moves a damaged journal aside, and replaces an earlier one of the same upload. The caller holds
+/// the journal's lock.
 pub(super) fn move_aside(path: &Path, reason: FormatError) -> Result<MovedAside, JournalError> {
     let aside = path.with_extension(ASIDE);
     fs::rename(path, &aside).map_err(io_error("moved aside", path))?;
