@@ -1,21 +1,22 @@
-//! Hashes the bytes of an object in order and part by part: several layouts and algorithms in one
-//! pass.
+//! Hashes the bytes of an object in order and part by part, for several layouts and algorithms in
+//! one pass.
 //!
-//! MD5s of all layouts advance side by side in the lanes, so that trying several layouts costs
-//! little more than one. Pure: the caller reads the bytes and chooses the lanes.
+//! The MD5s of all layouts advance side by side in the lanes, so that several layouts cost little
+//! more than one. This module does no I/O: the caller reads the bytes and chooses the lanes.
 
 use crate::lanes::{LaneInput, Md5Lanes, Md5Stream};
 use crate::{
     Checksum, ChecksumAlgorithm, ChecksumError, CompositeChecksum, ETag, Hasher, PartLayout,
 };
 
-/// The largest run of bytes that is fed to one hash after the other: a usual L1 cache holds it.
+/// The maximum number of bytes that are passed to one hash before the next hash gets the same
+/// bytes. So many fit into a usual L1 cache.
 const RUN_BYTES: usize = 32 * 1024;
 
 /// The checksums of every part of a layout, in one algorithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartChecksums {
-    /// The parts.
+    /// The layout of the parts: their number and sizes.
     pub layout: PartLayout,
     /// The checksum of each part, in order.
     pub checksums: Vec<Checksum>,
@@ -32,7 +33,7 @@ impl PartChecksums {
     /// Returns the composite checksum of an object with these parts.
     ///
     /// # Errors
-    /// There are no checksums, or of several algorithms.
+    /// There are no checksums, or they are of several algorithms.
     pub fn composite(&self) -> Result<CompositeChecksum, ChecksumError> {
         CompositeChecksum::from_parts(self.checksums.iter().copied())
     }
@@ -40,7 +41,7 @@ impl PartChecksums {
     /// Returns the checksum of all bytes together.
     ///
     /// # Errors
-    /// There is more than one part, and the algorithm is no CRC.
+    /// There is more than one part, and the algorithm is not a CRC.
     pub fn full_object(&self) -> Result<Checksum, ChecksumError> {
         if let [only] = self.checksums[..] {
             return Ok(only);
@@ -50,7 +51,7 @@ impl PartChecksums {
     }
 }
 
-/// Running checksums of the parts of one object, of one layout or several.
+/// Running checksums of the parts of one object, for one layout or several.
 #[derive(Debug)]
 pub struct PartHasher {
     tracks: Vec<Track>,
@@ -62,7 +63,7 @@ struct Track {
     layout: PartLayout,
     algorithm: ChecksumAlgorithm,
     state: State,
-    /// Bytes that the present part still lacks.
+    /// The number of bytes that the current part still lacks.
     left_bytes: u64,
     done: Vec<Checksum>,
 }
@@ -70,12 +71,13 @@ struct Track {
 #[derive(Debug)]
 enum State {
     Md5(Md5Stream),
-    /// Several times as large.
+    /// Boxed, because a `Hasher` is several times as large as an `Md5Stream`.
     Other(Box<Hasher>),
 }
 
 impl PartHasher {
-    /// Creates the checksums of no bytes: of every part of each layout, in the algorithm beside it.
+    /// Creates a hasher that has read no bytes yet. It computes the checksum of every part of each
+    /// layout, in the algorithm given with that layout.
     pub fn new(
         wanted: impl IntoIterator<Item = (PartLayout, ChecksumAlgorithm)>,
         lanes: Md5Lanes,
@@ -90,7 +92,7 @@ impl PartHasher {
         Self { tracks: tracks.collect(), lanes }
     }
 
-    /// Adds the next bytes. Bytes behind the end of a layout are ignored by it.
+    /// Adds the next bytes. A layout ignores bytes after the end of its last part.
     pub fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let boundary = self.tracks.iter().filter(|track| !track.is_done());
@@ -102,8 +104,8 @@ impl PartHasher {
         }
     }
 
-    /// Returns the checksums of each layout, in the order in which they were wanted. Parts whose
-    /// bytes did not come count as empty.
+    /// Returns the checksums of each layout, in the order of the layouts given to
+    /// [`PartHasher::new`]. A part that got no bytes counts as empty.
     pub fn finish(self) -> Vec<PartChecksums> {
         let finished = self.tracks.into_iter().map(|mut track| {
             while !track.is_done() {
@@ -114,7 +116,7 @@ impl PartHasher {
         finished.collect()
     }
 
-    /// Feeds a run that crosses no boundary.
+    /// Adds bytes that end no later than the current part of any layout.
     fn advance(&mut self, run: &[u8]) {
         let mut jobs = Vec::with_capacity(self.tracks.len());
         for track in self.tracks.iter_mut().filter(|track| !track.is_done()) {

@@ -208,8 +208,8 @@ pub struct PartCopyRequest {
     pub source: ObjectRef,
     /// Copy only this version, as in [`CopyRequest`].
     pub source_if_match: Option<ETag>,
-    /// The bytes of the source that become the part; `None`: all of them. AWS accepts a range only
-    /// for sources above 5 MiB.
+    /// The range of the source's bytes to copy into the part; `None`: the whole source. AWS accepts
+    /// a range only for sources above 5 MiB.
     pub range: Option<Range<u64>>,
 }
 
@@ -220,9 +220,10 @@ pub struct ObjectHead {
     pub size_bytes: u64,
     /// The ETag, which is opaque (trap 13).
     pub etag: ETag,
-    /// With its type.
+    /// The checksum of the object and its type, if the store gives one without `-N`.
     pub checksum: Option<(Checksum, ChecksumType)>,
-    /// A checksum of those of the parts (`-N`); it can be compared where their sizes are known.
+    /// The checksum of the parts' checksums, written with `-N`. It can be verified only if the
+    /// sizes of the parts are known.
     pub composite: Option<CompositeChecksum>,
     /// The time of the last change, from `Last-Modified`.
     pub last_modified: Option<Timestamp>,
@@ -235,7 +236,7 @@ pub struct ObjectHead {
 pub struct GetRequest {
     /// The offset of the first byte.
     pub offset_bytes: u64,
-    /// The number of bytes from there on; `None`: all to the end.
+    /// The number of bytes from that offset; `None`: all bytes to the end of the object.
     pub size_bytes: Option<u64>,
     /// Return only this version: for a changed object the store answers `PreconditionFailed`.
     pub if_match: Option<ETag>,
