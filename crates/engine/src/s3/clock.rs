@@ -1,8 +1,9 @@
-//! The clock for signatures: this machine's clock, corrected by the store's, shared by both planes.
+//! The clock for signatures: this machine's clock, corrected by the store's clock. The control
+//! plane and the data plane share it.
 //!
-//! S3 refuses signatures that are more than fifteen minutes off. On a laptop after sleep, or in a
-//! container without time service, the store's `Date` header gives the time to sign with, and the
-//! upload continues.
+//! S3 refuses signatures that are more than fifteen minutes off. If this machine's clock is wrong
+//! (a laptop after sleep, a container without a time service), requests are signed with the time of
+//! the store's `Date` header, and the upload continues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,19 +13,19 @@ use aws_smithy_async::time::TimeSource;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
 
-/// The skew from which the store's clock is used. Below AWS's limit of 900 seconds: `Date` has
-/// whole seconds, and an answer takes its time.
+/// The skew above which the store's clock is used. It is below AWS's limit of 900 seconds, because
+/// `Date` has whole seconds and the answer takes some time to arrive.
 const SKEW_SECONDS: i64 = 840;
 
-/// A clock shared by everything that signs.
+/// A clock for everything that signs; clones share the correction.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Clock {
     offset_seconds: Arc<AtomicI64>,
 }
 
 impl Clock {
-    /// Adopts the store's time from a refusal. Returns false if that changes nothing: then the
-    /// clock is not the problem.
+    /// Corrects the clock with the `Date` of a refusal. Returns false if the clock was right
+    /// already, so that it is not the reason for the refusal.
     pub(super) fn learn(&self, date: Timestamp) -> bool {
         if !self.is_skewed(date) {
             return false;
@@ -34,7 +35,7 @@ impl Clock {
         true
     }
 
-    /// Returns the time for signatures: the store's, as far as known.
+    /// Returns the time for signatures: the store's time, if it is known.
     pub(super) fn timestamp(&self) -> Timestamp {
         let offset = self.offset_seconds.load(Ordering::Relaxed);
         Timestamp::now()
@@ -42,7 +43,7 @@ impl Clock {
             .unwrap_or_else(|_| Timestamp::now())
     }
 
-    /// Returns whether the store's time differs so much that it refuses our signatures.
+    /// Returns whether the store's time differs so much that the store refuses our signatures.
     fn is_skewed(&self, date: Timestamp) -> bool {
         let ours = Timestamp::now().as_second() + self.offset_seconds.load(Ordering::Relaxed);
         (date.as_second() - ours).abs() > SKEW_SECONDS

@@ -1,5 +1,5 @@
-//! CompleteMultipartUpload: the checks in their order, and the construction of the object from its
-//! parts.
+//! CompleteMultipartUpload of the in-memory store: checks the request in the order of S3, then
+//! makes the object from its parts.
 
 use bytes::BytesMut;
 use haul_parts::{Checksum, ChecksumAlgorithm, ChecksumType, CompositeChecksum, ETag, Hasher};
@@ -71,7 +71,8 @@ impl World {
         })
     }
 
-    /// Returns the answer to a repetition of a successful Complete.
+    /// Returns the answer to a repetition of a successful Complete; `None` if the request is the
+    /// first one.
     fn completed_before(
         &mut self,
         upload: &UploadRef,
@@ -122,7 +123,7 @@ fn refusal(status: u16, code: &str, message: &str) -> StoreError {
     StoreError::answered(OPERATION, status, Some(code), message)
 }
 
-/// Returns the parts that the list names, checked one by one.
+/// Checks the parts that the request lists, one by one, and returns them.
 fn chosen_parts(
     open: &OpenUpload,
     request: &CompleteRequest,
@@ -196,7 +197,7 @@ fn check_part_checksum(
             Err(refusal(400, "InvalidRequest", &message))
         }
         None => Ok(()),
-        // Without a declared algorithm the list must not name one.
+        // If Create declared no algorithm, the list must not contain checksums.
         Some(_) if open.declared.is_none() => Err(invalid_part(named)),
         Some(_) if named.number.index() != index => Err(refusal(
             400,
@@ -208,7 +209,7 @@ fn check_part_checksum(
     }
 }
 
-/// Compares size and checksum of the whole object with the client's.
+/// Compares the size and the checksum of the whole object with those in the request.
 fn check_whole(
     open: &OpenUpload,
     request: &CompleteRequest,

@@ -1,4 +1,4 @@
-//! HeadObject with every field, and GetObjectAttributes.
+//! HeadObject with every field, and GetObjectAttributes, of the in-memory store.
 
 use haul_parts::{ChecksumType, PartNumber};
 
@@ -19,7 +19,8 @@ impl World {
         Ok(ObjectDescription { encryption, ..ObjectDescription::from(head) })
     }
 
-    /// As AWS: the parts are listed where the checksum of the object is made of theirs.
+    /// Returns the parts of an object. Like AWS, lists them only if the object has a composite
+    /// checksum.
     pub(super) fn get_object_attributes(
         &mut self,
         object: &ObjectRef,

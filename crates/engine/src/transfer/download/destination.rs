@@ -1,21 +1,21 @@
 //! The destination of a download: a file that is replaced atomically, or a pipe or device that is
 //! written in order.
 //!
-//! Symbolic links are followed: the link stays, and the file that it names is replaced in that
-//! file's own folder. A link to a file that does not exist creates that file. Only regular files
-//! are ever replaced.
+//! Symbolic links are followed: the link stays, and the file at its end is replaced in that file's
+//! own folder. If that file does not exist, it is created. Only regular files are ever replaced.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The limit of Linux.
+/// The maximum number of links in a chain: the limit of Linux.
 const LINKS_MAX: usize = 40;
 
 /// The kind of a download's target.
 #[derive(Debug)]
 pub(in crate::transfer) enum Destination {
-    /// A regular file, or none yet. The last component of the path is no link.
+    /// A regular file, or a path where no file exists yet. The last component of the path is not a
+    /// link.
     File {
         path: PathBuf,
         /// The permissions of the existing file.
@@ -23,10 +23,10 @@ pub(in crate::transfer) enum Destination {
     },
     /// A file that the caller has opened: written in order from its current position.
     Open(File),
-    /// A pipe, a terminal, a device: opened and written in order.
+    /// A pipe, a terminal or a device: opened by Haul and written in order.
     Stream {
         path: PathBuf,
-        /// Sync at the end, because a block device keeps its data.
+        /// Whether to sync at the end: true if the target keeps its data, as a block device does.
         syncs: bool,
     },
 }
@@ -55,15 +55,15 @@ impl Destination {
             Ok(found) if same_file(&found, &metadata) => {
                 Ok(Self::File { path: settled, permissions: Some(metadata.permissions()) })
             }
-            // The text of a link below /proc need not be the path of its file (`/dev/stdout` of a
-            // removed file).
+            // The text of a link below /proc is not always the path of its file, for example of
+            // `/dev/stdout` if that file was removed.
             _ => Ok(Self::Stream { path: path.to_owned(), syncs: true }),
         }
     }
 }
 
-/// Returns the path at the end of a chain of links. Parent folders may be links: the system
-/// resolves those.
+/// Returns the path at the end of a chain of links. Parent folders may be links too; the system
+/// resolves them.
 fn follow(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
@@ -80,7 +80,8 @@ fn follow(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symbolic links lead from one to the next"))
 }
 
-/// Returns a path without a file; one that ends in `/` could only become a folder.
+/// Returns the path if a file can be created there; fails if it ends in `/` and therefore names a
+/// folder.
 fn creatable(path: PathBuf) -> io::Result<PathBuf> {
     let is_folder = path.as_os_str().as_encoded_bytes().last() == Some(&b'/');
     if is_folder || path.file_name().is_none() {
