@@ -1,4 +1,4 @@
-//! CreateBucket, HeadBucket, DeleteBucket, ListBuckets, GetBucketLocation.
+//! Implements CreateBucket, HeadBucket, DeleteBucket, ListBuckets and GetBucketLocation.
 
 use haul_store::BucketOptions;
 use s3s::dto::*;
@@ -11,13 +11,13 @@ use crate::ops::wire::{self, owner};
 use crate::ops::{acl, bucket_settings, names};
 use crate::request::extensions::NewBucketTags;
 
-/// The region whose location constraint is empty, and in which recreating one's own bucket is no
-/// error.
+/// The region whose location constraint is empty. In this region, CreateBucket for a bucket that
+/// the caller already owns succeeds.
 const OLDEST_REGION: &str = "us-east-1";
 
 impl Endpoint {
-    /// Accepts any location constraint: clients send the region of their profile, and this endpoint
-    /// has no fixed one.
+    /// Creates a bucket. Accepts any location constraint, because clients send the region of their
+    /// profile, and this endpoint has no fixed region.
     pub(crate) async fn create_bucket(
         &self,
         req: S3Request<CreateBucketInput>,
@@ -75,7 +75,7 @@ impl Endpoint {
     ) -> Answered<ListBucketsOutput> {
         let grant = self.keys.of(&req.extensions)?;
         let ListBucketsInput { bucket_region, continuation_token, max_buckets, prefix } = req.input;
-        // All buckets here are in one region.
+        // All buckets of this endpoint are in one region.
         let in_region = bucket_region.as_deref().is_none_or(|asked| asked == &*self.region);
         let limit = match max_buckets {
             None => usize::MAX,

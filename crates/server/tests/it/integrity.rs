@@ -1,5 +1,5 @@
-//! Bytes that differ from their declared values leave nothing behind; responses confirm the values
-//! of the others.
+//! Requests whose bytes do not match the declared checksum, hash or length are refused and store
+//! nothing; responses to all others confirm the checksum.
 
 use haul_parts::{ChecksumAlgorithm, Hasher};
 use sha2::{Digest, Sha256};
@@ -84,7 +84,7 @@ async fn content_md5_is_verified() {
     let put =
         |md5: &str| f.client.request("PUT", "/bkt/k").header("content-md5", md5).body("bytes");
     let refused = put(&value(ChecksumAlgorithm::Md5, b"other")).refused(400, "BadDigest").await;
-    // AWS writes the one in hexadecimal digits and the other in base64.
+    // AWS writes the expected digest in hexadecimal digits and the calculated one in base64.
     let expected = hex::encode(Hasher::checksum(ChecksumAlgorithm::Md5, b"other").bytes());
     assert_eq!(refused.element("ExpectedDigest"), Some(expected));
     assert_eq!(refused.element("CalculatedDigest"), Some(value(ChecksumAlgorithm::Md5, b"bytes")));
@@ -156,7 +156,7 @@ async fn however_a_payload_hash_comes_other_bytes_are_refused() {
         put().auth(Auth::Presigned { expires: 60 }).unsigned_header("x-amz-content-sha256", hash)
     };
     presigned(&other).refused(400, "XAmzContentSHA256Mismatch").await;
-    // Forms that AWS rejects: a server that accepts one has to compare it.
+    // AWS rejects these forms. A server may accept one only if it compares the hash with the bytes.
     let upper = other.to_uppercase();
     for request in [
         put().payload(&upper),
@@ -171,7 +171,7 @@ async fn however_a_payload_hash_comes_other_bytes_are_refused() {
     presigned(&right).expect(200).await;
 }
 
-/// Parts in flight at the same time are each compared with their own hash.
+/// Each of several parts in flight at the same time is compared with its own hash.
 #[tokio::test]
 async fn of_signed_parts_sent_together_the_wrong_one_is_refused() {
     let f = Fixture::new().await;
@@ -297,8 +297,8 @@ async fn a_decoded_length_that_is_wrong_is_refused() {
     f.client.request("HEAD", "/bkt/k").expect(404).await;
 }
 
-/// Signs and sends a body in signed chunks; `spoil` may change the signatures before they are
-/// joined.
+/// Sends a body in signed chunks. `spoil` may change the chunk signatures before the body is
+/// assembled.
 pub(crate) async fn signed_chunks(
     f: &Fixture,
     data: &[u8],
@@ -308,7 +308,8 @@ pub(crate) async fn signed_chunks(
     send_signed_chunks(f, data, trailer, spoil, |_| {}).await
 }
 
-/// The same without a trailer; `change` may change the body, whose length is then declared.
+/// Sends a body in signed chunks without a trailer. `change` may change the assembled body; the
+/// request declares the changed length.
 async fn signed_body(f: &Fixture, data: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Response {
     send_signed_chunks(f, data, None, |_| {}, change).await
 }
@@ -392,8 +393,8 @@ async fn signed_chunks_are_verified_one_by_one() {
     }
 }
 
-/// Each chunk was verified, but only the last one proves that none is missing: a stream that was
-/// cut between two chunks, with a matching declared length, was accepted as whole.
+/// Regression: a stream that was cut between two chunks was accepted as whole if its declared
+/// length matched. Every chunk was verified, but only the final one proves that none is missing.
 #[tokio::test]
 async fn a_stream_without_its_final_chunk_is_not_whole() {
     let f = Fixture::new().await;
@@ -421,7 +422,7 @@ async fn a_stream_without_its_final_chunk_is_not_whole() {
     f.client.request("HEAD", "/bkt/k").expect(404).await;
 }
 
-/// MD5, in a header and in a trailer, is treated like the newer algorithms in the table.
+/// `x-amz-checksum-md5` is refused like the newer algorithms, both in a header and in a trailer.
 #[tokio::test]
 async fn checksums_of_other_algorithms_are_not_implemented() {
     let f = Fixture::new().await;
@@ -474,7 +475,8 @@ async fn a_body_cut_short_leaves_nothing() {
         stream.write_all(request.sign().head.as_bytes()).await.unwrap();
         stream.write_all(&bytes(400_000)).await.unwrap();
         stream.shutdown().await.unwrap();
-        // A response may not come through a half-closed connection; if it does, it has the reason.
+        // The half-closed connection may lose the response. If a response arrives, it contains the
+        // reason.
         if let Some(answer) = Response::read(&mut stream, false).await {
             assert_eq!(
                 (answer.status, answer.element("Code").as_deref()),
@@ -526,7 +528,7 @@ async fn expect_100_continue_is_answered_or_refused_before_the_body() {
     stream.write_all(put("/missing/k").sign().head.as_bytes()).await.unwrap();
     let refused = Response::read(&mut stream, false).await.unwrap();
     assert_eq!(refused.status, 404);
-    // The body was never sent, so nothing can follow on this connection; a client that is not told
-    // so would send its next request into a closed connection.
+    // The body was never sent, so the server cannot read another request from this connection.
+    // Without `Connection: close` the client would send its next request into a closed connection.
     assert_eq!(refused.header("connection"), Some("close"));
 }

@@ -1,11 +1,11 @@
-//! A disk in memory that forgets: bytes and names that were not synced when the power failed may be
-//! present, missing, or present in part.
+//! A simulated disk in memory that can lose power. Bytes and names that were not synced at that
+//! moment may be present, missing, or present in part.
 //!
 //! Every write, sync, link, removal and change of size is one *step*. The power can be cut at any
-//! of them: that step and all later ones fail, and [`SimDisk::power_on`] returns the disk as found
-//! afterwards. A seed decides for every pending write whether it reached the disk, whole or only
-//! some of its 512-byte sectors, and for every pending name whether it is there. Synced steps are
-//! always there.
+//! step: that step and all later ones fail, and [`SimDisk::power_on`] returns the disk as it is
+//! found afterwards. A seed decides for every pending write whether all, some or none of its
+//! 512-byte sectors reached the disk, and for every pending change of a name whether it reached the
+//! disk. Synced changes are always present.
 
 mod content;
 mod handles;
@@ -36,11 +36,12 @@ struct State {
     steps: u64,
     fault: Fault,
     database: Option<Shared>,
-    /// The database before it has its name.
+    /// The new database file, until `name_database` gives it its final name.
     provisional: Option<Shared>,
     database_name: DatabaseName,
-    /// The current line that names the store, and the durable one.
+    /// The line that identifies the store, as it was written last.
     store_id: Option<Vec<u8>>,
+    /// The line that identifies the store, as it was synced last.
     safe_store_id: Option<Vec<u8>>,
     folders: BTreeMap<FolderId, Folder>,
     capacity_bytes: Option<u64>,
@@ -159,7 +160,7 @@ impl SimDisk {
         self.state().folders.values().flat_map(|folder| folder.now.keys().copied()).collect()
     }
 
-    /// Exchanges the bytes of two data files, as a restored backup may do.
+    /// Exchanges the bytes of two data files, as restoring a backup may do.
     pub(crate) fn swap(&self, one: FileId, other: FileId) {
         let state = self.state();
         let inode = |file: FileId| lock(&state.folders[&file.folder()].now[&file]).now.clone();
@@ -168,7 +169,7 @@ impl SimDisk {
         lock(&state.folders[&other.folder()].now[&other]).now = first;
     }
 
-    /// Deletes the database, by mistake of an operator.
+    /// Deletes the database, as an operator may do by mistake.
     pub(crate) fn lose_database(&self) {
         self.state().database = None;
     }
@@ -180,20 +181,20 @@ impl SimDisk {
         lock(inode).now[offset] ^= 1;
     }
 
-    /// Deletes a data file, by mistake of an operator.
+    /// Deletes a data file, as an operator may do by mistake.
     pub(crate) fn lose(&self, file: FileId) {
         let mut state = self.state();
         state.folders.get_mut(&file.folder()).unwrap().now.remove(&file);
     }
 
-    /// Adds a file that nothing refers to.
+    /// Adds a data file that nothing refers to (an orphan).
     pub(crate) fn litter(&self, file: FileId) {
         let mut state = self.state();
         state.folders.entry(file.folder()).or_default().now.insert(file, Shared::default());
     }
 
-    /// Returns the disk as found after the power cut; `seed` decides which unsynced changes are
-    /// there.
+    /// Returns the disk as it is found after the power cut; `seed` decides which unsynced changes
+    /// reached it.
     pub(crate) fn power_on(&self, seed: u64) -> Self {
         let mut dice = Random::new(seed);
         let state = self.state();
