@@ -1,4 +1,4 @@
-//! Memory and connections stay inside their limits, whatever the size of the object (P5).
+//! Memory and requests in flight stay within their limits for objects of any size (P5).
 
 use std::io;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::harness::{
 
 const MIB: u64 = 1 << 20;
 
-/// Counts what is read of it.
+/// A source that counts the bytes that are read from it.
 struct CountingSource {
     bytes: BytesSource,
     read_bytes: Arc<AtomicU64>,
@@ -41,11 +41,12 @@ impl Source for CountingSource {
     }
 }
 
-/// The store takes nothing any more: what was read since is what is held, and it is no more than
-/// the budget.
+/// From part 13 on the store accepts nothing more, so all bytes read after the first 12 parts are
+/// held in memory: no more than the budget allows.
 #[tokio::test(start_paused = true)]
 async fn no_more_is_read_than_the_budget_holds() {
-    // Past the slow start, in which fewer parts than that are in flight.
+    // The first 12 parts take the upload past the slow start, in which fewer than six parts are in
+    // flight.
     let store = aws(Faults::none().on_calls(O::UploadPart, 13..=u64::MAX, Fault::Stall));
     let read_bytes = Arc::new(AtomicU64::new(0));
     let source = CountingSource {
@@ -62,7 +63,8 @@ async fn no_more_is_read_than_the_budget_holds() {
     nothing_left(&store);
 }
 
-/// A budget below one part: the parts are read twice instead of held, and arrive all the same.
+/// With a budget smaller than one part, the parts are read twice instead of held in memory, and
+/// arrive.
 #[tokio::test(start_paused = true)]
 async fn parts_larger_than_the_budget_arrive() {
     let faults = Faults::none()
@@ -83,12 +85,13 @@ async fn parts_larger_than_the_budget_arrive() {
         read_bytes.load(Ordering::Relaxed) >= 10 * MIB,
         "each part is read to hash it and to send it"
     );
-    // A permit of two slices per part: no more than two of them fit four slices.
+    // The budget has four slices and each part takes two of them, so at most two parts are in
+    // flight.
     assert!(store.parts_in_flight_most() <= 2);
     nothing_left(&store);
 }
 
-/// The least budget there is: one slice.
+/// The smallest budget is one slice.
 #[tokio::test(start_paused = true)]
 async fn the_smallest_budget_still_moves() {
     let store = aws(Faults::none());

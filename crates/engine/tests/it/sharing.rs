@@ -1,4 +1,4 @@
-//! Transfers of one engine share its limits: none of them exceeds what one alone was given.
+//! All transfers of one engine together stay within the limits of the engine.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ async fn two_uploads_share_one_memory_budget() {
     assert_eq!(store.parts_in_flight_most(), 4, "parts of 1 MiB in 4 MiB of memory");
 }
 
-/// The second upload asks in vain only until the first has had its turn.
+/// A second, small upload does not wait for a large one to end: both get requests by turns.
 #[tokio::test(start_paused = true)]
 async fn two_uploads_take_turns_at_the_gate() {
     let store = aws(slow_parts());
@@ -88,7 +88,8 @@ async fn slow_down_to_one_upload_slows_the_other_too() {
     assert_eq!((one.unwrap().part_count, two.unwrap().part_count), (400, 400));
 }
 
-/// A store that is down was asked eight times for each upload, however many there were.
+/// Regression: a store that was down got eight requests for each upload, however many uploads there
+/// were.
 #[tokio::test(start_paused = true)]
 async fn two_uploads_share_one_retry_budget() {
     let calls = |uploads: usize| async move {
@@ -111,7 +112,7 @@ async fn two_uploads_share_one_retry_budget() {
     assert!(ten <= 8 + 10, "{ten} requests: one for each upload and eight that they share");
 }
 
-/// A drop cannot wait: the abort that it leaves behind is waited for here.
+/// Dropping a transfer cannot wait for the abort of its upload, so `Engine::close` waits for it.
 #[tokio::test(start_paused = true)]
 async fn closing_waits_for_what_dropped_transfers_must_remove() {
     let slow_abort = Faults::none()

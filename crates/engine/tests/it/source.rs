@@ -1,4 +1,4 @@
-//! A source that changes during the upload is noticed (P4), and one that cannot be read is
+//! A source that changes during the upload is detected (P4), and a source that cannot be read is
 //! reported.
 
 use std::io;
@@ -10,16 +10,16 @@ use haul::{Engine, Error, Source, UploadOptions};
 
 use crate::harness::{aws, bytes, chain, engine, nothing_left, object, options, store};
 
-/// What happens to the source at one of its reads.
+/// The trouble that a source has from a given read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
-    /// Written to: other bytes from now on, and its time of modification says so.
+    /// The source was overwritten: reads return other bytes, and its modification time has changed.
     Modified,
-    /// Shorter from now on.
+    /// The source is shorter: reads fail, and its size has changed.
     Truncated,
-    /// Reads fail, but it looks the same.
+    /// Reads fail, but size and modification time are unchanged.
     Broken,
-    /// A bug in a caller's source.
+    /// Reads panic, as from a bug in a caller's source.
     Panics,
 }
 
@@ -106,7 +106,8 @@ async fn a_source_change_at_any_read_is_detected_and_leaves_nothing() {
     }
 }
 
-/// Parts that are read twice, to hash and to send: a change in between cannot pass either.
+/// Most parts here are read twice, once to hash and once to send. A change between both reads is
+/// detected too.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_changes_between_hashing_and_sending_is_noticed() {
     let reread = || UploadOptions { part_size_bytes: Some(600_000), ..options() };
@@ -134,7 +135,7 @@ async fn an_unreadable_source_is_reported() {
     }
 }
 
-/// A caller's source may have bugs: the upload is cleaned up all the same.
+/// The upload is removed at the store although the caller's source panics.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_panics_leaves_nothing() {
     fails(&aws(Faults::none()), Event::Panics, 5, options(), 10_500).await;

@@ -1,5 +1,5 @@
-//! Unfinished uploads of any tool: found whole, and removed only when nothing was sent to them for
-//! a while.
+//! Unfinished uploads of any tool are all listed, with all their parts, and are removed only if
+//! they received nothing for a while.
 
 use haul::body::Payload;
 use haul::pace::RetryPolicy;
@@ -32,7 +32,8 @@ async fn found(store: &MemoryStore, prefix: &str) -> haul::sweep::Inventory {
     inventory(store, &bucket(), prefix, &InventoryOptions::default()).await.unwrap()
 }
 
-/// Pages have three entries here, so ten uploads and seven parts need several of each.
+/// Pages have three entries here, so ten uploads with seven parts each need several pages of
+/// uploads and of parts.
 #[tokio::test(start_paused = true)]
 async fn every_page_of_uploads_and_of_parts_is_counted() {
     let store = aws(Faults::none());
@@ -60,7 +61,8 @@ async fn an_upload_that_ends_between_the_listings_is_skipped() {
     assert_eq!((found.uploads.len(), found.vanished, found.unlisted.len()), (2, 1, 0));
 }
 
-/// What may not be listed may be billed: it is reported, never counted as nothing.
+/// An upload whose parts may not be listed may still be billed, so it is reported and not counted
+/// as empty.
 #[tokio::test(start_paused = true)]
 async fn an_upload_whose_parts_are_denied_is_reported() {
     let store =
@@ -79,8 +81,8 @@ async fn a_denied_listing_is_an_error_and_not_an_empty_one() {
     assert!(inventory(&store, &bucket(), "", &InventoryOptions::default()).await.is_err());
 }
 
-/// AbortMultipartUpload has no condition: a part that arrived after the inventory must be seen
-/// before the abort is sent.
+/// AbortMultipartUpload has no condition, so the parts are listed again before the abort is sent,
+/// to find a part that arrived after the inventory.
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_received_a_part_meanwhile_stays() {
     let store = aws(Faults::none());
@@ -107,8 +109,8 @@ async fn an_abort_that_fails_twice_is_repeated() {
     assert_eq!(remove(&store, &upload, &RetryPolicy::default()).await.unwrap(), Removal::Gone);
 }
 
-/// Parts in flight may land after an abort, and are billed: only ListParts tells when nothing is
-/// left.
+/// Parts in flight may arrive after an abort, and are billed, so the abort is repeated until
+/// ListParts shows that nothing is left.
 #[tokio::test(start_paused = true)]
 async fn a_part_that_lands_after_the_abort_is_removed_too() {
     let part = PartNumber::new(2).unwrap();
@@ -121,7 +123,7 @@ async fn a_part_that_lands_after_the_abort_is_removed_too() {
     assert_eq!(store.open_uploads(), []);
 }
 
-/// An id that no store gave is gone, and not an error.
+/// Removing an upload with an id that the store does not know is no error.
 #[tokio::test(start_paused = true)]
 async fn an_unknown_upload_is_gone() {
     let store = aws(Faults::none());
