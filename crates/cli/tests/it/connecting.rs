@@ -1,5 +1,5 @@
-//! On the way to the store: addresses that do not answer, certificates, the wrong scheme, limits of
-//! a proxy.
+//! Problems between the command and the store: addresses that do not answer, untrusted
+//! certificates, the wrong scheme, limits of a proxy.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -14,13 +14,13 @@ use haul_testkit::servers::HaulServe;
 
 use crate::world::{World, copy, finish, haul_binary, make_bucket, succeed};
 
-/// Longer than any single attempt, much shorter than eight of them with their pauses; the machine
-/// may be busy.
+/// The time within which a command without retries ends, even on a busy machine: much less than
+/// eight attempts with their pauses take.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
 const SAN: [&str; 2] = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"];
 
-/// The same command where these names are in `/etc/hosts`.
+/// Returns the same command, run in a mount namespace with `hosts` as its `/etc/hosts`.
 fn with_hosts(command: &Command, hosts: &Path) -> Command {
     let mut inside = Command::new("unshare");
     let script = r#"mount --bind "$1" /etc/hosts && shift && exec "$@""#;
@@ -42,14 +42,15 @@ fn assert_refused_at_once(finished: &Finished, said: &[&str]) {
     assert!(finished.wall < AT_ONCE, "it took {:?}", finished.wall);
 }
 
-/// Two A records, one of them dropping SYNs: `haul cp` failed after 101 s where the AWS CLI
-/// succeeded.
+/// Regression: with two A records, one of which led to an address that dropped SYNs, `haul cp`
+/// failed after 101 s where the AWS CLI succeeded.
 #[test]
 fn an_address_that_drops_packets_does_not_cost_the_upload() {
     uploads_past_a_dead_address(Ipv4Addr::new(127, 0, 0, 2).into());
 }
 
-/// A black-holed `::1` beside a good IPv4 address cost 31.8 s instead of 0.3 s.
+/// Regression: with a `::1` that dropped all packets and a good IPv4 address, an upload took 31.8 s
+/// instead of 0.3 s.
 #[test]
 fn a_broken_ipv6_does_not_cost_the_upload() {
     uploads_past_a_dead_address(Ipv6Addr::LOCALHOST.into());
@@ -79,8 +80,9 @@ fn serve_tls(world: &World, certificate: &Certificate) -> HaulServe {
     HaulServe::start_with(haul_binary(), &world.path("data"), &more).unwrap()
 }
 
-/// `https://` to a port that speaks plain HTTP and the reverse were retried for 16 to 22 seconds,
-/// and the hint asked whether the endpoint is right and reachable.
+/// Regression: `https://` to a port that speaks plain HTTP, and `http://` to a TLS port, were
+/// retried for 16 to 22 seconds, and the hint asked only whether the endpoint was right and
+/// reachable.
 #[test]
 fn a_wrong_scheme_is_named_at_once_with_the_right_one() {
     let world = World::new();
@@ -96,7 +98,7 @@ fn a_wrong_scheme_is_named_at_once_with_the_right_one() {
     for (right, speaks) in [(plain.store(), "plain HTTP"), (tls.store(), "TLS")] {
         let hint = format!("hint: this endpoint speaks {speaks}: try {}\n", right.endpoint);
         let wrong = switched(right);
-        // One of the control plane, one of the data plane.
+        // `ls` uses the control plane, `cp` the data plane.
         assert_refused_at_once(&finish(world.haul(&wrong).args(["ls"])), &[&hint]);
         assert_refused_at_once(
             &finish(&mut copy(&world, &wrong, &sample.path, "s3://bucket/file")),
@@ -105,7 +107,7 @@ fn a_wrong_scheme_is_named_at_once_with_the_right_one() {
     }
 }
 
-/// OpenSSL answers a plain request with nothing at all, and closes.
+/// OpenSSL closes the connection after a plain HTTP request, without an answer.
 #[test]
 fn a_tls_port_that_closes_without_a_word_is_recognised() {
     let world = World::new();
@@ -137,8 +139,9 @@ fn keys_for(endpoint: String) -> TestStore {
     }
 }
 
-/// A self-signed certificate made by plain `openssl req -x509` was refused even when it was the
-/// trusted root itself, and `AWS_CA_BUNDLE`, `ca_bundle` and the flags of the AWS CLI were ignored.
+/// Regression: a self-signed certificate made by plain `openssl req -x509` was refused although it
+/// was itself in the bundle of trusted certificates, and `AWS_CA_BUNDLE`, `ca_bundle` and the flags
+/// of the AWS CLI were ignored.
 #[test]
 fn a_self_signed_certificate_is_trusted_in_each_way() {
     let world = World::new();
@@ -169,7 +172,7 @@ fn a_self_signed_certificate_is_trusted_in_each_way() {
     assert_refused_at_once(&empty, &said);
 }
 
-/// The next thing that such certificates lack.
+/// Certificates made by plain `openssl req -x509` also lack a subjectAltName.
 #[test]
 fn a_certificate_without_a_name_gets_a_hint() {
     let world = World::new();
@@ -202,7 +205,7 @@ fn a_redirect_to_https_is_about_the_scheme_and_not_the_region() {
     );
 }
 
-/// Go's servers, MinIO among them, answer in plain text.
+/// Servers in Go, such as MinIO, answer a plain HTTP request to a TLS port in plain text.
 #[test]
 fn a_complaint_about_plain_http_names_the_right_scheme() {
     let world = World::new();

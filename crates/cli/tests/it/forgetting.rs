@@ -1,4 +1,4 @@
-//! `haul forget`, and `haul abort` and `haul resume` of several.
+//! `haul forget`, and `haul abort` and `haul resume` with several ids.
 
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
 use haul_testkit::files::MIB;
@@ -10,7 +10,7 @@ use crate::world::{
     succeed,
 };
 
-/// Unfinished uploads of this machine, begun through a proxy; each lacks its second part.
+/// Unfinished uploads with journals, started through a proxy; each lacks its second part.
 struct Unfinished {
     world: World,
     server: HaulServe,
@@ -36,7 +36,7 @@ impl Unfinished {
         Self { world, server, proxy, bucket }
     }
 
-    /// Without an endpoint: each upload is where its journal says.
+    /// Runs `haul` without an endpoint, because the journal of each upload has it.
     fn haul(&self, words: &[&str]) -> Finished {
         let mut command = self.world.haul_without_store();
         finish(command.envs(self.server.store().client_variables()).args(words))
@@ -53,7 +53,8 @@ impl Unfinished {
     }
 }
 
-/// The journal is all that `haul resume` and `haul abort` have: it goes only if nothing is lost.
+/// `haul resume` and `haul abort` need the journal, so `haul forget` removes it only if the store
+/// no longer has the upload.
 #[test]
 fn an_upload_that_the_store_still_has_is_not_forgotten() {
     let unfinished = Unfinished::of(&["a"]);
@@ -69,7 +70,7 @@ fn an_upload_that_the_store_still_has_is_not_forgotten() {
     assert!(forced.stderr.contains("may be left at"), "{}", forced.stderr);
     assert!(unfinished.ids().is_empty());
     assert_eq!(unfinished.uploads_at_the_store(), 1, "forget removes nothing at a store");
-    // The command of the hint removes it.
+    // The command in the hint removes the upload at the store.
     let hint = forced.stderr.lines().find_map(|line| line.strip_prefix("hint: haul ")).unwrap();
     let words: Vec<_> = hint.split(' ').collect();
     let aborted = unfinished.haul(&words);

@@ -1,5 +1,5 @@
-//! `haul rm` of many objects, and `haul rb --force`: exactly what was named is gone, and nothing
-//! else.
+//! `haul rm` of many objects and `haul rb --force` remove exactly the objects that the command
+//! names.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -14,14 +14,14 @@ use crate::world::{
     succeed,
 };
 
-/// Puts objects of these keys; each has its key as its bytes.
+/// Creates one object for each given key; the content of each object is its key.
 const PUT: &str = "for key in args[1:]:\n    s3.put_object(Bucket=args[0], Key=key, \
                    Body=key.encode())\nanswer(len(args) - 1)\n";
 
 struct Bucket {
     world: World,
     store: TestStore,
-    /// Of a store of its own.
+    /// Keeps `haul serve` running for this bucket; `None` for a shared store.
     _server: Option<HaulServe>,
     name: String,
 }
@@ -54,7 +54,8 @@ impl Bucket {
         format!("s3://{}/{key}", self.name)
     }
 
-    /// `haul rm` with these words; one that begins with `/` is a key of the bucket.
+    /// Runs `haul rm` with these words; a word that begins with `/` becomes the URL of a key of the
+    /// bucket.
     fn rm(&self, words: &str) -> Finished {
         let words = words.split_whitespace().map(|word| match word.strip_prefix('/') {
             Some(key) => self.url(key),
@@ -71,7 +72,8 @@ impl Bucket {
 const TREE: [&str; 8] =
     ["pre", "pre-old/x", "pre/a.jpg", "pre/a.txt", "pre/b/c.jpg", "pre/b/keep.jpg", "prefix", "z"];
 
-/// `aws s3 rm --recursive s3://b/pre` removes what is below `pre/`, and no `pre-old/x`.
+/// `aws s3 rm --recursive s3://b/pre` removes everything below `pre/`, but not `pre-old/x`; so does
+/// `haul rm`.
 #[test]
 fn a_folder_is_removed_and_nothing_beside_it() {
     for bucket in [Bucket::at_haul_serve(&TREE), Bucket::at_rgw(&TREE)] {
@@ -100,7 +102,7 @@ fn the_last_filter_that_matches_decides() {
     let finished = bucket.rm(&format!("--recursive /pre/ {filters}"));
     assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
     bucket.assert_keys(&["pre", "pre-old/x", "pre/a.txt", "pre/b/keep.jpg", "prefix", "z"]);
-    // All that is left there is left out: nothing is wrong with that.
+    // Removing nothing is a success if the filters exclude every object.
     let nothing = bucket.rm("-r /pre/ --exclude *");
     assert_eq!((nothing.code(), nothing.stdout.as_str()), (Some(0), "removed 0 objects\n"));
 }
@@ -118,7 +120,7 @@ fn wildcards_name_keys_and_raw_takes_them_as_they_are() {
     assert!(missing.stderr.contains("nothing matches"), "{}", missing.stderr);
     let finished = bucket.rm("--raw /logs/[x].gz");
     assert_eq!(finished.code(), Some(0), "{}", finished.stderr);
-    // A star crosses slashes.
+    // A `*` also matches slashes.
     let finished = bucket.rm("/logs/*.gz --json");
     assert_eq!(event(&finished, "object-removed")["key"], "logs/a/3.gz");
     assert_eq!(event(&finished, "removal-summary")["objects"], 1);
@@ -164,7 +166,8 @@ fn nothing_below_a_folder_ends_with_1() {
     bucket.assert_keys(&["dir"]);
 }
 
-/// Two pages of listing, and keys that URLs, XML and shells spoil.
+/// The listing has two pages, and some keys contain characters with a meaning in URLs, XML or
+/// shells.
 #[test]
 fn more_than_a_page_of_odd_keys_is_removed() {
     let plain = (0..1200).map(|n| format!("many/{n:04}"));
@@ -180,7 +183,7 @@ fn more_than_a_page_of_odd_keys_is_removed() {
     bucket.assert_keys(&["beside"]);
 }
 
-/// The bucket keeps every version: only delete markers are made, and the command says so.
+/// In a bucket that keeps every version, `haul rm` creates only delete markers, and reports that.
 #[test]
 fn versions_are_kept_and_reported() {
     let bucket = Bucket::at_rgw(&[]);
@@ -205,7 +208,8 @@ fn versions_are_kept_and_reported() {
     assert!(forced.stderr.contains("haul removes no versions"), "{}", forced.stderr);
 }
 
-/// A policy that protects one key: it is named, the others are removed, the exit code is 1.
+/// If a policy protects one key, that key is reported, the others are removed, and the exit code is
+/// 1.
 #[test]
 fn a_key_that_is_refused_is_reported_and_the_rest_removed() {
     let server = ScriptedServer::start(|request: &Request| match request.method.as_str() {
@@ -232,8 +236,8 @@ fn a_key_that_is_refused_is_reported_and_the_rest_removed() {
     assert_eq!(events(&finished).last().unwrap()["code"], "SomeNotRemoved");
 }
 
-/// After Ctrl-C no request is sent, and the removed objects are reported. The listing here has no
-/// end, so the command cannot end with the last page.
+/// After Ctrl-C no further request is sent, and the removed objects are reported. The listing here
+/// is endless, so only the signal can end the command.
 #[test]
 fn a_signal_ends_a_removal_between_two_requests() {
     const PAGE: u64 = 2;
@@ -252,7 +256,7 @@ fn a_signal_ends_a_removal_between_two_requests() {
             ));
         }
         let _ = third.lock().unwrap().send(());
-        // Every key so far: more than was asked for does no harm.
+        // The answer lists every key so far. Keys that this request did not name do no harm.
         let all = (0..listed.load(Ordering::SeqCst))
             .map(|n| format!("<Deleted><Key>d/{n:09}</Key></Deleted>"));
         Reply::of(format!("<DeleteResult>{}</DeleteResult>", all.collect::<String>()))
@@ -286,7 +290,7 @@ fn rb_force_removes_objects_and_unfinished_uploads() {
         let finished = succeed(bucket.world.haul(&bucket.store).args(["rb", "--force", &url]));
         assert!(finished.stdout.contains("removed 1 unfinished upload"), "{}", finished.stdout);
         assert!(finished.stdout.ends_with(&format!("removed {url}\n")), "{}", finished.stdout);
-        // A bucket of the same name begins empty: nothing of the old one came back.
+        // A new bucket of the same name is empty: no object of the old bucket reappears.
         succeed(bucket.world.haul(&bucket.store).args(["mb", &url]));
         bucket.assert_keys(&[]);
         assert_no_upload_left(&bucket.store, &bucket.name);

@@ -5,7 +5,7 @@ use haul_testkit::files::MIB;
 
 use crate::world::{World, assert_keys, event, finish, make_bucket, python, succeed};
 
-/// Fetches a URL with Python's own client, which knows nothing of S3.
+/// Requests a URL with Python's standard HTTP client, which does not sign requests.
 const FETCH: &str = "import urllib.request, urllib.error, hashlib\n\
     try:\n    \
         request = urllib.request.Request(args[0], method=args[1], \
@@ -105,7 +105,7 @@ fn cat_writes_objects_one_after_the_other() {
         let urls = ["one", "two", "three"].map(|name| format!("s3://{bucket}/{name}"));
         let finished = succeed(world.haul(&store).arg("cat").args(&urls));
         assert!(finished.stdout == wanted, "{} bytes came", finished.stdout.len());
-        // What follows a missing object would stand in the wrong place.
+        // `cat` stops at a missing object, because later objects would be at the wrong offset.
         let gone = [urls[0].clone(), format!("s3://{bucket}/gone"), urls[2].clone()];
         let finished = finish(world.haul(&store).arg("cat").args(&gone));
         assert_eq!(finished.code(), Some(1), "{}", finished.stderr);

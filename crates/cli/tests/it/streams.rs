@@ -1,5 +1,5 @@
-//! `haul cp -` and `haul cp --from-command`: what comes out of a pipe arrives byte for byte, or
-//! nothing is left.
+//! `haul cp -` and `haul cp --from-command`: every byte of the stream arrives, or neither an object
+//! nor an upload is left.
 
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
@@ -15,7 +15,7 @@ use crate::world::{
     succeed,
 };
 
-/// A pipe from a process that prints the file.
+/// Starts a process that prints the file; returns it and the pipe to read from.
 fn pipe(world: &World, file: &str) -> (Child, Stdio) {
     let mut cat = Command::new("cat").arg(world.path(file)).stdout(Stdio::piped()).spawn().unwrap();
     let output = cat.stdout.take().unwrap();
@@ -31,7 +31,7 @@ fn copy_pipe(world: &World, file: &str, command: &mut Command) -> Finished {
 
 fn pipe_arrives(world: &World, store: &TestStore) {
     let bucket = make_bucket(world, store);
-    // Not a whole number of slices, parts or steps.
+    // The lengths are no whole number of slices, of parts or of the steps in which parts grow.
     for (name, length_bytes, parts) in
         [("large", 100 * MIB + 77, 13), ("small", 12 * MIB + 1, 1), ("empty", 0, 1)]
     {
@@ -84,13 +84,14 @@ fn local_takes_a_pipe_and_the_output_of_a_command() {
     }
 }
 
-/// Nothing of the key, and no upload.
+/// Asserts that the bucket has neither objects nor unfinished uploads.
 fn assert_nothing(store: &TestStore, bucket: &str) {
     assert_keys(store, bucket, &[]);
     assert_no_upload_left(store, bucket);
 }
 
-/// `pg_dump db | haul cp - …` cannot know that pg_dump died: the pipe just ends.
+/// With `pg_dump db | haul cp - …` Haul cannot know that pg_dump failed, because the pipe just
+/// ends; with `--from-command` it can.
 #[test]
 fn a_producer_that_fails_leaves_no_object_and_no_upload() {
     let world = World::new();
@@ -151,7 +152,7 @@ fn another_length_than_promised_leaves_nothing() {
     }
 }
 
-/// The producer prints its id, then bytes, and then nothing more: only a signal ends it.
+/// The producer writes its process id to a file, prints bytes, then sleeps until a signal ends it.
 #[test]
 fn a_signal_leaves_nothing_and_ends_the_producer() {
     let world = World::new();
@@ -182,13 +183,14 @@ fn a_signal_leaves_nothing_and_ends_the_producer() {
     }
 }
 
-/// There is an upload, says boto3.
+/// Returns whether boto3 lists an unfinished upload in the bucket.
 fn begun(server: &HaulServe, bucket: &str) -> bool {
     let uploads = crate::world::python(server.store(), include_str!("py/uploads.py"), &[bucket]);
     uploads.as_array().is_some_and(|uploads| !uploads.is_empty())
 }
 
-/// Parts that do not fit the memory pass through files; what is held stays small either way.
+/// Parts that do not fit into `--memory` pass through files. Memory stays small with and without
+/// such files.
 #[test]
 fn memory_stays_small_whatever_the_length() {
     let world = World::new();
@@ -246,6 +248,6 @@ fn what_makes_no_sense_with_a_stream_is_refused() {
             .contains("takes one address")
     );
     assert!(refused(&["-", "local://demo/key", "--part-size", "1MiB"]).contains("5 MiB"));
-    // Behind -- stand names, as with every program, unless there is a command.
+    // After `--` come file names, as with every program, unless `--from-command` is given.
     succeed(world.haul_without_store().args(["cp", "--", "file", "local://demo/key"]));
 }

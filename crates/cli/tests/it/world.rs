@@ -1,5 +1,5 @@
-//! What every test needs: a folder of its own, the `haul` command with nothing of this user's in
-//! its environment, and a second opinion from Python.
+//! Shared fixtures of these tests: a temporary folder, the `haul` command without this user's
+//! environment, and independent checks by boto3.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use haul_testkit::servers::HaulServe;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// No command in these tests may take longer: it hangs then, which is never right.
+/// The time limit of every command in these tests; a command that takes longer hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 
-/// One part of most uploads here.
+/// The size of one part in most uploads of these tests.
 pub(crate) const PART: u64 = 8 * MIB;
 
 /// The binary under test.
@@ -25,7 +25,7 @@ pub(crate) fn haul_binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_haul"))
 }
 
-/// A folder that is removed in the end.
+/// A temporary folder, removed on drop. It is the home and the working folder of the commands.
 pub(crate) struct World {
     folder: TempDir,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Sample {
     pub(crate) sha256: String,
 }
 
-/// What Python found in a store under a key.
+/// The properties of an object as Python reads them from a store.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Found {
     pub(crate) sha256: String,
@@ -52,7 +52,7 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// A file of so many bytes, other bytes for every name.
+    /// Creates a file of random bytes, which differ for each name.
     pub(crate) fn sample(&self, name: &str, length_bytes: u64) -> Sample {
         let path = self.path(name);
         let seed = name
@@ -62,19 +62,20 @@ impl World {
         Sample { path, sha256 }
     }
 
-    /// `haul serve` with its data in this folder.
+    /// Starts `haul serve` with its data in this folder.
     pub(crate) fn serve(&self) -> HaulServe {
         HaulServe::start(haul_binary(), &self.path("data")).unwrap()
     }
 
-    /// A command that knows the keys of `store` and this folder as its home, and nothing else.
+    /// Returns a `haul` command whose environment has only `PATH`, the endpoint and keys of
+    /// `store`, and this folder as its home.
     pub(crate) fn haul(&self, store: &TestStore) -> Command {
         let mut command = self.haul_without_store();
         command.envs(store.client_variables()).env("AWS_ENDPOINT_URL", &store.endpoint);
         command
     }
 
-    /// A command that knows this folder as its home, and nothing else.
+    /// Returns a `haul` command whose environment has only `PATH`, and this folder as its home.
     pub(crate) fn haul_without_store(&self) -> Command {
         let mut command = Command::new(haul_binary());
         command.env_clear().current_dir(self.folder.path()).env("HOME", self.folder.path());
@@ -87,7 +88,7 @@ impl World {
     }
 }
 
-/// The same command on a machine whose clock is off by this much: `+20m`, `-20m`.
+/// Returns the same command, run as on a machine whose clock is wrong by `offset`: `+20m`, `-20m`.
 pub(crate) fn at_another_time(command: &Command, offset: &str) -> Command {
     let mut shifted = Command::new("faketime");
     shifted
@@ -95,7 +96,7 @@ pub(crate) fn at_another_time(command: &Command, offset: &str) -> Command {
         .arg(command.get_program())
         .args(command.get_args());
     shifted.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    // Times of files are what they are.
+    // Timestamps of files are not shifted.
     shifted.env("NO_FAKE_STAT", "1");
     if let Some(folder) = command.get_current_dir() {
         shifted.current_dir(folder);
@@ -103,36 +104,36 @@ pub(crate) fn at_another_time(command: &Command, offset: &str) -> Command {
     shifted
 }
 
-/// Runs it under the time limit, whatever it ends with.
+/// Runs a command under the time limit; it may end with any exit code.
 pub(crate) fn finish(command: &mut Command) -> Finished {
     run(command, LIMIT).unwrap()
 }
 
-/// Runs it, and it must end well.
+/// Runs a command under the time limit; panics unless it succeeds.
 pub(crate) fn succeed(command: &mut Command) -> Finished {
     finish(command).success().unwrap()
 }
 
-/// A new bucket with a name that no other test has.
+/// Creates a bucket with a random name, which no other test uses.
 pub(crate) fn make_bucket(world: &World, store: &TestStore) -> String {
     let bucket = format!("it-{}", random_hex(8).unwrap());
     succeed(world.haul(store).args(["mb", &format!("s3://{bucket}")]));
     bucket
 }
 
-/// Uploads with parts of [`PART`], and must succeed.
+/// Uploads a file in parts of [`PART`] bytes; panics unless that succeeds.
 pub(crate) fn upload(world: &World, store: &TestStore, file: &Path, to: &str) -> Finished {
     succeed(copy(world, store, file, to).args(["--part-size", "8MiB"]))
 }
 
-/// `haul cp` of a file.
+/// Returns the command `haul cp FILE TO`.
 pub(crate) fn copy(world: &World, store: &TestStore, file: impl AsRef<OsStr>, to: &str) -> Command {
     let mut command = world.haul(store);
     command.arg("cp").arg(file).arg(to);
     command
 }
 
-/// Runs one of our scripts against a store.
+/// Runs a Python script against a store and returns its answer.
 pub(crate) fn python(store: &TestStore, script: &str, arguments: &[&str]) -> Value {
     Venv::shared().run(script, store, arguments, LIMIT).unwrap()
 }
@@ -144,7 +145,7 @@ pub(crate) fn read_back(store: &TestStore, bucket: &str, key: &str) -> Found {
     Found { sha256: field("sha256"), etag: field("etag") }
 }
 
-/// The ETag that S3 gives to these parts of the file, by a few lines of Python.
+/// Computes, in Python, the ETag that S3 gives to the file in parts of this size.
 pub(crate) fn expected_etag(store: &TestStore, file: &Path, part_size_bytes: u64) -> String {
     let arguments = [file.to_str().unwrap(), &part_size_bytes.to_string()];
     python(store, include_str!("py/expected_etag.py"), &arguments).as_str().unwrap().to_owned()
@@ -162,14 +163,14 @@ pub(crate) fn assert_keys(store: &TestStore, bucket: &str, keys: &[&str]) {
     assert_eq!(found, serde_json::json!(keys), "the keys in {bucket}");
 }
 
-/// The lines of `--json` as values.
+/// Returns the events that a command with `--json` printed.
 pub(crate) fn events(finished: &Finished) -> Vec<Value> {
     let parse =
         |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     finished.stdout.lines().map(parse).collect()
 }
 
-/// The event of this name, which must be there.
+/// Returns the first event of this name; panics if there is none.
 pub(crate) fn event(finished: &Finished, name: &str) -> Value {
     let found = events(finished).into_iter().find(|event| event["event"] == name);
     found.unwrap_or_else(|| panic!("no event {name} in:\n{}", finished.stdout))
