@@ -1,8 +1,9 @@
-//! `kill -9` of `haul serve` under the load of boto3 and of `haul cp`, repeatedly, on one folder.
+//! Repeated `kill -9` of `haul serve` on one folder, under the load of boto3 and of `haul cp`.
 //!
-//! Both clients record what was acknowledged; after every restart all of it is present with its
-//! SHA-256, and nothing is present that was not sent completely. `haul cp` must survive the kill of
-//! its server and exit with 0. At the end `haul store check` verifies everything once more.
+//! Both clients record every acknowledged write. After each restart, every acknowledged object must
+//! be present with its SHA-256, and no object may be present that was not sent completely. `haul
+//! cp` must survive the kill of its server and exit with 0. Finally, `haul store check` verifies
+//! the whole store.
 
 use std::path::Path;
 
@@ -17,7 +18,7 @@ use crate::world::{
 };
 
 const ROUNDS: u64 = 30;
-/// Maximum number of answers to boto3 before the server is killed; the other threads and `haul cp`
+/// Maximum number of answers to boto3 before the server is killed. The other threads and `haul cp`
 /// are at arbitrary points by then.
 const ANSWERS_MAX: u64 = 40;
 const FILE_BYTES: u64 = 12 * MIB;
@@ -50,7 +51,7 @@ fn restart(data: &Path, port: u16) -> HaulServe {
 #[test]
 fn thirty_kills_of_haul_serve_under_boto3_and_haul() {
     let world = World::new();
-    // One port for all rounds, so that clients find the restarted server.
+    // All rounds use one port, so that clients find the restarted server.
     let (data, port) = (world.path("data"), lasting_port().unwrap());
     let mut server = restart(&data, port);
     let store = server.store().clone();
@@ -58,7 +59,7 @@ fn thirty_kills_of_haul_serve_under_boto3_and_haul() {
     let sample = world.sample("file", FILE_BYTES);
     let script = include_str!("py/acknowledged_stays.py");
     let mut boto3 = Talk::start(&Venv::shared(), script, &store, &[&bucket]).unwrap();
-    // The moments differ from run to run; the clients' records tell what happened.
+    // The seed differs from run to run; the records of the clients show what happened.
     let mut seed = u64::from_str_radix(&random_hex(8).unwrap(), 16).unwrap();
     let (mut retries, mut objects) = (0, 0);
     for round in 0..ROUNDS {
@@ -90,7 +91,7 @@ fn thirty_kills_of_haul_serve_under_boto3_and_haul() {
     assert!(retries > 0, "haul was never hit by a kill");
     assert!(objects > ROUNDS, "only {objects} objects were written in {ROUNDS} rounds");
 
-    // boto3 left uploads open on purpose, haul none.
+    // boto3 left uploads open on purpose; haul must have left none.
     let open = python(&store, include_str!("py/uploads.py"), &[&bucket]);
     let open: Vec<&str> = open.as_array().unwrap().iter().filter_map(|key| key.as_str()).collect();
     assert!(!open.iter().any(|key| key.starts_with("haul/")), "{open:?}");

@@ -1,7 +1,7 @@
-//! `haul cp --adopt`: continues the upload of another tool or another machine, or one whose journal
-//! is lost.
+//! `haul cp --adopt`: continues an upload that another tool or another machine began, or whose
+//! journal is lost.
 //!
-//! Programs that share no code with Haul begin the uploads and are killed.
+//! The uploads are begun by programs that share no code with Haul, which are then killed.
 
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule, Seen};
 use haul_testkit::process::Running;
@@ -26,19 +26,20 @@ with open(path, "rb") as file:
 answer(upload)
 "#;
 
-/// boto3 begins an upload with the same part size as Haul and is killed; returns the upload id.
+/// Begins an upload with boto3 in Haul's part size, kills boto3, and returns the upload id.
 fn boto3_begins(scene: &Scene, key: &str, file: &Sample, algorithm: &str, numbers: &str) -> Value {
     let file = file.path.to_str().unwrap();
     let arguments = [&scene.bucket, key, file, algorithm, numbers, &PART_BYTES.to_string()];
     python(&scene.real, BEGIN, &arguments)
 }
 
-/// boto3 left three of six parts; only the others are sent, and the object is as boto3 began it.
+/// Adopts an upload of boto3 with three of six parts: Haul sends only the missing parts, and the
+/// object has the options that boto3 chose.
 fn boto3s_upload_is_adopted(begin: fn() -> Scene, algorithms: &[&str]) {
     for algorithm in algorithms {
         let scene = begin();
         let theirs = boto3_begins(&scene, KEY, &scene.sample, algorithm, "1,2,6");
-        // An upload of another file to the same key: it must stay unchanged.
+        // An upload of another file to the same key, which must stay unchanged.
         let other = scene.world.sample("other", u64::from(PARTS) * PART_BYTES);
         let foreign = boto3_begins(&scene, KEY, &other, algorithm, "1,2,3,4");
 
@@ -54,7 +55,8 @@ fn boto3s_upload_is_adopted(begin: fn() -> Scene, algorithms: &[&str]) {
         let left = "uploads = s3.list_multipart_uploads(Bucket=args[0]).get('Uploads', [])\n\
             answer([[u['UploadId'], len(s3.list_parts(Bucket=args[0], Key=u['Key'], \
             UploadId=u['UploadId'])['Parts'])] for u in uploads])";
-        // Garage drops the uploads of a key that is written; elsewhere the foreign upload stays.
+        // Garage drops the open uploads of a key when the key is written; at other stores the
+        // foreign upload stays.
         let left = scene.python(left);
         if !drops_uploads(&scene) || left != json!([]) {
             assert_eq!(left, json!([[foreign, 4]]), "{algorithm}");
@@ -110,8 +112,8 @@ fn killed(scene: &Scene, program: &str) {
     running.kill(LIMIT).unwrap();
 }
 
-/// `aws s3 cp` and `s5cmd cp` cannot resume after a kill. Haul resumes their uploads, in their
-/// parts of 8 MiB.
+/// `aws s3 cp` and `s5cmd cp` cannot resume after a kill. Haul resumes their uploads with their
+/// part size of 8 MiB.
 #[test]
 fn uploads_of_killed_aws_cli_and_s5cmd_are_adopted() {
     for program in ["aws", "s5cmd"] {
@@ -125,7 +127,7 @@ fn uploads_of_killed_aws_cli_and_s5cmd_are_adopted() {
     }
 }
 
-/// The state folder is deleted: the store alone is enough.
+/// The state folder is deleted; `--adopt` needs only the store.
 #[test]
 fn after_the_journal_is_lost_the_store_alone_is_enough() {
     let scene = Scene::at_haul_serve();
@@ -139,7 +141,7 @@ fn after_the_journal_is_lost_the_store_alone_is_enough() {
     scene.assert_arrived();
 }
 
-/// The command suggests `--adopt` where it helps, and nowhere else.
+/// `haul cp` suggests `--adopt` only when the key has an unfinished upload that can be adopted.
 #[test]
 fn an_unfinished_upload_of_the_key_is_reported() {
     let scene = Scene::at_haul_serve();

@@ -1,6 +1,6 @@
-//! `--bandwidth` against a real endpoint. Only lower bounds of times are asserted: a busy machine
-//! makes everything slower. That the limit is used to the full is shown in virtual time by the unit
-//! tests of the engine.
+//! `--bandwidth` against a real endpoint. The tests assert only lower bounds of times, because a
+//! busy machine makes everything slower. The unit tests of the engine show in virtual time that the
+//! limit is used in full.
 
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,8 @@ fn a_limit_in_a_file_is_read_again_on_sigusr1() {
     std::fs::write(&limit, "off\n").unwrap();
     let id = Pid::from_child(&child);
     let began = Instant::now();
-    // The handler is there a moment after the start; the signal would end a process without it.
+    // The process installs its handler shortly after the start; before that, the signal would kill
+    // it.
     while !handles_sigusr1(child.id()) {
         assert!(began.elapsed() < Duration::from_secs(60), "no handler of SIGUSR1");
         std::thread::yield_now();
@@ -80,7 +81,7 @@ fn a_limit_in_a_file_is_read_again_on_sigusr1() {
     assert!(child.wait().unwrap().success());
 }
 
-/// By the mask of caught signals that the kernel shows: SIGUSR1 is bit 9.
+/// Returns whether the process catches SIGUSR1: bit 9 of the signal mask that the kernel reports.
 fn handles_sigusr1(id: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();

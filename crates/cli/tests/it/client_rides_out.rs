@@ -1,6 +1,6 @@
-//! `kill -9` of `haul serve` during an upload, with a restart on the same folder and port: the
+//! `kill -9` of `haul serve` during an upload, and a restart on the same folder and port. The
 //! client retries until the server is back, or pauses and resumes. The server keeps acknowledged
-//! parts over its crash, so the client sends none of them again.
+//! parts across its crash, so the client sends none of them again.
 
 use haul_testkit::random::Random;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use haul_testkit::process::{Finished, Running};
 use crate::scene::{IN_FLIGHT, PART_BYTES, PARTS, Scene, all_arrived_but};
 use crate::world::{LIMIT, copy, event, finish, read_back, succeed};
 
-/// Longer than a restart takes, shorter than the retries of a request last.
+/// Longer than a restart takes, and shorter than the retries of a request last.
 const AWAY: Duration = Duration::from_secs(4);
 
 fn completes(seen: &[Seen]) -> bool {
@@ -38,7 +38,7 @@ fn assert_nothing_twice(scene: &Scene, kills: u64) {
     assert!(scene.body_bytes() <= allowed, "{} bytes sent, {allowed} allowed", scene.body_bytes());
 }
 
-/// Asserts that the upload ended well, or is resumable: then the same command completes it.
+/// Asserts that the upload either succeeded, or paused and is completed by the same command.
 fn assert_ends(scene: &Scene, finished: &Finished) {
     match finished.code() {
         Some(0) => {}
@@ -67,8 +67,8 @@ fn haul_serve_is_killed_while_an_upload_runs() {
     }
 }
 
-/// The server is killed after the client sent Complete and before it arrives; then right after it
-/// arrives.
+/// The server is killed twice around Complete: after the client sent the request but before it
+/// arrived, and right after it arrived.
 #[test]
 fn haul_serve_is_killed_around_complete() {
     let mut scene = Scene::at_haul_serve();
@@ -94,9 +94,9 @@ fn haul_serve_is_killed_around_complete() {
     }
 }
 
-/// A client with the default sixteen parts in flight and many more to send. Once, the parts without
-/// an attempt failed one after the other immediately, and the retry budget of the whole upload was
-/// exhausted before the server was back.
+/// An upload with the default of sixteen parts in flight and many more to send once failed: while
+/// the server was away, the waiting parts failed immediately one after the other and exhausted the
+/// retry budget of the whole upload before the server was back.
 #[test]
 fn haul_serve_restarts_within_seconds_unnoticed() {
     let mut scene = Scene::at_haul_serve();
@@ -115,7 +115,7 @@ fn haul_serve_restarts_within_seconds_unnoticed() {
 }
 
 /// The server is away for longer than the retries last: the upload pauses, and the next run sends
-/// only what is missing.
+/// only the missing parts.
 #[test]
 fn haul_serve_stays_away_and_the_upload_pauses() {
     let mut scene = Scene::at_haul_serve();

@@ -1,5 +1,5 @@
-//! The clients that people use put a file into `haul serve` in several parts, list it, read it
-//! back, and delete it.
+//! Widely used clients upload a file to `haul serve` in several parts, list it, read it back, and
+//! delete it.
 
 use std::process::Command;
 use std::time::Duration;
@@ -54,8 +54,8 @@ fn the_aws_command_line() {
     assert_back_and_deleted(&scene);
 }
 
-/// The command line sends `Expect: 100-continue` with an empty file too, and without the 100 waited
-/// 30 seconds before its next request on that connection.
+/// The AWS command line once waited 30 seconds between requests: it sends `Expect: 100-continue`
+/// with an empty file too, and without a 100 it waited before its next request on that connection.
 #[test]
 fn the_aws_command_line_syncs_an_empty_file_without_waiting() {
     let world = World::new();
@@ -69,7 +69,7 @@ fn the_aws_command_line_syncs_an_empty_file_without_waiting() {
     {
         std::fs::write(world.path(&format!("tree/{name}")), bytes).unwrap();
     }
-    // One connection, so that each request follows another on it.
+    // With one connection, each request follows another on it.
     std::fs::write(world.path("aws"), "[default]\ns3 =\n  max_concurrent_requests = 1\n").unwrap();
     let mut sync = Venv::shared().command("aws", server.store());
     sync.args([
@@ -142,7 +142,8 @@ fn rclone() {
     assert_back_and_deleted(&scene);
 }
 
-/// boto3 signs URLs with version 2 by default; the HTTP client that uses them knows nothing of S3.
+/// boto3 signs URLs with signature version 2 by default. The HTTP client that uses them knows
+/// nothing of S3.
 #[test]
 fn a_url_that_boto3_signed_the_old_way() {
     let world = World::new();
@@ -167,8 +168,8 @@ fn a_url_that_boto3_signed_the_old_way() {
     }
 }
 
-/// A raw `\r` in a document is a `\n` to a parser: what boto3 had listed was another key, and could
-/// not be aborted or deleted.
+/// boto3 once could not abort or delete an upload or object that it had listed: XML parsers read a
+/// raw `\r` in a document as `\n`, so boto3 got a different key.
 #[test]
 fn boto3_aborts_what_it_listed_whatever_is_in_the_key() {
     let world = World::new();

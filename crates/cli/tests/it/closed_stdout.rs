@@ -1,9 +1,9 @@
-//! A stdout that is full or was closed stops the printing and nothing else.
+//! A stdout that is full or closed stops the printing and nothing else.
 //!
 //! `haul --json cp big s3://b/k | head -1` once ended with 0 and no object: the first line that
 //! could not be printed ended the transfer, and with `--no-journal` its parts stayed at the store
-//! with no record of them. Into a full disk it ended with 1 and "nothing is left", and an upload
-//! was left.
+//! without any record. With stdout on a full disk, the command ended with 1 and "nothing is left",
+//! although an upload was left.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use haul_testkit::servers::HaulServe;
 
 use crate::world::{Sample, World, assert_keys, assert_no_upload_left, make_bucket, read_back};
 
-/// More parts than a pipe of 4 KiB holds events of.
+/// Large enough that the events of its parts do not fit into a pipe of 4 KiB.
 const FILE_BYTES: u64 = 60 * MIB;
 
 struct Scene {
@@ -34,7 +34,7 @@ impl Scene {
         Self::of(world, store, Some(server))
     }
 
-    /// At the Ceph RGW that all tests share.
+    /// Creates a scene at the Ceph RGW that all tests share.
     fn at_rgw() -> Self {
         Self::of(World::new(), TestStore::shared("RGW"), None)
     }
@@ -62,7 +62,8 @@ impl Scene {
         assert_no_upload_left(&self.store, &self.bucket);
     }
 
-    /// A device that is always full: a node of our own, never the machine's.
+    /// Returns a device that is always full. It is a device node of the test, never the machine's
+    /// own `/dev/full`.
     fn full(&self) -> File {
         let node: PathBuf = self.world.path("full");
         let made = Command::new("mknod").arg(&node).args(["c", "1", "7"]).status().unwrap();
@@ -71,7 +72,7 @@ impl Scene {
     }
 }
 
-/// Runs it with a stdout whose reader left before the first line.
+/// Runs the command with a stdout whose reader was closed before the first line.
 fn into_closed_pipe(command: &mut Command) -> (Option<i32>, String) {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

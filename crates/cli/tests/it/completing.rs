@@ -1,4 +1,4 @@
-//! Completion by a real bash, and man pages.
+//! Completion in a real bash, and man pages.
 
 use std::process::Command;
 
@@ -6,8 +6,8 @@ use haul_testkit::TestStore;
 
 use crate::world::{World, copy, finish, haul_binary, make_bucket, succeed};
 
-/// Completes a line as readline would: the words split at blanks and at colons, and each answer in
-/// place of what stands behind the last of them.
+/// Completes a line as readline does: splits it at blanks and colons, and replaces the text after
+/// the last separator with each answer.
 const COMPLETE: &str = r#"
 source <(COMPLETE=bash haul)
 line=$1
@@ -48,12 +48,12 @@ fn bash_completes_commands_files_buckets_and_keys() {
     assert!(of("haul pres").contains(&"presign".to_owned()), "{:?}", of("haul pres"));
     assert_eq!(of("haul cp fil"), ["film.mov"]);
     assert_eq!(of("haul ls s"), ["s3://"]);
-    // Readline keeps `s3:` and takes the rest.
+    // Readline keeps `s3:` and completes the rest.
     assert_eq!(of(&format!("haul ls s3://{}", &bucket[..8])), [format!("//{bucket}/")]);
     assert_eq!(of(&format!("haul rm s3://{bucket}/d")), [format!("//{bucket}/dir/")]);
     let below = of(&format!("haul cp film.mov s3://{bucket}/dir/"));
     assert_eq!(below, [format!("//{bucket}/dir/one"), format!("//{bucket}/dir/two\\ words")]);
-    // A store that cannot be reached gives nothing, and no messages.
+    // An unreachable store yields no completions and prints no messages.
     let unreachable = format!("haul --endpoint http://127.0.0.1:1 ls s3://{bucket}/");
     assert!(of(&unreachable).is_empty());
 }
@@ -80,8 +80,8 @@ fn bash_completes_the_ids_of_transfers() {
     }
 }
 
-/// `COMPLETE` is a common word: a variable of that name that names no shell belongs to another
-/// program.
+/// `COMPLETE` is a common name: a variable of that name whose value is not a shell belongs to
+/// another program.
 #[test]
 fn another_variable_called_complete_changes_nothing() {
     let world = World::new();

@@ -8,7 +8,7 @@ use haul_testkit::process::{Finished, Running};
 use crate::scene::{KEY, Scene};
 use crate::world::{LIMIT, assert_no_upload_left, event, finish, read_back, succeed};
 
-/// The lengths of a file in one request, and of one in parts.
+/// Lengths of a file that is sent in one request, and of one that is sent in parts.
 const LENGTHS: [u64; 2] = [100_000, 20 * MIB];
 
 fn upload(scene: &Scene, condition: &[&str]) -> Finished {

@@ -6,7 +6,8 @@ use haul_testkit::TestStore;
 
 use crate::world::{World, events, finish, make_bucket, succeed};
 
-/// Knows the keys of the store, and its address by the configuration file alone.
+/// Returns a command that has the store's keys in its environment, and the store's address only in
+/// the configuration file.
 fn haul(world: &World, store: &TestStore, config: &str) -> Command {
     std::fs::create_dir_all(world.path(".config/haul")).unwrap();
     std::fs::write(world.path(".config/haul/haul.toml"), config).unwrap();

@@ -1,6 +1,6 @@
-//! The engine's idea of a store, held against real ones: the suite that its in-memory store passes
-//! too, over our own connections and the SDK. What a store is known to do otherwise is in
-//! `Expectations`; everything else must hold.
+//! Runs the conformance suite of the engine's store interface against real stores, over our own
+//! connections and the SDK. The in-memory store of the engine passes the same suite. `Expectations`
+//! lists the known deviations of a store; everything else must hold.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `haul cp` from store to store, at stores of other makers too, read back by boto3.
+//! `haul cp` from store to store, including stores by other authors, read back by boto3.
 
 use haul_testkit::TestStore;
 use haul_testkit::chaos::{Fault, Kind, Rule};
@@ -14,7 +14,7 @@ use crate::world::{
 const HEAD: &str = "head = s3.head_object(Bucket=args[0], Key=args[1])\n\
     answer({'type': head['ContentType'], 'metadata': head['Metadata'], 'etag': head['ETag']})\n";
 
-/// A small object and one in parts, with what they carry kept and replaced.
+/// Copies a small object and one in parts, with their attributes kept and replaced.
 fn copies_inside_a_store(world: &World, store: &TestStore) {
     let bucket = make_bucket(world, store);
     let small = world.sample("small.txt", 12_345);
@@ -116,7 +116,8 @@ fn an_object_of_another_store_is_streamed() {
     assert_no_upload_left(server.store(), &here);
 }
 
-/// No byte of it is read or written: the copy shares the files of its source.
+/// The server copies 6 GiB without reading or writing a byte: the copy shares the files of its
+/// source.
 #[test]
 fn haul_serve_copies_6_gib() {
     let world = World::new();
@@ -160,7 +161,8 @@ fn copy_of(scene: &Scene, target: &str) -> std::process::Command {
     command
 }
 
-/// The source is at the store, and the second of its parts stands before it.
+/// Uploads the source, starts a copy of it, and calls `meanwhile` while the request for the second
+/// part is held in front of the store.
 fn held_at_the_second_part(scene: &Scene, meanwhile: impl FnOnce()) -> Finished {
     succeed(&mut scene.command());
     scene.proxy.add(Rule::on(Kind::UploadPartCopy, Fault::Hold).part(2));

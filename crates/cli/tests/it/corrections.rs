@@ -1,6 +1,6 @@
-//! Refusals that name the correction are followed at once: another region, another time, new
-//! credentials. The same request is sent again, for every command; nothing is aborted, and the
-//! refusal does not count as a failed attempt.
+//! Refusals that name the correction: another region, another time, new credentials. Every command
+//! sends the same request again, corrected; nothing is aborted, and the refusal does not count as a
+//! failed attempt.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,8 +21,8 @@ fn assert_no_try_failed(finished: &Finished) {
     assert_eq!(retries, Vec::<serde_json::Value>::new());
 }
 
-/// Creates the fault of a bucket in another region, as AWS reports it: requests that are not signed
-/// for that region get `fault`.
+/// Simulates a bucket in another region, as AWS reports it: requests that are not signed for that
+/// region get `fault`.
 fn bucket_is_elsewhere(scene: &Scene, kind: Option<Kind>, fault: &Fault) {
     let rule =
         kind.map_or_else(|| Rule::on_any(fault.clone()), |kind| Rule::on(kind, fault.clone()));
@@ -33,7 +33,8 @@ fn turned_away(scene: &Scene) -> usize {
     scene.proxy.seen().iter().filter(|request| request.fault.is_some()).count()
 }
 
-/// Every command finds the bucket with one request more, whatever its first request is.
+/// Asserts that every command finds the bucket with one additional request, whatever its first
+/// request is.
 fn every_command_follows(scene: &Scene) {
     let url = scene.url();
     let mut before = 0;
@@ -42,20 +43,20 @@ fn every_command_follows(scene: &Scene) {
         assert_eq!(now - before, 1, "{what} was turned away {} times", now - before);
         before = now;
     };
-    // CreateMultipartUpload first, then parts on the data plane.
+    // Sends CreateMultipartUpload first, then parts on the data plane.
     let finished = succeed(&mut scene.command());
     assert_no_try_failed(&finished);
     scene.assert_arrived();
     once_more("an upload in parts");
     let haul = |words: &[&str]| succeed(scene.world.haul(&scene.store).args(words));
-    // PutObject first, on the data plane.
+    // Sends PutObject first, on the data plane.
     let small = scene.world.sample("small", 70_000);
     haul(&["cp", "small", &format!("s3://{}/small", scene.bucket)]);
     assert_eq!(read_back(&scene.real, &scene.bucket, "small").sha256, small.sha256);
     once_more("an upload in one piece");
     assert!(haul(&["ls", &format!("s3://{}/", scene.bucket)]).stdout.contains(KEY));
     once_more("a listing");
-    // HeadObject or GetObject first.
+    // Sends HeadObject or GetObject first.
     haul(&["cp", &url, "back"]);
     assert_eq!(
         haul_testkit::files::sha256(&scene.world.path("back")).unwrap(),
@@ -66,7 +67,7 @@ fn every_command_follows(scene: &Scene) {
     once_more("a deletion");
 }
 
-/// A new process resumes an upload: ListParts first.
+/// Asserts that a new process that resumes an upload, and sends ListParts first, finds the bucket.
 fn a_resumed_upload_follows(scene: &Scene) {
     scene.kill_before_the_last_part();
     assert_eq!(turned_away(scene) - 1, 1, "the stalled part, and the first request");
@@ -93,8 +94,8 @@ fn a_permanent_redirect_with_the_regions_header_is_followed() {
     everything_follows(front);
 }
 
-/// The answer of AWS while a new bucket's name is not known everywhere. HEAD has no document, only
-/// the header.
+/// The temporary redirect that AWS sends while the name of a new bucket is not known everywhere. A
+/// HEAD answer has no document, only the header.
 #[test]
 fn a_temporary_redirect_to_another_region_is_followed() {
     let front = |scene: &Scene| {
@@ -119,7 +120,7 @@ fn a_malformed_authorization_with_a_region_is_signed_again() {
     everything_follows(front);
 }
 
-/// A store that redirects every request: the command ends with a clear error instead of an endless
+/// If a store redirects every request, the command ends with a clear error instead of an endless
 /// loop.
 #[test]
 fn a_dead_redirect_ends_with_the_region_in_the_error() {
@@ -134,8 +135,8 @@ fn a_dead_redirect_ends_with_the_region_in_the_error() {
     assert_eq!(turned_away(&scene), 2, "once to the region that was named, no further");
 }
 
-/// The clock of the machine is 20 minutes off: `haul serve` refuses its signatures as AWS does, and
-/// its `Date` header has the correct time.
+/// The clock of the machine is off by 20 minutes: `haul serve` refuses its signatures as AWS does,
+/// and sends the correct time in its `Date` header.
 #[test]
 fn a_wrong_clock_is_set_by_the_date_of_the_store() {
     for offset in ["+20m", "-20m"] {
@@ -164,8 +165,8 @@ struct Chain {
 }
 
 impl Chain {
-    /// `gives` is a shell script that prints the credentials; `$asked` is the number of earlier
-    /// calls.
+    /// Creates a chain whose `credential_process` runs `gives`, a shell script that prints the
+    /// credentials; `$asked` is the number of earlier calls.
     fn new(gives: &str) -> Self {
         let world = World::new();
         let keys = world.path("keys.toml");
@@ -218,7 +219,7 @@ impl Chain {
         self.ends_a_in_words(requests, 400, "ExpiredToken");
     }
 
-    /// Does the same with this status and error code.
+    /// Does the same with the given status and error code.
     fn ends_a_in_words(&self, requests: u64, status: u16, code: &str) {
         let ended = Fault::error(status, code);
         self.scene
@@ -242,16 +243,16 @@ impl Chain {
     }
 }
 
-/// Returns a key made up for the test, which is not secret.
+/// Returns a key made up for the test; it is not secret.
 fn secret(name: &str) -> String {
     name.repeat(32)
 }
 
-/// The session ends during the upload, earlier than announced: the chain is asked once more, and
-/// the upload continues with the new credentials.
+/// The session ends during the upload, earlier than announced: the client asks the credential chain
+/// again, and the upload continues with the new credentials.
 #[test]
 fn a_session_that_ends_during_an_upload_is_renewed_by_its_chain() {
-    // During the parts, and just before Complete, which the control plane sends.
+    // The session ends during the parts, or just before Complete, which the control plane sends.
     for requests in [3, 7] {
         let chain = Chain::new("ends='+1 hour'\nif [ $asked -eq 0 ]; then key=A; else key=B; fi");
         chain.ends_a_after(requests);
@@ -264,8 +265,8 @@ fn a_session_that_ends_during_an_upload_is_renewed_by_its_chain() {
     }
 }
 
-/// MinIO reports an expired session as InvalidAccessKeyId, and other stores differ again: the chain
-/// is asked in each case.
+/// MinIO reports an expired session as InvalidAccessKeyId, and other stores use other codes: the
+/// client asks the credential chain in each case.
 #[test]
 fn a_session_that_ends_in_the_words_of_other_stores_is_renewed() {
     for (status, code) in
@@ -296,7 +297,7 @@ fn a_session_is_renewed_before_it_ends() {
     chain.assert_never_aborted();
 }
 
-/// The chain has no newer credentials: the upload pauses, and resumes once there are some.
+/// The chain has no newer credentials: the upload pauses, and resumes once the chain has some.
 #[test]
 fn an_expired_session_pauses_the_upload() {
     let chain = Chain::new("ends='+1 hour'\nif [ -e renewed ]; then key=B; else key=A; fi");

@@ -1,11 +1,12 @@
-//! `haul du`, and the sums of `haul ls`.
+//! `haul du`, and the totals of `haul ls`.
 
 use haul_testkit::TestStore;
 use haul_testkit::process::Finished;
 
 use crate::world::{World, events, finish, make_bucket, python, succeed};
 
-/// Objects of 100 bytes each, one of them in another class, and an unfinished upload of 7 bytes.
+/// Creates objects of 100 bytes each, one of them in another storage class, and an unfinished
+/// upload of 7 bytes.
 const FILL: &str = "for key in ['a/1', 'a/2', 'a/b/3', 'z']:\n    \
     s3.put_object(Bucket=args[0], Key=key, Body=b'x' * 100)\n\
     s3.put_object(Bucket=args[0], Key='a/cold', Body=b'x' * 100, StorageClass=args[1])\n\
@@ -29,7 +30,7 @@ fn du_counts_objects_by_class_and_unfinished_parts_on_request() {
     let server = world.serve();
     for (store, class) in [
         (server.store().clone(), "STANDARD_IA"),
-        // It knows no other class.
+        // RGW knows no other storage class.
         (TestStore::shared("RGW"), "STANDARD"),
     ] {
         let bucket = filled(&world, &store, class);

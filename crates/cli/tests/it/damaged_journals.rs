@@ -1,4 +1,4 @@
-//! A journal that cannot be read is reported, never hidden, and never blocks uploads for ever.
+//! An unreadable journal is always reported, and never blocks uploads permanently.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,15 +8,15 @@ use haul_testkit::process::Finished;
 use crate::scene::Scene;
 use crate::world::{event, events, finish, succeed};
 
-/// The only journal of a scene.
+/// Returns the path of the only journal of a scene.
 fn journal(scene: &Scene) -> PathBuf {
     let folder = scene.world.path(".local/state/haul/uploads");
     let mut journals = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     journals.find(|path| path.extension().is_some_and(|ending| ending == "journal")).unwrap()
 }
 
-/// Overwrites the journal of a killed upload with this content; returns the upload id and the
-/// journal.
+/// Overwrites the journal of a killed upload with this content, and returns the upload id and the
+/// path of the journal.
 fn overwritten(content: &[u8]) -> (Scene, String, PathBuf) {
     let scene = Scene::at_haul_serve();
     scene.kill_before_the_last_part();
@@ -39,7 +39,7 @@ fn assert_says(finished: &Finished, code: i32, words: &[&str]) {
     }
 }
 
-/// The listing once printed "no unfinished uploads" on a machine whose only journal could not be
+/// `haul uploads` once printed "no unfinished uploads" on a machine whose only journal could not be
 /// read.
 #[test]
 fn an_unreadable_journal_is_listed_with_a_hint() {
@@ -68,8 +68,8 @@ fn an_unreadable_journal_is_listed_with_a_hint() {
     }
 }
 
-/// Zeros after a power failure: `haul cp` failed with 1 on every run until the user found the file
-/// and removed it.
+/// A journal full of zeros after a power failure once made `haul cp` fail with 1 on every run,
+/// until the user found the file and removed it.
 #[test]
 fn an_invalid_journal_is_moved_aside_and_the_upload_restarts() {
     for content in [&[0; 700][..], b"something else", b"HAULJNL\x02damaged"] {
@@ -83,15 +83,15 @@ fn an_invalid_journal_is_moved_aside_and_the_upload_restarts() {
         );
         assert_eq!(std::fs::read(aside).unwrap(), content);
         assert!(!file.exists(), "the new one is gone with its upload");
-        // The store still has what the lost journal knew, and the command reports it.
+        // The store still has the upload of the lost journal, and the command reports it.
         event(&finished, "unfinished-found");
         scene.abort_behind_its_back();
         scene.assert_arrived();
     }
 }
 
-/// The hint resolves the problem: without the file, `--adopt` continues with the parts that
-/// arrived.
+/// Following the hint solves the problem: without the journal file, `--adopt` continues with the
+/// parts that arrived.
 #[test]
 fn a_journal_of_a_newer_haul_stays_and_adopt_works_without_it() {
     let newer = b"HAULJNL\x03what only it understands";
