@@ -25,7 +25,7 @@ struct TransferAborted<'a> {
     was_complete: bool,
 }
 
-/// A transfer that another process holds.
+/// A transfer that is skipped because another process holds it.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "upload-skipped")]
 struct Skipped<'a> {
@@ -33,7 +33,7 @@ struct Skipped<'a> {
     running_pid: Option<u32>,
 }
 
-/// Removes them, one after the other.
+/// Removes the transfers of the arguments, one after the other.
 pub(crate) async fn run(args: &StoreArgs, what: &AbortArgs, mode: Mode) -> anyhow::Result<Exit> {
     if what.all {
         return all(args, mode).await;
@@ -97,7 +97,7 @@ fn skip(id: &str, running_pid: Option<u32>, mode: Mode) {
     mode.result(&format!("{id}  skipped: {process} is working on it"));
 }
 
-/// Removes one.
+/// Removes one transfer.
 async fn one(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Result<Exit> {
     if let Some(download) = download::find(id)? {
         return download::abort(&download, mode);
@@ -142,7 +142,8 @@ async fn one(args: &StoreArgs, id: &str, mode: Mode) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Several empty uploads may come from an unanswered Create: the user has to choose.
+/// Returns the failure for several empty uploads that may all come from an unanswered Create: the
+/// user has to choose one.
 fn unclear(id: &str, shown: &str, uploads: &[UploadId], locator: &UploadLocator) -> Ended {
     let lines: Vec<_> =
         uploads.iter().map(|upload| format!("\n  {}", locator.abort(upload))).collect();

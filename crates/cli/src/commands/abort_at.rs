@@ -77,7 +77,7 @@ async fn abort(
         .of(&upload, initiated)
         .filter(|journal| journal.upload_id.as_ref() == Some(&upload.upload_id));
     let removal = match journal {
-        // Together with its journal, but not while another process holds it.
+        // Remove the journal with the upload, but not while another process holds it.
         Some(journal) => {
             let abandoned = haul::abandon(Arc::clone(store), &journal_folder()?, &journal.id).await;
             abandoned.map(|_| Removal::Removed { size_bytes: 0, part_count: 0 })

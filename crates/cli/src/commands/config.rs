@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Usage;
 use crate::output::{Mode, visible};
 
-/// One value, for programs.
+/// One configuration value, for programs.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Line<'a> {

@@ -21,17 +21,17 @@ use crate::target::{Address, Scheme};
 use crate::transfer::drive;
 use crate::upload_locator::UploadLocator;
 
-/// A copy to make.
+/// The arguments of one copy.
 pub(super) struct Copying {
     pub(super) from: Address,
     pub(super) to: Address,
     pub(super) options: CopyOptions,
     pub(super) limits: EngineOptions,
-    /// The store of the source, if it is another than the target's.
+    /// The store of the source, if it differs from the target's.
     pub(super) source_store: Option<StoreArgs>,
     /// The journal, so that the copy can be resumed later.
     pub(super) journal: RememberedCopy,
-    /// Abort on an interrupt instead of pausing.
+    /// If true, an interrupt aborts the copy instead of pausing it.
     pub(super) abort_on_interrupt: bool,
 }
 
@@ -90,7 +90,7 @@ pub(super) async fn copy(
     let args_of_target = if to.scheme == Scheme::Local { of_local(args) } else { args.clone() };
     let opened_source = match (&source_store, journal.source()) {
         (_, Some(connection)) => {
-            // A profile that is given for the target does not apply to the source.
+            // The profile of the target does not apply to the source.
             let named = args.profile.clone().filter(|_| connection.profile().is_none());
             let args = StoreArgs { profile: named, ..args.clone() };
             Some(store::open_recorded(connection, &args, mode).await?)
@@ -172,7 +172,7 @@ async fn close(opened: Option<OpenedStore>) {
     }
 }
 
-/// Returns whether the source failed.
+/// Returns whether the error comes from the source.
 fn concerns(error: &anyhow::Error, source: &haul::ObjectRef) -> bool {
     match error.downcast_ref::<EngineError>() {
         Some(EngineError::Store { subject, .. }) => *subject == Subject::from(source),
@@ -194,7 +194,8 @@ pub(super) fn attributes(object: ObjectOptionArgs) -> ObjectAttributes {
     }
 }
 
-/// Refuses options that copies would silently ignore.
+/// Returns the store of the source, if it differs from the target's. Refuses `--source-endpoint` and
+/// `--source-profile` for a `local://` source.
 pub(super) fn other_store(
     store: &StoreArgs,
     source: SourceStoreArgs,
@@ -211,7 +212,7 @@ pub(super) fn other_store(
         (Scheme::Local, false) if to == Scheme::Local => Ok(None),
         (Scheme::Local, false) => Ok(Some(of_local(store))),
         (Scheme::S3, false) if to == Scheme::S3 => Ok(None),
-        // --endpoint and --profile can only belong to the s3:// side.
+        // `--endpoint` and `--profile` can only belong to the `s3://` side.
         (Scheme::S3, false) => Ok(Some(store.clone())),
         (Scheme::S3, true) => Ok(Some(StoreArgs {
             endpoint: source_endpoint,

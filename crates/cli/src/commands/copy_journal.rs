@@ -1,5 +1,4 @@
-//! The journal of a copy from store to store: which one the copy uses, and how `haul resume`
-//! continues it.
+//! Selects the journal of a copy from store to store, and resumes a copy for `haul resume`.
 
 use haul::journal::JournalSummary;
 use haul::source::{ObjectRecord, ObjectVersion, SourceRecord};
@@ -21,13 +20,13 @@ use crate::store::OpenedStore;
 pub(super) enum RememberedCopy {
     /// No journal.
     No,
-    /// The journal of source and target, which must agree with the given flags.
+    /// The journal for this source and target, whose options must agree with the given flags.
     ByPlace(PinnedFlags),
-    /// This journal, at the stores that it names.
+    /// The journal with this id, at the stores that it records.
     Given { id: String, target: Box<Connection>, source: Option<Box<Connection>> },
 }
 
-/// The journal and its stores, as the engine gets them.
+/// The journal and its stores, as passed to the engine.
 pub(super) struct CopyJournal {
     pub(super) journal: JournalOptions,
     pub(super) source_store: SourceStore,
@@ -42,7 +41,7 @@ impl RememberedCopy {
         }
     }
 
-    /// Returns the recorded store of the source, if it is another one.
+    /// Returns the recorded store of the source, if it differs from the target's.
     pub(super) fn source(&self) -> Option<&Connection> {
         match self {
             Self::Given { source, .. } => source.as_deref(),
@@ -50,7 +49,7 @@ impl RememberedCopy {
         }
     }
 
-    /// Finds the journal for a copy of `source` to `target`, each with its store, and its id.
+    /// Finds the journal for a copy of `source` to `target` between the given stores, and its id.
     pub(super) fn of_copy(
         &self,
         (source, source_store): (&ObjectRef, Option<&OpenedStore>),
@@ -83,7 +82,8 @@ impl RememberedCopy {
     }
 }
 
-/// Returns what a later run needs to find the store of a source outside the target's store.
+/// Returns the record by which a later run finds the source's store, if it differs from the
+/// target's.
 pub(in crate::commands) fn store_of_source(
     opened: Option<&OpenedStore>,
 ) -> anyhow::Result<SourceStore> {
@@ -102,7 +102,7 @@ pub(super) struct Run {
     pub(super) on_change: OnChange,
 }
 
-/// Continues a copy at the stores that its journal names.
+/// Continues a copy at the stores that its journal records.
 pub(super) async fn resume(
     args: &StoreArgs,
     summary: JournalSummary,
@@ -123,8 +123,8 @@ pub(super) async fn resume(
         to: target.address(&beginning),
         limits: run.limits,
         source_store: None,
-        // The options of the journal apply; these only name the flags in the error if they are not
-        // met.
+        // The options in the journal apply; these only name the flag in the error if a condition
+        // fails.
         options: CopyOptions {
             if_none_match: beginning.if_none_match,
             if_match: beginning.if_match.clone(),

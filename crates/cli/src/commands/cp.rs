@@ -1,7 +1,7 @@
 //! `haul cp SOURCE TARGET`: copies a file into a store, an object into a file, or an object into a
 //! store.
 //!
-//! Refuses impossible requests before sending anything. The engine does the rest.
+//! Refuses impossible requests before sending anything. The transfer itself is the engine's work.
 
 use std::path::Path;
 
@@ -141,12 +141,11 @@ pub(crate) async fn run(store: &StoreArgs, args: CpArgs, mode: Mode) -> anyhow::
     }
 }
 
-/// Returns source and target. The words after `--` are the command of `--from-command`, else
-/// positional arguments, as in every program.
+/// The two sides of a copy.
 enum Sides {
-    /// A source and a target.
+    /// A file or object, and its target.
     Two(Target, Target),
-    /// A stream into a store.
+    /// A stream, uploaded to this address.
     Stream(Address),
 }
 
@@ -163,7 +162,7 @@ fn words(args: &CpArgs) -> Result<Vec<Target>, Usage> {
     Ok(words)
 }
 
-/// A receipt is of one object.
+/// Refuses `--receipt` for more than one object.
 fn refuse_receipts_of_trees(receipt: &ReceiptArgs) -> Result<(), Usage> {
     match receipt.receipt {
         Some(_) => Err(Usage::new(
@@ -174,7 +173,7 @@ fn refuse_receipts_of_trees(receipt: &ReceiptArgs) -> Result<(), Usage> {
     }
 }
 
-/// Whether something of this machine goes into a store.
+/// Returns whether the source is local and the target is in a store.
 fn is_upload(sides: &Sides) -> bool {
     matches!(sides, Sides::Stream(_) | Sides::Two(Target::Path(_), Target::Store(_)))
 }
@@ -332,8 +331,8 @@ pub(super) fn download_limits(
     }
 }
 
-/// Adds the modification time of the file as metadata, in the entry that rclone uses too.
-/// `--metadata mtime=…` wins.
+/// Adds the file's modification time as metadata `mtime`, as rclone does. An explicit
+/// `--metadata mtime=…` takes precedence.
 fn keep_mtime(attributes: &mut ObjectAttributes, path: &Path) {
     let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified());
     if let Some(value) = modified.ok().and_then(haul::transfer::mtime_value) {
@@ -341,7 +340,8 @@ fn keep_mtime(attributes: &mut ObjectAttributes, path: &Path) {
     }
 }
 
-/// Guesses by the extension of the key, which readers will see; else of the file.
+/// Guesses the content type by the extension of the key, which readers see; else by that of the
+/// file.
 pub(super) fn guess_content_type(key: &str, path: &Path) -> Option<String> {
     let guess = mime_guess::from_path(key).first().or_else(|| mime_guess::from_path(path).first());
     guess.map(|mime| mime.essence_str().to_owned())

@@ -25,21 +25,21 @@ use crate::store;
 use crate::target::Address;
 use crate::transfer::drive;
 
-/// A download to make.
+/// The arguments of one download.
 pub(super) struct Fetching {
     pub(super) address: Address,
     pub(super) target: FileTarget,
     pub(super) part_size_bytes: Option<u64>,
     pub(super) limits: EngineOptions,
     pub(super) remembered: DownloadJournal,
-    /// Whether a signal aborts instead of pausing.
+    /// If true, an interrupt aborts the download instead of pausing it.
     pub(super) abort_on_interrupt: bool,
 }
 
 /// The target of a download.
 pub(super) enum FileTarget {
     Path(PathBuf),
-    /// Standard output: reports go to stderr then.
+    /// Standard output; reports then go to stderr.
     Stdout,
 }
 
@@ -55,8 +55,8 @@ impl FileTarget {
         match self {
             Self::Path(path) => Ok(path.into()),
             Self::Stdout => {
-                // Not by its path: a file that the shell opened for appending must not be written
-                // from its beginning.
+                // Duplicate the descriptor instead of opening the path: a file that the shell
+                // opened for appending must not be overwritten from its start.
                 let file = io::stdout().as_fd().try_clone_to_owned()?.into();
                 Ok(DownloadTarget::Open { file, name: "standard output".to_owned() })
             }
@@ -68,9 +68,9 @@ impl FileTarget {
 pub(super) enum DownloadJournal {
     /// No journal.
     No,
-    /// The journal of object and target.
+    /// The journal for this object and this target.
     ByTarget,
-    /// This journal, at the store that it names.
+    /// The journal with this id, at the store that it records.
     Given { id: String, connection: Box<Connection> },
 }
 
@@ -141,7 +141,7 @@ pub(super) async fn fetch(
     let elapsed = started.elapsed();
     opened.close().await;
     if report.as_ref().is_err_and(is_closed_reader) {
-        // The reader has closed the pipe (`| head`), which is no failure.
+        // The reader has closed the pipe (`| head`), which is not a failure.
         return Ok(Exit::Done);
     }
     let report = report.with_context(|| context().through(endpoint))?;
@@ -157,7 +157,8 @@ pub(super) async fn fetch(
     Ok(Exit::Done)
 }
 
-/// Whether the reader of our standard output, or of a named pipe, has gone.
+/// Returns whether the error means that the reader of our standard output, or of a named pipe, has
+/// closed it.
 fn is_closed_reader(error: &anyhow::Error) -> bool {
     let Some(haul::Error::TargetUnwritable { source, .. }) = error.downcast_ref() else {
         return false;
@@ -165,8 +166,8 @@ fn is_closed_reader(error: &anyhow::Error) -> bool {
     source.kind() == io::ErrorKind::BrokenPipe
 }
 
-/// Returns the unfinished download with this id or beginning; `None` if there is none, or an upload
-/// has it too.
+/// Returns the unfinished download whose id begins with `id`; `None` if there is none, or if an
+/// upload matches too.
 pub(super) fn find(id: &str) -> anyhow::Result<Option<DownloadSummary>> {
     let folder = journal_folder()?;
     let mut found = folder.list_downloads().map_err(haul::Error::from)?;
@@ -198,7 +199,8 @@ pub(super) async fn resume(
     Box::pin(fetch(args, fetching, mode, interrupts)).await
 }
 
-/// Removes its arrived bytes, without a request to the store, which has nothing of a download.
+/// Removes the downloaded bytes and the journal. Sends no request: the store keeps no state for a
+/// download.
 pub(super) fn abort(summary: &DownloadSummary, mode: Mode) -> anyhow::Result<Exit> {
     let target = visible(&summary.beginning.target.display().to_string());
     journal_folder()?
@@ -210,7 +212,7 @@ pub(super) fn abort(summary: &DownloadSummary, mode: Mode) -> anyhow::Result<Exi
     Ok(Exit::Done)
 }
 
-/// Returns its line of `haul transfers`.
+/// Returns the download's line of `haul transfers`.
 pub(super) fn row(summary: &DownloadSummary) -> Unfinished {
     let beginning = &summary.beginning;
     let connection = Connection::read(&summary.id, &beginning.connection).ok();

@@ -30,7 +30,7 @@ enum UsageLine<'a> {
     Total { objects: u64, size_bytes: u64 },
 }
 
-/// The class of a listing that names none.
+/// The storage class of an object whose listing entry names none.
 const NO_CLASS: &str = "STANDARD";
 
 /// A number of objects with their bytes.
@@ -40,7 +40,7 @@ struct Sum {
     size_bytes: u64,
 }
 
-/// Counts and prints.
+/// Counts the objects and prints the totals.
 pub(crate) async fn run(args: &StoreArgs, what: &DuArgs, mode: Mode) -> anyhow::Result<Exit> {
     let opened = store::open(what.address.scheme, args, mode).await?;
     let done = report(&opened, what, mode).await;
@@ -61,7 +61,7 @@ async fn report(opened: &OpenedStore, what: &DuArgs, mode: Mode) -> anyhow::Resu
     for (class, Sum { objects, size_bytes }) in &classes {
         let (objects, size_bytes) = (*objects, *size_bytes);
         mode.record(&UsageLine::StorageClass { storage_class: class, objects, size_bytes })?;
-        // A single class adds nothing to the total.
+        // With a single class, its line would only repeat the total.
         if classes.len() > 1 {
             mode.row(&row(&visible(class), objects, size_bytes, what.human_readable))?;
         }

@@ -1,9 +1,9 @@
 //! `haul forget ID`: removes the journal of an upload whose store or bucket is gone.
 //!
-//! Nothing is removed at a store: that is `haul abort`. So the store is queried first. If it still
-//! has the upload, or its answer is unclear, the journal stays, because `haul resume` and `haul
-//! abort` need it; only a store that does not answer at all counts as gone. The output names parts
-//! that may be left, with the command that would remove them.
+//! Removes nothing at a store; `haul abort` does that. The store is queried first. If it still has
+//! the upload, or its answer is unclear, the journal stays, because `haul resume` and `haul abort`
+//! need it; only a store that does not answer at all counts as gone. The output names parts that
+//! may be left, with the command that would remove them.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::store;
 use crate::upload_locator::UploadLocator;
 use crate::waiting::noted;
 
-/// A store that is unavailable for a moment must not count as gone.
+/// The retry policy of the query: a store that is briefly unavailable must not count as gone.
 const RETRY: RetryPolicy = RetryPolicy {
     attempts_max: 4,
     base: Duration::from_millis(500),
@@ -60,7 +60,7 @@ enum StoreState {
     Unknown(String),
 }
 
-/// Forgets the transfers.
+/// Removes the journals of the transfers.
 pub(crate) async fn run(args: &StoreArgs, what: &ForgetArgs, mode: Mode) -> anyhow::Result<Exit> {
     let mut several = Several::of(what.ids.len(), mode);
     for id in &what.ids {
@@ -70,7 +70,7 @@ pub(crate) async fn run(args: &StoreArgs, what: &ForgetArgs, mode: Mode) -> anyh
 }
 
 async fn forget(args: &StoreArgs, id: &str, force: bool, mode: Mode) -> anyhow::Result<Exit> {
-    // A download has nothing at a store.
+    // A download leaves nothing at a store, so there is nothing to query.
     if let Some(download) = download::find(id)? {
         return download::abort(&download, mode);
     }
@@ -120,7 +120,7 @@ async fn forget(args: &StoreArgs, id: &str, force: bool, mode: Mode) -> anyhow::
     Ok(Exit::Done)
 }
 
-/// Queries the store of the journal.
+/// Asks the store of the journal for the upload.
 async fn ask(
     args: &StoreArgs,
     connection: &Connection,
@@ -134,7 +134,7 @@ async fn ask(
     }
     let opened = match store::open_recorded(connection, args, mode).await {
         Ok(opened) => opened,
-        // Credentials, certificates, a folder that cannot be opened: the store got no request.
+        // A credential, certificate or folder error: no request reached the store.
         Err(error) => {
             return StoreState::Unknown(Failure::of(&error).words());
         }
@@ -158,7 +158,8 @@ async fn of_upload(store: &dyn Store, summary: &JournalSummary, id: &UploadId) -
     }
 }
 
-/// Without a recorded answer to Create, only a missing bucket proves that nothing is there.
+/// Determines the state of an upload whose Create has no recorded answer: only a missing bucket
+/// proves that nothing is left.
 async fn of_unnamed(store: &dyn Store, summary: &JournalSummary) -> StoreState {
     let object = &summary.beginning.object;
     let list = || store.list_multipart_uploads(&object.bucket, object.key.as_str(), None);

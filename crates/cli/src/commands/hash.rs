@@ -26,10 +26,10 @@ struct Hashed {
     size_bytes: u64,
     part_size_bytes: u64,
     part_count: u16,
-    /// The ETag of the file in one request, its MD5 in hex.
+    /// The ETag of the file sent in one request: its MD5 in hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     md5: Option<String>,
-    /// The ETag of the file in parts.
+    /// The ETag of the file sent in parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     etag: Option<String>,
     checksums: Vec<HashedChecksum>,
@@ -85,8 +85,8 @@ impl Wanted {
     fn of(chosen: &[ChecksumChoice]) -> Result<Self, Usage> {
         use ChecksumAlgorithm::{Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
         if chosen.is_empty() {
-            // Only PutObject has a SHA of the whole object, and it costs more than all other
-            // algorithms.
+            // A SHA of the whole object exists only after PutObject, and costs more than all other
+            // algorithms together.
             return Ok(Self {
                 whole: vec![Md5, Crc64Nvme, Crc32c, Crc32],
                 parts: vec![Md5, Crc32c, Crc32, Sha256, Sha1],

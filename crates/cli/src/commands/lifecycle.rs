@@ -1,5 +1,5 @@
 //! `haul lifecycle s3://bucket`: shows the rules of a bucket in words, and installs or removes the
-//! one that aborts unfinished uploads.
+//! rule that aborts unfinished uploads.
 
 use anyhow::Context;
 use haul::bucket_lifecycle::{self, LifecycleError, LifecycleRule};
@@ -34,7 +34,7 @@ enum Changed<'a> {
     LifecycleRemoved { bucket: &'a str, rules: usize },
 }
 
-/// Shows or changes them.
+/// Shows or changes the rules.
 pub(crate) async fn run(
     args: &StoreArgs,
     what: &LifecycleArgs,
@@ -113,7 +113,8 @@ fn row(rule: &LifecycleRule) -> String {
     format!("{}  {}: {}{off}", visible(id), visible(&rule.scope), visible(&rule.actions.join("; ")))
 }
 
-/// Returns the failure: "not supported", "not allowed" and "not kept" need different actions.
+/// Returns the failure with its hint: "not supported", "not allowed" and "not kept" need different
+/// actions.
 fn failed(error: anyhow::Error, what: &LifecycleArgs, endpoint: &str) -> anyhow::Error {
     let shown = what.bucket.to_string();
     let context =

@@ -1,7 +1,7 @@
 //! `haul ls`: lists buckets, or the objects below a prefix, page by page.
 //!
-//! Prints pages as they arrive: a bucket of a billion objects needs no more memory than one page of
-//! it.
+//! Prints each page as it arrives, so that a bucket of a billion objects needs only the memory of
+//! one page.
 
 use std::pin::pin;
 
@@ -70,7 +70,7 @@ async fn list_objects(
     mode: Mode,
 ) -> anyhow::Result<Exit> {
     let pattern = if what.raw { None } else { Selection::pattern(address) };
-    // A pattern matches whole keys, so nothing is rolled up.
+    // A pattern matches whole keys, so no keys are grouped into common prefixes.
     let whole_keys = what.recursive || pattern.is_some();
     let selection = pattern.unwrap_or_else(|| Selection::prefix(address));
     // Like `aws s3 ls`: names below the listed folder, whole keys for deeper listings.
@@ -127,7 +127,7 @@ enum Sizes {
     Both,
 }
 
-/// The sum of a listing.
+/// The total of a listing.
 #[derive(Debug, Default)]
 struct Total {
     objects: u64,
@@ -174,7 +174,7 @@ fn rfc3339(timestamp: Option<Timestamp>) -> Option<String> {
 }
 
 fn row(entry: &ListingEntry, folder: usize, sizes: Sizes, zone: &TimeZone) -> String {
-    // A store may return keys without the requested prefix; they are shown whole.
+    // A store may return keys without the requested prefix; those are shown whole.
     let below = |name: &str| visible(name.get(folder..).unwrap_or(name));
     let (when, human, exact, name) = match entry {
         ListingEntry::Object { key, size_bytes, last_modified, .. } => (

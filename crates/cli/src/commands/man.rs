@@ -1,4 +1,4 @@
-//! `haul man DIR`: a man page for `haul` and one for each of its commands.
+//! `haul man DIR`: writes a man page for `haul` and one for each of its commands.
 
 use std::path::Path;
 

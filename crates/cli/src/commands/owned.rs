@@ -9,13 +9,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::state_dir::journal_folder;
 
-/// The maximum difference between a store's clock and ours.
+/// The maximum assumed difference between a store's clock and ours.
 const CLOCKS_DIFFER_BY: SignedDuration = SignedDuration::from_mins(16);
 
 /// The journals of this machine.
 pub(super) struct Owned {
     by_upload: HashMap<String, JournalSummary>,
-    /// Uploads whose Create has no recorded answer, so that their ids are unknown.
+    /// Journals of uploads whose Create has no recorded answer, so that the upload id is unknown.
     unnamed: Vec<JournalSummary>,
 }
 
@@ -32,7 +32,8 @@ impl Owned {
         Ok(owned)
     }
 
-    /// Returns the journal of an upload, or one that may be its.
+    /// Returns the journal that owns the upload, or one without a recorded upload id that may own
+    /// it.
     pub(super) fn of(
         &self,
         upload: &UploadRef,
@@ -51,7 +52,8 @@ impl Owned {
     }
 }
 
-/// Whether a journal can never be resumed: its source file is gone, and no process works on it.
+/// Returns whether a journal can never be resumed: its source file is gone, and no process works on
+/// it.
 pub(super) fn is_abandoned(summary: &JournalSummary) -> bool {
     let gone = |file: &FileRecord| matches!(file.path.try_exists(), Ok(false));
     summary.running_pid.is_none() && summary.beginning.source.file().is_some_and(gone)

@@ -1,7 +1,7 @@
-//! Compares options of the command line with those of an unfinished upload.
+//! Compares the options of the command line with those of an unfinished upload.
 //!
-//! Part size, checksum and attributes are fixed when an upload starts. A command that resumes it
-//! need not repeat them; contradicting ones would be silently ignored, so they are refused.
+//! Part size, checksum and attributes are fixed when an upload starts. A command that resumes the
+//! upload need not repeat them; contradicting flags would be silently ignored, so they are refused.
 //! Conditions and proof requirements are exempt: they apply to the command that sets them.
 
 use haul::journal::JournalSummary;
@@ -32,10 +32,11 @@ impl PinnedFlags {
     /// Checks that the upload can be resumed with these flags.
     ///
     /// # Errors
-    /// The contradicting option, and how to apply it.
+    /// Names the contradicting option, and how to apply it.
     pub(super) fn agrees(&self, unfinished: &JournalSummary) -> Result<(), Usage> {
         let begun = &unfinished.beginning;
-        // Another tool began an adopted upload: no option could change its parameters.
+        // An adopted upload was started by another tool: no option of ours could change its
+        // parameters.
         if begun.token.is_empty() {
             return Ok(());
         }

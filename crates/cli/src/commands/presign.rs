@@ -18,7 +18,7 @@ use crate::target::Scheme;
 struct Presigned<'a> {
     url: &'a str,
     method: &'static str,
-    /// The expiry, by the clock that signed it.
+    /// The expiry, by the clock that was used for signing.
     expires_at: String,
 }
 
@@ -73,7 +73,7 @@ pub(crate) async fn run(args: &StoreArgs, what: &PresignArgs, mode: Mode) -> any
         PresignMethod::Get => "GET",
         PresignMethod::Put => "PUT",
     };
-    // The URL is the result: without it the command has done nothing.
+    // The URL is the result: if it cannot be printed, the command has failed.
     mode.record(&Presigned { url: &presigned.url, method, expires_at: expires_at.to_string() })?;
     mode.row(&presigned.url)?;
     Ok(Exit::Done)

@@ -1,8 +1,9 @@
-//! The program of `haul cp --from-command`: its output is a complete stream only if it exits with
-//! 0.
+//! Runs the program of `haul cp --from-command`: its output is a complete stream only if it exits
+//! with status 0.
 //!
-//! A pipe does not show whether its producer succeeded. Its exit status does, so the reader of its
-//! output waits for it at the end, and returns an error in place of the end if it failed.
+//! The end of a pipe does not show whether the producer succeeded; the exit status does. So the
+//! reader of the output waits for the producer at the end, and returns an error in place of the end
+//! if the producer failed.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -16,10 +17,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::failure::Usage;
 use crate::output::visible;
 
-/// The interval between checks whether it has ended.
+/// The interval between checks whether the program has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// The time that it may take to end after SIGTERM.
+/// The time that the program has to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The running program.
@@ -32,7 +33,7 @@ pub(super) struct Output {
 }
 
 impl Producer {
-    /// Starts the program; its standard error is ours.
+    /// Starts the program, which inherits our standard error.
     pub(super) fn start(words: &[OsString]) -> Result<(Self, Output), Usage> {
         let Some((program, arguments)) = words.split_first() else {
             return Err(Usage::new(
@@ -58,7 +59,7 @@ impl Producer {
         for wait in 0..waits {
             {
                 let mut child = lock(&self.0);
-                // Only a process that has not been waited for still owns its id.
+                // Only a process that has not been waited for still owns its process id.
                 match (child.try_wait(), Pid::from_child(&child)) {
                     (Ok(None), pid) if wait == 0 => {
                         let _ = kill_process(pid, Signal::TERM);
@@ -87,7 +88,7 @@ impl Read for Output {
     }
 }
 
-/// Waits without holding the lock, so that it can be ended meanwhile.
+/// Waits for the program without holding the lock, so that it can be ended meanwhile.
 fn wait(child: &Mutex<Child>) -> io::Result<ExitStatus> {
     loop {
         if let Some(status) = lock(child).try_wait()? {

@@ -63,7 +63,7 @@ fn not_empty(bucket: &Address, force: bool) -> String {
     format!("haul ls -r {bucket} shows what is in it; haul rb --force {bucket} removes that too")
 }
 
-/// Removes its objects, then its unfinished uploads.
+/// Removes the bucket's objects, then its unfinished uploads.
 async fn empty(opened: &OpenedStore, bucket: &Address, mode: Mode) -> anyhow::Result<()> {
     let everything = Selection::below(bucket);
     let failed = |error| {

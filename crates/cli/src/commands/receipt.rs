@@ -1,4 +1,4 @@
-//! `--receipt FILE`: the proof of an upload, written when the object exists and is proven.
+//! `--receipt FILE`: writes the proof of an upload once the object exists and is proven.
 //!
 //! The file is written atomically: the text goes to a temporary file beside it, which is synced and
 //! renamed, and the folder is synced. An unwritable folder is refused before anything is sent.
@@ -84,7 +84,7 @@ pub(super) async fn write(
     store: &dyn Store,
 ) -> Result<(), Ended> {
     let (Some(file), Some(report)) = (file, report) else { return Ok(()) };
-    // Not every key pair may read what it has written: the receipt then has no version id.
+    // A key pair may write without being allowed to read; the receipt then has no version id.
     let described = super::brief_retry().run(|| store.describe_object(&report.object)).await;
     let receipt = report.receipt(described.as_ref().ok(), store.endpoint(), Timestamp::now());
     let shown = visible(&file.path.display().to_string());

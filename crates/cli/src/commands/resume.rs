@@ -23,7 +23,7 @@ use crate::output::{Mode, paint};
 use crate::several::Several;
 use crate::state_dir::journal_folder;
 
-/// Resumes those that are named, or all that no other process works on.
+/// Resumes the named transfers, or all that no other process holds.
 pub(crate) async fn run(args: &StoreArgs, wanted: ResumeArgs, mode: Mode) -> anyhow::Result<Exit> {
     let settings = Settings::of(&wanted);
     if wanted.all {
@@ -92,7 +92,7 @@ impl Settings {
     }
 }
 
-/// A transfer that another process holds.
+/// A transfer that is skipped because another process holds it.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "upload-skipped")]
 struct Skipped<'a> {
@@ -159,7 +159,7 @@ async fn all(args: &StoreArgs, settings: &Settings, mode: Mode) -> anyhow::Resul
     Ok(exit)
 }
 
-/// Separates those that another process holds from the others.
+/// Separates the transfers that another process holds from the others.
 fn sorted_out(
     unfinished: Vec<JournalSummary>,
 ) -> (Vec<(String, Option<u32>)>, VecDeque<JournalSummary>) {
@@ -173,7 +173,7 @@ fn sorted_out(
     (running, free)
 }
 
-/// Returns the holder if another process opened the upload after it was listed.
+/// Returns the holder's process id if another process opened the upload after it was listed.
 fn taken_meanwhile(error: &anyhow::Error) -> Option<Option<u32>> {
     match error.downcast_ref::<haul::Error>()? {
         haul::Error::Journal(JournalError::Locked { pid }) => Some(*pid),
@@ -188,7 +188,7 @@ fn skip(id: &str, running_pid: Option<u32>, mode: Mode) {
     mode.result(&format!("{id}  skipped: {who} is working on it"));
 }
 
-/// Reports the failure of one upload; the next ones continue.
+/// Reports the failure of one transfer; the caller continues with the next.
 fn report_failure(error: &anyhow::Error, mode: Mode) -> Exit {
     let failure = Failure::of(error);
     mode.event(&failure);
@@ -230,7 +230,7 @@ async fn resume(
     let sending = Sending {
         file,
         address: connection.address(&beginning),
-        // The journal's conditions apply; these only label a failed condition.
+        // The conditions in the journal apply; these only label a failed condition.
         options: UploadOptions {
             if_none_match: beginning.if_none_match,
             if_match: beginning.if_match.clone(),

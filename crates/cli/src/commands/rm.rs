@@ -1,8 +1,9 @@
 //! `haul rm`: removes objects by key, below a folder, or by a pattern.
 //!
-//! S3 answers DeleteObject the same whether the object was there or not, so a key is looked for
-//! first: "removed" must not be printed of a folder with everything in it. Keys that may delete but
-//! not read cannot look; then the line has a remark. What is found by listing is in `rm_many.rs`.
+//! S3 answers DeleteObject the same whether the object existed or not, so each key is checked
+//! first: without the check, `haul rm` of a folder's name would report "removed" although its
+//! objects remain. A caller that may delete but not read cannot check; the line then has a remark.
+//! `rm_many.rs` removes objects that a listing finds.
 
 use anyhow::Context;
 use futures_util::StreamExt as _;
@@ -42,7 +43,7 @@ pub(super) struct ObjectWouldBeRemoved<'a> {
     pub(super) key: &'a str,
 }
 
-/// The result of the check before the removal.
+/// The result of the check before a removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Object,
@@ -53,7 +54,7 @@ enum Found {
     NotChecked,
 }
 
-/// The objects of one argument.
+/// The objects that one argument names.
 enum Named {
     /// One object, by its key.
     One(ObjectRef),
@@ -177,8 +178,8 @@ async fn remove(store: &dyn Store, object: &ObjectRef, dry_run: bool) -> Result<
     Ok(found)
 }
 
-/// Returns whether there are objects below a missing key. Reports a missing bucket, which HEAD
-/// cannot distinguish.
+/// Returns whether there are objects below a missing key. Fails if the bucket is missing, which
+/// HEAD cannot distinguish from a missing key.
 async fn below(store: &dyn Store, object: &ObjectRef) -> Result<Found, StoreError> {
     let prefix = folder(object.key.as_str());
     let retry = super::brief_retry();
@@ -208,7 +209,7 @@ fn missing(found: Found, address: &Address, shown: &str) -> Ended {
     }
 }
 
-/// Returns the folder of a key.
+/// Returns the address of the folder that contains the key.
 fn parent(address: &Address) -> Address {
     let key = address.key.trim_end_matches('/');
     let key = key.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));

@@ -121,7 +121,7 @@ fn nothing(selection: &Selection, shown: &str) -> Ended {
     }
 }
 
-/// Removes them, and reports each. The first signal stops new requests and waits for those in
+/// Removes the objects and reports each. The first signal stops new requests and waits for those in
 /// flight. Returns the signal, and the number of keys found, including those that the filter
 /// excludes.
 pub(super) async fn run(
@@ -222,12 +222,12 @@ fn shown_key(address: &Address, key: &str) -> String {
     visible(&key.to_string())
 }
 
-/// The objects of a selection, counted.
+/// The number of objects in a selection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Count {
     pub(super) objects: u64,
     pub(super) size_bytes: u64,
-    /// Objects that only the filter excludes.
+    /// Objects that match but that the filter excludes.
     left_out: u64,
 }
 

@@ -1,6 +1,6 @@
-//! `haul serve`: serves this machine's folder as an S3 endpoint, until a signal ends it.
+//! `haul serve`: serves a folder of this machine as an S3 endpoint until a signal stops it.
 //!
-//! Its output is meant to be pasted: a newcomer should connect an own client within a minute.
+//! The output is meant to be pasted: a new user should be able to connect a client within a minute.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -25,7 +25,7 @@ struct Listening {
     endpoint: String,
     region: String,
     access_key_id: String,
-    /// The secret, on a terminal only: other output ends in a log.
+    /// The secret key, on a terminal only: any other output may end up in a log.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_access_key: Option<String>,
     /// The file with both keys.
@@ -57,7 +57,8 @@ pub(crate) async fn run(store: &StoreArgs, args: &ServeArgs, mode: Mode) -> anyh
     let region = options.region.clone();
     open_files::make_room(&mut options.limits);
 
-    // Before the address is published: a signal from now on ends the server regularly.
+    // Install the signal handlers before publishing the address: from then on, a signal stops the
+    // server gracefully.
     let role = if args.keys.is_some() { Role::ServerWithKeys } else { Role::Server };
     let mut interrupts = Interrupts::new(role)?;
     let context =
@@ -125,7 +126,7 @@ enum Reloaded {
     KeysKept { reason: String },
 }
 
-/// Reloads the keys; if they cannot be read the old ones stay valid, so that a mistake in the file
+/// Reloads the keys. If they cannot be read, the old keys stay valid, so that a mistake in the file
 /// locks out no client.
 fn reload(server: &RunningServer, args: &ServeArgs, mode: Mode) {
     let replaced = read_grants(args, mode).and_then(|grants| {
@@ -178,7 +179,7 @@ fn check(store: &StoreArgs, args: &ServeArgs) -> Result<(), Usage> {
 }
 
 impl Listening {
-    /// Formats the page for a person: a description, then lines to paste.
+    /// Formats the start page for people: a description, then lines to paste.
     fn page(&self) -> String {
         let Self { endpoint, admin_endpoint, .. } = self;
         let [region, access_key_id, data_dir, keys_file] =

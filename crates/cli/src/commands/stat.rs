@@ -1,8 +1,8 @@
 //! `haul stat s3://bucket/key`: shows all properties of an object, without its bytes.
 //!
-//! HeadObject, the tags, and the parts: by GetObjectAttributes if the store supports it, else by
-//! HeadObject of the first part. Properties that the store does not support, or the caller may not
-//! read, are omitted.
+//! Sends HeadObject, reads the tags, and determines the parts by GetObjectAttributes if the store
+//! supports it, else by HeadObject of the first part. Properties that the store does not support,
+//! or the caller may not read, are omitted.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ struct ObjectLine {
     website_redirect_location: Option<String>,
     metadata: BTreeMap<String, String>,
     missing_metadata: Option<u32>,
-    /// `None`: the store did not return the tags.
+    /// The tags; `None` if the store did not return them.
     tags: Option<BTreeMap<String, String>>,
     tag_count: Option<u32>,
     checksum: Option<ChecksumLine>,
@@ -123,7 +123,8 @@ async fn look(
             break;
         }
     }
-    // An object that was put in one request has no parts, whatever the store returns for part 1.
+    // An object that was written in one request has no parts, whatever the store returns for part
+    // 1.
     if asked.part_count.is_none() && description.head.etag.as_md5().is_none() {
         let first = retry.run(|| store.head_part(object, PartNumber::MIN)).await;
         let told = first.ok().flatten().and_then(|part| part.part_count);

@@ -1,5 +1,5 @@
-//! `haul store check`: reads the whole folder of the endpoint and compares it with what was
-//! written.
+//! `haul store check`: reads all data in the folder of an endpoint and compares it with the
+//! recorded checksums.
 //!
 //! Damage is reported and never changed: only people know which copy of an object is the good one.
 //! `--repair` removes files that nothing refers to; no other command does. Data files without

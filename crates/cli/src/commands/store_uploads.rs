@@ -43,7 +43,7 @@ struct UploadLine<'a> {
     journal: Option<&'a str>,
 }
 
-/// The sum of a bucket, for programs.
+/// The totals of a bucket, for programs.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "unfinished-summary")]
 struct Total<'a> {
@@ -91,7 +91,8 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Lists every bucket. One that must not be listed does not hide the others.
+    /// Lists the uploads of every bucket. A bucket that may not be listed is reported, and the
+    /// others follow.
     async fn buckets(&self, scheme: Scheme) -> anyhow::Result<Exit> {
         let buckets = noted(self.mode, self.store.list_buckets()).await;
         let buckets = buckets
@@ -143,8 +144,8 @@ impl Report<'_> {
     }
 }
 
-/// Returns the inventory of an address, and the store's time at its start: a listing may take
-/// minutes, and uploads must not age meanwhile.
+/// Returns the inventory of an address, and the store's time when the listing started: a listing
+/// may take minutes, and uploads must not age meanwhile.
 pub(super) async fn taken(
     store: &dyn Store,
     address: &Address,
@@ -176,7 +177,8 @@ pub(super) async fn taken(
         }
         .into());
     }
-    // After the first answer, when the store's `Date` has corrected a wrong clock of this machine.
+    // Read the time after the first answer, when the store's `Date` has corrected a wrong local
+    // clock.
     let elapsed = SignedDuration::try_from(started.elapsed()).unwrap_or_default();
     let now = store.now();
     Ok((found, now.checked_sub(elapsed).unwrap_or(now)))
@@ -192,7 +194,7 @@ pub(super) fn not_listed(unlisted: &Unlisted) -> String {
     )
 }
 
-/// Returns how long it received nothing; `None` if the store shows no time.
+/// Returns how long the upload has received nothing; `None` if the store gives no time.
 pub(super) fn idle(upload: &UnfinishedUpload, now: Timestamp) -> Option<Duration> {
     let since = now.duration_since(upload.last_active?);
     Some(Duration::try_from(since).unwrap_or_default())
@@ -265,7 +267,7 @@ pub(super) fn row(
     row
 }
 
-/// Several uploads together.
+/// The totals of several uploads.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sum {
     uploads: u64,
@@ -293,7 +295,7 @@ impl Sum {
         }
     }
 
-    /// Returns the price, which is known only if every byte has one.
+    /// Returns the price if it is known, which requires that every byte has one.
     fn known(&self) -> Option<&Price> {
         self.price.as_ref().filter(|_| !self.unpriced)
     }

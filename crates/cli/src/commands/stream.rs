@@ -24,7 +24,7 @@ use crate::target::Address;
 use crate::transfer::drive;
 use crate::upload_locator::UploadLocator;
 
-/// The origin of the bytes.
+/// The source of a stream.
 pub(super) enum StreamOrigin {
     Stdin,
     /// The command and its arguments.
@@ -32,7 +32,7 @@ pub(super) enum StreamOrigin {
 }
 
 impl StreamOrigin {
-    /// Returns its name for messages.
+    /// Returns the source's name for messages.
     fn shown(&self) -> String {
         match self {
             Self::Stdin => "standard input".to_owned(),
@@ -43,7 +43,7 @@ impl StreamOrigin {
         }
     }
 
-    /// The name of the command, without its words: they may hold a password.
+    /// Returns the name of the command without its arguments, which may contain a password.
     fn program(&self) -> Option<String> {
         match self {
             Self::Stdin => None,
@@ -74,7 +74,7 @@ pub(super) fn refuse_flags_of_files(remember: &RememberArgs) -> Result<(), Usage
     }
 }
 
-/// What is to be sent.
+/// The arguments of one stream upload.
 pub(super) struct StreamSending {
     pub(super) origin: StreamOrigin,
     pub(super) address: Address,
@@ -133,7 +133,8 @@ pub(super) async fn send(
             producer.end().await;
         }
         report.map_err(|error| match error.downcast_ref() {
-            // The signal that ended us ended the producer too, and its end arrived first.
+            // The signal that stopped this process also stopped the producer, whose end arrived
+            // first.
             Some(haul::Error::SourceUnreadable { .. }) if interrupts.came() => {
                 haul::Error::Cancelled { object: object.clone() }.into()
             }

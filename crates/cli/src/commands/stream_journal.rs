@@ -1,7 +1,7 @@
-//! The journal of a stream that is resumed, and the command to run again.
+//! Selects the journal of a resumable stream, and names the command to run again.
 //!
-//! Only the producer can repeat the bytes of a stream, so `haul resume` cannot. The arguments of
-//! the producer are not in the journal, because they may contain a password; its name is.
+//! Only the producer can repeat the bytes of a stream, so `haul resume` cannot. The journal
+//! contains the producer's name, but not its arguments, because they may contain a password.
 
 use haul::journal::JournalSummary;
 use haul::source::{SourceRecord, StreamRecord};
@@ -16,13 +16,13 @@ use crate::state_dir::journal_folder;
 use crate::store::OpenedStore;
 use crate::upload_locator::quoted;
 
-/// What to keep of a stream that stops early.
+/// What a run keeps of a stream that stops early.
 pub(super) struct StreamMemory {
-    /// `--resume`: the stream has a journal, and continues an earlier run.
+    /// `--resume`: the stream has a journal, and resumes an earlier run.
     pub(super) resume: bool,
     /// The flags that must agree with the journal.
     pub(super) pinned: PinnedFlags,
-    /// Abort on an interrupt instead of pausing.
+    /// If true, an interrupt aborts the upload instead of pausing it.
     pub(super) abort_on_interrupt: bool,
 }
 

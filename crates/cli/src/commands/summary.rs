@@ -1,4 +1,4 @@
-//! The last line of a copy: what arrived, where, how fast, and its proof.
+//! Formats the last line of a copy: the object, its address, the rate, and its proof.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use crate::size::{human_duration, human_rate, human_size};
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(crate) enum Summary<'a> {
-    /// An upload, after the engine's own `completed`: with the fields of the report.
+    /// An upload is done. Follows the engine's own `completed` event, with the fields of the
+    /// report.
     Uploaded {
         source: &'a str,
         target: &'a str,
@@ -52,7 +53,7 @@ pub(crate) enum Summary<'a> {
     },
 }
 
-/// The values that all directions share.
+/// The values that all directions of transfer share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Journey<'a> {
     pub(crate) source: &'a str,

@@ -1,9 +1,10 @@
-//! `haul sweep s3://bucket[/prefix] --older-than 7d`: removes uploads that received nothing for a
-//! while.
+//! `haul sweep s3://bucket[/prefix] --older-than 7d`: removes unfinished uploads that have received
+//! nothing for the given time.
 //!
-//! Shows what it would free, asks, and removes. It never touches an upload that a journal of this
-//! machine owns, nor one that received a part within the age: parts are listed again immediately
-//! before each abort.
+//! Lists what it would remove, asks for confirmation, and removes. Uploads that a journal of this
+//! machine owns are left alone; `--include-mine` also removes those whose journal can never be
+//! resumed (see `owned.rs`), together with the journal. An upload without a journal is checked
+//! again immediately before its abort, and spared if a part has arrived meanwhile.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -53,10 +54,10 @@ struct SweepSummary {
     candidates: u64,
     removed: u64,
     freed_bytes: u64,
-    /// Uploads that received a part meanwhile, or had ended.
+    /// Uploads that received a part meanwhile, or no longer existed.
     spared: u64,
     failed: u64,
-    /// Uploads that a journal of this machine owns.
+    /// Uploads that were left alone because a journal of this machine owns them.
     owned: u64,
 }
 
@@ -163,7 +164,8 @@ async fn sweep(
     finish(&summary, mode)
 }
 
-/// Removes one upload; one with a journal through the journal, which is removed too.
+/// Removes one upload. With a journal, removes both through the journal; without, only if still
+/// idle.
 async fn removed(
     store: &Arc<dyn Store>,
     upload: &UnfinishedUpload,
@@ -234,7 +236,7 @@ fn finish(summary: &SweepSummary, mode: Mode) -> anyhow::Result<Exit> {
     .into())
 }
 
-/// Asks on the terminal.
+/// Asks for confirmation on the terminal.
 fn confirmed(sum: &Sum) -> io::Result<bool> {
     let mut out = io::stderr().lock();
     write!(out, "remove {}? [y/N] ", sum.words())?;

@@ -27,7 +27,7 @@ use crate::target::Address;
 use crate::transfer::drive;
 use crate::upload_locator::UploadLocator;
 
-/// An upload to make.
+/// The arguments of one upload.
 pub(super) struct Sending {
     pub(super) file: UploadSource,
     pub(super) address: Address,
@@ -35,9 +35,9 @@ pub(super) struct Sending {
     pub(super) limits: EngineOptions,
     /// The journal of the upload.
     pub(super) journal: Remembering,
-    /// Whether a signal aborts instead of pausing.
+    /// If true, an interrupt aborts the upload instead of pausing it.
     pub(super) abort_on_interrupt: bool,
-    /// Where the proof of the upload is kept.
+    /// The file for the receipt, if one is requested.
     pub(super) receipt: Option<ReceiptFile>,
 }
 
@@ -45,17 +45,17 @@ pub(super) struct Sending {
 pub(super) enum Remembering {
     /// No journal.
     Nothing,
-    /// The journal of source and target, which must agree with the flags of the command line.
+    /// The journal for this source and target, whose options must agree with the flags.
     OfSource(PinnedFlags),
-    /// This journal, at the store that it names.
+    /// The journal with this id, at the store that it records.
     Given { id: String, connection: Box<Connection> },
 }
 
 /// The source of an upload.
 pub(super) enum UploadSource {
-    /// The path on the command line.
+    /// A path from the command line.
     Path(PathBuf),
-    /// The source in a journal.
+    /// A source recorded in a journal.
     Journal(FileRecord),
 }
 
@@ -68,8 +68,9 @@ impl UploadSource {
     }
 }
 
-/// Uploads, and reports the result. Takes over `interrupts` when there is something to stop, and
-/// keeps them: a caller that sends several files in a row loses no signal in between.
+/// Uploads the source and reports the result. Starts to handle `interrupts` when there is something
+/// to stop, and keeps handling them: a caller that sends several files in a row loses no signal in
+/// between.
 pub(super) async fn send(
     args: &StoreArgs,
     sending: Sending,
@@ -145,7 +146,8 @@ pub(super) async fn send(
     Ok(Exit::Done)
 }
 
-/// Returns the engine's journal choice, and the journal's id, if the source can have one at all.
+/// Returns the engine's journal choice, and the journal's id, if this kind of source can have a
+/// journal.
 fn choice(
     journal: &Remembering,
     file: &FileSource,
@@ -170,7 +172,7 @@ fn choice(
     Ok(Some((JournalChoice::OfSource, Some(found.id))))
 }
 
-/// Creates the bucket for `local://`; not for a `haul serve` that runs on the folder.
+/// Creates the bucket for `local://`, unless a running `haul serve` holds the folder.
 pub(super) async fn make_bucket_if_promised(
     opened: &OpenedStore,
     address: &Address,

@@ -25,7 +25,7 @@ pub(super) struct Unfinished {
     pub(super) target: String,
     pub(super) store: String,
     pub(super) upload_id: Option<String>,
-    /// `None`: of a stream, whose length only its end shows.
+    /// The size; `None` for a stream, whose length is only known at its end.
     pub(super) size_bytes: Option<u64>,
     pub(super) arrived_bytes: u64,
     pub(super) begun_at: i64,
@@ -33,7 +33,7 @@ pub(super) struct Unfinished {
     pub(super) state: String,
 }
 
-/// An unreadable journal, whose upload may be at a store.
+/// An unreadable journal; its upload may still exist at a store.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "unreadable-journal")]
 struct Unreadable {
@@ -114,8 +114,8 @@ impl UnfinishedTree {
     }
 }
 
-/// The one unfinished tree that an id, or its beginning, names; `None` if none does, or an upload
-/// has it too.
+/// Returns the only unfinished tree whose id begins with `id`; `None` if there is none, or if an
+/// upload matches too.
 pub(super) fn find_tree(id: &str) -> anyhow::Result<Option<TreeSummary>> {
     let folder = journal_folder()?;
     let mut found = folder.list_trees().map_err(haul::Error::from)?;
@@ -125,7 +125,7 @@ pub(super) fn find_tree(id: &str) -> anyhow::Result<Option<TreeSummary>> {
     Ok(found.pop().filter(|_| found.is_empty() && !ambiguous))
 }
 
-/// Drops the journal of a tree: files that were copied stay where they are.
+/// Removes the journal of a tree. Files that were copied stay where they are.
 pub(super) fn forget_tree(tree: &TreeSummary, mode: Mode) -> anyhow::Result<Exit> {
     #[derive(Serialize)]
     #[serde(tag = "event", rename = "tree-forgotten")]
@@ -213,27 +213,27 @@ impl Unfinished {
     }
 }
 
-/// Returns the address of the command line, as far as the journal has it.
+/// Returns the address of the source as on the command line, as far as the journal records it.
 fn source(summary: &JournalSummary) -> String {
     let SourceRecord::Object(source) = &summary.beginning.source else {
         return summary.beginning.source.name();
     };
     let scheme = match Connection::read(&summary.id, &source.connection) {
         Ok(connection) => connection.scheme(),
-        // It is in the store of the target.
+        // The source is in the store of the target.
         Err(_) => target(summary).scheme,
     };
     address_of(scheme, &source.object).to_string()
 }
 
-/// Returns the address of the command line, as far as the journal has it.
+/// Returns the address of the target as on the command line, as far as the journal records it.
 fn target(summary: &JournalSummary) -> Address {
     let scheme =
         Connection::recorded(&summary.id, &summary.beginning).map(|connection| connection.scheme());
     address(scheme.unwrap_or(Scheme::S3), &summary.beginning)
 }
 
-/// Returns the only journal with this id or beginning.
+/// Returns the only journal whose id begins with `id`.
 pub(super) fn find(id: &str) -> anyhow::Result<JournalSummary> {
     let folder = journal_folder()?;
     let mut found = folder.list().map_err(haul::Error::from)?;
@@ -254,7 +254,7 @@ pub(super) fn find(id: &str) -> anyhow::Result<JournalSummary> {
     }
 }
 
-/// Returns the unreadable journals as failures, for `--all`.
+/// Returns one failure for each unreadable journal, for `--all`.
 pub(super) fn unreadable(folder: &JournalFolder) -> anyhow::Result<Vec<anyhow::Error>> {
     let unreadable = folder.unreadable().map_err(haul::Error::from)?;
     Ok(unreadable.into_iter().map(cannot_be_read).collect())

@@ -1,7 +1,7 @@
 //! Parses one line of `haul run` into a command.
 //!
-//! Quotes, backslashes and `#` have the meaning of a shell; nothing is expanded: no `*`, no `~`, no
-//! variables.
+//! Quotes, backslashes and `#` mean the same as in a shell; `*`, `~` and variables are not
+//! expanded.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -13,7 +13,7 @@ use crate::args::{Cli, Command, StoreArgs};
 use crate::config;
 use crate::failure::Usage;
 
-/// Flags that belong to `haul run` and apply to every line.
+/// Flags that apply to the whole of `haul run` and are refused in a line.
 const OF_THE_RUN: [(&str, &str); 8] = [
     ("json", "--json"),
     ("quiet", "--quiet"),
@@ -25,7 +25,7 @@ const OF_THE_RUN: [(&str, &str); 8] = [
     ("bandwidth", "--bandwidth"),
 ];
 
-/// Splits a line into words; returns none for a blank line and a comment.
+/// Splits a line into words; returns no words for a blank line or a comment.
 pub(super) fn words(line: &[u8]) -> Result<Vec<OsString>, Usage> {
     let words = shlex::bytes::split(line).ok_or_else(|| {
         Usage::new("a quote is not closed, or a backslash ends the line", "quote as in a shell")
@@ -78,7 +78,8 @@ fn is_given(matches: &ArgMatches, id: &str) -> bool {
     here || matches.subcommand().is_some_and(|(_, below)| is_given(below, id))
 }
 
-/// Returns the name of a command that serves, writes to standard output, or runs others.
+/// Returns the name of a command that cannot run in a line: one that serves, writes to standard
+/// output, or runs other commands.
 fn not_for_lines(command: &Command) -> Option<&'static str> {
     match command {
         Command::Run(_) => Some("run"),
@@ -103,7 +104,7 @@ fn with_defaults(line: StoreArgs, run: &StoreArgs) -> StoreArgs {
         region: line.region.or_else(|| run.region.clone()),
         profile: line.profile.or_else(|| run.profile.clone()),
         data: line.data.or_else(|| run.data.clone()),
-        // Replaced by flags before the words were parsed.
+        // `--remote` was replaced by flags before the words were parsed.
         remote: None,
     }
 }

@@ -1,9 +1,9 @@
-//! `haul run FILE`: one command per line, several in parallel, with one engine.
+//! `haul run FILE`: runs one command per line, several in parallel, with one engine.
 //!
-//! Lines are read while earlier ones run, so a file of any length, or a pipe that never ends, takes
-//! the memory of the running lines. A failed line does not stop the others, unless `--fail-fast` is
-//! given; after the first Ctrl-C no further line begins, and the running ones pause or end by
-//! themselves.
+//! Lines are read while earlier ones run, so a file of any length, or a pipe that never ends, needs
+//! only the memory of the running lines. A failed line does not stop the others, unless
+//! `--fail-fast` is given. After the first Ctrl-C no further line starts; the running ones pause or
+//! finish.
 
 mod line;
 mod reader;
@@ -40,7 +40,7 @@ struct LineDone<'a> {
 #[derive(Debug, Default, Serialize)]
 #[serde(tag = "event", rename = "run-summary")]
 struct RunSummary {
-    /// Lines with a command that were begun.
+    /// Lines with a command that were started.
     lines: u64,
     failed: u64,
     /// The numbers of the first failed lines.
@@ -62,7 +62,7 @@ struct Outcome {
 pub(crate) async fn run(args: &StoreArgs, what: RunArgs, mode: Mode) -> anyhow::Result<Exit> {
     let mut lines = Lines::open(&what.file)?;
     let session = Session::new(what.effort.limits());
-    // A progress bar belongs to one transfer.
+    // A progress bar shows one transfer, so parallel lines print plain text.
     let of_lines = if mode == Mode::Terminal { Mode::Plain } else { mode };
     let mut interrupts = Interrupts::new(Role::Work)?;
     let jobs = usize::try_from(what.jobs).unwrap_or(usize::MAX);
@@ -124,7 +124,7 @@ async fn carry_out(
         return None;
     }
     let command = words.as_deref().map_or_else(|_| String::new(), shown);
-    // On the heap: the future of a command is large, and there are many.
+    // Boxed: the future of a command is large, and many run at once.
     let work = Box::pin(async {
         let result = match words.and_then(|words| line::command(&words, args)) {
             Ok(cli) => Box::pin(super::run(cli, mode)).await,

@@ -1,5 +1,5 @@
-//! Reads the lines of a file or of standard input on a thread of its own: a pipe may be silent for
-//! hours.
+//! Reads the lines of a file or of standard input on a separate thread, because a pipe may be
+//! silent for hours.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -21,11 +21,11 @@ const LINE_MAX_BYTES: u64 = 1 << 20;
 /// One line of the input, numbered from 1.
 pub(super) struct InputLine {
     pub(super) number: u64,
-    /// The line without its line break; an error for a line that is too long.
+    /// The line without its line break; an error if the line is too long.
     pub(super) bytes: Result<Vec<u8>, Usage>,
 }
 
-/// All lines, as they arrive.
+/// The lines of the input, in the order in which they arrive.
 pub(super) struct Lines {
     incoming: mpsc::Receiver<io::Result<InputLine>>,
     failed: Option<io::Error>,
@@ -51,7 +51,7 @@ impl Lines {
                 let Some(line) = line else { break };
                 let line = line.map(|bytes| InputLine { number, bytes });
                 let ended = line.is_err();
-                // The run or the input has ended.
+                // Either the run has ended, and receives no more lines, or the input has.
                 if outgoing.blocking_send(line).is_err() || ended {
                     break;
                 }

@@ -1,7 +1,6 @@
 //! Turns the arguments of the command line into the sources and the target of a tree.
 //!
-//! Slashes have the meaning they have in `aws s3`; the table in `docs/cli.md` has every
-//! combination.
+//! Slashes mean the same as in `aws s3`; the table in `docs/cli.md` lists every combination.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -15,7 +14,7 @@ use crate::failure::Usage;
 use crate::output::visible;
 use crate::target::{Address, Scheme, Target, TargetError};
 
-/// Sources and target of a tree, and where they are.
+/// The sources and the target of a tree, and the stores they are in.
 pub(super) struct Ends {
     pub(super) sources: Vec<TreeSource>,
     pub(super) target: TreeTarget,
@@ -23,14 +22,14 @@ pub(super) struct Ends {
     pub(super) from: Option<Scheme>,
     /// The scheme of the target; `None` for this machine.
     pub(super) to: Option<Scheme>,
-    /// The sources, as shown to people.
+    /// The sources, formatted for messages.
     pub(super) source_text: String,
     pub(super) target_text: String,
     /// The address in the store, for failures of the whole run.
     pub(super) address: Address,
 }
 
-/// The interpretation of source arguments.
+/// How source arguments are interpreted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sources {
     pub(super) recursive: bool,
@@ -63,7 +62,7 @@ impl Ends {
         let to = scheme_of(std::slice::from_ref(&target))?;
         let address = address_of(&words, &target)?;
         let target_text = text_of(&target);
-        // One file may get another name; many files need a folder.
+        // A single file may get another name; several files need a folder as target.
         let single = if several { None } else { words.first() };
         let renamed = match single {
             Some(Target::Path(path)) if !(how.recursive && path.is_dir()) => {
@@ -158,7 +157,7 @@ impl Sources {
         !self.raw && Glob::is_pattern(&address.key)
     }
 
-    /// Creates one source; `name` is set if a single file gets another name.
+    /// Creates one source; `name` is set if the source is a single file that gets another name.
     fn source(
         self,
         word: &Target,
@@ -225,8 +224,8 @@ fn object(address: &Address) -> Result<ObjectRef, Usage> {
     })
 }
 
-/// Returns the name that one of several sources keeps: a folder keeps its name, unless it ends in a
-/// slash.
+/// Returns the name under which one of several sources is copied: a folder keeps its name, unless
+/// the argument ends in a slash.
 fn kept_name(path: &Path) -> Result<String, Usage> {
     let ends_in_slash = path.as_os_str().as_encoded_bytes().last() == Some(&b'/');
     match path.file_name() {
@@ -238,7 +237,7 @@ fn kept_name(path: &Path) -> Result<String, Usage> {
     }
 }
 
-/// Returns the folder and the name that a single file gets, if the target gives both.
+/// Returns the folder and the new name of a single file, if the target specifies both.
 fn renamed(
     target: &Target,
     _source: Option<&PathBuf>,

@@ -1,5 +1,5 @@
-//! Many files in one command: `haul cp` of folders, prefixes, patterns and several sources, `haul
-//! sync` and `haul mv`.
+//! Runs the commands for many files: `haul cp` of folders, prefixes, patterns and several sources,
+//! `haul sync` and `haul mv`.
 //!
 //! `ends.rs` turns the arguments into sources and a target, `options.rs` turns the flags into the
 //! engine's options, `run.rs` runs the tree, and `outcome.rs` reports the result.
@@ -23,7 +23,7 @@ use crate::target::Target;
 
 pub(super) use self::ends::is_tree;
 
-/// The operation on each file.
+/// The operation to perform on each file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verb {
     Copy,

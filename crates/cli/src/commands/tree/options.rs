@@ -31,7 +31,7 @@ pub(super) struct TreeFlags {
     pub(super) source_store: SourceStoreArgs,
 }
 
-/// The direction of a tree.
+/// The direction of transfer of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     Up,

@@ -1,5 +1,5 @@
-//! The outcome of a tree: one line, one event, one exit code, and the command to run for the files
-//! that failed.
+//! Reports the outcome of a tree: one line, one event, one exit code, and the command to run for
+//! the files that failed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -175,7 +175,8 @@ fn failed(outcome: &Outcome<'_>, report: &TreeReport) -> Ended {
     }
 }
 
-/// Ranks exits: one that needs a person's attention outranks one that the same command resolves.
+/// Ranks exit codes: one that needs a person's attention outranks one that the same command
+/// resolves.
 fn rank(exit: &Exit) -> u8 {
     match exit {
         Exit::InDoubt => 4,

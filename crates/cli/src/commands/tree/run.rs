@@ -1,4 +1,4 @@
-//! Runs one tree: opens the stores, handles signals, shows progress.
+//! Runs one tree: opens the stores, handles signals, and shows progress.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,9 +35,9 @@ pub(super) struct Running {
     journals: bool,
     abort_on_interrupt: bool,
     failed_to: Option<std::path::PathBuf>,
-    /// The store that the engine works with.
+    /// The store that the engine connects to.
     store: StoreArgs,
-    /// The store of the source, if it is another one.
+    /// The store of the source, if it differs from `store`.
     source_store: Option<StoreArgs>,
 }
 

@@ -1,4 +1,4 @@
-//! The progress of a tree: totals, and the largest files in flight.
+//! Shows the progress of a tree: totals, and the largest files in flight.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ const NAMED_MAX: usize = 3;
 #[serde(tag = "event", rename = "tree-progress")]
 struct TreeProgressEvent {
     files_done: u64,
-    /// Files found so far; all of them once `walked` is true.
+    /// Files found so far; the final number once `walked` is true.
     files_found: u64,
     files_failed: u64,
     walked: bool,
@@ -38,7 +38,7 @@ pub(super) struct TreeView {
     mode: Mode,
     verb: Verb,
     label: String,
-    /// The store is `local://`; the engine calls it `s3://`.
+    /// True if the store is `local://`, which the engine calls `s3://`.
     local: bool,
     status: Status,
     pace: Pace,
@@ -99,7 +99,7 @@ impl TreeView {
         }
     }
 
-    /// Prints a line of the result, or of a dry run.
+    /// Prints a line of the result or of a dry run.
     fn line(&mut self, line: &str) {
         self.finish();
         self.mode.result(line);

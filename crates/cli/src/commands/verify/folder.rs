@@ -1,8 +1,8 @@
-//! Compares a folder with a prefix: every file with its key, many in parallel.
+//! Compares a folder with a prefix: every file with the object at its key, many in parallel.
 //!
-//! The key of a file is the prefix and its path below the folder with `/`. A file without an object
-//! and an object without a file are differences. A file that cannot be read counts as failed, and
-//! the rest continues.
+//! The key of a file is the prefix and the file's path below the folder, with `/`. A file without
+//! an object and an object without a file are differences. A file that cannot be read is counted as
+//! failed, and the comparison continues.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -30,10 +30,10 @@ use crate::target::Address;
 /// Maximum number of files compared in parallel.
 const FILES_AT_ONCE: usize = 16;
 
-/// Maximum number of files that are found and not compared yet.
+/// Maximum number of files that are found but not yet compared.
 const FILES_AHEAD: usize = 1000;
 
-/// The totals of a folder.
+/// The totals of a folder comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename = "verify-summary")]
 struct Summary {
@@ -81,7 +81,7 @@ pub(super) async fn run(
         let folder = folder.to_owned();
         move || match Walk::below(&folder) {
             Ok(walk) => {
-                // The receiver is gone if the comparison has ended early.
+                // The receiver is closed if the comparison has ended early.
                 let _ = walk.map(|found| sender.blocking_send(found)).find(Result::is_err);
             }
             Err(error) => drop(sender.blocking_send(Err(error))),
@@ -92,7 +92,7 @@ pub(super) async fn run(
     let listing = Box::pin(pages(opened.store.as_ref(), query, &retry));
     let merge = Merge::new(files, listing, prefix.len());
     let compared = compare(merge, &verifier, (&address.bucket, &prefix), &mut totals).await;
-    // The walk ends by itself: its receiver is gone.
+    // The walk stops once its receiver is closed.
     let _ = walking.await;
     opened.close().await;
     let shown = visible(&address.to_string());

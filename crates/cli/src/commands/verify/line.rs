@@ -1,4 +1,4 @@
-//! One comparison as an event of `--json`.
+//! Formats one comparison as an event of `--json`.
 
 use std::time::Duration;
 
@@ -23,14 +23,14 @@ pub(super) struct VerifiedLine {
     key: Option<String>,
     /// `same`, `different`, `unproven`, `missing-object` or `missing-file`.
     verdict: &'static str,
-    /// The value that was compared, as [`Evidence::word`] has it.
+    /// The kind of value that was compared, as returned by [`Evidence::word`].
     method: Option<&'static str>,
     algorithm: Option<&'static str>,
-    /// For values over parts: how the parts are known.
+    /// For values over parts: how the part boundaries are known.
     layout: Option<&'static str>,
     part_count: Option<u16>,
     part_size_bytes: Option<u64>,
-    /// The reason for people, if different or unproven.
+    /// The reason in words, if the verdict is different or unproven.
     detail: Option<String>,
     size_bytes: u64,
     elapsed_ms: u64,
@@ -69,7 +69,7 @@ impl VerifiedLine {
         }
     }
 
-    /// Creates the event of a file without an object, or the reverse.
+    /// Creates the event of a file without an object, or of an object without a file.
     pub(super) fn missing(compared: &Compared<'_>, verdict: &'static str, size_bytes: u64) -> Self {
         Self {
             path: compared.path.map(str::to_owned),

@@ -1,4 +1,4 @@
-//! The files of a folder and the keys of a listing, matched in one pass over both.
+//! Matches the files of a folder with the keys of a listing in one pass over both.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -39,7 +39,7 @@ pub(super) enum MergeError {
 
 type Pages<'a> = Pin<Box<dyn Stream<Item = Result<Vec<ListingEntry>, StoreError>> + Send + 'a>>;
 
-/// Both sides, each in the order of its keys.
+/// Both sides, each sorted by key.
 pub(super) struct Merge<'a> {
     local: Receiver<Found>,
     local_next: Option<LocalFile>,
@@ -109,7 +109,7 @@ impl<'a> Merge<'a> {
             }
             let Some(page) = self.pages.next().await else { return Ok(None) };
             let keys = page?.into_iter().filter_map(|entry| match entry {
-                // A folder marker, as consoles create them.
+                // A folder marker, as created by web consoles.
                 ListingEntry::Object { key, size_bytes: 0, .. } if key.ends_with('/') => None,
                 ListingEntry::Object { key, size_bytes, .. } => {
                     let key = key.get(self.prefix_bytes..)?.to_owned();
@@ -170,8 +170,7 @@ mod tests {
         assert_eq!(merged(&["a"], &[]).await.unwrap(), ["<a"]);
     }
 
-    /// Directory buckets list without an order: matching in one pass would report every key as
-    /// missing.
+    /// Directory buckets list in no order: matching in one pass would report every key as missing.
     #[tokio::test]
     async fn a_listing_without_order_is_refused() {
         let found = merged(&["a"], &[&["b", "a"]]).await;

@@ -87,7 +87,7 @@ impl Sides {
     }
 }
 
-/// Opens a file on a blocking thread: its dirty pages are written to disk first.
+/// Opens a file on a blocking thread, because the file's dirty pages are written to disk first.
 async fn open(path: &Path) -> Result<Arc<dyn Source>, EngineError> {
     let path = path.to_owned();
     let opened = tokio::task::spawn_blocking(move || FileSource::open(path)).await;

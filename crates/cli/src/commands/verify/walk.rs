@@ -1,9 +1,9 @@
-//! The files below a folder in the order of their keys at a store.
+//! Walks the files below a folder in the order of their keys at a store.
 //!
-//! A key is the path below the folder with `/` between its names. Each folder is sorted with `/`
-//! after the names of folders: that is the order of keys in a listing, so that both can be merged
-//! without keeping either in memory. Memory: one sorted folder per level. Links are followed; a
-//! link that leads to a folder above it is reported and not followed.
+//! A key is the file's path below the folder, with `/` between the names. Folders sort as if their
+//! name ended in `/`, which is the order of keys in a listing, so the two can be merged without
+//! keeping either in memory. The memory needed is one sorted folder per level. Links are followed,
+//! except a link to a folder above it, which is reported.
 
 use std::ffi::OsString;
 use std::fs::{self, FileType};
@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A file below the folder, or the error of an entry.
+/// A file below the folder, or the error of one entry.
 pub(super) type Found = Result<LocalFile, WalkError>;
 
 /// A file below the folder.
@@ -35,23 +35,23 @@ pub(super) enum WalkError {
     Special(PathBuf),
 }
 
-/// A walk on the thread of its caller.
+/// An iterator over the files; it reads the folders on its caller's thread.
 pub(super) struct Walk {
     levels: Vec<Level>,
 }
 
 struct Level {
-    /// The sorted entries, the last one first.
+    /// The sorted entries in reverse order, so that the next one is last.
     entries: Vec<Entry>,
-    /// The key of the folder, with `/` at its end; empty at the root.
+    /// The key of the folder with a trailing `/`; empty at the root.
     prefix: String,
     path: PathBuf,
-    /// The folder itself, to recognise a loop.
+    /// The folder's identity, to detect loops.
     device_and_inode: (u64, u64),
 }
 
 struct Entry {
-    /// The name, with `/` appended for a folder.
+    /// The sort key: the name, with `/` appended for a folder.
     sort_name: Vec<u8>,
     name: OsString,
     kind: io::Result<FileType>,
