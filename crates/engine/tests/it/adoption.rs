@@ -1,4 +1,4 @@
-//! Resume without a journal: uploads that another client began, or whose journal was lost.
+//! Resume without a journal: uploads that another client created, or whose journal was lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::machine::{Machine, SIZE};
 /// A part size that differs from ours: 15 parts.
 const OTHER_PART: usize = 700;
 
-/// A tool that begins an upload, sends some parts and is killed.
+/// A tool that creates an upload, sends some parts and is killed.
 struct OtherTool {
     declared: Option<(A, T)>,
     part_bytes: usize,
@@ -49,7 +49,7 @@ impl OtherTool {
     }
 }
 
-/// Returns the options of the machine with this treatment of unfinished uploads at the store.
+/// Returns the options of the machine with this treatment of unfinished uploads.
 fn with(machine: &Machine, unfinished: Unfinished) -> UploadOptions {
     UploadOptions { unfinished, ..machine.options() }
 }
@@ -79,8 +79,8 @@ async fn after_the_journal_is_lost_the_store_alone_is_enough() {
     nothing_left(&store);
 }
 
-/// An adopted upload keeps what its Create declared, and the object has the checksum that its
-/// creator chose.
+/// An adopted upload keeps the settings of its CreateMultipartUpload, and the object has the
+/// checksum that its creator chose.
 #[tokio::test(start_paused = true)]
 async fn an_upload_of_another_tool_is_finished_as_it_was_begun() {
     let tools = [
@@ -108,14 +108,15 @@ async fn an_upload_of_another_tool_is_finished_as_it_was_begun() {
     }
 }
 
-/// P3, and trap 26: an upload that is not proven to be of this source is not touched.
+/// P3, and trap 26: an upload stays untouched unless its parts are proven to be of this source.
 #[tokio::test(start_paused = true)]
 async fn only_what_is_proven_to_be_of_this_source_is_touched() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     let mut other = bytes(SIZE);
     other.iter_mut().for_each(|byte| *byte ^= 1);
     let tool = OtherTool::COMPOSITE_CRC32;
-    // Another file in the same parts; ours with most of it changed; nothing sent; parts of no plan.
+    // Uploads of another file in the same parts; of our file with most of it changed; without
+    // parts; with parts that follow no plan.
     let mut mostly_other = other.clone();
     mostly_other[..OTHER_PART].copy_from_slice(&bytes(SIZE)[..OTHER_PART]);
     let foreign = [
@@ -158,7 +159,8 @@ async fn of_several_uploads_the_most_complete_is_adopted() {
     assert_eq!(left, [few]);
 }
 
-/// A listing that breaks off is continued; once it began again from its first page.
+/// A listing that broke off was once restarted from its first page; now only the failed page is
+/// listed again.
 #[tokio::test(start_paused = true)]
 async fn only_the_page_that_failed_is_listed_again() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -175,7 +177,7 @@ async fn only_the_page_that_failed_is_listed_again() {
     assert_eq!(store.calls(O::ListMultipartUploads), 3 + 1, "three pages of three");
 }
 
-/// A part that is damaged, or of an older version of the file, is reported and sent again.
+/// A part that is damaged, or is of an older version of the file, is reported and sent again.
 #[tokio::test(start_paused = true)]
 async fn a_part_that_differs_is_sent_again_and_named() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -189,8 +191,8 @@ async fn a_part_that_differs_is_sent_again_and_named() {
     assert_eq!(differing_parts(&said), [PartNumber::new(2).unwrap()]);
 }
 
-/// After the report of an unfinished upload the user stops the new one and adopts: the new one,
-/// which has less, is removed.
+/// After the report of an unfinished upload the user stops our upload and adopts the other one. Our
+/// upload has fewer parts and is removed.
 #[tokio::test(start_paused = true)]
 async fn what_our_own_journal_has_less_of_gives_way() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -200,7 +202,7 @@ async fn what_our_own_journal_has_less_of_gives_way() {
     assert_eq!(report.upload_id, Some(theirs));
     assert_eq!(store.open_uploads(), vec![]);
 
-    // The reverse: ours has more, and theirs is left alone.
+    // The reverse: our upload has more parts, and the other one is left alone.
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     let theirs = OtherTool::NONE.begins(&store, &bytes(SIZE), &[1, 2]).await;
     machine.stops_after(&store, 5).await;
@@ -231,7 +233,8 @@ async fn an_adopted_upload_resumes_after_an_interruption() {
     nothing_left(&store);
 }
 
-/// The parts may be a day of another user's work: a refusal of ours does not remove them.
+/// The parts may be a day of another user's work: a store that refuses our requests does not make
+/// us remove them.
 #[tokio::test(start_paused = true)]
 async fn an_adopted_upload_that_is_refused_keeps_its_parts() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -248,8 +251,8 @@ async fn an_adopted_upload_that_is_refused_keeps_its_parts() {
     assert_eq!(store.open_uploads(), vec![]);
 }
 
-/// Its metadata does not contain our token: size and ETag or checksum settle a lost answer to
-/// Complete.
+/// The metadata of an adopted upload lacks our token, so size and ETag or checksum settle a lost
+/// answer to Complete.
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_to_complete_of_an_adopted_upload_is_settled() {
     for tool in [OtherTool::COMPOSITE_CRC32, OtherTool::NONE] {
@@ -270,7 +273,7 @@ async fn a_lost_answer_to_complete_of_an_adopted_upload_is_settled() {
     nothing_left(&store);
 }
 
-/// Stores without checksums prove by MD5; an upload without any proof is left alone.
+/// At stores without checksums, MD5 proves the parts; an upload without any proof is left alone.
 #[tokio::test(start_paused = true)]
 async fn without_checksums_the_md5_of_the_etag_decides() {
     let machine = Machine::new();
@@ -300,14 +303,14 @@ async fn without_adopt_it_is_reported_and_left_alone() {
     );
     assert_eq!(store.open_uploads()[0].upload_id, theirs);
 
-    // A store that does not list, or does not answer, does not prevent the upload.
+    // A store that refuses or stalls the listing does not prevent the upload.
     for fault in [Fault::Answer(Refusal::ACCESS_DENIED), Fault::Stall] {
         store.set_faults(Faults::none().on_every(O::ListMultipartUploads, fault));
         machine.start_with(&store, with(&machine, Unfinished::Report)).await.unwrap();
     }
 }
 
-/// Below the threshold one request is enough; an existing upload is still found.
+/// A file below the threshold needs only one request, but an existing upload is still found.
 #[tokio::test(start_paused = true)]
 async fn a_small_file_is_adopted_too_or_put_in_one_piece() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -326,7 +329,8 @@ async fn a_small_file_is_adopted_too_or_put_in_one_piece() {
     nothing_left(&store);
 }
 
-/// It does not have our token: length and checksum of the parts identify the object.
+/// The object of an adopted upload lacks our token: the length and checksum of its parts identify
+/// it.
 #[tokio::test(start_paused = true)]
 async fn an_adopted_upload_that_was_completed_unheard_is_found() {
     for tool in [OtherTool::COMPOSITE_CRC32, OtherTool::NONE] {

@@ -39,8 +39,8 @@ const HEADERS: [(&str, &str); 10] = [
     ("x-amz-tagging", "a%20b=1%262&c="),
 ];
 
-/// An attribute that is set is sent, by both planes; one that a caller sets and that never arrives
-/// would be a silent loss.
+/// Both planes send every attribute that is set: an attribute that a caller sets and that never
+/// arrives would be a silent loss.
 #[tokio::test]
 async fn every_attribute_reaches_the_store_and_comes_back() {
     let seen: Arc<Mutex<Vec<Request>>> = Arc::default();

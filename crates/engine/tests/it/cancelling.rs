@@ -1,4 +1,4 @@
-//! Cancelling really reaches the store (P3), at any moment and in any way.
+//! A cancelled upload is removed from the store (P3), at any moment and however it is cancelled.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use haul::{Error, Event};
 
 use crate::harness::{arrives, aws, bytes, chain, heard, nothing_left, object, options, start};
 
-/// A link on which every request takes a while, so that there are moments to cancel at.
+/// Delays every request for a while, so that there are moments to cancel at.
 fn slow() -> Faults {
     [O::CreateMultipartUpload, O::UploadPart, O::CompleteMultipartUpload, O::AbortMultipartUpload]
         .into_iter()
@@ -18,12 +18,12 @@ fn slow() -> Faults {
         })
 }
 
-/// Long enough for everything that an upload left running.
+/// Waits long enough for every task that an upload left running.
 async fn settle() {
     tokio::time::sleep(Duration::from_secs(600)).await;
 }
 
-/// Dropping the future is the hole of every async client: a dropped future cannot await its abort.
+/// Every async client has this problem: a dropped future cannot await its abort.
 #[tokio::test(start_paused = true)]
 async fn dropping_the_upload_aborts_it() {
     let store = aws(slow());
@@ -36,7 +36,7 @@ async fn dropping_the_upload_aborts_it() {
     assert_eq!(store.object(&object()), None);
 }
 
-/// As `tokio::select!` and `tokio::time::timeout` of a caller do.
+/// A timeout drops the upload, as `tokio::select!` and `tokio::time::timeout` in a caller do.
 #[tokio::test(start_paused = true)]
 async fn a_timeout_of_the_caller_aborts_it() {
     let store = aws(Faults::none().on_every(O::UploadPart, Fault::Stall));
@@ -55,7 +55,8 @@ async fn dropping_before_the_first_poll_leaves_nothing() {
     assert_eq!(store.object(&object()), None);
 }
 
-/// Every millisecond of an upload's life: it either succeeds, or is cancelled and leaves nothing.
+/// Cancels at every millisecond of an upload: it either succeeds, or is cancelled and leaves
+/// nothing.
 #[tokio::test(start_paused = true)]
 async fn cancelling_at_any_moment_leaves_nothing() {
     let (mut cancelled, mut completed) = (0, 0);
@@ -83,7 +84,7 @@ async fn cancelling_at_any_moment_leaves_nothing() {
     assert!(cancelled > 5 && completed > 5, "{cancelled} cancelled, {completed} completed");
 }
 
-/// The answer to Create is on its way when the caller goes: the upload that it names is removed.
+/// The caller leaves before Create is answered: the upload that the answer names is removed.
 #[tokio::test(start_paused = true)]
 async fn cancelling_during_create_removes_what_it_made() {
     let store = aws(slow());
@@ -95,7 +96,7 @@ async fn cancelling_during_create_removes_what_it_made() {
     nothing_left(&store);
 }
 
-/// The same when the store has carried Create out, and only its answer is on its way.
+/// The same when the store has carried out Create, and only its answer is still on its way.
 #[tokio::test(start_paused = true)]
 async fn cancelling_before_the_answer_to_create_removes_what_it_made() {
     let late = Fault::DelayAnswer(Duration::from_secs(10));
@@ -108,7 +109,7 @@ async fn cancelling_before_the_answer_to_create_removes_what_it_made() {
     nothing_left(&store);
 }
 
-/// Parts that stall for ever do not keep the abort waiting.
+/// Parts that stall forever do not delay the abort.
 #[tokio::test(start_paused = true)]
 async fn stalled_parts_are_stopped() {
     let store = aws(Faults::none().on_calls(O::UploadPart, 5..=u64::MAX, Fault::Stall));
@@ -123,7 +124,7 @@ async fn stalled_parts_are_stopped() {
     assert!(matches!(said.last(), Some(Event::Aborted)), "{:?}", said.last());
 }
 
-/// P6: Complete is under way; its outcome decides, and the abort never overtakes it.
+/// P6: Complete is in flight, so its outcome decides, and the abort never overtakes it.
 #[tokio::test(start_paused = true)]
 async fn cancelling_during_complete_waits_for_its_outcome() {
     let faults =

@@ -27,7 +27,7 @@ pub(crate) fn target() -> ObjectRef {
     ObjectRef { bucket: object().bucket, key: Key::new("copy").unwrap() }
 }
 
-/// For a store that takes parts of any size.
+/// Returns options for a store that takes parts of any size.
 pub(crate) fn copy_options() -> CopyOptions {
     CopyOptions {
         limits: Limits { part_size_min_bytes: 1, ..Limits::AWS },
@@ -51,13 +51,13 @@ fn attributes() -> ObjectAttributes {
     }
 }
 
-/// The source of most copies here, in one piece.
+/// Puts the source of most copies here, in one piece.
 pub(crate) async fn put_source(store: &MemoryStore, content: &[u8]) {
     let request = PutRequest { attributes: attributes(), ..put_request(content) };
     store.put_object(&object(), request).await.unwrap();
 }
 
-/// The source, in parts.
+/// Uploads the source in parts.
 pub(crate) async fn upload_source(store: &MemoryStore, content: &[u8]) {
     let with = UploadOptions { attributes: attributes(), ..options() };
     start(store, content, with).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
@@ -117,7 +117,7 @@ async fn a_copy_of_an_object_in_parts_keeps_its_etag() {
     }
 }
 
-/// As a stream of unknown length is cut.
+/// The source has unequal parts, as an upload of a stream of unknown length leaves them.
 #[tokio::test(start_paused = true)]
 async fn unequal_parts_are_copied_as_they_are() {
     let store = aws(Faults::none());
@@ -164,7 +164,7 @@ async fn named_attributes_are_replaced_and_the_others_kept() {
     }
 }
 
-/// P4: it names both versions, at a store that obeys the condition and at one that does not.
+/// P4: the error names both versions, at a store that obeys the condition and at one that does not.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_is_overwritten_meanwhile_is_not_copied() {
     for quirks in [Quirks::AWS, Quirks::CEPH_RGW_16] {
@@ -215,7 +215,8 @@ async fn a_copy_that_may_still_land_is_in_doubt() {
     assert!(matches!(error, Error::PutInDoubt { .. }), "{}", chain(&error));
 }
 
-/// What stood there before is the same: only its age tells it from a copy that was carried out.
+/// The key already holds an equal object: only its age distinguishes it from a copy that was
+/// carried out.
 #[tokio::test(start_paused = true)]
 async fn an_older_copy_is_not_taken_for_a_lost_one() {
     let store = aws(Faults::none());
@@ -290,7 +291,7 @@ async fn a_target_that_exists_is_kept_where_that_is_wanted() {
     assert_eq!(store.object(&target()).unwrap(), &b"older"[..]);
 }
 
-/// Not under a paused clock: the bytes are read on threads that block.
+/// This test has no paused clock, because blocking threads read the bytes.
 #[tokio::test]
 async fn a_store_that_does_not_copy_is_streamed() {
     for (copies_objects, in_parts) in [(true, true), (false, false), (false, true)] {

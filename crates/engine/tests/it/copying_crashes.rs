@@ -1,7 +1,8 @@
-//! Death of the process at any moment of a copy, and the same command again (P1 to P4, P6), one
-//! scenario per seed.
+//! The process is killed at any moment of a copy, and the same command runs again (P1 to P4, P6),
+//! one scenario per seed.
 //!
-//! A process dies when its runtime is dropped with everything in it; store and journals stay.
+//! Killing a process means dropping its runtime with everything in it; the store and the journals
+//! stay.
 
 use std::fmt;
 use std::path::Path;
@@ -27,7 +28,7 @@ use crate::seeds::{self, said};
 
 const SEEDS: std::ops::Range<u64> = 0..1200;
 
-/// What ends a run.
+/// How a run ends.
 #[derive(Clone, Copy, Debug)]
 enum Fall {
     Killed(Duration),
@@ -89,8 +90,8 @@ impl Scenario {
         let cancelled = random.random_bool(0.1);
         let foul = 0.05 * random.random::<f64>();
         let weather = Weather {
-            // Every request takes its time, before or after it is carried out: a kill finds it
-            // anywhere.
+            // Every request is delayed, before or after it is carried out, so that a kill may come
+            // at any moment of it.
             delay: 0.4,
             delayed_answer: 0.4,
             server_error: foul / 2.0,
@@ -141,7 +142,7 @@ impl Scenario {
         name(&end)
     }
 
-    /// Another version of the source, in clear weather.
+    /// Writes another version of the source, without faults.
     fn write_source(&self, store: &MemoryStore, versions: &mut Vec<Vec<u8>>) {
         let flip = u8::try_from(versions.len()).unwrap();
         let size = self.sizes.iter().sum();
@@ -159,7 +160,7 @@ impl Scenario {
         versions.push(content);
     }
 
-    /// One process. `None`: it died.
+    /// Runs one process. Returns `None` if it was killed.
     fn one_run(
         &self,
         store: &MemoryStore,
@@ -182,7 +183,7 @@ impl Scenario {
             match fall {
                 Some(Fall::Killed(after) | Fall::Overwritten(after)) => {
                     let end = tokio::time::timeout(after, &mut running).await.ok();
-                    // A process that dies runs no destructors.
+                    // A killed process runs no destructors.
                     std::mem::forget(running);
                     return end;
                 }
@@ -228,7 +229,8 @@ impl Scenario {
             assert_eq!(there.as_deref(), versions.last().map(Vec::as_slice), "P4: not the last");
         }
         if let Err(Error::Store { source, .. }) = end {
-            // An earlier run had completed it, of another version or unheard.
+            // An earlier run had completed the copy: of another version, or without receiving the
+            // answer.
             let forbidden =
                 source.kind == StoreErrorKind::PreconditionFailed && self.options.if_none_match;
             assert!(forbidden, "{}", chain(end.as_ref().expect_err("it failed")));
@@ -269,7 +271,7 @@ impl Scenario {
         }
     }
 
-    /// The parts together show whether they are the source's.
+    /// Returns whether the checksums of all parts show that they are those of the source.
     fn provable(&self) -> bool {
         self.quirks.echo_checksums && self.sizes.iter().all(|size| *size == 1000)
     }

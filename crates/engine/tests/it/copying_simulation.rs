@@ -63,7 +63,7 @@ impl Scenario {
             time_out: odds(0.05),
             twice: odds(0.1),
             expiry: odds(0.02),
-            // Only a checksum of the whole shows it.
+            // Only a checksum of the whole object reveals such a flip.
             flip_at_rest: if quirks.echo_checksums { odds(0.02) } else { 0.0 },
             ..Weather::default()
         };
@@ -102,7 +102,7 @@ impl Scenario {
         tokio::time::sleep(Duration::from_secs(600)).await;
         store.set_faults(Faults::seeded(self.seed, self.weather));
         let ended = self.copy(&store).await;
-        // Whatever was left running by a caller that went away has ended by then.
+        // By then all tasks that a caller left running have ended.
         tokio::time::sleep(Duration::from_secs(3600)).await;
         self.check(&store, &content, ended.as_ref());
         ended.as_ref().map_or("dropped", name)

@@ -1,9 +1,9 @@
-//! Process death at any moment, and the same command again (P2, P3, P4): with the journal as the
-//! disk kept it.
+//! The process is killed at any moment, and the same command runs again (P2, P3, P4), with the
+//! journal that the disk kept.
 //!
-//! A process dies when its runtime is dropped with everything in it: no destructor of the upload
-//! runs, no request is answered any more; the store stays. Each seed kills an upload a few times,
-//! in random weather, and lets the last run go on to its end.
+//! Killing a process means dropping its runtime with everything in it: no destructor of the upload
+//! runs and no request is answered any more, but the store stays. Each seed kills an upload a few
+//! times, under random faults, and lets the last run finish.
 
 use std::fmt;
 use std::io;
@@ -31,14 +31,14 @@ use crate::harness::{
 };
 use crate::seeds::{self, said};
 
-/// Split over four tests, which run at the same time.
+/// The seeds, split over four tests that run at the same time.
 const SEEDS: std::ops::Range<u64> = 0..2000;
 
-/// A file, of which a later run finds the same version again, or another.
+/// A file; a later run finds the same version of it, or another one.
 struct File {
     content: Vec<u8>,
     version: u64,
-    /// All that it ever was.
+    /// Every version that the file has had.
     versions: Vec<Vec<u8>>,
 }
 
@@ -55,12 +55,12 @@ impl File {
     }
 }
 
-/// The file as one run opened it: what it reads is what is there by then.
+/// The file as one run opened it. Reads return the bytes that the file has at the time of the read.
 struct FileLike {
     file: Arc<Mutex<File>>,
     size_bytes: u64,
     version: u64,
-    /// Reads until another program writes to it.
+    /// The number of reads until another program writes to the file.
     reads_left: Mutex<Option<u32>>,
 }
 
@@ -106,10 +106,10 @@ impl Source for FileLike {
     }
 }
 
-/// What ends a run.
+/// How a run ends.
 #[derive(Clone, Copy, Debug)]
 enum Fall {
-    /// `kill -9`: the journal is as it was written.
+    /// `kill -9`: the journal stays as it was written.
     Killed {
         after: Duration,
     },
@@ -124,18 +124,18 @@ enum Fall {
     KilledAndSourceChanged {
         after: Duration,
     },
-    /// The source is written to right behind that many reads: of parts that are sent, or compared.
+    /// The source is written to right after that many reads, which send parts or compare them.
     SourceChanges {
         after_reads: u32,
     },
-    /// The disk forgets the end of the journal, or flips a bit of it; the place is a share of its
-    /// length.
+    /// The disk loses the end of the journal, or flips a bit of it; the position is a share of the
+    /// journal's length.
     KilledAndJournalDamaged {
         after: Duration,
         damage: Damage,
         place: f64,
     },
-    /// All journals are gone: what is at the store has to be adopted.
+    /// All journals are lost, so the upload at the store has to be adopted.
     KilledAndJournalLost {
         after: Duration,
     },
@@ -154,7 +154,7 @@ struct Scenario {
     options: UploadOptions,
     size_bytes: usize,
     falls: Vec<Fall>,
-    /// The last run is cancelled instead of left to its end.
+    /// When the last run is cancelled; `None` lets it finish.
     cancelled_at_last: Option<Duration>,
 }
 
@@ -212,12 +212,12 @@ impl Scenario {
         let cancelled_at_last =
             cancelled.then(|| Duration::from_millis(random.random_range(0..6000)));
         let foul = 0.05 * random.random::<f64>();
-        // Listings that lag, and bytes that flip: then parts that were acknowledged are rightly
-        // sent again.
+        // Listings may lag and bytes may flip; in that case, sending acknowledged parts again is
+        // right.
         let foulest = if random.random_bool(0.5) { foul } else { 0.0 };
         let weather = Weather {
-            // Every request takes its time, before or after it is carried out: a kill finds it
-            // anywhere.
+            // Every request is delayed, before or after it is carried out, so that a kill may come
+            // at any moment of it.
             delay: 0.4,
             delayed_answer: 0.4,
             server_error: foul / 2.0,
@@ -229,8 +229,8 @@ impl Scenario {
             lagging_listing: foulest,
             flip_in_transit: foulest,
             flip_at_rest: foulest,
-            // It would also affect the upload of the other client, which only the weather may
-            // touch.
+            // Expiry would also remove the upload of the other client, which these scenarios
+            // require to stay.
             expiry: if loses_journals { 0.0 } else { foul / 50.0 },
             ..Weather::default()
         };
@@ -254,8 +254,8 @@ impl Scenario {
         for fall in &self.falls {
             end = self.one_run(&store, folder.path(), &file, Some(*fall));
             match &end {
-                // The next command would upload it once more, as it should: nothing of the first is
-                // left to see.
+                // The next command would rightly upload the file once more, and replace everything
+                // that the first one left to check.
                 Some(Ok(_)) => break,
                 Some(Err(error)) if !is_resumable(error) => break,
                 _ => {}
@@ -271,7 +271,7 @@ impl Scenario {
             }
             end = None;
         }
-        // The same command again, until it succeeds or fails for good.
+        // Run the same command again, until it succeeds or fails for good.
         for _ in 0..20 {
             if end.as_ref().is_some_and(|end| !end.as_ref().is_err_and(is_resumable)) {
                 break;
@@ -292,8 +292,9 @@ impl Scenario {
         name(&end)
     }
 
-    /// Where uploads are adopted: one of the same key and the same layout, of another file. With
-    /// the moment after which it must only be looked at.
+    /// Creates an upload of another file with the same key and the same layout, if the options
+    /// adopt uploads. Also returns the moment after which our runs may read that upload but not
+    /// change it.
     fn foreign_upload(&self, store: &MemoryStore) -> Option<(UploadRef, u64)> {
         if self.options.unfinished != Unfinished::Adopt {
             return None;
@@ -323,7 +324,7 @@ impl Scenario {
         Some((foreign, since.unwrap_or_default()))
     }
 
-    /// One process. `None`: it died.
+    /// Runs one process. Returns `None` if it was killed.
     fn one_run(
         &self,
         store: &MemoryStore,
@@ -359,14 +360,14 @@ impl Scenario {
                     | Fall::KilledAndJournalLost { after },
                 ) => {
                     let end = tokio::time::timeout(after, &mut running).await.ok();
-                    // A process that dies runs no destructors.
+                    // A killed process runs no destructors.
                     std::mem::forget(running);
                     return end;
                 }
                 Some(Fall::Dropped { after }) => {
                     let end = tokio::time::timeout(after, &mut running).await.ok();
                     drop(running);
-                    // As long as a program lives that continues with other work.
+                    // Give the tasks as much time as a program that continues with other work.
                     tokio::time::sleep(Duration::from_secs(600)).await;
                     return end;
                 }
@@ -409,9 +410,10 @@ impl Scenario {
         let damaged = self.falls.iter().any(|fall| {
             matches!(fall, Fall::KilledAndJournalDamaged { .. } | Fall::KilledAndJournalLost { .. })
         });
-        // Only a flipped version says nothing of what it was.
+        // A journal is unreadable only after damage.
         assert!(damaged || name(end) != "unreadable journal");
-        // Written to behind the last look at it, it is still a whole version.
+        // If the source was written to after the last check of it, the object may be an older whole
+        // version.
         let changes = self.falls.iter().any(|fall| matches!(fall, Fall::SourceChanges { .. }));
         if let Ok(report) = end
             && !changes
@@ -423,8 +425,9 @@ impl Scenario {
             assert_eq!(report.size_bytes, file.content.len() as u64);
         }
         if let Err(Error::Store { source, .. }) = end {
-            // An earlier run had completed it – and then the source changed, or its caller had not
-            // waited to hear it, or the journal forgot it: the condition forbids another one.
+            // An earlier run had completed the upload. Then the source changed, or the caller did
+            // not wait for the answer, or the journal lost it; the condition forbids another
+            // object.
             let forbidden =
                 source.kind == StoreErrorKind::PreconditionFailed && self.options.if_none_match;
             let unheard = self.falls.iter().any(|fall| {
@@ -450,12 +453,13 @@ impl Scenario {
             name(end)
         );
         if damaged {
-            // What a damaged journal forgets – an upload, a part, that Complete was sent – may be
-            // left at the store, sent again, aborted in vain. Never wrongly.
+            // A damaged journal may have lost an upload, a part, or that Complete was sent. Leaving
+            // that upload at the store, sending the part again or aborting in vain is then allowed;
+            // wrong bytes never are.
             return;
         }
         never_aborted_in_doubt(&store.history());
-        // P3: an upload that is open is remembered; one whose Create was never answered cannot be
+        // P3: an open upload has a journal; an upload whose Create was never answered cannot be
         // known.
         let history = store.history();
         let unknown = history.iter().filter(|call| {
@@ -481,7 +485,8 @@ impl Scenario {
     }
 }
 
-/// In memory where the system has such a place: thousands of journals are synced.
+/// Creates a folder, in memory where the system offers that, because thousands of journals are
+/// synced.
 pub(crate) fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
@@ -513,7 +518,7 @@ fn damage_journals(folder: &Path, damage: Damage, place: f64) {
     }
 }
 
-/// A few bytes in the middle; now and then the length, too, or nothing but the time.
+/// Changes a few bytes in the middle; sometimes also the length, or nothing but the time.
 fn change(content: &mut Vec<u8>, version: u64) {
     if version.is_multiple_of(2) {
         return;
@@ -528,7 +533,7 @@ fn change(content: &mut Vec<u8>, version: u64) {
     }
 }
 
-/// The same command again is what the error asks for.
+/// Returns whether the error asks for the same command again.
 fn is_resumable(error: &Error) -> bool {
     matches!(error, Error::Paused { .. } | Error::InDoubt { .. } | Error::Store { .. })
         || matches!(

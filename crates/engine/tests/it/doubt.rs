@@ -1,4 +1,5 @@
-//! A lost answer to Complete is settled, never guessed (P6); and lost answers to other requests.
+//! A lost answer to Complete is settled, never guessed (P6). Lost answers to other requests are
+//! covered too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,7 @@ async fn a_complete_that_never_arrived_is_repeated() {
     assert_eq!(store.calls(O::CompleteMultipartUpload), 2);
 }
 
-/// The object is queried while the store still works on it: first absent, then present.
+/// HEAD comes while the store still carries out Complete: first the object is absent, then present.
 #[tokio::test(start_paused = true)]
 async fn a_complete_that_lands_late_is_found() {
     for repeated_complete in [RepeatedComplete::SameAnswer, RepeatedComplete::NoSuchUpload] {
@@ -43,7 +44,8 @@ async fn a_complete_that_lands_late_is_found() {
     }
 }
 
-/// The object appears between the HEAD that misses it and the ListParts that finds its upload gone.
+/// The object appears after HEAD has missed it and before ListParts answers that its upload is
+/// gone.
 #[tokio::test(start_paused = true)]
 async fn a_complete_that_lands_between_head_and_list_parts_is_found() {
     let faults = Faults::none()
@@ -53,7 +55,7 @@ async fn a_complete_that_lands_between_head_and_list_parts_is_found() {
 }
 
 /// A proxy repeats the request, and Garage answers NoSuchUpload to the second one: the object is
-/// ours.
+/// still ours.
 #[tokio::test(start_paused = true)]
 async fn a_complete_that_arrives_twice_is_found() {
     let faults = Faults::none().on(O::CompleteMultipartUpload, 1, Fault::Twice);
@@ -86,8 +88,8 @@ async fn an_unsettled_doubt_is_reported_and_nothing_aborted() {
             Err(Error::InDoubt { .. }) => {
                 assert_eq!(store.calls(O::AbortMultipartUpload), 0);
             }
-            // ListParts may report that the upload is open, so that Complete is known not to have
-            // been carried out.
+            // ListParts may report that the upload is open, which shows that Complete was not
+            // carried out.
             Err(error) => {
                 assert_eq!(lost, Fault::LoseRequest, "{}", chain(&error));
                 assert_eq!(store.object(&object()), None);
@@ -97,7 +99,7 @@ async fn an_unsettled_doubt_is_reported_and_nothing_aborted() {
     }
 }
 
-/// The store does not answer: the doubt stays.
+/// The store stops answering, so the doubt remains.
 #[tokio::test(start_paused = true)]
 async fn a_store_that_falls_silent_during_complete_leaves_a_doubt() {
     let silence = Fault::TimeOut(Duration::from_secs(30));
@@ -115,7 +117,7 @@ async fn a_store_that_falls_silent_during_complete_leaves_a_doubt() {
 }
 
 /// Complete was lost, the upload expired, and another client overwrote the key before the HEAD: the
-/// object is not ours, and sending it again might overwrite something newer.
+/// object is not ours, and sending ours again might overwrite something newer.
 #[tokio::test(start_paused = true)]
 async fn an_object_of_another_client_is_not_taken_for_ours() {
     let faults = Faults::none().on(O::CompleteMultipartUpload, 1, Fault::LoseRequest).on(
@@ -136,14 +138,14 @@ async fn an_object_of_another_client_is_not_taken_for_ours() {
     assert_eq!(store.object(&object()).unwrap(), &foreign[..]);
 }
 
-/// Trap 25: an upload that a lost answer to Create left is found by its time, and removed before
+/// Trap 25: an upload whose Create lost its answer is recognised by its time, and removed before
 /// Complete.
 #[tokio::test(start_paused = true)]
 async fn what_a_lost_answer_to_create_left_is_removed() {
     let store = aws(Faults::none().on_calls(O::CreateMultipartUpload, 1..=2, Fault::LoseAnswer));
     arrives(&store).await;
     assert_eq!(store.calls(O::AbortMultipartUpload), 2);
-    // The same if the upload fails at the end, and if Create itself fails: then it is reported.
+    // The same if the upload fails at the end. If Create itself fails, the upload is reported.
     let refused = Fault::Answer(Refusal::ACCESS_DENIED);
     let lost = || Faults::none().on(O::CreateMultipartUpload, 1, Fault::LoseAnswer);
     fails(&aws(lost().on_every(O::UploadPart, refused.clone()))).await;
@@ -153,8 +155,8 @@ async fn what_a_lost_answer_to_create_left_is_removed() {
     assert!(warned(&said), "an upload is left without a warning");
 }
 
-/// Trap 26: an upload that may belong to another client is not removed: older, with parts, or more
-/// than answers were lost.
+/// Trap 26: uploads that may belong to another client are not removed: older ones, ones with parts,
+/// or more of them than answers were lost.
 #[tokio::test(start_paused = true)]
 async fn foreign_uploads_survive_the_lost_create_sweep() {
     let lost = || Faults::none().on(O::CreateMultipartUpload, 1, Fault::LoseAnswer);
@@ -177,7 +179,7 @@ async fn foreign_uploads_survive_the_lost_create_sweep() {
     assert!(warned(&said));
 }
 
-/// Lost answers to parts cost one more sending of those parts, and nothing else.
+/// If answers to parts are lost, those parts are sent once more, and nothing else is.
 #[tokio::test(start_paused = true)]
 async fn lost_answers_to_parts_send_only_those_parts_again() {
     let store = aws(Faults::none().on_calls(O::UploadPart, 1..=3, Fault::LoseAnswer));
@@ -198,7 +200,7 @@ async fn lost_answers_to_abort_are_repeated() {
 #[tokio::test(start_paused = true)]
 async fn if_none_match_holds_even_when_the_answer_is_lost() {
     let guarded = || haul::UploadOptions { if_none_match: true, ..options() };
-    // Ours after a lost answer: a repeated Complete would fail with 412 on our own object.
+    // The object is ours after a lost answer: a repeated Complete would fail with 412 on it.
     let store = aws(Faults::none().on(O::CompleteMultipartUpload, 1, Fault::LoseAnswer));
     arrives_with(&store, guarded()).await;
     let before = store.object(&object()).unwrap();
@@ -238,8 +240,8 @@ async fn if_none_match_of_a_put_holds_when_the_answer_is_lost() {
     }
 }
 
-/// Seed 748 of the crashes: Complete was refused with 412 after a doubt, and the error reported
-/// that HEAD had failed.
+/// Seed 748 of `crashes`: Complete was refused with 412 after a doubt, and the error reported that
+/// HEAD had failed.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_named_and_not_the_trouble_of_looking() {
     let faults = Faults::none()
@@ -250,8 +252,7 @@ async fn a_refusal_is_named_and_not_the_trouble_of_looking() {
     assert_eq!(store_kind(&error), Some(StoreErrorKind::AccessDenied), "{}", chain(&error));
 }
 
-/// The machine's upload, completed without a received answer; the journal contains the
-/// announcement.
+/// Completes the machine's upload and loses the answer; the journal contains the announcement.
 async fn completed_unheard() -> (Machine, MemoryStore) {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     store.set_faults(
@@ -265,7 +266,7 @@ async fn completed_unheard() -> (Machine, MemoryStore) {
     (machine, store)
 }
 
-/// The chain is closed by the run that hears of it: the object's checksum is that of its parts.
+/// The run that learns of the Complete also proves the object: its checksum is that of its parts.
 #[tokio::test(start_paused = true)]
 async fn a_complete_that_the_next_run_finds_is_proven_like_any_other() {
     let (machine, store) = completed_unheard().await;
@@ -275,8 +276,8 @@ async fn a_complete_that_the_next_run_finds_is_proven_like_any_other() {
     assert_eq!(store.bytes_received(), sent);
 }
 
-/// The disk of the journal was full when Complete was announced: the token tells all the same whose
-/// object it is.
+/// The disk of the journal was full when Complete was to be announced: the token still shows that
+/// the object is ours.
 #[tokio::test(start_paused = true)]
 async fn a_complete_that_was_never_announced_is_found() {
     let (machine, store) = completed_unheard().await;
@@ -285,7 +286,7 @@ async fn a_complete_that_was_never_announced_is_found() {
     let mut bytes = std::fs::read(&journal).unwrap();
     let announced = br#"{"record":"completing"}"#;
     let place = bytes.windows(announced.len()).position(|text| text == announced).unwrap();
-    // Before each record stand its length and its checksum.
+    // The length and the checksum of a record precede it.
     bytes.truncate(place - 8);
     std::fs::write(&journal, bytes).unwrap();
     assert!(!machine.journals().list().unwrap()[0].completing);
@@ -295,8 +296,8 @@ async fn a_complete_that_was_never_announced_is_found() {
     assert_eq!(machine.journals().list().unwrap().len(), 0);
 }
 
-/// Not found at first, and completed before the abort: the object exists, and no message claims
-/// that nothing is left.
+/// The object was not found at first, and Complete was carried out before the abort: the object
+/// exists, and no message claims that nothing is left.
 #[tokio::test(start_paused = true)]
 async fn a_complete_that_lands_before_the_abort_is_reported() {
     let late = || {

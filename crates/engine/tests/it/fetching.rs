@@ -1,4 +1,4 @@
-//! Downloads in ranges: whole or nothing, of one version, verified, whatever the link does.
+//! Downloads in ranges: whole or absent, of one version, and verified, whatever the link does.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn ranges() -> DownloadOptions {
     DownloadOptions { part_size_bytes: Some(RANGE_BYTES), journal: None }
 }
 
-/// A store that has the object, sent in parts.
+/// Adds the object, sent in parts, to a store.
 async fn with_object(store: MemoryStore) -> MemoryStore {
     run(&store, SIZE, options()).await.unwrap();
     store
@@ -38,7 +38,7 @@ async fn fetch(store: &MemoryStore, target: &Path) -> Result<DownloadReport, Err
     tokio::time::timeout(Duration::from_secs(86_400), running).await.expect("the download hangs")
 }
 
-/// It arrives, and nothing but the file is in its folder.
+/// Asserts that the download succeeds and that its folder contains nothing but the file.
 async fn arrives(store: &MemoryStore) -> DownloadReport {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("file");
@@ -49,7 +49,7 @@ async fn arrives(store: &MemoryStore) -> DownloadReport {
     report
 }
 
-/// It fails, and nothing is in its folder.
+/// Asserts that the download fails and that its folder is empty.
 async fn fails(store: &MemoryStore) -> Error {
     let folder = tempfile::tempdir().unwrap();
     let error = fetch(store, &folder.path().join("file")).await.expect_err("it must not succeed");
@@ -93,7 +93,8 @@ async fn a_plain_md5_is_verified_in_order_behind_the_ranges() {
     assert_eq!(store.calls(O::GetObject), 21);
 }
 
-/// A proxy cut every answer short once; a client that trusted the end of a body wrote holes.
+/// Regression: a proxy cut every answer short once, and a client that trusted the end of a body
+/// wrote a file with holes.
 #[tokio::test(start_paused = true)]
 async fn ranges_that_are_cut_short_are_continued_where_they_broke() {
     let store = with_object(aws(Faults::none())).await;
@@ -124,8 +125,8 @@ async fn a_bit_that_flips_on_the_way_is_an_error_and_no_file() {
     }
 }
 
-/// The object was overwritten while its ranges were on their way: the file would have been of two
-/// versions.
+/// The object was overwritten while its ranges were in flight: the file would have been a mixture
+/// of two versions.
 #[tokio::test(start_paused = true)]
 async fn a_change_between_ranges_is_an_error_that_names_both() {
     let store = with_object(aws(Faults::none())).await;
@@ -169,8 +170,8 @@ async fn a_download_that_is_stopped_leaves_no_file() {
     }
 }
 
-/// A stop that came while the file got its name was reported as "cancelled" or "paused", and the
-/// file was there all the same.
+/// Regression: a stop that came while the file was renamed was reported as "cancelled" or "paused",
+/// although the file was in place.
 #[tokio::test]
 async fn a_stop_during_the_rename_reports_the_file_that_is_there() {
     let store = with_object(aws(Faults::none())).await;
@@ -180,7 +181,7 @@ async fn a_stop_during_the_rename_reports_the_file_that_is_there() {
             let target = folder.path().join("file");
             let engine = Engine::new(Arc::new(store.clone()), EngineOptions::default());
             let running = engine.download(object(), &target, options.clone());
-            // The folder is still to be synced when the name is there.
+            // The folder still has to be synced when the name exists.
             while !target.exists() {
                 tokio::task::yield_now().await;
             }
@@ -197,7 +198,7 @@ async fn an_object_that_is_not_there_leaves_no_file() {
     assert!(chain(&error).contains("NoSuchKey"), "{}", chain(&error));
 }
 
-/// A download that a journal remembers.
+/// A download with a journal.
 struct Desk {
     folder: tempfile::TempDir,
     store: MemoryStore,
@@ -230,7 +231,7 @@ impl Desk {
         engine.download(object(), self.target(), options)
     }
 
-    /// Files beside the target: what has arrived.
+    /// Returns the number of files beside the target, which hold the bytes received so far.
     fn leftovers(&self) -> usize {
         let names =
             std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
@@ -280,7 +281,7 @@ async fn a_paused_download_fetches_only_what_is_missing() {
     }
 }
 
-/// After a power cut the journal may know more than the file holds.
+/// After a power cut the journal may list more ranges than the file holds.
 #[tokio::test(start_paused = true)]
 async fn a_range_that_the_disk_lost_is_fetched_again() {
     let desk = Desk::new(Quirks::AWS).await;
@@ -293,8 +294,8 @@ async fn a_range_that_the_disk_lost_is_fetched_again() {
     desk.arrives().await;
 }
 
-/// The first run did not know the parts, so its ranges were others. Ranges that are no parts must
-/// not be compared as if they were.
+/// The first run did not know the parts, so it fetched other ranges. Ranges that differ from the
+/// parts must not be compared with the checksums of parts.
 #[tokio::test(start_paused = true)]
 async fn ranges_that_are_no_parts_are_verified_in_order() {
     for checksum in [None, Some(ChecksumAlgorithm::Sha256)] {
@@ -302,7 +303,7 @@ async fn ranges_that_are_no_parts_are_verified_in_order() {
         let mut desk = Desk::new(quirks).await;
         desk.ranges.part_size_bytes = Some(700);
         run(&desk.store, SIZE, UploadOptions { checksum, ..options() }).await.unwrap();
-        // The second one asks for the first part.
+        // The second HEAD asks for the first part.
         let heads = desk.store.calls(O::HeadObject);
         let unknown = Fault::Answer(Refusal::new(501, Some("NotImplemented")));
         desk.store.set_faults(slow().on(O::HeadObject, 2, unknown));
@@ -349,7 +350,7 @@ async fn a_cancelled_or_abandoned_download_leaves_nothing() {
     assert_eq!((desk.leftovers(), desk.journals().list_downloads().unwrap().len()), (0, 0));
 }
 
-/// It was reported as paused "with 0 % of it here".
+/// Regression: such a download was reported as paused "with 0 % of it here".
 #[tokio::test(start_paused = true)]
 async fn a_target_that_cannot_be_made_leaves_nothing_to_resume() {
     let desk = Desk::new(Quirks::AWS).await;
@@ -371,7 +372,7 @@ async fn a_target_that_cannot_be_made_leaves_nothing_to_resume() {
     assert!(desk.journals().list_downloads().unwrap().is_empty());
 }
 
-/// Random weather: the file is whole, or it is not there.
+/// Under random faults the file is whole, or absent.
 #[tokio::test(start_paused = true)]
 async fn downloads_in_any_weather_are_whole_or_nothing() {
     let mut arrived = 0;

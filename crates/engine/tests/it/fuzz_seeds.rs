@@ -1,4 +1,4 @@
-//! The seeds of `fuzz/`, and what a fuzzer once found, run here too.
+//! Runs the seeds of `fuzz/`, including inputs that a fuzzer once found.
 
 use haul_testkit::seeds::feed;
 

@@ -1,5 +1,4 @@
-//! The journal that was given is the one that is resumed (`haul resume ID`), and a moved file finds
-//! its own.
+//! `haul resume ID` resumes the journal with that id, and a moved file finds its own journal.
 
 use haul::journal::{JournalError, Relation};
 use haul::remote::{Operation as O, Store};
@@ -15,12 +14,12 @@ fn id(machine: &Machine) -> String {
     journals[0].id.clone()
 }
 
-/// Resumed without one option of the first run; the parts of it that had arrived count.
+/// The second run lacks one option of the first; the parts that had arrived still count.
 #[tokio::test(start_paused = true)]
 async fn a_given_journal_resumes_with_a_moved_file() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
     machine.stops_after(&store, 5).await;
-    // To another disk: another inode, other times.
+    // A file moved to another disk has another inode and other times.
     let moved = machine.file().with_file_name("moved");
     std::fs::copy(machine.file(), &moved).unwrap();
     std::fs::remove_file(machine.file()).unwrap();
@@ -32,8 +31,8 @@ async fn a_given_journal_resumes_with_a_moved_file() {
     nothing_left(&store);
 }
 
-/// The store has really lost it: what begins again has the attributes, the condition and the part
-/// size of the first run, although this one was told none of them.
+/// The store has really lost the upload: the new one has the attributes, the condition and the part
+/// size of the first run, although the second run was given none of them.
 #[tokio::test(start_paused = true)]
 async fn a_given_journal_begins_again_as_it_was_begun() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -52,7 +51,7 @@ async fn a_given_journal_begins_again_as_it_was_begun() {
     assert_eq!(head.attributes.content_type.as_deref(), Some("application/x-mine"));
     assert_eq!(head.attributes.metadata["owner"], "me");
 
-    // And the condition is the first run's too.
+    // The condition is the first run's too.
     machine
         .stops_after_with(&store, 5, UploadOptions { if_none_match: false, ..machine.options() })
         .await;
@@ -60,7 +59,7 @@ async fn a_given_journal_begins_again_as_it_was_begun() {
     start_file(&machine.file(), &store, machine.resuming(&without)).await.unwrap();
 }
 
-/// It ended in another process between the look at the list and now.
+/// The upload ended in another process after the user listed the journals.
 #[tokio::test(start_paused = true)]
 async fn a_given_journal_that_is_gone_sends_nothing() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -70,8 +69,8 @@ async fn a_given_journal_that_is_gone_sends_nothing() {
     assert_eq!(store.history().len(), 0);
 }
 
-/// A renamed file was sent again from its first byte, beside what had arrived, and nothing was
-/// said.
+/// Regression: a renamed file was silently sent again from its first byte, beside the parts that
+/// had arrived.
 #[tokio::test(start_paused = true)]
 async fn a_renamed_file_resumes_where_it_stopped() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -87,7 +86,7 @@ async fn a_renamed_file_resumes_where_it_stopped() {
     assert!(said.iter().any(names_it), "{said:?}");
 }
 
-/// How each event of another journal relates.
+/// Returns the relation in each event about another journal.
 fn relations(said: &[Event]) -> Vec<Relation> {
     let relation = |event: &Event| match event {
         Event::RelatedJournal { relation, .. } => Some(*relation),
@@ -103,7 +102,8 @@ async fn copy_of_the_file(machine: &Machine, store: &MemoryStore) -> std::path::
     copy
 }
 
-/// Two unfinished uploads of one key from one machine: the second was begun in silence.
+/// Regression: when one machine had an unfinished upload of a key, a second one was begun without a
+/// report.
 #[tokio::test(start_paused = true)]
 async fn a_second_upload_of_one_key_is_reported() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));
@@ -118,8 +118,8 @@ async fn a_second_upload_of_one_key_is_reported() {
     assert_eq!(id(&machine).len(), 12, "it is left as it is");
 }
 
-/// `--adopt` refused the upload of a moved file because a journal remembered it. Only a process at
-/// work is a reason.
+/// Regression: `--adopt` refused the upload of a moved file because a journal contained it. Only a
+/// running process is a reason to refuse.
 #[tokio::test(start_paused = true)]
 async fn adopt_takes_an_upload_over_from_an_idle_journal() {
     let (machine, store) = (Machine::new(), aws(Faults::none()));

@@ -27,7 +27,7 @@ pub(crate) fn object() -> ObjectRef {
     ObjectRef { bucket: bucket(), key: Key::new("folder/key").unwrap() }
 }
 
-/// Bytes without a period that a part size could hide.
+/// Returns bytes without a period that a part size could hide.
 pub(crate) fn bytes(size_bytes: usize) -> Vec<u8> {
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
     let next = || {
@@ -81,7 +81,7 @@ pub(crate) fn start(
     upload(Arc::new(store.clone()), BytesSource::new(bytes.to_vec()), object(), options)
 }
 
-/// Uploads this number of bytes; an upload that hangs ends after a day of the paused clock.
+/// Uploads this number of bytes. Panics if the upload hangs for a day of the paused clock.
 pub(crate) async fn run(
     store: &MemoryStore,
     size_bytes: usize,
@@ -100,7 +100,7 @@ pub(crate) async fn run_on(
     tokio::time::timeout(Duration::from_secs(86_400), running).await.expect("the upload hangs")
 }
 
-/// Returns the result, and all events until then.
+/// Returns the result, and all events before it.
 pub(crate) async fn heard(
     mut running: Transfer<UploadReport>,
 ) -> (Result<UploadReport, Error>, Vec<Event>) {
@@ -222,7 +222,7 @@ pub(crate) fn upload_ids(store: &MemoryStore) -> Vec<UploadId> {
     store.open_uploads().into_iter().map(|upload| upload.upload_id).collect()
 }
 
-/// Returns the kind of the store's error, if it is one.
+/// Returns the kind of the store's error, if the error is one.
 pub(crate) fn store_kind(error: &Error) -> Option<StoreErrorKind> {
     match error {
         Error::Store { source, .. } => Some(source.kind),
@@ -241,7 +241,7 @@ pub(crate) fn chain(error: &Error) -> String {
     text
 }
 
-/// Returns whether such a store can prove parts sent with such a checksum.
+/// Returns whether a store with these quirks can prove parts that are sent with these options.
 pub(crate) fn provable(quirks: &Quirks, options: &UploadOptions) -> bool {
     let echoes = quirks.echo_checksums
         && options

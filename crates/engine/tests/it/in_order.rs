@@ -1,4 +1,5 @@
-//! Downloads into pipes: ranges at once, bytes in order, verified before the last ones are written.
+//! Downloads into pipes: ranges in parallel, bytes in order, verified before the last ones are
+//! written.
 
 use std::fs::File;
 use std::io::{PipeReader, Read};
@@ -39,7 +40,7 @@ fn read_all(mut reader: PipeReader) -> JoinHandle<Vec<u8>> {
     })
 }
 
-/// What the download came to, and what came out of the pipe.
+/// Returns the result of the download, and the bytes that came out of the pipe.
 async fn fetch(store: &MemoryStore) -> (Result<DownloadReport, Error>, Vec<u8>) {
     let (reader, target) = pipe();
     let reader = read_all(reader);
@@ -55,7 +56,7 @@ async fn arrives(store: &MemoryStore) -> Verified {
     report.verified
 }
 
-/// Some of the first bytes came out, and not the last ones.
+/// Asserts that the download fails, and that some bytes came out of the pipe but not the last ones.
 async fn fails(store: &MemoryStore) -> Error {
     let (report, read) = fetch(store).await;
     assert!(read.len() < SIZE, "all of it came out");
@@ -83,7 +84,7 @@ fn in_one_piece() -> UploadOptions {
 #[tokio::test(start_paused = true)]
 async fn ranges_that_arrive_in_any_order_leave_in_order() {
     let store = with_object(aws(Faults::none()), options()).await;
-    // The first ones come last.
+    // The first ranges arrive last.
     let slow = |call: u64| Fault::DelayAnswer(Duration::from_secs(30 - call));
     store.set_faults(
         (1..=20).fold(Faults::none(), |faults, call| faults.on(O::GetObject, call, slow(call))),
@@ -121,7 +122,7 @@ async fn the_last_bytes_of_a_damaged_object_are_not_written() {
     }
 }
 
-/// One stream, because the object is short: its end is withheld all the same.
+/// The object is short, so it is one stream: its end is withheld all the same.
 #[tokio::test(start_paused = true)]
 async fn the_last_bytes_of_one_stream_are_withheld_too() {
     let store = with_object(aws(Faults::none()), options()).await;
@@ -166,7 +167,7 @@ async fn an_object_that_changes_is_not_mixed_in_a_pipe() {
     assert!(read.len() < SIZE && bytes(SIZE).starts_with(&read));
 }
 
-/// Whatever has arrived before its turn waits in memory: of that there is a budget.
+/// Ranges that arrive before their turn wait in memory, within the budget.
 #[tokio::test]
 async fn a_reader_that_does_not_read_holds_no_more_than_the_budget() {
     const RANGES: usize = 64;
@@ -186,7 +187,7 @@ async fn a_reader_that_does_not_read_holds_no_more_than_the_budget() {
     for _ in 0..10_000 {
         tokio::task::yield_now().await;
     }
-    // Eight in memory, and what the pipe has taken.
+    // Eight ranges in memory, and those that the pipe has taken.
     let asked = store.calls(O::GetObject);
     assert!((8..=10).contains(&asked), "{asked} ranges were asked for");
     let reader = read_all(reader);
@@ -205,7 +206,8 @@ async fn a_reader_that_goes_away_ends_the_download() {
     assert_eq!(source.kind(), std::io::ErrorKind::BrokenPipe);
 }
 
-/// What a store's checksum is made of is known from its type.
+/// The type of a store's checksum tells whether it covers the whole object or is made of checksums
+/// of parts.
 #[tokio::test(start_paused = true)]
 async fn a_full_object_checksum_is_no_composite_one() {
     let store = with_object(aws(Faults::none()), options()).await;
@@ -214,8 +216,8 @@ async fn a_full_object_checksum_is_no_composite_one() {
     assert_eq!(head.composite, None);
 }
 
-/// Parts of 1000, 700 and 500 bytes are as many as equal ones of 1000 would be. A checksum of other
-/// parts is no sign of damage.
+/// Parts of 1000, 700 and 500 bytes are as many as equal parts of 1000 would be. A checksum of
+/// other parts is no sign of damage.
 #[tokio::test(start_paused = true)]
 async fn parts_that_are_not_equal_are_not_called_damaged() {
     let (store, algorithm) = (aws(Faults::none()), ChecksumAlgorithm::Sha256);
