@@ -1,4 +1,4 @@
-//! Where a download goes: files, links, pipes, devices, and what earlier downloads left there.
+//! Targets of a download: files, links, pipes, devices, and the leftovers of earlier downloads.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
@@ -13,7 +13,7 @@ use haul_testkit::process::{Finished, Running, run};
 use crate::scene::Scene;
 use crate::world::{LIMIT, World, finish, succeed};
 
-/// A scene whose object is there already.
+/// Creates a scene whose object is already at the store.
 fn stored(length_bytes: u64) -> Scene {
     let scene = Scene::of_file(length_bytes);
     succeed(scene.world.haul(&scene.real).args(["cp", "file", &scene.url()]));
@@ -26,7 +26,7 @@ fn download(scene: &Scene, target: &str) -> Command {
     command
 }
 
-/// The names in a folder, sorted.
+/// Returns the names in a folder, sorted.
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(folder)
         .unwrap()
@@ -40,8 +40,8 @@ fn assert_is_the_sample(scene: &Scene, path: &Path) {
     assert_eq!(sha256(path).unwrap(), scene.sample.sha256, "{}", path.display());
 }
 
-/// `haul cp s3://… fifo` replaced the pipe by a regular file, and the reader waited for ever. The
-/// connection breaks on the way, so that the order of the bytes is the work of the client.
+/// `haul cp s3://… fifo` once replaced the pipe by a regular file, and the reader waited for ever.
+/// The connection breaks during this download, so that the client has to put the bytes in order.
 #[test]
 fn a_pipe_gets_the_bytes_in_order_and_stays_a_pipe() {
     let scene = stored(6 * MIB + 17);
@@ -58,8 +58,8 @@ fn a_pipe_gets_the_bytes_in_order_and_stays_a_pipe() {
     assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
 }
 
-/// As root, `haul cp s3://… /dev/…` replaced the device by a regular file. The device here is a
-/// terminal of our own, reached by a link, as `/dev/stdout` is.
+/// `haul cp s3://… /dev/…`, run as root, once replaced the device by a regular file. The device
+/// here is a terminal of the test, reached through a link, as `/dev/stdout` is.
 #[test]
 fn a_device_is_written_to_and_not_replaced() {
     const READ_TERMINAL: &str = "\
@@ -89,7 +89,8 @@ print(digest.hexdigest())
     assert!(link.is_symlink());
 }
 
-/// A socket was replaced by a regular file: the service behind it could not be reached any more.
+/// A download once replaced a socket by a regular file, and the service behind it became
+/// unreachable.
 #[test]
 fn a_socket_is_refused_and_stays() {
     let scene = stored(MIB);
@@ -102,7 +103,7 @@ fn a_socket_is_refused_and_stays() {
     assert!(fs::metadata(&path).unwrap().file_type().is_socket());
 }
 
-/// A link was replaced by the file, and what it led to stayed as it was.
+/// A download once replaced a link by the file, and the target of the link kept its old content.
 #[test]
 fn a_link_stays_and_its_target_is_replaced_in_its_own_folder() {
     let scene = stored(MIB);
@@ -151,8 +152,8 @@ fn links_in_a_loop_are_a_clear_error() {
     assert!(scene.world.path("one").is_symlink());
 }
 
-/// The temporary name was the target's with 14 bytes more, so names above 240 bytes failed as "file
-/// name too long".
+/// The name of the temporary file was once the target's name plus 14 bytes, so targets with names
+/// above 240 bytes failed as "file name too long".
 #[test]
 fn a_name_of_255_bytes_is_written() {
     let scene = stored(MIB);
@@ -161,7 +162,8 @@ fn a_name_of_255_bytes_is_written() {
     assert_is_the_sample(&scene, &scene.world.path(&name));
 }
 
-/// What only its owner could read was readable by all after it had been downloaded again.
+/// A file that only its owner could read once became readable by everyone when it was downloaded
+/// again.
 #[test]
 fn a_file_that_is_replaced_keeps_its_permissions() {
     let scene = stored(MIB);
@@ -173,14 +175,14 @@ fn a_file_that_is_replaced_keeps_its_permissions() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
-/// `kill -9` left `.back.haul-1a2b3c4d`, as long as what had arrived, for ever; every kill left one
-/// more.
+/// `kill -9` once left the temporary file `.back.haul-1a2b3c4d`, as long as the bytes that had
+/// arrived, for ever; every further kill left one more.
 #[test]
 fn what_a_killed_download_left_is_removed_by_the_next() {
     let scene = stored(8 * MIB);
     let folder = scene.world.path("folder");
     fs::create_dir(&folder).unwrap();
-    // It takes many requests, and is killed during one of them.
+    // The download needs several requests, and is killed during one of them.
     scene.proxy.add(Rule::on(Kind::GetObject, Fault::CutAnswer { after_bytes: MIB }).times(1));
     scene.proxy.add(Rule::on(Kind::GetObject, Fault::Hold));
     let running = Running::start(&mut download(&scene, "folder/back")).unwrap();
@@ -188,7 +190,8 @@ fn what_a_killed_download_left_is_removed_by_the_next() {
     let [left] = &names(&folder)[..] else { panic!("{:?}", names(&folder)) };
     assert!(left.starts_with(".haul-"), "{left}");
 
-    // While it lives, another download of the same file leaves it alone.
+    // While the first download runs, another download of the same file leaves the temporary file
+    // alone.
     scene.proxy.add(Rule::on(Kind::GetObject, Fault::CutAnswer { after_bytes: MIB }).times(1));
     let other = finish(download(&scene, "folder/back").args(["--max-attempts", "1"]));
     assert_eq!(other.code(), Some(1), "{}", other.stderr);
@@ -202,8 +205,8 @@ fn what_a_killed_download_left_is_removed_by_the_next() {
     assert_is_the_sample(&scene, &folder.join("back"));
 }
 
-/// A power failure after "verified" could leave the old file: the rename was not on disk until the
-/// folder was.
+/// A power failure after "verified" could once leave the old file: the rename was on disk only
+/// after its folder had been synced.
 #[test]
 fn the_file_is_synced_then_renamed_then_its_folder_is_synced() {
     let scene = stored(MIB);
@@ -229,7 +232,7 @@ fn the_file_is_synced_then_renamed_then_its_folder_is_synced() {
     assert!(synced < renamed && renamed < folder_synced, "{trace}");
 }
 
-/// The world of a test is a folder; a link to a folder is a folder.
+/// The world of a test is a folder, and a link to a folder counts as a folder.
 #[test]
 fn a_link_to_a_folder_is_completed_with_the_name_of_the_key() {
     let world = World::new();

@@ -1,5 +1,5 @@
-//! Downloads from stores that are broken, hostile, or merely unlike AWS: what is saved is the
-//! object, or nothing is.
+//! Downloads from stores that are broken, hostile, or merely unlike AWS: a download saves either
+//! the exact object or nothing.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,7 +9,7 @@ use haul_testkit::scripted::{Reply, Request, ScriptedServer};
 
 use crate::world::{World, finish};
 
-/// The content of the object at every store here. No store here returns its MD5.
+/// Content of the object at every store here. None of these stores returns its MD5.
 const CONTENT: &[u8] = b"what was stored";
 const THEN: &str = "Mon, 23 Nov 2026 04:30:14 GMT";
 const LATER: &str = "Mon, 23 Nov 2026 04:30:15 GMT";
@@ -34,7 +34,8 @@ impl Downloaded {
         assert_eq!(self.file().as_deref(), Some(CONTENT));
     }
 
-    /// Asserts this exit code and these words, and that no file exists, not even a temporary one.
+    /// Asserts that the exit code is `code`, that stderr contains `words`, and that no file exists,
+    /// not even a temporary one.
     fn assert_failed(&self, code: i32, words: &str) {
         assert_eq!(self.finished.code(), Some(code), "{}", self.finished.stderr);
         assert!(self.finished.stderr.contains(words), "no {words:?} in: {}", self.finished.stderr);
@@ -50,7 +51,7 @@ impl Downloaded {
     }
 }
 
-/// Runs `haul cp s3://bucket/key back` at a store that answers like this.
+/// Runs `haul cp s3://bucket/key back` against a store that replies with `answer`.
 fn download(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Downloaded {
     download_with(&[], answer)
 }
@@ -87,7 +88,7 @@ fn object(request: &Request) -> Reply {
     reply.with("x-amz-request-id", "1")
 }
 
-/// Answers with a first body that breaks after six bytes; later bodies are complete.
+/// Answers with a first body that breaks off after six bytes; later bodies are complete.
 fn breaking(request: &Request) -> Reply {
     if request.method == "HEAD" || request.header("range").is_some() {
         return object(request);
@@ -95,9 +96,9 @@ fn breaking(request: &Request) -> Reply {
     Reply::of(&CONTENT[..6]).announcing(CONTENT.len() as u64).with("x-amz-request-id", "1")
 }
 
-/// Behind a proxy that compresses, ETags are weak: `W/"…"`. Sent back as `If-Match`, which a weak
-/// one never satisfies, they made every download of such a store end in 412, exit 8 and a hint
-/// about flags that were not given.
+/// Every download from some stores once ended in 412, exit code 8 and a hint about flags that were
+/// not given. A compressing proxy makes ETags weak (`W/"…"`), and the client sent them back as
+/// `If-Match`, which a weak ETag never satisfies.
 #[test]
 fn a_weak_etag_is_not_sent_back_as_if_match() {
     for etag in [Some("W/\"abc\""), Some("\"\""), None] {
@@ -118,7 +119,7 @@ fn a_weak_etag_is_not_sent_back_as_if_match() {
     }
 }
 
-/// Without a strong ETag the store does not notice that a continued download is of another version.
+/// Without a strong ETag the store cannot detect that a continued download would mix two versions.
 #[test]
 fn without_a_strong_etag_times_tell_versions_apart() {
     for etag in ["W/\"abc\"", ""] {
@@ -128,7 +129,7 @@ fn without_a_strong_etag_times_tell_versions_apart() {
         };
         download(changes).assert_failed(6, "changed at the store while it was read");
     }
-    // Shorter than what has arrived already.
+    // The new version is shorter than the bytes that have already arrived.
     let heads = AtomicU32::new(0);
     let shrinks = move |request: &Request| {
         let later = request.method == "HEAD" && heads.fetch_add(1, Ordering::Relaxed) > 0;
@@ -149,7 +150,7 @@ fn an_object_that_is_replaced_during_its_download_is_not_mixed() {
         }
         breaking(request).with("ETag", "\"one\"")
     };
-    // Asked again, the store names another version.
+    // The second HEAD names another version.
     let heads = AtomicU32::new(0);
     let downloaded = download(move |request| {
         let first = request.method != "HEAD" || heads.fetch_add(1, Ordering::Relaxed) == 0;
@@ -159,7 +160,7 @@ fn an_object_that_is_replaced_during_its_download_is_not_mixed() {
     assert!(downloaded.finished.stderr.contains("hint: run the same command again"));
 }
 
-/// A proxy that weakens ETags only in answers to GET makes a strong `If-Match` fail too.
+/// If a proxy weakens ETags only in answers to GET, even a strong `If-Match` fails.
 #[test]
 fn if_match_that_fails_for_the_same_version_is_left_out() {
     let downloaded = download(|request| match request.header("if-match") {
@@ -183,8 +184,8 @@ fn the_answer_to_get_must_be_of_the_version_that_head_named() {
     download(longer).assert_failed(6, "it has 25 bytes instead of 15");
 }
 
-/// The console of a store answers every path with 200 and its page; it was saved under the object's
-/// name, exit 0.
+/// The web console of a store answers every path with 200 and a page; such a page was once saved
+/// under the object's name, with exit code 0.
 #[test]
 fn a_page_is_not_taken_for_an_object() {
     const PAGE: &str = "<!doctype html><title>Console</title>";
@@ -196,7 +197,8 @@ fn a_page_is_not_taken_for_an_object() {
         page(request).with("Last-Modified", THEN).with("ETag", "\"6561a2b6-25\"")
     };
     download(of_a_web_server).assert_failed(1, "a page");
-    // The session ended between the two requests, and a proxy answers with its form.
+    // The user's session at a proxy ends between the two requests, and the proxy answers GET with
+    // its login form.
     let later = move |request: &Request| match request.method.as_str() {
         "HEAD" => object(request).with("ETag", "\"one\""),
         _ => page(request),
@@ -206,7 +208,7 @@ fn a_page_is_not_taken_for_an_object() {
     assert!(downloaded.finished.stderr.contains("hint: is the endpoint the S3 port"));
 }
 
-/// A page of HTML that is stored as an object is one.
+/// An HTML page that is stored as an object is saved like any object.
 #[test]
 fn a_page_that_is_an_object_is_saved() {
     download(|request| object(request).with("Content-Type", "text/html")).assert_saved();
@@ -221,7 +223,7 @@ fn an_answer_without_a_length_is_not_an_empty_object() {
     downloaded.assert_failed(1, "announces no length");
 }
 
-/// A body that ended properly after none of its bytes was asked for again at once, thousands of
+/// A body that ended cleanly with zero bytes was once requested again immediately, thousands of
 /// times a second.
 #[test]
 fn an_empty_but_clean_body_counts_as_an_attempt() {
@@ -237,7 +239,7 @@ fn an_empty_but_clean_body_counts_as_an_attempt() {
     );
 }
 
-/// 1,000,000,000 bytes were taken where 1,000 had been announced.
+/// A download once accepted 1,000,000,000 bytes where the store had announced 1,000.
 #[test]
 fn a_download_stops_at_the_announced_size() {
     let endless = |request: &Request| match request.method.as_str() {
@@ -245,7 +247,7 @@ fn a_download_stops_at_the_announced_size() {
         _ => Reply::of(vec![b'x'; 1 << 20]).in_chunks(u64::MAX).with("x-amz-request-id", "1"),
     };
     download(endless).assert_failed(7, "more arrives than the 15 bytes that the store announced");
-    // The announced bytes come first, and then others.
+    // The store sends the announced bytes first, and then more.
     let appended = |request: &Request| match request.method.as_str() {
         "HEAD" => object(request),
         _ => object(request).in_chunks(2),

@@ -1,5 +1,5 @@
-//! `haul resume ID` and `haul abort ID` work at the store of their journal: from any shell, any
-//! folder, and after the file was moved; at `haul serve` and at other stores.
+//! `haul resume ID` and `haul abort ID` use the store that the journal records: from any shell and
+//! any folder, and after the file was moved; at `haul serve` and at other stores.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::ffi::OsStrExt;
@@ -20,13 +20,13 @@ use crate::world::{LIMIT, assert_no_upload_left, copy, event, events, finish, re
 /// An address where nothing answers.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
-/// Runs a test at our endpoint and at a store by other authors.
+/// Runs a test at `haul serve` and at a store by other authors.
 fn at_both(test: fn(&Scene)) {
     test(&Scene::at_haul_serve());
     test(&Scene::at("RGW"));
 }
 
-/// Returns `haul` with this store's keys and without its address.
+/// Returns a `haul` command with this store's keys and without its address.
 fn haul(scene: &Scene, words: &[&str]) -> Command {
     let mut command = scene.world.haul_without_store();
     command.envs(scene.store.client_variables()).env_remove("AWS_REGION").args(words);
@@ -52,9 +52,9 @@ fn assert_refused(scene: &Scene, finished: &Finished, flag: &str, seen_before: u
     assert_eq!(scene.proxy.seen().len(), seen_before, "nothing was asked");
 }
 
-/// Begun with a region, a condition and attributes, resumed from cron. It began a second upload,
-/// sent every part again, dropped attributes and condition, ended with 0, and the id stayed
-/// unfinished.
+/// An upload that was begun with a region, a condition and attributes was once resumed from cron
+/// with the wrong result: the run began a second upload, sent every part again, dropped the
+/// attributes and the condition, and ended with 0, while the first upload stayed unfinished.
 fn resume_needs_nothing_of_the_first_shell(scene: &Scene) {
     let mut first = scene.command();
     first.env("AWS_REGION", "eu-central-1").args(["--if-none-match", "--metadata", "owner=me"]);
@@ -87,7 +87,7 @@ fn resume_needs_nothing_of_the_shell_that_began() {
     at_both(resume_needs_nothing_of_the_first_shell);
 }
 
-/// The condition of the first run applies in the last one, which was not given it.
+/// The condition that the first run recorded applies to the last run, which does not repeat it.
 #[test]
 fn a_recorded_condition_protects_the_object() {
     let scene = Scene::at_haul_serve();
@@ -100,8 +100,8 @@ fn a_recorded_condition_protects_the_object() {
     assert_eq!(creates(&scene), 1);
 }
 
-/// `http://localhost:P` was another store than `http://127.0.0.1:P`, and so was another region: a
-/// second upload began.
+/// A second upload once began when the address was spelled differently (`http://localhost:P`
+/// instead of `http://127.0.0.1:P`) or another region was given.
 fn contradictions_are_refused(scene: &Scene) {
     scene.kill_before_the_last_part();
     let (id, seen) = (id(scene), scene.proxy.seen().len());
@@ -114,7 +114,7 @@ fn contradictions_are_refused(scene: &Scene) {
         }
     }
     assert_eq!(uploads(scene).len(), 1, "nothing is forgotten");
-    // The same store in so many words is no contradiction.
+    // Another spelling of the same store is no contradiction.
     let same = format!("{}/", scene.store.endpoint);
     succeed(&mut haul(scene, &["--endpoint", &same, "--path-style", "resume", &id]));
     assert_eq!(creates(scene), 1);
@@ -126,8 +126,8 @@ fn a_flag_that_contradicts_the_journal_is_refused() {
     at_both(contradictions_are_refused);
 }
 
-/// `haul --endpoint OTHER abort ID` said "nothing of it is left at the store", and forgot the
-/// journal; 256 MiB stayed.
+/// `haul --endpoint OTHER abort ID` once reported "nothing of it is left at the store" and deleted
+/// the journal, while 256 MiB stayed at the recorded store.
 fn abort_asks_the_recorded_store(scene: &Scene) {
     scene.kill_before_the_last_part();
     let id = id(scene);
@@ -146,13 +146,13 @@ fn abort_asks_the_store_of_the_journal() {
     at_both(abort_asks_the_recorded_store);
 }
 
-/// Killed within a round trip after Create: `haul abort ID` reported after 0.03 s that nothing was
-/// there, without a request.
+/// After a kill within a round trip of Create, `haul abort ID` once reported after 0.03 s that
+/// nothing was at the store, without sending a request.
 fn an_unheard_create_is_looked_for(scene: &Scene) {
     let blanks = Fault::KeepAlive { every: Duration::from_millis(500), blanks: 1000 };
     scene.proxy.add(Rule::on(Kind::CreateMultipartUpload, blanks));
     let running = Running::start(&mut scene.command()).unwrap();
-    // The store has it, the client has not heard of it.
+    // The store has created the upload, and the client has not received the answer.
     scene.wait_for(|seen| seen.iter().any(|it| it.kind == Kind::CreateMultipartUpload));
     let open = "answer(len(s3.list_multipart_uploads(Bucket=args[0]).get('Uploads', [])))";
     let waited = (0..100).any(|_| scene.python(open) == 1);
@@ -172,8 +172,8 @@ fn abort_finds_what_an_unheard_create_left() {
     at_both(an_unheard_create_is_looked_for);
 }
 
-/// Endpoints with `.amazonaws.com` in them were dropped from the journal, and the public endpoint
-/// was asked.
+/// The journal once dropped endpoints that contain `.amazonaws.com`, and the resumed upload used
+/// the public endpoint.
 fn a_private_endpoint_is_asked_again(scene: fn() -> Scene) {
     for (endpoint, word) in [
         ("http://bucket.vpce-1a2b3c4d-5e6f.s3.us-east-1.vpce.amazonaws.com", "resume"),
@@ -182,7 +182,7 @@ fn a_private_endpoint_is_asked_again(scene: fn() -> Scene) {
         ("http://s3-fips.dualstack.us-east-1.amazonaws.com", "abort"),
     ] {
         let scene = scene();
-        // No such host is asked: all that is sent there ends at the store of the test.
+        // No such host is contacted: the proxy sends every request to the store of the test.
         let address = scene.store.endpoint.trim_start_matches("http://").parse().unwrap();
         let proxy = HttpProxy::start(address).unwrap();
         let http_proxy = format!("http://{}", proxy.address());
@@ -215,12 +215,12 @@ fn a_private_endpoint_of_aws_is_kept_at_ceph_rgw() {
     a_private_endpoint_is_asked_again(|| Scene::at("RGW"));
 }
 
-/// A moved file: `haul resume ID` said "check the path", and the same command with the new path
-/// sent all of it again.
+/// After a file was moved, `haul resume ID` once said only "check the path", and the original
+/// command with the new path sent the whole file again.
 fn a_moved_file_is_resumed(scene: &Scene) {
     scene.kill_before_the_last_part();
     let id = id(scene);
-    // As to another disk: another inode, another time.
+    // A copy, as a move to another disk makes it: another inode and another time.
     let moved = scene.world.path("moved here.iso");
     fs::copy(&scene.sample.path, &moved).unwrap();
     fs::remove_file(&scene.sample.path).unwrap();
@@ -240,8 +240,8 @@ fn a_moved_file_is_resumed_from_its_new_place() {
     at_both(a_moved_file_is_resumed);
 }
 
-/// The same file by its new name is the same upload; a copy of it begins a second one, which is
-/// reported with the way to the first.
+/// A renamed file continues its upload. A copy of the file begins a second upload, and the report
+/// names the command that resumes the first one.
 fn a_renamed_file_is_found(scene: &Scene) {
     scene.kill_before_the_last_part();
     let copied = scene.world.path("copied");
@@ -266,7 +266,8 @@ fn a_renamed_file_finds_its_upload() {
     at_both(a_renamed_file_is_found);
 }
 
-/// Rewritten between two runs, with its length and time restored, as VeraCrypt does by default.
+/// The file is rewritten between two runs with its length and time restored, as VeraCrypt does by
+/// default.
 fn a_hidden_rewrite_is_compared(scene: &Scene) {
     scene.kill_before_the_last_part();
     let file = OpenOptions::new().write(true).open(&scene.sample.path).unwrap();
@@ -286,7 +287,7 @@ fn a_rewrite_with_its_time_restored_is_compared() {
     at_both(a_hidden_rewrite_is_compared);
 }
 
-/// A file whose name is not UTF-8 had no journal, and no message reported it.
+/// A file whose name is not UTF-8 once had no journal, and no message reported that.
 #[test]
 fn a_name_that_is_no_text_has_a_journal() {
     let scene = Scene::at_haul_serve();
@@ -312,7 +313,8 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// Journals were readable by everybody, and root's `resume --all` followed one of another user.
+/// Journals were once readable by everybody, and `resume --all` of root followed the journal of
+/// another user.
 #[test]
 fn a_journal_of_another_user_is_reported_and_not_followed() {
     let scene = Scene::at_haul_serve();
@@ -338,7 +340,7 @@ fn a_journal_of_another_user_is_reported_and_not_followed() {
     std::os::unix::fs::symlink(&elsewhere, &journal).unwrap();
     assert_not_followed("it is a symbolic link");
     fs::rename(&elsewhere, &journal).unwrap();
-    // Only root can give a file away.
+    // Only root can change the owner of a file.
     if std::os::unix::fs::chown(&journal, Some(4242), None).is_ok() {
         assert_not_followed("it belongs to user 4242");
     }

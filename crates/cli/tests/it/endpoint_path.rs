@@ -1,7 +1,7 @@
-//! A store below a path of its endpoint, as gateways have it: `https://gw/storage/v1/s3/`.
+//! A store below a path of its endpoint, as gateways provide it: `https://gw/storage/v1/s3/`.
 //!
-//! `haul resume` and `haul abort` lost the path, and without a slash at its end requests went to
-//! `/storage/v1/s3bucket/key`.
+//! `haul resume` and `haul abort` once lost the path, and without a slash at its end requests went
+//! to `/storage/v1/s3bucket/key`.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ use crate::world::{assert_no_upload_left, copy, event, events, succeed};
 
 const PATH: &str = "/storage/v1/s3";
 
-/// Another shell: the keys, and no word of where the store is.
+/// Returns a command as run in another shell: with the keys, but without the address of the store.
 fn haul(scene: &Scene, words: &[&str]) -> Command {
     let mut command = scene.world.haul_without_store();
     command.envs(scene.store.client_variables()).env_remove("AWS_REGION").args(words);
@@ -30,7 +30,7 @@ fn paused(scene: &Scene, endpoint: &str) -> String {
     listed[0]["id"].as_str().unwrap().to_owned()
 }
 
-/// Every request went below the path.
+/// Asserts that every request went to a URL below the path.
 fn assert_kept(scene: &Scene, gateway: &PathGateway) {
     let targets = gateway.targets();
     assert!(targets.len() > PARTS as usize, "{targets:?}");
@@ -42,10 +42,11 @@ fn assert_kept(scene: &Scene, gateway: &PathGateway) {
     }
 }
 
-/// With `slash` behind the path of the endpoint, or with nothing.
+/// Resumes one upload and aborts another at an endpoint with a path that ends in `slash`, which may
+/// be empty.
 fn the_path_is_kept(scene: fn() -> Scene, slash: &str) {
     let resumed = scene();
-    // The proxy that counts and holds back stands behind the gateway.
+    // The proxy that counts and holds requests is behind the gateway.
     let gateway = PathGateway::start(&resumed.store, PATH).unwrap();
     let id = paused(&resumed, &(gateway.endpoint() + slash));
     let finished = succeed(&mut haul(&resumed, &["resume", &id, "--json"]));

@@ -7,7 +7,7 @@ use haul_testkit::files::MIB;
 
 use crate::world::{World, haul_binary, make_bucket, read_back, succeed};
 
-/// Built with the tests, beside the command.
+/// Returns the command that runs an example, which is built with the tests, beside `haul`.
 fn example(world: &World, store: Option<&haul_testkit::TestStore>, name: &str) -> Command {
     let path: PathBuf = haul_binary().parent().unwrap().join("examples").join(name);
     assert!(path.exists(), "{} is not built", path.display());

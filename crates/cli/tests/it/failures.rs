@@ -1,4 +1,4 @@
-//! What cannot succeed must end, say why, and leave nothing behind.
+//! Uploads that cannot succeed end, report the reason, and leave nothing behind.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -15,8 +15,8 @@ use crate::world::{
     read_back, succeed, upload,
 };
 
-/// A clear error has a first line that says what failed, and names the object and the store's own
-/// code.
+/// Asserts that the first line of stderr says what failed, and names the object and the store's own
+/// error code.
 fn assert_clear_error(finished: &Finished, exit_code: i32, words: &[&str]) {
     assert_eq!(finished.code(), Some(exit_code), "{}", finished.stderr);
     assert!(finished.stderr.starts_with("error: "), "{}", finished.stderr);
@@ -81,8 +81,9 @@ fn a_bucket_that_does_not_exist() {
     }
 }
 
-/// The kernel says 0 bytes of every file in /proc, and a page of every file in /sys. The one became
-/// an empty object, "proven by checksum", exit code 0; of the other the disk was blamed.
+/// The kernel reports a length of 0 bytes for every file in /proc, and of one page for every file
+/// in /sys. Once, a file in /proc became an empty object, "proven by checksum", with exit code 0,
+/// and a file in /sys failed with an error that blamed the disk.
 #[test]
 fn files_with_a_wrong_length_arrive_whole_or_are_refused() {
     let world = World::new();
@@ -120,7 +121,7 @@ fn a_file_that_cannot_be_read() {
     assert_no_upload_left(server.store(), &bucket);
 }
 
-/// Root reads every file, so that privilege is given up first.
+/// Returns the same command without root's privilege to read every file, if the test has it.
 fn without_root_privilege(command: &Command) -> Command {
     if std::fs::read("/proc/1/mem").is_err() && std::fs::File::open("/etc/shadow").is_err() {
         let mut same = Command::new(command.get_program());
@@ -139,7 +140,8 @@ fn with_surroundings_of(mut command: Command, other: &Command) -> Command {
     command
 }
 
-/// Remembered, what arrived of it is compared by the next run; with `--no-journal` nothing is left.
+/// With a journal, the next run compares the parts that arrived; with `--no-journal` nothing is
+/// left.
 #[test]
 fn a_file_that_is_cut_short_while_it_is_sent() {
     for words in [&[][..], &["--no-journal"]] {
@@ -152,8 +154,8 @@ fn cut_short_while_it_is_sent(words: &[&str]) {
     let server = world.serve();
     let bucket = make_bucket(&world, server.store());
     let proxy = ChaosProxy::start(&server.store().endpoint).unwrap();
-    // One part at a time, and the first stalls: nothing of the file's end has been read when it is
-    // cut off.
+    // The upload sends one part at a time, and the first one stalls, so that no byte of the file's
+    // end has been read when the file is cut short.
     proxy.add(Rule::on(Kind::UploadPart, Fault::Delay(std::time::Duration::from_secs(2))).part(1));
     let sample = world.sample("file", 12 * PART);
     let store = server.store().at(proxy.endpoint());
@@ -195,7 +197,7 @@ fn a_full_disk_at_the_endpoint() {
         command.args(["--part-size", "8MiB"]);
         command
     };
-    // Remembered, what fitted stays until its user gives it up.
+    // With a journal, the parts that fitted stay until the user aborts the upload.
     let finished = finish(&mut command());
     assert_clear_error(&finished, 3, &["file", "haul abort"]);
     succeed(world.haul(store).args(["abort", &id_in(&finished)]));
@@ -206,13 +208,13 @@ fn a_full_disk_at_the_endpoint() {
     assert_keys(store, &bucket, &[]);
     assert_no_upload_left(store, &bucket);
 
-    // The endpoint is alive, and what the parts took is free again.
+    // The endpoint still works, and the space of the aborted parts is free again.
     let small = world.sample("small-file", 24 * MIB);
     upload(&world, store, &small.path, &format!("s3://{bucket}/small-file"));
     assert_eq!(read_back(store, &bucket, "small-file").sha256, small.sha256);
 }
 
-/// The id that the hint names.
+/// Returns the upload id that the hint names.
 fn id_in(finished: &Finished) -> String {
     let (_, rest) = finished.stderr.split_once("haul abort ").expect("a hint");
     rest.split_whitespace().next().expect("an id").to_owned()

@@ -1,4 +1,4 @@
-//! The commands in hints are pasted into a shell here, and must work.
+//! The tests paste the commands of hints into a shell, where they must work.
 
 use std::process::Command;
 
@@ -24,8 +24,8 @@ fn pasted(finished: &Finished, command: &str) -> String {
     line[..end].to_owned()
 }
 
-/// A shell in which `haul` and `aws` are found and the store's keys are known, but not where the
-/// store is.
+/// Runs a line in a shell that finds `haul` and `aws` and has the store's keys, but not its
+/// address.
 fn paste(scene: &Scene, line: &str) -> Finished {
     let aws = Venv::shared().command("aws", &scene.store).get_program().to_owned();
     let folders = [haul_binary().parent().unwrap(), std::path::Path::new(&aws).parent().unwrap()];
@@ -53,7 +53,7 @@ fn stalled(command: &mut Command, scene: &Scene) -> Running {
     running
 }
 
-/// Interrupts the command, waits until Abort is on its way, and interrupts once more.
+/// Interrupts the command, waits until Abort is on its way, and interrupts again.
 fn interrupted_twice_while_aborting(command: &mut Command, scene: &Scene) -> Finished {
     scene.proxy.add(Rule::on(Kind::AbortMultipartUpload, Fault::Hold));
     let running = stalled(command, scene);
@@ -65,7 +65,7 @@ fn interrupted_twice_while_aborting(command: &mut Command, scene: &Scene) -> Fin
     finished
 }
 
-/// The hint was `haul resume`, which alone is wrong usage.
+/// The hint was once `haul resume` without an id, which is wrong usage.
 #[test]
 fn a_second_signal_ends_at_once_and_says_how_to_go_on() {
     let scene = Scene::at_haul_serve();
@@ -84,7 +84,7 @@ fn a_second_signal_ends_at_once_and_says_how_to_go_on() {
     scene.assert_arrived();
 }
 
-/// The hint contained the literal words `--bucket BUCKET --key KEY --upload-id ID`.
+/// The hint once contained the literal words `--bucket BUCKET --key KEY --upload-id ID`.
 #[test]
 fn a_second_ctrl_c_while_aborting_hints_at_the_removal() {
     let scene = Scene::at_haul_serve();
@@ -109,8 +109,8 @@ fn without_a_journal_the_hint_names_the_upload_at_the_store() {
     assert_no_upload_left(&scene.real, &scene.bucket);
 }
 
-/// It said "when the store answers again", of a store that had answered 403, and nothing of that
-/// 403.
+/// The hint once said "when the store answers again" although the store had answered 403, and the
+/// message did not mention the 403.
 #[test]
 fn a_failed_removal_is_reported_with_reason_and_hint() {
     let scene = Scene::at_haul_serve();
@@ -145,7 +145,7 @@ fn a_doubt_is_settled_by_the_hinted_command() {
     scene.assert_arrived();
 }
 
-/// One request has no parts to wait for. Its body has left, so what became of it is in doubt (P6).
+/// A single request has no parts to wait for. Its body was sent, so its outcome is in doubt (P6).
 #[test]
 fn an_interrupted_single_request_speaks_of_no_parts() {
     let scene = Scene::of_file(100_000);

@@ -1,13 +1,14 @@
-//! What a store says reaches the terminal only as text: whatever the command, and in JSON too.
+//! Text from a store reaches the terminal only as escaped text: in every command, and in JSON too.
 
 use haul_testkit::process::Finished;
 use haul_testkit::scripted::{Reply, Request, ScriptedServer};
 
 use crate::world::{World, events, finish};
 
-/// Clears the screen, in the 7-bit and in the 8-bit way, and turns what follows around.
+/// Clears the screen, with the 7-bit and with the 8-bit sequence, and reverses the direction of the
+/// text that follows.
 const HOSTILE: &str = "\u{1b}[2J\u{9b}2J\u{202e}\u{85}\u{7f}";
-/// The same in XML, which may not hold ESC as it is.
+/// The same text in XML, which cannot hold an unescaped ESC.
 const IN_XML: &str = "&#27;[2J\u{9b}2J\u{202e}\u{85}\u{7f}";
 
 fn assert_harmless(said: &str, what: &str) {
@@ -15,7 +16,8 @@ fn assert_harmless(said: &str, what: &str) {
     assert!(!said.contains(harmful), "{what}: {said:?}");
 }
 
-/// Runs it for a person, for a person who wants the log, and for a program.
+/// Runs the command with plain output, with a log, and with JSON, and asserts that each output is
+/// harmless.
 fn run_in_every_mode(
     words: &[&str],
     answer: impl Fn(&Request) -> Reply + Send + Sync + Clone + 'static,
@@ -40,8 +42,8 @@ fn run_in_every_mode(
     first.unwrap()
 }
 
-/// `<Message>&#27;[2J</Message>` cleared the terminal; C1 controls, which need no ESC, did so in
-/// names too.
+/// `<Message>&#27;[2J</Message>` once cleared the terminal; C1 controls, which need no ESC, did the
+/// same, in names too.
 #[test]
 fn nothing_that_a_store_says_commands_the_terminal() {
     let refused = |_: &Request| {
@@ -81,7 +83,7 @@ fn names_ids_and_etags_of_a_listing_are_text() {
         ))
     };
     assert_eq!(run_in_every_mode(&["ls"], buckets).code(), Some(0));
-    // A program gets the exact name.
+    // JSON contains the exact name.
     let server = ScriptedServer::start(listing);
     let world = World::new();
     let finished = finish(world.haul(&server.store()).args(["ls", "-r", "--json", "s3://bucket"]));
@@ -90,7 +92,7 @@ fn names_ids_and_etags_of_a_listing_are_text() {
     assert_eq!(names, [HOSTILE]);
 }
 
-/// An UploadId is in events, in errors, and in the line that is to be pasted.
+/// An UploadId appears in events, in errors, and in the hint that the user pastes.
 #[test]
 fn an_upload_id_is_text_and_can_be_pasted() {
     let answer = |request: &Request| match request.method.as_str() {

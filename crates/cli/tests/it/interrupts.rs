@@ -1,4 +1,4 @@
-//! Ctrl-C in the middle of an upload really reaches the store.
+//! Ctrl-C in the middle of an upload makes the command abort the upload at the store.
 
 use haul_testkit::chaos::{ChaosProxy, Fault, Kind, Rule};
 use haul_testkit::process::{Running, Signal};

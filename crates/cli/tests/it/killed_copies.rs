@@ -1,5 +1,5 @@
-//! `kill -9` of a copy in parts, repeatedly, and the same command until it arrives: no part that
-//! arrived is copied again, and nothing is left.
+//! Repeated `kill -9` of a copy in parts, and the same command until the copy is complete: no part
+//! that arrived is copied again, and nothing is left.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -31,7 +31,7 @@ struct Scene {
     store: TestStore,
     proxy: ChaosProxy,
     bucket: String,
-    /// The kind of request that makes the parts of the copy.
+    /// The kind of request that creates the parts of the copy.
     kind: Kind,
     _server: Option<HaulServe>,
 }
@@ -77,7 +77,7 @@ impl Scene {
         running.kill(LIMIT).unwrap();
     }
 
-    /// Returns the parts that the store lists, by boto3.
+    /// Returns the part numbers that the store lists, read with boto3.
     fn listed(&self) -> BTreeSet<u32> {
         let listed = python(&self.real, include_str!("py/parts.py"), &[&self.bucket, "copy"]);
         serde_json::from_value(listed).unwrap()
@@ -133,7 +133,7 @@ fn survive(store: Option<&str>) {
     scene.assert_arrived();
 }
 
-/// A copy in parts had no journal: `kill -9` left an upload that no command listed.
+/// A copy in parts once had no journal, and `kill -9` left an upload that no command listed.
 #[test]
 fn haul_serve_and_a_copy_killed_4_times() {
     survive(None);
@@ -192,7 +192,7 @@ fn a_killed_copy_is_removed_by_abort() {
     assert_eq!(scene.transfers(), Vec::<Value>::new());
 }
 
-/// Ctrl-C keeps what arrived, unless `--abort-on-interrupt` is given.
+/// Ctrl-C keeps the parts that arrived, unless `--abort-on-interrupt` is given.
 #[test]
 fn an_interrupted_copy_pauses_or_is_removed() {
     use haul_testkit::process::Signal;
@@ -229,7 +229,7 @@ fn a_killed_copy_of_another_version_begins_again() {
     scene.assert_arrived();
 }
 
-/// Both stores are found again, each with its keys.
+/// The resumed copy finds both stores, each with its own keys.
 #[test]
 fn a_killed_copy_between_two_stores_is_resumed_by_its_id() {
     let mut scene = Scene::new(None);

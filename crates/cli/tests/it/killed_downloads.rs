@@ -1,5 +1,5 @@
-//! `kill -9` of a download, again and again, and the same command until it arrives: what has
-//! arrived is not fetched again.
+//! Repeated `kill -9` of a download, and the same command until the download is complete: bytes
+//! that have arrived are not fetched again.
 
 use std::path::Path;
 use std::process::Command;
@@ -47,7 +47,7 @@ impl Scene {
         command
     }
 
-    /// Ranges that the journal names.
+    /// Returns the number of ranges that the journal records.
     fn recorded(&self) -> usize {
         let journals = files_below(&self.world.path(".local"), ".journal");
         let named = |path: &std::path::PathBuf| {
@@ -57,7 +57,7 @@ impl Scene {
         journals.iter().map(named).sum()
     }
 
-    /// Temporary files beside the target.
+    /// Returns the number of temporary files beside the target.
     fn leftovers(&self) -> usize {
         let names = std::fs::read_dir(self.world.path("."))
             .unwrap()
@@ -120,7 +120,8 @@ fn a_download_killed_20_times_fetches_no_range_twice() {
     );
 }
 
-/// The bytes only, and nothing that is printed; a reader that has seen enough is no failure.
+/// Standard output gets only the bytes of the object; a reader that closes the pipe early is no
+/// failure.
 #[test]
 fn standard_output_gets_the_object_and_nothing_else() {
     let scene = Scene::new();

@@ -1,9 +1,10 @@
-//! `kill -9` of the real command at random moments, again and again, and the same command until it
-//! arrives.
+//! Repeated `kill -9` of the real command at random moments, and the same command until the upload
+//! is complete.
 //!
-//! Asserted part by part: no part whose answer was passed on to a client, and none that the store
-//! lists when a run begins, is ever sent again (P2). A client that restarts after a kill fails at
-//! the first part. In the end the object is byte-identical and no upload is left (P1, P3).
+//! The test checks each part: no part whose answer was passed on to a client, and no part that the
+//! store lists when a run begins, is ever sent again (P2). A client that restarts the upload after
+//! a kill fails at the first part. Finally, the object is byte-identical and no upload is left (P1,
+//! P3).
 
 use haul_testkit::random::Random;
 use std::collections::BTreeSet;
@@ -21,7 +22,7 @@ use crate::world::{
 const PART_BYTES: u64 = 5 * MIB;
 const FILE_BYTES: u64 = 9 * PART_BYTES + 12_345;
 
-/// Kills of each store in one run of the tests.
+/// Number of kills at each store in one run of the tests.
 const KILLS: u32 = 32;
 
 fn command(world: &World, store: &TestStore, name: &str, bucket: &str) -> Command {
@@ -38,7 +39,8 @@ fn completes(seen: &[Seen]) -> usize {
     seen.iter().filter(|request| request.kind == Kind::CompleteMultipartUpload).count()
 }
 
-/// Requests that end an upload: Complete, or the look of a run that finds it complete.
+/// Counts the requests that end an upload: Complete, or the HeadObject of a run that finds the
+/// object complete.
 fn endings(seen: &[Seen]) -> usize {
     completes(seen) + seen.iter().filter(|request| request.kind == Kind::HeadObject).count()
 }
@@ -47,13 +49,13 @@ fn endings(seen: &[Seen]) -> usize {
 #[derive(Default)]
 struct Arrived {
     parts: BTreeSet<u32>,
-    /// Requests that have been looked at.
+    /// Number of requests that were already checked.
     looked_at: usize,
 }
 
 impl Arrived {
-    /// Looks at what was sent since the last time. Every answer that was passed on counts from its
-    /// request on.
+    /// Checks the requests since the last call: none of them may repeat an arrived part. A part
+    /// counts as arrived from the first request whose answer was passed on.
     fn check(&mut self, name: &str, seen: &[Seen]) {
         for request in
             seen[self.looked_at..].iter().filter(|request| request.kind == Kind::UploadPart)
@@ -70,8 +72,8 @@ impl Arrived {
         self.looked_at = seen.len();
     }
 
-    /// Takes over what the proxy still read of a run that is dead: it was sent before the kill, so
-    /// it is no repetition.
+    /// Records the requests of a killed run that the proxy read late. They were sent before the
+    /// kill, so they are not repetitions.
     fn absorb(&mut self, seen: &[Seen]) {
         for request in
             seen[self.looked_at..].iter().filter(|request| request.kind == Kind::UploadPart)
@@ -83,7 +85,7 @@ impl Arrived {
         self.looked_at = seen.len();
     }
 
-    /// Adds what the store lists, by boto3.
+    /// Adds the parts that the store lists, read with boto3.
     fn list(&mut self, real: &TestStore, bucket: &str, name: &str) {
         let listed = python(real, include_str!("py/parts.py"), &[bucket, name]);
         let numbers = listed.as_array().expect("a list of numbers");
@@ -91,15 +93,15 @@ impl Arrived {
     }
 }
 
-/// What the kills of a test came to.
+/// Totals over all kills of a test.
 #[derive(Debug, Default)]
 struct Tally {
     kills: u32,
-    /// Parts that were there when a run began, added up: what the test watches over.
+    /// Sum of the parts that were present when a run began, which the run must not send again.
     kept_parts: usize,
 }
 
-/// One file, killed up to `most` times, then left to arrive.
+/// Uploads one file, kills the upload up to `most` times, and then lets it complete.
 fn survive(
     world: &World,
     real: &TestStore,
@@ -123,7 +125,8 @@ fn survive(
             succeed(&mut command(world, &store, name, bucket));
             break;
         }
-        // Either so many bytes more, or all parts are there and it is at its end.
+        // The kill comes after this many more bytes, or when all parts are present and the upload
+        // is ending.
         let threshold = body_bytes(&proxy.seen()) + 1 + moments.below(2 * FILE_BYTES / 3);
         let ending = endings(&proxy.seen());
         let running = Running::start(&mut command(world, &store, name, bucket)).unwrap();
@@ -132,7 +135,7 @@ fn survive(
                 body_bytes(seen) >= threshold || endings(seen) > ending
             })
         );
-        // It may have ended by itself just now: then there was nothing to kill.
+        // The process may have ended by itself in the meantime; then there was nothing to kill.
         let killed = running.signal(Signal::KILL).is_ok();
         let ended = running.finish(LIMIT).unwrap();
         if !killed || ended.code() == Some(0) {
@@ -142,8 +145,8 @@ fn survive(
         let answered =
             |it: &Seen| it.kind == Kind::CompleteMultipartUpload && it.status == Some(200);
         if proxy.seen().iter().any(answered) {
-            // The upload is over, and its journal may be gone: the same command is a new upload
-            // from here on.
+            // The upload has ended, and its journal may be gone: the same command is now a new
+            // upload.
             break;
         }
     }
@@ -182,9 +185,9 @@ fn ceph_rgw_and_32_kills() {
     survive_many(&TestStore::shared("RGW"), 0xd1b5_4a32_d192_ed03);
 }
 
-/// Sixteen parts that share a link arrive together, and late: a run with the usual options that was
-/// killed within its first second kept nothing. Now there are two at first, and two more for each
-/// that has arrived, so that of the first 17 MiB one part is there.
+/// A run with default options that was killed within its first second once kept no parts: sixteen
+/// parts that share a link all arrive at the same late moment. Now a run starts with two parts, and
+/// adds two more for each part that arrives, so that one part has arrived within the first 17 MiB.
 #[test]
 fn a_default_run_killed_early_keeps_parts() {
     let world = World::new();
@@ -201,7 +204,7 @@ fn a_default_run_killed_early_keeps_parts() {
     let seen = proxy.seen();
     for (before, part) in seen.iter().filter(|it| it.kind == Kind::UploadPart).take(8).enumerate() {
         let arrived = before + 1 - part.in_flight;
-        // The proxy is done with a request a moment later than the client is.
+        // The proxy finishes a request slightly later than the client does.
         assert!(
             part.in_flight <= 4 + 2 * arrived,
             "{} in flight, {arrived} arrived",
@@ -218,7 +221,7 @@ fn a_default_run_killed_early_keeps_parts() {
     assert_eq!(read_back(server.store(), &bucket, "file").sha256, sample.sha256);
 }
 
-/// Killed with every part there and Complete on its way: nothing is sent again.
+/// The command is killed with every part present and Complete on its way: nothing is sent again.
 #[test]
 fn killed_during_complete() {
     for store in [None, Some("RGW")] {
@@ -229,9 +232,11 @@ fn killed_during_complete() {
             .map_or_else(|| TestStore::shared("RGW"), |server| server.store().clone());
         let bucket = make_bucket(&world, &real);
         let proxy = ChaosProxy::start(&real.endpoint).unwrap();
-        // Forwarded, carried out or not, never answered: the process waits until it is killed.
+        // The first Complete is forwarded, whether or not it is carried out, and never answered:
+        // the process waits until it is killed.
         proxy.add(Rule::on(Kind::CompleteMultipartUpload, Fault::Stall { after_bytes: 100 }));
-        // And then: carried out, the answer lost, and killed while it looks.
+        // The second Complete is carried out, its answer is lost, and the process is killed during
+        // the HeadObject that follows.
         proxy.add(Rule::on(Kind::CompleteMultipartUpload, Fault::DropAnswer));
         proxy.add(Rule::on(Kind::HeadObject, Fault::Stall { after_bytes: 0 }).after(1).times(1));
         let sample = world.sample("file", FILE_BYTES);

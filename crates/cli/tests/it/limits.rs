@@ -1,4 +1,4 @@
-//! What the protocol does not allow is refused before anything is sent.
+//! Uploads that exceed the limits of the protocol are refused before anything is sent.
 
 use std::fs::File;
 
@@ -7,7 +7,7 @@ use haul_testkit::files::MIB;
 
 use crate::world::{World, copy, finish, make_bucket};
 
-/// A part size that would need 10,001 parts. The file is sparse: a refusal must not read it.
+/// The part size would result in 10,001 parts. The file is sparse: a refusal must not read it.
 #[test]
 fn too_many_parts_are_refused_before_anything_is_sent() {
     let world = World::new();

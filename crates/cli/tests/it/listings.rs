@@ -1,4 +1,4 @@
-//! `haul ls` at stores whose lists are odd, broken, or without an end.
+//! `haul ls` at stores whose lists are odd, broken, or endless.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,8 +27,8 @@ fn keys(finished: &Finished) -> Vec<String> {
     events(finished).into_iter().map(key).collect()
 }
 
-/// One key with U+FFFE hid all others of its page: XML cannot hold that character, and "the store
-/// answered 200" was all that was said of it.
+/// One key with U+FFFE once hid all others of its page: XML cannot hold that character, and the
+/// only message was "the store answered 200".
 #[test]
 fn keys_that_xml_cannot_hold_are_listed() {
     let world = World::new();
@@ -60,8 +60,8 @@ fn keys_that_xml_cannot_hold_are_listed() {
     assert!(keys(&below).contains(&"odd/\u{fffe}".to_owned()), "{}", below.stdout);
 }
 
-/// Uploads are listed without `encoding-type`, which two stores answer wrongly: one upload whose
-/// key has U+FFFE hid all others of its bucket.
+/// One upload whose key contains U+FFFE once hid all others of its bucket: uploads were listed
+/// without `encoding-type`, because two stores answer it wrongly.
 #[test]
 fn uploads_of_keys_that_xml_cannot_hold_are_listed() {
     let upload = |key: &str, id: u8| {
@@ -101,8 +101,8 @@ fn uploads_of_keys_that_xml_cannot_hold_are_listed() {
     assert_eq!(asked[0].parameter("encoding-type"), None);
 }
 
-/// The second question is of no use to a page that is no list: what is reported is the first
-/// answer.
+/// If a page is not a list, the second request with `encoding-type` does not help either; the error
+/// reports the first answer.
 #[test]
 fn a_page_in_place_of_a_list_of_uploads_is_reported() {
     let server = ScriptedServer::start(|request| match request.parameter("encoding-type") {
@@ -125,8 +125,8 @@ fn a_store_that_does_not_encode_keys_is_read_as_it_writes() {
     assert_eq!(keys(&listed), ["a b", "c d+e"]);
 }
 
-/// A store that ignores `list-type=2` answers as ListObjects does, without a continuation token.
-/// Its listings were cut off at 1,000 entries with exit 0.
+/// Listings of a store that ignores `list-type=2` were once cut off at 1,000 entries with exit code
+/// 0: such a store answers as ListObjects does, without a continuation token.
 #[test]
 fn a_store_that_knows_only_version_1_is_listed_whole() {
     const KEYS: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
@@ -156,7 +156,7 @@ fn assert_gives_up(listed: &Finished, words: &str) {
     assert!(!listed.stderr.contains("answered 200"), "{}", listed.stderr);
 }
 
-/// A list that goes in a circle was followed for ever.
+/// A listing whose pages form a cycle was once followed for ever.
 #[test]
 fn a_list_without_an_end_is_given_up() {
     let truncated = |token: &str| {
@@ -182,12 +182,12 @@ fn a_list_without_an_end_is_given_up() {
     let pages = AtomicU64::new(0);
     let empty_pages = move |_: &Request| page(&[], &truncated(&fresh(&pages)));
     assert_gives_up(&list(empty_pages, &["s3://bucket"]), "its pages have no entries");
-    // Version 1, and `marker` is ignored.
+    // The store answers with version 1 and ignores `marker`.
     let ignores = |_: &Request| page(&["a", "b"], "<IsTruncated>true</IsTruncated>");
     assert_gives_up(&list(ignores, &["s3://bucket"]), "does not advance");
 }
 
-/// Of each of these `haul ls` said "the store answered 200".
+/// For each of these answers, `haul ls` once reported only "the store answered 200".
 #[test]
 fn a_list_that_cannot_be_read_says_what_is_wrong_with_it() {
     let cases: [(&str, &str); 5] = [
@@ -206,7 +206,7 @@ fn a_list_that_cannot_be_read_says_what_is_wrong_with_it() {
     }
 }
 
-/// A list that a proxy had cut off was taken for a shorter one, exit 0.
+/// A listing that a proxy had cut off was once taken for a complete, shorter one, with exit code 0.
 #[test]
 fn a_list_that_is_cut_off_is_asked_for_again() {
     let pages = AtomicU64::new(0);

@@ -1,5 +1,5 @@
-//! `local://`: the endpoint inside the command, with no server to start, no account and no bucket
-//! to make.
+//! `local://`: the endpoint inside the command, which needs no server, no account and no existing
+//! bucket.
 
 use haul_testkit::files::{MIB, sha256};
 
@@ -26,14 +26,14 @@ fn local_takes_300_mib_and_haul_serve_finds_it() {
     let listed = succeed(world.haul_without_store().args(["ls", "local://demo"]));
     assert!(listed.stdout.contains("bigfile"), "{}", listed.stdout);
 
-    // Under $XDG_DATA_HOME, which is below the home folder unless set.
+    // The store is under $XDG_DATA_HOME, which is below the home folder unless set.
     let server = HaulServe::start(haul_binary(), &world.path(".local/share/haul/store")).unwrap();
     let found = read_back(server.store(), "demo", "bigfile");
     assert_eq!(found.sha256, sample.sha256);
     assert_eq!(found.etag, expected_etag(server.store(), &sample.path, PART));
     assert_no_upload_left(server.store(), "demo");
 
-    // While it holds the folder, the command goes through it.
+    // While the server holds the folder, the command sends its requests to the server.
     let small = world.sample("small", 1000);
     succeed(world.haul_without_store().args(["cp", "small", "local://demo/small"]));
     assert_eq!(read_back(server.store(), "demo", "small").sha256, small.sha256);

@@ -1,8 +1,8 @@
-//! The whole program, against real servers and real clients.
+//! End-to-end tests of the program, against real servers and real clients.
 //!
-//! Everything here runs the `haul` binary as a user would and looks at the result with programs
-//! that share no code with it. Run through `cargo xtask test`, which starts the servers and makes
-//! the clients; a test that does not find them fails.
+//! Every test here runs the `haul` binary as a user would, and checks the result with programs that
+//! share no code with it. Run the tests with `cargo xtask test`, which starts the servers and
+//! installs the clients; a test fails if it does not find them.
 #![allow(clippy::unwrap_used, reason = "what cannot go on in a test has failed")]
 
 mod acknowledged_stays;

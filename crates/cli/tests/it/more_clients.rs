@@ -1,6 +1,6 @@
 //! Clients that share no code with those of `clients.rs`: minio-py, the AWS SDKs for C++ (in
-//! pyarrow) and JavaScript, restic. Each uploads, also in parts, lists 1,100 objects, reads back,
-//! and deletes in batches.
+//! pyarrow) and JavaScript, and restic. Each of them uploads, also in parts, lists 1,100 objects,
+//! reads back, and deletes in batches.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,14 +16,14 @@ use crate::world::{assert_keys, assert_no_upload_left};
 
 const FILE_BYTES: u64 = 24 * MIB;
 
-/// What one client may take for all of it.
+/// Maximum time that one client may take for its whole run.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn venv(program: &str) -> PathBuf {
     Path::new(&required_variable("HAUL_TEST_CLIENTS")).join("bin").join(program)
 }
 
-/// Runs a client with the keys of the scene, and returns what it printed last.
+/// Runs a client with the keys of the scene, and returns its output.
 fn client(scene: &Scene, command: &mut Command) -> String {
     command.envs(scene.real.client_variables()).current_dir(scene.world.path(""));
     run(command, PATIENCE).unwrap().success().unwrap().stdout
@@ -67,7 +67,8 @@ fn pyarrow() {
     assert_no_upload_left(&scene.real, &scene.bucket);
 }
 
-/// The SDK presigns with the checksum of an empty body, and browsers were answered 400 `BadDigest`.
+/// Browsers were once answered 400 `BadDigest`: the SDK presigns with the checksum of an empty
+/// body.
 #[test]
 fn aws_sdk_for_javascript() {
     let scene = Scene::of_file(FILE_BYTES);
@@ -109,14 +110,15 @@ fn restic() {
     assert_eq!(sha256(&large).unwrap(), scene.sample.sha256);
     let small = find(&back, "0042").expect("the small files are back");
     assert_eq!(std::fs::read_to_string(small).unwrap(), "file 42");
-    // A second run finds everything there; forgetting both removes it.
+    // A second backup finds everything present; forgetting both snapshots removes it.
     restic(&["backup", "source"]);
     let told = restic(&["forget", "--prune", "--keep-last", "1"]);
     assert!(told.contains("remove 1 snapshots"), "{told}");
     assert_no_upload_left(&scene.real, &scene.bucket);
 }
 
-/// A file of this name below a folder: restic keeps the whole path of what it backed up.
+/// Returns the path of the file with this name below a folder: restic restores the full path of its
+/// source.
 fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut folders = Vec::new();

@@ -1,5 +1,5 @@
-//! Copies at stores that answer unlike AWS: an error inside of a 200, no copy at all, an ETag that
-//! no condition can name.
+//! Copies at stores that answer unlike AWS: with an error inside a 200, without a copy, or with an
+//! ETag that no condition can name.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -36,8 +36,8 @@ impl Copied {
     }
 }
 
-/// `haul cp s3://bucket/source s3://bucket/copy` at a store whose CopyObject answers so, the n-th
-/// time counted from 1.
+/// Runs `haul cp s3://bucket/source s3://bucket/copy` at a store that answers the n-th CopyObject
+/// with `copied(n)` and the n-th HEAD of the source with `source(n)`, both counted from 1.
 fn copy(
     copied: impl Fn(u32) -> Reply + Send + Sync + 'static,
     source: impl Fn(u32) -> Reply + Send + Sync + 'static,
@@ -62,7 +62,7 @@ fn copy(
     Copied { finished, server }
 }
 
-/// Trap 1: the status is sent before the copying, and its failure is in the document.
+/// Trap 1: the store sends the status before it copies, and reports a failure in the document.
 #[test]
 fn an_error_inside_of_a_200_is_an_error() {
     let first_fails = |nth| match nth {
@@ -75,7 +75,7 @@ fn an_error_inside_of_a_200_is_an_error() {
     assert_eq!(event(&copied.finished, "copied")["proof"], "e-tag");
 }
 
-/// A store that does not know `x-amz-copy-source` takes the request for a PutObject of no bytes.
+/// A store that does not know `x-amz-copy-source` treats the request as a PutObject of no bytes.
 #[test]
 fn a_store_that_does_not_copy_is_streamed() {
     let answers: [fn() -> Reply; 3] = [

@@ -1,7 +1,6 @@
-//! Deviations of Ceph RGW 16.2, Garage 2.5 and LocalStack from AWS, and the uploads that succeed in
-//! spite of them and report them.
-//! `weather::ceph_rgw_without_checksums_a_flipped_bit_is_noticed_by_md5` covers the missing
-//! checksums of RGW.
+//! Deviations of Ceph RGW 16.2, Garage 2.5 and LocalStack from AWS. Uploads must succeed in spite
+//! of them and report them. `weather::ceph_rgw_without_checksums_a_flipped_bit_is_noticed_by_md5`
+//! covers the missing checksums of RGW.
 
 use haul_testkit::chaos::{Fault, Kind, Rule};
 use haul_testkit::process::Finished;
@@ -9,7 +8,7 @@ use haul_testkit::process::Finished;
 use crate::scene::{KEY, PART_BYTES, PARTS, Scene};
 use crate::world::{event, events, expected_etag, finish, read_back, succeed};
 
-/// RGW 16.2 answers Complete with `<ETag></ETag>`; the report has the object's.
+/// RGW 16.2 answers Complete with `<ETag></ETag>`; the report contains the ETag of the object.
 #[test]
 fn ceph_rgw_gives_an_empty_etag_and_the_report_the_right_one() {
     let scene = Scene::at("RGW");
@@ -47,7 +46,7 @@ fn ceph_rgw_an_upload_aborted_while_it_is_sent_restarts() {
 }
 
 /// RGW 16.2 answers 500 InternalError to every Complete whose upload is gone. No object exists, so
-/// the upload can be restarted without overwriting any.
+/// the upload can be restarted without overwriting one.
 #[test]
 fn ceph_rgw_an_upload_aborted_before_complete_restarts() {
     let scene = Scene::at("RGW");
@@ -60,7 +59,7 @@ fn ceph_rgw_an_upload_aborted_before_complete_restarts() {
 }
 
 /// RGW 16.2 refuses a Complete that does not name every part. A foreign part cannot be removed from
-/// the upload, and must not become a part of the object.
+/// the upload, and must not become a part of the object, so the upload restarts.
 #[test]
 fn ceph_rgw_a_foreign_part_restarts_a_paused_upload() {
     let scene = Scene::at("RGW");
@@ -74,7 +73,7 @@ fn ceph_rgw_a_foreign_part_restarts_a_paused_upload() {
     scene.assert_restarted(&finish(&mut scene.command()), "part 99");
 }
 
-/// A foreign part with the number of one of ours: it is compared, and replaced.
+/// Another client replaced one of our parts: the next run compares the part and sends it again.
 #[test]
 fn ceph_rgw_a_replaced_part_is_sent_again() {
     let scene = Scene::at("RGW");
@@ -113,8 +112,8 @@ fn garage_drops_an_upload_overwritten_between_two_runs() {
     scene.assert_restarted(&finish(&mut scene.command()), "no longer has the upload");
 }
 
-/// The key is overwritten between the last part and Complete. The refusal is definite, so the
-/// upload restarts as at every other store.
+/// The key is overwritten between the last part and Complete. The refusal of Complete is definite,
+/// so the upload restarts as at every other store.
 #[test]
 fn garage_drops_an_upload_overwritten_before_complete() {
     let scene = Scene::at("GARAGE");
@@ -122,8 +121,8 @@ fn garage_drops_an_upload_overwritten_before_complete() {
     scene.assert_restarted(&finished, "NoSuchUpload");
 }
 
-/// Repeats a Complete on its way: the first is carried out, its answer is lost, and the second is
-/// refused.
+/// Runs an upload whose Complete is duplicated on its way: the store carries out the first, whose
+/// answer is lost, and refuses the second.
 fn repeated_on_its_way(scene: &Scene) -> Finished {
     scene.proxy.add(Rule::on(Kind::CompleteMultipartUpload, Fault::Twice));
     let finished = succeed(&mut scene.command());
